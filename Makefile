@@ -1,0 +1,128 @@
+# Ingot's build. `make help` lists the targets.
+B ?= build
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+SAN ?=
+
+libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libcrypto libxxhash libarchive libcurl libnbd
+builder_libraries := libfyaml libssh libguestfs
+server_libraries := libmicrohttpd
+
+CFLAGS ?= -O2 -g
+override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wpointer-arith -Wno-missing-field-initializers -fstack-protector-strong
+override CPPFLAGS += -Iinclude -Iregistry -Ibuilder -DINGOT_VERSION='"$(VERSION)"' -DINGOT_PREFIX='"$(PREFIX)"'
+ifneq ($(SAN),)
+B := build-san
+override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+endif
+
+sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
+folders = $(shell find $1 -type d 2>/dev/null)
+library := $(call sources,registry/base registry/image registry/store registry/remote registry/format)
+client := $(call sources,registry/cli)
+server := $(call sources,$(call folders,registry/server))
+builder := $(call sources,$(call folders,builder))
+unit := $(shell find tests/registry tests/builder -name 'test-*.c' 2>/dev/null | sort)
+
+objects = $(patsubst %.c,$B/%.o,$1)
+pc_cflags := $(shell pkg-config --cflags $(libraries) $(builder_libraries) $(server_libraries) 2>/dev/null)
+pc_libs = $(shell pkg-config --libs $1)
+mains := registry/cli/main.c registry/server/main.c builder/cli/main.c
+verbs := build validate run
+programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs))
+
+.PHONY: all deps demo check unit lint bench install clean help
+# The first goal installs what is missing, then builds with it: pkg-config's answers are read anew.
+all: deps
+	+@$(MAKE) --no-print-directory programs
+.PHONY: programs
+programs: $(programs)
+
+deps:
+	@.ci/packages build
+
+$B/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(pc_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/libingot.a: $(call objects,$(library))
+	@rm -f $@
+	ar rcs $@ $^
+$B/libserver.a: $(call objects,$(filter-out $(mains),$(server)))
+	@rm -f $@
+	ar rcs $@ $^
+$B/libbuilder.a: $(call objects,$(filter-out $(mains),$(builder)))
+	@rm -f $@
+	ar rcs $@ $^
+$B/ingot: $(call objects,$(client)) $B/libingot.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(libraries))
+$B/ingotd: $(call objects,registry/server/main.c) $B/libserver.a $B/libingot.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(libraries))
+$B/libexec/ingot-build: $(call objects,builder/cli/main.c) $B/libbuilder.a $B/libingot.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(builder_libraries) $(libraries))
+$B/libexec/ingot-%: $B/libexec/ingot-build
+	ln -sf ingot-build $@
+
+unit_programs := $(patsubst tests/%.c,$B/tests/%,$(unit))
+$B/tests/%: $B/tests/%.o $B/libbuilder.a $B/libserver.a $B/libingot.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries)) -lcmocka
+.SECONDARY:
+
+unit: deps
+	+@$(MAKE) --no-print-directory unit-programs
+	@B=$B tests/run unit
+.PHONY: unit-programs
+unit-programs: $(unit_programs) programs
+
+# SAN=1: the unit tests alone, under AddressSanitizer and UBSan.
+check:
+	@.ci/packages build check
+	+@$(MAKE) --no-print-directory unit-programs
+	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit,lint unit system)
+
+lint:
+	@.ci/packages build check
+	@B=$B tests/run lint
+
+demo:
+	@.ci/packages build
+	+@$(MAKE) --no-print-directory programs
+	@B=$B recipes/demo.sh
+
+bench:
+	@.ci/packages build check bench
+	+@$(MAKE) --no-print-directory programs
+	@B=$B tests/bench/run
+
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ingot $(DESTDIR)$(PREFIX)/include/ingot \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes
+	install $B/ingot $B/ingotd $(DESTDIR)$(PREFIX)/bin
+	install $B/libexec/ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot
+	for verb in $(filter-out build,$(verbs)); do ln -sf ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot/ingot-$$verb; done
+	install -m 644 include/ingot/*.h $(DESTDIR)$(PREFIX)/include/ingot
+	install -m 644 $B/libingot.a $(DESTDIR)$(PREFIX)/lib
+	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBRARIES@,$(libraries),' registry/ingot.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
+	install -m 644 registry/cli/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 registry/server/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 registry/cli/ingot.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ingot
+	cp -R recipes/. $(DESTDIR)$(PREFIX)/share/ingot/recipes
+
+clean:
+	rm -rf build build-san
+
+help:
+	@echo 'make            install what is missing, build'
+	@echo 'make demo       bake, serve, pull and boot a real image'
+	@echo 'make check      build and run every test (SAN=1: unit tests under sanitizers)'
+	@echo 'make unit       only the unit tests'
+	@echo 'make lint       formatting, clang-tidy, cppcheck, shellcheck, codespell'
+	@echo 'make bench      measure against the peers; writes $B/bench.json'
+	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
+
+-include $(shell find $B -name '*.d' 2>/dev/null)

@@ -1,0 +1,33 @@
+/* Errors of every Ingot function that can fail.
+ *
+ * A fallible function returns bool or a pointer and takes a last GError **. Messages name the thing that
+ * failed (path, reference, URL, file:line:column), so that a caller passes them on as they are. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef enum {
+    INGOT_ERROR_FAILED,      /* anything without a code of its own */
+    INGOT_ERROR_INVALID,     /* the user's input is wrong: usage, recipe, reference; exit status 2 */
+    INGOT_ERROR_NOT_FOUND,   /* no such image, tag, blob, file */
+    INGOT_ERROR_EXISTS,      /* a name that may not be taken twice */
+    INGOT_ERROR_CORRUPT,     /* bytes do not match their digest or their format */
+    INGOT_ERROR_TOO_NEW,     /* a format version that this program does not know */
+    INGOT_ERROR_NETWORK,     /* a peer that cannot be reached, stalls, or breaks off */
+    INGOT_ERROR_DENIED,      /* a peer or the system refuses */
+    INGOT_ERROR_NO_SPACE,    /* ENOSPC, EDQUOT */
+    INGOT_ERROR_INTERRUPTED, /* SIGINT or SIGTERM arrived; exit status 130 */
+} IngotError;
+
+#define INGOT_ERROR (ingot_error_quark())
+GQuark ingot_error_quark(void);
+
+/* Sets *error from errnum as "MESSAGE: strerror" with the code that fits it; always returns FALSE. */
+gboolean ingot_error_set_errno(GError **error, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* The exit status a program ends with for this error: 0 for NULL, 2 for INVALID, 130 for INTERRUPTED, else 1. */
+int ingot_error_exit_status(const GError *error);
+
+G_END_DECLS

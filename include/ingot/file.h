@@ -1,0 +1,49 @@
+/* Files that are whole or not there: replace by rename after fsync, full reads and writes, locks, trees. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* Writes size bytes to a temporary name beside path, fsyncs, renames it over path, fsyncs the folder. */
+gboolean ingot_file_replace(const char *path, const void *data, gsize size, int mode, GError **error);
+
+/* The whole file; refuses one longer than limit bytes (INVALID). */
+GBytes *ingot_file_read(const char *path, gsize limit, GError **error);
+
+/* All size bytes at offset, or an error that names `name` and the offset. A short file is CORRUPT. */
+gboolean ingot_file_pread(int fd, void *buffer, gsize size, guint64 offset, const char *name, GError **error);
+gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offset, const char *name, GError **error);
+
+/* open(2) with O_CLOEXEC and an error that names the path; -1 on failure. */
+int ingot_file_open(const char *path, int flags, int mode, GError **error);
+
+/* rename(2), after fsync of fd (-1: none), then fsync of the target's folder. */
+gboolean ingot_file_publish(int fd, const char *temporary, const char *path, GError **error);
+
+/* mkdir -p; removal of a whole tree (not following links; nothing there is no error). */
+gboolean ingot_file_make_folder(const char *path, GError **error);
+gboolean ingot_file_remove_tree(const char *path, GError **error);
+
+/* An flock(2) on a file that is created when missing. wait FALSE: held by another is EXISTS. */
+typedef struct IngotLock IngotLock;
+IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, GError **error);
+void ingot_lock_release(IngotLock *lock);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotLock, ingot_lock_release)
+
+/* A folder for one command's work files under $TMPDIR or /var/tmp: mode 0700, held by a lock, removed with its
+ * content by ingot_workdir_free. Making one sweeps those that a killed command of the same user left. */
+typedef struct IngotWorkdir IngotWorkdir;
+IngotWorkdir *ingot_workdir_new(GError **error);
+const char *ingot_workdir_path(const IngotWorkdir *workdir);
+char *ingot_workdir_file(const IngotWorkdir *workdir, const char *name); /* path of NAME within; free it */
+void ingot_workdir_keep(IngotWorkdir *workdir);                          /* not removed by free, nor swept */
+void ingot_workdir_free(IngotWorkdir *workdir);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotWorkdir, ingot_workdir_free)
+
+/* A file descriptor that closes itself: g_auto(IngotFd) fd = …; -1 is none. */
+typedef int IngotFd;
+void ingot_fd_clear(IngotFd *fd);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IngotFd, ingot_fd_clear)
+
+G_END_DECLS

@@ -1,0 +1,52 @@
+/* The index: the table of a disk's chunks in order.
+ *
+ * Layout before zstd (all integers little-endian): "INGOTIDX", u32 version (1), u32 block size, u32 average chunk,
+ * u32 encoder's length, u64 disk size, u64 number of chunks, the encoder's name, then per chunk u32 length, u32 stored
+ * length (top bit: a hole), then per chunk that is no hole its 32 digest bytes. Columns, so that the lengths compress.
+ * Offsets are sums, so an index that parses covers [0, disk size) and its blob without gap or overlap. */
+#pragma once
+
+#include <glib.h>
+#include <ingot/digest.h>
+
+G_BEGIN_DECLS
+
+#define INGOT_INDEX_VERSION 1
+#define INGOT_BLOCK_SIZE 4096
+
+typedef struct {
+    IngotDigest digest;    /* of the chunk's bytes; all zero for a hole */
+    guint64 offset;        /* in the disk, bytes */
+    guint64 stored_offset; /* of its frame in the disk blob, bytes */
+    guint32 length;        /* of the chunk, bytes */
+    guint32 stored_length; /* of its frame, bytes */
+    gboolean hole;         /* nothing but zeros */
+} IngotChunk;
+
+typedef struct {
+    guint32 average;   /* what the chunker aimed at, bytes */
+    guint64 disk_size; /* bytes */
+    guint64 blob_size; /* all frames, without the seek table, bytes */
+    char *encoder;     /* who compressed the frames: see encoder.h */
+    GArray *chunks;    /* of IngotChunk */
+} IngotIndex;
+
+IngotIndex *ingot_index_new(const char *encoder, guint32 average);
+/* Appends one chunk; offsets are worked out here. digest NULL: a hole. */
+void ingot_index_add(IngotIndex *index, const IngotDigest *digest, guint32 length, guint32 stored_length);
+IngotIndex *ingot_index_ref(IngotIndex *index);
+void ingot_index_unref(IngotIndex *index);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotIndex, ingot_index_unref)
+
+static inline const IngotChunk *ingot_index_chunk(const IngotIndex *index, guint i)
+{
+    return &g_array_index(index->chunks, IngotChunk, i);
+}
+/* The number of the chunk that holds disk byte `offset` (< disk_size). */
+guint ingot_index_find(const IngotIndex *index, guint64 offset);
+
+/* To and from the zstd-compressed blob. `what` names it in errors (CORRUPT with an offset, TOO_NEW). */
+GBytes *ingot_index_serialize(const IngotIndex *index);
+IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,29 @@
+/* JSON by jansson, with errors that name the document and the key. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+
+G_BEGIN_DECLS
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
+
+/* `what` names the document in errors. Duplicate keys and trailing bytes are errors. */
+json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error);
+
+/* Compact, keys sorted: equal values have equal text. Free with g_free. */
+char *ingot_json_canonical(const json_t *value);
+
+/* Indented by two, keys in the order they were set, newline at the end. Free with g_free. */
+char *ingot_json_pretty(const json_t *value);
+
+/* A key that must be there with that type. The string belongs to the object. */
+const char *ingot_json_get_string(const json_t *object, const char *key, const char *what, GError **error);
+gboolean ingot_json_get_size(const json_t *object, const char *key, const char *what, guint64 *out, GError **error);
+json_t *ingot_json_get_object(const json_t *object, const char *key, const char *what, GError **error); /* borrowed */
+json_t *ingot_json_get_array(const json_t *object, const char *key, const char *what, GError **error);  /* borrowed */
+
+/* json_object_set_new, but a NULL string sets nothing. */
+void ingot_json_set_string(json_t *object, const char *key, const char *value);
+
+G_END_DECLS

@@ -1,0 +1,47 @@
+/* An image's manifest: OCI image-spec 1.1, "Image Manifest", with Ingot's artifact type and media types. */
+#pragma once
+
+#include <glib.h>
+#include <ingot/digest.h>
+#include <ingot/json.h>
+
+G_BEGIN_DECLS
+
+#define INGOT_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define INGOT_TYPE_IMAGE "application/vnd.ingot.image.v1"
+#define INGOT_TYPE_CONFIG "application/vnd.ingot.config.v1+json"
+#define INGOT_TYPE_INDEX "application/vnd.ingot.index.v1+zstd"
+#define INGOT_TYPE_DISK "application/vnd.ingot.disk.v1+zstd"
+#define INGOT_TYPE_EMPTY "application/vnd.oci.empty.v1+json"
+#define INGOT_TYPE_JUNIT "application/vnd.ingot.test-report.v1+xml" /* artifactType of an attached test report */
+#define INGOT_TYPE_SPDX "application/spdx+json"                     /* artifactType of an attached package list */
+#define INGOT_MANIFEST_MAX (4u << 20)                               /* bytes */
+
+typedef struct {
+    IngotDigest digest;
+    guint64 size; /* bytes */
+} IngotDescriptor;
+
+typedef struct {
+    IngotDescriptor config, index, disk;
+    json_t *annotations; /* object, or NULL */
+} IngotManifest;
+
+/* The manifest's exact bytes (canonical JSON, so that equal parts give an equal digest). */
+char *ingot_manifest_to_text(const IngotManifest *manifest);
+/* Refuses what is no Ingot image (INVALID, names the artifactType found) and a newer version of a media type (TOO_NEW). */
+IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *what, GError **error);
+void ingot_manifest_free(IngotManifest *manifest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotManifest, ingot_manifest_free)
+
+/* A manifest that attaches one blob to another manifest (field `subject`), for the referrers API. Its config is the empty
+ * descriptor, whose blob is "{}". */
+char *ingot_attachment_to_text(const IngotDescriptor *subject, const char *artifact_type, const char *media_type,
+                               const IngotDescriptor *blob);
+
+/* An image's config: what INGOT_TYPE_CONFIG's JSON must hold. Checked on reading; builders add more keys.
+ * {"version": 1, "architecture": "amd64", "os": {"id","version"}, "firmware": ["bios","uefi"], "disk": {"size"}, …} */
+json_t *ingot_config_new(const char *architecture, guint64 disk_size);
+json_t *ingot_config_parse(const void *data, gsize size, const char *what, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,32 @@
+/* Packing: a disk becomes a disk blob and its index, in one parallel pass with bounded memory.
+ *
+ * Equal bytes give equal blobs on every run and with every number of threads: chunks are cut by content alone (see
+ * registry/image/chunker.h) and frames come from one encoder. */
+#pragma once
+
+#include <ingot/blocks.h>
+#include <ingot/index.h>
+#include <ingot/progress.h>
+
+G_BEGIN_DECLS
+
+typedef struct {
+    guint threads;           /* 0: one per core */
+    guint32 average;         /* chunk size aimed at, bytes; 0: the default */
+    IngotProgress *progress; /* may be NULL; counts bytes of the disk */
+} IngotPackOptions;
+
+typedef struct {
+    IngotIndex *index;
+    IngotDigest digest; /* of the whole blob, seek table included */
+    guint64 size;       /* of the whole blob, bytes */
+    guint64 data;       /* bytes of the disk that are no holes */
+} IngotPacked;
+
+/* Writes the blob to fd (at its offset; `name` names it in errors). A disk whose size is no multiple of 512 is INVALID;
+ * the last block may be short. Stops with INTERRUPTED on Ctrl-C. */
+IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error);
+void ingot_packed_free(IngotPacked *packed);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotPacked, ingot_packed_free)
+
+G_END_DECLS

@@ -1,0 +1,24 @@
+/* What a command tells while it works, on stderr: a bar on a terminal, plain lines elsewhere, nothing if quiet.
+ * All functions accept NULL for progress and are thread safe. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct IngotProgress IngotProgress;
+
+IngotProgress *ingot_progress_new(gboolean quiet);
+void ingot_progress_free(IngotProgress *progress);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotProgress, ingot_progress_free)
+
+/* One stage at a time: "pull web:1.0.0". total is in bytes, 0 where unknown (no rate, no time left). */
+void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void ingot_progress_add(IngotProgress *progress, guint64 bytes);
+/* Ends the stage with one line: its name, the note (may be NULL) and its time. */
+void ingot_progress_end(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* One line above the bar. */
+void ingot_progress_message(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+G_END_DECLS

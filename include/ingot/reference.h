@@ -1,0 +1,36 @@
+/* References: HOST[:PORT]/NAME[:TAG][@sha256:HEX], by the grammar of the OCI distribution-spec ("Pulling manifests").
+ *
+ * The first component is a host if it holds a '.' or a ':' or is "localhost", as docker has it; a reference without
+ * one names an image of the local store. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct {
+    char *host;   /* "127.0.0.1:5000"; NULL: local */
+    char *name;   /* "team/web" */
+    char *tag;    /* NULL if none is given */
+    char *digest; /* "sha256:…"; NULL if none is given */
+} IngotReference;
+
+/* INVALID errors quote the rule that the text breaks. */
+IngotReference *ingot_reference_parse(const char *text, GError **error);
+/* HOST alone or HOST/NAME, as `ingot ls` takes it: name may stay NULL. */
+IngotReference *ingot_reference_parse_location(const char *text, GError **error);
+IngotReference *ingot_reference_new(const char *host, const char *name, const char *tag, const char *digest);
+char *ingot_reference_to_text(const IngotReference *reference);
+void ingot_reference_free(IngotReference *reference);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotReference, ingot_reference_free)
+
+/* The grammar's pieces, for servers and recipes. Errors are INVALID and state the grammar. */
+gboolean ingot_name_check(const char *name, GError **error);
+gboolean ingot_tag_check(const char *tag, GError **error);
+/* MAJOR.MINOR.PATCH with an optional -SUFFIX. */
+gboolean ingot_version_check(const char *version, GError **error);
+gboolean ingot_tag_is_version(const char *tag);
+/* Orders versions by number, other tags after them by name. */
+int ingot_tag_compare(const char *a, const char *b);
+
+G_END_DECLS

@@ -1,0 +1,52 @@
+/* A registry as its client sees it: the OCI distribution-spec 1.1 over libcurl.
+ *
+ * Plain HTTP for loopback hosts (127.0.0.0/8, ::1, localhost) only, HTTPS elsewhere. Credentials come from
+ * containers-auth.json(5) where there are some. Every wait is bounded: connecting by 10 s, a transfer that moves nothing
+ * by 30 s ($INGOT_TIMEOUT seconds for both), and errors say what was tried. One IngotRemote belongs to one thread. */
+#pragma once
+
+#include <ingot/manifest.h>
+#include <ingot/progress.h>
+#include <ingot/reference.h>
+
+G_BEGIN_DECLS
+
+typedef struct IngotRemote IngotRemote;
+
+IngotRemote *ingot_remote_new(const char *host, GError **error);
+void ingot_remote_free(IngotRemote *remote);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
+
+/* Manifests. reference is a tag or a digest; the bytes are checked against the digest asked for. */
+GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
+                                  char **media_type, GError **error);
+gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data,
+                                   gsize size, const char *media_type, GError **error);
+
+/* Blobs. */
+gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gboolean *has,
+                               GError **error);
+GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gsize limit,
+                              GError **error);
+gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               IngotProgress *progress, GError **error);
+
+/* Many ranges of one blob over a few connections at once, neighbours coalesced. got is called from the calling thread
+ * with each range's bytes, whole, in any order; it returns FALSE with an error to stop. A server that ignores Range is
+ * read through once. *received (may be NULL) counts body bytes. */
+typedef struct {
+    guint64 offset, length; /* bytes */
+} IngotRange;
+typedef gboolean (*IngotRangeFunc)(guint64 offset, const void *data, gsize size, gpointer user, GError **error);
+gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 blob_size,
+                                 const IngotRange *ranges, guint count, IngotRangeFunc got, gpointer user,
+                                 guint64 *received, GError **error);
+
+/* All names, all tags of a name (following Link): GStrv, free with g_strfreev. */
+char **ingot_remote_list_names(IngotRemote *remote, GError **error);
+char **ingot_remote_list_tags(IngotRemote *remote, const char *name, GError **error);
+/* Manifests attached to a digest: the referrers API, else the fallback tag. Array of descriptors with "digest",
+ * "artifactType"; empty where the registry knows neither. */
+json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error);
+
+G_END_DECLS

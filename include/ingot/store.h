@@ -1,0 +1,93 @@
+/* The local store: an OCI image layout folder (image-spec 1.1, "Image Layout") that other OCI tools read and write too.
+ *
+ * Invariants: a blob under blobs/sha256/ is whole and has the digest of its name; index.json names only manifests whose
+ * blobs are all there. Blobs are written to tmp/ and renamed; index.json is replaced under an exclusive lock, readers
+ * hold a shared one only while they read it. Several processes may use one store at once. */
+#pragma once
+
+#include <ingot/digest.h>
+#include <ingot/disk.h>
+#include <ingot/manifest.h>
+#include <ingot/reference.h>
+
+G_BEGIN_DECLS
+
+typedef struct IngotStore IngotStore;
+
+/* Opens the store, making it where it is missing; sweeps half-written blobs of ended processes (but for partial
+ * downloads, which resume). */
+IngotStore *ingot_store_open(const char *path, GError **error);
+void ingot_store_free(IngotStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotStore, ingot_store_free)
+const char *ingot_store_path(const IngotStore *store);
+
+/* --- blobs --- */
+gboolean ingot_store_has(IngotStore *store, const IngotDigest *digest);
+char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest); /* free it */
+/* The blob's bytes, at most limit, checked against the digest. */
+GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error);
+/* Puts bytes as a blob. */
+gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out, GError **error);
+/* A file on the store's file system to write a blob to. ingot_store_adopt makes it the blob of that digest (the caller has
+ * checked it), fsyncs it; ingot_store_discard drops it. Both free file. */
+typedef struct {
+    char *path;
+    int fd;
+    gpointer lock; /* held, so that no other process sweeps it */
+} IngotStoreFile;
+IngotStoreFile *ingot_store_create(IngotStore *store, GError **error);
+/* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is new.
+ * Waits while another process fetches the same blob. */
+IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error);
+gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error);
+void ingot_store_discard(IngotStoreFile *file);
+/* Closes and leaves a resumable file where it is. */
+void ingot_store_suspend(IngotStoreFile *file);
+
+/* --- images --- */
+typedef struct {
+    char *name;     /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
+    char *tag;      /* "1.0.0"; NULL: by digest alone */
+    IngotDescriptor manifest;
+    char *media_type; /* of the manifest */
+} IngotStoreEntry;
+void ingot_store_entry_free(IngotStoreEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotStoreEntry, ingot_store_entry_free)
+
+/* All names, ordered by name, then version: GPtrArray of IngotStoreEntry. */
+GPtrArray *ingot_store_list(IngotStore *store, GError **error);
+/* What a reference names: HOST/NAME is looked up as a name. Without a tag the highest version. NOT_FOUND suggests. */
+IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error);
+/* Names a manifest that is in the store; the name is taken from another manifest that had it. */
+gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
+                         GError **error);
+/* Removes a name, and every blob that no name and no attachment reaches any more. *freed (may be NULL): bytes. */
+gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error);
+
+/* An image, open for reading. */
+typedef struct {
+    IngotStoreEntry *entry;
+    IngotManifest *manifest;
+    json_t *config;
+    IngotIndex *index;
+    char *disk_path;
+} IngotImage;
+IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error);
+void ingot_image_free(IngotImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotImage, ingot_image_free)
+
+/* Writes config, index and manifest of a disk blob that is in the store, and names the image (tag NULL: by digest).
+ * annotations may be NULL. *manifest receives its descriptor. */
+gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *tag, json_t *config,
+                               json_t *annotations, const IngotDescriptor *disk, IngotIndex *index,
+                               IngotDescriptor *manifest, GError **error);
+/* Attaches a blob to an image (a manifest with a subject, listed in index.json without a name). */
+gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                            const char *media_type, const void *data, gsize size, GError **error);
+/* The attachments of a manifest: GPtrArray of IngotDescriptor (g_free'd). */
+GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *subject, GError **error);
+/* Bytes of a blob of an attachment by its artifact type, or NULL with NOT_FOUND. */
+GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                             GError **error);
+
+G_END_DECLS

@@ -1,0 +1,28 @@
+/* Small texts for people: sizes, times, the nearest known word. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* 1234567 -> "1.2 MB" (powers of ten, as disks are sold); seconds -> "0.8 s", "42 s", "3 min 05 s". Free them. */
+char *ingot_text_size(guint64 bytes);
+char *ingot_text_duration(double seconds);
+
+/* "10G", "512M", "64KiB", "4096" -> bytes (K, M, G, T are powers of 1024). FALSE and INVALID otherwise. */
+gboolean ingot_text_parse_size(const char *text, guint64 *bytes, GError **error);
+
+/* "90s", "5m", "2h", "1d", "90" (seconds) -> seconds. */
+gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **error);
+
+/* The word of a NULL-terminated list that is nearest by edit distance, or NULL if none is near. */
+const char *ingot_text_nearest(const char *word, const char *const *words);
+
+/* " (did you mean 'shell'?)", or "" if no word is near. Free it. */
+char *ingot_text_suggestion(const char *word, const char *const *words);
+
+/* RFC 3339 in UTC with seconds: "2024-05-01T12:00:00Z". Now is $SOURCE_DATE_EPOCH where that is set. */
+char *ingot_text_time(gint64 unix_seconds);
+char *ingot_text_now(void);
+
+G_END_DECLS

@@ -1,0 +1,21 @@
+/* Whole images between the store and a registry. */
+#pragma once
+
+#include <ingot/progress.h>
+#include <ingot/remote.h>
+#include <ingot/store.h>
+
+G_BEGIN_DECLS
+
+/* Pushes an image of the store with its attachments; blobs that are there already are not sent. *manifest: what was
+ * pushed. */
+gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
+                             IngotProgress *progress, IngotDescriptor *manifest, GError **error);
+
+/* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
+ * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
+ * Named in the store as HOST/NAME:TAG. *received (may be NULL): bytes that came over the network. */
+gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
+                             IngotDescriptor *manifest, guint64 *received, GError **error);
+
+G_END_DECLS
