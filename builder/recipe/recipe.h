@@ -1,0 +1,59 @@
+/* A recipe: YAML text becomes a checked, fully expanded tree, or a list of every mistake in it.
+ *
+ * The tree is plain JSON with every default filled in and every ${var} replaced, so that later rooms never meet the
+ * text again. Secrets are replaced too, in steps and tests alone; recipe->secrets has their values for masking, and
+ * recipe->public_tree is the tree with "***" in their place, the only one that may be stored or shown. Paths on the host
+ * are absolute in the tree and as the recipe has them in public_tree, so that keys don't depend on where a checkout lies.
+ *
+ * The tree (? marks a key that is left out where the recipe says nothing):
+ *   name, version?, description?
+ *   variables    {name: value}, all strings; secrets are "***" in both trees
+ *   source       {"kind": "bootstrap", "distribution", "suite", "mirror"?, "components": [..], "packages": [..]}
+ *                {"kind": "image", "path" or "url", "sha256": 64 hex digits, "format"?}
+ *                {"kind": "from", "reference"}
+ *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "firmware": "bios" or "uefi"}
+ *   steps        [{"kind": "shell", "name"?, "script": text or "path": host path, "env": {}, "user", "workdir"?,
+ *                  "expect": [exit codes], "timeout": seconds},
+ *                 {"kind": "file", "name"?, "from", "to", "direction": "up" or "down", "mode"?: octal text, "owner"?}]
+ *   tests        each with "name"?, "timeout": seconds, and
+ *                {"kind": "shell", "script": text, "expect": [exit codes], "user"}, {"kind": "service", "service"},
+ *                {"kind": "port", "port": N}, {"kind": "package", "package"},
+ *                {"kind": "file", "path", "exists": bool, "mode"?: octal text, "content"?: regex},
+ *                {"kind": "http", "port": N, "path", "status": N, "body"?: regex}
+ *   seal         {"keep": [..], "remove": [guest paths]}
+ *   annotations  {key: text}
+ */
+#pragma once
+
+#include <ingot/json.h>
+
+typedef struct {
+    char *path;           /* as given, for messages */
+    char *folder;         /* absolute; relative paths in the recipe start here */
+    char *text;           /* the file's bytes */
+    char *name, *version; /* version may be NULL */
+    json_t *tree;         /* with secrets: never stored, never shown */
+    json_t *public_tree;  /* with "***" */
+    GPtrArray *secrets;   /* of char *, longest first */
+} Recipe;
+
+typedef struct {
+    const char *const *vars;      /* "k=v" from --var, NULL-terminated, may be NULL */
+    const char *const *var_files; /* from --var-file, may be NULL */
+} RecipeInputs;
+
+/* INVALID with one line "file:line:column: message" for each mistake, in the order of the text. */
+Recipe *recipe_load(const char *path, const RecipeInputs *inputs, GError **error);
+void recipe_free(Recipe *recipe);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recipe, recipe_free)
+
+/* The text with every secret's value replaced by "***". Free it. */
+char *recipe_mask(const Recipe *recipe, const char *text);
+
+typedef struct {
+    guint cpus;
+    guint64 memory; /* bytes */
+    guint64 disk;   /* bytes; 0: as large as the source's */
+    gboolean uefi;
+} RecipeMachine;
+RecipeMachine recipe_machine(const Recipe *recipe);
