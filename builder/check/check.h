@@ -1,0 +1,21 @@
+/* The check: the recipe's tests against the sealed image, booted as its users will boot it. */
+#pragma once
+
+#include <ingot/progress.h>
+
+#include "guest/guest.h"
+#include "recipe/recipe.h"
+
+typedef struct {
+    char *junit;    /* the report, JUnit XML */
+    guint count;    /* tests run */
+    GPtrArray *failures; /* of char *: "service nginx: inactive" */
+} CheckReport;
+void check_report_free(CheckReport *report);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckReport, check_report_free)
+
+/* Guest ports that the tests speak to from outside, 0-terminated, for MachineOptions.ports. Free with g_free. */
+guint16 *check_ports(const Recipe *recipe);
+
+/* Runs all tests; a test that fails is in the report and no error. */
+CheckReport *check_run(const Recipe *recipe, Machine *machine, Guest *guest, IngotProgress *progress, GError **error);

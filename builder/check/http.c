@@ -1,0 +1,70 @@
+#include "check/http.h"
+
+#include <curl/curl.h>
+#include <ingot/error.h>
+#include <ingot/process.h>
+
+#define BODY_MAX (1u << 20) /* bytes of an answer that are looked at */
+#define RETRY_USEC (G_USEC_PER_SEC / 4)
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
+
+static size_t keep(char *data, size_t size, size_t count, void *user)
+{
+    GString *body = user;
+    if (body->len < BODY_MAX) {
+        g_string_append_len(body, data, (gssize)(size * count));
+    }
+    return size * count;
+}
+
+static gboolean ask(const char *url, const json_t *test, char **reason)
+{
+    g_autoptr(CURL) curl = curl_easy_init();
+    g_autoptr(GString) body = g_string_new(NULL);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    CURLcode code = curl_easy_perform(curl);
+    if (code != CURLE_OK) {
+        *reason = g_strdup(curl_easy_strerror(code));
+        return FALSE;
+    }
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    long wanted = (long)json_integer_value(json_object_get(test, "status"));
+    if (status != wanted) {
+        *reason = g_strdup_printf("status %ld, not %ld", status, wanted);
+        return FALSE;
+    }
+    const char *pattern = json_string_value(json_object_get(test, "body"));
+    if (pattern != NULL && !g_regex_match_simple(pattern, body->str, G_REGEX_MULTILINE, 0)) {
+        *reason = g_strdup_printf("the body does not match '%s': %.200s", pattern, body->str);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* A service may still be starting: asked again until it is right or the test's time is over. */
+gboolean check_http(const CheckContext *context, const json_t *test, char **reason, GError **error)
+{
+    guint16 port = (guint16)json_integer_value(json_object_get(test, "port"));
+    const char *path = json_string_value(json_object_get(test, "path"));
+    g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u%s", machine_port(context->machine, port), path);
+    gint64 end = g_get_monotonic_time() + json_integer_value(json_object_get(test, "timeout")) * G_USEC_PER_SEC;
+    while (!ask(url, test, reason)) {
+        if (!machine_alive(context->machine, error) || !ingot_interrupt_check(error)) {
+            g_clear_pointer(reason, g_free);
+            return FALSE;
+        }
+        if (g_get_monotonic_time() >= end) {
+            return FALSE;
+        }
+        g_clear_pointer(reason, g_free);
+        g_usleep(RETRY_USEC);
+    }
+    return TRUE;
+}

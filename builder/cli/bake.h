@@ -1,0 +1,25 @@
+/* Baking: one recipe to one image in the store; the way of a build from its first room to its last. */
+#pragma once
+
+#include <ingot/store.h>
+
+#include "machine/machine.h"
+#include "recipe/recipe.h"
+
+typedef enum { BAKE_ABORT, BAKE_ASK, BAKE_KEEP } BakeOnError;
+
+typedef struct {
+    IngotStore *store;
+    const char *cache;
+    const char *name, *tag; /* what the image is called */
+    MachineAccel accel;
+    gboolean no_cache; /* make the source and the image anew */
+    gboolean no_test;
+    gboolean debug; /* pause before each step */
+    BakeOnError on_error;
+    IngotProgress *progress;
+} BakeOptions;
+
+/* *cached (may be NULL): an earlier build of the very same recipe was found, nothing was done. */
+gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
+              GError **error);

@@ -1,0 +1,149 @@
+#include <ingot/command.h>
+#include <ingot/error.h>
+#include <ingot/text.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/bake.h"
+#include "cli/verbs.h"
+
+const char verb_build_help[] =
+    "Builds each recipe, in order: the source is made or fetched, a machine boots it and runs the steps, the disk is\n"
+    "sealed, the sealed image is booted and tested, and the image lands in the local store. A recipe that was built\n"
+    "before, with nothing changed that it depends on, is found in the cache.\n"
+    "\n"
+    "Examples:\n"
+    "  ingot build recipes/debian-12.yaml recipes/web.yaml\n"
+    "  ingot build web.yaml --var channel=beta -t team/web:1.2.0\n"
+    "  ingot build web.yaml --on-error=keep      look into the machine that failed\n";
+
+typedef struct {
+    char **vars;
+    char **var_files;
+    char *tag;
+    char *accel;
+    char *on_error;
+    gboolean no_cache, no_test, debug;
+} BuildArguments;
+
+static void arguments_clear(BuildArguments *arguments)
+{
+    g_strfreev(arguments->vars);
+    g_strfreev(arguments->var_files);
+    g_free(arguments->tag);
+    g_free(arguments->accel);
+    g_free(arguments->on_error);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BuildArguments, arguments_clear)
+
+static gboolean parse_on_error(const char *text, BakeOnError *mode, GError **error)
+{
+    static const char *const words[] = {"abort", "ask", "keep", NULL};
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (g_strcmp0(text == NULL ? "abort" : text, words[i]) == 0) {
+            *mode = (BakeOnError)i;
+            return TRUE;
+        }
+    }
+    g_autofree char *hint = ingot_text_suggestion(text, words);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--on-error: '%s' is none of abort, ask, keep%s", text, hint);
+    return FALSE;
+}
+
+/* What -t says, else the recipe's own name and version. */
+static IngotReference *image_name(const Recipe *recipe, const char *tag, GError **error)
+{
+    if (tag == NULL) {
+        return ingot_reference_new(NULL, recipe->name, recipe->version == NULL ? "latest" : recipe->version, NULL);
+    }
+    IngotReference *reference = ingot_reference_parse(tag, error);
+    if (reference != NULL && (reference->tag == NULL || reference->digest != NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-t %s: NAME:VERSION is expected", tag);
+        g_clear_pointer(&reference, ingot_reference_free);
+    }
+    return reference;
+}
+
+static gboolean build_one(const char *path, const BuildArguments *arguments, BakeOptions *options, GError **error)
+{
+    RecipeInputs inputs = {.vars = (const char *const *)arguments->vars,
+                           .var_files = (const char *const *)arguments->var_files};
+    g_autoptr(Recipe) recipe = recipe_load(path, &inputs, error);
+    g_autoptr(IngotReference) name = recipe == NULL ? NULL : image_name(recipe, arguments->tag, error);
+    if (name == NULL) {
+        return FALSE;
+    }
+    g_autofree char *full =
+        name->host == NULL ? g_strdup(name->name) : g_strdup_printf("%s/%s", name->host, name->name);
+    options->name = full;
+    options->tag = name->tag;
+    ingot_progress_message(options->progress, "build %s:%s from %s", full, name->tag, path);
+    IngotDescriptor manifest;
+    gboolean cached;
+    if (!bake(recipe, options, &manifest, &cached, error)) {
+        g_prefix_error(error, "%s: ", path);
+        return FALSE;
+    }
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&manifest.digest, digest);
+    if (ingot_command_common()->quiet) {
+        printf("%s\n", digest);
+    } else {
+        printf("%s:%s %s%s\n", full, name->tag, digest, cached ? " (nothing changed)" : "");
+    }
+    fflush(stdout);
+    return TRUE;
+}
+
+static gboolean refuse_shared_name(int recipes, const char *tag, GError **error)
+{
+    if (tag != NULL && recipes > 1) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-t names one image, but %d recipes are given", recipes);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean verb_build(int argc, char **argv, GError **error)
+{
+    g_auto(BuildArguments) arguments = {0};
+    const GOptionEntry entries[] = {
+        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.vars, "Set a variable of the recipe", "K=V"},
+        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &arguments.var_files, "Variables from a YAML or JSON file",
+         "FILE"},
+        {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Call the image so", "NAME:VERSION"},
+        {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
+        {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache, "Make everything anew", NULL},
+        {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Leave the recipe's tests out", NULL},
+        {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug, "Pause before each step", NULL},
+        {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error, "abort, ask or keep the machine", "WHAT"},
+        G_OPTION_ENTRY_NULL,
+    };
+    IngotVerb verb = {"build", "RECIPE...", "bake images from recipes into the local store", verb_build_help,
+                      verb_build};
+    BakeOptions options = {0};
+    if (!ingot_command_options(&verb, entries, 1, -1, &argc, &argv, error) ||
+        !refuse_shared_name(argc - 1, arguments.tag, error) ||
+        !parse_on_error(arguments.on_error, &options.on_error, error)) {
+        return FALSE;
+    }
+    const IngotCommon *common = ingot_command_common();
+    g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
+    g_autofree char *why = NULL;
+    if (store == NULL || !machine_accel(arguments.accel, common->cache, &options.accel, &why, error)) {
+        return FALSE;
+    }
+    options.store = store;
+    options.cache = common->cache;
+    options.no_cache = arguments.no_cache;
+    options.no_test = arguments.no_test;
+    options.debug = arguments.debug;
+    options.progress = ingot_command_progress();
+    ingot_progress_message(options.progress, "accelerator: %s", why);
+    for (int i = 1; i < argc; i++) {
+        if (!build_one(argv[i], &arguments, &options, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}

@@ -1,0 +1,99 @@
+#include "cli/config.h"
+
+#include <ingot/process.h>
+#include <ingot/text.h>
+#include <string.h>
+
+json_t *config_step(const PlanStep *step, gint64 microseconds)
+{
+    char key[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&step->key, key);
+    g_autofree char *now = ingot_text_now();
+    /* Whole tenths: finer would be noise in a file that people compare. */
+    double seconds = (double)((microseconds + 50000) / 100000) / 10;
+    return json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", step->title, "seconds", seconds, "ran", now);
+}
+
+/* One line that git prints for the recipe's folder, or NULL where that is no checkout. */
+static char *git(const Recipe *recipe, const char *const *arguments)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_ptr_array_add(argv, (gpointer) "git");
+    g_ptr_array_add(argv, (gpointer) "-C");
+    g_ptr_array_add(argv, recipe->folder);
+    for (guint i = 0; arguments[i] != NULL; i++) {
+        g_ptr_array_add(argv, (gpointer)arguments[i]);
+    }
+    g_ptr_array_add(argv, NULL);
+    return ingot_process_output((const char *const *)argv->pdata, NULL);
+}
+
+static void add_git(json_t *config, const Recipe *recipe)
+{
+    static const char *const head[] = {"rev-parse", "--verify", "--quiet", "HEAD", NULL};
+    static const char *const changes[] = {"status", "--porcelain", "--", ".", NULL};
+    g_autofree char *commit = git(recipe, head);
+    if (commit != NULL && *commit != '\0') {
+        g_autofree char *dirty = git(recipe, changes);
+        json_object_set_new(config, "git", json_pack("{s:s, s:b}", "commit", commit, "dirty",
+                                                     dirty == NULL || *dirty != '\0'));
+    }
+}
+
+static json_t *recipe_object(const Recipe *recipe)
+{
+    IngotDigest digest;
+    ingot_digest_of(recipe->text, strlen(recipe->text), &digest);
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&digest, text);
+    /* A secret's default may stand in the text itself. */
+    g_autofree char *masked = recipe_mask(recipe, recipe->text);
+    return json_pack("{s:s, s:s, s:s}", "name", recipe->name, "digest", text, "text", masked);
+}
+
+json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps)
+{
+    json_t *config = source == NULL ? json_object() : json_copy(source);
+    if (os != NULL) {
+        json_object_set(config, "os", os);
+    }
+    if (json_object_get(config, "firmware") == NULL) {
+        json_object_set_new(config, "firmware", json_pack("[s]", recipe_machine(recipe).uefi ? "uefi" : "bios"));
+    }
+    json_object_set_new(config, "recipe", recipe_object(recipe));
+    add_git(config, recipe);
+    json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));
+    g_autofree char *now = ingot_text_now();
+    json_object_set_new(config, "created", json_string(now));
+    json_object_set(config, "steps", steps);
+    return config;
+}
+
+json_t *config_annotations(const Recipe *recipe, const json_t *config, const char *version)
+{
+    json_t *all = json_object();
+    const char *description = json_string_value(json_object_get(recipe->public_tree, "description"));
+    const json_t *base = json_object_get(config, "base");
+    ingot_json_set_string(all, "org.opencontainers.image.title", recipe->name);
+    ingot_json_set_string(all, "org.opencontainers.image.version", version);
+    ingot_json_set_string(all, "org.opencontainers.image.description", description);
+    ingot_json_set_string(all, "org.opencontainers.image.created",
+                          json_string_value(json_object_get(config, "created")));
+    ingot_json_set_string(all, "org.opencontainers.image.revision",
+                          json_string_value(json_object_get(json_object_get(config, "git"), "commit")));
+    ingot_json_set_string(all, "org.opencontainers.image.base.name",
+                          json_string_value(json_object_get(base, "reference")));
+    ingot_json_set_string(all, "org.opencontainers.image.base.digest",
+                          json_string_value(json_object_get(base, "digest")));
+    json_t *own = json_object_get(recipe->public_tree, "annotations");
+    if (own != NULL) {
+        json_object_update(all, own);
+    }
+    return all;
+}
+
+const char *config_os(const json_t *config)
+{
+    const char *id = json_string_value(json_object_get(json_object_get(config, "os"), "id"));
+    return id == NULL ? "unknown" : id;
+}

@@ -1,0 +1,14 @@
+/* What an image says of itself: the config's keys that a build knows, and the manifest's annotations. */
+#pragma once
+
+#include <ingot/json.h>
+
+#include "plan/plan.h"
+
+/* {"key", "title", "seconds", "ran"} for the config's "steps". */
+json_t *config_step(const PlanStep *step, gint64 microseconds);
+/* os may be NULL (then the source's stands). */
+json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps);
+/* The org.opencontainers.image.* set and the recipe's own. */
+json_t *config_annotations(const Recipe *recipe, const json_t *config, const char *version);
+const char *config_os(const json_t *config); /* its os.id, or "unknown" */

@@ -1,0 +1,16 @@
+/* Where a build stops for a person: how to get into the machine, and what to do next. */
+#pragma once
+
+#include "cli/bake.h"
+#include "guest/guest.h"
+
+/* Prints how to get into the machine by ssh and where its console is. */
+void pause_show(const Machine *machine, const GuestKey *key, IngotProgress *progress);
+
+/* --debug: waits for Enter before a step. FALSE only when interrupted. */
+gboolean pause_before(const char *title, const Machine *machine, const GuestKey *key, IngotProgress *progress,
+                      GError **error);
+
+/* After a failure: TRUE to try the step again. Keeps the machine up (until Ctrl-C or its end) where that is asked for. */
+gboolean pause_after_error(BakeOnError mode, const GError *failure, Machine *machine, const GuestKey *key,
+                           IngotProgress *progress);

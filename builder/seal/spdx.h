@@ -1,0 +1,8 @@
+/* The package list as SPDX 2.3 JSON (spdx.github.io/spdx-spec/v2.3). */
+#pragma once
+
+#include <ingot/json.h>
+
+/* packages: [{"name", "version", "architecture"}]; os_id: as in the config, for the purls. The text has no time in it but
+ * `created`, so equal input gives equal bytes. Free it. */
+char *spdx_from_packages(const char *name, const char *os_id, const char *created, const json_t *packages);

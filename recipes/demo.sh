@@ -1,0 +1,73 @@
+#!/bin/bash
+# The whole way in one run: recipe -> image -> registry -> promotion -> pull -> booted machine -> its web page.
+# Everything that it makes lies in one folder: $INGOT_DEMO, or ingot-demo in the XDG data folder.
+set -eu
+cd "$(dirname "$0")/.."
+bin=$(realpath "${B:-build}")
+demo=${INGOT_DEMO:-${XDG_DATA_HOME:-$HOME/.local/share}/ingot-demo}
+mkdir -p "$demo"
+export INGOT_STORE=$demo/store INGOT_CACHE=$demo/cache
+PATH=$bin:$PATH
+started=$(date +%s%N)
+server='' machine=''
+
+finish() {
+    status=$?
+    for pid in $machine $server; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done
+    [ $status = 0 ] || echo "demo: failed with status $status; what was made is in $demo" >&2
+    exit $status
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+stage() { printf '\n[%6.1f s] %s\n' "$(awk "BEGIN{print ($(date +%s%N) - $started) / 1e9}")" "$*"; }
+# The first line that a program in the background prints on its stdout (in a file), while it lives.
+first_line() {
+    tail -n +1 -f --pid="$2" "$1" | head -n "${3:-1}"
+}
+
+stage "bake the base (recipes/debian-12.yaml)"
+ingot build recipes/debian-12.yaml
+
+stage "bake the web server on top of it (recipes/web.yaml)"
+ingot build recipes/web.yaml
+
+stage "start a registry"
+ingotd --data "$demo/registry" --listen 127.0.0.1:0 >"$demo/ingotd.address" 2>"$demo/ingotd.log" &
+server=$!
+address=$(first_line "$demo/ingotd.address" $server)
+registry=${address##*//}
+[ -n "$registry" ] || { cat "$demo/ingotd.log" >&2; exit 1; }
+echo "$address"
+
+stage "push version 1.0.0 as dev, promote it to test and prod"
+ingot push web:1.0.0 "$registry/web:1.0.0"
+ingot promote "$registry/web" 1.0.0 dev
+ingot promote "$registry/web" dev test
+ingot promote "$registry/web" test prod
+
+stage "pull prod into an empty store"
+rm -rf "$demo/other-store"
+ingot pull --store "$demo/other-store" "$registry/web:prod"
+
+stage "all of them are one digest"
+for tag in 1.0.0 dev test prod; do
+    digest=$(ingot show --json "$registry/web:$tag" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])' 2>/dev/null ||
+        ingot show --json "$registry/web:$tag" | sed -n 's/^ *"digest": "\(sha256:[0-9a-f]*\)".*/\1/p' | head -1)
+    printf '%-6s %s\n' "$tag" "$digest"
+    [ "${first:=$digest}" = "$digest" ] || { echo "demo: $tag differs" >&2; exit 1; }
+done
+
+stage "boot the pulled image and fetch its page"
+ingot run --store "$demo/other-store" --port 80 --json "$registry/web:prod" >"$demo/run.json" 2>"$demo/run.log" &
+machine=$!
+first_line "$demo/run.json" $machine 100 >"$demo/run.now" &
+reader=$!
+while kill -0 $machine 2>/dev/null && ! grep -q '"80"' "$demo/run.json"; do sleep 0.2; done
+kill $reader 2>/dev/null || true
+port=$(sed -n 's/.*"80": *\([0-9]*\).*/\1/p' "$demo/run.json")
+[ -n "$port" ] || { cat "$demo/run.log" >&2; exit 1; }
+curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 "http://127.0.0.1:$port/" |
+    sed -e 's/<[^>]*>//g' -e '/^[[:space:]]*$/d'
+
+stage "done; everything is in $demo (remove it with: rm -rf $demo)"
