@@ -38,7 +38,7 @@ const IngotCommon *ingot_command_common(void);
 /* The command's one progress display, quiet where -q is. */
 IngotProgress *ingot_command_progress(void);
 
-/* Where the program's own data files are (recipes, firmware lists): $INGOT_DATA, the source tree or the installed one. */
+/* "0.1.0" */
 const char *ingot_command_version(void);
 
 G_END_DECLS

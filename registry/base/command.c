@@ -1,0 +1,283 @@
+#include <ingot/command.h>
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <ingot/text.h>
+
+#define PREFIX "ingot-" /* of a program that is a verb */
+
+static IngotCommon common;
+static IngotProgress *progress;
+
+const char *ingot_command_version(void)
+{
+    return INGOT_VERSION;
+}
+
+const IngotCommon *ingot_command_common(void)
+{
+    return &common;
+}
+
+IngotProgress *ingot_command_progress(void)
+{
+    if (!progress)
+        progress = ingot_progress_new(common.quiet);
+    return progress;
+}
+
+static void use_default(char **path, const char *variable, const char *folder, const char *child)
+{
+    const char *value = g_getenv(variable);
+
+    if (*path)
+        return;
+    *path = value && *value ? g_strdup(value) : g_build_filename(folder, "ingot", child, NULL);
+}
+
+/* "--" ends the options; what GOption leaves of it is no argument. */
+static void drop_separator(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (!g_str_equal(argv[i], "--"))
+            continue;
+        memmove(argv + i, argv + i + 1, (gsize)(*argc - i) * sizeof *argv); /* with the NULL at the end */
+        (*argc)--;
+        return;
+    }
+}
+
+static gboolean refuse_usage(const IngotVerb *verb, const char *problem, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "%s\nusage: ingot %s [OPTIONS]%s%s (`ingot %s --help` tells more)", problem, verb->name,
+                *verb->arguments ? " " : "", verb->arguments, verb->name);
+    return FALSE;
+}
+
+gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entries, int min, int max, int *argc,
+                               char ***argv, GError **error)
+{
+    static char *store, *cache;
+    const GOptionEntry shared[] = {
+        {"store", 0, 0, G_OPTION_ARG_FILENAME, &store, "the local store ($INGOT_STORE)", "DIR"},
+        {"cache", 0, 0, G_OPTION_ARG_FILENAME, &cache, "where build snapshots are ($INGOT_CACHE)", "DIR"},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &common.quiet, "print nothing but the result", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &common.json, "print JSON where a list or an image is shown", NULL},
+        {NULL},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(verb->arguments);
+    g_autoptr(GError) problem = NULL;
+
+    g_option_context_set_summary(context, verb->summary);
+    g_option_context_set_description(context, verb->help);
+    if (entries)
+        g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, shared, NULL);
+    if (!g_option_context_parse(context, argc, argv, &problem))
+        return refuse_usage(verb, problem->message, error);
+    drop_separator(argc, *argv);
+    (*argv)[0] = (char *)verb->name;
+    if (*argc - 1 < min)
+        return refuse_usage(verb, "an argument is missing", error);
+    if (max >= 0 && *argc - 1 > max) {
+        g_autofree char *excess = g_strdup_printf("'%s' is one argument too many", (*argv)[max + 1]);
+        return refuse_usage(verb, excess, error);
+    }
+    use_default(&store, "INGOT_STORE", g_get_user_data_dir(), "store");
+    use_default(&cache, "INGOT_CACHE", g_get_user_cache_dir(), NULL);
+    common.store = store;
+    common.cache = cache;
+    return TRUE;
+}
+
+/* Where further verbs may be, first match wins: a build tree has libexec beside the program, an installation that was
+ * moved has it beside bin, and the prefix is where it was installed to. */
+static GStrv libexec_folders(void)
+{
+    g_autoptr(GStrvBuilder) folders = g_strv_builder_new();
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    const char *chosen = g_getenv("INGOT_LIBEXEC");
+
+    if (chosen && *chosen)
+        g_strv_builder_add(folders, chosen);
+    if (program) {
+        g_autofree char *here = g_path_get_dirname(program);
+        g_autofree char *beside = g_build_filename(here, "libexec", NULL);
+        g_autofree char *installed = g_build_filename(here, "..", "libexec", "ingot", NULL);
+        g_strv_builder_add_many(folders, beside, installed, NULL);
+    }
+    g_strv_builder_add(folders, INGOT_PREFIX "/libexec/ingot");
+    return g_strv_builder_end(folders);
+}
+
+static void add_verbs_of_folder(const char *path, GPtrArray *names)
+{
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    const char *entry;
+
+    while (folder && (entry = g_dir_read_name(folder))) {
+        g_autofree char *program = g_build_filename(path, entry, NULL);
+        const char *name = entry + strlen(PREFIX);
+        if (g_str_has_prefix(entry, PREFIX) && access(program, X_OK) == 0 &&
+            !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The verbs of the libexec folders that are not in the table, in order; NULL-terminated like a GStrv. */
+static GPtrArray *further_verbs(const IngotVerb *verbs)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_auto(GStrv) folders = libexec_folders();
+
+    for (guint i = 0; folders[i]; i++)
+        add_verbs_of_folder(folders[i], names);
+    for (; verbs->name; verbs++) {
+        guint at;
+        if (g_ptr_array_find_with_equal_func(names, verbs->name, g_str_equal, &at))
+            g_ptr_array_remove_index(names, at);
+    }
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    return g_steal_pointer(&names);
+}
+
+static void print_help(FILE *out, const char *program, const char *summary, const IngotVerb *verbs)
+{
+    g_autoptr(GPtrArray) further = further_verbs(verbs);
+
+    fprintf(out, "%s: %s\n\nUsage: %s VERB [OPTIONS] ARGUMENTS\n\nVerbs:\n", program, summary, program);
+    for (; verbs->name; verbs++)
+        fprintf(out, "  %-10s %s\n", verbs->name, verbs->summary);
+    if (further->len > 1) {
+        fprintf(out, "\nFurther verbs:\n ");
+        for (guint i = 0; i + 1 < further->len; i++)
+            fprintf(out, " %s", (const char *)further->pdata[i]);
+        fprintf(out, "\n");
+    }
+    fprintf(out, "\n`%s VERB --help` tells about one of them, with an example.\n", program);
+}
+
+static const IngotVerb *find_verb(const IngotVerb *verbs, const char *name)
+{
+    for (; verbs->name; verbs++)
+        if (g_str_equal(verbs->name, name))
+            return verbs;
+    return NULL;
+}
+
+/* Returns only if there is no such program. */
+static void exec_verb(const char *name, char **argv)
+{
+    g_auto(GStrv) folders = libexec_folders();
+
+    if (!g_ascii_isalpha(*name) || strchr(name, '/'))
+        return;
+    for (guint i = 0; folders[i]; i++) {
+        g_autofree char *file = g_strconcat(PREFIX, name, NULL);
+        g_autofree char *path = g_build_filename(folders[i], file, NULL);
+        if (access(path, X_OK) < 0)
+            continue;
+        argv[0] = path;
+        execv(path, argv);
+        g_printerr("ingot %s: cannot run %s: %s\n", name, path, g_strerror(errno));
+        exit(1);
+    }
+}
+
+static int refuse_verb(const char *program, const IngotVerb *verbs, const char *name)
+{
+    g_autoptr(GPtrArray) words = further_verbs(verbs);
+
+    for (; verbs->name; verbs++)
+        g_ptr_array_insert(words, 0, g_strdup(verbs->name));
+    g_autofree char *suggestion = ingot_text_suggestion(name, (const char *const *)words->pdata);
+    g_printerr("%s: unknown %s '%s'%s; `%s --help` lists the verbs\n", program,
+               *name == '-' ? "option before the verb" : "verb", name, suggestion, program);
+    return 2;
+}
+
+/* Results that did not reach their reader are a failure; a reader that has seen enough (a closed pipe) knows it. */
+static gboolean flush_output(GError **error)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return TRUE;
+    return ingot_error_set_errno(error, errno ? errno : EIO, "cannot write to standard output");
+}
+
+static int run_verb(const IngotVerb *verb, int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = g_strconcat("ingot ", verb->name, NULL);
+
+    g_set_prgname(name);
+    gboolean done = verb->run(argc, argv, &error) && flush_output(&error);
+    g_clear_pointer(&progress, ingot_progress_free);
+    if (done)
+        return 0;
+    /* Once a signal has come, whatever broke off did so for its sake. */
+    if (!ingot_interrupt_check(NULL) && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_clear_error(&error);
+        ingot_interrupt_check(&error);
+    }
+    g_printerr("%s: %s\n", name, error->message);
+    return ingot_error_exit_status(error);
+}
+
+/* Names, help and messages are UTF-8 whatever the terminal's locale says; numbers stay plain. */
+static void set_character_set(void)
+{
+    if (!setlocale(LC_CTYPE, "") || !g_str_equal(nl_langinfo(CODESET), "UTF-8"))
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+/* The verb that the program's own name tells, as in ingot-validate. */
+static const IngotVerb *verb_of_program(const IngotVerb *verbs, const char *path)
+{
+    g_autofree char *base = g_path_get_basename(path);
+    return g_str_has_prefix(base, PREFIX) ? find_verb(verbs, base + strlen(PREFIX)) : NULL;
+}
+
+int ingot_command_main(const char *program, const char *summary, const IngotVerb *verbs, int argc, char **argv)
+{
+    set_character_set();
+    signal(SIGPIPE, SIG_IGN);
+    ingot_interrupt_install();
+
+    const IngotVerb *verb = argc > 0 ? verb_of_program(verbs, argv[0]) : NULL;
+    if (verb)
+        return run_verb(verb, argc, argv);
+    if (argc < 2) {
+        print_help(stderr, program, summary, verbs);
+        return 2;
+    }
+    if (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h")) {
+        print_help(stdout, program, summary, verbs);
+        return 0;
+    }
+    if (g_str_equal(argv[1], "--version")) {
+        printf("%s %s\n", program, ingot_command_version());
+        return 0;
+    }
+    verb = find_verb(verbs, argv[1]);
+    if (verb)
+        return run_verb(verb, argc - 1, argv + 1);
+    exec_verb(argv[1], argv + 1);
+    return refuse_verb(program, verbs, argv[1]);
+}

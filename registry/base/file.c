@@ -1,0 +1,197 @@
+#include <ingot/file.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+
+#define READ_SIZE (1u << 18)
+
+void ingot_fd_clear(IngotFd *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+int ingot_file_open(const char *path, int flags, int mode, GError **error)
+{
+    int fd;
+
+    do
+        fd = open(path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        ingot_error_set_errno(error, errno, "%s: cannot %s", path, flags & O_CREAT ? "create" : "open");
+    return fd;
+}
+
+gboolean ingot_file_pread(int fd, void *buffer, gsize size, guint64 offset, const char *name, GError **error)
+{
+    guint8 *next = buffer;
+
+    while (size > 0) {
+        gssize got = pread(fd, next, size, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return ingot_error_set_errno(error, errno, "%s: cannot read at offset %" G_GUINT64_FORMAT, name, offset);
+        if (got == 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                        "%s: cut short: it ends at or before offset %" G_GUINT64_FORMAT ", %" G_GSIZE_FORMAT
+                        " bytes more belong there",
+                        name, offset, size);
+            return FALSE;
+        }
+        next += got;
+        offset += (guint64)got;
+        size -= (gsize)got;
+    }
+    return TRUE;
+}
+
+gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offset, const char *name, GError **error)
+{
+    const guint8 *next = buffer;
+
+    while (size > 0) {
+        gssize put = pwrite(fd, next, size, (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return ingot_error_set_errno(error, errno, "%s: cannot write at offset %" G_GUINT64_FORMAT, name, offset);
+        next += put;
+        offset += (guint64)put;
+        size -= (gsize)put;
+    }
+    return TRUE;
+}
+
+static gboolean read_at_most(int fd, gsize limit, const char *path, GByteArray *content, GError **error)
+{
+    g_autofree guint8 *buffer = g_malloc(READ_SIZE);
+
+    for (;;) {
+        gssize got = read(fd, buffer, READ_SIZE);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return ingot_error_set_errno(error, errno, "%s: cannot read", path);
+        if (got == 0)
+            return TRUE;
+        if ((gsize)got > limit - content->len) {
+            g_autofree char *most = g_strdup_printf("%" G_GSIZE_FORMAT, limit);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: longer than the %s bytes allowed here", path,
+                        most);
+            return FALSE;
+        }
+        g_byte_array_append(content, buffer, (guint)got);
+    }
+}
+
+GBytes *ingot_file_read(const char *path, gsize limit, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0)
+        return NULL;
+    g_autoptr(GByteArray) content = g_byte_array_new();
+    if (!read_at_most(fd, limit, path, content, error))
+        return NULL;
+    return g_byte_array_free_to_bytes(g_steal_pointer(&content));
+}
+
+static gboolean sync_folder_of(const char *path, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_auto(IngotFd) fd = ingot_file_open(folder, O_RDONLY | O_DIRECTORY, 0, error);
+
+    if (fd < 0)
+        return FALSE;
+    /* Some file systems cannot sync a folder and say EINVAL; their renames are as durable as they get. */
+    if (fsync(fd) < 0 && errno != EINVAL)
+        return ingot_error_set_errno(error, errno, "%s: cannot sync", folder);
+    return TRUE;
+}
+
+gboolean ingot_file_publish(int fd, const char *temporary, const char *path, GError **error)
+{
+    if (fd >= 0 && fsync(fd) < 0)
+        return ingot_error_set_errno(error, errno, "%s: cannot sync", temporary);
+    if (rename(temporary, path) < 0)
+        return ingot_error_set_errno(error, errno, "%s: cannot rename to %s", temporary, path);
+    return sync_folder_of(path, error);
+}
+
+gboolean ingot_file_replace(const char *path, const void *data, gsize size, int mode, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *temporary = g_strdup_printf("%s/.%s.XXXXXX", folder, base);
+    g_auto(IngotFd) fd = g_mkstemp_full(temporary, O_WRONLY | O_CLOEXEC, mode);
+
+    if (fd < 0)
+        return ingot_error_set_errno(error, errno, "%s: cannot create a file beside it", path);
+    if (!ingot_file_pwrite(fd, data, size, 0, path, error) || !ingot_file_publish(fd, temporary, path, error)) {
+        unlink(temporary); /* after a rename that could not be synced there is none: no harm */
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean ingot_file_make_folder(const char *path, GError **error)
+{
+    if (g_mkdir_with_parents(path, 0777) < 0)
+        return ingot_error_set_errno(error, errno, "%s: cannot make the folder", path);
+    return TRUE;
+}
+
+/* What fts shows may be gone by now: somebody else removes the same tree, and that is as well. */
+static int remove_entry(const FTSENT *entry)
+{
+    int failed = 0;
+
+    switch (entry->fts_info) {
+    case FTS_D: /* a folder that was made read-only is still to be emptied */
+        if ((entry->fts_statp->st_mode & S_IRWXU) != S_IRWXU)
+            failed = chmod(entry->fts_accpath, S_IRWXU);
+        break;
+    case FTS_DP:
+        failed = rmdir(entry->fts_accpath);
+        break;
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS:
+        errno = entry->fts_errno;
+        failed = -1;
+        break;
+    default:
+        failed = unlink(entry->fts_accpath);
+        break;
+    }
+    return failed < 0 && errno != ENOENT ? errno : 0;
+}
+
+gboolean ingot_file_remove_tree(const char *path, GError **error)
+{
+    char *roots[] = {(char *)path, NULL};
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    FTSENT *entry;
+    int first = 0;
+    g_autofree char *where = NULL;
+
+    if (!tree)
+        return ingot_error_set_errno(error, errno, "%s: cannot remove", path);
+    while ((entry = fts_read(tree))) {
+        int errnum = remove_entry(entry);
+        if (errnum && !first) {
+            first = errnum;
+            where = g_strdup(entry->fts_path);
+        }
+    }
+    fts_close(tree);
+    return first ? ingot_error_set_errno(error, first, "%s: cannot remove", where) : TRUE;
+}

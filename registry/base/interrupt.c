@@ -1,0 +1,55 @@
+/* The other half of process.h: Ctrl-C as a flag and a descriptor. */
+#include <ingot/process.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+
+static volatile sig_atomic_t interrupted;
+static int wake_fd = -1;
+
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    if (interrupted) { /* asked twice: the kernel ends us when this returns, and our children with us */
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    interrupted = 1;
+    eventfd_write(wake_fd, 1); /* the first write to an eventfd cannot fail */
+    errno = saved;
+}
+
+void ingot_interrupt_install(void)
+{
+    /* Without SA_RESTART: a blocking call returns with EINTR and its caller looks at the flag. */
+    struct sigaction action = {.sa_handler = on_signal}, before;
+
+    wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0)
+        g_error("cannot make an eventfd: %s", g_strerror(errno));
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* A closed terminal ends a command like Ctrl-C does, unless nohup has said otherwise. */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
+}
+
+gboolean ingot_interrupt_check(GError **error)
+{
+    if (!interrupted)
+        return TRUE;
+    g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "interrupted");
+    return FALSE;
+}
+
+int ingot_interrupt_fd(void)
+{
+    return wake_fd;
+}

@@ -1,0 +1,92 @@
+#include <ingot/json.h>
+
+#include <ingot/error.h>
+
+json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error)
+{
+    json_error_t problem;
+    json_t *value = json_loadb(data, size, JSON_REJECT_DUPLICATES, &problem);
+
+    if (!value)
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s:%d:%d: %s", what, problem.line, problem.column,
+                    problem.text);
+    return value;
+}
+
+static int append_text(const char *text, size_t size, void *user)
+{
+    g_string_append_len(user, text, (gssize)size);
+    return 0;
+}
+
+/* Only a value that no JSON text can stand for (invalid UTF-8, a cycle) fails, and jansson lets none be made. */
+static GString *dump(const json_t *value, size_t flags)
+{
+    GString *text = g_string_new(NULL);
+    if (json_dump_callback(value, append_text, text, flags | JSON_ENCODE_ANY) < 0)
+        g_error("a JSON value cannot be written");
+    return text;
+}
+
+char *ingot_json_canonical(const json_t *value)
+{
+    return g_string_free(dump(value, JSON_COMPACT | JSON_SORT_KEYS), FALSE);
+}
+
+char *ingot_json_pretty(const json_t *value)
+{
+    GString *text = dump(value, JSON_INDENT(2));
+    g_string_append_c(text, '\n');
+    return g_string_free(text, FALSE);
+}
+
+static gboolean refuse(const json_t *found, const char *key, const char *what, const char *wanted, GError **error)
+{
+    if (found)
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: \"%s\" is not %s", what, key, wanted);
+    else
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: \"%s\" is missing (it must be %s)", what, key,
+                    wanted);
+    return FALSE;
+}
+
+const char *ingot_json_get_string(const json_t *object, const char *key, const char *what, GError **error)
+{
+    json_t *found = json_object_get(object, key);
+    if (!json_is_string(found))
+        refuse(found, key, what, "a string", error);
+    return json_string_value(found);
+}
+
+gboolean ingot_json_get_size(const json_t *object, const char *key, const char *what, guint64 *out, GError **error)
+{
+    json_t *found = json_object_get(object, key);
+    if (!json_is_integer(found) || json_integer_value(found) < 0)
+        return refuse(found, key, what, "a whole number, zero or more", error);
+    *out = (guint64)json_integer_value(found);
+    return TRUE;
+}
+
+json_t *ingot_json_get_object(const json_t *object, const char *key, const char *what, GError **error)
+{
+    json_t *found = json_object_get(object, key);
+    if (json_is_object(found))
+        return found;
+    refuse(found, key, what, "an object", error);
+    return NULL;
+}
+
+json_t *ingot_json_get_array(const json_t *object, const char *key, const char *what, GError **error)
+{
+    json_t *found = json_object_get(object, key);
+    if (json_is_array(found))
+        return found;
+    refuse(found, key, what, "an array", error);
+    return NULL;
+}
+
+void ingot_json_set_string(json_t *object, const char *key, const char *value)
+{
+    if (value)
+        json_object_set_new(object, key, json_string(value));
+}

@@ -1,0 +1,152 @@
+#include <ingot/text.h>
+
+#include <string.h>
+
+#include <ingot/error.h>
+
+/* Longer words are no typing mistakes of ours, and the table of distances stays on the stack. */
+#define WORD_MAX 64
+
+typedef struct {
+    const char *suffix;
+    guint64 factor;
+} Unit;
+
+char *ingot_text_size(guint64 bytes)
+{
+    static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+
+    if (bytes < 1000)
+        return g_strdup_printf("%" G_GUINT64_FORMAT " B", bytes);
+    double value = (double)bytes / 1000;
+    gsize unit = 0;
+    while (value >= 999.95 && unit + 1 < G_N_ELEMENTS(units)) { /* 999.95 would be printed as 1000.0 */
+        value /= 1000;
+        unit++;
+    }
+    return g_strdup_printf("%.1f %s", value, units[unit]);
+}
+
+char *ingot_text_duration(double seconds)
+{
+    if (seconds < 9.95)
+        return g_strdup_printf("%.1f s", MAX(seconds, 0));
+    guint64 whole = (guint64)(seconds + 0.5);
+    if (whole < 60)
+        return g_strdup_printf("%u s", (guint)whole);
+    if (whole < 3600)
+        return g_strdup_printf("%u min %02u s", (guint)(whole / 60), (guint)(whole % 60));
+    return g_strdup_printf("%" G_GUINT64_FORMAT " h %02u min", whole / 3600, (guint)(whole % 3600 / 60));
+}
+
+/* Digits and one of the units; the last unit has a NULL suffix. */
+static gboolean parse_amount(const char *text, const Unit *units, guint64 *amount)
+{
+    if (!g_ascii_isdigit(*text))
+        return FALSE;
+    gsize digits = strspn(text, "0123456789");
+    g_autofree char *number = g_strndup(text, digits);
+    guint64 value;
+    if (!g_ascii_string_to_unsigned(number, 10, 0, G_MAXUINT64, &value, NULL))
+        return FALSE;
+    for (const Unit *unit = units; unit->suffix; unit++)
+        if (g_str_equal(text + digits, unit->suffix))
+            return g_uint64_checked_mul(amount, value, unit->factor);
+    return FALSE;
+}
+
+gboolean ingot_text_parse_size(const char *text, guint64 *bytes, GError **error)
+{
+    static const Unit units[] = {
+        {"", 1},           {"K", 1ull << 10},   {"KiB", 1ull << 10}, {"M", 1ull << 20},   {"MiB", 1ull << 20},
+        {"G", 1ull << 30}, {"GiB", 1ull << 30}, {"T", 1ull << 40},   {"TiB", 1ull << 40}, {NULL, 0},
+    };
+
+    if (parse_amount(text, units, bytes))
+        return TRUE;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "'%s' is no size: write digits and nothing, K, M, G or T, like 512M or 10G", text);
+    return FALSE;
+}
+
+gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **error)
+{
+    static const Unit units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {NULL, 0}};
+
+    if (parse_amount(text, units, seconds))
+        return TRUE;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "'%s' is no duration: write digits and nothing, s, m, h or d, like 90s or 5m", text);
+    return FALSE;
+}
+
+static guint least(guint a, guint b, guint c)
+{
+    return MIN(a, MIN(b, c));
+}
+
+/* Edits (insert, delete, replace, swap of neighbours) from a to b, blind to case. */
+static guint distance(const char *a, const char *b)
+{
+    guint table[WORD_MAX + 1][WORD_MAX + 1];
+    gsize rows = strlen(a), columns = strlen(b);
+
+    for (gsize i = 0; i <= rows; i++) {
+        for (gsize j = 0; j <= columns; j++) {
+            if (i == 0 || j == 0) {
+                table[i][j] = (guint)(i + j);
+                continue;
+            }
+            char left = g_ascii_tolower(a[i - 1]), right = g_ascii_tolower(b[j - 1]);
+            table[i][j] = least(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (left != right));
+            if (i > 1 && j > 1 && left == g_ascii_tolower(b[j - 2]) && right == g_ascii_tolower(a[i - 2]))
+                table[i][j] = MIN(table[i][j], table[i - 2][j - 2] + 1);
+        }
+    }
+    return table[rows][columns];
+}
+
+const char *ingot_text_nearest(const char *word, const char *const *words)
+{
+    const char *nearest = NULL;
+    guint smallest = G_MAXUINT;
+
+    if (strlen(word) > WORD_MAX)
+        return NULL;
+    for (; *words; words++) {
+        if (strlen(*words) > WORD_MAX)
+            continue;
+        /* A third of the longer word may be wrong; beyond that the guess is more puzzling than none. */
+        guint near = (guint)(MAX(strlen(word), strlen(*words)) + 2) / 3;
+        guint edits = distance(word, *words);
+        if (edits <= near && edits < smallest) {
+            smallest = edits;
+            nearest = *words;
+        }
+    }
+    return nearest;
+}
+
+char *ingot_text_suggestion(const char *word, const char *const *words)
+{
+    const char *nearest = ingot_text_nearest(word, words);
+    return nearest ? g_strdup_printf(" (did you mean '%s'?)", nearest) : g_strdup("");
+}
+
+char *ingot_text_time(gint64 unix_seconds)
+{
+    /* The years 1 to 9999, all that RFC 3339 can write. */
+    gint64 writable = CLAMP(unix_seconds, G_GINT64_CONSTANT(-62135596800), G_GINT64_CONSTANT(253402300799));
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(writable);
+    return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
+}
+
+char *ingot_text_now(void)
+{
+    const char *epoch = g_getenv("SOURCE_DATE_EPOCH");
+    guint64 fixed;
+
+    if (epoch && g_ascii_string_to_unsigned(epoch, 10, 0, G_MAXINT64, &fixed, NULL))
+        return ingot_text_time((gint64)fixed);
+    return ingot_text_time(g_get_real_time() / G_USEC_PER_SEC);
+}

@@ -1,0 +1,171 @@
+/* The other half of file.h: locks, and the work folders that hang on them. */
+#include <ingot/file.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+#include <ingot/process.h>
+
+#define WORKDIR_PREFIX "ingot-work-"
+#define KEEP_MARK ".keep"
+
+struct IngotLock {
+    int fd;
+};
+
+struct IngotWorkdir {
+    char *path;
+    int fd; /* of the folder itself, which is flocked while it is in use */
+    gboolean keep;
+};
+
+/* Whether path still names the file that is open as fd. */
+static gboolean is_same_file(int fd, const char *path)
+{
+    struct stat open_one, named;
+
+    return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 && open_one.st_ino == named.st_ino &&
+           open_one.st_dev == named.st_dev;
+}
+
+static gboolean lock_fd(int fd, int operation, const char *path, GError **error)
+{
+    while (flock(fd, operation) < 0) {
+        if (errno == EWOULDBLOCK) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: in use by another process", path);
+            return FALSE;
+        }
+        if (errno != EINTR)
+            return ingot_error_set_errno(error, errno, "%s: cannot lock", path);
+        if (!ingot_interrupt_check(error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Who only shares a lock may do so where writing is not allowed. */
+static int open_lock_file(const char *path, gboolean exclusive, GError **error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0 && !exclusive && (errno == EACCES || errno == EROFS))
+        return ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0)
+        ingot_error_set_errno(error, errno, "%s: cannot open the lock file", path);
+    return fd;
+}
+
+IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, GError **error)
+{
+    for (;;) {
+        g_auto(IngotFd) fd = open_lock_file(path, exclusive, error);
+        if (fd < 0)
+            return NULL;
+        if (!lock_fd(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB), path, error))
+            return NULL;
+        /* Whoever held it may have removed it; then this is a lock on nothing, and the next comer makes a new file. */
+        if (is_same_file(fd, path)) {
+            IngotLock *lock = g_new(IngotLock, 1);
+            lock->fd = fd;
+            fd = -1;
+            return lock;
+        }
+    }
+}
+
+void ingot_lock_release(IngotLock *lock)
+{
+    if (!lock)
+        return;
+    close(lock->fd);
+    g_free(lock);
+}
+
+/* Opens a work folder of this user and locks it, without waiting; -1 if it is another's, in use or kept. */
+static int claim_folder(const char *path)
+{
+    g_auto(IngotFd) fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return -1;
+    if (!is_same_file(fd, path) || faccessat(fd, KEEP_MARK, F_OK, 0) == 0)
+        return -1;
+    int claimed = fd;
+    fd = -1;
+    return claimed;
+}
+
+/* What cannot be removed stays for the next sweep: it must not keep this command from its work. */
+static void sweep(const char *parent)
+{
+    g_autoptr(GDir) folder = g_dir_open(parent, 0, NULL);
+    const char *name;
+
+    while (folder && (name = g_dir_read_name(folder))) {
+        if (!g_str_has_prefix(name, WORKDIR_PREFIX))
+            continue;
+        g_autofree char *path = g_build_filename(parent, name, NULL);
+        g_auto(IngotFd) fd = claim_folder(path);
+        if (fd >= 0)
+            ingot_file_remove_tree(path, NULL);
+    }
+}
+
+IngotWorkdir *ingot_workdir_new(GError **error)
+{
+    const char *parent = g_getenv("TMPDIR");
+    if (!parent || !*parent)
+        parent = "/var/tmp";
+    sweep(parent);
+
+    /* A sweep that comes between the folder's making and its lock takes it away: then make another. */
+    for (;;) {
+        g_autofree char *path = g_build_filename(parent, WORKDIR_PREFIX "XXXXXX", NULL);
+        if (!g_mkdtemp_full(path, 0700)) {
+            ingot_error_set_errno(error, errno, "%s: cannot make a work folder (set TMPDIR to another place)", parent);
+            return NULL;
+        }
+        int fd = claim_folder(path);
+        if (fd >= 0) {
+            IngotWorkdir *workdir = g_new0(IngotWorkdir, 1);
+            workdir->path = g_steal_pointer(&path);
+            workdir->fd = fd;
+            return workdir;
+        }
+    }
+}
+
+const char *ingot_workdir_path(const IngotWorkdir *workdir)
+{
+    return workdir->path;
+}
+
+char *ingot_workdir_file(const IngotWorkdir *workdir, const char *name)
+{
+    return g_build_filename(workdir->path, name, NULL);
+}
+
+void ingot_workdir_keep(IngotWorkdir *workdir)
+{
+    g_auto(IngotFd) mark = openat(workdir->fd, KEEP_MARK, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (mark < 0)
+        g_printerr("ingot: %s: cannot mark it to be kept: %s\n", workdir->path, g_strerror(errno));
+    workdir->keep = TRUE;
+}
+
+void ingot_workdir_free(IngotWorkdir *workdir)
+{
+    if (!workdir)
+        return;
+    g_autoptr(GError) error = NULL;
+    if (!workdir->keep && !ingot_file_remove_tree(workdir->path, &error))
+        g_printerr("ingot: %s\n", error->message);
+    close(workdir->fd);
+    g_free(workdir->path);
+    g_free(workdir);
+}
