@@ -1,5 +1,6 @@
 #include "cli/bake.h"
 
+#include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
@@ -18,8 +19,8 @@
 #include "source/source.h"
 #include "step/step.h"
 
-#define KEY_COMMENT "ingot-build"  /* of GuestKey's public line: what the seal looks for */
-#define LOGIN_SECONDS 600          /* a slow guest under emulation, first boot of a cloud image included */
+#define KEY_COMMENT "ingot-build" /* of GuestKey's public line: what the seal looks for */
+#define LOGIN_SECONDS 600         /* a slow guest under emulation, first boot of a cloud image included */
 #define SHUTDOWN_SECONDS 120
 
 /* What one build holds while it runs. */
@@ -220,7 +221,8 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     g_autoptr(json_t) config = config_new(recipe, bake->source->config, bake->sealed.os, bake->steps);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
     const char *created = json_string_value(json_object_get(config, "created"));
-    g_autofree char *spdx = packages == NULL ? NULL : spdx_from_packages(recipe->name, config_os(config), created, packages);
+    g_autofree char *spdx =
+        packages == NULL ? NULL : spdx_from_packages(recipe->name, config_os(config), created, packages);
     EmitOptions options = {
         .disk = bake->disk,
         .format = bake->format,

@@ -35,8 +35,8 @@ static void add_git(json_t *config, const Recipe *recipe)
     g_autofree char *commit = git(recipe, head);
     if (commit != NULL && *commit != '\0') {
         g_autofree char *dirty = git(recipe, changes);
-        json_object_set_new(config, "git", json_pack("{s:s, s:b}", "commit", commit, "dirty",
-                                                     dirty == NULL || *dirty != '\0'));
+        json_object_set_new(config, "git",
+                            json_pack("{s:s, s:b}", "commit", commit, "dirty", dirty == NULL || *dirty != '\0'));
     }
 }
 

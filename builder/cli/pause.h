@@ -11,6 +11,7 @@ void pause_show(const Machine *machine, const GuestKey *key, IngotProgress *prog
 gboolean pause_before(const char *title, const Machine *machine, const GuestKey *key, IngotProgress *progress,
                       GError **error);
 
-/* After a failure: TRUE to try the step again. Keeps the machine up (until Ctrl-C or its end) where that is asked for. */
+/* After a failure: TRUE to try the step again. Keeps the machine up (until Ctrl-C or its end) where that is asked for.
+ */
 gboolean pause_after_error(BakeOnError mode, const GError *failure, Machine *machine, const GuestKey *key,
                            IngotProgress *progress);

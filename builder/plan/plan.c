@@ -42,8 +42,8 @@ static void add_secrets(IngotHasher *hasher, const Recipe *recipe, const char *s
     }
 }
 
-static gboolean step_key(const Recipe *recipe, const json_t *step, const json_t *public_step,
-                         const IngotDigest *parent, IngotDigest *key, GError **error)
+static gboolean step_key(const Recipe *recipe, const json_t *step, const json_t *public_step, const IngotDigest *parent,
+                         IngotDigest *key, GError **error)
 {
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
     ingot_hasher_add(hasher, parent->bytes, sizeof parent->bytes);

@@ -1,9 +1,9 @@
 /* The plan: a recipe's steps in order, each with a key that says what its outcome depends on.
  *
  * A key is SHA-256 over the parent's key, the step in canonical form, and the bytes, modes and names of every file that
- * it reads. The first parent is the source's key with the machine's shape. Secrets enter by their SHA-256 keyed with the
- * source's key only. Equal keys: an earlier outcome may stand for a new one; one changed byte changes that key and all
- * that follow. */
+ * it reads. The first parent is the source's key with the machine's shape. Secrets enter by their SHA-256 keyed with
+ * the source's key only. Equal keys: an earlier outcome may stand for a new one; one changed byte changes that key and
+ * all that follow. */
 #pragma once
 
 #include <ingot/digest.h>

@@ -139,8 +139,8 @@ static gboolean clean(guestfs_h *g, const json_t *rules, GError **error)
 {
     const json_t *keep = json_object_get(rules, "keep");
     for (const SealRule *rule = seal_rules; rule->name != NULL; rule++) {
-        if (!list_has(keep, rule->name) && (!apply(g, rule->remove, guestfs_rm_rf, error) ||
-                                            !apply(g, rule->truncate, empty_file, error))) {
+        if (!list_has(keep, rule->name) &&
+            (!apply(g, rule->remove, guestfs_rm_rf, error) || !apply(g, rule->truncate, empty_file, error))) {
             return FALSE;
         }
     }

@@ -1,8 +1,8 @@
 /* The seal: what must not be the same on two machines leaves the disk, offline, by libguestfs.
  *
  * Removed: ssh host keys, machine-id, random seeds, leases, logs, package caches, shell history, the build's key, the
- * state of cloud-init, temporary files. A unit that makes new host keys at first boot is added where there is none. Free
- * space is trimmed. The package list is read in the same appliance run; there is no second. */
+ * state of cloud-init, temporary files. A unit that makes new host keys at first boot is added where there is none.
+ * Free space is trimmed. The package list is read in the same appliance run; there is no second. */
 #pragma once
 
 #include <ingot/json.h>

@@ -16,11 +16,11 @@ static json_t *spdx_package(const char *os_id, const json_t *package, guint numb
     const char *architecture = json_string_value(json_object_get(package, "architecture"));
     g_autofree char *id = g_strdup_printf("SPDXRef-Package-%u", number);
     g_autofree char *escaped = g_uri_escape_string(version, NULL, FALSE);
-    g_autofree char *purl = g_strdup_printf("pkg:%s/%s/%s@%s?arch=%s", purl_type(os_id), os_id, name, escaped,
-                                            architecture);
+    g_autofree char *purl =
+        g_strdup_printf("pkg:%s/%s/%s@%s?arch=%s", purl_type(os_id), os_id, name, escaped, architecture);
     return json_pack("{s:s, s:s, s:s, s:s, s:b, s:[{s:s, s:s, s:s}]}", "SPDXID", id, "name", name, "versionInfo",
-                     version, "downloadLocation", "NOASSERTION", "filesAnalyzed", 0, "externalRefs", "referenceCategory",
-                     "PACKAGE-MANAGER", "referenceType", "purl", "referenceLocator", purl);
+                     version, "downloadLocation", "NOASSERTION", "filesAnalyzed", 0, "externalRefs",
+                     "referenceCategory", "PACKAGE-MANAGER", "referenceType", "purl", "referenceLocator", purl);
 }
 
 char *spdx_from_packages(const char *name, const char *os_id, const char *created, const json_t *packages)
@@ -35,9 +35,9 @@ char *spdx_from_packages(const char *name, const char *os_id, const char *create
     g_autoptr(json_t) relations = json_array();
     for (size_t i = 0; i < json_array_size(packages); i++) {
         json_t *one = spdx_package(os_id, json_array_get(packages, i), (guint)i);
-        json_array_append_new(relations, json_pack("{s:s, s:s, s:O}", "spdxElementId", "SPDXRef-DOCUMENT",
-                                                   "relationshipType", "DESCRIBES", "relatedSpdxElement",
-                                                   json_object_get(one, "SPDXID")));
+        json_array_append_new(relations,
+                              json_pack("{s:s, s:s, s:O}", "spdxElementId", "SPDXRef-DOCUMENT", "relationshipType",
+                                        "DESCRIBES", "relatedSpdxElement", json_object_get(one, "SPDXID")));
         json_array_append_new(found, one);
     }
     g_autoptr(json_t) document = json_pack(

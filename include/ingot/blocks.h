@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 typedef struct IngotBlocks IngotBlocks;
 
-/* format: "raw", "qcow2", …, or NULL to find out by the file's magic. qemu-nbd is started where it is needed and ends with
- * the reader. */
+/* format: "raw", "qcow2", …, or NULL to find out by the file's magic. qemu-nbd is started where it is needed and ends
+ * with the reader. */
 IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **error);
 void ingot_blocks_free(IngotBlocks *blocks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBlocks, ingot_blocks_free)
@@ -19,7 +19,8 @@ guint64 ingot_blocks_size(const IngotBlocks *blocks); /* bytes, as the guest see
 gboolean ingot_blocks_extent(IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error);
 gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gsize size, GError **error);
 
-/* The format that a file's first bytes tell: "qcow2", "vmdk", "vhdx", "vpc", "vdi", else "raw". NULL on a read error. */
+/* The format that a file's first bytes tell: "qcow2", "vmdk", "vhdx", "vpc", "vdi", else "raw". NULL on a read error.
+ */
 const char *ingot_blocks_probe(const char *path, GError **error);
 
 G_END_DECLS

@@ -29,13 +29,14 @@ typedef struct {
 
 /* The manifest's exact bytes (canonical JSON, so that equal parts give an equal digest). */
 char *ingot_manifest_to_text(const IngotManifest *manifest);
-/* Refuses what is no Ingot image (INVALID, names the artifactType found) and a newer version of a media type (TOO_NEW). */
+/* Refuses what is no Ingot image (INVALID, names the artifactType found) and a newer version of a media type (TOO_NEW).
+ */
 IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *what, GError **error);
 void ingot_manifest_free(IngotManifest *manifest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotManifest, ingot_manifest_free)
 
-/* A manifest that attaches one blob to another manifest (field `subject`), for the referrers API. Its config is the empty
- * descriptor, whose blob is "{}". */
+/* A manifest that attaches one blob to another manifest (field `subject`), for the referrers API. Its config is the
+ * empty descriptor, whose blob is "{}". */
 char *ingot_attachment_to_text(const IngotDescriptor *subject, const char *artifact_type, const char *media_type,
                                const IngotDescriptor *blob);
 

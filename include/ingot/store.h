@@ -28,16 +28,16 @@ char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest); /* fr
 GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error);
 /* Puts bytes as a blob. */
 gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out, GError **error);
-/* A file on the store's file system to write a blob to. ingot_store_adopt makes it the blob of that digest (the caller has
- * checked it), fsyncs it; ingot_store_discard drops it. Both free file. */
+/* A file on the store's file system to write a blob to. ingot_store_adopt makes it the blob of that digest (the caller
+ * has checked it), fsyncs it; ingot_store_discard drops it. Both free file. */
 typedef struct {
     char *path;
     int fd;
     gpointer lock; /* held, so that no other process sweeps it */
 } IngotStoreFile;
 IngotStoreFile *ingot_store_create(IngotStore *store, GError **error);
-/* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is new.
- * Waits while another process fetches the same blob. */
+/* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is
+ * new. Waits while another process fetches the same blob. */
 IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error);
 gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error);
 void ingot_store_discard(IngotStoreFile *file);
@@ -46,8 +46,8 @@ void ingot_store_suspend(IngotStoreFile *file);
 
 /* --- images --- */
 typedef struct {
-    char *name;     /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
-    char *tag;      /* "1.0.0"; NULL: by digest alone */
+    char *name; /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
+    char *tag;  /* "1.0.0"; NULL: by digest alone */
     IngotDescriptor manifest;
     char *media_type; /* of the manifest */
 } IngotStoreEntry;

@@ -1,0 +1,32 @@
+# Completion of ingot for bash: verbs, their options, images of the store, recipes.
+_ingot() {
+    local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
+    local verbs='build images ls pack promote pull push rm run show validate'
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
+        return
+    fi
+    case $current in
+    -*)
+        local options
+        options=$(ingot "$verb" --help 2>/dev/null | grep -oE -- '(^|[ ,])-{1,2}[a-z][a-z-]*' | tr -d ' ,')
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+        return
+        ;;
+    esac
+    case $verb in
+    build | validate) mapfile -t COMPREPLY < <(compgen -f -X '!*.y*ml' -- "$current") ;;
+    pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    push | rm | run | show)
+        local images
+        images=$(ingot images --json 2>/dev/null |
+            sed -nE 's/^ *"(name|tag)": "([^"]*)",?$/\1 \2/p' |
+            awk '$1 == "name" { n = $2 } $1 == "tag" { print n ":" $2 }')
+        mapfile -t COMPREPLY < <(compgen -W "$images" -- "$current")
+        # bash splits words at colons: give back only what follows the one that was typed.
+        [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$current"
+        ;;
+    esac
+}
+complete -F _ingot ingot
