@@ -25,7 +25,8 @@ gboolean record_find(const char *cache, IngotStore *store, const IngotDigest *ke
     g_autoptr(json_t) record = ingot_json_parse(data, size, path, NULL);
     const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
     return digest != NULL && ingot_digest_parse(digest, &manifest->digest, NULL) &&
-           ingot_json_get_size(record, "size", path, &manifest->size, NULL) && ingot_store_has(store, &manifest->digest);
+           ingot_json_get_size(record, "size", path, &manifest->size, NULL) &&
+           ingot_store_has(store, &manifest->digest);
 }
 
 gboolean record_save(const char *cache, const IngotDigest *key, const IngotDescriptor *manifest, GError **error)
@@ -37,8 +38,8 @@ gboolean record_save(const char *cache, const IngotDigest *key, const IngotDescr
     }
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&manifest->digest, digest);
-    g_autoptr(json_t) record = json_pack("{s:i, s:s, s:I}", "version", 1, "manifest", digest, "size",
-                                         (json_int_t)manifest->size);
+    g_autoptr(json_t) record =
+        json_pack("{s:i, s:s, s:I}", "version", 1, "manifest", digest, "size", (json_int_t)manifest->size);
     g_autofree char *text = ingot_json_pretty(record);
     return ingot_file_replace(path, text, strlen(text), 0644, error);
 }

@@ -1,7 +1,7 @@
 /* What was built before: the plan's key of an image leads to the manifest that came of it.
  *
- * A record is one small file, CACHE/images/HEX.json, replaced whole. It only points into a store: a record whose image is
- * no longer there counts as none. */
+ * A record is one small file, CACHE/images/HEX.json, replaced whole. It only points into a store: a record whose image
+ * is no longer there counts as none. */
 #pragma once
 
 #include <ingot/store.h>

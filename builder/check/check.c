@@ -39,8 +39,8 @@ static void add_case(GString *xml, const char *class_name, const char *title, do
 {
     char time[G_ASCII_DTOSTR_BUF_SIZE];
     g_ascii_formatd(time, sizeof time, "%.3f", seconds);
-    g_autofree char *head = g_markup_printf_escaped("    <testcase classname=\"%s\" name=\"%s\" time=\"%s\"", class_name,
-                                                    title, time);
+    g_autofree char *head =
+        g_markup_printf_escaped("    <testcase classname=\"%s\" name=\"%s\" time=\"%s\"", class_name, title, time);
     g_string_append(xml, head);
     if (reason == NULL) {
         g_string_append(xml, "/>\n");

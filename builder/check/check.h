@@ -7,8 +7,8 @@
 #include "recipe/recipe.h"
 
 typedef struct {
-    char *junit;    /* the report, JUnit XML */
-    guint count;    /* tests run */
+    char *junit;         /* the report, JUnit XML */
+    guint count;         /* tests run */
     GPtrArray *failures; /* of char *: "service nginx: inactive" */
 } CheckReport;
 void check_report_free(CheckReport *report);
