@@ -2,8 +2,9 @@
  *
  * The tree is plain JSON with every default filled in and every ${var} replaced, so that later rooms never meet the
  * text again. Secrets are replaced too, in steps and tests alone; recipe->secrets has their values for masking, and
- * recipe->public_tree is the tree with "***" in their place, the only one that may be stored or shown. Paths on the host
- * are absolute in the tree and as the recipe has them in public_tree, so that keys don't depend on where a checkout lies.
+ * recipe->public_tree is the tree with "***" in their place, the only one that may be stored or shown. Paths on the
+ * host are absolute in the tree and as the recipe has them in public_tree, so that keys don't depend on where a
+ * checkout lies.
  *
  * The tree (? marks a key that is left out where the recipe says nothing):
  *   name, version?, description?

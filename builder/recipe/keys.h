@@ -1,0 +1,69 @@
+/* The recipe's language as tables: which keys a map may have and what their values look like.
+ *
+ * check.c walks a recipe along these tables; recipes/recipe.schema.json says the same to editors, and a test compares
+ * the two both ways, so a new key is one row here and one property there. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+
+#include "recipe/yaml.h"
+
+typedef enum {
+    KIND_STRING,    /* text, not empty, matching the pattern where there is one */
+    KIND_SCALAR,    /* text, number or truth value, taken as text; may be empty */
+    KIND_SCRIPT,    /* text for a shell, which has ${x} of its own */
+    KIND_REGEX,     /* text that is a regular expression (PCRE) */
+    KIND_HOST_PATH, /* text: a path on this host that exists */
+    KIND_INTEGER,   /* from least to most */
+    KIND_BOOLEAN,
+    KIND_SIZE,     /* "4G", or bytes; at least least */
+    KIND_DURATION, /* "30m", or seconds */
+    KIND_MODE,     /* octal: "0644" */
+    KIND_WORD,     /* one of words */
+    KIND_OBJECT,   /* a map with the keys of shape */
+    KIND_CHOICE,   /* a map whose one telling key says which shape it has */
+    KIND_MAP,      /* a map of free keys, which match the pattern, to KIND_SCALAR */
+    KIND_VARIABLES /* the variables' declarations: free keys to KIND_SCALAR or a map of the shape */
+} KeyKind;
+
+typedef struct Shape Shape;
+typedef struct Choice Choice;
+
+typedef struct {
+    const char *name;
+    KeyKind kind;
+    gboolean list;            /* a list of such values */
+    gboolean required;        /* must be given */
+    gboolean spread;          /* OBJECT: its keys land in the tree beside this one's brothers */
+    gboolean secrets;         /* in the value, at any depth, secrets may be used */
+    const char *as;           /* its name in the checked tree; NULL: the same */
+    const char *fallback;     /* what stands for it where it is not given, as YAML; NULL: left out */
+    const char *pattern;      /* PCRE that is ECMA-262 as well, as JSON Schema wants it */
+    const char *hint;         /* what the pattern asks for, in words */
+    const char *const *words; /* NULL-terminated */
+    gint64 least, most;       /* most 0: no limit */
+    const Shape *shape;
+    const Choice *choice;
+} Key;
+
+struct Check;
+struct Shape {
+    const char *name; /* in the schema's "$defs" */
+    const Key *keys;  /* ended by a NULL name */
+    /* What the table can't say: see rules.h. NULL: nothing. */
+    void (*rule)(const struct Check *check, const Node *map, json_t *checked);
+};
+
+typedef struct {
+    const char *key;  /* the telling key */
+    const char *kind; /* "kind" in the checked tree */
+    const Shape *shape;
+} Variant;
+
+struct Choice {
+    const char *name;        /* in the schema's "$defs", and "unknown NAME 'x'" in messages */
+    const Variant *variants; /* ended by a NULL key */
+};
+
+extern const Shape recipe_shape;

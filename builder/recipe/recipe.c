@@ -1,0 +1,96 @@
+#include "recipe/recipe.h"
+
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+
+#include "recipe/check.h"
+#include "recipe/yaml.h"
+
+static gboolean read_text(Recipe *recipe, gsize *size, GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read(recipe->path, YAML_MOST_BYTES, error);
+    if (bytes == NULL) {
+        return FALSE;
+    }
+    const char *text = g_bytes_get_data(bytes, size);
+    recipe->text = g_malloc0(*size + 1);
+    if (*size > 0) {
+        memcpy(recipe->text, text, *size);
+    }
+    return TRUE;
+}
+
+static void keep_secrets(Recipe *recipe, const GPtrArray *secrets)
+{
+    for (guint i = 0; i < secrets->len; i++) {
+        g_ptr_array_add(recipe->secrets, g_strdup(g_ptr_array_index(secrets, i)));
+    }
+}
+
+/* Walks twice: once with the values, once, when all is well, for what may be shown. */
+static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *inputs, GError **error)
+{
+    g_autoptr(Diagnostics) diagnostics = diagnostics_new();
+    g_autoptr(YamlTree) yaml = yaml_parse(recipe->text, size, recipe->path, diagnostics);
+    g_autoptr(Variables) variables = variables_new(inputs, recipe->folder, diagnostics);
+    Check check = {recipe->folder, variables, diagnostics, FALSE};
+    if (yaml->root != NULL) {
+        check_variables(&check, yaml->root);
+        recipe->tree = check_tree(&check, yaml->root);
+    }
+    if (!diagnostics_raise(diagnostics, variables_secrets(variables), error)) {
+        return FALSE;
+    }
+    check.shown = TRUE;
+    recipe->public_tree = check_tree(&check, yaml->root);
+    keep_secrets(recipe, variables_secrets(variables));
+    return TRUE;
+}
+
+Recipe *recipe_load(const char *path, const RecipeInputs *inputs, GError **error)
+{
+    g_autoptr(Recipe) recipe = g_new0(Recipe, 1);
+    recipe->path = g_strdup(path);
+    g_autofree char *folder = g_path_get_dirname(path);
+    recipe->folder = g_canonicalize_filename(folder, NULL);
+    recipe->secrets = g_ptr_array_new_with_free_func(g_free);
+    if (!g_utf8_validate(path, -1, NULL) || !g_utf8_validate(recipe->folder, -1, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a recipe's path must be valid UTF-8");
+        return NULL;
+    }
+    gsize size = 0;
+    if (!read_text(recipe, &size, error) || !check_text(recipe, size, inputs, error)) {
+        return NULL;
+    }
+    recipe->name = g_strdup(json_string_value(json_object_get(recipe->tree, "name")));
+    recipe->version = g_strdup(json_string_value(json_object_get(recipe->tree, "version")));
+    return g_steal_pointer(&recipe);
+}
+
+void recipe_free(Recipe *recipe)
+{
+    if (recipe == NULL) {
+        return;
+    }
+    g_free(recipe->path);
+    g_free(recipe->folder);
+    g_free(recipe->text);
+    g_free(recipe->name);
+    g_free(recipe->version);
+    json_decref(recipe->tree);
+    json_decref(recipe->public_tree);
+    g_ptr_array_unref(recipe->secrets);
+    g_free(recipe);
+}
+
+RecipeMachine recipe_machine(const Recipe *recipe)
+{
+    const json_t *machine = json_object_get(recipe->tree, "machine");
+    return (RecipeMachine){
+        .cpus = (guint)json_integer_value(json_object_get(machine, "cpus")),
+        .memory = (guint64)json_integer_value(json_object_get(machine, "memory")),
+        .disk = (guint64)json_integer_value(json_object_get(machine, "disk")),
+        .uefi = strcmp(json_string_value(json_object_get(machine, "firmware")), "uefi") == 0,
+    };
+}

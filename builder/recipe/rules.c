@@ -1,0 +1,97 @@
+#include "recipe/rules.h"
+
+#include <ingot/reference.h>
+#include <string.h>
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* Reports what another room's grammar says of a value. */
+static void report(const Check *check, const Node *map, const char *key, const GError *error)
+{
+    const Node *node = node_get(map, key);
+    diagnostics_add(check->diagnostics, node != NULL ? &node->place : &map->place, "'%s': %s", key, error->message);
+}
+
+void rule_recipe(const Check *check, const Node *map, json_t *checked)
+{
+    g_autoptr(GError) error = NULL;
+    const char *name = text_of(checked, "name");
+    const char *version = text_of(checked, "version");
+    if (name != NULL && !ingot_name_check(name, &error)) {
+        report(check, map, "name", error);
+        g_clear_error(&error);
+    }
+    if (version != NULL && !ingot_version_check(version, &error)) {
+        report(check, map, "version", error);
+    }
+}
+
+void rule_image(const Check *check, const Node *map, json_t *checked)
+{
+    (void)checked;
+    if ((node_get(map, "path") != NULL) == (node_get(map, "url") != NULL)) {
+        diagnostics_add(check->diagnostics, &map->place, "an image is given by either 'path' or 'url'");
+    }
+}
+
+void rule_from(const Check *check, const Node *map, json_t *checked)
+{
+    g_autoptr(GError) error = NULL;
+    const char *text = text_of(checked, "reference");
+    g_autoptr(IngotReference) reference = text != NULL ? ingot_reference_parse(text, &error) : NULL;
+    if (error != NULL) {
+        report(check, map, "from", error);
+    }
+}
+
+/* The path on the host becomes absolute, the one in the machine must be. */
+static void set_host_path(const Check *check, const Node *map, json_t *checked, const char *key, gboolean exists)
+{
+    const char *path = text_of(checked, key);
+    if (path == NULL || check->shown) {
+        return;
+    }
+    g_autofree char *absolute = value_host_path(check, path);
+    if (exists) {
+        value_check_path(check, node_get(map, key), absolute);
+    }
+    json_object_set_new(checked, key, json_string(absolute));
+}
+
+static void check_guest_path(const Check *check, const Node *map, const json_t *checked, const char *key)
+{
+    const char *path = text_of(checked, key);
+    if (path != NULL && *path != '/') {
+        g_autofree char *quoted = diagnostics_quote(path);
+        diagnostics_add(check->diagnostics, &node_get(map, key)->place,
+                        "'%s': %s is not an absolute path, which it must be in the machine", key, quoted);
+    }
+}
+
+void rule_transfer(const Check *check, const Node *map, json_t *checked)
+{
+    gboolean down = g_strcmp0(text_of(checked, "direction"), "down") == 0;
+    set_host_path(check, map, checked, down ? "to" : "from", !down);
+    check_guest_path(check, map, checked, down ? "from" : "to");
+    static const char *const upload_keys[] = {"mode", "owner"};
+    for (guint i = 0; down && i < G_N_ELEMENTS(upload_keys); i++) {
+        const Node *node = node_get(map, upload_keys[i]);
+        if (node != NULL) {
+            diagnostics_add(check->diagnostics, &node->place, "'%s' has a meaning on the way up only", upload_keys[i]);
+        }
+    }
+}
+
+void rule_content(const Check *check, const Node *map, json_t *checked)
+{
+    static const char *const content_keys[] = {"mode", "content"};
+    for (guint i = 0; json_is_false(json_object_get(checked, "exists")) && i < G_N_ELEMENTS(content_keys); i++) {
+        const Node *node = node_get(map, content_keys[i]);
+        if (node != NULL) {
+            diagnostics_add(check->diagnostics, &node->place, "'%s' of a file that must not exist", content_keys[i]);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+#include "recipe/values.h"
+
+#include <ingot/text.h>
+#include <string.h>
+
+#include "recipe/mask.h"
+
+#define LONGEST_SECONDS (30 * 24 * 3600)
+
+static const char *expectation(const Key *key)
+{
+    switch (key->kind) {
+    case KIND_INTEGER:
+        return "a number";
+    case KIND_BOOLEAN:
+        return "true or false";
+    case KIND_SIZE:
+        return "a size like 4G";
+    case KIND_DURATION:
+        return "a time like 90s or 5m";
+    case KIND_MODE:
+        return "an octal mode like \"0644\"";
+    case KIND_SCALAR:
+        return "text, a number, true or false";
+    default:
+        return "text";
+    }
+}
+
+static gboolean type_fits(const Key *key, const Node *node)
+{
+    /* What ${x} stands for is text until it is looked up. */
+    gboolean reference = node->type == SCALAR_TEXT && strstr(node->text, "${") != NULL;
+    switch (key->kind) {
+    case KIND_INTEGER:
+        return reference || node->type == SCALAR_INTEGER;
+    case KIND_BOOLEAN:
+        return reference || node->type == SCALAR_BOOLEAN;
+    case KIND_SIZE:
+    case KIND_DURATION:
+    case KIND_MODE:
+        return node->type == SCALAR_TEXT || node->type == SCALAR_INTEGER;
+    case KIND_SCALAR:
+        return node->type != SCALAR_NULL;
+    default:
+        return node->type == SCALAR_TEXT;
+    }
+}
+
+static gboolean check_type(const Check *check, const Key *key, const Node *node)
+{
+    if (node->kind == NODE_SCALAR && type_fits(key, node)) {
+        return TRUE;
+    }
+    gboolean quotes = node->kind == NODE_SCALAR && node->type != SCALAR_NULL && node->type != SCALAR_TEXT;
+    g_autofree char *quoted = node->kind == NODE_SCALAR ? diagnostics_quote(node->text) : g_strdup("");
+    diagnostics_add(check->diagnostics, &node->place, "'%s': expected %s, not %s%s%s%s", key->name, expectation(key),
+                    node_noun(node), *quoted != '\0' && node->type != SCALAR_NULL ? " " : "",
+                    node->type != SCALAR_NULL ? quoted : "",
+                    quotes && strcmp(expectation(key), "text") == 0 ? " (text that looks like one needs quotes)" : "");
+    return FALSE;
+}
+
+static void complain(const Check *check, const Key *key, const Node *node, const char *text, const char *what)
+{
+    g_autofree char *quoted = diagnostics_quote(text);
+    diagnostics_add(check->diagnostics, &node->place, "'%s': %s is not %s", key->name, quoted, what);
+}
+
+static json_t *integer_value(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    gint64 value = 0;
+    if (g_ascii_string_to_signed(text, 10, key->least, key->most, &value, NULL)) {
+        return json_integer(value);
+    }
+    g_autofree char *range =
+        g_strdup_printf("a number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key->least, key->most);
+    complain(check, key, node, text, range);
+    return NULL;
+}
+
+static json_t *boolean_value(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    gboolean yes = g_ascii_strcasecmp(text, "true") == 0;
+    if (yes || g_ascii_strcasecmp(text, "false") == 0) {
+        return json_boolean(yes);
+    }
+    complain(check, key, node, text, expectation(key));
+    return NULL;
+}
+
+static json_t *size_value(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    guint64 bytes = 0;
+    if (!ingot_text_parse_size(text, &bytes, NULL) || bytes > G_MAXINT64) {
+        complain(check, key, node, text, expectation(key));
+        return NULL;
+    }
+    if (bytes < (guint64)key->least) {
+        g_autofree char *least = g_strdup_printf("at least %" G_GINT64_FORMAT "M", key->least >> 20);
+        complain(check, key, node, text, least);
+        return NULL;
+    }
+    return json_integer((json_int_t)bytes);
+}
+
+static json_t *duration_value(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    guint64 seconds = 0;
+    if (!ingot_text_parse_duration(text, &seconds, NULL)) {
+        complain(check, key, node, text, expectation(key));
+        return NULL;
+    }
+    if (seconds < 1 || seconds > LONGEST_SECONDS) {
+        complain(check, key, node, text, "from 1s to 30d");
+        return NULL;
+    }
+    return json_integer((json_int_t)seconds);
+}
+
+static gboolean check_word(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    if (g_strv_contains(key->words, text)) {
+        return TRUE;
+    }
+    g_autofree char *quoted = diagnostics_quote(text);
+    g_autofree char *suggestion = ingot_text_suggestion(text, key->words);
+    g_autofree char *all = g_strjoinv(", ", (char **)key->words);
+    diagnostics_add(check->diagnostics, &node->place, "'%s': unknown word %s%s; known: %s", key->name, quoted,
+                    suggestion, all);
+    return FALSE;
+}
+
+static gboolean check_regex(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GRegex) regex = g_regex_new(text, 0, 0, &error);
+    if (regex == NULL) {
+        g_autofree char *quoted = diagnostics_quote(text);
+        diagnostics_add(check->diagnostics, &node->place, "'%s': %s is no regular expression: %s", key->name, quoted,
+                        error->message);
+    }
+    return regex != NULL;
+}
+
+static gboolean check_pattern(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    if (key->pattern != NULL && !g_regex_match_simple(key->pattern, text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+        complain(check, key, node, text, key->hint);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+char *value_host_path(const Check *check, const char *path)
+{
+    char *absolute = g_canonicalize_filename(path, check->folder);
+    if (g_str_has_suffix(path, "/") && !g_str_has_suffix(absolute, "/")) {
+        g_autofree char *bare = absolute;
+        absolute = g_strconcat(bare, "/", NULL);
+    }
+    return absolute;
+}
+
+void value_check_path(const Check *check, const Node *node, const char *path)
+{
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        g_autofree char *quoted = diagnostics_quote(node->text);
+        diagnostics_add(check->diagnostics, &node->place, "%s: there is no '%s'", quoted, path);
+    }
+}
+
+char *value_shown(const Check *check, const Node *node, const char *text, ExpandFlags flags)
+{
+    if (!check->shown) {
+        return g_strdup(text);
+    }
+    g_autofree char *starred = variables_expand(check->variables, node, flags | EXPAND_SHOWN, check->diagnostics);
+    return mask_text(variables_secrets(check->variables), starred);
+}
+
+static gboolean text_fits(const Check *check, const Key *key, const Node *node, const char *text)
+{
+    if (*text == '\0' && key->kind != KIND_SCALAR) {
+        complain(check, key, node, text, "anything: leave the key out or give it a text");
+        return FALSE;
+    }
+    switch (key->kind) {
+    case KIND_MODE:
+        if (!g_regex_match_simple("^[0-7]{3,4}$", text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+            complain(check, key, node, text, expectation(key));
+            return FALSE;
+        }
+        return TRUE;
+    case KIND_WORD:
+        return check_word(check, key, node, text);
+    case KIND_REGEX:
+        return check_regex(check, key, node, text);
+    default:
+        return check_pattern(check, key, node, text);
+    }
+}
+
+static json_t *text_value(const Check *check, const Key *key, const Node *node, const char *text, ExpandFlags flags)
+{
+    if (!text_fits(check, key, node, text)) {
+        return NULL;
+    }
+    if (key->kind == KIND_HOST_PATH && !check->shown) {
+        g_autofree char *absolute = value_host_path(check, text);
+        value_check_path(check, node, absolute);
+        return json_string(absolute);
+    }
+    g_autofree char *shown = value_shown(check, node, text, flags);
+    return json_string(shown);
+}
+
+static gboolean may_hold_secrets(const Key *key)
+{
+    return key->kind == KIND_STRING || key->kind == KIND_SCALAR || key->kind == KIND_SCRIPT || key->kind == KIND_REGEX;
+}
+
+json_t *value_of(const Check *check, const Key *key, const Node *node, gboolean secrets)
+{
+    if (!check_type(check, key, node)) {
+        return NULL;
+    }
+    ExpandFlags flags =
+        (key->kind == KIND_SCRIPT ? EXPAND_SHELL : 0) | (secrets && may_hold_secrets(key) ? EXPAND_SECRETS : 0);
+    g_autofree char *text = variables_expand(check->variables, node, flags, check->diagnostics);
+    if (text == NULL) {
+        return NULL;
+    }
+    switch (key->kind) {
+    case KIND_INTEGER:
+        return integer_value(check, key, node, text);
+    case KIND_BOOLEAN:
+        return boolean_value(check, key, node, text);
+    case KIND_SIZE:
+        return size_value(check, key, node, text);
+    case KIND_DURATION:
+        return duration_value(check, key, node, text);
+    default:
+        return text_value(check, key, node, text, flags);
+    }
+}

@@ -1,0 +1,21 @@
+/* Values: one scalar of a recipe as the tables want it, or a mistake that quotes it. */
+#pragma once
+
+#include "recipe/keys.h"
+#include "recipe/variables.h"
+
+typedef struct Check {
+    const char *folder; /* of the recipe, absolute */
+    Variables *variables;
+    Diagnostics *diagnostics;
+    gboolean shown; /* make the public tree: secrets masked, host paths as written */
+} Check;
+
+/* A new value, or NULL with a mistake. secrets: they may stand in it. */
+json_t *value_of(const Check *check, const Key *key, const Node *node, gboolean secrets);
+/* A path on the host, absolute by the recipe's folder (a '/' at its end stays). Free it. */
+char *value_host_path(const Check *check, const char *path);
+/* Reports a host path that does not exist. */
+void value_check_path(const Check *check, const Node *node, const char *path);
+/* The same text where the public tree is made as where not: the one with its secrets masked. Free it. */
+char *value_shown(const Check *check, const Node *node, const char *text, ExpandFlags flags);

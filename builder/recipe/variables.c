@@ -1,0 +1,355 @@
+#include "recipe/variables.h"
+
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/text.h>
+#include <string.h>
+
+#include "recipe/git.h"
+#include "recipe/mask.h"
+
+#define ENVIRONMENT_PREFIX "INGOT_VAR_"
+
+typedef struct {
+    char *value;
+    gboolean secret;
+} Variable;
+
+typedef struct {
+    char *value;
+    Place place; /* where it was set */
+} Given;
+
+struct Variables {
+    char *folder;
+    GHashTable *given;    /* name -> Given, from the inputs */
+    GHashTable *declared; /* name -> Variable */
+    GPtrArray *names;     /* of the declared ones, in order; borrowed */
+    GHashTable *builtins; /* name -> value, as far as known */
+    GPtrArray *secrets;
+};
+
+static const char *const builtin_names[] = {"git.commit",  "git.dirty", "date", "recipe.dir",
+                                            "recipe.name", "version",   NULL};
+
+static void variable_free(gpointer data)
+{
+    Variable *variable = data;
+    g_free(variable->value);
+    g_free(variable);
+}
+
+static void given_free(gpointer data)
+{
+    Given *given = data;
+    g_free(given->value);
+    g_free(given);
+}
+
+static void give(Variables *variables, const char *name, gsize length, const char *value, const Place *place)
+{
+    Given *given = g_new0(Given, 1);
+    given->value = g_strdup(value);
+    given->place = *place;
+    g_hash_table_replace(variables->given, g_strndup(name, length), given);
+}
+
+static void read_file(Variables *variables, const char *path, Diagnostics *diagnostics)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) bytes = ingot_file_read(path, YAML_MOST_BYTES, &error);
+    if (bytes == NULL) {
+        diagnostics_add(diagnostics, &(Place){g_intern_static_string("--var-file"), 0, 0}, "%s", error->message);
+        return;
+    }
+    gsize size = 0;
+    const char *text = g_bytes_get_data(bytes, &size);
+    g_autoptr(YamlTree) tree = yaml_parse(text != NULL ? text : "", size, path, diagnostics);
+    if (tree->root != NULL && tree->root->kind != NODE_MAP) {
+        diagnostics_add(diagnostics, &tree->root->place, "expected a map of variables, not %s", node_noun(tree->root));
+    }
+    for (guint i = 0; tree->root != NULL && tree->root->kind == NODE_MAP && i < tree->root->items->len; i += 2) {
+        const Node *key = g_ptr_array_index(tree->root->items, i);
+        const Node *value = g_ptr_array_index(tree->root->items, i + 1);
+        if (value->kind != NODE_SCALAR || value->type == SCALAR_NULL) {
+            g_autofree char *quoted = diagnostics_quote(key->text);
+            diagnostics_add(diagnostics, &value->place, "%s: expected a text or a number, not %s", quoted,
+                            node_noun(value));
+        } else {
+            give(variables, key->text, strlen(key->text), value->text, &key->place);
+        }
+    }
+}
+
+static void read_option(Variables *variables, const char *option, Diagnostics *diagnostics)
+{
+    Place place = {g_intern_static_string("--var"), 0, 0};
+    const char *equals = strchr(option, '=');
+    if (equals == NULL) {
+        g_autofree char *quoted = diagnostics_quote(option);
+        diagnostics_add(diagnostics, &place, "%s: expected NAME=VALUE", quoted);
+    } else if (!g_utf8_validate(equals, -1, NULL)) {
+        diagnostics_add(diagnostics, &place, "%.*s: the value is not valid UTF-8", (int)(equals - option), option);
+    } else {
+        give(variables, option, (gsize)(equals - option), equals + 1, &place);
+    }
+}
+
+/* Everything here is UTF-8 from now on. */
+static void check_environment(Diagnostics *diagnostics)
+{
+    g_auto(GStrv) names = g_listenv();
+    for (guint i = 0; names[i] != NULL; i++) {
+        if (g_str_has_prefix(names[i], ENVIRONMENT_PREFIX) && !g_utf8_validate(g_getenv(names[i]), -1, NULL)) {
+            diagnostics_add(diagnostics, &(Place){g_intern_string(names[i]), 0, 0}, "the value is not valid UTF-8");
+        }
+    }
+}
+
+Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnostics *diagnostics)
+{
+    Variables *variables = g_new0(Variables, 1);
+    variables->folder = g_strdup(folder);
+    variables->given = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, given_free);
+    variables->declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, variable_free);
+    variables->names = g_ptr_array_new();
+    variables->builtins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    variables->secrets = g_ptr_array_new_with_free_func(g_free);
+    variables_set_builtin(variables, "recipe.dir", folder);
+    check_environment(diagnostics);
+    for (guint i = 0; inputs != NULL && inputs->var_files != NULL && inputs->var_files[i] != NULL; i++) {
+        read_file(variables, inputs->var_files[i], diagnostics);
+    }
+    for (guint i = 0; inputs != NULL && inputs->vars != NULL && inputs->vars[i] != NULL; i++) {
+        read_option(variables, inputs->vars[i], diagnostics);
+    }
+    return variables;
+}
+
+void variables_free(Variables *variables)
+{
+    if (variables != NULL) {
+        g_free(variables->folder);
+        g_hash_table_unref(variables->given);
+        g_hash_table_unref(variables->declared);
+        g_ptr_array_unref(variables->names);
+        g_hash_table_unref(variables->builtins);
+        g_ptr_array_unref(variables->secrets);
+        g_free(variables);
+    }
+}
+
+gboolean variables_is_builtin(const char *name)
+{
+    return g_strv_contains(builtin_names, name);
+}
+
+static const char *input_value(const Variables *variables, const char *name)
+{
+    const Given *given = g_hash_table_lookup(variables->given, name);
+    g_autofree char *key = g_strconcat(ENVIRONMENT_PREFIX, name, NULL);
+    return given != NULL ? given->value : g_getenv(key);
+}
+
+gboolean variables_declare(Variables *variables, const char *name, const char *fallback, gboolean required,
+                           gboolean secret)
+{
+    const char *value = input_value(variables, name);
+    gboolean missing = value == NULL && fallback == NULL && required;
+    if (g_hash_table_contains(variables->declared, name)) {
+        return TRUE; /* A key given twice has been reported. */
+    }
+    Variable *variable = g_new0(Variable, 1);
+    variable->value = g_strdup(value != NULL ? value : fallback != NULL ? fallback : "");
+    variable->secret = secret;
+    if (secret) {
+        mask_add(variables->secrets, variable->value);
+    }
+    char *key = g_strdup(name);
+    g_hash_table_insert(variables->declared, key, variable);
+    g_ptr_array_add(variables->names, key);
+    return !missing;
+}
+
+void variables_set_builtin(Variables *variables, const char *name, const char *value)
+{
+    g_hash_table_replace(variables->builtins, g_strdup(name), g_strdup(value));
+}
+
+/* All names that ${…} can have, for suggestions. Free the array alone. */
+static const char **known_names(const Variables *variables, gboolean with_builtins)
+{
+    GPtrArray *names = g_ptr_array_new();
+    for (guint i = 0; i < variables->names->len; i++) {
+        g_ptr_array_add(names, g_ptr_array_index(variables->names, i));
+    }
+    for (guint i = 0; with_builtins && builtin_names[i] != NULL; i++) {
+        g_ptr_array_add(names, (gpointer)builtin_names[i]);
+    }
+    g_ptr_array_add(names, NULL);
+    return (const char **)g_ptr_array_free(names, FALSE);
+}
+
+void variables_check_given(const Variables *variables, Diagnostics *diagnostics)
+{
+    g_autofree const char **names = known_names(variables, FALSE);
+    GHashTableIter iterator;
+    gpointer name, given;
+    g_hash_table_iter_init(&iterator, variables->given);
+    while (g_hash_table_iter_next(&iterator, &name, &given)) {
+        if (!g_hash_table_contains(variables->declared, name)) {
+            g_autofree char *quoted = diagnostics_quote(name);
+            g_autofree char *suggestion = ingot_text_suggestion(name, names);
+            diagnostics_add(diagnostics, &((Given *)given)->place, "the recipe has no variable %s%s", quoted,
+                            suggestion);
+        }
+    }
+}
+
+const GPtrArray *variables_secrets(const Variables *variables)
+{
+    return variables->secrets;
+}
+
+json_t *variables_public(const Variables *variables)
+{
+    json_t *values = json_object();
+    for (guint i = 0; i < variables->names->len; i++) {
+        const char *name = g_ptr_array_index(variables->names, i);
+        const Variable *variable = g_hash_table_lookup(variables->declared, name);
+        g_autofree char *shown = variable->secret ? g_strdup("***") : mask_text(variables->secrets, variable->value);
+        json_object_set_new(values, name, json_string(shown));
+    }
+    return values;
+}
+
+/* Git is asked only by a recipe that wants to know. */
+static gboolean find_builtin(Variables *variables, const char *name, GError **error)
+{
+    if (strcmp(name, "date") == 0) {
+        g_autofree char *now = ingot_text_now();
+        now[strlen("YYYY-MM-DD")] = '\0';
+        variables_set_builtin(variables, name, now);
+    } else if (g_str_has_prefix(name, "git.")) {
+        g_autofree char *commit = NULL;
+        gboolean dirty = FALSE;
+        if (!recipe_git(variables->folder, &commit, &dirty, error)) {
+            return FALSE;
+        }
+        variables_set_builtin(variables, "git.commit", commit);
+        variables_set_builtin(variables, "git.dirty", dirty ? "true" : "false");
+    } else {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    strcmp(name, "version") == 0 ? "the recipe has no version, or it is not known here yet"
+                                                 : "the recipe's name is not known here yet");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+typedef struct {
+    Variables *variables;
+    const Node *scalar;
+    ExpandFlags flags;
+    Diagnostics *diagnostics;
+    GString *out;
+    gboolean ok;
+} Expansion;
+
+static void complain(Expansion *expansion, const char *reference, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void complain(Expansion *expansion, const char *reference, const char *format, ...)
+{
+    expansion->ok = FALSE;
+    if (diagnostics_full(expansion->diagnostics)) {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    Place place = node_place_of(expansion->scalar, reference);
+    diagnostics_add(expansion->diagnostics, &place, "%s", message);
+}
+
+static void put_unknown(Expansion *expansion, const char *name, const char *reference)
+{
+    g_autofree char *quoted = diagnostics_quote(reference);
+    g_autofree const char **names = known_names(expansion->variables, TRUE);
+    g_autofree char *suggestion = ingot_text_suggestion(name, names);
+    complain(expansion, reference, "unknown variable %s%s; a literal '${' is written '$${'", quoted, suggestion);
+}
+
+static void put_builtin(Expansion *expansion, const char *name, const char *reference)
+{
+    Variables *variables = expansion->variables;
+    g_autoptr(GError) error = NULL;
+    if (!g_hash_table_contains(variables->builtins, name) && !find_builtin(variables, name, &error)) {
+        complain(expansion, reference, "'%s': %s", reference, error->message);
+        return;
+    }
+    g_string_append(expansion->out, g_hash_table_lookup(variables->builtins, name));
+}
+
+static void put_variable(Expansion *expansion, const Variable *variable, const char *reference)
+{
+    if (variable->secret && !(expansion->flags & EXPAND_SECRETS)) {
+        complain(expansion, reference, "the secret '%s' may be used in the texts of steps and tests only", reference);
+    } else if (variable->secret && (expansion->flags & EXPAND_SHOWN)) {
+        g_string_append(expansion->out, "***");
+    } else {
+        g_string_append(expansion->out, variable->value);
+    }
+}
+
+/* One "${name}", which is the `length` bytes at text. */
+static void put_reference(Expansion *expansion, const char *text, gsize length)
+{
+    gboolean shell = (expansion->flags & EXPAND_SHELL) != 0;
+    g_autofree char *reference = g_strndup(text, length);
+    g_autofree char *name = g_strndup(text + 2, length - 3);
+    const Variable *variable = g_hash_table_lookup(expansion->variables->declared, name);
+    if (variable != NULL) {
+        put_variable(expansion, variable, reference);
+    } else if (variables_is_builtin(name) && (!shell || strchr(name, '.') != NULL)) {
+        put_builtin(expansion, name, reference);
+    } else if (shell && !g_regex_match_simple("^[a-z_]+\\.[a-z_.]+$", name, 0, 0)) {
+        g_string_append(expansion->out, reference);
+    } else {
+        put_unknown(expansion, name, reference);
+    }
+}
+
+/* The end of a name that begins at text, where its '}' stands, or NULL. */
+static const char *name_end(const char *text)
+{
+    const char *end = text + strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+    return *end == '}' ? end : NULL;
+}
+
+char *variables_expand(Variables *variables, const Node *scalar, ExpandFlags flags, Diagnostics *diagnostics)
+{
+    g_autoptr(GString) out = g_string_sized_new(strlen(scalar->text));
+    Expansion expansion = {variables, scalar, flags, diagnostics, out, TRUE};
+    const char *at = scalar->text;
+    const char *dollar = NULL;
+    while ((dollar = strchr(at, '$')) != NULL) {
+        g_string_append_len(out, at, dollar - at);
+        const char *end = g_str_has_prefix(dollar, "${") ? name_end(dollar + 2) : NULL;
+        if (g_str_has_prefix(dollar, "$${")) {
+            g_string_append(out, "${");
+            at = dollar + 3;
+        } else if (end != NULL) {
+            put_reference(&expansion, dollar, (gsize)(end + 1 - dollar));
+            at = end + 1;
+        } else if (g_str_has_prefix(dollar, "${") && !(flags & EXPAND_SHELL)) {
+            g_autofree char *quoted = diagnostics_quote(dollar);
+            complain(&expansion, "${", "%s is no ${name}; a literal '${' is written '$${'", quoted);
+            at = dollar + 2;
+        } else {
+            g_string_append_c(out, '$');
+            at = dollar + 1;
+        }
+    }
+    g_string_append(out, at);
+    return expansion.ok ? g_string_free(g_steal_pointer(&out), FALSE) : NULL;
+}

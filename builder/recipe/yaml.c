@@ -1,0 +1,354 @@
+#include "recipe/yaml.h"
+
+#include <libfyaml.h>
+#include <string.h>
+
+typedef struct {
+    YamlTree *tree;
+    Diagnostics *diagnostics;
+    const char *text, *name;
+    GPtrArray *open;     /* of Node *: what has begun and not ended, outermost first */
+    GPtrArray *seen;     /* of GHashTable *: the keys of each open map, NULL for a list */
+    GHashTable *anchors; /* name -> Node * */
+    guint total;         /* nodes, aliases counted in full */
+    gboolean failed;     /* no use in reading on */
+} Reader;
+
+static void node_free(gpointer data)
+{
+    Node *node = data;
+    g_clear_pointer(&node->items, g_ptr_array_unref);
+    g_free(node->text);
+    g_free(node);
+}
+
+void yaml_tree_free(YamlTree *tree)
+{
+    if (tree != NULL) {
+        g_ptr_array_unref(tree->nodes);
+        g_free(tree);
+    }
+}
+
+static Place place_at(const Reader *reader, const struct fy_mark *mark)
+{
+    return (Place){reader->name, mark == NULL ? 1 : (guint)mark->line + 1, mark == NULL ? 1 : (guint)mark->column + 1};
+}
+
+/* The place of the byte at offset, for what libfyaml gives no mark for. */
+static Place place_of_byte(const char *name, const char *text, gsize offset)
+{
+    Place place = {name, 1, 1};
+    for (const char *at = text; at < text + offset; at++) {
+        if (*at == '\n') {
+            place.line++;
+            place.column = 1;
+        } else if (((guchar)*at & 0xc0) != 0x80) { /* not within a character */
+            place.column++;
+        }
+    }
+    return place;
+}
+
+static gboolean is_one_of(const char *text, const char *const *words)
+{
+    return g_strv_contains(words, text);
+}
+
+static ScalarType plain_type(const char *text)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+    static const char *const booleans[] = {"true", "True", "TRUE", "false", "False", "FALSE", NULL};
+    if (is_one_of(text, nulls)) {
+        return SCALAR_NULL;
+    }
+    if (is_one_of(text, booleans)) {
+        return SCALAR_BOOLEAN;
+    }
+    if (g_regex_match_simple("^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+        return SCALAR_INTEGER;
+    }
+    if (g_regex_match_simple("^([-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\\.(inf|Inf|INF)|"
+                             "\\.(nan|NaN|NAN))$",
+                             text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+        return SCALAR_FLOAT;
+    }
+    return SCALAR_TEXT;
+}
+
+static Node *node_new(Reader *reader, NodeKind kind, struct fy_event *event)
+{
+    const struct fy_mark *start = fy_event_start_mark(event), *end = fy_event_end_mark(event);
+    Node *node = g_new0(Node, 1);
+    node->kind = kind;
+    node->place = place_at(reader, start);
+    node->document = reader->text;
+    node->start = start != NULL ? start->input_pos : 0;
+    node->end = end != NULL ? end->input_pos : node->start;
+    node->weight = 1;
+    g_ptr_array_add(reader->tree->nodes, node);
+    return node;
+}
+
+static void fail(Reader *reader, const Place *place, const char *message)
+{
+    diagnostics_add(reader->diagnostics, place, "%s", message);
+    reader->failed = TRUE;
+}
+
+static void check_key(Reader *reader, const Node *key)
+{
+    GHashTable *keys = g_ptr_array_index(reader->seen, reader->seen->len - 1);
+    if (key->kind != NODE_SCALAR) {
+        fail(reader, &key->place, "a key must be a word, not a list or a map");
+        return;
+    }
+    const Node *first = g_hash_table_lookup(keys, key->text);
+    if (first != NULL) {
+        g_autofree char *quoted = diagnostics_quote(key->text);
+        diagnostics_add(reader->diagnostics, &key->place, "%s is given twice, first in line %u", quoted,
+                        first->place.line);
+        return;
+    }
+    g_hash_table_insert(keys, key->text, (gpointer)key);
+}
+
+/* Hangs a node where the text has come to. */
+static void add(Reader *reader, Node *node)
+{
+    reader->total += node->weight;
+    if (reader->total > YAML_MOST_NODES) {
+        fail(reader, &node->place, "more than " G_STRINGIFY(YAML_MOST_NODES) " values, counting each alias in full");
+        return;
+    }
+    if (reader->open->len == 0) {
+        reader->tree->root = node;
+        return;
+    }
+    Node *parent = g_ptr_array_index(reader->open, reader->open->len - 1);
+    if (parent->kind == NODE_MAP && parent->items->len % 2 == 0) {
+        check_key(reader, node);
+    }
+    g_ptr_array_add(parent->items, node);
+}
+
+static void anchor(Reader *reader, struct fy_token *token, Node *node)
+{
+    if (token != NULL) {
+        gsize size = 0;
+        const char *name = fy_token_get_text(token, &size);
+        g_hash_table_insert(reader->anchors, g_strndup(name, size), node);
+    }
+}
+
+static void refuse_tag(Reader *reader, struct fy_token *tag)
+{
+    if (tag != NULL) {
+        Place place = place_at(reader, fy_token_start_mark(tag));
+        diagnostics_add(reader->diagnostics, &place, "tags like '!!str' are not used in recipes: leave it out");
+    }
+}
+
+static void begin(Reader *reader, NodeKind kind, struct fy_event *event, struct fy_token *name, struct fy_token *tag)
+{
+    Node *node = node_new(reader, kind, event);
+    node->items = g_ptr_array_new();
+    refuse_tag(reader, tag);
+    anchor(reader, name, node);
+    add(reader, node);
+    if (reader->open->len >= YAML_MOST_DEPTH) {
+        fail(reader, &node->place, "nested deeper than " G_STRINGIFY(YAML_MOST_DEPTH) " levels");
+    }
+    g_ptr_array_add(reader->open, node);
+    g_ptr_array_add(reader->seen, kind == NODE_MAP ? g_hash_table_new(g_str_hash, g_str_equal) : NULL);
+}
+
+static void end(Reader *reader)
+{
+    Node *node = g_ptr_array_steal_index(reader->open, reader->open->len - 1);
+    GHashTable *keys = g_ptr_array_steal_index(reader->seen, reader->seen->len - 1);
+    g_clear_pointer(&keys, g_hash_table_unref);
+    for (guint i = 0; i < node->items->len; i++) {
+        node->weight += ((Node *)g_ptr_array_index(node->items, i))->weight;
+    }
+}
+
+static void scalar(Reader *reader, struct fy_event *event)
+{
+    Node *node = node_new(reader, NODE_SCALAR, event);
+    gsize size = 0;
+    const char *text = fy_token_get_text(event->scalar.value, &size);
+    node->text = g_strndup(text != NULL ? text : "", size);
+    if (strlen(node->text) != size) {
+        fail(reader, &node->place, "a NUL character in a text");
+    }
+    if (event->scalar.value == NULL || fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN) {
+        node->type = plain_type(node->text);
+    }
+    refuse_tag(reader, event->scalar.tag);
+    anchor(reader, event->scalar.anchor, node);
+    add(reader, node);
+}
+
+static void alias(Reader *reader, struct fy_event *event)
+{
+    gsize size = 0;
+    const char *text = fy_token_get_text(event->alias.anchor, &size);
+    g_autofree char *name = g_strndup(text, size);
+    g_autofree char *quoted = diagnostics_quote(name);
+    Place place = place_at(reader, fy_event_start_mark(event));
+    Node *node = g_hash_table_lookup(reader->anchors, name);
+    if (node == NULL) {
+        g_autofree char *message = g_strdup_printf("no anchor is named %s", quoted);
+        fail(reader, &place, message);
+    } else if (g_ptr_array_find(reader->open, node, NULL)) {
+        g_autofree char *message = g_strdup_printf("the alias %s lies within its own anchor", quoted);
+        fail(reader, &place, message);
+    } else {
+        add(reader, node);
+    }
+}
+
+static void handle(Reader *reader, struct fy_event *event)
+{
+    switch (event->type) {
+    case FYET_DOCUMENT_START:
+        if (reader->tree->root != NULL) {
+            Place place = place_at(reader, fy_event_start_mark(event));
+            fail(reader, &place, "a second document: one file holds one");
+        }
+        break;
+    case FYET_MAPPING_START:
+        begin(reader, NODE_MAP, event, event->mapping_start.anchor, event->mapping_start.tag);
+        break;
+    case FYET_SEQUENCE_START:
+        begin(reader, NODE_LIST, event, event->sequence_start.anchor, event->sequence_start.tag);
+        break;
+    case FYET_MAPPING_END:
+    case FYET_SEQUENCE_END:
+        end(reader);
+        break;
+    case FYET_SCALAR:
+        scalar(reader, event);
+        break;
+    case FYET_ALIAS:
+        alias(reader, event);
+        break;
+    default:
+        break;
+    }
+}
+
+static void report_syntax(Reader *reader, struct fy_diag *diag)
+{
+    void *cursor = NULL;
+    const struct fy_diag_error *mistake = fy_diag_errors_iterate(diag, &cursor);
+    Place place = {reader->name, 0, 0};
+    if (mistake != NULL) {
+        place.line = (guint)MAX(mistake->line, 1);
+        place.column = (guint)MAX(mistake->column, 1);
+    }
+    g_autofree char *quoted = mistake != NULL ? diagnostics_quote(mistake->msg) : g_strdup("'unreadable'");
+    diagnostics_add(reader->diagnostics, &place, "not YAML: %.*s", (int)strlen(quoted) - 2, quoted + 1);
+}
+
+static void read_events(Reader *reader, gsize size)
+{
+    struct fy_diag *diag = fy_diag_create(NULL);
+    fy_diag_set_collect_errors(diag, true);
+    struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2, .diag = diag};
+    struct fy_parser *parser = fy_parser_create(&config);
+    gboolean ok = parser != NULL && fy_parser_set_string(parser, reader->text, size) == 0;
+    gboolean more = ok;
+    while (more && !reader->failed) {
+        struct fy_event *event = fy_parser_parse(parser);
+        if (event == NULL) {
+            ok = FALSE;
+            break;
+        }
+        more = event->type != FYET_STREAM_END;
+        handle(reader, event);
+        fy_parser_event_free(parser, event);
+    }
+    if (!reader->failed && (!ok || fy_parser_get_stream_error(parser))) {
+        report_syntax(reader, diag);
+        reader->failed = TRUE;
+    }
+    fy_parser_destroy(parser);
+    fy_diag_unref(diag);
+}
+
+static gboolean check_bytes(const Reader *reader, gsize size)
+{
+    const char *wrong = NULL;
+    if (size > YAML_MOST_BYTES) {
+        diagnostics_add(reader->diagnostics, &(Place){reader->name, 0, 0}, "longer than %u bytes", YAML_MOST_BYTES);
+        return FALSE;
+    }
+    if (g_utf8_validate_len(reader->text, size, &wrong)) {
+        return TRUE;
+    }
+    Place place = place_of_byte(reader->name, reader->text, (gsize)(wrong - reader->text));
+    if (*wrong == '\0') {
+        diagnostics_add(reader->diagnostics, &place, "a NUL byte: this is no text");
+    } else {
+        diagnostics_add(reader->diagnostics, &place, "the byte 0x%02x is not valid UTF-8", (guchar)*wrong);
+    }
+    return FALSE;
+}
+
+static void unref_keys(gpointer data)
+{
+    if (data != NULL) {
+        g_hash_table_unref(data);
+    }
+}
+
+YamlTree *yaml_parse(const char *text, gsize size, const char *name, Diagnostics *diagnostics)
+{
+    YamlTree *tree = g_new0(YamlTree, 1);
+    tree->nodes = g_ptr_array_new_with_free_func(node_free);
+    Reader reader = {.tree = tree, .diagnostics = diagnostics, .text = text, .name = g_intern_string(name)};
+    if (!check_bytes(&reader, size)) {
+        return tree;
+    }
+    reader.open = g_ptr_array_new();
+    reader.seen = g_ptr_array_new_with_free_func(unref_keys);
+    reader.anchors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    read_events(&reader, size);
+    g_ptr_array_unref(reader.open);
+    g_ptr_array_unref(reader.seen);
+    g_hash_table_unref(reader.anchors);
+    if (reader.failed) {
+        tree->root = NULL;
+    } else if (tree->root == NULL) {
+        diagnostics_add(diagnostics, &(Place){reader.name, 1, 1}, "the file is empty");
+    }
+    return tree;
+}
+
+const Node *node_get(const Node *map, const char *key)
+{
+    for (guint i = 0; map != NULL && map->kind == NODE_MAP && i + 1 < map->items->len; i += 2) {
+        const Node *one = g_ptr_array_index(map->items, i);
+        if (strcmp(one->text, key) == 0) {
+            return g_ptr_array_index(map->items, i + 1);
+        }
+    }
+    return NULL;
+}
+
+Place node_place_of(const Node *scalar_node, const char *part)
+{
+    const char *start = scalar_node->document + scalar_node->start;
+    const char *found = g_strstr_len(start, (gssize)(scalar_node->end - scalar_node->start), part);
+    return found == NULL
+               ? scalar_node->place
+               : place_of_byte(scalar_node->place.file, scalar_node->document, (gsize)(found - scalar_node->document));
+}
+
+const char *node_noun(const Node *node)
+{
+    static const char *const scalars[] = {"text", "nothing", "true or false", "a number", "a number"};
+    return node->kind == NODE_LIST ? "a list" : node->kind == NODE_MAP ? "a map" : scalars[node->type];
+}
