@@ -1,7 +1,8 @@
 /* Child processes that never outlive this one, and Ctrl-C.
  *
  * Children get SIGKILL when the thread that started them ends (prctl PR_SET_PDEATHSIG), so start long-lived ones
- * from the main thread. SIGINT and SIGTERM are turned into a flag and a readable descriptor: waits poll it. */
+ * from the main thread. SIGINT, SIGTERM and SIGHUP (but under nohup) are turned into a flag and a readable descriptor:
+ * waits poll it. */
 #pragma once
 
 #include <gio/gio.h>
@@ -12,14 +13,16 @@ G_BEGIN_DECLS
  * stays the caller's), or to /dev/null where it is -1. */
 GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **error);
 
-/* Runs argv to its end. A failure names the program, its status and the last lines it printed. environment: NULL or
- * NULL-terminated "K=V" to add; folder: NULL or where to run. Ends the child when interrupted. */
+/* Runs argv until it and all that hold its output have ended. A failure names the program, its status and the last
+ * lines it printed. environment: NULL or NULL-terminated "K=V" to add; folder: NULL or where to run. Ends the child
+ * when interrupted. */
 gboolean ingot_process_run(const char *const *argv, const char *const *environment, const char *folder, GError **error);
 
 /* The same, with its stdout as a string (without the last newline), at most 16 MiB. */
 char *ingot_process_output(const char *const *argv, GError **error);
 
-/* Turns SIGINT and SIGTERM into the flag below; a second signal ends the process at once. Call once, in main. */
+/* Turns SIGINT, SIGTERM and SIGHUP into the flag below; a second signal ends the process at once. Call once, in main.
+ */
 void ingot_interrupt_install(void);
 /* FALSE and INTERRUPTED once a signal has come, else TRUE. */
 gboolean ingot_interrupt_check(GError **error);

@@ -102,8 +102,9 @@ static void end_group(GSubprocess *child, int signal_number)
 static void take_output(Stream *stream)
 {
     char buffer[1 << 16];
-    gssize got = read(stream->fd, buffer, sizeof buffer);
 
+    g_assert(stream->text); /* a stream without text is never open */
+    gssize got = read(stream->fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR)
         return;
     if (got <= 0) {

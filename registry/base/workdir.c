@@ -70,8 +70,7 @@ IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, 
         /* Whoever held it may have removed it; then this is a lock on nothing, and the next comer makes a new file. */
         if (is_same_file(fd, path)) {
             IngotLock *lock = g_new(IngotLock, 1);
-            lock->fd = fd;
-            fd = -1;
+            lock->fd = g_steal_fd(&fd);
             return lock;
         }
     }
@@ -95,9 +94,7 @@ static int claim_folder(const char *path)
         return -1;
     if (!is_same_file(fd, path) || faccessat(fd, KEEP_MARK, F_OK, 0) == 0)
         return -1;
-    int claimed = fd;
-    fd = -1;
-    return claimed;
+    return g_steal_fd(&fd);
 }
 
 /* What cannot be removed stays for the next sweep: it must not keep this command from its work. */

@@ -1,0 +1,202 @@
+/* Files are whole or not there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+#include <ingot/file.h>
+
+static int set_up(void **state)
+{
+    *state = ingot_workdir_new(NULL);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    ingot_workdir_free(*state);
+    return 0;
+}
+
+static guint count_entries(const char *path)
+{
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    guint count = 0;
+
+    assert_non_null(folder);
+    while (g_dir_read_name(folder))
+        count++;
+    return count;
+}
+
+static void assert_content(const char *path, const char *expected)
+{
+    g_autoptr(GBytes) content = ingot_file_read(path, 1 << 20, NULL);
+    assert_non_null(content);
+    assert_int_equal(g_bytes_get_size(content), strlen(expected));
+    assert_memory_equal(g_bytes_get_data(content, NULL), expected, strlen(expected));
+}
+
+static void test_replace(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "index.json");
+    struct stat status;
+
+    assert_true(ingot_file_replace(path, "one", 3, 0640, NULL));
+    assert_true(ingot_file_replace(path, "second", 6, 0640, NULL));
+    assert_content(path, "second");
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0137, 0); /* no more than asked for */
+    assert_int_equal(count_entries(ingot_workdir_path(*state)), 1);
+}
+
+/* A write that fails half-way (a file size limit stands in for a full disk) leaves the old file and nothing else. It
+ * runs in a child, whose limit ends with it. */
+static void test_replace_fails(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "index.json");
+
+    assert_true(ingot_file_replace(path, "old", 3, 0600, NULL));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+        g_autofree char *big = g_strnfill(10000, 'x');
+        g_autoptr(GError) error = NULL;
+        signal(SIGXFSZ, SIG_IGN);
+        _exit(setrlimit(RLIMIT_FSIZE, &limit) == 0 && !ingot_file_replace(path, big, 10000, 0600, &error) &&
+                      g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE) && strstr(error->message, path)
+                  ? 0
+                  : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_content(path, "old");
+    assert_int_equal(count_entries(ingot_workdir_path(*state)), 1);
+}
+
+static void test_replace_nowhere(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "missing/index.json");
+    g_autoptr(GError) error = NULL;
+
+    assert_false(ingot_file_replace(path, "x", 1, 0600, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+}
+
+static void test_read_limit(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "ten");
+    g_autoptr(GError) error = NULL;
+
+    assert_true(ingot_file_replace(path, "0123456789", 10, 0600, NULL));
+    g_autoptr(GBytes) whole = ingot_file_read(path, 10, &error);
+    assert_non_null(whole);
+    assert_null(ingot_file_read(path, 9, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "9 bytes"));
+}
+
+static void test_positions(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "disk");
+    g_autoptr(GError) error = NULL;
+    char buffer[8];
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT, 0600, &error);
+
+    assert_true(fd >= 0);
+    assert_true(ingot_file_pwrite(fd, "abcdefgh", 8, 100, path, &error));
+    assert_true(ingot_file_pread(fd, buffer, 8, 100, path, &error));
+    assert_memory_equal(buffer, "abcdefgh", 8);
+    assert_false(ingot_file_pread(fd, buffer, 8, 104, path, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_non_null(strstr(error->message, path));
+    assert_non_null(strstr(error->message, "offset 108"));
+}
+
+static void test_remove_tree(void **state)
+{
+    g_autofree char *tree = ingot_workdir_file(*state, "tree");
+    g_autofree char *deep = ingot_workdir_file(*state, "tree/a/b/c");
+    g_autofree char *locked = ingot_workdir_file(*state, "tree/a");
+    g_autofree char *link = ingot_workdir_file(*state, "tree/link");
+    g_autofree char *outside = ingot_workdir_file(*state, "outside");
+    g_autofree char *kept = ingot_workdir_file(*state, "outside/kept");
+
+    assert_true(ingot_file_make_folder(deep, NULL));
+    assert_true(ingot_file_make_folder(deep, NULL)); /* once more is as well */
+    assert_true(ingot_file_make_folder(outside, NULL));
+    assert_true(ingot_file_replace(kept, "x", 1, 0600, NULL));
+    assert_int_equal(symlink("../outside", link), 0);
+    assert_int_equal(chmod(locked, 0), 0);
+
+    assert_true(ingot_file_remove_tree(tree, NULL));
+    assert_int_not_equal(access(tree, F_OK), 0);
+    assert_int_equal(access(kept, F_OK), 0);
+    assert_true(ingot_file_remove_tree(tree, NULL)); /* nothing there is no error */
+}
+
+static void test_lock(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "lock");
+    g_autoptr(GError) error = NULL;
+
+    IngotLock *first = ingot_lock_take(path, FALSE, FALSE, &error);
+    IngotLock *second = ingot_lock_take(path, FALSE, FALSE, &error);
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_null(ingot_lock_take(path, TRUE, FALSE, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    g_clear_error(&error);
+    ingot_lock_release(first);
+    ingot_lock_release(second);
+
+    g_autoptr(IngotLock) exclusive = ingot_lock_take(path, TRUE, FALSE, &error);
+    assert_non_null(exclusive);
+    assert_null(ingot_lock_take(path, FALSE, FALSE, NULL));
+}
+
+static gpointer take_and_remove(gpointer path)
+{
+    g_autoptr(IngotLock) lock = ingot_lock_take(path, TRUE, TRUE, NULL);
+    return GINT_TO_POINTER(lock && access(path, F_OK) == 0);
+}
+
+/* Who waited for a lock whose holder removed the file gets a lock on a file that others find too. */
+static void test_lock_removed(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "lock");
+    IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, NULL);
+    GThread *waiter = g_thread_new("waiter", take_and_remove, path);
+
+    g_usleep(50000); /* most likely waiting by now; the outcome must be the same if it is not */
+    assert_int_equal(unlink(path), 0);
+    ingot_lock_release(lock);
+    assert_true(GPOINTER_TO_INT(g_thread_join(waiter)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_replace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replace_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replace_nowhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_read_limit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_positions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_remove_tree, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_removed, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

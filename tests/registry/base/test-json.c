@@ -1,0 +1,100 @@
+/* JSON: equal values have equal text; errors name the document and the key. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include <ingot/error.h>
+#include <ingot/json.h>
+
+static json_t *parse(const char *text)
+{
+    json_t *value = ingot_json_parse(text, strlen(text), "test", NULL);
+    assert_non_null(value);
+    return value;
+}
+
+static void test_canonical(void **state)
+{
+    g_autoptr(json_t) one = parse("{\"b\": [1, 2 , null],\n \"a\": {\"z\": \"\\u00e4\", \"y\": true}}");
+    g_autoptr(json_t) two = parse("{\"a\":{\"y\":true,\"z\":\"ä\"},\"b\":[1,2,null]}");
+    g_autofree char *first = ingot_json_canonical(one);
+    g_autofree char *second = ingot_json_canonical(two);
+
+    (void)state;
+    assert_string_equal(first, "{\"a\":{\"y\":true,\"z\":\"ä\"},\"b\":[1,2,null]}");
+    assert_string_equal(first, second);
+
+    g_autoptr(json_t) scalar = json_string("x");
+    g_autofree char *text = ingot_json_canonical(scalar);
+    assert_string_equal(text, "\"x\"");
+}
+
+static void test_pretty(void **state)
+{
+    g_autoptr(json_t) value = parse("{\"b\":1,\"a\":[2]}");
+    g_autofree char *text = ingot_json_pretty(value);
+
+    (void)state;
+    assert_string_equal(text, "{\n  \"b\": 1,\n  \"a\": [\n    2\n  ]\n}\n");
+}
+
+static void test_refused(void **state)
+{
+    static const char *const bad[] = {"", "{", "{}x", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}", "{\"a\":\"\\u0000\"}"};
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_null(ingot_json_parse(bad[i], strlen(bad[i]), "manifest of web", &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_true(g_str_has_prefix(error->message, "manifest of web:"));
+    }
+    g_autofree char *deep = g_strnfill(1000000, '[');
+    assert_null(ingot_json_parse(deep, 1000000, "deep", NULL));
+}
+
+static void test_get(void **state)
+{
+    g_autoptr(json_t) object = parse("{\"s\":\"x\",\"n\":12,\"m\":-1,\"o\":{},\"a\":[]}");
+    g_autoptr(GError) error = NULL;
+    guint64 size;
+
+    (void)state;
+    assert_string_equal(ingot_json_get_string(object, "s", "doc", NULL), "x");
+    assert_true(ingot_json_get_size(object, "n", "doc", &size, NULL));
+    assert_int_equal(size, 12);
+    assert_non_null(ingot_json_get_object(object, "o", "doc", NULL));
+    assert_non_null(ingot_json_get_array(object, "a", "doc", NULL));
+
+    assert_false(ingot_json_get_size(object, "m", "doc", &size, NULL));
+    assert_null(ingot_json_get_object(object, "a", "doc", NULL));
+    assert_null(ingot_json_get_array(object, "missing", "doc", NULL));
+    assert_null(ingot_json_get_string(object, "n", "doc", &error));
+    assert_string_equal(error->message, "doc: \"n\" is not a string");
+    g_clear_error(&error);
+    assert_null(ingot_json_get_string(object, "missing", "doc", &error));
+    assert_string_equal(error->message, "doc: \"missing\" is missing (it must be a string)");
+}
+
+static void test_set_string(void **state)
+{
+    g_autoptr(json_t) object = json_object();
+
+    (void)state;
+    ingot_json_set_string(object, "a", "x");
+    ingot_json_set_string(object, "b", NULL);
+    assert_int_equal(json_object_size(object), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_canonical), cmocka_unit_test(test_pretty),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_get),       cmocka_unit_test(test_set_string),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,192 @@
+/* Children end with us; failures tell what the child said; Ctrl-C is a flag first and an end second. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+
+#define SHELL(script) ((const char *const[]){"sh", "-c", script, NULL})
+
+static void test_output(void **state)
+{
+    (void)state;
+    g_autofree char *text = ingot_process_output(SHELL("echo one; echo noise >&2; echo two; echo"), NULL);
+    assert_string_equal(text, "one\ntwo\n");
+    g_autofree char *nothing = ingot_process_output(SHELL(":"), NULL);
+    assert_string_equal(nothing, "");
+    /* More than any pipe holds, on both streams at once. */
+    g_autofree char *much = ingot_process_output(SHELL("yes x | head -c 300000 >&2; yes y | head -c 300000"), NULL);
+    assert_int_equal(strlen(much), 299999);
+}
+
+static void test_run(void **state)
+{
+    const char *const environment[] = {"WORD=a=b", NULL};
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_true(ingot_process_run(SHELL("test \"$WORD\" = a=b && test \"$PWD\" = /"), environment, "/", &error));
+    assert_true(ingot_process_run(SHELL("! read -r line"), NULL, NULL, &error)); /* stdin is empty */
+}
+
+static void test_failure(void **state)
+{
+    g_autoptr(GError) status = NULL, killed = NULL, missing = NULL;
+
+    (void)state;
+    assert_false(ingot_process_run(SHELL("seq 100000; echo 'no such disk' >&2; exit 3"), NULL, NULL, &status));
+    assert_true(g_str_has_prefix(status->message, "sh: failed with status 3:\n"));
+    assert_true(g_str_has_suffix(status->message, "100000\nno such disk"));
+    assert_true(strlen(status->message) < 4096);
+
+    assert_false(ingot_process_run(SHELL("kill -9 $$"), NULL, NULL, &killed));
+    assert_non_null(strstr(killed->message, "signal 9"));
+
+    assert_null(ingot_process_output((const char *const[]){"no-such-program", NULL}, &missing));
+    assert_true(g_error_matches(missing, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_non_null(strstr(missing->message, "no-such-program"));
+}
+
+static void test_too_much(void **state)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_null(ingot_process_output((const char *const[]){"cat", "/dev/zero", NULL}, &error));
+    assert_non_null(strstr(error->message, "16 MiB"));
+}
+
+static void test_log(void **state)
+{
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
+    g_autofree char *path = ingot_workdir_file(workdir, "log");
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT, 0600, NULL);
+
+    (void)state;
+    g_autoptr(GSubprocess) child = ingot_process_start(SHELL("echo out; echo err >&2"), fd, NULL);
+    assert_true(g_subprocess_wait_check(child, NULL, NULL));
+    g_autoptr(GBytes) log = ingot_file_read(path, 100, NULL);
+    assert_int_equal(g_bytes_get_size(log), 8);
+    assert_memory_equal(g_bytes_get_data(log, NULL), "out\nerr\n", 8);
+    assert_int_equal(write(fd, "x", 1), 1); /* still ours */
+}
+
+/* Waits until fd is at its end, which is when nobody holds the other end any more. */
+static gboolean ends_within(int fd, int seconds)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    char byte;
+
+    while (poll(&wait, 1, seconds * 1000) == 1)
+        if (read(fd, &byte, 1) <= 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* A process that starts a long child and is killed: the child, which holds the pipe, ends too. */
+static void test_dies_with_parent(void **state)
+{
+    int ends[2];
+    char byte;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pid_t parent = fork();
+    assert_true(parent >= 0);
+    if (parent == 0) {
+        GSubprocess *child =
+            ingot_process_start((const char *const[]){"sh", "-c", "echo; exec sleep 300", NULL}, ends[1], NULL);
+        if (!child)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1); /* the child runs */
+    kill(parent, SIGKILL);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    assert_true(ends_within(ends[0], 10));
+    close(ends[0]);
+}
+
+/* In a process of its own, since the flag stays up. */
+static int wait_for_child(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void test_interrupt(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        g_autoptr(GError) error = NULL;
+        ingot_interrupt_install();
+        struct pollfd wait = {.fd = ingot_interrupt_fd(), .events = POLLIN};
+        if (!ingot_interrupt_check(NULL) || poll(&wait, 1, 0) != 0)
+            _exit(10);
+        raise(SIGTERM);
+        if (ingot_interrupt_check(&error) || poll(&wait, 1, 0) != 1)
+            _exit(11);
+        if (ingot_error_exit_status(error) != 130)
+            _exit(12);
+        raise(SIGINT);
+        _exit(13);
+    }
+    int status = wait_for_child(child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+}
+
+/* What this program does when it is started with an argument: a child process that is interrupted while it waits for
+ * one of its own. A new program, since a fork has lost the thread in which GLib waits for children. */
+static int run_and_be_interrupted(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    ingot_interrupt_install();
+    alarm(30); /* so that a failure is no hang */
+    gint64 start = g_get_monotonic_time();
+    if (ingot_process_run(SHELL("kill -TERM $PPID; sleep 300"), NULL, NULL, &error))
+        return 1;
+    return g_get_monotonic_time() - start < 9 * G_USEC_PER_SEC ? ingot_error_exit_status(error) : 1;
+}
+
+static void test_interrupted_run(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "test-process", "interrupted", NULL);
+        _exit(1);
+    }
+    int status = wait_for_child(child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && g_str_equal(argv[1], "interrupted"))
+        return run_and_be_interrupted();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_output),    cmocka_unit_test(test_run),
+        cmocka_unit_test(test_failure),   cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_log),       cmocka_unit_test(test_dies_with_parent),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_interrupted_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,147 @@
+/* Small texts: what people write and read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ingot/error.h>
+#include <ingot/text.h>
+
+static void test_size(void **state)
+{
+    static const struct {
+        guint64 bytes;
+        const char *text;
+    } cases[] = {
+        {0, "0 B"},         {999, "999 B"},      {1000, "1.0 kB"},       {999949, "999.9 kB"},
+        {999950, "1.0 MB"}, {1234567, "1.2 MB"}, {2147483648, "2.1 GB"}, {G_MAXUINT64, "18.4 EB"},
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = ingot_text_size(cases[i].bytes);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void test_duration(void **state)
+{
+    static const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {
+        {0, "0.0 s"},         {0.84, "0.8 s"},     {9.94, "9.9 s"},        {9.96, "10 s"},       {42.3, "42 s"},
+        {59.6, "1 min 00 s"}, {185, "3 min 05 s"}, {3599.6, "1 h 00 min"}, {7384, "2 h 03 min"},
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = ingot_text_duration(cases[i].seconds);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void test_parse_size(void **state)
+{
+    static const struct {
+        const char *text;
+        guint64 bytes;
+    } good[] = {
+        {"0", 0},
+        {"4096", 4096},
+        {"64KiB", 65536},
+        {"64K", 65536},
+        {"512M", 536870912},
+        {"10G", 10737418240},
+        {"2TiB", 2199023255552},
+        {"18446744073709551615", G_MAXUINT64},
+    };
+    static const char *const bad[] = {
+        "", "G", "-1", "+1", " 1", "1 ", "1.5G", "1 G", "10GB", "1g", "0x10", "18446744073709551616", "99999999999T",
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
+        guint64 bytes;
+        assert_true(ingot_text_parse_size(good[i].text, &bytes, NULL));
+        assert_true(bytes == good[i].bytes);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+        guint64 bytes;
+        assert_false(ingot_text_parse_size(bad[i], &bytes, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    }
+}
+
+static void test_parse_duration(void **state)
+{
+    static const struct {
+        const char *text;
+        guint64 seconds;
+    } good[] = {{"90", 90}, {"90s", 90}, {"5m", 300}, {"2h", 7200}, {"1d", 86400}};
+    static const char *const bad[] = {"", "s", "-5m", "5 m", "5min", "1.5h", "1h30m", "999999999999999999d"};
+    guint64 seconds;
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
+        assert_true(ingot_text_parse_duration(good[i].text, &seconds, NULL));
+        assert_int_equal(seconds, good[i].seconds);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
+        assert_false(ingot_text_parse_duration(bad[i], &seconds, NULL));
+}
+
+static void test_nearest(void **state)
+{
+    static const char *const words[] = {"shell", "file", "steps", "source", NULL};
+    static const char *const none[] = {NULL};
+    g_autofree char *endless = g_strnfill(100000, 'x');
+
+    (void)state;
+    assert_string_equal(ingot_text_nearest("shel", words), "shell");
+    assert_string_equal(ingot_text_nearest("Shell", words), "shell");
+    assert_string_equal(ingot_text_nearest("shlel", words), "shell");
+    assert_string_equal(ingot_text_nearest("fxle", words), "file");
+    assert_string_equal(ingot_text_nearest("step", words), "steps");
+    assert_string_equal(ingot_text_nearest("file", words), "file");
+    assert_null(ingot_text_nearest("annotations", words));
+    assert_null(ingot_text_nearest("x", words));
+    assert_null(ingot_text_nearest(endless, words));
+    assert_null(ingot_text_nearest("shell", none));
+
+    g_autofree char *near = ingot_text_suggestion("shel", words);
+    g_autofree char *far = ingot_text_suggestion("annotations", words);
+    assert_string_equal(near, " (did you mean 'shell'?)");
+    assert_string_equal(far, "");
+}
+
+static void test_time(void **state)
+{
+    g_autofree char *epoch = ingot_text_time(0);
+    g_autofree char *later = ingot_text_time(1714564800);
+    g_autofree char *last = ingot_text_time(G_MAXINT64);
+
+    (void)state;
+    assert_string_equal(epoch, "1970-01-01T00:00:00Z");
+    assert_string_equal(later, "2024-05-01T12:00:00Z");
+    assert_string_equal(last, "9999-12-31T23:59:59Z");
+
+    g_setenv("SOURCE_DATE_EPOCH", "1714564800", TRUE);
+    g_autofree char *fixed = ingot_text_now();
+    g_unsetenv("SOURCE_DATE_EPOCH");
+    g_autofree char *now = ingot_text_now();
+    assert_string_equal(fixed, "2024-05-01T12:00:00Z");
+    assert_string_not_equal(now, fixed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_size),           cmocka_unit_test(test_duration), cmocka_unit_test(test_parse_size),
+        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_nearest),  cmocka_unit_test(test_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
