@@ -71,7 +71,7 @@ static char *describe(const IngotProgress *progress, gint64 now)
 
 static void draw_bar(IngotProgress *progress, gint64 now)
 {
-    enum { CELLS = 20 };
+    enum { CELLS = 12 }; /* leaves 20 columns of 80 for the name */
     g_autoptr(GString) line = g_string_new(progress->stage);
     g_autofree char *figures = describe(progress, now);
 
