@@ -1,0 +1,221 @@
+#include "source/download.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <ingot/text.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONNECT_SECONDS 10
+#define STALL_SECONDS 30
+#define REDIRECTS 10
+#define ATTEMPTS 5 /* in a row that bring nothing new */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
+
+typedef struct {
+    const char *url;
+    char *part;
+    int fd;
+    guint64 offset; /* where the next byte goes */
+    gboolean begun; /* the first byte of this attempt has come */
+    gboolean shown; /* the progress has begun */
+    CURL *curl;
+    IngotProgress *progress;
+    GError *error; /* from within a callback */
+} Download;
+
+static long timeout_seconds(long otherwise)
+{
+    const char *text = g_getenv("INGOT_TIMEOUT");
+    long seconds = text == NULL ? 0 : strtol(text, NULL, 10);
+    return seconds > 0 ? seconds : otherwise;
+}
+
+/* A server that ignores the range sends all of it: what is there already makes room. */
+static gboolean begin_body(Download *download)
+{
+    long status = 0;
+    curl_off_t left = 0;
+    curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(download->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
+    download->begun = TRUE;
+    if (status != 206 && download->offset > 0) {
+        download->offset = 0;
+        if (ftruncate(download->fd, 0) != 0) {
+            return ingot_error_set_errno(&download->error, errno, "%s", download->part);
+        }
+    }
+    if (!download->shown) {
+        guint64 total = left > 0 ? download->offset + (guint64)left : 0;
+        ingot_progress_begin(download->progress, total, "download %s", download->url);
+        ingot_progress_add(download->progress, download->offset);
+        download->shown = TRUE;
+    }
+    return TRUE;
+}
+
+static size_t take(char *data, size_t size, size_t count, void *user)
+{
+    Download *download = user;
+    gsize length = size * count;
+    if ((!download->begun && !begin_body(download)) ||
+        !ingot_file_pwrite(download->fd, data, length, download->offset, download->part, &download->error)) {
+        return 0;
+    }
+    download->offset += length;
+    ingot_progress_add(download->progress, length);
+    return length;
+}
+
+static int watch(void *user, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+    Download *download = user;
+    (void)total, (void)now, (void)up_total, (void)up_now;
+    return download->error == NULL && !ingot_interrupt_check(&download->error);
+}
+
+static void configure(Download *download, char *reason)
+{
+    CURL *curl = download->curl;
+    curl_easy_setopt(curl, CURLOPT_URL, download->url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
+    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, timeout_seconds(CONNECT_SECONDS));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, timeout_seconds(STALL_SECONDS));
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, download);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, download);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
+}
+
+/* Worth another try: the connection was made and broke off. */
+static gboolean broke_off(CURLcode code)
+{
+    return code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
+           code == CURLE_HTTP2_STREAM || code == CURLE_HTTP2;
+}
+
+/* The rest of the file; *complete FALSE without an error asks for another attempt. */
+static gboolean attempt(Download *download, gboolean *complete, GError **error)
+{
+    char reason[CURL_ERROR_SIZE] = "";
+    g_autoptr(CURL) curl = curl_easy_init();
+    long status = 0;
+    download->curl = curl;
+    download->begun = FALSE;
+    configure(download, reason);
+    curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)download->offset);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    if (download->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&download->error));
+        return FALSE;
+    }
+    /* 416: nothing follows what is there already. */
+    *complete = code == CURLE_OK || (status == 416 && download->offset > 0);
+    if (*complete || broke_off(code)) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, status == 404 ? INGOT_ERROR_NOT_FOUND : INGOT_ERROR_NETWORK, "%s: %s",
+                download->url, *reason != '\0' ? reason : curl_easy_strerror(code));
+    return FALSE;
+}
+
+static gboolean fetch(Download *download, GError **error)
+{
+    gboolean complete = FALSE;
+    for (guint vain = 0; !complete && vain < ATTEMPTS;) {
+        guint64 before = download->offset;
+        if (!attempt(download, &complete, error)) {
+            return FALSE;
+        }
+        vain = download->offset > before ? 0 : vain + 1;
+    }
+    if (!complete) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
+                    "%s: the connection breaks off at byte %" G_GUINT64_FORMAT " again and again", download->url,
+                    download->offset);
+    }
+    return complete;
+}
+
+gboolean download_check(const char *path, const char *name, const IngotDigest *wanted, GError **error)
+{
+    IngotDigest digest;
+    if (!ingot_digest_of_file(path, &digest, NULL, error)) {
+        return FALSE;
+    }
+    if (!ingot_digest_equal(&digest, wanted)) {
+        g_autofree char *has = ingot_digest_to_text(&digest);
+        g_autofree char *want = ingot_digest_to_text(wanted);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its digest is %s, but the recipe wants %s", name, has,
+                    want);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Fetches what is missing and checks the whole. A file that was begun by another run may be the beginning of something
+ * else: then once more from its first byte. */
+static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, GError **error)
+{
+    gboolean resumed = download->offset > 0;
+    g_autoptr(GError) problem = NULL;
+    if (!fetch(download, error)) {
+        return FALSE;
+    }
+    if (download_check(download->part, download->url, wanted, &problem)) {
+        return TRUE;
+    }
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    download->offset = 0;
+    if (ftruncate(download->fd, 0) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", download->part);
+    }
+    if (resumed) {
+        return fetch_and_check(download, wanted, error);
+    }
+    unlink(download->part);
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
+}
+
+gboolean download_file(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
+                       GError **error)
+{
+    g_autofree char *part = g_strconcat(path, ".part", NULL);
+    g_auto(IngotFd) fd = ingot_file_open(part, O_RDWR | O_CREAT, 0644, error);
+    struct stat info;
+    if (fd < 0) {
+        return FALSE;
+    }
+    if (fstat(fd, &info) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", part);
+    }
+    Download download = {.url = url, .part = part, .fd = fd, .offset = (guint64)info.st_size, .progress = progress};
+    if (!fetch_and_check(&download, wanted, error) || !ingot_file_publish(fd, part, path, error)) {
+        return FALSE;
+    }
+    if (download.shown) {
+        g_autofree char *size = ingot_text_size(download.offset);
+        ingot_progress_end(progress, "%s", size);
+    }
+    return TRUE;
+}

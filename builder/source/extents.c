@@ -1,0 +1,58 @@
+#include "source/extents.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BLOCK 65536u
+
+static gboolean all_zero(const guint8 *data, gsize size)
+{
+    return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
+}
+
+static void add_number(IngotHasher *hasher, guint64 number)
+{
+    number = GUINT64_TO_LE(number);
+    ingot_hasher_add(hasher, &number, sizeof number);
+}
+
+gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    struct stat info;
+    if (fd < 0) {
+        return FALSE;
+    }
+    if (fstat(fd, &info) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", path);
+    }
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    g_autofree guint8 *buffer = g_malloc(BLOCK);
+    guint64 size = (guint64)info.st_size;
+    add_number(hasher, size);
+    for (guint64 offset = 0; offset < size; offset += BLOCK) {
+        off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) {
+            break; /* nothing but a hole up to the end */
+        }
+        if (data < 0) {
+            return ingot_error_set_errno(error, errno, "%s", path);
+        }
+        offset = (guint64)data / BLOCK * BLOCK;
+        gsize length = (gsize)MIN(BLOCK, size - offset);
+        if (!ingot_file_pread(fd, buffer, length, offset, path, error)) {
+            return FALSE;
+        }
+        if (!all_zero(buffer, length)) {
+            add_number(hasher, offset);
+            ingot_hasher_add(hasher, buffer, length);
+        }
+    }
+    ingot_hasher_finish(hasher, out);
+    return TRUE;
+}

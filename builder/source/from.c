@@ -1,0 +1,167 @@
+/* Another image as the source: of the store, or pulled into it. Its disk is kept in the cache as a raw file by the
+ * digest of its manifest, so a tag that moves gives another file, and two builds of one base share it. */
+#include <ingot/disk.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/transfer.h>
+#include <string.h>
+
+#include "source/kinds.h"
+
+static IngotReference *parse(const json_t *source, GError **error)
+{
+    const char *text = ingot_json_get_string(source, "reference", "source", error);
+    return text == NULL ? NULL : ingot_reference_parse(text, error);
+}
+
+static char *ask_registry(const IngotReference *reference, GError **error)
+{
+    IngotDescriptor manifest;
+    g_autofree char *media_type = NULL;
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
+    const char *tag = reference->tag == NULL ? "latest" : reference->tag;
+    g_autoptr(GBytes) bytes =
+        remote == NULL ? NULL : ingot_remote_get_manifest(remote, reference->name, tag, &manifest, &media_type, error);
+    return bytes == NULL ? NULL : ingot_digest_to_text(&manifest.digest);
+}
+
+/* The manifest digest that a reference stands for now. A tag of a registry is asked there: it may have moved. */
+static char *resolve(const SourceContext *context, const IngotReference *reference, GError **error)
+{
+    if (reference->digest != NULL) {
+        return g_strdup(reference->digest);
+    }
+    if (reference->host != NULL) {
+        return ask_registry(reference, error);
+    }
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find(context->store, reference, error);
+    return entry == NULL ? NULL : ingot_digest_to_text(&entry->manifest.digest);
+}
+
+static gboolean from_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
+{
+    g_autoptr(IngotReference) reference = parse(source, error);
+    g_autofree char *digest = reference == NULL ? NULL : resolve(context, reference, error);
+    if (digest == NULL) {
+        return FALSE;
+    }
+    source_add_text(hasher, "from");
+    source_add_text(hasher, digest);
+    return TRUE;
+}
+
+/* The image, pulled where the store lacks it. */
+static IngotImage *open_image(const SourceContext *context, const IngotReference *exact, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    IngotImage *image = ingot_store_image(context->store, exact, &problem);
+    if (image == NULL && exact->host != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        IngotDescriptor manifest;
+        return ingot_transfer_pull(context->store, exact, context->progress, &manifest, NULL, error)
+                   ? ingot_store_image(context->store, exact, error)
+                   : NULL;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
+    return image;
+}
+
+static char *export_disk(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("from-%s", digest + strlen("sha256:"));
+    g_autofree char *folder = source_cache_path(context, name, error);
+    g_autofree char *lock_path = folder == NULL ? NULL : g_strconcat(folder, ".lock", NULL);
+    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
+    if (lock == NULL || !ingot_file_make_folder(folder, error)) {
+        return NULL;
+    }
+    g_autofree char *path = g_build_filename(folder, "disk.raw", NULL);
+    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return g_steal_pointer(&path);
+    }
+    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    if (disk == NULL) {
+        return NULL;
+    }
+    ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
+    if (!ingot_disk_export(disk, path, INGOT_DISK_RAW, context->progress, error)) {
+        return NULL;
+    }
+    ingot_progress_end(context->progress, NULL);
+    return g_steal_pointer(&path);
+}
+
+/* One package as Source has it, from its SPDX form; the architecture stands in the package's URL alone. */
+static json_t *package_of(const json_t *spdx)
+{
+    const json_t *reference = json_array_get(json_object_get(spdx, "externalRefs"), 0);
+    const char *url = json_string_value(json_object_get(reference, "referenceLocator"));
+    const char *architecture = url == NULL ? NULL : strstr(url, "?arch=");
+    json_t *package = json_object();
+    ingot_json_set_string(package, "name", json_string_value(json_object_get(spdx, "name")));
+    ingot_json_set_string(package, "version", json_string_value(json_object_get(spdx, "versionInfo")));
+    ingot_json_set_string(package, "architecture", architecture == NULL ? NULL : architecture + strlen("?arch="));
+    return package;
+}
+
+/* The packages that the image's own SPDX document lists, for an image that is passed on as it is; NULL where it has
+ * none. */
+static gboolean read_packages(const SourceContext *context, const IngotImage *image, json_t **packages, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) bytes = ingot_store_attached(context->store, &image->entry->manifest, INGOT_TYPE_SPDX, &problem);
+    if (bytes == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return TRUE;
+    }
+    if (bytes == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    g_autoptr(json_t) document =
+        ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the source's package list", error);
+    json_t *listed =
+        document == NULL ? NULL : ingot_json_get_array(document, "packages", "the source's package list", error);
+    if (listed == NULL) {
+        return FALSE;
+    }
+    *packages = json_array();
+    for (size_t i = 0; i < json_array_size(listed); i++) {
+        json_array_append_new(*packages, package_of(json_array_get(listed, i)));
+    }
+    return TRUE;
+}
+
+static void describe(Source *made, const IngotImage *image, const char *reference, const char *digest)
+{
+    static const char *const inherited[] = {"os", "firmware"};
+    for (guint i = 0; i < G_N_ELEMENTS(inherited); i++) {
+        json_t *value = json_object_get(image->config, inherited[i]);
+        if (value != NULL) {
+            json_object_set(made->config, inherited[i], value);
+        }
+    }
+    json_object_set_new(made->config, "base", json_pack("{s:s, s:s}", "reference", reference, "digest", digest));
+    made->sealed = TRUE;
+}
+
+static Source *from_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
+{
+    (void)key;
+    g_autoptr(IngotReference) reference = parse(source, error);
+    g_autofree char *digest = reference == NULL ? NULL : resolve(context, reference, error);
+    if (digest == NULL) {
+        return NULL;
+    }
+    g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
+    g_autoptr(IngotImage) image = open_image(context, exact, error);
+    g_autofree char *path = image == NULL ? NULL : export_disk(context, image, digest, error);
+    if (path == NULL) {
+        return NULL;
+    }
+    g_autoptr(Source) made = source_new(g_steal_pointer(&path), "raw");
+    describe(made, image, json_string_value(json_object_get(source, "reference")), digest);
+    return read_packages(context, image, &made->packages, error) ? g_steal_pointer(&made) : NULL;
+}
+
+const SourceKind source_from = {"from", from_key, from_prepare};

@@ -1,0 +1,138 @@
+/* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. */
+#include <fcntl.h>
+#include <ingot/blocks.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "source/download.h"
+#include "source/kinds.h"
+
+#define RECORD_MAX 65536
+
+static gboolean image_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
+{
+    (void)context;
+    const char *sha256 = ingot_json_get_string(source, "sha256", "source", error);
+    const char *format = json_string_value(json_object_get(source, "format"));
+    if (sha256 == NULL) {
+        return FALSE;
+    }
+    source_add_text(hasher, "image");
+    source_add_text(hasher, sha256);
+    source_add_text(hasher, format == NULL ? "" : format);
+    return TRUE;
+}
+
+/* What tells that a file was not touched since it was hashed. */
+static char *fingerprint(const char *path, GError **error)
+{
+    struct stat info;
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: not a regular file", path);
+        return NULL;
+    }
+    return g_strdup_printf("%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", path, (uintmax_t)info.st_dev,
+                           (uintmax_t)info.st_ino, (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec,
+                           info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+}
+
+/* Hashes the file unless the cache remembers that this very file has been. */
+static gboolean check_file(const SourceContext *context, const char *path, const IngotDigest *wanted, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(wanted, text);
+    g_autofree char *name = g_strdup_printf("image-%s.checked", text + strlen("sha256:"));
+    g_autofree char *record = source_cache_path(context, name, error);
+    g_autofree char *now = record == NULL ? NULL : fingerprint(path, error);
+    if (now == NULL) {
+        return FALSE;
+    }
+    g_autoptr(GBytes) known = ingot_file_read(record, RECORD_MAX, NULL);
+    if (known != NULL && g_bytes_get_size(known) == strlen(now) &&
+        memcmp(g_bytes_get_data(known, NULL), now, strlen(now)) == 0) {
+        return TRUE;
+    }
+    ingot_progress_begin(context->progress, 0, "check %s", path);
+    if (!download_check(path, path, wanted, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(context->progress, NULL);
+    return ingot_file_replace(record, now, strlen(now), 0644, error);
+}
+
+static char *fetch(const SourceContext *context, const char *url, const IngotDigest *wanted, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(wanted, text);
+    g_autofree char *name = g_strdup_printf("image-%s", text + strlen("sha256:"));
+    g_autofree char *path = source_cache_path(context, name, error);
+    g_autofree char *lock_path = path == NULL ? NULL : g_strconcat(path, ".lock", NULL);
+    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
+    if (lock == NULL) {
+        return NULL;
+    }
+    /* With --no-cache too: the bytes are those of the digest, wherever they come from. */
+    if (!g_file_test(path, G_FILE_TEST_EXISTS) && !download_file(url, path, wanted, context->progress, error)) {
+        return NULL;
+    }
+    return check_file(context, path, wanted, error) ? g_steal_pointer(&path) : NULL;
+}
+
+/* A disk that names another file as its base could make any file of this host part of an image. */
+static gboolean refuse_backing_file(const char *path, const char *format, GError **error)
+{
+    const char *argv[] = {"qemu-img", "info", "--output=json", "-f", format, path, NULL};
+    g_autofree char *text = ingot_process_output(argv, error);
+    g_autoptr(json_t) info = text == NULL ? NULL : ingot_json_parse(text, strlen(text), "qemu-img info", error);
+    if (info == NULL) {
+        return FALSE;
+    }
+    const char *backing = json_string_value(json_object_get(info, "backing-filename"));
+    if (backing != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: stands on another file (%s); make it whole with `qemu-img convert`", path, backing);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static Source *image_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
+{
+    (void)key;
+    const char *path = json_string_value(json_object_get(source, "path"));
+    const char *format = json_string_value(json_object_get(source, "format"));
+    const char *sha256 = json_string_value(json_object_get(source, "sha256"));
+    g_autofree char *digest_text = g_strconcat("sha256:", sha256, NULL);
+    IngotDigest wanted;
+    if (!ingot_digest_parse(digest_text, &wanted, error)) {
+        return NULL;
+    }
+    g_autofree char *file = NULL;
+    if (path != NULL) {
+        file = g_canonicalize_filename(path, context->recipe->folder);
+    } else {
+        file = fetch(context, json_string_value(json_object_get(source, "url")), &wanted, error);
+    }
+    if (file == NULL || (path != NULL && !check_file(context, file, &wanted, error))) {
+        return NULL;
+    }
+    if (format == NULL && (format = ingot_blocks_probe(file, error)) == NULL) {
+        return NULL;
+    }
+    if (!refuse_backing_file(file, format, error)) {
+        return NULL;
+    }
+    Source *made = source_new(g_steal_pointer(&file), format);
+    made->nocloud = TRUE;
+    json_object_set_new(made->config, "source", json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
+    return made;
+}
+
+const SourceKind source_image = {"image", image_key, image_prepare};
