@@ -4,6 +4,7 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
