@@ -16,7 +16,7 @@ typedef struct {
 
 struct Diagnostics {
     GPtrArray *mistakes; /* of Mistake */
-    guint dropped;
+    gboolean dropped;    /* there were more */
 };
 
 static void mistake_free(gpointer data)
@@ -54,7 +54,7 @@ gboolean diagnostics_full(const Diagnostics *diagnostics)
 void diagnostics_add(Diagnostics *diagnostics, const Place *place, const char *format, ...)
 {
     if (diagnostics_full(diagnostics)) {
-        diagnostics->dropped++;
+        diagnostics->dropped = TRUE;
         return;
     }
     va_list arguments;
@@ -99,8 +99,8 @@ gboolean diagnostics_raise(Diagnostics *diagnostics, const GPtrArray *secrets, G
         g_autofree char *message = mask_text(secrets, mistake->message);
         g_string_append_printf(text, " %s", message);
     }
-    if (diagnostics->dropped > 0) {
-        g_string_append_printf(text, "\nand %u more", diagnostics->dropped);
+    if (diagnostics->dropped) {
+        g_string_append(text, "\nand more: these are the first " G_STRINGIFY(MOST_MISTAKES));
     }
     g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INVALID, text->str);
     return FALSE;

@@ -182,7 +182,7 @@ char *value_shown(const Check *check, const Node *node, const char *text, Expand
 static gboolean text_fits(const Check *check, const Key *key, const Node *node, const char *text)
 {
     if (*text == '\0' && key->kind != KIND_SCALAR) {
-        complain(check, key, node, text, "anything: leave the key out or give it a text");
+        diagnostics_add(check->diagnostics, &node->place, "'%s' is empty", key->name);
         return FALSE;
     }
     switch (key->kind) {

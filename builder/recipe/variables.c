@@ -13,6 +13,7 @@
 typedef struct {
     char *value;
     gboolean secret;
+    gboolean missing; /* required and not set, which was reported where it is declared */
 } Variable;
 
 typedef struct {
@@ -162,6 +163,7 @@ gboolean variables_declare(Variables *variables, const char *name, const char *f
     Variable *variable = g_new0(Variable, 1);
     variable->value = g_strdup(value != NULL ? value : fallback != NULL ? fallback : "");
     variable->secret = secret;
+    variable->missing = missing;
     if (secret) {
         mask_add(variables->secrets, variable->value);
     }
@@ -273,6 +275,10 @@ static void complain(Expansion *expansion, const char *reference, const char *fo
 
 static void put_unknown(Expansion *expansion, const char *name, const char *reference)
 {
+    expansion->ok = FALSE;
+    if (diagnostics_full(expansion->diagnostics)) {
+        return;
+    }
     g_autofree char *quoted = diagnostics_quote(reference);
     g_autofree const char **names = known_names(expansion->variables, TRUE);
     g_autofree char *suggestion = ingot_text_suggestion(name, names);
@@ -292,7 +298,9 @@ static void put_builtin(Expansion *expansion, const char *name, const char *refe
 
 static void put_variable(Expansion *expansion, const Variable *variable, const char *reference)
 {
-    if (variable->secret && !(expansion->flags & EXPAND_SECRETS)) {
+    if (variable->missing) {
+        expansion->ok = FALSE;
+    } else if (variable->secret && !(expansion->flags & EXPAND_SECRETS)) {
         complain(expansion, reference, "the secret '%s' may be used in the texts of steps and tests only", reference);
     } else if (variable->secret && (expansion->flags & EXPAND_SHOWN)) {
         g_string_append(expansion->out, "***");

@@ -173,6 +173,14 @@ static void end(Reader *reader)
     }
 }
 
+/* A value that is not there has no mark: its key, or the list that it would be in, stands for it. */
+static Place place_of_nothing(const Reader *reader, const Node *node)
+{
+    const Node *parent = reader->open->len > 0 ? g_ptr_array_index(reader->open, reader->open->len - 1) : node;
+    gboolean keyed = parent->kind == NODE_MAP && parent->items->len > 0;
+    return keyed ? ((Node *)g_ptr_array_index(parent->items, parent->items->len - 1))->place : parent->place;
+}
+
 static void scalar(Reader *reader, struct fy_event *event)
 {
     Node *node = node_new(reader, NODE_SCALAR, event);
@@ -182,8 +190,12 @@ static void scalar(Reader *reader, struct fy_event *event)
     if (strlen(node->text) != size) {
         fail(reader, &node->place, "a NUL character in a text");
     }
-    if (event->scalar.value == NULL || fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN) {
+    enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
+    if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
+        node->place.column--; /* the mark is behind the quote */
+    } else if (style == FYSS_PLAIN) {
         node->type = plain_type(node->text);
+        node->place = size > 0 ? node->place : place_of_nothing(reader, node);
     }
     refuse_tag(reader, event->scalar.tag);
     anchor(reader, event->scalar.anchor, node);
@@ -197,6 +209,7 @@ static void alias(Reader *reader, struct fy_event *event)
     g_autofree char *name = g_strndup(text, size);
     g_autofree char *quoted = diagnostics_quote(name);
     Place place = place_at(reader, fy_event_start_mark(event));
+    place.column--; /* the mark is behind the '*' */
     Node *node = g_hash_table_lookup(reader->anchors, name);
     if (node == NULL) {
         g_autofree char *message = g_strdup_printf("no anchor is named %s", quoted);
@@ -239,39 +252,82 @@ static void handle(Reader *reader, struct fy_event *event)
     }
 }
 
-static void report_syntax(Reader *reader, struct fy_diag *diag)
+/* The library's words for a tab in the indentation lead astray; such a line near the mistake is what to look at. */
+static gboolean report_tab(const Reader *reader, guint mistake_line)
 {
-    void *cursor = NULL;
-    const struct fy_diag_error *mistake = fy_diag_errors_iterate(diag, &cursor);
-    Place place = {reader->name, 0, 0};
-    if (mistake != NULL) {
-        place.line = (guint)MAX(mistake->line, 1);
-        place.column = (guint)MAX(mistake->column, 1);
+    g_auto(GStrv) lines = g_strsplit(reader->text, "\n", (gint)mistake_line + 2);
+    for (guint line = MAX(mistake_line, 2) - 1; lines[0] != NULL && line <= mistake_line + 1; line++) {
+        const char *text = line <= g_strv_length(lines) ? lines[line - 1] : "";
+        gsize indent = strspn(text, " ");
+        if (text[indent] == '\t') {
+            diagnostics_add(reader->diagnostics, &(Place){reader->name, line, (guint)indent + 1},
+                            "a tab in the indentation: YAML wants spaces");
+            return TRUE;
+        }
     }
-    g_autofree char *quoted = mistake != NULL ? diagnostics_quote(mistake->msg) : g_strdup("'unreadable'");
-    diagnostics_add(reader->diagnostics, &place, "not YAML: %.*s", (int)strlen(quoted) - 2, quoted + 1);
+    return FALSE;
 }
 
-static void read_events(Reader *reader, gsize size)
+/* Keeps the library's first report, "SOURCE:LINE:COLUMN: error: MESSAGE". (It could collect them itself, but leaks
+ * then.) */
+static void keep_report(struct fy_diag *diag, void *user, const char *text, size_t size)
 {
-    struct fy_diag *diag = fy_diag_create(NULL);
-    fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2, .diag = diag};
-    struct fy_parser *parser = fy_parser_create(&config);
-    gboolean ok = parser != NULL && fy_parser_set_string(parser, reader->text, size) == 0;
-    gboolean more = ok;
+    (void)diag;
+    char **kept = user;
+    if (*kept == NULL) {
+        *kept = g_strndup(text, size);
+    }
+}
+
+static void report_syntax(const Reader *reader, const char *report)
+{
+    g_autoptr(GRegex) form = g_regex_new(":([0-9]+):([0-9]+): error: (.*)", 0, 0, NULL);
+    g_autoptr(GMatchInfo) match = NULL;
+    if (report == NULL || !g_regex_match(form, report, 0, &match)) {
+        diagnostics_add(reader->diagnostics, &(Place){reader->name, 1, 1}, "not YAML");
+        return;
+    }
+    g_autofree char *line = g_match_info_fetch(match, 1);
+    g_autofree char *column = g_match_info_fetch(match, 2);
+    g_autofree char *message = g_match_info_fetch(match, 3);
+    Place place = {reader->name, (guint)g_ascii_strtoull(line, NULL, 10), (guint)g_ascii_strtoull(column, NULL, 10)};
+    if (!report_tab(reader, place.line)) {
+        diagnostics_add(reader->diagnostics, &place, "not YAML: %s", message);
+    }
+}
+
+/* TRUE once the end is reached. */
+static gboolean read_events(Reader *reader, struct fy_parser *parser)
+{
+    gboolean more = TRUE;
     while (more && !reader->failed) {
         struct fy_event *event = fy_parser_parse(parser);
         if (event == NULL) {
-            ok = FALSE;
-            break;
+            return FALSE;
         }
         more = event->type != FYET_STREAM_END;
         handle(reader, event);
         fy_parser_event_free(parser, event);
     }
-    if (!reader->failed && (!ok || fy_parser_get_stream_error(parser))) {
-        report_syntax(reader, diag);
+    return !fy_parser_get_stream_error(parser);
+}
+
+static void read_text(Reader *reader, gsize size)
+{
+    g_autofree char *report = NULL;
+    struct fy_diag_cfg reports;
+    fy_diag_cfg_default(&reports);
+    reports.fp = NULL;
+    reports.output_fn = keep_report;
+    reports.user = &report;
+    reports.show_position = true;
+    reports.show_source = reports.show_type = reports.show_module = reports.colorize = false;
+    struct fy_diag *diag = fy_diag_create(&reports);
+    struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2, .diag = diag};
+    struct fy_parser *parser = fy_parser_create(&config);
+    gboolean read = fy_parser_set_string(parser, reader->text, size) == 0 && read_events(reader, parser);
+    if (!read && !reader->failed) {
+        report_syntax(reader, report);
         reader->failed = TRUE;
     }
     fy_parser_destroy(parser);
@@ -315,7 +371,7 @@ YamlTree *yaml_parse(const char *text, gsize size, const char *name, Diagnostics
     reader.open = g_ptr_array_new();
     reader.seen = g_ptr_array_new_with_free_func(unref_keys);
     reader.anchors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    read_events(&reader, size);
+    read_text(&reader, size);
     g_ptr_array_unref(reader.open);
     g_ptr_array_unref(reader.seen);
     g_hash_table_unref(reader.anchors);
