@@ -1,0 +1,124 @@
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "image/chunker.h"
+
+#define LEVEL 3
+/* zstd's seekable format: a skippable frame whose content is the table and this footer. */
+#define SKIPPABLE_MAGIC 0x184D2A5Eu
+#define SEEKABLE_MAGIC 0x8F92EAB1u
+
+struct IngotEncoder {
+    ZSTD_CCtx *context;
+};
+
+struct IngotDecoder {
+    ZSTD_DCtx *context;
+};
+
+const char *ingot_encoder_name(void)
+{
+    static char name[32];
+    static gsize once;
+    if (g_once_init_enter(&once)) {
+        g_snprintf(name, sizeof name, "zstd %s level %d", ZSTD_versionString(), LEVEL);
+        g_once_init_leave(&once, 1);
+    }
+    return name;
+}
+
+IngotEncoder *ingot_encoder_new(void)
+{
+    IngotEncoder *encoder = g_new0(IngotEncoder, 1);
+    encoder->context = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(encoder->context, ZSTD_c_compressionLevel, LEVEL);
+    ZSTD_CCtx_setParameter(encoder->context, ZSTD_c_contentSizeFlag, 1);
+    ZSTD_CCtx_setParameter(encoder->context, ZSTD_c_checksumFlag, 0);
+    return encoder;
+}
+
+void ingot_encoder_free(IngotEncoder *encoder)
+{
+    if (encoder != NULL) {
+        ZSTD_freeCCtx(encoder->context);
+        g_free(encoder);
+    }
+}
+
+gsize ingot_encoder_bound(gsize size)
+{
+    return ZSTD_compressBound(size);
+}
+
+gsize ingot_encoder_frame(IngotEncoder *encoder, const void *data, gsize size, void *frame)
+{
+    size_t length = ZSTD_compress2(encoder->context, frame, ZSTD_compressBound(size), data, size);
+    g_assert(!ZSTD_isError(length)); /* the bound leaves only a lack of memory */
+    return length;
+}
+
+IngotDecoder *ingot_decoder_new(void)
+{
+    IngotDecoder *decoder = g_new0(IngotDecoder, 1);
+    decoder->context = ZSTD_createDCtx();
+    return decoder;
+}
+
+void ingot_decoder_free(IngotDecoder *decoder)
+{
+    if (decoder != NULL) {
+        ZSTD_freeDCtx(decoder->context);
+        g_free(decoder);
+    }
+}
+
+gboolean ingot_decoder_chunk(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
+                             const char *what, GError **error)
+{
+    size_t length = ZSTD_decompressDCtx(decoder->context, data, chunk->length, frame, chunk->stored_length);
+    if (ZSTD_isError(length) || length != chunk->length) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: damaged frame at offset %" G_GUINT64_FORMAT ": %s",
+                    what, chunk->stored_offset, ZSTD_isError(length) ? ZSTD_getErrorName(length) : "wrong length");
+        return FALSE;
+    }
+    IngotDigest digest;
+    if (chunk->hole) {
+        if (chunker_is_zero(data, length)) {
+            return TRUE;
+        }
+    } else {
+        ingot_digest_of(data, length, &digest);
+        if (ingot_digest_equal(&digest, &chunk->digest)) {
+            return TRUE;
+        }
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "%s: the chunk in the frame at offset %" G_GUINT64_FORMAT " is not what the index says", what,
+                chunk->stored_offset);
+    return FALSE;
+}
+
+static void put32(GByteArray *out, guint32 value)
+{
+    guint32 little = GUINT32_TO_LE(value);
+    g_byte_array_append(out, (const guint8 *)&little, sizeof little);
+}
+
+GBytes *ingot_seek_table(const IngotIndex *index)
+{
+    guint count = index->chunks->len;
+    GByteArray *out = g_byte_array_sized_new(count * 8 + 17);
+    put32(out, SKIPPABLE_MAGIC);
+    put32(out, count * 8 + 9);
+    for (guint i = 0; i < count; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(index, i);
+        put32(out, chunk->stored_length);
+        put32(out, chunk->length);
+    }
+    put32(out, count);
+    g_byte_array_append(out, (const guint8 *)"", 1); /* descriptor: no checksums */
+    put32(out, SEEKABLE_MAGIC);
+    return g_byte_array_free_to_bytes(out);
+}

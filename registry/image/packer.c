@@ -1,0 +1,400 @@
+/* reader (the caller's thread: reads, cuts) -> workers (digest, compress) -> writer (in order: hashes, writes). At most
+ * `window` batches are on the way, so memory is bounded whatever the disk's size. */
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/packer.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/chunker.h"
+
+#define BATCH_SIZE (1u << 20) /* bytes of data in one batch */
+#define READ_SIZE (4u << 20)  /* bytes read at once */
+#define WINDOW_MAX 32u        /* batches: with their frames some 64 MiB */
+
+/* One piece of a batch: a chunk of its data, or a hole, which has none. */
+typedef struct {
+    guint32 length, stored;
+    gboolean hole;
+    IngotDigest digest;
+} Piece;
+
+typedef struct {
+    GArray *pieces;
+    guint8 *data, *frames;
+    gsize size; /* of data */
+    gboolean done;
+} Batch;
+
+typedef struct {
+    IngotBlocks *blocks;
+    IngotProgress *progress;
+    guint32 average;
+    int fd;
+    const char *name;
+
+    GThreadPool *workers;
+    GAsyncQueue *idle_encoders;
+    GAsyncQueue *order; /* of Batch, as they must be written; the end is the packer itself */
+    GMutex lock;
+    GCond changed; /* a batch is done, or has left */
+    guint window, under_way;
+    GError *failure; /* of the writer */
+
+    Batch *batch;           /* being filled */
+    guint64 hole_start, at; /* the hole before `at` that is not cut yet */
+
+    IngotIndex *index;
+    IngotHasher *hasher;
+    IngotEncoder *hole_encoder;
+    GHashTable *hole_frames; /* length -> GBytes */
+    IngotPacked *packed;
+} Packer;
+
+void ingot_packed_free(IngotPacked *packed)
+{
+    if (packed != NULL) {
+        ingot_index_unref(packed->index);
+        g_free(packed);
+    }
+}
+
+static Batch *batch_new(guint32 average)
+{
+    Batch *batch = g_new0(Batch, 1);
+    batch->pieces = g_array_new(FALSE, TRUE, sizeof(Piece));
+    batch->data = g_malloc(BATCH_SIZE + chunker_max(average));
+    return batch;
+}
+
+static void batch_free(Batch *batch)
+{
+    g_array_unref(batch->pieces);
+    g_free(batch->data);
+    g_free(batch->frames);
+    g_free(batch);
+}
+
+/* --- workers --- */
+
+static void work(gpointer data, gpointer user)
+{
+    Batch *batch = data;
+    Packer *packer = user;
+    IngotEncoder *encoder = g_async_queue_pop(packer->idle_encoders);
+    gsize bound = 0, from = 0, to = 0;
+    for (guint i = 0; i < batch->pieces->len; i++) {
+        const Piece *piece = &g_array_index(batch->pieces, Piece, i);
+        bound += piece->hole ? 0 : ingot_encoder_bound(piece->length);
+    }
+    batch->frames = g_malloc(MAX(bound, 1));
+    for (guint i = 0; i < batch->pieces->len; i++) {
+        Piece *piece = &g_array_index(batch->pieces, Piece, i);
+        if (!piece->hole) {
+            ingot_digest_of(batch->data + from, piece->length, &piece->digest);
+            piece->stored =
+                (guint32)ingot_encoder_frame(encoder, batch->data + from, piece->length, batch->frames + to);
+            from += piece->length;
+            to += piece->stored;
+        }
+    }
+    g_async_queue_push(packer->idle_encoders, encoder);
+    g_mutex_lock(&packer->lock);
+    batch->done = TRUE;
+    g_cond_broadcast(&packer->changed);
+    g_mutex_unlock(&packer->lock);
+}
+
+/* --- writer --- */
+
+static gboolean put(Packer *packer, const void *data, gsize size, GError **error)
+{
+    ingot_hasher_add(packer->hasher, data, size);
+    if (!ingot_file_pwrite(packer->fd, data, size, packer->packed->size, packer->name, error)) {
+        return FALSE;
+    }
+    packer->packed->size += size;
+    return TRUE;
+}
+
+static GBytes *hole_frame(Packer *packer, guint32 length)
+{
+    GBytes *frame = g_hash_table_lookup(packer->hole_frames, GUINT_TO_POINTER(length));
+    if (frame == NULL) {
+        g_autofree guint8 *zeros = g_malloc0(length);
+        guint8 *out = g_malloc(ingot_encoder_bound(length));
+        gsize size = ingot_encoder_frame(packer->hole_encoder, zeros, length, out);
+        frame = g_bytes_new(out, size);
+        g_free(out);
+        g_hash_table_insert(packer->hole_frames, GUINT_TO_POINTER(length), frame);
+    }
+    return frame;
+}
+
+static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
+{
+    gsize from = 0, to = 0;
+    for (guint i = 0; i < batch->pieces->len; i++) {
+        const Piece *piece = &g_array_index(batch->pieces, Piece, i);
+        if (!piece->hole) {
+            ingot_index_add(packer->index, &piece->digest, piece->length, piece->stored);
+            packer->packed->data += piece->length;
+            to += piece->stored;
+            continue;
+        }
+        GBytes *frame = hole_frame(packer, piece->length);
+        if (!put(packer, batch->frames + from, to - from, error) ||
+            !put(packer, g_bytes_get_data(frame, NULL), g_bytes_get_size(frame), error)) {
+            return FALSE;
+        }
+        from = to;
+        ingot_index_add(packer->index, NULL, piece->length, (guint32)g_bytes_get_size(frame));
+    }
+    return put(packer, batch->frames + from, to - from, error);
+}
+
+/* After a failure the batches are taken and dropped, so that the reader never waits in vain. */
+static gpointer write_all(gpointer user)
+{
+    Packer *packer = user;
+    for (;;) {
+        Batch *batch = g_async_queue_pop(packer->order);
+        if ((gpointer)batch == packer) {
+            return NULL;
+        }
+        g_mutex_lock(&packer->lock);
+        while (!batch->done) {
+            g_cond_wait(&packer->changed, &packer->lock);
+        }
+        g_mutex_unlock(&packer->lock);
+        GError *failure = NULL;
+        if (packer->failure == NULL) {
+            write_batch(packer, batch, &failure);
+        }
+        batch_free(batch);
+        g_mutex_lock(&packer->lock);
+        if (failure != NULL) {
+            packer->failure = failure;
+        }
+        packer->under_way--;
+        g_cond_broadcast(&packer->changed);
+        g_mutex_unlock(&packer->lock);
+    }
+}
+
+/* --- reader --- */
+
+static gboolean writer_failed(Packer *packer)
+{
+    g_mutex_lock(&packer->lock);
+    gboolean failed = packer->failure != NULL;
+    g_mutex_unlock(&packer->lock);
+    return failed;
+}
+
+static void send_batch(Packer *packer)
+{
+    if (packer->batch->pieces->len == 0) {
+        return;
+    }
+    g_mutex_lock(&packer->lock);
+    while (packer->under_way >= packer->window) {
+        g_cond_wait(&packer->changed, &packer->lock);
+    }
+    packer->under_way++;
+    g_mutex_unlock(&packer->lock);
+    g_async_queue_push(packer->order, packer->batch);
+    g_thread_pool_push(packer->workers, packer->batch, NULL);
+    packer->batch = batch_new(packer->average);
+}
+
+static void add_piece(Packer *packer, const guint8 *data, gsize length)
+{
+    Piece piece = {.length = (guint32)length, .hole = data == NULL};
+    g_array_append_val(packer->batch->pieces, piece);
+    if (data != NULL) {
+        memcpy(packer->batch->data + packer->batch->size, data, length);
+        packer->batch->size += length;
+    }
+    if (packer->batch->size >= BATCH_SIZE || packer->batch->pieces->len >= BATCH_SIZE / INGOT_BLOCK_SIZE) {
+        send_batch(packer);
+    }
+}
+
+/* The hole up to `at` is cut at multiples of INGOT_HOLE_MAX of the disk. */
+static void end_hole(Packer *packer)
+{
+    while (packer->hole_start < packer->at) {
+        guint64 next = MIN((packer->hole_start / INGOT_HOLE_MAX + 1) * INGOT_HOLE_MAX, packer->at);
+        add_piece(packer, NULL, next - packer->hole_start);
+        packer->hole_start = next;
+    }
+}
+
+/* Cuts what can be cut of size bytes at packer->at; returns how many are used up. last: nothing follows. */
+static gsize cut(Packer *packer, const guint8 *data, gsize size, gboolean last)
+{
+    gsize used = 0;
+    while (used < size) {
+        gsize block = MIN((gsize)INGOT_BLOCK_SIZE, size - used);
+        if (chunker_is_zero(data + used, block)) {
+            used += block;
+            packer->at += block;
+            continue;
+        }
+        if (!last && size - used < chunker_max(packer->average)) {
+            break;
+        }
+        end_hole(packer);
+        gsize length = chunker_cut(data + used, size - used, packer->average);
+        add_piece(packer, data + used, length);
+        used += length;
+        packer->at += length;
+        packer->hole_start = packer->at;
+    }
+    return used;
+}
+
+/* Fills a buffer from the disk, reading only what is no hole. */
+static gboolean fill(Packer *packer, guint64 offset, guint8 *buffer, gsize size, GError **error)
+{
+    for (gsize done = 0; done < size;) {
+        guint64 length;
+        gboolean zero;
+        if (!ingot_blocks_extent(packer->blocks, offset + done, &length, &zero, error)) {
+            return FALSE;
+        }
+        gsize part = MIN(length, size - done);
+        if (zero) {
+            memset(buffer + done, 0, part);
+        } else if (!ingot_blocks_read(packer->blocks, offset + done, buffer + done, part, error)) {
+            return FALSE;
+        }
+        done += part;
+    }
+    return TRUE;
+}
+
+/* The hole at offset, if there is one that is worth jumping over: whole blocks. */
+static gboolean hole_at(Packer *packer, guint64 offset, guint64 *length, GError **error)
+{
+    gboolean zero;
+    if (!ingot_blocks_extent(packer->blocks, offset, length, &zero, error)) {
+        return FALSE;
+    }
+    if (!zero) {
+        *length = 0;
+    } else if (offset + *length < ingot_blocks_size(packer->blocks)) {
+        *length -= *length % INGOT_BLOCK_SIZE;
+    }
+    return TRUE;
+}
+
+static gboolean read_all(Packer *packer, GError **error)
+{
+    guint64 size = ingot_blocks_size(packer->blocks);
+    g_autofree guint8 *buffer = g_malloc(READ_SIZE + chunker_max(packer->average));
+    gsize kept = 0; /* bytes at the buffer's start that are not cut yet */
+    for (guint64 offset = 0; offset < size;) {
+        guint64 hole = 0;
+        if (!ingot_interrupt_check(error) || writer_failed(packer) ||
+            (kept == 0 && !hole_at(packer, offset, &hole, error))) {
+            return FALSE;
+        }
+        if (hole > 0) {
+            packer->at += hole;
+            offset += hole;
+            ingot_progress_add(packer->progress, hole);
+            continue;
+        }
+        gsize part = MIN(READ_SIZE, size - offset);
+        if (!fill(packer, offset, buffer + kept, part, error)) {
+            return FALSE;
+        }
+        offset += part;
+        gsize used = cut(packer, buffer, kept + part, offset == size);
+        kept = kept + part - used;
+        memmove(buffer, buffer + used, kept);
+        ingot_progress_add(packer->progress, part);
+    }
+    end_hole(packer);
+    send_batch(packer);
+    return TRUE;
+}
+
+/* --- the whole --- */
+
+static void start(Packer *packer, guint threads)
+{
+    g_mutex_init(&packer->lock);
+    g_cond_init(&packer->changed);
+    packer->window = MIN(threads * 4, WINDOW_MAX);
+    packer->order = g_async_queue_new();
+    packer->idle_encoders = g_async_queue_new_full((GDestroyNotify)ingot_encoder_free);
+    for (guint i = 0; i < threads; i++) {
+        g_async_queue_push(packer->idle_encoders, ingot_encoder_new());
+    }
+    packer->workers = g_thread_pool_new(work, packer, (int)threads, FALSE, NULL);
+    packer->batch = batch_new(packer->average);
+    packer->index = ingot_index_new(ingot_encoder_name(), packer->average);
+    packer->hasher = ingot_hasher_new();
+    packer->hole_encoder = ingot_encoder_new();
+    packer->hole_frames = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_bytes_unref);
+    packer->packed = g_new0(IngotPacked, 1);
+    packer->packed->index = packer->index;
+}
+
+static void stop(Packer *packer)
+{
+    batch_free(packer->batch);
+    g_async_queue_unref(packer->order);
+    g_async_queue_unref(packer->idle_encoders);
+    ingot_hasher_free(packer->hasher);
+    ingot_encoder_free(packer->hole_encoder);
+    g_hash_table_unref(packer->hole_frames);
+    g_mutex_clear(&packer->lock);
+    g_cond_clear(&packer->changed);
+}
+
+static gboolean finish(Packer *packer, GError **error)
+{
+    g_autoptr(GBytes) table = ingot_seek_table(packer->index);
+    if (!put(packer, g_bytes_get_data(table, NULL), g_bytes_get_size(table), error)) {
+        return FALSE;
+    }
+    ingot_hasher_finish(packer->hasher, &packer->packed->digest);
+    return TRUE;
+}
+
+IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error)
+{
+    guint32 average = options->average == 0 ? CHUNKER_AVERAGE : options->average;
+    if (!chunker_average_valid(average) || ingot_blocks_size(blocks) == 0 || ingot_blocks_size(blocks) % 512 != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "a disk of %" G_GUINT64_FORMAT
+                    " bytes in chunks of %u: the size must be a multiple of 512 above 0, "
+                    "the chunks a power of two from 16 KiB to 1 MiB",
+                    ingot_blocks_size(blocks), average);
+        return NULL;
+    }
+    Packer packer = {.blocks = blocks, .progress = options->progress, .average = average, .fd = fd, .name = name};
+    start(&packer, options->threads == 0 ? g_get_num_processors() : options->threads);
+    GThread *writer = g_thread_new("pack", write_all, &packer);
+    gboolean ok = read_all(&packer, error);
+    g_async_queue_push(packer.order, &packer);
+    g_thread_join(writer);
+    g_thread_pool_free(packer.workers, FALSE, TRUE);
+    if (packer.failure != NULL) {
+        ok = FALSE;
+        g_clear_error(error);
+        g_propagate_error(error, packer.failure);
+    }
+    ok = ok && finish(&packer, error);
+    stop(&packer);
+    if (!ok) {
+        g_clear_pointer(&packer.packed, ingot_packed_free);
+    }
+    return packer.packed;
+}

@@ -1,0 +1,187 @@
+#include <ingot/digest.h>
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_LENGTH 255
+#define COMPONENT "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
+
+static gboolean check(const char *text, const char *pattern, const char *what, const char *rule, GError **error)
+{
+    if (text != NULL && strlen(text) <= NAME_MAX_LENGTH &&
+        g_regex_match_simple(pattern, text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%.300s' is no %s: %s", text == NULL ? "" : text, what, rule);
+    return FALSE;
+}
+
+gboolean ingot_name_check(const char *name, GError **error)
+{
+    return check(name, "^" COMPONENT "(/" COMPONENT ")*$", "image name",
+                 "lower-case letters and digits, joined by '.', '_', '__' or '-', in parts joined by '/', at most 255",
+                 error);
+}
+
+gboolean ingot_tag_check(const char *tag, GError **error)
+{
+    return check(tag, "^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$", "tag",
+                 "a letter, digit or '_', then at most 127 of letters, digits, '.', '_', '-'", error);
+}
+
+gboolean ingot_tag_is_version(const char *tag)
+{
+    return g_regex_match_simple("^[0-9]{1,9}\\.[0-9]{1,9}\\.[0-9]{1,9}(-[a-zA-Z0-9._-]+)?$", tag,
+                                G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+gboolean ingot_version_check(const char *version, GError **error)
+{
+    if (ingot_tag_is_version(version) && ingot_tag_check(version, NULL)) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "'%.300s' is no version: MAJOR.MINOR.PATCH or MAJOR.MINOR.PATCH-SUFFIX", version);
+    return FALSE;
+}
+
+int ingot_tag_compare(const char *a, const char *b)
+{
+    gboolean version_a = ingot_tag_is_version(a), version_b = ingot_tag_is_version(b);
+    if (!version_a || !version_b) {
+        return version_a == version_b ? strcmp(a, b) : version_b - version_a;
+    }
+    char *rest_a = (char *)a, *rest_b = (char *)b;
+    for (int part = 0; part < 3; part++) {
+        unsigned long x = strtoul(rest_a, &rest_a, 10), y = strtoul(rest_b, &rest_b, 10);
+        if (x != y) {
+            return x < y ? -1 : 1;
+        }
+        rest_a += *rest_a == '.';
+        rest_b += *rest_b == '.';
+    }
+    /* As in semver: 1.0.0-rc comes before 1.0.0. */
+    if ((*rest_a == '\0') != (*rest_b == '\0')) {
+        return *rest_a == '\0' ? 1 : -1;
+    }
+    return strcmp(rest_a, rest_b);
+}
+
+IngotReference *ingot_reference_new(const char *host, const char *name, const char *tag, const char *digest)
+{
+    IngotReference *reference = g_new0(IngotReference, 1);
+    reference->host = g_strdup(host);
+    reference->name = g_strdup(name);
+    reference->tag = g_strdup(tag);
+    reference->digest = g_strdup(digest);
+    return reference;
+}
+
+void ingot_reference_free(IngotReference *reference)
+{
+    if (reference != NULL) {
+        g_free(reference->host);
+        g_free(reference->name);
+        g_free(reference->tag);
+        g_free(reference->digest);
+        g_free(reference);
+    }
+}
+
+char *ingot_reference_to_text(const IngotReference *reference)
+{
+    GString *text = g_string_new(reference->host);
+    if (reference->name != NULL) {
+        g_string_append_printf(text, "%s%s", reference->host == NULL ? "" : "/", reference->name);
+    }
+    if (reference->tag != NULL) {
+        g_string_append_printf(text, ":%s", reference->tag);
+    }
+    if (reference->digest != NULL) {
+        g_string_append_printf(text, "@%s", reference->digest);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static gboolean looks_like_host(const char *text, gsize length)
+{
+    g_autofree char *first = g_strndup(text, length);
+    return strpbrk(first, ".:") != NULL || strcmp(first, "localhost") == 0;
+}
+
+static gboolean host_check(const char *host, GError **error)
+{
+    return check(host, "^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$", "host",
+                 "HOST or HOST:PORT", error);
+}
+
+/* Takes a leading "HOST/" (or all of it, where that is allowed) off *rest. */
+static gboolean take_host(IngotReference *reference, const char **rest, gboolean alone, GError **error)
+{
+    const char *slash = strchr(*rest, '/');
+    if (slash == NULL && !alone) {
+        return TRUE;
+    }
+    gsize length = slash == NULL ? strlen(*rest) : (gsize)(slash - *rest);
+    if (!alone && !looks_like_host(*rest, length)) {
+        return TRUE;
+    }
+    reference->host = g_strndup(*rest, length);
+    *rest += length + (slash != NULL);
+    return host_check(reference->host, error);
+}
+
+/* Cuts "@DIGEST" and ":TAG" off the end of name. */
+static gboolean split_name(IngotReference *reference, char *name, GError **error)
+{
+    char *at = strchr(name, '@');
+    if (at != NULL) {
+        *at = '\0';
+        IngotDigest digest;
+        reference->digest = g_strdup(at + 1);
+        if (!ingot_digest_parse(reference->digest, &digest, error)) {
+            return FALSE;
+        }
+    }
+    char *colon = strchr(name, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+        reference->tag = g_strdup(colon + 1);
+        if (!ingot_tag_check(reference->tag, error)) {
+            return FALSE;
+        }
+    }
+    reference->name = g_strdup(name);
+    return ingot_name_check(name, error);
+}
+
+IngotReference *ingot_reference_parse(const char *text, GError **error)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, NULL, NULL, NULL);
+    const char *rest = text;
+    if (!take_host(reference, &rest, FALSE, error)) {
+        g_prefix_error(error, "%s: ", text);
+        return NULL;
+    }
+    g_autofree char *name = g_strdup(rest);
+    if (!split_name(reference, name, error)) {
+        g_prefix_error(error, "%s: ", text);
+        return NULL;
+    }
+    return g_steal_pointer(&reference);
+}
+
+IngotReference *ingot_reference_parse_location(const char *text, GError **error)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, NULL, NULL, NULL);
+    const char *rest = text;
+    if (!take_host(reference, &rest, TRUE, error)) {
+        return NULL;
+    }
+    g_autofree char *name = g_strdup(rest);
+    if (*name != '\0' && !split_name(reference, name, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&reference);
+}
