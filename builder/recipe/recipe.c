@@ -7,6 +7,17 @@
 #include "recipe/check.h"
 #include "recipe/yaml.h"
 
+/* It lands in JSON, which is UTF-8. */
+static gboolean check_path(const Recipe *recipe, GError **error)
+{
+    if (g_utf8_validate(recipe->path, -1, NULL) && g_utf8_validate(recipe->folder, -1, NULL)) {
+        return TRUE;
+    }
+    g_autofree char *shown = g_filename_display_name(recipe->path);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a recipe's path must be valid UTF-8", shown);
+    return FALSE;
+}
+
 static gboolean read_text(Recipe *recipe, gsize *size, GError **error)
 {
     g_autoptr(GBytes) bytes = ingot_file_read(recipe->path, YAML_MOST_BYTES, error);
@@ -48,24 +59,34 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     return TRUE;
 }
 
-Recipe *recipe_load(const char *path, const RecipeInputs *inputs, GError **error)
+static Recipe *recipe_new(const char *path)
 {
-    g_autoptr(Recipe) recipe = g_new0(Recipe, 1);
-    recipe->path = g_strdup(path);
+    Recipe *recipe = g_new0(Recipe, 1);
     g_autofree char *folder = g_path_get_dirname(path);
+    recipe->path = g_strdup(path);
     recipe->folder = g_canonicalize_filename(folder, NULL);
     recipe->secrets = g_ptr_array_new_with_free_func(g_free);
-    if (!g_utf8_validate(path, -1, NULL) || !g_utf8_validate(recipe->folder, -1, NULL)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a recipe's path must be valid UTF-8");
-        return NULL;
-    }
+    return recipe;
+}
+
+static gboolean fill(Recipe *recipe, const RecipeInputs *inputs, GError **error)
+{
     gsize size = 0;
-    if (!read_text(recipe, &size, error) || !check_text(recipe, size, inputs, error)) {
-        return NULL;
+    if (!check_path(recipe, error) || !read_text(recipe, &size, error) || !check_text(recipe, size, inputs, error)) {
+        return FALSE;
     }
     recipe->name = g_strdup(json_string_value(json_object_get(recipe->tree, "name")));
     recipe->version = g_strdup(json_string_value(json_object_get(recipe->tree, "version")));
-    return g_steal_pointer(&recipe);
+    return TRUE;
+}
+
+Recipe *recipe_load(const char *path, const RecipeInputs *inputs, GError **error)
+{
+    Recipe *recipe = recipe_new(path);
+    if (!fill(recipe, inputs, error)) {
+        g_clear_pointer(&recipe, recipe_free);
+    }
+    return recipe;
 }
 
 void recipe_free(Recipe *recipe)

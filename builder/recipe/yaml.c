@@ -14,14 +14,6 @@ typedef struct {
     gboolean failed;     /* no use in reading on */
 } Reader;
 
-static void node_free(gpointer data)
-{
-    Node *node = data;
-    g_clear_pointer(&node->items, g_ptr_array_unref);
-    g_free(node->text);
-    g_free(node);
-}
-
 void yaml_tree_free(YamlTree *tree)
 {
     if (tree != NULL) {
@@ -33,47 +25,6 @@ void yaml_tree_free(YamlTree *tree)
 static Place place_at(const Reader *reader, const struct fy_mark *mark)
 {
     return (Place){reader->name, mark == NULL ? 1 : (guint)mark->line + 1, mark == NULL ? 1 : (guint)mark->column + 1};
-}
-
-/* The place of the byte at offset, for what libfyaml gives no mark for. */
-static Place place_of_byte(const char *name, const char *text, gsize offset)
-{
-    Place place = {name, 1, 1};
-    for (const char *at = text; at < text + offset; at++) {
-        if (*at == '\n') {
-            place.line++;
-            place.column = 1;
-        } else if (((guchar)*at & 0xc0) != 0x80) { /* not within a character */
-            place.column++;
-        }
-    }
-    return place;
-}
-
-static gboolean is_one_of(const char *text, const char *const *words)
-{
-    return g_strv_contains(words, text);
-}
-
-static ScalarType plain_type(const char *text)
-{
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const booleans[] = {"true", "True", "TRUE", "false", "False", "FALSE", NULL};
-    if (is_one_of(text, nulls)) {
-        return SCALAR_NULL;
-    }
-    if (is_one_of(text, booleans)) {
-        return SCALAR_BOOLEAN;
-    }
-    if (g_regex_match_simple("^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", text, G_REGEX_DOLLAR_ENDONLY, 0)) {
-        return SCALAR_INTEGER;
-    }
-    if (g_regex_match_simple("^([-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\\.(inf|Inf|INF)|"
-                             "\\.(nan|NaN|NAN))$",
-                             text, G_REGEX_DOLLAR_ENDONLY, 0)) {
-        return SCALAR_FLOAT;
-    }
-    return SCALAR_TEXT;
 }
 
 static Node *node_new(Reader *reader, NodeKind kind, struct fy_event *event)
@@ -194,7 +145,7 @@ static void scalar(Reader *reader, struct fy_event *event)
     if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
         node->place.column--; /* the mark is behind the quote */
     } else if (style == FYSS_PLAIN) {
-        node->type = plain_type(node->text);
+        node->type = node_plain_type(node->text);
         node->place = size > 0 ? node->place : place_of_nothing(reader, node);
     }
     refuse_tag(reader, event->scalar.tag);
@@ -344,7 +295,7 @@ static gboolean check_bytes(const Reader *reader, gsize size)
     if (g_utf8_validate_len(reader->text, size, &wrong)) {
         return TRUE;
     }
-    Place place = place_of_byte(reader->name, reader->text, (gsize)(wrong - reader->text));
+    Place place = node_place_of_byte(reader->name, reader->text, (gsize)(wrong - reader->text));
     if (*wrong == '\0') {
         diagnostics_add(reader->diagnostics, &place, "a NUL byte: this is no text");
     } else {
@@ -381,30 +332,4 @@ YamlTree *yaml_parse(const char *text, gsize size, const char *name, Diagnostics
         diagnostics_add(diagnostics, &(Place){reader.name, 1, 1}, "the file is empty");
     }
     return tree;
-}
-
-const Node *node_get(const Node *map, const char *key)
-{
-    for (guint i = 0; map != NULL && map->kind == NODE_MAP && i + 1 < map->items->len; i += 2) {
-        const Node *one = g_ptr_array_index(map->items, i);
-        if (strcmp(one->text, key) == 0) {
-            return g_ptr_array_index(map->items, i + 1);
-        }
-    }
-    return NULL;
-}
-
-Place node_place_of(const Node *scalar_node, const char *part)
-{
-    const char *start = scalar_node->document + scalar_node->start;
-    const char *found = g_strstr_len(start, (gssize)(scalar_node->end - scalar_node->start), part);
-    return found == NULL
-               ? scalar_node->place
-               : place_of_byte(scalar_node->place.file, scalar_node->document, (gsize)(found - scalar_node->document));
-}
-
-const char *node_noun(const Node *node)
-{
-    static const char *const scalars[] = {"text", "nothing", "true or false", "a number", "a number"};
-    return node->kind == NODE_LIST ? "a list" : node->kind == NODE_MAP ? "a map" : scalars[node->type];
 }

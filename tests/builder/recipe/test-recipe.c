@@ -139,7 +139,7 @@ static void refuses_wrong_variables(void **state)
     bad(TOP "description: a ${colr}\nvariables: {colour: red}\n", NULL,
         ":3:16: unknown variable '${colr}' (did you mean 'colour'?)");
     bad(TOP "variables:\n  key: {required: true}\n", NULL, ":4:3: the variable 'key' is required");
-    bad(TOP "steps:\n  - shell: |\n      a\n      b ${git.comit}\n", NULL, ":6:9: unknown variable '${git.comit}'");
+    bad(TOP "steps:\n  - shell: |\n      a\n      b ${git.commits}\n", NULL, ":6:9: unknown variable '${git.commits}'");
 }
 
 static gboolean tree_holds(const json_t *tree, const char *text)

@@ -1,0 +1,33 @@
+/* Nodes: one value of a YAML text, which knows where it stands in it. */
+#pragma once
+
+#include "recipe/diagnostics.h"
+
+typedef enum { NODE_SCALAR, NODE_LIST, NODE_MAP } NodeKind;
+/* What a scalar is by the core schema of YAML 1.2: plain ones by their looks, quoted ones always text. */
+typedef enum { SCALAR_TEXT, SCALAR_NULL, SCALAR_BOOLEAN, SCALAR_INTEGER, SCALAR_FLOAT } ScalarType;
+
+typedef struct Node Node;
+struct Node {
+    NodeKind kind;
+    ScalarType type;
+    char *text;       /* of a scalar */
+    GPtrArray *items; /* of a list: Node *; of a map: key, value, key, value … */
+    Place place;
+    const char *document; /* the whole text that it was read from, borrowed */
+    gsize start, end;     /* its bytes in it */
+    guint weight;         /* nodes in it, with itself */
+};
+
+/* The value of a key in a map, or NULL. */
+const Node *node_get(const Node *map, const char *key);
+/* Where a part of a scalar's text stands in the document; the scalar's own place if it is not found as it is. */
+Place node_place_of(const Node *scalar, const char *part);
+/* "a list", "a number": for messages. */
+const char *node_noun(const Node *node);
+
+/* For the parser. */
+void node_free(gpointer node);
+ScalarType node_plain_type(const char *text);
+/* Line and column of a byte of a text. */
+Place node_place_of_byte(const char *file, const char *text, gsize offset);
