@@ -1,0 +1,223 @@
+/* Blobs: written to tmp/, made whole, then renamed to their digest. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <ingot/error.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/layout.h"
+
+#define LAYOUT_FILE "{\"imageLayoutVersion\":\"1.0.0\"}"
+
+/* A half-written blob whose writer is gone has no lock; partial downloads stay for the next pull. */
+static void sweep(const IngotStore *store)
+{
+    g_autofree char *folder = layout_path(store, "tmp");
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_auto(IngotFd) fd = g_str_has_prefix(name, "blob-") ? g_open(path, O_RDWR | O_CLOEXEC, 0) : -1;
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            unlink(path);
+        }
+    }
+}
+
+static gboolean make_layout(const IngotStore *store, GError **error)
+{
+    g_autofree char *blobs = layout_path(store, "blobs/sha256");
+    g_autofree char *temporary = layout_path(store, "tmp");
+    if (!ingot_file_make_folder(blobs, error) || !ingot_file_make_folder(temporary, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotLock) lock = layout_lock(store, TRUE, error);
+    g_autofree char *index_path = layout_path(store, "index.json");
+    g_autofree char *layout = layout_path(store, "oci-layout");
+    if (lock == NULL || (!g_file_test(layout, G_FILE_TEST_EXISTS) &&
+                         !ingot_file_replace(layout, LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, error))) {
+        return FALSE;
+    }
+    if (g_file_test(index_path, G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    g_autoptr(json_t) index = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
+                                        "application/vnd.oci.image.index.v1+json", "manifests");
+    return layout_write(store, index, error);
+}
+
+IngotStore *ingot_store_open(const char *path, GError **error)
+{
+    g_autoptr(IngotStore) store = g_new0(IngotStore, 1);
+    store->path = g_canonicalize_filename(path, NULL);
+    g_autofree char *layout = layout_path(store, "oci-layout");
+    g_autofree char *index = layout_path(store, "index.json");
+    /* A store that is there may be read by somebody who may not write it. */
+    gboolean there = g_file_test(layout, G_FILE_TEST_EXISTS) && g_file_test(index, G_FILE_TEST_EXISTS);
+    if (!there && !make_layout(store, error)) {
+        g_prefix_error(error, "store: ");
+        return NULL;
+    }
+    sweep(store);
+    return g_steal_pointer(&store);
+}
+
+void ingot_store_free(IngotStore *store)
+{
+    if (store != NULL) {
+        g_free(store->path);
+        g_free(store);
+    }
+}
+
+const char *ingot_store_path(const IngotStore *store)
+{
+    return store->path;
+}
+
+char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    return g_build_filename(store->path, "blobs", "sha256", text + strlen("sha256:"), NULL);
+}
+
+gboolean ingot_store_has(IngotStore *store, const IngotDigest *digest)
+{
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    return g_file_test(path, G_FILE_TEST_IS_REGULAR);
+}
+
+GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error)
+{
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    g_autoptr(GBytes) bytes = ingot_file_read(path, limit, error);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    IngotDigest found;
+    ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &found);
+    if (!ingot_digest_equal(&found, digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: damaged: its bytes do not have the digest of its name", path);
+        return NULL;
+    }
+    return g_steal_pointer(&bytes);
+}
+
+static IngotStoreFile *file_new(char *path, int fd)
+{
+    IngotStoreFile *file = g_new0(IngotStoreFile, 1);
+    file->path = path;
+    file->fd = fd;
+    return file;
+}
+
+static void file_free(IngotStoreFile *file)
+{
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    g_free(file->path);
+    g_free(file);
+}
+
+static gboolean make_temporary_folder(IngotStore *store, GError **error)
+{
+    g_autofree char *folder = layout_path(store, "tmp");
+    return ingot_file_make_folder(folder, error);
+}
+
+IngotStoreFile *ingot_store_create(IngotStore *store, GError **error)
+{
+    char *path = layout_path(store, "tmp/blob-XXXXXX");
+    int fd = make_temporary_folder(store, error) ? g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0644) : -1;
+    if (fd < 0 || flock(fd, LOCK_EX) != 0) {
+        if (error != NULL && *error == NULL) {
+            ingot_error_set_errno(error, errno, "%s", path);
+        }
+        g_free(path);
+        return NULL;
+    }
+    return file_new(path, fd);
+}
+
+IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_autofree char *name = g_strdup_printf("tmp/partial-%s", text + strlen("sha256:"));
+    g_autofree char *path = layout_path(store, name);
+    for (;;) {
+        if (!make_temporary_folder(store, error)) {
+            return NULL;
+        }
+        g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT, 0644, error);
+        if (fd < 0) {
+            return NULL;
+        }
+        if (flock(fd, LOCK_EX) != 0) {
+            ingot_error_set_errno(error, errno, "%s", path);
+            return NULL;
+        }
+        struct stat held, named;
+        /* The one that we waited for may have made it a blob: then the name is gone, or another file. */
+        if (fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino) {
+            *fresh = held.st_size == 0;
+            int own = fd;
+            fd = -1;
+            return file_new(g_steal_pointer(&path), own);
+        }
+        if (ingot_store_has(store, digest)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s is in the store already", text);
+            return NULL;
+        }
+    }
+}
+
+gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error)
+{
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    gboolean ok = ingot_file_publish(file->fd, file->path, path, error);
+    if (!ok) {
+        unlink(file->path);
+    }
+    file_free(file);
+    return ok;
+}
+
+void ingot_store_discard(IngotStoreFile *file)
+{
+    if (file != NULL) {
+        unlink(file->path);
+        file_free(file);
+    }
+}
+
+void ingot_store_suspend(IngotStoreFile *file)
+{
+    if (file != NULL) {
+        file_free(file);
+    }
+}
+
+gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out, GError **error)
+{
+    ingot_digest_of(data, size, &out->digest);
+    out->size = size;
+    if (ingot_store_has(store, &out->digest)) {
+        return TRUE;
+    }
+    IngotStoreFile *file = ingot_store_create(store, error);
+    if (file == NULL) {
+        return FALSE;
+    }
+    if (!ingot_file_pwrite(file->fd, data, size, 0, file->path, error)) {
+        ingot_store_discard(file);
+        return FALSE;
+    }
+    return ingot_store_adopt(store, file, &out->digest, error);
+}

@@ -1,0 +1,162 @@
+/* Images: a manifest with its config, index and disk, and what is attached to it. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "store/layout.h"
+
+#define CONFIG_MAX (16u << 20) /* bytes */
+#define INDEX_MAX (1u << 30)
+#define ATTACHMENT_MAX (64u << 20)
+
+void ingot_image_free(IngotImage *image)
+{
+    if (image != NULL) {
+        ingot_store_entry_free(image->entry);
+        ingot_manifest_free(image->manifest);
+        json_decref(image->config);
+        ingot_index_unref(image->index);
+        g_free(image->disk_path);
+        g_free(image);
+    }
+}
+
+static gboolean load(IngotStore *store, IngotImage *image, GError **error)
+{
+    g_autofree char *path = ingot_store_blob_path(store, &image->entry->manifest.digest);
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &image->entry->manifest.digest, INGOT_MANIFEST_MAX, error);
+    image->manifest = bytes == NULL
+                          ? NULL
+                          : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    if (image->manifest == NULL) {
+        return FALSE;
+    }
+    g_autofree char *config_path = ingot_store_blob_path(store, &image->manifest->config.digest);
+    g_autoptr(GBytes) config = ingot_store_read(store, &image->manifest->config.digest, CONFIG_MAX, error);
+    image->config = config == NULL ? NULL
+                                   : ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config),
+                                                        config_path, error);
+    if (image->config == NULL) {
+        return FALSE;
+    }
+    g_autofree char *index_path = ingot_store_blob_path(store, &image->manifest->index.digest);
+    g_autoptr(GBytes) index = ingot_store_read(store, &image->manifest->index.digest, INDEX_MAX, error);
+    image->index = index == NULL
+                       ? NULL
+                       : ingot_index_parse(g_bytes_get_data(index, NULL), g_bytes_get_size(index), index_path, error);
+    image->disk_path = ingot_store_blob_path(store, &image->manifest->disk.digest);
+    return image->index != NULL;
+}
+
+IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_autoptr(IngotImage) image = g_new0(IngotImage, 1);
+    image->entry = ingot_store_find(store, reference, error);
+    if (image->entry == NULL || !load(store, image, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&image);
+}
+
+gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *tag, json_t *config,
+                               json_t *annotations, const IngotDescriptor *disk, IngotIndex *index,
+                               IngotDescriptor *manifest, GError **error)
+{
+    IngotManifest parts = {.disk = *disk, .annotations = annotations};
+    g_autofree char *config_text = ingot_json_canonical(config);
+    g_autoptr(GBytes) index_bytes = ingot_index_serialize(index);
+    if (!ingot_store_put(store, config_text, strlen(config_text), &parts.config, error) ||
+        !ingot_store_put(store, g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes), &parts.index,
+                         error)) {
+        return FALSE;
+    }
+    g_autofree char *text = ingot_manifest_to_text(&parts);
+    return ingot_store_put(store, text, strlen(text), manifest, error) &&
+           ingot_store_tag(store, name, tag, manifest, error);
+}
+
+static gboolean list_attachment(IngotStore *store, const char *artifact_type, const IngotDescriptor *manifest,
+                                GError **error)
+{
+    g_autoptr(IngotLock) lock = layout_lock(store, TRUE, error);
+    g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
+    if (index == NULL) {
+        return FALSE;
+    }
+    json_t *rows = json_object_get(index, "manifests");
+    json_t *row = layout_new_row(NULL, NULL, artifact_type, manifest);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        if (json_equal(json_array_get(rows, i), row)) {
+            json_decref(row);
+            return TRUE;
+        }
+    }
+    json_array_append_new(rows, row);
+    return layout_write(store, index, error);
+}
+
+gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                            const char *media_type, const void *data, gsize size, GError **error)
+{
+    IngotDescriptor blob, empty, manifest;
+    if (!ingot_store_put(store, data, size, &blob, error) || !ingot_store_put(store, "{}", 2, &empty, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = ingot_attachment_to_text(subject, artifact_type, media_type, &blob);
+    return ingot_store_put(store, text, strlen(text), &manifest, error) &&
+           list_attachment(store, artifact_type, &manifest, error);
+}
+
+/* The manifest at digest if it is attached to subject. */
+static json_t *attachment(IngotStore *store, const IngotDescriptor *manifest, const IngotDescriptor *subject)
+{
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, NULL);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL
+                      : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
+    char wanted[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&subject->digest, wanted);
+    const char *found = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+    return g_strcmp0(found, wanted) == 0 ? g_steal_pointer(&root) : NULL;
+}
+
+GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *subject, GError **error)
+{
+    g_autoptr(json_t) index = layout_read(store, error);
+    if (index == NULL) {
+        return NULL;
+    }
+    GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
+    const json_t *rows = json_object_get(index, "manifests");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag) || name != NULL) {
+            continue;
+        }
+        g_autoptr(json_t) root = attachment(store, &manifest, subject);
+        if (root != NULL) {
+            g_ptr_array_add(found, g_memdup2(&manifest, sizeof manifest));
+        }
+    }
+    return found;
+}
+
+GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                             GError **error)
+{
+    g_autoptr(GPtrArray) all = ingot_store_attachments(store, subject, error);
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        g_autoptr(json_t) root = attachment(store, g_ptr_array_index(all, i), subject);
+        const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
+        const char *digest_text = json_string_value(json_object_get(layer, "digest"));
+        IngotDigest digest;
+        if (g_strcmp0(json_string_value(json_object_get(root, "artifactType")), artifact_type) == 0 &&
+            digest_text != NULL && ingot_digest_parse(digest_text, &digest, NULL)) {
+            return ingot_store_read(store, &digest, ATTACHMENT_MAX, error);
+        }
+    }
+    if (all != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "nothing of type %s is attached", artifact_type);
+    }
+    return NULL;
+}

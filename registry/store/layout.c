@@ -1,0 +1,72 @@
+#include "store/layout.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#define INDEX_MAX (64u << 20) /* bytes */
+
+char *layout_path(const IngotStore *store, const char *name)
+{
+    return g_build_filename(store->path, name, NULL);
+}
+
+IngotLock *layout_lock(const IngotStore *store, gboolean exclusive, GError **error)
+{
+    g_autofree char *path = layout_path(store, ".lock");
+    return ingot_lock_take(path, exclusive, TRUE, error);
+}
+
+json_t *layout_read(const IngotStore *store, GError **error)
+{
+    g_autofree char *path = layout_path(store, "index.json");
+    g_autoptr(GBytes) bytes = ingot_file_read(path, INDEX_MAX, error);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+    g_autoptr(json_t) index = ingot_json_parse(data, size, path, error);
+    if (index == NULL || ingot_json_get_array(index, "manifests", path, error) == NULL) {
+        return NULL;
+    }
+    return g_steal_pointer(&index);
+}
+
+gboolean layout_write(const IngotStore *store, const json_t *index, GError **error)
+{
+    g_autofree char *path = layout_path(store, "index.json");
+    g_autofree char *text = ingot_json_pretty(index);
+    return ingot_file_replace(path, text, strlen(text), 0644, error);
+}
+
+gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, char **tag)
+{
+    *name = *tag = NULL;
+    const char *digest = json_string_value(json_object_get(row, "digest"));
+    if (digest == NULL || !ingot_digest_parse(digest, &manifest->digest, NULL) ||
+        !ingot_json_get_size(row, "size", "index.json", &manifest->size, NULL)) {
+        return FALSE;
+    }
+    const char *text = json_string_value(json_object_get(json_object_get(row, "annotations"), LAYOUT_NAME));
+    if (text != NULL) {
+        /* The last colon ends the name, unless what follows is a path: then it belongs to a port. */
+        const char *colon = strrchr(text, ':');
+        gboolean tagged = colon != NULL && strchr(colon, '/') == NULL;
+        *name = tagged ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
+        *tag = tagged ? g_strdup(colon + 1) : NULL;
+    }
+    return TRUE;
+}
+
+json_t *layout_new_row(const char *name, const char *tag, const char *artifact_type, const IngotDescriptor *manifest)
+{
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&manifest->digest, digest);
+    json_t *row = json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest, "size",
+                            (json_int_t)manifest->size, "artifactType", artifact_type);
+    if (name != NULL) {
+        g_autofree char *full = tag == NULL ? g_strdup(name) : g_strdup_printf("%s:%s", name, tag);
+        json_object_set_new(row, "annotations", json_pack("{s:s}", LAYOUT_NAME, full));
+    }
+    return row;
+}

@@ -1,0 +1,20 @@
+/* The inside of the store that its files share: paths, the lock, and index.json as JSON. */
+#pragma once
+
+#include <ingot/file.h>
+#include <ingot/store.h>
+
+struct IngotStore {
+    char *path;
+};
+
+/* The annotation that names a manifest in index.json, as image-spec has it and skopeo reads it. */
+#define LAYOUT_NAME "org.opencontainers.image.ref.name"
+
+char *layout_path(const IngotStore *store, const char *name);
+IngotLock *layout_lock(const IngotStore *store, gboolean exclusive, GError **error);
+json_t *layout_read(const IngotStore *store, GError **error);
+gboolean layout_write(const IngotStore *store, const json_t *index, GError **error);
+/* One row of index.json; FALSE if it is damaged. name and tag are NULL where it has no name. */
+gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, char **tag);
+json_t *layout_new_row(const char *name, const char *tag, const char *artifact_type, const IngotDescriptor *manifest);
