@@ -5,7 +5,7 @@ VERSION := 0.1.0
 SAN ?=
 
 libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libcrypto libxxhash libarchive libcurl libnbd
-builder_libraries := libfyaml libssh libguestfs
+builder_libraries := libfyaml libssh libguestfs ext2fs com_err
 server_libraries := libmicrohttpd
 
 CFLAGS ?= -O2 -g
