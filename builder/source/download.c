@@ -23,7 +23,6 @@ typedef struct {
     char *part;
     int fd;
     guint64 offset; /* where the next byte goes */
-    gboolean begun; /* the first byte of this attempt has come */
     gboolean shown; /* the progress has begun */
     CURL *curl;
     IngotProgress *progress;
@@ -37,35 +36,25 @@ static long timeout_seconds(long otherwise)
     return seconds > 0 ? seconds : otherwise;
 }
 
-/* A server that ignores the range sends all of it: what is there already makes room. */
-static gboolean begin_body(Download *download)
+/* The size is known with the first answer; later attempts go on with the same stage. */
+static void begin_body(Download *download)
 {
-    long status = 0;
     curl_off_t left = 0;
-    curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(download->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
-    download->begun = TRUE;
-    if (status != 206 && download->offset > 0) {
-        download->offset = 0;
-        if (ftruncate(download->fd, 0) != 0) {
-            return ingot_error_set_errno(&download->error, errno, "%s", download->part);
-        }
-    }
     if (!download->shown) {
         guint64 total = left > 0 ? download->offset + (guint64)left : 0;
         ingot_progress_begin(download->progress, total, "download %s", download->url);
         ingot_progress_add(download->progress, download->offset);
         download->shown = TRUE;
     }
-    return TRUE;
 }
 
 static size_t take(char *data, size_t size, size_t count, void *user)
 {
     Download *download = user;
     gsize length = size * count;
-    if ((!download->begun && !begin_body(download)) ||
-        !ingot_file_pwrite(download->fd, data, length, download->offset, download->part, &download->error)) {
+    begin_body(download);
+    if (!ingot_file_pwrite(download->fd, data, length, download->offset, download->part, &download->error)) {
         return 0;
     }
     download->offset += length;
@@ -109,6 +98,12 @@ static gboolean broke_off(CURLcode code)
            code == CURLE_HTTP2_STREAM || code == CURLE_HTTP2;
 }
 
+static gboolean start_over(Download *download, GError **error)
+{
+    download->offset = 0;
+    return ftruncate(download->fd, 0) == 0 || ingot_error_set_errno(error, errno, "%s", download->part);
+}
+
 /* The rest of the file; *complete FALSE without an error asks for another attempt. */
 static gboolean attempt(Download *download, gboolean *complete, GError **error)
 {
@@ -116,7 +111,6 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     g_autoptr(CURL) curl = curl_easy_init();
     long status = 0;
     download->curl = curl;
-    download->begun = FALSE;
     configure(download, reason);
     curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)download->offset);
     CURLcode code = curl_easy_perform(curl);
@@ -129,6 +123,9 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     *complete = code == CURLE_OK || (status == 416 && download->offset > 0);
     if (*complete || broke_off(code)) {
         return TRUE;
+    }
+    if (code == CURLE_RANGE_ERROR) { /* the server knows only whole files */
+        return start_over(download, error);
     }
     g_set_error(error, INGOT_ERROR, status == 404 ? INGOT_ERROR_NOT_FOUND : INGOT_ERROR_NETWORK, "%s: %s",
                 download->url, *reason != '\0' ? reason : curl_easy_strerror(code));
@@ -185,12 +182,8 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    download->offset = 0;
-    if (ftruncate(download->fd, 0) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", download->part);
-    }
     if (resumed) {
-        return fetch_and_check(download, wanted, error);
+        return start_over(download, error) && fetch_and_check(download, wanted, error);
     }
     unlink(download->part);
     g_propagate_error(error, g_steal_pointer(&problem));

@@ -59,6 +59,12 @@ static const TreeFile constants[] = {
      "/lib/systemd/system/systemd-networkd.socket"},
     {"etc/resolv.conf", LINK_MODE, "../run/systemd/resolve/stub-resolv.conf"},
 
+    /* Answers to nobody's questions about names. */
+    {"etc/systemd/resolved.conf.d/50-image.conf", FILE_MODE,
+     "[Resolve]\n"
+     "LLMNR=no\n"
+     "MulticastDNS=no\n"},
+
     {"etc/systemd/system/ssh-host-keys.service", FILE_MODE,
      "# RSA is left out: it takes 20 s under emulation, and every client of the last ten years knows ed25519.\n"
      "[Unit]\n"
@@ -117,7 +123,7 @@ static char *file_systems(const TreeOptions *options)
 {
     return g_strdup_printf(
         "UUID=%s / ext4 errors=remount-ro,x-systemd.growfs 0 1\n"
-        "UUID=%s /boot/efi vfat umask=0077,noauto,x-systemd.automount,x-systemd.idle-timeout=60 0 2\n",
+        "UUID=%s /boot/efi vfat umask=0077,noauto,x-systemd.automount,x-systemd.idle-timeout=60 0 0\n",
         options->root_uuid, options->esp_uuid);
 }
 

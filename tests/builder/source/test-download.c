@@ -1,0 +1,227 @@
+/* A download goes on where it was, and nothing that is not the wanted file gets its name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "source/download.h"
+
+#define SIZE 300000
+
+/* A server of one file, with ranges or without, that may break off once in the middle. */
+typedef struct {
+    char *bytes;
+    gboolean ranges, breaks;
+    guint requests;
+    guint64 sent; /* bytes of bodies */
+    struct MHD_Daemon *daemon;
+    char *url;
+} Server;
+
+typedef struct {
+    Server *server;
+    guint64 start;
+    gboolean breaks;
+} Body;
+
+static ssize_t body_read(void *user, uint64_t position, char *buffer, size_t size)
+{
+    Body *body = user;
+    guint64 from = body->start + position;
+    if (body->breaks && position >= 100000) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    size = MIN(size, MIN(65536, SIZE - from));
+    memcpy(buffer, body->server->bytes + from, size);
+    body->server->sent += size;
+    return (ssize_t)size;
+}
+
+static enum MHD_Result answer(void *user, struct MHD_Connection *connection, const char *url, const char *method,
+                              const char *version, const char *data, size_t *data_size, void **state)
+{
+    Server *server = user;
+    (void)method, (void)version, (void)data, (void)data_size;
+    if (*state == NULL) {
+        *state = server;
+        return MHD_YES;
+    }
+    const char *range = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
+    guint64 start = range == NULL || !server->ranges ? 0 : g_ascii_strtoull(range + strlen("bytes="), NULL, 10);
+    unsigned status = strcmp(url, "/disk") != 0 ? 404 : start >= SIZE ? 416 : start > 0 ? 206 : 200;
+    struct MHD_Response *response;
+    if (status >= 400) {
+        response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    } else {
+        Body *body = g_new0(Body, 1);
+        *body = (Body){server, start, server->breaks && server->requests == 0};
+        response = MHD_create_response_from_callback(SIZE - start, 65536, body_read, body, g_free);
+    }
+    if (status == 206) {
+        g_autofree char *value = g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%d/%d", start, SIZE - 1, SIZE);
+        MHD_add_response_header(response, "Content-Range", value);
+    }
+    server->requests++;
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+typedef struct {
+    Server server;
+    IngotWorkdir *workdir;
+    char *path, *part;
+    IngotDigest wanted;
+} Fixture;
+
+static int set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->path = ingot_workdir_file(fixture->workdir, "disk");
+    fixture->part = ingot_workdir_file(fixture->workdir, "disk.part");
+    Server *server = &fixture->server;
+    server->ranges = TRUE;
+    server->bytes = g_malloc(SIZE);
+    for (gsize i = 0; i < SIZE; i++) {
+        server->bytes[i] = (char)(i * 31 + i / 251);
+    }
+    ingot_digest_of(server->bytes, SIZE, &fixture->wanted);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    server->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, answer, server,
+                                      MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_END);
+    assert_non_null(server->daemon);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    server->url = g_strdup_printf("http://127.0.0.1:%u/disk", info->port);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    MHD_stop_daemon(fixture->server.daemon);
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->server.bytes);
+    g_free(fixture->server.url);
+    g_free(fixture->path);
+    g_free(fixture->part);
+    g_free(fixture);
+    return 0;
+}
+
+static void put_part(const Fixture *fixture, const void *bytes, gsize size)
+{
+    assert_true(g_file_set_contents(fixture->part, bytes, (gssize)size, NULL));
+}
+
+static void expect_whole(const Fixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+    download_file(fixture->server.url, fixture->path, &fixture->wanted, NULL, &error);
+    assert_null(error);
+    assert_true(download_check(fixture->path, "disk", &fixture->wanted, NULL));
+    assert_false(g_file_test(fixture->part, G_FILE_TEST_EXISTS));
+}
+
+static void test_whole(void **state)
+{
+    const Fixture *fixture = *state;
+    expect_whole(fixture);
+    assert_int_equal(fixture->server.sent, SIZE);
+}
+
+static void test_resumes(void **state)
+{
+    const Fixture *fixture = *state;
+    put_part(fixture, fixture->server.bytes, 200000);
+    expect_whole(fixture);
+    assert_int_equal(fixture->server.sent, SIZE - 200000);
+}
+
+static void test_breaks_off(void **state)
+{
+    Fixture *fixture = *state;
+    fixture->server.breaks = TRUE;
+    expect_whole(fixture);
+    assert_int_equal(fixture->server.requests, 2);
+}
+
+static void test_no_ranges(void **state)
+{
+    Fixture *fixture = *state;
+    fixture->server.ranges = FALSE;
+    put_part(fixture, fixture->server.bytes, 200000);
+    expect_whole(fixture);
+}
+
+static void test_complete_part(void **state)
+{
+    const Fixture *fixture = *state;
+    put_part(fixture, fixture->server.bytes, SIZE);
+    expect_whole(fixture);
+    assert_int_equal(fixture->server.sent, 0);
+}
+
+/* What lies there is of an older file of that name. */
+static void test_stale_part(void **state)
+{
+    const Fixture *fixture = *state;
+    put_part(fixture, "something else", 14);
+    expect_whole(fixture);
+}
+
+static void test_wrong_digest(void **state)
+{
+    const Fixture *fixture = *state;
+    IngotDigest other;
+    ingot_digest_of("x", 1, &other);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *has = ingot_digest_to_text(&fixture->wanted);
+    g_autofree char *want = ingot_digest_to_text(&other);
+    assert_false(download_file(fixture->server.url, fixture->path, &other, NULL, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_non_null(strstr(error->message, has));
+    assert_non_null(strstr(error->message, want));
+    assert_false(g_file_test(fixture->path, G_FILE_TEST_EXISTS));
+    assert_false(g_file_test(fixture->part, G_FILE_TEST_EXISTS));
+}
+
+static void test_not_there(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *url = g_strconcat(fixture->server.url, "-gone", NULL);
+    g_autoptr(GError) error = NULL;
+    assert_false(download_file(url, fixture->path, &fixture->wanted, NULL, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_non_null(strstr(error->message, url));
+}
+
+static void test_refused(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    assert_false(download_file("http://127.0.0.1:1/disk", fixture->path, &fixture->wanted, NULL, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
+    assert_non_null(strstr(error->message, "127.0.0.1:1/disk"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_whole),        TEST(test_resumes),       TEST(test_breaks_off),
+        TEST(test_no_ranges),    TEST(test_complete_part), TEST(test_stale_part),
+        TEST(test_wrong_digest), TEST(test_not_there),     TEST(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

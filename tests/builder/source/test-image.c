@@ -1,0 +1,144 @@
+/* A disk of somebody else's: taken only if it is the one that the recipe names, and whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+
+#include "source/source.h"
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *disk, *overlay, *cache;
+    Recipe recipe;
+} Fixture;
+
+static int set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->disk = ingot_workdir_file(fixture->workdir, "disk.qcow2");
+    fixture->overlay = ingot_workdir_file(fixture->workdir, "overlay.qcow2");
+    fixture->cache = ingot_workdir_file(fixture->workdir, "cache");
+    fixture->recipe.folder = (char *)ingot_workdir_path(fixture->workdir);
+    const char *whole[] = {"qemu-img", "create", "-q", "-f", "qcow2", fixture->disk, "8M", NULL};
+    const char *overlay[] = {"qemu-img", "create",         "-q", "-f", "qcow2", "-b", fixture->disk, "-F",
+                             "qcow2",    fixture->overlay, NULL};
+    assert_true(ingot_process_run(whole, NULL, NULL, NULL));
+    assert_true(ingot_process_run(overlay, NULL, NULL, NULL));
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    json_decref(fixture->recipe.tree);
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->disk);
+    g_free(fixture->overlay);
+    g_free(fixture->cache);
+    g_free(fixture);
+    return 0;
+}
+
+static char *hex_of(const char *path)
+{
+    IngotDigest digest;
+    assert_true(ingot_digest_of_file(path, &digest, NULL, NULL));
+    g_autofree char *text = ingot_digest_to_text(&digest);
+    return g_strdup(text + strlen("sha256:"));
+}
+
+static Source *prepare(Fixture *fixture, const char *name, const char *sha256, char **key, GError **error)
+{
+    json_decref(fixture->recipe.tree);
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s, s:s}}", "source", "kind", "image", "path", name, "sha256", sha256);
+    SourceContext context = {
+        .recipe = &fixture->recipe,
+        .cache = fixture->cache,
+        .workdir = ingot_workdir_path(fixture->workdir),
+    };
+    *key = source_key(&context, error);
+    return *key == NULL ? NULL : source_prepare(&context, error);
+}
+
+static void test_taken_where_it_lies(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->disk);
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Source) source = prepare(fixture, "disk.qcow2", sha256, &key, &error);
+    assert_null(error);
+    assert_string_equal(source->path, fixture->disk);
+    assert_string_equal(source->format, "qcow2");
+    assert_true(source->nocloud);
+    assert_false(source->sealed);
+}
+
+static void test_wrong_digest(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->disk);
+    g_autofree char *other = hex_of(fixture->overlay);
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_null(prepare(fixture, "disk.qcow2", other, &key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_non_null(strstr(error->message, sha256));
+    assert_non_null(strstr(error->message, other));
+}
+
+/* A file that has been checked is checked anew once it was touched. */
+static void test_changed_since(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->disk);
+    g_autofree char *key = NULL;
+    g_autofree char *same_key = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Source) source = prepare(fixture, "disk.qcow2", sha256, &key, &error);
+    assert_non_null(source);
+    assert_true(g_file_set_contents(fixture->disk, "QFI\xfb", 4, NULL));
+    assert_null(prepare(fixture, "disk.qcow2", sha256, &same_key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_string_equal(key, same_key);
+}
+
+static void test_backing_file(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->overlay);
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_null(prepare(fixture, "overlay.qcow2", sha256, &key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, fixture->disk));
+}
+
+static void test_missing(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->disk);
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_null(prepare(fixture, "nowhere.qcow2", sha256, &key, &error));
+    assert_non_null(strstr(error->message, "nowhere.qcow2"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_taken_where_it_lies), TEST(test_wrong_digest), TEST(test_changed_since),
+        TEST(test_backing_file),        TEST(test_missing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
