@@ -1,0 +1,51 @@
+/* A virtual machine: QEMU over QMP, on its disk, with user networking, its console in a log.
+ *
+ * Invariant: QEMU never outlives its Machine, nor this process (PR_SET_PDEATHSIG). Everything waits on events: QMP, the
+ * process's end, Ctrl-C. Host ports are taken free. Root in the guest is reached by ssh with an authorized key that the
+ * guest gets from outside: as a systemd credential by SMBIOS (tmpfiles.extra) and as a NoCloud seed, whichever it
+ * knows. One Machine belongs to one thread. */
+#pragma once
+
+#include <ingot/json.h>
+
+typedef enum { MACHINE_TCG, MACHINE_KVM } MachineAccel;
+
+/* What really works here: see accel.c. name: "kvm", "tcg", or NULL/"auto". *why (may be NULL) says how that was found
+ * out; free it. Proved once per boot and QEMU, remembered in cache. */
+gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error);
+
+typedef struct {
+    const char *disk;      /* a qcow2 or raw file that may be written; format by its magic */
+    const char *seed_disk; /* a second disk, read-only, or NULL */
+    guint cpus;
+    guint64 memory; /* bytes */
+    gboolean uefi;
+    MachineAccel accel;
+    const char *folder;     /* for sockets, console.log, firmware variables; must exist */
+    const char *public_key; /* OpenSSH line to let root in with; NULL: none */
+    const char *hostname;   /* for the NoCloud seed */
+    const guint16 *ports;   /* guest TCP ports to forward besides 22; 0-terminated; may be NULL */
+    gboolean snapshot;      /* throw away what is written (-snapshot) */
+    gboolean discard;       /* guest TRIM frees clusters of the disk */
+} MachineOptions;
+
+typedef struct Machine Machine;
+Machine *machine_start(const MachineOptions *options, GError **error);
+void machine_free(Machine *machine); /* ends QEMU at once if it still runs */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+/* The port of 127.0.0.1 that leads to the guest's; 0 if it is not forwarded. */
+guint16 machine_port(const Machine *machine, guint16 guest_port);
+const char *machine_console(const Machine *machine);             /* path of the console's log */
+char *machine_console_tail(const Machine *machine, guint lines); /* its last lines; free it */
+/* FALSE with an error (with the console's tail) once QEMU has ended. */
+gboolean machine_alive(Machine *machine, GError **error);
+
+/* One QMP command; arguments are stolen, may be NULL. Returns "return"'s value. */
+json_t *machine_qmp(Machine *machine, const char *command, json_t *arguments, GError **error);
+/* ACPI power button, then waits for the end; past seconds it is ended hard and FALSE returned. */
+gboolean machine_shutdown(Machine *machine, guint seconds, GError **error);
+/* Flushes the disk and ends QEMU at once (the guest gets no warning). */
+gboolean machine_quit(Machine *machine, GError **error);
+/* Waits for QEMU's end or Ctrl-C. */
+gboolean machine_wait(Machine *machine, GError **error);

@@ -1,0 +1,21 @@
+#include "machine/overlay.h"
+
+#include <ingot/error.h>
+#include <ingot/json.h>
+#include <ingot/process.h>
+#include <string.h>
+
+gboolean overlay_create(const char *path, const char *base, const char *format, guint64 size, GError **error)
+{
+    g_autofree char *bytes = size == 0 ? NULL : g_strdup_printf("%" G_GUINT64_FORMAT, size);
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", base, path, bytes, NULL};
+    return ingot_process_run(argv, NULL, NULL, error);
+}
+
+gboolean overlay_size(const char *path, guint64 *size, GError **error)
+{
+    const char *const argv[] = {"qemu-img", "info", "--output=json", "--force-share", path, NULL};
+    g_autofree char *text = ingot_process_output(argv, error);
+    g_autoptr(json_t) info = text == NULL ? NULL : ingot_json_parse(text, strlen(text), path, error);
+    return info != NULL && ingot_json_get_size(info, "virtual-size", path, size, error);
+}

@@ -1,0 +1,16 @@
+/* QMP: QEMU's JSON protocol over a unix socket (docs/interop/qmp-spec.txt of QEMU). Events are kept aside. */
+#pragma once
+
+#include <gio/gio.h>
+#include <ingot/json.h>
+
+typedef struct Qmp Qmp;
+
+/* Connects to the socket as soon as it listens, while alive says so, and negotiates. */
+typedef gboolean (*QmpAlive)(gpointer user, GError **error);
+Qmp *qmp_connect(const char *path, QmpAlive alive, gpointer user, GError **error);
+void qmp_free(Qmp *qmp);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
+
+/* Sends a command and reads up to its answer; arguments are stolen, may be NULL. */
+json_t *qmp_command(Qmp *qmp, const char *command, json_t *arguments, GError **error);

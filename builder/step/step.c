@@ -1,0 +1,35 @@
+#include "step/step.h"
+
+#include <string.h>
+
+#include "step/kinds.h"
+
+static const StepKind *const kinds[] = {&step_shell, &step_file};
+
+const StepKind *step_kind(const json_t *step)
+{
+    const char *kind = json_string_value(json_object_get(step, "kind"));
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (g_strcmp0(kinds[i]->kind, kind) == 0) {
+            return kinds[i];
+        }
+    }
+    g_assert_not_reached(); /* the recipe's check lets no other kind pass */
+}
+
+char *step_title(const json_t *step)
+{
+    static const char *const keys[] = {"name", "script", "path", "from"};
+    const char *text = NULL;
+    for (guint i = 0; i < G_N_ELEMENTS(keys) && text == NULL; i++) {
+        text = json_string_value(json_object_get(step, keys[i]));
+    }
+    text = text == NULL ? step_kind(step)->kind : text + strspn(text, " \n");
+    gsize length = strcspn(text, "\n");
+    return length <= 60 ? g_strndup(text, length) : g_strdup_printf("%.*s…", 57, text);
+}
+
+gboolean step_run(const StepContext *context, const json_t *step, GError **error)
+{
+    return step_kind(step)->run(context, step, error);
+}
