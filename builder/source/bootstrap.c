@@ -6,15 +6,14 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
-#include <ingot/process.h>
 #include <ingot/text.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "source/apt.h"
 #include "source/extents.h"
 #include "source/kinds.h"
 #include "source/layout.h"
+#include "source/mmdebstrap.h"
 #include "source/tree.h"
 
 #define LAYOUT_VERSION "1" /* raised when the same inputs shall give another disk */
@@ -85,33 +84,21 @@ static char *package_list(const json_t *source)
     return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
-/* Where mmdebstrap unpacks. As root in our own folder, so that nothing stays behind; without root its own choice, since
- * the mapped users must be able to get there. */
-static char *temporary_folder(const char *workdir)
+static gboolean make_tree(const json_t *source, const char *sources, const char *host_conf, gint64 time,
+                          const char *tar, const char *workdir, GError **error)
 {
-    return geteuid() == 0 ? g_strdup_printf("TMPDIR=%s", workdir) : g_strdup("LC_ALL=C.UTF-8");
-}
-
-static gboolean make_tree(const json_t *source, const char *sources, gint64 time, const char *tar, const char *workdir,
-                          GError **error)
-{
-    g_autofree char *host_conf = NULL;
-    g_autofree char *guest_conf = NULL;
-    if (!apt_settings(&host_conf, &guest_conf, error)) {
-        return FALSE;
-    }
     g_autofree char *conf = g_build_filename(workdir, "apt.conf", NULL);
     g_autofree char *packages = package_list(source);
-    g_autofree char *include = g_strconcat("--include=", packages, NULL);
-    g_autofree char *options = g_strconcat("--aptopt=", conf, NULL);
-    g_autofree char *epoch = g_strdup_printf("SOURCE_DATE_EPOCH=%" G_GINT64_FORMAT, time);
-    g_autofree char *temporary = temporary_folder(workdir);
-    const char *suite = json_string_value(json_object_get(source, "suite"));
-    const char *argv[] = {
-        "mmdebstrap", "--mode=auto", "--variant=minbase", "--format=tar", include, options, suite, tar, sources, NULL};
-    const char *environment[] = {epoch, temporary, NULL};
-    return ingot_file_replace(conf, host_conf, strlen(host_conf), 0644, error) &&
-           ingot_process_run(argv, environment, NULL, error);
+    MmdebstrapOptions options = {
+        .suite = json_string_value(json_object_get(source, "suite")),
+        .sources = sources,
+        .packages = packages,
+        .apt_conf = conf,
+        .time = time,
+        .tar = tar,
+        .workdir = workdir,
+    };
+    return ingot_file_replace(conf, host_conf, strlen(host_conf), 0644, error) && mmdebstrap_run(&options, error);
 }
 
 /* What the cache remembers of a disk: source.json. */
@@ -157,7 +144,7 @@ static gboolean make_disk(const SourceContext *context, const json_t *source, co
     if (lines == NULL || !apt_settings(&host_conf, &guest_conf, error) ||
         !apt_state(lines, json_string_value(json_object_get(source, "distribution")), workdir, &sources, &time,
                    error) ||
-        !make_tree(source, sources, time, tar, workdir, error) || !tree_facts(tar, &facts, error)) {
+        !make_tree(source, sources, host_conf, time, tar, workdir, error) || !tree_facts(tar, &facts, error)) {
         return FALSE;
     }
     LayoutOptions options = {
