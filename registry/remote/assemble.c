@@ -1,0 +1,337 @@
+#include "remote/assemble.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GAP_MAX (16u << 10) /* bytes between two missing frames that are fetched along */
+#define RUN 64u             /* chunks that a thread takes at once */
+
+/* Where a frame can be had in the store. */
+typedef struct {
+    int fd;
+    guint64 offset;
+    guint32 length;
+} Seed;
+
+typedef struct {
+    IngotIndex *index;
+    int fd;
+    const char *name; /* of the blob, for errors */
+    gboolean resumed;
+    GHashTable *seeds;    /* IngotDigest -> Seed */
+    gboolean own_encoder; /* our zeros give its hole frames */
+    guint8 *have;         /* per chunk: it is in place; each byte is written by one thread */
+    guint next;           /* chunk; atomic */
+    GMutex lock;
+    GError *failure;
+    IngotProgress *progress;
+    IngotDecoder *decoder; /* of the fetching thread */
+    guint8 *data;
+} Assembly;
+
+/* --- seeds --- */
+
+static void add_seeds(GHashTable *seeds, GArray *fds, IngotImage *image)
+{
+    int fd = open(image->disk_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    g_array_append_val(fds, fd);
+    for (guint i = 0; i < image->index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(image->index, i);
+        if (!chunk->hole && !g_hash_table_contains(seeds, &chunk->digest)) {
+            Seed *seed = g_new(Seed, 1);
+            *seed = (Seed){.fd = fd, .offset = chunk->stored_offset, .length = chunk->stored_length};
+            g_hash_table_insert(seeds, g_memdup2(&chunk->digest, sizeof chunk->digest), seed);
+        }
+    }
+}
+
+/* Frames of every image whose encoder is the same: others' would give another blob. A damaged image is no seed. */
+static gboolean find_seeds(IngotStore *store, const IngotIndex *index, GHashTable *seeds, GArray *fds, GError **error)
+{
+    g_autoptr(GPtrArray) entries = ingot_store_list(store, error);
+    for (guint i = 0; entries != NULL && i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
+        g_autoptr(IngotReference) reference = ingot_reference_new(NULL, entry->name, entry->tag, digest);
+        g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+        if (image != NULL && strcmp(image->index->encoder, index->encoder) == 0) {
+            add_seeds(seeds, fds, image);
+        }
+    }
+    return entries != NULL;
+}
+
+/* --- what is had already, on all cores --- */
+
+typedef struct {
+    IngotDecoder *decoder;
+    IngotEncoder *encoder;
+    guint8 *data, *frame;
+} Worker;
+
+/* Reads a frame from fd and checks it; FALSE: it is not that chunk's. */
+static gboolean check_frame(Worker *worker, const IngotChunk *chunk, int fd, guint64 offset)
+{
+    return ingot_file_pread(fd, worker->frame, chunk->stored_length, offset, "", NULL) &&
+           ingot_decoder_chunk(worker->decoder, chunk, worker->frame, worker->data, "", NULL);
+}
+
+static gboolean make_hole(const Assembly *assembly, Worker *worker, const IngotChunk *chunk)
+{
+    if (!assembly->own_encoder) {
+        return FALSE;
+    }
+    memset(worker->data, 0, chunk->length);
+    return ingot_encoder_frame(worker->encoder, worker->data, chunk->length, worker->frame) == chunk->stored_length;
+}
+
+static gboolean place_chunk(Assembly *assembly, Worker *worker, guint i, GError **error)
+{
+    const IngotChunk *chunk = ingot_index_chunk(assembly->index, i);
+    if (assembly->resumed && check_frame(worker, chunk, assembly->fd, chunk->stored_offset)) {
+        assembly->have[i] = 1;
+        return TRUE;
+    }
+    const Seed *seed = chunk->hole ? NULL : g_hash_table_lookup(assembly->seeds, &chunk->digest);
+    gboolean found = chunk->hole ? make_hole(assembly, worker, chunk)
+                                 : seed != NULL && seed->length == chunk->stored_length &&
+                                       check_frame(worker, chunk, seed->fd, seed->offset);
+    if (found && !ingot_file_pwrite(assembly->fd, worker->frame, chunk->stored_length, chunk->stored_offset,
+                                    assembly->name, error)) {
+        return FALSE;
+    }
+    assembly->have[i] = found;
+    return TRUE;
+}
+
+static gboolean place_run(Assembly *assembly, Worker *worker, guint from, GError **error)
+{
+    for (guint i = from; i < MIN(from + RUN, assembly->index->chunks->len); i++) {
+        if (!place_chunk(assembly, worker, i, error)) {
+            return FALSE;
+        }
+        if (assembly->have[i]) {
+            ingot_progress_add(assembly->progress, ingot_index_chunk(assembly->index, i)->stored_length);
+        }
+    }
+    return ingot_interrupt_check(error);
+}
+
+static gpointer place_thread(gpointer user)
+{
+    Assembly *assembly = user;
+    Worker worker = {.decoder = ingot_decoder_new(),
+                     .encoder = ingot_encoder_new(),
+                     .data = g_malloc(INGOT_HOLE_MAX),
+                     .frame = g_malloc(ingot_encoder_bound(INGOT_HOLE_MAX))};
+    guint from;
+    while ((from = (guint)g_atomic_int_add(&assembly->next, RUN)) < assembly->index->chunks->len) {
+        GError *failure = NULL;
+        if (!place_run(assembly, &worker, from, &failure)) {
+            g_atomic_int_set(&assembly->next, assembly->index->chunks->len);
+            g_mutex_lock(&assembly->lock);
+            if (assembly->failure == NULL) {
+                assembly->failure = g_steal_pointer(&failure);
+            }
+            g_mutex_unlock(&assembly->lock);
+            g_clear_error(&failure);
+        }
+    }
+    ingot_decoder_free(worker.decoder);
+    ingot_encoder_free(worker.encoder);
+    g_free(worker.data);
+    g_free(worker.frame);
+    return NULL;
+}
+
+static gboolean place_all(Assembly *assembly, GError **error)
+{
+    GThread *threads[8];
+    guint count = MIN(g_get_num_processors(), G_N_ELEMENTS(threads));
+    for (guint i = 0; i < count; i++) {
+        threads[i] = g_thread_new("place", place_thread, assembly);
+    }
+    for (guint i = 0; i < count; i++) {
+        g_thread_join(threads[i]);
+    }
+    if (assembly->failure != NULL) {
+        g_propagate_error(error, g_steal_pointer(&assembly->failure));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* --- what must be fetched --- */
+
+static GArray *missing_ranges(const Assembly *assembly)
+{
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < assembly->index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(assembly->index, i);
+        if (assembly->have[i]) {
+            continue;
+        }
+        IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
+        if (last != NULL && chunk->stored_offset - (last->offset + last->length) <= GAP_MAX) {
+            last->length = chunk->stored_offset + chunk->stored_length - last->offset;
+        } else {
+            IngotRange range = {.offset = chunk->stored_offset, .length = chunk->stored_length};
+            g_array_append_val(ranges, range);
+        }
+    }
+    return ranges;
+}
+
+/* The number of the first chunk whose frame begins at or after a byte of the blob. */
+static guint first_frame(const IngotIndex *index, guint64 offset)
+{
+    guint low = 0, high = index->chunks->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (ingot_index_chunk(index, middle)->stored_offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* A range is cut into requests wherever it falls, so a frame may come in two parts: both are written, and the frame is
+ * checked once its end is there. */
+static gboolean got_range(guint64 offset, const void *bytes, gsize size, gpointer user, GError **error)
+{
+    Assembly *assembly = user;
+    ingot_progress_add(assembly->progress, size);
+    return ingot_file_pwrite(assembly->fd, bytes, size, offset, assembly->name, error);
+}
+
+static gboolean check_fetched(Assembly *assembly, const GArray *ranges, GError **error)
+{
+    g_autofree guint8 *frame = g_malloc(ingot_encoder_bound(INGOT_HOLE_MAX));
+    for (guint r = 0; r < ranges->len; r++) {
+        const IngotRange *range = &g_array_index(ranges, IngotRange, r);
+        for (guint i = first_frame(assembly->index, range->offset); i < assembly->index->chunks->len; i++) {
+            const IngotChunk *chunk = ingot_index_chunk(assembly->index, i);
+            if (chunk->stored_offset >= range->offset + range->length) {
+                break;
+            }
+            if (!ingot_file_pread(assembly->fd, frame, chunk->stored_length, chunk->stored_offset, assembly->name,
+                                  error) ||
+                !ingot_decoder_chunk(assembly->decoder, chunk, frame, assembly->data, assembly->name, error)) {
+                return FALSE;
+            }
+        }
+    }
+    return TRUE;
+}
+
+static gboolean finish(Assembly *assembly, const IngotDescriptor *disk, GError **error)
+{
+    g_autoptr(GBytes) table = ingot_seek_table(assembly->index);
+    guint64 size = assembly->index->blob_size + g_bytes_get_size(table);
+    if (size != disk->size || !ingot_file_pwrite(assembly->fd, g_bytes_get_data(table, NULL), g_bytes_get_size(table),
+                                                 assembly->index->blob_size, assembly->name, error)) {
+        g_prefix_error(error, "%s: ", assembly->name);
+        if (error != NULL && *error == NULL) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: index and disk do not belong together",
+                        assembly->name);
+        }
+        return FALSE;
+    }
+    if (ftruncate(assembly->fd, (off_t)size) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", assembly->name);
+    }
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", assembly->fd);
+    IngotDigest digest;
+    if (!ingot_digest_of_file(path, &digest, NULL, error)) {
+        return FALSE;
+    }
+    if (!ingot_digest_equal(&digest, &disk->digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: the assembled disk does not have the digest that the "
+                    "manifest names",
+                    assembly->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean assemble(Assembly *assembly, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
+                         guint64 *received, gboolean *wrong, GError **error)
+{
+    if (!place_all(assembly, error)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) ranges = missing_ranges(assembly);
+    if (!ingot_remote_get_ranges(remote, name, &disk->digest, disk->size, (IngotRange *)ranges->data, ranges->len,
+                                 got_range, assembly, received, error)) {
+        return FALSE;
+    }
+    *wrong = !check_fetched(assembly, ranges, error) || !finish(assembly, disk, error);
+    return !*wrong;
+}
+
+static void close_all(GArray *fds)
+{
+    for (guint i = 0; i < fds->len; i++) {
+        close(g_array_index(fds, int, i));
+    }
+    g_array_unref(fds);
+}
+
+gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const char *name, IngotIndex *index,
+                       const IngotDescriptor *disk, IngotProgress *progress, guint64 *received, GError **error)
+{
+    gboolean fresh, wrong = FALSE;
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&disk->digest, text);
+    IngotStoreFile *file = ingot_store_resume(store, &disk->digest, &fresh, error);
+    if (file == NULL) {
+        if (error != NULL && g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+            g_clear_error(error); /* another process has fetched it while we waited */
+            return TRUE;
+        }
+        return FALSE;
+    }
+    GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
+    g_autoptr(GHashTable) seeds = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
+    Assembly assembly = {.index = index,
+                         .fd = file->fd,
+                         .name = text,
+                         .resumed = !fresh,
+                         .seeds = seeds,
+                         .own_encoder = strcmp(index->encoder, ingot_encoder_name()) == 0,
+                         .have = g_malloc0(MAX(index->chunks->len, 1)),
+                         .progress = progress,
+                         .decoder = ingot_decoder_new(),
+                         .data = g_malloc(INGOT_HOLE_MAX)};
+    g_mutex_init(&assembly.lock);
+    gboolean ok =
+        find_seeds(store, index, seeds, fds, error) && assemble(&assembly, remote, name, disk, received, &wrong, error);
+    g_mutex_clear(&assembly.lock);
+    ingot_decoder_free(assembly.decoder);
+    g_free(assembly.data);
+    g_free(assembly.have);
+    close_all(fds);
+    if (ok) {
+        return ingot_store_adopt(store, file, &disk->digest, error);
+    }
+    /* Wrong bytes would be fetched along again; what was cut off is what the next pull goes on from. */
+    if (wrong) {
+        ingot_store_discard(file);
+    } else {
+        ingot_store_suspend(file);
+    }
+    return FALSE;
+}

@@ -1,0 +1,163 @@
+#include "remote/http.h"
+
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_SECONDS 10L
+#define STALL_SECONDS 30L
+
+void http_exchange_clear(HttpExchange *exchange)
+{
+    g_free(exchange->url);
+    g_clear_pointer(&exchange->answer, g_byte_array_unref);
+    g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
+}
+
+static long seconds_of(long standard)
+{
+    const char *text = g_getenv("INGOT_TIMEOUT");
+    long wanted = text == NULL ? 0 : strtol(text, NULL, 10);
+    return wanted > 0 ? wanted : standard;
+}
+
+/* Ctrl-C ends a transfer within a second. */
+static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)user, (void)a, (void)b, (void)c, (void)d;
+    return ingot_interrupt_check(NULL) ? 0 : 1;
+}
+
+void http_prepare(CURL *curl, const char *url)
+{
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_SECONDS, seconds_of(CONNECT_SECONDS)));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, seconds_of(STALL_SECONDS));
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+}
+
+gboolean http_failed(CURLcode code, const char *url, GError **error)
+{
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    const char *why = curl_easy_strerror(code);
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
+                    "%s: nothing came for %ld s ($INGOT_TIMEOUT sets this): %s", url, seconds_of(STALL_SECONDS), why);
+    } else {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", url, why);
+    }
+    return FALSE;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    HttpExchange *exchange = user;
+    if (exchange->answer->len + size * count > exchange->limit) {
+        return 0;
+    }
+    g_byte_array_append(exchange->answer, (const guint8 *)data, (guint)(size * count));
+    return size * count;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *user)
+{
+    HttpExchange *exchange = user;
+    g_autofree char *line = g_strndup(data, size * count);
+    char *colon = strchr(line, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+        g_hash_table_replace(exchange->answer_headers, g_ascii_strdown(line, -1), g_strdup(g_strstrip(colon + 1)));
+    }
+    return size * count;
+}
+
+static size_t on_upload(char *buffer, size_t size, size_t count, void *user)
+{
+    HttpExchange *exchange = user;
+    ssize_t got = read(exchange->upload_fd, buffer, size * count);
+    if (got < 0) {
+        return CURL_READFUNC_ABORT;
+    }
+    ingot_progress_add(exchange->progress, (guint64)got);
+    return (size_t)got;
+}
+
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+    HttpExchange *exchange = user;
+    return lseek(exchange->upload_fd, offset, origin) < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
+}
+
+static void set_body(CURL *curl, HttpExchange *exchange)
+{
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, exchange->method);
+    if (strcmp(exchange->method, "HEAD") == 0) {
+        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    } else if (exchange->upload_size > 0) {
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_upload);
+        curl_easy_setopt(curl, CURLOPT_READDATA, exchange);
+        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(curl, CURLOPT_SEEKDATA, exchange);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)exchange->upload_size);
+    } else if (exchange->body != NULL) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->body);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->body_size);
+    }
+}
+
+gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error)
+{
+    CURL *curl = remote->curl;
+    curl_easy_reset(curl); /* connections stay */
+    http_prepare(curl, exchange->url);
+    exchange->answer = g_byte_array_new();
+    exchange->answer_headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    set_body(curl, exchange);
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    for (guint i = 0; exchange->headers != NULL && exchange->headers[i] != NULL; i++) {
+        headers = curl_slist_append(headers, exchange->headers[i]);
+    }
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
+    CURLcode code = curl_easy_perform(curl);
+    curl_slist_free_all(headers);
+    if (code != CURLE_OK) {
+        return http_failed(code, exchange->url, error);
+    }
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
+    return TRUE;
+}
+
+gboolean http_refused(const HttpExchange *exchange, GError **error)
+{
+    g_autoptr(json_t) body = ingot_json_parse(exchange->answer->data, exchange->answer->len, "answer", NULL);
+    const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
+    const char *message = json_string_value(json_object_get(first, "message"));
+    IngotError code = exchange->status == 404                              ? INGOT_ERROR_NOT_FOUND
+                      : exchange->status == 401 || exchange->status == 403 ? INGOT_ERROR_DENIED
+                                                                           : INGOT_ERROR_FAILED;
+    g_set_error(error, INGOT_ERROR, code, "%s %s: status %ld%s%s", exchange->method, exchange->url, exchange->status,
+                message == NULL ? "" : ": ", message == NULL ? "" : message);
+    return FALSE;
+}
+
+const char *http_header(const HttpExchange *exchange, const char *name)
+{
+    return g_hash_table_lookup(exchange->answer_headers, name);
+}

@@ -1,0 +1,41 @@
+/* One HTTP exchange by libcurl, with bounded waits and errors that say what was tried. */
+#pragma once
+
+#include <curl/curl.h>
+#include <ingot/progress.h>
+#include <ingot/remote.h>
+
+struct IngotRemote {
+    char *host, *base; /* base: "http://127.0.0.1:5000" */
+    CURL *curl;        /* kept, so that connections are */
+    CURLM *multi;
+};
+
+typedef struct {
+    const char *method;
+    char *url;                  /* absolute */
+    const char *const *headers; /* to send, NULL-terminated; may be NULL */
+    const void *body;           /* to send; NULL: none */
+    gsize body_size;
+    int upload_fd; /* sent from there instead, where upload_size > 0 */
+    guint64 upload_size;
+    IngotProgress *progress; /* of the upload */
+    gsize limit;             /* of the answer's body, bytes */
+
+    long status; /* of the answer */
+    GByteArray *answer;
+    GHashTable *answer_headers; /* lower-case name -> value */
+} HttpExchange;
+
+void http_exchange_clear(HttpExchange *exchange);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
+
+/* FALSE only if there was no answer; a status of 400 and above is the caller's affair. */
+gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
+/* Sets the error that fits a status that was not hoped for; always FALSE. */
+gboolean http_refused(const HttpExchange *exchange, GError **error);
+/* Options that all transfers share: time-outs, no signals, the user agent. */
+void http_prepare(CURL *curl, const char *url);
+/* Sets the error for a curl code; always FALSE. */
+gboolean http_failed(CURLcode code, const char *url, GError **error);
+const char *http_header(const HttpExchange *exchange, const char *name);

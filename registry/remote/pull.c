@@ -1,0 +1,119 @@
+#include <ingot/error.h>
+#include <ingot/transfer.h>
+#include <string.h>
+
+#include "remote/assemble.h"
+
+#define CONFIG_MAX (16u << 20) /* bytes */
+#define INDEX_MAX (1u << 30)
+#define ATTACHMENT_MAX (64u << 20)
+
+/* A small blob, from the store or the registry, into the store. */
+static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
+                          gsize limit, guint64 *received, GError **error)
+{
+    if (ingot_store_has(store, &blob->digest)) {
+        return ingot_store_read(store, &blob->digest, limit, error);
+    }
+    g_autoptr(GBytes) bytes = ingot_remote_get_blob(remote, name, &blob->digest, limit, error);
+    IngotDescriptor put;
+    if (bytes == NULL || !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error)) {
+        return NULL;
+    }
+    *received += g_bytes_get_size(bytes);
+    return g_steal_pointer(&bytes);
+}
+
+static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                           const IngotManifest *manifest, IngotProgress *progress, guint64 *received, GError **error)
+{
+    g_autofree char *what = ingot_reference_to_text(reference);
+    g_autoptr(GBytes) config =
+        fetch_blob(store, remote, reference->name, &manifest->config, CONFIG_MAX, received, error);
+    if (config == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) checked =
+        ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
+    g_autoptr(GBytes) index_bytes =
+        checked == NULL ? NULL
+                        : fetch_blob(store, remote, reference->name, &manifest->index, INDEX_MAX, received, error);
+    g_autoptr(IngotIndex) index = index_bytes == NULL ? NULL
+                                                      : ingot_index_parse(g_bytes_get_data(index_bytes, NULL),
+                                                                          g_bytes_get_size(index_bytes), what, error);
+    if (index == NULL) {
+        return FALSE;
+    }
+    return ingot_store_has(store, &manifest->disk.digest) ||
+           assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
+}
+
+/* One attached manifest with its one blob. What is attached is no part of the image: what is odd is left where it is.
+ */
+static gboolean pull_attachment(IngotStore *store, IngotRemote *remote, const char *name,
+                                const IngotDescriptor *subject, const char *digest, guint64 *received, GError **error)
+{
+    IngotDescriptor own, blob;
+    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, name, digest, &own, NULL, error);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), digest, error);
+    if (root == NULL) {
+        return FALSE;
+    }
+    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
+    const char *artifact = json_string_value(json_object_get(root, "artifactType"));
+    const char *type = json_string_value(json_object_get(layer, "mediaType"));
+    const char *blob_digest = json_string_value(json_object_get(layer, "digest"));
+    if (artifact == NULL || type == NULL || blob_digest == NULL ||
+        json_array_size(json_object_get(root, "layers")) != 1 || !ingot_digest_parse(blob_digest, &blob.digest, NULL)) {
+        return TRUE;
+    }
+    g_autoptr(GBytes) content = fetch_blob(store, remote, name, &blob, ATTACHMENT_MAX, received, error);
+    return content != NULL && ingot_store_attach(store, subject, artifact, type, g_bytes_get_data(content, NULL),
+                                                 g_bytes_get_size(content), error);
+}
+
+static gboolean pull_attachments(IngotStore *store, IngotRemote *remote, const char *name,
+                                 const IngotDescriptor *subject, guint64 *received, GError **error)
+{
+    g_autoptr(json_t) all = ingot_remote_referrers(remote, name, &subject->digest, error);
+    for (size_t i = 0; all != NULL && i < json_array_size(all); i++) {
+        const char *digest = json_string_value(json_object_get(json_array_get(all, i), "digest"));
+        if (digest != NULL && !pull_attachment(store, remote, name, subject, digest, received, error)) {
+            return FALSE;
+        }
+    }
+    return all != NULL;
+}
+
+gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
+                             IngotDescriptor *manifest, guint64 *received, GError **error)
+{
+    guint64 own = 0, *count = received == NULL ? &own : received;
+    *count = 0;
+    g_autofree char *what = ingot_reference_to_text(reference);
+    const char *asked = reference->digest != NULL ? reference->digest
+                        : reference->tag != NULL  ? reference->tag
+                                                  : "latest";
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
+    g_autoptr(GBytes) bytes =
+        remote == NULL ? NULL : ingot_remote_get_manifest(remote, reference->name, asked, manifest, NULL, error);
+    g_autoptr(IngotManifest) parts =
+        bytes == NULL ? NULL
+                      : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
+    if (parts == NULL) {
+        return FALSE;
+    }
+    ingot_progress_begin(progress, parts->disk.size, "pull %s", what);
+    IngotDescriptor put;
+    g_autofree char *name = g_strdup_printf("%s/%s", reference->host, reference->name);
+    if (!pull_parts(store, remote, reference, parts, progress, count, error) ||
+        !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
+        !pull_attachments(store, remote, reference->name, manifest, count, error) ||
+        !ingot_store_tag(store, name, reference->digest != NULL ? reference->tag : asked, manifest, error)) {
+        return FALSE;
+    }
+    g_autofree char *size = g_format_size(*count);
+    ingot_progress_end(progress, "%s over the network", size);
+    return TRUE;
+}

@@ -1,0 +1,102 @@
+#include <ingot/error.h>
+#include <ingot/transfer.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
+                          IngotProgress *progress, GError **error)
+{
+    gboolean has;
+    if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
+        return FALSE;
+    }
+    if (has) {
+        ingot_progress_add(progress, blob->size);
+        return TRUE;
+    }
+    g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
+    struct stat st;
+    if (stat(path, &st) != 0 || (guint64)st.st_size != blob->size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: not there, or not of %" G_GUINT64_FORMAT " bytes",
+                    path, blob->size);
+        return FALSE;
+    }
+    return ingot_remote_put_blob(remote, name, path, blob, progress, error);
+}
+
+static gboolean read_descriptor(const json_t *object, IngotDescriptor *out)
+{
+    const char *digest = json_string_value(json_object_get(object, "digest"));
+    return digest != NULL && ingot_digest_parse(digest, &out->digest, NULL) &&
+           ingot_json_get_size(object, "size", "manifest", &out->size, NULL);
+}
+
+/* An attachment: its config, its blobs, its manifest by digest. */
+static gboolean push_attachment(IngotStore *store, IngotRemote *remote, const char *name,
+                                const IngotDescriptor *manifest, GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL
+                      : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "attachment", error);
+    if (root == NULL) {
+        return FALSE;
+    }
+    IngotDescriptor blob;
+    const json_t *layers = json_object_get(root, "layers");
+    if (read_descriptor(json_object_get(root, "config"), &blob) &&
+        !push_blob(store, remote, name, &blob, NULL, error)) {
+        return FALSE;
+    }
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        if (read_descriptor(json_array_get(layers, i), &blob) && !push_blob(store, remote, name, &blob, NULL, error)) {
+            return FALSE;
+        }
+    }
+    g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
+    return ingot_remote_put_manifest(remote, name, digest, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                     INGOT_TYPE_MANIFEST, error);
+}
+
+static gboolean push_attachments(IngotStore *store, IngotRemote *remote, const char *name,
+                                 const IngotDescriptor *subject, GError **error)
+{
+    g_autoptr(GPtrArray) all = ingot_store_attachments(store, subject, error);
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        if (!push_attachment(store, remote, name, g_ptr_array_index(all, i), error)) {
+            return FALSE;
+        }
+    }
+    return all != NULL;
+}
+
+gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
+                             IngotProgress *progress, IngotDescriptor *manifest, GError **error)
+{
+    g_autoptr(IngotImage) found = ingot_store_image(store, image, error);
+    g_autoptr(IngotRemote) remote = found == NULL ? NULL : ingot_remote_new(destination->host, error);
+    if (remote == NULL) {
+        return FALSE;
+    }
+    const IngotDescriptor *blobs[] = {&found->manifest->config, &found->manifest->index, &found->manifest->disk};
+    guint64 total = found->manifest->config.size + found->manifest->index.size + found->manifest->disk.size;
+    g_autofree char *text = ingot_reference_to_text(destination);
+    ingot_progress_begin(progress, total, "push %s", text);
+    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        if (!push_blob(store, remote, destination->name, blobs[i], progress, error)) {
+            return FALSE;
+        }
+    }
+    *manifest = found->entry->manifest;
+    g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
+    /* Last, so that whoever sees the tag can have all that it names. */
+    if (bytes == NULL || !push_attachments(store, remote, destination->name, manifest, error) ||
+        !ingot_remote_put_manifest(remote, destination->name, destination->tag == NULL ? digest : destination->tag,
+                                   g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), INGOT_TYPE_MANIFEST,
+                                   error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    return TRUE;
+}

@@ -1,0 +1,250 @@
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+
+#include "remote/http.h"
+
+#define LIST_MAX (64u << 20)  /* bytes of one page */
+#define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
+
+static gboolean is_loopback(const char *host)
+{
+    g_autoptr(GRegex) port = g_regex_new(":[0-9]+$", 0, 0, NULL);
+    g_autofree char *name = g_regex_replace_literal(port, host, -1, 0, "", 0, NULL);
+    if (name[0] == '[') {
+        return strcmp(name, "[::1]") == 0;
+    }
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(name);
+    return strcmp(name, "localhost") == 0 || (address != NULL && g_inet_address_get_is_loopback(address));
+}
+
+IngotRemote *ingot_remote_new(const char *host, GError **error)
+{
+    static gsize once;
+    if (g_once_init_enter(&once)) {
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+        g_once_init_leave(&once, 1);
+    }
+    g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
+    remote->host = g_strdup(host);
+    remote->base = g_strdup_printf("%s://%s", is_loopback(host) ? "http" : "https", host);
+    remote->curl = curl_easy_init();
+    remote->multi = curl_multi_init();
+    if (remote->curl == NULL || remote->multi == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "libcurl does not start");
+        return NULL;
+    }
+    return g_steal_pointer(&remote);
+}
+
+void ingot_remote_free(IngotRemote *remote)
+{
+    if (remote != NULL) {
+        curl_easy_cleanup(remote->curl);
+        curl_multi_cleanup(remote->multi);
+        g_free(remote->host);
+        g_free(remote->base);
+        g_free(remote);
+    }
+}
+
+static char *api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference)
+{
+    return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
+}
+
+static GBytes *take_answer(HttpExchange *exchange)
+{
+    return g_byte_array_free_to_bytes(g_steal_pointer(&exchange->answer));
+}
+
+GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
+                                  char **media_type, GError **error)
+{
+    static const char *const accept[] = {
+        "Accept: " INGOT_TYPE_MANIFEST ", application/vnd.oci.image.index.v1+json, */*", NULL};
+    g_auto(HttpExchange) get = {.method = "GET",
+                                .url = api_url(remote, name, "manifests", reference),
+                                .headers = accept,
+                                .limit = INGOT_MANIFEST_MAX};
+    if (!http_exchange(remote, &get, error)) {
+        return NULL;
+    }
+    if (get.status != 200) {
+        http_refused(&get, error);
+        return NULL;
+    }
+    if (media_type != NULL) {
+        *media_type = g_strdup(http_header(&get, "content-type"));
+    }
+    g_autoptr(GBytes) bytes = take_answer(&get);
+    IngotDigest wanted;
+    out->size = g_bytes_get_size(bytes);
+    ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &out->digest);
+    if (ingot_digest_parse(reference, &wanted, NULL) && !ingot_digest_equal(&wanted, &out->digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the manifest does not have the digest asked for",
+                    get.url);
+        return NULL;
+    }
+    return g_steal_pointer(&bytes);
+}
+
+gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data,
+                                   gsize size, const char *media_type, GError **error)
+{
+    g_autofree char *type = g_strdup_printf("Content-Type: %s", media_type);
+    const char *const headers[] = {type, NULL};
+    g_auto(HttpExchange) put = {.method = "PUT",
+                                .url = api_url(remote, name, "manifests", reference),
+                                .headers = headers,
+                                .body = data,
+                                .body_size = size,
+                                .limit = ERROR_MAX};
+    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+}
+
+gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gboolean *has,
+                               GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_auto(HttpExchange) head = {.method = "HEAD", .url = api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    if (!http_exchange(remote, &head, error)) {
+        return FALSE;
+    }
+    *has = head.status == 200;
+    return head.status == 200 || head.status == 404 || http_refused(&head, error);
+}
+
+GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gsize limit,
+                              GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_auto(HttpExchange) get = {.method = "GET", .url = api_url(remote, name, "blobs", text), .limit = limit};
+    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
+        return NULL;
+    }
+    g_autoptr(GBytes) bytes = take_answer(&get);
+    IngotDigest found;
+    ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &found);
+    if (!ingot_digest_equal(&found, digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the bytes that came do not have that digest",
+                    get.url);
+        return NULL;
+    }
+    return g_steal_pointer(&bytes);
+}
+
+/* Where an upload goes on: Location may be a path, and may have a query already. */
+static char *finish_url(const IngotRemote *remote, const char *location, const char *digest)
+{
+    g_autofree char *absolute = location[0] == '/' ? g_strconcat(remote->base, location, NULL) : g_strdup(location);
+    return g_strdup_printf("%s%sdigest=%s", absolute, strchr(absolute, '?') == NULL ? "?" : "&", digest);
+}
+
+gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               IngotProgress *progress, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&blob->digest, text);
+    g_auto(HttpExchange)
+        post = {.method = "POST", .url = api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
+    if (!http_exchange(remote, &post, error)) {
+        return FALSE;
+    }
+    const char *location = http_header(&post, "location");
+    if (post.status != 202 || location == NULL) {
+        return http_refused(&post, error);
+    }
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    g_auto(HttpExchange) put = {.method = "PUT",
+                                .url = finish_url(remote, location, text),
+                                .headers = headers,
+                                .upload_fd = fd,
+                                .upload_size = blob->size,
+                                .progress = progress,
+                                .limit = ERROR_MAX};
+    return fd >= 0 && http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+}
+
+/* --- lists --- */
+
+/* The next page's URL out of Link: <URL>; rel="next". NULL: this was the last. */
+static char *next_page(const IngotRemote *remote, const HttpExchange *exchange)
+{
+    const char *link = http_header(exchange, "link");
+    const char *end = link == NULL || link[0] != '<' ? NULL : strchr(link, '>');
+    if (end == NULL || strstr(end, "next") == NULL) {
+        return NULL;
+    }
+    g_autofree char *target = g_strndup(link + 1, (gsize)(end - link - 1));
+    return target[0] == '/' ? g_strconcat(remote->base, target, NULL) : g_steal_pointer(&target);
+}
+
+static char **list(IngotRemote *remote, char *first, const char *key, GError **error)
+{
+    g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+    g_autofree char *url = first;
+    while (url != NULL) {
+        g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = LIST_MAX};
+        if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
+            return NULL;
+        }
+        g_autoptr(json_t) body = ingot_json_parse(get.answer->data, get.answer->len, get.url, error);
+        if (body == NULL) {
+            return NULL;
+        }
+        const json_t *values = json_object_get(body, key);
+        for (size_t i = 0; i < json_array_size(values); i++) {
+            const char *one = json_string_value(json_array_get(values, i));
+            if (one != NULL) {
+                g_strv_builder_add(all, one);
+            }
+        }
+        url = next_page(remote, &get);
+    }
+    return g_strv_builder_end(all);
+}
+
+char **ingot_remote_list_names(IngotRemote *remote, GError **error)
+{
+    return list(remote, g_strdup_printf("%s/v2/_catalog", remote->base), "repositories", error);
+}
+
+char **ingot_remote_list_tags(IngotRemote *remote, const char *name, GError **error)
+{
+    return list(remote, api_url(remote, name, "tags", "list"), "tags", error);
+}
+
+/* Where the API is missing, the fallback tag "sha256-HEX" names the list (distribution-spec, "Referrers Tag Schema").
+ */
+json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(subject, text);
+    g_auto(HttpExchange) api = {.method = "GET", .url = api_url(remote, name, "referrers", text), .limit = LIST_MAX};
+    if (!http_exchange(remote, &api, error)) {
+        return NULL;
+    }
+    text[strlen("sha256")] = '-';
+    static const char *const accept[] = {"Accept: application/vnd.oci.image.index.v1+json", NULL};
+    g_auto(HttpExchange)
+        tag = {.method = "GET", .url = api_url(remote, name, "manifests", text), .headers = accept, .limit = LIST_MAX};
+    const HttpExchange *answer = &api;
+    if (api.status != 200) {
+        if (!http_exchange(remote, &tag, error)) {
+            return NULL;
+        }
+        answer = &tag;
+    }
+    if (answer->status != 200) {
+        return json_array();
+    }
+    g_autoptr(json_t) body = ingot_json_parse(answer->answer->data, answer->answer->len, answer->url, error);
+    json_t *manifests = body == NULL ? NULL : ingot_json_get_array(body, "manifests", answer->url, error);
+    return json_incref(manifests);
+}

@@ -1,0 +1,267 @@
+#include "server/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/json.h>
+#include <ingot/text.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/oci/api.h"
+
+#define THREADS 8
+#define CONNECTIONS 512
+#define HEADER_MAX (64u << 10) /* bytes of a request's head */
+#define IDLE_SECONDS 60
+#define DRAIN_USEC (10 * G_USEC_PER_SEC)
+#define ABOVE_BODY (1u << 20)
+
+struct Http {
+    struct MHD_Daemon *daemon;
+    Storage *storage;
+    guint64 upload_max;
+    gint running; /* requests; atomic */
+};
+
+const char *request_header(const Request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *request_query(const Request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void add_headers(struct MHD_Response *response, va_list headers)
+{
+    const char *name;
+    while ((name = va_arg(headers, const char *)) != NULL) {
+        const char *value = va_arg(headers, const char *);
+        if (value != NULL) {
+            MHD_add_response_header(response, name, value);
+        }
+    }
+}
+
+static enum MHD_Result send_answer(Request *request, guint status, struct MHD_Response *response)
+{
+    MHD_add_response_header(response, "Docker-Distribution-Api-Version", "registry/2.0");
+    enum MHD_Result result = MHD_queue_response(request->connection, status, response);
+    MHD_destroy_response(response);
+    request->status = status;
+    return result;
+}
+
+enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size, ...)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, (void *)(body == NULL ? "" : body), MHD_RESPMEM_MUST_COPY);
+    if (type != NULL) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    }
+    va_list headers;
+    va_start(headers, size);
+    add_headers(response, headers);
+    va_end(headers);
+    request->sent = size;
+    return send_answer(request, status, response);
+}
+
+enum MHD_Result request_answer_file(Request *request, guint status, int fd, guint64 offset, guint64 size, ...)
+{
+    struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, offset);
+    if (response == NULL) {
+        close(fd);
+        return MHD_NO;
+    }
+    va_list headers;
+    va_start(headers, size);
+    add_headers(response, headers);
+    va_end(headers);
+    request->sent = size;
+    return send_answer(request, status, response);
+}
+
+enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message)
+{
+    g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", code, "message", message);
+    g_autofree char *text = ingot_json_canonical(body);
+    return request_answer(request, status, "application/json", text, strlen(text), NULL);
+}
+
+enum MHD_Result request_fail(Request *request, const char *code, const GError *error)
+{
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, code, error->message);
+    }
+    fprintf(stderr, "ingotd: %s\n", error->message);
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
+        return request_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "DENIED", "the registry's disk is full");
+    }
+    return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says how");
+}
+
+static void take_body(Request *request, const char *data, size_t size)
+{
+    request->received += size;
+    if (request->failure != NULL) {
+        return;
+    }
+    if (request->upload != NULL) {
+        if (request->upload_at + request->received > request->upload_max) {
+            g_set_error(&request->failure, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
+            return;
+        }
+        storage_upload_add(request->storage, request->upload, data, size, &request->failure);
+    } else if (request->body->len + size <= API_MANIFEST_MAX + ABOVE_BODY) {
+        g_byte_array_append(request->body, (const guint8 *)data, (guint)size);
+    }
+}
+
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
+                                  const char *version, const char *data, size_t *size, void **state)
+{
+    (void)version;
+    Http *http = user;
+    Request *request = *state;
+    if (request == NULL) {
+        request = g_new0(Request, 1);
+        *state = request;
+        request->connection = connection;
+        request->method = g_intern_string(method);
+        request->path = g_strdup(path);
+        request->storage = http->storage;
+        request->upload_max = http->upload_max;
+        request->start = g_get_monotonic_time();
+        request->body = g_byte_array_new();
+        g_atomic_int_inc(&http->running);
+        return api_begin(request);
+    }
+    if (*size > 0) {
+        take_body(request, data, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    return request->status != 0 ? MHD_YES : api_answer(request);
+}
+
+static void write_log(const Request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char peer[INET6_ADDRSTRLEN] = "-";
+    if (info != NULL && info->client_addr->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr, peer, sizeof peer);
+    } else if (info != NULL && info->client_addr->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, peer, sizeof peer);
+    }
+    g_autofree char *now = ingot_text_now();
+    g_autofree char *path = g_strescape(request->path, NULL);
+    fprintf(stderr, "%s %s %s %s status=%u received=%" G_GUINT64_FORMAT " bytes=%" G_GUINT64_FORMAT " ms=%.1f\n", now,
+            peer, request->method, path, request->status, request->received,
+            strcmp(request->method, "HEAD") == 0 ? 0 : request->sent,
+            (double)(g_get_monotonic_time() - request->start) / 1000);
+}
+
+static void on_end(void *user, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+{
+    (void)connection;
+    (void)code;
+    Http *http = user;
+    Request *request = *state;
+    if (request == NULL) {
+        return;
+    }
+    write_log(request);
+    g_byte_array_unref(request->body);
+    g_clear_error(&request->failure);
+    g_free(request->upload);
+    g_free((char *)request->path);
+    g_free(request);
+    *state = NULL;
+    g_atomic_int_add(&http->running, -1);
+}
+
+static int open_socket(const char *listen_on, char **url, GError **error)
+{
+    g_autoptr(GSocketConnectable) where = g_network_address_parse(listen_on, 5000, error);
+    if (where == NULL) {
+        g_prefix_error(error, "--listen %s: ADDRESS:PORT is expected: ", listen_on);
+        return -1;
+    }
+    g_autoptr(GInetAddress) address =
+        g_inet_address_new_from_string(g_network_address_get_hostname(G_NETWORK_ADDRESS(where)));
+    if (address == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--listen %s: ADDRESS:PORT is expected, with an IP address", listen_on);
+        return -1;
+    }
+    g_autoptr(GSocketAddress) target =
+        g_inet_socket_address_new(address, g_network_address_get_port(G_NETWORK_ADDRESS(where)));
+    g_autoptr(GSocket) socket =
+        g_socket_new(g_socket_address_get_family(target), G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
+    if (socket == NULL || !g_socket_bind(socket, target, TRUE, error)) {
+        g_prefix_error(error, "--listen %s: ", listen_on);
+        return -1;
+    }
+    g_socket_set_listen_backlog(socket, 128);
+    if (!g_socket_listen(socket, error)) {
+        return -1;
+    }
+    g_autoptr(GSocketAddress) bound = g_socket_get_local_address(socket, error);
+    g_autofree char *text = bound == NULL ? NULL : g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
+    if (text == NULL) {
+        return -1;
+    }
+    if (!g_inet_address_get_is_loopback(address)) {
+        fprintf(stderr,
+                "ingotd: warning: %s can be reached from elsewhere, and this registry has no users yet: anybody "
+                "there may push and delete\n",
+                text);
+    }
+    *url = g_strdup_printf("http://%s", text);
+    return dup(g_socket_get_fd(socket));
+}
+
+Http *http_start(const char *listen_on, Storage *storage, guint64 upload_max, char **url, GError **error)
+{
+    int fd = open_socket(listen_on, url, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    Http *http = g_new0(Http, 1);
+    http->storage = storage;
+    http->upload_max = upload_max;
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, http,
+                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
+                                    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+                                    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX,
+                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+    if (http->daemon == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the HTTP server does not start");
+        close(fd);
+        g_free(http);
+        return NULL;
+    }
+    return http;
+}
+
+void http_stop(Http *http)
+{
+    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+    gint64 end = g_get_monotonic_time() + DRAIN_USEC;
+    while (g_atomic_int_get(&http->running) > 0 && g_get_monotonic_time() < end) {
+        g_usleep(G_USEC_PER_SEC / 50);
+    }
+    MHD_stop_daemon(http->daemon);
+    if (fd != MHD_INVALID_SOCKET) {
+        close(fd);
+    }
+    g_free(http);
+}

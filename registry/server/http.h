@@ -1,0 +1,43 @@
+/* HTTP by libmicrohttpd: requests come in, whole or piece by piece, and one answer goes out; limits and the log are
+ * here. */
+#pragma once
+
+#include <gio/gio.h>
+#include <microhttpd.h>
+
+#include "server/storage/storage.h"
+
+typedef struct {
+    struct MHD_Connection *connection;
+    const char *method, *path;
+    Storage *storage;
+    gint64 start;      /* monotonic, microseconds */
+    guint64 received;  /* bytes of the body */
+    guint64 sent;      /* bytes of the answer's body */
+    guint status;      /* of the answer; 0: none yet */
+    GByteArray *body;  /* a manifest's */
+    char *upload;      /* id of the upload that the body goes to */
+    guint64 upload_at; /* its size before */
+    GError *failure;   /* while the body came */
+    guint64 upload_max;
+} Request;
+
+const char *request_header(const Request *request, const char *name);
+const char *request_query(const Request *request, const char *name);
+
+/* An answer with a body (may be NULL) and headers: pairs of name and value ended by NULL. */
+enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size,
+                               ...) G_GNUC_NULL_TERMINATED;
+/* A range of an open file, which is closed with the answer. */
+enum MHD_Result request_answer_file(Request *request, guint status, int fd, guint64 offset, guint64 size,
+                                    ...) G_GNUC_NULL_TERMINATED;
+/* An error as the distribution-spec has it ("Error Codes"). */
+enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message);
+/* The same from a GError: 404 NOT_FOUND, 507 where the disk is full, else 500; code is for NOT_FOUND. */
+enum MHD_Result request_fail(Request *request, const char *code, const GError *error);
+
+typedef struct Http Http;
+/* Listens on ADDRESS:PORT (port 0: a free one). url (free it) says where. */
+Http *http_start(const char *listen, Storage *storage, guint64 upload_max, char **url, GError **error);
+/* Takes no more connections, lets running requests end (at most 10 s), stops. */
+void http_stop(Http *http);

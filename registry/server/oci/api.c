@@ -1,0 +1,149 @@
+#include "server/oci/api.h"
+
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <stdio.h>
+#include <string.h>
+
+void api_route_clear(ApiRoute *route)
+{
+    g_free(route->name);
+    g_free(route->reference);
+}
+
+/* Splits "NAME/KIND/REFERENCE" at the last "/KIND/": a name may hold the same words. */
+static gboolean split(const char *path, const char *kind, ApiRoute *route)
+{
+    const char *at = g_strrstr(path, kind);
+    if (at == NULL || at == path || strchr(at + strlen(kind), '/') != NULL) {
+        return FALSE;
+    }
+    route->name = g_strndup(path, (gsize)(at - path));
+    const char *rest = at + strlen(kind);
+    route->reference = *rest == '\0' ? NULL : g_strdup(rest);
+    return TRUE;
+}
+
+static gboolean find_route(const char *path, ApiRoute *route)
+{
+    static const struct {
+        const char *text;
+        int kind;
+    } kinds[] = {{"/blobs/uploads/", API_UPLOAD},
+                 {"/blobs/", API_BLOB},
+                 {"/manifests/", API_MANIFEST},
+                 {"/referrers/", API_REFERRERS},
+                 {"/tags/list", API_TAGS}};
+    if (strcmp(path, "/v2") == 0 || strcmp(path, "/v2/") == 0) {
+        route->kind = API_ROOT;
+        return TRUE;
+    }
+    if (!g_str_has_prefix(path, "/v2/")) {
+        return FALSE;
+    }
+    path += strlen("/v2/");
+    if (strcmp(path, "_catalog") == 0) {
+        route->kind = API_CATALOG;
+        return TRUE;
+    }
+    if (g_str_has_suffix(path, "/blobs/uploads")) {
+        route->name = g_strndup(path, strlen(path) - strlen("/blobs/uploads"));
+        route->kind = API_UPLOADS;
+        return TRUE;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (split(path, kinds[i].text, route)) {
+            route->kind = kinds[i].kind;
+            if (route->kind == API_UPLOAD && route->reference == NULL) {
+                route->kind = API_UPLOADS;
+            }
+            return route->kind == API_UPLOADS || route->kind == API_TAGS || route->reference != NULL;
+        }
+    }
+    return FALSE;
+}
+
+/* Finds the route and checks the name; answers itself where either is wrong. */
+static gboolean open_route(Request *request, ApiRoute *route, enum MHD_Result *result)
+{
+    g_autoptr(GError) error = NULL;
+    if (!find_route(request->path, route)) {
+        *result = request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED", "no such endpoint");
+        return FALSE;
+    }
+    if (route->name != NULL && !ingot_name_check(route->name, &error)) {
+        *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* A PATCH that does not go on where the upload stands is refused before its bytes come. */
+static enum MHD_Result begin_upload(Request *request, const ApiRoute *route)
+{
+    g_autoptr(GError) error = NULL;
+    guint64 first, last;
+    if (!storage_upload_size(request->storage, route->reference, &request->upload_at, &error)) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", error->message);
+    }
+    const char *range = request_header(request, "Content-Range");
+    if (range != NULL && (sscanf(range, "%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, &first, &last) != 2 ||
+                          first != request->upload_at || last < first)) {
+        return request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
+                              "the range does not begin where the upload stands");
+    }
+    request->upload = g_strdup(route->reference);
+    return MHD_YES;
+}
+
+enum MHD_Result api_begin(Request *request)
+{
+    g_auto(ApiRoute) route = {0};
+    enum MHD_Result result = MHD_YES;
+    if (!open_route(request, &route, &result)) {
+        return result;
+    }
+    gboolean writes = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
+    if (route.kind == API_UPLOAD && writes) {
+        return begin_upload(request, &route);
+    }
+    if (route.kind == API_UPLOADS && strcmp(request->method, "POST") == 0 && request_query(request, "digest") != NULL &&
+        request_query(request, "mount") == NULL) {
+        g_autoptr(GError) error = NULL;
+        request->upload = storage_upload_new(request->storage, &error);
+        return request->upload == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error) : MHD_YES;
+    }
+    const char *length = request_header(request, "Content-Length");
+    if (route.kind == API_MANIFEST && length != NULL && g_ascii_strtoull(length, NULL, 10) > API_MANIFEST_MAX) {
+        return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a manifest may have 4 MiB");
+    }
+    return MHD_YES;
+}
+
+enum MHD_Result api_answer(Request *request)
+{
+    g_auto(ApiRoute) route = {0};
+    enum MHD_Result result = MHD_YES;
+    if (!open_route(request, &route, &result)) {
+        return result;
+    }
+    switch (route.kind) {
+    case API_ROOT:
+        return request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL);
+    case API_CATALOG:
+        return api_catalog(request);
+    case API_BLOB:
+        return api_blob(request, &route);
+    case API_UPLOADS:
+        return api_uploads(request, &route);
+    case API_UPLOAD:
+        return api_upload(request, &route);
+    case API_MANIFEST:
+        return api_manifest(request, &route);
+    case API_TAGS:
+        return api_tags(request, &route);
+    case API_REFERRERS:
+        return api_referrers(request, &route);
+    }
+    g_assert_not_reached();
+}

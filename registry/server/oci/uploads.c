@@ -1,0 +1,106 @@
+/* Uploads: POST opens one, PATCH adds, PUT ends it; POST with a digest does all at once; mount makes it unneeded. */
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <string.h>
+
+#include "server/oci/api.h"
+
+static enum MHD_Result created(Request *request, const char *name, const char *digest)
+{
+    g_autofree char *location = g_strdup_printf("/v2/%s/blobs/%s", name, digest);
+    return request_answer(request, MHD_HTTP_CREATED, NULL, NULL, 0, "Location", location, "Docker-Content-Digest",
+                          digest, NULL);
+}
+
+static enum MHD_Result state(Request *request, guint status, const char *name, const char *id)
+{
+    g_autoptr(GError) error = NULL;
+    guint64 size;
+    if (!storage_upload_size(request->storage, id, &size, &error)) {
+        return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+    }
+    g_autofree char *location = g_strdup_printf("/v2/%s/blobs/uploads/%s", name, id);
+    g_autofree char *range = g_strdup_printf("0-%" G_GUINT64_FORMAT, size == 0 ? 0 : size - 1);
+    return request_answer(request, status, NULL, NULL, 0, "Location", location, "Range", range, "Docker-Upload-UUID",
+                          id, NULL);
+}
+
+/* What went wrong while the body came; the upload is dropped, so that its space comes back. */
+static enum MHD_Result broken(Request *request)
+{
+    storage_upload_drop(request->storage, request->upload, NULL);
+    if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", request->failure->message);
+    }
+    return request_fail(request, "BLOB_UPLOAD_UNKNOWN", request->failure);
+}
+
+static enum MHD_Result finish(Request *request, const char *name, const char *id)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest;
+    const char *text = request_query(request, "digest");
+    if (text == NULL || !ingot_digest_parse(text, &digest, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
+                              error == NULL ? "?digest=sha256:HEX is missing" : error->message);
+    }
+    if (storage_upload_finish(request->storage, id, name, &digest, &error)) {
+        return created(request, name, text);
+    }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
+    }
+    return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+}
+
+static gboolean mount(Request *request, const char *name, const char *digest_text)
+{
+    IngotDigest digest;
+    const char *from = request_query(request, "from");
+    return from != NULL && ingot_name_check(from, NULL) && ingot_digest_parse(digest_text, &digest, NULL) &&
+           storage_mount(request->storage, from, name, &digest, NULL);
+}
+
+enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
+{
+    if (strcmp(request->method, "POST") != 0) {
+        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "POST");
+    }
+    if (request->failure != NULL) {
+        return broken(request);
+    }
+    const char *mounted = request_query(request, "mount");
+    if (mounted != NULL && mount(request, route->name, mounted)) {
+        return created(request, route->name, mounted);
+    }
+    if (request->upload != NULL) {
+        return finish(request, route->name, request->upload);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autofree char *id = storage_upload_new(request->storage, &error);
+    return id == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error)
+                      : state(request, MHD_HTTP_ACCEPTED, route->name, id);
+}
+
+enum MHD_Result api_upload(Request *request, const ApiRoute *route)
+{
+    g_autoptr(GError) error = NULL;
+    if (request->failure != NULL) {
+        return broken(request);
+    }
+    if (strcmp(request->method, "PATCH") == 0) {
+        return state(request, MHD_HTTP_ACCEPTED, route->name, route->reference);
+    }
+    if (strcmp(request->method, "PUT") == 0) {
+        return finish(request, route->name, route->reference);
+    }
+    if (strcmp(request->method, "GET") == 0) {
+        return state(request, MHD_HTTP_NO_CONTENT, route->name, route->reference);
+    }
+    if (strcmp(request->method, "DELETE") == 0) {
+        return storage_upload_drop(request->storage, route->reference, &error)
+                   ? request_answer(request, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL)
+                   : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+    }
+    return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "PATCH, PUT, GET or DELETE");
+}
