@@ -1,0 +1,47 @@
+#include "cli/common.h"
+
+#include <ingot/command.h>
+#include <ingot/error.h>
+#include <stdio.h>
+
+#define SHORT_DIGEST 19 /* "sha256:" and 12 digits */
+
+IngotStore *cli_store(GError **error)
+{
+    return ingot_store_open(ingot_command_common()->store, error);
+}
+
+char *cli_short_digest(const IngotDigest *digest)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    return g_strndup(text, SHORT_DIGEST);
+}
+
+void cli_print_result(const char *text, const IngotDigest *digest)
+{
+    char full[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, full);
+    if (ingot_command_common()->quiet) {
+        printf("%s\n", full);
+    } else {
+        printf("%s %s\n", text, full);
+    }
+}
+
+IngotReference *cli_remote_reference(const char *text, GError **error)
+{
+    IngotReference *reference = ingot_reference_parse(text, error);
+    if (reference != NULL && reference->host == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s has no host: HOST[:PORT]/NAME[:TAG] is expected, as in 127.0.0.1:5000/team/web:1.0.0", text);
+        g_clear_pointer(&reference, ingot_reference_free);
+    }
+    return reference;
+}
+
+void cli_print_json(const json_t *value)
+{
+    g_autofree char *text = ingot_json_pretty(value);
+    fputs(text, stdout);
+}

@@ -1,0 +1,14 @@
+/* What several verbs do alike. */
+#pragma once
+
+#include <ingot/reference.h>
+#include <ingot/store.h>
+
+IngotStore *cli_store(GError **error);
+/* "sha256:0123456789ab" for tables. Free it. */
+char *cli_short_digest(const IngotDigest *digest);
+/* Prints the result of a verb: the digest alone with -q, else "TEXT DIGEST". */
+void cli_print_result(const char *text, const IngotDigest *digest);
+/* A reference with a host, or an error that says so. */
+IngotReference *cli_remote_reference(const char *text, GError **error);
+void cli_print_json(const json_t *value);

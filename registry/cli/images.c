@@ -1,0 +1,64 @@
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cli/common.h"
+#include "cli/verbs.h"
+
+static json_t *row(IngotStore *store, const IngotStoreEntry *entry)
+{
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&entry->manifest.digest, digest);
+    json_t *object = json_pack("{s:s, s:s?, s:s}", "name", entry->name, "tag", entry->tag, "digest", digest);
+    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, entry->name, entry->tag, digest);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+    if (image == NULL) {
+        json_object_set_new(object, "damaged", json_true());
+        return object;
+    }
+    json_object_set_new(object, "size", json_integer((json_int_t)image->index->disk_size));
+    json_object_set_new(object, "stored", json_integer((json_int_t)image->manifest->disk.size));
+    ingot_json_set_string(object, "created", json_string_value(json_object_get(image->config, "created")));
+    return object;
+}
+
+static void print_row(const json_t *object)
+{
+    const char *tag = json_string_value(json_object_get(object, "tag"));
+    const char *created = json_string_value(json_object_get(object, "created"));
+    g_autofree char *size = g_format_size((guint64)json_integer_value(json_object_get(object, "size")));
+    g_autofree char *stored = g_format_size((guint64)json_integer_value(json_object_get(object, "stored")));
+    gboolean damaged = json_is_true(json_object_get(object, "damaged"));
+    printf("%-32s %-12s %.19s  %-20s %10s %10s\n", json_string_value(json_object_get(object, "name")),
+           tag == NULL ? "-" : tag, json_string_value(json_object_get(object, "digest")),
+           created == NULL ? "-" : created, damaged ? "damaged" : size, damaged ? "damaged" : stored);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    if (!ingot_command_options(&verb_images, NULL, 0, 0, &argc, &argv, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotStore) store = cli_store(error);
+    g_autoptr(GPtrArray) list = store == NULL ? NULL : ingot_store_list(store, error);
+    if (list == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) rows = json_array();
+    for (guint i = 0; i < list->len; i++) {
+        json_array_append_new(rows, row(store, g_ptr_array_index(list, i)));
+    }
+    if (ingot_command_common()->json) {
+        cli_print_json(rows);
+        return TRUE;
+    }
+    printf("%-32s %-12s %-19s  %-20s %10s %10s\n", "NAME", "TAG", "DIGEST", "CREATED", "SIZE", "STORED");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        print_row(json_array_get(rows, i));
+    }
+    return TRUE;
+}
+
+const IngotVerb verb_images = {"images", "", "list the images of the store",
+                               "SIZE is the disk as a machine sees it, STORED what it takes here.\n\n"
+                               "Example:\n  ingot images --json\n",
+                               run};

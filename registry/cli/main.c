@@ -1,0 +1,10 @@
+/* ingot: images between a store and registries. Builders' verbs are programs of their own: ingot-VERB in libexec. */
+#include "cli/verbs.h"
+
+int main(int argc, char **argv)
+{
+    const IngotVerb verbs[] = {
+        verb_images, verb_ls, verb_pack, verb_promote, verb_pull, verb_push, verb_rm, verb_show, {0},
+    };
+    return ingot_command_main("ingot", "bakes, stores, moves and boots golden machine images", verbs, argc, argv);
+}

@@ -1,0 +1,39 @@
+#include <ingot/error.h>
+
+#include "cli/common.h"
+#include "cli/verbs.h"
+
+static gboolean remove_one(IngotStore *store, const char *text, guint64 *freed, GError **error)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_parse(text, error);
+    if (reference == NULL) {
+        return FALSE;
+    }
+    if (reference->tag == NULL && reference->digest == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: say which version, as in %s:1.0.0", text, text);
+        return FALSE;
+    }
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
+    return entry != NULL && ingot_store_remove(store, entry, freed, error);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    if (!ingot_command_options(&verb_rm, NULL, 1, -1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotStore) store = cli_store(error);
+    guint64 freed = 0;
+    for (int i = 1; store != NULL && i < argc; i++) {
+        if (!remove_one(store, argv[i], &freed, error)) {
+            return FALSE;
+        }
+    }
+    g_autofree char *size = g_format_size(freed);
+    ingot_progress_message(ingot_command_progress(), "%s freed", size);
+    return store != NULL;
+}
+
+const IngotVerb verb_rm = {
+    "rm", "IMAGE...", "remove images from the store",
+    "Bytes that another image of the store still needs stay.\n\nExample:\n  ingot rm team/web:1.0.0\n", run};

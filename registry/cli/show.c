@@ -1,0 +1,153 @@
+#include <ingot/error.h>
+#include <ingot/remote.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/common.h"
+#include "cli/verbs.h"
+
+#define CONFIG_MAX (16u << 20) /* bytes */
+
+static json_t *describe(const char *name, const IngotDescriptor *descriptor, const IngotManifest *manifest,
+                        json_t *config, json_t *attached)
+{
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&descriptor->digest, digest);
+    json_t *all = json_pack("{s:s, s:s, s:I, s:O, s:O?, s:O}", "reference", name, "digest", digest, "stored",
+                            (json_int_t)manifest->disk.size, "config", config, "annotations", manifest->annotations,
+                            "attached", attached);
+    return all;
+}
+
+static json_t *show_local(const IngotReference *reference, GError **error)
+{
+    g_autoptr(IngotStore) store = cli_store(error);
+    g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
+    g_autoptr(GPtrArray) found = image == NULL ? NULL : ingot_store_attachments(store, &image->entry->manifest, error);
+    if (found == NULL) {
+        return NULL;
+    }
+    g_autoptr(json_t) attached = json_array();
+    for (guint i = 0; i < found->len; i++) {
+        const IngotDescriptor *one = g_ptr_array_index(found, i);
+        g_autoptr(GBytes) bytes = ingot_store_read(store, &one->digest, INGOT_MANIFEST_MAX, error);
+        g_autoptr(json_t) root = bytes == NULL ? NULL
+                                               : ingot_json_parse(g_bytes_get_data(bytes, NULL),
+                                                                  g_bytes_get_size(bytes), "attachment", error);
+        if (root == NULL) {
+            return NULL;
+        }
+        json_array_append(attached, json_object_get(root, "artifactType"));
+    }
+    g_autofree char *name = g_strdup_printf("%s%s%s", image->entry->name, image->entry->tag == NULL ? "" : ":",
+                                            image->entry->tag == NULL ? "" : image->entry->tag);
+    json_t *all = describe(name, &image->entry->manifest, image->manifest, image->config, attached);
+    json_object_set_new(all, "chunks", json_integer(image->index->chunks->len));
+    return all;
+}
+
+static json_t *show_remote(const IngotReference *reference, GError **error)
+{
+    g_autofree char *what = ingot_reference_to_text(reference);
+    const char *asked = reference->digest != NULL ? reference->digest
+                        : reference->tag != NULL  ? reference->tag
+                                                  : "latest";
+    IngotDescriptor descriptor;
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
+    g_autoptr(GBytes) bytes =
+        remote == NULL ? NULL : ingot_remote_get_manifest(remote, reference->name, asked, &descriptor, NULL, error);
+    g_autoptr(IngotManifest) manifest =
+        bytes == NULL ? NULL
+                      : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
+    g_autoptr(GBytes) text =
+        manifest == NULL ? NULL
+                         : ingot_remote_get_blob(remote, reference->name, &manifest->config.digest, CONFIG_MAX, error);
+    g_autoptr(json_t) config =
+        text == NULL ? NULL : ingot_config_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), what, error);
+    g_autoptr(json_t) referrers =
+        config == NULL ? NULL : ingot_remote_referrers(remote, reference->name, &descriptor.digest, error);
+    if (referrers == NULL) {
+        return NULL;
+    }
+    g_autoptr(json_t) attached = json_array();
+    for (size_t i = 0; i < json_array_size(referrers); i++) {
+        json_t *type = json_object_get(json_array_get(referrers, i), "artifactType");
+        json_array_append(attached, type == NULL ? json_null() : type);
+    }
+    return describe(what, &descriptor, manifest, config, attached);
+}
+
+static void line(const char *label, const char *value)
+{
+    if (value != NULL) {
+        printf("%-12s %s\n", label, value);
+    }
+}
+
+static const char *get(const json_t *object, const char *a, const char *b)
+{
+    const json_t *value = json_object_get(object, a);
+    return json_string_value(b == NULL ? value : json_object_get(value, b));
+}
+
+static void print_steps(const json_t *steps)
+{
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        printf("%-12s %s (%.1f s)\n", i == 0 ? "steps" : "", get(step, "title", NULL),
+               json_number_value(json_object_get(step, "seconds")));
+    }
+}
+
+static void print(const json_t *all)
+{
+    const json_t *config = json_object_get(all, "config");
+    const json_t *size = json_object_get(json_object_get(config, "disk"), "size");
+    g_autofree char *disk = g_format_size((guint64)json_integer_value(size));
+    g_autofree char *stored = g_format_size((guint64)json_integer_value(json_object_get(all, "stored")));
+    g_autofree char *os = get(config, "os", "id") == NULL
+                              ? NULL
+                              : g_strdup_printf("%s %s", get(config, "os", "id"), get(config, "os", "version"));
+    line("reference", get(all, "reference", NULL));
+    line("digest", get(all, "digest", NULL));
+    line("created", get(config, "created", NULL));
+    line("os", os);
+    line("architecture", get(config, "architecture", NULL));
+    line("disk", disk);
+    line("stored", stored);
+    line("recipe", get(config, "recipe", "name"));
+    line("commit", get(config, "git", "commit"));
+    line("base", get(config, "base", "reference"));
+    line("", get(config, "base", "digest"));
+    print_steps(json_object_get(config, "steps"));
+    const json_t *attached = json_object_get(all, "attached");
+    for (size_t i = 0; i < json_array_size(attached); i++) {
+        line(i == 0 ? "attached" : "", json_string_value(json_array_get(attached, i)));
+    }
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    if (!ingot_command_options(&verb_show, NULL, 1, 1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
+    if (reference == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) all = reference->host == NULL ? show_local(reference, error) : show_remote(reference, error);
+    if (all == NULL) {
+        return FALSE;
+    }
+    if (ingot_command_common()->json) {
+        cli_print_json(all);
+    } else {
+        print(all);
+    }
+    return TRUE;
+}
+
+const IngotVerb verb_show = {"show", "REF", "tell all about one image",
+                             "A reference without a host is looked up in the store, with one in its registry.\n\n"
+                             "Examples:\n  ingot show web:1.0.0\n  ingot show registry.example/team/web:prod --json\n",
+                             run};

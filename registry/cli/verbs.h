@@ -1,0 +1,7 @@
+/* The verbs of `ingot`, one file each; main.c lists them. */
+#pragma once
+
+#include <ingot/command.h>
+#include <ingot/store.h>
+
+extern const IngotVerb verb_images, verb_ls, verb_pack, verb_promote, verb_pull, verb_push, verb_rm, verb_show;
