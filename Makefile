@@ -45,7 +45,8 @@ deps:
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(pc_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(pc_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $B/libingot.a: $(call objects,$(library))
 	@rm -f $@

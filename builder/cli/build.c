@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/bake.h"
-#include "cli/verbs.h"
+#include "verbs.h"
 
 const char verb_build_help[] =
     "Builds each recipe, in order: the source is made or fetched, a machine boots it and runs the steps, the disk is\n"

@@ -1,7 +1,7 @@
 /* ingot-build: the verbs that make and boot images. `ingot VERB` runs it as ingot-VERB from the libexec folder. */
 #include <ingot/command.h>
 
-#include "cli/verbs.h"
+#include "verbs.h"
 
 /* Verbs look themselves up here for their usage line. */
 static const IngotVerb verbs[] = {

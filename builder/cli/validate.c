@@ -3,7 +3,7 @@
 #include <ingot/json.h>
 #include <stdio.h>
 
-#include "cli/verbs.h"
+#include "verbs.h"
 #include "recipe/recipe.h"
 
 const char verb_validate_help[] = "Checks each recipe and prints every mistake in it as FILE:LINE:COLUMN: MESSAGE; "

@@ -199,14 +199,14 @@ static gboolean make_anew(const SourceContext *context, const json_t *source, co
                           GError **error)
 {
     g_autofree char *workdir = g_strconcat(folder, ".making", NULL);
-    if (!ingot_file_remove_tree(workdir, error) || !ingot_file_make_folder(workdir, error)) {
+    if (!mmdebstrap_sweep(workdir, error) || !ingot_file_make_folder(workdir, error)) {
         return FALSE;
     }
     ingot_progress_begin(context->progress, 0, "bootstrap %s %s",
                          json_string_value(json_object_get(source, "distribution")),
                          json_string_value(json_object_get(source, "suite")));
     gboolean made = make_disk(context, source, key, workdir, folder, error);
-    gboolean removed = ingot_file_remove_tree(workdir, made ? error : NULL);
+    gboolean removed = mmdebstrap_sweep(workdir, made ? error : NULL);
     if (made) {
         ingot_progress_end(context->progress, NULL);
     }

@@ -367,9 +367,9 @@ static gboolean fill(Writer *writer, const char *tar, const GPtrArray *files, GE
 }
 
 /* Features by name, so that the host's mke2fs.conf does not show in the disk. */
-#define FEATURES                                                                                                       \
-    "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,"          \
-    "huge_file,dir_nlink,extra_isize,metadata_csum"
+static const char features[] =
+    "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,"
+    "dir_nlink,extra_isize,metadata_csum";
 
 /* The empty file system; assume_storage_prezeroed leaves the zeros of its tables out, for good. */
 static gboolean format(const Ext4Options *options, GError **error)
@@ -381,7 +381,7 @@ static gboolean format(const Ext4Options *options, GError **error)
     g_autofree char *now = g_strdup_printf("E2FSPROGS_FAKE_TIME=%" G_GINT64_FORMAT, options->time);
     /* clang-format off */
     const char *argv[] = {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-L", "root",
-                          "-O", FEATURES, "-U", options->uuid, "-E", extended, options->disk, size, NULL};
+                          "-O", features, "-U", options->uuid, "-E", extended, options->disk, size, NULL};
     /* clang-format on */
     const char *environment[] = {now, "MKE2FS_CONFIG=/dev/null", NULL};
     return ingot_process_run(argv, environment, NULL, error);

@@ -32,7 +32,7 @@ gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
         return ingot_error_set_errno(error, errno, "%s", path);
     }
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
-    g_autofree guint8 *buffer = g_malloc(BLOCK);
+    guint8 buffer[BLOCK];
     guint64 size = (guint64)info.st_size;
     add_number(hasher, size);
     for (guint64 offset = 0; offset < size; offset += BLOCK) {

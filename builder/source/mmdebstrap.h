@@ -1,8 +1,8 @@
 /* Running mmdebstrap so that nothing of it stays behind, however this process ends.
  *
- * As root it gets namespaces of its own for processes and mounts: the kernel ends all of it with its parent, and no
- * mount ever shows on the host. Without root mmdebstrap makes its own namespaces; it unpacks in a folder that its
- * mapped users can reach, and what a killed run left there is removed as those users by the next. */
+ * It gets namespaces of its own for processes and mounts (without root in one for users first, where the kernel
+ * allows): the kernel ends all of it with its parent, and no mount ever shows on the host. What it unpacks lies in the
+ * work folder. */
 #pragma once
 
 #include <glib.h>
@@ -18,3 +18,6 @@ typedef struct {
 } MmdebstrapOptions;
 
 gboolean mmdebstrap_run(const MmdebstrapOptions *options, GError **error);
+
+/* Removes a work folder of a run, also of one that was killed: then other users' files may be in it. */
+gboolean mmdebstrap_sweep(const char *workdir, GError **error);

@@ -20,6 +20,9 @@ static const TreeFile constants[] = {
     {"var/log/apt/term.log", 0, NULL},
     {"var/log/apt/eipp.log.xz", 0, NULL},
     {"etc/apt/apt.conf.d/99mmdebstrap", 0, NULL}, /* with the host's proxies */
+    /* Their owner tells whether the build host's apt could use its sandbox; apt makes them again. */
+    {"var/cache/apt/archives/partial", 0, NULL},
+    {"var/lib/apt/lists/partial", 0, NULL},
     /* Keys of the machine: made at its first boot. */
     {"etc/ssh/ssh_host_dsa_key", 0, NULL},
     {"etc/ssh/ssh_host_dsa_key.pub", 0, NULL},

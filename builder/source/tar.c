@@ -15,7 +15,7 @@ static gboolean tar_error(TarReader *tar, GError **error)
 
 TarReader *tar_open(const char *path, GError **error)
 {
-    g_autoptr(TarReader) tar = g_new0(TarReader, 1);
+    TarReader *tar = g_new0(TarReader, 1);
     tar->name = g_strdup(path);
     tar->archive = archive_read_new();
     archive_read_support_format_tar(tar->archive);
@@ -23,9 +23,10 @@ TarReader *tar_open(const char *path, GError **error)
     archive_read_set_format_option(tar->archive, "tar", "hdrcharset", "BINARY");
     if (archive_read_open_filename(tar->archive, path, TAR_BLOCK) != ARCHIVE_OK) {
         tar_error(tar, error);
+        tar_close(tar);
         return NULL;
     }
-    return g_steal_pointer(&tar);
+    return tar;
 }
 
 void tar_close(TarReader *tar)

@@ -4,6 +4,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
+# shellcheck source=tests/system/base.sh
+. tests/system/base.sh
 share_base
 rm -rf /tmp/hello
 script=$TMP/tutorial.sh

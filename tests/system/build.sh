@@ -1,0 +1,120 @@
+#!/bin/bash
+# A build from end to end: steps, tests, the seal, failures, what is left behind.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/base.sh
+. tests/system/base.sh
+share_base
+export TMPDIR=$TMP/work
+mkdir -p "$TMPDIR" "$TMP/site"
+echo 'a page' >"$TMP/site/index.html"
+head -c 3000000 /dev/urandom >"$TMP/site/large"
+
+recipe() {
+    cat <<EOF
+name: probe
+version: 1.0.0
+variables:
+  token: {secret: true, required: true}
+source: {from: debian-12}
+machine: {cpus: 2, memory: 1G}
+steps:
+  - name: words
+    shell: |
+      echo "token is \${token}"
+      id -un >/root/user; pwd >/root/where; echo "\$GREETING" >/root/greeting
+      exit 3
+    env: {GREETING: good morning}
+    workdir: /srv
+    expect: [3]
+  - name: as nobody
+    shell: id -un
+    user: nobody
+  - name: tree
+    file: {from: site/, to: /srv/site, owner: "nobody:nogroup"}
+  - name: one file
+    file: {from: site/large, to: /srv/large.bin, mode: "0640"}
+  - name: back
+    file: {from: /etc/os-release, to: os-release, direction: down}
+tests:
+  - file: {path: /srv/site/index.html, content: "^a page", mode: "0644"}
+  - file: {path: /root/greeting, content: "^good morning$"}
+  - file: {path: /root/where, content: "^/srv$"}
+  - file: {path: /nowhere, exists: false}
+  - package: openssh-server
+  - service: ssh
+  - port: 22
+  - shell: $1
+EOF
+}
+
+recipe true >"$TMP/probe.yaml"
+ingot build "$TMP/probe.yaml" --var token=hunter2 >"$TMP/out" 2>"$TMP/log" || fail "build: $(tail -30 "$TMP/log")"
+grep -q 'token is \*\*\*' "$TMP/log" || fail "the step's output is not there, or not masked"
+! grep -q hunter2 "$TMP/log" "$TMP/out" || fail "a secret is in the log"
+ingot show --json probe:1.0.0 >"$TMP/show"
+! grep -q hunter2 "$TMP/show" || fail "a secret is in the config"
+grep -q '^ID=debian' "$TMP/os-release" || fail "the download is not there"
+ok "steps and tests run, secrets are masked"
+
+[ -z "$(ls -A "$TMPDIR")" ] || fail "work files are left: $(ls -A "$TMPDIR")"
+ok "nothing is left in the work folder"
+
+before=$(ingot show --json probe:1.0.0 | sha256sum)
+ingot build "$TMP/probe.yaml" --var token=hunter2 2>/dev/null | grep -q 'nothing changed' || fail "the second build does not use the cache"
+[ "$before" = "$(ingot show --json probe:1.0.0 | sha256sum)" ] || fail "the second build changed the image"
+ok "a second build finds that nothing changed"
+
+for n in 1 2; do
+    boot probe:1.0.0
+    in_guest 'cat /etc/machine-id; for k in /etc/ssh/ssh_host_*_key.pub; do cut -d" " -f2 $k; done' | sort >"$TMP/ids$n"
+    if [ $n = 1 ]; then
+        in_guest 'sha256sum </srv/large.bin; stat -c "%a %U:%G" /srv/large.bin /srv/site/large' >"$TMP/large"
+        in_guest 'cat /root/.ssh/authorized_keys' >"$TMP/keys"
+    fi
+    unboot
+done
+[ "$(wc -l <"$TMP/ids1")" -ge 3 ] || fail "too few identities: $(cat "$TMP/ids1")"
+[ -z "$(comm -12 "$TMP/ids1" "$TMP/ids2")" ] || fail "two boots share an identity: $(comm -12 "$TMP/ids1" "$TMP/ids2")"
+ok "two boots differ in machine-id and every host key"
+grep -q "$(sha256sum <"$TMP/site/large" | cut -d' ' -f1)" "$TMP/large" || fail "the upload is damaged"
+grep -q '^640 root:root' "$TMP/large" && grep -q 'nobody:nogroup' "$TMP/large" || fail "modes or owners: $(cat "$TMP/large")"
+[ "$(wc -l <"$TMP/keys")" = 1 ] || fail "more than the booting key is authorized: $(cat "$TMP/keys")"
+ok "files arrive with their bytes, modes and owners; the build key is gone"
+
+sed -i 's/version: 1.0.0/version: 1.0.1/' "$TMP/probe.yaml"
+recipe false | sed 's/1.0.0/1.0.1/' >"$TMP/failing.yaml"
+cp "$TMP/failing.yaml" "$TMP/probe.yaml"
+status=0
+ingot build "$TMP/probe.yaml" --var token=hunter2 >"$TMP/out" 2>"$TMP/log" || status=$?
+[ $status = 1 ] || fail "a failed test ends with status $status"
+grep -q 'on-error=keep' "$TMP/log" || fail "no word on how to get in"
+! ingot show probe:1.0.1 >/dev/null 2>&1 || fail "a failed test left an image"
+ok "a failed test means no image"
+
+cat >"$TMP/slow.yaml" <<EOF
+name: slow
+source: {from: debian-12}
+steps:
+  - shell: sleep 1000
+EOF
+ingot build "$TMP/slow.yaml" >"$TMP/out" 2>"$TMP/log" &
+build=$!
+until pgrep -P $build qemu-system >/dev/null; do kill -0 $build || fail "$(cat "$TMP/log")"; sleep 0.2; done
+qemu=$(pgrep -P $build qemu-system)
+kill -9 $build
+wait $build || true
+for _ in $(seq 50); do kill -0 "$qemu" 2>/dev/null || break; sleep 0.1; done
+! kill -0 "$qemu" 2>/dev/null || fail "QEMU $qemu outlives its killed builder"
+ingot build --no-test "$TMP/slow.yaml" >"$TMP/out" 2>"$TMP/log" &
+build=$!
+until pgrep -P $build qemu-system >/dev/null; do kill -0 $build || fail "$(cat "$TMP/log")"; sleep 0.2; done
+[ "$(find "$TMPDIR" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 1 ] || fail "the killed build's files were not swept"
+kill -INT $build
+status=0
+wait $build || status=$?
+[ $status = 130 ] || fail "Ctrl-C ends with status $status"
+[ -z "$(find "$TMPDIR" -mindepth 1 -maxdepth 1 -type d)" ] || fail "Ctrl-C leaves files"
+ok "a killed build leaves no QEMU, the next one sweeps its files, Ctrl-C leaves nothing"

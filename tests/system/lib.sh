@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# What the system tests share. Sourced from the top of the tree, with `set -eu`.
+
+B=${B:-build}
+PATH=$(realpath "$B"):$PATH
+TMP=$(mktemp -d /var/tmp/ingot-test.XXXXXX)
+export PATH TMP
+# Nothing of the person who runs the tests is touched.
+export INGOT_STORE=$TMP/store INGOT_CACHE=$TMP/cache
+ENDING=()
+
+finish() {
+    local status=$?
+    for pid in "${ENDING[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$TMP"
+    exit $status
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+ok() { echo "ok: $*"; }
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# Starts ingotd on a free port: REGISTRY is its HOST:PORT, SERVER its process.
+start_ingotd() {
+    local data=${1:-$TMP/registry}
+    : >"$TMP/ingotd.address"
+    ingotd --data "$data" --listen 127.0.0.1:0 >"$TMP/ingotd.address" 2>>"$TMP/ingotd.log" &
+    SERVER=$!
+    ENDING+=("$SERVER")
+    until grep -q http "$TMP/ingotd.address"; do
+        kill -0 "$SERVER" 2>/dev/null || fail "ingotd does not start: $(cat "$TMP/ingotd.log")"
+        sleep 0.05
+    done
+    REGISTRY=$(sed 's,.*http://,,' "$TMP/ingotd.address")
+    export REGISTRY SERVER
+}
+
+# expect STATUS COMMAND...: runs it, its output in $TMP/out and $TMP/err.
+expect() {
+    local wanted=$1 status=0
+    shift
+    "$@" >"$TMP/out" 2>"$TMP/err" || status=$?
+    [ "$status" = "$wanted" ] || fail "'$*' ends with $status, not $wanted: $(cat "$TMP/err")"
+}
+
+# A 64 MiB raw disk with an ext4 of some files, quickly made: small_disk FILE [SEED]
+small_disk() {
+    local tree=$TMP/tree-$RANDOM
+    mkdir -p "$tree"
+    cp /usr/bin/[a-g]* "$tree/" 2>/dev/null || true
+    find "$tree" -size +4M -delete
+    echo "${2:-one}" >"$tree/seed"
+    truncate -s 256M "$1"
+    mke2fs -q -t ext4 -d "$tree" "$1" 2>/dev/null
+    rm -rf "$tree"
+}

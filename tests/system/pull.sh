@@ -1,0 +1,72 @@
+#!/bin/bash
+# Images between a store and ingotd: push, promote, delta pull, resumption, damage, unreachable registries.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+start_ingotd
+small_disk "$TMP/v1.raw"
+cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"
+head -c 3000000 /dev/urandom >"$TMP/new"
+echo "write $TMP/new new" | debugfs -w "$TMP/v2.raw" >/dev/null 2>&1
+ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
+digest=$(ingot pack -q "$TMP/v2.raw" web:2.0.0)
+
+ingot push -q web:1.0.0 "$REGISTRY/team/web" >/dev/null
+[ "$(ingot push -q web:2.0.0 "$REGISTRY/team/web")" = "$digest" ] || fail "push tells another digest"
+ingot promote "$REGISTRY/team/web" 2.0.0 dev >/dev/null
+[ "$(ingot promote -q "$REGISTRY/team/web" dev prod)" = "$digest" ] || fail "promote tells another digest"
+[ "$(ingot ls "$REGISTRY/team/web" | tr '\n' ' ')" = "1.0.0 2.0.0 dev prod " ] || fail "ls: $(ingot ls "$REGISTRY/team/web")"
+[ "$(ingot ls "$REGISTRY")" = team/web ] || fail "ls of the registry"
+ok "push, promote and ls"
+
+other=$TMP/other
+ingot pull -q --store "$other" "$REGISTRY/team/web:1.0.0" >/dev/null
+: >"$TMP/ingotd.log"
+[ "$(ingot pull -q --store "$other" "$REGISTRY/team/web:prod" -o "$TMP/back.raw")" = "$digest" ] || fail "pull tells another digest"
+cmp "$TMP/back.raw" "$TMP/v2.raw" || fail "the pulled disk differs"
+bytes=$(grep -o ' GET .*bytes=[0-9]*' "$TMP/ingotd.log" | sed 's/.*bytes=//' | awk '{ s += $1 } END { print s }')
+[ "$bytes" -lt 4500000 ] || fail "$bytes bytes came for 3 MB that are new"
+ok "a pull fetches only what is new ($bytes bytes for 3000000)"
+
+third=$TMP/third
+ingot pull -q --store "$third" "$REGISTRY/team/web:1.0.0" >/dev/null 2>&1 &
+pid=$!
+until ls "$third"/tmp/partial-* >/dev/null 2>&1; do kill -0 $pid 2>/dev/null || break; sleep 0.01; done
+kill -9 $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+[ "$(ingot pull -q --store "$third" "$REGISTRY/team/web:1.0.0")" = "$(ingot show --json web:1.0.0 | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" ] || fail "the resumed pull"
+ok "a killed pull is resumed"
+
+blob=$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")
+printf '\377\377' | dd of="$TMP/registry/blobs/sha256/$blob" bs=1 seek=200000 conv=notrunc status=none
+expect 1 ingot pull --store "$TMP/fourth" "$REGISTRY/team/web:prod" -o "$TMP/no.raw"
+[ ! -e "$TMP/no.raw" ] || fail "a damaged disk was written"
+[ ! -e "$TMP/fourth/blobs/sha256/$blob" ] || fail "a damaged disk is in the store"
+ok "a damaged disk is refused, nothing is written"
+
+expect 1 ingot pull "$REGISTRY/team/web:nothing"
+grep -q 404 "$TMP/err" || fail "$(cat "$TMP/err")"
+expect 1 ingot ls 127.0.0.1:1
+grep -q '127.0.0.1:1' "$TMP/err" || fail "$(cat "$TMP/err")"
+expect 1 ingot ls no-such-host.invalid
+grep -q 'no-such-host.invalid' "$TMP/err" || fail "$(cat "$TMP/err")"
+python3 -c 'import socket,time; s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(5); print(s.getsockname()[1], flush=True); time.sleep(60)' >"$TMP/port" &
+ENDING+=($!)
+until [ -s "$TMP/port" ]; do sleep 0.05; done
+INGOT_TIMEOUT=2 expect 1 timeout 20 ingot ls "127.0.0.1:$(cat "$TMP/port")"
+grep -q 'nothing came for 2 s' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "unreachable, refusing and stalled registries are named"
+
+skopeo copy -q --src-tls-verify=false "docker://$REGISTRY/team/web:1.0.0" "oci:$TMP/folder:web" || fail "skopeo cannot pull"
+skopeo copy -q --dest-tls-verify=false "oci:$TMP/folder:web" "docker://$REGISTRY/copy:1.0.0" || fail "skopeo cannot push"
+[ "$(ingot show --json "$REGISTRY/copy:1.0.0" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" = "$(ingot show --json web:1.0.0 | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" ] || fail "skopeo's copy differs"
+ok "skopeo pulls from the registry and pushes to it"
+
+kill "$SERVER"
+wait "$SERVER" || fail "ingotd ends with status $?"
+start_ingotd
+ingot ls "$REGISTRY/team/web" | grep -q prod || fail "a restart lost a tag"
+expect 1 ingotd --data "$TMP/registry" --listen 127.0.0.1:0
+grep -q 'another ingotd' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "a restart keeps everything; one folder has one server"
