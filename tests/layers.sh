@@ -27,7 +27,7 @@ room_of_header() {
     local name=${1#ingot/} found
     found=$(find registry -path "*/${name%.h}.c" | head -1)
     case $name in error.h | digest.h | file.h | json.h | text.h | progress.h | process.h | command.h) echo base; return ;; esac
-    case $name in transfer.h) echo remote; return ;; esac
+    case $name in transfer.h) echo remote; return ;; store.h) echo store; return ;; esac
     [ -n "$found" ] || { echo unknown; return; }
     cut -d/ -f2 <<<"$found"
 }

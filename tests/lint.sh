@@ -25,8 +25,8 @@ cppcheck_tree() {
     cppcheck --quiet --enable=warning,portability --std=c11 --inline-suppr --error-exitcode=1 -j "$(nproc)" \
         --suppress=missingIncludeSystem --suppress=unknownMacro --library=gtk -Iinclude -Iregistry -Ibuilder "${units[@]}"
 }
-shell() { shellcheck -x -P tests/system -P SCRIPTDIR "${scripts[@]}"; }
-spelling() { codespell --quiet-level=2 --skip='./.git,./build*,*.bin,LICENSE' .; }
+shell() { shellcheck --severity=warning -x -P tests/system -P SCRIPTDIR "${scripts[@]}"; }
+spelling() { codespell --ignore-words-list=conectix,ans --quiet-level=2 --skip='./.git,./build*,*.bin,LICENSE' .; }
 
 for part in "${@:-format layers shell spelling cppcheck tidy}"; do
     for one in $part; do

@@ -5,8 +5,8 @@
 #include <ingot/store.h>
 #include <stdio.h>
 
-#include "verbs.h"
 #include "guest/guest.h"
+#include "verbs.h"
 
 const char verb_run_help[] = "The image is one of the store: pull it first. Nothing that the machine writes is kept. "
                              "It runs until it is powered\n"

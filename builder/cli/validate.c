@@ -3,8 +3,8 @@
 #include <ingot/json.h>
 #include <stdio.h>
 
-#include "verbs.h"
 #include "recipe/recipe.h"
+#include "verbs.h"
 
 const char verb_validate_help[] = "Checks each recipe and prints every mistake in it as FILE:LINE:COLUMN: MESSAGE; "
                                   "nothing is built. Variables are set\n"

@@ -61,9 +61,12 @@ static gboolean log_in(Guest *guest, const GuestKey *key, GError **error)
 
 static gboolean open_shell(Guest *guest, GError **error)
 {
+    /* A shell that reads its commands from stdin may read ahead and swallow the bytes that a command should get; its
+     * `read` may not. So each command is one line. */
+    static const char loop[] = "exec /bin/sh -c 'while IFS= read -r line; do eval \"$line\"; done'";
     guest->shell = ssh_channel_new(guest->session);
     if (guest->shell == NULL || ssh_channel_open_session(guest->shell) != SSH_OK ||
-        ssh_channel_request_exec(guest->shell, "exec /bin/sh") != SSH_OK) {
+        ssh_channel_request_exec(guest->shell, loop) != SSH_OK) {
         return session_failed(guest, "a shell in the machine", error);
     }
     /* A folder that only root sees, in memory, so that nothing of it is in the image. */

@@ -6,6 +6,7 @@
 
 #include "guest/session.h"
 
+#define LAUNCHER "/run/ingot/launch"
 #define NOISE_MAX (1u << 20) /* bytes of a line without a newline */
 
 /* "export K='V'" for each; free it. */
@@ -35,9 +36,11 @@ static char *launcher(const GuestCommand *command, const char *file, const char 
         workdir == NULL ? g_strdup("cd \"$HOME\" 2>/dev/null || cd /") : g_strdup_printf("cd %s", workdir);
     g_autofree char *limit =
         command->seconds == 0 ? g_strdup("") : g_strdup_printf("timeout -k 5 %u ", command->seconds);
-    return g_strdup_printf("( export %s\n%s%s && exec setsid -w %s%s%s%s ) </dev/null 2>&1\n"
+    g_autofree char *owner =
+        user == NULL ? g_strdup("") : g_strdup_printf("chmod 711 /run/ingot; chown %s %s\n", user, file);
+    return g_strdup_printf("%schmod 700 %s\n( export %s\n%s%s && exec setsid -w %s%s%s%s ) </dev/null 2>&1\n"
                            "printf '\\n%s %%d\\n' $?; rm -f %s\n",
-                           home, variables, change, limit, as, shebang, file, word, file);
+                           owner, file, home, variables, change, limit, as, shebang, file, word, file);
 }
 
 /* Gives each whole line to the caller; TRUE once the last one has come, *status then tells. */
@@ -70,21 +73,22 @@ static gboolean take_lines(Guest *guest, const GuestCommand *command, const char
     return FALSE;
 }
 
+/* The bytes as a file in the machine. */
+static gboolean place_file(Guest *guest, const char *file, const char *data, gsize size, GError **error)
+{
+    g_autofree char *head = g_strdup_printf("head -c %" G_GSIZE_FORMAT " >%s\n", size, file);
+    return session_send(guest, head, strlen(head), error) && session_send(guest, data, size, error);
+}
+
 gboolean guest_run(Guest *guest, const GuestCommand *command, int *status, GError **error)
 {
     gsize size = command->script_size == 0 ? strlen(command->script) : command->script_size;
     g_autofree char *file = g_strdup_printf("/run/ingot/script-%u", guest->number++);
     g_autofree char *word = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
-    g_autofree char *place = g_strdup_printf("head -c %" G_GSIZE_FORMAT " >%s\n", size, file);
-    g_autofree char *owner = NULL;
-    if (command->user != NULL) {
-        g_autofree char *user = g_shell_quote(command->user);
-        owner = g_strdup_printf("chmod 711 /run/ingot; chown %s %s\n", user, file);
-    }
-    g_autofree char *mode = g_strdup_printf("%schmod 700 %s\n", owner == NULL ? "" : owner, file);
     g_autofree char *start = launcher(command, file, word);
-    if (!session_send(guest, place, strlen(place), error) || !session_send(guest, command->script, size, error) ||
-        !session_send(guest, mode, strlen(mode), error) || !session_send(guest, start, strlen(start), error)) {
+    if (!place_file(guest, file, command->script, size, error) ||
+        !place_file(guest, LAUNCHER, start, strlen(start), error) ||
+        !session_send(guest, ". " LAUNCHER "\n", strlen(". " LAUNCHER "\n"), error)) {
         return FALSE;
     }
     /* `timeout` in the guest ends the script; the session is given up only where the guest itself hangs. */
