@@ -223,8 +223,11 @@ static Source *bootstrap_prepare(const SourceContext *context, const json_t *sou
     }
     g_autoptr(GError) problem = NULL;
     Source *cached = context->no_cache ? NULL : find_cached(folder, &problem);
-    if (cached != NULL || problem != NULL) {
+    if (problem != NULL) {
         g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    if (cached != NULL) {
         return cached;
     }
     return make_anew(context, source, key, folder, error) ? find_cached(folder, error) : NULL;
