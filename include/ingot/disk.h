@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 
 typedef struct IngotDisk IngotDisk;
 
-/* The blob at path, by its index (a reference is taken). A blob of another length than the index says is CORRUPT. */
+/* The blob at path, by its index (a reference is taken). A blob of another length or another seek table than the index
+ * tells is CORRUPT. */
 IngotDisk *ingot_disk_open(const char *path, IngotIndex *index, GError **error);
 void ingot_disk_free(IngotDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotDisk, ingot_disk_free)

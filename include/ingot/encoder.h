@@ -27,7 +27,7 @@ IngotDecoder *ingot_decoder_new(void);
 void ingot_decoder_free(IngotDecoder *decoder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotDecoder, ingot_decoder_free)
 /* Decompresses the chunk's frame into data (chunk->length bytes) and checks its digest. CORRUPT errors name `what` and
- * the frame's offset. A hole's frame is checked to be the very frame that ingot_encoder_frame gives for zeros. */
+ * the frame's offset. A hole's frame is checked to give zeros; data may then be NULL, to check alone. */
 gboolean ingot_decoder_chunk(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
                              const char *what, GError **error);
 

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 
 #define INGOT_INDEX_VERSION 1
 #define INGOT_BLOCK_SIZE 4096
+#define INGOT_INDEX_CHUNKS_MAX 6000000u /* more are neither written nor read: an index is at most 256 MiB of text */
 
 typedef struct {
     IngotDigest digest;    /* of the chunk's bytes; all zero for a hole */

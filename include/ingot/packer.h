@@ -23,8 +23,8 @@ typedef struct {
     guint64 data;       /* bytes of the disk that are no holes */
 } IngotPacked;
 
-/* Writes the blob to fd (at its offset; `name` names it in errors). A disk whose size is no multiple of 512 is INVALID;
- * the last block may be short. Stops with INTERRUPTED on Ctrl-C. */
+/* Writes the blob to fd, from its start (`name` names it in errors). A disk whose size is no multiple of 512 is
+ * INVALID; the last block may be short. Stops with INTERRUPTED on Ctrl-C. */
 IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error);
 void ingot_packed_free(IngotPacked *packed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotPacked, ingot_packed_free)

@@ -1,8 +1,8 @@
 /* A registry as its client sees it: the OCI distribution-spec 1.1 over libcurl.
  *
- * Plain HTTP for loopback hosts (127.0.0.0/8, ::1, localhost) only, HTTPS elsewhere. Every wait is bounded: connecting by 10 s, a transfer that moves
- * nothing by 30 s ($INGOT_TIMEOUT seconds for both), and errors say what was tried. One IngotRemote belongs to one
- * thread. */
+ * Plain HTTP for loopback hosts (127.0.0.0/8, ::1, localhost) only, HTTPS elsewhere. Every wait is bounded: connecting
+ * by 10 s, a transfer that moves nothing by 30 s ($INGOT_TIMEOUT seconds for both), and errors say what was tried. One
+ * IngotRemote belongs to one thread. */
 #pragma once
 
 #include <ingot/manifest.h>

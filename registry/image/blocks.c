@@ -16,13 +16,22 @@
 #define EXTENT_MAX (1u << 30) /* bytes asked for in one block status */
 #define START_USEC (30 * G_USEC_PER_SEC)
 
+/* A run of bytes of one kind, from the end of the one before. */
+typedef struct {
+    guint64 end;
+    gboolean zero;
+} Extent;
+
 struct IngotBlocks {
     char *path;
     guint64 size;
     int fd;                 /* raw */
     struct nbd_handle *nbd; /* everything else */
     GSubprocess *server;
-    char *folder; /* of the server's socket */
+    char *folder;    /* of the server's socket */
+    GArray *extents; /* of Extent: the server's last answer */
+    guint extent;    /* the one that was used last */
+    guint64 asked;   /* the offset that was asked for last */
 };
 
 void ingot_blocks_free(IngotBlocks *blocks)
@@ -45,6 +54,7 @@ void ingot_blocks_free(IngotBlocks *blocks)
         ingot_file_remove_tree(blocks->folder, NULL);
         g_free(blocks->folder);
     }
+    g_array_unref(blocks->extents);
     g_free(blocks->path);
     g_free(blocks);
 }
@@ -87,9 +97,14 @@ static gboolean open_raw(IngotBlocks *blocks, GError **error)
     if (blocks->fd < 0) {
         return FALSE;
     }
+    struct stat st;
     off_t end = lseek(blocks->fd, 0, SEEK_END);
-    if (end < 0) {
+    if (end < 0 || fstat(blocks->fd, &st) != 0) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a disk is a file or a block device", blocks->path);
+        return FALSE;
     }
     blocks->size = (guint64)end;
     return TRUE;
@@ -175,6 +190,7 @@ IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **er
     }
     g_autoptr(IngotBlocks) blocks = g_new0(IngotBlocks, 1);
     blocks->fd = -1;
+    blocks->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
     blocks->path = g_strdup(path);
     if (!(strcmp(format, "raw") == 0 ? open_raw(blocks, error) : open_nbd(blocks, format, error))) {
         return NULL;
@@ -190,6 +206,11 @@ guint64 ingot_blocks_size(const IngotBlocks *blocks)
 static gboolean raw_extent(const IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error)
 {
     off_t data = lseek(blocks->fd, (off_t)offset, SEEK_DATA);
+    if (data < 0 && errno == EINVAL) { /* a block device does not tell */
+        *zero = FALSE;
+        *length = blocks->size - offset;
+        return TRUE;
+    }
     if (data < 0 && errno != ENXIO) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
     }
@@ -202,40 +223,62 @@ static gboolean raw_extent(const IngotBlocks *blocks, guint64 offset, guint64 *l
     return TRUE;
 }
 
-typedef struct {
-    guint64 length;
-    gboolean zero, known;
-} Status;
-
+/* One answer to "block status" tells of many extents: they are kept, for each question costs a walk through the
+ * image's tables. */
 static int on_extents(void *user, const char *context, uint64_t offset, uint32_t *entries, size_t count, int *error)
 {
-    (void)offset;
     (void)error;
-    Status *status = user;
+    GArray *extents = user;
     if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0) {
         return 0;
     }
     for (size_t i = 0; i + 1 < count; i += 2) {
         gboolean zero = (entries[i + 1] & LIBNBD_STATE_ZERO) != 0;
-        if (status->known && zero != status->zero) {
-            break;
+        Extent *last = extents->len == 0 ? NULL : &g_array_index(extents, Extent, extents->len - 1);
+        offset += entries[i];
+        if (last != NULL && last->zero == zero) {
+            last->end = offset;
+        } else {
+            Extent extent = {.end = offset, .zero = zero};
+            g_array_append_val(extents, extent);
         }
-        status->known = TRUE;
-        status->zero = zero;
-        status->length += entries[i];
     }
     return 0;
 }
 
-static gboolean nbd_extent(const IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error)
+static gboolean ask_extents(IngotBlocks *blocks, guint64 offset, GError **error)
 {
-    Status status = {0};
-    nbd_extent_callback callback = {.callback = on_extents, .user_data = &status};
+    nbd_extent_callback callback = {.callback = on_extents, .user_data = blocks->extents};
+    g_array_set_size(blocks->extents, 0);
+    blocks->extent = 0;
+    blocks->asked = offset;
     if (nbd_block_status(blocks->nbd, MIN(EXTENT_MAX, blocks->size - offset), offset, callback, 0) != 0) {
         return nbd_failed(blocks, error);
     }
-    *zero = status.known && status.zero;
-    *length = MIN(status.known && status.length > 0 ? status.length : EXTENT_MAX, blocks->size - offset);
+    if (blocks->extents->len == 0 || g_array_index(blocks->extents, Extent, 0).end <= offset) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "%s: qemu-nbd does not tell what is allocated at offset %" G_GUINT64_FORMAT, blocks->path, offset);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean nbd_extent(IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error)
+{
+    const GArray *extents = blocks->extents;
+    if (offset < blocks->asked) { /* not in order: ask anew */
+        blocks->extent = extents->len;
+    }
+    while (blocks->extent < extents->len && g_array_index(extents, Extent, blocks->extent).end <= offset) {
+        blocks->extent++;
+    }
+    if (blocks->extent == extents->len && !ask_extents(blocks, offset, error)) {
+        return FALSE;
+    }
+    const Extent *extent = &g_array_index(extents, Extent, blocks->extent);
+    blocks->asked = offset;
+    *zero = extent->zero;
+    *length = MIN(extent->end, blocks->size) - offset;
     return TRUE;
 }
 

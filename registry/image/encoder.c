@@ -16,6 +16,7 @@ struct IngotEncoder {
 
 struct IngotDecoder {
     ZSTD_DCtx *context;
+    GHashTable *holes; /* length -> GBytes, a frame known to give so many zeros */
 };
 
 const char *ingot_encoder_name(void)
@@ -63,6 +64,7 @@ IngotDecoder *ingot_decoder_new(void)
 {
     IngotDecoder *decoder = g_new0(IngotDecoder, 1);
     decoder->context = ZSTD_createDCtx();
+    decoder->holes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_bytes_unref);
     return decoder;
 }
 
@@ -70,34 +72,69 @@ void ingot_decoder_free(IngotDecoder *decoder)
 {
     if (decoder != NULL) {
         ZSTD_freeDCtx(decoder->context);
+        g_hash_table_unref(decoder->holes);
         g_free(decoder);
     }
+}
+
+static gboolean decode(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data, const char *what,
+                       GError **error)
+{
+    size_t length = ZSTD_decompressDCtx(decoder->context, data, chunk->length, frame, chunk->stored_length);
+    if (!ZSTD_isError(length) && length == chunk->length) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: damaged frame at offset %" G_GUINT64_FORMAT ": %s", what,
+                chunk->stored_offset, ZSTD_isError(length) ? ZSTD_getErrorName(length) : "too short");
+    return FALSE;
+}
+
+static gboolean refuse(const IngotChunk *chunk, const char *what, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "%s: the frame at offset %" G_GUINT64_FORMAT " holds other bytes than its index says", what,
+                chunk->stored_offset);
+    return FALSE;
+}
+
+/* Equal holes have equal frames, so each is decoded once. */
+static gboolean check_hole(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, const char *what,
+                           GError **error)
+{
+    GBytes *known = g_hash_table_lookup(decoder->holes, GUINT_TO_POINTER(chunk->length));
+    if (known != NULL && g_bytes_get_size(known) == chunk->stored_length &&
+        memcmp(g_bytes_get_data(known, NULL), frame, chunk->stored_length) == 0) {
+        return TRUE;
+    }
+    g_autofree guint8 *data = g_malloc(chunk->length);
+    if (!decode(decoder, chunk, frame, data, what, error)) {
+        return FALSE;
+    }
+    if (!chunker_is_zero(data, chunk->length)) {
+        return refuse(chunk, what, error);
+    }
+    g_hash_table_insert(decoder->holes, GUINT_TO_POINTER(chunk->length), g_bytes_new(frame, chunk->stored_length));
+    return TRUE;
 }
 
 gboolean ingot_decoder_chunk(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
                              const char *what, GError **error)
 {
-    size_t length = ZSTD_decompressDCtx(decoder->context, data, chunk->length, frame, chunk->stored_length);
-    if (ZSTD_isError(length) || length != chunk->length) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: damaged frame at offset %" G_GUINT64_FORMAT ": %s",
-                    what, chunk->stored_offset, ZSTD_isError(length) ? ZSTD_getErrorName(length) : "wrong length");
-        return FALSE;
+    if (chunk->hole) {
+        if (!check_hole(decoder, chunk, frame, what, error)) {
+            return FALSE;
+        }
+        if (data != NULL) {
+            memset(data, 0, chunk->length);
+        }
+        return TRUE;
     }
     IngotDigest digest;
-    if (chunk->hole) {
-        if (chunker_is_zero(data, length)) {
-            return TRUE;
-        }
-    } else {
-        ingot_digest_of(data, length, &digest);
-        if (ingot_digest_equal(&digest, &chunk->digest)) {
-            return TRUE;
-        }
+    if (!decode(decoder, chunk, frame, data, what, error)) {
+        return FALSE;
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                "%s: the chunk in the frame at offset %" G_GUINT64_FORMAT " is not what the index says", what,
-                chunk->stored_offset);
-    return FALSE;
+    ingot_digest_of(data, chunk->length, &digest);
+    return ingot_digest_equal(&digest, &chunk->digest) || refuse(chunk, what, error);
 }
 
 static void put32(GByteArray *out, guint32 value)

@@ -1,3 +1,4 @@
+#include <ingot/encoder.h>
 #include <ingot/error.h>
 #include <ingot/index.h>
 #include <string.h>
@@ -7,10 +8,11 @@
 
 #define MAGIC "INGOTIDX"
 #define HOLE_BIT 0x80000000u
-#define HEADER_SIZE 40      /* bytes before the encoder's name */
-#define TEXT_MAX (1u << 30) /* bytes of an unpacked index: some 25 million chunks */
-#define CHUNK_LENGTH_MAX (8u << 20)
-#define ENCODER_NAME_MAX 256
+#define HEADER_SIZE 40        /* bytes before the encoder's name */
+#define VERSION_END 12        /* bytes up to the version, included */
+#define LENGTHS_SIZE 8        /* bytes of a chunk's two lengths */
+#define TEXT_MAX (256u << 20) /* bytes of an unpacked index; holds INGOT_INDEX_CHUNKS_MAX */
+#define ENCODER_NAME_MAX 255
 
 struct Shared {
     IngotIndex index; /* first: callers see this part alone */
@@ -151,69 +153,120 @@ typedef struct {
     guint64 disk_size, count;
 } Header;
 
-static IngotIndex *parse_header(Reader *reader, Header *header, GError **error)
+/* The magic and the version stand first in every version to come. */
+static gboolean parse_version(Reader *reader, GError **error)
 {
-    const guint8 *at = take(reader, HEADER_SIZE);
+    const guint8 *at = take(reader, VERSION_END);
     if (at == NULL || memcmp(at, MAGIC, strlen(MAGIC)) != 0) {
         reader->at = 0;
-        broken(reader, "no index begins so", error);
-        return NULL;
+        return broken(reader, "no index begins so", error);
     }
-    guint32 version = get32(at + 8), name_size = get32(at + 20);
+    guint32 version = get32(at + strlen(MAGIC));
     if (version > INGOT_INDEX_VERSION) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW, "%s: index version %u is newer than this Ingot knows (%d)",
                     reader->what, version, INGOT_INDEX_VERSION);
-        return NULL;
+        return FALSE;
     }
-    header->disk_size = get64(at + 24);
-    header->count = get64(at + 32);
-    const guint8 *name = name_size > ENCODER_NAME_MAX ? NULL : take(reader, name_size);
-    if (version == 0 || get32(at + 12) != INGOT_BLOCK_SIZE || !chunker_average_valid(get32(at + 16)) || name == NULL ||
-        header->count > (reader->size - reader->at) / 8) {
+    return version > 0 || broken(reader, "there is no version 0", error);
+}
+
+/* Printable ASCII: the name is shown to people. */
+static gboolean is_encoder_name(const guint8 *name, gsize size)
+{
+    for (gsize i = 0; i < size; i++) {
+        if (!g_ascii_isprint((char)name[i])) {
+            return FALSE;
+        }
+    }
+    return size > 0;
+}
+
+static IngotIndex *parse_header(Reader *reader, Header *header, GError **error)
+{
+    const guint8 *at = take(reader, HEADER_SIZE - VERSION_END);
+    if (at == NULL || get32(at) != INGOT_BLOCK_SIZE || !chunker_average_valid(get32(at + 4))) {
         broken(reader, "impossible header", error);
         return NULL;
     }
+    guint32 average = get32(at + 4), name_size = get32(at + 8);
+    header->disk_size = get64(at + 12);
+    header->count = get64(at + 20);
+    const guint8 *name = name_size > ENCODER_NAME_MAX ? NULL : take(reader, name_size);
+    if (name == NULL || !is_encoder_name(name, name_size)) {
+        broken(reader, "impossible name of an encoder", error);
+        return NULL;
+    }
+    if (header->count == 0 || header->count > INGOT_INDEX_CHUNKS_MAX ||
+        header->count > (reader->size - reader->at) / LENGTHS_SIZE) {
+        broken(reader, "impossible number of chunks", error);
+        return NULL;
+    }
     g_autofree char *encoder = g_strndup((const char *)name, name_size);
-    return ingot_index_new(encoder, get32(at + 16));
+    return ingot_index_new(encoder, average);
+}
+
+/* All chunks are whole blocks but the last, and no longer than a packer makes them. */
+static gboolean is_chunk(guint32 length, guint32 stored, gboolean hole, gboolean last, guint32 average)
+{
+    gsize most = hole ? INGOT_HOLE_MAX : chunker_max(average);
+    return length > 0 && length <= most && (last || length % INGOT_BLOCK_SIZE == 0) && stored > 0 &&
+           stored <= ingot_encoder_bound(length);
 }
 
 static gboolean parse_chunks(Reader *reader, const Header *header, IngotIndex *index, GError **error)
 {
-    const guint8 *lengths = take(reader, (gsize)header->count * 8);
+    gsize lengths_at = reader->at;
+    const guint8 *lengths = take(reader, header->count * LENGTHS_SIZE);
+    g_array_set_size(index->chunks, (guint)header->count);
+    g_array_set_size(index->chunks, 0);
     for (guint64 i = 0; i < header->count; i++) {
-        guint32 length = get32(lengths + i * 8), stored = get32(lengths + i * 8 + 4);
+        guint32 length = get32(lengths + i * LENGTHS_SIZE), stored = get32(lengths + i * LENGTHS_SIZE + 4);
         gboolean hole = (stored & HOLE_BIT) != 0;
         const guint8 *digest = hole ? NULL : take(reader, INGOT_DIGEST_SIZE);
         stored &= ~HOLE_BIT;
-        if (length == 0 || length > CHUNK_LENGTH_MAX || stored == 0 || stored > 2 * CHUNK_LENGTH_MAX ||
-            (!hole && digest == NULL)) {
+        if (!is_chunk(length, stored, hole, i + 1 == header->count, index->average)) {
+            reader->at = lengths_at + i * LENGTHS_SIZE;
             return broken(reader, "impossible chunk", error);
+        }
+        if (!hole && digest == NULL) {
+            return broken(reader, "digests are missing", error);
         }
         ingot_index_add(index, (const IngotDigest *)digest, length, stored);
     }
-    if (index->disk_size != header->disk_size || reader->at != reader->size) {
-        return broken(reader, "the chunks do not add up to the disk", error);
+    if (reader->at != reader->size) {
+        return broken(reader, "more follows than its chunks", error);
     }
+    return index->disk_size == header->disk_size || broken(reader, "the chunks do not add up to the disk", error);
+}
+
+/* The text within the one frame that the blob is. */
+static gboolean unpack(const void *data, gsize size, Reader *reader, guint8 **text, GError **error)
+{
+    unsigned long long length = ZSTD_getFrameContentSize(data, size);
+    if (length == ZSTD_CONTENTSIZE_ERROR || length == ZSTD_CONTENTSIZE_UNKNOWN || length > TEXT_MAX) {
+        return broken(reader, "no zstd frame of a possible size", error);
+    }
+    if (ZSTD_findFrameCompressedSize(data, size) != size) {
+        return broken(reader, "its zstd frame is cut short or something follows it", error);
+    }
+    *text = g_try_malloc(MAX(length, 1));
+    size_t unpacked = *text == NULL ? 0 : ZSTD_decompress(*text, length, data, size);
+    if (*text == NULL || ZSTD_isError(unpacked)) {
+        return broken(reader, *text == NULL ? "too large" : ZSTD_getErrorName(unpacked), error);
+    }
+    reader->data = *text;
+    reader->size = unpacked;
     return TRUE;
 }
 
 IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error)
 {
-    unsigned long long length = ZSTD_getFrameContentSize(data, size);
     Reader reader = {.what = what};
-    if (length == ZSTD_CONTENTSIZE_ERROR || length == ZSTD_CONTENTSIZE_UNKNOWN || length > TEXT_MAX) {
-        broken(&reader, "not a zstd frame of a possible size", error);
-        return NULL;
-    }
-    g_autofree guint8 *text = g_try_malloc(MAX(length, 1));
-    size_t unpacked = text == NULL ? 0 : ZSTD_decompress(text, length, data, size);
-    if (text == NULL || ZSTD_isError(unpacked)) {
-        broken(&reader, text == NULL ? "too large" : ZSTD_getErrorName(unpacked), error);
-        return NULL;
-    }
-    reader.data = text;
-    reader.size = unpacked;
     Header header;
+    g_autofree guint8 *text = NULL;
+    if (!unpack(data, size, &reader, &text, error) || !parse_version(&reader, error)) {
+        return NULL;
+    }
     g_autoptr(IngotIndex) index = parse_header(&reader, &header, error);
     if (index == NULL || !parse_chunks(&reader, &header, index, error)) {
         return NULL;

@@ -35,6 +35,18 @@ char *ingot_attachment_to_text(const IngotDescriptor *subject, const char *artif
     return ingot_json_canonical(root);
 }
 
+/* "application/vnd.ingot.disk.v2+zstd" where v1 is known is newer; anything else is no part of an image. */
+static gboolean refuse_type(const char *type, const char *known, const char *what, GError **error)
+{
+    gsize kind = (gsize)(strstr(known, ".v1") - known) + 2;
+    gboolean newer = strncmp(type, known, kind) == 0 && g_ascii_isdigit(type[kind]);
+    g_set_error(error, INGOT_ERROR, newer ? INGOT_ERROR_TOO_NEW : INGOT_ERROR_CORRUPT,
+                newer ? "%s: a part of type '%s' is newer than this Ingot knows ('%s')"
+                      : "%s: a part of type '%s' where '%s' must be",
+                what, type, known);
+    return FALSE;
+}
+
 static gboolean read_descriptor(const json_t *object, const char *media_type, const char *what, IngotDescriptor *out,
                                 GError **error)
 {
@@ -44,10 +56,7 @@ static gboolean read_descriptor(const json_t *object, const char *media_type, co
         return FALSE;
     }
     if (strcmp(type, media_type) != 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW,
-                    "%s: a part of type '%s' where this Ingot knows '%s': the image comes from a newer version", what,
-                    type, media_type);
-        return FALSE;
+        return refuse_type(type, media_type, what, error);
     }
     if (!ingot_digest_parse(digest, &out->digest, error)) {
         g_prefix_error(error, "%s: ", what);
@@ -72,8 +81,30 @@ static gboolean check_kind(const json_t *root, const char *what, GError **error)
     return FALSE;
 }
 
+static gboolean read_annotations(const json_t *root, IngotManifest *manifest, const char *what, GError **error)
+{
+    json_t *annotations = json_object_get(root, "annotations"), *value;
+    const char *key;
+    gboolean ok = annotations == NULL || json_is_object(annotations);
+    json_object_foreach(annotations, key, value)
+    {
+        ok = ok && json_is_string(value);
+    }
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: annotations: an object of strings is expected", what);
+        return FALSE;
+    }
+    manifest->annotations = json_incref(annotations);
+    return TRUE;
+}
+
 IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *what, GError **error)
 {
+    if (size > INGOT_MANIFEST_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: a manifest of more than %u bytes", what,
+                    INGOT_MANIFEST_MAX);
+        return NULL;
+    }
     g_autoptr(json_t) root = ingot_json_parse(data, size, what, error);
     if (root == NULL || !check_kind(root, what, error)) {
         return NULL;
@@ -92,7 +123,9 @@ IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *wh
         !read_descriptor(json_array_get(layers, 1), INGOT_TYPE_DISK, what, &manifest->disk, error)) {
         return NULL;
     }
-    manifest->annotations = json_incref(json_object_get(root, "annotations"));
+    if (!read_annotations(root, manifest, what, error)) {
+        return NULL;
+    }
     return g_steal_pointer(&manifest);
 }
 

@@ -1,18 +1,17 @@
-/* reader (the caller's thread: reads, cuts) -> workers (digest, compress) -> writer (in order: hashes, writes). At most
+/* Reader (the caller's thread: reads, cuts) -> workers (digest, compress) -> writer (in order: hashes, writes). At most
  * `window` batches are on the way, so memory is bounded whatever the disk's size. */
 #include <ingot/encoder.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/packer.h>
-#include <ingot/process.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "image/chunker.h"
+#include "image/cutter.h"
 
 #define BATCH_SIZE (1u << 20) /* bytes of data in one batch */
-#define READ_SIZE (4u << 20)  /* bytes read at once */
-#define WINDOW_MAX 32u        /* batches: with their frames some 64 MiB */
+#define BATCH_PIECES 1024u    /* chunks and holes in one batch */
+#define WINDOW_MAX 32u        /* batches: with their frames some 80 MiB */
 
 /* One piece of a batch: a chunk of its data, or a hole, which has none. */
 typedef struct {
@@ -29,8 +28,6 @@ typedef struct {
 } Batch;
 
 typedef struct {
-    IngotBlocks *blocks;
-    IngotProgress *progress;
     guint32 average;
     int fd;
     const char *name;
@@ -43,8 +40,8 @@ typedef struct {
     guint window, under_way;
     GError *failure; /* of the writer */
 
-    Batch *batch;           /* being filled */
-    guint64 hole_start, at; /* the hole before `at` that is not cut yet */
+    Batch *batch; /* being filled */
+    guint pieces; /* in all */
 
     IngotIndex *index;
     IngotHasher *hasher;
@@ -186,6 +183,7 @@ static gpointer write_all(gpointer user)
 
 /* --- reader --- */
 
+/* The writer's error, if there is one, is reported in place of any other. */
 static gboolean writer_failed(Packer *packer)
 {
     g_mutex_lock(&packer->lock);
@@ -196,9 +194,6 @@ static gboolean writer_failed(Packer *packer)
 
 static void send_batch(Packer *packer)
 {
-    if (packer->batch->pieces->len == 0) {
-        return;
-    }
     g_mutex_lock(&packer->lock);
     while (packer->under_way >= packer->window) {
         g_cond_wait(&packer->changed, &packer->lock);
@@ -210,117 +205,32 @@ static void send_batch(Packer *packer)
     packer->batch = batch_new(packer->average);
 }
 
-static void add_piece(Packer *packer, const guint8 *data, gsize length)
+static gboolean refuse_more(Packer *packer, GError **error)
 {
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "the disk has more than %u chunks of %u bytes on average: choose a greater average",
+                INGOT_INDEX_CHUNKS_MAX, packer->average);
+    return FALSE;
+}
+
+/* A CutterFunc. */
+static gboolean add_piece(gpointer user, const guint8 *data, gsize length, GError **error)
+{
+    Packer *packer = user;
+    if (packer->pieces == INGOT_INDEX_CHUNKS_MAX) {
+        return refuse_more(packer, error);
+    }
+    packer->pieces++;
     Piece piece = {.length = (guint32)length, .hole = data == NULL};
     g_array_append_val(packer->batch->pieces, piece);
     if (data != NULL) {
         memcpy(packer->batch->data + packer->batch->size, data, length);
         packer->batch->size += length;
     }
-    if (packer->batch->size >= BATCH_SIZE || packer->batch->pieces->len >= BATCH_SIZE / INGOT_BLOCK_SIZE) {
+    if (packer->batch->size >= BATCH_SIZE || packer->batch->pieces->len >= BATCH_PIECES) {
         send_batch(packer);
+        return !writer_failed(packer);
     }
-}
-
-/* The hole up to `at` is cut at multiples of INGOT_HOLE_MAX of the disk. */
-static void end_hole(Packer *packer)
-{
-    while (packer->hole_start < packer->at) {
-        guint64 next = MIN((packer->hole_start / INGOT_HOLE_MAX + 1) * INGOT_HOLE_MAX, packer->at);
-        add_piece(packer, NULL, next - packer->hole_start);
-        packer->hole_start = next;
-    }
-}
-
-/* Cuts what can be cut of size bytes at packer->at; returns how many are used up. last: nothing follows. */
-static gsize cut(Packer *packer, const guint8 *data, gsize size, gboolean last)
-{
-    gsize used = 0;
-    while (used < size) {
-        gsize block = MIN((gsize)INGOT_BLOCK_SIZE, size - used);
-        if (chunker_is_zero(data + used, block)) {
-            used += block;
-            packer->at += block;
-            continue;
-        }
-        if (!last && size - used < chunker_max(packer->average)) {
-            break;
-        }
-        end_hole(packer);
-        gsize length = chunker_cut(data + used, size - used, packer->average);
-        add_piece(packer, data + used, length);
-        used += length;
-        packer->at += length;
-        packer->hole_start = packer->at;
-    }
-    return used;
-}
-
-/* Fills a buffer from the disk, reading only what is no hole. */
-static gboolean fill(Packer *packer, guint64 offset, guint8 *buffer, gsize size, GError **error)
-{
-    for (gsize done = 0; done < size;) {
-        guint64 length;
-        gboolean zero;
-        if (!ingot_blocks_extent(packer->blocks, offset + done, &length, &zero, error)) {
-            return FALSE;
-        }
-        gsize part = MIN(length, size - done);
-        if (zero) {
-            memset(buffer + done, 0, part);
-        } else if (!ingot_blocks_read(packer->blocks, offset + done, buffer + done, part, error)) {
-            return FALSE;
-        }
-        done += part;
-    }
-    return TRUE;
-}
-
-/* The hole at offset, if there is one that is worth jumping over: whole blocks. */
-static gboolean hole_at(Packer *packer, guint64 offset, guint64 *length, GError **error)
-{
-    gboolean zero;
-    if (!ingot_blocks_extent(packer->blocks, offset, length, &zero, error)) {
-        return FALSE;
-    }
-    if (!zero) {
-        *length = 0;
-    } else if (offset + *length < ingot_blocks_size(packer->blocks)) {
-        *length -= *length % INGOT_BLOCK_SIZE;
-    }
-    return TRUE;
-}
-
-static gboolean read_all(Packer *packer, GError **error)
-{
-    guint64 size = ingot_blocks_size(packer->blocks);
-    g_autofree guint8 *buffer = g_malloc(READ_SIZE + chunker_max(packer->average));
-    gsize kept = 0; /* bytes at the buffer's start that are not cut yet */
-    for (guint64 offset = 0; offset < size;) {
-        guint64 hole = 0;
-        if (!ingot_interrupt_check(error) || writer_failed(packer) ||
-            (kept == 0 && !hole_at(packer, offset, &hole, error))) {
-            return FALSE;
-        }
-        if (hole > 0) {
-            packer->at += hole;
-            offset += hole;
-            ingot_progress_add(packer->progress, hole);
-            continue;
-        }
-        gsize part = MIN(READ_SIZE, size - offset);
-        if (!fill(packer, offset, buffer + kept, part, error)) {
-            return FALSE;
-        }
-        offset += part;
-        gsize used = cut(packer, buffer, kept + part, offset == size);
-        kept = kept + part - used;
-        memmove(buffer, buffer + used, kept);
-        ingot_progress_add(packer->progress, part);
-    }
-    end_hole(packer);
-    send_batch(packer);
     return TRUE;
 }
 
@@ -328,6 +238,7 @@ static gboolean read_all(Packer *packer, GError **error)
 
 static void start(Packer *packer, guint threads)
 {
+    threads = MIN(threads, WINDOW_MAX);
     g_mutex_init(&packer->lock);
     g_cond_init(&packer->changed);
     packer->window = MIN(threads * 4, WINDOW_MAX);
@@ -379,10 +290,13 @@ IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, in
                     ingot_blocks_size(blocks), average);
         return NULL;
     }
-    Packer packer = {.blocks = blocks, .progress = options->progress, .average = average, .fd = fd, .name = name};
+    Packer packer = {.average = average, .fd = fd, .name = name};
     start(&packer, options->threads == 0 ? g_get_num_processors() : options->threads);
     GThread *writer = g_thread_new("pack", write_all, &packer);
-    gboolean ok = read_all(&packer, error);
+    gboolean ok = cutter_run(blocks, average, options->progress, add_piece, &packer, error);
+    if (ok && packer.batch->pieces->len > 0) {
+        send_batch(&packer);
+    }
     g_async_queue_push(packer.order, &packer);
     g_thread_join(writer);
     g_thread_pool_free(packer.workers, FALSE, TRUE);

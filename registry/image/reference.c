@@ -112,6 +112,11 @@ static gboolean looks_like_host(const char *text, gsize length)
 
 static gboolean host_check(const char *host, GError **error)
 {
+    const char *port = strrchr(host, ':');
+    if (port != NULL && strchr(port, ']') == NULL && strtoul(port + 1, NULL, 10) > G_MAXUINT16) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%.300s' is no host: ports end at %u", host, G_MAXUINT16);
+        return FALSE;
+    }
     return check(host, "^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$", "host",
                  "HOST or HOST:PORT", error);
 }
@@ -161,12 +166,12 @@ IngotReference *ingot_reference_parse(const char *text, GError **error)
     g_autoptr(IngotReference) reference = ingot_reference_new(NULL, NULL, NULL, NULL);
     const char *rest = text;
     if (!take_host(reference, &rest, FALSE, error)) {
-        g_prefix_error(error, "%s: ", text);
+        g_prefix_error(error, "%.300s: ", text);
         return NULL;
     }
     g_autofree char *name = g_strdup(rest);
     if (!split_name(reference, name, error)) {
-        g_prefix_error(error, "%s: ", text);
+        g_prefix_error(error, "%.300s: ", text);
         return NULL;
     }
     return g_steal_pointer(&reference);
