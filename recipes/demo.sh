@@ -21,9 +21,12 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 stage() { printf '\n[%6.1f s] %s\n' "$(awk "BEGIN{print ($(date +%s%N) - $started) / 1e9}")" "$*"; }
-# The first line that a program in the background prints on its stdout (in a file), while it lives.
-first_line() {
-    tail -n +1 -f --pid="$2" "$1" | head -n "${3:-1}"
+# Waits until a program in the background ($2) has written what matches $3 into the file $1; else shows its log, $4.
+await() {
+    until grep -q "$3" "$1"; do
+        kill -0 "$2" 2>/dev/null || { cat "$4" >&2; exit 1; }
+        sleep 0.1
+    done
 }
 
 stage "bake the base (recipes/debian-12.yaml)"
@@ -35,10 +38,9 @@ ingot build recipes/web.yaml
 stage "start a registry"
 ingotd --data "$demo/registry" --listen 127.0.0.1:0 >"$demo/ingotd.address" 2>"$demo/ingotd.log" &
 server=$!
-address=$(first_line "$demo/ingotd.address" $server)
-registry=${address##*//}
-[ -n "$registry" ] || { cat "$demo/ingotd.log" >&2; exit 1; }
-echo "$address"
+await "$demo/ingotd.address" $server http:// "$demo/ingotd.log"
+cat "$demo/ingotd.address"
+registry=$(sed 's,.*http://,,' "$demo/ingotd.address")
 
 stage "push version 1.0.0 as dev, promote it to test and prod"
 ingot push web:1.0.0 "$registry/web:1.0.0"
@@ -52,8 +54,7 @@ ingot pull --store "$demo/other-store" "$registry/web:prod"
 
 stage "all of them are one digest"
 for tag in 1.0.0 dev test prod; do
-    digest=$(ingot show --json "$registry/web:$tag" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])' 2>/dev/null ||
-        ingot show --json "$registry/web:$tag" | sed -n 's/^ *"digest": "\(sha256:[0-9a-f]*\)".*/\1/p' | head -1)
+    digest=$(ingot show --json "$registry/web:$tag" | sed -n 's/^ *"digest": "\(sha256:[0-9a-f]*\)".*/\1/p' | head -n 1)
     printf '%-6s %s\n' "$tag" "$digest"
     [ "${first:=$digest}" = "$digest" ] || { echo "demo: $tag differs" >&2; exit 1; }
 done
@@ -61,12 +62,8 @@ done
 stage "boot the pulled image and fetch its page"
 ingot run --store "$demo/other-store" --port 80 --json "$registry/web:prod" >"$demo/run.json" 2>"$demo/run.log" &
 machine=$!
-first_line "$demo/run.json" $machine 100 >"$demo/run.now" &
-reader=$!
-while kill -0 $machine 2>/dev/null && ! grep -q '"80"' "$demo/run.json"; do sleep 0.2; done
-kill $reader 2>/dev/null || true
+await "$demo/run.json" $machine '"80":' "$demo/run.log"
 port=$(sed -n 's/.*"80": *\([0-9]*\).*/\1/p' "$demo/run.json")
-[ -n "$port" ] || { cat "$demo/run.log" >&2; exit 1; }
 curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 "http://127.0.0.1:$port/" |
     sed -e 's/<[^>]*>//g' -e '/^[[:space:]]*$/d'
 

@@ -10,7 +10,8 @@ json_t *config_step(const PlanStep *step, gint64 microseconds)
     ingot_digest_write_text(&step->key, key);
     g_autofree char *now = ingot_text_now();
     /* Whole tenths: finer would be noise in a file that people compare. */
-    double seconds = (double)((microseconds + 50000) / 100000) / 10;
+    gint64 tenths = (microseconds + 50000) / 100000;
+    double seconds = (double)tenths / 10;
     return json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", step->title, "seconds", seconds, "ran", now);
 }
 

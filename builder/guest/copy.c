@@ -112,9 +112,7 @@ static int make_tar(const char *from, GError **error)
     }
     archive_write_free(tar);
     archive_read_free(disk);
-    int own = fd;
-    fd = ok ? -1 : fd;
-    return ok ? own : -1;
+    return ok ? g_steal_fd(&fd) : -1;
 }
 
 /* Tells the shell to read size bytes with a command; then the bytes; then waits for its word. */

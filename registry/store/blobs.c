@@ -167,9 +167,7 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
         /* The one that we waited for may have made it a blob: then the name is gone, or another file. */
         if (fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino) {
             *fresh = held.st_size == 0;
-            int own = fd;
-            fd = -1;
-            return file_new(g_steal_pointer(&path), own);
+            return file_new(g_steal_pointer(&path), g_steal_fd(&fd));
         }
         if (ingot_store_has(store, digest)) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s is in the store already", text);

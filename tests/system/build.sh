@@ -46,7 +46,7 @@ tests:
   - package: openssh-server
   - service: ssh
   - port: 22
-  - shell: $1
+  - shell: '$1'
 EOF
 }
 
