@@ -126,4 +126,4 @@ help:
 	@echo 'make bench      measure against the peers; writes $B/bench.json'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
 
--include $(shell find $B -name '*.d' 2>/dev/null)
+-include $(shell find $B -name '*.d' -type f 2>/dev/null)

@@ -164,8 +164,15 @@ static gboolean seal(Bake *bake, GError **error)
 {
     IngotProgress *progress = bake->options->progress;
     ingot_progress_begin(progress, 0, "seal");
-    if (!seal_disk(bake->disk, bake->format, json_object_get(bake->recipe->tree, "seal"), KEY_COMMENT, &bake->sealed,
-                   error)) {
+    SealOptions options = {
+        .disk = bake->disk,
+        .format = bake->format,
+        .rules = json_object_get(bake->recipe->tree, "seal"),
+        .key_comment = KEY_COMMENT,
+        .workdir = ingot_workdir_path(bake->workdir),
+        .cache = bake->options->cache,
+    };
+    if (!ingot_file_make_folder(options.cache, error) || !seal_disk(&options, &bake->sealed, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, "%zu packages", json_array_size(bake->sealed.packages));

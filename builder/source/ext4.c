@@ -1,12 +1,12 @@
 #include "source/ext4.h"
 
-#include <ext2fs/ext2fs.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "source/ext2.h"
 #include "source/tar.h"
 #include "source/tree.h"
 
@@ -62,52 +62,6 @@ static void set_owner_and_times(const Writer *writer, const Entry *entry, struct
     inode->i_atime = inode->i_ctime = inode->i_mtime = when;
 }
 
-static errcode_t link_into(const Writer *writer, ext2_ino_t folder, const char *name, ext2_ino_t ino, int type)
-{
-    errcode_t code = ext2fs_link(writer->fs, folder, name, ino, type);
-    if (code == EXT2_ET_DIR_NO_SPACE && (code = ext2fs_expand_dir(writer->fs, folder)) == 0) {
-        code = ext2fs_link(writer->fs, folder, name, ino, type);
-    }
-    return code;
-}
-
-static errcode_t make_folder(const Writer *writer, ext2_ino_t parent, const char *name, ext2_ino_t *ino)
-{
-    errcode_t code = ext2fs_mkdir(writer->fs, parent, 0, name);
-    if (code == EXT2_ET_DIR_NO_SPACE && (code = ext2fs_expand_dir(writer->fs, parent)) == 0) {
-        code = ext2fs_mkdir(writer->fs, parent, 0, name);
-    }
-    return code != 0 ? code : ext2fs_lookup(writer->fs, parent, name, (int)strlen(name), NULL, ino);
-}
-
-static errcode_t make_symlink(const Writer *writer, ext2_ino_t parent, const char *name, const char *target,
-                              ext2_ino_t *ino)
-{
-    errcode_t code = ext2fs_symlink(writer->fs, parent, 0, name, target);
-    if (code == EXT2_ET_DIR_NO_SPACE && (code = ext2fs_expand_dir(writer->fs, parent)) == 0) {
-        code = ext2fs_symlink(writer->fs, parent, 0, name, target);
-    }
-    return code != 0 ? code : ext2fs_lookup(writer->fs, parent, name, (int)strlen(name), NULL, ino);
-}
-
-static int directory_type(guint mode)
-{
-    switch (mode & S_IFMT) {
-    case S_IFREG:
-        return EXT2_FT_REG_FILE;
-    case S_IFCHR:
-        return EXT2_FT_CHRDEV;
-    case S_IFBLK:
-        return EXT2_FT_BLKDEV;
-    case S_IFIFO:
-        return EXT2_FT_FIFO;
-    case S_IFSOCK:
-        return EXT2_FT_SOCK;
-    default:
-        return EXT2_FT_UNKNOWN;
-    }
-}
-
 /* ext2fs keeps a device's numbers where block pointers would be, in the kernel's new encoding. */
 static void set_device(struct ext2_inode *inode, dev_t device)
 {
@@ -115,29 +69,15 @@ static void set_device(struct ext2_inode *inode, dev_t device)
     inode->i_block[1] = (low & 0xff) | (high << 8) | ((low & ~0xffu) << 12);
 }
 
-/* A file without its bytes, or a special file. */
 static errcode_t make_file(const Writer *writer, ext2_ino_t parent, const char *name, const Entry *entry,
                            ext2_ino_t *ino)
 {
-    errcode_t code = ext2fs_new_inode(writer->fs, parent, (int)entry->mode, NULL, ino);
-    if (code != 0 || (code = link_into(writer, parent, name, *ino, directory_type(entry->mode))) != 0) {
-        return code;
-    }
-    ext2fs_inode_alloc_stats2(writer->fs, *ino, +1, 0);
-    struct ext2_inode inode = {.i_links_count = 1};
+    struct ext2_inode inode = {0};
     set_owner_and_times(writer, entry, &inode);
-    if (S_ISREG(entry->mode)) {
-        ext2_extent_handle_t extents;
-        inode.i_flags = EXT4_EXTENTS_FL;
-        code = ext2fs_extent_open2(writer->fs, *ino, &inode, &extents); /* writes an empty extent tree's root */
-        if (code != 0) {
-            return code;
-        }
-        ext2fs_extent_free(extents);
-    } else if (S_ISCHR(entry->mode) || S_ISBLK(entry->mode)) {
+    if (S_ISCHR(entry->mode) || S_ISBLK(entry->mode)) {
         set_device(&inode, entry->device);
     }
-    return ext2fs_write_new_inode(writer->fs, *ino, &inode);
+    return ext2_add_file(writer->fs, parent, name, &inode, ino);
 }
 
 /* Finds the folder that path lies in; folders that nothing has named yet are made, as root's. */
@@ -161,7 +101,7 @@ static gboolean parent_of(Writer *writer, const char *path, ext2_ino_t *parent, 
     }
     struct ext2_inode inode;
     Entry entry = {.path = folder, .mode = S_IFDIR | 0755, .time = writer->options->time};
-    errcode_t code = make_folder(writer, above, own_name, parent);
+    errcode_t code = ext2_add_folder(writer->fs, above, own_name, parent);
     if (code == 0 && (code = ext2fs_read_inode(writer->fs, *parent, &inode)) == 0) {
         set_owner_and_times(writer, &entry, &inode);
         code = ext2fs_write_inode(writer->fs, *parent, &inode);
@@ -189,8 +129,8 @@ static gboolean make_entry(Writer *writer, const Entry *entry, ext2_ino_t *ino, 
         if (!parent_of(writer, entry->path, &parent, &name, error)) {
             return FALSE;
         }
-        code = S_ISDIR(entry->mode)   ? make_folder(writer, parent, name, ino)
-               : S_ISLNK(entry->mode) ? make_symlink(writer, parent, name, entry->target, ino)
+        code = S_ISDIR(entry->mode)   ? ext2_add_folder(writer->fs, parent, name, ino)
+               : S_ISLNK(entry->mode) ? ext2_add_symlink(writer->fs, parent, name, entry->target, ino)
                                       : make_file(writer, parent, name, entry, ino);
     }
     if (code == 0 && (code = ext2fs_read_inode(writer->fs, *ino, &inode)) == 0) {
@@ -280,7 +220,7 @@ static gboolean make_hard_link(Writer *writer, const char *path, const char *to,
         return FALSE;
     }
     errcode_t code = ext2fs_read_inode(writer->fs, ino, &inode);
-    if (code == 0 && (code = link_into(writer, parent, name, ino, directory_type(inode.i_mode))) == 0) {
+    if (code == 0 && (code = ext2_add_name(writer->fs, parent, name, ino, inode.i_mode)) == 0) {
         inode.i_links_count++;
         code = ext2fs_write_inode(writer->fs, ino, &inode);
     }

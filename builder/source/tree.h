@@ -23,7 +23,7 @@ typedef struct {
 /* The settings, in the order in which they are written: GPtrArray of TreeFile. */
 GPtrArray *tree_settings(const TreeOptions *options);
 
-/* What an image says of its system: "os" is {"id","version","name"}, packages [{"name","version","architecture"}] in
+/* What an image says of its system: "os" is {"id","version"}, packages [{"name","version","architecture"}] in
  * dpkg's order. A tree without a kernel, an initrd or an init is refused. */
 typedef struct {
     json_t *os;

@@ -23,7 +23,8 @@ static int append_text(const char *text, size_t size, void *user)
 static GString *dump(const json_t *value, size_t flags)
 {
     GString *text = g_string_new(NULL);
-    if (json_dump_callback(value, append_text, text, flags | JSON_ENCODE_ANY) < 0)
+    /* 15 digits: what a number had as text comes back as it was, 0.9 and not 0.90000000000000002. */
+    if (json_dump_callback(value, append_text, text, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) < 0)
         g_error("a JSON value cannot be written");
     return text;
 }

@@ -16,6 +16,7 @@
 
 static const char *const tree[][2] = {
     {"./usr/lib/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n"},
+    {"./etc/debian_version", "12.15\n"},
     {"./var/lib/dpkg/status", "Package: adduser\nStatus: install ok installed\nArchitecture: all\nVersion: 3.134\n"
                               "Description: adds\n a user\n\n"
                               "Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n\n"
@@ -58,7 +59,7 @@ static void test_facts(void **state)
     assert_true(tree_facts(tar, &facts, &error));
     g_autofree char *os = ingot_json_canonical(facts.os);
     g_autofree char *packages = ingot_json_canonical(facts.packages);
-    assert_string_equal(os, "{\"id\":\"debian\",\"name\":\"Debian GNU/Linux 12 (bookworm)\",\"version\":\"12\"}");
+    assert_string_equal(os, "{\"id\":\"debian\",\"version\":\"12.15\"}");
     assert_string_equal(packages, "[{\"architecture\":\"all\",\"name\":\"adduser\",\"version\":\"3.134\"},"
                                   "{\"architecture\":\"amd64\",\"name\":\"zstd\",\"version\":\"1:1.5.4\"}]");
     json_decref(facts.os);

@@ -1,0 +1,163 @@
+#include "source/ext2.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static int directory_type(guint mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return EXT2_FT_REG_FILE;
+    case S_IFCHR:
+        return EXT2_FT_CHRDEV;
+    case S_IFBLK:
+        return EXT2_FT_BLKDEV;
+    case S_IFIFO:
+        return EXT2_FT_FIFO;
+    case S_IFSOCK:
+        return EXT2_FT_SOCK;
+    default:
+        return EXT2_FT_UNKNOWN;
+    }
+}
+
+errcode_t ext2_add_name(ext2_filsys fs, ext2_ino_t folder, const char *name, ext2_ino_t ino, guint mode)
+{
+    int type = directory_type(mode);
+    errcode_t code = ext2fs_link(fs, folder, name, ino, type);
+    if (code == EXT2_ET_DIR_NO_SPACE && (code = ext2fs_expand_dir(fs, folder)) == 0) {
+        code = ext2fs_link(fs, folder, name, ino, type);
+    }
+    return code;
+}
+
+errcode_t ext2_add_folder(ext2_filsys fs, ext2_ino_t folder, const char *name, ext2_ino_t *ino)
+{
+    errcode_t code = ext2fs_mkdir(fs, folder, 0, name);
+    if (code == EXT2_ET_DIR_NO_SPACE && (code = ext2fs_expand_dir(fs, folder)) == 0) {
+        code = ext2fs_mkdir(fs, folder, 0, name);
+    }
+    return code != 0 ? code : ext2fs_lookup(fs, folder, name, (int)strlen(name), NULL, ino);
+}
+
+errcode_t ext2_add_symlink(ext2_filsys fs, ext2_ino_t folder, const char *name, const char *target, ext2_ino_t *ino)
+{
+    errcode_t code = ext2fs_symlink(fs, folder, 0, name, target);
+    if (code == EXT2_ET_DIR_NO_SPACE && (code = ext2fs_expand_dir(fs, folder)) == 0) {
+        code = ext2fs_symlink(fs, folder, 0, name, target);
+    }
+    return code != 0 ? code : ext2fs_lookup(fs, folder, name, (int)strlen(name), NULL, ino);
+}
+
+errcode_t ext2_add_file(ext2_filsys fs, ext2_ino_t folder, const char *name, struct ext2_inode *inode, ext2_ino_t *ino)
+{
+    errcode_t code = ext2fs_new_inode(fs, folder, inode->i_mode, NULL, ino);
+    if (code != 0 || (code = ext2_add_name(fs, folder, name, *ino, inode->i_mode)) != 0) {
+        return code;
+    }
+    ext2fs_inode_alloc_stats2(fs, *ino, +1, 0);
+    inode->i_links_count = 1;
+    if (S_ISREG(inode->i_mode) && ext2fs_has_feature_extents(fs->super)) {
+        ext2_extent_handle_t extents;
+        inode->i_flags = EXT4_EXTENTS_FL;
+        code = ext2fs_extent_open2(fs, *ino, inode, &extents); /* writes an empty extent tree's root */
+        if (code != 0) {
+            return code;
+        }
+        ext2fs_extent_free(extents);
+    }
+    return ext2fs_write_new_inode(fs, *ino, inode);
+}
+
+typedef struct {
+    char *name;
+    ext2_ino_t ino;
+} Name;
+
+static void clear_name(gpointer data)
+{
+    g_free(((Name *)data)->name);
+}
+
+static int collect(struct ext2_dir_entry *entry, int offset, int block_size, char *buffer, void *user)
+{
+    (void)offset, (void)block_size, (void)buffer;
+    GArray *names = user;
+    Name one = {.name = g_strndup(entry->name, (gsize)ext2fs_dirent_name_len(entry)), .ino = entry->inode};
+    if (strcmp(one.name, ".") == 0 || strcmp(one.name, "..") == 0) {
+        g_free(one.name);
+    } else {
+        g_array_append_val(names, one);
+    }
+    return 0;
+}
+
+errcode_t ext2_for_each(ext2_filsys fs, ext2_ino_t folder, Ext2Each each, gpointer user)
+{
+    g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(Name));
+    g_array_set_clear_func(names, clear_name);
+    errcode_t code = ext2fs_dir_iterate(fs, folder, 0, NULL, collect, names);
+    for (guint i = 0; code == 0 && i < names->len; i++) {
+        const Name *one = &g_array_index(names, Name, i);
+        code = each(folder, one->name, one->ino, user);
+    }
+    return code;
+}
+
+/* The order of debugfs and the kernel: attributes and blocks first, then the inode itself. */
+static errcode_t free_inode(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode)
+{
+    gboolean folder = LINUX_S_ISDIR(inode->i_mode);
+    inode->i_links_count = 0;
+    inode->i_dtime = (__u32)(fs->now != 0 ? fs->now : time(NULL));
+    errcode_t code = ext2fs_write_inode(fs, ino, inode);
+    if (code == 0) {
+        code = ext2fs_free_ext_attr(fs, ino, NULL);
+    }
+    if (code == 0) {
+        code = ext2fs_read_inode(fs, ino, inode); /* the line above has changed it */
+    }
+    if (code == 0 && ext2fs_inode_has_valid_blocks2(fs, inode)) {
+        code = ext2fs_punch(fs, ino, inode, NULL, 0, ~0ULL);
+    }
+    if (code == 0) {
+        ext2fs_inode_alloc_stats2(fs, ino, -1, folder);
+    }
+    return code;
+}
+
+static errcode_t remove_entry(ext2_ino_t folder, const char *name, ext2_ino_t ino, gpointer user)
+{
+    ext2_filsys fs = user;
+    struct ext2_inode inode, above;
+    errcode_t code = ext2fs_read_inode(fs, ino, &inode);
+    gboolean is_folder = code == 0 && LINUX_S_ISDIR(inode.i_mode);
+    if (is_folder) {
+        code = ext2_for_each(fs, ino, remove_entry, fs);
+    }
+    if (code != 0 || (code = ext2fs_unlink(fs, folder, name, ino, 0)) != 0) {
+        return code;
+    }
+    if (!is_folder && inode.i_links_count > 1) {
+        inode.i_links_count--;
+        return ext2fs_write_inode(fs, ino, &inode);
+    }
+    /* A folder's ".." was a name of the one above; a count of 1 means "too many to count" and stays. */
+    if (is_folder && (code = ext2fs_read_inode(fs, folder, &above)) == 0 && above.i_links_count > 1) {
+        above.i_links_count--;
+        code = ext2fs_write_inode(fs, folder, &above);
+    }
+    if (code != 0) {
+        return code;
+    }
+    /* Emptying a folder has changed its inode. */
+    code = is_folder ? ext2fs_read_inode(fs, ino, &inode) : 0;
+    return code != 0 ? code : free_inode(fs, ino, &inode);
+}
+
+errcode_t ext2_remove(ext2_filsys fs, ext2_ino_t folder, const char *name)
+{
+    ext2_ino_t ino;
+    errcode_t code = ext2fs_lookup(fs, folder, name, (int)strlen(name), NULL, &ino);
+    return code != 0 ? code : remove_entry(folder, name, ino, fs);
+}
