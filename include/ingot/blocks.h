@@ -14,6 +14,7 @@ IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **er
 void ingot_blocks_free(IngotBlocks *blocks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBlocks, ingot_blocks_free)
 
+const char *ingot_blocks_path(const IngotBlocks *blocks);
 guint64 ingot_blocks_size(const IngotBlocks *blocks); /* bytes, as the guest sees it */
 /* The run at offset that is all of one kind: *length > 0 bytes of data, or of zeros. */
 gboolean ingot_blocks_extent(IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error);

@@ -106,6 +106,11 @@ IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **er
     return g_steal_pointer(&blocks);
 }
 
+const char *ingot_blocks_path(const IngotBlocks *blocks)
+{
+    return blocks->path;
+}
+
 guint64 ingot_blocks_size(const IngotBlocks *blocks)
 {
     return blocks->size;

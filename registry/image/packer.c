@@ -284,10 +284,9 @@ IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, in
     guint32 average = options->average == 0 ? CHUNKER_AVERAGE : options->average;
     if (!chunker_average_valid(average) || ingot_blocks_size(blocks) == 0 || ingot_blocks_size(blocks) % 512 != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "a disk of %" G_GUINT64_FORMAT
-                    " bytes in chunks of %u: the size must be a multiple of 512 above 0, "
-                    "the chunks a power of two from 16 KiB to 1 MiB",
-                    ingot_blocks_size(blocks), average);
+                    "%s: a disk of %" G_GUINT64_FORMAT " bytes in chunks of %u: the size must be a multiple of 512 "
+                    "above 0, the chunks a power of two from 16 KiB to 1 MiB",
+                    ingot_blocks_path(blocks), ingot_blocks_size(blocks), average);
         return NULL;
     }
     Packer packer = {.average = average, .fd = fd, .name = name};

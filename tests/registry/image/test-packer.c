@@ -1,0 +1,216 @@
+/* Packing: equal bytes give equal images, whatever file holds them and however many threads work. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ingot/disk.h>
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/packer.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/chunker.h"
+
+#define MIB (1u << 20)
+#define SIZE (24u * MIB)
+
+static IngotWorkdir *workdir;
+static guint8 *bytes; /* the test disk's: data without pattern at 1..5 MiB and 20..21 MiB, text at 9 MiB */
+
+static void fill(guint8 *at, gsize size, guint32 seed)
+{
+    g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+    for (gsize i = 0; i < size; i += 4) {
+        guint32 word = g_rand_int(random);
+        memcpy(at + i, &word, 4);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    workdir = ingot_workdir_new(NULL);
+    bytes = g_malloc0(SIZE);
+    fill(bytes + MIB, 4 * MIB, 1);
+    fill(bytes + 20 * MIB, MIB, 2);
+    memset(bytes + 9 * MIB, 'x', 100 * 1000);
+    return workdir == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ingot_workdir_free(workdir);
+    g_free(bytes);
+    return 0;
+}
+
+/* A file of the bytes: zeros are holes of the file, or written out. */
+static char *write_disk(const char *name, const guint8 *data, gsize size, gboolean sparse)
+{
+    char *path = ingot_workdir_file(workdir, name);
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600, NULL);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    for (gsize at = 0; at < size; at += INGOT_BLOCK_SIZE) {
+        gsize part = MIN(INGOT_BLOCK_SIZE, size - at);
+        if (!sparse || !chunker_is_zero(data + at, part)) {
+            assert_true(ingot_file_pwrite(fd, data + at, part, at, path, NULL));
+        }
+    }
+    return path;
+}
+
+static IngotPacked *pack(const char *path, const char *format, guint threads, GError **error)
+{
+    IngotPackOptions options = {.threads = threads};
+    g_autofree char *blob = ingot_workdir_file(workdir, "blob");
+    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT | O_TRUNC, 0600, NULL);
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, format, error);
+    return blocks == NULL ? NULL : ingot_pack(blocks, &options, fd, blob, error);
+}
+
+static void assert_same(const IngotPacked *a, const IngotPacked *b)
+{
+    g_autoptr(GBytes) one = ingot_index_serialize(a->index);
+    g_autoptr(GBytes) two = ingot_index_serialize(b->index);
+    assert_memory_equal(&a->digest, &b->digest, sizeof a->digest);
+    assert_true(g_bytes_equal(one, two));
+}
+
+static void threads_and_holes_do_not_matter(void **state)
+{
+    (void)state;
+    g_autofree char *sparse = write_disk("sparse.raw", bytes, SIZE, TRUE);
+    g_autofree char *full = write_disk("full.raw", bytes, SIZE, FALSE);
+    g_autoptr(IngotPacked) first = pack(sparse, "raw", 1, NULL);
+    assert_non_null(first);
+    static const guint counts[] = {1, 2, 3, 8, 0};
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++) {
+        g_autoptr(IngotPacked) a = pack(sparse, NULL, counts[i], NULL);
+        g_autoptr(IngotPacked) b = pack(full, NULL, counts[i], NULL);
+        assert_same(first, a);
+        assert_same(first, b);
+    }
+}
+
+static void a_qcow2_chain_is_its_bytes(void **state)
+{
+    (void)state;
+    g_autofree char *raw = write_disk("base.raw", bytes, SIZE, TRUE);
+    g_autofree char *base = ingot_workdir_file(workdir, "base.qcow2");
+    g_autofree char *top = ingot_workdir_file(workdir, "top.qcow2");
+    g_autofree char *place = g_strdup_printf("write -P 7 %u 300k", 9 * MIB);
+    const char *const convert[] = {"qemu-img", "convert", "-O", "qcow2", raw, base, NULL};
+    const char *const overlay[] = {"qemu-img", "create", "-f", "qcow2", "-F", "qcow2", "-b", base, top, NULL};
+    const char *const change[] = {"qemu-io", "-c", place, "-c", "write -z 2M 1M", top, NULL};
+    assert_true(ingot_process_run(convert, NULL, NULL, NULL));
+    assert_true(ingot_process_run(overlay, NULL, NULL, NULL));
+    assert_true(ingot_process_run(change, NULL, NULL, NULL));
+    g_autofree guint8 *changed = g_memdup2(bytes, SIZE);
+    memset(changed + 9 * MIB, 7, 300 << 10);
+    memset(changed + 2 * MIB, 0, MIB);
+    g_autofree char *expected = write_disk("changed.raw", changed, SIZE, TRUE);
+    g_autoptr(IngotPacked) a = pack(expected, NULL, 0, NULL);
+    g_autoptr(IngotPacked) b = pack(top, NULL, 0, NULL);
+    assert_non_null(b);
+    assert_same(a, b);
+}
+
+static void an_insertion_changes_little(void **state)
+{
+    (void)state;
+    g_autofree guint8 *moved = g_malloc0(SIZE);
+    memcpy(moved, bytes, MIB);
+    fill(moved + MIB, 4096, 3);
+    memcpy(moved + MIB + 4096, bytes + MIB, 4 * MIB);
+    g_autofree char *a_path = write_disk("a.raw", bytes, SIZE, TRUE);
+    g_autofree char *b_path = write_disk("b.raw", moved, SIZE, TRUE);
+    g_autoptr(IngotPacked) a = pack(a_path, NULL, 0, NULL);
+    g_autoptr(IngotPacked) b = pack(b_path, NULL, 0, NULL);
+    g_autoptr(GHashTable) known = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    for (guint i = 0; i < a->index->chunks->len; i++) {
+        g_hash_table_add(known, (gpointer)&ingot_index_chunk(a->index, i)->digest);
+    }
+    guint fresh = 0;
+    for (guint i = 0; i < b->index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(b->index, i);
+        fresh += !chunk->hole && !g_hash_table_contains(known, &chunk->digest);
+        assert_true(chunk->hole ? chunk->length <= INGOT_HOLE_MAX : chunk->length <= chunker_max(CHUNKER_AVERAGE));
+    }
+    assert_true(b->index->chunks->len > 60);
+    assert_true(fresh > 0 && fresh <= 4);
+}
+
+static void odd_ends_and_empty_disks(void **state)
+{
+    (void)state;
+    static const gsize sizes[] = {512, 4096, 4608, MIB + 512, 9 * MIB};
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        for (guint zero = 0; zero < 2; zero++) {
+            g_autofree guint8 *data = g_malloc0(sizes[i]);
+            if (!zero) {
+                fill(data, sizes[i], i);
+            }
+            g_autofree char *path = write_disk("odd.raw", data, sizes[i], TRUE);
+            g_autoptr(IngotPacked) packed = pack(path, "raw", 0, NULL);
+            assert_non_null(packed);
+            assert_int_equal(packed->index->disk_size, sizes[i]);
+            assert_int_equal(packed->data, zero ? 0 : sizes[i]);
+            g_autofree char *blob = ingot_workdir_file(workdir, "blob");
+            g_autofree guint8 *back = g_malloc(sizes[i]);
+            g_autoptr(IngotDisk) disk = ingot_disk_open(blob, packed->index, NULL);
+            assert_true(ingot_disk_read(disk, 0, back, sizes[i], NULL));
+            assert_memory_equal(back, data, sizes[i]);
+        }
+    }
+}
+
+static void what_is_no_disk_is_refused(void **state)
+{
+    (void)state;
+    static const gsize sizes[] = {0, 1, 513, 4097};
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autofree char *path = write_disk("no.raw", bytes, sizes[i], TRUE);
+        g_autoptr(GError) error = NULL;
+        assert_null(pack(path, "raw", 0, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "no.raw"));
+    }
+    g_autofree char *path = write_disk("not.qcow2", bytes + MIB, MIB, TRUE);
+    g_autoptr(GError) error = NULL;
+    assert_null(pack(path, "qcow2", 0, &error));
+    assert_non_null(strstr(error->message, "not.qcow2"));
+}
+
+/* What QEMU makes of the exported file is the disk. */
+static void an_exported_qcow2_is_the_disk(void **state)
+{
+    (void)state;
+    g_autofree char *raw = write_disk("disk.raw", bytes, SIZE, TRUE);
+    g_autofree char *blob = ingot_workdir_file(workdir, "blob");
+    g_autofree char *qcow2 = ingot_workdir_file(workdir, "disk.qcow2");
+    g_autoptr(IngotPacked) packed = pack(raw, NULL, 0, NULL);
+    g_autoptr(IngotDisk) disk = ingot_disk_open(blob, packed->index, NULL);
+    assert_true(ingot_disk_export(disk, qcow2, INGOT_DISK_QCOW2, NULL, NULL));
+    const char *const check[] = {"qemu-img", "check", "-q", qcow2, NULL};
+    const char *const compare[] = {"qemu-img", "compare", "-q", raw, qcow2, NULL};
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_process_run(check, NULL, NULL, &error));
+    assert_true(ingot_process_run(compare, NULL, NULL, &error));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_and_holes_do_not_matter), cmocka_unit_test(a_qcow2_chain_is_its_bytes),
+        cmocka_unit_test(an_insertion_changes_little),     cmocka_unit_test(odd_ends_and_empty_disks),
+        cmocka_unit_test(what_is_no_disk_is_refused),      cmocka_unit_test(an_exported_qcow2_is_the_disk),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,95 @@
+/* References by the OCI grammar. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <string.h>
+
+#define HEX "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static void good_ones_are_taken_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *host, *name, *tag, *digest;
+    } good[] = {
+        {"web", NULL, "web", NULL, NULL},
+        {"web:1.0.0", NULL, "web", "1.0.0", NULL},
+        {"team/web:prod", NULL, "team/web", "prod", NULL},
+        {"a.b/web", "a.b", "web", NULL, NULL},
+        {"localhost/web:dev", "localhost", "web", "dev", NULL},
+        {"127.0.0.1:5000/team/web:1.0.0", "127.0.0.1:5000", "team/web", "1.0.0", NULL},
+        {"host:5000/web@sha256:" HEX, "host:5000", "web", NULL, "sha256:" HEX},
+        {"web:1.0.0@sha256:" HEX, NULL, "web", "1.0.0", "sha256:" HEX},
+        {"a-b__c/d.e", NULL, "a-b__c/d.e", NULL, NULL},
+        {"web:_x-Y.9", NULL, "web", "_x-Y.9", NULL},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(good); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(IngotReference) reference = ingot_reference_parse(good[i].text, &error);
+        assert_non_null(reference);
+        assert_int_equal(g_strcmp0(reference->host, good[i].host), 0);
+        assert_string_equal(reference->name, good[i].name);
+        assert_int_equal(g_strcmp0(reference->tag, good[i].tag), 0);
+        assert_int_equal(g_strcmp0(reference->digest, good[i].digest), 0);
+        g_autofree char *text = ingot_reference_to_text(reference);
+        assert_string_equal(text, good[i].text);
+    }
+}
+
+static void bad_ones_are_refused_with_the_grammar(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",       "Web",        "web:",     ":1.0.0",         "web@",       "web@sha256:abc", "web@md5:" HEX,
+        "web//x", "/web",       "web/",     "web:-x",         "web:a b",    "we b",           "-web",
+        "web_",   "we___b",     "../web",   "web:a:b",        "host:5000/", "host:x/web",     "h.ost/Web",
+        "web\n",  "web@sha256", "\xc3\xa4", "host:70000/web",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(IngotReference) reference = ingot_reference_parse(bad[i], &error);
+        if (reference != NULL) {
+            fail_msg("'%s' was taken", bad[i]);
+        }
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_true(strlen(error->message) > 20);
+    }
+    g_autofree char *tag = g_strnfill(129, 'a');
+    assert_false(ingot_tag_check(tag, NULL));
+    tag[128] = '\0';
+    assert_true(ingot_tag_check(tag, NULL));
+    g_autofree char *name = g_strnfill(256, 'a');
+    assert_false(ingot_name_check(name, NULL));
+}
+
+static void versions_are_ordered_by_number(void **state)
+{
+    (void)state;
+    static const char *const order[] = {"0.9.0", "1.0.0-rc1", "1.0.0", "1.2.0", "1.10.0", "10.0.0", "dev", "prod"};
+    for (guint a = 0; a < G_N_ELEMENTS(order); a++) {
+        for (guint b = 0; b < G_N_ELEMENTS(order); b++) {
+            int expected = (a > b) - (a < b), got = ingot_tag_compare(order[a], order[b]);
+            if ((got > 0) - (got < 0) != expected) {
+                fail_msg("%s against %s: %d", order[a], order[b], got);
+            }
+        }
+    }
+    assert_true(ingot_tag_is_version("1.2.3") && ingot_tag_is_version("1.2.3-rc1"));
+    assert_false(ingot_tag_is_version("1.2") || ingot_tag_is_version("v1.2.3") || ingot_tag_is_version("prod"));
+    assert_false(ingot_version_check("01.2.3", NULL) && ingot_version_check("1.2.x", NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_ones_are_taken_apart),
+        cmocka_unit_test(bad_ones_are_refused_with_the_grammar),
+        cmocka_unit_test(versions_are_ordered_by_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
