@@ -56,6 +56,14 @@ static int tear_down(void **state)
     return 0;
 }
 
+static char *digest_of_file(const char *path)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read(path, 4 << 20, NULL);
+    IngotDigest digest;
+    ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &digest);
+    return ingot_digest_to_text(&digest);
+}
+
 static void v1_is_read(void **state)
 {
     const Sample *sample = *state;
@@ -121,14 +129,6 @@ static void spoil(const char *path, goffset flip, goffset cut)
         assert_int_equal(pwrite(fd, &byte, 1, flip), 1);
     }
     assert_true(cut < 0 || ftruncate(fd, cut) == 0);
-}
-
-static char *digest_of_file(const char *path)
-{
-    g_autoptr(GBytes) bytes = ingot_file_read(path, 4 << 20, NULL);
-    IngotDigest digest;
-    ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &digest);
-    return ingot_digest_to_text(&digest);
 }
 
 /* Reading the whole image fails with CORRUPT that names the file, and leaves nothing at the output. A frame has a few
