@@ -20,8 +20,8 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
 typedef enum { INGOT_DISK_RAW, INGOT_DISK_QCOW2 } IngotDiskFormat;
 gboolean ingot_disk_format_parse(const char *text, IngotDiskFormat *format, GError **error);
 
-/* The whole disk as a new file: sparse, on all cores, fsynced and renamed to path when it is whole, nothing there
- * otherwise. */
+/* The whole disk as a new file: sparse, on all cores, renamed to path when it is whole, nothing there otherwise. Like
+ * cp, it does not wait for the disk: the store holds what a power cut may take. */
 gboolean ingot_disk_export(IngotDisk *disk, const char *path, IngotDiskFormat format, IngotProgress *progress,
                            GError **error);
 /* The raw disk to a descriptor that cannot seek (a pipe). */

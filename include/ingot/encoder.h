@@ -21,6 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotEncoder, ingot_encoder_free)
 gsize ingot_encoder_bound(gsize size);
 /* Compresses size bytes to at most ingot_encoder_bound(size) bytes at frame; returns the frame's length. */
 gsize ingot_encoder_frame(IngotEncoder *encoder, const void *data, gsize size, void *frame);
+/* The frame of a hole of length bytes (at most INGOT_HOLE_MAX), made once; it stays the encoder's. */
+GBytes *ingot_encoder_hole(IngotEncoder *encoder, guint32 length);
 
 typedef struct IngotDecoder IngotDecoder;
 IngotDecoder *ingot_decoder_new(void);

@@ -3,6 +3,7 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
+/* Adds to *freed the bytes that this one frees. */
 static gboolean remove_one(IngotStore *store, const char *text, guint64 *freed, GError **error)
 {
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, error);
@@ -14,7 +15,12 @@ static gboolean remove_one(IngotStore *store, const char *text, guint64 *freed, 
         return FALSE;
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
-    return entry != NULL && ingot_store_remove(store, entry, freed, error);
+    guint64 own;
+    if (entry == NULL || !ingot_store_remove(store, entry, &own, error)) {
+        return FALSE;
+    }
+    *freed += own;
+    return TRUE;
 }
 
 static gboolean run(int argc, char **argv, GError **error)

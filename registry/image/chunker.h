@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#define CHUNKER_AVERAGE (32u << 10) /* bytes; see the README's figures for 16, 32 and 64 KiB */
+#define CHUNKER_AVERAGE (128u << 10) /* bytes; the README has the figures for 16 to 128 KiB */
 
 /* average is a power of two of at least 16 KiB. */
 gboolean chunker_average_valid(guint32 average);

@@ -12,6 +12,7 @@
 
 struct IngotEncoder {
     ZSTD_CCtx *context;
+    GHashTable *holes; /* length -> GBytes: the frame of so many zeros */
 };
 
 struct IngotDecoder {
@@ -34,6 +35,7 @@ IngotEncoder *ingot_encoder_new(void)
 {
     IngotEncoder *encoder = g_new0(IngotEncoder, 1);
     encoder->context = ZSTD_createCCtx();
+    encoder->holes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_bytes_unref);
     ZSTD_CCtx_setParameter(encoder->context, ZSTD_c_compressionLevel, LEVEL);
     ZSTD_CCtx_setParameter(encoder->context, ZSTD_c_contentSizeFlag, 1);
     ZSTD_CCtx_setParameter(encoder->context, ZSTD_c_checksumFlag, 0);
@@ -44,6 +46,7 @@ void ingot_encoder_free(IngotEncoder *encoder)
 {
     if (encoder != NULL) {
         ZSTD_freeCCtx(encoder->context);
+        g_hash_table_unref(encoder->holes);
         g_free(encoder);
     }
 }
@@ -58,6 +61,18 @@ gsize ingot_encoder_frame(IngotEncoder *encoder, const void *data, gsize size, v
     size_t length = ZSTD_compress2(encoder->context, frame, ZSTD_compressBound(size), data, size);
     g_assert(!ZSTD_isError(length)); /* the bound leaves only a lack of memory */
     return length;
+}
+
+GBytes *ingot_encoder_hole(IngotEncoder *encoder, guint32 length)
+{
+    GBytes *frame = g_hash_table_lookup(encoder->holes, GUINT_TO_POINTER(length));
+    if (frame == NULL) {
+        g_autofree guint8 *zeros = g_malloc0(length);
+        g_autofree guint8 *out = g_malloc(ingot_encoder_bound(length));
+        frame = g_bytes_new(out, ingot_encoder_frame(encoder, zeros, length, out));
+        g_hash_table_insert(encoder->holes, GUINT_TO_POINTER(length), frame);
+    }
+    return frame;
 }
 
 IngotDecoder *ingot_decoder_new(void)

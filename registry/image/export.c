@@ -6,6 +6,7 @@
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -212,8 +213,11 @@ gboolean ingot_disk_export(IngotDisk *disk, const char *path, IngotDiskFormat fo
     if (fd < 0) {
         return FALSE;
     }
-    if (write_file(disk, fd, path, format, progress, error) && ingot_file_publish(fd, temporary, path, error)) {
-        return TRUE;
+    if (write_file(disk, fd, path, format, progress, error)) {
+        if (rename(temporary, path) == 0) {
+            return TRUE;
+        }
+        ingot_error_set_errno(error, errno, "%s", path);
     }
     unlink(temporary);
     return FALSE;

@@ -46,7 +46,6 @@ typedef struct {
     IngotIndex *index;
     IngotHasher *hasher;
     IngotEncoder *hole_encoder;
-    GHashTable *hole_frames; /* length -> GBytes */
     IngotPacked *packed;
 } Packer;
 
@@ -116,20 +115,6 @@ static gboolean put(Packer *packer, const void *data, gsize size, GError **error
     return TRUE;
 }
 
-static GBytes *hole_frame(Packer *packer, guint32 length)
-{
-    GBytes *frame = g_hash_table_lookup(packer->hole_frames, GUINT_TO_POINTER(length));
-    if (frame == NULL) {
-        g_autofree guint8 *zeros = g_malloc0(length);
-        guint8 *out = g_malloc(ingot_encoder_bound(length));
-        gsize size = ingot_encoder_frame(packer->hole_encoder, zeros, length, out);
-        frame = g_bytes_new(out, size);
-        g_free(out);
-        g_hash_table_insert(packer->hole_frames, GUINT_TO_POINTER(length), frame);
-    }
-    return frame;
-}
-
 static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
 {
     gsize from = 0, to = 0;
@@ -141,7 +126,7 @@ static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
             to += piece->stored;
             continue;
         }
-        GBytes *frame = hole_frame(packer, piece->length);
+        GBytes *frame = ingot_encoder_hole(packer->hole_encoder, piece->length);
         if (!put(packer, batch->frames + from, to - from, error) ||
             !put(packer, g_bytes_get_data(frame, NULL), g_bytes_get_size(frame), error)) {
             return FALSE;
@@ -252,7 +237,6 @@ static void start(Packer *packer, guint threads)
     packer->index = ingot_index_new(ingot_encoder_name(), packer->average);
     packer->hasher = ingot_hasher_new();
     packer->hole_encoder = ingot_encoder_new();
-    packer->hole_frames = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_bytes_unref);
     packer->packed = g_new0(IngotPacked, 1);
     packer->packed->index = packer->index;
 }
@@ -264,7 +248,6 @@ static void stop(Packer *packer)
     g_async_queue_unref(packer->idle_encoders);
     ingot_hasher_free(packer->hasher);
     ingot_encoder_free(packer->hole_encoder);
-    g_hash_table_unref(packer->hole_frames);
     g_mutex_clear(&packer->lock);
     g_cond_clear(&packer->changed);
 }

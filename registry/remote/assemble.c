@@ -12,6 +12,7 @@
 
 #define GAP_MAX (16u << 10) /* bytes between two missing frames that are fetched along */
 #define RUN 64u             /* chunks that a thread takes at once */
+#define COPY_MAX (4u << 20) /* bytes copied from a seed at once */
 
 /* Where a frame can be had in the store. */
 typedef struct {
@@ -77,41 +78,68 @@ typedef struct {
     IngotDecoder *decoder;
     IngotEncoder *encoder;
     guint8 *data, *frame;
+    GByteArray *copy; /* neighbours of one seed on their way to the blob */
+    int copy_fd;
+    guint64 copy_from, copy_to;
 } Worker;
 
-/* Reads a frame from fd and checks it; FALSE: it is not that chunk's. */
-static gboolean check_frame(Worker *worker, const IngotChunk *chunk, int fd, guint64 offset)
+/* Reads a frame of the blob and checks it; FALSE: it is not that chunk's. */
+static gboolean check_frame(const Assembly *assembly, Worker *worker, const IngotChunk *chunk)
 {
-    return ingot_file_pread(fd, worker->frame, chunk->stored_length, offset, "", NULL) &&
-           ingot_decoder_chunk(worker->decoder, chunk, worker->frame, worker->data, "", NULL);
+    return ingot_file_pread(assembly->fd, worker->frame, chunk->stored_length, chunk->stored_offset, "", NULL) &&
+           ingot_decoder_chunk(worker->decoder, chunk, worker->frame, chunk->hole ? NULL : worker->data, "", NULL);
 }
 
-static gboolean make_hole(const Assembly *assembly, Worker *worker, const IngotChunk *chunk)
+static gboolean write_frame(const Assembly *assembly, const IngotChunk *chunk, const void *frame, GError **error)
 {
-    if (!assembly->own_encoder) {
-        return FALSE;
+    return ingot_file_pwrite(assembly->fd, frame, chunk->stored_length, chunk->stored_offset, assembly->name, error);
+}
+
+/* Copies the collected neighbours. A seed that cannot be read leaves wrong bytes: the blob's digest will tell. */
+static gboolean flush_copy(const Assembly *assembly, Worker *worker, GError **error)
+{
+    GByteArray *copy = worker->copy;
+    gsize size = copy->len;
+    g_byte_array_set_size(copy, 0);
+    return size == 0 || !ingot_file_pread(worker->copy_fd, copy->data, size, worker->copy_from, "", NULL) ||
+           ingot_file_pwrite(assembly->fd, copy->data, size, worker->copy_to, assembly->name, error);
+}
+
+static gboolean copy_seed(const Assembly *assembly, Worker *worker, const Seed *seed, const IngotChunk *chunk,
+                          GError **error)
+{
+    gsize size = worker->copy->len;
+    gboolean follows = size > 0 && size < COPY_MAX && seed->fd == worker->copy_fd &&
+                       seed->offset == worker->copy_from + size && chunk->stored_offset == worker->copy_to + size;
+    if (!follows) {
+        if (!flush_copy(assembly, worker, error)) {
+            return FALSE;
+        }
+        worker->copy_fd = seed->fd;
+        worker->copy_from = seed->offset;
+        worker->copy_to = chunk->stored_offset;
     }
-    memset(worker->data, 0, chunk->length);
-    return ingot_encoder_frame(worker->encoder, worker->data, chunk->length, worker->frame) == chunk->stored_length;
+    g_byte_array_set_size(worker->copy, worker->copy->len + seed->length);
+    return TRUE;
 }
 
+/* Puts a chunk in its place if it can be had here. What comes from seeds is not looked at: the digest of the whole blob
+ * speaks for all of it, and where it does not fit, all is checked one by one (see assemble_disk). */
 static gboolean place_chunk(Assembly *assembly, Worker *worker, guint i, GError **error)
 {
     const IngotChunk *chunk = ingot_index_chunk(assembly->index, i);
-    if (assembly->resumed && check_frame(worker, chunk, assembly->fd, chunk->stored_offset)) {
+    if (assembly->resumed && check_frame(assembly, worker, chunk)) {
         assembly->have[i] = 1;
         return TRUE;
     }
-    const Seed *seed = chunk->hole ? NULL : g_hash_table_lookup(assembly->seeds, &chunk->digest);
-    gboolean found = chunk->hole ? make_hole(assembly, worker, chunk)
-                                 : seed != NULL && seed->length == chunk->stored_length &&
-                                       check_frame(worker, chunk, seed->fd, seed->offset);
-    if (found && !ingot_file_pwrite(assembly->fd, worker->frame, chunk->stored_length, chunk->stored_offset,
-                                    assembly->name, error)) {
-        return FALSE;
+    if (chunk->hole) {
+        GBytes *frame = assembly->own_encoder ? ingot_encoder_hole(worker->encoder, chunk->length) : NULL;
+        assembly->have[i] = frame != NULL && g_bytes_get_size(frame) == chunk->stored_length;
+        return !assembly->have[i] || write_frame(assembly, chunk, g_bytes_get_data(frame, NULL), error);
     }
-    assembly->have[i] = found;
-    return TRUE;
+    const Seed *seed = g_hash_table_lookup(assembly->seeds, &chunk->digest);
+    assembly->have[i] = seed != NULL && seed->length == chunk->stored_length;
+    return !assembly->have[i] || copy_seed(assembly, worker, seed, chunk, error);
 }
 
 static gboolean place_run(Assembly *assembly, Worker *worker, guint from, GError **error)
@@ -124,7 +152,7 @@ static gboolean place_run(Assembly *assembly, Worker *worker, guint from, GError
             ingot_progress_add(assembly->progress, ingot_index_chunk(assembly->index, i)->stored_length);
         }
     }
-    return ingot_interrupt_check(error);
+    return flush_copy(assembly, worker, error) && ingot_interrupt_check(error);
 }
 
 static gpointer place_thread(gpointer user)
@@ -133,7 +161,8 @@ static gpointer place_thread(gpointer user)
     Worker worker = {.decoder = ingot_decoder_new(),
                      .encoder = ingot_encoder_new(),
                      .data = g_malloc(INGOT_HOLE_MAX),
-                     .frame = g_malloc(ingot_encoder_bound(INGOT_HOLE_MAX))};
+                     .frame = g_malloc(ingot_encoder_bound(INGOT_HOLE_MAX)),
+                     .copy = g_byte_array_new()};
     guint from;
     while ((from = (guint)g_atomic_int_add(&assembly->next, RUN)) < assembly->index->chunks->len) {
         GError *failure = NULL;
@@ -149,6 +178,7 @@ static gpointer place_thread(gpointer user)
     }
     ingot_decoder_free(worker.decoder);
     ingot_encoder_free(worker.encoder);
+    g_byte_array_unref(worker.copy);
     g_free(worker.data);
     g_free(worker.frame);
     return NULL;
@@ -252,6 +282,8 @@ static gboolean finish(Assembly *assembly, const IngotDescriptor *disk, GError *
     if (ftruncate(assembly->fd, (off_t)size) != 0) {
         return ingot_error_set_errno(error, errno, "%s", assembly->name);
     }
+    /* The disk starts to write while the digest is worked out: the store fsyncs what it adopts. */
+    sync_file_range(assembly->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", assembly->fd);
     IngotDigest digest;
     if (!ingot_digest_of_file(path, &digest, NULL, error)) {
@@ -267,9 +299,10 @@ static gboolean finish(Assembly *assembly, const IngotDescriptor *disk, GError *
     return TRUE;
 }
 
-static gboolean assemble(Assembly *assembly, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
-                         guint64 *received, gboolean *wrong, GError **error)
+static gboolean place_and_fetch(Assembly *assembly, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
+                                guint64 *received, gboolean *wrong, GError **error)
 {
+    assembly->next = 0;
     if (!place_all(assembly, error)) {
         return FALSE;
     }
@@ -280,6 +313,24 @@ static gboolean assemble(Assembly *assembly, IngotRemote *remote, const char *na
     }
     *wrong = !check_fetched(assembly, ranges, error) || !finish(assembly, disk, error);
     return !*wrong;
+}
+
+/* A seed may have been damaged on this disk. Then the blob has a wrong digest: each of its frames is checked, and those
+ * that are not what they should be are fetched. */
+static gboolean assemble(Assembly *assembly, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
+                         guint64 *received, gboolean *wrong, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (place_and_fetch(assembly, remote, name, disk, received, wrong, &problem)) {
+        return TRUE;
+    }
+    if (!*wrong || g_hash_table_size(assembly->seeds) == 0) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    g_hash_table_remove_all(assembly->seeds);
+    assembly->resumed = TRUE;
+    return place_and_fetch(assembly, remote, name, disk, received, wrong, error);
 }
 
 static void close_all(GArray *fds)

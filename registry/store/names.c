@@ -196,8 +196,10 @@ static GHashTable *named_digests(const json_t *rows)
     return named;
 }
 
-static void drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reached, guint64 *freed)
+/* The bytes that it frees. */
+static guint64 drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reached)
 {
+    guint64 freed = 0;
     GHashTableIter iter;
     gpointer text;
     g_hash_table_iter_init(&iter, gone);
@@ -208,10 +210,11 @@ static void drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reached,
         }
         g_autofree char *path = ingot_store_blob_path(store, &digest);
         struct stat st;
-        if (stat(path, &st) == 0 && unlink(path) == 0 && freed != NULL) {
-            *freed += (guint64)st.st_size;
+        if (stat(path, &st) == 0 && unlink(path) == 0) {
+            freed += (guint64)st.st_size;
         }
     }
+    return freed;
 }
 
 gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error)
@@ -235,6 +238,9 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, gui
     if (!layout_write(store, index, error)) {
         return FALSE;
     }
-    drop_blobs(store, gone, reached, freed);
+    guint64 bytes = drop_blobs(store, gone, reached);
+    if (freed != NULL) {
+        *freed = bytes;
+    }
     return TRUE;
 }

@@ -29,6 +29,15 @@ bytes=$(grep -o ' GET .*bytes=[0-9]*' "$TMP/ingotd.log" | sed 's/.*bytes=//' | a
 [ "$bytes" -lt 4500000 ] || fail "$bytes bytes came for 3 MB that are new"
 ok "a pull fetches only what is new ($bytes bytes for 3000000)"
 
+# A seed that was damaged on this disk is found by the digest of the whole, and what it spoiled is fetched.
+spoiled=$TMP/spoiled
+ingot pull -q --store "$spoiled" "$REGISTRY/team/web:1.0.0" >/dev/null
+largest=$(find "$spoiled/blobs" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+for at in 100000 2000000; do printf '\377\377' | dd of="$largest" bs=1 seek=$at conv=notrunc status=none; done
+[ "$(ingot pull -q --store "$spoiled" "$REGISTRY/team/web:prod" -o "$TMP/back.raw")" = "$digest" ] || fail "a damaged seed"
+cmp "$TMP/back.raw" "$TMP/v2.raw" || fail "a damaged seed got into the disk"
+ok "a damaged seed does no harm"
+
 third=$TMP/third
 ingot pull -q --store "$third" "$REGISTRY/team/web:1.0.0" >/dev/null 2>&1 &
 pid=$!

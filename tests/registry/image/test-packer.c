@@ -143,7 +143,7 @@ static void an_insertion_changes_little(void **state)
         fresh += !chunk->hole && !g_hash_table_contains(known, &chunk->digest);
         assert_true(chunk->hole ? chunk->length <= INGOT_HOLE_MAX : chunk->length <= chunker_max(CHUNKER_AVERAGE));
     }
-    assert_true(b->index->chunks->len > 60);
+    assert_true(b->index->chunks->len > 20);
     assert_true(fresh > 0 && fresh <= 4);
 }
 

@@ -1,0 +1,234 @@
+/* The store: names and blobs hold together, whoever writes at the same time and whatever is removed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/packer.h>
+#include <ingot/store.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int set_up(void **state)
+{
+    *state = ingot_workdir_new(NULL);
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    ingot_workdir_free(*state);
+    return 0;
+}
+
+static IngotStore *open_store(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "store");
+    IngotStore *store = ingot_store_open(path, NULL);
+    assert_non_null(store);
+    return store;
+}
+
+/* An image of a disk that begins with the text; images of one text share their disk. */
+static IngotDescriptor add_image(void **state, IngotStore *store, const char *name, const char *tag, const char *text)
+{
+    guint8 bytes[8192] = {0};
+    g_strlcpy((char *)bytes, text, sizeof bytes);
+    g_autofree char *raw = g_strdup_printf("%s/%d.raw", ingot_workdir_path(*state), (int)getpid());
+    assert_true(ingot_file_replace(raw, bytes, sizeof bytes, 0600, NULL));
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(raw, "raw", NULL);
+    IngotPackOptions options = {.threads = 1};
+    IngotStoreFile *file = ingot_store_create(store, NULL);
+    g_autoptr(IngotPacked) packed = ingot_pack(blocks, &options, file->fd, file->path, NULL);
+    assert_non_null(packed);
+    assert_true(ingot_store_adopt(store, file, &packed->digest, NULL));
+    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    g_autoptr(json_t) config = ingot_config_new("amd64", sizeof bytes);
+    assert_true(ingot_store_add_image(store, name, tag, config, NULL, &disk, packed->index, &manifest, NULL));
+    return manifest;
+}
+
+static IngotStoreEntry *find(IngotStore *store, const char *text, GError **error)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_parse(text, NULL);
+    return ingot_store_find(store, reference, error);
+}
+
+static guint count_blobs(const IngotStore *store)
+{
+    g_autofree char *path = g_build_filename(ingot_store_path(store), "blobs", "sha256", NULL);
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    guint count = 0;
+    while (g_dir_read_name(folder) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static void names_find_images(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor old = add_image(state, store, "web", "1.9.0", "old");
+    IngotDescriptor new = add_image(state, store, "web", "1.10.0", "new");
+    add_image(state, store, "host:5000/web", "dev", "other");
+    g_autoptr(IngotStoreEntry) highest = find(store, "web", NULL);
+    assert_string_equal(highest->tag, "1.10.0");
+    assert_memory_equal(&highest->manifest.digest, &new.digest, sizeof new.digest);
+    g_autoptr(IngotStoreEntry) remote = find(store, "host:5000/web:dev", NULL);
+    assert_string_equal(remote->name, "host:5000/web");
+    g_autofree char *digest = ingot_digest_to_text(&old.digest);
+    g_autofree char *by_digest = g_strdup_printf("web@%s", digest);
+    g_autoptr(IngotStoreEntry) exact = find(store, by_digest, NULL);
+    assert_memory_equal(&exact->manifest.digest, &old.digest, sizeof old.digest);
+    g_autoptr(GError) error = NULL;
+    assert_null(find(store, "wbe:1.9.0", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_non_null(strstr(error->message, "web:1.9.0"));
+}
+
+static void removing_frees_what_nobody_needs(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor kept = add_image(state, store, "a", "1.0.0", "shared");
+    assert_true(ingot_store_attach(store, &kept, INGOT_TYPE_JUNIT, "application/xml", "<x/>", 4, NULL));
+    guint before = count_blobs(store);
+    IngotDescriptor gone = add_image(state, store, "b", "1.0.0", "own");
+    assert_true(ingot_store_attach(store, &gone, INGOT_TYPE_SPDX, "application/json", "{\"a\":1}", 7, NULL));
+    assert_true(ingot_store_tag(store, "c", "2.0.0", &kept, NULL));
+    assert_true(count_blobs(store) > before);
+    guint64 freed = 0;
+    g_autoptr(IngotStoreEntry) entry = find(store, "b:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, entry, &freed, NULL));
+    assert_true(freed > 0);
+    assert_int_equal(count_blobs(store), before);
+    /* One of two names: nothing goes. */
+    g_autoptr(IngotStoreEntry) name = find(store, "a:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, name, &freed, NULL));
+    assert_int_equal(freed, 0);
+    g_autoptr(IngotReference) reference = ingot_reference_parse("c:2.0.0", NULL);
+    IngotImage *image = ingot_store_image(store, reference, NULL);
+    assert_non_null(image);
+    ingot_image_free(image);
+    g_autoptr(GBytes) report = ingot_store_attached(store, &kept, INGOT_TYPE_JUNIT, NULL);
+    assert_int_equal(g_bytes_get_size(report), 4);
+}
+
+/* Several processes name images at once: no name is lost. */
+static void writers_do_not_lose_names(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor manifest = add_image(state, store, "busy", "0.0.0", "busy");
+    pid_t children[6];
+    for (guint i = 0; i < G_N_ELEMENTS(children); i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            gboolean done = TRUE;
+            for (guint n = 0; done && n < 8; n++) {
+                g_autofree char *tag = g_strdup_printf("1.%u.%u", i, n);
+                done = ingot_store_tag(store, "busy", tag, &manifest, NULL);
+            }
+            _exit(done ? 0 : 1);
+        }
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(children); i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    g_autoptr(GPtrArray) list = ingot_store_list(store, NULL);
+    assert_int_equal(list->len, 49);
+}
+
+static void half_written_blobs_are_swept(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    pid_t child = fork();
+    if (child == 0) {
+        IngotStoreFile *file = ingot_store_create(store, NULL);
+        _exit(file != NULL && write(file->fd, "half", 4) == 4 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    g_autofree char *path = g_build_filename(ingot_store_path(store), "tmp", NULL);
+    IngotStoreFile *own = ingot_store_create(store, NULL); /* in use: stays */
+    g_autofree char *own_name = g_path_get_basename(own->path);
+    g_autoptr(IngotStore) again = open_store(state);
+    assert_non_null(again);
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    guint found = 0;
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        found += strcmp(name, own_name) != 0;
+    }
+    assert_int_equal(found, 0);
+    assert_true(g_file_test(own->path, G_FILE_TEST_EXISTS));
+    ingot_store_discard(own);
+}
+
+static void partial_downloads_stay(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDigest digest;
+    ingot_digest_of("some bytes", 10, &digest);
+    gboolean fresh;
+    IngotStoreFile *file = ingot_store_resume(store, &digest, &fresh, NULL);
+    assert_true(fresh);
+    assert_int_equal(write(file->fd, "some ", 5), 5);
+    ingot_store_suspend(file);
+    g_autoptr(IngotStore) again = open_store(state);
+    file = ingot_store_resume(again, &digest, &fresh, NULL);
+    assert_false(fresh);
+    assert_int_equal(lseek(file->fd, 0, SEEK_END), 5);
+    assert_int_equal(write(file->fd, "bytes", 5), 5);
+    assert_true(ingot_store_adopt(again, file, &digest, NULL));
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &digest, 100, NULL);
+    assert_memory_equal(g_bytes_get_data(bytes, NULL), "some bytes", 10);
+    g_autoptr(GError) error = NULL;
+    assert_null(ingot_store_read(store, &digest, 5, &error));
+}
+
+static void a_damaged_list_is_named(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "{\"schemaVersion\":2}",
+                                        "{\"schemaVersion\":2,\"manifests\":3}",
+                                        "\xff\xfe",
+                                        "{\"schemaVersion\":2,\"manifests\":[]}x"};
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(IngotStore) store = open_store(state);
+        add_image(state, store, "web", "1.0.0", "web");
+        g_autofree char *path = g_build_filename(ingot_store_path(store), "index.json", NULL);
+        assert_true(ingot_file_replace(path, texts[i], strlen(texts[i]), 0600, NULL));
+        g_autoptr(GError) error = NULL;
+        assert_null(ingot_store_list(store, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_non_null(strstr(error->message, "index.json"));
+        /* A command that would write does not make it worse. */
+        IngotDescriptor manifest = {.size = 2};
+        assert_false(ingot_store_tag(store, "x", "1.0.0", &manifest, NULL));
+        g_autofree char *after = NULL;
+        assert_true(g_file_get_contents(path, &after, NULL, NULL));
+        assert_string_equal(after, texts[i]);
+        unlink(path);
+    }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(names_find_images),         TEST(removing_frees_what_nobody_needs),
+        TEST(writers_do_not_lose_names), TEST(half_written_blobs_are_swept),
+        TEST(partial_downloads_stay),    TEST(a_damaged_list_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
