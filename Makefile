@@ -100,7 +100,7 @@ bench:
 
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ingot $(DESTDIR)$(PREFIX)/include/ingot \
-		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes
 	install $B/ingot $B/ingotd $(DESTDIR)$(PREFIX)/bin
 	install $B/libexec/ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot
@@ -111,6 +111,7 @@ install: programs
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
 	install -m 644 registry/cli/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 registry/server/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 builder/recipe/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 registry/cli/ingot.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ingot
 	cp -R recipes/. $(DESTDIR)$(PREFIX)/share/ingot/recipes
 

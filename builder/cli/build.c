@@ -7,16 +7,6 @@
 #include "cli/bake.h"
 #include "verbs.h"
 
-const char verb_build_help[] =
-    "Builds each recipe, in order: the source is made or fetched, a machine boots it and runs the steps, the disk is\n"
-    "sealed, the sealed image is booted and tested, and the image lands in the local store. A recipe that was built\n"
-    "before, with nothing changed that it depends on, is found in the cache.\n"
-    "\n"
-    "Examples:\n"
-    "  ingot build recipes/debian-12.yaml recipes/web.yaml\n"
-    "  ingot build web.yaml --var channel=beta -t team/web:1.2.0\n"
-    "  ingot build web.yaml --on-error=keep      look into the machine that failed\n";
-
 typedef struct {
     char **vars;
     char **var_files;
@@ -104,7 +94,7 @@ static gboolean refuse_shared_name(int recipes, const char *tag, GError **error)
     return TRUE;
 }
 
-gboolean verb_build(int argc, char **argv, GError **error)
+static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(BuildArguments) arguments = {0};
     const GOptionEntry entries[] = {
@@ -119,10 +109,8 @@ gboolean verb_build(int argc, char **argv, GError **error)
         {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error, "abort, ask or keep the machine", "WHAT"},
         G_OPTION_ENTRY_NULL,
     };
-    IngotVerb verb = {"build", "RECIPE...", "bake images from recipes into the local store", verb_build_help,
-                      verb_build};
     BakeOptions options = {0};
-    if (!ingot_command_options(&verb, entries, 1, -1, &argc, &argv, error) ||
+    if (!ingot_command_options(&verb_build, entries, 1, -1, &argc, &argv, error) ||
         !refuse_shared_name(argc - 1, arguments.tag, error) ||
         !parse_on_error(arguments.on_error, &options.on_error, error)) {
         return FALSE;
@@ -147,3 +135,15 @@ gboolean verb_build(int argc, char **argv, GError **error)
     }
     return TRUE;
 }
+
+const IngotVerb verb_build = {
+    "build", "RECIPE...", "bake images from recipes into the local store",
+    "Builds each recipe, in order: the source is made or fetched, a machine boots it and runs the steps, the disk is\n"
+    "sealed, the sealed image is booted and tested, and the image lands in the local store. A recipe that was built\n"
+    "before, with nothing changed that it depends on, is found in the cache.\n"
+    "\n"
+    "Examples:\n"
+    "  ingot build recipes/debian-12.yaml recipes/web.yaml\n"
+    "  ingot build web.yaml --var channel=beta -t team/web:1.2.0\n"
+    "  ingot build web.yaml --on-error=keep      look into the machine that failed\n",
+    run};

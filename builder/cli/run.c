@@ -8,13 +8,6 @@
 #include "guest/guest.h"
 #include "verbs.h"
 
-const char verb_run_help[] = "The image is one of the store: pull it first. Nothing that the machine writes is kept. "
-                             "It runs until it is powered\n"
-                             "off, or until Ctrl-C.\n"
-                             "\n"
-                             "Example:\n"
-                             "  ingot run web:1.0.0 --port 80\n";
-
 #define LOGIN_SECONDS 600
 
 typedef struct {
@@ -131,7 +124,7 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
     return machine_wait(machine, error);
 }
 
-gboolean verb_run(int argc, char **argv, GError **error)
+static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(RunArguments) arguments = {0};
     const GOptionEntry entries[] = {
@@ -143,8 +136,7 @@ gboolean verb_run(int argc, char **argv, GError **error)
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
         G_OPTION_ENTRY_NULL,
     };
-    const IngotVerb verb = {"run", "REF", "boot a throw-away copy of an image", verb_run_help, verb_run};
-    if (!ingot_command_options(&verb, entries, 1, 1, &argc, &argv, error)) {
+    if (!ingot_command_options(&verb_run, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
@@ -156,3 +148,12 @@ gboolean verb_run(int argc, char **argv, GError **error)
     return image != NULL && machine_accel(arguments.accel, common->cache, &accel, NULL, error) &&
            boot(image, &arguments, ports, accel, error);
 }
+
+const IngotVerb verb_run = {"run", "REF", "boot a throw-away copy of an image",
+                            "The image is one of the store: pull it first. Nothing that the machine writes is kept. "
+                            "It runs until it is powered\n"
+                            "off, or until Ctrl-C.\n"
+                            "\n"
+                            "Example:\n"
+                            "  ingot run web:1.0.0 --port 80\n",
+                            run};

@@ -6,16 +6,6 @@
 #include "recipe/recipe.h"
 #include "verbs.h"
 
-const char verb_validate_help[] = "Checks each recipe and prints every mistake in it as FILE:LINE:COLUMN: MESSAGE; "
-                                  "nothing is built. Variables are set\n"
-                                  "as for a build. The exit status is 0 if all recipes are valid, 2 if one is not. "
-                                  "With --json, each recipe's mistakes,\n"
-                                  "or the recipe as it was understood, with all defaults, are printed.\n"
-                                  "\n"
-                                  "Examples:\n"
-                                  "  ingot validate recipes/*.yaml\n"
-                                  "  ingot validate web.yaml --var channel=beta --json\n";
-
 /* The mistakes as a list of lines. */
 static json_t *mistakes_of(const GError *error)
 {
@@ -68,7 +58,7 @@ static gboolean validate_all(char **paths, const RecipeInputs *inputs, GError **
     return wrong == 0;
 }
 
-gboolean verb_validate(int argc, char **argv, GError **error)
+static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(GStrv) vars = NULL;
     g_auto(GStrv) var_files = NULL;
@@ -77,11 +67,21 @@ gboolean verb_validate(int argc, char **argv, GError **error)
         {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &var_files, "Variables from a YAML or JSON file", "FILE"},
         G_OPTION_ENTRY_NULL,
     };
-    const IngotVerb verb = {"validate", "RECIPE...", "check recipes and list every mistake in them", verb_validate_help,
-                            verb_validate};
-    if (!ingot_command_options(&verb, entries, 1, -1, &argc, &argv, error)) {
+    if (!ingot_command_options(&verb_validate, entries, 1, -1, &argc, &argv, error)) {
         return FALSE;
     }
     const RecipeInputs inputs = {(const char *const *)vars, (const char *const *)var_files};
     return validate_all(argv + 1, &inputs, error);
 }
+
+const IngotVerb verb_validate = {"validate", "RECIPE...", "check recipes and list every mistake in them",
+                                 "Checks each recipe and prints every mistake in it as FILE:LINE:COLUMN: MESSAGE; "
+                                 "nothing is built. Variables are set\n"
+                                 "as for a build. The exit status is 0 if all recipes are valid, 2 if one is not. "
+                                 "With --json, each recipe's mistakes,\n"
+                                 "or the recipe as it was understood, with all defaults, are printed.\n"
+                                 "\n"
+                                 "Examples:\n"
+                                 "  ingot validate recipes/*.yaml\n"
+                                 "  ingot validate web.yaml --var channel=beta --json\n",
+                                 run};

@@ -31,7 +31,8 @@ static char *launcher(const GuestCommand *command, const char *file, const char 
     g_autofree char *as = user == NULL ? g_strdup("") : g_strdup_printf("runuser -u %s -- ", user);
     g_autofree char *home =
         user == NULL ? g_strdup("HOME=/root") : g_strdup_printf("HOME=$(getent passwd %s | cut -d: -f6)", user);
-    const char *shebang = strncmp(command->script, "#!", 2) == 0 ? "" : "/bin/sh ";
+    /* -e: a command that fails ends the step. A script with a #! line says itself how it is run. */
+    const char *shebang = strncmp(command->script, "#!", 2) == 0 ? "" : "/bin/sh -e ";
     g_autofree char *change =
         workdir == NULL ? g_strdup("cd \"$HOME\" 2>/dev/null || cd /") : g_strdup_printf("cd %s", workdir);
     g_autofree char *limit =

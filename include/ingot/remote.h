@@ -48,5 +48,9 @@ char **ingot_remote_list_tags(IngotRemote *remote, const char *name, GError **er
 /* Manifests attached to a digest: the referrers API, else the fallback tag. Array of descriptors with "digest",
  * "artifactType"; empty where the registry knows neither. */
 json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error);
+/* Puts a manifest (its bytes and digest) whose subject is that digest, and sees to it that the referrers list it: the
+ * fallback tag is kept where the registry does not know subjects. */
+gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
+                             const char *artifact_type, const void *data, gsize size, GError **error);
 
 G_END_DECLS

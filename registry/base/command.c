@@ -139,6 +139,23 @@ static int compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What a verb's program says of itself in one line; "" where it does not know the option. */
+static char *summary_of(const char *name)
+{
+    g_auto(GStrv) folders = libexec_folders();
+    g_autofree char *file = g_strconcat(PREFIX, name, NULL);
+
+    for (guint i = 0; folders[i]; i++) {
+        g_autofree char *path = g_build_filename(folders[i], file, NULL);
+        const char *const argv[] = {path, "--summary", NULL};
+        if (access(path, X_OK) == 0) {
+            char *text = ingot_process_output(argv, NULL);
+            return text ? text : g_strdup("");
+        }
+    }
+    return g_strdup("");
+}
+
 /* The verbs of the libexec folders that are not in the table, in order; NULL-terminated like a GStrv. */
 static GPtrArray *further_verbs(const IngotVerb *verbs)
 {
@@ -164,11 +181,9 @@ static void print_help(FILE *out, const char *program, const char *summary, cons
     fprintf(out, "%s: %s\n\nUsage: %s VERB [OPTIONS] ARGUMENTS\n\nVerbs:\n", program, summary, program);
     for (; verbs->name; verbs++)
         fprintf(out, "  %-10s %s\n", verbs->name, verbs->summary);
-    if (further->len > 1) {
-        fprintf(out, "\nFurther verbs:\n ");
-        for (guint i = 0; i + 1 < further->len; i++)
-            fprintf(out, " %s", (const char *)further->pdata[i]);
-        fprintf(out, "\n");
+    for (guint i = 0; i + 1 < further->len; i++) {
+        g_autofree char *text = summary_of(further->pdata[i]);
+        fprintf(out, "  %-10s %s\n", (const char *)further->pdata[i], text);
     }
     fprintf(out, "\n`%s VERB --help` tells about one of them, with an example.\n", program);
 }
@@ -261,6 +276,10 @@ int ingot_command_main(const char *program, const char *summary, const IngotVerb
     ingot_interrupt_install();
 
     const IngotVerb *verb = argc > 0 ? verb_of_program(verbs, argv[0]) : NULL;
+    if (verb && argc == 2 && g_str_equal(argv[1], "--summary")) { /* for the list of verbs */
+        puts(verb->summary);
+        return 0;
+    }
     if (verb)
         return run_verb(verb, argc, argv);
     if (argc < 2) {

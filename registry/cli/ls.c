@@ -1,6 +1,7 @@
 #include <ingot/remote.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"
@@ -10,10 +11,19 @@ static int by_tag(const void *a, const void *b)
     return ingot_tag_compare(*(char *const *)a, *(char *const *)b);
 }
 
+/* What registries without the referrers API keep attachments' lists under is no tag of a person's. */
+static gboolean is_referrers_tag(const char *tag)
+{
+    return g_str_has_prefix(tag, "sha256-") && strlen(tag) == strlen("sha256-") + 64;
+}
+
 static void print_list(char **list)
 {
     g_autoptr(json_t) array = json_array();
     for (guint i = 0; list[i] != NULL; i++) {
+        if (is_referrers_tag(list[i])) {
+            continue;
+        }
         if (ingot_command_common()->json) {
             json_array_append_new(array, json_string(list[i]));
         } else {

@@ -7,8 +7,15 @@
 #include <ingot/blocks.h>
 #include <ingot/progress.h>
 
-/* One piece: length bytes of data, valid during the call, or a hole (data is NULL). FALSE with an error stops. */
-typedef gboolean (*CutterFunc)(gpointer user, const guint8 *data, gsize length, GError **error);
+/* Bytes as they were read, shared by the pieces that were cut of them: they stay while anybody holds a reference. */
+typedef struct {
+    guint8 *data;
+} CutterBlock;
+void cutter_block_unref(CutterBlock *block);
+
+/* One piece: length bytes of data within the block, or a hole (data and block are NULL). FALSE with an error stops.
+ * Pieces of one block come one after the other. A reference is taken with g_atomic_rc_box_acquire. */
+typedef gboolean (*CutterFunc)(gpointer user, CutterBlock *block, const guint8 *data, gsize length, GError **error);
 
 gboolean cutter_run(IngotBlocks *blocks, guint32 average, IngotProgress *progress, CutterFunc piece, gpointer user,
                     GError **error);

@@ -13,17 +13,18 @@
 #define BATCH_PIECES 1024u    /* chunks and holes in one batch */
 #define WINDOW_MAX 32u        /* batches: with their frames some 80 MiB */
 
-/* One piece of a batch: a chunk of its data, or a hole, which has none. */
+/* One piece of a batch: a chunk, or a hole. */
 typedef struct {
+    const guint8 *data; /* NULL: a hole */
     guint32 length, stored;
-    gboolean hole;
     IngotDigest digest;
 } Piece;
 
 typedef struct {
     GArray *pieces;
-    guint8 *data, *frames;
-    gsize size; /* of data */
+    GPtrArray *blocks; /* of CutterBlock: where the pieces' data lies */
+    guint8 *frames;
+    gsize size; /* of the data */
     gboolean done;
 } Batch;
 
@@ -57,18 +58,18 @@ void ingot_packed_free(IngotPacked *packed)
     }
 }
 
-static Batch *batch_new(guint32 average)
+static Batch *batch_new(void)
 {
     Batch *batch = g_new0(Batch, 1);
     batch->pieces = g_array_new(FALSE, TRUE, sizeof(Piece));
-    batch->data = g_malloc(BATCH_SIZE + chunker_max(average));
+    batch->blocks = g_ptr_array_new_with_free_func((GDestroyNotify)cutter_block_unref);
     return batch;
 }
 
 static void batch_free(Batch *batch)
 {
     g_array_unref(batch->pieces);
-    g_free(batch->data);
+    g_ptr_array_unref(batch->blocks);
     g_free(batch->frames);
     g_free(batch);
 }
@@ -80,22 +81,21 @@ static void work(gpointer data, gpointer user)
     Batch *batch = data;
     Packer *packer = user;
     IngotEncoder *encoder = g_async_queue_pop(packer->idle_encoders);
-    gsize bound = 0, from = 0, to = 0;
+    gsize bound = 0, to = 0;
     for (guint i = 0; i < batch->pieces->len; i++) {
         const Piece *piece = &g_array_index(batch->pieces, Piece, i);
-        bound += piece->hole ? 0 : ingot_encoder_bound(piece->length);
+        bound += piece->data == NULL ? 0 : ingot_encoder_bound(piece->length);
     }
     batch->frames = g_malloc(MAX(bound, 1));
     for (guint i = 0; i < batch->pieces->len; i++) {
         Piece *piece = &g_array_index(batch->pieces, Piece, i);
-        if (!piece->hole) {
-            ingot_digest_of(batch->data + from, piece->length, &piece->digest);
-            piece->stored =
-                (guint32)ingot_encoder_frame(encoder, batch->data + from, piece->length, batch->frames + to);
-            from += piece->length;
+        if (piece->data != NULL) {
+            ingot_digest_of(piece->data, piece->length, &piece->digest);
+            piece->stored = (guint32)ingot_encoder_frame(encoder, piece->data, piece->length, batch->frames + to);
             to += piece->stored;
         }
     }
+    g_ptr_array_set_size(batch->blocks, 0);
     g_async_queue_push(packer->idle_encoders, encoder);
     g_mutex_lock(&packer->lock);
     batch->done = TRUE;
@@ -120,7 +120,7 @@ static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
     gsize from = 0, to = 0;
     for (guint i = 0; i < batch->pieces->len; i++) {
         const Piece *piece = &g_array_index(batch->pieces, Piece, i);
-        if (!piece->hole) {
+        if (piece->data != NULL) {
             ingot_index_add(packer->index, &piece->digest, piece->length, piece->stored);
             packer->packed->data += piece->length;
             to += piece->stored;
@@ -187,7 +187,7 @@ static void send_batch(Packer *packer)
     g_mutex_unlock(&packer->lock);
     g_async_queue_push(packer->order, packer->batch);
     g_thread_pool_push(packer->workers, packer->batch, NULL);
-    packer->batch = batch_new(packer->average);
+    packer->batch = batch_new();
 }
 
 static gboolean refuse_more(Packer *packer, GError **error)
@@ -199,20 +199,22 @@ static gboolean refuse_more(Packer *packer, GError **error)
 }
 
 /* A CutterFunc. */
-static gboolean add_piece(gpointer user, const guint8 *data, gsize length, GError **error)
+static gboolean add_piece(gpointer user, CutterBlock *block, const guint8 *data, gsize length, GError **error)
 {
     Packer *packer = user;
     if (packer->pieces == INGOT_INDEX_CHUNKS_MAX) {
         return refuse_more(packer, error);
     }
     packer->pieces++;
-    Piece piece = {.length = (guint32)length, .hole = data == NULL};
-    g_array_append_val(packer->batch->pieces, piece);
-    if (data != NULL) {
-        memcpy(packer->batch->data + packer->batch->size, data, length);
-        packer->batch->size += length;
+    Batch *batch = packer->batch;
+    Piece piece = {.data = data, .length = (guint32)length};
+    g_array_append_val(batch->pieces, piece);
+    if (block != NULL &&
+        (batch->blocks->len == 0 || g_ptr_array_index(batch->blocks, batch->blocks->len - 1) != block)) {
+        g_ptr_array_add(batch->blocks, g_atomic_rc_box_acquire(block));
     }
-    if (packer->batch->size >= BATCH_SIZE || packer->batch->pieces->len >= BATCH_PIECES) {
+    batch->size += data == NULL ? 0 : length;
+    if (batch->size >= BATCH_SIZE || batch->pieces->len >= BATCH_PIECES) {
         send_batch(packer);
         return !writer_failed(packer);
     }
@@ -233,7 +235,7 @@ static void start(Packer *packer, guint threads)
         g_async_queue_push(packer->idle_encoders, ingot_encoder_new());
     }
     packer->workers = g_thread_pool_new(work, packer, (int)threads, FALSE, NULL);
-    packer->batch = batch_new(packer->average);
+    packer->batch = batch_new();
     packer->index = ingot_index_new(ingot_encoder_name(), packer->average);
     packer->hasher = ingot_hasher_new();
     packer->hole_encoder = ingot_encoder_new();

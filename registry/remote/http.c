@@ -161,3 +161,8 @@ const char *http_header(const HttpExchange *exchange, const char *name)
 {
     return g_hash_table_lookup(exchange->answer_headers, name);
 }
+
+char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference)
+{
+    return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
+}

@@ -39,3 +39,5 @@ void http_prepare(CURL *curl, const char *url);
 /* Sets the error for a curl code; always FALSE. */
 gboolean http_failed(CURLcode code, const char *url, GError **error);
 const char *http_header(const HttpExchange *exchange, const char *name);
+/* BASE/v2/NAME/KIND/REFERENCE; free it. */
+char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference);

@@ -33,7 +33,7 @@ static gboolean read_descriptor(const json_t *object, IngotDescriptor *out)
 
 /* An attachment: its config, its blobs, its manifest by digest. */
 static gboolean push_attachment(IngotStore *store, IngotRemote *remote, const char *name,
-                                const IngotDescriptor *manifest, GError **error)
+                                const IngotDescriptor *subject, const IngotDescriptor *manifest, GError **error)
 {
     g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
     g_autoptr(json_t) root =
@@ -54,8 +54,9 @@ static gboolean push_attachment(IngotStore *store, IngotRemote *remote, const ch
         }
     }
     g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
-    return ingot_remote_put_manifest(remote, name, digest, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                     INGOT_TYPE_MANIFEST, error);
+    const char *artifact = ingot_json_get_string(root, "artifactType", "attachment", error);
+    return artifact != NULL && ingot_remote_attach(remote, name, &subject->digest, digest, artifact,
+                                                   g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), error);
 }
 
 static gboolean push_attachments(IngotStore *store, IngotRemote *remote, const char *name,
@@ -63,7 +64,7 @@ static gboolean push_attachments(IngotStore *store, IngotRemote *remote, const c
 {
     g_autoptr(GPtrArray) all = ingot_store_attachments(store, subject, error);
     for (guint i = 0; all != NULL && i < all->len; i++) {
-        if (!push_attachment(store, remote, name, g_ptr_array_index(all, i), error)) {
+        if (!push_attachment(store, remote, name, subject, g_ptr_array_index(all, i), error)) {
             return FALSE;
         }
     }

@@ -50,11 +50,6 @@ void ingot_remote_free(IngotRemote *remote)
     }
 }
 
-static char *api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference)
-{
-    return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
-}
-
 static GBytes *take_answer(HttpExchange *exchange)
 {
     return g_byte_array_free_to_bytes(g_steal_pointer(&exchange->answer));
@@ -66,7 +61,7 @@ GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const c
     static const char *const accept[] = {
         "Accept: " INGOT_TYPE_MANIFEST ", application/vnd.oci.image.index.v1+json, */*", NULL};
     g_auto(HttpExchange) get = {.method = "GET",
-                                .url = api_url(remote, name, "manifests", reference),
+                                .url = http_api_url(remote, name, "manifests", reference),
                                 .headers = accept,
                                 .limit = INGOT_MANIFEST_MAX};
     if (!http_exchange(remote, &get, error)) {
@@ -97,7 +92,7 @@ gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const 
     g_autofree char *type = g_strdup_printf("Content-Type: %s", media_type);
     const char *const headers[] = {type, NULL};
     g_auto(HttpExchange) put = {.method = "PUT",
-                                .url = api_url(remote, name, "manifests", reference),
+                                .url = http_api_url(remote, name, "manifests", reference),
                                 .headers = headers,
                                 .body = data,
                                 .body_size = size,
@@ -110,7 +105,8 @@ gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const Ingo
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
-    g_auto(HttpExchange) head = {.method = "HEAD", .url = api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    g_auto(HttpExchange)
+        head = {.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
     if (!http_exchange(remote, &head, error)) {
         return FALSE;
     }
@@ -123,7 +119,7 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
-    g_auto(HttpExchange) get = {.method = "GET", .url = api_url(remote, name, "blobs", text), .limit = limit};
+    g_auto(HttpExchange) get = {.method = "GET", .url = http_api_url(remote, name, "blobs", text), .limit = limit};
     if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
         return NULL;
     }
@@ -150,8 +146,8 @@ gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&blob->digest, text);
-    g_auto(HttpExchange)
-        post = {.method = "POST", .url = api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
+    g_auto(HttpExchange) post = {
+        .method = "POST", .url = http_api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
     if (!http_exchange(remote, &post, error)) {
         return FALSE;
     }
@@ -217,34 +213,8 @@ char **ingot_remote_list_names(IngotRemote *remote, GError **error)
 
 char **ingot_remote_list_tags(IngotRemote *remote, const char *name, GError **error)
 {
-    return list(remote, api_url(remote, name, "tags", "list"), "tags", error);
+    return list(remote, http_api_url(remote, name, "tags", "list"), "tags", error);
 }
 
 /* Where the API is missing, the fallback tag "sha256-HEX" names the list (distribution-spec, "Referrers Tag Schema").
  */
-json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error)
-{
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(subject, text);
-    g_auto(HttpExchange) api = {.method = "GET", .url = api_url(remote, name, "referrers", text), .limit = LIST_MAX};
-    if (!http_exchange(remote, &api, error)) {
-        return NULL;
-    }
-    text[strlen("sha256")] = '-';
-    static const char *const accept[] = {"Accept: application/vnd.oci.image.index.v1+json", NULL};
-    g_auto(HttpExchange)
-        tag = {.method = "GET", .url = api_url(remote, name, "manifests", text), .headers = accept, .limit = LIST_MAX};
-    const HttpExchange *answer = &api;
-    if (api.status != 200) {
-        if (!http_exchange(remote, &tag, error)) {
-            return NULL;
-        }
-        answer = &tag;
-    }
-    if (answer->status != 200) {
-        return json_array();
-    }
-    g_autoptr(json_t) body = ingot_json_parse(answer->answer->data, answer->answer->len, answer->url, error);
-    json_t *manifests = body == NULL ? NULL : ingot_json_get_array(body, "manifests", answer->url, error);
-    return json_incref(manifests);
-}

@@ -1,0 +1,97 @@
+/* What is attached to a manifest: the referrers API of distribution-spec 1.1, or, where a registry lacks it, the tag
+ * schema that the specification keeps for those ("Referrers Tag Schema"). */
+#include <ingot/error.h>
+#include <ingot/manifest.h>
+#include <string.h>
+
+#include "remote/http.h"
+
+#define LIST_MAX (16u << 20) /* bytes */
+#define ERROR_MAX (64u << 10)
+#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+
+/* sha256-HEX: the tag under which a registry without the API keeps the list. */
+static char *fallback_tag(const IngotDigest *subject)
+{
+    char *text = ingot_digest_to_text(subject);
+    text[strlen("sha256")] = '-';
+    return text;
+}
+
+/* The list at a URL; an empty one where there is none. */
+static json_t *get_list(IngotRemote *remote, char *url, gboolean *known, GError **error)
+{
+    static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
+    g_auto(HttpExchange) get = {.method = "GET", .url = url, .headers = accept, .limit = LIST_MAX};
+    if (!http_exchange(remote, &get, error)) {
+        return NULL;
+    }
+    *known = get.status == 200;
+    if (!*known) {
+        return json_array();
+    }
+    g_autoptr(json_t) body = ingot_json_parse(get.answer->data, get.answer->len, get.url, error);
+    json_t *manifests = body == NULL ? NULL : ingot_json_get_array(body, "manifests", get.url, error);
+    return json_incref(manifests);
+}
+
+json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(subject, text);
+    gboolean known = FALSE;
+    g_autoptr(json_t) list = get_list(remote, http_api_url(remote, name, "referrers", text), &known, error);
+    if (list == NULL || known) {
+        return g_steal_pointer(&list);
+    }
+    g_autofree char *tag = fallback_tag(subject);
+    return get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
+}
+
+static gboolean list_has(const json_t *list, const char *digest)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (g_strcmp0(json_string_value(json_object_get(json_array_get(list, i), "digest")), digest) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
+                           gsize size, const char *artifact_type, GError **error)
+{
+    gboolean known;
+    g_autofree char *tag = fallback_tag(subject);
+    g_autoptr(json_t) list = get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
+    if (list == NULL || list_has(list, digest)) {
+        return list != NULL;
+    }
+    json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest,
+                                          "size", (json_int_t)size, "artifactType", artifact_type));
+    g_autoptr(json_t) index =
+        json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests", list);
+    g_autofree char *text = ingot_json_canonical(index);
+    return ingot_remote_put_manifest(remote, name, tag, text, strlen(text), INDEX_TYPE, error);
+}
+
+gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
+                             const char *artifact_type, const void *data, gsize size, GError **error)
+{
+    static const char *const headers[] = {"Content-Type: " INGOT_TYPE_MANIFEST, NULL};
+    g_auto(HttpExchange) put = {.method = "PUT",
+                                .url = http_api_url(remote, name, "manifests", digest),
+                                .headers = headers,
+                                .body = data,
+                                .body_size = size,
+                                .limit = ERROR_MAX};
+    if (!http_exchange(remote, &put, error)) {
+        return FALSE;
+    }
+    if (put.status != 201) {
+        return http_refused(&put, error);
+    }
+    /* A registry that knows subjects says so; else the list is ours to keep. */
+    return http_header(&put, "oci-subject") != NULL ||
+           add_to_tag(remote, name, subject, digest, size, artifact_type, error);
+}

@@ -1,0 +1,74 @@
+#!/bin/bash
+# A disk that fills up: a clear error, what was there stays whole, a retry succeeds once there is room.
+set -eu
+cd "$(dirname "$0")/../.."
+if [ "${1:-}" != inside ]; then
+    # A small file system of our own, gone with the namespace.
+    exec unshare --user --map-root-user --mount "$0" inside
+fi
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+small=$TMP/small
+mkdir "$small"
+mount -t tmpfs -o size=24m tmpfs "$small"
+room() { mount -o "remount,size=$1" "$small"; }
+
+# Bytes that do not compress, so that each image takes its size.
+for n in 1 2; do
+    head -c 16000000 /dev/urandom >"$TMP/data$n"
+    truncate -s 64M "$TMP/v$n.raw"
+    mkdir "$TMP/t$n"
+    mv "$TMP/data$n" "$TMP/t$n/data"
+    mke2fs -q -t ext4 -d "$TMP/t$n" "$TMP/v$n.raw"
+done
+# full COMMAND...: fails with the reason and a path, and says it in one line.
+full() {
+    expect 1 "$@"
+    grep -q "No space left on device" "$TMP/err" || fail "'$*' says: $(cat "$TMP/err")"
+    grep -q "/" <(grep "No space left" "$TMP/err") || fail "no path in: $(cat "$TMP/err")"
+}
+whole() { ingot pull -q --store "$1" "$2" -o "$TMP/check.raw" >/dev/null && cmp "$TMP/check.raw" "$3" || fail "$2 in $1 is damaged"; }
+
+export INGOT_STORE=$small/store
+ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
+full ingot pack "$TMP/v2.raw" web:2.0.0
+whole "$small/store" web:1.0.0 "$TMP/v1.raw"
+[ "$(ingot images | wc -l)" = 2 ] || fail "a half image is listed: $(ingot images)"
+room 48m
+ingot pack -q "$TMP/v2.raw" web:2.0.0 >/dev/null
+whole "$small/store" web:2.0.0 "$TMP/v2.raw"
+ok "packing into a full store"
+
+full ingot pull web:1.0.0 -o "$small/disk.raw"
+[ -z "$(find "$small" -maxdepth 1 -name 'disk.raw*')" ] || fail "a part of the output is left: $(ls "$small")"
+[ "$(ingot pull -q web:1.0.0 -o - | wc -c)" = 67108864 ] || fail "the stream"
+ok "writing a disk to a full file system"
+
+cp -a "$small/store" "$TMP/store"
+export INGOT_STORE=$TMP/store
+rm -rf "$small/store"
+room 24m
+start_ingotd "$small/registry"
+ingot push -q web:1.0.0 "$REGISTRY/web" >/dev/null
+expect 1 ingot push web:2.0.0 "$REGISTRY/web"
+grep -qi "507\|no space" "$TMP/err" || fail "push says: $(cat "$TMP/err")"
+[ "$(ingot ls "$REGISTRY/web")" = 1.0.0 ] || fail "a half image is served"
+ingot pull -q --store "$TMP/puller" "$REGISTRY/web:1.0.0" >/dev/null
+[ -z "$(find "$small/registry/uploads" -type f)" ] || fail "the broken upload still takes its room"
+room 48m
+ingot push -q web:2.0.0 "$REGISTRY/web" >/dev/null
+ok "pushing to a full registry"
+
+kill "$SERVER"
+wait "$SERVER" || true
+mv "$small/registry" "$TMP/registry"
+room 24m
+start_ingotd "$TMP/registry"
+export INGOT_STORE=$small/store
+ingot pull -q "$REGISTRY/web:1.0.0" >/dev/null
+full ingot pull "$REGISTRY/web:2.0.0"
+whole "$small/store" "$REGISTRY/web:1.0.0" "$TMP/v1.raw"
+room 48m
+ingot pull -q "$REGISTRY/web:2.0.0" >/dev/null
+whole "$small/store" "$REGISTRY/web:2.0.0" "$TMP/v2.raw"
+ok "pulling into a full store, and again once there is room"

@@ -1,0 +1,65 @@
+#!/bin/bash
+# The manual tells the truth: every verb and option that --help shows is in it, every recipe key too; the pages are
+# clean, the completion completes.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+options_of() { grep -oE -- '(^|[ ,])--[a-z][a-z-]*' | tr -d ' ,' | sort -u; }
+page=$(sed 's/\\-/-/g' registry/cli/ingot.1)
+verbs=$(ingot --help | awk '/^Verbs:/ { on = 1; next } on && /^  [a-z]/ { print $1 } on && /^$/ { exit }')
+[ "$(wc -w <<<"$verbs")" -ge 11 ] || fail "ingot --help lists too few verbs: $verbs"
+for verb in $verbs; do
+    grep -qE "^\.(BI|B) (\")?$verb\b" <<<"$page" || fail "ingot.1 does not speak of '$verb'"
+    ingot "$verb" --help >"$TMP/help"
+    grep -q '^Example' "$TMP/help" || fail "ingot $verb --help shows no example"
+    for option in $(options_of <"$TMP/help"); do
+        [ "$option" = --help ] || grep -qE -- "$option\b" <<<"$page" || fail "ingot.1 does not speak of '$option' of '$verb'"
+    done
+done
+for option in $(ingotd --help | options_of); do
+    grep -qE -- "$option\b" <(sed 's/\\-/-/g' registry/server/ingotd.8) || fail "ingotd.8 does not speak of '$option'"
+done
+ok "every verb and option is in the manual"
+
+python3 - <<'PY' >"$TMP/keys"
+import json
+def keys(node):
+    if isinstance(node, dict):
+        if isinstance(node.get("properties"), dict):
+            yield from node["properties"]
+        for value in node.values():
+            yield from keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from keys(value)
+print("\n".join(sorted(set(keys(json.load(open("recipes/recipe.schema.json")))))))
+PY
+while read -r key; do
+    grep -qw -- "$key" builder/recipe/ingot-recipe.5 || fail "ingot-recipe.5 does not speak of '$key'"
+done <"$TMP/keys"
+sed -n '/^\.SH EXAMPLE/,/^\.fi/p' builder/recipe/ingot-recipe.5 | grep -v '^\.' >"$TMP/web.yaml"
+mkdir "$TMP/site"
+ingot validate "$TMP/web.yaml" --var token=x 2>"$TMP/err" || fail "the example of ingot-recipe.5: $(cat "$TMP/err")"
+ok "every recipe key is in the manual, its example is valid"
+
+for page in registry/cli/ingot.1 registry/server/ingotd.8 builder/recipe/ingot-recipe.5; do
+    mandoc -Tlint -Wwarning "$page" >"$TMP/lint" || fail "$page: $(cat "$TMP/lint")"
+done
+ok "the pages are clean"
+
+# shellcheck source=registry/cli/ingot.bash
+. registry/cli/ingot.bash
+complete_at() {
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _ingot
+    echo "${COMPREPLY[*]}"
+}
+[ "$(complete_at ingot pu)" = "pull push" ] || fail "verbs: $(complete_at ingot pu)"
+for verb in $verbs; do [[ " $(complete_at ingot '') " = *" $verb "* ]] || fail "the completion lacks '$verb'"; done
+[[ " $(complete_at ingot pull --f) " = *" --format "* ]] || fail "options: $(complete_at ingot pull --f)"
+small_disk "$TMP/disk.raw"
+ingot pack -q "$TMP/disk.raw" team/web:1.0.0 >/dev/null
+[ "$(complete_at ingot show team/)" = "team/web:1.0.0" ] || fail "images: $(complete_at ingot show team/)"
+ok "the completion completes verbs, options and images"

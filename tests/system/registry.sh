@@ -1,0 +1,177 @@
+#!/bin/bash
+# ingotd as any OCI client sees it, by curl: uploads, ranges, mounts, lists, referrers, deletion, limits, a killed server.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+start_ingotd
+base=http://$REGISTRY/v2
+head -c 300000 /dev/urandom >"$TMP/blob"
+digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
+
+# ask STATUS CURL-ARGUMENTS...: the answer's body in $TMP/body, its head in $TMP/head.
+ask() {
+    local wanted=$1 status
+    shift
+    status=$(curl -s -o "$TMP/body" -D "$TMP/head" -w '%{http_code}' "$@") || fail "curl $* ends with $?"
+    [ "$status" = "$wanted" ] || fail "status $status, not $wanted, of: $* ($(head -c 300 "$TMP/body"))"
+}
+header() { sed -n "s/^$1: *\([^\r]*\)\r*$/\1/Ip" "$TMP/head"; }
+code() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["errors"][0]["code"])' "$TMP/body"; }
+refused() {
+    local wanted=$1
+    shift
+    ask "$@"
+    [ "$(code)" = "$wanted" ] || fail "the error of $* is $(cat "$TMP/body"), not $wanted"
+}
+post() { ask 202 -X POST "$base/$1/blobs/uploads/"; location=http://$REGISTRY$(header Location); }
+
+ask 200 "$base/"
+post a
+ask 201 -X PUT --data-binary "@$TMP/blob" "$location?digest=$digest"
+[ "$(header Docker-Content-Digest)" = "$digest" ] || fail "no digest in the answer"
+ask 201 -X POST --data-binary "@$TMP/blob" "$base/single/blobs/uploads/?digest=$digest"
+post a
+refused DIGEST_INVALID 400 -X PUT --data-binary "other bytes" "$location?digest=$digest"
+refused BLOB_UPLOAD_UNKNOWN 404 "$location"
+ok "blobs in one piece, with POST and PUT or POST alone; a wrong digest is refused and dropped"
+
+post a
+head -c 100000 "$TMP/blob" | ask 202 -X PATCH -H 'Content-Type: application/octet-stream' -H 'Content-Range: 0-99999' --data-binary @- "$location"
+[ "$(header Range)" = 0-99999 ] || fail "Range: $(header Range)"
+tail -c +200001 "$TMP/blob" >"$TMP/end"
+ask 416 -X PATCH -H 'Content-Range: 200000-299999' --data-binary "@$TMP/end" "$location"
+ask 204 "$location"
+[ "$(header Range)" = 0-99999 ] || fail "an upload's status: $(header Range)"
+tail -c +100001 "$TMP/blob" >"$TMP/end"
+ask 202 -X PATCH -H 'Content-Range: 100000-299999' --data-binary "@$TMP/end" "$location"
+ask 201 -X PUT "$location?digest=$digest"
+post a
+ask 204 -X DELETE "$location"
+refused BLOB_UPLOAD_UNKNOWN 404 "$location"
+ok "blobs in chunks, resumed by the upload's status, in order only"
+
+ask 200 "$base/a/blobs/$digest"
+cmp "$TMP/body" "$TMP/blob" || fail "the blob differs"
+ask 200 -I "$base/a/blobs/$digest"
+[ "$(header Content-Length)" = 300000 ] || fail "HEAD: $(cat "$TMP/head")"
+range() {
+    ask 206 -H "Range: bytes=$1" "$base/a/blobs/$digest"
+    cmp "$TMP/body" <(tail -c +$(($2 + 1)) "$TMP/blob" | head -c "$3") || fail "range $1"
+    [ "$(header Content-Range)" = "bytes $2-$(($2 + $3 - 1))/300000" ] || fail "Content-Range: $(header Content-Range)"
+}
+range 0-0 0 1
+range 1000-1999 1000 1000
+range 299999-400000 299999 1
+range 200000- 200000 100000
+range -5 299995 5
+range -400000 0 300000
+for bad in 300000- 5-4 -0; do ask 416 -H "Range: bytes=$bad" "$base/a/blobs/$digest"; done
+refused BLOB_UNKNOWN 404 "$base/a/blobs/sha256:$(printf '0%.0s' $(seq 64))"
+refused DIGEST_INVALID 400 "$base/a/blobs/sha256:abc"
+ok "GET, HEAD and Range"
+
+ask 201 -X POST "$base/b/blobs/uploads/?mount=$digest&from=a"
+ask 200 -I "$base/b/blobs/$digest"
+ask 202 -X POST "$base/c/blobs/uploads/?mount=$digest&from=nowhere"
+ask 404 -I "$base/c/blobs/$digest"
+ok "a blob is mounted from one repository to another, and in no other is it seen"
+
+manifest() { # CONFIG-DIGEST [MORE]
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"%s","size":300000},"layers":[]%s}' "$1" "${2:-}"
+}
+manifest "$digest" >"$TMP/manifest"
+own=sha256:$(sha256sum <"$TMP/manifest" | cut -d' ' -f1)
+type='Content-Type: application/vnd.oci.image.manifest.v1+json'
+for tag in 1.0.0 1.1.0 dev latest; do ask 201 -X PUT -H "$type" --data-binary "@$TMP/manifest" "$base/a/manifests/$tag"; done
+ask 200 "$base/a/manifests/dev"
+cmp "$TMP/body" "$TMP/manifest" || fail "the manifest differs"
+[ "$(header Content-Type)" = "${type#*: }" ] && [ "$(header Docker-Content-Digest)" = "$own" ] || fail "$(cat "$TMP/head")"
+ask 200 "$base/a/manifests/$own"
+manifest "sha256:$(printf '1%.0s' $(seq 64))" >"$TMP/lacking"
+refused MANIFEST_BLOB_UNKNOWN 404 -X PUT -H "$type" --data-binary "@$TMP/lacking" "$base/a/manifests/2.0.0"
+refused MANIFEST_INVALID 400 -X PUT -H "$type" --data-binary '{' "$base/a/manifests/2.0.0"
+refused MANIFEST_UNKNOWN 404 "$base/a/manifests/2.0.0"
+ok "manifests by tag and digest; one whose blobs are not there is refused"
+
+ask 200 "$base/a/tags/list?n=2"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["1.0.0","1.1.0"]}' ] || fail "tags: $(cat "$TMP/body")"
+next=$(header Link | sed -n 's/^<\([^>]*\)>; rel="next"$/\1/p')
+ask 200 "http://$REGISTRY$next"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["dev","latest"]}' ] || fail "the next page: $(cat "$TMP/body")"
+[ -z "$(header Link)" ] || fail "the last page has a next one"
+refused NAME_UNKNOWN 404 "$base/nothing/tags/list"
+ok "tags by pages"
+
+manifest "$digest" ",\"artifactType\":\"text/x\",\"subject\":{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"$own\",\"size\":$(stat -c %s "$TMP/manifest")}" >"$TMP/about"
+about=sha256:$(sha256sum <"$TMP/about" | cut -d' ' -f1)
+ask 201 -X PUT -H "$type" --data-binary "@$TMP/about" "$base/a/manifests/$about"
+[ "$(header OCI-Subject)" = "$own" ] || fail "no OCI-Subject"
+ask 200 "$base/a/referrers/$own"
+grep -q "$about" "$TMP/body" || fail "the referrer is not listed"
+ask 200 "$base/a/referrers/$own?artifactType=text/y"
+! grep -q "$about" "$TMP/body" && [ "$(header OCI-Filters-Applied)" = artifactType ] || fail "the filter"
+ask 200 "$base/a/referrers/$about"
+ok "referrers, with their filter"
+
+ask 202 -X DELETE "$base/a/manifests/latest"
+refused MANIFEST_UNKNOWN 404 "$base/a/manifests/latest"
+ask 200 "$base/a/manifests/dev"
+ask 202 -X DELETE "$base/a/manifests/$own"
+refused MANIFEST_UNKNOWN 404 "$base/a/manifests/dev"
+ask 202 -X DELETE "$base/b/blobs/$digest"
+refused BLOB_UNKNOWN 404 "$base/b/blobs/$digest"
+ask 200 -I "$base/a/blobs/$digest"
+ok "tags, manifests and blobs are deleted"
+
+head -c 4200000 /dev/zero | tr '\0' ' ' >"$TMP/large"
+ask 413 -X PUT -H "$type" -H 'Expect:' --data-binary "@$TMP/large" "$base/a/manifests/large"
+head -c 70000 /dev/zero | tr '\0' 'x' >"$TMP/header"
+status=$(curl -s -o /dev/null -w '%{http_code}' -H "X-Long: $(cat "$TMP/header")" "$base/" || true)
+case $status in 4?? | 000) ;; *) fail "a head of 70 kB: status $status" ;; esac
+for name in A a..b 'a/' '-a' "$(printf 'a%.0s' $(seq 300))"; do refused NAME_INVALID 400 "$base/$name/tags/list"; done
+for path in '/../../etc/passwd' '/v2/../../../etc/passwd' '/v2/a/blobs/..%2f..%2fetc%2fpasswd' '/v2/a/manifests/..%2f..%2fx'; do
+    status=$(curl -s --path-as-is -o "$TMP/body" -w '%{http_code}' "http://$REGISTRY$path")
+    case $status in 4??) ;; *) fail "$path: status $status" ;; esac
+    ! grep -q root: "$TMP/body" || fail "$path gives a file away"
+done
+ask 404 "http://$REGISTRY/elsewhere"
+ask 405 -X PATCH "$base/a/blobs/$digest"
+[ "$(stat -c %a "$TMP/registry")" = 700 ] || fail "others may read the data folder: $(stat -c %a "$TMP/registry")"
+ok "limits, names outside the grammar, paths that lead out"
+
+grep -qE '^[0-9T:Z-]+ 127\.0\.0\.1 GET /v2/a/blobs/sha256:[0-9a-f]+ status=206 received=0 bytes=1000 ms=[0-9.]+$' "$TMP/ingotd.log" || fail "the log: $(tail -2 "$TMP/ingotd.log")"
+ok "each request is a line of the log"
+
+# A running download ends before the server does.
+head -c 30000000 /dev/urandom >"$TMP/long"
+long=sha256:$(sha256sum <"$TMP/long" | cut -d' ' -f1)
+ask 201 -X POST -H 'Expect:' --data-binary "@$TMP/long" "$base/a/blobs/uploads/?digest=$long"
+curl -s --limit-rate 12M -o "$TMP/got" "$base/a/blobs/$long" &
+download=$!
+until [ -s "$TMP/got" ]; do sleep 0.02; done
+kill "$SERVER"
+wait "$download" || fail "the stop broke off a download: $?"
+wait "$SERVER" || fail "the server ends with $?"
+cmp "$TMP/got" "$TMP/long"
+ok "a stop lets running requests end"
+
+# Killed in the middle of an upload: what was acknowledged is there, what was not is gone.
+start_ingotd
+base=http://$REGISTRY/v2
+head -c 20000000 /dev/urandom >"$TMP/cut"
+curl -s --limit-rate 2M -H 'Expect:' -X POST --data-binary "@$TMP/cut" "$base/a/blobs/uploads/?digest=sha256:$(sha256sum <"$TMP/cut" | cut -d' ' -f1)" >/dev/null &
+upload=$!
+until [ -n "$(find "$TMP/registry/uploads" -type f -size +100k)" ]; do sleep 0.02; done
+kill -9 "$SERVER"
+wait "$SERVER" || true
+wait "$upload" || true
+start_ingotd
+base=http://$REGISTRY/v2
+[ -z "$(find "$TMP/registry/uploads" -type f)" ] || fail "the broken upload stays for ever"
+ask 200 "$base/a/blobs/$long"
+cmp "$TMP/body" "$TMP/long"
+for file in "$TMP"/registry/blobs/sha256/*; do
+    [ "$(sha256sum <"$file" | cut -d' ' -f1)" = "$(basename "$file")" ] || fail "$file is not what its name says"
+done
+ok "a killed server loses nothing that it acknowledged"
