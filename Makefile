@@ -82,7 +82,7 @@ unit-programs: $(unit_programs) programs
 check:
 	@.ci/packages build check
 	+@$(MAKE) --no-print-directory unit-programs
-	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit,lint unit system)
+	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit,lint unit system machines)
 
 lint:
 	@.ci/packages build check

@@ -345,8 +345,6 @@ gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const char *name,
                        const IngotDescriptor *disk, IngotProgress *progress, guint64 *received, GError **error)
 {
     gboolean fresh, wrong = FALSE;
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&disk->digest, text);
     IngotStoreFile *file = ingot_store_resume(store, &disk->digest, &fresh, error);
     if (file == NULL) {
         if (error != NULL && g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
@@ -359,7 +357,7 @@ gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const char *name,
     g_autoptr(GHashTable) seeds = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
     Assembly assembly = {.index = index,
                          .fd = file->fd,
-                         .name = text,
+                         .name = file->path,
                          .resumed = !fresh,
                          .seeds = seeds,
                          .own_encoder = strcmp(index->encoder, ingot_encoder_name()) == 0,

@@ -168,10 +168,19 @@ wait "$SERVER" || true
 wait "$upload" || true
 start_ingotd
 base=http://$REGISTRY/v2
-[ -z "$(find "$TMP/registry/uploads" -type f)" ] || fail "the broken upload stays for ever"
+left=$(find "$TMP/registry/uploads" -type f -size +100k)
+ask 204 "$base/a/blobs/uploads/$(basename "$left")"
+[ "$(header Range)" = "0-$(($(stat -c %s "$left") - 1))" ] || fail "the upload cannot be resumed: $(header Range)"
 ask 200 "$base/a/blobs/$long"
 cmp "$TMP/body" "$TMP/long"
 for file in "$TMP"/registry/blobs/sha256/*; do
     [ "$(sha256sum <"$file" | cut -d' ' -f1)" = "$(basename "$file")" ] || fail "$file is not what its name says"
 done
-ok "a killed server loses nothing that it acknowledged"
+ok "a killed server loses nothing that it acknowledged, and the upload can go on"
+
+kill "$SERVER"
+wait "$SERVER" || true
+touch -d '2 days ago' "$left"
+start_ingotd
+[ ! -e "$left" ] || fail "an upload that nobody goes on with stays for ever"
+ok "an upload that nobody goes on with goes after a day"

@@ -99,6 +99,11 @@ Storage *storage_open(const char *path, GError **error)
     g_autoptr(Storage) storage = g_new0(Storage, 1);
     g_mutex_init(&storage->names);
     storage->path = g_canonicalize_filename(path, NULL);
+    /* A folder that we make is nobody else's to read; one that is there has the mode that its owner chose. */
+    if (!g_file_test(storage->path, G_FILE_TEST_EXISTS) &&
+        (!ingot_file_make_folder(storage->path, error) || chmod(storage->path, 0700) != 0)) {
+        return NULL;
+    }
     for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
         g_autofree char *folder = g_build_filename(storage->path, folders[i], NULL);
         if (!ingot_file_make_folder(folder, error)) {
