@@ -4,13 +4,15 @@ set -eu
 cd "$(dirname "$0")/../.."
 if [ "${1:-}" != inside ]; then
     # A small file system of our own, gone with the namespace.
-    if [ "$(id -u)" = 0 ]; then exec unshare --mount "$0" inside; fi
+    if [ "$(id -u)" = 0 ]; then exec unshare --mount --propagation unchanged "$0" inside; fi
     exec unshare --user --map-root-user --mount "$0" inside
 fi
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 small=$TMP/small
 mkdir "$small"
+# In a chroot there is no mount to make private, and none that others share.
+mount --make-rprivate / 2>/dev/null || true
 mount -t tmpfs -o size=24m tmpfs "$small"
 trap 'status=$?; umount -l "$small"; (exit $status); finish' EXIT
 room() { mount -o "remount,size=$1" "$small"; }
