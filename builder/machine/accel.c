@@ -52,7 +52,6 @@ static gboolean ends_by_itself(const char *kernel)
     }
     gint64 end = g_get_monotonic_time() + PROOF_USEC;
     while (g_subprocess_get_identifier(qemu) != NULL && g_get_monotonic_time() < end && ingot_interrupt_check(NULL)) {
-        g_main_context_iteration(NULL, FALSE);
         g_usleep(G_USEC_PER_SEC / 50);
     }
     gboolean ended = g_subprocess_get_identifier(qemu) == NULL;

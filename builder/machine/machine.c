@@ -233,8 +233,6 @@ char *machine_console_tail(const Machine *machine, guint lines)
 static gboolean running(Machine *machine)
 {
     /* GSubprocess learns of the end in its context, which nothing else here turns. */
-    while (g_main_context_iteration(NULL, FALSE)) {
-    }
     return g_subprocess_get_identifier(machine->qemu) != NULL;
 }
 

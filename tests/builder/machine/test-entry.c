@@ -1,0 +1,115 @@
+/* How root gets in: the credential and the seed hold the key, in the form that guests read; a key is made well. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <cmocka.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "guest/guest.h"
+#include "machine/entry.h"
+#include "machine/overlay.h"
+
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ingot-build"
+
+static void the_credential_holds_the_key(void **state)
+{
+    (void)state;
+    static const char head[] = "io.systemd.credential.binary:tmpfiles.extra=";
+    g_autofree char *text = entry_credential(KEY);
+    assert_true(g_str_has_prefix(text, head));
+    gsize size;
+    g_autofree guchar *lines = g_base64_decode(text + strlen(head), &size);
+    g_autofree char *rule = g_strndup((const char *)lines, size);
+    assert_non_null(strstr(rule, "/root/.ssh/authorized_keys"));
+    g_autofree char *key = g_base64_encode((const guchar *)KEY, strlen(KEY));
+    key[strlen(key) - 4] = '\0'; /* a newline may follow the key */
+    assert_non_null(strstr(rule, key));
+    assert_null(strchr(text, ',')); /* which would end QEMU's option */
+}
+
+static char *read_entry(const char *path, const char *name)
+{
+    struct archive *iso = archive_read_new();
+    struct archive_entry *entry;
+    archive_read_support_format_iso9660(iso);
+    assert_int_equal(archive_read_open_filename(iso, path, 1 << 16), ARCHIVE_OK);
+    char *text = NULL;
+    while (text == NULL && archive_read_next_header(iso, &entry) == ARCHIVE_OK) {
+        if (strcmp(archive_entry_pathname(entry), name) == 0) {
+            text = g_malloc0((gsize)archive_entry_size(entry) + 1);
+            archive_read_data(iso, text, (size_t)archive_entry_size(entry));
+        }
+    }
+    archive_read_free(iso);
+    return text;
+}
+
+static void the_seed_holds_the_key(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
+    g_autofree char *path = ingot_workdir_file(workdir, "seed.iso");
+    assert_true(entry_write_seed(path, KEY, "web", NULL));
+    g_autofree char *user = read_entry(path, "user-data");
+    g_autofree char *meta = read_entry(path, "meta-data");
+    assert_true(g_str_has_prefix(user, "#cloud-config\n"));
+    assert_non_null(strstr(user, KEY));
+    assert_non_null(strstr(meta, "instance-id"));
+    g_autoptr(GBytes) bytes = ingot_file_read(path, 16 << 20, NULL);
+    /* cloud-init takes the volume's id in either case; ISO 9660 has capitals alone. */
+    assert_memory_equal((const char *)g_bytes_get_data(bytes, NULL) + 0x8028, "CIDATA ", 7);
+}
+
+static void a_key_is_its_owner_s_alone(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
+    g_autoptr(GuestKey) key = guest_key_new(ingot_workdir_path(workdir), NULL);
+    struct stat st;
+    assert_non_null(key);
+    assert_int_equal(stat(key->private_path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_true(g_str_has_prefix(key->public_line, "ssh-ed25519 AAAA"));
+    /* The public half that ssh-keygen finds in the private file is the one that the guest is given. */
+    const char *const argv[] = {"ssh-keygen", "-y", "-f", key->private_path, NULL};
+    g_autofree char *found = ingot_process_output(argv, NULL);
+    g_auto(GStrv) ours = g_strsplit(key->public_line, " ", 3), theirs = g_strsplit(found, " ", 3);
+    assert_string_equal(ours[1], theirs[1]);
+}
+
+static void an_overlay_leaves_its_base_alone(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
+    g_autofree char *base = ingot_workdir_file(workdir, "base.raw");
+    g_autofree char *top = ingot_workdir_file(workdir, "top.qcow2");
+    g_autofree char *zeros = g_malloc0(1 << 20);
+    assert_true(ingot_file_replace(base, zeros, 1 << 20, 0444, NULL));
+    assert_true(overlay_create(top, base, "raw", 4 << 20, NULL));
+    guint64 size;
+    assert_true(overlay_size(top, &size, NULL));
+    assert_int_equal(size, 4 << 20);
+    assert_true(overlay_size(base, &size, NULL));
+    assert_int_equal(size, 1 << 20);
+    g_autoptr(GError) error = NULL;
+    assert_false(overlay_size("/nowhere", &size, &error));
+    assert_non_null(strstr(error->message, "/nowhere"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_credential_holds_the_key),
+        cmocka_unit_test(the_seed_holds_the_key),
+        cmocka_unit_test(a_key_is_its_owner_s_alone),
+        cmocka_unit_test(an_overlay_leaves_its_base_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
