@@ -232,7 +232,6 @@ char *machine_console_tail(const Machine *machine, guint lines)
 
 static gboolean running(Machine *machine)
 {
-    /* GSubprocess learns of the end in its context, which nothing else here turns. */
     return g_subprocess_get_identifier(machine->qemu) != NULL;
 }
 
