@@ -4,6 +4,8 @@
 #include <ingot/text.h>
 #include <string.h>
 
+#include "recipe/git.h"
+
 json_t *config_step(const PlanStep *step, gint64 microseconds)
 {
     char key[INGOT_DIGEST_TEXT_SIZE];
@@ -15,29 +17,13 @@ json_t *config_step(const PlanStep *step, gint64 microseconds)
     return json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", step->title, "seconds", seconds, "ran", now);
 }
 
-/* One line that git prints for the recipe's folder, or NULL where that is no checkout. */
-static char *git(const Recipe *recipe, const char *const *arguments)
-{
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    g_ptr_array_add(argv, (gpointer) "git");
-    g_ptr_array_add(argv, (gpointer) "-C");
-    g_ptr_array_add(argv, recipe->folder);
-    for (guint i = 0; arguments[i] != NULL; i++) {
-        g_ptr_array_add(argv, (gpointer)arguments[i]);
-    }
-    g_ptr_array_add(argv, NULL);
-    return ingot_process_output((const char *const *)argv->pdata, NULL);
-}
-
+/* Outside of a repository there is nothing to tell. */
 static void add_git(json_t *config, const Recipe *recipe)
 {
-    static const char *const head[] = {"rev-parse", "--verify", "--quiet", "HEAD", NULL};
-    static const char *const changes[] = {"status", "--porcelain", "--", ".", NULL};
-    g_autofree char *commit = git(recipe, head);
-    if (commit != NULL && *commit != '\0') {
-        g_autofree char *dirty = git(recipe, changes);
-        json_object_set_new(config, "git",
-                            json_pack("{s:s, s:b}", "commit", commit, "dirty", dirty == NULL || *dirty != '\0'));
+    g_autofree char *commit = NULL;
+    gboolean dirty;
+    if (recipe_git(recipe->folder, &commit, &dirty, NULL)) {
+        json_object_set_new(config, "git", json_pack("{s:s, s:b}", "commit", commit, "dirty", dirty));
     }
 }
 
