@@ -71,7 +71,7 @@ static gboolean open_shell(Guest *guest, GError **error)
     }
     /* A folder that only root sees, in memory, so that nothing of it is in the image. */
     static const char prepare[] = "umask 022; mkdir -p -m 700 /run/ingot\n";
-    return session_send(guest, prepare, strlen(prepare), error);
+    return session_send(guest, guest->shell, prepare, strlen(prepare), error);
 }
 
 static void drop_connection(Guest *guest)
@@ -126,19 +126,39 @@ void guest_free(Guest *guest)
     }
 }
 
-gboolean session_send(Guest *guest, const void *data, gsize size, GError **error)
+/* Waits until the guest has taken some of what was sent. A guest that stands still is no reason to wait for ever. */
+static gboolean wait_for_room(Guest *guest, ssh_channel channel, GError **error)
+{
+    gboolean pending = (ssh_get_poll_flags(guest->session) & SSH_WRITE_PENDING) != 0;
+    struct pollfd wait = {.fd = ssh_get_fd(guest->session), .events = (short)(pending ? POLLIN | POLLOUT : POLLIN)};
+    if (poll(&wait, 1, RECEIVE_MS) == 0 && !machine_alive(guest->machine, error)) {
+        return FALSE;
+    }
+    /* Lets libssh take what has come and send what waits. */
+    return ssh_channel_poll(channel, 0) >= 0 || session_failed(guest, "sending to the machine", error);
+}
+
+static gboolean send_all(Guest *guest, ssh_channel channel, const char *data, gsize size, GError **error)
 {
     for (gsize done = 0; done < size;) {
-        int sent = ssh_channel_write(guest->shell, (const char *)data + done, (guint32)MIN(size - done, 1u << 20));
-        if (sent <= 0) {
+        int sent = ssh_channel_write(channel, data + done, (guint32)MIN(size - done, 1u << 20));
+        if (sent < 0) {
             return machine_alive(guest->machine, error) && session_failed(guest, "sending to the machine", error);
         }
         done += (gsize)sent;
-        if (!ingot_interrupt_check(error)) {
+        if (!ingot_interrupt_check(error) || (sent == 0 && !wait_for_room(guest, channel, error))) {
             return FALSE;
         }
     }
     return TRUE;
+}
+
+gboolean session_send(Guest *guest, ssh_channel channel, const void *data, gsize size, GError **error)
+{
+    ssh_set_blocking(guest->session, 0);
+    gboolean ok = send_all(guest, channel, data, size, error);
+    ssh_set_blocking(guest->session, 1);
+    return ok;
 }
 
 gboolean session_receive(Guest *guest, gint64 until, GError **error)

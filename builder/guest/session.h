@@ -14,8 +14,8 @@ struct Guest {
 };
 
 gboolean session_failed(const Guest *guest, const char *what, GError **error);
-/* Sends all of data to the shell. */
-gboolean session_send(Guest *guest, const void *data, gsize size, GError **error);
+/* Sends all of data to a channel: the shell, or another one of the session. */
+gboolean session_send(Guest *guest, ssh_channel channel, const void *data, gsize size, GError **error);
 /* Waits for more bytes from the shell, at most until the time (monotonic, microseconds; 0: for ever). FALSE without an
  * error: the time has come. FALSE with an error: the session, the machine or the user has ended it. */
 gboolean session_receive(Guest *guest, gint64 until, GError **error);

@@ -235,9 +235,22 @@ static gboolean running(Machine *machine)
     return g_subprocess_get_identifier(machine->qemu) != NULL;
 }
 
+/* QEMU stops a machine whose disk's file cannot grow. */
+static gboolean stands_still(Machine *machine)
+{
+    g_autoptr(json_t) answer =
+        machine->qmp == NULL || !running(machine) ? NULL : qmp_command(machine->qmp, "query-status", NULL, NULL);
+    return g_strcmp0(json_string_value(json_object_get(answer, "status")), "io-error") == 0;
+}
+
 gboolean machine_alive(Machine *machine, GError **error)
 {
     if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    if (stands_still(machine)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE,
+                    "No space left on device: %s cannot take what the machine writes to its disk", machine->folder);
         return FALSE;
     }
     if (running(machine)) {

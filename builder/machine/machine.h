@@ -38,7 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 guint16 machine_port(const Machine *machine, guint16 guest_port);
 const char *machine_console(const Machine *machine);             /* path of the console's log */
 char *machine_console_tail(const Machine *machine, guint lines); /* its last lines; free it */
-/* FALSE with an error (with the console's tail) once QEMU has ended. */
+/* FALSE with an error once QEMU has ended (with the console's tail), or stands still for want of space (NO_SPACE). */
 gboolean machine_alive(Machine *machine, GError **error);
 
 /* One QMP command; arguments are stolen, may be NULL. Returns "return"'s value. */

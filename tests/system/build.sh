@@ -11,6 +11,7 @@ export TMPDIR=$TMP/work
 mkdir -p "$TMPDIR" "$TMP/site"
 echo 'a page' >"$TMP/site/index.html"
 head -c 3000000 /dev/urandom >"$TMP/site/large"
+head -c 20000000 /dev/urandom >"$TMP/huge" # goes another way than small ones
 
 recipe() {
     cat <<EOF
@@ -36,6 +37,8 @@ steps:
     file: {from: site/, to: /srv/site, owner: "nobody:nogroup"}
   - name: one file
     file: {from: site/large, to: /srv/large.bin, mode: "0640"}
+  - name: large file
+    file: {from: huge, to: /srv/, mode: "0600"}
   - name: back
     file: {from: /etc/os-release, to: os-release, direction: down}
 tests:
@@ -71,6 +74,7 @@ for n in 1 2; do
     boot probe:1.0.0
     in_guest 'cat /etc/machine-id; for k in /etc/ssh/ssh_host_*_key.pub; do cut -d" " -f2 $k; done' | sort >"$TMP/ids$n"
     if [ $n = 1 ]; then
+        in_guest 'sha256sum </srv/huge' >"$TMP/huge.sum"
         in_guest 'sha256sum </srv/large.bin; stat -c "%a %U:%G" /srv/large.bin /srv/site/large' >"$TMP/large"
         in_guest 'cat /root/.ssh/authorized_keys' >"$TMP/keys"
     fi
@@ -80,6 +84,7 @@ done
 [ -z "$(comm -12 "$TMP/ids1" "$TMP/ids2")" ] || fail "two boots share an identity: $(comm -12 "$TMP/ids1" "$TMP/ids2")"
 ok "two boots differ in machine-id and every host key"
 grep -q "$(sha256sum <"$TMP/site/large" | cut -d' ' -f1)" "$TMP/large" || fail "the upload is damaged"
+grep -q "$(sha256sum <"$TMP/huge" | cut -d' ' -f1)" "$TMP/huge.sum" || fail "the large upload is damaged"
 grep -q '^640 root:root' "$TMP/large" && grep -q 'nobody:nogroup' "$TMP/large" || fail "modes or owners: $(cat "$TMP/large")"
 [ "$(wc -l <"$TMP/keys")" = 1 ] || fail "more than the booting key is authorized: $(cat "$TMP/keys")"
 ok "files arrive with their bytes, modes and owners; the build key is gone"
@@ -93,6 +98,20 @@ ingot build "$TMP/probe.yaml" --var token=hunter2 >"$TMP/out" 2>"$TMP/log" || st
 grep -q 'on-error=keep' "$TMP/log" || fail "no word on how to get in"
 ! ingot show probe:1.0.1 >/dev/null 2>&1 || fail "a failed test left an image"
 ok "a failed test means no image"
+
+# An upload that the machine refuses: its bytes are not taken for commands.
+printf 'touch /srv/taken-for-a-command\n%.0s' $(seq 100000) >"$TMP/commands"
+cat >"$TMP/refused.yaml" <<EOF
+name: refused
+version: 1.0.0
+source: {from: debian-12}
+steps:
+  - file: {from: commands, to: /proc/nowhere/file}
+EOF
+status=0
+ingot build "$TMP/refused.yaml" >"$TMP/out" 2>"$TMP/log" || status=$?
+[ $status = 1 ] && grep -q "/proc/nowhere" "$TMP/log" || fail "a refused upload: $(cat "$TMP/log")"
+ok "a refused upload tells why"
 
 cat >"$TMP/slow.yaml" <<EOF
 name: slow
