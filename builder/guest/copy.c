@@ -11,10 +11,10 @@
 
 #include "guest/session.h"
 
-#define OWN_CHANNEL (16u << 20) /* bytes from which a file is worth a channel, which costs an emulated guest a second  \
-                                 */
-#define WORDS_MAX 4096          /* of a failed command are worth showing */
-#define BLOCK (256u << 10)      /* bytes read at once */
+/* From this many bytes on, a file is worth a channel of its own, which costs an emulated guest a second. */
+#define OWN_CHANNEL (16u << 20)
+#define WORDS_MAX 4096     /* of a failed command are worth showing */
+#define BLOCK (256u << 10) /* bytes read at once */
 
 static gboolean tar_failed(struct archive *archive, const char *path, GError **error)
 {
