@@ -2,7 +2,7 @@
 #include <ingot/command.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
-#include <ingot/store.h>
+#include <ingot/transfer.h>
 #include <stdio.h>
 
 #include "guest/guest.h"
@@ -143,17 +143,19 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(GArray) ports = parse_ports(arguments.ports, error);
     g_autoptr(IngotReference) reference = ports == NULL ? NULL : ingot_reference_parse(argv[1], error);
     g_autoptr(IngotStore) store = reference == NULL ? NULL : ingot_store_open(common->store, error);
-    g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
+    g_autoptr(IngotImage) image =
+        store == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
     MachineAccel accel;
     return image != NULL && machine_accel(arguments.accel, common->cache, &accel, NULL, error) &&
            boot(image, &arguments, ports, accel, error);
 }
 
-const IngotVerb verb_run = {"run", "REF", "boot a throw-away copy of an image",
-                            "The image is one of the store: pull it first. Nothing that the machine writes is kept. "
-                            "It runs until it is powered\n"
-                            "off, or until Ctrl-C.\n"
-                            "\n"
-                            "Example:\n"
-                            "  ingot run web:1.0.0 --port 80\n",
-                            run};
+const IngotVerb verb_run = {
+    "run", "REF", "boot a throw-away copy of an image",
+    "An image of a registry that the store lacks is pulled first. Nothing that the machine writes "
+    "is kept. It runs until it is\n"
+    "powered off, or until Ctrl-C.\n"
+    "\n"
+    "Example:\n"
+    "  ingot run web:1.0.0 --port 80\n",
+    run};

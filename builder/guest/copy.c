@@ -158,7 +158,7 @@ static gboolean receive(Guest *guest, ssh_channel channel, void *buffer, guint s
 static gboolean check_end(Guest *guest, ssh_channel channel, const char *path, GError **error)
 {
     char words[WORDS_MAX];
-    gsize size = 0, count;
+    gsize size = 0, count = 0;
     do {
         if (!receive(guest, channel, words + size, (guint)(sizeof words - 1 - size), &count, error)) {
             return FALSE;
@@ -263,7 +263,7 @@ gboolean guest_upload(Guest *guest, const char *from, const char *to, int mode, 
 static gboolean receive_all(Guest *guest, ssh_channel channel, int fd, const char *name, GError **error)
 {
     g_autofree char *buffer = g_malloc(BLOCK);
-    gsize count;
+    gsize count = 0;
     guint64 at = 0;
     do {
         if (!receive(guest, channel, buffer, BLOCK, &count, error) ||

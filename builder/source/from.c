@@ -50,23 +50,6 @@ static gboolean from_key(const SourceContext *context, const json_t *source, Ing
     return TRUE;
 }
 
-/* The image, pulled where the store lacks it. */
-static IngotImage *open_image(const SourceContext *context, const IngotReference *exact, GError **error)
-{
-    g_autoptr(GError) problem = NULL;
-    IngotImage *image = ingot_store_image(context->store, exact, &problem);
-    if (image == NULL && exact->host != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        IngotDescriptor manifest;
-        return ingot_transfer_pull(context->store, exact, context->progress, &manifest, NULL, error)
-                   ? ingot_store_image(context->store, exact, error)
-                   : NULL;
-    }
-    if (problem != NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-    }
-    return image;
-}
-
 static char *export_disk(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
 {
     g_autofree char *name = g_strdup_printf("from-%s", digest + strlen("sha256:"));
@@ -154,7 +137,7 @@ static Source *from_prepare(const SourceContext *context, const json_t *source, 
         return NULL;
     }
     g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
-    g_autoptr(IngotImage) image = open_image(context, exact, error);
+    g_autoptr(IngotImage) image = ingot_transfer_image(context->store, exact, context->progress, error);
     g_autofree char *path = image == NULL ? NULL : export_disk(context, image, digest, error);
     if (path == NULL) {
         return NULL;

@@ -18,4 +18,9 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
 gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 
+/* The image that the reference names, open for reading: the store's, or, where it has none of that name and the
+ * reference has a host, pulled into it first. */
+IngotImage *ingot_transfer_image(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
+                                 GError **error);
+
 G_END_DECLS

@@ -117,3 +117,21 @@ gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference,
     ingot_progress_end(progress, "%s over the network", size);
     return TRUE;
 }
+
+IngotImage *ingot_transfer_image(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
+                                 GError **error)
+{
+    GError *problem = NULL;
+    IngotImage *image = ingot_store_image(store, reference, &problem);
+    if (image != NULL || reference->host == NULL || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        if (problem != NULL) {
+            g_propagate_error(error, problem);
+        }
+        return image;
+    }
+    g_error_free(problem);
+    IngotDescriptor manifest;
+    return ingot_transfer_pull(store, reference, progress, &manifest, NULL, error)
+               ? ingot_store_image(store, reference, error)
+               : NULL;
+}

@@ -70,8 +70,11 @@ ingot build "$TMP/probe.yaml" --var token=hunter2 2>/dev/null | grep -q 'nothing
 [ "$before" = "$(ingot show --json probe:1.0.0 | sha256sum)" ] || fail "the second build changed the image"
 ok "a second build finds that nothing changed"
 
+# The second machine comes from a registry, by way of a store that has nothing.
+start_ingotd
+ingot push -q probe:1.0.0 "$REGISTRY/probe" >/dev/null
 for n in 1 2; do
-    boot probe:1.0.0
+    if [ $n = 1 ]; then boot probe:1.0.0; else boot --store "$TMP/empty" "$REGISTRY/probe:1.0.0"; fi
     in_guest 'cat /etc/machine-id; for k in /etc/ssh/ssh_host_*_key.pub; do cut -d" " -f2 $k; done' | sort >"$TMP/ids$n"
     if [ $n = 1 ]; then
         in_guest 'sha256sum </srv/huge' >"$TMP/huge.sum"
@@ -82,7 +85,7 @@ for n in 1 2; do
 done
 [ "$(wc -l <"$TMP/ids1")" -ge 3 ] || fail "too few identities: $(cat "$TMP/ids1")"
 [ -z "$(comm -12 "$TMP/ids1" "$TMP/ids2")" ] || fail "two boots share an identity: $(comm -12 "$TMP/ids1" "$TMP/ids2")"
-ok "two boots differ in machine-id and every host key"
+ok "two boots differ in machine-id and every host key; run pulls what the store lacks"
 grep -q "$(sha256sum <"$TMP/site/large" | cut -d' ' -f1)" "$TMP/large" || fail "the upload is damaged"
 grep -q "$(sha256sum <"$TMP/huge" | cut -d' ' -f1)" "$TMP/huge.sum" || fail "the large upload is damaged"
 grep -q '^640 root:root' "$TMP/large" && grep -q 'nobody:nogroup' "$TMP/large" || fail "modes or owners: $(cat "$TMP/large")"
