@@ -69,7 +69,6 @@ static Machine *start(Bake *bake, const char *folder_name, const guint16 *ports,
         .hostname = bake->recipe->name,
         .ports = ports,
         .snapshot = snapshot,
-        .discard = TRUE,
     };
     return machine_start(&options, error);
 }

@@ -1,5 +1,5 @@
-/* Files and trees. Up: a tar of known length through the one shell (`head -c N | tar`). Down: a tar on a channel of its
- * own, where its end is the channel's. */
+/* Files and trees through the one shell. Up: bytes of known length (`head -c N | tar`). Down: parts, each with its
+ * length before it, since what is read in the guest may still grow. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -11,10 +11,8 @@
 
 #include "guest/session.h"
 
-/* From this many bytes on, a file is worth a channel of its own, which costs an emulated guest a second. */
-#define OWN_CHANNEL (16u << 20)
-#define WORDS_MAX 4096     /* of a failed command are worth showing */
 #define BLOCK (256u << 10) /* bytes read at once */
+#define PART (4u << 20)    /* bytes of a download that the guest holds in memory */
 
 static gboolean tar_failed(struct archive *archive, const char *path, GError **error)
 {
@@ -24,13 +22,12 @@ static gboolean tar_failed(struct archive *archive, const char *path, GError **e
 
 /* --- up --- */
 
-static gboolean send_file(Guest *guest, ssh_channel channel, int fd, guint64 size, const char *path, GError **error)
+static gboolean send_file(Guest *guest, int fd, guint64 size, const char *path, GError **error)
 {
     g_autofree char *buffer = g_malloc(BLOCK);
     for (guint64 done = 0; done < size;) {
         gsize part = MIN(BLOCK, size - done);
-        if (!ingot_file_pread(fd, buffer, part, done, path, error) ||
-            !session_send(guest, channel, buffer, part, error)) {
+        if (!ingot_file_pread(fd, buffer, part, done, path, error) || !session_send(guest, buffer, part, error)) {
             return FALSE;
         }
         done += part;
@@ -119,92 +116,15 @@ static int make_tar(const char *from, GError **error)
     return ok ? g_steal_fd(&fd) : -1;
 }
 
-/* A command with a channel of its own, or NULL. */
-static ssh_channel open_command(Guest *guest, const char *command, const char *what, GError **error)
-{
-    ssh_channel channel = ssh_channel_new(guest->session);
-    if (channel != NULL && ssh_channel_open_session(channel) == SSH_OK &&
-        ssh_channel_request_exec(channel, command) == SSH_OK) {
-        return channel;
-    }
-    session_failed(guest, what, error);
-    ssh_channel_free(channel);
-    return NULL;
-}
-
-/* One part of the command's output; *count is 0 at its end. */
-static gboolean receive(Guest *guest, ssh_channel channel, void *buffer, guint size, gsize *count, GError **error)
-{
-    for (;;) {
-        int got = ssh_channel_read_timeout(channel, buffer, size, 0, 1000);
-        if (got > 0) {
-            *count = (gsize)got;
-            return TRUE;
-        }
-        if (!machine_alive(guest->machine, error)) {
-            return FALSE;
-        }
-        if (got < 0) {
-            return session_failed(guest, "the session in the machine has ended", error);
-        }
-        if (ssh_channel_is_eof(channel)) {
-            *count = 0;
-            return TRUE;
-        }
-    }
-}
-
-/* The command's end: what it said, where it failed. */
-static gboolean check_end(Guest *guest, ssh_channel channel, const char *path, GError **error)
-{
-    char words[WORDS_MAX];
-    gsize size = 0, count = 0;
-    do {
-        if (!receive(guest, channel, words + size, (guint)(sizeof words - 1 - size), &count, error)) {
-            return FALSE;
-        }
-        size += count;
-    } while (count > 0 && size < sizeof words - 1);
-    words[size] = '\0';
-    int status = ssh_channel_get_exit_status(channel);
-    if (status != 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: in the machine: %s (exit status %d)", path,
-                    g_strchomp(words), status);
-    }
-    return status == 0;
-}
-
-/* A large file goes to its command straight. */
-static gboolean feed_channel(Guest *guest, const char *command, int fd, guint64 size, const char *path, GError **error)
-{
-    g_autofree char *merged = g_strdup_printf("{ %s; } 2>&1", command);
-    ssh_channel channel = open_command(guest, merged, path, error);
-    if (channel == NULL) {
-        return FALSE;
-    }
-    gboolean ok = send_file(guest, channel, fd, size, path, error) &&
-                  (ssh_channel_send_eof(channel) == SSH_OK || session_failed(guest, path, error)) &&
-                  check_end(guest, channel, path, error);
-    ssh_channel_free(channel);
-    return ok;
-}
-
-/* A small one goes through the shell: size bytes for the command, then the command's word. */
-static gboolean feed_shell(Guest *guest, const char *command, int fd, guint64 size, const char *path, GError **error)
+/* Gives the command size bytes, then looks at its word. */
+static gboolean feed(Guest *guest, const char *command, int fd, guint64 size, const char *path, GError **error)
 {
     /* What a command that fails early leaves unread is read away: the shell must not take it for commands. */
     g_autofree char *head = g_strdup_printf("head -c %" G_GUINT64_FORMAT " | { { %s; } >/run/ingot/copy.log 2>&1; "
                                             "echo $? >/run/ingot/copy.status; cat >/dev/null; }\n",
                                             size, command);
-    return session_send(guest, guest->shell, head, strlen(head), error) &&
-           send_file(guest, guest->shell, fd, size, path, error) &&
+    return session_send(guest, head, strlen(head), error) && send_file(guest, fd, size, path, error) &&
            guest_script(guest, "cat /run/ingot/copy.log; exit $(cat /run/ingot/copy.status)", NULL, error);
-}
-
-static gboolean feed(Guest *guest, const char *command, int fd, guint64 size, const char *path, GError **error)
-{
-    return size < OWN_CHANNEL ? feed_shell(guest, command, fd, size, path, error)
-                              : feed_channel(guest, command, fd, size, path, error);
 }
 
 static gboolean upload_file(Guest *guest, const char *from, const char *to, mode_t mode, const char *owner,
@@ -260,24 +180,64 @@ gboolean guest_upload(Guest *guest, const char *from, const char *to, int mode, 
 
 /* --- down --- */
 
-static gboolean receive_all(Guest *guest, ssh_channel channel, int fd, const char *name, GError **error)
+/* The next line of the shell's output, without its end. Free it. */
+static char *receive_line(Guest *guest, GError **error)
 {
-    g_autofree char *buffer = g_malloc(BLOCK);
-    gsize count = 0;
-    guint64 at = 0;
-    do {
-        if (!receive(guest, channel, buffer, BLOCK, &count, error) ||
-            !ingot_file_pwrite(fd, buffer, count, at, name, error)) {
+    char *end;
+    while ((end = memchr(guest->input->str, '\n', guest->input->len)) == NULL) {
+        if (!session_receive(guest, 0, error)) {
+            return NULL;
+        }
+    }
+    char *line = g_strndup(guest->input->str, (gsize)(end - guest->input->str));
+    g_string_erase(guest->input, 0, (gssize)strlen(line) + 1);
+    return line;
+}
+
+static gboolean receive_part(Guest *guest, int fd, guint64 size, guint64 *at, const char *name, GError **error)
+{
+    while (size > 0) {
+        if (guest->input->len == 0 && !session_receive(guest, 0, error)) {
             return FALSE;
         }
-        at += count;
-    } while (count > 0);
-    int status = ssh_channel_get_exit_status(channel);
-    if (status != 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: reading it in the machine failed (exit status %d)",
-                    name, status);
+        gsize count = MIN(guest->input->len, size);
+        if (!ingot_file_pwrite(fd, guest->input->str, count, *at, name, error)) {
+            return FALSE;
+        }
+        g_string_erase(guest->input, 0, (gssize)count);
+        *at += count;
+        size -= count;
     }
-    return status == 0;
+    return TRUE;
+}
+
+/* All that the command prints, into the file. The shell sends parts until one is empty. */
+static gboolean drain(Guest *guest, const char *command, int fd, const char *name, GError **error)
+{
+    g_autofree char *line = g_strdup_printf(
+        "{ %s; echo $? >/run/ingot/copy.status; } 2>/run/ingot/copy.log | { while head -c %u >/run/ingot/part && "
+        "[ -s /run/ingot/part ]; do stat -c %%s /run/ingot/part; cat /run/ingot/part; done; echo 0; }\n",
+        command, PART);
+    if (!session_send(guest, line, strlen(line), error)) {
+        return FALSE;
+    }
+    guint64 size, at = 0;
+    do {
+        g_autofree char *length = receive_line(guest, error);
+        if (length == NULL) {
+            return FALSE;
+        }
+        if (!g_ascii_string_to_unsigned(length, 10, 0, PART, &size, NULL)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: something in the machine writes to its terminal",
+                        name);
+            return FALSE;
+        }
+        if (!receive_part(guest, fd, size, &at, name, error)) {
+            return FALSE;
+        }
+    } while (size > 0);
+    return guest_script(guest, "rm -f /run/ingot/part; cat /run/ingot/copy.log; exit $(cat /run/ingot/copy.status)",
+                        NULL, error);
 }
 
 static gboolean unpack(int fd, const char *name, const char *to, GError **error)
@@ -327,14 +287,12 @@ gboolean guest_download(Guest *guest, const char *from, const char *to, GError *
         return FALSE;
     }
     g_auto(IngotFd) fd = ingot_file_open(temporary, O_RDWR | O_CREAT | O_TRUNC, 0644, error);
-    g_autofree char *command = g_strdup_printf(folder ? "exec tar -c -f - -C %s ." : "exec cat -- %s", quoted);
-    ssh_channel channel = fd < 0 ? NULL : open_command(guest, command, from, error);
-    if (channel == NULL) {
+    if (fd < 0) {
         return FALSE;
     }
-    gboolean ok = receive_all(guest, channel, fd, temporary, error);
+    g_autofree char *command = g_strdup_printf(folder ? "tar -c -f - -C %s ." : "cat -- %s", quoted);
+    gboolean ok = drain(guest, command, fd, temporary, error);
     ok = ok && (folder ? unpack(fd, from, path, error) : ingot_file_publish(fd, temporary, path, error));
-    ssh_channel_free(channel);
     if (!ok || folder) {
         remove(temporary);
     }

@@ -1,5 +1,5 @@
 /* Commands through the one shell. Each goes over as `head -c N >FILE` and its N bytes, so that no script passes through
- * a command line; it then runs in a session of its own with its output on the channel, and its end is a line that holds
+ * a command line; it then runs in a session of its own with its output on the stream, and its end is a line that holds
  * a word nobody can know beforehand. */
 #include <ingot/error.h>
 #include <string.h>
@@ -78,8 +78,7 @@ static gboolean take_lines(Guest *guest, const GuestCommand *command, const char
 static gboolean place_file(Guest *guest, const char *file, const char *data, gsize size, GError **error)
 {
     g_autofree char *head = g_strdup_printf("head -c %" G_GSIZE_FORMAT " >%s\n", size, file);
-    return session_send(guest, guest->shell, head, strlen(head), error) &&
-           session_send(guest, guest->shell, data, size, error);
+    return session_send(guest, head, strlen(head), error) && session_send(guest, data, size, error);
 }
 
 gboolean guest_run(Guest *guest, const GuestCommand *command, int *status, GError **error)
@@ -90,7 +89,7 @@ gboolean guest_run(Guest *guest, const GuestCommand *command, int *status, GErro
     g_autofree char *start = launcher(command, file, word);
     if (!place_file(guest, file, command->script, size, error) ||
         !place_file(guest, LAUNCHER, start, strlen(start), error) ||
-        !session_send(guest, guest->shell, ". " LAUNCHER "\n", strlen(". " LAUNCHER "\n"), error)) {
+        !session_send(guest, ". " LAUNCHER "\n", strlen(". " LAUNCHER "\n"), error)) {
         return FALSE;
     }
     /* `timeout` in the guest ends the script; the session is given up only where the guest itself hangs. */

@@ -3,5 +3,5 @@
 
 #include <glib.h>
 
-/* Copies the variables to path; *code receives the firmware's path, which belongs to nobody. */
+/* Copies the variables to path, unless that is NULL; *code receives the firmware's path, which belongs to nobody. */
 gboolean firmware_prepare(const char *path, const char **code, GError **error);

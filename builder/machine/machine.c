@@ -8,23 +8,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "machine/entry.h"
-#include "machine/firmware.h"
+#include "machine/board.h"
+#include "machine/overlay.h"
 #include "machine/ports.h"
 #include "machine/qmp.h"
 
 #define POLL_USEC (G_USEC_PER_SEC / 20)
 #define TAIL_MAX (64 * 1024) /* bytes of the console that are looked at */
 
-typedef struct {
-    guint16 guest, host;
-} Forward;
-
 struct Machine {
-    char *folder, *console, *log, *socket;
+    char *folder, *console, *log, *socket, *shell;
     GSubprocess *qemu;
     Qmp *qmp;
-    GArray *forwards; /* of Forward */
+    GArray *forwards; /* of BoardForward */
+    guint layers;     /* that it has been given while it ran */
 };
 
 void machine_free(Machine *machine)
@@ -42,126 +39,9 @@ void machine_free(Machine *machine)
     g_free(machine->console);
     g_free(machine->log);
     g_free(machine->socket);
+    g_free(machine->shell);
     g_array_unref(machine->forwards);
     g_free(machine);
-}
-
-/* --- QEMU's command line --- */
-
-G_GNUC_PRINTF(2, 3) static void add(GPtrArray *argv, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    g_ptr_array_add(argv, g_strdup_vprintf(format, list));
-    va_end(list);
-}
-
-G_GNUC_PRINTF(3, 4) static void option(GPtrArray *argv, const char *name, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    g_ptr_array_add(argv, g_strdup(name));
-    g_ptr_array_add(argv, g_strdup_vprintf(format, list));
-    va_end(list);
-}
-
-/* A comma ends a value in QEMU's options, two stand for one. Free it. */
-static char *escape(const char *path)
-{
-    g_auto(GStrv) parts = g_strsplit(path, ",", -1);
-    return g_strjoinv(",,", parts);
-}
-
-static gboolean add_drives(GPtrArray *argv, const MachineOptions *options, GError **error)
-{
-    const char *format = ingot_blocks_probe(options->disk, error);
-    if (format == NULL) {
-        return FALSE;
-    }
-    g_autofree char *disk = escape(options->disk);
-    option(argv, "-drive", "file=%s,format=%s,if=virtio,cache=unsafe%s%s", disk, format,
-           options->discard ? ",discard=unmap,detect-zeroes=unmap" : "", options->snapshot ? ",snapshot=on" : "");
-    if (options->seed_disk != NULL) {
-        g_autofree char *seed = escape(options->seed_disk);
-        option(argv, "-drive", "file=%s,if=virtio,readonly=on", seed);
-    }
-    return TRUE;
-}
-
-static gboolean add_entry(GPtrArray *argv, const MachineOptions *options, GError **error)
-{
-    if (options->public_key == NULL) {
-        return TRUE;
-    }
-    g_autofree char *credential = entry_credential(options->public_key);
-    g_autofree char *seed = g_build_filename(options->folder, "seed.iso", NULL);
-    g_autofree char *escaped = escape(seed);
-    option(argv, "-smbios", "type=11,value=%s", credential);
-    option(argv, "-drive", "file=%s,format=raw,if=virtio,readonly=on", escaped);
-    return entry_write_seed(seed, options->public_key, options->hostname == NULL ? "ingot" : options->hostname, error);
-}
-
-static gboolean add_firmware(GPtrArray *argv, const MachineOptions *options, GError **error)
-{
-    if (!options->uefi) {
-        return TRUE;
-    }
-    const char *code;
-    g_autofree char *variables = g_build_filename(options->folder, "uefi-variables.fd", NULL);
-    g_autofree char *escaped = escape(variables);
-    if (!firmware_prepare(variables, &code, error)) {
-        return FALSE;
-    }
-    option(argv, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=%s", code);
-    option(argv, "-drive", "if=pflash,format=raw,unit=1,file=%s", escaped);
-    return TRUE;
-}
-
-static gboolean forward(Machine *machine, GString *netdev, guint16 guest, GError **error)
-{
-    Forward one = {.guest = guest, .host = ports_free(error)};
-    if (one.host == 0) {
-        return FALSE;
-    }
-    g_array_append_val(machine->forwards, one);
-    g_string_append_printf(netdev, ",hostfwd=tcp:127.0.0.1:%u-:%u", one.host, guest);
-    return TRUE;
-}
-
-static gboolean add_network(Machine *machine, GPtrArray *argv, const MachineOptions *options, GError **error)
-{
-    g_autoptr(GString) netdev = g_string_new("user,id=net0");
-    if (!forward(machine, netdev, 22, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; options->ports != NULL && options->ports[i] != 0; i++) {
-        if (machine_port(machine, options->ports[i]) == 0 && !forward(machine, netdev, options->ports[i], error)) {
-            return FALSE;
-        }
-    }
-    option(argv, "-netdev", "%s", netdev->str);
-    option(argv, "-device", "virtio-net-pci,netdev=net0,romfile=");
-    return TRUE;
-}
-
-static void add_board(const Machine *machine, GPtrArray *argv, const MachineOptions *options)
-{
-    g_autofree char *console = escape(machine->console), *socket = escape(machine->socket);
-    gboolean kvm = options->accel == MACHINE_KVM;
-    add(argv, "qemu-system-x86_64");
-    option(argv, "-machine", "q35,smm=off");
-    option(argv, "-accel", "%s", kvm ? "kvm" : "tcg,thread=multi");
-    option(argv, "-cpu", "%s", kvm ? "host" : "max");
-    option(argv, "-smp", "%u", options->cpus);
-    option(argv, "-m", "%" G_GUINT64_FORMAT "M", options->memory >> 20);
-    add(argv, "-nodefaults");
-    add(argv, "-no-user-config");
-    option(argv, "-display", "none");
-    option(argv, "-device", "virtio-rng-pci");
-    option(argv, "-device", "vmgenid,guid=auto");
-    option(argv, "-chardev", "file,id=console,path=%s", console);
-    option(argv, "-serial", "chardev:console");
-    option(argv, "-qmp", "unix:%s,server=on,wait=off", socket);
 }
 
 static gboolean qemu_alive(gpointer user, GError **error)
@@ -169,16 +49,50 @@ static gboolean qemu_alive(gpointer user, GError **error)
     return machine_alive(user, error);
 }
 
-static gboolean launch(Machine *machine, const MachineOptions *options, GError **error)
+static gboolean forward(Machine *machine, guint16 guest, GError **error)
 {
-    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-    add_board(machine, argv, options);
-    if (!add_firmware(argv, options, error) || !add_drives(argv, options, error) || !add_entry(argv, options, error) ||
-        !add_network(machine, argv, options, error)) {
+    BoardForward one = {.guest = guest, .host = ports_free(error)};
+    g_array_append_val(machine->forwards, one);
+    return one.host != 0;
+}
+
+static gboolean forward_all(Machine *machine, const guint16 *ports, GError **error)
+{
+    if (!forward(machine, 22, error)) {
         return FALSE;
     }
-    g_ptr_array_add(argv, NULL);
-    g_auto(IngotFd) log = ingot_file_open(machine->log, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
+    for (guint i = 0; ports != NULL && ports[i] != 0; i++) {
+        if (machine_port(machine, ports[i]) == 0 && !forward(machine, ports[i], error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* What the guest writes to: the disk itself, or a layer over it that goes with the folder. Free it. */
+static char *writable_disk(const MachineOptions *options, GError **error)
+{
+    if (!options->snapshot) {
+        return g_strdup(options->disk);
+    }
+    g_autofree char *path = g_build_filename(options->folder, "throw-away.qcow2", NULL);
+    const char *format = ingot_blocks_probe(options->disk, error);
+    return format != NULL && overlay_create(path, options->disk, format, 0, error) ? g_steal_pointer(&path) : NULL;
+}
+
+static gboolean launch(Machine *machine, const MachineOptions *options, GError **error)
+{
+    g_autofree char *disk = writable_disk(options, error);
+    if (disk == NULL || !forward_all(machine, options->ports, error)) {
+        return FALSE;
+    }
+    BoardPlaces places = {.console = machine->console,
+                          .qmp = machine->socket,
+                          .shell = machine->shell,
+                          .disk = disk,
+                          .forwards = machine->forwards};
+    g_autoptr(GPtrArray) argv = board_arguments(options, &places, error);
+    g_auto(IngotFd) log = argv == NULL ? -1 : ingot_file_open(machine->log, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
     if (log < 0) {
         return FALSE;
     }
@@ -194,7 +108,8 @@ Machine *machine_start(const MachineOptions *options, GError **error)
     machine->console = g_build_filename(options->folder, "console.log", NULL);
     machine->log = g_build_filename(options->folder, "qemu.log", NULL);
     machine->socket = g_build_filename(options->folder, "qmp", NULL);
-    machine->forwards = g_array_new(FALSE, FALSE, sizeof(Forward));
+    machine->shell = g_build_filename(options->folder, "shell", NULL);
+    machine->forwards = g_array_new(FALSE, FALSE, sizeof(BoardForward));
     return launch(machine, options, error) ? g_steal_pointer(&machine) : NULL;
 }
 
@@ -203,12 +118,29 @@ Machine *machine_start(const MachineOptions *options, GError **error)
 guint16 machine_port(const Machine *machine, guint16 guest_port)
 {
     for (guint i = 0; i < machine->forwards->len; i++) {
-        const Forward *one = &g_array_index(machine->forwards, Forward, i);
+        const BoardForward *one = &g_array_index(machine->forwards, BoardForward, i);
         if (one->guest == guest_port) {
             return one->host;
         }
     }
     return 0;
+}
+
+const char *machine_shell(const Machine *machine)
+{
+    return machine->shell;
+}
+
+gboolean machine_shell_open(Machine *machine)
+{
+    g_autoptr(json_t) devices = qmp_command(machine->qmp, "query-chardev", NULL, NULL);
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const json_t *one = json_array_get(devices, i);
+        if (g_strcmp0(json_string_value(json_object_get(one, "label")), BOARD_SHELL) == 0) {
+            return json_is_true(json_object_get(one, "frontend-open"));
+        }
+    }
+    return FALSE;
 }
 
 const char *machine_console(const Machine *machine)
@@ -263,6 +195,21 @@ gboolean machine_alive(Machine *machine, GError **error)
                 log == NULL || *log == '\0' ? "QEMU gives no reason; the console's last lines:" : g_strchomp(log),
                 tail);
     return FALSE;
+}
+
+guint machine_next_layer(Machine *machine)
+{
+    return ++machine->layers;
+}
+
+json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error)
+{
+    return qmp_command_fd(machine->qmp, command, arguments, fd, error);
+}
+
+json_t *machine_event(Machine *machine, const char *name, GError **error)
+{
+    return qmp_event(machine->qmp, name, error);
 }
 
 json_t *machine_qmp(Machine *machine, const char *command, json_t *arguments, GError **error)

@@ -3,10 +3,15 @@
  * Invariant: QEMU never outlives its Machine, nor this process (PR_SET_PDEATHSIG). Everything waits on events: QMP, the
  * process's end, Ctrl-C. Host ports are taken free. Root in the guest is reached by ssh with an authorized key that the
  * guest gets from outside: as a systemd credential by SMBIOS (tmpfiles.extra) and as a NoCloud seed, whichever it
- * knows. One Machine belongs to one thread. */
+ * knows. A virtio-serial port leads to a unix socket of the host: what runs on it in the guest outlives a saved state,
+ * which no network connection does. One Machine belongs to one thread. */
 #pragma once
 
 #include <ingot/json.h>
+
+#define MACHINE_QEMU "qemu-system-x86_64"
+#define MACHINE_SHELL_PORT "org.ingot.shell"  /* the port's name, in /dev/virtio-ports of a Linux guest */
+#define MACHINE_VARIABLES "uefi-variables.fd" /* in the machine's folder, where its firmware is UEFI */
 
 typedef enum { MACHINE_TCG, MACHINE_KVM } MachineAccel;
 
@@ -15,8 +20,7 @@ typedef enum { MACHINE_TCG, MACHINE_KVM } MachineAccel;
 gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error);
 
 typedef struct {
-    const char *disk;      /* a qcow2 or raw file that may be written; format by its magic */
-    const char *seed_disk; /* a second disk, read-only, or NULL */
+    const char *disk; /* a qcow2 or raw file that may be written; format by its magic */
     guint cpus;
     guint64 memory; /* bytes */
     gboolean uefi;
@@ -25,8 +29,8 @@ typedef struct {
     const char *public_key; /* OpenSSH line to let root in with; NULL: none */
     const char *hostname;   /* for the NoCloud seed */
     const guint16 *ports;   /* guest TCP ports to forward besides 22; 0-terminated; may be NULL */
-    gboolean snapshot;      /* throw away what is written (-snapshot) */
-    gboolean discard;       /* guest TRIM frees clusters of the disk */
+    gboolean snapshot;      /* throw away what is written */
+    gboolean incoming;      /* stand still until a saved state is loaded: see state.h */
 } MachineOptions;
 
 typedef struct Machine Machine;
@@ -36,6 +40,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 
 /* The port of 127.0.0.1 that leads to the guest's; 0 if it is not forwarded. */
 guint16 machine_port(const Machine *machine, guint16 guest_port);
+const char *machine_shell(const Machine *machine); /* path of the socket behind MACHINE_SHELL_PORT */
+/* Whether somebody in the guest has the port open. */
+gboolean machine_shell_open(Machine *machine);
 const char *machine_console(const Machine *machine);             /* path of the console's log */
 char *machine_console_tail(const Machine *machine, guint lines); /* its last lines; free it */
 /* FALSE with an error once QEMU has ended (with the console's tail), or stands still for want of space (NO_SPACE). */

@@ -14,3 +14,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
 
 /* Sends a command and reads up to its answer; arguments are stolen, may be NULL. */
 json_t *qmp_command(Qmp *qmp, const char *command, json_t *arguments, GError **error);
+/* The same with a descriptor beside it, as getfd takes it; it stays the caller's. */
+json_t *qmp_command_fd(Qmp *qmp, const char *command, json_t *arguments, int fd, GError **error);
+/* The next event of that name, waited for; those of other names that came before it are dropped. */
+json_t *qmp_event(Qmp *qmp, const char *name, GError **error);

@@ -1,0 +1,131 @@
+#include "machine/board.h"
+
+#include <ingot/blocks.h>
+#include <string.h>
+
+#include "machine/entry.h"
+#include "machine/firmware.h"
+
+G_GNUC_PRINTF(2, 3) static void add(GPtrArray *argv, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    g_ptr_array_add(argv, g_strdup_vprintf(format, list));
+    va_end(list);
+}
+
+G_GNUC_PRINTF(3, 4) static void option(GPtrArray *argv, const char *name, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    g_ptr_array_add(argv, g_strdup(name));
+    g_ptr_array_add(argv, g_strdup_vprintf(format, list));
+    va_end(list);
+}
+
+/* A comma ends a value in QEMU's options, two stand for one. Free it. */
+static char *escape(const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, ",", -1);
+    return g_strjoinv(",,", parts);
+}
+
+static gboolean add_disk(GPtrArray *argv, const char *path, GError **error)
+{
+    const char *format = ingot_blocks_probe(path, error);
+    if (format == NULL) {
+        return FALSE;
+    }
+    g_autofree char *disk = escape(path);
+    option(argv, "-blockdev", "driver=%s,node-name=" BOARD_DISK_NODE "," BOARD_DISK_OPTIONS ",file.filename=%s", format,
+           disk);
+    option(argv, "-device", "virtio-blk-pci,drive=" BOARD_DISK_NODE);
+    return TRUE;
+}
+
+static gboolean add_entry(GPtrArray *argv, const MachineOptions *options, GError **error)
+{
+    if (options->public_key == NULL) {
+        return TRUE;
+    }
+    g_autofree char *credential = entry_credential(options->public_key);
+    g_autofree char *seed = g_build_filename(options->folder, "seed.iso", NULL);
+    g_autofree char *escaped = escape(seed);
+    option(argv, "-smbios", "type=11,value=%s", credential);
+    option(argv, "-drive", "file=%s,format=raw,if=virtio,readonly=on", escaped);
+    return entry_write_seed(seed, options->public_key, options->hostname == NULL ? "ingot" : options->hostname, error);
+}
+
+static gboolean add_firmware(GPtrArray *argv, const MachineOptions *options, GError **error)
+{
+    if (!options->uefi) {
+        return TRUE;
+    }
+    const char *code;
+    g_autofree char *variables = g_build_filename(options->folder, MACHINE_VARIABLES, NULL);
+    g_autofree char *escaped = escape(variables);
+    /* A machine that goes on brings its own. */
+    if (!firmware_prepare(options->incoming ? NULL : variables, &code, error)) {
+        return FALSE;
+    }
+    option(argv, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=%s", code);
+    option(argv, "-drive", "if=pflash,format=raw,unit=1,file=%s", escaped);
+    return TRUE;
+}
+
+static void add_network(GPtrArray *argv, const GArray *forwards)
+{
+    g_autoptr(GString) netdev = g_string_new("user,id=net0");
+    for (guint i = 0; i < forwards->len; i++) {
+        const BoardForward *one = &g_array_index(forwards, BoardForward, i);
+        g_string_append_printf(netdev, ",hostfwd=tcp:127.0.0.1:%u-:%u", one->host, one->guest);
+    }
+    option(argv, "-netdev", "%s", netdev->str);
+    option(argv, "-device", "virtio-net-pci,netdev=net0,romfile=");
+}
+
+static void add_channels(GPtrArray *argv, const BoardPlaces *places)
+{
+    g_autofree char *console = escape(places->console), *qmp = escape(places->qmp), *shell = escape(places->shell);
+    option(argv, "-chardev", "file,id=console,path=%s", console);
+    option(argv, "-serial", "chardev:console");
+    option(argv, "-qmp", "unix:%s,server=on,wait=off", qmp);
+    option(argv, "-chardev", "socket,id=" BOARD_SHELL ",path=%s,server=on,wait=off", shell);
+    option(argv, "-device", "virtio-serial-pci");
+    option(argv, "-device", "virtserialport,chardev=" BOARD_SHELL ",name=" MACHINE_SHELL_PORT);
+}
+
+static void add_board(GPtrArray *argv, const MachineOptions *options)
+{
+    gboolean kvm = options->accel == MACHINE_KVM;
+    add(argv, MACHINE_QEMU);
+    option(argv, "-machine", "q35,smm=off");
+    option(argv, "-accel", "%s", kvm ? "kvm" : "tcg,thread=multi");
+    option(argv, "-cpu", "%s", kvm ? "host" : "max");
+    option(argv, "-smp", "%u", options->cpus);
+    option(argv, "-m", "%" G_GUINT64_FORMAT "M", options->memory >> 20);
+    add(argv, "-nodefaults");
+    add(argv, "-no-user-config");
+    option(argv, "-display", "none");
+    option(argv, "-device", "virtio-rng-pci");
+    option(argv, "-device", "vmgenid,guid=auto");
+    /* What the guest has freed is given back: it is not part of a saved state then. */
+    option(argv, "-device", "virtio-balloon-pci,free-page-reporting=on");
+    if (options->incoming) {
+        option(argv, "-incoming", "defer");
+    }
+}
+
+GPtrArray *board_arguments(const MachineOptions *options, const BoardPlaces *places, GError **error)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    add_board(argv, options);
+    add_channels(argv, places);
+    if (!add_firmware(argv, options, error) || !add_disk(argv, places->disk, error) ||
+        !add_entry(argv, options, error)) {
+        return NULL;
+    }
+    add_network(argv, places->forwards);
+    g_ptr_array_add(argv, NULL);
+    return g_steal_pointer(&argv);
+}

@@ -1,0 +1,29 @@
+/* The board: QEMU's command line for a machine. The guest sees the same devices in the same places whatever is behind
+ * them, so that a state saved on one board goes on on another of the same fingerprint. */
+#pragma once
+
+#include "machine/machine.h"
+
+/* Written like memory: a power cut takes the build anyway, and what is kept is fsynced by whoever keeps it. */
+#define BOARD_DISK_OPTIONS "discard=unmap,detect-zeroes=unmap,cache.no-flush=on,file.driver=file"
+#define BOARD_DISK_NODE "disk" /* of QEMU's block graph: what the guest's disk is when the machine starts */
+#define BOARD_SHELL "shell"    /* the character device behind MACHINE_SHELL_PORT */
+
+typedef struct {
+    const char *console, *qmp, *shell; /* paths: the console's log, and two sockets to listen on */
+    const char *disk;                  /* what the guest writes to */
+    const GArray *forwards;            /* of BoardForward */
+} BoardPlaces;
+
+typedef struct {
+    guint16 guest, host;
+} BoardForward;
+
+/* The inside of Machine that state.c shares. */
+json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error);
+json_t *machine_event(Machine *machine, const char *name, GError **error);
+guint machine_next_layer(Machine *machine);
+
+/* The arguments, NULL-terminated; writes the files that they name (NoCloud seed, firmware's variables) to
+ * options->folder. Free with g_ptr_array_unref; NULL on failure. */
+GPtrArray *board_arguments(const MachineOptions *options, const BoardPlaces *places, GError **error);

@@ -1,0 +1,137 @@
+#include "machine/state.h"
+
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "machine/board.h"
+
+#define BOARD_VERSION 1 /* raised when board.c gives the guest other devices */
+
+/* The processor that KVM shows the guest; QEMU's own under emulation. */
+static char *processor(const MachineOptions *options)
+{
+    if (options->accel == MACHINE_TCG) {
+        return g_strdup("max");
+    }
+    g_autofree char *text = NULL;
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    if (g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL)) {
+        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+        for (guint i = 0; lines[i] != NULL && *lines[i] != '\0'; i++) { /* those of the first one */
+            if (g_str_has_prefix(lines[i], "model name") || g_str_has_prefix(lines[i], "flags")) {
+                g_checksum_update(sum, (const guchar *)lines[i], -1);
+            }
+        }
+    }
+    return g_strndup(g_checksum_get_string(sum), 16);
+}
+
+char *machine_fingerprint(const MachineOptions *options, GError **error)
+{
+    const char *const argv[] = {MACHINE_QEMU, "--version", NULL};
+    g_autofree char *version = ingot_process_output(argv, error);
+    g_autofree char *cpu = processor(options);
+    if (version == NULL) {
+        return NULL;
+    }
+    version[strcspn(version, "\n")] = '\0';
+    return g_strdup_printf("board %d, %s, %s, cpu %s, %u cpus, %" G_GUINT64_FORMAT " bytes, %s", BOARD_VERSION, version,
+                           options->accel == MACHINE_KVM ? "kvm" : "tcg", cpu, options->cpus, options->memory,
+                           options->uefi ? "uefi" : "bios");
+}
+
+static gboolean command(Machine *machine, const char *name, json_t *arguments, GError **error)
+{
+    g_autoptr(json_t) answer = machine_qmp(machine, name, arguments, error);
+    return answer != NULL;
+}
+
+gboolean machine_stop(Machine *machine, GError **error)
+{
+    return command(machine, "stop", NULL, error);
+}
+
+gboolean machine_continue(Machine *machine, GError **error)
+{
+    return command(machine, "cont", NULL, error);
+}
+
+/* The node that the guest's disk is now. */
+static char *top_node(Machine *machine, GError **error)
+{
+    g_autoptr(json_t) devices = machine_qmp(machine, "query-block", NULL, error);
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const json_t *inserted = json_object_get(json_array_get(devices, i), "inserted");
+        const char *node = json_string_value(json_object_get(inserted, "node-name"));
+        if (node != NULL && g_str_has_prefix(node, BOARD_DISK_NODE)) {
+            return g_strdup(node);
+        }
+    }
+    if (devices != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine has no disk");
+    }
+    return NULL;
+}
+
+gboolean machine_layer(Machine *machine, const char *path, GError **error)
+{
+    g_autofree char *below = top_node(machine, error);
+    if (below == NULL) {
+        return FALSE;
+    }
+    g_autofree char *node = g_strdup_printf(BOARD_DISK_NODE "-%u", machine_next_layer(machine));
+    json_t *layer = json_pack("{s:s, s:s, s:s, s:s, s:{s:b}, s:n, s:{s:s, s:s}}", "driver", "qcow2", "node-name", node,
+                              "discard", "unmap", "detect-zeroes", "unmap", "cache", "no-flush", TRUE, "backing",
+                              "file", "driver", "file", "filename", path);
+    return command(machine, "blockdev-add", layer, error) &&
+           command(machine, "blockdev-snapshot", json_pack("{s:s, s:s}", "node", below, "overlay", node), error);
+}
+
+/* Waits for the end of a migration in either direction. */
+static gboolean wait_for_end(Machine *machine, GError **error)
+{
+    for (;;) {
+        g_autoptr(json_t) event = machine_event(machine, "MIGRATION", error);
+        const char *status = json_string_value(json_object_get(json_object_get(event, "data"), "status"));
+        if (event == NULL || g_strcmp0(status, "completed") == 0) {
+            return event != NULL;
+        }
+        if (g_strcmp0(status, "failed") == 0) {
+            g_autoptr(json_t) answer = machine_qmp(machine, "query-migrate", NULL, NULL);
+            const char *reason = json_string_value(json_object_get(answer, "error-desc"));
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine's state: %s",
+                        reason == NULL ? "QEMU gives no reason" : reason);
+            return FALSE;
+        }
+    }
+}
+
+/* Hands fd over under the name that the URI "fd:state" has, and tells of the migration's course. */
+static gboolean prepare(Machine *machine, int fd, GError **error)
+{
+    g_auto(IngotFd) ours = fd; /* QEMU has a copy: the pipe ends with that one */
+    g_autoptr(json_t) given = machine_qmp_fd(machine, "getfd", json_pack("{s:s}", "fdname", "state"), ours, error);
+    /* Nothing is to be slowed down: the peer is a pipe. */
+    return given != NULL &&
+           command(machine, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)1 << 40),
+                   error) &&
+           command(machine, "migrate-set-capabilities",
+                   json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", TRUE), error);
+}
+
+gboolean machine_save(Machine *machine, int fd, GError **error)
+{
+    return prepare(machine, fd, error) && command(machine, "migrate", json_pack("{s:s}", "uri", "fd:state"), error) &&
+           wait_for_end(machine, error);
+}
+
+gboolean machine_load(Machine *machine, int fd, GError **error)
+{
+    return prepare(machine, fd, error) &&
+           command(machine, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"), error) &&
+           wait_for_end(machine, error);
+}
