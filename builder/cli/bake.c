@@ -112,6 +112,19 @@ static gboolean run_step(Bake *bake, const PlanStep *step, Machine *machine, Gue
     }
 }
 
+/* Leaves a disk whose file systems need no recovery. */
+static gboolean end_machine(Machine *machine, Guest *guest, IngotProgress *progress, GError **error)
+{
+    gboolean frozen;
+    ingot_progress_begin(progress, 0, "end the machine");
+    if (!guest_freeze(guest, &frozen, error) ||
+        !(frozen ? machine_quit(machine, error) : machine_shutdown(machine, SHUTDOWN_SECONDS, error))) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, frozen ? "frozen" : "shut down");
+    return TRUE;
+}
+
 static gboolean run_steps(Bake *bake, GError **error)
 {
     IngotProgress *progress = bake->options->progress;
@@ -127,12 +140,7 @@ static gboolean run_steps(Bake *bake, GError **error)
             return FALSE;
         }
     }
-    ingot_progress_begin(progress, 0, "shut down");
-    if (!machine_shutdown(machine, SHUTDOWN_SECONDS, error)) {
-        return FALSE;
-    }
-    ingot_progress_end(progress, NULL);
-    return TRUE;
+    return end_machine(machine, guest, progress, error);
 }
 
 /* A source that nothing was done to stays what it is; else all changes go to an overlay of it. */

@@ -25,6 +25,9 @@ Guest *guest_connect(Machine *machine, const GuestKey *key, guint seconds, GErro
 Guest *guest_reconnect(Machine *machine, GError **error);
 /* Whether guest_reconnect will find it once the machine's state has been saved. */
 gboolean guest_survives(const Guest *guest);
+/* Freezes every file system, so that the disk is whole when the machine is ended at once. *frozen FALSE: not all of them
+ * are of a kind that is clean then; nothing is frozen, and a shutdown is needed. */
+gboolean guest_freeze(Guest *guest, gboolean *frozen, GError **error);
 void guest_free(Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
 

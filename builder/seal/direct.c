@@ -1,6 +1,6 @@
-/* The usual disk, written in place by libext2fs: one ext2/3/4 in a partition, which the machine has unmounted cleanly.
- * No appliance is booted, which under emulation is most of a seal's time. Whatever is not that simple (LVM, XFS, two
- * systems, a journal to replay, features that change what freeing a block means) is left to the appliance. */
+/* The usual disk, written in place by libext2fs: one ext2/3/4 in a partition, which the machine has unmounted or
+ * frozen. No appliance is booted, which under emulation is most of a seal's time. Whatever is not that simple (LVM,
+ * XFS, two systems, a journal to replay, features that change what freeing a block means) is left to the appliance. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <ingot/error.h>
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "seal/channel.h"
+#include "seal/orphans.h"
 #include "seal/partition.h"
 #include "seal/tree.h"
 #include "source/ext2.h"
@@ -334,7 +335,7 @@ static gboolean is_simple(const struct ext2_super_block *super)
 {
     return (super->s_feature_compat & ~(__u32)COMPAT) == 0 && (super->s_feature_ro_compat & ~(__u32)RO_COMPAT) == 0 &&
            (super->s_feature_incompat & ~(__u32)INCOMPAT) == 0 && (super->s_state & EXT2_VALID_FS) != 0 &&
-           (super->s_state & EXT2_ERROR_FS) == 0 && super->s_last_orphan == 0;
+           (super->s_state & EXT2_ERROR_FS) == 0;
 }
 
 static gboolean has(Direct *direct, const char *path)
@@ -368,6 +369,10 @@ gboolean seal_direct_open(const char *disk, const char *format, const char *work
     }
     if (!is_simple(direct->fs->super) || !is_plain_system(direct) || ext2fs_read_bitmaps(direct->fs) != 0) {
         return TRUE;
+    }
+    errcode_t code = orphans_finish(direct->fs);
+    if (code != 0) {
+        return failed("files that were deleted while open", code, error);
     }
     *tree = g_steal_pointer(&owner);
     return TRUE;

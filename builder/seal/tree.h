@@ -39,7 +39,7 @@ static inline void seal_tree_free(SealTree *tree)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SealTree, seal_tree_free)
 
 /* *tree stays NULL where the disk is not of the simple kind that can be written in place: one ext2/3/4 in a partition,
- * cleanly unmounted, with a dpkg system on it. */
+ * cleanly unmounted or frozen, with a dpkg system on it. */
 gboolean seal_direct_open(const char *disk, const char *format, const char *workdir, SealTree **tree, GError **error);
 /* cache: where the appliance is kept from one time to the next. */
 SealTree *seal_appliance_open(const char *disk, const char *format, const char *cache, GError **error);

@@ -105,7 +105,7 @@ errcode_t ext2_for_each(ext2_filsys fs, ext2_ino_t folder, Ext2Each each, gpoint
 }
 
 /* The order of debugfs and the kernel: attributes and blocks first, then the inode itself. */
-static errcode_t free_inode(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode)
+errcode_t ext2_free(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode)
 {
     gboolean folder = LINUX_S_ISDIR(inode->i_mode);
     inode->i_links_count = 0;
@@ -152,7 +152,7 @@ static errcode_t remove_entry(ext2_ino_t folder, const char *name, ext2_ino_t in
     }
     /* Emptying a folder has changed its inode. */
     code = is_folder ? ext2fs_read_inode(fs, ino, &inode) : 0;
-    return code != 0 ? code : free_inode(fs, ino, &inode);
+    return code != 0 ? code : ext2_free(fs, ino, &inode);
 }
 
 errcode_t ext2_remove(ext2_filsys fs, ext2_ino_t folder, const char *name)
