@@ -3,7 +3,10 @@
 #include <ingot/file.h>
 #include <string.h>
 
-#define RECORD_MAX 4096 /* bytes */
+#include "cache/nodes.h"
+
+#define VERSION 2
+#define RECORD_MAX (1u << 20) /* bytes */
 
 static char *record_path(const char *cache, const IngotDigest *key)
 {
@@ -13,9 +16,28 @@ static char *record_path(const char *cache, const IngotDigest *key)
     return g_build_filename(cache, "images", file, NULL);
 }
 
-gboolean record_find(const char *cache, IngotStore *store, const IngotDigest *key, IngotDescriptor *manifest)
+/* Whether every stage may still stand. */
+static gboolean is_fresh(const json_t *record, const Plan *plan, gint64 now)
 {
-    g_autofree char *path = record_path(cache, key);
+    const json_t *runs = json_object_get(record, "runs");
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        const char *text = json_string_value(json_object_get(run, "key"));
+        IngotDigest key;
+        int stage = text != NULL && ingot_digest_parse(text, &key, NULL) ? plan_find_key(plan, &key) : -1;
+        g_autofree char *why = stage < 0 ? g_strdup("of another plan")
+                                         : nodes_why_stale(plan_stage(plan, (guint)stage),
+                                                           json_integer_value(json_object_get(run, "ran")), now);
+        if (why != NULL) {
+            return FALSE;
+        }
+    }
+    return json_is_array(runs);
+}
+
+gboolean record_find(const char *cache, IngotStore *store, const Plan *plan, gint64 now, IngotDescriptor *manifest)
+{
+    g_autofree char *path = record_path(cache, &plan->image);
     g_autoptr(GBytes) bytes = ingot_file_read(path, RECORD_MAX, NULL);
     if (bytes == NULL) {
         return FALSE;
@@ -24,22 +46,36 @@ gboolean record_find(const char *cache, IngotStore *store, const IngotDigest *ke
     const void *data = g_bytes_get_data(bytes, &size);
     g_autoptr(json_t) record = ingot_json_parse(data, size, path, NULL);
     const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
-    return digest != NULL && ingot_digest_parse(digest, &manifest->digest, NULL) &&
+    return digest != NULL && json_integer_value(json_object_get(record, "version")) == VERSION &&
+           ingot_digest_parse(digest, &manifest->digest, NULL) &&
            ingot_json_get_size(record, "size", path, &manifest->size, NULL) &&
-           ingot_store_has(store, &manifest->digest);
+           ingot_store_has(store, &manifest->digest) && is_fresh(record, plan, now);
 }
 
-gboolean record_save(const char *cache, const IngotDigest *key, const IngotDescriptor *manifest, GError **error)
+static json_t *describe_runs(const GPtrArray *runs)
 {
-    g_autofree char *path = record_path(cache, key);
+    json_t *list = json_array();
+    for (guint i = 0; i < runs->len; i++) {
+        const NodeRun *run = g_ptr_array_index(runs, i);
+        char key[INGOT_DIGEST_TEXT_SIZE];
+        ingot_digest_write_text(&run->key, key);
+        json_array_append_new(list, json_pack("{s:s, s:I}", "key", key, "ran", (json_int_t)run->ran));
+    }
+    return list;
+}
+
+gboolean record_save(const char *cache, const Plan *plan, const GPtrArray *runs, const IngotDescriptor *manifest,
+                     GError **error)
+{
+    g_autofree char *path = record_path(cache, &plan->image);
     g_autofree char *folder = g_path_get_dirname(path);
     if (!ingot_file_make_folder(folder, error)) {
         return FALSE;
     }
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&manifest->digest, digest);
-    g_autoptr(json_t) record =
-        json_pack("{s:i, s:s, s:I}", "version", 1, "manifest", digest, "size", (json_int_t)manifest->size);
+    g_autoptr(json_t) record = json_pack("{s:i, s:s, s:I, s:o}", "version", VERSION, "manifest", digest, "size",
+                                         (json_int_t)manifest->size, "runs", describe_runs(runs));
     g_autofree char *text = ingot_json_pretty(record);
     return ingot_file_replace(path, text, strlen(text), 0644, error);
 }

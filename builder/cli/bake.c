@@ -6,10 +6,12 @@
 #include <ingot/text.h>
 #include <string.h>
 
+#include "cache/nodes.h"
 #include "cache/record.h"
 #include "check/check.h"
 #include "cli/config.h"
 #include "cli/pause.h"
+#include "cli/stages.h"
 #include "emit/emit.h"
 #include "guest/guest.h"
 #include "machine/overlay.h"
@@ -17,11 +19,8 @@
 #include "seal/seal.h"
 #include "seal/spdx.h"
 #include "source/source.h"
-#include "step/step.h"
 
-#define KEY_COMMENT "ingot-build" /* of GuestKey's public line: what the seal looks for */
-#define LOGIN_SECONDS 600         /* a slow guest under emulation, first boot of a cloud image included */
-#define SHUTDOWN_SECONDS 120
+#define LOGIN_SECONDS 600 /* a slow guest under emulation */
 
 /* What one build holds while it runs. */
 typedef struct {
@@ -29,122 +28,43 @@ typedef struct {
     const BakeOptions *options;
     Plan *plan;
     IngotWorkdir *workdir;
+    int refresh; /* number of the first stage to run anew; -1: none */
     Source *source;
     GuestKey *key;
-    char *disk; /* the overlay, or the source itself where nothing was changed */
+    Stages *stages;   /* NULL: none were needed */
+    const char *disk; /* the stages' layer, or the source itself where nothing was changed */
     const char *format;
     SealReport sealed;
     CheckReport *checked; /* NULL: no tests were run */
-    json_t *steps;        /* for the config */
 } Bake;
 
 static void bake_clear(Bake *bake)
 {
+    g_clear_pointer(&bake->stages, stages_free);
     g_clear_pointer(&bake->plan, plan_free);
     g_clear_pointer(&bake->source, source_free);
     g_clear_pointer(&bake->key, guest_key_free);
-    g_clear_pointer(&bake->disk, g_free);
     seal_report_clear(&bake->sealed);
     g_clear_pointer(&bake->checked, check_report_free);
-    g_clear_pointer(&bake->steps, json_decref);
     g_clear_pointer(&bake->workdir, ingot_workdir_free); /* last: the others lie in it */
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bake, bake_clear)
 
-static Machine *start(Bake *bake, const char *folder_name, const guint16 *ports, gboolean snapshot, GError **error)
+MachineOptions bake_machine(const Recipe *recipe, const BakeOptions *options, const GuestKey *key)
 {
-    RecipeMachine shape = recipe_machine(bake->recipe);
-    g_autofree char *folder = ingot_workdir_file(bake->workdir, folder_name);
-    if (!ingot_file_make_folder(folder, error)) {
-        return NULL;
-    }
-    MachineOptions options = {
-        .disk = bake->disk,
+    RecipeMachine shape = recipe_machine(recipe);
+    return (MachineOptions){
         .cpus = shape.cpus,
         .memory = shape.memory,
         .uefi = shape.uefi,
-        .accel = bake->options->accel,
-        .folder = folder,
-        .public_key = bake->key->public_line,
-        .hostname = bake->recipe->name,
-        .ports = ports,
-        .snapshot = snapshot,
+        .accel = options->accel,
+        .public_key = key->public_line,
+        .hostname = recipe->name,
     };
-    return machine_start(&options, error);
 }
 
-typedef struct {
-    const Bake *bake;
-    const char *title;
-} LineContext;
-
-static void show_line(const char *line, gpointer user)
-{
-    const LineContext *context = user;
-    g_autofree char *masked = recipe_mask(context->bake->recipe, line);
-    ingot_progress_message(context->bake->options->progress, "  %s | %s", context->title, masked);
-}
-
-static gboolean run_step(Bake *bake, const PlanStep *step, Machine *machine, Guest *guest, GError **error)
-{
-    IngotProgress *progress = bake->options->progress;
-    LineContext line = {.bake = bake, .title = step->title};
-    StepContext context = {.guest = guest, .recipe = bake->recipe, .line = show_line, .user_data = &line};
-    for (;;) {
-        if (bake->options->debug && !pause_before(step->title, machine, bake->key, progress, error)) {
-            return FALSE;
-        }
-        GError *failure = NULL;
-        ingot_progress_begin(progress, 0, "%s", step->title);
-        gint64 begin = g_get_monotonic_time();
-        if (step_run(&context, step->step, &failure)) {
-            ingot_progress_end(progress, NULL);
-            json_array_append_new(bake->steps, config_step(step, g_get_monotonic_time() - begin));
-            return TRUE;
-        }
-        if (!pause_after_error(bake->options->on_error, failure, machine, bake->key, progress)) {
-            g_autofree char *masked = recipe_mask(bake->recipe, failure->message);
-            g_set_error(error, failure->domain, failure->code, "step '%s': %s", step->title, masked);
-            g_error_free(failure);
-            return FALSE;
-        }
-        g_clear_error(&failure);
-    }
-}
-
-/* Leaves a disk whose file systems need no recovery. */
-static gboolean end_machine(Machine *machine, Guest *guest, IngotProgress *progress, GError **error)
-{
-    gboolean frozen;
-    ingot_progress_begin(progress, 0, "end the machine");
-    if (!guest_freeze(guest, &frozen, error) ||
-        !(frozen ? machine_quit(machine, error) : machine_shutdown(machine, SHUTDOWN_SECONDS, error))) {
-        return FALSE;
-    }
-    ingot_progress_end(progress, frozen ? "frozen" : "shut down");
-    return TRUE;
-}
-
-static gboolean run_steps(Bake *bake, GError **error)
-{
-    IngotProgress *progress = bake->options->progress;
-    ingot_progress_begin(progress, 0, "boot (%s)", bake->options->accel == MACHINE_KVM ? "kvm" : "tcg");
-    g_autoptr(Machine) machine = start(bake, "machine", NULL, FALSE, error);
-    g_autoptr(Guest) guest = machine == NULL ? NULL : guest_connect(machine, bake->key, LOGIN_SECONDS, error);
-    if (guest == NULL) {
-        return FALSE;
-    }
-    ingot_progress_end(progress, NULL);
-    for (guint i = 0; i < bake->plan->steps->len; i++) {
-        if (!run_step(bake, g_ptr_array_index(bake->plan->steps, i), machine, guest, error)) {
-            return FALSE;
-        }
-    }
-    return end_machine(machine, guest, progress, error);
-}
-
-/* A source that nothing was done to stays what it is; else all changes go to an overlay of it. */
-static gboolean prepare_disk(Bake *bake, gboolean changes, GError **error)
+/* A disk may grow, not shrink. *grows: this one will. */
+static gboolean check_size(const Bake *bake, gboolean *grows, GError **error)
 {
     guint64 wanted = recipe_machine(bake->recipe).disk;
     guint64 size;
@@ -157,14 +77,36 @@ static gboolean prepare_disk(Bake *bake, gboolean changes, GError **error)
                     bake->recipe->path, has);
         return FALSE;
     }
-    if (!changes && wanted <= size) {
-        bake->disk = g_strdup(bake->source->path);
+    *grows = wanted > size;
+    return TRUE;
+}
+
+/* A source that nothing is done to stays what it is; else all changes go to layers over it. */
+static gboolean provision(Bake *bake, gboolean changes, GError **error)
+{
+    gboolean grows;
+    if (!check_size(bake, &grows, error)) {
+        return FALSE;
+    }
+    if (!changes && !grows) {
+        bake->disk = bake->source->path;
         bake->format = bake->source->format;
         return TRUE;
     }
-    bake->disk = ingot_workdir_file(bake->workdir, "disk.qcow2");
+    StagesInput input = {.recipe = bake->recipe,
+                         .plan = bake->plan,
+                         .source = bake->source,
+                         .options = bake->options,
+                         .key = bake->key,
+                         .workdir = bake->workdir,
+                         .refresh = bake->refresh};
+    bake->stages = stages_run(&input, error);
+    if (bake->stages == NULL) {
+        return FALSE;
+    }
+    bake->disk = stages_disk(bake->stages);
     bake->format = "qcow2";
-    return overlay_create(bake->disk, bake->source->path, bake->source->format, wanted, error);
+    return TRUE;
 }
 
 static gboolean seal(Bake *bake, GError **error)
@@ -175,7 +117,7 @@ static gboolean seal(Bake *bake, GError **error)
         .disk = bake->disk,
         .format = bake->format,
         .rules = json_object_get(bake->recipe->tree, "seal"),
-        .key_comment = KEY_COMMENT,
+        .key_comment = GUEST_KEY_COMMENT,
         .workdir = ingot_workdir_path(bake->workdir),
         .cache = bake->options->cache,
     };
@@ -213,7 +155,13 @@ static gboolean check(Bake *bake, GError **error)
     IngotProgress *progress = bake->options->progress;
     g_autofree guint16 *ports = check_ports(bake->recipe);
     ingot_progress_begin(progress, 0, "boot the sealed image");
-    g_autoptr(Machine) machine = start(bake, "check", ports, TRUE, error);
+    g_autofree char *folder = ingot_workdir_file(bake->workdir, "check");
+    MachineOptions machine_options = bake_machine(bake->recipe, bake->options, bake->key);
+    machine_options.disk = bake->disk;
+    machine_options.folder = folder;
+    machine_options.ports = ports;
+    machine_options.snapshot = TRUE;
+    g_autoptr(Machine) machine = ingot_file_make_folder(folder, error) ? machine_start(&machine_options, error) : NULL;
     g_autoptr(Guest) guest = machine == NULL ? NULL : guest_connect(machine, bake->key, LOGIN_SECONDS, error);
     if (guest == NULL) {
         return FALSE;
@@ -228,11 +176,33 @@ static gboolean check(Bake *bake, GError **error)
     return TRUE;
 }
 
+/* For the config: what ran, when, and for how long. */
+static json_t *steps_of(const Bake *bake)
+{
+    json_t *steps = json_array();
+    const GPtrArray *runs = bake->stages == NULL ? NULL : stages_runs(bake->stages);
+    for (guint i = 0; runs != NULL && i < runs->len; i++) {
+        const NodeRun *run = g_ptr_array_index(runs, i);
+        if (!ingot_digest_equal(&run->key, &plan_stage(bake->plan, 0)->key)) {
+            json_array_append_new(steps, config_step(run));
+        }
+    }
+    return steps;
+}
+
+static gboolean remember(const Bake *bake, const IngotDescriptor *manifest, GError **error)
+{
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    const GPtrArray *runs = bake->stages == NULL ? none : stages_runs(bake->stages);
+    return record_save(bake->options->cache, bake->plan, runs, manifest, error);
+}
+
 static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
 {
     const Recipe *recipe = bake->recipe;
     const json_t *packages = bake->sealed.packages != NULL ? bake->sealed.packages : bake->source->packages;
-    g_autoptr(json_t) config = config_new(recipe, bake->source->config, bake->sealed.os, bake->steps);
+    g_autoptr(json_t) steps = steps_of(bake);
+    g_autoptr(json_t) config = config_new(recipe, bake->source->config, bake->sealed.os, steps);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
     const char *created = json_string_value(json_object_get(config, "created"));
     g_autofree char *spdx =
@@ -248,7 +218,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
         .spdx = spdx,
     };
     return emit_image(bake->options->store, &options, bake->options->progress, manifest, error) &&
-           record_save(bake->options->cache, &bake->plan->image, manifest, error);
+           remember(bake, manifest, error);
 }
 
 static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *manifest, GError **error)
@@ -258,16 +228,22 @@ static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *
     if (bake->key == NULL) {
         return FALSE;
     }
-    gboolean steps = bake->plan->steps->len > 0;
-    gboolean changes = steps || !bake->source->sealed;
-    return prepare_disk(bake, changes, error) && (!steps || run_steps(bake, error)) &&
-           (!changes || seal(bake, error)) && check(bake, error) && emit(bake, manifest, error);
+    gboolean changes = bake->plan->stages->len > 1 || !bake->source->sealed;
+    return provision(bake, changes, error) && (!changes || seal(bake, error)) && check(bake, error) &&
+           emit(bake, manifest, error);
+}
+
+static gboolean find_refresh(Bake *bake, GError **error)
+{
+    const char *text = bake->options->refresh;
+    bake->refresh = text == NULL ? -1 : *text == '\0' ? 0 : plan_find(bake->plan, text, error);
+    return text == NULL || bake->refresh >= 0;
 }
 
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
               GError **error)
 {
-    g_auto(Bake) bake = {.recipe = recipe, .options = options, .steps = json_array()};
+    g_auto(Bake) bake = {.recipe = recipe, .options = options};
     bake.workdir = ingot_workdir_new(error);
     if (bake.workdir == NULL) {
         return FALSE;
@@ -277,15 +253,17 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
         .store = options->store,
         .cache = options->cache,
         .workdir = ingot_workdir_path(bake.workdir),
-        .no_cache = options->no_cache,
+        .no_cache = options->no_cache || g_strcmp0(options->refresh, "") == 0,
         .progress = options->progress,
     };
-    g_autofree char *key = source_key(&context, error);
-    bake.plan = key == NULL ? NULL : plan_new(recipe, key, error);
-    if (bake.plan == NULL) {
+    g_autofree char *salt = nodes_salt(options->cache, error);
+    g_autofree char *key = salt == NULL ? NULL : source_key(&context, error);
+    bake.plan = key == NULL ? NULL : plan_new(recipe, key, salt, error);
+    if (bake.plan == NULL || !find_refresh(&bake, error)) {
         return FALSE;
     }
-    *cached = !options->no_cache && record_find(options->cache, options->store, &bake.plan->image, manifest);
+    *cached = !options->no_cache && bake.refresh < 0 &&
+              record_find(options->cache, options->store, bake.plan, g_get_real_time() / G_USEC_PER_SEC, manifest);
     if (*cached) {
         return ingot_store_tag(options->store, options->name, options->tag, manifest, error);
     }

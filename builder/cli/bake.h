@@ -3,7 +3,7 @@
 
 #include <ingot/store.h>
 
-#include "machine/machine.h"
+#include "guest/guest.h"
 #include "recipe/recipe.h"
 
 typedef enum { BAKE_ABORT, BAKE_ASK, BAKE_KEEP } BakeOnError;
@@ -13,12 +13,16 @@ typedef struct {
     const char *cache;
     const char *name, *tag; /* what the image is called */
     MachineAccel accel;
-    gboolean no_cache; /* make the source and the image anew */
+    gboolean no_cache;   /* make the source and the image anew, keep nothing */
+    const char *refresh; /* the step from which all is run anew; "": the source too; NULL: none */
     gboolean no_test;
     gboolean debug; /* pause before each step */
     BakeOnError on_error;
     IngotProgress *progress;
 } BakeOptions;
+
+/* The machine of the recipe, without disk and folder. */
+MachineOptions bake_machine(const Recipe *recipe, const BakeOptions *options, const GuestKey *key);
 
 /* *cached (may be NULL): an earlier build of the very same recipe was found, nothing was done. */
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,

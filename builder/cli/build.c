@@ -85,13 +85,40 @@ static gboolean build_one(const char *path, const BuildArguments *arguments, Bak
     return TRUE;
 }
 
-static gboolean refuse_shared_name(int recipes, const char *tag, GError **error)
+static gboolean refuse_none(const GPtrArray *recipes, GError **error)
+{
+    if (recipes->len == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no recipe is given\nusage: ingot build RECIPE...");
+    }
+    return recipes->len > 0;
+}
+
+static gboolean refuse_shared_name(guint recipes, const char *tag, GError **error)
 {
     if (tag != NULL && recipes > 1) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-t names one image, but %d recipes are given", recipes);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-t names one image, but %u recipes are given", recipes);
         return FALSE;
     }
     return TRUE;
+}
+
+/* --refresh, alone ("") or with a step. GLib gives callbacks of main options no data of ours. */
+static char *refresh;
+static gboolean take_refresh(const char *name, const char *value, gpointer data, GError **error)
+{
+    (void)name, (void)data, (void)error;
+    g_free(refresh);
+    refresh = g_strdup(value == NULL ? "" : value);
+    return TRUE;
+}
+
+/* `--refresh web.yaml` means all of that recipe: GLib has taken the word for the option's. */
+static void give_back_recipe(GPtrArray *recipes)
+{
+    if (refresh != NULL && *refresh != '\0' && g_file_test(refresh, G_FILE_TEST_EXISTS)) {
+        g_ptr_array_insert(recipes, 0, refresh);
+        refresh = g_strdup("");
+    }
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -103,15 +130,24 @@ static gboolean run(int argc, char **argv, GError **error)
          "FILE"},
         {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Call the image so", "NAME:VERSION"},
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
-        {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache, "Make everything anew", NULL},
+        {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache, "Make everything anew, keep nothing of it", NULL},
+        {"refresh", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, take_refresh,
+         "Run all steps anew, or those from STEP (number or name) on", "STEP"},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Leave the recipe's tests out", NULL},
         {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug, "Pause before each step", NULL},
         {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error, "abort, ask or keep the machine", "WHAT"},
         G_OPTION_ENTRY_NULL,
     };
     BakeOptions options = {0};
-    if (!ingot_command_options(&verb_build, entries, 1, -1, &argc, &argv, error) ||
-        !refuse_shared_name(argc - 1, arguments.tag, error) ||
+    g_autoptr(GPtrArray) recipes = g_ptr_array_new_with_free_func(g_free);
+    if (!ingot_command_options(&verb_build, entries, 0, -1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    for (int i = 1; i < argc; i++) {
+        g_ptr_array_add(recipes, g_strdup(argv[i]));
+    }
+    give_back_recipe(recipes);
+    if (!refuse_none(recipes, error) || !refuse_shared_name(recipes->len, arguments.tag, error) ||
         !parse_on_error(arguments.on_error, &options.on_error, error)) {
         return FALSE;
     }
@@ -124,12 +160,13 @@ static gboolean run(int argc, char **argv, GError **error)
     options.store = store;
     options.cache = common->cache;
     options.no_cache = arguments.no_cache;
+    options.refresh = refresh;
     options.no_test = arguments.no_test;
     options.debug = arguments.debug;
     options.progress = ingot_command_progress();
     ingot_progress_message(options.progress, "accelerator: %s", why);
-    for (int i = 1; i < argc; i++) {
-        if (!build_one(argv[i], &arguments, &options, error)) {
+    for (guint i = 0; i < recipes->len; i++) {
+        if (!build_one(g_ptr_array_index(recipes, i), &arguments, &options, error)) {
             return FALSE;
         }
     }

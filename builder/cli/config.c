@@ -6,15 +6,14 @@
 
 #include "recipe/git.h"
 
-json_t *config_step(const PlanStep *step, gint64 microseconds)
+json_t *config_step(const NodeRun *run)
 {
     char key[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&step->key, key);
-    g_autofree char *now = ingot_text_now();
+    ingot_digest_write_text(&run->key, key);
+    g_autofree char *ran = ingot_text_time(run->ran);
     /* Whole tenths: finer would be noise in a file that people compare. */
-    gint64 tenths = (microseconds + 50000) / 100000;
-    double seconds = (double)tenths / 10;
-    return json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", step->title, "seconds", seconds, "ran", now);
+    double seconds = (double)(gint64)(run->seconds * 10 + 0.5) / 10;
+    return json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", run->title, "seconds", seconds, "ran", ran);
 }
 
 /* Outside of a repository there is nothing to tell. */

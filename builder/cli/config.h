@@ -3,10 +3,11 @@
 
 #include <ingot/json.h>
 
-#include "plan/plan.h"
+#include "cache/node.h"
+#include "recipe/recipe.h"
 
 /* {"key", "title", "seconds", "ran"} for the config's "steps". */
-json_t *config_step(const PlanStep *step, gint64 microseconds);
+json_t *config_step(const NodeRun *run);
 /* os may be NULL (then the source's stands). */
 json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps);
 /* The org.opencontainers.image.* set and the recipe's own. */

@@ -8,6 +8,8 @@
 
 #include "machine/machine.h"
 
+#define GUEST_KEY_COMMENT "ingot-build" /* of the public line: what the seal looks for */
+
 /* A key pair made for one build: ed25519, the private half in a file of mode 0600. */
 typedef struct {
     char *private_path;

@@ -6,8 +6,6 @@
 
 #include "guest/guest.h"
 
-#define COMMENT "ingot-build" /* the seal finds the key by it */
-
 void guest_key_free(GuestKey *key)
 {
     if (key != NULL) {
@@ -31,7 +29,7 @@ GuestKey *guest_key_new(const char *folder, GError **error)
     if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &pair) == SSH_OK &&
         ssh_pki_export_privkey_file(pair, NULL, NULL, NULL, made->private_path) == SSH_OK &&
         ssh_pki_export_pubkey_base64(pair, &base64) == SSH_OK) {
-        made->public_line = g_strdup_printf("ssh-ed25519 %s " COMMENT, base64);
+        made->public_line = g_strdup_printf("ssh-ed25519 %s " GUEST_KEY_COMMENT, base64);
     }
     ssh_string_free_char(base64);
     ssh_key_free(pair);

@@ -23,8 +23,12 @@
 #define PORT_LOOP                                                                                                      \
     "port=/dev/virtio-ports/" MACHINE_SHELL_PORT "; [ -c \"$port\" ] || exit 3; "                                      \
     "setsid sh -c 'while :; do " LOOP "; sleep 0.1; done' <>\"$port\" >&0 2>&1 &"
-/* A folder that only root sees, in memory, so that nothing of it is in the image. */
-#define PREPARE "umask 022; mkdir -p -m 700 /run/ingot\n"
+/* A folder that only root sees, in memory, so that nothing of it is in the image. And pages that the guest frees are to
+ * be reported to QEMU in runs of any length (Linux reports 2 MiB alone if nothing is said): they are part of a saved
+ * state else, 150 MB instead of 110 after an apt-get install. */
+#define PREPARE                                                                                                        \
+    "umask 022; mkdir -p -m 700 /run/ingot; "                                                                          \
+    "echo 0 2>/dev/null >/sys/module/page_reporting/parameters/page_reporting_order\n"
 
 /* --- the port --- */
 

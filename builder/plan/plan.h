@@ -1,28 +1,46 @@
-/* The plan: a recipe's steps in order, each with a key that says what its outcome depends on.
+/* The plan: a recipe's stages in order, each with a key that says what its outcome depends on.
  *
- * A key is SHA-256 over the parent's key, the step in canonical form, and the bytes, modes and names of every file that
- * it reads. The first parent is the source's key with the machine's shape. Secrets enter by their SHA-256 keyed with
- * the source's key only. Equal keys: an earlier outcome may stand for a new one; one changed byte changes that key and
- * all that follow. */
+ * The first stage boots the source; each step is one more. A key is SHA-256 over the parent's key and the stage's
+ * inputs: for the first the source and the machine's shape; for a step its canonical form, without its name and without
+ * what it says of caching, and the bytes, modes and names of every file that it reads. A step that uses a secret has it
+ * in its key as an HMAC, keyed with a word that never leaves the cache. Equal keys: an earlier outcome may stand for a
+ * new one; one changed byte changes that key and all that follow. QEMU's version is no part of it, since the disk's
+ * content does not depend on it; what does is kept apart: see machine_fingerprint. */
 #pragma once
 
 #include <ingot/digest.h>
 
 #include "recipe/recipe.h"
 
+typedef enum { PLAN_KEEP_MEMORY, PLAN_KEEP_DISK, PLAN_KEEP_NOTHING } PlanKeep;
+
 typedef struct {
-    const json_t *step; /* borrowed from the recipe's tree */
+    const json_t *step; /* borrowed from the recipe's tree; NULL: the first stage */
     char *title;
     IngotDigest key;
-} PlanStep;
+    json_t *inputs;  /* {what: text}: see "why" in cache/history.h. No secret is in it */
+    gboolean secret; /* it uses one */
+    guint64 max_age; /* seconds; 0: for ever */
+    PlanKeep keep;
+    gboolean shutdown, offline;
+} PlanStage;
 
 typedef struct {
-    IngotDigest base;  /* source and machine */
-    GPtrArray *steps;  /* of PlanStep */
-    IngotDigest image; /* the whole: last step, seal, tests, name, version, annotations, builder's version */
+    GPtrArray *stages; /* of PlanStage; at least the first */
+    IngotDigest image; /* the whole: last stage, seal, tests, name, version, annotations, builder's version */
 } Plan;
 
-/* source_key: see source_key() of source/source.h. A file that a step reads and that cannot be read is an error. */
-Plan *plan_new(const Recipe *recipe, const char *source_key, GError **error);
+/* source_key: see source_key() of source/source.h; salt: the cache's word for secrets. A file that a step reads and
+ * that cannot be read is an error. */
+Plan *plan_new(const Recipe *recipe, const char *source_key, const char *salt, GError **error);
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
+
+static inline const PlanStage *plan_stage(const Plan *plan, guint i)
+{
+    return g_ptr_array_index(plan->stages, i);
+}
+/* The stage that a person names: a step's number from 1, or its title; -1 and INVALID with a suggestion otherwise. */
+int plan_find(const Plan *plan, const char *text, GError **error);
+/* The number of the stage of that key, or -1. */
+int plan_find_key(const Plan *plan, const IngotDigest *key);

@@ -2,77 +2,64 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ingot/digest.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-/* Each part is hashed with its length before it, so that no two lists of parts have the same bytes. */
-static void add_part(IngotHasher *hasher, const void *data, gsize size)
+static gboolean list_folder(const char *path, const char *name, json_t *entries, GError **error)
 {
-    guint64 length = GUINT64_TO_LE(size);
-    ingot_hasher_add(hasher, &length, sizeof length);
-    ingot_hasher_add(hasher, data, size);
-}
-
-static gboolean add_entry(IngotHasher *hasher, const char *path, const char *name, GError **error);
-
-static gboolean add_folder(IngotHasher *hasher, const char *path, GError **error)
-{
-    struct dirent **entries = NULL;
-    int count = scandir(path, &entries, NULL, alphasort);
+    struct dirent **found = NULL;
+    int count = scandir(path, &found, NULL, alphasort);
     if (count < 0) {
         return ingot_error_set_errno(error, errno, "%s", path);
     }
     gboolean ok = TRUE;
     for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name;
-        if (ok && strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
-            g_autofree char *child = g_build_filename(path, name, NULL);
-            ok = add_entry(hasher, child, name, error);
+        const char *own = found[i]->d_name;
+        if (ok && strcmp(own, ".") != 0 && strcmp(own, "..") != 0) {
+            g_autofree char *child = g_build_filename(path, own, NULL);
+            g_autofree char *valid = g_filename_display_name(own);
+            g_autofree char *child_name = g_build_filename(name, valid, NULL);
+            ok = plan_tree_list(child, child_name, entries, error);
         }
-        free(entries[i]);
+        free(found[i]);
     }
-    free(entries);
-    add_part(hasher, "end", 3);
+    free(found);
     return ok;
 }
 
-static gboolean add_entry(IngotHasher *hasher, const char *path, const char *name, GError **error)
+/* What a file, folder or link is besides its mode. Free it. */
+static char *content_of(const char *path, mode_t mode, GError **error)
+{
+    if (S_ISDIR(mode)) {
+        return g_strdup("folder");
+    }
+    if (S_ISLNK(mode)) {
+        g_autofree char *target = g_file_read_link(path, error);
+        g_autofree char *valid = target == NULL ? NULL : g_filename_display_name(target);
+        return valid == NULL ? NULL : g_strconcat("link to ", valid, NULL);
+    }
+    if (!S_ISREG(mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: neither file, folder nor link: it can't be uploaded",
+                    path);
+        return NULL;
+    }
+    IngotDigest digest;
+    return ingot_digest_of_file(path, &digest, NULL, error) ? ingot_digest_to_text(&digest) : NULL;
+}
+
+gboolean plan_tree_list(const char *path, const char *name, json_t *entries, GError **error)
 {
     struct stat st;
     if (lstat(path, &st) != 0) {
         return ingot_error_set_errno(error, errno, "%s", path);
     }
-    guint32 mode = GUINT32_TO_LE(st.st_mode);
-    add_part(hasher, name, strlen(name));
-    add_part(hasher, &mode, sizeof mode);
-    if (S_ISDIR(st.st_mode)) {
-        return add_folder(hasher, path, error);
-    }
-    if (S_ISLNK(st.st_mode)) {
-        g_autofree char *target = g_file_read_link(path, error);
-        if (target == NULL) {
-            return FALSE;
-        }
-        add_part(hasher, target, strlen(target));
-        return TRUE;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: neither file, folder nor link: it can't be uploaded",
-                    path);
+    g_autofree char *content = content_of(path, st.st_mode, error);
+    if (content == NULL) {
         return FALSE;
     }
-    IngotDigest digest;
-    if (!ingot_digest_of_file(path, &digest, NULL, error)) {
-        return FALSE;
-    }
-    add_part(hasher, digest.bytes, sizeof digest.bytes);
-    return TRUE;
-}
-
-gboolean plan_tree_add(IngotHasher *hasher, const char *path, GError **error)
-{
-    /* The top's own name says nothing: a step names it, and a checkout may lie anywhere. */
-    return add_entry(hasher, path, "", error);
+    g_autofree char *entry = g_strdup_printf("%o %s", (guint)st.st_mode & 07777, content);
+    json_object_set_new(entries, name, json_string(entry));
+    return !S_ISDIR(st.st_mode) || list_folder(path, name, entries, error);
 }

@@ -5,19 +5,19 @@
 
 #include "recipe/rules.h"
 
-static void check_object(const Check *check, const Shape *shape, const Node *map, gboolean secrets, json_t *out);
+static void check_object(const Check *check, const Shape *shape, const YamlNode *map, gboolean secrets, json_t *out);
 
-static gboolean expect_kind(const Check *check, const char *name, const Node *node, NodeKind kind)
+static gboolean expect_kind(const Check *check, const char *name, const YamlNode *node, YamlKind kind)
 {
     if (node->kind == kind) {
         return TRUE;
     }
     diagnostics_add(check->diagnostics, &node->place, "'%s': expected %s, not %s", name,
-                    kind == NODE_MAP ? "a map" : "a list", node_noun(node));
+                    kind == YAML_MAP ? "a map" : "a list", yaml_noun(node));
     return FALSE;
 }
 
-static void report_unknown(const Check *check, const Node *key, const char *noun, GPtrArray *known)
+static void report_unknown(const Check *check, const YamlNode *key, const char *noun, GPtrArray *known)
 {
     if (diagnostics_full(check->diagnostics)) {
         return;
@@ -38,7 +38,7 @@ static const Key *find_key(const Shape *shape, const char *name)
     return NULL;
 }
 
-static void report_unknown_key(const Check *check, const Shape *shape, const Node *name)
+static void report_unknown_key(const Check *check, const Shape *shape, const YamlNode *name)
 {
     g_autoptr(GPtrArray) known = g_ptr_array_new();
     for (const Key *key = shape->keys; key->name != NULL; key++) {
@@ -48,7 +48,7 @@ static void report_unknown_key(const Check *check, const Shape *shape, const Nod
 }
 
 /* A map of free keys; FALSE for a key that does not look like one. */
-static gboolean check_free_key(const Check *check, const Key *key, const Node *name)
+static gboolean check_free_key(const Check *check, const Key *key, const YamlNode *name)
 {
     if (g_regex_match_simple(key->pattern, name->text, G_REGEX_DOLLAR_ENDONLY, 0)) {
         return TRUE;
@@ -58,14 +58,14 @@ static gboolean check_free_key(const Check *check, const Key *key, const Node *n
     return FALSE;
 }
 
-static json_t *map_value(const Check *check, const Key *key, const Node *map, gboolean secrets)
+static json_t *map_value(const Check *check, const Key *key, const YamlNode *map, gboolean secrets)
 {
-    if (!expect_kind(check, key->name, map, NODE_MAP)) {
+    if (!expect_kind(check, key->name, map, YAML_MAP)) {
         return NULL;
     }
     json_t *values = json_object();
     for (guint i = 0; i < map->items->len; i += 2) {
-        const Node *name = g_ptr_array_index(map->items, i);
+        const YamlNode *name = g_ptr_array_index(map->items, i);
         const Key one = {.name = name->text, .kind = KIND_SCALAR};
         if (check_free_key(check, key, name)) {
             json_object_set_new(values, name->text,
@@ -75,7 +75,7 @@ static json_t *map_value(const Check *check, const Key *key, const Node *map, gb
     return values;
 }
 
-static void report_no_kind(const Check *check, const Choice *choice, const Node *map)
+static void report_no_kind(const Check *check, const Choice *choice, const YamlNode *map)
 {
     g_autoptr(GPtrArray) kinds = g_ptr_array_new();
     g_autoptr(GString) list = g_string_new(NULL);
@@ -84,7 +84,7 @@ static void report_no_kind(const Check *check, const Choice *choice, const Node 
         g_string_append_printf(list, "%s%s", list->len > 0 ? ", " : "", variant->key);
     }
     for (guint i = 0; i < map->items->len; i += 2) {
-        const Node *name = g_ptr_array_index(map->items, i);
+        const YamlNode *name = g_ptr_array_index(map->items, i);
         gboolean known = FALSE;
         for (const Variant *variant = choice->variants; variant->key != NULL && !known; variant++) {
             known = find_key(variant->shape, name->text) != NULL;
@@ -97,14 +97,14 @@ static void report_no_kind(const Check *check, const Choice *choice, const Node 
     diagnostics_add(check->diagnostics, &map->place, "a %s needs one of the keys %s", choice->name, list->str);
 }
 
-static json_t *choice_value(const Check *check, const Choice *choice, const Node *map, gboolean secrets)
+static json_t *choice_value(const Check *check, const Choice *choice, const YamlNode *map, gboolean secrets)
 {
     const Variant *chosen = NULL;
-    if (!expect_kind(check, choice->name, map, NODE_MAP)) {
+    if (!expect_kind(check, choice->name, map, YAML_MAP)) {
         return NULL;
     }
     for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        const Node *value = node_get(map, variant->key);
+        const YamlNode *value = yaml_get(map, variant->key);
         if (value != NULL && chosen != NULL) {
             diagnostics_add(check->diagnostics, &map->place, "a %s is one thing, not both '%s' and '%s'", choice->name,
                             chosen->key, variant->key);
@@ -121,9 +121,9 @@ static json_t *choice_value(const Check *check, const Choice *choice, const Node
     return value;
 }
 
-static json_t *object_value(const Check *check, const Key *key, const Node *node, gboolean secrets)
+static json_t *object_value(const Check *check, const Key *key, const YamlNode *node, gboolean secrets)
 {
-    if (!expect_kind(check, key->name, node, NODE_MAP)) {
+    if (!expect_kind(check, key->name, node, YAML_MAP)) {
         return NULL;
     }
     json_t *object = json_object();
@@ -131,7 +131,7 @@ static json_t *object_value(const Check *check, const Key *key, const Node *node
     return object;
 }
 
-static json_t *one_value(const Check *check, const Key *key, const Node *node, gboolean secrets)
+static json_t *one_value(const Check *check, const Key *key, const YamlNode *node, gboolean secrets)
 {
     switch (key->kind) {
     case KIND_OBJECT:
@@ -147,13 +147,13 @@ static json_t *one_value(const Check *check, const Key *key, const Node *node, g
     }
 }
 
-static json_t *key_value(const Check *check, const Key *key, const Node *node, gboolean secrets)
+static json_t *key_value(const Check *check, const Key *key, const YamlNode *node, gboolean secrets)
 {
     secrets = secrets || key->secrets;
     if (!key->list) {
         return one_value(check, key, node, secrets);
     }
-    if (!expect_kind(check, key->name, node, NODE_LIST)) {
+    if (!expect_kind(check, key->name, node, YAML_LIST)) {
         return NULL;
     }
     json_t *list = json_array();
@@ -180,7 +180,7 @@ static json_t *fallback_value(const Check *check, const Key *key)
     return key_value(check, key, tree->root, FALSE);
 }
 
-static void put_missing(const Check *check, const Key *key, const Node *map, json_t *out)
+static void put_missing(const Check *check, const Key *key, const YamlNode *map, json_t *out)
 {
     if (key->required) {
         diagnostics_add(check->diagnostics, &map->place, "the key '%s' is missing", key->name);
@@ -189,10 +189,10 @@ static void put_missing(const Check *check, const Key *key, const Node *map, jso
     }
 }
 
-static void check_object(const Check *check, const Shape *shape, const Node *map, gboolean secrets, json_t *out)
+static void check_object(const Check *check, const Shape *shape, const YamlNode *map, gboolean secrets, json_t *out)
 {
     for (guint i = 0; i < map->items->len; i += 2) {
-        const Node *name = g_ptr_array_index(map->items, i);
+        const YamlNode *name = g_ptr_array_index(map->items, i);
         const Key *key = find_key(shape, name->text);
         if (key == NULL) {
             report_unknown_key(check, shape, name);
@@ -201,7 +201,7 @@ static void check_object(const Check *check, const Shape *shape, const Node *map
         }
     }
     for (const Key *key = shape->keys; key->name != NULL; key++) {
-        if (node_get(map, key->name) == NULL) {
+        if (yaml_get(map, key->name) == NULL) {
             put_missing(check, key, map, out);
         }
     }
@@ -210,11 +210,11 @@ static void check_object(const Check *check, const Shape *shape, const Node *map
     }
 }
 
-static void declare(const Check *check, const Key *key, const Node *name, const Node *node)
+static void declare(const Check *check, const Key *key, const YamlNode *name, const YamlNode *node)
 {
     static const Key plain = {.name = "default", .kind = KIND_SCALAR};
     g_autoptr(json_t) declaration = NULL;
-    if (node->kind == NODE_MAP) {
+    if (node->kind == YAML_MAP) {
         declaration = object_value(check, key, node, FALSE);
     } else {
         declaration = json_object();
@@ -233,41 +233,41 @@ static void declare(const Check *check, const Key *key, const Node *name, const 
 }
 
 /* Quietly: what is wrong with it will be told by the walk. */
-static void set_builtin(const Check *check, const char *builtin, const Node *node)
+static void set_builtin(const Check *check, const char *builtin, const YamlNode *node)
 {
     g_autoptr(Diagnostics) unheard = diagnostics_new();
     g_autofree char *value =
-        node != NULL && node->kind == NODE_SCALAR ? variables_expand(check->variables, node, 0, unheard) : NULL;
+        node != NULL && node->kind == YAML_SCALAR ? variables_expand(check->variables, node, 0, unheard) : NULL;
     if (value != NULL) {
         variables_set_builtin(check->variables, builtin, value);
     }
 }
 
-void check_variables(const Check *check, const Node *root)
+void check_variables(const Check *check, const YamlNode *root)
 {
     const Key *key = find_key(&recipe_shape, "variables");
-    const Node *map = node_get(root, key->name);
-    if (map != NULL && expect_kind(check, key->name, map, NODE_MAP)) {
+    const YamlNode *map = yaml_get(root, key->name);
+    if (map != NULL && expect_kind(check, key->name, map, YAML_MAP)) {
         for (guint i = 0; i < map->items->len; i += 2) {
-            const Node *name = g_ptr_array_index(map->items, i);
+            const YamlNode *name = g_ptr_array_index(map->items, i);
             if (check_free_key(check, key, name)) {
                 declare(check, key, name, g_ptr_array_index(map->items, i + 1));
             }
         }
     }
     variables_check_given(check->variables, check->diagnostics);
-    set_builtin(check, "recipe.name", node_get(root, "name"));
-    set_builtin(check, "version", node_get(root, "version"));
+    set_builtin(check, "recipe.name", yaml_get(root, "name"));
+    set_builtin(check, "version", yaml_get(root, "version"));
 }
 
-json_t *check_tree(const Check *check, const Node *root)
+json_t *check_tree(const Check *check, const YamlNode *root)
 {
     json_t *tree = json_object();
-    if (root->kind == NODE_MAP) {
+    if (root->kind == YAML_MAP) {
         check_object(check, &recipe_shape, root, FALSE, tree);
     } else {
         diagnostics_add(check->diagnostics, &root->place, "a recipe is a map of keys like 'name', not %s",
-                        node_noun(root));
+                        yaml_noun(root));
     }
     return tree;
 }

@@ -4,6 +4,6 @@
 #include "recipe/values.h"
 
 /* Declares the recipe's variables: once, before check_tree. */
-void check_variables(const Check *check, const Node *root);
+void check_variables(const Check *check, const YamlNode *root);
 /* The checked tree as recipe.h describes it; whole only if there were no mistakes. */
-json_t *check_tree(const Check *check, const Node *root);
+json_t *check_tree(const Check *check, const YamlNode *root);

@@ -35,6 +35,14 @@
     {                                                                                                                  \
         .name = "user", .kind = KIND_STRING, .pattern = USER, .hint = USER_HINT, .fallback = "root"                    \
     }
+/* What every step may say of how it is kept and run. */
+#define STEP_COMMON                                                                                                    \
+    NAME, {.name = "max_age", .kind = KIND_DURATION},                                                                  \
+        {.name = "cache", .kind = KIND_WORD, .words = WORDS("memory", "disk", "off"), .fallback = "memory"},           \
+        {.name = "shutdown", .kind = KIND_BOOLEAN, .fallback = "false"},                                               \
+    {                                                                                                                  \
+        .name = "offline", .kind = KIND_BOOLEAN, .fallback = "false"                                                   \
+    }
 #define STEP_RUN                                                                                                       \
     RUN_AS, EXPECT,                                                                                                    \
         {.name = "env",                                                                                                \
@@ -96,13 +104,19 @@ static const Key source_from_keys[] = {
     {.name = "from", .kind = KIND_STRING, .required = TRUE, .as = "reference"},
     END,
 };
+static const Key source_recipe_keys[] = {
+    {.name = "recipe", .kind = KIND_HOST_PATH, .required = TRUE, .as = "path"},
+    END,
+};
 static const Shape source_bootstrap_shape = {"sourceBootstrap", source_bootstrap_keys, NULL};
 static const Shape source_image_shape = {"sourceImage", source_image_keys, NULL};
 static const Shape source_from_shape = {"sourceFrom", source_from_keys, rule_from};
+static const Shape source_recipe_shape = {"sourceRecipe", source_recipe_keys, NULL};
 static const Variant sources[] = {
     {"bootstrap", "bootstrap", &source_bootstrap_shape},
     {"image", "image", &source_image_shape},
     {"from", "from", &source_from_shape},
+    {"recipe", "recipe", &source_recipe_shape},
     {NULL, NULL, NULL},
 };
 static const Choice source_choice = {"source", sources};
@@ -121,13 +135,13 @@ static const Shape machine_shape = {"machine", machine_keys, NULL};
 /* --- steps --- */
 
 static const Key step_shell_keys[] = {
-    NAME,
+    STEP_COMMON,
     {.name = "shell", .kind = KIND_SCRIPT, .required = TRUE, .as = "script"},
     STEP_RUN,
     END,
 };
 static const Key step_script_keys[] = {
-    NAME,
+    STEP_COMMON,
     {.name = "script", .kind = KIND_HOST_PATH, .required = TRUE, .as = "path"},
     STEP_RUN,
     END,
@@ -146,13 +160,13 @@ static const Key transfer_keys[] = {
 };
 static const Shape transfer_shape = {"transfer", transfer_keys, rule_transfer};
 static const Key step_file_keys[] = {
-    NAME,
+    STEP_COMMON,
     {.name = "file", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &transfer_shape},
     END,
 };
-static const Shape step_shell_shape = {"stepShell", step_shell_keys, NULL};
-static const Shape step_script_shape = {"stepScript", step_script_keys, NULL};
-static const Shape step_file_shape = {"stepFile", step_file_keys, NULL};
+static const Shape step_shell_shape = {"stepShell", step_shell_keys, rule_step};
+static const Shape step_script_shape = {"stepScript", step_script_keys, rule_step};
+static const Shape step_file_shape = {"stepFile", step_file_keys, rule_step};
 static const Variant steps[] = {
     {"shell", "shell", &step_shell_shape},
     {"script", "shell", &step_script_shape},

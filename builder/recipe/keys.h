@@ -52,7 +52,7 @@ struct Shape {
     const char *name; /* in the schema's "$defs" */
     const Key *keys;  /* ended by a NULL name */
     /* What the table can't say: see rules.h. NULL: nothing. */
-    void (*rule)(const struct Check *check, const Node *map, json_t *checked);
+    void (*rule)(const struct Check *check, const YamlNode *map, json_t *checked);
 };
 
 typedef struct {

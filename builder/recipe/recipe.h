@@ -11,11 +11,13 @@
  *   variables    {name: value}, all strings; secrets are "***" in both trees
  *   source       {"kind": "bootstrap", "distribution", "suite", "mirror"?, "components": [..], "packages": [..]}
  *                {"kind": "image", "path" or "url", "sha256": 64 hex digits, "format"?}
- *                {"kind": "from", "reference"}
+ *                {"kind": "from", "reference"}, {"kind": "recipe", "path"}
  *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "firmware": "bios" or "uefi"}
- *   steps        [{"kind": "shell", "name"?, "script": text or "path": host path, "env": {}, "user", "workdir"?,
+ *   steps        each with "name"?, "max_age"?: seconds, "cache": "memory", "disk" or "off", "shutdown": bool,
+ *                "offline": bool, and
+ *                {"kind": "shell", "script": text or "path": host path, "env": {}, "user", "workdir"?,
  *                  "expect": [exit codes], "timeout": seconds},
- *                 {"kind": "file", "name"?, "from", "to", "direction": "up" or "down", "mode"?: octal text, "owner"?}]
+ *                 {"kind": "file", "from", "to", "direction": "up" or "down", "mode"?: octal text, "owner"?}
  *   tests        each with "name"?, "timeout": seconds, and
  *                {"kind": "shell", "script": text, "expect": [exit codes], "user"}, {"kind": "service", "service"},
  *                {"kind": "port", "port": N}, {"kind": "package", "package"},

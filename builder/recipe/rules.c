@@ -9,13 +9,13 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* Reports what another room's grammar says of a value. */
-static void report(const Check *check, const Node *map, const char *key, const GError *error)
+static void report(const Check *check, const YamlNode *map, const char *key, const GError *error)
 {
-    const Node *node = node_get(map, key);
+    const YamlNode *node = yaml_get(map, key);
     diagnostics_add(check->diagnostics, node != NULL ? &node->place : &map->place, "'%s': %s", key, error->message);
 }
 
-void rule_recipe(const Check *check, const Node *map, json_t *checked)
+void rule_recipe(const Check *check, const YamlNode *map, json_t *checked)
 {
     g_autoptr(GError) error = NULL;
     const char *name = text_of(checked, "name");
@@ -29,15 +29,15 @@ void rule_recipe(const Check *check, const Node *map, json_t *checked)
     }
 }
 
-void rule_image(const Check *check, const Node *map, json_t *checked)
+void rule_image(const Check *check, const YamlNode *map, json_t *checked)
 {
     (void)checked;
-    if ((node_get(map, "path") != NULL) == (node_get(map, "url") != NULL)) {
+    if ((yaml_get(map, "path") != NULL) == (yaml_get(map, "url") != NULL)) {
         diagnostics_add(check->diagnostics, &map->place, "an image is given by either 'path' or 'url'");
     }
 }
 
-void rule_from(const Check *check, const Node *map, json_t *checked)
+void rule_from(const Check *check, const YamlNode *map, json_t *checked)
 {
     g_autoptr(GError) error = NULL;
     const char *text = text_of(checked, "reference");
@@ -48,7 +48,7 @@ void rule_from(const Check *check, const Node *map, json_t *checked)
 }
 
 /* The path on the host becomes absolute, the one in the machine must be. */
-static void set_host_path(const Check *check, const Node *map, json_t *checked, const char *key, gboolean exists)
+static void set_host_path(const Check *check, const YamlNode *map, json_t *checked, const char *key, gboolean exists)
 {
     const char *path = text_of(checked, key);
     if (path == NULL || check->shown) {
@@ -56,42 +56,55 @@ static void set_host_path(const Check *check, const Node *map, json_t *checked, 
     }
     g_autofree char *absolute = value_host_path(check, path);
     if (exists) {
-        value_check_path(check, node_get(map, key), absolute);
+        value_check_path(check, yaml_get(map, key), absolute);
     }
     json_object_set_new(checked, key, json_string(absolute));
 }
 
-static void check_guest_path(const Check *check, const Node *map, const json_t *checked, const char *key)
+static void check_guest_path(const Check *check, const YamlNode *map, const json_t *checked, const char *key)
 {
     const char *path = text_of(checked, key);
     if (path != NULL && *path != '/') {
         g_autofree char *quoted = diagnostics_quote(path);
-        diagnostics_add(check->diagnostics, &node_get(map, key)->place,
+        diagnostics_add(check->diagnostics, &yaml_get(map, key)->place,
                         "'%s': %s is not an absolute path, which it must be in the machine", key, quoted);
     }
 }
 
-void rule_transfer(const Check *check, const Node *map, json_t *checked)
+void rule_transfer(const Check *check, const YamlNode *map, json_t *checked)
 {
     gboolean down = g_strcmp0(text_of(checked, "direction"), "down") == 0;
     set_host_path(check, map, checked, down ? "to" : "from", !down);
     check_guest_path(check, map, checked, down ? "from" : "to");
     static const char *const upload_keys[] = {"mode", "owner"};
     for (guint i = 0; down && i < G_N_ELEMENTS(upload_keys); i++) {
-        const Node *node = node_get(map, upload_keys[i]);
+        const YamlNode *node = yaml_get(map, upload_keys[i]);
         if (node != NULL) {
             diagnostics_add(check->diagnostics, &node->place, "'%s' has a meaning on the way up only", upload_keys[i]);
         }
     }
 }
 
-void rule_content(const Check *check, const Node *map, json_t *checked)
+void rule_content(const Check *check, const YamlNode *map, json_t *checked)
 {
     static const char *const content_keys[] = {"mode", "content"};
     for (guint i = 0; json_is_false(json_object_get(checked, "exists")) && i < G_N_ELEMENTS(content_keys); i++) {
-        const Node *node = node_get(map, content_keys[i]);
+        const YamlNode *node = yaml_get(map, content_keys[i]);
         if (node != NULL) {
             diagnostics_add(check->diagnostics, &node->place, "'%s' of a file that must not exist", content_keys[i]);
+        }
+    }
+}
+
+void rule_step(const Check *check, const YamlNode *map, json_t *checked)
+{
+    /* What runs without a machine has no other user, and nobody who would end it. */
+    static const char *const machine_keys[] = {"user", "timeout", "shutdown"};
+    for (guint i = 0; json_is_true(json_object_get(checked, "offline")) && i < G_N_ELEMENTS(machine_keys); i++) {
+        const YamlNode *node = yaml_get(map, machine_keys[i]);
+        if (node != NULL) {
+            diagnostics_add(check->diagnostics, &node->place, "'%s' has no meaning in an offline step",
+                            machine_keys[i]);
         }
     }
 }

@@ -27,7 +27,7 @@ static const char *expectation(const Key *key)
     }
 }
 
-static gboolean type_fits(const Key *key, const Node *node)
+static gboolean type_fits(const Key *key, const YamlNode *node)
 {
     /* What ${x} stands for is text until it is looked up. */
     gboolean reference = node->type == SCALAR_TEXT && strstr(node->text, "${") != NULL;
@@ -47,27 +47,27 @@ static gboolean type_fits(const Key *key, const Node *node)
     }
 }
 
-static gboolean check_type(const Check *check, const Key *key, const Node *node)
+static gboolean check_type(const Check *check, const Key *key, const YamlNode *node)
 {
-    if (node->kind == NODE_SCALAR && type_fits(key, node)) {
+    if (node->kind == YAML_SCALAR && type_fits(key, node)) {
         return TRUE;
     }
-    gboolean quotes = node->kind == NODE_SCALAR && node->type != SCALAR_NULL && node->type != SCALAR_TEXT;
-    g_autofree char *quoted = node->kind == NODE_SCALAR ? diagnostics_quote(node->text) : g_strdup("");
+    gboolean quotes = node->kind == YAML_SCALAR && node->type != SCALAR_NULL && node->type != SCALAR_TEXT;
+    g_autofree char *quoted = node->kind == YAML_SCALAR ? diagnostics_quote(node->text) : g_strdup("");
     diagnostics_add(check->diagnostics, &node->place, "'%s': expected %s, not %s%s%s%s", key->name, expectation(key),
-                    node_noun(node), *quoted != '\0' && node->type != SCALAR_NULL ? " " : "",
+                    yaml_noun(node), *quoted != '\0' && node->type != SCALAR_NULL ? " " : "",
                     node->type != SCALAR_NULL ? quoted : "",
                     quotes && strcmp(expectation(key), "text") == 0 ? " (text that looks like one needs quotes)" : "");
     return FALSE;
 }
 
-static void complain(const Check *check, const Key *key, const Node *node, const char *text, const char *what)
+static void complain(const Check *check, const Key *key, const YamlNode *node, const char *text, const char *what)
 {
     g_autofree char *quoted = diagnostics_quote(text);
     diagnostics_add(check->diagnostics, &node->place, "'%s': %s is not %s", key->name, quoted, what);
 }
 
-static json_t *integer_value(const Check *check, const Key *key, const Node *node, const char *text)
+static json_t *integer_value(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     gint64 value = 0;
     if (g_ascii_string_to_signed(text, 10, key->least, key->most, &value, NULL)) {
@@ -79,7 +79,7 @@ static json_t *integer_value(const Check *check, const Key *key, const Node *nod
     return NULL;
 }
 
-static json_t *boolean_value(const Check *check, const Key *key, const Node *node, const char *text)
+static json_t *boolean_value(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     gboolean yes = g_ascii_strcasecmp(text, "true") == 0;
     if (yes || g_ascii_strcasecmp(text, "false") == 0) {
@@ -89,7 +89,7 @@ static json_t *boolean_value(const Check *check, const Key *key, const Node *nod
     return NULL;
 }
 
-static json_t *size_value(const Check *check, const Key *key, const Node *node, const char *text)
+static json_t *size_value(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     guint64 bytes = 0;
     if (!ingot_text_parse_size(text, &bytes, NULL) || bytes > G_MAXINT64) {
@@ -104,7 +104,7 @@ static json_t *size_value(const Check *check, const Key *key, const Node *node, 
     return json_integer((json_int_t)bytes);
 }
 
-static json_t *duration_value(const Check *check, const Key *key, const Node *node, const char *text)
+static json_t *duration_value(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     guint64 seconds = 0;
     if (!ingot_text_parse_duration(text, &seconds, NULL)) {
@@ -118,7 +118,7 @@ static json_t *duration_value(const Check *check, const Key *key, const Node *no
     return json_integer((json_int_t)seconds);
 }
 
-static gboolean check_word(const Check *check, const Key *key, const Node *node, const char *text)
+static gboolean check_word(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     if (g_strv_contains(key->words, text)) {
         return TRUE;
@@ -131,7 +131,7 @@ static gboolean check_word(const Check *check, const Key *key, const Node *node,
     return FALSE;
 }
 
-static gboolean check_regex(const Check *check, const Key *key, const Node *node, const char *text)
+static gboolean check_regex(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GRegex) regex = g_regex_new(text, 0, 0, &error);
@@ -143,7 +143,7 @@ static gboolean check_regex(const Check *check, const Key *key, const Node *node
     return regex != NULL;
 }
 
-static gboolean check_pattern(const Check *check, const Key *key, const Node *node, const char *text)
+static gboolean check_pattern(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     if (key->pattern != NULL && !g_regex_match_simple(key->pattern, text, G_REGEX_DOLLAR_ENDONLY, 0)) {
         complain(check, key, node, text, key->hint);
@@ -162,7 +162,7 @@ char *value_host_path(const Check *check, const char *path)
     return absolute;
 }
 
-void value_check_path(const Check *check, const Node *node, const char *path)
+void value_check_path(const Check *check, const YamlNode *node, const char *path)
 {
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
         g_autofree char *quoted = diagnostics_quote(node->text);
@@ -170,7 +170,7 @@ void value_check_path(const Check *check, const Node *node, const char *path)
     }
 }
 
-char *value_shown(const Check *check, const Node *node, const char *text, ExpandFlags flags)
+char *value_shown(const Check *check, const YamlNode *node, const char *text, ExpandFlags flags)
 {
     if (!check->shown) {
         return g_strdup(text);
@@ -179,7 +179,7 @@ char *value_shown(const Check *check, const Node *node, const char *text, Expand
     return mask_text(variables_secrets(check->variables), starred);
 }
 
-static gboolean text_fits(const Check *check, const Key *key, const Node *node, const char *text)
+static gboolean text_fits(const Check *check, const Key *key, const YamlNode *node, const char *text)
 {
     if (*text == '\0' && key->kind != KIND_SCALAR) {
         diagnostics_add(check->diagnostics, &node->place, "'%s' is empty", key->name);
@@ -201,7 +201,7 @@ static gboolean text_fits(const Check *check, const Key *key, const Node *node, 
     }
 }
 
-static json_t *text_value(const Check *check, const Key *key, const Node *node, const char *text, ExpandFlags flags)
+static json_t *text_value(const Check *check, const Key *key, const YamlNode *node, const char *text, ExpandFlags flags)
 {
     if (!text_fits(check, key, node, text)) {
         return NULL;
@@ -220,7 +220,7 @@ static gboolean may_hold_secrets(const Key *key)
     return key->kind == KIND_STRING || key->kind == KIND_SCALAR || key->kind == KIND_SCRIPT || key->kind == KIND_REGEX;
 }
 
-json_t *value_of(const Check *check, const Key *key, const Node *node, gboolean secrets)
+json_t *value_of(const Check *check, const Key *key, const YamlNode *node, gboolean secrets)
 {
     if (!check_type(check, key, node)) {
         return NULL;

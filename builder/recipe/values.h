@@ -12,10 +12,10 @@ typedef struct Check {
 } Check;
 
 /* A new value, or NULL with a mistake. secrets: they may stand in it. */
-json_t *value_of(const Check *check, const Key *key, const Node *node, gboolean secrets);
+json_t *value_of(const Check *check, const Key *key, const YamlNode *node, gboolean secrets);
 /* A path on the host, absolute by the recipe's folder (a '/' at its end stays). Free it. */
 char *value_host_path(const Check *check, const char *path);
 /* Reports a host path that does not exist. */
-void value_check_path(const Check *check, const Node *node, const char *path);
+void value_check_path(const Check *check, const YamlNode *node, const char *path);
 /* The same text where the public tree is made as where not: the one with its secrets masked. Free it. */
-char *value_shown(const Check *check, const Node *node, const char *text, ExpandFlags flags);
+char *value_shown(const Check *check, const YamlNode *node, const char *text, ExpandFlags flags);

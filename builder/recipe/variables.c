@@ -66,16 +66,16 @@ static void read_file(Variables *variables, const char *path, Diagnostics *diagn
     gsize size = 0;
     const char *text = g_bytes_get_data(bytes, &size);
     g_autoptr(YamlTree) tree = yaml_parse(text != NULL ? text : "", size, path, diagnostics);
-    if (tree->root != NULL && tree->root->kind != NODE_MAP) {
-        diagnostics_add(diagnostics, &tree->root->place, "expected a map of variables, not %s", node_noun(tree->root));
+    if (tree->root != NULL && tree->root->kind != YAML_MAP) {
+        diagnostics_add(diagnostics, &tree->root->place, "expected a map of variables, not %s", yaml_noun(tree->root));
     }
-    for (guint i = 0; tree->root != NULL && tree->root->kind == NODE_MAP && i < tree->root->items->len; i += 2) {
-        const Node *key = g_ptr_array_index(tree->root->items, i);
-        const Node *value = g_ptr_array_index(tree->root->items, i + 1);
-        if (value->kind != NODE_SCALAR || value->type == SCALAR_NULL) {
+    for (guint i = 0; tree->root != NULL && tree->root->kind == YAML_MAP && i < tree->root->items->len; i += 2) {
+        const YamlNode *key = g_ptr_array_index(tree->root->items, i);
+        const YamlNode *value = g_ptr_array_index(tree->root->items, i + 1);
+        if (value->kind != YAML_SCALAR || value->type == SCALAR_NULL) {
             g_autofree char *quoted = diagnostics_quote(key->text);
             diagnostics_add(diagnostics, &value->place, "%s: expected a text or a number, not %s", quoted,
-                            node_noun(value));
+                            yaml_noun(value));
         } else {
             give(variables, key->text, strlen(key->text), value->text, &key->place);
         }
@@ -251,7 +251,7 @@ static gboolean find_builtin(Variables *variables, const char *name, GError **er
 
 typedef struct {
     Variables *variables;
-    const Node *scalar;
+    const YamlNode *scalar;
     ExpandFlags flags;
     Diagnostics *diagnostics;
     GString *out;
@@ -269,7 +269,7 @@ static void complain(Expansion *expansion, const char *reference, const char *fo
     va_start(arguments, format);
     g_autofree char *message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    Place place = node_place_of(expansion->scalar, reference);
+    Place place = yaml_place_of(expansion->scalar, reference);
     diagnostics_add(expansion->diagnostics, &place, "%s", message);
 }
 
@@ -334,7 +334,7 @@ static const char *name_end(const char *text)
     return *end == '}' ? end : NULL;
 }
 
-char *variables_expand(Variables *variables, const Node *scalar, ExpandFlags flags, Diagnostics *diagnostics)
+char *variables_expand(Variables *variables, const YamlNode *scalar, ExpandFlags flags, Diagnostics *diagnostics)
 {
     g_autoptr(GString) out = g_string_sized_new(strlen(scalar->text));
     Expansion expansion = {variables, scalar, flags, diagnostics, out, TRUE};

@@ -32,4 +32,4 @@ typedef enum {
     EXPAND_SHOWN = 1 << 2,   /* with "***" for them */
 } ExpandFlags;
 /* The scalar's text with all values in their places, or NULL with a mistake. Free it. */
-char *variables_expand(Variables *variables, const Node *scalar, ExpandFlags flags, Diagnostics *diagnostics);
+char *variables_expand(Variables *variables, const YamlNode *scalar, ExpandFlags flags, Diagnostics *diagnostics);

@@ -7,9 +7,9 @@ typedef struct {
     YamlTree *tree;
     Diagnostics *diagnostics;
     const char *text, *name;
-    GPtrArray *open;     /* of Node *: what has begun and not ended, outermost first */
+    GPtrArray *open;     /* of YamlNode *: what has begun and not ended, outermost first */
     GPtrArray *seen;     /* of GHashTable *: the keys of each open map, NULL for a list */
-    GHashTable *anchors; /* name -> Node * */
+    GHashTable *anchors; /* name -> YamlNode * */
     guint total;         /* nodes, aliases counted in full */
     gboolean failed;     /* no use in reading on */
 } Reader;
@@ -27,10 +27,10 @@ static Place place_at(const Reader *reader, const struct fy_mark *mark)
     return (Place){reader->name, mark == NULL ? 1 : (guint)mark->line + 1, mark == NULL ? 1 : (guint)mark->column + 1};
 }
 
-static Node *node_new(Reader *reader, NodeKind kind, struct fy_event *event)
+static YamlNode *yaml_node_new(Reader *reader, YamlKind kind, struct fy_event *event)
 {
     const struct fy_mark *start = fy_event_start_mark(event), *end = fy_event_end_mark(event);
-    Node *node = g_new0(Node, 1);
+    YamlNode *node = g_new0(YamlNode, 1);
     node->kind = kind;
     node->place = place_at(reader, start);
     node->document = reader->text;
@@ -47,14 +47,14 @@ static void fail(Reader *reader, const Place *place, const char *message)
     reader->failed = TRUE;
 }
 
-static void check_key(Reader *reader, const Node *key)
+static void check_key(Reader *reader, const YamlNode *key)
 {
     GHashTable *keys = g_ptr_array_index(reader->seen, reader->seen->len - 1);
-    if (key->kind != NODE_SCALAR) {
+    if (key->kind != YAML_SCALAR) {
         fail(reader, &key->place, "a key must be a word, not a list or a map");
         return;
     }
-    const Node *first = g_hash_table_lookup(keys, key->text);
+    const YamlNode *first = g_hash_table_lookup(keys, key->text);
     if (first != NULL) {
         g_autofree char *quoted = diagnostics_quote(key->text);
         diagnostics_add(reader->diagnostics, &key->place, "%s is given twice, first in line %u", quoted,
@@ -65,7 +65,7 @@ static void check_key(Reader *reader, const Node *key)
 }
 
 /* Hangs a node where the text has come to. */
-static void add(Reader *reader, Node *node)
+static void add(Reader *reader, YamlNode *node)
 {
     reader->total += node->weight;
     if (reader->total > YAML_MOST_NODES) {
@@ -76,14 +76,14 @@ static void add(Reader *reader, Node *node)
         reader->tree->root = node;
         return;
     }
-    Node *parent = g_ptr_array_index(reader->open, reader->open->len - 1);
-    if (parent->kind == NODE_MAP && parent->items->len % 2 == 0) {
+    YamlNode *parent = g_ptr_array_index(reader->open, reader->open->len - 1);
+    if (parent->kind == YAML_MAP && parent->items->len % 2 == 0) {
         check_key(reader, node);
     }
     g_ptr_array_add(parent->items, node);
 }
 
-static void anchor(Reader *reader, struct fy_token *token, Node *node)
+static void anchor(Reader *reader, struct fy_token *token, YamlNode *node)
 {
     if (token != NULL) {
         gsize size = 0;
@@ -100,9 +100,9 @@ static void refuse_tag(Reader *reader, struct fy_token *tag)
     }
 }
 
-static void begin(Reader *reader, NodeKind kind, struct fy_event *event, struct fy_token *name, struct fy_token *tag)
+static void begin(Reader *reader, YamlKind kind, struct fy_event *event, struct fy_token *name, struct fy_token *tag)
 {
-    Node *node = node_new(reader, kind, event);
+    YamlNode *node = yaml_node_new(reader, kind, event);
     node->items = g_ptr_array_new();
     refuse_tag(reader, tag);
     anchor(reader, name, node);
@@ -111,30 +111,30 @@ static void begin(Reader *reader, NodeKind kind, struct fy_event *event, struct 
         fail(reader, &node->place, "nested deeper than " G_STRINGIFY(YAML_MOST_DEPTH) " levels");
     }
     g_ptr_array_add(reader->open, node);
-    g_ptr_array_add(reader->seen, kind == NODE_MAP ? g_hash_table_new(g_str_hash, g_str_equal) : NULL);
+    g_ptr_array_add(reader->seen, kind == YAML_MAP ? g_hash_table_new(g_str_hash, g_str_equal) : NULL);
 }
 
 static void end(Reader *reader)
 {
-    Node *node = g_ptr_array_steal_index(reader->open, reader->open->len - 1);
+    YamlNode *node = g_ptr_array_steal_index(reader->open, reader->open->len - 1);
     GHashTable *keys = g_ptr_array_steal_index(reader->seen, reader->seen->len - 1);
     g_clear_pointer(&keys, g_hash_table_unref);
     for (guint i = 0; i < node->items->len; i++) {
-        node->weight += ((Node *)g_ptr_array_index(node->items, i))->weight;
+        node->weight += ((YamlNode *)g_ptr_array_index(node->items, i))->weight;
     }
 }
 
 /* A value that is not there has no mark: its key, or the list that it would be in, stands for it. */
-static Place place_of_nothing(const Reader *reader, const Node *node)
+static Place place_of_nothing(const Reader *reader, const YamlNode *node)
 {
-    const Node *parent = reader->open->len > 0 ? g_ptr_array_index(reader->open, reader->open->len - 1) : node;
-    gboolean keyed = parent->kind == NODE_MAP && parent->items->len > 0;
-    return keyed ? ((Node *)g_ptr_array_index(parent->items, parent->items->len - 1))->place : parent->place;
+    const YamlNode *parent = reader->open->len > 0 ? g_ptr_array_index(reader->open, reader->open->len - 1) : node;
+    gboolean keyed = parent->kind == YAML_MAP && parent->items->len > 0;
+    return keyed ? ((YamlNode *)g_ptr_array_index(parent->items, parent->items->len - 1))->place : parent->place;
 }
 
 static void scalar(Reader *reader, struct fy_event *event)
 {
-    Node *node = node_new(reader, NODE_SCALAR, event);
+    YamlNode *node = yaml_node_new(reader, YAML_SCALAR, event);
     gsize size = 0;
     const char *text = fy_token_get_text(event->scalar.value, &size);
     node->text = g_strndup(text != NULL ? text : "", size);
@@ -145,7 +145,7 @@ static void scalar(Reader *reader, struct fy_event *event)
     if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
         node->place.column--; /* the mark is behind the quote */
     } else if (style == FYSS_PLAIN) {
-        node->type = node_plain_type(node->text);
+        node->type = yaml_plain_type(node->text);
         node->place = size > 0 ? node->place : place_of_nothing(reader, node);
     }
     refuse_tag(reader, event->scalar.tag);
@@ -161,7 +161,7 @@ static void alias(Reader *reader, struct fy_event *event)
     g_autofree char *quoted = diagnostics_quote(name);
     Place place = place_at(reader, fy_event_start_mark(event));
     place.column--; /* the mark is behind the '*' */
-    Node *node = g_hash_table_lookup(reader->anchors, name);
+    YamlNode *node = g_hash_table_lookup(reader->anchors, name);
     if (node == NULL) {
         g_autofree char *message = g_strdup_printf("no anchor is named %s", quoted);
         fail(reader, &place, message);
@@ -183,10 +183,10 @@ static void handle(Reader *reader, struct fy_event *event)
         }
         break;
     case FYET_MAPPING_START:
-        begin(reader, NODE_MAP, event, event->mapping_start.anchor, event->mapping_start.tag);
+        begin(reader, YAML_MAP, event, event->mapping_start.anchor, event->mapping_start.tag);
         break;
     case FYET_SEQUENCE_START:
-        begin(reader, NODE_LIST, event, event->sequence_start.anchor, event->sequence_start.tag);
+        begin(reader, YAML_LIST, event, event->sequence_start.anchor, event->sequence_start.tag);
         break;
     case FYET_MAPPING_END:
     case FYET_SEQUENCE_END:
@@ -295,7 +295,7 @@ static gboolean check_bytes(const Reader *reader, gsize size)
     if (g_utf8_validate_len(reader->text, size, &wrong)) {
         return TRUE;
     }
-    Place place = node_place_of_byte(reader->name, reader->text, (gsize)(wrong - reader->text));
+    Place place = yaml_place_of_byte(reader->name, reader->text, (gsize)(wrong - reader->text));
     if (*wrong == '\0') {
         diagnostics_add(reader->diagnostics, &place, "a NUL byte: this is no text");
     } else {
@@ -314,7 +314,7 @@ static void unref_keys(gpointer data)
 YamlTree *yaml_parse(const char *text, gsize size, const char *name, Diagnostics *diagnostics)
 {
     YamlTree *tree = g_new0(YamlTree, 1);
-    tree->nodes = g_ptr_array_new_with_free_func(node_free);
+    tree->nodes = g_ptr_array_new_with_free_func(yaml_node_free);
     Reader reader = {.tree = tree, .diagnostics = diagnostics, .text = text, .name = g_intern_string(name)};
     if (!check_bytes(&reader, size)) {
         return tree;

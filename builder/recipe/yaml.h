@@ -4,7 +4,7 @@
  * counted in full, at most YAML_MOST_NODES nodes. Keys are scalars, each once in its map. */
 #pragma once
 
-#include "recipe/node.h"
+#include "recipe/yamlnode.h"
 
 #define YAML_MOST_BYTES (1u << 20)
 #define YAML_MOST_NODES 50000
@@ -12,7 +12,7 @@
 
 typedef struct {
     GPtrArray *nodes; /* owns them */
-    Node *root;       /* NULL: there was a mistake */
+    YamlNode *root;   /* NULL: there was a mistake */
 } YamlTree;
 
 /* text must outlive the tree. Mistakes go to diagnostics; with some of them (a key twice) there is still a tree. */

@@ -31,4 +31,9 @@ static void inputs(const Recipe *recipe, const json_t *step, GPtrArray *paths)
     }
 }
 
-const StepKind step_file = {"file", run, inputs};
+static const char *product(const json_t *step)
+{
+    return goes_up(step) ? NULL : text_of(step, "to");
+}
+
+const StepKind step_file = {.kind = "file", .run = run, .inputs = inputs, .product = product};

@@ -4,7 +4,8 @@
 
 #include "step/kinds.h"
 
-#define SCRIPT_MAX (16u << 20) /* bytes */
+#define SCRIPT_MAX (16u << 20)        /* bytes */
+#define PACKAGES_MAX_AGE (24 * 3600u) /* seconds */
 
 static char **environment_of(const json_t *step)
 {
@@ -70,4 +71,17 @@ static void inputs(const Recipe *recipe, const json_t *step, GPtrArray *paths)
     }
 }
 
-const StepKind step_shell = {"shell", run, inputs};
+/* What a package manager gives changes from day to day. */
+static guint64 max_age(const json_t *step)
+{
+    static const char managers[] = "(^|[^[:alnum:]_.-])(apt|apt-get|aptitude|dnf|microdnf|yum|zypper|pacman|apk|snap|"
+                                   "flatpak|pip|pip3|npm|gem)[[:space:]]";
+    const char *path = json_string_value(json_object_get(step, "path"));
+    g_autofree char *text = g_strdup(json_string_value(json_object_get(step, "script")));
+    if (text == NULL && !g_file_get_contents(path, &text, NULL, NULL)) {
+        return 0;
+    }
+    return g_regex_match_simple(managers, text, G_REGEX_RAW, 0) ? PACKAGES_MAX_AGE : 0;
+}
+
+const StepKind step_shell = {.kind = "shell", .run = run, .inputs = inputs, .max_age = max_age};

@@ -29,6 +29,13 @@ char *step_title(const json_t *step)
     return length <= 60 ? g_strndup(text, length) : g_strdup_printf("%.*s…", 57, text);
 }
 
+guint64 step_max_age(const json_t *step)
+{
+    const json_t *own = json_object_get(step, "max_age");
+    const StepKind *kind = step_kind(step);
+    return own != NULL ? (guint64)json_integer_value(own) : kind->max_age != NULL ? kind->max_age(step) : 0;
+}
+
 gboolean step_run(const StepContext *context, const json_t *step, GError **error)
 {
     return step_kind(step)->run(context, step, error);

@@ -16,9 +16,15 @@ typedef struct {
     gboolean (*run)(const StepContext *context, const json_t *step, GError **error);
     /* Paths of the host's files and trees that the step reads (absolute), for its key. GPtrArray of char *. */
     void (*inputs)(const Recipe *recipe, const json_t *step, GPtrArray *paths);
+    /* Seconds for which the outcome stands where the recipe says nothing; 0: for ever. NULL: always for ever. */
+    guint64 (*max_age)(const json_t *step);
+    /* The host's file or folder that the step makes, which must be there for an earlier outcome to stand; or NULL. */
+    const char *(*product)(const json_t *step);
 } StepKind;
 
 const StepKind *step_kind(const json_t *step);
 /* "install nginx": the step's name, or a line made from what it does. Free it. */
 char *step_title(const json_t *step);
+/* What the recipe says, else the kind. */
+guint64 step_max_age(const json_t *step);
 gboolean step_run(const StepContext *context, const json_t *step, GError **error);

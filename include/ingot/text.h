@@ -8,6 +8,8 @@ G_BEGIN_DECLS
 /* 1234567 -> "1.2 MB" (powers of ten, as disks are sold); seconds -> "0.8 s", "42 s", "3 min 05 s". Free them. */
 char *ingot_text_size(guint64 bytes);
 char *ingot_text_duration(double seconds);
+/* Seconds -> "40 s", "5 min", "3 h", "12 d": how old something is. Free it. */
+char *ingot_text_age(double seconds);
 
 /* "10G", "512M", "64KiB", "4096" -> bytes (K, M, G, T are powers of 1024). FALSE and INVALID otherwise. */
 gboolean ingot_text_parse_size(const char *text, guint64 *bytes, GError **error);

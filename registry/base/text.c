@@ -39,6 +39,19 @@ char *ingot_text_duration(double seconds)
     return g_strdup_printf("%" G_GUINT64_FORMAT " h %02u min", whole / 3600, (guint)(whole % 3600 / 60));
 }
 
+char *ingot_text_age(double seconds)
+{
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"d", 86400}, {"h", 3600}, {"min", 60}};
+    for (guint i = 0; i < G_N_ELEMENTS(units); i++) {
+        if (seconds >= units[i].seconds)
+            return g_strdup_printf("%u %s", (guint)(seconds / units[i].seconds), units[i].unit);
+    }
+    return g_strdup_printf("%u s", (guint)MAX(seconds, 0));
+}
+
 /* Digits and one of the units; the last unit has a NULL suffix. */
 static gboolean parse_amount(const char *text, const Unit *units, guint64 *amount)
 {

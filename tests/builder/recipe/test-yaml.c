@@ -35,7 +35,7 @@ static void refused(const char *text, const char *expected)
     refused_bytes(text, strlen(text), expected);
 }
 
-static void has_place(const Node *node, guint line, guint column)
+static void has_place(const YamlNode *node, guint line, guint column)
 {
     assert_int_equal(node->place.line, line);
     assert_int_equal(node->place.column, column);
@@ -48,21 +48,21 @@ static void gives_nodes_with_places(void **state)
     g_autofree char *mistakes = NULL;
     g_autoptr(YamlTree) tree = parse(text, strlen(text), &mistakes);
     assert_null(mistakes);
-    const Node *list = node_get(tree->root, "b");
-    assert_int_equal(node_get(tree->root, "a")->type, SCALAR_INTEGER);
-    has_place(node_get(tree->root, "a"), 1, 4);
+    const YamlNode *list = yaml_get(tree->root, "b");
+    assert_int_equal(yaml_get(tree->root, "a")->type, SCALAR_INTEGER);
+    has_place(yaml_get(tree->root, "a"), 1, 4);
     has_place(g_ptr_array_index(list->items, 1), 4, 5);
-    assert_int_equal(node_place_of(g_ptr_array_index(list->items, 1), "${z}").column, 8);
-    const Node *map = node_get(tree->root, "c");
-    assert_int_equal(node_get(map, "d")->type, SCALAR_BOOLEAN);
-    assert_int_equal(node_get(map, "e")->type, SCALAR_TEXT);
-    Place place = node_place_of(node_get(tree->root, "f"), "${two}");
+    assert_int_equal(yaml_place_of(g_ptr_array_index(list->items, 1), "${z}").column, 8);
+    const YamlNode *map = yaml_get(tree->root, "c");
+    assert_int_equal(yaml_get(map, "d")->type, SCALAR_BOOLEAN);
+    assert_int_equal(yaml_get(map, "e")->type, SCALAR_TEXT);
+    Place place = yaml_place_of(yaml_get(tree->root, "f"), "${two}");
     assert_int_equal(place.line, 8);
     assert_int_equal(place.column, 3);
-    assert_string_equal(node_get(tree->root, "f")->text, "one\n${two}\n");
-    has_place(node_get(tree->root, "g"), 9, 1);
-    assert_int_equal(node_get(tree->root, "g")->type, SCALAR_NULL);
-    assert_null(node_get(tree->root, "h"));
+    assert_string_equal(yaml_get(tree->root, "f")->text, "one\n${two}\n");
+    has_place(yaml_get(tree->root, "g"), 9, 1);
+    assert_int_equal(yaml_get(tree->root, "g")->type, SCALAR_NULL);
+    assert_null(yaml_get(tree->root, "h"));
 }
 
 static void an_alias_is_its_anchor(void **state)
@@ -72,7 +72,7 @@ static void an_alias_is_its_anchor(void **state)
     g_autofree char *mistakes = NULL;
     g_autoptr(YamlTree) tree = parse(text, strlen(text), &mistakes);
     assert_null(mistakes);
-    assert_ptr_equal(node_get(tree->root, "a"), node_get(tree->root, "b"));
+    assert_ptr_equal(yaml_get(tree->root, "a"), yaml_get(tree->root, "b"));
 }
 
 static void refuses_what_is_no_tree(void **state)

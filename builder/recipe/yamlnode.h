@@ -3,16 +3,16 @@
 
 #include "recipe/diagnostics.h"
 
-typedef enum { NODE_SCALAR, NODE_LIST, NODE_MAP } NodeKind;
+typedef enum { YAML_SCALAR, YAML_LIST, YAML_MAP } YamlKind;
 /* What a scalar is by the core schema of YAML 1.2: plain ones by their looks, quoted ones always text. */
 typedef enum { SCALAR_TEXT, SCALAR_NULL, SCALAR_BOOLEAN, SCALAR_INTEGER, SCALAR_FLOAT } ScalarType;
 
-typedef struct Node Node;
-struct Node {
-    NodeKind kind;
+typedef struct YamlNode YamlNode;
+struct YamlNode {
+    YamlKind kind;
     ScalarType type;
     char *text;       /* of a scalar */
-    GPtrArray *items; /* of a list: Node *; of a map: key, value, key, value … */
+    GPtrArray *items; /* of a list: YamlNode *; of a map: key, value, key, value … */
     Place place;
     const char *document; /* the whole text that it was read from, borrowed */
     gsize start, end;     /* its bytes in it */
@@ -20,14 +20,14 @@ struct Node {
 };
 
 /* The value of a key in a map, or NULL. */
-const Node *node_get(const Node *map, const char *key);
+const YamlNode *yaml_get(const YamlNode *map, const char *key);
 /* Where a part of a scalar's text stands in the document; the scalar's own place if it is not found as it is. */
-Place node_place_of(const Node *scalar, const char *part);
+Place yaml_place_of(const YamlNode *scalar, const char *part);
 /* "a list", "a number": for messages. */
-const char *node_noun(const Node *node);
+const char *yaml_noun(const YamlNode *node);
 
 /* For the parser. */
-void node_free(gpointer node);
-ScalarType node_plain_type(const char *text);
+void yaml_node_free(gpointer node);
+ScalarType yaml_plain_type(const char *text);
 /* Line and column of a byte of a text. */
-Place node_place_of_byte(const char *file, const char *text, gsize offset);
+Place yaml_place_of_byte(const char *file, const char *text, gsize offset);

@@ -1,16 +1,16 @@
-#include "recipe/node.h"
+#include "recipe/yamlnode.h"
 
 #include <string.h>
 
-void node_free(gpointer data)
+void yaml_node_free(gpointer data)
 {
-    Node *node = data;
+    YamlNode *node = data;
     g_clear_pointer(&node->items, g_ptr_array_unref);
     g_free(node->text);
     g_free(node);
 }
 
-ScalarType node_plain_type(const char *text)
+ScalarType yaml_plain_type(const char *text)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
     static const char *const booleans[] = {"true", "True", "TRUE", "false", "False", "FALSE", NULL};
@@ -31,7 +31,7 @@ ScalarType node_plain_type(const char *text)
     return SCALAR_TEXT;
 }
 
-Place node_place_of_byte(const char *name, const char *text, gsize offset)
+Place yaml_place_of_byte(const char *name, const char *text, gsize offset)
 {
     Place place = {name, 1, 1};
     for (const char *at = text; at < text + offset; at++) {
@@ -45,10 +45,10 @@ Place node_place_of_byte(const char *name, const char *text, gsize offset)
     return place;
 }
 
-const Node *node_get(const Node *map, const char *key)
+const YamlNode *yaml_get(const YamlNode *map, const char *key)
 {
-    for (guint i = 0; map != NULL && map->kind == NODE_MAP && i + 1 < map->items->len; i += 2) {
-        const Node *one = g_ptr_array_index(map->items, i);
+    for (guint i = 0; map != NULL && map->kind == YAML_MAP && i + 1 < map->items->len; i += 2) {
+        const YamlNode *one = g_ptr_array_index(map->items, i);
         if (strcmp(one->text, key) == 0) {
             return g_ptr_array_index(map->items, i + 1);
         }
@@ -56,17 +56,17 @@ const Node *node_get(const Node *map, const char *key)
     return NULL;
 }
 
-Place node_place_of(const Node *scalar_node, const char *part)
+Place yaml_place_of(const YamlNode *scalar_node, const char *part)
 {
     const char *start = scalar_node->document + scalar_node->start;
     const char *found = g_strstr_len(start, (gssize)(scalar_node->end - scalar_node->start), part);
     return found == NULL ? scalar_node->place
-                         : node_place_of_byte(scalar_node->place.file, scalar_node->document,
+                         : yaml_place_of_byte(scalar_node->place.file, scalar_node->document,
                                               (gsize)(found - scalar_node->document));
 }
 
-const char *node_noun(const Node *node)
+const char *yaml_noun(const YamlNode *node)
 {
     static const char *const scalars[] = {"text", "nothing", "true or false", "a number", "a number"};
-    return node->kind == NODE_LIST ? "a list" : node->kind == NODE_MAP ? "a map" : scalars[node->type];
+    return node->kind == YAML_LIST ? "a list" : node->kind == YAML_MAP ? "a map" : scalars[node->type];
 }

@@ -1,0 +1,103 @@
+#include "cache/draft.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <sys/stat.h>
+
+#include "cache/nodes.h"
+
+struct NodeDraft {
+    char *folder, *name;
+    char *disk;      /* where the layer lies */
+    gboolean apart;  /* not in the folder */
+    IngotLock *lock; /* of the folder */
+    gboolean published;
+};
+
+static gboolean same_file_system(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev;
+}
+
+NodeDraft *draft_new(const char *cache, const char *workdir, GError **error)
+{
+    g_autofree char *nodes = nodes_folder(cache, error);
+    if (nodes == NULL) {
+        return NULL;
+    }
+    g_autoptr(NodeDraft) draft = g_new0(NodeDraft, 1);
+    draft->name = g_strdup_printf("%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
+    draft->folder = g_build_filename(nodes, draft->name, NULL);
+    g_autofree char *lock = draft_file(draft, NODE_LOCK);
+    if (g_mkdir(draft->folder, 0700) != 0) {
+        ingot_error_set_errno(error, errno, "%s", draft->folder);
+        return NULL;
+    }
+    draft->lock = ingot_lock_take(lock, FALSE, FALSE, error);
+    draft->apart = !same_file_system(draft->folder, workdir);
+    g_autofree char *apart = g_strconcat(draft->name, ".qcow2", NULL);
+    draft->disk = draft->apart ? g_build_filename(workdir, apart, NULL) : draft_file(draft, NODE_DISK);
+    return draft->lock == NULL ? NULL : g_steal_pointer(&draft);
+}
+
+void draft_free(NodeDraft *draft)
+{
+    if (draft == NULL) {
+        return;
+    }
+    if (draft->folder != NULL && !draft->published) {
+        ingot_file_remove_tree(draft->folder, NULL);
+    }
+    g_clear_pointer(&draft->lock, ingot_lock_release);
+    g_free(draft->folder);
+    g_free(draft->name);
+    g_free(draft->disk);
+    g_free(draft);
+}
+
+const char *draft_disk(const NodeDraft *draft)
+{
+    return draft->disk;
+}
+
+const char *draft_name(const NodeDraft *draft)
+{
+    return draft->name;
+}
+
+char *draft_file(const NodeDraft *draft, const char *name)
+{
+    return g_build_filename(draft->folder, name, NULL);
+}
+
+/* The copy stands on the copy of the layer below. */
+static gboolean copy_layer(const NodeDraft *draft, const Node *node, GError **error)
+{
+    g_autofree char *to = draft_file(draft, NODE_DISK);
+    const char *const copy[] = {"cp", "--sparse=always", "--reflink=auto", draft->disk, to, NULL};
+    if (!ingot_process_run(copy, NULL, NULL, error)) {
+        return FALSE;
+    }
+    if (node->below == NULL) {
+        return TRUE;
+    }
+    g_autofree char *nodes = g_path_get_dirname(draft->folder);
+    g_autofree char *below = g_build_filename(nodes, node->below, NODE_DISK, NULL);
+    const char *const rebase[] = {"qemu-img", "rebase", "-u", "-F", "qcow2", "-b", below, to, NULL};
+    return ingot_process_run(rebase, NULL, NULL, error);
+}
+
+gboolean draft_publish(NodeDraft *draft, Node *node, GError **error)
+{
+    g_free(node->folder);
+    node->folder = g_strdup(draft->folder);
+    json_object_set_new(node->files, NODE_DISK, json_null());
+    if (draft->apart && !copy_layer(draft, node, error)) {
+        return FALSE;
+    }
+    draft->published = node_publish(node, error);
+    return draft->published;
+}

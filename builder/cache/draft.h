@@ -1,0 +1,23 @@
+/* A node in the making: a folder of the cache that no other build takes for a node, or sweeps, while this one runs.
+ *
+ * Its disk lies there from the start, so that nothing is copied when it becomes a node; only where the cache is on
+ * another file system than the work folder does it lie in the latter and is copied. */
+#pragma once
+
+#include <ingot/file.h>
+
+#include "cache/node.h"
+
+typedef struct NodeDraft NodeDraft;
+NodeDraft *draft_new(const char *cache, const char *workdir, GError **error);
+/* Removes what did not become a node. */
+void draft_free(NodeDraft *draft);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeDraft, draft_free)
+
+const char *draft_disk(const NodeDraft *draft);             /* path of the layer; not there yet */
+const char *draft_name(const NodeDraft *draft);             /* the node's, once it is one */
+char *draft_file(const NodeDraft *draft, const char *name); /* path; free it */
+
+/* Makes it a node: node has all but its folder and its files' checksums. The layer, and what is named in node->files,
+ * are not written any more. */
+gboolean draft_publish(NodeDraft *draft, Node *node, GError **error);

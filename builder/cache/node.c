@@ -1,0 +1,195 @@
+#include "cache/node.h"
+
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+
+#include "cache/checksum.h"
+
+#define VERSION 1
+#define RECORD_MAX (16u << 20) /* bytes */
+
+void node_run_free(gpointer data)
+{
+    NodeRun *run = data;
+    g_free(run->id);
+    g_free(run->title);
+    g_free(run);
+}
+
+NodeRun *node_run_copy(const NodeRun *run)
+{
+    NodeRun *copy = g_memdup2(run, sizeof *run);
+    copy->id = g_strdup(run->id);
+    copy->title = g_strdup(run->title);
+    return copy;
+}
+
+Node *node_new(void)
+{
+    Node *node = g_new0(Node, 1);
+    node->runs = g_ptr_array_new_with_free_func(node_run_free);
+    node->files = json_object();
+    return node;
+}
+
+void node_free(Node *node)
+{
+    if (node != NULL) {
+        g_free(node->folder);
+        g_free(node->below);
+        g_free(node->source);
+        g_ptr_array_unref(node->runs);
+        g_free(node->fingerprint);
+        json_decref(node->files);
+        g_free(node);
+    }
+}
+
+const char *node_name(const Node *node)
+{
+    return strrchr(node->folder, '/') + 1;
+}
+
+const NodeRun *node_run(const Node *node)
+{
+    return g_ptr_array_index(node->runs, node->runs->len - 1);
+}
+
+char *node_file(const Node *node, const char *name)
+{
+    return g_build_filename(node->folder, name, NULL);
+}
+
+/* --- node.json --- */
+
+static NodeRun *parse_run(const json_t *record, const char *path, GError **error)
+{
+    const char *key = ingot_json_get_string(record, "key", path, error);
+    const char *id = key == NULL ? NULL : ingot_json_get_string(record, "id", path, error);
+    const char *title = id == NULL ? NULL : ingot_json_get_string(record, "title", path, error);
+    IngotDigest digest;
+    if (title == NULL || !ingot_digest_parse(key, &digest, error)) {
+        return NULL;
+    }
+    const NodeRun run = {.key = digest,
+                         .id = (char *)id,
+                         .title = (char *)title,
+                         .ran = json_integer_value(json_object_get(record, "ran")),
+                         .seconds = json_number_value(json_object_get(record, "seconds"))};
+    return node_run_copy(&run);
+}
+
+static gboolean parse_runs(Node *node, const json_t *record, const char *path, GError **error)
+{
+    const json_t *runs = ingot_json_get_array(record, "runs", path, error);
+    for (size_t i = 0; runs != NULL && i < json_array_size(runs); i++) {
+        NodeRun *run = parse_run(json_array_get(runs, i), path, error);
+        if (run == NULL) {
+            return FALSE;
+        }
+        g_ptr_array_add(node->runs, run);
+    }
+    if (runs != NULL && node->runs->len == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: no stage led to it", path);
+    }
+    return node->runs->len > 0;
+}
+
+static gboolean parse(Node *node, const json_t *record, const char *path, GError **error)
+{
+    json_int_t version = json_integer_value(json_object_get(record, "version"));
+    if (version > VERSION) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW,
+                    "%s: version %" JSON_INTEGER_FORMAT " of the format; this ingot knows up to %d", path, version,
+                    VERSION);
+        return FALSE;
+    }
+    const char *source = ingot_json_get_string(record, "source", path, error);
+    json_t *files = source == NULL ? NULL : ingot_json_get_object(record, "files", path, error);
+    if (files == NULL || !parse_runs(node, record, path, error)) {
+        return FALSE;
+    }
+    node->source = g_strdup(source);
+    node->below = g_strdup(json_string_value(json_object_get(record, "below")));
+    node->fingerprint = g_strdup(json_string_value(json_object_get(record, "machine")));
+    node->clean = json_is_true(json_object_get(record, "clean"));
+    node->secret = json_is_true(json_object_get(record, "secret"));
+    json_object_update(node->files, files);
+    return TRUE;
+}
+
+Node *node_read(const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, NODE_RECORD, NULL);
+    g_autoptr(GBytes) bytes = ingot_file_read(path, RECORD_MAX, error);
+    g_autoptr(json_t) record =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    g_autoptr(Node) node = node_new();
+    node->folder = g_strdup(folder);
+    return record != NULL && parse(node, record, path, error) ? g_steal_pointer(&node) : NULL;
+}
+
+static json_t *describe_run(const NodeRun *run)
+{
+    char key[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&run->key, key);
+    return json_pack("{s:s, s:s, s:s, s:I, s:f}", "key", key, "id", run->id, "title", run->title, "ran",
+                     (json_int_t)run->ran, "seconds", run->seconds);
+}
+
+static json_t *describe(const Node *node)
+{
+    json_t *runs = json_array();
+    for (guint i = 0; i < node->runs->len; i++) {
+        json_array_append_new(runs, describe_run(g_ptr_array_index(node->runs, i)));
+    }
+    json_t *record = json_pack("{s:i, s:s, s:o, s:b, s:b, s:O}", "version", VERSION, "source", node->source, "runs",
+                               runs, "clean", node->clean, "secret", node->secret, "files", node->files);
+    ingot_json_set_string(record, "below", node->below);
+    ingot_json_set_string(record, "machine", node->fingerprint);
+    return record;
+}
+
+gboolean node_publish(Node *node, GError **error)
+{
+    const char *name;
+    json_t *value;
+    g_autoptr(json_t) files = json_object();
+    json_object_foreach(node->files, name, value)
+    {
+        g_autofree char *path = node_file(node, name);
+        g_autofree char *checksum = checksum_of_file(path, TRUE, error);
+        if (checksum == NULL) {
+            return FALSE;
+        }
+        json_object_set_new(files, name, json_string(checksum));
+    }
+    json_object_update(node->files, files);
+    g_autoptr(json_t) record = describe(node);
+    g_autofree char *text = ingot_json_pretty(record);
+    g_autofree char *path = node_file(node, NODE_RECORD);
+    return ingot_file_replace(path, text, strlen(text), 0600, error);
+}
+
+gboolean node_verify(const Node *node, GError **error)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(node->files, name, value)
+    {
+        if (strcmp(name, NODE_MEMORY) == 0) {
+            continue;
+        }
+        g_autofree char *path = node_file(node, name);
+        g_autofree char *checksum = checksum_of_file(path, FALSE, error);
+        if (checksum == NULL) {
+            return FALSE;
+        }
+        if (g_strcmp0(checksum, json_string_value(value)) != 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its bytes do not match their checksum", path);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}

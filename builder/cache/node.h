@@ -1,0 +1,53 @@
+/* A node: what a build keeps after one stage, so that a later one goes on from there.
+ *
+ * CACHE/nodes/NAME/ holds the disk's layer (disk.qcow2, over the layer of the node below or over the source), the
+ * machine's memory (memory.zst, where it was kept), its firmware's variables, and node.json, which tells all about
+ * them. node.json comes last, by rename, after all else is on the disk: a folder without one is no node. Nothing of a
+ * node changes after that, but for its lock file's time, which says when it was used last. The folder may be read by
+ * its owner alone, since a machine's memory holds whatever the steps have seen. */
+#pragma once
+
+#include <ingot/digest.h>
+#include <ingot/json.h>
+
+#define NODE_DISK "disk.qcow2"
+#define NODE_MEMORY "memory.zst"
+#define NODE_LOCK "lock"
+#define NODE_RECORD "node.json"
+
+/* One run of one stage, on the way to the node. */
+typedef struct {
+    IngotDigest key;
+    char *id;       /* of this very run */
+    char *title;    /* of the stage */
+    gint64 ran;     /* when it ended, seconds since 1970 */
+    double seconds; /* that it took */
+} NodeRun;
+void node_run_free(gpointer run);
+NodeRun *node_run_copy(const NodeRun *run);
+
+typedef struct {
+    char *folder;      /* absolute */
+    char *below;       /* name of the node whose layer this one's stands on; NULL: the source's disk */
+    char *source;      /* path of the source's disk */
+    GPtrArray *runs;   /* of NodeRun: every stage that ran on the way, this one last */
+    char *fingerprint; /* of the machine (state.h); NULL: no memory is kept */
+    gboolean clean;    /* the disk's file systems need no recovery: the machine was shut down */
+    gboolean secret;   /* a stage on the way has used one */
+    json_t *files;     /* {name: checksum} */
+} Node;
+
+Node *node_new(void);
+void node_free(Node *node);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, node_free)
+
+const char *node_name(const Node *node);             /* of its folder */
+const NodeRun *node_run(const Node *node);           /* its own, the last one */
+char *node_file(const Node *node, const char *name); /* path of one of its files; free it */
+
+/* What node.json says. NOT_FOUND: the folder is no node; TOO_NEW: another Ingot's. */
+Node *node_read(const char *folder, GError **error);
+/* Fsyncs and checksums every file of files (whose names are set), and writes node.json. */
+gboolean node_publish(Node *node, GError **error);
+/* CORRUPT where a file is not what node.json says. The memory is left out: memory_load checks it. */
+gboolean node_verify(const Node *node, GError **error);

@@ -1,0 +1,289 @@
+#include "cache/nodes.h"
+
+#include <glib/gstdio.h>
+#include <ingot/error.h>
+#include <ingot/text.h>
+#include <string.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "step/step.h"
+
+#define SALT_SIZE 32       /* random bytes */
+#define SALT_MAX 4096      /* of its file */
+#define CLOCKS_DIFFER 3600 /* seconds that a time may lie ahead before it is taken for wrong */
+
+char *nodes_folder(const char *cache, GError **error)
+{
+    g_autofree char *absolute = g_canonicalize_filename(cache, NULL);
+    g_autofree char *folder = g_build_filename(absolute, "nodes", NULL);
+    if (!ingot_file_make_folder(folder, error)) {
+        return NULL;
+    }
+    g_chmod(folder, 0700); /* what the steps have seen is in there */
+    return g_steal_pointer(&folder);
+}
+
+/* --- the list --- */
+
+/* Nobody else may hold it: NULL if somebody does, or if it has gone. */
+static IngotLock *lock_alone(const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, NODE_LOCK, NULL);
+    return g_file_test(path, G_FILE_TEST_EXISTS) ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
+}
+
+static gboolean remove_folder(const char *folder)
+{
+    g_autoptr(IngotLock) lock = lock_alone(folder);
+    if (lock == NULL) {
+        return FALSE;
+    }
+    /* First what makes it a node: what a power cut leaves of it is swept. */
+    g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
+    g_remove(record);
+    return ingot_file_remove_tree(folder, NULL);
+}
+
+static Node *find_name(const GPtrArray *nodes, const char *name)
+{
+    for (guint i = 0; i < nodes->len; i++) {
+        if (strcmp(node_name(g_ptr_array_index(nodes, i)), name) == 0) {
+            return g_ptr_array_index(nodes, i);
+        }
+    }
+    return NULL;
+}
+
+/* A layer without the one below it is worth nothing. */
+static gboolean is_whole(const GPtrArray *nodes, const Node *node)
+{
+    return node->below == NULL ? g_file_test(node->source, G_FILE_TEST_EXISTS) : find_name(nodes, node->below) != NULL;
+}
+
+static void drop_remains(GPtrArray *nodes)
+{
+    for (gboolean again = TRUE; again;) {
+        again = FALSE;
+        for (guint i = 0; i < nodes->len; i++) {
+            const Node *node = g_ptr_array_index(nodes, i);
+            if (!is_whole(nodes, node)) {
+                remove_folder(node->folder);
+                g_ptr_array_remove_index(nodes, i);
+                again = TRUE;
+                break;
+            }
+        }
+    }
+}
+
+GPtrArray *nodes_list(const char *cache, GError **error)
+{
+    g_autofree char *folder = nodes_folder(cache, error);
+    g_autoptr(GDir) names = folder == NULL ? NULL : g_dir_open(folder, 0, error);
+    if (names == NULL) {
+        return NULL;
+    }
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    const char *name;
+    while ((name = g_dir_read_name(names)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autoptr(GError) problem = NULL;
+        Node *node = node_read(path, &problem);
+        if (node != NULL) {
+            g_ptr_array_add(nodes, node);
+        } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            remove_folder(path); /* held by the build that is making it, if that still runs */
+        }
+    }
+    drop_remains(nodes);
+    return g_steal_pointer(&nodes);
+}
+
+/* --- the best --- */
+
+char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now)
+{
+    const char *product = stage->step == NULL || step_kind(stage->step)->product == NULL
+                              ? NULL
+                              : step_kind(stage->step)->product(stage->step);
+    if (product != NULL && !g_file_test(product, G_FILE_TEST_EXISTS)) {
+        return g_strdup_printf("%s, which it makes, is not there", product);
+    }
+    if (ran > now + CLOCKS_DIFFER) {
+        return g_strdup("it ran in the future, by this host's clock");
+    }
+    if (stage->max_age > 0 && now - ran > (gint64)stage->max_age) {
+        g_autofree char *age = ingot_text_age((double)(now - ran));
+        g_autofree char *limit = ingot_text_age((double)stage->max_age);
+        return g_strdup_printf("%s old, its max_age is %s", age, limit);
+    }
+    return NULL;
+}
+
+static const NodeRun *run_of(const Node *node, const IngotDigest *key)
+{
+    for (guint i = 0; i < node->runs->len; i++) {
+        const NodeRun *run = g_ptr_array_index(node->runs, i);
+        if (ingot_digest_equal(&run->key, key)) {
+            return run;
+        }
+    }
+    return NULL;
+}
+
+static gboolean is_fresh(const Node *node, const Plan *plan, gint64 now)
+{
+    for (guint i = 0; i < plan->stages->len; i++) {
+        const NodeRun *run = run_of(node, &plan_stage(plan, i)->key);
+        g_autofree char *why = run == NULL ? NULL : nodes_why_stale(plan_stage(plan, i), run->ran, now);
+        if (why != NULL) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Those that the plan may go on from, but for other runs of the same stages. */
+static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now)
+{
+    GPtrArray *found = g_ptr_array_new();
+    for (guint i = 0; i < nodes->len; i++) {
+        Node *node = g_ptr_array_index(nodes, i);
+        int stage = plan_find_key(plan, &node_run(node)->key);
+        gboolean stands = source == NULL || strcmp(node->source, source) == 0;
+        if (stage >= 0 && stands && (refresh < 0 || stage < refresh) && is_fresh(node, plan, now)) {
+            g_ptr_array_add(found, node);
+        }
+    }
+    return found;
+}
+
+/* Of the runs of one stage, the newest alone. */
+static void keep_newest(GPtrArray *found, const IngotDigest *key)
+{
+    const NodeRun *newest = NULL;
+    for (guint i = 0; i < found->len; i++) {
+        const NodeRun *run = run_of(g_ptr_array_index(found, i), key);
+        newest = run != NULL && (newest == NULL || run->ran > newest->ran) ? run : newest;
+    }
+    for (guint i = found->len; i-- > 0;) {
+        const NodeRun *run = run_of(g_ptr_array_index(found, i), key);
+        if (run != NULL && strcmp(run->id, newest->id) != 0) {
+            g_ptr_array_remove_index(found, i);
+        }
+    }
+}
+
+const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now)
+{
+    g_autoptr(GPtrArray) found = candidates(nodes, plan, source, refresh, now);
+    const Node *best = NULL;
+    for (guint i = 0; i < plan->stages->len; i++) {
+        keep_newest(found, &plan_stage(plan, i)->key);
+    }
+    for (guint i = 0; i < found->len; i++) {
+        const Node *node = g_ptr_array_index(found, i);
+        if (best == NULL || plan_find_key(plan, &node_run(node)->key) > plan_find_key(plan, &node_run(best)->key)) {
+            best = node;
+        }
+    }
+    return best;
+}
+
+/* --- use --- */
+
+struct NodeHold {
+    GPtrArray *locks; /* of IngotLock */
+};
+
+void nodes_release(NodeHold *hold)
+{
+    if (hold != NULL) {
+        g_ptr_array_unref(hold->locks);
+        g_free(hold);
+    }
+}
+
+static gboolean hold_one(NodeHold *hold, const Node *node, GError **error)
+{
+    g_autofree char *path = node_file(node, NODE_LOCK);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: has gone", node->folder);
+        return FALSE;
+    }
+    IngotLock *lock = ingot_lock_take(path, FALSE, FALSE, error);
+    if (lock == NULL) {
+        return FALSE;
+    }
+    g_ptr_array_add(hold->locks, lock);
+    g_utime(path, NULL);
+    return node_verify(node, error);
+}
+
+NodeHold *nodes_hold(const char *cache, const Node *node, GError **error)
+{
+    g_autofree char *folder = nodes_folder(cache, error);
+    g_autoptr(NodeHold) hold = g_new0(NodeHold, 1);
+    hold->locks = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_lock_release);
+    if (folder == NULL || !hold_one(hold, node, error)) {
+        return NULL;
+    }
+    g_autofree char *below = g_strdup(node->below);
+    while (below != NULL) {
+        g_autofree char *path = g_build_filename(folder, below, NULL);
+        g_autoptr(Node) next = node_read(path, error);
+        if (next == NULL || !hold_one(hold, next, error)) {
+            return NULL;
+        }
+        g_free(below);
+        below = g_strdup(next->below);
+    }
+    return g_steal_pointer(&hold);
+}
+
+gboolean nodes_remove(const char *cache, const Node *node)
+{
+    (void)cache;
+    return remove_folder(node->folder);
+}
+
+/* --- turns and salt --- */
+
+IngotLock *nodes_turn(const char *cache, const IngotDigest *key, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(key, text);
+    g_autofree char *folder = g_build_filename(cache, "turns", NULL);
+    g_autofree char *path = g_build_filename(folder, text + strlen("sha256:"), NULL);
+    GError *problem = NULL;
+    IngotLock *lock = ingot_file_make_folder(folder, &problem) ? ingot_lock_take(path, TRUE, FALSE, &problem) : NULL;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        g_clear_error(&problem);
+    } else if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return lock;
+}
+
+char *nodes_salt(const char *cache, GError **error)
+{
+    g_autofree char *path = g_build_filename(cache, "salt", NULL);
+    g_autofree char *lock_path = g_build_filename(cache, "salt.lock", NULL);
+    g_autoptr(IngotLock) lock =
+        ingot_file_make_folder(cache, error) ? ingot_lock_take(lock_path, TRUE, TRUE, error) : NULL;
+    if (lock == NULL) {
+        return NULL;
+    }
+    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+        g_autoptr(GBytes) bytes = ingot_file_read(path, SALT_MAX, error);
+        return bytes == NULL ? NULL : g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+    }
+    guint8 random[SALT_SIZE];
+    if (getentropy(random, sizeof random) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the system gives no random bytes");
+        return NULL;
+    }
+    g_autofree char *salt = g_base64_encode(random, sizeof random);
+    return ingot_file_replace(path, salt, strlen(salt), 0600, error) ? g_steal_pointer(&salt) : NULL;
+}

@@ -1,0 +1,36 @@
+/* All nodes of a cache: which of them a plan may go on from, who uses them, which are no more than remains. */
+#pragma once
+
+#include <ingot/file.h>
+
+#include "cache/node.h"
+#include "plan/plan.h"
+
+/* Every node: GPtrArray of Node. Folders that an ended build left unfinished are removed on the way; nodes that cannot
+ * be read, or are of a newer Ingot, are passed over. */
+GPtrArray *nodes_list(const char *cache, GError **error);
+
+/* The deepest node that the plan may go on from, or NULL: borrowed from nodes. A stage that ran longer ago than it may
+ * rules out all nodes that it led to, as does a file of the host that a stage made and that is gone; of several runs of
+ * one stage only the newest counts. source: path of the disk that they must stand on; NULL: whichever. refresh: the
+ * first stage that is to be run anew; -1: none. now: seconds since 1970. */
+const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now);
+/* Why an outcome of the stage from that time may not stand any more, or NULL. Free it. */
+char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now);
+
+/* A node in use, with all nodes below it: they stay as long as it is held. */
+typedef struct NodeHold NodeHold;
+/* NOT_FOUND where one of them has gone, CORRUPT where one is damaged. It counts as used now. */
+NodeHold *nodes_hold(const char *cache, const Node *node, GError **error);
+void nodes_release(NodeHold *hold);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeHold, nodes_release)
+/* Removes a node unless somebody holds it: FALSE then. Those above it are removed by the next nodes_list. */
+gboolean nodes_remove(const char *cache, const Node *node);
+
+/* The turn to run a stage: builds that need the same one wait for each other, and find it done. NULL without an error:
+ * another build has it. */
+IngotLock *nodes_turn(const char *cache, const IngotDigest *key, GError **error);
+/* The cache's own word, made at random when it is first needed: see plan.h. Free it. */
+char *nodes_salt(const char *cache, GError **error);
+/* CACHE/nodes, made where it is missing. Free it. */
+char *nodes_folder(const char *cache, GError **error);
