@@ -1,8 +1,8 @@
 /* The memory and devices of a machine as a file: QEMU's migration stream in one zstd frame, level 1 on all cores.
  *
- * It goes through a pipe: an unnamed file between QEMU and zstd would cost as many fresh pages as the guest has, which on
- * a virtual host takes longer than all the rest. The file's checksum (checksum.h) is compared on the way in, before the
- * guest may go on. */
+ * It goes through a pipe: an unnamed file between QEMU and zstd would cost as many fresh pages as the guest has, which
+ * on a virtual host takes longer than all the rest. The file's checksum (checksum.h) is compared on the way in, before
+ * the guest may go on. */
 #pragma once
 
 #include "machine/machine.h"

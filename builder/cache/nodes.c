@@ -144,6 +144,12 @@ static gboolean is_fresh(const Node *node, const Plan *plan, gint64 now)
     return TRUE;
 }
 
+/* A machine that was only booted is of no use to a step that needs none. */
+static gboolean leads_on(const Plan *plan, int stage)
+{
+    return stage > 0 || plan->stages->len == 1 || !plan_stage(plan, 1)->offline;
+}
+
 /* Those that the plan may go on from, but for other runs of the same stages. */
 static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now)
 {
@@ -152,7 +158,8 @@ static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const cha
         Node *node = g_ptr_array_index(nodes, i);
         int stage = plan_find_key(plan, &node_run(node)->key);
         gboolean stands = source == NULL || strcmp(node->source, source) == 0;
-        if (stage >= 0 && stands && (refresh < 0 || stage < refresh) && is_fresh(node, plan, now)) {
+        if (stage >= 0 && leads_on(plan, stage) && stands && (refresh < 0 || stage < refresh) &&
+            is_fresh(node, plan, now)) {
             g_ptr_array_add(found, node);
         }
     }

@@ -6,6 +6,7 @@
 #include <ingot/text.h>
 #include <string.h>
 
+#include "cache/history.h"
 #include "cache/nodes.h"
 #include "cache/record.h"
 #include "check/check.h"
@@ -254,6 +255,7 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
         .cache = options->cache,
         .workdir = ingot_workdir_path(bake.workdir),
         .no_cache = options->no_cache || g_strcmp0(options->refresh, "") == 0,
+        .parent = options->parent,
         .progress = options->progress,
     };
     g_autofree char *salt = nodes_salt(options->cache, error);
@@ -264,6 +266,8 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
     }
     *cached = !options->no_cache && bake.refresh < 0 &&
               record_find(options->cache, options->store, bake.plan, g_get_real_time() / G_USEC_PER_SEC, manifest);
+    /* What cannot be remembered can only not be told of later. */
+    history_save(options->cache, recipe, bake.plan, NULL);
     if (*cached) {
         return ingot_store_tag(options->store, options->name, options->tag, manifest, error);
     }

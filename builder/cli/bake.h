@@ -12,6 +12,7 @@ typedef struct {
     IngotStore *store;
     const char *cache;
     const char *name, *tag; /* what the image is called */
+    const char *parent;     /* of a recipe that is based on another one: see SourceContext */
     MachineAccel accel;
     gboolean no_cache;   /* make the source and the image anew, keep nothing */
     const char *refresh; /* the step from which all is run anew; "": the source too; NULL: none */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/bake.h"
+#include "cli/graph.h"
 #include "verbs.h"
 
 typedef struct {
@@ -13,6 +14,7 @@ typedef struct {
     char *tag;
     char *accel;
     char *on_error;
+    int jobs;
     gboolean no_cache, no_test, debug;
 } BuildArguments;
 
@@ -54,35 +56,88 @@ static IngotReference *image_name(const Recipe *recipe, const char *tag, GError 
     return reference;
 }
 
-static gboolean build_one(const char *path, const BuildArguments *arguments, BakeOptions *options, GError **error)
+typedef struct {
+    const BuildArguments *arguments;
+    BakeOptions options;
+} Builder;
+
+/* What a recipe that is based on this one starts from. */
+static char *pin(const GraphRecipe *one)
 {
-    RecipeInputs inputs = {.vars = (const char *const *)arguments->vars,
-                           .var_files = (const char *const *)arguments->var_files};
-    g_autoptr(Recipe) recipe = recipe_load(path, &inputs, error);
-    g_autoptr(IngotReference) name = recipe == NULL ? NULL : image_name(recipe, arguments->tag, error);
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&one->manifest.digest, digest);
+    return g_strdup_printf("%s:%s@%s", one->name, one->tag, digest);
+}
+
+/* A GraphBuild. */
+static gboolean build_one(GraphRecipe *one, IngotProgress *progress, gpointer user, GError **error)
+{
+    const Builder *builder = user;
+    BakeOptions options = builder->options;
+    g_autoptr(IngotReference) name = image_name(one->recipe, one->asked_for ? builder->arguments->tag : NULL, error);
     if (name == NULL) {
         return FALSE;
     }
-    g_autofree char *full =
-        name->host == NULL ? g_strdup(name->name) : g_strdup_printf("%s/%s", name->host, name->name);
-    options->name = full;
-    options->tag = name->tag;
-    ingot_progress_message(options->progress, "build %s:%s from %s", full, name->tag, path);
-    IngotDescriptor manifest;
-    gboolean cached;
-    if (!bake(recipe, options, &manifest, &cached, error)) {
-        g_prefix_error(error, "%s: ", path);
-        return FALSE;
+    g_autofree char *parent = one->parent == NULL ? NULL : pin(one->parent);
+    one->name = name->host == NULL ? g_strdup(name->name) : g_strdup_printf("%s/%s", name->host, name->name);
+    one->tag = g_strdup(name->tag);
+    options.name = one->name;
+    options.tag = one->tag;
+    options.parent = parent;
+    options.progress = progress;
+    /* What the others are based on is made anew only where that was asked for. */
+    if (!one->asked_for) {
+        options.refresh = g_strcmp0(options.refresh, "") == 0 ? "" : NULL;
     }
+    ingot_progress_message(progress, "build %s:%s from %s", one->name, one->tag, one->recipe->path);
+    return bake(one->recipe, &options, &one->manifest, &one->cached, error);
+}
+
+static void print_result(const GraphRecipe *one)
+{
     char digest[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&manifest.digest, digest);
+    ingot_digest_write_text(&one->manifest.digest, digest);
     if (ingot_command_common()->quiet) {
         printf("%s\n", digest);
     } else {
-        printf("%s:%s %s%s\n", full, name->tag, digest, cached ? " (nothing changed)" : "");
+        printf("%s:%s %s%s\n", one->name, one->tag, digest, one->cached ? " (nothing changed)" : "");
+    }
+}
+
+/* One line for each recipe, on stderr: the results alone go to stdout. */
+static void summarize(const Graph *graph, IngotProgress *progress)
+{
+    static const char *const words[] = {"", "", "built", "FAILED", "skipped"};
+    for (guint i = 0; graph->recipes->len > 1 && i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        g_autofree char *time = ingot_text_duration(one->seconds);
+        const char *word = one->state == GRAPH_DONE && one->cached ? "unchanged" : words[one->state];
+        ingot_progress_message(progress, "%-10s %8s  %s", word, time, one->recipe->path);
+    }
+}
+
+static gboolean build_all(Graph *graph, guint jobs, Builder *builder, GError **error)
+{
+    IngotProgress *progress = ingot_command_progress();
+    gboolean ok = graph_run(graph, jobs, progress, build_one, builder, error);
+    summarize(graph, progress);
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        if (one->asked_for && one->state == GRAPH_DONE) {
+            print_result(one);
+        }
     }
     fflush(stdout);
-    return TRUE;
+    return ok;
+}
+
+/* Who talks with a person does one thing at a time. */
+static guint jobs_of(const BuildArguments *arguments, const BakeOptions *options, const Graph *graph)
+{
+    if (options->debug || options->on_error != BAKE_ABORT || graph->recipes->len == 1) {
+        return 1;
+    }
+    return arguments->jobs > 0 ? (guint)arguments->jobs : MIN(g_get_num_processors(), graph->recipes->len);
 }
 
 static gboolean refuse_none(const GPtrArray *recipes, GError **error)
@@ -134,6 +189,8 @@ static gboolean run(int argc, char **argv, GError **error)
         {"refresh", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, take_refresh,
          "Run all steps anew, or those from STEP (number or name) on", "STEP"},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Leave the recipe's tests out", NULL},
+        {"jobs", 'j', 0, G_OPTION_ARG_INT, &arguments.jobs,
+         "Build so many recipes at once (as processors and memory allow)", "N"},
         {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug, "Pause before each step", NULL},
         {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error, "abort, ask or keep the machine", "WHAT"},
         G_OPTION_ENTRY_NULL,
@@ -152,7 +209,10 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
+    RecipeInputs inputs = {.vars = (const char *const *)arguments.vars,
+                           .var_files = (const char *const *)arguments.var_files};
+    g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
+    g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
     g_autofree char *why = NULL;
     if (store == NULL || !machine_accel(arguments.accel, common->cache, &options.accel, &why, error)) {
         return FALSE;
@@ -163,24 +223,30 @@ static gboolean run(int argc, char **argv, GError **error)
     options.refresh = refresh;
     options.no_test = arguments.no_test;
     options.debug = arguments.debug;
-    options.progress = ingot_command_progress();
-    ingot_progress_message(options.progress, "accelerator: %s", why);
-    for (guint i = 0; i < recipes->len; i++) {
-        if (!build_one(g_ptr_array_index(recipes, i), &arguments, &options, error)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
+    ingot_progress_message(ingot_command_progress(), "accelerator: %s", why);
+    Builder builder = {.arguments = &arguments, .options = options};
+    return build_all(graph, jobs_of(&arguments, &options, graph), &builder, error);
 }
 
 const IngotVerb verb_build = {
     "build", "RECIPE...", "bake images from recipes into the local store",
-    "Builds each recipe, in order: the source is made or fetched, a machine boots it and runs the steps, the disk is\n"
-    "sealed, the sealed image is booted and tested, and the image lands in the local store. A recipe that was built\n"
-    "before, with nothing changed that it depends on, is found in the cache.\n"
+    "The source is made or fetched, a machine boots it and runs the steps, the disk is sealed, the sealed image is "
+    "booted and\n"
+    "tested, and the image lands in the local store. After each step the machine is kept, disk and memory; the next "
+    "build\n"
+    "goes on right before the first step that changed (`ingot plan` tells which, and why). A step counts as changed "
+    "with one\n"
+    "byte of its text or of a file that it reads, whether git ignores that file or not; a file that cannot be read is "
+    "an\n"
+    "error. A step that calls a package manager is run again when it is a day old, unless its max_age says otherwise.\n"
+    "\n"
+    "RECIPE may be a folder: all its *.yaml. A recipe that another one is based on (source: {recipe: FILE}) is built "
+    "first.\n"
     "\n"
     "Examples:\n"
     "  ingot build recipes/debian-12.yaml recipes/web.yaml\n"
     "  ingot build web.yaml --var channel=beta -t team/web:1.2.0\n"
+    "  ingot build web.yaml --refresh install    run the step `install` and all after it again\n"
+    "  ingot build recipes/ --jobs 2\n"
     "  ingot build web.yaml --on-error=keep      look into the machine that failed\n",
     run};

@@ -12,6 +12,7 @@
 #include "cli/pause.h"
 #include "machine/overlay.h"
 #include "machine/state.h"
+#include "step/offline.h"
 #include "step/step.h"
 
 #define LOGIN_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
@@ -355,6 +356,16 @@ static gboolean rest(Stages *stages, GError **error)
     return TRUE;
 }
 
+/* An offline step works on a disk that nobody else does, and that needs no recovery. */
+static gboolean need_rest(Stages *stages, GError **error)
+{
+    gboolean untouched = stages->from == NULL && stages->runs->len == 0;
+    if (stages->clean || (stages->machine == NULL && untouched)) {
+        return TRUE;
+    }
+    return need_machine(stages, error) && rest(stages, error);
+}
+
 /* --- one stage --- */
 
 typedef struct {
@@ -369,15 +380,26 @@ static void show_line(const char *line, gpointer user)
     ingot_progress_message(context->stages->in.options->progress, "  %s | %s", context->title, masked);
 }
 
+static gboolean run_offline(Stages *stages, const PlanStage *stage, LineContext *line, GError **error)
+{
+    OfflineContext context = {.disk = stages->disk,
+                              .format = "qcow2",
+                              .cache = stages->in.options->cache,
+                              .workdir = ingot_workdir_path(stages->in.workdir),
+                              .line = show_line,
+                              .user_data = line};
+    return offline_run(&context, stage->step, error);
+}
+
 static gboolean step_once(Stages *stages, const PlanStage *stage, GError **error)
 {
     LineContext line = {.stages = stages, .title = stage->title};
     StepContext context = {.guest = stages->guest, .recipe = stages->in.recipe, .line = show_line, .user_data = &line};
     ingot_progress_begin(stages->in.options->progress, 0, "%s", stage->title);
-    if (!step_run(&context, stage->step, error)) {
+    if (!(stage->offline ? run_offline(stages, stage, &line, error) : step_run(&context, stage->step, error))) {
         return FALSE;
     }
-    ingot_progress_end(stages->in.options->progress, NULL);
+    ingot_progress_end(stages->in.options->progress, stage->offline ? "offline" : NULL);
     return TRUE;
 }
 
@@ -392,7 +414,8 @@ static gboolean run_step(Stages *stages, const PlanStage *stage, GError **error)
         if (step_once(stages, stage, &failure)) {
             return TRUE;
         }
-        if (!pause_after_error(options->on_error, failure, stages->machine, stages->in.key, options->progress)) {
+        if (stages->machine == NULL ||
+            !pause_after_error(options->on_error, failure, stages->machine, stages->in.key, options->progress)) {
             g_autofree char *masked = recipe_mask(stages->in.recipe, failure->message);
             g_set_error(error, failure->domain, failure->code, "step '%s': %s", stage->title, masked);
             g_error_free(failure);
@@ -417,7 +440,7 @@ static void note_run(Stages *stages, const PlanStage *stage, gint64 began)
 static gboolean run_stage(Stages *stages, const PlanStage *stage, GError **error)
 {
     gint64 began = g_get_monotonic_time();
-    if (!need_machine(stages, error)) {
+    if (!(stage->offline ? need_rest(stages, error) : need_machine(stages, error))) {
         return FALSE;
     }
     if (stage->step != NULL) {
@@ -427,6 +450,7 @@ static gboolean run_stage(Stages *stages, const PlanStage *stage, GError **error
         }
     }
     note_run(stages, stage, began);
+    stages->clean |= stage->offline;
     if (stage->shutdown && !shut_down(stages, error)) {
         return FALSE;
     }

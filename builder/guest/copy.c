@@ -92,8 +92,7 @@ static gboolean fill_tar(struct archive *disk, struct archive *tar, const char *
     return ok;
 }
 
-/* The tree as a tar in an unnamed file: its length is known then. */
-static int make_tar(const char *from, GError **error)
+int guest_make_tar(const char *from, GError **error)
 {
     g_auto(IngotFd) fd =
         ingot_file_open(g_getenv("TMPDIR") == NULL ? "/var/tmp" : g_getenv("TMPDIR"), O_TMPFILE | O_RDWR, 0600, error);
@@ -151,7 +150,7 @@ static gboolean upload_file(Guest *guest, const char *from, const char *to, mode
 
 static gboolean upload_tree(Guest *guest, const char *from, const char *to, int mode, const char *owner, GError **error)
 {
-    g_auto(IngotFd) fd = make_tar(from, error);
+    g_auto(IngotFd) fd = guest_make_tar(from, error);
     if (fd < 0) {
         return FALSE;
     }

@@ -27,8 +27,8 @@ Guest *guest_connect(Machine *machine, const GuestKey *key, guint seconds, GErro
 Guest *guest_reconnect(Machine *machine, GError **error);
 /* Whether guest_reconnect will find it once the machine's state has been saved. */
 gboolean guest_survives(const Guest *guest);
-/* Freezes every file system, so that the disk is whole when the machine is ended at once. *frozen FALSE: not all of them
- * are of a kind that is clean then; nothing is frozen, and a shutdown is needed. */
+/* Freezes every file system, so that the disk is whole when the machine is ended at once. *frozen FALSE: not all of
+ * them are of a kind that is clean then; nothing is frozen, and a shutdown is needed. */
 gboolean guest_freeze(Guest *guest, gboolean *frozen, GError **error);
 void guest_free(Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
@@ -54,3 +54,5 @@ gboolean guest_script(Guest *guest, const char *script, char **output, GError **
  * *content* into the folder `to`; a file goes to the path `to`, or into it where it ends in '/'. */
 gboolean guest_upload(Guest *guest, const char *from, const char *to, int mode, const char *owner, GError **error);
 gboolean guest_download(Guest *guest, const char *from, const char *to, GError **error);
+/* A tree's content as a tar in an unnamed file, all of it root's; -1 on failure. Close it. */
+int guest_make_tar(const char *from, GError **error);

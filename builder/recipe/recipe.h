@@ -43,6 +43,7 @@ typedef struct {
 typedef struct {
     const char *const *vars;      /* "k=v" from --var, NULL-terminated, may be NULL */
     const char *const *var_files; /* from --var-file, may be NULL */
+    gboolean of_another;          /* they were given for another recipe too: names that this one lacks are no mistake */
 } RecipeInputs;
 
 /* INVALID with one line "file:line:column: message" for each mistake, in the order of the text. */

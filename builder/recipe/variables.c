@@ -28,6 +28,7 @@ struct Variables {
     GPtrArray *names;     /* of the declared ones, in order; borrowed */
     GHashTable *builtins; /* name -> value, as far as known */
     GPtrArray *secrets;
+    gboolean lenient; /* what was set may be unknown */
 };
 
 static const char *const builtin_names[] = {"git.commit",  "git.dirty", "date", "recipe.dir",
@@ -111,6 +112,7 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
 {
     Variables *variables = g_new0(Variables, 1);
     variables->folder = g_strdup(folder);
+    variables->lenient = inputs != NULL && inputs->of_another;
     variables->given = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, given_free);
     variables->declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, variable_free);
     variables->names = g_ptr_array_new();
@@ -198,7 +200,7 @@ void variables_check_given(const Variables *variables, Diagnostics *diagnostics)
     GHashTableIter iterator;
     gpointer name, given;
     g_hash_table_iter_init(&iterator, variables->given);
-    while (g_hash_table_iter_next(&iterator, &name, &given)) {
+    while (!variables->lenient && g_hash_table_iter_next(&iterator, &name, &given)) {
         if (!g_hash_table_contains(variables->declared, name)) {
             g_autofree char *quoted = diagnostics_quote(name);
             g_autofree char *suggestion = ingot_text_suggestion(name, names);

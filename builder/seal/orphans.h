@@ -1,5 +1,5 @@
-/* Files that were deleted, or being cut, while the system ran: ext4 keeps them on a list and finishes the work when it is
- * mounted the next time (Linux, Documentation/filesystems/ext4/orphan.rst). Here it is finished without a mount. */
+/* Files that were deleted, or being cut, while the system ran: ext4 keeps them on a list and finishes the work when it
+ * is mounted the next time (Linux, Documentation/filesystems/ext4/orphan.rst). Here it is finished without a mount. */
 #pragma once
 
 #include <ext2fs/ext2fs.h>

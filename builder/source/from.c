@@ -1,4 +1,4 @@
-/* Another image as the source: of the store, or pulled into it. Its disk is kept in the cache as a raw file by the
+/* Another image as the source: of the store, pulled into it, or just built from its recipe. Its disk is kept in the cache as a raw file by the
  * digest of its manifest, so a tag that moves gives another file, and two builds of one base share it. */
 #include <ingot/disk.h>
 #include <ingot/error.h>
@@ -8,9 +8,22 @@
 
 #include "source/kinds.h"
 
-static IngotReference *parse(const json_t *source, GError **error)
+/* What names the image: the recipe's reference, or what its parent recipe has given. */
+static const char *name_of(const SourceContext *context, const json_t *source, GError **error)
 {
-    const char *text = ingot_json_get_string(source, "reference", "source", error);
+    if (json_object_get(source, "path") == NULL) {
+        return ingot_json_get_string(source, "reference", "source", error);
+    }
+    if (context->parent == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "source: the recipe %s has not been built yet",
+                    json_string_value(json_object_get(source, "path")));
+    }
+    return context->parent;
+}
+
+static IngotReference *parse(const SourceContext *context, const json_t *source, GError **error)
+{
+    const char *text = name_of(context, source, error);
     return text == NULL ? NULL : ingot_reference_parse(text, error);
 }
 
@@ -40,7 +53,7 @@ static char *resolve(const SourceContext *context, const IngotReference *referen
 
 static gboolean from_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
 {
-    g_autoptr(IngotReference) reference = parse(source, error);
+    g_autoptr(IngotReference) reference = parse(context, source, error);
     g_autofree char *digest = reference == NULL ? NULL : resolve(context, reference, error);
     if (digest == NULL) {
         return FALSE;
@@ -131,7 +144,7 @@ static void describe(Source *made, const IngotImage *image, const char *referenc
 static Source *from_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
 {
     (void)key;
-    g_autoptr(IngotReference) reference = parse(source, error);
+    g_autoptr(IngotReference) reference = parse(context, source, error);
     g_autofree char *digest = reference == NULL ? NULL : resolve(context, reference, error);
     if (digest == NULL) {
         return NULL;
@@ -143,8 +156,9 @@ static Source *from_prepare(const SourceContext *context, const json_t *source, 
         return NULL;
     }
     g_autoptr(Source) made = source_new(g_steal_pointer(&path), "raw");
-    describe(made, image, json_string_value(json_object_get(source, "reference")), digest);
+    describe(made, image, name_of(context, source, NULL), digest);
     return read_packages(context, image, &made->packages, error) ? g_steal_pointer(&made) : NULL;
 }
 
 const SourceKind source_from = {"from", from_key, from_prepare};
+const SourceKind source_recipe = {"recipe", from_key, from_prepare};

@@ -14,6 +14,7 @@ typedef struct {
 extern const SourceKind source_bootstrap;
 extern const SourceKind source_image;
 extern const SourceKind source_from;
+extern const SourceKind source_recipe;
 
 /* A path in the cache's folder for sources, which is made; free it. */
 char *source_cache_path(const SourceContext *context, const char *name, GError **error);

@@ -6,7 +6,7 @@
 
 #include "source/kinds.h"
 
-static const SourceKind *const kinds[] = {&source_bootstrap, &source_image, &source_from};
+static const SourceKind *const kinds[] = {&source_bootstrap, &source_image, &source_from, &source_recipe};
 
 static const SourceKind *find_kind(const json_t *source, GError **error)
 {

@@ -25,6 +25,7 @@ typedef struct {
     const char *cache;   /* folder; sources keep downloads and bootstrapped disks there */
     const char *workdir; /* this build's */
     gboolean no_cache;   /* make anew */
+    const char *parent;  /* of a source that is another recipe: NAME:VERSION@DIGEST of what that has given */
     IngotProgress *progress;
 } SourceContext;
 

@@ -1,6 +1,7 @@
 /* shell: a script, inline or from a file, run in the machine. */
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <string.h>
 
 #include "step/kinds.h"
 
@@ -20,7 +21,7 @@ static char **environment_of(const json_t *step)
     return g_strv_builder_end(builder);
 }
 
-static gboolean expected(const json_t *step, int status)
+gboolean step_shell_expected(const json_t *step, int status, GError **error)
 {
     const json_t *expect = json_object_get(step, "expect");
     for (size_t i = 0; i < json_array_size(expect); i++) {
@@ -28,38 +29,46 @@ static gboolean expected(const json_t *step, int status)
             return TRUE;
         }
     }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "exit status %d", status);
     return FALSE;
+}
+
+gboolean step_shell_script(const json_t *step, char **script, gsize *size, GError **error)
+{
+    const char *text = json_string_value(json_object_get(step, "script"));
+    if (text != NULL) {
+        *script = g_strdup(text);
+        *size = strlen(text);
+        return TRUE;
+    }
+    g_autoptr(GBytes) bytes = ingot_file_read(json_string_value(json_object_get(step, "path")), SCRIPT_MAX, error);
+    if (bytes == NULL) {
+        return FALSE;
+    }
+    *size = g_bytes_get_size(bytes);
+    *script = g_malloc0(*size + 1);
+    memcpy(*script, g_bytes_get_data(bytes, NULL), *size);
+    return TRUE;
 }
 
 static gboolean run(const StepContext *context, const json_t *step, GError **error)
 {
-    g_autoptr(GBytes) bytes = NULL;
+    g_autofree char *script = NULL;
     GuestCommand command = {
-        .script = json_string_value(json_object_get(step, "script")),
         .user = json_string_value(json_object_get(step, "user")),
         .workdir = json_string_value(json_object_get(step, "workdir")),
         .seconds = (guint)json_integer_value(json_object_get(step, "timeout")),
         .line = context->line,
         .user_data = context->user_data,
     };
-    if (command.script == NULL) {
-        bytes = ingot_file_read(json_string_value(json_object_get(step, "path")), SCRIPT_MAX, error);
-        if (bytes == NULL) {
-            return FALSE;
-        }
-        command.script = g_bytes_get_data(bytes, &command.script_size);
+    if (!step_shell_script(step, &script, &command.script_size, error)) {
+        return FALSE;
     }
+    command.script = script;
     g_auto(GStrv) environment = environment_of(step);
     command.environment = (const char *const *)environment;
     int status;
-    if (!guest_run(context->guest, &command, &status, error)) {
-        return FALSE;
-    }
-    if (!expected(step, status)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "exit status %d", status);
-        return FALSE;
-    }
-    return TRUE;
+    return guest_run(context->guest, &command, &status, error) && step_shell_expected(step, status, error);
 }
 
 static void inputs(const Recipe *recipe, const json_t *step, GPtrArray *paths)
@@ -76,9 +85,9 @@ static guint64 max_age(const json_t *step)
 {
     static const char managers[] = "(^|[^[:alnum:]_.-])(apt|apt-get|aptitude|dnf|microdnf|yum|zypper|pacman|apk|snap|"
                                    "flatpak|pip|pip3|npm|gem)[[:space:]]";
-    const char *path = json_string_value(json_object_get(step, "path"));
-    g_autofree char *text = g_strdup(json_string_value(json_object_get(step, "script")));
-    if (text == NULL && !g_file_get_contents(path, &text, NULL, NULL)) {
+    g_autofree char *text = NULL;
+    gsize size;
+    if (!step_shell_script(step, &text, &size, NULL)) {
         return 0;
     }
     return g_regex_match_simple(managers, text, G_REGEX_RAW, 0) ? PACKAGES_MAX_AGE : 0;

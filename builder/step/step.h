@@ -28,3 +28,8 @@ char *step_title(const json_t *step);
 /* What the recipe says, else the kind. */
 guint64 step_max_age(const json_t *step);
 gboolean step_run(const StepContext *context, const json_t *step, GError **error);
+
+/* What a shell step runs, wherever it runs it: its script's bytes (free them; a NUL follows), and what its end means.
+ */
+gboolean step_shell_script(const json_t *step, char **script, gsize *size, GError **error);
+gboolean step_shell_expected(const json_t *step, int status, GError **error);

@@ -11,28 +11,66 @@
 #define LINE_INTERVAL (G_USEC_PER_SEC * 10) /* in a log */
 
 struct IngotProgress {
-    GMutex mutex;
+    IngotProgress *root; /* itself, or whose terminal line it shares */
+    char *name;          /* before every line; NULL: none */
+    GMutex mutex;        /* the root's guards all */
     gboolean quiet, terminal;
     char *stage; /* NULL between stages */
     guint64 total, done;
     gint64 started, shown; /* monotonic, µs */
-    gboolean drawn;        /* a bar is on the terminal's last line */
+    gboolean drawn;        /* root: a bar is on the terminal's last line */
 };
 
 IngotProgress *ingot_progress_new(gboolean quiet)
 {
     IngotProgress *progress = g_new0(IngotProgress, 1);
     g_mutex_init(&progress->mutex);
+    progress->root = progress;
     progress->quiet = quiet;
     progress->terminal = isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
     return progress;
 }
 
+IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name)
+{
+    if (!parent)
+        return NULL;
+    IngotProgress *child = g_new0(IngotProgress, 1);
+    g_mutex_init(&child->mutex);
+    child->root = parent->root;
+    child->name = g_strdup(name);
+    child->quiet = parent->quiet;
+    child->terminal = parent->terminal;
+    return child;
+}
+
+static void lock(IngotProgress *progress)
+{
+    g_mutex_lock(&progress->root->mutex);
+}
+
+static void unlock(IngotProgress *progress)
+{
+    g_mutex_unlock(&progress->root->mutex);
+}
+
 static void erase_bar(IngotProgress *progress)
 {
-    if (progress->drawn)
+    if (progress->root->drawn)
         fputs("\r\033[K", stderr);
-    progress->drawn = FALSE;
+    progress->root->drawn = FALSE;
+}
+
+/* Each of its lines with the name before it. */
+G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (guint i = 0; lines[i]; i++)
+        fprintf(stderr, "%s%s%s\n", progress->name ? progress->name : "", progress->name ? ": " : "", lines[i]);
 }
 
 void ingot_progress_free(IngotProgress *progress)
@@ -41,6 +79,7 @@ void ingot_progress_free(IngotProgress *progress)
         return;
     erase_bar(progress);
     g_mutex_clear(&progress->mutex);
+    g_free(progress->name);
     g_free(progress->stage);
     g_free(progress);
 }
@@ -72,7 +111,8 @@ static char *describe(const IngotProgress *progress, gint64 now)
 static void draw_bar(IngotProgress *progress, gint64 now)
 {
     enum { CELLS = 12 }; /* leaves 20 columns of 80 for the name */
-    g_autoptr(GString) line = g_string_new(progress->stage);
+    g_autoptr(GString) line = g_string_new(NULL);
+    g_string_printf(line, "%s%s%s", progress->name ? progress->name : "", progress->name ? ": " : "", progress->stage);
     g_autofree char *figures = describe(progress, now);
 
     if (progress->total) {
@@ -87,7 +127,7 @@ static void draw_bar(IngotProgress *progress, gint64 now)
     g_autofree char *fitting = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), (glong)terminal_width() - 1));
     fprintf(stderr, "\r\033[K%s", fitting);
     fflush(stderr);
-    progress->drawn = TRUE;
+    progress->root->drawn = TRUE;
 }
 
 static void show(IngotProgress *progress, gint64 now)
@@ -98,7 +138,7 @@ static void show(IngotProgress *progress, gint64 now)
         return;
     }
     g_autofree char *figures = describe(progress, now);
-    fprintf(stderr, "%s: %s\n", progress->stage, figures);
+    print(progress, "%s: %s", progress->stage, figures);
 }
 
 void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...)
@@ -110,7 +150,7 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
     char *stage = g_strdup_vprintf(format, arguments);
     va_end(arguments);
 
-    g_mutex_lock(&progress->mutex);
+    lock(progress);
     g_free(progress->stage);
     progress->stage = stage;
     progress->total = total;
@@ -119,20 +159,20 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
     if (progress->terminal)
         draw_bar(progress, progress->started);
     else
-        fprintf(stderr, "%s …\n", stage);
-    g_mutex_unlock(&progress->mutex);
+        print(progress, "%s …", stage);
+    unlock(progress);
 }
 
 void ingot_progress_add(IngotProgress *progress, guint64 bytes)
 {
     if (!progress || progress->quiet)
         return;
-    g_mutex_lock(&progress->mutex);
+    lock(progress);
     progress->done += bytes;
     gint64 now = g_get_monotonic_time();
     if (progress->stage && now - progress->shown >= (progress->terminal ? BAR_INTERVAL : LINE_INTERVAL))
         show(progress, now);
-    g_mutex_unlock(&progress->mutex);
+    unlock(progress);
 }
 
 void ingot_progress_end(IngotProgress *progress, const char *format, ...)
@@ -147,15 +187,15 @@ void ingot_progress_end(IngotProgress *progress, const char *format, ...)
         va_end(arguments);
     }
 
-    g_mutex_lock(&progress->mutex);
+    lock(progress);
     if (progress->stage) {
         g_autofree char *time =
             ingot_text_duration((double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC);
         erase_bar(progress);
-        fprintf(stderr, "%s%s%s (%s)\n", progress->stage, note ? ": " : "", note ? note : "", time);
+        print(progress, "%s%s%s (%s)", progress->stage, note ? ": " : "", note ? note : "", time);
         g_clear_pointer(&progress->stage, g_free);
     }
-    g_mutex_unlock(&progress->mutex);
+    unlock(progress);
 }
 
 void ingot_progress_message(IngotProgress *progress, const char *format, ...)
@@ -167,10 +207,10 @@ void ingot_progress_message(IngotProgress *progress, const char *format, ...)
     g_autofree char *message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
 
-    g_mutex_lock(&progress->mutex);
+    lock(progress);
     erase_bar(progress);
-    fprintf(stderr, "%s\n", message);
+    print(progress, "%s", message);
     if (progress->stage && progress->terminal)
         draw_bar(progress, g_get_monotonic_time());
-    g_mutex_unlock(&progress->mutex);
+    unlock(progress);
 }

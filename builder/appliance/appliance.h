@@ -1,0 +1,18 @@
+/* A disk from outside: libguestfs's appliance, a small machine of its own, with the system of the disk mounted. */
+#pragma once
+
+#include <glib.h>
+#include <guestfs.h>
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(guestfs_h, guestfs_close)
+
+typedef struct {
+    const char *disk, *format;
+    const char *cache; /* an existing folder, where the appliance is kept from one time to the next */
+    gboolean network;  /* commands in the system reach the network */
+} ApplianceOptions;
+
+/* One system is expected on the disk; *root is the device that names it to libguestfs's inspection: free it. */
+guestfs_h *appliance_open(const ApplianceOptions *options, char **root, GError **error);
+/* Sets "WHAT: libguestfs's last error"; always FALSE. */
+gboolean appliance_failed(guestfs_h *g, const char *what, GError **error);

@@ -1,0 +1,293 @@
+#include "cli/graph.h"
+
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <string.h>
+
+#define BESIDES (256ull << 20) /* bytes that a build needs besides its machine's memory */
+
+static void graph_recipe_free(gpointer data)
+{
+    GraphRecipe *one = data;
+    g_clear_pointer(&one->recipe, recipe_free);
+    g_free(one->path);
+    g_free(one->name);
+    g_free(one->tag);
+    g_clear_error(&one->error);
+    g_free(one);
+}
+
+void graph_free(Graph *graph)
+{
+    if (graph != NULL) {
+        g_ptr_array_unref(graph->recipes);
+        g_free(graph);
+    }
+}
+
+/* --- loading --- */
+
+typedef struct {
+    Graph *graph;
+    const RecipeInputs *inputs;
+    GPtrArray *way;    /* paths of the recipes that led here */
+    GString *mistakes; /* of all recipes */
+} Loader;
+
+static GraphRecipe *find(const Graph *graph, const char *path)
+{
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        if (strcmp(one->path, path) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static GraphRecipe *refuse(const Loader *loader, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static GraphRecipe *refuse(const Loader *loader, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    g_string_append(loader->mistakes, loader->mistakes->len > 0 ? "\n" : "");
+    g_string_append_vprintf(loader->mistakes, format, list);
+    va_end(list);
+    return NULL;
+}
+
+static gboolean is_on_the_way(const Loader *loader, const char *path)
+{
+    return g_ptr_array_find_with_equal_func(loader->way, path, g_str_equal, NULL);
+}
+
+static GraphRecipe *load(Loader *loader, const char *path, gboolean asked_for);
+
+static gboolean load_parent(Loader *loader, GraphRecipe *one)
+{
+    const json_t *source = json_object_get(one->recipe->tree, "source");
+    const char *path = json_string_value(json_object_get(source, "path"));
+    if (g_strcmp0(json_string_value(json_object_get(source, "kind")), "recipe") != 0) {
+        return TRUE;
+    }
+    g_ptr_array_add(loader->way, one->path);
+    one->parent = load(loader, path, FALSE);
+    g_ptr_array_set_size(loader->way, (int)loader->way->len - 1);
+    return one->parent != NULL;
+}
+
+/* NULL with a mistake told. */
+static GraphRecipe *load(Loader *loader, const char *path, gboolean asked_for)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    GraphRecipe *known = find(loader->graph, absolute);
+    if (is_on_the_way(loader, absolute)) {
+        return refuse(loader, "%s: it is based on itself, by way of the recipes that it is based on", path);
+    }
+    if (known != NULL) {
+        known->asked_for |= asked_for;
+        return known;
+    }
+    RecipeInputs inputs = *loader->inputs;
+    inputs.of_another = !asked_for;
+    g_autoptr(GError) problem = NULL;
+    GraphRecipe *one = g_new0(GraphRecipe, 1);
+    one->path = g_steal_pointer(&absolute);
+    one->asked_for = asked_for;
+    one->recipe = recipe_load(path, &inputs, &problem);
+    if (one->recipe == NULL || !load_parent(loader, one)) {
+        graph_recipe_free(one);
+        return problem == NULL ? NULL : refuse(loader, "%s", problem->message);
+    }
+    g_ptr_array_add(loader->graph->recipes, one);
+    return one;
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void load_folder(Loader *loader, const char *path)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GDir) folder = g_dir_open(path, 0, &problem);
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
+        if (g_str_has_suffix(name, ".yaml") || g_str_has_suffix(name, ".yml")) {
+            g_ptr_array_add(files, g_build_filename(path, name, NULL));
+        }
+    }
+    if (problem != NULL || files->len == 0) {
+        refuse(loader, "%s: %s", path, problem == NULL ? "there is no *.yaml in it" : problem->message);
+    }
+    g_ptr_array_sort(files, by_name);
+    for (guint i = 0; i < files->len; i++) {
+        load(loader, g_ptr_array_index(files, i), TRUE);
+    }
+}
+
+Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **error)
+{
+    g_autoptr(Graph) graph = g_new0(Graph, 1);
+    graph->recipes = g_ptr_array_new_with_free_func(graph_recipe_free);
+    g_autoptr(GPtrArray) way = g_ptr_array_new();
+    g_autoptr(GString) mistakes = g_string_new(NULL);
+    Loader loader = {.graph = graph, .inputs = inputs, .way = way, .mistakes = mistakes};
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = g_ptr_array_index(paths, i);
+        if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+            load_folder(&loader, path);
+        } else {
+            load(&loader, path, TRUE);
+        }
+    }
+    if (mistakes->len > 0) {
+        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INVALID, mistakes->str);
+        return NULL;
+    }
+    return g_steal_pointer(&graph);
+}
+
+/* --- running --- */
+
+typedef struct {
+    Graph *graph;
+    guint jobs, running;
+    guint64 memory; /* bytes that are left for machines */
+    IngotProgress *progress;
+    GraphBuild build;
+    gpointer user;
+    GMutex lock;
+    GCond changed;
+} Run;
+
+typedef struct {
+    Run *run;
+    GraphRecipe *one;
+} Job;
+
+static guint64 need_of(const GraphRecipe *one)
+{
+    return recipe_machine(one->recipe).memory + BESIDES;
+}
+
+static guint64 memory_available(void)
+{
+    g_autofree char *text = NULL;
+    const char *line = g_file_get_contents("/proc/meminfo", &text, NULL, NULL) ? strstr(text, "MemAvailable:") : NULL;
+    return line == NULL ? 0 : g_ascii_strtoull(line + strlen("MemAvailable:"), NULL, 10) << 10;
+}
+
+static void build_one(const Run *run, GraphRecipe *one, IngotProgress *progress)
+{
+    gint64 began = g_get_monotonic_time();
+    gboolean ok = run->build(one, progress, run->user, &one->error);
+    one->seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC;
+    one->state = ok ? GRAPH_DONE : GRAPH_FAILED;
+}
+
+static gpointer work(gpointer user)
+{
+    g_autofree Job *job = user;
+    Run *run = job->run;
+    g_autoptr(IngotProgress) progress = ingot_progress_child(run->progress, job->one->recipe->name);
+    build_one(run, job->one, progress);
+    if (job->one->error != NULL) {
+        ingot_progress_message(progress, "failed: %s", job->one->error->message);
+    }
+    g_mutex_lock(&run->lock);
+    run->running--;
+    run->memory += need_of(job->one);
+    g_cond_broadcast(&run->changed);
+    g_mutex_unlock(&run->lock);
+    return NULL;
+}
+
+/* What can be built now; those that never can are given up on the way. */
+static GraphRecipe *next(const Run *run)
+{
+    for (guint i = 0; i < run->graph->recipes->len; i++) {
+        GraphRecipe *one = g_ptr_array_index(run->graph->recipes, i);
+        GraphState above = one->parent == NULL ? GRAPH_DONE : one->parent->state;
+        if (one->state != GRAPH_WAITING) {
+            continue;
+        }
+        if (above == GRAPH_FAILED || above == GRAPH_SKIPPED || !ingot_interrupt_check(NULL)) {
+            one->state = GRAPH_SKIPPED;
+        } else if (above == GRAPH_DONE &&
+                   (run->running == 0 || (run->running < run->jobs && run->memory >= need_of(one)))) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static void run_threads(Run *run)
+{
+    g_autoptr(GPtrArray) threads = g_ptr_array_new();
+    g_mutex_lock(&run->lock);
+    for (;;) {
+        GraphRecipe *one = next(run);
+        if (one == NULL && run->running == 0) {
+            break;
+        }
+        if (one == NULL) {
+            g_cond_wait(&run->changed, &run->lock);
+            continue;
+        }
+        Job *job = g_new(Job, 1);
+        *job = (Job){.run = run, .one = one};
+        one->state = GRAPH_RUNNING;
+        run->running++;
+        run->memory -= MIN(run->memory, need_of(one));
+        g_ptr_array_add(threads, g_thread_new(one->recipe->name, work, job));
+    }
+    g_mutex_unlock(&run->lock);
+    for (guint i = 0; i < threads->len; i++) {
+        g_thread_join(g_ptr_array_index(threads, i));
+    }
+}
+
+static gboolean tell(Graph *graph, GError **error)
+{
+    guint failed = 0;
+    GraphRecipe *last = NULL;
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        failed += one->state != GRAPH_DONE;
+        last = one->state == GRAPH_FAILED ? one : last;
+    }
+    if (failed == 0) {
+        return TRUE;
+    }
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    if (failed == 1 || graph->recipes->len == 1) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&last->error), "%s: ", last->recipe->path);
+    } else {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%u of %u recipes were not built", failed,
+                    graph->recipes->len);
+    }
+    return FALSE;
+}
+
+gboolean graph_run(Graph *graph, guint jobs, IngotProgress *progress, GraphBuild build, gpointer user, GError **error)
+{
+    Run run = {.graph = graph, .jobs = jobs, .progress = progress, .build = build, .user = user};
+    run.memory = memory_available();
+    g_mutex_init(&run.lock);
+    g_cond_init(&run.changed);
+    if (jobs == 1) {
+        for (GraphRecipe *one; (one = next(&run)) != NULL;) {
+            build_one(&run, one, progress);
+        }
+    } else {
+        run_threads(&run);
+    }
+    g_mutex_clear(&run.lock);
+    g_cond_clear(&run.changed);
+    return tell(graph, error);
+}

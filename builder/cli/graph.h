@@ -1,0 +1,39 @@
+/* Several recipes as a graph: each comes after the one that it is based on, as many at once as processors and memory
+ * allow. One that fails takes those based on it with it, and no others. */
+#pragma once
+
+#include <ingot/manifest.h>
+#include <ingot/progress.h>
+
+#include "recipe/recipe.h"
+
+typedef enum { GRAPH_WAITING, GRAPH_RUNNING, GRAPH_DONE, GRAPH_FAILED, GRAPH_SKIPPED } GraphState;
+
+typedef struct GraphRecipe GraphRecipe;
+struct GraphRecipe {
+    Recipe *recipe;
+    char *path;          /* absolute */
+    gboolean asked_for;  /* not only because another one is based on it */
+    GraphRecipe *parent; /* what it is based on, or NULL */
+    GraphState state;
+    /* Set by the builder: */
+    char *name, *tag;
+    IngotDescriptor manifest;
+    gboolean cached; /* nothing had to be done */
+    double seconds;
+    GError *error;
+};
+
+typedef struct {
+    GPtrArray *recipes; /* of GraphRecipe, each after its parent, else in the order they were given */
+} Graph;
+
+/* paths: recipes, or folders whose *.yaml and *.yml are meant. Every mistake in any of them is told at once. */
+Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **error);
+void graph_free(Graph *graph);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Graph, graph_free)
+
+typedef gboolean (*GraphBuild)(GraphRecipe *recipe, IngotProgress *progress, gpointer user, GError **error);
+/* Builds all, at most `jobs` at once; in threads of their own unless jobs is 1. FALSE where one failed, with its error,
+ * or with how many did. */
+gboolean graph_run(Graph *graph, guint jobs, IngotProgress *progress, GraphBuild build, gpointer user, GError **error);
