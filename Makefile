@@ -30,7 +30,7 @@ objects = $(patsubst %.c,$B/%.o,$1)
 pc_cflags := $(shell pkg-config --cflags $(libraries) $(builder_libraries) $(server_libraries) 2>/dev/null)
 pc_libs = $(shell pkg-config --libs $1)
 mains := registry/cli/main.c registry/server/main.c builder/cli/main.c
-verbs := build validate run
+verbs := build cache plan run shell validate
 programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs))
 
 .PHONY: all deps demo check unit lint bench install clean help

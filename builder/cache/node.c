@@ -39,6 +39,7 @@ void node_free(Node *node)
         g_free(node->folder);
         g_free(node->below);
         g_free(node->source);
+        g_free(node->recipe);
         g_ptr_array_unref(node->runs);
         g_free(node->fingerprint);
         json_decref(node->files);
@@ -111,6 +112,7 @@ static gboolean parse(Node *node, const json_t *record, const char *path, GError
         return FALSE;
     }
     node->source = g_strdup(source);
+    node->recipe = g_strdup(json_string_value(json_object_get(record, "recipe")));
     node->below = g_strdup(json_string_value(json_object_get(record, "below")));
     node->fingerprint = g_strdup(json_string_value(json_object_get(record, "machine")));
     node->clean = json_is_true(json_object_get(record, "clean"));
@@ -146,6 +148,7 @@ static json_t *describe(const Node *node)
     }
     json_t *record = json_pack("{s:i, s:s, s:o, s:b, s:b, s:O}", "version", VERSION, "source", node->source, "runs",
                                runs, "clean", node->clean, "secret", node->secret, "files", node->files);
+    ingot_json_set_string(record, "recipe", node->recipe);
     ingot_json_set_string(record, "below", node->below);
     ingot_json_set_string(record, "machine", node->fingerprint);
     return record;

@@ -30,6 +30,7 @@ typedef struct {
     char *folder;      /* absolute */
     char *below;       /* name of the node whose layer this one's stands on; NULL: the source's disk */
     char *source;      /* path of the source's disk */
+    char *recipe;      /* name of the recipe that it was made for first */
     GPtrArray *runs;   /* of NodeRun: every stage that ran on the way, this one last */
     char *fingerprint; /* of the machine (state.h); NULL: no memory is kept */
     gboolean clean;    /* the disk's file systems need no recovery: the machine was shut down */

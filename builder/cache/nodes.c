@@ -33,7 +33,7 @@ static IngotLock *lock_alone(const char *folder)
     return g_file_test(path, G_FILE_TEST_EXISTS) ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
 }
 
-static gboolean remove_folder(const char *folder)
+gboolean nodes_remove(const char *folder)
 {
     g_autoptr(IngotLock) lock = lock_alone(folder);
     if (lock == NULL) {
@@ -68,7 +68,7 @@ static void drop_remains(GPtrArray *nodes)
         for (guint i = 0; i < nodes->len; i++) {
             const Node *node = g_ptr_array_index(nodes, i);
             if (!is_whole(nodes, node)) {
-                remove_folder(node->folder);
+                nodes_remove(node->folder);
                 g_ptr_array_remove_index(nodes, i);
                 again = TRUE;
                 break;
@@ -93,7 +93,7 @@ GPtrArray *nodes_list(const char *cache, GError **error)
         if (node != NULL) {
             g_ptr_array_add(nodes, node);
         } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            remove_folder(path); /* held by the build that is making it, if that still runs */
+            nodes_remove(path); /* held by the build that is making it, if that still runs */
         }
     }
     drop_remains(nodes);
@@ -247,12 +247,6 @@ NodeHold *nodes_hold(const char *cache, const Node *node, GError **error)
         below = g_strdup(next->below);
     }
     return g_steal_pointer(&hold);
-}
-
-gboolean nodes_remove(const char *cache, const Node *node)
-{
-    (void)cache;
-    return remove_folder(node->folder);
 }
 
 /* --- turns and salt --- */

@@ -24,8 +24,9 @@ typedef struct NodeHold NodeHold;
 NodeHold *nodes_hold(const char *cache, const Node *node, GError **error);
 void nodes_release(NodeHold *hold);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeHold, nodes_release)
-/* Removes a node unless somebody holds it: FALSE then. Those above it are removed by the next nodes_list. */
-gboolean nodes_remove(const char *cache, const Node *node);
+/* Removes the node in a folder unless somebody holds it: FALSE then. Those above it are removed by the next nodes_list.
+ */
+gboolean nodes_remove(const char *folder);
 
 /* The turn to run a stage: builds that need the same one wait for each other, and find it done. NULL without an error:
  * another build has it. */

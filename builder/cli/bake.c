@@ -241,6 +241,27 @@ static gboolean find_refresh(Bake *bake, GError **error)
     return text == NULL || bake->refresh >= 0;
 }
 
+static SourceContext source_context(const Recipe *recipe, const BakeOptions *options, const char *workdir)
+{
+    return (SourceContext){
+        .recipe = recipe,
+        .store = options->store,
+        .cache = options->cache,
+        .workdir = workdir,
+        .no_cache = options->no_cache || g_strcmp0(options->refresh, "") == 0,
+        .parent = options->parent,
+        .progress = options->progress,
+    };
+}
+
+Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, GError **error)
+{
+    SourceContext context = source_context(recipe, options, workdir);
+    g_autofree char *salt = nodes_salt(options->cache, error);
+    g_autofree char *key = salt == NULL ? NULL : source_key(&context, error);
+    return key == NULL ? NULL : plan_new(recipe, key, salt, error);
+}
+
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
               GError **error)
 {
@@ -249,18 +270,7 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
     if (bake.workdir == NULL) {
         return FALSE;
     }
-    SourceContext context = {
-        .recipe = recipe,
-        .store = options->store,
-        .cache = options->cache,
-        .workdir = ingot_workdir_path(bake.workdir),
-        .no_cache = options->no_cache || g_strcmp0(options->refresh, "") == 0,
-        .parent = options->parent,
-        .progress = options->progress,
-    };
-    g_autofree char *salt = nodes_salt(options->cache, error);
-    g_autofree char *key = salt == NULL ? NULL : source_key(&context, error);
-    bake.plan = key == NULL ? NULL : plan_new(recipe, key, salt, error);
+    bake.plan = bake_plan(recipe, options, ingot_workdir_path(bake.workdir), error);
     if (bake.plan == NULL || !find_refresh(&bake, error)) {
         return FALSE;
     }
@@ -271,5 +281,6 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
     if (*cached) {
         return ingot_store_tag(options->store, options->name, options->tag, manifest, error);
     }
+    SourceContext context = source_context(recipe, options, ingot_workdir_path(bake.workdir));
     return make(&bake, &context, manifest, error);
 }

@@ -4,7 +4,7 @@
 #include <ingot/store.h>
 
 #include "guest/guest.h"
-#include "recipe/recipe.h"
+#include "plan/plan.h"
 
 typedef enum { BAKE_ABORT, BAKE_ASK, BAKE_KEEP } BakeOnError;
 
@@ -24,6 +24,9 @@ typedef struct {
 
 /* The machine of the recipe, without disk and folder. */
 MachineOptions bake_machine(const Recipe *recipe, const BakeOptions *options, const GuestKey *key);
+
+/* The recipe's plan, with the keys that it has here and now. workdir: for passing files. */
+Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, GError **error);
 
 /* *cached (may be NULL): an earlier build of the very same recipe was found, nothing was done. */
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,

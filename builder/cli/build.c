@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cache/house.h"
 #include "cli/bake.h"
 #include "cli/graph.h"
 #include "verbs.h"
@@ -116,6 +117,23 @@ static void summarize(const Graph *graph, IngotProgress *progress)
     }
 }
 
+/* The cache stays below its limit. What goes wrong there is no reason for a build to fail. */
+static void keep_house(IngotProgress *progress)
+{
+    const char *cache = ingot_command_common()->cache;
+    HouseUse use;
+    HouseDropped dropped = {0};
+    g_autoptr(GError) problem = NULL;
+    if (house_measure(cache, &use, &problem) &&
+        house_evict(cache, &(HouseRule){.most = use.limit}, &dropped, &problem) && dropped.count > 0) {
+        g_autofree char *size = ingot_text_size(dropped.bytes);
+        ingot_progress_message(progress, "the cache was too large: %s of it that was not used for long has gone", size);
+    }
+    if (problem != NULL) {
+        ingot_progress_message(progress, "the cache: %s", problem->message);
+    }
+}
+
 static gboolean build_all(Graph *graph, guint jobs, Builder *builder, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
@@ -128,6 +146,7 @@ static gboolean build_all(Graph *graph, guint jobs, Builder *builder, GError **e
         }
     }
     fflush(stdout);
+    keep_house(progress);
     return ok;
 }
 

@@ -149,10 +149,10 @@ static gboolean add_layer(Stages *stages, GError **error)
         path = ingot_workdir_file(stages->in.workdir, name);
     }
     g_autofree char *node_disk = stages->from == NULL ? NULL : node_file(stages->from, NODE_DISK);
-    const char *base = stages->disk != NULL ? stages->disk : node_disk != NULL ? node_disk : stages->in.source->path;
-    const char *format = base == stages->in.source->path ? stages->in.source->format : "qcow2";
-    guint64 size = base == stages->in.source->path ? recipe_machine(stages->in.recipe).disk : 0;
-    if (!overlay_create(path, base, format, size, error)) {
+    const char *below = stages->disk != NULL ? stages->disk : node_disk;
+    if (!(below != NULL ? overlay_create(path, below, "qcow2", 0, error)
+                        : overlay_create(path, stages->in.source->path, stages->in.source->format,
+                                         recipe_machine(stages->in.recipe).disk, error))) {
         return FALSE;
     }
     g_free(stages->disk);
@@ -174,6 +174,7 @@ static Node *describe(const Stages *stages)
     Node *node = node_new();
     node->below = g_strdup(stages->below);
     node->source = g_strdup(stages->in.source->path);
+    node->recipe = g_strdup(stages->in.recipe->name);
     node->clean = stages->clean;
     node->secret = stages->secret;
     for (guint i = 0; i < stages->runs->len; i++) {
@@ -417,7 +418,11 @@ static gboolean run_step(Stages *stages, const PlanStage *stage, GError **error)
         if (stages->machine == NULL ||
             !pause_after_error(options->on_error, failure, stages->machine, stages->in.key, options->progress)) {
             g_autofree char *masked = recipe_mask(stages->in.recipe, failure->message);
-            g_set_error(error, failure->domain, failure->code, "step '%s': %s", stage->title, masked);
+            g_set_error(
+                error, failure->domain, failure->code, "step '%s': %s%s", stage->title, masked,
+                stages->below == NULL || !stages->keeping
+                    ? ""
+                    : "\nthe machine before it is kept: `ingot shell` looks into it, the next build goes on there");
             g_error_free(failure);
             return FALSE;
         }
@@ -509,7 +514,7 @@ static void discard(Stages *stages, const Node *node, const GError *problem)
 {
     ingot_progress_message(stages->in.options->progress, "what was kept after '%s' is discarded: %s",
                            node_run(node)->title, problem->message);
-    nodes_remove(stages->in.options->cache, node);
+    nodes_remove(node->folder);
 }
 
 /* Goes on from the deepest node that is whole; none is no error. */
@@ -610,6 +615,40 @@ Stages *stages_run(const StagesInput *input, GError **error)
         }
         reset(stages);
     }
+}
+
+/* The newest node of that very stage, however old. */
+static const Node *node_of(const GPtrArray *nodes, const PlanStage *stage)
+{
+    const Node *found = NULL;
+    for (guint i = 0; i < nodes->len; i++) {
+        const Node *node = g_ptr_array_index(nodes, i);
+        if (ingot_digest_equal(&node_run(node)->key, &stage->key) &&
+            (found == NULL || node_run(node)->ran > node_run(found)->ran)) {
+            found = node;
+        }
+    }
+    return found;
+}
+
+Stages *stages_visit(const StagesInput *input, guint stage, GError **error)
+{
+    g_autoptr(Stages) stages = stages_new(input, error);
+    g_autoptr(GPtrArray) nodes = stages == NULL ? NULL : nodes_list(input->options->cache, error);
+    if (nodes == NULL) {
+        return NULL;
+    }
+    const Node *node = node_of(nodes, plan_stage(input->plan, stage));
+    if (node == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    "nothing is kept after '%s' as the recipe is now; `ingot plan` lists what is",
+                    plan_stage(input->plan, stage)->title);
+        return NULL;
+    }
+    stages->keeping = FALSE; /* the new layer lies in the work folder */
+    return hold_node(stages, node, error) && add_layer(stages, error) && need_machine(stages, error)
+               ? g_steal_pointer(&stages)
+               : NULL;
 }
 
 const char *stages_disk(const Stages *stages)

@@ -18,7 +18,7 @@ typedef struct Stages Stages;
 typedef struct {
     const Recipe *recipe;
     const Plan *plan;
-    const Source *source;
+    const Source *source; /* stages_visit needs none */
     const BakeOptions *options;
     const GuestKey *key;
     IngotWorkdir *workdir;

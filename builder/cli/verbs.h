@@ -3,4 +3,4 @@
 
 #include <ingot/command.h>
 
-extern const IngotVerb verb_build, verb_run, verb_validate;
+extern const IngotVerb verb_build, verb_cache, verb_plan, verb_run, verb_shell, verb_validate;

@@ -1,8 +1,10 @@
 #include "source/source.h"
 
+#include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <string.h>
+#include <utime.h>
 
 #include "source/kinds.h"
 
@@ -43,6 +45,7 @@ void source_free(Source *source)
         g_free(source->format);
         json_decref(source->config);
         json_decref(source->packages);
+        g_clear_pointer(&source->use, ingot_lock_release);
         g_free(source);
     }
 }
@@ -69,10 +72,34 @@ char *source_key(const SourceContext *context, GError **error)
     return g_strdup(text + strlen("sha256:"));
 }
 
+/* What lies in the cache must not be evicted while it is used. TRUE with no lock: it lies elsewhere. */
+static gboolean hold(const SourceContext *context, Source *source, GError **error)
+{
+    g_autofree char *cache = g_canonicalize_filename(context->cache, NULL);
+    g_autofree char *top = g_strconcat(cache, "/sources/", NULL);
+    if (!g_str_has_prefix(source->path, top)) {
+        return TRUE;
+    }
+    const char *name = source->path + strlen(top);
+    g_autofree char *lock = g_strdup_printf("%s%.*s" SOURCE_USE, top, (int)strcspn(name, "/"), name);
+    source->use = ingot_lock_take(lock, FALSE, TRUE, error);
+    if (source->use == NULL) {
+        return FALSE;
+    }
+    g_utime(lock, NULL); /* when it was used last */
+    if (!g_file_test(source->path, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: was dropped from the cache just now; try again",
+                    source->path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 Source *source_prepare(const SourceContext *context, GError **error)
 {
     const json_t *source = json_object_get(context->recipe->tree, "source");
     const SourceKind *kind = find_kind(source, error);
     g_autofree char *key = kind == NULL ? NULL : source_key(context, error);
-    return key == NULL ? NULL : kind->prepare(context, source, key, error);
+    g_autoptr(Source) made = key == NULL ? NULL : kind->prepare(context, source, key, error);
+    return made != NULL && hold(context, made, error) ? g_steal_pointer(&made) : NULL;
 }

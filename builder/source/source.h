@@ -1,10 +1,13 @@
 /* Sources: what the machine starts from, as a disk file that nobody writes to. */
 #pragma once
 
+#include <ingot/file.h>
 #include <ingot/progress.h>
 #include <ingot/store.h>
 
 #include "recipe/recipe.h"
+
+#define SOURCE_USE ".use" /* CACHE/sources/NAME.use: locked by whoever uses NAME, touched when that began */
 
 typedef struct {
     char *path;         /* absolute; stays where it is, never written to */
@@ -14,6 +17,7 @@ typedef struct {
     gboolean nocloud;   /* a cloud image: the user and key come by a NoCloud seed */
     json_t *config;     /* keys for the image's config that the source knows ("os", "firmware", "base":
                            {"reference","digest"}) */
+    IngotLock *use;     /* on what the cache has of it: it stays as long as the source is used; or NULL */
     json_t *packages;   /* sealed only: [{"name","version","architecture"}], else NULL */
 } Source;
 void source_free(Source *source);

@@ -1,0 +1,37 @@
+/* Keeping house: how much the cache takes, and what goes first where that is too much.
+ *
+ * What was not used for the longest goes: nodes that no other stands on, and sources that no node stands on. What a
+ * running build uses never goes. A file that several names lead to counts once. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    guint nodes;     /* how many */
+    guint64 layers;  /* bytes on the disk: of all nodes' layers, */
+    guint64 memory;  /* their machines' memory, */
+    guint64 sources; /* downloads and base disks, */
+    guint64 records; /* and the small files */
+    guint64 limit;   /* bytes that it may take in all */
+} HouseUse;
+
+/* limit: $INGOT_CACHE_SIZE, else 20 GB or a tenth of the file system, whichever is less. An $INGOT_CACHE_SIZE that is
+ * no size is INVALID. */
+gboolean house_measure(const char *cache, HouseUse *use, GError **error);
+
+typedef struct {
+    guint64 most;     /* bytes that may stay; what goes beyond goes */
+    gint64 not_since; /* what was used last before that goes too: seconds since 1970; 0: nothing for that alone */
+} HouseRule;
+typedef struct {
+    guint count;
+    guint64 bytes;
+} HouseDropped;
+gboolean house_evict(const char *cache, const HouseRule *rule, HouseDropped *dropped, GError **error);
+
+/* When a node was used last (seconds since 1970), and what it takes on the disk, memory apart from the rest. */
+typedef struct {
+    gint64 used;
+    guint64 layer, memory;
+} HouseNode;
+HouseNode house_node(const char *folder);

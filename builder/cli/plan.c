@@ -1,0 +1,138 @@
+#include <ingot/command.h>
+#include <ingot/json.h>
+#include <ingot/text.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/prospect.h"
+#include "verbs.h"
+
+#define KEY_SHOWN 12 /* hex digits of a key in the table */
+
+static const char *kept_how(const Prospect *prospect, guint stage)
+{
+    gboolean deepest = stage + 1 == prospect->plan->stages->len || !prospect_stands(prospect, stage + 1);
+    return deepest && prospect->best->fingerprint != NULL ? "cached, memory too" : "cached";
+}
+
+static void print_stage(const Prospect *prospect, guint i)
+{
+    const PlanStage *stage = plan_stage(prospect->plan, i);
+    const NodeRun *run = prospect_run(prospect, i);
+    gboolean stands = prospect_stands(prospect, i);
+    char key[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&stage->key, key);
+    g_autofree char *age =
+        run == NULL ? g_strdup("-") : ingot_text_age((double)(g_get_real_time() / G_USEC_PER_SEC - run->ran));
+    g_autofree char *took = run == NULL ? g_strdup("-") : ingot_text_duration(run->seconds);
+    g_autofree char *why = stands ? NULL : prospect_why(prospect, i);
+    g_autofree char *state = stands ? g_strdup(kept_how(prospect, i)) : g_strconcat("run: ", why, NULL);
+    printf("%3u  %-*.*s  %8s  %8s  %-60.60s  %s\n", i, KEY_SHOWN, KEY_SHOWN, key + strlen("sha256:"), age, took,
+           stage->title, state);
+}
+
+static json_t *describe_stage(const Prospect *prospect, guint i)
+{
+    const PlanStage *stage = plan_stage(prospect->plan, i);
+    const NodeRun *run = prospect_run(prospect, i);
+    gboolean stands = prospect_stands(prospect, i);
+    char key[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&stage->key, key);
+    g_autofree char *why = stands ? NULL : prospect_why(prospect, i);
+    g_autofree char *ran = run == NULL ? NULL : ingot_text_time(run->ran);
+    json_t *entry = json_pack("{s:i, s:s, s:s, s:b, s:b}", "number", i, "title", stage->title, "key", key, "cached",
+                              stands, "secret", stage->secret);
+    ingot_json_set_string(entry, "why", why);
+    ingot_json_set_string(entry, "ran", ran);
+    if (run != NULL) {
+        json_object_set_new(entry, "seconds", json_real(run->seconds));
+    }
+    if (stage->max_age > 0) {
+        json_object_set_new(entry, "max_age", json_integer((json_int_t)stage->max_age));
+    }
+    return entry;
+}
+
+static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
+{
+    json_t *stages = json_array();
+    for (guint i = 0; prospect->plan != NULL && i < prospect->plan->stages->len; i++) {
+        json_array_append_new(stages, describe_stage(prospect, i));
+    }
+    return json_pack("{s:s, s:s, s:b, s:b, s:o}", "recipe", one->recipe->path, "name", one->recipe->name, "image",
+                     prospect->image, "source_missing", prospect->plan == NULL, "stages", stages);
+}
+
+static void print(const GraphRecipe *one, const Prospect *prospect)
+{
+    printf("%s (%s)\n", one->recipe->path, one->recipe->name);
+    if (prospect->plan == NULL) {
+        printf("     all of it is run: %s has to be built first\n", one->parent->recipe->path);
+        return;
+    }
+    printf("%3s  %-*s  %8s  %8s  %-60s  %s\n", "", KEY_SHOWN, "KEY", "AGE", "TOOK", "STEP", "STATE");
+    for (guint i = 0; i < prospect->plan->stages->len; i++) {
+        print_stage(prospect, i);
+    }
+    printf("     %s\n", prospect->image ? "the image is there: nothing has to be done" : "an image will be made");
+}
+
+static gboolean plan_all(const Graph *graph, const BakeOptions *options, GError **error)
+{
+    g_autoptr(json_t) all = json_array();
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        g_autoptr(Prospect) prospect = prospect_new(one, options, error);
+        if (prospect == NULL) {
+            return FALSE;
+        }
+        if (ingot_command_common()->json) {
+            json_array_append_new(all, describe(one, prospect));
+        } else {
+            print(one, prospect);
+        }
+    }
+    if (ingot_command_common()->json) {
+        g_autofree char *text = ingot_json_pretty(all);
+        fputs(text, stdout);
+    }
+    return TRUE;
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_auto(GStrv) vars = NULL;
+    g_auto(GStrv) var_files = NULL;
+    const GOptionEntry entries[] = {
+        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &vars, "Set a variable of the recipe", "K=V"},
+        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &var_files, "Variables from a YAML or JSON file", "FILE"},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!ingot_command_options(&verb_plan, entries, 1, -1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    const IngotCommon *common = ingot_command_common();
+    const RecipeInputs inputs = {.vars = (const char *const *)vars, .var_files = (const char *const *)var_files};
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    for (int i = 1; i < argc; i++) {
+        g_ptr_array_add(paths, argv[i]);
+    }
+    g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
+    g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
+    const BakeOptions options = {.store = store, .cache = common->cache};
+    return store != NULL && plan_all(graph, &options, error);
+}
+
+const IngotVerb verb_plan = {"plan", "RECIPE...", "what a build would do, step by step, and why",
+                             "For each step its key, how long ago it ran, how long it took (which is what the cache "
+                             "saves), and whether it will be\n"
+                             "run: because what it depends on has changed (named), because it is older than it may be, "
+                             "or because it follows a step\n"
+                             "that is run. Nothing is built. A step depends on all before it, on its text, and on the "
+                             "names, modes and bytes of all\n"
+                             "files that it reads, git-ignored ones too.\n"
+                             "\n"
+                             "Examples:\n"
+                             "  ingot plan recipes/web.yaml\n"
+                             "  ingot plan recipes/ --json\n",
+                             run};

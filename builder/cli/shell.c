@@ -1,0 +1,124 @@
+#include <gio/gio.h>
+#include <ingot/command.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/prospect.h"
+#include "cli/stages.h"
+#include "verbs.h"
+
+/* The recipe's own ssh session, on our terminal; ends with it. */
+static gboolean log_in(const Machine *machine, const GuestKey *key, char **command, GError **error)
+{
+    g_autofree char *port = g_strdup_printf("%u", machine_port(machine, 22));
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    const char *const ssh[] = {"ssh",
+                               "-q",
+                               "-i",
+                               key->private_path,
+                               "-p",
+                               port,
+                               "-o",
+                               "StrictHostKeyChecking=no",
+                               "-o",
+                               "UserKnownHostsFile=/dev/null",
+                               "root@127.0.0.1"};
+    for (guint i = 0; i < G_N_ELEMENTS(ssh); i++) {
+        g_ptr_array_add(argv, (gpointer)ssh[i]);
+    }
+    for (; *command != NULL; command++) {
+        g_ptr_array_add(argv, *command);
+    }
+    g_ptr_array_add(argv, NULL);
+    g_autoptr(GSubprocess) child =
+        g_subprocess_newv((const char *const *)argv->pdata, G_SUBPROCESS_FLAGS_STDIN_INHERIT, error);
+    if (child == NULL || !g_subprocess_wait(child, NULL, error) || !ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    int status = g_subprocess_get_if_exited(child) ? g_subprocess_get_exit_status(child) : 255;
+    if (status != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the session ended with status %d", status);
+    }
+    return status == 0;
+}
+
+/* The stage that --at names, else the deepest that is kept; -1 with an error. */
+static int stage_of(const Prospect *prospect, const char *at, GError **error)
+{
+    if (prospect->plan == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "what the recipe is based on has to be built first");
+        return -1;
+    }
+    if (at != NULL) {
+        return plan_find(prospect->plan, at, error);
+    }
+    if (prospect->best == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "nothing is kept of this recipe: build it first");
+        return -1;
+    }
+    return plan_find_key(prospect->plan, &node_run(prospect->best)->key);
+}
+
+static gboolean visit(const GraphRecipe *one, const BakeOptions *options, const char *at, char **command,
+                      GError **error)
+{
+    g_autoptr(Prospect) prospect = prospect_new(one, options, error);
+    int stage = prospect == NULL ? -1 : stage_of(prospect, at, error);
+    g_autoptr(IngotWorkdir) workdir = stage < 0 ? NULL : ingot_workdir_new(error);
+    g_autoptr(GuestKey) key = workdir == NULL ? NULL : guest_key_new(ingot_workdir_path(workdir), error);
+    if (key == NULL) {
+        return FALSE;
+    }
+    StagesInput input = {.recipe = one->recipe,
+                         .plan = prospect->plan,
+                         .options = options,
+                         .key = key,
+                         .workdir = workdir,
+                         .refresh = -1};
+    g_autoptr(Stages) stages = stages_visit(&input, (guint)stage, error);
+    return stages != NULL && log_in(stages_machine(stages), key, command, error);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_auto(GStrv) vars = NULL;
+    g_auto(GStrv) var_files = NULL;
+    g_autofree char *at = NULL, *accel = NULL;
+    const GOptionEntry entries[] = {
+        {"at", 0, 0, G_OPTION_ARG_STRING, &at, "After this step: its number, or its name (the last that is kept)",
+         "STEP"},
+        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &vars, "Set a variable of the recipe", "K=V"},
+        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &var_files, "Variables from a YAML or JSON file", "FILE"},
+        {"accel", 0, 0, G_OPTION_ARG_STRING, &accel, "auto, kvm or tcg", "WHAT"},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!ingot_command_options(&verb_shell, entries, 1, -1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    const IngotCommon *common = ingot_command_common();
+    const RecipeInputs inputs = {.vars = (const char *const *)vars, .var_files = (const char *const *)var_files};
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    g_ptr_array_add(paths, argv[1]);
+    g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
+    g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
+    BakeOptions options = {.store = store, .cache = common->cache, .progress = ingot_command_progress()};
+    if (store == NULL || !machine_accel(accel, common->cache, &options.accel, NULL, error)) {
+        return FALSE;
+    }
+    const GraphRecipe *last = g_ptr_array_index(graph->recipes, graph->recipes->len - 1);
+    return visit(last, &options, at, argv + 2, error);
+}
+
+const IngotVerb verb_shell = {
+    "shell", "RECIPE [-- COMMAND...]", "look into the machine as it was after a step",
+    "Resumes the machine that a build has kept and opens a shell in it, as root, or runs a command. What is done there "
+    "is\n"
+    "thrown away. After a step that failed, the machine before it is the last that is kept: that is where you land.\n"
+    "\n"
+    "Examples:\n"
+    "  ingot shell recipes/web.yaml\n"
+    "  ingot shell recipes/web.yaml --at 'install nginx' -- dpkg -l nginx-light\n",
+    run};
