@@ -121,15 +121,23 @@ static gboolean parse(Node *node, const json_t *record, const char *path, GError
     return TRUE;
 }
 
+Node *node_parse(const json_t *record, const char *what, GError **error)
+{
+    g_autoptr(Node) node = node_new();
+    return parse(node, record, what, error) ? g_steal_pointer(&node) : NULL;
+}
+
 Node *node_read(const char *folder, GError **error)
 {
     g_autofree char *path = g_build_filename(folder, NODE_RECORD, NULL);
     g_autoptr(GBytes) bytes = ingot_file_read(path, RECORD_MAX, error);
     g_autoptr(json_t) record =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
-    g_autoptr(Node) node = node_new();
-    node->folder = g_strdup(folder);
-    return record != NULL && parse(node, record, path, error) ? g_steal_pointer(&node) : NULL;
+    Node *node = record == NULL ? NULL : node_parse(record, path, error);
+    if (node != NULL) {
+        node->folder = g_strdup(folder);
+    }
+    return node;
 }
 
 static json_t *describe_run(const NodeRun *run)
@@ -140,7 +148,7 @@ static json_t *describe_run(const NodeRun *run)
                      (json_int_t)run->ran, "seconds", run->seconds);
 }
 
-static json_t *describe(const Node *node)
+json_t *node_describe(const Node *node)
 {
     json_t *runs = json_array();
     for (guint i = 0; i < node->runs->len; i++) {
@@ -169,7 +177,7 @@ gboolean node_publish(Node *node, GError **error)
         json_object_set_new(files, name, json_string(checksum));
     }
     json_object_update(node->files, files);
-    g_autoptr(json_t) record = describe(node);
+    g_autoptr(json_t) record = node_describe(node);
     g_autofree char *text = ingot_json_pretty(record);
     g_autofree char *path = node_file(node, NODE_RECORD);
     return ingot_file_replace(path, text, strlen(text), 0600, error);

@@ -48,6 +48,9 @@ char *node_file(const Node *node, const char *name); /* path of one of its files
 
 /* What node.json says. NOT_FOUND: the folder is no node; TOO_NEW: another Ingot's. */
 Node *node_read(const char *folder, GError **error);
+/* The same from and to the record alone, as a registry keeps it; what names it in errors. */
+Node *node_parse(const json_t *record, const char *what, GError **error);
+json_t *node_describe(const Node *node);
 /* Fsyncs and checksums every file of files (whose names are set), and writes node.json. */
 gboolean node_publish(Node *node, GError **error);
 /* CORRUPT where a file is not what node.json says. The memory is left out: memory_load checks it. */

@@ -132,7 +132,7 @@ static const NodeRun *run_of(const Node *node, const IngotDigest *key)
     return NULL;
 }
 
-static gboolean is_fresh(const Node *node, const Plan *plan, gint64 now)
+gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now)
 {
     for (guint i = 0; i < plan->stages->len; i++) {
         const NodeRun *run = run_of(node, &plan_stage(plan, i)->key);
@@ -159,7 +159,7 @@ static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const cha
         int stage = plan_find_key(plan, &node_run(node)->key);
         gboolean stands = source == NULL || strcmp(node->source, source) == 0;
         if (stage >= 0 && leads_on(plan, stage) && stands && (refresh < 0 || stage < refresh) &&
-            is_fresh(node, plan, now)) {
+            nodes_fresh(node, plan, now)) {
             g_ptr_array_add(found, node);
         }
     }

@@ -18,6 +18,9 @@ const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *sou
 /* Why an outcome of the stage from that time may not stand any more, or NULL. Free it. */
 char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now);
 
+/* Whether every stage that led to the node may still stand. */
+gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now);
+
 /* A node in use, with all nodes below it: they stay as long as it is held. */
 typedef struct NodeHold NodeHold;
 /* NOT_FOUND where one of them has gone, CORRUPT where one is damaged. It counts as used now. */

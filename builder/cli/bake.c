@@ -12,6 +12,7 @@
 #include "check/check.h"
 #include "cli/config.h"
 #include "cli/pause.h"
+#include "cli/sharing.h"
 #include "cli/stages.h"
 #include "emit/emit.h"
 #include "guest/guest.h"
@@ -82,6 +83,17 @@ static gboolean check_size(const Bake *bake, gboolean *grows, GError **error)
     return TRUE;
 }
 
+static StagesInput stages_input(const Bake *bake)
+{
+    return (StagesInput){.recipe = bake->recipe,
+                         .plan = bake->plan,
+                         .source = bake->source,
+                         .options = bake->options,
+                         .key = bake->key,
+                         .workdir = bake->workdir,
+                         .refresh = bake->refresh};
+}
+
 /* A source that nothing is done to stays what it is; else all changes go to layers over it. */
 static gboolean provision(Bake *bake, gboolean changes, GError **error)
 {
@@ -94,13 +106,10 @@ static gboolean provision(Bake *bake, gboolean changes, GError **error)
         bake->format = bake->source->format;
         return TRUE;
     }
-    StagesInput input = {.recipe = bake->recipe,
-                         .plan = bake->plan,
-                         .source = bake->source,
-                         .options = bake->options,
-                         .key = bake->key,
-                         .workdir = bake->workdir,
-                         .refresh = bake->refresh};
+    StagesInput input = stages_input(bake);
+    if (bake->options->cache_from != NULL && !bake->options->no_cache && !sharing_fetch(&input, error)) {
+        return FALSE;
+    }
     bake->stages = stages_run(&input, error);
     if (bake->stages == NULL) {
         return FALSE;
@@ -222,6 +231,16 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
            remember(bake, manifest, error);
 }
 
+static gboolean give(Bake *bake, GError **error)
+{
+    if (bake->options->cache_to == NULL || bake->stages == NULL || bake->options->no_cache) {
+        return TRUE;
+    }
+    StagesInput input = stages_input(bake);
+    stages_settle(bake->stages);
+    return sharing_push(&input, error);
+}
+
 static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *manifest, GError **error)
 {
     bake->source = source_prepare(context, error);
@@ -231,7 +250,7 @@ static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *
     }
     gboolean changes = bake->plan->stages->len > 1 || !bake->source->sealed;
     return provision(bake, changes, error) && (!changes || seal(bake, error)) && check(bake, error) &&
-           emit(bake, manifest, error);
+           emit(bake, manifest, error) && give(bake, error);
 }
 
 static gboolean find_refresh(Bake *bake, GError **error)

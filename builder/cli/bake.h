@@ -16,6 +16,8 @@ typedef struct {
     MachineAccel accel;
     gboolean no_cache;   /* make the source and the image anew, keep nothing */
     const char *refresh; /* the step from which all is run anew; "": the source too; NULL: none */
+    const IngotReference *cache_from, *cache_to; /* HOST/NAME where nodes are shared; may be NULL */
+    const char *const *cache_secrets;            /* titles of steps whose nodes are pushed though they saw a secret */
     gboolean no_test;
     gboolean debug; /* pause before each step */
     BakeOnError on_error;

@@ -15,6 +15,8 @@ typedef struct {
     char *tag;
     char *accel;
     char *on_error;
+    char *cache_from, *cache_to;
+    char **cache_secrets;
     int jobs;
     gboolean no_cache, no_test, debug;
 } BuildArguments;
@@ -26,6 +28,9 @@ static void arguments_clear(BuildArguments *arguments)
     g_free(arguments->tag);
     g_free(arguments->accel);
     g_free(arguments->on_error);
+    g_free(arguments->cache_from);
+    g_free(arguments->cache_to);
+    g_strfreev(arguments->cache_secrets);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BuildArguments, arguments_clear)
 
@@ -159,6 +164,20 @@ static guint jobs_of(const BuildArguments *arguments, const BakeOptions *options
     return arguments->jobs > 0 ? (guint)arguments->jobs : MIN(g_get_num_processors(), graph->recipes->len);
 }
 
+static gboolean parse_place(const char *text, const char *option, IngotReference **place, GError **error)
+{
+    if (text == NULL) {
+        return TRUE;
+    }
+    *place = ingot_reference_parse(text, error);
+    if (*place != NULL && ((*place)->host == NULL || (*place)->tag != NULL || (*place)->digest != NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s %s: HOST/NAME of a registry is expected", option,
+                    text);
+        return FALSE;
+    }
+    return *place != NULL;
+}
+
 static gboolean refuse_none(const GPtrArray *recipes, GError **error)
 {
     if (recipes->len == 0) {
@@ -207,6 +226,12 @@ static gboolean run(int argc, char **argv, GError **error)
         {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache, "Make everything anew, keep nothing of it", NULL},
         {"refresh", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, take_refresh,
          "Run all steps anew, or those from STEP (number or name) on", "STEP"},
+        {"cache-from", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_from, "Take kept machines from this registry too",
+         "HOST/NAME"},
+        {"cache-to", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_to, "Give kept machines to this registry",
+         "HOST/NAME"},
+        {"cache-secret", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.cache_secrets,
+         "Give the one after this step though it saw a secret", "STEP"},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Leave the recipe's tests out", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &arguments.jobs,
          "Build so many recipes at once (as processors and memory allow)", "N"},
@@ -238,6 +263,14 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     options.store = store;
     options.cache = common->cache;
+    g_autoptr(IngotReference) cache_from = NULL, cache_to = NULL;
+    if (!parse_place(arguments.cache_from, "--cache-from", &cache_from, error) ||
+        !parse_place(arguments.cache_to, "--cache-to", &cache_to, error)) {
+        return FALSE;
+    }
+    options.cache_from = cache_from;
+    options.cache_to = cache_to;
+    options.cache_secrets = (const char *const *)arguments.cache_secrets;
     options.no_cache = arguments.no_cache;
     options.refresh = refresh;
     options.no_test = arguments.no_test;
@@ -258,6 +291,12 @@ const IngotVerb verb_build = {
     "byte of its text or of a file that it reads, whether git ignores that file or not; a file that cannot be read is "
     "an\n"
     "error. A step that calls a package manager is run again when it is a day old, unless its max_age says otherwise.\n"
+    "\n"
+    "--cache-to gives the machines that were kept to a registry, as images under NAME:KEY; --cache-from takes them "
+    "from there\n"
+    "where they fit this host's QEMU. One that saw a secret stays, unless its step is named; it is found again only "
+    "where\n"
+    "the cache has the same salt (the file `salt`).\n"
     "\n"
     "RECIPE may be a folder: all its *.yaml. A recipe that another one is based on (source: {recipe: FILE}) is built "
     "first.\n"

@@ -651,6 +651,11 @@ Stages *stages_visit(const StagesInput *input, guint stage, GError **error)
                : NULL;
 }
 
+void stages_settle(Stages *stages)
+{
+    end_publisher(stages);
+}
+
 const char *stages_disk(const Stages *stages)
 {
     return stages->disk;

@@ -29,6 +29,8 @@ typedef struct {
 Stages *stages_run(const StagesInput *input, GError **error);
 /* Goes on from the node of one stage exactly, to look around: NOT_FOUND where there is none. Nothing is kept. */
 Stages *stages_visit(const StagesInput *input, guint stage, GError **error);
+/* Waits until all nodes are on the disk, as stages_free does too. */
+void stages_settle(Stages *stages);
 void stages_free(Stages *stages);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stages, stages_free)
 

@@ -1,23 +1,6 @@
 #include "emit/emit.h"
 
-#include <ingot/packer.h>
 #include <string.h>
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotStoreFile, ingot_store_discard)
-
-static IngotPacked *pack_disk(IngotStore *store, IngotBlocks *blocks, IngotProgress *progress, GError **error)
-{
-    g_autoptr(IngotStoreFile) file = ingot_store_create(store, error);
-    if (file == NULL) {
-        return NULL;
-    }
-    IngotPackOptions options = {.progress = progress};
-    g_autoptr(IngotPacked) packed = ingot_pack(blocks, &options, file->fd, file->path, error);
-    if (packed == NULL || !ingot_store_adopt(store, g_steal_pointer(&file), &packed->digest, error)) {
-        return NULL;
-    }
-    return g_steal_pointer(&packed);
-}
 
 static gboolean attach(IngotStore *store, const IngotDescriptor *manifest, const char *artifact, const char *type,
                        const char *text, GError **error)
@@ -33,7 +16,8 @@ gboolean emit_image(IngotStore *store, const EmitOptions *options, IngotProgress
         return FALSE;
     }
     ingot_progress_begin(progress, ingot_blocks_size(blocks), "pack");
-    g_autoptr(IngotPacked) packed = pack_disk(store, blocks, progress, error);
+    IngotPackOptions pack_options = {.progress = progress};
+    g_autoptr(IngotPacked) packed = ingot_store_pack(store, blocks, &pack_options, error);
     if (packed == NULL) {
         return FALSE;
     }

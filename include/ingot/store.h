@@ -8,6 +8,7 @@
 #include <ingot/digest.h>
 #include <ingot/disk.h>
 #include <ingot/manifest.h>
+#include <ingot/packer.h>
 #include <ingot/reference.h>
 
 G_BEGIN_DECLS
@@ -43,6 +44,9 @@ gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotD
 void ingot_store_discard(IngotStoreFile *file);
 /* Closes and leaves a resumable file where it is. */
 void ingot_store_suspend(IngotStoreFile *file);
+
+/* Packs a disk into a blob of the store. */
+IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const IngotPackOptions *options, GError **error);
 
 /* --- images --- */
 typedef struct {

@@ -1,5 +1,4 @@
 #include <ingot/error.h>
-#include <ingot/packer.h>
 #include <stdlib.h>
 
 #include "cli/common.h"
@@ -8,22 +7,17 @@
 static IngotPacked *pack(IngotStore *store, const char *path, const IngotPackOptions *options, GError **error)
 {
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, NULL, error);
-    IngotStoreFile *file = blocks == NULL ? NULL : ingot_store_create(store, error);
-    if (file == NULL) {
+    if (blocks == NULL) {
         return NULL;
     }
     ingot_progress_begin(options->progress, ingot_blocks_size(blocks), "pack %s", path);
-    g_autoptr(IngotPacked) packed = ingot_pack(blocks, options, file->fd, file->path, error);
-    if (packed == NULL) {
-        ingot_store_discard(file);
-        return NULL;
+    IngotPacked *packed = ingot_store_pack(store, blocks, options, error);
+    if (packed != NULL) {
+        g_autofree char *data = g_format_size(packed->data), *stored = g_format_size(packed->size);
+        ingot_progress_end(options->progress, "%s of data, %s stored, %u chunks", data, stored,
+                           packed->index->chunks->len);
     }
-    if (!ingot_store_adopt(store, file, &packed->digest, error)) {
-        return NULL;
-    }
-    g_autofree char *data = g_format_size(packed->data), *stored = g_format_size(packed->size);
-    ingot_progress_end(options->progress, "%s of data, %s stored, %u chunks", data, stored, packed->index->chunks->len);
-    return g_steal_pointer(&packed);
+    return packed;
 }
 
 static gboolean run(int argc, char **argv, GError **error)

@@ -219,3 +219,17 @@ gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotD
     }
     return ingot_store_adopt(store, file, &out->digest, error);
 }
+
+IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const IngotPackOptions *options, GError **error)
+{
+    IngotStoreFile *file = ingot_store_create(store, error);
+    if (file == NULL) {
+        return NULL;
+    }
+    g_autoptr(IngotPacked) packed = ingot_pack(blocks, options, file->fd, file->path, error);
+    if (packed == NULL) {
+        ingot_store_discard(file);
+        return NULL;
+    }
+    return ingot_store_adopt(store, file, &packed->digest, error) ? g_steal_pointer(&packed) : NULL;
+}

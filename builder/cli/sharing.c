@@ -1,0 +1,105 @@
+#include "cli/sharing.h"
+
+#include <string.h>
+
+#include "cache/nodes.h"
+#include "cache/share.h"
+#include "machine/state.h"
+
+static Share share_of(const StagesInput *input, const IngotReference *where)
+{
+    return (Share){.store = input->options->store,
+                   .cache = input->options->cache,
+                   .workdir = ingot_workdir_path(input->workdir),
+                   .where = where,
+                   .progress = input->options->progress};
+}
+
+/* The number of the deepest stage that is kept here; -1: none. */
+static int depth_here(const StagesInput *input, GError **error)
+{
+    g_autoptr(GPtrArray) nodes = nodes_list(input->options->cache, error);
+    if (nodes == NULL) {
+        return -1;
+    }
+    const Node *best =
+        nodes_best(nodes, input->plan, input->source->path, input->refresh, g_get_real_time() / G_USEC_PER_SEC);
+    return best == NULL ? -1 : plan_find_key(input->plan, &node_run(best)->key);
+}
+
+gboolean sharing_fetch(const StagesInput *input, GError **error)
+{
+    GError *problem = NULL;
+    MachineOptions machine = bake_machine(input->recipe, input->options, input->key);
+    g_autofree char *fingerprint = machine_fingerprint(&machine, error);
+    int here = fingerprint == NULL ? -1 : depth_here(input, &problem);
+    int deepest = input->refresh >= 0 ? input->refresh - 1 : (int)input->plan->stages->len - 1;
+    Share share = share_of(input, input->options->cache_from);
+    gboolean found = FALSE;
+    for (int stage = deepest; fingerprint != NULL && problem == NULL && !found && stage > here; stage--) {
+        found =
+            share_pull(&share, input->recipe, input->plan, (guint)stage, input->source->path, fingerprint, &problem);
+        if (found) {
+            ingot_progress_message(input->options->progress, "taken from %s/%s: the machine after '%s'",
+                                   share.where->host, share.where->name, plan_stage(input->plan, (guint)stage)->title);
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return fingerprint != NULL && problem == NULL;
+}
+
+/* The node of a stage that the build went through, or NULL. */
+static const Node *node_of(const GPtrArray *nodes, const PlanStage *stage)
+{
+    const Node *newest = NULL;
+    for (guint i = 0; i < nodes->len; i++) {
+        const Node *node = g_ptr_array_index(nodes, i);
+        if (ingot_digest_equal(&node_run(node)->key, &stage->key) &&
+            (newest == NULL || node_run(node)->ran > node_run(newest)->ran)) {
+            newest = node;
+        }
+    }
+    return newest;
+}
+
+static gboolean is_named(const StagesInput *input, const PlanStage *stage)
+{
+    return input->options->cache_secrets != NULL && g_strv_contains(input->options->cache_secrets, stage->title);
+}
+
+static gboolean push_stage(const StagesInput *input, const Share *share, const Node *node, const PlanStage *stage,
+                           GError **error)
+{
+    gboolean pushed = FALSE;
+    if (node->secret && !is_named(input, stage)) {
+        ingot_progress_message(input->options->progress,
+                               "the machine after '%s' saw a secret and stays here (--cache-secret pushes it)",
+                               stage->title);
+        return TRUE;
+    }
+    g_autoptr(NodeHold) hold = nodes_hold(input->options->cache, node, error);
+    if (hold == NULL || !share_push(share, node, &pushed, error)) {
+        return FALSE;
+    }
+    if (pushed) {
+        ingot_progress_message(input->options->progress, "given to %s/%s: the machine after '%s'", share->where->host,
+                               share->where->name, stage->title);
+    }
+    return TRUE;
+}
+
+gboolean sharing_push(const StagesInput *input, GError **error)
+{
+    g_autoptr(GPtrArray) nodes = nodes_list(input->options->cache, error);
+    Share share = share_of(input, input->options->cache_to);
+    for (guint i = 0; nodes != NULL && i < input->plan->stages->len; i++) {
+        const PlanStage *stage = plan_stage(input->plan, i);
+        const Node *node = node_of(nodes, stage);
+        if (node != NULL && !push_stage(input, &share, node, stage, error)) {
+            return FALSE;
+        }
+    }
+    return nodes != NULL;
+}
