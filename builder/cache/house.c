@@ -152,8 +152,10 @@ static void add_sources(const char *cache, const GPtrArray *nodes, GArray *candi
     while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         g_autofree char *use = g_strconcat(path, SOURCE_USE, NULL);
-        if (g_file_test(use, G_FILE_TEST_EXISTS) && !stood_on(nodes, path)) {
-            Candidate one = {.path = g_steal_pointer(&path), .source = TRUE, .used = last_use(use)};
+        /* What has a dot is about a source: its locks, its checks, one in the making. */
+        if (strchr(name, '.') == NULL && !stood_on(nodes, path)) {
+            Candidate one = {.used = MAX(last_use(use), last_use(path)), .source = TRUE};
+            one.path = g_steal_pointer(&path);
             g_array_append_val(candidates, one);
         }
     }

@@ -30,7 +30,19 @@ char *nodes_folder(const char *cache, GError **error)
 static IngotLock *lock_alone(const char *folder)
 {
     g_autofree char *path = g_build_filename(folder, NODE_LOCK, NULL);
-    return g_file_test(path, G_FILE_TEST_EXISTS) ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
+    g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
+    gboolean there = g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(record, G_FILE_TEST_EXISTS);
+    return there ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
+}
+
+/* What an ended build left. Since it was looked at, it may have become a node: its maker holds it until then. */
+static void sweep(const char *folder)
+{
+    g_autoptr(IngotLock) lock = lock_alone(folder);
+    g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
+    if (lock != NULL && !g_file_test(record, G_FILE_TEST_EXISTS)) {
+        ingot_file_remove_tree(folder, NULL);
+    }
 }
 
 gboolean nodes_remove(const char *folder)
@@ -93,7 +105,9 @@ GPtrArray *nodes_list(const char *cache, GError **error)
         if (node != NULL) {
             g_ptr_array_add(nodes, node);
         } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            nodes_remove(path); /* held by the build that is making it, if that still runs */
+            sweep(path); /* held by the build that is making it, if that still runs */
+        } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_TOO_NEW)) {
+            nodes_remove(path); /* what it says of itself cannot be read */
         }
     }
     drop_remains(nodes);

@@ -30,8 +30,9 @@ void graph_free(Graph *graph)
 typedef struct {
     Graph *graph;
     const RecipeInputs *inputs;
-    GPtrArray *way;    /* paths of the recipes that led here */
-    GString *mistakes; /* of all recipes */
+    GPtrArray *way;      /* paths of the recipes that led here */
+    GString *mistakes;   /* of all recipes */
+    GHashTable *refused; /* paths whose mistakes have been told */
 } Loader;
 
 static GraphRecipe *find(const Graph *graph, const char *path)
@@ -84,6 +85,9 @@ static GraphRecipe *load(Loader *loader, const char *path, gboolean asked_for)
     if (is_on_the_way(loader, absolute)) {
         return refuse(loader, "%s: it is based on itself, by way of the recipes that it is based on", path);
     }
+    if (g_hash_table_contains(loader->refused, absolute)) {
+        return NULL;
+    }
     if (known != NULL) {
         known->asked_for |= asked_for;
         return known;
@@ -96,6 +100,7 @@ static GraphRecipe *load(Loader *loader, const char *path, gboolean asked_for)
     one->asked_for = asked_for;
     one->recipe = recipe_load(path, &inputs, &problem);
     if (one->recipe == NULL || !load_parent(loader, one)) {
+        g_hash_table_add(loader->refused, g_strdup(one->path));
         graph_recipe_free(one);
         return problem == NULL ? NULL : refuse(loader, "%s", problem->message);
     }
@@ -134,7 +139,8 @@ Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **e
     graph->recipes = g_ptr_array_new_with_free_func(graph_recipe_free);
     g_autoptr(GPtrArray) way = g_ptr_array_new();
     g_autoptr(GString) mistakes = g_string_new(NULL);
-    Loader loader = {.graph = graph, .inputs = inputs, .way = way, .mistakes = mistakes};
+    g_autoptr(GHashTable) refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Loader loader = {.graph = graph, .inputs = inputs, .way = way, .mistakes = mistakes, .refused = refused};
     for (guint i = 0; i < paths->len; i++) {
         const char *path = g_ptr_array_index(paths, i);
         if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
@@ -166,6 +172,7 @@ typedef struct {
 typedef struct {
     Run *run;
     GraphRecipe *one;
+    guint64 memory; /* taken from run->memory */
 } Job;
 
 static guint64 need_of(const GraphRecipe *one)
@@ -180,12 +187,13 @@ static guint64 memory_available(void)
     return line == NULL ? 0 : g_ascii_strtoull(line + strlen("MemAvailable:"), NULL, 10) << 10;
 }
 
-static void build_one(const Run *run, GraphRecipe *one, IngotProgress *progress)
+/* The state that it is in then. */
+static GraphState build_one(const Run *run, GraphRecipe *one, IngotProgress *progress)
 {
     gint64 began = g_get_monotonic_time();
     gboolean ok = run->build(one, progress, run->user, &one->error);
     one->seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC;
-    one->state = ok ? GRAPH_DONE : GRAPH_FAILED;
+    return ok ? GRAPH_DONE : GRAPH_FAILED;
 }
 
 static gpointer work(gpointer user)
@@ -193,13 +201,14 @@ static gpointer work(gpointer user)
     g_autofree Job *job = user;
     Run *run = job->run;
     g_autoptr(IngotProgress) progress = ingot_progress_child(run->progress, job->one->recipe->name);
-    build_one(run, job->one, progress);
+    GraphState state = build_one(run, job->one, progress);
     if (job->one->error != NULL) {
         ingot_progress_message(progress, "failed: %s", job->one->error->message);
     }
     g_mutex_lock(&run->lock);
+    job->one->state = state;
     run->running--;
-    run->memory += need_of(job->one);
+    run->memory += job->memory;
     g_cond_broadcast(&run->changed);
     g_mutex_unlock(&run->lock);
     return NULL;
@@ -238,10 +247,10 @@ static void run_threads(Run *run)
             continue;
         }
         Job *job = g_new(Job, 1);
-        *job = (Job){.run = run, .one = one};
+        *job = (Job){.run = run, .one = one, .memory = MIN(run->memory, need_of(one))};
         one->state = GRAPH_RUNNING;
         run->running++;
-        run->memory -= MIN(run->memory, need_of(one));
+        run->memory -= job->memory;
         g_ptr_array_add(threads, g_thread_new(one->recipe->name, work, job));
     }
     g_mutex_unlock(&run->lock);
@@ -282,7 +291,7 @@ gboolean graph_run(Graph *graph, guint jobs, IngotProgress *progress, GraphBuild
     g_cond_init(&run.changed);
     if (jobs == 1) {
         for (GraphRecipe *one; (one = next(&run)) != NULL;) {
-            build_one(&run, one, progress);
+            one->state = build_one(&run, one, progress);
         }
     } else {
         run_threads(&run);

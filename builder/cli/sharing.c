@@ -79,8 +79,14 @@ static gboolean push_stage(const StagesInput *input, const Share *share, const N
                                stage->title);
         return TRUE;
     }
-    g_autoptr(NodeHold) hold = nodes_hold(input->options->cache, node, error);
-    if (hold == NULL || !share_push(share, node, &pushed, error)) {
+    GError *problem = NULL;
+    g_autoptr(NodeHold) hold = nodes_hold(input->options->cache, node, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_error_free(problem); /* dropped meanwhile */
+        return TRUE;
+    }
+    if (hold == NULL || !share_push(share, node, &pushed, &problem)) {
+        g_propagate_error(error, problem);
         return FALSE;
     }
     if (pushed) {

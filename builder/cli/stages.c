@@ -32,15 +32,16 @@ struct Stages {
     gboolean keeping;  /* nodes are kept */
     gboolean secret;   /* a stage has used one */
 
-    Node *from;        /* the node that the build went on from, or NULL */
-    NodeHold *hold;    /* on it */
-    GPtrArray *drafts; /* of NodeDraft: every layer since, the newest last */
-    const char *below; /* name of the node whose layer the newest one stands on; NULL: the source's disk */
-    char *disk;        /* the newest layer: what is written to */
-    gboolean clean;    /* its file systems need no recovery */
-    GPtrArray *runs;   /* of NodeRun */
-    guint boots;       /* each has a folder of its own */
-    Machine *machine;  /* NULL: none runs */
+    Node *from;          /* the node that the build went on from, or NULL */
+    NodeHold *hold;      /* on it */
+    GPtrArray *drafts;   /* of NodeDraft: every layer since, the newest last */
+    const char *below;   /* name of the node whose layer the newest one stands on; NULL: the source's disk */
+    char *disk;          /* the newest layer: what is written to */
+    gboolean clean;      /* its file systems need no recovery */
+    GPtrArray *runs;     /* of NodeRun */
+    GHashTable *refused; /* folders of nodes that could not be used */
+    guint boots;         /* each has a folder of its own */
+    Machine *machine;    /* NULL: none runs */
     Guest *guest;
     IngotLock *turn;           /* to run the stage that is next */
     GThreadPool *publisher;    /* one thread: a node comes after the one below it */
@@ -126,6 +127,7 @@ void stages_free(Stages *stages)
     reset(stages);
     g_ptr_array_unref(stages->drafts);
     g_ptr_array_unref(stages->runs);
+    g_hash_table_unref(stages->refused);
     g_clear_error(&stages->publishing_failed);
     g_free(stages->fingerprint);
     g_free(stages);
@@ -510,18 +512,34 @@ static gboolean hold_node(Stages *stages, const Node *node, GError **error)
     return TRUE;
 }
 
-static void discard(Stages *stages, const Node *node, const GError *problem)
+/* Not taken again by this build. A damaged one is removed as well; one that has gone meanwhile, or is being removed, is
+ * nothing to speak of. */
+static void refuse(Stages *stages, const Node *node, const GError *problem)
 {
-    ingot_progress_message(stages->in.options->progress, "what was kept after '%s' is discarded: %s",
-                           node_run(node)->title, problem->message);
-    nodes_remove(node->folder);
+    g_hash_table_add(stages->refused, g_strdup(node->folder));
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        ingot_progress_message(stages->in.options->progress, "what was kept after '%s' is discarded: %s",
+                               node_run(node)->title, problem->message);
+        nodes_remove(node->folder);
+    }
+}
+
+static GPtrArray *usable_nodes(const Stages *stages, GError **error)
+{
+    GPtrArray *nodes = nodes_list(stages->in.options->cache, error);
+    for (guint i = nodes == NULL ? 0 : nodes->len; i-- > 0;) {
+        if (g_hash_table_contains(stages->refused, ((const Node *)g_ptr_array_index(nodes, i))->folder)) {
+            g_ptr_array_remove_index(nodes, i);
+        }
+    }
+    return nodes;
 }
 
 /* Goes on from the deepest node that is whole; none is no error. */
 static gboolean find_node(Stages *stages, GError **error)
 {
     for (;;) {
-        g_autoptr(GPtrArray) nodes = nodes_list(stages->in.options->cache, error);
+        g_autoptr(GPtrArray) nodes = usable_nodes(stages, error);
         const Node *node = nodes == NULL ? NULL
                                          : nodes_best(nodes, stages->in.plan, stages->in.source->path,
                                                       stages->in.refresh, g_get_real_time() / G_USEC_PER_SEC);
@@ -530,7 +548,7 @@ static gboolean find_node(Stages *stages, GError **error)
             return nodes != NULL;
         }
         reset(stages);
-        discard(stages, node, problem);
+        refuse(stages, node, problem);
         if (!ingot_interrupt_check(error)) {
             return FALSE;
         }
@@ -579,6 +597,7 @@ static Stages *stages_new(const StagesInput *input, GError **error)
     stages->keeping = !input->options->no_cache;
     stages->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)draft_free);
     stages->runs = g_ptr_array_new_with_free_func(node_run_free);
+    stages->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     MachineOptions options = bake_machine(input->recipe, input->options, input->key);
     stages->fingerprint = machine_fingerprint(&options, error);
     if (stages->fingerprint == NULL) {
@@ -604,7 +623,7 @@ Stages *stages_run(const StagesInput *input, GError **error)
             g_autoptr(Node) node = node_read(stages->from->folder, NULL);
             reset(stages);
             if (node != NULL) {
-                discard(stages, node, problem);
+                refuse(stages, node, problem);
                 g_clear_error(&problem);
                 continue;
             }

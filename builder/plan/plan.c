@@ -74,38 +74,54 @@ static void first_stage(Plan *plan, const Recipe *recipe, const char *source_key
 
 /* --- steps --- */
 
-/* Adds every text of the value that has a secret in it, as an HMAC. */
-static void add_secrets(PlanStage *stage, const Recipe *recipe, const char *salt, const json_t *value)
-{
-    const char *name;
-    json_t *item;
-    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
-        add_secrets(stage, recipe, salt, json_array_get(value, i));
-    }
-    json_object_foreach((json_t *)value, name, item)
-    {
-        add_secrets(stage, recipe, salt, item);
-    }
-    if (!json_is_string(value)) {
-        return;
-    }
-    const char *text = json_string_value(value);
-    g_autofree char *masked = recipe_mask(recipe, text);
-    if (strcmp(masked, text) == 0) {
-        return;
-    }
-    const char *before = json_string_value(json_object_get(stage->inputs, "a secret"));
-    g_autofree char *both = g_strconcat(before == NULL ? "" : before, text, NULL);
-    g_autofree char *keyed = g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)salt, strlen(salt), both, -1);
-    json_object_set_new(stage->inputs, "a secret", json_string(keyed));
-    stage->secret = TRUE;
-}
-
 /* Does not change what a step does. */
 static gboolean is_about_caching(const char *key)
 {
     static const char *const words[] = {"name", "max_age", "cache", NULL};
     return g_strv_contains(words, key);
+}
+
+/* Every text of the value that has a secret in it, under its place: "env/A". */
+static void find_secrets(const Recipe *recipe, const char *place, const json_t *value, json_t *found)
+{
+    const char *name;
+    json_t *item;
+    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
+        g_autofree char *inner = g_strdup_printf("%s/%zu", place, i);
+        find_secrets(recipe, inner, json_array_get(value, i), found);
+    }
+    json_object_foreach((json_t *)value, name, item)
+    {
+        g_autofree char *inner = g_strconcat(place, "/", name, NULL);
+        find_secrets(recipe, inner, item, found);
+    }
+    if (json_is_string(value)) {
+        g_autofree char *masked = recipe_mask(recipe, json_string_value(value));
+        if (strcmp(masked, json_string_value(value)) != 0) {
+            json_object_set(found, place, (json_t *)value);
+        }
+    }
+}
+
+/* All of them as one HMAC, whatever the order of the keys. */
+static void add_secrets(PlanStage *stage, const Recipe *recipe, const char *salt)
+{
+    g_autoptr(json_t) found = json_object();
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)stage->step, name, value)
+    {
+        if (!is_about_caching(name)) {
+            find_secrets(recipe, name, value, found);
+        }
+    }
+    stage->secret = json_object_size(found) > 0;
+    if (stage->secret) {
+        g_autofree char *text = ingot_json_canonical(found);
+        g_autofree char *keyed =
+            g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)salt, strlen(salt), text, -1);
+        json_object_set_new(stage->inputs, "a secret", json_string(keyed));
+    }
 }
 
 static void add_form(PlanStage *stage, const json_t *public_step)
@@ -162,7 +178,7 @@ static gboolean step_stage(Plan *plan, const Recipe *recipe, size_t i, const cha
     stage->shutdown = json_is_true(json_object_get(step, "shutdown"));
     stage->offline = json_is_true(json_object_get(step, "offline"));
     add_form(stage, public_step);
-    add_secrets(stage, recipe, salt, step);
+    add_secrets(stage, recipe, salt);
     if (!add_files(stage, recipe, public_step, error)) {
         return FALSE;
     }
@@ -209,7 +225,7 @@ int plan_find(const Plan *plan, const char *text, GError **error)
     if (g_ascii_string_to_unsigned(text, 10, 0, plan->stages->len - 1, &number, NULL)) {
         return (int)number;
     }
-    for (guint i = 0; i < plan->stages->len; i++) {
+    for (guint i = plan->stages->len; i-- > 0;) { /* the first stage last: a step may have its title */
         if (strcmp(plan_stage(plan, i)->title, text) == 0) {
             return (int)i;
         }

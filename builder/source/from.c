@@ -1,5 +1,6 @@
-/* Another image as the source: of the store, pulled into it, or just built from its recipe. Its disk is kept in the cache as a raw file by the
- * digest of its manifest, so a tag that moves gives another file, and two builds of one base share it. */
+/* Another image as the source: of the store, pulled into it, or just built from its recipe. Its disk is kept in the
+ * cache as a raw file by the digest of its manifest, so a tag that moves gives another file, and two builds of one base
+ * share it. */
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
