@@ -190,7 +190,7 @@ static void keep_newest(GPtrArray *found, const IngotDigest *key)
     }
     for (guint i = found->len; i-- > 0;) {
         const NodeRun *run = run_of(g_ptr_array_index(found, i), key);
-        if (run != NULL && strcmp(run->id, newest->id) != 0) {
+        if (run != NULL && newest != NULL && strcmp(run->id, newest->id) != 0) {
             g_ptr_array_remove_index(found, i);
         }
     }

@@ -104,7 +104,7 @@ static gboolean measure(const char *cache, GError **error)
     print_size(nodes, use.layers);
     print_size("memory of their machines", use.memory);
     print_size("sources", use.sources);
-    print_size("records", use.records);
+    print_size("all the rest", use.records);
     print_size("in all", total);
     print_size("limit", use.limit);
     return TRUE;

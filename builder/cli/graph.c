@@ -274,7 +274,7 @@ static gboolean tell(Graph *graph, GError **error)
     if (!ingot_interrupt_check(error)) {
         return FALSE;
     }
-    if (failed == 1 || graph->recipes->len == 1) {
+    if (failed == 1 && last != NULL) {
         g_propagate_prefixed_error(error, g_steal_pointer(&last->error), "%s: ", last->recipe->path);
     } else {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%u of %u recipes were not built", failed,

@@ -22,12 +22,12 @@ static void print_stage(const Prospect *prospect, guint i)
     gboolean stands = prospect_stands(prospect, i);
     char key[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&stage->key, key);
-    g_autofree char *age =
-        run == NULL ? g_strdup("-") : ingot_text_age((double)(g_get_real_time() / G_USEC_PER_SEC - run->ran));
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autofree char *age = run == NULL ? g_strdup("-") : ingot_text_age((double)(now - run->ran));
     g_autofree char *took = run == NULL ? g_strdup("-") : ingot_text_duration(run->seconds);
     g_autofree char *why = stands ? NULL : prospect_why(prospect, i);
     g_autofree char *state = stands ? g_strdup(kept_how(prospect, i)) : g_strconcat("run: ", why, NULL);
-    printf("%3u  %-*.*s  %8s  %8s  %-60.60s  %s\n", i, KEY_SHOWN, KEY_SHOWN, key + strlen("sha256:"), age, took,
+    printf("%3u  %-*.*s  %8s  %8s  %-44.44s  %s\n", i, KEY_SHOWN, KEY_SHOWN, key + strlen("sha256:"), age, took,
            stage->title, state);
 }
 
@@ -70,7 +70,7 @@ static void print(const GraphRecipe *one, const Prospect *prospect)
         printf("     all of it is run: %s has to be built first\n", one->parent->recipe->path);
         return;
     }
-    printf("%3s  %-*s  %8s  %8s  %-60s  %s\n", "", KEY_SHOWN, "KEY", "AGE", "TOOK", "STEP", "STATE");
+    printf("%3s  %-*s  %8s  %8s  %-44s  %s\n", "", KEY_SHOWN, "KEY", "AGE", "TOOK", "STEP", "STATE");
     for (guint i = 0; i < prospect->plan->stages->len; i++) {
         print_stage(prospect, i);
     }

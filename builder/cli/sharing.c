@@ -1,5 +1,6 @@
 #include "cli/sharing.h"
 
+#include <ingot/error.h>
 #include <string.h>
 
 #include "cache/nodes.h"

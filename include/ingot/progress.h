@@ -12,8 +12,8 @@ IngotProgress *ingot_progress_new(gboolean quiet);
 void ingot_progress_free(IngotProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotProgress, ingot_progress_free)
 
-/* A display within another, for one of several things that go on at once: the same terminal line, every line with the name
- * before it. It has stages of its own; free it before its parent. NULL gives NULL. */
+/* A display within another, for one of several things that go on at once: the same terminal line, every line with the
+ * name before it. It has stages of its own; free it before its parent. NULL gives NULL. */
 IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name);
 
 /* One stage at a time: "pull web:1.0.0". total is in bytes, 0 where unknown (no rate, no time left). */
