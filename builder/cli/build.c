@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bake/bake.h"
+#include "bake/graph.h"
 #include "cache/house.h"
-#include "cli/bake.h"
-#include "cli/graph.h"
 #include "verbs.h"
 
 typedef struct {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/prospect.h"
+#include "bake/prospect.h"
 #include "verbs.h"
 
 #define KEY_SHOWN 12 /* hex digits of a key in the table */

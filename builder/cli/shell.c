@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/prospect.h"
-#include "cli/stages.h"
+#include "bake/prospect.h"
+#include "bake/stages.h"
 #include "verbs.h"
 
 /* The recipe's own ssh session, on our terminal; ends with it. */

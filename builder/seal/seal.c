@@ -66,9 +66,8 @@ static gboolean clean(SealTree *tree, const json_t *rules, GError **error)
     return TRUE;
 }
 
-static gboolean remove_key(SealTree *tree, const char *comment, GError **error)
+static gboolean remove_key(SealTree *tree, const char *path, const char *comment, GError **error)
 {
-    static const char path[] = "/root/.ssh/authorized_keys";
     gboolean exists;
     if (!tree->kind->exists(tree, path, &exists, error) || !exists) {
         return !exists;
@@ -119,6 +118,8 @@ gboolean seal_disk(const SealOptions *options, SealReport *report, GError **erro
         (report->packages = tree->kind->packages(tree, error)) == NULL) {
         return FALSE;
     }
-    return clean(tree, options->rules, error) && remove_key(tree, options->key_comment, error) &&
+    return clean(tree, options->rules, error) &&
+           remove_key(tree, "/root/.ssh/authorized_keys", options->key_comment, error) &&
+           remove_key(tree, "/root/.ssh/authorized_keys2", options->key_comment, error) &&
            add_host_keys_unit(tree, error) && tree->kind->finish(tree, error);
 }

@@ -26,6 +26,7 @@ steps:
   - name: one
     shell: |
       echo one >/srv/one; systemd-run -q --unit=witness sleep 100000
+      echo 'ssh-ed25519 AAAA of-the-recipe' >>/root/.ssh/authorized_keys
       # A file that is deleted while it is open: the sealed file system must not need to be told.
       (exec 7>/srv/deleted; head -c 3000000 /dev/urandom >&7; rm /srv/deleted; exec sleep 100000) >/dev/null 2>&1 &
       sleep 0.5
@@ -92,6 +93,8 @@ for name in warm cold; do
     e2fsck -fn "$TMP/$name.raw?offset=$root" >"$TMP/fsck" 2>&1 || fail "the $name image's file system needs recovery: $(cat "$TMP/fsck")"
     files $name
 done
+[ "$(cat "$TMP/warm/root/.ssh/authorized_keys")" = 'ssh-ed25519 AAAA of-the-recipe' ] || fail "keys: $(cat "$TMP"/warm/root/.ssh/*)"
+[ ! -e "$TMP/warm/root/.ssh/authorized_keys2" ] || fail "the build's key is left"
 [ "$(find "$TMP/warm" -type f | wc -l)" -gt 5000 ] || fail "too few files were compared"
 diff -r --no-dereference "$TMP/warm" "$TMP/cold" >"$TMP/diff" 2>&1 || fail "a resumed build differs: $(head "$TMP/diff")"
 (cd "$TMP/warm" && find . -printf '%p %M %U:%G %l\n' | sort) >"$TMP/warm.modes"
@@ -100,7 +103,7 @@ cmp "$TMP/warm.modes" "$TMP/cold.modes" || fail "modes or owners differ"
 rm -rf "$TMP/warm" "$TMP/cold" "$TMP"/*.raw
 ok "a resumed build gives the same files as one without a cache, on a file system that needs no recovery"
 
-for n in 1 2; do ingot shell "$TMP/cached.yaml" --at last -- 'date +%s; head -c 16 /dev/urandom | od -An -tx1; systemctl is-active witness; wc -l </root/.ssh/authorized_keys' >"$TMP/shell$n" 2>"$TMP/err" || fail "shell: $(cat "$TMP/err")"; done
+for n in 1 2; do ingot shell "$TMP/cached.yaml" --at last -- 'date +%s; head -c 16 /dev/urandom | od -An -tx1; systemctl is-active witness; cat /root/.ssh/authorized_keys* | grep ingot-build | sort -u | wc -l' >"$TMP/shell$n" 2>"$TMP/err" || fail "shell: $(cat "$TMP/err")"; done
 grep -q '^active' "$TMP/shell1" || fail "the shell is in another machine: $(cat "$TMP/shell1")"
 [ $(($(date +%s) - $(head -1 "$TMP/shell2"))) -lt 30 ] || fail "the guest's clock stands: $(cat "$TMP/shell2")"
 [ "$(sed -n 2p "$TMP/shell1")" != "$(sed -n 2p "$TMP/shell2")" ] || fail "two machines from one node share their random numbers"
@@ -147,6 +150,9 @@ write elsewhere
 sed -i 's/systemctl is-active witness &&/:;/' "$TMP/cached.yaml"
 build
 said 'the disk alone is used'
+ingot pull -q "cached@$DIGEST" -o "$TMP/disk.raw" >/dev/null
+[ "$(debugfs -R 'cat /root/.ssh/authorized_keys' "$TMP/disk.raw?offset=$root" 2>/dev/null)" = 'ssh-ed25519 AAAA of-the-recipe' ] || fail "a second boot loses the recipe's keys"
+rm "$TMP/disk.raw"
 ok "a damaged node is discarded, a newer one ignored, of another machine's the disk alone is used"
 
 # Ages, refresh, and a secret.

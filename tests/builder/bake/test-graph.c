@@ -10,7 +10,7 @@
 #include <ingot/file.h>
 #include <string.h>
 
-#include "cli/graph.h"
+#include "bake/graph.h"
 
 static char *folder;
 

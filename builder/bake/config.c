@@ -1,4 +1,4 @@
-#include "cli/config.h"
+#include "bake/config.h"
 
 #include <ingot/process.h>
 #include <ingot/text.h>

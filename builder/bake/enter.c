@@ -1,4 +1,4 @@
-#include "cli/enter.h"
+#include "bake/enter.h"
 
 #include <gio/gio.h>
 #include <ingot/error.h>
@@ -25,12 +25,16 @@ static char *script(const GuestKey *key, const guint8 *seed)
         "perl -e 'exit !ioctl(STDIN, 0x5207, 0)' </dev/urandom 2>/dev/null ||\n"
         "    python3 -c 'import fcntl; fcntl.ioctl(0, 0x5207)' </dev/urandom 2>/dev/null ||\n"
         "    [ -d /sys/module/vmgenid ] || { echo 'its random numbers cannot be made its own'; exit 1; }\n"
-        "keys=/root/.ssh/authorized_keys\n"
         "[ -d /root/.ssh ] || mkdir -m 700 /root/.ssh\n"
-        "{ while IFS= read -r line; do case $line in *' " GUEST_KEY_COMMENT "') ;; *) echo \"$line\" ;; esac; done\n"
-        "} <$keys >/run/ingot/keys 2>/dev/null || :\n"
         "umask 077\n"
-        "{ while IFS= read -r line; do echo \"$line\"; done; echo %s; } </run/ingot/keys >$keys\n",
+        "key=%s file=/root/.ssh/authorized_keys found=\n"
+        "echo \"$key\" >${file}2\n"
+        "[ -e $file ] || exit 0\n"
+        "while IFS= read -r line; do\n"
+        "    case $line in *' " GUEST_KEY_COMMENT "') line=$key found=1 ;; esac\n"
+        "    echo \"$line\"\n"
+        "done <$file >/run/ingot/keys\n"
+        "[ -z \"$found\" ] || while IFS= read -r line; do echo \"$line\"; done </run/ingot/keys >$file\n",
         now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str, line);
 }
 

@@ -24,7 +24,7 @@ typedef struct {
     IngotProgress *progress;
 } BakeOptions;
 
-/* The machine of the recipe, without disk and folder. */
+/* The machine of the recipe, without disk and folder. Its name is no part of it: recipes on one base share its boot. */
 MachineOptions bake_machine(const Recipe *recipe, const BakeOptions *options, const GuestKey *key);
 
 /* The recipe's plan, with the keys that it has here and now. workdir: for passing files. */

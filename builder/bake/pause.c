@@ -1,4 +1,4 @@
-#include "cli/pause.h"
+#include "bake/pause.h"
 
 #include <errno.h>
 #include <ingot/error.h>

@@ -7,8 +7,8 @@
 
 #include <ingot/file.h>
 
+#include "bake/bake.h"
 #include "cache/node.h"
-#include "cli/bake.h"
 #include "guest/guest.h"
 #include "plan/plan.h"
 #include "source/source.h"

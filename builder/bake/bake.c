@@ -1,4 +1,4 @@
-#include "cli/bake.h"
+#include "bake/bake.h"
 
 #include <ingot/error.h>
 #include <ingot/file.h>
@@ -6,14 +6,14 @@
 #include <ingot/text.h>
 #include <string.h>
 
+#include "bake/config.h"
+#include "bake/pause.h"
+#include "bake/sharing.h"
+#include "bake/stages.h"
 #include "cache/history.h"
 #include "cache/nodes.h"
 #include "cache/record.h"
 #include "check/check.h"
-#include "cli/config.h"
-#include "cli/pause.h"
-#include "cli/sharing.h"
-#include "cli/stages.h"
 #include "emit/emit.h"
 #include "guest/guest.h"
 #include "machine/overlay.h"
@@ -61,7 +61,6 @@ MachineOptions bake_machine(const Recipe *recipe, const BakeOptions *options, co
         .uefi = shape.uefi,
         .accel = options->accel,
         .public_key = key->public_line,
-        .hostname = recipe->name,
     };
 }
 
@@ -200,11 +199,15 @@ static json_t *steps_of(const Bake *bake)
     return steps;
 }
 
-static gboolean remember(const Bake *bake, const IngotDescriptor *manifest, GError **error)
+/* What cannot be remembered is only made again the next time. */
+static void remember(const Bake *bake, const IngotDescriptor *manifest)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autoptr(GError) problem = NULL;
     const GPtrArray *runs = bake->stages == NULL ? none : stages_runs(bake->stages);
-    return record_save(bake->options->cache, bake->plan, runs, manifest, error);
+    if (!record_save(bake->options->cache, bake->plan, runs, manifest, &problem)) {
+        ingot_progress_message(bake->options->progress, "the cache does not remember this image: %s", problem->message);
+    }
 }
 
 static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
@@ -227,8 +230,11 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
         .junit = bake->checked == NULL ? NULL : bake->checked->junit,
         .spdx = spdx,
     };
-    return emit_image(bake->options->store, &options, bake->options->progress, manifest, error) &&
-           remember(bake, manifest, error);
+    if (!emit_image(bake->options->store, &options, bake->options->progress, manifest, error)) {
+        return FALSE;
+    }
+    remember(bake, manifest);
+    return TRUE;
 }
 
 static gboolean give(Bake *bake, GError **error)

@@ -1,4 +1,4 @@
-#include "cli/graph.h"
+#include "bake/graph.h"
 
 #include <ingot/error.h>
 #include <ingot/process.h>

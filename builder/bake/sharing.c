@@ -1,4 +1,4 @@
-#include "cli/sharing.h"
+#include "bake/sharing.h"
 
 #include <ingot/error.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* What a build of a recipe would do: its plan, what of it is kept, and the image of it that is there. */
 #pragma once
 
+#include "bake/bake.h"
+#include "bake/graph.h"
 #include "cache/history.h"
 #include "cache/node.h"
-#include "cli/bake.h"
-#include "cli/graph.h"
 
 typedef struct {
     Plan *plan;       /* NULL: what the recipe is based on has to be built first */

@@ -2,7 +2,7 @@
  */
 #pragma once
 
-#include "cli/stages.h"
+#include "bake/stages.h"
 
 /* Fetches the deepest node that the registry has of the plan, where the cache has none as deep. A registry that cannot
  * be asked is an error: it was named. */

@@ -1,7 +1,7 @@
 /* Where a build stops for a person: how to get into the machine, and what to do next. */
 #pragma once
 
-#include "cli/bake.h"
+#include "bake/bake.h"
 #include "guest/guest.h"
 
 /* Prints how to get into the machine by ssh and where its console is. */

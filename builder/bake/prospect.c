@@ -1,4 +1,4 @@
-#include "cli/prospect.h"
+#include "bake/prospect.h"
 
 #include <ingot/file.h>
 #include <string.h>

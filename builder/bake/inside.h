@@ -1,0 +1,54 @@
+/* The inside of Stages, which its three files share: stages.c goes through the plan, engine.c has the machine, layers.c
+ * what it writes to and what is kept of that. */
+#pragma once
+
+#include "bake/stages.h"
+#include "cache/nodes.h"
+
+struct Stages {
+    StagesInput in;
+    char *fingerprint; /* of the machine that this build has */
+    gboolean keeping;  /* nodes are kept */
+    gboolean secret;   /* a stage has used one */
+
+    Node *from;          /* the node that the build went on from, or NULL */
+    NodeHold *hold;      /* on it */
+    GPtrArray *drafts;   /* of NodeDraft: every layer since, the newest last */
+    const char *below;   /* name of the node whose layer the newest one stands on; NULL: the source's disk */
+    char *disk;          /* the newest layer: what is written to */
+    gboolean clean;      /* its file systems need no recovery */
+    GPtrArray *runs;     /* of NodeRun */
+    GHashTable *refused; /* folders of nodes that could not be used */
+    guint boots;         /* each has a folder of its own */
+    Machine *machine;    /* NULL: none runs */
+    Guest *guest;
+    IngotLock *turn;           /* to run the stage that is next */
+    GThreadPool *publisher;    /* one thread: a node comes after the one below it */
+    GError *publishing_failed; /* written by that thread, once, atomically */
+};
+
+/* --- engine.c --- */
+
+/* A machine that runs on the newest layer: resumed where the build stands right behind its node, else booted. */
+gboolean engine_need(Stages *stages, GError **error);
+/* None runs, and the newest layer's file systems need no recovery; one that has not been touched is taken to be so. */
+gboolean engine_need_rest(Stages *stages, GError **error);
+/* The same of a machine that runs, as quickly as can be, or as the guest itself does it. */
+gboolean engine_rest(Stages *stages, GError **error);
+gboolean engine_shut_down(Stages *stages, GError **error);
+/* Ends it where it stands. */
+void engine_stop(Stages *stages);
+
+/* --- layers.c --- */
+
+/* A new layer over the one that was written to so far, or over where the build starts. */
+gboolean layers_add(Stages *stages, GError **error);
+/* Another one in place of the first, which may not be built on. */
+gboolean layers_renew(Stages *stages, GError **error);
+/* After a stage: the newest layer becomes a node, with the machine's memory where that is wanted, and another layer
+ * takes its place. The node is written by a thread. */
+gboolean layers_keep(Stages *stages, const PlanStage *stage, GError **error);
+/* Nothing more is kept by this build, which is said once. */
+void layers_stop_keeping(Stages *stages, const GError *problem);
+/* Waits until all nodes are written. */
+void layers_settle(Stages *stages);
