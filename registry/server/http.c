@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "server/oci/api.h"
+#include "server/parts.h"
 
 #define THREADS 8
 #define CONNECTIONS 512
@@ -86,6 +87,37 @@ enum MHD_Result request_answer_file(Request *request, guint status, int fd, guin
     va_end(headers);
     request->sent = size;
     return send_answer(request, status, response);
+}
+
+enum MHD_Result request_answer_parts(Request *request, int fd, guint64 size, const GArray *ranges, ...)
+{
+    g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
+    struct MHD_Response *response =
+        parts_response(fd, size, ranges, "application/octet-stream", boundary, &request->sent);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    g_autofree char *type = g_strdup_printf("multipart/byteranges; boundary=%s", boundary);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    va_list headers;
+    va_start(headers, ranges);
+    add_headers(response, headers);
+    va_end(headers);
+    return send_answer(request, MHD_HTTP_PARTIAL_CONTENT, response);
+}
+
+gboolean request_has_already(const Request *request, const char *tag)
+{
+    const char *header = request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    g_auto(GStrv) tags = g_strsplit(header == NULL ? "" : header, ",", -1);
+    for (guint i = 0; tags[i] != NULL; i++) {
+        const char *one = g_strstrip(tags[i]);
+        one += g_str_has_prefix(one, "W/") ? 2 : 0; /* compared weakly: the bytes of a digest are always the same */
+        if (strcmp(one, "*") == 0 || strcmp(one, tag) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message)

@@ -31,6 +31,11 @@ enum MHD_Result request_answer(Request *request, guint status, const char *type,
 /* A range of an open file, which is closed with the answer. */
 enum MHD_Result request_answer_file(Request *request, guint status, int fd, guint64 offset, guint64 size,
                                     ...) G_GNUC_NULL_TERMINATED;
+/* Several ranges of an open file, which is closed with the answer, as multipart/byteranges: GArray of ByteRange. */
+enum MHD_Result request_answer_parts(Request *request, int fd, guint64 size, const GArray *ranges,
+                                     ...) G_GNUC_NULL_TERMINATED;
+/* Whether the client has what the entity tag (in its quotes) names: If-None-Match, RFC 9110, section 13.1.2. */
+gboolean request_has_already(const Request *request, const char *tag);
 /* An error as the distribution-spec has it ("Error Codes"). */
 enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message);
 /* The same from a GError: 404 NOT_FOUND, 507 where the disk is full, else 500; code is for NOT_FOUND. */

@@ -67,9 +67,34 @@ range 200000- 200000 100000
 range -5 299995 5
 range -400000 0 300000
 for bad in 300000- 5-4 -0; do ask 416 -H "Range: bytes=$bad" "$base/a/blobs/$digest"; done
+
+ask 206 -H 'Range: bytes=0-9, 299990-, 500000-600000, 100-199' "$base/a/blobs/$digest"
+python3 - "$TMP/head" "$TMP/body" "$TMP/blob" <<'PY' || fail "several ranges: $(cat "$TMP/head")"
+import email.parser, email.policy, re, sys
+head, body, blob = (open(path, "rb").read() for path in sys.argv[1:])
+kind = re.search(rb"(?im)^Content-Type: *(\S.*?)\r?$", head).group(1)
+length = int(re.search(rb"(?im)^Content-Length: *(\d+)", head).group(1))
+assert length == len(body), (length, len(body))
+message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(b"Content-Type: " + kind + b"\r\n\r\n" + body)
+parts = [(p["Content-Range"], p.get_payload(decode=True)) for p in message.iter_parts()]
+wanted = [(0, 9), (299990, 299999), (100, 199)]
+assert [r for r, _ in parts] == [f"bytes {a}-{b}/300000" for a, b in wanted], parts
+boundary = re.search(rb"boundary=(\S+)", kind).group(1)
+raw = [p.split(b"\r\n\r\n", 1)[1] for p in body.split(b"\r\n--" + boundary)[1:-1]]
+assert raw == [blob[a:b + 1] for a, b in wanted]
+PY
+ask 200 -H "Range: bytes=0-299999,0-299999" "$base/a/blobs/$digest" # more than there is: the whole
+ask 416 -H 'Range: bytes=400000-, 500000-' "$base/a/blobs/$digest"
+ask 200 -I "$base/a/blobs/$digest"
+tag=$(header ETag)
+: >"$TMP/body"
+ask 304 -H "If-None-Match: \"other\", $tag" "$base/a/blobs/$digest"
+[ ! -s "$TMP/body" ] && header Cache-Control | grep -q immutable || fail "304: $(cat "$TMP/head")"
+ask 206 -H "If-Range: $tag" -H 'Range: bytes=0-0' "$base/a/blobs/$digest"
+ask 200 -H 'If-Range: "other"' -H 'Range: bytes=0-0' "$base/a/blobs/$digest"
 refused BLOB_UNKNOWN 404 "$base/a/blobs/sha256:$(printf '0%.0s' $(seq 64))"
 refused DIGEST_INVALID 400 "$base/a/blobs/sha256:abc"
-ok "GET, HEAD and Range"
+ok "GET, HEAD, Range (several in one request), If-None-Match and If-Range"
 
 ask 201 -X POST "$base/b/blobs/uploads/?mount=$digest&from=a"
 ask 200 -I "$base/b/blobs/$digest"
@@ -87,7 +112,10 @@ for tag in 1.0.0 1.1.0 dev latest; do ask 201 -X PUT -H "$type" --data-binary "@
 ask 200 "$base/a/manifests/dev"
 cmp "$TMP/body" "$TMP/manifest" || fail "the manifest differs"
 [ "$(header Content-Type)" = "${type#*: }" ] && [ "$(header Docker-Content-Digest)" = "$own" ] || fail "$(cat "$TMP/head")"
+ask 304 -H "If-None-Match: \"$own\"" "$base/a/manifests/dev"
+[ "$(header Cache-Control)" = no-cache ] || fail "a tag's answer may be kept: $(cat "$TMP/head")"
 ask 200 "$base/a/manifests/$own"
+header Cache-Control | grep -q immutable || fail "$(cat "$TMP/head")"
 manifest "sha256:$(printf '1%.0s' $(seq 64))" >"$TMP/lacking"
 refused MANIFEST_BLOB_UNKNOWN 404 -X PUT -H "$type" --data-binary "@$TMP/lacking" "$base/a/manifests/2.0.0"
 refused MANIFEST_INVALID 400 -X PUT -H "$type" --data-binary '{' "$base/a/manifests/2.0.0"

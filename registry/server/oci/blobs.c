@@ -4,59 +4,68 @@
 #include <unistd.h>
 
 #include "server/oci/api.h"
+#include "server/oci/range.h"
 
-typedef enum { RANGE_NONE, RANGE_OK, RANGE_BAD } RangeKind;
+#define FOR_EVER "max-age=31536000, immutable"
 
-/* One range of RFC 9110, section 14.1.2; more than one, or another unit, is answered with the whole. */
-static RangeKind parse_range(const char *text, guint64 size, guint64 *offset, guint64 *length)
+/* The ranges asked for, unless they were asked for of other bytes (If-Range, RFC 9110, section 13.1.5). */
+static RangeKind ranges_of(const Request *request, const char *tag, guint64 size, GArray *ranges)
 {
-    if (text == NULL || !g_str_has_prefix(text, "bytes=") || strchr(text, ',') != NULL) {
-        return RANGE_NONE;
-    }
-    const char *from = text + strlen("bytes="), *dash = strchr(from, '-');
-    if (dash == NULL || (dash != from && !g_ascii_isdigit(*from)) || (dash[1] != '\0' && !g_ascii_isdigit(dash[1]))) {
-        return RANGE_NONE;
-    }
-    guint64 first = g_ascii_strtoull(from, NULL, 10), last = g_ascii_strtoull(dash + 1, NULL, 10);
-    if (dash == from) {
-        first = last >= size ? 0 : size - last;
-        last = last == 0 ? 0 : size - 1;
-        if (dash[1] == '\0' || last == 0) {
-            return RANGE_BAD;
+    const char *only_of = request_header(request, "If-Range");
+    return only_of != NULL && strcmp(only_of, tag) != 0 ? RANGE_WHOLE
+                                                        : range_parse(request_header(request, "Range"), size, ranges);
+}
+
+/* The whole of it, or one range. */
+static enum MHD_Result answer_run(Request *request, const ApiRoute *route, const char *tag, int fd, guint64 size,
+                                  const ByteRange *range)
+{
+    guint64 offset = range == NULL ? 0 : range->offset, length = range == NULL ? size : range->length;
+    g_autofree char *where =
+        range == NULL ? NULL
+                      : g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, offset,
+                                        offset + length - 1, size);
+    return request_answer_file(request, range == NULL ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT, fd, offset, length,
+                               "Content-Type", "application/octet-stream", "Accept-Ranges", "bytes",
+                               "Docker-Content-Digest", route->reference, "ETag", tag, "Cache-Control", FOR_EVER,
+                               "Content-Range", where, NULL);
+}
+
+static enum MHD_Result answer(Request *request, const ApiRoute *route, const char *tag, int fd, guint64 size)
+{
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(ByteRange));
+    switch (ranges_of(request, tag, size, ranges)) {
+    case RANGE_WHOLE:
+        return answer_run(request, route, tag, fd, size, NULL);
+    case RANGE_PARTS:
+        if (ranges->len == 1) {
+            return answer_run(request, route, tag, fd, size, &g_array_index(ranges, ByteRange, 0));
         }
-    } else if (dash[1] == '\0' || last >= size) {
-        last = size == 0 ? 0 : size - 1;
+        return request_answer_parts(request, fd, size, ranges, "Docker-Content-Digest", route->reference, "ETag", tag,
+                                    "Cache-Control", FOR_EVER, NULL);
+    default:
+        break;
     }
-    if (first >= size || last < first) {
-        return RANGE_BAD;
-    }
-    *offset = first;
-    *length = last - first + 1;
-    return RANGE_OK;
+    close(fd);
+    g_autofree char *all = g_strdup_printf("bytes */%" G_GUINT64_FORMAT, size);
+    return request_answer(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, NULL, 0, "Content-Range", all, NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
 {
     g_autoptr(GError) error = NULL;
-    guint64 size, offset = 0, length;
+    guint64 size;
     int fd = storage_blob(request->storage, route->name, digest, &size, &error);
     if (fd < 0) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
-    length = size;
     g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
-    RangeKind kind = parse_range(request_header(request, "Range"), size, &offset, &length);
-    if (kind == RANGE_BAD) {
+    if (request_has_already(request, tag)) {
         close(fd);
-        g_autofree char *all = g_strdup_printf("bytes */%" G_GUINT64_FORMAT, size);
-        return request_answer(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, NULL, 0, "Content-Range", all, NULL);
+        return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", FOR_EVER,
+                              NULL);
     }
-    g_autofree char *range = g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT,
-                                             offset, offset + length - 1, size);
-    return request_answer_file(request, kind == RANGE_OK ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, fd, offset, length,
-                               "Content-Type", "application/octet-stream", "Accept-Ranges", "bytes",
-                               "Docker-Content-Digest", route->reference, "ETag", tag, "Cache-Control",
-                               "max-age=31536000, immutable", "Content-Range", kind == RANGE_OK ? range : NULL, NULL);
+    return answer(request, route, tag, fd, size);
 }
 
 enum MHD_Result api_blob(Request *request, const ApiRoute *route)

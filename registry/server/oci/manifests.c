@@ -30,8 +30,14 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
     }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
+    /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
+    const char *keep = strchr(route->reference, ':') != NULL ? "max-age=31536000, immutable" : "no-cache";
+    if (request_has_already(request, tag)) {
+        return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
+                              "Docker-Content-Digest", text, NULL);
+    }
     return request_answer(request, MHD_HTTP_OK, type, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                          "Docker-Content-Digest", text, "ETag", tag, NULL);
+                          "Docker-Content-Digest", text, "ETag", tag, "Cache-Control", keep, NULL);
 }
 
 /* The digest that a descriptor names is missing here: its text, else NULL. */

@@ -1,0 +1,21 @@
+/* Byte ranges of a request: which parts of a blob it asks for (RFC 9110, section 14). */
+#pragma once
+
+#include <glib.h>
+
+#define RANGES_MAX 1024 /* in one request */
+
+typedef struct {
+    guint64 offset, length; /* bytes; length > 0 */
+} ByteRange;
+
+typedef enum {
+    RANGE_WHOLE,        /* no ranges, or none that we answer: the whole is */
+    RANGE_PARTS,        /* these */
+    RANGE_UNSATISFIABLE /* nothing of the blob lies in them: 416 */
+} RangeKind;
+
+/* text: the header's value, or NULL. Appends ByteRange to ranges, in the order asked for; those outside the blob are
+ * left out. More than RANGES_MAX, or more bytes than the blob has (ranges that overlap), or a text outside the grammar,
+ * is answered with the whole. */
+RangeKind range_parse(const char *text, guint64 size, GArray *ranges);
