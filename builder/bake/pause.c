@@ -53,6 +53,7 @@ gboolean pause_after_error(BakeOnError mode, const GError *failure, Machine *mac
     if (mode == BAKE_ABORT || !machine_alive(machine, NULL) || !ingot_interrupt_check(NULL)) {
         return FALSE;
     }
+    ingot_progress_drop(progress);
     ingot_progress_message(progress, "failed: %s", failure->message);
     if (mode == BAKE_KEEP) {
         keep(machine, key, progress);

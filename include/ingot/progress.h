@@ -1,5 +1,5 @@
-/* What a command tells while it works, on stderr: a bar on a terminal, plain lines elsewhere, nothing if quiet.
- * All functions accept NULL for progress and are thread safe. */
+/* What a command tells while it works, on stderr: a bar on a terminal (drawn anew every second by a thread), plain
+ * lines elsewhere, nothing if quiet. All functions accept NULL for progress and are thread safe. */
 #pragma once
 
 #include <glib.h>
@@ -21,6 +21,8 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
 void ingot_progress_add(IngotProgress *progress, guint64 bytes);
 /* Ends the stage with one line: its name, the note (may be NULL) and its time. */
 void ingot_progress_end(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Ends the stage without a word: it has failed, and whoever says so needs the terminal. */
+void ingot_progress_drop(IngotProgress *progress);
 
 /* One line above the bar. */
 void ingot_progress_message(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -7,7 +7,8 @@
 
 #include <ingot/text.h>
 
-#define BAR_INTERVAL (G_USEC_PER_SEC / 10)  /* fast enough for the eye, slow enough for a serial line */
+#define BAR_INTERVAL (G_USEC_PER_SEC / 10) /* fast enough for the eye, slow enough for a serial line */
+#define TICK G_USEC_PER_SEC
 #define LINE_INTERVAL (G_USEC_PER_SEC * 10) /* in a log */
 
 struct IngotProgress {
@@ -19,17 +20,11 @@ struct IngotProgress {
     guint64 total, done;
     gint64 started, shown; /* monotonic, µs */
     gboolean drawn;        /* root: a bar is on the terminal's last line */
+    IngotProgress *active; /* root: whose bar that is, or NULL */
+    GThread *clock;        /* root, on a terminal: draws it anew every second, so that time is seen to pass */
+    GCond stop;
+    gboolean stopped;
 };
-
-IngotProgress *ingot_progress_new(gboolean quiet)
-{
-    IngotProgress *progress = g_new0(IngotProgress, 1);
-    g_mutex_init(&progress->mutex);
-    progress->root = progress;
-    progress->quiet = quiet;
-    progress->terminal = isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
-    return progress;
-}
 
 IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name)
 {
@@ -37,6 +32,7 @@ IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name)
         return NULL;
     IngotProgress *child = g_new0(IngotProgress, 1);
     g_mutex_init(&child->mutex);
+    g_cond_init(&child->stop);
     child->root = parent->root;
     child->name = g_strdup(name);
     child->quiet = parent->quiet;
@@ -77,7 +73,19 @@ void ingot_progress_free(IngotProgress *progress)
 {
     if (!progress)
         return;
+    if (progress->clock) {
+        lock(progress);
+        progress->stopped = TRUE;
+        g_cond_signal(&progress->stop);
+        unlock(progress);
+        g_thread_join(progress->clock);
+    }
+    lock(progress);
     erase_bar(progress);
+    if (progress->root->active == progress)
+        progress->root->active = NULL;
+    unlock(progress);
+    g_cond_clear(&progress->stop);
     g_mutex_clear(&progress->mutex);
     g_free(progress->name);
     g_free(progress->stage);
@@ -97,8 +105,10 @@ static char *describe(const IngotProgress *progress, gint64 now)
     double rate = seconds > 0 ? (double)progress->done / seconds : 0;
     g_autofree char *done = ingot_text_size(progress->done);
 
+    if (!progress->total && progress->done)
+        return g_steal_pointer(&done);
     if (!progress->total)
-        return progress->done ? g_steal_pointer(&done) : g_strdup("…");
+        return progress->terminal ? ingot_text_age(seconds) : g_strdup("…");
     g_autofree char *total = ingot_text_size(progress->total);
     if (rate < 1)
         return g_strdup_printf("%s of %s", done, total);
@@ -128,6 +138,34 @@ static void draw_bar(IngotProgress *progress, gint64 now)
     fprintf(stderr, "\r\033[K%s", fitting);
     fflush(stderr);
     progress->root->drawn = TRUE;
+    progress->root->active = progress;
+}
+
+/* A stage without figures, a boot say, would look as if it stood still. */
+static gpointer tick(gpointer user)
+{
+    IngotProgress *root = user;
+    lock(root);
+    while (!root->stopped) {
+        gint64 now = g_get_monotonic_time();
+        if (!g_cond_wait_until(&root->stop, &root->mutex, now + TICK) && root->active && root->active->stage)
+            draw_bar(root->active, g_get_monotonic_time());
+    }
+    unlock(root);
+    return NULL;
+}
+
+IngotProgress *ingot_progress_new(gboolean quiet)
+{
+    IngotProgress *progress = g_new0(IngotProgress, 1);
+    g_mutex_init(&progress->mutex);
+    g_cond_init(&progress->stop);
+    progress->root = progress;
+    progress->quiet = quiet;
+    progress->terminal = isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+    if (progress->terminal && !quiet)
+        progress->clock = g_thread_new("progress", tick, progress);
+    return progress;
 }
 
 static void show(IngotProgress *progress, gint64 now)
@@ -195,6 +233,16 @@ void ingot_progress_end(IngotProgress *progress, const char *format, ...)
         print(progress, "%s%s%s (%s)", progress->stage, note ? ": " : "", note ? note : "", time);
         g_clear_pointer(&progress->stage, g_free);
     }
+    unlock(progress);
+}
+
+void ingot_progress_drop(IngotProgress *progress)
+{
+    if (!progress)
+        return;
+    lock(progress);
+    erase_bar(progress);
+    g_clear_pointer(&progress->stage, g_free);
     unlock(progress);
 }
 
