@@ -1,6 +1,7 @@
 /* A registry as its client sees it: the OCI distribution-spec 1.1 over libcurl.
  *
- * Plain HTTP for loopback hosts (127.0.0.0/8, ::1, localhost) only, HTTPS elsewhere. Every wait is bounded: connecting
+ * HTTPS, checked against the system's certificates or those of the file $INGOT_CA; plain HTTP for loopback hosts
+ * (127.0.0.0/8, ::1, localhost) alone, and only where no $INGOT_CA is set. Every wait is bounded: connecting
  * by 10 s, a transfer that moves nothing by 30 s ($INGOT_TIMEOUT seconds for both), and errors say what was tried. One
  * IngotRemote belongs to one thread. */
 #pragma once

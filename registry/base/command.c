@@ -67,10 +67,12 @@ static gboolean refuse_usage(const IngotVerb *verb, const char *problem, GError 
 gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entries, int min, int max, int *argc,
                                char ***argv, GError **error)
 {
-    static char *store, *cache;
+    static char *store, *cache, *ca;
     const GOptionEntry shared[] = {
         {"store", 0, 0, G_OPTION_ARG_FILENAME, &store, "the local store ($INGOT_STORE)", "DIR"},
         {"cache", 0, 0, G_OPTION_ARG_FILENAME, &cache, "where build snapshots are ($INGOT_CACHE)", "DIR"},
+        {"ca", 0, 0, G_OPTION_ARG_FILENAME, &ca, "certificates that registries are checked against ($INGOT_CA)",
+         "FILE"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &common.quiet, "print nothing but the result", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &common.json, "print JSON where a list or an image is shown", NULL},
         {NULL},
@@ -95,6 +97,8 @@ gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entrie
     }
     use_default(&store, "INGOT_STORE", g_get_user_data_dir(), "store");
     use_default(&cache, "INGOT_CACHE", g_get_user_cache_dir(), NULL);
+    if (ca)
+        g_setenv("INGOT_CA", ca, TRUE);
     common.store = store;
     common.cache = cache;
     return TRUE;

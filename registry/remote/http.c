@@ -23,6 +23,12 @@ static long seconds_of(long standard)
     return wanted > 0 ? wanted : standard;
 }
 
+const char *http_ca(void)
+{
+    const char *path = g_getenv("INGOT_CA");
+    return path != NULL && *path != '\0' ? path : NULL;
+}
+
 /* Ctrl-C ends a transfer within a second. */
 static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
@@ -40,6 +46,11 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* What was asked for by TLS is not to come without. */
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, g_str_has_prefix(url, "https:") ? "https" : "http,https");
+    if (http_ca() != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, http_ca());
+    }
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);

@@ -35,6 +35,8 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
 /* Sets the error that fits a status that was not hoped for; always FALSE. */
 gboolean http_refused(const HttpExchange *exchange, GError **error);
 /* Options that all transfers share: time-outs, no signals, the user agent. */
+/* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
+const char *http_ca(void);
 void http_prepare(CURL *curl, const char *url);
 /* Sets the error for a curl code; always FALSE. */
 gboolean http_failed(CURLcode code, const char *url, GError **error);

@@ -27,9 +27,13 @@ IngotRemote *ingot_remote_new(const char *host, GError **error)
         curl_global_init(CURL_GLOBAL_DEFAULT);
         g_once_init_leave(&once, 1);
     }
+    if (http_ca() != NULL && !g_file_test(http_ca(), G_FILE_TEST_IS_REGULAR)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", http_ca());
+        return NULL;
+    }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
     remote->host = g_strdup(host);
-    remote->base = g_strdup_printf("%s://%s", is_loopback(host) ? "http" : "https", host);
+    remote->base = g_strdup_printf("%s://%s", is_loopback(host) && http_ca() == NULL ? "http" : "https", host);
     remote->curl = curl_easy_init();
     remote->multi = curl_multi_init();
     if (remote->curl == NULL || remote->multi == NULL) {

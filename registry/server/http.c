@@ -14,6 +14,7 @@
 
 #include "server/oci/api.h"
 #include "server/parts.h"
+#include "server/tls.h"
 
 #define THREADS 8
 #define CONNECTIONS 512
@@ -220,7 +221,7 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     g_atomic_int_add(&http->running, -1);
 }
 
-static int open_socket(const char *listen_on, char **url, GError **error)
+static int open_socket(const char *listen_on, gboolean tls, char **url, GError **error)
 {
     g_autoptr(GSocketConnectable) where = g_network_address_parse(listen_on, 5000, error);
     if (where == NULL) {
@@ -257,24 +258,30 @@ static int open_socket(const char *listen_on, char **url, GError **error)
                 "there may push and delete\n",
                 text);
     }
-    *url = g_strdup_printf("http://%s", text);
+    *url = g_strdup_printf("%s://%s", tls ? "https" : "http", text);
     return dup(g_socket_get_fd(socket));
 }
 
-Http *http_start(const char *listen_on, Storage *storage, guint64 upload_max, char **url, GError **error)
+Http *http_start(const HttpOptions *options, char **url, GError **error)
 {
-    int fd = open_socket(listen_on, url, error);
+    int fd = open_socket(options->listen, options->tls, url, error);
     if (fd < 0) {
         return NULL;
     }
     Http *http = g_new0(Http, 1);
-    http->storage = storage;
-    http->upload_max = upload_max;
-    http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, http,
-                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
-                                    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-                                    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX,
-                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+    http->storage = options->storage;
+    http->upload_max = options->upload_max;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    http->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | (options->tls ? (unsigned)MHD_USE_TLS : 0), 0, NULL, NULL,
+        on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_ARRAY, options->tls ? tls : &tls[G_N_ELEMENTS(tls) - 1], MHD_OPTION_END);
     if (http->daemon == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the HTTP server does not start");
         close(fd);

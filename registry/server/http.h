@@ -42,7 +42,13 @@ enum MHD_Result request_refuse(Request *request, guint status, const char *code,
 enum MHD_Result request_fail(Request *request, const char *code, const GError *error);
 
 typedef struct Http Http;
-/* Listens on ADDRESS:PORT (port 0: a free one). url (free it) says where. */
-Http *http_start(const char *listen, Storage *storage, guint64 upload_max, char **url, GError **error);
+typedef struct {
+    const char *listen; /* ADDRESS:PORT; port 0: a free one */
+    Storage *storage;
+    guint64 upload_max; /* bytes */
+    gboolean tls;       /* with the pair that tls.h has loaded */
+} HttpOptions;
+/* url (free it) says where it listens. */
+Http *http_start(const HttpOptions *options, char **url, GError **error);
 /* Takes no more connections, lets running requests end (at most 10 s), stops. */
 void http_stop(Http *http);
