@@ -14,6 +14,7 @@
 
 #include "server/oci/api.h"
 #include "server/parts.h"
+#include "server/status.h"
 #include "server/tls.h"
 
 #define THREADS 8
@@ -27,7 +28,7 @@ struct Http {
     struct MHD_Daemon *daemon;
     Storage *storage;
     guint64 upload_max;
-    gint running; /* requests; atomic */
+    Status *status;
 };
 
 const char *request_header(const Request *request, const char *name)
@@ -173,15 +174,18 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->upload_max = http->upload_max;
         request->start = g_get_monotonic_time();
         request->body = g_byte_array_new();
-        g_atomic_int_inc(&http->running);
-        return api_begin(request);
+        status_begin(http->status);
+        return status_has(path) ? MHD_YES : api_begin(request);
     }
     if (*size > 0) {
         take_body(request, data, *size);
         *size = 0;
         return MHD_YES;
     }
-    return request->status != 0 ? MHD_YES : api_answer(request);
+    if (request->status != 0) {
+        return MHD_YES;
+    }
+    return status_has(request->path) ? status_answer(http->status, request) : api_answer(request);
 }
 
 static void write_log(const Request *request)
@@ -212,13 +216,13 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
         return;
     }
     write_log(request);
+    status_end(http->status, request);
     g_byte_array_unref(request->body);
     g_clear_error(&request->failure);
     g_free(request->upload);
     g_free((char *)request->path);
     g_free(request);
     *state = NULL;
-    g_atomic_int_add(&http->running, -1);
 }
 
 static int open_socket(const char *listen_on, gboolean tls, char **url, GError **error)
@@ -271,6 +275,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
     http->upload_max = options->upload_max;
+    http->status = status_new();
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
@@ -285,6 +290,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     if (http->daemon == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the HTTP server does not start");
         close(fd);
+        status_free(http->status);
         g_free(http);
         return NULL;
     }
@@ -293,14 +299,16 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
 
 void http_stop(Http *http)
 {
+    status_drain(http->status);
     MHD_socket fd = MHD_quiesce_daemon(http->daemon);
     gint64 end = g_get_monotonic_time() + DRAIN_USEC;
-    while (g_atomic_int_get(&http->running) > 0 && g_get_monotonic_time() < end) {
+    while (status_running(http->status) > 0 && g_get_monotonic_time() < end) {
         g_usleep(G_USEC_PER_SEC / 50);
     }
     MHD_stop_daemon(http->daemon);
     if (fd != MHD_INVALID_SOCKET) {
         close(fd);
     }
+    status_free(http->status);
     g_free(http);
 }

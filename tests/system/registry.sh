@@ -171,6 +171,37 @@ ok "limits, names outside the grammar, paths that lead out"
 grep -qE '^[0-9T:Z-]+ 127\.0\.0\.1 GET /v2/a/blobs/sha256:[0-9a-f]+ status=206 received=0 bytes=1000 ms=[0-9.]+$' "$TMP/ingotd.log" || fail "the log: $(tail -2 "$TMP/ingotd.log")"
 ok "each request is a line of the log"
 
+ask 200 "http://$REGISTRY/healthz"
+ask 200 "http://$REGISTRY/readyz"
+ask 405 -X POST "http://$REGISTRY/healthz"
+ask 200 "http://$REGISTRY/metrics"
+python3 - "$TMP/body" <<'PY' || fail "the figures: $(cat "$TMP/body")"
+import re, sys
+values, kinds = {}, {}
+for line in open(sys.argv[1]):
+    if line.startswith("# TYPE "):
+        kinds[line.split()[2]] = line.split()[3]
+    elif not line.startswith("#"):
+        name, labels, value = re.fullmatch(r'([a-z_]+)(?:\{(.*)\})? (\S+)\n', line).groups()
+        assert (name, labels) not in values, line
+        values[name, labels] = float(value)
+assert kinds["ingot_request_seconds"] == "histogram" and kinds["ingot_requests_total"] == "counter", kinds
+assert values["ingot_requests_total", 'route="blob",method="GET",status="206"'] >= 6
+assert values["ingot_requests_total", 'route="other",method="GET",status="404"'] >= 1
+count = values["ingot_request_seconds_count", 'route="blob"']
+assert values["ingot_request_seconds_bucket", 'route="blob",le="+Inf"'] == count
+ends = [v for (n, l), v in values.items() if n == "ingot_request_seconds_bucket" and l.startswith('route="blob"')]
+assert ends == sorted(ends) and len(ends) == 11, ends
+assert count == sum(v for (n, l), v in values.items() if n == "ingot_requests_total" and l.startswith('route="blob",'))
+assert values["ingot_sent_bytes_total", 'route="blob"'] > 600000, values
+assert values["ingot_requests_running", None] == 1, values
+PY
+mv "$TMP/registry/uploads" "$TMP/registry/away"
+ask 503 "http://$REGISTRY/readyz"
+mv "$TMP/registry/away" "$TMP/registry/uploads"
+ask 200 "http://$REGISTRY/readyz"
+ok "health, readiness and figures"
+
 # A running download ends before the server does.
 head -c 30000000 /dev/urandom >"$TMP/long"
 long=sha256:$(sha256sum <"$TMP/long" | cut -d' ' -f1)

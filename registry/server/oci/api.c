@@ -63,6 +63,14 @@ static gboolean find_route(const char *path, ApiRoute *route)
     return FALSE;
 }
 
+const char *api_route_name(const char *path)
+{
+    static const char *const names[] = {"root",   "catalog",  "blob", "uploads",
+                                        "upload", "manifest", "tags", "referrers"};
+    g_auto(ApiRoute) route = {0};
+    return find_route(path, &route) ? names[route.kind] : "other";
+}
+
 /* Finds the route and checks the name; answers itself where either is wrong. */
 static gboolean open_route(Request *request, ApiRoute *route, enum MHD_Result *result)
 {

@@ -19,6 +19,9 @@ typedef struct {
 void api_route_clear(ApiRoute *route);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ApiRoute, api_route_clear)
 
+/* The name of a path's endpoint, one of few: "blob", "manifest", …, or "other". It belongs to nobody. */
+const char *api_route_name(const char *path);
+
 enum MHD_Result api_blob(Request *request, const ApiRoute *route);
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route);
 enum MHD_Result api_upload(Request *request, const ApiRoute *route);

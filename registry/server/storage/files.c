@@ -120,6 +120,14 @@ Storage *storage_open(const char *path, GError **error)
     return g_steal_pointer(&storage);
 }
 
+gboolean storage_writable(Storage *storage, GError **error)
+{
+    g_autofree char *folder = g_build_filename(storage->path, "uploads", NULL);
+    g_auto(IngotFd) fd = ingot_file_open(folder, O_TMPFILE | O_WRONLY, 0600, error);
+    char block[4096] = {0};
+    return fd >= 0 && ingot_file_pwrite(fd, block, sizeof block, 0, folder, error);
+}
+
 void storage_close(Storage *storage)
 {
     if (storage != NULL) {

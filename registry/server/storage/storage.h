@@ -14,6 +14,9 @@ Storage *storage_open(const char *path, GError **error);
 void storage_close(Storage *storage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Storage, storage_close)
 
+/* Whether something can be kept now: DENIED or NO_SPACE otherwise. */
+gboolean storage_writable(Storage *storage, GError **error);
+
 /* An open descriptor of a blob (manifests are blobs too) of a repository; NOT_FOUND. */
 int storage_blob(Storage *storage, const char *name, const IngotDigest *digest, guint64 *size, GError **error);
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest);
