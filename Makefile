@@ -6,7 +6,7 @@ SAN ?=
 
 libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libcrypto libxxhash libarchive libcurl libnbd
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
-server_libraries := libmicrohttpd gnutls
+server_libraries := libmicrohttpd gnutls libsystemd
 
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -101,7 +101,8 @@ bench:
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ingot $(DESTDIR)$(PREFIX)/include/ingot \
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8) \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system
 	install $B/ingot $B/ingotd $(DESTDIR)$(PREFIX)/bin
 	install $B/libexec/ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot
 	for verb in $(filter-out build,$(verbs)); do ln -sf ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot/ingot-$$verb; done
@@ -109,6 +110,7 @@ install: programs
 	install -m 644 $B/libingot.a $(DESTDIR)$(PREFIX)/lib
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBRARIES@,$(libraries),' registry/ingot.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
+	sed 's,@PREFIX@,$(PREFIX),' registry/server/ingotd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ingotd.service
 	install -m 644 registry/cli/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 registry/server/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 builder/recipe/*.5 $(DESTDIR)$(PREFIX)/share/man/man5

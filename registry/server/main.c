@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <systemd/sd-daemon.h>
 
 #include "server/http.h"
 #include "server/tls.h"
@@ -84,11 +85,13 @@ static void renew(gboolean tls)
     g_autoptr(GError) error = NULL;
     eventfd_t count;
     eventfd_read(hangup_fd, &count);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
     if (tls && tls_reload(&error)) {
         fprintf(stderr, "ingotd: the certificate was read anew\n");
     } else if (tls) {
         fprintf(stderr, "ingotd: the certificate stays what it was: %s\n", error->message);
     }
+    sd_notify(0, "READY=1");
 }
 
 /* Until a signal ends it. */
@@ -128,7 +131,9 @@ static gboolean serve(const Arguments *arguments, GError **error)
     }
     printf("ingotd: listening on %s\n", url);
     fflush(stdout);
+    sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", url);
     wait_for_end(tls);
+    sd_notify(0, "STOPPING=1");
     fprintf(stderr, "ingotd: stopping\n");
     http_stop(http);
     tls_unload();

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 root=$TMP/root
 make --no-print-directory B="$B" install DESTDIR="$root" PREFIX=/usr >"$TMP/out" 2>&1 || fail "make install: $(tail "$TMP/out")"
 for file in bin/ingot bin/ingotd libexec/ingot/ingot-build share/man/man1/ingot.1 share/man/man5/ingot-recipe.5 \
-    share/man/man8/ingotd.8 share/bash-completion/completions/ingot share/ingot/recipes/web.yaml lib/pkgconfig/ingot.pc \
+    share/man/man8/ingotd.8 share/bash-completion/completions/ingot lib/systemd/system/ingotd.service share/ingot/recipes/web.yaml lib/pkgconfig/ingot.pc \
     include/ingot/store.h; do
     [ -e "$root/usr/$file" ] || fail "$file is not installed"
 done
@@ -15,6 +15,37 @@ done
 env -i PATH=/usr/bin:/bin HOME="$TMP" "$root/usr/bin/ingot" validate "$root/usr/share/ingot/recipes/web.yaml" >/dev/null ||
     fail "the installed ingot does not find its verbs"
 ok "the installed programs work"
+
+unit=$root/usr/lib/systemd/system/ingotd.service
+grep -q '^ExecStart=/usr/bin/ingotd ' "$unit" || fail "the unit starts another program: $(cat "$unit")"
+# Every line is known to systemd, and what the service may do is little.
+sed "s,/usr/bin/ingotd,$root/usr/bin/ingotd," "$unit" >"$TMP/ingotd.service"
+systemd-analyze verify --man=no "$TMP/ingotd.service" >"$TMP/out" 2>&1 && [ ! -s "$TMP/out" ] || fail "the unit: $(cat "$TMP/out")"
+systemd-analyze security --offline=true --threshold=20 --no-pager "$TMP/ingotd.service" >"$TMP/out" 2>&1 || fail "the unit is exposed: $(tail -3 "$TMP/out")"
+ok "the unit is one that systemd takes, and shuts the service in"
+
+# What the service manager hears: ready, reloading, stopping.
+cat >"$TMP/notify.py" <<'PY'
+import os, signal, socket, subprocess, sys
+ingotd, folder = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(os.path.join(folder, "notify"))
+s.settimeout(20)
+server = subprocess.Popen([ingotd, "--data", os.path.join(folder, "data"), "--listen", "127.0.0.1:0"],
+    env=dict(os.environ, NOTIFY_SOCKET=os.path.join(folder, "notify")), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def hear(word):
+    said = s.recv(4096).decode()
+    assert word in said.split("\n"), (word, said)
+hear("READY=1")
+server.send_signal(signal.SIGHUP)
+hear("RELOADING=1")
+hear("READY=1")
+server.terminate()
+hear("STOPPING=1")
+assert server.wait(20) == 0
+PY
+python3 "$TMP/notify.py" "$root/usr/bin/ingotd" "$TMP" || fail "the service manager is not told"
+ok "the service manager hears when it is ready, reloads and stops"
 
 export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
 # pkg-config puts the root before all paths: those of the system's own libraries need none.
