@@ -16,7 +16,7 @@ share_base
 small=$TMP/small
 mkdir "$small"
 mount -t tmpfs -o size=40m tmpfs "$small"
-trap 'status=$?; umount -l "$small/sources" "$small"; (exit $status); finish' EXIT
+trap 'status=$?; umount -l "$small/sources" "$small"; set +e; (exit $status); finish' EXIT
 mkdir "$small/sources"
 mount --bind "$INGOT_CACHE/sources" "$small/sources"
 cp -a "$INGOT_CACHE/accel" "$small/" 2>/dev/null || true

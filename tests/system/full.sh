@@ -14,7 +14,7 @@ mkdir "$small"
 # In a chroot there is no mount to make private, and none that others share.
 mount --make-rprivate / 2>/dev/null || true
 mount -t tmpfs -o size=24m tmpfs "$small"
-trap 'status=$?; umount -l "$small"; (exit $status); finish' EXIT
+trap 'status=$?; umount -l "$small"; set +e; (exit $status); finish' EXIT
 room() { mount -o "remount,size=$1" "$small"; }
 
 # Bytes that do not compress, so that each image takes its size.
