@@ -51,20 +51,6 @@ gboolean sharing_fetch(const StagesInput *input, GError **error)
     return fingerprint != NULL && problem == NULL;
 }
 
-/* The node of a stage that the build went through, or NULL. */
-static const Node *node_of(const GPtrArray *nodes, const PlanStage *stage)
-{
-    const Node *newest = NULL;
-    for (guint i = 0; i < nodes->len; i++) {
-        const Node *node = g_ptr_array_index(nodes, i);
-        if (ingot_digest_equal(&node_run(node)->key, &stage->key) &&
-            (newest == NULL || node_run(node)->ran > node_run(newest)->ran)) {
-            newest = node;
-        }
-    }
-    return newest;
-}
-
 static gboolean is_named(const StagesInput *input, const PlanStage *stage)
 {
     return input->options->cache_secrets != NULL && g_strv_contains(input->options->cache_secrets, stage->title);
@@ -103,7 +89,7 @@ gboolean sharing_push(const StagesInput *input, GError **error)
     Share share = share_of(input, input->options->cache_to);
     for (guint i = 0; nodes != NULL && i < input->plan->stages->len; i++) {
         const PlanStage *stage = plan_stage(input->plan, i);
-        const Node *node = node_of(nodes, stage);
+        const Node *node = nodes_newest(nodes, stage);
         if (node != NULL && !push_stage(input, &share, node, stage, error)) {
             return FALSE;
         }

@@ -309,20 +309,6 @@ Stages *stages_run(const StagesInput *input, GError **error)
     }
 }
 
-/* The newest node of that very stage, however old. */
-static const Node *node_of(const GPtrArray *nodes, const PlanStage *stage)
-{
-    const Node *found = NULL;
-    for (guint i = 0; i < nodes->len; i++) {
-        const Node *node = g_ptr_array_index(nodes, i);
-        if (ingot_digest_equal(&node_run(node)->key, &stage->key) &&
-            (found == NULL || node_run(node)->ran > node_run(found)->ran)) {
-            found = node;
-        }
-    }
-    return found;
-}
-
 Stages *stages_visit(const StagesInput *input, guint stage, GError **error)
 {
     g_autoptr(Stages) stages = stages_new(input, error);
@@ -330,7 +316,7 @@ Stages *stages_visit(const StagesInput *input, guint stage, GError **error)
     if (nodes == NULL) {
         return NULL;
     }
-    const Node *node = node_of(nodes, plan_stage(input->plan, stage));
+    const Node *node = nodes_newest(nodes, plan_stage(input->plan, stage));
     if (node == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
                     "nothing is kept after '%s' as the recipe is now; `ingot plan` lists what is",

@@ -212,6 +212,19 @@ const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *sou
     return best;
 }
 
+const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage)
+{
+    const Node *found = NULL;
+    for (guint i = 0; i < nodes->len; i++) {
+        const Node *node = g_ptr_array_index(nodes, i);
+        if (ingot_digest_equal(&node_run(node)->key, &stage->key) &&
+            (found == NULL || node_run(node)->ran > node_run(found)->ran)) {
+            found = node;
+        }
+    }
+    return found;
+}
+
 /* --- use --- */
 
 struct NodeHold {

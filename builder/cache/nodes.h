@@ -15,6 +15,8 @@ GPtrArray *nodes_list(const char *cache, GError **error);
  * one stage only the newest counts. source: path of the disk that they must stand on; NULL: whichever. refresh: the
  * first stage that is to be run anew; -1: none. now: seconds since 1970. */
 const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now);
+/* The newest node of that very stage, however old, or NULL. */
+const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage);
 /* Why an outcome of the stage from that time may not stand any more, or NULL. Free it. */
 char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now);
 

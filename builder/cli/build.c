@@ -7,11 +7,11 @@
 #include "bake/bake.h"
 #include "bake/graph.h"
 #include "cache/house.h"
+#include "cli/inputs.h"
 #include "verbs.h"
 
 typedef struct {
-    char **vars;
-    char **var_files;
+    Inputs given;
     char *tag;
     char *accel;
     char *on_error;
@@ -23,8 +23,7 @@ typedef struct {
 
 static void arguments_clear(BuildArguments *arguments)
 {
-    g_strfreev(arguments->vars);
-    g_strfreev(arguments->var_files);
+    inputs_clear(&arguments->given);
     g_free(arguments->tag);
     g_free(arguments->accel);
     g_free(arguments->on_error);
@@ -218,9 +217,7 @@ static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(BuildArguments) arguments = {0};
     const GOptionEntry entries[] = {
-        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.vars, "Set a variable of the recipe", "K=V"},
-        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &arguments.var_files, "Variables from a YAML or JSON file",
-         "FILE"},
+        INPUTS_OPTIONS(arguments.given),
         {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Call the image so", "NAME:VERSION"},
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
         {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache, "Make everything anew, keep nothing of it", NULL},
@@ -253,8 +250,7 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    RecipeInputs inputs = {.vars = (const char *const *)arguments.vars,
-                           .var_files = (const char *const *)arguments.var_files};
+    const RecipeInputs inputs = inputs_of(&arguments.given);
     g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
     g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
     g_autofree char *why = NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bake/prospect.h"
+#include "cli/inputs.h"
 #include "verbs.h"
 
 #define KEY_SHOWN 12 /* hex digits of a key in the table */
@@ -101,18 +102,16 @@ static gboolean plan_all(const Graph *graph, const BakeOptions *options, GError 
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(GStrv) vars = NULL;
-    g_auto(GStrv) var_files = NULL;
+    g_auto(Inputs) given = {0};
     const GOptionEntry entries[] = {
-        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &vars, "Set a variable of the recipe", "K=V"},
-        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &var_files, "Variables from a YAML or JSON file", "FILE"},
+        INPUTS_OPTIONS(given),
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_plan, entries, 1, -1, &argc, &argv, error)) {
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    const RecipeInputs inputs = {.vars = (const char *const *)vars, .var_files = (const char *const *)var_files};
+    const RecipeInputs inputs = inputs_of(&given);
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(paths, argv[i]);

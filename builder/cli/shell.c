@@ -8,6 +8,7 @@
 
 #include "bake/prospect.h"
 #include "bake/stages.h"
+#include "cli/inputs.h"
 #include "verbs.h"
 
 /* The recipe's own ssh session, on our terminal; ends with it. */
@@ -84,14 +85,12 @@ static gboolean visit(const GraphRecipe *one, const BakeOptions *options, const 
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(GStrv) vars = NULL;
-    g_auto(GStrv) var_files = NULL;
+    g_auto(Inputs) given = {0};
     g_autofree char *at = NULL, *accel = NULL;
     const GOptionEntry entries[] = {
         {"at", 0, 0, G_OPTION_ARG_STRING, &at, "After this step: its number, or its name (the last that is kept)",
          "STEP"},
-        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &vars, "Set a variable of the recipe", "K=V"},
-        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &var_files, "Variables from a YAML or JSON file", "FILE"},
+        INPUTS_OPTIONS(given),
         {"accel", 0, 0, G_OPTION_ARG_STRING, &accel, "auto, kvm or tcg", "WHAT"},
         G_OPTION_ENTRY_NULL,
     };
@@ -99,7 +98,7 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    const RecipeInputs inputs = {.vars = (const char *const *)vars, .var_files = (const char *const *)var_files};
+    const RecipeInputs inputs = inputs_of(&given);
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
     g_ptr_array_add(paths, argv[1]);
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);

@@ -3,6 +3,7 @@
 #include <ingot/json.h>
 #include <stdio.h>
 
+#include "cli/inputs.h"
 #include "recipe/recipe.h"
 #include "verbs.h"
 
@@ -60,17 +61,15 @@ static gboolean validate_all(char **paths, const RecipeInputs *inputs, GError **
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(GStrv) vars = NULL;
-    g_auto(GStrv) var_files = NULL;
+    g_auto(Inputs) given = {0};
     const GOptionEntry entries[] = {
-        {"var", 0, 0, G_OPTION_ARG_STRING_ARRAY, &vars, "Set a variable of the recipe", "K=V"},
-        {"var-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &var_files, "Variables from a YAML or JSON file", "FILE"},
+        INPUTS_OPTIONS(given),
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_validate, entries, 1, -1, &argc, &argv, error)) {
         return FALSE;
     }
-    const RecipeInputs inputs = {(const char *const *)vars, (const char *const *)var_files};
+    const RecipeInputs inputs = inputs_of(&given);
     return validate_all(argv + 1, &inputs, error);
 }
 
