@@ -81,7 +81,8 @@ static gboolean resume(Stages *stages, GError **error)
         return TRUE;
     }
     engine_stop(stages);
-    if (!ingot_interrupt_check(NULL) || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT) ||
+    stages->damaged = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+    if (!ingot_interrupt_check(NULL) || stages->damaged ||
         g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
         g_propagate_error(error, problem);
         return FALSE;

@@ -1,7 +1,7 @@
 #include "bake/enter.h"
 
-#include <gio/gio.h>
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,25 +49,18 @@ gboolean enter_resumed(Guest *guest, const GuestKey *key, GError **error)
     return guest_script(guest, text, NULL, error);
 }
 
-static gboolean copy(const char *from, const char *to, GError **error)
-{
-    g_autoptr(GFile) source = g_file_new_for_path(from);
-    g_autoptr(GFile) target = g_file_new_for_path(to);
-    return g_file_copy(source, target, G_FILE_COPY_OVERWRITE, NULL, NULL, NULL, error);
-}
-
 gboolean enter_keep_variables(const Machine *machine, const NodeDraft *draft, Node *node, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(machine_console(machine));
     g_autofree char *from = g_build_filename(folder, MACHINE_VARIABLES, NULL);
     g_autofree char *to = draft_file(draft, MACHINE_VARIABLES);
     json_object_set_new(node->files, MACHINE_VARIABLES, json_null());
-    return copy(from, to, error);
+    return ingot_file_copy(from, to, error);
 }
 
 gboolean enter_restore_variables(const Node *node, const char *folder, GError **error)
 {
     g_autofree char *from = node_file(node, MACHINE_VARIABLES);
     g_autofree char *to = g_build_filename(folder, MACHINE_VARIABLES, NULL);
-    return copy(from, to, error);
+    return ingot_file_copy(from, to, error);
 }

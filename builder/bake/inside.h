@@ -12,6 +12,7 @@ struct Stages {
     gboolean secret;   /* a stage has used one */
 
     Node *from;          /* the node that the build went on from, or NULL */
+    gboolean damaged;    /* its memory is not what it was, which shows itself while it is loaded */
     NodeHold *hold;      /* on it */
     GPtrArray *drafts;   /* of NodeDraft: every layer since, the newest last */
     const char *below;   /* name of the node whose layer the newest one stands on; NULL: the source's disk */

@@ -25,6 +25,7 @@ static void reset(Stages *stages)
     stages->below = NULL;
     stages->clean = FALSE;
     stages->secret = FALSE;
+    stages->damaged = FALSE;
 }
 
 void stages_free(Stages *stages)
@@ -248,8 +249,11 @@ static gboolean run_all(Stages *stages, gboolean *again, GError **error)
     }
     for (guint i = first_missing(stages); i < plan->stages->len; i++) {
         const PlanStage *stage = plan_stage(plan, i);
-        if (!take_turn(stages, stage, again, error) || *again) {
-            return !*again ? FALSE : TRUE;
+        if (!take_turn(stages, stage, again, error)) {
+            return FALSE;
+        }
+        if (*again) {
+            return TRUE;
         }
         if ((stages->disk == NULL && !layers_add(stages, error)) || !run_stage(stages, stage, error)) {
             return FALSE;
@@ -291,8 +295,8 @@ Stages *stages_run(const StagesInput *input, GError **error)
         if (run_all(stages, &again, &problem) && !again) {
             return g_steal_pointer(&stages);
         }
-        /* Memory that is damaged shows itself while it is loaded. */
-        if (stages->from != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        /* Without that node, then. Damage that a step meets elsewhere is the step's. */
+        if (stages->damaged) {
             g_autoptr(Node) node = node_read(stages->from->folder, NULL);
             reset(stages);
             if (node != NULL) {

@@ -40,7 +40,7 @@ static guint64 size_of(const char *folder, const char *name, GHashTable *seen)
     return tree_size(path, seen);
 }
 
-static gboolean find_limit(const char *cache, guint64 *limit, GError **error)
+gboolean house_limit(const char *cache, guint64 *limit, GError **error)
 {
     const char *own = g_getenv("INGOT_CACHE_SIZE");
     struct statvfs system;
@@ -62,7 +62,7 @@ gboolean house_measure(const char *cache, HouseUse *use, GError **error)
 {
     g_autoptr(GPtrArray) nodes = nodes_list(cache, error);
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
-    if (nodes == NULL || !find_limit(cache, &use->limit, error)) {
+    if (nodes == NULL || !house_limit(cache, &use->limit, error)) {
         return FALSE;
     }
     use->nodes = nodes->len;

@@ -15,8 +15,9 @@ typedef struct {
     guint64 limit;   /* bytes that it may take in all */
 } HouseUse;
 
-/* limit: $INGOT_CACHE_SIZE, else 20 GB or a tenth of the file system, whichever is less. An $INGOT_CACHE_SIZE that is
- * no size is INVALID. */
+/* $INGOT_CACHE_SIZE, else 20 GB or a tenth of the file system, whichever is less, in bytes. An $INGOT_CACHE_SIZE that
+ * is no size is INVALID. */
+gboolean house_limit(const char *cache, guint64 *limit, GError **error);
 gboolean house_measure(const char *cache, HouseUse *use, GError **error);
 
 typedef struct {

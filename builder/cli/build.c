@@ -125,11 +125,11 @@ static void summarize(const Graph *graph, IngotProgress *progress)
 static void keep_house(IngotProgress *progress)
 {
     const char *cache = ingot_command_common()->cache;
-    HouseUse use;
+    HouseRule rule = {0};
     HouseDropped dropped = {0};
     g_autoptr(GError) problem = NULL;
-    if (house_measure(cache, &use, &problem) &&
-        house_evict(cache, &(HouseRule){.most = use.limit}, &dropped, &problem) && dropped.count > 0) {
+    if (house_limit(cache, &rule.most, &problem) && house_evict(cache, &rule, &dropped, &problem) &&
+        dropped.count > 0) {
         g_autofree char *size = ingot_text_size(dropped.bytes);
         ingot_progress_message(progress, "the cache was too large: %s of it that was not used for long has gone", size);
     }

@@ -1,7 +1,7 @@
 #include "machine/firmware.h"
 
-#include <gio/gio.h>
 #include <ingot/error.h>
+#include <ingot/file.h>
 
 static const struct {
     const char *code, *variables;
@@ -12,19 +12,12 @@ static const struct {
     {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"}, /* Arch */
 };
 
-static gboolean copy(const char *from, const char *to, GError **error)
-{
-    g_autoptr(GFile) source = g_file_new_for_path(from);
-    g_autoptr(GFile) target = g_file_new_for_path(to);
-    return g_file_copy(source, target, G_FILE_COPY_OVERWRITE, NULL, NULL, NULL, error);
-}
-
 gboolean firmware_prepare(const char *path, const char **code, GError **error)
 {
     for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
         if (g_file_test(known[i].code, G_FILE_TEST_EXISTS)) {
             *code = known[i].code;
-            return path == NULL || copy(known[i].variables, path, error);
+            return path == NULL || ingot_file_copy(known[i].variables, path, error);
         }
     }
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,

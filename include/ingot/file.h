@@ -21,6 +21,9 @@ int ingot_file_open(const char *path, int flags, int mode, GError **error);
 /* rename(2), after fsync of fd (-1: none), then fsync of the target's folder. */
 gboolean ingot_file_publish(int fd, const char *temporary, const char *path, GError **error);
 
+/* A small file's bytes and mode under another name, over what is there. */
+gboolean ingot_file_copy(const char *from, const char *to, GError **error);
+
 /* mkdir -p; removal of a whole tree (not following links; nothing there is no error). */
 gboolean ingot_file_make_folder(const char *path, GError **error);
 gboolean ingot_file_remove_tree(const char *path, GError **error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,6 +141,13 @@ gboolean ingot_file_replace(const char *path, const void *data, gsize size, int 
         return FALSE;
     }
     return TRUE;
+}
+
+gboolean ingot_file_copy(const char *from, const char *to, GError **error)
+{
+    g_autoptr(GFile) source = g_file_new_for_path(from);
+    g_autoptr(GFile) target = g_file_new_for_path(to);
+    return g_file_copy(source, target, G_FILE_COPY_OVERWRITE, NULL, NULL, NULL, error);
 }
 
 gboolean ingot_file_make_folder(const char *path, GError **error)
