@@ -1,161 +1,98 @@
-/* ingotd: the registry. One process, one data folder, one address. */
-#include <errno.h>
+/* ingotd: the registry. `ingotd --data DIR` serves; a verb does something to the data folder. */
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
-#include <systemd/sd-daemon.h>
+#include <string.h>
 
-#include "server/http.h"
-#include "server/tls.h"
+#include "server/cli/verbs.h"
 
-typedef struct {
-    char *data, *listen, *upload_max, *tls_cert, *tls_key;
-    gboolean version;
-} Arguments;
+static const Verb *const verbs[] = {&verb_serve};
 
-static void arguments_clear(Arguments *arguments)
+/* The help of the program itself lists its verbs too. */
+static char *describe(const Verb *verb)
 {
-    g_free(arguments->data);
-    g_free(arguments->listen);
-    g_free(arguments->upload_max);
-    g_free(arguments->tls_cert);
-    g_free(arguments->tls_key);
+    GString *text = g_string_new(NULL);
+    if (verb == &verb_serve) {
+        g_string_append(text, "Verbs (ingotd VERB --help tells more):\n");
+        for (guint i = 0; i < G_N_ELEMENTS(verbs); i++) {
+            g_string_append_printf(text, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+        }
+        g_string_append_c(text, '\n');
+    }
+    g_string_append(text, verb->help);
+    return g_string_free(text, FALSE);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
-static gboolean parse(int argc, char **argv, Arguments *arguments, GError **error)
+gboolean verb_options(const Verb *verb, const GOptionEntry *entries, int min, int max, int *argc, char ***argv,
+                      GError **error)
 {
-    const GOptionEntry entries[] = {
-        {"data", 0, 0, G_OPTION_ARG_FILENAME, &arguments->data, "Where everything is kept", "DIR"},
-        {"listen", 0, 0, G_OPTION_ARG_STRING, &arguments->listen,
-         "Where to listen (127.0.0.1:5000; port 0: a free one)", "ADDR:PORT"},
-        {"max-upload", 0, 0, G_OPTION_ARG_STRING, &arguments->upload_max, "The largest blob taken (256G)", "SIZE"},
-        {"tls-cert", 0, 0, G_OPTION_ARG_FILENAME, &arguments->tls_cert,
-         "Serve by TLS with this certificate, in PEM, read anew on SIGHUP", "FILE"},
-        {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &arguments->tls_key, "Its private key, in PEM", "FILE"},
-        {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version", NULL},
-        G_OPTION_ENTRY_NULL,
-    };
-    g_autoptr(GOptionContext) context = g_option_context_new("- serve golden images by the OCI distribution API");
-    g_option_context_add_main_entries(context, entries, NULL);
-    g_option_context_set_description(context, "Example:\n  ingotd --data /srv/ingot --listen 127.0.0.1:5000\n");
+    g_autoptr(GOptionContext) context = g_option_context_new(verb->arguments);
     g_autoptr(GError) problem = NULL;
-    if (!g_option_context_parse(context, &argc, &argv, &problem)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s", problem->message);
+    g_autofree char *program = verb == &verb_serve ? g_strdup("ingotd") : g_strdup_printf("ingotd %s", verb->name);
+    g_autofree char *description = describe(verb);
+    g_set_prgname(program);
+    g_option_context_set_summary(context, verb->summary);
+    g_option_context_set_description(context, description);
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, argc, argv, &problem)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s; see %s --help", problem->message, program);
         return FALSE;
     }
-    if (!arguments->version && (arguments->data == NULL || argc > 1)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s",
-                    argc > 1 ? "no arguments are expected, only options; see --help"
-                             : "--data DIR is missing; see --help");
-        return FALSE;
-    }
-    if ((arguments->tls_cert == NULL) != (arguments->tls_key == NULL)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--tls-cert and --tls-key go together; see --help");
+    if (*argc - 1 < min || *argc - 1 > max) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s; see %s --help",
+                    *argc - 1 < min ? "an argument is missing"
+                    : max == 0      ? "no arguments are expected, only options"
+                                    : "there are too many arguments",
+                    program);
         return FALSE;
     }
     return TRUE;
 }
 
-/* SIGHUP: certificates have been renewed. */
-static int hangup_fd = -1;
-static void on_hangup(int number)
+gboolean verb_needs_data(const char *data, GError **error)
 {
-    (void)number;
-    int saved = errno;
-    eventfd_write(hangup_fd, 1);
-    errno = saved;
-}
-
-static gboolean watch_hangup(GError **error)
-{
-    struct sigaction action = {.sa_handler = on_hangup};
-    sigemptyset(&action.sa_mask);
-    hangup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return (hangup_fd >= 0 && sigaction(SIGHUP, &action, NULL) == 0) ||
-           ingot_error_set_errno(error, errno, "waiting for SIGHUP");
-}
-
-static void renew(gboolean tls)
-{
-    g_autoptr(GError) error = NULL;
-    eventfd_t count;
-    eventfd_read(hangup_fd, &count);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
-    if (tls && tls_reload(&error)) {
-        fprintf(stderr, "ingotd: the certificate was read anew\n");
-    } else if (tls) {
-        fprintf(stderr, "ingotd: the certificate stays what it was: %s\n", error->message);
+    if (data == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--data DIR is missing; see %s --help", g_get_prgname());
     }
-    sd_notify(0, "READY=1");
+    return data != NULL;
 }
 
-/* Until a signal ends it. */
-static void wait_for_end(gboolean tls)
+static const Verb *find_verb(const char *name)
 {
-    struct pollfd waits[] = {{.fd = ingot_interrupt_fd(), .events = POLLIN}, {.fd = hangup_fd, .events = POLLIN}};
-    for (;;) {
-        int ready = poll(waits, G_N_ELEMENTS(waits), -1);
-        if (ready > 0 && waits[0].revents != 0) {
-            return;
-        }
-        if (ready > 0 && waits[1].revents != 0) {
-            renew(tls);
+    for (guint i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        if (strcmp(verbs[i]->name, name) == 0) {
+            return verbs[i];
         }
     }
+    return NULL;
 }
 
-static gboolean serve(const Arguments *arguments, GError **error)
+static gboolean run(int argc, char **argv, GError **error)
 {
-    guint64 upload_max;
-    if (!ingot_text_parse_size(arguments->upload_max == NULL ? "256G" : arguments->upload_max, &upload_max, error)) {
+    if (argc < 2 || argv[1][0] == '-') {
+        return verb_serve.run(argc, argv, error);
+    }
+    const Verb *verb = find_verb(argv[1]);
+    if (verb == NULL) {
+        const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};
+        for (guint i = 0; i < G_N_ELEMENTS(verbs); i++) {
+            names[i] = verbs[i]->name;
+        }
+        g_autofree char *near = ingot_text_suggestion(argv[1], names);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "there is no verb '%s'%s; see ingotd --help", argv[1],
+                    near);
         return FALSE;
     }
-    gboolean tls = arguments->tls_cert != NULL;
-    if (!watch_hangup(error) || (tls && !tls_load(arguments->tls_cert, arguments->tls_key, error))) {
-        return FALSE;
-    }
-    g_autoptr(Storage) storage = storage_open(arguments->data, error);
-    g_autofree char *url = NULL;
-    HttpOptions options = {.listen = arguments->listen == NULL ? "127.0.0.1:5000" : arguments->listen,
-                           .storage = storage,
-                           .upload_max = upload_max,
-                           .tls = tls};
-    Http *http = storage == NULL ? NULL : http_start(&options, &url, error);
-    if (http == NULL) {
-        return FALSE;
-    }
-    printf("ingotd: listening on %s\n", url);
-    fflush(stdout);
-    sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", url);
-    wait_for_end(tls);
-    sd_notify(0, "STOPPING=1");
-    fprintf(stderr, "ingotd: stopping\n");
-    http_stop(http);
-    tls_unload();
-    return TRUE;
+    return verb->run(argc - 1, argv + 1, error);
 }
 
 int main(int argc, char **argv)
 {
-    g_auto(Arguments) arguments = {0};
     g_autoptr(GError) error = NULL;
     ingot_interrupt_install();
-    if (!parse(argc, argv, &arguments, &error)) {
+    if (!run(argc, argv, &error)) {
         fprintf(stderr, "ingotd: %s\n", error->message);
-        return ingot_error_exit_status(error);
     }
-    if (arguments.version) {
-        printf("ingotd " INGOT_VERSION "\n");
-        return 0;
-    }
-    if (!serve(&arguments, &error)) {
-        fprintf(stderr, "ingotd: %s\n", error->message);
-        return ingot_error_exit_status(error);
-    }
-    return 0;
+    return ingot_error_exit_status(error);
 }

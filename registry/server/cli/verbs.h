@@ -1,0 +1,21 @@
+/* The verbs of `ingotd`, one file each; main.c lists them. Without a verb it serves. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    const char *name;      /* "serve" */
+    const char *arguments; /* "--data DIR NAME" */
+    const char *summary;   /* one line, for the list of verbs */
+    const char *help;      /* paragraphs below the options; holds an example */
+    gboolean (*run)(int argc, char **argv, GError **error);
+} Verb;
+
+extern const Verb verb_serve;
+
+/* Parses a verb's options out of argc/argv; argv[1..] become its arguments, and fewer than min or more than max are
+ * refused with the usage (INVALID). --help prints and exits. */
+gboolean verb_options(const Verb *verb, const GOptionEntry *entries, int min, int max, int *argc, char ***argv,
+                      GError **error);
+/* What --data says; INVALID where it is missing. */
+gboolean verb_needs_data(const char *data, GError **error);
