@@ -18,6 +18,7 @@
 #include "server/tls.h"
 
 #define THREADS 8
+#define WORKERS 8
 #define CONNECTIONS 512
 #define HEADER_MAX (64u << 10) /* bytes of a request's head */
 #define IDLE_SECONDS 60
@@ -29,6 +30,7 @@ struct Http {
     Storage *storage;
     guint64 upload_max;
     Status *status;
+    GThreadPool *workers;
 };
 
 const char *request_header(const Request *request, const char *name)
@@ -55,6 +57,11 @@ static void add_headers(struct MHD_Response *response, va_list headers)
 static enum MHD_Result send_answer(Request *request, guint status, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Docker-Distribution-Api-Version", "registry/2.0");
+    if (request->with_worker) {
+        request->response = response;
+        request->status = status;
+        return MHD_YES;
+    }
     enum MHD_Result result = MHD_queue_response(request->connection, status, response);
     MHD_destroy_response(response);
     request->status = status;
@@ -76,11 +83,40 @@ enum MHD_Result request_answer(Request *request, guint status, const char *type,
     return send_answer(request, status, response);
 }
 
-enum MHD_Result request_answer_file(Request *request, guint status, int fd, guint64 offset, guint64 size, ...)
+/* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. */
+static gboolean begins_whole(StorageBlob *blob, guint64 offset, GError **error)
 {
-    struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, offset);
+    char byte;
+    return storage_blob_read(blob, offset, &byte, sizeof byte, error) >= 0;
+}
+
+static struct MHD_Response *run_response(StorageBlob *blob, guint64 offset, guint64 size)
+{
+    int fd;
+    guint64 at;
+    if (!storage_blob_run(blob, offset, size, &fd, &at) || (fd = dup(fd)) < 0) {
+        return NULL;
+    }
+    struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, at);
     if (response == NULL) {
         close(fd);
+    }
+    return response;
+}
+
+enum MHD_Result request_answer_blob(Request *request, guint status, StorageBlob *taken, guint64 offset, guint64 size,
+                                    ...)
+{
+    g_autoptr(StorageBlob) blob = taken;
+    g_autoptr(GError) error = NULL;
+    if (strcmp(request->method, "HEAD") != 0 && !begins_whole(blob, offset, &error)) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
+    }
+    struct MHD_Response *response = run_response(blob, offset, size);
+    if (response == NULL) {
+        response = parts_run(blob, offset, size);
+    }
+    if (response == NULL) {
         return MHD_NO;
     }
     va_list headers;
@@ -91,11 +127,11 @@ enum MHD_Result request_answer_file(Request *request, guint status, int fd, guin
     return send_answer(request, status, response);
 }
 
-enum MHD_Result request_answer_parts(Request *request, int fd, guint64 size, const GArray *ranges, ...)
+enum MHD_Result request_answer_parts(Request *request, StorageBlob *taken, const GArray *ranges, ...)
 {
+    g_autoptr(StorageBlob) blob = taken;
     g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
-    struct MHD_Response *response =
-        parts_response(fd, size, ranges, "application/octet-stream", boundary, &request->sent);
+    struct MHD_Response *response = parts_response(blob, ranges, "application/octet-stream", boundary, &request->sent);
     if (response == NULL) {
         return MHD_NO;
     }
@@ -138,6 +174,9 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
         return request_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "DENIED", "the registry's disk is full");
     }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message);
+    }
     return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says how");
 }
 
@@ -156,6 +195,36 @@ static void take_body(Request *request, const char *data, size_t size)
     } else if (request->body->len + size <= API_MANIFEST_MAX + ABOVE_BODY) {
         g_byte_array_append(request->body, (const guint8 *)data, (guint)size);
     }
+}
+
+static enum MHD_Result answer(Http *http, Request *request)
+{
+    return status_has(request->path) ? status_answer(http->status, request) : api_answer(request);
+}
+
+static void work(gpointer data, gpointer user)
+{
+    Request *request = data;
+    if (answer(user, request) != MHD_YES) {
+        request->status = 0;
+    }
+    MHD_resume_connection(request->connection);
+}
+
+/* What writes waits for the disk: not in a thread that serves other connections too. */
+static gboolean needs_worker(const Request *request)
+{
+    return strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
+}
+
+static enum MHD_Result give_response(Request *request)
+{
+    if (request->response == NULL) {
+        return MHD_NO;
+    }
+    enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
+    g_clear_pointer(&request->response, MHD_destroy_response);
+    return result;
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
@@ -182,10 +251,19 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *size = 0;
         return MHD_YES;
     }
+    if (request->with_worker) {
+        return give_response(request);
+    }
     if (request->status != 0) {
         return MHD_YES;
     }
-    return status_has(request->path) ? status_answer(http->status, request) : api_answer(request);
+    if (!needs_worker(request)) {
+        return answer(http, request);
+    }
+    request->with_worker = TRUE;
+    MHD_suspend_connection(connection);
+    g_thread_pool_push(http->workers, request, NULL);
+    return MHD_YES;
 }
 
 static void write_log(const Request *request)
@@ -215,6 +293,10 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     if (request == NULL) {
         return;
     }
+    if (request->upload != NULL) {
+        storage_upload_pause(http->storage, request->upload);
+    }
+    g_clear_pointer(&request->response, MHD_destroy_response);
     write_log(request);
     status_end(http->status, request);
     g_byte_array_unref(request->body);
@@ -276,20 +358,23 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     http->storage = options->storage;
     http->upload_max = options->upload_max;
     http->status = status_new();
+    http->workers = g_thread_pool_new(work, http, WORKERS, FALSE, NULL);
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | (options->tls ? (unsigned)MHD_USE_TLS : 0), 0, NULL, NULL,
-        on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
+            (options->tls ? (unsigned)MHD_USE_TLS : 0),
+        0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_ARRAY, options->tls ? tls : &tls[G_N_ELEMENTS(tls) - 1], MHD_OPTION_END);
     if (http->daemon == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the HTTP server does not start");
         close(fd);
+        g_thread_pool_free(http->workers, FALSE, TRUE);
         status_free(http->status);
         g_free(http);
         return NULL;
@@ -305,6 +390,7 @@ void http_stop(Http *http)
     while (status_running(http->status) > 0 && g_get_monotonic_time() < end) {
         g_usleep(G_USEC_PER_SEC / 50);
     }
+    g_thread_pool_free(http->workers, FALSE, TRUE);
     MHD_stop_daemon(http->daemon);
     if (fd != MHD_INVALID_SOCKET) {
         close(fd);

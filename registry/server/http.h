@@ -20,6 +20,8 @@ typedef struct {
     guint64 upload_at; /* its size before */
     GError *failure;   /* while the body came */
     guint64 upload_max;
+    struct MHD_Response *response; /* of a worker, not yet given to the client */
+    gboolean with_worker;          /* its answer is, or was, worked out there */
 } Request;
 
 const char *request_header(const Request *request, const char *name);
@@ -28,11 +30,11 @@ const char *request_query(const Request *request, const char *name);
 /* An answer with a body (may be NULL) and headers: pairs of name and value ended by NULL. */
 enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size,
                                ...) G_GNUC_NULL_TERMINATED;
-/* A range of an open file, which is closed with the answer. */
-enum MHD_Result request_answer_file(Request *request, guint status, int fd, guint64 offset, guint64 size,
+/* A range of a blob. The blob is yours no more. */
+enum MHD_Result request_answer_blob(Request *request, guint status, StorageBlob *blob, guint64 offset, guint64 size,
                                     ...) G_GNUC_NULL_TERMINATED;
-/* Several ranges of an open file, which is closed with the answer, as multipart/byteranges: GArray of ByteRange. */
-enum MHD_Result request_answer_parts(Request *request, int fd, guint64 size, const GArray *ranges,
+/* Several ranges of a blob, which is yours no more, as multipart/byteranges: GArray of ByteRange. */
+enum MHD_Result request_answer_parts(Request *request, StorageBlob *blob, const GArray *ranges,
                                      ...) G_GNUC_NULL_TERMINATED;
 /* Whether the client has what the entity tag (in its quotes) names: If-None-Match, RFC 9110, section 13.1.2. */
 gboolean request_has_already(const Request *request, const char *tag);

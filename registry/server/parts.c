@@ -1,12 +1,11 @@
 #include "server/parts.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#define BLOCK (64u << 10) /* bytes that the server asks for at once */
+#define BLOCK (256u << 10) /* bytes that the server asks for at once */
 
-/* Where each part stands in the body: a text, or, where that is NULL, a range of the file. */
+/* Where each part stands in the body: a text, or, where that is NULL, a range of the blob. */
 typedef struct {
     guint64 start, length;
     char *text;
@@ -14,7 +13,7 @@ typedef struct {
 } Part;
 
 typedef struct {
-    int fd;
+    StorageBlob *blob;
     GArray *parts; /* of Part, in order, without gaps */
     guint at;      /* the part that was read last */
 } Body;
@@ -22,6 +21,13 @@ typedef struct {
 static void part_clear(gpointer data)
 {
     g_free(((Part *)data)->text);
+}
+
+static GArray *parts_new(void)
+{
+    GArray *parts = g_array_new(FALSE, FALSE, sizeof(Part));
+    g_array_set_clear_func(parts, part_clear);
+    return parts;
 }
 
 static guint64 end_of(const GArray *parts)
@@ -47,8 +53,7 @@ static void add_range(GArray *parts, const ByteRange *range)
 
 static GArray *lay_out(guint64 size, const GArray *ranges, const char *type, const char *boundary)
 {
-    GArray *parts = g_array_new(FALSE, FALSE, sizeof(Part));
-    g_array_set_clear_func(parts, part_clear);
+    GArray *parts = parts_new();
     for (guint i = 0; i < ranges->len; i++) {
         const ByteRange *range = &g_array_index(ranges, ByteRange, i);
         add_text(parts, g_strdup_printf("\r\n--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" G_GUINT64_FORMAT
@@ -83,31 +88,47 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
         memcpy(buffer, part->text + within, count);
         return (ssize_t)count;
     }
-    ssize_t got;
-    do {
-        got = pread(body->fd, buffer, count, (off_t)(part->offset + within));
-    } while (got < 0 && errno == EINTR);
-    return got > 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
+    g_autoptr(GError) error = NULL;
+    gssize got = storage_blob_read(body->blob, part->offset + within, buffer, count, &error);
+    if (got <= 0) {
+        fprintf(stderr, "ingotd: %s\n", error == NULL ? "a blob is shorter than it was" : error->message);
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    return got;
 }
 
 static void free_body(void *user)
 {
     Body *body = user;
-    close(body->fd);
+    storage_blob_unref(body->blob);
     g_array_unref(body->parts);
     g_free(body);
 }
 
-struct MHD_Response *parts_response(int fd, guint64 size, const GArray *ranges, const char *type, const char *boundary,
-                                    guint64 *total)
+static struct MHD_Response *respond(StorageBlob *blob, GArray *parts)
 {
     Body *body = g_new0(Body, 1);
-    body->fd = fd;
-    body->parts = lay_out(size, ranges, type, boundary);
-    *total = end_of(body->parts);
-    struct MHD_Response *response = MHD_create_response_from_callback(*total, BLOCK, read_body, body, free_body);
+    body->blob = storage_blob_ref(blob);
+    body->parts = parts;
+    struct MHD_Response *response = MHD_create_response_from_callback(end_of(parts), BLOCK, read_body, body, free_body);
     if (response == NULL) {
         free_body(body);
     }
     return response;
+}
+
+struct MHD_Response *parts_response(StorageBlob *blob, const GArray *ranges, const char *type, const char *boundary,
+                                    guint64 *total)
+{
+    GArray *parts = lay_out(storage_blob_size(blob), ranges, type, boundary);
+    *total = end_of(parts);
+    return respond(blob, parts);
+}
+
+struct MHD_Response *parts_run(StorageBlob *blob, guint64 offset, guint64 size)
+{
+    const ByteRange range = {.offset = offset, .length = size};
+    GArray *parts = parts_new();
+    add_range(parts, &range);
+    return respond(blob, parts);
 }

@@ -48,11 +48,15 @@ wait $pid 2>/dev/null || true
 ok "a killed pull is resumed"
 
 blob=$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")
-printf '\377\377' | dd of="$TMP/registry/blobs/sha256/$blob" bs=1 seek=200000 conv=notrunc status=none
+pack=$(find "$TMP/registry/packs" -size +1M | head -1)
+cp "$pack" "$TMP/whole.pack"
+printf '\377\377' | dd of="$pack" bs=1 seek=200000 conv=notrunc status=none
 expect 1 ingot pull --store "$TMP/fourth" "$REGISTRY/team/web:prod" -o "$TMP/no.raw"
+grep -q "$(basename "$pack"): the piece at offset .* is damaged" "$TMP/ingotd.log" || fail "the registry does not say what is damaged"
 [ ! -e "$TMP/no.raw" ] || fail "a damaged disk was written"
 [ ! -e "$TMP/fourth/blobs/sha256/$blob" ] || fail "a damaged disk is in the store"
-ok "a damaged disk is refused, nothing is written"
+cp "$TMP/whole.pack" "$pack"
+ok "a damaged disk is not served, nothing is written"
 
 expect 1 ingot pull "$REGISTRY/team/web:nothing"
 grep -q 404 "$TMP/err" || fail "$(cat "$TMP/err")"

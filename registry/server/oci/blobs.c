@@ -1,7 +1,6 @@
 /* Blobs: whole, by range, and their deletion. */
 #include <ingot/error.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "server/oci/api.h"
 #include "server/oci/range.h"
@@ -17,55 +16,55 @@ static RangeKind ranges_of(const Request *request, const char *tag, guint64 size
 }
 
 /* The whole of it, or one range. */
-static enum MHD_Result answer_run(Request *request, const ApiRoute *route, const char *tag, int fd, guint64 size,
+static enum MHD_Result answer_run(Request *request, const ApiRoute *route, const char *tag, StorageBlob *blob,
                                   const ByteRange *range)
 {
+    guint64 size = storage_blob_size(blob);
     guint64 offset = range == NULL ? 0 : range->offset, length = range == NULL ? size : range->length;
     g_autofree char *where =
         range == NULL ? NULL
                       : g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, offset,
                                         offset + length - 1, size);
-    return request_answer_file(request, range == NULL ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT, fd, offset, length,
+    return request_answer_blob(request, range == NULL ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT, blob, offset, length,
                                "Content-Type", "application/octet-stream", "Accept-Ranges", "bytes",
                                "Docker-Content-Digest", route->reference, "ETag", tag, "Cache-Control", FOR_EVER,
                                "Content-Range", where, NULL);
 }
 
-static enum MHD_Result answer(Request *request, const ApiRoute *route, const char *tag, int fd, guint64 size)
+/* The blob is the answer's. */
+static enum MHD_Result answer(Request *request, const ApiRoute *route, const char *tag, StorageBlob *blob)
 {
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(ByteRange));
-    switch (ranges_of(request, tag, size, ranges)) {
+    switch (ranges_of(request, tag, storage_blob_size(blob), ranges)) {
     case RANGE_WHOLE:
-        return answer_run(request, route, tag, fd, size, NULL);
+        return answer_run(request, route, tag, blob, NULL);
     case RANGE_PARTS:
         if (ranges->len == 1) {
-            return answer_run(request, route, tag, fd, size, &g_array_index(ranges, ByteRange, 0));
+            return answer_run(request, route, tag, blob, &g_array_index(ranges, ByteRange, 0));
         }
-        return request_answer_parts(request, fd, size, ranges, "Docker-Content-Digest", route->reference, "ETag", tag,
+        return request_answer_parts(request, blob, ranges, "Docker-Content-Digest", route->reference, "ETag", tag,
                                     "Cache-Control", FOR_EVER, NULL);
     default:
         break;
     }
-    close(fd);
-    g_autofree char *all = g_strdup_printf("bytes */%" G_GUINT64_FORMAT, size);
+    g_autofree char *all = g_strdup_printf("bytes */%" G_GUINT64_FORMAT, storage_blob_size(blob));
+    storage_blob_unref(blob);
     return request_answer(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, NULL, 0, "Content-Range", all, NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
 {
     g_autoptr(GError) error = NULL;
-    guint64 size;
-    int fd = storage_blob(request->storage, route->name, digest, &size, &error);
-    if (fd < 0) {
+    g_autoptr(StorageBlob) blob = storage_blob(request->storage, route->name, digest, &error);
+    if (blob == NULL) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
     g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
     if (request_has_already(request, tag)) {
-        close(fd);
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", FOR_EVER,
                               NULL);
     }
-    return answer(request, route, tag, fd, size);
+    return answer(request, route, tag, g_steal_pointer(&blob));
 }
 
 enum MHD_Result api_blob(Request *request, const ApiRoute *route)

@@ -93,7 +93,10 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
     }
     const char *wanted = request_query(request, "artifactType");
-    g_auto(GStrv) all = storage_referrers(request->storage, route->name, &subject);
+    g_auto(GStrv) all = storage_referrers(request->storage, route->name, &subject, &error);
+    if (all == NULL) {
+        return request_fail(request, "NAME_UNKNOWN", error);
+    }
     g_autoptr(json_t) list = json_array();
     for (guint i = 0; all[i] != NULL; i++) {
         json_t *one = descriptor(request, route->name, all[i], wanted);

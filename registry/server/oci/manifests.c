@@ -40,26 +40,40 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
                           "Docker-Content-Digest", text, "ETag", tag, "Cache-Control", keep, NULL);
 }
 
-/* The digest that a descriptor names is missing here: its text, else NULL. */
-static const char *missing(Request *request, const char *name, const json_t *descriptor)
+/* Notes the digest that a descriptor names; FALSE: it names none that we understand. */
+static gboolean add_mention(GArray *mentions, const json_t *descriptor)
 {
     IngotDigest digest;
     const char *text = json_string_value(json_object_get(descriptor, "digest"));
-    return text == NULL || (ingot_digest_parse(text, &digest, NULL) && storage_has(request->storage, name, &digest))
-               ? NULL
-               : text;
+    if (text == NULL || !ingot_digest_parse(text, &digest, NULL)) {
+        return FALSE;
+    }
+    g_array_append_val(mentions, digest);
+    return TRUE;
 }
 
-static const char *find_missing(Request *request, const char *name, const json_t *manifest)
+static gboolean add_mentions(GArray *mentions, const json_t *list)
 {
-    const char *found = missing(request, name, json_object_get(manifest, "config"));
-    const json_t *layers = json_object_get(manifest, "layers");
-    for (size_t i = 0; found == NULL && i < json_array_size(layers); i++) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
         /* A layer with urls lies elsewhere (image-spec, "Non-Distributable Layers"). */
-        const json_t *layer = json_array_get(layers, i);
-        found = json_object_get(layer, "urls") != NULL ? NULL : missing(request, name, layer);
+        const json_t *one = json_array_get(list, i);
+        if (json_object_get(one, "urls") == NULL && !add_mention(mentions, one)) {
+            return FALSE;
+        }
     }
-    return found;
+    return TRUE;
+}
+
+/* What has to be here before the manifest: config and layers, and the manifests of an index. */
+static GArray *read_mentions(const json_t *manifest)
+{
+    g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    const json_t *config = json_object_get(manifest, "config");
+    return (config == NULL || add_mention(mentions, config)) &&
+                   add_mentions(mentions, json_object_get(manifest, "layers")) &&
+                   add_mentions(mentions, json_object_get(manifest, "manifests"))
+               ? g_steal_pointer(&mentions)
+               : NULL;
 }
 
 /* The digest given and the bytes' must agree; a tag must follow the grammar. */
@@ -80,16 +94,26 @@ static gboolean check_reference(const ApiRoute *route, const GByteArray *body, G
     return TRUE;
 }
 
-static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *manifest, const char *type)
+static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *root, const char *type)
 {
+    g_autoptr(GArray) mentions = read_mentions(root);
+    if (mentions == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID",
+                              "the manifest has a descriptor without a sha256 digest");
+    }
     g_autoptr(GError) error = NULL;
     IngotDigest subject, digest;
-    const char *subject_text = json_string_value(json_object_get(json_object_get(manifest, "subject"), "digest"));
+    const char *subject_text = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
     gboolean has_subject = subject_text != NULL && ingot_digest_parse(subject_text, &subject, NULL);
     const char *tag = strchr(route->reference, ':') == NULL ? route->reference : NULL;
-    if (!storage_put_manifest(request->storage, route->name, tag, request->body->data, request->body->len, type,
-                              has_subject ? &subject : NULL, &digest, &error)) {
-        return request_fail(request, "MANIFEST_INVALID", error);
+    const StorageManifest manifest = {.data = request->body->data,
+                                      .size = request->body->len,
+                                      .type = type,
+                                      .tag = tag,
+                                      .subject = has_subject ? &subject : NULL,
+                                      .mentions = mentions};
+    if (!storage_put_manifest(request->storage, route->name, &manifest, &digest, &error)) {
+        return request_fail(request, "MANIFEST_BLOB_UNKNOWN", error);
     }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autofree char *location = g_strdup_printf("/v2/%s/manifests/%s", route->name, route->reference);
@@ -116,11 +140,6 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     type = type != NULL ? type : json_string_value(json_object_get(manifest, "mediaType"));
     if (type == NULL || strlen(type) > 255) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "a Content-Type is expected");
-    }
-    const char *lost = find_missing(request, route->name, manifest);
-    if (lost != NULL) {
-        g_autofree char *message = g_strdup_printf("the manifest names blob %.100s, which is not here", lost);
-        return request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message);
     }
     return store(request, route, manifest, type);
 }

@@ -1,41 +1,87 @@
 /* Storage: all that the server keeps, behind one narrow door.
  *
- * Invariants: a blob that can be opened is whole and has the digest of its name; it was fsynced before put or finish
- * returned. A tag names one manifest; moving it is atomic. A repository sees only blobs that were pushed or mounted to
- * it. All functions are thread safe. Names, tags and digests have been checked against their grammar by the caller. */
+ * Every distinct piece (a frame of a disk, or a run of any other blob) is stored once, in append-only packs; a SQLite
+ * catalogue tells where each is, which blob is made of which, and which repository has which blob, manifest and tag.
+ *
+ * Invariants: a blob that can be opened has the digest of its name; bytes are checked against the digest of their piece
+ * before they are given out. What is acknowledged was flushed before. A tag names one manifest; moving it is atomic. A
+ * repository sees only blobs that were pushed or mounted to it. All functions are thread safe. Names, tags and digests
+ * have been checked against their grammar by the caller. */
 #pragma once
 
 #include <ingot/digest.h>
 
 typedef struct Storage Storage;
+typedef struct StorageBlob StorageBlob;
 
 /* Takes the folder for this process alone (EXISTS if another has it); drops what ended uploads left. */
 Storage *storage_open(const char *path, GError **error);
 void storage_close(Storage *storage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Storage, storage_close)
 
+typedef struct {
+    guint64 total;      /* bytes that packs may take; 0: no limit */
+    guint64 repository; /* bytes that the blobs of one repository may have together; 0: no limit */
+} StorageLimits;
+/* Before others use the storage. */
+void storage_limit(Storage *storage, const StorageLimits *limits);
 /* Whether something can be kept now: DENIED or NO_SPACE otherwise. */
 gboolean storage_writable(Storage *storage, GError **error);
 
-/* An open descriptor of a blob (manifests are blobs too) of a repository; NOT_FOUND. */
-int storage_blob(Storage *storage, const char *name, const IngotDigest *digest, guint64 *size, GError **error);
+typedef struct {
+    guint64 pieces, blobs; /* that are there */
+    guint64 logical;       /* bytes of all blobs, each counted once */
+    guint64 stored;        /* bytes of their pieces */
+    guint64 packed;        /* bytes of all packs: with what is dead in them */
+    guint64 damaged;       /* pieces found damaged and not yet replaced */
+    guint64 damage_found;  /* since the start */
+    guint uploads;         /* that have begun and not ended */
+} StorageStats;
+gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error);
+
+/* --- blobs (manifests are blobs too) --- */
+
+/* A blob of a repository; NOT_FOUND. It can be read to its end whatever happens meanwhile. */
+StorageBlob *storage_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
+StorageBlob *storage_blob_ref(StorageBlob *blob);
+void storage_blob_unref(StorageBlob *blob);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageBlob, storage_blob_unref)
+guint64 storage_blob_size(const StorageBlob *blob);
+/* Up to size bytes from offset, at least one; 0 at the end; -1: CORRUPT, no damaged byte is given out. */
+gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
+/* Whether the range is one run of one file, all of it found whole already: *fd (not yours) at *at then has it. */
+gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
+
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
 gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
 
-/* Uploads: pieces in order, then a digest that must fit (INVALID if it does not; the upload is dropped then). */
+/* --- uploads: bytes in order, then a digest that must fit (INVALID if it does not; the upload is dropped then) --- */
+
 char *storage_upload_new(Storage *storage, GError **error); /* its id; free it */
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);
 gboolean storage_upload_add(Storage *storage, const char *id, const void *data, gsize size, GError **error);
+/* Nothing comes for now: what has come is kept on the disk, and nothing else is. */
+void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,
                                GError **error);
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error);
 
-/* Manifests. A tag may be NULL. media_type is kept and given back. subject may be NULL: whose referrer this one is. */
-gboolean storage_put_manifest(Storage *storage, const char *name, const char *tag, const void *data, gsize size,
-                              const char *media_type, const IngotDigest *subject, IngotDigest *digest, GError **error);
+/* --- manifests: kept with their media type --- */
+
+typedef struct {
+    const void *data;
+    gsize size;
+    const char *type;           /* media type */
+    const char *tag;            /* NULL: none */
+    const IngotDigest *subject; /* whose referrer it is; NULL: none */
+    const GArray *mentions;     /* of IngotDigest: what it names and needs */
+} StorageManifest;
+gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
+                              GError **error);
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error);
+gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDigest *digest);
 /* The bytes and media type of a manifest; NOT_FOUND. */
 GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,
                          GError **error);
@@ -46,4 +92,4 @@ gboolean storage_remove_manifest(Storage *storage, const char *name, const Ingot
 char **storage_tags(Storage *storage, const char *name, GError **error);
 char **storage_repositories(Storage *storage, GError **error);
 /* Digests (as text) of the manifests whose subject this is. */
-char **storage_referrers(Storage *storage, const char *name, const IngotDigest *subject);
+char **storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error);

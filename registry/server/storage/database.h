@@ -1,0 +1,51 @@
+/* A database: one SQLite file with one writer at a time and any number of readers beside it (WAL).
+ *
+ * Invariants: a commit is on the disk when it returns (synchronous=FULL); a reader sees one state from its first row to
+ * its end. A Connection belongs to one thread at a time. Statements are prepared once for each connection. */
+#pragma once
+
+#include <ingot/digest.h>
+#include <sqlite3.h>
+
+typedef struct Database Database;
+typedef struct Connection Connection;
+
+/* Opens or makes it, and brings it to the newest version: migrations[i] is the SQL that leads from version i to i + 1.
+ * A newer version than there are migrations is TOO_NEW. */
+Database *database_open(const char *path, const char *const *migrations, guint count, GError **error);
+void database_close(Database *database);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Database, database_close)
+
+/* A connection to read with; give it back. NULL on failure. */
+Connection *database_reader(Database *database, GError **error);
+void database_give_back(Connection *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connection, database_give_back)
+
+/* The one connection that writes, in a transaction; waits for whoever has it. Then commit or roll back, and release. */
+Connection *database_begin(Database *database, GError **error);
+gboolean database_commit(Database *database, GError **error); /* rolled back if it fails */
+void database_rollback(Database *database);
+void database_release(Database *database);
+/* All three: commits where ok is TRUE, else rolls back; whether all went well. */
+gboolean database_end(Database *database, gboolean ok, GError **error);
+
+/* A statement with its parameters bound, to be stepped through. sql must be a literal (it is the key of what has been
+ * prepared). types has one letter for each parameter: i gint64, t text (NULL: null), d const IngotDigest * (NULL:
+ * null), b pointer and gsize. Texts and bytes must stay until it is done. */
+sqlite3_stmt *database_query(Connection *connection, const char *sql, const char *types, ...);
+/* Ends it: resets, so that it can be used again. */
+void database_done(sqlite3_stmt *statement);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(sqlite3_stmt, database_done)
+/* TRUE: a row. FALSE: none, or an error, which is then set. */
+gboolean database_step(sqlite3_stmt *statement, GError **error);
+/* Runs a statement that gives no rows. */
+gboolean database_run(Connection *connection, GError **error, const char *sql, const char *types, ...);
+/* One number; `otherwise` where there is no row. FALSE: an error. */
+gboolean database_number(Connection *connection, gint64 *number, gint64 otherwise, GError **error, const char *sql,
+                         const char *types, ...);
+
+/* Rows that the last statement changed; the id of the row that it added. */
+gint64 database_changes(Connection *connection);
+gint64 database_added(Connection *connection);
+/* A column of 32 bytes; FALSE if it is none. */
+gboolean database_digest(sqlite3_stmt *statement, int column, IngotDigest *digest);

@@ -1,0 +1,104 @@
+/* What the files of this room share of a Storage. Nobody else includes this.
+ *
+ * Who changes what: a Change is the one way to write to the catalogue. It holds the writer, so changes come one after
+ * another; what it adds to packs and to the log of names is flushed before the catalogue commits, and counts only from
+ * then on. Locks are taken in this order: a change, an upload, pins, blobs. */
+#pragma once
+
+#include <ingot/file.h>
+#include <ingot/json.h>
+
+#include "server/storage/database.h"
+#include "server/storage/nameslog.h"
+#include "server/storage/packs.h"
+#include "server/storage/segment.h"
+#include "server/storage/splitter.h"
+#include "server/storage/storage.h"
+
+struct Storage {
+    char *path;
+    IngotLock *lock;
+    Database *catalogue;
+    Packs *packs;
+    NamesLog *names; /* changes alone touch it */
+    StorageLimits limits;
+
+    /* The pack that small segments are added to; 0: there is none. Changes alone touch it. */
+    gint64 shared_pack;
+    guint64 shared_end;
+    int shared_fd;
+
+    GMutex uploads_lock;
+    GHashTable *uploads; /* id -> Upload */
+
+    GMutex pins_lock;
+    GHashTable *pins;    /* id of a piece that an upload counts on -> how many do */
+    GHashTable *touched; /* while garbage is collected: ids that came into use since; else NULL */
+
+    GMutex blobs_lock;
+    GHashTable *blobs; /* digest -> StorageBlob, the last used ones */
+    GQueue recent;     /* of StorageBlob, the last used first */
+    gsize blobs_size;  /* bytes */
+
+    GMutex stats_lock;
+    StorageStats stats;
+};
+
+/* --- changes (storage.c) --- */
+
+typedef struct {
+    Storage *storage;
+    Connection *writer;
+    GString *lines;     /* for the log of names */
+    guint64 shared_end; /* before it */
+    gint64 shared_pack;
+    gboolean moved; /* pieces have other places now */
+} Change;
+
+/* FALSE: no change has begun. */
+gboolean change_begin(Storage *storage, Change *change, GError **error);
+/* Commits where ok is TRUE; else, or if that fails, nothing of it has happened. */
+gboolean change_end(Change *change, gboolean ok, GError **error);
+/* {op, name, …} for the log of names: pairs of key and text ended by NULL; a NULL text is left out. */
+void change_log(Change *change, const char *op, const char *name, ...) G_GNUC_NULL_TERMINATED;
+gint64 storage_now(void); /* seconds */
+
+/* --- publishing: new pieces and the blob they make (publish.c) --- */
+
+/* Adds a blob whose new pieces' bytes are `data` to the shared pack. */
+gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error);
+/* Makes a finished segment file the next pack. */
+gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error);
+
+/* --- names (names.c) --- */
+
+/* Its id; 0 where it is not there (and make is FALSE), -1 on failure. */
+gint64 names_repository(Connection *connection, const char *name, gboolean make, GError **error);
+gint64 names_blob(Connection *connection, const IngotDigest *digest, GError **error); /* likewise */
+gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDigest *digest, GError **error);
+
+gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
+                        const StorageManifest *manifest, GError **error);
+gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
+                   const IngotDigest *digest, GError **error);
+gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error);
+/* Takes a blob away from a repository: as a manifest too, with its tags and what it mentions. */
+gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
+                      GError **error);
+
+/* --- pieces in use (pins.c) --- */
+
+/* Finds a whole piece by its digest and keeps it from being collected until unpinned. 0: there is none. */
+gint64 pins_find(Storage *storage, Connection *reader, const IngotDigest *digest, guint32 length);
+void pins_drop(Storage *storage, gint64 piece);
+/* Tells a running collection that a blob counts on these. */
+void pins_touch(Storage *storage, const guint32 *pieces, guint count);
+
+/* --- blobs (blob.c) --- */
+
+StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **error);
+/* Places have changed: what is kept of blobs is forgotten. */
+void blob_forget(Storage *storage);
+gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
+/* Notes that a piece is not what its digest says. */
+void blob_damaged(Storage *storage, gint64 piece);

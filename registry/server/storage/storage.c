@@ -1,0 +1,248 @@
+/* Storage on a file system:
+ *
+ *   catalogue.sqlite (-wal, -shm)   what is where (schema.c)
+ *   packs/NUMBER.pack               the pieces (packs.h, segment.h)
+ *   names.log                       repositories and their names, to rebuild the catalogue from (nameslog.h)
+ *   uploads/ID.pack, ID.list        what has come of an upload (upload.c)
+ *   .lock                           held by the one process that serves the folder */
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/storage/inside.h"
+#include "server/storage/schema.h"
+#include "server/storage/upload.h"
+
+gint64 storage_now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+static gboolean make_folders(const char *path, GError **error)
+{
+    static const char *const folders[] = {"packs", "uploads"};
+    /* A folder that we make is nobody else's to read; one that is there has the mode that its owner chose. */
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        if (!ingot_file_make_folder(path, error)) {
+            return FALSE;
+        }
+        if (chmod(path, 0700) != 0) {
+            return ingot_error_set_errno(error, errno, "%s", path);
+        }
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *folder = g_build_filename(path, folders[i], NULL);
+        if (!ingot_file_make_folder(folder, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean open_catalogue(Storage *storage, GError **error)
+{
+    g_autofree char *path = g_build_filename(storage->path, "catalogue.sqlite", NULL);
+    g_autofree char *names = g_build_filename(storage->path, "names.log", NULL);
+    gboolean fresh = !g_file_test(path, G_FILE_TEST_EXISTS);
+    if (fresh && (packs_highest(storage->packs) > 0 || g_file_test(names, G_FILE_TEST_EXISTS))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: missing, but packs or names are there: `ingotd rebuild --data %s` makes it again", path,
+                    storage->path);
+        return FALSE;
+    }
+    storage->catalogue = database_open(path, schema_migrations, schema_count, error);
+    g_autoptr(Connection) reader = storage->catalogue == NULL ? NULL : database_reader(storage->catalogue, error);
+    gint64 end;
+    if (reader == NULL ||
+        !database_number(reader, &end, 0, error, "SELECT value FROM state WHERE key='names_end'", "")) {
+        return FALSE;
+    }
+    storage->names = nameslog_open(names, (guint64)end, error);
+    return storage->names != NULL;
+}
+
+static Storage *storage_new(const char *path)
+{
+    Storage *storage = g_new0(Storage, 1);
+    storage->path = g_canonicalize_filename(path, NULL);
+    storage->shared_fd = -1;
+    g_mutex_init(&storage->uploads_lock);
+    g_mutex_init(&storage->pins_lock);
+    g_mutex_init(&storage->blobs_lock);
+    g_mutex_init(&storage->stats_lock);
+    storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
+    storage->pins = g_hash_table_new(g_direct_hash, g_direct_equal);
+    storage->blobs = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    g_queue_init(&storage->recent);
+    return storage;
+}
+
+Storage *storage_open(const char *path, GError **error)
+{
+    g_autoptr(Storage) storage = storage_new(path);
+    if (!make_folders(storage->path, error)) {
+        return NULL;
+    }
+    g_autofree char *lock = g_build_filename(storage->path, ".lock", NULL);
+    storage->lock = ingot_lock_take(lock, TRUE, FALSE, error);
+    if (storage->lock == NULL) {
+        g_prefix_error(error, "another ingotd serves this folder: ");
+        return NULL;
+    }
+    g_autofree char *packs = g_build_filename(storage->path, "packs", NULL);
+    storage->packs = packs_open(packs, error);
+    if (storage->packs == NULL || !open_catalogue(storage, error)) {
+        return NULL;
+    }
+    uploads_sweep(storage);
+    return g_steal_pointer(&storage);
+}
+
+void storage_close(Storage *storage)
+{
+    if (storage == NULL) {
+        return;
+    }
+    g_hash_table_unref(storage->uploads);
+    blob_forget(storage);
+    g_hash_table_unref(storage->blobs);
+    g_hash_table_unref(storage->pins);
+    if (storage->shared_fd >= 0) {
+        close(storage->shared_fd);
+    }
+    nameslog_close(storage->names);
+    database_close(storage->catalogue);
+    packs_close(storage->packs);
+    g_clear_pointer(&storage->lock, ingot_lock_release);
+    g_mutex_clear(&storage->uploads_lock);
+    g_mutex_clear(&storage->pins_lock);
+    g_mutex_clear(&storage->blobs_lock);
+    g_mutex_clear(&storage->stats_lock);
+    g_free(storage->path);
+    g_free(storage);
+}
+
+void storage_limit(Storage *storage, const StorageLimits *limits)
+{
+    storage->limits = *limits;
+}
+
+gboolean storage_writable(Storage *storage, GError **error)
+{
+    g_autofree char *folder = g_build_filename(storage->path, "uploads", NULL);
+    g_auto(IngotFd) fd = ingot_file_open(folder, O_TMPFILE | O_WRONLY, 0600, error);
+    char block[4096] = {0};
+    return fd >= 0 && ingot_file_pwrite(fd, block, sizeof block, 0, folder, error);
+}
+
+/* --- changes --- */
+
+gboolean change_begin(Storage *storage, Change *change, GError **error)
+{
+    *change = (Change){.storage = storage, .writer = database_begin(storage->catalogue, error)};
+    if (change->writer == NULL) {
+        return FALSE;
+    }
+    change->lines = g_string_new(NULL);
+    change->shared_pack = storage->shared_pack;
+    change->shared_end = storage->shared_end;
+    return TRUE;
+}
+
+/* The pack that small segments go to is again what it was before. What was written behind its end is written over. */
+static void restore_shared(Change *change)
+{
+    Storage *storage = change->storage;
+    if (storage->shared_pack != change->shared_pack) {
+        packs_remove(storage->packs, storage->shared_pack, NULL);
+        close(storage->shared_fd);
+        storage->shared_fd = -1;
+        storage->shared_pack = 0;
+    } else {
+        storage->shared_end = change->shared_end;
+    }
+}
+
+/* The log of names and the commit that makes it count. */
+static gboolean commit(Change *change, GError **error)
+{
+    Storage *storage = change->storage;
+    guint64 size = change->lines->len, end = 0;
+    if (size == 0) {
+        return database_commit(storage->catalogue, error);
+    }
+    if (!nameslog_append(storage->names, change->lines, &end, error)) {
+        database_rollback(storage->catalogue);
+        return FALSE;
+    }
+    if (!database_run(change->writer, error, "INSERT OR REPLACE INTO state VALUES ('names_end', ?)", "i",
+                      (gint64)end)) {
+        database_rollback(storage->catalogue);
+    } else if (database_commit(storage->catalogue, error)) {
+        return TRUE;
+    }
+    nameslog_truncate(storage->names, end - size, NULL);
+    return FALSE;
+}
+
+gboolean change_end(Change *change, gboolean ok, GError **error)
+{
+    Storage *storage = change->storage;
+    if (!ok) {
+        database_rollback(storage->catalogue);
+    }
+    ok = ok && commit(change, error);
+    if (!ok) {
+        restore_shared(change);
+    }
+    database_release(storage->catalogue);
+    g_string_free(change->lines, TRUE);
+    if (ok && change->moved) {
+        blob_forget(storage);
+    }
+    return ok;
+}
+
+void change_log(Change *change, const char *op, const char *name, ...)
+{
+    g_autoptr(json_t) object = json_pack("{s:s, s:s, s:I}", "op", op, "name", name, "at", (json_int_t)storage_now());
+    va_list texts;
+    va_start(texts, name);
+    const char *key;
+    while ((key = va_arg(texts, const char *)) != NULL) {
+        ingot_json_set_string(object, key, va_arg(texts, const char *));
+    }
+    va_end(texts);
+    nameslog_format(change->lines, object);
+}
+
+/* --- figures --- */
+
+gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error)
+{
+    static const char sql[] = "SELECT (SELECT count(*) FROM pieces), (SELECT total(length) FROM pieces),"
+                              " (SELECT count(*) FROM blobs), (SELECT total(size) FROM blobs),"
+                              " (SELECT total(size) FROM packs), (SELECT count(*) FROM pieces WHERE damaged)";
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    g_autoptr(sqlite3_stmt) row = reader == NULL ? NULL : database_query(reader, sql, "");
+    if (reader == NULL || !database_step(row, error)) {
+        return FALSE;
+    }
+    g_mutex_lock(&storage->stats_lock);
+    *stats = storage->stats;
+    g_mutex_unlock(&storage->stats_lock);
+    stats->pieces = (guint64)sqlite3_column_int64(row, 0);
+    stats->stored = (guint64)sqlite3_column_int64(row, 1);
+    stats->blobs = (guint64)sqlite3_column_int64(row, 2);
+    stats->logical = (guint64)sqlite3_column_int64(row, 3);
+    stats->packed = (guint64)sqlite3_column_int64(row, 4);
+    stats->damaged = (guint64)sqlite3_column_int64(row, 5);
+    g_mutex_lock(&storage->uploads_lock);
+    stats->uploads = g_hash_table_size(storage->uploads);
+    g_mutex_unlock(&storage->uploads_lock);
+    return TRUE;
+}
