@@ -25,6 +25,12 @@ refused() {
     [ "$(code)" = "$wanted" ] || fail "the error of $* is $(cat "$TMP/body"), not $wanted"
 }
 post() { ask 202 -X POST "$base/$1/blobs/uploads/"; location=http://$REGISTRY$(header Location); }
+# blob REPOSITORY TEXT: pushes it; its digest in $pushed.
+blob() {
+    pushed=sha256:$(printf %s "$2" | sha256sum | cut -d' ' -f1)
+    ask 201 -X POST --data-binary "$2" "$base/$1/blobs/uploads/?digest=$pushed"
+}
+other=sha512:$(printf '0%.0s' $(seq 128)) # of an algorithm that is not known here
 
 ask 200 "$base/"
 post a
@@ -34,6 +40,11 @@ ask 201 -X POST --data-binary "@$TMP/blob" "$base/single/blobs/uploads/?digest=$
 post a
 refused DIGEST_INVALID 400 -X PUT --data-binary "other bytes" "$location?digest=$digest"
 refused BLOB_UPLOAD_UNKNOWN 404 "$location"
+blob a ''
+ask 200 "$base/a/blobs/$pushed"
+[ "$(header Content-Length)" = 0 ] || fail "a blob of no bytes: $(cat "$TMP/head")"
+refused DIGEST_INVALID 400 -X POST --data-binary "@$TMP/blob" "$base/a/blobs/uploads/?digest=$other"
+[ -z "$(ls "$TMP/registry/uploads")" ] || fail "an upload that cannot end is opened"
 ok "blobs in one piece, with POST and PUT or POST alone; a wrong digest is refused and dropped"
 
 post a
@@ -44,8 +55,20 @@ ask 416 -X PATCH -H 'Content-Range: 200000-299999' --data-binary "@$TMP/end" "$l
 ask 204 "$location"
 [ "$(header Range)" = 0-99999 ] || fail "an upload's status: $(header Range)"
 tail -c +100001 "$TMP/blob" >"$TMP/end"
+for bad in 100000 100000- bytes=100000-299999 299999-100000 100000-299999-; do
+    refused BLOB_UPLOAD_INVALID 400 -X PATCH -H "Content-Range: $bad" --data-binary "@$TMP/end" "$location"
+done
+refused SIZE_INVALID 400 -X PATCH -H 'Content-Range: 100000-300000' --data-binary "@$TMP/end" "$location"
+refused BLOB_UPLOAD_INVALID 416 -X PUT -H 'Content-Range: 0-199999' --data-binary "@$TMP/end" "$location?digest=$digest"
+refused DIGEST_INVALID 400 -X PUT --data-binary "@$TMP/end" "$location?digest=$other"
+refused DIGEST_INVALID 400 -X PUT --data-binary "@$TMP/end" "$location"
+ask 204 "$location"
+[ "$(header Range)" = 0-99999 ] || fail "what was refused has changed the upload: $(header Range)"
 ask 202 -X PATCH -H 'Content-Range: 100000-299999' --data-binary "@$TMP/end" "$location"
 ask 201 -X PUT "$location?digest=$digest"
+post a
+head -c 100000 "$TMP/blob" | ask 202 -X PATCH --data-binary @- "$location"
+ask 201 -X PUT -H 'Content-Range: 100000-299999' --data-binary "@$TMP/end" "$location?digest=$digest"
 post a
 ask 204 -X DELETE "$location"
 refused BLOB_UPLOAD_UNKNOWN 404 "$location"

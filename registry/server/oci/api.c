@@ -2,7 +2,6 @@
 
 #include <ingot/error.h>
 #include <ingot/reference.h>
-#include <stdio.h>
 #include <string.h>
 
 void api_route_clear(ApiRoute *route)
@@ -86,19 +85,59 @@ static gboolean open_route(Request *request, ApiRoute *route, enum MHD_Result *r
     return TRUE;
 }
 
-/* A PATCH that does not go on where the upload stands is refused before its bytes come. */
+/* "FIRST-LAST" and nothing else, as distribution-spec has it ("Pushing a blob in chunks"). */
+static gboolean parse_chunk(const char *text, guint64 *first, guint64 *last)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "-", 2);
+    return g_strv_length(parts) == 2 && g_ascii_string_to_unsigned(parts[0], 10, 0, G_MAXUINT64, first, NULL) &&
+           g_ascii_string_to_unsigned(parts[1], 10, 0, G_MAXUINT64, last, NULL) && *first <= *last;
+}
+
+/* A chunk goes on where the upload stands and is as long as its range says; answers itself where it is not so. */
+static gboolean check_chunk(Request *request, enum MHD_Result *result)
+{
+    const char *range = request_header(request, "Content-Range"), *length = request_header(request, "Content-Length");
+    guint64 first, last;
+    if (range == NULL) {
+        return TRUE;
+    }
+    if (!parse_chunk(range, &first, &last)) {
+        *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", "Content-Range: FIRST-LAST");
+    } else if (first != request->upload_at) {
+        *result = request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
+                                 "the range does not begin where the upload stands");
+    } else if (length != NULL && g_ascii_strtoull(length, NULL, 10) - 1 != last - first) {
+        *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "SIZE_INVALID", "the range has another length");
+    } else {
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* The digest that an upload must have; answers itself where it is none. */
+static gboolean check_digest(Request *request, enum MHD_Result *result)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest;
+    const char *text = request_query(request, "digest");
+    if (text != NULL && ingot_digest_parse(text, &digest, &error)) {
+        return TRUE;
+    }
+    *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
+                             error == NULL ? "?digest=sha256:HEX is missing" : error->message);
+    return FALSE;
+}
+
+/* What is wrong with a PATCH or PUT is said before its bytes come: a second try must find the upload as it was. */
 static enum MHD_Result begin_upload(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
-    guint64 first, last;
+    enum MHD_Result result = MHD_YES;
     if (!storage_upload_size(request->storage, route->reference, &request->upload_at, &error)) {
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", error->message);
     }
-    const char *range = request_header(request, "Content-Range");
-    if (range != NULL && (sscanf(range, "%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, &first, &last) != 2 ||
-                          first != request->upload_at || last < first)) {
-        return request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
-                              "the range does not begin where the upload stands");
+    if ((strcmp(request->method, "PUT") == 0 && !check_digest(request, &result)) || !check_chunk(request, &result)) {
+        return result;
     }
     request->upload = g_strdup(route->reference);
     return MHD_YES;
@@ -118,6 +157,9 @@ enum MHD_Result api_begin(Request *request)
     if (route.kind == API_UPLOADS && strcmp(request->method, "POST") == 0 && request_query(request, "digest") != NULL &&
         request_query(request, "mount") == NULL) {
         g_autoptr(GError) error = NULL;
+        if (!check_digest(request, &result)) {
+            return result;
+        }
         request->upload = storage_upload_new(request->storage, &error);
         return request->upload == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error) : MHD_YES;
     }

@@ -40,11 +40,8 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     const char *text = request_query(request, "digest");
-    if (text == NULL || !ingot_digest_parse(text, &digest, &error)) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
-                              error == NULL ? "?digest=sha256:HEX is missing" : error->message);
-    }
-    if (storage_upload_finish(request->storage, id, name, &digest, &error)) {
+    if (ingot_digest_parse(text, &digest, &error) &&
+        storage_upload_finish(request->storage, id, name, &digest, &error)) {
         return created(request, name, text);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
