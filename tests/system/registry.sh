@@ -123,6 +123,12 @@ ask 201 -X POST "$base/b/blobs/uploads/?mount=$digest&from=a"
 ask 200 -I "$base/b/blobs/$digest"
 ask 202 -X POST "$base/c/blobs/uploads/?mount=$digest&from=nowhere"
 ask 404 -I "$base/c/blobs/$digest"
+ask 201 -X POST "$base/deep/er/blobs/uploads/?mount=$digest"
+[ "$(header Location)" = "/v2/deep/er/blobs/$digest" ] || fail "Location: $(header Location)"
+ask 200 -I "$base/deep/er/blobs/$digest"
+blob deep/er 'soon gone'
+ask 202 -X DELETE "$base/deep/er/blobs/$pushed"
+for lost in "$pushed" "$other" x; do ask 202 -X POST "$base/c/blobs/uploads/?mount=$lost"; done
 ok "a blob is mounted from one repository to another, and in no other is it seen"
 
 manifest() { # CONFIG-DIGEST [MORE]

@@ -50,12 +50,28 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
     return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
 }
 
+/* From any repository that has it. */
+static gboolean mount_any(Request *request, const char *name, const IngotDigest *digest)
+{
+    g_auto(GStrv) holders = storage_holders(request->storage, digest, NULL);
+    for (guint i = 0; holders != NULL && holders[i] != NULL; i++) {
+        if (storage_mount(request->storage, holders[i], name, digest, NULL)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* From the repository that is named; from any where none is. */
 static gboolean mount(Request *request, const char *name, const char *digest_text)
 {
     IngotDigest digest;
     const char *from = request_query(request, "from");
-    return from != NULL && ingot_name_check(from, NULL) && ingot_digest_parse(digest_text, &digest, NULL) &&
-           storage_mount(request->storage, from, name, &digest, NULL);
+    if (!ingot_digest_parse(digest_text, &digest, NULL)) {
+        return FALSE;
+    }
+    return from == NULL ? mount_any(request, name, &digest)
+                        : ingot_name_check(from, NULL) && storage_mount(request->storage, from, name, &digest, NULL);
 }
 
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route)

@@ -422,6 +422,20 @@ char **storage_repositories(Storage *storage, GError **error)
     return collect(rows, FALSE, error);
 }
 
+char **storage_holders(Storage *storage, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL) {
+        return NULL;
+    }
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        reader,
+        "SELECT name FROM blobs JOIN links ON links.blob=blobs.id JOIN repositories ON repositories.id=links.repository"
+        " WHERE digest=? ORDER BY 1",
+        "d", digest);
+    return collect(rows, FALSE, error);
+}
+
 char **storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);

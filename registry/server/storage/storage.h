@@ -91,5 +91,7 @@ gboolean storage_remove_manifest(Storage *storage, const char *name, const Ingot
 /* Sorted lists: free with g_strfreev. An unknown repository is NOT_FOUND. */
 char **storage_tags(Storage *storage, const char *name, GError **error);
 char **storage_repositories(Storage *storage, GError **error);
+/* Those that have the blob. */
+char **storage_holders(Storage *storage, const IngotDigest *digest, GError **error);
 /* Digests (as text) of the manifests whose subject this is. */
 char **storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error);
