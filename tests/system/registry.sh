@@ -149,7 +149,57 @@ manifest "sha256:$(printf '1%.0s' $(seq 64))" >"$TMP/lacking"
 refused MANIFEST_BLOB_UNKNOWN 404 -X PUT -H "$type" --data-binary "@$TMP/lacking" "$base/a/manifests/2.0.0"
 refused MANIFEST_INVALID 400 -X PUT -H "$type" --data-binary '{' "$base/a/manifests/2.0.0"
 refused MANIFEST_UNKNOWN 404 "$base/a/manifests/2.0.0"
+refused MANIFEST_INVALID 400 -X PUT -H "$type" --data-binary '[]' "$base/a/manifests/2.0.0"
+refused MANIFEST_INVALID 400 -X PUT -H "$type" --data-binary "@$TMP/manifest" "$base/a/manifests/.2"
+refused MANIFEST_UNKNOWN 404 "$base/a/manifests/.2"
+for method in GET DELETE; do refused DIGEST_INVALID 400 -X $method "$base/a/manifests/$other"; done
+refused DIGEST_INVALID 400 -X PUT -H "$type" --data-binary "@$TMP/manifest" "$base/a/manifests/$other"
+refused DIGEST_INVALID 400 -X PUT -H "$type" --data-binary "@$TMP/manifest" "$base/a/manifests/$digest"
 ok "manifests by tag and digest; one whose blobs are not there is refused"
+
+# put STATUS REPOSITORY TAG TYPE MANIFEST: its digest in $pushed.
+put() {
+    pushed=sha256:$(printf %s "$5" | sha256sum | cut -d' ' -f1)
+    ask "$1" -X PUT -H "Content-Type: $4" --data-binary "$5" "$base/$2/manifests/$3"
+}
+# kept TAG TYPE MANIFEST: it is put into the repository "types" and comes back as it was.
+kept() {
+    put 201 types "$1" "$2" "$3"
+    ask 200 "$base/types/manifests/$1"
+    [ "$(header Content-Type)" = "$2" ] && [ "$(cat "$TMP/body")" = "$3" ] || fail "$1: $(cat "$TMP/head" "$TMP/body")"
+}
+# image TYPE CONFIG-TYPE LAYER-TYPE; list TYPE DIGEST
+image() {
+    printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"%s","digest":"%s","size":2},"layers":[{"mediaType":"%s","digest":"%s","size":5}]}' "$1" "$2" "$config" "$3" "$layer"
+}
+list() {
+    printf '{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"%s","digest":"%s","size":2}]}' "$1" "${type#*: }" "$2"
+}
+oci=application/vnd.oci.image docker=application/vnd.docker
+blob types '{}'
+config=$pushed
+blob types layer
+layer=$pushed
+kept oci "${type#*: }" "$(image "${type#*: }" $oci.config.v1+json $oci.layer.v1.tar+gzip)"
+one=$pushed
+kept docker $docker.distribution.manifest.v2+json "$(image $docker.distribution.manifest.v2+json $docker.container.image.v1+json $docker.image.rootfs.diff.tar.gzip)"
+kept chart "${type#*: }" "$(image "${type#*: }" application/vnd.cncf.helm.config.v1+json application/vnd.cncf.helm.chart.content.v1.tar+gzip)"
+kept "${one/:/-}.sig" "${type#*: }" "$(image "${type#*: }" $oci.config.v1+json application/vnd.dev.cosign.simplesigning.v1+json)"
+kept sbom "${type#*: }" "$(image "${type#*: }" application/vnd.oci.empty.v1+json application/spdx+json)"
+kept index $oci.index.v1+json "$(list $oci.index.v1+json "$one")"
+kept indexes $oci.index.v1+json "$(list $oci.index.v1+json "$pushed")"
+kept list $docker.distribution.manifest.list.v2+json "$(list $docker.distribution.manifest.list.v2+json "$one")"
+kept none $oci.index.v1+json '{"schemaVersion":2,"manifests":[]}'
+for lost in "$layer" "$own" "$other" ''; do # a blob; another repository's
+    put 404 types lost $oci.index.v1+json "$(list $oci.index.v1+json "$lost")"
+    [ "$(code)" = MANIFEST_BLOB_UNKNOWN ] || fail "an index of '$lost': $(cat "$TMP/body")"
+done
+put 201 types with "${type#*: }; charset=utf-8" "$(image "${type#*: }" text/x text/y)"
+ask 200 "$base/types/manifests/with"
+[ "$(header Content-Type)" = "${type#*: }" ] || fail "a type with a parameter: $(header Content-Type)"
+put 400 types other $oci.index.v1+json "$(image "${type#*: }" text/x text/y)"
+[ "$(code)" = MANIFEST_INVALID ] || fail "a manifest of another type: $(cat "$TMP/body")"
+ok "manifests of other kinds: indexes, Docker's, charts, signatures; what an index names is a manifest"
 
 ask 200 "$base/a/tags/list?n=2"
 [ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["1.0.0","1.1.0"]}' ] || fail "tags: $(cat "$TMP/body")"
@@ -174,6 +224,7 @@ ok "referrers, with their filter"
 ask 202 -X DELETE "$base/a/manifests/latest"
 refused MANIFEST_UNKNOWN 404 "$base/a/manifests/latest"
 ask 200 "$base/a/manifests/dev"
+refused MANIFEST_UNKNOWN 404 -X DELETE "$base/a/manifests/latest"
 ask 202 -X DELETE "$base/a/manifests/$own"
 refused MANIFEST_UNKNOWN 404 "$base/a/manifests/dev"
 ask 202 -X DELETE "$base/b/blobs/$digest"

@@ -5,14 +5,33 @@
 #include <string.h>
 
 #include "server/oci/api.h"
+#include "server/storage/mentions.h"
+
+#define MEDIA_TYPE_MAX 255 /* characters: two names of RFC 6838, section 4.2, and the slash */
+
+/* No tag has a colon, and every digest has one. */
+static gboolean by_digest(const ApiRoute *route)
+{
+    return strchr(route->reference, ':') != NULL;
+}
 
 static gboolean find(Request *request, const ApiRoute *route, IngotDigest *digest, GError **error)
 {
-    if (strchr(route->reference, ':') != NULL) {
+    if (by_digest(route)) {
         return ingot_digest_parse(route->reference, digest, error);
     }
     return ingot_tag_check(route->reference, error) &&
            storage_find_tag(request->storage, route->name, route->reference, digest, error);
+}
+
+/* A tag outside the grammar can only be unknown; a digest outside it, or of another algorithm, is a mistake. */
+static enum MHD_Result fail(Request *request, const ApiRoute *route, const GError *error)
+{
+    if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return request_fail(request, "MANIFEST_UNKNOWN", error);
+    }
+    return by_digest(route) ? request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message)
+                            : request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_UNKNOWN", error->message);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route)
@@ -24,14 +43,12 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
                                   ? NULL
                                   : storage_manifest(request->storage, route->name, &digest, &type, &error);
     if (bytes == NULL) {
-        return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)
-                   ? request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_UNKNOWN", error->message)
-                   : request_fail(request, "MANIFEST_UNKNOWN", error);
+        return fail(request, route, error);
     }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
-    const char *keep = strchr(route->reference, ':') != NULL ? "max-age=31536000, immutable" : "no-cache";
+    const char *keep = by_digest(route) ? "max-age=31536000, immutable" : "no-cache";
     if (request_has_already(request, tag)) {
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
                               "Docker-Content-Digest", text, NULL);
@@ -40,47 +57,44 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
                           "Docker-Content-Digest", text, "ETag", tag, "Cache-Control", keep, NULL);
 }
 
-/* Notes the digest that a descriptor names; FALSE: it names none that we understand. */
-static gboolean add_mention(GArray *mentions, const json_t *descriptor)
+/* The first of what the repository lacks; NULL: it has all. */
+static const IngotDigest *find_missing(Request *request, const char *name, const GArray *mentions)
 {
-    IngotDigest digest;
-    const char *text = json_string_value(json_object_get(descriptor, "digest"));
-    if (text == NULL || !ingot_digest_parse(text, &digest, NULL)) {
-        return FALSE;
-    }
-    g_array_append_val(mentions, digest);
-    return TRUE;
-}
-
-static gboolean add_mentions(GArray *mentions, const json_t *list)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        /* A layer with urls lies elsewhere (image-spec, "Non-Distributable Layers"). */
-        const json_t *one = json_array_get(list, i);
-        if (json_object_get(one, "urls") == NULL && !add_mention(mentions, one)) {
-            return FALSE;
+    for (guint i = 0; i < mentions->len; i++) {
+        const Mention *one = &g_array_index(mentions, Mention, i);
+        if (one->manifest ? !storage_has_manifest(request->storage, name, &one->digest)
+                          : !storage_has(request->storage, name, &one->digest)) {
+            return &one->digest;
         }
     }
-    return TRUE;
+    return NULL;
 }
 
-/* What has to be here before the manifest: config and layers, and the manifests of an index. */
-static GArray *read_mentions(const json_t *manifest)
+/* The media type that a manifest is kept with: its Content-Type without parameters. What it says of itself must agree:
+ * clients refuse one whose two types differ. NULL: an error. */
+static char *media_type(Request *request, const json_t *manifest, GError **error)
 {
-    g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
-    const json_t *config = json_object_get(manifest, "config");
-    return (config == NULL || add_mention(mentions, config)) &&
-                   add_mentions(mentions, json_object_get(manifest, "layers")) &&
-                   add_mentions(mentions, json_object_get(manifest, "manifests"))
-               ? g_steal_pointer(&mentions)
-               : NULL;
+    const char *given = request_header(request, "Content-Type");
+    const char *own = json_string_value(json_object_get(manifest, "mediaType"));
+    const char *either = given != NULL ? given : own != NULL ? own : "";
+    g_autofree char *type = g_strchomp(g_strndup(either, strcspn(either, ";")));
+    if (*type == '\0' || strlen(type) > MEDIA_TYPE_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a Content-Type is expected");
+        return NULL;
+    }
+    if (own != NULL && g_ascii_strcasecmp(own, type) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "the Content-Type is %s, the manifest's mediaType is %.255s", type, own);
+        return NULL;
+    }
+    return g_steal_pointer(&type);
 }
 
 /* The digest given and the bytes' must agree; a tag must follow the grammar. */
 static gboolean check_reference(const ApiRoute *route, const GByteArray *body, GError **error)
 {
     IngotDigest given, found;
-    if (strchr(route->reference, ':') == NULL) {
+    if (!by_digest(route)) {
         return ingot_tag_check(route->reference, error);
     }
     if (!ingot_digest_parse(route->reference, &given, error)) {
@@ -94,22 +108,17 @@ static gboolean check_reference(const ApiRoute *route, const GByteArray *body, G
     return TRUE;
 }
 
-static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *root, const char *type)
+static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *root, const char *type,
+                             const GArray *mentions)
 {
-    g_autoptr(GArray) mentions = read_mentions(root);
-    if (mentions == NULL) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID",
-                              "the manifest has a descriptor without a sha256 digest");
-    }
     g_autoptr(GError) error = NULL;
     IngotDigest subject, digest;
     const char *subject_text = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
     gboolean has_subject = subject_text != NULL && ingot_digest_parse(subject_text, &subject, NULL);
-    const char *tag = strchr(route->reference, ':') == NULL ? route->reference : NULL;
     const StorageManifest manifest = {.data = request->body->data,
                                       .size = request->body->len,
                                       .type = type,
-                                      .tag = tag,
+                                      .tag = by_digest(route) ? NULL : route->reference,
                                       .subject = has_subject ? &subject : NULL,
                                       .mentions = mentions};
     if (!storage_put_manifest(request->storage, route->name, &manifest, &digest, &error)) {
@@ -128,36 +137,37 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a manifest may have 4 MiB");
     }
     if (!check_reference(route, request->body, &error)) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST,
-                              strchr(route->reference, ':') == NULL ? "TAG_INVALID" : "DIGEST_INVALID", error->message);
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, by_digest(route) ? "DIGEST_INVALID" : "MANIFEST_INVALID",
+                              error->message);
     }
     g_autoptr(json_t) manifest = ingot_json_parse(request->body->data, request->body->len, "the manifest", &error);
     if (manifest == NULL || !json_is_object(manifest)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID",
                               error == NULL ? "the manifest is no JSON object" : error->message);
     }
-    const char *type = request_header(request, "Content-Type");
-    type = type != NULL ? type : json_string_value(json_object_get(manifest, "mediaType"));
-    if (type == NULL || strlen(type) > 255) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "a Content-Type is expected");
+    g_autofree char *type = media_type(request, manifest, &error);
+    if (type == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
     }
-    return store(request, route, manifest, type);
+    g_autoptr(GArray) mentions = mentions_read(manifest);
+    const IngotDigest *lost = mentions == NULL ? NULL : find_missing(request, route->name, mentions);
+    if (mentions == NULL || lost != NULL) {
+        g_autofree char *digest = lost == NULL ? g_strdup("no sha256 digest") : ingot_digest_to_text(lost);
+        g_autofree char *message = g_strdup_printf("the manifest names %s, which is not here", digest);
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message);
+    }
+    return store(request, route, manifest, type, mentions);
 }
 
 static enum MHD_Result del(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
-    gboolean tag = strchr(route->reference, ':') == NULL;
-    gboolean ok = tag ? ingot_tag_check(route->reference, &error) &&
-                            storage_remove_tag(request->storage, route->name, route->reference, &error)
-                      : ingot_digest_parse(route->reference, &digest, &error) &&
-                            storage_remove_manifest(request->storage, route->name, &digest, &error);
-    if (!ok && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
-    }
-    return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
-              : request_fail(request, "MANIFEST_UNKNOWN", error);
+    gboolean ok = by_digest(route) ? ingot_digest_parse(route->reference, &digest, &error) &&
+                                         storage_remove_manifest(request->storage, route->name, &digest, &error)
+                                   : ingot_tag_check(route->reference, &error) &&
+                                         storage_remove_tag(request->storage, route->name, route->reference, &error);
+    return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL) : fail(request, route, error);
 }
 
 enum MHD_Result api_manifest(Request *request, const ApiRoute *route)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/storage/inside.h"
+#include "server/storage/mentions.h"
 
 #define MANIFEST_MAX (4u << 20) /* bytes */
 
@@ -172,7 +173,7 @@ gboolean storage_remove_manifest(Storage *storage, const char *name, const Ingot
 static gboolean add_mentions(Change *change, const char *name, gint64 manifest, const GArray *mentions, GError **error)
 {
     for (guint i = 0; i < mentions->len; i++) {
-        const IngotDigest *digest = &g_array_index(mentions, IngotDigest, i);
+        const IngotDigest *digest = &g_array_index(mentions, Mention, i).digest;
         gint64 repository, blob;
         if (!find_link(change->writer, name, digest, &repository, &blob, error)) {
             return FALSE;

@@ -76,7 +76,7 @@ typedef struct {
     const char *type;           /* media type */
     const char *tag;            /* NULL: none */
     const IngotDigest *subject; /* whose referrer it is; NULL: none */
-    const GArray *mentions;     /* of IngotDigest: what it names and needs */
+    const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
 } StorageManifest;
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error);
