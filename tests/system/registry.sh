@@ -208,7 +208,19 @@ ask 200 "http://$REGISTRY$next"
 [ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["dev","latest"]}' ] || fail "the next page: $(cat "$TMP/body")"
 [ -z "$(header Link)" ] || fail "the last page has a next one"
 refused NAME_UNKNOWN 404 "$base/nothing/tags/list"
-ok "tags by pages"
+ask 200 "$base/a/tags/list?n=0"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":[]}' ] && [ -z "$(header Link)" ] || fail "n=0: $(cat "$TMP/head" "$TMP/body")"
+for bad in x -1 '' 1x; do refused UNSUPPORTED 400 "$base/a/tags/list?n=$bad"; done
+ask 200 "$base/a/tags/list?last=1.1.0"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["dev","latest"]}' ] || fail "last: $(cat "$TMP/body")"
+blob order '{}'
+for tag in b A _ B a; do put 201 order $tag "${type#*: }" "$(manifest "$pushed")"; pushed=$config; done
+ask 200 "$base/order/tags/list"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"order","tags":["_","A","a","B","b"]}' ] || fail "the order of tags: $(cat "$TMP/body")"
+ask 200 "$base/order/tags/list?last=a&n=1"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"order","tags":["B"]}' ] || fail "the order of pages: $(cat "$TMP/body")"
+ask 404 "$base/a/tags/listing"
+ok "tags by pages, in the specification's order"
 
 manifest "$digest" ",\"artifactType\":\"text/x\",\"subject\":{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"$own\",\"size\":$(stat -c %s "$TMP/manifest")}" >"$TMP/about"
 about=sha256:$(sha256sum <"$TMP/about" | cut -d' ' -f1)
@@ -219,7 +231,38 @@ grep -q "$about" "$TMP/body" || fail "the referrer is not listed"
 ask 200 "$base/a/referrers/$own?artifactType=text/y"
 ! grep -q "$about" "$TMP/body" && [ "$(header OCI-Filters-Applied)" = artifactType ] || fail "the filter"
 ask 200 "$base/a/referrers/$about"
-ok "referrers, with their filter"
+refused DIGEST_INVALID 400 "$base/a/referrers/$other"
+
+# A subject that is not there, and more referrers than one index may hold: five of 1.5 MB, two of them of another type.
+missing=sha256:$(printf '2%.0s' $(seq 64))
+for i in 1 2 3 4 5; do
+    kind=text/a+b
+    [ $i -lt 4 ] || kind=
+    printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"%s","config":{"mediaType":"text/c","digest":"%s","size":2},"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":2},"annotations":{"n":"%d","large":"%s"}}' \
+        "${type#*: }" "$kind" "$config" "${type#*: }" "$missing" $i "$(head -c 1500000 /dev/zero | tr '\0' x)" >"$TMP/large"
+    ask 201 -X PUT -H "$type" --data-binary "@$TMP/large" "$base/types/manifests/large-$i"
+    [ "$(header OCI-Subject)" = "$missing" ] || fail "a subject that is not there: $(cat "$TMP/head")"
+done
+# all_referrers QUERY: by pages, one line "ARTIFACT-TYPE N" each; the number of pages in $pages.
+all_referrers() {
+    local url=$base/types/referrers/$missing$1
+    pages=0
+    : >"$TMP/lines"
+    while [ -n "$url" ]; do
+        ask 200 "$url"
+        [ "$(stat -c %s "$TMP/body")" -le 4194304 ] || fail "a page of $(stat -c %s "$TMP/body") bytes"
+        python3 -c 'import json, sys
+for m in json.load(open(sys.argv[1]))["manifests"]: print(m["artifactType"], m["annotations"]["n"])' "$TMP/body" >>"$TMP/lines"
+        url=$(header Link | sed -n 's/^<\([^>]*\)>; rel="next"$/\1/p')
+        url=${url:+http://$REGISTRY$url}
+        pages=$((pages + 1))
+    done
+}
+all_referrers ''
+[ $pages = 3 ] && [ "$(sort "$TMP/lines" | tr '\n' ,)" = 'text/a+b 1,text/a+b 2,text/a+b 3,text/c 4,text/c 5,' ] || fail "$pages pages of referrers: $(cat "$TMP/lines")"
+all_referrers '?artifactType=text/a%2Bb'
+[ $pages = 2 ] && [ "$(sort "$TMP/lines" | tr '\n' ,)" = 'text/a+b 1,text/a+b 2,text/a+b 3,' ] || fail "$pages pages of some referrers: $(cat "$TMP/lines")"
+ok "referrers, with their filter, by pages where they are many, before their subject is there"
 
 ask 202 -X DELETE "$base/a/manifests/latest"
 refused MANIFEST_UNKNOWN 404 "$base/a/manifests/latest"
@@ -245,6 +288,7 @@ for path in '/../../etc/passwd' '/v2/../../../etc/passwd' '/v2/a/blobs/..%2f..%2
 done
 ask 404 "http://$REGISTRY/elsewhere"
 ask 405 -X PATCH "$base/a/blobs/$digest"
+for path in / /_catalog /a/tags/list "/a/referrers/$digest"; do ask 405 -X DELETE "$base$path"; done
 [ "$(stat -c %a "$TMP/registry")" = 700 ] || fail "others may read the data folder: $(stat -c %a "$TMP/registry")"
 ok "limits, names outside the grammar, paths that lead out"
 

@@ -56,7 +56,7 @@ static gboolean find_route(const char *path, ApiRoute *route)
             if (route->kind == API_UPLOAD && route->reference == NULL) {
                 route->kind = API_UPLOADS;
             }
-            return route->kind == API_UPLOADS || route->kind == API_TAGS || route->reference != NULL;
+            return (route->reference == NULL) == (route->kind == API_UPLOADS || route->kind == API_TAGS);
         }
     }
     return FALSE;
@@ -170,12 +170,22 @@ enum MHD_Result api_begin(Request *request)
     return MHD_YES;
 }
 
+/* What can only be looked at. */
+static gboolean read_only(const ApiRoute *route)
+{
+    return route->kind == API_ROOT || route->kind == API_CATALOG || route->kind == API_TAGS ||
+           route->kind == API_REFERRERS;
+}
+
 enum MHD_Result api_answer(Request *request)
 {
     g_auto(ApiRoute) route = {0};
     enum MHD_Result result = MHD_YES;
     if (!open_route(request, &route, &result)) {
         return result;
+    }
+    if (read_only(&route) && strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
+        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
     }
     switch (route.kind) {
     case API_ROOT:

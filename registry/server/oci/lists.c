@@ -1,4 +1,5 @@
-/* Lists: repositories, tags, referrers. The first two by pages: n, last, and a Link to the next. */
+/* Lists: repositories, tags, referrers. The first two by pages: n, last, and a Link to the next; the referrers where
+ * they are too many for one answer. */
 #include <ingot/error.h>
 #include <ingot/json.h>
 #include <stdlib.h>
@@ -6,14 +7,28 @@
 
 #include "server/oci/api.h"
 
-/* The part of a sorted list that was asked for; *link (free it) leads to the next, where there is one. */
-static json_t *page(Request *request, char **all, char **link)
+#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+#define REFERRERS_MAX (API_MANIFEST_MAX - 1024) /* bytes of descriptors; the rest is for what stands around them */
+
+/* The order of distribution-spec ("Listing Tags"): letter case decides only between what is else the same. */
+static int compare(const char *a, const char *b)
 {
-    const char *last = request_query(request, "last"), *n = request_query(request, "n");
-    guint64 most = n == NULL ? G_MAXUINT64 : g_ascii_strtoull(n, NULL, 10);
+    int order = g_ascii_strcasecmp(a, b);
+    return order != 0 ? order : strcmp(a, b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return compare(*(char *const *)a, *(char *const *)b);
+}
+
+/* The part of a sorted list that was asked for; *link (free it) leads to the next, where there is one. */
+static json_t *page(Request *request, char **all, guint64 most, char **link)
+{
+    const char *last = request_query(request, "last");
     json_t *list = json_array();
     guint i = 0;
-    while (last != NULL && all[i] != NULL && strcmp(all[i], last) <= 0) {
+    while (last != NULL && all[i] != NULL && compare(all[i], last) <= 0) {
         i++;
     }
     for (; all[i] != NULL && json_array_size(list) < most; i++) {
@@ -26,11 +41,19 @@ static json_t *page(Request *request, char **all, char **link)
     return list;
 }
 
-static enum MHD_Result answer(Request *request, const json_t *body, const char *type, const char *header,
-                              const char *value)
+/* Puts the names that were asked for into the body. */
+static enum MHD_Result answer_page(Request *request, json_t *body, const char *key, char **all)
 {
+    const char *n = request_query(request, "n");
+    guint64 most = G_MAXUINT64;
+    if (n != NULL && !g_ascii_string_to_unsigned(n, 10, 0, G_MAXUINT64, &most, NULL)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "n is no number");
+    }
+    g_autofree char *link = NULL;
+    qsort(all, g_strv_length(all), sizeof *all, by_name);
+    json_object_set_new(body, key, page(request, all, most, &link));
     g_autofree char *text = ingot_json_canonical(body);
-    return request_answer(request, MHD_HTTP_OK, type, text, strlen(text), header, value, NULL);
+    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Link", link, NULL);
 }
 
 enum MHD_Result api_tags(Request *request, const ApiRoute *route)
@@ -40,9 +63,8 @@ enum MHD_Result api_tags(Request *request, const ApiRoute *route)
     if (tags == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
-    g_autofree char *link = NULL;
-    g_autoptr(json_t) body = json_pack("{s:s, s:o}", "name", route->name, "tags", page(request, tags, &link));
-    return answer(request, body, "application/json", "Link", link);
+    g_autoptr(json_t) body = json_pack("{s:s}", "name", route->name);
+    return answer_page(request, body, "tags", tags);
 }
 
 enum MHD_Result api_catalog(Request *request)
@@ -52,9 +74,8 @@ enum MHD_Result api_catalog(Request *request)
     if (names == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
-    g_autofree char *link = NULL;
-    g_autoptr(json_t) body = json_pack("{s:o}", "repositories", page(request, names, &link));
-    return answer(request, body, "application/json", "Link", link);
+    g_autoptr(json_t) body = json_object();
+    return answer_page(request, body, "repositories", names);
 }
 
 /* A referrer's descriptor, as distribution-spec 1.1 has it ("Listing Referrers"); NULL: not of that type. */
@@ -70,7 +91,7 @@ static json_t *descriptor(Request *request, const char *name, const char *text, 
         return NULL;
     }
     const char *artifact = json_string_value(json_object_get(manifest, "artifactType"));
-    if (artifact == NULL) {
+    if (artifact == NULL || *artifact == '\0') {
         artifact = json_string_value(json_object_get(json_object_get(manifest, "config"), "mediaType"));
     }
     if (wanted != NULL && g_strcmp0(artifact, wanted) != 0) {
@@ -85,6 +106,35 @@ static json_t *descriptor(Request *request, const char *name, const char *text, 
     return one;
 }
 
+static char *next_referrers(const Request *request, const json_t *list, const char *wanted)
+{
+    const json_t *last = json_array_get(list, json_array_size(list) - 1);
+    g_autofree char *filter = wanted == NULL ? NULL : g_uri_escape_string(wanted, NULL, FALSE);
+    return g_strdup_printf("<%s?last=%s%s%s>; rel=\"next\"", request->path,
+                           json_string_value(json_object_get(last, "digest")),
+                           filter == NULL ? "" : "&artifactType=", filter == NULL ? "" : filter);
+}
+
+/* As many referrers as an index may hold, as it is a manifest; *link (free it) leads to the others. */
+static json_t *referrers(Request *request, const char *name, char **all, const char *wanted, char **link)
+{
+    const char *last = request_query(request, "last");
+    json_t *list = json_array();
+    gsize size = 0;
+    for (guint i = 0; all[i] != NULL && *link == NULL; i++) {
+        g_autoptr(json_t) one =
+            last != NULL && strcmp(all[i], last) <= 0 ? NULL : descriptor(request, name, all[i], wanted);
+        g_autofree char *text = one == NULL ? NULL : ingot_json_canonical(one);
+        size += text == NULL ? 0 : strlen(text) + 1;
+        if (size > REFERRERS_MAX && json_array_size(list) > 0) {
+            *link = next_referrers(request, list, wanted);
+        } else if (one != NULL) {
+            json_array_append(list, one);
+        }
+    }
+    return list;
+}
+
 enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
@@ -93,18 +143,15 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
     }
     const char *wanted = request_query(request, "artifactType");
+    wanted = wanted == NULL || *wanted == '\0' ? NULL : wanted;
     g_auto(GStrv) all = storage_referrers(request->storage, route->name, &subject, &error);
     if (all == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
-    g_autoptr(json_t) list = json_array();
-    for (guint i = 0; all[i] != NULL; i++) {
-        json_t *one = descriptor(request, route->name, all[i], wanted);
-        if (one != NULL) {
-            json_array_append_new(list, one);
-        }
-    }
-    static const char type[] = "application/vnd.oci.image.index.v1+json";
-    g_autoptr(json_t) body = json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", type, "manifests", list);
-    return answer(request, body, type, "OCI-Filters-Applied", wanted == NULL ? NULL : "artifactType");
+    g_autofree char *link = NULL;
+    g_autoptr(json_t) body = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests",
+                                       referrers(request, route->name, all, wanted, &link));
+    g_autofree char *text = ingot_json_canonical(body);
+    return request_answer(request, MHD_HTTP_OK, INDEX_TYPE, text, strlen(text), "OCI-Filters-Applied",
+                          wanted == NULL ? NULL : "artifactType", "Link", link, NULL);
 }
