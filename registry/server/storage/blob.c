@@ -122,7 +122,8 @@ static gboolean add_places(StorageBlob *blob, Connection *reader, const guint32 
 static gboolean fill(StorageBlob *blob, Connection *reader, GError **error)
 {
     g_autoptr(sqlite3_stmt) row =
-        database_query(reader, "SELECT size, pieces FROM blobs WHERE digest=?", "d", &blob->digest);
+        database_query(reader, "SELECT size, pieces FROM blobs WHERE digest=? AND sum=row_sum(digest, size, pieces)",
+                       "d", &blob->digest);
     if (!database_step(row, error)) {
         return error != NULL && *error != NULL ? FALSE : blob_unknown(error, "the blob");
     }

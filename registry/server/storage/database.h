@@ -1,7 +1,8 @@
 /* A database: one SQLite file with one writer at a time and any number of readers beside it (WAL).
  *
  * Invariants: a commit is on the disk when it returns (synchronous=FULL); a reader sees one state from its first row to
- * its end. A Connection belongs to one thread at a time. Statements are prepared once for each connection. */
+ * its end. A Connection belongs to one thread at a time. Statements are prepared once for each connection. SQL may call
+ * row_sum(…), a 64-bit checksum of its arguments. */
 #pragma once
 
 #include <ingot/digest.h>

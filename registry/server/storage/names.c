@@ -12,14 +12,18 @@
 gint64 names_repository(Connection *connection, const char *name, gboolean make, GError **error)
 {
     gint64 id;
-    if (!database_number(connection, &id, 0, error, "SELECT id FROM repositories WHERE name=?", "t", name)) {
+    if (!database_number(connection, &id, 0, error,
+                         "SELECT id FROM repositories WHERE name=? AND sum=row_sum(id, name)", "t", name)) {
         return -1;
     }
     if (id > 0 || !make) {
         return id;
     }
-    return database_run(connection, error, "INSERT INTO repositories (name) VALUES (?)", "t", name)
-               ? database_added(connection)
+    return database_number(connection, &id, 0, error, "SELECT 1 + coalesce(max(id), 0) FROM repositories", "") &&
+                   database_run(connection, error,
+                                "INSERT INTO repositories (id, name, sum) VALUES (?1, ?2, row_sum(?1, ?2))", "it", id,
+                                name)
+               ? id
                : -1;
 }
 
@@ -37,7 +41,8 @@ static gboolean find_link(Connection *connection, const char *name, const IngotD
         database_query(connection,
                        "SELECT links.repository, links.blob FROM repositories JOIN blobs JOIN links ON "
                        "links.repository=repositories.id"
-                       " AND links.blob=blobs.id WHERE repositories.name=? AND blobs.digest=?",
+                       " AND links.blob=blobs.id WHERE repositories.name=? AND blobs.digest=?"
+                       " AND links.sum=row_sum(links.repository, links.blob)",
                        "td", name, digest);
     GError *problem = NULL;
     gboolean found = database_step(row, &problem);
@@ -88,8 +93,8 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
     gint64 repository = names_repository(change->writer, name, TRUE, error);
     if (repository < 0 || !within_quota(change, repository, blob, error) ||
         !database_run(change->writer, error,
-                      "INSERT INTO links (repository, blob, made) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
-                      " made=excluded.made",
+                      "INSERT INTO links (repository, blob, made, sum) VALUES (?1, ?2, ?3, row_sum(?1, ?2)) ON CONFLICT"
+                      " DO UPDATE SET made=excluded.made, sum=excluded.sum",
                       "iii", repository, blob, storage_now())) {
         return FALSE;
     }
@@ -207,8 +212,9 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     change_log(change, "tag", name, "tag", tag, "digest", text, NULL);
     return keep_history(change, repository, tag, error) &&
            database_run(change->writer, error,
-                        "INSERT OR REPLACE INTO tags (repository, name, blob, made) VALUES (?, ?, ?, ?)", "itii",
-                        repository, tag, blob, storage_now());
+                        "INSERT OR REPLACE INTO tags (repository, name, blob, made, sum) VALUES (?1, ?2, ?3, ?4,"
+                        " row_sum(?1, ?2, ?3))",
+                        "itii", repository, tag, blob, storage_now());
 }
 
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
@@ -216,9 +222,11 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
 {
     gint64 repository = names_repository(change->writer, name, TRUE, error);
     if (repository < 0 ||
-        !database_run(change->writer, error,
-                      "INSERT OR IGNORE INTO manifests (repository, blob, type, subject, made) VALUES (?, ?, ?, ?, ?)",
-                      "iitdi", repository, blob, manifest->type, manifest->subject, storage_now()) ||
+        !database_run(
+            change->writer, error,
+            "INSERT OR IGNORE INTO manifests (repository, blob, type, subject, made, sum) VALUES (?1, ?2, ?3, ?4,"
+            " ?5, row_sum(?1, ?2, ?3, ?4))",
+            "iitdi", repository, blob, manifest->type, manifest->subject, storage_now()) ||
         !add_mentions(change, name, blob, manifest->mentions, error)) {
         return FALSE;
     }
@@ -270,7 +278,7 @@ gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, I
     g_autoptr(sqlite3_stmt) row = database_query(
         reader,
         "SELECT digest FROM repositories JOIN tags ON tags.repository=repositories.id JOIN blobs ON blobs.id=tags.blob"
-        " WHERE repositories.name=? AND tags.name=?",
+        " WHERE repositories.name=? AND tags.name=? AND tags.sum=row_sum(tags.repository, tags.name, tags.blob)",
         "tt", name, tag);
     GError *problem = NULL;
     if (database_step(row, &problem)) {
@@ -293,7 +301,8 @@ static char *type_of(Storage *storage, const char *name, const IngotDigest *dige
     g_autoptr(sqlite3_stmt) row = database_query(
         reader,
         "SELECT type FROM repositories JOIN blobs JOIN manifests ON manifests.repository=repositories.id AND"
-        " manifests.blob=blobs.id WHERE repositories.name=? AND blobs.digest=?",
+        " manifests.blob=blobs.id WHERE repositories.name=? AND blobs.digest=? AND"
+        " manifests.sum=row_sum(manifests.repository, manifests.blob, type, subject)",
         "td", name, digest);
     GError *problem = NULL;
     if (database_step(row, &problem)) {
@@ -406,9 +415,11 @@ char **storage_tags(Storage *storage, const char *name, GError **error)
         blob_unknown(error, "the repository");
         return NULL;
     }
-    g_autoptr(sqlite3_stmt) rows = database_query(
-        reader, "SELECT tags.name FROM tags JOIN repositories ON id=repository WHERE repositories.name=? ORDER BY 1",
-        "t", name);
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(reader,
+                       "SELECT tags.name FROM tags JOIN repositories ON id=repository WHERE repositories.name=?"
+                       " AND tags.sum=row_sum(repository, tags.name, blob) ORDER BY 1",
+                       "t", name);
     return collect(rows, FALSE, error);
 }
 
@@ -418,8 +429,11 @@ char **storage_repositories(Storage *storage, GError **error)
     if (reader == NULL) {
         return NULL;
     }
-    g_autoptr(sqlite3_stmt) rows = database_query(
-        reader, "SELECT name FROM repositories WHERE EXISTS (SELECT 1 FROM tags WHERE repository=id) ORDER BY 1", "");
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(reader,
+                       "SELECT name FROM repositories WHERE sum=row_sum(id, name) AND EXISTS (SELECT 1 FROM tags WHERE"
+                       " repository=id) ORDER BY 1",
+                       "");
     return collect(rows, FALSE, error);
 }
 
@@ -432,7 +446,8 @@ char **storage_holders(Storage *storage, const IngotDigest *digest, GError **err
     g_autoptr(sqlite3_stmt) rows = database_query(
         reader,
         "SELECT name FROM blobs JOIN links ON links.blob=blobs.id JOIN repositories ON repositories.id=links.repository"
-        " WHERE digest=? ORDER BY 1",
+        " WHERE digest=? AND links.sum=row_sum(links.repository, links.blob) AND"
+        " repositories.sum=row_sum(repositories.id, name) ORDER BY 1",
         "d", digest);
     return collect(rows, FALSE, error);
 }
@@ -446,7 +461,8 @@ char **storage_referrers(Storage *storage, const char *name, const IngotDigest *
     g_autoptr(sqlite3_stmt) rows = database_query(
         reader,
         "SELECT digest FROM repositories JOIN manifests ON manifests.repository=repositories.id JOIN blobs ON"
-        " blobs.id=manifests.blob WHERE repositories.name=? AND subject=? ORDER BY 1",
+        " blobs.id=manifests.blob WHERE repositories.name=? AND subject=? AND"
+        " manifests.sum=row_sum(manifests.repository, manifests.blob, type, subject) ORDER BY 1",
         "td", name, subject);
     return collect(rows, TRUE, error);
 }

@@ -65,8 +65,10 @@ static gboolean add_rows(Change *change, const Table *table, gint64 pack, guint6
 {
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
     if (!add_pieces(change, table, pack, at + SEGMENT_HEAD, ids, error) ||
-        !database_run(change->writer, error, "INSERT INTO blobs (digest, size, pack, pieces) VALUES (?, ?, ?, ?)",
-                      "diib", &table->blob, (gint64)table->size, pack, ids->data, (gsize)ids->len * sizeof(guint32))) {
+        !database_run(
+            change->writer, error,
+            "INSERT INTO blobs (digest, size, pack, pieces, sum) VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?4))", "diib",
+            &table->blob, (gint64)table->size, pack, ids->data, (gsize)ids->len * sizeof(guint32))) {
         return FALSE;
     }
     *blob = database_added(change->writer);

@@ -58,7 +58,8 @@ static gboolean open_catalogue(Storage *storage, GError **error)
     g_autoptr(Connection) reader = storage->catalogue == NULL ? NULL : database_reader(storage->catalogue, error);
     gint64 end;
     if (reader == NULL ||
-        !database_number(reader, &end, 0, error, "SELECT value FROM state WHERE key='names_end'", "")) {
+        !database_number(reader, &end, 0, error,
+                         "SELECT value FROM state WHERE key='names_end' AND sum=row_sum(key, value)", "")) {
         return FALSE;
     }
     storage->names = nameslog_open(names, (guint64)end, error);
@@ -179,8 +180,10 @@ static gboolean commit(Change *change, GError **error)
         database_rollback(storage->catalogue);
         return FALSE;
     }
-    if (!database_run(change->writer, error, "INSERT OR REPLACE INTO state VALUES ('names_end', ?)", "i",
-                      (gint64)end)) {
+    if (!database_run(
+            change->writer, error,
+            "INSERT OR REPLACE INTO state (key, value, sum) VALUES ('names_end', ?1, row_sum('names_end', ?1))", "i",
+            (gint64)end)) {
         database_rollback(storage->catalogue);
     } else if (database_commit(storage->catalogue, error)) {
         return TRUE;
