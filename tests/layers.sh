@@ -13,7 +13,7 @@ declare -A allowed=(
     [store]="base image"
     [remote]="base image store"
     [cli]="base image format store remote"
-    [server]="base image format"
+    [server]="base image format remote"
 )
 # The builder's rooms in their order: each may use those before it and the registry's lower rooms.
 before="base image store remote"

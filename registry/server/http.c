@@ -357,7 +357,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
     http->upload_max = options->upload_max;
-    http->status = status_new();
+    http->status = status_new(options->upkeep);
     http->workers = g_thread_pool_new(work, http, WORKERS, FALSE, NULL);
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},

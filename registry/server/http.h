@@ -6,6 +6,7 @@
 #include <microhttpd.h>
 
 #include "server/storage/storage.h"
+#include "server/upkeep/upkeep.h"
 
 typedef struct {
     struct MHD_Connection *connection;
@@ -47,6 +48,7 @@ typedef struct Http Http;
 typedef struct {
     const char *listen; /* ADDRESS:PORT; port 0: a free one */
     Storage *storage;
+    Upkeep *upkeep;
     guint64 upload_max; /* bytes */
     gboolean tls;       /* with the pair that tls.h has loaded */
 } HttpOptions;

@@ -7,7 +7,7 @@
 
 #include "server/cli/verbs.h"
 
-static const Verb *const verbs[] = {&verb_serve};
+static const Verb *const verbs[] = {&verb_serve, &verb_gc, &verb_scrub, &verb_rebuild};
 
 /* The help of the program itself lists its verbs too. */
 static char *describe(const Verb *verb)
@@ -56,6 +56,20 @@ gboolean verb_needs_data(const char *data, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--data DIR is missing; see %s --help", g_get_prgname());
     }
     return data != NULL;
+}
+
+char *verb_host_of(const char *url, GError **error)
+{
+    const char *host = g_str_has_prefix(url, "https://")  ? url + strlen("https://")
+                       : g_str_has_prefix(url, "http://") ? url + strlen("http://")
+                                                          : url;
+    g_autofree char *name = g_strndup(host, strcspn(host, "/"));
+    if (*name == '\0' || (host[strlen(name)] != '\0' && host[strlen(name) + 1] != '\0')) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a registry's URL is expected, as in https://HOST:PORT", url);
+        return NULL;
+    }
+    return g_steal_pointer(&name);
 }
 
 static const Verb *find_verb(const char *name)

@@ -21,11 +21,13 @@ struct Status {
     GHashTable *answers; /* labels of route, method and status -> guint64 */
     guint running;
     gboolean draining;
+    Upkeep *upkeep;
 };
 
-Status *status_new(void)
+Status *status_new(Upkeep *upkeep)
 {
     Status *status = g_new0(Status, 1);
+    status->upkeep = upkeep;
     g_mutex_init(&status->lock);
     status->routes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
     status->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -149,7 +151,53 @@ static void add_bytes(GString *text, GHashTable *routes, const char *metric, con
     }
 }
 
-static char *tell(Status *status)
+static void add_figure(GString *text, const char *name, const char *type, const char *help, double value)
+{
+    add_head(text, name, type, help);
+    g_string_append_printf(text, "%s ", name);
+    add_number(text, value);
+}
+
+static void add_storage(GString *text, Storage *storage)
+{
+    StorageStats stats;
+    if (!storage_stats(storage, &stats, NULL)) {
+        return;
+    }
+    add_figure(text, "ingot_pieces", "gauge", "Distinct pieces.", (double)stats.pieces);
+    add_figure(text, "ingot_blobs", "gauge", "Distinct blobs.", (double)stats.blobs);
+    add_figure(text, "ingot_blob_bytes", "gauge", "Bytes of all blobs, each once.", (double)stats.logical);
+    add_figure(text, "ingot_piece_bytes", "gauge", "Bytes of all pieces.", (double)stats.stored);
+    add_figure(text, "ingot_pack_bytes", "gauge", "Bytes of the packs, dead ones too.", (double)stats.packed);
+    add_figure(text, "ingot_dedup_ratio", "gauge", "Bytes of blobs for each byte of pieces.",
+               stats.stored == 0 ? 1 : (double)stats.logical / (double)stats.stored);
+    add_figure(text, "ingot_uploads_open", "gauge", "Uploads that have begun and not ended.", stats.uploads);
+    add_figure(text, "ingot_pieces_damaged", "gauge", "Pieces found damaged and not yet replaced.",
+               (double)stats.damaged);
+    add_figure(text, "ingot_damage_found_total", "counter", "How often a read found damage.",
+               (double)stats.damage_found);
+}
+
+static void add_upkeep(GString *text, Upkeep *upkeep)
+{
+    UpkeepFigures figures;
+    upkeep_figures(upkeep, &figures);
+    add_figure(text, "ingot_gc_runs_total", "counter", "Collections of garbage.", (double)figures.collections);
+    add_figure(text, "ingot_gc_pieces_total", "counter", "Pieces that they removed.", (double)figures.collected_pieces);
+    add_figure(text, "ingot_gc_freed_bytes_total", "counter", "Bytes by which packs shrank.",
+               (double)figures.freed_bytes);
+    add_figure(text, "ingot_gc_last_seconds", "gauge", "When the last one ended, since 1970; 0: never.",
+               (double)figures.last_collection);
+    add_figure(text, "ingot_scrub_runs_total", "counter", "Scrubs.", (double)figures.scrubs);
+    add_figure(text, "ingot_scrub_bytes_total", "counter", "Bytes that they read.", (double)figures.scrubbed_bytes);
+    add_figure(text, "ingot_scrub_damaged", "gauge", "Damaged pieces of the last one.", (double)figures.damaged);
+    add_figure(text, "ingot_scrub_repaired", "gauge", "Pieces that it repaired.", (double)figures.repaired);
+    add_figure(text, "ingot_scrub_inconsistencies", "gauge", "What did not agree.", (double)figures.inconsistencies);
+    add_figure(text, "ingot_scrub_last_seconds", "gauge", "When the last one ended, since 1970; 0: never.",
+               (double)figures.last_scrub);
+}
+
+static char *tell(Status *status, Storage *storage)
 {
     GString *text = g_string_new(NULL);
     GHashTableIter iterator;
@@ -175,6 +223,8 @@ static char *tell(Status *status)
     add_bytes(text, status->routes, "ingot_sent_bytes_total", "Bytes of answers' bodies.",
               G_STRUCT_OFFSET(Route, sent));
     g_mutex_unlock(&status->lock);
+    add_storage(text, storage);
+    add_upkeep(text, status->upkeep);
     return g_string_free(text, FALSE);
 }
 
@@ -216,7 +266,7 @@ enum MHD_Result status_answer(Status *status, Request *request)
     if (strcmp(request->path, "/readyz") == 0) {
         return answer_ready(status, request);
     }
-    g_autofree char *text = tell(status);
+    g_autofree char *text = tell(status, request->storage);
     return request_answer(request, MHD_HTTP_OK, "text/plain; version=0.0.4", text, strlen(text), "Cache-Control",
                           "no-store", NULL);
 }

@@ -3,9 +3,10 @@
 #pragma once
 
 #include "server/http.h"
+#include "server/upkeep/upkeep.h"
 
 typedef struct Status Status;
-Status *status_new(void);
+Status *status_new(Upkeep *upkeep); /* whose figures are told too */
 void status_free(Status *status);
 
 /* Counts a request that begins, or has ended (its route follows from its path). */

@@ -12,6 +12,7 @@
 #include "server/cli/verbs.h"
 #include "server/http.h"
 #include "server/tls.h"
+#include "server/upkeep/upkeep.h"
 
 typedef struct {
     char *data, *listen, *upload_max, *tls_cert, *tls_key;
@@ -112,12 +113,16 @@ static gboolean serve(const Arguments *arguments, GError **error)
     }
     g_autoptr(Storage) storage = storage_open(arguments->data, error);
     g_autofree char *url = NULL;
+    const UpkeepOptions upkeep_options = {.grace = 24 * 3600};
+    Upkeep *upkeep = storage == NULL ? NULL : upkeep_start(storage, arguments->data, &upkeep_options, error);
     HttpOptions options = {.listen = arguments->listen == NULL ? "127.0.0.1:5000" : arguments->listen,
                            .storage = storage,
+                           .upkeep = upkeep,
                            .upload_max = upload_max,
                            .tls = tls};
-    Http *http = storage == NULL ? NULL : http_start(&options, &url, error);
+    Http *http = upkeep == NULL ? NULL : http_start(&options, &url, error);
     if (http == NULL) {
+        upkeep_stop(upkeep);
         return FALSE;
     }
     printf("ingotd: listening on %s\n", url);
@@ -127,6 +132,7 @@ static gboolean serve(const Arguments *arguments, GError **error)
     sd_notify(0, "STOPPING=1");
     fprintf(stderr, "ingotd: stopping\n");
     http_stop(http);
+    upkeep_stop(upkeep);
     tls_unload();
     return TRUE;
 }

@@ -11,7 +11,7 @@ typedef struct {
     gboolean (*run)(int argc, char **argv, GError **error);
 } Verb;
 
-extern const Verb verb_serve;
+extern const Verb verb_gc, verb_rebuild, verb_scrub, verb_serve;
 
 /* Parses a verb's options out of argc/argv; argv[1..] become its arguments, and fewer than min or more than max are
  * refused with the usage (INVALID). --help prints and exits. */
@@ -19,3 +19,5 @@ gboolean verb_options(const Verb *verb, const GOptionEntry *entries, int min, in
                       GError **error);
 /* What --data says; INVALID where it is missing. */
 gboolean verb_needs_data(const char *data, GError **error);
+/* The HOST[:PORT] of another registry's URL, which may be that alone; free it. INVALID: it is no URL of a registry. */
+char *verb_host_of(const char *url, GError **error);

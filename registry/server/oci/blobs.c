@@ -59,6 +59,10 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
     if (blob == NULL) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
+    if (strcmp(request->method, "HEAD") == 0 && storage_blob_damaged(blob)) {
+        /* So that whoever asks before a push brings it again, which is what mends it. */
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UNKNOWN", "a part of the blob is damaged");
+    }
     g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
     if (request_has_already(request, tag)) {
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", FOR_EVER,

@@ -25,6 +25,7 @@ struct StorageBlob {
     gatomicrefcount references;
     Storage *storage;
     IngotDigest digest;
+    gboolean damaged; /* a piece is known to be */
     guint64 size;
     guint count;
     Place *places;
@@ -52,6 +53,11 @@ guint64 storage_blob_size(const StorageBlob *blob)
     return blob->size;
 }
 
+gboolean storage_blob_damaged(const StorageBlob *blob)
+{
+    return blob->damaged;
+}
+
 gboolean blob_unknown(GError **error, const char *what)
 {
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s is not known here", what);
@@ -65,6 +71,7 @@ void blob_damaged(Storage *storage, gint64 piece)
     g_mutex_unlock(&storage->stats_lock);
     Change change;
     if (change_begin(storage, &change, NULL)) {
+        change.moved = TRUE;
         change_end(&change, database_run(change.writer, NULL, "UPDATE pieces SET damaged=1 WHERE id=?", "i", piece),
                    NULL);
     }
@@ -101,8 +108,9 @@ static gboolean add_places(StorageBlob *blob, Connection *reader, const guint32 
     guint64 start = 0;
     for (guint i = 0; i < blob->count; i++) {
         Place *place = &blob->places[i];
-        g_autoptr(sqlite3_stmt) row = database_query(reader, "SELECT pack, offset, length FROM pieces WHERE id=?", "i",
-                                                     (gint64)GUINT32_FROM_LE(ids[i]));
+        g_autoptr(sqlite3_stmt) row =
+            database_query(reader, "SELECT pack, offset, length, damaged FROM pieces WHERE id=?", "i",
+                           (gint64)GUINT32_FROM_LE(ids[i]));
         if (!database_step(row, error)) {
             return error != NULL && *error != NULL ? FALSE : blob_unknown(error, "a piece of the blob");
         }
@@ -111,6 +119,7 @@ static gboolean add_places(StorageBlob *blob, Connection *reader, const guint32 
                          .length = (guint32)sqlite3_column_int64(row, 2),
                          .piece = GUINT32_FROM_LE(ids[i])};
         start += place->length;
+        blob->damaged |= sqlite3_column_int64(row, 3) != 0;
         if (place->length == 0 || place->length > PIECE_MAX ||
             !find_pack(blob, known, sqlite3_column_int64(row, 0), &place->pack, error)) {
             return FALSE;
@@ -186,25 +195,36 @@ void blob_forget(Storage *storage)
     g_mutex_unlock(&storage->blobs_lock);
 }
 
+static StorageBlob *read_places(Storage *storage, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(StorageBlob) blob = g_new0(StorageBlob, 1);
+    g_atomic_ref_count_init(&blob->references);
+    blob->storage = storage;
+    blob->digest = *digest;
+    blob->packs = g_ptr_array_new_with_free_func((GDestroyNotify)pack_unref);
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && fill(blob, reader, error) ? g_steal_pointer(&blob) : NULL;
+}
+
 StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **error)
 {
     StorageBlob *kept = find_kept(storage, digest);
     if (kept != NULL) {
         return kept;
     }
-    g_autoptr(StorageBlob) blob = g_new0(StorageBlob, 1);
-    g_atomic_ref_count_init(&blob->references);
-    blob->storage = storage;
-    blob->digest = *digest;
-    blob->packs = g_ptr_array_new_with_free_func((GDestroyNotify)pack_unref);
     GError *problem = NULL;
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, &problem);
-    if (reader == NULL || !fill(blob, reader, &problem)) {
+    StorageBlob *blob = read_places(storage, digest, &problem);
+    if (blob == NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        /* A pack that went away while we looked: its pieces have another place now. */
+        g_clear_error(&problem);
+        blob = read_places(storage, digest, &problem);
+    }
+    if (blob == NULL) {
         g_propagate_error(error, problem);
         return NULL;
     }
     keep(storage, blob);
-    return g_steal_pointer(&blob);
+    return blob;
 }
 
 StorageBlob *storage_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error)

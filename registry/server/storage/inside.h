@@ -44,6 +44,13 @@ struct Storage {
     StorageStats stats;
 };
 
+/* --- opening (storage.c) --- */
+
+/* EXISTS if another process has it. */
+IngotLock *storage_lock(const char *path, GError **error);
+/* An empty catalogue and an empty log, whose names have that suffix, over the packs that are there. Takes no lock. */
+Storage *storage_open_beside(const char *path, const char *suffix, GError **error);
+
 /* --- changes (storage.c) --- */
 
 typedef struct {
@@ -62,12 +69,19 @@ gboolean change_end(Change *change, gboolean ok, GError **error);
 /* {op, name, …} for the log of names: pairs of key and text ended by NULL; a NULL text is left out. */
 void change_log(Change *change, const char *op, const char *name, ...) G_GNUC_NULL_TERMINATED;
 gint64 storage_now(void); /* seconds */
+/* Reads the log of names; within a change, so that it stands still. */
+gboolean storage_read_names(Storage *storage, NamesLogTake take, gpointer user, guint *damaged, GError **error);
 
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 
-/* Adds a blob whose new pieces' bytes are `data` to the shared pack. */
+/* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
+ * receives the new one's. */
+gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error);
+/* Adds a segment whose new pieces' bytes are `data` to the shared pack. */
 gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error);
-/* Makes a finished segment file the next pack. */
+/* Makes a file of segments the next pack; knows nothing yet of what is in it. */
+gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error);
+/* The same with a file of one segment, and all that it tells. */
 gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error);
 
 /* --- names (names.c) --- */

@@ -124,12 +124,28 @@ static gboolean unlink_blob(Change *change, const char *name, gint64 repository,
                         blob);
 }
 
+/* The log of names has a line for each tag that goes: whoever reads it need not search for them. */
+static gboolean log_untags(Change *change, const char *name, gint64 repository, gint64 blob, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(change->writer, "SELECT name FROM tags WHERE repository=? AND blob=?", "ii", repository, blob);
+    while (database_step(rows, &problem)) {
+        change_log(change, "untag", name, "tag", (const char *)sqlite3_column_text(rows, 0), NULL);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
 gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
                       GError **error)
 {
     static const char history[] = "INSERT INTO history (repository, name, digest, until)"
                                   " SELECT repository, name, ?, ? FROM tags WHERE repository=? AND blob=?";
-    return database_run(change->writer, error, history, "diii", digest, storage_now(), repository, blob) &&
+    return log_untags(change, name, repository, blob, error) &&
+           database_run(change->writer, error, history, "diii", digest, storage_now(), repository, blob) &&
            database_run(change->writer, error, "DELETE FROM tags WHERE repository=? AND blob=?", "ii", repository,
                         blob) &&
            database_run(change->writer, error, "DELETE FROM mentions WHERE repository=? AND manifest=?", "ii",

@@ -60,12 +60,10 @@ static gboolean add_pieces(Change *change, const Table *table, gint64 pack, guin
     return TRUE;
 }
 
-/* The rows of a segment that stands in a pack at `at`. */
-static gboolean add_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
+static gboolean add_blob(Change *change, const Table *table, gint64 pack, const GArray *ids, gint64 *blob,
+                         GError **error)
 {
-    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    if (!add_pieces(change, table, pack, at + SEGMENT_HEAD, ids, error) ||
-        !database_run(
+    if (!database_run(
             change->writer, error,
             "INSERT INTO blobs (digest, size, pack, pieces, sum) VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?4))", "diib",
             &table->blob, (gint64)table->size, pack, ids->data, (gsize)ids->len * sizeof(guint32))) {
@@ -74,6 +72,13 @@ static gboolean add_rows(Change *change, const Table *table, gint64 pack, guint6
     *blob = database_added(change->writer);
     pins_touch(change->storage, (const guint32 *)(gpointer)ids->data, ids->len);
     return TRUE;
+}
+
+gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    return add_pieces(change, table, pack, at + SEGMENT_HEAD, ids, error) &&
+           (!table_has_blob(table) || *blob > 0 || add_blob(change, table, pack, ids, blob, error));
 }
 
 static gboolean begin_shared(Change *change, GError **error)
@@ -122,18 +127,23 @@ gboolean publish_small(Change *change, const Table *table, const void *data, gin
     storage->shared_end = end;
     return database_run(change->writer, error, "UPDATE packs SET size=? WHERE id=?", "ii", (gint64)end,
                         storage->shared_pack) &&
-           add_rows(change, table, storage->shared_pack, at, blob, error);
+           publish_rows(change, table, storage->shared_pack, at, blob, error);
 }
 
-gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error)
+gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error)
 {
-    gint64 number = next_number(change, error);
-    if (number < 0) {
+    *number = next_number(change, error);
+    if (*number < 0) {
         return FALSE;
     }
     /* A crash between here and the commit leaves a pack that the catalogue does not know: it is never read, and the
      * next collection of garbage removes it. */
-    g_autofree char *target = packs_path(change->storage->packs, number);
-    return ingot_file_publish(-1, path, target, error) && add_pack(change, number, size, error) &&
-           add_rows(change, table, number, 0, blob, error);
+    g_autofree char *target = packs_path(change->storage->packs, *number);
+    return ingot_file_publish(-1, path, target, error) && add_pack(change, *number, size, error);
+}
+
+gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error)
+{
+    gint64 number;
+    return publish_pack(change, path, size, &number, error) && publish_rows(change, table, number, 0, blob, error);
 }

@@ -43,17 +43,10 @@ static gboolean make_folders(const char *path, GError **error)
     return TRUE;
 }
 
-static gboolean open_catalogue(Storage *storage, GError **error)
+static gboolean open_catalogue(Storage *storage, const char *suffix, GError **error)
 {
-    g_autofree char *path = g_build_filename(storage->path, "catalogue.sqlite", NULL);
-    g_autofree char *names = g_build_filename(storage->path, "names.log", NULL);
-    gboolean fresh = !g_file_test(path, G_FILE_TEST_EXISTS);
-    if (fresh && (packs_highest(storage->packs) > 0 || g_file_test(names, G_FILE_TEST_EXISTS))) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "%s: missing, but packs or names are there: `ingotd rebuild --data %s` makes it again", path,
-                    storage->path);
-        return FALSE;
-    }
+    g_autofree char *path = g_strdup_printf("%s/catalogue.sqlite%s", storage->path, suffix);
+    g_autofree char *names = g_strdup_printf("%s/names.log%s", storage->path, suffix);
     storage->catalogue = database_open(path, schema_migrations, schema_count, error);
     g_autoptr(Connection) reader = storage->catalogue == NULL ? NULL : database_reader(storage->catalogue, error);
     gint64 end;
@@ -64,6 +57,21 @@ static gboolean open_catalogue(Storage *storage, GError **error)
     }
     storage->names = nameslog_open(names, (guint64)end, error);
     return storage->names != NULL;
+}
+
+/* A catalogue that is not there is new only where nothing else is: an empty one would make garbage of it all. */
+static gboolean check_lost(const Storage *storage, GError **error)
+{
+    g_autofree char *path = g_build_filename(storage->path, "catalogue.sqlite", NULL);
+    g_autofree char *names = g_build_filename(storage->path, "names.log", NULL);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS) &&
+        (packs_highest(storage->packs) > 0 || g_file_test(names, G_FILE_TEST_EXISTS))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: missing, but packs or names are there: `ingotd rebuild --data %s` makes it again", path,
+                    storage->path);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static Storage *storage_new(const char *path)
@@ -82,25 +90,48 @@ static Storage *storage_new(const char *path)
     return storage;
 }
 
+static gboolean open_packs(Storage *storage, GError **error)
+{
+    g_autofree char *folder = g_build_filename(storage->path, "packs", NULL);
+    storage->packs = packs_open(folder, error);
+    return storage->packs != NULL;
+}
+
+IngotLock *storage_lock(const char *path, GError **error)
+{
+    g_autofree char *name = g_build_filename(path, ".lock", NULL);
+    IngotLock *lock = ingot_lock_take(name, TRUE, FALSE, error);
+    if (lock == NULL) {
+        g_prefix_error(error, "another ingotd serves this folder: ");
+    }
+    return lock;
+}
+
 Storage *storage_open(const char *path, GError **error)
 {
     g_autoptr(Storage) storage = storage_new(path);
-    if (!make_folders(storage->path, error)) {
-        return NULL;
-    }
-    g_autofree char *lock = g_build_filename(storage->path, ".lock", NULL);
-    storage->lock = ingot_lock_take(lock, TRUE, FALSE, error);
-    if (storage->lock == NULL) {
-        g_prefix_error(error, "another ingotd serves this folder: ");
-        return NULL;
-    }
-    g_autofree char *packs = g_build_filename(storage->path, "packs", NULL);
-    storage->packs = packs_open(packs, error);
-    if (storage->packs == NULL || !open_catalogue(storage, error)) {
+    if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, error)) == NULL ||
+        !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error)) {
         return NULL;
     }
     uploads_sweep(storage);
     return g_steal_pointer(&storage);
+}
+
+Storage *storage_open_beside(const char *path, const char *suffix, GError **error)
+{
+    static const char *const names[] = {"catalogue.sqlite%s", "catalogue.sqlite%s-wal", "catalogue.sqlite%s-shm",
+                                        "names.log%s"};
+    g_autoptr(Storage) storage = storage_new(path);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        /* What an attempt before this one left. */
+        GString *name = g_string_new(names[i]);
+        g_string_replace(name, "%s", suffix, 0);
+        g_autofree char *file = g_build_filename(storage->path, name->str, NULL);
+        g_string_free(name, TRUE);
+        unlink(file);
+    }
+    return open_packs(storage, error) && open_catalogue(storage, suffix, error) ? g_steal_pointer(&storage) : NULL;
 }
 
 void storage_close(Storage *storage)
@@ -221,6 +252,12 @@ void change_log(Change *change, const char *op, const char *name, ...)
     }
     va_end(texts);
     nameslog_format(change->lines, object);
+}
+
+gboolean storage_read_names(Storage *storage, NamesLogTake take, gpointer user, guint *damaged, GError **error)
+{
+    g_autofree char *path = g_build_filename(storage->path, "names.log", NULL);
+    return nameslog_read(path, G_MAXUINT64, take, user, damaged, error);
 }
 
 /* --- figures --- */

@@ -47,6 +47,8 @@ StorageBlob *storage_blob_ref(StorageBlob *blob);
 void storage_blob_unref(StorageBlob *blob);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageBlob, storage_blob_unref)
 guint64 storage_blob_size(const StorageBlob *blob);
+/* Whether a part of it is known to be damaged: it can't be read as a whole, and is to be pushed again. */
+gboolean storage_blob_damaged(const StorageBlob *blob);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: CORRUPT, no damaged byte is given out. */
 gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of one file, all of it found whole already: *fd (not yours) at *at then has it. */

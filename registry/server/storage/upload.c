@@ -411,7 +411,9 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
         return FALSE;
     }
     gint64 blob = names_blob(change.writer, digest, error);
-    gboolean ok = blob >= 0 && (blob > 0 || publish(upload, &change, size, &blob, error)) &&
+    /* A blob that was there and brings new pieces had some that were damaged. */
+    gboolean needed = blob == 0 || upload->fresh > 0;
+    gboolean ok = blob >= 0 && (!needed || publish(upload, &change, size, &blob, error)) &&
                   names_link(&change, name, blob, digest, error);
     return change_end(&change, ok, error);
 }

@@ -1,0 +1,61 @@
+/* ingotd gc: collects garbage. */
+#include <ingot/text.h>
+#include <stdio.h>
+
+#include "server/cli/job.h"
+#include "server/cli/verbs.h"
+
+static void print_outcome(const json_t *outcome, gboolean dry_run)
+{
+    const char *const numbers[] = {"tags", "manifests", "unneeded", "blobs", "pieces"};
+    guint64 values[G_N_ELEMENTS(numbers)];
+    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        values[i] = (guint64)json_integer_value(json_object_get(outcome, numbers[i]));
+    }
+    g_autofree char *bytes = ingot_text_size((guint64)json_integer_value(json_object_get(outcome, "bytes")));
+    g_autofree char *freed = ingot_text_size((guint64)json_integer_value(json_object_get(outcome, "freed")));
+    printf("%s: %" G_GUINT64_FORMAT " tags, %" G_GUINT64_FORMAT " manifests, %" G_GUINT64_FORMAT
+           " unneeded blobs of repositories; %" G_GUINT64_FORMAT " blobs, %" G_GUINT64_FORMAT " pieces, %s",
+           dry_run ? "would go" : "gone", values[0], values[1], values[2], values[3], values[4], bytes);
+    printf(dry_run ? "\n" : "; the packs are %s smaller\n", freed);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_autofree char *data = NULL, *grace = NULL;
+    g_auto(Job) job = {.kind = JOB_COLLECT};
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {
+        {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
+        {"keep", 0, 0, G_OPTION_ARG_STRING_ARRAY, &job.keeps,
+         "Of repositories like PATTERN keep N versions, and what a channel named within AGE; may be given again",
+         "PATTERN=N[,AGE]"},
+        {"grace", 0, 0, G_OPTION_ARG_STRING, &grace, "How long a blob that no manifest names stays (1d)", "AGE"},
+        {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &job.dry_run, "Say what would go; change nothing", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the outcome as JSON", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!verb_options(&verb_gc, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
+        !ingot_text_parse_duration(grace == NULL ? "1d" : grace, &job.grace, error)) {
+        return FALSE;
+    }
+    g_autoptr(json_t) outcome = cli_job(data, &job, json ? stderr : stdout, error);
+    if (outcome == NULL) {
+        return FALSE;
+    }
+    g_autofree char *text = json ? ingot_json_pretty(outcome) : NULL;
+    if (json) {
+        fputs(text, stdout);
+    } else {
+        print_outcome(outcome, job.dry_run);
+    }
+    return TRUE;
+}
+
+const Verb verb_gc = {
+    "gc", "", "collect garbage, while serving or not",
+    "What is deleted only stops being named; this gives its room back. Policies let old versions go:\n"
+    "the first --keep whose pattern a repository's name fits says how many of its newest stay; what\n"
+    "dev, test or prod name, or named within AGE, stays too.\n\n"
+    "Example:\n  ingotd gc --data /srv/ingot --keep 'team/*=10,30d' --dry-run\n",
+    run};

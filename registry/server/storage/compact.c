@@ -1,0 +1,325 @@
+/* Compaction: what lives in packs that are mostly dead is written to a new one, and they go. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/storage/garbage.h"
+
+#define SMALL (4u << 20) /* bytes of a pack that may go together with others */
+#define MANY 16          /* as many of them do */
+
+typedef struct {
+    Storage *storage;
+    const GArray *sources; /* of gint64: packs */
+    char *path;
+    int fd;
+    guint64 end;    /* of the data, then of the segments */
+    Table *table;   /* the pieces that live */
+    GArray *places; /* of Place, as the table's pieces */
+} Compaction;
+
+typedef struct {
+    gint64 piece, pack;
+    guint64 offset; /* in the new pack */
+} Place;
+
+/* --- copying what lives --- */
+
+static gboolean copy_piece(Compaction *compaction, Pack *source, sqlite3_stmt *row, gint64 pack, GError **error)
+{
+    IngotDigest wanted, found;
+    guint32 length = (guint32)sqlite3_column_int64(row, 3);
+    Place place = {.piece = sqlite3_column_int64(row, 0), .pack = pack, .offset = compaction->end};
+    g_autofree guint8 *data = g_malloc(MIN(length, PIECE_MAX) + 1);
+    if (!database_digest(row, 1, &wanted) || length > PIECE_MAX ||
+        !ingot_file_pread(pack_fd(source), data, length, (guint64)sqlite3_column_int64(row, 2), pack_path(source),
+                          error)) {
+        return FALSE;
+    }
+    ingot_digest_of(data, length, &found);
+    if (!ingot_digest_equal(&found, &wanted)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: holds a damaged piece, so it is left as it is",
+                    pack_path(source));
+        return FALSE;
+    }
+    table_add(compaction->table, &wanted, length, TRUE);
+    g_array_append_val(compaction->places, place);
+    compaction->end += length;
+    return ingot_file_pwrite(compaction->fd, data, length, place.offset, compaction->path, error);
+}
+
+static gboolean copy_pieces(Compaction *compaction, Connection *reader, gint64 pack, GError **error)
+{
+    g_autoptr(Pack) source = packs_get(compaction->storage->packs, pack, error);
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(reader, "SELECT id, digest, offset, length FROM pieces WHERE pack=? ORDER BY offset", "i", pack);
+    GError *problem = NULL;
+    while (source != NULL && database_step(rows, &problem)) {
+        if (!copy_piece(compaction, source, rows, pack, error)) {
+            return FALSE;
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return source != NULL && problem == NULL;
+}
+
+static gboolean fill_table(Connection *reader, Table *table, const guint32 *pieces, guint count, GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        IngotDigest digest;
+        g_autoptr(sqlite3_stmt) row = database_query(reader, "SELECT digest, length FROM pieces WHERE id=?", "i",
+                                                     (gint64)GUINT32_FROM_LE(pieces[i]));
+        if (!database_step(row, error) || !database_digest(row, 0, &digest)) {
+            if (error != NULL && *error == NULL) {
+                g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a blob counts on a piece that is not there");
+            }
+            return FALSE;
+        }
+        table_add(table, &digest, (guint32)sqlite3_column_int64(row, 1), FALSE);
+    }
+    return TRUE;
+}
+
+/* The tables of the blobs that stood in the pack go along: from them the catalogue can be made again. */
+static gboolean copy_tables(Compaction *compaction, Connection *reader, gint64 pack, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(reader, "SELECT digest, size, pieces FROM blobs WHERE pack=?", "i", pack);
+    while (database_step(rows, &problem)) {
+        g_autoptr(Table) table = table_new();
+        table->size = (guint64)sqlite3_column_int64(rows, 1);
+        if (!database_digest(rows, 0, &table->blob) ||
+            !fill_table(reader, table, sqlite3_column_blob(rows, 2),
+                        (guint)sqlite3_column_bytes(rows, 2) / (guint)sizeof(guint32), error) ||
+            !segment_finish(compaction->fd, compaction->end, 0, table, &compaction->end, compaction->path, error)) {
+            return FALSE;
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+/* One segment with the pieces of all sources, then one for each blob's table. */
+static gboolean write_pack(Compaction *compaction, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(compaction->storage->catalogue, error);
+    if (reader == NULL) {
+        return FALSE;
+    }
+    for (guint i = 0; i < compaction->sources->len; i++) {
+        if (!copy_pieces(compaction, reader, g_array_index(compaction->sources, gint64, i), error)) {
+            return FALSE;
+        }
+    }
+    guint64 data = compaction->end - SEGMENT_HEAD;
+    if (!segment_finish(compaction->fd, 0, data, compaction->table, &compaction->end, compaction->path, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < compaction->sources->len; i++) {
+        if (!copy_tables(compaction, reader, g_array_index(compaction->sources, gint64, i), error)) {
+            return FALSE;
+        }
+    }
+    return fdatasync(compaction->fd) == 0 || ingot_error_set_errno(error, errno, "%s", compaction->path);
+}
+
+/* --- putting it in their place --- */
+
+static gboolean move_rows(Change *change, const Compaction *compaction, gint64 pack, GError **error)
+{
+    for (guint i = 0; i < compaction->places->len; i++) {
+        /* One that was found damaged, and replaced, or collected meanwhile is not where it was. */
+        const Place *place = &g_array_index(compaction->places, Place, i);
+        if (!database_run(change->writer, error, "UPDATE pieces SET pack=?, offset=? WHERE id=? AND pack=?", "iiii",
+                          pack, (gint64)place->offset, place->piece, place->pack)) {
+            return FALSE;
+        }
+    }
+    for (guint i = 0; i < compaction->sources->len; i++) {
+        gint64 source = g_array_index(compaction->sources, gint64, i);
+        if (!database_run(change->writer, error, "UPDATE blobs SET pack=? WHERE pack=?", "ii", pack, source) ||
+            !database_run(change->writer, error, "DELETE FROM packs WHERE id=?", "i", source)) {
+            return FALSE;
+        }
+    }
+    change->moved = TRUE;
+    return TRUE;
+}
+
+static gboolean replace(const Compaction *compaction, GError **error)
+{
+    Change change;
+    gint64 pack;
+    if (!change_begin(compaction->storage, &change, error)) {
+        return FALSE;
+    }
+    gboolean ok = publish_pack(&change, compaction->path, compaction->end, &pack, error) &&
+                  move_rows(&change, compaction, pack, error);
+    return change_end(&change, ok, error);
+}
+
+static void compaction_clear(Compaction *compaction)
+{
+    unlink(compaction->path); /* gone already where all went well */
+    close(compaction->fd);
+    table_free(compaction->table);
+    g_array_unref(compaction->places);
+    g_free(compaction->path);
+}
+
+static gboolean compact(Storage *storage, const GArray *sources, guint64 *size, GError **error)
+{
+    g_autofree char *name = g_uuid_string_random();
+    g_autofree char *file = g_strconcat(name, ".pack", NULL);
+    Compaction compaction = {.storage = storage, .sources = sources, .end = SEGMENT_HEAD};
+    compaction.path = g_build_filename(storage->path, "uploads", file, NULL);
+    compaction.table = table_new();
+    compaction.places = g_array_new(FALSE, FALSE, sizeof(Place));
+    compaction.fd = ingot_file_open(compaction.path, O_RDWR | O_CREAT | O_EXCL, 0600, error);
+    gboolean ok = compaction.fd >= 0 && write_pack(&compaction, error) && replace(&compaction, error);
+    *size = compaction.end;
+    compaction_clear(&compaction);
+    return ok;
+}
+
+/* --- which --- */
+
+typedef struct {
+    gint64 pack;
+    guint64 size, live;
+} Usage;
+
+static GArray *list_usage(Connection *reader, GError **error)
+{
+    /* 36 bytes of a table for each piece, 108 for its head and the segment's (segment.h). */
+    static const char sql[] = "SELECT id, size, (SELECT total(length + 36) FROM pieces WHERE pack=packs.id),"
+                              " (SELECT total(108 + length(pieces) * 9) FROM blobs WHERE pack=packs.id) FROM packs";
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Usage));
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows = database_query(reader, sql, "");
+    while (database_step(rows, &problem)) {
+        Usage usage = {.pack = sqlite3_column_int64(rows, 0),
+                       .size = (guint64)sqlite3_column_int64(rows, 1),
+                       .live = (guint64)(sqlite3_column_int64(rows, 2) + sqlite3_column_int64(rows, 3))};
+        g_array_append_val(list, usage);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}
+
+/* A pack that nothing is added to any more, and its files behind the catalogue. */
+static gboolean retire(Storage *storage, gint64 pack, GError **error)
+{
+    Change change;
+    if (!change_begin(storage, &change, error)) {
+        return FALSE;
+    }
+    return change_end(&change, database_run(change.writer, error, "DELETE FROM packs WHERE id=?", "i", pack), error);
+}
+
+/* The packs of the list become one, or none; their files go. A damaged one stays, and the others are not harmed. */
+static gboolean shrink(Storage *storage, Collection *collection, const GArray *packs, guint64 size, gboolean empty,
+                       GError **error)
+{
+    guint64 left = 0;
+    GError *problem = NULL;
+    gboolean ok =
+        empty ? retire(storage, g_array_index(packs, gint64, 0), &problem) : compact(storage, packs, &left, &problem);
+    if (!ok && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        collection_tell(collection, "%s", problem->message);
+        g_error_free(problem);
+        return TRUE;
+    }
+    if (!ok) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    for (guint i = 0; i < packs->len; i++) {
+        packs_remove(storage->packs, g_array_index(packs, gint64, i), NULL);
+        collection->report->packs++;
+    }
+    collection->report->freed += size > left ? size - left : 0;
+    return TRUE;
+}
+
+static gboolean shrink_one(Storage *storage, Collection *collection, const Usage *usage, GError **error)
+{
+    g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_array_append_val(one, usage->pack);
+    return shrink(storage, collection, one, usage->size, usage->live == 0, error);
+}
+
+/* Files that the catalogue does not know: a crash came before its commit. */
+static void remove_orphans(Storage *storage, Collection *collection)
+{
+    Change change; /* nobody publishes a pack meanwhile */
+    if (!change_begin(storage, &change, NULL)) {
+        return;
+    }
+    g_autoptr(GArray) files = packs_list(storage->packs);
+    for (guint i = 0; i < files->len; i++) {
+        gint64 number = g_array_index(files, gint64, i), known;
+        struct stat st;
+        g_autofree char *path = packs_path(storage->packs, number);
+        if (database_number(change.writer, &known, 0, NULL, "SELECT count(*) FROM packs WHERE id=?", "i", number) &&
+            known == 0 && stat(path, &st) == 0 &&
+            st.st_mtime + (gint64)MIN(collection->options->grace, (guint64)G_MAXINT) <= storage_now() &&
+            packs_remove(storage->packs, number, NULL)) {
+            collection->report->packs++;
+            collection->report->freed += (guint64)st.st_size;
+        }
+    }
+    change_end(&change, FALSE, NULL);
+}
+
+static gint64 shared_of(Storage *storage)
+{
+    Change change;
+    if (!change_begin(storage, &change, NULL)) {
+        return -1;
+    }
+    gint64 shared = storage->shared_pack;
+    change_end(&change, FALSE, NULL);
+    return shared;
+}
+
+gboolean compact_packs(Storage *storage, Collection *collection, GError **error)
+{
+    gint64 shared = shared_of(storage);
+    g_autoptr(GArray) list = NULL;
+    {
+        g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+        list = reader == NULL ? NULL : list_usage(reader, error);
+    }
+    g_autoptr(GArray) small = g_array_new(FALSE, FALSE, sizeof(gint64));
+    guint64 small_size = 0;
+    for (guint i = 0; list != NULL && i < list->len; i++) {
+        const Usage *usage = &g_array_index(list, Usage, i);
+        if (usage->pack == shared) {
+            continue;
+        }
+        if (usage->live * 2 < usage->size) {
+            if (!shrink_one(storage, collection, usage, error)) {
+                return FALSE;
+            }
+        } else if (usage->size < SMALL) {
+            g_array_append_val(small, usage->pack);
+            small_size += usage->size;
+        }
+    }
+    if (list != NULL && small->len >= MANY && !shrink(storage, collection, small, small_size, FALSE, error)) {
+        return FALSE;
+    }
+    remove_orphans(storage, collection);
+    return list != NULL;
+}

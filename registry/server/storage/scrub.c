@@ -1,0 +1,212 @@
+#include "server/storage/scrub.h"
+
+#include <ingot/error.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "server/storage/audit.h"
+
+typedef struct {
+    gint64 piece;
+    IngotDigest digest;
+    guint64 offset;
+    guint32 length;
+    gboolean damaged; /* is known already */
+} Stored;
+
+void scrub_tell(Scrub *scrub, const char *format, ...)
+{
+    va_list values;
+    if (scrub->options->tell == NULL) {
+        return;
+    }
+    va_start(values, format);
+    g_autofree char *line = g_strdup_vprintf(format, values);
+    va_end(values);
+    scrub->options->tell(line, scrub->options->user);
+}
+
+gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error)
+{
+    scrub->report->bytes += bytes;
+    if (scrub->options->stop != NULL && scrub->options->stop()) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the scrub was broken off");
+        return FALSE;
+    }
+    if (scrub->options->rate > 0) {
+        gint64 due = scrub->began + (gint64)((double)scrub->report->bytes / (double)scrub->options->rate * 1e6);
+        gint64 now = g_get_monotonic_time();
+        if (due > now) {
+            g_usleep((gulong)MIN(due - now, G_USEC_PER_SEC));
+        }
+    }
+    return TRUE;
+}
+
+/* --- damaged pieces --- */
+
+/* Blobs that have the piece, each with where it stands in them: "NAME:TAG", "NAME@DIGEST". */
+static void tell_users(Scrub *scrub, Connection *reader, gint64 piece)
+{
+    static const char sql[] = "SELECT DISTINCT repositories.name, tags.name FROM blobs JOIN mentions ON"
+                              " mentions.blob=blobs.id OR mentions.manifest=blobs.id JOIN repositories ON"
+                              " repositories.id=mentions.repository LEFT JOIN tags ON tags.repository=repositories.id"
+                              " AND tags.blob=mentions.manifest WHERE blobs.id=? ORDER BY 1, 2";
+    g_autoptr(GArray) blobs = audit_holders(reader, piece);
+    for (guint i = 0; i < blobs->len; i++) {
+        g_autoptr(sqlite3_stmt) rows = database_query(reader, sql, "i", g_array_index(blobs, Holder, i).blob);
+        while (database_step(rows, NULL)) {
+            const char *tag = (const char *)sqlite3_column_text(rows, 1);
+            scrub_tell(scrub, "  needed by %s%s%s", (const char *)sqlite3_column_text(rows, 0), tag == NULL ? "" : ":",
+                       tag == NULL ? " (untagged)" : tag);
+        }
+    }
+}
+
+static gboolean put_piece(Storage *storage, const Stored *stored, GBytes *bytes)
+{
+    Change change;
+    gint64 none = 0;
+    g_autoptr(Table) table = table_new();
+    table_add(table, &stored->digest, stored->length, TRUE);
+    return change_begin(storage, &change, NULL) &&
+           change_end(&change, publish_small(&change, table, g_bytes_get_data(bytes, NULL), &none, NULL), NULL);
+}
+
+/* From the first place elsewhere that has it whole. */
+static gboolean repair(Scrub *scrub, Connection *reader, const Stored *stored)
+{
+    g_autoptr(GArray) blobs = audit_holders(reader, stored->piece);
+    for (guint i = 0; scrub->options->fetch != NULL && i < blobs->len; i++) {
+        const Holder *holder = &g_array_index(blobs, Holder, i);
+        g_auto(GStrv) names = storage_holders(scrub->storage, &holder->digest, NULL);
+        for (guint k = 0; names != NULL && names[k] != NULL; k++) {
+            g_autoptr(GBytes) bytes = scrub->options->fetch(names[k], &holder->digest, holder->size, holder->offset,
+                                                            stored->length, scrub->options->user);
+            IngotDigest found;
+            if (bytes == NULL || g_bytes_get_size(bytes) != stored->length) {
+                continue;
+            }
+            ingot_digest_of(g_bytes_get_data(bytes, NULL), stored->length, &found);
+            if (ingot_digest_equal(&found, &stored->digest) && put_piece(scrub->storage, stored, bytes)) {
+                return TRUE;
+            }
+        }
+    }
+    return FALSE;
+}
+
+static void found_damage(Scrub *scrub, Connection *reader, const Pack *pack, const Stored *stored)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&stored->digest, text);
+    blob_damaged(scrub->storage, stored->piece);
+    scrub_tell(scrub, "damaged: piece %s, %u bytes at offset %" G_GUINT64_FORMAT " of %s", text, stored->length,
+               stored->offset, pack == NULL ? "a pack that is not there" : pack_path(pack));
+    tell_users(scrub, reader, stored->piece);
+    if (repair(scrub, reader, stored)) {
+        scrub->report->repaired++;
+        scrub_tell(scrub, "  repaired");
+    } else {
+        scrub->report->damaged++;
+    }
+}
+
+/* --- packs --- */
+
+static GArray *list_pieces(Connection *reader, gint64 pack, GError **error)
+{
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Stored));
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        reader, "SELECT id, digest, offset, length, damaged FROM pieces WHERE pack=? ORDER BY offset", "i", pack);
+    while (database_step(rows, &problem)) {
+        Stored stored = {.piece = sqlite3_column_int64(rows, 0),
+                         .offset = (guint64)sqlite3_column_int64(rows, 2),
+                         .length = (guint32)sqlite3_column_int64(rows, 3),
+                         .damaged = sqlite3_column_int64(rows, 4) != 0};
+        if (!database_digest(rows, 1, &stored.digest)) {
+            memset(&stored.digest, 0, sizeof stored.digest);
+        }
+        g_array_append_val(list, stored);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}
+
+static gboolean is_whole(const Pack *pack, const Stored *stored, guint8 *buffer)
+{
+    IngotDigest found;
+    if (stored->length > PIECE_MAX ||
+        !ingot_file_pread(pack_fd(pack), buffer, stored->length, stored->offset, pack_path(pack), NULL)) {
+        return FALSE;
+    }
+    ingot_digest_of(buffer, stored->length, &found);
+    return ingot_digest_equal(&found, &stored->digest);
+}
+
+/* Whether the piece still stands where it was when the list was made: garbage is collected meanwhile. */
+static gboolean still_there(Connection *reader, const Stored *stored, gint64 pack)
+{
+    gint64 count;
+    return !database_number(reader, &count, 0, NULL,
+                            "SELECT count(*) FROM pieces WHERE id=? AND pack=? AND offset=? AND digest=?", "iiid",
+                            stored->piece, pack, (gint64)stored->offset, &stored->digest) ||
+           count > 0;
+}
+
+static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, GError **error)
+{
+    g_autoptr(GArray) list = list_pieces(reader, number, error);
+    g_autoptr(Pack) pack = list == NULL ? NULL : packs_get(scrub->storage->packs, number, NULL);
+    g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
+    for (guint i = 0; list != NULL && i < list->len; i++) {
+        const Stored *stored = &g_array_index(list, Stored, i);
+        if ((pack == NULL || !is_whole(pack, stored, buffer)) && still_there(reader, stored, number)) {
+            found_damage(scrub, reader, pack, stored);
+        }
+        scrub->report->pieces++;
+        if (!scrub_goes_on(scrub, stored->length, error)) {
+            return FALSE;
+        }
+    }
+    return list != NULL;
+}
+
+static GArray *list_packs(Connection *reader, GError **error)
+{
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(gint64));
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows = database_query(reader, "SELECT id FROM packs ORDER BY id", "");
+    while (database_step(rows, &problem)) {
+        gint64 number = sqlite3_column_int64(rows, 0);
+        g_array_append_val(list, number);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}
+
+gboolean storage_scrub(Storage *storage, const ScrubOptions *options, ScrubReport *report, GError **error)
+{
+    memset(report, 0, sizeof *report);
+    Scrub scrub = {.storage = storage, .options = options, .report = report, .began = g_get_monotonic_time()};
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !audit_catalogue(&scrub, reader, error)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) packs = list_packs(reader, error);
+    for (guint i = 0; packs != NULL && i < packs->len; i++) {
+        gint64 number = g_array_index(packs, gint64, i);
+        if (!audit_pack(&scrub, reader, number, error) || !scrub_pack(&scrub, reader, number, error)) {
+            return FALSE;
+        }
+    }
+    return packs != NULL;
+}

@@ -1,0 +1,185 @@
+#include "server/upkeep/control.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <ingot/error.h>
+#include <microhttpd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define JOB_MAX (64u << 10) /* bytes of a job as text */
+
+struct Control {
+    struct MHD_Daemon *daemon;
+    char *path;
+    ControlRun run;
+    gpointer user;
+};
+
+static char *socket_path(const char *data)
+{
+    return g_build_filename(data, "control.sock", NULL);
+}
+
+/* --- the server's side --- */
+
+static void add_line(const char *line, gpointer user)
+{
+    json_array_append_new(user, json_string(line));
+}
+
+/* {outcome, lines}, or {error, code}. */
+static json_t *work(const Control *control, const GByteArray *body)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(Job) job = {0};
+    g_autoptr(json_t) lines = json_array();
+    g_autoptr(json_t) request = ingot_json_parse(body->data, body->len, "job", &error);
+    g_autoptr(json_t) outcome = request == NULL || !job_from_json(request, &job, &error)
+                                    ? NULL
+                                    : control->run(&job, add_line, lines, control->user, &error);
+    return outcome != NULL ? json_pack("{s:O, s:O}", "outcome", outcome, "lines", lines)
+                           : json_pack("{s:s, s:i}", "error", error->message, "code", error->code);
+}
+
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
+                                  const char *version, const char *data, size_t *size, void **state)
+{
+    (void)path, (void)method, (void)version;
+    if (*state == NULL) {
+        *state = g_byte_array_new();
+        return MHD_YES;
+    }
+    GByteArray *body = *state;
+    if (*size > 0) {
+        g_byte_array_append(body, (const guint8 *)data, (guint)MIN(*size, JOB_MAX - MIN(body->len, JOB_MAX)));
+        *size = 0;
+        return MHD_YES;
+    }
+    g_autoptr(json_t) answer = work(user, body);
+    g_autofree char *text = ingot_json_canonical(answer);
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static void on_end(void *user, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+{
+    (void)user, (void)connection, (void)code;
+    g_clear_pointer((GByteArray **)state, g_byte_array_unref);
+}
+
+static int listen_on(const char *path, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too long for the path of a socket (%zu bytes)", path,
+                    sizeof address.sun_path - 1);
+        return -1;
+    }
+    unlink(path); /* of a server that was killed: the lock says that there is no other */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    mode_t mask = umask(0177);
+    gboolean ok = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 8) == 0;
+    umask(mask);
+    if (!ok) {
+        ingot_error_set_errno(error, errno, "%s", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+Control *control_start(const char *data, ControlRun run, gpointer user, GError **error)
+{
+    g_autofree char *path = socket_path(data);
+    int fd = listen_on(path, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    Control *control = g_new0(Control, 1);
+    control->path = g_steal_pointer(&path);
+    control->run = run;
+    control->user = user;
+    control->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
+                                       on_request, control, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
+                                       on_end, control, MHD_OPTION_END);
+    if (control->daemon == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the server behind it does not start", control->path);
+        close(fd);
+        control_stop(control);
+        return NULL;
+    }
+    return control;
+}
+
+void control_stop(Control *control)
+{
+    if (control != NULL) {
+        if (control->daemon != NULL) {
+            MHD_stop_daemon(control->daemon);
+        }
+        unlink(control->path);
+        g_free(control->path);
+        g_free(control);
+    }
+}
+
+/* --- the verbs' side --- */
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    g_byte_array_append(user, (const guint8 *)data, (guint)(size * count));
+    return size * count;
+}
+
+static CURLcode post(const char *path, const char *text, GByteArray *answer)
+{
+    CURL *curl = curl_easy_init();
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
+    curl_easy_setopt(curl, CURLOPT_URL, "http://ingotd/job");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_cleanup(curl);
+    return code;
+}
+
+static json_t *read_answer(const GByteArray *answer, JobTell tell, gpointer user, GError **error)
+{
+    g_autoptr(json_t) root = ingot_json_parse(answer->data, answer->len, "the server's answer", error);
+    if (root == NULL) {
+        return NULL;
+    }
+    const char *problem = json_string_value(json_object_get(root, "error"));
+    if (problem != NULL) {
+        g_set_error(error, INGOT_ERROR, (int)json_integer_value(json_object_get(root, "code")), "%s", problem);
+        return NULL;
+    }
+    const json_t *lines = json_object_get(root, "lines");
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        tell(json_string_value(json_array_get(lines, i)), user);
+    }
+    return json_incref(ingot_json_get_object(root, "outcome", "the server's answer", error));
+}
+
+json_t *control_ask(const char *data, const Job *job, JobTell tell, gpointer user, gboolean *served, GError **error)
+{
+    g_autofree char *path = socket_path(data);
+    g_autoptr(json_t) object = job_to_json(job);
+    g_autofree char *text = ingot_json_canonical(object);
+    g_autoptr(GByteArray) answer = g_byte_array_new();
+    CURLcode code = post(path, text, answer);
+    *served = code != CURLE_COULDNT_CONNECT;
+    if (code != CURLE_OK) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", path, curl_easy_strerror(code));
+        return NULL;
+    }
+    return read_answer(answer, tell, user, error);
+}

@@ -1,0 +1,135 @@
+#include "server/upkeep/job.h"
+
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <ingot/remote.h>
+
+#include "server/storage/collect.h"
+#include "server/storage/scrub.h"
+
+void job_clear(Job *job)
+{
+    g_clear_pointer(&job->keeps, g_strfreev);
+    g_clear_pointer(&job->from, g_free);
+}
+
+json_t *job_to_json(const Job *job)
+{
+    json_t *keeps = json_array();
+    for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
+        json_array_append_new(keeps, json_string(job->keeps[i]));
+    }
+    json_t *object =
+        json_pack("{s:s, s:b, s:I, s:o, s:I}", "kind", job->kind == JOB_COLLECT ? "collect" : "scrub", "dry-run",
+                  (int)job->dry_run, "grace", (json_int_t)job->grace, "keep", keeps, "rate", (json_int_t)job->rate);
+    ingot_json_set_string(object, "from", job->from);
+    return object;
+}
+
+gboolean job_from_json(const json_t *object, Job *job, GError **error)
+{
+    const char *kind = ingot_json_get_string(object, "kind", "job", error);
+    const json_t *keeps = kind == NULL ? NULL : ingot_json_get_array(object, "keep", "job", error);
+    if (keeps == NULL || !ingot_json_get_size(object, "grace", "job", &job->grace, error) ||
+        !ingot_json_get_size(object, "rate", "job", &job->rate, error)) {
+        return FALSE;
+    }
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (size_t i = 0; i < json_array_size(keeps); i++) {
+        const char *keep = json_string_value(json_array_get(keeps, i));
+        g_strv_builder_add(builder, keep == NULL ? "" : keep);
+    }
+    job->kind = g_str_equal(kind, "collect") ? JOB_COLLECT : JOB_SCRUB;
+    job->dry_run = json_is_true(json_object_get(object, "dry-run"));
+    job->keeps = g_strv_builder_end(builder);
+    job->from = g_strdup(json_string_value(json_object_get(object, "from")));
+    return TRUE;
+}
+
+static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
+{
+    g_autoptr(GArray) keeps = keeps_new();
+    for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
+        if (!keeps_add(keeps, job->keeps[i], error)) {
+            return NULL;
+        }
+    }
+    const CollectOptions options = {
+        .keeps = keeps, .grace = job->grace, .dry_run = job->dry_run, .tell = tell, .user = user};
+    CollectReport report;
+    if (!storage_collect(storage, &options, &report, error)) {
+        return NULL;
+    }
+    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry-run", (int)job->dry_run, "tags",
+                     (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "unneeded",
+                     (json_int_t)report.links, "blobs", (json_int_t)report.blobs, "pieces", (json_int_t)report.pieces,
+                     "bytes", (json_int_t)report.bytes, "packs", (json_int_t)report.packs, "freed",
+                     (json_int_t)report.freed);
+}
+
+/* --- scrubbing --- */
+
+typedef struct {
+    IngotRemote *remote; /* NULL: no repair */
+    JobTell tell;
+    gpointer user;
+} Scrubbing;
+
+static gboolean take_range(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    (void)offset, (void)error;
+    g_byte_array_append(user, data, (guint)size);
+    return TRUE;
+}
+
+static GBytes *fetch(const char *name, const IngotDigest *blob, guint64 size, guint64 offset, guint32 length,
+                     gpointer user)
+{
+    const Scrubbing *scrubbing = user;
+    const IngotRange range = {.offset = offset, .length = length};
+    GByteArray *bytes = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    if (!ingot_remote_get_ranges(scrubbing->remote, name, blob, size, &range, 1, take_range, bytes, NULL, &error)) {
+        scrubbing->tell(error->message, scrubbing->user);
+        g_byte_array_unref(bytes);
+        return NULL;
+    }
+    return g_byte_array_free_to_bytes(bytes);
+}
+
+static void tell_line(const char *line, gpointer user)
+{
+    const Scrubbing *scrubbing = user;
+    scrubbing->tell(line, scrubbing->user);
+}
+
+static gboolean is_interrupted(void)
+{
+    return !ingot_interrupt_check(NULL);
+}
+
+static json_t *scrub(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
+{
+    g_autoptr(IngotRemote) remote = job->from == NULL ? NULL : ingot_remote_new(job->from, error);
+    if (job->from != NULL && remote == NULL) {
+        return NULL;
+    }
+    Scrubbing scrubbing = {.remote = remote, .tell = tell, .user = user};
+    const ScrubOptions options = {.rate = job->rate,
+                                  .tell = tell_line,
+                                  .fetch = remote == NULL ? NULL : fetch,
+                                  .user = &scrubbing,
+                                  .stop = is_interrupted};
+    ScrubReport report;
+    if (!storage_scrub(storage, &options, &report, error)) {
+        return NULL;
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "pieces", (json_int_t)report.pieces, "bytes",
+                     (json_int_t)report.bytes, "damaged", (json_int_t)report.damaged, "repaired",
+                     (json_int_t)report.repaired, "inconsistencies", (json_int_t)report.inconsistencies);
+}
+
+json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
+{
+    return job->kind == JOB_COLLECT ? collect(storage, job, tell, user, error) : scrub(storage, job, tell, user, error);
+}

@@ -1,0 +1,27 @@
+/* A job: one collection of garbage or one scrub, described so that it can be handed to the process that serves.
+ *
+ * The verbs `ingotd gc` and `ingotd scrub` run it themselves when nobody serves the folder, else the server does
+ * (control.h). Its outcome is a JSON object: what was done, in numbers; lines tell of each thing on the way. */
+#pragma once
+
+#include <ingot/json.h>
+
+#include "server/storage/storage.h"
+
+typedef struct {
+    enum { JOB_COLLECT, JOB_SCRUB } kind;
+    gboolean dry_run; /* of a collection */
+    guint64 grace;    /* seconds, of a collection */
+    char **keeps;     /* policies of a collection: collect.h; NULL: none */
+    guint64 rate;     /* bytes a second, of a scrub; 0: as fast as it goes */
+    char *from;       /* HOST[:PORT], from where a scrub repairs; NULL: it does not */
+} Job;
+void job_clear(Job *job);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
+
+json_t *job_to_json(const Job *job);
+gboolean job_from_json(const json_t *object, Job *job, GError **error);
+
+typedef void (*JobTell)(const char *line, gpointer user);
+/* The outcome; NULL: it could not be done. What is damaged is part of an outcome. */
+json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error);
