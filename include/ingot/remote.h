@@ -6,6 +6,7 @@
  * IngotRemote belongs to one thread. */
 #pragma once
 
+#include <ingot/index.h>
 #include <ingot/manifest.h>
 #include <ingot/progress.h>
 #include <ingot/reference.h>
@@ -31,6 +32,11 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
                               GError **error);
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
                                IngotProgress *progress, GError **error);
+
+/* The same for a packed disk, by its index: where the registry is Ingot's it is told the frames and sent those alone
+ * that it lacks; any other, and one that refuses, is sent the whole. *sent (may be NULL) counts bytes of bodies. */
+gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
 
 /* Many ranges of one blob over a few connections at once, neighbours coalesced. got is called from the calling thread
  * with each range's bytes, whole, in any order; it returns FALSE with an error to stop. A server that ignores Range is

@@ -44,8 +44,8 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
-const IngotVerb verb_push = {
-    "push", "IMAGE [DESTINATION]", "send an image to a registry",
-    "Blobs that the registry has are not sent again. Without a tag the destination takes the image's.\n\n"
-    "Example:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n",
-    run};
+const IngotVerb verb_push = {"push", "IMAGE [DESTINATION]", "send an image to a registry",
+                             "Blobs that the registry has are not sent again, and to ingotd only those parts of the "
+                             "disk that it lacks. Without a tag the destination takes the image's.\n\n"
+                             "Example:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n",
+                             run};

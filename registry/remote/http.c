@@ -93,10 +93,25 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* The next bytes of the ranges; they end where upload_size says. */
+static ssize_t read_ranges(HttpExchange *exchange, char *buffer, size_t size)
+{
+    const IngotRange *range = &exchange->upload_ranges[exchange->upload_range];
+    size_t count = (size_t)MIN((guint64)size, range->length - exchange->upload_within);
+    ssize_t got = pread(exchange->upload_fd, buffer, count, (off_t)(range->offset + exchange->upload_within));
+    exchange->upload_within += got > 0 ? (guint64)got : 0;
+    if (exchange->upload_within == range->length) {
+        exchange->upload_range++;
+        exchange->upload_within = 0;
+    }
+    return got;
+}
+
 static size_t on_upload(char *buffer, size_t size, size_t count, void *user)
 {
     HttpExchange *exchange = user;
-    ssize_t got = read(exchange->upload_fd, buffer, size * count);
+    ssize_t got = exchange->upload_ranges != NULL ? read_ranges(exchange, buffer, size * count)
+                                                  : read(exchange->upload_fd, buffer, size * count);
     if (got < 0) {
         return CURL_READFUNC_ABORT;
     }
@@ -107,6 +122,11 @@ static size_t on_upload(char *buffer, size_t size, size_t count, void *user)
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
     HttpExchange *exchange = user;
+    if (exchange->upload_ranges != NULL) {
+        exchange->upload_range = 0;
+        exchange->upload_within = 0;
+        return offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+    }
     return lseek(exchange->upload_fd, offset, origin) < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
 }
 

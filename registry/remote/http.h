@@ -19,6 +19,9 @@ typedef struct {
     gsize body_size;
     int upload_fd; /* sent from there instead, where upload_size > 0 */
     guint64 upload_size;
+    const IngotRange *upload_ranges; /* these ranges of it alone, in order; NULL: from its start */
+    guint upload_range;              /* the one that is being sent, and how much of it has been */
+    guint64 upload_within;
     IngotProgress *progress; /* of the upload */
     gsize limit;             /* of the answer's body, bytes */
 

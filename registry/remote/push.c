@@ -3,6 +3,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static gboolean check_size(const char *path, const IngotDescriptor *blob, GError **error)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && (guint64)st.st_size == blob->size) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: not there, or not of %" G_GUINT64_FORMAT " bytes", path,
+                blob->size);
+    return FALSE;
+}
+
 static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
                           IngotProgress *progress, GError **error)
 {
@@ -15,13 +26,7 @@ static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *na
         return TRUE;
     }
     g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
-    struct stat st;
-    if (stat(path, &st) != 0 || (guint64)st.st_size != blob->size) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: not there, or not of %" G_GUINT64_FORMAT " bytes",
-                    path, blob->size);
-        return FALSE;
-    }
-    return ingot_remote_put_blob(remote, name, path, blob, progress, error);
+    return check_size(path, blob, error) && ingot_remote_put_blob(remote, name, path, blob, progress, error);
 }
 
 static gboolean read_descriptor(const json_t *object, IngotDescriptor *out)
@@ -71,6 +76,24 @@ static gboolean push_attachments(IngotStore *store, IngotRemote *remote, const c
     return all != NULL;
 }
 
+/* The disk, of which a registry may have most frames. */
+static gboolean push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotImage *image,
+                          IngotProgress *progress, guint64 *sent, GError **error)
+{
+    const IngotDescriptor *blob = &image->manifest->disk;
+    gboolean has;
+    if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
+        return FALSE;
+    }
+    if (has) {
+        ingot_progress_add(progress, blob->size);
+        return TRUE;
+    }
+    g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
+    return check_size(path, blob, error) &&
+           ingot_remote_put_disk(remote, name, path, blob, image->index, progress, sent, error);
+}
+
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                              IngotProgress *progress, IngotDescriptor *manifest, GError **error)
 {
@@ -79,7 +102,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     if (remote == NULL) {
         return FALSE;
     }
-    const IngotDescriptor *blobs[] = {&found->manifest->config, &found->manifest->index, &found->manifest->disk};
+    const IngotDescriptor *blobs[] = {&found->manifest->config, &found->manifest->index};
     guint64 total = found->manifest->config.size + found->manifest->index.size + found->manifest->disk.size;
     g_autofree char *text = ingot_reference_to_text(destination);
     ingot_progress_begin(progress, total, "push %s", text);
@@ -87,6 +110,10 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
         if (!push_blob(store, remote, destination->name, blobs[i], progress, error)) {
             return FALSE;
         }
+    }
+    guint64 sent = 0;
+    if (!push_disk(store, remote, destination->name, found, progress, &sent, error)) {
+        return FALSE;
     }
     *manifest = found->entry->manifest;
     g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
@@ -98,6 +125,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
                                    error)) {
         return FALSE;
     }
-    ingot_progress_end(progress, NULL);
+    g_autofree char *size = g_format_size(sent);
+    ingot_progress_end(progress, "%s of the disk sent", size);
     return TRUE;
 }

@@ -138,39 +138,6 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
     return g_steal_pointer(&bytes);
 }
 
-/* Where an upload goes on: Location may be a path, and may have a query already. */
-static char *finish_url(const IngotRemote *remote, const char *location, const char *digest)
-{
-    g_autofree char *absolute = location[0] == '/' ? g_strconcat(remote->base, location, NULL) : g_strdup(location);
-    return g_strdup_printf("%s%sdigest=%s", absolute, strchr(absolute, '?') == NULL ? "?" : "&", digest);
-}
-
-gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               IngotProgress *progress, GError **error)
-{
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&blob->digest, text);
-    g_auto(HttpExchange) post = {
-        .method = "POST", .url = http_api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
-    if (!http_exchange(remote, &post, error)) {
-        return FALSE;
-    }
-    const char *location = http_header(&post, "location");
-    if (post.status != 202 || location == NULL) {
-        return http_refused(&post, error);
-    }
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
-    g_auto(HttpExchange) put = {.method = "PUT",
-                                .url = finish_url(remote, location, text),
-                                .headers = headers,
-                                .upload_fd = fd,
-                                .upload_size = blob->size,
-                                .progress = progress,
-                                .limit = ERROR_MAX};
-    return fd >= 0 && http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
-}
-
 /* --- lists --- */
 
 /* The next page's URL out of Link: <URL>; rel="next". NULL: this was the last. */

@@ -192,7 +192,7 @@ static void take_body(Request *request, const char *data, size_t size)
             return;
         }
         storage_upload_add(request->storage, request->upload, data, size, &request->failure);
-    } else if (request->body->len + size <= API_MANIFEST_MAX + ABOVE_BODY) {
+    } else if (request->received <= request->body_max) {
         g_byte_array_append(request->body, (const guint8 *)data, (guint)size);
     }
 }
@@ -243,6 +243,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->upload_max = http->upload_max;
         request->start = g_get_monotonic_time();
         request->body = g_byte_array_new();
+        request->body_max = API_MANIFEST_MAX + ABOVE_BODY;
         status_begin(http->status);
         return status_has(path) ? MHD_YES : api_begin(request);
     }

@@ -16,7 +16,8 @@ typedef struct {
     guint64 received;  /* bytes of the body */
     guint64 sent;      /* bytes of the answer's body */
     guint status;      /* of the answer; 0: none yet */
-    GByteArray *body;  /* a manifest's */
+    GByteArray *body;  /* a manifest's, or a list of frames */
+    gsize body_max;    /* bytes of it; of a longer one the rest is counted and left out */
     char *upload;      /* id of the upload that the body goes to */
     guint64 upload_at; /* its size before */
     GError *failure;   /* while the body came */

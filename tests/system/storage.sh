@@ -20,8 +20,11 @@ ingot push -q web:1.0.0 "$REGISTRY/team/web" >/dev/null
 first=$(packed)
 ingot push -q web:2.0.0 "$REGISTRY/team/web" >/dev/null
 more=$(($(packed) - first))
+received() { grep -oE 'received=[0-9]+' "$TMP/ingotd.log" | awk -F= '{ s += $2 } END { print s }'; }
 [ "$more" -gt 2000000 ] && [ "$more" -lt 4000000 ] || fail "2 MB that are new take $more bytes"
+before=$(received)
 ingot push -q web:2.0.0 "$REGISTRY/other/copy" >/dev/null
+sent=$(($(received) - before))
 again=$(($(packed) - first - more))
 [ "$again" -lt 20000 ] || fail "the same image under another name takes $again bytes"
 whole() {
@@ -31,6 +34,66 @@ whole() {
 whole team/web:1.0.0 v1
 whole team/web:2.0.0 v2
 ok "a version takes the room of what is new ($more bytes for 2000000), a copy none ($again bytes)"
+
+# Only what is missing crosses the network: a list of frames, and those that are new.
+cp --sparse=always "$TMP/v2.raw" "$TMP/v3.raw"
+head -c 1000000 /dev/urandom >"$TMP/new"
+echo "write $TMP/new newer" | debugfs -w "$TMP/v3.raw" >/dev/null 2>&1
+newest=$(ingot pack -q "$TMP/v3.raw" web:3.0.0)
+before=$(received)
+ingot push -q web:3.0.0 "$REGISTRY/team/web" >/dev/null
+third=$(($(received) - before))
+[ "$third" -gt 1000000 ] && [ "$third" -lt 2000000 ] || fail "a push of 1 MB that is new sends $third bytes"
+[ "$sent" -lt 200000 ] || fail "a push of what is there sends $sent bytes"
+whole team/web:3.0.0 v3
+ok "a push sends what is new alone ($third bytes for 1000000)"
+
+# The list and the frames are not believed.
+head -c 100000 "$TMP/new" >"$TMP/frame1"
+tail -c 100000 "$TMP/new" >"$TMP/frame2"
+cat "$TMP/frame1" "$TMP/frame2" "$TMP/frame1" >"$TMP/blob"
+python3 - "$TMP" <<'PY'
+import hashlib, struct, sys
+f = [open(f"{sys.argv[1]}/frame{n}", "rb").read() for n in (1, 2)]
+open(sys.argv[1] + "/list", "wb").write(b"".join(hashlib.sha256(d).digest() + struct.pack("<I", len(d)) for d in (f[0], f[1], f[0])))
+PY
+digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
+begin() { location=http://$REGISTRY$(curl -sf -X POST -D - "http://$REGISTRY/v2/a/blobs/uploads/" | sed -n 's/^Location: *\([^\r]*\).*/\1/ip'); }
+answer() {
+    local wanted=$1 status
+    shift
+    status=$(curl -s -o "$TMP/answer" -w '%{http_code}' -H 'Expect:' "$@")
+    [ "$status" = "$wanted" ] || fail "status $status, not $wanted: $(cat "$TMP/answer")"
+}
+begin
+head -c 100 "$TMP/list" >"$TMP/short"
+answer 400 -X POST --data-binary "@$TMP/short" "$location"
+answer 200 -X POST --data-binary "@$TMP/list" "$location"
+[ "$(od -An -tx1 "$TMP/answer" | tr -d ' ')" = 03 ] || fail "missing: $(od -An -tx1 "$TMP/answer")"
+answer 400 -X POST --data-binary "@$TMP/list" "$location"
+answer 400 -X PUT --data-binary "@$TMP/frame1" "$location?digest=$digest" # the second has not come
+begin
+answer 200 -X POST --data-binary "@$TMP/list" "$location"
+cat "$TMP/frame2" "$TMP/frame1" >"$TMP/swapped"
+answer 400 -X PUT --data-binary "@$TMP/swapped" "$location?digest=$digest"
+begin
+answer 200 -X POST --data-binary "@$TMP/list" "$location"
+cat "$TMP/blob" "$TMP/frame1" >"$TMP/long"
+answer 400 -X PUT --data-binary "@$TMP/long" "$location?digest=$digest"
+begin
+answer 200 -X POST --data-binary "@$TMP/list" "$location"
+cat "$TMP/frame1" "$TMP/frame2" >"$TMP/both"
+answer 400 -X PUT --data-binary "@$TMP/both" "$location?digest=sha256:$(sha256sum <"$TMP/both" | cut -d' ' -f1)"
+begin
+answer 200 -X POST --data-binary "@$TMP/list" "$location"
+answer 202 -X PATCH --data-binary "@$TMP/frame1" "$location"
+answer 201 -X PUT --data-binary "@$TMP/frame2" "$location?digest=$digest"
+curl -sf "http://$REGISTRY/v2/a/blobs/$digest" | cmp - "$TMP/blob" || fail "the blob of three frames"
+begin
+answer 200 -X POST --data-binary "@$TMP/list" "$location"
+[ "$(od -An -tx1 "$TMP/answer" | tr -d ' ')" = 00 ] || fail "missing: $(od -An -tx1 "$TMP/answer")"
+answer 201 -X PUT "$location?digest=$digest"
+ok "an offer's list, frames and digest are checked"
 
 # A foreign blob of zstd frames profits too, one of no frames is kept as it is.
 head -c 3000000 /dev/urandom >"$TMP/noise"
@@ -71,7 +134,9 @@ ingotd gc --data "$data" --grace 0s >"$TMP/out"
 [ $((full - $(packed))) -gt 4500000 ] || fail "a collection freed $((full - $(packed))) bytes: $(cat "$TMP/out")"
 whole team/web:1.0.0 v1
 whole team/web:2.0.0 v2
-for name in team/web other/copy; do curl -sf -X DELETE "http://$REGISTRY/v2/$name/manifests/$second" || fail "delete"; done
+for one in "team/web/manifests/$second" "other/copy/manifests/$second" "team/web/manifests/$newest"; do
+    curl -sf -X DELETE "http://$REGISTRY/v2/$one" || fail "delete"
+done
 before=$(packed)
 ingotd gc --data "$data" --grace 0s --json >"$TMP/out"
 python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["bytes"] > 2000000 and o["blobs"] >= 3, o' "$TMP/out" || fail "$(cat "$TMP/out")"

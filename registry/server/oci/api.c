@@ -151,6 +151,9 @@ enum MHD_Result api_begin(Request *request)
         return result;
     }
     gboolean writes = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
+    if (route.kind == API_UPLOAD && strcmp(request->method, "POST") == 0) {
+        request->body_max = API_FRAMES_MAX;
+    }
     if (route.kind == API_UPLOAD && writes) {
         return begin_upload(request, &route);
     }

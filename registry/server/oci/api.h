@@ -4,6 +4,7 @@
 #include "server/http.h"
 
 #define API_MANIFEST_MAX (4u << 20) /* bytes */
+#define API_FRAMES_MAX (64u << 20)  /* bytes of a list of frames */
 
 /* When the head has come: says where the body goes, or answers at once. */
 enum MHD_Result api_begin(Request *request);

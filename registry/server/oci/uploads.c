@@ -22,7 +22,7 @@ static enum MHD_Result state(Request *request, guint status, const char *name, c
     g_autofree char *location = g_strdup_printf("/v2/%s/blobs/uploads/%s", name, id);
     g_autofree char *range = g_strdup_printf("0-%" G_GUINT64_FORMAT, size == 0 ? 0 : size - 1);
     return request_answer(request, status, NULL, NULL, 0, "Location", location, "Range", range, "Docker-Upload-UUID",
-                          id, NULL);
+                          id, "Ingot-Frames", location, NULL);
 }
 
 /* What went wrong while the body came; the upload is dropped, so that its space comes back. */
@@ -31,6 +31,9 @@ static enum MHD_Result broken(Request *request)
     storage_upload_drop(request->storage, request->upload, NULL);
     if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", request->failure->message);
+    }
+    if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", request->failure->message);
     }
     return request_fail(request, "BLOB_UPLOAD_UNKNOWN", request->failure);
 }
@@ -95,6 +98,24 @@ enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
                       : state(request, MHD_HTTP_ACCEPTED, route->name, id);
 }
 
+/* Our own addition: the client tells the frames that the blob is made of, we which of them are missing (storage.h). */
+static enum MHD_Result offer(Request *request, const char *id)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GByteArray) missing = g_byte_array_new();
+    if (request->received > API_FRAMES_MAX) {
+        return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a list of frames may have 64 MiB");
+    }
+    if (storage_upload_offer(request->storage, id, request->body->data, request->body->len, NULL, NULL, missing,
+                             &error)) {
+        return request_answer(request, MHD_HTTP_OK, "application/octet-stream", missing->data, missing->len, NULL);
+    }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", error->message);
+    }
+    return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+}
+
 enum MHD_Result api_upload(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
@@ -107,6 +128,9 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
     if (strcmp(request->method, "PUT") == 0) {
         return finish(request, route->name, route->reference);
     }
+    if (strcmp(request->method, "POST") == 0) {
+        return offer(request, route->reference);
+    }
     if (strcmp(request->method, "GET") == 0) {
         return state(request, MHD_HTTP_NO_CONTENT, route->name, route->reference);
     }
@@ -115,5 +139,5 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
                    ? request_answer(request, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL)
                    : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
     }
-    return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "PATCH, PUT, GET or DELETE");
+    return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "POST, PATCH, PUT, GET or DELETE");
 }

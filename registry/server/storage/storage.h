@@ -64,6 +64,13 @@ gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDige
 char *storage_upload_new(Storage *storage, GError **error); /* its id; free it */
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);
 gboolean storage_upload_add(Storage *storage, const char *id, const void *data, gsize size, GError **error);
+/* Before any byte has come: the frames (36 bytes each: SHA-256, u32 length little-endian) that the blob is made of, in
+ * order, at most 1 MiB each. `missing` receives a bit for each (the lowest of each byte first): set where the frame is
+ * not here, once for each frame; those alone then come, one after another. A frame counts as here if a repository that
+ * may_see allows (NULL: any) has it. */
+typedef gboolean (*StorageMaySee)(const char *repository, gpointer user);
+gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
+                              gpointer user, GByteArray *missing, GError **error);
 /* Nothing comes for now: what has come is kept on the disk, and nothing else is. */
 void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,

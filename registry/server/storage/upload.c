@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/storage/splitter.h"
+#include "server/storage/offer.h"
 
 #define AGE (24 * 3600)         /* seconds after which an upload that nobody goes on with is dropped */
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
@@ -32,6 +32,8 @@ struct Upload {
     Table *table;
     GHashTable *own; /* digest -> itself: new pieces of this upload */
     GArray *pinned;  /* of gint64: pieces that were there */
+    Offer
+        *offer; /* the frames are known before they come, and the missing ones alone do; NULL: bytes come as they are */
 
     /* The running piece. */
     IngotHasher *hasher;
@@ -96,6 +98,7 @@ void upload_unref(gpointer data)
     g_hash_table_unref(upload->own);
     g_byte_array_unref(upload->buffer);
     table_free(upload->table);
+    offer_free(upload->offer);
     ingot_hasher_free(upload->hasher);
     ingot_hasher_free(upload->whole);
     g_mutex_clear(&upload->lock);
@@ -111,10 +114,10 @@ static gboolean open_files(Upload *upload, int flags, GError **error)
     if (upload->pack_fd < 0) {
         upload->pack_fd = ingot_file_open(upload->pack, O_RDWR | flags, 0600, error);
     }
-    if (upload->pack_fd >= 0 && upload->list_fd < 0) {
+    if (upload->pack_fd >= 0 && upload->list_fd < 0 && upload->offer == NULL) {
         upload->list_fd = ingot_file_open(upload->list, O_RDWR | flags, 0600, error);
     }
-    return upload->pack_fd >= 0 && upload->list_fd >= 0;
+    return upload->pack_fd >= 0 && (upload->list_fd >= 0 || upload->offer != NULL);
 }
 
 /* --- bytes that come --- */
@@ -153,11 +156,25 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
     return TRUE;
 }
 
+/* A frame that was missing has come. */
+static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
+{
+    if (!offer_got(upload->offer, digest, error) || !flush_buffer(upload, error)) {
+        return FALSE;
+    }
+    upload->fresh += upload->length;
+    begin_piece(upload);
+    return TRUE;
+}
+
 static gboolean end_piece(Upload *upload, GError **error)
 {
     IngotDigest digest;
     gboolean known;
     ingot_hasher_finish(upload->hasher, &digest);
+    if (upload->offer != NULL) {
+        return end_frame(upload, &digest, error);
+    }
     if (!is_known(upload, &digest, &known, error) || (!known && !flush_buffer(upload, error))) {
         return FALSE;
     }
@@ -175,11 +192,22 @@ static gboolean end_piece(Upload *upload, GError **error)
     return TRUE;
 }
 
+/* Where the running piece ends: where the blob is cut, or where the client said that the frame does. */
+static gsize take(Upload *upload, const guint8 *data, gsize size, gboolean *ends)
+{
+    return upload->offer == NULL ? splitter_take(&upload->splitter, data, size, ends)
+                                 : offer_take(upload->offer, size, ends);
+}
+
 static gboolean add(Upload *upload, const guint8 *data, gsize size, GError **error)
 {
     while (size > 0) {
         gboolean ends;
-        gsize count = splitter_take(&upload->splitter, data, size, &ends);
+        gsize count = take(upload, data, size, &ends);
+        if (count == 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more bytes came than were missing");
+            return FALSE;
+        }
         ingot_hasher_add(upload->hasher, data, count);
         ingot_hasher_add(upload->whole, data, count);
         g_byte_array_append(upload->buffer, data, (guint)count);
@@ -350,9 +378,9 @@ gboolean storage_upload_add(Storage *storage, const char *id, const void *data, 
         return FALSE;
     }
     g_mutex_lock(&upload->lock);
-    guint pieces = upload->table->pieces->len;
+    guint64 fresh = upload->fresh;
     gboolean ok = open_files(upload, 0, error) && add(upload, data, size, error) &&
-                  (upload->table->pieces->len == pieces || has_room(storage, upload->fresh, error));
+                  (upload->fresh == fresh || has_room(storage, upload->fresh, error));
     g_mutex_unlock(&upload->lock);
     return ok;
 }
@@ -367,10 +395,45 @@ void storage_upload_pause(Storage *storage, const char *id)
     }
 }
 
+gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
+                              gpointer user, GByteArray *missing, GError **error)
+{
+    g_autoptr(Upload) upload = find(storage, id, error);
+    if (upload == NULL) {
+        return FALSE;
+    }
+    g_mutex_lock(&upload->lock);
+    gboolean ok = upload->size == 0 && upload->offer == NULL;
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
+    } else {
+        upload->offer = offer_new(storage, frames, size, may_see, user, upload->pinned, missing, error);
+        ok = upload->offer != NULL;
+        /* Its list is not kept: after a restart the client begins anew. */
+        ok = ok && (unlink(upload->list) == 0 || ingot_error_set_errno(error, errno, "%s", upload->list));
+    }
+    g_mutex_unlock(&upload->lock);
+    return ok;
+}
+
+/* The table and the blob's digest, which is worked out anew where only a part of the bytes has come. */
+static gboolean complete(Upload *upload, GError **error)
+{
+    if (upload->offer == NULL) {
+        ingot_hasher_finish(upload->whole, &upload->table->blob);
+        upload->table->size = upload->size;
+        return TRUE;
+    }
+    table_free(upload->table);
+    upload->table = offer_complete(upload->offer, upload->storage, upload->pack_fd, upload->pack, error);
+    return upload->table != NULL;
+}
+
 static gboolean fits(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    ingot_hasher_finish(upload->whole, &upload->table->blob);
-    upload->table->size = upload->size;
+    if (!complete(upload, error)) {
+        return FALSE;
+    }
     if (!ingot_digest_equal(&upload->table->blob, digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the bytes do not have the digest that was given");
         return FALSE;

@@ -1,0 +1,273 @@
+/* Blobs on their way to a registry: whole, or, to one of Ingot's, as the frames that it lacks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "remote/http.h"
+
+#define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
+#define FRAME_MAX (1u << 20)  /* bytes that a registry takes as one frame */
+#define LIST_MAX (64u << 20)  /* bytes of a list that it takes */
+#define ENTRY 36              /* bytes of the list for each frame: digest, length */
+#define RUN 64u               /* frames that a thread takes at once */
+
+typedef struct {
+    char *location; /* absolute */
+    char *frames;   /* where to tell the frames; NULL: the registry does not know of them */
+} Upload;
+
+static void upload_clear(Upload *upload)
+{
+    g_free(upload->location);
+    g_free(upload->frames);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Upload, upload_clear)
+
+/* Location may be a path. */
+static char *absolute(const IngotRemote *remote, const char *location)
+{
+    return location == NULL     ? NULL
+           : location[0] == '/' ? g_strconcat(remote->base, location, NULL)
+                                : g_strdup(location);
+}
+
+static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GError **error)
+{
+    g_auto(HttpExchange) post = {
+        .method = "POST", .url = http_api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
+    if (!http_exchange(remote, &post, error)) {
+        return FALSE;
+    }
+    upload->location = absolute(remote, http_header(&post, "location"));
+    upload->frames = absolute(remote, http_header(&post, "ingot-frames"));
+    return (post.status == 202 && upload->location != NULL) || http_refused(&post, error);
+}
+
+/* Where an upload ends: it may have a query already. */
+static char *finish_url(const Upload *upload, const IngotDigest *digest)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    return g_strdup_printf("%s%sdigest=%s", upload->location, strchr(upload->location, '?') == NULL ? "?" : "&", text);
+}
+
+/* The whole of it in one request. */
+static gboolean put_whole(IngotRemote *remote, const Upload *upload, int fd, const IngotDescriptor *blob,
+                          IngotProgress *progress, GError **error)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    g_auto(HttpExchange) put = {.method = "PUT",
+                                .url = finish_url(upload, &blob->digest),
+                                .headers = headers,
+                                .upload_fd = fd,
+                                .upload_size = blob->size,
+                                .progress = progress,
+                                .limit = ERROR_MAX};
+    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+}
+
+gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               IngotProgress *progress, GError **error)
+{
+    g_auto(Upload) upload = {0};
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    return fd >= 0 && begin(remote, name, &upload, error) && put_whole(remote, &upload, fd, blob, progress, error);
+}
+
+/* --- frames --- */
+
+typedef struct {
+    int fd;
+    const char *path;
+    const IngotRange *frames; /* all of the blob */
+    guint count, next;        /* next: atomic */
+    guint8 *list;
+    GMutex lock;
+    GError *failure;
+} Listing;
+
+static gboolean add_entry(const Listing *listing, guint i, guint8 *data, GError **error)
+{
+    IngotDigest digest;
+    guint32 length = (guint32)listing->frames[i].length, little = GUINT32_TO_LE(length);
+    if (!ingot_file_pread(listing->fd, data, length, listing->frames[i].offset, listing->path, error)) {
+        return FALSE;
+    }
+    ingot_digest_of(data, length, &digest);
+    guint8 *entry = listing->list + (gsize)i * ENTRY;
+    memcpy(entry, digest.bytes, INGOT_DIGEST_SIZE);
+    memcpy(entry + INGOT_DIGEST_SIZE, &little, sizeof little);
+    return TRUE;
+}
+
+static gpointer add_entries(gpointer user)
+{
+    Listing *listing = user;
+    g_autofree guint8 *data = g_malloc(FRAME_MAX);
+    GError *error = NULL;
+    guint first;
+    while (error == NULL && (first = g_atomic_int_add(&listing->next, RUN)) < listing->count) {
+        gboolean ok = ingot_interrupt_check(&error);
+        for (guint i = first; ok && i < MIN(first + RUN, listing->count); i++) {
+            ok = add_entry(listing, i, data, &error);
+        }
+    }
+    g_mutex_lock(&listing->lock);
+    if (listing->failure == NULL) {
+        listing->failure = g_steal_pointer(&error);
+    }
+    g_mutex_unlock(&listing->lock);
+    g_clear_error(&error);
+    return NULL;
+}
+
+/* Each frame's digest and length, on all cores; NULL: an error. */
+static guint8 *list_frames(int fd, const char *path, const GArray *frames, GError **error)
+{
+    Listing listing = {.fd = fd, .path = path, .frames = (const IngotRange *)(gpointer)frames->data};
+    listing.count = frames->len;
+    listing.list = g_malloc((gsize)frames->len * ENTRY);
+    g_mutex_init(&listing.lock);
+    GThread *threads[16];
+    guint count = MIN(g_get_num_processors(), G_N_ELEMENTS(threads));
+    for (guint i = 0; i < count; i++) {
+        threads[i] = g_thread_new("frames", add_entries, &listing);
+    }
+    for (guint i = 0; i < count; i++) {
+        g_thread_join(threads[i]);
+    }
+    g_mutex_clear(&listing.lock);
+    if (listing.failure != NULL) {
+        g_propagate_error(error, listing.failure);
+        g_clear_pointer(&listing.list, g_free);
+    }
+    return listing.list;
+}
+
+/* The blob's frames, its seek table among them; NULL: a registry would not take them as such. */
+static GArray *find_frames(const IngotIndex *index, guint64 blob_size)
+{
+    g_autoptr(GArray) frames = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(index, i);
+        IngotRange range = {.offset = chunk->stored_offset, .length = chunk->stored_length};
+        if (range.length > FRAME_MAX) {
+            return NULL;
+        }
+        g_array_append_val(frames, range);
+    }
+    for (guint64 at = index->blob_size; at < blob_size; at += FRAME_MAX) {
+        IngotRange range = {.offset = at, .length = MIN(blob_size - at, FRAME_MAX)};
+        g_array_append_val(frames, range);
+    }
+    return (gsize)frames->len * ENTRY <= LIST_MAX ? g_steal_pointer(&frames) : NULL;
+}
+
+/* Tells the frames; those that are missing, neighbours joined, or NULL. */
+static GArray *ask_missing(IngotRemote *remote, const Upload *upload, const GArray *frames, const guint8 *list,
+                           GError **error)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    gsize bits = (frames->len + 7) / 8;
+    g_auto(HttpExchange) post = {.method = "POST",
+                                 .url = g_strdup(upload->frames),
+                                 .headers = headers,
+                                 .body = list,
+                                 .body_size = (gsize)frames->len * ENTRY,
+                                 .limit = MAX(bits, ERROR_MAX)};
+    if (!http_exchange(remote, &post, error) || (post.status != 200 && !http_refused(&post, error))) {
+        return NULL;
+    }
+    if (post.answer->len != bits) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer does not fit the frames", post.url);
+        return NULL;
+    }
+    GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < frames->len; i++) {
+        const IngotRange *frame = &g_array_index(frames, IngotRange, i);
+        IngotRange *last = missing->len == 0 ? NULL : &g_array_index(missing, IngotRange, missing->len - 1);
+        if ((post.answer->data[i / 8] & (1u << (i % 8))) == 0) {
+            continue;
+        }
+        if (last != NULL && last->offset + last->length == frame->offset) {
+            last->length += frame->length;
+        } else {
+            g_array_append_val(missing, *frame);
+        }
+    }
+    return missing;
+}
+
+static guint64 total_of(const GArray *ranges)
+{
+    guint64 total = 0;
+    for (guint i = 0; i < ranges->len; i++) {
+        total += g_array_index(ranges, IngotRange, i).length;
+    }
+    return total;
+}
+
+/* The missing frames, and the end of the upload, in one request. */
+static gboolean put_missing(IngotRemote *remote, const Upload *upload, int fd, const IngotDescriptor *blob,
+                            const GArray *missing, IngotProgress *progress, GError **error)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    guint64 total = total_of(missing);
+    ingot_progress_add(progress, blob->size - total);
+    g_auto(HttpExchange) put = {.method = "PUT",
+                                .url = finish_url(upload, &blob->digest),
+                                .headers = headers,
+                                .body = "",
+                                .upload_fd = fd,
+                                .upload_size = total,
+                                .upload_ranges = (const IngotRange *)(gpointer)missing->data,
+                                .progress = progress,
+                                .limit = ERROR_MAX};
+    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+}
+
+/* *tried FALSE: the registry has to be sent the whole. */
+static gboolean put_delta(IngotRemote *remote, const Upload *upload, int fd, const char *path,
+                          const IngotDescriptor *blob, const IngotIndex *index, IngotProgress *progress, guint64 *sent,
+                          gboolean *tried, GError **error)
+{
+    g_autoptr(GArray) frames = upload->frames == NULL ? NULL : find_frames(index, blob->size);
+    *tried = frames != NULL;
+    g_autofree guint8 *list = frames == NULL ? NULL : list_frames(fd, path, frames, error);
+    g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, frames, list, error);
+    if (missing == NULL) {
+        return FALSE;
+    }
+    *sent += (guint64)frames->len * ENTRY + total_of(missing);
+    return put_missing(remote, upload, fd, blob, missing, progress, error);
+}
+
+gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+{
+    g_auto(Upload) upload = {0};
+    gboolean tried = FALSE;
+    guint64 own = 0, *count = sent == NULL ? &own : sent;
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0 || !begin(remote, name, &upload, error)) {
+        return FALSE;
+    }
+    g_autoptr(GError) problem = NULL;
+    if (put_delta(remote, &upload, fd, path, blob, index, progress, count, &tried, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    *count += blob->size;
+    /* An upload that knows of frames takes nothing else. */
+    return tried ? ingot_remote_put_blob(remote, name, path, blob, progress, error)
+                 : put_whole(remote, &upload, fd, blob, progress, error);
+}
