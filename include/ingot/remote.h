@@ -28,6 +28,9 @@ gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const 
 /* Blobs. */
 gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gboolean *has,
                                GError **error);
+/* Its length in bytes; NOT_FOUND. */
+gboolean ingot_remote_blob_size(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 *size,
+                                GError **error);
 GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gsize limit,
                               GError **error);
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
@@ -37,6 +40,11 @@ gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char
  * that it lacks; any other, and one that refuses, is sent the whole. *sent (may be NULL) counts bytes of bodies. */
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
                                const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
+
+/* The frames that a registry of Ingot's keeps a blob as: 36 bytes for each, its SHA-256 and its length (u32
+ * little-endian), in order; *frames NULL where it tells none. */
+gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
+                                 GError **error);
 
 /* Many ranges of one blob over a few connections at once, neighbours coalesced. got is called from the calling thread
  * with each range's bytes, whole, in any order; it returns FALSE with an error to stop. A server that ignores Range is

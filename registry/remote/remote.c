@@ -118,6 +118,24 @@ gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const Ingo
     return head.status == 200 || head.status == 404 || http_refused(&head, error);
 }
 
+gboolean ingot_remote_blob_size(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 *size,
+                                GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_auto(HttpExchange)
+        head = {.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
+        return FALSE;
+    }
+    const char *length = http_header(&head, "content-length");
+    if (length == NULL || !g_ascii_string_to_unsigned(length, 10, 0, G_MAXINT64, size, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the registry does not tell its length", head.url);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gsize limit,
                               GError **error)
 {
@@ -136,6 +154,29 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
         return NULL;
     }
     return g_steal_pointer(&bytes);
+}
+
+gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
+                                 GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_auto(HttpExchange)
+        head = {.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    *frames = NULL;
+    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
+        return FALSE;
+    }
+    const char *path = http_header(&head, "ingot-frames");
+    if (path == NULL || path[0] != '/') {
+        return TRUE;
+    }
+    g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = LIST_MAX};
+    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
+        return FALSE;
+    }
+    *frames = take_answer(&get);
+    return TRUE;
 }
 
 /* --- lists --- */

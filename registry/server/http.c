@@ -28,6 +28,7 @@
 struct Http {
     struct MHD_Daemon *daemon;
     Storage *storage;
+    Through *through;
     guint64 upload_max;
     Status *status;
     GThreadPool *workers;
@@ -211,10 +212,11 @@ static void work(gpointer data, gpointer user)
     MHD_resume_connection(request->connection);
 }
 
-/* What writes waits for the disk: not in a thread that serves other connections too. */
+/* What writes waits for the disk, what may come from an upstream for that: not in a thread that serves other
+ * connections too. */
 static gboolean needs_worker(const Request *request)
 {
-    return strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
+    return request->through != NULL || (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0);
 }
 
 static enum MHD_Result give_response(Request *request)
@@ -240,6 +242,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->method = g_intern_string(method);
         request->path = g_strdup(path);
         request->storage = http->storage;
+        request->through = http->through;
         request->upload_max = http->upload_max;
         request->start = g_get_monotonic_time();
         request->body = g_byte_array_new();
@@ -357,6 +360,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     }
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
+    http->through = options->through;
     http->upload_max = options->upload_max;
     http->status = status_new(options->upkeep);
     http->workers = g_thread_pool_new(work, http, WORKERS, FALSE, NULL);

@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 #include <microhttpd.h>
 
+#include "server/mirror/through.h"
 #include "server/storage/storage.h"
 #include "server/upkeep/upkeep.h"
 
@@ -12,6 +13,7 @@ typedef struct {
     struct MHD_Connection *connection;
     const char *method, *path;
     Storage *storage;
+    Through *through;  /* NULL: there is no upstream */
     gint64 start;      /* monotonic, microseconds */
     guint64 received;  /* bytes of the body */
     guint64 sent;      /* bytes of the answer's body */
@@ -50,6 +52,7 @@ typedef struct {
     const char *listen; /* ADDRESS:PORT; port 0: a free one */
     Storage *storage;
     Upkeep *upkeep;
+    Through *through;   /* NULL: there is no upstream */
     guint64 upload_max; /* bytes */
     gboolean tls;       /* with the pair that tls.h has loaded */
 } HttpOptions;

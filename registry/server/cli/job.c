@@ -21,7 +21,8 @@ json_t *cli_job(const char *data, const Job *job, FILE *out, GError **error)
         return outcome;
     }
     g_clear_error(&problem);
-    if (!g_file_test(data, G_FILE_TEST_IS_DIR)) {
+    /* A mirror may begin with nothing; what else is done is done to what is there. */
+    if (job->kind != JOB_MIRROR && !g_file_test(data, G_FILE_TEST_IS_DIR)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there", data);
         return NULL;
     }

@@ -15,7 +15,7 @@
 #include "server/upkeep/upkeep.h"
 
 typedef struct {
-    char *data, *listen, *upload_max, *tls_cert, *tls_key;
+    char *data, *listen, *upload_max, *tls_cert, *tls_key, *upstream;
     gboolean version;
 } Arguments;
 
@@ -26,6 +26,7 @@ static void arguments_clear(Arguments *arguments)
     g_free(arguments->upload_max);
     g_free(arguments->tls_cert);
     g_free(arguments->tls_key);
+    g_free(arguments->upstream);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
@@ -39,6 +40,8 @@ static gboolean parse(int argc, char **argv, Arguments *arguments, GError **erro
         {"tls-cert", 0, 0, G_OPTION_ARG_FILENAME, &arguments->tls_cert,
          "Serve by TLS with this certificate, in PEM, read anew on SIGHUP", "FILE"},
         {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &arguments->tls_key, "Its private key, in PEM", "FILE"},
+        {"upstream", 0, 0, G_OPTION_ARG_STRING, &arguments->upstream,
+         "Get what is not here from this registry when it is asked for", "URL"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version", NULL},
         G_OPTION_ENTRY_NULL,
     };
@@ -113,16 +116,23 @@ static gboolean serve(const Arguments *arguments, GError **error)
     }
     g_autoptr(Storage) storage = storage_open(arguments->data, error);
     g_autofree char *url = NULL;
+    g_autofree char *upstream = arguments->upstream == NULL ? NULL : verb_host_of(arguments->upstream, error);
+    if (storage == NULL || (arguments->upstream != NULL && upstream == NULL)) {
+        return FALSE;
+    }
+    Through *through = upstream == NULL ? NULL : through_new(storage, upstream);
     const UpkeepOptions upkeep_options = {.grace = 24 * 3600};
-    Upkeep *upkeep = storage == NULL ? NULL : upkeep_start(storage, arguments->data, &upkeep_options, error);
+    Upkeep *upkeep = upkeep_start(storage, arguments->data, &upkeep_options, error);
     HttpOptions options = {.listen = arguments->listen == NULL ? "127.0.0.1:5000" : arguments->listen,
                            .storage = storage,
                            .upkeep = upkeep,
+                           .through = through,
                            .upload_max = upload_max,
                            .tls = tls};
     Http *http = upkeep == NULL ? NULL : http_start(&options, &url, error);
     if (http == NULL) {
         upkeep_stop(upkeep);
+        through_free(through);
         return FALSE;
     }
     printf("ingotd: listening on %s\n", url);
@@ -133,6 +143,7 @@ static gboolean serve(const Arguments *arguments, GError **error)
     fprintf(stderr, "ingotd: stopping\n");
     http_stop(http);
     upkeep_stop(upkeep);
+    through_free(through);
     tls_unload();
     return TRUE;
 }

@@ -21,6 +21,8 @@ static enum MHD_Result answer_run(Request *request, const ApiRoute *route, const
 {
     guint64 size = storage_blob_size(blob);
     guint64 offset = range == NULL ? 0 : range->offset, length = range == NULL ? size : range->length;
+    g_autofree char *frames =
+        storage_blob_count(blob) < 2 ? NULL : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
     g_autofree char *where =
         range == NULL ? NULL
                       : g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, offset,
@@ -28,7 +30,7 @@ static enum MHD_Result answer_run(Request *request, const ApiRoute *route, const
     return request_answer_blob(request, range == NULL ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT, blob, offset, length,
                                "Content-Type", "application/octet-stream", "Accept-Ranges", "bytes",
                                "Docker-Content-Digest", route->reference, "ETag", tag, "Cache-Control", FOR_EVER,
-                               "Content-Range", where, NULL);
+                               "Content-Range", where, "Ingot-Frames", frames, NULL);
 }
 
 /* The blob is the answer's. */
@@ -52,9 +54,22 @@ static enum MHD_Result answer(Request *request, const ApiRoute *route, const cha
     return request_answer(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, NULL, 0, "Content-Range", all, NULL);
 }
 
+/* Our own addition: the frames that the blob is made of, so that another registry copies those alone that it lacks. */
+static enum MHD_Result answer_frames(Request *request, const StorageBlob *blob)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) frames = storage_blob_frames(blob, &error);
+    if (frames == NULL) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
+    }
+    return request_answer(request, MHD_HTTP_OK, "application/octet-stream", g_bytes_get_data(frames, NULL),
+                          g_bytes_get_size(frames), "Cache-Control", FOR_EVER, NULL);
+}
+
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
 {
     g_autoptr(GError) error = NULL;
+    through_blob(request->through, route->name, digest);
     g_autoptr(StorageBlob) blob = storage_blob(request->storage, route->name, digest, &error);
     if (blob == NULL) {
         return request_fail(request, "BLOB_UNKNOWN", error);
@@ -62,6 +77,9 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
     if (strcmp(request->method, "HEAD") == 0 && storage_blob_damaged(blob)) {
         /* So that whoever asks before a push brings it again, which is what mends it. */
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UNKNOWN", "a part of the blob is damaged");
+    }
+    if (request_query(request, "frames") != NULL) {
+        return answer_frames(request, blob);
     }
     g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
     if (request_has_already(request, tag)) {

@@ -144,6 +144,7 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
     }
     const char *wanted = request_query(request, "artifactType");
     wanted = wanted == NULL || *wanted == '\0' ? NULL : wanted;
+    through_referrers(request->through, route->name, &subject);
     g_auto(GStrv) all = storage_referrers(request->storage, route->name, &subject, &error);
     if (all == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);

@@ -39,6 +39,9 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     g_autofree char *type = NULL;
+    if (by_digest(route) || ingot_tag_check(route->reference, NULL)) {
+        through_manifest(request->through, route->name, route->reference);
+    }
     g_autoptr(GBytes) bytes = !find(request, route, &digest, &error)
                                   ? NULL
                                   : storage_manifest(request->storage, route->name, &digest, &type, &error);

@@ -236,6 +236,30 @@ StorageBlob *storage_blob(Storage *storage, const char *name, const IngotDigest 
     return blob_load(storage, digest, error);
 }
 
+guint storage_blob_count(const StorageBlob *blob)
+{
+    return blob->count;
+}
+
+GBytes *storage_blob_frames(const StorageBlob *blob, GError **error)
+{
+    g_autoptr(GByteArray) list = g_byte_array_new();
+    g_autoptr(Connection) reader = database_reader(blob->storage->catalogue, error);
+    for (guint i = 0; reader != NULL && i < blob->count; i++) {
+        IngotDigest digest;
+        guint32 length = GUINT32_TO_LE(blob->places[i].length);
+        g_autoptr(sqlite3_stmt) row =
+            database_query(reader, "SELECT digest FROM pieces WHERE id=?", "i", (gint64)blob->places[i].piece);
+        if (!database_step(row, NULL) || !database_digest(row, 0, &digest)) {
+            blob_unknown(error, "a piece of the blob");
+            return NULL;
+        }
+        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+        g_byte_array_append(list, (const guint8 *)&length, sizeof length);
+    }
+    return reader == NULL ? NULL : g_byte_array_free_to_bytes(g_steal_pointer(&list));
+}
+
 /* --- reading --- */
 
 static guint place_at(const StorageBlob *blob, guint64 offset)

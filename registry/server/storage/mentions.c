@@ -17,7 +17,8 @@ static gboolean add(GArray *mentions, const json_t *descriptor, gboolean of_inde
 {
     const char *text = json_string_value(json_object_get(descriptor, "digest"));
     const char *type = json_string_value(json_object_get(descriptor, "mediaType"));
-    Mention mention = {.manifest = of_index && is_manifest_type(type)};
+    json_int_t size = json_integer_value(json_object_get(descriptor, "size"));
+    Mention mention = {.size = size > 0 ? (guint64)size : 0, .manifest = of_index && is_manifest_type(type)};
     if (text == NULL || !ingot_digest_parse(text, &mention.digest, NULL)) {
         return FALSE;
     }

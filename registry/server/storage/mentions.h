@@ -6,6 +6,7 @@
 
 typedef struct {
     IngotDigest digest;
+    guint64 size;      /* bytes, as the manifest says */
     gboolean manifest; /* it is one itself: an entry of an index with a manifest's media type */
 } Mention;
 

@@ -191,13 +191,17 @@ gboolean storage_remove_manifest(Storage *storage, const char *name, const Ingot
 
 /* --- manifests and tags --- */
 
-static gboolean add_mentions(Change *change, const char *name, gint64 manifest, const GArray *mentions, GError **error)
+static gboolean add_mentions(Change *change, const char *name, gint64 manifest, const GArray *mentions,
+                             gboolean partial, GError **error)
 {
     for (guint i = 0; i < mentions->len; i++) {
         const IngotDigest *digest = &g_array_index(mentions, Mention, i).digest;
         gint64 repository, blob;
         if (!find_link(change->writer, name, digest, &repository, &blob, error)) {
             return FALSE;
+        }
+        if (blob == 0 && partial) {
+            continue;
         }
         if (blob == 0) {
             g_autofree char *text = ingot_digest_to_text(digest);
@@ -243,7 +247,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
             "INSERT OR IGNORE INTO manifests (repository, blob, type, subject, made, sum) VALUES (?1, ?2, ?3, ?4,"
             " ?5, row_sum(?1, ?2, ?3, ?4))",
             "iitdi", repository, blob, manifest->type, manifest->subject, storage_now()) ||
-        !add_mentions(change, name, blob, manifest->mentions, error)) {
+        !add_mentions(change, name, blob, manifest->mentions, manifest->partial, error)) {
         return FALSE;
     }
     g_autofree char *text = ingot_digest_to_text(digest);

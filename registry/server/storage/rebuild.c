@@ -216,8 +216,8 @@ static GByteArray *read_blob(Rebuild *rebuild, gint64 blob)
     return g_steal_pointer(&bytes);
 }
 
-/* What the manifest mentions and the repository has. */
-static GArray *find_mentions(Rebuild *rebuild, const Line *line, gint64 repository, gint64 blob)
+/* What the manifest mentions. */
+static GArray *find_mentions(Rebuild *rebuild, const Line *line, gint64 blob)
 {
     g_autoptr(GByteArray) bytes = read_blob(rebuild, blob);
     g_autoptr(json_t) root = bytes == NULL ? NULL : ingot_json_parse(bytes->data, bytes->len, "manifest", NULL);
@@ -226,24 +226,16 @@ static GArray *find_mentions(Rebuild *rebuild, const Line *line, gint64 reposito
         lost(rebuild, "%s: the manifest %s can't be read", line->name, line->digest_text);
         return g_array_new(FALSE, FALSE, sizeof(Mention));
     }
-    for (guint i = mentions->len; i > 0; i--) {
-        gint64 found = 0;
-        database_number(rebuild->change.writer, &found, 0, NULL,
-                        "SELECT 1 FROM links JOIN blobs ON blobs.id=blob WHERE repository=? AND digest=?", "id",
-                        repository, &g_array_index(mentions, Mention, i - 1).digest);
-        if (found == 0) {
-            g_array_remove_index(mentions, i - 1);
-        }
-    }
     return mentions;
 }
 
-static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 repository, gint64 blob, GError **error)
+static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, GError **error)
 {
-    g_autoptr(GArray) mentions = find_mentions(rebuild, line, repository, blob);
+    g_autoptr(GArray) mentions = find_mentions(rebuild, line, blob);
     const StorageManifest manifest = {.type = line->type == NULL ? "" : line->type,
                                       .subject = line->has_subject ? &line->subject : NULL,
-                                      .mentions = mentions};
+                                      .mentions = mentions,
+                                      .partial = TRUE};
     return names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);
 }
 
@@ -260,7 +252,7 @@ static gboolean redo_add(Rebuild *rebuild, const Line *line, GError **error)
         return names_link(change, line->name, blob, &line->digest, error);
     }
     if (strcmp(line->op, "manifest") == 0) {
-        return redo_manifest(rebuild, line, repository, blob, error);
+        return redo_manifest(rebuild, line, blob, error);
     }
     return names_tag(change, line->name, line->tag, repository, blob, &line->digest, error);
 }

@@ -54,6 +54,11 @@ gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize 
 /* Whether the range is one run of one file, all of it found whole already: *fd (not yours) at *at then has it. */
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
 
+/* The frames that it is made of, as storage_upload_offer takes them; free it. NULL: an error. */
+GBytes *storage_blob_frames(const StorageBlob *blob, GError **error);
+/* How many. */
+guint storage_blob_count(const StorageBlob *blob);
+
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
@@ -86,6 +91,7 @@ typedef struct {
     const char *tag;            /* NULL: none */
     const IngotDigest *subject; /* whose referrer it is; NULL: none */
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
+    gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
 } StorageManifest;
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error);

@@ -4,6 +4,7 @@
 #include <ingot/process.h>
 #include <ingot/remote.h>
 
+#include "server/mirror/mirror.h"
 #include "server/storage/collect.h"
 #include "server/storage/scrub.h"
 
@@ -11,7 +12,10 @@ void job_clear(Job *job)
 {
     g_clear_pointer(&job->keeps, g_strfreev);
     g_clear_pointer(&job->from, g_free);
+    g_clear_pointer(&job->pattern, g_free);
 }
+
+static const char *const kinds[] = {[JOB_COLLECT] = "collect", [JOB_SCRUB] = "scrub", [JOB_MIRROR] = "mirror", NULL};
 
 json_t *job_to_json(const Job *job)
 {
@@ -19,10 +23,10 @@ json_t *job_to_json(const Job *job)
     for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
         json_array_append_new(keeps, json_string(job->keeps[i]));
     }
-    json_t *object =
-        json_pack("{s:s, s:b, s:I, s:o, s:I}", "kind", job->kind == JOB_COLLECT ? "collect" : "scrub", "dry-run",
-                  (int)job->dry_run, "grace", (json_int_t)job->grace, "keep", keeps, "rate", (json_int_t)job->rate);
+    json_t *object = json_pack("{s:s, s:b, s:I, s:o, s:I}", "kind", kinds[job->kind], "dry-run", (int)job->dry_run,
+                               "grace", (json_int_t)job->grace, "keep", keeps, "rate", (json_int_t)job->rate);
     ingot_json_set_string(object, "from", job->from);
+    ingot_json_set_string(object, "pattern", job->pattern);
     return object;
 }
 
@@ -39,10 +43,17 @@ gboolean job_from_json(const json_t *object, Job *job, GError **error)
         const char *keep = json_string_value(json_array_get(keeps, i));
         g_strv_builder_add(builder, keep == NULL ? "" : keep);
     }
-    job->kind = g_str_equal(kind, "collect") ? JOB_COLLECT : JOB_SCRUB;
+    while (kinds[job->kind] != NULL && !g_str_equal(kinds[job->kind], kind)) {
+        job->kind++;
+    }
     job->dry_run = json_is_true(json_object_get(object, "dry-run"));
     job->keeps = g_strv_builder_end(builder);
     job->from = g_strdup(json_string_value(json_object_get(object, "from")));
+    job->pattern = g_strdup(json_string_value(json_object_get(object, "pattern")));
+    if (kinds[job->kind] == NULL || (job->kind == JOB_MIRROR && (job->from == NULL || job->pattern == NULL))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no job that is known here");
+        return FALSE;
+    }
     return TRUE;
 }
 
@@ -129,7 +140,27 @@ static json_t *scrub(Storage *storage, const Job *job, JobTell tell, gpointer us
                      (json_int_t)report.repaired, "inconsistencies", (json_int_t)report.inconsistencies);
 }
 
+static json_t *mirror(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
+{
+    MirrorReport report;
+    if (!mirror_run(storage, job->from, job->pattern, tell, user, &report, error)) {
+        return NULL;
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "repositories", (json_int_t)report.repositories, "tags",
+                     (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "blobs",
+                     (json_int_t)report.blobs, "received", (json_int_t)report.received, "failed",
+                     (json_int_t)report.failed);
+}
+
 json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
 {
-    return job->kind == JOB_COLLECT ? collect(storage, job, tell, user, error) : scrub(storage, job, tell, user, error);
+    switch (job->kind) {
+    case JOB_COLLECT:
+        return collect(storage, job, tell, user, error);
+    case JOB_SCRUB:
+        return scrub(storage, job, tell, user, error);
+    case JOB_MIRROR:
+        return mirror(storage, job, tell, user, error);
+    }
+    g_assert_not_reached();
 }

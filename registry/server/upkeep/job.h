@@ -1,7 +1,9 @@
-/* A job: one collection of garbage or one scrub, described so that it can be handed to the process that serves.
+/* A job: one collection of garbage, one scrub or one mirroring, described so that it can be handed to the process that
+ * serves.
  *
- * The verbs `ingotd gc` and `ingotd scrub` run it themselves when nobody serves the folder, else the server does
- * (control.h). Its outcome is a JSON object: what was done, in numbers; lines tell of each thing on the way. */
+ * The verbs `ingotd gc`, `ingotd scrub` and `ingotd mirror` run it themselves when nobody serves the folder, else the
+ * server does (control.h). Its outcome is a JSON object: what was done, in numbers; lines tell of each thing on the
+ * way. */
 #pragma once
 
 #include <ingot/json.h>
@@ -9,12 +11,13 @@
 #include "server/storage/storage.h"
 
 typedef struct {
-    enum { JOB_COLLECT, JOB_SCRUB } kind;
+    enum { JOB_COLLECT, JOB_SCRUB, JOB_MIRROR } kind;
     gboolean dry_run; /* of a collection */
     guint64 grace;    /* seconds, of a collection */
     char **keeps;     /* policies of a collection: collect.h; NULL: none */
     guint64 rate;     /* bytes a second, of a scrub; 0: as fast as it goes */
-    char *from;       /* HOST[:PORT], from where a scrub repairs; NULL: it does not */
+    char *from;       /* HOST[:PORT], from where a scrub repairs (NULL: it does not), or what is mirrored */
+    char *pattern;    /* of the names that are mirrored */
 } Job;
 void job_clear(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)

@@ -34,7 +34,7 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
         figures->repaired = number(outcome, "repaired");
         figures->inconsistencies = number(outcome, "inconsistencies");
         figures->last_scrub = now;
-    } else if (!job->dry_run) {
+    } else if (job->kind == JOB_COLLECT && !job->dry_run) {
         figures->collections++;
         figures->collected_pieces += number(outcome, "pieces");
         figures->freed_bytes += number(outcome, "freed");
@@ -46,9 +46,15 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
 static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
 {
     Upkeep *upkeep = user;
-    g_mutex_lock(&upkeep->running);
+    /* A mirroring waits for another registry, and is nothing but a push to this one. */
+    gboolean alone = job->kind != JOB_MIRROR;
+    if (alone) {
+        g_mutex_lock(&upkeep->running);
+    }
     json_t *outcome = job_run(upkeep->storage, job, tell, to, error);
-    g_mutex_unlock(&upkeep->running);
+    if (alone) {
+        g_mutex_unlock(&upkeep->running);
+    }
     if (outcome != NULL) {
         count(upkeep, job, outcome);
     }

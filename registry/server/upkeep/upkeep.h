@@ -1,5 +1,5 @@
 /* Upkeep: what a server does for its data folder besides serving: collects garbage and scrubs, each at its interval,
- * and when a verb asks for it (control.h). One job runs at a time. */
+ * and when a verb asks for it (control.h). One of them runs at a time. */
 #pragma once
 
 #include "server/storage/storage.h"

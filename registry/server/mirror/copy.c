@@ -1,0 +1,243 @@
+#include "server/mirror/copy.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "server/storage/mentions.h"
+
+#define WINDOW (16u << 20) /* bytes that are fetched at once, and put in order */
+#define ENTRY 36           /* bytes of a list of frames: digest, length */
+#define DEEP 8             /* indexes within indexes, attachments of attachments */
+
+/* --- blobs --- */
+
+/* Where the ranges of a window stand: they come in any order, long ones in parts. */
+typedef struct {
+    const GArray *ranges; /* of IngotRange, ascending */
+    guint first, count;
+    guint8 *data;
+} Window;
+
+static gboolean take_range(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    const Window *window = user;
+    guint64 at = 0;
+    for (guint i = window->first; i < window->first + window->count; i++) {
+        const IngotRange *range = &g_array_index(window->ranges, IngotRange, i);
+        if (offset >= range->offset && offset + size <= range->offset + range->length) {
+            memcpy(window->data + at + (offset - range->offset), data, size);
+            return TRUE;
+        }
+        at += range->length;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "a range came that was not asked for");
+    return FALSE;
+}
+
+static gboolean fetch(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
+                      const GArray *ranges, GError **error)
+{
+    g_autofree guint8 *data = g_malloc(WINDOW);
+    for (guint first = 0; first < ranges->len;) {
+        guint count = 0;
+        guint64 total = 0;
+        for (; first + count < ranges->len; count++) {
+            guint64 length = g_array_index(ranges, IngotRange, first + count).length;
+            if (total + length > WINDOW) {
+                break;
+            }
+            total += length;
+        }
+        Window window = {.ranges = ranges, .first = first, .count = count, .data = data};
+        if (!ingot_remote_get_ranges(copy->remote, name, digest, size, &g_array_index(ranges, IngotRange, first), count,
+                                     take_range, &window, &copy->received, error) ||
+            !storage_upload_add(copy->storage, upload, data, total, error)) {
+            return FALSE;
+        }
+        first += count;
+    }
+    return TRUE;
+}
+
+static void add_range(GArray *ranges, guint64 offset, guint64 length)
+{
+    IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
+    IngotRange range = {.offset = offset, .length = length};
+    if (last != NULL && last->offset + last->length == offset && last->length + length <= WINDOW) {
+        last->length += length;
+    } else {
+        g_array_append_val(ranges, range);
+    }
+}
+
+/* The ranges of the frames that are not here. */
+static gboolean missing_ranges(Copy *copy, const char *upload, GBytes *frames, GArray *ranges, GError **error)
+{
+    g_autoptr(GByteArray) missing = g_byte_array_new();
+    gsize size;
+    const guint8 *list = g_bytes_get_data(frames, &size);
+    if (!storage_upload_offer(copy->storage, upload, list, size, NULL, NULL, missing, error)) {
+        return FALSE;
+    }
+    guint64 offset = 0;
+    for (gsize i = 0; i < size / ENTRY; i++) {
+        guint32 length;
+        memcpy(&length, list + i * ENTRY + INGOT_DIGEST_SIZE, sizeof length);
+        length = GUINT32_FROM_LE(length);
+        if ((missing->data[i / 8] & (1u << (i % 8))) != 0) {
+            add_range(ranges, offset, length);
+        }
+        offset += length;
+    }
+    return TRUE;
+}
+
+static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
+                           GError **error)
+{
+    g_autoptr(GBytes) frames = NULL;
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    if (!ingot_remote_get_frames(copy->remote, name, digest, &frames, error)) {
+        return FALSE;
+    }
+    if (frames != NULL && !missing_ranges(copy, upload, frames, ranges, error)) {
+        return FALSE;
+    }
+    for (guint64 at = 0; frames == NULL && at < size; at += WINDOW) {
+        add_range(ranges, at, MIN(WINDOW, size - at));
+    }
+    return fetch(copy, name, digest, size, upload, ranges, error) &&
+           storage_upload_finish(copy->storage, upload, name, digest, error);
+}
+
+/* Another repository here has it. */
+static gboolean mount(Copy *copy, const char *name, const IngotDigest *digest)
+{
+    g_auto(GStrv) holders = storage_holders(copy->storage, digest, NULL);
+    for (guint i = 0; holders != NULL && holders[i] != NULL; i++) {
+        if (storage_mount(copy->storage, holders[i], name, digest, NULL)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error)
+{
+    if (storage_has(copy->storage, name, digest) || mount(copy, name, digest)) {
+        return TRUE;
+    }
+    g_autofree char *upload = storage_upload_new(copy->storage, error);
+    if (upload == NULL) {
+        return FALSE;
+    }
+    if (!fetch_blob(copy, name, digest, size, upload, error)) {
+        storage_upload_drop(copy->storage, upload, NULL);
+        return FALSE;
+    }
+    copy->blobs++;
+    return TRUE;
+}
+
+/* --- manifests --- */
+
+static gboolean copy_deep(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+                          guint depth, gboolean *changed, GError **error);
+
+static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentions, guint depth, GError **error)
+{
+    for (guint i = 0; i < mentions->len; i++) {
+        const Mention *mention = &g_array_index(mentions, Mention, i);
+        char text[INGOT_DIGEST_TEXT_SIZE];
+        gboolean changed;
+        ingot_digest_write_text(&mention->digest, text);
+        if (mention->manifest ? !copy_deep(copy, name, text, NULL, FALSE, depth + 1, &changed, error)
+                              : !copy_blob(copy, name, &mention->digest, mention->size, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean copy_attached(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, guint depth,
+                              GError **error)
+{
+    g_autoptr(json_t) list = depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, name, subject, error);
+    for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
+        const char *digest = json_string_value(json_object_get(json_array_get(list, i), "digest"));
+        gboolean changed;
+        if (digest != NULL && !copy_deep(copy, name, digest, NULL, partial, depth + 1, &changed, error)) {
+            return FALSE;
+        }
+    }
+    return list != NULL;
+}
+
+/* What the repository's tag, or the manifest's digest, names here already. */
+static gboolean is_here(Copy *copy, const char *name, const char *tag, const IngotDigest *digest)
+{
+    IngotDigest found;
+    return storage_has_manifest(copy->storage, name, digest) &&
+           (tag == NULL ||
+            (storage_find_tag(copy->storage, name, tag, &found, NULL) && ingot_digest_equal(&found, digest)));
+}
+
+static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes, const char *type, gboolean partial,
+                    guint depth, GError **error)
+{
+    g_autoptr(json_t) root =
+        ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the manifest", error);
+    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
+    if (mentions == NULL) {
+        if (root != NULL) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest that names no sha256 digests", name);
+        }
+        return FALSE;
+    }
+    IngotDigest digest, subject;
+    const char *about = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+    const StorageManifest manifest = {.data = g_bytes_get_data(bytes, NULL),
+                                      .size = g_bytes_get_size(bytes),
+                                      .type = type,
+                                      .tag = tag,
+                                      .subject =
+                                          about != NULL && ingot_digest_parse(about, &subject, NULL) ? &subject : NULL,
+                                      .mentions = mentions,
+                                      .partial = partial};
+    return (partial || copy_mentions(copy, name, mentions, depth, error)) &&
+           storage_put_manifest(copy->storage, name, &manifest, &digest, error);
+}
+
+static gboolean copy_deep(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+                          guint depth, gboolean *changed, GError **error)
+{
+    IngotDescriptor found;
+    g_autofree char *type = NULL;
+    if (depth > DEEP) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
+        return FALSE;
+    }
+    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(copy->remote, name, reference, &found, &type, error);
+    if (bytes == NULL) {
+        return FALSE;
+    }
+    *changed = !is_here(copy, name, tag, &found.digest);
+    if (*changed) {
+        if (!put(copy, name, tag, bytes, type == NULL ? INGOT_TYPE_MANIFEST : type, partial, depth, error)) {
+            return FALSE;
+        }
+        copy->manifests++;
+    }
+    return partial || copy_attached(copy, name, &found.digest, FALSE, depth, error);
+}
+
+gboolean copy_manifest(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+                       gboolean *changed, GError **error)
+{
+    return copy_deep(copy, name, reference, tag, partial, 0, changed, error);
+}
+
+gboolean copy_referrers(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, GError **error)
+{
+    return copy_attached(copy, name, subject, partial, 0, error);
+}

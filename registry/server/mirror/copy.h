@@ -1,0 +1,25 @@
+/* Copying from another registry: manifests with what they need and what is attached to them.
+ *
+ * Of a blob whose frames the other registry tells, only those that are not here cross the network. A copy counts like a
+ * push: it is whole, has its digest and is on the disk before it can be seen. One Copy belongs to one thread. */
+#pragma once
+
+#include <ingot/remote.h>
+
+#include "server/storage/storage.h"
+
+typedef struct {
+    Storage *storage;
+    IngotRemote *remote;
+    guint64 manifests, blobs; /* copied so far */
+    guint64 received;         /* bytes of blobs that came over the network */
+} Copy;
+
+/* A blob of `size` bytes; one that is here already is only made visible in the repository. */
+gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error);
+/* A manifest by tag or digest, with all that it needs, or (partial) by itself. tag (may be NULL) names it here then.
+ * *changed: it was not here as that. */
+gboolean copy_manifest(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+                       gboolean *changed, GError **error);
+/* What is attached to it, and to that. */
+gboolean copy_referrers(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, GError **error);

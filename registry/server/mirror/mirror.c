@@ -1,0 +1,74 @@
+#include "server/mirror/mirror.h"
+
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <string.h>
+
+#include "server/mirror/copy.h"
+
+typedef struct {
+    Copy copy;
+    MirrorReport *report;
+    void (*tell)(const char *line, gpointer user);
+    gpointer user;
+} Mirror;
+
+/* The tag under which a registry without the referrers API keeps a list of them: here they have the API. */
+static gboolean is_fallback(const char *tag)
+{
+    return g_str_has_prefix(tag, "sha256-") && strlen(tag) == strlen("sha256-") + 64;
+}
+
+static gboolean copy_tag(Mirror *mirror, const char *name, const char *tag, GError **error)
+{
+    gboolean changed = FALSE;
+    g_autoptr(GError) problem = NULL;
+    if (copy_manifest(&mirror->copy, name, tag, tag, FALSE, &changed, &problem)) {
+        mirror->report->tags += changed;
+        g_autofree char *line = changed ? g_strdup_printf("%s:%s", name, tag) : NULL;
+        if (changed) {
+            mirror->tell(line, mirror->user);
+        }
+        return TRUE;
+    }
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    g_autofree char *line = g_strdup_printf("failed: %s:%s: %s", name, tag, problem->message);
+    mirror->tell(line, mirror->user);
+    mirror->report->failed++;
+    return TRUE;
+}
+
+static gboolean copy_repository(Mirror *mirror, const char *name, GError **error)
+{
+    g_auto(GStrv) tags = ingot_remote_list_tags(mirror->copy.remote, name, error);
+    for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
+        if (!is_fallback(tags[i]) && !copy_tag(mirror, name, tags[i], error)) {
+            return FALSE;
+        }
+    }
+    return tags != NULL;
+}
+
+gboolean mirror_run(Storage *storage, const char *host, const char *pattern,
+                    void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error)
+{
+    memset(report, 0, sizeof *report);
+    g_autoptr(IngotRemote) remote = ingot_remote_new(host, error);
+    g_auto(GStrv) names = remote == NULL ? NULL : ingot_remote_list_names(remote, error);
+    Mirror mirror = {.copy = {.storage = storage, .remote = remote}, .report = report, .tell = tell, .user = user};
+    for (guint i = 0; names != NULL && names[i] != NULL; i++) {
+        if (!g_pattern_match_simple(pattern, names[i]) || !ingot_name_check(names[i], NULL)) {
+            continue;
+        }
+        report->repositories++;
+        if (!copy_repository(&mirror, names[i], error)) {
+            return FALSE;
+        }
+    }
+    report->manifests = mirror.copy.manifests;
+    report->blobs = mirror.copy.blobs;
+    report->received = mirror.copy.received;
+    return names != NULL;
+}

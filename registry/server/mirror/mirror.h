@@ -1,0 +1,20 @@
+/* Mirroring: repositories of another registry whose names match a pattern, with all their tags, versions and what is
+ * attached to them, are copied here. What is here and not there stays. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "server/storage/storage.h"
+
+typedef struct {
+    guint64 repositories;     /* that matched */
+    guint64 manifests, blobs; /* that were not here */
+    guint64 tags;             /* that were new, or named another manifest */
+    guint64 received;         /* bytes of blobs that came over the network */
+    guint64 failed;           /* tags that could not be copied */
+} MirrorReport;
+
+/* host: HOST[:PORT]; pattern: * is any run of characters. tell hears of each tag that is copied, and of each that can't
+ * be. FALSE: the other registry's list can't be had. */
+gboolean mirror_run(Storage *storage, const char *host, const char *pattern,
+                    void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error);

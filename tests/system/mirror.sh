@@ -1,0 +1,104 @@
+#!/bin/bash
+# One registry copies from another: mirrored by a verb, or pulled through when it is asked for.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+small_disk "$TMP/v1.raw"
+cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"
+head -c 2000000 /dev/urandom >"$TMP/new"
+echo "write $TMP/new new" | debugfs -w "$TMP/v2.raw" >/dev/null 2>&1
+ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
+digest=$(ingot pack -q "$TMP/v2.raw" web:2.0.0)
+start_ingotd "$TMP/first"
+first=$REGISTRY
+ingot push -q web:1.0.0 "$first/team/web" >/dev/null
+ingot push -q web:1.0.0 "$first/other/thing" >/dev/null
+ingot promote -q "$first/team/web" 1.0.0 prod >/dev/null
+# What is attached: a manifest whose subject the image is.
+printf 'report' >"$TMP/report"
+report=sha256:$(sha256sum <"$TMP/report" | cut -d' ' -f1)
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' -X POST --data-binary "@$TMP/report" "http://$first/v2/team/web/blobs/uploads/?digest=$report")" = 201 ] || fail "$(cat "$TMP/answer")"
+subject=$(curl -sfI "http://$first/v2/team/web/manifests/1.0.0" | sed -n 's/^Docker-Content-Digest: *\([^\r]*\).*/\1/ip')
+printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"text/report","config":{"mediaType":"a/b","digest":"%s","size":6},"layers":[],"subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":1}}' "$report" "$subject" >"$TMP/about"
+about=sha256:$(sha256sum <"$TMP/about" | cut -d' ' -f1)
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$TMP/about" "http://$first/v2/team/web/manifests/$about")" = 201 ] || fail "$(cat "$TMP/answer")"
+
+start_ingotd "$TMP/second"
+second=$REGISTRY
+ingotd mirror --data "$TMP/second" "http://$first" 'team/*' >"$TMP/out" || fail "mirror: $(cat "$TMP/out")"
+grep -q '^team/web:prod$' "$TMP/out" && grep -q '^1 repositories: 2 tags' "$TMP/out" || fail "mirror says: $(cat "$TMP/out")"
+[ "$(ingot ls "$second")" = team/web ] || fail "copied: $(ingot ls "$second")"
+[ "$(ingot ls "$second/team/web" | tr '\n' ' ')" = "1.0.0 prod " ] || fail "tags: $(ingot ls "$second/team/web")"
+ingot pull -q --store "$TMP/check" "$second/team/web:prod" -o "$TMP/check.raw" >/dev/null
+cmp "$TMP/check.raw" "$TMP/v1.raw" || fail "the copy differs"
+curl -sf "http://$second/v2/team/web/referrers/$subject" | grep -q "$about" || fail "what is attached did not come along"
+curl -sf "http://$second/v2/team/web/blobs/$report" | cmp - "$TMP/report" || fail "the report"
+ok "a mirror has the repositories that match, with tags and what is attached"
+
+ingot push -q web:2.0.0 "$first/team/web" >/dev/null
+ingot promote -q "$first/team/web" 2.0.0 prod >/dev/null
+ingotd mirror --data "$TMP/second" --json "http://$first" 'team/*' >"$TMP/out" 2>"$TMP/err" || fail "mirror: $(cat "$TMP/err")"
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["tags"] == 2 and 2000000 < o["received"] < 4000000, o' "$TMP/out" || fail "$(cat "$TMP/out")"
+curl -sfI "http://$second/v2/team/web/manifests/prod" | grep -q "$digest" || fail "prod did not move"
+ingotd mirror --data "$TMP/second" --json "http://$first" 'team/*' >"$TMP/out" 2>"$TMP/err"
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["tags"] == 0 and o["received"] == 0, o' "$TMP/out" || fail "$(cat "$TMP/out")"
+ok "the next time only what is new crosses the network"
+
+ingotd mirror --data "$TMP/second" --every 1s "http://$first" 'other/*' >"$TMP/out" 2>&1 &
+mirror=$!
+ENDING+=("$mirror")
+until ingot ls "$second" | grep -q other/thing; do kill -0 $mirror || fail "$(cat "$TMP/out")"; sleep 0.1; done
+ingot promote -q "$first/other/thing" 1.0.0 dev >/dev/null
+until ingot ls "$second/other/thing" | grep -q dev; do kill -0 $mirror || fail "$(cat "$TMP/out")"; sleep 0.1; done
+kill "$mirror"
+wait "$mirror" || fail "the mirror ends with $?"
+ok "a mirror follows until it is ended"
+
+expect 1 ingotd mirror --data "$TMP/second" http://127.0.0.1:1 '*'
+grep -q '127.0.0.1:1' "$TMP/err" || fail "$(cat "$TMP/err")"
+expect 2 ingotd mirror --data "$TMP/second" "http://$first"
+expect 2 ingotd mirror --data "$TMP/second" "http://$first/v2/" '*'
+ok "a registry that can't be reached, and wrong usage, are named"
+
+# A registry that is not ours.
+cat >"$TMP/config.yml" <<YAML
+version: 0.1
+storage: {filesystem: {rootdirectory: $TMP/data}}
+http: {addr: "127.0.0.1:0"}
+YAML
+docker-registry serve "$TMP/config.yml" >"$TMP/docker.log" 2>&1 &
+ENDING+=($!)
+until grep -q 'listening on' "$TMP/docker.log"; do sleep 0.1; done
+docker=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/docker.log" | head -1)
+ingot push -q web:2.0.0 "$docker/foreign/web" >/dev/null
+ingotd mirror --data "$TMP/third" "http://$docker" '*' >/dev/null # nobody serves the folder
+start_ingotd "$TMP/third"
+ingot pull -q --store "$TMP/foreign" "$REGISTRY/foreign/web:2.0.0" -o "$TMP/foreign.raw" >/dev/null
+cmp "$TMP/foreign.raw" "$TMP/v2.raw" || fail "the copy from docker-registry differs"
+ok "docker-registry is mirrored too"
+
+# Pulled through.
+: >"$TMP/ingotd.address"
+ingotd --data "$TMP/cache-data" --listen 127.0.0.1:0 --upstream "http://$first" >"$TMP/ingotd.address" 2>>"$TMP/ingotd.log" &
+cache_pid=$!
+ENDING+=("$cache_pid")
+until grep -q http "$TMP/ingotd.address"; do kill -0 $cache_pid; sleep 0.05; done
+cache=$(sed 's,.*http://,,' "$TMP/ingotd.address")
+for n in 1 2; do ingot pull -q --store "$TMP/through$n" "$cache/team/web:prod" >/dev/null & pids[n]=$!; done
+wait "${pids[1]}" && wait "${pids[2]}" || fail "pulling through"
+[ "$(ingot pull -q --store "$TMP/through1" "$cache/team/web:prod" -o "$TMP/through.raw")" = "$digest" ] && cmp "$TMP/through.raw" "$TMP/v2.raw" || fail "what came through differs"
+ingot pull -q --store "$TMP/through3" "$cache/team/web:1.0.0" >/dev/null
+ingot show --store "$TMP/through3" "$cache/team/web:1.0.0" | grep -q text/report || fail "what is attached did not come through"
+[ "$(curl -s -o /dev/null -w '%{http_code}' "http://$cache/v2/team/web/manifests/9.9.9")" = 404 ] || fail "a tag that is nowhere"
+ingot promote -q "$first/team/web" 1.0.0 prod >/dev/null
+curl -sfI "http://$cache/v2/team/web/manifests/prod" | grep -q "$subject" || fail "the cache is behind"
+# The upstream goes away: what is here stays.
+for pid in "${ENDING[@]:0:1}"; do
+    kill "$pid"
+    wait "$pid" || true
+done
+ingot pull -q --store "$TMP/through4" "$cache/team/web:prod" >/dev/null || fail "without its upstream"
+ingotd scrub --data "$TMP/cache-data" >"$TMP/out" || fail "the cache scrubs: $(cat "$TMP/out")"
+ok "a cache gets from its upstream what it is asked for, once, and serves it without"
