@@ -3,8 +3,10 @@
 #include <curl/curl.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 
 #define BODY_MAX (1u << 20) /* bytes of an answer that are looked at */
+#define BODY_SHOWN 200      /* of them in a message */
 #define RETRY_USEC (G_USEC_PER_SEC / 4)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
@@ -42,7 +44,8 @@ static gboolean ask(const char *url, const json_t *test, char **reason)
     }
     const char *pattern = json_string_value(json_object_get(test, "body"));
     if (pattern != NULL && !g_regex_match_simple(pattern, body->str, G_REGEX_MULTILINE, 0)) {
-        *reason = g_strdup_printf("the body does not match '%s': %.200s", pattern, body->str);
+        g_autofree char *shown = ingot_text_head(body->str, BODY_SHOWN);
+        *reason = g_strdup_printf("the body does not match '%s': %s", pattern, shown);
         return FALSE;
     }
     return TRUE;

@@ -17,6 +17,10 @@ gboolean ingot_text_parse_size(const char *text, guint64 *bytes, GError **error)
 /* "90s", "5m", "2h", "1d", "90" (seconds) -> seconds. */
 gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **error);
 
+/* The first `most` bytes of a text that may be long and hold anything, for messages: whole characters, valid UTF-8.
+ * Free it. */
+char *ingot_text_head(const char *text, gsize most);
+
 /* The word of a NULL-terminated list that is nearest by edit distance, or NULL if none is near. */
 const char *ingot_text_nearest(const char *word, const char *const *words);
 

@@ -8,9 +8,11 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/text.h>
 
 #define PREFIX "sha256:"
 #define READ_SIZE (1u << 20)
+#define SHOWN_LENGTH 100 /* bytes of a wrong text in a message */
 
 /* Fetched once: libcrypto 3 looks the algorithm up anew for every EVP_sha256(), which costs as much as a small chunk.
  */
@@ -88,8 +90,9 @@ static gboolean is_digest(const char *text)
 gboolean ingot_digest_parse(const char *text, IngotDigest *out, GError **error)
 {
     if (!is_digest(text)) {
+        g_autofree char *shown = ingot_text_head(text, SHOWN_LENGTH);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "'%.100s' is no digest: it must be \"sha256:\" and 64 lower-case hex digits", text);
+                    "'%s' is no digest: it must be \"sha256:\" and 64 lower-case hex digits", shown);
         return FALSE;
     }
     const char *hex = text + strlen(PREFIX);

@@ -93,6 +93,14 @@ gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **
     return FALSE;
 }
 
+char *ingot_text_head(const char *text, gsize most)
+{
+    gsize end = strnlen(text, most);
+    while (end > 0 && ((guchar)text[end] & 0xc0) == 0x80) /* in the midst of a character */
+        end--;
+    return g_utf8_make_valid(text, (gssize)end);
+}
+
 static guint least(guint a, guint b, guint c)
 {
     return MIN(a, MIN(b, c));

@@ -1,10 +1,12 @@
 #include <ingot/digest.h>
 #include <ingot/error.h>
 #include <ingot/reference.h>
+#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NAME_MAX_LENGTH 255
+#define SHOWN_LENGTH 300 /* bytes of a wrong text in a message */
 #define COMPONENT "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
 
 static gboolean check(const char *text, const char *pattern, const char *what, const char *rule, GError **error)
@@ -13,7 +15,8 @@ static gboolean check(const char *text, const char *pattern, const char *what, c
         g_regex_match_simple(pattern, text, G_REGEX_DOLLAR_ENDONLY, 0)) {
         return TRUE;
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%.300s' is no %s: %s", text == NULL ? "" : text, what, rule);
+    g_autofree char *shown = ingot_text_head(text == NULL ? "" : text, SHOWN_LENGTH);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%s' is no %s: %s", shown, what, rule);
     return FALSE;
 }
 
@@ -41,8 +44,9 @@ gboolean ingot_version_check(const char *version, GError **error)
     if (ingot_tag_is_version(version) && ingot_tag_check(version, NULL)) {
         return TRUE;
     }
+    g_autofree char *shown = ingot_text_head(version, SHOWN_LENGTH);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                "'%.300s' is no version: MAJOR.MINOR.PATCH or MAJOR.MINOR.PATCH-SUFFIX", version);
+                "'%s' is no version: MAJOR.MINOR.PATCH or MAJOR.MINOR.PATCH-SUFFIX", shown);
     return FALSE;
 }
 
@@ -114,7 +118,8 @@ static gboolean host_check(const char *host, GError **error)
 {
     const char *port = strrchr(host, ':');
     if (port != NULL && strchr(port, ']') == NULL && strtoul(port + 1, NULL, 10) > G_MAXUINT16) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%.300s' is no host: ports end at %u", host, G_MAXUINT16);
+        g_autofree char *shown = ingot_text_head(host, SHOWN_LENGTH);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%s' is no host: ports end at %u", shown, G_MAXUINT16);
         return FALSE;
     }
     return check(host, "^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$", "host",
@@ -161,18 +166,23 @@ static gboolean split_name(IngotReference *reference, char *name, GError **error
     return ingot_name_check(name, error);
 }
 
+static IngotReference *refuse(const char *text, GError **error)
+{
+    g_autofree char *shown = ingot_text_head(text, SHOWN_LENGTH);
+    g_prefix_error(error, "%s: ", shown);
+    return NULL;
+}
+
 IngotReference *ingot_reference_parse(const char *text, GError **error)
 {
     g_autoptr(IngotReference) reference = ingot_reference_new(NULL, NULL, NULL, NULL);
     const char *rest = text;
     if (!take_host(reference, &rest, FALSE, error)) {
-        g_prefix_error(error, "%.300s: ", text);
-        return NULL;
+        return refuse(text, error);
     }
     g_autofree char *name = g_strdup(rest);
     if (!split_name(reference, name, error)) {
-        g_prefix_error(error, "%.300s: ", text);
-        return NULL;
+        return refuse(text, error);
     }
     return g_steal_pointer(&reference);
 }

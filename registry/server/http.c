@@ -161,7 +161,9 @@ gboolean request_has_already(const Request *request, const char *tag)
 
 enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message)
 {
-    g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", code, "message", message);
+    /* It may quote what came, which need not be UTF-8; JSON must be. */
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", code, "message", valid);
     g_autofree char *text = ingot_json_canonical(body);
     return request_answer(request, status, "application/json", text, strlen(text), NULL);
 }

@@ -281,6 +281,8 @@ head -c 70000 /dev/zero | tr '\0' 'x' >"$TMP/header"
 status=$(curl -s -o /dev/null -w '%{http_code}' -H "X-Long: $(cat "$TMP/header")" "$base/" || true)
 case $status in 4?? | 000) ;; *) fail "a head of 70 kB: status $status" ;; esac
 for name in A a..b 'a/' '-a' "$(printf 'a%.0s' $(seq 300))"; do refused NAME_INVALID 400 "$base/$name/tags/list"; done
+refused NAME_INVALID 400 "$base/%ff/tags/list" # quoted in an answer, which is JSON and so UTF-8
+refused NAME_INVALID 400 "$base/$(printf 'a%.0s' $(seq 299))%c3%a9/tags/list"
 for path in '/../../etc/passwd' '/v2/../../../etc/passwd' '/v2/a/blobs/..%2f..%2fetc%2fpasswd' '/v2/a/manifests/..%2f..%2fx'; do
     status=$(curl -s --path-as-is -o "$TMP/body" -w '%{http_code}' "http://$REGISTRY$path")
     case $status in 4??) ;; *) fail "$path: status $status" ;; esac

@@ -94,6 +94,33 @@ static void test_parse_duration(void **state)
         assert_false(ingot_text_parse_duration(bad[i], &seconds, NULL));
 }
 
+static void test_head(void **state)
+{
+    static const struct {
+        const char *text;
+        gsize most;
+        const char *head;
+    } cases[] = {
+        {"", 5, ""},
+        {"abc", 5, "abc"},
+        {"abcdef", 5, "abcde"},
+        {"é", 2, "é"},
+        {"aéé", 4, "aé"},
+        {"€€", 5, "€"},
+        {"\x80\x80\x80", 2, ""},
+        {"a\xff"
+         "b",
+         5, "a\uFFFDb"},
+        {"a\xc3", 5, "a\uFFFD"},
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *head = ingot_text_head(cases[i].text, cases[i].most);
+        assert_string_equal(head, cases[i].head);
+    }
+}
+
 static void test_nearest(void **state)
 {
     static const char *const words[] = {"shell", "file", "steps", "source", NULL};
@@ -141,7 +168,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_size),           cmocka_unit_test(test_duration), cmocka_unit_test(test_parse_size),
-        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_nearest),  cmocka_unit_test(test_time),
+        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),     cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
