@@ -21,8 +21,9 @@ static enum MHD_Result answer_run(Request *request, const ApiRoute *route, const
 {
     guint64 size = storage_blob_size(blob);
     guint64 offset = range == NULL ? 0 : range->offset, length = range == NULL ? size : range->length;
-    g_autofree char *frames =
-        storage_blob_count(blob) < 2 ? NULL : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
+    g_autofree char *frames = storage_blob_count(blob) < 2
+                                  ? NULL
+                                  : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
     g_autofree char *where =
         range == NULL ? NULL
                       : g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, offset,
