@@ -55,7 +55,7 @@ ask 416 -X PATCH -H 'Content-Range: 200000-299999' --data-binary "@$TMP/end" "$l
 ask 204 "$location"
 [ "$(header Range)" = 0-99999 ] || fail "an upload's status: $(header Range)"
 tail -c +100001 "$TMP/blob" >"$TMP/end"
-for bad in 100000 100000- bytes=100000-299999 299999-100000 100000-299999-; do
+for bad in 100000 100000- bytes=100000-299999 299999-100000 100000-299999- 100000-299999x; do
     refused BLOB_UPLOAD_INVALID 400 -X PATCH -H "Content-Range: $bad" --data-binary "@$TMP/end" "$location"
 done
 refused SIZE_INVALID 400 -X PATCH -H 'Content-Range: 100000-300000' --data-binary "@$TMP/end" "$location"

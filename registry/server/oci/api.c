@@ -4,6 +4,8 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/oci/range.h"
+
 void api_route_clear(ApiRoute *route)
 {
     g_free(route->name);
@@ -85,28 +87,20 @@ static gboolean open_route(Request *request, ApiRoute *route, enum MHD_Result *r
     return TRUE;
 }
 
-/* "FIRST-LAST" and nothing else, as distribution-spec has it ("Pushing a blob in chunks"). */
-static gboolean parse_chunk(const char *text, guint64 *first, guint64 *last)
-{
-    g_auto(GStrv) parts = g_strsplit(text, "-", 2);
-    return g_strv_length(parts) == 2 && g_ascii_string_to_unsigned(parts[0], 10, 0, G_MAXUINT64, first, NULL) &&
-           g_ascii_string_to_unsigned(parts[1], 10, 0, G_MAXUINT64, last, NULL) && *first <= *last;
-}
-
 /* A chunk goes on where the upload stands and is as long as its range says; answers itself where it is not so. */
 static gboolean check_chunk(Request *request, enum MHD_Result *result)
 {
     const char *range = request_header(request, "Content-Range"), *length = request_header(request, "Content-Length");
-    guint64 first, last;
+    ByteRange chunk;
     if (range == NULL) {
         return TRUE;
     }
-    if (!parse_chunk(range, &first, &last)) {
+    if (!range_parse_content(range, &chunk)) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", "Content-Range: FIRST-LAST");
-    } else if (first != request->upload_at) {
+    } else if (chunk.offset != request->upload_at) {
         *result = request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
                                  "the range does not begin where the upload stands");
-    } else if (length != NULL && g_ascii_strtoull(length, NULL, 10) - 1 != last - first) {
+    } else if (length != NULL && g_ascii_strtoull(length, NULL, 10) != chunk.length) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "SIZE_INVALID", "the range has another length");
     } else {
         return TRUE;

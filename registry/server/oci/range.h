@@ -1,4 +1,4 @@
-/* Byte ranges of a request: which parts of a blob it asks for (RFC 9110, section 14). */
+/* Byte ranges of a request: which parts of a blob it asks for (RFC 9110, section 14), or brings. */
 #pragma once
 
 #include <glib.h>
@@ -19,3 +19,7 @@ typedef enum {
  * left out. More than RANGES_MAX, or more bytes than the blob has (ranges that overlap), or a text outside the grammar,
  * is answered with the whole. */
 RangeKind range_parse(const char *text, guint64 size, GArray *ranges);
+
+/* The Content-Range of a chunk that is uploaded, "FIRST-LAST" in digits alone (OCI distribution-spec, "Pushing a blob
+ * in chunks"). FALSE: it is none, or no file can be so long. */
+gboolean range_parse_content(const char *text, ByteRange *range);

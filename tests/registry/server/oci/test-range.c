@@ -66,20 +66,10 @@ static void outside_of_the_blob(void **state)
 static void what_is_no_range_is_the_whole(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",
-                                        "bytes",
-                                        "bytes=",
-                                        "bytes=-",
-                                        "bytes=5",
-                                        "bytes=a-b",
-                                        "bytes=1-2x",
-                                        "items=0-1",
-                                        "bytes=0-1,",
-                                        "bytes=+1-2",
-                                        "bytes=1--2",
-                                        "bytes=0x1-2",
-                                        "bytes=0-1;2-3",
-                                        "bytes=99999999999999999999-"};
+    static const char *const texts[] = {
+        "",           "bytes",       "bytes=",        "bytes=-",     "bytes=5",
+        "bytes=a-b",  "bytes=1-2x",  "items=0-1",     "bytes=0-1,",  "bytes=+1-2",
+        "bytes=1--2", "bytes=0x1-2", "bytes=0-1;2-3", "bytes=0-\v1", "bytes=99999999999999999999-"};
     expect(NULL, "whole");
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
         expect(texts[i], "whole");
@@ -97,6 +87,29 @@ static void more_than_there_is(void **state)
     expect(many->str, "0+1");
     g_string_append(many, ",1000-");
     expect(many->str, "whole");
+    /* A sum that wraps round is no smaller than the blob. */
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(ByteRange));
+    assert_int_equal(range_parse("bytes=0-,0-,0-", G_GUINT64_CONSTANT(1) << 63, ranges), RANGE_WHOLE);
+}
+
+static void what_an_upload_brings(void **state)
+{
+    (void)state;
+    ByteRange range;
+    assert_true(range_parse_content("0-0", &range));
+    assert_int_equal(range.offset, 0);
+    assert_int_equal(range.length, 1);
+    assert_true(range_parse_content("100-299", &range));
+    assert_int_equal(range.offset, 100);
+    assert_int_equal(range.length, 200);
+    static const char *const texts[] = {
+        "",     "-",    "5",     "5-",    "-5",      "5-4",     " 0-1",       "0-1 ",
+        "+0-1", "0--1", "0-1-2", "\v0-1", "0-1/100", "0x0-0x1", "bytes 0-99", "0-9223372036854775807"};
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (range_parse_content(texts[i], &range)) {
+            fail_msg("'%s' was taken", texts[i]);
+        }
+    }
 }
 
 int main(void)
@@ -104,7 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_range),           cmocka_unit_test(several_ranges_keep_their_order),
         cmocka_unit_test(outside_of_the_blob), cmocka_unit_test(what_is_no_range_is_the_whole),
-        cmocka_unit_test(more_than_there_is),
+        cmocka_unit_test(more_than_there_is),  cmocka_unit_test(what_an_upload_brings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
