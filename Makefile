@@ -3,6 +3,8 @@ B ?= build
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 SAN ?=
+FUZZ ?=
+FUZZ_SECONDS ?= 600
 
 libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libcrypto libxxhash libarchive libcurl libnbd
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
@@ -17,6 +19,15 @@ B := build-san
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
 endif
+# FUZZ=1, which `make fuzz` sets: the harnesses with libFuzzer, which clang alone has. To clang a variable that is there
+# for its cleanup is unused.
+ifneq ($(FUZZ),)
+B := build-fuzz
+CC := clang
+override CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	-Wno-unused-variable
+override LDFLAGS += -fsanitize=fuzzer,address,undefined
+endif
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
 folders = $(shell find $1 -type d 2>/dev/null)
@@ -25,6 +36,7 @@ client := $(call sources,registry/cli)
 server := $(call sources,$(call folders,registry/server))
 builder := $(call sources,$(call folders,builder))
 unit := $(shell find tests/registry tests/builder -name 'test-*.c' 2>/dev/null | sort)
+harnesses := $(sort $(wildcard tests/fuzz/fuzz-*.c))
 
 objects = $(patsubst %.c,$B/%.o,$1)
 pc_cflags := $(shell pkg-config --cflags $(libraries) $(builder_libraries) $(server_libraries) 2>/dev/null)
@@ -33,7 +45,7 @@ mains := registry/cli/main.c registry/server/main.c builder/cli/main.c
 verbs := build cache plan run shell validate
 programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs))
 
-.PHONY: all deps demo check unit lint bench install clean help
+.PHONY: all deps demo check unit fuzz lint bench install clean help
 # The first goal installs what is missing, then builds with it: pkg-config's answers are read anew.
 all: deps
 	+@$(MAKE) --no-print-directory programs
@@ -70,13 +82,19 @@ $B/libexec/ingot-%: $B/libexec/ingot-build
 unit_programs := $(patsubst tests/%.c,$B/tests/%,$(unit))
 $B/tests/%: $B/tests/%.o $B/libbuilder.a $B/libserver.a $B/libingot.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries)) -lcmocka
+# A harness runs over its seeds alone, or is run by libFuzzer, which has a main of its own.
+harness_programs := $(patsubst tests/%.c,$B/tests/%,$(harnesses))
+replay := $(if $(FUZZ),,$B/tests/fuzz/replay.o)
+$B/tests/fuzz/fuzz-%: $B/tests/fuzz/fuzz-%.o $(replay) $B/libbuilder.a $B/libserver.a $B/libingot.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries))
 .SECONDARY:
 
 unit: deps
 	+@$(MAKE) --no-print-directory unit-programs
 	@B=$B tests/run unit
-.PHONY: unit-programs
-unit-programs: $(unit_programs) programs
+.PHONY: unit-programs fuzz-programs
+unit-programs: $(unit_programs) $(harness_programs) programs
+fuzz-programs: $(harness_programs)
 
 # SAN=1: the unit tests alone, under AddressSanitizer and UBSan.
 check:
@@ -87,6 +105,11 @@ check:
 lint:
 	@.ci/packages build check
 	@B=$B tests/run lint
+
+fuzz:
+	@.ci/packages build fuzz
+	+@$(MAKE) --no-print-directory B=build-fuzz FUZZ=1 fuzz-programs
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run
 
 demo:
 	@.ci/packages build
@@ -118,13 +141,14 @@ install: programs
 	cp -R recipes/. $(DESTDIR)$(PREFIX)/share/ingot/recipes
 
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-fuzz
 
 help:
 	@echo 'make            install what is missing, build'
 	@echo 'make demo       bake, serve, pull and boot a real image'
 	@echo 'make check      build and run every test (SAN=1: unit tests under sanitizers)'
 	@echo 'make unit       only the unit tests'
+	@echo 'make fuzz       look for inputs that break what reads them, FUZZ_SECONDS=$(FUZZ_SECONDS) for each harness'
 	@echo 'make lint       formatting, clang-tidy, cppcheck, shellcheck, codespell'
 	@echo 'make bench      measure against the peers; writes $B/bench.json'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'

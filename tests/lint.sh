@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 mapfile -t sources < <(git ls-files '*.c' '*.h')
 mapfile -t units < <(git ls-files 'registry/*.c' 'builder/*.c')
-mapfile -t scripts < <(git ls-files '*.sh' .ci tests/run tests/bench/run | sort -u)
+mapfile -t scripts < <(git ls-files '*.sh' .ci tests/run tests/bench/run tests/fuzz/run | sort -u)
 read -ra flags < <(pkg-config --cflags glib-2.0 gio-2.0 gio-unix-2.0 jansson libcurl libnbd libfyaml libssh libmicrohttpd gnutls libsystemd sqlite3)
 flags+=(-std=gnu17 -D_GNU_SOURCE -Iinclude -Iregistry -Ibuilder -DINGOT_VERSION='"0"' -DINGOT_PREFIX='"/usr"')
 failed=0
@@ -26,7 +26,7 @@ cppcheck_tree() {
         --suppress=missingIncludeSystem --suppress=unknownMacro --suppress=varFuncNullUB --suppress=legacyUninitvar --suppress=memleak --library=gtk -Iinclude -Iregistry -Ibuilder "${units[@]}"
 }
 shell() { shellcheck --severity=warning -x -P tests/system -P SCRIPTDIR "${scripts[@]}"; }
-spelling() { codespell --ignore-words-list=conectix,ans --quiet-level=2 --skip='./.git,./build*,*.bin,LICENSE' .; }
+spelling() { codespell --ignore-words-list=conectix,ans --quiet-level=2 --skip='./.git,./build*,./tests/fuzz/seeds,*.bin,LICENSE' .; }
 
 for part in "${@:-format layers shell spelling cppcheck tidy}"; do
     for one in $part; do
