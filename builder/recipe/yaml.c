@@ -3,6 +3,8 @@
 #include <libfyaml.h>
 #include <string.h>
 
+#include "recipe/quoted.h"
+
 typedef struct {
     YamlTree *tree;
     Diagnostics *diagnostics;
@@ -132,16 +134,31 @@ static Place place_of_nothing(const Reader *reader, const YamlNode *node)
     return keyed ? ((YamlNode *)g_ptr_array_index(parent->items, parent->items->len - 1))->place : parent->place;
 }
 
+static char *text_of(const YamlNode *node, struct fy_event *event, enum fy_scalar_style style, gsize *size)
+{
+    if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
+        return quoted_text(node->document + node->start, node->end - node->start,
+                           style == FYSS_SINGLE_QUOTED ? '\'' : '"', size);
+    }
+    const char *text = fy_token_get_text(event->scalar.value, size);
+    return g_strndup(text != NULL ? text : "", *size);
+}
+
 static void scalar(Reader *reader, struct fy_event *event)
 {
     YamlNode *node = yaml_node_new(reader, YAML_SCALAR, event);
-    gsize size = 0;
-    const char *text = fy_token_get_text(event->scalar.value, &size);
-    node->text = g_strndup(text != NULL ? text : "", size);
-    if (strlen(node->text) != size) {
-        fail(reader, &node->place, "a NUL character in a text");
-    }
     enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
+    gsize size = 0;
+    node->text = text_of(node, event, style, &size);
+    if (node->text == NULL) {
+        node->text = g_strdup("");
+        fail(reader, &node->place, "an escape like '\\u....' that is no character");
+    } else if (strlen(node->text) != size) {
+        /* libfyaml 0.7 loses an empty line before such a line, but not from the length. */
+        fail(reader, &node->place,
+             style == FYSS_FOLDED ? "a folded text with a line that begins with a tab: write it with '|' or in quotes"
+                                  : "a NUL character in a text");
+    }
     if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
         node->place.column--; /* the mark is behind the quote */
     } else if (style == FYSS_PLAIN) {

@@ -65,6 +65,35 @@ static void gives_nodes_with_places(void **state)
     assert_null(yaml_get(tree->root, "h"));
 }
 
+/* The text of the only value of a list. */
+static void is_text(const char *scalar, const char *expected)
+{
+    g_autofree char *mistakes = NULL;
+    g_autofree char *text = g_strdup_printf("- %s\n", scalar);
+    g_autoptr(YamlTree) tree = parse(text, strlen(text), &mistakes);
+    if (mistakes != NULL) {
+        fail_msg("%s: %s", scalar, mistakes);
+    }
+    const YamlNode *node = g_ptr_array_index(tree->root->items, 0);
+    assert_string_equal(node->text, expected);
+}
+
+static void unquotes(void **state)
+{
+    (void)state;
+    is_text("''", "");
+    is_text("'it''s'", "it's");
+    is_text("'a''''b'", "a''b");
+    is_text("''''''''", "'''");
+    is_text("'  a  \n  b \n\n  \tc  '", "  a b\nc  ");
+    is_text("\"\"", "");
+    is_text("\"a\\\\\\\n  b\"", "a\\b");
+    is_text("\"a \\\n\n  b\"", "a \nb");
+    is_text("\"a\\ \n\n  b\\ \"", "a \nb ");
+    is_text("\"\\x41\\u00e9\\U0001f600\\/\\_\\e\"", "Aé😀/\u00a0\x1b");
+    is_text("\"a\r\n  b\r\n\r\n  c\"", "a b\nc");
+}
+
 static void an_alias_is_its_anchor(void **state)
 {
     (void)state;
@@ -92,6 +121,8 @@ static void refuses_what_is_no_tree(void **state)
 static void refuses_what_is_no_text(void **state)
 {
     (void)state;
+    refused("a: \"\\ud800\"\n", "f:1:5: ");
+    refused("a: >\n  b\n\n  \tc\n", "a folded text with a line that begins with a tab");
     refused_bytes("a: b\0c\n", 7, "f:1:5: a NUL byte");
     refused("a: b\nc: \xff\n", "f:2:4: the byte 0xff is not valid UTF-8");
     refused("a: \"b\\0c\"\n", "a NUL character in a text");
@@ -128,9 +159,13 @@ static void refuses_multitudes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gives_nodes_with_places), cmocka_unit_test(an_alias_is_its_anchor),
-        cmocka_unit_test(refuses_what_is_no_tree), cmocka_unit_test(refuses_what_is_no_text),
-        cmocka_unit_test(refuses_depth),           cmocka_unit_test(refuses_size),
+        cmocka_unit_test(gives_nodes_with_places),
+        cmocka_unit_test(unquotes),
+        cmocka_unit_test(an_alias_is_its_anchor),
+        cmocka_unit_test(refuses_what_is_no_tree),
+        cmocka_unit_test(refuses_what_is_no_text),
+        cmocka_unit_test(refuses_depth),
+        cmocka_unit_test(refuses_size),
         cmocka_unit_test(refuses_multitudes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
