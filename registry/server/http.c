@@ -5,13 +5,12 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/json.h>
-#include <ingot/text.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/log.h"
 #include "server/oci/api.h"
 #include "server/parts.h"
 #include "server/status.h"
@@ -58,6 +57,7 @@ static void add_headers(struct MHD_Response *response, va_list headers)
 static enum MHD_Result send_answer(Request *request, guint status, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Docker-Distribution-Api-Version", "registry/2.0");
+    MHD_add_response_header(response, "X-Request-Id", request->id);
     if (request->with_worker) {
         request->response = response;
         request->status = status;
@@ -173,7 +173,7 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         return request_refuse(request, MHD_HTTP_NOT_FOUND, code, error->message);
     }
-    fprintf(stderr, "ingotd: %s\n", error->message);
+    log_error("%s (request %s)", error->message, request->id);
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
         return request_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "DENIED", "the registry's disk is full");
     }
@@ -241,8 +241,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request = g_new0(Request, 1);
         *state = request;
         request->connection = connection;
-        request->method = g_intern_string(method);
+        request->method = g_strdup(method);
         request->path = g_strdup(path);
+        request->id = log_id(request_header(request, "X-Request-Id"));
         request->storage = http->storage;
         request->through = http->through;
         request->upload_max = http->upload_max;
@@ -282,12 +283,15 @@ static void write_log(const Request *request)
     } else if (info != NULL && info->client_addr->sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, peer, sizeof peer);
     }
-    g_autofree char *now = ingot_text_now();
-    g_autofree char *path = g_strescape(request->path, NULL);
-    fprintf(stderr, "%s %s %s %s status=%u received=%" G_GUINT64_FORMAT " bytes=%" G_GUINT64_FORMAT " ms=%.1f\n", now,
-            peer, request->method, path, request->status, request->received,
-            strcmp(request->method, "HEAD") == 0 ? 0 : request->sent,
-            (double)(g_get_monotonic_time() - request->start) / 1000);
+    const LogRequest line = {.client = peer,
+                             .method = request->method,
+                             .path = request->path,
+                             .id = request->id,
+                             .status = request->status,
+                             .received = request->received,
+                             .sent = strcmp(request->method, "HEAD") == 0 ? 0 : request->sent,
+                             .ms = (double)(g_get_monotonic_time() - request->start) / 1000};
+    log_request(&line);
 }
 
 static void on_end(void *user, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
@@ -308,7 +312,9 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     g_byte_array_unref(request->body);
     g_clear_error(&request->failure);
     g_free(request->upload);
-    g_free((char *)request->path);
+    g_free(request->method);
+    g_free(request->path);
+    g_free(request->id);
     g_free(request);
     *state = NULL;
 }
@@ -345,10 +351,9 @@ static int open_socket(const char *listen_on, gboolean tls, char **url, GError *
         return -1;
     }
     if (!g_inet_address_get_is_loopback(address)) {
-        fprintf(stderr,
-                "ingotd: warning: %s can be reached from elsewhere, and this registry has no users yet: anybody "
-                "there may push and delete\n",
-                text);
+        log_warning("%s can be reached from elsewhere, and this registry has no users yet: anybody there may push and "
+                    "delete",
+                    text);
     }
     *url = g_strdup_printf("%s://%s", tls ? "https" : "http", text);
     return dup(g_socket_get_fd(socket));

@@ -11,7 +11,8 @@
 
 typedef struct {
     struct MHD_Connection *connection;
-    const char *method, *path;
+    char *method, *path;
+    char *id; /* what the log and the client call it */
     Storage *storage;
     Through *through;  /* NULL: there is no upstream */
     gint64 start;      /* monotonic, microseconds */

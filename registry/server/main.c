@@ -2,10 +2,10 @@
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "server/cli/verbs.h"
+#include "server/log.h"
 
 static const Verb *const verbs[] = {&verb_serve, &verb_gc, &verb_mirror, &verb_scrub, &verb_rebuild};
 
@@ -106,7 +106,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     ingot_interrupt_install();
     if (!run(argc, argv, &error)) {
-        fprintf(stderr, "ingotd: %s\n", error->message);
+        log_error("%s", error->message);
     }
     return ingot_error_exit_status(error);
 }

@@ -1,7 +1,8 @@
 #include "server/parts.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "server/log.h"
 
 #define BLOCK (256u << 10) /* bytes that the server asks for at once */
 
@@ -91,7 +92,7 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
     g_autoptr(GError) error = NULL;
     gssize got = storage_blob_read(body->blob, part->offset + within, buffer, count, &error);
     if (got <= 0) {
-        fprintf(stderr, "ingotd: %s\n", error == NULL ? "a blob is shorter than it was" : error->message);
+        log_error("%s", error == NULL ? "a blob is shorter than it was" : error->message);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     return got;

@@ -11,6 +11,7 @@
 
 #include "server/cli/verbs.h"
 #include "server/http.h"
+#include "server/log.h"
 #include "server/tls.h"
 #include "server/upkeep/upkeep.h"
 
@@ -82,9 +83,9 @@ static void renew(gboolean tls)
     eventfd_read(hangup_fd, &count);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
     if (tls && tls_reload(&error)) {
-        fprintf(stderr, "ingotd: the certificate was read anew\n");
+        log_info("the certificate was read anew");
     } else if (tls) {
-        fprintf(stderr, "ingotd: the certificate stays what it was: %s\n", error->message);
+        log_error("the certificate stays what it was: %s", error->message);
     }
     sd_notify(0, "READY=1");
 }
@@ -140,7 +141,7 @@ static gboolean serve(const Arguments *arguments, GError **error)
     sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", url);
     wait_for_end(tls);
     sd_notify(0, "STOPPING=1");
-    fprintf(stderr, "ingotd: stopping\n");
+    log_info("stopping");
     http_stop(http);
     upkeep_stop(upkeep);
     through_free(through);
