@@ -134,6 +134,7 @@ install: programs
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBRARIES@,$(libraries),' registry/ingot.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
 	sed 's,@PREFIX@,$(PREFIX),' registry/server/ingotd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ingotd.service
+	install -m 644 registry/server/ingotd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 registry/cli/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 registry/server/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 builder/recipe/*.5 $(DESTDIR)$(PREFIX)/share/man/man5

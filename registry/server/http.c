@@ -1,26 +1,21 @@
 #include "server/http.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/json.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/client.h"
+#include "server/listen.h"
 #include "server/log.h"
 #include "server/oci/api.h"
 #include "server/parts.h"
 #include "server/status.h"
 #include "server/tls.h"
 
-#define THREADS 8
+#define THREADS SETTINGS_CONNECTIONS_LEAST
 #define WORKERS 8
-#define CONNECTIONS 512
 #define HEADER_MAX (64u << 10) /* bytes of a request's head */
-#define IDLE_SECONDS 60
 #define DRAIN_USEC (10 * G_USEC_PER_SEC)
 #define ABOVE_BODY (1u << 20)
 
@@ -31,6 +26,8 @@ struct Http {
     guint64 upload_max;
     Status *status;
     GThreadPool *workers;
+    Watch *watch;
+    Rate *rate; /* NULL: none */
 };
 
 const char *request_header(const Request *request, const char *name)
@@ -251,7 +248,11 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->body = g_byte_array_new();
         request->body_max = API_MANIFEST_MAX + ABOVE_BODY;
         status_begin(http->status);
-        return status_has(path) ? MHD_YES : api_begin(request);
+        if (status_has(path)) {
+            return MHD_YES; /* without a limit: a server that is asked for too much is still asked whether it lives */
+        }
+        enum MHD_Result result;
+        return client_may_ask(request, http->rate, &result) ? api_begin(request) : result;
     }
     if (*size > 0) {
         take_body(request, data, *size);
@@ -259,6 +260,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         return MHD_YES;
     }
     if (request->with_worker) {
+        watch_resume(connection);
         return give_response(request);
     }
     if (request->status != 0) {
@@ -268,22 +270,30 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         return answer(http, request);
     }
     request->with_worker = TRUE;
+    watch_suspend(connection);
     MHD_suspend_connection(connection);
     g_thread_pool_push(http->workers, request, NULL);
     return MHD_YES;
 }
 
+/* The same, with the watch told what goes on. */
+static enum MHD_Result on_watched_request(void *user, struct MHD_Connection *connection, const char *path,
+                                          const char *method, const char *version, const char *data, size_t *size,
+                                          void **state)
+{
+    if (*state == NULL) {
+        watch_begin(connection);
+    }
+    watch_enter();
+    enum MHD_Result result = on_request(user, connection, path, method, version, data, size, state);
+    watch_leave();
+    return result;
+}
+
 static void write_log(const Request *request)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char peer[INET6_ADDRSTRLEN] = "-";
-    if (info != NULL && info->client_addr->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr, peer, sizeof peer);
-    } else if (info != NULL && info->client_addr->sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, peer, sizeof peer);
-    }
-    const LogRequest line = {.client = peer,
+    g_autofree char *client = client_address(request);
+    const LogRequest line = {.client = client,
                              .method = request->method,
                              .path = request->path,
                              .id = request->id,
@@ -296,15 +306,17 @@ static void write_log(const Request *request)
 
 static void on_end(void *user, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
 {
-    (void)connection;
     (void)code;
     Http *http = user;
     Request *request = *state;
     if (request == NULL) {
         return;
     }
+    watch_end(connection);
     if (request->upload != NULL) {
+        watch_enter();
         storage_upload_pause(http->storage, request->upload);
+        watch_leave();
     }
     g_clear_pointer(&request->response, MHD_destroy_response);
     write_log(request);
@@ -319,76 +331,64 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     *state = NULL;
 }
 
-static int open_socket(const char *listen_on, gboolean tls, char **url, GError **error)
+static void http_free(Http *http)
 {
-    g_autoptr(GSocketConnectable) where = g_network_address_parse(listen_on, 5000, error);
-    if (where == NULL) {
-        g_prefix_error(error, "--listen %s: ADDRESS:PORT is expected: ", listen_on);
-        return -1;
-    }
-    g_autoptr(GInetAddress) address =
-        g_inet_address_new_from_string(g_network_address_get_hostname(G_NETWORK_ADDRESS(where)));
-    if (address == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "--listen %s: ADDRESS:PORT is expected, with an IP address", listen_on);
-        return -1;
-    }
-    g_autoptr(GSocketAddress) target =
-        g_inet_socket_address_new(address, g_network_address_get_port(G_NETWORK_ADDRESS(where)));
-    g_autoptr(GSocket) socket =
-        g_socket_new(g_socket_address_get_family(target), G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
-    if (socket == NULL || !g_socket_bind(socket, target, TRUE, error)) {
-        g_prefix_error(error, "--listen %s: ", listen_on);
-        return -1;
-    }
-    g_socket_set_listen_backlog(socket, 128);
-    if (!g_socket_listen(socket, error)) {
-        return -1;
-    }
-    g_autoptr(GSocketAddress) bound = g_socket_get_local_address(socket, error);
-    g_autofree char *text = bound == NULL ? NULL : g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
-    if (text == NULL) {
-        return -1;
-    }
-    if (!g_inet_address_get_is_loopback(address)) {
-        log_warning("%s can be reached from elsewhere, and this registry has no users yet: anybody there may push and "
-                    "delete",
-                    text);
-    }
-    *url = g_strdup_printf("%s://%s", tls ? "https" : "http", text);
-    return dup(g_socket_get_fd(socket));
+    status_free(http->status);
+    watch_free(http->watch);
+    rate_free(http->rate);
+    g_free(http);
+}
+
+static struct MHD_Daemon *start_daemon(Http *http, const Settings *settings, int fd)
+{
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    gboolean by_tls = settings->tls_cert != NULL;
+    const struct MHD_OptionItem options[] = {
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, http->watch},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_end, http},
+        {MHD_OPTION_THREAD_POOL_SIZE, THREADS, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, settings->max_connections, NULL},
+        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->max_connections_per_address, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_MAX, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_timeout, NULL},
+        {MHD_OPTION_ARRAY, 0, (void *)(by_tls ? tls : &tls[G_N_ELEMENTS(tls) - 1])},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
+                                (by_tls ? (unsigned)MHD_USE_TLS : 0),
+                            0, NULL, NULL, on_watched_request, http, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 Http *http_start(const HttpOptions *options, char **url, GError **error)
 {
-    int fd = open_socket(options->listen, options->tls, url, error);
+    const Settings *settings = options->settings;
+    int fd = listen_open(settings->listen, settings->tls_cert != NULL, url, error);
     if (fd < 0) {
         return NULL;
     }
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
     http->through = options->through;
-    http->upload_max = options->upload_max;
-    http->status = status_new(options->upkeep);
+    http->upload_max = settings->max_upload;
+    http->watch = watch_new(&(WatchLimits){.head_seconds = settings->head_timeout,
+                                           .min_rate = settings->min_rate,
+                                           .rate_seconds = settings->min_rate_time});
+    if (settings->rate > 0) {
+        http->rate = rate_new(settings->rate, settings->burst > 0 ? settings->burst : 10.0 * settings->rate);
+    }
+    http->status = status_new(http->watch, http->rate, options->upkeep);
     http->workers = g_thread_pool_new(work, http, WORKERS, FALSE, NULL);
-    const struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
-            (options->tls ? (unsigned)MHD_USE_TLS : 0),
-        0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, http,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_ARRAY, options->tls ? tls : &tls[G_N_ELEMENTS(tls) - 1], MHD_OPTION_END);
+    http->daemon = start_daemon(http, settings, fd);
     if (http->daemon == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the HTTP server does not start");
         close(fd);
         g_thread_pool_free(http->workers, FALSE, TRUE);
-        status_free(http->status);
-        g_free(http);
+        http_free(http);
         return NULL;
     }
     return http;
@@ -407,6 +407,5 @@ void http_stop(Http *http)
     if (fd != MHD_INVALID_SOCKET) {
         close(fd);
     }
-    status_free(http->status);
-    g_free(http);
+    http_free(http);
 }

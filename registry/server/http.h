@@ -6,6 +6,7 @@
 #include <microhttpd.h>
 
 #include "server/mirror/through.h"
+#include "server/settings.h"
 #include "server/storage/storage.h"
 #include "server/upkeep/upkeep.h"
 
@@ -50,14 +51,12 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
 
 typedef struct Http Http;
 typedef struct {
-    const char *listen; /* ADDRESS:PORT; port 0: a free one */
+    const Settings *settings; /* with tls_cert it serves by TLS, with the pair that tls.h has loaded */
     Storage *storage;
     Upkeep *upkeep;
-    Through *through;   /* NULL: there is no upstream */
-    guint64 upload_max; /* bytes */
-    gboolean tls;       /* with the pair that tls.h has loaded */
+    Through *through; /* NULL: there is no upstream */
 } HttpOptions;
-/* url (free it) says where it listens. */
+/* url (free it) says where it listens. What the options name must outlive it. */
 Http *http_start(const HttpOptions *options, char **url, GError **error);
 /* Takes no more connections, lets running requests end (at most 10 s), stops. */
 void http_stop(Http *http);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/log.h"
+#include "server/watch.h"
 
 #define BLOCK (256u << 10) /* bytes that the server asks for at once */
 
@@ -90,7 +91,9 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
         return (ssize_t)count;
     }
     g_autoptr(GError) error = NULL;
+    watch_enter();
     gssize got = storage_blob_read(body->blob, part->offset + within, buffer, count, &error);
+    watch_leave();
     if (got <= 0) {
         log_error("%s", error == NULL ? "a blob is shorter than it was" : error->message);
         return MHD_CONTENT_READER_END_WITH_ERROR;

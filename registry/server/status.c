@@ -16,6 +16,8 @@ typedef struct {
 } Route;
 
 struct Status {
+    Watch *watch;
+    Rate *rate;
     GMutex lock;
     GHashTable *routes;  /* name -> Route */
     GHashTable *answers; /* labels of route, method and status -> guint64 */
@@ -24,11 +26,13 @@ struct Status {
     Upkeep *upkeep;
 };
 
-Status *status_new(Upkeep *upkeep)
+Status *status_new(Watch *watch, Rate *rate, Upkeep *upkeep)
 {
     Status *status = g_new0(Status, 1);
     status->upkeep = upkeep;
     g_mutex_init(&status->lock);
+    status->watch = watch;
+    status->rate = rate;
     status->routes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
     status->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return status;
@@ -197,6 +201,18 @@ static void add_upkeep(GString *text, Upkeep *upkeep)
                (double)figures.last_scrub);
 }
 
+static void add_limits(GString *text, Status *status)
+{
+    WatchFigures figures = watch_figures(status->watch);
+    guint64 refused = status->rate == NULL ? 0 : rate_refused(status->rate);
+    add_figure(text, "ingot_connections_open", "gauge", "Connections that are open.", figures.open);
+    add_head(text, "ingot_slow_clients_total", "counter", "Connections that were ended for being slow.");
+    g_string_append_printf(text, "ingot_slow_clients_total{reason=\"head\"} %" G_GUINT64_FORMAT "\n", figures.heads);
+    g_string_append_printf(text, "ingot_slow_clients_total{reason=\"rate\"} %" G_GUINT64_FORMAT "\n", figures.stalled);
+    add_figure(text, "ingot_rate_refused_total", "counter",
+               "Requests that were refused since an address made too many.", (double)refused);
+}
+
 static char *tell(Status *status, Storage *storage)
 {
     GString *text = g_string_new(NULL);
@@ -223,6 +239,7 @@ static char *tell(Status *status, Storage *storage)
     add_bytes(text, status->routes, "ingot_sent_bytes_total", "Bytes of answers' bodies.",
               G_STRUCT_OFFSET(Route, sent));
     g_mutex_unlock(&status->lock);
+    add_limits(text, status);
     add_storage(text, storage);
     add_upkeep(text, status->upkeep);
     return g_string_free(text, FALSE);

@@ -3,10 +3,13 @@
 #pragma once
 
 #include "server/http.h"
+#include "server/rate.h"
 #include "server/upkeep/upkeep.h"
+#include "server/watch.h"
 
 typedef struct Status Status;
-Status *status_new(Upkeep *upkeep); /* whose figures are told too */
+/* What it tells of, beside requests; rate: NULL where there is none. All must outlive it. */
+Status *status_new(Watch *watch, Rate *rate, Upkeep *upkeep);
 void status_free(Status *status);
 
 /* Counts a request that begins, or has ended (its route follows from its path). */

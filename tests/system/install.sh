@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 root=$TMP/root
 make --no-print-directory B="$B" install DESTDIR="$root" PREFIX=/usr >"$TMP/out" 2>&1 || fail "make install: $(tail "$TMP/out")"
 for file in bin/ingot bin/ingotd libexec/ingot/ingot-build share/man/man1/ingot.1 share/man/man5/ingot-recipe.5 \
-    share/man/man8/ingotd.8 share/bash-completion/completions/ingot lib/systemd/system/ingotd.service share/ingot/recipes/web.yaml lib/pkgconfig/ingot.pc \
+    share/man/man8/ingotd.8 share/bash-completion/completions/ingot lib/systemd/system/ingotd.service lib/systemd/system/ingotd.socket share/ingot/recipes/web.yaml lib/pkgconfig/ingot.pc \
     include/ingot/store.h; do
     [ -e "$root/usr/$file" ] || fail "$file is not installed"
 done
@@ -21,6 +21,8 @@ grep -q '^ExecStart=/usr/bin/ingotd ' "$unit" || fail "the unit starts another p
 # Every line is known to systemd, and what the service may do is little.
 sed "s,/usr/bin/ingotd,$root/usr/bin/ingotd," "$unit" >"$TMP/ingotd.service"
 systemd-analyze verify --man=no "$TMP/ingotd.service" >"$TMP/out" 2>&1 && [ ! -s "$TMP/out" ] || fail "the unit: $(cat "$TMP/out")"
+cp "$root/usr/lib/systemd/system/ingotd.socket" "$TMP"
+systemd-analyze verify --man=no "$TMP/ingotd.socket" >"$TMP/out" 2>&1 && [ ! -s "$TMP/out" ] || fail "the socket: $(cat "$TMP/out")"
 systemd-analyze security --offline=true --threshold=20 --no-pager "$TMP/ingotd.service" >"$TMP/out" 2>&1 || fail "the unit is exposed: $(tail -3 "$TMP/out")"
 ok "the unit is one that systemd takes, and shuts the service in"
 

@@ -23,6 +23,27 @@ for option in $(ingotd --help | options_of); do
 done
 ok "every verb and option is in the manual"
 
+# The table of settings is what the program says of itself.
+env -i "$B/ingotd" --check-config >"$TMP/settings"
+env -i "$B/ingotd" --help >"$TMP/help"
+python3 - "$TMP/settings" registry/server/ingotd.8 "$TMP/help" <<'PY' || fail "the settings of ingotd.8 are not those of ingotd"
+import re, sys
+told, page, help_text = (open(path).read() for path in sys.argv[1:])
+code = re.findall(r"# (.*)\n# (--.*), (\w+) \(default\)\n#?([a-z-]+)=(.*)\n", told)
+table = page[page.index("\n.TS\n"):page.index("\n.TE\n")]
+rows = re.findall(r"\n_\n(.*)\t(.*)\tT\{\n(.*)\nT\}\n(.*)\n(.*)(?=\n)", table + "\n")
+manual = [(meaning, flag, variable, key, "" if default == "none" else default) for flag, default, meaning, variable, key in rows]
+assert table.count("\n_\n") == len(rows) == len(told.split("=")) - 1 > 5, (rows, told)
+for one, other in zip(code, manual):
+    assert one == other, (one, other)
+assert len(code) == len(manual)
+for meaning, flag, variable, key, default in code:
+    assert flag.split()[0] == "--" + key and variable == "INGOTD_" + key.upper().replace("-", "_")
+    line = flag.replace(" ", "=") + " "
+    assert re.search(re.escape(line) + " *" + re.escape(meaning + (f" ({default})" if default else "")) + r"\n", help_text), flag
+PY
+ok "the settings are in the manual as they are"
+
 python3 - <<'PY' >"$TMP/keys"
 import json
 def keys(node):

@@ -2,60 +2,22 @@
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
-#include <ingot/text.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "server/cli/verbs.h"
 #include "server/http.h"
 #include "server/log.h"
+#include "server/settings.h"
+#include "server/storage/collect.h"
 #include "server/tls.h"
 #include "server/upkeep/upkeep.h"
 
-typedef struct {
-    char *data, *listen, *upload_max, *tls_cert, *tls_key, *upstream;
-    gboolean version;
-} Arguments;
-
-static void arguments_clear(Arguments *arguments)
-{
-    g_free(arguments->data);
-    g_free(arguments->listen);
-    g_free(arguments->upload_max);
-    g_free(arguments->tls_cert);
-    g_free(arguments->tls_key);
-    g_free(arguments->upstream);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
-
-static gboolean parse(int argc, char **argv, Arguments *arguments, GError **error)
-{
-    const GOptionEntry entries[] = {
-        {"data", 0, 0, G_OPTION_ARG_FILENAME, &arguments->data, "Where everything is kept", "DIR"},
-        {"listen", 0, 0, G_OPTION_ARG_STRING, &arguments->listen,
-         "Where to listen (127.0.0.1:5000; port 0: a free one)", "ADDR:PORT"},
-        {"max-upload", 0, 0, G_OPTION_ARG_STRING, &arguments->upload_max, "The largest blob taken (256G)", "SIZE"},
-        {"tls-cert", 0, 0, G_OPTION_ARG_FILENAME, &arguments->tls_cert,
-         "Serve by TLS with this certificate, in PEM, read anew on SIGHUP", "FILE"},
-        {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &arguments->tls_key, "Its private key, in PEM", "FILE"},
-        {"upstream", 0, 0, G_OPTION_ARG_STRING, &arguments->upstream,
-         "Get what is not here from this registry when it is asked for", "URL"},
-        {"version", 0, 0, G_OPTION_ARG_NONE, &arguments->version, "Print the version", NULL},
-        G_OPTION_ENTRY_NULL,
-    };
-    if (!verb_options(&verb_serve, entries, 0, 0, &argc, &argv, error) ||
-        (!arguments->version && !verb_needs_data(arguments->data, error))) {
-        return FALSE;
-    }
-    if ((arguments->tls_cert == NULL) != (arguments->tls_key == NULL)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--tls-cert and --tls-key go together; see --help");
-        return FALSE;
-    }
-    return TRUE;
-}
+#define OTHER_DESCRIPTORS 64
 
 /* SIGHUP: certificates have been renewed. */
 static int hangup_fd = -1;
@@ -105,31 +67,85 @@ static void wait_for_end(gboolean tls)
     }
 }
 
-static gboolean serve(const Arguments *arguments, GError **error)
+/* A connection takes a descriptor, and so does the file that it reads or writes. Programs start with few (1,024) for
+ * the sake of select(2), which nothing here calls. */
+static void raise_descriptors(guint connections)
 {
-    guint64 upload_max;
-    if (!ingot_text_parse_size(arguments->upload_max == NULL ? "256G" : arguments->upload_max, &upload_max, error)) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    rlim_t needed = 2 * (rlim_t)connections + OTHER_DESCRIPTORS;
+    if (limit.rlim_cur < needed) {
+        log_warning("%u connections may need %" G_GUINT64_FORMAT
+                    " files open at once, but the system allows %" G_GUINT64_FORMAT " (ulimit -Hn)",
+                    connections, (guint64)needed, (guint64)limit.rlim_cur);
+    }
+}
+
+/* Other registries that the settings name. */
+typedef struct {
+    char *upstream, *repair; /* HOST[:PORT]; NULL: none */
+} Hosts;
+
+static void hosts_clear(Hosts *hosts)
+{
+    g_free(hosts->upstream);
+    g_free(hosts->repair);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Hosts, hosts_clear)
+
+static gboolean find_hosts(const Settings *settings, Hosts *hosts, GError **error)
+{
+    hosts->upstream = settings->upstream == NULL ? NULL : verb_host_of(settings->upstream, error);
+    if (settings->upstream != NULL && hosts->upstream == NULL) {
         return FALSE;
     }
-    gboolean tls = arguments->tls_cert != NULL;
-    if (!watch_hangup(error) || (tls && !tls_load(arguments->tls_cert, arguments->tls_key, error))) {
+    hosts->repair = settings->scrub_from == NULL ? NULL : verb_host_of(settings->scrub_from, error);
+    return settings->scrub_from == NULL || hosts->repair != NULL;
+}
+
+/* The policies of --keep; NULL: one of them is none. */
+static char **find_keeps(const Settings *settings, GError **error)
+{
+    g_auto(GStrv) keeps = g_strsplit(settings->keep == NULL ? "" : settings->keep, ";", -1);
+    g_autoptr(GArray) parsed = keeps_new();
+    for (guint i = 0; keeps[i] != NULL; i++) {
+        if (!keeps_add(parsed, g_strstrip(keeps[i]), error)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&keeps);
+}
+
+static gboolean serve(const Settings *settings, GError **error)
+{
+    gboolean tls = settings->tls_cert != NULL;
+    raise_descriptors(settings->max_connections);
+    if (!watch_hangup(error) || (tls && !tls_load(settings->tls_cert, settings->tls_key, error))) {
         return FALSE;
     }
-    g_autoptr(Storage) storage = storage_open(arguments->data, error);
+    g_autoptr(Storage) storage = storage_open(settings->data, error);
     g_autofree char *url = NULL;
-    g_autofree char *upstream = arguments->upstream == NULL ? NULL : verb_host_of(arguments->upstream, error);
-    if (storage == NULL || (arguments->upstream != NULL && upstream == NULL)) {
+    g_auto(Hosts) hosts = {0};
+    g_auto(GStrv) keeps = storage == NULL ? NULL : find_keeps(settings, error);
+    if (keeps == NULL || !find_hosts(settings, &hosts, error)) {
         return FALSE;
     }
-    Through *through = upstream == NULL ? NULL : through_new(storage, upstream);
-    const UpkeepOptions upkeep_options = {.grace = 24 * 3600};
-    Upkeep *upkeep = upkeep_start(storage, arguments->data, &upkeep_options, error);
-    HttpOptions options = {.listen = arguments->listen == NULL ? "127.0.0.1:5000" : arguments->listen,
-                           .storage = storage,
-                           .upkeep = upkeep,
-                           .through = through,
-                           .upload_max = upload_max,
-                           .tls = tls};
+    storage_limit(storage, &(StorageLimits){.total = settings->max_storage, .repository = settings->max_repository});
+    Through *through = hosts.upstream == NULL ? NULL : through_new(storage, hosts.upstream);
+    const UpkeepOptions upkeep_options = {.collect_every = settings->gc_every,
+                                          .grace = settings->gc_grace,
+                                          .keeps = keeps,
+                                          .scrub_every = settings->scrub_every,
+                                          .scrub_rate = settings->scrub_rate,
+                                          .scrub_from = hosts.repair};
+    Upkeep *upkeep = upkeep_start(storage, settings->data, &upkeep_options, error);
+    const HttpOptions options = {.settings = settings, .storage = storage, .upkeep = upkeep, .through = through};
     Http *http = upkeep == NULL ? NULL : http_start(&options, &url, error);
     if (http == NULL) {
         upkeep_stop(upkeep);
@@ -151,15 +167,26 @@ static gboolean serve(const Arguments *arguments, GError **error)
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(Arguments) arguments = {0};
-    if (!parse(argc, argv, &arguments, error)) {
+    g_autoptr(SettingFlags) flags = settings_flags_new();
+    g_auto(GStrv) environment = g_get_environ();
+    g_auto(Settings) settings = {0};
+    if (!verb_options(&verb_serve, flags->entries, 0, 0, &argc, &argv, error)) {
         return FALSE;
     }
-    if (arguments.version) {
+    if (flags->version) {
         printf("ingotd " INGOT_VERSION "\n");
         return TRUE;
     }
-    return serve(&arguments, error);
+    if (!settings_read(flags, environment, &settings, error)) {
+        return FALSE;
+    }
+    if (flags->check_config) {
+        g_autofree char *told = settings_tell(&settings);
+        fputs(told, stdout);
+        return TRUE;
+    }
+    log_open(settings.log);
+    return verb_needs_data(settings.data, error) && serve(&settings, error);
 }
 
 const Verb verb_serve = {"serve", "", "serve golden images by the OCI distribution API (without a verb, too)",

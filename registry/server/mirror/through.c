@@ -1,9 +1,9 @@
 #include "server/mirror/through.h"
 
 #include <ingot/error.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "server/log.h"
 #include "server/mirror/copy.h"
 
 struct Through {
@@ -70,7 +70,7 @@ static void get(Through *through, const char *name, const char *text, gconstpoin
     if (remote == NULL || !function(&copy, name, what, &error)) {
         /* That the upstream has it no more than we do is for the client to hear. */
         if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            fprintf(stderr, "ingotd: upstream: %s\n", error->message);
+            log_warning("upstream: %s", error->message);
         }
     }
     release(through, key);

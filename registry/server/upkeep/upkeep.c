@@ -1,8 +1,8 @@
 #include "server/upkeep/upkeep.h"
 
 #include <ingot/json.h>
-#include <stdio.h>
 
+#include "server/log.h"
 #include "server/upkeep/control.h"
 
 struct Upkeep {
@@ -63,7 +63,7 @@ static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GEr
 
 static void log_line(const char *line, gpointer user)
 {
-    fprintf(stderr, "ingotd: %s: %s\n", (const char *)user, line);
+    log_info("%s: %s", (const char *)user, line);
 }
 
 static void run_own(Upkeep *upkeep, const Job *job)
