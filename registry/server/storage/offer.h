@@ -19,6 +19,8 @@ void offer_free(Offer *offer);
 gsize offer_take(Offer *offer, gsize size, gboolean *ends);
 /* The running frame has come to its end; INVALID if it is not the one that was missing. */
 gboolean offer_got(Offer *offer, const IngotDigest *digest, GError **error);
-/* When all has come (INVALID if not): the blob's table, with its digest; fd is the segment file with the new frames. A
- * frame that turned out to be damaged is noted, so that it counts as missing the next time (CORRUPT). */
-Table *offer_complete(Offer *offer, Storage *storage, int fd, const char *path, GError **error);
+/* When all has come (INVALID if not): the blob's table, with the digest that it has, wanted or not; fd is the segment
+ * file with the new frames. A frame that turned out to be damaged is noted, so that it counts as missing the next time
+ * (CORRUPT). */
+Table *offer_complete(Offer *offer, Storage *storage, const IngotDigest *wanted, int fd, const char *path,
+                      GError **error);

@@ -417,7 +417,7 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
 }
 
 /* The table and the blob's digest, which is worked out anew where only a part of the bytes has come. */
-static gboolean complete(Upload *upload, GError **error)
+static gboolean complete(Upload *upload, const IngotDigest *digest, GError **error)
 {
     if (upload->offer == NULL) {
         ingot_hasher_finish(upload->whole, &upload->table->blob);
@@ -425,13 +425,13 @@ static gboolean complete(Upload *upload, GError **error)
         return TRUE;
     }
     table_free(upload->table);
-    upload->table = offer_complete(upload->offer, upload->storage, upload->pack_fd, upload->pack, error);
+    upload->table = offer_complete(upload->offer, upload->storage, digest, upload->pack_fd, upload->pack, error);
     return upload->table != NULL;
 }
 
 static gboolean fits(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!complete(upload, error)) {
+    if (!complete(upload, digest, error)) {
         return FALSE;
     }
     if (!ingot_digest_equal(&upload->table->blob, digest)) {
