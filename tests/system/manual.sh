@@ -18,8 +18,19 @@ for verb in $verbs; do
         [ "$option" = --help ] || grep -qE -- "$option\b" <<<"$page" || fail "ingot.1 does not speak of '$option' of '$verb'"
     done
 done
+sed 's/\\-/-/g' registry/server/ingotd.8 >"$TMP/ingotd.8"
 for option in $(ingotd --help | options_of); do
-    grep -qE -- "$option\b" <(sed 's/\\-/-/g' registry/server/ingotd.8) || fail "ingotd.8 does not speak of '$option'"
+    grep -qE -- "$option\b" "$TMP/ingotd.8" || fail "ingotd.8 does not speak of '$option'"
+done
+server_verbs=$(ingotd --help | awk '/^Verbs / { on = 1; next } on && /^  [a-z]/ { print $1 } on && /^$/ { exit }')
+[ "$(wc -w <<<"$server_verbs")" -ge 3 ] || fail "ingotd --help lists too few verbs: $server_verbs"
+for verb in $server_verbs; do
+    [ "$verb" = serve ] || grep -qE "^\.(BI|B|SS) \"?$verb\b" "$TMP/ingotd.8" || fail "ingotd.8 does not speak of '$verb'"
+    ingotd "$verb" --help >"$TMP/help"
+    grep -q '^Example' "$TMP/help" || fail "ingotd $verb --help shows no example"
+    for option in $(options_of <"$TMP/help"); do
+        grep -qE -- "$option\b" "$TMP/ingotd.8" || fail "ingotd.8 does not speak of '$option' of '$verb'"
+    done
 done
 ok "every verb and option is in the manual"
 
