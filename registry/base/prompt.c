@@ -58,13 +58,13 @@ static char *ask(const char *prompt, gboolean echo, GError **error)
 
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return read_line(error);
-    fprintf(stderr, "%s", prompt);
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     if (!echo && tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0) {
         ingot_error_set_errno(error, errno, "turning the terminal's echo off");
         return NULL;
     }
+    fprintf(stderr, "%s", prompt); /* after that: what is typed from here on counts */
     char *line = read_line(error);
     if (!echo) {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/auth/access.h"
+#include "server/auth/door.h"
 #include "server/client.h"
 #include "server/listen.h"
 #include "server/log.h"
@@ -23,6 +25,7 @@ struct Http {
     struct MHD_Daemon *daemon;
     Storage *storage;
     Through *through;
+    Access *access;
     guint64 upload_max;
     Status *status;
     GThreadPool *workers;
@@ -228,6 +231,13 @@ static enum MHD_Result give_response(Request *request)
     return result;
 }
 
+/* When it is known who asks. */
+static enum MHD_Result begin(Request *request)
+{
+    enum MHD_Result result;
+    return door_open(request, &result) ? api_begin(request) : result;
+}
+
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
                                   const char *version, const char *data, size_t *size, void **state)
 {
@@ -243,6 +253,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->id = log_id(request_header(request, "X-Request-Id"));
         request->storage = http->storage;
         request->through = http->through;
+        request->access = http->access;
         request->upload_max = http->upload_max;
         request->start = g_get_monotonic_time();
         request->body = g_byte_array_new();
@@ -252,7 +263,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
             return MHD_YES; /* without a limit: a server that is asked for too much is still asked whether it lives */
         }
         enum MHD_Result result;
-        return client_may_ask(request, http->rate, &result) ? api_begin(request) : result;
+        return client_may_ask(request, http->rate, &result) ? begin(request) : result;
+    }
+    if (door_waits(request)) {
+        return begin(request);
     }
     if (*size > 0) {
         take_body(request, data, *size);
@@ -294,6 +308,7 @@ static void write_log(const Request *request)
 {
     g_autofree char *client = client_address(request);
     const LogRequest line = {.client = client,
+                             .user = access_user(request),
                              .method = request->method,
                              .path = request->path,
                              .id = request->id,
@@ -321,6 +336,7 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     g_clear_pointer(&request->response, MHD_destroy_response);
     write_log(request);
     status_end(http->status, request);
+    door_close(request);
     g_byte_array_unref(request->body);
     g_clear_error(&request->failure);
     g_free(request->upload);
@@ -367,13 +383,14 @@ static struct MHD_Daemon *start_daemon(Http *http, const Settings *settings, int
 Http *http_start(const HttpOptions *options, char **url, GError **error)
 {
     const Settings *settings = options->settings;
-    int fd = listen_open(settings->listen, settings->tls_cert != NULL, url, error);
+    int fd = listen_open(settings->listen, settings->tls_cert != NULL, options->access, url, error);
     if (fd < 0) {
         return NULL;
     }
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
     http->through = options->through;
+    http->access = options->access;
     http->upload_max = settings->max_upload;
     http->watch = watch_new(&(WatchLimits){.head_seconds = settings->head_timeout,
                                            .min_rate = settings->min_rate,
@@ -402,6 +419,7 @@ void http_stop(Http *http)
     while (status_running(http->status) > 0 && g_get_monotonic_time() < end) {
         g_usleep(G_USEC_PER_SEC / 50);
     }
+    access_stop(http->access); /* no connection may be suspended now */
     g_thread_pool_free(http->workers, FALSE, TRUE);
     MHD_stop_daemon(http->daemon);
     if (fd != MHD_INVALID_SOCKET) {

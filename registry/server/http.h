@@ -28,6 +28,9 @@ typedef struct {
     guint64 upload_max;
     struct MHD_Response *response; /* of a worker, not yet given to the client */
     gboolean with_worker;          /* its answer is, or was, worked out there */
+
+    struct Access *access; /* who may do what */
+    struct Caller *caller; /* who asks: auth/door.h */
 } Request;
 
 const char *request_header(const Request *request, const char *name);
@@ -55,6 +58,7 @@ typedef struct {
     Storage *storage;
     Upkeep *upkeep;
     Through *through; /* NULL: there is no upstream */
+    struct Access *access;
 } HttpOptions;
 /* url (free it) says where it listens. What the options name must outlive it. */
 Http *http_start(const HttpOptions *options, char **url, GError **error);

@@ -6,8 +6,6 @@
 #include <ingot/error.h>
 #include <systemd/sd-daemon.h>
 
-#include "server/log.h"
-
 #define BACKLOG 1024 /* connections that wait to be taken: many may come at once */
 #define DEFAULT_PORT 5000
 
@@ -55,23 +53,22 @@ static GSocket *open_passed(int count, GError **error)
     return g_socket_new_from_fd(SD_LISTEN_FDS_START, error);
 }
 
-static gboolean describe(GSocket *socket, gboolean tls, char **url, GError **error)
+static gboolean describe(GSocket *socket, gboolean tls, Access *access, char **url, GError **error)
 {
     g_autoptr(GSocketAddress) bound = g_socket_get_local_address(socket, error);
     if (bound == NULL) {
         return FALSE;
     }
     g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
-    if (!g_inet_address_get_is_loopback(g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(bound)))) {
-        log_warning("%s can be reached from elsewhere, and this registry has no users yet: anybody there may push and "
-                    "delete",
-                    text);
+    GInetAddress *address = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(bound));
+    if (!access_check_address(access, g_inet_address_get_is_loopback(address), text, error)) {
+        return FALSE;
     }
     *url = g_strdup_printf("%s://%s", tls ? "https" : "http", text);
     return TRUE;
 }
 
-int listen_open(const char *listen_on, gboolean tls, char **url, GError **error)
+int listen_open(const char *listen_on, gboolean tls, Access *access, char **url, GError **error)
 {
     int count = sd_listen_fds(TRUE);
     if (count < 0) {
@@ -79,7 +76,7 @@ int listen_open(const char *listen_on, gboolean tls, char **url, GError **error)
         return -1;
     }
     g_autoptr(GSocket) socket = count > 0 ? open_passed(count, error) : open_own(listen_on, error);
-    if (socket == NULL || !describe(socket, tls, url, error)) {
+    if (socket == NULL || !describe(socket, tls, access, url, error)) {
         return -1;
     }
     int fd = fcntl(g_socket_get_fd(socket), F_DUPFD_CLOEXEC, 0);

@@ -55,11 +55,13 @@ static char *escape(const char *text, gboolean field)
 
 static char *plain_request(const char *time, const LogRequest *request)
 {
+    g_autofree char *user = escape(request->user, TRUE);
     g_autofree char *method = escape(request->method, TRUE);
     g_autofree char *path = escape(request->path, TRUE);
-    return g_strdup_printf(
-        "%s %s %s %s status=%u received=%" G_GUINT64_FORMAT " bytes=%" G_GUINT64_FORMAT " ms=%.1f id=%s", time,
-        request->client, method, path, request->status, request->received, request->sent, request->ms, request->id);
+    return g_strdup_printf("%s %s %s %s %s status=%u received=%" G_GUINT64_FORMAT " bytes=%" G_GUINT64_FORMAT
+                           " ms=%.1f id=%s",
+                           time, request->client, user, method, path, request->status, request->received, request->sent,
+                           request->ms, request->id);
 }
 
 static char *plain_message(const char *level, const char *message)
@@ -102,6 +104,7 @@ static char *json_request(const char *time, const LogRequest *request)
     json_t *line = json_line(time, "info", "request");
     set_text(line, "id", request->id);
     set_text(line, "client", request->client);
+    set_text(line, "user", request->user);
     set_text(line, "method", request->method);
     set_text(line, "path", request->path);
     json_object_set_new(line, "status", json_integer(request->status));

@@ -18,6 +18,7 @@ void log_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* A request that has ended. */
 typedef struct {
     const char *client, *method, *path, *id;
+    const char *user; /* "-": nobody's */
     guint status;
     guint64 received, sent; /* bytes of the bodies */
     double ms;

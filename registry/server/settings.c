@@ -96,6 +96,17 @@ static gboolean parse_LOG(const char *text, gpointer field, GError **error)
     return TRUE;
 }
 
+static gboolean parse_ANONYMOUS(const char *text, gpointer field, GError **error)
+{
+    static const char *const words[] = {"none", "pull", NULL};
+    int value;
+    if (!parse_word(text, words, &value, error)) {
+        return FALSE;
+    }
+    *(guint *)field = value == 1 ? ACCESS_PULL : 0;
+    return TRUE;
+}
+
 /* Names of files come as they are, other texts as UTF-8. */
 #define ARGUMENT(kind) (parse_##kind == parse_PATH ? G_OPTION_ARG_FILENAME : G_OPTION_ARG_STRING)
 #define ROW(field, kind, by_default, value, meaning)                                                                   \

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "server/auth/scopes.h"
 #include "server/log.h"
 
 #define SETTINGS_CONNECTIONS_LEAST 8 /* one for each thread */
@@ -30,6 +31,7 @@
     X(idle_timeout, SECONDS, "60s", "TIME", "How long nothing may move on a connection; 0: for ever") \
     X(tls_cert, PATH, NULL, "FILE", "Serve by TLS with this certificate, in PEM, read anew on SIGHUP") \
     X(tls_key, PATH, NULL, "FILE", "Its private key, in PEM") \
+    X(anonymous, ANONYMOUS, NULL, "WHAT", "What those may do who do not log in, once there are users: none or pull") \
     X(upstream, TEXT, NULL, "URL", "Get what is not here from this registry when it is asked for") \
     X(gc_every, SECONDS, "1d", "TIME", "How often garbage is collected; 0: only by the verb") \
     X(gc_grace, SECONDS, "1d", "TIME", "How long a blob that no manifest names stays") \
@@ -47,6 +49,7 @@ typedef guint64 SettingSIZE;  /* bytes: "4096", "64K", "256G" */
 typedef guint SettingSECONDS; /* "90", "90s", "5m" */
 typedef guint SettingCOUNT;
 typedef LogFormat SettingLOG;
+typedef guint SettingANONYMOUS; /* AccessRight, or-ed */
 
 #define SETTING_INDEX(field, ...) SETTING_##field,
 enum { SETTINGS(SETTING_INDEX) SETTINGS_COUNT };

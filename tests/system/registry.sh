@@ -294,7 +294,7 @@ for path in / /_catalog /a/tags/list "/a/referrers/$digest"; do ask 405 -X DELET
 [ "$(stat -c %a "$TMP/registry")" = 700 ] || fail "others may read the data folder: $(stat -c %a "$TMP/registry")"
 ok "limits, names outside the grammar, paths that lead out"
 
-grep -qE '^[0-9T:Z-]+ 127\.0\.0\.1 GET /v2/a/blobs/sha256:[0-9a-f]+ status=206 received=0 bytes=1000 ms=[0-9.]+ id=[0-9a-f]{16}$' "$TMP/ingotd.log" || fail "the log: $(tail -2 "$TMP/ingotd.log")"
+grep -qE '^[0-9T:Z-]+ 127\.0\.0\.1 - GET /v2/a/blobs/sha256:[0-9a-f]+ status=206 received=0 bytes=1000 ms=[0-9.]+ id=[0-9a-f]{16}$' "$TMP/ingotd.log" || fail "the log: $(tail -2 "$TMP/ingotd.log")"
 ok "each request is a line of the log"
 
 ask 200 "http://$REGISTRY/healthz"

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "server/auth/access.h"
 #include "server/cli/verbs.h"
 #include "server/http.h"
 #include "server/log.h"
@@ -130,9 +131,10 @@ static gboolean serve(const Settings *settings, GError **error)
         return FALSE;
     }
     g_autoptr(Storage) storage = storage_open(settings->data, error);
+    g_autoptr(Access) access = storage == NULL ? NULL : access_new(settings->data, settings->anonymous, tls, error);
     g_autofree char *url = NULL;
     g_auto(Hosts) hosts = {0};
-    g_auto(GStrv) keeps = storage == NULL ? NULL : find_keeps(settings, error);
+    g_auto(GStrv) keeps = access == NULL ? NULL : find_keeps(settings, error);
     if (keeps == NULL || !find_hosts(settings, &hosts, error)) {
         return FALSE;
     }
@@ -145,7 +147,8 @@ static gboolean serve(const Settings *settings, GError **error)
                                           .scrub_rate = settings->scrub_rate,
                                           .scrub_from = hosts.repair};
     Upkeep *upkeep = upkeep_start(storage, settings->data, &upkeep_options, error);
-    const HttpOptions options = {.settings = settings, .storage = storage, .upkeep = upkeep, .through = through};
+    const HttpOptions options = {
+        .settings = settings, .storage = storage, .upkeep = upkeep, .through = through, .access = access};
     Http *http = upkeep == NULL ? NULL : http_start(&options, &url, error);
     if (http == NULL) {
         upkeep_stop(upkeep);

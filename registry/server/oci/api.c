@@ -4,7 +4,9 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/auth/issue.h"
 #include "server/oci/range.h"
+#include "server/oci/rights.h"
 
 void api_route_clear(ApiRoute *route)
 {
@@ -39,6 +41,10 @@ static gboolean find_route(const char *path, ApiRoute *route)
         route->kind = API_ROOT;
         return TRUE;
     }
+    if (strcmp(path, "/token") == 0) {
+        route->kind = API_TOKEN;
+        return TRUE;
+    }
     if (!g_str_has_prefix(path, "/v2/")) {
         return FALSE;
     }
@@ -66,8 +72,8 @@ static gboolean find_route(const char *path, ApiRoute *route)
 
 const char *api_route_name(const char *path)
 {
-    static const char *const names[] = {"root",   "catalog",  "blob", "uploads",
-                                        "upload", "manifest", "tags", "referrers"};
+    static const char *const names[] = {"root",     "catalog", "blob",      "uploads", "upload",
+                                        "manifest", "tags",    "referrers", "token"};
     g_auto(ApiRoute) route = {0};
     return find_route(path, &route) ? names[route.kind] : "other";
 }
@@ -141,7 +147,7 @@ enum MHD_Result api_begin(Request *request)
 {
     g_auto(ApiRoute) route = {0};
     enum MHD_Result result = MHD_YES;
-    if (!open_route(request, &route, &result)) {
+    if (!open_route(request, &route, &result) || !rights_check(request, &route, &result)) {
         return result;
     }
     gboolean writes = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
@@ -201,6 +207,8 @@ enum MHD_Result api_answer(Request *request)
         return api_tags(request, &route);
     case API_REFERRERS:
         return api_referrers(request, &route);
+    case API_TOKEN:
+        return issue_token(request);
     }
     g_assert_not_reached();
 }

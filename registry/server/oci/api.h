@@ -14,7 +14,17 @@ enum MHD_Result api_answer(Request *request);
 /* A path's parts: /v2/NAME/KIND/REFERENCE. */
 typedef struct {
     char *name;
-    enum { API_ROOT, API_CATALOG, API_BLOB, API_UPLOADS, API_UPLOAD, API_MANIFEST, API_TAGS, API_REFERRERS } kind;
+    enum {
+        API_ROOT,
+        API_CATALOG,
+        API_BLOB,
+        API_UPLOADS,
+        API_UPLOAD,
+        API_MANIFEST,
+        API_TAGS,
+        API_REFERRERS,
+        API_TOKEN
+    } kind;
     char *reference; /* digest, tag or upload id; NULL where there is none */
 } ApiRoute;
 void api_route_clear(ApiRoute *route);

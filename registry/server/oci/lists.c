@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/auth/access.h"
 #include "server/oci/api.h"
 
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
@@ -67,6 +68,20 @@ enum MHD_Result api_tags(Request *request, const ApiRoute *route)
     return answer_page(request, body, "tags", tags);
 }
 
+/* Takes out what the caller may not pull. */
+static void keep_allowed(const Request *request, char **names)
+{
+    guint kept = 0;
+    for (guint i = 0; names[i] != NULL; i++) {
+        if (access_lists(request, names[i])) {
+            names[kept++] = names[i];
+        } else {
+            g_free(names[i]);
+        }
+    }
+    names[kept] = NULL;
+}
+
 enum MHD_Result api_catalog(Request *request)
 {
     g_autoptr(GError) error = NULL;
@@ -74,6 +89,7 @@ enum MHD_Result api_catalog(Request *request)
     if (names == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
+    keep_allowed(request, names);
     g_autoptr(json_t) body = json_object();
     return answer_page(request, body, "repositories", names);
 }

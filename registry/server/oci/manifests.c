@@ -4,6 +4,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/storage/mentions.h"
 
@@ -133,6 +134,16 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                           "OCI-Subject", has_subject ? subject_text : NULL, NULL);
 }
 
+/* Whether the repository has just this manifest, of this type: whoever may promote may give it a further tag. */
+static gboolean is_here(Request *request, const char *name, const char *type)
+{
+    IngotDigest digest;
+    g_autofree char *kept = NULL;
+    ingot_digest_of(request->body->data, request->body->len, &digest);
+    g_autoptr(GBytes) bytes = storage_manifest(request->storage, name, &digest, &kept, NULL);
+    return bytes != NULL && strcmp(kept, type) == 0;
+}
+
 static enum MHD_Result put(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
@@ -151,6 +162,9 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     g_autofree char *type = media_type(request, manifest, &error);
     if (type == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
+    }
+    if (!access_may(request, ACCESS_PUSH, route->name) && !is_here(request, route->name, type)) {
+        return access_refuse(request, route->name, ACCESS_PUSH);
     }
     g_autoptr(GArray) mentions = mentions_read(manifest);
     const IngotDigest *lost = mentions == NULL ? NULL : find_missing(request, route->name, mentions);

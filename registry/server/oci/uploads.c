@@ -3,6 +3,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/auth/access.h"
 #include "server/oci/api.h"
 
 static enum MHD_Result created(Request *request, const char *name, const char *digest)
@@ -53,12 +54,18 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
     return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
 }
 
+/* Where the caller may not pull, it is as if there were nothing. */
+static gboolean mount_from(Request *request, const char *from, const char *name, const IngotDigest *digest)
+{
+    return access_may(request, ACCESS_PULL, from) && storage_mount(request->storage, from, name, digest, NULL);
+}
+
 /* From any repository that has it. */
 static gboolean mount_any(Request *request, const char *name, const IngotDigest *digest)
 {
     g_auto(GStrv) holders = storage_holders(request->storage, digest, NULL);
     for (guint i = 0; holders != NULL && holders[i] != NULL; i++) {
-        if (storage_mount(request->storage, holders[i], name, digest, NULL)) {
+        if (mount_from(request, holders[i], name, digest)) {
             return TRUE;
         }
     }
@@ -74,7 +81,7 @@ static gboolean mount(Request *request, const char *name, const char *digest_tex
         return FALSE;
     }
     return from == NULL ? mount_any(request, name, &digest)
-                        : ingot_name_check(from, NULL) && storage_mount(request->storage, from, name, &digest, NULL);
+                        : ingot_name_check(from, NULL) && mount_from(request, from, name, &digest);
 }
 
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route)

@@ -13,6 +13,7 @@
 #define TIME "2026-01-01T00:00:00Z"
 
 static const LogRequest example = {.client = "127.0.0.1",
+                                   .user = "alice",
                                    .method = "GET",
                                    .path = "/v2/",
                                    .id = "abc",
@@ -41,7 +42,7 @@ static void a_plain_line(void **state)
 {
     (void)state;
     g_autofree char *line = log_request_line(LOG_AS_PLAIN, TIME, &example);
-    assert_string_equal(line, TIME " 127.0.0.1 GET /v2/ status=200 received=1 bytes=2 ms=0.3 id=abc");
+    assert_string_equal(line, TIME " 127.0.0.1 alice GET /v2/ status=200 received=1 bytes=2 ms=0.3 id=abc");
 }
 
 static void fields_of_a_plain_line_stay_apart(void **state)
@@ -52,9 +53,9 @@ static void fields_of_a_plain_line_stay_apart(void **state)
         request.path = request.method = texts[i].sent;
         g_autofree char *line = log_request_line(LOG_AS_PLAIN, TIME, &request);
         g_auto(GStrv) fields = g_strsplit(line, " ", -1);
-        assert_int_equal(g_strv_length(fields), 9);
-        assert_string_equal(fields[2], texts[i].shown);
+        assert_int_equal(g_strv_length(fields), 10);
         assert_string_equal(fields[3], texts[i].shown);
+        assert_string_equal(fields[4], texts[i].shown);
     }
 }
 
@@ -73,6 +74,7 @@ static void a_line_of_json_parses_and_is_ascii(void **state)
         assert_non_null(object);
         assert_string_equal(json_string_value(json_object_get(object, "path")), valid);
         assert_string_equal(json_string_value(json_object_get(object, "id")), "abc");
+        assert_string_equal(json_string_value(json_object_get(object, "user")), "alice");
         assert_int_equal(json_integer_value(json_object_get(object, "status")), 200);
         json_decref(object);
     }

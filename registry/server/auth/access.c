@@ -1,0 +1,144 @@
+#include "server/auth/access.h"
+
+#include <ingot/error.h>
+#include <ingot/json.h>
+#include <string.h>
+
+#include "server/auth/caller.h"
+#include "server/auth/challenge.h"
+#include "server/log.h"
+
+Access *access_new(const char *data, guint anonymous, gboolean tls, GError **error)
+{
+    Accounts *accounts = accounts_open(data, error);
+    if (accounts == NULL) {
+        return NULL;
+    }
+    Access *access = g_new0(Access, 1);
+    access->accounts = accounts;
+    access->throttle = throttle_new();
+    access->logins = logins_new(access->throttle);
+    access->anonymous = anonymous;
+    access->tls = tls;
+    return access;
+}
+
+void access_stop(Access *access)
+{
+    logins_stop(access->logins);
+}
+
+void access_free(Access *access)
+{
+    if (access != NULL) {
+        logins_free(access->logins);
+        throttle_free(access->throttle);
+        accounts_close(access->accounts);
+        g_free(access);
+    }
+}
+
+gboolean access_check_address(Access *access, gboolean loopback, const char *address, GError **error)
+{
+    gboolean any;
+    access->loopback = loopback;
+    if (!users_any(access->accounts, &any, error)) {
+        return FALSE;
+    }
+    if (!loopback && !any) {
+        g_set_error(
+            error, INGOT_ERROR, INGOT_ERROR_INVALID,
+            "%s can be reached from elsewhere, and this registry has no users: anybody could push and delete. Add "
+            "one (`ingotd user add --data DIR NAME`), or listen on 127.0.0.1",
+            address);
+        return FALSE;
+    }
+    if (!loopback && !access->tls) {
+        log_warning("passwords and tokens go to %s in the clear: --tls-cert and --tls-key encrypt them", address);
+    }
+    return TRUE;
+}
+
+/* --- what the caller may do --- */
+
+static guint anonymous_rights(const Request *request)
+{
+    return request->access->anonymous;
+}
+
+guint access_rights(const Request *request, const char *name)
+{
+    return request->caller == NULL ? 0 : caller_rights(request->caller, anonymous_rights(request), name);
+}
+
+gboolean access_may(const Request *request, AccessRight right, const char *name)
+{
+    return (access_rights(request, name) & right) == right;
+}
+
+gboolean access_is_known(const Request *request)
+{
+    return request->caller != NULL && (request->caller->kind != CALLER_NOBODY || request->caller->grant != NULL);
+}
+
+gboolean access_may_list(const Request *request)
+{
+    const Caller *caller = request->caller;
+    return caller != NULL && (caller->kind != CALLER_NOBODY || anonymous_rights(request) != 0) &&
+           (caller->grant == NULL || caller->grant->catalog);
+}
+
+gboolean access_lists(const Request *request, const char *name)
+{
+    return access_may_list(request) &&
+           (caller_rights_beyond(request->caller, anonymous_rights(request), name) & ACCESS_PULL) != 0;
+}
+
+const char *access_user(const Request *request)
+{
+    return request->caller == NULL || request->caller->kind != CALLER_USER ? "-" : request->caller->user;
+}
+
+/* --- refusals --- */
+
+static enum MHD_Result refuse(Request *request, guint status, const char *code, const char *message,
+                              const char *challenge, const char *wait)
+{
+    g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", code, "message", message);
+    g_autofree char *text = ingot_json_canonical(body);
+    const char *basic = status == MHD_HTTP_UNAUTHORIZED ? "Basic realm=\"ingot\", charset=\"UTF-8\"" : NULL;
+    /* The first is what clients take that know both. */
+    return request_answer(request, status, "application/json", text, strlen(text), "WWW-Authenticate", challenge,
+                          "WWW-Authenticate", basic, "Retry-After", wait, NULL);
+}
+
+enum MHD_Result access_unauthorized(Request *request, const char *scope, const char *error, const char *message)
+{
+    g_autofree char *challenge =
+        challenge_bearer(request_header(request, MHD_HTTP_HEADER_HOST), request->access->tls, scope, error);
+    return refuse(request, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED", message, challenge, NULL);
+}
+
+enum MHD_Result access_refuse(Request *request, const char *name, guint rights)
+{
+    const Caller *caller = request->caller;
+    g_autofree char *scope = name == NULL && rights == 0 ? NULL : challenge_scope(name, rights);
+    if (caller == NULL || caller->kind == CALLER_NOBODY) {
+        return access_unauthorized(request, scope, NULL, "log in first");
+    }
+    /* Another access token would do. */
+    if (caller->grant != NULL &&
+        (name == NULL || (caller_rights_beyond(caller, anonymous_rights(request), name) & rights) != 0)) {
+        return access_unauthorized(request, scope, "insufficient_scope",
+                                   "the access token was given for something else");
+    }
+    return refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", "you may not do this here", NULL, NULL);
+}
+
+enum MHD_Result access_too_soon(Request *request)
+{
+    guint seconds = throttle_wait(request->access->throttle, request->caller->address, g_get_monotonic_time());
+    g_autofree char *wait = g_strdup_printf("%u", MAX(seconds, 1));
+    return refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS",
+                  "a login from this address has failed; wait before the next", NULL, wait);
+}

@@ -1,0 +1,386 @@
+#!/bin/bash
+# Who may do what at ingotd: users, tokens, the token flow, anonymous pulls, slowed failures; by curl and skopeo, by TLS.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+export REGISTRY_AUTH_FILE=$TMP/auth.json DOCKER_CONFIG=$TMP/docker
+data=$TMP/data
+twice() { printf '%s\n%s\n' "$1" "$1"; }
+users() { local verb=$1; shift; ingotd user "$verb" --data "$data" "$@"; }
+tokens() { local verb=$1; shift; ingotd token "$verb" --data "$data" "$@" 2>>"$TMP/tokens.log"; }
+
+# --- the verbs ---
+for words in 'user add' 'user add a b' 'user nonsense' 'user ls a' 'token rm' 'token create a' 'user' 'token'; do
+    # shellcheck disable=SC2086
+    expect 2 ingotd $words --data "$data"
+done
+expect 2 ingotd user ls
+[ ! -e "$data/users.sqlite" ] || fail "wrong usage has made a file"
+expect 2 users add alice <<<"short"
+grep -q '8 characters' "$TMP/err" || fail "$(cat "$TMP/err")"
+expect 2 users add alice <<<$'password one\npassword two'
+expect 2 users add alice </dev/null
+expect 2 users add 'a:b' <<<$'password one\npassword one'
+expect 2 users add --scope 'write:*' alice <<<$'password one\npassword one'
+[ -z "$(users ls)" ] || fail "a refused user is there: $(users ls)"
+twice 'the word of alice' | users add --scope 'push:team/*' --scope 'delete:team/*' alice
+twice 'the word of bob' | users add --scope 'promote:team/*' bob
+twice 'the word of carol' | users add carol
+twice 'the word of root' | users add --scope 'admin:*' root
+expect 1 users add alice </dev/null
+grep -q 'already' "$TMP/err" || fail "$(cat "$TMP/err")"
+[ "$(users ls | awk '{ print $1 }' | tr '\n' ' ')" = "alice bob carol root " ] || fail "$(users ls)"
+users ls | grep -q '^carol .* push:\* promote:\*$' || fail "the usual scopes: $(users ls)"
+[ "$(stat -c %a "$data" "$data/users.sqlite" | tr '\n' ' ')" = "700 600 " ] || fail "modes: $(stat -c '%a %n' "$data"/*)"
+! grep -aq 'the word of' "$data"/users.sqlite* || fail "a password is kept as it is"
+expect 1 ingotd token create --data "$data" --user alice --scope 'push:*'
+expect 1 ingotd token create --data "$data" --user nobody --scope 'pull:*'
+expect 2 ingotd token create --data "$data" --user alice
+expect 2 ingotd token create --data "$data" --user alice --scope 'pull:team/*' --expires soon
+python3 - "$data" <<'PY' || fail "the prompt"
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("ingotd", ["ingotd", "user", "passwd", "--data", sys.argv[1], "carol"])
+seen = b""
+def until(text):
+    global seen
+    while text not in seen:
+        seen += os.read(fd, 1000)
+until(b"Password of carol: ")
+os.write(fd, b"typed by hand\n")
+until(b"once more: ")
+os.write(fd, b"typed by hand\n")
+try:
+    while True:
+        part = os.read(fd, 1000)
+        if not part:
+            break
+        seen += part
+except OSError:
+    pass
+assert os.waitpid(pid, 0)[1] == 0, seen
+assert b"typed" not in seen, seen
+PY
+ok "users and tokens are made, listed, refused; passwords are asked for without echo and kept as hashes"
+
+# --- who is served at all ---
+expect 2 ingotd --data "$TMP/open" --listen 0.0.0.0:0
+grep -q 'ingotd user add' "$TMP/err" || fail "no users on all addresses: $(cat "$TMP/err")"
+expect 2 ingotd --data "$TMP/open" --anonymous push
+start_ingotd "$TMP/open"
+[ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "http://$REGISTRY/v2/a/blobs/uploads/")" = 202 ] || fail "without users all is open"
+twice 'the first word' | ingotd user add --data "$TMP/open" first
+[ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "http://$REGISTRY/v2/a/blobs/uploads/")" = 401 ] || fail "the first user closes it"
+expect 1 ingotd user rm --data "$TMP/open" first
+ingotd user rm --data "$TMP/open" --last first
+[ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "http://$REGISTRY/v2/a/blobs/uploads/")" = 202 ] || fail "without users all is open again"
+kill "$SERVER"
+wait "$SERVER"
+ok "without users: everything, on loopback addresses alone"
+
+cd "$TMP"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=here -keyout key.pem -out here.csr 2>/dev/null
+openssl x509 -req -in here.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile <(echo subjectAltName=IP:127.0.0.1) -out cert.pem 2>/dev/null
+cd - >/dev/null
+mkdir "$TMP/certs"
+cp "$TMP/ca.pem" "$TMP/certs/ca.crt"
+serve() { # OPTIONS...
+    : >"$TMP/address"
+    ingotd --data "$data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
+    SERVER=$!
+    ENDING+=("$SERVER")
+    until grep -q http "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
+    REGISTRY=$(sed 's,.*//,,' "$TMP/address")
+    base=https://$REGISTRY
+}
+serve --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem"
+
+# --- what there is: two repositories with a blob and a manifest each ---
+alice='alice:the word of alice' bob='bob:the word of bob' root='root:the word of root'
+curl_() { curl -s --cacert "$TMP/ca.pem" --path-as-is -o "$TMP/body" -D "$TMP/head" "$@"; }
+for name in team/web secret/vault; do
+    echo "a blob of $name" >"$TMP/blob"
+    digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"%s","size":%s},"layers":[]}' \
+        "$digest" "$(stat -c %s "$TMP/blob")" >"$TMP/manifest-${name##*/}"
+    curl_ -f -u "$root" --data-binary "@$TMP/blob" "$base/v2/$name/blobs/uploads/?digest=$digest" || fail "$(cat "$TMP/head")"
+    curl_ -f -u "$root" -T "$TMP/manifest-${name##*/}" "$base/v2/$name/manifests/1.0.0" || fail "$(cat "$TMP/head")"
+    [ "$name" = team/web ] && web=$digest || vault=$digest
+done
+manifest=sha256:$(sha256sum <"$TMP/manifest-web" | cut -d' ' -f1)
+
+# --- tokens of all kinds ---
+token_of() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["token"])' "$TMP/body"; }
+claims() { python3 -c 'import base64,json,sys; p=sys.argv[1].split(".")[1]; print(json.dumps(json.loads(base64.urlsafe_b64decode(p+"=="))["access"], sort_keys=True))' "$1"; }
+access() { # USER:PASSWORD SCOPE...: an access token
+    local who=$1 scopes=() scope
+    shift
+    for scope in "$@"; do scopes+=(--data-urlencode "scope=$scope"); done
+    curl_ -f -u "$who" -G "${scopes[@]}" -d service=ingot "$base/token" || fail "no token for $who: $(cat "$TMP/head" "$TMP/body")"
+    token_of
+}
+wide=$(tokens create --user alice --scope 'push:team/*' --scope 'delete:team/*')
+narrow=$(tokens create --user alice --scope 'pull:team/web')
+expired=$(tokens create --user alice --scope 'push:team/*' --expires 0s)
+gone=$(tokens create --user carol --scope 'push:*')
+id() { cut -d_ -f2 <<<"$1"; }
+grep -q 'shown this once' "$TMP/tokens.log" || fail "$(cat "$TMP/tokens.log")"
+! grep -q "${wide##*_}" <(tokens ls) && grep -q "$(id "$wide")  *alice .*push:team/\* delete:team/\*$" <(tokens ls) || fail "$(tokens ls)"
+grep -q "$(id "$expired").*expired" <(tokens ls) || fail "$(tokens ls)"
+jwt=$(access "$alice" 'repository:team/web:pull,push' 'repository:secret/vault:pull')
+[ "$(claims "$jwt")" = '[{"actions": ["pull", "push"], "name": "team/web", "type": "repository"}]' ] || fail "too much: $(claims "$jwt")"
+jwt_pull=$(access "$alice" 'repository:team/web:pull repository:team/other:delete')
+jwt_narrow=$(access "alice:$narrow" 'repository:team/web:pull,push,delete')
+[ "$(claims "$jwt_narrow")" = '[{"actions": ["pull"], "name": "team/web", "type": "repository"}]' ] || fail "more than the long token: $(claims "$jwt_narrow")"
+jwt_promote=$(access "$bob" 'repository:team/web:pull,push')
+[ "$(claims "$jwt_promote")" = '[{"actions": ["pull", "promote"], "name": "team/web", "type": "repository"}]' ] || fail "promotion: $(claims "$jwt_promote")"
+jwt_gone=$(access "carol:typed by hand" 'repository:team/web:pull')
+jwt_token=$(access "carol:$gone" 'repository:team/web:pull')
+jwt_empty=$(access "$alice")
+forge() { # ALGORITHM KEY-IN-HEX SECONDS [USER]: a token that claims everything
+    python3 - "$@" <<'PY'
+import base64, hashlib, hmac, json, sqlite3, sys, time
+algorithm, key, seconds = sys.argv[1], bytes.fromhex(sys.argv[2]), int(sys.argv[3])
+b = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=")
+now = int(time.time())
+claims = {"iss": "ingot", "aud": "ingot", "iat": now - 10 if seconds > 0 else now - 1000, "exp": now + seconds,
+    "access": [{"type": "repository", "name": "secret/vault", "actions": ["pull", "push"]}]}
+if len(sys.argv) > 4:
+    claims.update({"sub": sys.argv[4], "serial": int(sys.argv[5])})
+text = b(json.dumps({"alg": algorithm, "typ": "JWT"}).encode()) + b"." + b(json.dumps(claims).encode())
+digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}.get(algorithm)
+print((text + b"." + (b(hmac.new(key, text, digest).digest()) if digest else b"")).decode())
+PY
+}
+ask_sqlite() { python3 -c 'import sqlite3,sys; print(sqlite3.connect("file:"+sys.argv[1]+"?mode=ro", uri=True).execute(sys.argv[2]).fetchone()[0])' "$data/users.sqlite" "$1"; }
+key=$(ask_sqlite 'select hex(key) from secret')
+serial=$(ask_sqlite "select serial from users where name = 'alice'")
+other_key=$(printf '00%.0s' $(seq 32))
+
+# Each from an address of its own, so that none waits for another's failure.
+source=1
+try() { # STATUS CURL-ARGUMENTS...
+    local wanted=$1 status
+    shift
+    source=$((source + 1))
+    status=$(curl_ --interface "127.0.1.$source" -w '%{http_code}' "$@") || fail "curl $* ends with $?"
+    [ "$status" = "$wanted" ] || fail "status $status, not $wanted, of: $* ($(head -c 300 "$TMP/body"))"
+    [ "$wanted" != 401 ] || grep -qi '^www-authenticate: bearer ' "$TMP/head" || fail "no challenge: $*"
+    [[ " $* " = *" -I "* ]] && return
+    case $wanted in
+    401) grep -q UNAUTHORIZED "$TMP/body" || fail "$(cat "$TMP/body")" ;;
+    403) grep -q DENIED "$TMP/body" || fail "$(cat "$TMP/body")" ;;
+    esac
+}
+v2=$base/v2
+bearer() { echo "Authorization: Bearer $1"; }
+
+# Nobody: nothing, whether it is there or not.
+try 401 "$v2/"
+grep -qi "^www-authenticate: Bearer realm=\"https://$REGISTRY/token\",service=\"ingot\"" "$TMP/head" || fail "$(cat "$TMP/head")"
+grep -qi '^www-authenticate: Basic realm="ingot"' "$TMP/head" || fail "$(cat "$TMP/head")"
+for path in team/web/manifests/1.0.0 no/such/manifests/1.0.0 team/web/tags/list no/such/tags/list "team/web/blobs/$web" "team/web/referrers/$manifest" _catalog; do
+    try 401 "$v2/$path"
+    try 401 -I "$v2/$path"
+done
+try 401 "$v2/team/web/manifests/1.0.0"
+grep -qi 'scope="repository:team/web:pull"' "$TMP/head" || fail "$(cat "$TMP/head")"
+try 401 -X POST "$v2/team/web/blobs/uploads/"
+grep -qi 'scope="repository:team/web:pull,push"' "$TMP/head" || fail "$(cat "$TMP/head")"
+try 401 -X PUT "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000?digest=$web"
+try 401 -X PATCH "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000"
+try 401 -X DELETE "$v2/team/web/manifests/1.0.0"
+try 401 -T "$TMP/manifest-web" "$v2/team/web/manifests/x"
+try 401 "$base/token?service=ingot&scope=repository:team/web:pull"
+for path in healthz readyz metrics; do try 200 "$base/$path"; done
+# A head that lies about its host gets no challenge that leads elsewhere.
+curl_ -H 'Host: evil.example", x="' "$v2/" && ! grep -qi 'evil' "$TMP/head" || fail "$(cat "$TMP/head")"
+
+# A user: what the scopes say, and no word on the rest.
+try 200 -u "$alice" "$v2/"
+try 200 -u "$alice" "$v2/team/web/manifests/1.0.0"
+for path in secret/vault/manifests/1.0.0 no/such/manifests/1.0.0 secret/vault/tags/list no/such/tags/list "secret/vault/blobs/$vault" "secret/vault/blobs/$web" teams/web/tags/list team/../secret/vault/tags/list; do
+    case $path in *..*) try 400 -u "$alice" "$v2/$path" ;; *) try 403 -u "$alice" "$v2/$path" ;; esac
+done
+try 404 -u "$alice" "$v2/team/web/blobs/$vault"
+try 403 -u "$alice" -X POST "$v2/secret/vault/blobs/uploads/"
+try 403 -u "$alice" -X DELETE "$v2/secret/vault/manifests/1.0.0"
+try 200 -u "$alice" "$v2/_catalog"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"repositories":["team/web"]}' ] || fail "the catalog tells too much: $(cat "$TMP/body")"
+try 200 -u "$root" "$v2/_catalog"
+grep -q vault "$TMP/body" || fail "$(cat "$TMP/body")"
+for path in "team/web/blobs/..%2f..%2fsecret%2fvault" "team/web/blobs/sha256:..%2f$vault" "team/web/manifests/..%2f1.0.0" "team%2f..%2fsecret/vault/tags/list" "team/web/blobs/uploads/..%2f..%2fx" "/secret/vault/tags/list" "team//vault/tags/list" "./secret/vault/tags/list"; do
+    status=$(curl_ -u "$alice" -w '%{http_code}' "$v2/$path")
+    case $status in 400 | 403 | 404) ;; *) fail "$path: status $status" ;; esac
+    ! grep -q 'schemaVersion\|a blob of\|1.0.0"' "$TMP/body" || fail "$path gives something away"
+done
+# A manifest that names a blob of a repository that alice may not read, a mount from there, an upload that was never begun.
+try 404 -u "$alice" -T "$TMP/manifest-vault" "$v2/team/web/manifests/stolen"
+try 202 -u "$alice" -X POST "$v2/team/web/blobs/uploads/?mount=$vault&from=secret/vault"
+try 404 -u "$alice" "$v2/team/web/blobs/$vault"
+try 201 -u "$alice" -X POST "$v2/team/copy/blobs/uploads/?mount=$web&from=team/web"
+try 201 -u "$root" -X POST "$v2/team/copy/blobs/uploads/?mount=$vault&from=secret/vault"
+try 404 -u "$alice" -X PUT "$v2/team/web/blobs/uploads/..?digest=$web"
+try 404 -u "$alice" -X PATCH --data-binary x "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000"
+ok "nobody and users: what scopes allow, and no word on what else there is"
+
+# Channels move by promotion alone; promotion is enough for any tag of what is there, and for nothing else.
+type='Content-Type: application/vnd.oci.image.manifest.v1+json'
+for tag in dev test prod; do try 403 -u "$alice" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/$tag"; done
+try 201 -u "$alice" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/1.0.0"
+for tag in dev prod other; do try 201 -u "$bob" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/$tag"; done
+sed 's/"layers"/ "layers"/' "$TMP/manifest-web" >"$TMP/manifest-new"
+try 403 -u "$bob" -H "$type" -T "$TMP/manifest-new" "$v2/team/web/manifests/prod"
+try 403 -u "$bob" -H "$type" -T "$TMP/manifest-new" "$v2/team/web/manifests/other"
+try 400 -u "$bob" -H 'Content-Type: text/plain' -T "$TMP/manifest-web" "$v2/team/web/manifests/other"
+try 403 -u "$bob" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/$manifest"
+try 403 -u "$bob" -X POST "$v2/team/web/blobs/uploads/"
+try 403 -u "$bob" -X DELETE "$v2/team/web/manifests/other"
+try 403 -u "$bob" -H "$type" -T "$TMP/manifest-web" "$v2/secret/vault/manifests/prod"
+try 201 -H "$(bearer "$jwt_promote")" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/test"
+try 202 -u "$alice" -X DELETE "$v2/team/web/manifests/other"
+ok "dev, test and prod are set by who may promote"
+
+# Tokens.
+try 200 -u "alice:$wide" "$v2/team/web/tags/list"
+try 200 -H "$(bearer "$wide")" "$v2/team/web/tags/list"
+try 202 -H "$(bearer "$wide")" -X POST "$v2/team/web/blobs/uploads/"
+try 403 -H "$(bearer "$wide")" "$v2/secret/vault/tags/list"
+try 200 -H "$(bearer "$narrow")" "$v2/team/web/tags/list"
+try 403 -H "$(bearer "$narrow")" -X POST "$v2/team/web/blobs/uploads/"
+try 403 -H "$(bearer "$narrow")" "$v2/team/other/tags/list"
+try 401 -H "$(bearer "$expired")" "$v2/team/web/tags/list"
+try 401 -u "alice:$expired" "$base/token"
+try 401 -u "bob:$wide" "$v2/team/web/tags/list"
+try 401 -H "$(bearer "${wide%?}x")" "$v2/"
+try 401 -H "$(bearer "ingot_000000000000_${wide##*_}")" "$v2/"
+try 200 -H "$(bearer "$jwt")" "$v2/team/web/tags/list"
+try 202 -H "$(bearer "$jwt")" -X POST "$v2/team/web/blobs/uploads/"
+try 403 -H "$(bearer "$jwt")" "$v2/secret/vault/tags/list"
+try 401 -H "$(bearer "$jwt")" -X DELETE "$v2/team/web/manifests/1.0.0" # another token would do
+grep -qi 'scope="repository:team/web:delete",error="insufficient_scope"' "$TMP/head" || fail "$(cat "$TMP/head")"
+try 401 -H "$(bearer "$jwt_pull")" -X POST "$v2/team/web/blobs/uploads/"
+try 401 -H "$(bearer "$jwt_pull")" "$v2/team/other/tags/list"
+try 200 -H "$(bearer "$jwt_pull")" "$v2/"
+try 200 -H "$(bearer "$jwt_narrow")" "$v2/team/web/tags/list"
+try 403 -H "$(bearer "$jwt_narrow")" -X POST "$v2/team/web/blobs/uploads/"
+try 401 -H "$(bearer "$jwt_empty")" "$v2/_catalog"
+try 200 -H "$(bearer "$(access "$alice" 'registry:catalog:*')")" "$v2/_catalog"
+[ "$(tr -d ' \n' <"$TMP/body")" = '{"repositories":["team/web"]}' ] || fail "the catalog by a token: $(cat "$TMP/body")"
+try 401 -H "$(bearer "$jwt")" "$base/token?scope=repository:team/web:pull"
+try 405 -u "$alice" -X POST "$base/token"
+for name in "none $key 100" "HS384 $key 100" "HS512 $key 100" "HS256 $other_key 100" "RS256 $key 100" "HS256 $key -10 alice $serial" "HS256 $key 100 alice 1" "HS256 $key 100 nobody $serial"; do
+    # shellcheck disable=SC2086
+    try 401 -H "$(bearer "$(forge $name)")" "$v2/secret/vault/tags/list"
+done
+# Even a right signature gives no more than its user has.
+try 403 -H "$(bearer "$(forge HS256 "$key" 100 alice "$serial")")" "$v2/secret/vault/tags/list"
+try 401 -H "$(bearer "$(forge HS256 "$key" 100)")" "$v2/secret/vault/tags/list"
+for header in 'Basic' 'Basic !' 'Bearer a b' 'Digest x' "Basic $(printf alice | base64)" "Basic $(printf 'alice:a\0b' | base64)"; do try 401 -H "Authorization: $header" "$v2/"; done
+ok "long tokens and access tokens: narrower, expired, forged, of other algorithms and keys"
+
+# Changes count at once.
+try 200 -H "$(bearer "$gone")" "$v2/team/web/tags/list"
+try 200 -H "$(bearer "$jwt_token")" "$v2/team/web/tags/list"
+try 200 -H "$(bearer "$jwt_gone")" "$v2/team/web/tags/list"
+try 200 -u 'carol:typed by hand' "$v2/"
+twice 'another word' | users passwd carol
+try 401 -u 'carol:typed by hand' "$v2/"
+try 401 -H "$(bearer "$jwt_gone")" "$v2/team/web/tags/list"
+try 200 -u 'carol:another word' "$v2/"
+jwt_gone=$(access "carol:another word" 'repository:team/web:pull')
+jwt_token=$(access "carol:$gone" 'repository:team/web:pull')
+tokens rm "$(id "$gone")"
+try 401 -H "$(bearer "$gone")" "$v2/team/web/tags/list"
+try 401 -H "$(bearer "$jwt_token")" "$v2/team/web/tags/list"
+gone=$(tokens create --user carol --scope 'push:*')
+users rm carol
+try 401 -H "$(bearer "$gone")" "$v2/team/web/tags/list"
+try 401 -H "$(bearer "$jwt_gone")" "$v2/team/web/tags/list"
+try 401 -u 'carol:another word' "$v2/"
+twice 'another word' | users add carol
+try 401 -H "$(bearer "$gone")" "$v2/team/web/tags/list"
+try 401 -H "$(bearer "$jwt_gone")" "$v2/team/web/tags/list"
+ok "a changed password, a removed token, a removed user count from the next request on"
+
+# Failures are slowed, those that know better are not.
+status() { curl_ --interface 127.0.2.1 -w '%{http_code}' "$@" || true; }
+[ "$(status -u 'alice:guess "1' "$v2/")" = 401 ] || fail "a wrong password"
+[ "$(status -u "$alice" "$v2/")" = 429 ] || fail "the second try is not slowed: $(cat "$TMP/head")"
+grep -qi '^Retry-After: 1' "$TMP/head" || fail "$(cat "$TMP/head")"
+[ "$(status -H "$(bearer "$wide")" "$v2/")$(status -u "alice:$wide" "$v2/")$(status -H "$(bearer "$jwt")" "$v2/")" = 200200200 ] || fail "tokens are slowed"
+[ "$(status "$v2/")" = 401 ] || fail "who shows nothing is slowed"
+[ "$(curl_ --interface 127.0.2.2 -w '%{http_code}' -u "$alice" "$v2/")" = 200 ] || fail "another address is slowed"
+sleep 1.1
+[ "$(status -u 'alice:guess 2' "$v2/")" = 401 ] || fail "the wait does not end"
+grep -qi '^Retry-After' "$TMP/head" && fail "$(cat "$TMP/head")"
+[ "$(status -u "$alice" "$v2/")" = 429 ] || fail "the third try"
+grep -qi '^Retry-After: 2' "$TMP/head" || fail "the wait does not double: $(cat "$TMP/head")"
+sleep 2.1
+[ "$(status -u "$alice" "$v2/")" = 200 ] || fail "the right password after the wait"
+[ "$(status -u $'al\e[31mice:guess' "$v2/")" = 401 ] || fail "a wrong user"
+grep -q 'login from 127\.0\.2\.1 failed: user="alice": wrong' "$TMP/ingotd.log" || fail "$(tail -3 "$TMP/ingotd.log")"
+grep -qE ' 127\.0\.2\.2 alice GET /v2/ status=200' "$TMP/ingotd.log" || fail "$(tail -3 "$TMP/ingotd.log")"
+grep -qE ' 127\.0\.1\.2 - GET /v2/ status=401' "$TMP/ingotd.log" || fail "$(head -3 "$TMP/ingotd.log")"
+! grep -aqE "guess|the word of|${wide##*_}|eyJ|$(printf '\033')" "$TMP/ingotd.log" || fail "the log tells a secret: $(grep -aE 'guess|the word of|eyJ' "$TMP/ingotd.log" | head -3)"
+ok "failures are logged and slowed; tokens and other addresses are not"
+
+# Passwords of many addresses at once hold up nobody else.
+for i in $(seq 2 30); do curl_ --interface "127.0.3.$i" -o /dev/null -D /dev/null -u 'alice:guess' "$v2/" & guesses[i]=$!; done
+began=$(date +%s%N)
+try 200 -H "$(bearer "$wide")" "$v2/"
+took=$((($(date +%s%N) - began) / 1000000))
+wait "${guesses[@]}"
+[ "$took" -lt 1500 ] || fail "a token waits $took ms for others' passwords"
+ok "password checks hold up no other request ($took ms)"
+
+# --- skopeo ---
+sk() { skopeo "$@" || fail "skopeo $*"; }
+expect 1 skopeo login --cert-dir "$TMP/certs" -u alice -p 'not the word' "$REGISTRY"
+sleep 1.1
+sk login --cert-dir "$TMP/certs" -u alice -p 'the word of alice' "$REGISTRY" >/dev/null
+small_disk "$TMP/disk.raw"
+digest=$(ingot pack -q "$TMP/disk.raw" web:2.0.0)
+sk copy -q --dest-cert-dir "$TMP/certs" "oci:$INGOT_STORE:web:2.0.0" "docker://$REGISTRY/team/sk:2.0.0"
+sk copy -q --src-cert-dir "$TMP/certs" "docker://$REGISTRY/team/sk:2.0.0" "oci:$TMP/folder:web"
+[ "sha256:$(sk inspect --cert-dir "$TMP/certs" --raw "docker://$REGISTRY/team/sk:2.0.0" | sha256sum | cut -d' ' -f1)" = "$digest" ] || fail "skopeo's copy"
+expect 1 skopeo copy -q --dest-cert-dir "$TMP/certs" "oci:$TMP/folder:web" "docker://$REGISTRY/secret/sk:2.0.0"
+expect 1 skopeo copy -q --dest-cert-dir "$TMP/certs" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:prod"
+sk delete --cert-dir "$TMP/certs" "docker://$REGISTRY/team/sk:2.0.0"
+sk copy -q --dest-cert-dir "$TMP/certs" --dest-creds "alice:$wide" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:2.0.0"
+expect 1 skopeo copy -q --dest-cert-dir "$TMP/certs" --dest-creds "alice:$narrow" "oci:$TMP/folder:web" "docker://$REGISTRY/team/web:2.0.0"
+sk copy -q --dest-cert-dir "$TMP/certs" --dest-creds "$root" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:prod"
+sk logout "$REGISTRY" >/dev/null
+expect 1 skopeo inspect --raw --cert-dir "$TMP/certs" "docker://$REGISTRY/team/sk:2.0.0"
+ok "skopeo logs in, copies in and out, with a password and with a token"
+
+# --- anonymous pulls ---
+kill "$SERVER"
+wait "$SERVER" || fail "the server ends with $?"
+serve --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem" --anonymous pull
+v2=$base/v2
+try 200 "$v2/team/web/manifests/1.0.0"
+try 401 -X POST "$v2/team/web/blobs/uploads/"
+try 401 -X DELETE "$v2/team/web/manifests/1.0.0"
+try 401 -T "$TMP/manifest-web" "$v2/team/web/manifests/prod"
+try 401 -u 'alice:guess' "$v2/team/web/manifests/1.0.0"
+try 200 "$v2/_catalog"
+try 200 "$base/token?service=ingot&scope=repository:team/web:pull,push"
+jwt=$(token_of)
+[ "$(claims "$jwt")" = '[{"actions": ["pull"], "name": "team/web", "type": "repository"}]' ] || fail "anybody's token: $(claims "$jwt")"
+try 200 -H "$(bearer "$jwt")" "$v2/"
+try 200 -H "$(bearer "$jwt")" "$v2/team/web/manifests/1.0.0"
+try 401 -H "$(bearer "$jwt")" -X POST "$v2/team/web/blobs/uploads/"
+sk inspect --raw --cert-dir "$TMP/certs" "docker://$REGISTRY/team/sk:2.0.0" >/dev/null
+expect 1 skopeo copy -q --dest-cert-dir "$TMP/certs" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:3.0.0"
+sk copy -q --dest-cert-dir "$TMP/certs" --dest-creds "$alice" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:3.0.0"
+ok "anonymous pulls; who pushes logs in"
+
+kill "$SERVER"
+wait "$SERVER" || fail "the server ends with $?"
+expect 124 timeout 1 ingotd --data "$data" --listen 0.0.0.0:0
+grep -q 'in the clear' "$TMP/err" || fail "no warning of passwords in the clear: $(cat "$TMP/err")"
+ok "plain HTTP on other addresses is warned of"
