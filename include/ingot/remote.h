@@ -6,6 +6,7 @@
  * IngotRemote belongs to one thread. */
 #pragma once
 
+#include <ingot/credentials.h>
 #include <ingot/index.h>
 #include <ingot/manifest.h>
 #include <ingot/progress.h>
@@ -18,6 +19,10 @@ typedef struct IngotRemote IngotRemote;
 IngotRemote *ingot_remote_new(const char *host, GError **error);
 void ingot_remote_free(IngotRemote *remote);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
+/* Whether the registry takes these credentials (DENIED if not), which then stand for what is kept. *asked: whether it
+ * asked for any. Other calls log in by themselves when they are asked to, with $INGOT_TOKEN or what is kept
+ * (credentials.h). */
+gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error);
 
 /* Manifests. reference is a tag or a digest; the bytes are checked against the digest asked for. */
 GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,

@@ -40,6 +40,16 @@ IngotReference *cli_remote_reference(const char *text, GError **error)
     return reference;
 }
 
+char *cli_host(const char *text, GError **error)
+{
+    g_autoptr(IngotReference) where = ingot_reference_parse_location(text, error);
+    if (where != NULL && where->name != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: HOST[:PORT] alone is expected", text);
+        return NULL;
+    }
+    return where == NULL ? NULL : g_strdup(where->host);
+}
+
 void cli_print_json(const json_t *value)
 {
     g_autofree char *text = ingot_json_pretty(value);

@@ -11,4 +11,6 @@ char *cli_short_digest(const IngotDigest *digest);
 void cli_print_result(const char *text, const IngotDigest *digest);
 /* A reference with a host, or an error that says so. */
 IngotReference *cli_remote_reference(const char *text, GError **error);
+/* A registry's HOST[:PORT] alone. Free it. */
+char *cli_host(const char *text, GError **error);
 void cli_print_json(const json_t *value);

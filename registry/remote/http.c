@@ -1,5 +1,7 @@
 #include "remote/http.h"
 
+#include <errno.h>
+#include <gio/gio.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <stdlib.h>
@@ -56,6 +58,24 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 }
 
+gboolean http_is_loopback(const char *host)
+{
+    g_autoptr(GRegex) port = g_regex_new(":[0-9]+$", 0, 0, NULL);
+    g_autofree char *name = g_regex_replace_literal(port, host, -1, 0, "", 0, NULL);
+    if (name[0] == '[') {
+        return strcmp(name, "[::1]") == 0;
+    }
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(name);
+    return strcmp(name, "localhost") == 0 || (address != NULL && g_inet_address_get_is_loopback(address));
+}
+
+void http_basic(CURL *curl, const IngotCredentials *login)
+{
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(curl, CURLOPT_USERNAME, login->user);
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, login->password);
+}
+
 gboolean http_failed(CURLcode code, const char *url, GError **error)
 {
     if (!ingot_interrupt_check(error)) {
@@ -81,14 +101,23 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* Several challenges may come as headers of their own; a header of the same name counts last otherwise. */
+static void keep_header(GHashTable *headers, char *name, char *value)
+{
+    const char *former = strcmp(name, "www-authenticate") == 0 ? g_hash_table_lookup(headers, name) : NULL;
+    g_hash_table_replace(headers, name, former == NULL ? g_strdup(value) : g_strconcat(former, "\n", value, NULL));
+}
+
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
     HttpExchange *exchange = user;
     g_autofree char *line = g_strndup(data, size * count);
     char *colon = strchr(line, ':');
-    if (colon != NULL) {
+    if (g_str_has_prefix(line, "HTTP/")) { /* another answer, after a redirection */
+        g_hash_table_remove(exchange->answer_headers, "www-authenticate");
+    } else if (colon != NULL) {
         *colon = '\0';
-        g_hash_table_replace(exchange->answer_headers, g_ascii_strdown(line, -1), g_strdup(g_strstrip(colon + 1)));
+        keep_header(exchange->answer_headers, g_ascii_strdown(line, -1), g_strstrip(colon + 1));
     }
     return size * count;
 }
@@ -115,7 +144,11 @@ static size_t on_upload(char *buffer, size_t size, size_t count, void *user)
     if (got < 0) {
         return CURL_READFUNC_ABORT;
     }
-    ingot_progress_add(exchange->progress, (guint64)got);
+    exchange->position += (guint64)got;
+    if (exchange->position > exchange->counted) {
+        ingot_progress_add(exchange->progress, exchange->position - exchange->counted);
+        exchange->counted = exchange->position;
+    }
     return (size_t)got;
 }
 
@@ -125,9 +158,12 @@ static int on_seek(void *user, curl_off_t offset, int origin)
     if (exchange->upload_ranges != NULL) {
         exchange->upload_range = 0;
         exchange->upload_within = 0;
+        exchange->position = 0;
         return offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
     }
-    return lseek(exchange->upload_fd, offset, origin) < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
+    off_t at = lseek(exchange->upload_fd, offset, origin);
+    exchange->position = at < 0 ? 0 : (guint64)at;
+    return at < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
 }
 
 static void set_body(CURL *curl, HttpExchange *exchange)
@@ -149,11 +185,24 @@ static void set_body(CURL *curl, HttpExchange *exchange)
     }
 }
 
-gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error)
+static void show_login(IngotRemote *remote, const HttpExchange *exchange)
+{
+    if (!exchange->bare) {
+        auth_set(remote, remote->curl, exchange->method, exchange->url);
+    } else if (exchange->login != NULL) {
+        http_basic(remote->curl, exchange->login);
+    }
+}
+
+/* One request with its answer. */
+static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
     CURL *curl = remote->curl;
     curl_easy_reset(curl); /* connections stay */
     http_prepare(curl, exchange->url);
+    show_login(remote, exchange);
+    g_clear_pointer(&exchange->answer, g_byte_array_unref);
+    g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
     exchange->answer = g_byte_array_new();
     exchange->answer_headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     set_body(curl, exchange);
@@ -175,6 +224,40 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
     return TRUE;
 }
 
+/* Whether the answer is that of the host that was asked: where a redirection led to, nobody learns of our login. */
+static gboolean is_own_answer(IngotRemote *remote)
+{
+    const char *url = NULL;
+    curl_easy_getinfo(remote->curl, CURLINFO_EFFECTIVE_URL, &url);
+    gsize length = strlen(remote->base);
+    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
+}
+
+gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error)
+{
+    if (exchange->bare) {
+        return attempt(remote, exchange, error);
+    }
+    if (!auth_ready(remote, exchange->method, exchange->url, error) || !attempt(remote, exchange, error)) {
+        return FALSE;
+    }
+    gboolean again = FALSE;
+    if (exchange->status != 401 || !is_own_answer(remote)) {
+        return TRUE;
+    }
+    if (!auth_learn(remote, exchange->method, exchange->url, http_header(exchange, "www-authenticate"), &again,
+                    error)) {
+        return FALSE;
+    }
+    if (!again) {
+        return TRUE;
+    }
+    if (exchange->upload_size > 0 && on_seek(exchange, 0, SEEK_SET) != CURL_SEEKFUNC_OK) {
+        return ingot_error_set_errno(error, errno, "%s", exchange->url);
+    }
+    return attempt(remote, exchange, error);
+}
+
 gboolean http_refused(const HttpExchange *exchange, GError **error)
 {
     g_autoptr(json_t) body = ingot_json_parse(exchange->answer->data, exchange->answer->len, "answer", NULL);
@@ -183,8 +266,9 @@ gboolean http_refused(const HttpExchange *exchange, GError **error)
     IngotError code = exchange->status == 404                              ? INGOT_ERROR_NOT_FOUND
                       : exchange->status == 401 || exchange->status == 403 ? INGOT_ERROR_DENIED
                                                                            : INGOT_ERROR_FAILED;
-    g_set_error(error, INGOT_ERROR, code, "%s %s: status %ld%s%s", exchange->method, exchange->url, exchange->status,
-                message == NULL ? "" : ": ", message == NULL ? "" : message);
+    g_set_error(error, INGOT_ERROR, code, "%s %s: status %ld%s%s%s", exchange->method, exchange->url, exchange->status,
+                message == NULL ? "" : ": ", message == NULL ? "" : message,
+                exchange->status == 401 ? " (`ingot login` logs in)" : "");
     return FALSE;
 }
 

@@ -5,10 +5,13 @@
 #include <ingot/progress.h>
 #include <ingot/remote.h>
 
+#include "remote/auth.h"
+
 struct IngotRemote {
     char *host, *base; /* base: "http://127.0.0.1:5000" */
     CURL *curl;        /* kept, so that connections are */
     CURLM *multi;
+    RemoteAuth *auth;
 };
 
 typedef struct {
@@ -24,16 +27,21 @@ typedef struct {
     guint64 upload_within;
     IngotProgress *progress; /* of the upload */
     gsize limit;             /* of the answer's body, bytes */
+    gboolean bare;           /* to no registry, but to where its tokens come from: shows login (NULL: nothing) alone */
+    const IngotCredentials *login;
+    guint64 position,
+        counted; /* of the upload: bytes sent; bytes told to progress, which a second try does not add to */
 
     long status; /* of the answer */
     GByteArray *answer;
-    GHashTable *answer_headers; /* lower-case name -> value */
+    GHashTable *answer_headers; /* lower-case name -> value; of www-authenticate all, a line each */
 } HttpExchange;
 
 void http_exchange_clear(HttpExchange *exchange);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
 
-/* FALSE only if there was no answer; a status of 400 and above is the caller's affair. */
+/* Logs in where that is asked for (auth.h). FALSE only if there was no answer, or no login; a status of 400 and above
+ * is the caller's affair. */
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
 /* Sets the error that fits a status that was not hoped for; always FALSE. */
 gboolean http_refused(const HttpExchange *exchange, GError **error);
@@ -41,6 +49,10 @@ gboolean http_refused(const HttpExchange *exchange, GError **error);
 /* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
 const char *http_ca(void);
 void http_prepare(CURL *curl, const char *url);
+/* Shows name and password to the URL's host, and to no other. */
+void http_basic(CURL *curl, const IngotCredentials *login);
+/* Whether a HOST[:PORT] is of this machine alone. */
+gboolean http_is_loopback(const char *host);
 /* Sets the error for a curl code; always FALSE. */
 gboolean http_failed(CURLcode code, const char *url, GError **error);
 const char *http_header(const HttpExchange *exchange, const char *name);

@@ -8,12 +8,13 @@
 #define CONNECTIONS 4
 #define RANGE_MAX (8u << 20) /* bytes of one request: bounds memory to CONNECTIONS times this */
 #define WAIT_MS 500
+#define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 
 typedef struct {
     CURL *curl;
     guint64 offset, length; /* asked for */
     GByteArray *data;
-    gboolean busy, overrun;
+    gboolean busy, overrun, again; /* again: after a login */
 } Slot;
 
 typedef struct {
@@ -39,20 +40,13 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-static void ask(Fetch *fetch, Slot *slot)
+static void start(Fetch *fetch, Slot *slot)
 {
-    const IngotRange *range = &fetch->ranges[fetch->next];
-    slot->offset = range->offset + fetch->within;
-    slot->length = MIN(range->length - fetch->within, (guint64)RANGE_MAX);
-    fetch->within += slot->length;
-    if (fetch->within == range->length) {
-        fetch->next++;
-        fetch->within = 0;
-    }
     g_autofree char *text =
         g_strdup_printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, slot->offset, slot->offset + slot->length - 1);
     curl_easy_reset(slot->curl);
     http_prepare(slot->curl, fetch->url);
+    auth_set(fetch->remote, slot->curl, "GET", fetch->url);
     curl_easy_setopt(slot->curl, CURLOPT_RANGE, text);
     curl_easy_setopt(slot->curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(slot->curl, CURLOPT_WRITEDATA, slot);
@@ -64,12 +58,46 @@ static void ask(Fetch *fetch, Slot *slot)
     curl_multi_add_handle(fetch->remote->multi, slot->curl);
 }
 
+/* Takes the next range. An access token that is about to end is renewed first. */
+static gboolean ask(Fetch *fetch, Slot *slot, GError **error)
+{
+    const IngotRange *range = &fetch->ranges[fetch->next];
+    slot->offset = range->offset + fetch->within;
+    slot->length = MIN(range->length - fetch->within, (guint64)RANGE_MAX);
+    fetch->within += slot->length;
+    if (fetch->within == range->length) {
+        fetch->next++;
+        fetch->within = 0;
+    }
+    slot->again = FALSE;
+    if (!auth_ready(fetch->remote, "GET", fetch->url, error)) {
+        return FALSE;
+    }
+    start(fetch, slot);
+    return TRUE;
+}
+
+/* The access token has ended all the same, or there was none yet: an ordinary exchange finds out what is asked for. */
+static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
+{
+    g_auto(HttpExchange) head = {.method = "HEAD", .url = g_strdup(fetch->url), .limit = ERROR_MAX};
+    if (!http_exchange(fetch->remote, &head, error) || (head.status == 401 && !http_refused(&head, error))) {
+        return FALSE;
+    }
+    slot->again = TRUE;
+    start(fetch, slot);
+    return TRUE;
+}
+
 static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
 {
     long status = 0;
     curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_multi_remove_handle(fetch->remote->multi, slot->curl);
     slot->busy = FALSE;
+    if (status == 401 && !slot->again) {
+        return log_in(fetch, slot, error);
+    }
     if (slot->overrun || (code == CURLE_OK && status == 200 && slot->offset > 0)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: the registry does not answer range requests",
                     fetch->url);
@@ -114,8 +142,8 @@ static gboolean run(Fetch *fetch, GError **error)
     for (;;) {
         gboolean busy = FALSE;
         for (guint i = 0; i < CONNECTIONS; i++) {
-            if (!fetch->slots[i].busy && fetch->next < fetch->count) {
-                ask(fetch, &fetch->slots[i]);
+            if (!fetch->slots[i].busy && fetch->next < fetch->count && !ask(fetch, &fetch->slots[i], error)) {
+                return FALSE;
             }
             busy = busy || fetch->slots[i].busy;
         }

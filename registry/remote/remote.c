@@ -9,17 +9,6 @@
 #define LIST_MAX (64u << 20)  /* bytes of one page */
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 
-static gboolean is_loopback(const char *host)
-{
-    g_autoptr(GRegex) port = g_regex_new(":[0-9]+$", 0, 0, NULL);
-    g_autofree char *name = g_regex_replace_literal(port, host, -1, 0, "", 0, NULL);
-    if (name[0] == '[') {
-        return strcmp(name, "[::1]") == 0;
-    }
-    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(name);
-    return strcmp(name, "localhost") == 0 || (address != NULL && g_inet_address_get_is_loopback(address));
-}
-
 IngotRemote *ingot_remote_new(const char *host, GError **error)
 {
     static gsize once;
@@ -33,9 +22,10 @@ IngotRemote *ingot_remote_new(const char *host, GError **error)
     }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
     remote->host = g_strdup(host);
-    remote->base = g_strdup_printf("%s://%s", is_loopback(host) && http_ca() == NULL ? "http" : "https", host);
+    remote->base = g_strdup_printf("%s://%s", http_is_loopback(host) && http_ca() == NULL ? "http" : "https", host);
     remote->curl = curl_easy_init();
     remote->multi = curl_multi_init();
+    remote->auth = auth_new();
     if (remote->curl == NULL || remote->multi == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "libcurl does not start");
         return NULL;
@@ -48,10 +38,20 @@ void ingot_remote_free(IngotRemote *remote)
     if (remote != NULL) {
         curl_easy_cleanup(remote->curl);
         curl_multi_cleanup(remote->multi);
+        auth_free(remote->auth);
         g_free(remote->host);
         g_free(remote->base);
         g_free(remote);
     }
+}
+
+gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error)
+{
+    auth_use(remote->auth, ingot_credentials_new(credentials->user, credentials->password));
+    g_auto(HttpExchange) get = {.method = "GET", .url = g_strdup_printf("%s/v2/", remote->base), .limit = ERROR_MAX};
+    gboolean ok = http_exchange(remote, &get, error) && (get.status == 200 || http_refused(&get, error));
+    *asked = auth_was_asked(remote->auth);
+    return ok;
 }
 
 static GBytes *take_answer(HttpExchange *exchange)

@@ -1,0 +1,286 @@
+#include "remote/auth.h"
+
+#include <ingot/error.h>
+#include <ingot/json.h>
+#include <ingot/prompt.h>
+#include <string.h>
+
+#include "remote/challenges.h"
+#include "remote/http.h"
+
+#define ANSWER_MAX (1u << 20) /* bytes */
+#define SECONDS 60            /* that a token is good for where nothing is said (distribution's specification) */
+#define MARGIN 30             /* seconds before its end when another one is fetched */
+
+/* What is shown for one name and kind of request. */
+typedef struct {
+    char *token;                         /* bearer's; NULL: user and password */
+    IngotCredentials *login;             /* NULL: none, an anonymous token */
+    char *realm, *service, *scope, *url; /* where the token is from; realm NULL: it is a long one */
+    gint64 renew;                        /* monotonic */
+} Pass;
+
+struct RemoteAuth {
+    GHashTable *passes;      /* kind and name -> Pass */
+    IngotCredentials *given; /* instead of what is kept */
+    gboolean asked;
+};
+
+static void pass_free(gpointer data)
+{
+    Pass *pass = data;
+    ingot_secret_free(pass->token);
+    ingot_credentials_free(pass->login);
+    g_free(pass->realm);
+    g_free(pass->service);
+    g_free(pass->scope);
+    g_free(pass->url);
+    g_free(pass);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pass, pass_free)
+
+RemoteAuth *auth_new(void)
+{
+    RemoteAuth *auth = g_new0(RemoteAuth, 1);
+    auth->passes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, pass_free);
+    return auth;
+}
+
+void auth_free(RemoteAuth *auth)
+{
+    if (auth != NULL) {
+        g_hash_table_unref(auth->passes);
+        ingot_credentials_free(auth->given);
+        g_free(auth);
+    }
+}
+
+void auth_use(RemoteAuth *auth, IngotCredentials *credentials)
+{
+    ingot_credentials_free(auth->given);
+    auth->given = credentials;
+}
+
+gboolean auth_was_asked(const RemoteAuth *auth)
+{
+    return auth->asked;
+}
+
+/* --- which request is which --- */
+
+/* The part of a URL after the registry's own address; NULL: it is another's. */
+static const char *own_path(const IngotRemote *remote, const char *url)
+{
+    gsize length = strlen(remote->base);
+    return strncmp(url, remote->base, length) == 0 && url[length] == '/' ? url + length : NULL;
+}
+
+/* NAME of /v2/NAME/KIND/…; NULL where there is none. Free it. */
+static char *name_of(const char *path)
+{
+    static const char *const kinds[] = {"/blobs/", "/manifests/", "/tags/", "/referrers/"};
+    const char *last = NULL;
+    if (!g_str_has_prefix(path, "/v2/")) {
+        return NULL;
+    }
+    path += strlen("/v2/");
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        const char *at = g_strrstr(path, kinds[i]);
+        /* "/blobs/uploads/": the first of the two that follow each other is meant, and no other kind comes after. */
+        last = at != NULL && (last == NULL || at > last) ? at : last;
+    }
+    return last == NULL ? NULL : g_strndup(path, (gsize)(last - path));
+}
+
+static char *key_of(const char *method, const char *path)
+{
+    g_autofree char *name = name_of(path);
+    const char *kind = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ? "pull"
+                       : strcmp(method, "DELETE") == 0                           ? "delete"
+                                                                                 : "push";
+    return g_strdup_printf("%s %s", kind, name == NULL ? "" : name);
+}
+
+static Pass *find_pass(const IngotRemote *remote, const char *method, const char *url)
+{
+    const char *path = own_path(remote, url);
+    g_autofree char *key = path == NULL ? NULL : key_of(method, path);
+    return key == NULL ? NULL : g_hash_table_lookup(remote->auth->passes, key);
+}
+
+/* --- tokens --- */
+
+static char *token_url(const Pass *pass)
+{
+    GString *url = g_string_new(pass->realm);
+    const char *const pairs[][2] = {{"service", pass->service}, {"scope", pass->scope}};
+    for (guint i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        if (pairs[i][1] != NULL) {
+            g_string_append_printf(url, "%c%s=", strchr(url->str, '?') == NULL ? '?' : '&', pairs[i][0]);
+            g_string_append_uri_escaped(url, pairs[i][1], "/:", FALSE);
+        }
+    }
+    return g_string_free(url, FALSE);
+}
+
+static gboolean is_token(const char *text)
+{
+    return text != NULL && g_regex_match_simple("^[A-Za-z0-9._~+/=-]+$", text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+static gboolean take_token(Pass *pass, const HttpExchange *get, GError **error)
+{
+    g_autoptr(json_t) body = ingot_json_parse(get->answer->data, get->answer->len, get->url, error);
+    if (body == NULL) {
+        return FALSE;
+    }
+    const char *token = json_string_value(json_object_get(body, "token"));
+    token = token != NULL ? token : json_string_value(json_object_get(body, "access_token"));
+    if (!is_token(token)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer holds no token", get->url);
+        return FALSE;
+    }
+    gint64 seconds = json_integer_value(json_object_get(body, "expires_in"));
+    seconds = seconds <= 0 ? SECONDS : MIN(seconds, 86400);
+    ingot_secret_free(pass->token);
+    pass->token = g_strdup(token);
+    pass->renew = g_get_monotonic_time() + MAX(seconds - MARGIN, seconds / 2) * G_USEC_PER_SEC;
+    return TRUE;
+}
+
+/* *had is FALSE without an error where nobody was logged in and the place gives nothing to nobodies. */
+static gboolean fetch_token(IngotRemote *remote, Pass *pass, gboolean *had, GError **error)
+{
+    g_auto(HttpExchange)
+        get = {.method = "GET", .url = g_strdup(pass->url), .login = pass->login, .bare = TRUE, .limit = ANSWER_MAX};
+    *had = FALSE;
+    if (!http_exchange(remote, &get, error)) {
+        return FALSE;
+    }
+    if (get.status == 401 || get.status == 403) {
+        if (pass->login == NULL) {
+            return TRUE;
+        }
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s: the login as '%s'%s%s is refused", remote->host,
+                    pass->login->user, pass->login->path == NULL ? "" : " of ",
+                    pass->login->path == NULL ? "" : pass->login->path);
+        return FALSE;
+    }
+    *had = get.status == 200 && take_token(pass, &get, error);
+    return *had || (get.status != 200 && http_refused(&get, error));
+}
+
+gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error)
+{
+    Pass *pass = find_pass(remote, method, url);
+    gboolean had;
+    return pass == NULL || pass->url == NULL || g_get_monotonic_time() < pass->renew ||
+           fetch_token(remote, pass, &had, error);
+}
+
+void auth_set(IngotRemote *remote, CURL *curl, const char *method, const char *url)
+{
+    const Pass *pass = find_pass(remote, method, url);
+    if (pass != NULL && pass->token != NULL) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, pass->token);
+    } else if (pass != NULL) {
+        http_basic(curl, pass->login);
+    }
+}
+
+/* --- what is asked for --- */
+
+/* Where name and password may go: HTTPS; plain HTTP from a loopback address to a loopback address. */
+static gboolean may_go_to(const IngotRemote *remote, const char *realm)
+{
+    g_autoptr(GUri) uri = g_uri_parse(realm, G_URI_FLAGS_NONE, NULL);
+    if (uri == NULL || g_uri_get_host(uri) == NULL || g_uri_get_userinfo(uri) != NULL ||
+        g_uri_get_fragment(uri) != NULL) {
+        return FALSE;
+    }
+    gboolean is_six = strchr(g_uri_get_host(uri), ':') != NULL;
+    g_autofree char *host = g_strdup_printf(is_six ? "[%s]" : "%s", g_uri_get_host(uri));
+    return strcmp(g_uri_get_scheme(uri), "https") == 0 ||
+           (strcmp(g_uri_get_scheme(uri), "http") == 0 && g_str_has_prefix(remote->base, "http:") &&
+            http_is_loopback(host));
+}
+
+static gboolean find_login(const IngotRemote *remote, const char *path, IngotCredentials **login, GError **error)
+{
+    const IngotCredentials *given = remote->auth->given;
+    if (given != NULL) {
+        *login = ingot_credentials_new(given->user, given->password);
+        return TRUE;
+    }
+    g_autofree char *name = name_of(path);
+    return ingot_credentials_find(remote->host, name, login, error);
+}
+
+/* $INGOT_TOKEN; NULL without an error where it is not meant for this registry. Free it. */
+static gboolean long_token(const IngotRemote *remote, const Challenge *bearer, char **token, GError **error)
+{
+    const char *text = g_getenv("INGOT_TOKEN"), *service = challenge_get(bearer, "service");
+    *token = NULL;
+    if (text == NULL || *text == '\0' || remote->auth->given != NULL || g_strcmp0(service, "ingot") != 0) {
+        return TRUE;
+    }
+    if (!is_token(text)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "$INGOT_TOKEN is no token: it has characters that none has");
+        return FALSE;
+    }
+    *token = g_strdup(text);
+    return TRUE;
+}
+
+static gboolean learn_bearer(IngotRemote *remote, const char *path, const Challenge *bearer, Pass *pass,
+                             gboolean *again, GError **error)
+{
+    const char *realm = challenge_get(bearer, "realm");
+    if (!long_token(remote, bearer, &pass->token, error)) {
+        return FALSE;
+    }
+    if (pass->token != NULL) {
+        *again = TRUE;
+        return TRUE;
+    }
+    if (realm == NULL || !may_go_to(remote, realm)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "%s: it wants a login at %.200s, which is no https:// address: nothing is sent there", remote->host,
+                    realm == NULL ? "no place" : realm);
+        return FALSE;
+    }
+    pass->realm = g_strdup(realm);
+    pass->service = g_strdup(challenge_get(bearer, "service"));
+    pass->scope = g_strdup(challenge_get(bearer, "scope"));
+    pass->url = token_url(pass);
+    return find_login(remote, path, &pass->login, error) && fetch_token(remote, pass, again, error);
+}
+
+gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, const char *challenges, gboolean *again,
+                    GError **error)
+{
+    g_autoptr(GPtrArray) list = challenges_parse(challenges);
+    const Challenge *bearer = challenges_find(list, "bearer");
+    const char *path = own_path(remote, url);
+    *again = FALSE;
+    if (path == NULL || (bearer == NULL && challenges_find(list, "basic") == NULL)) {
+        return TRUE;
+    }
+    remote->auth->asked = TRUE;
+    g_autoptr(Pass) pass = g_new0(Pass, 1);
+    if (bearer != NULL) {
+        if (!learn_bearer(remote, path, bearer, pass, again, error)) {
+            return FALSE;
+        }
+    } else if (!find_login(remote, path, &pass->login, error)) {
+        return FALSE;
+    } else {
+        *again = pass->login != NULL;
+    }
+    if (*again) {
+        g_hash_table_replace(remote->auth->passes, key_of(method, path), g_steal_pointer(&pass));
+    }
+    return TRUE;
+}

@@ -1,0 +1,181 @@
+/* auth.json: which file, which key, which form; what is written leaves the rest alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/credentials.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/json.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static IngotWorkdir *workdir;
+
+static void write_file(const char *variable, const char *name, const char *text)
+{
+    g_autofree char *path = ingot_workdir_file(workdir, name);
+    g_autofree char *folder = g_path_get_dirname(path);
+    assert_true(ingot_file_make_folder(folder, NULL));
+    assert_true(ingot_file_replace(path, text, strlen(text), 0644, NULL));
+    g_setenv(variable, strcmp(variable, "DOCKER_CONFIG") == 0 ? folder : path, TRUE);
+}
+
+/* "user:password", "nothing", or the error's code. */
+static char *find(const char *host, const char *name)
+{
+    g_autoptr(IngotCredentials) found = NULL;
+    g_autoptr(GError) error = NULL;
+    if (!ingot_credentials_find(host, name, &found, &error)) {
+        return g_strdup_printf("error %d", error->code);
+    }
+    return found == NULL ? g_strdup("nothing") : g_strdup_printf("%s:%s", found->user, found->password);
+}
+
+static void expect(const char *host, const char *name, const char *expected)
+{
+    g_autofree char *found = find(host, name);
+    assert_string_equal(found, expected);
+}
+
+#define INVALID "error 1"
+
+static int set_up(void **state)
+{
+    (void)state;
+    workdir = ingot_workdir_new(NULL);
+    g_autofree char *none = ingot_workdir_file(workdir, "none");
+    g_setenv("REGISTRY_AUTH_FILE", none, TRUE);
+    g_setenv("DOCKER_CONFIG", none, TRUE);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    g_clear_pointer(&workdir, ingot_workdir_free);
+    return 0;
+}
+
+static void the_longest_key_counts(void **state)
+{
+    (void)state;
+    expect("a.example", "team/web", "nothing");
+    write_file("REGISTRY_AUTH_FILE", "auth.json",
+               "{\"auths\":{\"a.example\":{\"auth\":\"YTph\"},\"a.example/team\":{\"auth\":\"Yjpi\"},"
+               "\"a.example/team/web/x\":{\"auth\":\"Yzpj\"},\"a.example:5000\":{\"auth\":\"ZDpkOmQ=\"}}}");
+    expect("a.example", NULL, "a:a");
+    expect("a.example", "other", "a:a");
+    expect("a.example", "team", "b:b");
+    expect("a.example", "team/web", "b:b");
+    expect("a.example", "team/web/x", "c:c");
+    expect("a.example", "teams", "a:a");
+    expect("a.example:5000", "team", "d:d:d");
+    expect("example", NULL, "nothing");
+    expect("b.example", NULL, "nothing");
+}
+
+static void files_in_their_order(void **state)
+{
+    (void)state;
+    write_file("DOCKER_CONFIG", "docker/config.json",
+               "{\"auths\":{\"a.example\":{\"auth\":\"YTph\"},\"https://b.example/v1/\":{\"auth\":\"Yjpi\"},"
+               "\"http://c.example\":{\"auth\":\"Yzpj\"}}}");
+    expect("a.example", NULL, "a:a");
+    expect("b.example", "team", "b:b");
+    expect("c.example", NULL, "c:c");
+    expect("b", NULL, "nothing");
+    write_file("REGISTRY_AUTH_FILE", "auth.json", "{\"auths\":{\"a.example\":{\"auth\":\"ZDpk\"}}}");
+    expect("a.example", NULL, "d:d");
+    expect("b.example", NULL, "b:b");
+    g_unsetenv("REGISTRY_AUTH_FILE");
+    g_autofree char *folder = ingot_workdir_file(workdir, "");
+    g_setenv("XDG_RUNTIME_DIR", folder, TRUE);
+    g_autofree char *path = ingot_credentials_path(), *wanted = ingot_workdir_file(workdir, "containers/auth.json");
+    g_autofree char *plain = g_canonicalize_filename(path, NULL), *same = g_canonicalize_filename(wanted, NULL);
+    assert_string_equal(plain, same);
+    g_unsetenv("XDG_RUNTIME_DIR");
+}
+
+static void odd_files(void **state)
+{
+    static const struct {
+        const char *text, *expected;
+    } tries[] = {
+        {"", "nothing"},
+        {"{}", "nothing"},
+        {"{\"auths\":{}}", "nothing"},
+        {"{\"auths\":[]}", "nothing"},
+        {"{\"auths\":{\"a.example\":{}}}", "nothing"},
+        {"{\"auths\":{\"a.example\":1}}", "nothing"},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"YTphAAA=\"}}}", "a:a"}, /* padded with NUL */
+        {"{\"auths\":{\"a.example\":{\"auth\":\"YTo=\"}}}", "a:"},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"YWE=\"}}}", INVALID},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"%%%%\"}}}", INVALID},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"YTph\",\"identitytoken\":\"x\"}}}", INVALID},
+        {"{\"auths\":{\"a.example\":{}},\"credsStore\":\"desktop\"}", INVALID},
+        {"{\"auths\":{\"b.example\":{}},\"credsStore\":\"desktop\"}", "nothing"},
+        {"{\"credHelpers\":{\"a.example\":\"pass\"}}", INVALID},
+        {"{\"credHelpers\":{\"b.example\":\"pass\"}}", "nothing"},
+        {"[]", INVALID},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(tries); i++) {
+        write_file("REGISTRY_AUTH_FILE", "auth.json", tries[i].text);
+        g_autofree char *found = find("a.example", "team");
+        if (strcmp(found, tries[i].expected) != 0) {
+            fail_msg("%s: %s, not %s", tries[i].text, found, tries[i].expected);
+        }
+    }
+    write_file("REGISTRY_AUTH_FILE", "auth.json", "nonsense");
+    g_autofree char *broken = find("a.example", NULL);
+    assert_true(g_str_has_prefix(broken, "error"));
+}
+
+static void written_and_removed(void **state)
+{
+    g_autoptr(IngotCredentials) alice = ingot_credentials_new("alice", "pass:wörd");
+    g_autoptr(GError) error = NULL;
+    struct stat st;
+    (void)state;
+    g_autofree char *path = ingot_workdir_file(workdir, "new/folder/auth.json");
+    g_setenv("REGISTRY_AUTH_FILE", path, TRUE);
+    assert_true(ingot_credentials_save("a.example:5000", alice, NULL));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    expect("a.example:5000", "team", "alice:pass:wörd");
+    assert_false(ingot_credentials_remove("b.example", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+
+    /* Through a link, with other entries, over a mode that is too wide. */
+    write_file("REGISTRY_AUTH_FILE", "real.json", "{\"auths\":{\"b.example\":{\"auth\":\"Yjpi\"}},\"more\":[1]}");
+    g_autofree char *real = ingot_workdir_file(workdir, "real.json"), *link = ingot_workdir_file(workdir, "link.json");
+    assert_int_equal(symlink(real, link), 0);
+    g_setenv("REGISTRY_AUTH_FILE", link, TRUE);
+    assert_true(ingot_credentials_save("a.example", alice, NULL));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(real, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    expect("b.example", NULL, "b:b");
+    assert_true(ingot_credentials_remove("a.example", NULL));
+    g_autoptr(GBytes) bytes = ingot_file_read(real, 10000, NULL);
+    g_autoptr(json_t) root = ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the file", NULL);
+    g_autofree char *text = ingot_json_canonical(root);
+    assert_string_equal(text, "{\"auths\":{\"b.example\":{\"auth\":\"Yjpi\"}},\"more\":[1]}");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_longest_key_counts),
+        TEST(files_in_their_order),
+        TEST(odd_files),
+        TEST(written_and_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,258 @@
+#!/bin/bash
+# ingot logs in: where logins are kept, what is sent where, tokens that end while it works; at ingotd, at docker-registry
+# with Basic, and at a registry that is up to no good.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+export HOME=$TMP/home XDG_RUNTIME_DIR=$TMP/run XDG_CONFIG_HOME=$TMP/config
+mkdir "$HOME" "$XDG_RUNTIME_DIR"
+unset REGISTRY_AUTH_FILE DOCKER_CONFIG INGOT_TOKEN
+data=$TMP/data
+twice() { printf '%s\n%s\n' "$1" "$1"; }
+twice 'the word of alice' | ingotd user add --data "$data" --scope 'push:team/*' alice
+twice 'the word of bob' | ingotd user add --data "$data" --scope 'promote:team/*' bob
+cd "$TMP"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=here -keyout key.pem -out here.csr 2>/dev/null
+openssl x509 -req -in here.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile <(echo subjectAltName=IP:127.0.0.1) -out cert.pem 2>/dev/null
+cd - >/dev/null
+ingotd --data "$data" --listen 127.0.0.1:0 --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem" >"$TMP/address" 2>"$TMP/ingotd.log" &
+SERVER=$!
+ENDING+=("$SERVER")
+until grep -q http "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
+registry=$(sed 's,.*//,,' "$TMP/address")
+export INGOT_CA=$TMP/ca.pem
+kept=$XDG_RUNTIME_DIR/containers/auth.json
+small_disk "$TMP/disk.raw"
+digest=$(ingot pack -q "$TMP/disk.raw" web:1.0.0)
+secrets='the word of|dGhlIHdvcmQ|YWxpY2U6|eyJ|ingot_[0-9a-f]'
+
+expect 1 ingot push web:1.0.0 "$registry/team/web"
+grep -q 'ingot login' "$TMP/err" || fail "no hint: $(cat "$TMP/err")"
+expect 2 ingot login "$registry" </dev/null
+expect 2 ingot login -u alice "$registry" <<<'the word of alice'
+expect 2 ingot login -u 'a:b' --password-stdin "$registry" <<<'x'
+expect 2 ingot login -u alice --password-stdin "$registry/team" <<<'x'
+expect 1 ingot login -u alice --password-stdin "$registry" <<<'not the word'
+grep -q "login as 'alice' is refused" "$TMP/err" || fail "$(cat "$TMP/err")"
+[ ! -e "$kept" ] || fail "a wrong password is kept"
+sleep 1.1
+mkdir "$(dirname "$kept")"
+echo '{"auths": {"other.example": {"auth": "YTpi"}}, "more": 1}' >"$kept"
+ingot login -u alice --password-stdin "$registry" <<<'the word of alice' 2>"$TMP/err"
+! grep -qE "$secrets" "$TMP/err" || fail "$(cat "$TMP/err")"
+[ "$(stat -c %a "$kept")" = 600 ] || fail "others may read $kept"
+python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert d["more"] == 1 and d["auths"]["other.example"] and len(d["auths"]) == 2, d' "$kept" || fail "$(cat "$kept")"
+python3 - "$registry" <<'PY' || fail "the prompt"
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("ingot", ["ingot", "login", sys.argv[1]])
+seen = b""
+def until(text):
+    global seen
+    while text not in seen:
+        seen += os.read(fd, 1000)
+until(b"User at ")
+os.write(fd, b"alice\n")
+until(b"token: ")
+os.write(fd, b"the word of alice\n")
+try:
+    while part := os.read(fd, 1000):
+        seen += part
+except OSError:
+    pass
+assert os.waitpid(pid, 0)[1] == 0, seen
+assert b"the word" not in seen, seen
+PY
+ok "a login is checked, then kept for its owner alone; what else is kept stays"
+
+[ "$(ingot push -q web:1.0.0 "$registry/team/web")" = "$digest" ] || fail "push"
+[ "$(ingot pull -q --store "$TMP/other" "$registry/team/web:1.0.0")" = "$digest" ] || fail "pull"
+[ "$(ingot ls "$registry")" = team/web ] && [ "$(ingot ls "$registry/team/web")" = 1.0.0 ] || fail "ls"
+ingot show "$registry/team/web:1.0.0" | grep -q "$digest" || fail "show"
+expect 1 ingot push web:1.0.0 "$registry/secret/web"
+expect 1 ingot promote "$registry/team/web" 1.0.0 prod
+grep -q '403' "$TMP/err" || fail "$(cat "$TMP/err")"
+ingot login -q -u bob --password-stdin "$registry" <<<'the word of bob'
+[ "$(ingot promote -q "$registry/team/web" 1.0.0 prod)" = "$digest" ] || fail "promote"
+expect 1 ingot push web:1.0.0 "$registry/team/another"
+mkdir "$TMP/certs"
+cp "$TMP/ca.pem" "$TMP/certs/ca.crt"
+skopeo inspect --raw --cert-dir "$TMP/certs" "docker://$registry/team/web:prod" >/dev/null || fail "skopeo does not find the login of ingot"
+ingot logout "$registry"
+expect 1 ingot logout "$registry"
+expect 1 ingot ls "$registry"
+skopeo login --cert-dir "$TMP/certs" -u alice -p 'the word of alice' "$registry" >/dev/null
+[ "$(ingot ls "$registry")" = team/web ] || fail "ingot does not find the login of skopeo"
+ingot logout "$registry"
+ok "push, pull, ls, show, promote; skopeo and ingot share their logins"
+
+# Other places and forms.
+pair() { printf %s "$1" | base64 -w0; }
+mkdir -p "$TMP/docker" "$HOME/.docker"
+echo "{\"auths\": {\"https://$registry/v1/\": {\"auth\": \"$(pair 'alice:the word of alice')\"}}}" >"$HOME/.docker/config.json"
+[ "$(ingot ls "$registry")" = team/web ] || fail "docker's own file"
+expect 1 env DOCKER_CONFIG="$TMP/docker" ingot ls "$registry"
+cp "$HOME/.docker/config.json" "$TMP/docker/"
+DOCKER_CONFIG=$TMP/docker ingot ls "$registry" >/dev/null || fail "\$DOCKER_CONFIG"
+rm "$HOME/.docker/config.json"
+echo "{\"auths\": {\"$registry/team\": {\"auth\": \"$(pair 'alice:the word of alice')\"}, \"$registry\": {\"auth\": \"$(pair 'nobody:nothing')\"}}}" >"$TMP/named.json"
+[ "$(REGISTRY_AUTH_FILE=$TMP/named.json ingot ls "$registry/team/web" | head -1)" = 1.0.0 ] || fail "a login of a part of a registry"
+echo "{\"credHelpers\": {\"$registry\": \"pass\"}}" >"$TMP/helper.json"
+expect 2 env REGISTRY_AUTH_FILE="$TMP/helper.json" ingot ls "$registry"
+grep -q 'credential helper' "$TMP/err" || fail "$(cat "$TMP/err")"
+echo "{\"auths\": {\"$registry\": {}}, \"credsStore\": \"desktop\"}" >"$TMP/helper.json"
+expect 2 env REGISTRY_AUTH_FILE="$TMP/helper.json" ingot ls "$registry"
+echo 'nonsense' >"$TMP/broken.json"
+expect 1 env REGISTRY_AUTH_FILE="$TMP/broken.json" ingot ls "$registry"
+grep -q 'broken.json' "$TMP/err" || fail "$(cat "$TMP/err")"
+token=$(ingotd token create --data "$data" --user alice --scope 'pull:team/*' 2>/dev/null)
+[ "$(INGOT_TOKEN=$token ingot pull -q --store "$TMP/third" "$registry/team/web:1.0.0")" = "$digest" ] || fail "\$INGOT_TOKEN"
+INGOT_TOKEN=$token expect 1 ingot push web:1.0.0 "$registry/team/web"
+! grep -qE "$secrets" "$TMP/err" || fail "an error tells a secret: $(cat "$TMP/err")"
+INGOT_TOKEN="$token"$'\nX: y' expect 2 ingot ls "$registry"
+ingotd token rm --data "$data" "$(cut -d_ -f2 <<<"$token")"
+INGOT_TOKEN=$token expect 1 ingot ls "$registry"
+token=$(ingotd token create --data "$data" --user alice --scope 'push:team/*' 2>/dev/null)
+ingot login -q -u alice --password-stdin "$registry" <<<"$token"
+ingot push -q web:1.0.0 "$registry/team/by-token" >/dev/null || fail "a token as a password"
+ingot logout "$registry"
+ok "docker's file, logins of a part of a registry, helpers, \$INGOT_TOKEN, a token as a password"
+unset INGOT_CA
+
+# docker-registry with Basic.
+python3 - >"$TMP/htpasswd" <<'PY'
+import warnings
+warnings.simplefilter("ignore")
+import crypt
+print("alice:" + crypt.crypt("the word of alice", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5)).replace("$2b$", "$2a$"))
+PY
+cat >"$TMP/config.yml" <<YAML
+version: 0.1
+storage: {filesystem: {rootdirectory: $TMP/docker-data}}
+http: {addr: "127.0.0.1:0"}
+auth: {htpasswd: {realm: here, path: $TMP/htpasswd}}
+YAML
+docker-registry serve "$TMP/config.yml" >"$TMP/log" 2>&1 &
+pid=$!
+ENDING+=("$pid")
+until grep -q 'listening on' "$TMP/log"; do kill -0 $pid || fail "$(cat "$TMP/log")"; sleep 0.1; done
+basic=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/log" | head -1)
+expect 1 ingot push web:1.0.0 "$basic/team/web"
+expect 1 ingot login -u alice --password-stdin "$basic" <<<'not the word'
+ingot login -q -u alice --password-stdin "$basic" <<<'the word of alice'
+ingot push -q web:1.0.0 "$basic/team/web" >/dev/null || fail "push by Basic"
+[ "$(ingot pull -q --store "$TMP/fourth" "$basic/team/web:1.0.0")" = "$digest" ] || fail "pull by Basic"
+ok "docker-registry with Basic"
+
+# A registry before ingotd: its tokens are good for three requests each, and all end while ranges are fetched; blobs are had from another host; or it wants the
+# login somewhere else.
+start_ingotd "$TMP/open"
+cat >"$TMP/proxy.py" <<'PY'
+import http.client, http.server, json, sys, threading, urllib.parse
+mode, upstream = sys.argv[1:]
+left, count, ranges, log = {}, [0], [0], open(sys.argv[0] + "." + mode, "w", buffering=1)
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        log.write("elsewhere %s\n" % self.headers.get("Authorization"))
+        if mode == "ask":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="trap"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        forward(self)
+    log_message = lambda *a: None
+def forward(self):
+    body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    up = http.client.HTTPConnection(upstream)
+    keep = {k: v for k, v in self.headers.items() if k.lower() in ("content-type", "range", "accept", "content-range")}
+    up.request(self.command, self.path, body if self.command not in ("GET", "HEAD") else None, keep)
+    answer = up.getresponse()
+    data = answer.read()
+    self.send_response(answer.status)
+    for k, v in answer.getheaders():
+        if k.lower() not in ("connection", "date", "server", "content-length", "transfer-encoding"):
+            self.send_header(k, v)
+    self.send_header("Content-Length", answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data)))
+    self.end_headers()
+    if self.command != "HEAD":
+        self.wfile.write(data)
+class Registry(Elsewhere):
+    def do_GET(self):
+        shown = self.headers.get("Authorization") or ""
+        if self.path.startswith("/token"):
+            log.write("token %s %s\n" % (self.path, shown))
+            count[0] += 1
+            left["t%d" % count[0]] = 3 if ranges[0] < 3 else 1000
+            body = json.dumps({"token": "t%d" % count[0], "expires_in": 300}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
+        if self.headers.get("Range"):
+            ranges[0] += 1
+            if ranges[0] == 3:
+                log.write("all tokens end\n")
+                left.clear()
+        token = shown[7:] if shown.startswith("Bearer ") else ""
+        if left.get(token, 0) == 0:
+            self.close_connection = True
+            self.send_response(401)
+            where = "http://192.0.2.1/token" if mode == "far" else "http://%s/token" % self.headers["Host"]
+            self.send_header("WWW-Authenticate", 'Basic realm="x", Bearer realm="%s",service="s",scope="repository:a:pull"' % where)
+            self.send_header("Content-Length", "7")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else b"go away")
+            return
+        left[token] -= 0 if self.headers.get("Range") else 1
+        if mode in ("redirect", "ask") and self.command == "GET" and "/blobs/" in self.path:
+            self.send_response(307)
+            self.send_header("Location", "http://127.0.0.1:%d%s" % (elsewhere.server_port, self.path))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        forward(self)
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+elsewhere = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+registry = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+print("127.0.0.1:%d" % registry.server_port, flush=True)
+registry.serve_forever()
+PY
+proxy() { # MODE
+    : >"$TMP/proxy.address"
+    python3 "$TMP/proxy.py" "$1" "$REGISTRY" >"$TMP/proxy.address" 2>"$TMP/proxy.err" &
+    ENDING+=($!)
+    until [ -s "$TMP/proxy.address" ]; do sleep 0.05; done
+    where=$(cat "$TMP/proxy.address")
+    python3 - "$kept" "$where" <<'PY'
+import base64, json, sys
+kept = json.load(open(sys.argv[1]))
+kept["auths"][sys.argv[2]] = {"auth": base64.b64encode(b"alice:the word of alice").decode()}
+json.dump(kept, open(sys.argv[1], "w"))
+PY
+}
+proxy short
+ingot push -q web:1.0.0 "$where/team/web" >/dev/null || fail "push with short tokens: $(cat "$TMP/proxy.err")"
+[ "$(grep -c ^token "$TMP/proxy.py.short")" -ge 4 ] || fail "tokens: $(cat "$TMP/proxy.py.short")"
+grep -q '^token /token?service=s&scope=repository:a:pull Basic YWxpY2U6' "$TMP/proxy.py.short" || fail "$(cat "$TMP/proxy.py.short")"
+INGOT_TOKEN=ingot_x ingot pull -q --store "$TMP/fifth" "$where/team/web:1.0.0" -o "$TMP/back.raw" >/dev/null
+cmp "$TMP/back.raw" "$TMP/disk.raw" || fail "the pulled disk differs"
+grep -q 'all tokens end' "$TMP/proxy.py.short" || fail "there were too few ranges: $(cat "$TMP/proxy.py.short")"
+ok "a token that ends while it works is renewed; a foreign registry does not see \$INGOT_TOKEN"
+proxy redirect
+ingot pull -q --store "$TMP/sixth" "$where/team/web:1.0.0" >/dev/null || fail "redirected blobs: $(cat "$TMP/proxy.err")"
+grep -q '^elsewhere None' "$TMP/proxy.py.redirect" && ! grep '^elsewhere' "$TMP/proxy.py.redirect" | grep -qv None || fail "a login was sent along: $(cat "$TMP/proxy.py.redirect")"
+proxy ask
+expect 1 ingot pull --store "$TMP/seventh" "$where/team/web:1.0.0"
+! grep '^elsewhere' "$TMP/proxy.py.ask" | grep -qv None || fail "another host got the login: $(cat "$TMP/proxy.py.ask")"
+proxy far
+expect 1 ingot ls "$where"
+grep -q 'nothing is sent there' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "where a redirection leads, and plain HTTP elsewhere, get no login"
