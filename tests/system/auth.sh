@@ -225,6 +225,29 @@ try 201 -u "$alice" -X POST "$v2/team/copy/blobs/uploads/?mount=$web&from=team/w
 try 201 -u "$root" -X POST "$v2/team/copy/blobs/uploads/?mount=$vault&from=secret/vault"
 try 404 -u "$alice" -X PUT "$v2/team/web/blobs/uploads/..?digest=$web"
 try 404 -u "$alice" -X PATCH --data-binary x "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000"
+# An upload is its repository's; what has come of it is not to be had elsewhere.
+try 202 -u "$root" -X POST "$v2/secret/vault/blobs/uploads/"
+location=$(sed -n 's/^Location: *\([^\r]*\)\r*$/\1/Ip' "$TMP/head")
+echo 'half of a secret' >"$TMP/half"
+half=sha256:$(sha256sum <"$TMP/half" | cut -d' ' -f1)
+try 202 -u "$root" -X PATCH --data-binary "@$TMP/half" "$base$location"
+try 404 -u "$alice" -X PUT "$v2/team/web/blobs/uploads/${location##*/}?digest=$half"
+id=${location##*/}
+for ticket in "${id%.*}" "${id%.*}." "${id%?}0" "${id%?}g" ".${id#*.}"; do
+    [ "$ticket" = "$id" ] || try 404 -u "$alice" -X PUT "$v2/team/web/blobs/uploads/$ticket?digest=$half"
+    [ "$ticket" = "$id" ] || try 404 -u "$root" -X DELETE "$v2/secret/vault/blobs/uploads/$ticket"
+done
+try 201 -u "$root" -X PUT "$base$location?digest=$half"
+# Frames that only others have are not told of.
+python3 -c 'import hashlib,struct,sys; d=open(sys.argv[1],"rb").read(); sys.stdout.buffer.write(hashlib.sha256(d).digest()+struct.pack("<I",len(d)))' "$TMP/half" >"$TMP/frames"
+offer() { # USER REPOSITORY: what is missing
+    try 202 -u "$1" -X POST "$v2/$2/blobs/uploads/"
+    location=$(sed -n 's/^Location: *\([^\r]*\)\r*$/\1/Ip' "$TMP/head")
+    try 200 -u "$1" -X POST --data-binary "@$TMP/frames" "$base$location"
+    od -An -tx1 "$TMP/body" | tr -d ' '
+}
+[ "$(offer "$root" team/web)" = 00 ] || fail "a frame that is there counts as missing: $(offer "$root" team/web)"
+[ "$(offer "$alice" team/web)" = 01 ] || fail "a frame of another repository is told of"
 ok "nobody and users: what scopes allow, and no word on what else there is"
 
 # Channels move by promotion alone; promotion is enough for any tag of what is there, and for nothing else.

@@ -345,7 +345,9 @@ ok "a stop lets running requests end"
 start_ingotd
 base=http://$REGISTRY/v2
 head -c 20000000 /dev/urandom >"$TMP/cut"
-curl -s --limit-rate 2M -H 'Expect:' -X POST --data-binary "@$TMP/cut" "$base/a/blobs/uploads/?digest=sha256:$(sha256sum <"$TMP/cut" | cut -d' ' -f1)" >/dev/null &
+post a
+place=${location##*/}
+curl -s --limit-rate 2M -H 'Expect:' -X PUT --data-binary "@$TMP/cut" "$location?digest=sha256:$(sha256sum <"$TMP/cut" | cut -d' ' -f1)" >/dev/null &
 upload=$!
 until [ -n "$(find "$TMP/registry/uploads" -name '*.pack' -size +3M)" ]; do sleep 0.02; done
 kill -9 "$SERVER"
@@ -353,8 +355,7 @@ wait "$SERVER" || true
 wait "$upload" || true
 start_ingotd
 base=http://$REGISTRY/v2
-left=$(find "$TMP/registry/uploads" -name '*.pack' -size +3M)
-location=$base/a/blobs/uploads/$(basename "$left" .pack)
+location=$base/a/blobs/uploads/$place
 ask 204 "$location"
 came=$(header Range)
 came=$((${came#0-} + 1))
@@ -368,7 +369,8 @@ cmp "$TMP/body" "$TMP/long"
 ok "a killed server loses nothing that it acknowledged, and the upload can go on"
 
 post a
-left=$TMP/registry/uploads/${location##*/}.pack
+left=$(basename "$location")
+left=$TMP/registry/uploads/${left%.*}.pack
 [ -e "$left" ]
 kill "$SERVER"
 wait "$SERVER" || true

@@ -7,6 +7,7 @@
 #include "server/auth/issue.h"
 #include "server/oci/range.h"
 #include "server/oci/rights.h"
+#include "server/oci/ticket.h"
 
 void api_route_clear(ApiRoute *route)
 {
@@ -89,6 +90,10 @@ static gboolean open_route(Request *request, ApiRoute *route, enum MHD_Result *r
     if (route->name != NULL && !ingot_name_check(route->name, &error)) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
         return FALSE;
+    }
+    if (route->kind == API_UPLOAD) {
+        g_autofree char *ticket = g_steal_pointer(&route->reference);
+        route->reference = ticket_read(request, route->name, ticket);
     }
     return TRUE;
 }

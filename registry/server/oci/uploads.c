@@ -5,6 +5,7 @@
 
 #include "server/auth/access.h"
 #include "server/oci/api.h"
+#include "server/oci/ticket.h"
 
 static enum MHD_Result created(Request *request, const char *name, const char *digest)
 {
@@ -20,7 +21,8 @@ static enum MHD_Result state(Request *request, guint status, const char *name, c
     if (!storage_upload_size(request->storage, id, &size, &error)) {
         return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
     }
-    g_autofree char *location = g_strdup_printf("/v2/%s/blobs/uploads/%s", name, id);
+    g_autofree char *ticket = ticket_write(request, name, id);
+    g_autofree char *location = g_strdup_printf("/v2/%s/blobs/uploads/%s", name, ticket);
     g_autofree char *range = g_strdup_printf("0-%" G_GUINT64_FORMAT, size == 0 ? 0 : size - 1);
     return request_answer(request, status, NULL, NULL, 0, "Location", location, "Range", range, "Docker-Upload-UUID",
                           id, "Ingot-Frames", location, NULL);
@@ -105,6 +107,11 @@ enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
                       : state(request, MHD_HTTP_ACCEPTED, route->name, id);
 }
 
+static gboolean may_see(const char *repository, gpointer request)
+{
+    return access_may(request, ACCESS_PULL, repository);
+}
+
 /* Our own addition: the client tells the frames that the blob is made of, we which of them are missing (storage.h). */
 static enum MHD_Result offer(Request *request, const char *id)
 {
@@ -113,8 +120,8 @@ static enum MHD_Result offer(Request *request, const char *id)
     if (request->received > API_FRAMES_MAX) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a list of frames may have 64 MiB");
     }
-    if (storage_upload_offer(request->storage, id, request->body->data, request->body->len, NULL, NULL, missing,
-                             &error)) {
+    if (storage_upload_offer(request->storage, id, request->body->data, request->body->len,
+                             access_may_all(request) ? NULL : may_see, request, missing, &error)) {
         return request_answer(request, MHD_HTTP_OK, "application/octet-stream", missing->data, missing->len, NULL);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
