@@ -404,6 +404,11 @@ ok "anonymous pulls; who pushes logs in"
 
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
+serve
+curl -s -D "$TMP/head" -o "$TMP/body" -H 'X-Forwarded-Proto: https' "http://$REGISTRY/v2/"
+grep -qi "realm=\"https://$REGISTRY/token\"" "$TMP/head" || fail "behind a proxy: $(cat "$TMP/head")"
+kill "$SERVER"
+wait "$SERVER" || fail "the server ends with $?"
 expect 124 timeout 1 ingotd --data "$data" --listen 0.0.0.0:0
 grep -q 'in the clear' "$TMP/err" || fail "no warning of passwords in the clear: $(cat "$TMP/err")"
 ok "plain HTTP on other addresses is warned of"

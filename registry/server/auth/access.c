@@ -119,8 +119,9 @@ static enum MHD_Result refuse(Request *request, guint status, const char *code, 
 
 enum MHD_Result access_unauthorized(Request *request, const char *scope, const char *error, const char *message)
 {
-    g_autofree char *challenge =
-        challenge_bearer(request_header(request, MHD_HTTP_HEADER_HOST), request->access->tls, scope, error);
+    /* Behind a proxy that ends TLS. Whoever says so to us is told so, and nobody else. */
+    gboolean tls = request->access->tls || g_strcmp0(request_header(request, "X-Forwarded-Proto"), "https") == 0;
+    g_autofree char *challenge = challenge_bearer(request_header(request, MHD_HTTP_HEADER_HOST), tls, scope, error);
     return refuse(request, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED", message, challenge, NULL);
 }
 
