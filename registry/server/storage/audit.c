@@ -209,32 +209,43 @@ static void compare_blob(Scrub *scrub, Connection *reader, const Table *table)
     }
 }
 
+/* One that garbage was collected from meanwhile may be gone. Takes the error. */
+static void pack_differs(Scrub *scrub, Connection *reader, gint64 number, GError *problem)
+{
+    gint64 known = 1;
+    database_number(reader, &known, 1, NULL, "SELECT count(*) FROM packs WHERE id=?", "i", number);
+    if (known > 0) {
+        differs(scrub, problem->message);
+    }
+    g_error_free(problem);
+}
+
 gboolean audit_pack(Scrub *scrub, Connection *reader, gint64 number, GError **error)
 {
     gint64 size;
     if (!database_number(reader, &size, 0, error, "SELECT size FROM packs WHERE id=?", "i", number)) {
         return FALSE;
     }
-    g_autoptr(GError) problem = NULL;
+    GError *problem = NULL;
     g_autoptr(Pack) pack = packs_get(scrub->storage->packs, number, &problem);
-    guint64 at = 0;
-    while (pack != NULL && problem == NULL && at < (guint64)size) {
-        guint64 data, end;
+    if (pack == NULL) {
+        pack_differs(scrub, reader, number, problem);
+    }
+    guint64 end = 0;
+    for (guint64 at = 0; pack != NULL && at < (guint64)size; at = end) {
+        guint64 data;
         g_autoptr(Table) table = segment_read(pack_fd(pack), at, (guint64)size, &data, &end, pack_path(pack), &problem);
-        if (table != NULL && table_has_blob(table)) {
+        if (table == NULL) {
+            pack_differs(scrub, reader, number, g_steal_pointer(&problem));
+        } else if (table_has_blob(table)) {
             compare_blob(scrub, reader, table);
         }
-        if (table != NULL && !scrub_goes_on(scrub, end - at - data, error)) {
+        if (end == at) {
+            break; /* where the next begins is told nowhere */
+        }
+        if (!scrub_goes_on(scrub, end - at - data, error)) {
             return FALSE;
         }
-        at = table == NULL ? at : end;
-    }
-    gint64 known = 1;
-    if (problem != NULL) {
-        database_number(reader, &known, 1, NULL, "SELECT count(*) FROM packs WHERE id=?", "i", number);
-    }
-    if (problem != NULL && known > 0) {
-        differs(scrub, problem->message);
     }
     return TRUE;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define SUM_DIGITS 16
+#define SUM_SIZE 17 /* characters that a line begins with */
 
 struct NamesLog {
     char *path;
@@ -52,19 +52,27 @@ void nameslog_close(NamesLog *log)
     }
 }
 
+static char *sum_of(const char *text, gsize size)
+{
+    return g_strdup_printf("%016" G_GINT64_MODIFIER "x ", (guint64)XXH3_64bits(text, size));
+}
+
 void nameslog_format(GString *text, const json_t *object)
 {
-    g_autofree char *line = ingot_json_canonical(object);
-    g_string_append_printf(text, "%016" G_GINT64_MODIFIER "x %s\n", (guint64)XXH3_64bits(line, strlen(line)), line);
+    g_autofree char *line = ingot_json_canonical(object), *sum = sum_of(line, strlen(line));
+    g_string_append_printf(text, "%s%s\n", sum, line);
 }
 
 gboolean nameslog_append(NamesLog *log, const GString *lines, guint64 *end, GError **error)
 {
-    if (!ingot_file_pwrite(log->fd, lines->str, lines->len, log->end, log->path, error)) {
-        return FALSE;
+    gboolean ok = ingot_file_pwrite(log->fd, lines->str, lines->len, log->end, log->path, error);
+    if (ok && fdatasync(log->fd) != 0) {
+        ok = ingot_error_set_errno(error, errno, "%s", log->path);
     }
-    if (fdatasync(log->fd) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", log->path);
+    if (!ok) {
+        /* Half a line is no line: whoever reads the log to its end would take it for a damaged one. */
+        nameslog_truncate(log, log->end, NULL);
+        return FALSE;
     }
     log->end += lines->len;
     *end = log->end;
@@ -92,24 +100,30 @@ gboolean nameslog_replace(NamesLog *log, const GString *lines, guint64 *end, GEr
     return TRUE;
 }
 
-/* NULL: the line is not what was written. */
+/* NULL: the line is not what was written, to the letter. */
 static json_t *parse_line(const char *line, gsize size)
 {
-    guint64 sum;
-    g_autofree char *digits = g_strndup(line, MIN(size, SUM_DIGITS));
-    if (size <= SUM_DIGITS + 1 || !g_ascii_string_to_unsigned(digits, 16, 0, G_MAXUINT64, &sum, NULL) ||
-        sum != XXH3_64bits(line + SUM_DIGITS + 1, size - SUM_DIGITS - 1)) {
+    if (size <= SUM_SIZE) {
         return NULL;
     }
-    return ingot_json_parse(line + SUM_DIGITS + 1, size - SUM_DIGITS - 1, "line", NULL);
+    g_autofree char *sum = sum_of(line + SUM_SIZE, size - SUM_SIZE);
+    return memcmp(line, sum, SUM_SIZE) == 0 ? ingot_json_parse(line + SUM_SIZE, size - SUM_SIZE, "line", NULL) : NULL;
 }
 
 gboolean nameslog_read(const char *path, guint64 end, NamesLogTake take, gpointer user, guint *damaged, GError **error)
 {
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
+    GError *problem = NULL;
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &problem);
     const char *at = file == NULL ? NULL : g_mapped_file_get_contents(file);
     gsize left = file == NULL ? 0 : (gsize)MIN(end, g_mapped_file_get_length(file));
     *damaged = 0;
+    if (g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+        g_clear_error(&problem);
+    } else if (problem != NULL) {
+        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_FAILED, problem->message);
+        g_error_free(problem);
+        return FALSE;
+    }
     while (left > 0) {
         const char *newline = memchr(at, '\n', left);
         gsize size = newline == NULL ? left : (gsize)(newline - at);

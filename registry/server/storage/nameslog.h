@@ -22,6 +22,7 @@ gboolean nameslog_truncate(NamesLog *log, guint64 end, GError **error);
 /* Puts other lines in the place of all. */
 gboolean nameslog_replace(NamesLog *log, const GString *lines, guint64 *end, GError **error);
 
-/* Calls take for each whole line up to `end` bytes (G_MAXUINT64: all); a damaged one is counted and left out. */
+/* Calls take for each whole line up to `end` bytes (G_MAXUINT64: all); a damaged one is counted and left out. No file
+ * has no lines. */
 typedef gboolean (*NamesLogTake)(const json_t *object, gpointer user, GError **error);
 gboolean nameslog_read(const char *path, guint64 end, NamesLogTake take, gpointer user, guint *damaged, GError **error);

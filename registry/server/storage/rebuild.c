@@ -36,32 +36,6 @@ static void lost(Rebuild *rebuild, const char *format, ...)
 
 /* --- packs --- */
 
-typedef gboolean (*SegmentFunc)(Rebuild *rebuild, const Table *table, gint64 pack, guint64 at, GError **error);
-
-/* Each whole segment of a pack; *end is where the last of them ends. */
-static gboolean each_segment(Rebuild *rebuild, gint64 number, SegmentFunc take, guint64 *end, GError **error)
-{
-    g_autoptr(Pack) pack = packs_get(rebuild->storage->packs, number, error);
-    struct stat st;
-    if (pack == NULL || fstat(pack_fd(pack), &st) != 0) {
-        return FALSE;
-    }
-    *end = 0;
-    while (*end < (guint64)st.st_size) {
-        guint64 data, next;
-        g_autoptr(Table) table =
-            segment_read(pack_fd(pack), *end, (guint64)st.st_size, &data, &next, pack_path(pack), NULL);
-        if (table == NULL) {
-            return TRUE;
-        }
-        if (!take(rebuild, table, number, *end, error)) {
-            return FALSE;
-        }
-        *end = next;
-    }
-    return TRUE;
-}
-
 /* Whether the bytes that stand where the catalogue has the piece by now are the piece. */
 static gboolean is_whole(Rebuild *rebuild, const Piece *piece)
 {
@@ -139,6 +113,35 @@ static gboolean add_blob(Rebuild *rebuild, const Table *table, gint64 pack, guin
     }
     rebuild->report->blobs++;
     return publish_rows(&rebuild->change, known, pack, at, &blob, error);
+}
+
+typedef gboolean (*SegmentFunc)(Rebuild *rebuild, const Table *table, gint64 pack, guint64 at, GError **error);
+
+/* Each whole segment of a pack; *end is where the last of them ends. One whose table is damaged hides no other. */
+static gboolean each_segment(Rebuild *rebuild, gint64 number, SegmentFunc take, guint64 *end, GError **error)
+{
+    g_autoptr(Pack) pack = packs_get(rebuild->storage->packs, number, error);
+    struct stat st;
+    if (pack == NULL || fstat(pack_fd(pack), &st) != 0) {
+        return FALSE;
+    }
+    *end = 0;
+    while (*end < (guint64)st.st_size) {
+        guint64 data, next;
+        g_autoptr(Table) table =
+            segment_read(pack_fd(pack), *end, (guint64)st.st_size, &data, &next, pack_path(pack), NULL);
+        if (table == NULL && next == *end) {
+            return TRUE;
+        }
+        if (table == NULL && take == add_pieces) {
+            lost(rebuild, "%s: the segment at offset %" G_GUINT64_FORMAT " has a damaged table", pack_path(pack), *end);
+        }
+        if (table != NULL && !take(rebuild, table, number, *end, error)) {
+            return FALSE;
+        }
+        *end = next;
+    }
+    return TRUE;
 }
 
 static gboolean read_packs(Rebuild *rebuild, GError **error)
@@ -299,6 +302,10 @@ static gboolean read_names(Rebuild *rebuild, GError **error)
 {
     guint damaged;
     RebuildReport *report = rebuild->report;
+    g_autofree char *log = g_build_filename(rebuild->storage->path, "names.log", NULL);
+    if (!g_file_test(log, G_FILE_TEST_EXISTS) && report->packs > 0) {
+        lost(rebuild, "%s: not there, and with it all names", log);
+    }
     if (!storage_read_names(rebuild->storage, redo, rebuild, &damaged, error)) {
         return FALSE;
     }

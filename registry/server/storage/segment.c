@@ -122,6 +122,7 @@ static Table *parse(const guint8 *text, gsize size, guint64 data)
 Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *end, const char *name, GError **error)
 {
     Head head;
+    *end = at;
     if (at + SEGMENT_HEAD > size) {
         damaged(name, at, "is cut short", error);
         return NULL;
@@ -131,7 +132,8 @@ Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *en
     }
     guint64 table_size = GUINT64_FROM_LE(head.table);
     *data = GUINT64_FROM_LE(head.data);
-    if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || GUINT32_FROM_LE(head.version) != VERSION) {
+    if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || GUINT32_FROM_LE(head.version) != VERSION ||
+        head.zero != 0) {
         damaged(name, at, "has no head that is known here", error);
         return NULL;
     }
@@ -139,6 +141,7 @@ Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *en
         damaged(name, at, "is cut short", error);
         return NULL;
     }
+    *end = at + SEGMENT_HEAD + *data + table_size;
     g_autofree guint8 *text = g_malloc(table_size + 1);
     if (!ingot_file_pread(fd, text, table_size, at + SEGMENT_HEAD + *data, name, error)) {
         return NULL;
@@ -150,6 +153,5 @@ Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *en
         damaged(name, at, "has a damaged table", error);
         return NULL;
     }
-    *end = at + SEGMENT_HEAD + *data + table_size;
     return g_steal_pointer(&table);
 }

@@ -39,5 +39,5 @@ gboolean table_has_blob(const Table *table);
 gboolean segment_finish(int fd, guint64 at, guint64 data, const Table *table, guint64 *end, const char *name,
                         GError **error);
 /* Reads the segment at `at` of a file of `size` bytes: its table (free it), the length of its data, where it ends.
- * CORRUPT where there is none. */
+ * CORRUPT where there is none; *end is then where it would end, or `at` where its head does not tell. */
 Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *end, const char *name, GError **error);
