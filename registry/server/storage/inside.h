@@ -2,7 +2,7 @@
  *
  * Who changes what: a Change is the one way to write to the catalogue. It holds the writer, so changes come one after
  * another; what it adds to packs and to the log of names is flushed before the catalogue commits, and counts only from
- * then on. Locks are taken in this order: a change, an upload, pins, blobs. */
+ * then on. Locks are taken in this order: an upload, a change, all uploads, pins, blobs. */
 #pragma once
 
 #include <ingot/file.h>
@@ -59,7 +59,8 @@ typedef struct {
     GString *lines;     /* for the log of names */
     guint64 shared_end; /* before it */
     gint64 shared_pack;
-    gboolean moved; /* pieces have other places now */
+    gint64 own_pack; /* that it made of a file; 0: none */
+    gboolean moved;  /* pieces have other places now, or none */
 } Change;
 
 /* FALSE: no change has begun. */
@@ -74,6 +75,8 @@ gboolean storage_read_names(Storage *storage, NamesLogTake take, gpointer user, 
 
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 
+/* Whether a table's new pieces are of use: the blob (0: new) is not there, or lacks one of them, or has it damaged. */
+gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error);
 /* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
  * receives the new one's. */
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error);

@@ -259,11 +259,8 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
 static gboolean put_blob(Change *change, const StorageManifest *manifest, const IngotDigest *digest, gint64 *blob,
                          GError **error)
 {
-    *blob = names_blob(change->writer, digest, error);
-    if (*blob != 0) {
-        return *blob > 0;
-    }
     g_autoptr(Table) table = table_new();
+    gboolean brings;
     table->blob = *digest;
     table->size = manifest->size;
     for (gsize at = 0; at < manifest->size; at += PIECE_MAX) {
@@ -272,7 +269,9 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
         ingot_digest_of((const guint8 *)manifest->data + at, length, &piece);
         table_add(table, &piece, (guint32)length, TRUE);
     }
-    return publish_small(change, table, manifest->data, blob, error);
+    *blob = names_blob(change->writer, digest, error);
+    return *blob >= 0 && publish_brings(change, table, *blob, &brings, error) &&
+           (!brings || publish_small(change, table, manifest->data, blob, error));
 }
 
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,

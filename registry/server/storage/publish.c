@@ -74,6 +74,22 @@ static gboolean add_blob(Change *change, const Table *table, gint64 pack, const 
     return TRUE;
 }
 
+gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error)
+{
+    *brings = blob == 0;
+    for (guint i = 0; i < table->pieces->len && !*brings; i++) {
+        const Piece *piece = table_piece(table, i);
+        gint64 whole = 1;
+        if (piece->fresh &&
+            !database_number(change->writer, &whole, 0, error,
+                             "SELECT count(*) FROM pieces WHERE digest=? AND NOT damaged", "d", &piece->digest)) {
+            return FALSE;
+        }
+        *brings = whole == 0;
+    }
+    return TRUE;
+}
+
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
 {
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
@@ -139,7 +155,11 @@ gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *nu
     /* A crash between here and the commit leaves a pack that the catalogue does not know: it is never read, and the
      * next collection of garbage removes it. */
     g_autofree char *target = packs_path(change->storage->packs, *number);
-    return ingot_file_publish(-1, path, target, error) && add_pack(change, *number, size, error);
+    if (!ingot_file_publish(-1, path, target, error)) {
+        return FALSE;
+    }
+    change->own_pack = *number;
+    return add_pack(change, *number, size, error);
 }
 
 gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error)

@@ -185,7 +185,7 @@ gboolean change_begin(Storage *storage, Change *change, GError **error)
     return TRUE;
 }
 
-/* The pack that small segments go to is again what it was before. What was written behind its end is written over. */
+/* The pack that small segments go to is again what it was before. */
 static void restore_shared(Change *change)
 {
     Storage *storage = change->storage;
@@ -196,6 +196,19 @@ static void restore_shared(Change *change)
         storage->shared_pack = 0;
     } else {
         storage->shared_end = change->shared_end;
+        /* What came of it would be written over, but not to its end: a rebuild would take the rest for damage. */
+        if (storage->shared_fd >= 0 && ftruncate(storage->shared_fd, (off_t)storage->shared_end) != 0) {
+            g_warning("a pack keeps what was not committed: %s", g_strerror(errno));
+        }
+    }
+}
+
+/* Whoever is refused (a quota) fills no disk. Not after a commit that failed: nobody knows what of it came to the disk.
+ */
+static void drop_own_pack(Change *change)
+{
+    if (change->own_pack != 0) {
+        packs_remove(change->storage->packs, change->own_pack, NULL);
     }
 }
 
@@ -228,6 +241,7 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
     Storage *storage = change->storage;
     if (!ok) {
         database_rollback(storage->catalogue);
+        drop_own_pack(change);
     }
     ok = ok && commit(change, error);
     if (!ok) {

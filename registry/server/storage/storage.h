@@ -64,7 +64,7 @@ gboolean storage_has(Storage *storage, const char *name, const IngotDigest *dige
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
 gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
 
-/* --- uploads: bytes in order, then a digest that must fit (INVALID if it does not; the upload is dropped then) --- */
+/* --- uploads: bytes in order, then a digest that must fit (INVALID); one that fails is dropped --- */
 
 char *storage_upload_new(Storage *storage, GError **error); /* its id; free it */
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);

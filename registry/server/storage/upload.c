@@ -13,6 +13,12 @@
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
 #define SMALL_MAX (1u << 20)    /* bytes of new pieces that are added to the shared pack */
 
+/* A new piece of an upload, and where it stands among them. */
+typedef struct {
+    IngotDigest digest; /* first: the key */
+    guint64 offset;
+} Own;
+
 /* An entry of ID.list. */
 typedef struct {
     IngotDigest digest;
@@ -30,10 +36,11 @@ struct Upload {
     IngotHasher *whole;     /* of the blob */
     Splitter splitter;
     Table *table;
-    GHashTable *own; /* digest -> itself: new pieces of this upload */
+    GHashTable *own; /* digest -> Own: new pieces of this upload */
     GArray *pinned;  /* of gint64: pieces that were there */
-    Offer
-        *offer; /* the frames are known before they come, and the missing ones alone do; NULL: bytes come as they are */
+    Offer *offer;    /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
+    gboolean rests;  /* its files tell what has come; nobody has read them yet */
+    gboolean ended;  /* finished, dropped or failed: its file may be a pack by now */
 
     /* The running piece. */
     IngotHasher *hasher;
@@ -185,7 +192,8 @@ static gboolean end_piece(Upload *upload, GError **error)
     }
     table_add(upload->table, &digest, upload->length, !known);
     if (!known) {
-        g_hash_table_add(upload->own, g_memdup2(&digest, sizeof digest));
+        Own own = {.digest = digest, .offset = upload->fresh};
+        g_hash_table_add(upload->own, g_memdup2(&own, sizeof own));
         upload->fresh += upload->length;
     }
     begin_piece(upload);
@@ -224,12 +232,15 @@ static gboolean add(Upload *upload, const guint8 *data, gsize size, GError **err
 
 /* --- going on after a restart --- */
 
-/* The bytes of an entry: out of the file of the upload, or of the piece that was there. */
+/* The bytes of an entry: out of the file of the upload, where new ones go on at `fresh`, or of the piece that was
+ * there. */
 static gboolean read_entry(Upload *upload, const Entry *entry, guint64 fresh, guint8 *data, GError **error)
 {
     guint32 length = GUINT32_FROM_LE(entry->length);
-    if (entry->fresh != 0) {
-        return ingot_file_pread(upload->pack_fd, data, length, SEGMENT_HEAD + fresh, upload->pack, error);
+    const Own *own = g_hash_table_lookup(upload->own, &entry->digest);
+    if (entry->fresh != 0 || own != NULL) {
+        guint64 at = SEGMENT_HEAD + (entry->fresh != 0 ? fresh : own->offset);
+        return ingot_file_pread(upload->pack_fd, data, length, at, upload->pack, error);
     }
     Storage *storage = upload->storage;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
@@ -243,32 +254,45 @@ static gboolean read_entry(Upload *upload, const Entry *entry, guint64 fresh, gu
            ingot_file_pread(pack_fd(pack), data, length, (guint64)sqlite3_column_int64(row, 1), pack_path(pack), error);
 }
 
+/* What was new to the upload when it rested may be known by now: its own file then has room for what comes behind it,
+ * which moves there, never beyond the place it comes from. */
+static gboolean recover_piece(Upload *upload, const Entry *entry, guint64 *fresh, guint8 *data)
+{
+    IngotDigest found;
+    guint32 length = GUINT32_FROM_LE(entry->length);
+    if (length == 0 || length > PIECE_MAX || !read_entry(upload, entry, *fresh, data, NULL)) {
+        return FALSE;
+    }
+    ingot_digest_of(data, length, &found);
+    *fresh += entry->fresh != 0 ? length : 0;
+    return ingot_digest_equal(&found, &entry->digest) && add(upload, data, length, NULL) && upload->length == 0;
+}
+
 /* Takes in again what the list tells, up to the first entry that is not as it says. */
-static void recover(Upload *upload)
+static gboolean recover(Upload *upload, GError **error)
 {
     g_autofree guint8 *data = g_malloc(PIECE_MAX);
     Entry entry;
+    guint64 fresh = 0;
+    if (!open_files(upload, 0, error)) {
+        return FALSE;
+    }
     for (guint i = 0; pread(upload->list_fd, &entry, sizeof entry, i * sizeof entry) == sizeof entry; i++) {
-        IngotDigest found;
-        guint32 length = GUINT32_FROM_LE(entry.length);
-        if (length == 0 || length > PIECE_MAX || !read_entry(upload, &entry, upload->fresh, data, NULL)) {
-            return;
-        }
-        ingot_digest_of(data, length, &found);
-        if (!ingot_digest_equal(&found, &entry.digest) || !add(upload, data, length, NULL)) {
-            return;
+        if (!recover_piece(upload, &entry, &fresh, data)) {
+            break;
         }
     }
+    upload->rests = FALSE;
+    return ftruncate(upload->list_fd, (off_t)(upload->table->pieces->len * sizeof entry)) == 0 ||
+           ingot_error_set_errno(error, errno, "%s", upload->list);
 }
 
+/* Its files are read when it is gone on with: that takes time, and others wait for the lock that we are under. */
 static Upload *reopen(Storage *storage, const char *id)
 {
     g_autoptr(Upload) upload = upload_new(storage, id);
-    if (!open_files(upload, 0, NULL)) {
-        return NULL;
-    }
-    recover(upload);
-    return g_steal_pointer(&upload);
+    upload->rests = TRUE;
+    return open_files(upload, 0, NULL) ? g_steal_pointer(&upload) : NULL;
 }
 
 /* The upload, with a reference; NOT_FOUND. */
@@ -293,6 +317,12 @@ static Upload *find(Storage *storage, const char *id, GError **error)
     return upload;
 }
 
+static void leave(Upload *upload)
+{
+    g_mutex_unlock(&upload->lock);
+    upload_unref(upload);
+}
+
 /* Nobody finds it any more, and what is left of its files goes. */
 static void forget(Upload *upload)
 {
@@ -304,6 +334,31 @@ static void forget(Upload *upload)
         g_hash_table_remove(storage->uploads, upload->id);
     }
     g_mutex_unlock(&storage->uploads_lock);
+}
+
+/* Who waits for its lock finds that it has ended. */
+static void end(Upload *upload)
+{
+    upload->ended = TRUE;
+    close_files(upload);
+    forget(upload);
+}
+
+/* The upload, with a reference and its lock, for one who goes on with it; NOT_FOUND once it has ended. */
+static Upload *enter(Storage *storage, const char *id, GError **error)
+{
+    Upload *upload = find(storage, id, error);
+    if (upload == NULL) {
+        return NULL;
+    }
+    g_mutex_lock(&upload->lock);
+    if (upload->ended) {
+        blob_unknown(error, "the upload");
+    } else if (!upload->rests || recover(upload, error)) {
+        return upload;
+    }
+    leave(upload);
+    return NULL;
 }
 
 void uploads_sweep(Storage *storage)
@@ -322,15 +377,14 @@ void uploads_sweep(Storage *storage)
 
 /* --- the door --- */
 
-/* Whether `more` bytes may still be stored. */
-static gboolean has_room(Storage *storage, guint64 more, GError **error)
+/* Whether `more` bytes may still be stored, as the connection has it. */
+static gboolean fits_in(Storage *storage, Connection *connection, guint64 more, GError **error)
 {
     gint64 packed;
     if (storage->limits.total == 0) {
         return TRUE;
     }
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    if (reader == NULL || !database_number(reader, &packed, 0, error, "SELECT sum(size) FROM packs", "")) {
+    if (!database_number(connection, &packed, 0, error, "SELECT sum(size) FROM packs", "")) {
         return FALSE;
     }
     if ((guint64)packed + more > storage->limits.total) {
@@ -338,6 +392,12 @@ static gboolean has_room(Storage *storage, guint64 more, GError **error)
         return FALSE;
     }
     return TRUE;
+}
+
+static gboolean has_room(Storage *storage, guint64 more, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && fits_in(storage, reader, more, error);
 }
 
 char *storage_upload_new(Storage *storage, GError **error)
@@ -361,27 +421,28 @@ char *storage_upload_new(Storage *storage, GError **error)
 
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error)
 {
-    g_autoptr(Upload) upload = find(storage, id, error);
+    Upload *upload = enter(storage, id, error);
     if (upload == NULL) {
         return FALSE;
     }
-    g_mutex_lock(&upload->lock);
     *size = upload->size;
-    g_mutex_unlock(&upload->lock);
+    leave(upload);
     return TRUE;
 }
 
 gboolean storage_upload_add(Storage *storage, const char *id, const void *data, gsize size, GError **error)
 {
-    g_autoptr(Upload) upload = find(storage, id, error);
+    Upload *upload = enter(storage, id, error);
     if (upload == NULL) {
         return FALSE;
     }
-    g_mutex_lock(&upload->lock);
     guint64 fresh = upload->fresh;
     gboolean ok = open_files(upload, 0, error) && add(upload, data, size, error) &&
                   (upload->fresh == fresh || has_room(storage, upload->fresh, error));
-    g_mutex_unlock(&upload->lock);
+    if (!ok) {
+        end(upload);
+    }
+    leave(upload);
     return ok;
 }
 
@@ -398,11 +459,10 @@ void storage_upload_pause(Storage *storage, const char *id)
 gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
                               gpointer user, GByteArray *missing, GError **error)
 {
-    g_autoptr(Upload) upload = find(storage, id, error);
+    Upload *upload = enter(storage, id, error);
     if (upload == NULL) {
         return FALSE;
     }
-    g_mutex_lock(&upload->lock);
     gboolean ok = upload->size == 0 && upload->offer == NULL;
     if (!ok) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
@@ -412,7 +472,7 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
         /* Its list is not kept: after a restart the client begins anew. */
         ok = ok && (unlink(upload->list) == 0 || ingot_error_set_errno(error, errno, "%s", upload->list));
     }
-    g_mutex_unlock(&upload->lock);
+    leave(upload);
     return ok;
 }
 
@@ -474,9 +534,10 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
         return FALSE;
     }
     gint64 blob = names_blob(change.writer, digest, error);
-    /* A blob that was there and brings new pieces had some that were damaged. */
-    gboolean needed = blob == 0 || upload->fresh > 0;
-    gboolean ok = blob >= 0 && (!needed || publish(upload, &change, size, &blob, error)) &&
+    gboolean brings = FALSE;
+    gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
+                  (!brings || (fits_in(upload->storage, change.writer, upload->fresh, error) &&
+                               publish(upload, &change, size, &blob, error))) &&
                   names_link(&change, name, blob, digest, error);
     return change_end(&change, ok, error);
 }
@@ -484,24 +545,29 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
 gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,
                                GError **error)
 {
-    g_autoptr(Upload) upload = find(storage, id, error);
+    Upload *upload = enter(storage, id, error);
     if (upload == NULL) {
         return FALSE;
     }
-    g_mutex_lock(&upload->lock);
     gboolean ok = open_files(upload, 0, error) && (upload->length == 0 || end_piece(upload, error)) &&
                   fits(upload, digest, error) && has_room(storage, upload->fresh, error) &&
                   store(upload, name, digest, error);
-    g_mutex_unlock(&upload->lock);
-    forget(upload);
+    end(upload);
+    leave(upload);
     return ok;
 }
 
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error)
 {
-    g_autoptr(Upload) upload = find(storage, id, error);
-    if (upload != NULL) {
-        forget(upload);
+    Upload *upload = find(storage, id, error);
+    if (upload == NULL) {
+        return FALSE;
     }
-    return upload != NULL;
+    g_mutex_lock(&upload->lock);
+    gboolean there = !upload->ended || blob_unknown(error, "the upload");
+    if (there) {
+        end(upload);
+    }
+    leave(upload);
+    return there;
 }

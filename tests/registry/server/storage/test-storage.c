@@ -1,0 +1,518 @@
+/* The storage's door: whatever is pushed in whatever steps comes back, once kept however often it is pushed, by every
+ * range, after a restart, from many threads at once, and within its limits. */
+#include "fixture.h"
+
+#include "server/storage/collect.h"
+#include "server/storage/scrub.h"
+#include "server/storage/splitter.h"
+
+static void assert_clean(Storage *storage)
+{
+    ScrubReport report;
+    const ScrubOptions options = {0};
+    assert_true(storage_scrub(storage, &options, &report, NULL));
+    assert_int_equal(report.damaged, 0);
+    assert_int_equal(report.inconsistencies, 0);
+}
+
+/* --- blobs --- */
+
+static GByteArray *shape(guint kind)
+{
+    static const gsize plain[] = {0, 1, 63, 64, 4096, PIECE_MAX - 1, PIECE_MAX, PIECE_MAX + 1, 3 * PIECE_MAX + 5};
+    GByteArray *bytes = kind < G_N_ELEMENTS(plain) ? noise(kind, plain[kind]) : g_byte_array_new();
+    switch (kind - G_N_ELEMENTS(plain)) {
+    case 0:
+        add_bytes(bytes, frames(1, 1, 10));
+        break;
+    case 1:
+        add_bytes(bytes, frames(2, 40, 30000));
+        break;
+    case 2:
+        add_bytes(bytes, frames(100, 3, 2 * PIECE_MAX));
+        break;
+    case 3: /* one frame over and over, then garbage */
+        for (guint i = 0; i < 20; i++) {
+            add_bytes(bytes, frame(i % 2, 400000, FALSE));
+        }
+        add_bytes(bytes, noise(3, 12345));
+        break;
+    default:
+        break;
+    }
+    return bytes;
+}
+#define SHAPES 13
+
+static void every_shape_comes_back(void **state)
+{
+    static const gsize steps[] = {SIZE_MAX / 2, 65537, 333};
+    g_autoptr(Storage) storage = open_storage(state);
+    for (guint i = 0; i < SHAPES; i++) {
+        g_autoptr(GByteArray) bytes = shape(i);
+        g_autofree char *name = g_strdup_printf("name/%u", i);
+        assert_true(try_push(storage, name, bytes, steps[i % G_N_ELEMENTS(steps)], NULL));
+        pull(storage, name, bytes);
+    }
+    assert_clean(storage);
+    storage_close(g_steal_pointer(&storage));
+    storage = open_storage(state);
+    guint64 packed = stats_of(storage).packed;
+    for (guint i = 0; i < SHAPES; i++) {
+        g_autoptr(GByteArray) bytes = shape(i);
+        g_autofree char *name = g_strdup_printf("name/%u", i);
+        pull(storage, name, bytes);
+        push(storage, "other", bytes); /* adds nothing */
+        pull(storage, "other", bytes);
+    }
+    assert_int_equal(stats_of(storage).packed, packed);
+    assert_int_equal(stats_of(storage).blobs, SHAPES);
+    assert_int_equal(stats_of(storage).uploads, 0);
+    assert_clean(storage);
+}
+
+static void what_is_alike_is_kept_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) all = frames(1, 60, 40000), part = frames(20, 30, 40000), twice = g_byte_array_new();
+    add_bytes(part, frames(1000, 1, 40000));
+    g_byte_array_append(twice, all->data, all->len);
+    g_byte_array_append(twice, all->data, all->len);
+    push(storage, "a", all);
+    guint64 stored = stats_of(storage).stored, packed = stats_of(storage).packed;
+    assert_int_equal(stored, all->len);
+    push(storage, "a", part);
+    assert_true(stats_of(storage).stored - stored < 41000);
+    push(storage, "a", twice);
+    assert_true(stats_of(storage).stored - stored < 41000);
+    assert_true(packed_bytes(state) - packed < 60000);
+    assert_int_equal(stats_of(storage).logical, all->len + part->len + twice->len);
+    pull(storage, "a", all);
+    pull(storage, "a", part);
+    pull(storage, "a", twice);
+}
+
+static void ranges_are_the_bytes(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) first = frames(1, 10, 30000), bytes = frames(200, 5, 200000);
+    g_autoptr(GRand) random = g_rand_new_with_seed(1);
+    push(storage, "a", first);
+    g_byte_array_append(bytes, first->data, first->len); /* pieces of two packs */
+    add_bytes(bytes, noise(5, 2 * PIECE_MAX));
+    IngotDigest digest = push(storage, "a", bytes);
+    g_autofree guint8 *got = g_malloc(bytes->len);
+    g_autoptr(StorageBlob) blob = NULL;
+    for (guint i = 0; i < 2000; i++) {
+        if (i % 100 == 0) {
+            g_clear_pointer(&blob, storage_blob_unref);
+            if (i % 500 == 0) { /* nothing is known to be whole */
+                storage_close(g_steal_pointer(&storage));
+                storage = open_storage(state);
+            }
+            blob = storage_blob(storage, "a", &digest, NULL);
+            assert_non_null(blob);
+        }
+        guint64 offset = (guint64)g_rand_int_range(random, 0, (gint)bytes->len);
+        gsize size = (gsize)g_rand_int_range(random, 1, i % 3 == 0 ? 1000000 : 300);
+        size = MIN(size, bytes->len - offset);
+        int fd;
+        guint64 at;
+        if (i % 2 == 0) {
+            assert_true(read_range(blob, offset, got, size, NULL));
+        } else if (storage_blob_run(blob, offset, size, &fd, &at)) {
+            assert_int_equal(pread(fd, got, size, (off_t)at), size);
+        } else {
+            continue;
+        }
+        assert_memory_equal(got, bytes->data + offset, size);
+    }
+    assert_int_equal(storage_blob_read(blob, bytes->len, got, 1, NULL), 0);
+    assert_int_equal(storage_blob_read(blob, bytes->len + 5, got, 1, NULL), 0);
+    int fd;
+    guint64 at;
+    assert_true(read_range(blob, 0, got, bytes->len, NULL));
+    assert_false(storage_blob_run(blob, bytes->len - 1, 2, &fd, &at));
+    assert_false(storage_blob_run(blob, 0, bytes->len, &fd, &at)); /* it stands in two packs */
+    assert_true(storage_blob_run(blob, bytes->len - 10, 10, &fd, &at));
+}
+
+/* --- uploads --- */
+
+/* Broken off anywhere, gone on with by another process: only what was in the middle of a piece has to come again. */
+static void uploads_go_on_after_a_restart(void **state)
+{
+    g_autoptr(GRand) random = g_rand_new_with_seed(1);
+    for (guint kind = 4; kind < SHAPES; kind++) {
+        g_autoptr(GByteArray) bytes = shape(kind);
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autofree char *id = storage_upload_new(storage, NULL);
+        guint64 at = 0;
+        for (guint stop = 1; stop <= 3; stop++) {
+            guint64 back = (guint64)g_rand_int_range(random, 0, 1000), part = bytes->len * stop / 3;
+            guint64 to = MAX(at, part > back ? part - back : 0);
+            assert_true(add_steps(storage, id, bytes, at, to, 50000, NULL));
+            if (stop == 2) {
+                storage_upload_pause(storage, id);
+            }
+            storage_close(g_steal_pointer(&storage));
+            storage = open_storage(state);
+            assert_true(storage_upload_size(storage, id, &at, NULL));
+            assert_true(at <= to && to - at < PIECE_MAX);
+        }
+        assert_true(add_steps(storage, id, bytes, at, bytes->len, 1000, NULL));
+        IngotDigest digest = digest_of(bytes);
+        g_autoptr(GError) error = NULL;
+        if (!storage_upload_finish(storage, id, "a", &digest, &error)) {
+            fail_msg("shape %u: %s", kind, error->message);
+        }
+        pull(storage, "a", bytes);
+        assert_clean(storage);
+    }
+}
+
+/* Another client pushes the same while an upload rests: what was new to it is not any more. */
+static void uploads_go_on_beside_the_same(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 40, 60000), some = frames(10, 3, 60000);
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len - 100, 50000, NULL));
+    push(storage, "b", some);
+    storage_close(g_steal_pointer(&storage));
+    storage = open_storage(state);
+    guint64 at;
+    assert_true(storage_upload_size(storage, id, &at, NULL));
+    assert_true(bytes->len - at < 70000);
+    assert_true(add_steps(storage, id, bytes, at, bytes->len, 50000, NULL));
+    IngotDigest digest = digest_of(bytes);
+    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+    assert_int_equal(stats_of(storage).stored, bytes->len);
+    assert_clean(storage);
+}
+
+/* A file of an upload that is not what its list says: it goes on from before that. */
+static void a_damaged_upload_goes_back(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 40, 60000);
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
+    storage_close(g_steal_pointer(&storage));
+    g_autofree char *name = g_strdup_printf("data/uploads/%s.pack", id);
+    g_autofree char *path = ingot_workdir_file(*state, name);
+    flip(path, 500000);
+    storage = open_storage(state);
+    guint64 at;
+    assert_true(storage_upload_size(storage, id, &at, NULL));
+    assert_true(at > 430000 && at <= 500000);
+    assert_true(add_steps(storage, id, bytes, at, bytes->len, 50000, NULL));
+    IngotDigest digest = digest_of(bytes);
+    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+}
+
+static void a_wrong_digest_drops_it(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 3000000), other = noise(2, 10);
+    IngotDigest digest = digest_of(other);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 100000, NULL));
+    assert_false(storage_upload_finish(storage, id, "a", &digest, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    g_clear_error(&error);
+    assert_false(storage_upload_add(storage, id, "x", 1, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_false(storage_has(storage, "a", &digest));
+    assert_int_equal(packed_bytes(state), 0);
+    g_autofree char *uploads = ingot_workdir_file(*state, "data/uploads");
+    g_autoptr(GDir) folder = g_dir_open(uploads, 0, NULL);
+    assert_null(g_dir_read_name(folder));
+}
+
+static void unknown_uploads(void **state)
+{
+    static const char *const ids[] = {"", "x", "../data", "5e0b9a4e-9b0d-4f0e-8f3c-2f6f4a1f4a10"};
+    g_autoptr(Storage) storage = open_storage(state);
+    for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+        guint64 size;
+        assert_false(storage_upload_size(storage, ids[i], &size, NULL));
+        assert_false(storage_upload_add(storage, ids[i], "x", 1, NULL));
+        assert_false(storage_upload_drop(storage, ids[i], NULL));
+        storage_upload_pause(storage, ids[i]);
+    }
+}
+
+/* What comes for an upload that somebody else ends meanwhile goes nowhere, least of all into the pack that it is. */
+typedef struct {
+    Storage *storage;
+    const char *id;
+    const GByteArray *bytes;
+    gint stop;
+} Intruder;
+
+static gpointer add_and_finish(gpointer user)
+{
+    Intruder *intruder = user;
+    IngotDigest digest = digest_of(intruder->bytes);
+    while (g_atomic_int_get(&intruder->stop) == 0) {
+        if (!storage_upload_finish(intruder->storage, intruder->id, "a", &digest, NULL)) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+static gpointer add_more(gpointer user)
+{
+    Intruder *intruder = user;
+    g_autoptr(GByteArray) more = noise(7, 400000);
+    while (g_atomic_int_get(&intruder->stop) == 0 &&
+           storage_upload_add(intruder->storage, intruder->id, more->data, more->len, NULL)) {
+    }
+    return NULL;
+}
+
+static void an_upload_ends_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    for (guint i = 0; i < 30; i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 1500000);
+        g_autofree char *id = storage_upload_new(storage, NULL);
+        Intruder intruder = {.storage = storage, .id = id, .bytes = bytes};
+        assert_true(add_steps(storage, id, bytes, 0, bytes->len, 500000, NULL));
+        GThread *threads[4];
+        for (guint k = 0; k < G_N_ELEMENTS(threads); k++) {
+            threads[k] = g_thread_new("intruder", k < 2 ? add_and_finish : add_more, &intruder);
+        }
+        g_thread_join(threads[0]);
+        g_thread_join(threads[1]);
+        g_atomic_int_set(&intruder.stop, 1);
+        g_thread_join(threads[2]);
+        g_thread_join(threads[3]);
+        storage_upload_drop(storage, id, NULL);
+        IngotDigest digest = digest_of(bytes);
+        if (storage_has(storage, "a", &digest)) {
+            pull(storage, "a", bytes);
+        }
+    }
+    assert_clean(storage);
+}
+
+/* --- names --- */
+
+static void a_mount_shows_it_elsewhere(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 5000);
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest = push(storage, "a", bytes);
+    assert_false(storage_has(storage, "b", &digest));
+    assert_null(storage_blob(storage, "b", &digest, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    g_clear_error(&error);
+    assert_false(storage_mount(storage, "c", "b", &digest, &error));
+    assert_null(error);
+    assert_true(storage_mount(storage, "a", "b", &digest, NULL));
+    pull(storage, "b", bytes);
+    g_auto(GStrv) holders = storage_holders(storage, &digest, NULL);
+    assert_int_equal(g_strv_length(holders), 2);
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_false(storage_remove_blob(storage, "a", &digest, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_false(storage_has(storage, "a", &digest));
+    pull(storage, "b", bytes);
+}
+
+static void assert_tag(Storage *storage, const char *name, const char *tag, const IngotDigest *wanted)
+{
+    IngotDigest found;
+    gboolean there = storage_find_tag(storage, name, tag, &found, NULL);
+    assert_int_equal(there, wanted != NULL);
+    if (there) {
+        assert_memory_equal(&found, wanted, sizeof found);
+    }
+}
+
+static void tags_name_manifests(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 5000);
+    IngotDigest blob = push(storage, "a", bytes), lacking;
+    ingot_digest_of("nothing", 7, &lacking);
+    IngotDigest first = put_manifest(storage, "a", "1.0.0", "first", &blob, 1), ignored;
+    IngotDigest second = put_manifest(storage, "a", "dev", "second", &blob, 1);
+    g_autoptr(GError) error = NULL;
+    assert_false(try_manifest(storage, "a", "dev", "third", &lacking, 1, NULL, &ignored, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_false(storage_has(storage, "a", &ignored));
+    assert_false(try_manifest(storage, "b", "dev", "second", &blob, 1, NULL, &ignored, NULL));
+    assert_null(storage_tags(storage, "b", NULL));
+    assert_tag(storage, "a", "dev", &second);
+    put_manifest(storage, "a", "dev", "first", &blob, 1);
+    storage_close(g_steal_pointer(&storage));
+    storage = open_storage(state);
+    assert_tag(storage, "a", "dev", &first);
+    g_auto(GStrv) tags = storage_tags(storage, "a", NULL), names = storage_repositories(storage, NULL);
+    assert_int_equal(g_strv_length(tags), 2);
+    assert_string_equal(names[0], "a");
+    assert_null(names[1]);
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) manifest = storage_manifest(storage, "a", &second, &type, NULL);
+    assert_non_null(strstr(g_bytes_get_data(manifest, NULL), "second"));
+    assert_string_equal(type, "application/vnd.oci.image.manifest.v1+json");
+    assert_false(storage_remove_manifest(storage, "a", &blob, NULL)); /* it is none */
+    assert_true(storage_remove_tag(storage, "a", "dev", NULL));
+    assert_false(storage_remove_tag(storage, "a", "dev", NULL));
+    assert_true(storage_has_manifest(storage, "a", &first));
+    assert_true(storage_remove_manifest(storage, "a", &first, NULL));
+    assert_tag(storage, "a", "1.0.0", NULL);
+    assert_true(storage_has_manifest(storage, "a", &second));
+    assert_clean(storage);
+}
+
+static void referrers_are_found_by_their_subject(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest later, attached;
+    ingot_digest_of("{\"layers\":[],\"text\":\"subject\"}", 30, &later);
+    assert_true(try_manifest(storage, "a", NULL, "attached", NULL, 0, &later, &attached, NULL));
+    IngotDigest subject = put_manifest(storage, "a", "1.0.0", "subject", NULL, 0);
+    assert_memory_equal(&later, &subject, sizeof later); /* the subject may come after it */
+    g_auto(GStrv) list = storage_referrers(storage, "a", &subject, NULL);
+    g_autofree char *text = ingot_digest_to_text(&attached);
+    assert_int_equal(g_strv_length(list), 1);
+    assert_string_equal(list[0], text);
+    g_auto(GStrv) none = storage_referrers(storage, "b", &subject, NULL);
+    assert_int_equal(g_strv_length(none), 0);
+    assert_true(storage_remove_manifest(storage, "a", &attached, NULL));
+    g_auto(GStrv) gone = storage_referrers(storage, "a", &subject, NULL);
+    assert_int_equal(g_strv_length(gone), 0);
+}
+
+/* --- limits --- */
+
+static void collect_all(Storage *storage)
+{
+    const CollectOptions options = {0};
+    CollectReport report;
+    assert_true(storage_collect(storage, &options, &report, NULL));
+}
+
+static void no_more_than_the_total(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    storage_limit(storage, &(StorageLimits){.total = 5000000});
+    g_autoptr(GByteArray) first = noise(1, 3000000), second = noise(2, 3000000), small = noise(3, 500000);
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest = push(storage, "a", first);
+    assert_false(try_push(storage, "a", second, 100000, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    assert_int_equal(stats_of(storage).uploads, 0);
+    assert_true(packed_bytes(state) < 3100000);
+    push(storage, "a", small);
+    push(storage, "b", first); /* takes no room */
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL) && storage_remove_blob(storage, "b", &digest, NULL));
+    collect_all(storage);
+    push(storage, "a", second);
+    pull(storage, "a", second);
+}
+
+static void no_more_than_a_repositorys_quota(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    storage_limit(storage, &(StorageLimits){.repository = 5000000});
+    g_autoptr(GByteArray) first = noise(1, 3000000), second = noise(2, 3000000);
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest = push(storage, "a", first);
+    push(storage, "a", first); /* is there */
+    for (guint i = 0; i < 3; i++) {
+        assert_false(try_push(storage, "a", second, 100000, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+        g_clear_error(&error);
+    }
+    assert_true(packed_bytes(state) < 3100000); /* who is refused fills no disk */
+    IngotDigest other = push(storage, "b", second);
+    assert_false(storage_mount(storage, "b", "a", &other, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_mount(storage, "b", "a", &other, NULL));
+    pull(storage, "a", second);
+    assert_clean(storage);
+}
+
+/* --- many at once --- */
+
+#define CROWD 6
+
+typedef struct {
+    Storage *storage;
+    guint number;
+    gint *failed;
+} Member;
+
+/* Each pushes the same blobs in an order of its own, reads them, and names them. */
+static gpointer push_all(gpointer user)
+{
+    const Member *member = user;
+    g_autofree char *name = g_strdup_printf("crowd/%u", member->number % 3);
+    for (guint i = 0; i < 12; i++) {
+        guint which = (i * 5 + member->number * 7) % 12;
+        g_autoptr(GByteArray) bytes = which < 6 ? frames(which * 100, 8, 25000) : frames(which * 100, 3, 700000);
+        g_autofree char *text = g_strdup_printf("%u", which);
+        IngotDigest digest = digest_of(bytes), ignored;
+        g_autoptr(GError) error = NULL;
+        if (!try_push(member->storage, name, bytes, 90000, &error) || !try_pull(member->storage, name, bytes, &error) ||
+            !try_manifest(member->storage, name, "dev", text, &digest, 1, NULL, &ignored, &error)) {
+            g_atomic_int_inc(member->failed);
+            g_printerr("%s: %u: %s\n", name, which, error == NULL ? "other bytes" : error->message);
+        }
+    }
+    return NULL;
+}
+
+static void many_push_the_same(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    Member members[CROWD];
+    GThread *threads[CROWD];
+    gint failed = 0;
+    for (guint i = 0; i < CROWD; i++) {
+        members[i] = (Member){.storage = storage, .number = i, .failed = &failed};
+        threads[i] = g_thread_new("member", push_all, &members[i]);
+    }
+    for (guint i = 0; i < CROWD; i++) {
+        g_thread_join(threads[i]);
+    }
+    assert_int_equal(failed, 0);
+    assert_clean(storage);
+    StorageStats stats = stats_of(storage);
+    assert_int_equal(stats.blobs, 12 + 12);
+    /* Who lost a race wrote nothing twice. */
+    assert_true(stats.packed < stats.stored + 200000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_shape_comes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_alike_is_kept_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ranges_are_the_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(uploads_go_on_after_a_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(uploads_go_on_beside_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_upload_goes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wrong_digest_drops_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_upload_ends_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mount_shows_it_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tags_name_manifests, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(referrers_are_found_by_their_subject, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_than_the_total, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_than_a_repositorys_quota, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_push_the_same, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
