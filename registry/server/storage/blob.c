@@ -16,9 +16,9 @@ typedef struct {
     guint64 start;  /* in the blob */
     guint64 offset; /* in the pack */
     guint32 length;
-    guint32 piece;
-    guint32 pack;    /* which of the blob's */
-    gint generation; /* of the pack, when the bytes were found whole; 0: not yet (atomic) */
+    guint32 pack;       /* which of the blob's */
+    gint generation;    /* of the pack, when the bytes were found whole; 0: not yet (atomic) */
+    IngotDigest digest; /* kept here: the catalogue may have let go of the piece while the blob is still read */
 } Place;
 
 struct StorageBlob {
@@ -64,7 +64,7 @@ gboolean blob_unknown(GError **error, const char *what)
     return FALSE;
 }
 
-void blob_damaged(Storage *storage, gint64 piece)
+void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint64 offset)
 {
     g_mutex_lock(&storage->stats_lock);
     storage->stats.damage_found++;
@@ -72,7 +72,10 @@ void blob_damaged(Storage *storage, gint64 piece)
     Change change;
     if (change_begin(storage, &change, NULL)) {
         change.moved = TRUE;
-        change_end(&change, database_run(change.writer, NULL, "UPDATE pieces SET damaged=1 WHERE id=?", "i", piece),
+        change_end(&change,
+                   database_run(change.writer, NULL,
+                                "UPDATE pieces SET damaged=1 WHERE digest=? AND pack=? AND offset=?", "dii", piece,
+                                pack, (gint64)offset),
                    NULL);
     }
 }
@@ -109,18 +112,17 @@ static gboolean add_places(StorageBlob *blob, Connection *reader, const guint32 
     for (guint i = 0; i < blob->count; i++) {
         Place *place = &blob->places[i];
         g_autoptr(sqlite3_stmt) row =
-            database_query(reader, "SELECT pack, offset, length, damaged FROM pieces WHERE id=?", "i",
+            database_query(reader, "SELECT pack, offset, length, damaged, digest FROM pieces WHERE id=?", "i",
                            (gint64)GUINT32_FROM_LE(ids[i]));
         if (!database_step(row, error)) {
             return error != NULL && *error != NULL ? FALSE : blob_unknown(error, "a piece of the blob");
         }
         *place = (Place){.start = start,
                          .offset = (guint64)sqlite3_column_int64(row, 1),
-                         .length = (guint32)sqlite3_column_int64(row, 2),
-                         .piece = GUINT32_FROM_LE(ids[i])};
+                         .length = (guint32)sqlite3_column_int64(row, 2)};
         start += place->length;
         blob->damaged |= sqlite3_column_int64(row, 3) != 0;
-        if (place->length == 0 || place->length > PIECE_MAX ||
+        if (place->length == 0 || place->length > PIECE_MAX || !database_digest(row, 4, &place->digest) ||
             !find_pack(blob, known, sqlite3_column_int64(row, 0), &place->pack, error)) {
             return FALSE;
         }
@@ -149,9 +151,10 @@ static gboolean fill(StorageBlob *blob, Connection *reader, GError **error)
     return FALSE;
 }
 
-static StorageBlob *find_kept(Storage *storage, const IngotDigest *digest)
+static StorageBlob *find_kept(Storage *storage, const IngotDigest *digest, guint *epoch)
 {
     g_mutex_lock(&storage->blobs_lock);
+    *epoch = storage->blobs_epoch;
     StorageBlob *blob = g_hash_table_lookup(storage->blobs, digest);
     if (blob != NULL) {
         g_queue_unlink(&storage->recent, &blob->link);
@@ -171,10 +174,11 @@ static void drop_last(Storage *storage)
     storage_blob_unref(last);
 }
 
-static void keep(Storage *storage, StorageBlob *blob)
+/* Unless places have changed since they were read. */
+static void keep(Storage *storage, StorageBlob *blob, guint epoch)
 {
     g_mutex_lock(&storage->blobs_lock);
-    if (g_hash_table_lookup(storage->blobs, &blob->digest) == NULL) {
+    if (storage->blobs_epoch == epoch && g_hash_table_lookup(storage->blobs, &blob->digest) == NULL) {
         g_hash_table_insert(storage->blobs, &blob->digest, blob);
         blob->link.data = storage_blob_ref(blob);
         g_queue_push_head_link(&storage->recent, &blob->link);
@@ -189,6 +193,7 @@ static void keep(Storage *storage, StorageBlob *blob)
 void blob_forget(Storage *storage)
 {
     g_mutex_lock(&storage->blobs_lock);
+    storage->blobs_epoch++;
     while (storage->recent.length > 0) {
         drop_last(storage);
     }
@@ -208,7 +213,8 @@ static StorageBlob *read_places(Storage *storage, const IngotDigest *digest, GEr
 
 StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **error)
 {
-    StorageBlob *kept = find_kept(storage, digest);
+    guint epoch;
+    StorageBlob *kept = find_kept(storage, digest, &epoch);
     if (kept != NULL) {
         return kept;
     }
@@ -223,7 +229,7 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
         g_propagate_error(error, problem);
         return NULL;
     }
-    keep(storage, blob);
+    keep(storage, blob, epoch);
     return blob;
 }
 
@@ -311,16 +317,9 @@ static gboolean read_pack(const StorageBlob *blob, const Place *place, guint64 w
 
 static gboolean check(const StorageBlob *blob, const Place *place, const void *data, GError **error)
 {
-    IngotDigest wanted, found;
-    g_autoptr(Connection) reader = database_reader(blob->storage->catalogue, error);
-    if (reader == NULL) {
-        return FALSE;
-    }
-    g_autoptr(sqlite3_stmt) row =
-        database_query(reader, "SELECT digest FROM pieces WHERE id=?", "i", (gint64)place->piece);
-    gboolean known = database_step(row, NULL) && database_digest(row, 0, &wanted);
+    IngotDigest found;
     ingot_digest_of(data, place->length, &found);
-    if (known && ingot_digest_equal(&found, &wanted)) {
+    if (ingot_digest_equal(&found, &place->digest)) {
         return TRUE;
     }
     const Pack *pack = g_ptr_array_index(blob->packs, place->pack);
@@ -336,7 +335,8 @@ static gssize read_checked(StorageBlob *blob, Place *place, guint64 within, void
     g_autofree guint8 *data = g_malloc(place->length);
     GError *problem = NULL;
     if (!read_pack(blob, place, 0, data, place->length, &problem) || !check(blob, place, data, &problem)) {
-        blob_damaged(blob->storage, place->piece);
+        blob_damaged(blob->storage, &place->digest, pack_number(g_ptr_array_index(blob->packs, place->pack)),
+                     place->offset);
         g_propagate_error(error, problem);
         return -1;
     }

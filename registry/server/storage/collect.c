@@ -79,13 +79,17 @@ static gboolean drop_links(Collection *collection, GError **error)
     return list != NULL;
 }
 
+/* What a manifest needs stays with it, even if it was deleted: pushed again, it is what the manifest needs. */
 static gboolean drop_blobs(Collection *collection, GError **error)
 {
     if (!database_run(collection->change.writer, error,
-                      "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM links WHERE links.blob=blobs.id)", "")) {
+                      "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM links WHERE links.blob=blobs.id) AND id NOT IN"
+                      " (SELECT blob FROM mentions)",
+                      "")) {
         return FALSE;
     }
     collection->report->blobs = (guint64)database_changes(collection->change.writer);
+    collection->change.moved |= collection->report->blobs > 0;
     return TRUE;
 }
 

@@ -39,6 +39,7 @@ struct Storage {
     GHashTable *blobs; /* digest -> StorageBlob, the last used ones */
     GQueue recent;     /* of StorageBlob, the last used first */
     gsize blobs_size;  /* bytes */
+    guint blobs_epoch; /* how often places have changed */
 
     GMutex stats_lock;
     StorageStats stats;
@@ -117,5 +118,5 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
 /* Places have changed: what is kept of blobs is forgotten. */
 void blob_forget(Storage *storage);
 gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
-/* Notes that a piece is not what its digest says. */
-void blob_damaged(Storage *storage, gint64 piece);
+/* Notes that a piece is not what its digest says. One that has another place by now is not meant. */
+void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint64 offset);

@@ -162,6 +162,11 @@ const char *pack_path(const Pack *pack)
     return pack->path;
 }
 
+gint64 pack_number(const Pack *pack)
+{
+    return pack->number;
+}
+
 static gboolean is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&

@@ -27,6 +27,7 @@ void pack_unref(Pack *pack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pack, pack_unref)
 int pack_fd(const Pack *pack); /* the pack's own */
 const char *pack_path(const Pack *pack);
+gint64 pack_number(const Pack *pack);
 /* A number that is another one when somebody has written to the file since it was asked for last: what was found whole
  * before has to be looked at again then. */
 guint32 pack_generation(Pack *pack);

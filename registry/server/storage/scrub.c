@@ -97,11 +97,11 @@ static gboolean repair(Scrub *scrub, Connection *reader, const Stored *stored)
     return FALSE;
 }
 
-static void found_damage(Scrub *scrub, Connection *reader, const Pack *pack, const Stored *stored)
+static void found_damage(Scrub *scrub, Connection *reader, gint64 number, const Pack *pack, const Stored *stored)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&stored->digest, text);
-    blob_damaged(scrub->storage, stored->piece);
+    blob_damaged(scrub->storage, &stored->digest, number, stored->offset);
     scrub_tell(scrub, "damaged: piece %s, %u bytes at offset %" G_GUINT64_FORMAT " of %s", text, stored->length,
                stored->offset, pack == NULL ? "a pack that is not there" : pack_path(pack));
     tell_users(scrub, reader, stored->piece);
@@ -110,6 +110,20 @@ static void found_damage(Scrub *scrub, Connection *reader, const Pack *pack, con
         scrub_tell(scrub, "  repaired");
     } else {
         scrub->report->damaged++;
+    }
+}
+
+/* It could not be read for a while: nothing has to replace it. */
+static void found_whole(Storage *storage, gint64 number, const Stored *stored)
+{
+    Change change;
+    if (change_begin(storage, &change, NULL)) {
+        change.moved = TRUE;
+        change_end(&change,
+                   database_run(change.writer, NULL,
+                                "UPDATE pieces SET damaged=0 WHERE digest=? AND pack=? AND offset=?", "dii",
+                                &stored->digest, number, (gint64)stored->offset),
+                   NULL);
     }
 }
 
@@ -166,8 +180,11 @@ static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, GErr
     g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
     for (guint i = 0; list != NULL && i < list->len; i++) {
         const Stored *stored = &g_array_index(list, Stored, i);
-        if ((pack == NULL || !is_whole(pack, stored, buffer)) && still_there(reader, stored, number)) {
-            found_damage(scrub, reader, pack, stored);
+        gboolean whole = pack != NULL && is_whole(pack, stored, buffer);
+        if (!whole && still_there(reader, stored, number)) {
+            found_damage(scrub, reader, number, pack, stored);
+        } else if (whole && stored->damaged) {
+            found_whole(scrub->storage, number, stored);
         }
         scrub->report->pieces++;
         if (!scrub_goes_on(scrub, stored->length, error)) {

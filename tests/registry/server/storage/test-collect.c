@@ -1,0 +1,566 @@
+/* Collecting, scrubbing, rebuilding: what is needed stays under whatever happens meanwhile, what is damaged is found
+ * and replaced, and what is made again is what was. */
+#include "fixture.h"
+
+#include <sqlite3.h>
+
+#include "server/storage/collect.h"
+#include "server/storage/rebuild.h"
+#include "server/storage/scrub.h"
+
+static CollectReport collect(Storage *storage)
+{
+    const CollectOptions options = {0};
+    CollectReport report;
+    g_autoptr(GError) error = NULL;
+    if (!storage_collect(storage, &options, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return report;
+}
+
+static void print_line(const char *line, gpointer user)
+{
+    (void)user;
+    print_message("%s\n", line);
+}
+
+static ScrubReport scrub(Storage *storage)
+{
+    const ScrubOptions options = {.tell = print_line};
+    ScrubReport report;
+    assert_true(storage_scrub(storage, &options, &report, NULL));
+    return report;
+}
+
+static void assert_clean(Storage *storage)
+{
+    ScrubReport report = scrub(storage);
+    assert_int_equal(report.damaged, 0);
+    assert_int_equal(report.inconsistencies, 0);
+}
+
+/* --- collecting --- */
+
+static void what_nobody_needs_goes(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) kept = frames(1, 60, 40000), gone = frames(30, 60, 40000), loose = noise(1, 2000000);
+    IngotDigest both[] = {push(storage, "a", kept), push(storage, "a", gone)};
+    push(storage, "a", loose);
+    put_manifest(storage, "a", "1.0.0", "kept", both, 1);
+    IngotDigest manifest = put_manifest(storage, "a", "2.0.0", "gone", both, 2);
+    const CollectOptions grace = {.grace = 100}, dry = {.dry_run = TRUE};
+    CollectReport report;
+    assert_true(storage_collect(storage, &grace, &report, NULL));
+    assert_int_equal(report.blobs, 0);
+    assert_true(storage_collect(storage, &dry, &report, NULL));
+    assert_int_equal(report.links, 1);
+    pull(storage, "a", loose);
+    report = collect(storage);
+    assert_int_equal(report.links, 1);
+    assert_int_equal(report.blobs, 1);
+    assert_int_equal(report.bytes, loose->len);
+    assert_false(try_pull(storage, "a", loose, NULL));
+    pull(storage, "a", gone);
+    assert_true(storage_remove_manifest(storage, "a", &manifest, NULL));
+    report = collect(storage);
+    assert_int_equal(report.blobs, 2);
+    assert_int_equal(report.pieces, 29 + 1);
+    assert_false(try_pull(storage, "a", gone, NULL));
+    pull(storage, "a", kept);
+    StorageStats stats = stats_of(storage);
+    assert_true(packed_bytes(state) < 2 * stats.stored + 100000);
+    assert_clean(storage);
+    storage_close(g_steal_pointer(&storage));
+    storage = open_storage(state);
+    pull(storage, "a", kept);
+}
+
+/* A blob that somebody holds can be read to its end, though all that it was made of is gone, and other pieces have the
+ * numbers of its own. */
+static void who_reads_it_reads_it_to_its_end(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000), other = frames(1000, 50, 60000);
+    IngotDigest digest = push(storage, "a", bytes), found;
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    g_autofree guint8 *got = g_malloc(bytes->len);
+    assert_true(read_range(blob, 0, got, 100000, NULL));
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(collect(storage).pieces == 50);
+    found = push(storage, "a", other);
+    put_manifest(storage, "a", "1.0.0", "other", &found, 1);
+    g_autoptr(GError) error = NULL;
+    if (!read_range(blob, 0, got, bytes->len, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_memory_equal(got, bytes->data, bytes->len);
+    assert_int_equal(stats_of(storage).damaged, 0);
+    pull(storage, "a", other);
+}
+
+/* Pushed again it stands elsewhere than where it was when it was read last. */
+static void what_went_can_come_again(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000), other = frames(1000, 50, 60000);
+    for (guint i = 0; i < 3; i++) {
+        IngotDigest digest = push(storage, "a", bytes);
+        g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL); /* looked for, not read */
+        g_clear_pointer(&blob, storage_blob_unref);
+        assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+        collect(storage);
+        assert_int_equal(stats_of(storage).pieces, i * (50 + 1));
+        g_autoptr(GByteArray) more = frames(2000 + i * 100, 50, 1000);
+        IngotDigest kept = push(storage, "a", more);
+        put_manifest(storage, "a", "1.0.0", i == 0 ? "a" : i == 1 ? "b" : "c", &kept, 1);
+        push(storage, "b", bytes);
+        pull(storage, "b", bytes);
+        assert_true(storage_remove_blob(storage, "b", &digest, NULL));
+        collect(storage);
+    }
+    assert_int_equal(stats_of(storage).damaged, 0);
+    assert_clean(storage);
+}
+
+/* A client may delete a blob that a manifest names, and push it again: it is what the manifest needs. */
+static void what_a_manifest_names_stays(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000), other = noise(1, 3000);
+    IngotDigest digest = push(storage, "a", bytes);
+    put_manifest(storage, "a", "1.0.0", "text", &digest, 1);
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    collect(storage);
+    assert_false(storage_has(storage, "a", &digest));
+    push(storage, "b", other);
+    push(storage, "a", bytes);
+    collect(storage);
+    pull(storage, "a", bytes);
+    assert_clean(storage);
+}
+
+/* An upload that has met a dead piece counts on it. */
+static void an_upload_keeps_what_it_counts_on(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000);
+    IngotDigest digest = push(storage, "a", bytes);
+    for (guint part = 1; part <= 3; part++) {
+        g_autofree char *id = storage_upload_new(storage, NULL);
+        assert_true(add_steps(storage, id, bytes, 0, bytes->len * part / 4, 50000, NULL));
+        storage_remove_blob(storage, "a", &digest, NULL);
+        CollectReport report = collect(storage);
+        assert_true(report.pieces >= 50 - 50 * part / 4 - 1 && report.pieces <= 50 - 50 * part / 4 + 1);
+        assert_true(add_steps(storage, id, bytes, bytes->len * part / 4, bytes->len, 50000, NULL));
+        assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+        pull(storage, "a", bytes);
+        assert_int_equal(stats_of(storage).stored, bytes->len);
+        assert_clean(storage);
+    }
+    /* One that is dropped keeps nothing. */
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
+    assert_true(storage_upload_drop(storage, id, NULL));
+    storage_remove_blob(storage, "a", &digest, NULL);
+    assert_int_equal(collect(storage).pieces, 50);
+    assert_int_equal(stats_of(storage).pieces, 0);
+}
+
+/* The very blob that is dead is pushed, read, named and deleted while collections run one after another. */
+typedef struct {
+    Storage *storage;
+    guint number;
+    gint *failed, *stop;
+} Member;
+
+static gboolean push_and_name(const Member *member, const char *name, const GByteArray *bytes, GError **error)
+{
+    IngotDigest digest = digest_of(bytes), manifest;
+    g_autofree char *tag = g_strdup_printf("1.0.%u", member->number);
+    for (guint i = 0; i < 100; i++) {
+        g_clear_error(error);
+        /* Without a grace what was just pushed may go before its manifest comes. */
+        if (!try_push(member->storage, name, bytes, 90000, error)) {
+            return FALSE;
+        }
+        if (try_manifest(member->storage, name, tag, tag, &digest, 1, NULL, &manifest, error)) {
+            return try_pull(member->storage, name, bytes, error) &&
+                   storage_remove_manifest(member->storage, name, &manifest, error);
+        }
+        if (!g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            return FALSE;
+        }
+    }
+    return FALSE;
+}
+
+static gpointer live_and_die(gpointer user)
+{
+    const Member *member = user;
+    g_autofree char *name = g_strdup_printf("crowd/%u", member->number);
+    for (guint i = 0; i < 25; i++) {
+        g_autoptr(GByteArray) bytes = i % 3 == 0 ? frames(i % 5, 20, 60000) : frames(i % 5, 6, 60000);
+        g_autoptr(GError) error = NULL;
+        if (!push_and_name(member, name, bytes, &error)) {
+            g_atomic_int_inc(member->failed);
+            g_printerr("%s: round %u: %s\n", name, i, error == NULL ? "other bytes" : error->message);
+        }
+    }
+    g_atomic_int_dec_and_test(member->stop);
+    return NULL;
+}
+
+static void collections_beside_pushes(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) kept = frames(1, 60, 40000);
+    IngotDigest digest = push(storage, "kept", kept);
+    put_manifest(storage, "kept", "1.0.0", "kept", &digest, 1);
+    Member members[4];
+    GThread *threads[G_N_ELEMENTS(members)];
+    gint failed = 0, running = G_N_ELEMENTS(members);
+    for (guint i = 0; i < G_N_ELEMENTS(members); i++) {
+        members[i] = (Member){.storage = storage, .number = i, .failed = &failed, .stop = &running};
+        threads[i] = g_thread_new("member", live_and_die, &members[i]);
+    }
+    guint collections = 0;
+    const CollectOptions options = {0};
+    CollectReport report;
+    for (; g_atomic_int_get(&running) > 0; collections++) {
+        if (!storage_collect(storage, &options, &report, NULL)) {
+            failed++;
+        }
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(members); i++) {
+        g_thread_join(threads[i]);
+    }
+    print_message("%u collections\n", collections);
+    assert_int_equal(failed, 0);
+    pull(storage, "kept", kept);
+    collect(storage);
+    assert_int_equal(stats_of(storage).blobs, 2);
+    assert_int_equal(stats_of(storage).damaged, 0);
+    assert_clean(storage);
+}
+
+static void one_at_a_time(void **state);
+
+/* --- damage --- */
+
+static void a_damaged_piece_is_replaced(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 30, 60000), part = frame(11, 60000, TRUE);
+    IngotDigest digest = push(storage, "a", bytes);
+    g_autofree guint8 *got = g_malloc(bytes->len);
+    pull(storage, "a", bytes);
+    g_usleep(20000);
+    damage(state, part, 1000);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    assert_false(read_range(blob, 0, got, bytes->len, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_true(read_range(blob, 0, got, part->len * 9, NULL)); /* what stands before it */
+    g_autoptr(StorageBlob) again = storage_blob(storage, "a", &digest, NULL);
+    assert_true(storage_blob_damaged(again));
+    assert_int_equal(stats_of(storage).damaged, 1);
+    assert_int_equal(scrub(storage).damaged, 1);
+    guint64 packed = stats_of(storage).packed;
+    push(storage, "b", bytes);
+    assert_true(stats_of(storage).packed - packed < 70000);
+    pull(storage, "a", bytes);
+    assert_int_equal(stats_of(storage).damaged, 0);
+    assert_clean(storage);
+    /* Who still holds the blob as it was does not make the new copy a damaged one. */
+    assert_false(read_range(blob, 0, got, bytes->len, NULL));
+    assert_int_equal(stats_of(storage).damaged, 0);
+    pull(storage, "a", bytes);
+}
+
+static void a_damaged_manifest_is_replaced(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest digest = put_manifest(storage, "a", "1.0.0", "some text", NULL, 0);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_byte_array_append(bytes, (const guint8 *)"{\"layers\":[],\"text\":\"some text\"}", 32);
+    damage(state, bytes, 25);
+    g_autofree char *type = NULL;
+    assert_null(storage_manifest(storage, "a", &digest, &type, NULL));
+    put_manifest(storage, "a", "1.0.0", "some text", NULL, 0);
+    g_autoptr(GBytes) found = storage_manifest(storage, "a", &digest, &type, NULL);
+    assert_non_null(found);
+    assert_int_equal(stats_of(storage).damaged, 0);
+    assert_clean(storage);
+}
+
+static GBytes *fetch_good(const char *name, const IngotDigest *blob, guint64 size, guint64 offset, guint32 length,
+                          gpointer user)
+{
+    (void)blob;
+    const GByteArray *bytes = user;
+    return g_str_equal(name, "a") && size == bytes->len ? g_bytes_new(bytes->data + offset, length) : NULL;
+}
+
+static void a_scrub_repairs_from_elsewhere(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 30, 60000), wrong = noise(1, bytes->len);
+    push(storage, "a", bytes);
+    for (guint i = 5; i < 8; i++) {
+        g_autoptr(GByteArray) part = frame(i, 60000, TRUE);
+        damage(state, part, 100 * i);
+    }
+    ScrubOptions options = {.fetch = fetch_good, .user = wrong};
+    ScrubReport report;
+    assert_true(storage_scrub(storage, &options, &report, NULL));
+    assert_int_equal(report.damaged, 3);
+    assert_int_equal(report.repaired, 0);
+    options.user = bytes;
+    assert_true(storage_scrub(storage, &options, &report, NULL));
+    assert_int_equal(report.damaged, 0);
+    assert_int_equal(report.repaired, 3);
+    pull(storage, "a", bytes);
+    assert_clean(storage);
+    /* The damaged copies are dead; a collection is not held up by them. */
+    collect(storage);
+}
+
+/* A piece that could not be read for a while is no damaged one for ever. */
+static void what_is_whole_again_is_no_damage(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 30, 60000), part = frame(11, 60000, TRUE);
+    IngotDigest digest = push(storage, "a", bytes);
+    damage(state, part, 1000);
+    assert_int_equal(scrub(storage).damaged, 1);
+    part->data[1000] ^= 0x10;
+    g_autoptr(GByteArray) as_it_is = g_byte_array_new();
+    g_byte_array_append(as_it_is, part->data, part->len);
+    damage(state, as_it_is, 1000); /* back again */
+    assert_clean(storage);
+    assert_int_equal(stats_of(storage).damaged, 0);
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    assert_false(storage_blob_damaged(blob));
+    pull(storage, "a", bytes);
+}
+
+static gboolean stop_at_once(void)
+{
+    return TRUE;
+}
+
+static void a_scrub_can_be_broken_off(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 100);
+    push(storage, "a", bytes);
+    const ScrubOptions options = {.stop = stop_at_once};
+    ScrubReport report;
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_scrub(storage, &options, &report, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+}
+
+/* --- rebuilding --- */
+
+/* What the catalogue says, without numbers that another one has in another order, and without times. */
+static char *dump(void **state)
+{
+    static const char *const lists[] = {
+        "SELECT 'piece', hex(digest), length, '' FROM pieces JOIN packs ON packs.id=pack ORDER BY 2",
+        "SELECT 'blob', hex(digest), size, length(pieces) FROM blobs ORDER BY 2",
+        "SELECT 'link', name, hex(digest), '' FROM links JOIN repositories r ON r.id=repository JOIN blobs b ON"
+        " b.id=blob ORDER BY 2, 3",
+        "SELECT 'manifest', name, hex(digest), type||' '||coalesce(hex(subject), '') FROM manifests JOIN repositories r"
+        " ON r.id=repository JOIN blobs b ON b.id=blob ORDER BY 2, 3",
+        "SELECT 'mention', name, hex(m.digest), hex(b.digest) FROM mentions JOIN repositories r ON r.id=repository JOIN"
+        " blobs m ON m.id=manifest JOIN blobs b ON b.id=blob ORDER BY 2, 3, 4",
+        "SELECT 'tag', r.name, t.name, hex(digest) FROM tags t JOIN repositories r ON r.id=repository JOIN blobs b ON"
+        " b.id=blob ORDER BY 2, 3",
+    };
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    GString *out = g_string_new(NULL);
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    for (guint i = 0; i < G_N_ELEMENTS(lists); i++) {
+        sqlite3_stmt *rows;
+        assert_int_equal(sqlite3_prepare_v2(handle, lists[i], -1, &rows, NULL), SQLITE_OK);
+        while (sqlite3_step(rows) == SQLITE_ROW) {
+            g_string_append_printf(out, "%s %s %s %s\n", sqlite3_column_text(rows, 0), sqlite3_column_text(rows, 1),
+                                   sqlite3_column_text(rows, 2), sqlite3_column_text(rows, 3));
+        }
+        sqlite3_finalize(rows);
+    }
+    sqlite3_close(handle);
+    return g_string_free(out, FALSE);
+}
+
+static RebuildReport rebuild(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    RebuildReport report;
+    g_autoptr(GError) error = NULL;
+    if (!storage_rebuild(path, print_line, NULL, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return report;
+}
+
+/* A storage with all that there is: shared pieces, referrers, moved and deleted tags, mounts, collections, repairs. */
+static void fill(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) empty = g_byte_array_new(), damaged = frame(11, 60000, TRUE);
+    for (guint i = 0; i < 6; i++) {
+        g_autoptr(GByteArray) bytes = frames(i * 5, 20, 60000), small = noise(i, 100);
+        IngotDigest blobs[] = {push(storage, "a", bytes), push(storage, "a", small), push(storage, "a", empty)};
+        g_autofree char *tag = g_strdup_printf("1.%u.0", i);
+        IngotDigest manifest = put_manifest(storage, "a", tag, tag, blobs, 3), attached;
+        put_manifest(storage, "a", "dev", tag, blobs, 3);
+        assert_true(try_manifest(storage, "a", NULL, i % 2 == 0 ? "even" : "odd", blobs, 1 + i % 3, &manifest,
+                                 &attached, NULL));
+        IngotDigest lacking = {0}, refused;
+        assert_false(try_manifest(storage, "a", tag, "refused", &lacking, 1, NULL, &refused, NULL));
+        assert_true(storage_mount(storage, "a", "b/c", &blobs[0], NULL));
+        put_manifest(storage, "b/c", "prod", tag, blobs, 1);
+        if (i % 2 == 1) {
+            assert_true(storage_remove_manifest(storage, "a", &manifest, NULL));
+        }
+        if (i == 3) {
+            collect(storage);
+        }
+        if (i == 2) {
+            damage(state, damaged, 100);
+            assert_int_equal(scrub(storage).damaged, 1);
+            push(storage, "a", bytes);
+        }
+    }
+    assert_int_equal(stats_of(storage).damaged, 0); /* pushed again */
+    assert_true(storage_remove_tag(storage, "a", "1.4.0", NULL));
+    collect(storage);
+    assert_clean(storage);
+}
+
+static void made_again_it_is_what_it_was(void **state)
+{
+    fill(state);
+    g_autofree char *before = dump(state);
+    for (guint i = 0; i < 2; i++) {
+        RebuildReport report = rebuild(state);
+        assert_int_equal(report.lost, 0);
+        g_autoptr(Storage) storage = open_storage(state);
+        assert_clean(storage);
+        g_autoptr(GByteArray) bytes = frames(20, 20, 60000);
+        pull(storage, "b/c", bytes);
+        collect(storage); /* what was garbage, and still in the packs, is known again until then */
+        storage_close(g_steal_pointer(&storage));
+        g_autofree char *after = dump(state);
+        assert_string_equal(before, after);
+    }
+}
+
+static void nobody_may_serve_meanwhile(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    RebuildReport report;
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_rebuild(path, NULL, NULL, &report, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    g_clear_error(&error);
+    assert_null(storage_open(path, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+}
+
+/* Without its log no name can be had again: that is said. */
+static void a_lost_log_is_told(void **state)
+{
+    fill(state);
+    g_autofree char *path = ingot_workdir_file(*state, "data/names.log");
+    assert_int_equal(unlink(path), 0);
+    RebuildReport report = rebuild(state);
+    assert_true(report.lost > 0);
+    assert_int_equal(report.repositories, 0);
+    assert_true(report.blobs > 0);
+}
+
+/* One table of a pack that is damaged takes nothing with it but its own. */
+static void a_damaged_table_costs_its_own_segment(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data/packs/00000001.pack");
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        for (guint i = 0; i < 10; i++) {
+            g_autoptr(GByteArray) bytes = noise(i, 1000);
+            IngotDigest digest = push(storage, "a", bytes);
+            g_autofree char *tag = g_strdup_printf("1.%u.0", i);
+            put_manifest(storage, "a", tag, tag, &digest, 1);
+        }
+    }
+    flip(path, 64 + 1000 + 10); /* the first table */
+    RebuildReport report = rebuild(state);
+    assert_true(report.lost > 0);
+    assert_int_equal(report.blobs, 19);
+    assert_int_equal(report.tags, 10); /* of one the blob is lost, not the manifest */
+    g_autoptr(Storage) storage = open_storage(state);
+    for (guint i = 1; i < 10; i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 1000);
+        pull(storage, "a", bytes);
+    }
+}
+
+/* --- one more --- */
+
+typedef struct {
+    Storage *storage;
+    gint others;
+} Second;
+
+static void begin_another(const char *line, gpointer user)
+{
+    (void)line;
+    Second *second = user;
+    const CollectOptions options = {0};
+    CollectReport report;
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_collect(second->storage, &options, &report, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    second->others++;
+}
+
+static void one_at_a_time(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 100);
+    push(storage, "a", bytes);
+    Second second = {.storage = storage};
+    const CollectOptions options = {.tell = begin_another, .user = &second};
+    CollectReport report;
+    assert_true(storage_collect(storage, &options, &report, NULL));
+    assert_int_equal(second.others, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_reads_it_reads_it_to_its_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_went_can_come_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_manifest_names_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_upload_keeps_what_it_counts_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(collections_beside_pushes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_at_a_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_piece_is_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_manifest_is_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_scrub_repairs_from_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_whole_again_is_no_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_scrub_can_be_broken_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(made_again_it_is_what_it_was, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_may_serve_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_log_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_table_costs_its_own_segment, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
