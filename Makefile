@@ -15,9 +15,16 @@ override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wstr
 	-Wformat=2 -Wpointer-arith -Wno-missing-field-initializers -fstack-protector-strong
 override CPPFLAGS += -Iinclude -Iregistry -Ibuilder -DINGOT_VERSION='"$(VERSION)"' -DINGOT_PREFIX='"$(PREFIX)"'
 ifneq ($(SAN),)
+ifeq ($(SAN),thread)
+B := build-tsan
+sanitizers := thread
+annotations := tests/tsan.c
+else
 B := build-san
-override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-override LDFLAGS += -fsanitize=address,undefined
+sanitizers := address,undefined
+endif
+override CFLAGS += -fsanitize=$(sanitizers) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=$(sanitizers)
 endif
 # FUZZ=1, which `make fuzz` sets: the harnesses with libFuzzer, which clang alone has. To clang a variable that is there
 # for its cleanup is unused.
@@ -60,7 +67,7 @@ $B/%.o: %.c Makefile
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(pc_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$B/libingot.a: $(call objects,$(library))
+$B/libingot.a: $(call objects,$(library) $(annotations))
 	@rm -f $@
 	ar rcs $@ $^
 $B/libserver.a: $(call objects,$(filter-out $(mains),$(server)))
@@ -96,7 +103,7 @@ unit: deps
 unit-programs: $(unit_programs) $(harness_programs) programs
 fuzz-programs: $(harness_programs)
 
-# SAN=1: the unit tests alone, under AddressSanitizer and UBSan.
+# SAN=1: the unit tests alone, under AddressSanitizer and UBSan; SAN=thread: under ThreadSanitizer.
 check:
 	@.ci/packages build check
 	+@$(MAKE) --no-print-directory unit-programs
@@ -142,12 +149,12 @@ install: programs
 	cp -R recipes/. $(DESTDIR)$(PREFIX)/share/ingot/recipes
 
 clean:
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-tsan build-fuzz
 
 help:
 	@echo 'make            install what is missing, build'
 	@echo 'make demo       bake, serve, pull and boot a real image'
-	@echo 'make check      build and run every test (SAN=1: unit tests under sanitizers)'
+	@echo 'make check      build and run every test (SAN=1, SAN=thread: unit tests under sanitizers)'
 	@echo 'make unit       only the unit tests'
 	@echo 'make fuzz       look for inputs that break what reads them, FUZZ_SECONDS=$(FUZZ_SECONDS) for each harness'
 	@echo 'make lint       formatting, clang-tidy, cppcheck, shellcheck, codespell'

@@ -1,0 +1,112 @@
+/* Tells ThreadSanitizer how GLib keeps threads in order (SAN=thread).
+ *
+ * The sanitizer follows pthreads, and our atomics, which are compiled with it. GLib's locks are futexes, and its counts
+ * of references are in its library: without a word about them every use of what they guard looks like a race. These
+ * stand before the library's own functions, call them, and say what they do. */
+#include <dlfcn.h>
+#include <glib.h>
+#include <sanitizer/tsan_interface.h>
+
+/* The library's function of this name. */
+#define REAL(name) ((typeof(&name))real(&real_##name, #name))
+
+static gpointer real(gpointer *kept, const char *name)
+{
+    gpointer found = __atomic_load_n(kept, __ATOMIC_RELAXED);
+    if (found == NULL) {
+        found = dlsym(RTLD_NEXT, name);
+        __atomic_store_n(kept, found, __ATOMIC_RELAXED);
+    }
+    return found;
+}
+
+static gpointer real_g_mutex_lock, real_g_mutex_unlock, real_g_mutex_clear, real_g_cond_wait, real_g_cond_wait_until,
+    real_g_atomic_ref_count_dec, real_g_thread_pool_new, real_g_thread_pool_push;
+
+/* --- locks --- */
+
+void g_mutex_lock(GMutex *mutex)
+{
+    __tsan_mutex_pre_lock(mutex, 0);
+    REAL(g_mutex_lock)(mutex);
+    __tsan_mutex_post_lock(mutex, 0, 0);
+}
+
+void g_mutex_unlock(GMutex *mutex)
+{
+    __tsan_mutex_pre_unlock(mutex, 0);
+    REAL(g_mutex_unlock)(mutex);
+    __tsan_mutex_post_unlock(mutex, 0);
+}
+
+void g_mutex_clear(GMutex *mutex)
+{
+    REAL(g_mutex_clear)(mutex);
+    __tsan_mutex_destroy(mutex, 0);
+}
+
+static void begin_wait(GMutex *mutex)
+{
+    __tsan_mutex_pre_unlock(mutex, 0);
+    __tsan_mutex_post_unlock(mutex, 0);
+}
+
+static void end_wait(GMutex *mutex)
+{
+    __tsan_mutex_pre_lock(mutex, 0);
+    __tsan_mutex_post_lock(mutex, 0, 0);
+}
+
+void g_cond_wait(GCond *cond, GMutex *mutex)
+{
+    begin_wait(mutex);
+    REAL(g_cond_wait)(cond, mutex);
+    end_wait(mutex);
+}
+
+gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end)
+{
+    begin_wait(mutex);
+    gboolean signalled = REAL(g_cond_wait_until)(cond, mutex, end);
+    end_wait(mutex);
+    return signalled;
+}
+
+/* --- references: who frees comes after all who let go --- */
+
+gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
+{
+    __tsan_release(count);
+    gboolean last = REAL(g_atomic_ref_count_dec)(count);
+    if (last) {
+        __tsan_acquire(count);
+    }
+    return last;
+}
+
+/* --- pools: who works on a thing comes after who handed it over --- */
+
+typedef struct {
+    GFunc work;
+    gpointer user;
+} Pool;
+
+static void work(gpointer data, gpointer user)
+{
+    const Pool *pool = user;
+    __tsan_acquire(data);
+    pool->work(data, pool->user);
+}
+
+GThreadPool *g_thread_pool_new(GFunc func, gpointer user, gint threads, gboolean exclusive, GError **error)
+{
+    Pool *pool = g_new(Pool, 1); /* as long as the process */
+    *pool = (Pool){.work = func, .user = user};
+    return REAL(g_thread_pool_new)(work, pool, threads, exclusive, error);
+}
+
+gboolean g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error)
+{
+    __tsan_release(data);
+    return REAL(g_thread_pool_push)(pool, data, error);
+}
