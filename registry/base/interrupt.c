@@ -8,19 +8,20 @@
 
 #include <ingot/error.h>
 
-static volatile sig_atomic_t interrupted;
+static gint interrupted; /* atomic: any thread asks */
 static int wake_fd = -1;
 
 static void on_signal(int number)
 {
     int saved = errno;
 
-    if (interrupted) { /* asked twice: the kernel ends us when this returns, and our children with us */
+    if (g_atomic_int_get(
+            &interrupted)) { /* asked twice: the kernel ends us when this returns, and our children with us */
         signal(number, SIG_DFL);
         raise(number);
         return;
     }
-    interrupted = 1;
+    g_atomic_int_set(&interrupted, 1);
     eventfd_write(wake_fd, 1); /* the first write to an eventfd cannot fail */
     errno = saved;
 }
@@ -43,7 +44,7 @@ void ingot_interrupt_install(void)
 
 gboolean ingot_interrupt_check(GError **error)
 {
-    if (!interrupted)
+    if (!g_atomic_int_get(&interrupted))
         return TRUE;
     g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "interrupted");
     return FALSE;

@@ -20,6 +20,7 @@ import time
 FOLDER, KILLS, SEED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 DATA = os.path.join(FOLDER, "registry")
 CLIENTS, REPOSITORIES, IMAGES, TAGS = 4, 2, 7, 4
+SLOW = float(os.environ.get("SLOW", "1"))  # how many times, under a sanitizer
 TYPE = "application/vnd.oci.image.manifest.v1+json"
 ERRORS = (OSError, http.client.HTTPException)
 acknowledged = collections.Counter()
@@ -365,7 +366,7 @@ def one_round(clients, server, number):
         collector = Collector(server)
         collector.start()
         threads.append(collector)
-    time.sleep(0.02 + random.random() * 0.28)
+    time.sleep((0.02 + random.random() * 0.28) * SLOW)
     server.end(signal.SIGKILL)
     join(threads)
     count("kill")

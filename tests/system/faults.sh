@@ -1,6 +1,7 @@
 #!/bin/bash
 # The registry is killed at random moments under mixed push, pull, delete and gc: what was acknowledged is there afterwards,
-# byte for byte, and nothing is there by halves. KILLS and SEED may be given.
+# byte for byte, and nothing is there by halves. KILLS, SEED and SLOW (for
+# programs that a sanitizer slows down) may be given.
 set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
