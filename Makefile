@@ -103,7 +103,7 @@ unit: deps
 unit-programs: $(unit_programs) $(harness_programs) programs
 fuzz-programs: $(harness_programs)
 
-# SAN=1: the unit tests alone, under AddressSanitizer and UBSan; SAN=thread: under ThreadSanitizer.
+# SAN=1: the unit tests alone, under AddressSanitizer and UBSan; SAN=thread: the server's, under ThreadSanitizer.
 check:
 	@.ci/packages build check
 	+@$(MAKE) --no-print-directory unit-programs
