@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/storage/garbage.h"
+#include "server/storage/upload.h"
 
 #define BATCH 512       /* pieces that are deleted in one transaction */
 #define PAUSE_USEC 2000 /* between two: others write too */
@@ -246,6 +247,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     if (!begin_touching(storage)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "garbage is being collected already");
         return FALSE;
+    }
+    if (!options->dry_run) {
+        uploads_sweep(storage);
     }
     gboolean ok =
         let_go(storage, &collection, error) &&

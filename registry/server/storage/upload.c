@@ -368,9 +368,10 @@ void uploads_sweep(Storage *storage)
     const char *name;
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autofree char *id = g_strndup(name, strcspn(name, "."));
         struct stat st;
-        if (stat(path, &st) == 0 && st.st_mtime + AGE < time(NULL)) {
-            unlink(path);
+        if (stat(path, &st) == 0 && st.st_mtime + AGE < time(NULL) && !storage_upload_drop(storage, id, NULL)) {
+            unlink(path); /* half an upload, or a pack that did not come to its end */
         }
     }
 }

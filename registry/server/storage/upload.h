@@ -10,5 +10,5 @@
 typedef struct Upload Upload;
 
 void upload_unref(gpointer upload);
-/* Removes what nobody has gone on with for a day. */
+/* Drops what nobody has gone on with for a day, and with it what it counts on. */
 void uploads_sweep(Storage *storage);

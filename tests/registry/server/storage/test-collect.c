@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <sqlite3.h>
+#include <utime.h>
 
 #include "server/storage/collect.h"
 #include "server/storage/rebuild.h"
@@ -168,6 +169,63 @@ static void an_upload_keeps_what_it_counts_on(void **state)
     assert_int_equal(stats_of(storage).pieces, 0);
 }
 
+/* What nobody goes on with for a day goes without a restart, and with it what it counts on. */
+static void a_forgotten_upload_goes(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000);
+    IngotDigest digest = push(storage, "a", bytes);
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
+    storage_upload_pause(storage, id);
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    collect(storage);
+    assert_int_equal(stats_of(storage).uploads, 1);
+    assert_int_equal(stats_of(storage).pieces, 50);
+    static const char *const suffixes[] = {"pack", "list"};
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        g_autofree char *name = g_strdup_printf("data/uploads/%s.%s", id, suffixes[i]);
+        g_autofree char *path = ingot_workdir_file(*state, name);
+        struct utimbuf old = {.actime = time(NULL) - 25 * 3600, .modtime = time(NULL) - 25 * 3600};
+        assert_int_equal(g_utime(path, &old), 0);
+    }
+    collect(storage);
+    assert_int_equal(stats_of(storage).uploads, 0);
+    assert_int_equal(stats_of(storage).pieces, 0);
+    assert_false(storage_upload_add(storage, id, "x", 1, NULL));
+}
+
+/* Files that are removed and still open: their room has not come back. */
+static guint count_removed(void)
+{
+    g_autoptr(GDir) folder = g_dir_open("/proc/self/fd", 0, NULL);
+    guint found = 0;
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *path = g_build_filename("/proc/self/fd", name, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+        found += target != NULL && g_str_has_suffix(target, ".pack (deleted)");
+    }
+    return found;
+}
+
+/* What was read a moment ago is kept at hand: not beyond its end. */
+static void room_comes_back_at_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) gone = frames(100, 50, 60000), all = frames(1, 50, 60000), part = frames(1, 10, 60000);
+    IngotDigest digest = push(storage, "a", gone), kept;
+    push(storage, "a", all);
+    kept = push(storage, "a", part);
+    put_manifest(storage, "a", "1.0.0", "text", &kept, 1);
+    pull(storage, "a", gone);
+    pull(storage, "a", part);
+    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(collect(storage).packs >= 2);
+    assert_int_equal(count_removed(), 0);
+    pull(storage, "a", part);
+    assert_clean(storage);
+}
+
 /* The very blob that is dead is pushed, read, named and deleted while collections run one after another. */
 typedef struct {
     Storage *storage;
@@ -212,6 +270,35 @@ static gpointer live_and_die(gpointer user)
     return NULL;
 }
 
+/* Nothing is wrong at any time. */
+static gpointer scrub_on(gpointer user)
+{
+    const Member *member = user;
+    const ScrubOptions options = {.tell = print_line};
+    while (g_atomic_int_get(member->stop) > 0) {
+        ScrubReport report;
+        if (!storage_scrub(member->storage, &options, &report, NULL) || report.damaged + report.inconsistencies > 0) {
+            g_atomic_int_inc(member->failed);
+        }
+    }
+    return NULL;
+}
+
+/* What is kept can be read at any time, wherever it is moved to. */
+static gpointer read_on(gpointer user)
+{
+    const Member *member = user;
+    g_autoptr(GByteArray) kept = frames(1, 60, 40000);
+    while (g_atomic_int_get(member->stop) > 0) {
+        g_autoptr(GError) error = NULL;
+        if (!try_pull(member->storage, "kept", kept, &error)) {
+            g_atomic_int_inc(member->failed);
+            g_printerr("kept: %s\n", error == NULL ? "other bytes" : error->message);
+        }
+    }
+    return NULL;
+}
+
 static void collections_beside_pushes(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -225,14 +312,19 @@ static void collections_beside_pushes(void **state)
         members[i] = (Member){.storage = storage, .number = i, .failed = &failed, .stop = &running};
         threads[i] = g_thread_new("member", live_and_die, &members[i]);
     }
+    Member onlooker = {.storage = storage, .failed = &failed, .stop = &running};
+    GThread *scrubber = g_thread_new("scrubber", scrub_on, &onlooker),
+            *reader = g_thread_new("reader", read_on, &onlooker);
     guint collections = 0;
     const CollectOptions options = {0};
     CollectReport report;
     for (; g_atomic_int_get(&running) > 0; collections++) {
         if (!storage_collect(storage, &options, &report, NULL)) {
-            failed++;
+            g_atomic_int_inc(&failed);
         }
     }
+    g_thread_join(scrubber);
+    g_thread_join(reader);
     for (guint i = 0; i < G_N_ELEMENTS(members); i++) {
         g_thread_join(threads[i]);
     }
@@ -550,6 +642,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_went_can_come_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_manifest_names_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_keeps_what_it_counts_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_forgotten_upload_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(room_comes_back_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(collections_beside_pushes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_piece_is_replaced, set_up, tear_down),

@@ -421,6 +421,45 @@ static void no_more_than_the_total(void **state)
     pull(storage, "a", second);
 }
 
+typedef struct {
+    Storage *storage;
+    guint32 seed;
+} Pusher;
+
+static gpointer push_noise(gpointer user)
+{
+    const Pusher *pusher = user;
+    g_autoptr(GByteArray) bytes = noise(pusher->seed, 2000000);
+    return GUINT_TO_POINTER(try_push(pusher->storage, "a", bytes, 500000, NULL));
+}
+
+/* Those that come to their end together are counted together. */
+static void many_at_once_get_no_more_than_the_total(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    storage_limit(storage, &(StorageLimits){.total = 5000000});
+    for (guint round = 0; round < 5; round++) {
+        Pusher pushers[6];
+        GThread *threads[G_N_ELEMENTS(pushers)];
+        guint done = 0;
+        for (guint i = 0; i < G_N_ELEMENTS(pushers); i++) {
+            pushers[i] = (Pusher){.storage = storage, .seed = round * 10 + i};
+            threads[i] = g_thread_new("pusher", push_noise, &pushers[i]);
+        }
+        for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+            done += GPOINTER_TO_UINT(g_thread_join(threads[i]));
+        }
+        assert_true(done <= 2);
+        assert_true(packed_bytes(state) <= 5000000);
+        for (guint i = 0; i < G_N_ELEMENTS(pushers); i++) {
+            g_autoptr(GByteArray) bytes = noise(pushers[i].seed, 2000000);
+            IngotDigest digest = digest_of(bytes);
+            storage_remove_blob(storage, "a", &digest, NULL);
+        }
+        collect_all(storage);
+    }
+}
+
 static void no_more_than_a_repositorys_quota(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -511,6 +550,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tags_name_manifests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(referrers_are_found_by_their_subject, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_the_total, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_at_once_get_no_more_than_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_a_repositorys_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_push_the_same, set_up, tear_down),
     };
