@@ -247,23 +247,16 @@ guint storage_blob_count(const StorageBlob *blob)
     return blob->count;
 }
 
-GBytes *storage_blob_frames(const StorageBlob *blob, GError **error)
+GBytes *storage_blob_frames(const StorageBlob *blob)
 {
-    g_autoptr(GByteArray) list = g_byte_array_new();
-    g_autoptr(Connection) reader = database_reader(blob->storage->catalogue, error);
-    for (guint i = 0; reader != NULL && i < blob->count; i++) {
-        IngotDigest digest;
-        guint32 length = GUINT32_TO_LE(blob->places[i].length);
-        g_autoptr(sqlite3_stmt) row =
-            database_query(reader, "SELECT digest FROM pieces WHERE id=?", "i", (gint64)blob->places[i].piece);
-        if (!database_step(row, NULL) || !database_digest(row, 0, &digest)) {
-            blob_unknown(error, "a piece of the blob");
-            return NULL;
-        }
-        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+    GByteArray *list = g_byte_array_new();
+    for (guint i = 0; i < blob->count; i++) {
+        const Place *place = &blob->places[i];
+        guint32 length = GUINT32_TO_LE(place->length);
+        g_byte_array_append(list, place->digest.bytes, sizeof place->digest.bytes);
         g_byte_array_append(list, (const guint8 *)&length, sizeof length);
     }
-    return reader == NULL ? NULL : g_byte_array_free_to_bytes(g_steal_pointer(&list));
+    return g_byte_array_free_to_bytes(list);
 }
 
 /* --- reading --- */

@@ -228,21 +228,6 @@ static gboolean read_frame(const Source *source, const Piece *piece, guint8 *dat
                                                    pack_path(source->pack), error);
 }
 
-/* A frame that counted as here is not what it was: which? */
-static void note_damage(Storage *storage, const Piece *piece)
-{
-    gint64 id = 0;
-    {
-        g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
-        if (reader != NULL) {
-            database_number(reader, &id, 0, NULL, "SELECT id FROM pieces WHERE digest=?", "d", &piece->digest);
-        }
-    }
-    if (id > 0) {
-        blob_damaged(storage, id);
-    }
-}
-
 static gboolean hash_all(const Offer *offer, GHashTable *sources, GError **error)
 {
     g_autoptr(IngotHasher) whole = ingot_hasher_new();
@@ -266,13 +251,14 @@ static gboolean check_known(const Offer *offer, Storage *storage, GHashTable *so
     g_autofree guint8 *data = g_malloc(PIECE_MAX);
     for (guint i = 0; i < offer->table->pieces->len; i++) {
         const Piece *piece = table_piece(offer->table, i);
+        const Source *source = g_hash_table_lookup(sources, &piece->digest);
         IngotDigest found;
-        if (piece->fresh || !read_frame(g_hash_table_lookup(sources, &piece->digest), piece, data, error)) {
+        if (source->pack == NULL || !read_frame(source, piece, data, NULL)) {
             continue;
         }
         ingot_digest_of(data, piece->length, &found);
         if (!ingot_digest_equal(&found, &piece->digest)) {
-            note_damage(storage, piece);
+            blob_damaged(storage, &piece->digest, pack_number(source->pack), source->offset);
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a frame that was here is damaged");
             return FALSE;
         }

@@ -54,8 +54,8 @@ gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize 
 /* Whether the range is one run of one file, all of it found whole already: *fd (not yours) at *at then has it. */
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
 
-/* The frames that it is made of, as storage_upload_offer takes them; free it. NULL: an error. */
-GBytes *storage_blob_frames(const StorageBlob *blob, GError **error);
+/* The frames that it is made of, as storage_upload_offer takes them; free it. */
+GBytes *storage_blob_frames(const StorageBlob *blob);
 /* How many. */
 guint storage_blob_count(const StorageBlob *blob);
 
