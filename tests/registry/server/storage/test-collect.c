@@ -41,6 +41,17 @@ static void assert_clean(Storage *storage)
     assert_int_equal(report.inconsistencies, 0);
 }
 
+static RebuildReport rebuild(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    RebuildReport report;
+    g_autoptr(GError) error = NULL;
+    if (!storage_rebuild(path, print_line, NULL, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return report;
+}
+
 /* --- collecting --- */
 
 static void what_nobody_needs_goes(void **state)
@@ -212,18 +223,36 @@ static guint count_removed(void)
 static void room_comes_back_at_once(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
-    g_autoptr(GByteArray) gone = frames(100, 50, 60000), all = frames(1, 50, 60000), part = frames(1, 10, 60000);
-    IngotDigest digest = push(storage, "a", gone), kept;
-    push(storage, "a", all);
-    kept = push(storage, "a", part);
-    put_manifest(storage, "a", "1.0.0", "text", &kept, 1);
+    g_autoptr(GByteArray) gone = frames(100, 50, 60000);
+    IngotDigest digest = push(storage, "a", gone);
     pull(storage, "a", gone);
-    pull(storage, "a", part);
     assert_true(storage_remove_blob(storage, "a", &digest, NULL));
-    assert_true(collect(storage).packs >= 2);
+    assert_int_equal(collect(storage).packs, 1);
     assert_int_equal(count_removed(), 0);
-    pull(storage, "a", part);
+}
+
+/* Nor where it stood before many small packs became one. */
+static void what_moves_is_let_go_of(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest blobs[20];
+    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 1200000);
+        blobs[i] = push(storage, "a", bytes);
+        pull(storage, "a", bytes);
+    }
+    put_manifest(storage, "a", "1.0.0", "text", blobs, G_N_ELEMENTS(blobs));
+    CollectReport report = collect(storage);
+    assert_int_equal(report.packs, G_N_ELEMENTS(blobs));
+    assert_int_equal(report.pieces, 0);
+    assert_int_equal(count_removed(), 0);
+    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 1200000);
+        pull(storage, "a", bytes);
+    }
     assert_clean(storage);
+    storage_close(g_steal_pointer(&storage));
+    assert_int_equal(rebuild(state).lost, 0);
 }
 
 /* The very blob that is dead is pushed, read, named and deleted while collections run one after another. */
@@ -336,8 +365,6 @@ static void collections_beside_pushes(void **state)
     assert_int_equal(stats_of(storage).damaged, 0);
     assert_clean(storage);
 }
-
-static void one_at_a_time(void **state);
 
 /* --- damage --- */
 
@@ -489,17 +516,6 @@ static char *dump(void **state)
     return g_string_free(out, FALSE);
 }
 
-static RebuildReport rebuild(void **state)
-{
-    g_autofree char *path = ingot_workdir_file(*state, "data");
-    RebuildReport report;
-    g_autoptr(GError) error = NULL;
-    if (!storage_rebuild(path, print_line, NULL, &report, &error)) {
-        fail_msg("%s", error->message);
-    }
-    return report;
-}
-
 /* A storage with all that there is: shared pieces, referrers, moved and deleted tags, mounts, collections, repairs. */
 static void fill(void **state)
 {
@@ -644,6 +660,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_upload_keeps_what_it_counts_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_forgotten_upload_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(room_comes_back_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_moves_is_let_go_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(collections_beside_pushes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_piece_is_replaced, set_up, tear_down),
