@@ -76,7 +76,8 @@ gboolean storage_read_names(Storage *storage, NamesLogTake take, gpointer user, 
 
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 
-/* Whether a table's new pieces are of use: the blob (0: new) is not there, or lacks one of them, or has it damaged. */
+/* Whether a table's new pieces are of use: the blob is not there (0), or they replace damaged ones. One that is there
+ * may be cut in another way: then these are none of its pieces. */
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error);
 /* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
  * receives the new one's. */

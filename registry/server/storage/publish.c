@@ -79,13 +79,13 @@ gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolea
     *brings = blob == 0;
     for (guint i = 0; i < table->pieces->len && !*brings; i++) {
         const Piece *piece = table_piece(table, i);
-        gint64 whole = 1;
+        gint64 damaged = 0;
         if (piece->fresh &&
-            !database_number(change->writer, &whole, 0, error,
-                             "SELECT count(*) FROM pieces WHERE digest=? AND NOT damaged", "d", &piece->digest)) {
+            !database_number(change->writer, &damaged, 0, error,
+                             "SELECT count(*) FROM pieces WHERE digest=? AND damaged", "d", &piece->digest)) {
             return FALSE;
         }
-        *brings = whole == 0;
+        *brings = damaged > 0;
     }
     return TRUE;
 }

@@ -213,6 +213,32 @@ static void a_damaged_upload_goes_back(void **state)
     pull(storage, "a", bytes);
 }
 
+/* A client that tells its frames may cut a blob in another way than its bytes tell: it is one blob all the same. */
+static void other_cuts_of_the_same(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000), list = g_byte_array_new(), missing = g_byte_array_new();
+    for (guint at = 0; at < bytes->len; at += 50000) {
+        IngotDigest digest;
+        guint32 length = MIN(50000, bytes->len - at), little = GUINT32_TO_LE(length);
+        ingot_digest_of(bytes->data + at, length, &digest);
+        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
+    }
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    IngotDigest digest = digest_of(bytes);
+    assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 70000, NULL));
+    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+    guint64 packed = stats_of(storage).packed, pieces = stats_of(storage).pieces;
+    push(storage, "b", bytes);
+    assert_int_equal(stats_of(storage).packed, packed);
+    assert_int_equal(stats_of(storage).pieces, pieces);
+    pull(storage, "b", bytes);
+    assert_clean(storage);
+}
+
 static void a_wrong_digest_drops_it(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -543,6 +569,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(uploads_go_on_after_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uploads_go_on_beside_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_upload_goes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_cuts_of_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wrong_digest_drops_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_ends_once, set_up, tear_down),
