@@ -5,6 +5,7 @@
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/format.h>
 #include <ingot/packer.h>
 #include <ingot/transfer.h>
 #include <string.h>
@@ -212,7 +213,9 @@ static gboolean fetch_disk(const Share *share, const Node *node, const NodeDraft
                                       ? ingot_store_image(share->store, named, error)
                                       : NULL;
     g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_disk_open(image->disk_path, image->index, error);
-    return disk != NULL && ingot_disk_export(disk, draft_disk(draft), INGOT_DISK_QCOW2, NULL, error) &&
+    return disk != NULL &&
+           ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.index = image->index}, disk, draft_disk(draft),
+                               NULL, error) &&
            forget(share, tag, error);
 }
 

@@ -2,6 +2,7 @@
 #include <ingot/command.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/format.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
 
@@ -47,7 +48,8 @@ static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **err
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (disk == NULL || !ingot_disk_export(disk, path, INGOT_DISK_RAW, progress, error)) {
+    if (disk == NULL || !ingot_format_export(ingot_format_raw, &(IngotFormatInput){.index = image->index}, disk, path,
+                                             progress, error)) {
         return NULL;
     }
     ingot_progress_end(progress, NULL);

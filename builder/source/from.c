@@ -4,6 +4,7 @@
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/format.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
@@ -82,7 +83,8 @@ static char *export_disk(const SourceContext *context, IngotImage *image, const 
         return NULL;
     }
     ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (!ingot_disk_export(disk, path, INGOT_DISK_RAW, context->progress, error)) {
+    if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.index = image->index}, disk, path,
+                             context->progress, error)) {
         return NULL;
     }
     ingot_progress_end(context->progress, NULL);

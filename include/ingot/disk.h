@@ -17,13 +17,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotDisk, ingot_disk_free)
 /* Any range of the disk. One thread at a time. */
 gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error);
 
-typedef enum { INGOT_DISK_RAW, INGOT_DISK_QCOW2 } IngotDiskFormat;
-gboolean ingot_disk_format_parse(const char *text, IngotDiskFormat *format, GError **error);
-
-/* The whole disk as a new file: sparse, on all cores, renamed to path when it is whole, nothing there otherwise. Like
- * cp, it does not wait for the disk: the store holds what a power cut may take. */
-gboolean ingot_disk_export(IngotDisk *disk, const char *path, IngotDiskFormat format, IngotProgress *progress,
-                           GError **error);
+/* Goes through the whole disk on all cores: take gets every byte that is in no hole, checked, once, in any order and
+ * from several threads at a time; it returns FALSE with an error to stop. */
+typedef gboolean (*IngotDiskTake)(guint64 offset, const void *data, gsize size, gpointer user, GError **error);
+gboolean ingot_disk_each(IngotDisk *disk, IngotDiskTake take, gpointer user, IngotProgress *progress, GError **error);
 /* The raw disk to a descriptor that cannot seek (a pipe). */
 gboolean ingot_disk_stream(IngotDisk *disk, int fd, IngotProgress *progress, GError **error);
 /* Reads and checks everything, writes nothing. */

@@ -55,3 +55,11 @@ void cli_print_json(const json_t *value)
     g_autofree char *text = ingot_json_pretty(value);
     fputs(text, stdout);
 }
+
+gboolean cli_export(const IngotImage *image, IngotDisk *disk, const IngotFormat *format, const char *path,
+                    IngotProgress *progress, GError **error)
+{
+    const IngotFormatInput input = {
+        .index = image->index, .config = image->config, .name = image->entry->name, .version = image->entry->tag};
+    return ingot_format_export(format, &input, disk, path, progress, error);
+}

@@ -1,6 +1,7 @@
 /* What several verbs do alike. */
 #pragma once
 
+#include <ingot/format.h>
 #include <ingot/reference.h>
 #include <ingot/store.h>
 
@@ -13,4 +14,7 @@ void cli_print_result(const char *text, const IngotDigest *digest);
 IngotReference *cli_remote_reference(const char *text, GError **error);
 /* A registry's HOST[:PORT] alone. Free it. */
 char *cli_host(const char *text, GError **error);
+/* Writes the first file of a format of an image. */
+gboolean cli_export(const IngotImage *image, IngotDisk *disk, const IngotFormat *format, const char *path,
+                    IngotProgress *progress, GError **error);
 void cli_print_json(const json_t *value);

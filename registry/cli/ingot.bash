@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='build cache images login logout ls pack plan promote pull push rm run shell show validate'
+    local verbs='build cache export formats images login logout ls pack plan promote pull push rm run shell show validate'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -19,7 +19,7 @@ _ingot() {
     build | plan | shell | validate) mapfile -t COMPREPLY < <(compgen -f -X '!*.y*ml' -- "$current") ;;
     cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune' -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    push | rm | run | show)
+    export | push | rm | run | show)
         local images
         images=$(ingot images --json 2>/dev/null |
             sed -nE 's/^ *"(name|tag)": "([^"]*)",?$/\1 \2/p' |

@@ -4,8 +4,8 @@
 int main(int argc, char **argv)
 {
     const IngotVerb verbs[] = {
-        verb_images, verb_login, verb_logout, verb_ls,   verb_pack, verb_promote,
-        verb_pull,   verb_push,  verb_rm,     verb_show, {0},
+        verb_export,  verb_formats, verb_images, verb_login, verb_logout, verb_ls, verb_pack,
+        verb_promote, verb_pull,    verb_push,   verb_rm,    verb_show,   {0},
     };
     return ingot_command_main("ingot", "bakes, stores, moves and boots golden machine images", verbs, argc, argv);
 }

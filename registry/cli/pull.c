@@ -18,7 +18,7 @@ static void arguments_clear(Arguments *arguments)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
 static gboolean write_output(IngotStore *store, const IngotReference *reference, const IngotDigest *digest,
-                             const char *output, IngotDiskFormat format, GError **error)
+                             const char *output, const IngotFormat *format, GError **error)
 {
     g_autofree char *text = ingot_digest_to_text(digest);
     g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, NULL, text);
@@ -30,7 +30,7 @@ static gboolean write_output(IngotStore *store, const IngotReference *reference,
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, image->index->disk_size, "write %s", output);
     gboolean ok = strcmp(output, "-") == 0 ? ingot_disk_stream(disk, STDOUT_FILENO, progress, error)
-                                           : ingot_disk_export(disk, output, format, progress, error);
+                                           : cli_export(image, disk, format, output, progress, error);
     if (ok) {
         ingot_progress_end(progress, NULL);
     }
@@ -56,12 +56,13 @@ static gboolean run(int argc, char **argv, GError **error)
     const GOptionEntry entries[] = {
         {"output", 'o', 0, G_OPTION_ARG_FILENAME, &arguments.output, "Write the disk as a file too (-: stdout, raw)",
          "FILE"},
-        {"format", 0, 0, G_OPTION_ARG_STRING, &arguments.format, "raw (the default) or qcow2", "FORMAT"},
+        {"format", 0, 0, G_OPTION_ARG_STRING, &arguments.format, "of it: raw is the default, `ingot formats` lists all",
+         "FORMAT"},
         G_OPTION_ENTRY_NULL,
     };
-    IngotDiskFormat format = INGOT_DISK_RAW;
+    const IngotFormat *format = ingot_format_raw;
     if (!ingot_command_options(&verb_pull, entries, 1, 1, &argc, &argv, error) ||
-        (arguments.format != NULL && !ingot_disk_format_parse(arguments.format, &format, error))) {
+        (arguments.format != NULL && (format = ingot_format_find(arguments.format, error)) == NULL)) {
         return FALSE;
     }
     gboolean to_stdout = g_strcmp0(arguments.output, "-") == 0;
@@ -69,7 +70,7 @@ static gboolean run(int argc, char **argv, GError **error)
     if (reference == NULL) {
         return FALSE;
     }
-    if ((to_stdout && format != INGOT_DISK_RAW) || (arguments.output == NULL && arguments.format != NULL) ||
+    if ((to_stdout && format != ingot_format_raw) || (arguments.output == NULL && arguments.format != NULL) ||
         (reference->host == NULL && arguments.output == NULL)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s",
                     to_stdout ? "only raw can go to stdout"

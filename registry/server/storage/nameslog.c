@@ -85,21 +85,6 @@ gboolean nameslog_truncate(NamesLog *log, guint64 end, GError **error)
     return ftruncate(log->fd, (off_t)end) == 0 || ingot_error_set_errno(error, errno, "%s", log->path);
 }
 
-gboolean nameslog_replace(NamesLog *log, const GString *lines, guint64 *end, GError **error)
-{
-    if (!ingot_file_replace(log->path, lines->str, lines->len, 0600, error)) {
-        return FALSE;
-    }
-    int fd = open_log(log->path, error);
-    if (fd < 0) {
-        return FALSE;
-    }
-    close(log->fd);
-    log->fd = fd;
-    log->end = *end = lines->len;
-    return TRUE;
-}
-
 /* NULL: the line is not what was written, to the letter. */
 static json_t *parse_line(const char *line, gsize size)
 {

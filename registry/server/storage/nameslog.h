@@ -19,9 +19,6 @@ void nameslog_format(GString *text, const json_t *object);
 gboolean nameslog_append(NamesLog *log, const GString *lines, guint64 *end, GError **error);
 /* Back to a length that it had. */
 gboolean nameslog_truncate(NamesLog *log, guint64 end, GError **error);
-/* Puts other lines in the place of all. */
-gboolean nameslog_replace(NamesLog *log, const GString *lines, guint64 *end, GError **error);
-
 /* Calls take for each whole line up to `end` bytes (G_MAXUINT64: all); a damaged one is counted and left out. No file
  * has no lines. */
 typedef gboolean (*NamesLogTake)(const json_t *object, gpointer user, GError **error);

@@ -1,30 +1,21 @@
 /* The whole disk, on all cores: each thread takes the next run of chunks, reads their frames at once, checks each chunk
- * and puts it where it belongs. Nobody waits for anybody: a chunk's place is known from the index alone. */
-#include <errno.h>
-#include <fcntl.h>
+ * and hands it on. Nobody waits for anybody. */
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
-#include <ingot/text.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "image/chunker.h"
 #include "image/disk.h"
-#include "image/qcow2.h"
 
 #define RUN_CHUNKS 64u          /* at most, in one run */
 #define RUN_FRAMES (512u << 10) /* bytes of frames after which a run ends */
-#define DATA_SIZE (1u << 20)    /* bytes of neighbours that are written at once */
+#define DATA_SIZE (1u << 20)    /* bytes of neighbours that are handed on at once */
 #define THREADS_MAX 16u
 
 typedef struct {
     IngotDisk *disk;
-    int fd; /* -1: verify only */
-    const char *name;
-    const Qcow2 *qcow2; /* NULL: raw */
+    IngotDiskTake take; /* NULL: verify only */
+    gpointer user;
     IngotProgress *progress;
     GMutex lock;
     guint next;      /* the first chunk that nobody has taken */
@@ -35,7 +26,7 @@ typedef struct {
 typedef struct {
     IngotDecoder *decoder;
     GByteArray *frames;
-    guint8 *data; /* neighbouring chunks that are not written yet */
+    guint8 *data; /* neighbouring chunks that are not handed on yet */
     gsize size;
     guint64 offset; /* of data on the disk */
 } Worker;
@@ -72,11 +63,7 @@ static gboolean flush(const Sweep *sweep, Worker *worker, GError **error)
 {
     gsize size = worker->size;
     worker->size = 0;
-    if (size == 0 || sweep->fd < 0) {
-        return TRUE;
-    }
-    guint64 place = sweep->qcow2 == NULL ? worker->offset : qcow2_place(sweep->qcow2, worker->offset);
-    return ingot_file_pwrite(sweep->fd, worker->data, size, place, sweep->name, error);
+    return size == 0 || sweep->take == NULL || sweep->take(worker->offset, worker->data, size, sweep->user, error);
 }
 
 static gboolean do_chunk(const Sweep *sweep, Worker *worker, const IngotChunk *chunk, const guint8 *frame,
@@ -157,68 +144,11 @@ static gboolean sweep_all(Sweep *sweep, GError **error)
 
 gboolean ingot_disk_verify(IngotDisk *disk, IngotProgress *progress, GError **error)
 {
-    Sweep sweep = {.disk = disk, .fd = -1, .name = disk->path, .progress = progress};
+    return ingot_disk_each(disk, NULL, NULL, progress, error);
+}
+
+gboolean ingot_disk_each(IngotDisk *disk, IngotDiskTake take, gpointer user, IngotProgress *progress, GError **error)
+{
+    Sweep sweep = {.disk = disk, .take = take, .user = user, .progress = progress};
     return sweep_all(&sweep, error);
-}
-
-gboolean ingot_disk_format_parse(const char *text, IngotDiskFormat *format, GError **error)
-{
-    static const char *const words[] = {"raw", "qcow2", NULL};
-    for (guint i = 0; words[i] != NULL; i++) {
-        if (strcmp(words[i], text) == 0) {
-            *format = (IngotDiskFormat)i;
-            return TRUE;
-        }
-    }
-    g_autofree char *hint = ingot_text_suggestion(text, words);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "unknown format '%s': raw or qcow2%s", text, hint);
-    return FALSE;
-}
-
-static gboolean write_file(IngotDisk *disk, int fd, const char *name, IngotDiskFormat format, IngotProgress *progress,
-                           GError **error)
-{
-    g_autoptr(Qcow2) qcow2 = format == INGOT_DISK_QCOW2 ? qcow2_new(disk->index) : NULL;
-    guint64 size = qcow2 == NULL ? disk->index->disk_size : qcow2_file_size(qcow2);
-    if (ftruncate(fd, (off_t)size) != 0) {
-        return ingot_error_set_errno(error, errno, "%s: cannot be %" G_GUINT64_FORMAT " bytes long", name, size);
-    }
-    if (qcow2 != NULL && !qcow2_write_metadata(qcow2, fd, name, error)) {
-        return FALSE;
-    }
-    Sweep sweep = {.disk = disk, .fd = fd, .name = name, .qcow2 = qcow2, .progress = progress};
-    return sweep_all(&sweep, error);
-}
-
-/* The rename would put a file in the place of a device or a folder. */
-static gboolean check_target(const char *path, GError **error)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: is no plain file; give a name of a new one", path);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-gboolean ingot_disk_export(IngotDisk *disk, const char *path, IngotDiskFormat format, IngotProgress *progress,
-                           GError **error)
-{
-    g_autofree char *temporary = g_strdup_printf("%s.ingot-%d", path, (int)getpid());
-    if (!check_target(path, error)) {
-        return FALSE;
-    }
-    unlink(temporary); /* of a process that was killed and had our number */
-    g_auto(IngotFd) fd = ingot_file_open(temporary, O_RDWR | O_CREAT | O_EXCL, 0644, error);
-    if (fd < 0) {
-        return FALSE;
-    }
-    if (write_file(disk, fd, path, format, progress, error)) {
-        if (rename(temporary, path) == 0) {
-            return TRUE;
-        }
-        ingot_error_set_errno(error, errno, "%s", path);
-    }
-    unlink(temporary);
-    return FALSE;
 }

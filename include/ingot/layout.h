@@ -1,0 +1,42 @@
+/* A layout: a file as a list of segments, so that nothing of it needs to be stored.
+ *
+ * A segment is literal bytes, zeros, a range of a disk, or another layout: a tar around a file around a disk is a
+ * layout around a layout. Its size is known without making the file; any range of it can be read, and the whole
+ * written, by asking the disk for what it holds. Invariants: segments follow each other without gap or overlap, none is
+ * empty, and a byte of the disk stands in at most one place. A layout that is done is never changed, so threads may
+ * share it. */
+#pragma once
+
+#include <ingot/disk.h>
+
+G_BEGIN_DECLS
+
+typedef struct IngotLayout IngotLayout;
+
+IngotLayout *ingot_layout_new(void);
+IngotLayout *ingot_layout_ref(IngotLayout *layout);
+void ingot_layout_unref(IngotLayout *layout);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotLayout, ingot_layout_unref)
+
+/* Each appends one segment; a size of 0 appends nothing. bytes: a copy is made. inner: a reference is taken. */
+void ingot_layout_add_bytes(IngotLayout *layout, const void *bytes, gsize size);
+void ingot_layout_add_zeros(IngotLayout *layout, guint64 size);
+void ingot_layout_add_disk(IngotLayout *layout, guint64 offset, guint64 size); /* bytes of the disk */
+void ingot_layout_add_layout(IngotLayout *layout, IngotLayout *inner);
+/* Zeros up to the next multiple. */
+void ingot_layout_pad(IngotLayout *layout, guint64 multiple);
+
+guint64 ingot_layout_size(const IngotLayout *layout); /* bytes */
+
+/* Reads a range of the disk, whole, for ingot_layout_read. */
+typedef gboolean (*IngotLayoutDisk)(guint64 offset, void *buffer, gsize size, gpointer user, GError **error);
+/* A range of the file; it must lie within it. */
+gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotLayoutDisk disk,
+                           gpointer user, GError **error);
+
+/* The whole as a new file: sparse, on all cores, every chunk checked, renamed to path when it is whole, nothing there
+ * otherwise. Like cp, it does not wait for the disk. */
+gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
+                             GError **error);
+
+G_END_DECLS

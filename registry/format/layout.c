@@ -1,0 +1,160 @@
+#include <ingot/layout.h>
+#include <string.h>
+
+#include "format/segments.h"
+
+struct IngotLayout {
+    gatomicrefcount references;
+    guint64 size;
+    GArray *segments; /* of LayoutSegment, ascending */
+};
+
+static void segment_clear(gpointer data)
+{
+    LayoutSegment *segment = data;
+    g_clear_pointer(&segment->bytes, g_bytes_unref);
+    g_clear_pointer(&segment->inner, ingot_layout_unref);
+}
+
+IngotLayout *ingot_layout_new(void)
+{
+    IngotLayout *layout = g_new0(IngotLayout, 1);
+    g_atomic_ref_count_init(&layout->references);
+    layout->segments = g_array_new(FALSE, FALSE, sizeof(LayoutSegment));
+    g_array_set_clear_func(layout->segments, segment_clear);
+    return layout;
+}
+
+IngotLayout *ingot_layout_ref(IngotLayout *layout)
+{
+    g_atomic_ref_count_inc(&layout->references);
+    return layout;
+}
+
+void ingot_layout_unref(IngotLayout *layout)
+{
+    if (layout != NULL && g_atomic_ref_count_dec(&layout->references)) {
+        g_array_unref(layout->segments);
+        g_free(layout);
+    }
+}
+
+guint64 ingot_layout_size(const IngotLayout *layout)
+{
+    return layout->size;
+}
+
+const GArray *layout_segments(const IngotLayout *layout)
+{
+    return layout->segments;
+}
+
+static LayoutSegment *last_segment(IngotLayout *layout, LayoutKind kind)
+{
+    LayoutSegment *last =
+        layout->segments->len == 0 ? NULL : &g_array_index(layout->segments, LayoutSegment, layout->segments->len - 1);
+    return last != NULL && last->kind == kind ? last : NULL;
+}
+
+static void add(IngotLayout *layout, LayoutSegment segment)
+{
+    if (segment.size > 0) {
+        segment.start = layout->size;
+        layout->size += segment.size;
+        g_array_append_val(layout->segments, segment);
+    } else {
+        segment_clear(&segment);
+    }
+}
+
+void ingot_layout_add_bytes(IngotLayout *layout, const void *bytes, gsize size)
+{
+    add(layout, (LayoutSegment){.kind = LAYOUT_BYTES, .size = size, .bytes = g_bytes_new(bytes, size)});
+}
+
+/* Neighbours of one kind are one segment. */
+void ingot_layout_add_zeros(IngotLayout *layout, guint64 size)
+{
+    LayoutSegment *last = last_segment(layout, LAYOUT_ZEROS);
+    if (last != NULL) {
+        last->size += size;
+        layout->size += size;
+    } else {
+        add(layout, (LayoutSegment){.kind = LAYOUT_ZEROS, .size = size});
+    }
+}
+
+void ingot_layout_add_disk(IngotLayout *layout, guint64 offset, guint64 size)
+{
+    LayoutSegment *last = last_segment(layout, LAYOUT_DISK);
+    if (last != NULL && last->offset + last->size == offset) {
+        last->size += size;
+        layout->size += size;
+    } else {
+        add(layout, (LayoutSegment){.kind = LAYOUT_DISK, .size = size, .offset = offset});
+    }
+}
+
+void ingot_layout_add_layout(IngotLayout *layout, IngotLayout *inner)
+{
+    add(layout, (LayoutSegment){.kind = LAYOUT_INNER, .size = inner->size, .inner = ingot_layout_ref(inner)});
+}
+
+void ingot_layout_pad(IngotLayout *layout, guint64 multiple)
+{
+    guint64 over = layout->size % multiple;
+    ingot_layout_add_zeros(layout, over == 0 ? 0 : multiple - over);
+}
+
+/* --- reading --- */
+
+static guint segment_at(const IngotLayout *layout, guint64 offset)
+{
+    guint low = 0, high = layout->segments->len;
+    while (high - low > 1) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(layout->segments, LayoutSegment, middle).start <= offset) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static gboolean read_segment(const LayoutSegment *segment, guint64 within, void *buffer, gsize size,
+                             IngotLayoutDisk disk, gpointer user, GError **error)
+{
+    switch (segment->kind) {
+    case LAYOUT_BYTES:
+        memcpy(buffer, (const guint8 *)g_bytes_get_data(segment->bytes, NULL) + within, size);
+        return TRUE;
+    case LAYOUT_ZEROS:
+        memset(buffer, 0, size);
+        return TRUE;
+    case LAYOUT_DISK:
+        return disk(segment->offset + within, buffer, size, user, error);
+    case LAYOUT_INNER:
+        return ingot_layout_read(segment->inner, within, buffer, size, disk, user, error);
+    }
+    g_assert_not_reached();
+}
+
+gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotLayoutDisk disk,
+                           gpointer user, GError **error)
+{
+    g_assert(offset <= layout->size && size <= layout->size - offset);
+    guint i = size == 0 ? 0 : segment_at(layout, offset);
+    for (guint8 *at = buffer; size > 0; i++) {
+        const LayoutSegment *segment = &g_array_index(layout->segments, LayoutSegment, i);
+        guint64 within = offset - segment->start;
+        gsize count = (gsize)MIN((guint64)size, segment->size - within);
+        if (!read_segment(segment, within, at, count, disk, user, error)) {
+            return FALSE;
+        }
+        at += count;
+        offset += count;
+        size -= count;
+    }
+    return TRUE;
+}

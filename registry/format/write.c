@@ -1,0 +1,136 @@
+/* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/segments.h"
+
+/* A range of the disk, and where it stands in the file. */
+typedef struct {
+    guint64 offset, size, place;
+} Range;
+
+typedef struct {
+    int fd;
+    const char *name;
+    GArray *ranges; /* of Range, by offset */
+} Target;
+
+/* --- literals --- */
+
+static gboolean write_literals(Target *target, const IngotLayout *layout, guint64 place, GError **error)
+{
+    const GArray *segments = layout_segments(layout);
+    for (guint i = 0; i < segments->len; i++) {
+        const LayoutSegment *segment = &g_array_index(segments, LayoutSegment, i);
+        guint64 at = place + segment->start;
+        Range range = {.offset = segment->offset, .size = segment->size, .place = at};
+        if (segment->kind == LAYOUT_DISK) {
+            g_array_append_val(target->ranges, range);
+        } else if (segment->kind == LAYOUT_INNER) {
+            if (!write_literals(target, segment->inner, at, error)) {
+                return FALSE;
+            }
+        } else if (segment->kind == LAYOUT_BYTES &&
+                   !ingot_file_pwrite(target->fd, g_bytes_get_data(segment->bytes, NULL), segment->size, at,
+                                      target->name, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static int by_offset(gconstpointer a, gconstpointer b)
+{
+    const Range *first = a, *second = b;
+    return (first->offset > second->offset) - (first->offset < second->offset);
+}
+
+/* --- the disk --- */
+
+/* The last range that begins at or before the offset; 0 where none does. */
+static guint range_at(const GArray *ranges, guint64 offset)
+{
+    guint low = 0, high = ranges->len;
+    while (high - low > 1) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(ranges, Range, middle).offset <= offset) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* What the file has of these bytes of the disk goes to its places; called by several threads. */
+static gboolean take(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    const Target *target = user;
+    for (guint i = range_at(target->ranges, offset); i < target->ranges->len; i++) {
+        const Range *range = &g_array_index(target->ranges, Range, i);
+        guint64 from = MAX(offset, range->offset), to = MIN(offset + size, range->offset + range->size);
+        if (range->offset >= offset + size) {
+            break;
+        }
+        if (from < to && !ingot_file_pwrite(target->fd, (const guint8 *)data + (from - offset), (gsize)(to - from),
+                                            range->place + (from - range->offset), target->name, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean write_file(const IngotLayout *layout, IngotDisk *disk, Target *target, IngotProgress *progress,
+                           GError **error)
+{
+    guint64 size = ingot_layout_size(layout);
+    if (ftruncate(target->fd, (off_t)size) != 0) {
+        return ingot_error_set_errno(error, errno, "%s: cannot be %" G_GUINT64_FORMAT " bytes long", target->name,
+                                     size);
+    }
+    if (!write_literals(target, layout, 0, error)) {
+        return FALSE;
+    }
+    g_array_sort(target->ranges, by_offset);
+    return ingot_disk_each(disk, take, target, progress, error);
+}
+
+/* The rename would put a file in the place of a device or a folder. */
+static gboolean check_target(const char *path, GError **error)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: is no plain file; give a name of a new one", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
+                             GError **error)
+{
+    g_autofree char *temporary = g_strdup_printf("%s.ingot-%d", path, (int)getpid());
+    if (!check_target(path, error)) {
+        return FALSE;
+    }
+    unlink(temporary); /* of a process that was killed and had our number */
+    g_auto(IngotFd) fd = ingot_file_open(temporary, O_RDWR | O_CREAT | O_EXCL, 0644, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(Range));
+    Target target = {.fd = fd, .name = path, .ranges = ranges};
+    if (write_file(layout, disk, &target, progress, error)) {
+        if (rename(temporary, path) == 0) {
+            return TRUE;
+        }
+        ingot_error_set_errno(error, errno, "%s", path);
+    }
+    unlink(temporary);
+    return FALSE;
+}
