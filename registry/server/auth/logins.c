@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "server/auth/accounts.h"
 #include "server/auth/password.h"
+#include "server/auth/random.h"
 
 #define REMEMBER (60 * G_USEC_PER_SEC)
 #define REMEMBERED_MAX 1024
@@ -157,7 +157,7 @@ Logins *logins_new(Throttle *throttle)
     g_mutex_init(&logins->lock);
     logins->right = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     logins->pool = g_thread_pool_new(on_job, logins, 1, TRUE, NULL);
-    if (logins->pool == NULL || !accounts_random(logins->key, sizeof logins->key, NULL)) {
+    if (logins->pool == NULL || !random_bytes(logins->key, sizeof logins->key, NULL)) {
         g_error("no thread or no random numbers for logins");
     }
     return logins;

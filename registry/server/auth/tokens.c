@@ -5,6 +5,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/auth/random.h"
 #include "server/auth/scopes.h"
 #include "server/auth/users.h"
 
@@ -35,7 +36,7 @@ gboolean token_looks_like(const char *text)
 static char *random_text(GError **error)
 {
     guint8 bytes[(ID_DIGITS + SECRET_DIGITS) / 2];
-    if (!accounts_random(bytes, sizeof bytes, error)) {
+    if (!random_bytes(bytes, sizeof bytes, error)) {
         return NULL;
     }
     GString *text = g_string_new(PREFIX);
@@ -73,9 +74,9 @@ char *tokens_create(Accounts *accounts, const char *name, const char *const *sco
     g_autofree char *list = scopes_to_text(scopes);
     IngotDigest hash;
     ingot_digest_of(text + SECRET_AT, SECRET_DIGITS, &hash);
-    return accounts_change(accounts, NULL, error, "INSERT INTO tokens (" COLUMNS ", hash) VALUES (?, ?, ?, ?, ?, ?)",
-                           "sssiib", id, name, list, g_get_real_time() / G_USEC_PER_SEC, expires,
-                           (const void *)hash.bytes, sizeof hash.bytes)
+    return database_change(accounts_database(accounts), NULL, error,
+                           "INSERT INTO tokens (" COLUMNS ", hash) VALUES (?, ?, ?, ?, ?, ?)", "tttiid", id, name, list,
+                           g_get_real_time() / G_USEC_PER_SEC, expires, &hash)
                ? g_steal_pointer(&text)
                : NULL;
 }
@@ -83,35 +84,38 @@ char *tokens_create(Accounts *accounts, const char *name, const char *const *sco
 static Token *take(sqlite3_stmt *statement)
 {
     Token *token = g_new0(Token, 1);
-    g_autofree char *scopes = accounts_text(statement, 2);
-    token->id = accounts_text(statement, 0);
-    token->user = accounts_text(statement, 1);
+    g_autofree char *scopes = database_text(statement, 2);
+    token->id = database_text(statement, 0);
+    token->user = database_text(statement, 1);
     token->scopes = scopes_of_text(scopes);
     token->created = sqlite3_column_int64(statement, 3);
     token->expires = sqlite3_column_int64(statement, 4);
     return token;
 }
 
+static gboolean is_right(sqlite3_stmt *row, const char *secret)
+{
+    IngotDigest given, kept;
+    ingot_digest_of(secret, strlen(secret), &given);
+    return database_digest(row, 5, &kept) && gnutls_memcmp(kept.bytes, given.bytes, sizeof given.bytes) == 0;
+}
+
 /* secret NULL: whatever it is. */
 static Token *find(Accounts *accounts, const char *id, const char *secret, GError **error)
 {
-    IngotDigest given = {0};
-    if (secret != NULL) {
-        ingot_digest_of(secret, strlen(secret), &given);
+    g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
+    if (reader == NULL) {
+        return NULL;
     }
-    sqlite3_stmt *statement =
-        accounts_begin(accounts, error, "SELECT " COLUMNS ", hash FROM tokens WHERE id = ?", "s", id);
-    int code = statement == NULL ? 0 : accounts_step(accounts, statement, error);
-    gboolean right =
-        code == SQLITE_ROW &&
-        (secret == NULL || (sqlite3_column_bytes(statement, 5) == INGOT_DIGEST_SIZE &&
-                            gnutls_memcmp(sqlite3_column_blob(statement, 5), given.bytes, sizeof given.bytes) == 0));
-    Token *token = right ? take(statement) : NULL;
-    accounts_end(accounts, statement);
-    if (code != 0 && !right) {
+    g_autoptr(sqlite3_stmt) row = database_query(reader, "SELECT " COLUMNS ", hash FROM tokens WHERE id = ?", "t", id);
+    GError *problem = NULL;
+    gboolean right = database_step(row, &problem) && (secret == NULL || is_right(row, secret));
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    } else if (!right) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "there is no token '%.20s'", id);
     }
-    return token;
+    return right ? take(row) : NULL;
 }
 
 Token *tokens_find(Accounts *accounts, const char *text, GError **error)
@@ -127,8 +131,8 @@ Token *tokens_find_id(Accounts *accounts, const char *id, GError **error)
 
 gboolean tokens_remove(Accounts *accounts, const char *id, GError **error)
 {
-    int removed = 0;
-    if (!accounts_change(accounts, &removed, error, "DELETE FROM tokens WHERE id = ?", "s", id)) {
+    gint64 removed = 0;
+    if (!database_change(accounts_database(accounts), &removed, error, "DELETE FROM tokens WHERE id = ?", "t", id)) {
         return FALSE;
     }
     if (removed == 0) {
@@ -139,16 +143,20 @@ gboolean tokens_remove(Accounts *accounts, const char *id, GError **error)
 
 GPtrArray *tokens_list(Accounts *accounts, GError **error)
 {
-    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)token_free);
-    sqlite3_stmt *statement =
-        accounts_begin(accounts, error, "SELECT " COLUMNS " FROM tokens ORDER BY user, created, id", "");
-    int code = statement == NULL ? 0 : SQLITE_ROW;
-    while (code == SQLITE_ROW && (code = accounts_step(accounts, statement, error)) == SQLITE_ROW) {
-        g_ptr_array_add(list, take(statement));
+    g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
+    if (reader == NULL) {
+        return NULL;
     }
-    accounts_end(accounts, statement);
-    if (code != SQLITE_DONE) {
-        g_clear_pointer(&list, g_ptr_array_unref);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)token_free);
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(reader, "SELECT " COLUMNS " FROM tokens ORDER BY user, created, id", "");
+    GError *problem = NULL;
+    while (database_step(rows, &problem)) {
+        g_ptr_array_add(list, take(rows));
     }
-    return list;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
 }

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "server/auth/random.h"
 #include "server/auth/scopes.h"
 
 #define COLUMNS "name, password, scopes, serial, created"
@@ -37,7 +38,7 @@ static gboolean unknown(const char *name, GError **error)
 static gboolean fresh_serial(gint64 *serial, GError **error)
 {
     guint64 random;
-    gboolean ok = accounts_random((guint8 *)&random, sizeof random, error);
+    gboolean ok = random_bytes((guint8 *)&random, sizeof random, error);
     *serial = ok ? (gint64)(random >> 11) : 0;
     return ok;
 }
@@ -52,10 +53,10 @@ gboolean users_add(Accounts *accounts, const char *name, const char *password, c
     }
     g_autofree char *text = scopes_to_text(scopes);
     gint64 serial;
-    int added = 0;
+    gint64 added = 0;
     if (!user_name_check(name, error) || !fresh_serial(&serial, error) ||
-        !accounts_change(accounts, &added, error,
-                         "INSERT INTO users (" COLUMNS ") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", "sssii", name,
+        !database_change(accounts_database(accounts), &added, error,
+                         "INSERT INTO users (" COLUMNS ") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", "tttii", name,
                          password, text, serial, g_get_real_time() / G_USEC_PER_SEC)) {
         return FALSE;
     }
@@ -72,20 +73,20 @@ gboolean users_add(Accounts *accounts, const char *name, const char *password, c
 gboolean users_set_password(Accounts *accounts, const char *name, const char *password, GError **error)
 {
     gint64 serial;
-    int changed = 0;
+    gint64 changed = 0;
     return fresh_serial(&serial, error) &&
-           accounts_change(accounts, &changed, error, "UPDATE users SET password = ?, serial = ? WHERE name = ?", "sis",
-                           password, serial, name) &&
+           database_change(accounts_database(accounts), &changed, error,
+                           "UPDATE users SET password = ?, serial = ? WHERE name = ?", "tit", password, serial, name) &&
            (changed > 0 || unknown(name, error));
 }
 
 gboolean users_remove(Accounts *accounts, const char *name, gboolean last_too, GError **error)
 {
-    int removed = 0;
+    gint64 removed = 0;
     g_autoptr(User) user = users_find(accounts, name, error);
-    if (user == NULL || !accounts_change(accounts, &removed, error,
+    if (user == NULL || !database_change(accounts_database(accounts), &removed, error,
                                          "DELETE FROM users WHERE name = ? AND (? OR (SELECT count(*) FROM users) > 1)",
-                                         "si", name, (gint64)last_too)) {
+                                         "ti", name, (gint64)last_too)) {
         return FALSE;
     }
     if (removed == 0) {
@@ -100,9 +101,9 @@ gboolean users_remove(Accounts *accounts, const char *name, gboolean last_too, G
 static User *take(sqlite3_stmt *statement)
 {
     User *user = g_new0(User, 1);
-    g_autofree char *scopes = accounts_text(statement, 2);
-    user->name = accounts_text(statement, 0);
-    user->password = accounts_text(statement, 1);
+    g_autofree char *scopes = database_text(statement, 2);
+    user->name = database_text(statement, 0);
+    user->password = database_text(statement, 1);
     user->scopes = scopes_of_text(scopes);
     user->serial = sqlite3_column_int64(statement, 3);
     user->created = sqlite3_column_int64(statement, 4);
@@ -111,12 +112,16 @@ static User *take(sqlite3_stmt *statement)
 
 User *users_find(Accounts *accounts, const char *name, GError **error)
 {
-    sqlite3_stmt *statement =
-        accounts_begin(accounts, error, "SELECT " COLUMNS " FROM users WHERE name = ?", "s", name);
-    int code = statement == NULL ? 0 : accounts_step(accounts, statement, error);
-    User *user = code == SQLITE_ROW ? take(statement) : NULL;
-    accounts_end(accounts, statement);
-    if (code == SQLITE_DONE) {
+    g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
+    if (reader == NULL) {
+        return NULL;
+    }
+    g_autoptr(sqlite3_stmt) row = database_query(reader, "SELECT " COLUMNS " FROM users WHERE name = ?", "t", name);
+    GError *problem = NULL;
+    User *user = database_step(row, &problem) ? take(row) : NULL;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    } else if (user == NULL) {
         unknown(name, error);
     }
     return user;
@@ -124,24 +129,28 @@ User *users_find(Accounts *accounts, const char *name, GError **error)
 
 GPtrArray *users_list(Accounts *accounts, GError **error)
 {
-    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)user_free);
-    sqlite3_stmt *statement = accounts_begin(accounts, error, "SELECT " COLUMNS " FROM users ORDER BY name", "");
-    int code = statement == NULL ? 0 : SQLITE_ROW;
-    while (code == SQLITE_ROW && (code = accounts_step(accounts, statement, error)) == SQLITE_ROW) {
-        g_ptr_array_add(list, take(statement));
+    g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
+    if (reader == NULL) {
+        return NULL;
     }
-    accounts_end(accounts, statement);
-    if (code != SQLITE_DONE) {
-        g_clear_pointer(&list, g_ptr_array_unref);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)user_free);
+    g_autoptr(sqlite3_stmt) rows = database_query(reader, "SELECT " COLUMNS " FROM users ORDER BY name", "");
+    GError *problem = NULL;
+    while (database_step(rows, &problem)) {
+        g_ptr_array_add(list, take(rows));
     }
-    return list;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
 }
 
 gboolean users_any(Accounts *accounts, gboolean *any, GError **error)
 {
-    sqlite3_stmt *statement = accounts_begin(accounts, error, "SELECT 1 FROM users LIMIT 1", "");
-    int code = statement == NULL ? 0 : accounts_step(accounts, statement, error);
-    accounts_end(accounts, statement);
-    *any = code == SQLITE_ROW;
-    return code != 0;
+    g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
+    gint64 one = 0;
+    gboolean ok = reader != NULL && database_number(reader, &one, 0, error, "SELECT 1 FROM users LIMIT 1", "");
+    *any = one > 0;
+    return ok;
 }

@@ -50,7 +50,7 @@ static GArray *list_unneeded(const Collection *collection, GError **error)
     g_autoptr(sqlite3_stmt) rows =
         database_query(collection->change.writer, sql, "i", (gint64)(now - MIN(now, collection->options->grace)));
     while (database_step(rows, &problem)) {
-        Link link = {.name = g_strdup((const char *)sqlite3_column_text(rows, 0)),
+        Link link = {.name = database_text(rows, 0),
                      .repository = sqlite3_column_int64(rows, 1),
                      .blob = sqlite3_column_int64(rows, 2)};
         if (!database_digest(rows, 3, &link.digest)) {

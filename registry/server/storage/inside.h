@@ -8,7 +8,7 @@
 #include <ingot/file.h>
 #include <ingot/json.h>
 
-#include "server/storage/database.h"
+#include "server/database/database.h"
 #include "server/storage/nameslog.h"
 #include "server/storage/packs.h"
 #include "server/storage/segment.h"

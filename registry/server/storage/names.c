@@ -325,7 +325,7 @@ static char *type_of(Storage *storage, const char *name, const IngotDigest *dige
         "td", name, digest);
     GError *problem = NULL;
     if (database_step(row, &problem)) {
-        return g_strdup((const char *)sqlite3_column_text(row, 0));
+        return database_text(row, 0);
     }
     if (problem == NULL) {
         blob_unknown(error, "the manifest");

@@ -47,7 +47,7 @@ static gboolean open_catalogue(Storage *storage, const char *suffix, GError **er
 {
     g_autofree char *path = g_strdup_printf("%s/catalogue.sqlite%s", storage->path, suffix);
     g_autofree char *names = g_strdup_printf("%s/names.log%s", storage->path, suffix);
-    storage->catalogue = database_open(path, schema_migrations, schema_count, error);
+    storage->catalogue = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, error);
     g_autoptr(Connection) reader = storage->catalogue == NULL ? NULL : database_reader(storage->catalogue, error);
     gint64 end;
     if (reader == NULL ||

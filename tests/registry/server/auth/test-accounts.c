@@ -180,7 +180,7 @@ static void newer_and_damaged_files(void **state)
 {
     Fixture *fixture = *state;
     g_autoptr(GError) error = NULL;
-    assert_true(accounts_change(fixture->accounts, NULL, NULL, "PRAGMA user_version = 99", ""));
+    assert_true(database_change(accounts_database(fixture->accounts), NULL, NULL, "PRAGMA user_version = 99", ""));
     assert_null(accounts_open(fixture->folder, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW));
     g_autofree char *folder = ingot_workdir_file(fixture->workdir, "broken");

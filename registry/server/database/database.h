@@ -1,8 +1,10 @@
-/* A database: one SQLite file with one writer at a time and any number of readers beside it (WAL).
+/* A database: one SQLite file with one writer at a time and any number of readers beside it (WAL). The one door to
+ * SQLite.
  *
  * Invariants: a commit is on the disk when it returns (synchronous=FULL); a reader sees one state from its first row to
- * its end. A Connection belongs to one thread at a time. Statements are prepared once for each connection. SQL may call
- * row_sum(…), a 64-bit checksum of its arguments. */
+ * its end. Other processes may have the file open too: they take turns with the writer, for at most 10 s each. A
+ * Connection belongs to one thread at a time, a Database to all. Statements are prepared once for each connection. SQL
+ * may call row_sum(…), a 64-bit checksum of its arguments. What the system refuses is DENIED. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -11,9 +13,15 @@
 typedef struct Database Database;
 typedef struct Connection Connection;
 
+typedef enum {
+    DATABASE_PLAIN,
+    DATABASE_SECRET, /* what is deleted is written over */
+} DatabaseKind;
 /* Opens or makes it, and brings it to the newest version: migrations[i] is the SQL that leads from version i to i + 1.
- * A newer version than there are migrations is TOO_NEW. */
-Database *database_open(const char *path, const char *const *migrations, guint count, GError **error);
+ * They are one transaction: who opens a new file at the same time waits, and finds it made. A newer version than there
+ * are migrations is TOO_NEW. */
+Database *database_open(const char *path, DatabaseKind kind, const char *const *migrations, guint count,
+                        GError **error);
 void database_close(Database *database);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Database, database_close)
 
@@ -41,6 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(sqlite3_stmt, database_done)
 gboolean database_step(sqlite3_stmt *statement, GError **error);
 /* Runs a statement that gives no rows. */
 gboolean database_run(Connection *connection, GError **error, const char *sql, const char *types, ...);
+/* The same as a transaction of its own; *changed (may be NULL): rows that it changed. */
+gboolean database_change(Database *database, gint64 *changed, GError **error, const char *sql, const char *types, ...);
 /* One number; `otherwise` where there is no row. FALSE: an error. */
 gboolean database_number(Connection *connection, gint64 *number, gint64 otherwise, GError **error, const char *sql,
                          const char *types, ...);
@@ -48,5 +58,7 @@ gboolean database_number(Connection *connection, gint64 *number, gint64 otherwis
 /* Rows that the last statement changed; the id of the row that it added. */
 gint64 database_changes(Connection *connection);
 gint64 database_added(Connection *connection);
+/* A text column as a copy; free it. */
+char *database_text(sqlite3_stmt *statement, int column);
 /* A column of 32 bytes; FALSE if it is none. */
 gboolean database_digest(sqlite3_stmt *statement, int column, IngotDigest *digest);

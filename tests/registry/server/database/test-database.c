@@ -1,7 +1,16 @@
-/* The database: versions, one writer and readers beside it, what is taken back, checksums of rows. */
-#include "fixture.h"
+/* The database: versions, one writer and readers beside it, others that open it too, what is taken back, checksums of
+ * rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "server/storage/database.h"
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+
+#include "server/database/database.h"
 
 static const char *const migrations[] = {
     "CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT, bytes BLOB) STRICT",
@@ -9,10 +18,22 @@ static const char *const migrations[] = {
     "CREATE TABLE three (id INTEGER PRIMARY KEY); broken",
 };
 
+static int set_up(void **state)
+{
+    *state = ingot_workdir_new(NULL);
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    ingot_workdir_free(*state);
+    return 0;
+}
+
 static Database *open_database(void **state, guint count, GError **error)
 {
     g_autofree char *path = ingot_workdir_file(*state, "database");
-    return database_open(path, migrations, count, error);
+    return database_open(path, DATABASE_PLAIN, migrations, count, error);
 }
 
 static gint64 count_rows(Connection *connection)
@@ -64,11 +85,75 @@ static void a_failed_migration_leaves_the_version(void **state)
 static void no_database_at_all(void **state)
 {
     g_autofree char *path = ingot_workdir_file(*state, "database");
-    g_autoptr(GByteArray) bytes = noise(1, 10000);
-    assert_true(ingot_file_replace(path, bytes->data, bytes->len, 0600, NULL));
+    char noise[10000];
+    memset(noise, 'x', sizeof noise);
+    assert_true(ingot_file_replace(path, noise, sizeof noise, 0600, NULL));
     g_autoptr(GError) error = NULL;
     assert_null(open_database(state, 2, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
+static void what_cannot_be_opened(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(database_open(ingot_workdir_path(*state), DATABASE_PLAIN, migrations, 2, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+}
+
+static gpointer open_it(gpointer path)
+{
+    return database_open(path, DATABASE_SECRET, migrations, 2, NULL);
+}
+
+/* Each as another process would: whoever comes second finds the tables made. */
+static void a_new_file_is_opened_by_many(void **state)
+{
+    for (guint round = 0; round < 10; round++) {
+        g_autofree char *name = g_strdup_printf("new-%u", round);
+        g_autofree char *path = ingot_workdir_file(*state, name);
+        GThread *threads[6];
+        Database *databases[G_N_ELEMENTS(threads)];
+        for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+            threads[i] = g_thread_new("open", open_it, path);
+        }
+        for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+            databases[i] = g_thread_join(threads[i]);
+            assert_non_null(databases[i]);
+        }
+        for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+            gint64 changed;
+            assert_true(
+                database_change(databases[i], &changed, NULL, "INSERT INTO one (id) VALUES (?)", "i", (gint64)i));
+            assert_int_equal(changed, 1);
+        }
+        g_autoptr(Connection) reader = database_reader(databases[0], NULL);
+        assert_int_equal(count_rows(reader), G_N_ELEMENTS(threads));
+        database_give_back(g_steal_pointer(&reader));
+        for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+            database_close(databases[i]);
+        }
+    }
+}
+
+static gboolean holds(const char *path, const char *text)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read(path, 1 << 24, NULL);
+    return memmem(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), text, strlen(text)) != NULL;
+}
+
+static void deleted_secrets_are_gone(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "secret");
+    {
+        g_autoptr(Database) database = database_open(path, DATABASE_SECRET, migrations, 2, NULL);
+        assert_true(database_change(database, NULL, NULL, "INSERT INTO one (text) VALUES (?)", "t", "swordfish"));
+    }
+    assert_true(holds(path, "swordfish"));
+    {
+        g_autoptr(Database) database = database_open(path, DATABASE_SECRET, migrations, 2, NULL);
+        assert_true(database_change(database, NULL, NULL, "DELETE FROM one", ""));
+    }
+    assert_false(holds(path, "swordfish"));
 }
 
 static void what_is_taken_back_never_was(void **state)
@@ -210,7 +295,8 @@ static void values_come_back(void **state)
     g_autoptr(Connection) reader = database_reader(database, NULL);
     g_autoptr(sqlite3_stmt) rows = database_query(reader, "SELECT text, bytes FROM one ORDER BY id", "");
     assert_true(database_step(rows, NULL));
-    assert_string_equal(sqlite3_column_text(rows, 0), "x");
+    g_autofree char *text = database_text(rows, 0);
+    assert_string_equal(text, "x");
     assert_true(database_digest(rows, 1, &found));
     assert_memory_equal(&found, &digest, sizeof digest);
     assert_true(database_step(rows, NULL));
@@ -230,6 +316,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(versions_follow_each_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_migration_leaves_the_version, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_database_at_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_opened, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_file_is_opened_by_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(deleted_secrets_are_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_taken_back_never_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(readers_see_one_state, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once, set_up, tear_down),

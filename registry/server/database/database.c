@@ -1,5 +1,6 @@
-#include "server/storage/database.h"
+#include "server/database/database.h"
 
+#include <errno.h>
 #include <ingot/error.h>
 #include <stdarg.h>
 #include <string.h>
@@ -23,13 +24,27 @@ struct Database {
     GQueue idle;    /* readers that nobody has */
 };
 
+static IngotError kind_of(sqlite3 *handle)
+{
+    switch (sqlite3_errcode(handle) & 0xff) {
+    case SQLITE_FULL:
+        return INGOT_ERROR_NO_SPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return INGOT_ERROR_CORRUPT;
+    case SQLITE_READONLY:
+        return INGOT_ERROR_DENIED;
+    case SQLITE_CANTOPEN: /* with too many files open, nobody refuses */
+        return sqlite3_system_errno(handle) == EMFILE || sqlite3_system_errno(handle) == ENFILE ? INGOT_ERROR_FAILED
+                                                                                                : INGOT_ERROR_DENIED;
+    default:
+        return INGOT_ERROR_FAILED;
+    }
+}
+
 static gboolean failed(sqlite3 *handle, const char *path, GError **error)
 {
-    int code = sqlite3_errcode(handle);
-    IngotError kind = code == SQLITE_FULL                               ? INGOT_ERROR_NO_SPACE
-                      : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? INGOT_ERROR_CORRUPT
-                                                                        : INGOT_ERROR_FAILED;
-    g_set_error(error, INGOT_ERROR, kind, "%s: %s", path, sqlite3_errmsg(handle));
+    g_set_error(error, INGOT_ERROR, kind_of(handle), "%s: %s", path, sqlite3_errmsg(handle));
     return FALSE;
 }
 
@@ -74,59 +89,74 @@ static Connection *connection_new(Database *database, int flags, GError **error)
     Connection *connection = g_new0(Connection, 1);
     connection->database = database;
     connection->statements = g_hash_table_new_full(NULL, NULL, NULL, finalize);
-    if (sqlite3_open_v2(database->path, &connection->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-        !execute(connection->handle, database->path,
-                 "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; "
-                 "PRAGMA cache_size=" CACHE_KIB,
-                 error)) {
-        failed(connection->handle, database->path, error != NULL && *error == NULL ? error : NULL);
+    if (sqlite3_open_v2(database->path, &connection->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        failed(connection->handle, database->path, error);
         connection_free(connection);
         return NULL;
     }
     sqlite3_busy_timeout(connection->handle, BUSY_MSEC);
+    if (!execute(connection->handle, database->path,
+                 "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; "
+                 "PRAGMA trusted_schema=OFF; PRAGMA cache_size=" CACHE_KIB,
+                 error)) {
+        connection_free(connection);
+        return NULL;
+    }
     sqlite3_create_function(connection->handle, "row_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum, NULL,
                             NULL);
     return connection;
 }
 
-static gboolean migrate(Database *database, const char *const *migrations, guint count, GError **error)
+/* --- opening --- */
+
+/* Within a transaction: what another process does at the same time comes before it or after it. */
+static gboolean upgrade(Connection *writer, const char *const *migrations, guint count, GError **error)
 {
-    Connection *writer = database->writer;
+    const char *path = writer->database->path;
     gint64 version;
     if (!database_number(writer, &version, 0, error, "PRAGMA user_version", "")) {
         return FALSE;
     }
     if (version > count) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW,
-                    "%s: version %" G_GINT64_FORMAT " is newer than this ingotd knows (%u)", database->path, version,
-                    count);
+                    "%s: version %" G_GINT64_FORMAT " is newer than this ingotd knows (%u)", path, version, count);
         return FALSE;
     }
     for (gint64 i = version; i < count; i++) {
-        g_autofree char *sql = g_strdup_printf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%" G_GINT64_FORMAT "; COMMIT",
-                                               migrations[i], i + 1);
-        if (!execute(writer->handle, database->path, sql, error)) {
-            sqlite3_exec(writer->handle, "ROLLBACK", NULL, NULL, NULL);
+        g_autofree char *sql = g_strdup_printf("%s; PRAGMA user_version=%" G_GINT64_FORMAT, migrations[i], i + 1);
+        if (!execute(writer->handle, path, sql, error)) {
             return FALSE;
         }
     }
     return TRUE;
 }
 
-Database *database_open(const char *path, const char *const *migrations, guint count, GError **error)
+static gboolean migrate(Database *database, const char *const *migrations, guint count, GError **error)
+{
+    Connection *writer = database_begin(database, error);
+    return writer != NULL && database_end(database, upgrade(writer, migrations, count, error), error);
+}
+
+static gboolean open_writer(Database *database, DatabaseKind kind, GError **error)
+{
+    database->writer = connection_new(database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+    return database->writer != NULL &&
+           execute(database->writer->handle, database->path, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+                   error) &&
+           (kind == DATABASE_PLAIN ||
+            execute(database->writer->handle, database->path, "PRAGMA secure_delete=ON", error));
+}
+
+Database *database_open(const char *path, DatabaseKind kind, const char *const *migrations, guint count, GError **error)
 {
     g_autoptr(Database) database = g_new0(Database, 1);
     g_mutex_init(&database->writing);
     g_mutex_init(&database->lock);
     g_queue_init(&database->idle);
     database->path = g_strdup(path);
-    database->writer = connection_new(database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
-    if (database->writer == NULL ||
-        !execute(database->writer->handle, path, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", error) ||
-        !migrate(database, migrations, count, error)) {
-        return NULL;
-    }
-    return g_steal_pointer(&database);
+    return open_writer(database, kind, error) && migrate(database, migrations, count, error)
+               ? g_steal_pointer(&database)
+               : NULL;
 }
 
 void database_close(Database *database)
@@ -144,6 +174,8 @@ void database_close(Database *database)
     g_free(database->path);
     g_free(database);
 }
+
+/* --- connections --- */
 
 Connection *database_reader(Database *database, GError **error)
 {
@@ -266,26 +298,48 @@ gboolean database_step(sqlite3_stmt *statement, GError **error)
         return code == SQLITE_ROW;
     }
     if (statement == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "the catalogue lacks a table or a column");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "the database lacks a table or a column");
         return FALSE;
     }
     sqlite3 *handle = sqlite3_db_handle(statement);
     return failed(handle, sqlite3_db_filename(handle, "main"), error);
 }
 
-gboolean database_run(Connection *connection, GError **error, const char *sql, const char *types, ...)
+static gboolean run(Connection *connection, GError **error, const char *sql, const char *types, va_list *values)
 {
     GError *problem = NULL;
-    va_list values;
-    va_start(values, types);
-    g_autoptr(sqlite3_stmt) statement = query(connection, sql, types, &values);
-    va_end(values);
+    g_autoptr(sqlite3_stmt) statement = query(connection, sql, types, values);
     while (database_step(statement, &problem)) {
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
     }
     return problem == NULL;
+}
+
+gboolean database_run(Connection *connection, GError **error, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    gboolean ok = run(connection, error, sql, types, &values);
+    va_end(values);
+    return ok;
+}
+
+gboolean database_change(Database *database, gint64 *changed, GError **error, const char *sql, const char *types, ...)
+{
+    Connection *writer = database_begin(database, error);
+    if (writer == NULL) {
+        return FALSE;
+    }
+    va_list values;
+    va_start(values, types);
+    gboolean ok = run(writer, error, sql, types, &values);
+    va_end(values);
+    if (changed != NULL) {
+        *changed = database_changes(writer);
+    }
+    return database_end(database, ok, error);
 }
 
 gboolean database_number(Connection *connection, gint64 *number, gint64 otherwise, GError **error, const char *sql,
@@ -311,6 +365,11 @@ gint64 database_changes(Connection *connection)
 gint64 database_added(Connection *connection)
 {
     return sqlite3_last_insert_rowid(connection->handle);
+}
+
+char *database_text(sqlite3_stmt *statement, int column)
+{
+    return g_strdup((const char *)sqlite3_column_text(statement, column));
 }
 
 gboolean database_digest(sqlite3_stmt *statement, int column, IngotDigest *digest)
