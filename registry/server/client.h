@@ -1,8 +1,8 @@
 /* The client of a request: its address, and whether it asks too much. */
 #pragma once
 
-#include "server/http.h"
 #include "server/rate.h"
+#include "server/request.h"
 
 /* As people write it; "-" where it has none. Free it. */
 char *client_address(const Request *request);

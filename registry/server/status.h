@@ -2,8 +2,8 @@
  * Prometheus's text format 0.0.4). Thread safe. */
 #pragma once
 
-#include "server/http.h"
 #include "server/rate.h"
+#include "server/request.h"
 #include "server/upkeep/upkeep.h"
 #include "server/watch.h"
 
