@@ -3,7 +3,7 @@
  *   catalogue.sqlite (-wal, -shm)   what is where (schema.c)
  *   packs/NUMBER.pack               the pieces (packs.h, segment.h)
  *   names.log                       repositories and their names, to rebuild the catalogue from (nameslog.h)
- *   uploads/ID.pack, ID.list        what has come of an upload (upload.c)
+ *   uploads/ID.pack, ID.list        what has come of an upload (incoming.h)
  *   .lock                           held by the one process that serves the folder */
 #include <errno.h>
 #include <fcntl.h>

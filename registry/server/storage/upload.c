@@ -3,296 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/storage/offer.h"
+#include "server/storage/incoming.h"
 
-#define AGE (24 * 3600)         /* seconds after which an upload that nobody goes on with is dropped */
-#define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
-#define SMALL_MAX (1u << 20)    /* bytes of new pieces that are added to the shared pack */
+#define AGE (24 * 3600)      /* seconds after which an upload that nobody goes on with is dropped */
+#define SMALL_MAX (1u << 20) /* bytes of new pieces that are added to the shared pack */
 
-/* A new piece of an upload, and where it stands among them. */
-typedef struct {
-    IngotDigest digest; /* first: the key */
-    guint64 offset;
-} Own;
-
-/* An entry of ID.list. */
-typedef struct {
-    IngotDigest digest;
-    guint32 length, fresh;
-} __attribute__((packed)) Entry;
-
-struct Upload {
-    gatomicrefcount references;
-    GMutex lock; /* one request at a time */
-    Storage *storage;
-    char *id, *pack, *list; /* paths */
-    int pack_fd, list_fd;   /* -1: closed for now */
-    guint64 size;           /* of the blob so far */
-    guint64 fresh;          /* bytes of new pieces that are whole */
-    IngotHasher *whole;     /* of the blob */
-    Splitter splitter;
-    Table *table;
-    GHashTable *own; /* digest -> Own: new pieces of this upload */
-    GArray *pinned;  /* of gint64: pieces that were there */
-    Offer *offer;    /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
-    gboolean rests;  /* its files tell what has come; nobody has read them yet */
-    gboolean ended;  /* finished, dropped or failed: its file may be a pack by now */
-
-    /* The running piece. */
-    IngotHasher *hasher;
-    GByteArray *buffer;      /* its bytes that are not in the file */
-    guint32 length, written; /* bytes of it in all, and in the file */
-};
-
-/* --- life --- */
-
-static char *path_of(const Storage *storage, const char *id, const char *suffix)
-{
-    g_autofree char *name = g_strconcat(id, suffix, NULL);
-    return g_build_filename(storage->path, "uploads", name, NULL);
-}
-
-static void begin_piece(Upload *upload)
-{
-    g_clear_pointer(&upload->hasher, ingot_hasher_free);
-    upload->hasher = ingot_hasher_new();
-    g_byte_array_set_size(upload->buffer, 0);
-    upload->length = upload->written = 0;
-}
-
-static Upload *upload_new(Storage *storage, const char *id)
-{
-    Upload *upload = g_new0(Upload, 1);
-    g_atomic_ref_count_init(&upload->references);
-    g_mutex_init(&upload->lock);
-    upload->storage = storage;
-    upload->id = g_strdup(id);
-    upload->pack = path_of(storage, id, ".pack");
-    upload->list = path_of(storage, id, ".list");
-    upload->pack_fd = upload->list_fd = -1;
-    upload->whole = ingot_hasher_new();
-    upload->table = table_new();
-    upload->own = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
-    upload->pinned = g_array_new(FALSE, FALSE, sizeof(gint64));
-    upload->buffer = g_byte_array_new();
-    splitter_begin(&upload->splitter);
-    begin_piece(upload);
-    return upload;
-}
-
-static void close_files(Upload *upload)
-{
-    ingot_fd_clear(&upload->pack_fd);
-    ingot_fd_clear(&upload->list_fd);
-    upload->pack_fd = upload->list_fd = -1;
-}
-
-void upload_unref(gpointer data)
-{
-    Upload *upload = data;
-    if (upload == NULL || !g_atomic_ref_count_dec(&upload->references)) {
-        return;
-    }
-    for (guint i = 0; i < upload->pinned->len; i++) {
-        pins_drop(upload->storage, g_array_index(upload->pinned, gint64, i));
-    }
-    close_files(upload);
-    g_array_unref(upload->pinned);
-    g_hash_table_unref(upload->own);
-    g_byte_array_unref(upload->buffer);
-    table_free(upload->table);
-    offer_free(upload->offer);
-    ingot_hasher_free(upload->hasher);
-    ingot_hasher_free(upload->whole);
-    g_mutex_clear(&upload->lock);
-    g_free(upload->id);
-    g_free(upload->pack);
-    g_free(upload->list);
-    g_free(upload);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Upload, upload_unref)
-
-static gboolean open_files(Upload *upload, int flags, GError **error)
-{
-    if (upload->pack_fd < 0) {
-        upload->pack_fd = ingot_file_open(upload->pack, O_RDWR | flags, 0600, error);
-    }
-    if (upload->pack_fd >= 0 && upload->list_fd < 0 && upload->offer == NULL) {
-        upload->list_fd = ingot_file_open(upload->list, O_RDWR | flags, 0600, error);
-    }
-    return upload->pack_fd >= 0 && (upload->list_fd >= 0 || upload->offer != NULL);
-}
-
-/* --- bytes that come --- */
-
-static gboolean write_data(Upload *upload, const void *data, gsize size, guint64 at, GError **error)
-{
-    return ingot_file_pwrite(upload->pack_fd, data, size, SEGMENT_HEAD + at, upload->pack, error);
-}
-
-static gboolean flush_buffer(Upload *upload, GError **error)
-{
-    if (!write_data(upload, upload->buffer->data, upload->buffer->len, upload->fresh + upload->written, error)) {
-        return FALSE;
-    }
-    upload->written += upload->buffer->len;
-    g_byte_array_set_size(upload->buffer, 0);
-    return TRUE;
-}
-
-/* Whether the piece is here already: in this upload, or in the catalogue (then it is pinned). */
-static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *known, GError **error)
-{
-    *known = g_hash_table_contains(upload->own, digest);
-    if (*known) {
-        return TRUE;
-    }
-    g_autoptr(Connection) reader = database_reader(upload->storage->catalogue, error);
-    if (reader == NULL) {
-        return FALSE;
-    }
-    gint64 piece = pins_find(upload->storage, reader, digest, upload->length);
-    *known = piece > 0;
-    if (*known) {
-        g_array_append_val(upload->pinned, piece);
-    }
-    return TRUE;
-}
-
-/* A frame that was missing has come. */
-static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
-{
-    if (!offer_got(upload->offer, digest, error) || !flush_buffer(upload, error)) {
-        return FALSE;
-    }
-    upload->fresh += upload->length;
-    begin_piece(upload);
-    return TRUE;
-}
-
-static gboolean end_piece(Upload *upload, GError **error)
-{
-    IngotDigest digest;
-    gboolean known;
-    ingot_hasher_finish(upload->hasher, &digest);
-    if (upload->offer != NULL) {
-        return end_frame(upload, &digest, error);
-    }
-    if (!is_known(upload, &digest, &known, error) || (!known && !flush_buffer(upload, error))) {
-        return FALSE;
-    }
-    Entry entry = {.digest = digest, .length = GUINT32_TO_LE(upload->length), .fresh = GUINT32_TO_LE(!known)};
-    if (!ingot_file_pwrite(upload->list_fd, &entry, sizeof entry, upload->table->pieces->len * sizeof entry,
-                           upload->list, error)) {
-        return FALSE;
-    }
-    table_add(upload->table, &digest, upload->length, !known);
-    if (!known) {
-        Own own = {.digest = digest, .offset = upload->fresh};
-        g_hash_table_add(upload->own, g_memdup2(&own, sizeof own));
-        upload->fresh += upload->length;
-    }
-    begin_piece(upload);
-    return TRUE;
-}
-
-/* Where the running piece ends: where the blob is cut, or where the client said that the frame does. */
-static gsize take(Upload *upload, const guint8 *data, gsize size, gboolean *ends)
-{
-    return upload->offer == NULL ? splitter_take(&upload->splitter, data, size, ends)
-                                 : offer_take(upload->offer, size, ends);
-}
-
-static gboolean add(Upload *upload, const guint8 *data, gsize size, GError **error)
-{
-    while (size > 0) {
-        gboolean ends;
-        gsize count = take(upload, data, size, &ends);
-        if (count == 0) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more bytes came than were missing");
-            return FALSE;
-        }
-        ingot_hasher_add(upload->hasher, data, count);
-        ingot_hasher_add(upload->whole, data, count);
-        g_byte_array_append(upload->buffer, data, (guint)count);
-        upload->length += (guint32)count;
-        upload->size += count;
-        if (ends ? !end_piece(upload, error) : upload->buffer->len > BUFFER_MAX && !flush_buffer(upload, error)) {
-            return FALSE;
-        }
-        data += count;
-        size -= count;
-    }
-    return TRUE;
-}
-
-/* --- going on after a restart --- */
-
-/* The bytes of an entry: out of the file of the upload, where new ones go on at `fresh`, or of the piece that was
- * there. */
-static gboolean read_entry(Upload *upload, const Entry *entry, guint64 fresh, guint8 *data, GError **error)
-{
-    guint32 length = GUINT32_FROM_LE(entry->length);
-    const Own *own = g_hash_table_lookup(upload->own, &entry->digest);
-    if (entry->fresh != 0 || own != NULL) {
-        guint64 at = SEGMENT_HEAD + (entry->fresh != 0 ? fresh : own->offset);
-        return ingot_file_pread(upload->pack_fd, data, length, at, upload->pack, error);
-    }
-    Storage *storage = upload->storage;
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    g_autoptr(sqlite3_stmt) row =
-        reader == NULL ? NULL
-                       : database_query(reader, "SELECT pack, offset FROM pieces WHERE digest=? AND length=?", "di",
-                                        &entry->digest, (gint64)length);
-    g_autoptr(Pack) pack =
-        database_step(row, error) ? packs_get(storage->packs, sqlite3_column_int64(row, 0), error) : NULL;
-    return pack != NULL &&
-           ingot_file_pread(pack_fd(pack), data, length, (guint64)sqlite3_column_int64(row, 1), pack_path(pack), error);
-}
-
-/* What was new to the upload when it rested may be known by now: its own file then has room for what comes behind it,
- * which moves there, never beyond the place it comes from. */
-static gboolean recover_piece(Upload *upload, const Entry *entry, guint64 *fresh, guint8 *data)
-{
-    IngotDigest found;
-    guint32 length = GUINT32_FROM_LE(entry->length);
-    if (length == 0 || length > PIECE_MAX || !read_entry(upload, entry, *fresh, data, NULL)) {
-        return FALSE;
-    }
-    ingot_digest_of(data, length, &found);
-    *fresh += entry->fresh != 0 ? length : 0;
-    return ingot_digest_equal(&found, &entry->digest) && add(upload, data, length, NULL) && upload->length == 0;
-}
-
-/* Takes in again what the list tells, up to the first entry that is not as it says. */
-static gboolean recover(Upload *upload, GError **error)
-{
-    g_autofree guint8 *data = g_malloc(PIECE_MAX);
-    Entry entry;
-    guint64 fresh = 0;
-    if (!open_files(upload, 0, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; pread(upload->list_fd, &entry, sizeof entry, i * sizeof entry) == sizeof entry; i++) {
-        if (!recover_piece(upload, &entry, &fresh, data)) {
-            break;
-        }
-    }
-    upload->rests = FALSE;
-    return ftruncate(upload->list_fd, (off_t)(upload->table->pieces->len * sizeof entry)) == 0 ||
-           ingot_error_set_errno(error, errno, "%s", upload->list);
-}
+/* --- finding it --- */
 
 /* Its files are read when it is gone on with: that takes time, and others wait for the lock that we are under. */
 static Upload *reopen(Storage *storage, const char *id)
 {
     g_autoptr(Upload) upload = upload_new(storage, id);
     upload->rests = TRUE;
-    return open_files(upload, 0, NULL) ? g_steal_pointer(&upload) : NULL;
+    return upload_open(upload, 0, NULL) ? g_steal_pointer(&upload) : NULL;
 }
 
 /* The upload, with a reference; NOT_FOUND. */
@@ -340,7 +66,7 @@ static void forget(Upload *upload)
 static void end(Upload *upload)
 {
     upload->ended = TRUE;
-    close_files(upload);
+    upload_close(upload);
     forget(upload);
 }
 
@@ -354,7 +80,7 @@ static Upload *enter(Storage *storage, const char *id, GError **error)
     g_mutex_lock(&upload->lock);
     if (upload->ended) {
         blob_unknown(error, "the upload");
-    } else if (!upload->rests || recover(upload, error)) {
+    } else if (!upload->rests || upload_recover(upload, error)) {
         return upload;
     }
     leave(upload);
@@ -408,12 +134,12 @@ char *storage_upload_new(Storage *storage, GError **error)
         return NULL;
     }
     Upload *upload = upload_new(storage, id);
-    if (!open_files(upload, O_CREAT | O_EXCL, error)) {
+    if (!upload_open(upload, O_CREAT | O_EXCL, error)) {
         unlink(upload->pack);
         upload_unref(upload);
         return NULL;
     }
-    close_files(upload);
+    upload_close(upload);
     g_mutex_lock(&storage->uploads_lock);
     g_hash_table_insert(storage->uploads, upload->id, upload);
     g_mutex_unlock(&storage->uploads_lock);
@@ -438,7 +164,7 @@ gboolean storage_upload_add(Storage *storage, const char *id, const void *data, 
         return FALSE;
     }
     guint64 fresh = upload->fresh;
-    gboolean ok = open_files(upload, 0, error) && add(upload, data, size, error) &&
+    gboolean ok = upload_open(upload, 0, error) && upload_take(upload, data, size, error) &&
                   (upload->fresh == fresh || has_room(storage, upload->fresh, error));
     if (!ok) {
         end(upload);
@@ -452,7 +178,7 @@ void storage_upload_pause(Storage *storage, const char *id)
     g_autoptr(Upload) upload = find(storage, id, NULL);
     if (upload != NULL) {
         g_mutex_lock(&upload->lock);
-        close_files(upload);
+        upload_close(upload);
         g_mutex_unlock(&upload->lock);
     }
 }
@@ -550,7 +276,7 @@ gboolean storage_upload_finish(Storage *storage, const char *id, const char *nam
     if (upload == NULL) {
         return FALSE;
     }
-    gboolean ok = open_files(upload, 0, error) && (upload->length == 0 || end_piece(upload, error)) &&
+    gboolean ok = upload_open(upload, 0, error) && (upload->length == 0 || upload_end_piece(upload, error)) &&
                   fits(upload, digest, error) && has_room(storage, upload->fresh, error) &&
                   store(upload, name, digest, error);
     end(upload);

@@ -1,8 +1,5 @@
-/* An upload: a blob on its way in, taken apart into pieces as it comes.
- *
- * uploads/ID.pack is the segment that it will be: room for the head, then the bytes of the pieces that were not there
- * before. uploads/ID.list has an entry for each piece that has come to its end, so that an upload can go on after a
- * restart from the last of them. Nothing of an upload is visible before it is finished. */
+/* An upload: a blob on its way in, taken apart into pieces as it comes (incoming.h). Nothing of it is visible before it
+ * is finished. */
 #pragma once
 
 #include "server/storage/inside.h"
