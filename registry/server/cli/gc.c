@@ -5,19 +5,16 @@
 #include "server/cli/job.h"
 #include "server/cli/verbs.h"
 
-static void print_outcome(const json_t *outcome, gboolean dry_run)
+static void print_outcome(const json_t *outcome, const Job *job)
 {
-    const char *const numbers[] = {"tags", "manifests", "unneeded", "blobs", "pieces"};
-    guint64 values[G_N_ELEMENTS(numbers)];
-    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        values[i] = (guint64)json_integer_value(json_object_get(outcome, numbers[i]));
-    }
-    g_autofree char *bytes = ingot_text_size((guint64)json_integer_value(json_object_get(outcome, "bytes")));
-    g_autofree char *freed = ingot_text_size((guint64)json_integer_value(json_object_get(outcome, "freed")));
+    g_autofree char *bytes = ingot_text_size(cli_job_number(outcome, "bytes"));
+    g_autofree char *freed = ingot_text_size(cli_job_number(outcome, "freed"));
     printf("%s: %" G_GUINT64_FORMAT " tags, %" G_GUINT64_FORMAT " manifests, %" G_GUINT64_FORMAT
            " unneeded blobs of repositories; %" G_GUINT64_FORMAT " blobs, %" G_GUINT64_FORMAT " pieces, %s",
-           dry_run ? "would go" : "gone", values[0], values[1], values[2], values[3], values[4], bytes);
-    printf(dry_run ? "\n" : "; the packs are %s smaller\n", freed);
+           job->dry_run ? "would go" : "gone", cli_job_number(outcome, "tags"), cli_job_number(outcome, "manifests"),
+           cli_job_number(outcome, "unneeded"), cli_job_number(outcome, "blobs"), cli_job_number(outcome, "pieces"),
+           bytes);
+    printf(job->dry_run ? "\n" : "; the packs are %s smaller\n", freed);
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -39,17 +36,8 @@ static gboolean run(int argc, char **argv, GError **error)
         !ingot_text_parse_duration(grace == NULL ? "1d" : grace, &job.grace, error)) {
         return FALSE;
     }
-    g_autoptr(json_t) outcome = cli_job(data, &job, json ? stderr : stdout, error);
-    if (outcome == NULL) {
-        return FALSE;
-    }
-    g_autofree char *text = json ? ingot_json_pretty(outcome) : NULL;
-    if (json) {
-        fputs(text, stdout);
-    } else {
-        print_outcome(outcome, job.dry_run);
-    }
-    return TRUE;
+    g_autoptr(json_t) outcome = cli_job(data, &job, json, print_outcome, error);
+    return outcome != NULL;
 }
 
 const Verb verb_gc = {

@@ -1,6 +1,7 @@
 #include "server/cli/job.h"
 
 #include <ingot/error.h>
+#include <stdio.h>
 
 #include "server/upkeep/control.h"
 
@@ -9,7 +10,7 @@ static void print_line(const char *line, gpointer user)
     fprintf(user, "%s\n", line);
 }
 
-json_t *cli_job(const char *data, const Job *job, FILE *out, GError **error)
+static json_t *run(const char *data, const Job *job, FILE *out, GError **error)
 {
     gboolean served;
     GError *problem = NULL;
@@ -28,4 +29,21 @@ json_t *cli_job(const char *data, const Job *job, FILE *out, GError **error)
     }
     g_autoptr(Storage) storage = storage_open(data, error);
     return storage == NULL ? NULL : job_run(storage, job, print_line, out, error);
+}
+
+json_t *cli_job(const char *data, const Job *job, gboolean json, JobPrint print, GError **error)
+{
+    json_t *outcome = run(data, job, json ? stderr : stdout, error);
+    if (outcome != NULL && json) {
+        g_autofree char *text = ingot_json_pretty(outcome);
+        fputs(text, stdout);
+    } else if (outcome != NULL) {
+        print(outcome, job);
+    }
+    return outcome;
+}
+
+guint64 cli_job_number(const json_t *outcome, const char *key)
+{
+    return (guint64)json_integer_value(json_object_get(outcome, key));
 }

@@ -8,32 +8,28 @@
 #include "server/cli/job.h"
 #include "server/cli/verbs.h"
 
-static guint64 number(const json_t *outcome, const char *key)
+static void print_outcome(const json_t *outcome, const Job *job)
 {
-    return (guint64)json_integer_value(json_object_get(outcome, key));
+    (void)job;
+    g_autofree char *received = ingot_text_size(cli_job_number(outcome, "received"));
+    printf("%" G_GUINT64_FORMAT " repositories: %" G_GUINT64_FORMAT " tags, %" G_GUINT64_FORMAT
+           " manifests, %" G_GUINT64_FORMAT " blobs copied, %s over the network\n",
+           cli_job_number(outcome, "repositories"), cli_job_number(outcome, "tags"),
+           cli_job_number(outcome, "manifests"), cli_job_number(outcome, "blobs"), received);
 }
 
 static gboolean mirror_once(const char *data, const Job *job, gboolean json, GError **error)
 {
-    g_autoptr(json_t) outcome = cli_job(data, job, json ? stderr : stdout, error);
+    g_autoptr(json_t) outcome = cli_job(data, job, json, print_outcome, error);
     if (outcome == NULL) {
         return FALSE;
     }
-    g_autofree char *text = json ? ingot_json_pretty(outcome) : ingot_text_size(number(outcome, "received"));
-    if (json) {
-        fputs(text, stdout);
-    } else {
-        printf("%" G_GUINT64_FORMAT " repositories: %" G_GUINT64_FORMAT " tags, %" G_GUINT64_FORMAT
-               " manifests, %" G_GUINT64_FORMAT " blobs copied, %s over the network\n",
-               number(outcome, "repositories"), number(outcome, "tags"), number(outcome, "manifests"),
-               number(outcome, "blobs"), text);
-    }
     fflush(stdout);
-    if (number(outcome, "failed") > 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%" G_GUINT64_FORMAT " tags could not be copied",
-                    number(outcome, "failed"));
+    guint64 failed = cli_job_number(outcome, "failed");
+    if (failed > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%" G_GUINT64_FORMAT " tags could not be copied", failed);
     }
-    return number(outcome, "failed") == 0;
+    return failed == 0;
 }
 
 /* FALSE: a signal came. */

@@ -7,14 +7,17 @@
 #include "server/cli/job.h"
 #include "server/cli/verbs.h"
 
-static guint64 number(const json_t *outcome, const char *key)
+static void print_outcome(const json_t *outcome, const Job *job)
 {
-    return (guint64)json_integer_value(json_object_get(outcome, key));
+    (void)job;
+    g_autofree char *bytes = ingot_text_size(cli_job_number(outcome, "bytes"));
+    printf("read: %" G_GUINT64_FORMAT " pieces, %s; repaired: %" G_GUINT64_FORMAT "\n",
+           cli_job_number(outcome, "pieces"), bytes, cli_job_number(outcome, "repaired"));
 }
 
 static gboolean judge(const json_t *outcome, GError **error)
 {
-    guint64 damaged = number(outcome, "damaged"), inconsistencies = number(outcome, "inconsistencies");
+    guint64 damaged = cli_job_number(outcome, "damaged"), inconsistencies = cli_job_number(outcome, "inconsistencies");
     if (damaged + inconsistencies > 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "%" G_GUINT64_FORMAT " damaged pieces, %" G_GUINT64_FORMAT " inconsistencies", damaged,
@@ -41,19 +44,8 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     job.from = from == NULL ? NULL : verb_host_of(from, error);
     g_autoptr(json_t) outcome =
-        from != NULL && job.from == NULL ? NULL : cli_job(data, &job, json ? stderr : stdout, error);
-    if (outcome == NULL) {
-        return FALSE;
-    }
-    g_autofree char *text = json ? ingot_json_pretty(outcome) : NULL;
-    if (json) {
-        fputs(text, stdout);
-    } else {
-        g_autofree char *bytes = ingot_text_size(number(outcome, "bytes"));
-        printf("read: %" G_GUINT64_FORMAT " pieces, %s; repaired: %" G_GUINT64_FORMAT "\n", number(outcome, "pieces"),
-               bytes, number(outcome, "repaired"));
-    }
-    return judge(outcome, error);
+        from != NULL && job.from == NULL ? NULL : cli_job(data, &job, json, print_outcome, error);
+    return outcome != NULL && judge(outcome, error);
 }
 
 const Verb verb_scrub = {
