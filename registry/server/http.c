@@ -12,6 +12,7 @@
 #include "server/oci/api.h"
 #include "server/status.h"
 #include "server/tls.h"
+#include "server/views/door.h"
 
 #define THREADS SETTINGS_CONNECTIONS_LEAST
 #define WORKERS 8
@@ -23,6 +24,7 @@ struct Http {
     struct MHD_Daemon *daemon;
     Storage *storage;
     Through *through;
+    Views *views;
     Access *access;
     guint64 upload_max;
     Status *status;
@@ -50,7 +52,9 @@ static void take_body(Request *request, const char *data, size_t size)
 
 static enum MHD_Result answer(Http *http, Request *request)
 {
-    return status_has(request->path) ? status_answer(http->status, request) : api_answer(request);
+    return status_has(request->path)    ? status_answer(http->status, request)
+           : formats_has(request->path) ? formats_answer(request)
+                                        : api_answer(request);
 }
 
 static void work(gpointer data, gpointer user)
@@ -62,11 +66,12 @@ static void work(gpointer data, gpointer user)
     MHD_resume_connection(request->connection);
 }
 
-/* What writes waits for the disk, what may come from an upstream for that: not in a thread that serves other
- * connections too. */
+/* What writes waits for the disk, what may come from an upstream for that, and a whole file is long to read: not in a
+ * thread that serves other connections too. */
 static gboolean needs_worker(const Request *request)
 {
-    return request->through != NULL || (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0);
+    return request->through != NULL || formats_is_slow(request->path) ||
+           (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0);
 }
 
 static enum MHD_Result give_response(Request *request)
@@ -83,7 +88,10 @@ static enum MHD_Result give_response(Request *request)
 static enum MHD_Result begin(Request *request)
 {
     enum MHD_Result result;
-    return door_open(request, &result) ? api_begin(request) : result;
+    if (!door_open(request, &result)) {
+        return result;
+    }
+    return formats_has(request->path) ? MHD_YES : api_begin(request);
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
@@ -101,6 +109,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->id = log_id(request_header(request, "X-Request-Id"));
         request->storage = http->storage;
         request->through = http->through;
+        request->views = http->views;
         request->access = http->access;
         request->upload_max = http->upload_max;
         request->start = g_get_monotonic_time();
@@ -198,6 +207,7 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
 static void http_free(Http *http)
 {
     status_free(http->status);
+    views_free(http->views);
     watch_free(http->watch);
     rate_free(http->rate);
     g_free(http);
@@ -238,6 +248,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
     http->through = options->through;
+    http->views = views_new(options->storage);
     http->access = options->access;
     http->upload_max = settings->max_upload;
     http->watch = watch_new(&(WatchLimits){.head_seconds = settings->head_timeout,

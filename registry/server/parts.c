@@ -7,7 +7,7 @@
 
 #define BLOCK (256u << 10) /* bytes that the server asks for at once */
 
-/* Where each part stands in the body: a text, or, where that is NULL, a range of the blob. */
+/* Where each part stands in the body: a text, or, where that is NULL, a range of the body. */
 typedef struct {
     guint64 start, length;
     char *text;
@@ -15,10 +15,10 @@ typedef struct {
 } Part;
 
 typedef struct {
-    StorageBlob *blob;
+    Body *body;
     GArray *parts; /* of Part, in order, without gaps */
     guint at;      /* the part that was read last */
-} Body;
+} Answer;
 
 static void part_clear(gpointer data)
 {
@@ -68,22 +68,22 @@ static GArray *lay_out(guint64 size, const GArray *ranges, const char *type, con
 }
 
 /* The part that position lies in; it is asked for in rising order. */
-static const Part *part_at(Body *body, guint64 position)
+static const Part *part_at(Answer *answer, guint64 position)
 {
-    const Part *part = &g_array_index(body->parts, Part, body->at);
+    const Part *part = &g_array_index(answer->parts, Part, answer->at);
     if (position < part->start) {
-        body->at = 0;
+        answer->at = 0;
     }
-    while (part = &g_array_index(body->parts, Part, body->at), position >= part->start + part->length) {
-        body->at++;
+    while (part = &g_array_index(answer->parts, Part, answer->at), position >= part->start + part->length) {
+        answer->at++;
     }
     return part;
 }
 
 static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max)
 {
-    Body *body = user;
-    const Part *part = part_at(body, position);
+    Answer *answer = user;
+    const Part *part = part_at(answer, position);
     guint64 within = position - part->start;
     size_t count = (size_t)MIN((guint64)max, part->length - within);
     if (part->text != NULL) {
@@ -92,47 +92,48 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
     }
     g_autoptr(GError) error = NULL;
     watch_enter();
-    gssize got = storage_blob_read(body->blob, part->offset + within, buffer, count, &error);
+    gssize got = answer->body->kind->read(answer->body->source, part->offset + within, buffer, count, &error);
     watch_leave();
     if (got <= 0) {
-        log_error("%s", error == NULL ? "a blob is shorter than it was" : error->message);
+        log_error("%s", error == NULL ? "what is sent is shorter than it was" : error->message);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     return got;
 }
 
-static void free_body(void *user)
+static void free_answer(void *user)
 {
-    Body *body = user;
-    storage_blob_unref(body->blob);
-    g_array_unref(body->parts);
-    g_free(body);
+    Answer *answer = user;
+    body_unref(answer->body);
+    g_array_unref(answer->parts);
+    g_free(answer);
 }
 
-static struct MHD_Response *respond(StorageBlob *blob, GArray *parts)
+static struct MHD_Response *respond(Body *body, GArray *parts)
 {
-    Body *body = g_new0(Body, 1);
-    body->blob = storage_blob_ref(blob);
-    body->parts = parts;
-    struct MHD_Response *response = MHD_create_response_from_callback(end_of(parts), BLOCK, read_body, body, free_body);
+    Answer *answer = g_new0(Answer, 1);
+    answer->body = body_ref(body);
+    answer->parts = parts;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(end_of(parts), BLOCK, read_body, answer, free_answer);
     if (response == NULL) {
-        free_body(body);
+        free_answer(answer);
     }
     return response;
 }
 
-struct MHD_Response *parts_response(StorageBlob *blob, const GArray *ranges, const char *type, const char *boundary,
+struct MHD_Response *parts_response(Body *body, const GArray *ranges, const char *type, const char *boundary,
                                     guint64 *total)
 {
-    GArray *parts = lay_out(storage_blob_size(blob), ranges, type, boundary);
+    GArray *parts = lay_out(body->size, ranges, type, boundary);
     *total = end_of(parts);
-    return respond(blob, parts);
+    return respond(body, parts);
 }
 
-struct MHD_Response *parts_run(StorageBlob *blob, guint64 offset, guint64 size)
+struct MHD_Response *parts_run(Body *body, guint64 offset, guint64 size)
 {
     const ByteRange range = {.offset = offset, .length = size};
     GArray *parts = parts_new();
     add_range(parts, &range);
-    return respond(blob, parts);
+    return respond(body, parts);
 }

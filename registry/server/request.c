@@ -60,17 +60,17 @@ enum MHD_Result request_answer(Request *request, guint status, const char *type,
 }
 
 /* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. */
-static gboolean begins_whole(StorageBlob *blob, guint64 offset, GError **error)
+static gboolean begins_whole(Body *body, guint64 offset, GError **error)
 {
     char byte;
-    return storage_blob_read(blob, offset, &byte, sizeof byte, error) >= 0;
+    return offset >= body->size || body->kind->read(body->source, offset, &byte, sizeof byte, error) >= 0;
 }
 
-static struct MHD_Response *run_response(StorageBlob *blob, guint64 offset, guint64 size)
+static struct MHD_Response *run_response(Body *body, guint64 offset, guint64 size)
 {
     int fd;
     guint64 at;
-    if (!storage_blob_run(blob, offset, size, &fd, &at) || (fd = dup(fd)) < 0) {
+    if (body->kind->run == NULL || !body->kind->run(body->source, offset, size, &fd, &at) || (fd = dup(fd)) < 0) {
         return NULL;
     }
     struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, at);
@@ -80,17 +80,16 @@ static struct MHD_Response *run_response(StorageBlob *blob, guint64 offset, guin
     return response;
 }
 
-enum MHD_Result request_answer_blob(Request *request, guint status, StorageBlob *taken, guint64 offset, guint64 size,
-                                    ...)
+enum MHD_Result request_answer_body(Request *request, guint status, Body *taken, guint64 offset, guint64 size, ...)
 {
-    g_autoptr(StorageBlob) blob = taken;
+    g_autoptr(Body) body = taken;
     g_autoptr(GError) error = NULL;
-    if (strcmp(request->method, "HEAD") != 0 && !begins_whole(blob, offset, &error)) {
+    if (strcmp(request->method, "HEAD") != 0 && !begins_whole(body, offset, &error)) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
-    struct MHD_Response *response = run_response(blob, offset, size);
+    struct MHD_Response *response = run_response(body, offset, size);
     if (response == NULL) {
-        response = parts_run(blob, offset, size);
+        response = parts_run(body, offset, size);
     }
     if (response == NULL) {
         return MHD_NO;
@@ -103,18 +102,18 @@ enum MHD_Result request_answer_blob(Request *request, guint status, StorageBlob 
     return send_answer(request, status, response);
 }
 
-enum MHD_Result request_answer_parts(Request *request, StorageBlob *taken, const GArray *ranges, ...)
+enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray *ranges, const char *type, ...)
 {
-    g_autoptr(StorageBlob) blob = taken;
+    g_autoptr(Body) body = taken;
     g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
-    struct MHD_Response *response = parts_response(blob, ranges, "application/octet-stream", boundary, &request->sent);
+    struct MHD_Response *response = parts_response(body, ranges, type, boundary, &request->sent);
     if (response == NULL) {
         return MHD_NO;
     }
-    g_autofree char *type = g_strdup_printf("multipart/byteranges; boundary=%s", boundary);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    g_autofree char *multipart = g_strdup_printf("multipart/byteranges; boundary=%s", boundary);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, multipart);
     va_list headers;
-    va_start(headers, ranges);
+    va_start(headers, type);
     add_headers(response, headers);
     va_end(headers);
     return send_answer(request, MHD_HTTP_PARTIAL_CONTENT, response);

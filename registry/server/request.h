@@ -6,15 +6,18 @@
 #include <glib.h>
 #include <microhttpd.h>
 
+#include "server/body.h"
 #include "server/mirror/through.h"
 #include "server/storage/storage.h"
+#include "server/views/view.h"
 
 typedef struct {
     struct MHD_Connection *connection;
     char *method, *path;
     char *id; /* what the log and the client call it */
     Storage *storage;
-    Through *through;  /* NULL: there is no upstream */
+    Through *through; /* NULL: there is no upstream */
+    Views *views;
     gint64 start;      /* monotonic, microseconds */
     guint64 received;  /* bytes of the body */
     guint64 sent;      /* bytes of the answer's body */
@@ -38,11 +41,11 @@ const char *request_query(const Request *request, const char *name);
 /* An answer with a body (may be NULL) and headers: pairs of name and value ended by NULL. */
 enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size,
                                ...) G_GNUC_NULL_TERMINATED;
-/* A range of a blob. The blob is yours no more. */
-enum MHD_Result request_answer_blob(Request *request, guint status, StorageBlob *blob, guint64 offset, guint64 size,
+/* A range of a body. The body is yours no more. */
+enum MHD_Result request_answer_body(Request *request, guint status, Body *body, guint64 offset, guint64 size,
                                     ...) G_GNUC_NULL_TERMINATED;
-/* Several ranges of a blob, which is yours no more, as multipart/byteranges: GArray of ByteRange. */
-enum MHD_Result request_answer_parts(Request *request, StorageBlob *blob, const GArray *ranges,
+/* Several ranges of a body of that media type, which is yours no more, as multipart/byteranges: GArray of ByteRange. */
+enum MHD_Result request_answer_parts(Request *request, Body *body, const GArray *ranges, const char *type,
                                      ...) G_GNUC_NULL_TERMINATED;
 /* Whether the client has what the entity tag (in its quotes) names: If-None-Match, RFC 9110, section 13.1.2. */
 gboolean request_has_already(const Request *request, const char *tag);

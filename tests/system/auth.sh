@@ -194,6 +194,10 @@ try 401 -X PUT "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000?
 try 401 -X PATCH "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000"
 try 401 -X DELETE "$v2/team/web/manifests/1.0.0"
 try 401 -T "$TMP/manifest-web" "$v2/team/web/manifests/x"
+for path in secret/vault/1.0.0/ secret/vault/1.0.0/raw/ secret/vault/1.0.0/raw/disk.raw secret/vault/1.0.0/raw/disk.raw.sha256 no/such/1.0.0/raw/disk.raw; do
+    try 401 "$base/formats/$path"
+    try 403 -u "$alice" "$base/formats/$path"
+done
 try 401 "$base/token?service=ingot&scope=repository:team/web:pull"
 for path in healthz readyz metrics; do try 200 "$base/$path"; done
 # A head that lies about its host gets no challenge that leads elsewhere.

@@ -50,6 +50,54 @@ grep -q "did you mean 'qcow2'" "$TMP/err" || fail "$(cat "$TMP/err")"
 expect 2 ingot export team/web:1.0.0 -F raw
 ok "what a format can't hold, and wrong usage, are refused with the reason"
 
+# The registry serves the same files, computed while they are read.
+start_ingotd
+ingot push -q team/web:1.0.0 "$REGISTRY/team/web" >/dev/null
+base=http://$REGISTRY/formats/team/web
+curl -sf "$base/1.0.0/" | python3 -c 'import json,sys; print(" ".join(sorted(f["name"] for f in json.load(sys.stdin)["formats"])))' >"$TMP/names"
+[ "$(cat "$TMP/names")" = "$(printf '%s\n' "${!qemu[@]}" | sort | tr '\n' ' ' | sed 's/ $//')" ] || fail "the folder of an image: $(cat "$TMP/names")"
+for format in "${!qemu[@]}"; do
+    name=$(curl -sf "$base/1.0.0/$format/" | python3 -c 'import json,sys; print(json.load(sys.stdin)["files"][0]["name"])')
+    python3 - "$REGISTRY" "/formats/team/web/1.0.0/$format/$name" "$TMP/disk.$format" <<'PY' || fail "$format over HTTP"
+import http.client, os, random, sys
+host, path, name = sys.argv[1:]
+data = open(name, "rb").read()
+random.seed(7)
+c = http.client.HTTPConnection(host)
+c.request("HEAD", path)
+r = c.getresponse(); r.read()
+assert r.status == 200 and int(r.headers["Content-Length"]) == len(data) and r.headers["ETag"] and r.headers["Accept-Ranges"] == "bytes", r.headers
+tag = r.headers["ETag"]
+for _ in range(1000):
+    at = random.randrange(len(data)); n = min(len(data) - at, random.choice((1, 512, 4096, 65536, 300000)))
+    c.request("GET", path, headers={"Range": f"bytes={at}-{at + n - 1}"})
+    r = c.getresponse(); body = r.read()
+    assert r.status == 206 and body == data[at:at + n], (at, n, r.status)
+c.request("GET", path, headers={"If-None-Match": tag}); r = c.getresponse(); r.read(); assert r.status == 304
+c.request("GET", path, headers={"If-Range": '"x"', "Range": "bytes=0-0"}); r = c.getresponse(); body = r.read()
+assert r.status == 200 and body == data
+PY
+    (cd "$TMP" && curl -sf "$base/1.0.0/$format/$name.sha256" | sed "s/$name/disk.$format/" | sha256sum -c --quiet) || fail "the sum of $format"
+done
+digest=$(curl -sfI "http://$REGISTRY/v2/team/web/manifests/1.0.0" | sed -n 's/^Docker-Content-Digest: *\([^\r]*\).*/\1/ip')
+curl -sf "$base/$digest/qcow2/disk.qcow2" | cmp - "$TMP/disk.qcow2" || fail "by digest"
+status() { curl -s -o "$TMP/answer" -w '%{http_code}' "$@"; }
+[ "$(status "$base/9.9.9/qcow2/disk.qcow2")" = 404 ] && [ "$(status "$base/1.0.0/qcow/disk.qcow")" = 404 ] && [ "$(status "$base/1.0.0/qcow2/other")" = 404 ] &&
+    [ "$(status "http://$REGISTRY/formats/x")" = 404 ] && [ "$(status -X PUT "$base/1.0.0/qcow2/disk.qcow2")" = 405 ] || fail "what is not there: $(cat "$TMP/answer")"
+packs=$(find "$TMP/registry/packs" -name '*.pack' -printf '%s\n' | awk '{ s += $1 } END { print s }')
+[ "$(curl -sf "$base/1.0.0/raw/disk.raw" | wc -c)" = "$(stat -c %s "$TMP/v1.raw")" ]
+[ "$(find "$TMP/registry/packs" -name '*.pack' -printf '%s\n' | awk '{ s += $1 } END { print s }')" = "$packs" ] || fail "a view takes room"
+ok "the registry serves each of them, any range, with its SHA-256, and keeps no copy"
+
+pack=$(find "$TMP/registry/packs" -size +5M | head -1)
+python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(20000000); b = f.read(1); f.seek(20000000); f.write(bytes([b[0] ^ 1]))' "$pack"
+if curl -sf "$base/1.0.0/raw/disk.raw" -o "$TMP/short"; then fail "a view of a damaged image looks whole"; fi
+[ "$(stat -c %s "$TMP/short")" -lt "$(stat -c %s "$TMP/v1.raw")" ] || fail "a view of a damaged image has its whole length"
+cmp -n "$(stat -c %s "$TMP/short")" "$TMP/short" "$TMP/v1.raw" || fail "damaged bytes were served"
+ok "a view of a damaged image ends in an error that the client sees"
+
 disk=$(python3 -c "
 import json; d=json.load(open('$INGOT_STORE/index.json'))
 for m in d['manifests']:

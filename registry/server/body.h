@@ -1,0 +1,27 @@
+/* A body: bytes that answers take ranges of, wherever they come from. Counted by references; thread safe where what it
+ * reads from is. */
+#pragma once
+
+#include "server/storage/storage.h"
+
+typedef struct {
+    /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. */
+    gssize (*read)(gpointer source, guint64 offset, void *buffer, gsize size, GError **error);
+    /* Whether the range is one run of one file, ready to be sent: *fd (not the caller's) has it at *at. NULL: never. */
+    gboolean (*run)(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at);
+    void (*unref)(gpointer source);
+} BodyKind;
+
+typedef struct {
+    gatomicrefcount references;
+    const BodyKind *kind;
+    gpointer source;
+    guint64 size; /* bytes */
+} Body;
+
+/* The source is the body's. */
+Body *body_new(const BodyKind *kind, gpointer source, guint64 size);
+Body *body_of_blob(StorageBlob *blob);
+Body *body_ref(Body *body);
+void body_unref(Body *body);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Body, body_unref)

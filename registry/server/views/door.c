@@ -1,0 +1,189 @@
+#include "server/views/door.h"
+
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <string.h>
+
+#include "server/auth/access.h"
+#include "server/serve.h"
+
+#define PREFIX "/formats/"
+#define SUM ".sha256"
+
+/* "NAME/REFERENCE/FORMAT/FILE": a name has slashes too, the others have none. */
+typedef struct {
+    char *name, *reference;
+    char *format, *file; /* NULL: the folder above is asked for */
+} Place;
+
+static void place_clear(Place *place)
+{
+    g_free(place->name);
+    g_free(place->reference);
+    g_free(place->format);
+    g_free(place->file);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Place, place_clear)
+
+gboolean formats_has(const char *path)
+{
+    return g_str_has_prefix(path, PREFIX);
+}
+
+gboolean formats_is_slow(const char *path)
+{
+    return formats_has(path) && g_str_has_suffix(path, SUM);
+}
+
+/* A path that ends in a slash is a folder; without one, it is a file. */
+static gboolean parse(const char *path, Place *place)
+{
+    g_auto(GStrv) parts = g_strsplit(path + strlen(PREFIX), "/", -1);
+    guint count = g_strv_length(parts);
+    gboolean folder = g_str_has_suffix(path, "/");
+    if (count < 3 || (folder && count < 3)) {
+        return FALSE;
+    }
+    /* NAME… REFERENCE "" for an image's folder, NAME… REFERENCE FORMAT "" for a format's. */
+    gboolean of_format = folder && count >= 4 && ingot_format_find(parts[count - 2], NULL) != NULL;
+    guint behind = folder ? (of_format ? 3 : 2) : 3;
+    if (count <= behind) {
+        return FALSE;
+    }
+    place->reference = g_strdup(parts[count - behind]);
+    place->format = of_format || !folder ? g_strdup(parts[count - 2]) : NULL;
+    place->file = folder ? NULL : g_strdup(parts[count - 1]);
+    g_clear_pointer(&parts[count - behind], g_free);
+    place->name = g_strjoinv("/", parts);
+    return TRUE;
+}
+
+static enum MHD_Result fail(Request *request, const GError *error)
+{
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)
+               ? request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED", error->message)
+               : request_fail(request, "MANIFEST_UNKNOWN", error);
+}
+
+static enum MHD_Result answer_json(Request *request, const json_t *body)
+{
+    g_autofree char *text = ingot_json_pretty(body);
+    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-cache",
+                          NULL);
+}
+
+static json_t *describe_files(const GPtrArray *files)
+{
+    json_t *list = json_array();
+    for (guint i = 0; i < files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(files, i);
+        json_array_append_new(
+            list, json_pack("{s:s, s:I}", "name", file->name, "size", (json_int_t)ingot_layout_size(file->layout)));
+    }
+    return list;
+}
+
+/* The formats that the image can have. */
+static enum MHD_Result list_formats(Request *request, const Place *place)
+{
+    g_autoptr(json_t) list = json_array();
+    g_autoptr(GError) first = NULL;
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        IngotDigest digest;
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) files =
+            views_files(request->views, place->name, place->reference, (*format)->name, &digest, &error);
+        if (files != NULL) {
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s}", "name", (*format)->name, "summary", (*format)->summary));
+        } else if (first == NULL) {
+            first = g_steal_pointer(&error);
+        }
+    }
+    if (json_array_size(list) == 0 && first != NULL) {
+        return fail(request, first);
+    }
+    g_autoptr(json_t) body = json_pack("{s:O}", "formats", list);
+    return answer_json(request, body);
+}
+
+static enum MHD_Result list_files(Request *request, const Place *place)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest;
+    g_autoptr(GPtrArray) files =
+        views_files(request->views, place->name, place->reference, place->format, &digest, &error);
+    if (files == NULL) {
+        return fail(request, error);
+    }
+    g_autofree char *text = ingot_digest_to_text(&digest);
+    g_autoptr(json_t) body = json_pack("{s:s, s:o}", "manifest", text, "files", describe_files(files));
+    return answer_json(request, body);
+}
+
+/* As sha256sum(1) writes it, and reads it with -c. */
+static enum MHD_Result answer_sum(Request *request, const Place *place)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *file = g_strndup(place->file, strlen(place->file) - strlen(SUM));
+    g_autoptr(View) view = views_open(request->views, place->name, place->reference, place->format, file, &error);
+    IngotDigest digest;
+    if (view == NULL || !view_digest(view, &digest, &error)) {
+        return fail(request, error);
+    }
+    char hex[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&digest, hex);
+    g_autofree char *line = g_strdup_printf("%s  %s\n", hex + strlen("sha256:"), file);
+    return request_answer(request, MHD_HTTP_OK, "text/plain", line, strlen(line), "Cache-Control", "no-cache", NULL);
+}
+
+static gssize read_view(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    return view_read(source, offset, buffer, size, error);
+}
+
+static void unref_view(gpointer source)
+{
+    view_unref(source);
+}
+
+static enum MHD_Result answer_file(Request *request, const Place *place)
+{
+    static const BodyKind kind = {.read = read_view, .unref = unref_view};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(View) view =
+        views_open(request->views, place->name, place->reference, place->format, place->file, &error);
+    if (view == NULL) {
+        return fail(request, error);
+    }
+    const ServeHeaders headers = {.type = "application/octet-stream",
+                                  .tag = view_tag(view),
+                                  .keep = strchr(place->reference, ':') != NULL ? SERVE_FOR_EVER : "no-cache"};
+    return serve(request, body_new(&kind, view_ref(view), view_size(view)), &headers);
+}
+
+enum MHD_Result formats_answer(Request *request)
+{
+    g_auto(Place) place = {0};
+    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
+        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
+    }
+    if (!parse(request->path, &place)) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED",
+                              "/formats/NAME/REFERENCE/FORMAT/FILE is expected");
+    }
+    g_autoptr(GError) error = NULL;
+    if (!ingot_name_check(place.name, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
+    }
+    if (!access_may(request, ACCESS_PULL, place.name)) {
+        return access_refuse(request, place.name, ACCESS_PULL);
+    }
+    through_manifest(request->through, place.name, place.reference);
+    if (place.format == NULL) {
+        return list_formats(request, &place);
+    }
+    return place.file == NULL                  ? list_files(request, &place)
+           : g_str_has_suffix(place.file, SUM) ? answer_sum(request, &place)
+                                               : answer_file(request, &place);
+}

@@ -1,0 +1,373 @@
+#include "server/views/view.h"
+
+#include <ingot/encoder.h>
+#include <ingot/error.h>
+#include <ingot/manifest.h>
+#include <ingot/reference.h>
+#include <string.h>
+
+#define CONFIG_MAX (16u << 20) /* bytes */
+#define INDEX_MAX (256u << 20)
+#define IMAGES_MAX 8     /* whose indexes are kept */
+#define DIGESTS_MAX 4096 /* of whole files that are remembered */
+#define BLOCK (1u << 20) /* bytes read at once for a digest */
+
+/* An image, as far as its views need it. Never changed once it is made. */
+typedef struct {
+    gatomicrefcount references;
+    IngotDigest manifest;
+    char *name, *version;
+    IngotIndex *index;
+    json_t *config;
+    StorageBlob *disk;
+} Image;
+
+struct Views {
+    Storage *storage;
+    GMutex lock;
+    GQueue images;       /* of Image, the last used first */
+    GHashTable *digests; /* entity tag -> IngotDigest of the file */
+};
+
+struct View {
+    gatomicrefcount references;
+    Views *views;
+    Image *image;
+    IngotLayout *layout;
+    char *tag;
+    GMutex lock; /* guards what follows */
+    IngotDecoder *decoder;
+    guint8 *chunk; /* the one that was decoded last */
+    guint cached;  /* its number */
+};
+
+/* --- images --- */
+
+static void image_unref(gpointer data)
+{
+    Image *image = data;
+    if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
+        g_free(image->name);
+        g_free(image->version);
+        ingot_index_unref(image->index);
+        json_decref(image->config);
+        storage_blob_unref(image->disk);
+        g_free(image);
+    }
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Image, image_unref)
+
+static GBytes *read_blob(Storage *storage, const char *name, const IngotDigest *digest, gsize limit, GError **error)
+{
+    g_autoptr(StorageBlob) blob = storage_blob(storage, name, digest, error);
+    if (blob == NULL) {
+        return NULL;
+    }
+    gsize size = (gsize)storage_blob_size(blob), at = 0;
+    if (storage_blob_size(blob) > limit) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too large a blob for what it is", name);
+        return NULL;
+    }
+    g_autofree guint8 *data = g_malloc(size + 1);
+    while (at < size) {
+        gssize count = storage_blob_read(blob, at, data + at, size - at, error);
+        if (count <= 0) {
+            return NULL;
+        }
+        at += (gsize)count;
+    }
+    return g_bytes_new_take(g_steal_pointer(&data), size);
+}
+
+static IngotManifest *read_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+{
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, error);
+    GError *problem = NULL;
+    IngotManifest *manifest =
+        bytes == NULL ? NULL
+                      : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, &problem);
+    if (problem != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s", problem->message);
+        g_error_free(problem);
+    }
+    return manifest;
+}
+
+static Image *load_image(Storage *storage, const char *name, const char *version, const IngotDigest *digest,
+                         GError **error)
+{
+    g_autoptr(IngotManifest) manifest = read_manifest(storage, name, digest, error);
+    if (manifest == NULL) {
+        return NULL;
+    }
+    g_autoptr(Image) image = g_new0(Image, 1);
+    g_atomic_ref_count_init(&image->references);
+    image->manifest = *digest;
+    image->name = g_strdup(name);
+    image->version = g_strdup(version);
+    g_autoptr(GBytes) index = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
+    g_autoptr(GBytes) config =
+        index == NULL ? NULL : read_blob(storage, name, &manifest->config.digest, CONFIG_MAX, error);
+    if (config == NULL) {
+        return NULL;
+    }
+    image->index = ingot_index_parse(g_bytes_get_data(index, NULL), g_bytes_get_size(index), name, error);
+    image->config = image->index == NULL
+                        ? NULL
+                        : ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), name, error);
+    image->disk = image->config == NULL ? NULL : storage_blob(storage, name, &manifest->disk.digest, error);
+    return image->disk == NULL ? NULL : g_steal_pointer(&image);
+}
+
+static Image *find_kept(Views *views, const char *name, const char *version, const IngotDigest *digest)
+{
+    g_mutex_lock(&views->lock);
+    Image *found = NULL;
+    for (GList *link = views->images.head; link != NULL && found == NULL; link = link->next) {
+        Image *image = link->data;
+        if (ingot_digest_equal(&image->manifest, digest) && strcmp(image->name, name) == 0 &&
+            g_strcmp0(image->version, version) == 0) {
+            found = image;
+            g_queue_unlink(&views->images, link);
+            g_queue_push_head_link(&views->images, link);
+            g_atomic_ref_count_inc(&image->references);
+            break;
+        }
+    }
+    g_mutex_unlock(&views->lock);
+    return found;
+}
+
+static void keep(Views *views, Image *image)
+{
+    g_mutex_lock(&views->lock);
+    g_atomic_ref_count_inc(&image->references);
+    g_queue_push_head(&views->images, image);
+    if (views->images.length > IMAGES_MAX) {
+        image_unref(g_queue_pop_tail(&views->images));
+    }
+    g_mutex_unlock(&views->lock);
+}
+
+/* The reference is a tag or a digest. Whether the repository still has the image is asked each time. */
+static Image *find_image(Views *views, const char *name, const char *reference, GError **error)
+{
+    IngotDigest digest;
+    gboolean by_digest = strchr(reference, ':') != NULL;
+    if (by_digest ? !ingot_digest_parse(reference, &digest, error)
+                  : !ingot_tag_check(reference, error) ||
+                        !storage_find_tag(views->storage, name, reference, &digest, error)) {
+        return NULL;
+    }
+    const char *version = by_digest ? NULL : reference;
+    if (!storage_has_manifest(views->storage, name, &digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
+        return NULL;
+    }
+    Image *image = find_kept(views, name, version, &digest);
+    if (image == NULL && (image = load_image(views->storage, name, version, &digest, error)) != NULL) {
+        keep(views, image);
+    }
+    return image;
+}
+
+/* --- views --- */
+
+Views *views_new(Storage *storage)
+{
+    Views *views = g_new0(Views, 1);
+    views->storage = storage;
+    g_mutex_init(&views->lock);
+    g_queue_init(&views->images);
+    views->digests = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return views;
+}
+
+void views_free(Views *views)
+{
+    if (views != NULL) {
+        g_queue_clear_full(&views->images, image_unref);
+        g_hash_table_unref(views->digests);
+        g_mutex_clear(&views->lock);
+        g_free(views);
+    }
+}
+
+static GPtrArray *lay_out(const Image *image, const char *format, GError **error)
+{
+    const IngotFormat *found = ingot_format_find(format, error);
+    const IngotFormatInput input = {
+        .index = image->index, .config = image->config, .name = image->name, .version = image->version};
+    return found == NULL ? NULL : found->files(&input, error);
+}
+
+GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
+                       GError **error)
+{
+    g_autoptr(Image) image = find_image(views, name, reference, error);
+    if (image == NULL) {
+        return NULL;
+    }
+    *digest = image->manifest;
+    return lay_out(image, format, error);
+}
+
+static View *view_new(Views *views, Image *image, const char *format, const IngotFormatFile *file)
+{
+    View *view = g_new0(View, 1);
+    g_autofree char *digest = ingot_digest_to_text(&image->manifest);
+    g_atomic_ref_count_init(&view->references);
+    g_atomic_ref_count_inc(&image->references);
+    g_mutex_init(&view->lock);
+    view->views = views;
+    view->image = image;
+    view->layout = ingot_layout_ref(file->layout);
+    /* Another version of Ingot may lay a format out in another way. */
+    view->tag = g_strdup_printf("\"%s/%s/%s/%s\"", digest, format, file->name, INGOT_VERSION);
+    view->decoder = ingot_decoder_new();
+    view->cached = G_MAXUINT;
+    return view;
+}
+
+View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
+                 GError **error)
+{
+    g_autoptr(Image) image = find_image(views, name, reference, error);
+    g_autoptr(GPtrArray) files = image == NULL ? NULL : lay_out(image, format, error);
+    for (guint i = 0; files != NULL && i < files->len; i++) {
+        const IngotFormatFile *one = g_ptr_array_index(files, i);
+        if (strcmp(one->name, file) == 0) {
+            return view_new(views, image, format, one);
+        }
+    }
+    if (files != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file of that name");
+    }
+    return NULL;
+}
+
+View *view_ref(View *view)
+{
+    g_atomic_ref_count_inc(&view->references);
+    return view;
+}
+
+void view_unref(View *view)
+{
+    if (view != NULL && g_atomic_ref_count_dec(&view->references)) {
+        image_unref(view->image);
+        ingot_layout_unref(view->layout);
+        ingot_decoder_free(view->decoder);
+        g_mutex_clear(&view->lock);
+        g_free(view->chunk);
+        g_free(view->tag);
+        g_free(view);
+    }
+}
+
+guint64 view_size(const View *view)
+{
+    return ingot_layout_size(view->layout);
+}
+
+const char *view_tag(const View *view)
+{
+    return view->tag;
+}
+
+/* --- reading --- */
+
+static gboolean read_frame(const View *view, const IngotChunk *chunk, guint8 *frame, GError **error)
+{
+    for (guint32 at = 0; at < chunk->stored_length;) {
+        gssize count = storage_blob_read(view->image->disk, chunk->stored_offset + at, frame + at,
+                                         chunk->stored_length - at, error);
+        if (count <= 0) {
+            return FALSE;
+        }
+        at += (guint32)count;
+    }
+    return TRUE;
+}
+
+static gboolean load_chunk(View *view, guint number, GError **error)
+{
+    const IngotChunk *chunk = ingot_index_chunk(view->image->index, number);
+    g_autofree guint8 *frame = g_malloc(chunk->stored_length);
+    view->cached = G_MAXUINT;
+    view->chunk = g_realloc(view->chunk, chunk->length);
+    if (!read_frame(view, chunk, frame, error) ||
+        !ingot_decoder_chunk(view->decoder, chunk, frame, view->chunk, view->image->name, error)) {
+        return FALSE;
+    }
+    view->cached = number;
+    return TRUE;
+}
+
+static gboolean read_disk(guint64 offset, void *buffer, gsize size, gpointer user, GError **error)
+{
+    View *view = user;
+    for (guint8 *at = buffer; size > 0;) {
+        guint number = ingot_index_find(view->image->index, offset);
+        const IngotChunk *chunk = ingot_index_chunk(view->image->index, number);
+        gsize within = offset - chunk->offset, count = MIN(size, chunk->length - within);
+        if (chunk->hole) {
+            memset(at, 0, count);
+        } else if (view->cached != number && !load_chunk(view, number, error)) {
+            return FALSE;
+        } else {
+            memcpy(at, view->chunk + within, count);
+        }
+        at += count;
+        offset += count;
+        size -= count;
+    }
+    return TRUE;
+}
+
+gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    guint64 end = view_size(view);
+    gsize count = offset >= end ? 0 : (gsize)MIN((guint64)size, end - offset);
+    g_mutex_lock(&view->lock);
+    gboolean ok = ingot_layout_read(view->layout, MIN(offset, end), buffer, count, read_disk, view, error);
+    g_mutex_unlock(&view->lock);
+    return ok ? (gssize)count : -1;
+}
+
+static gboolean hash_all(View *view, IngotDigest *digest, GError **error)
+{
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    g_autofree guint8 *buffer = g_malloc(BLOCK);
+    gssize count;
+    for (guint64 at = 0; (count = view_read(view, at, buffer, BLOCK, error)) > 0; at += (guint64)count) {
+        ingot_hasher_add(hasher, buffer, (gsize)count);
+    }
+    ingot_hasher_finish(hasher, digest);
+    return count == 0;
+}
+
+gboolean view_digest(View *view, IngotDigest *digest, GError **error)
+{
+    Views *views = view->views;
+    g_mutex_lock(&views->lock);
+    const IngotDigest *known = g_hash_table_lookup(views->digests, view->tag);
+    if (known != NULL) {
+        *digest = *known;
+    }
+    g_mutex_unlock(&views->lock);
+    if (known != NULL) {
+        return TRUE;
+    }
+    if (!hash_all(view, digest, error)) {
+        return FALSE;
+    }
+    g_mutex_lock(&views->lock);
+    if (g_hash_table_size(views->digests) >= DIGESTS_MAX) {
+        g_hash_table_remove_all(views->digests);
+    }
+    g_hash_table_replace(views->digests, g_strdup(view->tag), g_memdup2(digest, sizeof *digest));
+    g_mutex_unlock(&views->lock);
+    return TRUE;
+}

@@ -1,0 +1,33 @@
+/* Views: an image of a repository as the files of some format, worked out while they are read; no copy is kept.
+ *
+ * A view reads from the blob's pieces, which are checked before a byte is used: damage is an error, never other bytes.
+ * The same image, format and file are the same bytes for as long as this version of Ingot serves them. Thread safe. */
+#pragma once
+
+#include <ingot/format.h>
+
+#include "server/storage/storage.h"
+
+typedef struct Views Views;
+typedef struct View View;
+
+Views *views_new(Storage *storage);
+void views_free(Views *views);
+
+/* The files of a format: GPtrArray of IngotFormatFile, free it. NOT_FOUND: there is no such image, or it is no image of
+ * Ingot's; INVALID: there is no such format, or the image can't have it. digest receives the manifest's. */
+GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
+                       GError **error);
+/* One of them, to be read; free it with view_unref. */
+View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
+                 GError **error);
+View *view_ref(View *view);
+void view_unref(View *view);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(View, view_unref)
+
+guint64 view_size(const View *view);
+const char *view_tag(const View *view); /* its entity tag, in quotes */
+/* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
+gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
+/* The SHA-256 of the whole file, which is read for it the first time. */
+gboolean view_digest(View *view, IngotDigest *digest, GError **error);
