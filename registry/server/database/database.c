@@ -137,12 +137,24 @@ static gboolean migrate(Database *database, const char *const *migrations, guint
     return writer != NULL && database_end(database, upgrade(writer, migrations, count, error), error);
 }
 
+/* While another makes the same new file, SQLite does not wait here by itself. */
+static gboolean enter_wal(Database *database, GError **error)
+{
+    sqlite3 *handle = database->writer->handle;
+    gint64 end = g_get_monotonic_time() + BUSY_MSEC * G_TIME_SPAN_MILLISECOND;
+    int code;
+    while ((code = sqlite3_exec(handle, "PRAGMA journal_mode=WAL", NULL, NULL, NULL)) == SQLITE_BUSY &&
+           g_get_monotonic_time() < end) {
+        g_usleep(G_TIME_SPAN_MILLISECOND);
+    }
+    return code == SQLITE_OK || failed(handle, database->path, error);
+}
+
 static gboolean open_writer(Database *database, DatabaseKind kind, GError **error)
 {
     database->writer = connection_new(database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
-    return database->writer != NULL &&
-           execute(database->writer->handle, database->path, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
-                   error) &&
+    return database->writer != NULL && enter_wal(database, error) &&
+           execute(database->writer->handle, database->path, "PRAGMA synchronous=FULL", error) &&
            (kind == DATABASE_PLAIN ||
             execute(database->writer->handle, database->path, "PRAGMA secure_delete=ON", error));
 }

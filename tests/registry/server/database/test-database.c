@@ -108,7 +108,7 @@ static gpointer open_it(gpointer path)
 /* Each as another process would: whoever comes second finds the tables made. */
 static void a_new_file_is_opened_by_many(void **state)
 {
-    for (guint round = 0; round < 10; round++) {
+    for (guint round = 0; round < 40; round++) {
         g_autofree char *name = g_strdup_printf("new-%u", round);
         g_autofree char *path = ingot_workdir_file(*state, name);
         GThread *threads[6];
