@@ -9,10 +9,31 @@
 #define SHOWN_LENGTH 300 /* bytes of a wrong text in a message */
 #define COMPONENT "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
 
-static gboolean check(const char *text, const char *pattern, const char *what, const char *rule, GError **error)
+typedef enum { GRAMMAR_NAME, GRAMMAR_TAG, GRAMMAR_VERSION, GRAMMAR_HOST, GRAMMARS } Grammar;
+
+/* A server asks for each request: the patterns are compiled once. */
+static gboolean matches(Grammar grammar, const char *text)
 {
-    if (text != NULL && strlen(text) <= NAME_MAX_LENGTH &&
-        g_regex_match_simple(pattern, text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+    static const char *const patterns[] = {
+        [GRAMMAR_NAME] = "^" COMPONENT "(/" COMPONENT ")*$",
+        [GRAMMAR_TAG] = "^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$",
+        [GRAMMAR_VERSION] = "^[0-9]{1,9}\\.[0-9]{1,9}\\.[0-9]{1,9}(-[a-zA-Z0-9._-]+)?$",
+        [GRAMMAR_HOST] = "^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$",
+    };
+    static GRegex *compiled[GRAMMARS];
+    static gsize once;
+    if (g_once_init_enter(&once)) {
+        for (guint i = 0; i < GRAMMARS; i++) {
+            compiled[i] = g_regex_new(patterns[i], G_REGEX_DOLLAR_ENDONLY | G_REGEX_OPTIMIZE, 0, NULL);
+        }
+        g_once_init_leave(&once, 1);
+    }
+    return g_regex_match(compiled[grammar], text, 0, NULL);
+}
+
+static gboolean check(const char *text, Grammar grammar, const char *what, const char *rule, GError **error)
+{
+    if (text != NULL && strlen(text) <= NAME_MAX_LENGTH && matches(grammar, text)) {
         return TRUE;
     }
     g_autofree char *shown = ingot_text_head(text == NULL ? "" : text, SHOWN_LENGTH);
@@ -22,21 +43,20 @@ static gboolean check(const char *text, const char *pattern, const char *what, c
 
 gboolean ingot_name_check(const char *name, GError **error)
 {
-    return check(name, "^" COMPONENT "(/" COMPONENT ")*$", "image name",
+    return check(name, GRAMMAR_NAME, "image name",
                  "lower-case letters and digits, joined by '.', '_', '__' or '-', in parts joined by '/', at most 255",
                  error);
 }
 
 gboolean ingot_tag_check(const char *tag, GError **error)
 {
-    return check(tag, "^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$", "tag",
-                 "a letter, digit or '_', then at most 127 of letters, digits, '.', '_', '-'", error);
+    return check(tag, GRAMMAR_TAG, "tag", "a letter, digit or '_', then at most 127 of letters, digits, '.', '_', '-'",
+                 error);
 }
 
 gboolean ingot_tag_is_version(const char *tag)
 {
-    return g_regex_match_simple("^[0-9]{1,9}\\.[0-9]{1,9}\\.[0-9]{1,9}(-[a-zA-Z0-9._-]+)?$", tag,
-                                G_REGEX_DOLLAR_ENDONLY, 0);
+    return matches(GRAMMAR_VERSION, tag);
 }
 
 gboolean ingot_version_check(const char *version, GError **error)
@@ -122,8 +142,7 @@ static gboolean host_check(const char *host, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%s' is no host: ports end at %u", shown, G_MAXUINT16);
         return FALSE;
     }
-    return check(host, "^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$", "host",
-                 "HOST or HOST:PORT", error);
+    return check(host, GRAMMAR_HOST, "host", "HOST or HOST:PORT", error);
 }
 
 /* Takes a leading "HOST/" (or all of it, where that is allowed) off *rest. */

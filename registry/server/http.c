@@ -14,7 +14,7 @@
 #include "server/tls.h"
 #include "server/views/door.h"
 
-#define THREADS SETTINGS_CONNECTIONS_LEAST
+#define THREADS_LEAST 4u /* one that waits for the disk must not hold up all */
 #define WORKERS 8
 #define HEADER_MAX (64u << 10) /* bytes of a request's head */
 #define DRAIN_USEC (10 * G_USEC_PER_SEC)
@@ -225,7 +225,7 @@ static struct MHD_Daemon *start_daemon(Http *http, const Settings *settings, int
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, http->watch},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_end, http},
-        {MHD_OPTION_THREAD_POOL_SIZE, THREADS, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, CLAMP(g_get_num_processors(), THREADS_LEAST, settings->max_connections), NULL},
         {MHD_OPTION_CONNECTION_LIMIT, settings->max_connections, NULL},
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->max_connections_per_address, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_MAX, NULL},

@@ -10,7 +10,7 @@
 #include "server/auth/scopes.h"
 #include "server/log.h"
 
-#define SETTINGS_CONNECTIONS_LEAST 8 /* one for each thread */
+#define SETTINGS_CONNECTIONS_LEAST 8
 
 /* Field, kind, default (NULL: none), what stands for the value, meaning. No field may begin with "port" or "service":
  * see settings.c. */

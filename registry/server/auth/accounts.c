@@ -11,7 +11,9 @@
 #include "server/auth/random.h"
 
 struct Accounts {
+    char *log; /* path */
     Database *database;
+    AccountsMemory memory;
     guint8 key[ACCOUNTS_KEY_SIZE];
 };
 
@@ -76,6 +78,8 @@ Accounts *accounts_open(const char *folder, GError **error)
         return NULL;
     }
     g_autoptr(Accounts) accounts = g_new0(Accounts, 1);
+    accounts->log = g_strconcat(path, "-wal", NULL);
+    g_mutex_init(&accounts->memory.lock);
     accounts->database = database_open(path, DATABASE_SECRET, migrations, G_N_ELEMENTS(migrations), error);
     return accounts->database != NULL && load_key(accounts, path, error) ? g_steal_pointer(&accounts) : NULL;
 }
@@ -85,6 +89,8 @@ void accounts_close(Accounts *accounts)
     if (accounts != NULL) {
         database_close(accounts->database);
         explicit_bzero(accounts->key, sizeof accounts->key);
+        g_mutex_clear(&accounts->memory.lock);
+        g_free(accounts->log);
         g_free(accounts);
     }
 }
@@ -97,4 +103,20 @@ Database *accounts_database(const Accounts *accounts)
 const guint8 *accounts_key(const Accounts *accounts)
 {
     return accounts->key;
+}
+
+void accounts_look(const Accounts *accounts, AccountsLook *look)
+{
+    struct stat st;
+    memset(look, 0, sizeof *look);
+    if (stat(accounts->log, &st) == 0) {
+        look->size = (guint64)st.st_size;
+        look->time = (guint64)st.st_mtim.tv_sec * 1000000000u + (guint64)st.st_mtim.tv_nsec;
+        look->file = st.st_ino;
+    }
+}
+
+AccountsMemory *accounts_memory(Accounts *accounts)
+{
+    return &accounts->memory;
 }

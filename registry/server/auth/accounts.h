@@ -19,5 +19,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Accounts, accounts_close)
 /* The key that access tokens are signed with; made once, never told. */
 const guint8 *accounts_key(const Accounts *accounts);
 
+/* What the files look like from outside, which is another thing when any process has changed a row: to see whether that
+ * is so without the locks that a query takes. */
+typedef struct {
+    guint64 size, time, file; /* of its log, to which every change goes: bytes, nanoseconds, number */
+} AccountsLook;
+void accounts_look(const Accounts *accounts, AccountsLook *look);
+/* The last answer to users_any, and how the files looked before it; under a lock of its own. */
+typedef struct {
+    GMutex lock;
+    gboolean known, any;
+    AccountsLook look;
+} AccountsMemory;
+AccountsMemory *accounts_memory(Accounts *accounts);
+
 /* Its rows are read and changed there. */
 Database *accounts_database(const Accounts *accounts);

@@ -1,6 +1,7 @@
 #include "server/auth/users.h"
 
 #include <ingot/error.h>
+#include <string.h>
 
 #include "server/auth/random.h"
 #include "server/auth/scopes.h"
@@ -146,11 +147,31 @@ GPtrArray *users_list(Accounts *accounts, GError **error)
     return g_steal_pointer(&list);
 }
 
-gboolean users_any(Accounts *accounts, gboolean *any, GError **error)
+static gboolean ask_any(Accounts *accounts, gboolean *any, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
     gint64 one = 0;
     gboolean ok = reader != NULL && database_number(reader, &one, 0, error, "SELECT 1 FROM users LIMIT 1", "");
     *any = one > 0;
+    return ok;
+}
+
+/* Each request asks this; the files are looked at before they are read, so a change in between is seen the next time.
+ */
+gboolean users_any(Accounts *accounts, gboolean *any, GError **error)
+{
+    AccountsMemory *memory = accounts_memory(accounts);
+    AccountsLook look;
+    accounts_look(accounts, &look);
+    g_mutex_lock(&memory->lock);
+    gboolean ok = TRUE;
+    if (memory->known && memcmp(&memory->look, &look, sizeof look) == 0) {
+        *any = memory->any;
+    } else {
+        ok = memory->known = ask_any(accounts, any, error);
+        memory->any = *any;
+        memory->look = look;
+    }
+    g_mutex_unlock(&memory->lock);
     return ok;
 }

@@ -186,7 +186,9 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
             return FALSE;
         }
         ingot_hasher_add(upload->hasher, data, count);
-        ingot_hasher_add(upload->whole, data, count);
+        if (upload->offer == NULL) { /* else it is worked out in the end, when all frames are there */
+            ingot_hasher_add(upload->whole, data, count);
+        }
         g_byte_array_append(upload->buffer, data, (guint)count);
         upload->length += (guint32)count;
         upload->size += count;

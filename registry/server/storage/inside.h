@@ -35,6 +35,11 @@ struct Storage {
     GHashTable *pins;    /* id of a piece that an upload counts on -> how many do */
     GHashTable *touched; /* while garbage is collected: ids that came into use since; else NULL */
 
+    guint epoch; /* atomic; another one after each change */
+    GMutex links_lock;
+    GHashTable *links; /* "NAME@DIGEST" of what repositories have, as of links_epoch */
+    guint links_epoch;
+
     GMutex blobs_lock;
     GHashTable *blobs; /* digest -> StorageBlob, the last used ones */
     GQueue recent;     /* of StorageBlob, the last used first */

@@ -6,6 +6,7 @@
 #include "server/storage/mentions.h"
 
 #define MANIFEST_MAX (4u << 20) /* bytes */
+#define LINKS_MAX 4096          /* that are remembered */
 
 /* --- ids --- */
 
@@ -62,10 +63,45 @@ static gboolean has(Connection *connection, const char *name, const IngotDigest 
     return find_link(connection, name, digest, &repository, &blob, NULL) && blob > 0;
 }
 
+static gboolean is_remembered(Storage *storage, const char *key, guint epoch)
+{
+    g_mutex_lock(&storage->links_lock);
+    if (storage->links_epoch != epoch || g_hash_table_size(storage->links) > LINKS_MAX) {
+        g_hash_table_remove_all(storage->links);
+        storage->links_epoch = epoch;
+    }
+    gboolean known = g_hash_table_contains(storage->links, key);
+    g_mutex_unlock(&storage->links_lock);
+    return known;
+}
+
+static void remember(Storage *storage, char *key, guint epoch)
+{
+    g_mutex_lock(&storage->links_lock);
+    if (storage->links_epoch == epoch) {
+        g_hash_table_add(storage->links, key);
+    } else {
+        g_free(key);
+    }
+    g_mutex_unlock(&storage->links_lock);
+}
+
+/* Small ranges of few blobs are the main load: what was found stays known until anything changes. */
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest)
 {
+    guint epoch = (guint)g_atomic_int_get(&storage->epoch);
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_autofree char *key = g_strconcat(name, "@", text, NULL);
+    if (is_remembered(storage, key, epoch)) {
+        return TRUE;
+    }
     g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
-    return reader != NULL && has(reader, name, digest);
+    gboolean found = reader != NULL && has(reader, name, digest);
+    if (found) {
+        remember(storage, g_steal_pointer(&key), epoch);
+    }
+    return found;
 }
 
 /* Whether one more blob is within the repository's quota. */

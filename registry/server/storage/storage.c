@@ -82,6 +82,8 @@ static Storage *storage_new(const char *path)
     g_mutex_init(&storage->uploads_lock);
     g_mutex_init(&storage->pins_lock);
     g_mutex_init(&storage->blobs_lock);
+    g_mutex_init(&storage->links_lock);
+    storage->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&storage->stats_lock);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->pins = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -153,6 +155,8 @@ void storage_close(Storage *storage)
     g_mutex_clear(&storage->uploads_lock);
     g_mutex_clear(&storage->pins_lock);
     g_mutex_clear(&storage->blobs_lock);
+    g_mutex_clear(&storage->links_lock);
+    g_hash_table_unref(storage->links);
     g_mutex_clear(&storage->stats_lock);
     g_free(storage->path);
     g_free(storage);
@@ -247,6 +251,7 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
     if (!ok) {
         restore_shared(change);
     }
+    g_atomic_int_inc(&storage->epoch);
     database_release(storage->catalogue);
     g_string_free(change->lines, TRUE);
     if (ok && change->moved) {
