@@ -9,10 +9,11 @@
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (256u << 20)
 #define IMAGES_MAX 8     /* whose indexes are kept */
+#define DECODERS_MAX 32  /* that are kept */
 #define DIGESTS_MAX 4096 /* of whole files that are remembered */
 #define BLOCK (1u << 20) /* bytes read at once for a digest */
 
-/* An image, as far as its views need it. Never changed once it is made. */
+/* An image, as far as its views need it. */
 typedef struct {
     gatomicrefcount references;
     IngotDigest manifest;
@@ -20,6 +21,8 @@ typedef struct {
     IngotIndex *index;
     json_t *config;
     StorageBlob *disk;
+    GMutex lock;
+    GHashTable *formats; /* name -> GPtrArray of IngotFormatFile: laid out once */
 } Image;
 
 struct Views {
@@ -27,6 +30,7 @@ struct Views {
     GMutex lock;
     GQueue images;       /* of Image, the last used first */
     GHashTable *digests; /* entity tag -> IngotDigest of the file */
+    GQueue decoders;     /* of IngotDecoder, that nobody uses */
 };
 
 struct View {
@@ -52,6 +56,8 @@ static void image_unref(gpointer data)
         ingot_index_unref(image->index);
         json_decref(image->config);
         storage_blob_unref(image->disk);
+        g_hash_table_unref(image->formats);
+        g_mutex_clear(&image->lock);
         g_free(image);
     }
 }
@@ -103,6 +109,8 @@ static Image *load_image(Storage *storage, const char *name, const char *version
     }
     g_autoptr(Image) image = g_new0(Image, 1);
     g_atomic_ref_count_init(&image->references);
+    g_mutex_init(&image->lock);
+    image->formats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
     image->manifest = *digest;
     image->name = g_strdup(name);
     image->version = g_strdup(version);
@@ -180,6 +188,7 @@ Views *views_new(Storage *storage)
     views->storage = storage;
     g_mutex_init(&views->lock);
     g_queue_init(&views->images);
+    g_queue_init(&views->decoders);
     views->digests = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return views;
 }
@@ -188,18 +197,31 @@ void views_free(Views *views)
 {
     if (views != NULL) {
         g_queue_clear_full(&views->images, image_unref);
+        g_queue_clear_full(&views->decoders, (GDestroyNotify)ingot_decoder_free);
         g_hash_table_unref(views->digests);
         g_mutex_clear(&views->lock);
         g_free(views);
     }
 }
 
-static GPtrArray *lay_out(const Image *image, const char *format, GError **error)
+static GPtrArray *lay_out(Image *image, const char *format, GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
     const IngotFormatInput input = {
         .index = image->index, .config = image->config, .name = image->name, .version = image->version};
-    return found == NULL ? NULL : found->files(&input, error);
+    if (found == NULL) {
+        return NULL;
+    }
+    g_mutex_lock(&image->lock);
+    GPtrArray *files = g_hash_table_lookup(image->formats, format);
+    if (files == NULL && (files = found->files(&input, error)) != NULL) {
+        g_hash_table_insert(image->formats, g_strdup(format), files);
+    }
+    if (files != NULL) {
+        g_ptr_array_ref(files);
+    }
+    g_mutex_unlock(&image->lock);
+    return files;
 }
 
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
@@ -211,6 +233,28 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
     }
     *digest = image->manifest;
     return lay_out(image, format, error);
+}
+
+/* They take long to make, for a small range. */
+static IngotDecoder *take_decoder(Views *views)
+{
+    g_mutex_lock(&views->lock);
+    IngotDecoder *decoder = g_queue_pop_head(&views->decoders);
+    g_mutex_unlock(&views->lock);
+    return decoder == NULL ? ingot_decoder_new() : decoder;
+}
+
+static void give_decoder(Views *views, IngotDecoder *decoder)
+{
+    g_mutex_lock(&views->lock);
+    gboolean kept = views->decoders.length < DECODERS_MAX;
+    if (kept) {
+        g_queue_push_head(&views->decoders, decoder);
+    }
+    g_mutex_unlock(&views->lock);
+    if (!kept) {
+        ingot_decoder_free(decoder);
+    }
 }
 
 static View *view_new(Views *views, Image *image, const char *format, const IngotFormatFile *file)
@@ -225,7 +269,7 @@ static View *view_new(Views *views, Image *image, const char *format, const Ingo
     view->layout = ingot_layout_ref(file->layout);
     /* Another version of Ingot may lay a format out in another way. */
     view->tag = g_strdup_printf("\"%s/%s/%s/%s\"", digest, format, file->name, INGOT_VERSION);
-    view->decoder = ingot_decoder_new();
+    view->decoder = take_decoder(views);
     view->cached = G_MAXUINT;
     return view;
 }
@@ -258,7 +302,7 @@ void view_unref(View *view)
     if (view != NULL && g_atomic_ref_count_dec(&view->references)) {
         image_unref(view->image);
         ingot_layout_unref(view->layout);
-        ingot_decoder_free(view->decoder);
+        give_decoder(view->views, view->decoder);
         g_mutex_clear(&view->lock);
         g_free(view->chunk);
         g_free(view->tag);
