@@ -18,7 +18,7 @@ static gboolean run(int argc, char **argv, GError **error)
         return TRUE;
     }
     for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
-        printf("%-10s %s\n", (*format)->name, (*format)->summary);
+        printf("%-16s %s\n", (*format)->name, (*format)->summary);
     }
     return TRUE;
 }

@@ -4,8 +4,8 @@
 
 #include "format/all.h"
 
-static const IngotFormat *const formats[] = {&format_raw,  &format_qcow2, &format_vdi, &format_vhd,
-                                             &format_vhdx, &format_vmdk,  NULL};
+static const IngotFormat *const formats[] = {
+    &format_raw, &format_qcow2, &format_vdi, &format_vhd, &format_vhdx, &format_vmdk, &format_vagrant_libvirt, NULL};
 
 const IngotFormat *const ingot_format_raw = &format_raw, *const ingot_format_qcow2 = &format_qcow2;
 

@@ -11,7 +11,7 @@ truncate -s 268500992 "$TMP/v1.raw"
 printf 'the end' | dd of="$TMP/v1.raw" bs=1 seek=268500000 conv=notrunc status=none
 ingot pack -q "$TMP/v1.raw" team/web:1.0.0 >/dev/null
 declare -A qemu=([raw]=raw [qcow2]=qcow2 [vdi]=vdi [vhd]=vpc [vhdx]=vhdx [vmdk]=vmdk)
-[ "$(ingot formats | awk '{ print $1 }' | sort | tr '\n' ' ')" = "$(printf '%s\n' "${!qemu[@]}" | sort | tr '\n' ' ')" ] || fail "formats: $(ingot formats)"
+[ "$(ingot formats | awk '{ print $1 }' | sort | tr '\n' ' ')" = "$(printf '%s\n' "${!qemu[@]}" vagrant-libvirt | sort | tr '\n' ' ')" ] || fail "formats: $(ingot formats)"
 for format in "${!qemu[@]}"; do
     file=$TMP/disk.$format
     ingot export -q team/web:1.0.0 --format "$format" -o "$file"
@@ -24,6 +24,22 @@ for format in "${!qemu[@]}"; do
 done
 [ "$(ingot pull -q team/web:1.0.0 -o "$TMP/pulled" --format vmdk)" ] && cmp "$TMP/pulled" "$TMP/disk.vmdk" || fail "pull --format"
 ok "raw, qcow2, vdi, vhd, vhdx and vmdk are the disk, to QEMU; the same file each time"
+
+digest=$(ingot pack -q "$TMP/v1.raw" team/web:1.0.0)
+for format in "${!qemu[@]}"; do
+    packed=$(ingot pack -q "$TMP/disk.$format" "back:1.0.0")
+    [ "$packed" = "$digest" ] || ingot pull -q back:1.0.0 -o "$TMP/back.raw" >/dev/null
+    [ "$packed" = "$digest" ] || cmp -n "$(stat -c %s "$TMP/v1.raw")" "$TMP/back.raw" "$TMP/v1.raw" || fail "packed from $format it is another disk"
+done
+ok "packed again from any of them it is the same disk"
+
+ingot export -q team/web:1.0.0 -F vagrant-libvirt -o "$TMP/web.box"
+mkdir "$TMP/box"
+tar -C "$TMP/box" -xf "$TMP/web.box" || fail "tar"
+[ "$(tar -tf "$TMP/web.box" | tr '\n' ' ')" = "metadata.json Vagrantfile box.img " ] || fail "in the box: $(tar -tf "$TMP/web.box")"
+python3 -c 'import json,sys; m = json.load(open(sys.argv[1])); assert m == {"provider": "libvirt", "format": "qcow2", "virtual_size": 1}, m' "$TMP/box/metadata.json" || fail "$(cat "$TMP/box/metadata.json")"
+cmp "$TMP/box/box.img" "$TMP/disk.qcow2" || fail "the disk in the box"
+ok "a box for Vagrant's libvirt is a tar around the qcow2"
 
 # Odd sizes and empty disks.
 for size in 4096 1048576 1052672 70000128; do
@@ -55,7 +71,7 @@ start_ingotd
 ingot push -q team/web:1.0.0 "$REGISTRY/team/web" >/dev/null
 base=http://$REGISTRY/formats/team/web
 curl -sf "$base/1.0.0/" | python3 -c 'import json,sys; print(" ".join(sorted(f["name"] for f in json.load(sys.stdin)["formats"])))' >"$TMP/names"
-[ "$(cat "$TMP/names")" = "$(printf '%s\n' "${!qemu[@]}" | sort | tr '\n' ' ' | sed 's/ $//')" ] || fail "the folder of an image: $(cat "$TMP/names")"
+[ "$(cat "$TMP/names")" = "$(printf '%s\n' "${!qemu[@]}" vagrant-libvirt | sort | tr '\n' ' ' | sed 's/ $//')" ] || fail "the folder of an image: $(cat "$TMP/names")"
 for format in "${!qemu[@]}"; do
     name=$(curl -sf "$base/1.0.0/$format/" | python3 -c 'import json,sys; print(json.load(sys.stdin)["files"][0]["name"])')
     python3 - "$REGISTRY" "/formats/team/web/1.0.0/$format/$name" "$TMP/disk.$format" <<'PY' || fail "$format over HTTP"
