@@ -72,9 +72,9 @@ static void add_descriptor(IngotLayout *layout, const IngotFormatInput *input, c
         "# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"10\"\nddb.geometry.cylinders = \"%" G_GUINT64_FORMAT
         "\"\nddb.geometry.heads = \"255\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"lsilogic\"\n",
         cid, parts->capacity, MIN(parts->capacity / (255 * 63), 65535));
-    g_autofree char *room = g_malloc0(DESCRIPTOR_SECTORS * SECTOR);
-    memcpy(room, text, strlen(text));
-    ingot_layout_add_bytes(layout, room, DESCRIPTOR_SECTORS * SECTOR);
+    gsize size = strlen(text);
+    ingot_layout_add_bytes(layout, text, size);
+    ingot_layout_add_zeros(layout, DESCRIPTOR_SECTORS * SECTOR - size);
 }
 
 static void add_tables(IngotLayout *layout, const Parts *parts, const GArray *extents)

@@ -13,6 +13,7 @@
 #include "server/status.h"
 #include "server/tls.h"
 #include "server/views/door.h"
+#include "server/views/vagrant.h"
 
 #define THREADS_LEAST 4u /* one that waits for the disk must not hold up all */
 #define WORKERS 8
@@ -54,6 +55,7 @@ static enum MHD_Result answer(Http *http, Request *request)
 {
     return status_has(request->path)    ? status_answer(http->status, request)
            : formats_has(request->path) ? formats_answer(request)
+           : vagrant_has(request->path) ? vagrant_answer(request)
                                         : api_answer(request);
 }
 
@@ -70,7 +72,7 @@ static void work(gpointer data, gpointer user)
  * thread that serves other connections too. */
 static gboolean needs_worker(const Request *request)
 {
-    return request->through != NULL || formats_is_slow(request->path) ||
+    return request->through != NULL || formats_is_slow(request->path) || vagrant_has(request->path) ||
            (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0);
 }
 
@@ -91,7 +93,7 @@ static enum MHD_Result begin(Request *request)
     if (!door_open(request, &result)) {
         return result;
     }
-    return formats_has(request->path) ? MHD_YES : api_begin(request);
+    return formats_has(request->path) || vagrant_has(request->path) ? MHD_YES : api_begin(request);
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,

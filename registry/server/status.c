@@ -5,6 +5,7 @@
 
 #include "server/oci/api.h"
 #include "server/views/door.h"
+#include "server/views/vagrant.h"
 
 /* Upper ends in seconds; the last bucket has none. */
 static const double buckets[] = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60};
@@ -99,6 +100,7 @@ void status_end(Status *status, const Request *request)
 {
     const char *name = status_has(request->path)    ? "status"
                        : formats_has(request->path) ? "formats"
+                       : vagrant_has(request->path) ? "vagrant"
                                                     : api_route_name(request->path);
     double seconds = (double)(g_get_monotonic_time() - request->start) / G_USEC_PER_SEC;
     g_autofree char *labels = g_strdup_printf("route=\"%s\",method=\"%s\",status=\"%u\"", name,

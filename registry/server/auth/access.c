@@ -117,11 +117,21 @@ static enum MHD_Result refuse(Request *request, guint status, const char *code, 
                           "WWW-Authenticate", basic, "Retry-After", wait, NULL);
 }
 
+/* Or behind a proxy that ends TLS. Whoever says so to us is told so, and nobody else. */
+static gboolean by_tls(const Request *request)
+{
+    return request->access->tls || g_strcmp0(request_header(request, "X-Forwarded-Proto"), "https") == 0;
+}
+
+char *access_base(const Request *request)
+{
+    return challenge_base(request_header(request, MHD_HTTP_HEADER_HOST), by_tls(request));
+}
+
 enum MHD_Result access_unauthorized(Request *request, const char *scope, const char *error, const char *message)
 {
-    /* Behind a proxy that ends TLS. Whoever says so to us is told so, and nobody else. */
-    gboolean tls = request->access->tls || g_strcmp0(request_header(request, "X-Forwarded-Proto"), "https") == 0;
-    g_autofree char *challenge = challenge_bearer(request_header(request, MHD_HTTP_HEADER_HOST), tls, scope, error);
+    g_autofree char *challenge =
+        challenge_bearer(request_header(request, MHD_HTTP_HEADER_HOST), by_tls(request), scope, error);
     return refuse(request, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED", message, challenge, NULL);
 }
 

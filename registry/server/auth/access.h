@@ -41,6 +41,9 @@ gboolean access_lists(const Request *request, const char *name);
 /* Answers to whom lacks all of these rights on a name (name NULL: on the list). */
 enum MHD_Result access_refuse(Request *request, const char *name, guint rights);
 
+/* Where the client finds us: "https://HOST"; NULL where its Host header is none. Free it. */
+char *access_base(const Request *request);
+
 /* The user's name for the log, or "-". It belongs to the request. */
 const char *access_user(const Request *request);
 

@@ -88,3 +88,20 @@ char **storage_referrers(Storage *storage, const char *name, const IngotDigest *
         "td", name, subject);
     return collect(rows, TRUE, error);
 }
+
+void storage_tag_history(Storage *storage, const char *name, const char *tag, GHashTable *digests)
+{
+    IngotDigest digest;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+    g_autoptr(sqlite3_stmt) rows =
+        reader == NULL ? NULL
+                       : database_query(reader,
+                                        "SELECT digest FROM history JOIN repositories ON id=repository WHERE"
+                                        " repositories.name=? AND history.name=?",
+                                        "tt", name, tag);
+    while (rows != NULL && database_step(rows, NULL)) {
+        if (database_digest(rows, 0, &digest)) {
+            g_hash_table_add(digests, g_memdup2(&digest, sizeof digest));
+        }
+    }
+}

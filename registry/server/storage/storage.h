@@ -105,6 +105,8 @@ gboolean storage_remove_manifest(Storage *storage, const char *name, const Ingot
 
 /* Sorted lists: free with g_strfreev. An unknown repository is NOT_FOUND. */
 char **storage_tags(Storage *storage, const char *name, GError **error);
+/* Adds the digests that a tag named before (IngotDigest, of g_malloc) to a set. */
+void storage_tag_history(Storage *storage, const char *name, const char *tag, GHashTable *digests);
 char **storage_repositories(Storage *storage, GError **error);
 /* Those that have the blob. */
 char **storage_holders(Storage *storage, const IngotDigest *digest, GError **error);

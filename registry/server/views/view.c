@@ -320,6 +320,12 @@ const char *view_tag(const View *view)
     return view->tag;
 }
 
+char *view_architecture(const View *view)
+{
+    const char *text = json_string_value(json_object_get(view->image->config, "architecture"));
+    return g_strdup(text == NULL ? "unknown" : text);
+}
+
 /* --- reading --- */
 
 static gboolean read_frame(const View *view, const IngotChunk *chunk, guint8 *frame, GError **error)

@@ -1,0 +1,136 @@
+#include "server/views/vagrant.h"
+
+#include <ingot/error.h>
+#include <ingot/json.h>
+#include <ingot/reference.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/auth/access.h"
+
+#define PREFIX "/vagrant/"
+
+/* Vagrant's providers, and the formats that are for them. */
+static const struct {
+    const char *provider, *format, *file;
+} boxes[] = {{"libvirt", "vagrant-libvirt", "libvirt.box"}};
+
+gboolean vagrant_has(const char *path)
+{
+    return g_str_has_prefix(path, PREFIX);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    return ingot_tag_compare(*(char *const *)b, *(char *const *)a);
+}
+
+/* The digests that a channel names or named; NULL: there is no such channel here. */
+static GHashTable *of_channel(Request *request, const char *name, const char *channel, IngotDigest *current,
+                              GError **error)
+{
+    if (!storage_find_tag(request->storage, name, channel, current, error)) {
+        return NULL;
+    }
+    GHashTable *digests = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    g_hash_table_add(digests, g_memdup2(current, sizeof *current));
+    storage_tag_history(request->storage, name, channel, digests);
+    return digests;
+}
+
+/* Versions, newest first: all of them, or those of the channel from the one that it names now on. */
+static GPtrArray *list_versions(Request *request, const char *name, const char *channel, GError **error)
+{
+    IngotDigest current, digest;
+    g_autoptr(GHashTable) digests = channel == NULL ? NULL : of_channel(request, name, channel, &current, error);
+    g_auto(GStrv) tags = channel != NULL && digests == NULL ? NULL : storage_tags(request->storage, name, error);
+    if (tags == NULL) {
+        return NULL;
+    }
+    qsort(tags, g_strv_length(tags), sizeof *tags, newest_first);
+    GPtrArray *versions = g_ptr_array_new_with_free_func(g_free);
+    gboolean reached = channel == NULL;
+    for (guint i = 0; tags[i] != NULL; i++) {
+        if (!ingot_tag_is_version(tags[i]) || !storage_find_tag(request->storage, name, tags[i], &digest, NULL)) {
+            continue;
+        }
+        reached = reached || ingot_digest_equal(&digest, &current);
+        if (reached && (digests == NULL || g_hash_table_contains(digests, &digest))) {
+            g_ptr_array_add(versions, g_strdup(tags[i]));
+        }
+    }
+    return versions;
+}
+
+static json_t *describe_provider(Request *request, const char *base, const char *name, const char *version, guint box)
+{
+    IngotDigest digest, sum;
+    g_autoptr(GPtrArray) files = views_files(request->views, name, version, boxes[box].format, &digest, NULL);
+    g_autoptr(View) view =
+        files == NULL ? NULL : views_open(request->views, name, version, boxes[box].format, boxes[box].file, NULL);
+    if (view == NULL || !view_digest(view, &sum, NULL)) {
+        return NULL;
+    }
+    char hex[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&sum, hex);
+    g_autofree char *manifest = ingot_digest_to_text(&digest);
+    g_autofree char *url =
+        g_strdup_printf("%s/formats/%s/%s/%s/%s", base, name, manifest, boxes[box].format, boxes[box].file);
+    g_autofree char *architecture = view_architecture(view);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "checksum_type",
+                     "sha256", "checksum", hex + strlen("sha256:"), "architecture", architecture,
+                     "default_architecture", 1);
+}
+
+/* NULL: no provider can have it. */
+static json_t *describe_version(Request *request, const char *base, const char *name, const char *version)
+{
+    g_autoptr(json_t) providers = json_array();
+    for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
+        json_t *provider = describe_provider(request, base, name, version, i);
+        if (provider != NULL) {
+            json_array_append_new(providers, provider);
+        }
+    }
+    return json_array_size(providers) == 0
+               ? NULL
+               : json_pack("{s:s, s:s, s:O}", "version", version, "status", "active", "providers", providers);
+}
+
+static enum MHD_Result answer(Request *request, const char *name, const char *shown, const GPtrArray *versions)
+{
+    g_autofree char *base = access_base(request);
+    g_autoptr(json_t) list = json_array();
+    if (base == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "a Host header is expected");
+    }
+    for (guint i = 0; i < versions->len; i++) {
+        json_t *one = describe_version(request, base, name, g_ptr_array_index(versions, i));
+        if (one != NULL) {
+            json_array_append_new(list, one);
+        }
+    }
+    g_autofree char *about = g_strdup_printf("%s, from an Ingot registry", shown);
+    g_autoptr(json_t) body = json_pack("{s:s, s:s, s:O}", "name", shown, "description", about, "versions", list);
+    g_autofree char *text = ingot_json_pretty(body);
+    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-cache",
+                          NULL);
+}
+
+enum MHD_Result vagrant_answer(Request *request)
+{
+    const char *shown = request->path + strlen(PREFIX), *at = strrchr(shown, '@');
+    g_autofree char *name = g_strndup(shown, at == NULL ? strlen(shown) : (gsize)(at - shown));
+    g_autoptr(GError) error = NULL;
+    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
+        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
+    }
+    if (!ingot_name_check(name, &error) || (at != NULL && !ingot_tag_check(at + 1, &error))) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
+    }
+    if (!access_may(request, ACCESS_PULL, name)) {
+        return access_refuse(request, name, ACCESS_PULL);
+    }
+    g_autoptr(GPtrArray) versions = list_versions(request, name, at == NULL ? NULL : at + 1, &error);
+    return versions == NULL ? request_fail(request, "NAME_UNKNOWN", error) : answer(request, name, shown, versions);
+}
