@@ -138,7 +138,7 @@ void log_request(const LogRequest *request)
     write_line(line);
 }
 
-static void write_message(const char *level, const char *format, va_list arguments)
+static G_GNUC_PRINTF(2, 0) void write_message(const char *level, const char *format, va_list arguments)
 {
     g_autofree char *now = ingot_text_now();
     g_autofree char *message = g_strdup_vprintf(format, arguments);
