@@ -14,8 +14,9 @@ static gboolean check_size(const char *path, const IngotDescriptor *blob, GError
     return FALSE;
 }
 
-static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
-                          IngotProgress *progress, GError **error)
+/* A blob, unless the registry has it; of a disk, whose index is given (else NULL), the parts that it lacks. */
+static gboolean push_parts(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
+                           const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
 {
     gboolean has;
     if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
@@ -26,7 +27,15 @@ static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *na
         return TRUE;
     }
     g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
-    return check_size(path, blob, error) && ingot_remote_put_blob(remote, name, path, blob, progress, error);
+    return check_size(path, blob, error) &&
+           (index == NULL ? ingot_remote_put_blob(remote, name, path, blob, progress, error)
+                          : ingot_remote_put_disk(remote, name, path, blob, index, progress, sent, error));
+}
+
+static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
+                          IngotProgress *progress, GError **error)
+{
+    return push_parts(store, remote, name, blob, NULL, progress, NULL, error);
 }
 
 static gboolean read_descriptor(const json_t *object, IngotDescriptor *out)
@@ -76,24 +85,6 @@ static gboolean push_attachments(IngotStore *store, IngotRemote *remote, const c
     return all != NULL;
 }
 
-/* The disk, of which a registry may have most frames. */
-static gboolean push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotImage *image,
-                          IngotProgress *progress, guint64 *sent, GError **error)
-{
-    const IngotDescriptor *blob = &image->manifest->disk;
-    gboolean has;
-    if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
-        return FALSE;
-    }
-    if (has) {
-        ingot_progress_add(progress, blob->size);
-        return TRUE;
-    }
-    g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
-    return check_size(path, blob, error) &&
-           ingot_remote_put_disk(remote, name, path, blob, image->index, progress, sent, error);
-}
-
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                              IngotProgress *progress, IngotDescriptor *manifest, GError **error)
 {
@@ -112,7 +103,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
         }
     }
     guint64 sent = 0;
-    if (!push_disk(store, remote, destination->name, found, progress, &sent, error)) {
+    if (!push_parts(store, remote, destination->name, &found->manifest->disk, found->index, progress, &sent, error)) {
         return FALSE;
     }
     *manifest = found->entry->manifest;

@@ -104,13 +104,18 @@ gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const 
     return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
 }
 
-gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gboolean *has,
-                               GError **error)
+/* The question whether a blob is there, not yet asked. */
+static HttpExchange head_of_blob(const IngotRemote *remote, const char *name, const IngotDigest *digest)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
-    g_auto(HttpExchange)
-        head = {.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    return (HttpExchange){.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+}
+
+gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gboolean *has,
+                               GError **error)
+{
+    g_auto(HttpExchange) head = head_of_blob(remote, name, digest);
     if (!http_exchange(remote, &head, error)) {
         return FALSE;
     }
@@ -121,10 +126,7 @@ gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const Ingo
 gboolean ingot_remote_blob_size(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 *size,
                                 GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    g_auto(HttpExchange)
-        head = {.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    g_auto(HttpExchange) head = head_of_blob(remote, name, digest);
     if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
         return FALSE;
     }
@@ -159,10 +161,7 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
                                  GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    g_auto(HttpExchange)
-        head = {.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    g_auto(HttpExchange) head = head_of_blob(remote, name, digest);
     *frames = NULL;
     if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
         return FALSE;

@@ -353,6 +353,18 @@ gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize 
     return read_pack(blob, place, offset - place->start, buffer, (gsize)whole, error) ? (gssize)whole : -1;
 }
 
+gboolean storage_blob_read_all(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    for (gsize at = 0; at < size;) {
+        gssize count = storage_blob_read(blob, offset + at, (guint8 *)buffer + at, size - at, error);
+        if (count <= 0) {
+            return FALSE;
+        }
+        at += (gsize)count;
+    }
+    return TRUE;
+}
+
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at)
 {
     if (length == 0 || offset >= blob->size) {

@@ -385,14 +385,7 @@ static GBytes *read_all(StorageBlob *blob, GError **error)
         return NULL;
     }
     g_autofree guint8 *data = g_malloc(size + 1);
-    for (gsize at = 0; at < size;) {
-        gssize count = storage_blob_read(blob, at, data + at, size - at, error);
-        if (count <= 0) {
-            return NULL;
-        }
-        at += (gsize)count;
-    }
-    return g_bytes_new_take(g_steal_pointer(&data), size);
+    return storage_blob_read_all(blob, 0, data, size, error) ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
 }
 
 GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,

@@ -51,6 +51,8 @@ guint64 storage_blob_size(const StorageBlob *blob);
 gboolean storage_blob_damaged(const StorageBlob *blob);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: CORRUPT, no damaged byte is given out. */
 gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
+/* All of these bytes, which the blob must have. */
+gboolean storage_blob_read_all(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of one file, all of it found whole already: *fd (not yours) at *at then has it. */
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
 

@@ -41,7 +41,7 @@ static gboolean parse(const char *path, Place *place)
     g_auto(GStrv) parts = g_strsplit(path + strlen(PREFIX), "/", -1);
     guint count = g_strv_length(parts);
     gboolean folder = g_str_has_suffix(path, "/");
-    if (count < 3 || (folder && count < 3)) {
+    if (count < 3) {
         return FALSE;
     }
     /* NAME… REFERENCE "" for an image's folder, NAME… REFERENCE FORMAT "" for a format's. */

@@ -64,16 +64,14 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
 
 static json_t *describe_provider(Request *request, const char *base, const char *name, const char *version, guint box)
 {
-    IngotDigest digest, sum;
-    g_autoptr(GPtrArray) files = views_files(request->views, name, version, boxes[box].format, &digest, NULL);
-    g_autoptr(View) view =
-        files == NULL ? NULL : views_open(request->views, name, version, boxes[box].format, boxes[box].file, NULL);
+    IngotDigest sum;
+    g_autoptr(View) view = views_open(request->views, name, version, boxes[box].format, boxes[box].file, NULL);
     if (view == NULL || !view_digest(view, &sum, NULL)) {
         return NULL;
     }
     char hex[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&sum, hex);
-    g_autofree char *manifest = ingot_digest_to_text(&digest);
+    g_autofree char *manifest = ingot_digest_to_text(view_manifest(view));
     g_autofree char *url =
         g_strdup_printf("%s/formats/%s/%s/%s/%s", base, name, manifest, boxes[box].format, boxes[box].file);
     g_autofree char *architecture = view_architecture(view);

@@ -69,20 +69,13 @@ static GBytes *read_blob(Storage *storage, const char *name, const IngotDigest *
     if (blob == NULL) {
         return NULL;
     }
-    gsize size = (gsize)storage_blob_size(blob), at = 0;
+    gsize size = (gsize)storage_blob_size(blob);
     if (storage_blob_size(blob) > limit) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too large a blob for what it is", name);
         return NULL;
     }
     g_autofree guint8 *data = g_malloc(size + 1);
-    while (at < size) {
-        gssize count = storage_blob_read(blob, at, data + at, size - at, error);
-        if (count <= 0) {
-            return NULL;
-        }
-        at += (gsize)count;
-    }
-    return g_bytes_new_take(g_steal_pointer(&data), size);
+    return storage_blob_read_all(blob, 0, data, size, error) ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
 }
 
 static IngotManifest *read_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
@@ -320,6 +313,11 @@ const char *view_tag(const View *view)
     return view->tag;
 }
 
+const IngotDigest *view_manifest(const View *view)
+{
+    return &view->image->manifest;
+}
+
 char *view_architecture(const View *view)
 {
     const char *text = json_string_value(json_object_get(view->image->config, "architecture"));
@@ -328,26 +326,13 @@ char *view_architecture(const View *view)
 
 /* --- reading --- */
 
-static gboolean read_frame(const View *view, const IngotChunk *chunk, guint8 *frame, GError **error)
-{
-    for (guint32 at = 0; at < chunk->stored_length;) {
-        gssize count = storage_blob_read(view->image->disk, chunk->stored_offset + at, frame + at,
-                                         chunk->stored_length - at, error);
-        if (count <= 0) {
-            return FALSE;
-        }
-        at += (guint32)count;
-    }
-    return TRUE;
-}
-
 static gboolean load_chunk(View *view, guint number, GError **error)
 {
     const IngotChunk *chunk = ingot_index_chunk(view->image->index, number);
     g_autofree guint8 *frame = g_malloc(chunk->stored_length);
     view->cached = G_MAXUINT;
     view->chunk = g_realloc(view->chunk, chunk->length);
-    if (!read_frame(view, chunk, frame, error) ||
+    if (!storage_blob_read_all(view->image->disk, chunk->stored_offset, frame, chunk->stored_length, error) ||
         !ingot_decoder_chunk(view->decoder, chunk, frame, view->chunk, view->image->name, error)) {
         return FALSE;
     }

@@ -27,6 +27,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(View, view_unref)
 
 guint64 view_size(const View *view);
 const char *view_tag(const View *view); /* its entity tag, in quotes */
+/* The image's manifest; the view's own. */
+const IngotDigest *view_manifest(const View *view);
 /* The image's, in its own words ("amd64"); free it. */
 char *view_architecture(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
