@@ -214,8 +214,7 @@ static gboolean fetch_disk(const Share *share, const Node *node, const NodeDraft
                                       : NULL;
     g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_disk_open(image->disk_path, image->index, error);
     return disk != NULL &&
-           ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.index = image->index}, disk, draft_disk(draft),
-                               NULL, error) &&
+           ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.disk = disk}, draft_disk(draft), NULL, error) &&
            forget(share, tag, error);
 }
 

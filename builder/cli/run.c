@@ -48,8 +48,8 @@ static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **err
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (disk == NULL || !ingot_format_export(ingot_format_raw, &(IngotFormatInput){.index = image->index}, disk, path,
-                                             progress, error)) {
+    if (disk == NULL ||
+        !ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, path, progress, error)) {
         return NULL;
     }
     ingot_progress_end(progress, NULL);

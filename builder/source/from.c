@@ -83,8 +83,7 @@ static char *export_disk(const SourceContext *context, IngotImage *image, const 
         return NULL;
     }
     ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.index = image->index}, disk, path,
-                             context->progress, error)) {
+    if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, path, context->progress, error)) {
         return NULL;
     }
     ingot_progress_end(context->progress, NULL);

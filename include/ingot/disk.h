@@ -1,4 +1,4 @@
-/* Reading a packed disk back: every chunk is checked against the index before a byte of it is used. */
+/* Reading a packed disk back: every chunk is checked against the index before a byte of it is used. Thread safe. */
 #pragma once
 
 #include <ingot/index.h>
@@ -11,10 +11,17 @@ typedef struct IngotDisk IngotDisk;
 /* The blob at path, by its index (a reference is taken). A blob of another length or another seek table than the index
  * tells is CORRUPT. */
 IngotDisk *ingot_disk_open(const char *path, IngotIndex *index, GError **error);
+/* Reads all of these bytes of a blob, or fails; called by several threads at a time. */
+typedef gboolean (*IngotDiskBlob)(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error);
+/* A blob that is kept in some other way: free_blob (may be NULL) is called on it in the end. name: of it, in errors. */
+IngotDisk *ingot_disk_new(IngotDiskBlob read, gpointer blob, GDestroyNotify free_blob, const char *name,
+                          IngotIndex *index);
 void ingot_disk_free(IngotDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotDisk, ingot_disk_free)
 
-/* Any range of the disk. One thread at a time. */
+const IngotIndex *ingot_disk_index(const IngotDisk *disk);
+
+/* Any range of the disk. */
 gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error);
 
 /* Goes through the whole disk on all cores: take gets every byte that is in no hole, checked, once, in any order and

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /* What a view is made from; all of it stays the caller's. */
 typedef struct {
-    const IngotIndex *index;
+    IngotDisk *disk;
     const json_t *config; /* the image's config; NULL: unknown */
     const char *name;     /* of the image, without host or tag: names files; "team/web" */
     const char *version;  /* its tag; NULL: unknown */
@@ -34,8 +34,8 @@ extern const IngotFormat *const ingot_format_raw, *const ingot_format_qcow2;
 const IngotFormat *ingot_format_find(const char *name, GError **error);
 
 /* Writes the first file of a format: ingot_layout_export of it. */
-gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, IngotDisk *disk,
-                             const char *path, IngotProgress *progress, GError **error);
+gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
+                             IngotProgress *progress, GError **error);
 
 /* For those who write formats: a list of files, and one more for it (the layout is the list's then). */
 GPtrArray *ingot_format_files_new(void);

@@ -28,11 +28,9 @@ void ingot_layout_pad(IngotLayout *layout, guint64 multiple);
 
 guint64 ingot_layout_size(const IngotLayout *layout); /* bytes */
 
-/* Reads a range of the disk, whole, for ingot_layout_read. */
-typedef gboolean (*IngotLayoutDisk)(guint64 offset, void *buffer, gsize size, gpointer user, GError **error);
-/* A range of the file; it must lie within it. */
-gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotLayoutDisk disk,
-                           gpointer user, GError **error);
+/* A range of the file, which must lie within it. Thread safe. */
+gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
+                           GError **error);
 
 /* The whole as a new file: sparse, on all cores, every chunk checked, renamed to path when it is whole, nothing there
  * otherwise. Like cp, it does not wait for the disk. */

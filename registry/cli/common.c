@@ -56,10 +56,19 @@ void cli_print_json(const json_t *value)
     fputs(text, stdout);
 }
 
-gboolean cli_export(const IngotImage *image, IngotDisk *disk, const IngotFormat *format, const char *path,
-                    IngotProgress *progress, GError **error)
+gboolean cli_export(const IngotImage *image, const IngotFormat *format, const char *path, GError **error)
 {
+    IngotProgress *progress = ingot_command_progress();
+    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
     const IngotFormatInput input = {
-        .index = image->index, .config = image->config, .name = image->entry->name, .version = image->entry->tag};
-    return ingot_format_export(format, &input, disk, path, progress, error);
+        .disk = disk, .config = image->config, .name = image->entry->name, .version = image->entry->tag};
+    if (disk == NULL) {
+        return FALSE;
+    }
+    ingot_progress_begin(progress, image->index->disk_size, "write %s", path);
+    if (!ingot_format_export(format, &input, path, progress, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    return TRUE;
 }

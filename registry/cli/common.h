@@ -15,6 +15,5 @@ IngotReference *cli_remote_reference(const char *text, GError **error);
 /* A registry's HOST[:PORT] alone. Free it. */
 char *cli_host(const char *text, GError **error);
 /* Writes the first file of a format of an image. */
-gboolean cli_export(const IngotImage *image, IngotDisk *disk, const IngotFormat *format, const char *path,
-                    IngotProgress *progress, GError **error);
+gboolean cli_export(const IngotImage *image, const IngotFormat *format, const char *path, GError **error);
 void cli_print_json(const json_t *value);

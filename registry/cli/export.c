@@ -17,21 +17,6 @@ static void arguments_clear(Arguments *arguments)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
-static gboolean export(const IngotImage *image, const IngotFormat *format, const char *output, GError **error)
-{
-    IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
-    if (disk == NULL) {
-        return FALSE;
-    }
-    ingot_progress_begin(progress, image->index->disk_size, "write %s", output);
-    if (!cli_export(image, disk, format, output, progress, error)) {
-        return FALSE;
-    }
-    ingot_progress_end(progress, NULL);
-    return TRUE;
-}
-
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(Arguments) arguments = {0};
@@ -54,7 +39,7 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(IngotStore) store = reference == NULL ? NULL : cli_store(error);
     g_autoptr(IngotImage) image =
         store == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
-    return image != NULL && export(image, format, arguments.output, error);
+    return image != NULL && cli_export(image, format, arguments.output, error);
 }
 
 const IngotVerb verb_export = {

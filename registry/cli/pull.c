@@ -17,24 +17,29 @@ static void arguments_clear(Arguments *arguments)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
+static gboolean stream(const IngotImage *image, GError **error)
+{
+    IngotProgress *progress = ingot_command_progress();
+    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    if (disk == NULL) {
+        return FALSE;
+    }
+    ingot_progress_begin(progress, image->index->disk_size, "write -");
+    if (!ingot_disk_stream(disk, STDOUT_FILENO, progress, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    return TRUE;
+}
+
 static gboolean write_output(IngotStore *store, const IngotReference *reference, const IngotDigest *digest,
                              const char *output, const IngotFormat *format, GError **error)
 {
     g_autofree char *text = ingot_digest_to_text(digest);
     g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, NULL, text);
     g_autoptr(IngotImage) image = ingot_store_image(store, exact, error);
-    g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_disk_open(image->disk_path, image->index, error);
-    if (disk == NULL) {
-        return FALSE;
-    }
-    IngotProgress *progress = ingot_command_progress();
-    ingot_progress_begin(progress, image->index->disk_size, "write %s", output);
-    gboolean ok = strcmp(output, "-") == 0 ? ingot_disk_stream(disk, STDOUT_FILENO, progress, error)
-                                           : cli_export(image, disk, format, output, progress, error);
-    if (ok) {
-        ingot_progress_end(progress, NULL);
-    }
-    return ok;
+    return image != NULL &&
+           (strcmp(output, "-") == 0 ? stream(image, error) : cli_export(image, format, output, error));
 }
 
 /* From its registry, or, where the name has no host, what the store has. */

@@ -43,8 +43,9 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
         return NULL;
     }
     const IngotFormatFile *disk = g_ptr_array_index(inner, 0);
-    g_autoptr(json_t) metadata = json_pack("{s:s, s:s, s:I}", "provider", "libvirt", "format", "qcow2", "virtual_size",
-                                           (json_int_t)extents_divide_up(input->index->disk_size, GIB));
+    g_autoptr(json_t) metadata =
+        json_pack("{s:s, s:s, s:I}", "provider", "libvirt", "format", "qcow2", "virtual_size",
+                  (json_int_t)extents_divide_up(ingot_disk_index(input->disk)->disk_size, GIB));
     g_autofree char *text = ingot_json_pretty(metadata);
     IngotLayout *layout = ingot_layout_new();
     tar_add_text(layout, "metadata.json", text);

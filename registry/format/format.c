@@ -49,13 +49,13 @@ void ingot_format_files_add(GPtrArray *files, const char *name, IngotLayout *lay
     g_ptr_array_add(files, file);
 }
 
-gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, IngotDisk *disk,
-                             const char *path, IngotProgress *progress, GError **error)
+gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
+                             IngotProgress *progress, GError **error)
 {
     g_autoptr(GPtrArray) files = format->files(input, error);
     if (files == NULL) {
         return FALSE;
     }
     const IngotFormatFile *first = g_ptr_array_index(files, 0);
-    return ingot_layout_export(first->layout, disk, path, progress, error);
+    return ingot_layout_export(first->layout, input->disk, path, progress, error);
 }

@@ -122,8 +122,8 @@ static guint segment_at(const IngotLayout *layout, guint64 offset)
     return low;
 }
 
-static gboolean read_segment(const LayoutSegment *segment, guint64 within, void *buffer, gsize size,
-                             IngotLayoutDisk disk, gpointer user, GError **error)
+static gboolean read_segment(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
+                             GError **error)
 {
     switch (segment->kind) {
     case LAYOUT_BYTES:
@@ -133,15 +133,15 @@ static gboolean read_segment(const LayoutSegment *segment, guint64 within, void 
         memset(buffer, 0, size);
         return TRUE;
     case LAYOUT_DISK:
-        return disk(segment->offset + within, buffer, size, user, error);
+        return ingot_disk_read(disk, segment->offset + within, buffer, size, error);
     case LAYOUT_INNER:
-        return ingot_layout_read(segment->inner, within, buffer, size, disk, user, error);
+        return ingot_layout_read(segment->inner, within, buffer, size, disk, error);
     }
     g_assert_not_reached();
 }
 
-gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotLayoutDisk disk,
-                           gpointer user, GError **error)
+gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
+                           GError **error)
 {
     g_assert(offset <= layout->size && size <= layout->size - offset);
     guint i = size == 0 ? 0 : segment_at(layout, offset);
@@ -149,7 +149,7 @@ gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buff
         const LayoutSegment *segment = &g_array_index(layout->segments, LayoutSegment, i);
         guint64 within = offset - segment->start;
         gsize count = (gsize)MIN((guint64)size, segment->size - within);
-        if (!read_segment(segment, within, at, count, disk, user, error)) {
+        if (!read_segment(segment, within, at, count, disk, error)) {
             return FALSE;
         }
         at += count;

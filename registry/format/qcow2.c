@@ -116,8 +116,10 @@ static void add_tables(IngotLayout *layout, const Qcow2 *qcow2)
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     (void)error;
-    g_autoptr(GArray) extents = extents_find(input->index, CLUSTER);
-    Qcow2 qcow2 = {.disk_size = input->index->disk_size, .extents = extents, .data_count = extents_count(extents)};
+    g_autoptr(GArray) extents = extents_find(ingot_disk_index(input->disk), CLUSTER);
+    Qcow2 qcow2 = {.disk_size = ingot_disk_index(input->disk)->disk_size,
+                   .extents = extents,
+                   .data_count = extents_count(extents)};
     qcow2.l1_entries = extents_divide_up(extents_divide_up(qcow2.disk_size, CLUSTER), ENTRIES);
     qcow2.l1 = extents_divide_up(qcow2.l1_entries, ENTRIES);
     qcow2.l2 = count_tables(&qcow2);

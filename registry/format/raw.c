@@ -6,7 +6,7 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     (void)error;
     GPtrArray *list = ingot_format_files_new();
     IngotLayout *layout = ingot_layout_new();
-    ingot_layout_add_disk(layout, 0, input->index->disk_size);
+    ingot_layout_add_disk(layout, 0, ingot_disk_index(input->disk)->disk_size);
     ingot_format_files_add(list, "disk.raw", layout);
     return list;
 }

@@ -39,12 +39,12 @@ static void add_header(IngotLayout *layout, const IngotFormatInput *input, guint
     header.map = GUINT32_TO_LE(SECTOR);
     header.data = GUINT32_TO_LE(data);
     header.sector_size = GUINT32_TO_LE(SECTOR);
-    header.disk_size = GUINT64_TO_LE(extents_divide_up(input->index->disk_size, SECTOR) * SECTOR);
+    header.disk_size = GUINT64_TO_LE(extents_divide_up(ingot_disk_index(input->disk)->disk_size, SECTOR) * SECTOR);
     header.block_size = GUINT32_TO_LE(BLOCK);
     header.blocks = GUINT32_TO_LE(blocks);
     header.allocated = GUINT32_TO_LE(allocated);
-    identity_uuid(input->index, "vdi", header.uuid);
-    identity_uuid(input->index, "vdi snapshot", header.snapshot);
+    identity_uuid(ingot_disk_index(input->disk), "vdi", header.uuid);
+    identity_uuid(ingot_disk_index(input->disk), "vdi snapshot", header.snapshot);
     ingot_layout_add_bytes(layout, &header, sizeof header);
 }
 
@@ -67,18 +67,18 @@ static void add_map(IngotLayout *layout, const GArray *extents, guint32 blocks)
 
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    guint64 blocks = extents_divide_up(input->index->disk_size, BLOCK);
+    guint64 blocks = extents_divide_up(ingot_disk_index(input->disk)->disk_size, BLOCK);
     if (blocks > BLOCKS_MAX) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VDI can't hold so large a disk (1 PiB at most)");
         return NULL;
     }
-    g_autoptr(GArray) extents = extents_find(input->index, BLOCK);
+    g_autoptr(GArray) extents = extents_find(ingot_disk_index(input->disk), BLOCK);
     guint32 data = (guint32)(extents_divide_up(SECTOR + blocks * sizeof(guint32), SECTOR) * SECTOR);
     IngotLayout *layout = ingot_layout_new();
     add_header(layout, input, (guint32)blocks, (guint32)extents_count(extents), data);
     add_map(layout, extents, (guint32)blocks);
     ingot_layout_pad(layout, SECTOR);
-    extents_add(layout, extents, BLOCK, input->index->disk_size);
+    extents_add(layout, extents, BLOCK, ingot_disk_index(input->disk)->disk_size);
     GPtrArray *list = ingot_format_files_new();
     ingot_format_files_add(list, "disk.vdi", layout);
     return list;

@@ -71,7 +71,7 @@ static guint32 checksum(const Footer *footer)
 
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    guint64 size = extents_divide_up(input->index->disk_size, MIB) * MIB;
+    guint64 size = extents_divide_up(ingot_disk_index(input->disk)->disk_size, MIB) * MIB;
     if (size > SIZE_MAX_VHD) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "a VHD holds at most 2040 GiB, the disk has %" G_GUINT64_FORMAT " GiB: use another format",
@@ -85,11 +85,11 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     footer.original_size = footer.size = GUINT64_TO_BE(size);
     footer.type = GUINT32_TO_BE(FIXED);
     set_geometry(&footer, size);
-    identity_uuid(input->index, "vhd", footer.uuid);
+    identity_uuid(ingot_disk_index(input->disk), "vhd", footer.uuid);
     footer.checksum = checksum(&footer);
     IngotLayout *layout = ingot_layout_new();
-    ingot_layout_add_disk(layout, 0, input->index->disk_size);
-    ingot_layout_add_zeros(layout, size - input->index->disk_size);
+    ingot_layout_add_disk(layout, 0, ingot_disk_index(input->disk)->disk_size);
+    ingot_layout_add_zeros(layout, size - ingot_disk_index(input->disk)->disk_size);
     ingot_layout_add_bytes(layout, &footer, sizeof footer);
     GPtrArray *list = ingot_format_files_new();
     ingot_format_files_add(list, "disk.vhd", layout);

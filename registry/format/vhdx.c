@@ -181,7 +181,7 @@ static void add_bat(IngotLayout *layout, const GArray *extents, guint64 blocks, 
 
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    const IngotIndex *index = input->index;
+    const IngotIndex *index = ingot_disk_index(input->disk);
     if (index->disk_size > SIZE_LIMIT) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VHDX holds at most 64 TiB: use another format");
         return NULL;

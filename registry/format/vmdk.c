@@ -64,7 +64,7 @@ static void add_descriptor(IngotLayout *layout, const IngotFormatInput *input, c
 {
     guint8 uuid[16];
     guint32 cid;
-    identity_uuid(input->index, "vmdk", uuid);
+    identity_uuid(ingot_disk_index(input->disk), "vmdk", uuid);
     memcpy(&cid, uuid, sizeof cid);
     g_autofree char *text = g_strdup_printf(
         "# Disk DescriptorFile\nversion=1\nCID=%08x\nparentCID=ffffffff\ncreateType=\"monolithicSparse\"\n\n"
@@ -100,13 +100,13 @@ static void add_tables(IngotLayout *layout, const Parts *parts, const GArray *ex
 
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    guint64 size = input->index->disk_size;
+    guint64 size = ingot_disk_index(input->disk)->disk_size;
     Parts parts = parts_of(size);
     if (size > SIZE_LIMIT - parts.overhead * SECTOR) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a sparse VMDK holds less than 2 TiB: use another format");
         return NULL;
     }
-    g_autoptr(GArray) extents = extents_find(input->index, GRAIN_SIZE);
+    g_autoptr(GArray) extents = extents_find(ingot_disk_index(input->disk), GRAIN_SIZE);
     IngotLayout *layout = ingot_layout_new();
     add_header(layout, &parts);
     add_descriptor(layout, input, &parts);

@@ -10,29 +10,127 @@
 #include "image/chunker.h"
 #include "image/disk.h"
 
+#define CURSORS_MAX 16u /* that are kept while nobody uses them */
+
+/* What one reader needs at a time: it takes long to make, for a small range. */
+typedef struct {
+    IngotDecoder *decoder;
+    GByteArray *frame;
+    guint8 *chunk; /* the one that was read last */
+    guint number;  /* its number; G_MAXUINT: none */
+} Cursor;
+
+static void cursor_free(gpointer data)
+{
+    Cursor *cursor = data;
+    ingot_decoder_free(cursor->decoder);
+    g_byte_array_unref(cursor->frame);
+    g_free(cursor->chunk);
+    g_free(cursor);
+}
+
+static Cursor *cursor_new(void)
+{
+    Cursor *cursor = g_new0(Cursor, 1);
+    cursor->decoder = ingot_decoder_new();
+    cursor->frame = g_byte_array_new();
+    cursor->number = G_MAXUINT;
+    return cursor;
+}
+
+/* The one that has the chunk already, if there is one: who reads on in small steps comes back to it. */
+static Cursor *take_cursor(IngotDisk *disk, guint number)
+{
+    g_mutex_lock(&disk->lock);
+    GList *link = disk->cursors.head;
+    while (link != NULL && ((const Cursor *)link->data)->number != number) {
+        link = link->next;
+    }
+    link = link == NULL ? disk->cursors.tail : link;
+    Cursor *cursor = link == NULL ? NULL : link->data;
+    if (link != NULL) {
+        g_queue_delete_link(&disk->cursors, link);
+    }
+    g_mutex_unlock(&disk->lock);
+    return cursor == NULL ? cursor_new() : cursor;
+}
+
+static void give_cursor(IngotDisk *disk, Cursor *cursor)
+{
+    g_mutex_lock(&disk->lock);
+    g_queue_push_head(&disk->cursors, cursor);
+    Cursor *over = disk->cursors.length > CURSORS_MAX ? g_queue_pop_tail(&disk->cursors) : NULL;
+    g_mutex_unlock(&disk->lock);
+    if (over != NULL) {
+        cursor_free(over);
+    }
+}
+
+IngotDisk *ingot_disk_new(IngotDiskBlob read, gpointer blob, GDestroyNotify free_blob, const char *name,
+                          IngotIndex *index)
+{
+    IngotDisk *disk = g_new0(IngotDisk, 1);
+    disk->name = g_strdup(name);
+    disk->read = read;
+    disk->blob = blob;
+    disk->free_blob = free_blob;
+    disk->index = ingot_index_ref(index);
+    g_mutex_init(&disk->lock);
+    g_queue_init(&disk->cursors);
+    return disk;
+}
+
 void ingot_disk_free(IngotDisk *disk)
 {
     if (disk != NULL) {
-        if (disk->fd >= 0) {
-            close(disk->fd);
+        g_queue_clear_full(&disk->cursors, cursor_free);
+        if (disk->free_blob != NULL) {
+            disk->free_blob(disk->blob);
         }
         ingot_index_unref(disk->index);
-        ingot_decoder_free(disk->decoder);
-        g_free(disk->chunk);
-        g_free(disk->path);
+        g_mutex_clear(&disk->lock);
+        g_free(disk->name);
         g_free(disk);
     }
 }
 
-static gboolean check_size(const IngotDisk *disk, guint64 expected, GError **error)
+const IngotIndex *ingot_disk_index(const IngotDisk *disk)
+{
+    return disk->index;
+}
+
+/* --- a blob that is a file --- */
+
+typedef struct {
+    int fd;
+    char *path;
+} File;
+
+static void file_free(gpointer data)
+{
+    File *file = data;
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    g_free(file->path);
+    g_free(file);
+}
+
+static gboolean read_file(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    const File *file = blob;
+    return ingot_file_pread(file->fd, buffer, size, offset, file->path, error);
+}
+
+static gboolean check_size(const File *file, guint64 expected, GError **error)
 {
     struct stat st;
-    if (fstat(disk->fd, &st) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", disk->path);
+    if (fstat(file->fd, &st) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", file->path);
     }
     if ((guint64)st.st_size != expected) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "%s: ends at offset %" G_GINT64_FORMAT ", but by its index at %" G_GUINT64_FORMAT, disk->path,
+                    "%s: ends at offset %" G_GINT64_FORMAT ", but by its index at %" G_GUINT64_FORMAT, file->path,
                     (gint64)st.st_size, expected);
         return FALSE;
     }
@@ -40,14 +138,13 @@ static gboolean check_size(const IngotDisk *disk, guint64 expected, GError **err
 }
 
 /* What follows the frames is their seek table, which the index knows byte by byte. */
-static gboolean check_end(const IngotDisk *disk, GError **error)
+static gboolean check_end(File *file, const IngotIndex *index, GError **error)
 {
-    g_autoptr(GBytes) table = ingot_seek_table(disk->index);
+    g_autoptr(GBytes) table = ingot_seek_table(index);
     gsize size, same = 0;
     const guint8 *expected = g_bytes_get_data(table, &size);
     g_autofree guint8 *found = g_malloc(size);
-    if (!check_size(disk, disk->index->blob_size + size, error) ||
-        !ingot_file_pread(disk->fd, found, size, disk->index->blob_size, disk->path, error)) {
+    if (!check_size(file, index->blob_size + size, error) || !read_file(file, index->blob_size, found, size, error)) {
         return FALSE;
     }
     while (same < size && found[same] == expected[same]) {
@@ -55,7 +152,7 @@ static gboolean check_end(const IngotDisk *disk, GError **error)
     }
     if (same < size) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: damaged seek table at offset %" G_GUINT64_FORMAT,
-                    disk->path, disk->index->blob_size + same);
+                    file->path, index->blob_size + same);
         return FALSE;
     }
     return TRUE;
@@ -63,52 +160,81 @@ static gboolean check_end(const IngotDisk *disk, GError **error)
 
 IngotDisk *ingot_disk_open(const char *path, IngotIndex *index, GError **error)
 {
-    g_autoptr(IngotDisk) disk = g_new0(IngotDisk, 1);
-    disk->path = g_strdup(path);
-    disk->index = ingot_index_ref(index);
-    disk->decoder = ingot_decoder_new();
-    disk->cached = G_MAXUINT;
-    disk->fd = ingot_file_open(path, O_RDONLY, 0, error);
-    if (disk->fd < 0 || !check_end(disk, error)) {
+    File *file = g_new0(File, 1);
+    file->path = g_strdup(path);
+    file->fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (file->fd < 0 || !check_end(file, index, error)) {
+        file_free(file);
         return NULL;
     }
-    return g_steal_pointer(&disk);
+    return ingot_disk_new(read_file, file, file_free, path, index);
 }
 
-/* Reads, decodes and checks chunk number i into out, with a thread's own decoder and frame buffer. */
-static gboolean load(const IngotDisk *disk, IngotDecoder *decoder, GByteArray *frame, guint i, void *out,
-                     GError **error)
+/* --- reading --- */
+
+/* Reads, decodes and checks a chunk; out NULL: a hole, which is only checked. */
+static gboolean load(IngotDisk *disk, Cursor *cursor, const IngotChunk *chunk, void *out, GError **error)
 {
-    const IngotChunk *chunk = ingot_index_chunk(disk->index, i);
-    g_byte_array_set_size(frame, chunk->stored_length);
-    return ingot_file_pread(disk->fd, frame->data, chunk->stored_length, chunk->stored_offset, disk->path, error) &&
-           ingot_decoder_chunk(decoder, chunk, frame->data, out, disk->path, error);
+    g_byte_array_set_size(cursor->frame, chunk->stored_length);
+    return disk->read(disk->blob, chunk->stored_offset, cursor->frame->data, chunk->stored_length, error) &&
+           ingot_decoder_chunk(cursor->decoder, chunk, cursor->frame->data, out, disk->name, error);
+}
+
+/* Into the cursor, where it is not yet. A hole, which may be large, is not kept. */
+static gboolean load_number(IngotDisk *disk, Cursor *cursor, guint number, GError **error)
+{
+    const IngotChunk *chunk = ingot_index_chunk(disk->index, number);
+    if (cursor->number == number) {
+        return TRUE;
+    }
+    if (chunk->hole) {
+        return load(disk, cursor, chunk, NULL, error);
+    }
+    cursor->number = G_MAXUINT;
+    cursor->chunk = g_realloc(cursor->chunk, chunk->length);
+    if (!load(disk, cursor, chunk, cursor->chunk, error)) {
+        return FALSE;
+    }
+    cursor->number = number;
+    return TRUE;
+}
+
+static gboolean read_range(IngotDisk *disk, Cursor *cursor, guint number, guint64 offset, guint8 *out, gsize size,
+                           GError **error)
+{
+    for (; size > 0; number++) {
+        const IngotChunk *chunk = ingot_index_chunk(disk->index, number);
+        gsize within = offset - chunk->offset, part = MIN(chunk->length - within, size);
+        if (!load_number(disk, cursor, number, error)) {
+            return FALSE;
+        }
+        if (chunk->hole) {
+            memset(out, 0, part);
+        } else {
+            memcpy(out, cursor->chunk + within, part);
+        }
+        out += part;
+        offset += part;
+        size -= part;
+    }
+    return TRUE;
 }
 
 gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error)
 {
     if (offset > disk->index->disk_size || size > disk->index->disk_size - offset) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: offset %" G_GUINT64_FORMAT " is past the disk's end",
-                    disk->path, offset);
+                    disk->name, offset);
         return FALSE;
     }
-    g_autoptr(GByteArray) frame = g_byte_array_new();
-    for (gsize done = 0; done < size;) {
-        guint i = ingot_index_find(disk->index, offset + done);
-        const IngotChunk *chunk = ingot_index_chunk(disk->index, i);
-        gsize within = offset + done - chunk->offset, part = MIN(chunk->length - within, size - done);
-        if (disk->cached != i) {
-            disk->cached = G_MAXUINT;
-            disk->chunk = g_realloc(disk->chunk, chunk->length);
-            if (!load(disk, disk->decoder, frame, i, disk->chunk, error)) {
-                return FALSE;
-            }
-            disk->cached = i;
-        }
-        memcpy((guint8 *)buffer + done, disk->chunk + within, part);
-        done += part;
+    if (size == 0) {
+        return TRUE;
     }
-    return TRUE;
+    guint number = ingot_index_find(disk->index, offset);
+    Cursor *cursor = take_cursor(disk, number);
+    gboolean ok = read_range(disk, cursor, number, offset, buffer, size, error);
+    give_cursor(disk, cursor);
+    return ok;
 }
 
 static gboolean write_all(int fd, const guint8 *data, gsize size, GError **error)
@@ -126,17 +252,24 @@ static gboolean write_all(int fd, const guint8 *data, gsize size, GError **error
     return TRUE;
 }
 
-gboolean ingot_disk_stream(IngotDisk *disk, int fd, IngotProgress *progress, GError **error)
+static gboolean stream(IngotDisk *disk, Cursor *cursor, int fd, IngotProgress *progress, GError **error)
 {
-    g_autoptr(GByteArray) frame = g_byte_array_new();
     g_autofree guint8 *data = g_malloc(MAX(INGOT_HOLE_MAX, chunker_max(disk->index->average)));
     for (guint i = 0; i < disk->index->chunks->len; i++) {
         const IngotChunk *chunk = ingot_index_chunk(disk->index, i);
-        if (!ingot_interrupt_check(error) || !load(disk, disk->decoder, frame, i, data, error) ||
+        if (!ingot_interrupt_check(error) || !load(disk, cursor, chunk, data, error) ||
             !write_all(fd, data, chunk->length, error)) {
             return FALSE;
         }
         ingot_progress_add(progress, chunk->length);
     }
     return TRUE;
+}
+
+gboolean ingot_disk_stream(IngotDisk *disk, int fd, IngotProgress *progress, GError **error)
+{
+    Cursor *cursor = cursor_new();
+    gboolean ok = stream(disk, cursor, fd, progress, error);
+    cursor_free(cursor);
+    return ok;
 }

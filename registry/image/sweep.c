@@ -1,7 +1,6 @@
 /* The whole disk, on all cores: each thread takes the next run of chunks, reads their frames at once, checks each chunk
  * and hands it on. Nobody waits for anybody. */
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/process.h>
 
 #include "image/chunker.h"
@@ -75,7 +74,7 @@ static gboolean do_chunk(const Sweep *sweep, Worker *worker, const IngotChunk *c
         }
     }
     guint8 *data = chunk->hole ? NULL : worker->data + worker->size;
-    if (!ingot_decoder_chunk(worker->decoder, chunk, frame, data, sweep->disk->path, error)) {
+    if (!ingot_decoder_chunk(worker->decoder, chunk, frame, data, sweep->disk->name, error)) {
         return FALSE;
     }
     if (!chunk->hole) {
@@ -92,7 +91,7 @@ static gboolean do_run(Sweep *sweep, Worker *worker, guint from, guint to, GErro
     gsize size = last->stored_offset + last->stored_length - first->stored_offset;
     g_byte_array_set_size(worker->frames, (guint)size);
     if (!ingot_interrupt_check(error) ||
-        !ingot_file_pread(disk->fd, worker->frames->data, size, first->stored_offset, disk->path, error)) {
+        !disk->read(disk->blob, first->stored_offset, worker->frames->data, size, error)) {
         return FALSE;
     }
     for (const IngotChunk *chunk = first; chunk <= last; chunk++) {

@@ -1,6 +1,5 @@
 #include "server/views/view.h"
 
-#include <ingot/encoder.h>
 #include <ingot/error.h>
 #include <ingot/manifest.h>
 #include <ingot/reference.h>
@@ -9,7 +8,6 @@
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (256u << 20)
 #define IMAGES_MAX 8     /* whose indexes are kept */
-#define DECODERS_MAX 32  /* that are kept */
 #define DIGESTS_MAX 4096 /* of whole files that are remembered */
 #define BLOCK (1u << 20) /* bytes read at once for a digest */
 
@@ -18,9 +16,8 @@ typedef struct {
     gatomicrefcount references;
     IngotDigest manifest;
     char *name, *version;
-    IngotIndex *index;
     json_t *config;
-    StorageBlob *disk;
+    IngotDisk *disk;
     GMutex lock;
     GHashTable *formats; /* name -> GPtrArray of IngotFormatFile: laid out once */
 } Image;
@@ -30,7 +27,6 @@ struct Views {
     GMutex lock;
     GQueue images;       /* of Image, the last used first */
     GHashTable *digests; /* entity tag -> IngotDigest of the file */
-    GQueue decoders;     /* of IngotDecoder, that nobody uses */
 };
 
 struct View {
@@ -39,10 +35,6 @@ struct View {
     Image *image;
     IngotLayout *layout;
     char *tag;
-    GMutex lock; /* guards what follows */
-    IngotDecoder *decoder;
-    guint8 *chunk; /* the one that was decoded last */
-    guint cached;  /* its number */
 };
 
 /* --- images --- */
@@ -53,9 +45,8 @@ static void image_unref(gpointer data)
     if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
         g_free(image->name);
         g_free(image->version);
-        ingot_index_unref(image->index);
         json_decref(image->config);
-        storage_blob_unref(image->disk);
+        ingot_disk_free(image->disk);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
         g_free(image);
@@ -93,6 +84,32 @@ static IngotManifest *read_manifest(Storage *storage, const char *name, const In
     return manifest;
 }
 
+static gboolean read_disk(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    return storage_blob_read_all(blob, offset, buffer, size, error);
+}
+
+static void unref_blob(gpointer blob)
+{
+    storage_blob_unref(blob);
+}
+
+static IngotDisk *open_disk(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+{
+    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
+    g_autoptr(IngotIndex) index =
+        bytes == NULL ? NULL : ingot_index_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+    StorageBlob *blob = index == NULL ? NULL : storage_blob(storage, name, &manifest->disk.digest, error);
+    return blob == NULL ? NULL : ingot_disk_new(read_disk, blob, unref_blob, name, index);
+}
+
+static json_t *open_config(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+{
+    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->config.digest, CONFIG_MAX, error);
+    return bytes == NULL ? NULL
+                         : ingot_config_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+}
+
 static Image *load_image(Storage *storage, const char *name, const char *version, const IngotDigest *digest,
                          GError **error)
 {
@@ -107,17 +124,8 @@ static Image *load_image(Storage *storage, const char *name, const char *version
     image->manifest = *digest;
     image->name = g_strdup(name);
     image->version = g_strdup(version);
-    g_autoptr(GBytes) index = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
-    g_autoptr(GBytes) config =
-        index == NULL ? NULL : read_blob(storage, name, &manifest->config.digest, CONFIG_MAX, error);
-    if (config == NULL) {
-        return NULL;
-    }
-    image->index = ingot_index_parse(g_bytes_get_data(index, NULL), g_bytes_get_size(index), name, error);
-    image->config = image->index == NULL
-                        ? NULL
-                        : ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), name, error);
-    image->disk = image->config == NULL ? NULL : storage_blob(storage, name, &manifest->disk.digest, error);
+    image->config = open_config(storage, name, manifest, error);
+    image->disk = image->config == NULL ? NULL : open_disk(storage, name, manifest, error);
     return image->disk == NULL ? NULL : g_steal_pointer(&image);
 }
 
@@ -181,7 +189,6 @@ Views *views_new(Storage *storage)
     views->storage = storage;
     g_mutex_init(&views->lock);
     g_queue_init(&views->images);
-    g_queue_init(&views->decoders);
     views->digests = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return views;
 }
@@ -190,7 +197,6 @@ void views_free(Views *views)
 {
     if (views != NULL) {
         g_queue_clear_full(&views->images, image_unref);
-        g_queue_clear_full(&views->decoders, (GDestroyNotify)ingot_decoder_free);
         g_hash_table_unref(views->digests);
         g_mutex_clear(&views->lock);
         g_free(views);
@@ -201,7 +207,7 @@ static GPtrArray *lay_out(Image *image, const char *format, GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
     const IngotFormatInput input = {
-        .index = image->index, .config = image->config, .name = image->name, .version = image->version};
+        .disk = image->disk, .config = image->config, .name = image->name, .version = image->version};
     if (found == NULL) {
         return NULL;
     }
@@ -228,42 +234,17 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
     return lay_out(image, format, error);
 }
 
-/* They take long to make, for a small range. */
-static IngotDecoder *take_decoder(Views *views)
-{
-    g_mutex_lock(&views->lock);
-    IngotDecoder *decoder = g_queue_pop_head(&views->decoders);
-    g_mutex_unlock(&views->lock);
-    return decoder == NULL ? ingot_decoder_new() : decoder;
-}
-
-static void give_decoder(Views *views, IngotDecoder *decoder)
-{
-    g_mutex_lock(&views->lock);
-    gboolean kept = views->decoders.length < DECODERS_MAX;
-    if (kept) {
-        g_queue_push_head(&views->decoders, decoder);
-    }
-    g_mutex_unlock(&views->lock);
-    if (!kept) {
-        ingot_decoder_free(decoder);
-    }
-}
-
 static View *view_new(Views *views, Image *image, const char *format, const IngotFormatFile *file)
 {
     View *view = g_new0(View, 1);
     g_autofree char *digest = ingot_digest_to_text(&image->manifest);
     g_atomic_ref_count_init(&view->references);
     g_atomic_ref_count_inc(&image->references);
-    g_mutex_init(&view->lock);
     view->views = views;
     view->image = image;
     view->layout = ingot_layout_ref(file->layout);
     /* Another version of Ingot may lay a format out in another way. */
     view->tag = g_strdup_printf("\"%s/%s/%s/%s\"", digest, format, file->name, INGOT_VERSION);
-    view->decoder = take_decoder(views);
-    view->cached = G_MAXUINT;
     return view;
 }
 
@@ -295,9 +276,6 @@ void view_unref(View *view)
     if (view != NULL && g_atomic_ref_count_dec(&view->references)) {
         image_unref(view->image);
         ingot_layout_unref(view->layout);
-        give_decoder(view->views, view->decoder);
-        g_mutex_clear(&view->lock);
-        g_free(view->chunk);
         g_free(view->tag);
         g_free(view);
     }
@@ -326,49 +304,12 @@ char *view_architecture(const View *view)
 
 /* --- reading --- */
 
-static gboolean load_chunk(View *view, guint number, GError **error)
-{
-    const IngotChunk *chunk = ingot_index_chunk(view->image->index, number);
-    g_autofree guint8 *frame = g_malloc(chunk->stored_length);
-    view->cached = G_MAXUINT;
-    view->chunk = g_realloc(view->chunk, chunk->length);
-    if (!storage_blob_read_all(view->image->disk, chunk->stored_offset, frame, chunk->stored_length, error) ||
-        !ingot_decoder_chunk(view->decoder, chunk, frame, view->chunk, view->image->name, error)) {
-        return FALSE;
-    }
-    view->cached = number;
-    return TRUE;
-}
-
-static gboolean read_disk(guint64 offset, void *buffer, gsize size, gpointer user, GError **error)
-{
-    View *view = user;
-    for (guint8 *at = buffer; size > 0;) {
-        guint number = ingot_index_find(view->image->index, offset);
-        const IngotChunk *chunk = ingot_index_chunk(view->image->index, number);
-        gsize within = offset - chunk->offset, count = MIN(size, chunk->length - within);
-        if (chunk->hole) {
-            memset(at, 0, count);
-        } else if (view->cached != number && !load_chunk(view, number, error)) {
-            return FALSE;
-        } else {
-            memcpy(at, view->chunk + within, count);
-        }
-        at += count;
-        offset += count;
-        size -= count;
-    }
-    return TRUE;
-}
-
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error)
 {
     guint64 end = view_size(view);
     gsize count = offset >= end ? 0 : (gsize)MIN((guint64)size, end - offset);
-    g_mutex_lock(&view->lock);
-    gboolean ok = ingot_layout_read(view->layout, MIN(offset, end), buffer, count, read_disk, view, error);
-    g_mutex_unlock(&view->lock);
-    return ok ? (gssize)count : -1;
+    return ingot_layout_read(view->layout, MIN(offset, end), buffer, count, view->image->disk, error) ? (gssize)count
+                                                                                                      : -1;
 }
 
 static gboolean hash_all(View *view, IngotDigest *digest, GError **error)

@@ -47,11 +47,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static gboolean read_disk(guint64 offset, void *buffer, gsize size, gpointer user, GError **error)
-{
-    return ingot_disk_read(user, offset, buffer, size, error);
-}
-
 /* Its parts of the disk are apart from each other, and not in the disk's order. */
 static IngotLayout *make(void)
 {
@@ -81,7 +76,7 @@ static void sizes_add_up(void **state)
     assert_int_equal(ingot_layout_size(layout), 6 + middle + 1000 + (1u << 20) + 5);
     g_autoptr(IngotLayout) empty = ingot_layout_new();
     assert_int_equal(ingot_layout_size(empty), 0);
-    assert_true(ingot_layout_read(empty, 0, NULL, 0, read_disk, disk, NULL));
+    assert_true(ingot_layout_read(empty, 0, NULL, 0, disk, NULL));
 }
 
 static void ranges_are_the_file_s(void **state)
@@ -102,7 +97,7 @@ static void ranges_are_the_file_s(void **state)
         gsize from = (gsize)g_rand_double_range(random, 0, (double)size);
         gsize most = g_rand_int(random) % 100000, count = i < 3 ? size - from : MIN(size - from, most);
         memset(buffer, 0xa5, count);
-        assert_true(ingot_layout_read(layout, from, buffer, count, read_disk, disk, NULL));
+        assert_true(ingot_layout_read(layout, from, buffer, count, disk, NULL));
         assert_memory_equal(buffer, file + from, count);
     }
 }

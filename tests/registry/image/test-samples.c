@@ -65,9 +65,9 @@ static char *digest_of_file(const char *path)
     return ingot_digest_to_text(&digest);
 }
 
-static gboolean export_raw(IngotDisk *disk, const IngotIndex *index, const char *path, GError **error)
+static gboolean export_raw(IngotDisk *disk, const char *path, GError **error)
 {
-    return ingot_format_export(ingot_format_raw, &(IngotFormatInput){.index = index}, disk, path, NULL, error);
+    return ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, path, NULL, error);
 }
 
 static void v1_is_read(void **state)
@@ -81,7 +81,7 @@ static void v1_is_read(void **state)
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, NULL);
     assert_non_null(disk);
     assert_true(ingot_disk_verify(disk, NULL, NULL));
-    assert_true(export_raw(disk, sample->image->index, sample->out, NULL));
+    assert_true(export_raw(disk, sample->out, NULL));
     g_autoptr(GBytes) raw = ingot_file_read(sample->out, 4 << 20, NULL);
     assert_non_null(raw);
     assert_int_equal(g_bytes_get_size(raw), image->index->disk_size);
@@ -108,7 +108,7 @@ static void ranges_are_the_file_s(void **state)
 {
     const Sample *sample = *state;
     g_autoptr(IngotDisk) disk = ingot_disk_open(sample->image->disk_path, sample->image->index, NULL);
-    assert_true(export_raw(disk, sample->image->index, sample->out, NULL));
+    assert_true(export_raw(disk, sample->out, NULL));
     g_autoptr(GBytes) raw = ingot_file_read(sample->out, 4 << 20, NULL);
     gsize size;
     const guint8 *bytes = g_bytes_get_data(raw, &size);
@@ -146,7 +146,7 @@ static void assert_found(const Sample *sample, const char *path)
     IngotImage *image = ingot_store_image(sample->store, reference, &error);
     if (image != NULL) {
         g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, &error);
-        if (disk != NULL && export_raw(disk, sample->image->index, sample->out, &error)) {
+        if (disk != NULL && export_raw(disk, sample->out, &error)) {
             g_autofree char *digest = digest_of_file(sample->out);
             assert_string_equal(path, image->disk_path);
             assert_string_equal(digest, RAW_DIGEST);
