@@ -6,7 +6,7 @@ SAN ?=
 FUZZ ?=
 FUZZ_SECONDS ?= 600
 
-libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libcrypto libxxhash libarchive libcurl libnbd
+libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libdeflate libcrypto libxxhash libarchive libcurl libnbd
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
 server_libraries := libmicrohttpd gnutls libsystemd sqlite3 libjwt libcrypt
 

@@ -1,5 +1,8 @@
-/* Formats: what an image can be seen as. Each is a view of the one stored disk, worked out from its index and config
- * alone, the same bytes each time. */
+/* Formats: what an image can be seen as. Each is a view of the one stored disk, worked out from its index and config,
+ * the same bytes each time.
+ *
+ * A format that compresses has to know how large each block of the disk becomes, and one that tells a file's SHA-256
+ * has to know that, before it can be laid out: it is measured in a pass over the disk, unless it was kept. */
 #pragma once
 
 #include <ingot/json.h>
@@ -7,12 +10,21 @@
 
 G_BEGIN_DECLS
 
+/* Keeps what was measured of one image, from one time to the next. Both may be called by any thread. */
+typedef struct {
+    /* What was kept under that name, or NULL; the caller's, free it. */
+    GBytes *(*find)(const char *what, gpointer user);
+    void (*keep)(const char *what, GBytes *value, gpointer user);
+    gpointer user;
+} IngotFormatKeeper;
+
 /* What a view is made from; all of it stays the caller's. */
 typedef struct {
     IngotDisk *disk;
-    const json_t *config; /* the image's config; NULL: unknown */
-    const char *name;     /* of the image, without host or tag: names files; "team/web" */
-    const char *version;  /* its tag; NULL: unknown */
+    const json_t *config;            /* the image's config; NULL: unknown */
+    const char *name;                /* of the image, without host or tag: names files; "team/web"; NULL: unknown */
+    const IngotFormatKeeper *keeper; /* NULL: what is to be measured is measured anew */
+    IngotProgress *progress;         /* of that; may be NULL */
 } IngotFormatInput;
 
 typedef struct {
@@ -23,8 +35,12 @@ typedef struct {
 typedef struct {
     const char *name;    /* "qcow2" */
     const char *summary; /* what it is for, in one line */
-    /* Its files, the disk's first: GPtrArray of IngotFormatFile. NULL: the image can't have this format (INVALID). */
+    /* FALSE: the image can't have this format (INVALID); nothing is measured for that. NULL: every image can. */
+    gboolean (*can)(const IngotFormatInput *input, GError **error);
+    /* Its files: GPtrArray of IngotFormatFile, free it. Not called where `can` says no. */
     GPtrArray *(*files)(const IngotFormatInput *input, GError **error);
+    /* What compresses it, with its version: a name without blanks. NULL: nothing does. */
+    const char *(*codec)(void);
 } IngotFormat;
 
 /* All formats, ended by NULL. */
@@ -33,12 +49,26 @@ extern const IngotFormat *const ingot_format_raw, *const ingot_format_qcow2;
 /* By name; INVALID, with the nearest known. */
 const IngotFormat *ingot_format_find(const char *name, GError **error);
 
-/* Writes the first file of a format: ingot_layout_export of it. */
+gboolean ingot_format_can(const IngotFormat *format, const IngotFormatInput *input, GError **error);
+/* Its files, or NULL as `can` and `files` say. */
+GPtrArray *ingot_format_files(const IngotFormat *format, const IngotFormatInput *input, GError **error);
+/* The file's name with all that its bytes depend on but the image: "qcow2/disk.qcow2/0.1.0". Has no blanks. Free it. */
+char *ingot_format_edition(const IngotFormat *format, const char *file);
+/* The SHA-256 of one of them, kept by the input's keeper. */
+gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
+                             IngotDigest *digest, GError **error);
+
+/* Writes them: one file to path as ingot_layout_export does, several into a new folder there, which is whole when it
+ * gets its name. */
+gboolean ingot_format_write(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
+                            GError **error);
+/* Both in one: ingot_format_files and ingot_format_write. */
 gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
                              IngotProgress *progress, GError **error);
 
-/* For those who write formats: a list of files, and one more for it (the layout is the list's then). */
+/* For those who write formats: a list of files, one more for it, a list of one. The layout is the list's then. */
 GPtrArray *ingot_format_files_new(void);
 void ingot_format_files_add(GPtrArray *files, const char *name, IngotLayout *layout);
+GPtrArray *ingot_format_files_one(const char *name, IngotLayout *layout);
 
 G_END_DECLS

@@ -1,10 +1,10 @@
 /* A layout: a file as a list of segments, so that nothing of it needs to be stored.
  *
- * A segment is literal bytes, zeros, a range of a disk, or another layout: a tar around a file around a disk is a
- * layout around a layout. Its size is known without making the file; any range of it can be read, and the whole
- * written, by asking the disk for what it holds. Invariants: segments follow each other without gap or overlap, none is
- * empty, and a byte of the disk stands in at most one place. A layout that is done is never changed, so threads may
- * share it. */
+ * A segment is literal bytes, zeros, a range of a disk, a block of it compressed, or another layout: a tar around a
+ * file around a disk is a layout around a layout. Its size is known without making the file; any range of it can be
+ * read, and the whole written, by asking the disk for what it holds. Invariants: segments follow each other without gap
+ * or overlap, none is empty, and a byte of the disk stands in at most one place. A layout that is done is never
+ * changed, so threads may share it. */
 #pragma once
 
 #include <ingot/disk.h>
@@ -31,6 +31,10 @@ guint64 ingot_layout_size(const IngotLayout *layout); /* bytes */
 /* A range of the file, which must lie within it. Thread safe. */
 gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
                            GError **error);
+
+/* The SHA-256 of the whole, which is read for it, on all cores; progress is by its bytes. */
+gboolean ingot_layout_digest(const IngotLayout *layout, IngotDisk *disk, IngotProgress *progress, IngotDigest *digest,
+                             GError **error);
 
 /* The whole as a new file: sparse, on all cores, every chunk checked, renamed to path when it is whole, nothing there
  * otherwise. Like cp, it does not wait for the disk. */

@@ -61,12 +61,13 @@ gboolean cli_export(const IngotImage *image, const IngotFormat *format, const ch
     IngotProgress *progress = ingot_command_progress();
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
     const IngotFormatInput input = {
-        .disk = disk, .config = image->config, .name = image->entry->name, .version = image->entry->tag};
-    if (disk == NULL) {
+        .disk = disk, .config = image->config, .name = image->entry->name, .progress = progress};
+    g_autoptr(GPtrArray) files = disk == NULL ? NULL : ingot_format_files(format, &input, error);
+    if (files == NULL) {
         return FALSE;
     }
     ingot_progress_begin(progress, image->index->disk_size, "write %s", path);
-    if (!ingot_format_export(format, &input, path, progress, error)) {
+    if (!ingot_format_write(files, disk, path, progress, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);

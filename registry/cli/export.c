@@ -45,6 +45,9 @@ static gboolean run(int argc, char **argv, GError **error)
 const IngotVerb verb_export = {
     "export", "REF", "write an image's disk as a file of some format",
     "The file is worked out from the stored disk, every chunk of which is checked on the way; what the image lacks is\n"
-    "pulled first where its name has a host. Nothing is at FILE until it is whole.\n\n"
-    "Example:\n  ingot export team/web:1.0.0 --format vmdk -o web.vmdk\n",
+    "pulled first where its name has a host. Nothing is at FILE until it is whole. A format of several files (vmx) "
+    "becomes\n"
+    "a new folder of that name.\n\n"
+    "Examples:\n  ingot export team/web:1.0.0 --format vmdk -o web.vmdk\n"
+    "  ingot export team/web:1.0.0 --format ova -o web.ova\n",
     run};

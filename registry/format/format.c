@@ -4,8 +4,21 @@
 
 #include "format/all.h"
 
-static const IngotFormat *const formats[] = {
-    &format_raw, &format_qcow2, &format_vdi, &format_vhd, &format_vhdx, &format_vmdk, &format_vagrant_libvirt, NULL};
+static const IngotFormat *const formats[] = {&format_raw,
+                                             &format_qcow2,
+                                             &format_qcow2_zstd,
+                                             &format_vdi,
+                                             &format_vhd,
+                                             &format_vhdx,
+                                             &format_vmdk,
+                                             &format_vmdk_stream,
+                                             &format_vmx,
+                                             &format_ova,
+                                             &format_vagrant_libvirt,
+                                             &format_vagrant_qemu,
+                                             &format_vagrant_virtualbox,
+                                             &format_vagrant_vmware,
+                                             NULL};
 
 const IngotFormat *const ingot_format_raw = &format_raw, *const ingot_format_qcow2 = &format_qcow2;
 
@@ -28,34 +41,49 @@ const IngotFormat *ingot_format_find(const char *name, GError **error)
     return NULL;
 }
 
-static void file_free(gpointer data)
+gboolean ingot_format_can(const IngotFormat *format, const IngotFormatInput *input, GError **error)
 {
-    IngotFormatFile *file = data;
-    g_free(file->name);
-    ingot_layout_unref(file->layout);
-    g_free(file);
+    return format->can == NULL || format->can(input, error);
 }
 
-GPtrArray *ingot_format_files_new(void)
+GPtrArray *ingot_format_files(const IngotFormat *format, const IngotFormatInput *input, GError **error)
 {
-    return g_ptr_array_new_with_free_func(file_free);
+    return ingot_format_can(format, input, error) ? format->files(input, error) : NULL;
 }
 
-void ingot_format_files_add(GPtrArray *files, const char *name, IngotLayout *layout)
+char *ingot_format_edition(const IngotFormat *format, const char *file)
 {
-    IngotFormatFile *file = g_new0(IngotFormatFile, 1);
-    file->name = g_strdup(name);
-    file->layout = layout;
-    g_ptr_array_add(files, file);
+    return format->codec == NULL ? g_strdup_printf("%s/%s/%s", format->name, file, INGOT_VERSION)
+                                 : g_strdup_printf("%s/%s/%s/%s", format->name, file, INGOT_VERSION, format->codec());
+}
+
+gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
+                             IngotDigest *digest, GError **error)
+{
+    const IngotFormatKeeper *keeper = input->keeper;
+    g_autofree char *edition = ingot_format_edition(format, file->name);
+    g_autofree char *what = g_strdup_printf("sha256 of %s", edition);
+    g_autoptr(GBytes) kept = keeper == NULL ? NULL : keeper->find(what, keeper->user);
+    if (kept != NULL && g_bytes_get_size(kept) == sizeof digest->bytes) {
+        *digest = *(const IngotDigest *)g_bytes_get_data(kept, NULL);
+        return TRUE;
+    }
+    ingot_progress_begin(input->progress, ingot_layout_size(file->layout), "hash %s", file->name);
+    if (!ingot_layout_digest(file->layout, input->disk, input->progress, digest, error)) {
+        ingot_progress_drop(input->progress);
+        return FALSE;
+    }
+    ingot_progress_end(input->progress, NULL);
+    if (keeper != NULL) {
+        g_autoptr(GBytes) value = g_bytes_new(digest->bytes, sizeof digest->bytes);
+        keeper->keep(what, value, keeper->user);
+    }
+    return TRUE;
 }
 
 gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
                              IngotProgress *progress, GError **error)
 {
-    g_autoptr(GPtrArray) files = format->files(input, error);
-    if (files == NULL) {
-        return FALSE;
-    }
-    const IngotFormatFile *first = g_ptr_array_index(files, 0);
-    return ingot_layout_export(first->layout, input->disk, path, progress, error);
+    g_autoptr(GPtrArray) files = ingot_format_files(format, input, error);
+    return files != NULL && ingot_format_write(files, input->disk, path, progress, error);
 }

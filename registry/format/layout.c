@@ -1,3 +1,4 @@
+#include <ingot/error.h>
 #include <ingot/layout.h>
 #include <string.h>
 
@@ -6,14 +7,18 @@
 struct IngotLayout {
     gatomicrefcount references;
     guint64 size;
+    gboolean coded;   /* it or a layout in it has coded blocks */
     GArray *segments; /* of LayoutSegment, ascending */
 };
 
 static void segment_clear(gpointer data)
 {
     LayoutSegment *segment = data;
-    g_clear_pointer(&segment->bytes, g_bytes_unref);
-    g_clear_pointer(&segment->inner, ingot_layout_unref);
+    if (segment->kind == LAYOUT_BYTES) {
+        g_bytes_unref(segment->bytes);
+    } else if (segment->kind == LAYOUT_INNER) {
+        ingot_layout_unref(segment->inner);
+    }
 }
 
 IngotLayout *ingot_layout_new(void)
@@ -95,8 +100,20 @@ void ingot_layout_add_disk(IngotLayout *layout, guint64 offset, guint64 size)
     }
 }
 
+void layout_add_coded(IngotLayout *layout, const Codec *codec, guint64 offset, guint32 size)
+{
+    layout->coded = TRUE;
+    add(layout, (LayoutSegment){.kind = LAYOUT_CODED, .size = size, .offset = offset, .codec = codec});
+}
+
+gboolean layout_is_coded(const IngotLayout *layout)
+{
+    return layout->coded;
+}
+
 void ingot_layout_add_layout(IngotLayout *layout, IngotLayout *inner)
 {
+    layout->coded = layout->coded || inner->coded;
     add(layout, (LayoutSegment){.kind = LAYOUT_INNER, .size = inner->size, .inner = ingot_layout_ref(inner)});
 }
 
@@ -122,6 +139,27 @@ static guint segment_at(const IngotLayout *layout, guint64 offset)
     return low;
 }
 
+/* Made anew: a library that compresses otherwise than when the block was measured would give another file. */
+static gboolean read_coded(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
+                           GError **error)
+{
+    g_autoptr(Coder) coder = coder_take(segment->codec);
+    guint32 made;
+    const guint8 *bytes = coder_block(coder, disk, segment->offset, &made, error);
+    if (bytes == NULL) {
+        return FALSE;
+    }
+    if (made != segment->size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "the block at offset %" G_GUINT64_FORMAT
+                    " is %u bytes by %s, but was measured as %" G_GUINT64_FORMAT,
+                    segment->offset, made, segment->codec->name(), segment->size);
+        return FALSE;
+    }
+    memcpy(buffer, bytes + within, size);
+    return TRUE;
+}
+
 static gboolean read_segment(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
                              GError **error)
 {
@@ -134,6 +172,8 @@ static gboolean read_segment(const LayoutSegment *segment, guint64 within, void 
         return TRUE;
     case LAYOUT_DISK:
         return ingot_disk_read(disk, segment->offset + within, buffer, size, error);
+    case LAYOUT_CODED:
+        return read_coded(segment, within, buffer, size, disk, error);
     case LAYOUT_INNER:
         return ingot_layout_read(segment->inner, within, buffer, size, disk, error);
     }

@@ -1,16 +1,26 @@
-/* The inside of a layout, for those who go through all of it. */
+/* The inside of a layout, for those who go through all of it or add what only formats may. */
 #pragma once
 
 #include <ingot/layout.h>
 
-typedef enum { LAYOUT_BYTES, LAYOUT_ZEROS, LAYOUT_DISK, LAYOUT_INNER } LayoutKind;
+#include "format/codec.h"
+
+typedef enum { LAYOUT_BYTES, LAYOUT_ZEROS, LAYOUT_DISK, LAYOUT_CODED, LAYOUT_INNER } LayoutKind;
 
 typedef struct {
     LayoutKind kind;
     guint64 start, size; /* in the layout; size > 0 */
-    guint64 offset;      /* LAYOUT_DISK: on the disk */
-    GBytes *bytes;       /* LAYOUT_BYTES */
-    IngotLayout *inner;  /* LAYOUT_INNER: the whole of it */
+    guint64 offset;      /* LAYOUT_DISK, LAYOUT_CODED: on the disk */
+    union {
+        GBytes *bytes;      /* LAYOUT_BYTES */
+        const Codec *codec; /* LAYOUT_CODED: of the block at offset */
+        IngotLayout *inner; /* LAYOUT_INNER: the whole of it */
+    };
 } LayoutSegment;
 
 const GArray *layout_segments(const IngotLayout *layout); /* of LayoutSegment, ascending */
+
+/* Appends a block of the disk as the codec makes it: size bytes, which were measured (measure.h). */
+void layout_add_coded(IngotLayout *layout, const Codec *codec, guint64 offset, guint32 size);
+/* Whether it, or a layout in it, has such a block. */
+gboolean layout_is_coded(const IngotLayout *layout);

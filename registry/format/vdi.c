@@ -65,13 +65,24 @@ static void add_map(IngotLayout *layout, const GArray *extents, guint32 blocks)
     ingot_layout_add_bytes(layout, map, blocks * sizeof *map);
 }
 
+static guint64 count_blocks(const IngotFormatInput *input)
+{
+    return extents_divide_up(ingot_disk_index(input->disk)->disk_size, BLOCK);
+}
+
+static gboolean can(const IngotFormatInput *input, GError **error)
+{
+    if (count_blocks(input) > BLOCKS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VDI can't hold so large a disk (1 PiB at most)");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    guint64 blocks = extents_divide_up(ingot_disk_index(input->disk)->disk_size, BLOCK);
-    if (blocks > BLOCKS_MAX) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VDI can't hold so large a disk (1 PiB at most)");
-        return NULL;
-    }
+    (void)error;
+    guint64 blocks = count_blocks(input);
     g_autoptr(GArray) extents = extents_find(ingot_disk_index(input->disk), BLOCK);
     guint32 data = (guint32)(extents_divide_up(SECTOR + blocks * sizeof(guint32), SECTOR) * SECTOR);
     IngotLayout *layout = ingot_layout_new();
@@ -79,9 +90,7 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     add_map(layout, extents, (guint32)blocks);
     ingot_layout_pad(layout, SECTOR);
     extents_add(layout, extents, BLOCK, ingot_disk_index(input->disk)->disk_size);
-    GPtrArray *list = ingot_format_files_new();
-    ingot_format_files_add(list, "disk.vdi", layout);
-    return list;
+    return ingot_format_files_one("disk.vdi", layout);
 }
 
-const IngotFormat format_vdi = {"vdi", "VirtualBox", files};
+const IngotFormat format_vdi = {"vdi", "VirtualBox", can, files, NULL};

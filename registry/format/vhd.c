@@ -69,15 +69,26 @@ static guint32 checksum(const Footer *footer)
     return GUINT32_TO_BE(~sum);
 }
 
-static GPtrArray *files(const IngotFormatInput *input, GError **error)
+static guint64 size_of(const IngotFormatInput *input)
 {
-    guint64 size = extents_divide_up(ingot_disk_index(input->disk)->disk_size, MIB) * MIB;
-    if (size > SIZE_MAX_VHD) {
+    return extents_divide_up(ingot_disk_index(input->disk)->disk_size, MIB) * MIB;
+}
+
+static gboolean can(const IngotFormatInput *input, GError **error)
+{
+    if (size_of(input) > SIZE_MAX_VHD) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "a VHD holds at most 2040 GiB, the disk has %" G_GUINT64_FORMAT " GiB: use another format",
-                    size >> 30);
-        return NULL;
+                    size_of(input) >> 30);
+        return FALSE;
     }
+    return TRUE;
+}
+
+static GPtrArray *files(const IngotFormatInput *input, GError **error)
+{
+    (void)error;
+    guint64 size = size_of(input);
     Footer footer = {.cookie = "conectix", .creator = "win ", .data_offset = G_MAXUINT64};
     footer.features = GUINT32_TO_BE(RESERVED);
     footer.version = footer.creator_version = GUINT32_TO_BE(VERSION);
@@ -91,9 +102,7 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     ingot_layout_add_disk(layout, 0, ingot_disk_index(input->disk)->disk_size);
     ingot_layout_add_zeros(layout, size - ingot_disk_index(input->disk)->disk_size);
     ingot_layout_add_bytes(layout, &footer, sizeof footer);
-    GPtrArray *list = ingot_format_files_new();
-    ingot_format_files_add(list, "disk.vhd", layout);
-    return list;
+    return ingot_format_files_one("disk.vhd", layout);
 }
 
-const IngotFormat format_vhd = {"vhd", "Azure, Hyper-V of the first generation (fixed size)", files};
+const IngotFormat format_vhd = {"vhd", "Azure, Hyper-V of the first generation (fixed size)", can, files, NULL};

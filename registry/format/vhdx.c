@@ -179,13 +179,19 @@ static void add_bat(IngotLayout *layout, const GArray *extents, guint64 blocks, 
     ingot_layout_pad(layout, MIB);
 }
 
+static gboolean can(const IngotFormatInput *input, GError **error)
+{
+    if (ingot_disk_index(input->disk)->disk_size > SIZE_LIMIT) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VHDX holds at most 64 TiB: use another format");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
+    (void)error;
     const IngotIndex *index = ingot_disk_index(input->disk);
-    if (index->disk_size > SIZE_LIMIT) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VHDX holds at most 64 TiB: use another format");
-        return NULL;
-    }
     guint64 blocks = extents_divide_up(index->disk_size, BLOCK);
     guint64 bat_size = extents_divide_up(bat_entries(blocks) * sizeof(guint64), MIB) * MIB;
     g_autoptr(GArray) extents = extents_find(index, BLOCK);
@@ -200,9 +206,7 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     add_metadata(layout, index);
     add_bat(layout, extents, blocks, bat_size);
     extents_add(layout, extents, BLOCK, index->disk_size);
-    GPtrArray *list = ingot_format_files_new();
-    ingot_format_files_add(list, "disk.vhdx", layout);
-    return list;
+    return ingot_format_files_one("disk.vhdx", layout);
 }
 
-const IngotFormat format_vhdx = {"vhdx", "Hyper-V of the second generation", files};
+const IngotFormat format_vhdx = {"vhdx", "Hyper-V of the second generation", can, files, NULL};

@@ -1,4 +1,5 @@
-/* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. */
+/* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. One with
+ * coded blocks is written range by range, as it is read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -7,7 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/extents.h"
+#include "format/parallel.h"
 #include "format/segments.h"
+
+#define PIECE ((guint64)1 << 20) /* bytes that a thread takes at once */
 
 /* A range of the disk, and where it stands in the file. */
 typedef struct {
@@ -19,6 +24,14 @@ typedef struct {
     const char *name;
     GArray *ranges; /* of Range, by offset */
 } Target;
+
+/* A layout that is written as it is read. */
+typedef struct {
+    const IngotLayout *layout;
+    IngotDisk *disk;
+    const Target *target;
+    IngotProgress *progress;
+} Ranged;
 
 /* --- literals --- */
 
@@ -85,6 +98,39 @@ static gboolean take(guint64 offset, const void *data, gsize size, gpointer user
     return TRUE;
 }
 
+static gboolean write_disk(const IngotLayout *layout, IngotDisk *disk, Target *target, IngotProgress *progress,
+                           GError **error)
+{
+    if (!write_literals(target, layout, 0, error)) {
+        return FALSE;
+    }
+    g_array_sort(target->ranges, by_offset);
+    return ingot_disk_each(disk, take, target, progress, error);
+}
+
+/* --- ranges --- */
+
+static gboolean write_piece(guint64 number, gpointer slot, gpointer user, GError **error)
+{
+    const Ranged *ranged = user;
+    guint64 from = number * PIECE, size = MIN(PIECE, ingot_layout_size(ranged->layout) - from);
+    guint64 disk_size = ingot_disk_index(ranged->disk)->disk_size;
+    if (!ingot_layout_read(ranged->layout, from, slot, (gsize)size, ranged->disk, error) ||
+        !ingot_file_pwrite(ranged->target->fd, slot, (gsize)size, from, ranged->target->name, error)) {
+        return FALSE;
+    }
+    ingot_progress_add(ranged->progress, disk_size / extents_divide_up(ingot_layout_size(ranged->layout), PIECE));
+    return TRUE;
+}
+
+static gboolean write_ranges(const IngotLayout *layout, IngotDisk *disk, Target *target, IngotProgress *progress,
+                             GError **error)
+{
+    static const ParallelWork work = {.work = write_piece, .slot_size = PIECE};
+    Ranged ranged = {.layout = layout, .disk = disk, .target = target, .progress = progress};
+    return parallel_run(&work, extents_divide_up(ingot_layout_size(layout), PIECE), &ranged, error);
+}
+
 static gboolean write_file(const IngotLayout *layout, IngotDisk *disk, Target *target, IngotProgress *progress,
                            GError **error)
 {
@@ -93,11 +139,8 @@ static gboolean write_file(const IngotLayout *layout, IngotDisk *disk, Target *t
         return ingot_error_set_errno(error, errno, "%s: cannot be %" G_GUINT64_FORMAT " bytes long", target->name,
                                      size);
     }
-    if (!write_literals(target, layout, 0, error)) {
-        return FALSE;
-    }
-    g_array_sort(target->ranges, by_offset);
-    return ingot_disk_each(disk, take, target, progress, error);
+    return layout_is_coded(layout) ? write_ranges(layout, disk, target, progress, error)
+                                   : write_disk(layout, disk, target, progress, error);
 }
 
 /* The rename would put a file in the place of a device or a folder. */

@@ -10,8 +10,10 @@ small_disk "$TMP/v1.raw"
 truncate -s 268500992 "$TMP/v1.raw"
 printf 'the end' | dd of="$TMP/v1.raw" bs=1 seek=268500000 conv=notrunc status=none
 ingot pack -q "$TMP/v1.raw" team/web:1.0.0 >/dev/null
-declare -A qemu=([raw]=raw [qcow2]=qcow2 [vdi]=vdi [vhd]=vpc [vhdx]=vhdx [vmdk]=vmdk)
-[ "$(ingot formats | awk '{ print $1 }' | sort | tr '\n' ' ')" = "$(printf '%s\n' "${!qemu[@]}" vagrant-libvirt | sort | tr '\n' ' ')" ] || fail "formats: $(ingot formats)"
+declare -A qemu=([raw]=raw [qcow2]=qcow2 [qcow2-zstd]=qcow2 [vdi]=vdi [vhd]=vpc [vhdx]=vhdx [vmdk]=vmdk [vmdk-stream]=vmdk)
+others=(ova vmx vagrant-libvirt vagrant-qemu vagrant-virtualbox vagrant-vmware)
+all=$(printf '%s\n' "${!qemu[@]}" "${others[@]}" | sort | tr '\n' ' ')
+[ "$(ingot formats | awk '{ print $1 }' | sort | tr '\n' ' ')" = "$all" ] || fail "formats: $(ingot formats)"
 for format in "${!qemu[@]}"; do
     file=$TMP/disk.$format
     ingot export -q team/web:1.0.0 --format "$format" -o "$file"
@@ -23,7 +25,10 @@ for format in "${!qemu[@]}"; do
     rm "$file.again"
 done
 [ "$(ingot pull -q team/web:1.0.0 -o "$TMP/pulled" --format vmdk)" ] && cmp "$TMP/pulled" "$TMP/disk.vmdk" || fail "pull --format"
-ok "raw, qcow2, vdi, vhd, vhdx and vmdk are the disk, to QEMU; the same file each time"
+for format in qcow2-zstd vmdk-stream; do
+    [ "$(stat -c %s "$TMP/disk.$format")" -lt "$(($(stat -c %s "$TMP/disk.${format%-*}") * 2 / 3))" ] || fail "$format is not small: $(stat -c %s "$TMP/disk.$format")"
+done
+ok "raw, qcow2, vdi, vhd, vhdx and vmdk, compressed or not, are the disk, to QEMU; the same file each time"
 
 digest=$(ingot pack -q "$TMP/v1.raw" team/web:1.0.0)
 for format in "${!qemu[@]}"; do
@@ -40,6 +45,44 @@ tar -C "$TMP/box" -xf "$TMP/web.box" || fail "tar"
 python3 -c 'import json,sys; m = json.load(open(sys.argv[1])); assert m == {"provider": "libvirt", "format": "qcow2", "virtual_size": 1}, m' "$TMP/box/metadata.json" || fail "$(cat "$TMP/box/metadata.json")"
 cmp "$TMP/box/box.img" "$TMP/disk.qcow2" || fail "the disk in the box"
 ok "a box for Vagrant's libvirt is a tar around the qcow2"
+
+for format in "${others[@]}"; do
+    ingot export -q team/web:1.0.0 -F "$format" -o "$TMP/disk.$format"
+    ingot export -q team/web:1.0.0 -F "$format" -o "$TMP/again"
+    diff -r "$TMP/disk.$format" "$TMP/again" || fail "$format is another thing each time"
+    rm -r "$TMP/again"
+done
+mkdir "$TMP/ova"
+tar -C "$TMP/ova" -xf "$TMP/disk.ova"
+[ "$(tar -tf "$TMP/disk.ova" | tr '\n' ' ')" = "web.ovf web.mf web-disk0.vmdk " ] || fail "in the OVA: $(tar -tf "$TMP/disk.ova")"
+(cd "$TMP/ova" && sed 's/^SHA256(\(.*\))= \(.*\)$/\2  \1/' web.mf | sha256sum -c --quiet && [ "$(wc -l <web.mf)" = 2 ]) || fail "the OVA's manifest"
+xmllint --noout --relaxng tests/system/ovf.rng "$TMP/ova/web.ovf" 2>"$TMP/err" || fail "the OVF: $(cat "$TMP/ova/web.ovf")"
+grep -q "ovf:size=\"$(stat -c %s "$TMP/ova/web-disk0.vmdk")\"" "$TMP/ova/web.ovf" || fail "the disk's size in the OVF"
+cmp "$TMP/ova/web-disk0.vmdk" "$TMP/disk.vmdk-stream" || fail "the disk in the OVA"
+ok "an OVA is a valid OVF, its manifest and a compressed disk, in this order"
+
+[ "$(ls "$TMP/disk.vmx")" = $'disk.vmdk\nweb.vmx' ] && cmp "$TMP/disk.vmx/disk.vmdk" "$TMP/disk.vmdk" || fail "vmx: $(ls -l "$TMP/disk.vmx")"
+grep -qx 'sata0:0.fileName = "disk.vmdk"' "$TMP/disk.vmx/web.vmx" || fail "vmx: $(cat "$TMP/disk.vmx/web.vmx")"
+expect 1 ingot export team/web:1.0.0 -F vmx -o "$TMP/disk.vmx"
+grep -q 'is there already' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "vmx is a new folder"
+
+box_has() { # FORMAT PROVIDER DISK FORMAT-OF-IT DESCRIPTION...
+    local folder=$TMP/box-$1
+    mkdir "$folder"
+    tar -C "$folder" -xf "$TMP/disk.$1"
+    python3 -c 'import json,sys; assert json.load(open(sys.argv[1]))["provider"] == sys.argv[2]' "$folder/metadata.json" "$2" || fail "$1: $(cat "$folder/metadata.json")"
+    ruby -c "$folder/Vagrantfile" >/dev/null || fail "$1: the Vagrantfile"
+    cmp "$folder/$3" "$TMP/disk.$4" || fail "$1: the disk"
+    [ "$(find "$folder" -type f | wc -l)" = $(($# - 1)) ] || fail "$1: $(ls "$folder")"
+    [ $# -lt 5 ] || [ -s "$folder/$5" ] || fail "$1: no $5"
+}
+box_has vagrant-qemu qemu box.img qcow2
+box_has vagrant-virtualbox virtualbox box-disk0.vmdk vmdk-stream box.ovf
+box_has vagrant-vmware vmware_desktop disk.vmdk vmdk box.vmx
+xmllint --noout --relaxng tests/system/ovf.rng "$TMP/box-vagrant-virtualbox/box.ovf" 2>"$TMP/err" || fail "the OVF in the box"
+rm -r "$TMP"/box-vagrant-*
+ok "boxes for qemu, virtualbox and vmware_desktop have their provider's files around the same disk"
 
 # Odd sizes and empty disks.
 for size in 4096 1048576 1052672 70000128; do
@@ -71,8 +114,10 @@ start_ingotd
 ingot push -q team/web:1.0.0 "$REGISTRY/team/web" >/dev/null
 base=http://$REGISTRY/formats/team/web
 curl -sf "$base/1.0.0/" | python3 -c 'import json,sys; print(" ".join(sorted(f["name"] for f in json.load(sys.stdin)["formats"])))' >"$TMP/names"
-[ "$(cat "$TMP/names")" = "$(printf '%s\n' "${!qemu[@]}" vagrant-libvirt | sort | tr '\n' ' ' | sed 's/ $//')" ] || fail "the folder of an image: $(cat "$TMP/names")"
-for format in "${!qemu[@]}"; do
+[ "$(cat "$TMP/names") " = "$all" ] || fail "the folder of an image: $(cat "$TMP/names")"
+mv "$TMP/disk.vmx" "$TMP/vmx"
+mv "$TMP/vmx/disk.vmdk" "$TMP/disk.vmx"
+for format in "${!qemu[@]}" "${others[@]}"; do
     name=$(curl -sf "$base/1.0.0/$format/" | python3 -c 'import json,sys; print(json.load(sys.stdin)["files"][0]["name"])')
     python3 - "$REGISTRY" "/formats/team/web/1.0.0/$format/$name" "$TMP/disk.$format" <<'PY' || fail "$format over HTTP"
 import http.client, os, random, sys
@@ -100,10 +145,25 @@ curl -sf "$base/$digest/qcow2/disk.qcow2" | cmp - "$TMP/disk.qcow2" || fail "by 
 status() { curl -s -o "$TMP/answer" -w '%{http_code}' "$@"; }
 [ "$(status "$base/9.9.9/qcow2/disk.qcow2")" = 404 ] && [ "$(status "$base/1.0.0/qcow/disk.qcow")" = 404 ] && [ "$(status "$base/1.0.0/qcow2/other")" = 404 ] &&
     [ "$(status "http://$REGISTRY/formats/x")" = 404 ] && [ "$(status -X PUT "$base/1.0.0/qcow2/disk.qcow2")" = 405 ] || fail "what is not there: $(cat "$TMP/answer")"
+curl -sf "$base/1.0.0/vmx/web.vmx" | cmp - "$TMP/vmx/web.vmx" || fail "the second file of a format"
 packs=$(find "$TMP/registry/packs" -name '*.pack' -printf '%s\n' | awk '{ s += $1 } END { print s }')
 [ "$(curl -sf "$base/1.0.0/raw/disk.raw" | wc -c)" = "$(stat -c %s "$TMP/v1.raw")" ]
 [ "$(find "$TMP/registry/packs" -name '*.pack' -printf '%s\n' | awk '{ s += $1 } END { print s }')" = "$packs" ] || fail "a view takes room"
+[ $(($(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT sum(length(value)) FROM measures') * 1000)) -lt "$packs" ] || fail "what is kept of all formats is more than 0.1 %"
 ok "the registry serves each of them, any range, with its SHA-256, and keeps no copy"
+
+# What was measured is kept over a restart, and goes with the image.
+measures() { sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT count(*) FROM measures'; }
+[ "$(measures)" = "$(($(wc -w <<<"$all") + 2))" ] || fail "kept: $(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT what FROM measures')"
+before=$(curl -sf "$base/1.0.0/ova/web.ova.sha256")
+kill "$SERVER"
+wait "$SERVER" || true
+sqlite3 "$TMP/registry/catalogue.sqlite" 'UPDATE measures SET value=zeroblob(length(value)) WHERE what LIKE "blocks%"'
+start_ingotd
+base=http://$REGISTRY/formats/team/web
+[ "$(curl -sf "$base/1.0.0/ova/web.ova.sha256")" = "$before" ] || fail "another sum after a restart"
+curl -sf "$base/1.0.0/ova/web.ova" | cmp - "$TMP/disk.ova" || fail "a damaged measure was believed"
+ok "what had to be measured is kept over a restart, and not believed if it is damaged"
 
 pack=$(find "$TMP/registry/packs" -size +5M | head -1)
 python3 -c 'import sys

@@ -20,8 +20,10 @@ python3 - "$TMP/catalogue" <<'PY' || fail "the catalogue: $(cat "$TMP/catalogue"
 import json, sys
 c = json.load(open(sys.argv[1]))
 assert c["name"] == "team/web" and c["description"] and [v["version"] for v in c["versions"]] == ["1.0.0"]
-p, = c["versions"][0]["providers"]
-assert p["name"] == "libvirt" and p["checksum_type"] == "sha256" and len(p["checksum"]) == 64 and p["architecture"] == "amd64", p
+providers = c["versions"][0]["providers"]
+assert [p["name"] for p in providers] == ["libvirt", "qemu", "virtualbox", "vmware_desktop"], providers
+for p in providers:
+    assert p["checksum_type"] == "sha256" and len(p["checksum"]) == 64 and p["architecture"] == "amd64", p
 PY
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://$REGISTRY/vagrant/no/such")" = 404 ] || fail "a catalogue of what is not there"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "$catalogue@prod")" = 404 ] || fail "a catalogue of a channel that is not there"

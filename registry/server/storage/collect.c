@@ -91,7 +91,8 @@ static gboolean drop_blobs(Collection *collection, GError **error)
     }
     collection->report->blobs = (guint64)database_changes(collection->change.writer);
     collection->change.moved |= collection->report->blobs > 0;
-    return TRUE;
+    return database_run(collection->change.writer, error,
+                        "DELETE FROM measures WHERE manifest NOT IN (SELECT digest FROM blobs)", "");
 }
 
 /* --- pieces --- */

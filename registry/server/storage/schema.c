@@ -42,5 +42,10 @@ static const char first[] =
     " until INTEGER NOT NULL) STRICT;"
     "CREATE INDEX history_by_tag ON history (repository, name, until);";
 
-const char *const schema_migrations[] = {first};
+/* What was worked out of all of an image's bytes for its views. It can be worked out again. */
+static const char second[] =
+    "CREATE TABLE measures (manifest BLOB NOT NULL, what TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,"
+    " PRIMARY KEY (manifest, what)) STRICT, WITHOUT ROWID;";
+
+const char *const schema_migrations[] = {first, second};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -114,3 +114,9 @@ char **storage_repositories(Storage *storage, GError **error);
 char **storage_holders(Storage *storage, const IngotDigest *digest, GError **error);
 /* Digests (as text) of the manifests whose subject this is. */
 char **storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error);
+
+/* --- measures: what was worked out of all of an image's bytes, kept for as long as its manifest --- */
+
+/* NULL: nothing is kept under that name. Free it. */
+GBytes *storage_measure(Storage *storage, const IngotDigest *manifest, const char *what);
+void storage_keep_measure(Storage *storage, const IngotDigest *manifest, const char *what, GBytes *value);

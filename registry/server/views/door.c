@@ -30,9 +30,15 @@ gboolean formats_has(const char *path)
     return g_str_has_prefix(path, PREFIX);
 }
 
+/* A folder tells sizes, which may have to be measured, as does what is in a format that compresses. */
 gboolean formats_is_slow(const char *path)
 {
-    return formats_has(path) && g_str_has_suffix(path, SUM);
+    if (!formats_has(path)) {
+        return FALSE;
+    }
+    g_autofree char *folder = g_path_get_dirname(path), *name = g_path_get_basename(folder);
+    const IngotFormat *format = ingot_format_find(name, NULL);
+    return g_str_has_suffix(path, "/") || g_str_has_suffix(path, SUM) || (format != NULL && format->codec != NULL);
 }
 
 /* A path that ends in a slash is a folder; without one, it is a file. */
@@ -86,22 +92,15 @@ static json_t *describe_files(const GPtrArray *files)
 /* The formats that the image can have. */
 static enum MHD_Result list_formats(Request *request, const Place *place)
 {
-    g_autoptr(json_t) list = json_array();
-    g_autoptr(GError) first = NULL;
-    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
-        IngotDigest digest;
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GPtrArray) files =
-            views_files(request->views, place->name, place->reference, (*format)->name, &digest, &error);
-        if (files != NULL) {
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:s}", "name", (*format)->name, "summary", (*format)->summary));
-        } else if (first == NULL) {
-            first = g_steal_pointer(&error);
-        }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) formats = views_formats(request->views, place->name, place->reference, &error);
+    if (formats == NULL) {
+        return fail(request, error);
     }
-    if (json_array_size(list) == 0 && first != NULL) {
-        return fail(request, first);
+    g_autoptr(json_t) list = json_array();
+    for (guint i = 0; i < formats->len; i++) {
+        const IngotFormat *format = g_ptr_array_index(formats, i);
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", format->name, "summary", format->summary));
     }
     g_autoptr(json_t) body = json_pack("{s:O}", "formats", list);
     return answer_json(request, body);

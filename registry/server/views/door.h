@@ -7,6 +7,6 @@
 
 /* Whether the path is one of these. */
 gboolean formats_has(const char *path);
-/* Whether its answer is worked out from a whole file. */
+/* Whether its answer may have to wait for a pass over a whole disk. */
 gboolean formats_is_slow(const char *path);
 enum MHD_Result formats_answer(Request *request);

@@ -13,7 +13,10 @@
 /* Vagrant's providers, and the formats that are for them. */
 static const struct {
     const char *provider, *format, *file;
-} boxes[] = {{"libvirt", "vagrant-libvirt", "libvirt.box"}};
+} boxes[] = {{"libvirt", "vagrant-libvirt", "libvirt.box"},
+             {"qemu", "vagrant-qemu", "qemu.box"},
+             {"virtualbox", "vagrant-virtualbox", "virtualbox.box"},
+             {"vmware_desktop", "vagrant-vmware", "vmware_desktop.box"}};
 
 gboolean vagrant_has(const char *path)
 {

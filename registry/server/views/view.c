@@ -7,33 +7,34 @@
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (256u << 20)
-#define IMAGES_MAX 8     /* whose indexes are kept */
-#define DIGESTS_MAX 4096 /* of whole files that are remembered */
-#define BLOCK (1u << 20) /* bytes read at once for a digest */
+#define IMAGES_MAX 8 /* whose indexes are kept */
 
 /* An image, as far as its views need it. */
 typedef struct {
     gatomicrefcount references;
+    Storage *storage;
     IngotDigest manifest;
-    char *name, *version;
+    char *name;
     json_t *config;
     IngotDisk *disk;
-    GMutex lock;
-    GHashTable *formats; /* name -> GPtrArray of IngotFormatFile: laid out once */
+    IngotFormatKeeper keeper;
+    GMutex measuring;    /* one at a time: the next finds what the first has kept */
+    GMutex lock;         /* taken last */
+    GHashTable *formats; /* IngotFormat -> GPtrArray of IngotFormatFile: laid out once */
 } Image;
 
 struct Views {
     Storage *storage;
     GMutex lock;
-    GQueue images;       /* of Image, the last used first */
-    GHashTable *digests; /* entity tag -> IngotDigest of the file */
+    GQueue images; /* of Image, the last used first */
 };
 
 struct View {
     gatomicrefcount references;
-    Views *views;
     Image *image;
-    IngotLayout *layout;
+    const IngotFormat *format;
+    GPtrArray *files;
+    const IngotFormatFile *file; /* one of them */
     char *tag;
 };
 
@@ -44,11 +45,11 @@ static void image_unref(gpointer data)
     Image *image = data;
     if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
         g_free(image->name);
-        g_free(image->version);
         json_decref(image->config);
         ingot_disk_free(image->disk);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
+        g_mutex_clear(&image->measuring);
         g_free(image);
     }
 }
@@ -110,8 +111,19 @@ static json_t *open_config(Storage *storage, const char *name, const IngotManife
                          : ingot_config_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
 }
 
-static Image *load_image(Storage *storage, const char *name, const char *version, const IngotDigest *digest,
-                         GError **error)
+static GBytes *find_measure(const char *what, gpointer user)
+{
+    const Image *image = user;
+    return storage_measure(image->storage, &image->manifest, what);
+}
+
+static void keep_measure(const char *what, GBytes *value, gpointer user)
+{
+    const Image *image = user;
+    storage_keep_measure(image->storage, &image->manifest, what, value);
+}
+
+static Image *load_image(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
 {
     g_autoptr(IngotManifest) manifest = read_manifest(storage, name, digest, error);
     if (manifest == NULL) {
@@ -120,23 +132,24 @@ static Image *load_image(Storage *storage, const char *name, const char *version
     g_autoptr(Image) image = g_new0(Image, 1);
     g_atomic_ref_count_init(&image->references);
     g_mutex_init(&image->lock);
-    image->formats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    g_mutex_init(&image->measuring);
+    image->formats = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
+    image->keeper = (IngotFormatKeeper){.find = find_measure, .keep = keep_measure, .user = image};
+    image->storage = storage;
     image->manifest = *digest;
     image->name = g_strdup(name);
-    image->version = g_strdup(version);
     image->config = open_config(storage, name, manifest, error);
     image->disk = image->config == NULL ? NULL : open_disk(storage, name, manifest, error);
     return image->disk == NULL ? NULL : g_steal_pointer(&image);
 }
 
-static Image *find_kept(Views *views, const char *name, const char *version, const IngotDigest *digest)
+static Image *find_kept(Views *views, const char *name, const IngotDigest *digest)
 {
     g_mutex_lock(&views->lock);
     Image *found = NULL;
     for (GList *link = views->images.head; link != NULL && found == NULL; link = link->next) {
         Image *image = link->data;
-        if (ingot_digest_equal(&image->manifest, digest) && strcmp(image->name, name) == 0 &&
-            g_strcmp0(image->version, version) == 0) {
+        if (ingot_digest_equal(&image->manifest, digest) && strcmp(image->name, name) == 0) {
             found = image;
             g_queue_unlink(&views->images, link);
             g_queue_push_head_link(&views->images, link);
@@ -169,13 +182,12 @@ static Image *find_image(Views *views, const char *name, const char *reference, 
                         !storage_find_tag(views->storage, name, reference, &digest, error)) {
         return NULL;
     }
-    const char *version = by_digest ? NULL : reference;
     if (!storage_has_manifest(views->storage, name, &digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
         return NULL;
     }
-    Image *image = find_kept(views, name, version, &digest);
-    if (image == NULL && (image = load_image(views->storage, name, version, &digest, error)) != NULL) {
+    Image *image = find_kept(views, name, &digest);
+    if (image == NULL && (image = load_image(views->storage, name, &digest, error)) != NULL) {
         keep(views, image);
     }
     return image;
@@ -189,7 +201,6 @@ Views *views_new(Storage *storage)
     views->storage = storage;
     g_mutex_init(&views->lock);
     g_queue_init(&views->images);
-    views->digests = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return views;
 }
 
@@ -197,25 +208,21 @@ void views_free(Views *views)
 {
     if (views != NULL) {
         g_queue_clear_full(&views->images, image_unref);
-        g_hash_table_unref(views->digests);
         g_mutex_clear(&views->lock);
         g_free(views);
     }
 }
 
-static GPtrArray *lay_out(Image *image, const char *format, GError **error)
+static IngotFormatInput input_of(const Image *image)
 {
-    const IngotFormat *found = ingot_format_find(format, error);
-    const IngotFormatInput input = {
-        .disk = image->disk, .config = image->config, .name = image->name, .version = image->version};
-    if (found == NULL) {
-        return NULL;
-    }
+    return (IngotFormatInput){
+        .disk = image->disk, .config = image->config, .name = image->name, .keeper = &image->keeper};
+}
+
+static GPtrArray *find_files(Image *image, const IngotFormat *format)
+{
     g_mutex_lock(&image->lock);
     GPtrArray *files = g_hash_table_lookup(image->formats, format);
-    if (files == NULL && (files = found->files(&input, error)) != NULL) {
-        g_hash_table_insert(image->formats, g_strdup(format), files);
-    }
     if (files != NULL) {
         g_ptr_array_ref(files);
     }
@@ -223,46 +230,88 @@ static GPtrArray *lay_out(Image *image, const char *format, GError **error)
     return files;
 }
 
-GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
-                       GError **error)
+static GPtrArray *lay_out(Image *image, const IngotFormat *format, GError **error)
+{
+    const IngotFormatInput input = input_of(image);
+    GPtrArray *files = find_files(image, format);
+    if (files != NULL) {
+        return files;
+    }
+    g_mutex_lock(&image->measuring);
+    files = find_files(image, format);
+    if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
+        g_mutex_lock(&image->lock);
+        g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files));
+        g_mutex_unlock(&image->lock);
+    }
+    g_mutex_unlock(&image->measuring);
+    return files;
+}
+
+GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error)
 {
     g_autoptr(Image) image = find_image(views, name, reference, error);
     if (image == NULL) {
         return NULL;
     }
-    *digest = image->manifest;
-    return lay_out(image, format, error);
+    const IngotFormatInput input = input_of(image);
+    GPtrArray *list = g_ptr_array_new();
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        if (ingot_format_can(*format, &input, NULL)) {
+            g_ptr_array_add(list, (gpointer)*format);
+        }
+    }
+    return list;
 }
 
-static View *view_new(Views *views, Image *image, const char *format, const IngotFormatFile *file)
+GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
+                       GError **error)
+{
+    const IngotFormat *found = ingot_format_find(format, error);
+    g_autoptr(Image) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    if (image == NULL) {
+        return NULL;
+    }
+    *digest = image->manifest;
+    return lay_out(image, found, error);
+}
+
+/* Takes the list of files. */
+static View *view_new(Image *image, const IngotFormat *format, GPtrArray *files, const IngotFormatFile *file)
 {
     View *view = g_new0(View, 1);
     g_autofree char *digest = ingot_digest_to_text(&image->manifest);
+    g_autofree char *edition = ingot_format_edition(format, file->name);
     g_atomic_ref_count_init(&view->references);
     g_atomic_ref_count_inc(&image->references);
-    view->views = views;
     view->image = image;
-    view->layout = ingot_layout_ref(file->layout);
-    /* Another version of Ingot may lay a format out in another way. */
-    view->tag = g_strdup_printf("\"%s/%s/%s/%s\"", digest, format, file->name, INGOT_VERSION);
+    view->format = format;
+    view->files = files;
+    view->file = file;
+    view->tag = g_strdup_printf("\"%s/%s\"", digest, edition);
     return view;
+}
+
+static const IngotFormatFile *find_file(const GPtrArray *files, const char *name, GError **error)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(files, i);
+        if (strcmp(file->name, name) == 0) {
+            return file;
+        }
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file of that name");
+    return NULL;
 }
 
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
                  GError **error)
 {
-    g_autoptr(Image) image = find_image(views, name, reference, error);
-    g_autoptr(GPtrArray) files = image == NULL ? NULL : lay_out(image, format, error);
-    for (guint i = 0; files != NULL && i < files->len; i++) {
-        const IngotFormatFile *one = g_ptr_array_index(files, i);
-        if (strcmp(one->name, file) == 0) {
-            return view_new(views, image, format, one);
-        }
-    }
-    if (files != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file of that name");
-    }
-    return NULL;
+    const IngotFormat *found = ingot_format_find(format, error);
+    g_autoptr(Image) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    g_autoptr(GPtrArray) files = image == NULL ? NULL : lay_out(image, found, error);
+    const IngotFormatFile *one = files == NULL ? NULL : find_file(files, file, error);
+    return one == NULL ? NULL : view_new(image, found, g_steal_pointer(&files), one);
 }
 
 View *view_ref(View *view)
@@ -275,7 +324,7 @@ void view_unref(View *view)
 {
     if (view != NULL && g_atomic_ref_count_dec(&view->references)) {
         image_unref(view->image);
-        ingot_layout_unref(view->layout);
+        g_ptr_array_unref(view->files);
         g_free(view->tag);
         g_free(view);
     }
@@ -283,7 +332,7 @@ void view_unref(View *view)
 
 guint64 view_size(const View *view)
 {
-    return ingot_layout_size(view->layout);
+    return ingot_layout_size(view->file->layout);
 }
 
 const char *view_tag(const View *view)
@@ -308,42 +357,17 @@ gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **
 {
     guint64 end = view_size(view);
     gsize count = offset >= end ? 0 : (gsize)MIN((guint64)size, end - offset);
-    return ingot_layout_read(view->layout, MIN(offset, end), buffer, count, view->image->disk, error) ? (gssize)count
-                                                                                                      : -1;
-}
-
-static gboolean hash_all(View *view, IngotDigest *digest, GError **error)
-{
-    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
-    g_autofree guint8 *buffer = g_malloc(BLOCK);
-    gssize count;
-    for (guint64 at = 0; (count = view_read(view, at, buffer, BLOCK, error)) > 0; at += (guint64)count) {
-        ingot_hasher_add(hasher, buffer, (gsize)count);
-    }
-    ingot_hasher_finish(hasher, digest);
-    return count == 0;
+    return ingot_layout_read(view->file->layout, MIN(offset, end), buffer, count, view->image->disk, error)
+               ? (gssize)count
+               : -1;
 }
 
 gboolean view_digest(View *view, IngotDigest *digest, GError **error)
 {
-    Views *views = view->views;
-    g_mutex_lock(&views->lock);
-    const IngotDigest *known = g_hash_table_lookup(views->digests, view->tag);
-    if (known != NULL) {
-        *digest = *known;
-    }
-    g_mutex_unlock(&views->lock);
-    if (known != NULL) {
-        return TRUE;
-    }
-    if (!hash_all(view, digest, error)) {
-        return FALSE;
-    }
-    g_mutex_lock(&views->lock);
-    if (g_hash_table_size(views->digests) >= DIGESTS_MAX) {
-        g_hash_table_remove_all(views->digests);
-    }
-    g_hash_table_replace(views->digests, g_strdup(view->tag), g_memdup2(digest, sizeof *digest));
-    g_mutex_unlock(&views->lock);
-    return TRUE;
+    Image *image = view->image;
+    const IngotFormatInput input = input_of(image);
+    g_mutex_lock(&image->measuring);
+    gboolean ok = ingot_format_digest(view->format, &input, view->file, digest, error);
+    g_mutex_unlock(&image->measuring);
+    return ok;
 }

@@ -1,4 +1,5 @@
-/* Views: an image of a repository as the files of some format, worked out while they are read; no copy is kept.
+/* Views: an image of a repository as the files of some format, worked out while they are read; no copy is kept. What
+ * had to be measured for that, or was summed up, is (storage_measure).
  *
  * A view reads from the blob's pieces, which are checked before a byte is used: damage is an error, never other bytes.
  * The same image, format and file are the same bytes for as long as this version of Ingot serves them. Thread safe. */
@@ -14,6 +15,9 @@ typedef struct View View;
 Views *views_new(Storage *storage);
 void views_free(Views *views);
 
+/* The formats that an image can have: GPtrArray of IngotFormat *, free it. NOT_FOUND: there is no such image, or it is
+ * no image of Ingot's. */
+GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error);
 /* The files of a format: GPtrArray of IngotFormatFile, free it. NOT_FOUND: there is no such image, or it is no image of
  * Ingot's; INVALID: there is no such format, or the image can't have it. digest receives the manifest's. */
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
@@ -33,5 +37,5 @@ const IngotDigest *view_manifest(const View *view);
 char *view_architecture(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
-/* The SHA-256 of the whole file, which is read for it the first time. */
+/* The SHA-256 of the whole file, which is read for it the first time, and kept. */
 gboolean view_digest(View *view, IngotDigest *digest, GError **error);

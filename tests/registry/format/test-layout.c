@@ -1,7 +1,8 @@
 /* Layouts: any range that is read is what the written file has there, however layouts stand in layouts. */
 #include <fcntl.h>
+#include <ingot/error.h>
 #include <ingot/file.h>
-#include <ingot/layout.h>
+#include <ingot/format.h>
 #include <ingot/packer.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,8 +103,131 @@ static void ranges_are_the_file_s(void **state)
     }
 }
 
+/* What formats ask to be kept: name -> GBytes. */
+static GHashTable *kept;
+static guint kept_again;
+
+static GBytes *find_kept(const char *what, gpointer user)
+{
+    (void)user;
+    GBytes *value = g_hash_table_lookup(kept, what);
+    return value == NULL ? NULL : g_bytes_ref(value);
+}
+
+static void keep(const char *what, GBytes *value, gpointer user)
+{
+    (void)user;
+    kept_again += g_hash_table_contains(kept, what);
+    g_hash_table_replace(kept, g_strdup(what), g_bytes_ref(value));
+}
+
+static const IngotFormatKeeper keeper = {.find = find_kept, .keep = keep};
+
+static void check_file(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file)
+{
+    g_autofree char *path = ingot_workdir_file(workdir, "file");
+    assert_true(ingot_layout_export(file->layout, disk, path, NULL, NULL));
+    g_autoptr(GBytes) bytes = ingot_file_read(path, 16u << 20, NULL);
+    gsize size;
+    const guint8 *whole = g_bytes_get_data(bytes, &size);
+    assert_int_equal(size, ingot_layout_size(file->layout));
+    IngotDigest digest, expected;
+    ingot_digest_of(whole, size, &expected);
+    assert_true(ingot_format_digest(format, input, file, &digest, NULL));
+    assert_memory_equal(&digest, &expected, sizeof digest);
+    g_autofree guint8 *buffer = g_malloc(size);
+    g_autoptr(GRand) random = g_rand_new_with_seed(3);
+    for (guint i = 0; i < 100; i++) {
+        gsize from = (gsize)g_rand_double_range(random, 0, (double)size);
+        gsize most = (gsize)g_rand_int_range(random, 1, 300000), count = MIN(size - from, most);
+        assert_true(ingot_layout_read(file->layout, from, buffer, count, disk, NULL));
+        assert_memory_equal(buffer, whole + from, count);
+    }
+}
+
+/* Each file of each format, made for the first time and once more of what was kept. */
+static void files_of_formats_are_one_thing(void **state)
+{
+    (void)state;
+    const IngotFormatInput input = {.disk = disk, .name = "team/web", .keeper = &keeper};
+    kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        for (guint turn = 0; turn < 2; turn++) {
+            g_autoptr(GPtrArray) files = ingot_format_files(*format, &input, NULL);
+            assert_non_null(files);
+            for (guint i = 0; i < files->len; i++) {
+                check_file(*format, &input, g_ptr_array_index(files, i));
+            }
+        }
+    }
+    assert_int_equal(kept_again, 0);
+    g_hash_table_unref(kept);
+}
+
+/* Kept sizes that are no sizes are not believed; possible ones that are wrong give an error, never a wrong file. */
+static void wrong_measures_make_no_file(void **state)
+{
+    (void)state;
+    const IngotFormatInput input = {.disk = disk, .name = "team/web", .keeper = &keeper};
+    const IngotFormat *format = ingot_format_find("vmdk-stream", NULL);
+    kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
+    g_autoptr(GPtrArray) right = ingot_format_files(format, &input, NULL);
+    assert_int_equal(g_hash_table_size(kept), 1);
+    GHashTableIter iter;
+    gpointer what, value;
+    g_hash_table_iter_init(&iter, kept);
+    g_hash_table_iter_next(&iter, &what, &value);
+    gsize size;
+    g_autofree guint8 *sizes = g_memdup2(g_bytes_get_data(value, &size), g_bytes_get_size(value));
+    g_autofree char *name = g_strdup(what), *path = ingot_workdir_file(workdir, "wrong");
+    memset(sizes, 0, 4);
+    g_hash_table_replace(kept, g_strdup(name), g_bytes_new(sizes, size));
+    g_autoptr(GPtrArray) again = ingot_format_files(format, &input, NULL);
+    assert_int_equal(ingot_layout_size(((IngotFormatFile *)g_ptr_array_index(again, 0))->layout),
+                     ingot_layout_size(((IngotFormatFile *)g_ptr_array_index(right, 0))->layout));
+    sizes[0] = 1;
+    g_hash_table_replace(kept, g_strdup(name), g_bytes_new(sizes, size));
+    g_autoptr(GPtrArray) wrong = ingot_format_files(format, &input, NULL);
+    g_autoptr(GError) error = NULL;
+    assert_false(ingot_format_write(wrong, disk, path, NULL, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_hash_table_unref(kept);
+}
+
+/* A file that is rotten in its middle has no sum and becomes no file. */
+static gboolean read_rotten(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    (void)error;
+    memcpy(buffer, (const guint8 *)blob + offset, size);
+    ((guint8 *)buffer)[size / 2] ^= offset > 1000000;
+    return TRUE;
+}
+
+static void damage_is_an_error(void **state)
+{
+    (void)state;
+    g_autofree char *blob = ingot_workdir_file(workdir, "blob"), *path = ingot_workdir_file(workdir, "rotten");
+    g_autoptr(GBytes) bytes = ingot_file_read(blob, 16u << 20, NULL);
+    g_autoptr(IngotDisk) rotten =
+        ingot_disk_new(read_rotten, (gpointer)g_bytes_get_data(bytes, NULL), NULL, "rotten", packed->index);
+    const IngotFormatInput input = {.disk = rotten};
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(ingot_format_export(*format, &input, path, NULL, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_add_up), cmocka_unit_test(ranges_are_the_file_s)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_add_up),
+        cmocka_unit_test(ranges_are_the_file_s),
+        cmocka_unit_test(files_of_formats_are_one_thing),
+        cmocka_unit_test(wrong_measures_make_no_file),
+        cmocka_unit_test(damage_is_an_error),
+    };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

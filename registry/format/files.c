@@ -1,0 +1,83 @@
+/* The files of a format: the list of them, and writing it as one file or as a folder. */
+#include <errno.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/format.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void file_free(gpointer data)
+{
+    IngotFormatFile *file = data;
+    g_free(file->name);
+    ingot_layout_unref(file->layout);
+    g_free(file);
+}
+
+GPtrArray *ingot_format_files_new(void)
+{
+    return g_ptr_array_new_with_free_func(file_free);
+}
+
+void ingot_format_files_add(GPtrArray *files, const char *name, IngotLayout *layout)
+{
+    IngotFormatFile *file = g_new0(IngotFormatFile, 1);
+    file->name = g_strdup(name);
+    file->layout = layout;
+    g_ptr_array_add(files, file);
+}
+
+GPtrArray *ingot_format_files_one(const char *name, IngotLayout *layout)
+{
+    GPtrArray *files = ingot_format_files_new();
+    ingot_format_files_add(files, name, layout);
+    return files;
+}
+
+static gboolean write_all(const GPtrArray *files, IngotDisk *disk, const char *folder, IngotProgress *progress,
+                          GError **error)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(files, i);
+        g_autofree char *path = g_build_filename(folder, file->name, NULL);
+        if (!ingot_layout_export(file->layout, disk, path, i == 0 ? progress : NULL, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean write_folder(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
+                             GError **error)
+{
+    g_autofree char *temporary = g_strdup_printf("%s.ingot-%d", path, (int)getpid());
+    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s: is there already; the format is a folder of files: give the name of a new one", path);
+        return FALSE;
+    }
+    /* One may be there of a process that was killed and had our number. */
+    if (!ingot_file_remove_tree(temporary, error)) {
+        return FALSE;
+    }
+    if (mkdir(temporary, 0777) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", temporary);
+    }
+    if (write_all(files, disk, temporary, progress, error)) {
+        if (rename(temporary, path) == 0) {
+            return TRUE;
+        }
+        ingot_error_set_errno(error, errno, "%s", path);
+    }
+    ingot_file_remove_tree(temporary, NULL);
+    return FALSE;
+}
+
+gboolean ingot_format_write(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
+                            GError **error)
+{
+    const IngotFormatFile *first = g_ptr_array_index(files, 0);
+    return files->len == 1 ? ingot_layout_export(first->layout, disk, path, progress, error)
+                           : write_folder(files, disk, path, progress, error);
+}

@@ -1,0 +1,50 @@
+#include "format/guest.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+static const GuestSystem systems[] = {
+    {"debian", 96, "Debian_64", "debian10-64"},     {"ubuntu", 94, "Ubuntu_64", "ubuntu-64"},
+    {"rhel", 80, "RedHat_64", "rhel8-64"},          {"centos", 107, "RedHat_64", "centos8-64"},
+    {"fedora", 101, "Fedora_64", "fedora64"},       {"sles", 85, "OpenSUSE_64", "sles12-64"},
+    {"opensuse", 84, "OpenSUSE_64", "opensuse-64"},
+};
+static const GuestSystem any = {"linux", 101, "Linux26_64", "other4xlinux-64"};
+
+gboolean guest_boots_by_bios(const IngotFormatInput *input)
+{
+    const json_t *firmware = json_object_get(input->config, "firmware");
+    for (size_t i = 0; i < json_array_size(firmware); i++) {
+        if (g_strcmp0(json_string_value(json_array_get(firmware, i)), "bios") == 0) {
+            return TRUE;
+        }
+    }
+    return json_array_size(firmware) == 0;
+}
+
+gboolean guest_can_bios(const IngotFormatInput *input, GError **error)
+{
+    if (!guest_boots_by_bios(input)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "the image boots by UEFI alone, machines of this kind by BIOS: use another format");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+const GuestSystem *guest_system(const IngotFormatInput *input)
+{
+    const char *id = json_string_value(json_object_get(json_object_get(input->config, "os"), "id"));
+    for (guint i = 0; i < G_N_ELEMENTS(systems); i++) {
+        if (g_strcmp0(systems[i].id, id) == 0) {
+            return &systems[i];
+        }
+    }
+    return &any;
+}
+
+char *guest_name(const IngotFormatInput *input)
+{
+    const char *slash = input->name == NULL ? NULL : strrchr(input->name, '/');
+    return g_strdup(input->name == NULL ? "disk" : slash == NULL ? input->name : slash + 1);
+}

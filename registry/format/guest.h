@@ -1,0 +1,20 @@
+/* What an image's config says of the machine that it wants to be, in the words of those who describe machines. */
+#pragma once
+
+#include <ingot/format.h>
+
+/* FALSE: it starts by UEFI alone. An image that does not tell starts by BIOS. */
+gboolean guest_boots_by_bios(const IngotFormatInput *input);
+/* For IngotFormat: INVALID where the image boots by UEFI alone. */
+gboolean guest_can_bios(const IngotFormatInput *input, GError **error);
+
+typedef struct {
+    const char *id;          /* of os-release, as in the config */
+    guint cim;               /* CIM_OperatingSystem.OsType (DMTF): OVF's */
+    const char *description; /* VirtualBox's name of it */
+    const char *vmware;      /* guestOS in a .vmx */
+} GuestSystem;
+/* The config's, or one that fits any Linux. */
+const GuestSystem *guest_system(const IngotFormatInput *input);
+/* The last part of the image's name: "web" of "team/web"; "disk" where it has none. Free it. */
+char *guest_name(const IngotFormatInput *input);
