@@ -19,6 +19,16 @@ IngotDisk *ingot_disk_new(IngotDiskBlob read, gpointer blob, GDestroyNotify free
 void ingot_disk_free(IngotDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotDisk, ingot_disk_free)
 
+/* Keeps chunks that were decoded and checked, for those who read again. Called by several threads at a time. */
+typedef struct {
+    /* FALSE: it does not have all of the range. */
+    gboolean (*find)(gpointer user, guint64 offset, void *buffer, gsize size);
+    void (*keep)(gpointer user, guint number, const void *chunk); /* no hole */
+    gpointer user;
+} IngotDiskCache;
+/* For ingot_disk_read, before it is called; the cache is the caller's and outlives the disk. */
+void ingot_disk_set_cache(IngotDisk *disk, const IngotDiskCache *cache);
+
 const IngotIndex *ingot_disk_index(const IngotDisk *disk);
 
 /* Any range of the disk. */

@@ -32,6 +32,8 @@ guint64 ingot_layout_size(const IngotLayout *layout); /* bytes */
 gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
                            GError **error);
 
+/* Whether the range (it has at least one byte) is one run of the disk: *at is then where that begins. */
+gboolean ingot_layout_run(const IngotLayout *layout, guint64 offset, guint64 size, guint64 *at);
 /* The SHA-256 of the whole, which is read for it, on all cores; progress is by its bytes. */
 gboolean ingot_layout_digest(const IngotLayout *layout, IngotDisk *disk, IngotProgress *progress, IngotDigest *digest,
                              GError **error);

@@ -198,3 +198,17 @@ gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buff
     }
     return TRUE;
 }
+
+gboolean ingot_layout_run(const IngotLayout *layout, guint64 offset, guint64 size, guint64 *at)
+{
+    const LayoutSegment *segment = &g_array_index(layout->segments, LayoutSegment, segment_at(layout, offset));
+    guint64 within = offset - segment->start;
+    if (segment->size - within < size) {
+        return FALSE;
+    }
+    if (segment->kind == LAYOUT_INNER) {
+        return ingot_layout_run(segment->inner, within, size, at);
+    }
+    *at = segment->offset + within;
+    return segment->kind == LAYOUT_DISK;
+}

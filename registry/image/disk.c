@@ -94,6 +94,11 @@ void ingot_disk_free(IngotDisk *disk)
     }
 }
 
+void ingot_disk_set_cache(IngotDisk *disk, const IngotDiskCache *cache)
+{
+    disk->cache = cache;
+}
+
 const IngotIndex *ingot_disk_index(const IngotDisk *disk)
 {
     return disk->index;
@@ -196,6 +201,9 @@ static gboolean load_number(IngotDisk *disk, Cursor *cursor, guint number, GErro
         return FALSE;
     }
     cursor->number = number;
+    if (disk->cache != NULL) {
+        disk->cache->keep(disk->cache->user, number, cursor->chunk);
+    }
     return TRUE;
 }
 
@@ -211,6 +219,7 @@ static gboolean read_range(IngotDisk *disk, Cursor *cursor, guint number, guint6
         if (chunk->hole) {
             memset(out, 0, part);
         } else {
+            g_assert(cursor->chunk != NULL);
             memcpy(out, cursor->chunk + within, part);
         }
         out += part;
@@ -227,7 +236,7 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
                     disk->name, offset);
         return FALSE;
     }
-    if (size == 0) {
+    if (size == 0 || (disk->cache != NULL && disk->cache->find(disk->cache->user, offset, buffer, size))) {
         return TRUE;
     }
     guint number = ingot_index_find(disk->index, offset);

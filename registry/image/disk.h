@@ -10,6 +10,7 @@ struct IngotDisk {
     gpointer blob;
     GDestroyNotify free_blob;
     IngotIndex *index;
+    const IngotDiskCache *cache; /* NULL: none */
     GMutex lock;
     GQueue cursors; /* of Cursor that nobody uses, the last used first */
 };

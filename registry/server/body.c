@@ -1,5 +1,7 @@
 #include "server/body.h"
 
+#include <fcntl.h>
+
 Body *body_new(const BodyKind *kind, gpointer source, guint64 size)
 {
     Body *body = g_new0(Body, 1);
@@ -31,7 +33,8 @@ static gssize read_blob(gpointer source, guint64 offset, void *buffer, gsize siz
 
 static gboolean run_of_blob(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at)
 {
-    return storage_blob_run(source, offset, length, fd, at);
+    int pack;
+    return storage_blob_run(source, offset, length, &pack, at) && (*fd = fcntl(pack, F_DUPFD_CLOEXEC, 0)) >= 0;
 }
 
 static void unref_blob(gpointer source)

@@ -7,7 +7,8 @@
 typedef struct {
     /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. */
     gssize (*read)(gpointer source, guint64 offset, void *buffer, gsize size, GError **error);
-    /* Whether the range is one run of one file, ready to be sent: *fd (not the caller's) has it at *at. NULL: never. */
+    /* Whether the range is one run of one file, ready to be sent: *fd (the caller's: close it) has it at *at. NULL:
+     * never. */
     gboolean (*run)(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at);
     void (*unref)(gpointer source);
 } BodyKind;

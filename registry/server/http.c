@@ -250,7 +250,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     Http *http = g_new0(Http, 1);
     http->storage = options->storage;
     http->through = options->through;
-    http->views = views_new(options->storage);
+    http->views = views_new(options->storage, settings->data, settings->max_unpacked);
     http->access = options->access;
     http->upload_max = settings->max_upload;
     http->watch = watch_new(&(WatchLimits){.head_seconds = settings->head_timeout,

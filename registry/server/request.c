@@ -70,7 +70,7 @@ static struct MHD_Response *run_response(Body *body, guint64 offset, guint64 siz
 {
     int fd;
     guint64 at;
-    if (body->kind->run == NULL || !body->kind->run(body->source, offset, size, &fd, &at) || (fd = dup(fd)) < 0) {
+    if (body->kind->run == NULL || !body->kind->run(body->source, offset, size, &fd, &at)) {
         return NULL;
     }
     struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, at);

@@ -218,7 +218,7 @@ static void add_limits(GString *text, Status *status)
                "Requests that were refused since an address made too many.", (double)refused);
 }
 
-static char *tell(Status *status, Storage *storage)
+static char *tell(Status *status, const Request *request)
 {
     GString *text = g_string_new(NULL);
     GHashTableIter iterator;
@@ -245,7 +245,9 @@ static char *tell(Status *status, Storage *storage)
               G_STRUCT_OFFSET(Route, sent));
     g_mutex_unlock(&status->lock);
     add_limits(text, status);
-    add_storage(text, storage);
+    add_storage(text, request->storage);
+    add_figure(text, "ingot_unpacked_bytes", "gauge", "Bytes that are kept of views that are read.",
+               (double)views_unpacked(request->views));
     add_upkeep(text, status->upkeep);
     return g_string_free(text, FALSE);
 }
@@ -288,7 +290,7 @@ enum MHD_Result status_answer(Status *status, Request *request)
     if (strcmp(request->path, "/readyz") == 0) {
         return answer_ready(status, request);
     }
-    g_autofree char *text = tell(status, request->storage);
+    g_autofree char *text = tell(status, request);
     return request_answer(request, MHD_HTTP_OK, "text/plain; version=0.0.4", text, strlen(text), "Cache-Control",
                           "no-store", NULL);
 }

@@ -165,6 +165,11 @@ base=http://$REGISTRY/formats/team/web
 curl -sf "$base/1.0.0/ova/web.ova" | cmp - "$TMP/disk.ova" || fail "a damaged measure was believed"
 ok "what had to be measured is kept over a restart, and not believed if it is damaged"
 
+# Another process reads from the packs again.
+kill "$SERVER"
+wait "$SERVER" || true
+start_ingotd
+base=http://$REGISTRY/formats/team/web
 pack=$(find "$TMP/registry/packs" -size +5M | head -1)
 python3 -c 'import sys
 with open(sys.argv[1], "r+b") as f:

@@ -141,6 +141,11 @@ static gssize read_view(gpointer source, guint64 offset, void *buffer, gsize siz
     return view_read(source, offset, buffer, size, error);
 }
 
+static gboolean run_of_view(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at)
+{
+    return view_run(source, offset, length, fd, at);
+}
+
 static void unref_view(gpointer source)
 {
     view_unref(source);
@@ -148,7 +153,7 @@ static void unref_view(gpointer source)
 
 static enum MHD_Result answer_file(Request *request, const Place *place)
 {
-    static const BodyKind kind = {.read = read_view, .unref = unref_view};
+    static const BodyKind kind = {.read = read_view, .run = run_of_view, .unref = unref_view};
     g_autoptr(GError) error = NULL;
     g_autoptr(View) view =
         views_open(request->views, place->name, place->reference, place->format, place->file, &error);

@@ -5,6 +5,8 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/views/unpacked.h"
+
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (256u << 20)
 #define IMAGES_MAX 8 /* whose indexes are kept */
@@ -16,7 +18,9 @@ typedef struct {
     IngotDigest manifest;
     char *name;
     json_t *config;
-    IngotDisk *disk;
+    IngotDisk *disk;        /* to be measured: nothing of it is kept */
+    IngotDisk *read;        /* to be read by clients */
+    UnpackedDisk *unpacked; /* what is kept of that */
     IngotFormatKeeper keeper;
     GMutex measuring;    /* one at a time: the next finds what the first has kept */
     GMutex lock;         /* taken last */
@@ -25,6 +29,7 @@ typedef struct {
 
 struct Views {
     Storage *storage;
+    Unpacked *unpacked;
     GMutex lock;
     GQueue images; /* of Image, the last used first */
 };
@@ -47,6 +52,8 @@ static void image_unref(gpointer data)
         g_free(image->name);
         json_decref(image->config);
         ingot_disk_free(image->disk);
+        ingot_disk_free(image->read);
+        unpacked_disk_free(image->unpacked);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
         g_mutex_clear(&image->measuring);
@@ -95,13 +102,25 @@ static void unref_blob(gpointer blob)
     storage_blob_unref(blob);
 }
 
-static IngotDisk *open_disk(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+static IngotIndex *open_index(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
 {
     g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
-    g_autoptr(IngotIndex) index =
-        bytes == NULL ? NULL : ingot_index_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
-    StorageBlob *blob = index == NULL ? NULL : storage_blob(storage, name, &manifest->disk.digest, error);
-    return blob == NULL ? NULL : ingot_disk_new(read_disk, blob, unref_blob, name, index);
+    return bytes == NULL ? NULL
+                         : ingot_index_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+}
+
+static gboolean open_disk(Image *image, Unpacked *unpacked, const IngotManifest *manifest, GError **error)
+{
+    g_autoptr(IngotIndex) index = open_index(image->storage, image->name, manifest, error);
+    StorageBlob *blob = index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
+    if (blob == NULL) {
+        return FALSE;
+    }
+    image->disk = ingot_disk_new(read_disk, blob, unref_blob, image->name, index);
+    image->read = ingot_disk_new(read_disk, storage_blob_ref(blob), unref_blob, image->name, index);
+    image->unpacked = unpacked_disk_new(unpacked, index);
+    ingot_disk_set_cache(image->read, unpacked_disk_cache(image->unpacked));
+    return TRUE;
 }
 
 static json_t *open_config(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
@@ -123,8 +142,9 @@ static void keep_measure(const char *what, GBytes *value, gpointer user)
     storage_keep_measure(image->storage, &image->manifest, what, value);
 }
 
-static Image *load_image(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+static Image *load_image(Views *views, const char *name, const IngotDigest *digest, GError **error)
 {
+    Storage *storage = views->storage;
     g_autoptr(IngotManifest) manifest = read_manifest(storage, name, digest, error);
     if (manifest == NULL) {
         return NULL;
@@ -139,8 +159,7 @@ static Image *load_image(Storage *storage, const char *name, const IngotDigest *
     image->manifest = *digest;
     image->name = g_strdup(name);
     image->config = open_config(storage, name, manifest, error);
-    image->disk = image->config == NULL ? NULL : open_disk(storage, name, manifest, error);
-    return image->disk == NULL ? NULL : g_steal_pointer(&image);
+    return image->config != NULL && open_disk(image, views->unpacked, manifest, error) ? g_steal_pointer(&image) : NULL;
 }
 
 static Image *find_kept(Views *views, const char *name, const IngotDigest *digest)
@@ -187,7 +206,7 @@ static Image *find_image(Views *views, const char *name, const char *reference, 
         return NULL;
     }
     Image *image = find_kept(views, name, &digest);
-    if (image == NULL && (image = load_image(views->storage, name, &digest, error)) != NULL) {
+    if (image == NULL && (image = load_image(views, name, &digest, error)) != NULL) {
         keep(views, image);
     }
     return image;
@@ -195,10 +214,11 @@ static Image *find_image(Views *views, const char *name, const char *reference, 
 
 /* --- views --- */
 
-Views *views_new(Storage *storage)
+Views *views_new(Storage *storage, const char *folder, guint64 max_unpacked)
 {
     Views *views = g_new0(Views, 1);
     views->storage = storage;
+    views->unpacked = unpacked_new(folder, max_unpacked);
     g_mutex_init(&views->lock);
     g_queue_init(&views->images);
     return views;
@@ -208,6 +228,7 @@ void views_free(Views *views)
 {
     if (views != NULL) {
         g_queue_clear_full(&views->images, image_unref);
+        unpacked_free(views->unpacked);
         g_mutex_clear(&views->lock);
         g_free(views);
     }
@@ -357,9 +378,20 @@ gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **
 {
     guint64 end = view_size(view);
     gsize count = offset >= end ? 0 : (gsize)MIN((guint64)size, end - offset);
-    return ingot_layout_read(view->file->layout, MIN(offset, end), buffer, count, view->image->disk, error)
+    return ingot_layout_read(view->file->layout, MIN(offset, end), buffer, count, view->image->read, error)
                ? (gssize)count
                : -1;
+}
+
+gboolean view_run(View *view, guint64 offset, guint64 length, int *fd, guint64 *at)
+{
+    return length > 0 && ingot_layout_run(view->file->layout, offset, length, at) &&
+           unpacked_disk_run(view->image->unpacked, *at, length, fd);
+}
+
+guint64 views_unpacked(Views *views)
+{
+    return unpacked_size(views->unpacked);
 }
 
 gboolean view_digest(View *view, IngotDigest *digest, GError **error)

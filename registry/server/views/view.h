@@ -12,7 +12,8 @@
 typedef struct Views Views;
 typedef struct View View;
 
-Views *views_new(Storage *storage);
+/* Decoded chunks are kept in the folder, so many bytes (unpacked.h). */
+Views *views_new(Storage *storage, const char *folder, guint64 max_unpacked);
 void views_free(Views *views);
 
 /* The formats that an image can have: GPtrArray of IngotFormat *, free it. NOT_FOUND: there is no such image, or it is
@@ -37,5 +38,9 @@ const IngotDigest *view_manifest(const View *view);
 char *view_architecture(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
+/* Whether the range is one run of a file, ready to be sent: *fd (the caller's: close it) has it at *at. */
+gboolean view_run(View *view, guint64 offset, guint64 length, int *fd, guint64 *at);
+/* Bytes that are kept of all views. */
+guint64 views_unpacked(Views *views);
 /* The SHA-256 of the whole file, which is read for it the first time, and kept. */
 gboolean view_digest(View *view, IngotDigest *digest, GError **error);
