@@ -68,6 +68,9 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
 static json_t *describe_provider(Request *request, const char *base, const char *name, const char *version, guint box)
 {
     IngotDigest sum;
+    if (!views_offer(request->views, name, version, boxes[box].format)) {
+        return NULL;
+    }
     g_autoptr(View) view = views_open(request->views, name, version, boxes[box].format, boxes[box].file, NULL);
     if (view == NULL || !view_digest(view, &sum, NULL)) {
         return NULL;
@@ -77,10 +80,10 @@ static json_t *describe_provider(Request *request, const char *base, const char 
     g_autofree char *manifest = ingot_digest_to_text(view_manifest(view));
     g_autofree char *url =
         g_strdup_printf("%s/formats/%s/%s/%s/%s", base, name, manifest, boxes[box].format, boxes[box].file);
-    g_autofree char *architecture = view_architecture(view);
+    const char *architecture = json_string_value(json_object_get(view_config(view), "architecture"));
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "checksum_type",
-                     "sha256", "checksum", hex + strlen("sha256:"), "architecture", architecture,
-                     "default_architecture", 1);
+                     "sha256", "checksum", hex + strlen("sha256:"), "architecture",
+                     architecture == NULL ? "unknown" : architecture, "default_architecture", 1);
 }
 
 /* NULL: no provider can have it. */

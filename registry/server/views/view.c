@@ -285,6 +285,28 @@ GPtrArray *views_formats(Views *views, const char *name, const char *reference, 
     return list;
 }
 
+static gboolean is_output(const Image *image, const char *format)
+{
+    const json_t *outputs = json_object_get(image->config, "outputs");
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        if (g_strcmp0(json_string_value(json_array_get(outputs, i)), format) == 0) {
+            return TRUE;
+        }
+    }
+    return json_array_size(outputs) == 0;
+}
+
+gboolean views_offer(Views *views, const char *name, const char *reference, const char *format)
+{
+    const IngotFormat *found = ingot_format_find(format, NULL);
+    g_autoptr(Image) image = found == NULL ? NULL : find_image(views, name, reference, NULL);
+    if (image == NULL || !is_output(image, format)) {
+        return FALSE;
+    }
+    const IngotFormatInput input = input_of(image);
+    return ingot_format_can(found, &input, NULL);
+}
+
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
                        GError **error)
 {
@@ -366,10 +388,9 @@ const IngotDigest *view_manifest(const View *view)
     return &view->image->manifest;
 }
 
-char *view_architecture(const View *view)
+const json_t *view_config(const View *view)
 {
-    const char *text = json_string_value(json_object_get(view->image->config, "architecture"));
-    return g_strdup(text == NULL ? "unknown" : text);
+    return view->image->config;
 }
 
 /* --- reading --- */

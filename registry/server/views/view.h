@@ -19,6 +19,9 @@ void views_free(Views *views);
 /* The formats that an image can have: GPtrArray of IngotFormat *, free it. NOT_FOUND: there is no such image, or it is
  * no image of Ingot's. */
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error);
+/* Whether an image is meant to be had in a format: one that was made ready for some (its config's "outputs") in those
+ * alone, another in all that it can have. */
+gboolean views_offer(Views *views, const char *name, const char *reference, const char *format);
 /* The files of a format: GPtrArray of IngotFormatFile, free it. NOT_FOUND: there is no such image, or it is no image of
  * Ingot's; INVALID: there is no such format, or the image can't have it. digest receives the manifest's. */
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
@@ -34,8 +37,8 @@ guint64 view_size(const View *view);
 const char *view_tag(const View *view); /* its entity tag, in quotes */
 /* The image's manifest; the view's own. */
 const IngotDigest *view_manifest(const View *view);
-/* The image's, in its own words ("amd64"); free it. */
-char *view_architecture(const View *view);
+/* The image's config; the view's own. */
+const json_t *view_config(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of a file, ready to be sent: *fd (the caller's: close it) has it at *at. */
