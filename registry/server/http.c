@@ -26,6 +26,7 @@ struct Http {
     Storage *storage;
     Through *through;
     Views *views;
+    Warm *warm;
     Access *access;
     guint64 upload_max;
     Status *status;
@@ -112,6 +113,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->storage = http->storage;
         request->through = http->through;
         request->views = http->views;
+        request->warm = http->warm;
         request->access = http->access;
         request->upload_max = http->upload_max;
         request->start = g_get_monotonic_time();
@@ -209,6 +211,7 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
 static void http_free(Http *http)
 {
     status_free(http->status);
+    warm_stop(http->warm);
     views_free(http->views);
     watch_free(http->watch);
     rate_free(http->rate);
@@ -251,6 +254,7 @@ Http *http_start(const HttpOptions *options, char **url, GError **error)
     http->storage = options->storage;
     http->through = options->through;
     http->views = views_new(options->storage, settings->data, settings->max_unpacked);
+    http->warm = warm_start(http->views);
     http->access = options->access;
     http->upload_max = settings->max_upload;
     http->watch = watch_new(&(WatchLimits){.head_seconds = settings->head_timeout,

@@ -9,7 +9,7 @@
 #include "server/body.h"
 #include "server/mirror/through.h"
 #include "server/storage/storage.h"
-#include "server/views/view.h"
+#include "server/views/warm.h"
 
 typedef struct {
     struct MHD_Connection *connection;
@@ -18,6 +18,7 @@ typedef struct {
     Storage *storage;
     Through *through; /* NULL: there is no upstream */
     Views *views;
+    Warm *warm;
     gint64 start;      /* monotonic, microseconds */
     guint64 received;  /* bytes of the body */
     guint64 sent;      /* bytes of the answer's body */

@@ -128,6 +128,9 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
     if (!storage_put_manifest(request->storage, route->name, &manifest, &digest, &error)) {
         return request_fail(request, "MANIFEST_BLOB_UNKNOWN", error);
     }
+    if (manifest.tag != NULL && ingot_tag_is_version(manifest.tag)) {
+        warm_add(request->warm, route->name, manifest.tag);
+    }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autofree char *location = g_strdup_printf("/v2/%s/manifests/%s", route->name, route->reference);
     return request_answer(request, MHD_HTTP_CREATED, NULL, NULL, 0, "Location", location, "Docker-Content-Digest", text,

@@ -285,6 +285,12 @@ GPtrArray *views_formats(Views *views, const char *name, const char *reference, 
     return list;
 }
 
+json_t *views_outputs(Views *views, const char *name, const char *reference)
+{
+    g_autoptr(Image) image = find_image(views, name, reference, NULL);
+    return image == NULL ? NULL : json_incref(json_object_get(image->config, "outputs"));
+}
+
 static gboolean is_output(const Image *image, const char *format)
 {
     const json_t *outputs = json_object_get(image->config, "outputs");

@@ -19,7 +19,9 @@ void views_free(Views *views);
 /* The formats that an image can have: GPtrArray of IngotFormat *, free it. NOT_FOUND: there is no such image, or it is
  * no image of Ingot's. */
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error);
-/* Whether an image is meant to be had in a format: one that was made ready for some (its config's "outputs") in those
+/* The formats that an image says it was made ready for (its config's "outputs"); unref it. NULL: it says nothing. */
+json_t *views_outputs(Views *views, const char *name, const char *reference);
+/* Whether an image is meant to be had in a format: one that was made ready for some in those
  * alone, another in all that it can have. */
 gboolean views_offer(Views *views, const char *name, const char *reference, const char *format);
 /* The files of a format: GPtrArray of IngotFormatFile, free it. NOT_FOUND: there is no such image, or it is no image of
