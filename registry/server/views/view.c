@@ -1,42 +1,23 @@
 #include "server/views/view.h"
 
 #include <ingot/error.h>
-#include <ingot/manifest.h>
 #include <ingot/reference.h>
 #include <string.h>
 
-#include "server/views/unpacked.h"
+#include "server/views/image.h"
 
-#define CONFIG_MAX (16u << 20) /* bytes */
-#define INDEX_MAX (256u << 20)
 #define IMAGES_MAX 8 /* whose indexes are kept */
-
-/* An image, as far as its views need it. */
-typedef struct {
-    gatomicrefcount references;
-    Storage *storage;
-    IngotDigest manifest;
-    char *name;
-    json_t *config;
-    IngotDisk *disk;        /* to be measured: nothing of it is kept */
-    IngotDisk *read;        /* to be read by clients */
-    UnpackedDisk *unpacked; /* what is kept of that */
-    IngotFormatKeeper keeper;
-    GMutex measuring;    /* one at a time: the next finds what the first has kept */
-    GMutex lock;         /* taken last */
-    GHashTable *formats; /* IngotFormat -> GPtrArray of IngotFormatFile: laid out once */
-} Image;
 
 struct Views {
     Storage *storage;
     Unpacked *unpacked;
     GMutex lock;
-    GQueue images; /* of Image, the last used first */
+    GQueue images; /* of ViewImage, the last used first */
 };
 
 struct View {
     gatomicrefcount references;
-    Image *image;
+    ViewImage *image;
     const IngotFormat *format;
     GPtrArray *files;
     const IngotFormatFile *file; /* one of them */
@@ -45,134 +26,17 @@ struct View {
 
 /* --- images --- */
 
-static void image_unref(gpointer data)
-{
-    Image *image = data;
-    if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
-        g_free(image->name);
-        json_decref(image->config);
-        ingot_disk_free(image->disk);
-        ingot_disk_free(image->read);
-        unpacked_disk_free(image->unpacked);
-        g_hash_table_unref(image->formats);
-        g_mutex_clear(&image->lock);
-        g_mutex_clear(&image->measuring);
-        g_free(image);
-    }
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Image, image_unref)
-
-static GBytes *read_blob(Storage *storage, const char *name, const IngotDigest *digest, gsize limit, GError **error)
-{
-    g_autoptr(StorageBlob) blob = storage_blob(storage, name, digest, error);
-    if (blob == NULL) {
-        return NULL;
-    }
-    gsize size = (gsize)storage_blob_size(blob);
-    if (storage_blob_size(blob) > limit) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too large a blob for what it is", name);
-        return NULL;
-    }
-    g_autofree guint8 *data = g_malloc(size + 1);
-    return storage_blob_read_all(blob, 0, data, size, error) ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
-}
-
-static IngotManifest *read_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
-{
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, error);
-    GError *problem = NULL;
-    IngotManifest *manifest =
-        bytes == NULL ? NULL
-                      : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, &problem);
-    if (problem != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s", problem->message);
-        g_error_free(problem);
-    }
-    return manifest;
-}
-
-static gboolean read_disk(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
-{
-    return storage_blob_read_all(blob, offset, buffer, size, error);
-}
-
-static void unref_blob(gpointer blob)
-{
-    storage_blob_unref(blob);
-}
-
-static IngotIndex *open_index(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
-{
-    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
-    return bytes == NULL ? NULL
-                         : ingot_index_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
-}
-
-static gboolean open_disk(Image *image, Unpacked *unpacked, const IngotManifest *manifest, GError **error)
-{
-    g_autoptr(IngotIndex) index = open_index(image->storage, image->name, manifest, error);
-    StorageBlob *blob = index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
-    if (blob == NULL) {
-        return FALSE;
-    }
-    image->disk = ingot_disk_new(read_disk, blob, unref_blob, image->name, index);
-    image->read = ingot_disk_new(read_disk, storage_blob_ref(blob), unref_blob, image->name, index);
-    image->unpacked = unpacked_disk_new(unpacked, index);
-    ingot_disk_set_cache(image->read, unpacked_disk_cache(image->unpacked));
-    return TRUE;
-}
-
-static json_t *open_config(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
-{
-    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->config.digest, CONFIG_MAX, error);
-    return bytes == NULL ? NULL
-                         : ingot_config_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
-}
-
-static GBytes *find_measure(const char *what, gpointer user)
-{
-    const Image *image = user;
-    return storage_measure(image->storage, &image->manifest, what);
-}
-
-static void keep_measure(const char *what, GBytes *value, gpointer user)
-{
-    const Image *image = user;
-    storage_keep_measure(image->storage, &image->manifest, what, value);
-}
-
-static Image *load_image(Views *views, const char *name, const IngotDigest *digest, GError **error)
-{
-    Storage *storage = views->storage;
-    g_autoptr(IngotManifest) manifest = read_manifest(storage, name, digest, error);
-    if (manifest == NULL) {
-        return NULL;
-    }
-    g_autoptr(Image) image = g_new0(Image, 1);
-    g_atomic_ref_count_init(&image->references);
-    g_mutex_init(&image->lock);
-    g_mutex_init(&image->measuring);
-    image->formats = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
-    image->keeper = (IngotFormatKeeper){.find = find_measure, .keep = keep_measure, .user = image};
-    image->storage = storage;
-    image->manifest = *digest;
-    image->name = g_strdup(name);
-    image->config = open_config(storage, name, manifest, error);
-    return image->config != NULL && open_disk(image, views->unpacked, manifest, error) ? g_steal_pointer(&image) : NULL;
-}
-
-static Image *find_kept(Views *views, const char *name, const IngotDigest *digest)
+static ViewImage *find_kept(Views *views, const char *name, const IngotDigest *digest)
 {
     g_mutex_lock(&views->lock);
-    Image *found = NULL;
+    ViewImage *found = NULL;
     for (GList *link = views->images.head; link != NULL && found == NULL; link = link->next) {
-        Image *image = link->data;
+        ViewImage *image = link->data;
         if (ingot_digest_equal(&image->manifest, digest) && strcmp(image->name, name) == 0) {
             found = image;
             g_queue_unlink(&views->images, link);
             g_queue_push_head_link(&views->images, link);
-            g_atomic_ref_count_inc(&image->references);
+            view_image_ref(image);
             break;
         }
     }
@@ -180,19 +44,19 @@ static Image *find_kept(Views *views, const char *name, const IngotDigest *diges
     return found;
 }
 
-static void keep(Views *views, Image *image)
+static void keep(Views *views, ViewImage *image)
 {
     g_mutex_lock(&views->lock);
-    g_atomic_ref_count_inc(&image->references);
+    view_image_ref(image);
     g_queue_push_head(&views->images, image);
     if (views->images.length > IMAGES_MAX) {
-        image_unref(g_queue_pop_tail(&views->images));
+        view_image_unref(g_queue_pop_tail(&views->images));
     }
     g_mutex_unlock(&views->lock);
 }
 
 /* The reference is a tag or a digest. Whether the repository still has the image is asked each time. */
-static Image *find_image(Views *views, const char *name, const char *reference, GError **error)
+static ViewImage *find_image(Views *views, const char *name, const char *reference, GError **error)
 {
     IngotDigest digest;
     gboolean by_digest = strchr(reference, ':') != NULL;
@@ -205,14 +69,19 @@ static Image *find_image(Views *views, const char *name, const char *reference, 
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
         return NULL;
     }
-    Image *image = find_kept(views, name, &digest);
-    if (image == NULL && (image = load_image(views, name, &digest, error)) != NULL) {
+    ViewImage *image = find_kept(views, name, &digest);
+    if (image == NULL && (image = view_image_load(views->storage, views->unpacked, name, &digest, error)) != NULL) {
         keep(views, image);
     }
     return image;
 }
 
 /* --- views --- */
+
+static void unref_image(gpointer image)
+{
+    view_image_unref(image);
+}
 
 Views *views_new(Storage *storage, const char *folder, guint64 max_unpacked)
 {
@@ -227,55 +96,20 @@ Views *views_new(Storage *storage, const char *folder, guint64 max_unpacked)
 void views_free(Views *views)
 {
     if (views != NULL) {
-        g_queue_clear_full(&views->images, image_unref);
+        g_queue_clear_full(&views->images, unref_image);
         unpacked_free(views->unpacked);
         g_mutex_clear(&views->lock);
         g_free(views);
     }
 }
 
-static IngotFormatInput input_of(const Image *image)
-{
-    return (IngotFormatInput){
-        .disk = image->disk, .config = image->config, .name = image->name, .keeper = &image->keeper};
-}
-
-static GPtrArray *find_files(Image *image, const IngotFormat *format)
-{
-    g_mutex_lock(&image->lock);
-    GPtrArray *files = g_hash_table_lookup(image->formats, format);
-    if (files != NULL) {
-        g_ptr_array_ref(files);
-    }
-    g_mutex_unlock(&image->lock);
-    return files;
-}
-
-static GPtrArray *lay_out(Image *image, const IngotFormat *format, GError **error)
-{
-    const IngotFormatInput input = input_of(image);
-    GPtrArray *files = find_files(image, format);
-    if (files != NULL) {
-        return files;
-    }
-    g_mutex_lock(&image->measuring);
-    files = find_files(image, format);
-    if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
-        g_mutex_lock(&image->lock);
-        g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files));
-        g_mutex_unlock(&image->lock);
-    }
-    g_mutex_unlock(&image->measuring);
-    return files;
-}
-
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error)
 {
-    g_autoptr(Image) image = find_image(views, name, reference, error);
+    g_autoptr(ViewImage) image = find_image(views, name, reference, error);
     if (image == NULL) {
         return NULL;
     }
-    const IngotFormatInput input = input_of(image);
+    const IngotFormatInput input = view_image_input(image);
     GPtrArray *list = g_ptr_array_new();
     for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
         if (ingot_format_can(*format, &input, NULL)) {
@@ -287,29 +121,18 @@ GPtrArray *views_formats(Views *views, const char *name, const char *reference, 
 
 json_t *views_outputs(Views *views, const char *name, const char *reference)
 {
-    g_autoptr(Image) image = find_image(views, name, reference, NULL);
+    g_autoptr(ViewImage) image = find_image(views, name, reference, NULL);
     return image == NULL ? NULL : json_incref(json_object_get(image->config, "outputs"));
-}
-
-static gboolean is_output(const Image *image, const char *format)
-{
-    const json_t *outputs = json_object_get(image->config, "outputs");
-    for (size_t i = 0; i < json_array_size(outputs); i++) {
-        if (g_strcmp0(json_string_value(json_array_get(outputs, i)), format) == 0) {
-            return TRUE;
-        }
-    }
-    return json_array_size(outputs) == 0;
 }
 
 gboolean views_offer(Views *views, const char *name, const char *reference, const char *format)
 {
     const IngotFormat *found = ingot_format_find(format, NULL);
-    g_autoptr(Image) image = found == NULL ? NULL : find_image(views, name, reference, NULL);
-    if (image == NULL || !is_output(image, format)) {
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, NULL);
+    if (image == NULL || !view_image_is_for(image, format)) {
         return FALSE;
     }
-    const IngotFormatInput input = input_of(image);
+    const IngotFormatInput input = view_image_input(image);
     return ingot_format_can(found, &input, NULL);
 }
 
@@ -317,22 +140,22 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
                        GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(Image) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
     if (image == NULL) {
         return NULL;
     }
     *digest = image->manifest;
-    return lay_out(image, found, error);
+    return view_image_files(image, found, error);
 }
 
 /* Takes the list of files. */
-static View *view_new(Image *image, const IngotFormat *format, GPtrArray *files, const IngotFormatFile *file)
+static View *view_new(ViewImage *image, const IngotFormat *format, GPtrArray *files, const IngotFormatFile *file)
 {
     View *view = g_new0(View, 1);
     g_autofree char *digest = ingot_digest_to_text(&image->manifest);
     g_autofree char *edition = ingot_format_edition(format, file->name);
     g_atomic_ref_count_init(&view->references);
-    g_atomic_ref_count_inc(&image->references);
+    view_image_ref(image);
     view->image = image;
     view->format = format;
     view->files = files;
@@ -357,8 +180,8 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
                  GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(Image) image = found == NULL ? NULL : find_image(views, name, reference, error);
-    g_autoptr(GPtrArray) files = image == NULL ? NULL : lay_out(image, found, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    g_autoptr(GPtrArray) files = image == NULL ? NULL : view_image_files(image, found, error);
     const IngotFormatFile *one = files == NULL ? NULL : find_file(files, file, error);
     return one == NULL ? NULL : view_new(image, found, g_steal_pointer(&files), one);
 }
@@ -372,7 +195,7 @@ View *view_ref(View *view)
 void view_unref(View *view)
 {
     if (view != NULL && g_atomic_ref_count_dec(&view->references)) {
-        image_unref(view->image);
+        view_image_unref(view->image);
         g_ptr_array_unref(view->files);
         g_free(view->tag);
         g_free(view);
@@ -423,10 +246,5 @@ guint64 views_unpacked(Views *views)
 
 gboolean view_digest(View *view, IngotDigest *digest, GError **error)
 {
-    Image *image = view->image;
-    const IngotFormatInput input = input_of(image);
-    g_mutex_lock(&image->measuring);
-    gboolean ok = ingot_format_digest(view->format, &input, view->file, digest, error);
-    g_mutex_unlock(&image->measuring);
-    return ok;
+    return view_image_digest(view->image, view->format, view->file, digest, error);
 }

@@ -1,0 +1,185 @@
+#include "server/views/image.h"
+
+#include <ingot/error.h>
+#include <ingot/manifest.h>
+
+#define CONFIG_MAX (16u << 20) /* bytes */
+#define INDEX_MAX (256u << 20)
+
+void view_image_unref(ViewImage *image)
+{
+    if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
+        g_free(image->name);
+        json_decref(image->config);
+        ingot_disk_free(image->disk);
+        ingot_disk_free(image->read);
+        unpacked_disk_free(image->unpacked);
+        g_hash_table_unref(image->formats);
+        g_mutex_clear(&image->lock);
+        g_mutex_clear(&image->measuring);
+        g_free(image);
+    }
+}
+ViewImage *view_image_ref(ViewImage *image)
+{
+    g_atomic_ref_count_inc(&image->references);
+    return image;
+}
+
+static GBytes *read_blob(Storage *storage, const char *name, const IngotDigest *digest, gsize limit, GError **error)
+{
+    g_autoptr(StorageBlob) blob = storage_blob(storage, name, digest, error);
+    if (blob == NULL) {
+        return NULL;
+    }
+    gsize size = (gsize)storage_blob_size(blob);
+    if (storage_blob_size(blob) > limit) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too large a blob for what it is", name);
+        return NULL;
+    }
+    g_autofree guint8 *data = g_malloc(size + 1);
+    return storage_blob_read_all(blob, 0, data, size, error) ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
+}
+
+static IngotManifest *read_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+{
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, error);
+    GError *problem = NULL;
+    IngotManifest *manifest =
+        bytes == NULL ? NULL
+                      : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, &problem);
+    if (problem != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s", problem->message);
+        g_error_free(problem);
+    }
+    return manifest;
+}
+
+static gboolean read_disk(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    return storage_blob_read_all(blob, offset, buffer, size, error);
+}
+
+static void unref_blob(gpointer blob)
+{
+    storage_blob_unref(blob);
+}
+
+static IngotIndex *open_index(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+{
+    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
+    return bytes == NULL ? NULL
+                         : ingot_index_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+}
+
+static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, GError **error)
+{
+    g_autoptr(IngotIndex) index = open_index(image->storage, image->name, manifest, error);
+    StorageBlob *blob = index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
+    if (blob == NULL) {
+        return FALSE;
+    }
+    image->disk = ingot_disk_new(read_disk, blob, unref_blob, image->name, index);
+    image->read = ingot_disk_new(read_disk, storage_blob_ref(blob), unref_blob, image->name, index);
+    image->unpacked = unpacked_disk_new(unpacked, index);
+    ingot_disk_set_cache(image->read, unpacked_disk_cache(image->unpacked));
+    return TRUE;
+}
+
+static json_t *open_config(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+{
+    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->config.digest, CONFIG_MAX, error);
+    return bytes == NULL ? NULL
+                         : ingot_config_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+}
+
+static GBytes *find_measure(const char *what, gpointer user)
+{
+    const ViewImage *image = user;
+    return storage_measure(image->storage, &image->manifest, what);
+}
+
+static void keep_measure(const char *what, GBytes *value, gpointer user)
+{
+    const ViewImage *image = user;
+    storage_keep_measure(image->storage, &image->manifest, what, value);
+}
+
+ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *name, const IngotDigest *digest,
+                           GError **error)
+{
+    g_autoptr(IngotManifest) manifest = read_manifest(storage, name, digest, error);
+    if (manifest == NULL) {
+        return NULL;
+    }
+    g_autoptr(ViewImage) image = g_new0(ViewImage, 1);
+    g_atomic_ref_count_init(&image->references);
+    g_mutex_init(&image->lock);
+    g_mutex_init(&image->measuring);
+    image->formats = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
+    image->keeper = (IngotFormatKeeper){.find = find_measure, .keep = keep_measure, .user = image};
+    image->storage = storage;
+    image->manifest = *digest;
+    image->name = g_strdup(name);
+    image->config = open_config(storage, name, manifest, error);
+    return image->config != NULL && open_disk(image, unpacked, manifest, error) ? g_steal_pointer(&image) : NULL;
+}
+
+/* --- formats --- */
+
+IngotFormatInput view_image_input(const ViewImage *image)
+{
+    return (IngotFormatInput){
+        .disk = image->disk, .config = image->config, .name = image->name, .keeper = &image->keeper};
+}
+
+static GPtrArray *find_files(ViewImage *image, const IngotFormat *format)
+{
+    g_mutex_lock(&image->lock);
+    GPtrArray *files = g_hash_table_lookup(image->formats, format);
+    if (files != NULL) {
+        g_ptr_array_ref(files);
+    }
+    g_mutex_unlock(&image->lock);
+    return files;
+}
+
+GPtrArray *view_image_files(ViewImage *image, const IngotFormat *format, GError **error)
+{
+    const IngotFormatInput input = view_image_input(image);
+    GPtrArray *files = find_files(image, format);
+    if (files != NULL) {
+        return files;
+    }
+    g_mutex_lock(&image->measuring);
+    files = find_files(image, format);
+    if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
+        g_mutex_lock(&image->lock);
+        g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files));
+        g_mutex_unlock(&image->lock);
+    }
+    g_mutex_unlock(&image->measuring);
+    return files;
+}
+
+gboolean view_image_digest(ViewImage *image, const IngotFormat *format, const IngotFormatFile *file,
+                           IngotDigest *digest, GError **error)
+{
+    const IngotFormatInput input = view_image_input(image);
+    g_mutex_lock(&image->measuring);
+    gboolean ok = ingot_format_digest(format, &input, file, digest, error);
+    g_mutex_unlock(&image->measuring);
+    return ok;
+}
+
+gboolean view_image_is_for(const ViewImage *image, const char *format)
+{
+    const json_t *outputs = json_object_get(image->config, "outputs");
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        if (g_strcmp0(json_string_value(json_array_get(outputs, i)), format) == 0) {
+            return TRUE;
+        }
+    }
+    return json_array_size(outputs) == 0;
+}
