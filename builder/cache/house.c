@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fts.h>
 #include <glib/gstdio.h>
+#include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/text.h>
@@ -11,7 +12,6 @@
 #include <sys/statvfs.h>
 
 #include "cache/nodes.h"
-#include "source/source.h"
 
 #define LIMIT_MOST (20ull * 1000 * 1000 * 1000) /* bytes */
 
@@ -151,7 +151,7 @@ static void add_sources(const char *cache, const GPtrArray *nodes, GArray *candi
     const char *name;
     while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
-        g_autofree char *use = g_strconcat(path, SOURCE_USE, NULL);
+        g_autofree char *use = g_strconcat(path, INGOT_DOWNLOAD_USE, NULL);
         /* What has a dot is about a source: its locks, its checks, one in the making. */
         if (strchr(name, '.') == NULL && !stood_on(nodes, path)) {
             Candidate one = {.used = MAX(last_use(use), last_use(path)), .source = TRUE};
@@ -180,7 +180,8 @@ static GArray *candidates_of(const char *cache, GError **error)
 /* Unless somebody makes it or uses it. */
 static gboolean drop_source(const char *path)
 {
-    g_autofree char *use_path = g_strconcat(path, SOURCE_USE, NULL), *lock_path = g_strconcat(path, ".lock", NULL);
+    g_autofree char *use_path = g_strconcat(path, INGOT_DOWNLOAD_USE, NULL),
+                    *lock_path = g_strconcat(path, ".lock", NULL);
     g_autoptr(IngotLock) lock = ingot_lock_take(lock_path, TRUE, FALSE, NULL);
     g_autoptr(IngotLock) use = lock == NULL ? NULL : ingot_lock_take(use_path, TRUE, FALSE, NULL);
     if (use == NULL || !ingot_file_remove_tree(path, NULL)) {

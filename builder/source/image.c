@@ -1,6 +1,7 @@
 /* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. */
 #include <fcntl.h>
 #include <ingot/blocks.h>
+#include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "source/download.h"
 #include "source/kinds.h"
 
 #define RECORD_MAX 65536
@@ -61,7 +61,7 @@ static gboolean check_file(const SourceContext *context, const char *path, const
         return TRUE;
     }
     ingot_progress_begin(context->progress, 0, "check %s", path);
-    if (!download_check(path, path, wanted, error)) {
+    if (!ingot_download_check(path, path, wanted, error)) {
         return FALSE;
     }
     ingot_progress_end(context->progress, NULL);
@@ -70,20 +70,11 @@ static gboolean check_file(const SourceContext *context, const char *path, const
 
 static char *fetch(const SourceContext *context, const char *url, const IngotDigest *wanted, GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(wanted, text);
-    g_autofree char *name = g_strdup_printf("image-%s", text + strlen("sha256:"));
-    g_autofree char *path = source_cache_path(context, name, error);
-    g_autofree char *lock_path = path == NULL ? NULL : g_strconcat(path, ".lock", NULL);
-    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
-    if (lock == NULL) {
-        return NULL;
-    }
     /* With --no-cache too: the bytes are those of the digest, wherever they come from. */
-    if (!g_file_test(path, G_FILE_TEST_EXISTS) && !download_file(url, path, wanted, context->progress, error)) {
-        return NULL;
-    }
-    return check_file(context, path, wanted, error) ? g_steal_pointer(&path) : NULL;
+    g_autofree char *cache = g_canonicalize_filename(context->cache, NULL);
+    g_autoptr(IngotLock) use = NULL;
+    g_autofree char *path = ingot_download_cached(cache, url, wanted, context->progress, &use, error);
+    return path != NULL && check_file(context, path, wanted, error) ? g_steal_pointer(&path) : NULL;
 }
 
 /* A disk that names another file as its base could make any file of this host part of an image. */

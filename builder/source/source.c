@@ -1,6 +1,7 @@
 #include "source/source.h"
 
 #include <glib/gstdio.h>
+#include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static gboolean hold(const SourceContext *context, Source *source, GError **erro
         return TRUE;
     }
     const char *name = source->path + strlen(top);
-    g_autofree char *lock = g_strdup_printf("%s%.*s" SOURCE_USE, top, (int)strcspn(name, "/"), name);
+    g_autofree char *lock = g_strdup_printf("%s%.*s" INGOT_DOWNLOAD_USE, top, (int)strcspn(name, "/"), name);
     source->use = ingot_lock_take(lock, FALSE, TRUE, error);
     if (source->use == NULL) {
         return FALSE;

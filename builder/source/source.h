@@ -7,8 +7,6 @@
 
 #include "recipe/recipe.h"
 
-#define SOURCE_USE ".use" /* CACHE/sources/NAME.use: locked by whoever uses NAME, touched when that began */
-
 typedef struct {
     char *path;         /* absolute; stays where it is, never written to */
     char *format;       /* "raw", "qcow2", … */

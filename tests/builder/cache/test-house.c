@@ -1,11 +1,11 @@
 /* What goes first where the cache is too large, and what never goes. */
 #include "sample.h"
 
+#include <ingot/download.h>
 #include <unistd.h>
 #include <utime.h>
 
 #include "cache/house.h"
-#include "source/source.h"
 
 #define ALL 0 /* bytes that may stay: nothing */
 
@@ -29,7 +29,7 @@ static void add_node(Sample *sample, const char *name, const char *below, const 
 static char *add_source(const Sample *sample, const char *name, gint64 when)
 {
     g_autofree char *path = g_build_filename("cache", "sources", name, NULL);
-    g_autofree char *use = g_strconcat(path, SOURCE_USE, NULL), *use_path = sample_path(sample, use);
+    g_autofree char *use = g_strconcat(path, INGOT_DOWNLOAD_USE, NULL), *use_path = sample_path(sample, use);
     g_autofree char *bytes = g_strnfill(64 << 10, 's');
     sample_write(sample, path, bytes);
     sample_write(sample, use, "");
@@ -186,7 +186,7 @@ static void a_source_is_told_from_others(void **state)
     g_autofree char *other = add_source(sample, "disk", 100), *folder = sample_path(sample, "cache/sources/disk-2");
     g_autofree char *inside = g_build_filename(folder, "disk.raw", NULL);
     sample_write(sample, "cache/sources/disk-2/disk.raw", "disk");
-    sample_write(sample, "cache/sources/disk-2" SOURCE_USE, "");
+    sample_write(sample, "cache/sources/disk-2" INGOT_DOWNLOAD_USE, "");
     add_node(sample, "node", NULL, inside, 200);
     g_autoptr(Node) node = sample_read(sample, "node");
     g_autoptr(NodeHold) hold = nodes_hold(sample->cache, node, NULL);
@@ -210,7 +210,7 @@ static void expect_to_stay_while_locked(const Sample *sample, const char *suffix
 
 static void a_source_in_use_never_goes(void **state)
 {
-    expect_to_stay_while_locked(*state, SOURCE_USE);
+    expect_to_stay_while_locked(*state, INGOT_DOWNLOAD_USE);
     expect_to_stay_while_locked(*state, ".lock");
 }
 

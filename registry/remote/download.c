@@ -1,19 +1,19 @@
-#include "source/download.h"
+#include <ingot/download.h>
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utime.h>
 
-#define CONNECT_SECONDS 10
-#define STALL_SECONDS 30
-#define REDIRECTS 10
+#include "remote/http.h"
+
 #define ATTEMPTS 5 /* in a row that bring nothing new */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
@@ -28,13 +28,6 @@ typedef struct {
     IngotProgress *progress;
     GError *error; /* from within a callback */
 } Download;
-
-static long timeout_seconds(long otherwise)
-{
-    const char *text = g_getenv("INGOT_TIMEOUT");
-    long seconds = text == NULL ? 0 : strtol(text, NULL, 10);
-    return seconds > 0 ? seconds : otherwise;
-}
 
 /* The size is known with the first answer; later attempts go on with the same stage. */
 static void begin_body(Download *download)
@@ -72,20 +65,10 @@ static int watch(void *user, curl_off_t total, curl_off_t now, curl_off_t up_tot
 static void configure(Download *download, char *reason)
 {
     CURL *curl = download->curl;
-    curl_easy_setopt(curl, CURLOPT_URL, download->url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
+    http_prepare(curl, download->url);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, timeout_seconds(CONNECT_SECONDS));
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, timeout_seconds(STALL_SECONDS));
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, download);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, download);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
@@ -150,7 +133,7 @@ static gboolean fetch(Download *download, GError **error)
     return complete;
 }
 
-gboolean download_check(const char *path, const char *name, const IngotDigest *wanted, GError **error)
+gboolean ingot_download_check(const char *path, const char *name, const IngotDigest *wanted, GError **error)
 {
     IngotDigest digest;
     if (!ingot_digest_of_file(path, &digest, NULL, error)) {
@@ -159,8 +142,7 @@ gboolean download_check(const char *path, const char *name, const IngotDigest *w
     if (!ingot_digest_equal(&digest, wanted)) {
         g_autofree char *has = ingot_digest_to_text(&digest);
         g_autofree char *want = ingot_digest_to_text(wanted);
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its digest is %s, but the recipe wants %s", name, has,
-                    want);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its digest is %s, but %s is wanted", name, has, want);
         return FALSE;
     }
     return TRUE;
@@ -175,7 +157,7 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
     if (!fetch(download, error)) {
         return FALSE;
     }
-    if (download_check(download->part, download->url, wanted, &problem)) {
+    if (ingot_download_check(download->part, download->url, wanted, &problem)) {
         return TRUE;
     }
     if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
@@ -190,8 +172,8 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
     return FALSE;
 }
 
-gboolean download_file(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
-                       GError **error)
+gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
+                        GError **error)
 {
     g_autofree char *part = g_strconcat(path, ".part", NULL);
     g_auto(IngotFd) fd = ingot_file_open(part, O_RDWR | O_CREAT, 0644, error);
@@ -211,4 +193,29 @@ gboolean download_file(const char *url, const char *path, const IngotDigest *wan
         ingot_progress_end(progress, "%s", size);
     }
     return TRUE;
+}
+
+char *ingot_download_cached(const char *cache, const char *url, const IngotDigest *wanted, IngotProgress *progress,
+                            IngotLock **use, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(wanted, text);
+    g_autofree char *folder = g_build_filename(cache, "sources", NULL);
+    g_autofree char *path = g_strdup_printf("%s/image-%s", folder, text + strlen("sha256:"));
+    g_autofree char *lock_path = g_strconcat(path, ".lock", NULL);
+    g_autofree char *use_path = g_strconcat(path, INGOT_DOWNLOAD_USE, NULL);
+    if (!ingot_file_make_folder(folder, error)) {
+        return NULL;
+    }
+    g_autoptr(IngotLock) used = ingot_lock_take(use_path, FALSE, TRUE, error);
+    g_autoptr(IngotLock) lock = used == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
+    if (lock == NULL) {
+        return NULL;
+    }
+    if (!g_file_test(path, G_FILE_TEST_EXISTS) && !ingot_download(url, path, wanted, progress, error)) {
+        return NULL;
+    }
+    g_utime(use_path, NULL);
+    *use = g_steal_pointer(&used);
+    return g_steal_pointer(&path);
 }

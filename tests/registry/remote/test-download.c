@@ -5,14 +5,12 @@
 #include <stdint.h>
 /* cmocka wants the four above */
 #include <cmocka.h>
+#include <ingot/download.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "source/download.h"
 
 #define SIZE 300000
 
@@ -126,9 +124,9 @@ static void put_part(const Fixture *fixture, const void *bytes, gsize size)
 static void expect_whole(const Fixture *fixture)
 {
     g_autoptr(GError) error = NULL;
-    download_file(fixture->server.url, fixture->path, &fixture->wanted, NULL, &error);
+    ingot_download(fixture->server.url, fixture->path, &fixture->wanted, NULL, &error);
     assert_null(error);
-    assert_true(download_check(fixture->path, "disk", &fixture->wanted, NULL));
+    assert_true(ingot_download_check(fixture->path, "disk", &fixture->wanted, NULL));
     assert_false(g_file_test(fixture->part, G_FILE_TEST_EXISTS));
 }
 
@@ -187,7 +185,7 @@ static void test_wrong_digest(void **state)
     g_autoptr(GError) error = NULL;
     g_autofree char *has = ingot_digest_to_text(&fixture->wanted);
     g_autofree char *want = ingot_digest_to_text(&other);
-    assert_false(download_file(fixture->server.url, fixture->path, &other, NULL, &error));
+    assert_false(ingot_download(fixture->server.url, fixture->path, &other, NULL, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     assert_non_null(strstr(error->message, has));
     assert_non_null(strstr(error->message, want));
@@ -200,7 +198,7 @@ static void test_not_there(void **state)
     const Fixture *fixture = *state;
     g_autofree char *url = g_strconcat(fixture->server.url, "-gone", NULL);
     g_autoptr(GError) error = NULL;
-    assert_false(download_file(url, fixture->path, &fixture->wanted, NULL, &error));
+    assert_false(ingot_download(url, fixture->path, &fixture->wanted, NULL, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_non_null(strstr(error->message, url));
 }
@@ -209,7 +207,7 @@ static void test_refused(void **state)
 {
     const Fixture *fixture = *state;
     g_autoptr(GError) error = NULL;
-    assert_false(download_file("http://127.0.0.1:1/disk", fixture->path, &fixture->wanted, NULL, &error));
+    assert_false(ingot_download("http://127.0.0.1:1/disk", fixture->path, &fixture->wanted, NULL, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
     assert_non_null(strstr(error->message, "127.0.0.1:1/disk"));
 }

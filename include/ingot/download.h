@@ -1,0 +1,27 @@
+/* One file by http(s), whole or not at all.
+ *
+ * What was received so far lies in PATH.part and is gone on with, also after the process was killed. The file gets its
+ * name only once its SHA-256 is the one that is wanted. Connecting is bounded by 10 s, a transfer that stalls by 30 s
+ * ($INGOT_TIMEOUT seconds for both); what was asked for by HTTPS is not taken by HTTP, wherever a redirection leads. */
+#pragma once
+
+#include <ingot/digest.h>
+#include <ingot/file.h>
+#include <ingot/progress.h>
+
+G_BEGIN_DECLS
+
+#define INGOT_DOWNLOAD_USE ".use" /* CACHE/sources/NAME.use: locked by whoever uses NAME, touched when that began */
+
+gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
+                        GError **error);
+
+/* Fetches it into the cache unless it is there: CACHE/sources/image-HEX, whose bytes are to be checked before they are
+ * used. *use keeps the cache from dropping it as long as it is held. Free both. */
+char *ingot_download_cached(const char *cache, const char *url, const IngotDigest *wanted, IngotProgress *progress,
+                            IngotLock **use, GError **error);
+
+/* Refuses a file that is not what was wanted (CORRUPT), naming both digests. */
+gboolean ingot_download_check(const char *path, const char *name, const IngotDigest *wanted, GError **error);
+
+G_END_DECLS
