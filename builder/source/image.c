@@ -4,7 +4,7 @@
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
-#include <ingot/process.h>
+#include <ingot/ties.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -77,24 +77,6 @@ static char *fetch(const SourceContext *context, const char *url, const IngotDig
     return path != NULL && check_file(context, path, wanted, error) ? g_steal_pointer(&path) : NULL;
 }
 
-/* A disk that names another file as its base could make any file of this host part of an image. */
-static gboolean refuse_backing_file(const char *path, const char *format, GError **error)
-{
-    const char *argv[] = {"qemu-img", "info", "--output=json", "-f", format, path, NULL};
-    g_autofree char *text = ingot_process_output(argv, error);
-    g_autoptr(json_t) info = text == NULL ? NULL : ingot_json_parse(text, strlen(text), "qemu-img info", error);
-    if (info == NULL) {
-        return FALSE;
-    }
-    const char *backing = json_string_value(json_object_get(info, "backing-filename"));
-    if (backing != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s: stands on another file (%s); make it whole with `qemu-img convert`", path, backing);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 static Source *image_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
 {
     (void)key;
@@ -118,7 +100,7 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     if (format == NULL && (format = ingot_blocks_probe(file, error)) == NULL) {
         return NULL;
     }
-    if (!refuse_backing_file(file, format, error)) {
+    if (!ingot_ties_check(file, format, error)) {
         return NULL;
     }
     Source *made = source_new(g_steal_pointer(&file), format);

@@ -8,14 +8,22 @@ G_BEGIN_DECLS
 
 typedef struct IngotBlocks IngotBlocks;
 
+/* Where a disk file's bytes lie: in a file of their own, or within another one, as in an archive. */
+typedef struct {
+    const char *path;
+    guint64 offset, length; /* bytes; length 0: the file's end */
+} IngotPart;
+
 /* format: "raw", "qcow2", …, or NULL to find out by the file's magic. qemu-nbd is started where it is needed and ends
  * with the reader. */
 IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **error);
+/* The same for a part of a file; `name` names it in errors. */
+IngotBlocks *ingot_blocks_open_part(const IngotPart *part, const char *name, const char *format, GError **error);
 void ingot_blocks_free(IngotBlocks *blocks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBlocks, ingot_blocks_free)
 
-const char *ingot_blocks_path(const IngotBlocks *blocks);
-guint64 ingot_blocks_size(const IngotBlocks *blocks); /* bytes, as the guest sees it */
+const char *ingot_blocks_path(const IngotBlocks *blocks); /* or its name */
+guint64 ingot_blocks_size(const IngotBlocks *blocks);     /* bytes, as the guest sees it */
 /* The run at offset that is all of one kind: *length > 0 bytes of data, or of zeros. */
 gboolean ingot_blocks_extent(IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error);
 gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gsize size, GError **error);
@@ -23,5 +31,6 @@ gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gs
 /* The format that a file's first bytes tell: "qcow2", "vmdk", "vhdx", "vpc", "vdi", else "raw". NULL on a read error.
  */
 const char *ingot_blocks_probe(const char *path, GError **error);
+const char *ingot_blocks_probe_part(const IngotPart *part, GError **error);
 
 G_END_DECLS

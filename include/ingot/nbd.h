@@ -4,7 +4,7 @@
  * One thread at a time; further connections may be made to the same server by its URI. */
 #pragma once
 
-#include <glib.h>
+#include <ingot/blocks.h>
 #include <libnbd.h>
 
 G_BEGIN_DECLS
@@ -14,6 +14,8 @@ typedef struct IngotNbd IngotNbd;
 /* format: "qcow2", "vmdk", … Writable disks are served with cache=unsafe: they belong to a build until it ends. A file
  * that qemu-nbd does not take is INVALID, with its reason. */
 IngotNbd *ingot_nbd_open(const char *path, const char *format, gboolean writable, GError **error);
+/* The same for reading alone, of a part of a file; `name` names it in errors. */
+IngotNbd *ingot_nbd_open_part(const IngotPart *part, const char *name, const char *format, GError **error);
 /* Hands everything written to the operating system and ends the server; then free it. */
 gboolean ingot_nbd_finish(IngotNbd *nbd, GError **error);
 void ingot_nbd_free(IngotNbd *nbd);

@@ -1,4 +1,5 @@
 #include <ingot/error.h>
+#include <ingot/ties.h>
 #include <stdlib.h>
 
 #include "cli/common.h"
@@ -6,7 +7,11 @@
 
 static IngotPacked *pack(IngotStore *store, const char *path, const IngotPackOptions *options, GError **error)
 {
-    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, NULL, error);
+    const char *format = ingot_blocks_probe(path, error);
+    if (format == NULL || !ingot_ties_check(path, format, error)) {
+        return NULL;
+    }
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, format, error);
     if (blocks == NULL) {
         return NULL;
     }

@@ -11,6 +11,7 @@
 struct IngotBlocks {
     char *path;
     guint64 size;
+    guint64 start; /* of the disk within the file: raw */
     int fd;        /* raw */
     IngotNbd *nbd; /* everything else */
 };
@@ -28,7 +29,14 @@ void ingot_blocks_free(IngotBlocks *blocks)
     g_free(blocks);
 }
 
-const char *ingot_blocks_probe(const char *path, GError **error)
+/* Where the part ends within its file, or -1. */
+static off_t end_of(const IngotPart *part, int fd)
+{
+    off_t end = lseek(fd, 0, SEEK_END);
+    return end < 0 || part->length == 0 ? end : MIN(end, (off_t)(part->offset + part->length));
+}
+
+const char *ingot_blocks_probe_part(const IngotPart *part, GError **error)
 {
     static const struct {
         const char *magic;
@@ -38,13 +46,13 @@ const char *ingot_blocks_probe(const char *path, GError **error)
         {"QFI\xfb", 4, 0, "qcow2"}, {"KDMV", 4, 0, "vmdk"},    {"# Disk DescriptorFile", 21, 0, "vmdk"},
         {"vhdxfile", 8, 0, "vhdx"}, {"conectix", 8, 0, "vpc"}, {"\x7f\x10\xda\xbe", 4, 64, "vdi"},
     };
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
     if (fd < 0) {
         return NULL;
     }
     guint8 head[512] = {0};
-    if (pread(fd, head, sizeof head, 0) < 0) {
-        ingot_error_set_errno(error, errno, "%s", path);
+    if (pread(fd, head, sizeof head, (off_t)part->offset) < 0) {
+        ingot_error_set_errno(error, errno, "%s", part->path);
         return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
@@ -53,21 +61,26 @@ const char *ingot_blocks_probe(const char *path, GError **error)
         }
     }
     /* A fixed VHD has its cookie in the last sector alone. */
-    off_t end = lseek(fd, 0, SEEK_END);
-    if (end >= 1024 && pread(fd, head, 8, end - 512) == 8 && memcmp(head, "conectix", 8) == 0) {
+    off_t end = end_of(part, fd);
+    if (end - (off_t)part->offset >= 1024 && pread(fd, head, 8, end - 512) == 8 && memcmp(head, "conectix", 8) == 0) {
         return "vpc";
     }
     return "raw";
 }
 
-static gboolean open_raw(IngotBlocks *blocks, GError **error)
+const char *ingot_blocks_probe(const char *path, GError **error)
 {
-    blocks->fd = ingot_file_open(blocks->path, O_RDONLY, 0, error);
+    return ingot_blocks_probe_part(&(IngotPart){.path = path}, error);
+}
+
+static gboolean open_raw(IngotBlocks *blocks, const IngotPart *part, GError **error)
+{
+    blocks->fd = ingot_file_open(part->path, O_RDONLY, 0, error);
     if (blocks->fd < 0) {
         return FALSE;
     }
     struct stat st;
-    off_t end = lseek(blocks->fd, 0, SEEK_END);
+    off_t end = end_of(part, blocks->fd);
     if (end < 0 || fstat(blocks->fd, &st) != 0) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
     }
@@ -75,13 +88,14 @@ static gboolean open_raw(IngotBlocks *blocks, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a disk is a file or a block device", blocks->path);
         return FALSE;
     }
-    blocks->size = (guint64)end;
+    blocks->start = part->offset;
+    blocks->size = (guint64)end - MIN((guint64)end, part->offset);
     return TRUE;
 }
 
-static gboolean open_nbd(IngotBlocks *blocks, const char *format, GError **error)
+static gboolean open_nbd(IngotBlocks *blocks, const IngotPart *part, const char *format, GError **error)
 {
-    blocks->nbd = ingot_nbd_open(blocks->path, format, FALSE, error);
+    blocks->nbd = ingot_nbd_open_part(part, blocks->path, format, error);
     if (blocks->nbd == NULL) {
         return FALSE;
     }
@@ -89,21 +103,26 @@ static gboolean open_nbd(IngotBlocks *blocks, const char *format, GError **error
     return TRUE;
 }
 
-IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **error)
+IngotBlocks *ingot_blocks_open_part(const IngotPart *part, const char *name, const char *format, GError **error)
 {
     if (format == NULL) {
-        format = ingot_blocks_probe(path, error);
+        format = ingot_blocks_probe_part(part, error);
     }
     if (format == NULL) {
         return NULL;
     }
     g_autoptr(IngotBlocks) blocks = g_new0(IngotBlocks, 1);
     blocks->fd = -1;
-    blocks->path = g_strdup(path);
-    if (!(strcmp(format, "raw") == 0 ? open_raw(blocks, error) : open_nbd(blocks, format, error))) {
+    blocks->path = g_strdup(name);
+    if (!(strcmp(format, "raw") == 0 ? open_raw(blocks, part, error) : open_nbd(blocks, part, format, error))) {
         return NULL;
     }
     return g_steal_pointer(&blocks);
+}
+
+IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **error)
+{
+    return ingot_blocks_open_part(&(IngotPart){.path = path}, path, format, error);
 }
 
 const char *ingot_blocks_path(const IngotBlocks *blocks)
@@ -118,7 +137,8 @@ guint64 ingot_blocks_size(const IngotBlocks *blocks)
 
 static gboolean raw_extent(const IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error)
 {
-    off_t data = lseek(blocks->fd, (off_t)offset, SEEK_DATA);
+    const guint64 from = blocks->start + offset, last = blocks->start + blocks->size;
+    off_t data = lseek(blocks->fd, (off_t)from, SEEK_DATA);
     if (data < 0 && errno == EINVAL) { /* a block device does not tell */
         *zero = FALSE;
         *length = blocks->size - offset;
@@ -127,12 +147,12 @@ static gboolean raw_extent(const IngotBlocks *blocks, guint64 offset, guint64 *l
     if (data < 0 && errno != ENXIO) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
     }
-    *zero = data < 0 || (guint64)data > offset;
-    off_t end = data < 0 ? (off_t)blocks->size : *zero ? data : lseek(blocks->fd, (off_t)offset, SEEK_HOLE);
+    *zero = data < 0 || (guint64)data > from;
+    off_t end = data < 0 ? (off_t)last : *zero ? data : lseek(blocks->fd, (off_t)from, SEEK_HOLE);
     if (end < 0) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
     }
-    *length = MIN((guint64)end, blocks->size) - offset;
+    *length = MIN((guint64)end, last) - from;
     return TRUE;
 }
 
@@ -145,7 +165,7 @@ gboolean ingot_blocks_extent(IngotBlocks *blocks, guint64 offset, guint64 *lengt
 gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gsize size, GError **error)
 {
     if (blocks->nbd == NULL) {
-        return ingot_file_pread(blocks->fd, buffer, size, offset, blocks->path, error);
+        return ingot_file_pread(blocks->fd, buffer, size, blocks->start + offset, blocks->path, error);
     }
     return ingot_nbd_read(blocks->nbd, offset, buffer, size, error);
 }

@@ -9,6 +9,7 @@
 
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */
+#define SECTOR 512u
 #define START_USEC (30 * G_USEC_PER_SEC)
 
 /* A run of bytes of one kind, from the end of the one before. */
@@ -96,7 +97,19 @@ static gboolean connect_handle(IngotNbd *nbd, GError **error)
     }
 }
 
-static gboolean start_server(IngotNbd *nbd, const char *format, gboolean writable, GError **error)
+/* How qemu-nbd is told of a part of a file: a comma is doubled. Its sectors are whole, in a tar by zeros that follow.
+ */
+static char *describe(const IngotPart *part, const char *format)
+{
+    g_auto(GStrv) words = g_strsplit(part->path, ",", -1);
+    g_autofree char *path = g_strjoinv(",,", words);
+    return g_strdup_printf("driver=%s,file.driver=raw,file.offset=%" G_GUINT64_FORMAT ",file.size=%" G_GUINT64_FORMAT
+                           ",file.file.driver=file,file.file.filename=%s",
+                           format, part->offset, (part->length + SECTOR - 1) / SECTOR * SECTOR, path);
+}
+
+static gboolean start_server(IngotNbd *nbd, const IngotPart *part, const char *format, gboolean writable,
+                             GError **error)
 {
     g_autofree char *socket = ingot_workdir_file(nbd->workdir, "socket");
     g_autofree char *words = ingot_workdir_file(nbd->workdir, "log");
@@ -108,19 +121,23 @@ static gboolean start_server(IngotNbd *nbd, const char *format, gboolean writabl
     }
     const char *access = writable ? "--discard=unmap" : "--read-only";
     const char *cache = writable ? "--cache=unsafe" : "--cache=writeback";
-    const char *const argv[] = {"qemu-nbd", access,     "--persistent", "--shared=2", "--format", format,
-                                cache,      "--socket", socket,         nbd->path,    NULL};
-    nbd->server = ingot_process_start(argv, log, error);
+    g_autofree char *within = part->length == 0 ? NULL : describe(part, format);
+    const char *const whole[] = {"qemu-nbd", access,     "--persistent", "--shared=2", "--format", format,
+                                 cache,      "--socket", socket,         part->path,   NULL};
+    const char *const some[] = {"qemu-nbd", access, "--persistent", "--shared=2", cache,
+                                "--socket", socket, "--image-opts", within,       NULL};
+    nbd->server = ingot_process_start(within == NULL ? whole : some, log, error);
     return nbd->server != NULL;
 }
 
-IngotNbd *ingot_nbd_open(const char *path, const char *format, gboolean writable, GError **error)
+static IngotNbd *open_server(const IngotPart *part, const char *name, const char *format, gboolean writable,
+                             GError **error)
 {
     g_autoptr(IngotNbd) nbd = g_new0(IngotNbd, 1);
-    nbd->path = g_strdup(path);
+    nbd->path = g_strdup(name);
     nbd->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
     nbd->workdir = ingot_workdir_new(error);
-    if (nbd->workdir == NULL || !start_server(nbd, format, writable, error) || !connect_handle(nbd, error)) {
+    if (nbd->workdir == NULL || !start_server(nbd, part, format, writable, error) || !connect_handle(nbd, error)) {
         return NULL;
     }
     int64_t size = nbd_get_size(nbd->handle);
@@ -130,6 +147,16 @@ IngotNbd *ingot_nbd_open(const char *path, const char *format, gboolean writable
     }
     nbd->size = (guint64)size;
     return g_steal_pointer(&nbd);
+}
+
+IngotNbd *ingot_nbd_open(const char *path, const char *format, gboolean writable, GError **error)
+{
+    return open_server(&(IngotPart){.path = path}, path, format, writable, error);
+}
+
+IngotNbd *ingot_nbd_open_part(const IngotPart *part, const char *name, const char *format, GError **error)
+{
+    return open_server(part, name, format, FALSE, error);
 }
 
 gboolean ingot_nbd_finish(IngotNbd *nbd, GError **error)

@@ -1,0 +1,190 @@
+/* What a disk file names is found in its bytes; nothing but extents beside it passes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <ingot/ties.h>
+#include <string.h>
+#include <unistd.h>
+
+static IngotWorkdir *folder;
+
+static char *make(const char *name, ...)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_autoptr(GError) error = NULL;
+    va_list words;
+    g_ptr_array_add(argv, (char *)"qemu-img");
+    g_ptr_array_add(argv, (char *)"create");
+    g_ptr_array_add(argv, (char *)"-q");
+    va_start(words, name);
+    for (char *word = va_arg(words, char *); word != NULL; word = va_arg(words, char *)) {
+        g_ptr_array_add(argv, word);
+    }
+    va_end(words);
+    g_ptr_array_add(argv, NULL);
+    ingot_process_run((const char *const *)argv->pdata, NULL, ingot_workdir_path(folder), &error);
+    assert_null(error);
+    return ingot_workdir_file(folder, name);
+}
+
+static char *write_file(const char *name, const void *data, gsize size)
+{
+    char *path = ingot_workdir_file(folder, name);
+    assert_true(g_file_set_contents(path, data, (gssize)size, NULL));
+    return path;
+}
+
+/* A VMDK's descriptor with some lines for its extents. */
+static char *descriptor(const char *name, const char *lines)
+{
+    g_autofree char *text = g_strconcat("# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\n", lines, "\n", NULL);
+    return write_file(name, text, strlen(text));
+}
+
+static void expect_refused(const char *path, const char *format, const char *told)
+{
+    g_autoptr(GError) error = NULL;
+    assert_false(ingot_ties_check(path, format, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    if (strstr(error->message, told) == NULL || strstr(error->message, path) == NULL) {
+        fail_msg("'%s' and %s are not in: %s", told, path, error->message);
+    }
+}
+
+static void expect_taken(const char *path, const char *format)
+{
+    g_autoptr(GError) error = NULL;
+    ingot_ties_check(path, format, &error);
+    assert_null(error);
+}
+
+static void test_qcow2(void **state)
+{
+    (void)state;
+    g_autofree char *base = make("base.qcow2", "-f", "qcow2", "base.qcow2", "1M", NULL);
+    expect_taken(base, "qcow2");
+    g_autofree char *over = make("over.qcow2", "-f", "qcow2", "-F", "qcow2", "-b", "base.qcow2", "over.qcow2", NULL);
+    expect_refused(over, "qcow2", "base.qcow2");
+    g_autofree char *passwd =
+        make("passwd.qcow2", "-f", "qcow2", "-F", "raw", "-b", "/etc/passwd", "passwd.qcow2", "1M", NULL);
+    expect_refused(passwd, "qcow2", "/etc/passwd");
+    g_autofree char *outside = make("data.qcow2", "-f", "qcow2", "-o", "data_file=data.raw", "data.qcow2", "1M", NULL);
+    expect_refused(outside, "qcow2", "data.raw");
+}
+
+static void test_vmdk(void **state)
+{
+    (void)state;
+    g_autofree char *whole = make("whole.vmdk", "-f", "vmdk", "whole.vmdk", "1M", NULL);
+    expect_taken(whole, "vmdk");
+    g_autofree char *flat = make("flat.vmdk", "-f", "vmdk", "-o", "subformat=monolithicFlat", "flat.vmdk", "1M", NULL);
+    expect_taken(flat, "vmdk");
+    g_autofree char *extent = ingot_workdir_file(folder, "flat-flat.vmdk");
+    assert_int_equal(unlink(extent), 0);
+    expect_refused(flat, "vmdk", "flat-flat.vmdk' is missing");
+    assert_int_equal(symlink("/etc/passwd", extent), 0);
+    expect_refused(flat, "vmdk", "flat-flat.vmdk");
+    g_autofree char *over = make("over.vmdk", "-f", "vmdk", "-F", "vmdk", "-b", "whole.vmdk", "over.vmdk", NULL);
+    expect_refused(over, "vmdk", "whole.vmdk");
+}
+
+static void test_extent_elsewhere(void **state)
+{
+    static const char *const lines[][2] = {
+        {"RW 8 FLAT \"/etc/passwd\" 0", "/etc/passwd"},
+        {"RW 8 FLAT \"../secret\" 0", "../secret"},
+        {"RW 8 FLAT \"..\" 0", ".."},
+        {"RW 8 FLAT \"nbd:127.0.0.1:1\" 0", "nbd:127.0.0.1:1"},
+        {"RW 8 SPARSE \"a/b.vmdk\"", "a/b.vmdk"},
+        {"  RW 8\tFLAT \"/etc/passwd\" 0", "/etc/passwd"},
+        {"RW\n8\nFLAT\n\"/etc/passwd\" 0", "/etc/passwd"},
+        {"RW 8 ZERO\n\n\nRW 8 FLAT \"/etc/passwd", "/etc/passwd"},
+        {"RWX 8 FLAT \"a\"\nRW 8 FLAT \"json:{}\" 0", "json:{}"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autofree char *path = descriptor("elsewhere.vmdk", lines[i][0]);
+        expect_refused(path, "vmdk", lines[i][1]);
+    }
+    g_autofree char *parent = descriptor("parent.vmdk", "parentFileNameHint=\"/etc/passwd\"\nRW 8 ZERO");
+    expect_refused(parent, "vmdk", "/etc/passwd");
+}
+
+/* A head that says it has no data is a descriptor in disguise; as an extent it could name anything. */
+static void test_descriptor_in_head(void **state)
+{
+    guint8 head[2048] = "KDMV";
+    (void)state;
+    head[28] = 2; /* where the text is, in sectors */
+    g_strlcpy((char *)head + 1024, "RW 8 FLAT \"/etc/passwd\" 0\n", 1024);
+    g_autofree char *path = write_file("disguised.vmdk", head, sizeof head);
+    expect_refused(path, "vmdk", "/etc/passwd");
+    g_autofree char *outer = descriptor("outer.vmdk", "RW 8 SPARSE \"disguised.vmdk\"");
+    expect_refused(outer, "vmdk", "disguised.vmdk");
+}
+
+static void test_endless_descriptor(void **state)
+{
+    (void)state;
+    g_autoptr(GString) text = g_string_new("# Disk DescriptorFile\n");
+    for (guint i = 0; i < 300000; i++) {
+        g_string_append(text, "RW\n");
+    }
+    g_autofree char *path = write_file("endless.vmdk", text->str, text->len);
+    expect_refused(path, "vmdk", "descriptor of more than");
+}
+
+static void test_vhd(void **state)
+{
+    static const char name[] = "\0b\0a\0s\0e";
+    (void)state;
+    g_autofree char *path = make("disk.vhd", "-f", "vpc", "disk.vhd", "4M", NULL);
+    expect_taken(path, "vpc");
+    guint8 bytes[2048] = "conectix";
+    bytes[22] = 2; /* the header is at 512 */
+    bytes[63] = 4; /* differencing */
+    memcpy(bytes + 576, name, sizeof name - 1);
+    g_autofree char *differencing = write_file("differencing.vhd", bytes, sizeof bytes);
+    expect_refused(differencing, "vpc", "base");
+}
+
+/* The same disk within another file. */
+static void test_part(void **state)
+{
+    g_autofree char *over = ingot_workdir_file(folder, "over.qcow2");
+    g_autofree char *bytes = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize size;
+    (void)state;
+    assert_true(g_file_get_contents(over, &bytes, &size, NULL));
+    g_autofree char *longer = g_malloc0(size + 1024);
+    memcpy(longer + 512, bytes, size);
+    g_autofree char *path = write_file("archive", longer, size + 1024);
+    const IngotPart part = {path, 512, size};
+    assert_string_equal(ingot_blocks_probe_part(&part, &error), "qcow2");
+    assert_null(ingot_ties_extents(&part, "archive: over", "qcow2", &error));
+    assert_non_null(strstr(error->message, "archive: over: stands on another file (base.qcow2)"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_qcow2),
+        cmocka_unit_test(test_vmdk),
+        cmocka_unit_test(test_extent_elsewhere),
+        cmocka_unit_test(test_descriptor_in_head),
+        cmocka_unit_test(test_endless_descriptor),
+        cmocka_unit_test(test_vhd),
+        cmocka_unit_test(test_part),
+    };
+    folder = ingot_workdir_new(NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ingot_workdir_free(folder);
+    return failed;
+}
