@@ -38,7 +38,7 @@ endif
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
 folders = $(shell find $1 -type d 2>/dev/null)
-library := $(call sources,registry/base registry/image registry/store registry/remote registry/format)
+library := $(call sources,registry/base registry/image registry/store registry/remote registry/bundle registry/format)
 client := $(call sources,registry/cli)
 server := $(call sources,$(call folders,registry/server))
 builder := $(call sources,$(call folders,builder))

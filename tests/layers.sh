@@ -9,10 +9,11 @@ cd "$(dirname "$0")/.."
 declare -A allowed=(
     [base]=""
     [image]="base"
+    [bundle]="base image"
     [format]="base image"
     [store]="base image"
     [remote]="base image store"
-    [cli]="base image format store remote"
+    [cli]="base image bundle format store remote"
     [server]="base image format remote"
 )
 # The builder's rooms in their order: each may use those before it and the registry's lower rooms.

@@ -100,7 +100,7 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     if (format == NULL && (format = ingot_blocks_probe(file, error)) == NULL) {
         return NULL;
     }
-    if (!ingot_ties_check(file, format, error)) {
+    if (!ingot_ties_check(file, file, format, error)) {
         return NULL;
     }
     Source *made = source_new(g_steal_pointer(&file), format);

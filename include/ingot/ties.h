@@ -9,11 +9,12 @@
 
 G_BEGIN_DECLS
 
-/* The names of the extents (GStrv, without the disk itself; free it): empty for a disk that stands alone. One that
- * stands on another file, keeps its data in one, or has an extent elsewhere is INVALID; `name` names it in errors. */
+/* The names of the extents (GStrv, none twice, without the disk itself; free it): empty for a disk that stands alone.
+ * One that stands on another file, keeps its data in one, or has an extent elsewhere is INVALID; `name` names it in
+ * errors. */
 char **ingot_ties_extents(const IngotPart *part, const char *name, const char *format, GError **error);
 
 /* The same for a disk where it lies: every extent must be there, as a regular file. */
-gboolean ingot_ties_check(const char *path, const char *format, GError **error);
+gboolean ingot_ties_check(const char *path, const char *name, const char *format, GError **error);
 
 G_END_DECLS

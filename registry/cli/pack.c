@@ -8,7 +8,7 @@
 static IngotPacked *pack(IngotStore *store, const char *path, const IngotPackOptions *options, GError **error)
 {
     const char *format = ingot_blocks_probe(path, error);
-    if (format == NULL || !ingot_ties_check(path, format, error)) {
+    if (format == NULL || !ingot_ties_check(path, path, format, error)) {
         return NULL;
     }
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, format, error);

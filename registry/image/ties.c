@@ -154,7 +154,9 @@ static gboolean add_extents(const Reader *reader, const char *text, GPtrArray *n
         if (names->len == EXTENTS_MAX) {
             return refuse_extents(reader, "one too many", name, error);
         }
-        g_ptr_array_add(names, g_strdup(name));
+        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {
+            g_ptr_array_add(names, g_strdup(name));
+        }
     }
     return TRUE;
 }
@@ -193,31 +195,31 @@ static gboolean read_vmdk(const Reader *reader, GPtrArray *names, GError **error
            (!is_descriptor_in_head(head) || add_extents(reader, text, names, error));
 }
 
-static gboolean refuse_extent(const char *path, const char *name, const char *why, GError **error)
+static gboolean refuse_extent(const char *disk, const char *name, const char *why, GError **error)
 {
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: its extent '%s' is %s", path, name, why);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: its extent '%s' is %s", disk, name, why);
     return FALSE;
 }
 
-static gboolean check_extent(const char *path, const char *folder, const char *name, GError **error)
+static gboolean check_extent(const char *disk, const char *folder, const char *name, GError **error)
 {
     g_autofree char *file = g_build_filename(folder, name, NULL);
     struct stat info;
     if (lstat(file, &info) != 0) {
-        return refuse_extent(path, name, errno == ENOENT ? "missing" : g_strerror(errno), error);
+        return refuse_extent(disk, name, errno == ENOENT ? "missing" : g_strerror(errno), error);
     }
     if (!S_ISREG(info.st_mode)) {
-        return refuse_extent(path, name, "no regular file", error);
+        return refuse_extent(disk, name, "no regular file", error);
     }
     g_auto(IngotFd) fd = ingot_file_open(file, O_RDONLY | O_NOFOLLOW, 0, error);
     if (fd < 0) {
-        g_prefix_error(error, "%s: ", path);
+        g_prefix_error(error, "%s: ", disk);
         return FALSE;
     }
     guint8 head[SECTOR];
     const Reader reader = {.fd = fd, .length = G_MAXUINT64};
     read_some(&reader, 0, head, sizeof head);
-    return !is_descriptor_in_head(head) || refuse_extent(path, name, "a descriptor of further ones", error);
+    return !is_descriptor_in_head(head) || refuse_extent(disk, name, "a descriptor of further ones", error);
 }
 
 /* --- the whole --- */
@@ -241,16 +243,16 @@ char **ingot_ties_extents(const IngotPart *part, const char *name, const char *f
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
-gboolean ingot_ties_check(const char *path, const char *format, GError **error)
+gboolean ingot_ties_check(const char *path, const char *name, const char *format, GError **error)
 {
     const IngotPart whole = {.path = path};
     g_autofree char *folder = g_path_get_dirname(path);
-    g_auto(GStrv) extents = ingot_ties_extents(&whole, path, format, error);
+    g_auto(GStrv) extents = ingot_ties_extents(&whole, name, format, error);
     if (extents == NULL) {
         return FALSE;
     }
     for (guint i = 0; extents[i] != NULL; i++) {
-        if (!check_extent(path, folder, extents[i], error)) {
+        if (!check_extent(name, folder, extents[i], error)) {
             return FALSE;
         }
     }

@@ -1,0 +1,27 @@
+/* A disk as others hand it on: a plain disk file, or a bundle: an OVA (a tar of an OVF descriptor and its files) or a
+ * Vagrant box (a tar, compressed or not, or a zip, with metadata.json).
+ *
+ * What a file is, its content tells, not its name. Nothing that a stranger's file says is opened: the disk is read
+ * where it lies in the archive, or unpacked into a work folder of its own that goes with the bundle, and it may name no
+ * other file but extents that come with it. Digests of an OVF manifest (*.mf) are checked. Whatever is wrong with it is
+ * INVALID and names bundle, member and reason. */
+#pragma once
+
+#include <ingot/blocks.h>
+#include <ingot/progress.h>
+
+G_BEGIN_DECLS
+
+typedef struct IngotBundle IngotBundle;
+
+/* `name` names the file in errors. */
+IngotBundle *ingot_bundle_open(const char *path, const char *name, IngotProgress *progress, GError **error);
+/* The blocks must be freed first. */
+void ingot_bundle_free(IngotBundle *bundle);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBundle, ingot_bundle_free)
+
+IngotBlocks *ingot_bundle_blocks(const IngotBundle *bundle, GError **error);
+/* Whether it says that its machine boots by UEFI. */
+gboolean ingot_bundle_uefi(const IngotBundle *bundle);
+
+G_END_DECLS

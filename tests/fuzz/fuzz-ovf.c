@@ -1,0 +1,60 @@
+/* The texts of a bundle: the input is an OVF descriptor, the manifest of its package, and a *.vmx, all at once. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "bundle/checksums.h"
+#include "bundle/ovf.h"
+#include "bundle/vmx.h"
+#include "fuzz.h"
+
+static void check_error(const GError *error)
+{
+    g_assert_error(error, INGOT_ERROR, INGOT_ERROR_INVALID);
+    g_assert(g_utf8_validate(error->message, -1, NULL));
+}
+
+static void try_ovf(const char *text, gsize size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Ovf) ovf = ovf_parse(text, size, "input", &error);
+    g_assert((ovf == NULL) == (error != NULL));
+    if (ovf == NULL) {
+        check_error(error);
+        return;
+    }
+    for (guint i = 0; i < ovf->files->len; i++) {
+        const OvfFile *file = g_ptr_array_index(ovf->files, i);
+        g_assert(file->id != NULL && file->href != NULL);
+    }
+    for (guint i = 0; i < ovf->disks->len; i++) {
+        const OvfDisk *disk = g_ptr_array_index(ovf->disks, i);
+        g_assert(disk->id != NULL && disk->capacity <= G_MAXINT64);
+    }
+}
+
+static void try_checksums(const char *text, gsize size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) all = checksums_parse(text, size, "input", &error);
+    g_assert((all == NULL) == (error != NULL));
+    if (all == NULL) {
+        check_error(error);
+        return;
+    }
+    for (guint i = 0; i < all->len; i++) {
+        const Checksum *checksum = g_ptr_array_index(all, i);
+        g_assert(strlen(checksum->hex) == 2 * (gsize)g_checksum_type_get_length(checksum->type));
+        g_assert(*checksum->file != '\0' && g_utf8_validate(checksum->file, -1, NULL));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    try_ovf((const char *)data, size);
+    try_checksums((const char *)data, size);
+    g_autoptr(Vmx) vmx = vmx_parse((const char *)data, size);
+    for (guint i = 0; i < vmx->disks->len; i++) {
+        g_assert(g_str_has_suffix(g_ptr_array_index(vmx->disks, i), ".vmdk"));
+    }
+    return 0;
+}
