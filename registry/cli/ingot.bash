@@ -10,7 +10,7 @@ _ingot() {
     case $current in
     -*)
         local options
-        options=$(ingot "$verb" --help 2>/dev/null | grep -oE -- '(^|[ ,])-{1,2}[a-z][a-z-]*' | tr -d ' ,')
+        options=$(ingot "$verb" --help 2>/dev/null | grep -oE -- '(^|[ ,])-{1,2}[a-z][a-z0-9-]*' | tr -d ' ,' | sort -u)
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
         ;;

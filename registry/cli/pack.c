@@ -1,21 +1,83 @@
+#include <glib/gstdio.h>
+#include <ingot/bundle.h>
+#include <ingot/download.h>
 #include <ingot/error.h>
-#include <ingot/ties.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-static IngotPacked *pack(IngotStore *store, const char *path, const IngotPackOptions *options, GError **error)
+typedef struct {
+    char *sha256;
+    int threads;
+} Arguments;
+
+static void arguments_clear(Arguments *arguments)
 {
-    const char *format = ingot_blocks_probe(path, error);
-    if (format == NULL || !ingot_ties_check(path, path, format, error)) {
-        return NULL;
+    g_free(arguments->sha256);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
+
+/* --- where the disk is --- */
+
+/* A file here that has the digest that is wanted, whether it was or has just been fetched: free it. use: see
+ * ingot_download_cached. */
+static char *fetch(const char *url, const IngotDigest *wanted, IngotLock **use, GError **error)
+{
+    g_autofree char *cache = g_canonicalize_filename(ingot_command_common()->cache, NULL);
+    g_autofree char *path = ingot_download_cached(cache, url, wanted, ingot_command_progress(), use, error);
+    g_autoptr(GError) problem = NULL;
+    if (path == NULL || ingot_download_check(path, url, wanted, &problem)) {
+        return g_steal_pointer(&path);
     }
-    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, format, error);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_unlink(path); /* damaged since it was fetched */
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return NULL;
+}
+
+static char *refuse_url(const char *url, gboolean known, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                known ? "%s: --sha256 HEX is missing: what is fetched is packed only if it is what was meant"
+                      : "%s: only http:// and https:// are fetched",
+                url);
+    return NULL;
+}
+
+/* wanted NULL: none is told. */
+static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use, GError **error)
+{
+    if (g_regex_match_simple("^[A-Za-z][A-Za-z0-9+.-]*://", disk, 0, 0)) {
+        gboolean known = g_regex_match_simple("^https?://", disk, G_REGEX_CASELESS, 0);
+        return known && wanted != NULL ? fetch(disk, wanted, use, error) : refuse_url(disk, known, error);
+    }
+    return wanted == NULL || ingot_download_check(disk, disk, wanted, error) ? g_strdup(disk) : NULL;
+}
+
+static gboolean parse_sha256(const char *text, IngotDigest *digest, GError **error)
+{
+    g_autofree char *lower = g_ascii_strdown(g_str_has_prefix(text, "sha256:") ? text + strlen("sha256:") : text, -1);
+    g_autofree char *full = g_strconcat("sha256:", lower, NULL);
+    if (!ingot_digest_parse(full, digest, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--sha256 %s: 64 hex digits are expected", text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* --- the image --- */
+
+static IngotPacked *pack(IngotStore *store, const IngotBundle *bundle, const char *name,
+                         const IngotPackOptions *options, GError **error)
+{
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, error);
     if (blocks == NULL) {
         return NULL;
     }
-    ingot_progress_begin(options->progress, ingot_blocks_size(blocks), "pack %s", path);
+    ingot_progress_begin(options->progress, ingot_blocks_size(blocks), "pack %s", name);
     IngotPacked *packed = ingot_store_pack(store, blocks, options, error);
     if (packed != NULL) {
         g_autofree char *data = g_format_size(packed->data), *stored = g_format_size(packed->size);
@@ -25,11 +87,44 @@ static IngotPacked *pack(IngotStore *store, const char *path, const IngotPackOpt
     return packed;
 }
 
+static gboolean add_image(IngotStore *store, const IngotReference *reference, const IngotPacked *packed, gboolean uefi,
+                          IngotDigest *digest, GError **error)
+{
+    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
+    if (uefi) {
+        json_object_set_new(config, "firmware", json_pack("[s]", "uefi"));
+    }
+    if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL, &disk, packed->index, &manifest,
+                               error)) {
+        return FALSE;
+    }
+    *digest = manifest.digest;
+    return TRUE;
+}
+
+static gboolean make(const char *disk, const IngotReference *reference, const Arguments *arguments, IngotDigest *digest,
+                     GError **error)
+{
+    const IngotPackOptions options = {.threads = (guint)arguments->threads, .progress = ingot_command_progress()};
+    IngotDigest wanted;
+    if (arguments->sha256 != NULL && !parse_sha256(arguments->sha256, &wanted, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotLock) use = NULL;
+    g_autofree char *path = locate(disk, arguments->sha256 == NULL ? NULL : &wanted, &use, error);
+    g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, disk, options.progress, error);
+    g_autoptr(IngotStore) store = bundle == NULL ? NULL : cli_store(error);
+    g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, bundle, disk, &options, error);
+    return packed != NULL && add_image(store, reference, packed, ingot_bundle_uefi(bundle), digest, error);
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
-    int threads = 0;
+    g_auto(Arguments) arguments = {0};
     const GOptionEntry entries[] = {
-        {"threads", 0, 0, G_OPTION_ARG_INT, &threads, "How many threads compress (one per core)", "N"},
+        {"sha256", 0, 0, G_OPTION_ARG_STRING, &arguments.sha256, "what the file must be; a URL needs it", "HEX"},
+        {"threads", 0, 0, G_OPTION_ARG_INT, &arguments.threads, "How many threads compress (one per core)", "N"},
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_pack, entries, 2, 2, &argc, &argv, error)) {
@@ -39,28 +134,27 @@ static gboolean run(int argc, char **argv, GError **error)
     if (reference == NULL) {
         return FALSE;
     }
-    if (reference->host != NULL || reference->tag == NULL || reference->digest != NULL || threads < 0) {
+    if (reference->host != NULL || reference->tag == NULL || reference->digest != NULL || arguments.threads < 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: NAME:VERSION of the local store is expected",
                     argv[2]);
         return FALSE;
     }
-    IngotPackOptions options = {.threads = (guint)threads, .progress = ingot_command_progress()};
-    g_autoptr(IngotStore) store = cli_store(error);
-    g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, argv[1], &options, error);
-    if (packed == NULL) {
+    IngotDigest digest;
+    if (!make(argv[1], reference, &arguments, &digest, error)) {
         return FALSE;
     }
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
-    g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
-    if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL, &disk, packed->index, &manifest,
-                               error)) {
-        return FALSE;
-    }
-    cli_print_result(argv[2], &manifest.digest);
+    cli_print_result(argv[2], &digest);
     return TRUE;
 }
 
-const IngotVerb verb_pack = {"pack", "DISK NAME:VERSION", "make an image from a disk file",
-                             "DISK is raw, qcow2, vmdk, vhd, vhdx or vdi; only allocated ranges are read.\n\n"
-                             "Example:\n  ingot pack disk.qcow2 team/web:1.0.0\n",
+const IngotVerb verb_pack = {"pack", "DISK NAME:VERSION", "make an image from a disk, an OVA or a Vagrant box",
+                             "DISK is a file or a URL (http, https; with --sha256): raw, qcow2, vmdk, vhd, vhdx or "
+                             "vdi, an OVA, or a Vagrant box\n"
+                             "for libvirt, qemu, virtualbox, vmware or hyperv. Its content tells which. Only allocated "
+                             "ranges are read. A disk that\n"
+                             "stands on another file, or a machine of several disks, is refused.\n\n"
+                             "Example:\n  ingot pack disk.qcow2 team/web:1.0.0\n  ingot pack web.ova team/web:1.0.0\n"
+                             "  ingot pack https://images.example/web.box --sha256 "
+                             "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef \\\n"
+                             "      team/web:1.0.0\n",
                              run};

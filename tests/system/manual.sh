@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 
-options_of() { grep -oE -- '(^|[ ,])--[a-z][a-z-]*' | tr -d ' ,' | sort -u; }
+options_of() { grep -oE -- '(^|[ ,])--[a-z][a-z0-9-]*' | tr -d ' ,' | sort -u; }
 page=$(sed 's/\\-/-/g' registry/cli/ingot.1)
 verbs=$(ingot --help | awk '/^Verbs:/ { on = 1; next } on && /^  [a-z]/ { print $1 } on && /^$/ { exit }')
 [ "$(wc -w <<<"$verbs")" -ge 11 ] || fail "ingot --help lists too few verbs: $verbs"
@@ -90,6 +90,7 @@ complete_at() {
 }
 [ "$(complete_at ingot pu)" = "pull push" ] || fail "verbs: $(complete_at ingot pu)"
 for verb in $verbs; do [[ " $(complete_at ingot '') " = *" $verb "* ]] || fail "the completion lacks '$verb'"; done
+[ "$(complete_at ingot pack --sh)" = --sha256 ] || fail "options: $(complete_at ingot pack --sh)"
 [[ " $(complete_at ingot pull --f) " = *" --format "* ]] || fail "options: $(complete_at ingot pull --f)"
 small_disk "$TMP/disk.raw"
 ingot pack -q "$TMP/disk.raw" team/web:1.0.0 >/dev/null
