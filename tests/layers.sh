@@ -17,7 +17,7 @@ declare -A allowed=(
     [server]="base image format remote"
 )
 # The builder's rooms in their order: each may use those before it and the registry's lower rooms.
-before="base image format store remote"
+before="base image bundle format store remote"
 for room in recipe source machine guest appliance step plan cache seal check emit bake; do
     allowed[$room]=$before
     before="$before $room"

@@ -1,6 +1,7 @@
-/* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. */
+/* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. What
+ * lies in an OVA or a Vagrant box is taken out once, and kept there too. */
 #include <fcntl.h>
-#include <ingot/blocks.h>
+#include <ingot/bundle.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "source/kinds.h"
 
@@ -77,6 +79,62 @@ static char *fetch(const SourceContext *context, const char *url, const IngotDig
     return path != NULL && check_file(context, path, wanted, error) ? g_steal_pointer(&path) : NULL;
 }
 
+/* The disk of a bundle as a file of the cache, which gets its name when it is whole. */
+static gboolean take_out(const SourceContext *context, const IngotBundle *bundle, const char *file, const char *path,
+                         GError **error)
+{
+    g_autofree char *making = g_strconcat(path, ".making", NULL);
+    ingot_progress_begin(context->progress, 0, "take the disk out of %s", file);
+    if (!ingot_bundle_convert(bundle, making, error)) {
+        unlink(making);
+        return FALSE;
+    }
+    ingot_progress_end(context->progress, NULL);
+    return ingot_file_publish(-1, making, path, error);
+}
+
+/* The disk's file, which is this one unless it is a bundle; *format is found out. Free it. */
+static char *find_disk(const SourceContext *context, const char *file, const char *sha256, const char **format,
+                       GError **error)
+{
+    g_autofree char *name = g_strdup_printf("disk-%s", sha256);
+    g_autofree char *path = source_cache_path(context, name, error);
+    g_autofree char *lock_path = path == NULL ? NULL : g_strconcat(path, ".lock", NULL);
+    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
+    if (lock == NULL) {
+        return NULL;
+    }
+    *format = "qcow2";
+    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return g_steal_pointer(&path);
+    }
+    g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, context->progress, error);
+    if (bundle != NULL && ingot_bundle_is_disk(bundle)) {
+        *format = ingot_bundle_format(bundle);
+        return g_strdup(file);
+    }
+    return bundle != NULL && take_out(context, bundle, file, path, error) ? g_steal_pointer(&path) : NULL;
+}
+
+/* The recipe's word for the format counts; without it the content tells. */
+static Source *open_image(const SourceContext *context, const char *file, const char *format, const char *sha256,
+                          GError **error)
+{
+    g_autofree char *disk = NULL;
+    if (format != NULL) {
+        disk = ingot_ties_check(file, file, format, error) ? g_strdup(file) : NULL;
+    } else {
+        disk = find_disk(context, file, sha256, &format, error);
+    }
+    if (disk == NULL) {
+        return NULL;
+    }
+    Source *made = source_new(g_steal_pointer(&disk), format);
+    made->nocloud = TRUE;
+    json_object_set_new(made->config, "source", json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
+    return made;
+}
+
 static Source *image_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
 {
     (void)key;
@@ -97,16 +155,7 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     if (file == NULL || (path != NULL && !check_file(context, file, &wanted, error))) {
         return NULL;
     }
-    if (format == NULL && (format = ingot_blocks_probe(file, error)) == NULL) {
-        return NULL;
-    }
-    if (!ingot_ties_check(file, file, format, error)) {
-        return NULL;
-    }
-    Source *made = source_new(g_steal_pointer(&file), format);
-    made->nocloud = TRUE;
-    json_object_set_new(made->config, "source", json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
-    return made;
+    return open_image(context, file, format, sha256, error);
 }
 
 const SourceKind source_image = {"image", image_key, image_prepare};

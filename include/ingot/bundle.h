@@ -21,6 +21,11 @@ void ingot_bundle_free(IngotBundle *bundle);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBundle, ingot_bundle_free)
 
 IngotBlocks *ingot_bundle_blocks(const IngotBundle *bundle, GError **error);
+/* The disk's format ("qcow2", "vmdk", ...), and whether it is a file of its own, in no bundle. */
+const char *ingot_bundle_format(const IngotBundle *bundle);
+gboolean ingot_bundle_is_disk(const IngotBundle *bundle);
+/* The disk as a qcow2 file of its own: over what is at path. Runs qemu-img. */
+gboolean ingot_bundle_convert(const IngotBundle *bundle, const char *path, GError **error);
 /* Whether it says that its machine boots by UEFI. */
 gboolean ingot_bundle_uefi(const IngotBundle *bundle);
 

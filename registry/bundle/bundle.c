@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <ingot/file.h>
+#include <ingot/nbd.h>
+#include <ingot/process.h>
 #include <ingot/ties.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +22,7 @@ struct IngotBundle {
     char *file;         /* the disk's, or the archive it lies in */
     IngotPart part;     /* of that */
     const char *format; /* of the disk */
-    gboolean uefi;
+    gboolean uefi, is_disk;
     IngotWorkdir *workdir; /* of what is unpacked; or NULL */
 };
 
@@ -252,6 +254,7 @@ static gboolean open_disk(IngotBundle *bundle, const char *path, GError **error)
 {
     bundle->file = g_strdup(path);
     bundle->part = (IngotPart){.path = bundle->file};
+    bundle->is_disk = TRUE;
     bundle->format = ingot_blocks_probe(path, error);
     return bundle->format != NULL && ingot_ties_check(path, bundle->name, bundle->format, error);
 }
@@ -273,6 +276,26 @@ IngotBundle *ingot_bundle_open(const char *path, const char *name, IngotProgress
 IngotBlocks *ingot_bundle_blocks(const IngotBundle *bundle, GError **error)
 {
     return ingot_blocks_open_part(&bundle->part, bundle->name, bundle->format, error);
+}
+
+const char *ingot_bundle_format(const IngotBundle *bundle)
+{
+    return bundle->format;
+}
+
+gboolean ingot_bundle_is_disk(const IngotBundle *bundle)
+{
+    return bundle->is_disk;
+}
+
+gboolean ingot_bundle_convert(const IngotBundle *bundle, const char *path, GError **error)
+{
+    g_autoptr(IngotNbd) nbd = ingot_nbd_open_part(&bundle->part, bundle->name, bundle->format, error);
+    if (nbd == NULL) {
+        return FALSE;
+    }
+    const char *const argv[] = {"qemu-img", "convert", "-f", "raw", "-O", "qcow2", ingot_nbd_uri(nbd), path, NULL};
+    return ingot_process_run(argv, NULL, NULL, error);
 }
 
 gboolean ingot_bundle_uefi(const IngotBundle *bundle)

@@ -9,6 +9,7 @@
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "source/source.h"
 
@@ -122,6 +123,56 @@ static void test_backing_file(void **state)
     assert_non_null(strstr(error->message, fixture->disk));
 }
 
+/* A box's disk is taken out of it once, and is the same. */
+static void test_box(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
+    g_autofree char *metadata = ingot_workdir_file(fixture->workdir, "metadata.json");
+    const char *tar[] = {"tar",
+                         "-C",
+                         ingot_workdir_path(fixture->workdir),
+                         "--transform=s/disk.qcow2/box.img/",
+                         "-czf",
+                         box,
+                         "metadata.json",
+                         "disk.qcow2",
+                         NULL};
+    const char *write[] = {"qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 64k", fixture->disk, NULL};
+    g_autofree char *key = NULL, *again_key = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
+    assert_true(ingot_process_run(write, NULL, NULL, NULL) && ingot_process_run(tar, NULL, NULL, NULL));
+    g_autofree char *sha256 = hex_of(box);
+    g_autoptr(Source) source = prepare(fixture, "web.box", sha256, &key, &error);
+    assert_null(error);
+    assert_true(g_str_has_prefix(source->path, fixture->cache));
+    assert_string_equal(source->format, "qcow2");
+    assert_null(strchr(strrchr(source->path, '/'), '.')); /* the cache drops only what has no dot */
+    const char *compare[] = {"qemu-img", "compare", "-q", source->path, fixture->disk, NULL};
+    assert_true(ingot_process_run(compare, NULL, NULL, NULL));
+    struct stat first, second;
+    assert_int_equal(stat(source->path, &first), 0);
+    g_autoptr(Source) again = prepare(fixture, "web.box", sha256, &again_key, &error);
+    assert_null(error);
+    assert_int_equal(stat(again->path, &second), 0);
+    assert_int_equal(first.st_ino, second.st_ino);
+}
+
+static void test_broken_box(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
+    const char *tar[] = {"tar", "-C", ingot_workdir_path(fixture->workdir), "-cf", box, "disk.qcow2", NULL};
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    g_autofree char *sha256 = hex_of(box);
+    assert_null(prepare(fixture, "web.box", sha256, &key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "web.box: neither an OVA"));
+}
+
 static void test_missing(void **state)
 {
     Fixture *fixture = *state;
@@ -138,7 +189,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_taken_where_it_lies), TEST(test_wrong_digest), TEST(test_changed_since),
-        TEST(test_backing_file),        TEST(test_missing),
+        TEST(test_backing_file),        TEST(test_missing),      TEST(test_box),
+        TEST(test_broken_box),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
