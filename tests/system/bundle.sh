@@ -149,7 +149,7 @@ cd "$top"
 for file in plain gzip xz zstd zip disks sparse raw virtualbox vmware vmware-plain hyperv; do same "$TMP/$file.box"; done
 ok "boxes for libvirt, qemu, virtualbox, vmware and hyperv give the same image, however they are compressed"
 
-for format in raw qcow2 vmdk vhd vhdx vdi vagrant-libvirt; do
+for format in raw qcow2 qcow2-zstd vmdk vmdk-stream vhd vhdx vdi ova vagrant-libvirt vagrant-qemu vagrant-virtualbox vagrant-vmware; do
     ingot export team/raw:1.0.0 -q --format $format -o "$TMP/exported"
     same "$TMP/exported"
 done
