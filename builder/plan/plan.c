@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "plan/tree.h"
+#include "ready/ready.h"
 #include "step/step.h"
 
 static void stage_free(gpointer data)
 {
     PlanStage *stage = data;
+    json_decref(stage->step);
     json_decref(stage->inputs);
     g_free(stage->title);
     g_free(stage);
@@ -24,10 +26,10 @@ void plan_free(Plan *plan)
     }
 }
 
-static PlanStage *add_stage(Plan *plan, const json_t *step, char *title)
+static PlanStage *add_stage(Plan *plan, json_t *step, char *title)
 {
     PlanStage *stage = g_new0(PlanStage, 1);
-    stage->step = step;
+    stage->step = json_incref(step);
     stage->title = title;
     stage->inputs = json_object();
     g_ptr_array_add(plan->stages, stage);
@@ -167,23 +169,40 @@ static PlanKeep keep_of(const json_t *step)
                                           : PLAN_KEEP_MEMORY;
 }
 
-static gboolean step_stage(Plan *plan, const Recipe *recipe, size_t i, const char *salt, GError **error)
+/* All of it but what it depends on besides its form. */
+static PlanStage *add_step(Plan *plan, json_t *step, const json_t *public_step)
 {
-    const json_t *step = json_array_get(json_object_get(recipe->tree, "steps"), i);
-    const json_t *public_step = json_array_get(json_object_get(recipe->public_tree, "steps"), i);
-    const IngotDigest *parent = &plan_stage(plan, (guint)i)->key;
     PlanStage *stage = add_stage(plan, step, step_title(public_step));
     stage->max_age = step_max_age(step);
     stage->keep = keep_of(step);
     stage->shutdown = json_is_true(json_object_get(step, "shutdown"));
     stage->offline = json_is_true(json_object_get(step, "offline"));
     add_form(stage, public_step);
+    return stage;
+}
+
+static gboolean step_stage(Plan *plan, const Recipe *recipe, size_t i, const char *salt, GError **error)
+{
+    json_t *step = json_array_get(json_object_get(recipe->tree, "steps"), i);
+    const json_t *public_step = json_array_get(json_object_get(recipe->public_tree, "steps"), i);
+    const IngotDigest *parent = &plan_stage(plan, (guint)i)->key;
+    PlanStage *stage = add_step(plan, step, public_step);
     add_secrets(stage, recipe, salt);
     if (!add_files(stage, recipe, public_step, error)) {
         return FALSE;
     }
     stage_key(stage, parent);
     return TRUE;
+}
+
+/* What the outputs need comes last: whatever the recipe's steps have done, it holds in the image. */
+static void ready_stage(Plan *plan, const Recipe *recipe)
+{
+    g_autoptr(json_t) step = ready_step(json_object_get(recipe->tree, "outputs"));
+    if (step != NULL) {
+        const IngotDigest *parent = &plan_stage(plan, plan->stages->len - 1)->key;
+        stage_key(add_step(plan, step, step), parent);
+    }
 }
 
 /* --- the whole --- */
@@ -214,6 +233,7 @@ Plan *plan_new(const Recipe *recipe, const char *source_key, const char *salt, G
             return NULL;
         }
     }
+    ready_stage(plan, recipe);
     image_key(recipe, &plan_stage(plan, plan->stages->len - 1)->key, &plan->image);
     return g_steal_pointer(&plan);
 }

@@ -15,7 +15,7 @@
 typedef enum { PLAN_KEEP_MEMORY, PLAN_KEEP_DISK, PLAN_KEEP_NOTHING } PlanKeep;
 
 typedef struct {
-    const json_t *step; /* borrowed from the recipe's tree; NULL: the first stage */
+    json_t *step; /* NULL: the first stage */
     char *title;
     IngotDigest key;
     json_t *inputs;  /* {what: text}: see "why" in cache/history.h. No secret is in it */

@@ -298,6 +298,7 @@ static const Key recipe_keys[] = {
     {.name = "steps", .kind = KIND_CHOICE, .list = TRUE, .secrets = TRUE, .choice = &step_choice, .fallback = "[]"},
     {.name = "tests", .kind = KIND_CHOICE, .list = TRUE, .secrets = TRUE, .choice = &test_choice, .fallback = "[]"},
     {.name = "seal", .kind = KIND_OBJECT, .shape = &seal_shape, .fallback = "{}"},
+    {.name = "outputs", .kind = KIND_FORMAT, .list = TRUE, .fallback = "[]"},
     {.name = "annotations",
      .kind = KIND_MAP,
      .pattern = "^[A-Za-z0-9][A-Za-z0-9._/-]*$",

@@ -21,6 +21,7 @@ typedef enum {
     KIND_DURATION, /* "30m", or seconds */
     KIND_MODE,     /* octal: "0644" */
     KIND_WORD,     /* one of words */
+    KIND_FORMAT,   /* the name of a format: see <ingot/format.h> */
     KIND_OBJECT,   /* a map with the keys of shape */
     KIND_CHOICE,   /* a map whose one telling key says which shape it has */
     KIND_MAP,      /* a map of free keys, which match the pattern, to KIND_SCALAR */

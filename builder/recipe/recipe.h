@@ -24,6 +24,7 @@
  *                {"kind": "file", "path", "exists": bool, "mode"?: octal text, "content"?: regex},
  *                {"kind": "http", "port": N, "path", "status": N, "body"?: regex}
  *   seal         {"keep": [..], "remove": [guest paths]}
+ *   outputs      [names of formats]
  *   annotations  {key: text}
  */
 #pragma once

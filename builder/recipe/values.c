@@ -1,5 +1,6 @@
 #include "recipe/values.h"
 
+#include <ingot/format.h>
 #include <ingot/text.h>
 #include <string.h>
 
@@ -118,17 +119,28 @@ static json_t *duration_value(const Check *check, const Key *key, const YamlNode
     return json_integer((json_int_t)seconds);
 }
 
-static gboolean check_word(const Check *check, const Key *key, const YamlNode *node, const char *text)
+static gboolean check_word(const Check *check, const Key *key, const YamlNode *node, const char *text,
+                           const char *const *words)
 {
-    if (g_strv_contains(key->words, text)) {
+    if (g_strv_contains(words, text)) {
         return TRUE;
     }
     g_autofree char *quoted = diagnostics_quote(text);
-    g_autofree char *suggestion = ingot_text_suggestion(text, key->words);
-    g_autofree char *all = g_strjoinv(", ", (char **)key->words);
+    g_autofree char *suggestion = ingot_text_suggestion(text, words);
+    g_autofree char *all = g_strjoinv(", ", (char **)words);
     diagnostics_add(check->diagnostics, &node->place, "'%s': unknown word %s%s; known: %s", key->name, quoted,
                     suggestion, all);
     return FALSE;
+}
+
+static gboolean check_format(const Check *check, const Key *key, const YamlNode *node, const char *text)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        g_ptr_array_add(names, (gpointer)(*format)->name);
+    }
+    g_ptr_array_add(names, NULL);
+    return check_word(check, key, node, text, (const char *const *)names->pdata);
 }
 
 static gboolean check_regex(const Check *check, const Key *key, const YamlNode *node, const char *text)
@@ -193,7 +205,9 @@ static gboolean text_fits(const Check *check, const Key *key, const YamlNode *no
         }
         return TRUE;
     case KIND_WORD:
-        return check_word(check, key, node, text);
+        return check_word(check, key, node, text, key->words);
+    case KIND_FORMAT:
+        return check_format(check, key, node, text);
     case KIND_REGEX:
         return check_regex(check, key, node, text);
     default:

@@ -5,3 +5,4 @@
 
 extern const StepKind step_shell;
 extern const StepKind step_file;
+extern const StepKind step_ready;

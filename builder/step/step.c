@@ -4,7 +4,7 @@
 
 #include "step/kinds.h"
 
-static const StepKind *const kinds[] = {&step_shell, &step_file};
+static const StepKind *const kinds[] = {&step_shell, &step_file, &step_ready};
 
 const StepKind *step_kind(const json_t *step)
 {

@@ -14,7 +14,8 @@ typedef struct {
 typedef struct {
     const char *kind; /* "shell" */
     gboolean (*run)(const StepContext *context, const json_t *step, GError **error);
-    /* Paths of the host's files and trees that the step reads (absolute), for its key. GPtrArray of char *. */
+    /* Paths of the host's files and trees that the step reads (absolute), for its key. GPtrArray of char *.
+     * NULL: it reads none. */
     void (*inputs)(const Recipe *recipe, const json_t *step, GPtrArray *paths);
     /* Seconds for which the outcome stands where the recipe says nothing; 0: for ever. NULL: always for ever. */
     guint64 (*max_age)(const json_t *step);

@@ -422,6 +422,40 @@ static void what_only_the_image_has(void **state)
     assert_false(ingot_digest_equal(&before->image, &after->image));
 }
 
+/* --- outputs --- */
+
+static void outputs_are_one_more_stage(void **state)
+{
+    Fixture *f = *state;
+    g_autoptr(Plan) without = plan_now(f);
+    g_string_append(f->text, "outputs: [qcow2]\n");
+    g_autoptr(Plan) before = plan_now(f);
+    assert_int_equal(before->stages->len, STAGES + 1);
+    for (guint i = 0; i < STAGES; i++) {
+        assert_true(ingot_digest_equal(&plan_stage(without, i)->key, &plan_stage(before, i)->key));
+    }
+    const PlanStage *last = plan_stage(before, STAGES);
+    assert_string_equal(last->title, "ready for qcow2");
+    assert_int_equal(last->max_age, 0);
+    edit(f, "[qcow2]", "[qcow2, raw]");
+    g_autoptr(Plan) after = plan_now(f);
+    expect_keys(before, after, STAGES);
+    assert_false(ingot_digest_equal(&before->image, &after->image));
+}
+
+/* Its script is Ingot's own: a word in it that is a secret elsewhere is none. */
+static void outputs_use_no_secret(void **state)
+{
+    Fixture *f = *state;
+    g_string_append(f->text, "outputs: [qcow2]\n");
+    f->token = "token=initramfs";
+    g_autoptr(Plan) before = plan_now(f);
+    assert_false(plan_stage(before, STAGES)->secret);
+    f->token = "token=hunter2";
+    g_autoptr(Plan) after = plan_now(f);
+    assert_true(ingot_digest_equal(&plan_stage(before, STAGES)->key, &plan_stage(after, STAGES)->key));
+}
+
 /* --- secrets --- */
 
 /* The text of a shell step holds the secret. */
@@ -582,6 +616,8 @@ int main(void)
         TEST(order_of_keys),
         TEST(where_the_recipe_lies),
         TEST(what_only_the_image_has),
+        TEST(outputs_are_one_more_stage),
+        TEST(outputs_use_no_secret),
         TEST(a_secrets_value),
         TEST(the_salt),
         TEST(a_secret_that_nothing_uses),

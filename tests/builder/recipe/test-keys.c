@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <ingot/json.h>
+#include <ingot/format.h>
 
 #include "recipe/keys.h"
 #include "seal/rules.h"
@@ -89,6 +89,16 @@ static void compare_words(const json_t *value, const Key *key, const char *where
     }
 }
 
+static void compare_formats(const json_t *value, const char *where)
+{
+    const json_t *words = get(value, "enum", where);
+    size_t count = 0;
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++, count++) {
+        assert_text(json_array_get(words, count), (*format)->name, where);
+    }
+    assert_int_equal(json_array_size(words), count);
+}
+
 static void compare_map(const json_t *value, const Key *key, const char *where)
 {
     assert_text(get(value, "type", where), "object", where);
@@ -122,6 +132,9 @@ static void compare_value(Walk *walk, const json_t *value, const Key *key, const
         break;
     case KIND_WORD:
         compare_words(without_reference(value, where), key, where);
+        break;
+    case KIND_FORMAT:
+        compare_formats(without_reference(value, where), where);
         break;
     case KIND_OBJECT:
         assert_reference(value, key->shape->name, where);

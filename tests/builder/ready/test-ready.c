@@ -1,0 +1,114 @@
+/* The last step of a recipe with outputs: what it asks of a guest, from the table. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <ingot/format.h>
+
+#include "ready/drivers.h"
+#include "ready/ready.h"
+
+/* The value of NAME='VALUE' in the step's script. Free it. */
+static char *given(const json_t *step, const char *name)
+{
+    g_autofree char *begin = g_strdup_printf("%s='", name);
+    const char *script = json_string_value(json_object_get(step, "script"));
+    const char *at = strstr(script, begin);
+    assert_non_null(at);
+    at += strlen(begin);
+    return g_strndup(at, strcspn(at, "'"));
+}
+
+static void assert_given(const json_t *step, const char *name, const char *expected)
+{
+    g_autofree char *value = given(step, name);
+    assert_string_equal(value, expected);
+}
+
+static void every_format_has_its_drivers(void **state)
+{
+    (void)state;
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        const ReadyOutput *row = ready_outputs;
+        while (row->format != NULL && strcmp(row->format, (*format)->name) != 0) {
+            row++;
+        }
+        if (row->format == NULL || row->drivers[0] == NULL) {
+            fail_msg("builder/ready/drivers.c has no row for the format '%s'", (*format)->name);
+        }
+    }
+}
+
+static void no_outputs_no_step(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) none = json_array();
+    assert_null(ready_step(none));
+    assert_null(ready_step(NULL));
+}
+
+static void a_driver_is_needed_by_all_that_need_it(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) outputs = json_pack("[s, s, s]", "vhdx", "qcow2", "vhd");
+    g_autoptr(json_t) step = ready_step(outputs);
+    assert_string_equal(json_string_value(json_object_get(step, "kind")), "ready");
+    assert_string_equal(json_string_value(json_object_get(step, "name")), "ready for vhdx, qcow2, vhd");
+    assert_true(json_equal(json_object_get(step, "outputs"), outputs));
+    assert_given(step, "needs",
+                 "virtio_pci:qcow2 virtio_blk:qcow2 virtio_net:qcow2 hv_vmbus:vhd,vhdx hv_storvsc:vhd,vhdx "
+                 "hv_netvsc:vhd,vhdx ata_piix:vhd,vhdx sd_mod:vhd,vhdx");
+    assert_given(step, "boxes", "");
+}
+
+/* Whatever the outputs are, the initramfs gets what any of them might need, each once. */
+static void all_drivers_are_wanted(void **state)
+{
+    (void)state;
+    static const char *const some[] = {"virtio_blk", "ahci",       "nvme",       "ata_piix",
+                                       "mptspi",     "vmw_pvscsi", "hv_storvsc", "xen_blkfront"};
+    g_autoptr(json_t) outputs = json_pack("[s]", "raw");
+    g_autoptr(json_t) step = ready_step(outputs);
+    g_autofree char *wanted = given(step, "wanted");
+    g_auto(GStrv) words = g_strsplit(wanted, " ", -1);
+    for (guint i = 0; i < G_N_ELEMENTS(some); i++) {
+        assert_true(g_strv_contains((const char *const *)words, some[i]));
+    }
+    for (guint i = 0; words[i] != NULL; i++) {
+        assert_false(g_strv_contains((const char *const *)words + i + 1, words[i]));
+    }
+}
+
+static void boxes_are_told(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) outputs = json_pack("[s, s]", "qcow2", "vagrant-libvirt");
+    g_autoptr(json_t) step = ready_step(outputs);
+    assert_given(step, "boxes", "vagrant-libvirt");
+}
+
+/* A step of any other kind that calls a package manager would be run again each day. */
+static void it_stands_for_ever(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) outputs = json_pack("[s]", "qcow2");
+    g_autoptr(json_t) step = ready_step(outputs);
+    assert_int_equal(json_integer_value(json_object_get(step, "max_age")), 0);
+    assert_true(json_is_integer(json_object_get(step, "max_age")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_format_has_its_drivers),
+        cmocka_unit_test(no_outputs_no_step),
+        cmocka_unit_test(a_driver_is_needed_by_all_that_need_it),
+        cmocka_unit_test(all_drivers_are_wanted),
+        cmocka_unit_test(boxes_are_told),
+        cmocka_unit_test(it_stands_for_ever),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
