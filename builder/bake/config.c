@@ -52,6 +52,10 @@ json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *ste
     g_autofree char *now = ingot_text_now();
     json_object_set_new(config, "created", json_string(now));
     json_object_set(config, "steps", steps);
+    const json_t *outputs = json_object_get(recipe->public_tree, "outputs");
+    if (json_array_size(outputs) > 0) {
+        json_object_set(config, "outputs", (json_t *)outputs);
+    }
     return config;
 }
 

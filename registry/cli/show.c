@@ -99,6 +99,16 @@ static void print_steps(const json_t *steps)
     }
 }
 
+static void print_outputs(const json_t *outputs)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const char *one = json_string_value(json_array_get(outputs, i));
+        g_string_append_printf(list, "%s%s", i == 0 ? "" : ", ", one == NULL ? "?" : one);
+    }
+    line("outputs", list->len == 0 ? NULL : list->str);
+}
+
 static void print(const json_t *all)
 {
     const json_t *config = json_object_get(all, "config");
@@ -119,6 +129,7 @@ static void print(const json_t *all)
     line("commit", get(config, "git", "commit"));
     line("base", get(config, "base", "reference"));
     line("", get(config, "base", "digest"));
+    print_outputs(json_object_get(config, "outputs"));
     print_steps(json_object_get(config, "steps"));
     const json_t *attached = json_object_get(all, "attached");
     for (size_t i = 0; i < json_array_size(attached); i++) {
