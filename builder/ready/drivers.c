@@ -37,3 +37,6 @@ const ReadyOutput ready_outputs[] = {
 
 const char *const ready_besides[] = {"virtio_scsi", "nvme",         "ata_generic",  "mptsas", "BusLogic",
                                      "e1000e",      "xen_blkfront", "xen_netfront", NULL};
+
+const char *const ready_clouds[] = {"virtio_pci", "virtio_blk", "virtio_net", "ata_piix", "sd_mod", "hv_vmbus",
+                                    "hv_storvsc", "hv_netvsc",  "vmw_pvscsi", "vmxnet3",  NULL};

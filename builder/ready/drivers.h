@@ -11,3 +11,5 @@ typedef struct {
 extern const ReadyOutput ready_outputs[];
 /* Taken into the initramfs besides, where the kernel has them: nobody knows what a disk is hung on later. */
 extern const char *const ready_besides[];
+/* What Debian's kernel for clouds (linux-image-cloud-amd64) has of all these. */
+extern const char *const ready_clouds[];

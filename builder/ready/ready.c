@@ -103,3 +103,14 @@ json_t *ready_step(const json_t *outputs)
     return json_pack("{s:s, s:s, s:O, s:s, s:i, s:i}", "kind", "ready", "name", name, "outputs", outputs, "script",
                      script, "timeout", SECONDS, "max_age", 0);
 }
+
+gboolean ready_beyond_clouds(const json_t *outputs)
+{
+    gboolean beyond = FALSE;
+    for (const ReadyOutput *row = ready_outputs; row->format != NULL; row++) {
+        for (guint i = 0; list_has(outputs, row->format) && row->drivers[i] != NULL; i++) {
+            beyond |= !g_strv_contains(ready_clouds, row->drivers[i]);
+        }
+    }
+    return beyond;
+}

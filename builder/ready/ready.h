@@ -14,3 +14,5 @@
 /* The step, {"kind": "ready", "name", "outputs", "script", "timeout": seconds, "max_age": for ever}; NULL without
  * outputs. Free it. */
 json_t *ready_step(const json_t *outputs);
+/* Whether some output needs a driver that Debian's kernel for clouds, which is the smaller one, has not. */
+gboolean ready_beyond_clouds(const json_t *outputs);

@@ -9,6 +9,7 @@
 #include <ingot/text.h>
 #include <string.h>
 
+#include "ready/ready.h"
 #include "source/apt.h"
 #include "source/extents.h"
 #include "source/kinds.h"
@@ -25,12 +26,27 @@
 static const char *const bones[] = {"systemd-sysv", "udev",           "kmod", "initramfs-tools",
                                     "zstd",         "openssh-server", "dbus", "systemd-resolved",
                                     "iproute2",     "netbase",        NULL};
-#define KERNEL "linux-image-cloud-amd64"
+#define KERNEL_CLOUD "linux-image-cloud-amd64" /* a third of the other, without most hardware */
+#define KERNEL_FULL "linux-image-amd64"
 
 static guint64 disk_size(const SourceContext *context)
 {
     guint64 wanted = recipe_machine(context->recipe).disk;
     return wanted == 0 ? DISK_DEFAULT : wanted / MIB * MIB;
+}
+
+/* What is installed besides the recipe's packages: NULL where a kernel is among them. */
+static const char *kernel_of(const SourceContext *context, const json_t *source)
+{
+    size_t i;
+    json_t *package;
+    json_array_foreach(json_object_get(source, "packages"), i, package)
+    {
+        if (g_str_has_prefix(json_string_value(package), "linux-image-")) {
+            return NULL;
+        }
+    }
+    return ready_beyond_clouds(json_object_get(context->recipe->tree, "outputs")) ? KERNEL_FULL : KERNEL_CLOUD;
 }
 
 static void add_settings(IngotHasher *hasher, const char *lines, const char *apt_conf)
@@ -62,33 +78,34 @@ static gboolean bootstrap_key(const SourceContext *context, const json_t *source
     for (const char *const *bone = bones; *bone != NULL; bone++) {
         source_add_text(hasher, *bone);
     }
+    if (g_strcmp0(kernel_of(context, source), KERNEL_FULL) == 0) {
+        source_add_text(hasher, KERNEL_FULL);
+    }
     add_settings(hasher, lines, guest_conf);
     return TRUE;
 }
 
 /* The recipe's packages, the bones, and a kernel unless the recipe chose one. */
-static char *package_list(const json_t *source)
+static char *package_list(const SourceContext *context, const json_t *source)
 {
     g_autoptr(GString) list = g_string_new(NULL);
-    gboolean kernel = FALSE;
+    const char *kernel = kernel_of(context, source);
     size_t i;
     json_t *package;
     json_array_foreach(json_object_get(source, "packages"), i, package)
     {
-        const char *name = json_string_value(package);
-        g_string_append_printf(list, "%s,", name);
-        kernel |= g_str_has_prefix(name, "linux-image-");
+        g_string_append_printf(list, "%s,", json_string_value(package));
     }
     g_autofree char *needed = g_strjoinv(",", (char **)bones);
-    g_string_append_printf(list, "%s%s", needed, kernel ? "" : "," KERNEL);
+    g_string_append_printf(list, "%s%s%s", needed, kernel == NULL ? "" : ",", kernel == NULL ? "" : kernel);
     return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
-static gboolean make_tree(const json_t *source, const char *sources, const char *host_conf, gint64 time,
-                          const char *tar, const char *workdir, GError **error)
+static gboolean make_tree(const SourceContext *context, const json_t *source, const char *sources,
+                          const char *host_conf, gint64 time, const char *tar, const char *workdir, GError **error)
 {
     g_autofree char *conf = g_build_filename(workdir, "apt.conf", NULL);
-    g_autofree char *packages = package_list(source);
+    g_autofree char *packages = package_list(context, source);
     MmdebstrapOptions options = {
         .suite = json_string_value(json_object_get(source, "suite")),
         .sources = sources,
@@ -144,7 +161,7 @@ static gboolean make_disk(const SourceContext *context, const json_t *source, co
     if (lines == NULL || !apt_settings(&host_conf, &guest_conf, error) ||
         !apt_state(lines, json_string_value(json_object_get(source, "distribution")), workdir, &sources, &time,
                    error) ||
-        !make_tree(source, sources, host_conf, time, tar, workdir, error) || !tree_facts(tar, &facts, error)) {
+        !make_tree(context, source, sources, host_conf, time, tar, workdir, error) || !tree_facts(tar, &facts, error)) {
         return FALSE;
     }
     LayoutOptions options = {

@@ -100,6 +100,23 @@ static void it_stands_for_ever(void **state)
     assert_true(json_is_integer(json_object_get(step, "max_age")));
 }
 
+static void assert_beyond_clouds(const char *format, gboolean expected)
+{
+    g_autoptr(json_t) outputs = json_pack("[s, s]", "raw", format);
+    assert_int_equal(ready_beyond_clouds(outputs), expected);
+}
+
+static void some_outputs_need_more_than_clouds_have(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) none = json_array();
+    assert_false(ready_beyond_clouds(none));
+    assert_beyond_clouds("qcow2", FALSE);
+    assert_beyond_clouds("vhd", FALSE);
+    assert_beyond_clouds("vdi", TRUE);
+    assert_beyond_clouds("vmdk", TRUE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +126,7 @@ int main(void)
         cmocka_unit_test(all_drivers_are_wanted),
         cmocka_unit_test(boxes_are_told),
         cmocka_unit_test(it_stands_for_ever),
+        cmocka_unit_test(some_outputs_need_more_than_clouds_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
