@@ -10,8 +10,9 @@
 #define VIRTIO LIST("virtio_pci", "virtio_blk", "virtio_net")
 /* SATA and, for the older of its machines, IDE; Intel's PRO/1000. */
 #define VIRTUALBOX LIST("ahci", "ata_piix", "sd_mod", "e1000")
-/* LSI Logic, which a VMDK says it wants, and the paravirtual one; vmxnet3 where the machine is a new one. */
-#define VMWARE LIST("mptspi", "vmw_pvscsi", "sd_mod", "e1000", "vmxnet3")
+/* SATA, as our .vmx has it, LSI Logic, which a VMDK says it wants, and the paravirtual one; vmxnet3 in newer machines.
+ */
+#define VMWARE LIST("ahci", "mptspi", "vmw_pvscsi", "sd_mod", "e1000", "vmxnet3")
 /* Read by both. */
 #define DESKTOP LIST("ahci", "ata_piix", "mptspi", "vmw_pvscsi", "sd_mod", "e1000", "vmxnet3")
 /* Generation 1 boots from IDE, generation 2 from SCSI over the bus. */
