@@ -59,3 +59,73 @@ vagrant box list | grep -q '^team/web@prod *(libvirt, 1\.1\.0' || fail "a channe
 ingot promote -q "$REGISTRY/team/web" 1.0.0 prod >/dev/null
 [ "$(versions)" = 1.0.0 ] || fail "prod, rolled back: $(versions)"
 ok "a channel's catalogue is what it has been, up to what it is"
+
+# The registry's answer to a download that was cut off, of which all or a half is there.
+box=$(curl -sf "$catalogue" | python3 -c 'import json,sys; print(json.load(sys.stdin)["versions"][0]["providers"][0]["url"])')
+size=$(curl -sfI "$box" | sed -n 's/^Content-Length: *\([0-9]*\).*/\1/ip')
+curl -s -o /dev/null -D "$TMP/head" -r "$size-" "$box"
+{ grep -q '^HTTP/1.1 416' "$TMP/head" && grep -qi "^Content-Range: bytes \*/$size" "$TMP/head"; } || fail "a range behind the end: $(cat "$TMP/head")"
+vagrant box remove --force --all team/web >"$TMP/out" 2>&1 || fail "box remove: $(cat "$TMP/out")"
+half=$VAGRANT_HOME/tmp/box$(printf %s "$box" | sha1sum | cut -d' ' -f1)
+curl -sf -r "0-$((size / 2))" -o "$half" "$box"
+: >"$TMP/ingotd.log"
+vagrant box add --provider libvirt "$catalogue" >"$TMP/out" 2>&1 || fail "box add, resumed: $(cat "$TMP/out")"
+grep -q 'resuming from prior download progress' "$TMP/out" || fail "not resumed: $(cat "$TMP/out")"
+[ "$(sed -n 's/.*GET .*libvirt\.box status=206 .* bytes=\([0-9]*\).*/\1/p' "$TMP/ingotd.log")" = $((size - size / 2 - 1)) ] || fail "not half of it: $(cat "$TMP/ingotd.log")"
+ok "a download that was cut off goes on where it was"
+
+# --- private boxes ---
+twice() { printf '%s\n%s\n' "$1" "$1"; }
+users() { ingotd user add --data "$TMP/registry" "$@"; }
+token() { ingotd token create --data "$TMP/registry" --expires 1h "$@" 2>/dev/null; }
+twice 'the word of alice' | users --scope 'push:team/*' alice
+twice 'the word of bob' | users --scope 'pull:other/*' bob
+alice=$(token --user alice --scope 'pull:team/*')
+bob=$(token --user bob --scope 'pull:other/*')
+status() { curl -s -o "$TMP/body" -w '%{http_code}' "$@"; }
+[ "$(status "$catalogue") $(status "$box")" = "401 401" ] || fail "private boxes are everybody's"
+[ "$(status -H "Authorization: Bearer $alice" "$catalogue") $(status -H "Authorization: Bearer $alice" -r 0-9 "$box")" = "200 206" ] || fail "a token is not taken"
+[ "$(status -H "Authorization: Bearer $bob" "$catalogue") $(status -H "Authorization: Bearer $bob" "$box")" = "403 403" ] || fail "a token of somebody else is taken"
+[ "$(status "http://$REGISTRY/vagrant/authenticate") $(status -H "Authorization: Bearer $alice" "http://$REGISTRY/vagrant/authenticate")" = "401 200" ] || fail "authenticate"
+remove() { vagrant box remove --force --all team/web >"$TMP/out" 2>&1 || fail "box remove: $(cat "$TMP/out")"; }
+added() { vagrant box list | grep -q '^team/web *(libvirt, 1\.1\.0' || fail "box list: $(vagrant box list), $(cat "$TMP/out")"; }
+remove
+export VAGRANT_SERVER_URL=http://$REGISTRY/vagrant
+! vagrant box add --provider libvirt team/web >"$TMP/out" 2>&1 || fail "added without a token"
+grep -q '401' "$TMP/out" || fail "Vagrant does not say why: $(cat "$TMP/out")"
+! VAGRANT_CLOUD_TOKEN=$bob vagrant box add --provider libvirt team/web >"$TMP/out" 2>&1 || fail "added by somebody else's token"
+VAGRANT_CLOUD_TOKEN=$alice vagrant box add --provider libvirt --box-version 1.0.0 team/web >"$TMP/out" 2>&1 || fail "by token: $(cat "$TMP/out")"
+! vagrant box update --box team/web >"$TMP/out" 2>&1 || fail "updated without a token"
+VAGRANT_CLOUD_TOKEN=$alice vagrant box update --box team/web >"$TMP/out" 2>&1 || fail "updated by token: $(cat "$TMP/out")"
+added
+[ "$(cat "$VAGRANT_HOME/boxes/team-VAGRANTSLASH-web/metadata_url")" = "$catalogue" ] || fail "metadata_url"
+VAGRANT_CLOUD_TOKEN=$alice vagrant box add --force --provider libvirt team/web%40prod >"$TMP/out" 2>&1 || fail "a channel by token: $(cat "$TMP/out")"
+unset VAGRANT_SERVER_URL
+ok "a private box by a token in Vagrant's own way: VAGRANT_CLOUD_TOKEN, VAGRANT_SERVER_URL and the box's name alone"
+
+# 2.4 asks for this first where VAGRANT_SERVER_URL is the registry's bare address.
+[ "$(status -H "Authorization: Bearer $alice" "http://$REGISTRY/api/v2/vagrant/team/web")" = 200 ] || fail "/api/v2/vagrant"
+grep -q '"name": "team/web"' "$TMP/body" || fail "/api/v2/vagrant: $(cat "$TMP/body")"
+[ "$(status "http://$REGISTRY/api/v2/vagrant/team/web")" = 401 ] || fail "/api/v2/vagrant is everybody's"
+ok "the address that Vagrant 2.4 asks for"
+
+# Vagrant shows the login of a catalogue's URL for the catalogue alone: the boxes' URLs bring passes.
+for login in "alice:$alice" 'alice:the%20word%20of%20alice'; do
+    remove
+    vagrant box add --provider libvirt --box-version 1.0.0 "http://$login@$REGISTRY/vagrant/team/web" >"$TMP/out" 2>&1 || fail "a login in the URL: $(cat "$TMP/out")"
+    vagrant box update --box team/web >"$TMP/out" 2>&1 || fail "an update, a login in the URL: $(cat "$TMP/out")"
+    added
+done
+[ "$(status -u "alice:$alice" "$catalogue")" = 200 ] || fail "Basic"
+pass=$(python3 -c 'import json,sys; print(json.load(sys.stdin)["versions"][0]["providers"][0]["url"])' <"$TMP/body")
+[[ $pass = "$box?pass="* ]] || fail "no pass: $pass"
+[ "$(status -r 0-9 "$pass")" = 206 ] || fail "a pass is not taken"
+until=${pass##*=} until=${until%%.*}
+{ [ "$until" -gt "$(date +%s)" ] && [ "$until" -le $(($(date +%s) + 7200)) ]; } || fail "a pass until $until"
+for wrong in "${pass/=$until/=$((until + 3600))}" "${pass%?}x" "${pass/libvirt.box/libvirt.box.sha256}" "$box?pass=" "$box?pass=$until"; do
+    [ "$(status -r 0-9 "$wrong")" = 401 ] || fail "a wrong pass is taken: $wrong"
+done
+! grep -q 'pass=\|ingot_' "$TMP/ingotd.log" || fail "a secret is in the log"
+status -H "Authorization: Bearer $alice" "$catalogue" >/dev/null
+! grep -q 'pass=' "$TMP/body" || fail "a pass that nobody needs"
+ok "a login in the catalogue's URL is enough: the boxes' URLs bring passes"

@@ -76,6 +76,11 @@ gboolean access_may(const Request *request, AccessRight right, const char *name)
     return (access_rights(request, name) & right) == right;
 }
 
+gboolean access_may_anybody(const Request *request, AccessRight right)
+{
+    return access_may_all(request) || (anonymous_rights(request) & right) == right;
+}
+
 gboolean access_may_all(const Request *request)
 {
     return request->caller != NULL && request->caller->kind == CALLER_EVERYBODY;

@@ -32,6 +32,8 @@ void access_stop(Access *access);
 /* Whether the caller has a right on a repository's name; the rights (AccessRight, or-ed) there. */
 gboolean access_may(const Request *request, AccessRight right, const char *name);
 guint access_rights(const Request *request, const char *name);
+/* Whether whoever does not log in has that right, on every name. */
+gboolean access_may_anybody(const Request *request, AccessRight right);
 /* Whether all may do all, since there are no users. */
 gboolean access_may_all(const Request *request);
 /* Whether it has logged in (or need not), whether it may list repositories, and whether one is in its list. */

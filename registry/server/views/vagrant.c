@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "server/auth/access.h"
+#include "server/views/pass.h"
 
-#define PREFIX "/vagrant/"
+static const char *const prefixes[] = {"/vagrant/", "/api/v2/vagrant/"};
 
 /* Vagrant's providers, and the formats that are for them. */
 static const struct {
@@ -18,9 +19,20 @@ static const struct {
              {"virtualbox", "vagrant-virtualbox", "virtualbox.box"},
              {"vmware_desktop", "vagrant-vmware", "vmware_desktop.box"}};
 
+/* What follows a prefix of ours; NULL: the path has none. */
+static const char *after_prefix(const char *path)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(prefixes); i++) {
+        if (g_str_has_prefix(path, prefixes[i])) {
+            return path + strlen(prefixes[i]);
+        }
+    }
+    return NULL;
+}
+
 gboolean vagrant_has(const char *path)
 {
-    return g_str_has_prefix(path, PREFIX);
+    return after_prefix(path) != NULL;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -65,21 +77,35 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
     return versions;
 }
 
-static json_t *describe_provider(Request *request, const char *base, const char *name, const char *version, guint box)
+/* With a pass for whom Vagrant would leave at the door: name and password of a URL are shown for that URL alone. */
+static char *box_url(const Request *request, const char *base, const char *name, const View *view, guint box)
+{
+    const char *shown = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+    g_autofree char *manifest = ingot_digest_to_text(view_manifest(view));
+    g_autofree char *path = g_strdup_printf("/formats/%s/%s/%s/%s", name, manifest, boxes[box].format, boxes[box].file);
+    if (shown == NULL || g_ascii_strncasecmp(shown, "Basic ", strlen("Basic ")) != 0 ||
+        access_may_anybody(request, ACCESS_PULL)) {
+        return g_strconcat(base, path, NULL);
+    }
+    g_autofree char *pass = pass_write(request, path);
+    return g_strconcat(base, path, "?" PASS "=", pass, NULL);
+}
+
+static json_t *describe_provider(Request *request, const char *base, const char *name, const IngotDigest *image,
+                                 guint box)
 {
     IngotDigest sum;
-    if (!views_offer(request->views, name, version, boxes[box].format)) {
+    g_autofree char *reference = ingot_digest_to_text(image);
+    if (!views_offer(request->views, name, reference, boxes[box].format)) {
         return NULL;
     }
-    g_autoptr(View) view = views_open(request->views, name, version, boxes[box].format, boxes[box].file, NULL);
+    g_autoptr(View) view = views_open(request->views, name, reference, boxes[box].format, boxes[box].file, NULL);
     if (view == NULL || !view_digest(view, &sum, NULL)) {
         return NULL;
     }
     char hex[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&sum, hex);
-    g_autofree char *manifest = ingot_digest_to_text(view_manifest(view));
-    g_autofree char *url =
-        g_strdup_printf("%s/formats/%s/%s/%s/%s", base, name, manifest, boxes[box].format, boxes[box].file);
+    g_autofree char *url = box_url(request, base, name, view, box);
     const char *architecture = json_string_value(json_object_get(view_config(view), "architecture"));
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "checksum_type",
                      "sha256", "checksum", hex + strlen("sha256:"), "architecture",
@@ -90,8 +116,12 @@ static json_t *describe_provider(Request *request, const char *base, const char 
 static json_t *describe_version(Request *request, const char *base, const char *name, const char *version)
 {
     g_autoptr(json_t) providers = json_array();
+    IngotDigest image;
+    if (!storage_find_tag(request->storage, name, version, &image, NULL)) {
+        return NULL;
+    }
     for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
-        json_t *provider = describe_provider(request, base, name, version, i);
+        json_t *provider = describe_provider(request, base, name, &image, i);
         if (provider != NULL) {
             json_array_append_new(providers, provider);
         }
@@ -123,11 +153,15 @@ static enum MHD_Result answer(Request *request, const char *name, const char *sh
 
 enum MHD_Result vagrant_answer(Request *request)
 {
-    const char *shown = request->path + strlen(PREFIX), *at = strrchr(shown, '@');
+    const char *shown = after_prefix(request->path), *at = strrchr(shown, '@');
     g_autofree char *name = g_strndup(shown, at == NULL ? strlen(shown) : (gsize)(at - shown));
     g_autoptr(GError) error = NULL;
     if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
         return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
+    }
+    if (strcmp(shown, "authenticate") == 0) {
+        return access_is_known(request) ? request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL)
+                                        : access_unauthorized(request, NULL, NULL, "log in first");
     }
     if (!ingot_name_check(name, &error) || (at != NULL && !ingot_tag_check(at + 1, &error))) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
