@@ -50,7 +50,7 @@ pc_cflags := $(shell pkg-config --cflags $(libraries) $(builder_libraries) $(ser
 pc_libs = $(shell pkg-config --libs $1)
 mains := registry/cli/main.c registry/server/main.c builder/cli/main.c
 verbs := build cache plan run shell validate
-programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs))
+programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs)) $B/libexec/front/curl
 
 .PHONY: all deps demo check unit fuzz lint bench install clean help
 # The first goal installs what is missing, then builds with it: pkg-config's answers are read anew.
@@ -88,6 +88,10 @@ $B/libexec/ingot-build: $(call objects,builder/cli/main.c) $B/libbuilder.a $B/li
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(builder_libraries) $(libraries))
 $B/libexec/ingot-%: $B/libexec/ingot-build
 	ln -sf ingot-build $@
+# What Vagrant finds in curl's place under `ingot vagrant`.
+$B/libexec/front/curl: $B/ingot
+	@mkdir -p $(@D)
+	ln -sf ../../ingot $@
 
 unit_programs := $(patsubst tests/%.c,$B/tests/%,$(unit))
 $B/tests/%: $B/tests/%.o $B/libbuilder.a $B/libserver.a $B/libingot.a
@@ -132,13 +136,14 @@ bench:
 	@B=$B tests/bench/run
 
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ingot $(DESTDIR)$(PREFIX)/include/ingot \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ingot/front $(DESTDIR)$(PREFIX)/include/ingot \
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
 	install $B/ingot $B/ingotd $(DESTDIR)$(PREFIX)/bin
 	install $B/libexec/ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot
 	for verb in $(filter-out build,$(verbs)); do ln -sf ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot/ingot-$$verb; done
+	ln -sf ../../../bin/ingot $(DESTDIR)$(PREFIX)/libexec/ingot/front/curl
 	install -m 644 include/ingot/*.h $(DESTDIR)$(PREFIX)/include/ingot
 	install -m 644 $B/libingot.a $(DESTDIR)$(PREFIX)/lib
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBRARIES@,$(libraries),' registry/ingot.pc.in \

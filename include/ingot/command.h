@@ -13,6 +13,7 @@ typedef struct {
     const char *help;      /* paragraphs below the options; holds an example */
     /* Options are taken off already by ingot_command_options, which run calls first. */
     gboolean (*run)(int argc, char **argv, GError **error);
+    gboolean passes_on; /* its arguments are another program's, options among them: its own stand before the first */
 } IngotVerb;
 
 /* Options that all verbs share. Filled by ingot_command_options. */
@@ -37,6 +38,9 @@ gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entrie
 const IngotCommon *ingot_command_common(void);
 /* The command's one progress display, quiet where -q is. */
 IngotProgress *ingot_command_progress(void);
+
+/* The path of a program in the libexec folder, "ingot-build" say; NULL: there is none. Free it. */
+char *ingot_command_libexec(const char *name);
 
 /* "0.1.0" */
 const char *ingot_command_version(void);

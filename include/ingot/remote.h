@@ -16,6 +16,8 @@ G_BEGIN_DECLS
 
 typedef struct IngotRemote IngotRemote;
 
+/* "http" or "https": how a HOST[:PORT] is asked, by these rules. */
+const char *ingot_remote_scheme(const char *host);
 IngotRemote *ingot_remote_new(const char *host, GError **error);
 void ingot_remote_free(IngotRemote *remote);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
@@ -61,6 +63,9 @@ typedef gboolean (*IngotRangeFunc)(guint64 offset, const void *data, gsize size,
 gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 blob_size,
                                  const IngotRange *ranges, guint count, IngotRangeFunc got, gpointer user,
                                  guint64 *received, GError **error);
+
+/* What the registry has at a path of its own ("/vagrant/team/web"), at most limit bytes of it. */
+GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error);
 
 /* All names, all tags of a name (following Link): GStrv, free with g_strfreev. */
 char **ingot_remote_list_names(IngotRemote *remote, GError **error);

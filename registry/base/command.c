@@ -44,10 +44,10 @@ static void use_default(char **path, const char *variable, const char *folder, c
     *path = value && *value ? g_strdup(value) : g_build_filename(folder, "ingot", child, NULL);
 }
 
-/* "--" ends the options; what GOption leaves of it is no argument. */
-static void drop_separator(int *argc, char **argv)
+/* "--" ends the options; what GOption leaves of it is no argument. Behind `last` it is somebody else's. */
+static void drop_separator(int *argc, char **argv, int last)
 {
-    for (int i = 1; i < *argc; i++) {
+    for (int i = 1; i < *argc && i <= last; i++) {
         if (!g_str_equal(argv[i], "--"))
             continue;
         memmove(argv + i, argv + i + 1, (gsize)(*argc - i) * sizeof *argv); /* with the NULL at the end */
@@ -82,12 +82,13 @@ gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entrie
 
     g_option_context_set_summary(context, verb->summary);
     g_option_context_set_description(context, verb->help);
+    g_option_context_set_strict_posix(context, verb->passes_on);
     if (entries)
         g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_main_entries(context, shared, NULL);
     if (!g_option_context_parse(context, argc, argv, &problem))
         return refuse_usage(verb, problem->message, error);
-    drop_separator(argc, *argv);
+    drop_separator(argc, *argv, verb->passes_on ? 1 : *argc);
     (*argv)[0] = (char *)verb->name;
     if (*argc - 1 < min)
         return refuse_usage(verb, "an argument is missing", error);
@@ -200,23 +201,30 @@ static const IngotVerb *find_verb(const IngotVerb *verbs, const char *name)
     return NULL;
 }
 
-/* Returns only if there is no such program. */
-static void exec_verb(const char *name, char **argv)
+char *ingot_command_libexec(const char *name)
 {
     g_auto(GStrv) folders = libexec_folders();
 
-    if (!g_ascii_isalpha(*name) || strchr(name, '/'))
-        return;
     for (guint i = 0; folders[i]; i++) {
-        g_autofree char *file = g_strconcat(PREFIX, name, NULL);
-        g_autofree char *path = g_build_filename(folders[i], file, NULL);
-        if (access(path, X_OK) < 0)
-            continue;
-        argv[0] = path;
-        execv(path, argv);
-        g_printerr("ingot %s: cannot run %s: %s\n", name, path, g_strerror(errno));
-        exit(1);
+        g_autofree char *path = g_build_filename(folders[i], name, NULL);
+        if (access(path, X_OK) == 0)
+            return g_steal_pointer(&path);
     }
+    return NULL;
+}
+
+/* Returns only if there is no such program. */
+static void exec_verb(const char *name, char **argv)
+{
+    g_autofree char *file = g_strconcat(PREFIX, name, NULL);
+    g_autofree char *path = g_ascii_isalpha(*name) && !strchr(name, '/') ? ingot_command_libexec(file) : NULL;
+
+    if (!path)
+        return;
+    argv[0] = path;
+    execv(path, argv);
+    g_printerr("ingot %s: cannot run %s: %s\n", name, path, g_strerror(errno));
+    exit(1);
 }
 
 static int refuse_verb(const char *program, const IngotVerb *verbs, const char *name)

@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='build cache export formats images login logout ls pack plan promote pull push rm run shell show validate'
+    local verbs='build cache export formats images login logout ls pack plan promote pull push rm run shell show vagrant validate'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")

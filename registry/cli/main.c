@@ -1,11 +1,15 @@
 /* ingot: images between a store and registries. Builders' verbs are programs of their own: ingot-VERB in libexec. */
+#include "cli/curl.h"
 #include "cli/verbs.h"
 
 int main(int argc, char **argv)
 {
+    if (curl_is_called(argv[0])) {
+        return curl_run(argc, argv);
+    }
     const IngotVerb verbs[] = {
-        verb_export,  verb_formats, verb_images, verb_login, verb_logout, verb_ls, verb_pack,
-        verb_promote, verb_pull,    verb_push,   verb_rm,    verb_show,   {0},
+        verb_export,  verb_formats, verb_images, verb_login, verb_logout, verb_ls,      verb_pack,
+        verb_promote, verb_pull,    verb_push,   verb_rm,    verb_show,   verb_vagrant, {0},
     };
     return ingot_command_main("ingot", "bakes, stores, moves and boots golden machine images", verbs, argc, argv);
 }

@@ -5,4 +5,4 @@
 #include <ingot/store.h>
 
 extern const IngotVerb verb_export, verb_formats, verb_images, verb_login, verb_logout, verb_ls, verb_pack,
-    verb_promote, verb_pull, verb_push, verb_rm, verb_show;
+    verb_promote, verb_pull, verb_push, verb_rm, verb_show, verb_vagrant;

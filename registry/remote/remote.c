@@ -9,6 +9,11 @@
 #define LIST_MAX (64u << 20)  /* bytes of one page */
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 
+const char *ingot_remote_scheme(const char *host)
+{
+    return http_is_loopback(host) && http_ca() == NULL ? "http" : "https";
+}
+
 IngotRemote *ingot_remote_new(const char *host, GError **error)
 {
     static gsize once;
@@ -22,7 +27,7 @@ IngotRemote *ingot_remote_new(const char *host, GError **error)
     }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
     remote->host = g_strdup(host);
-    remote->base = g_strdup_printf("%s://%s", http_is_loopback(host) && http_ca() == NULL ? "http" : "https", host);
+    remote->base = g_strdup_printf("%s://%s", ingot_remote_scheme(host), host);
     remote->curl = curl_easy_init();
     remote->multi = curl_multi_init();
     remote->auth = auth_new();
@@ -156,6 +161,13 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
         return NULL;
     }
     return g_steal_pointer(&bytes);
+}
+
+GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error)
+{
+    g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = limit};
+    return http_exchange(remote, &get, error) && (get.status == 200 || http_refused(&get, error)) ? take_answer(&get)
+                                                                                                  : NULL;
 }
 
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,

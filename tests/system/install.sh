@@ -14,6 +14,12 @@ done
 [ "$(find "$root" -mindepth 1 -maxdepth 1)" = "$root/usr" ] || fail "something is installed elsewhere: $(ls "$root")"
 env -i PATH=/usr/bin:/bin HOME="$TMP" "$root/usr/bin/ingot" validate "$root/usr/share/ingot/recipes/web.yaml" >/dev/null ||
     fail "the installed ingot does not find its verbs"
+mkdir "$TMP/bin"
+printf '#!/bin/sh\ncommand -v curl\ncurl --version\n' >"$TMP/bin/vagrant"
+chmod +x "$TMP/bin/vagrant"
+env -i PATH="$TMP/bin:/usr/bin:/bin" HOME="$TMP" "$root/usr/bin/ingot" vagrant up >"$TMP/out" || fail "ingot vagrant, installed: $(cat "$TMP/out")"
+[ "$(realpath "$(head -1 "$TMP/out")")" = "$root/usr/bin/ingot" ] || fail "Vagrant would find another curl: $(cat "$TMP/out")"
+sed -n 2p "$TMP/out" | grep -q '^curl [0-9]' || fail "the real curl is not found: $(cat "$TMP/out")"
 ok "the installed programs work"
 
 unit=$root/usr/lib/systemd/system/ingotd.service

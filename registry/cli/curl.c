@@ -1,0 +1,257 @@
+#include "cli/curl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/command.h>
+#include <ingot/credentials.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <ingot/prompt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/ahead.h"
+#include "cli/fetch.h"
+
+/* What Vagrant's command line says, as far as it matters here. */
+typedef struct {
+    const char *url;    /* the last argument; NULL: there is none */
+    const char *output; /* NULL: none, it asks for the head */
+    const char *bearer; /* a token; NULL: none */
+    const char *ca;     /* file of certificates; NULL: none is named */
+    gboolean resumes;   /* what is at output is to be gone on with */
+    gboolean has_login; /* name and password are given */
+    gboolean trusts;    /* redirections are told the login */
+} Call;
+
+gboolean curl_is_called(const char *program)
+{
+    g_autofree char *name = program == NULL ? NULL : g_path_get_basename(program);
+    return g_strcmp0(name, "curl") == 0;
+}
+
+static Call read_call(int argc, char **argv)
+{
+    static const char bearer[] = "Authorization: Bearer ";
+    Call call = {.url = argc > 1 ? argv[argc - 1] : NULL};
+    for (int i = 1; i + 1 < argc; i++) {
+        const char *value = argv[i + 1];
+        if (strcmp(argv[i], "--output") == 0) {
+            call.output = value;
+        } else if (strcmp(argv[i], "--continue-at") == 0) {
+            call.resumes = TRUE;
+        } else if (strcmp(argv[i], "--location-trusted") == 0) {
+            call.trusts = TRUE;
+            continue;
+        } else if (strcmp(argv[i], "--cacert") == 0) {
+            call.ca = value;
+        } else if (strcmp(argv[i], "-u") == 0) {
+            call.has_login = TRUE;
+        } else if (strcmp(argv[i], "-H") == 0 && g_str_has_prefix(value, bearer)) {
+            call.bearer = value + strlen(bearer);
+        } else {
+            continue;
+        }
+        i++;
+    }
+    return call;
+}
+
+/* --- the file --- */
+
+/* All but the last byte: of a file that is there whole, curl would say that nothing is to be had (416), which to
+ * Vagrant is a failure. */
+static gboolean shorten(const char *path, GError **error)
+{
+    struct stat st;
+    return (stat(path, &st) == 0 && truncate(path, st.st_size - 1) == 0) ||
+           ingot_error_set_errno(error, errno, "%s", path);
+}
+
+/* FALSE: nothing was changed at call->output. */
+static gboolean make_file(const Call *call, const FetchPlace *place, IngotProgress *progress, GError **error)
+{
+    if (!ahead_take(call->output)) {
+        g_autoptr(IngotStore) store = ingot_store_open(g_getenv("INGOT_STORE"), error);
+        if (store == NULL || !fetch_file(store, place, call->output, progress, error)) {
+            return FALSE;
+        }
+    }
+    return shorten(call->output, error);
+}
+
+/* Our words go past Vagrant, which reads curl's: *made tells whether there is a file to go on with. FALSE: we were
+ * interrupted. */
+static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *made)
+{
+    const char *told = g_getenv(CURL_VARIABLE);
+    g_auto(IngotFd) own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    g_auto(IngotFd) out = open(told, O_WRONLY | O_APPEND | O_CLOEXEC);
+    g_autoptr(GError) error = NULL;
+    if (out >= 0) {
+        dup2(out, STDERR_FILENO);
+    }
+    IngotProgress *progress = ingot_progress_new(out < 0 || strcmp(told, "/dev/null") == 0);
+    *made = make_file(call, place, progress, &error);
+    ingot_progress_free(progress);
+    gboolean interrupted = !ingot_interrupt_check(NULL);
+    if (error != NULL && !interrupted) {
+        fprintf(stderr, "ingot vagrant: %s: %s; the whole is downloaded\n", place->file, error->message);
+    }
+    if (own >= 0) {
+        dup2(own, STDERR_FILENO);
+    }
+    return !interrupted;
+}
+
+/* --- the real one --- */
+
+/* What is put before the URL, which is the last of Vagrant's arguments; each may be NULL. */
+typedef struct {
+    char *range; /* a header */
+    char *login; /* a file of options */
+    const char *ca;
+} Additions;
+
+static void additions_clear(Additions *additions)
+{
+    g_free(additions->range);
+    g_free(additions->login);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Additions, additions_clear)
+
+/* As curl's files of options have a text between quotes. */
+static void add_quoted(GString *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            g_string_append_c(out, '\\');
+        }
+        g_string_append_c(out, *text);
+    }
+}
+
+/* A login for curl in a file that this process alone has: on the command line everybody could read it. NULL: it can't
+ * be written. Free it. */
+static char *write_login(const IngotCredentials *login)
+{
+    GString *line = g_string_new("user = \"");
+    add_quoted(line, login->user);
+    g_string_append_c(line, ':');
+    add_quoted(line, login->password);
+    g_string_append(line, "\"\n");
+    int fd = memfd_create("login", 0); /* it stays open in curl */
+    gboolean ok = fd >= 0 && ingot_file_pwrite(fd, line->str, line->len, 0, "login", NULL);
+    ingot_secret_free(g_string_free(line, FALSE));
+    return ok ? g_strdup_printf("/proc/self/fd/%d", fd) : NULL;
+}
+
+/* What follows the door of ours that a path goes through: a name, and more; NULL: it goes through none. */
+static const char *behind_door(const char *path)
+{
+    static const char *const doors[] = {"/vagrant/", "/api/v2/vagrant/", "/formats/"};
+    for (guint i = 0; i < G_N_ELEMENTS(doors); i++) {
+        if (g_str_has_prefix(path, doors[i])) {
+            return path + strlen(doors[i]);
+        }
+    }
+    return NULL;
+}
+
+/* Whoever has logged in by `ingot login` need not tell Vagrant once more; nor what certificates are good. */
+static void add_what_is_kept(const Call *call, Additions *additions)
+{
+    g_autofree char *host = NULL, *path = NULL;
+    g_autoptr(IngotCredentials) login = NULL;
+    gboolean known = call->url != NULL && fetch_address(call->url, &host, &path);
+    const char *name = known ? behind_door(path) : NULL, *ca = g_getenv("INGOT_CA");
+    if (name == NULL) {
+        return;
+    }
+    if (call->ca == NULL && ca != NULL && *ca != '\0') {
+        additions->ca = ca;
+    }
+    /* Logins are kept for names and for their beginnings. */
+    if (!call->has_login && call->bearer == NULL && !call->trusts && ingot_credentials_find(host, name, &login, NULL) &&
+        login != NULL) {
+        additions->login = write_login(login);
+    }
+}
+
+/* The next in $PATH that is not this program. Free it. */
+static char *find_curl(void)
+{
+    g_auto(GStrv) folders = g_strsplit(g_getenv("PATH") == NULL ? "/usr/bin:/bin" : g_getenv("PATH"), ":", -1);
+    g_autofree char *self = realpath("/proc/self/exe", NULL);
+    for (guint i = 0; folders[i] != NULL; i++) {
+        g_autofree char *path = g_build_filename(folders[i], "curl", NULL), *real = realpath(path, NULL);
+        if (real != NULL && access(path, X_OK) == 0 && g_strcmp0(real, self) != 0) {
+            return g_steal_pointer(&path);
+        }
+    }
+    return NULL;
+}
+
+static void add_pair(GPtrArray *arguments, const char *option, const char *value)
+{
+    if (value != NULL) {
+        g_ptr_array_add(arguments, (char *)option);
+        g_ptr_array_add(arguments, (char *)value);
+    }
+}
+
+static int become_curl(int argc, char **argv, const Call *call, const Additions *additions)
+{
+    g_autofree char *program = find_curl();
+    if (program == NULL) {
+        fprintf(stderr, "curl: (2) `ingot vagrant` finds no curl in $PATH\n");
+        return 2;
+    }
+    g_autoptr(GPtrArray) arguments = g_ptr_array_new();
+    for (int i = 0; i < argc; i++) {
+        if (argv[i] == call->url) {
+            add_pair(arguments, "-H", additions->range);
+            add_pair(arguments, "-K", additions->login);
+            add_pair(arguments, "--cacert", additions->ca);
+        }
+        g_ptr_array_add(arguments, argv[i]);
+    }
+    g_ptr_array_add(arguments, NULL);
+    execv(program, (char **)arguments->pdata);
+    fprintf(stderr, "curl: (2) cannot run %s: %s\n", program, g_strerror(errno));
+    return 2;
+}
+
+int curl_run(int argc, char **argv)
+{
+    Call call = read_call(argc, argv);
+    g_auto(FetchPlace) place = {0};
+    g_auto(Additions) additions = {0};
+    gboolean made = FALSE;
+    if (g_getenv(CURL_VARIABLE) == NULL) {
+        return become_curl(argc, argv, &call, &additions);
+    }
+    if (call.ca != NULL) {
+        g_setenv("INGOT_CA", call.ca, FALSE);
+    }
+    if (call.url != NULL && call.output != NULL && call.resumes && fetch_parse(call.url, &place)) {
+        if (call.bearer != NULL) {
+            g_setenv("INGOT_TOKEN", call.bearer, TRUE);
+        }
+        ingot_interrupt_install();
+        if (!prepare(&call, &place, &made)) {
+            return 130;
+        }
+    }
+    if (made) {
+        g_autofree char *tag = fetch_tag(&place);
+        additions.range = g_strconcat("If-Range: ", tag, NULL);
+    }
+    add_what_is_kept(&call, &additions);
+    return become_curl(argc, argv, &call, &additions);
+}

@@ -1,0 +1,139 @@
+#include "cli/fetch.h"
+
+#include <ingot/error.h>
+#include <ingot/format.h>
+#include <ingot/text.h>
+#include <ingot/transfer.h>
+#include <string.h>
+
+#define PREFIX "/formats/"
+#define TAG "vagrant"
+#define FORMER TAG "-before"
+
+void fetch_place_clear(FetchPlace *place)
+{
+    g_free(place->host);
+    g_free(place->name);
+    g_free(place->digest);
+    g_free(place->format);
+    g_free(place->file);
+}
+
+gboolean fetch_address(const char *url, char **host, char **path)
+{
+    g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_ENCODED_PATH, NULL);
+    const char *name = uri == NULL ? NULL : g_uri_get_host(uri);
+    if (name == NULL || *name == '\0') {
+        return FALSE;
+    }
+    g_autofree char *bare = g_strdup_printf(strchr(name, ':') == NULL ? "%s" : "[%s]", name);
+    g_autofree char *full =
+        g_uri_get_port(uri) < 0 ? g_strdup(bare) : g_strdup_printf("%s:%d", bare, g_uri_get_port(uri));
+    if (strcmp(g_uri_get_scheme(uri), ingot_remote_scheme(full)) != 0) {
+        return FALSE;
+    }
+    *host = g_steal_pointer(&full);
+    *path = g_strdup(g_uri_get_path(uri));
+    return TRUE;
+}
+
+gboolean fetch_parse(const char *url, FetchPlace *place)
+{
+    g_autofree char *path = NULL;
+    IngotDigest digest;
+    *place = (FetchPlace){0};
+    if (!fetch_address(url, &place->host, &path) || !g_str_has_prefix(path, PREFIX)) {
+        return FALSE;
+    }
+    g_auto(GStrv) parts = g_strsplit(path + strlen(PREFIX), "/", -1);
+    guint count = g_strv_length(parts);
+    if (count < 4 || !ingot_digest_parse(parts[count - 3], &digest, NULL)) {
+        return FALSE;
+    }
+    place->file = g_strdup(parts[count - 1]);
+    place->format = g_strdup(parts[count - 2]);
+    place->digest = g_strdup(parts[count - 3]);
+    g_clear_pointer(&parts[count - 3], g_free);
+    place->name = g_strjoinv("/", parts);
+    return ingot_name_check(place->name, NULL);
+}
+
+/* --- the image --- */
+
+/* What had the name before goes, as far as no other name keeps it. */
+static gboolean drop(IngotStore *store, IngotStoreEntry *former, GError **error)
+{
+    if (!ingot_store_tag(store, former->name, FORMER, &former->manifest, error)) {
+        return FALSE;
+    }
+    g_free(former->tag);
+    former->tag = g_strdup(FORMER);
+    return ingot_store_remove(store, former, NULL, error);
+}
+
+static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgress *progress, guint64 *received,
+                        GError **error)
+{
+    g_autoptr(IngotReference) named = ingot_reference_new(place->host, place->name, TAG, NULL);
+    g_autoptr(IngotReference) exact = ingot_reference_new(place->host, place->name, TAG, place->digest);
+    g_autoptr(IngotStoreEntry) former = ingot_store_find(store, named, NULL);
+    IngotDescriptor manifest;
+    if (!ingot_transfer_pull(store, exact, progress, &manifest, received, error) ||
+        (former != NULL && !ingot_digest_equal(&former->manifest.digest, &manifest.digest) &&
+         !drop(store, former, error))) {
+        return NULL;
+    }
+    return ingot_store_image(store, exact, error);
+}
+
+/* --- the file --- */
+
+static IngotLayout *find_file(const GPtrArray *files, const char *name, GError **error)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(files, i);
+        if (strcmp(file->name, name) == 0) {
+            return file->layout;
+        }
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file %s", name);
+    return NULL;
+}
+
+static gboolean write_file(const IngotImage *image, const FetchPlace *place, const char *path, IngotProgress *progress,
+                           guint64 *size, GError **error)
+{
+    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    const IngotFormat *format = disk == NULL ? NULL : ingot_format_find(place->format, error);
+    /* As the registry has it for that path. */
+    const IngotFormatInput input = {.disk = disk, .config = image->config, .name = place->name, .progress = progress};
+    g_autoptr(GPtrArray) files = format == NULL ? NULL : ingot_format_files(format, &input, error);
+    const IngotLayout *layout = files == NULL ? NULL : find_file(files, place->file, error);
+    if (layout == NULL) {
+        return FALSE;
+    }
+    *size = ingot_layout_size(layout);
+    ingot_progress_begin(progress, image->index->disk_size, "write %s", place->file);
+    return ingot_layout_export(layout, disk, path, progress, error);
+}
+
+gboolean fetch_file(IngotStore *store, const FetchPlace *place, const char *path, IngotProgress *progress,
+                    GError **error)
+{
+    guint64 received, size;
+    g_autoptr(IngotImage) image = pull(store, place, progress, &received, error);
+    if (image == NULL || !write_file(image, place, path, progress, &size, error)) {
+        ingot_progress_drop(progress);
+        return FALSE;
+    }
+    g_autofree char *came = ingot_text_size(received), *all = ingot_text_size(size);
+    ingot_progress_end(progress, "%s of %s came over the network", came, all);
+    return TRUE;
+}
+
+char *fetch_tag(const FetchPlace *place)
+{
+    const IngotFormat *format = ingot_format_find(place->format, NULL);
+    g_autofree char *edition = format == NULL ? NULL : ingot_format_edition(format, place->file);
+    return edition == NULL ? NULL : g_strdup_printf("\"%s/%s\"", place->digest, edition);
+}
