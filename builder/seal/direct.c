@@ -107,14 +107,15 @@ static errcode_t remove_one(Direct *direct, ext2_ino_t folder, const char *name,
 
 static errcode_t empty_inode(Direct *direct, ext2_ino_t ino)
 {
-    ext2_file_t file;
-    errcode_t code = ext2fs_file_open(direct->fs, ino, EXT2_FILE_WRITE, &file);
-    if (code != 0) {
-        return code;
+    struct ext2_inode inode;
+    errcode_t code = ext2fs_read_inode(direct->fs, ino, &inode);
+    if (code == 0) {
+        code = ext2fs_inode_size_set(direct->fs, &inode, 0);
     }
-    code = ext2fs_file_set_size2(file, 0);
-    errcode_t closed = ext2fs_file_close(file);
-    return code != 0 ? code : closed;
+    if (code == 0) {
+        code = ext2fs_write_inode(direct->fs, ino, &inode);
+    }
+    return code != 0 ? code : ext2_punch(direct->fs, ino, &inode, 0);
 }
 
 static errcode_t empty_one(Direct *direct, ext2_ino_t folder, const char *name, ext2_ino_t ino)

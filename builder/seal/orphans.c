@@ -8,8 +8,7 @@ static errcode_t cut(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode)
     blk64_t keep = (EXT2_I_SIZE(inode) + fs->blocksize - 1) / fs->blocksize;
     inode->i_dtime = 0;
     errcode_t code = ext2fs_write_inode(fs, ino, inode);
-    return code != 0 || !ext2fs_inode_has_valid_blocks2(fs, inode) ? code
-                                                                   : ext2fs_punch(fs, ino, inode, NULL, keep, ~0ULL);
+    return code != 0 ? code : ext2_punch(fs, ino, inode, keep);
 }
 
 errcode_t orphans_finish(ext2_filsys fs)

@@ -13,6 +13,8 @@ errcode_t ext2_add_symlink(ext2_filsys fs, ext2_ino_t folder, const char *name, 
 errcode_t ext2_add_file(ext2_filsys fs, ext2_ino_t folder, const char *name, struct ext2_inode *inode, ext2_ino_t *ino);
 /* Takes the name away, and what it names with all below it where that was the last name. */
 errcode_t ext2_remove(ext2_filsys fs, ext2_ino_t folder, const char *name);
+/* Gives an inode's blocks back, from this one of the file on; the inode, as it was read from fs, is written. */
+errcode_t ext2_punch(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode, blk64_t from);
 /* Gives an inode that no name leads to any more, as it was read from fs, and all its blocks back. */
 errcode_t ext2_free(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode);
 
