@@ -36,11 +36,11 @@ steps:
       rm /boot/grub/grub.cfg
       grub-install /dev/vda
       update-grub
-outputs: [qcow2, vdi, vhd, vhdx, vmdk, vagrant-libvirt]
+outputs: [qcow2, vdi, vhd, vhdx, vmdk, ova, vagrant-libvirt]
 YAML
 ingot build "$TMP/foreign.yaml" >"$TMP/out" 2>"$TMP/log" || fail "build: $(tail -30 "$TMP/log")"
 grep -E '\([0-9].* s\)$' "$TMP/log" # how long it took
-ingot show foreign:1.0.0 | grep -q '^outputs  *qcow2, vdi, vhd, vhdx, vmdk, vagrant-libvirt$' || fail "$(ingot show foreign:1.0.0)"
+ingot show foreign:1.0.0 | grep -q '^outputs  *qcow2, vdi, vhd, vhdx, vmdk, ova, vagrant-libvirt$' || fail "$(ingot show foreign:1.0.0)"
 for format in qcow2 vdi vhd vhdx vmdk; do ingot export -q foreign:1.0.0 -F $format -o "$TMP/foreign.$format" >/dev/null; done
 qemu-img create -q -f qcow2 -b foreign.qcow2 -F qcow2 "$TMP/larger.qcow2" 5G
 ok "a guest with one machine's names, drivers and settings is made ready"
@@ -117,6 +117,15 @@ ok "one disk, in five formats, on five buses: root by UUID, eth0, serial console
 size() { grep -xE '[0-9]+M' "$TMP/$1.told" | tr -d M; }
 [ "$(size virtio)" -gt 4500 ] && [ "$(size sata)" -lt 2100 ] || fail "the root's sizes: $(size virtio), $(size sata)"
 ok "the root grows into a larger disk"
+
+# What a hypervisor's own converter makes of the OVA is a machine too.
+ingot export -q foreign:1.0.0 -F ova -o "$TMP/foreign.ova"
+mkdir "$TMP/converted"
+LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg virt-v2v -i ova "$TMP/foreign.ova" -o local -os "$TMP/converted" -of qcow2 >"$TMP/out" 2>&1 ||
+    fail "virt-v2v: $(tail -30 "$TMP/out")"
+start converted converted/foreign-sda qcow2 virtio-net-pci -device virtio-blk-pci,drive=disk
+arrives converted virtio-pci /dev/vda3
+ok "virt-v2v converts the OVA, and what comes out boots"
 
 # The base has a kernel for clouds, and much of what outputs need.
 cat >"$TMP/cloud.yaml" <<'YAML'
