@@ -11,9 +11,8 @@
 #include <glib.h>
 
 #define CURL_FRONT "front/curl" /* in the libexec folder: a link to `ingot` */
-#define CURL_VARIABLE                                                                                                  \
-    "INGOT_VAGRANT" /* names the file that is told what goes on; unset: the real curl, and no more                     \
-                     */
+/* Names the file that is told what goes on; unset: the real curl, and no more. */
+#define CURL_VARIABLE "INGOT_VAGRANT"
 
 /* Whether the program was called by that name. */
 gboolean curl_is_called(const char *program);
