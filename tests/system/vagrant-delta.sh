@@ -37,6 +37,8 @@ installed() {
 }
 
 publish 1
+# Bytes of the smallest of the boxes: each version adds something.
+least=$(curl -sfI "http://$REGISTRY/formats/team/web/1.0.0/vagrant-libvirt/libvirt.box" | sed -n 's/^Content-Length: *\([0-9]*\).*/\1/ip')
 run ingot vagrant box add --provider libvirt "$catalogue"
 installed 1
 grep -q 'libvirt.box: .* MB of .* MB came over the network' "$TMP/out" || fail "not told: $(cat "$TMP/out")"
@@ -54,7 +56,7 @@ installed 2
 run ingot vagrant box outdated --global
 grep -q '(v2\.0\.0) is up to date' "$TMP/out" || fail "outdated: $(cat "$TMP/out")"
 [ "$(ingot images | awk 'NR > 1 { print $1 ":" $2 }')" = "$REGISTRY/team/web:vagrant" ] || fail "the store: $(ingot images)"
-[ "$(find "$INGOT_STORE/blobs" -size +20M | wc -l)" = 1 ] || fail "the store keeps what it needs no more"
+[ "$(find "$INGOT_STORE/blobs" -size +5M | wc -l)" = 1 ] || fail "the store keeps what it needs no more"
 ok "an update brings what has changed, and is the registry's box to a byte"
 
 publish 3
@@ -122,17 +124,17 @@ ok "arguments and exit status are Vagrant's"
 
 # --- what goes wrong ---
 
-blob=$(find "$INGOT_STORE/blobs" -size +20M)
-damage() { printf 'damage' | dd of="$1" bs=1 seek=30000000 conv=notrunc status=none; }
+blob=$(find "$INGOT_STORE/blobs" -size +5M)
+damage() { printf 'damage' | dd of="$1" bs=1 seek=4000000 conv=notrunc status=none; }
 damage "$blob"
 : >"$TMP/ingotd.log"
 run ingot vagrant box add --provider libvirt --force --box-version 3.0.0 "$catalogue"
 grep -q 'the whole is downloaded' "$TMP/out" || fail "not told: $(cat "$TMP/out")"
-[ "$(sent formats)" -gt 100000000 ] || fail "not the whole: $(sent formats)"
+[ "$(sent formats)" -ge "$least" ] || fail "not the whole: $(sent formats)"
 installed 3
 ingot rm -q "$REGISTRY/team/web:vagrant"
 run ingot vagrant box add --provider libvirt --force --box-version 3.0.0 "$catalogue"
-damage "$(find "$INGOT_STORE/blobs" -size +20M)"
+damage "$(find "$INGOT_STORE/blobs" -size +5M)"
 publish 4
 curl -sf "$catalogue" >/dev/null
 : >"$TMP/ingotd.log"
@@ -178,7 +180,7 @@ run vagrant box remove --force --all team/web
 touch "$TMP/other"
 : >"$TMP/ingotd.log"
 run ingot vagrant box add --provider libvirt "http://$proxy/vagrant/team/web"
-[ "$(sent formats)" -gt 100000000 ] || fail "the registry's file is another, and is not taken: $(cat "$TMP/out")"
+[ "$(sent formats)" -ge "$least" ] || fail "the registry's file is another, and is not taken: $(cat "$TMP/out")"
 installed 4
 rm "$TMP/other"
 ok "a registry that lays the box out in another way: Vagrant has its file, as a whole"
