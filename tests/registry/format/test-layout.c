@@ -195,6 +195,28 @@ static void wrong_measures_make_no_file(void **state)
     g_hash_table_unref(kept);
 }
 
+static gboolean can(const char *format, const char *firmware, GError **error)
+{
+    g_autoptr(json_t) config = json_pack("{s:[s]}", "firmware", firmware);
+    const IngotFormatInput input = {.disk = disk, .config = config};
+    return ingot_format_can(ingot_format_find(format, NULL), &input, error);
+}
+
+/* A machine that has BIOS alone does not start an image that needs UEFI. */
+static void uefi_is_not_for_all(void **state)
+{
+    (void)state;
+    static const char *const bios_alone[] = {"vagrant-libvirt", "vagrant-qemu", "vagrant-virtualbox"};
+    for (guint i = 0; i < G_N_ELEMENTS(bios_alone); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_true(can(bios_alone[i], "bios", NULL));
+        assert_false(can(bios_alone[i], "uefi", &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "UEFI"));
+    }
+    assert_true(can("ova", "uefi", NULL) && can("vmx", "uefi", NULL) && can("vagrant-vmware", "uefi", NULL));
+}
+
 /* A file that is rotten in its middle has no sum and becomes no file. */
 static gboolean read_rotten(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
 {
@@ -227,6 +249,7 @@ int main(void)
         cmocka_unit_test(ranges_are_the_file_s),
         cmocka_unit_test(files_of_formats_are_one_thing),
         cmocka_unit_test(wrong_measures_make_no_file),
+        cmocka_unit_test(uefi_is_not_for_all),
         cmocka_unit_test(damage_is_an_error),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
