@@ -49,7 +49,7 @@ clean_up() {
     ! virsh list --name --all | grep -qx project_ingot-test || virsh destroy project_ingot-test || true
     for volume in $(virsh vol-list default 2>/dev/null | awk '/ingot-test/ { print $1 }'); do virsh vol-delete "$volume" default >/dev/null; done
 }
-trap 'clean_up; finish' EXIT
+trap 'status=$?; clean_up; set +e; (exit $status); finish' EXIT
 for _ in $(seq 100); do ! virsh uri >/dev/null 2>&1 || break; sleep 0.1; done
 
 mkdir "$TMP/project"
