@@ -1,7 +1,5 @@
 #include "ready/ready.h"
 
-#include <string.h>
-
 #include "ready/drivers.h"
 
 #define SECONDS 1800 /* an initramfs takes a minute for each kernel under emulation */
@@ -14,16 +12,6 @@ __asm__(".pushsection .rodata\n"
         ".popsection\n");
 extern const char ready_guest_sh[];
 
-static gboolean list_has(const json_t *list, const char *word)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (strcmp(json_string_value(json_array_get(list, i)), word) == 0) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 static void add_word(GString *text, const char *separator, const char *word)
 {
     g_string_append_printf(text, "%s%s", text->len == 0 ? "" : separator, word);
@@ -35,7 +23,7 @@ static char *needs_of(const json_t *outputs)
     g_autoptr(GHashTable) by_driver = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GPtrArray) drivers = g_ptr_array_new();
     for (const ReadyOutput *row = ready_outputs; row->format != NULL; row++) {
-        for (guint i = 0; list_has(outputs, row->format) && row->drivers[i] != NULL; i++) {
+        for (guint i = 0; ingot_json_has_text(outputs, row->format) && row->drivers[i] != NULL; i++) {
             GString *formats = g_hash_table_lookup(by_driver, row->drivers[i]);
             if (formats == NULL) {
                 formats = g_string_new(NULL);
@@ -108,7 +96,7 @@ gboolean ready_beyond_clouds(const json_t *outputs)
 {
     gboolean beyond = FALSE;
     for (const ReadyOutput *row = ready_outputs; row->format != NULL; row++) {
-        for (guint i = 0; list_has(outputs, row->format) && row->drivers[i] != NULL; i++) {
+        for (guint i = 0; ingot_json_has_text(outputs, row->format) && row->drivers[i] != NULL; i++) {
             beyond |= !g_strv_contains(ready_clouds, row->drivers[i]);
         }
     }

@@ -38,22 +38,12 @@ static gboolean apply(SealTree *tree, const char *const *patterns, Act act, GErr
     return TRUE;
 }
 
-static gboolean list_has(const json_t *list, const char *word)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (g_strcmp0(json_string_value(json_array_get(list, i)), word) == 0) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 static gboolean clean(SealTree *tree, const json_t *rules, GError **error)
 {
     const json_t *keep = json_object_get(rules, "keep");
     for (const SealRule *rule = seal_rules; rule->name != NULL; rule++) {
-        if (!list_has(keep, rule->name) && (!apply(tree, rule->remove, tree->kind->remove, error) ||
-                                            !apply(tree, rule->truncate, tree->kind->empty, error))) {
+        if (!ingot_json_has_text(keep, rule->name) && (!apply(tree, rule->remove, tree->kind->remove, error) ||
+                                                       !apply(tree, rule->truncate, tree->kind->empty, error))) {
             return FALSE;
         }
     }

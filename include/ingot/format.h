@@ -52,8 +52,11 @@ const IngotFormat *ingot_format_find(const char *name, GError **error);
 gboolean ingot_format_can(const IngotFormat *format, const IngotFormatInput *input, GError **error);
 /* Its files, or NULL as `can` and `files` say. */
 GPtrArray *ingot_format_files(const IngotFormat *format, const IngotFormatInput *input, GError **error);
-/* The file's name with all that its bytes depend on but the image: "qcow2/disk.qcow2/0.1.0". Has no blanks. Free it. */
-char *ingot_format_edition(const IngotFormat *format, const char *file);
+/* The one of that name, the list's own; NOT_FOUND. */
+const IngotFormatFile *ingot_format_file(const GPtrArray *files, const char *name, GError **error);
+/* The entity tag (RFC 9110, section 8.8.3) under which a registry serves a file of the image with that manifest: who
+ * makes the file himself tells by it whether it is the same. Free it. */
+char *ingot_format_tag(const IngotFormat *format, const char *file, const IngotDigest *manifest);
 /* The SHA-256 of one of them, kept by the input's keeper. */
 gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
                              IngotDigest *digest, GError **error);

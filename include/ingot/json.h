@@ -25,5 +25,7 @@ json_t *ingot_json_get_array(const json_t *object, const char *key, const char *
 
 /* json_object_set_new, but a NULL string sets nothing. */
 void ingot_json_set_string(json_t *object, const char *key, const char *value);
+/* Whether a text is among those of an array; of anything else it is not. */
+gboolean ingot_json_has_text(const json_t *list, const char *text);
 
 G_END_DECLS

@@ -91,3 +91,12 @@ void ingot_json_set_string(json_t *object, const char *key, const char *value)
     if (value)
         json_object_set_new(object, key, json_string(value));
 }
+
+gboolean ingot_json_has_text(const json_t *list, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (g_strcmp0(json_string_value(json_array_get(list, i)), text) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}

@@ -12,10 +12,8 @@
 #include "bundle/find.h"
 #include "bundle/refuse.h"
 
-#define DISK_SLACK                                                                                                     \
-    (64u << 20)           /* bytes of tables that a disk's file may have beyond its content, and a tenth of that       \
-                           */
-#define DISK_FILE ".disk" /* in the work folder: no extent is called so */
+#define DISK_SLACK (64u << 20) /* bytes of tables that a disk's file may have, and a tenth of its content */
+#define DISK_FILE ".disk"      /* in the work folder: no extent is called so */
 
 struct IngotBundle {
     char *name;         /* "web.ova: web.vmdk" for messages */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bundle/refuse.h"
+#include "image/chunker.h"
 
 #define READ_SIZE (1u << 18)
 #define HOLE_SIZE 4096u
@@ -339,16 +340,12 @@ char *parcel_list_members(const GPtrArray *members)
 
 /* --- taking --- */
 
-static gboolean is_zero(const guint8 *bytes, gsize size)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 static gboolean write_sparse(int fd, const guint8 *bytes, gsize size, guint64 offset, const char *name, GError **error)
 {
     for (gsize done = 0; done < size;) {
         gsize part = MIN(size - done, HOLE_SIZE);
-        if (!is_zero(bytes + done, part) && !ingot_file_pwrite(fd, bytes + done, part, offset + done, name, error)) {
+        if (!chunker_is_zero(bytes + done, part) &&
+            !ingot_file_pwrite(fd, bytes + done, part, offset + done, name, error)) {
             return FALSE;
         }
         done += part;

@@ -88,18 +88,6 @@ static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgres
 
 /* --- the file --- */
 
-static IngotLayout *find_file(const GPtrArray *files, const char *name, GError **error)
-{
-    for (guint i = 0; i < files->len; i++) {
-        const IngotFormatFile *file = g_ptr_array_index(files, i);
-        if (strcmp(file->name, name) == 0) {
-            return file->layout;
-        }
-    }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file %s", name);
-    return NULL;
-}
-
 static gboolean write_file(const IngotImage *image, const FetchPlace *place, const char *path, IngotProgress *progress,
                            guint64 *size, GError **error)
 {
@@ -108,13 +96,13 @@ static gboolean write_file(const IngotImage *image, const FetchPlace *place, con
     /* As the registry has it for that path. */
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = place->name, .progress = progress};
     g_autoptr(GPtrArray) files = format == NULL ? NULL : ingot_format_files(format, &input, error);
-    const IngotLayout *layout = files == NULL ? NULL : find_file(files, place->file, error);
-    if (layout == NULL) {
+    const IngotFormatFile *file = files == NULL ? NULL : ingot_format_file(files, place->file, error);
+    if (file == NULL) {
         return FALSE;
     }
-    *size = ingot_layout_size(layout);
+    *size = ingot_layout_size(file->layout);
     ingot_progress_begin(progress, image->index->disk_size, "write %s", place->file);
-    return ingot_layout_export(layout, disk, path, progress, error);
+    return ingot_layout_export(file->layout, disk, path, progress, error);
 }
 
 gboolean fetch_file(IngotStore *store, const FetchPlace *place, const char *path, IngotProgress *progress,
@@ -134,6 +122,8 @@ gboolean fetch_file(IngotStore *store, const FetchPlace *place, const char *path
 char *fetch_tag(const FetchPlace *place)
 {
     const IngotFormat *format = ingot_format_find(place->format, NULL);
-    g_autofree char *edition = format == NULL ? NULL : ingot_format_edition(format, place->file);
-    return edition == NULL ? NULL : g_strdup_printf("\"%s/%s\"", place->digest, edition);
+    IngotDigest manifest;
+    return format != NULL && ingot_digest_parse(place->digest, &manifest, NULL)
+               ? ingot_format_tag(format, place->file, &manifest)
+               : NULL;
 }

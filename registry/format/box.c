@@ -129,16 +129,11 @@ static GPtrArray *vmware_files(const IngotFormatInput *input, GError **error)
     return end(layout, "vmware_desktop.box");
 }
 
-static const char *deflate(void)
-{
-    return format_vmdk_stream.codec();
-}
-
 const IngotFormat format_vagrant_libvirt = {"vagrant-libvirt", "Vagrant with the provider libvirt", guest_can_bios,
                                             libvirt_files, NULL};
 const IngotFormat format_vagrant_qemu = {"vagrant-qemu", "Vagrant with the provider qemu (plugin vagrant-qemu)",
                                          guest_can_bios, qemu_files, NULL};
 const IngotFormat format_vagrant_virtualbox = {"vagrant-virtualbox", "Vagrant with the provider virtualbox",
-                                               virtualbox_can, virtualbox_files, deflate};
+                                               virtualbox_can, virtualbox_files, vmdk_stream_codec};
 const IngotFormat format_vagrant_vmware = {"vagrant-vmware", "Vagrant with the provider vmware_desktop", vmdk_can,
                                            vmware_files, NULL};

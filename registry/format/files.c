@@ -4,6 +4,7 @@
 #include <ingot/file.h>
 #include <ingot/format.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,18 @@ GPtrArray *ingot_format_files_one(const char *name, IngotLayout *layout)
     GPtrArray *files = ingot_format_files_new();
     ingot_format_files_add(files, name, layout);
     return files;
+}
+
+const IngotFormatFile *ingot_format_file(const GPtrArray *files, const char *name, GError **error)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(files, i);
+        if (strcmp(file->name, name) == 0) {
+            return file;
+        }
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file of that name");
+    return NULL;
 }
 
 static gboolean write_all(const GPtrArray *files, IngotDisk *disk, const char *folder, IngotProgress *progress,

@@ -51,17 +51,24 @@ GPtrArray *ingot_format_files(const IngotFormat *format, const IngotFormatInput 
     return ingot_format_can(format, input, error) ? format->files(input, error) : NULL;
 }
 
-char *ingot_format_edition(const IngotFormat *format, const char *file)
+/* The file's name with all that its bytes depend on but the image: "qcow2/disk.qcow2/0.1.0". Has no blanks. */
+static char *edition_of(const IngotFormat *format, const char *file)
 {
     return format->codec == NULL ? g_strdup_printf("%s/%s/%s", format->name, file, INGOT_VERSION)
                                  : g_strdup_printf("%s/%s/%s/%s", format->name, file, INGOT_VERSION, format->codec());
+}
+
+char *ingot_format_tag(const IngotFormat *format, const char *file, const IngotDigest *manifest)
+{
+    g_autofree char *edition = edition_of(format, file), *digest = ingot_digest_to_text(manifest);
+    return g_strdup_printf("\"%s/%s\"", digest, edition);
 }
 
 gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
                              IngotDigest *digest, GError **error)
 {
     const IngotFormatKeeper *keeper = input->keeper;
-    g_autofree char *edition = ingot_format_edition(format, file->name);
+    g_autofree char *edition = edition_of(format, file->name);
     g_autofree char *what = g_strdup_printf("sha256 of %s", edition);
     g_autoptr(GBytes) kept = keeper == NULL ? NULL : keeper->find(what, keeper->user);
     if (kept != NULL && g_bytes_get_size(kept) == sizeof digest->bytes) {

@@ -14,12 +14,7 @@ static const GuestSystem any = {"linux", 101, "Linux26_64", "other4xlinux-64"};
 gboolean guest_boots_by_bios(const IngotFormatInput *input)
 {
     const json_t *firmware = json_object_get(input->config, "firmware");
-    for (size_t i = 0; i < json_array_size(firmware); i++) {
-        if (g_strcmp0(json_string_value(json_array_get(firmware, i)), "bios") == 0) {
-            return TRUE;
-        }
-    }
-    return json_array_size(firmware) == 0;
+    return json_array_size(firmware) == 0 || ingot_json_has_text(firmware, "bios");
 }
 
 gboolean guest_can_bios(const IngotFormatInput *input, GError **error)

@@ -46,10 +46,5 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     return ingot_format_files_one(file, lay_out(input, name, disk->layout, &digest));
 }
 
-static const char *codec(void)
-{
-    return format_vmdk_stream.codec();
-}
-
 const IngotFormat format_ova = {"ova", "VMware, VirtualBox, Proxmox, clouds: one file to import", vmdk_can, files,
-                                codec};
+                                vmdk_stream_codec};

@@ -24,7 +24,7 @@ typedef struct {
     guint32 size;  /* of what follows, bytes */
 } __attribute__((packed)) GrainMarker;
 
-static const char *codec_name(void)
+const char *vmdk_stream_codec(void)
 {
     return "libdeflate-" LIBDEFLATE_VERSION_STRING "-" G_STRINGIFY(LEVEL);
 }
@@ -53,7 +53,7 @@ static guint32 codec_encode(gpointer state, guint64 offset, const void *data, vo
     return (guint32)whole;
 }
 
-static const Codec grain_codec = {.name = codec_name,
+static const Codec grain_codec = {.name = vmdk_stream_codec,
                                   .block = VMDK_GRAIN_SIZE,
                                   .bound = GRAIN_BOUND,
                                   .start = codec_start,
@@ -153,5 +153,6 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     return sizes == NULL ? NULL : ingot_format_files_one("disk.vmdk", lay_out(index, extents, sizes));
 }
 
-const IngotFormat format_vmdk_stream = {
-    "vmdk-stream", "VMware ESXi and vSphere, for import: compressed (streamOptimized)", vmdk_can, files, codec_name};
+const IngotFormat format_vmdk_stream = {"vmdk-stream",
+                                        "VMware ESXi and vSphere, for import: compressed (streamOptimized)", vmdk_can,
+                                        files, vmdk_stream_codec};

@@ -176,10 +176,5 @@ gboolean view_image_digest(ViewImage *image, const IngotFormat *format, const In
 gboolean view_image_is_for(const ViewImage *image, const char *format)
 {
     const json_t *outputs = json_object_get(image->config, "outputs");
-    for (size_t i = 0; i < json_array_size(outputs); i++) {
-        if (g_strcmp0(json_string_value(json_array_get(outputs, i)), format) == 0) {
-            return TRUE;
-        }
-    }
-    return json_array_size(outputs) == 0;
+    return json_array_size(outputs) == 0 || ingot_json_has_text(outputs, format);
 }

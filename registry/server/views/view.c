@@ -152,28 +152,14 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
 static View *view_new(ViewImage *image, const IngotFormat *format, GPtrArray *files, const IngotFormatFile *file)
 {
     View *view = g_new0(View, 1);
-    g_autofree char *digest = ingot_digest_to_text(&image->manifest);
-    g_autofree char *edition = ingot_format_edition(format, file->name);
     g_atomic_ref_count_init(&view->references);
     view_image_ref(image);
     view->image = image;
     view->format = format;
     view->files = files;
     view->file = file;
-    view->tag = g_strdup_printf("\"%s/%s\"", digest, edition);
+    view->tag = ingot_format_tag(format, file->name, &image->manifest);
     return view;
-}
-
-static const IngotFormatFile *find_file(const GPtrArray *files, const char *name, GError **error)
-{
-    for (guint i = 0; i < files->len; i++) {
-        const IngotFormatFile *file = g_ptr_array_index(files, i);
-        if (strcmp(file->name, name) == 0) {
-            return file;
-        }
-    }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the format has no file of that name");
-    return NULL;
 }
 
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
@@ -182,7 +168,7 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
     const IngotFormat *found = ingot_format_find(format, error);
     g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
     g_autoptr(GPtrArray) files = image == NULL ? NULL : view_image_files(image, found, error);
-    const IngotFormatFile *one = files == NULL ? NULL : find_file(files, file, error);
+    const IngotFormatFile *one = files == NULL ? NULL : ingot_format_file(files, file, error);
     return one == NULL ? NULL : view_new(image, found, g_steal_pointer(&files), one);
 }
 

@@ -90,11 +90,21 @@ static void test_set_string(void **state)
     assert_int_equal(json_object_size(object), 1);
 }
 
+static void has_text(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) list = json_pack("[s, i, s]", "bios", 1, "uefi");
+    g_autoptr(json_t) object = json_object();
+    assert_true(ingot_json_has_text(list, "bios") && ingot_json_has_text(list, "uefi"));
+    assert_false(ingot_json_has_text(list, "1") || ingot_json_has_text(list, "") || ingot_json_has_text(object, "x"));
+    assert_false(ingot_json_has_text(NULL, "bios"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canonical), cmocka_unit_test(test_pretty),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_get),       cmocka_unit_test(test_set_string),
+        cmocka_unit_test(test_get),       cmocka_unit_test(test_set_string), cmocka_unit_test(has_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
