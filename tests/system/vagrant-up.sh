@@ -40,17 +40,25 @@ daemon() {
     until [ -s "/run/$1.pid" ]; do sleep 0.1; done
     ENDING+=("$(cat "/run/$1.pid")")
 }
-virsh uri >/dev/null 2>&1 || {
-    daemon virtlogd
-    daemon libvirtd
+# libvirt gives each machine a /dev of its own, which it can't in a chroot whose root is no mount point: it is told so while it starts.
+shared_dev() {
+    { cat /etc/libvirt/qemu.conf; echo 'namespaces = []'; } >"$TMP/qemu.conf"
+    mount --bind "$TMP/qemu.conf" /etc/libvirt/qemu.conf
 }
 clean_up() {
     local volume
-    ! virsh list --name --all | grep -qx project_ingot-test || virsh destroy project_ingot-test || true
+    ! mountpoint -q /etc/libvirt/qemu.conf || umount /etc/libvirt/qemu.conf
+    [ ! -e "$TMP/project/.vagrant/machines/ingot-test/libvirt/id" ] || (cd "$TMP/project" && vagrant destroy --force) || true
     for volume in $(virsh vol-list default 2>/dev/null | awk '/ingot-test/ { print $1 }'); do virsh vol-delete "$volume" default >/dev/null; done
 }
 trap 'status=$?; clean_up; set +e; (exit $status); finish' EXIT
+virsh uri >/dev/null 2>&1 || {
+    mountpoint -q / || shared_dev
+    daemon virtlogd
+    daemon libvirtd
+}
 for _ in $(seq 100); do ! virsh uri >/dev/null 2>&1 || break; sleep 0.1; done
+! mountpoint -q /etc/libvirt/qemu.conf || umount /etc/libvirt/qemu.conf
 
 mkdir "$TMP/project"
 cd "$TMP/project"
