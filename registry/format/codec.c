@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define IDLE_MAX 16u /* coders that are kept */
+#include "base/idle.h"
 
 struct Coder {
     const Codec *codec;
@@ -10,16 +10,16 @@ struct Coder {
     guint8 *data, *out;
 };
 
-static GMutex lock;
-static GQueue idle = G_QUEUE_INIT; /* of Coder, of all codecs */
-
-static void coder_free(Coder *coder)
+static void coder_free(gpointer data)
 {
+    Coder *coder = data;
     coder->codec->end(coder->state);
     g_free(coder->data);
     g_free(coder->out);
     g_free(coder);
 }
+
+static Idle idle = IDLE_INIT(coder_free); /* of all codecs */
 
 static Coder *coder_new(const Codec *codec)
 {
@@ -31,30 +31,20 @@ static Coder *coder_new(const Codec *codec)
     return coder;
 }
 
+static gboolean is_of(gconstpointer coder, gconstpointer codec)
+{
+    return ((const Coder *)coder)->codec == codec;
+}
+
 Coder *coder_take(const Codec *codec)
 {
-    g_mutex_lock(&lock);
-    GList *link = idle.head;
-    while (link != NULL && ((const Coder *)link->data)->codec != codec) {
-        link = link->next;
-    }
-    Coder *coder = link == NULL ? NULL : link->data;
-    if (link != NULL) {
-        g_queue_delete_link(&idle, link);
-    }
-    g_mutex_unlock(&lock);
+    Coder *coder = idle_take(&idle, is_of, codec);
     return coder == NULL ? coder_new(codec) : coder;
 }
 
 void coder_give(Coder *coder)
 {
-    g_mutex_lock(&lock);
-    g_queue_push_head(&idle, coder);
-    Coder *over = idle.length > IDLE_MAX ? g_queue_pop_tail(&idle) : NULL;
-    g_mutex_unlock(&lock);
-    if (over != NULL) {
-        coder_free(over);
-    }
+    idle_give(&idle, coder);
 }
 
 const void *coder_block(Coder *coder, IngotDisk *disk, guint64 offset, guint32 *size, GError **error)

@@ -10,8 +10,6 @@
 #include "image/chunker.h"
 #include "image/disk.h"
 
-#define CURSORS_MAX 16u /* that are kept while nobody uses them */
-
 /* What one reader needs at a time: it takes long to make, for a small range. */
 typedef struct {
     IngotDecoder *decoder;
@@ -38,32 +36,19 @@ static Cursor *cursor_new(void)
     return cursor;
 }
 
+static gboolean has_chunk(gconstpointer cursor, gconstpointer number)
+{
+    return ((const Cursor *)cursor)->number == *(const guint *)number;
+}
+
 /* The one that has the chunk already, if there is one: who reads on in small steps comes back to it. */
 static Cursor *take_cursor(IngotDisk *disk, guint number)
 {
-    g_mutex_lock(&disk->lock);
-    GList *link = disk->cursors.head;
-    while (link != NULL && ((const Cursor *)link->data)->number != number) {
-        link = link->next;
+    Cursor *cursor = idle_take(&disk->cursors, has_chunk, &number);
+    if (cursor == NULL) {
+        cursor = idle_take(&disk->cursors, NULL, NULL);
     }
-    link = link == NULL ? disk->cursors.tail : link;
-    Cursor *cursor = link == NULL ? NULL : link->data;
-    if (link != NULL) {
-        g_queue_delete_link(&disk->cursors, link);
-    }
-    g_mutex_unlock(&disk->lock);
     return cursor == NULL ? cursor_new() : cursor;
-}
-
-static void give_cursor(IngotDisk *disk, Cursor *cursor)
-{
-    g_mutex_lock(&disk->lock);
-    g_queue_push_head(&disk->cursors, cursor);
-    Cursor *over = disk->cursors.length > CURSORS_MAX ? g_queue_pop_tail(&disk->cursors) : NULL;
-    g_mutex_unlock(&disk->lock);
-    if (over != NULL) {
-        cursor_free(over);
-    }
 }
 
 IngotDisk *ingot_disk_new(IngotDiskBlob read, gpointer blob, GDestroyNotify free_blob, const char *name,
@@ -75,20 +60,18 @@ IngotDisk *ingot_disk_new(IngotDiskBlob read, gpointer blob, GDestroyNotify free
     disk->blob = blob;
     disk->free_blob = free_blob;
     disk->index = ingot_index_ref(index);
-    g_mutex_init(&disk->lock);
-    g_queue_init(&disk->cursors);
+    disk->cursors = (Idle)IDLE_INIT(cursor_free);
     return disk;
 }
 
 void ingot_disk_free(IngotDisk *disk)
 {
     if (disk != NULL) {
-        g_queue_clear_full(&disk->cursors, cursor_free);
+        idle_clear(&disk->cursors);
         if (disk->free_blob != NULL) {
             disk->free_blob(disk->blob);
         }
         ingot_index_unref(disk->index);
-        g_mutex_clear(&disk->lock);
         g_free(disk->name);
         g_free(disk);
     }
@@ -242,7 +225,7 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
     guint number = ingot_index_find(disk->index, offset);
     Cursor *cursor = take_cursor(disk, number);
     gboolean ok = read_range(disk, cursor, number, offset, buffer, size, error);
-    give_cursor(disk, cursor);
+    idle_give(&disk->cursors, cursor);
     return ok;
 }
 

@@ -4,6 +4,8 @@
 #include <ingot/disk.h>
 #include <ingot/encoder.h>
 
+#include "base/idle.h"
+
 struct IngotDisk {
     char *name; /* of the blob, in errors */
     IngotDiskBlob read;
@@ -11,6 +13,5 @@ struct IngotDisk {
     GDestroyNotify free_blob;
     IngotIndex *index;
     const IngotDiskCache *cache; /* NULL: none */
-    GMutex lock;
-    GQueue cursors; /* of Cursor that nobody uses, the last used first */
+    Idle cursors;                /* that nobody uses */
 };
