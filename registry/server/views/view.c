@@ -125,17 +125,6 @@ json_t *views_outputs(Views *views, const char *name, const char *reference)
     return image == NULL ? NULL : json_incref(json_object_get(image->config, "outputs"));
 }
 
-gboolean views_offer(Views *views, const char *name, const char *reference, const char *format)
-{
-    const IngotFormat *found = ingot_format_find(format, NULL);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, NULL);
-    if (image == NULL || !view_image_is_for(image, format)) {
-        return FALSE;
-    }
-    const IngotFormatInput input = view_image_input(image);
-    return ingot_format_can(found, &input, NULL);
-}
-
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
                        GError **error)
 {
@@ -206,6 +195,11 @@ const IngotDigest *view_manifest(const View *view)
 const json_t *view_config(const View *view)
 {
     return view->image->config;
+}
+
+gboolean view_is_meant(const View *view)
+{
+    return view_image_is_for(view->image, view->format->name);
 }
 
 /* --- reading --- */

@@ -21,9 +21,6 @@ void views_free(Views *views);
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error);
 /* The formats that an image says it was made ready for (its config's "outputs"); unref it. NULL: it says nothing. */
 json_t *views_outputs(Views *views, const char *name, const char *reference);
-/* Whether an image is meant to be had in a format: one that was made ready for some in those
- * alone, another in all that it can have. */
-gboolean views_offer(Views *views, const char *name, const char *reference, const char *format);
 /* The files of a format: GPtrArray of IngotFormatFile, free it. NOT_FOUND: there is no such image, or it is no image of
  * Ingot's; INVALID: there is no such format, or the image can't have it. digest receives the manifest's. */
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
@@ -41,6 +38,9 @@ const char *view_tag(const View *view); /* its entity tag, in quotes */
 const IngotDigest *view_manifest(const View *view);
 /* The image's config; the view's own. */
 const json_t *view_config(const View *view);
+/* Whether the image is meant to be had in this format: one that was made ready for some in those alone, another in all
+ * that it can have. */
+gboolean view_is_meant(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of a file, ready to be sent: *fd (the caller's: close it) has it at *at. */
