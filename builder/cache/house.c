@@ -181,12 +181,14 @@ static GArray *candidates_of(const char *cache, GError **error)
 static gboolean drop_source(const char *path)
 {
     g_autofree char *use_path = g_strconcat(path, INGOT_DOWNLOAD_USE, NULL),
-                    *lock_path = g_strconcat(path, ".lock", NULL);
+                    *lock_path = g_strconcat(path, ".lock", NULL),
+                    *record = g_strconcat(path, INGOT_DOWNLOAD_CHECKED, NULL);
     g_autoptr(IngotLock) lock = ingot_lock_take(lock_path, TRUE, FALSE, NULL);
     g_autoptr(IngotLock) use = lock == NULL ? NULL : ingot_lock_take(use_path, TRUE, FALSE, NULL);
     if (use == NULL || !ingot_file_remove_tree(path, NULL)) {
         return FALSE;
     }
+    g_remove(record);
     g_remove(use_path);
     g_remove(lock_path);
     return TRUE;

@@ -1,19 +1,15 @@
 /* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. What
  * lies in an OVA or a Vagrant box is taken out once, and kept there too. */
-#include <fcntl.h>
 #include <ingot/bundle.h>
+#include <ingot/checked.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/ties.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "source/kinds.h"
-
-#define RECORD_MAX 65536
 
 static gboolean image_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
 {
@@ -29,54 +25,23 @@ static gboolean image_key(const SourceContext *context, const json_t *source, In
     return TRUE;
 }
 
-/* What tells that a file was not touched since it was hashed. */
-static char *fingerprint(const char *path, GError **error)
-{
-    struct stat info;
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    if (fd < 0) {
-        return NULL;
-    }
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: not a regular file", path);
-        return NULL;
-    }
-    return g_strdup_printf("%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", path, (uintmax_t)info.st_dev,
-                           (uintmax_t)info.st_ino, (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec,
-                           info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
-}
-
-/* Hashes the file unless the cache remembers that this very file has been. */
-static gboolean check_file(const SourceContext *context, const char *path, const IngotDigest *wanted, GError **error)
+/* A file of the recipe's, which may be large, is hashed once. */
+static char *find_file(const SourceContext *context, const char *path, const IngotDigest *wanted, GError **error)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(wanted, text);
-    g_autofree char *name = g_strdup_printf("image-%s.checked", text + strlen("sha256:"));
+    g_autofree char *name = g_strdup_printf("image-%s" INGOT_DOWNLOAD_CHECKED, text + strlen("sha256:"));
     g_autofree char *record = source_cache_path(context, name, error);
-    g_autofree char *now = record == NULL ? NULL : fingerprint(path, error);
-    if (now == NULL) {
-        return FALSE;
-    }
-    g_autoptr(GBytes) known = ingot_file_read(record, RECORD_MAX, NULL);
-    if (known != NULL && g_bytes_get_size(known) == strlen(now) &&
-        memcmp(g_bytes_get_data(known, NULL), now, strlen(now)) == 0) {
-        return TRUE;
-    }
-    ingot_progress_begin(context->progress, 0, "check %s", path);
-    if (!ingot_download_check(path, path, wanted, error)) {
-        return FALSE;
-    }
-    ingot_progress_end(context->progress, NULL);
-    return ingot_file_replace(record, now, strlen(now), 0644, error);
+    g_autofree char *file = g_canonicalize_filename(path, context->recipe->folder);
+    return record != NULL && ingot_checked_once(file, wanted, record, context->progress, error) ? g_steal_pointer(&file)
+                                                                                                : NULL;
 }
 
+/* With --no-cache too: the bytes are those of the digest, wherever they come from. */
 static char *fetch(const SourceContext *context, const char *url, const IngotDigest *wanted, GError **error)
 {
-    /* With --no-cache too: the bytes are those of the digest, wherever they come from. */
-    g_autofree char *cache = g_canonicalize_filename(context->cache, NULL);
     g_autoptr(IngotLock) use = NULL;
-    g_autofree char *path = ingot_download_cached(cache, url, wanted, context->progress, &use, error);
-    return path != NULL && check_file(context, path, wanted, error) ? g_steal_pointer(&path) : NULL;
+    return ingot_download_cached(context->cache, url, wanted, context->progress, &use, error);
 }
 
 /* The disk of a bundle as a file of the cache, which gets its name when it is whole. */
@@ -146,16 +111,10 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     if (!ingot_digest_parse(digest_text, &wanted, error)) {
         return NULL;
     }
-    g_autofree char *file = NULL;
-    if (path != NULL) {
-        file = g_canonicalize_filename(path, context->recipe->folder);
-    } else {
-        file = fetch(context, json_string_value(json_object_get(source, "url")), &wanted, error);
-    }
-    if (file == NULL || (path != NULL && !check_file(context, file, &wanted, error))) {
-        return NULL;
-    }
-    return open_image(context, file, format, sha256, error);
+    g_autofree char *file = path != NULL
+                                ? find_file(context, path, &wanted, error)
+                                : fetch(context, json_string_value(json_object_get(source, "url")), &wanted, error);
+    return file == NULL ? NULL : open_image(context, file, format, sha256, error);
 }
 
 const SourceKind source_image = {"image", image_key, image_prepare};

@@ -12,16 +12,14 @@
 G_BEGIN_DECLS
 
 #define INGOT_DOWNLOAD_USE ".use" /* CACHE/sources/NAME.use: locked by whoever uses NAME, touched when that began */
+#define INGOT_DOWNLOAD_CHECKED ".checked" /* CACHE/sources/NAME.checked: the record of checked.h */
 
 gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
                         GError **error);
 
-/* Fetches it into the cache unless it is there: CACHE/sources/image-HEX, whose bytes are to be checked before they are
- * used. *use keeps the cache from dropping it as long as it is held. Free both. */
+/* Fetches it into the cache unless it is there: CACHE/sources/image-HEX, which has been found to have the digest. *use
+ * keeps the cache from dropping it as long as it is held. Free both. */
 char *ingot_download_cached(const char *cache, const char *url, const IngotDigest *wanted, IngotProgress *progress,
                             IngotLock **use, GError **error);
-
-/* Refuses a file that is not what was wanted (CORRUPT), naming both digests. */
-gboolean ingot_download_check(const char *path, const char *name, const IngotDigest *wanted, GError **error);
 
 G_END_DECLS

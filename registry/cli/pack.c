@@ -1,5 +1,5 @@
-#include <glib/gstdio.h>
 #include <ingot/bundle.h>
+#include <ingot/checked.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <stdlib.h>
@@ -21,23 +21,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
 /* --- where the disk is --- */
 
-/* A file here that has the digest that is wanted, whether it was or has just been fetched: free it. use: see
- * ingot_download_cached. */
-static char *fetch(const char *url, const IngotDigest *wanted, IngotLock **use, GError **error)
-{
-    g_autofree char *cache = g_canonicalize_filename(ingot_command_common()->cache, NULL);
-    g_autofree char *path = ingot_download_cached(cache, url, wanted, ingot_command_progress(), use, error);
-    g_autoptr(GError) problem = NULL;
-    if (path == NULL || ingot_download_check(path, url, wanted, &problem)) {
-        return g_steal_pointer(&path);
-    }
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
-        g_unlink(path); /* damaged since it was fetched */
-    }
-    g_propagate_error(error, g_steal_pointer(&problem));
-    return NULL;
-}
-
 static char *refuse_url(const char *url, gboolean known, GError **error)
 {
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
@@ -47,14 +30,16 @@ static char *refuse_url(const char *url, gboolean known, GError **error)
     return NULL;
 }
 
-/* wanted NULL: none is told. */
+/* A file here; free it. wanted NULL: no digest is told, which is for a file alone. use: see ingot_download_cached. */
 static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use, GError **error)
 {
     if (g_regex_match_simple("^[A-Za-z][A-Za-z0-9+.-]*://", disk, 0, 0)) {
         gboolean known = g_regex_match_simple("^https?://", disk, G_REGEX_CASELESS, 0);
-        return known && wanted != NULL ? fetch(disk, wanted, use, error) : refuse_url(disk, known, error);
+        return known && wanted != NULL ? ingot_download_cached(ingot_command_common()->cache, disk, wanted,
+                                                               ingot_command_progress(), use, error)
+                                       : refuse_url(disk, known, error);
     }
-    return wanted == NULL || ingot_download_check(disk, disk, wanted, error) ? g_strdup(disk) : NULL;
+    return wanted == NULL || ingot_checked_read(disk, disk, wanted, error) ? g_strdup(disk) : NULL;
 }
 
 static gboolean parse_sha256(const char *text, IngotDigest *digest, GError **error)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <ingot/checked.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
@@ -133,21 +134,6 @@ static gboolean fetch(Download *download, GError **error)
     return complete;
 }
 
-gboolean ingot_download_check(const char *path, const char *name, const IngotDigest *wanted, GError **error)
-{
-    IngotDigest digest;
-    if (!ingot_digest_of_file(path, &digest, NULL, error)) {
-        return FALSE;
-    }
-    if (!ingot_digest_equal(&digest, wanted)) {
-        g_autofree char *has = ingot_digest_to_text(&digest);
-        g_autofree char *want = ingot_digest_to_text(wanted);
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its digest is %s, but %s is wanted", name, has, want);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 /* Fetches what is missing and checks the whole. A file that was begun by another run may be the beginning of something
  * else: then once more from its first byte. */
 static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, GError **error)
@@ -157,7 +143,7 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
     if (!fetch(download, error)) {
         return FALSE;
     }
-    if (ingot_download_check(download->part, download->url, wanted, &problem)) {
+    if (ingot_checked_read(download->part, download->url, wanted, &problem)) {
         return TRUE;
     }
     if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
@@ -195,12 +181,29 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
     return TRUE;
 }
 
+/* Unless it is there, and has not been damaged since. */
+static gboolean get(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
+                    GError **error)
+{
+    g_autofree char *record = g_strconcat(path, INGOT_DOWNLOAD_CHECKED, NULL);
+    g_autoptr(GError) problem = NULL;
+    if (g_file_test(path, G_FILE_TEST_EXISTS) && ingot_checked_once(path, wanted, record, progress, &problem)) {
+        return TRUE;
+    }
+    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    return ingot_download(url, path, wanted, progress, error) && ingot_checked_remember(path, record, error);
+}
+
 char *ingot_download_cached(const char *cache, const char *url, const IngotDigest *wanted, IngotProgress *progress,
                             IngotLock **use, GError **error)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(wanted, text);
-    g_autofree char *folder = g_build_filename(cache, "sources", NULL);
+    g_autofree char *absolute = g_canonicalize_filename(cache, NULL);
+    g_autofree char *folder = g_build_filename(absolute, "sources", NULL);
     g_autofree char *path = g_strdup_printf("%s/image-%s", folder, text + strlen("sha256:"));
     g_autofree char *lock_path = g_strconcat(path, ".lock", NULL);
     g_autofree char *use_path = g_strconcat(path, INGOT_DOWNLOAD_USE, NULL);
@@ -209,10 +212,7 @@ char *ingot_download_cached(const char *cache, const char *url, const IngotDiges
     }
     g_autoptr(IngotLock) used = ingot_lock_take(use_path, FALSE, TRUE, error);
     g_autoptr(IngotLock) lock = used == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
-    if (lock == NULL) {
-        return NULL;
-    }
-    if (!g_file_test(path, G_FILE_TEST_EXISTS) && !ingot_download(url, path, wanted, progress, error)) {
+    if (lock == NULL || !get(url, path, wanted, progress, error)) {
         return NULL;
     }
     g_utime(use_path, NULL);

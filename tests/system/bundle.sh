@@ -481,8 +481,8 @@ expect 1 ingot pack --ca "$TMP/here.pem" "https://127.0.0.1:$tls/to/disk.raw" --
 expect 1 ingot pack "https://127.0.0.1:$tls/plain.box" --sha256 "${sum//[0-4]/7}" team/none:1.0.0
 [ "$(ingot pack -q "$TMP/plain.box" --sha256 "$(sha256sum "$TMP/plain.box" | cut -d' ' -f1)" team/url:1.0.0)" = "$digest" ] || fail "another image with --sha256"
 printf 'x' >>"$INGOT_CACHE/sources/image-$sum"
-expect 1 ingot pack "$url" --sha256 "$sum" team/none:1.0.0
 [ "$(ingot pack -q "$url" --sha256 "$sum" team/url:1.0.0)" = "$digest" ] || fail "a damaged download stays"
+[ "$(grep -c 'GET /gzip.box' "$TMP/serve.log")" = 2 ] || fail "a damaged download was not fetched again"
 ! ingot images | grep -q team/none || fail "what was refused became an image"
 nothing_left
 ok "what has no digest, another one, or is not to be had is refused; HTTPS does not lead to HTTP"

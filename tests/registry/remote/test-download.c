@@ -5,6 +5,7 @@
 #include <stdint.h>
 /* cmocka wants the four above */
 #include <cmocka.h>
+#include <ingot/checked.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <microhttpd.h>
@@ -126,7 +127,7 @@ static void expect_whole(const Fixture *fixture)
     g_autoptr(GError) error = NULL;
     ingot_download(fixture->server.url, fixture->path, &fixture->wanted, NULL, &error);
     assert_null(error);
-    assert_true(ingot_download_check(fixture->path, "disk", &fixture->wanted, NULL));
+    assert_true(ingot_checked_read(fixture->path, "disk", &fixture->wanted, NULL));
     assert_false(g_file_test(fixture->part, G_FILE_TEST_EXISTS));
 }
 

@@ -1,0 +1,22 @@
+/* Files that have the SHA-256 that was wanted.
+ *
+ * A record remembers which file was found to: its path, device, inode, size and the times of its last changes (to the
+ * nanosecond). A file that is still that one is not read again. */
+#pragma once
+
+#include <ingot/digest.h>
+#include <ingot/progress.h>
+
+G_BEGIN_DECLS
+
+/* Refuses a file that is not what was wanted (CORRUPT), naming both digests. name: what errors call it. */
+gboolean ingot_checked_read(const char *path, const char *name, const IngotDigest *wanted, GError **error);
+
+/* The same, but for a file that the record knows; else the record is written. INVALID: it is no regular file. */
+gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const char *record, IngotProgress *progress,
+                            GError **error);
+
+/* Writes the record of a file that is known to be what was wanted. */
+gboolean ingot_checked_remember(const char *path, const char *record, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,70 @@
+#include <ingot/checked.h>
+
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define RECORD_MAX 65536
+
+gboolean ingot_checked_read(const char *path, const char *name, const IngotDigest *wanted, GError **error)
+{
+    IngotDigest digest;
+    if (!ingot_digest_of_file(path, &digest, NULL, error)) {
+        return FALSE;
+    }
+    if (!ingot_digest_equal(&digest, wanted)) {
+        g_autofree char *has = ingot_digest_to_text(&digest);
+        g_autofree char *want = ingot_digest_to_text(wanted);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its digest is %s, but %s is wanted", name, has, want);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* What changes with the file. */
+static char *fingerprint(const char *path, GError **error)
+{
+    struct stat info;
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: not a regular file", path);
+        return NULL;
+    }
+    return g_strdup_printf("%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", path, (uintmax_t)info.st_dev,
+                           (uintmax_t)info.st_ino, (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec,
+                           info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+}
+
+static gboolean knows(const char *record, const char *now)
+{
+    g_autoptr(GBytes) known = ingot_file_read(record, RECORD_MAX, NULL);
+    return known != NULL && g_bytes_get_size(known) == strlen(now) &&
+           memcmp(g_bytes_get_data(known, NULL), now, strlen(now)) == 0;
+}
+
+gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const char *record, IngotProgress *progress,
+                            GError **error)
+{
+    g_autofree char *now = fingerprint(path, error);
+    if (now == NULL || knows(record, now)) {
+        return now != NULL;
+    }
+    ingot_progress_begin(progress, 0, "check %s", path);
+    if (!ingot_checked_read(path, path, wanted, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    return ingot_file_replace(record, now, strlen(now), 0644, error);
+}
+
+gboolean ingot_checked_remember(const char *path, const char *record, GError **error)
+{
+    g_autofree char *now = fingerprint(path, error);
+    return now != NULL && ingot_file_replace(record, now, strlen(now), 0644, error);
+}

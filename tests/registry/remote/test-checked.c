@@ -1,0 +1,110 @@
+/* A file is hashed once, and again as soon as it may be another one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ingot/checked.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct {
+    char *folder, *file, *record;
+    IngotDigest right;
+} Sample;
+
+static int set_up(void **state)
+{
+    Sample *sample = g_new0(Sample, 1);
+    sample->folder = g_dir_make_tmp("ingot-checked-XXXXXX", NULL);
+    sample->file = g_build_filename(sample->folder, "file", NULL);
+    sample->record = g_build_filename(sample->folder, "record", NULL);
+    assert_true(g_file_set_contents(sample->file, "right", -1, NULL));
+    assert_true(ingot_digest_of_file(sample->file, &sample->right, NULL, NULL));
+    *state = sample;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Sample *sample = *state;
+    assert_true(ingot_file_remove_tree(sample->folder, NULL));
+    g_free(sample->folder);
+    g_free(sample->file);
+    g_free(sample->record);
+    g_free(sample);
+    return 0;
+}
+
+static gboolean once(const Sample *sample, GError **error)
+{
+    return ingot_checked_once(sample->file, &sample->right, sample->record, NULL, error);
+}
+
+static void test_read(void **state)
+{
+    const Sample *sample = *state;
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_checked_read(sample->file, "it", &sample->right, NULL));
+    assert_true(g_file_set_contents(sample->file, "wrong", -1, NULL));
+    assert_false(ingot_checked_read(sample->file, "it", &sample->right, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    g_autofree char *want = ingot_digest_to_text(&sample->right);
+    assert_true(g_str_has_prefix(error->message, "it: "));
+    assert_non_null(strstr(error->message, want));
+}
+
+/* Another content of the same size in the same file, with the time that it had. */
+static void overwrite(const Sample *sample)
+{
+    struct stat info;
+    assert_int_equal(stat(sample->file, &info), 0);
+    g_auto(IngotFd) fd = ingot_file_open(sample->file, O_WRONLY, 0, NULL);
+    assert_true(ingot_file_pwrite(fd, "wrong", strlen("wrong"), 0, sample->file, NULL));
+    const struct timespec times[] = {info.st_atim, info.st_mtim};
+    assert_int_equal(futimens(fd, times), 0);
+}
+
+static void test_changed(void **state)
+{
+    const Sample *sample = *state;
+    g_autoptr(GError) error = NULL;
+    assert_true(once(sample, NULL));
+    assert_true(once(sample, NULL));
+    overwrite(sample);
+    assert_false(once(sample, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_false(once(sample, NULL));
+}
+
+/* What is remembered is not read: else this would be refused. */
+static void test_remembered(void **state)
+{
+    const Sample *sample = *state;
+    overwrite(sample);
+    assert_false(once(sample, NULL));
+    assert_true(ingot_checked_remember(sample->file, sample->record, NULL));
+    assert_true(once(sample, NULL));
+}
+
+static void test_no_file(void **state)
+{
+    const Sample *sample = *state;
+    g_autoptr(GError) error = NULL;
+    assert_false(ingot_checked_remember(sample->folder, sample->record, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_false(g_file_test(sample->record, G_FILE_TEST_EXISTS));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_remembered, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
