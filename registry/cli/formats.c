@@ -1,5 +1,6 @@
 #include <ingot/format.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"
@@ -17,8 +18,12 @@ static gboolean run(int argc, char **argv, GError **error)
         cli_print_json(list);
         return TRUE;
     }
+    int width = 0;
     for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
-        printf("%-16s %s\n", (*format)->name, (*format)->summary);
+        width = MAX(width, (int)strlen((*format)->name));
+    }
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        printf("%-*s  %s\n", width, (*format)->name, (*format)->summary);
     }
     return TRUE;
 }

@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/reader.h"
+#include "image/vhdxparent.h"
+
 #define SECTOR 512u
 #define NAME_MAX_BYTES 1024u        /* of a backing file's name: more than QEMU takes */
 #define DESCRIPTOR_MAX (1u << 20)   /* bytes of a VMDK's text that QEMU reads */
@@ -19,57 +22,15 @@
 #define QCOW2_EXTERNAL_DATA 4u      /* a bit of the incompatible features */
 #define QCOW2_DATA_NAME 0x44415441u /* the header extension with the data file's name */
 #define VHD_DIFFERENCING 4u
+#define QEMU_IMG "qemu-img convert"
+#define HYPER_V "Convert-VHD" /* QEMU can't open these */
+#define VHD_NAME 512u         /* bytes of the parent's name */
 
-/* A disk file, open for reading. */
-typedef struct {
-    const char *name;
-    int fd;
-    guint64 offset, length;
-} Reader;
-
-/* As many of size bytes as are there; what lies beyond is zeros. */
-static gsize read_some(const Reader *reader, guint64 offset, void *buffer, gsize size)
-{
-    memset(buffer, 0, size);
-    if (offset >= reader->length) {
-        return 0;
-    }
-    gssize got = pread(reader->fd, buffer, MIN(size, reader->length - offset), (off_t)(reader->offset + offset));
-    return got < 0 ? 0 : (gsize)got;
-}
-
-/* The text at offset, up to its end, a NUL or most bytes. */
-static char *read_text(const Reader *reader, guint64 offset, gsize most)
-{
-    char *text = g_malloc(most + 1);
-    text[read_some(reader, offset, text, most)] = '\0';
-    return text;
-}
-
-static guint32 be32(const guint8 *bytes)
-{
-    return (guint32)bytes[0] << 24 | (guint32)bytes[1] << 16 | (guint32)bytes[2] << 8 | bytes[3];
-}
-
-static guint64 be64(const guint8 *bytes)
-{
-    return (guint64)be32(bytes) << 32 | be32(bytes + 4);
-}
-
-static guint64 le64(const guint8 *bytes)
-{
-    guint64 value = 0;
-    for (int i = 7; i >= 0; i--) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
-}
-
-static gboolean refuse(const Reader *reader, const char *does, const char *other, GError **error)
+static gboolean refuse(const Reader *reader, const char *does, const char *other, const char *tool, GError **error)
 {
     g_autofree char *shown = ingot_text_head(other, NAME_MAX_BYTES);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                "%s: %s another file (%s); make it whole with `qemu-img convert`", reader->name, does, shown);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: %s another file (%s); make it whole with `%s`",
+                reader->name, does, shown, tool);
     return FALSE;
 }
 
@@ -77,10 +38,10 @@ static gboolean refuse(const Reader *reader, const char *does, const char *other
 static char *qcow2_extension(const Reader *reader, guint32 kind, guint64 at)
 {
     guint8 head[8];
-    while (at < QCOW2_HEADER_MAX && read_some(reader, at, head, sizeof head) == sizeof head && be32(head) != 0) {
+    while (at < QCOW2_HEADER_MAX && reader_bytes(reader, at, head, sizeof head) == sizeof head && be32(head) != 0) {
         guint32 length = be32(head + 4);
         if (be32(head) == kind) {
-            return read_text(reader, at + sizeof head, MIN(length, NAME_MAX_BYTES));
+            return reader_text(reader, at + sizeof head, MIN(length, NAME_MAX_BYTES));
         }
         at += sizeof head + ((guint64)length + 7) / 8 * 8;
     }
@@ -90,15 +51,15 @@ static char *qcow2_extension(const Reader *reader, guint32 kind, guint64 at)
 static gboolean check_qcow2(const Reader *reader, GError **error)
 {
     guint8 head[104];
-    read_some(reader, 0, head, sizeof head);
+    reader_bytes(reader, 0, head, sizeof head);
     guint64 backing = be64(head + 8);
     if (backing != 0) {
-        g_autofree char *other = read_text(reader, backing, MIN(be32(head + 16), NAME_MAX_BYTES));
-        return refuse(reader, "stands on", other, error);
+        g_autofree char *other = reader_text(reader, backing, MIN(be32(head + 16), NAME_MAX_BYTES));
+        return refuse(reader, "stands on", other, QEMU_IMG, error);
     }
     if (be32(head + 4) >= 3 && (be64(head + 72) & QCOW2_EXTERNAL_DATA) != 0) {
         g_autofree char *other = qcow2_extension(reader, QCOW2_DATA_NAME, be32(head + 100));
-        return refuse(reader, "keeps its data in", other, error);
+        return refuse(reader, "keeps its data in", other, QEMU_IMG, error);
     }
     return TRUE;
 }
@@ -106,14 +67,19 @@ static gboolean check_qcow2(const Reader *reader, GError **error)
 /* The name is UTF-16, after 64 bytes of the header that the footer tells of. */
 static gboolean check_vhd(const Reader *reader, GError **error)
 {
-    guint8 footer[SECTOR], name[SECTOR];
-    read_some(reader, 0, footer, sizeof footer);
+    guint8 footer[SECTOR];
+    reader_bytes(reader, 0, footer, sizeof footer);
     if (memcmp(footer, "conectix", 8) != 0 || be32(footer + 60) != VHD_DIFFERENCING) {
         return TRUE;
     }
-    read_some(reader, be64(footer + 16) + 64, name, sizeof name);
-    g_autofree char *other = g_convert((const char *)name, sizeof name, "UTF-8", "UTF-16BE", NULL, NULL, NULL);
-    return refuse(reader, "stands on", other == NULL ? "" : other, error);
+    g_autofree char *other = reader_wide_text(reader, be64(footer + 16) + 64, VHD_NAME, "UTF-16BE");
+    return refuse(reader, "stands on", other == NULL ? "" : other, HYPER_V, error);
+}
+
+static gboolean check_vhdx(const Reader *reader, GError **error)
+{
+    g_autofree char *other = vhdx_parent(reader);
+    return other == NULL || refuse(reader, "stands on", other, HYPER_V, error);
 }
 
 /* --- VMDK --- */
@@ -170,7 +136,7 @@ static gboolean check_parent(const Reader *reader, const char *text, GError **er
     }
     const char *other = hint + strlen(key) + strspn(hint + strlen(key), " =\"");
     g_autofree char *shown = g_strndup(other, strcspn(other, "\"\r\n"));
-    return refuse(reader, "stands on", shown, error);
+    return refuse(reader, "stands on", shown, QEMU_IMG, error);
 }
 
 /* Whether a VMDK's file has no data of its own, but a descriptor within a head. */
@@ -182,15 +148,15 @@ static gboolean is_descriptor_in_head(const guint8 *head)
 static gboolean read_vmdk(const Reader *reader, GPtrArray *names, GError **error)
 {
     guint8 head[SECTOR];
-    read_some(reader, 0, head, sizeof head);
+    reader_bytes(reader, 0, head, sizeof head);
     if (memcmp(head, "KDMV", 4) != 0) {
-        g_autofree char *text = read_text(reader, 0, DESCRIPTOR_MAX);
+        g_autofree char *text = reader_text(reader, 0, DESCRIPTOR_MAX);
         return check_parent(reader, text, error) && add_extents(reader, text, names, error);
     }
     /* QEMU looks for the parent in the second sector, others where the head tells. */
     guint64 at = le64(head + 28) <= G_MAXINT64 / SECTOR ? le64(head + 28) * SECTOR : SECTOR;
-    g_autofree char *second = read_text(reader, SECTOR, DESCRIPTOR_MAX);
-    g_autofree char *text = read_text(reader, at, DESCRIPTOR_MAX);
+    g_autofree char *second = reader_text(reader, SECTOR, DESCRIPTOR_MAX);
+    g_autofree char *text = reader_text(reader, at, DESCRIPTOR_MAX);
     return check_parent(reader, second, error) && check_parent(reader, text, error) &&
            (!is_descriptor_in_head(head) || add_extents(reader, text, names, error));
 }
@@ -218,7 +184,7 @@ static gboolean check_extent(const char *disk, const char *folder, const char *n
     }
     guint8 head[SECTOR];
     const Reader reader = {.fd = fd, .length = G_MAXUINT64};
-    read_some(&reader, 0, head, sizeof head);
+    reader_bytes(&reader, 0, head, sizeof head);
     return !is_descriptor_in_head(head) || refuse_extent(disk, name, "a descriptor of further ones", error);
 }
 
@@ -234,6 +200,7 @@ char **ingot_ties_extents(const IngotPart *part, const char *name, const char *f
     const Reader reader = {name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
     gboolean ok = strcmp(format, "qcow2") == 0  ? check_qcow2(&reader, error)
                   : strcmp(format, "vpc") == 0  ? check_vhd(&reader, error)
+                  : strcmp(format, "vhdx") == 0 ? check_vhdx(&reader, error)
                   : strcmp(format, "vmdk") == 0 ? read_vmdk(&reader, names, error)
                                                 : TRUE;
     if (!ok) {

@@ -154,6 +154,52 @@ static void test_vhd(void **state)
     expect_refused(differencing, "vpc", "base");
 }
 
+static void put16(guint8 *at, const char *text)
+{
+    for (gsize i = 0; text[i] != '\0'; i++) {
+        at[2 * i] = (guint8)text[i];
+    }
+}
+
+/* QEMU makes no VHDX with a parent: one more item is put into the metadata of one without. */
+static void test_vhdx(void **state)
+{
+    static const guint8 locator[] = {0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45,
+                                     0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c};
+    static const struct {
+        guint8 at, value_at, size, value_size;
+        const char *key, *value;
+    } pairs[] = {{48, 88, 38, 14, "absolute_win32_path", "C:\\base"}, {104, 132, 26, 16, "relative_path", ".\\b.vhdx"}};
+    (void)state;
+    g_autofree char *path = make("disk.vhdx", "-f", "vhdx", "disk.vhdx", "4M", NULL);
+    expect_taken(path, "vhdx");
+    g_autofree char *bytes = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    guint8 *metadata = memmem(bytes, size, "metadata", 8);
+    guint8 *entry = metadata + 32 + 32 * metadata[10]++, *item = metadata + (128 << 10);
+    memcpy(entry, locator, sizeof locator);
+    entry[18] = 2; /* 128 KiB */
+    item[18] = G_N_ELEMENTS(pairs);
+    for (guint i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        guint8 *pair = item + 20 + 12 * i;
+        pair[0] = pairs[i].at;
+        pair[4] = pairs[i].value_at;
+        pair[8] = pairs[i].size;
+        pair[10] = pairs[i].value_size;
+        put16(item + pairs[i].at, pairs[i].key);
+        put16(item + pairs[i].value_at, pairs[i].value);
+    }
+    g_autofree char *relative = write_file("relative.vhdx", bytes, size);
+    expect_refused(relative, "vhdx", "(.\\b.vhdx)");
+    item[18] = 1;
+    g_autofree char *absolute = write_file("absolute.vhdx", bytes, size);
+    expect_refused(absolute, "vhdx", "(C:\\base)");
+    item[18] = 0;
+    g_autofree char *nameless = write_file("nameless.vhdx", bytes, size);
+    expect_refused(nameless, "vhdx", "stands on another file");
+}
+
 /* The same disk within another file. */
 static void test_part(void **state)
 {
@@ -181,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_descriptor_in_head),
         cmocka_unit_test(test_endless_descriptor),
         cmocka_unit_test(test_vhd),
+        cmocka_unit_test(test_vhdx),
         cmocka_unit_test(test_part),
     };
     folder = ingot_workdir_new(NULL);

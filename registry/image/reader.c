@@ -1,0 +1,28 @@
+#include "image/reader.h"
+
+#include <string.h>
+#include <unistd.h>
+
+gsize reader_bytes(const Reader *reader, guint64 offset, void *buffer, gsize size)
+{
+    memset(buffer, 0, size);
+    if (offset >= reader->length) {
+        return 0;
+    }
+    gssize got = pread(reader->fd, buffer, MIN(size, reader->length - offset), (off_t)(reader->offset + offset));
+    return got < 0 ? 0 : (gsize)got;
+}
+
+char *reader_text(const Reader *reader, guint64 offset, gsize most)
+{
+    char *text = g_malloc(most + 1);
+    text[reader_bytes(reader, offset, text, most)] = '\0';
+    return text;
+}
+
+char *reader_wide_text(const Reader *reader, guint64 offset, gsize size, const char *charset)
+{
+    g_autofree char *wide = g_malloc(size);
+    reader_bytes(reader, offset, wide, size);
+    return g_convert(wide, (gssize)size, "UTF-8", charset, NULL, NULL, NULL);
+}

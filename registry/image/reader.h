@@ -1,0 +1,43 @@
+/* A disk file's own bytes, read before anything else opens it. What lies beyond its end is zeros. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    const char *name; /* of the disk, in errors */
+    int fd;
+    guint64 offset, length; /* of the disk within the file, bytes */
+} Reader;
+
+/* As many of size bytes as are there. */
+gsize reader_bytes(const Reader *reader, guint64 offset, void *buffer, gsize size);
+/* The text at offset, up to its end, a NUL or most bytes; free it. */
+char *reader_text(const Reader *reader, guint64 offset, gsize most);
+/* The UTF-16 of size bytes at offset in UTF-8, up to a NUL; charset: "UTF-16LE" or "UTF-16BE". Free it; NULL: it is no
+ * such text. */
+char *reader_wide_text(const Reader *reader, guint64 offset, gsize size, const char *charset);
+
+static inline guint32 be32(const guint8 *bytes)
+{
+    return (guint32)bytes[0] << 24 | (guint32)bytes[1] << 16 | (guint32)bytes[2] << 8 | bytes[3];
+}
+
+static inline guint64 be64(const guint8 *bytes)
+{
+    return (guint64)be32(bytes) << 32 | be32(bytes + 4);
+}
+
+static inline guint16 le16(const guint8 *bytes)
+{
+    return (guint16)(bytes[0] | bytes[1] << 8);
+}
+
+static inline guint32 le32(const guint8 *bytes)
+{
+    return le16(bytes) | (guint32)le16(bytes + 2) << 16;
+}
+
+static inline guint64 le64(const guint8 *bytes)
+{
+    return le32(bytes) | (guint64)le32(bytes + 4) << 32;
+}
