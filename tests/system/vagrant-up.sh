@@ -10,6 +10,10 @@ cd "$(dirname "$0")/../.."
 export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
 virsh() { command virsh -q -c qemu:///system "$@"; }
 
+ip -V >/dev/null
+ip link add ingot-test type bridge 2>"$TMP/err" || skip "libvirt's networks are bridges, which can't be made here: $(cat "$TMP/err")"
+ip link delete ingot-test
+
 share_base
 cat >"$TMP/box.yaml" <<'YAML'
 name: ingot-test-box
