@@ -24,31 +24,32 @@ for room in recipe ready source machine guest appliance step plan cache seal che
 done
 allowed[builder-cli]=$before
 
-room_of_header() {
-    local name=${1#ingot/} found
-    found=$(find registry -path "*/${name%.h}.c" | head -1)
-    case $name in error.h | digest.h | file.h | json.h | text.h | progress.h | process.h | command.h) echo base; return ;; esac
-    case $name in transfer.h) echo remote; return ;; store.h) echo store; return ;; esac
-    [ -n "$found" ] || { echo unknown; return; }
-    cut -d/ -f2 <<<"$found"
-}
-
-room_of_file() {
-    case $1 in
-    builder/cli/*) echo builder-cli ;;
-    *) cut -d/ -f2 <<<"$1" ;;
+declare -A room_of
+for header in include/ingot/*.h; do
+    name=$(basename "$header" .h)
+    case $name in
+    transfer) room=remote ;;
+    store) room=store ;;
+    digest) room=base ;;
+    layout) room=format ;;
+    *)
+        room=$(echo registry/*/"$name.c")
+        room=${room#registry/}
+        room=${room%%/*}
+        ;;
     esac
-}
+    room_of[ingot/$name.h]=$room
+done
 
 wrong=0
 while IFS=: read -r file line text; do
-    header=$(sed -E 's/^#include ["<]([^">]*)[">].*/\1/' <<<"$text")
-    from=$(room_of_file "$file")
-    case $header in
-    ingot/*) to=$(room_of_header "$header") ;;
-    *) to=${header%%/*}
-        [ "$from" = builder-cli ] && [ "$to" = cli ] && to=builder-cli ;;
-    esac
+    header=${text#*[\"<]}
+    header=${header%%[\">]*}
+    from=${file#*/}
+    from=${from%%/*}
+    to=${room_of[$header]-${header%%/*}}
+    [[ $file != builder/cli/* ]] || from=builder-cli
+    [[ $from != builder-cli || $to != cli ]] || to=builder-cli
     [ "$to" = "$from" ] && continue
     if [[ " ${allowed[$from]-none} " != *" $to "* ]]; then
         echo "$file:$line: room '$from' may not use '$header' of room '$to' (allowed: ${allowed[$from]-nothing})"
