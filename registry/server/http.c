@@ -20,6 +20,7 @@
 #define HEADER_MAX (64u << 10) /* bytes of a request's head */
 #define DRAIN_USEC (10 * G_USEC_PER_SEC)
 #define ABOVE_BODY (1u << 20)
+#define SWALLOW_MAX (16u << 20) /* bytes of a body that is refused */
 
 struct Http {
     struct MHD_Daemon *daemon;
@@ -38,7 +39,7 @@ struct Http {
 static void take_body(Request *request, const char *data, size_t size)
 {
     request->received += size;
-    if (request->failure != NULL) {
+    if (request->failure != NULL || request->status != 0) {
         return;
     }
     if (request->upload != NULL) {
@@ -87,6 +88,15 @@ static enum MHD_Result give_response(Request *request)
     return result;
 }
 
+/* Whoever sends a body unasked reads no answer before its end: were the connection closed on it, the refusal would be
+ * lost with it ("connection reset"). A body of unknown length, or a large one, is not worth that. */
+static gboolean must_swallow(const Request *request)
+{
+    const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return length != NULL && request_header(request, MHD_HTTP_HEADER_EXPECT) == NULL &&
+           g_ascii_strtoull(length, NULL, 10) - 1 < SWALLOW_MAX;
+}
+
 /* When it is known who asks. */
 static enum MHD_Result begin(Request *request)
 {
@@ -119,6 +129,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->start = g_get_monotonic_time();
         request->body = g_byte_array_new();
         request->body_max = API_MANIFEST_MAX + ABOVE_BODY;
+        request->swallows = must_swallow(request);
         status_begin(http->status);
         if (status_has(path)) {
             return MHD_YES; /* without a limit: a server that is asked for too much is still asked whether it lives */
@@ -134,8 +145,12 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *size = 0;
         return MHD_YES;
     }
+    request->swallows = FALSE;
     if (request->with_worker) {
         watch_resume(connection);
+        return give_response(request);
+    }
+    if (request->response != NULL) {
         return give_response(request);
     }
     if (request->status != 0) {

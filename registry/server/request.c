@@ -33,7 +33,7 @@ static enum MHD_Result send_answer(Request *request, guint status, struct MHD_Re
 {
     MHD_add_response_header(response, "Docker-Distribution-Api-Version", "registry/2.0");
     MHD_add_response_header(response, "X-Request-Id", request->id);
-    if (request->with_worker) {
+    if (request->with_worker || request->swallows) {
         request->response = response;
         request->status = status;
         return MHD_YES;

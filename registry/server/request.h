@@ -29,7 +29,8 @@ typedef struct {
     guint64 upload_at; /* its size before */
     GError *failure;   /* while the body came */
     guint64 upload_max;
-    struct MHD_Response *response; /* of a worker, not yet given to the client */
+    struct MHD_Response *response; /* not yet given to the client: a worker's, or a refusal that waits */
+    gboolean swallows;             /* a body is on its way that ends before an answer goes out */
     gboolean with_worker;          /* its answer is, or was, worked out there */
 
     struct Access *access; /* who may do what */

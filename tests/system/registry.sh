@@ -277,6 +277,19 @@ ok "tags, manifests and blobs are deleted"
 
 head -c 4200000 /dev/zero | tr '\0' ' ' >"$TMP/large"
 ask 413 -X PUT -H "$type" -H 'Expect:' --data-binary "@$TMP/large" "$base/a/manifests/large"
+ask 413 -X PUT -H "$type" -H 'Expect: 100-continue' --data-binary "@$TMP/large" "$base/a/manifests/large"
+# Who is still sending when the refusal is clear hears it too.
+python3 - "$REGISTRY" "$TMP/large" <<'PYTHON' || fail "a refusal is lost on who still sends"
+import socket, sys, time
+host, port = sys.argv[1].split(":")
+body = open(sys.argv[2], "rb").read()
+with socket.create_connection((host, int(port))) as server:
+    server.sendall(b"PUT /v2/a/manifests/large HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(body))
+    time.sleep(0.5)
+    server.sendall(body)
+    answer = server.recv(64)
+assert answer.startswith(b"HTTP/1.1 413 "), answer
+PYTHON
 head -c 70000 /dev/zero | tr '\0' 'x' >"$TMP/header"
 status=$(curl -s -o /dev/null -w '%{http_code}' -H "X-Long: $(cat "$TMP/header")" "$base/" || true)
 case $status in 4?? | 000) ;; *) fail "a head of 70 kB: status $status" ;; esac
