@@ -35,6 +35,7 @@ curl -sf "http://$REGISTRY/vagrant/test/ingot-test-box" | python3 -c '
 import json, sys
 version, = json.load(sys.stdin)["versions"]
 assert [p["name"] for p in version["providers"]] == ["libvirt"], version' || fail "the catalogue has other providers than the recipe's outputs"
+[ "$(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT what FROM measures')" = "$kept" ] || fail "boxes were worked out that are not offered"
 ok "an image with outputs is a box for those alone"
 
 # What runs already is used, and left as it is.

@@ -96,8 +96,8 @@ static json_t *describe_provider(Request *request, const char *base, const char 
 {
     IngotDigest sum;
     g_autofree char *reference = ingot_digest_to_text(image);
-    g_autoptr(View) view = views_open(request->views, name, reference, boxes[box].format, boxes[box].file, NULL);
-    if (view == NULL || !view_is_meant(view) || !view_digest(view, &sum, NULL)) {
+    g_autoptr(View) view = views_open_meant(request->views, name, reference, boxes[box].format, boxes[box].file, NULL);
+    if (view == NULL || !view_digest(view, &sum, NULL)) {
         return NULL;
     }
     char hex[INGOT_DIGEST_TEXT_SIZE];

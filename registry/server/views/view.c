@@ -151,14 +151,31 @@ static View *view_new(ViewImage *image, const IngotFormat *format, GPtrArray *fi
     return view;
 }
 
+static View *open_file(ViewImage *image, const IngotFormat *format, const char *file, GError **error)
+{
+    g_autoptr(GPtrArray) files = view_image_files(image, format, error);
+    const IngotFormatFile *one = files == NULL ? NULL : ingot_format_file(files, file, error);
+    return one == NULL ? NULL : view_new(image, format, g_steal_pointer(&files), one);
+}
+
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
                  GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
     g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
-    g_autoptr(GPtrArray) files = image == NULL ? NULL : view_image_files(image, found, error);
-    const IngotFormatFile *one = files == NULL ? NULL : ingot_format_file(files, file, error);
-    return one == NULL ? NULL : view_new(image, found, g_steal_pointer(&files), one);
+    return image == NULL ? NULL : open_file(image, found, file, error);
+}
+
+View *views_open_meant(Views *views, const char *name, const char *reference, const char *format, const char *file,
+                       GError **error)
+{
+    const IngotFormat *found = ingot_format_find(format, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    if (image != NULL && !view_image_is_for(image, format)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the image was not made ready for %s", format);
+        return NULL;
+    }
+    return image == NULL ? NULL : open_file(image, found, file, error);
 }
 
 View *view_ref(View *view)
@@ -195,11 +212,6 @@ const IngotDigest *view_manifest(const View *view)
 const json_t *view_config(const View *view)
 {
     return view->image->config;
-}
-
-gboolean view_is_meant(const View *view)
-{
-    return view_image_is_for(view->image, view->format->name);
 }
 
 /* --- reading --- */

@@ -28,6 +28,10 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
 /* One of them, to be read; free it with view_unref. */
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
                  GError **error);
+/* The same where the image is meant to be had in the format: one that was made ready for some in those alone, another
+ * in all that it can have. Else NOT_FOUND, before anything is measured for it. */
+View *views_open_meant(Views *views, const char *name, const char *reference, const char *format, const char *file,
+                       GError **error);
 View *view_ref(View *view);
 void view_unref(View *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(View, view_unref)
@@ -38,9 +42,6 @@ const char *view_tag(const View *view); /* its entity tag, in quotes */
 const IngotDigest *view_manifest(const View *view);
 /* The image's config; the view's own. */
 const json_t *view_config(const View *view);
-/* Whether the image is meant to be had in this format: one that was made ready for some in those alone, another in all
- * that it can have. */
-gboolean view_is_meant(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of a file, ready to be sent: *fd (the caller's: close it) has it at *at. */
