@@ -22,7 +22,8 @@ char *reader_text(const Reader *reader, guint64 offset, gsize most)
 
 char *reader_wide_text(const Reader *reader, guint64 offset, gsize size, const char *charset)
 {
-    g_autofree char *wide = g_malloc(size);
+    g_autofree char *wide = g_malloc(size + 1); /* what has no bytes is no NULL either */
     reader_bytes(reader, offset, wide, size);
-    return g_convert(wide, (gssize)size, "UTF-8", charset, NULL, NULL, NULL);
+    char *text = g_convert(wide, (gssize)size, "UTF-8", charset, NULL, NULL, NULL);
+    return text == NULL ? g_strdup("") : text;
 }

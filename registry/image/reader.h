@@ -13,7 +13,7 @@ typedef struct {
 gsize reader_bytes(const Reader *reader, guint64 offset, void *buffer, gsize size);
 /* The text at offset, up to its end, a NUL or most bytes; free it. */
 char *reader_text(const Reader *reader, guint64 offset, gsize most);
-/* The UTF-16 of size bytes at offset in UTF-8, up to a NUL; charset: "UTF-16LE" or "UTF-16BE". Free it; NULL: it is no
+/* The UTF-16 of size bytes at offset in UTF-8, up to a NUL; charset: "UTF-16LE" or "UTF-16BE". Free it; "": it is no
  * such text. */
 char *reader_wide_text(const Reader *reader, guint64 offset, gsize size, const char *charset);
 

@@ -73,7 +73,7 @@ static gboolean check_vhd(const Reader *reader, GError **error)
         return TRUE;
     }
     g_autofree char *other = reader_wide_text(reader, be64(footer + 16) + 64, VHD_NAME, "UTF-16BE");
-    return refuse(reader, "stands on", other == NULL ? "" : other, HYPER_V, error);
+    return refuse(reader, "stands on", other, HYPER_V, error);
 }
 
 static gboolean check_vhdx(const Reader *reader, GError **error)

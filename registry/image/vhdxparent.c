@@ -37,11 +37,10 @@ static char *read_locator(const Reader *reader, guint64 locator)
     for (guint i = 0; i < MIN(le16(head + 18), PAIRS_MAX); i++) {
         reader_bytes(reader, locator + LOCATOR_HEAD + (guint64)i * PAIR, pair, sizeof pair);
         g_autofree char *key = reader_wide_text(reader, locator + le32(pair), le16(pair + 8), "UTF-16LE");
-        gboolean relative = g_strcmp0(key, "relative_path") == 0;
-        if (relative || (*found == '\0' && g_strcmp0(key, "absolute_win32_path") == 0)) {
+        gboolean relative = strcmp(key, "relative_path") == 0;
+        if (relative || (*found == '\0' && strcmp(key, "absolute_win32_path") == 0)) {
             g_free(found);
             found = reader_wide_text(reader, locator + le32(pair + 4), le16(pair + 10), "UTF-16LE");
-            found = found == NULL ? g_strdup("") : found;
         }
         if (relative) {
             break;

@@ -195,6 +195,9 @@ static void test_vhdx(void **state)
     item[18] = 1;
     g_autofree char *absolute = write_file("absolute.vhdx", bytes, size);
     expect_refused(absolute, "vhdx", "(C:\\base)");
+    item[20 + 8] = item[20 + 10] = 0;
+    g_autofree char *empty = write_file("empty.vhdx", bytes, size);
+    expect_refused(empty, "vhdx", "()");
     item[18] = 0;
     g_autofree char *nameless = write_file("nameless.vhdx", bytes, size);
     expect_refused(nameless, "vhdx", "stands on another file");
