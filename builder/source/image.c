@@ -3,7 +3,6 @@
 #include <ingot/bundle.h>
 #include <ingot/checked.h>
 #include <ingot/download.h>
-#include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/ties.h>
 #include <string.h>

@@ -35,9 +35,10 @@ static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use
 {
     if (g_regex_match_simple("^[A-Za-z][A-Za-z0-9+.-]*://", disk, 0, 0)) {
         gboolean known = g_regex_match_simple("^https?://", disk, G_REGEX_CASELESS, 0);
-        return known && wanted != NULL ? ingot_download_cached(ingot_command_common()->cache, disk, wanted,
-                                                               ingot_command_progress(), use, error)
-                                       : refuse_url(disk, known, error);
+        if (!known || wanted == NULL) {
+            return refuse_url(disk, known, error);
+        }
+        return ingot_download_cached(ingot_command_common()->cache, disk, wanted, ingot_command_progress(), use, error);
     }
     return wanted == NULL || ingot_checked_read(disk, disk, wanted, error) ? g_strdup(disk) : NULL;
 }

@@ -50,9 +50,10 @@ shared_dev() {
     { cat /etc/libvirt/qemu.conf; echo 'namespaces = []'; } >"$TMP/qemu.conf"
     mount --bind "$TMP/qemu.conf" /etc/libvirt/qemu.conf
 }
+own_conf() { ! mountpoint -q /etc/libvirt/qemu.conf || umount /etc/libvirt/qemu.conf; }
 clean_up() {
     local volume
-    ! mountpoint -q /etc/libvirt/qemu.conf || umount /etc/libvirt/qemu.conf
+    own_conf
     [ ! -e "$TMP/project/.vagrant/machines/ingot-test/libvirt/id" ] || (cd "$TMP/project" && vagrant destroy --force) || true
     for volume in $(virsh vol-list default 2>/dev/null | awk '/ingot-test/ { print $1 }'); do virsh vol-delete "$volume" default >/dev/null; done
 }
@@ -63,7 +64,7 @@ virsh uri >/dev/null 2>&1 || {
     daemon libvirtd
 }
 for _ in $(seq 100); do ! virsh uri >/dev/null 2>&1 || break; sleep 0.1; done
-! mountpoint -q /etc/libvirt/qemu.conf || umount /etc/libvirt/qemu.conf
+own_conf
 
 mkdir "$TMP/project"
 cd "$TMP/project"
