@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "seal/rules.h"
-#include "seal/tree.h"
+#include "system/tree.h"
 
 #define HOST_KEYS_UNIT "/etc/systemd/system/ingot-host-keys.service"
 #define HOST_KEYS_WANTED "/etc/systemd/system/multi-user.target.wants/ingot-host-keys.service"
@@ -26,9 +26,9 @@ void seal_report_clear(SealReport *report)
     g_clear_pointer(&report->packages, json_decref);
 }
 
-typedef gboolean (*Act)(SealTree *tree, const char *pattern, GError **error);
+typedef gboolean (*Act)(SystemTree *tree, const char *pattern, GError **error);
 
-static gboolean apply(SealTree *tree, const char *const *patterns, Act act, GError **error)
+static gboolean apply(SystemTree *tree, const char *const *patterns, Act act, GError **error)
 {
     for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++) {
         if (!act(tree, patterns[i], error)) {
@@ -38,31 +38,31 @@ static gboolean apply(SealTree *tree, const char *const *patterns, Act act, GErr
     return TRUE;
 }
 
-static gboolean clean(SealTree *tree, const json_t *rules, GError **error)
+static gboolean clean(SystemTree *tree, const json_t *rules, GError **error)
 {
     const json_t *keep = json_object_get(rules, "keep");
     for (const SealRule *rule = seal_rules; rule->name != NULL; rule++) {
-        if (!ingot_json_has_text(keep, rule->name) && (!apply(tree, rule->remove, tree->kind->remove, error) ||
-                                                       !apply(tree, rule->truncate, tree->kind->empty, error))) {
+        if (!ingot_json_has_text(keep, rule->name) && (!apply(tree, rule->remove, system_tree_remove, error) ||
+                                                       !apply(tree, rule->truncate, system_tree_empty, error))) {
             return FALSE;
         }
     }
     const json_t *more = json_object_get(rules, "remove");
     for (size_t i = 0; i < json_array_size(more); i++) {
-        if (!tree->kind->remove(tree, json_string_value(json_array_get(more, i)), error)) {
+        if (!system_tree_remove(tree, json_string_value(json_array_get(more, i)), error)) {
             return FALSE;
         }
     }
     return TRUE;
 }
 
-static gboolean remove_key(SealTree *tree, const char *path, const char *comment, GError **error)
+static gboolean remove_key(SystemTree *tree, const char *path, const char *comment, GError **error)
 {
     gboolean exists;
-    if (!tree->kind->exists(tree, path, &exists, error) || !exists) {
+    if (!system_tree_exists(tree, path, &exists, error) || !exists) {
         return !exists;
     }
-    g_autofree char *text = tree->kind->read(tree, path, error);
+    g_autofree char *text = system_tree_read(tree, path, error);
     if (text == NULL) {
         return FALSE;
     }
@@ -73,43 +73,48 @@ static gboolean remove_key(SealTree *tree, const char *path, const char *comment
             g_string_append_printf(rest, "%s\n", *line);
         }
     }
-    return rest->len == 0 ? tree->kind->remove(tree, path, error) : tree->kind->write(tree, path, rest->str, error);
+    return rest->len == 0 ? system_tree_remove(tree, path, error)
+                          : system_tree_write(tree, path, rest->str, 0644, error);
 }
 
 /* A system without systemd, or without an ssh server, has its own way or needs none. */
-static gboolean add_host_keys_unit(SealTree *tree, GError **error)
+static gboolean add_host_keys_unit(SystemTree *tree, GError **error)
 {
     gboolean keygen, systemd, unit;
-    if (!tree->kind->exists(tree, "/usr/bin/ssh-keygen", &keygen, error) ||
-        !tree->kind->exists(tree, "/etc/systemd/system", &systemd, error) ||
-        !tree->kind->exists(tree, HOST_KEYS_UNIT, &unit, error)) {
+    if (!system_tree_exists(tree, "/usr/bin/ssh-keygen", &keygen, error) ||
+        !system_tree_exists(tree, "/etc/systemd/system", &systemd, error) ||
+        !system_tree_exists(tree, HOST_KEYS_UNIT, &unit, error)) {
         return FALSE;
     }
     if (!keygen || !systemd || unit) {
         return TRUE;
     }
-    return tree->kind->write(tree, HOST_KEYS_UNIT, host_keys_unit, error) &&
-           tree->kind->link(tree, HOST_KEYS_UNIT, HOST_KEYS_WANTED, error);
+    return system_tree_write(tree, HOST_KEYS_UNIT, host_keys_unit, 0644, error) &&
+           system_tree_link(tree, HOST_KEYS_UNIT, HOST_KEYS_WANTED, error);
 }
 
-static SealTree *open_tree(const SealOptions *options, GError **error)
+static SystemTree *open_tree(const SealOptions *options, GError **error)
 {
-    SealTree *tree = NULL;
-    if (!options->appliance && !seal_direct_open(options->disk, options->format, options->workdir, &tree, error)) {
-        return NULL;
-    }
-    return tree != NULL ? tree : seal_appliance_open(options->disk, options->format, options->cache, error);
+    SystemTreeOptions opened = {
+        .disk = options->disk,
+        .format = options->format,
+        .workdir = options->workdir,
+        .cache = options->cache,
+        .appliance = options->appliance,
+        .needs_dpkg = TRUE,
+    };
+    return system_tree_open(&opened, error);
 }
 
 gboolean seal_disk(const SealOptions *options, SealReport *report, GError **error)
 {
-    g_autoptr(SealTree) tree = open_tree(options, error);
-    if (tree == NULL || (report->os = tree->kind->os(tree, error)) == NULL ||
-        (report->packages = tree->kind->packages(tree, error)) == NULL) {
+    g_autoptr(SystemTree) tree = open_tree(options, error);
+    if (tree == NULL || (report->os = system_tree_os(tree, error)) == NULL ||
+        (report->packages = system_tree_packages(tree, error)) == NULL) {
         return FALSE;
     }
     return clean(tree, options->rules, error) &&
            remove_key(tree, "/root/.ssh/authorized_keys", options->key_comment, error) &&
            remove_key(tree, "/root/.ssh/authorized_keys2", options->key_comment, error) &&
-           add_host_keys_unit(tree, error) && tree->kind->finish(tree, error);
+           add_host_keys_unit(tree, error) && system_tree_trim(tree, error) && system_tree_close(tree, error);
 }

@@ -3,7 +3,7 @@
  * Removed: ssh host keys, machine-id, random seeds, leases, logs, package caches, shell history, the build's key, the
  * state of cloud-init, temporary files (rules.h). A unit that makes new host keys at first boot is added where there is
  * none. Free space becomes holes. The package list is read in the same go. A disk with one clean ext4 is
- * written in place; every other one in libguestfs's appliance (tree.h). */
+ * written in place; every other one in libguestfs's appliance (system/tree.h). */
 #pragma once
 
 #include <ingot/json.h>

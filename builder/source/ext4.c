@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "source/ext2.h"
 #include "source/tar.h"
 #include "source/tree.h"
+#include "system/ext2.h"
 
 #define COPY_BLOCK (1u << 20)
 

@@ -2,9 +2,9 @@
 #include <ingot/error.h>
 #include <string.h>
 
-#include "source/system.h"
 #include "source/tar.h"
 #include "source/tree.h"
+#include "system/debian.h"
 
 #define FACT_MAX (64u << 20) /* dpkg's status of a thousand packages is 2 MB */
 
@@ -58,7 +58,7 @@ gboolean tree_facts(const char *path, TreeFacts *facts, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: no dpkg status or no os-release in it", path);
         return FALSE;
     }
-    facts->os = system_os(os_release, debian_version);
-    facts->packages = system_packages(status);
+    facts->os = debian_os(os_release, debian_version);
+    facts->packages = debian_packages(status);
     return TRUE;
 }

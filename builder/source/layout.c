@@ -12,6 +12,7 @@
 #include "source/grub.h"
 #include "source/identity.h"
 #include "source/tree.h"
+#include "system/gpt.h"
 
 #define MIB (1ull << 20)
 #define SECTOR 512
@@ -22,10 +23,6 @@
 #define ROOT_OFFSET (ESP_OFFSET + ESP_SIZE)
 #define TABLE_COPY (1 * MIB) /* the second table's at the end; a whole MiB keeps the root's end aligned */
 #define DISK_MIN (512 * MIB)
-
-#define TYPE_BIOS "21686148-6449-6E6F-744E-656564454649"
-#define TYPE_ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-#define TYPE_ROOT "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709" /* x86-64: systemd-repart grows it */
 
 static gboolean make_empty(const LayoutOptions *options, GError **error)
 {
@@ -55,9 +52,9 @@ static gboolean write_table(const LayoutOptions *options, GError **error)
     identity_uuid(options->key, "disk", uuid);
     g_autoptr(GString) table = g_string_new(NULL);
     g_string_append_printf(table, "label: gpt\nlabel-id: %s\nunit: sectors\n", uuid);
-    add_partition(table, options, "bios", TYPE_BIOS, BIOS_OFFSET, BIOS_SIZE);
-    add_partition(table, options, "esp", TYPE_ESP, ESP_OFFSET, ESP_SIZE);
-    add_partition(table, options, "root", TYPE_ROOT, ROOT_OFFSET, options->size - ROOT_OFFSET - TABLE_COPY);
+    add_partition(table, options, "bios", GPT_BIOS_BOOT, BIOS_OFFSET, BIOS_SIZE);
+    add_partition(table, options, "esp", GPT_EFI_SYSTEM, ESP_OFFSET, ESP_SIZE);
+    add_partition(table, options, "root", GPT_ROOT_X86_64, ROOT_OFFSET, options->size - ROOT_OFFSET - TABLE_COPY);
     g_autofree char *script = g_build_filename(options->workdir, "partitions", NULL);
     const char *argv[] = {"sh",     "-c",          "exec sfdisk --quiet --no-reread --no-tell-kernel \"$1\" <\"$2\"",
                           "sfdisk", options->path, script,

@@ -1,17 +1,17 @@
-/* Every disk that libguestfs knows, in its appliance: one launch for all that a seal does. */
+/* Every disk that libguestfs knows, in its appliance: one launch for everything until the tree is closed. */
 #include <ingot/error.h>
 #include <string.h>
 
 #include "appliance/appliance.h"
-#include "seal/tree.h"
+#include "system/treekinds.h"
 
 typedef struct {
-    SealTree tree;
+    SystemTree tree;
     guestfs_h *g;
     char *root; /* the device that names the system to the inspection */
 } Appliance;
 
-static guestfs_h *handle_of(SealTree *tree)
+static guestfs_h *handle_of(SystemTree *tree)
 {
     return ((Appliance *)tree)->g;
 }
@@ -36,17 +36,17 @@ static int empty_file(guestfs_h *g, const char *path)
     return file == 1 ? guestfs_truncate(g, path) : file;
 }
 
-static gboolean appliance_remove(SealTree *tree, const char *pattern, GError **error)
+static gboolean appliance_remove(SystemTree *tree, const char *pattern, GError **error)
 {
     return for_each(handle_of(tree), pattern, guestfs_rm_rf, error);
 }
 
-static gboolean appliance_empty(SealTree *tree, const char *pattern, GError **error)
+static gboolean appliance_empty(SystemTree *tree, const char *pattern, GError **error)
 {
     return for_each(handle_of(tree), pattern, empty_file, error);
 }
 
-static gboolean appliance_exists(SealTree *tree, const char *path, gboolean *exists, GError **error)
+static gboolean appliance_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     int answer = guestfs_exists(g, path);
@@ -54,7 +54,7 @@ static gboolean appliance_exists(SealTree *tree, const char *path, gboolean *exi
     return answer >= 0 || appliance_failed(g, path, error);
 }
 
-static char *appliance_read(SealTree *tree, const char *path, GError **error)
+static char *appliance_read(SystemTree *tree, const char *path, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     char *text = guestfs_cat(g, path);
@@ -64,22 +64,27 @@ static char *appliance_read(SealTree *tree, const char *path, GError **error)
     return text;
 }
 
-static gboolean appliance_write(SealTree *tree, const char *path, const char *text, GError **error)
+static gboolean appliance_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     g_autofree char *folder = g_path_get_dirname(path);
-    return (guestfs_mkdir_p(g, folder) == 0 && guestfs_write(g, path, text, strlen(text)) == 0) ||
+    gboolean there;
+    if (!appliance_exists(tree, path, &there, error)) {
+        return FALSE;
+    }
+    return (guestfs_mkdir_p(g, folder) == 0 && guestfs_write(g, path, text, strlen(text)) == 0 &&
+            (there || guestfs_chmod(g, (int)mode, path) == 0)) ||
            appliance_failed(g, path, error);
 }
 
-static gboolean appliance_link(SealTree *tree, const char *target, const char *path, GError **error)
+static gboolean appliance_link(SystemTree *tree, const char *target, const char *path, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     g_autofree char *folder = g_path_get_dirname(path);
     return (guestfs_mkdir_p(g, folder) == 0 && guestfs_ln_sf(g, target, path) == 0) || appliance_failed(g, path, error);
 }
 
-static json_t *appliance_packages(SealTree *tree, GError **error)
+static json_t *appliance_packages(SystemTree *tree, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     struct guestfs_application2_list *applications = guestfs_inspect_list_applications2(g, ((Appliance *)tree)->root);
@@ -105,7 +110,7 @@ static json_t *appliance_packages(SealTree *tree, GError **error)
     return list;
 }
 
-static json_t *appliance_os(SealTree *tree, GError **error)
+static json_t *appliance_os(SystemTree *tree, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     const char *root = ((Appliance *)tree)->root;
@@ -120,8 +125,9 @@ static json_t *appliance_os(SealTree *tree, GError **error)
     return json_pack("{s:s, s:s}", "id", id, "version", version);
 }
 
-static gboolean trim(guestfs_h *g, GError **error)
+static gboolean appliance_trim(SystemTree *tree, GError **error)
 {
+    guestfs_h *g = handle_of(tree);
     g_auto(GStrv) points = guestfs_mountpoints(g);
     if (points == NULL) {
         return appliance_failed(g, "mount points", error);
@@ -133,13 +139,13 @@ static gboolean trim(guestfs_h *g, GError **error)
     return TRUE;
 }
 
-static gboolean appliance_finish(SealTree *tree, GError **error)
+static gboolean appliance_close(SystemTree *tree, GError **error)
 {
     guestfs_h *g = handle_of(tree);
-    return trim(g, error) && (guestfs_shutdown(g) == 0 || appliance_failed(g, "closing the disk", error));
+    return guestfs_shutdown(g) == 0 || appliance_failed(g, "closing the disk", error);
 }
 
-static void appliance_free(SealTree *tree)
+static void appliance_free(SystemTree *tree)
 {
     Appliance *appliance = (Appliance *)tree;
     g_clear_pointer(&appliance->g, guestfs_close);
@@ -147,7 +153,7 @@ static void appliance_free(SealTree *tree)
     g_free(appliance);
 }
 
-static const SealTreeKind appliance_kind = {
+static const SystemTreeKind appliance_kind = {
     .remove = appliance_remove,
     .empty = appliance_empty,
     .exists = appliance_exists,
@@ -156,16 +162,17 @@ static const SealTreeKind appliance_kind = {
     .link = appliance_link,
     .os = appliance_os,
     .packages = appliance_packages,
-    .finish = appliance_finish,
+    .trim = appliance_trim,
+    .close = appliance_close,
     .free = appliance_free,
 };
 
-SealTree *seal_appliance_open(const char *disk, const char *format, const char *cache, GError **error)
+SystemTree *system_tree_open_guestfs(const SystemTreeOptions *options, GError **error)
 {
     Appliance *appliance = g_new0(Appliance, 1);
     appliance->tree.kind = &appliance_kind;
-    g_autoptr(SealTree) owner = &appliance->tree;
-    ApplianceOptions options = {.disk = disk, .format = format, .cache = cache};
-    appliance->g = appliance_open(&options, &appliance->root, error);
+    g_autoptr(SystemTree) owner = &appliance->tree;
+    ApplianceOptions opened = {.disk = options->disk, .format = options->format, .cache = options->cache};
+    appliance->g = appliance_open(&opened, &appliance->root, error);
     return appliance->g == NULL ? NULL : g_steal_pointer(&owner);
 }

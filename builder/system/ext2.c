@@ -1,4 +1,4 @@
-#include "source/ext2.h"
+#include "system/ext2.h"
 
 #include <string.h>
 #include <sys/stat.h>

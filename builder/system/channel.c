@@ -1,4 +1,4 @@
-#include "seal/channel.h"
+#include "system/channel.h"
 
 #include <glib.h>
 #include <libnbd.h>

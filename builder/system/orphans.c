@@ -1,6 +1,6 @@
-#include "seal/orphans.h"
+#include "system/orphans.h"
 
-#include "source/ext2.h"
+#include "system/ext2.h"
 
 /* One that still has a name was to be cut to its size. */
 static errcode_t cut(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode)

@@ -1,4 +1,4 @@
-#include "seal/partition.h"
+#include "system/partition.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +8,8 @@
 #include <ingot/process.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "system/gpt.h"
 
 #define EDGE (1u << 20) /* bytes at either end of a disk that hold its partition tables */
 
@@ -36,12 +38,7 @@ static gboolean copy_ends(IngotNbd *disk, const char *path, GError **error)
 static gboolean holds_no_system(const char *type)
 {
     static const char *const types[] = {
-        "21686148-6449-6E6F-744E-656564454649", /* BIOS boot */
-        "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", /* EFI system */
-        "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", /* swap */
-        "ef",                                   /* the same two in an MBR */
-        "82",
-        NULL,
+        GPT_BIOS_BOOT, GPT_EFI_SYSTEM, GPT_SWAP, "ef", "82", NULL, /* the last two: EFI and swap in an MBR */
     };
     return g_strv_contains(types, type);
 }

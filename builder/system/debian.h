@@ -5,6 +5,6 @@
 
 /* {"id", "version"}. Debian's version has its point release, which only /etc/debian_version knows (NULL: not
  * there). */
-json_t *system_os(const char *os_release, const char *debian_version);
+json_t *debian_os(const char *os_release, const char *debian_version);
 /* [{"name", "version", "architecture"}] of the installed packages, in the status file's order. */
-json_t *system_packages(const char *dpkg_status);
+json_t *debian_packages(const char *dpkg_status);

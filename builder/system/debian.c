@@ -1,9 +1,9 @@
-#include "source/system.h"
+#include "system/debian.h"
 
 #include <string.h>
 
 /* dpkg's status: paragraphs of "Field: value", folded lines start with a space. */
-json_t *system_packages(const char *dpkg_status)
+json_t *debian_packages(const char *dpkg_status)
 {
     json_t *packages = json_array();
     g_auto(GStrv) paragraphs = g_strsplit(dpkg_status, "\n\n", -1);
@@ -41,7 +41,7 @@ static char *os_field(char **lines, const char *field)
     return NULL;
 }
 
-json_t *system_os(const char *os_release, const char *debian_version)
+json_t *debian_os(const char *os_release, const char *debian_version)
 {
     g_auto(GStrv) lines = g_strsplit(os_release, "\n", -1);
     g_autofree char *id = os_field(lines, "ID");

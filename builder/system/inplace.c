@@ -1,5 +1,5 @@
 /* The usual disk, written in place by libext2fs: one ext2/3/4 in a partition, which the machine has unmounted or
- * frozen. No appliance is booted, which under emulation is most of a seal's time. Whatever is not that simple (LVM,
+ * frozen. No appliance is booted, which under emulation takes most of a seal's time. Whatever is not that simple (LVM,
  * XFS, two systems, a journal to replay, features that change what freeing a block means) is left to the appliance. */
 #include <errno.h>
 #include <fnmatch.h>
@@ -8,15 +8,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "seal/channel.h"
-#include "seal/orphans.h"
-#include "seal/partition.h"
-#include "seal/tree.h"
-#include "source/ext2.h"
-#include "source/system.h"
+#include "system/channel.h"
+#include "system/debian.h"
+#include "system/ext2.h"
+#include "system/orphans.h"
+#include "system/partition.h"
+#include "system/treekinds.h"
 
 #define TEXT_MAX (64u << 20) /* dpkg's status of a thousand packages is 2 MB */
-#define BLOCKS_AT_ONCE 32768 /* of the bitmap, looked at together */
 
 #define COMPAT                                                                                                         \
     (EXT3_FEATURE_COMPAT_HAS_JOURNAL | EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_RESIZE_INODE |               \
@@ -30,7 +29,7 @@
      EXT4_FEATURE_INCOMPAT_FLEX_BG | EXT4_FEATURE_INCOMPAT_CSUM_SEED | EXT2_FEATURE_INCOMPAT_META_BG)
 
 typedef struct {
-    SealTree tree;
+    SystemTree tree;
     IngotNbd *disk;
     guint64 offset; /* of the file system on the disk */
     ext2_filsys fs;
@@ -38,7 +37,7 @@ typedef struct {
 
 static gboolean failed(const char *path, errcode_t code, GError **error)
 {
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "seal: %s: %s", path, error_message(code));
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %s", path, error_message(code));
     return FALSE;
 }
 
@@ -91,7 +90,7 @@ static errcode_t match_folder(Direct *direct, ext2_ino_t folder, char **parts,
     return ext2_for_each(direct->fs, folder, match_name, &match);
 }
 
-static gboolean for_each(SealTree *tree, const char *pattern,
+static gboolean for_each(SystemTree *tree, const char *pattern,
                          errcode_t (*act)(Direct *, ext2_ino_t, const char *, ext2_ino_t), GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(pattern + strspn(pattern, "/"), "/", -1);
@@ -126,19 +125,19 @@ static errcode_t empty_one(Direct *direct, ext2_ino_t folder, const char *name, 
     return code == 0 && LINUX_S_ISREG(inode.i_mode) ? empty_inode(direct, ino) : code;
 }
 
-static gboolean direct_remove(SealTree *tree, const char *pattern, GError **error)
+static gboolean direct_remove(SystemTree *tree, const char *pattern, GError **error)
 {
     return for_each(tree, pattern, remove_one, error);
 }
 
-static gboolean direct_empty(SealTree *tree, const char *pattern, GError **error)
+static gboolean direct_empty(SystemTree *tree, const char *pattern, GError **error)
 {
     return for_each(tree, pattern, empty_one, error);
 }
 
 /* --- files --- */
 
-static gboolean direct_exists(SealTree *tree, const char *path, gboolean *exists, GError **error)
+static gboolean direct_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error)
 {
     ext2_ino_t ino;
     errcode_t code = lookup((Direct *)tree, path, &ino);
@@ -167,7 +166,7 @@ static errcode_t read_inode_text(ext2_filsys fs, ext2_ino_t ino, char **text)
     return code;
 }
 
-static char *direct_read(SealTree *tree, const char *path, GError **error)
+static char *direct_read(SystemTree *tree, const char *path, GError **error)
 {
     const Direct *direct = (Direct *)tree;
     ext2_ino_t ino;
@@ -200,7 +199,7 @@ static errcode_t make_parent(const Direct *direct, const char *path, ext2_ino_t 
     return code;
 }
 
-static errcode_t open_for_writing(Direct *direct, const char *path, ext2_ino_t *ino)
+static errcode_t open_for_writing(Direct *direct, const char *path, guint mode, ext2_ino_t *ino)
 {
     errcode_t code = lookup(direct, path, ino);
     if (code == 0) {
@@ -208,17 +207,17 @@ static errcode_t open_for_writing(Direct *direct, const char *path, ext2_ino_t *
     }
     ext2_ino_t folder;
     code = is_missing(code) ? make_parent(direct, path, &folder) : code;
-    struct ext2_inode inode = {.i_mode = S_IFREG | 0644};
+    struct ext2_inode inode = {.i_mode = (__u16)(S_IFREG | mode)};
     inode.i_atime = inode.i_ctime = inode.i_mtime = (__u32)(g_get_real_time() / G_USEC_PER_SEC);
     return code != 0 ? code : ext2_add_file(direct->fs, folder, strrchr(path, '/') + 1, &inode, ino);
 }
 
-static gboolean direct_write(SealTree *tree, const char *path, const char *text, GError **error)
+static gboolean direct_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error)
 {
     Direct *direct = (Direct *)tree;
     ext2_ino_t ino;
     ext2_file_t file;
-    errcode_t code = open_for_writing(direct, path, &ino);
+    errcode_t code = open_for_writing(direct, path, mode, &ino);
     if (code != 0 || (code = ext2fs_file_open(direct->fs, ino, EXT2_FILE_WRITE, &file)) != 0) {
         return failed(path, code, error);
     }
@@ -229,30 +228,34 @@ static gboolean direct_write(SealTree *tree, const char *path, const char *text,
     return code == 0 || failed(path, code, error);
 }
 
-static gboolean direct_link(SealTree *tree, const char *target, const char *path, GError **error)
+static gboolean direct_link(SystemTree *tree, const char *target, const char *path, GError **error)
 {
     const Direct *direct = (Direct *)tree;
     ext2_ino_t folder, ino;
+    const char *name = strrchr(path, '/') + 1;
     errcode_t code = make_parent(direct, path, &folder);
+    if (code == 0 && ext2fs_lookup(direct->fs, folder, name, (int)strlen(name), NULL, &ino) == 0) {
+        code = ext2_remove(direct->fs, folder, name);
+    }
     if (code == 0) {
-        code = ext2_add_symlink(direct->fs, folder, strrchr(path, '/') + 1, target, &ino);
+        code = ext2_add_symlink(direct->fs, folder, name, target, &ino);
     }
     return code == 0 || failed(path, code, error);
 }
 
 /* --- what the system is --- */
 
-static json_t *direct_os(SealTree *tree, GError **error)
+static json_t *direct_os(SystemTree *tree, GError **error)
 {
     g_autofree char *release = direct_read(tree, "/etc/os-release", error);
     g_autofree char *debian = release == NULL ? NULL : direct_read(tree, "/etc/debian_version", NULL);
-    return release == NULL ? NULL : system_os(release, debian);
+    return release == NULL ? NULL : debian_os(release, debian);
 }
 
-static json_t *direct_packages(SealTree *tree, GError **error)
+static json_t *direct_packages(SystemTree *tree, GError **error)
 {
     g_autofree char *status = direct_read(tree, "/var/lib/dpkg/status", error);
-    return status == NULL ? NULL : system_packages(status);
+    return status == NULL ? NULL : debian_packages(status);
 }
 
 /* --- free space --- */
@@ -275,8 +278,9 @@ static gboolean zero_range(Direct *direct, guint64 from, guint64 to, GError **er
     return TRUE;
 }
 
-static gboolean trim(Direct *direct, GError **error)
+static gboolean direct_trim(SystemTree *tree, GError **error)
 {
+    Direct *direct = (Direct *)tree;
     ext2_filsys fs = direct->fs;
     blk64_t end = ext2fs_blocks_count(fs->super);
     for (blk64_t at = fs->super->s_first_data_block; at < end;) {
@@ -295,17 +299,14 @@ static gboolean trim(Direct *direct, GError **error)
     return TRUE;
 }
 
-static gboolean direct_finish(SealTree *tree, GError **error)
+static gboolean direct_close(SystemTree *tree, GError **error)
 {
     Direct *direct = (Direct *)tree;
-    if (!trim(direct, error)) {
-        return FALSE;
-    }
     errcode_t code = ext2fs_close_free(&direct->fs);
     return code == 0 ? ingot_nbd_finish(direct->disk, error) : failed("the file system", code, error);
 }
 
-static void direct_free(SealTree *tree)
+static void direct_free(SystemTree *tree)
 {
     Direct *direct = (Direct *)tree;
     if (direct->fs != NULL) {
@@ -317,7 +318,7 @@ static void direct_free(SealTree *tree)
     g_free(direct);
 }
 
-static const SealTreeKind direct_kind = {
+static const SystemTreeKind direct_kind = {
     .remove = direct_remove,
     .empty = direct_empty,
     .exists = direct_exists,
@@ -326,7 +327,8 @@ static const SealTreeKind direct_kind = {
     .link = direct_link,
     .os = direct_os,
     .packages = direct_packages,
-    .finish = direct_finish,
+    .trim = direct_trim,
+    .close = direct_close,
     .free = direct_free,
 };
 
@@ -346,21 +348,21 @@ static gboolean has(Direct *direct, const char *path)
 }
 
 /* systemd-boot keeps a random seed in the EFI partition, which is no ext4. */
-static gboolean is_plain_system(Direct *direct)
+static gboolean is_plain_system(Direct *direct, gboolean needs_dpkg)
 {
-    return has(direct, "/etc/os-release") && has(direct, "/var/lib/dpkg/status") &&
+    return has(direct, "/etc/os-release") && (!needs_dpkg || has(direct, "/var/lib/dpkg/status")) &&
            !has(direct, "/usr/lib/systemd/boot/efi");
 }
 
-gboolean seal_direct_open(const char *disk, const char *format, const char *workdir, SealTree **tree, GError **error)
+gboolean system_tree_open_inplace(const SystemTreeOptions *options, SystemTree **tree, GError **error)
 {
     *tree = NULL;
     add_error_table(&et_ext2_error_table);
     Direct *direct = g_new0(Direct, 1);
     direct->tree.kind = &direct_kind;
-    g_autoptr(SealTree) owner = &direct->tree;
-    direct->disk = ingot_nbd_open(disk, format, TRUE, error);
-    if (direct->disk == NULL || !partition_find(direct->disk, workdir, &direct->offset, error)) {
+    g_autoptr(SystemTree) owner = &direct->tree;
+    direct->disk = ingot_nbd_open(options->disk, options->format, TRUE, error);
+    if (direct->disk == NULL || !partition_find(direct->disk, options->workdir, &direct->offset, error)) {
         return FALSE;
     }
     g_autofree char *where = g_strdup_printf("offset=%" G_GUINT64_FORMAT, direct->offset);
@@ -368,7 +370,8 @@ gboolean seal_direct_open(const char *disk, const char *format, const char *work
                                             channel_nbd_manager, &direct->fs) != 0) {
         return TRUE;
     }
-    if (!is_simple(direct->fs->super) || !is_plain_system(direct) || ext2fs_read_bitmaps(direct->fs) != 0) {
+    if (!is_simple(direct->fs->super) || !is_plain_system(direct, options->needs_dpkg) ||
+        ext2fs_read_bitmaps(direct->fs) != 0) {
         return TRUE;
     }
     errcode_t code = orphans_finish(direct->fs);

@@ -1,5 +1,5 @@
 /* Taking files away: their blocks come back, the last one of the file system too. */
-#include "source/ext2.h"
+#include "system/ext2.h"
 
 #include <fcntl.h>
 #include <ingot/file.h>

@@ -1,0 +1,45 @@
+/* A system's files on a disk that nobody has mounted, by paths from /.
+ *
+ * Two kinds stand behind it: ext4 written in place (inplace.c: milliseconds, for the usual disk) and libguestfs's
+ * appliance (viaguestfs.c: a virtual machine of its own, for every disk). The caller's code is the same for both. Links
+ * on the way to a file are followed; what a pattern names is removed as it is, links as links.
+ *
+ * Nothing is promised about the disk before system_tree_close has returned TRUE: a tree that is freed without it, since
+ * something failed, may leave a disk that must be thrown away. */
+#pragma once
+
+#include <ingot/json.h>
+
+typedef struct SystemTree SystemTree;
+
+typedef struct {
+    const char *disk, *format;
+    const char *workdir; /* for a passing file */
+    const char *cache;   /* an existing folder, where the appliance is kept from one time to the next */
+    gboolean appliance;  /* the appliance, whatever the disk is like */
+    gboolean needs_dpkg; /* in place only where dpkg's list of packages is there: system_tree_packages will be called */
+} SystemTreeOptions;
+
+/* The disk is written in place where it is simple: one ext2/3/4 in a partition, cleanly unmounted or frozen. */
+SystemTree *system_tree_open(const SystemTreeOptions *options, GError **error);
+void system_tree_free(SystemTree *tree);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SystemTree, system_tree_free)
+
+/* Everything that the glob(7) pattern matches: removed with all below it, or (plain files alone) made empty. */
+gboolean system_tree_remove(SystemTree *tree, const char *pattern, GError **error);
+gboolean system_tree_empty(SystemTree *tree, const char *pattern, GError **error);
+/* *exists: whether there is a file of any kind at path. */
+gboolean system_tree_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error);
+/* A plain file's text; NULL on failure. Free it. */
+char *system_tree_read(SystemTree *tree, const char *path, GError **error);
+/* An existing file keeps its owner and mode; a new one is root's, with `mode` (0644), and its folders are made. */
+gboolean system_tree_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error);
+/* A symbolic link, in the place of one that is there; its folders are made. */
+gboolean system_tree_link(SystemTree *tree, const char *target, const char *path, GError **error);
+/* {"id", "version"}, and [{"name", "version", "architecture"}]; NULL on failure. Free them. */
+json_t *system_tree_os(SystemTree *tree, GError **error);
+json_t *system_tree_packages(SystemTree *tree, GError **error);
+/* Makes the free space holes: for a disk that is delivered. */
+gboolean system_tree_trim(SystemTree *tree, GError **error);
+/* Writes everything out; the tree is only freed after it. */
+gboolean system_tree_close(SystemTree *tree, GError **error);
