@@ -18,7 +18,7 @@ declare -A allowed=(
 )
 # The builder's rooms in their order: each may use those before it and the registry's lower rooms.
 before="base image bundle format store remote"
-for room in recipe appliance system ready source machine guest step plan cache seal check emit bake; do
+for room in recipe appliance system ready source machine guest step plan cache walk seal check emit graph bake prospect; do
     allowed[$room]=$before
     before="$before $room"
 done

@@ -7,9 +7,6 @@
 #include <string.h>
 
 #include "bake/config.h"
-#include "bake/pause.h"
-#include "bake/sharing.h"
-#include "bake/stages.h"
 #include "cache/history.h"
 #include "cache/nodes.h"
 #include "cache/record.h"
@@ -21,6 +18,9 @@
 #include "seal/seal.h"
 #include "seal/spdx.h"
 #include "source/source.h"
+#include "walk/pause.h"
+#include "walk/sharing.h"
+#include "walk/walk.h"
 
 #define LOGIN_SECONDS 600 /* a slow guest under emulation */
 
@@ -33,7 +33,7 @@ typedef struct {
     int refresh; /* number of the first stage to run anew; -1: none */
     Source *source;
     GuestKey *key;
-    Stages *stages;   /* NULL: none were needed */
+    Walk *walk;       /* NULL: none were needed */
     const char *disk; /* the stages' layer, or the source itself where nothing was changed */
     const char *format;
     SealReport sealed;
@@ -42,7 +42,7 @@ typedef struct {
 
 static void bake_clear(Bake *bake)
 {
-    g_clear_pointer(&bake->stages, stages_free);
+    g_clear_pointer(&bake->walk, walk_free);
     g_clear_pointer(&bake->plan, plan_free);
     g_clear_pointer(&bake->source, source_free);
     g_clear_pointer(&bake->key, guest_key_free);
@@ -51,18 +51,6 @@ static void bake_clear(Bake *bake)
     g_clear_pointer(&bake->workdir, ingot_workdir_free); /* last: the others lie in it */
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bake, bake_clear)
-
-MachineOptions bake_machine(const Recipe *recipe, const BakeOptions *options, const GuestKey *key)
-{
-    RecipeMachine shape = recipe_machine(recipe);
-    return (MachineOptions){
-        .cpus = shape.cpus,
-        .memory = shape.memory,
-        .uefi = shape.uefi,
-        .accel = options->accel,
-        .public_key = key->public_line,
-    };
-}
 
 /* A disk may grow, not shrink. *grows: this one will. */
 static gboolean check_size(const Bake *bake, gboolean *grows, GError **error)
@@ -82,15 +70,16 @@ static gboolean check_size(const Bake *bake, gboolean *grows, GError **error)
     return TRUE;
 }
 
-static StagesInput stages_input(const Bake *bake)
+static WalkInput walk_input(const Bake *bake)
 {
-    return (StagesInput){.recipe = bake->recipe,
-                         .plan = bake->plan,
-                         .source = bake->source,
-                         .options = bake->options,
-                         .key = bake->key,
-                         .workdir = bake->workdir,
-                         .refresh = bake->refresh};
+    return (WalkInput){.recipe = bake->recipe,
+                       .plan = bake->plan,
+                       .source = bake->source,
+                       .host = &bake->options->host,
+                       .options = &bake->options->walk,
+                       .key = bake->key,
+                       .workdir = bake->workdir,
+                       .refresh = bake->refresh};
 }
 
 /* A source that nothing is done to stays what it is; else all changes go to layers over it. */
@@ -105,22 +94,22 @@ static gboolean provision(Bake *bake, gboolean changes, GError **error)
         bake->format = bake->source->format;
         return TRUE;
     }
-    StagesInput input = stages_input(bake);
-    if (bake->options->cache_from != NULL && !bake->options->no_cache && !sharing_fetch(&input, error)) {
+    WalkInput input = walk_input(bake);
+    if (bake->options->walk.cache_from != NULL && !bake->options->walk.no_cache && !sharing_fetch(&input, error)) {
         return FALSE;
     }
-    bake->stages = stages_run(&input, error);
-    if (bake->stages == NULL) {
+    bake->walk = walk_run(&input, error);
+    if (bake->walk == NULL) {
         return FALSE;
     }
-    bake->disk = stages_disk(bake->stages);
+    bake->disk = walk_disk(bake->walk);
     bake->format = "qcow2";
     return TRUE;
 }
 
 static gboolean seal(Bake *bake, GError **error)
 {
-    IngotProgress *progress = bake->options->progress;
+    IngotProgress *progress = bake->options->host.progress;
     ingot_progress_begin(progress, 0, "seal");
     SealOptions options = {
         .disk = bake->disk,
@@ -128,7 +117,7 @@ static gboolean seal(Bake *bake, GError **error)
         .rules = json_object_get(bake->recipe->tree, "seal"),
         .key_comment = GUEST_KEY_COMMENT,
         .workdir = ingot_workdir_path(bake->workdir),
-        .cache = bake->options->cache,
+        .cache = bake->options->host.cache,
     };
     if (!ingot_file_make_folder(options.cache, error) || !seal_disk(&options, &bake->sealed, error)) {
         return FALSE;
@@ -146,13 +135,13 @@ static gboolean judge(Bake *bake, Machine *machine, GError **error)
     for (guint i = 0; i < bake->checked->failures->len; i++) {
         g_string_append_printf(list, "\n  %s", (const char *)g_ptr_array_index(bake->checked->failures, i));
     }
-    const char *hint = bake->options->on_error == BAKE_ABORT
+    const char *hint = bake->options->walk.on_error == ON_ERROR_ABORT
                            ? "\nno image was made; --on-error=keep keeps the machine and says how to get in"
                            : "\nno image was made";
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%u of %u tests failed:%s%s", bake->checked->failures->len,
                 bake->checked->count, list->str, hint);
-    pause_after_error(bake->options->on_error, error == NULL ? NULL : *error, machine, bake->key,
-                      bake->options->progress);
+    pause_after_error(bake->options->walk.on_error, error == NULL ? NULL : *error, machine, bake->key,
+                      bake->options->host.progress);
     return FALSE;
 }
 
@@ -161,11 +150,11 @@ static gboolean check(Bake *bake, GError **error)
     if (bake->options->no_test || json_array_size(json_object_get(bake->recipe->tree, "tests")) == 0) {
         return TRUE;
     }
-    IngotProgress *progress = bake->options->progress;
+    IngotProgress *progress = bake->options->host.progress;
     g_autofree guint16 *ports = check_ports(bake->recipe);
     ingot_progress_begin(progress, 0, "boot the sealed image");
     g_autofree char *folder = ingot_workdir_file(bake->workdir, "check");
-    MachineOptions machine_options = bake_machine(bake->recipe, bake->options, bake->key);
+    MachineOptions machine_options = walk_machine_options(bake->recipe, &bake->options->host, bake->key);
     machine_options.disk = bake->disk;
     machine_options.folder = folder;
     machine_options.ports = ports;
@@ -189,7 +178,7 @@ static gboolean check(Bake *bake, GError **error)
 static json_t *steps_of(const Bake *bake)
 {
     json_t *steps = json_array();
-    const GPtrArray *runs = bake->stages == NULL ? NULL : stages_runs(bake->stages);
+    const GPtrArray *runs = bake->walk == NULL ? NULL : walk_runs(bake->walk);
     for (guint i = 0; runs != NULL && i < runs->len; i++) {
         const NodeRun *run = g_ptr_array_index(runs, i);
         if (!ingot_digest_equal(&run->key, &plan_stage(bake->plan, 0)->key)) {
@@ -204,9 +193,10 @@ static void remember(const Bake *bake, const IngotDescriptor *manifest)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
     g_autoptr(GError) problem = NULL;
-    const GPtrArray *runs = bake->stages == NULL ? none : stages_runs(bake->stages);
-    if (!record_save(bake->options->cache, bake->plan, runs, manifest, &problem)) {
-        ingot_progress_message(bake->options->progress, "the cache does not remember this image: %s", problem->message);
+    const GPtrArray *runs = bake->walk == NULL ? none : walk_runs(bake->walk);
+    if (!record_save(bake->options->host.cache, bake->plan, runs, manifest, &problem)) {
+        ingot_progress_message(bake->options->host.progress, "the cache does not remember this image: %s",
+                               problem->message);
     }
 }
 
@@ -230,7 +220,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
         .junit = bake->checked == NULL ? NULL : bake->checked->junit,
         .spdx = spdx,
     };
-    if (!emit_image(bake->options->store, &options, bake->options->progress, manifest, error)) {
+    if (!emit_image(bake->options->host.store, &options, bake->options->host.progress, manifest, error)) {
         return FALSE;
     }
     remember(bake, manifest);
@@ -239,11 +229,11 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
 
 static gboolean give(Bake *bake, GError **error)
 {
-    if (bake->options->cache_to == NULL || bake->stages == NULL || bake->options->no_cache) {
+    if (bake->options->walk.cache_to == NULL || bake->walk == NULL || bake->options->walk.no_cache) {
         return TRUE;
     }
-    StagesInput input = stages_input(bake);
-    stages_settle(bake->stages);
+    WalkInput input = walk_input(bake);
+    walk_settle(bake->walk);
     return sharing_push(&input, error);
 }
 
@@ -270,19 +260,19 @@ static SourceContext source_context(const Recipe *recipe, const BakeOptions *opt
 {
     return (SourceContext){
         .recipe = recipe,
-        .store = options->store,
-        .cache = options->cache,
+        .store = options->host.store,
+        .cache = options->host.cache,
         .workdir = workdir,
-        .no_cache = options->no_cache || g_strcmp0(options->refresh, "") == 0,
+        .no_cache = options->walk.no_cache || g_strcmp0(options->refresh, "") == 0,
         .parent = options->parent,
-        .progress = options->progress,
+        .progress = options->host.progress,
     };
 }
 
 Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, GError **error)
 {
     SourceContext context = source_context(recipe, options, workdir);
-    g_autofree char *salt = nodes_salt(options->cache, error);
+    g_autofree char *salt = nodes_salt(options->host.cache, error);
     g_autofree char *key = salt == NULL ? NULL : source_key(&context, error);
     return key == NULL ? NULL : plan_new(recipe, key, salt, error);
 }
@@ -299,12 +289,13 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
     if (bake.plan == NULL || !find_refresh(&bake, error)) {
         return FALSE;
     }
-    *cached = !options->no_cache && bake.refresh < 0 &&
-              record_find(options->cache, options->store, bake.plan, g_get_real_time() / G_USEC_PER_SEC, manifest);
+    *cached =
+        !options->walk.no_cache && bake.refresh < 0 &&
+        record_find(options->host.cache, options->host.store, bake.plan, g_get_real_time() / G_USEC_PER_SEC, manifest);
     /* What cannot be remembered can only not be told of later. */
-    history_save(options->cache, recipe, bake.plan, NULL);
+    history_save(options->host.cache, recipe, bake.plan, NULL);
     if (*cached) {
-        return ingot_store_tag(options->store, options->name, options->tag, manifest, error);
+        return ingot_store_tag(options->host.store, options->name, options->tag, manifest, error);
     }
     SourceContext context = source_context(recipe, options, ingot_workdir_path(bake.workdir));
     return make(&bake, &context, manifest, error);

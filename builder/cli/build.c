@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "bake/bake.h"
-#include "bake/graph.h"
 #include "cache/house.h"
 #include "cli/inputs.h"
+#include "graph/graph.h"
 #include "verbs.h"
 
 typedef struct {
@@ -33,12 +33,12 @@ static void arguments_clear(BuildArguments *arguments)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BuildArguments, arguments_clear)
 
-static gboolean parse_on_error(const char *text, BakeOnError *mode, GError **error)
+static gboolean parse_on_error(const char *text, OnError *mode, GError **error)
 {
     static const char *const words[] = {"abort", "ask", "keep", NULL};
     for (guint i = 0; words[i] != NULL; i++) {
         if (g_strcmp0(text == NULL ? "abort" : text, words[i]) == 0) {
-            *mode = (BakeOnError)i;
+            *mode = (OnError)i;
             return TRUE;
         }
     }
@@ -89,7 +89,7 @@ static gboolean build_one(GraphRecipe *one, IngotProgress *progress, gpointer us
     options.name = one->name;
     options.tag = one->tag;
     options.parent = parent;
-    options.progress = progress;
+    options.host.progress = progress;
     /* What the others are based on is made anew only where that was asked for. */
     if (!one->asked_for) {
         options.refresh = g_strcmp0(options.refresh, "") == 0 ? "" : NULL;
@@ -157,7 +157,7 @@ static gboolean build_all(Graph *graph, guint jobs, Builder *builder, GError **e
 /* Who talks with a person does one thing at a time. */
 static guint jobs_of(const BuildArguments *arguments, const BakeOptions *options, const Graph *graph)
 {
-    if (options->debug || options->on_error != BAKE_ABORT || graph->recipes->len == 1) {
+    if (options->walk.debug || options->walk.on_error != ON_ERROR_ABORT || graph->recipes->len == 1) {
         return 1;
     }
     return arguments->jobs > 0 ? (guint)arguments->jobs : MIN(g_get_num_processors(), graph->recipes->len);
@@ -246,7 +246,7 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     give_back_recipe(recipes);
     if (!refuse_none(recipes, error) || !refuse_shared_name(recipes->len, arguments.tag, error) ||
-        !parse_on_error(arguments.on_error, &options.on_error, error)) {
+        !parse_on_error(arguments.on_error, &options.walk.on_error, error)) {
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
@@ -254,23 +254,23 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
     g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
     g_autofree char *why = NULL;
-    if (store == NULL || !machine_accel(arguments.accel, common->cache, &options.accel, &why, error)) {
+    if (store == NULL || !machine_accel(arguments.accel, common->cache, &options.host.accel, &why, error)) {
         return FALSE;
     }
-    options.store = store;
-    options.cache = common->cache;
+    options.host.store = store;
+    options.host.cache = common->cache;
     g_autoptr(IngotReference) cache_from = NULL, cache_to = NULL;
     if (!parse_place(arguments.cache_from, "--cache-from", &cache_from, error) ||
         !parse_place(arguments.cache_to, "--cache-to", &cache_to, error)) {
         return FALSE;
     }
-    options.cache_from = cache_from;
-    options.cache_to = cache_to;
-    options.cache_secrets = (const char *const *)arguments.cache_secrets;
-    options.no_cache = arguments.no_cache;
+    options.walk.cache_from = cache_from;
+    options.walk.cache_to = cache_to;
+    options.walk.cache_secrets = (const char *const *)arguments.cache_secrets;
+    options.walk.no_cache = arguments.no_cache;
     options.refresh = refresh;
     options.no_test = arguments.no_test;
-    options.debug = arguments.debug;
+    options.walk.debug = arguments.debug;
     ingot_progress_message(ingot_command_progress(), "accelerator: %s", why);
     Builder builder = {.arguments = &arguments, .options = options};
     return build_all(graph, jobs_of(&arguments, &options, graph), &builder, error);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bake/prospect.h"
 #include "cli/inputs.h"
+#include "prospect/prospect.h"
 #include "verbs.h"
 
 #define KEY_SHOWN 12 /* hex digits of a key in the table */
@@ -118,7 +118,7 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
     g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
-    const BakeOptions options = {.store = store, .cache = common->cache};
+    const BakeOptions options = {.host = {.store = store, .cache = common->cache}};
     return store != NULL && plan_all(graph, &options, error);
 }
 

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bake/prospect.h"
-#include "bake/stages.h"
 #include "cli/inputs.h"
+#include "prospect/prospect.h"
 #include "verbs.h"
+#include "walk/walk.h"
 
 /* The recipe's own ssh session, on our terminal; ends with it. */
 static gboolean log_in(const Machine *machine, const GuestKey *key, char **command, GError **error)
@@ -73,14 +73,15 @@ static gboolean visit(const GraphRecipe *one, const BakeOptions *options, const 
     if (key == NULL) {
         return FALSE;
     }
-    StagesInput input = {.recipe = one->recipe,
-                         .plan = prospect->plan,
-                         .options = options,
-                         .key = key,
-                         .workdir = workdir,
-                         .refresh = -1};
-    g_autoptr(Stages) stages = stages_visit(&input, (guint)stage, error);
-    return stages != NULL && log_in(stages_machine(stages), key, command, error);
+    WalkInput input = {.recipe = one->recipe,
+                       .plan = prospect->plan,
+                       .host = &options->host,
+                       .options = &options->walk,
+                       .key = key,
+                       .workdir = workdir,
+                       .refresh = -1};
+    g_autoptr(Walk) walk = walk_visit(&input, (guint)stage, error);
+    return walk != NULL && log_in(walk_machine(walk), key, command, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -103,8 +104,8 @@ static gboolean run(int argc, char **argv, GError **error)
     g_ptr_array_add(paths, argv[1]);
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
     g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
-    BakeOptions options = {.store = store, .cache = common->cache, .progress = ingot_command_progress()};
-    if (store == NULL || !machine_accel(accel, common->cache, &options.accel, NULL, error)) {
+    BakeOptions options = {.host = {.store = store, .cache = common->cache, .progress = ingot_command_progress()}};
+    if (store == NULL || !machine_accel(accel, common->cache, &options.host.accel, NULL, error)) {
         return FALSE;
     }
     const GraphRecipe *last = g_ptr_array_index(graph->recipes, graph->recipes->len - 1);

@@ -1,4 +1,4 @@
-#include "bake/graph.h"
+#include "graph/graph.h"
 
 #include <ingot/error.h>
 #include <ingot/process.h>

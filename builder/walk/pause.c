@@ -1,4 +1,4 @@
-#include "bake/pause.h"
+#include "walk/pause.h"
 
 #include <errno.h>
 #include <ingot/error.h>
@@ -47,15 +47,15 @@ static void keep(Machine *machine, const GuestKey *key, IngotProgress *progress)
     machine_wait(machine, NULL);
 }
 
-gboolean pause_after_error(BakeOnError mode, const GError *failure, Machine *machine, const GuestKey *key,
+gboolean pause_after_error(OnError mode, const GError *failure, Machine *machine, const GuestKey *key,
                            IngotProgress *progress)
 {
-    if (mode == BAKE_ABORT || !machine_alive(machine, NULL) || !ingot_interrupt_check(NULL)) {
+    if (mode == ON_ERROR_ABORT || !machine_alive(machine, NULL) || !ingot_interrupt_check(NULL)) {
         return FALSE;
     }
     ingot_progress_drop(progress);
     ingot_progress_message(progress, "failed: %s", failure->message);
-    if (mode == BAKE_KEEP) {
+    if (mode == ON_ERROR_KEEP) {
         keep(machine, key, progress);
         return FALSE;
     }

@@ -1,12 +1,12 @@
-/* The inside of Stages, which its three files share: stages.c goes through the plan, engine.c has the machine, layers.c
+/* The inside of Walk, which its three files share: walk.c goes through the plan, engine.c has the machine, layers.c
  * what it writes to and what is kept of that. */
 #pragma once
 
-#include "bake/stages.h"
 #include "cache/nodes.h"
+#include "walk/walk.h"
 
-struct Stages {
-    StagesInput in;
+struct Walk {
+    WalkInput in;
     char *fingerprint; /* of the machine that this build has */
     gboolean keeping;  /* nodes are kept */
     gboolean secret;   /* a stage has used one */
@@ -31,25 +31,25 @@ struct Stages {
 /* --- engine.c --- */
 
 /* A machine that runs on the newest layer: resumed where the build stands right behind its node, else booted. */
-gboolean engine_need(Stages *stages, GError **error);
+gboolean engine_need(Walk *walk, GError **error);
 /* None runs, and the newest layer's file systems need no recovery; one that has not been touched is taken to be so. */
-gboolean engine_need_rest(Stages *stages, GError **error);
+gboolean engine_need_rest(Walk *walk, GError **error);
 /* The same of a machine that runs, as quickly as can be, or as the guest itself does it. */
-gboolean engine_rest(Stages *stages, GError **error);
-gboolean engine_shut_down(Stages *stages, GError **error);
+gboolean engine_rest(Walk *walk, GError **error);
+gboolean engine_shut_down(Walk *walk, GError **error);
 /* Ends it where it stands. */
-void engine_stop(Stages *stages);
+void engine_stop(Walk *walk);
 
 /* --- layers.c --- */
 
 /* A new layer over the one that was written to so far, or over where the build starts. */
-gboolean layers_add(Stages *stages, GError **error);
+gboolean layers_add(Walk *walk, GError **error);
 /* Another one in place of the first, which may not be built on. */
-gboolean layers_renew(Stages *stages, GError **error);
+gboolean layers_renew(Walk *walk, GError **error);
 /* After a stage: the newest layer becomes a node, with the machine's memory where that is wanted, and another layer
  * takes its place. The node is written by a thread. */
-gboolean layers_keep(Stages *stages, const PlanStage *stage, GError **error);
+gboolean layers_keep(Walk *walk, const PlanStage *stage, GError **error);
 /* Nothing more is kept by this build, which is said once. */
-void layers_stop_keeping(Stages *stages, const GError *problem);
+void layers_stop_keeping(Walk *walk, const GError *problem);
 /* Waits until all nodes are written. */
-void layers_settle(Stages *stages);
+void layers_settle(Walk *walk);

@@ -1,8 +1,7 @@
 /* Where a build stops for a person: how to get into the machine, and what to do next. */
 #pragma once
 
-#include "bake/bake.h"
-#include "guest/guest.h"
+#include "walk/walk.h"
 
 /* Prints how to get into the machine by ssh and where its console is. */
 void pause_show(const Machine *machine, const GuestKey *key, IngotProgress *progress);
@@ -13,5 +12,5 @@ gboolean pause_before(const char *title, const Machine *machine, const GuestKey 
 
 /* After a failure: TRUE to try the step again. Keeps the machine up (until Ctrl-C or its end) where that is asked for.
  */
-gboolean pause_after_error(BakeOnError mode, const GError *failure, Machine *machine, const GuestKey *key,
+gboolean pause_after_error(OnError mode, const GError *failure, Machine *machine, const GuestKey *key,
                            IngotProgress *progress);

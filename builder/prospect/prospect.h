@@ -2,9 +2,9 @@
 #pragma once
 
 #include "bake/bake.h"
-#include "bake/graph.h"
 #include "cache/history.h"
 #include "cache/node.h"
+#include "graph/graph.h"
 
 typedef struct {
     Plan *plan;       /* NULL: what the recipe is based on has to be built first */

@@ -1,4 +1,4 @@
-#include "bake/enter.h"
+#include "walk/enter.h"
 
 #include <ingot/error.h>
 #include <ingot/file.h>

@@ -1,4 +1,4 @@
-#include "bake/prospect.h"
+#include "prospect/prospect.h"
 
 #include <ingot/file.h>
 #include <string.h>
@@ -58,13 +58,13 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     own.parent = parent;
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
     prospect->plan = workdir == NULL ? NULL : bake_plan(one->recipe, &own, ingot_workdir_path(workdir), error);
-    prospect->nodes = prospect->plan == NULL ? NULL : nodes_list(options->cache, error);
+    prospect->nodes = prospect->plan == NULL ? NULL : nodes_list(options->host.cache, error);
     if (prospect->nodes == NULL) {
         return NULL;
     }
     prospect->best = nodes_best(prospect->nodes, prospect->plan, NULL, -1, now());
-    prospect->history = history_load(options->cache, one->recipe);
-    prospect->image = record_find(options->cache, options->store, prospect->plan, now(), &prospect->manifest);
+    prospect->history = history_load(options->host.cache, one->recipe);
+    prospect->image = record_find(options->host.cache, options->host.store, prospect->plan, now(), &prospect->manifest);
     return g_steal_pointer(&prospect);
 }
 

@@ -10,7 +10,7 @@
 #include <ingot/file.h>
 #include <string.h>
 
-#include "bake/graph.h"
+#include "graph/graph.h"
 
 static char *folder;
 

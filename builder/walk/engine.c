@@ -1,0 +1,158 @@
+/* The machine of a build: resumed or booted when a stage needs it, ended when the disk is to rest. */
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <string.h>
+
+#include "cache/memory.h"
+#include "machine/state.h"
+#include "walk/enter.h"
+#include "walk/inside.h"
+
+#define LOGIN_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
+#define SHUTDOWN_SECONDS 120
+
+void engine_stop(Walk *walk)
+{
+    g_clear_pointer(&walk->guest, guest_free);
+    g_clear_pointer(&walk->machine, machine_free);
+}
+
+MachineOptions walk_machine_options(const Recipe *recipe, const BuildHost *host, const GuestKey *key)
+{
+    RecipeMachine shape = recipe_machine(recipe);
+    return (MachineOptions){
+        .cpus = shape.cpus,
+        .memory = shape.memory,
+        .uefi = shape.uefi,
+        .accel = host->accel,
+        .public_key = key->public_line,
+    };
+}
+
+static Machine *start_machine(Walk *walk, gboolean incoming, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("machine-%u", walk->boots++);
+    g_autofree char *folder = ingot_workdir_file(walk->in.workdir, name);
+    if (!ingot_file_make_folder(folder, error)) {
+        return NULL;
+    }
+    MachineOptions options = walk_machine_options(walk->in.recipe, walk->in.host, walk->in.key);
+    options.disk = walk->disk;
+    options.folder = folder;
+    options.incoming = incoming;
+    if (incoming && options.uefi && !enter_restore_variables(walk->from, folder, error)) {
+        return NULL;
+    }
+    return machine_start(&options, error);
+}
+
+static gboolean boot(Walk *walk, GError **error)
+{
+    IngotProgress *progress = walk->in.host->progress;
+    ingot_progress_begin(progress, 0, "boot (%s)", walk->in.host->accel == MACHINE_KVM ? "kvm" : "tcg");
+    walk->machine = start_machine(walk, FALSE, error);
+    walk->guest = walk->machine == NULL ? NULL : guest_connect(walk->machine, walk->in.key, LOGIN_SECONDS, error);
+    if (walk->guest == NULL) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    walk->clean = FALSE;
+    return TRUE;
+}
+
+static gboolean load(Walk *walk, GError **error)
+{
+    g_autofree char *memory = node_file(walk->from, NODE_MEMORY);
+    const char *checksum = json_string_value(json_object_get(walk->from->files, NODE_MEMORY));
+    walk->machine = start_machine(walk, TRUE, error);
+    walk->guest = walk->machine == NULL ? NULL : guest_reconnect(walk->machine, error);
+    return walk->guest != NULL && memory_load(walk->machine, memory, checksum, error) &&
+           machine_continue(walk->machine, error) && enter_resumed(walk->guest, walk->in.key, error);
+}
+
+/* Goes on from the node's memory where that fits, else from its disk alone. */
+static gboolean resume(Walk *walk, GError **error)
+{
+    IngotProgress *progress = walk->in.host->progress;
+    const char *where = node_run(walk->from)->title;
+    if (walk->from->fingerprint == NULL) {
+        ingot_progress_message(progress, "after '%s' only the disk was kept", where);
+        return boot(walk, error);
+    }
+    if (strcmp(walk->from->fingerprint, walk->fingerprint) != 0) {
+        ingot_progress_message(progress, "after '%s' the disk alone is used: the memory is of another machine (%s)",
+                               where, walk->from->fingerprint);
+        return boot(walk, error);
+    }
+    GError *problem = NULL;
+    ingot_progress_begin(progress, 0, "resume after '%s'", where);
+    if (load(walk, &problem)) {
+        ingot_progress_end(progress, NULL);
+        walk->clean = FALSE;
+        return TRUE;
+    }
+    engine_stop(walk);
+    walk->damaged = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+    if (!ingot_interrupt_check(NULL) || walk->damaged || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    ingot_progress_message(progress, "after '%s' the disk alone is used: %s", where, problem->message);
+    g_error_free(problem);
+    return layers_renew(walk, error) && boot(walk, error);
+}
+
+gboolean engine_need(Walk *walk, GError **error)
+{
+    if (walk->machine != NULL) {
+        return TRUE;
+    }
+    /* Right behind the node, nothing has been written yet. */
+    gboolean at_node = walk->from != NULL && walk->runs->len == walk->from->runs->len;
+    return at_node ? resume(walk, error) : boot(walk, error);
+}
+
+gboolean engine_shut_down(Walk *walk, GError **error)
+{
+    ingot_progress_begin(walk->in.host->progress, 0, "shut down");
+    if (!machine_shutdown(walk->machine, SHUTDOWN_SECONDS, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(walk->in.host->progress, NULL);
+    engine_stop(walk);
+    walk->clean = TRUE;
+    return TRUE;
+}
+
+/* Leaves a disk whose file systems need no recovery. */
+gboolean engine_rest(Walk *walk, GError **error)
+{
+    gboolean frozen;
+    if (walk->machine == NULL) {
+        return TRUE;
+    }
+    ingot_progress_begin(walk->in.host->progress, 0, "end the machine");
+    if (!guest_freeze(walk->guest, &frozen, error)) {
+        return FALSE;
+    }
+    if (!frozen) {
+        return engine_shut_down(walk, error);
+    }
+    if (!machine_quit(walk->machine, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(walk->in.host->progress, "frozen");
+    engine_stop(walk);
+    walk->clean = TRUE;
+    return TRUE;
+}
+
+/* An offline step works on a disk that nobody else does, and that needs no recovery. */
+gboolean engine_need_rest(Walk *walk, GError **error)
+{
+    gboolean untouched = walk->from == NULL && walk->runs->len == 0;
+    if (walk->clean || (walk->machine == NULL && untouched)) {
+        return TRUE;
+    }
+    return engine_need(walk, error) && engine_rest(walk, error);
+}

@@ -1,0 +1,176 @@
+/* What the machine writes to: layers in the folders of nodes that are yet to be, and how those become nodes. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "cache/draft.h"
+#include "cache/memory.h"
+#include "machine/overlay.h"
+#include "machine/state.h"
+#include "walk/enter.h"
+#include "walk/inside.h"
+
+/* A node on its way to the disk, and the turn that ends when it is there. */
+typedef struct {
+    NodeDraft *draft;
+    Node *node;
+    IngotLock *turn;
+} Publication;
+
+/* --- nodes --- */
+
+static void publication_free(Publication *publication)
+{
+    node_free(publication->node);
+    ingot_lock_release(publication->turn);
+    g_free(publication);
+}
+
+/* Once one has failed, those after it have nothing to stand on. */
+static void publish(gpointer data, gpointer user)
+{
+    Publication *publication = data;
+    Walk *walk = user;
+    GError *problem = NULL;
+    if (g_atomic_pointer_get(&walk->publishing_failed) == NULL &&
+        !draft_publish(publication->draft, publication->node, &problem)) {
+        g_atomic_pointer_set(&walk->publishing_failed, problem);
+    }
+    publication_free(publication);
+}
+
+/* Said once: a build without nodes is only slower the next time. */
+void layers_stop_keeping(Walk *walk, const GError *problem)
+{
+    if (walk->keeping) {
+        ingot_progress_message(walk->in.host->progress, "nothing more is kept for later builds: %s", problem->message);
+    }
+    walk->keeping = FALSE;
+}
+
+static void check_publisher(Walk *walk)
+{
+    const GError *problem = g_atomic_pointer_get(&walk->publishing_failed);
+    if (problem != NULL) {
+        layers_stop_keeping(walk, problem);
+    }
+}
+
+/* Waits for all nodes that are being written. */
+void layers_settle(Walk *walk)
+{
+    if (walk->publisher != NULL) {
+        g_thread_pool_free(g_steal_pointer(&walk->publisher), FALSE, TRUE);
+        check_publisher(walk);
+    }
+}
+
+/* --- layers --- */
+
+/* In the folder of a node that is yet to be, or, where none will be, in the work folder. Free it. */
+static char *layer_path(Walk *walk)
+{
+    g_autoptr(GError) problem = NULL;
+    NodeDraft *draft =
+        walk->keeping ? draft_new(walk->in.host->cache, ingot_workdir_path(walk->in.workdir), &problem) : NULL;
+    if (problem != NULL) {
+        layers_stop_keeping(walk, problem);
+    }
+    if (draft != NULL) {
+        g_ptr_array_add(walk->drafts, draft);
+        return g_strdup(draft_disk(draft));
+    }
+    g_autofree char *name = g_strdup_printf("layer-%08x.qcow2", g_random_int());
+    return ingot_workdir_file(walk->in.workdir, name);
+}
+
+/* A new layer over the disk that was written to so far, or over where the build starts. */
+gboolean layers_add(Walk *walk, GError **error)
+{
+    g_autofree char *path = layer_path(walk);
+    g_autofree char *node_disk = walk->from == NULL ? NULL : node_file(walk->from, NODE_DISK);
+    const char *below = walk->disk != NULL ? walk->disk : node_disk;
+    if (!(below != NULL ? overlay_create(path, below, "qcow2", 0, error)
+                        : overlay_create(path, walk->in.source->path, walk->in.source->format,
+                                         recipe_machine(walk->in.recipe).disk, error))) {
+        return FALSE;
+    }
+    g_free(walk->disk);
+    walk->disk = g_steal_pointer(&path);
+    return TRUE;
+}
+
+/* What a machine that failed may have written right behind the node is not to be built on. */
+gboolean layers_renew(Walk *walk, GError **error)
+{
+    g_ptr_array_set_size(walk->drafts, 0);
+    g_clear_pointer(&walk->disk, g_free);
+    return layers_add(walk, error);
+}
+
+/* The node that the newest draft becomes, but for its files. */
+static Node *describe(const Walk *walk)
+{
+    Node *node = node_new();
+    node->below = g_strdup(walk->below);
+    node->source = g_strdup(walk->in.source->path);
+    node->recipe = g_strdup(walk->in.recipe->name);
+    node->clean = walk->clean;
+    node->secret = walk->secret;
+    for (guint i = 0; i < walk->runs->len; i++) {
+        g_ptr_array_add(node->runs, node_run_copy(g_ptr_array_index(walk->runs, i)));
+    }
+    return node;
+}
+
+/* The stopped machine's memory, and with it the variables of its firmware. */
+static gboolean save_memory(Walk *walk, Publication *publication, GError **error)
+{
+    g_autofree char *path = draft_file(publication->draft, NODE_MEMORY);
+    if (!memory_save(walk->machine, path, error)) {
+        return FALSE;
+    }
+    json_object_set_new(publication->node->files, NODE_MEMORY, json_null());
+    publication->node->fingerprint = g_strdup(walk->fingerprint);
+    return !recipe_machine(walk->in.recipe).uefi ||
+           enter_keep_variables(walk->machine, publication->draft, publication->node, error);
+}
+
+/* Between two stages of a running machine: all that was written lies in the layer before, and the guest has stood still
+ * for a moment. */
+static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memory, GError **error)
+{
+    if (!guest_script(walk->guest, "sync", NULL, error) || !layers_add(walk, error) ||
+        !machine_stop(walk->machine, error) || !machine_layer(walk->machine, walk->disk, error)) {
+        return FALSE;
+    }
+    g_autoptr(GError) problem = NULL;
+    if (memory && !save_memory(walk, publication, &problem)) {
+        layers_stop_keeping(walk, problem);
+    }
+    return machine_continue(walk->machine, error);
+}
+
+/* The newest layer becomes a node, and another one takes its place. */
+gboolean layers_keep(Walk *walk, const PlanStage *stage, GError **error)
+{
+    check_publisher(walk);
+    if (!walk->keeping) {
+        return TRUE;
+    }
+    Publication *publication = g_new0(Publication, 1);
+    publication->draft = g_ptr_array_index(walk->drafts, walk->drafts->len - 1);
+    publication->node = describe(walk);
+    gboolean memory = stage->keep == PLAN_KEEP_MEMORY && walk->guest != NULL && guest_survives(walk->guest);
+    gboolean ok = walk->machine != NULL ? freeze_layer(walk, publication, memory, error) : layers_add(walk, error);
+    if (!ok || !walk->keeping) {
+        publication_free(publication);
+        return ok;
+    }
+    walk->below = draft_name(publication->draft);
+    publication->turn = g_steal_pointer(&walk->turn);
+    if (walk->publisher == NULL) {
+        walk->publisher = g_thread_pool_new(publish, walk, 1, TRUE, NULL);
+    }
+    g_thread_pool_push(walk->publisher, publication, NULL);
+    return TRUE;
+}

@@ -1,0 +1,352 @@
+#include <ingot/error.h>
+#include <ingot/process.h>
+#include <string.h>
+
+#include "cache/draft.h"
+#include "machine/state.h"
+#include "step/offline.h"
+#include "step/step.h"
+#include "walk/inside.h"
+#include "walk/pause.h"
+
+#define TURN_USEC (G_USEC_PER_SEC / 5)
+
+/* Back to before anything was done. */
+static void reset(Walk *walk)
+{
+    engine_stop(walk);
+    layers_settle(walk);
+    g_clear_pointer(&walk->turn, ingot_lock_release);
+    g_clear_pointer(&walk->hold, nodes_release);
+    g_clear_pointer(&walk->from, node_free);
+    g_ptr_array_set_size(walk->drafts, 0);
+    g_ptr_array_set_size(walk->runs, 0);
+    g_clear_pointer(&walk->disk, g_free);
+    walk->below = NULL;
+    walk->clean = FALSE;
+    walk->secret = FALSE;
+    walk->damaged = FALSE;
+}
+
+void walk_free(Walk *walk)
+{
+    if (walk == NULL) {
+        return;
+    }
+    reset(walk);
+    g_ptr_array_unref(walk->drafts);
+    g_ptr_array_unref(walk->runs);
+    g_hash_table_unref(walk->refused);
+    g_clear_error(&walk->publishing_failed);
+    g_free(walk->fingerprint);
+    g_free(walk);
+}
+
+/* --- one stage --- */
+
+typedef struct {
+    const Walk *walk;
+    const char *title;
+} LineContext;
+
+static void show_line(const char *line, gpointer user)
+{
+    const LineContext *context = user;
+    g_autofree char *masked = recipe_mask(context->walk->in.recipe, line);
+    ingot_progress_message(context->walk->in.host->progress, "  %s | %s", context->title, masked);
+}
+
+static gboolean run_offline(Walk *walk, const PlanStage *stage, LineContext *line, GError **error)
+{
+    OfflineContext context = {.disk = walk->disk,
+                              .format = "qcow2",
+                              .cache = walk->in.host->cache,
+                              .workdir = ingot_workdir_path(walk->in.workdir),
+                              .line = show_line,
+                              .user_data = line};
+    return offline_run(&context, stage->step, error);
+}
+
+static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
+{
+    LineContext line = {.walk = walk, .title = stage->title};
+    StepContext context = {.guest = walk->guest, .recipe = walk->in.recipe, .line = show_line, .user_data = &line};
+    ingot_progress_begin(walk->in.host->progress, 0, "%s", stage->title);
+    if (!(stage->offline ? run_offline(walk, stage, &line, error) : step_run(&context, stage->step, error))) {
+        return FALSE;
+    }
+    ingot_progress_end(walk->in.host->progress, stage->offline ? "offline" : NULL);
+    return TRUE;
+}
+
+static gboolean run_step(Walk *walk, const PlanStage *stage, GError **error)
+{
+    const WalkOptions *options = walk->in.options;
+    for (;;) {
+        GError *failure = NULL;
+        if (options->debug && walk->machine != NULL &&
+            !pause_before(stage->title, walk->machine, walk->in.key, walk->in.host->progress, error)) {
+            return FALSE;
+        }
+        if (step_once(walk, stage, &failure)) {
+            return TRUE;
+        }
+        if (walk->machine == NULL ||
+            !pause_after_error(options->on_error, failure, walk->machine, walk->in.key, walk->in.host->progress)) {
+            g_autofree char *masked = recipe_mask(walk->in.recipe, failure->message);
+            g_set_error(
+                error, failure->domain, failure->code, "step '%s': %s%s", stage->title, masked,
+                walk->below == NULL || !walk->keeping
+                    ? ""
+                    : "\nthe machine before it is kept: `ingot shell` looks into it, the next build goes on there");
+            g_error_free(failure);
+            return FALSE;
+        }
+        g_clear_error(&failure);
+    }
+}
+
+static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
+{
+    NodeRun run = {.key = stage->key,
+                   .title = stage->title,
+                   .ran = g_get_real_time() / G_USEC_PER_SEC,
+                   .seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC};
+    g_autofree char *id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
+    run.id = id;
+    g_ptr_array_add(walk->runs, node_run_copy(&run));
+    walk->secret |= stage->secret;
+}
+
+static gboolean run_stage(Walk *walk, const PlanStage *stage, GError **error)
+{
+    gint64 began = g_get_monotonic_time();
+    if (!(stage->offline ? engine_need_rest(walk, error) : engine_need(walk, error))) {
+        return FALSE;
+    }
+    if (stage->step != NULL) {
+        began = g_get_monotonic_time();
+        if (!run_step(walk, stage, error)) {
+            return FALSE;
+        }
+    }
+    note_run(walk, stage, began);
+    walk->clean |= stage->offline;
+    if (stage->shutdown && !engine_shut_down(walk, error)) {
+        return FALSE;
+    }
+    return stage->keep == PLAN_KEEP_NOTHING || layers_keep(walk, stage, error);
+}
+
+/* --- the whole --- */
+
+/* Takes the stage's turn; *waited: another build had it, and may have left a node. */
+static gboolean take_turn(Walk *walk, const PlanStage *stage, gboolean *waited, GError **error)
+{
+    GError *problem = NULL;
+    *waited = FALSE;
+    g_clear_pointer(&walk->turn, ingot_lock_release);
+    while (walk->keeping && (walk->turn = nodes_turn(walk->in.host->cache, &stage->key, &problem)) == NULL) {
+        if (problem != NULL) {
+            layers_stop_keeping(walk, problem);
+            g_error_free(problem);
+            return TRUE;
+        }
+        if (!*waited) {
+            ingot_progress_message(walk->in.host->progress, "another build runs '%s': waiting for it", stage->title);
+            engine_stop(walk);
+            layers_settle(walk);
+        }
+        *waited = TRUE;
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        g_usleep(TURN_USEC);
+    }
+    return TRUE;
+}
+
+static gboolean hold_node(Walk *walk, const Node *node, GError **error)
+{
+    walk->hold = nodes_hold(walk->in.host->cache, node, error);
+    if (walk->hold == NULL) {
+        return FALSE;
+    }
+    walk->from = node_read(node->folder, error);
+    if (walk->from == NULL) {
+        return FALSE;
+    }
+    for (guint i = 0; i < walk->from->runs->len; i++) {
+        g_ptr_array_add(walk->runs, node_run_copy(g_ptr_array_index(walk->from->runs, i)));
+    }
+    walk->below = node_name(walk->from);
+    walk->clean = walk->from->clean;
+    walk->secret = walk->from->secret;
+    return TRUE;
+}
+
+/* Not taken again by this build. A damaged one is removed as well; one that has gone meanwhile, or is being removed, is
+ * nothing to speak of. */
+static void refuse(Walk *walk, const Node *node, const GError *problem)
+{
+    g_hash_table_add(walk->refused, g_strdup(node->folder));
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        ingot_progress_message(walk->in.host->progress, "what was kept after '%s' is discarded: %s",
+                               node_run(node)->title, problem->message);
+        nodes_remove(node->folder);
+    }
+}
+
+static GPtrArray *usable_nodes(const Walk *walk, GError **error)
+{
+    GPtrArray *nodes = nodes_list(walk->in.host->cache, error);
+    for (guint i = nodes == NULL ? 0 : nodes->len; i-- > 0;) {
+        if (g_hash_table_contains(walk->refused, ((const Node *)g_ptr_array_index(nodes, i))->folder)) {
+            g_ptr_array_remove_index(nodes, i);
+        }
+    }
+    return nodes;
+}
+
+/* Goes on from the deepest node that is whole; none is no error. */
+static gboolean find_node(Walk *walk, GError **error)
+{
+    for (;;) {
+        g_autoptr(GPtrArray) nodes = usable_nodes(walk, error);
+        const Node *node = nodes == NULL ? NULL
+                                         : nodes_best(nodes, walk->in.plan, walk->in.source->path, walk->in.refresh,
+                                                      g_get_real_time() / G_USEC_PER_SEC);
+        g_autoptr(GError) problem = NULL;
+        if (node == NULL || hold_node(walk, node, &problem)) {
+            return nodes != NULL;
+        }
+        reset(walk);
+        refuse(walk, node, problem);
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+    }
+}
+
+/* Without a node the first stage is the boot, which is put off where it is not needed yet. */
+static guint first_missing(const Walk *walk)
+{
+    const Plan *plan = walk->in.plan;
+    if (walk->from != NULL) {
+        return (guint)plan_find_key(plan, &node_run(walk->from)->key) + 1;
+    }
+    return plan->stages->len == 1 || plan_stage(plan, 1)->offline ? 1 : 0;
+}
+
+/* One way through the stages. *again: another build has got ahead, look once more for what it has left. */
+static gboolean run_all(Walk *walk, gboolean *again, GError **error)
+{
+    const Plan *plan = walk->in.plan;
+    *again = FALSE;
+    if (walk->keeping && !find_node(walk, error)) {
+        return FALSE;
+    }
+    for (guint i = first_missing(walk); i < plan->stages->len; i++) {
+        const PlanStage *stage = plan_stage(plan, i);
+        if (!take_turn(walk, stage, again, error)) {
+            return FALSE;
+        }
+        if (*again) {
+            return TRUE;
+        }
+        if ((walk->disk == NULL && !layers_add(walk, error)) || !run_stage(walk, stage, error)) {
+            return FALSE;
+        }
+    }
+    g_clear_pointer(&walk->turn, ingot_lock_release);
+    if ((walk->disk == NULL && !layers_add(walk, error)) ||
+        (plan->stages->len > 1 && !walk->clean && !(engine_need(walk, error) && engine_rest(walk, error)))) {
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static Walk *walk_new(const WalkInput *input, GError **error)
+{
+    Walk *walk = g_new0(Walk, 1);
+    walk->in = *input;
+    walk->keeping = !input->options->no_cache;
+    walk->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)draft_free);
+    walk->runs = g_ptr_array_new_with_free_func(node_run_free);
+    walk->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    MachineOptions options = walk_machine_options(input->recipe, input->host, input->key);
+    walk->fingerprint = machine_fingerprint(&options, error);
+    if (walk->fingerprint == NULL) {
+        g_clear_pointer(&walk, walk_free);
+    }
+    return walk;
+}
+
+Walk *walk_run(const WalkInput *input, GError **error)
+{
+    g_autoptr(Walk) walk = walk_new(input, error);
+    if (walk == NULL) {
+        return NULL;
+    }
+    for (;;) {
+        gboolean again;
+        GError *problem = NULL;
+        if (run_all(walk, &again, &problem) && !again) {
+            return g_steal_pointer(&walk);
+        }
+        /* Without that node, then. Damage that a step meets elsewhere is the step's. */
+        if (walk->damaged) {
+            g_autoptr(Node) node = node_read(walk->from->folder, NULL);
+            reset(walk);
+            if (node != NULL) {
+                refuse(walk, node, problem);
+                g_clear_error(&problem);
+                continue;
+            }
+        }
+        if (problem != NULL) {
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+        reset(walk);
+    }
+}
+
+Walk *walk_visit(const WalkInput *input, guint stage, GError **error)
+{
+    g_autoptr(Walk) walk = walk_new(input, error);
+    g_autoptr(GPtrArray) nodes = walk == NULL ? NULL : nodes_list(input->host->cache, error);
+    if (nodes == NULL) {
+        return NULL;
+    }
+    const Node *node = nodes_newest(nodes, plan_stage(input->plan, stage));
+    if (node == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    "nothing is kept after '%s' as the recipe is now; `ingot plan` lists what is",
+                    plan_stage(input->plan, stage)->title);
+        return NULL;
+    }
+    walk->keeping = FALSE; /* the new layer lies in the work folder */
+    return hold_node(walk, node, error) && layers_add(walk, error) && engine_need(walk, error) ? g_steal_pointer(&walk)
+                                                                                               : NULL;
+}
+
+void walk_settle(Walk *walk)
+{
+    layers_settle(walk);
+}
+
+const char *walk_disk(const Walk *walk)
+{
+    return walk->disk;
+}
+
+Machine *walk_machine(Walk *walk)
+{
+    return walk->machine;
+}
+
+const GPtrArray *walk_runs(const Walk *walk)
+{
+    return walk->runs;
+}
