@@ -13,7 +13,7 @@ json_t *config_step(const NodeRun *run)
     g_autofree char *ran = ingot_text_time(run->ran);
     /* Whole tenths: finer would be noise in a file that people compare. */
     double seconds = (double)(gint64)(run->seconds * 10 + 0.5) / 10;
-    return json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", run->title, "seconds", seconds, "ran", ran);
+    return ingot_json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", run->title, "seconds", seconds, "ran", ran);
 }
 
 /* Outside of a repository there is nothing to tell. */
@@ -34,7 +34,7 @@ static json_t *recipe_object(const Recipe *recipe)
     ingot_digest_write_text(&digest, text);
     /* A secret's default may stand in the text itself. */
     g_autofree char *masked = recipe_mask(recipe, recipe->text);
-    return json_pack("{s:s, s:s, s:s}", "name", recipe->name, "digest", text, "text", masked);
+    return ingot_json_pack("{s:s, s:s, s:o}", "name", recipe->name, "digest", text, "text", ingot_json_text(masked));
 }
 
 json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps)

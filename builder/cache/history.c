@@ -90,9 +90,9 @@ gboolean history_save(const char *cache, const Recipe *recipe, const Plan *plan,
     g_autofree char *folder = g_path_get_dirname(path);
     json_t *stages = json_array();
     for (guint i = 0; i < plan->stages->len; i++) {
-        json_array_append_new(stages, json_pack("{s:O}", "inputs", plan_stage(plan, i)->inputs));
+        json_array_append_new(stages, ingot_json_pack("{s:O}", "inputs", plan_stage(plan, i)->inputs));
     }
-    g_autoptr(json_t) record = json_pack("{s:i, s:o}", "version", VERSION, "stages", stages);
+    g_autoptr(json_t) record = ingot_json_pack("{s:i, s:o}", "version", VERSION, "stages", stages);
     g_autofree char *text = ingot_json_canonical(record);
     return ingot_file_make_folder(folder, error) && ingot_file_replace(path, text, strlen(text), 0600, error);
 }

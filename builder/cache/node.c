@@ -140,6 +140,7 @@ Node *node_read(const char *folder, GError **error)
     return node;
 }
 
+/* NULL: a text of it is not UTF-8. */
 static json_t *describe_run(const NodeRun *run)
 {
     char key[INGOT_DIGEST_TEXT_SIZE];
@@ -148,14 +149,24 @@ static json_t *describe_run(const NodeRun *run)
                      (json_int_t)run->ran, "seconds", run->seconds);
 }
 
-json_t *node_describe(const Node *node)
+json_t *node_describe(const Node *node, GError **error)
 {
-    json_t *runs = json_array();
+    g_autoptr(json_t) runs = json_array();
     for (guint i = 0; i < node->runs->len; i++) {
-        json_array_append_new(runs, describe_run(g_ptr_array_index(node->runs, i)));
+        const NodeRun *run = g_ptr_array_index(node->runs, i);
+        if (json_array_append_new(runs, describe_run(run)) != 0) {
+            g_autofree char *shown = g_utf8_make_valid(run->title, -1);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "step '%s': its title is not UTF-8", shown);
+            return NULL;
+        }
     }
-    json_t *record = json_pack("{s:i, s:s, s:o, s:b, s:b, s:O}", "version", VERSION, "source", node->source, "runs",
+    json_t *record = json_pack("{s:i, s:s, s:O, s:b, s:b, s:O}", "version", VERSION, "source", node->source, "runs",
                                runs, "clean", node->clean, "secret", node->secret, "files", node->files);
+    if (record == NULL) {
+        g_autofree char *shown = g_filename_display_name(node->source);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the path of the source's disk is not UTF-8", shown);
+        return NULL;
+    }
     ingot_json_set_string(record, "recipe", node->recipe);
     ingot_json_set_string(record, "below", node->below);
     ingot_json_set_string(record, "machine", node->fingerprint);
@@ -177,7 +188,10 @@ gboolean node_publish(Node *node, GError **error)
         json_object_set_new(files, name, json_string(checksum));
     }
     json_object_update(node->files, files);
-    g_autoptr(json_t) record = node_describe(node);
+    g_autoptr(json_t) record = node_describe(node, error);
+    if (record == NULL) {
+        return FALSE;
+    }
     g_autofree char *text = ingot_json_pretty(record);
     g_autofree char *path = node_file(node, NODE_RECORD);
     return ingot_file_replace(path, text, strlen(text), 0600, error);

@@ -50,7 +50,8 @@ char *node_file(const Node *node, const char *name); /* path of one of its files
 Node *node_read(const char *folder, GError **error);
 /* The same from and to the record alone, as a registry keeps it; what names it in errors. */
 Node *node_parse(const json_t *record, const char *what, GError **error);
-json_t *node_describe(const Node *node);
+/* Every run, or an error: a node that cannot be described whole is not kept. */
+json_t *node_describe(const Node *node, GError **error);
 /* Fsyncs and checksums every file of files (whose names are set), and writes node.json. */
 gboolean node_publish(Node *node, GError **error);
 /* CORRUPT where a file is not what node.json says. The memory is left out: memory_load checks it. */

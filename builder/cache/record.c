@@ -59,7 +59,7 @@ static json_t *describe_runs(const GPtrArray *runs)
         const NodeRun *run = g_ptr_array_index(runs, i);
         char key[INGOT_DIGEST_TEXT_SIZE];
         ingot_digest_write_text(&run->key, key);
-        json_array_append_new(list, json_pack("{s:s, s:I}", "key", key, "ran", (json_int_t)run->ran));
+        json_array_append_new(list, ingot_json_pack("{s:s, s:I}", "key", key, "ran", (json_int_t)run->ran));
     }
     return list;
 }
@@ -74,8 +74,8 @@ gboolean record_save(const char *cache, const Plan *plan, const GPtrArray *runs,
     }
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&manifest->digest, digest);
-    g_autoptr(json_t) record = json_pack("{s:i, s:s, s:I, s:o}", "version", VERSION, "manifest", digest, "size",
-                                         (json_int_t)manifest->size, "runs", describe_runs(runs));
+    g_autoptr(json_t) record = ingot_json_pack("{s:i, s:s, s:I, s:o}", "version", VERSION, "manifest", digest, "size",
+                                               (json_int_t)manifest->size, "runs", describe_runs(runs));
     g_autofree char *text = ingot_json_pretty(record);
     return ingot_file_replace(path, text, strlen(text), 0644, error);
 }

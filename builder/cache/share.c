@@ -44,7 +44,7 @@ static json_t *describe_blob(const char *type, const IngotDescriptor *blob)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&blob->digest, digest);
-    return json_pack("{s:s, s:s, s:I}", "mediaType", type, "digest", digest, "size", (json_int_t)blob->size);
+    return ingot_json_pack("{s:s, s:s, s:I}", "mediaType", type, "digest", digest, "size", (json_int_t)blob->size);
 }
 
 /* What passes through the store leaves no name there. */
@@ -70,7 +70,7 @@ static gboolean push_memory(const Share *share, IngotRemote *remote, const Node 
         !ingot_remote_put_blob(remote, name, path, &memory, share->progress, error)) {
         return FALSE;
     }
-    g_autoptr(json_t) manifest = json_pack(
+    g_autoptr(json_t) manifest = ingot_json_pack(
         "{s:i, s:s, s:s, s:o, s:[o]}", "schemaVersion", 2, "mediaType", INGOT_TYPE_MANIFEST, "artifactType", ARTIFACT,
         "config", describe_blob(INGOT_TYPE_EMPTY, &empty), "layers", describe_blob(INGOT_TYPE_MEMORY, &memory));
     g_autofree char *text = ingot_json_canonical(manifest);
@@ -84,13 +84,15 @@ static gboolean pack_node(const Share *share, const Node *node, const char *tag,
     g_autofree char *name = g_strdup_printf("%s/%s", share->where->host, share->where->name);
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "qcow2", error);
     IngotPackOptions options = {0};
-    g_autoptr(IngotPacked) packed = blocks == NULL ? NULL : ingot_store_pack(share->store, blocks, &options, error);
+    g_autoptr(json_t) record = node_describe(node, error);
+    g_autoptr(IngotPacked) packed =
+        blocks == NULL || record == NULL ? NULL : ingot_store_pack(share->store, blocks, &options, error);
     if (packed == NULL) {
         return FALSE;
     }
     IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
-    json_object_set_new(config, "node", node_describe(node));
+    json_object_set(config, "node", record);
     return ingot_store_add_image(share->store, name, tag, config, NULL, &disk, packed->index, &manifest, error);
 }
 

@@ -30,9 +30,10 @@ static json_t *describe(const Node *node)
     char key[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&run->key, key);
     g_autofree char *ran = ingot_text_time(run->ran), *used = ingot_text_time(house.used);
-    json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:f}", "node", node_name(node), "step",
-                              run->title, "key", key, "ran", ran, "used", used, "disk", (json_int_t)house.layer,
-                              "memory", (json_int_t)house.memory, "secret", node->secret, "seconds", run->seconds);
+    json_t *entry =
+        ingot_json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:f}", "node", node_name(node), "step", run->title,
+                        "key", key, "ran", ran, "used", used, "disk", (json_int_t)house.layer, "memory",
+                        (json_int_t)house.memory, "secret", node->secret, "seconds", run->seconds);
     ingot_json_set_string(entry, "recipe", node->recipe);
     ingot_json_set_string(entry, "machine", node->fingerprint);
     return entry;
@@ -94,10 +95,10 @@ static gboolean measure(const char *cache, GError **error)
     }
     guint64 total = use.layers + use.memory + use.sources + use.records;
     if (ingot_command_common()->json) {
-        print_json(json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "nodes", use.nodes, "layers",
-                             (json_int_t)use.layers, "memory", (json_int_t)use.memory, "sources",
-                             (json_int_t)use.sources, "records", (json_int_t)use.records, "total", (json_int_t)total,
-                             "limit", (json_int_t)use.limit));
+        print_json(ingot_json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "nodes", use.nodes, "layers",
+                                   (json_int_t)use.layers, "memory", (json_int_t)use.memory, "sources",
+                                   (json_int_t)use.sources, "records", (json_int_t)use.records, "total",
+                                   (json_int_t)total, "limit", (json_int_t)use.limit));
         return TRUE;
     }
     g_autofree char *nodes = g_strdup_printf("disks of %u nodes", use.nodes);
@@ -130,7 +131,7 @@ static gboolean prune(const char *cache, const char *keep, const char *older, GE
         return FALSE;
     }
     if (ingot_command_common()->json) {
-        print_json(json_pack("{s:i, s:I}", "dropped", dropped.count, "bytes", (json_int_t)dropped.bytes));
+        print_json(ingot_json_pack("{s:i, s:I}", "dropped", dropped.count, "bytes", (json_int_t)dropped.bytes));
     } else if (!ingot_command_common()->quiet) {
         g_autofree char *size = ingot_text_size(dropped.bytes);
         printf("dropped %u, %s\n", dropped.count, size);

@@ -41,8 +41,8 @@ static json_t *describe_stage(const Prospect *prospect, guint i)
     ingot_digest_write_text(&stage->key, key);
     g_autofree char *why = stands ? NULL : prospect_why(prospect, i);
     g_autofree char *ran = run == NULL ? NULL : ingot_text_time(run->ran);
-    json_t *entry = json_pack("{s:i, s:s, s:s, s:b, s:b}", "number", i, "title", stage->title, "key", key, "cached",
-                              stands, "secret", stage->secret);
+    json_t *entry = ingot_json_pack("{s:i, s:s, s:s, s:b, s:b}", "number", i, "title", stage->title, "key", key,
+                                    "cached", stands, "secret", stage->secret);
     ingot_json_set_string(entry, "why", why);
     ingot_json_set_string(entry, "ran", ran);
     if (run != NULL) {
@@ -60,8 +60,9 @@ static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
     for (guint i = 0; prospect->plan != NULL && i < prospect->plan->stages->len; i++) {
         json_array_append_new(stages, describe_stage(prospect, i));
     }
-    return json_pack("{s:s, s:s, s:b, s:b, s:o}", "recipe", one->recipe->path, "name", one->recipe->name, "image",
-                     prospect->image, "source_missing", prospect->plan == NULL, "stages", stages);
+    return ingot_json_pack("{s:o, s:s, s:b, s:b, s:o}", "recipe", ingot_json_text(one->recipe->path), "name",
+                           one->recipe->name, "image", prospect->image, "source_missing", prospect->plan == NULL,
+                           "stages", stages);
 }
 
 static void print(const GraphRecipe *one, const Prospect *prospect)

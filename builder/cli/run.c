@@ -68,8 +68,8 @@ static void print_entry(const Machine *machine, const GuestKey *key, const GArra
         json_object_set_new(forwarded, name, json_integer(machine_port(machine, guest)));
     }
     if (ingot_command_common()->json) {
-        g_autoptr(json_t) all =
-            json_pack("{s:s, s:O, s:s}", "ssh", ssh, "ports", forwarded, "console", machine_console(machine));
+        g_autoptr(json_t) all = ingot_json_pack("{s:o, s:O, s:o}", "ssh", ingot_json_text(ssh), "ports", forwarded,
+                                                "console", ingot_json_text(machine_console(machine)));
         g_autofree char *text = ingot_json_pretty(all);
         fputs(text, stdout);
     } else {

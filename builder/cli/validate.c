@@ -14,7 +14,7 @@ static json_t *mistakes_of(const GError *error)
     g_auto(GStrv) lines = g_strsplit(error != NULL ? error->message : "", "\n", -1);
     for (guint i = 0; lines[i] != NULL; i++) {
         if (*lines[i] != '\0') {
-            json_array_append_new(list, json_string(lines[i]));
+            json_array_append_new(list, ingot_json_text(lines[i]));
         }
     }
     return list;

@@ -1,8 +1,11 @@
 #include "step/step.h"
 
+#include <ingot/text.h>
 #include <string.h>
 
 #include "step/kinds.h"
+
+#define TITLE_MOST 60 /* bytes */
 
 static const StepKind *const kinds[] = {&step_shell, &step_file, &step_ready};
 
@@ -26,7 +29,11 @@ char *step_title(const json_t *step)
     }
     text = text == NULL ? step_kind(step)->kind : text + strspn(text, " \n");
     gsize length = strcspn(text, "\n");
-    return length <= 60 ? g_strndup(text, length) : g_strdup_printf("%.*s…", 57, text);
+    if (length <= TITLE_MOST) {
+        return ingot_text_head(text, length);
+    }
+    g_autofree char *head = ingot_text_head(text, TITLE_MOST - strlen("…"));
+    return g_strconcat(head, "…", NULL);
 }
 
 guint64 step_max_age(const json_t *step)

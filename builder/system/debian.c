@@ -23,8 +23,9 @@ json_t *debian_packages(const char *dpkg_status)
             }
         }
         if (installed && name != NULL && version != NULL && architecture != NULL) {
-            json_array_append_new(
-                packages, json_pack("{ssssss}", "name", name, "version", version, "architecture", architecture));
+            json_array_append_new(packages, ingot_json_pack("{s:o, s:o, s:o}", "name", ingot_json_text(name), "version",
+                                                            ingot_json_text(version), "architecture",
+                                                            ingot_json_text(architecture)));
         }
     }
     return packages;

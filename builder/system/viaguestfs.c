@@ -103,8 +103,9 @@ static json_t *appliance_packages(SystemTree *tree, GError **error)
             g_free(version);
             version = g_steal_pointer(&with_epoch);
         }
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", one->app2_name, "version", version,
-                                              "architecture", one->app2_arch));
+        json_array_append_new(list, ingot_json_pack("{s:o, s:o, s:o}", "name", ingot_json_text(one->app2_name),
+                                                    "version", ingot_json_text(version), "architecture",
+                                                    ingot_json_text(one->app2_arch)));
     }
     guestfs_free_application2_list(applications);
     return list;
@@ -122,7 +123,7 @@ static json_t *appliance_os(SystemTree *tree, GError **error)
         return NULL;
     }
     g_autofree char *version = minor > 0 ? g_strdup_printf("%d.%d", major, minor) : g_strdup_printf("%d", major);
-    return json_pack("{s:s, s:s}", "id", id, "version", version);
+    return ingot_json_pack("{s:o, s:s}", "id", ingot_json_text(id), "version", version);
 }
 
 static gboolean appliance_trim(SystemTree *tree, GError **error)

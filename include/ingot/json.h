@@ -23,7 +23,14 @@ gboolean ingot_json_get_size(const json_t *object, const char *key, const char *
 json_t *ingot_json_get_object(const json_t *object, const char *key, const char *what, GError **error); /* borrowed */
 json_t *ingot_json_get_array(const json_t *object, const char *key, const char *what, GError **error);  /* borrowed */
 
-/* json_object_set_new, but a NULL string sets nothing. */
+/* json_pack, which cannot fail: a NULL or invalid UTF-8 among its texts is a mistake of ours, and ends the program with
+ * the place of the call. Text from elsewhere (a path, a guest's words) goes in as "o" by ingot_json_text. */
+json_t *ingot_json_pack_at(const char *place, const char *format, ...);
+#define ingot_json_pack(...) ingot_json_pack_at(G_STRLOC, __VA_ARGS__)
+/* A string of any bytes: what is not UTF-8 in them becomes U+FFFD. */
+json_t *ingot_json_text(const char *text);
+
+/* Sets a string of any bytes, as ingot_json_text has it; a NULL string sets nothing. */
 void ingot_json_set_string(json_t *object, const char *key, const char *value);
 /* Whether a text is among those of an array; of anything else it is not. */
 gboolean ingot_json_has_text(const json_t *list, const char *text);

@@ -86,10 +86,29 @@ json_t *ingot_json_get_array(const json_t *object, const char *key, const char *
     return NULL;
 }
 
+json_t *ingot_json_pack_at(const char *place, const char *format, ...)
+{
+    json_error_t problem;
+    va_list values;
+
+    va_start(values, format);
+    json_t *value = json_vpack_ex(&problem, 0, format, values);
+    va_end(values);
+    if (!value)
+        g_error("%s: no JSON value from '%s': %s", place, format, problem.text);
+    return value;
+}
+
+json_t *ingot_json_text(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    return json_string(valid);
+}
+
 void ingot_json_set_string(json_t *object, const char *key, const char *value)
 {
     if (value)
-        json_object_set_new(object, key, json_string(value));
+        json_object_set_new(object, key, ingot_json_text(value));
 }
 
 gboolean ingot_json_has_text(const json_t *list, const char *text)

@@ -178,6 +178,42 @@ static void no_run_led_to_it(void **state)
     expect_error(sample, INGOT_ERROR_CORRUPT);
 }
 
+/* A title in another language than ours: cut, and yet every run is there. */
+static void every_run_is_described(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = sample_plan(sample, "[{name: Установка пакетов и настройка службы журналов веб-сервера,"
+                                               " shell: one}, {name: aktualizacja pakietów i konfiguracja usługi żądań"
+                                               " użytkowników, shell: two}]");
+    sample_node(sample, plan, "node", NULL, "abc");
+    g_autoptr(Node) back = sample_read(sample, "node");
+    assert_int_equal(back->runs->len, 3);
+    for (guint i = 0; i < 3; i++) {
+        const NodeRun *run = g_ptr_array_index(back->runs, i);
+        assert_true(ingot_digest_equal(&run->key, &plan_stage(plan, i)->key));
+        assert_string_equal(run->title, plan_stage(plan, i)->title);
+    }
+}
+
+/* Better no node than one that says it stands after another stage. */
+static void what_cannot_be_described_is_not_kept(void **state)
+{
+    Sample *sample = *state;
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(Node) node = full_node(sample);
+        g_autofree char *record = node_file(node, NODE_RECORD);
+        assert_int_equal(g_remove(record), 0);
+        char **text = i == 0 ? &((NodeRun *)g_ptr_array_index(node->runs, 2))->title : &node->source;
+        g_free(*text);
+        *text = g_strdup("/cut in a character: \xd0");
+        g_autoptr(GError) error = NULL;
+        assert_false(node_publish(node, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "not UTF-8"));
+        assert_false(g_file_test(record, G_FILE_TEST_EXISTS));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +228,8 @@ int main(void)
         SAMPLE_TEST(a_broken_record_is_an_error),
         SAMPLE_TEST(a_record_of_other_types_is_an_error),
         SAMPLE_TEST(no_run_led_to_it),
+        SAMPLE_TEST(every_run_is_described),
+        SAMPLE_TEST(what_cannot_be_described_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

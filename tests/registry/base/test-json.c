@@ -5,7 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <ingot/error.h>
 #include <ingot/json.h>
@@ -100,11 +104,60 @@ static void has_text(void **state)
     assert_false(ingot_json_has_text(NULL, "bios"));
 }
 
+static void any_bytes_become_a_string(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) whole = ingot_json_text("größe"), cut = ingot_json_text("gr\xc3"), empty = ingot_json_text("");
+    assert_string_equal(json_string_value(whole), "größe");
+    assert_string_equal(json_string_value(cut), "gr\xef\xbf\xbd");
+    assert_string_equal(json_string_value(empty), "");
+    g_autoptr(json_t) object = json_object();
+    ingot_json_set_string(object, "a", "\xff");
+    assert_string_equal(json_string_value(json_object_get(object, "a")), "\xef\xbf\xbd");
+}
+
+static void a_pack_is_a_value(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) packed = ingot_json_pack("{s:i, s:[s, o]}", "a", 1, "b", "x", ingot_json_text("y"));
+    g_autofree char *text = ingot_json_canonical(packed);
+    assert_string_equal(text, "{\"a\":1,\"b\":[\"x\",\"y\"]}");
+}
+
+/* In a process of its own, since it ends it. */
+static void a_pack_of_invalid_text_ends_the_program(void **state)
+{
+    static const char *const texts[] = {"gr\xc3", NULL};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            const struct rlimit none = {0};
+            setrlimit(RLIMIT_CORE, &none);
+            signal(SIGTRAP, SIG_DFL);
+            signal(SIGABRT, SIG_DFL);
+            g_autoptr(json_t) value = ingot_json_pack("{s:s}", "a", texts[i]);
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_canonical), cmocka_unit_test(test_pretty),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_get),       cmocka_unit_test(test_set_string), cmocka_unit_test(has_text),
+        cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_pretty),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_set_string),
+        cmocka_unit_test(has_text),
+        cmocka_unit_test(any_bytes_become_a_string),
+        cmocka_unit_test(a_pack_is_a_value),
+        cmocka_unit_test(a_pack_of_invalid_text_ends_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
