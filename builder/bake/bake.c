@@ -57,7 +57,7 @@ static gboolean check_size(const Bake *bake, gboolean *grows, GError **error)
 {
     guint64 wanted = recipe_machine(bake->recipe).disk;
     guint64 size;
-    if (!overlay_size(bake->source->path, &size, error)) {
+    if (!overlay_size(bake->source->path, bake->source->format, &size, error)) {
         return FALSE;
     }
     if (wanted != 0 && wanted < size) {
@@ -155,10 +155,11 @@ static gboolean check(Bake *bake, GError **error)
     ingot_progress_begin(progress, 0, "boot the sealed image");
     g_autofree char *folder = ingot_workdir_file(bake->workdir, "check");
     MachineOptions machine_options = walk_machine_options(bake->recipe, &bake->options->host, bake->key);
-    machine_options.disk = bake->disk;
+    const MachineDrive disk = {.path = bake->disk, .format = bake->format, .snapshot = TRUE};
+    machine_options.drives = &disk;
+    machine_options.drive_count = 1;
     machine_options.folder = folder;
     machine_options.ports = ports;
-    machine_options.snapshot = TRUE;
     g_autoptr(Machine) machine = ingot_file_make_folder(folder, error) ? machine_start(&machine_options, error) : NULL;
     g_autoptr(Guest) guest = machine == NULL ? NULL : guest_connect(machine, bake->key, LOGIN_SECONDS, error);
     if (guest == NULL) {

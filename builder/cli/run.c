@@ -101,8 +101,11 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
         return FALSE;
     }
     g_autofree char *hostname = g_path_get_basename(image->entry->name);
+    /* What lies in it is the image's business: it is raw whatever it begins with. */
+    const MachineDrive drive = {.path = disk, .format = "raw", .snapshot = TRUE};
     MachineOptions options = {
-        .disk = disk,
+        .drives = &drive,
+        .drive_count = 1,
         .cpus = arguments->cpus > 0 ? (guint)arguments->cpus : 2,
         .memory = (guint64)(arguments->memory > 0 ? arguments->memory : 1024) << 20,
         .uefi = arguments->uefi || firmware_is_uefi(image->config),
@@ -111,7 +114,6 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
         .public_key = key->public_line,
         .hostname = hostname,
         .ports = (const guint16 *)(const void *)ports->data,
-        .snapshot = TRUE,
     };
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, 0, "boot (%s)", accel == MACHINE_KVM ? "kvm" : "tcg");

@@ -1,6 +1,5 @@
 #include "machine/board.h"
 
-#include <ingot/blocks.h>
 #include <string.h>
 
 #include "machine/entry.h"
@@ -23,36 +22,14 @@ G_GNUC_PRINTF(3, 4) static void option(GPtrArray *argv, const char *name, const 
     va_end(list);
 }
 
-/* A comma ends a value in QEMU's options, two stand for one. Free it. */
-static char *escape(const char *path)
-{
-    g_auto(GStrv) parts = g_strsplit(path, ",", -1);
-    return g_strjoinv(",,", parts);
-}
-
-static gboolean add_disk(GPtrArray *argv, const char *path, GError **error)
-{
-    const char *format = ingot_blocks_probe(path, error);
-    if (format == NULL) {
-        return FALSE;
-    }
-    g_autofree char *disk = escape(path);
-    option(argv, "-blockdev", "driver=%s,node-name=" BOARD_DISK_NODE "," BOARD_DISK_OPTIONS ",file.filename=%s", format,
-           disk);
-    option(argv, "-device", "virtio-blk-pci,drive=" BOARD_DISK_NODE);
-    return TRUE;
-}
-
 static gboolean add_entry(GPtrArray *argv, const MachineOptions *options, GError **error)
 {
     if (options->public_key == NULL) {
         return TRUE;
     }
     g_autofree char *credential = entry_credential(options->public_key);
-    g_autofree char *seed = g_build_filename(options->folder, "seed.iso", NULL);
-    g_autofree char *escaped = escape(seed);
     option(argv, "-smbios", "type=11,value=%s", credential);
-    option(argv, "-drive", "file=%s,format=raw,if=virtio,readonly=on", escaped);
+    g_autofree char *seed = g_build_filename(options->folder, BOARD_SEED, NULL);
     return entry_write_seed(seed, options->public_key, options->hostname == NULL ? "ingot" : options->hostname, error);
 }
 
@@ -63,7 +40,7 @@ static gboolean add_firmware(GPtrArray *argv, const MachineOptions *options, GEr
     }
     const char *code;
     g_autofree char *variables = g_build_filename(options->folder, MACHINE_VARIABLES, NULL);
-    g_autofree char *escaped = escape(variables);
+    g_autofree char *escaped = drive_escape(variables);
     /* A machine that goes on brings its own. */
     if (!firmware_prepare(options->incoming ? NULL : variables, &code, error)) {
         return FALSE;
@@ -86,7 +63,8 @@ static void add_network(GPtrArray *argv, const GArray *forwards)
 
 static void add_channels(GPtrArray *argv, const BoardPlaces *places)
 {
-    g_autofree char *console = escape(places->console), *qmp = escape(places->qmp), *shell = escape(places->shell);
+    g_autofree char *console = drive_escape(places->console), *qmp = drive_escape(places->qmp),
+                    *shell = drive_escape(places->shell);
     option(argv, "-chardev", "file,id=console,path=%s", console);
     option(argv, "-serial", "chardev:console");
     option(argv, "-qmp", "unix:%s,server=on,wait=off", qmp);
@@ -111,6 +89,9 @@ static void add_board(GPtrArray *argv, const MachineOptions *options)
     option(argv, "-device", "vmgenid,guid=auto");
     /* What the guest has freed is given back: it is not part of a saved state then. */
     option(argv, "-device", "virtio-balloon-pci,free-page-reporting=on");
+    /* A kernel that panics says so: the machine stops and is not waited for in vain. */
+    option(argv, "-device", "pvpanic");
+    option(argv, "-action", "panic=pause");
     if (options->incoming) {
         option(argv, "-incoming", "defer");
     }
@@ -121,11 +102,12 @@ GPtrArray *board_arguments(const MachineOptions *options, const BoardPlaces *pla
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     add_board(argv, options);
     add_channels(argv, places);
-    if (!add_firmware(argv, options, error) || !add_disk(argv, places->disk, error) ||
-        !add_entry(argv, options, error)) {
+    /* Before the drives: the network's place, and so its name in the guest, does not depend on how many there are. */
+    add_network(argv, places->forwards);
+    drives_add_arguments(argv, places->drives);
+    if (!add_firmware(argv, options, error) || !add_entry(argv, options, error)) {
         return NULL;
     }
-    add_network(argv, places->forwards);
     g_ptr_array_add(argv, NULL);
     return g_steal_pointer(&argv);
 }

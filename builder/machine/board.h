@@ -4,15 +4,14 @@
 
 #include "machine/machine.h"
 
-/* Written like memory: a power cut takes the build anyway, and what is kept is fsynced by whoever keeps it. */
-#define BOARD_DISK_OPTIONS "discard=unmap,detect-zeroes=unmap,cache.no-flush=on,file.driver=file"
-#define BOARD_DISK_NODE "disk" /* of QEMU's block graph: what the guest's disk is when the machine starts */
-#define BOARD_SHELL "shell"    /* the character device behind MACHINE_SHELL_PORT */
+#define BOARD_SHELL "shell" /* the character device behind MACHINE_SHELL_PORT */
+
+#define BOARD_SEED "seed.iso" /* in the machine's folder, where there is a public key */
 
 typedef struct {
     const char *console, *qmp, *shell; /* paths: the console's log, and two sockets to listen on */
-    const char *disk;                  /* what the guest writes to */
-    const GArray *forwards;            /* of BoardForward */
+    const GArray *drives;   /* of MachineDrive: the files that QEMU opens: snapshots resolved, the seed added */
+    const GArray *forwards; /* of BoardForward */
 } BoardPlaces;
 
 typedef struct {
@@ -22,6 +21,8 @@ typedef struct {
 /* The inside of Machine that state.c shares. */
 json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error);
 json_t *machine_event(Machine *machine, const char *name, GError **error);
+/* Of each disk, in order: the node that the guest writes to now. */
+GPtrArray *machine_tops(Machine *machine);
 guint machine_next_layer(Machine *machine);
 
 /* The arguments, NULL-terminated; writes the files that they name (NoCloud seed, firmware's variables) to

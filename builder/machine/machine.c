@@ -1,7 +1,6 @@
 #include "machine/machine.h"
 
 #include <fcntl.h>
-#include <ingot/blocks.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
@@ -21,6 +20,7 @@ struct Machine {
     GSubprocess *qemu;
     Qmp *qmp;
     GArray *forwards; /* of BoardForward */
+    GPtrArray *tops;  /* of each disk, in order: the node of QEMU's block graph that is written to */
     guint layers;     /* that it has been given while it ran */
 };
 
@@ -41,6 +41,7 @@ void machine_free(Machine *machine)
     g_free(machine->socket);
     g_free(machine->shell);
     g_array_unref(machine->forwards);
+    g_ptr_array_unref(machine->tops);
     g_free(machine);
 }
 
@@ -69,27 +70,48 @@ static gboolean forward_all(Machine *machine, const guint16 *ports, GError **err
     return TRUE;
 }
 
-/* What the guest writes to: the disk itself, or a layer over it that goes with the folder. Free it. */
-static char *writable_disk(const MachineOptions *options, GError **error)
+/* The files that QEMU opens: a snapshot is an overlay that goes with the folder, and the seed comes last. Their paths
+ * lie in `paths`. */
+static gboolean resolve_drives(Machine *machine, const MachineOptions *options, GArray *drives, GPtrArray *paths,
+                               GError **error)
 {
-    if (!options->snapshot) {
-        return g_strdup(options->disk);
+    for (guint i = 0; i < options->drive_count; i++) {
+        MachineDrive drive = options->drives[i];
+        if (drive.role == DRIVE_DISK && drive.snapshot) {
+            g_autofree char *name = g_strdup_printf("throw-away-%u.qcow2", i);
+            char *path = g_build_filename(machine->folder, name, NULL);
+            g_ptr_array_add(paths, path);
+            if (!overlay_create(path, drive.path, drive.format, 0, error)) {
+                return FALSE;
+            }
+            drive.path = path;
+            drive.format = "qcow2";
+        }
+        if (drive.role == DRIVE_DISK) {
+            g_ptr_array_add(machine->tops, drive_node(i));
+        }
+        g_array_append_val(drives, drive);
     }
-    g_autofree char *path = g_build_filename(options->folder, "throw-away.qcow2", NULL);
-    const char *format = ingot_blocks_probe(options->disk, error);
-    return format != NULL && overlay_create(path, options->disk, format, 0, error) ? g_steal_pointer(&path) : NULL;
+    if (options->public_key != NULL) {
+        MachineDrive seed = {
+            .path = g_build_filename(machine->folder, BOARD_SEED, NULL), .format = "raw", .role = DRIVE_SEED};
+        g_ptr_array_add(paths, (gpointer)seed.path);
+        g_array_append_val(drives, seed);
+    }
+    return TRUE;
 }
 
 static gboolean launch(Machine *machine, const MachineOptions *options, GError **error)
 {
-    g_autofree char *disk = writable_disk(options, error);
-    if (disk == NULL || !forward_all(machine, options->ports, error)) {
+    g_autoptr(GArray) drives = g_array_new(FALSE, FALSE, sizeof(MachineDrive));
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    if (!resolve_drives(machine, options, drives, paths, error) || !forward_all(machine, options->ports, error)) {
         return FALSE;
     }
     BoardPlaces places = {.console = machine->console,
                           .qmp = machine->socket,
                           .shell = machine->shell,
-                          .disk = disk,
+                          .drives = drives,
                           .forwards = machine->forwards};
     g_autoptr(GPtrArray) argv = board_arguments(options, &places, error);
     g_auto(IngotFd) log = argv == NULL ? -1 : ingot_file_open(machine->log, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
@@ -110,6 +132,7 @@ Machine *machine_start(const MachineOptions *options, GError **error)
     machine->socket = g_build_filename(options->folder, "qmp", NULL);
     machine->shell = g_build_filename(options->folder, "shell", NULL);
     machine->forwards = g_array_new(FALSE, FALSE, sizeof(BoardForward));
+    machine->tops = g_ptr_array_new_with_free_func(g_free);
     return launch(machine, options, error) ? g_steal_pointer(&machine) : NULL;
 }
 
@@ -195,6 +218,11 @@ gboolean machine_alive(Machine *machine, GError **error)
                 log == NULL || *log == '\0' ? "QEMU gives no reason; the console's last lines:" : g_strchomp(log),
                 tail);
     return FALSE;
+}
+
+GPtrArray *machine_tops(Machine *machine)
+{
+    return machine->tops;
 }
 
 guint machine_next_layer(Machine *machine)

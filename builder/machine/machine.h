@@ -1,4 +1,4 @@
-/* A virtual machine: QEMU over QMP, on its disk, with user networking, its console in a log.
+/* A virtual machine: QEMU over QMP, on its drives, with user networking, its console in a log.
  *
  * Invariant: QEMU never outlives its Machine, nor this process (PR_SET_PDEATHSIG). Everything waits on events: QMP, the
  * process's end, Ctrl-C. Host ports are taken free. Root in the guest is reached by ssh with an authorized key that the
@@ -8,6 +8,8 @@
 #pragma once
 
 #include <ingot/json.h>
+
+#include "machine/drive.h"
 
 #define MACHINE_QEMU "qemu-system-x86_64"
 #define MACHINE_SHELL_PORT "org.ingot.shell"  /* the port's name, in /dev/virtio-ports of a Linux guest */
@@ -20,7 +22,8 @@ typedef enum { MACHINE_TCG, MACHINE_KVM } MachineAccel;
 gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error);
 
 typedef struct {
-    const char *disk; /* a qcow2 or raw file that may be written; format by its magic */
+    const MachineDrive *drives; /* the first one is booted from */
+    guint drive_count;
     guint cpus;
     guint64 memory; /* bytes */
     gboolean uefi;
@@ -29,7 +32,6 @@ typedef struct {
     const char *public_key; /* OpenSSH line to let root in with; NULL: none */
     const char *hostname;   /* for the NoCloud seed */
     const guint16 *ports;   /* guest TCP ports to forward besides 22; 0-terminated; may be NULL */
-    gboolean snapshot;      /* throw away what is written */
     gboolean incoming;      /* stand still until a saved state is loaded: see state.h */
 } MachineOptions;
 

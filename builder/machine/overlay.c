@@ -12,9 +12,16 @@ gboolean overlay_create(const char *path, const char *base, const char *format, 
     return ingot_process_run(argv, NULL, NULL, error);
 }
 
-gboolean overlay_size(const char *path, guint64 *size, GError **error)
+gboolean overlay_empty(const char *path, guint64 size, GError **error)
 {
-    const char *const argv[] = {"qemu-img", "info", "--output=json", "--force-share", path, NULL};
+    g_autofree char *bytes = g_strdup_printf("%" G_GUINT64_FORMAT, size);
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", path, bytes, NULL};
+    return ingot_process_run(argv, NULL, NULL, error);
+}
+
+gboolean overlay_size(const char *path, const char *format, guint64 *size, GError **error)
+{
+    const char *const argv[] = {"qemu-img", "info", "--output=json", "--force-share", "-f", format, path, NULL};
     g_autofree char *text = ingot_process_output(argv, error);
     g_autoptr(json_t) info = text == NULL ? NULL : ingot_json_parse(text, strlen(text), path, error);
     return info != NULL && ingot_json_get_size(info, "virtual-size", path, size, error);

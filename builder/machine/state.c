@@ -9,7 +9,7 @@
 
 #include "machine/board.h"
 
-#define BOARD_VERSION 1 /* raised when board.c gives the guest other devices */
+#define BOARD_VERSION 2 /* raised when board.c gives the guest other devices */
 
 /* The processor that KVM shows the guest; QEMU's own under emulation. */
 static char *processor(const MachineOptions *options)
@@ -60,35 +60,50 @@ gboolean machine_continue(Machine *machine, GError **error)
     return command(machine, "cont", NULL, error);
 }
 
-/* The node that the guest's disk is now. */
-static char *top_node(Machine *machine, GError **error)
+static gboolean open_layer(Machine *machine, const char *node, const char *path, GError **error)
 {
-    g_autoptr(json_t) devices = machine_qmp(machine, "query-block", NULL, error);
-    for (size_t i = 0; i < json_array_size(devices); i++) {
-        const json_t *inserted = json_object_get(json_array_get(devices, i), "inserted");
-        const char *node = json_string_value(json_object_get(inserted, "node-name"));
-        if (node != NULL && g_str_has_prefix(node, BOARD_DISK_NODE)) {
-            return g_strdup(node);
-        }
-    }
-    if (devices != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine has no disk");
-    }
-    return NULL;
-}
-
-gboolean machine_layer(Machine *machine, const char *path, GError **error)
-{
-    g_autofree char *below = top_node(machine, error);
-    if (below == NULL) {
-        return FALSE;
-    }
-    g_autofree char *node = g_strdup_printf(BOARD_DISK_NODE "-%u", machine_next_layer(machine));
     json_t *layer = json_pack("{s:s, s:s, s:s, s:s, s:{s:b}, s:n, s:{s:s, s:s}}", "driver", "qcow2", "node-name", node,
                               "discard", "unmap", "detect-zeroes", "unmap", "cache", "no-flush", TRUE, "backing",
                               "file", "driver", "file", "filename", path);
-    return command(machine, "blockdev-add", layer, error) &&
-           command(machine, "blockdev-snapshot", json_pack("{s:s, s:s}", "node", below, "overlay", node), error);
+    return command(machine, "blockdev-add", layer, error);
+}
+
+/* The layers become the disks' tops together. */
+static gboolean put_on_top(Machine *machine, const GPtrArray *nodes, GError **error)
+{
+    const GPtrArray *tops = machine_tops(machine);
+    json_t *actions = json_array();
+    for (guint i = 0; i < tops->len; i++) {
+        json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data", "node",
+                                                 g_ptr_array_index(tops, i), "overlay", g_ptr_array_index(nodes, i)));
+    }
+    return command(machine, "transaction", json_pack("{s:o}", "actions", actions), error);
+}
+
+gboolean machine_layer(Machine *machine, const char *const *paths, GError **error)
+{
+    GPtrArray *tops = machine_tops(machine);
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func(g_free);
+    gboolean ok = TRUE;
+    guint layer = machine_next_layer(machine);
+    for (guint i = 0; ok && i < tops->len; i++) {
+        g_assert(paths[i] != NULL);
+        g_autofree char *node = g_strdup_printf("layer%u-%u", i, layer);
+        ok = open_layer(machine, node, paths[i], error);
+        if (ok) {
+            g_ptr_array_add(nodes, g_steal_pointer(&node));
+        }
+    }
+    ok = ok && put_on_top(machine, nodes, error);
+    for (guint i = 0; i < nodes->len; i++) {
+        if (ok) {
+            g_free(tops->pdata[i]);
+            tops->pdata[i] = g_strdup(g_ptr_array_index(nodes, i));
+        } else { /* lets go of the file */
+            command(machine, "blockdev-del", json_pack("{s:s}", "node-name", g_ptr_array_index(nodes, i)), NULL);
+        }
+    }
+    return ok;
 }
 
 /* Waits for the end of a migration in either direction. */

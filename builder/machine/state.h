@@ -16,9 +16,10 @@ char *machine_fingerprint(const MachineOptions *options, GError **error);
 /* Stops the guest (in microseconds), lets it go on. */
 gboolean machine_stop(Machine *machine, GError **error);
 gboolean machine_continue(Machine *machine, GError **error);
-/* From here on the guest writes to `path`, an empty qcow2 of the disk's size; what it has written so far lies in the
- * layer before, unchanged from now on and handed to the operating system. The guest is stopped. */
-gboolean machine_layer(Machine *machine, const char *path, GError **error);
+/* From here on the guest writes to `paths`, one empty qcow2 for each of its disks, in order, of the disk's size. What
+ * it has written so far lies in the layers before, unchanged from now on and handed to the operating system. All disks
+ * move at one moment, or none does. The guest is stopped. */
+gboolean machine_layer(Machine *machine, const char *const *paths, GError **error);
 /* Writes memory and devices to fd (a pipe that somebody else reads), and closes it; the guest is stopped. */
 gboolean machine_save(Machine *machine, int fd, GError **error);
 /* Reads them back, into a machine that was started with `incoming`; it stays stopped. fd is closed. */

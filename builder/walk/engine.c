@@ -37,7 +37,9 @@ static Machine *start_machine(Walk *walk, gboolean incoming, GError **error)
         return NULL;
     }
     MachineOptions options = walk_machine_options(walk->in.recipe, walk->in.host, walk->in.key);
-    options.disk = walk->disk;
+    const MachineDrive disk = {.path = walk->disk, .format = "qcow2"};
+    options.drives = &disk;
+    options.drive_count = 1;
     options.folder = folder;
     options.incoming = incoming;
     if (incoming && options.uefi && !enter_restore_variables(walk->from, folder, error)) {

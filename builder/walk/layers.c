@@ -140,7 +140,8 @@ static gboolean save_memory(Walk *walk, Publication *publication, GError **error
 static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memory, GError **error)
 {
     if (!guest_script(walk->guest, "sync", NULL, error) || !layers_add(walk, error) ||
-        !machine_stop(walk->machine, error) || !machine_layer(walk->machine, walk->disk, error)) {
+        !machine_stop(walk->machine, error) ||
+        !machine_layer(walk->machine, (const char *const[]){walk->disk, NULL}, error)) {
         return FALSE;
     }
     g_autoptr(GError) problem = NULL;

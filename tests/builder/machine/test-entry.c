@@ -94,12 +94,12 @@ static void an_overlay_leaves_its_base_alone(void **state)
     assert_true(ingot_file_replace(base, zeros, 1 << 20, 0444, NULL));
     assert_true(overlay_create(top, base, "raw", 4 << 20, NULL));
     guint64 size;
-    assert_true(overlay_size(top, &size, NULL));
+    assert_true(overlay_size(top, "qcow2", &size, NULL));
     assert_int_equal(size, 4 << 20);
-    assert_true(overlay_size(base, &size, NULL));
+    assert_true(overlay_size(base, "raw", &size, NULL));
     assert_int_equal(size, 1 << 20);
     g_autoptr(GError) error = NULL;
-    assert_false(overlay_size("/nowhere", &size, &error));
+    assert_false(overlay_size("/nowhere", "raw", &size, &error));
     assert_non_null(strstr(error->message, "/nowhere"));
 }
 
