@@ -31,6 +31,7 @@ typedef struct {
     Plan *plan;
     IngotWorkdir *workdir;
     int refresh; /* number of the first stage to run anew; -1: none */
+    SourceIdentity *identity;
     Source *source;
     GuestKey *key;
     Walk *walk;       /* NULL: none were needed */
@@ -45,6 +46,7 @@ static void bake_clear(Bake *bake)
     g_clear_pointer(&bake->walk, walk_free);
     g_clear_pointer(&bake->plan, plan_free);
     g_clear_pointer(&bake->source, source_free);
+    g_clear_pointer(&bake->identity, source_identity_free);
     g_clear_pointer(&bake->key, guest_key_free);
     seal_report_clear(&bake->sealed);
     g_clear_pointer(&bake->checked, check_report_free);
@@ -240,7 +242,7 @@ static gboolean give(Bake *bake, GError **error)
 
 static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *manifest, GError **error)
 {
-    bake->source = source_prepare(context, error);
+    bake->source = source_prepare(context, bake->identity, error);
     bake->key = bake->source == NULL ? NULL : guest_key_new(ingot_workdir_path(bake->workdir), error);
     if (bake->key == NULL) {
         return FALSE;
@@ -264,29 +266,39 @@ static SourceContext source_context(const Recipe *recipe, const BakeOptions *opt
         .store = options->host.store,
         .cache = options->host.cache,
         .workdir = workdir,
-        .no_cache = options->walk.no_cache || g_strcmp0(options->refresh, "") == 0,
+        .refresh = options->walk.no_cache || g_strcmp0(options->refresh, "") == 0,
+        .no_cache = options->walk.no_cache,
+        .needed = nodes_stand_on,
         .parent = options->parent,
         .progress = options->host.progress,
     };
 }
 
+static Plan *plan_of(const Recipe *recipe, const BakeOptions *options, const SourceIdentity *identity, GError **error)
+{
+    g_autofree char *salt = nodes_salt(options->host.cache, error);
+    return salt == NULL ? NULL : plan_new(recipe, source_identity_key(identity), salt, error);
+}
+
 Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, GError **error)
 {
     SourceContext context = source_context(recipe, options, workdir);
-    g_autofree char *salt = nodes_salt(options->host.cache, error);
-    g_autofree char *key = salt == NULL ? NULL : source_key(&context, error);
-    return key == NULL ? NULL : plan_new(recipe, key, salt, error);
+    context.look = TRUE;
+    g_autoptr(SourceIdentity) identity = source_identify(&context, error);
+    return identity == NULL ? NULL : plan_of(recipe, options, identity, error);
 }
 
-gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
-              GError **error)
+static gboolean bake_once(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
+                          GError **error)
 {
     g_auto(Bake) bake = {.recipe = recipe, .options = options};
     bake.workdir = ingot_workdir_new(error);
     if (bake.workdir == NULL) {
         return FALSE;
     }
-    bake.plan = bake_plan(recipe, options, ingot_workdir_path(bake.workdir), error);
+    SourceContext context = source_context(recipe, options, ingot_workdir_path(bake.workdir));
+    bake.identity = source_identify(&context, error);
+    bake.plan = bake.identity == NULL ? NULL : plan_of(recipe, options, bake.identity, error);
     if (bake.plan == NULL || !find_refresh(&bake, error)) {
         return FALSE;
     }
@@ -298,6 +310,22 @@ gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor 
     if (*cached) {
         return ingot_store_tag(options->host.store, options->name, options->tag, manifest, error);
     }
-    SourceContext context = source_context(recipe, options, ingot_workdir_path(bake.workdir));
     return make(&bake, &context, manifest, error);
+}
+
+gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
+              GError **error)
+{
+    for (guint attempt = 1;; attempt++) {
+        GError *problem = NULL;
+        if (bake_once(recipe, options, manifest, cached, &problem)) {
+            return TRUE;
+        }
+        if (attempt == SOURCE_ATTEMPTS || !g_error_matches(problem, SOURCE_ERROR, SOURCE_ERROR_CHANGED)) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        ingot_progress_message(options->host.progress, "%s: the build starts over", problem->message);
+        g_error_free(problem);
+    }
 }

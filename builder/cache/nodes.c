@@ -114,6 +114,17 @@ GPtrArray *nodes_list(const char *cache, GError **error)
     return g_steal_pointer(&nodes);
 }
 
+gboolean nodes_stand_on(const char *cache, const char *disk)
+{
+    g_autoptr(GPtrArray) nodes = nodes_list(cache, NULL);
+    for (guint i = 0; nodes != NULL && i < nodes->len; i++) {
+        if (strcmp(((const Node *)g_ptr_array_index(nodes, i))->source, disk) == 0) {
+            return TRUE;
+        }
+    }
+    return nodes == NULL;
+}
+
 /* --- the best --- */
 
 char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now)

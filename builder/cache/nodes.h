@@ -23,6 +23,9 @@ char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now);
 /* Whether every stage that led to the node may still stand. */
 gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now);
 
+/* Whether a node stands on that disk of a source, or that can't be told. */
+gboolean nodes_stand_on(const char *cache, const char *disk);
+
 /* A node in use, with all nodes below it: they stay as long as it is held. */
 typedef struct NodeHold NodeHold;
 /* NOT_FOUND where one of them has gone, CORRUPT where one is damaged. It counts as used now. */

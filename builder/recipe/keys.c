@@ -75,6 +75,7 @@ static const Key bootstrap_keys[] = {
      .hint = "a component like 'main'",
      .fallback = "[main]"},
     {.name = "packages", .kind = KIND_STRING, .list = TRUE, .pattern = PACKAGE, .hint = PACKAGE_HINT, .fallback = "[]"},
+    {.name = "max_age", .kind = KIND_DURATION, .fallback = "7d"},
     END,
 };
 static const Shape bootstrap_shape = {"bootstrap", bootstrap_keys, NULL};

@@ -9,7 +9,8 @@
  * The tree (? marks a key that is left out where the recipe says nothing):
  *   name, version?, description?
  *   variables    {name: value}, all strings; secrets are "***" in both trees
- *   source       {"kind": "bootstrap", "distribution", "suite", "mirror"?, "components": [..], "packages": [..]}
+ *   source       {"kind": "bootstrap", "distribution", "suite", "mirror"?, "components": [..], "packages": [..],
+ *                "max_age": seconds}
  *                {"kind": "image", "path" or "url", "sha256": 64 hex digits, "format"?}
  *                {"kind": "from", "reference"}, {"kind": "recipe", "path"}
  *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "firmware": "bios" or "uefi"}

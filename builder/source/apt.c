@@ -2,14 +2,18 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <ingot/digest.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RELEASE_MAX (8u << 20)
 #define APT_HELPER "/usr/lib/apt/apt-helper"
+#define APT_LOGINS "release-auth.conf" /* in the work folder, as long as the mirror is asked */
+#define AUTH_CONF "/etc/apt/auth.conf"
 
 static char *join(const json_t *words)
 {
@@ -36,44 +40,94 @@ static gboolean belongs_to(const char *release, const char *suite)
     return FALSE;
 }
 
-char *apt_select(const char *listing, const char *suite, const char *components)
+/* "http://me:secret@host/debian" as URI without the login, which becomes a line of auth.conf. */
+static gboolean apt_add(GString *lines, GString *logins, const char *uri, const char *suite, const char *components,
+                        GError **error)
+{
+    g_autofree char *clean = ingot_text_url(uri);
+    const char *host = strstr(uri, "://");
+    const char *end = host == NULL ? NULL : host + strlen("://") + strcspn(host + strlen("://"), "/");
+    const char *at = host == NULL ? NULL : g_strrstr_len(host, end - host, "@");
+    if (at != NULL) {
+        g_autofree char *login = g_strndup(host + strlen("://"), (gsize)(at - host) - strlen("://"));
+        g_auto(GStrv) words = g_strsplit(login, ":", 2);
+        g_autofree char *user = g_uri_unescape_string(words[0], NULL);
+        g_autofree char *password = g_uri_unescape_string(words[1] == NULL ? "" : words[1], NULL);
+        if (user == NULL || password == NULL || *user == '\0' || strpbrk(user, " \t\n") != NULL ||
+            strpbrk(password, " \t\n") != NULL) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                        "%s: the login in this source's URL can't be given to apt: put it into /etc/apt/auth.conf",
+                        clean);
+            return FALSE;
+        }
+        g_string_append_printf(logins, "machine %s login %s password %s\n", clean, user, password);
+    }
+    g_string_append_printf(lines, "deb %s %s %s\n", clean, suite, components);
+    return TRUE;
+}
+
+void apt_sources_clear(AptSources *sources)
+{
+    g_clear_pointer(&sources->lines, g_free);
+    g_clear_pointer(&sources->logins, g_free);
+}
+
+gboolean apt_select(const char *listing, const char *suite, const char *components, AptSources *sources, GError **error)
 {
     g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(GString) logins = g_string_new(NULL);
     g_autoptr(GRegex) regex = g_regex_new("^'(\\S+)/dists/(\\S+)/InRelease' ", G_REGEX_MULTILINE, 0, NULL);
     g_autoptr(GMatchInfo) match = NULL;
     g_regex_match(regex, listing, 0, &match);
     while (g_match_info_matches(match)) {
         g_autofree char *uri = g_match_info_fetch(match, 1);
         g_autofree char *release = g_match_info_fetch(match, 2);
-        if (belongs_to(release, suite)) {
-            g_string_append_printf(lines, "deb %s %s %s\n", uri, release, components);
+        if (belongs_to(release, suite) && !apt_add(lines, logins, uri, release, components, error)) {
+            return FALSE;
         }
         g_match_info_next(match, NULL);
     }
-    return g_string_free(g_steal_pointer(&lines), FALSE);
+    sources->lines = g_string_free(g_steal_pointer(&lines), FALSE);
+    sources->logins = g_string_free(g_steal_pointer(&logins), FALSE);
+    return TRUE;
 }
 
-char *apt_sources(const json_t *source, GError **error)
+static gboolean apt_of_mirror(const char *mirror, const char *suite, const char *components, AptSources *sources,
+                              GError **error)
+{
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(GString) logins = g_string_new(NULL);
+    if (!apt_add(lines, logins, mirror, suite, components, error)) {
+        return FALSE;
+    }
+    sources->lines = g_string_free(g_steal_pointer(&lines), FALSE);
+    sources->logins = g_string_free(g_steal_pointer(&logins), FALSE);
+    return TRUE;
+}
+
+gboolean apt_sources(const json_t *source, AptSources *sources, GError **error)
 {
     const char *suite = json_string_value(json_object_get(source, "suite"));
     const char *mirror = json_string_value(json_object_get(source, "mirror"));
     g_autofree char *components = join(json_object_get(source, "components"));
     if (mirror != NULL) {
-        return g_strdup_printf("deb %s %s %s\n", mirror, suite, components);
+        return apt_of_mirror(mirror, suite, components, sources, error);
     }
     const char *argv[] = {"apt-get", "update", "--print-uris", "-o", "Debug::NoLocking=1", NULL};
     g_autofree char *listing = ingot_process_output(argv, error);
     if (listing == NULL) {
         g_prefix_error_literal(error, "this host's apt sources (name a source.bootstrap.mirror to do without them): ");
-        return NULL;
+        return FALSE;
     }
-    g_autofree char *lines = apt_select(listing, suite, components);
-    if (*lines == '\0') {
+    if (!apt_select(listing, suite, components, sources, error)) {
+        return FALSE;
+    }
+    if (*sources->lines == '\0') {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "no apt source of this host has the suite '%s': name one as source.bootstrap.mirror", suite);
-        return NULL;
+        return FALSE;
     }
-    return g_steal_pointer(&lines);
+    return TRUE;
 }
 
 gboolean apt_settings(char **host, char **guest, GError **error)
@@ -105,9 +159,6 @@ gboolean apt_settings(char **host, char **guest, GError **error)
         }
     }
     g_string_append(all, "Acquire::Languages \"none\";\n");
-    if (g_file_test("/etc/apt/auth.conf", G_FILE_TEST_EXISTS)) {
-        g_string_append(all, "Dir::Etc::netrc \"/etc/apt/auth.conf\";\n");
-    }
     g_string_append(all, "Dir::Etc::netrcparts \"/etc/apt/auth.conf.d\";\n");
     *host = g_string_free(g_steal_pointer(&all), FALSE);
     *guest = g_string_free(g_steal_pointer(&shared), FALSE);
@@ -126,12 +177,23 @@ static char *release_field(const char *text, const char *field)
     return g_strndup(found, strcspn(found, "\n"));
 }
 
+gboolean apt_write_logins(const AptSources *sources, const char *path, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(sources->logins);
+    g_autofree char *own = NULL;
+    if (g_file_get_contents(AUTH_CONF, &own, NULL, NULL)) { /* which apt could not read either, if this can't */
+        g_string_append(text, own);
+    }
+    return ingot_file_replace(path, text->str, text->len, 0600, error);
+}
+
 /* apt-helper tells its progress on stdout and its reasons on stderr. */
 static char *fetch_release(const char *uri, const char *suite, const char *workdir, GError **error)
 {
     g_autofree char *url = g_strdup_printf("%s/dists/%s/InRelease", uri, suite);
     g_autofree char *path = g_build_filename(workdir, "InRelease", NULL);
-    const char *argv[] = {APT_HELPER, "-o", "APT::Sandbox::User=root", "download-file", url, path, NULL};
+    g_autofree char *logins = g_strdup_printf("Dir::Etc::netrc=%s/" APT_LOGINS, workdir);
+    const char *argv[] = {APT_HELPER, "-o", "APT::Sandbox::User=root", "-o", logins, "download-file", url, path, NULL};
     if (unlink(path) != 0 && errno != ENOENT) {
         ingot_error_set_errno(error, errno, "%s", path);
         return NULL;
@@ -144,17 +206,24 @@ static char *fetch_release(const char *uri, const char *suite, const char *workd
     return bytes == NULL ? NULL : g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
 }
 
-static gboolean add_state(const char *line, const char *distribution, const char *workdir, GString *kept,
-                          gint64 *newest, GError **error)
+/* What is gathered line by line. */
+typedef struct {
+    const char *distribution, *workdir;
+    GString *lines;
+    IngotHasher *hasher;
+    gint64 time;
+} AptQuery;
+
+static gboolean apt_ask(AptQuery *query, const char *line, GError **error)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 4);
-    g_autofree char *text = fetch_release(words[1], words[2], workdir, error);
+    g_autofree char *text = fetch_release(words[1], words[2], query->workdir, error);
     if (text == NULL) {
         return FALSE;
     }
     g_autofree char *origin = release_field(text, "Origin");
     g_autofree char *date = release_field(text, "Date");
-    if (origin == NULL || g_ascii_strcasecmp(origin, distribution) != 0) {
+    if (origin == NULL || g_ascii_strcasecmp(origin, query->distribution) != 0) {
         return TRUE;
     }
     time_t when = date == NULL ? -1 : curl_getdate(date, NULL);
@@ -163,27 +232,50 @@ static gboolean add_state(const char *line, const char *distribution, const char
                     words[2]);
         return FALSE;
     }
-    g_string_append_printf(kept, "%s\n", line);
-    *newest = MAX(*newest, (gint64)when);
+    g_string_append_printf(query->lines, "%s\n", line);
+    ingot_hasher_add(query->hasher, line, strlen(line) + 1);
+    ingot_hasher_add(query->hasher, text, strlen(text) + 1);
+    query->time = MAX(query->time, (gint64)when);
     return TRUE;
 }
 
-gboolean apt_state(const char *lines, const char *distribution, const char *workdir, char **sources, gint64 *time,
+void apt_state_clear(AptState *state)
+{
+    g_clear_pointer(&state->lines, g_free);
+    g_clear_pointer(&state->digest, g_free);
+}
+
+static char *apt_finish(IngotHasher *hasher)
+{
+    IngotDigest digest;
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_hasher_finish(hasher, &digest);
+    ingot_digest_write_text(&digest, text);
+    return g_strdup(text + strlen("sha256:"));
+}
+
+gboolean apt_state(const AptSources *sources, const char *distribution, const char *workdir, AptState *state,
                    GError **error)
 {
-    g_autoptr(GString) kept = g_string_new(NULL);
-    g_auto(GStrv) list = g_strsplit(lines, "\n", -1);
-    *time = 0;
-    for (char **line = list; *line != NULL; line++) {
-        if (**line != '\0' && !add_state(*line, distribution, workdir, kept, time, error)) {
-            return FALSE;
-        }
+    g_autofree char *logins = g_build_filename(workdir, APT_LOGINS, NULL);
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    g_auto(GStrv) list = g_strsplit(sources->lines, "\n", -1);
+    AptQuery query = {.distribution = distribution, .workdir = workdir, .lines = lines, .hasher = hasher};
+    gboolean ok = apt_write_logins(sources, logins, error);
+    for (char **line = list; ok && *line != NULL; line++) {
+        ok = **line == '\0' || apt_ask(&query, *line, error);
     }
-    if (kept->len == 0) {
+    unlink(logins);
+    if (ok && lines->len == 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "none of these apt sources is %s's own:\n%s", distribution,
-                    lines);
+                    sources->lines);
         return FALSE;
     }
-    *sources = g_string_free(g_steal_pointer(&kept), FALSE);
-    return TRUE;
+    if (ok) {
+        state->lines = g_string_free(g_steal_pointer(&lines), FALSE);
+        state->digest = apt_finish(hasher);
+        state->time = query.time;
+    }
+    return ok;
 }

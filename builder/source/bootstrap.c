@@ -1,31 +1,40 @@
-/* A disk bootstrapped from a distribution's packages.
+/* A disk bootstrapped from a distribution's packages: mmdebstrap makes the tree as a tar archive, layout.c the disk.
  *
- * mmdebstrap makes the tree as a tar archive, layout.c the disk from it. Kept in the cache as sources/KEY/disk-ID.raw,
- * where ID follows from the disk's bytes: a disk that later builds stand on is never replaced, only followed by another
- * one that sources/KEY/source.json then names. */
+ * The plan's key has two parts. The *setup* is what the recipe and this host say: packages, apt's sources, the
+ * settings; it is known without the network and names the folder in the cache. The *state* is what the mirror held, as
+ * the digests of its InRelease files: one state gives one disk, so images and nodes of an earlier base are never mixed
+ * with those of a later one. A kept base's state counts until its max_age has passed since the mirror was last seen in
+ * it. Then the mirror is asked, and only if it has changed a new base is made. A mirror that can't be reached is no
+ * reason to fail where a base is kept: the build says so and goes on. */
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 #include <ingot/text.h>
 #include <string.h>
 
 #include "ready/ready.h"
 #include "source/apt.h"
-#include "source/extents.h"
+#include "source/base.h"
+#include "source/kept.h"
 #include "source/kinds.h"
 #include "source/layout.h"
 #include "source/mmdebstrap.h"
 #include "source/tree.h"
 
-#define LAYOUT_VERSION "1" /* raised when the same inputs shall give another disk */
+#define LAYOUT_VERSION "2" /* raised when the same inputs shall give another disk */
 #define DISK_DEFAULT (4ull << 30)
 #define MIB (1ull << 20)
-#define RECORD_MAX (64u << 20)
+#define CLOCKS_DIFFER 3600 /* seconds that a time may lie ahead before it is taken for wrong */
+#define DAY (24 * 60 * 60)
 
 /* What every machine needs to boot, to get an address and to be reached. */
 static const char *const bones[] = {"systemd-sysv", "udev",           "kmod", "initramfs-tools",
                                     "zstd",         "openssh-server", "dbus", "systemd-resolved",
                                     "iproute2",     "netbase",        NULL};
+/* What grows the root partition: in systemd's own package up to Debian 12, in one of its own since. The pattern always
+ * finds at least the first. */
+#define GROWER "?or(?exact-name(systemd), ?exact-name(systemd-repart))"
 #define KERNEL_CLOUD "linux-image-cloud-amd64" /* a third of the other, without most hardware */
 #define KERNEL_FULL "linux-image-amd64"
 
@@ -62,28 +71,149 @@ static void add_settings(IngotHasher *hasher, const char *lines, const char *apt
     }
 }
 
-static gboolean bootstrap_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
+/* --- what is to be made --- */
+
+typedef struct {
+    char *folder;       /* in the cache */
+    char *setup;        /* hex */
+    AptSources sources; /* of this host or the recipe */
+    char *host_conf, *guest_conf;
+    AptState state; /* of the mirror, where it was asked */
+    Base *kept;     /* the base to use; NULL: it has to be made from that state */
+} Bootstrap;
+
+static void bootstrap_free(gpointer data)
 {
-    g_autofree char *lines = apt_sources(source, error);
-    g_autofree char *host_conf = NULL;
-    g_autofree char *guest_conf = NULL;
-    if (lines == NULL || !apt_settings(&host_conf, &guest_conf, error)) {
-        return FALSE;
-    }
-    g_autofree char *text = ingot_json_canonical(source);
+    Bootstrap *bootstrap = data;
+    apt_sources_clear(&bootstrap->sources);
+    apt_state_clear(&bootstrap->state);
+    g_clear_pointer(&bootstrap->kept, base_free);
+    g_free(bootstrap->folder);
+    g_free(bootstrap->setup);
+    g_free(bootstrap->host_conf);
+    g_free(bootstrap->guest_conf);
+    g_free(bootstrap);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bootstrap, bootstrap_free)
+
+/* How old a base may get does not change what it is made of. */
+static char *source_form(const json_t *source)
+{
+    g_autoptr(json_t) form = json_copy((json_t *)source);
+    json_object_del(form, "max_age");
+    json_object_del(form, "mirror"); /* stands in the sources, without a login */
+    return ingot_json_canonical(form);
+}
+
+static char *setup_key(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap)
+{
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    g_autofree char *form = source_form(source);
     g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, disk_size(context));
     source_add_text(hasher, "bootstrap " LAYOUT_VERSION);
-    source_add_text(hasher, text);
+    source_add_text(hasher, form);
     source_add_text(hasher, size);
+    source_add_text(hasher, GROWER);
     for (const char *const *bone = bones; *bone != NULL; bone++) {
         source_add_text(hasher, *bone);
     }
     if (g_strcmp0(kernel_of(context, source), KERNEL_FULL) == 0) {
         source_add_text(hasher, KERNEL_FULL);
     }
-    add_settings(hasher, lines, guest_conf);
+    add_settings(hasher, bootstrap->sources.lines, bootstrap->guest_conf);
+    IngotDigest digest;
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_hasher_finish(hasher, &digest);
+    ingot_digest_write_text(&digest, text);
+    return g_strdup(text + strlen("sha256:"));
+}
+
+/* --- which state of the mirror --- */
+
+static gint64 now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+static gboolean is_current(const json_t *source, const Base *kept)
+{
+    gint64 age = now() - kept->asked;
+    return age <= json_integer_value(json_object_get(source, "max_age")) && age >= -CLOCKS_DIFFER;
+}
+
+static void say_age(const SourceContext *context, const json_t *source, const Base *kept)
+{
+    gint64 age = now() - kept->asked;
+    if (age >= DAY) {
+        g_autofree char *old = ingot_text_age((double)age);
+        g_autofree char *limit = ingot_text_age((double)json_integer_value(json_object_get(source, "max_age")));
+        ingot_progress_message(context->progress,
+                               "the base's packages are of %s, the mirror was last asked %s ago (max_age %s; --refresh "
+                               "asks now)",
+                               json_string_value(json_object_get(kept->record, "date")), old, limit);
+    }
+}
+
+/* Asks the mirror; a base of the state that it is in stays. */
+static gboolean ask_mirror(const SourceContext *context, const json_t *source, Bootstrap *bootstrap, GError **error)
+{
+    const char *distribution = json_string_value(json_object_get(source, "distribution"));
+    g_autoptr(GError) problem = NULL;
+    if (!apt_state(&bootstrap->sources, distribution, context->workdir, &bootstrap->state, &problem)) {
+        if (bootstrap->kept == NULL || !ingot_interrupt_check(NULL)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        ingot_progress_message(context->progress,
+                               "the mirror can't be asked whether the base is current, so the build goes on with that "
+                               "of %s: %s",
+                               json_string_value(json_object_get(bootstrap->kept->record, "date")), problem->message);
+        return TRUE;
+    }
+    if (bootstrap->kept == NULL) {
+        return TRUE;
+    }
+    if (strcmp(bootstrap->state.digest, bootstrap->kept->state) == 0) {
+        return base_confirm(bootstrap->folder, bootstrap->kept, now(), error);
+    }
+    g_clear_pointer(&bootstrap->kept, base_free);
     return TRUE;
 }
+
+static gboolean find_state(const SourceContext *context, const json_t *source, Bootstrap *bootstrap, GError **error)
+{
+    bootstrap->kept = context->refresh ? NULL : base_read(bootstrap->folder);
+    if (context->look) {
+        return TRUE;
+    }
+    if (bootstrap->kept != NULL && is_current(source, bootstrap->kept)) {
+        say_age(context, source, bootstrap->kept);
+        return TRUE;
+    }
+    return ask_mirror(context, source, bootstrap, error);
+}
+
+static gpointer bootstrap_identify(const SourceContext *context, const json_t *source, IngotHasher *hasher,
+                                   GError **error)
+{
+    g_autoptr(Bootstrap) bootstrap = g_new0(Bootstrap, 1);
+    if (!apt_sources(source, &bootstrap->sources, error) ||
+        !apt_settings(&bootstrap->host_conf, &bootstrap->guest_conf, error)) {
+        return NULL;
+    }
+    bootstrap->setup = setup_key(context, source, bootstrap);
+    bootstrap->folder = source_cache_path(context, bootstrap->setup, error);
+    if (bootstrap->folder == NULL || !find_state(context, source, bootstrap, error)) {
+        return NULL;
+    }
+    const char *state = bootstrap->kept != NULL ? bootstrap->kept->state : bootstrap->state.digest;
+    source_add_text(hasher, "bootstrap");
+    source_add_text(hasher, bootstrap->setup);
+    source_add_text(hasher, state == NULL ? "not known yet" : state);
+    return g_steal_pointer(&bootstrap);
+}
+
+/* --- making it --- */
 
 /* The recipe's packages, the bones, and a kernel unless the recipe chose one. */
 static char *package_list(const SourceContext *context, const json_t *source)
@@ -101,128 +231,91 @@ static char *package_list(const SourceContext *context, const json_t *source)
     return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
-static gboolean make_tree(const SourceContext *context, const json_t *source, const char *sources,
-                          const char *host_conf, gint64 time, const char *tar, const char *workdir, GError **error)
+static gboolean make_tree(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                          const char *tar, const char *workdir, GError **error)
 {
     g_autofree char *conf = g_build_filename(workdir, "apt.conf", NULL);
+    g_autofree char *logins = g_build_filename(workdir, "auth.conf", NULL);
+    g_autofree char *settings = g_strdup_printf("%sDir::Etc::netrc \"%s\";\n", bootstrap->host_conf, logins);
     g_autofree char *packages = package_list(context, source);
     MmdebstrapOptions options = {
         .suite = json_string_value(json_object_get(source, "suite")),
-        .sources = sources,
+        .sources = bootstrap->state.lines,
         .packages = packages,
+        .pattern = GROWER,
         .apt_conf = conf,
-        .time = time,
+        .time = bootstrap->state.time,
         .tar = tar,
         .workdir = workdir,
     };
-    return ingot_file_replace(conf, host_conf, strlen(host_conf), 0644, error) && mmdebstrap_run(&options, error);
+    /* A proxy's settings may have a login too. */
+    return apt_write_logins(&bootstrap->sources, logins, error) &&
+           ingot_file_replace(conf, settings, strlen(settings), 0600, error) && mmdebstrap_run(&options, error);
 }
 
-/* What the cache remembers of a disk: source.json. */
-static json_t *describe(const TreeFacts *facts, const char *sources, gint64 time, const char *disk)
+/* One state gives one disk only if the mirror held still: it may be in the middle of an update. */
+static gboolean check_state(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                            GError **error)
 {
-    g_autofree char *date = ingot_text_time(time);
-    return json_pack("{s:s, s:o, s:o, s:s, s:s}", "disk", disk, "os", facts->os, "packages", facts->packages, "apt",
-                     sources, "date", date);
-}
-
-/* Moves the finished disk to its name in folder, and last the record that names it. */
-static gboolean publish(const char *made, const char *folder, const TreeFacts *facts, const char *sources, gint64 time,
-                        GError **error)
-{
-    IngotDigest digest;
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    if (!extents_digest(made, &digest, error)) {
+    const char *distribution = json_string_value(json_object_get(source, "distribution"));
+    g_auto(AptState) state = {0};
+    if (!apt_state(&bootstrap->sources, distribution, context->workdir, &state, error)) {
         return FALSE;
     }
-    ingot_digest_write_text(&digest, text);
-    g_autofree char *name = g_strdup_printf("disk-%.16s.raw", text + strlen("sha256:"));
-    g_autofree char *disk = g_build_filename(folder, name, NULL);
-    g_autofree char *record_path = g_build_filename(folder, "source.json", NULL);
-    g_autoptr(json_t) record = describe(facts, sources, time, name);
-    g_autofree char *record_text = ingot_json_pretty(record);
-    g_auto(IngotFd) fd = ingot_file_open(made, O_RDONLY, 0, error);
-    return fd >= 0 && ingot_file_make_folder(folder, error) &&
-           (g_file_test(disk, G_FILE_TEST_EXISTS) || ingot_file_publish(fd, made, disk, error)) &&
-           ingot_file_replace(record_path, record_text, strlen(record_text), 0644, error);
+    if (strcmp(state.digest, bootstrap->state.digest) != 0) {
+        g_set_error_literal(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED,
+                            "the mirror changed while its packages were fetched");
+        return FALSE;
+    }
+    return TRUE;
 }
 
-static gboolean make_disk(const SourceContext *context, const json_t *source, const char *key, const char *workdir,
-                          const char *folder, GError **error)
+/* What the cache remembers of a disk. */
+static json_t *describe(const TreeFacts *facts, const AptState *state)
+{
+    g_autofree char *date = ingot_text_time(state->time);
+    return json_pack("{s:O, s:O, s:s, s:s}", "os", facts->os, "packages", facts->packages, "apt", state->lines, "date",
+                     date);
+}
+
+static gboolean make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                          const char *workdir, GError **error)
 {
     g_autofree char *tar = g_build_filename(workdir, "tree.tar", NULL);
     g_autofree char *disk = g_build_filename(workdir, "disk.raw", NULL);
-    g_autofree char *lines = apt_sources(source, error);
-    g_autofree char *host_conf = NULL;
-    g_autofree char *guest_conf = NULL;
-    g_autofree char *sources = NULL;
-    TreeFacts facts = {NULL, NULL};
-    gint64 time;
-    if (lines == NULL || !apt_settings(&host_conf, &guest_conf, error) ||
-        !apt_state(lines, json_string_value(json_object_get(source, "distribution")), workdir, &sources, &time,
-                   error) ||
-        !make_tree(context, source, sources, host_conf, time, tar, workdir, error) || !tree_facts(tar, &facts, error)) {
-        return FALSE;
-    }
+    g_auto(TreeFacts) facts = {NULL, NULL};
     LayoutOptions options = {
         .path = disk,
         .size = disk_size(context),
-        .key = key,
-        .time = time,
+        .key = bootstrap->setup,
+        .time = bootstrap->state.time,
         .tree = tar,
-        .apt = sources,
-        .apt_conf = guest_conf,
+        .apt = bootstrap->state.lines,
+        .apt_conf = bootstrap->guest_conf,
         .workdir = workdir,
     };
-    if (!layout_make(&options, error)) {
-        json_decref(facts.os);
-        json_decref(facts.packages);
+    gint64 asked = now();
+    if (!make_tree(context, source, bootstrap, tar, workdir, error) ||
+        !check_state(context, source, bootstrap, error) || !tree_facts(tar, &facts, error) ||
+        !layout_make(&options, error)) {
         return FALSE;
     }
-    return publish(disk, folder, &facts, sources, time, error);
-}
-
-/* NULL without an error where the cache has none. */
-static Source *find_cached(const char *folder, GError **error)
-{
-    g_autofree char *path = g_build_filename(folder, "source.json", NULL);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        return NULL;
-    }
-    g_autoptr(GBytes) bytes = ingot_file_read(path, RECORD_MAX, error);
-    g_autoptr(json_t) record =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
-    const char *name = record == NULL ? NULL : ingot_json_get_string(record, "disk", path, error);
-    if (name == NULL) {
-        return NULL;
-    }
-    g_autofree char *disk = g_build_filename(folder, name, NULL);
-    if (!g_file_test(disk, G_FILE_TEST_EXISTS)) {
-        return NULL;
-    }
-    Source *source = source_new(g_steal_pointer(&disk), "raw");
-    source->sealed = TRUE;
-    source->packages = json_incref(json_object_get(record, "packages"));
-    json_object_set(source->config, "os", json_object_get(record, "os"));
-    json_object_set_new(source->config, "firmware", json_pack("[ss]", "bios", "uefi"));
-    json_object_set_new(source->config, "source",
-                        json_pack("{s:s, s:O, s:O}", "kind", "bootstrap", "apt", json_object_get(record, "apt"), "date",
-                                  json_object_get(record, "date")));
-    return source;
+    g_autoptr(json_t) record = describe(&facts, &bootstrap->state);
+    return base_publish(bootstrap->folder, disk, bootstrap->state.digest, asked, record, error);
 }
 
 /* Under the key's lock: whatever lies in the folder for work is a killed build's. */
-static gboolean make_anew(const SourceContext *context, const json_t *source, const char *key, const char *folder,
+static gboolean make_base(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
                           GError **error)
 {
-    g_autofree char *workdir = g_strconcat(folder, ".making", NULL);
+    g_autofree char *workdir = g_strconcat(bootstrap->folder, ".making", NULL);
     if (!mmdebstrap_sweep(workdir, error) || !ingot_file_make_folder(workdir, error)) {
         return FALSE;
     }
     ingot_progress_begin(context->progress, 0, "bootstrap %s %s",
                          json_string_value(json_object_get(source, "distribution")),
                          json_string_value(json_object_get(source, "suite")));
-    gboolean made = make_disk(context, source, key, workdir, folder, error);
+    gboolean made = make_disk(context, source, bootstrap, workdir, error);
     gboolean removed = mmdebstrap_sweep(workdir, made ? error : NULL);
     if (made) {
         ingot_progress_end(context->progress, NULL);
@@ -230,24 +323,68 @@ static gboolean make_anew(const SourceContext *context, const json_t *source, co
     return made && removed;
 }
 
-static Source *bootstrap_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
+/* --- using it --- */
+
+static Source *base_source(const Base *base)
 {
-    g_autofree char *folder = source_cache_path(context, key, error);
-    g_autofree char *lock_path = folder == NULL ? NULL : g_strconcat(folder, ".lock", NULL);
-    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
-    if (lock == NULL) {
-        return NULL;
-    }
-    g_autoptr(GError) problem = NULL;
-    Source *cached = context->no_cache ? NULL : find_cached(folder, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return NULL;
-    }
-    if (cached != NULL) {
-        return cached;
-    }
-    return make_anew(context, source, key, folder, error) ? find_cached(folder, error) : NULL;
+    Source *source = source_new(g_strdup(base->disk), "raw");
+    source->sealed = TRUE;
+    source->packages = json_incref(json_object_get(base->record, "packages"));
+    json_object_set(source->config, "os", json_object_get(base->record, "os"));
+    json_object_set_new(source->config, "firmware", json_pack("[ss]", "bios", "uefi"));
+    json_object_set_new(source->config, "source",
+                        json_pack("{s:s, s:O, s:O}", "kind", "bootstrap", "apt", json_object_get(base->record, "apt"),
+                                  "date", json_object_get(base->record, "date")));
+    return source;
 }
 
-const SourceKind source_bootstrap = {"bootstrap", bootstrap_key, bootstrap_prepare};
+/* The base of the very state that the plan has. */
+static Source *use_kept(const SourceContext *context, const Bootstrap *bootstrap, GError **error)
+{
+    switch (kept_find(bootstrap->kept->disk, context->progress, error)) {
+    case KEPT_WHOLE:
+        return base_source(bootstrap->kept);
+    case KEPT_NONE:
+        g_set_error_literal(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "the base that was kept is not there any more");
+        return NULL;
+    default:
+        return NULL;
+    }
+}
+
+static Source *use_new(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap, GError **error)
+{
+    g_autoptr(Base) found = context->refresh ? NULL : base_read(bootstrap->folder);
+    if (found != NULL && strcmp(found->state, bootstrap->state.digest) == 0) { /* another build has made it meanwhile */
+        KeptState kept = kept_find(found->disk, context->progress, error);
+        if (kept != KEPT_NONE) {
+            return kept == KEPT_WHOLE ? base_source(found) : NULL;
+        }
+    }
+    if (!make_base(context, source, bootstrap, error)) {
+        return NULL;
+    }
+    g_autoptr(Base) made = base_read(bootstrap->folder);
+    if (made == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: removed while it was made", bootstrap->folder);
+        return NULL;
+    }
+    return base_source(made);
+}
+
+static Source *bootstrap_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved,
+                                 GError **error)
+{
+    const Bootstrap *bootstrap = resolved;
+    g_autofree char *lock_path = g_strconcat(bootstrap->folder, ".lock", NULL);
+    g_autoptr(IngotLock) lock = ingot_lock_take(lock_path, TRUE, TRUE, error);
+    Source *made = lock == NULL              ? NULL
+                   : bootstrap->kept != NULL ? use_kept(context, bootstrap, error)
+                                             : use_new(context, source, bootstrap, error);
+    if (made != NULL) {
+        base_tidy(bootstrap->folder, context->cache, context->needed);
+    }
+    return made;
+}
+
+const SourceKind source_bootstrap = {"bootstrap", bootstrap_identify, bootstrap_free, bootstrap_prepare};

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,13 +16,7 @@ static gboolean all_zero(const guint8 *data, gsize size)
     return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
 
-static void add_number(IngotHasher *hasher, guint64 number)
-{
-    number = GUINT64_TO_LE(number);
-    ingot_hasher_add(hasher, &number, sizeof number);
-}
-
-gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
+gboolean extents_visit(const char *path, ExtentsFunc visit, gpointer user, guint64 *size, GError **error)
 {
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
     struct stat info;
@@ -31,11 +26,9 @@ gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
     if (fstat(fd, &info) != 0) {
         return ingot_error_set_errno(error, errno, "%s", path);
     }
-    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
     guint8 buffer[BLOCK];
-    guint64 size = (guint64)info.st_size;
-    add_number(hasher, size);
-    for (guint64 offset = 0; offset < size; offset += BLOCK) {
+    *size = (guint64)info.st_size;
+    for (guint64 offset = 0; offset < *size; offset += BLOCK) {
         off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
         if (data < 0 && errno == ENXIO) {
             break; /* nothing but a hole up to the end */
@@ -44,15 +37,33 @@ gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
             return ingot_error_set_errno(error, errno, "%s", path);
         }
         offset = (guint64)data / BLOCK * BLOCK;
-        gsize length = (gsize)MIN(BLOCK, size - offset);
-        if (!ingot_file_pread(fd, buffer, length, offset, path, error)) {
+        gsize length = (gsize)MIN(BLOCK, *size - offset);
+        if (!ingot_interrupt_check(error) || !ingot_file_pread(fd, buffer, length, offset, path, error)) {
             return FALSE;
         }
         if (!all_zero(buffer, length)) {
-            add_number(hasher, offset);
-            ingot_hasher_add(hasher, buffer, length);
+            visit(offset, buffer, length, user);
         }
     }
+    return TRUE;
+}
+
+static void extents_hash(guint64 offset, const void *data, gsize size, gpointer user)
+{
+    guint64 number = GUINT64_TO_LE(offset);
+    ingot_hasher_add(user, &number, sizeof number);
+    ingot_hasher_add(user, data, size);
+}
+
+gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
+{
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    guint64 size;
+    if (!extents_visit(path, extents_hash, hasher, &size, error)) {
+        return FALSE;
+    }
+    size = GUINT64_TO_LE(size);
+    ingot_hasher_add(hasher, &size, sizeof size);
     ingot_hasher_finish(hasher, out);
     return TRUE;
 }

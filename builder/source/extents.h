@@ -1,7 +1,12 @@
-/* The identity of a sparse file's bytes: holes are skipped, not read. */
+/* The blocks of a sparse file that hold data: holes are skipped, not read, and blocks of zeros count as holes. */
 #pragma once
 
 #include <ingot/digest.h>
 
-/* SHA-256 over the file's size and, for each 64 KiB block that holds anything but zeros, its offset and bytes. */
+/* Called with each 64 KiB block (the last may be shorter) that holds anything but zeros, in order. */
+typedef void (*ExtentsFunc)(guint64 offset, const void *data, gsize size, gpointer user);
+/* *size: the file's, in bytes. */
+gboolean extents_visit(const char *path, ExtentsFunc visit, gpointer user, guint64 *size, GError **error);
+
+/* SHA-256 over each such block's offset and bytes, and the file's size. */
 gboolean extents_digest(const char *path, IngotDigest *out, GError **error);

@@ -15,6 +15,7 @@ static const char *const needed[][2] = {
     {"usr/sbin/sshd", "openssh-server"},
     {"lib/systemd/systemd", "systemd-sysv"},
     {"lib/systemd/systemd-resolved", "systemd-resolved"},
+    {"bin/systemd-repart", "systemd-repart"},
 };
 
 static gboolean check_needed(GHashTable *seen, GError **error)
@@ -29,6 +30,12 @@ static gboolean check_needed(GHashTable *seen, GError **error)
         }
     }
     return TRUE;
+}
+
+void tree_facts_clear(TreeFacts *facts)
+{
+    g_clear_pointer(&facts->os, json_decref);
+    g_clear_pointer(&facts->packages, json_decref);
 }
 
 gboolean tree_facts(const char *path, TreeFacts *facts, GError **error)

@@ -1,6 +1,6 @@
-/* Another image as the source: of the store, pulled into it, or just built from its recipe. Its disk is kept in the
- * cache as a raw file by the digest of its manifest, so a tag that moves gives another file, and two builds of one base
- * share it. */
+/* Another image as the source: of the store, pulled into it, or just built from its recipe. A tag is asked once for
+ * its digest, and that image is built on and recorded. Its disk is kept in the cache as a raw file by the digest of its
+ * manifest, so a tag that moves gives another file, and two builds of one base share it. */
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
@@ -8,10 +8,11 @@
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "source/kept.h"
 #include "source/kinds.h"
 
 /* What names the image: the recipe's reference, or what its parent recipe has given. */
-static const char *name_of(const SourceContext *context, const json_t *source, GError **error)
+static const char *from_name(const SourceContext *context, const json_t *source, GError **error)
 {
     if (json_object_get(source, "path") == NULL) {
         return ingot_json_get_string(source, "reference", "source", error);
@@ -23,13 +24,13 @@ static const char *name_of(const SourceContext *context, const json_t *source, G
     return context->parent;
 }
 
-static IngotReference *parse(const SourceContext *context, const json_t *source, GError **error)
+static IngotReference *from_parse(const SourceContext *context, const json_t *source, GError **error)
 {
-    const char *text = name_of(context, source, error);
+    const char *text = from_name(context, source, error);
     return text == NULL ? NULL : ingot_reference_parse(text, error);
 }
 
-static char *ask_registry(const IngotReference *reference, GError **error)
+static char *from_ask_registry(const IngotReference *reference, GError **error)
 {
     IngotDescriptor manifest;
     g_autofree char *media_type = NULL;
@@ -41,31 +42,51 @@ static char *ask_registry(const IngotReference *reference, GError **error)
 }
 
 /* The manifest digest that a reference stands for now. A tag of a registry is asked there: it may have moved. */
-static char *resolve(const SourceContext *context, const IngotReference *reference, GError **error)
+static char *from_resolve(const SourceContext *context, const IngotReference *reference, GError **error)
 {
     if (reference->digest != NULL) {
         return g_strdup(reference->digest);
     }
     if (reference->host != NULL) {
-        return ask_registry(reference, error);
+        return from_ask_registry(reference, error);
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(context->store, reference, error);
     return entry == NULL ? NULL : ingot_digest_to_text(&entry->manifest.digest);
 }
 
-static gboolean from_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
+/* The image that a name stood for when it was asked. */
+typedef struct {
+    char *name; /* as the recipe, or the parent's build, has it */
+    char *digest;
+    IngotReference *exact; /* with the digest */
+} FromImage;
+
+static void from_free(gpointer data)
 {
-    g_autoptr(IngotReference) reference = parse(context, source, error);
-    g_autofree char *digest = reference == NULL ? NULL : resolve(context, reference, error);
+    FromImage *from = data;
+    g_free(from->name);
+    g_free(from->digest);
+    g_clear_pointer(&from->exact, ingot_reference_free);
+    g_free(from);
+}
+
+static gpointer from_identify(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
+{
+    g_autoptr(IngotReference) reference = from_parse(context, source, error);
+    g_autofree char *digest = reference == NULL ? NULL : from_resolve(context, reference, error);
     if (digest == NULL) {
-        return FALSE;
+        return NULL;
     }
     source_add_text(hasher, "from");
     source_add_text(hasher, digest);
-    return TRUE;
+    FromImage *from = g_new0(FromImage, 1);
+    from->name = g_strdup(from_name(context, source, NULL));
+    from->exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
+    from->digest = g_steal_pointer(&digest);
+    return from;
 }
 
-static char *export_disk(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
+static char *from_unpack(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
 {
     g_autofree char *name = g_strdup_printf("from-%s", digest + strlen("sha256:"));
     g_autofree char *folder = source_cache_path(context, name, error);
@@ -75,15 +96,20 @@ static char *export_disk(const SourceContext *context, IngotImage *image, const 
         return NULL;
     }
     g_autofree char *path = g_build_filename(folder, "disk.raw", NULL);
-    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-        return g_steal_pointer(&path);
+    KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
+    if (kept != KEPT_NONE) {
+        return kept == KEPT_WHOLE ? g_steal_pointer(&path) : NULL;
     }
+    /* Under the lock: a file of that name is what a killed build left. */
+    g_autofree char *making = g_strconcat(path, ".making", NULL);
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
-    if (disk == NULL) {
+    if (disk == NULL || !kept_remove(making, error)) {
         return NULL;
     }
     ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, path, context->progress, error)) {
+    if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, making, context->progress, error) ||
+        !kept_publish(making, path, error)) {
+        kept_remove(making, NULL);
         return NULL;
     }
     ingot_progress_end(context->progress, NULL);
@@ -91,7 +117,7 @@ static char *export_disk(const SourceContext *context, IngotImage *image, const 
 }
 
 /* One package as Source has it, from its SPDX form; the architecture stands in the package's URL alone. */
-static json_t *package_of(const json_t *spdx)
+static json_t *from_package(const json_t *spdx)
 {
     const json_t *reference = json_array_get(json_object_get(spdx, "externalRefs"), 0);
     const char *url = json_string_value(json_object_get(reference, "referenceLocator"));
@@ -105,7 +131,8 @@ static json_t *package_of(const json_t *spdx)
 
 /* The packages that the image's own SPDX document lists, for an image that is passed on as it is; NULL where it has
  * none. */
-static gboolean read_packages(const SourceContext *context, const IngotImage *image, json_t **packages, GError **error)
+static gboolean from_read_packages(const SourceContext *context, const IngotImage *image, json_t **packages,
+                                   GError **error)
 {
     g_autoptr(GError) problem = NULL;
     g_autoptr(GBytes) bytes = ingot_store_attached(context->store, &image->entry->manifest, INGOT_TYPE_SPDX, &problem);
@@ -125,12 +152,12 @@ static gboolean read_packages(const SourceContext *context, const IngotImage *im
     }
     *packages = json_array();
     for (size_t i = 0; i < json_array_size(listed); i++) {
-        json_array_append_new(*packages, package_of(json_array_get(listed, i)));
+        json_array_append_new(*packages, from_package(json_array_get(listed, i)));
     }
     return TRUE;
 }
 
-static void describe(Source *made, const IngotImage *image, const char *reference, const char *digest)
+static void from_describe(Source *made, const IngotImage *image, const FromImage *from)
 {
     static const char *const inherited[] = {"os", "firmware"};
     for (guint i = 0; i < G_N_ELEMENTS(inherited); i++) {
@@ -139,28 +166,23 @@ static void describe(Source *made, const IngotImage *image, const char *referenc
             json_object_set(made->config, inherited[i], value);
         }
     }
-    json_object_set_new(made->config, "base", json_pack("{s:s, s:s}", "reference", reference, "digest", digest));
+    json_object_set_new(made->config, "base", json_pack("{s:s, s:s}", "reference", from->name, "digest", from->digest));
     made->sealed = TRUE;
 }
 
-static Source *from_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
+static Source *from_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
 {
-    (void)key;
-    g_autoptr(IngotReference) reference = parse(context, source, error);
-    g_autofree char *digest = reference == NULL ? NULL : resolve(context, reference, error);
-    if (digest == NULL) {
-        return NULL;
-    }
-    g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
-    g_autoptr(IngotImage) image = ingot_transfer_image(context->store, exact, context->progress, error);
-    g_autofree char *path = image == NULL ? NULL : export_disk(context, image, digest, error);
+    (void)source;
+    const FromImage *from = resolved;
+    g_autoptr(IngotImage) image = ingot_transfer_image(context->store, from->exact, context->progress, error);
+    g_autofree char *path = image == NULL ? NULL : from_unpack(context, image, from->digest, error);
     if (path == NULL) {
         return NULL;
     }
     g_autoptr(Source) made = source_new(g_steal_pointer(&path), "raw");
-    describe(made, image, name_of(context, source, NULL), digest);
-    return read_packages(context, image, &made->packages, error) ? g_steal_pointer(&made) : NULL;
+    from_describe(made, image, from);
+    return from_read_packages(context, image, &made->packages, error) ? g_steal_pointer(&made) : NULL;
 }
 
-const SourceKind source_from = {"from", from_key, from_prepare};
-const SourceKind source_recipe = {"recipe", from_key, from_prepare};
+const SourceKind source_from = {"from", from_identify, from_free, from_prepare};
+const SourceKind source_recipe = {"recipe", from_identify, from_free, from_prepare};

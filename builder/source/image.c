@@ -1,31 +1,39 @@
 /* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. What
  * lies in an OVA or a Vagrant box is taken out once, and kept there too. */
+#include <fcntl.h>
 #include <ingot/bundle.h>
 #include <ingot/checked.h>
 #include <ingot/download.h>
+#include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/ties.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "source/kept.h"
 #include "source/kinds.h"
 
-static gboolean image_key(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
+#define BOOT_SIGNATURE_OFFSET 510 /* of the first sector, whatever partition table follows */
+
+/* Its digest, as the recipe has it. */
+static gpointer image_identify(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
 {
     (void)context;
     const char *sha256 = ingot_json_get_string(source, "sha256", "source", error);
     const char *format = json_string_value(json_object_get(source, "format"));
-    if (sha256 == NULL) {
-        return FALSE;
+    g_autofree char *text = sha256 == NULL ? NULL : g_strconcat("sha256:", sha256, NULL);
+    g_autofree IngotDigest *digest = g_new0(IngotDigest, 1);
+    if (text == NULL || !ingot_digest_parse(text, digest, error)) {
+        return NULL;
     }
     source_add_text(hasher, "image");
     source_add_text(hasher, sha256);
     source_add_text(hasher, format == NULL ? "" : format);
-    return TRUE;
+    return g_steal_pointer(&digest);
 }
 
 /* A file of the recipe's, which may be large, is hashed once. */
-static char *find_file(const SourceContext *context, const char *path, const IngotDigest *wanted, GError **error)
+static char *image_find(const SourceContext *context, const char *path, const IngotDigest *wanted, GError **error)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(wanted, text);
@@ -36,84 +44,107 @@ static char *find_file(const SourceContext *context, const char *path, const Ing
                                                                                                 : NULL;
 }
 
-/* With --no-cache too: the bytes are those of the digest, wherever they come from. */
-static char *fetch(const SourceContext *context, const char *url, const IngotDigest *wanted, GError **error)
+/* The bytes are those of the digest, wherever they come from: a build that keeps nothing takes a download that an
+ * earlier one has kept. */
+static char *image_fetch(const SourceContext *context, const char *url, const IngotDigest *wanted, IngotLock **use,
+                         GError **error)
 {
-    g_autoptr(IngotLock) use = NULL;
-    return ingot_download_cached(context->cache, url, wanted, context->progress, &use, error);
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(wanted, text);
+    g_autofree char *name = g_strdup_printf("image-%s", text + strlen("sha256:"));
+    g_autofree char *kept = g_build_filename(context->cache, "sources", name, NULL);
+    return ingot_download_cached(g_file_test(kept, G_FILE_TEST_EXISTS) ? context->cache : source_home(context), url,
+                                 wanted, context->progress, use, error);
 }
 
 /* The disk of a bundle as a file of the cache, which gets its name when it is whole. */
-static gboolean take_out(const SourceContext *context, const IngotBundle *bundle, const char *file, const char *path,
-                         GError **error)
+static gboolean image_take_out(const SourceContext *context, const IngotBundle *bundle, const char *file,
+                               const char *path, GError **error)
 {
+    g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *making = g_strconcat(path, ".making", NULL);
+    if (!ingot_file_make_folder(folder, error)) {
+        return FALSE;
+    }
     ingot_progress_begin(context->progress, 0, "take the disk out of %s", file);
-    if (!ingot_bundle_convert(bundle, making, error)) {
+    if (!ingot_bundle_convert(bundle, making, error) || !kept_publish(making, path, error)) {
         unlink(making);
         return FALSE;
     }
     ingot_progress_end(context->progress, NULL);
-    return ingot_file_publish(-1, making, path, error);
+    return TRUE;
 }
 
-/* The disk's file, which is this one unless it is a bundle; *format is found out. Free it. */
-static char *find_disk(const SourceContext *context, const char *file, const char *sha256, const char **format,
-                       GError **error)
+/* Whatever is not a known format would count as raw: then it must at least be what firmware can boot. */
+static gboolean image_check_raw(const char *file, GError **error)
 {
-    g_autofree char *name = g_strdup_printf("disk-%s", sha256);
-    g_autofree char *path = source_cache_path(context, name, error);
-    g_autofree char *lock_path = path == NULL ? NULL : g_strconcat(path, ".lock", NULL);
+    guint8 signature[2];
+    g_auto(IngotFd) fd = ingot_file_open(file, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    if (!ingot_file_pread(fd, signature, sizeof signature, BOOT_SIGNATURE_OFFSET, file, NULL) || signature[0] != 0x55 ||
+        signature[1] != 0xaa) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: not a disk of a known format, and without a partition table: if it is a raw disk, say "
+                    "source.image.format: raw",
+                    file);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* The disk where it lies, unless it is in a bundle: then it is taken out to path. */
+static Source *image_look_inside(const SourceContext *context, const char *file, const char *path, GError **error)
+{
+    g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, context->progress, error);
+    if (bundle == NULL) {
+        return NULL;
+    }
+    if (!ingot_bundle_is_disk(bundle)) {
+        return image_take_out(context, bundle, file, path, error) ? source_new(g_strdup(path), "qcow2") : NULL;
+    }
+    const char *format = ingot_bundle_format(bundle);
+    return strcmp(format, "raw") != 0 || image_check_raw(file, error) ? source_new(g_strdup(file), format) : NULL;
+}
+
+/* A file whose format only its content tells: a bundle's disk is taken out once. */
+static Source *image_open_any(const SourceContext *context, const char *file, const char *sha256, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("bundle-%s", sha256);
+    g_autofree char *folder = source_cache_path(context, name, error);
+    g_autofree char *lock_path = folder == NULL ? NULL : g_strconcat(folder, ".lock", NULL);
     g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
     if (lock == NULL) {
         return NULL;
     }
-    *format = "qcow2";
-    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-        return g_steal_pointer(&path);
-    }
-    g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, context->progress, error);
-    if (bundle != NULL && ingot_bundle_is_disk(bundle)) {
-        *format = ingot_bundle_format(bundle);
-        return g_strdup(file);
-    }
-    return bundle != NULL && take_out(context, bundle, file, path, error) ? g_steal_pointer(&path) : NULL;
+    g_autofree char *path = g_build_filename(folder, "disk.qcow2", NULL);
+    KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
+    return kept == KEPT_WHOLE  ? source_new(g_strdup(path), "qcow2")
+           : kept == KEPT_NONE ? image_look_inside(context, file, path, error)
+                               : NULL;
 }
 
-/* The recipe's word for the format counts; without it the content tells. */
-static Source *open_image(const SourceContext *context, const char *file, const char *format, const char *sha256,
-                          GError **error)
+static Source *image_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
 {
-    g_autofree char *disk = NULL;
-    if (format != NULL) {
-        disk = ingot_ties_check(file, file, format, error) ? g_strdup(file) : NULL;
-    } else {
-        disk = find_disk(context, file, sha256, &format, error);
+    const IngotDigest *wanted = resolved;
+    const char *path = json_string_value(json_object_get(source, "path"));
+    const char *url = json_string_value(json_object_get(source, "url"));
+    const char *format = json_string_value(json_object_get(source, "format"));
+    const char *sha256 = json_string_value(json_object_get(source, "sha256"));
+    g_autoptr(IngotLock) use = NULL; /* of the download, while a disk is taken out of it */
+    g_autofree char *file =
+        path != NULL ? image_find(context, path, wanted, error) : image_fetch(context, url, wanted, &use, error);
+    Source *made = NULL;
+    if (file != NULL && format == NULL) {
+        made = image_open_any(context, file, sha256, error);
+    } else if (file != NULL && ingot_ties_check(file, file, format, error)) {
+        made = source_new(g_steal_pointer(&file), format); /* the recipe's word counts */
     }
-    if (disk == NULL) {
-        return NULL;
+    if (made != NULL) {
+        json_object_set_new(made->config, "source", json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
     }
-    Source *made = source_new(g_steal_pointer(&disk), format);
-    made->nocloud = TRUE;
-    json_object_set_new(made->config, "source", json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
     return made;
 }
 
-static Source *image_prepare(const SourceContext *context, const json_t *source, const char *key, GError **error)
-{
-    (void)key;
-    const char *path = json_string_value(json_object_get(source, "path"));
-    const char *format = json_string_value(json_object_get(source, "format"));
-    const char *sha256 = json_string_value(json_object_get(source, "sha256"));
-    g_autofree char *digest_text = g_strconcat("sha256:", sha256, NULL);
-    IngotDigest wanted;
-    if (!ingot_digest_parse(digest_text, &wanted, error)) {
-        return NULL;
-    }
-    g_autofree char *file = path != NULL
-                                ? find_file(context, path, &wanted, error)
-                                : fetch(context, json_string_value(json_object_get(source, "url")), &wanted, error);
-    return file == NULL ? NULL : open_image(context, file, format, sha256, error);
-}
-
-const SourceKind source_image = {"image", image_key, image_prepare};
+const SourceKind source_image = {"image", image_identify, g_free, image_prepare};

@@ -5,10 +5,11 @@
 
 typedef struct {
     const char *kind; /* "bootstrap" */
-    /* Adds to the key's hasher what the source is made from; quick, and without making it. */
-    gboolean (*key)(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error);
-    /* key: the source's key, hex; names what is kept in the cache. */
-    Source *(*prepare)(const SourceContext *context, const json_t *source, const char *key, GError **error);
+    /* Resolves the source without making it, and adds to the key's hasher what it depends on. Returns what prepare has
+     * to know, or NULL with an error; freed by free_resolved. */
+    gpointer (*identify)(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error);
+    void (*free_resolved)(gpointer resolved);
+    Source *(*prepare)(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error);
 } SourceKind;
 
 extern const SourceKind source_bootstrap;
@@ -16,7 +17,9 @@ extern const SourceKind source_image;
 extern const SourceKind source_from;
 extern const SourceKind source_recipe;
 
-/* A path in the cache's folder for sources, which is made; free it. */
+/* Where sources are kept: the cache, or the work folder of a build that keeps nothing. */
+const char *source_home(const SourceContext *context);
+/* A path in its folder for sources, which is made; free it. */
 char *source_cache_path(const SourceContext *context, const char *name, GError **error);
 /* Adds a text with its end. */
 void source_add_text(IngotHasher *hasher, const char *text);

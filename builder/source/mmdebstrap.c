@@ -1,5 +1,6 @@
 #include "source/mmdebstrap.h"
 
+#include <fcntl.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <unistd.h>
@@ -37,12 +38,31 @@ static gboolean may_unshare(void)
 gboolean mmdebstrap_run(const MmdebstrapOptions *options, GError **error)
 {
     g_autofree char *include = g_strconcat("--include=", options->packages, NULL);
+    g_autofree char *pattern = g_strconcat("--include=", options->pattern, NULL);
     g_autofree char *settings = g_strconcat("--aptopt=", options->apt_conf, NULL);
     g_autofree char *epoch = g_strdup_printf("SOURCE_DATE_EPOCH=%" G_GINT64_FORMAT, options->time);
     g_autofree char *temporary = g_strconcat("TMPDIR=", options->workdir, NULL);
-    const char *argv[] = {"mmdebstrap", "--mode=auto",  "--variant=minbase", "--format=tar",   include,
-                          settings,     options->suite, options->tar,        options->sources, NULL};
-    const char *environment[] = {epoch, temporary, NULL};
+    /* The caller's umask, language and time zone reach what packages do while they are installed. */
+    const char *argv[] = {"sh",
+                          "-c",
+                          "umask 022; exec \"$@\"",
+                          "mmdebstrap",
+                          "mmdebstrap",
+                          "--mode=auto",
+                          "--variant=minbase",
+                          "--format=tar",
+                          include,
+                          pattern,
+                          settings,
+                          options->suite,
+                          options->tar,
+                          options->sources,
+                          NULL};
+    const char *environment[] = {epoch, temporary, "LC_ALL=C.UTF-8", "LANGUAGE=", "TZ=UTC", NULL};
+    g_auto(IngotFd) tar = ingot_file_open(options->tar, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    if (tar < 0) {
+        return FALSE; /* made here so that nobody else can read it: it may hold the settings' logins */
+    }
     /* In a container that may not unshare, mmdebstrap finds a mode of its own. */
     return may_unshare() ? run_apart(argv, environment, error) : ingot_process_run(argv, environment, NULL, error);
 }

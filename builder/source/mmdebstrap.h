@@ -11,6 +11,7 @@ typedef struct {
     const char *suite;
     const char *sources;  /* lines "deb …" */
     const char *packages; /* separated by commas */
+    const char *pattern;  /* of apt, for further packages */
     const char *apt_conf; /* path of a file of settings for apt */
     gint64 time;          /* SOURCE_DATE_EPOCH */
     const char *tar;      /* the archive to write */

@@ -11,6 +11,17 @@
 
 static const SourceKind *const kinds[] = {&source_bootstrap, &source_image, &source_from, &source_recipe};
 
+struct SourceIdentity {
+    const SourceKind *kind;
+    char *key;
+    gpointer resolved; /* the kind's own */
+};
+
+GQuark source_error_quark(void)
+{
+    return g_quark_from_static_string("ingot-source-error");
+}
+
 static const SourceKind *find_kind(const json_t *source, GError **error)
 {
     const char *kind = ingot_json_get_string(source, "kind", "source", error);
@@ -51,56 +62,95 @@ void source_free(Source *source)
     }
 }
 
+const char *source_home(const SourceContext *context)
+{
+    return context->no_cache ? context->workdir : context->cache;
+}
+
 char *source_cache_path(const SourceContext *context, const char *name, GError **error)
 {
-    g_autofree char *cache = g_canonicalize_filename(context->cache, NULL);
-    g_autofree char *folder = g_build_filename(cache, "sources", NULL);
+    g_autofree char *home = g_canonicalize_filename(source_home(context), NULL);
+    g_autofree char *folder = g_build_filename(home, "sources", NULL);
     return ingot_file_make_folder(folder, error) ? g_build_filename(folder, name, NULL) : NULL;
 }
 
-char *source_key(const SourceContext *context, GError **error)
+/* --- identity --- */
+
+void source_identity_free(SourceIdentity *identity)
+{
+    if (identity != NULL) {
+        if (identity->resolved != NULL) {
+            identity->kind->free_resolved(identity->resolved);
+        }
+        g_free(identity->key);
+        g_free(identity);
+    }
+}
+
+const char *source_identity_key(const SourceIdentity *identity)
+{
+    return identity->key;
+}
+
+SourceIdentity *source_identify(const SourceContext *context, GError **error)
 {
     const json_t *source = json_object_get(context->recipe->tree, "source");
-    const SourceKind *kind = find_kind(source, error);
+    g_autoptr(SourceIdentity) identity = g_new0(SourceIdentity, 1);
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
-    if (kind == NULL || !kind->key(context, source, hasher, error)) {
+    identity->kind = find_kind(source, error);
+    if (identity->kind == NULL) {
+        return NULL;
+    }
+    identity->resolved = identity->kind->identify(context, source, hasher, error);
+    if (identity->resolved == NULL) {
         return NULL;
     }
     IngotDigest digest;
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_hasher_finish(hasher, &digest);
     ingot_digest_write_text(&digest, text);
-    return g_strdup(text + strlen("sha256:"));
+    identity->key = g_strdup(text + strlen("sha256:"));
+    return g_steal_pointer(&identity);
 }
 
-/* What lies in the cache must not be evicted while it is used. TRUE with no lock: it lies elsewhere. */
-static gboolean hold(const SourceContext *context, Source *source, GError **error)
+/* --- preparation --- */
+
+typedef enum { HOLD_FAILED, HOLD_GONE, HOLD_TAKEN } Hold;
+
+/* What lies in the cache must not be evicted while it is used. GONE: it was evicted between its making and this. */
+static Hold source_hold(const SourceContext *context, Source *source, GError **error)
 {
     g_autofree char *cache = g_canonicalize_filename(context->cache, NULL);
     g_autofree char *top = g_strconcat(cache, "/sources/", NULL);
     if (!g_str_has_prefix(source->path, top)) {
-        return TRUE;
+        return HOLD_TAKEN; /* it lies elsewhere */
     }
     const char *name = source->path + strlen(top);
     g_autofree char *lock = g_strdup_printf("%s%.*s" INGOT_DOWNLOAD_USE, top, (int)strcspn(name, "/"), name);
     source->use = ingot_lock_take(lock, FALSE, TRUE, error);
     if (source->use == NULL) {
-        return FALSE;
+        return HOLD_FAILED;
     }
     g_utime(lock, NULL); /* when it was used last */
-    if (!g_file_test(source->path, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: was dropped from the cache just now; try again",
-                    source->path);
-        return FALSE;
-    }
-    return TRUE;
+    return g_file_test(source->path, G_FILE_TEST_EXISTS) ? HOLD_TAKEN : HOLD_GONE;
 }
 
-Source *source_prepare(const SourceContext *context, GError **error)
+Source *source_prepare(const SourceContext *context, const SourceIdentity *identity, GError **error)
 {
     const json_t *source = json_object_get(context->recipe->tree, "source");
-    const SourceKind *kind = find_kind(source, error);
-    g_autofree char *key = kind == NULL ? NULL : source_key(context, error);
-    g_autoptr(Source) made = key == NULL ? NULL : kind->prepare(context, source, key, error);
-    return made != NULL && hold(context, made, error) ? g_steal_pointer(&made) : NULL;
+    for (guint attempt = 0; attempt < SOURCE_ATTEMPTS; attempt++) {
+        g_autoptr(Source) made = identity->kind->prepare(context, source, identity->resolved, error);
+        Hold hold = made == NULL ? HOLD_FAILED : source_hold(context, made, error);
+        if (hold == HOLD_FAILED) {
+            return NULL;
+        }
+        if (hold == HOLD_TAKEN) {
+            return g_steal_pointer(&made);
+        }
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE,
+                "the source was evicted from the cache %d times before it could be used: the cache's limit "
+                "(INGOT_CACHE_SIZE) is too small for it",
+                SOURCE_ATTEMPTS);
+    return NULL;
 }

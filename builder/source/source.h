@@ -1,4 +1,9 @@
-/* Sources: what the machine starts from, as a disk file that nobody writes to. */
+/* Sources: what the machine starts from, as a disk file that nobody writes to.
+ *
+ * A source is resolved once per build: source_identify asks whatever has to be asked (a registry for a tag's digest,
+ * apt for its sources, a mirror for its state) and its answer gives the plan's key. source_prepare then makes exactly
+ * that disk, whatever a tag or a mirror says by then; where it no longer can, it says SOURCE_ERROR_CHANGED and the
+ * build starts over. */
 #pragma once
 
 #include <ingot/file.h>
@@ -7,16 +12,21 @@
 
 #include "recipe/recipe.h"
 
+#define SOURCE_ATTEMPTS 3 /* how often a build starts over at most */
+#define SOURCE_ERROR (source_error_quark())
+GQuark source_error_quark(void);
+typedef enum {
+    SOURCE_ERROR_CHANGED, /* the identity no longer holds: identify it again and make a new plan */
+} SourceError;
+
 typedef struct {
-    char *path;         /* absolute; stays where it is, never written to */
-    char *format;       /* "raw", "qcow2", … */
-    gboolean temporary; /* lies in the work folder */
-    gboolean sealed;    /* nothing machine-specific is in it: may become an image without a seal if no step ran */
-    gboolean nocloud;   /* a cloud image: the user and key come by a NoCloud seed */
-    json_t *config;     /* keys for the image's config that the source knows ("os", "firmware", "base":
-                           {"reference","digest"}) */
-    IngotLock *use;     /* on what the cache has of it: it stays as long as the source is used; or NULL */
-    json_t *packages;   /* sealed only: [{"name","version","architecture"}], else NULL */
+    char *path;       /* absolute; stays where it is, never written to */
+    char *format;     /* "raw", "qcow2", … */
+    gboolean sealed;  /* nothing machine-specific is in it: may become an image without a seal if no step ran */
+    json_t *config;   /* keys for the image's config that the source knows ("os", "firmware", "base":
+                         {"reference","digest"}); no credentials are in it */
+    IngotLock *use;   /* on what the cache has of it: it stays as long as the source is used; or NULL */
+    json_t *packages; /* sealed only: [{"name","version","architecture"}], else NULL */
 } Source;
 void source_free(Source *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Source, source_free)
@@ -26,12 +36,21 @@ typedef struct {
     IngotStore *store;
     const char *cache;   /* folder; sources keep downloads and bootstrapped disks there */
     const char *workdir; /* this build's */
-    gboolean no_cache;   /* make anew */
     const char *parent;  /* of a source that is another recipe: NAME:VERSION@DIGEST of what that has given */
+    gboolean look;       /* only a plan is wanted: no mirror is asked, and what is kept counts as current */
+    gboolean refresh;    /* make it again, whatever the cache keeps */
+    gboolean no_cache;   /* make it in the work folder and keep nothing; implies refresh */
+    gboolean (*needed)(const char *cache,
+                       const char *disk); /* whether a node stands on the disk; NULL: as if all did */
     IngotProgress *progress;
 } SourceContext;
 
-/* The identity of the source without making it, for keys: SHA-256 over what it is made from (packages, suite, mirror's
- * sources, sha256, the digest that a reference stands for). Free it. */
-char *source_key(const SourceContext *context, GError **error);
-Source *source_prepare(const SourceContext *context, GError **error);
+typedef struct SourceIdentity SourceIdentity;
+SourceIdentity *source_identify(const SourceContext *context, GError **error);
+/* SHA-256 over what it is made from, as hex: packages, apt's sources, the mirror's state, the digest that a reference
+ * stands for. */
+const char *source_identity_key(const SourceIdentity *identity);
+void source_identity_free(SourceIdentity *identity);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SourceIdentity, source_identity_free)
+
+Source *source_prepare(const SourceContext *context, const SourceIdentity *identity, GError **error);

@@ -30,3 +30,5 @@ typedef struct {
     json_t *packages;
 } TreeFacts;
 gboolean tree_facts(const char *tar, TreeFacts *facts, GError **error);
+void tree_facts_clear(TreeFacts *facts);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TreeFacts, tree_facts_clear)

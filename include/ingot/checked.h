@@ -16,7 +16,4 @@ gboolean ingot_checked_read(const char *path, const char *name, const IngotDiges
 gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const char *record, IngotProgress *progress,
                             GError **error);
 
-/* Writes the record of a file that is known to be what was wanted. */
-gboolean ingot_checked_remember(const char *path, const char *record, GError **error);
-
 G_END_DECLS

@@ -12,12 +12,13 @@
 G_BEGIN_DECLS
 
 #define INGOT_DOWNLOAD_USE ".use" /* CACHE/sources/NAME.use: locked by whoever uses NAME, touched when that began */
-#define INGOT_DOWNLOAD_CHECKED ".checked" /* CACHE/sources/NAME.checked: the record of checked.h */
+/* CACHE/sources/NAME.checked: the record of checked.h, of a file that lies elsewhere. */
+#define INGOT_DOWNLOAD_CHECKED ".checked"
 
 gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
                         GError **error);
 
-/* Fetches it into the cache unless it is there: CACHE/sources/image-HEX, which has been found to have the digest. *use
+/* Fetches it into the cache unless it is there: CACHE/sources/image-HEX, whose digest is checked each time. *use
  * keeps the cache from dropping it as long as it is held. Free both. */
 char *ingot_download_cached(const char *cache, const char *url, const IngotDigest *wanted, IngotProgress *progress,
                             IngotLock **use, GError **error);

@@ -21,6 +21,10 @@ gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **
  * Free it. */
 char *ingot_text_head(const char *text, gsize most);
 
+/* A URL for messages and records: without user and password, and with "?..." in place of its query, which may be a
+ * signature. A text that is not a URL stays as it is. Free it. */
+char *ingot_text_url(const char *url);
+
 /* The word of a NULL-terminated list that is nearest by edit distance, or NULL if none is near. */
 const char *ingot_text_nearest(const char *word, const char *const *words);
 

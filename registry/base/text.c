@@ -101,6 +101,21 @@ char *ingot_text_head(const char *text, gsize most)
     return g_utf8_make_valid(text, (gssize)end);
 }
 
+char *ingot_text_url(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    if (scheme == NULL) {
+        return g_strdup(url);
+    }
+    const char *host = scheme + strlen("://");
+    const char *end = host + strcspn(host, "/?#");
+    const char *at = g_strrstr_len(host, end - host, "@");
+    const char *query = strchr(end, '?');
+    const char *rest = at == NULL ? host : at + 1;
+    int length = (int)(query == NULL ? strlen(rest) : (gsize)(query - rest));
+    return g_strdup_printf("%.*s%.*s%s", (int)(host - url), url, length, rest, query == NULL ? "" : "?...");
+}
+
 static guint least(guint a, guint b, guint c)
 {
     return MIN(a, MIN(b, c));

@@ -2,6 +2,7 @@
 #include <ingot/checked.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
+#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +24,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
 static char *refuse_url(const char *url, gboolean known, GError **error)
 {
+    g_autofree char *name = ingot_text_url(url);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                 known ? "%s: --sha256 HEX is missing: what is fetched is packed only if it is what was meant"
                       : "%s: only http:// and https:// are fetched",
-                url);
+                name);
     return NULL;
 }
 
@@ -99,9 +101,10 @@ static gboolean make(const char *disk, const IngotReference *reference, const Ar
     }
     g_autoptr(IngotLock) use = NULL;
     g_autofree char *path = locate(disk, arguments->sha256 == NULL ? NULL : &wanted, &use, error);
-    g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, disk, options.progress, error);
+    g_autofree char *name = ingot_text_url(disk);
+    g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, name, options.progress, error);
     g_autoptr(IngotStore) store = bundle == NULL ? NULL : cli_store(error);
-    g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, bundle, disk, &options, error);
+    g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, bundle, name, &options, error);
     return packed != NULL && add_image(store, reference, packed, ingot_bundle_uefi(bundle), digest, error);
 }
 

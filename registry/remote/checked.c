@@ -62,9 +62,3 @@ gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const c
     ingot_progress_end(progress, NULL);
     return ingot_file_replace(record, now, strlen(now), 0644, error);
 }
-
-gboolean ingot_checked_remember(const char *path, const char *record, GError **error)
-{
-    g_autofree char *now = fingerprint(path, error);
-    return now != NULL && ingot_file_replace(record, now, strlen(now), 0644, error);
-}

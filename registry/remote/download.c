@@ -20,7 +20,7 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
 
 typedef struct {
-    const char *url;
+    const char *url, *name; /* name: the URL for messages, without credentials */
     char *part;
     int fd;
     guint64 offset; /* where the next byte goes */
@@ -37,7 +37,7 @@ static void begin_body(Download *download)
     curl_easy_getinfo(download->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
     if (!download->shown) {
         guint64 total = left > 0 ? download->offset + (guint64)left : 0;
-        ingot_progress_begin(download->progress, total, "download %s", download->url);
+        ingot_progress_begin(download->progress, total, "download %s", download->name);
         ingot_progress_add(download->progress, download->offset);
         download->shown = TRUE;
     }
@@ -112,7 +112,7 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
         return start_over(download, error);
     }
     g_set_error(error, INGOT_ERROR, status == 404 ? INGOT_ERROR_NOT_FOUND : INGOT_ERROR_NETWORK, "%s: %s",
-                download->url, *reason != '\0' ? reason : curl_easy_strerror(code));
+                download->name, *reason != '\0' ? reason : curl_easy_strerror(code));
     return FALSE;
 }
 
@@ -128,7 +128,7 @@ static gboolean fetch(Download *download, GError **error)
     }
     if (!complete) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
-                    "%s: the connection breaks off at byte %" G_GUINT64_FORMAT " again and again", download->url,
+                    "%s: the connection breaks off at byte %" G_GUINT64_FORMAT " again and again", download->name,
                     download->offset);
     }
     return complete;
@@ -143,7 +143,7 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
     if (!fetch(download, error)) {
         return FALSE;
     }
-    if (ingot_checked_read(download->part, download->url, wanted, &problem)) {
+    if (ingot_checked_read(download->part, download->name, wanted, &problem)) {
         return TRUE;
     }
     if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
@@ -162,6 +162,7 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
                         GError **error)
 {
     g_autofree char *part = g_strconcat(path, ".part", NULL);
+    g_autofree char *name = ingot_text_url(url);
     g_auto(IngotFd) fd = ingot_file_open(part, O_RDWR | O_CREAT, 0644, error);
     struct stat info;
     if (fd < 0) {
@@ -170,7 +171,8 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
     if (fstat(fd, &info) != 0) {
         return ingot_error_set_errno(error, errno, "%s", part);
     }
-    Download download = {.url = url, .part = part, .fd = fd, .offset = (guint64)info.st_size, .progress = progress};
+    Download download = {
+        .url = url, .name = name, .part = part, .fd = fd, .offset = (guint64)info.st_size, .progress = progress};
     if (!fetch_and_check(&download, wanted, error) || !ingot_file_publish(fd, part, path, error)) {
         return FALSE;
     }
@@ -181,20 +183,26 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
     return TRUE;
 }
 
-/* Unless it is there, and has not been damaged since. */
+/* Unless it is there. It is read before every use: what has rotted on the disk has the times that it had. */
 static gboolean get(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
                     GError **error)
 {
-    g_autofree char *record = g_strconcat(path, INGOT_DOWNLOAD_CHECKED, NULL);
     g_autoptr(GError) problem = NULL;
-    if (g_file_test(path, G_FILE_TEST_EXISTS) && ingot_checked_once(path, wanted, record, progress, &problem)) {
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return ingot_download(url, path, wanted, progress, error);
+    }
+    ingot_progress_begin(progress, 0, "check %s", path);
+    if (ingot_checked_read(path, path, wanted, &problem)) {
+        ingot_progress_end(progress, NULL);
         return TRUE;
     }
-    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+    ingot_progress_drop(progress);
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    return ingot_download(url, path, wanted, progress, error) && ingot_checked_remember(path, record, error);
+    ingot_progress_message(progress, "%s, so it is fetched again", problem->message);
+    return ingot_download(url, path, wanted, progress, error);
 }
 
 char *ingot_download_cached(const char *cache, const char *url, const IngotDigest *wanted, IngotProgress *progress,

@@ -1,10 +1,15 @@
-/* Which of the host's apt sources a bootstrap uses. */
+/* Which of the host's apt sources a bootstrap uses, where logins go, and what state a mirror is in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
 #include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "source/apt.h"
 
@@ -20,35 +25,181 @@ static const char listing[] =
 static void test_suite(void **state)
 {
     (void)state;
-    g_autofree char *lines = apt_select(listing, "bookworm", "main contrib");
-    assert_string_equal(lines, "deb http://mirror.example/debian bookworm main contrib\n"
-                               "deb http://mirror.example/debian bookworm-updates main contrib\n"
-                               "deb http://security.example/debian-security bookworm-security main contrib\n");
+    g_auto(AptSources) sources = {NULL, NULL};
+    assert_true(apt_select(listing, "bookworm", "main contrib", &sources, NULL));
+    assert_string_equal(sources.lines, "deb http://mirror.example/debian bookworm main contrib\n"
+                                       "deb http://mirror.example/debian bookworm-updates main contrib\n"
+                                       "deb http://security.example/debian-security bookworm-security main contrib\n");
+    assert_string_equal(sources.logins, "");
 }
 
 static void test_other_suites(void **state)
 {
     (void)state;
-    g_autofree char *one = apt_select(listing, "trixie", "main");
-    g_autofree char *none = apt_select(listing, "book", "main");
-    assert_string_equal(one, "deb http://mirror.example/debian trixie main\n");
-    assert_string_equal(none, "");
+    g_auto(AptSources) one = {NULL, NULL}, none = {NULL, NULL};
+    assert_true(apt_select(listing, "trixie", "main", &one, NULL));
+    assert_true(apt_select(listing, "book", "main", &none, NULL));
+    assert_string_equal(one.lines, "deb http://mirror.example/debian trixie main\n");
+    assert_string_equal(none.lines, "");
+}
+
+/* A login in a source's URL goes to apt's file of logins alone. */
+static void test_logins(void **state)
+{
+    static const char secret[] =
+        "'https://me:s3%40cret@mirror.example:8443/debian/dists/bookworm/InRelease' x 0 \n"
+        "'http://token@other.example/debian-security/dists/bookworm-security/InRelease' x 0 \n";
+    (void)state;
+    g_auto(AptSources) sources = {NULL, NULL};
+    assert_true(apt_select(secret, "bookworm", "main", &sources, NULL));
+    assert_string_equal(sources.lines, "deb https://mirror.example:8443/debian bookworm main\n"
+                                       "deb http://other.example/debian-security bookworm-security main\n");
+    assert_string_equal(sources.logins, "machine https://mirror.example:8443/debian login me password s3@cret\n"
+                                        "machine http://other.example/debian-security login token password \n");
+}
+
+/* What apt's file can't hold is refused, without its value. */
+static void test_strange_login(void **state)
+{
+    (void)state;
+    g_auto(AptSources) sources = {NULL, NULL};
+    g_autoptr(GError) error = NULL;
+    assert_false(apt_select("'http://me:a%20b@m.example/dists/x/InRelease' x 0 \n", "x", "main", &sources, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "http://m.example:"));
+    assert_null(strstr(error->message, "a%20b"));
 }
 
 static void test_mirror(void **state)
 {
     (void)state;
     g_autoptr(GError) error = NULL;
+    g_auto(AptSources) sources = {NULL, NULL};
     g_autoptr(json_t) source = json_pack("{s:s, s:s, s:[s,s]}", "suite", "bookworm", "mirror",
-                                         "http://mirror.example/d", "components", "main", "contrib");
-    g_autofree char *lines = apt_sources(source, &error);
-    assert_null(error);
-    assert_string_equal(lines, "deb http://mirror.example/d bookworm main contrib\n");
+                                         "http://u:p@mirror.example/d", "components", "main", "contrib");
+    assert_true(apt_sources(source, &sources, &error));
+    assert_string_equal(sources.lines, "deb http://mirror.example/d bookworm main contrib\n");
+    assert_string_equal(sources.logins, "machine http://mirror.example/d login u password p\n");
 }
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *folder, *release;
+    AptSources sources;
+} Mirror;
+
+static void write_release(const Mirror *mirror, const char *origin, const char *date, const char *more)
+{
+    g_autofree char *text = g_strdup_printf("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: %s\n"
+                                            "Suite: bookworm\nDate: %s\n%s",
+                                            origin, date, more);
+    assert_true(ingot_file_replace(mirror->release, text, strlen(text), 0644, NULL));
+}
+
+static int set_up(void **state)
+{
+    Mirror *mirror = g_new0(Mirror, 1);
+    mirror->workdir = ingot_workdir_new(NULL);
+    mirror->folder = ingot_workdir_file(mirror->workdir, "mirror");
+    g_autofree char *dists = g_build_filename(mirror->folder, "dists", "bookworm", NULL);
+    assert_true(ingot_file_make_folder(dists, NULL));
+    mirror->release = g_build_filename(dists, "InRelease", NULL);
+    mirror->sources.lines = g_strdup_printf("deb file://%s bookworm main\n", mirror->folder);
+    mirror->sources.logins = g_strdup("");
+    write_release(mirror, "Debian", "Sat, 01 Nov 2025 10:00:00 UTC", "one");
+    *state = mirror;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Mirror *mirror = *state;
+    apt_sources_clear(&mirror->sources);
+    ingot_workdir_free(mirror->workdir);
+    g_free(mirror->folder);
+    g_free(mirror->release);
+    g_free(mirror);
+    return 0;
+}
+
+static gboolean ask(const Mirror *mirror, AptState *found, GError **error)
+{
+    return apt_state(&mirror->sources, "debian", ingot_workdir_path(mirror->workdir), found, error);
+}
+
+static void test_state(void **state)
+{
+    const Mirror *mirror = *state;
+    g_auto(AptState) first = {0}, same = {0}, other = {0};
+    assert_true(ask(mirror, &first, NULL) && ask(mirror, &same, NULL));
+    write_release(mirror, "Debian", "Sat, 01 Nov 2025 10:00:00 UTC", "two");
+    assert_true(ask(mirror, &other, NULL));
+    assert_string_equal(first.lines, mirror->sources.lines);
+    assert_int_equal(first.time, 1761991200);
+    assert_string_equal(first.digest, same.digest);
+    assert_string_not_equal(first.digest, other.digest);
+}
+
+/* The file of logins is not left behind, and holds what it should for as long as it is there. */
+static void test_login_file(void **state)
+{
+    Mirror *mirror = *state;
+    g_auto(AptState) found = {0};
+    struct stat info;
+    g_autofree char *text = NULL;
+    g_autofree char *path = ingot_workdir_file(mirror->workdir, "logins");
+    g_autofree char *left = ingot_workdir_file(mirror->workdir, "release-auth.conf");
+    g_free(mirror->sources.logins);
+    mirror->sources.logins = g_strdup("machine http://h login me password s3cret\n");
+    assert_true(apt_write_logins(&mirror->sources, path, NULL));
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    assert_true(g_str_has_prefix(text, mirror->sources.logins));
+    assert_true(ask(mirror, &found, NULL));
+    assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+}
+
+static void test_foreign(void **state)
+{
+    const Mirror *mirror = *state;
+    g_auto(AptState) found = {0};
+    g_autoptr(GError) error = NULL;
+    write_release(mirror, "Vendor", "Sat, 01 Nov 2025 10:00:00 UTC", "one");
+    assert_false(ask(mirror, &found, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+}
+
+static void test_bad_date(void **state)
+{
+    const Mirror *mirror = *state;
+    g_auto(AptState) found = {0};
+    g_autoptr(GError) error = NULL;
+    write_release(mirror, "Debian", "soon", "one");
+    assert_false(ask(mirror, &found, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
+static void test_no_mirror(void **state)
+{
+    const Mirror *mirror = *state;
+    g_auto(AptState) found = {0};
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(unlink(mirror->release), 0);
+    assert_false(ask(mirror, &found, &error));
+    assert_non_null(strstr(error->message, mirror->folder));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_suite), cmocka_unit_test(test_other_suites),
-                                       cmocka_unit_test(test_mirror)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_suite),  cmocka_unit_test(test_other_suites),
+        cmocka_unit_test(test_logins), cmocka_unit_test(test_strange_login),
+        cmocka_unit_test(test_mirror), TEST(test_state),
+        TEST(test_login_file),         TEST(test_foreign),
+        TEST(test_bad_date),           TEST(test_no_mirror),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ static const char *const tree[][2] = {
     {"./usr/sbin/sshd", ""},
     {"./usr/lib/systemd/systemd", ""},
     {"./lib/systemd/systemd-resolved", ""},
+    {"./usr/bin/systemd-repart", ""},
     {"./initrd.img", ""},
     {"./vmlinuz", ""},
 };
@@ -62,8 +63,7 @@ static void test_facts(void **state)
     assert_string_equal(os, "{\"id\":\"debian\",\"version\":\"12.15\"}");
     assert_string_equal(packages, "[{\"architecture\":\"all\",\"name\":\"adduser\",\"version\":\"3.134\"},"
                                   "{\"architecture\":\"amd64\",\"name\":\"zstd\",\"version\":\"1:1.5.4\"}]");
-    json_decref(facts.os);
-    json_decref(facts.packages);
+    tree_facts_clear(&facts);
 }
 
 static void test_no_kernel(void **state)

@@ -121,6 +121,24 @@ static void test_head(void **state)
     }
 }
 
+static void test_url(void **state)
+{
+    static const char *const cases[][2] = {
+        {"https://host/a/b", "https://host/a/b"},
+        {"https://me:s3cret@host:80/a", "https://host:80/a"},
+        {"https://me:s3@cret@host", "https://host"},
+        {"https://host/a@b?sig=s3cret#x", "https://host/a@b?..."},
+        {"https://me@host?x=1", "https://host?..."},
+        {"file:///srv/a@b", "file:///srv/a@b"},
+        {"me@host/a?b", "me@host/a?b"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *shown = ingot_text_url(cases[i][0]);
+        assert_string_equal(shown, cases[i][1]);
+    }
+}
+
 static void test_nearest(void **state)
 {
     static const char *const words[] = {"shell", "file", "steps", "source", NULL};
@@ -168,8 +186,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_size),           cmocka_unit_test(test_duration), cmocka_unit_test(test_parse_size),
-        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),     cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),     cmocka_unit_test(test_url),
+        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

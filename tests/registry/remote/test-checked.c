@@ -81,21 +81,11 @@ static void test_changed(void **state)
     assert_false(once(sample, NULL));
 }
 
-/* What is remembered is not read: else this would be refused. */
-static void test_remembered(void **state)
-{
-    const Sample *sample = *state;
-    overwrite(sample);
-    assert_false(once(sample, NULL));
-    assert_true(ingot_checked_remember(sample->file, sample->record, NULL));
-    assert_true(once(sample, NULL));
-}
-
 static void test_no_file(void **state)
 {
     const Sample *sample = *state;
     g_autoptr(GError) error = NULL;
-    assert_false(ingot_checked_remember(sample->folder, sample->record, &error));
+    assert_false(ingot_checked_once(sample->folder, &sample->right, sample->record, NULL, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     assert_false(g_file_test(sample->record, G_FILE_TEST_EXISTS));
 }
@@ -104,7 +94,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
-                                       cmocka_unit_test_setup_teardown(test_remembered, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,437 @@
+/* A bootstrapped base: made once for a state of its mirror, used until its max_age, checked at each use. The mirror is
+ * a folder; in mmdebstrap's place a script packs a tree that looks like a machine's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "source/source.h"
+
+#define WEEK (7 * 24 * 60 * 60)
+#define LOGIN "builder:s3cret"
+
+/* The last argument but one is the archive; each run is counted, and its environment is noted. */
+static const char mmdebstrap[] =
+    "#!/bin/sh\n"
+    "set -e\n"
+    "for word; do tar=$last; last=$word; done\n"
+    "here=$(dirname \"$0\")\n"
+    "echo run >>\"$here/runs\"\n"
+    "umask >\"$here/umask\"; echo \"$LC_ALL $TZ\" >\"$here/locale\"; printf '%s\\n' \"$@\" >\"$here/words\"\n"
+    "[ ! -e \"$here/moves\" ] || { rm \"$here/moves\"; echo moved >>\"$here/mirror/dists/bookworm/InRelease\"; }\n"
+    "date -u -d @$SOURCE_DATE_EPOCH >\"$here/tree/etc/state\"\n"
+    "tar -C \"$here/tree\" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$SOURCE_DATE_EPOCH -cf \"$tar\" "
+    ".\n";
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *cache, *release, *path;
+    Recipe recipe;
+    SourceContext context;
+} Fixture;
+
+static void put(const Fixture *fixture, const char *name, const char *text, int mode)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, name);
+    g_autofree char *folder = g_path_get_dirname(path);
+    assert_true(ingot_file_make_folder(folder, NULL) && ingot_file_replace(path, text, strlen(text), mode, NULL));
+}
+
+/* The mirror's state of a day of November 2025. */
+static void set_mirror(const Fixture *fixture, int day)
+{
+    g_autofree char *text = g_strdup_printf(
+        "Hash: SHA512\n\nOrigin: Debian\nDate: Sat, %02d Nov 2025 10:00:00 UTC\nSHA256:\n %064d 1 main\n", day, day);
+    put(fixture, "mirror/dists/bookworm/InRelease", text, 0644);
+}
+
+static int set_up(void **state)
+{
+    static const char *const tree[][2] = {
+        {"usr/lib/os-release", "ID=debian\nVERSION_ID=\"12\"\n"},
+        {"var/lib/dpkg/status", "Package: zstd\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"},
+        {"usr/sbin/sshd", ""},
+        {"usr/lib/systemd/systemd", ""},
+        {"usr/lib/systemd/systemd-resolved", ""},
+        {"usr/bin/systemd-repart", ""},
+        {"initrd.img", ""},
+        {"vmlinuz", ""},
+        {"etc/state", ""},
+    };
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->cache = ingot_workdir_file(fixture->workdir, "cache");
+    fixture->release = ingot_workdir_file(fixture->workdir, "mirror/dists/bookworm/InRelease");
+    for (guint i = 0; i < G_N_ELEMENTS(tree); i++) {
+        g_autofree char *name = g_build_filename("tree", tree[i][0], NULL);
+        put(fixture, name, tree[i][1], 0644);
+    }
+    put(fixture, "mmdebstrap", mmdebstrap, 0755);
+    set_mirror(fixture, 1);
+    fixture->path = g_strdup(g_getenv("PATH"));
+    g_autofree char *path = g_strconcat(ingot_workdir_path(fixture->workdir), ":", fixture->path, NULL);
+    g_setenv("PATH", path, TRUE);
+    g_autofree char *mirror = g_strdup_printf("file://%s/mirror", ingot_workdir_path(fixture->workdir));
+    fixture->recipe.tree =
+        json_pack("{s:{s:s, s:s, s:s, s:s, s:[s], s:[s], s:i}, s:{s:i, s:I, s:I, s:s}}", "source", "kind", "bootstrap",
+                  "distribution", "debian", "suite", "bookworm", "mirror", mirror, "components", "main", "packages",
+                  "less", "max_age", WEEK, "machine", "cpus", 1, "memory", (json_int_t)(256 << 20), "disk",
+                  (json_int_t)(512 << 20), "firmware", "bios");
+    fixture->context = (SourceContext){
+        .recipe = &fixture->recipe, .cache = fixture->cache, .workdir = ingot_workdir_path(fixture->workdir)};
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    g_setenv("PATH", fixture->path, TRUE);
+    json_decref(fixture->recipe.tree);
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->cache);
+    g_free(fixture->release);
+    g_free(fixture->path);
+    g_free(fixture);
+    return 0;
+}
+
+static char *read_file(const Fixture *fixture, const char *name)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, name);
+    char *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+/* How often packages were installed. */
+static guint runs_of(const Fixture *fixture)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "runs");
+    g_autofree char *text = NULL;
+    return g_file_get_contents(path, &text, NULL, NULL) ? (guint)(strlen(text) / strlen("run\n")) : 0;
+}
+
+static Source *make(const Fixture *fixture, char **key)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, &error);
+    assert_null(error);
+    g_autoptr(Source) source = source_prepare(&fixture->context, identity, &error);
+    assert_null(error);
+    *key = g_strdup(source_identity_key(identity));
+    return g_steal_pointer(&source);
+}
+
+static char *key_of(const Fixture *fixture)
+{
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    assert_non_null(identity);
+    return g_strdup(source_identity_key(identity));
+}
+
+static char *record_path(const Source *source)
+{
+    g_autofree char *folder = g_path_get_dirname(source->path);
+    return g_build_filename(folder, "source.json", NULL);
+}
+
+/* As if the mirror had been asked that long ago. */
+static void age(const Source *source, gint64 seconds)
+{
+    g_autofree char *path = record_path(source);
+    g_autoptr(json_t) record = json_load_file(path, 0, NULL);
+    json_object_set_new(record, "asked", json_integer(g_get_real_time() / G_USEC_PER_SEC - seconds));
+    assert_int_equal(json_dump_file(record, path, 0), 0);
+}
+
+static void flip_byte(const char *path)
+{
+    struct stat before;
+    assert_int_equal(stat(path, &before), 0);
+    int fd = open(path, O_RDWR);
+    char byte;
+    assert_true(fd >= 0 && pread(fd, &byte, 1, (200 << 20) + 12345) == 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, (200 << 20) + 12345), 1);
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    assert_int_equal(futimens(fd, times), 0); /* as a disk that rots leaves them */
+    close(fd);
+}
+
+/* The same state gives the same bytes, and they are made once. */
+static void test_made_once(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *same = NULL, *fresh = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    assert_int_equal(runs_of(fixture), 1);
+    assert_true(first->sealed);
+    assert_string_equal(first->format, "raw");
+    g_autoptr(Source) second = make(fixture, &same);
+    assert_int_equal(runs_of(fixture), 1);
+    assert_string_equal(first->path, second->path);
+    assert_string_equal(key, same);
+    fixture->context.refresh = TRUE;
+    g_autoptr(Source) third = make(fixture, &fresh);
+    assert_int_equal(runs_of(fixture), 2);
+    assert_string_equal(first->path, third->path); /* named by its bytes */
+    assert_string_equal(key, fresh);
+}
+
+/* Up to its max_age a base is used without a look at the mirror; then a mirror that has not changed confirms it, one
+ * that has changed gives another base under another key. */
+static void test_age(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *young = NULL, *confirmed = NULL, *other = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    age(first, WEEK - 60);
+    set_mirror(fixture, 2);
+    g_autoptr(Source) second = make(fixture, &young);
+    assert_string_equal(key, young);
+    age(first, WEEK + 60);
+    set_mirror(fixture, 1);
+    g_autoptr(Source) third = make(fixture, &confirmed);
+    assert_string_equal(key, confirmed);
+    set_mirror(fixture, 2);
+    g_autofree char *still = key_of(fixture); /* it was confirmed just now */
+    assert_string_equal(key, still);
+    assert_int_equal(runs_of(fixture), 1);
+    age(first, WEEK + 60);
+    g_autoptr(Source) fourth = make(fixture, &other);
+    assert_int_equal(runs_of(fixture), 2);
+    assert_string_not_equal(key, other);
+    assert_string_not_equal(first->path, fourth->path);
+}
+
+/* A record from the future is no reason to go on for ever. */
+static void test_clock(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    age(first, -WEEK);
+    set_mirror(fixture, 2);
+    g_autofree char *other = key_of(fixture);
+    assert_string_not_equal(key, other);
+}
+
+/* Without its mirror, a base that is there goes on; one that is not can't be made. */
+static void test_offline(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *same = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(unlink(fixture->release), 0);
+    assert_null(source_identify(&fixture->context, &error));
+    assert_non_null(strstr(error->message, "/mirror/dists/bookworm/InRelease"));
+    set_mirror(fixture, 1);
+    g_autoptr(Source) first = make(fixture, &key);
+    age(first, WEEK + 60);
+    assert_int_equal(unlink(fixture->release), 0);
+    g_autoptr(Source) second = make(fixture, &same);
+    assert_string_equal(key, same);
+    assert_int_equal(runs_of(fixture), 1);
+}
+
+/* Looking at a plan asks no mirror. */
+static void test_look(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    fixture->context.look = TRUE;
+    assert_int_equal(unlink(fixture->release), 0);
+    g_autofree char *unknown = key_of(fixture);
+    fixture->context.look = FALSE;
+    set_mirror(fixture, 1);
+    g_autoptr(Source) first = make(fixture, &key);
+    assert_string_not_equal(unknown, key);
+    age(first, 2 * WEEK);
+    set_mirror(fixture, 2);
+    fixture->context.look = TRUE;
+    g_autofree char *looked = key_of(fixture);
+    assert_string_equal(looked, key);
+}
+
+/* A flipped byte is found at the next use, though the file's times say nothing. */
+static void test_flipped_byte(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *again = NULL;
+    g_autofree char *path = NULL;
+    {
+        g_autoptr(Source) first = make(fixture, &key);
+        path = g_strdup(first->path);
+    }
+    g_autoptr(GBytes) whole = ingot_file_read(path, 1ull << 30, NULL);
+    g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, whole);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    flip_byte(path);
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED));
+    g_autoptr(Source) second = make(fixture, &again); /* as a build does then */
+    assert_int_equal(runs_of(fixture), 2);
+    assert_string_equal(key, again);
+    g_autoptr(GBytes) made = ingot_file_read(second->path, 1ull << 30, NULL);
+    g_autofree char *made_digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, made);
+    assert_string_equal(digest, made_digest);
+}
+
+/* The plan is of one state: a base that has to be made from another one is not put in its place. */
+static void test_damaged_and_moved(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *other = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    set_mirror(fixture, 2);
+    flip_byte(first->path);
+    assert_null(source_prepare(&fixture->context, identity, NULL));
+    g_autoptr(Source) second = make(fixture, &other);
+    assert_string_not_equal(key, other);
+}
+
+/* What was fetched from a mirror in the middle of an update is not kept. */
+static void test_moves_meanwhile(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    put(fixture, "moves", "", 0644);
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED));
+    g_autoptr(Source) source = make(fixture, &key);
+    assert_string_not_equal(key, source_identity_key(identity));
+    assert_int_equal(runs_of(fixture), 2);
+}
+
+static gboolean is_needed(const char *cache, const char *disk)
+{
+    (void)cache;
+    return g_strcmp0(disk, g_getenv("TEST_NEEDED")) == 0;
+}
+
+/* Of earlier bases those stay that a node stands on, or that a build uses. */
+static void test_earlier_bases(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *paths[4] = {NULL};
+    fixture->context.needed = is_needed;
+    fixture->context.refresh = TRUE;
+    g_autoptr(Source) used = NULL;
+    for (int i = 0; i < 4; i++) {
+        set_mirror(fixture, i + 1);
+        g_autofree char *key = NULL;
+        g_autoptr(Source) source = make(fixture, &key);
+        paths[i] = g_strdup(source->path);
+        if (i == 0) {
+            g_setenv("TEST_NEEDED", source->path, TRUE);
+        }
+        if (i == 2) {
+            used = g_steal_pointer(&source);
+        }
+    }
+    assert_true(g_file_test(paths[0], G_FILE_TEST_EXISTS)); /* needed */
+    assert_false(g_file_test(paths[1], G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(paths[2], G_FILE_TEST_EXISTS)); /* in use */
+    assert_true(g_file_test(paths[3], G_FILE_TEST_EXISTS));
+    g_autofree char *sum = g_strconcat(paths[1], ".sum", NULL);
+    assert_false(g_file_test(sum, G_FILE_TEST_EXISTS));
+    g_clear_pointer(&used, source_free);
+    g_unsetenv("TEST_NEEDED");
+    g_autofree char *key = NULL;
+    fixture->context.refresh = FALSE;
+    g_autoptr(Source) last = make(fixture, &key);
+    assert_string_equal(last->path, paths[3]);
+    assert_false(g_file_test(paths[0], G_FILE_TEST_EXISTS) || g_file_test(paths[2], G_FILE_TEST_EXISTS));
+}
+
+static void test_keeps_nothing(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *other = NULL;
+    fixture->context.refresh = fixture->context.no_cache = TRUE;
+    g_autoptr(Source) source = make(fixture, &key);
+    assert_true(g_str_has_prefix(source->path, ingot_workdir_path(fixture->workdir)));
+    assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
+    fixture->context.refresh = fixture->context.no_cache = FALSE;
+    g_autoptr(Source) kept = make(fixture, &other);
+    assert_string_equal(key, other);
+    assert_int_equal(runs_of(fixture), 2);
+}
+
+/* Nothing of the caller's umask, language and time zone reaches the packages. */
+static void test_surroundings(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    mode_t before = umask(0077);
+    g_setenv("LC_ALL", "de_DE.UTF-8", TRUE);
+    g_setenv("TZ", "Asia/Tokyo", TRUE);
+    g_autoptr(Source) source = make(fixture, &key);
+    umask(before);
+    g_unsetenv("LC_ALL");
+    g_unsetenv("TZ");
+    g_autofree char *mask = read_file(fixture, "umask");
+    g_autofree char *locale = read_file(fixture, "locale");
+    assert_string_equal(mask, "0022\n");
+    assert_string_equal(locale, "C.UTF-8 UTC\n");
+}
+
+/* A suite that has the tool in a package of its own gets it; apt's pattern finds whatever is there. */
+static void test_grower(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    g_autoptr(Source) source = make(fixture, &key);
+    g_autofree char *words = read_file(fixture, "words");
+    assert_non_null(strstr(words, "--include=?or(?exact-name(systemd), ?exact-name(systemd-repart))\n"));
+    assert_non_null(strstr(words, "less,"));
+}
+
+/* The mirror's login is nowhere in what is kept, nor in what goes to the image, and it doesn't change the key. */
+static void test_login(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *mirror = g_strdup_printf("file://" LOGIN "@%s/mirror", ingot_workdir_path(fixture->workdir));
+    g_autofree char *key = NULL;
+    g_autofree char *plain = key_of(fixture);
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "mirror", json_string(mirror));
+    g_autoptr(Source) source = make(fixture, &key);
+    assert_string_equal(key, plain);
+    g_autofree char *config = ingot_json_canonical(source->config);
+    assert_null(strstr(config, "s3cret"));
+    const char *argv[] = {"grep", "-rqsa", "s3cret", fixture->cache, NULL};
+    assert_false(ingot_process_run(argv, NULL, NULL, NULL));
+    struct stat info;
+    g_autofree char *record = record_path(source);
+    assert_int_equal(stat(record, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_made_once),     TEST(test_age),           TEST(test_clock),
+        TEST(test_offline),       TEST(test_look),          TEST(test_flipped_byte),
+        TEST(test_login),         TEST(test_surroundings),  TEST(test_damaged_and_moved),
+        TEST(test_earlier_bases), TEST(test_keeps_nothing), TEST(test_moves_meanwhile),
+        TEST(test_grower),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
