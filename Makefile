@@ -67,8 +67,9 @@ $B/%.o: %.c Makefile
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(pc_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# A script that is part of the program.
+# Scripts that are part of the program.
 $B/builder/ready/ready.o: builder/ready/guest.sh
+$B/builder/system/firstboot.o: builder/system/hostkeys.sh builder/system/identities.sh
 
 $B/libingot.a: $(call objects,$(library) $(annotations))
 	@rm -f $@

@@ -3,22 +3,8 @@
 #include <string.h>
 
 #include "seal/rules.h"
+#include "system/firstboot.h"
 #include "system/tree.h"
-
-#define HOST_KEYS_UNIT "/etc/systemd/system/ingot-host-keys.service"
-#define HOST_KEYS_WANTED "/etc/systemd/system/multi-user.target.wants/ingot-host-keys.service"
-
-static const char host_keys_unit[] = "[Unit]\n"
-                                     "Description=Make this machine's ssh host keys\n"
-                                     "ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\n"
-                                     "Before=ssh.service sshd.service ssh.socket\n"
-                                     "\n"
-                                     "[Service]\n"
-                                     "Type=oneshot\n"
-                                     "ExecStart=/usr/bin/ssh-keygen -A\n"
-                                     "\n"
-                                     "[Install]\n"
-                                     "WantedBy=multi-user.target\n";
 
 void seal_report_clear(SealReport *report)
 {
@@ -77,22 +63,6 @@ static gboolean remove_key(SystemTree *tree, const char *path, const char *comme
                           : system_tree_write(tree, path, rest->str, 0644, error);
 }
 
-/* A system without systemd, or without an ssh server, has its own way or needs none. */
-static gboolean add_host_keys_unit(SystemTree *tree, GError **error)
-{
-    gboolean keygen, systemd, unit;
-    if (!system_tree_exists(tree, "/usr/bin/ssh-keygen", &keygen, error) ||
-        !system_tree_exists(tree, "/etc/systemd/system", &systemd, error) ||
-        !system_tree_exists(tree, HOST_KEYS_UNIT, &unit, error)) {
-        return FALSE;
-    }
-    if (!keygen || !systemd || unit) {
-        return TRUE;
-    }
-    return system_tree_write(tree, HOST_KEYS_UNIT, host_keys_unit, 0644, error) &&
-           system_tree_link(tree, HOST_KEYS_UNIT, HOST_KEYS_WANTED, error);
-}
-
 static SystemTree *open_tree(const SealOptions *options, GError **error)
 {
     SystemTreeOptions opened = {
@@ -116,5 +86,5 @@ gboolean seal_disk(const SealOptions *options, SealReport *report, GError **erro
     return clean(tree, options->rules, error) &&
            remove_key(tree, "/root/.ssh/authorized_keys", options->key_comment, error) &&
            remove_key(tree, "/root/.ssh/authorized_keys2", options->key_comment, error) &&
-           add_host_keys_unit(tree, error) && system_tree_trim(tree, error) && system_tree_close(tree, error);
+           firstboot_install_host_keys(tree, error) && system_tree_trim(tree, error) && system_tree_close(tree, error);
 }

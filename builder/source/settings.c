@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "source/tree.h"
+#include "system/firstboot.h"
 
 #define FILE_MODE (S_IFREG | 0644)
 #define LINK_MODE (S_IFLNK | 0777)
@@ -68,21 +69,6 @@ static const TreeFile constants[] = {
      "LLMNR=no\n"
      "MulticastDNS=no\n"},
 
-    {"etc/systemd/system/ssh-host-keys.service", FILE_MODE,
-     "# RSA is left out: it takes 20 s under emulation, and every client of the last ten years knows ed25519.\n"
-     "[Unit]\n"
-     "Description=Make this machine's SSH host keys\n"
-     "Before=ssh.service\n"
-     "ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\n"
-     "\n"
-     "[Service]\n"
-     "Type=oneshot\n"
-     "ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N \"\" -C \"\" -f /etc/ssh/ssh_host_ed25519_key\n"
-     "ExecStart=/usr/bin/ssh-keygen -q -t ecdsa -N \"\" -C \"\" -f /etc/ssh/ssh_host_ecdsa_key\n"
-     "\n"
-     "[Install]\n"
-     "WantedBy=ssh.service\n"},
-    {"etc/systemd/system/ssh.service.wants/ssh-host-keys.service", LINK_MODE, "../ssh-host-keys.service"},
     {"etc/ssh/sshd_config.d/50-image.conf", FILE_MODE,
      "HostKey /etc/ssh/ssh_host_ed25519_key\n"
      "HostKey /etc/ssh/ssh_host_ecdsa_key\n"
@@ -152,6 +138,9 @@ GPtrArray *tree_settings(const TreeOptions *options)
     GPtrArray *files = g_ptr_array_new_with_free_func(file_free);
     for (guint i = 0; i < G_N_ELEMENTS(constants); i++) {
         g_ptr_array_add(files, file_new(constants[i].path, constants[i].mode, g_strdup(constants[i].content)));
+    }
+    for (const FirstBootFile *file = firstboot_host_keys; file->path != NULL; file++) {
+        g_ptr_array_add(files, file_new(file->path + 1, file->mode, g_strdup(file->content)));
     }
     g_ptr_array_add(files, file_new("etc/fstab", FILE_MODE, file_systems(options)));
     g_ptr_array_add(files, file_new("boot/grub/grub.cfg", FILE_MODE, grub_config(options->root_uuid)));
