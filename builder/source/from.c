@@ -59,6 +59,7 @@ typedef struct {
     char *name; /* as the recipe, or the parent's build, has it */
     char *digest;
     IngotReference *exact; /* with the digest */
+    gboolean moving;       /* the name was a tag */
 } FromImage;
 
 static void from_free(gpointer data)
@@ -81,6 +82,7 @@ static gpointer from_identify(const SourceContext *context, const json_t *source
     source_add_text(hasher, digest);
     FromImage *from = g_new0(FromImage, 1);
     from->name = g_strdup(from_name(context, source, NULL));
+    from->moving = reference->digest == NULL;
     from->exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
     from->digest = g_steal_pointer(&digest);
     return from;
@@ -170,11 +172,24 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
     made->sealed = TRUE;
 }
 
+/* An image of the store that its tag left, and no other names, is not to be found there any more. */
+static IngotImage *from_open(const SourceContext *context, const FromImage *from, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    IngotImage *image = ingot_transfer_image(context->store, from->exact, context->progress, &problem);
+    if (image == NULL && from->moving && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved", from->name);
+    } else if (image == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
+    return image;
+}
+
 static Source *from_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
 {
     (void)source;
     const FromImage *from = resolved;
-    g_autoptr(IngotImage) image = ingot_transfer_image(context->store, from->exact, context->progress, error);
+    g_autoptr(IngotImage) image = from_open(context, from, error);
     g_autofree char *path = image == NULL ? NULL : from_unpack(context, image, from->digest, error);
     if (path == NULL) {
         return NULL;

@@ -5,11 +5,13 @@
 #include <stdint.h>
 /* cmocka wants the four above */
 #include <cmocka.h>
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "source/source.h"
 
@@ -54,6 +56,18 @@ static char *hex_of(const char *path)
     assert_true(ingot_digest_of_file(path, &digest, NULL, NULL));
     g_autofree char *text = ingot_digest_to_text(&digest);
     return g_strdup(text + strlen("sha256:"));
+}
+
+/* By the recipe as it is. */
+static Source *prepare_again(const Fixture *fixture)
+{
+    SourceContext context = {
+        .recipe = &fixture->recipe,
+        .cache = fixture->cache,
+        .workdir = ingot_workdir_path(fixture->workdir),
+    };
+    g_autoptr(SourceIdentity) identity = source_identify(&context, NULL);
+    return identity == NULL ? NULL : source_prepare(&context, identity, NULL);
 }
 
 static Source *prepare(Fixture *fixture, const char *name, const char *sha256, char **key, GError **error)
@@ -158,6 +172,74 @@ static void test_box(void **state)
     assert_int_equal(first.st_ino, second.st_ino);
 }
 
+/* A bundle's disk that has rotted in the cache is taken out again. */
+static void test_flipped_byte(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
+    g_autofree char *metadata = ingot_workdir_file(fixture->workdir, "metadata.json");
+    const char *tar[] = {"tar",
+                         "-C",
+                         ingot_workdir_path(fixture->workdir),
+                         "--transform=s/disk.qcow2/box.img/",
+                         "-czf",
+                         box,
+                         "metadata.json",
+                         "disk.qcow2",
+                         NULL};
+    g_autofree char *key = NULL, *again_key = NULL;
+    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
+    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    g_autofree char *sha256 = hex_of(box);
+    g_autoptr(Source) source = prepare(fixture, "web.box", sha256, &key, NULL);
+    assert_non_null(source);
+    g_autofree char *before = hex_of(source->path);
+    int fd = open(source->path, O_RDWR);
+    assert_true(fd >= 0 && pwrite(fd, "x", 1, 70000) == 1);
+    close(fd);
+    g_autoptr(Source) again = prepare(fixture, "web.box", sha256, &again_key, NULL);
+    assert_non_null(again);
+    g_autofree char *after = hex_of(again->path);
+    assert_string_equal(before, after);
+}
+
+/* What is of no known format is a raw disk only where the recipe says so, or a partition table does. */
+static void test_raw(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *raw = ingot_workdir_file(fixture->workdir, "disk.bin");
+    g_autofree char *key = NULL, *table_key = NULL;
+    guint8 bytes[4096] = {0xeb, 0x63};
+    assert_true(g_file_set_contents(raw, (const char *)bytes, sizeof bytes, NULL));
+    g_autofree char *sha256 = hex_of(raw);
+    g_autoptr(GError) error = NULL;
+    assert_null(prepare(fixture, "disk.bin", sha256, &key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "format: raw"));
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "format", json_string("raw"));
+    g_autoptr(Source) said = prepare_again(fixture);
+    assert_string_equal(said->format, "raw");
+    bytes[510] = 0x55;
+    bytes[511] = 0xaa;
+    assert_true(g_file_set_contents(raw, (const char *)bytes, sizeof bytes, NULL));
+    g_autofree char *table_sha256 = hex_of(raw);
+    g_autoptr(Source) found = prepare(fixture, "disk.bin", table_sha256, &table_key, NULL);
+    assert_string_equal(found->format, "raw");
+}
+
+/* The recipe's word for the format counts, whatever the bytes look like. */
+static void test_named_format(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->disk);
+    g_autofree char *key = NULL;
+    g_autoptr(Source) found = prepare(fixture, "disk.qcow2", sha256, &key, NULL);
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "format", json_string("raw"));
+    g_autoptr(Source) said = prepare_again(fixture);
+    assert_string_equal(found->format, "qcow2");
+    assert_string_equal(said->format, "raw");
+}
+
 static void test_broken_box(void **state)
 {
     Fixture *fixture = *state;
@@ -189,7 +271,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_taken_where_it_lies), TEST(test_wrong_digest), TEST(test_changed_since),
         TEST(test_backing_file),        TEST(test_missing),      TEST(test_box),
-        TEST(test_broken_box),
+        TEST(test_broken_box),          TEST(test_flipped_byte), TEST(test_raw),
+        TEST(test_named_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 /* cmocka wants the four above */
 #include <cmocka.h>
+#include <fcntl.h>
 #include <ingot/checked.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
@@ -12,6 +13,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SIZE 300000
 
@@ -194,6 +197,40 @@ static void test_wrong_digest(void **state)
     assert_false(g_file_test(fixture->part, G_FILE_TEST_EXISTS));
 }
 
+/* A download that is kept is checked at each use: what has rotted is fetched again. */
+static void test_kept(void **state)
+{
+    const Fixture *fixture = *state;
+    const char *cache = ingot_workdir_path(fixture->workdir);
+    g_autoptr(IngotLock) use = NULL, again = NULL, third = NULL;
+    g_autofree char *path = ingot_download_cached(cache, fixture->server.url, &fixture->wanted, NULL, &use, NULL);
+    g_autofree char *same = ingot_download_cached(cache, fixture->server.url, &fixture->wanted, NULL, &again, NULL);
+    assert_string_equal(path, same);
+    assert_int_equal(fixture->server.requests, 1);
+    struct stat before;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0 && fstat(fd, &before) == 0 && pwrite(fd, "!", 1, 1000) == 1);
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+    g_autofree char *mended = ingot_download_cached(cache, fixture->server.url, &fixture->wanted, NULL, &third, NULL);
+    assert_non_null(mended);
+    assert_int_equal(fixture->server.requests, 2);
+    assert_true(ingot_checked_read(mended, "disk", &fixture->wanted, NULL));
+}
+
+/* A signature or a login in the URL is in no message. */
+static void test_secret_url(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *url =
+        g_strdup_printf("http://me:s3cret@%s-none?sig=s3cret", fixture->server.url + strlen("http://"));
+    assert_false(ingot_download(url, fixture->path, &fixture->wanted, NULL, &error));
+    assert_null(strstr(error->message, "s3cret"));
+    assert_non_null(strstr(error->message, "/disk-none?..."));
+}
+
 static void test_not_there(void **state)
 {
     const Fixture *fixture = *state;
@@ -218,9 +255,9 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),        TEST(test_resumes),       TEST(test_breaks_off),
-        TEST(test_no_ranges),    TEST(test_complete_part), TEST(test_stale_part),
-        TEST(test_wrong_digest), TEST(test_not_there),     TEST(test_refused),
+        TEST(test_whole),         TEST(test_resumes),    TEST(test_breaks_off),   TEST(test_no_ranges),
+        TEST(test_complete_part), TEST(test_stale_part), TEST(test_wrong_digest), TEST(test_kept),
+        TEST(test_secret_url),    TEST(test_not_there),  TEST(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,217 @@
+/* An image as the source: what its tag stood for when the build began, unpacked once, checked at each use. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <ingot/download.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/manifest.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "source/source.h"
+
+#define SIZE (4 << 20) /* bytes */
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *cache;
+    IngotStore *store;
+    char *first; /* digest of the image that team/base:1.0.0 is at first */
+    Recipe recipe;
+    SourceContext context;
+} Fixture;
+
+/* team/base:1.0.0 is now a disk of that text. Its digest; free it. */
+static char *tag_disk(const Fixture *fixture, const char *text)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "disk.raw");
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+    assert_int_equal(truncate(path, SIZE), 0);
+    const IngotPackOptions options = {.threads = 1};
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
+    g_autoptr(IngotPacked) packed = ingot_store_pack(fixture->store, blocks, &options, NULL);
+    g_autoptr(json_t) config = ingot_config_new("amd64", SIZE);
+    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    assert_true(ingot_store_add_image(fixture->store, "team/base", "1.0.0", config, NULL, &disk, packed->index,
+                                      &manifest, NULL));
+    return ingot_digest_to_text(&manifest.digest);
+}
+
+static int set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->cache = ingot_workdir_file(fixture->workdir, "cache");
+    g_autofree char *store = ingot_workdir_file(fixture->workdir, "store");
+    fixture->store = ingot_store_open(store, NULL);
+    assert_non_null(fixture->store);
+    fixture->first = tag_disk(fixture, "first");
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s}}", "source", "kind", "from", "reference", "team/base:1.0.0");
+    fixture->context = (SourceContext){.recipe = &fixture->recipe,
+                                       .store = fixture->store,
+                                       .cache = fixture->cache,
+                                       .workdir = ingot_workdir_path(fixture->workdir)};
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    json_decref(fixture->recipe.tree);
+    ingot_store_free(fixture->store);
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->cache);
+    g_free(fixture->first);
+    g_free(fixture);
+    return 0;
+}
+
+static Source *make(const Fixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, &error);
+    g_autoptr(Source) source = identity == NULL ? NULL : source_prepare(&fixture->context, identity, &error);
+    assert_null(error);
+    return g_steal_pointer(&source);
+}
+
+static void expect_disk(const Source *source, const char *text)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read(source->path, SIZE, NULL);
+    assert_non_null(bytes);
+    assert_int_equal(g_bytes_get_size(bytes), SIZE);
+    assert_string_equal((const char *)g_bytes_get_data(bytes, NULL), text);
+}
+
+static const char *base_of(const Source *source)
+{
+    return json_string_value(json_object_get(json_object_get(source->config, "base"), "digest"));
+}
+
+/* A tag that moves while the build runs: it starts over, and never builds on what it was not planned on. */
+static void test_tag_moves(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    g_autofree char *second = tag_disk(fixture, "second");
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED));
+    g_autoptr(SourceIdentity) later = source_identify(&fixture->context, NULL);
+    g_autoptr(Source) moved = source_prepare(&fixture->context, later, NULL);
+    assert_string_not_equal(source_identity_key(identity), source_identity_key(later));
+    expect_disk(moved, "second");
+    assert_string_equal(base_of(moved), second);
+}
+
+/* A reference with a digest is that image or none. */
+static void test_pinned(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *pinned = g_strdup_printf("team/base:1.0.0@%s", fixture->first);
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string(pinned));
+    g_autoptr(Source) source = make(fixture);
+    expect_disk(source, "first");
+    assert_string_equal(base_of(source), fixture->first);
+    g_autofree char *second = tag_disk(fixture, "second");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)); /* a pin never becomes another image */
+}
+
+static void test_flipped_byte(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *path = NULL;
+    {
+        g_autoptr(Source) source = make(fixture);
+        path = g_strdup(source->path);
+    }
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0 && pwrite(fd, "x", 1, 3 << 20) == 1);
+    close(fd);
+    g_autoptr(Source) again = make(fixture);
+    assert_string_equal(again->path, path);
+    expect_disk(again, "first");
+    char byte = 'x';
+    fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && pread(fd, &byte, 1, 3 << 20) == 1);
+    close(fd);
+    assert_int_equal(byte, 0);
+}
+
+/* What a killed build left unfinished is neither used nor in the way. */
+static void test_remains(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *making =
+        g_strdup_printf("%s/sources/from-%s/disk.raw.making", fixture->cache, fixture->first + strlen("sha256:"));
+    g_autofree char *folder = g_path_get_dirname(making);
+    assert_true(ingot_file_make_folder(folder, NULL) && g_file_set_contents(making, "half", -1, NULL));
+    g_autoptr(Source) source = make(fixture);
+    expect_disk(source, "first");
+    assert_false(g_file_test(making, G_FILE_TEST_EXISTS));
+}
+
+static void test_keeps_nothing(void **state)
+{
+    Fixture *fixture = *state;
+    fixture->context.refresh = fixture->context.no_cache = TRUE;
+    g_autoptr(Source) source = make(fixture);
+    expect_disk(source, "first");
+    assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
+}
+
+static gpointer prepare_apart(gpointer user)
+{
+    return make(user);
+}
+
+/* Evicted between its unpacking and its use: unpacked again. */
+static void test_eviction_races(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *folder = g_strdup_printf("%s/sources/from-%s", fixture->cache, fixture->first + strlen("sha256:"));
+    g_autofree char *use_path = g_strconcat(folder, INGOT_DOWNLOAD_USE, NULL);
+    g_autofree char *sources = g_path_get_dirname(folder);
+    g_autofree char *disk = g_build_filename(folder, "disk.raw", NULL);
+    assert_true(ingot_file_make_folder(sources, NULL));
+    IngotLock *eviction = ingot_lock_take(use_path, TRUE, TRUE, NULL);
+    GThread *thread = g_thread_new("prepare", prepare_apart, fixture);
+    while (!g_file_test(disk, G_FILE_TEST_EXISTS)) {
+        g_usleep(1000);
+    }
+    /* The other thread now waits for the lock, or is about to. */
+    assert_true(ingot_file_remove_tree(folder, NULL));
+    ingot_lock_release(eviction);
+    g_autoptr(Source) source = g_thread_join(thread);
+    assert_non_null(source);
+    expect_disk(source, "first");
+}
+
+static void test_missing(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string("team/none:1.0.0"));
+    assert_null(source_identify(&fixture->context, &error));
+    assert_non_null(strstr(error->message, "team/none"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_tag_moves), TEST(test_pinned),        TEST(test_flipped_byte),
+                                       TEST(test_remains),   TEST(test_keeps_nothing), TEST(test_eviction_races),
+                                       TEST(test_missing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
