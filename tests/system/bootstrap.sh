@@ -13,8 +13,9 @@ field() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.ar
 disk_of() { echo "$(dirname "$(record_of "$1")")/$(field "$1" disk)"; }
 bake() { ingot build -q --no-test --store "$1/store" --cache "$1/cache" recipes/debian-12.yaml >/dev/null; }
 
-# Two bakes, one digest. The shared base is one of them, unless the mirror has moved since it was made.
-bake "$TMP/second"
+# Two bakes, one digest, whatever surrounds the second. The shared base is one of them, unless the mirror has moved since
+# it was made.
+(umask 077 && TZ=Asia/Tokyo LC_ALL=C LANGUAGE=de bake "$TMP/second")
 first=$INGOT_CACHE
 if [ "$(field "$first" date)" != "$(field "$TMP/second/cache" date)" ]; then
     bake "$TMP/first"
@@ -22,6 +23,28 @@ if [ "$(field "$first" date)" != "$(field "$TMP/second/cache" date)" ]; then
 fi
 cmp "$(disk_of "$first")" "$(disk_of "$TMP/second/cache")" || fail "two bakes from one state of the mirror differ"
 ok "two bakes from one state of the mirror give the same bytes"
+
+# An image's disk that was unpacked to build on is checked at each use.
+cat >"$TMP/child.yaml" <<'YAML'
+name: child
+version: 1.0.0
+source: {from: debian-12}
+YAML
+sed 's/child/other/' "$TMP/child.yaml" >"$TMP/other.yaml"
+ingot build -q --cache "$TMP/child-cache" "$TMP/child.yaml" >/dev/null
+disk=$(echo "$TMP"/child-cache/sources/from-*/disk.raw)
+printf 'x' | dd of="$disk" bs=1 seek=$((200 << 20)) conv=notrunc status=none
+expect 0 ingot build --cache "$TMP/child-cache" "$TMP/other.yaml"
+grep -q 'its bytes do not match their checksum' "$TMP/err" || fail "a damaged source is used: $(cat "$TMP/err")"
+ingot pull -q child:1.0.0 -o "$TMP/child.raw" >/dev/null && ingot pull -q other:1.0.0 -o "$TMP/other.raw" >/dev/null
+cmp "$TMP/child.raw" "$TMP/other.raw" || fail "an image has the flipped byte of its source"
+rm -f "$TMP"/*.raw
+ok "a damaged source of an image is found and unpacked again"
+
+# A build that keeps nothing leaves nothing in the cache.
+expect 0 ingot build --no-cache --cache "$TMP/empty" "$TMP/child.yaml"
+[ -z "$(find "$TMP/empty/sources" -type f 2>/dev/null)" ] || fail "--no-cache keeps $(find "$TMP/empty" -type f)"
+ok "--no-cache keeps no source"
 
 # A bake that is killed leaves nothing that the next one trips over.
 ingot build -q --no-test --store "$TMP/killed/store" --cache "$TMP/killed/cache" recipes/debian-12.yaml >/dev/null 2>&1 &

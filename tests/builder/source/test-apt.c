@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -160,6 +162,52 @@ static void test_login_file(void **state)
     assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
 }
 
+static const char release[] = "Hash: SHA512\n\nOrigin: Debian\nDate: Sat, 01 Nov 2025 10:00:00 UTC\n";
+
+/* Lets in who knows "me" and "s3@cret". */
+static enum MHD_Result serve(void *user, struct MHD_Connection *connection, const char *url, const char *method,
+                             const char *version, const char *data, size_t *data_size, void **state)
+{
+    (void)user, (void)method, (void)version, (void)data, (void)data_size, (void)state;
+    const char *login = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+    g_autofree char *wanted = g_base64_encode((const guchar *)"me:s3@cret", strlen("me:s3@cret"));
+    g_autofree char *header = g_strconcat("Basic ", wanted, NULL);
+    gboolean in = g_strcmp0(login, header) == 0 && strcmp(url, "/debian/dists/bookworm/InRelease") == 0;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(in ? strlen(release) : 0, (void *)release, MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result result = MHD_queue_response(connection, in ? 200 : 401, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* A mirror that wants a login gets it from the recipe's URL, by way of apt's file. */
+static void test_login_works(void **state)
+{
+    const Mirror *mirror = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, serve, NULL,
+                                                 MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_END);
+    assert_non_null(daemon);
+    int port = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+    static const char *const logins[] = {"me:s3%40cret@", "me:wrong@", ""};
+    for (guint i = 0; i < G_N_ELEMENTS(logins); i++) {
+        g_autofree char *url = g_strdup_printf("http://%s127.0.0.1:%d/debian", logins[i], port);
+        g_autoptr(json_t) source =
+            json_pack("{s:s, s:s, s:[s]}", "suite", "bookworm", "mirror", url, "components", "main");
+        g_auto(AptSources) sources = {NULL, NULL};
+        g_auto(AptState) found = {0};
+        g_autoptr(GError) error = NULL;
+        assert_true(apt_sources(source, &sources, NULL));
+        assert_int_equal(apt_state(&sources, "debian", ingot_workdir_path(mirror->workdir), &found, &error), i == 0);
+        if (i == 0) {
+            assert_string_equal(found.lines, sources.lines);
+        } else {
+            assert_null(strstr(error->message, "wrong"));
+        }
+    }
+    MHD_stop_daemon(daemon);
+}
+
 static void test_foreign(void **state)
 {
     const Mirror *mirror = *state;
@@ -195,11 +243,17 @@ static void test_no_mirror(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_suite),  cmocka_unit_test(test_other_suites),
-        cmocka_unit_test(test_logins), cmocka_unit_test(test_strange_login),
-        cmocka_unit_test(test_mirror), TEST(test_state),
-        TEST(test_login_file),         TEST(test_foreign),
-        TEST(test_bad_date),           TEST(test_no_mirror),
+        cmocka_unit_test(test_suite),
+        cmocka_unit_test(test_other_suites),
+        cmocka_unit_test(test_logins),
+        cmocka_unit_test(test_strange_login),
+        cmocka_unit_test(test_mirror),
+        TEST(test_state),
+        TEST(test_login_file),
+        TEST(test_login_works),
+        TEST(test_foreign),
+        TEST(test_bad_date),
+        TEST(test_no_mirror),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
