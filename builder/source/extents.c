@@ -58,7 +58,7 @@ static void extents_hash(guint64 offset, const void *data, gsize size, gpointer 
 gboolean extents_digest(const char *path, IngotDigest *out, GError **error)
 {
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
-    guint64 size;
+    guint64 size = 0;
     if (!extents_visit(path, extents_hash, hasher, &size, error)) {
         return FALSE;
     }

@@ -27,7 +27,7 @@ static void kept_add(guint64 offset, const void *data, gsize size, gpointer user
 char *kept_checksum(const char *path, GError **error)
 {
     XXH3_state_t *state = XXH3_createState();
-    guint64 size;
+    guint64 size = 0;
     XXH3_128bits_reset(state);
     gboolean ok = extents_visit(path, kept_add, state, &size, error);
     size = GUINT64_TO_LE(size);

@@ -160,7 +160,7 @@ static void flip_byte(const char *path)
     struct stat before;
     assert_int_equal(stat(path, &before), 0);
     int fd = open(path, O_RDWR);
-    char byte;
+    char byte = 0;
     assert_true(fd >= 0 && pread(fd, &byte, 1, (200 << 20) + 12345) == 1);
     byte ^= 1;
     assert_int_equal(pwrite(fd, &byte, 1, (200 << 20) + 12345), 1);

@@ -60,7 +60,7 @@ static int tear_down(void **state)
 
 static void flip(const char *path, off_t offset)
 {
-    char byte;
+    char byte = 0;
     struct stat before;
     int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && fstat(fd, &before) == 0 && pread(fd, &byte, 1, offset) == 1);
