@@ -7,8 +7,6 @@
 #include <unistd.h>
 #include <utime.h>
 
-#include "step/step.h"
-
 #define SALT_SIZE 32       /* random bytes */
 #define SALT_MAX 4096      /* of its file */
 #define CLOCKS_DIFFER 3600 /* seconds that a time may lie ahead before it is taken for wrong */
@@ -129,11 +127,8 @@ gboolean nodes_stand_on(const char *cache, const char *disk)
 
 char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now)
 {
-    const char *product = stage->step == NULL || step_kind(stage->step)->product == NULL
-                              ? NULL
-                              : step_kind(stage->step)->product(stage->step);
-    if (product != NULL && !g_file_test(product, G_FILE_TEST_EXISTS)) {
-        return g_strdup_printf("%s, which it makes, is not there", product);
+    if (stage->product != NULL && !g_file_test(stage->product, G_FILE_TEST_EXISTS)) {
+        return g_strdup_printf("%s, which it makes, is not there", stage->product);
     }
     if (ran > now + CLOCKS_DIFFER) {
         return g_strdup("it ran in the future, by this host's clock");
@@ -169,12 +164,6 @@ gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now)
     return TRUE;
 }
 
-/* A machine that was only booted is of no use to a step that needs none. */
-static gboolean leads_on(const Plan *plan, int stage)
-{
-    return stage > 0 || plan->stages->len == 1 || !plan_stage(plan, 1)->offline;
-}
-
 /* Those that the plan may go on from, but for other runs of the same stages. */
 static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now)
 {
@@ -183,7 +172,7 @@ static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const cha
         Node *node = g_ptr_array_index(nodes, i);
         int stage = plan_find_key(plan, &node_run(node)->key);
         gboolean stands = source == NULL || strcmp(node->source, source) == 0;
-        if (stage >= 0 && leads_on(plan, stage) && stands && (refresh < 0 || stage < refresh) &&
+        if (stage >= 0 && plan_leads_on(plan, (guint)stage) && stands && (refresh < 0 || stage < refresh) &&
             nodes_fresh(node, plan, now)) {
             g_ptr_array_add(found, node);
         }

@@ -1,29 +1,15 @@
 /* The plan: a recipe's stages in order, each with a key that says what its outcome depends on.
  *
- * The first stage boots the source; each step is one more. A key is SHA-256 over the parent's key and the stage's
- * inputs: for the first the source and the machine's shape; for a step its canonical form, without its name and without
- * what it says of caching, and the bytes, modes and names of every file that it reads. A step that uses a secret has it
- * in its key as an HMAC, keyed with a word that never leaves the cache. Equal keys: an earlier outcome may stand for a
- * new one; one changed byte changes that key and all that follow. QEMU's version is no part of it, since the disk's
- * content does not depend on it; what does is kept apart: see machine_fingerprint. */
+ * The first stage starts the machine on its source; each step is a stage of its own. A key is SHA-256 over the key of
+ * the stage before and the stage's inputs: for the first the source and the machine's shape; for a step its canonical
+ * form, without its name and without what it says of caching, and the bytes, modes and names of every file that it
+ * reads. A step that uses a secret has it in its key as an HMAC, keyed with a word that never leaves the cache. Equal
+ * keys: an earlier outcome may stand for a new one; one changed byte changes that key and all that follow. QEMU's
+ * version is no part of it, since the disk's content does not depend on it; what does is kept apart: see
+ * machine_fingerprint. */
 #pragma once
 
-#include <ingot/digest.h>
-
-#include "recipe/recipe.h"
-
-typedef enum { PLAN_KEEP_MEMORY, PLAN_KEEP_DISK, PLAN_KEEP_NOTHING } PlanKeep;
-
-typedef struct {
-    json_t *step; /* NULL: the first stage */
-    char *title;
-    IngotDigest key;
-    json_t *inputs;  /* {what: text}: see "why" in cache/history.h. No secret is in it */
-    gboolean secret; /* it uses one */
-    guint64 max_age; /* seconds; 0: for ever */
-    PlanKeep keep;
-    gboolean shutdown, offline;
-} PlanStage;
+#include "plan/stage.h"
 
 typedef struct {
     GPtrArray *stages; /* of PlanStage; at least the first */
@@ -44,3 +30,7 @@ static inline const PlanStage *plan_stage(const Plan *plan, guint i)
 int plan_find(const Plan *plan, const char *text, GError **error);
 /* The number of the stage of that key, or -1. */
 int plan_find_key(const Plan *plan, const IngotDigest *key);
+
+/* Whether a machine right after the stage is of use to what follows: one that was only booted is not, where the next
+ * stage works on a disk at rest. */
+gboolean plan_leads_on(const Plan *plan, guint stage);

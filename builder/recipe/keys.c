@@ -165,13 +165,21 @@ static const Key step_file_keys[] = {
     {.name = "file", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &transfer_shape},
     END,
 };
+static const Key step_reboot_keys[] = {
+    NAME,
+    {.name = "cache", .kind = KIND_WORD, .words = WORDS("memory", "disk", "off"), .fallback = "memory"},
+    {.name = "reboot", .kind = KIND_BOOLEAN, .required = TRUE},
+    END,
+};
 static const Shape step_shell_shape = {"stepShell", step_shell_keys, rule_step};
 static const Shape step_script_shape = {"stepScript", step_script_keys, rule_step};
 static const Shape step_file_shape = {"stepFile", step_file_keys, rule_step};
+static const Shape step_reboot_shape = {"stepReboot", step_reboot_keys, rule_reboot};
 static const Variant steps[] = {
     {"shell", "shell", &step_shell_shape},
     {"script", "shell", &step_script_shape},
     {"file", "file", &step_file_shape},
+    {"reboot", "reboot", &step_reboot_shape},
     {NULL, NULL, NULL},
 };
 static const Choice step_choice = {"step", steps};

@@ -108,3 +108,11 @@ void rule_step(const Check *check, const YamlNode *map, json_t *checked)
         }
     }
 }
+
+void rule_reboot(const Check *check, const YamlNode *map, json_t *checked)
+{
+    if (json_is_false(json_object_get(checked, "reboot"))) {
+        diagnostics_add(check->diagnostics, &yaml_get(map, "reboot")->place,
+                        "'reboot': only true has a meaning; leave the step out instead");
+    }
+}

@@ -1,7 +1,9 @@
 /* file: a file or a tree into the machine or out of it. */
 #include <string.h>
 
+#include "step/context.h"
 #include "step/kinds.h"
+#include "step/offline.h"
 
 static const char *text_of(const json_t *step, const char *key)
 {
@@ -13,7 +15,7 @@ static gboolean goes_up(const json_t *step)
     return g_strcmp0(text_of(step, "direction"), "down") != 0;
 }
 
-static gboolean run(const StepContext *context, const json_t *step, GError **error)
+static gboolean file_run(StepContext *context, const json_t *step, GError **error)
 {
     const char *from = text_of(step, "from"), *to = text_of(step, "to"), *mode = text_of(step, "mode");
     if (!goes_up(step)) {
@@ -23,17 +25,26 @@ static gboolean run(const StepContext *context, const json_t *step, GError **err
                         text_of(step, "owner"), error);
 }
 
-static void inputs(const Recipe *recipe, const json_t *step, GPtrArray *paths)
+static char *file_title(const json_t *step)
 {
-    (void)recipe;
+    return g_strdup(text_of(step, "from"));
+}
+
+static void file_inputs(const json_t *step, const json_t *shown, GPtrArray *inputs)
+{
     if (goes_up(step)) {
-        g_ptr_array_add(paths, g_strdup(text_of(step, "from")));
+        step_input_add(inputs, text_of(step, "from"), text_of(shown, "from"));
     }
 }
 
-static const char *product(const json_t *step)
+static const char *file_product(const json_t *step)
 {
     return goes_up(step) ? NULL : text_of(step, "to");
 }
 
-const StepKind step_file = {.kind = "file", .run = run, .inputs = inputs, .product = product};
+const StepKind step_file = {.kind = "file",
+                            .title = file_title,
+                            .inputs = file_inputs,
+                            .product = file_product,
+                            .run = file_run,
+                            .run_offline = offline_file};

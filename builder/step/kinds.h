@@ -5,4 +5,5 @@
 
 extern const StepKind step_shell;
 extern const StepKind step_file;
+extern const StepKind step_reboot;
 extern const StepKind step_ready;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "appliance/appliance.h"
+#include "step/context.h"
+#include "step/shell.h"
 
 #define FOLDER "/tmp/.ingot-step" /* in the system, while a step runs */
 #define SCRIPT FOLDER "/script"
@@ -44,7 +46,7 @@ static char *command_line(const json_t *step, gboolean shebang)
     return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
-static gboolean show_output(const OfflineContext *context, guestfs_h *g, GError **error)
+static gboolean show_output(StepContext *context, guestfs_h *g, GError **error)
 {
     g_autofree char *path = g_build_filename(context->workdir, "offline-output", NULL);
     if (guestfs_download(g, OUTPUT, path) != 0) {
@@ -57,12 +59,12 @@ static gboolean show_output(const OfflineContext *context, guestfs_h *g, GError 
     g_autofree char *text = g_utf8_make_valid(g_bytes_get_data(bytes, NULL), (gssize)g_bytes_get_size(bytes));
     g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
     for (guint i = 0; lines[i] != NULL && *text != '\0'; i++) {
-        context->line(lines[i], context->user_data);
+        step_line(context, lines[i]);
     }
     return TRUE;
 }
 
-static gboolean run_shell(const OfflineContext *context, guestfs_h *g, const json_t *step, GError **error)
+static gboolean run_shell(StepContext *context, guestfs_h *g, const json_t *step, GError **error)
 {
     g_autofree char *script = NULL;
     gsize size;
@@ -147,19 +149,28 @@ static gboolean run_download(guestfs_h *g, const json_t *step, GError **error)
            (guestfs_download(g, from, target) == 0 || appliance_failed(g, from, error));
 }
 
-gboolean offline_run(const OfflineContext *context, const json_t *step, GError **error)
+static guestfs_h *open_disk(const StepContext *context, GError **error)
 {
     ApplianceOptions options = {
         .disk = context->disk, .format = context->format, .cache = context->cache, .network = TRUE};
     g_autofree char *root = NULL;
-    g_autoptr(guestfs_h) g = appliance_open(&options, &root, error);
-    if (g == NULL) {
-        return FALSE;
-    }
-    gboolean file = strcmp(text_of(step, "kind"), "file") == 0;
+    return appliance_open(&options, &root, error);
+}
+
+static gboolean close_disk(guestfs_h *g, GError **error)
+{
+    return guestfs_shutdown(g) == 0 || appliance_failed(g, "closing the disk", error);
+}
+
+gboolean offline_shell(StepContext *context, const json_t *step, GError **error)
+{
+    g_autoptr(guestfs_h) g = open_disk(context, error);
+    return g != NULL && run_shell(context, g, step, error) && close_disk(g, error);
+}
+
+gboolean offline_file(StepContext *context, const json_t *step, GError **error)
+{
     gboolean down = g_strcmp0(text_of(step, "direction"), "down") == 0;
-    gboolean ok = !file  ? run_shell(context, g, step, error)
-                  : down ? run_download(g, step, error)
-                         : run_upload(g, step, error);
-    return ok && (guestfs_shutdown(g) == 0 || appliance_failed(g, "closing the disk", error));
+    g_autoptr(guestfs_h) g = open_disk(context, error);
+    return g != NULL && (down ? run_download(g, step, error) : run_upload(g, step, error)) && close_disk(g, error);
 }

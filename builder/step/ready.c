@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "ready/ready.h"
+#include "step/context.h"
 #include "step/kinds.h"
 
 typedef struct {
-    const StepContext *context;
+    StepContext *context;
     char *missing; /* what the script ended with, or NULL */
 } Output;
 
@@ -17,11 +18,11 @@ static void take_line(const char *line, gpointer user)
         g_free(output->missing);
         output->missing = g_strdup(line + strlen(READY_WORD));
     } else {
-        output->context->line(line, output->context->user_data);
+        step_line(output->context, line);
     }
 }
 
-static gboolean run(const StepContext *context, const json_t *step, GError **error)
+static gboolean ready_run(StepContext *context, const json_t *step, GError **error)
 {
     Output output = {.context = context};
     GuestCommand command = {
@@ -40,4 +41,4 @@ static gboolean run(const StepContext *context, const json_t *step, GError **err
     return ran && status == 0;
 }
 
-const StepKind step_ready = {.kind = "ready", .run = run};
+const StepKind step_ready = {.kind = "ready", .run = ready_run};

@@ -3,7 +3,11 @@
 #include <ingot/file.h>
 #include <string.h>
 
+#include "step/shell.h"
+
+#include "step/context.h"
 #include "step/kinds.h"
+#include "step/offline.h"
 
 #define SCRIPT_MAX (16u << 20)        /* bytes */
 #define PACKAGES_MAX_AGE (24 * 3600u) /* seconds */
@@ -51,15 +55,15 @@ gboolean step_shell_script(const json_t *step, char **script, gsize *size, GErro
     return TRUE;
 }
 
-static gboolean run(const StepContext *context, const json_t *step, GError **error)
+static gboolean shell_run(StepContext *context, const json_t *step, GError **error)
 {
     g_autofree char *script = NULL;
     GuestCommand command = {
         .user = json_string_value(json_object_get(step, "user")),
         .workdir = json_string_value(json_object_get(step, "workdir")),
         .seconds = (guint)json_integer_value(json_object_get(step, "timeout")),
-        .line = context->line,
-        .user_data = context->user_data,
+        .line = step_take_line,
+        .user_data = context,
     };
     if (!step_shell_script(step, &script, &command.script_size, error)) {
         return FALSE;
@@ -71,17 +75,22 @@ static gboolean run(const StepContext *context, const json_t *step, GError **err
     return guest_run(context->guest, &command, &status, error) && step_shell_expected(step, status, error);
 }
 
-static void inputs(const Recipe *recipe, const json_t *step, GPtrArray *paths)
+static char *shell_title(const json_t *step)
 {
-    (void)recipe;
+    const char *text = json_string_value(json_object_get(step, "script"));
+    return g_strdup(text != NULL ? text : json_string_value(json_object_get(step, "path")));
+}
+
+static void shell_inputs(const json_t *step, const json_t *shown, GPtrArray *inputs)
+{
     const char *path = json_string_value(json_object_get(step, "path"));
     if (path != NULL) {
-        g_ptr_array_add(paths, g_strdup(path));
+        step_input_add(inputs, path, json_string_value(json_object_get(shown, "path")));
     }
 }
 
 /* What a package manager gives changes from day to day. */
-static guint64 max_age(const json_t *step)
+static guint64 shell_max_age(const json_t *step)
 {
     static const char managers[] = "(^|[^[:alnum:]_.-])(apt|apt-get|aptitude|dnf|microdnf|yum|zypper|pacman|apk|snap|"
                                    "flatpak|pip|pip3|npm|gem)[[:space:]]";
@@ -93,4 +102,9 @@ static guint64 max_age(const json_t *step)
     return g_regex_match_simple(managers, text, G_REGEX_RAW, 0) ? PACKAGES_MAX_AGE : 0;
 }
 
-const StepKind step_shell = {.kind = "shell", .run = run, .inputs = inputs, .max_age = max_age};
+const StepKind step_shell = {.kind = "shell",
+                             .title = shell_title,
+                             .inputs = shell_inputs,
+                             .max_age = shell_max_age,
+                             .run = shell_run,
+                             .run_offline = offline_shell};

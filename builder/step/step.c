@@ -7,7 +7,7 @@
 
 #define TITLE_MOST 60 /* bytes */
 
-static const StepKind *const kinds[] = {&step_shell, &step_file, &step_ready};
+static const StepKind *const kinds[] = {&step_shell, &step_file, &step_reboot, &step_ready};
 
 const StepKind *step_kind(const json_t *step)
 {
@@ -22,18 +22,44 @@ const StepKind *step_kind(const json_t *step)
 
 char *step_title(const json_t *step)
 {
-    static const char *const keys[] = {"name", "script", "path", "from"};
-    const char *text = NULL;
-    for (guint i = 0; i < G_N_ELEMENTS(keys) && text == NULL; i++) {
-        text = json_string_value(json_object_get(step, keys[i]));
+    const StepKind *kind = step_kind(step);
+    const char *name = json_string_value(json_object_get(step, "name"));
+    g_autofree char *text = name != NULL          ? g_strdup(name)
+                            : kind->title != NULL ? kind->title(step)
+                                                  : g_strdup(kind->kind);
+    const char *start = text + strspn(text, " \n");
+    g_autofree char *line = g_strndup(start, strcspn(start, "\n"));
+    if (strlen(line) <= TITLE_MOST) {
+        return ingot_text_head(line, TITLE_MOST);
     }
-    text = text == NULL ? step_kind(step)->kind : text + strspn(text, " \n");
-    gsize length = strcspn(text, "\n");
-    if (length <= TITLE_MOST) {
-        return ingot_text_head(text, length);
-    }
-    g_autofree char *head = ingot_text_head(text, TITLE_MOST - strlen("…"));
+    g_autofree char *head = ingot_text_head(line, TITLE_MOST - strlen("…"));
     return g_strconcat(head, "…", NULL);
+}
+
+static void step_input_free(gpointer data)
+{
+    StepInput *input = data;
+    g_free(input->path);
+    g_free(input->name);
+    g_free(input);
+}
+
+void step_input_add(GPtrArray *inputs, const char *path, const char *name)
+{
+    StepInput *input = g_new0(StepInput, 1);
+    input->path = g_strdup(path);
+    input->name = g_strdup(name);
+    g_ptr_array_add(inputs, input);
+}
+
+GPtrArray *step_inputs(const json_t *step, const json_t *shown)
+{
+    GPtrArray *inputs = g_ptr_array_new_with_free_func(step_input_free);
+    const StepKind *kind = step_kind(step);
+    if (kind->inputs != NULL) {
+        kind->inputs(step, shown, inputs);
+    }
+    return inputs;
 }
 
 guint64 step_max_age(const json_t *step)
@@ -43,7 +69,8 @@ guint64 step_max_age(const json_t *step)
     return own != NULL ? (guint64)json_integer_value(own) : kind->max_age != NULL ? kind->max_age(step) : 0;
 }
 
-gboolean step_run(const StepContext *context, const json_t *step, GError **error)
+const char *step_product(const json_t *step)
 {
-    return step_kind(step)->run(context, step, error);
+    const StepKind *kind = step_kind(step);
+    return kind->product == NULL ? NULL : kind->product(step);
 }

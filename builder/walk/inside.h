@@ -53,3 +53,8 @@ gboolean layers_keep(Walk *walk, const PlanStage *stage, GError **error);
 void layers_stop_keeping(Walk *walk, const GError *problem);
 /* Waits until all nodes are written. */
 void layers_settle(Walk *walk);
+
+/* --- stage-step.c --- */
+
+/* Runs the stage's step; a failure is shown, and tried again where a person says so. */
+gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error);

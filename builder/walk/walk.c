@@ -4,10 +4,7 @@
 
 #include "cache/draft.h"
 #include "machine/state.h"
-#include "step/offline.h"
-#include "step/step.h"
 #include "walk/inside.h"
-#include "walk/pause.h"
 
 #define TURN_USEC (G_USEC_PER_SEC / 5)
 
@@ -44,68 +41,6 @@ void walk_free(Walk *walk)
 
 /* --- one stage --- */
 
-typedef struct {
-    const Walk *walk;
-    const char *title;
-} LineContext;
-
-static void show_line(const char *line, gpointer user)
-{
-    const LineContext *context = user;
-    g_autofree char *masked = recipe_mask(context->walk->in.recipe, line);
-    ingot_progress_message(context->walk->in.host->progress, "  %s | %s", context->title, masked);
-}
-
-static gboolean run_offline(Walk *walk, const PlanStage *stage, LineContext *line, GError **error)
-{
-    OfflineContext context = {.disk = walk->disk,
-                              .format = "qcow2",
-                              .cache = walk->in.host->cache,
-                              .workdir = ingot_workdir_path(walk->in.workdir),
-                              .line = show_line,
-                              .user_data = line};
-    return offline_run(&context, stage->step, error);
-}
-
-static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
-{
-    LineContext line = {.walk = walk, .title = stage->title};
-    StepContext context = {.guest = walk->guest, .recipe = walk->in.recipe, .line = show_line, .user_data = &line};
-    ingot_progress_begin(walk->in.host->progress, 0, "%s", stage->title);
-    if (!(stage->offline ? run_offline(walk, stage, &line, error) : step_run(&context, stage->step, error))) {
-        return FALSE;
-    }
-    ingot_progress_end(walk->in.host->progress, stage->offline ? "offline" : NULL);
-    return TRUE;
-}
-
-static gboolean run_step(Walk *walk, const PlanStage *stage, GError **error)
-{
-    const WalkOptions *options = walk->in.options;
-    for (;;) {
-        GError *failure = NULL;
-        if (options->debug && walk->machine != NULL &&
-            !pause_before(stage->title, walk->machine, walk->in.key, walk->in.host->progress, error)) {
-            return FALSE;
-        }
-        if (step_once(walk, stage, &failure)) {
-            return TRUE;
-        }
-        if (walk->machine == NULL ||
-            !pause_after_error(options->on_error, failure, walk->machine, walk->in.key, walk->in.host->progress)) {
-            g_autofree char *masked = recipe_mask(walk->in.recipe, failure->message);
-            g_set_error(
-                error, failure->domain, failure->code, "step '%s': %s%s", stage->title, masked,
-                walk->below == NULL || !walk->keeping
-                    ? ""
-                    : "\nthe machine before it is kept: `ingot shell` looks into it, the next build goes on there");
-            g_error_free(failure);
-            return FALSE;
-        }
-        g_clear_error(&failure);
-    }
-}
-
 static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
 {
     NodeRun run = {.key = stage->key,
@@ -124,15 +59,16 @@ static gboolean run_stage(Walk *walk, const PlanStage *stage, GError **error)
     if (!(stage->offline ? engine_need_rest(walk, error) : engine_need(walk, error))) {
         return FALSE;
     }
+    /* What starting the machine takes belongs to the stage that is nothing else. */
     if (stage->step != NULL) {
         began = g_get_monotonic_time();
-        if (!run_step(walk, stage, error)) {
-            return FALSE;
-        }
+    }
+    if (!stage->kind->run(walk, stage, error)) {
+        return FALSE;
     }
     note_run(walk, stage, began);
     walk->clean |= stage->offline;
-    if (stage->shutdown && !engine_shut_down(walk, error)) {
+    if (stage->shutdown && walk->machine != NULL && !engine_shut_down(walk, error)) {
         return FALSE;
     }
     return stage->keep == PLAN_KEEP_NOTHING || layers_keep(walk, stage, error);
@@ -235,7 +171,7 @@ static guint first_missing(const Walk *walk)
     if (walk->from != NULL) {
         return (guint)plan_find_key(plan, &node_run(walk->from)->key) + 1;
     }
-    return plan->stages->len == 1 || plan_stage(plan, 1)->offline ? 1 : 0;
+    return plan->stages->len == 1 || !plan_leads_on(plan, 0) ? 1 : 0;
 }
 
 /* One way through the stages. *again: another build has got ahead, look once more for what it has left. */

@@ -1,0 +1,116 @@
+/* What the key of a step's stage holds. */
+#include <ingot/json.h>
+#include <string.h>
+
+#include "plan/builder.h"
+#include "plan/tree.h"
+#include "step/step.h"
+
+/* Does not change what a step does. */
+static gboolean is_about_caching(const char *key)
+{
+    static const char *const words[] = {"name", "max_age", "cache", NULL};
+    return g_strv_contains(words, key);
+}
+
+/* Every text of the value that has a secret in it, under its place: "env/A". */
+static void find_secrets(const Recipe *recipe, const char *place, const json_t *value, json_t *found)
+{
+    const char *name;
+    json_t *item;
+    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
+        g_autofree char *inner = g_strdup_printf("%s/%zu", place, i);
+        find_secrets(recipe, inner, json_array_get(value, i), found);
+    }
+    json_object_foreach((json_t *)value, name, item)
+    {
+        g_autofree char *inner = g_strconcat(place, "/", name, NULL);
+        find_secrets(recipe, inner, item, found);
+    }
+    if (json_is_string(value)) {
+        g_autofree char *masked = recipe_mask(recipe, json_string_value(value));
+        if (strcmp(masked, json_string_value(value)) != 0) {
+            json_object_set(found, place, (json_t *)value);
+        }
+    }
+}
+
+/* All of them as one HMAC, whatever the order of the keys. */
+static void add_secrets(PlanStage *stage, const Recipe *recipe, const char *salt)
+{
+    g_autoptr(json_t) found = json_object();
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)stage->step, name, value)
+    {
+        if (!is_about_caching(name)) {
+            find_secrets(recipe, name, value, found);
+        }
+    }
+    stage->secret = json_object_size(found) > 0;
+    if (stage->secret) {
+        g_autofree char *text = ingot_json_canonical(found);
+        g_autofree char *keyed =
+            g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)salt, strlen(salt), text, -1);
+        json_object_set_new(stage->inputs, "a secret", json_string(keyed));
+    }
+}
+
+static void add_form(PlanStage *stage, const json_t *public_step)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)public_step, name, value)
+    {
+        if (!is_about_caching(name)) {
+            json_object_set(stage->inputs, name, value);
+        }
+    }
+}
+
+/* The files that the step reads, under the names that the recipe has for them. */
+static gboolean add_files(PlanStage *stage, const json_t *public_step, GError **error)
+{
+    g_autoptr(GPtrArray) inputs = step_inputs(stage->step, public_step);
+    g_autoptr(json_t) entries = json_object();
+    for (guint i = 0; i < inputs->len; i++) {
+        const StepInput *input = g_ptr_array_index(inputs, i);
+        if (!plan_tree_list(input->path, input->name, entries, error)) {
+            return FALSE;
+        }
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach(entries, name, value)
+    {
+        g_autofree char *key = g_strconcat("file ", name, NULL);
+        json_object_set(stage->inputs, key, value);
+    }
+    return TRUE;
+}
+
+static PlanKeep keep_of(const json_t *step)
+{
+    const char *word = json_string_value(json_object_get(step, "cache"));
+    return g_strcmp0(word, "off") == 0    ? PLAN_KEEP_NOTHING
+           : g_strcmp0(word, "disk") == 0 ? PLAN_KEEP_DISK
+                                          : PLAN_KEEP_MEMORY;
+}
+
+PlanStage *plan_add_step(PlanBuilder *builder, const StageKind *kind, json_t *step, const json_t *public_step)
+{
+    PlanStage *stage = plan_add(builder, kind, step, step_title(public_step));
+    stage->max_age = step_max_age(step);
+    stage->product = g_strdup(step_product(step));
+    stage->keep = keep_of(step);
+    stage->shutdown = json_is_true(json_object_get(step, "shutdown"));
+    stage->offline = json_is_true(json_object_get(step, "offline"));
+    add_form(stage, public_step);
+    return stage;
+}
+
+gboolean plan_step_inputs(PlanBuilder *builder, PlanStage *stage, const json_t *public_step, GError **error)
+{
+    add_secrets(stage, builder->recipe, builder->salt);
+    return add_files(stage, public_step, error);
+}

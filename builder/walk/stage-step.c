@@ -1,0 +1,116 @@
+/* step: one provisioning action of the recipe, in the machine or on its disk. */
+#include <string.h>
+
+#include "plan/builder.h"
+#include "step/context.h"
+#include "walk/inside.h"
+#include "walk/pause.h"
+#include "walk/stages.h"
+
+static gboolean step_stage_add(PlanBuilder *builder, GError **error)
+{
+    const json_t *steps = json_object_get(builder->recipe->tree, "steps");
+    const json_t *shown = json_object_get(builder->recipe->public_tree, "steps");
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *public_step = json_array_get(shown, i);
+        PlanStage *stage = plan_add_step(builder, &stage_step, json_array_get(steps, i), public_step);
+        if (!plan_step_inputs(builder, stage, public_step, error)) {
+            return FALSE;
+        }
+        plan_set_key(builder, stage);
+    }
+    return TRUE;
+}
+
+/* --- running --- */
+
+typedef struct {
+    Walk *walk;
+    const char *title;
+} StepRun;
+
+static void show_line(const char *line, gpointer user)
+{
+    const StepRun *run = user;
+    g_autofree char *masked = recipe_mask(run->walk->in.recipe, line);
+    ingot_progress_message(run->walk->in.host->progress, "  %s | %s", run->title, masked);
+}
+
+/* The machine as a step knows it. */
+static void set_machine(StepContext *context, const Walk *walk)
+{
+    context->guest = walk->guest;
+    context->ssh_port = walk->machine == NULL ? 0 : machine_port(walk->machine, 22);
+}
+
+static gboolean restart(StepContext *context, GError **error)
+{
+    const StepRun *run = context->walk;
+    gboolean ok = engine_shut_down(run->walk, error) && engine_need(run->walk, error);
+    set_machine(context, run->walk);
+    return ok;
+}
+
+static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
+{
+    StepRun run = {.walk = walk, .title = stage->title};
+    StepContext context = {.recipe = walk->in.recipe,
+                           .store = walk->in.host->store,
+                           .cache = walk->in.host->cache,
+                           .workdir = ingot_workdir_path(walk->in.workdir),
+                           .key = walk->in.key,
+                           .line = show_line,
+                           .restart = restart,
+                           .walk = &run};
+    const StepKind *kind = step_kind(stage->step);
+    set_machine(&context, walk);
+    if (stage->offline) {
+        context.disk = walk->disk;
+        context.format = "qcow2";
+    }
+    ingot_progress_begin(walk->in.host->progress, 0, "%s", stage->title);
+    if (!(stage->offline ? kind->run_offline : kind->run)(&context, stage->step, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(walk->in.host->progress, stage->offline ? "offline" : NULL);
+    return TRUE;
+}
+
+/* The same error without secrets. */
+static GError *masked_error(const Walk *walk, const GError *failure)
+{
+    g_autofree char *masked = recipe_mask(walk->in.recipe, failure->message);
+    return g_error_new_literal(failure->domain, failure->code, masked);
+}
+
+static gboolean step_failed(const Walk *walk, const PlanStage *stage, const GError *failure, GError **error)
+{
+    gboolean kept = walk->below != NULL && walk->keeping;
+    g_set_error(error, failure->domain, failure->code, "step '%s': %s%s", stage->title, failure->message,
+                kept ? "\nthe machine before it is kept: `ingot shell` looks into it, the next build goes on there"
+                     : "");
+    return FALSE;
+}
+
+gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
+{
+    const WalkOptions *options = walk->in.options;
+    IngotProgress *progress = walk->in.host->progress;
+    for (;;) {
+        g_autoptr(GError) problem = NULL;
+        if (options->debug && walk->machine != NULL &&
+            !pause_before(stage->title, walk->machine, walk->in.key, progress, error)) {
+            return FALSE;
+        }
+        if (step_once(walk, stage, &problem)) {
+            return TRUE;
+        }
+        g_autoptr(GError) failure = masked_error(walk, problem);
+        if (walk->machine == NULL ||
+            !pause_after_error(options->on_error, failure, walk->machine, walk->in.key, progress)) {
+            return step_failed(walk, stage, failure, error);
+        }
+    }
+}
+
+const StageKind stage_step = {.name = "step", .add = step_stage_add, .run = walk_run_step};
