@@ -31,21 +31,29 @@ static json_t *base_record(const char *folder)
     return bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
 }
 
+/* What an image takes over from it is there. */
+static gboolean base_is_complete(const json_t *record)
+{
+    return json_integer_value(json_object_get(record, "version")) == VERSION &&
+           json_is_string(json_object_get(record, "disk")) && json_is_string(json_object_get(record, "state")) &&
+           json_is_object(json_object_get(record, "os")) && json_is_array(json_object_get(record, "packages")) &&
+           json_is_string(json_object_get(record, "apt")) && json_is_string(json_object_get(record, "date"));
+}
+
 Base *base_read(const char *folder)
 {
     g_autoptr(json_t) record = base_record(folder);
-    const char *name = json_string_value(json_object_get(record, "disk"));
-    const char *state = json_string_value(json_object_get(record, "state"));
-    if (name == NULL || state == NULL || json_integer_value(json_object_get(record, "version")) != VERSION) {
+    if (!base_is_complete(record)) {
         return NULL;
     }
+    const char *name = json_string_value(json_object_get(record, "disk"));
     g_autofree char *disk = g_build_filename(folder, name, NULL);
     if (!g_file_test(disk, G_FILE_TEST_EXISTS)) {
         return NULL;
     }
     Base *base = g_new0(Base, 1);
     base->disk = g_steal_pointer(&disk);
-    base->state = g_strdup(state);
+    base->state = g_strdup(json_string_value(json_object_get(record, "state")));
     base->asked = json_integer_value(json_object_get(record, "asked"));
     base->record = g_steal_pointer(&record);
     return base;

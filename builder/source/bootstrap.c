@@ -274,8 +274,8 @@ static gboolean check_state(const SourceContext *context, const json_t *source, 
 static json_t *describe(const TreeFacts *facts, const AptState *state)
 {
     g_autofree char *date = ingot_text_time(state->time);
-    return json_pack("{s:O, s:O, s:s, s:s}", "os", facts->os, "packages", facts->packages, "apt", state->lines, "date",
-                     date);
+    return ingot_json_pack("{s:O, s:O, s:o, s:s}", "os", facts->os, "packages", facts->packages, "apt",
+                           ingot_json_text(state->lines), "date", date);
 }
 
 static gboolean make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
@@ -331,10 +331,11 @@ static Source *base_source(const Base *base)
     source->sealed = TRUE;
     source->packages = json_incref(json_object_get(base->record, "packages"));
     json_object_set(source->config, "os", json_object_get(base->record, "os"));
-    json_object_set_new(source->config, "firmware", json_pack("[ss]", "bios", "uefi"));
+    json_object_set_new(source->config, "firmware", ingot_json_pack("[ss]", "bios", "uefi"));
     json_object_set_new(source->config, "source",
-                        json_pack("{s:s, s:O, s:O}", "kind", "bootstrap", "apt", json_object_get(base->record, "apt"),
-                                  "date", json_object_get(base->record, "date")));
+                        ingot_json_pack("{s:s, s:O, s:O}", "kind", "bootstrap", "apt",
+                                        json_object_get(base->record, "apt"), "date",
+                                        json_object_get(base->record, "date")));
     return source;
 }
 

@@ -168,7 +168,8 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
             json_object_set(made->config, inherited[i], value);
         }
     }
-    json_object_set_new(made->config, "base", json_pack("{s:s, s:s}", "reference", from->name, "digest", from->digest));
+    json_object_set_new(made->config, "base",
+                        ingot_json_pack("{s:s, s:s}", "reference", from->name, "digest", from->digest));
     made->sealed = TRUE;
 }
 

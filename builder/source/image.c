@@ -142,7 +142,7 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
         made = source_new(g_steal_pointer(&file), format); /* the recipe's word counts */
     }
     if (made != NULL) {
-        json_object_set_new(made->config, "source", json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
+        json_object_set_new(made->config, "source", ingot_json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
     }
     return made;
 }

@@ -318,6 +318,31 @@ static void test_moves_meanwhile(void **state)
     assert_int_equal(runs_of(fixture), 2);
 }
 
+/* A record that is torn, of another version, or lacks something is as good as none. */
+static void test_bad_records(void **state)
+{
+    static const char *const keys[] = {"version", "disk", "state", "os", "packages", "apt", "date"};
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    g_autofree char *path = record_path(first);
+    g_autoptr(json_t) whole = json_load_file(path, 0, NULL);
+    set_mirror(fixture, 2);
+    for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autoptr(json_t) record = json_copy(whole);
+        assert_int_equal(json_object_del(record, keys[i]), 0);
+        assert_int_equal(json_dump_file(record, path, 0), 0);
+        g_autofree char *other = key_of(fixture);
+        assert_string_not_equal(key, other);
+    }
+    assert_true(g_file_set_contents(path, "{\"version\": 2", -1, NULL));
+    g_autofree char *other = key_of(fixture);
+    assert_string_not_equal(key, other);
+    assert_int_equal(json_dump_file(whole, path, 0), 0);
+    g_autofree char *same = key_of(fixture);
+    assert_string_equal(key, same);
+}
+
 static gboolean is_needed(const char *cache, const char *disk)
 {
     (void)cache;
@@ -431,7 +456,7 @@ int main(void)
         TEST(test_offline),       TEST(test_look),          TEST(test_flipped_byte),
         TEST(test_login),         TEST(test_surroundings),  TEST(test_damaged_and_moved),
         TEST(test_earlier_bases), TEST(test_keeps_nothing), TEST(test_moves_meanwhile),
-        TEST(test_grower),
+        TEST(test_grower),        TEST(test_bad_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
