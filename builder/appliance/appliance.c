@@ -9,6 +9,17 @@ gboolean appliance_failed(guestfs_h *g, const char *what, GError **error)
     return FALSE;
 }
 
+static gboolean add_port(guestfs_h *g, const ApplianceOptions *options, GError **error)
+{
+    /* QEMU takes a doubled comma for one that belongs to the value. */
+    g_auto(GStrv) parts = g_strsplit(options->port, ",", -1);
+    g_autofree char *path = g_strjoinv(",,", parts);
+    g_autofree char *socket = g_strdup_printf("socket,id=ingot,path=%s,server=on,wait=off", path);
+    g_autofree char *port = g_strdup_printf("virtserialport,chardev=ingot,name=%s", options->port_name);
+    return (guestfs_config(g, "-chardev", socket) == 0 && guestfs_config(g, "-device", port) == 0) ||
+           appliance_failed(g, "a port for the libguestfs appliance", error);
+}
+
 static guestfs_h *launch(const ApplianceOptions *options, GError **error)
 {
     g_autoptr(guestfs_h) g = guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT);
@@ -27,6 +38,9 @@ static guestfs_h *launch(const ApplianceOptions *options, GError **error)
                                GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe", GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort",
                                -1) != 0) {
         appliance_failed(g, options->disk, error);
+        return NULL;
+    }
+    if (options->port != NULL && !add_port(g, options, error)) {
         return NULL;
     }
     if (guestfs_launch(g) != 0) {

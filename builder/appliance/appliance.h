@@ -10,6 +10,8 @@ typedef struct {
     const char *disk, *format;
     const char *cache; /* an existing folder, where the appliance is kept from one time to the next */
     gboolean network;  /* commands in the system reach the network */
+    const char *port;  /* path of the unix socket behind a virtio-serial port that the appliance gets; NULL: none */
+    const char *port_name;
 } ApplianceOptions;
 
 /* One system is expected on the disk; *root is the device that names it to libguestfs's inspection: free it. */

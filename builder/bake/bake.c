@@ -163,7 +163,8 @@ static gboolean check(Bake *bake, GError **error)
     machine_options.folder = folder;
     machine_options.ports = ports;
     g_autoptr(Machine) machine = ingot_file_make_folder(folder, error) ? machine_start(&machine_options, error) : NULL;
-    g_autoptr(Guest) guest = machine == NULL ? NULL : guest_connect(machine, bake->key, LOGIN_SECONDS, error);
+    g_autoptr(Guest) guest =
+        machine == NULL ? NULL : guest_connect(machine, &(GuestEntry){.key = bake->key}, LOGIN_SECONDS, error);
     if (guest == NULL) {
         return FALSE;
     }

@@ -118,7 +118,8 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, 0, "boot (%s)", accel == MACHINE_KVM ? "kvm" : "tcg");
     g_autoptr(Machine) machine = machine_start(&options, error);
-    g_autoptr(Guest) guest = machine == NULL ? NULL : guest_connect(machine, key, LOGIN_SECONDS, error);
+    g_autoptr(Guest) guest =
+        machine == NULL ? NULL : guest_connect(machine, &(GuestEntry){.key = key}, LOGIN_SECONDS, error);
     if (guest == NULL) {
         return FALSE;
     }

@@ -1,9 +1,9 @@
 /* The session inside a machine: one long-lived root shell, through which commands and files all pass.
  *
- * It is entered once by ssh (libssh) and then moved to the machine's virtio-serial port, since under emulation a login
- * costs 2 s and a channel 1 s more, while a command on the port takes 30 ms and 64 MB take 1 s (scp: 4 s); and since a
- * shell on the port goes on when a saved machine does. A guest without such a port keeps the ssh connection. One Guest
- * belongs to one thread. */
+ * A guest is a channel (a virtio-serial port, an ssh connection, a socket: guestchannel.h) times a system (linux.c):
+ * what carries the bytes, and what is said. The port is preferred, since under emulation an ssh login costs 2 s and a
+ * channel 1 s more, while a command on the port takes 30 ms; and since a shell on the port goes on when a saved machine
+ * does. Everything has a limit in time. One Guest belongs to one thread. */
 #pragma once
 
 #include "machine/machine.h"
@@ -19,40 +19,100 @@ GuestKey *guest_key_new(const char *folder, GError **error);
 void guest_key_free(GuestKey *key);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestKey, guest_key_free)
 
+/* The way into a machine that nobody has been in yet. A shell that answers on the machine's port (guest_port_script)
+ * needs none of it. */
+typedef struct {
+    const GuestKey *key;  /* lets root in by ssh where there is no user; may be NULL */
+    const char *user;     /* NULL: root */
+    const char *password; /* of the user, for ssh and sudo; may be NULL */
+    const char *key_path; /* the user's private key; may be NULL */
+    gboolean sudo;        /* the user becomes root by sudo */
+} GuestEntry;
+
 typedef struct Guest Guest;
-/* Waits until root can log in, at most `seconds`; ends early when the machine ends. */
-Guest *guest_connect(Machine *machine, const GuestKey *key, guint seconds, GError **error);
+/* Waits until a shell answers on the port or ssh lets us in, at most `seconds`; ends early when the machine ends. */
+Guest *guest_connect(Machine *machine, const GuestEntry *entry, guint seconds, GError **error);
 /* The same shell again, in a machine whose saved state is being loaded: no login. Call it before the machine goes on.
  */
 Guest *guest_reconnect(Machine *machine, GError **error);
 /* Whether guest_reconnect will find it once the machine's state has been saved. */
 gboolean guest_survives(const Guest *guest);
-/* Freezes every file system, so that the disk is whole when the machine is ended at once. *frozen FALSE: not all of
- * them are of a kind that is clean then; nothing is frozen, and a shutdown is needed. */
-gboolean guest_freeze(Guest *guest, gboolean *frozen, GError **error);
 void guest_free(Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
+
+/* FALSE with an error: the guest's other side has ended, or the user wants no more. */
+typedef gboolean (*GuestAliveFunc)(gpointer user, GError **error);
+typedef struct {
+    int fd;               /* of a connected socket behind which a shell runs guest_loop(); the guest's from now on */
+    const char *place;    /* NULL: GUEST_PLACE. The folder in the guest for scripts and notes */
+    guint stall_seconds;  /* 0: GUEST_STALL_SECONDS */
+    GuestAliveFunc alive; /* may be NULL */
+    gpointer user_data;
+} GuestStream;
+/* A guest that is not a machine of ours: an appliance, or a shell of a test. */
+Guest *guest_new_on_stream(const GuestStream *stream, GError **error);
+#define GUEST_PORT MACHINE_SHELL_PORT /* the name of the port that the scripts above look for */
+#define GUEST_PLACE "/run/ingot"
+#define GUEST_STALL_SECONDS 300u
+/* A /bin/sh script for a guest's service: waits for the machine's port and runs a session's shell on it. */
+const char *guest_port_script(void);
+/* The same without waiting, for a root that is not the running system's; it ends when the host lets go of the port. */
+const char *guest_appliance_script(void);
+/* What the shell of a session runs: it takes its commands from stdin and answers on stdout. */
+const char *guest_loop(void);
+
+/* --- commands --- */
 
 typedef void (*GuestLineFunc)(const char *line, gpointer user); /* without its newline */
 
 typedef struct {
-    const char *script;             /* its bytes; run by /bin/sh, or by its #! line */
+    const char *script;             /* its bytes; run by /bin/sh -e, or by its #! line */
     gsize script_size;              /* 0: strlen */
     const char *const *environment; /* "K=V", NULL-terminated, may be NULL */
     const char *user;               /* NULL: root */
     const char *workdir;            /* NULL: the user's home */
-    guint seconds;                  /* 0: no limit; past it the script's process group is killed */
+    guint seconds;                  /* 0: GUEST_SECONDS; past it the script's process group is killed */
     GuestLineFunc line;             /* each line of its stdout and stderr as it comes; may be NULL */
     gpointer user_data;
 } GuestCommand;
-/* *status is the script's exit status (128 + signal as in a shell). FALSE only if the session failed or timed out. */
+#define GUEST_SECONDS 300u
+/* Runs a script as a step does. *status is the script's exit status (128 + signal as in a shell). FALSE only if the
+ * session failed or the limit was reached; after the limit the session is usable.
+ *
+ * Its environment is a login's: PATH, HOME, USER, LOGNAME, SHELL, then what /etc/default/locale and /etc/environment
+ * say now, then the command's own. What it leaves running is not ended, and its further output is not seen. */
 gboolean guest_run(Guest *guest, const GuestCommand *command, int *status, GError **error);
-/* Runs a short root script; *output (may be NULL) gets its stdout and stderr; a status other than 0 is an error. */
+/* Runs a short root script of Ingot's own within a minute, in the session's shell: without a process for it, and
+ * without a login's environment. *output (may be NULL) gets its stdout and stderr, at most 4 MiB; a status other than
+ * 0 is an error. Nothing that it starts may stay in the background with its output. */
 gboolean guest_script(Guest *guest, const char *script, char **output, GError **error);
 
-/* A file or a tree. mode -1: as the source's; owner NULL ("root:root") or "user:group". An upload of a tree puts its
- * *content* into the folder `to`; a file goes to the path `to`, or into it where it ends in '/'. */
-gboolean guest_upload(Guest *guest, const char *from, const char *to, int mode, const char *owner, GError **error);
-gboolean guest_download(Guest *guest, const char *from, const char *to, GError **error);
-/* A tree's content as a tar in an unnamed file, all of it root's; -1 on failure. Close it. */
-int guest_make_tar(const char *from, GError **error);
+/* --- the whole machine --- */
+
+typedef enum {
+    GUEST_SYNC,      /* what was written is on the disk */
+    GUEST_FREEZE,    /* and no file system needs recovery when the machine is ended at once */
+    GUEST_SHUT_DOWN, /* the machine has been asked to power off, services are being stopped */
+    GUEST_REBOOT,    /* the same, to boot again */
+    GUEST_POWER_OFF, /* the machine has been told to power off at once: after a shutdown that hangs */
+} GuestSettle;
+/* *settled FALSE: this guest can't be settled so, and nothing has changed (a file system that is not clean when frozen,
+ * or no program for it). The last three do not wait for the machine's end. */
+gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
+/* Makes a resumed machine other than its twins: its clock, its random numbers, the build's key. An error where that
+ * fails: such a machine must not go on. away: seconds since its state was saved. Where that is long, its timers are
+ * stopped first, so that the jump of the clock does not start all that would have run meanwhile. */
+gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);
+/* Whether the machine is on its way down. */
+gboolean guest_is_stopping(Guest *guest, gboolean *stopping, GError **error);
+
+/* --- files --- */
+
+/* Runs a root script with size bytes of fd (from its beginning) as its stdin; name is for messages. What the script
+ * does not read is dropped; a status other than 0 is an error, with what the script printed. */
+gboolean guest_put(Guest *guest, const char *script, int fd, guint64 size, const char *name, GError **error);
+/* A folder's content goes into the folder `to`; a file becomes the file `to`, or lies in it where it ends in '/'.
+ * Nothing is ever written outside of `to`, whatever the guest sends (extract.h); what is left out is said by line,
+ * which may be NULL. */
+gboolean guest_download(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user,
+                        GError **error);

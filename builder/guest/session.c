@@ -1,225 +1,214 @@
 #include "guest/session.h"
 
-#include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/process.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "guest/ssh.h"
+#define WAIT_MS 500           /* how often machine and user are asked while the guest does nothing */
+#define CHUNK 65536u          /* bytes read at once */
+#define UNREAD_MAX (4u << 20) /* bytes that a guest may print while it is being sent something */
+#define STATUS_MAX 32u        /* bytes */
 
-#define RETRY_USEC (G_USEC_PER_SEC / 10)
-#define RECEIVE_MS 500                  /* how often machine and user are asked while the guest says nothing */
-#define PORT_USEC (10 * G_USEC_PER_SEC) /* for a guest that has the port to answer on it */
+/* --- state --- */
 
-/* A shell that reads its commands from stdin may read ahead and swallow the bytes that a command should get; its `read`
- * may not. So each command is one line. */
-#define LOOP "while IFS= read -r line; do eval \"$line\"; done"
-/* The port's end is no end: it is what a guest sees when the host lets go of it. Ended by 3 where there is no port. */
-#define PORT_LOOP                                                                                                      \
-    "port=/dev/virtio-ports/" MACHINE_SHELL_PORT "; [ -c \"$port\" ] || exit 3; "                                      \
-    "setsid sh -c 'while :; do " LOOP "; sleep 0.1; done' <>\"$port\" >&0 2>&1 &"
-/* A folder that only root sees, in memory, so that nothing of it is in the image. And pages that the guest frees are to
- * be reported to QEMU in runs of any length (Linux reports 2 MiB alone if nothing is said): they are part of a saved
- * state else, 150 MB instead of 110 after an apt-get install. */
-#define PREPARE                                                                                                        \
-    "umask 022; mkdir -p -m 700 /run/ingot; "                                                                          \
-    "echo 0 2>/dev/null >/sys/module/page_reporting/parameters/page_reporting_order\n"
-
-/* --- the port --- */
-
-static gboolean open_port(Guest *guest, GError **error)
+gint64 session_until(guint64 seconds)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const char *path = machine_shell(guest->machine);
-    if (strlen(path) >= sizeof address.sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s: too long a path for a socket; a shorter $TMPDIR helps", path);
-        return FALSE;
-    }
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    guest->port = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return (guest->port >= 0 && connect(guest->port, (struct sockaddr *)&address, sizeof address) == 0) ||
-           ingot_error_set_errno(error, errno, "%s", path);
+    return g_get_monotonic_time() + (gint64)MIN(seconds, G_MAXINT64 / 2 / G_USEC_PER_SEC) * G_USEC_PER_SEC;
 }
 
-static gboolean port_ended(Guest *guest, GError **error)
+SessionWord session_word(void)
 {
-    if (machine_alive(guest->machine, error)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the session in the machine has ended");
+    SessionWord word;
+    g_snprintf(word.first, sizeof word.first, "%08x%08x", g_random_int(), g_random_int());
+    g_snprintf(word.second, sizeof word.second, "%08x%08x", g_random_int(), g_random_int());
+    g_snprintf(word.joined, sizeof word.joined, "%s%s", word.first, word.second);
+    return word;
+}
+
+gboolean session_usable(const Guest *guest, GError **error)
+{
+    if (guest->lost != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the session in the machine is out of step since: %s",
+                    guest->lost);
+    }
+    return guest->lost == NULL;
+}
+
+gboolean session_lose(Guest *guest, GError **error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *reason = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_autofree char *tail = guest->machine == NULL ? g_strdup("") : machine_console_tail(guest->machine, 12);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s%s%s", reason,
+                *tail == '\0' ? "" : "; the console's last lines:\n", tail);
+    if (guest->lost == NULL) {
+        guest->lost = g_steal_pointer(&reason);
     }
     return FALSE;
 }
 
-static gboolean port_send(Guest *guest, const char *data, gsize size, GError **error)
+/* Marks the session as lost by an error that is already set; always FALSE. */
+static gboolean session_broken(Guest *guest, const GError *problem)
 {
-    for (gsize done = 0; done < size;) {
-        ssize_t sent = send(guest->port, data + done, size - done, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-            return port_ended(guest, error);
-        }
-        done += sent > 0 ? (gsize)sent : 0;
-        struct pollfd wait = {.fd = guest->port, .events = POLLOUT};
-        if (!ingot_interrupt_check(error) ||
-            (sent < 0 && poll(&wait, 1, RECEIVE_MS) == 0 && !machine_alive(guest->machine, error))) {
-            return FALSE;
-        }
+    if (guest->lost == NULL) {
+        guest->lost = g_strdup(problem->message);
     }
+    return FALSE;
+}
+
+/* The reason of the machine goes before that of the channel: it is what the channel's end comes from. */
+static gboolean session_alive(Guest *guest, GError **error)
+{
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    return guest->alive == NULL || guest->alive(guest->alive_user, error);
+}
+
+static gboolean session_failed(Guest *guest, GError *problem, GError **error)
+{
+    GError *cause = NULL;
+    if (!session_alive(guest, &cause)) {
+        g_clear_error(&problem);
+        problem = cause;
+    }
+    session_broken(guest, problem);
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+/* --- bytes --- */
+
+/* What has come within the time, behind the input. */
+static gboolean session_read(Guest *guest, int milliseconds, gsize *count, GError **error)
+{
+    char buffer[CHUNK];
+    GError *problem = NULL;
+    if (!guest->channel->kind->receive(guest->channel, buffer, sizeof buffer, milliseconds, count, &problem)) {
+        return session_failed(guest, problem, error);
+    }
+    g_string_append_len(guest->input, buffer, (gssize)*count);
     return TRUE;
 }
 
-static gboolean port_receive(Guest *guest, void *buffer, guint size, int milliseconds, gsize *count, GError **error)
+/* Sends some. A guest that first wants to be rid of its output would wait for us as we do for it. */
+static gboolean session_send_some(Guest *guest, const char *data, gsize size, gsize *sent, GError **error)
 {
-    struct pollfd wait = {.fd = guest->port, .events = POLLIN};
-    *count = 0;
-    if (poll(&wait, 1, milliseconds) <= 0) {
-        return machine_shell_open(guest->machine) || port_ended(guest, error);
+    GError *problem = NULL;
+    if (!guest->channel->kind->send(guest->channel, data, size, WAIT_MS, sent, &problem)) {
+        return session_failed(guest, problem, error);
     }
-    ssize_t got = recv(guest->port, buffer, size, 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        return port_ended(guest, error);
+    gsize count = 0;
+    if (*sent == 0 && !session_read(guest, 0, &count, error)) {
+        return FALSE;
     }
-    *count = got > 0 ? (gsize)got : 0;
+    if (guest->input->len > UNREAD_MAX) {
+        return session_lose(guest, error, "something in the machine floods the session");
+    }
     return TRUE;
 }
-
-/* --- either --- */
 
 gboolean session_send(Guest *guest, const void *data, gsize size, GError **error)
 {
-    return guest->port >= 0 ? port_send(guest, data, size, error) : ssh_send(guest, data, size, error);
+    gint64 until = session_until(guest->stall_seconds);
+    for (gsize done = 0; done < size;) {
+        gsize sent = 0;
+        if (!session_send_some(guest, (const char *)data + done, size - done, &sent, error)) {
+            return FALSE;
+        }
+        done += sent;
+        GError *problem = NULL;
+        if (!(sent > 0 ? ingot_interrupt_check(&problem) : session_alive(guest, &problem))) {
+            return session_failed(guest, problem, error);
+        }
+        if (sent > 0) {
+            until = session_until(guest->stall_seconds);
+        } else if (g_get_monotonic_time() > until) {
+            return session_lose(guest, error, "the machine has taken nothing for %u s", guest->stall_seconds);
+        }
+    }
+    return TRUE;
 }
 
-gboolean session_receive(Guest *guest, gint64 until, GError **error)
+/* Waits for more input. */
+static gboolean session_receive(Guest *guest, gint64 until, GError **error)
 {
+    gsize count = 0;
     for (;;) {
-        char buffer[65536];
-        gsize count;
-        if (!(guest->port >= 0 ? port_receive(guest, buffer, sizeof buffer, RECEIVE_MS, &count, error)
-                               : ssh_receive(guest, buffer, sizeof buffer, RECEIVE_MS, &count, error))) {
+        GError *problem = NULL;
+        if (!ingot_interrupt_check(&problem)) {
+            return session_failed(guest, problem, error);
+        }
+        if (g_get_monotonic_time() > until) {
+            return session_lose(guest, error, "no answer from the machine in time");
+        }
+        if (!session_read(guest, WAIT_MS, &count, error)) {
             return FALSE;
         }
         if (count > 0) {
-            g_string_append_len(guest->input, buffer, (gssize)count);
             return TRUE;
         }
-        if (!machine_alive(guest->machine, error) || (until != 0 && g_get_monotonic_time() > until)) {
+        if (!session_alive(guest, &problem)) {
+            return session_failed(guest, problem, error);
+        }
+    }
+}
+
+/* --- framing --- */
+
+/* Gives `size` bytes of the input to the sink (NULL: drops them) and removes them. */
+static gboolean session_give(Guest *guest, gsize size, SessionSink sink, gpointer user, GError **error)
+{
+    GError *problem = NULL;
+    if (size > 0 && sink != NULL && !sink(guest->input->str, size, user, &problem)) {
+        session_broken(guest, problem);
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_string_erase(guest->input, 0, (gssize)size);
+    return TRUE;
+}
+
+/* Gives all input before the mark to the sink and removes the mark. */
+static gboolean session_until_mark(Guest *guest, const char *mark, gint64 until, SessionSink sink, gpointer user,
+                                   GError **error)
+{
+    gsize length = strlen(mark);
+    for (;;) {
+        const char *found = memmem(guest->input->str, guest->input->len, mark, length);
+        if (found != NULL) {
+            return session_give(guest, (gsize)(found - guest->input->str), sink, user, error) &&
+                   session_give(guest, length, NULL, NULL, error);
+        }
+        /* The mark may have come in part. */
+        gsize sure = guest->input->len < length ? 0 : guest->input->len - length + 1;
+        if (!session_give(guest, sure, sink, user, error) || !session_receive(guest, until, error)) {
             return FALSE;
         }
     }
 }
 
-/* Whether a shell answers on the stream, with nothing before its answer. */
-static gboolean shell_answers(Guest *guest, gint64 until)
+gboolean session_take(Guest *guest, const SessionWord *word, gint64 until, SessionSink sink, gpointer user,
+                      char **status, GError **error)
 {
-    g_autofree char *word = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
-    g_autofree char *line = g_strdup_printf("echo %s; " PREPARE, word);
-    g_autofree char *answer = g_strconcat(word, "\n", NULL);
-    gboolean ok = session_send(guest, line, strlen(line), NULL);
-    while (ok && !g_str_has_suffix(guest->input->str, answer)) {
-        ok = session_receive(guest, until, NULL);
-    }
-    g_string_truncate(guest->input, 0);
-    return ok;
-}
-
-static void close_port(Guest *guest)
-{
-    ingot_fd_clear(&guest->port);
-    guest->port = -1;
-}
-
-/* From the ssh session to a shell on the port, which is far quicker and survives a saved state. FALSE: this guest has
- * no such port. */
-static gboolean move_to_port(Guest *guest)
-{
-    ssh_channel start = ssh_command(guest, PORT_LOOP, NULL);
-    if (start == NULL) {
+    g_autofree char *begin = g_strdup_printf("\n%s\n", word->joined);
+    g_autofree char *end = g_strdup_printf("\n%s ", word->joined);
+    if (!session_until_mark(guest, begin, until, NULL, NULL, error) ||
+        !session_until_mark(guest, end, until, sink, user, error)) {
         return FALSE;
     }
-    char nothing;
-    while (ssh_channel_read(start, &nothing, 1, 0) > 0) {
-    }
-    gboolean started = ssh_channel_get_exit_status(start) == 0;
-    ssh_channel_free(start);
-    if (started && open_port(guest, NULL) && shell_answers(guest, g_get_monotonic_time() + PORT_USEC)) {
-        ssh_drop(guest);
-        return TRUE;
-    }
-    close_port(guest);
-    return FALSE;
-}
-
-static gboolean enter(Guest *guest, const GuestKey *key, GError **error)
-{
-    if (!ssh_log_in(guest, key, error)) {
-        return FALSE;
-    }
-    if (move_to_port(guest)) {
-        return TRUE;
-    }
-    guest->shell = ssh_command(guest, "exec /bin/sh -c '" LOOP "'", error);
-    return guest->shell != NULL && ssh_send(guest, PREPARE, strlen(PREPARE), error);
-}
-
-static Guest *guest_new(Machine *machine)
-{
-    Guest *guest = g_new0(Guest, 1);
-    guest->machine = machine;
-    guest->port = -1;
-    guest->input = g_string_new(NULL);
-    return guest;
-}
-
-Guest *guest_connect(Machine *machine, const GuestKey *key, guint seconds, GError **error)
-{
-    g_autoptr(Guest) guest = guest_new(machine);
-    gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
-    g_autoptr(GError) last = NULL;
-    while (g_get_monotonic_time() < end) {
-        if (!machine_alive(machine, error)) {
-            return NULL;
+    const char *newline;
+    while ((newline = memchr(guest->input->str, '\n', guest->input->len)) == NULL) {
+        if (guest->input->len > STATUS_MAX) {
+            return session_lose(guest, error, "the machine's answer makes no sense");
         }
-        if (!ssh_server_answers(machine_port(machine, 22))) {
-            g_usleep(RETRY_USEC);
-            continue;
+        if (!session_receive(guest, until, error)) {
+            return FALSE;
         }
-        /* A cloud image may start its server before its key is there: the next try may get in. */
-        g_clear_error(&last);
-        if (enter(guest, key, &last)) {
-            return g_steal_pointer(&guest);
-        }
-        ssh_drop(guest);
-        g_usleep(RETRY_USEC);
     }
-    g_autofree char *tail = machine_console_tail(machine, 12);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
-                "no ssh login as root within %u s (%s); the console's last lines:\n%s", seconds,
-                last == NULL ? "no ssh server answers" : last->message, tail);
-    return NULL;
-}
-
-Guest *guest_reconnect(Machine *machine, GError **error)
-{
-    g_autoptr(Guest) guest = guest_new(machine);
-    return open_port(guest, error) ? g_steal_pointer(&guest) : NULL;
-}
-
-gboolean guest_survives(const Guest *guest)
-{
-    return guest->port >= 0;
-}
-
-void guest_free(Guest *guest)
-{
-    if (guest != NULL) {
-        ssh_drop(guest);
-        close_port(guest);
-        g_string_free(guest->input, TRUE);
-        g_free(guest);
-    }
+    *status = g_strndup(guest->input->str, (gsize)(newline - guest->input->str));
+    g_string_erase(guest->input, 0, newline - guest->input->str + 1);
+    return TRUE;
 }

@@ -1,17 +1,20 @@
-/* The way in by ssh, with the build's key: how a machine is entered that nobody has been in yet. */
+/* The way in by ssh: how a machine is entered that has no shell on its port. */
 #pragma once
 
-#include "guest/session.h"
+#include <libssh/libssh.h>
+
+#include "guest/guest.h"
+#include "guest/guestchannel.h"
 
 /* Whether an ssh server greets at the port of 127.0.0.1; waits two seconds at most. */
 gboolean ssh_server_answers(guint16 port);
-/* Logs in as root and sets guest->session. */
-gboolean ssh_log_in(Guest *guest, const GuestKey *key, GError **error);
-/* A command with a channel of its own; NULL on failure, free it. */
-ssh_channel ssh_command(Guest *guest, const char *command, GError **error);
-void ssh_drop(Guest *guest); /* shell and session */
 
-/* Both as session.h has it. */
-gboolean ssh_send(Guest *guest, const void *data, gsize size, GError **error);
-/* One read: *count bytes, 0 where none came within the time. */
-gboolean ssh_receive(Guest *guest, void *buffer, guint size, int milliseconds, gsize *count, GError **error);
+/* A login that is root's, or can become root. */
+typedef struct SshLogin SshLogin;
+SshLogin *ssh_log_in(Machine *machine, const GuestEntry *entry, GError **error);
+void ssh_login_free(SshLogin *login);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SshLogin, ssh_login_free)
+/* Runs a /bin/sh script as root and gives its exit status. What it prints is for the error where it is not 0. */
+gboolean ssh_run(SshLogin *login, const char *script, int *status, GError **error);
+/* A channel to a script that goes on: it takes over the login, also when it fails. */
+GuestChannel *guest_channel_new_ssh(SshLogin *login, const char *script, GError **error);

@@ -98,14 +98,9 @@ void rule_content(const Check *check, const YamlNode *map, json_t *checked)
 
 void rule_step(const Check *check, const YamlNode *map, json_t *checked)
 {
-    /* What runs without a machine has no other user, and nobody who would end it. */
-    static const char *const machine_keys[] = {"user", "timeout", "shutdown"};
-    for (guint i = 0; json_is_true(json_object_get(checked, "offline")) && i < G_N_ELEMENTS(machine_keys); i++) {
-        const YamlNode *node = yaml_get(map, machine_keys[i]);
-        if (node != NULL) {
-            diagnostics_add(check->diagnostics, &node->place, "'%s' has no meaning in an offline step",
-                            machine_keys[i]);
-        }
+    const YamlNode *shutdown = yaml_get(map, "shutdown");
+    if (json_is_true(json_object_get(checked, "offline")) && shutdown != NULL) {
+        diagnostics_add(check->diagnostics, &shutdown->place, "'shutdown' has no meaning in an offline step");
     }
 }
 

@@ -4,6 +4,7 @@
 #include "step/context.h"
 #include "step/kinds.h"
 #include "step/offline.h"
+#include "step/upload.h"
 
 static const char *text_of(const json_t *step, const char *key)
 {
@@ -15,14 +16,22 @@ static gboolean goes_up(const json_t *step)
     return g_strcmp0(text_of(step, "direction"), "down") != 0;
 }
 
+static gboolean file_upload(const StepContext *context, const json_t *step, GError **error)
+{
+    const char *mode = text_of(step, "mode");
+    UploadOptions options = {.from = text_of(step, "from"),
+                             .to = text_of(step, "to"),
+                             .mode = mode == NULL ? -1 : (int)g_ascii_strtoull(mode, NULL, 8),
+                             .owner = text_of(step, "owner")};
+    g_autoptr(Upload) upload = step_upload_new(&options, error);
+    return upload != NULL && guest_put(context->guest, upload->script, upload->tar, upload->size, options.from, error);
+}
+
 static gboolean file_run(StepContext *context, const json_t *step, GError **error)
 {
-    const char *from = text_of(step, "from"), *to = text_of(step, "to"), *mode = text_of(step, "mode");
-    if (!goes_up(step)) {
-        return guest_download(context->guest, from, to, error);
-    }
-    return guest_upload(context->guest, from, to, mode == NULL ? -1 : (int)g_ascii_strtoull(mode, NULL, 8),
-                        text_of(step, "owner"), error);
+    return goes_up(step) ? file_upload(context, step, error)
+                         : guest_download(context->guest, text_of(step, "from"), text_of(step, "to"), step_take_line,
+                                          context, error);
 }
 
 static char *file_title(const json_t *step)
@@ -47,4 +56,4 @@ const StepKind step_file = {.kind = "file",
                             .inputs = file_inputs,
                             .product = file_product,
                             .run = file_run,
-                            .run_offline = offline_file};
+                            .run_offline = offline_run};

@@ -3,8 +3,6 @@
 #include <ingot/file.h>
 #include <string.h>
 
-#include "step/shell.h"
-
 #include "step/context.h"
 #include "step/kinds.h"
 #include "step/offline.h"
@@ -25,7 +23,7 @@ static char **environment_of(const json_t *step)
     return g_strv_builder_end(builder);
 }
 
-gboolean step_shell_expected(const json_t *step, int status, GError **error)
+static gboolean shell_expected(const json_t *step, int status, GError **error)
 {
     const json_t *expect = json_object_get(step, "expect");
     for (size_t i = 0; i < json_array_size(expect); i++) {
@@ -37,7 +35,8 @@ gboolean step_shell_expected(const json_t *step, int status, GError **error)
     return FALSE;
 }
 
-gboolean step_shell_script(const json_t *step, char **script, gsize *size, GError **error)
+/* The script's bytes (free them; a NUL follows). */
+static gboolean shell_script(const json_t *step, char **script, gsize *size, GError **error)
 {
     const char *text = json_string_value(json_object_get(step, "script"));
     if (text != NULL) {
@@ -65,14 +64,14 @@ static gboolean shell_run(StepContext *context, const json_t *step, GError **err
         .line = step_take_line,
         .user_data = context,
     };
-    if (!step_shell_script(step, &script, &command.script_size, error)) {
+    if (!shell_script(step, &script, &command.script_size, error)) {
         return FALSE;
     }
     command.script = script;
     g_auto(GStrv) environment = environment_of(step);
     command.environment = (const char *const *)environment;
     int status;
-    return guest_run(context->guest, &command, &status, error) && step_shell_expected(step, status, error);
+    return guest_run(context->guest, &command, &status, error) && shell_expected(step, status, error);
 }
 
 static char *shell_title(const json_t *step)
@@ -96,7 +95,7 @@ static guint64 shell_max_age(const json_t *step)
                                    "flatpak|pip|pip3|npm|gem)[[:space:]]";
     g_autofree char *text = NULL;
     gsize size;
-    if (!step_shell_script(step, &text, &size, NULL)) {
+    if (!shell_script(step, &text, &size, NULL)) {
         return 0;
     }
     return g_regex_match_simple(managers, text, G_REGEX_RAW, 0) ? PACKAGES_MAX_AGE : 0;
@@ -107,4 +106,4 @@ const StepKind step_shell = {.kind = "shell",
                              .inputs = shell_inputs,
                              .max_age = shell_max_age,
                              .run = shell_run,
-                             .run_offline = offline_shell};
+                             .run_offline = offline_run};

@@ -53,13 +53,21 @@ static gboolean boot(Walk *walk, GError **error)
     IngotProgress *progress = walk->in.host->progress;
     ingot_progress_begin(progress, 0, "boot (%s)", walk->in.host->accel == MACHINE_KVM ? "kvm" : "tcg");
     walk->machine = start_machine(walk, FALSE, error);
-    walk->guest = walk->machine == NULL ? NULL : guest_connect(walk->machine, walk->in.key, LOGIN_SECONDS, error);
+    GuestEntry entry = {.key = walk->in.key};
+    walk->guest = walk->machine == NULL ? NULL : guest_connect(walk->machine, &entry, LOGIN_SECONDS, error);
     if (walk->guest == NULL) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
     walk->clean = FALSE;
     return TRUE;
+}
+
+/* Seconds since the node's memory was saved. */
+static guint64 engine_away(const Walk *walk)
+{
+    gint64 seconds = g_get_real_time() / G_USEC_PER_SEC - node_run(walk->from)->ran;
+    return (guint64)MAX(seconds, 0);
 }
 
 static gboolean load(Walk *walk, GError **error)
@@ -69,7 +77,7 @@ static gboolean load(Walk *walk, GError **error)
     walk->machine = start_machine(walk, TRUE, error);
     walk->guest = walk->machine == NULL ? NULL : guest_reconnect(walk->machine, error);
     return walk->guest != NULL && memory_load(walk->machine, memory, checksum, error) &&
-           machine_continue(walk->machine, error) && enter_resumed(walk->guest, walk->in.key, error);
+           machine_continue(walk->machine, error) && guest_adopt(walk->guest, walk->in.key, engine_away(walk), error);
 }
 
 /* Goes on from the node's memory where that fits, else from its disk alone. */
@@ -134,7 +142,7 @@ gboolean engine_rest(Walk *walk, GError **error)
         return TRUE;
     }
     ingot_progress_begin(walk->in.host->progress, 0, "end the machine");
-    if (!guest_freeze(walk->guest, &frozen, error)) {
+    if (!guest_settle(walk->guest, GUEST_FREEZE, &frozen, error)) {
         return FALSE;
     }
     if (!frozen) {

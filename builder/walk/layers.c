@@ -139,7 +139,8 @@ static gboolean save_memory(Walk *walk, Publication *publication, GError **error
  * for a moment. */
 static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memory, GError **error)
 {
-    if (!guest_script(walk->guest, "sync", NULL, error) || !layers_add(walk, error) ||
+    gboolean synced;
+    if (!guest_settle(walk->guest, GUEST_SYNC, &synced, error) || !layers_add(walk, error) ||
         !machine_stop(walk->machine, error) ||
         !machine_layer(walk->machine, (const char *const[]){walk->disk, NULL}, error)) {
         return FALSE;

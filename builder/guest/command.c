@@ -1,0 +1,148 @@
+/* Scripts as steps run them: in a session of their own, so that a limit ends all that they have started; with a login's
+ * environment; with their output on a pipe. Script and launcher never pass through a command line, and the launcher,
+ * which has the environment's secrets in it, through no file either. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "guest/linux.h"
+
+#define GRACE_SECONDS 60u    /* for the guest to notice its own limit */
+#define PIECE_MAX (1u << 20) /* bytes; a longer line is given in pieces */
+
+/* "export K='V'" for each; free it. */
+static char *command_exports(const char *const *environment)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; environment != NULL && environment[i] != NULL; i++) {
+        const char *equals = strchr(environment[i], '=');
+        g_autofree char *name = g_strndup(environment[i], (gsize)(equals - environment[i]));
+        g_autofree char *value = g_shell_quote(equals + 1);
+        g_string_append_printf(text, "export %s=%s\n", name, value);
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* Who the script runs as: sets HOME, USER, LOGNAME and SHELL. The script is the user's, in a folder that only lets the
+ * user through to a name. Free it. */
+static char *command_identity(const char *user)
+{
+    if (user == NULL) {
+        return g_strdup("export HOME=/root USER=root LOGNAME=root SHELL=/bin/sh\n");
+    }
+    g_autofree char *quoted = g_shell_quote(user);
+    return g_strdup_printf("ingot_line=$(getent passwd %s) || { echo \"there is no user %s\"; exit 1; }\n"
+                           "IFS=: && set -f && set -- $ingot_line && unset IFS && set +f\n"
+                           "chown \"$3\" \"$ingot_script\" || exit 1\n"
+                           "export HOME=\"$6\" USER=\"$1\" LOGNAME=\"$1\" SHELL=\"${7:-/bin/sh}\"\n",
+                           quoted, user);
+}
+
+/* What starts the script. Free it. */
+static char *command_launcher(const GuestCommand *command, guint seconds)
+{
+    g_autofree char *identity = command_identity(command->user);
+    g_autofree char *variables = command_exports(command->environment);
+    g_autofree char *workdir = command->workdir == NULL ? NULL : g_shell_quote(command->workdir);
+    g_autofree char *change =
+        workdir == NULL ? g_strdup("cd \"$HOME\" 2>/dev/null || cd /") : g_strdup_printf("cd %s || exit 1", workdir);
+    g_autofree char *user = command->user == NULL ? NULL : g_shell_quote(command->user);
+    g_autofree char *as = user == NULL ? g_strdup("") : g_strdup_printf("runuser -u %s -- ", user);
+    /* -e: a command that fails ends the step. A script with a #! line says itself how it is run. */
+    gboolean own = strncmp(command->script, "#!", 2) == 0;
+    return g_strdup_printf("ingot_login\n%s%s%s%s\nexec setsid -w timeout -k 5 %u %s%s\"$ingot_script\"\n", identity,
+                           own ? "chmod 700 \"$ingot_script\" || exit 1\n" : "", variables, change, seconds, as,
+                           own ? "" : "/bin/sh -e ");
+}
+
+/* --- output --- */
+
+typedef struct {
+    const GuestCommand *command;
+    GString *part; /* of a line whose end has not come */
+} LineSplitter;
+
+static void line_give(const LineSplitter *lines, const char *data, gsize size)
+{
+    if (lines->command->line != NULL) {
+        while (size > 0 && data[size - 1] == '\r') {
+            size--;
+        }
+        g_autofree char *line = g_utf8_make_valid(data, (gssize)size);
+        lines->command->line(line, lines->command->user_data);
+    }
+}
+
+static gboolean line_sink(const char *data, gsize size, gpointer user, GError **error)
+{
+    LineSplitter *lines = user;
+    (void)error;
+    while (size > 0) {
+        const char *newline = memchr(data, '\n', size);
+        gsize length = newline == NULL ? size : (gsize)(newline - data);
+        g_string_append_len(lines->part, data, (gssize)length);
+        if (newline != NULL || lines->part->len > PIECE_MAX) {
+            line_give(lines, lines->part->str, lines->part->len);
+            g_string_truncate(lines->part, 0);
+        }
+        length += newline != NULL;
+        data += length;
+        size -= length;
+    }
+    return TRUE;
+}
+
+/* --- the whole --- */
+
+static gboolean command_start(Guest *guest, const GuestCommand *command, guint seconds, const SessionWord *word,
+                              GError **error)
+{
+    gsize size = command->script_size == 0 ? strlen(command->script) : command->script_size;
+    g_autofree char *launcher = command_launcher(command, seconds);
+    g_autofree char *words = g_strdup_printf("%" G_GSIZE_FORMAT " %u %u", size, guest->number++, seconds);
+    return linux_call(guest, "ingot_run", words, word, launcher, error) &&
+           session_send(guest, command->script, size, error);
+}
+
+static gboolean command_end(Guest *guest, const char *text, guint seconds, int *status, GError **error)
+{
+    guint64 number;
+    if (strcmp(text, "full") == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE,
+                    "the machine has no room for the script in %s: its memory is full", guest->place);
+        return FALSE;
+    }
+    /* All of the output is here: what comes now is from what the script has left running. */
+    if (!session_send(guest, "\n", 1, error)) {
+        return FALSE;
+    }
+    if (strcmp(text, "timeout") == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "still running after %u s: ended (timeout)", seconds);
+        return FALSE;
+    }
+    if (!g_ascii_string_to_unsigned(text, 10, 0, 255, &number, NULL)) {
+        return session_lose(guest, error, "the machine's answer makes no sense");
+    }
+    *status = (int)number;
+    return TRUE;
+}
+
+gboolean linux_run(Guest *guest, const GuestCommand *asked, int *status, GError **error)
+{
+    GuestCommand own = *asked;
+    /* Who is root already needs no program to become root. */
+    own.user = g_strcmp0(asked->user, "root") == 0 ? NULL : asked->user;
+    const GuestCommand *command = &own;
+    guint seconds = command->seconds == 0 ? GUEST_SECONDS : command->seconds;
+    SessionWord word = session_word();
+    LineSplitter lines = {.command = command, .part = g_string_new(NULL)};
+    g_autofree char *text = NULL;
+    /* `timeout` in the guest ends the script; the session is given up only where the guest itself hangs. */
+    gboolean ok =
+        command_start(guest, command, seconds, &word, error) &&
+        session_take(guest, &word, session_until((guint64)seconds + GRACE_SECONDS), line_sink, &lines, &text, error);
+    if (lines.part->len > 0) {
+        line_give(&lines, lines.part->str, lines.part->len);
+    }
+    g_string_free(lines.part, TRUE);
+    return ok && command_end(guest, text, seconds, status, error);
+}

@@ -1,0 +1,26 @@
+/* The inside of the Linux guest: what its files share. The shell's functions are in linux.c. */
+#pragma once
+
+#include "guest/session.h"
+
+/* Sends one of the shell's functions (with its further words), a text for it, and the text's end. */
+gboolean linux_call(Guest *guest, const char *function, const char *words, const SessionWord *word, const char *text,
+                    GError **error);
+/* A short script in the session's shell whose output goes to the sink. *status is its exit status. */
+gboolean linux_exchange(Guest *guest, const char *script, guint64 seconds, SessionSink sink, gpointer user, int *status,
+                        GError **error);
+/* Sends size bytes of fd from its beginning. */
+gboolean linux_send_file(Guest *guest, int fd, guint64 size, const char *name, GError **error);
+
+/* For a login: what starts a session's shell on the machine's port (or ends with one of the statuses), and what becomes
+ * such a shell itself. */
+#define LINUX_NO_PORT 3
+#define LINUX_NOT_ROOT 4
+const char *linux_start_script(void);
+const char *linux_shell_command(void);
+
+/* Rows of the table of guest_linux, each in a file of its own. */
+gboolean linux_run(Guest *guest, const GuestCommand *command, int *status, GError **error);
+gboolean linux_get(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user, GError **error);
+gboolean linux_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
+gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);

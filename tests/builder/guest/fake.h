@@ -1,0 +1,71 @@
+/* A guest without a machine: a shell of this host at the other end of a socket. Its folder is a temporary one. */
+#pragma once
+
+#include <glib/gstdio.h>
+#include <ingot/file.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest/guest.h"
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *place;
+    pid_t shell;
+    Guest *guest;
+} Fake;
+
+/* Starts the program as the guest's shell. */
+static inline int fake_start(Fake *fake, const char *script)
+{
+    int ends[2];
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+    fake->workdir = ingot_workdir_new(NULL);
+    fake->place = ingot_workdir_file(fake->workdir, "place");
+    g_assert_nonnull(fake->workdir);
+    fake->shell = fork();
+    if (fake->shell == 0) {
+        setsid();
+        dup2(ends[1], 0);
+        dup2(ends[1], 1);
+        dup2(ends[1], 2);
+        setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+        setenv("HOME", fake->place, 1);
+        execl("/bin/sh", "sh", "-c", script, NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    return ends[0];
+}
+
+static inline void fake_open(Fake *fake, const char *script, guint stall_seconds, GError **error)
+{
+    *fake = (Fake){.shell = -1};
+    int fd = fake_start(fake, script);
+    GuestStream stream = {.fd = fd, .place = fake->place, .stall_seconds = stall_seconds};
+    fake->guest = guest_new_on_stream(&stream, error);
+}
+
+static inline Fake fake_new(void)
+{
+    Fake fake;
+    g_autoptr(GError) error = NULL;
+    fake_open(&fake, guest_loop(), 0, &error);
+    g_assert_no_error(error);
+    return fake;
+}
+
+static inline void fake_clear(Fake *fake)
+{
+    g_clear_pointer(&fake->guest, guest_free);
+    if (fake->shell > 0) {
+        kill(-fake->shell, SIGKILL);
+        waitpid(fake->shell, NULL, 0);
+    }
+    g_free(fake->place);
+    ingot_workdir_free(fake->workdir);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fake, fake_clear)
