@@ -4,7 +4,7 @@
 #include "guest/download.h"
 #include "guest/linux.h"
 
-#define GET_SECONDS (6u * 3600u) /* for as much as it may be */
+#define GET_SECONDS 21600u /* for as much as it may be */
 
 /* Pipes and devices would be read for ever. tar's own messages must not get into the tar. */
 static char *get_script(const char *from)

@@ -14,7 +14,7 @@
 
 #include "machine/machine.h"
 
-#define PROOF_USEC (10 * G_USEC_PER_SEC)
+#define PROOF_USEC (10 * G_TIME_SPAN_SECOND)
 #define QEMU "qemu-system-x86_64"
 
 /* The newest kernel that we may read, or NULL. */

@@ -13,7 +13,7 @@
 #include "machine/qmp.h"
 
 #define POLL_USEC (G_USEC_PER_SEC / 20)
-#define TAIL_MAX (64 * 1024) /* bytes of the console that are looked at */
+#define TAIL_MAX (64u << 10) /* bytes of the console that are looked at */
 
 struct Machine {
     char *folder, *console, *log, *socket, *shell;

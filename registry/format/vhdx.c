@@ -7,7 +7,7 @@
 #include "format/extents.h"
 #include "format/identity.h"
 
-#define KIB 1024u
+#define KIB ((gsize)1024)
 #define MIB (1u << 20)
 #define BLOCK MIB /* bytes of a payload block */
 #define SECTOR 512u

@@ -43,7 +43,7 @@ void vmdk_add_descriptor(IngotLayout *layout, const IngotIndex *index, const cha
         "# Extent description\nRW %" G_GUINT64_FORMAT " SPARSE \"disk.vmdk\"\n\n"
         "# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"10\"\nddb.geometry.cylinders = \"%" G_GUINT64_FORMAT
         "\"\nddb.geometry.heads = \"255\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"lsilogic\"\n",
-        cid, type, capacity, MIN(capacity / (255 * 63), 65535));
+        cid, type, capacity, MIN(capacity / (255ul * 63), 65535));
     gsize size = strlen(text);
     ingot_layout_add_bytes(layout, text, size);
     ingot_layout_add_zeros(layout, VMDK_DESCRIPTOR_SECTORS * VMDK_SECTOR - size);

@@ -4,8 +4,8 @@
 
 #include <ingot/format.h>
 
-#define VMDK_SECTOR 512u
-#define VMDK_GRAIN 128u /* sectors */
+#define VMDK_SECTOR ((guint64)512)
+#define VMDK_GRAIN ((guint64)128) /* sectors */
 #define VMDK_GRAIN_SIZE (VMDK_GRAIN * VMDK_SECTOR)
 #define VMDK_TABLE_ENTRIES 512u /* of a grain table */
 #define VMDK_TABLE_SECTORS 4u

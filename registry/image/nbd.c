@@ -10,7 +10,7 @@
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */
 #define SECTOR 512u
-#define START_USEC (30 * G_USEC_PER_SEC)
+#define START_USEC (30 * G_TIME_SPAN_SECOND)
 
 /* A run of bytes of one kind, from the end of the one before. */
 typedef struct {

@@ -16,7 +16,7 @@
 #define SECTOR 512u
 #define NAME_MAX_BYTES 1024u        /* of a backing file's name: more than QEMU takes */
 #define DESCRIPTOR_MAX (1u << 20)   /* bytes of a VMDK's text that QEMU reads */
-#define EXTENTS_MAX 4096u           /* 8 TiB in extents of 2 GiB */
+#define EXTENTS_MAX (gsize)4096     /* 8 TiB in extents of 2 GiB */
 #define EXTENT_LINE 64u             /* bytes that one may take in the descriptor, on average */
 #define QCOW2_HEADER_MAX (2u << 20) /* it lies in the first cluster */
 #define QCOW2_EXTERNAL_DATA 4u      /* a bit of the incompatible features */
@@ -102,8 +102,8 @@ static gboolean add_extents(const Reader *reader, const char *text, GPtrArray *n
 {
     static const char blank[] = " \t\n\v\f\r";
     if (strlen(text) > EXTENTS_MAX * EXTENT_LINE) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a descriptor of more than %u bytes", reader->name,
-                    EXTENTS_MAX * EXTENT_LINE);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a descriptor of more than %" G_GSIZE_FORMAT " bytes",
+                    reader->name, EXTENTS_MAX * EXTENT_LINE);
         return FALSE;
     }
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {

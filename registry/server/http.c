@@ -18,7 +18,7 @@
 #define THREADS_LEAST 4u /* one that waits for the disk must not hold up all */
 #define WORKERS 8
 #define HEADER_MAX (64u << 10) /* bytes of a request's head */
-#define DRAIN_USEC (10 * G_USEC_PER_SEC)
+#define DRAIN_USEC (10 * G_TIME_SPAN_SECOND)
 #define ABOVE_BODY (1u << 20)
 #define SWALLOW_MAX (16u << 20) /* bytes of a body that is refused */
 

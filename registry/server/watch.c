@@ -6,8 +6,8 @@
 
 #include "server/log.h"
 
-#define SWEEP_LEAST (G_USEC_PER_SEC / 4)
-#define SWEEP_MOST (5 * G_USEC_PER_SEC)
+#define SWEEP_LEAST (G_TIME_SPAN_SECOND / 4)
+#define SWEEP_MOST (5 * G_TIME_SPAN_SECOND)
 
 /* A thread that serves connections, and how long it has worked for them. */
 typedef struct {

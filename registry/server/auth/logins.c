@@ -5,7 +5,7 @@
 #include "server/auth/password.h"
 #include "server/auth/random.h"
 
-#define REMEMBER (60 * G_USEC_PER_SEC)
+#define REMEMBER (60 * G_TIME_SPAN_SECOND)
 #define REMEMBERED_MAX 1024
 
 struct Logins {

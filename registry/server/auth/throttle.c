@@ -4,9 +4,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define LONGEST 60                    /* seconds */
-#define FORGET (300 * G_USEC_PER_SEC) /* after the end of the last wait */
-#define NETWORK 8                     /* bytes of an IPv6 address */
+#define LONGEST 60                        /* seconds */
+#define FORGET (300 * G_TIME_SPAN_SECOND) /* after the end of the last wait */
+#define NETWORK 8                         /* bytes of an IPv6 address */
 
 typedef struct {
     guint seconds; /* of the last wait */
@@ -94,7 +94,7 @@ void throttle_fail(Throttle *throttle, const char *key, gint64 now)
         failure->seconds = 0;
     }
     failure->seconds = CLAMP(failure->seconds * 2, 1, LONGEST);
-    failure->end = now + failure->seconds * G_USEC_PER_SEC;
+    failure->end = now + failure->seconds * G_TIME_SPAN_SECOND;
     g_mutex_unlock(&throttle->lock);
 }
 

@@ -8,8 +8,8 @@
 
 #include "server/storage/incoming.h"
 
-#define AGE (24 * 3600)      /* seconds after which an upload that nobody goes on with is dropped */
-#define SMALL_MAX (1u << 20) /* bytes of new pieces that are added to the shared pack */
+#define AGE ((time_t)24 * 3600) /* seconds after which an upload that nobody goes on with is dropped */
+#define SMALL_MAX (1u << 20)    /* bytes of new pieces that are added to the shared pack */
 
 /* --- finding it --- */
 
