@@ -10,16 +10,13 @@
 /* What is random in two machines that go on from one memory would be the same. A kernel that knows the VM Generation ID
  * (Linux 5.18, CONFIG_VMGENID) sees by itself that it is another one now; any other is given random bytes and told to
  * use them at once: RNDRESEEDCRNG of random(4), for which perl or python is at hand in almost every system. Few
- * programs are started: each is 40 ms under emulation.
- *
- * In authorized_keys the build's line is replaced, if there is one; every other line stays as it is, byte by byte. */
-static char *adopt_script(const GuestKey *key, const guint8 *seed, guint64 away)
+ * programs are started: each is 40 ms under emulation. */
+static char *adopt_self(const guint8 *seed, guint64 away)
 {
     g_autoptr(GString) bytes = g_string_new(NULL);
     for (guint i = 0; i < SEED_SIZE; i++) {
         g_string_append_printf(bytes, "\\%03o", seed[i]);
     }
-    g_autofree char *line = g_shell_quote(key->public_line);
     gint64 now = g_get_real_time();
     return g_strdup_printf(
         "%s"
@@ -27,7 +24,19 @@ static char *adopt_script(const GuestKey *key, const guint8 *seed, guint64 away)
         "printf '%s' >/dev/urandom\n"
         "perl -e 'exit !ioctl(STDIN, 0x5207, 0)' </dev/urandom 2>/dev/null ||\n"
         "    python3 -c 'import fcntl; fcntl.ioctl(0, 0x5207)' </dev/urandom 2>/dev/null ||\n"
-        "    [ -d /sys/module/vmgenid ] || { echo 'its random numbers cannot be made its own'; exit 1; }\n"
+        "    [ -d /sys/module/vmgenid ] || { echo 'its random numbers cannot be made its own'; exit 1; }\n",
+        away < AWAY_SECONDS ? "" : "[ ! -d /run/systemd/system ] || systemctl stop '*.timer' >/dev/null 2>&1 || :\n",
+        now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str);
+}
+
+/* In authorized_keys the build's line is replaced, if there is one; every other line stays as it is, byte by byte. */
+static char *adopt_key(const GuestKey *key)
+{
+    if (key == NULL) {
+        return g_strdup("");
+    }
+    g_autofree char *line = g_shell_quote(key->public_line);
+    return g_strdup_printf(
         "folder=${HOME:-/root}/.ssh\n"
         "[ -d \"$folder\" ] || mkdir -m 700 \"$folder\" || exit 1\n"
         "umask 077\n"
@@ -40,8 +49,7 @@ static char *adopt_script(const GuestKey *key, const guint8 *seed, guint64 away)
         "done <\"$file\" >\"$ingot_place/keys\" || exit 1\n"
         "[ -z \"$found\" ] || while IFS= read -r line; do printf '%%s\\n' \"$line\"; done <\"$ingot_place/keys\" "
         ">\"$file\"\n",
-        away < AWAY_SECONDS ? "" : "[ ! -d /run/systemd/system ] || systemctl stop '*.timer' >/dev/null 2>&1 || :\n",
-        now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str, line);
+        line);
 }
 
 gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error)
@@ -51,6 +59,8 @@ gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **e
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the system gives no random bytes");
         return FALSE;
     }
-    g_autofree char *text = adopt_script(key, seed, away);
+    g_autofree char *self = adopt_self(seed, away);
+    g_autofree char *keys = adopt_key(key);
+    g_autofree char *text = g_strconcat(self, keys, NULL);
     return guest_script(guest, text, NULL, error);
 }

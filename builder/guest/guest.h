@@ -99,9 +99,9 @@ typedef enum {
 /* *settled FALSE: this guest can't be settled so, and nothing has changed (a file system that is not clean when frozen,
  * or no program for it). The last three do not wait for the machine's end. */
 gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
-/* Makes a resumed machine other than its twins: its clock, its random numbers, the build's key. An error where that
- * fails: such a machine must not go on. away: seconds since its state was saved. Where that is long, its timers are
- * stopped first, so that the jump of the clock does not start all that would have run meanwhile. */
+/* Makes a resumed machine other than its twins: its clock, its random numbers, the build's key (NULL: none). An error
+ * where that fails: such a machine must not go on. away: seconds since its state was saved. Where that is long, its
+ * timers are stopped first, so that the jump of the clock does not start all that would have run meanwhile. */
 gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);
 /* Whether the machine is on its way down. */
 gboolean guest_is_stopping(Guest *guest, gboolean *stopping, GError **error);

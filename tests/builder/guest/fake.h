@@ -1,4 +1,5 @@
-/* A guest without a machine: a shell of this host at the other end of a socket. Its folder is a temporary one. */
+/* A guest without a machine: a shell of this host at the other end of a socket. Its folder, which is also its HOME, is
+ * a temporary one, and programs in `bin` beside it go before the host's. */
 #pragma once
 
 #include <glib/gstdio.h>
@@ -26,13 +27,16 @@ static inline int fake_start(Fake *fake, const char *script)
     fake->workdir = ingot_workdir_new(NULL);
     fake->place = ingot_workdir_file(fake->workdir, "place");
     g_assert_nonnull(fake->workdir);
+    g_autofree char *bin = ingot_workdir_file(fake->workdir, "bin");
+    g_autofree char *path = g_strconcat(bin, ":/usr/sbin:/usr/bin:/sbin:/bin", NULL);
+    g_assert_true(ingot_file_make_folder(bin, NULL));
     fake->shell = fork();
     if (fake->shell == 0) {
         setsid();
         dup2(ends[1], 0);
         dup2(ends[1], 1);
         dup2(ends[1], 2);
-        setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+        setenv("PATH", path, 1);
         setenv("HOME", fake->place, 1);
         execl("/bin/sh", "sh", "-c", script, NULL);
         _exit(127);
@@ -56,6 +60,14 @@ static inline Fake fake_new(void)
     fake_open(&fake, guest_loop(), 0, &error);
     g_assert_no_error(error);
     return fake;
+}
+
+/* A program that notes its arguments in the file of its name in the guest's HOME, and ends with the status. */
+static inline void fake_program(const Fake *fake, const char *name, int status)
+{
+    g_autofree char *path = g_build_filename(ingot_workdir_path(fake->workdir), "bin", name, NULL);
+    g_autofree char *text = g_strdup_printf("#!/bin/sh\necho \"$*\" >>%s/%s\nexit %d\n", fake->place, name, status);
+    g_assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
 }
 
 static inline void fake_clear(Fake *fake)

@@ -1,0 +1,131 @@
+/* A resumed machine becomes its own: what is done to its clock, its random numbers and its keys. Programs that would
+ * change this host are replaced. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake.h"
+
+#define LINE "ssh-ed25519 AAAANEW ingot-build"
+static GuestKey key = {.public_line = LINE};
+
+static Fake adopted_fake(void)
+{
+    Fake fake = fake_new();
+    static const char *const programs[] = {"date", "perl", "python3", "systemctl"};
+    for (guint i = 0; i < G_N_ELEMENTS(programs); i++) {
+        fake_program(&fake, programs[i], 0);
+    }
+    return fake;
+}
+
+static char *read_file(const Fake *fake, const char *name)
+{
+    g_autofree char *path = g_build_filename(fake->place, name, NULL);
+    char *text = NULL;
+    g_file_get_contents(path, &text, NULL, NULL);
+    return text;
+}
+
+static void only_the_builds_line_is_replaced(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+    } cases[] = {
+        {"ssh-ed25519 AAAAOLD ingot-build\n", LINE "\n"},
+        {"ssh-ed25519 AAAAOLD ingot-build", LINE "\n"},
+        {"ssh-ed25519 AAAAME me\nssh-ed25519 AAAAOLD ingot-build\n", "ssh-ed25519 AAAAME me\n" LINE "\n"},
+        {"ssh-ed25519 AAAAOLD ingot-build\nssh-ed25519 AAAAME me", LINE "\nssh-ed25519 AAAAME me\n"},
+        {"command=\"echo a\\tb \\\\n\\c\" ssh-rsa AAAA me\n  -n\nssh-rsa A ingot-build\n",
+         "command=\"echo a\\tb \\\\n\\c\" ssh-rsa AAAA me\n  -n\n" LINE "\n"},
+        {"ssh-rsa A ingot-build team\n# keys of ingot-builders",
+         "ssh-rsa A ingot-build team\n# keys of ingot-builders"},
+        {"no newline", "no newline"},
+        {"", ""},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Fake) fake = adopted_fake();
+        g_autofree char *folder = g_build_filename(fake.place, ".ssh", NULL);
+        g_autofree char *path = g_build_filename(folder, "authorized_keys", NULL);
+        assert_int_equal(g_mkdir(folder, 0700), 0);
+        assert_true(g_file_set_contents(path, cases[i].before, -1, NULL));
+        g_autoptr(GError) error = NULL;
+        assert_true(guest_adopt(fake.guest, &key, 0, &error));
+        g_autofree char *after = read_file(&fake, ".ssh/authorized_keys");
+        assert_string_equal(after, cases[i].after);
+        g_autofree char *second = read_file(&fake, ".ssh/authorized_keys2");
+        assert_string_equal(second, LINE "\n");
+    }
+}
+
+static void a_guest_without_keys_gets_the_builds(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = adopted_fake();
+    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    g_autofree char *second = read_file(&fake, ".ssh/authorized_keys2");
+    assert_string_equal(second, LINE "\n");
+    g_autofree char *first = read_file(&fake, ".ssh/authorized_keys");
+    assert_null(first);
+}
+
+static void the_clock_is_set(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = adopted_fake();
+    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    g_autofree char *date = read_file(&fake, "date");
+    assert_true(g_str_has_prefix(date, "-s @"));
+    gint64 set = g_ascii_strtoll(date + 4, NULL, 10), now = g_get_real_time() / G_USEC_PER_SEC;
+    assert_true(set <= now && set > now - 60);
+    /* One that can't be set is an error. */
+    fake_program(&fake, "date", 1);
+    assert_false(guest_adopt(fake.guest, &key, 0, NULL));
+}
+
+/* Timers stand still where the clock jumps far, and only there. */
+static void timers_are_stopped_before_a_jump(void **state)
+{
+    (void)state;
+    if (!g_file_test("/run/systemd/system", G_FILE_TEST_IS_DIR)) {
+        skip();
+    }
+    g_auto(Fake) fake = adopted_fake();
+    assert_true(guest_adopt(fake.guest, &key, 5, NULL));
+    g_autofree char *none = read_file(&fake, "systemctl");
+    assert_null(none);
+    assert_true(guest_adopt(fake.guest, &key, 86400, NULL));
+    g_autofree char *stopped = read_file(&fake, "systemctl");
+    assert_string_equal(stopped, "stop *.timer\n");
+}
+
+static void random_numbers_that_stay_the_same_are_an_error(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = adopted_fake();
+    fake_program(&fake, "perl", 1);
+    assert_true(guest_adopt(fake.guest, &key, 0, NULL)); /* python does it */
+    fake_program(&fake, "python3", 1);
+    g_autoptr(GError) error = NULL;
+    if (g_file_test("/sys/module/vmgenid", G_FILE_TEST_IS_DIR)) {
+        skip();
+    }
+    assert_false(guest_adopt(fake.guest, &key, 0, &error));
+    assert_non_null(strstr(error->message, "random numbers"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_builds_line_is_replaced),
+        cmocka_unit_test(a_guest_without_keys_gets_the_builds),
+        cmocka_unit_test(the_clock_is_set),
+        cmocka_unit_test(timers_are_stopped_before_a_jump),
+        cmocka_unit_test(random_numbers_that_stay_the_same_are_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
