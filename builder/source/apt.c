@@ -15,7 +15,7 @@
 #define APT_LOGINS "release-auth.conf" /* in the work folder, as long as the mirror is asked */
 #define AUTH_CONF "/etc/apt/auth.conf"
 
-static char *join(const json_t *words)
+static char *apt_join(const json_t *words)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     size_t i;
@@ -28,7 +28,7 @@ static char *join(const json_t *words)
 }
 
 /* "bookworm" is followed by its updates and its security fixes, and by nothing else that merely starts like it. */
-static gboolean belongs_to(const char *release, const char *suite)
+static gboolean apt_belongs(const char *release, const char *suite)
 {
     static const char *const tails[] = {"", "-updates", "-security", "/updates"};
     gsize length = strlen(suite);
@@ -82,7 +82,7 @@ gboolean apt_select(const char *listing, const char *suite, const char *componen
     while (g_match_info_matches(match)) {
         g_autofree char *uri = g_match_info_fetch(match, 1);
         g_autofree char *release = g_match_info_fetch(match, 2);
-        if (belongs_to(release, suite) && !apt_add(lines, logins, uri, release, components, error)) {
+        if (apt_belongs(release, suite) && !apt_add(lines, logins, uri, release, components, error)) {
             return FALSE;
         }
         g_match_info_next(match, NULL);
@@ -109,7 +109,7 @@ gboolean apt_sources(const json_t *source, AptSources *sources, GError **error)
 {
     const char *suite = json_string_value(json_object_get(source, "suite"));
     const char *mirror = json_string_value(json_object_get(source, "mirror"));
-    g_autofree char *components = join(json_object_get(source, "components"));
+    g_autofree char *components = apt_join(json_object_get(source, "components"));
     if (mirror != NULL) {
         return apt_of_mirror(mirror, suite, components, sources, error);
     }
@@ -166,7 +166,7 @@ gboolean apt_settings(char **host, char **guest, GError **error)
 }
 
 /* A field of the InRelease file's head, or NULL. */
-static char *release_field(const char *text, const char *field)
+static char *apt_release_field(const char *text, const char *field)
 {
     g_autofree char *start = g_strdup_printf("\n%s: ", field);
     const char *found = strstr(text, start);
@@ -188,7 +188,7 @@ gboolean apt_write_logins(const AptSources *sources, const char *path, GError **
 }
 
 /* apt-helper tells its progress on stdout and its reasons on stderr. */
-static char *fetch_release(const char *uri, const char *suite, const char *workdir, GError **error)
+static char *apt_fetch_release(const char *uri, const char *suite, const char *workdir, GError **error)
 {
     g_autofree char *url = g_strdup_printf("%s/dists/%s/InRelease", uri, suite);
     g_autofree char *path = g_build_filename(workdir, "InRelease", NULL);
@@ -217,12 +217,12 @@ typedef struct {
 static gboolean apt_ask(AptQuery *query, const char *line, GError **error)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 4);
-    g_autofree char *text = fetch_release(words[1], words[2], query->workdir, error);
+    g_autofree char *text = apt_fetch_release(words[1], words[2], query->workdir, error);
     if (text == NULL) {
         return FALSE;
     }
-    g_autofree char *origin = release_field(text, "Origin");
-    g_autofree char *date = release_field(text, "Date");
+    g_autofree char *origin = apt_release_field(text, "Origin");
+    g_autofree char *date = apt_release_field(text, "Date");
     if (origin == NULL || g_ascii_strcasecmp(origin, query->distribution) != 0) {
         return TRUE;
     }

@@ -38,14 +38,14 @@ static const char *const bones[] = {"systemd-sysv", "udev",           "kmod", "i
 #define KERNEL_CLOUD "linux-image-cloud-amd64" /* a third of the other, without most hardware */
 #define KERNEL_FULL "linux-image-amd64"
 
-static guint64 disk_size(const SourceContext *context)
+static guint64 bootstrap_disk_size(const SourceContext *context)
 {
     guint64 wanted = recipe_machine(context->recipe).disk;
     return wanted == 0 ? DISK_DEFAULT : wanted / MIB * MIB;
 }
 
 /* What is installed besides the recipe's packages: NULL where a kernel is among them. */
-static const char *kernel_of(const SourceContext *context, const json_t *source)
+static const char *bootstrap_kernel(const SourceContext *context, const json_t *source)
 {
     size_t i;
     json_t *package;
@@ -58,7 +58,7 @@ static const char *kernel_of(const SourceContext *context, const json_t *source)
     return ready_beyond_clouds(json_object_get(context->recipe->tree, "outputs")) ? KERNEL_FULL : KERNEL_CLOUD;
 }
 
-static void add_settings(IngotHasher *hasher, const char *lines, const char *apt_conf)
+static void bootstrap_add_settings(IngotHasher *hasher, const char *lines, const char *apt_conf)
 {
     TreeOptions options = {.root_uuid = "", .esp_uuid = "", .apt = lines, .apt_conf = apt_conf};
     g_autoptr(GPtrArray) files = tree_settings(&options);
@@ -97,7 +97,7 @@ static void bootstrap_free(gpointer data)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bootstrap, bootstrap_free)
 
 /* How old a base may get does not change what it is made of. */
-static char *source_form(const json_t *source)
+static char *bootstrap_form(const json_t *source)
 {
     g_autoptr(json_t) form = json_copy((json_t *)source);
     json_object_del(form, "max_age");
@@ -105,11 +105,11 @@ static char *source_form(const json_t *source)
     return ingot_json_canonical(form);
 }
 
-static char *setup_key(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap)
+static char *bootstrap_setup_key(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap)
 {
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
-    g_autofree char *form = source_form(source);
-    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, disk_size(context));
+    g_autofree char *form = bootstrap_form(source);
+    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, bootstrap_disk_size(context));
     source_add_text(hasher, "bootstrap " LAYOUT_VERSION);
     source_add_text(hasher, form);
     source_add_text(hasher, size);
@@ -117,10 +117,10 @@ static char *setup_key(const SourceContext *context, const json_t *source, const
     for (const char *const *bone = bones; *bone != NULL; bone++) {
         source_add_text(hasher, *bone);
     }
-    if (g_strcmp0(kernel_of(context, source), KERNEL_FULL) == 0) {
+    if (g_strcmp0(bootstrap_kernel(context, source), KERNEL_FULL) == 0) {
         source_add_text(hasher, KERNEL_FULL);
     }
-    add_settings(hasher, bootstrap->sources.lines, bootstrap->guest_conf);
+    bootstrap_add_settings(hasher, bootstrap->sources.lines, bootstrap->guest_conf);
     IngotDigest digest;
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_hasher_finish(hasher, &digest);
@@ -130,20 +130,20 @@ static char *setup_key(const SourceContext *context, const json_t *source, const
 
 /* --- which state of the mirror --- */
 
-static gint64 now(void)
+static gint64 bootstrap_now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-static gboolean is_current(const json_t *source, const Base *kept)
+static gboolean bootstrap_is_current(const json_t *source, const Base *kept)
 {
-    gint64 age = now() - kept->asked;
+    gint64 age = bootstrap_now() - kept->asked;
     return age <= json_integer_value(json_object_get(source, "max_age")) && age >= -CLOCKS_DIFFER;
 }
 
-static void say_age(const SourceContext *context, const json_t *source, const Base *kept)
+static void bootstrap_say_age(const SourceContext *context, const json_t *source, const Base *kept)
 {
-    gint64 age = now() - kept->asked;
+    gint64 age = bootstrap_now() - kept->asked;
     if (age >= DAY) {
         g_autofree char *old = ingot_text_age((double)age);
         g_autofree char *limit = ingot_text_age((double)json_integer_value(json_object_get(source, "max_age")));
@@ -155,7 +155,8 @@ static void say_age(const SourceContext *context, const json_t *source, const Ba
 }
 
 /* Asks the mirror; a base of the state that it is in stays. */
-static gboolean ask_mirror(const SourceContext *context, const json_t *source, Bootstrap *bootstrap, GError **error)
+static gboolean bootstrap_ask_mirror(const SourceContext *context, const json_t *source, Bootstrap *bootstrap,
+                                     GError **error)
 {
     const char *distribution = json_string_value(json_object_get(source, "distribution"));
     g_autoptr(GError) problem = NULL;
@@ -174,23 +175,24 @@ static gboolean ask_mirror(const SourceContext *context, const json_t *source, B
         return TRUE;
     }
     if (strcmp(bootstrap->state.digest, bootstrap->kept->state) == 0) {
-        return base_confirm(bootstrap->folder, bootstrap->kept, now(), error);
+        return base_confirm(bootstrap->folder, bootstrap->kept, bootstrap_now(), error);
     }
     g_clear_pointer(&bootstrap->kept, base_free);
     return TRUE;
 }
 
-static gboolean find_state(const SourceContext *context, const json_t *source, Bootstrap *bootstrap, GError **error)
+static gboolean bootstrap_find_state(const SourceContext *context, const json_t *source, Bootstrap *bootstrap,
+                                     GError **error)
 {
     bootstrap->kept = context->refresh ? NULL : base_read(bootstrap->folder);
     if (context->look) {
         return TRUE;
     }
-    if (bootstrap->kept != NULL && is_current(source, bootstrap->kept)) {
-        say_age(context, source, bootstrap->kept);
+    if (bootstrap->kept != NULL && bootstrap_is_current(source, bootstrap->kept)) {
+        bootstrap_say_age(context, source, bootstrap->kept);
         return TRUE;
     }
-    return ask_mirror(context, source, bootstrap, error);
+    return bootstrap_ask_mirror(context, source, bootstrap, error);
 }
 
 static gpointer bootstrap_identify(const SourceContext *context, const json_t *source, IngotHasher *hasher,
@@ -201,9 +203,9 @@ static gpointer bootstrap_identify(const SourceContext *context, const json_t *s
         !apt_settings(&bootstrap->host_conf, &bootstrap->guest_conf, error)) {
         return NULL;
     }
-    bootstrap->setup = setup_key(context, source, bootstrap);
+    bootstrap->setup = bootstrap_setup_key(context, source, bootstrap);
     bootstrap->folder = source_cache_path(context, bootstrap->setup, error);
-    if (bootstrap->folder == NULL || !find_state(context, source, bootstrap, error)) {
+    if (bootstrap->folder == NULL || !bootstrap_find_state(context, source, bootstrap, error)) {
         return NULL;
     }
     const char *state = bootstrap->kept != NULL ? bootstrap->kept->state : bootstrap->state.digest;
@@ -216,10 +218,10 @@ static gpointer bootstrap_identify(const SourceContext *context, const json_t *s
 /* --- making it --- */
 
 /* The recipe's packages, the bones, and a kernel unless the recipe chose one. */
-static char *package_list(const SourceContext *context, const json_t *source)
+static char *bootstrap_packages(const SourceContext *context, const json_t *source)
 {
     g_autoptr(GString) list = g_string_new(NULL);
-    const char *kernel = kernel_of(context, source);
+    const char *kernel = bootstrap_kernel(context, source);
     size_t i;
     json_t *package;
     json_array_foreach(json_object_get(source, "packages"), i, package)
@@ -231,13 +233,13 @@ static char *package_list(const SourceContext *context, const json_t *source)
     return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
-static gboolean make_tree(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
-                          const char *tar, const char *workdir, GError **error)
+static gboolean bootstrap_make_tree(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                                    const char *tar, const char *workdir, GError **error)
 {
     g_autofree char *conf = g_build_filename(workdir, "apt.conf", NULL);
     g_autofree char *logins = g_build_filename(workdir, "auth.conf", NULL);
     g_autofree char *settings = g_strdup_printf("%sDir::Etc::netrc \"%s\";\n", bootstrap->host_conf, logins);
-    g_autofree char *packages = package_list(context, source);
+    g_autofree char *packages = bootstrap_packages(context, source);
     MmdebstrapOptions options = {
         .suite = json_string_value(json_object_get(source, "suite")),
         .sources = bootstrap->state.lines,
@@ -254,8 +256,8 @@ static gboolean make_tree(const SourceContext *context, const json_t *source, co
 }
 
 /* One state gives one disk only if the mirror held still: it may be in the middle of an update. */
-static gboolean check_state(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
-                            GError **error)
+static gboolean bootstrap_check_state(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                                      GError **error)
 {
     const char *distribution = json_string_value(json_object_get(source, "distribution"));
     g_auto(AptState) state = {0};
@@ -271,22 +273,22 @@ static gboolean check_state(const SourceContext *context, const json_t *source, 
 }
 
 /* What the cache remembers of a disk. */
-static json_t *describe(const TreeFacts *facts, const AptState *state)
+static json_t *bootstrap_describe(const TreeFacts *facts, const AptState *state)
 {
     g_autofree char *date = ingot_text_time(state->time);
     return ingot_json_pack("{s:O, s:O, s:o, s:s}", "os", facts->os, "packages", facts->packages, "apt",
                            ingot_json_text(state->lines), "date", date);
 }
 
-static gboolean make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
-                          const char *workdir, GError **error)
+static gboolean bootstrap_make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                                    const char *workdir, GError **error)
 {
     g_autofree char *tar = g_build_filename(workdir, "tree.tar", NULL);
     g_autofree char *disk = g_build_filename(workdir, "disk.raw", NULL);
     g_auto(TreeFacts) facts = {NULL, NULL};
     LayoutOptions options = {
         .path = disk,
-        .size = disk_size(context),
+        .size = bootstrap_disk_size(context),
         .key = bootstrap->setup,
         .time = bootstrap->state.time,
         .tree = tar,
@@ -294,19 +296,19 @@ static gboolean make_disk(const SourceContext *context, const json_t *source, co
         .apt_conf = bootstrap->guest_conf,
         .workdir = workdir,
     };
-    gint64 asked = now();
-    if (!make_tree(context, source, bootstrap, tar, workdir, error) ||
-        !check_state(context, source, bootstrap, error) || !tree_facts(tar, &facts, error) ||
+    gint64 asked = bootstrap_now();
+    if (!bootstrap_make_tree(context, source, bootstrap, tar, workdir, error) ||
+        !bootstrap_check_state(context, source, bootstrap, error) || !tree_facts(tar, &facts, error) ||
         !layout_make(&options, error)) {
         return FALSE;
     }
-    g_autoptr(json_t) record = describe(&facts, &bootstrap->state);
+    g_autoptr(json_t) record = bootstrap_describe(&facts, &bootstrap->state);
     return base_publish(bootstrap->folder, disk, bootstrap->state.digest, asked, record, error);
 }
 
 /* Under the key's lock: whatever lies in the folder for work is a killed build's. */
-static gboolean make_base(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
-                          GError **error)
+static gboolean bootstrap_make(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                               GError **error)
 {
     g_autofree char *workdir = g_strconcat(bootstrap->folder, ".making", NULL);
     if (!mmdebstrap_sweep(workdir, error) || !ingot_file_make_folder(workdir, error)) {
@@ -315,7 +317,7 @@ static gboolean make_base(const SourceContext *context, const json_t *source, co
     ingot_progress_begin(context->progress, 0, "bootstrap %s %s",
                          json_string_value(json_object_get(source, "distribution")),
                          json_string_value(json_object_get(source, "suite")));
-    gboolean made = make_disk(context, source, bootstrap, workdir, error);
+    gboolean made = bootstrap_make_disk(context, source, bootstrap, workdir, error);
     gboolean removed = mmdebstrap_sweep(workdir, made ? error : NULL);
     if (made) {
         ingot_progress_end(context->progress, NULL);
@@ -340,7 +342,7 @@ static Source *base_source(const Base *base)
 }
 
 /* The base of the very state that the plan has. */
-static Source *use_kept(const SourceContext *context, const Bootstrap *bootstrap, GError **error)
+static Source *bootstrap_use_kept(const SourceContext *context, const Bootstrap *bootstrap, GError **error)
 {
     switch (kept_find(bootstrap->kept->disk, context->progress, error)) {
     case KEPT_WHOLE:
@@ -353,7 +355,8 @@ static Source *use_kept(const SourceContext *context, const Bootstrap *bootstrap
     }
 }
 
-static Source *use_new(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap, GError **error)
+static Source *bootstrap_use_new(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                                 GError **error)
 {
     g_autoptr(Base) found = context->refresh ? NULL : base_read(bootstrap->folder);
     if (found != NULL && strcmp(found->state, bootstrap->state.digest) == 0) { /* another build has made it meanwhile */
@@ -362,7 +365,7 @@ static Source *use_new(const SourceContext *context, const json_t *source, const
             return kept == KEPT_WHOLE ? base_source(found) : NULL;
         }
     }
-    if (!make_base(context, source, bootstrap, error)) {
+    if (!bootstrap_make(context, source, bootstrap, error)) {
         return NULL;
     }
     g_autoptr(Base) made = base_read(bootstrap->folder);
@@ -380,8 +383,8 @@ static Source *bootstrap_prepare(const SourceContext *context, const json_t *sou
     g_autofree char *lock_path = g_strconcat(bootstrap->folder, ".lock", NULL);
     g_autoptr(IngotLock) lock = ingot_lock_take(lock_path, TRUE, TRUE, error);
     Source *made = lock == NULL              ? NULL
-                   : bootstrap->kept != NULL ? use_kept(context, bootstrap, error)
-                                             : use_new(context, source, bootstrap, error);
+                   : bootstrap->kept != NULL ? bootstrap_use_kept(context, bootstrap, error)
+                                             : bootstrap_use_new(context, source, bootstrap, error);
     if (made != NULL) {
         base_tidy(bootstrap->folder, context->cache, context->needed);
     }

@@ -11,7 +11,7 @@
 
 #define BLOCK 65536u
 
-static gboolean all_zero(const guint8 *data, gsize size)
+static gboolean extents_all_zero(const guint8 *data, gsize size)
 {
     return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
@@ -41,7 +41,7 @@ gboolean extents_visit(const char *path, ExtentsFunc visit, gpointer user, guint
         if (!ingot_interrupt_check(error) || !ingot_file_pread(fd, buffer, length, offset, path, error)) {
             return FALSE;
         }
-        if (!all_zero(buffer, length)) {
+        if (!extents_all_zero(buffer, length)) {
             visit(offset, buffer, length, user);
         }
     }

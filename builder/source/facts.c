@@ -18,7 +18,7 @@ static const char *const needed[][2] = {
     {"bin/systemd-repart", "systemd-repart"},
 };
 
-static gboolean check_needed(GHashTable *seen, GError **error)
+static gboolean facts_check_needed(GHashTable *seen, GError **error)
 {
     for (guint i = 0; i < G_N_ELEMENTS(needed); i++) {
         g_autofree char *merged = g_strconcat("usr/", needed[i][0], NULL); /* /lib may be a link to /usr/lib */
@@ -58,7 +58,7 @@ gboolean tree_facts(const char *path, TreeFacts *facts, GError **error)
         }
         g_hash_table_add(seen, g_strdup(tar->path));
     }
-    if (!tar->ended || !check_needed(seen, error)) {
+    if (!tar->ended || !facts_check_needed(seen, error)) {
         return FALSE;
     }
     if (status == NULL || os_release == NULL) {

@@ -9,7 +9,7 @@ static const char *const namespaces[] = {"unshare",           "--mount",      "-
                                          "--kill-child=KILL", "--mount-proc", NULL};
 static const char *const users[] = {"--user", "--map-root-user", "--map-auto", NULL}; /* by /etc/subuid */
 
-static void add_words(GPtrArray *argv, const char *const *words)
+static void mmdebstrap_add_words(GPtrArray *argv, const char *const *words)
 {
     for (; *words != NULL; words++) {
         g_ptr_array_add(argv, (gpointer)*words);
@@ -17,22 +17,22 @@ static void add_words(GPtrArray *argv, const char *const *words)
 }
 
 /* Runs argv in its own namespaces. */
-static gboolean run_apart(const char *const *command, const char *const *environment, GError **error)
+static gboolean mmdebstrap_run_apart(const char *const *command, const char *const *environment, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    add_words(argv, namespaces);
+    mmdebstrap_add_words(argv, namespaces);
     if (geteuid() != 0) {
-        add_words(argv, users);
+        mmdebstrap_add_words(argv, users);
     }
-    add_words(argv, command);
+    mmdebstrap_add_words(argv, command);
     g_ptr_array_add(argv, NULL);
     return ingot_process_run((const char *const *)argv->pdata, environment, NULL, error);
 }
 
-static gboolean may_unshare(void)
+static gboolean mmdebstrap_may_unshare(void)
 {
     const char *argv[] = {"true", NULL};
-    return run_apart(argv, NULL, NULL);
+    return mmdebstrap_run_apart(argv, NULL, NULL);
 }
 
 gboolean mmdebstrap_run(const MmdebstrapOptions *options, GError **error)
@@ -64,14 +64,15 @@ gboolean mmdebstrap_run(const MmdebstrapOptions *options, GError **error)
         return FALSE; /* made here so that nobody else can read it: it may hold the settings' logins */
     }
     /* In a container that may not unshare, mmdebstrap finds a mode of its own. */
-    return may_unshare() ? run_apart(argv, environment, error) : ingot_process_run(argv, environment, NULL, error);
+    return mmdebstrap_may_unshare() ? mmdebstrap_run_apart(argv, environment, error)
+                                    : ingot_process_run(argv, environment, NULL, error);
 }
 
 gboolean mmdebstrap_sweep(const char *workdir, GError **error)
 {
     const char *argv[] = {"rm", "-rf", "--one-file-system", "--", workdir, NULL};
-    if (geteuid() != 0 && g_file_test(workdir, G_FILE_TEST_EXISTS) && may_unshare()) {
-        return run_apart(argv, NULL, error);
+    if (geteuid() != 0 && g_file_test(workdir, G_FILE_TEST_EXISTS) && mmdebstrap_may_unshare()) {
+        return mmdebstrap_run_apart(argv, NULL, error);
     }
     return ingot_file_remove_tree(workdir, error);
 }

@@ -22,7 +22,7 @@ GQuark source_error_quark(void)
     return g_quark_from_static_string("ingot-source-error");
 }
 
-static const SourceKind *find_kind(const json_t *source, GError **error)
+static const SourceKind *source_find_kind(const json_t *source, GError **error)
 {
     const char *kind = ingot_json_get_string(source, "kind", "source", error);
     for (guint i = 0; kind != NULL && i < G_N_ELEMENTS(kinds); i++) {
@@ -97,7 +97,7 @@ SourceIdentity *source_identify(const SourceContext *context, GError **error)
     const json_t *source = json_object_get(context->recipe->tree, "source");
     g_autoptr(SourceIdentity) identity = g_new0(SourceIdentity, 1);
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
-    identity->kind = find_kind(source, error);
+    identity->kind = source_find_kind(source, error);
     if (identity->kind == NULL) {
         return NULL;
     }
