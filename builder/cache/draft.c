@@ -8,6 +8,8 @@
 
 #include "cache/nodes.h"
 
+#define ATTEMPTS 3
+
 struct NodeDraft {
     char *folder, *name;
     char *disk;      /* where the layer lies */
@@ -22,6 +24,25 @@ static gboolean same_file_system(const char *a, const char *b)
     return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev;
 }
 
+/* A folder of a new name, locked. Until it is locked a sweep may take it for one that an ended build left: EXISTS or
+ * NOT_FOUND then. */
+static gboolean draft_make(NodeDraft *draft, const char *nodes, GError **error)
+{
+    g_free(draft->name);
+    g_free(draft->folder);
+    draft->name = g_strdup_printf("%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
+    draft->folder = g_build_filename(nodes, draft->name, NULL);
+    g_autofree char *lock = draft_file(draft, NODE_LOCK);
+    if (g_mkdir(draft->folder, 0700) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", draft->folder);
+    }
+    draft->lock = ingot_lock_take(lock, FALSE, FALSE, error);
+    if (draft->lock == NULL) {
+        ingot_file_remove_tree(draft->folder, NULL);
+    }
+    return draft->lock != NULL;
+}
+
 NodeDraft *draft_new(const char *cache, const char *workdir, GError **error)
 {
     g_autofree char *nodes = nodes_folder(cache, error);
@@ -29,18 +50,19 @@ NodeDraft *draft_new(const char *cache, const char *workdir, GError **error)
         return NULL;
     }
     g_autoptr(NodeDraft) draft = g_new0(NodeDraft, 1);
-    draft->name = g_strdup_printf("%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
-    draft->folder = g_build_filename(nodes, draft->name, NULL);
-    g_autofree char *lock = draft_file(draft, NODE_LOCK);
-    if (g_mkdir(draft->folder, 0700) != 0) {
-        ingot_error_set_errno(error, errno, "%s", draft->folder);
+    g_autoptr(GError) problem = NULL;
+    for (guint i = 0; i < ATTEMPTS && draft->lock == NULL; i++) {
+        g_clear_error(&problem);
+        draft_make(draft, nodes, &problem);
+    }
+    if (draft->lock == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
         return NULL;
     }
-    draft->lock = ingot_lock_take(lock, FALSE, FALSE, error);
     draft->apart = !same_file_system(draft->folder, workdir);
     g_autofree char *apart = g_strconcat(draft->name, ".qcow2", NULL);
     draft->disk = draft->apart ? g_build_filename(workdir, apart, NULL) : draft_file(draft, NODE_DISK);
-    return draft->lock == NULL ? NULL : g_steal_pointer(&draft);
+    return g_steal_pointer(&draft);
 }
 
 void draft_free(NodeDraft *draft)

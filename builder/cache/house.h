@@ -1,7 +1,4 @@
-/* Keeping house: how much the cache takes, and what goes first where that is too much.
- *
- * What was not used for the longest goes: nodes that no other stands on, and sources that no node stands on. What a
- * running build uses never goes. A file that several names lead to counts once. */
+/* How much the cache takes. A file that several names lead to counts once. */
 #pragma once
 
 #include <glib.h>
@@ -16,19 +13,9 @@ typedef struct {
 } HouseUse;
 
 /* $INGOT_CACHE_SIZE, else 20 GB or a tenth of the file system, whichever is less, in bytes. An $INGOT_CACHE_SIZE that
- * is no size is INVALID. */
+ * is not a size is INVALID. */
 gboolean house_limit(const char *cache, guint64 *limit, GError **error);
 gboolean house_measure(const char *cache, HouseUse *use, GError **error);
-
-typedef struct {
-    guint64 most;     /* bytes that may stay; what goes beyond goes */
-    gint64 not_since; /* what was used last before that goes too: seconds since 1970; 0: nothing for that alone */
-} HouseRule;
-typedef struct {
-    guint count;
-    guint64 bytes;
-} HouseDropped;
-gboolean house_evict(const char *cache, const HouseRule *rule, HouseDropped *dropped, GError **error);
 
 /* When a node was used last (seconds since 1970), and what it takes on the disk, memory apart from the rest. */
 typedef struct {

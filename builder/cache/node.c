@@ -62,6 +62,12 @@ char *node_file(const Node *node, const char *name)
     return g_build_filename(node->folder, name, NULL);
 }
 
+gboolean node_pinned(const Node *node)
+{
+    g_autofree char *path = node_file(node, NODE_PIN);
+    return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
 /* --- node.json --- */
 
 static NodeRun *parse_run(const json_t *record, const char *path, GError **error)

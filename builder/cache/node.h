@@ -3,7 +3,8 @@
  * CACHE/nodes/NAME/ holds the disk's layer (disk.qcow2, over the layer of the node below or over the source), the
  * machine's memory (memory.zst, where it was kept), its firmware's variables, and node.json, which tells all about
  * them. node.json comes last, by rename, after all else is on the disk: a folder without one is no node. Nothing of a
- * node changes after that, but for its lock file's time, which says when it was used last. The folder may be read by
+ * node changes after that, but for its lock file's time, which says when it was used last, and the empty file `pinned`,
+ * with which it is never evicted. The folder may be read by
  * its owner alone, since a machine's memory holds whatever the steps have seen. */
 #pragma once
 
@@ -13,6 +14,7 @@
 #define NODE_DISK "disk.qcow2"
 #define NODE_MEMORY "memory.zst"
 #define NODE_LOCK "lock"
+#define NODE_PIN "pinned"
 #define NODE_RECORD "node.json"
 
 /* One run of one stage, on the way to the node. */
@@ -36,6 +38,7 @@ typedef struct {
     gboolean clean;    /* the disk's file systems need no recovery: the machine was shut down */
     gboolean secret;   /* a stage on the way has used one */
     json_t *files;     /* {name: checksum} */
+    gboolean whole;    /* set by nodes_list: all that it stands on is there now */
 } Node;
 
 Node *node_new(void);
@@ -45,6 +48,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, node_free)
 const char *node_name(const Node *node);             /* of its folder */
 const NodeRun *node_run(const Node *node);           /* its own, the last one */
 char *node_file(const Node *node, const char *name); /* path of one of its files; free it */
+gboolean node_pinned(const Node *node);              /* never evicted */
 
 /* What node.json says. NOT_FOUND: the folder is no node; TOO_NEW: another Ingot's. */
 Node *node_read(const char *folder, GError **error);

@@ -1,5 +1,6 @@
 #include "cache/nodes.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <ingot/text.h>
@@ -33,16 +34,6 @@ static IngotLock *lock_alone(const char *folder)
     return there ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
 }
 
-/* What an ended build left. Since it was looked at, it may have become a node: its maker holds it until then. */
-static void sweep(const char *folder)
-{
-    g_autoptr(IngotLock) lock = lock_alone(folder);
-    g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
-    if (lock != NULL && !g_file_test(record, G_FILE_TEST_EXISTS)) {
-        ingot_file_remove_tree(folder, NULL);
-    }
-}
-
 gboolean nodes_remove(const char *folder)
 {
     g_autoptr(IngotLock) lock = lock_alone(folder);
@@ -68,48 +59,119 @@ static Node *find_name(const GPtrArray *nodes, const char *name)
 /* A layer without the one below it is worth nothing. */
 static gboolean is_whole(const GPtrArray *nodes, const Node *node)
 {
-    return node->below == NULL ? g_file_test(node->source, G_FILE_TEST_EXISTS) : find_name(nodes, node->below) != NULL;
+    while (node->below != NULL) {
+        node = find_name(nodes, node->below);
+        if (node == NULL) {
+            return FALSE;
+        }
+    }
+    return g_file_test(node->source, G_FILE_TEST_EXISTS);
 }
 
-static void drop_remains(GPtrArray *nodes)
+/* Calls visit for every folder of nodes/, with the node or with why there is none. */
+typedef void (*VisitNode)(Node *node, const char *folder, const GError *problem, gpointer user);
+static gboolean visit_nodes(const char *cache, VisitNode visit, gpointer user, GError **error)
 {
-    for (gboolean again = TRUE; again;) {
-        again = FALSE;
-        for (guint i = 0; i < nodes->len; i++) {
-            const Node *node = g_ptr_array_index(nodes, i);
-            if (!is_whole(nodes, node)) {
-                nodes_remove(node->folder);
-                g_ptr_array_remove_index(nodes, i);
-                again = TRUE;
-                break;
-            }
-        }
+    g_autofree char *folder = nodes_folder(cache, error);
+    g_autoptr(GDir) names = folder == NULL ? NULL : g_dir_open(folder, 0, error);
+    const char *name;
+    while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autoptr(GError) problem = NULL;
+        Node *node = node_read(path, &problem);
+        visit(node, path, problem, user);
+    }
+    return names != NULL;
+}
+
+static void add_node(Node *node, const char *folder, const GError *problem, gpointer user)
+{
+    (void)folder, (void)problem;
+    if (node != NULL) {
+        g_ptr_array_add(user, node);
     }
 }
 
 GPtrArray *nodes_list(const char *cache, GError **error)
 {
-    g_autofree char *folder = nodes_folder(cache, error);
-    g_autoptr(GDir) names = folder == NULL ? NULL : g_dir_open(folder, 0, error);
-    if (names == NULL) {
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    if (!visit_nodes(cache, add_node, nodes, error)) {
         return NULL;
     }
-    g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
-    const char *name;
-    while ((name = g_dir_read_name(names)) != NULL) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        g_autoptr(GError) problem = NULL;
-        Node *node = node_read(path, &problem);
-        if (node != NULL) {
-            g_ptr_array_add(nodes, node);
-        } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            sweep(path); /* held by the build that is making it, if that still runs */
-        } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_TOO_NEW)) {
-            nodes_remove(path); /* what it says of itself cannot be read */
+    for (guint i = 0; i < nodes->len; i++) {
+        Node *node = g_ptr_array_index(nodes, i);
+        node->whole = is_whole(nodes, node);
+    }
+    return g_steal_pointer(&nodes);
+}
+
+gboolean nodes_any_on(const GPtrArray *nodes, const char *path)
+{
+    gsize length = strlen(path);
+    for (guint i = 0; i < nodes->len; i++) {
+        const char *source = ((const Node *)g_ptr_array_index(nodes, i))->source;
+        if (strncmp(source, path, length) == 0 && (source[length] == '\0' || source[length] == '/')) {
+            return TRUE;
         }
     }
-    drop_remains(nodes);
-    return g_steal_pointer(&nodes);
+    return FALSE;
+}
+
+/* --- the sweep --- */
+
+/* What an ended build left. Since it was looked at, it may have become a node: its maker holds it until then. */
+static void sweep_unfinished(const char *folder)
+{
+    g_autoptr(IngotLock) lock = lock_alone(folder);
+    g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
+    if (lock != NULL && !g_file_test(record, G_FILE_TEST_EXISTS)) {
+        ingot_file_remove_tree(folder, NULL);
+    }
+}
+
+static void sweep_one(Node *node, const char *folder, const GError *problem, gpointer user)
+{
+    (void)user;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        sweep_unfinished(folder);
+    } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        nodes_remove(folder);
+    }
+    node_free(node);
+}
+
+/* What it stands on will not come back: the layer below is not a node, not even a newer Ingot's, or the cache's own
+ * disk is not there. A disk elsewhere may only be unmounted. */
+static gboolean is_orphaned(const char *cache, const Node *node)
+{
+    g_autofree char *absolute = g_canonicalize_filename(cache, NULL);
+    if (node->below != NULL) {
+        g_autofree char *record = g_build_filename(absolute, "nodes", node->below, NODE_RECORD, NULL);
+        return !g_file_test(record, G_FILE_TEST_EXISTS);
+    }
+    g_autofree char *sources = g_build_filename(absolute, "sources/", NULL);
+    return g_str_has_prefix(node->source, sources) && !g_file_test(node->source, G_FILE_TEST_EXISTS);
+}
+
+gboolean nodes_sweep(const char *cache, GError **error)
+{
+    gboolean again = visit_nodes(cache, sweep_one, NULL, error);
+    if (!again) {
+        return FALSE;
+    }
+    while (again) {
+        g_autoptr(GPtrArray) nodes = nodes_list(cache, error);
+        if (nodes == NULL) {
+            return FALSE;
+        }
+        again = FALSE;
+        for (guint i = 0; i < nodes->len; i++) {
+            const Node *node = g_ptr_array_index(nodes, i);
+            /* Those above it are orphaned with it. */
+            again |= is_orphaned(cache, node) && nodes_remove(node->folder);
+        }
+    }
+    return TRUE;
 }
 
 gboolean nodes_stand_on(const char *cache, const char *disk)
@@ -171,7 +233,7 @@ static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const cha
     for (guint i = 0; i < nodes->len; i++) {
         Node *node = g_ptr_array_index(nodes, i);
         int stage = plan_find_key(plan, &node_run(node)->key);
-        gboolean stands = source == NULL || strcmp(node->source, source) == 0;
+        gboolean stands = node->whole && (source == NULL || strcmp(node->source, source) == 0);
         if (stage >= 0 && plan_leads_on(plan, (guint)stage) && stands && (refresh < 0 || stage < refresh) &&
             nodes_fresh(node, plan, now)) {
             g_ptr_array_add(found, node);
@@ -217,7 +279,7 @@ const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage)
     const Node *found = NULL;
     for (guint i = 0; i < nodes->len; i++) {
         const Node *node = g_ptr_array_index(nodes, i);
-        if (ingot_digest_equal(&node_run(node)->key, &stage->key) &&
+        if (node->whole && ingot_digest_equal(&node_run(node)->key, &stage->key) &&
             (found == NULL || node_run(node)->ran > node_run(found)->ran)) {
             found = node;
         }
@@ -274,6 +336,15 @@ NodeHold *nodes_hold(const char *cache, const Node *node, GError **error)
         below = g_strdup(next->below);
     }
     return g_steal_pointer(&hold);
+}
+
+gboolean nodes_pin(const Node *node, gboolean pinned, GError **error)
+{
+    g_autofree char *path = node_file(node, NODE_PIN);
+    if (pinned) {
+        return ingot_file_replace(path, "", 0, 0600, error);
+    }
+    return g_remove(path) == 0 || errno == ENOENT || ingot_error_set_errno(error, errno, "%s", path);
 }
 
 /* --- turns and salt --- */

@@ -1,4 +1,4 @@
-/* All nodes of a cache: which of them a plan may go on from, who uses them, which are no more than remains. */
+/* All nodes of a cache: which of them a plan may go on from, who uses them, and which are worth nothing any more. */
 #pragma once
 
 #include <ingot/file.h>
@@ -6,9 +6,15 @@
 #include "cache/node.h"
 #include "plan/plan.h"
 
-/* Every node: GPtrArray of Node. Folders that an ended build left unfinished are removed on the way; nodes that cannot
- * be read, or are of a newer Ingot, are passed over. */
+/* Every node: GPtrArray of Node. It only looks: nothing is removed. What is unfinished, cannot be read, or is a newer
+ * Ingot's is passed over; a node of which something below is not there (its disk may be on a file system that is not
+ * mounted) is listed, but is not `whole`, and no plan goes on from it. */
 GPtrArray *nodes_list(const char *cache, GError **error);
+/* Removes what ended builds left unfinished, what cannot be read, and nodes whose layer below, or whose disk in the
+ * cache, is gone for good. What is in use stays. */
+gboolean nodes_sweep(const char *cache, GError **error);
+/* Whether one of the nodes stands on the disk at path, or on one in the folder at path. */
+gboolean nodes_any_on(const GPtrArray *nodes, const char *path);
 
 /* The deepest node that the plan may go on from, or NULL: borrowed from nodes. A stage that ran longer ago than it may
  * rules out all nodes that it led to, as does a file of the host that a stage made and that is gone; of several runs of
@@ -32,9 +38,11 @@ typedef struct NodeHold NodeHold;
 NodeHold *nodes_hold(const char *cache, const Node *node, GError **error);
 void nodes_release(NodeHold *hold);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeHold, nodes_release)
-/* Removes the node in a folder unless somebody holds it: FALSE then. Those above it are removed by the next nodes_list.
+/* Removes the node in a folder unless a build holds it: FALSE then. Those above it are removed by the next nodes_sweep.
  */
 gboolean nodes_remove(const char *folder);
+/* Whether eviction passes the node over, with all below it. */
+gboolean nodes_pin(const Node *node, gboolean pinned, GError **error);
 
 /* The turn to run a stage: builds that need the same one wait for each other, and find it done. NULL without an error:
  * another build has it. */

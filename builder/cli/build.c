@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bake/bake.h"
+#include "cache/evict.h"
 #include "cache/house.h"
 #include "cli/inputs.h"
 #include "graph/graph.h"
@@ -125,13 +126,14 @@ static void summarize(const Graph *graph, IngotProgress *progress)
 static void keep_house(IngotProgress *progress)
 {
     const char *cache = ingot_command_common()->cache;
-    HouseRule rule = {0};
-    HouseDropped dropped = {0};
+    EvictRule rule = {0};
     g_autoptr(GError) problem = NULL;
-    if (house_limit(cache, &rule.most, &problem) && house_evict(cache, &rule, &dropped, &problem) &&
-        dropped.count > 0) {
-        g_autofree char *size = ingot_text_size(dropped.bytes);
-        ingot_progress_message(progress, "the cache was too large: %s of it that was not used for long has gone", size);
+    g_autoptr(GPtrArray) evicted = house_limit(cache, &rule.most, &problem) ? evict(cache, &rule, &problem) : NULL;
+    for (guint i = 0; evicted != NULL && i < evicted->len; i++) {
+        const Evicted *one = g_ptr_array_index(evicted, i);
+        g_autofree char *size = ingot_text_size(one->bytes), *limit = ingot_text_size(rule.most);
+        ingot_progress_message(progress, "the cache is over its limit of %s: evicted %s, %s (%s)", limit, one->what,
+                               size, evict_why(one->why));
     }
     if (problem != NULL) {
         ingot_progress_message(progress, "the cache: %s", problem->message);

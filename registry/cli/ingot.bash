@@ -17,7 +17,7 @@ _ingot() {
     esac
     case $verb in
     build | plan | shell | validate) mapfile -t COMPREPLY < <(compgen -f -X '!*.y*ml' -- "$current") ;;
-    cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune' -- "$current") ;;
+    cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune rm pin unpin' -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     export | push | rm | run | show)
         local images

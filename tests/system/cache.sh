@@ -263,7 +263,7 @@ limit() { ingot cache du --json | python3 -c 'import json, sys; print(json.load(
 [ "$(INGOT_CACHE_SIZE=123M limit limit)" = $((123 << 20)) ] || fail "the limit"
 before=$(nodes)
 INGOT_CACHE_SIZE=1G ingot build --no-test --refresh end "$TMP/slow.yaml" >/dev/null 2>"$TMP/log"
-said 'the cache was too large'
+said 'the cache is over its limit of 1.1 GB: evicted the machine after'
 [ "$(nodes)" -lt "$before" ] && [ $(($(limit layers) + $(limit memory) + $(limit sources))) -lt $((1 << 30)) ] || fail "the cache is still too large: $(ingot cache du)"
 ingot plan "$TMP/slow.yaml" | grep -q 'slow .*cached' || fail "what was used last has gone"
 ingot cache prune >"$TMP/out"

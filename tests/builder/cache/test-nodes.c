@@ -173,6 +173,11 @@ static void an_empty_cache_has_no_nodes(void **state)
     assert_int_equal(count(*state), 0);
 }
 
+static void sweep(const Sample *sample)
+{
+    assert_true(nodes_sweep(sample->cache, NULL));
+}
+
 static void others_may_not_look_at_nodes(void **state)
 {
     const Sample *sample = *state;
@@ -182,26 +187,55 @@ static void others_may_not_look_at_nodes(void **state)
     assert_int_equal(status.st_mode & 0777, 0700);
 }
 
-static void nodes_without_the_one_below_are_dropped(void **state)
+static void nodes_without_the_one_below_are_swept(void **state)
 {
     Sample *sample = *state;
     g_autoptr(Plan) plan = build_chain(sample);
     g_autofree char *folder = sample_folder(sample, "one");
     assert_int_equal(count(sample), 4);
     assert_true(nodes_remove(folder));
+    assert_int_equal(count(sample), 3);
+    expect_best(sample, plan, -1, NOW, "boot");
+    sweep(sample);
     assert_int_equal(count(sample), 1);
     assert_true(sample_has(sample, "boot"));
     assert_false(sample_has(sample, "two"));
     assert_false(sample_has(sample, "three"));
 }
 
-static void nodes_without_their_source_are_dropped(void **state)
+/* The file system that it lies on may only not be mounted. */
+static void nodes_without_their_source_stay_but_are_not_used(void **state)
 {
     Sample *sample = *state;
     g_autoptr(Plan) plan = build_chain(sample);
-    assert_int_equal(g_remove(sample->source), 0);
+    g_autofree char *away = sample_path(sample, "away");
+    assert_int_equal(g_rename(sample->source, away), 0);
+    expect_best(sample, plan, -1, NOW, NULL);
+    g_autoptr(GPtrArray) nodes = nodes_list(sample->cache, NULL);
+    assert_int_equal(nodes->len, 4);
+    assert_false(((const Node *)g_ptr_array_index(nodes, 0))->whole);
+    assert_null(nodes_newest(nodes, plan_stage(plan, 3)));
+    sweep(sample);
+    assert_int_equal(g_rename(away, sample->source), 0);
+    expect_best(sample, plan, -1, NOW, "three");
+}
+
+/* It was evicted, and never comes back as the file that they stand on. */
+static void nodes_without_a_source_of_the_cache_are_swept(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    g_autofree char *source = sample_path(sample, "cache/sources/key/disk.raw");
+    sample_write(sample, "cache/sources/key/disk.raw", "disk");
+    sample_node_on(sample, plan, "boot", NULL, source, "a");
+    sample_node_on(sample, plan, "one", "boot", source, "aa");
+    sweep(sample);
+    assert_int_equal(count(sample), 2);
+    assert_int_equal(g_remove(source), 0);
+    assert_int_equal(count(sample), 2);
+    sweep(sample);
     assert_int_equal(count(sample), 0);
-    assert_false(sample_has(sample, "three"));
+    assert_false(sample_has(sample, "boot") || sample_has(sample, "one"));
 }
 
 static void what_an_ended_build_left_is_swept(void **state)
@@ -210,7 +244,21 @@ static void what_an_ended_build_left_is_swept(void **state)
     sample_write(sample, "cache/nodes/unfinished/" NODE_LOCK, "");
     sample_write(sample, "cache/nodes/unfinished/" NODE_DISK, "half");
     assert_int_equal(count(sample), 0);
+    assert_true(sample_has(sample, "unfinished"));
+    sweep(sample);
     assert_false(sample_has(sample, "unfinished"));
+}
+
+static void what_cannot_be_read_is_swept(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = build_chain(sample);
+    sample_write(sample, "cache/nodes/three/" NODE_RECORD, "{\"vers");
+    assert_int_equal(count(sample), 3);
+    assert_true(sample_has(sample, "three"));
+    sweep(sample);
+    assert_false(sample_has(sample, "three"));
+    assert_int_equal(count(sample), 3);
 }
 
 static void what_a_build_is_making_stays(void **state)
@@ -221,6 +269,7 @@ static void what_a_build_is_making_stays(void **state)
     g_autofree char *name = g_strdup(draft_name(draft));
     assert_true(g_file_set_contents(draft_disk(draft), "half", -1, NULL));
     assert_int_equal(count(sample), 0);
+    sweep(sample);
     assert_true(sample_has(sample, name));
     assert_true(g_file_test(draft_disk(draft), G_FILE_TEST_EXISTS));
     draft_free(g_steal_pointer(&draft));
@@ -249,9 +298,13 @@ static void newer_versions_are_passed_over_but_kept(void **state)
     Sample *sample = *state;
     g_autoptr(Plan) plan = build_chain(sample);
     sample_node(sample, plan, "newer", NULL, "b");
+    sample_node(sample, plan, "above", "newer", "bb");
     sample_write(sample, "cache/nodes/newer/" NODE_RECORD, "{\"version\": 1000}");
-    assert_int_equal(count(sample), 4);
+    assert_int_equal(count(sample), 5);
+    sweep(sample);
     assert_true(sample_has(sample, "newer"));
+    assert_true(sample_has(sample, "above")); /* the newer one is below it still */
+    expect_best(sample, plan, -1, NOW, "three");
 }
 
 static void a_stray_file_is_passed_over(void **state)
@@ -260,6 +313,7 @@ static void a_stray_file_is_passed_over(void **state)
     g_autoptr(Plan) plan = build_chain(sample);
     sample_write(sample, "cache/nodes/stray", "");
     assert_int_equal(count(sample), 4);
+    sweep(sample);
     assert_true(sample_has(sample, "stray"));
 }
 
@@ -413,8 +467,10 @@ int main(void)
         SAMPLE_TEST(a_missing_product_is_made_again),
         SAMPLE_TEST(an_empty_cache_has_no_nodes),
         SAMPLE_TEST(others_may_not_look_at_nodes),
-        SAMPLE_TEST(nodes_without_the_one_below_are_dropped),
-        SAMPLE_TEST(nodes_without_their_source_are_dropped),
+        SAMPLE_TEST(nodes_without_the_one_below_are_swept),
+        SAMPLE_TEST(nodes_without_their_source_stay_but_are_not_used),
+        SAMPLE_TEST(nodes_without_a_source_of_the_cache_are_swept),
+        SAMPLE_TEST(what_cannot_be_read_is_swept),
         SAMPLE_TEST(what_an_ended_build_left_is_swept),
         SAMPLE_TEST(what_a_build_is_making_stays),
         SAMPLE_TEST(a_draft_becomes_a_node),
