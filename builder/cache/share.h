@@ -1,9 +1,11 @@
 /* Nodes in a registry, so that a fresh machine starts warm.
  *
- * A node is an Ingot image of its own under the tag KEY (the stage's key in hex): its whole disk, in the same chunks as
- * every image, so that most of it is there already; its config says under "node" what node.json says. The machine's
- * memory is a blob of a second manifest, tagged KEY.memory. Nothing of a node is taken on trust but that its runs led
- * to its key: so nodes come only from where the user has named, and their bytes are checked by SHA-256. */
+ * A node is one manifest under the tag KEY (the stage's key in hex): an Ingot image of its whole disk, in the same
+ * chunks as every image, so that most of it is there already, whose config says under "node" what node.json says; and
+ * as further layers, titled with their names, the node's other files: the machine's memory, its firmware's variables.
+ * So disk and memory never come from different runs. A pull asks for the tag once and takes everything by what that
+ * manifest names; the bytes are checked by SHA-256, and the files against the checksums of the record besides. Nothing
+ * else of a node that its runs led to its key can be checked: so nodes come only from where the user has named. */
 #pragma once
 
 #include <ingot/store.h>
@@ -12,18 +14,27 @@
 #include "plan/plan.h"
 
 #define INGOT_TYPE_MEMORY "application/vnd.ingot.memory.v1+zstd"
+#define INGOT_TYPE_VARIABLES "application/vnd.ingot.firmware-variables.v1"
 
 typedef struct {
     IngotStore *store; /* passing through it, by its chunks */
     const char *cache;
     const char *workdir;
     const IngotReference *where; /* HOST/NAME */
+    gboolean *answered;          /* set once the registry has answered; may be NULL */
     IngotProgress *progress;
 } Share;
 
-/* Pushes a node unless the registry has one of its key. *pushed (may be NULL) tells. */
-gboolean share_push(const Share *share, const Node *node, gboolean *pushed, GError **error);
-/* Fetches the node of a stage into the cache. FALSE without an error: there is none there, it is too old, or it is of a
- * machine of another fingerprint. source: the disk that the plan stands on here. */
-gboolean share_pull(const Share *share, const Recipe *recipe, const Plan *plan, guint stage, const char *source,
-                    const char *fingerprint, GError **error);
+typedef enum {
+    SHARE_FAILED, /* an error is set */
+    SHARE_NONE,   /* nothing to do: see below */
+    SHARE_DONE,
+} ShareState;
+
+/* Pushes a node of the plan. NONE: the registry has one of its key that ran as late or later, and that is not too old.
+ * Of several that push at once the last one wins, whole. */
+ShareState share_push(const Share *share, const Plan *plan, const Node *node, GError **error);
+/* Fetches the node of a stage into the cache. NONE: there is none there, it is too old, or it is of a machine of
+ * another fingerprint. source: the disk that the plan stands on here. */
+ShareState share_pull(const Share *share, const Recipe *recipe, const Plan *plan, guint stage, const char *source,
+                      const char *fingerprint, GError **error);

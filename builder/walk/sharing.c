@@ -1,66 +1,118 @@
 #include "walk/sharing.h"
 
 #include <ingot/error.h>
+#include <ingot/process.h>
 #include <string.h>
 
 #include "cache/nodes.h"
 #include "cache/share.h"
 #include "machine/state.h"
 
-static Share share_of(const WalkInput *input, const IngotReference *where)
+#define TURN_USEC (G_USEC_PER_SEC / 5)
+
+static Share sharing_share(const WalkInput *input, const IngotReference *where, gboolean *answered)
 {
     return (Share){.store = input->host->store,
                    .cache = input->host->cache,
                    .workdir = ingot_workdir_path(input->workdir),
                    .where = where,
+                   .answered = answered,
                    .progress = input->host->progress};
 }
 
+/* One build of a cache at a time passes nodes through the store: another finds what the first has fetched. NULL: an
+ * error, or the user has had enough. */
+static IngotLock *sharing_lock(const WalkInput *input, GError **error)
+{
+    g_autofree char *path = g_build_filename(input->host->cache, "share.lock", NULL);
+    for (;;) {
+        GError *problem = NULL;
+        IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, &problem);
+        if (lock != NULL) {
+            return lock;
+        }
+        if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+        g_error_free(problem);
+        if (!ingot_interrupt_check(error)) {
+            return NULL;
+        }
+        g_usleep(TURN_USEC);
+    }
+}
+
+/* --- in --- */
+
 /* The number of the deepest stage that is kept here; -1: none. */
-static int depth_here(const WalkInput *input, GError **error)
+static gboolean sharing_depth(const WalkInput *input, int *depth, GError **error)
 {
     g_autoptr(GPtrArray) nodes = nodes_list(input->host->cache, error);
     if (nodes == NULL) {
-        return -1;
+        return FALSE;
     }
     const Node *best =
         nodes_best(nodes, input->plan, input->source->path, input->refresh, g_get_real_time() / G_USEC_PER_SEC);
-    return best == NULL ? -1 : plan_find_key(input->plan, &node_run(best)->key);
+    *depth = best == NULL ? -1 : plan_find_key(input->plan, &node_run(best)->key);
+    return TRUE;
+}
+
+static gboolean sharing_try(const WalkInput *input, const Share *share, GError **error)
+{
+    MachineOptions machine = walk_machine_options(input->recipe, input->host, input->key);
+    g_autofree char *fingerprint = machine_fingerprint(&machine, error);
+    g_autoptr(IngotLock) lock = fingerprint == NULL ? NULL : sharing_lock(input, error);
+    int here, deepest = input->refresh >= 0 ? input->refresh - 1 : (int)input->plan->stages->len - 1;
+    if (lock == NULL || !sharing_depth(input, &here, error)) {
+        return FALSE;
+    }
+    for (int stage = deepest; stage > here; stage--) {
+        ShareState state =
+            share_pull(share, input->recipe, input->plan, (guint)stage, input->source->path, fingerprint, error);
+        if (state == SHARE_FAILED) {
+            return FALSE;
+        }
+        if (state == SHARE_DONE) {
+            ingot_progress_message(input->host->progress, "taken from %s/%s: the machine after '%s'",
+                                   share->where->host, share->where->name,
+                                   plan_stage(input->plan, (guint)stage)->title);
+            return TRUE;
+        }
+    }
+    return TRUE;
 }
 
 gboolean sharing_fetch(const WalkInput *input, GError **error)
 {
-    GError *problem = NULL;
-    MachineOptions machine = walk_machine_options(input->recipe, input->host, input->key);
-    g_autofree char *fingerprint = machine_fingerprint(&machine, error);
-    int here = fingerprint == NULL ? -1 : depth_here(input, &problem);
-    int deepest = input->refresh >= 0 ? input->refresh - 1 : (int)input->plan->stages->len - 1;
-    Share share = share_of(input, input->options->cache_from);
-    gboolean found = FALSE;
-    for (int stage = deepest; fingerprint != NULL && problem == NULL && !found && stage > here; stage--) {
-        found =
-            share_pull(&share, input->recipe, input->plan, (guint)stage, input->source->path, fingerprint, &problem);
-        if (found) {
-            ingot_progress_message(input->host->progress, "taken from %s/%s: the machine after '%s'", share.where->host,
-                                   share.where->name, plan_stage(input->plan, (guint)stage)->title);
-        }
+    gboolean answered = FALSE;
+    const Share share = sharing_share(input, input->options->cache_from, &answered);
+    g_autoptr(GError) problem = NULL;
+    if (sharing_try(input, &share, &problem)) {
+        return TRUE;
     }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
+    gboolean refused = !answered && (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
+                                     g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED));
+    if (refused || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
     }
-    return fingerprint != NULL && problem == NULL;
+    ingot_progress_message(input->host->progress, "nothing is taken from %s/%s: %s", share.where->host,
+                           share.where->name, problem->message);
+    return TRUE;
 }
 
-static gboolean is_named(const WalkInput *input, const PlanStage *stage)
+/* --- out --- */
+
+static gboolean sharing_is_named(const WalkInput *input, const PlanStage *stage)
 {
     return input->options->cache_secrets != NULL && g_strv_contains(input->options->cache_secrets, stage->title);
 }
 
-static gboolean push_stage(const WalkInput *input, const Share *share, const Node *node, const PlanStage *stage,
-                           GError **error)
+static gboolean sharing_push_stage(const WalkInput *input, const Share *share, const Node *node, const PlanStage *stage,
+                                   GError **error)
 {
-    gboolean pushed = FALSE;
-    if (node->secret && !is_named(input, stage)) {
+    if (node->secret && !sharing_is_named(input, stage)) {
         ingot_progress_message(input->host->progress,
                                "the machine after '%s' saw a secret and stays here (--cache-secret pushes it)",
                                stage->title);
@@ -69,14 +121,15 @@ static gboolean push_stage(const WalkInput *input, const Share *share, const Nod
     GError *problem = NULL;
     g_autoptr(NodeHold) hold = nodes_hold(input->host->cache, node, &problem);
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        g_error_free(problem); /* dropped meanwhile */
+        g_error_free(problem); /* evicted meanwhile */
         return TRUE;
     }
-    if (hold == NULL || !share_push(share, node, &pushed, &problem)) {
+    ShareState state = hold == NULL ? SHARE_FAILED : share_push(share, input->plan, node, &problem);
+    if (state == SHARE_FAILED) {
         g_propagate_error(error, problem);
         return FALSE;
     }
-    if (pushed) {
+    if (state == SHARE_DONE) {
         ingot_progress_message(input->host->progress, "given to %s/%s: the machine after '%s'", share->where->host,
                                share->where->name, stage->title);
     }
@@ -85,12 +138,13 @@ static gboolean push_stage(const WalkInput *input, const Share *share, const Nod
 
 gboolean sharing_push(const WalkInput *input, GError **error)
 {
-    g_autoptr(GPtrArray) nodes = nodes_list(input->host->cache, error);
-    Share share = share_of(input, input->options->cache_to);
+    g_autoptr(IngotLock) lock = sharing_lock(input, error);
+    g_autoptr(GPtrArray) nodes = lock == NULL ? NULL : nodes_list(input->host->cache, error);
+    const Share share = sharing_share(input, input->options->cache_to, NULL);
     for (guint i = 0; nodes != NULL && i < input->plan->stages->len; i++) {
         const PlanStage *stage = plan_stage(input->plan, i);
         const Node *node = nodes_newest(nodes, stage);
-        if (node != NULL && !push_stage(input, &share, node, stage, error)) {
+        if (node != NULL && !sharing_push_stage(input, &share, node, stage, error)) {
             return FALSE;
         }
     }

@@ -5,7 +5,9 @@
 #include "walk/walk.h"
 
 /* Fetches the deepest node that the registry has of the plan, where the cache has none as deep. A registry that cannot
- * be asked is an error: it was named. */
+ * be reached, or that refuses, is an error, since the user named it; for anything else that fails there or here (a full
+ * disk, say) the build goes on without, and a message says so. */
 gboolean sharing_fetch(const WalkInput *input, GError **error);
-/* Pushes the plan's nodes that the registry lacks. Those that saw a secret stay, unless their step was named. */
+/* Pushes the plan's nodes that the registry lacks, or of which it has an older run. Those that saw a secret stay,
+ * unless their step was named. */
 gboolean sharing_push(const WalkInput *input, GError **error);
