@@ -147,9 +147,19 @@ static gboolean judge(Bake *bake, Machine *machine, GError **error)
     return FALSE;
 }
 
+static gboolean has_tests(const Recipe *recipe)
+{
+    return json_array_size(json_object_get(recipe->tree, "tests")) > 0;
+}
+
+RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Plan *plan)
+{
+    return (RecordOf){.plan = plan, .version = options->tag, .tested = has_tests(recipe) && !options->no_test};
+}
+
 static gboolean check(Bake *bake, GError **error)
 {
-    if (bake->options->no_test || json_array_size(json_object_get(bake->recipe->tree, "tests")) == 0) {
+    if (bake->options->no_test || !has_tests(bake->recipe)) {
         return TRUE;
     }
     IngotProgress *progress = bake->options->host.progress;
@@ -198,7 +208,9 @@ static void remember(const Bake *bake, const IngotDescriptor *manifest)
     g_autoptr(GPtrArray) none = g_ptr_array_new();
     g_autoptr(GError) problem = NULL;
     const GPtrArray *runs = bake->walk == NULL ? none : walk_runs(bake->walk);
-    if (!record_save(bake->options->host.cache, bake->plan, runs, manifest, &problem)) {
+    RecordOf record = bake_record(bake->recipe, bake->options, bake->plan);
+    record.tested = bake->checked != NULL || !has_tests(bake->recipe);
+    if (!bake->options->walk.no_cache && !record_save(bake->options->host.cache, &record, runs, manifest, &problem)) {
         ingot_progress_message(bake->options->host.progress, "the cache does not remember this image: %s",
                                problem->message);
     }
@@ -231,14 +243,25 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     return TRUE;
 }
 
-static gboolean give(Bake *bake, GError **error)
+/* Pushes what is kept of the plan, after a failed step too: there the next build goes on. What fails in that case is
+ * only said, for the step's error counts more. */
+static gboolean give(Bake *bake, gboolean built, GError **error)
 {
-    if (bake->options->walk.cache_to == NULL || bake->walk == NULL || bake->options->walk.no_cache) {
-        return TRUE;
+    if (bake->options->walk.cache_to == NULL || bake->options->walk.no_cache) {
+        return built;
     }
     WalkInput input = walk_input(bake);
-    walk_settle(bake->walk);
-    return sharing_push(&input, error);
+    if (bake->walk != NULL) {
+        walk_settle(bake->walk);
+    }
+    if (built) {
+        return sharing_push(&input, error);
+    }
+    g_autoptr(GError) problem = NULL;
+    if (ingot_interrupt_check(NULL) && !sharing_push(&input, &problem)) {
+        ingot_progress_message(bake->options->host.progress, "what is kept is not pushed: %s", problem->message);
+    }
+    return FALSE;
 }
 
 static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *manifest, GError **error)
@@ -250,7 +273,7 @@ static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *
     }
     gboolean changes = bake->plan->stages->len > 1 || !bake->source->sealed;
     return provision(bake, changes, error) && (!changes || seal(bake, error)) && check(bake, error) &&
-           emit(bake, manifest, error) && give(bake, error);
+           emit(bake, manifest, error);
 }
 
 static gboolean find_refresh(Bake *bake, GError **error)
@@ -303,15 +326,25 @@ static gboolean bake_once(const Recipe *recipe, const BakeOptions *options, Ingo
     if (bake.plan == NULL || !find_refresh(&bake, error)) {
         return FALSE;
     }
+    const RecordOf record = bake_record(recipe, options, bake.plan);
     *cached =
         !options->walk.no_cache && bake.refresh < 0 &&
-        record_find(options->host.cache, options->host.store, bake.plan, g_get_real_time() / G_USEC_PER_SEC, manifest);
-    /* What cannot be remembered can only not be told of later. */
-    history_save(options->host.cache, recipe, bake.plan, NULL);
-    if (*cached) {
-        return ingot_store_tag(options->host.store, options->name, options->tag, manifest, error);
+        record_find(options->host.cache, options->host.store, &record, g_get_real_time() / G_USEC_PER_SEC, manifest);
+    if (!options->walk.no_cache) {
+        history_save(options->host.cache, recipe, bake.plan, NULL); /* without it, less can be said later */
     }
-    return make(&bake, &context, manifest, error);
+    GError *problem = NULL;
+    gboolean built = *cached ? ingot_store_tag(options->host.store, options->name, options->tag, manifest, &problem)
+                             : make(&bake, &context, manifest, &problem);
+    if (problem != NULL && g_error_matches(problem, SOURCE_ERROR, SOURCE_ERROR_CHANGED)) {
+        g_propagate_error(error, problem);
+        return FALSE; /* of this plan nothing is wanted any more */
+    }
+    built = give(&bake, built, error);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return built;
 }
 
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,

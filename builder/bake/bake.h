@@ -1,6 +1,7 @@
 /* Baking: one recipe to one image in the store; the way of a build from its first room to its last. */
 #pragma once
 
+#include "cache/record.h"
 #include "plan/plan.h"
 #include "walk/walk.h"
 
@@ -16,6 +17,9 @@ typedef struct {
 /* The recipe's plan, with the keys that it has here and now. workdir: for passing files. */
 Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, GError **error);
 
-/* *cached (may be NULL): an earlier build of the very same recipe was found, nothing was done. */
+/* The record that stands for the image that the options ask for: of a recipe with tests, one that has passed them. */
+RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Plan *plan);
+
+/* *cached: an earlier build of the very same recipe was found, nothing was done. */
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
               GError **error);

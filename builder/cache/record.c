@@ -1,17 +1,25 @@
 #include "cache/record.h"
 
+#include <glib/gstdio.h>
 #include <ingot/file.h>
 #include <string.h>
+#include <utime.h>
 
 #include "cache/nodes.h"
 
-#define VERSION 2
+#define VERSION 3
 #define RECORD_MAX (1u << 20) /* bytes */
 
-static char *record_path(const char *cache, const IngotDigest *key)
+/* The version is in the key besides the plan, since the image's manifest says it. */
+static char *record_path(const char *cache, const RecordOf *of)
 {
+    IngotDigest key;
     char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(key, text);
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    ingot_hasher_add(hasher, of->plan->image.bytes, sizeof of->plan->image.bytes);
+    ingot_hasher_add(hasher, of->version, strlen(of->version));
+    ingot_hasher_finish(hasher, &key);
+    ingot_digest_write_text(&key, text);
     g_autofree char *file = g_strconcat(text + strlen("sha256:"), ".json", NULL);
     return g_build_filename(cache, "images", file, NULL);
 }
@@ -35,21 +43,26 @@ static gboolean is_fresh(const json_t *record, const Plan *plan, gint64 now)
     return json_is_array(runs);
 }
 
-gboolean record_find(const char *cache, IngotStore *store, const Plan *plan, gint64 now, IngotDescriptor *manifest)
+static gboolean record_fits(const json_t *record, const RecordOf *of, gint64 now)
 {
-    g_autofree char *path = record_path(cache, &plan->image);
+    return json_integer_value(json_object_get(record, "version")) == VERSION &&
+           (!of->tested || json_is_true(json_object_get(record, "tested"))) && is_fresh(record, of->plan, now);
+}
+
+gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, gint64 now, IngotDescriptor *manifest)
+{
+    g_autofree char *path = record_path(cache, of);
     g_autoptr(GBytes) bytes = ingot_file_read(path, RECORD_MAX, NULL);
-    if (bytes == NULL) {
+    g_autoptr(json_t) record =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
+    const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
+    if (digest == NULL || !record_fits(record, of, now) || !ingot_digest_parse(digest, &manifest->digest, NULL) ||
+        !ingot_json_get_size(record, "size", path, &manifest->size, NULL) ||
+        !ingot_store_has(store, &manifest->digest)) {
         return FALSE;
     }
-    gsize size;
-    const void *data = g_bytes_get_data(bytes, &size);
-    g_autoptr(json_t) record = ingot_json_parse(data, size, path, NULL);
-    const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
-    return digest != NULL && json_integer_value(json_object_get(record, "version")) == VERSION &&
-           ingot_digest_parse(digest, &manifest->digest, NULL) &&
-           ingot_json_get_size(record, "size", path, &manifest->size, NULL) &&
-           ingot_store_has(store, &manifest->digest) && is_fresh(record, plan, now);
+    g_utime(path, NULL); /* the sweep goes by when it was used last */
+    return TRUE;
 }
 
 static json_t *describe_runs(const GPtrArray *runs)
@@ -64,18 +77,19 @@ static json_t *describe_runs(const GPtrArray *runs)
     return list;
 }
 
-gboolean record_save(const char *cache, const Plan *plan, const GPtrArray *runs, const IngotDescriptor *manifest,
+gboolean record_save(const char *cache, const RecordOf *of, const GPtrArray *runs, const IngotDescriptor *manifest,
                      GError **error)
 {
-    g_autofree char *path = record_path(cache, &plan->image);
+    g_autofree char *path = record_path(cache, of);
     g_autofree char *folder = g_path_get_dirname(path);
     if (!ingot_file_make_folder(folder, error)) {
         return FALSE;
     }
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&manifest->digest, digest);
-    g_autoptr(json_t) record = ingot_json_pack("{s:i, s:s, s:I, s:o}", "version", VERSION, "manifest", digest, "size",
-                                               (json_int_t)manifest->size, "runs", describe_runs(runs));
+    g_autoptr(json_t) record =
+        ingot_json_pack("{s:i, s:b, s:s, s:I, s:o}", "version", VERSION, "tested", of->tested, "manifest", digest,
+                        "size", (json_int_t)manifest->size, "runs", describe_runs(runs));
     g_autofree char *text = ingot_json_pretty(record);
     return ingot_file_replace(path, text, strlen(text), 0644, error);
 }

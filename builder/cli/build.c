@@ -9,6 +9,7 @@
 #include "cache/house.h"
 #include "cli/inputs.h"
 #include "graph/graph.h"
+#include "step/step.h"
 #include "verbs.h"
 
 typedef struct {
@@ -196,6 +197,30 @@ static gboolean refuse_shared_name(guint recipes, const char *tag, GError **erro
     return TRUE;
 }
 
+/* Every --cache-secret is the title of a step. */
+static gboolean refuse_unknown_secrets(const Graph *graph, char **titles, GError **error)
+{
+    g_autoptr(GPtrArray) known = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        const json_t *steps = json_object_get(one->recipe->public_tree, "steps");
+        for (size_t n = 0; n < json_array_size(steps); n++) {
+            g_ptr_array_add(known, step_title(json_array_get(steps, n)));
+        }
+    }
+    g_ptr_array_add(known, NULL);
+    for (; titles != NULL && *titles != NULL; titles++) {
+        if (!g_strv_contains((const char *const *)known->pdata, *titles)) {
+            g_autofree char *hint = ingot_text_suggestion(*titles, (const char *const *)known->pdata);
+            g_autofree char *list = g_strjoinv("', '", (char **)known->pdata);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                        "--cache-secret: '%s' is not a step%s; the steps are '%s'", *titles, hint, list);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* --refresh, alone ("") or with a step. GLib gives callbacks of main options no data of ours. */
 static char *refresh;
 static gboolean take_refresh(const char *name, const char *value, gpointer data, GError **error)
@@ -254,7 +279,11 @@ static gboolean run(int argc, char **argv, GError **error)
     const IngotCommon *common = ingot_command_common();
     const RecipeInputs inputs = inputs_of(&arguments.given);
     g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
-    g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
+    if (graph == NULL || !graph_refuse_twins(graph, arguments.tag, error) ||
+        !refuse_unknown_secrets(graph, arguments.cache_secrets, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
     g_autofree char *why = NULL;
     if (store == NULL || !machine_accel(arguments.accel, common->cache, &options.host.accel, &why, error)) {
         return FALSE;

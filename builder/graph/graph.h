@@ -30,6 +30,9 @@ typedef struct {
 
 /* paths: recipes, or folders whose *.yaml and *.yml are meant. Every mistake in any of them is told at once. */
 Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **error);
+/* Two recipes that would give their images one name and version are an error: each would take it from the other. tag:
+ * what the one that was asked for is named instead; or NULL. */
+gboolean graph_refuse_twins(const Graph *graph, const char *tag, GError **error);
 void graph_free(Graph *graph);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Graph, graph_free)
 

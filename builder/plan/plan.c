@@ -61,18 +61,22 @@ void plan_set_key(PlanBuilder *builder, PlanStage *stage)
     ingot_hasher_finish(hasher, &stage->key);
 }
 
-static void image_key(const Recipe *recipe, const IngotDigest *last, IngotDigest *key)
+static void image_key(const Recipe *recipe, const IngotDigest *last, const char *salt, IngotDigest *key)
 {
     static const char *const parts[] = {"name", "version", "description", "annotations", "seal", "tests"};
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    g_autoptr(json_t) secrets = json_object();
     ingot_hasher_add(hasher, last->bytes, sizeof last->bytes);
     for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        plan_find_secrets(recipe, parts[i], json_object_get(recipe->tree, parts[i]), secrets);
         const json_t *part = json_object_get(recipe->public_tree, parts[i]);
         add_text(hasher, parts[i]);
         if (part != NULL) {
             add_json(hasher, part);
         }
     }
+    g_autofree char *keyed = plan_keyed_secrets(secrets, salt);
+    add_text(hasher, keyed == NULL ? "" : keyed);
     add_text(hasher, INGOT_VERSION);
     ingot_hasher_finish(hasher, key);
 }
@@ -87,7 +91,7 @@ Plan *plan_new(const Recipe *recipe, const char *source_key, const char *salt, G
             return NULL;
         }
     }
-    image_key(recipe, &plan_stage(plan, plan->stages->len - 1)->key, &plan->image);
+    image_key(recipe, &plan_stage(plan, plan->stages->len - 1)->key, salt, &plan->image);
     return g_steal_pointer(&plan);
 }
 

@@ -13,19 +13,18 @@ static gboolean is_about_caching(const char *key)
     return g_strv_contains(words, key);
 }
 
-/* Every text of the value that has a secret in it, under its place: "env/A". */
-static void find_secrets(const Recipe *recipe, const char *place, const json_t *value, json_t *found)
+void plan_find_secrets(const Recipe *recipe, const char *place, const json_t *value, json_t *found)
 {
     const char *name;
     json_t *item;
     for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
         g_autofree char *inner = g_strdup_printf("%s/%zu", place, i);
-        find_secrets(recipe, inner, json_array_get(value, i), found);
+        plan_find_secrets(recipe, inner, json_array_get(value, i), found);
     }
     json_object_foreach((json_t *)value, name, item)
     {
         g_autofree char *inner = g_strconcat(place, "/", name, NULL);
-        find_secrets(recipe, inner, item, found);
+        plan_find_secrets(recipe, inner, item, found);
     }
     if (json_is_string(value)) {
         g_autofree char *masked = recipe_mask(recipe, json_string_value(value));
@@ -35,7 +34,15 @@ static void find_secrets(const Recipe *recipe, const char *place, const json_t *
     }
 }
 
-/* All of them as one HMAC, whatever the order of the keys. */
+char *plan_keyed_secrets(const json_t *found, const char *salt)
+{
+    if (json_object_size(found) == 0) {
+        return NULL;
+    }
+    g_autofree char *text = ingot_json_canonical(found);
+    return g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)salt, strlen(salt), text, -1);
+}
+
 static void add_secrets(PlanStage *stage, const Recipe *recipe, const char *salt)
 {
     g_autoptr(json_t) found = json_object();
@@ -44,16 +51,12 @@ static void add_secrets(PlanStage *stage, const Recipe *recipe, const char *salt
     json_object_foreach((json_t *)stage->step, name, value)
     {
         if (!is_about_caching(name)) {
-            find_secrets(recipe, name, value, found);
+            plan_find_secrets(recipe, name, value, found);
         }
     }
-    stage->secret = json_object_size(found) > 0;
-    if (stage->secret) {
-        g_autofree char *text = ingot_json_canonical(found);
-        g_autofree char *keyed =
-            g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)salt, strlen(salt), text, -1);
-        json_object_set_new(stage->inputs, "a secret", json_string(keyed));
-    }
+    g_autofree char *keyed = plan_keyed_secrets(found, salt);
+    stage->secret = keyed != NULL;
+    ingot_json_set_string(stage->inputs, "a secret", keyed);
 }
 
 static void add_form(PlanStage *stage, const json_t *public_step)

@@ -56,6 +56,7 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     }
     BakeOptions own = *options;
     own.parent = parent;
+    own.tag = one->recipe->version == NULL ? "latest" : one->recipe->version;
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
     prospect->plan = workdir == NULL ? NULL : bake_plan(one->recipe, &own, ingot_workdir_path(workdir), error);
     prospect->nodes = prospect->plan == NULL ? NULL : nodes_list(options->host.cache, error);
@@ -64,7 +65,8 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     }
     prospect->best = nodes_best(prospect->nodes, prospect->plan, NULL, -1, now());
     prospect->history = history_load(options->host.cache, one->recipe);
-    prospect->image = record_find(options->host.cache, options->host.store, prospect->plan, now(), &prospect->manifest);
+    const RecordOf record = bake_record(one->recipe, &own, prospect->plan);
+    prospect->image = record_find(options->host.cache, options->host.store, &record, now(), &prospect->manifest);
     return g_steal_pointer(&prospect);
 }
 

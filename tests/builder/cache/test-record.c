@@ -1,6 +1,8 @@
 /* Records lead to images that are still there and may still stand, and to nothing else. */
 #include "sample.h"
 
+#include <utime.h>
+
 #include "cache/record.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}]"
@@ -13,26 +15,45 @@ static IngotStore *open_store(const Sample *sample)
     return store;
 }
 
-/* The plan was built, and its image is in the store. */
-static IngotDescriptor build(const Sample *sample, IngotStore *store, const Plan *plan)
+static RecordOf tested(const Plan *plan)
 {
-    g_autoptr(GPtrArray) runs = sample_runs(plan, "aaa");
+    return (RecordOf){.plan = plan, .version = "1.0.0", .tested = TRUE};
+}
+
+/* It was built, and its image is in the store. */
+static IngotDescriptor build_as(const Sample *sample, IngotStore *store, const RecordOf *of)
+{
+    g_autoptr(GPtrArray) runs = sample_runs(of->plan, "aaa");
     IngotDescriptor manifest;
     assert_true(ingot_store_put(store, "{}", 2, &manifest, NULL));
-    assert_true(record_save(sample->cache, plan, runs, &manifest, NULL));
+    assert_true(record_save(sample->cache, of, runs, &manifest, NULL));
     return manifest;
+}
+
+static IngotDescriptor build(const Sample *sample, IngotStore *store, const Plan *plan)
+{
+    const RecordOf of = tested(plan);
+    return build_as(sample, store, &of);
+}
+
+static gboolean found_as(const Sample *sample, IngotStore *store, const RecordOf *of)
+{
+    IngotDescriptor manifest;
+    return record_find(sample->cache, store, of, SAMPLE_BEGAN, &manifest);
 }
 
 static gboolean found(const Sample *sample, IngotStore *store, const Plan *plan)
 {
-    IngotDescriptor manifest;
-    return record_find(sample->cache, store, plan, SAMPLE_BEGAN, &manifest);
+    const RecordOf of = tested(plan);
+    return found_as(sample, store, &of);
 }
 
-static char *record_path(const Sample *sample, const Plan *plan)
+/* The only one there is. */
+static char *record_path(const Sample *sample)
 {
-    g_autofree char *digest = ingot_digest_to_text(&plan->image);
-    return g_strdup_printf("%s/images/%s.json", sample->cache, digest + strlen("sha256:"));
+    g_autofree char *folder = g_build_filename(sample->cache, "images", NULL);
+    g_autoptr(GDir) names = g_dir_open(folder, 0, NULL);
+    return g_build_filename(folder, g_dir_read_name(names), NULL);
 }
 
 static void a_record_leads_to_its_image(void **state)
@@ -43,7 +64,8 @@ static void a_record_leads_to_its_image(void **state)
     IngotDescriptor expected, manifest;
     assert_false(found(sample, store, plan));
     expected = build(sample, store, plan);
-    assert_true(record_find(sample->cache, store, plan, SAMPLE_BEGAN, &manifest));
+    const RecordOf of = tested(plan);
+    assert_true(record_find(sample->cache, store, &of, SAMPLE_BEGAN, &manifest));
     assert_memory_equal(&manifest.digest, &expected.digest, sizeof manifest.digest);
     assert_int_equal(manifest.size, 2);
 }
@@ -77,8 +99,9 @@ static void one_stage_too_old_is_enough(void **state)
     g_autoptr(Plan) plan = sample_plan(sample, STEPS);
     IngotDescriptor manifest;
     build(sample, store, plan);
-    assert_true(record_find(sample->cache, store, plan, SAMPLE_BEGAN + 3600, &manifest));
-    assert_false(record_find(sample->cache, store, plan, SAMPLE_BEGAN + 3601, &manifest));
+    const RecordOf of = tested(plan);
+    assert_true(record_find(sample->cache, store, &of, SAMPLE_BEGAN + 3600, &manifest));
+    assert_false(record_find(sample->cache, store, &of, SAMPLE_BEGAN + 3601, &manifest));
 }
 
 static void an_older_version_is_none(void **state)
@@ -87,7 +110,7 @@ static void an_older_version_is_none(void **state)
     g_autoptr(IngotStore) store = open_store(sample);
     g_autoptr(Plan) plan = sample_plan(sample, STEPS);
     build(sample, store, plan);
-    g_autofree char *path = record_path(sample, plan);
+    g_autofree char *path = record_path(sample);
     g_autoptr(json_t) record = json_load_file(path, 0, NULL);
     json_object_set_new(record, "version", json_integer(json_integer_value(json_object_get(record, "version")) - 1));
     assert_int_equal(json_dump_file(record, path, 0), 0);
@@ -100,11 +123,52 @@ static void a_broken_record_is_none(void **state)
     g_autoptr(IngotStore) store = open_store(sample);
     g_autoptr(Plan) plan = sample_plan(sample, STEPS);
     build(sample, store, plan);
-    g_autofree char *path = record_path(sample, plan);
+    g_autofree char *path = record_path(sample);
     assert_true(ingot_file_replace(path, "{\"dig", 5, 0644, NULL));
     assert_false(found(sample, store, plan));
     build(sample, store, plan);
     assert_true(found(sample, store, plan));
+}
+
+/* What was built with --no-test does not stand for what is to be tested. */
+static void an_untested_image_is_not_a_tested_one(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    const RecordOf untested = {.plan = plan, .version = "1.0.0"};
+    build_as(sample, store, &untested);
+    assert_true(found_as(sample, store, &untested));
+    assert_false(found(sample, store, plan));
+    build(sample, store, plan);
+    assert_true(found(sample, store, plan));
+    assert_true(found_as(sample, store, &untested));
+}
+
+/* The manifest says the version. */
+static void another_version_is_another_image(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    const RecordOf other = {.plan = plan, .version = "2.0.0", .tested = TRUE};
+    build(sample, store, plan);
+    assert_false(found_as(sample, store, &other));
+}
+
+/* The sweep removes what was not used for long. */
+static void a_record_that_is_found_counts_as_used(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    build(sample, store, plan);
+    g_autofree char *path = record_path(sample);
+    assert_int_equal(g_utime(path, &(struct utimbuf){1, 1}), 0);
+    assert_true(found(sample, store, plan));
+    GStatBuf status;
+    assert_int_equal(g_stat(path, &status), 0);
+    assert_true(status.st_mtime > 1);
 }
 
 int main(void)
@@ -116,6 +180,9 @@ int main(void)
         SAMPLE_TEST(one_stage_too_old_is_enough),
         SAMPLE_TEST(an_older_version_is_none),
         SAMPLE_TEST(a_broken_record_is_none),
+        SAMPLE_TEST(an_untested_image_is_not_a_tested_one),
+        SAMPLE_TEST(another_version_is_another_image),
+        SAMPLE_TEST(a_record_that_is_found_counts_as_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

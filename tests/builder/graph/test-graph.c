@@ -402,6 +402,38 @@ static void a_failure_alone_is_told_as_it_is(void **state)
     }
 }
 
+static void two_images_of_one_name_are_refused(void **state)
+{
+    static const char *const mores[] = {"", "version: 1.0.0"};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(mores); i++) {
+        g_autofree char *path = g_build_filename(folder, "b.yaml", NULL);
+        g_autofree char *text = g_strdup_printf("name: a\nsource: {recipe: a.yaml}\n%s\n", mores[i]);
+        g_autoptr(GError) error = NULL;
+        write_recipe("a", NULL, mores[i]);
+        assert_true(g_file_set_contents(path, text, -1, NULL));
+        g_autoptr(Graph) graph = load_with("b", NULL, &error);
+        assert_non_null(graph);
+        assert_true(graph_refuse_twins(graph, "a:2.0.0", NULL)); /* by -t */
+        assert_false(graph_refuse_twins(graph, NULL, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "/a.yaml"));
+        assert_non_null(strstr(error->message, "/b.yaml"));
+        assert_non_null(strstr(error->message, i == 0 ? "a:latest" : "a:1.0.0"));
+    }
+}
+
+static void other_versions_of_a_name_are_fine(void **state)
+{
+    (void)state;
+    g_autofree char *path = g_build_filename(folder, "b.yaml", NULL);
+    write_recipe("a", NULL, "version: 1.0.0");
+    assert_true(g_file_set_contents(path, "name: a\nsource: {recipe: a.yaml}\nversion: 1.0.1\n", -1, NULL));
+    g_autoptr(Graph) graph = load_with("b", NULL, NULL);
+    assert_non_null(graph);
+    assert_true(graph_refuse_twins(graph, NULL, NULL));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -424,6 +456,8 @@ int main(void)
         TEST(a_machine_larger_than_the_host_runs_alone),
         TEST(a_failure_takes_what_is_based_on_it),
         TEST(a_failure_alone_is_told_as_it_is),
+        TEST(two_images_of_one_name_are_refused),
+        TEST(other_versions_of_a_name_are_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -483,6 +483,22 @@ static void a_secrets_value(void **state)
     }
 }
 
+/* What a test asks for may hang on it, though no step does. */
+static void a_secret_in_a_test_is_of_the_image(void **state)
+{
+    Fixture *f = *state;
+    g_string_append(f->text, "tests: [{shell: 'grep ${token} /etc/app'}]\n");
+    f->token = "token=hunter2";
+    g_autoptr(Plan) before = plan_now(f);
+    f->token = "token=hunter3";
+    g_autoptr(Plan) after = plan_now(f);
+    expect_keys(before, after, NONE);
+    assert_false(ingot_digest_equal(&before->image, &after->image));
+    f->token = "token=hunter2";
+    g_autoptr(Plan) again = plan_now(f);
+    assert_true(ingot_digest_equal(&before->image, &again->image));
+}
+
 static void the_salt(void **state)
 {
     Fixture *f = *state;
@@ -619,6 +635,7 @@ int main(void)
         TEST(outputs_are_one_more_stage),
         TEST(outputs_use_no_secret),
         TEST(a_secrets_value),
+        TEST(a_secret_in_a_test_is_of_the_image),
         TEST(the_salt),
         TEST(a_secret_that_nothing_uses),
         TEST(only_its_own_stage_uses_a_secret),
