@@ -205,9 +205,14 @@ ok "a machine that saw a secret is marked, a step's secret is in its key alone, 
 start_ingotd
 build --cache-to "$REGISTRY/team/nodes" --refresh after
 said "after 'quiet' saw a secret"
-[ "$(ingot ls "$REGISTRY/team/nodes" | wc -l)" = 4 ] || fail "pushed: $(ingot ls "$REGISTRY/team/nodes")"
-build --cache-to "$REGISTRY/team/nodes" --cache-secret quiet --refresh after
-[ "$(ingot ls "$REGISTRY/team/nodes" | wc -l)" = 6 ] || fail "pushed: $(ingot ls "$REGISTRY/team/nodes")"
+[ "$(ingot ls "$REGISTRY/team/nodes" | wc -l)" = 2 ] || fail "pushed: $(ingot ls "$REGISTRY/team/nodes")"
+expect 2 ingot build --no-test "$TMP/cached.yaml" --cache-to "$REGISTRY/team/nodes" --cache-secret quite
+grep -q "'quite' is not a step.*did you mean 'quiet'.*the steps are 'old', 'quiet', 'after'" "$TMP/err" || fail "$(cat "$TMP/err")"
+build --cache-to "$REGISTRY/team/nodes" --cache-secret quiet
+said_not 'resume' && said "given to $REGISTRY/team/nodes: the machine after 'quiet'"
+[ "$(ingot ls "$REGISTRY/team/nodes" | wc -l)" = 3 ] || fail "pushed: $(ingot ls "$REGISTRY/team/nodes")"
+build --cache-to "$REGISTRY/team/nodes" --cache-secret quiet
+said_not 'given to'
 mkdir "$TMP/fresh"
 cp -al "$INGOT_CACHE/sources" "$TMP/fresh/"
 cp -a "$INGOT_CACHE/accel" "$TMP/fresh/" 2>/dev/null || true # there is none where there is no /dev/kvm
@@ -215,22 +220,88 @@ INGOT_CACHE=$TMP/fresh build --cache-from "$REGISTRY/team/nodes"
 said "taken from $REGISTRY/team/nodes: the machine after 'old'" && said "resume after 'old'" && said_not '^old ('
 ok "a fresh cache starts from the nodes of a registry; those with secrets stay unless they are named"
 
+# A machine with UEFI: its firmware's variables come too. Its last step fails, and what came before is pushed all the same.
+fresh() {
+    rm -rf "$TMP/fresh"
+    mkdir "$TMP/fresh"
+    cp -al "$INGOT_CACHE/sources" "$TMP/fresh/"
+    cp -a "$INGOT_CACHE/accel" "$TMP/fresh/" 2>/dev/null || true
+}
+cat >"$TMP/cached.yaml" <<'YAML'
+name: uefi
+version: 1.0.0
+source: {from: debian-12}
+machine: {firmware: uefi}
+steps:
+  - {name: one, shell: systemd-run -q --unit=witness sleep 100000}
+  - {name: last, shell: "test -d /sys/firmware/efi && systemctl is-active witness && exit 7"}
+YAML
+expect 1 ingot build --no-test "$TMP/cached.yaml" --cache-to "$REGISTRY/team/uefi"
+grep -q "given to $REGISTRY/team/uefi: the machine after 'one'" "$TMP/err" || fail "a failed build pushes nothing: $(cat "$TMP/err")"
+sed -i 's/&& exit 7/\&\& echo gone/' "$TMP/cached.yaml"
+fresh
+INGOT_CACHE=$TMP/fresh build --cache-from "$REGISTRY/team/uefi"
+said "taken from $REGISTRY/team/uefi: the machine after 'one'" && said "resume after 'one'" && said_not 'boot (' && said_not 'the disk alone'
+ok "a UEFI machine is resumed on another host, from what a failed build pushed"
+
+# What fails here, and not because the registry refuses, is no reason not to build.
+fresh
+mkdir "$TMP/fresh/share.lock"
+INGOT_CACHE=$TMP/fresh build --cache-from "$REGISTRY/team/uefi"
+said "nothing is taken from $REGISTRY/team/uefi:" && said 'boot ('
+fresh
+INGOT_CACHE=$TMP/fresh expect 1 ingot build --no-test "$TMP/cached.yaml" --cache-from 127.0.0.1:1/team/uefi
 rm -rf "$TMP/fresh"
+ok "a build goes on where nothing can be fetched, but not where the registry can't be reached"
+
+# An image that no test has seen does not stand for one that is tested; nor one of another version.
+cat >"$TMP/tested.yaml" <<'YAML'
+name: tested
+version: 1.0.0
+source: {from: debian-12}
+steps: [{shell: echo one >/srv/one, offline: true}]
+tests: [{shell: test -e /srv/two}]
+YAML
+ingot build --no-test "$TMP/tested.yaml" >"$TMP/out" 2>"$TMP/log" || fail "$(cat "$TMP/log")"
+expect 1 ingot build "$TMP/tested.yaml"
+grep -q '1 of 1 tests failed' "$TMP/err" || fail "an untested image was called unchanged: $(cat "$TMP/err")"
+ingot build --no-test "$TMP/tested.yaml" >"$TMP/out" 2>"$TMP/log" && grep -q 'nothing changed' "$TMP/out" || fail "$(cat "$TMP/log")"
+ingot build --no-test "$TMP/tested.yaml" -t tested:2.0.0 >"$TMP/out" 2>"$TMP/log" || fail "$(cat "$TMP/log")"
+ingot show --json tested:2.0.0 | grep -q '"org.opencontainers.image.version": "2.0.0"' || fail "2.0.0 says that it is $(ingot show --json tested:2.0.0)"
+ingot show --json tested:1.0.0 | grep -q '"org.opencontainers.image.version": "1.0.0"' || fail "1.0.0 says that it is another"
+sed -i 's/version: 1.0.0/version: 3.0.0/' "$TMP/tested.yaml"
+find "$INGOT_CACHE/images" "$INGOT_CACHE/plans" "$INGOT_CACHE/nodes" -mindepth 1 | sort >"$TMP/before"
+ingot build --no-test --no-cache "$TMP/tested.yaml" >"$TMP/out" 2>"$TMP/log" || fail "$(cat "$TMP/log")"
+find "$INGOT_CACHE/images" "$INGOT_CACHE/plans" "$INGOT_CACHE/nodes" -mindepth 1 | sort | diff "$TMP/before" - || fail "--no-cache leaves something"
+ok "a record stands for an image that has passed its tests, of one version; --no-cache leaves none"
+
 cat >"$TMP/slow.yaml" <<'YAML'
 name: shared
 version: 1.0.0
 source: {from: debian-12}
 steps:
-  - {name: slow, shell: sleep 6; date +%N >/srv/once}
+  - {name: slow, shell: date +%N >/srv/once}
   - {name: end, shell: cat /srv/once}
 YAML
-ingot build --no-test "$TMP/slow.yaml" >"$TMP/one" 2>"$TMP/log1" &
-pid=$!
-sleep 2
-ingot build --no-test "$TMP/slow.yaml" >"$TMP/two" 2>"$TMP/log" || fail "$(cat "$TMP/log")"
-wait $pid || fail "$(cat "$TMP/log1")"
-said 'waiting for it'
-[ "$(grep -h ' end | ' "$TMP/log1" "$TMP/log" | sort -u | wc -l)" = 1 ] || fail "both ran the slow step"
+# Both wait for the first step's turn, which is ours until both say so.
+slow=$(ingot plan --json "$TMP/slow.yaml" | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["stages"][1]["key"][7:])')
+mkdir -p "$INGOT_CACHE/turns"
+exec 8>"$INGOT_CACHE/turns/$slow"
+flock 8
+pids=()
+for n in 1 2; do
+    ingot build --no-test "$TMP/slow.yaml" >"$TMP/out$n" 2>"$TMP/log$n" 8>&- &
+    pids+=($!)
+done
+for n in 1 2; do
+    until grep -q "another build runs 'slow': waiting for it" "$TMP/log$n"; do
+        kill -0 "${pids[n - 1]}" || fail "$(cat "$TMP/log$n")"
+        sleep 0.2
+    done
+done
+exec 8>&-
+for n in 1 2; do wait "${pids[n - 1]}" || fail "$(cat "$TMP/log$n")"; done
+[ "$(grep -h ' end | ' "$TMP/log1" "$TMP/log2" | sort -u | wc -l)" = 1 ] || fail "both ran the slow step"
 ok "two builds of one recipe at once run each step once"
 
 cat >"$TMP/offline.yaml" <<'YAML'
@@ -266,6 +337,23 @@ INGOT_CACHE_SIZE=1G ingot build --no-test --refresh end "$TMP/slow.yaml" >/dev/n
 said 'the cache is over its limit of 1.1 GB: evicted the machine after'
 [ "$(nodes)" -lt "$before" ] && [ $(($(limit layers) + $(limit memory) + $(limit sources))) -lt $((1 << 30)) ] || fail "the cache is still too large: $(ingot cache du)"
 ingot plan "$TMP/slow.yaml" | grep -q 'slow .*cached' || fail "what was used last has gone"
+# Nodes of a recipe, one that stays, and what only would go.
+pinned=$(ingot cache ls --json | python3 -c 'import json, sys; nodes = json.load(sys.stdin); below = {n.get("below") for n in nodes}; print([n["node"] for n in nodes if n["node"] in below][0])')
+ingot cache pin "$pinned"
+ingot cache ls | grep "^$pinned .*(pinned)" >/dev/null || fail "$(ingot cache ls)"
+before=$(nodes)
+ingot cache prune --dry-run >"$TMP/out"
+grep -q '^would drop ' "$TMP/out" && [ "$(nodes)" = "$before" ] || fail "a dry run: $(cat "$TMP/out")"
+expect 2 ingot cache rm "$pinned"
+grep -q 'is pinned' "$TMP/err" || fail "$(cat "$TMP/err")"
+ingot cache prune >"$TMP/out"
+[ "$(nodes)" -ge 1 ] && ingot cache ls --json | grep -q "\"node\": \"$pinned\"" || fail "a pinned node has gone: $(cat "$TMP/out")"
+ingot cache unpin "$pinned"
+ingot cache rm "$pinned" >"$TMP/out"
+grep -q "^removed $pinned, after" "$TMP/out" || fail "$(cat "$TMP/out")"
+expect 1 ingot cache rm "$pinned"
+ok "nodes are pinned and removed by name"
+
 ingot cache prune >"$TMP/out"
 [ "$(nodes)" = 0 ] && [ "$(limit sources)" -lt 100000000 ] || fail "prune left: $(ingot cache du)"
 ok "the cache keeps to its limit, what was used last goes last; prune empties it"
