@@ -213,8 +213,10 @@ static gboolean refuse_unknown_secrets(const Graph *graph, char **titles, GError
         if (!g_strv_contains((const char *const *)known->pdata, *titles)) {
             g_autofree char *hint = ingot_text_suggestion(*titles, (const char *const *)known->pdata);
             g_autofree char *list = g_strjoinv("', '", (char **)known->pdata);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                        "--cache-secret: '%s' is not a step%s; the steps are '%s'", *titles, hint, list);
+            g_autofree char *steps =
+                known->len == 1 ? g_strdup("there is none") : g_strdup_printf("the steps are '%s'", list);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cache-secret: '%s' is not a step%s; %s", *titles,
+                        hint, steps);
             return FALSE;
         }
     }
