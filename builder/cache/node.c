@@ -14,6 +14,7 @@ void node_run_free(gpointer data)
     NodeRun *run = data;
     g_free(run->id);
     g_free(run->title);
+    json_decref(run->made);
     g_free(run);
 }
 
@@ -22,6 +23,7 @@ NodeRun *node_run_copy(const NodeRun *run)
     NodeRun *copy = g_memdup2(run, sizeof *run);
     copy->id = g_strdup(run->id);
     copy->title = g_strdup(run->title);
+    json_incref(copy->made);
     return copy;
 }
 
@@ -83,7 +85,8 @@ static NodeRun *parse_run(const json_t *record, const char *path, GError **error
                          .id = (char *)id,
                          .title = (char *)title,
                          .ran = json_integer_value(json_object_get(record, "ran")),
-                         .seconds = json_number_value(json_object_get(record, "seconds"))};
+                         .seconds = json_number_value(json_object_get(record, "seconds")),
+                         .made = json_object_get(record, "made")};
     return node_run_copy(&run);
 }
 
@@ -151,8 +154,12 @@ static json_t *describe_run(const NodeRun *run)
 {
     char key[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&run->key, key);
-    return json_pack("{s:s, s:s, s:s, s:I, s:f}", "key", key, "id", run->id, "title", run->title, "ran",
-                     (json_int_t)run->ran, "seconds", run->seconds);
+    json_t *described = json_pack("{s:s, s:s, s:s, s:I, s:f}", "key", key, "id", run->id, "title", run->title, "ran",
+                                  (json_int_t)run->ran, "seconds", run->seconds);
+    if (described != NULL && json_array_size(run->made) > 0) {
+        json_object_set(described, "made", run->made);
+    }
+    return described;
 }
 
 json_t *node_describe(const Node *node, GError **error)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "cache/made.h"
+
 #define SALT_SIZE 32       /* random bytes */
 #define SALT_MAX 4096      /* of its file */
 #define CLOCKS_DIFFER 3600 /* seconds that a time may lie ahead before it is taken for wrong */
@@ -187,10 +189,15 @@ gboolean nodes_stand_on(const char *cache, const char *disk)
 
 /* --- the best --- */
 
-char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now)
+char *nodes_why_stale(const PlanStage *stage, const NodeRun *run, gint64 now)
 {
+    gint64 ran = run->ran;
+    const char *missing = made_missing(run->made);
     if (stage->product != NULL && !g_file_test(stage->product, G_FILE_TEST_EXISTS)) {
         return g_strdup_printf("%s, which it makes, is not there", stage->product);
+    }
+    if (missing != NULL) {
+        return g_strdup_printf("%s, which it made, is not there", missing);
     }
     if (ran > now + CLOCKS_DIFFER) {
         return g_strdup("it ran in the future, by this host's clock");
@@ -218,7 +225,7 @@ gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now)
 {
     for (guint i = 0; i < plan->stages->len; i++) {
         const NodeRun *run = run_of(node, &plan_stage(plan, i)->key);
-        g_autofree char *why = run == NULL ? NULL : nodes_why_stale(plan_stage(plan, i), run->ran, now);
+        g_autofree char *why = run == NULL ? NULL : nodes_why_stale(plan_stage(plan, i), run, now);
         if (why != NULL) {
             return FALSE;
         }

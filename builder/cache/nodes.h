@@ -23,8 +23,8 @@ gboolean nodes_any_on(const GPtrArray *nodes, const char *path);
 const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now);
 /* The newest node of that very stage, however old, or NULL. */
 const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage);
-/* Why an outcome of the stage from that time may not stand any more, or NULL. Free it. */
-char *nodes_why_stale(const PlanStage *stage, gint64 ran, gint64 now);
+/* Why the outcome of that run of the stage may not stand any more, or NULL. Free it. */
+char *nodes_why_stale(const PlanStage *stage, const NodeRun *run, gint64 now);
 
 /* Whether every stage that led to the node may still stand. */
 gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now);

@@ -33,9 +33,10 @@ static gboolean is_fresh(const json_t *record, const Plan *plan, gint64 now)
         const char *text = json_string_value(json_object_get(run, "key"));
         IngotDigest key;
         int stage = text != NULL && ingot_digest_parse(text, &key, NULL) ? plan_find_key(plan, &key) : -1;
-        g_autofree char *why = stage < 0 ? g_strdup("of another plan")
-                                         : nodes_why_stale(plan_stage(plan, (guint)stage),
-                                                           json_integer_value(json_object_get(run, "ran")), now);
+        const NodeRun before = {.ran = json_integer_value(json_object_get(run, "ran")),
+                                .made = json_object_get(run, "made")};
+        g_autofree char *why =
+            stage < 0 ? g_strdup("of another plan") : nodes_why_stale(plan_stage(plan, (guint)stage), &before, now);
         if (why != NULL) {
             return FALSE;
         }
@@ -72,7 +73,11 @@ static json_t *describe_runs(const GPtrArray *runs)
         const NodeRun *run = g_ptr_array_index(runs, i);
         char key[INGOT_DIGEST_TEXT_SIZE];
         ingot_digest_write_text(&run->key, key);
-        json_array_append_new(list, ingot_json_pack("{s:s, s:I}", "key", key, "ran", (json_int_t)run->ran));
+        json_t *entry = ingot_json_pack("{s:s, s:I}", "key", key, "ran", (json_int_t)run->ran);
+        if (json_array_size(run->made) > 0) {
+            json_object_set(entry, "made", run->made);
+        }
+        json_array_append_new(list, entry);
     }
     return list;
 }

@@ -103,7 +103,7 @@ char *prospect_why(const Prospect *prospect, guint stage)
     if (change != NULL) {
         return change;
     }
-    char *stale = run == NULL ? NULL : nodes_why_stale(plan_stage(prospect->plan, stage), run->ran, now());
+    char *stale = run == NULL ? NULL : nodes_why_stale(plan_stage(prospect->plan, stage), run, now());
     if (stale != NULL) {
         return stale;
     }

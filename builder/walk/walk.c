@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cache/draft.h"
+#include "cache/made.h"
 #include "machine/state.h"
 #include "walk/inside.h"
 
@@ -47,6 +48,9 @@ static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
                    .title = stage->title,
                    .ran = g_get_real_time() / G_USEC_PER_SEC,
                    .seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC};
+    g_autoptr(json_t) made =
+        stage->product == NULL ? NULL : made_list(stage->product, run.ran - (gint64)run.seconds - 1);
+    run.made = made;
     g_autofree char *id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
     run.id = id;
     g_ptr_array_add(walk->runs, node_run_copy(&run));

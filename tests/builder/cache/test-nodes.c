@@ -4,6 +4,7 @@
 #include <utime.h>
 
 #include "cache/draft.h"
+#include "cache/made.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}, {shell: three}]"
 #define NOW (SAMPLE_BEGAN + 100)
@@ -85,10 +86,11 @@ static void why_a_stage_is_stale(void **state)
 {
     g_autoptr(Plan) plan = sample_plan(*state, STEPS);
     const PlanStage *stage = plan_stage(plan, 2);
-    assert_null(nodes_why_stale(stage, SAMPLE_BEGAN, NOW));
-    g_autofree char *old = nodes_why_stale(stage, SAMPLE_BEGAN, SAMPLE_BEGAN + 7200);
+    const NodeRun run = {.ran = SAMPLE_BEGAN}, ahead = {.ran = SAMPLE_BEGAN + 7200};
+    assert_null(nodes_why_stale(stage, &run, NOW));
+    g_autofree char *old = nodes_why_stale(stage, &run, SAMPLE_BEGAN + 7200);
     assert_non_null(strstr(old, "max_age"));
-    g_autofree char *future = nodes_why_stale(stage, SAMPLE_BEGAN + 7200, SAMPLE_BEGAN);
+    g_autofree char *future = nodes_why_stale(stage, &ahead, SAMPLE_BEGAN);
     assert_non_null(strstr(future, "future"));
 }
 
@@ -157,6 +159,26 @@ static void a_missing_product_is_made_again(void **state)
     assert_true(nodes_fresh(node, plan, NOW));
     assert_int_equal(g_remove(product), 0);
     assert_false(nodes_fresh(node, plan, NOW));
+}
+
+/* The folder is there, the file that came into it is not. */
+static void a_missing_part_of_a_product_is_made_again(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = sample_plan(sample, "[{file: {from: /etc, to: out, direction: down}}]");
+    g_autofree char *folder = sample_path(sample, "out"), *product = sample_path(sample, "out/passwd");
+    sample_write(sample, "out/passwd", "");
+    sample_node(sample, plan, "node", NULL, "aa");
+    g_autoptr(Node) node = sample_read(sample, "node");
+    NodeRun *run = g_ptr_array_index(node->runs, 1);
+    run->made = made_list(folder, 0);
+    assert_true(node_publish(node, NULL));
+    expect_best(sample, plan, -1, NOW, "node");
+    assert_int_equal(g_remove(product), 0);
+    expect_best(sample, plan, -1, NOW, NULL);
+    g_autoptr(Node) back = sample_read(sample, "node");
+    g_autofree char *why = nodes_why_stale(plan_stage(plan, 1), node_run(back), NOW);
+    assert_non_null(strstr(why, "out/passwd, which it made, is not there"));
 }
 
 /* --- the list --- */
@@ -465,6 +487,7 @@ int main(void)
         SAMPLE_TEST(a_booted_machine_is_of_no_use_to_an_offline_step),
         SAMPLE_TEST(a_booted_machine_is_of_use_where_there_is_no_step),
         SAMPLE_TEST(a_missing_product_is_made_again),
+        SAMPLE_TEST(a_missing_part_of_a_product_is_made_again),
         SAMPLE_TEST(an_empty_cache_has_no_nodes),
         SAMPLE_TEST(others_may_not_look_at_nodes),
         SAMPLE_TEST(nodes_without_the_one_below_are_swept),
