@@ -58,7 +58,7 @@ static GPtrArray *differences(const json_t *before, const json_t *after)
     json_object_foreach((json_t *)before, name, value)
     {
         if (json_object_get(after, name) == NULL) {
-            g_ptr_array_add(list, g_strdup_printf("%s has gone", name));
+            g_ptr_array_add(list, g_strdup_printf("%s is gone", name));
         }
     }
     return list;

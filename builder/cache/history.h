@@ -1,7 +1,7 @@
 /* What a recipe's plan was made of when it was built last: so that a change can be named.
  *
- * CACHE/plans/HEX.json, HEX being the SHA-256 of the recipe's absolute path; replaced whole at each build. It is for
- * telling alone: whether a node stands is not decided by it. */
+ * CACHE/plans/HEX.json, HEX being the SHA-256 of the recipe's absolute path; replaced whole at each build. It only
+ * explains: it never decides whether a node is valid. */
 #pragma once
 
 #include "plan/plan.h"

@@ -2,10 +2,10 @@
  *
  * CACHE/nodes/NAME/ holds the disk's layer (disk.qcow2, over the layer of the node below or over the source), the
  * machine's memory (memory.zst, where it was kept), its firmware's variables, and node.json, which tells all about
- * them. node.json comes last, by rename, after all else is on the disk: a folder without one is no node. Nothing of a
- * node changes after that, but for its lock file's time, which says when it was used last, and the empty file `pinned`,
- * with which it is never evicted. The folder may be read by
- * its owner alone, since a machine's memory holds whatever the steps have seen. */
+ * them. node.json comes last, by rename, after all else is on the disk: a folder without one is not a node. Nothing of
+ * a node changes after that, but for its lock file's time, which says when it was used last, and the empty file
+ * `pinned`, with which it is never evicted. The folder may be read by its owner alone, since a machine's memory holds
+ * whatever the steps have seen. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -51,7 +51,7 @@ const NodeRun *node_run(const Node *node);           /* its own, the last one */
 char *node_file(const Node *node, const char *name); /* path of one of its files; free it */
 gboolean node_pinned(const Node *node);              /* never evicted */
 
-/* What node.json says. NOT_FOUND: the folder is no node; TOO_NEW: another Ingot's. */
+/* What node.json says. NOT_FOUND: the folder is not a node; TOO_NEW: another Ingot's. */
 Node *node_read(const char *folder, GError **error);
 /* The same from and to the record alone, as a registry keeps it; what names it in errors. */
 Node *node_parse(const json_t *record, const char *what, GError **error);

@@ -27,7 +27,7 @@ char *nodes_folder(const char *cache, GError **error)
 
 /* --- the list --- */
 
-/* Nobody else may hold it: NULL if somebody does, or if it has gone. */
+/* Nobody else may hold it: NULL if somebody does, or if it is not there. */
 static IngotLock *lock_alone(const char *folder)
 {
     g_autofree char *path = g_build_filename(folder, NODE_LOCK, NULL);
@@ -179,12 +179,7 @@ gboolean nodes_sweep(const char *cache, GError **error)
 gboolean nodes_stand_on(const char *cache, const char *disk)
 {
     g_autoptr(GPtrArray) nodes = nodes_list(cache, NULL);
-    for (guint i = 0; nodes != NULL && i < nodes->len; i++) {
-        if (strcmp(((const Node *)g_ptr_array_index(nodes, i))->source, disk) == 0) {
-            return TRUE;
-        }
-    }
-    return nodes == NULL;
+    return nodes == NULL || nodes_any_on(nodes, disk);
 }
 
 /* --- the best --- */
@@ -312,7 +307,7 @@ static gboolean hold_one(NodeHold *hold, const Node *node, GError **error)
 {
     g_autofree char *path = node_file(node, NODE_LOCK);
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: has gone", node->folder);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: it was removed meanwhile", node->folder);
         return FALSE;
     }
     IngotLock *lock = ingot_lock_take(path, FALSE, FALSE, error);

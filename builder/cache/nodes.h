@@ -19,7 +19,7 @@ gboolean nodes_any_on(const GPtrArray *nodes, const char *path);
 /* The deepest node that the plan may go on from, or NULL: borrowed from nodes. A stage that ran longer ago than it may
  * rules out all nodes that it led to, as does a file of the host that a stage made and that is gone; of several runs of
  * one stage only the newest counts. source: path of the disk that they must stand on; NULL: whichever. refresh: the
- * first stage that is to be run anew; -1: none. now: seconds since 1970. */
+ * first stage that is to be run again; -1: none. now: seconds since 1970. */
 const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now);
 /* The newest node of that very stage, however old, or NULL. */
 const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage);
@@ -34,7 +34,7 @@ gboolean nodes_stand_on(const char *cache, const char *disk);
 
 /* A node in use, with all nodes below it: they stay as long as it is held. */
 typedef struct NodeHold NodeHold;
-/* NOT_FOUND where one of them has gone, CORRUPT where one is damaged. It counts as used now. */
+/* NOT_FOUND where one of them is not there any more, CORRUPT where one is damaged. It counts as used now. */
 NodeHold *nodes_hold(const char *cache, const Node *node, GError **error);
 void nodes_release(NodeHold *hold);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeHold, nodes_release)

@@ -74,7 +74,7 @@ static gboolean sharing_try(const WalkInput *input, const Share *share, GError *
             return FALSE;
         }
         if (state == SHARE_DONE) {
-            ingot_progress_message(input->host->progress, "taken from %s/%s: the machine after '%s'",
+            ingot_progress_message(input->host->progress, "fetched from %s/%s: the machine after '%s'",
                                    share->where->host, share->where->name,
                                    plan_stage(input->plan, (guint)stage)->title);
             return TRUE;
@@ -97,7 +97,7 @@ gboolean sharing_fetch(const WalkInput *input, GError **error)
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    ingot_progress_message(input->host->progress, "nothing is taken from %s/%s: %s", share.where->host,
+    ingot_progress_message(input->host->progress, "nothing is fetched from %s/%s: %s", share.where->host,
                            share.where->name, problem->message);
     return TRUE;
 }
@@ -130,7 +130,7 @@ static gboolean sharing_push_stage(const WalkInput *input, const Share *share, c
         return FALSE;
     }
     if (state == SHARE_DONE) {
-        ingot_progress_message(input->host->progress, "given to %s/%s: the machine after '%s'", share->where->host,
+        ingot_progress_message(input->host->progress, "pushed to %s/%s: the machine after '%s'", share->where->host,
                                share->where->name, stage->title);
     }
     return TRUE;

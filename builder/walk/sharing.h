@@ -1,4 +1,5 @@
-/* --cache-from and --cache-to: what a build takes from a registry before it starts, and gives to one when it is done.
+/* --cache-from and --cache-to: what a build fetches from a registry before it starts, and pushes to one when it is
+ * done.
  */
 #pragma once
 

@@ -209,15 +209,15 @@ said "after 'quiet' saw a secret"
 expect 2 ingot build --no-test "$TMP/cached.yaml" --cache-to "$REGISTRY/team/nodes" --cache-secret quite
 grep -q "'quite' is not a step.*did you mean 'quiet'.*the steps are 'old', 'quiet', 'after'" "$TMP/err" || fail "$(cat "$TMP/err")"
 build --cache-to "$REGISTRY/team/nodes" --cache-secret quiet
-said_not 'resume' && said "given to $REGISTRY/team/nodes: the machine after 'quiet'"
+said_not 'resume' && said "pushed to $REGISTRY/team/nodes: the machine after 'quiet'"
 [ "$(ingot ls "$REGISTRY/team/nodes" | wc -l)" = 3 ] || fail "pushed: $(ingot ls "$REGISTRY/team/nodes")"
 build --cache-to "$REGISTRY/team/nodes" --cache-secret quiet
-said_not 'given to'
+said_not 'pushed to'
 mkdir "$TMP/fresh"
 cp -al "$INGOT_CACHE/sources" "$TMP/fresh/"
 cp -a "$INGOT_CACHE/accel" "$TMP/fresh/" 2>/dev/null || true # there is none where there is no /dev/kvm
 INGOT_CACHE=$TMP/fresh build --cache-from "$REGISTRY/team/nodes"
-said "taken from $REGISTRY/team/nodes: the machine after 'old'" && said "resume after 'old'" && said_not '^old ('
+said "fetched from $REGISTRY/team/nodes: the machine after 'old'" && said "resume after 'old'" && said_not '^old ('
 ok "a fresh cache starts from the nodes of a registry; those with secrets stay unless they are named"
 
 # A machine with UEFI: its firmware's variables come too. Its last step fails, and what came before is pushed all the same.
@@ -237,18 +237,18 @@ steps:
   - {name: last, shell: "test -d /sys/firmware/efi && systemctl is-active witness && exit 7"}
 YAML
 expect 1 ingot build --no-test "$TMP/cached.yaml" --cache-to "$REGISTRY/team/uefi"
-grep -q "given to $REGISTRY/team/uefi: the machine after 'one'" "$TMP/err" || fail "a failed build pushes nothing: $(cat "$TMP/err")"
+grep -q "pushed to $REGISTRY/team/uefi: the machine after 'one'" "$TMP/err" || fail "a failed build pushes nothing: $(cat "$TMP/err")"
 sed -i 's/&& exit 7/\&\& echo gone/' "$TMP/cached.yaml"
 fresh
 INGOT_CACHE=$TMP/fresh build --cache-from "$REGISTRY/team/uefi"
-said "taken from $REGISTRY/team/uefi: the machine after 'one'" && said "resume after 'one'" && said_not 'boot (' && said_not 'the disk alone'
+said "fetched from $REGISTRY/team/uefi: the machine after 'one'" && said "resume after 'one'" && said_not 'boot (' && said_not 'the disk alone'
 ok "a UEFI machine is resumed on another host, from what a failed build pushed"
 
 # What fails here, and not because the registry refuses, is no reason not to build.
 fresh
 mkdir "$TMP/fresh/share.lock"
 INGOT_CACHE=$TMP/fresh build --cache-from "$REGISTRY/team/uefi"
-said "nothing is taken from $REGISTRY/team/uefi:" && said 'boot ('
+said "nothing is fetched from $REGISTRY/team/uefi:" && said 'boot ('
 fresh
 INGOT_CACHE=$TMP/fresh expect 1 ingot build --no-test "$TMP/cached.yaml" --cache-from 127.0.0.1:1/team/uefi
 rm -rf "$TMP/fresh"

@@ -66,7 +66,7 @@ static void an_input_is_new_or_has_gone(void **state)
     build(*state, SHELL);
     expect_change(*state, "[{shell: one, env: {A: '1'}, workdir: /srv}, {shell: two}]", 1, "workdir is new");
     build(*state, "[{shell: one, env: {A: '1'}, workdir: /srv}, {shell: two}]");
-    expect_change(*state, SHELL, 1, "workdir has gone");
+    expect_change(*state, SHELL, 1, "workdir is gone");
 }
 
 static void a_step_was_added(void **state)
@@ -87,7 +87,7 @@ static void files_are_named(void **state)
     expect_change(sample, UPLOAD, 1, "file site/index.html changed");
     sample_write(sample, "site/new", "");
     assert_int_equal(g_remove(gone), 0);
-    expect_change(sample, UPLOAD, 1, "file site/index.html changed, file site/new is new, file site/gone has gone");
+    expect_change(sample, UPLOAD, 1, "file site/index.html changed, file site/new is new, file site/gone is gone");
 }
 
 static void more_than_three_are_counted(void **state)
