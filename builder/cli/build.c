@@ -9,8 +9,8 @@
 #include "cache/house.h"
 #include "cli/inputs.h"
 #include "graph/graph.h"
-#include "step/step.h"
 #include "verbs.h"
+#include "walk/sharing.h"
 
 typedef struct {
     Inputs given;
@@ -200,27 +200,11 @@ static gboolean refuse_shared_name(guint recipes, const char *tag, GError **erro
 /* Every --cache-secret is the title of a step. */
 static gboolean refuse_unknown_secrets(const Graph *graph, char **titles, GError **error)
 {
-    g_autoptr(GPtrArray) known = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) recipes = g_ptr_array_new();
     for (guint i = 0; i < graph->recipes->len; i++) {
-        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
-        const json_t *steps = json_object_get(one->recipe->public_tree, "steps");
-        for (size_t n = 0; n < json_array_size(steps); n++) {
-            g_ptr_array_add(known, step_title(json_array_get(steps, n)));
-        }
+        g_ptr_array_add(recipes, ((const GraphRecipe *)g_ptr_array_index(graph->recipes, i))->recipe);
     }
-    g_ptr_array_add(known, NULL);
-    for (; titles != NULL && *titles != NULL; titles++) {
-        if (!g_strv_contains((const char *const *)known->pdata, *titles)) {
-            g_autofree char *hint = ingot_text_suggestion(*titles, (const char *const *)known->pdata);
-            g_autofree char *list = g_strjoinv("', '", (char **)known->pdata);
-            g_autofree char *steps =
-                known->len == 1 ? g_strdup("there is none") : g_strdup_printf("the steps are '%s'", list);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cache-secret: '%s' is not a step%s; %s", *titles,
-                        hint, steps);
-            return FALSE;
-        }
-    }
-    return TRUE;
+    return sharing_check_secrets(recipes, (const char *const *)titles, error);
 }
 
 /* --refresh, alone ("") or with a step. GLib gives callbacks of main options no data of ours. */

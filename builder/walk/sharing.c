@@ -2,11 +2,13 @@
 
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <string.h>
 
 #include "cache/nodes.h"
 #include "cache/share.h"
 #include "machine/state.h"
+#include "step/step.h"
 
 #define TURN_USEC (G_USEC_PER_SEC / 5)
 
@@ -149,4 +151,38 @@ gboolean sharing_push(const WalkInput *input, GError **error)
         }
     }
     return nodes != NULL;
+}
+
+/* --- what the user names --- */
+
+/* GPtrArray of char *, ended by NULL. */
+static GPtrArray *sharing_titles(const GPtrArray *recipes)
+{
+    GPtrArray *titles = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < recipes->len; i++) {
+        const Recipe *recipe = g_ptr_array_index(recipes, i);
+        const json_t *steps = json_object_get(recipe->public_tree, "steps");
+        for (size_t n = 0; n < json_array_size(steps); n++) {
+            g_ptr_array_add(titles, step_title(json_array_get(steps, n)));
+        }
+    }
+    g_ptr_array_add(titles, NULL);
+    return titles;
+}
+
+gboolean sharing_check_secrets(const GPtrArray *recipes, const char *const *titles, GError **error)
+{
+    g_autoptr(GPtrArray) known = sharing_titles(recipes);
+    for (; titles != NULL && *titles != NULL; titles++) {
+        if (!g_strv_contains((const char *const *)known->pdata, *titles)) {
+            g_autofree char *hint = ingot_text_suggestion(*titles, (const char *const *)known->pdata);
+            g_autofree char *list = g_strjoinv("', '", (char **)known->pdata);
+            g_autofree char *steps =
+                known->len == 1 ? g_strdup("there is none") : g_strdup_printf("the steps are '%s'", list);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cache-secret: '%s' is not a step%s; %s", *titles,
+                        hint, steps);
+            return FALSE;
+        }
+    }
+    return TRUE;
 }

@@ -12,3 +12,5 @@ gboolean sharing_fetch(const WalkInput *input, GError **error);
 /* Pushes the plan's nodes that the registry lacks, or of which it has an older run. Those that saw a secret stay,
  * unless their step was named. */
 gboolean sharing_push(const WalkInput *input, GError **error);
+/* Refuses a title (NULL: there are none) that no step of the recipes has; recipes: of Recipe. */
+gboolean sharing_check_secrets(const GPtrArray *recipes, const char *const *titles, GError **error);
