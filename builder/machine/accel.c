@@ -12,15 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "machine/machine.h"
+#include "machine/accel.h"
 
 #define PROOF_USEC (10 * G_TIME_SPAN_SECOND)
 #define QEMU "qemu-system-x86_64"
 
 /* The newest kernel that we may read, or NULL. */
-static char *find_kernel(void)
+static char *find_kernel(const char *const *patterns)
 {
-    static const char *const patterns[] = {"/boot/vmlinuz-*", "/lib/modules/*/vmlinuz", NULL};
     char *found = NULL;
     time_t newest = 0;
     for (guint p = 0; patterns[p] != NULL; p++) {
@@ -73,7 +72,7 @@ static char *circumstances(void)
                            (gint64)st.st_size, (gint64)st.st_mtime);
 }
 
-static gboolean prove(const char *cache, char **why)
+static gboolean prove(const AccelHost *host, const char *cache, char **why)
 {
     g_autofree char *path = g_build_filename(cache, "accel", NULL);
     g_autofree char *now = circumstances();
@@ -86,7 +85,7 @@ static gboolean prove(const char *cache, char **why)
                              : "tcg (/dev/kvm is there, but no kernel boots under it)");
         return good;
     }
-    g_autofree char *kernel = find_kernel();
+    g_autofree char *kernel = find_kernel(host->patterns);
     if (kernel == NULL) {
         *why = g_strdup("tcg (no readable kernel in /boot to try /dev/kvm with; --accel kvm uses it untried)");
         return FALSE;
@@ -101,14 +100,15 @@ static gboolean prove(const char *cache, char **why)
     return good;
 }
 
-gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error)
+gboolean accel_find(const AccelHost *host, const char *name, const char *cache, MachineAccel *accel, char **why,
+                    GError **error)
 {
     static const char *const words[] = {"auto", "kvm", "tcg", NULL};
     g_autofree char *reason = NULL;
     gboolean kvm = FALSE;
     if (name == NULL || strcmp(name, "auto") == 0) {
-        if (access("/dev/kvm", R_OK | W_OK) == 0) {
-            kvm = prove(cache, &reason);
+        if (access(host->device, R_OK | W_OK) == 0) {
+            kvm = prove(host, cache, &reason);
         } else {
             reason = g_strdup("tcg (no /dev/kvm that this user may open)");
         }
@@ -132,4 +132,11 @@ gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel,
         *why = g_steal_pointer(&reason);
     }
     return TRUE;
+}
+
+gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error)
+{
+    static const char *const patterns[] = {"/boot/vmlinuz-*", "/lib/modules/*/vmlinuz", NULL};
+    static const AccelHost host = {"/dev/kvm", patterns};
+    return accel_find(&host, name, cache, accel, why, error);
 }
