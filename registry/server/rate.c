@@ -18,13 +18,19 @@ struct Rate {
     guint64 refused;
 };
 
+/* All bits of an address count: g_int64_hash() looks at one half of a key alone, which all of IPv4 shares. */
+static guint key_hash(gconstpointer key)
+{
+    return (guint)((*(const guint64 *)key * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15)) >> 32);
+}
+
 Rate *rate_new(guint per_second, double burst)
 {
     Rate *rate = g_new0(Rate, 1);
     g_mutex_init(&rate->lock);
     rate->per_second = per_second;
     rate->burst = burst;
-    rate->buckets = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
+    rate->buckets = g_hash_table_new_full(key_hash, g_int64_equal, NULL, g_free);
     g_queue_init(&rate->order);
     return rate;
 }
