@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -21,25 +24,67 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ZSTD_DCtx, ZSTD_freeDCtx)
 /* Our side of the way between QEMU and the file, in a thread of its own. */
 typedef struct {
     int pipe, file;
+    int wake; /* readable: QEMU has given up, and so may the thread */
     const char *path;
     Checksum *checksum; /* on the way in */
-    GError *error;
+    gboolean unread;    /* the file could not be read to its end: its checksum is not known */
+    GError *error;      /* of the file; what happens to the pipe is QEMU's affair */
 } Way;
 
-static gboolean read_some(int fd, Way *way, void *buffer, gsize *size)
+/* Waits until the pipe can be used; FALSE: QEMU has given up. */
+static gboolean wait_for_pipe(const Way *way, short events)
+{
+    struct pollfd waits[] = {{.fd = way->pipe, .events = events}, {.fd = way->wake, .events = POLLIN}};
+    while (poll(waits, G_N_ELEMENTS(waits), -1) < 0 && errno == EINTR) {
+    }
+    return waits[1].revents == 0;
+}
+
+/* *size 0: QEMU has closed its end, or given up. */
+static void pipe_read(const Way *way, void *buffer, gsize *size)
+{
+    ssize_t got = -1;
+    while (got < 0 && wait_for_pipe(way, POLLIN)) {
+        got = read(way->pipe, buffer, BUFFER);
+        if (got < 0 && errno != EINTR && errno != EAGAIN) {
+            break;
+        }
+    }
+    *size = got > 0 ? (gsize)got : 0;
+}
+
+/* FALSE: QEMU reads no more. */
+static gboolean pipe_write(const Way *way, const guint8 *data, gsize size)
+{
+    while (size > 0) {
+        if (!wait_for_pipe(way, POLLOUT)) {
+            return FALSE;
+        }
+        ssize_t done = write(way->pipe, data, size);
+        if (done < 0 && errno != EINTR && errno != EAGAIN) {
+            return FALSE;
+        }
+        data += MAX(done, 0);
+        size -= (gsize)MAX(done, 0);
+    }
+    return TRUE;
+}
+
+static gboolean file_read(Way *way, void *buffer, gsize *size)
 {
     ssize_t got;
     do {
-        got = read(fd, buffer, BUFFER);
-    } while (got < 0 && errno == EINTR);
+        got = read(way->file, buffer, BUFFER);
+    } while (got < 0 && errno == EINTR && ingot_interrupt_check(&way->error));
     *size = got > 0 ? (gsize)got : 0;
-    return got >= 0 || ingot_error_set_errno(&way->error, errno, "%s: cannot read", way->path);
+    way->unread = got < 0;
+    return got >= 0 || (way->error == NULL && ingot_error_set_errno(&way->error, errno, "%s: cannot read", way->path));
 }
 
-static gboolean write_all(int fd, Way *way, const guint8 *data, gsize size)
+static gboolean file_write(Way *way, const guint8 *data, gsize size)
 {
     while (size > 0) {
-        ssize_t done = write(fd, data, size);
+        ssize_t done = write(way->file, data, size);
         if (done < 0 && errno != EINTR) {
             return ingot_error_set_errno(&way->error, errno, "%s: cannot write", way->path);
         }
@@ -52,7 +97,7 @@ static gboolean write_all(int fd, Way *way, const guint8 *data, gsize size)
 static gboolean zstd_failed(size_t code, Way *way)
 {
     if (ZSTD_isError(code)) {
-        g_set_error(&way->error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: %s", way->path, ZSTD_getErrorName(code));
+        g_set_error(&way->error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %s", way->path, ZSTD_getErrorName(code));
     }
     return ZSTD_isError(code) != 0;
 }
@@ -65,7 +110,7 @@ static gboolean compress_part(Way *way, ZSTD_CCtx *context, ZSTD_inBuffer *in, Z
     do {
         ZSTD_outBuffer out = {.dst = buffer, .size = BUFFER};
         left = ZSTD_compressStream2(context, &out, in, mode);
-        if (zstd_failed(left, way) || !write_all(way->file, way, buffer, out.pos)) {
+        if (zstd_failed(left, way) || !file_write(way, buffer, out.pos)) {
             return FALSE;
         }
     } while (in->pos < in->size || (mode == ZSTD_e_end && left > 0));
@@ -80,30 +125,33 @@ static gpointer compress_all(gpointer user)
     g_autoptr(ZSTD_CCtx) context = ZSTD_createCCtx();
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, LEVEL);
     ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, (int)g_get_num_processors());
-    gsize size = 1;
-    while (size > 0 && read_some(way->pipe, way, in_buffer, &size)) {
+    gsize size;
+    do {
+        pipe_read(way, in_buffer, &size);
         ZSTD_inBuffer in = {.src = in_buffer, .size = size};
         if (!compress_part(way, context, &in, size > 0 ? ZSTD_e_continue : ZSTD_e_end, out_buffer)) {
             break;
         }
-    }
+    } while (size > 0);
     ingot_fd_clear(&way->pipe); /* after a failure QEMU gets EPIPE and gives up */
     return NULL;
 }
 
 /* --- in --- */
 
+/* FALSE: nothing more goes to QEMU, which reads no more, or which zstd has nothing for. */
 static gboolean decompress_part(Way *way, ZSTD_DCtx *context, ZSTD_inBuffer *in, guint8 *buffer)
 {
     while (in->pos < in->size) {
         ZSTD_outBuffer out = {.dst = buffer, .size = BUFFER};
-        if (zstd_failed(ZSTD_decompressStream(context, &out, in), way) || !write_all(way->pipe, way, buffer, out.pos)) {
+        if (zstd_failed(ZSTD_decompressStream(context, &out, in), way) || !pipe_write(way, buffer, out.pos)) {
             return FALSE;
         }
     }
     return TRUE;
 }
 
+/* The file is read to its end even when nothing more goes to QEMU: whether it is whole is known only then. */
 static gpointer decompress_all(gpointer user)
 {
     Way *way = user;
@@ -111,11 +159,14 @@ static gpointer decompress_all(gpointer user)
     g_autofree guint8 *out_buffer = g_malloc(BUFFER);
     g_autoptr(ZSTD_DCtx) context = ZSTD_createDCtx();
     gsize size;
-    while (read_some(way->file, way, in_buffer, &size) && size > 0) {
+    while (file_read(way, in_buffer, &size) && size > 0) {
         checksum_add(way->checksum, in_buffer, size);
         ZSTD_inBuffer in = {.src = in_buffer, .size = size};
-        if (!decompress_part(way, context, &in, out_buffer)) {
-            break;
+        if (way->pipe >= 0 && !decompress_part(way, context, &in, out_buffer)) {
+            ingot_fd_clear(&way->pipe);
+            if (!ingot_interrupt_check(NULL)) {
+                break;
+            }
         }
     }
     ingot_fd_clear(&way->pipe);
@@ -126,9 +177,8 @@ static gpointer decompress_all(gpointer user)
 
 typedef gboolean (*Migrate)(Machine *machine, int fd, GError **error);
 
-/* Runs QEMU's side with one end of a pipe and ours with the other. The file's error explains QEMU's. */
-static gboolean migrate(Machine *machine, Way *way, Migrate qemu, GThreadFunc ours, gboolean qemu_writes,
-                        GError **error)
+/* A pipe whose end for us does not block. */
+static gboolean open_pipe(Way *way, gboolean qemu_writes, int *theirs, GError **error)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -136,9 +186,30 @@ static gboolean migrate(Machine *machine, Way *way, Migrate qemu, GThreadFunc ou
     }
     fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one is only slower */
     way->pipe = ends[qemu_writes ? 0 : 1];
+    *theirs = ends[qemu_writes ? 1 : 0];
+    fcntl(way->pipe, F_SETFL, O_NONBLOCK);
+    return TRUE;
+}
+
+/* Runs QEMU's side with one end of a pipe and ours with the other. The file's error explains QEMU's. */
+static gboolean migrate(Machine *machine, Way *way, Migrate qemu, GThreadFunc ours, gboolean qemu_writes,
+                        GError **error)
+{
+    int theirs = -1;
+    g_auto(IngotFd) wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake < 0) {
+        return ingot_error_set_errno(error, errno, "cannot make an eventfd");
+    }
+    if (!open_pipe(way, qemu_writes, &theirs, error)) {
+        return FALSE;
+    }
+    way->wake = wake;
     GThread *thread = g_thread_new("memory", ours, way);
     GError *problem = NULL;
-    gboolean ok = qemu(machine, ends[qemu_writes ? 1 : 0], &problem);
+    gboolean ok = qemu(machine, theirs, &problem);
+    if (!ok) {
+        eventfd_write(wake, 1);
+    }
     g_thread_join(thread);
     if (way->error != NULL) {
         g_clear_error(&problem);
@@ -171,13 +242,16 @@ gboolean memory_load(Machine *machine, const char *path, const char *checksum, G
         return FALSE;
     }
     Way way = {.file = file, .path = path, .checksum = checksum_new()};
-    gboolean ok = migrate(machine, &way, machine_load, decompress_all, FALSE, error);
+    g_autoptr(GError) problem = NULL;
+    gboolean ok = migrate(machine, &way, machine_load, decompress_all, FALSE, &problem);
     g_autofree char *found = checksum_finish(way.checksum);
-    /* Damage may also be what made zstd or QEMU stop; a file that was read to its end and is whole has not been it. */
-    if (g_strcmp0(found, checksum) != 0 && (ok || way.error != NULL)) {
-        g_clear_error(error);
+    /* A file that is whole has not been the cause, whatever QEMU or zstd says; a damaged one has. */
+    if (ingot_interrupt_check(NULL) && !way.unread && g_strcmp0(found, checksum) != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its bytes do not match their checksum", path);
         return FALSE;
+    }
+    if (!ok) {
+        g_propagate_error(error, g_steal_pointer(&problem));
     }
     return ok;
 }

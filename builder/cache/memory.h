@@ -9,5 +9,6 @@
 
 /* The guest is stopped. The file is new; on failure nothing is left of it, and the guest may go on. */
 gboolean memory_save(Machine *machine, const char *path, GError **error);
-/* Into a machine that was started with `incoming`; it stays stopped. A file with another checksum is CORRUPT. */
+/* Into a machine that was started with `incoming`; it stays stopped. A file with another checksum is CORRUPT; any other
+ * error leaves the file in good standing: QEMU may have refused it, or ended, for reasons of its own. */
 gboolean memory_load(Machine *machine, const char *path, const char *checksum, GError **error);

@@ -126,7 +126,8 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
     ingot_progress_end(progress, NULL);
     g_clear_pointer(&guest, guest_free);
     print_entry(machine, key, ports);
-    return machine_wait(machine, error);
+    gboolean ended;
+    return machine_wait(machine, 0, &ended, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)

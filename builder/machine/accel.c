@@ -24,15 +24,12 @@ static char *find_kernel(const char *const *patterns)
     time_t newest = 0;
     for (guint p = 0; patterns[p] != NULL; p++) {
         glob_t all = {0};
-        for (size_t i = 0; glob(patterns[p], 0, NULL, &all) == 0 && i < all.gl_pathc; i++) {
+        for (size_t i = 0, count = glob(patterns[p], 0, NULL, &all) == 0 ? all.gl_pathc : 0; i < count; i++) {
             struct stat st;
             if (stat(all.gl_pathv[i], &st) == 0 && access(all.gl_pathv[i], R_OK) == 0 && st.st_mtime >= newest) {
                 newest = st.st_mtime;
                 g_free(found);
                 found = g_strdup(all.gl_pathv[i]);
-            }
-            if (i + 1 == all.gl_pathc) {
-                break;
             }
         }
         globfree(&all);

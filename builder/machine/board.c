@@ -65,7 +65,7 @@ static void add_channels(GPtrArray *argv, const BoardPlaces *places)
 {
     g_autofree char *console = drive_escape(places->console), *qmp = drive_escape(places->qmp),
                     *shell = drive_escape(places->shell);
-    option(argv, "-chardev", "file,id=console,path=%s", console);
+    option(argv, "-chardev", "socket,id=console,path=%s,server=off", console);
     option(argv, "-serial", "chardev:console");
     option(argv, "-qmp", "unix:%s,server=on,wait=off", qmp);
     option(argv, "-chardev", "socket,id=" BOARD_SHELL ",path=%s,server=on,wait=off", shell);

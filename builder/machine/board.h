@@ -9,7 +9,7 @@
 #define BOARD_SEED "seed.iso" /* in the machine's folder, where there is a public key */
 
 typedef struct {
-    const char *console, *qmp, *shell; /* paths: the console's log, and two sockets to listen on */
+    const char *console, *qmp, *shell; /* paths of sockets: QEMU connects to the console's, and listens on the others */
     const GArray *drives;   /* of MachineDrive: the files that QEMU opens: snapshots resolved, the seed added */
     const GArray *forwards; /* of BoardForward */
 } BoardPlaces;
@@ -17,13 +17,6 @@ typedef struct {
 typedef struct {
     guint16 guest, host;
 } BoardForward;
-
-/* The inside of Machine that state.c shares. */
-json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error);
-json_t *machine_event(Machine *machine, const char *name, GError **error);
-/* Of each disk, in order: the node that the guest writes to now. */
-GPtrArray *machine_tops(Machine *machine);
-guint machine_next_layer(Machine *machine);
 
 /* The arguments, NULL-terminated; writes the files that they name (NoCloud seed, firmware's variables) to
  * options->folder. Free with g_ptr_array_unref; NULL on failure. */

@@ -5,24 +5,12 @@
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "machine/board.h"
+#include "machine/inside.h"
 #include "machine/overlay.h"
 #include "machine/ports.h"
-#include "machine/qmp.h"
-
-#define POLL_USEC (G_USEC_PER_SEC / 20)
-#define TAIL_MAX (64u << 10) /* bytes of the console that are looked at */
-
-struct Machine {
-    char *folder, *console, *log, *socket, *shell;
-    GSubprocess *qemu;
-    Qmp *qmp;
-    GArray *forwards; /* of BoardForward */
-    GPtrArray *tops;  /* of each disk, in order: the node of QEMU's block graph that is written to */
-    guint layers;     /* that it has been given while it ran */
-};
 
 void machine_free(Machine *machine)
 {
@@ -35,8 +23,8 @@ void machine_free(Machine *machine)
         g_subprocess_wait(machine->qemu, NULL, NULL);
         g_object_unref(machine->qemu);
     }
+    console_free(machine->console);
     g_free(machine->folder);
-    g_free(machine->console);
     g_free(machine->log);
     g_free(machine->socket);
     g_free(machine->shell);
@@ -50,24 +38,35 @@ static gboolean qemu_alive(gpointer user, GError **error)
     return machine_alive(user, error);
 }
 
-static gboolean forward(Machine *machine, guint16 guest, GError **error)
+/* held: of the sockets that keep the ports free for QEMU. */
+static gboolean forward(Machine *machine, guint16 guest, GArray *held, GError **error)
 {
-    BoardForward one = {.guest = guest, .host = ports_free(error)};
+    BoardForward one = {.guest = guest};
+    int fd = ports_hold(&one.host, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    g_array_append_val(held, fd);
     g_array_append_val(machine->forwards, one);
-    return one.host != 0;
+    return TRUE;
 }
 
-static gboolean forward_all(Machine *machine, const guint16 *ports, GError **error)
+static gboolean forward_all(Machine *machine, const guint16 *ports, GArray *held, GError **error)
 {
-    if (!forward(machine, 22, error)) {
+    if (!forward(machine, 22, held, error)) {
         return FALSE;
     }
     for (guint i = 0; ports != NULL && ports[i] != 0; i++) {
-        if (machine_port(machine, ports[i]) == 0 && !forward(machine, ports[i], error)) {
+        if (machine_port(machine, ports[i]) == 0 && !forward(machine, ports[i], held, error)) {
             return FALSE;
         }
     }
     return TRUE;
+}
+
+static void close_held(gpointer data)
+{
+    ingot_fd_clear(data);
 }
 
 /* The files that QEMU opens: a snapshot is an overlay that goes with the folder, and the seed comes last. Their paths
@@ -105,10 +104,12 @@ static gboolean launch(Machine *machine, const MachineOptions *options, GError *
 {
     g_autoptr(GArray) drives = g_array_new(FALSE, FALSE, sizeof(MachineDrive));
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    if (!resolve_drives(machine, options, drives, paths, error) || !forward_all(machine, options->ports, error)) {
+    g_autoptr(GArray) held = g_array_new(FALSE, FALSE, sizeof(int));
+    g_array_set_clear_func(held, close_held);
+    if (!resolve_drives(machine, options, drives, paths, error) || !forward_all(machine, options->ports, held, error)) {
         return FALSE;
     }
-    BoardPlaces places = {.console = machine->console,
+    BoardPlaces places = {.console = console_socket(machine->console),
                           .qmp = machine->socket,
                           .shell = machine->shell,
                           .drives = drives,
@@ -123,17 +124,41 @@ static gboolean launch(Machine *machine, const MachineOptions *options, GError *
     return machine->qmp != NULL;
 }
 
+/* The paths of the machine's sockets have to fit, and QMP carries UTF-8 alone. */
+static gboolean check_folder(const Machine *machine, GError **error)
+{
+    static const struct sockaddr_un address;
+    if (strlen(machine->folder) + sizeof "/console" > sizeof address.sun_path) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: the path is too long for the machine's sockets (at most %zu bytes): set TMPDIR to a folder "
+                    "with a shorter path",
+                    machine->folder, sizeof address.sun_path - sizeof "/console");
+        return FALSE;
+    }
+    if (!g_utf8_validate(machine->folder, -1, NULL)) {
+        g_autofree char *shown = g_utf8_make_valid(machine->folder, -1);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: QEMU cannot use a path that is not UTF-8: set TMPDIR to another folder", shown);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 Machine *machine_start(const MachineOptions *options, GError **error)
 {
     g_autoptr(Machine) machine = g_new0(Machine, 1);
     machine->folder = g_strdup(options->folder);
-    machine->console = g_build_filename(options->folder, "console.log", NULL);
     machine->log = g_build_filename(options->folder, "qemu.log", NULL);
     machine->socket = g_build_filename(options->folder, "qmp", NULL);
     machine->shell = g_build_filename(options->folder, "shell", NULL);
     machine->forwards = g_array_new(FALSE, FALSE, sizeof(BoardForward));
     machine->tops = g_ptr_array_new_with_free_func(g_free);
-    return launch(machine, options, error) ? g_steal_pointer(&machine) : NULL;
+    machine->stopped = options->incoming;
+    if (!check_folder(machine, error)) {
+        return NULL;
+    }
+    machine->console = console_new(options->folder, error);
+    return machine->console != NULL && launch(machine, options, error) ? g_steal_pointer(&machine) : NULL;
 }
 
 /* --- while it runs --- */
@@ -156,7 +181,7 @@ const char *machine_shell(const Machine *machine)
 
 gboolean machine_shell_open(Machine *machine)
 {
-    g_autoptr(json_t) devices = qmp_command(machine->qmp, "query-chardev", NULL, NULL);
+    g_autoptr(json_t) devices = machine_qmp(machine, "query-chardev", NULL, NULL);
     for (size_t i = 0; i < json_array_size(devices); i++) {
         const json_t *one = json_array_get(devices, i);
         if (g_strcmp0(json_string_value(json_object_get(one, "label")), BOARD_SHELL) == 0) {
@@ -168,118 +193,5 @@ gboolean machine_shell_open(Machine *machine)
 
 const char *machine_console(const Machine *machine)
 {
-    return machine->console;
-}
-
-char *machine_console_tail(const Machine *machine, guint lines)
-{
-    g_autofree char *text = NULL;
-    gsize size;
-    if (!g_file_get_contents(machine->console, &text, &size, NULL)) {
-        return g_strdup("");
-    }
-    char *tail = text + (size > TAIL_MAX ? size - TAIL_MAX : 0);
-    g_autofree char *valid = g_utf8_make_valid(tail, -1);
-    g_auto(GStrv) all = g_strsplit(g_strchomp(valid), "\n", -1);
-    guint count = g_strv_length(all);
-    return g_strjoinv("\n", all + (count > lines ? count - lines : 0));
-}
-
-static gboolean running(Machine *machine)
-{
-    return g_subprocess_get_identifier(machine->qemu) != NULL;
-}
-
-/* QEMU stops a machine whose disk's file cannot grow. */
-static gboolean stands_still(Machine *machine)
-{
-    g_autoptr(json_t) answer =
-        machine->qmp == NULL || !running(machine) ? NULL : qmp_command(machine->qmp, "query-status", NULL, NULL);
-    return g_strcmp0(json_string_value(json_object_get(answer, "status")), "io-error") == 0;
-}
-
-gboolean machine_alive(Machine *machine, GError **error)
-{
-    if (!ingot_interrupt_check(error)) {
-        return FALSE;
-    }
-    if (stands_still(machine)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE,
-                    "No space left on device: %s cannot take what the machine writes to its disk", machine->folder);
-        return FALSE;
-    }
-    if (running(machine)) {
-        return TRUE;
-    }
-    g_autofree char *log = NULL;
-    g_file_get_contents(machine->log, &log, NULL, NULL);
-    g_autofree char *tail = machine_console_tail(machine, 12);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine has ended: %s\n%s",
-                log == NULL || *log == '\0' ? "QEMU gives no reason; the console's last lines:" : g_strchomp(log),
-                tail);
-    return FALSE;
-}
-
-GPtrArray *machine_tops(Machine *machine)
-{
-    return machine->tops;
-}
-
-guint machine_next_layer(Machine *machine)
-{
-    return ++machine->layers;
-}
-
-json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error)
-{
-    return qmp_command_fd(machine->qmp, command, arguments, fd, error);
-}
-
-json_t *machine_event(Machine *machine, const char *name, GError **error)
-{
-    return qmp_event(machine->qmp, name, error);
-}
-
-json_t *machine_qmp(Machine *machine, const char *command, json_t *arguments, GError **error)
-{
-    return qmp_command(machine->qmp, command, arguments, error);
-}
-
-gboolean machine_wait(Machine *machine, GError **error)
-{
-    while (running(machine)) {
-        if (!ingot_interrupt_check(error)) {
-            return FALSE;
-        }
-        g_usleep(POLL_USEC);
-    }
-    return TRUE;
-}
-
-gboolean machine_shutdown(Machine *machine, guint seconds, GError **error)
-{
-    g_autoptr(json_t) answer = machine_qmp(machine, "system_powerdown", NULL, error);
-    if (answer == NULL) {
-        return FALSE;
-    }
-    gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
-    while (running(machine)) {
-        if (!ingot_interrupt_check(error)) {
-            return FALSE;
-        }
-        if (g_get_monotonic_time() > end) {
-            g_autofree char *tail = machine_console_tail(machine, 12);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
-                        "the machine did not shut down within %u s; the console's last lines:\n%s", seconds, tail);
-            return FALSE;
-        }
-        g_usleep(POLL_USEC);
-    }
-    return TRUE;
-}
-
-gboolean machine_quit(Machine *machine, GError **error)
-{
-    g_autoptr(json_t) answer = machine_qmp(machine, "quit", NULL, error);
-    return answer != NULL && machine_wait(machine, error);
+    return console_log(machine->console);
 }

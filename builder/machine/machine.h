@@ -45,16 +45,22 @@ guint16 machine_port(const Machine *machine, guint16 guest_port);
 const char *machine_shell(const Machine *machine); /* path of the socket behind MACHINE_SHELL_PORT */
 /* Whether somebody in the guest has the port open. */
 gboolean machine_shell_open(Machine *machine);
-const char *machine_console(const Machine *machine);             /* path of the console's log */
-char *machine_console_tail(const Machine *machine, guint lines); /* its last lines; free it */
-/* FALSE with an error once QEMU has ended (with the console's tail), or stands still for want of space (NO_SPACE). */
+const char *machine_console(const Machine *machine); /* path of the console's log: see console.h */
+/* The console's last lines, without what a terminal would act on; free it. */
+char *machine_console_tail(Machine *machine, guint lines);
+/* FALSE with an error once the machine does not go on by itself: QEMU has ended, or the guest's kernel has panicked,
+ * its disk cannot be written (NO_SPACE where the host's is full), the processor stopped, …; with the console's tail. A
+ * machine that machine_stop has stopped, or that waits for its saved state, is alive. */
 gboolean machine_alive(Machine *machine, GError **error);
 
 /* One QMP command; arguments are stolen, may be NULL. Returns "return"'s value. */
 json_t *machine_qmp(Machine *machine, const char *command, json_t *arguments, GError **error);
-/* ACPI power button, then waits for the end; past seconds it is ended hard and FALSE returned. */
+/* The power key: a guest that heeds it begins to shut down. */
+gboolean machine_press_power(Machine *machine, GError **error);
+/* Waits until the machine has ended by itself, at most `seconds` (0: for ever). TRUE with *ended FALSE: it still runs.
+ * FALSE: it will not end any more (see machine_alive), QEMU has crashed, or a signal has come. */
+gboolean machine_wait(Machine *machine, guint seconds, gboolean *ended, GError **error);
+/* The power key, then waits for the end; FALSE past `seconds` too, when the machine still runs. */
 gboolean machine_shutdown(Machine *machine, guint seconds, GError **error);
 /* Flushes the disk and ends QEMU at once (the guest gets no warning). */
 gboolean machine_quit(Machine *machine, GError **error);
-/* Waits for QEMU's end or Ctrl-C. */
-gboolean machine_wait(Machine *machine, GError **error);

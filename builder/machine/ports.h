@@ -3,5 +3,6 @@
 
 #include <glib.h>
 
-/* A port that was free a moment ago; each call gives another. 0 with an error if there is none. */
-guint16 ports_free(GError **error);
+/* A free port, and a socket that holds it: until that is closed nobody else is given the port, while QEMU, which sets
+ * SO_REUSEADDR, can listen on it. -1 with an error if there is none. Close it. */
+int ports_hold(guint16 *port, GError **error);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "machine/board.h"
+#include "machine/inside.h"
 
 #define BOARD_VERSION 2 /* raised when board.c gives the guest other devices */
 
@@ -52,12 +52,17 @@ static gboolean command(Machine *machine, const char *name, json_t *arguments, G
 
 gboolean machine_stop(Machine *machine, GError **error)
 {
-    return command(machine, "stop", NULL, error);
+    machine->stopped = command(machine, "stop", NULL, error);
+    return machine->stopped;
 }
 
 gboolean machine_continue(Machine *machine, GError **error)
 {
-    return command(machine, "cont", NULL, error);
+    if (!command(machine, "cont", NULL, error)) {
+        return FALSE;
+    }
+    machine->stopped = FALSE;
+    return TRUE;
 }
 
 static gboolean open_layer(Machine *machine, const char *node, const char *path, GError **error)
@@ -71,7 +76,7 @@ static gboolean open_layer(Machine *machine, const char *node, const char *path,
 /* The layers become the disks' tops together. */
 static gboolean put_on_top(Machine *machine, const GPtrArray *nodes, GError **error)
 {
-    const GPtrArray *tops = machine_tops(machine);
+    const GPtrArray *tops = machine->tops;
     json_t *actions = json_array();
     for (guint i = 0; i < tops->len; i++) {
         json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data", "node",
@@ -82,10 +87,10 @@ static gboolean put_on_top(Machine *machine, const GPtrArray *nodes, GError **er
 
 gboolean machine_layer(Machine *machine, const char *const *paths, GError **error)
 {
-    GPtrArray *tops = machine_tops(machine);
+    GPtrArray *tops = machine->tops;
     g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func(g_free);
     gboolean ok = TRUE;
-    guint layer = machine_next_layer(machine);
+    guint layer = ++machine->layers;
     for (guint i = 0; ok && i < tops->len; i++) {
         g_assert(paths[i] != NULL);
         g_autofree char *node = g_strdup_printf("layer%u-%u", i, layer);
@@ -106,7 +111,17 @@ gboolean machine_layer(Machine *machine, const char *const *paths, GError **erro
     return ok;
 }
 
-/* Waits for the end of a migration in either direction. */
+static gboolean fail_migration(Machine *machine, GError **error)
+{
+    g_autoptr(GError) ended = NULL;
+    g_autoptr(json_t) answer = machine_qmp(machine, "query-migrate", NULL, &ended);
+    const char *reason = ended != NULL ? ended->message : json_string_value(json_object_get(answer, "error-desc"));
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine's state: %s",
+                reason == NULL ? "QEMU gives no reason" : reason);
+    return FALSE;
+}
+
+/* Waits for the end of a migration in either direction, however long it takes. */
 static gboolean wait_for_end(Machine *machine, GError **error)
 {
     for (;;) {
@@ -116,37 +131,40 @@ static gboolean wait_for_end(Machine *machine, GError **error)
             return event != NULL;
         }
         if (g_strcmp0(status, "failed") == 0) {
-            g_autoptr(json_t) answer = machine_qmp(machine, "query-migrate", NULL, NULL);
-            const char *reason = json_string_value(json_object_get(answer, "error-desc"));
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine's state: %s",
-                        reason == NULL ? "QEMU gives no reason" : reason);
-            return FALSE;
+            return fail_migration(machine, error);
         }
     }
 }
 
-/* Hands fd over under the name that the URI "fd:state" has, and tells of the migration's course. */
-static gboolean prepare(Machine *machine, int fd, GError **error)
+/* Has QEMU migrate through fd. It gets a copy under a name; if it then refuses to begin, the copy is closed again, so
+ * that the other end of the pipe does not wait for it. */
+static gboolean migrate(Machine *machine, const char *how, int fd, GError **error)
 {
-    g_auto(IngotFd) ours = fd; /* QEMU has a copy: the pipe ends with that one */
-    g_autoptr(json_t) given = machine_qmp_fd(machine, "getfd", json_pack("{s:s}", "fdname", "state"), ours, error);
+    g_auto(IngotFd) ours = fd; /* closed before the wait: the pipe ends with QEMU's copy */
     /* Nothing is to be slowed down: the peer is a pipe. */
-    return given != NULL &&
-           command(machine, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)1 << 40),
-                   error) &&
-           command(machine, "migrate-set-capabilities",
-                   json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", TRUE), error);
+    if (!command(machine, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)1 << 40), error) ||
+        !command(machine, "migrate-set-capabilities",
+                 json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", TRUE), error)) {
+        return FALSE;
+    }
+    g_autoptr(json_t) given = machine_qmp_fd(machine, "getfd", json_pack("{s:s}", "fdname", "state"), ours, error);
+    if (given == NULL) {
+        return FALSE;
+    }
+    ingot_fd_clear(&ours);
+    if (command(machine, how, json_pack("{s:s}", "uri", "fd:state"), error)) {
+        return wait_for_end(machine, error);
+    }
+    command(machine, "closefd", json_pack("{s:s}", "fdname", "state"), NULL);
+    return FALSE;
 }
 
 gboolean machine_save(Machine *machine, int fd, GError **error)
 {
-    return prepare(machine, fd, error) && command(machine, "migrate", json_pack("{s:s}", "uri", "fd:state"), error) &&
-           wait_for_end(machine, error);
+    return migrate(machine, "migrate", fd, error);
 }
 
 gboolean machine_load(Machine *machine, int fd, GError **error)
 {
-    return prepare(machine, fd, error) &&
-           command(machine, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"), error) &&
-           wait_for_end(machine, error);
+    return migrate(machine, "migrate-incoming", fd, error);
 }

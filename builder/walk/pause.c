@@ -44,7 +44,8 @@ static void keep(Machine *machine, const GuestKey *key, IngotProgress *progress)
 {
     pause_show(machine, key, progress);
     ingot_progress_message(progress, "the machine is kept until it is powered off or you press Ctrl-C");
-    machine_wait(machine, NULL);
+    gboolean ended;
+    machine_wait(machine, 0, &ended, NULL);
 }
 
 gboolean pause_after_error(OnError mode, const GError *failure, Machine *machine, const GuestKey *key,

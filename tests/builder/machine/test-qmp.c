@@ -76,8 +76,8 @@ static void answers_come_among_events(void **state)
     assert_null(error);
     assert_string_equal(json_string_value(json_object_get(first, "status")), "running");
     assert_int_equal(json_integer_value(second), 3);
-    assert_string_equal(heard->pdata[0], "{\"execute\":\"qmp_capabilities\"}");
-    assert_string_equal(heard->pdata[2], "{\"arguments\":{\"number\":7},\"execute\":\"human\"}");
+    assert_string_equal(heard->pdata[0], "{\"execute\":\"qmp_capabilities\",\"id\":1}");
+    assert_string_equal(heard->pdata[2], "{\"arguments\":{\"number\":7},\"execute\":\"human\",\"id\":3}");
 }
 
 static void a_refusal_is_told(void **state)
@@ -91,6 +91,20 @@ static void a_refusal_is_told(void **state)
     talk(says, heard, &first, &second, &error);
     assert_non_null(strstr(error->message, "query-status"));
     assert_non_null(strstr(error->message, "no such thing"));
+}
+
+/* The answer to a command that was given up comes after all: it is not the next one's. */
+static void a_late_answer_is_dropped(void **state)
+{
+    (void)state;
+    static const char *const says[] = {GREETING, "{\"return\": {}, \"id\": 1}", "{\"return\": \"right\", \"id\": 2}",
+                                       "{\"return\": \"late\", \"id\": 2}\r\n{\"return\": \"right\", \"id\": 3}", NULL};
+    g_autoptr(GPtrArray) heard = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(json_t) first = NULL;
+    g_autoptr(json_t) second = NULL;
+    talk(says, heard, &first, &second, NULL);
+    assert_string_equal(json_string_value(first), "right");
+    assert_string_equal(json_string_value(second), "right");
 }
 
 static void an_end_is_told(void **state)
@@ -112,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_come_among_events),
         cmocka_unit_test(a_refusal_is_told),
+        cmocka_unit_test(a_late_answer_is_dropped),
         cmocka_unit_test(an_end_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

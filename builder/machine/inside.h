@@ -1,0 +1,26 @@
+/* The inside of Machine, which its files share: machine.c starts and ends it, condition.c knows how it is, state.c
+ * saves and loads it. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "machine/console.h"
+#include "machine/machine.h"
+#include "machine/qmp.h"
+
+struct Machine {
+    char *folder, *log, *socket, *shell; /* log: what QEMU says */
+    GSubprocess *qemu;
+    Qmp *qmp; /* NULL until it answers */
+    Console *console;
+    GArray *forwards; /* of BoardForward */
+    GPtrArray *tops;  /* of each disk, in order: the node of QEMU's block graph that is written to */
+    guint layers;     /* that it has been given while it ran */
+    gboolean stopped; /* by us: it stands still until machine_continue */
+};
+
+/* QMP as machine_qmp has it; where the connection ends in between, the error says why QEMU ended. */
+json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error);
+json_t *machine_event(Machine *machine, const char *name, GError **error);
+/* Whether QEMU's process is there. */
+gboolean machine_running(Machine *machine);

@@ -1,0 +1,146 @@
+/* What becomes of a machine is noticed, whoever waits for it, and told in words of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/error.h>
+
+#include "fake.h"
+
+#define SECONDS(since) ((double)(g_get_monotonic_time() - (since)) / G_USEC_PER_SEC)
+
+static const struct {
+    const char *behaviour, *words;
+    IngotError code;
+} ends[] = {
+    {"{\"status\": \"io-error\", \"io-status\": \"nospace\"}", "No space left", INGOT_ERROR_NO_SPACE},
+    {"{\"status\": \"io-error\", \"io-status\": \"failed\"}", "cannot read or write", INGOT_ERROR_FAILED},
+    {"{\"status\": \"internal-error\"}", "accelerator", INGOT_ERROR_FAILED},
+    {"{\"status\": \"guest-panicked\", \"print\": \"\\u001b[31mKernel panic\\r\\n\"}", "kernel has panicked",
+     INGOT_ERROR_FAILED},
+    {"{\"status\": \"paused\"}", "'paused'", INGOT_ERROR_FAILED},
+    {"{\"status\": \"suspended\"}", "suspended itself", INGOT_ERROR_FAILED},
+};
+
+static void a_machine_that_stands_still_is_not_alive(void **state)
+{
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
+        g_autoptr(Machine) machine = fake_start(ends[i].behaviour, FALSE);
+        g_autoptr(GError) error = NULL;
+        assert_false(machine_alive(machine, &error));
+        assert_non_null(strstr(error->message, ends[i].words));
+        assert_int_equal(error->code, ends[i].code);
+    }
+}
+
+static void nor_is_it_waited_for(void **state)
+{
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
+        g_autofree char *deaf = g_strconcat("{\"ignore\": true, ", ends[i].behaviour + 1, NULL);
+        g_autoptr(Machine) machine = fake_start(deaf, FALSE);
+        g_autoptr(GError) error = NULL;
+        gint64 began = g_get_monotonic_time();
+        assert_false(machine_shutdown(machine, 60, &error));
+        assert_true(SECONDS(began) < 30);
+        assert_non_null(strstr(error->message, ends[i].words));
+        g_clear_error(&error);
+        gboolean ended;
+        assert_false(machine_wait(machine, 0, &ended, &error));
+        assert_non_null(strstr(error->message, ends[i].words));
+    }
+}
+
+static void what_we_stopped_is_alive(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) waits = fake_start("{\"status\": \"inmigrate\"}", TRUE);
+    assert_true(machine_alive(waits, NULL));
+    g_clear_pointer(&waits, machine_free);
+    g_autoptr(Machine) machine = fake_start("{\"status\": \"paused\"}", FALSE);
+    assert_false(machine_alive(machine, NULL));
+    assert_true(machine_stop(machine, NULL));
+    assert_true(machine_alive(machine, NULL));
+    assert_true(machine_continue(machine, NULL));
+    assert_false(machine_alive(machine, NULL));
+}
+
+static void an_end_has_qemu_s_reason(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) machine = fake_start("{\"die\": [\"query-status\"], \"print\": \"last words\\r\\n\"}", FALSE);
+    g_autoptr(GError) error = NULL;
+    assert_false(machine_alive(machine, &error));
+    assert_non_null(strstr(error->message, "out of luck"));
+    assert_non_null(strstr(error->message, "last words"));
+    assert_null(strchr(error->message, '\033'));
+    g_clear_error(&error);
+    assert_false(machine_alive(machine, &error)); /* and again */
+    assert_non_null(strstr(error->message, "out of luck"));
+}
+
+static void a_killed_qemu_is_no_end_of_the_guest_s(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) machine = fake_start("{}", FALSE);
+    g_subprocess_send_signal(machine->qemu, 9);
+    g_autoptr(GError) error = NULL;
+    gboolean ended;
+    assert_false(machine_wait(machine, 0, &ended, &error));
+    assert_non_null(strstr(error->message, "signal 9"));
+}
+
+static void a_crash_while_it_ends_is_told(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) machine = fake_start("{\"exit\": 3}", FALSE);
+    assert_false(machine_quit(machine, NULL));
+}
+
+static void the_power_key_has_a_limit(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) deaf = fake_start("{\"ignore\": true}", FALSE);
+    g_autoptr(GError) error = NULL;
+    assert_false(machine_shutdown(deaf, 1, &error));
+    assert_non_null(strstr(error->message, "within 1 s"));
+    assert_true(machine_alive(deaf, NULL)); /* the caller may try another way */
+    gboolean ended = TRUE;
+    assert_true(machine_wait(deaf, 1, &ended, NULL));
+    assert_false(ended);
+    assert_true(machine_quit(deaf, NULL));
+    g_autoptr(Machine) machine = fake_start("{}", FALSE);
+    assert_true(machine_shutdown(machine, 60, NULL));
+}
+
+static void a_path_that_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    g_autofree char *deep = g_strnfill(100, 'd');
+    g_autofree char *folder = g_strdup_printf("/tmp/%s", deep);
+    const MachineOptions options = {.cpus = 1, .memory = 64 << 20, .folder = folder};
+    g_autoptr(GError) error = NULL;
+    fake_forget();
+    assert_null(machine_start(&options, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "TMPDIR"));
+    assert_false(fake_heard("qmp_capabilities"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_that_stands_still_is_not_alive),
+        cmocka_unit_test(nor_is_it_waited_for),
+        cmocka_unit_test(what_we_stopped_is_alive),
+        cmocka_unit_test(an_end_has_qemu_s_reason),
+        cmocka_unit_test(a_killed_qemu_is_no_end_of_the_guest_s),
+        cmocka_unit_test(a_crash_while_it_ends_is_told),
+        cmocka_unit_test(the_power_key_has_a_limit),
+        cmocka_unit_test(a_path_that_does_not_fit_is_refused),
+    };
+    return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
+}
