@@ -60,7 +60,7 @@ for tag in 1.0.0 dev test prod; do
 done
 
 stage "boot the pulled image and fetch its page"
-ingot run --store "$demo/other-store" --port 80 --json "$registry/web:prod" >"$demo/run.json" 2>"$demo/run.log" &
+ingot run --store "$demo/other-store" --port 80 --wait --json "$registry/web:prod" >"$demo/run.json" 2>"$demo/run.log" &
 machine=$!
 await "$demo/run.json" $machine '"80":' "$demo/run.log"
 port=$(sed -n 's/.*"80": *\([0-9]*\).*/\1/p' "$demo/run.json")

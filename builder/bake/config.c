@@ -37,6 +37,13 @@ static json_t *recipe_object(const Recipe *recipe)
     return ingot_json_pack("{s:s, s:s, s:o}", "name", recipe->name, "digest", text, "text", ingot_json_text(masked));
 }
 
+/* What it was baked and tested with, and is run with. */
+static json_t *machine_object(const Recipe *recipe)
+{
+    RecipeMachine machine = recipe_machine(recipe);
+    return ingot_json_pack("{s:I, s:I}", "cpus", (json_int_t)machine.cpus, "memory", (json_int_t)machine.memory);
+}
+
 json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps)
 {
     json_t *config = source == NULL ? json_object() : json_copy(source);
@@ -46,6 +53,7 @@ json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *ste
     if (json_object_get(config, "firmware") == NULL) {
         json_object_set_new(config, "firmware", json_pack("[s]", recipe_machine(recipe).uefi ? "uefi" : "bios"));
     }
+    json_object_set_new(config, "machine", machine_object(recipe));
     json_object_set_new(config, "recipe", recipe_object(recipe));
     add_git(config, recipe);
     json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));

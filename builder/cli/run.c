@@ -3,25 +3,31 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/format.h>
+#include <ingot/process.h>
+#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
 
-#include "guest/guest.h"
+#include "guest/sshcommand.h"
 #include "verbs.h"
 
-#define LOGIN_SECONDS 600
+#define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
+#define CPUS_MAX 64
+#define MEMORY_MIN (64u << 20) /* bytes; as in a recipe */
+#define TRY_USEC (G_USEC_PER_SEC / 2)
 
 typedef struct {
     char **ports;
-    char *accel;
-    int cpus, memory;
-    gboolean uefi;
+    char *accel, *memory;
+    int cpus;
+    gboolean uefi, wait;
 } RunArguments;
 
 static void arguments_clear(RunArguments *arguments)
 {
     g_strfreev(arguments->ports);
     g_free(arguments->accel);
+    g_free(arguments->memory);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunArguments, arguments_clear)
 
@@ -56,11 +62,10 @@ static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **err
     return g_steal_pointer(&path);
 }
 
+/* How to reach the machine: text for people, or one JSON object. */
 static void print_entry(const Machine *machine, const GuestKey *key, const GArray *ports)
 {
-    g_autofree char *ssh =
-        g_strdup_printf("ssh -q -i %s -p %u -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1",
-                        key->private_path, machine_port(machine, 22));
+    g_autofree char *ssh = sshcommand_line(key, machine_port(machine, 22));
     g_autoptr(json_t) forwarded = json_object();
     for (guint i = 0; i < ports->len; i++) {
         guint16 guest = g_array_index(ports, guint16, i);
@@ -68,21 +73,49 @@ static void print_entry(const Machine *machine, const GuestKey *key, const GArra
         json_object_set_new(forwarded, name, json_integer(machine_port(machine, guest)));
     }
     if (ingot_command_common()->json) {
-        g_autoptr(json_t) all = ingot_json_pack("{s:o, s:O, s:o}", "ssh", ingot_json_text(ssh), "ports", forwarded,
-                                                "console", ingot_json_text(machine_console(machine)));
+        g_autoptr(json_t) all =
+            ingot_json_pack("{s:s, s:O, s:s}", "ssh", ssh, "ports", forwarded, "console", machine_console(machine));
         g_autofree char *text = ingot_json_pretty(all);
         fputs(text, stdout);
     } else {
         const char *guest;
         json_t *host;
-        printf("%s\n", ssh);
+        printf("console: %s\n", machine_console(machine));
         json_object_foreach(forwarded, guest, host)
         {
             printf("port %s of the machine is 127.0.0.1:%" JSON_INTEGER_FORMAT "\n", guest, json_integer_value(host));
         }
-        printf("console: %s\n", machine_console(machine));
+        printf("%s\n", ssh);
     }
     fflush(stdout);
+}
+
+/* Waits until the ssh command that is printed gets in. */
+static gboolean wait_for_login(Machine *machine, const GuestKey *key, GError **error)
+{
+    g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const[]){"true", NULL});
+    g_ptr_array_insert(words, 1, g_strdup("-oConnectTimeout=20"));
+    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_USEC_PER_SEC;
+    IngotProgress *progress = ingot_command_progress();
+    ingot_progress_begin(progress, 0, "wait for ssh (the console is in %s)", machine_console(machine));
+    g_autoptr(GError) last = NULL;
+    while (!ingot_process_run((const char *const *)words->pdata, NULL, NULL, &last)) {
+        if (!machine_alive(machine, error)) {
+            return FALSE;
+        }
+        if (g_get_monotonic_time() > end) {
+            g_autofree char *tail = machine_console_tail(machine, 12);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                        "no ssh login as root within %d s (%s); without --wait the machine runs all the same; the "
+                        "console's last lines:\n%s",
+                        WAIT_SECONDS, last->message, tail);
+            return FALSE;
+        }
+        g_clear_error(&last);
+        g_usleep(TRY_USEC);
+    }
+    ingot_progress_end(progress, NULL);
+    return TRUE;
 }
 
 static gboolean firmware_is_uefi(const json_t *config)
@@ -91,9 +124,46 @@ static gboolean firmware_is_uefi(const json_t *config)
     return json_array_size(list) == 1 && g_strcmp0(json_string_value(json_array_get(list, 0)), "uefi") == 0;
 }
 
+/* A number of the image's config that says what it was baked with; 0: it does not say. */
+static guint64 baked_with(const json_t *config, const char *key)
+{
+    json_int_t value = json_integer_value(json_object_get(json_object_get(config, "machine"), key));
+    return value > 0 ? (guint64)value : 0;
+}
+
+/* The machine that the arguments ask for, else the one that the image was baked with, else a small one. */
+static gboolean shape(const IngotImage *image, const RunArguments *arguments, MachineOptions *options, GError **error)
+{
+    guint64 cpus = arguments->cpus > 0 ? (guint64)arguments->cpus : baked_with(image->config, "cpus");
+    guint64 mib;
+    options->cpus = (guint)CLAMP(cpus == 0 ? 2 : cpus, 1, CPUS_MAX);
+    options->uefi = arguments->uefi || firmware_is_uefi(image->config);
+    options->memory = baked_with(image->config, "memory");
+    if (arguments->memory == NULL) {
+        options->memory = options->memory == 0 ? 1u << 30 : options->memory;
+        return TRUE;
+    }
+    if (g_ascii_string_to_unsigned(arguments->memory, 10, 1, G_MAXUINT64 >> 20, &mib, NULL)) {
+        options->memory = mib << 20; /* a bare number is one of MiB */
+    } else if (!ingot_text_parse_size(arguments->memory, &options->memory, error)) {
+        g_prefix_error(error, "--memory: ");
+        return FALSE;
+    }
+    if (options->memory < MEMORY_MIN) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--memory %s: a machine has at least %u MiB",
+                    arguments->memory, MEMORY_MIN >> 20);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean boot(const IngotImage *image, const RunArguments *arguments, const GArray *ports, MachineAccel accel,
                      GError **error)
 {
+    MachineOptions options = {.accel = accel, .drive_count = 1};
+    if (!shape(image, arguments, &options, error)) {
+        return FALSE;
+    }
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
     g_autofree char *disk = workdir == NULL ? NULL : unpack(image, workdir, error);
     g_autoptr(GuestKey) key = disk == NULL ? NULL : guest_key_new(ingot_workdir_path(workdir), error);
@@ -103,28 +173,21 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
     g_autofree char *hostname = g_path_get_basename(image->entry->name);
     /* What lies in it is the image's business: it is raw whatever it begins with. */
     const MachineDrive drive = {.path = disk, .format = "raw", .snapshot = TRUE};
-    MachineOptions options = {
-        .drives = &drive,
-        .drive_count = 1,
-        .cpus = arguments->cpus > 0 ? (guint)arguments->cpus : 2,
-        .memory = (guint64)(arguments->memory > 0 ? arguments->memory : 1024) << 20,
-        .uefi = arguments->uefi || firmware_is_uefi(image->config),
-        .accel = accel,
-        .folder = ingot_workdir_path(workdir),
-        .public_key = key->public_line,
-        .hostname = hostname,
-        .ports = (const guint16 *)(const void *)ports->data,
-    };
+    options.drives = &drive;
+    options.folder = ingot_workdir_path(workdir);
+    options.public_key = key->public_line;
+    options.hostname = hostname;
+    options.ports = (const guint16 *)(const void *)ports->data;
     IngotProgress *progress = ingot_command_progress();
-    ingot_progress_begin(progress, 0, "boot (%s)", accel == MACHINE_KVM ? "kvm" : "tcg");
+    ingot_progress_begin(progress, 0, "start (%s)", accel == MACHINE_KVM ? "kvm" : "tcg");
     g_autoptr(Machine) machine = machine_start(&options, error);
-    g_autoptr(Guest) guest =
-        machine == NULL ? NULL : guest_connect(machine, &(GuestEntry){.key = key}, LOGIN_SECONDS, error);
-    if (guest == NULL) {
+    if (machine == NULL) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
-    g_clear_pointer(&guest, guest_free);
+    if (arguments->wait && !wait_for_login(machine, key, error)) {
+        return FALSE;
+    }
     print_entry(machine, key, ports);
     gboolean ended;
     return machine_wait(machine, 0, &ended, error);
@@ -137,15 +200,23 @@ static gboolean run(int argc, char **argv, GError **error)
         {"port", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &arguments.ports, "Forward a free port of 127.0.0.1 to this one",
          "GUEST"},
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
-        {"cpus", 0, 0, G_OPTION_ARG_INT, &arguments.cpus, "Processors (2)", "N"},
-        {"memory", 0, 0, G_OPTION_ARG_INT, &arguments.memory, "Memory in MiB (1024)", "MIB"},
+        {"cpus", 0, 0, G_OPTION_ARG_INT, &arguments.cpus, "Processors (those that the image was baked with)", "N"},
+        {"memory", 0, 0, G_OPTION_ARG_STRING, &arguments.memory,
+         "Memory, 2G say; a bare number is one of MiB (what the image was baked with)", "SIZE"},
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
+        {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait, "Print how to get in only when root can log in by ssh",
+         NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_run, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
+    if (arguments.cpus < 0 || arguments.cpus > CPUS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cpus %d: 1 to %d are possible", arguments.cpus,
+                    CPUS_MAX);
+        return FALSE;
+    }
     g_autoptr(GArray) ports = parse_ports(arguments.ports, error);
     g_autoptr(IngotReference) reference = ports == NULL ? NULL : ingot_reference_parse(argv[1], error);
     g_autoptr(IngotStore) store = reference == NULL ? NULL : ingot_store_open(common->store, error);
@@ -159,9 +230,12 @@ static gboolean run(int argc, char **argv, GError **error)
 const IngotVerb verb_run = {
     "run", "REF", "boot a throw-away copy of an image",
     "An image of a registry that the store lacks is pulled first. Nothing that the machine writes "
-    "is kept. It runs until it is\n"
-    "powered off, or until Ctrl-C.\n"
+    "is kept. The path of its\n"
+    "console, its forwarded ports and an ssh command for root are printed at once. It runs until it is powered off, "
+    "or until\n"
+    "Ctrl-C.\n"
     "\n"
-    "Example:\n"
-    "  ingot run web:1.0.0 --port 80\n",
+    "Examples:\n"
+    "  ingot run web:1.0.0 --port 80\n"
+    "  ingot run web:1.0.0 --wait --memory 2G\n",
     run};

@@ -7,43 +7,23 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "guest/sshcommand.h"
 #include "prospect/prospect.h"
 #include "verbs.h"
 #include "walk/walk.h"
 
-/* The recipe's own ssh session, on our terminal; ends with it. */
+/* An ssh session on our terminal; its status becomes ours. */
 static gboolean log_in(const Machine *machine, const GuestKey *key, char **command, GError **error)
 {
-    g_autofree char *port = g_strdup_printf("%u", machine_port(machine, 22));
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *const ssh[] = {"ssh",
-                               "-q",
-                               "-i",
-                               key->private_path,
-                               "-p",
-                               port,
-                               "-o",
-                               "StrictHostKeyChecking=no",
-                               "-o",
-                               "UserKnownHostsFile=/dev/null",
-                               "root@127.0.0.1"};
-    for (guint i = 0; i < G_N_ELEMENTS(ssh); i++) {
-        g_ptr_array_add(argv, (gpointer)ssh[i]);
-    }
-    for (; *command != NULL; command++) {
-        g_ptr_array_add(argv, *command);
-    }
-    g_ptr_array_add(argv, NULL);
+    g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const *)command);
     g_autoptr(GSubprocess) child =
-        g_subprocess_newv((const char *const *)argv->pdata, G_SUBPROCESS_FLAGS_STDIN_INHERIT, error);
+        g_subprocess_newv((const char *const *)words->pdata, G_SUBPROCESS_FLAGS_STDIN_INHERIT, error);
     if (child == NULL || !g_subprocess_wait(child, NULL, error) || !ingot_interrupt_check(error)) {
         return FALSE;
     }
-    int status = g_subprocess_get_if_exited(child) ? g_subprocess_get_exit_status(child) : 255;
-    if (status != 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the session ended with status %d", status);
-    }
-    return status == 0;
+    ingot_command_exit_with(g_subprocess_get_if_exited(child) ? g_subprocess_get_exit_status(child)
+                                                              : 128 + g_subprocess_get_term_sig(child));
+    return TRUE;
 }
 
 /* The stage that --at names, else the deepest that is kept; -1 with an error. */
@@ -117,8 +97,10 @@ const IngotVerb verb_shell = {
     "Resumes the machine that a build has kept and opens a shell in it, as root, or runs a command. What is done there "
     "is\n"
     "thrown away. After a step that failed, the machine before it is the last that is kept: that is where you land.\n"
+    "The command's words arrive as they are, and its exit status is the one that ingot ends with.\n"
     "\n"
     "Examples:\n"
     "  ingot shell recipes/web.yaml\n"
-    "  ingot shell recipes/web.yaml --at 'install nginx' -- dpkg -l nginx-light\n",
+    "  ingot shell recipes/web.yaml --at 'install nginx' -- dpkg -l nginx-light\n"
+    "  ingot shell recipes/web.yaml -- sh -c 'ss -ltn; df -h'\n",
     run};

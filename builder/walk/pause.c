@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "guest/sshcommand.h"
+
 void pause_show(const Machine *machine, const GuestKey *key, IngotProgress *progress)
 {
-    ingot_progress_message(progress,
-                           "  ssh -i %s -p %u -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
-                           "root@127.0.0.1\n  console: %s",
-                           key->private_path, machine_port(machine, 22), machine_console(machine));
+    g_autofree char *ssh = sshcommand_line(key, machine_port(machine, 22));
+    ingot_progress_message(progress, "  %s\n  console: %s", ssh, machine_console(machine));
 }
 
 /* The first letter of a line from the terminal; 0 at its end or when a signal has come. */

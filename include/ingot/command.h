@@ -35,6 +35,9 @@ int ingot_command_main(const char *program, const char *summary, const IngotVerb
 gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entries, int min, int max, int *argc,
                                char ***argv, GError **error);
 
+/* A verb that does what it should ends with this status instead of 0: that of the command which it ran. */
+void ingot_command_exit_with(int status);
+
 const IngotCommon *ingot_command_common(void);
 /* The command's one progress display, quiet where -q is. */
 IngotProgress *ingot_command_progress(void);

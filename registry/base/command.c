@@ -239,6 +239,13 @@ static int refuse_verb(const char *program, const IngotVerb *verbs, const char *
     return 2;
 }
 
+static int exit_status; /* of a verb that is done */
+
+void ingot_command_exit_with(int status)
+{
+    exit_status = status;
+}
+
 /* Results that did not reach their reader are a failure; a reader that has seen enough (a closed pipe) knows it. */
 static gboolean flush_output(GError **error)
 {
@@ -257,7 +264,7 @@ static int run_verb(const IngotVerb *verb, int argc, char **argv)
     gboolean done = verb->run(argc, argv, &error) && flush_output(&error);
     g_clear_pointer(&progress, ingot_progress_free);
     if (done)
-        return 0;
+        return exit_status;
     /* Once a signal has come, whatever broke off did so for its sake. */
     if (!ingot_interrupt_check(NULL) && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         g_clear_error(&error);

@@ -18,9 +18,9 @@ share_base() {
     cp --remove-destination "$shared/store/index.json" "$INGOT_STORE/index.json"
 }
 
-# boot REF: starts `ingot run` and leaves its ssh command in $SSH; unboot ends it.
+# boot REF: starts `ingot run`, waits for its ssh, and leaves the command in $SSH; unboot ends it.
 boot() {
-    ingot run --json "$@" >"$TMP/run.json" 2>"$TMP/run.log" &
+    ingot run --wait --json "$@" >"$TMP/run.json" 2>"$TMP/run.log" &
     MACHINE=$!
     until grep -q '}' "$TMP/run.json"; do
         kill -0 $MACHINE || fail "ingot run $*: $(cat "$TMP/run.log")"

@@ -1,0 +1,57 @@
+#include "guest/sshcommand.h"
+
+#include <string.h>
+
+static const char *const options[] = {
+    "-F", "none",                         /* no configuration of the user's or the system's */
+    "-o", "IdentitiesOnly=yes",           /* the key that is named */
+    "-o", "IdentityAgent=none",           /* not the agent's */
+    "-o", "BatchMode=yes",                /* no question that nobody answers */
+    "-o", "StrictHostKeyChecking=no",     /* the machine's host key was made a moment ago */
+    "-o", "UserKnownHostsFile=/dev/null", /* nor is it to be remembered */
+    "-o", "GlobalKnownHostsFile=/dev/null",
+    "-o", "LogLevel=ERROR",
+};
+
+static void add(GPtrArray *words, const char *word)
+{
+    g_ptr_array_add(words, g_strdup(word));
+}
+
+GPtrArray *sshcommand_words(const GuestKey *key, guint16 port, const char *const *command)
+{
+    GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
+    add(words, "ssh");
+    for (guint i = 0; i < G_N_ELEMENTS(options); i++) {
+        add(words, options[i]);
+    }
+    add(words, "-i");
+    add(words, key->private_path);
+    add(words, "-p");
+    g_ptr_array_add(words, g_strdup_printf("%u", port));
+    add(words, "root@127.0.0.1");
+    /* ssh joins the words with blanks and hands them to a shell. */
+    for (; command != NULL && *command != NULL; command++) {
+        g_ptr_array_add(words, g_shell_quote(*command));
+    }
+    g_ptr_array_add(words, NULL);
+    return words;
+}
+
+/* A plain word stays plain, so that the line is easy to read. Free it. */
+static char *quoted(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
+    return *word != '\0' && strspn(word, plain) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
+}
+
+char *sshcommand_line(const GuestKey *key, guint16 port)
+{
+    g_autoptr(GPtrArray) words = sshcommand_words(key, port, NULL);
+    g_autoptr(GString) line = g_string_new(NULL);
+    for (guint i = 0; i + 1 < words->len; i++) {
+        g_autofree char *word = quoted(g_ptr_array_index(words, i));
+        g_string_append_printf(line, "%s%s", i == 0 ? "" : " ", word);
+    }
+    return g_string_free(g_steal_pointer(&line), FALSE);
+}
