@@ -157,6 +157,26 @@ RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Pla
     return (RecordOf){.plan = plan, .version = options->tag, .tested = has_tests(recipe) && !options->no_test};
 }
 
+/* The image as it will be delivered: its further disks are new and empty. */
+static Machine *start_sealed(const Bake *bake, MachineOptions *options, GError **error)
+{
+    RecipeMachine shape = recipe_machine(bake->recipe);
+    MachineDrive drives[1 + RECIPE_DISKS_MAX] = {{.path = bake->disk, .format = bake->format, .snapshot = TRUE}};
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < shape.disk_count; i++) {
+        g_autofree char *name = g_strdup_printf(NODE_DISK_N, i + 1);
+        char *path = g_build_filename(options->folder, name, NULL);
+        g_ptr_array_add(paths, path);
+        if (!overlay_empty(path, shape.disks[i], error)) {
+            return NULL;
+        }
+        drives[1 + i] = (MachineDrive){.path = path, .format = "qcow2"};
+    }
+    options->drives = drives;
+    options->drive_count = 1 + shape.disk_count;
+    return machine_start(options, error);
+}
+
 static gboolean check(Bake *bake, GError **error)
 {
     if (bake->options->no_test || !has_tests(bake->recipe)) {
@@ -167,12 +187,10 @@ static gboolean check(Bake *bake, GError **error)
     ingot_progress_begin(progress, 0, "boot the sealed image");
     g_autofree char *folder = ingot_workdir_file(bake->workdir, "check");
     MachineOptions machine_options = walk_machine_options(bake->recipe, &bake->options->host, bake->key);
-    const MachineDrive disk = {.path = bake->disk, .format = bake->format, .snapshot = TRUE};
-    machine_options.drives = &disk;
-    machine_options.drive_count = 1;
     machine_options.folder = folder;
     machine_options.ports = ports;
-    g_autoptr(Machine) machine = ingot_file_make_folder(folder, error) ? machine_start(&machine_options, error) : NULL;
+    g_autoptr(Machine) machine =
+        ingot_file_make_folder(folder, error) ? start_sealed(bake, &machine_options, error) : NULL;
     g_autoptr(Guest) guest =
         machine == NULL ? NULL : guest_connect(machine, &(GuestEntry){.key = bake->key}, LOGIN_SECONDS, error);
     if (guest == NULL) {

@@ -12,9 +12,10 @@
 
 struct NodeDraft {
     char *folder, *name;
-    char *disk;      /* where the layer lies */
-    gboolean apart;  /* not in the folder */
-    IngotLock *lock; /* of the folder */
+    char *workdir;     /* where the layers lie while they are written, if not in the folder */
+    GPtrArray *layers; /* their names */
+    gboolean apart;    /* they are not in the folder */
+    IngotLock *lock;   /* of the folder */
     gboolean published;
 };
 
@@ -50,6 +51,7 @@ NodeDraft *draft_new(const char *cache, const char *workdir, GError **error)
         return NULL;
     }
     g_autoptr(NodeDraft) draft = g_new0(NodeDraft, 1);
+    draft->layers = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) problem = NULL;
     for (guint i = 0; i < ATTEMPTS && draft->lock == NULL; i++) {
         g_clear_error(&problem);
@@ -60,8 +62,7 @@ NodeDraft *draft_new(const char *cache, const char *workdir, GError **error)
         return NULL;
     }
     draft->apart = !same_file_system(draft->folder, workdir);
-    g_autofree char *apart = g_strconcat(draft->name, ".qcow2", NULL);
-    draft->disk = draft->apart ? g_build_filename(workdir, apart, NULL) : draft_file(draft, NODE_DISK);
+    draft->workdir = g_strdup(workdir);
     return g_steal_pointer(&draft);
 }
 
@@ -76,13 +77,24 @@ void draft_free(NodeDraft *draft)
     g_clear_pointer(&draft->lock, ingot_lock_release);
     g_free(draft->folder);
     g_free(draft->name);
-    g_free(draft->disk);
+    g_free(draft->workdir);
+    g_ptr_array_unref(draft->layers);
     g_free(draft);
 }
 
-const char *draft_disk(const NodeDraft *draft)
+/* Where the layer is written. Free it. */
+static char *draft_layer_path(const NodeDraft *draft, const char *name)
 {
-    return draft->disk;
+    g_autofree char *apart = g_strdup_printf("%s-%s", draft->name, name);
+    return draft->apart ? g_build_filename(draft->workdir, apart, NULL) : draft_file(draft, name);
+}
+
+char *draft_layer(NodeDraft *draft, const char *name)
+{
+    if (!g_ptr_array_find_with_equal_func(draft->layers, name, g_str_equal, NULL)) {
+        g_ptr_array_add(draft->layers, g_strdup(name));
+    }
+    return draft_layer_path(draft, name);
 }
 
 const char *draft_name(const NodeDraft *draft)
@@ -96,10 +108,10 @@ char *draft_file(const NodeDraft *draft, const char *name)
 }
 
 /* The copy stands on the copy of the layer below. */
-static gboolean copy_layer(const NodeDraft *draft, const Node *node, GError **error)
+static gboolean copy_layer(const NodeDraft *draft, const Node *node, const char *name, GError **error)
 {
-    g_autofree char *to = draft_file(draft, NODE_DISK);
-    const char *const copy[] = {"cp", "--sparse=always", "--reflink=auto", draft->disk, to, NULL};
+    g_autofree char *from = draft_layer_path(draft, name), *to = draft_file(draft, name);
+    const char *const copy[] = {"cp", "--sparse=always", "--reflink=auto", from, to, NULL};
     if (!ingot_process_run(copy, NULL, NULL, error)) {
         return FALSE;
     }
@@ -107,7 +119,7 @@ static gboolean copy_layer(const NodeDraft *draft, const Node *node, GError **er
         return TRUE;
     }
     g_autofree char *nodes = g_path_get_dirname(draft->folder);
-    g_autofree char *below = g_build_filename(nodes, node->below, NODE_DISK, NULL);
+    g_autofree char *below = g_build_filename(nodes, node->below, name, NULL);
     const char *const rebase[] = {"qemu-img", "rebase", "-u", "-F", "qcow2", "-b", below, to, NULL};
     return ingot_process_run(rebase, NULL, NULL, error);
 }
@@ -116,9 +128,12 @@ gboolean draft_publish(NodeDraft *draft, Node *node, GError **error)
 {
     g_free(node->folder);
     node->folder = g_strdup(draft->folder);
-    json_object_set_new(node->files, NODE_DISK, json_null());
-    if (draft->apart && !copy_layer(draft, node, error)) {
-        return FALSE;
+    for (guint i = 0; i < draft->layers->len; i++) {
+        const char *name = g_ptr_array_index(draft->layers, i);
+        json_object_set_new(node->files, name, json_null());
+        if (draft->apart && !copy_layer(draft, node, name, error)) {
+            return FALSE;
+        }
     }
     draft->published = node_publish(node, error);
     return draft->published;

@@ -1,6 +1,7 @@
 /* A node: what a build keeps after one stage, so that a later one goes on from there.
  *
- * CACHE/nodes/NAME/ holds the disk's layer (disk.qcow2, over the layer of the node below or over the source), the
+ * CACHE/nodes/NAME/ holds the disk's layer (disk.qcow2, over the layer of the node below or over the source), those of
+ * further disks (disk-1.qcow2, …, each over the one of the same name in the node below), the
  * machine's memory (memory.zst, where it was kept), its firmware's variables, and node.json, which tells all about
  * them. node.json comes last, by rename, after all else is on the disk: a folder without one is not a node. Nothing of
  * a node changes after that, but for its lock file's time, which says when it was used last, and the empty file
@@ -12,6 +13,7 @@
 #include <ingot/json.h>
 
 #define NODE_DISK "disk.qcow2"
+#define NODE_DISK_N "disk-%u.qcow2" /* further ones, from 1 */
 #define NODE_MEMORY "memory.zst"
 #define NODE_LOCK "lock"
 #define NODE_PIN "pinned"

@@ -77,7 +77,7 @@ static gboolean pull_file(const Share *share, IngotRemote *remote, const Shared 
 }
 
 /* By the manifest's digest, whatever the tag names by now. */
-static gboolean pull_disk(const Share *share, const Shared *shared, const NodeDraft *draft, GError **error)
+static gboolean pull_disk(const Share *share, const Shared *shared, NodeDraft *draft, GError **error)
 {
     g_autoptr(IngotReference) exact = ingot_reference_new(share->where->host, share->where->name, NULL, shared->digest);
     IngotDescriptor manifest;
@@ -86,8 +86,9 @@ static gboolean pull_disk(const Share *share, const Shared *shared, const NodeDr
     }
     g_autoptr(IngotImage) image = ingot_store_image(share->store, exact, error);
     g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_disk_open(image->disk_path, image->index, error);
-    gboolean ok = disk != NULL && ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.disk = disk},
-                                                      draft_disk(draft), NULL, error);
+    g_autofree char *path = draft_layer(draft, NODE_DISK);
+    gboolean ok =
+        disk != NULL && ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.disk = disk}, path, NULL, error);
     return shared_forget(share, NULL, shared->digest, ok ? error : NULL) && ok;
 }
 

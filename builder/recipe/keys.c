@@ -128,10 +128,11 @@ static const Key machine_keys[] = {
     {.name = "cpus", .kind = KIND_INTEGER, .least = 1, .most = 64, .fallback = "2"},
     {.name = "memory", .kind = KIND_SIZE, .least = 64 << 20, .fallback = "1G"},
     {.name = "disk", .kind = KIND_SIZE, .least = 1 << 20},
+    {.name = "disks", .kind = KIND_SIZE, .list = TRUE, .least = 1 << 20},
     {.name = "firmware", .kind = KIND_WORD, .words = WORDS("bios", "uefi"), .fallback = "bios"},
     END,
 };
-static const Shape machine_shape = {"machine", machine_keys, NULL};
+static const Shape machine_shape = {"machine", machine_keys, rule_machine};
 
 /* --- steps --- */
 

@@ -108,10 +108,16 @@ void recipe_free(Recipe *recipe)
 RecipeMachine recipe_machine(const Recipe *recipe)
 {
     const json_t *machine = json_object_get(recipe->tree, "machine");
-    return (RecipeMachine){
+    const json_t *disks = json_object_get(machine, "disks");
+    RecipeMachine shape = {
         .cpus = (guint)json_integer_value(json_object_get(machine, "cpus")),
         .memory = (guint64)json_integer_value(json_object_get(machine, "memory")),
         .disk = (guint64)json_integer_value(json_object_get(machine, "disk")),
+        .disk_count = (guint)MIN(json_array_size(disks), RECIPE_DISKS_MAX), /* more are refused by the rules */
         .uefi = strcmp(json_string_value(json_object_get(machine, "firmware")), "uefi") == 0,
     };
+    for (guint i = 0; i < shape.disk_count; i++) {
+        shape.disks[i] = (guint64)json_integer_value(json_array_get(disks, i));
+    }
+    return shape;
 }

@@ -13,7 +13,7 @@
  *                "max_age": seconds}
  *                {"kind": "image", "path" or "url", "sha256": 64 hex digits, "format"?}
  *                {"kind": "from", "reference"}, {"kind": "recipe", "path"}
- *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "firmware": "bios" or "uefi"}
+ *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "disks"?: [bytes], "firmware": "bios" or "uefi"}
  *   steps        each with "name"?, "max_age"?: seconds, "cache": "memory", "disk" or "off", "shutdown": bool,
  *                "offline": bool, and
  *                {"kind": "shell", "script": text or "path": host path, "env": {}, "user", "workdir"?,
@@ -56,10 +56,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recipe, recipe_free)
 /* The text with every secret's value replaced by "***". Free it. */
 char *recipe_mask(const Recipe *recipe, const char *text);
 
+#define RECIPE_DISKS_MAX 8
+
 typedef struct {
     guint cpus;
-    guint64 memory; /* bytes */
-    guint64 disk;   /* bytes; 0: as large as the source's */
+    guint64 memory;                  /* bytes */
+    guint64 disk;                    /* bytes; 0: as large as the source's */
+    guint64 disks[RECIPE_DISKS_MAX]; /* further ones, empty at first; bytes */
+    guint disk_count;                /* of those */
     gboolean uefi;
 } RecipeMachine;
 RecipeMachine recipe_machine(const Recipe *recipe);

@@ -37,9 +37,12 @@ static Machine *start_machine(Walk *walk, gboolean incoming, GError **error)
         return NULL;
     }
     MachineOptions options = walk_machine_options(walk->in.recipe, walk->in.host, walk->in.key);
-    const MachineDrive disk = {.path = walk->disk, .format = "qcow2"};
-    options.drives = &disk;
-    options.drive_count = 1;
+    MachineDrive drives[1 + RECIPE_DISKS_MAX] = {{.path = walk->disk, .format = "qcow2"}};
+    for (guint i = 0; i < walk->further->len; i++) {
+        drives[1 + i] = (MachineDrive){.path = g_ptr_array_index(walk->further, i), .format = "qcow2"};
+    }
+    options.drives = drives;
+    options.drive_count = 1 + walk->further->len;
     options.folder = folder;
     options.incoming = incoming;
     if (incoming && options.uefi && !enter_restore_variables(walk->from, folder, error)) {

@@ -17,6 +17,7 @@ struct Walk {
     GPtrArray *drafts;   /* of NodeDraft: every layer since, the newest last */
     const char *below;   /* name of the node whose layer the newest one stands on; NULL: the source's disk */
     char *disk;          /* the newest layer: what is written to */
+    GPtrArray *further;  /* the newest layers of the machine's further disks: paths */
     gboolean clean;      /* its file systems need no recovery */
     GPtrArray *runs;     /* of NodeRun */
     GHashTable *refused; /* folders of nodes that could not be used */
@@ -42,9 +43,11 @@ void engine_stop(Walk *walk);
 
 /* --- layers.c --- */
 
-/* A new layer over the one that was written to so far, or over where the build starts. */
+/* A new layer over each disk that was written to so far, or over where the build starts. */
 gboolean layers_add(Walk *walk, GError **error);
-/* Another one in place of the first, which may not be built on. */
+/* Back to before the first layer. */
+void layers_forget(Walk *walk);
+/* Other ones in place of the first, which may not be built on. */
 gboolean layers_renew(Walk *walk, GError **error);
 /* After a stage: the newest layer becomes a node, with the machine's memory where that is wanted, and another layer
  * takes its place. The node is written by a thread. */

@@ -66,8 +66,8 @@ void layers_settle(Walk *walk)
 
 /* --- layers --- */
 
-/* In the folder of a node that is yet to be, or, where none will be, in the work folder. Free it. */
-static char *layer_path(Walk *walk)
+/* The node that the next layers will be, or NULL where none will be. */
+static NodeDraft *next_draft(Walk *walk)
 {
     g_autoptr(GError) problem = NULL;
     NodeDraft *draft =
@@ -77,17 +77,47 @@ static char *layer_path(Walk *walk)
     }
     if (draft != NULL) {
         g_ptr_array_add(walk->drafts, draft);
-        return g_strdup(draft_disk(draft));
     }
-    g_autofree char *name = g_strdup_printf("layer-%08x.qcow2", g_random_int());
-    return ingot_workdir_file(walk->in.workdir, name);
+    return draft;
 }
 
-/* A new layer over the disk that was written to so far, or over where the build starts. */
+/* In the folder of the node that is yet to be, or else in the work folder. Free it. */
+static char *layer_path(Walk *walk, NodeDraft *draft, const char *disk)
+{
+    g_autofree char *name = g_strdup_printf("layer-%08x-%s", g_random_int(), disk);
+    return draft != NULL ? draft_layer(draft, disk) : ingot_workdir_file(walk->in.workdir, name);
+}
+
+/* The layer of the node that the build goes on from; NULL: there is no node. Free it. */
+static char *node_layer(const Walk *walk, const char *disk)
+{
+    return walk->from == NULL ? NULL : node_file(walk->from, disk);
+}
+
+/* The same for the n-th further disk, which starts empty. */
+static gboolean add_further(Walk *walk, NodeDraft *draft, guint n, GError **error)
+{
+    g_autofree char *name = g_strdup_printf(NODE_DISK_N, n + 1);
+    g_autofree char *path = layer_path(walk, draft, name), *node_disk = node_layer(walk, name);
+    const char *below = n < walk->further->len ? g_ptr_array_index(walk->further, n) : node_disk;
+    if (!(below != NULL ? overlay_create(path, below, "qcow2", 0, error)
+                        : overlay_empty(path, recipe_machine(walk->in.recipe).disks[n], error))) {
+        return FALSE;
+    }
+    if (n < walk->further->len) {
+        g_free(walk->further->pdata[n]);
+        walk->further->pdata[n] = g_steal_pointer(&path);
+    } else {
+        g_ptr_array_add(walk->further, g_steal_pointer(&path));
+    }
+    return TRUE;
+}
+
+/* A new layer over each disk that was written to so far, or over where the build starts. */
 gboolean layers_add(Walk *walk, GError **error)
 {
-    g_autofree char *path = layer_path(walk);
-    g_autofree char *node_disk = walk->from == NULL ? NULL : node_file(walk->from, NODE_DISK);
+    NodeDraft *draft = next_draft(walk);
+    g_autofree char *path = layer_path(walk, draft, NODE_DISK), *node_disk = node_layer(walk, NODE_DISK);
     const char *below = walk->disk != NULL ? walk->disk : node_disk;
     if (!(below != NULL ? overlay_create(path, below, "qcow2", 0, error)
                         : overlay_create(path, walk->in.source->path, walk->in.source->format,
@@ -96,14 +126,25 @@ gboolean layers_add(Walk *walk, GError **error)
     }
     g_free(walk->disk);
     walk->disk = g_steal_pointer(&path);
+    for (guint i = 0; i < recipe_machine(walk->in.recipe).disk_count; i++) {
+        if (!add_further(walk, draft, i, error)) {
+            return FALSE;
+        }
+    }
     return TRUE;
+}
+
+void layers_forget(Walk *walk)
+{
+    g_ptr_array_set_size(walk->drafts, 0);
+    g_clear_pointer(&walk->disk, g_free);
+    g_ptr_array_set_size(walk->further, 0);
 }
 
 /* What a machine that failed may have written right behind the node is not to be built on. */
 gboolean layers_renew(Walk *walk, GError **error)
 {
-    g_ptr_array_set_size(walk->drafts, 0);
-    g_clear_pointer(&walk->disk, g_free);
+    layers_forget(walk);
     return layers_add(walk, error);
 }
 
@@ -135,14 +176,22 @@ static gboolean save_memory(Walk *walk, Publication *publication, GError **error
            enter_keep_variables(walk->machine, publication->draft, publication->node, error);
 }
 
+static gboolean move_to_layers(Walk *walk, GError **error)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    g_ptr_array_add(paths, walk->disk);
+    g_ptr_array_extend(paths, walk->further, NULL, NULL);
+    g_ptr_array_add(paths, NULL);
+    return machine_layer(walk->machine, (const char *const *)paths->pdata, error);
+}
+
 /* Between two stages of a running machine: all that was written lies in the layer before, and the guest has stood still
  * for a moment. */
 static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memory, GError **error)
 {
     gboolean synced;
     if (!guest_settle(walk->guest, GUEST_SYNC, &synced, error) || !layers_add(walk, error) ||
-        !machine_stop(walk->machine, error) ||
-        !machine_layer(walk->machine, (const char *const[]){walk->disk, NULL}, error)) {
+        !machine_stop(walk->machine, error) || !move_to_layers(walk, error)) {
         return FALSE;
     }
     g_autoptr(GError) problem = NULL;
@@ -152,7 +201,7 @@ static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memo
     return machine_continue(walk->machine, error);
 }
 
-/* The newest layer becomes a node, and another one takes its place. */
+/* The newest layers become a node, and others take their place. */
 gboolean layers_keep(Walk *walk, const PlanStage *stage, GError **error)
 {
     check_publisher(walk);

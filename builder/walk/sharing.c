@@ -85,8 +85,23 @@ static gboolean sharing_try(const WalkInput *input, const Share *share, GError *
     return TRUE;
 }
 
+/* What a registry holds of a machine is one disk. */
+static gboolean sharing_is_possible(const WalkInput *input)
+{
+    if (recipe_machine(input->recipe).disk_count > 0) {
+        ingot_progress_message(input->host->progress,
+                               "%s: the cache in the registry is not used, it holds no machines with further disks",
+                               input->recipe->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean sharing_fetch(const WalkInput *input, GError **error)
 {
+    if (!sharing_is_possible(input)) {
+        return TRUE;
+    }
     gboolean answered = FALSE;
     const Share share = sharing_share(input, input->options->cache_from, &answered);
     g_autoptr(GError) problem = NULL;
@@ -140,6 +155,9 @@ static gboolean sharing_push_stage(const WalkInput *input, const Share *share, c
 
 gboolean sharing_push(const WalkInput *input, GError **error)
 {
+    if (!sharing_is_possible(input)) {
+        return TRUE;
+    }
     g_autoptr(IngotLock) lock = sharing_lock(input, error);
     g_autoptr(GPtrArray) nodes = lock == NULL ? NULL : nodes_list(input->host->cache, error);
     const Share share = sharing_share(input, input->options->cache_to, NULL);

@@ -17,9 +17,8 @@ static void reset(Walk *walk)
     g_clear_pointer(&walk->turn, ingot_lock_release);
     g_clear_pointer(&walk->hold, nodes_release);
     g_clear_pointer(&walk->from, node_free);
-    g_ptr_array_set_size(walk->drafts, 0);
+    layers_forget(walk);
     g_ptr_array_set_size(walk->runs, 0);
-    g_clear_pointer(&walk->disk, g_free);
     walk->below = NULL;
     walk->clean = FALSE;
     walk->secret = FALSE;
@@ -33,6 +32,7 @@ void walk_free(Walk *walk)
     }
     reset(walk);
     g_ptr_array_unref(walk->drafts);
+    g_ptr_array_unref(walk->further);
     g_ptr_array_unref(walk->runs);
     g_hash_table_unref(walk->refused);
     g_clear_error(&walk->publishing_failed);
@@ -212,6 +212,7 @@ static Walk *walk_new(const WalkInput *input, GError **error)
     walk->in = *input;
     walk->keeping = !input->options->no_cache;
     walk->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)draft_free);
+    walk->further = g_ptr_array_new_with_free_func(g_free);
     walk->runs = g_ptr_array_new_with_free_func(node_run_free);
     walk->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     MachineOptions options = walk_machine_options(input->recipe, input->host, input->key);

@@ -289,11 +289,12 @@ static void what_a_build_is_making_stays(void **state)
     g_autoptr(NodeDraft) draft = draft_new(sample->cache, sample->folder, NULL);
     assert_non_null(draft);
     g_autofree char *name = g_strdup(draft_name(draft));
-    assert_true(g_file_set_contents(draft_disk(draft), "half", -1, NULL));
+    g_autofree char *disk = draft_layer(draft, NODE_DISK);
+    assert_true(g_file_set_contents(disk, "half", -1, NULL));
     assert_int_equal(count(sample), 0);
     sweep(sample);
     assert_true(sample_has(sample, name));
-    assert_true(g_file_test(draft_disk(draft), G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(disk, G_FILE_TEST_EXISTS));
     draft_free(g_steal_pointer(&draft));
     assert_false(sample_has(sample, name));
 }
@@ -307,8 +308,12 @@ static void a_draft_becomes_a_node(void **state)
     node->source = g_strdup(sample->source);
     g_ptr_array_unref(node->runs);
     node->runs = sample_runs(plan, "aa");
-    assert_true(g_file_set_contents(draft_disk(draft), "layer", -1, NULL));
+    g_autofree char *disk = draft_layer(draft, NODE_DISK), *further = draft_layer(draft, "disk-1.qcow2");
+    assert_true(g_file_set_contents(disk, "layer", -1, NULL));
+    assert_true(g_file_set_contents(further, "another", -1, NULL));
     assert_true(draft_publish(draft, node, NULL));
+    assert_non_null(json_string_value(json_object_get(node->files, NODE_DISK)));
+    assert_non_null(json_string_value(json_object_get(node->files, "disk-1.qcow2")));
     g_autofree char *name = g_strdup(draft_name(draft));
     draft_free(g_steal_pointer(&draft));
     expect_best(sample, plan, -1, NOW, name);

@@ -61,6 +61,19 @@ static const char *text_at(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
+static void further_disks_have_sizes(void **state)
+{
+    (void)state;
+    g_autoptr(Recipe) recipe = good(TOP "machine: {disks: [1G, \"64M\", 1048576]}\n", NULL);
+    RecipeMachine machine = recipe_machine(recipe);
+    assert_int_equal(machine.disk_count, 3);
+    assert_int_equal(machine.disks[0], 1 << 30);
+    assert_int_equal(machine.disks[1], 64 << 20);
+    assert_int_equal(machine.disks[2], 1 << 20);
+    g_autoptr(Recipe) none = good(TOP, NULL);
+    assert_int_equal(recipe_machine(none).disk_count, 0);
+}
+
 static void fills_in_defaults(void **state)
 {
     (void)state;
@@ -220,10 +233,15 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fills_in_defaults),  cmocka_unit_test(makes_paths_absolute_but_shows_them_as_written),
-        cmocka_unit_test(replaces_variables), cmocka_unit_test(refuses_wrong_variables),
-        cmocka_unit_test(keeps_secrets),      cmocka_unit_test(does_not_tell_a_secret_in_a_mistake),
-        cmocka_unit_test(masks_line_by_line), cmocka_unit_test(lists_every_mistake_in_order),
+        cmocka_unit_test(fills_in_defaults),
+        cmocka_unit_test(further_disks_have_sizes),
+        cmocka_unit_test(makes_paths_absolute_but_shows_them_as_written),
+        cmocka_unit_test(replaces_variables),
+        cmocka_unit_test(refuses_wrong_variables),
+        cmocka_unit_test(keeps_secrets),
+        cmocka_unit_test(does_not_tell_a_secret_in_a_mistake),
+        cmocka_unit_test(masks_line_by_line),
+        cmocka_unit_test(lists_every_mistake_in_order),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
