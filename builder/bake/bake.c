@@ -239,7 +239,8 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     const Recipe *recipe = bake->recipe;
     const json_t *packages = bake->sealed.packages != NULL ? bake->sealed.packages : bake->source->packages;
     g_autoptr(json_t) steps = steps_of(bake);
-    g_autoptr(json_t) config = config_new(recipe, bake->source->config, bake->sealed.os, steps);
+    g_autoptr(json_t) config =
+        config_new(recipe, bake->source->config, bake->sealed.os, steps, bake->options->host.progress);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
     const char *created = json_string_value(json_object_get(config, "created"));
     g_autofree char *spdx =

@@ -1,5 +1,6 @@
 #include "bake/config.h"
 
+#include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
 #include <string.h>
@@ -16,12 +17,17 @@ json_t *config_step(const NodeRun *run)
     return ingot_json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", run->title, "seconds", seconds, "ran", ran);
 }
 
-/* Outside of a repository there is nothing to tell. */
-static void add_git(json_t *config, const Recipe *recipe)
+/* Outside of a repository there is no commit to record; one that git refuses to tell is said. */
+static void add_git(json_t *config, const Recipe *recipe, IngotProgress *progress)
 {
     g_autofree char *commit = NULL;
     gboolean dirty;
-    if (recipe_git(recipe->folder, &commit, &dirty, NULL)) {
+    g_autoptr(GError) problem = NULL;
+    if (!recipe_git(recipe->folder, &commit, &dirty, &problem)) {
+        if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            ingot_progress_message(progress, "the image's config does not say its commit: %s", problem->message);
+        }
+    } else {
         json_object_set_new(config, "git", json_pack("{s:s, s:b}", "commit", commit, "dirty", dirty));
     }
 }
@@ -29,12 +35,12 @@ static void add_git(json_t *config, const Recipe *recipe)
 static json_t *recipe_object(const Recipe *recipe)
 {
     IngotDigest digest;
-    ingot_digest_of(recipe->text, strlen(recipe->text), &digest);
+    /* Of the shown text: the whole one's digest would let anybody try what a secret in it may be. */
+    ingot_digest_of(recipe->public_text, strlen(recipe->public_text), &digest);
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&digest, text);
-    /* A secret's default may stand in the text itself. */
-    g_autofree char *masked = recipe_mask(recipe, recipe->text);
-    return ingot_json_pack("{s:s, s:s, s:o}", "name", recipe->name, "digest", text, "text", ingot_json_text(masked));
+    return ingot_json_pack("{s:s, s:s, s:o}", "name", recipe->name, "digest", text, "text",
+                           ingot_json_text(recipe->public_text));
 }
 
 /* What it was baked and tested with, and is run with. */
@@ -44,7 +50,7 @@ static json_t *machine_object(const Recipe *recipe)
     return ingot_json_pack("{s:I, s:I}", "cpus", (json_int_t)machine.cpus, "memory", (json_int_t)machine.memory);
 }
 
-json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps)
+json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps, IngotProgress *progress)
 {
     json_t *config = source == NULL ? json_object() : json_copy(source);
     if (os != NULL) {
@@ -55,7 +61,7 @@ json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *ste
     }
     json_object_set_new(config, "machine", machine_object(recipe));
     json_object_set_new(config, "recipe", recipe_object(recipe));
-    add_git(config, recipe);
+    add_git(config, recipe, progress);
     json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));
     g_autofree char *now = ingot_text_now();
     json_object_set_new(config, "created", json_string(now));

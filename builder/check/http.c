@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/secrets.h>
 #include <ingot/text.h>
 
 #define BODY_MAX (1u << 20) /* bytes of an answer that are looked at */
@@ -44,7 +45,8 @@ static gboolean ask(const char *url, const json_t *test, char **reason)
     }
     const char *pattern = json_string_value(json_object_get(test, "body"));
     if (pattern != NULL && !g_regex_match_simple(pattern, body->str, G_REGEX_MULTILINE, 0)) {
-        g_autofree char *shown = ingot_text_head(body->str, BODY_SHOWN);
+        g_autofree char *masked = ingot_secrets_mask_all(body->str);
+        g_autofree char *shown = ingot_text_head(masked, BODY_SHOWN);
         *reason = g_strdup_printf("the body does not match '%s': %s", pattern, shown);
         return FALSE;
     }

@@ -1,5 +1,6 @@
 #include "check/kinds.h"
 
+#include <ingot/secrets.h>
 #include <string.h>
 
 #include "check/http.h"
@@ -14,7 +15,8 @@ static const char *text_of(const json_t *test, const char *key)
 static void keep_last(const char *line, gpointer user)
 {
     GString *last = user;
-    g_string_append_printf(last, "%s%s", last->len == 0 ? "" : "\n", line);
+    g_autofree char *masked = ingot_secrets_mask_all(line); /* half of one that is cut would not be found */
+    g_string_append_printf(last, "%s%s", last->len == 0 ? "" : "\n", masked);
     if (last->len > 1000) {
         g_string_erase(last, 0, (gssize)(last->len - 1000));
     }

@@ -1,10 +1,11 @@
 #include <ingot/command.h>
 #include <ingot/error.h>
 #include <ingot/json.h>
+#include <ingot/secrets.h>
 #include <stdio.h>
 
 #include "cli/inputs.h"
-#include "recipe/recipe.h"
+#include "recipe/set.h"
 #include "verbs.h"
 
 /* The mistakes as a list of lines. */
@@ -20,43 +21,68 @@ static json_t *mistakes_of(const GError *error)
     return list;
 }
 
-/* Tells about one recipe and adds it to the report. */
-static gboolean validate(const char *path, const RecipeInputs *inputs, json_t *report)
+static json_t *member_report(const RecipeMember *member)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Recipe) recipe = recipe_load(path, inputs, &error);
     json_t *entry = json_object();
-    g_autofree char *shown = g_filename_display_name(path);
+    g_autofree char *shown = g_filename_display_name(member->given);
     json_object_set_new(entry, "path", json_string(shown));
-    json_object_set_new(entry, "valid", json_boolean(recipe != NULL));
-    json_object_set_new(entry, "mistakes", mistakes_of(error));
-    if (recipe != NULL) {
-        json_object_set(entry, "recipe", recipe->public_tree);
+    json_object_set_new(entry, "valid", json_boolean(member->recipe != NULL));
+    json_object_set_new(entry, "mistakes", mistakes_of(member->error));
+    if (member->recipe != NULL) {
+        json_object_set(entry, "recipe", member->recipe->public_tree);
     }
-    json_array_append_new(report, entry);
-    if (recipe == NULL) {
-        g_printerr("%s\n", error->message);
-    } else if (!ingot_command_common()->quiet && !ingot_command_common()->json) {
-        printf("%s: valid\n", shown);
-    }
-    return recipe != NULL;
+    return entry;
 }
 
-static gboolean validate_all(char **paths, const RecipeInputs *inputs, GError **error)
+/* The mistakes that are not one recipe's have an entry of their own. */
+static void print_json(const RecipeSet *set)
 {
     g_autoptr(json_t) report = json_array();
-    guint wrong = 0, all = 0;
-    for (; paths[all] != NULL; all++) {
-        wrong += !validate(paths[all], inputs, report);
+    for (guint i = 0; i < set->members->len; i++) {
+        json_array_append_new(report, member_report(g_ptr_array_index(set->members, i)));
+    }
+    if (set->mistakes->len > 0) {
+        json_t *entry = json_object(), *mistakes = json_array();
+        for (guint i = 0; i < set->mistakes->len; i++) {
+            json_array_append_new(mistakes, json_string(g_ptr_array_index(set->mistakes, i)));
+        }
+        json_object_set_new(entry, "path", json_null());
+        json_object_set_new(entry, "valid", json_false());
+        json_object_set_new(entry, "mistakes", mistakes);
+        json_array_append_new(report, entry);
+    }
+    g_autofree char *text = ingot_json_pretty(report);
+    fputs(text, stdout);
+}
+
+static gboolean validate_all(const GPtrArray *paths, const RecipeInputs *inputs, GError **error)
+{
+    g_autoptr(RecipeSet) set = recipe_set_load(paths, inputs);
+    g_autoptr(GError) mistakes = NULL;
+    gboolean valid = recipe_set_raise(set, &mistakes), quiet = ingot_command_common()->quiet;
+    guint wrong = 0;
+    for (guint i = 0; i < set->members->len; i++) {
+        const RecipeMember *member = g_ptr_array_index(set->members, i);
+        wrong += member->recipe == NULL;
+        if (member->recipe != NULL && member->asked_for && !quiet && !ingot_command_common()->json) {
+            g_autofree char *shown = g_filename_display_name(member->given);
+            printf("%s: valid\n", shown);
+        }
     }
     if (ingot_command_common()->json) {
-        g_autofree char *text = ingot_json_pretty(report);
-        fputs(text, stdout);
+        print_json(set);
     }
-    if (wrong > 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "not valid: %u of %u recipes", wrong, all);
+    if (!valid) {
+        g_autofree char *masked = ingot_secrets_mask_all(mistakes->message);
+        g_printerr("%s\n", masked);
+        if (wrong > 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "not valid: %u of %u recipes", wrong,
+                        set->members->len);
+        } else {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the recipes do not fit together");
+        }
     }
-    return wrong == 0;
+    return valid;
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -70,17 +96,24 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const RecipeInputs inputs = inputs_of(&given);
-    return validate_all(argv + 1, &inputs, error);
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    for (int i = 1; i < argc; i++) {
+        g_ptr_array_add(paths, argv[i]);
+    }
+    return validate_all(paths, &inputs, error);
 }
 
-const IngotVerb verb_validate = {"validate", "RECIPE...", "check recipes and list every mistake in them",
-                                 "Checks each recipe and prints every mistake in it as FILE:LINE:COLUMN: MESSAGE; "
-                                 "nothing is built. Variables are set\n"
-                                 "as for a build. The exit status is 0 if all recipes are valid, 2 if one is not. "
-                                 "With --json, each recipe's mistakes,\n"
-                                 "or the recipe as it was understood, with all defaults, are printed.\n"
-                                 "\n"
-                                 "Examples:\n"
-                                 "  ingot validate recipes/*.yaml\n"
-                                 "  ingot validate web.yaml --var channel=beta --json\n",
-                                 run};
+const IngotVerb verb_validate = {
+    "validate", "RECIPE...", "check recipes and list every mistake in them",
+    "Checks each recipe, and those that it is based on, and prints every mistake as FILE:LINE:COLUMN: MESSAGE; nothing "
+    "is built.\n"
+    "Variables are set as for a build. The exit status is 0 if all recipes are valid, 2 if one is not. With --json, "
+    "each\n"
+    "recipe's mistakes are printed, or the recipe as Ingot reads it, with all defaults.\n"
+    "\n"
+    "RECIPE may be a folder: all its *.yaml and *.yml.\n"
+    "\n"
+    "Examples:\n"
+    "  ingot validate recipes/\n"
+    "  ingot validate web.yaml --var channel=beta --json\n",
+    run};

@@ -4,6 +4,8 @@
 #include <ingot/process.h>
 #include <string.h>
 
+#include "recipe/set.h"
+
 #define BESIDES (256ull << 20) /* bytes that a build needs besides its machine's memory */
 
 static void graph_recipe_free(gpointer data)
@@ -52,133 +54,36 @@ void graph_free(Graph *graph)
 
 /* --- loading --- */
 
-typedef struct {
-    Graph *graph;
-    const RecipeInputs *inputs;
-    GPtrArray *way;      /* paths of the recipes that led here */
-    GString *mistakes;   /* of all recipes */
-    GHashTable *refused; /* paths whose mistakes have been told */
-} Loader;
-
-static GraphRecipe *find(const Graph *graph, const char *path)
+/* The one made from a member, which comes before those based on it. */
+static GraphRecipe *graph_find(const Graph *graph, const RecipeMember *member)
 {
-    for (guint i = 0; i < graph->recipes->len; i++) {
+    for (guint i = 0; member != NULL && i < graph->recipes->len; i++) {
         GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
-        if (strcmp(one->path, path) == 0) {
+        if (strcmp(one->path, member->path) == 0) {
             return one;
         }
     }
     return NULL;
 }
 
-static GraphRecipe *refuse(const Loader *loader, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static GraphRecipe *refuse(const Loader *loader, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    g_string_append(loader->mistakes, loader->mistakes->len > 0 ? "\n" : "");
-    g_string_append_vprintf(loader->mistakes, format, list);
-    va_end(list);
-    return NULL;
-}
-
-static gboolean is_on_the_way(const Loader *loader, const char *path)
-{
-    return g_ptr_array_find_with_equal_func(loader->way, path, g_str_equal, NULL);
-}
-
-static GraphRecipe *load(Loader *loader, const char *path, gboolean asked_for);
-
-static gboolean load_parent(Loader *loader, GraphRecipe *one)
-{
-    const json_t *source = json_object_get(one->recipe->tree, "source");
-    const char *path = json_string_value(json_object_get(source, "path"));
-    if (g_strcmp0(json_string_value(json_object_get(source, "kind")), "recipe") != 0) {
-        return TRUE;
-    }
-    g_ptr_array_add(loader->way, one->path);
-    one->parent = load(loader, path, FALSE);
-    g_ptr_array_set_size(loader->way, (int)loader->way->len - 1);
-    return one->parent != NULL;
-}
-
-/* NULL with a mistake told. */
-static GraphRecipe *load(Loader *loader, const char *path, gboolean asked_for)
-{
-    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    GraphRecipe *known = find(loader->graph, absolute);
-    if (is_on_the_way(loader, absolute)) {
-        return refuse(loader, "%s: it is based on itself, by way of the recipes that it is based on", path);
-    }
-    if (g_hash_table_contains(loader->refused, absolute)) {
-        return NULL;
-    }
-    if (known != NULL) {
-        known->asked_for |= asked_for;
-        return known;
-    }
-    RecipeInputs inputs = *loader->inputs;
-    inputs.of_another = !asked_for;
-    g_autoptr(GError) problem = NULL;
-    GraphRecipe *one = g_new0(GraphRecipe, 1);
-    one->path = g_steal_pointer(&absolute);
-    one->asked_for = asked_for;
-    one->recipe = recipe_load(path, &inputs, &problem);
-    if (one->recipe == NULL || !load_parent(loader, one)) {
-        g_hash_table_add(loader->refused, g_strdup(one->path));
-        graph_recipe_free(one);
-        return problem == NULL ? NULL : refuse(loader, "%s", problem->message);
-    }
-    g_ptr_array_add(loader->graph->recipes, one);
-    return one;
-}
-
-static int by_name(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void load_folder(Loader *loader, const char *path)
-{
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(GDir) folder = g_dir_open(path, 0, &problem);
-    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
-    const char *name;
-    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
-        if (g_str_has_suffix(name, ".yaml") || g_str_has_suffix(name, ".yml")) {
-            g_ptr_array_add(files, g_build_filename(path, name, NULL));
-        }
-    }
-    if (problem != NULL || files->len == 0) {
-        refuse(loader, "%s: %s", path, problem == NULL ? "there is no *.yaml in it" : problem->message);
-    }
-    g_ptr_array_sort(files, by_name);
-    for (guint i = 0; i < files->len; i++) {
-        load(loader, g_ptr_array_index(files, i), TRUE);
-    }
-}
-
 Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **error)
 {
-    g_autoptr(Graph) graph = g_new0(Graph, 1);
-    graph->recipes = g_ptr_array_new_with_free_func(graph_recipe_free);
-    g_autoptr(GPtrArray) way = g_ptr_array_new();
-    g_autoptr(GString) mistakes = g_string_new(NULL);
-    g_autoptr(GHashTable) refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Loader loader = {.graph = graph, .inputs = inputs, .way = way, .mistakes = mistakes, .refused = refused};
-    for (guint i = 0; i < paths->len; i++) {
-        const char *path = g_ptr_array_index(paths, i);
-        if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
-            load_folder(&loader, path);
-        } else {
-            load(&loader, path, TRUE);
-        }
-    }
-    if (mistakes->len > 0) {
-        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INVALID, mistakes->str);
+    g_autoptr(RecipeSet) set = recipe_set_load(paths, inputs);
+    if (!recipe_set_raise(set, error)) {
         return NULL;
     }
-    return g_steal_pointer(&graph);
+    Graph *graph = g_new0(Graph, 1);
+    graph->recipes = g_ptr_array_new_with_free_func(graph_recipe_free);
+    for (guint i = 0; i < set->members->len; i++) {
+        RecipeMember *member = g_ptr_array_index(set->members, i);
+        GraphRecipe *one = g_new0(GraphRecipe, 1);
+        one->path = g_strdup(member->path);
+        one->asked_for = member->asked_for;
+        one->recipe = g_steal_pointer(&member->recipe);
+        one->parent = graph_find(graph, member->parent);
+        g_ptr_array_add(graph->recipes, one);
+    }
+    return graph;
 }
 
 /* --- running --- */

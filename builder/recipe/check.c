@@ -5,30 +5,21 @@
 
 #include "recipe/rules.h"
 
-static void check_object(const Check *check, const Shape *shape, const YamlNode *map, gboolean secrets, json_t *out);
-
+/* What is in a value of another kind is looked at all the same. */
 static gboolean expect_kind(const Check *check, const char *name, const YamlNode *node, YamlKind kind)
 {
-    if (node->kind == kind) {
-        return TRUE;
+    if (node->kind == kind || node->wrong) {
+        return node->kind == kind;
     }
-    diagnostics_add(check->diagnostics, &node->place, "'%s': expected %s, not %s", name,
-                    kind == YAML_MAP ? "a map" : "a list", yaml_noun(node));
+    if (!node->cut) {
+        diagnostics_add(check->diagnostics, &node->place, "'%s': expected %s, not %s", name,
+                        kind == YAML_MAP ? "a map" : "a list", yaml_noun(node));
+    }
+    value_check_loosely(check, node);
     return FALSE;
 }
 
-static void report_unknown(const Check *check, const YamlNode *key, const char *noun, GPtrArray *known)
-{
-    if (diagnostics_full(check->diagnostics)) {
-        return;
-    }
-    g_ptr_array_add(known, NULL);
-    g_autofree char *quoted = diagnostics_quote(key->text);
-    g_autofree char *suggestion = ingot_text_suggestion(key->text, (const char *const *)known->pdata);
-    diagnostics_add(check->diagnostics, &key->place, "unknown %s %s%s", noun, quoted, suggestion);
-}
-
-static const Key *find_key(const Shape *shape, const char *name)
+static const Key *shape_key(const Shape *shape, const char *name)
 {
     for (const Key *key = shape->keys; key->name != NULL; key++) {
         if (strcmp(key->name, name) == 0) {
@@ -38,20 +29,124 @@ static const Key *find_key(const Shape *shape, const char *name)
     return NULL;
 }
 
-static void report_unknown_key(const Check *check, const Shape *shape, const YamlNode *name)
+/* --- the shapes that a map may have: one, or, where it is not clear what it is, several --- */
+
+static const Key *shapes_key(const GPtrArray *shapes, const char *name)
 {
-    g_autoptr(GPtrArray) known = g_ptr_array_new();
-    for (const Key *key = shape->keys; key->name != NULL; key++) {
-        g_ptr_array_add(known, (gpointer)key->name);
+    const Key *key = NULL;
+    for (guint i = 0; i < shapes->len && key == NULL; i++) {
+        key = shape_key(g_ptr_array_index(shapes, i), name);
     }
-    report_unknown(check, name, "key", known);
+    return key;
 }
 
-/* A map of free keys; FALSE for a key that does not look like one. */
+/* Reports a word that is none of `known`; returns the one that it was probably meant to be, or NULL. */
+static const char *report_unknown(const Check *check, const YamlNode *word, const char *noun, GPtrArray *known)
+{
+    g_ptr_array_add(known, NULL);
+    const char *const *words = (const char *const *)known->pdata;
+    if (!diagnostics_full(check->diagnostics)) {
+        g_autofree char *quoted = diagnostics_quote(word->text);
+        g_autofree char *suggestion = ingot_text_suggestion(word->text, words);
+        diagnostics_add(check->diagnostics, &word->place, "unknown %s %s%s", noun, quoted, suggestion);
+    }
+    return ingot_text_nearest(word->text, words);
+}
+
+static const Key *report_unknown_key(const Check *check, const GPtrArray *shapes, const YamlNode *name)
+{
+    g_autoptr(GPtrArray) known = g_ptr_array_new();
+    for (guint i = 0; i < shapes->len; i++) {
+        const Shape *shape = g_ptr_array_index(shapes, i);
+        for (const Key *key = shape->keys; key->name != NULL; key++) {
+            g_ptr_array_add(known, (gpointer)key->name);
+        }
+    }
+    const char *meant = report_unknown(check, name, "key", known);
+    return meant != NULL ? shapes_key(shapes, meant) : NULL;
+}
+
+static json_t *key_value(const Check *check, const Key *key, const YamlNode *node, gboolean secrets);
+
+static void put(const Key *key, json_t *value, json_t *out)
+{
+    if (key->spread) {
+        g_autoptr(json_t) owned = value;
+        json_object_update(out, owned);
+    } else if (value != NULL) {
+        json_object_set_new(out, key->as != NULL ? key->as : key->name, value);
+    }
+}
+
+/* The value under a key that has been reported: as that of the key that was probably meant, unless that is there too.
+ */
+static void check_meant(const Check *check, const Key *meant, const YamlNode *map, const YamlNode *value,
+                        gboolean secrets)
+{
+    if (meant == NULL || yaml_get(map, meant->name) != NULL) {
+        value_check_loosely(check, value);
+    } else {
+        json_decref(key_value(check, meant, value, secrets));
+    }
+}
+
+/* All values of a map into out. meant (of const Key *) gets the keys that misspelled ones were probably meant to be. */
+static void check_values(const Check *check, const GPtrArray *shapes, const YamlNode *map, gboolean secrets,
+                         json_t *out, GPtrArray *meant)
+{
+    for (guint i = 0; i < map->items->len; i += 2) {
+        const YamlNode *name = g_ptr_array_index(map->items, i), *value = g_ptr_array_index(map->items, i + 1);
+        const Key *key = shapes_key(shapes, name->text);
+        if (name->wrong) {
+            value_check_loosely(check, value);
+        } else if (key == NULL) {
+            key = report_unknown_key(check, shapes, name);
+            check_meant(check, key, map, value, secrets);
+            g_ptr_array_add(meant, (gpointer)key);
+        } else {
+            put(key, key_value(check, key, value, secrets), out);
+        }
+    }
+}
+
+/* Defaults are written in the recipe's own language and are checked by the same code. */
+static json_t *fallback_value(const Check *check, const Key *key)
+{
+    g_autoptr(YamlTree) tree = yaml_parse(key->fallback, strlen(key->fallback), key->name, check->diagnostics);
+    return key_value(check, key, tree->root, FALSE);
+}
+
+static void put_missing(const Check *check, const Key *key, const YamlNode *map, json_t *out)
+{
+    if (key->required && !map->cut) {
+        diagnostics_add(check->diagnostics, &map->place, "the key '%s' is missing", key->name);
+    } else if (key->fallback != NULL) {
+        put(key, fallback_value(check, key), out);
+    }
+}
+
+static void check_object(const Check *check, const Shape *shape, const YamlNode *map, gboolean secrets, json_t *out)
+{
+    g_autoptr(GPtrArray) shapes = g_ptr_array_new(), meant = g_ptr_array_new();
+    g_ptr_array_add(shapes, (gpointer)shape);
+    check_values(check, shapes, map, secrets, out, meant);
+    for (const Key *key = shape->keys; key->name != NULL; key++) {
+        if (yaml_get(map, key->name) == NULL && !g_ptr_array_find(meant, key, NULL)) {
+            put_missing(check, key, map, out);
+        }
+    }
+    if (shape->rule != NULL && !map->cut) {
+        shape->rule(check, map, out);
+    }
+}
+
+/* --- kinds of values --- */
+
+/* Whether a key of a map of free keys looks like one. */
 static gboolean check_free_key(const Check *check, const Key *key, const YamlNode *name)
 {
-    if (g_regex_match_simple(key->pattern, name->text, G_REGEX_DOLLAR_ENDONLY, 0)) {
-        return TRUE;
+    if (name->wrong || g_regex_match_simple(key->pattern, name->text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+        return !name->wrong;
     }
     g_autofree char *quoted = diagnostics_quote(name->text);
     diagnostics_add(check->diagnostics, &name->place, "'%s': %s is not %s", key->name, quoted, key->hint);
@@ -67,57 +162,120 @@ static json_t *map_value(const Check *check, const Key *key, const YamlNode *map
     for (guint i = 0; i < map->items->len; i += 2) {
         const YamlNode *name = g_ptr_array_index(map->items, i);
         const Key one = {.name = name->text, .kind = KIND_SCALAR};
+        g_autoptr(json_t) value = value_of(check, &one, g_ptr_array_index(map->items, i + 1), secrets);
         if (check_free_key(check, key, name)) {
-            json_object_set_new(values, name->text,
-                                value_of(check, &one, g_ptr_array_index(map->items, i + 1), secrets));
+            json_object_set(values, name->text, value);
         }
     }
     return values;
 }
 
+/* --- choices --- */
+
 static void report_no_kind(const Check *check, const Choice *choice, const YamlNode *map)
 {
-    g_autoptr(GPtrArray) kinds = g_ptr_array_new();
     g_autoptr(GString) list = g_string_new(NULL);
     for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        g_ptr_array_add(kinds, (gpointer)variant->key);
         g_string_append_printf(list, "%s%s", list->len > 0 ? ", " : "", variant->key);
+    }
+    if (!map->cut) {
+        diagnostics_add(check->diagnostics, &map->place, "a %s needs one of the keys %s", choice->name, list->str);
+    }
+}
+
+/* Reports the first key that no variant has: it must have been meant to say the kind. NULL: there is none. */
+static const YamlNode *report_unknown_kind(const Check *check, const Choice *choice, const YamlNode *map,
+                                           const char **meant)
+{
+    g_autoptr(GPtrArray) shapes = g_ptr_array_new(), kinds = g_ptr_array_new();
+    for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
+        g_ptr_array_add(shapes, (gpointer)variant->shape);
+        g_ptr_array_add(kinds, (gpointer)variant->key);
     }
     for (guint i = 0; i < map->items->len; i += 2) {
         const YamlNode *name = g_ptr_array_index(map->items, i);
-        gboolean known = FALSE;
-        for (const Variant *variant = choice->variants; variant->key != NULL && !known; variant++) {
-            known = find_key(variant->shape, name->text) != NULL;
-        }
-        if (!known) {
-            report_unknown(check, name, choice->name, kinds);
-            return;
+        if (!name->wrong && shapes_key(shapes, name->text) == NULL) {
+            *meant = report_unknown(check, name, choice->name, kinds);
+            return name;
         }
     }
-    diagnostics_add(check->diagnostics, &map->place, "a %s needs one of the keys %s", choice->name, list->str);
+    return NULL;
+}
+
+/* The shapes that a map of an unclear kind may have: that of `kind`, or all where it is NULL. */
+static GPtrArray *choice_shapes(const Choice *choice, const char *kind)
+{
+    GPtrArray *shapes = g_ptr_array_new();
+    for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
+        if (kind == NULL || strcmp(variant->key, kind) == 0) {
+            g_ptr_array_add(shapes, (gpointer)variant->shape);
+        }
+    }
+    return shapes;
+}
+
+/* The values of a map of no kind, whose mistakes hide behind that one. */
+static void check_no_kind(const Check *check, const Choice *choice, const YamlNode *map, gboolean secrets)
+{
+    const char *kind = NULL;
+    const YamlNode *reported = report_unknown_kind(check, choice, map, &kind);
+    g_autoptr(GPtrArray) shapes = choice_shapes(choice, kind), meant = g_ptr_array_new();
+    g_autoptr(GPtrArray) items = g_ptr_array_new();
+    YamlNode rest = *map;
+    rest.items = items;
+    for (guint i = 0; i < map->items->len; i += 2) {
+        if (g_ptr_array_index(map->items, i) != reported) {
+            g_ptr_array_add(items, g_ptr_array_index(map->items, i));
+            g_ptr_array_add(items, g_ptr_array_index(map->items, i + 1));
+        } else {
+            check_meant(check, kind == NULL ? NULL : shapes_key(shapes, kind), map,
+                        g_ptr_array_index(map->items, i + 1), secrets);
+        }
+    }
+    if (reported == NULL) {
+        report_no_kind(check, choice, map);
+    }
+    g_autoptr(json_t) unused = json_object();
+    check_values(check, shapes, &rest, secrets, unused, meant);
+}
+
+/* The same of a map of several kinds. */
+static void check_several_kinds(const Check *check, const Choice *choice, const GPtrArray *chosen, const YamlNode *map,
+                                gboolean secrets)
+{
+    const Variant *first = g_ptr_array_index(chosen, 0), *second = g_ptr_array_index(chosen, 1);
+    g_autoptr(GPtrArray) shapes = g_ptr_array_new(), meant = g_ptr_array_new();
+    diagnostics_add(check->diagnostics, &map->place, "a %s is one thing, not both '%s' and '%s'", choice->name,
+                    first->key, second->key);
+    for (guint i = 0; i < chosen->len; i++) {
+        g_ptr_array_add(shapes, (gpointer)((const Variant *)g_ptr_array_index(chosen, i))->shape);
+    }
+    g_autoptr(json_t) unused = json_object();
+    check_values(check, shapes, map, secrets, unused, meant);
 }
 
 static json_t *choice_value(const Check *check, const Choice *choice, const YamlNode *map, gboolean secrets)
 {
-    const Variant *chosen = NULL;
+    g_autoptr(GPtrArray) chosen = g_ptr_array_new();
     if (!expect_kind(check, choice->name, map, YAML_MAP)) {
         return NULL;
     }
     for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        const YamlNode *value = yaml_get(map, variant->key);
-        if (value != NULL && chosen != NULL) {
-            diagnostics_add(check->diagnostics, &map->place, "a %s is one thing, not both '%s' and '%s'", choice->name,
-                            chosen->key, variant->key);
-            return NULL;
+        if (yaml_get(map, variant->key) != NULL) {
+            g_ptr_array_add(chosen, (gpointer)variant);
         }
-        chosen = value != NULL ? variant : chosen;
     }
-    if (chosen == NULL) {
-        report_no_kind(check, choice, map);
+    if (chosen->len == 0) {
+        check_no_kind(check, choice, map, secrets);
         return NULL;
     }
-    json_t *value = json_pack("{s:s}", "kind", chosen->kind);
-    check_object(check, chosen->shape, map, secrets, value);
+    if (chosen->len > 1) {
+        check_several_kinds(check, choice, chosen, map, secrets);
+        return NULL;
+    }
+    const Variant *variant = g_ptr_array_index(chosen, 0);
+    json_t *value = json_pack("{s:s}", "kind", variant->kind);
+    check_object(check, variant->shape, map, secrets, value);
     return value;
 }
 
@@ -153,6 +311,11 @@ static json_t *key_value(const Check *check, const Key *key, const YamlNode *nod
     if (!key->list) {
         return one_value(check, key, node, secrets);
     }
+    if (node->kind == YAML_MAP && (key->kind == KIND_CHOICE || key->kind == KIND_OBJECT)) {
+        diagnostics_add(check->diagnostics, &node->place, "'%s': expected a list, not a map", key->name);
+        json_decref(one_value(check, key, node, secrets)); /* its one item, most likely */
+        return NULL;
+    }
     if (!expect_kind(check, key->name, node, YAML_LIST)) {
         return NULL;
     }
@@ -163,76 +326,43 @@ static json_t *key_value(const Check *check, const Key *key, const YamlNode *nod
     return list;
 }
 
-static void put(const Key *key, json_t *value, json_t *out)
-{
-    if (key->spread) {
-        g_autoptr(json_t) owned = value;
-        json_object_update(out, owned);
-    } else if (value != NULL) {
-        json_object_set_new(out, key->as != NULL ? key->as : key->name, value);
-    }
-}
-
-/* Defaults are written in the recipe's own language and take the same way. */
-static json_t *fallback_value(const Check *check, const Key *key)
-{
-    g_autoptr(YamlTree) tree = yaml_parse(key->fallback, strlen(key->fallback), key->name, check->diagnostics);
-    return key_value(check, key, tree->root, FALSE);
-}
-
-static void put_missing(const Check *check, const Key *key, const YamlNode *map, json_t *out)
-{
-    if (key->required) {
-        diagnostics_add(check->diagnostics, &map->place, "the key '%s' is missing", key->name);
-    } else if (key->fallback != NULL) {
-        put(key, fallback_value(check, key), out);
-    }
-}
-
-static void check_object(const Check *check, const Shape *shape, const YamlNode *map, gboolean secrets, json_t *out)
-{
-    for (guint i = 0; i < map->items->len; i += 2) {
-        const YamlNode *name = g_ptr_array_index(map->items, i);
-        const Key *key = find_key(shape, name->text);
-        if (key == NULL) {
-            report_unknown_key(check, shape, name);
-        } else {
-            put(key, key_value(check, key, g_ptr_array_index(map->items, i + 1), secrets), out);
-        }
-    }
-    for (const Key *key = shape->keys; key->name != NULL; key++) {
-        if (yaml_get(map, key->name) == NULL) {
-            put_missing(check, key, map, out);
-        }
-    }
-    if (shape->rule != NULL) {
-        shape->rule(check, map, out);
-    }
-}
+/* --- variables --- */
 
 static void declare(const Check *check, const Key *key, const YamlNode *name, const YamlNode *node)
 {
     static const Key plain = {.name = "default", .kind = KIND_SCALAR};
     g_autoptr(json_t) declaration = NULL;
+    gboolean named = check_free_key(check, key, name);
     if (node->kind == YAML_MAP) {
         declaration = object_value(check, key, node, FALSE);
     } else {
         declaration = json_object();
         json_object_set_new(declaration, "default", value_of(check, &plain, node, FALSE));
     }
+    gboolean secret = json_is_true(json_object_get(declaration, "secret"));
+    if (secret) {
+        variables_hide(check->variables, yaml_get(node, "default"));
+    }
+    if (!named) {
+        return;
+    }
+    const YamlNode *given = node->kind == YAML_MAP ? yaml_get(node, "default") : node;
+    gboolean broken = given != NULL && json_object_get(declaration, "default") == NULL;
     if (variables_is_builtin(name->text)) {
         diagnostics_add(check->diagnostics, &name->place, "'%s' is built in: take another name", name->text);
     } else if (!variables_declare(check->variables, name->text,
                                   json_string_value(json_object_get(declaration, "default")),
-                                  json_is_true(json_object_get(declaration, "required")),
-                                  json_is_true(json_object_get(declaration, "secret")))) {
+                                  json_is_true(json_object_get(declaration, "required")), secret)) {
         diagnostics_add(check->diagnostics, &name->place,
                         "the variable '%s' is required: set it by --var %s=VALUE, in a --var-file or by INGOT_VAR_%s",
                         name->text, name->text, name->text);
     }
+    if (broken) {
+        variables_break(check->variables, name->text);
+    }
 }
 
-/* Quietly: what is wrong with it will be told by the walk. */
+/* Quietly: the walk reports what is wrong with it. */
 static void set_builtin(const Check *check, const char *builtin, const YamlNode *node)
 {
     g_autoptr(Diagnostics) unheard = diagnostics_new();
@@ -245,15 +375,15 @@ static void set_builtin(const Check *check, const char *builtin, const YamlNode 
 
 void check_variables(const Check *check, const YamlNode *root)
 {
-    const Key *key = find_key(&recipe_shape, "variables");
+    const Key *key = shape_key(&recipe_shape, "variables");
     const YamlNode *map = yaml_get(root, key->name);
     if (map != NULL && expect_kind(check, key->name, map, YAML_MAP)) {
         for (guint i = 0; i < map->items->len; i += 2) {
-            const YamlNode *name = g_ptr_array_index(map->items, i);
-            if (check_free_key(check, key, name)) {
-                declare(check, key, name, g_ptr_array_index(map->items, i + 1));
-            }
+            declare(check, key, g_ptr_array_index(map->items, i), g_ptr_array_index(map->items, i + 1));
         }
+    }
+    if (root->cut && (map == NULL || map->cut)) {
+        variables_set_incomplete(check->variables);
     }
     variables_check_given(check->variables, check->diagnostics);
     set_builtin(check, "recipe.name", yaml_get(root, "name"));

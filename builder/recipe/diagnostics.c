@@ -1,9 +1,8 @@
 #include "recipe/diagnostics.h"
 
 #include <ingot/error.h>
+#include <ingot/secrets.h>
 #include <string.h>
-
-#include "recipe/mask.h"
 
 /* Nobody reads more, and a hostile file must not make megabytes of them. */
 #define MOST_MISTAKES 200
@@ -96,7 +95,7 @@ gboolean diagnostics_raise(Diagnostics *diagnostics, const GPtrArray *secrets, G
         if (mistake->place.line > 0) {
             g_string_append_printf(text, "%u:%u:", mistake->place.line, mistake->place.column);
         }
-        g_autofree char *message = mask_text(secrets, mistake->message);
+        g_autofree char *message = ingot_secrets_mask(secrets, mistake->message);
         g_string_append_printf(text, " %s", message);
     }
     if (diagnostics->dropped) {

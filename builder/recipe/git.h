@@ -4,5 +4,5 @@
 #include <glib.h>
 
 /* The commit that is checked out and whether the work tree differs from it. NOT_FOUND outside of a repository, or in
- * one without a commit. */
+ * one without a commit; anything else that goes wrong is another error, with git's own words. */
 gboolean recipe_git(const char *folder, char **commit, gboolean *dirty, GError **error);

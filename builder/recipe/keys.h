@@ -38,6 +38,7 @@ typedef struct {
     gboolean required;        /* must be given */
     gboolean spread;          /* OBJECT: its keys land in the tree beside this one's brothers */
     gboolean secrets;         /* in the value, at any depth, secrets may be used */
+    gboolean hidden;          /* STRING: the value is a secret, also where it stands in the recipe itself */
     const char *as;           /* its name in the checked tree; NULL: the same */
     const char *fallback;     /* what stands for it where it is not given, as YAML; NULL: left out */
     const char *pattern;      /* PCRE that is ECMA-262 as well, as JSON Schema wants it */

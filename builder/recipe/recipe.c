@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/secrets.h>
 #include <string.h>
 
 #include "recipe/check.h"
@@ -39,6 +40,16 @@ static void keep_secrets(Recipe *recipe, const GPtrArray *secrets)
     }
 }
 
+/* A file that is not there has been reported. */
+static void find_parent(const Recipe *recipe, RecipeFindings *findings)
+{
+    const json_t *source = json_object_get(recipe->tree, "source");
+    const char *path = json_string_value(json_object_get(source, "path"));
+    gboolean based = g_strcmp0(json_string_value(json_object_get(source, "kind")), "recipe") == 0;
+    g_free(findings->parent);
+    findings->parent = based && path != NULL && g_file_test(path, G_FILE_TEST_EXISTS) ? g_strdup(path) : NULL;
+}
+
 /* Walks twice: once with the values, once, when all is well, for what may be shown. */
 static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *inputs, GError **error)
 {
@@ -50,11 +61,15 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
         check_variables(&check, yaml->root);
         recipe->tree = check_tree(&check, yaml->root);
     }
+    if (inputs != NULL && inputs->findings != NULL) {
+        find_parent(recipe, inputs->findings);
+    }
     if (!diagnostics_raise(diagnostics, variables_secrets(variables), error)) {
         return FALSE;
     }
     check.shown = TRUE;
     recipe->public_tree = check_tree(&check, yaml->root);
+    recipe->public_text = variables_shown_text(variables, recipe->text);
     keep_secrets(recipe, variables_secrets(variables));
     return TRUE;
 }
@@ -65,7 +80,7 @@ static Recipe *recipe_new(const char *path)
     g_autofree char *folder = g_path_get_dirname(path);
     recipe->path = g_strdup(path);
     recipe->folder = g_canonicalize_filename(folder, NULL);
-    recipe->secrets = g_ptr_array_new_with_free_func(g_free);
+    recipe->secrets = ingot_secrets_new();
     return recipe;
 }
 
@@ -84,6 +99,9 @@ Recipe *recipe_load(const char *path, const RecipeInputs *inputs, GError **error
 {
     Recipe *recipe = recipe_new(path);
     if (!fill(recipe, inputs, error)) {
+        if (recipe->tree == NULL && inputs != NULL && inputs->findings != NULL) {
+            inputs->findings->incomplete = TRUE;
+        }
         g_clear_pointer(&recipe, recipe_free);
     }
     return recipe;
@@ -97,12 +115,18 @@ void recipe_free(Recipe *recipe)
     g_free(recipe->path);
     g_free(recipe->folder);
     g_free(recipe->text);
+    g_free(recipe->public_text);
     g_free(recipe->name);
     g_free(recipe->version);
     json_decref(recipe->tree);
     json_decref(recipe->public_tree);
     g_ptr_array_unref(recipe->secrets);
     g_free(recipe);
+}
+
+char *recipe_mask(const Recipe *recipe, const char *text)
+{
+    return ingot_secrets_mask(recipe->secrets, text);
 }
 
 RecipeMachine recipe_machine(const Recipe *recipe)

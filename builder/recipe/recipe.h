@@ -35,17 +35,25 @@
 typedef struct {
     char *path;           /* as given, for messages */
     char *folder;         /* absolute; relative paths in the recipe start here */
-    char *text;           /* the file's bytes */
+    char *text;           /* the file's bytes: never stored, never shown */
+    char *public_text;    /* with "***" for every secret that stands in it, however it is written */
     char *name, *version; /* version may be NULL */
     json_t *tree;         /* with secrets: never stored, never shown */
     json_t *public_tree;  /* with "***" */
-    GPtrArray *secrets;   /* of char *, longest first */
+    GPtrArray *secrets;   /* see <ingot/secrets.h> */
 } Recipe;
+
+/* What is found out of a recipe even where it has mistakes; collected over several recipes. */
+typedef struct {
+    GHashTable *declared; /* the names of variables: set of char * (owned) */
+    gboolean incomplete;  /* a recipe's declarations could not be read */
+    char *parent;         /* the file of the recipe that the last one is based on, or NULL */
+} RecipeFindings;
 
 typedef struct {
     const char *const *vars;      /* "k=v" from --var, NULL-terminated, may be NULL */
     const char *const *var_files; /* from --var-file, may be NULL */
-    gboolean of_another;          /* they were given for another recipe too: names that this one lacks are no mistake */
+    RecipeFindings *findings;     /* may be NULL; else a variable that this recipe lacks is not a mistake */
 } RecipeInputs;
 
 /* INVALID with one line "file:line:column: message" for each mistake, in the order of the text. */

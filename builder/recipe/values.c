@@ -1,10 +1,9 @@
 #include "recipe/values.h"
 
 #include <ingot/format.h>
+#include <ingot/secrets.h>
 #include <ingot/text.h>
 #include <string.h>
-
-#include "recipe/mask.h"
 
 #define LONGEST_SECONDS 2592000 /* 30 days */
 
@@ -48,17 +47,39 @@ static gboolean type_fits(const Key *key, const YamlNode *node)
     }
 }
 
-static gboolean check_type(const Check *check, const Key *key, const YamlNode *node)
+void value_check_loosely(const Check *check, const YamlNode *node)
 {
-    if (node->kind == YAML_SCALAR && type_fits(key, node)) {
-        return TRUE;
+    /* Of ${x} in a shell's text alone nobody can say that it is not the shell's own. */
+    const ExpandFlags mildest = EXPAND_SHELL | EXPAND_SECRETS;
+    if (node->kind == YAML_SCALAR) {
+        g_autofree char *text = variables_expand(check->variables, node, mildest, check->diagnostics);
+        return;
     }
+    guint first = node->kind == YAML_MAP ? 1 : 0;
+    for (guint i = first; i < node->items->len; i += first + 1) {
+        value_check_loosely(check, g_ptr_array_index(node->items, i));
+    }
+}
+
+static void complain_of_type(const Check *check, const Key *key, const YamlNode *node)
+{
     gboolean quotes = node->kind == YAML_SCALAR && node->type != SCALAR_NULL && node->type != SCALAR_TEXT;
     g_autofree char *quoted = node->kind == YAML_SCALAR ? diagnostics_quote(node->text) : g_strdup("");
     diagnostics_add(check->diagnostics, &node->place, "'%s': expected %s, not %s%s%s%s", key->name, expectation(key),
                     yaml_noun(node), *quoted != '\0' && node->type != SCALAR_NULL ? " " : "",
                     node->type != SCALAR_NULL ? quoted : "",
                     quotes && strcmp(expectation(key), "text") == 0 ? " (text that looks like one needs quotes)" : "");
+}
+
+static gboolean check_type(const Check *check, const Key *key, const YamlNode *node)
+{
+    if (node->kind == YAML_SCALAR && type_fits(key, node)) {
+        return TRUE;
+    }
+    if (!node->cut) {
+        complain_of_type(check, key, node);
+    }
+    value_check_loosely(check, node);
     return FALSE;
 }
 
@@ -149,7 +170,7 @@ static gboolean check_regex(const Check *check, const Key *key, const YamlNode *
     g_autoptr(GRegex) regex = g_regex_new(text, 0, 0, &error);
     if (regex == NULL) {
         g_autofree char *quoted = diagnostics_quote(text);
-        diagnostics_add(check->diagnostics, &node->place, "'%s': %s is no regular expression: %s", key->name, quoted,
+        diagnostics_add(check->diagnostics, &node->place, "'%s': %s is not a regular expression: %s", key->name, quoted,
                         error->message);
     }
     return regex != NULL;
@@ -188,7 +209,7 @@ char *value_shown(const Check *check, const YamlNode *node, const char *text, Ex
         return g_strdup(text);
     }
     g_autofree char *starred = variables_expand(check->variables, node, flags | EXPAND_SHOWN, check->diagnostics);
-    return mask_text(variables_secrets(check->variables), starred);
+    return ingot_secrets_mask(variables_secrets(check->variables), starred);
 }
 
 static gboolean text_fits(const Check *check, const Key *key, const YamlNode *node, const char *text)
@@ -225,6 +246,10 @@ static json_t *text_value(const Check *check, const Key *key, const YamlNode *no
         value_check_path(check, node, absolute);
         return json_string(absolute);
     }
+    if (key->hidden) {
+        variables_add_secret(check->variables, text);
+        variables_hide(check->variables, node);
+    }
     g_autofree char *shown = value_shown(check, node, text, flags);
     return json_string(shown);
 }
@@ -236,7 +261,7 @@ static gboolean may_hold_secrets(const Key *key)
 
 json_t *value_of(const Check *check, const Key *key, const YamlNode *node, gboolean secrets)
 {
-    if (!check_type(check, key, node)) {
+    if (node->wrong || !check_type(check, key, node)) {
         return NULL;
     }
     ExpandFlags flags =

@@ -15,7 +15,9 @@ typedef struct Check {
 json_t *value_of(const Check *check, const Key *key, const YamlNode *node, gboolean secrets);
 /* A path on the host, absolute by the recipe's folder (a '/' at its end stays). Free it. */
 char *value_host_path(const Check *check, const char *path);
+/* Of a value that no table describes: reports what is wrong whatever it was meant to be. */
+void value_check_loosely(const Check *check, const YamlNode *node);
 /* Reports a host path that does not exist. */
 void value_check_path(const Check *check, const YamlNode *node, const char *path);
-/* The same text where the public tree is made as where not: the one with its secrets masked. Free it. */
+/* The text as the tree that is being made wants it: with its secrets masked in the public one. Free it. */
 char *value_shown(const Check *check, const YamlNode *node, const char *text, ExpandFlags flags);

@@ -2,18 +2,19 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/secrets.h>
 #include <ingot/text.h>
 #include <string.h>
 
 #include "recipe/git.h"
-#include "recipe/mask.h"
+#include "recipe/hide.h"
 
 #define ENVIRONMENT_PREFIX "INGOT_VAR_"
 
 typedef struct {
     char *value;
     gboolean secret;
-    gboolean missing; /* required and not set, which was reported where it is declared */
+    gboolean missing; /* it has no value, which was reported where it is declared */
 } Variable;
 
 typedef struct {
@@ -28,7 +29,9 @@ struct Variables {
     GPtrArray *names;     /* of the declared ones, in order; borrowed */
     GHashTable *builtins; /* name -> value, as far as known */
     GPtrArray *secrets;
-    gboolean lenient; /* what was set may be unknown */
+    GPtrArray *hidden;        /* of const YamlNode *: secrets that stand in the recipe's text */
+    RecipeFindings *findings; /* collects the declared names of several recipes, or NULL */
+    gboolean incomplete;      /* not all declarations could be read */
 };
 
 static const char *const builtin_names[] = {"git.commit",  "git.dirty", "date", "recipe.dir",
@@ -112,12 +115,13 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
 {
     Variables *variables = g_new0(Variables, 1);
     variables->folder = g_strdup(folder);
-    variables->lenient = inputs != NULL && inputs->of_another;
+    variables->findings = inputs != NULL ? inputs->findings : NULL;
     variables->given = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, given_free);
     variables->declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, variable_free);
     variables->names = g_ptr_array_new();
     variables->builtins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    variables->secrets = g_ptr_array_new_with_free_func(g_free);
+    variables->secrets = ingot_secrets_new();
+    variables->hidden = g_ptr_array_new();
     variables_set_builtin(variables, "recipe.dir", folder);
     check_environment(diagnostics);
     for (guint i = 0; inputs != NULL && inputs->var_files != NULL && inputs->var_files[i] != NULL; i++) {
@@ -138,6 +142,7 @@ void variables_free(Variables *variables)
         g_ptr_array_unref(variables->names);
         g_hash_table_unref(variables->builtins);
         g_ptr_array_unref(variables->secrets);
+        g_ptr_array_unref(variables->hidden);
         g_free(variables);
     }
 }
@@ -154,6 +159,40 @@ static const char *input_value(const Variables *variables, const char *name)
     return given != NULL ? given->value : g_getenv(key);
 }
 
+void variables_break(Variables *variables, const char *name)
+{
+    Variable *variable = g_hash_table_lookup(variables->declared, name);
+    if (variable != NULL && input_value(variables, name) == NULL) {
+        variable->missing = TRUE;
+    }
+}
+
+void variables_set_incomplete(Variables *variables)
+{
+    variables->incomplete = TRUE;
+}
+
+void variables_add_secret(Variables *variables, const char *value)
+{
+    ingot_secrets_add(variables->secrets, value);
+    ingot_secrets_register(value);
+}
+
+void variables_hide(Variables *variables, const YamlNode *scalar)
+{
+    /* "${name}" alone says nothing of the value. */
+    if (scalar != NULL && scalar->kind == YAML_SCALAR &&
+        !g_regex_match_simple("^\\$\\{[A-Za-z0-9_.-]+\\}$", scalar->text, G_REGEX_DOLLAR_ENDONLY, 0)) {
+        g_ptr_array_add(variables->hidden, (gpointer)scalar);
+    }
+}
+
+char *variables_shown_text(const Variables *variables, const char *text)
+{
+    g_autofree char *blanked = hide_scalars(text, variables->hidden);
+    return ingot_secrets_mask(variables->secrets, blanked);
+}
+
 gboolean variables_declare(Variables *variables, const char *name, const char *fallback, gboolean required,
                            gboolean secret)
 {
@@ -167,7 +206,8 @@ gboolean variables_declare(Variables *variables, const char *name, const char *f
     variable->secret = secret;
     variable->missing = missing;
     if (secret) {
-        mask_add(variables->secrets, variable->value);
+        variables_add_secret(variables, variable->value);
+        variables_add_secret(variables, fallback != NULL ? fallback : "");
     }
     char *key = g_strdup(name);
     g_hash_table_insert(variables->declared, key, variable);
@@ -194,20 +234,64 @@ static const char **known_names(const Variables *variables, gboolean with_builti
     return (const char **)g_ptr_array_free(names, FALSE);
 }
 
-void variables_check_given(const Variables *variables, Diagnostics *diagnostics)
+static void names_collect(const Variables *variables)
 {
-    g_autofree const char **names = known_names(variables, FALSE);
+    variables->findings->incomplete |= variables->incomplete;
+    for (guint i = 0; i < variables->names->len; i++) {
+        g_hash_table_add(variables->findings->declared, g_strdup(g_ptr_array_index(variables->names, i)));
+    }
+}
+
+static int by_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* names: the declared ones (of char *). */
+static void names_report(const Variables *variables, const char *whose, GPtrArray *names, Diagnostics *diagnostics)
+{
     GHashTableIter iterator;
     gpointer name, given;
+    g_ptr_array_sort(names, by_text);
+    g_ptr_array_add(names, NULL);
+    const char *const *words = (const char *const *)names->pdata;
+    g_autofree char *list = g_strjoinv(", ", (char **)words);
     g_hash_table_iter_init(&iterator, variables->given);
-    while (!variables->lenient && g_hash_table_iter_next(&iterator, &name, &given)) {
-        if (!g_hash_table_contains(variables->declared, name)) {
+    while (g_hash_table_iter_next(&iterator, &name, &given)) {
+        if (!g_strv_contains(words, name)) {
             g_autofree char *quoted = diagnostics_quote(name);
-            g_autofree char *suggestion = ingot_text_suggestion(name, names);
-            diagnostics_add(diagnostics, &((Given *)given)->place, "the recipe has no variable %s%s", quoted,
-                            suggestion);
+            g_autofree char *suggestion = ingot_text_suggestion(name, words);
+            diagnostics_add(diagnostics, &((Given *)given)->place, "%s no variable %s%s%s%s", whose, quoted, suggestion,
+                            *list != '\0' ? "; known: " : "", list);
         }
     }
+}
+
+void variables_check_given(const Variables *variables, Diagnostics *diagnostics)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_copy(variables->names, NULL, NULL);
+    if (variables->findings != NULL) {
+        names_collect(variables);
+    } else if (!variables->incomplete) {
+        names_report(variables, "the recipe has", names, diagnostics);
+    }
+}
+
+gboolean variables_check_names(const RecipeInputs *inputs, guint recipes, GError **error)
+{
+    g_autoptr(Diagnostics) unheard = diagnostics_new(), diagnostics = diagnostics_new();
+    g_autoptr(Variables) variables = variables_new(inputs, ".", unheard); /* each recipe has reported what is unheard */
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GHashTableIter iterator;
+    gpointer name;
+    g_hash_table_iter_init(&iterator, inputs->findings->declared);
+    while (g_hash_table_iter_next(&iterator, &name, NULL)) {
+        g_ptr_array_add(names, name);
+    }
+    if (!inputs->findings->incomplete) {
+        names_report(variables, recipes == 1 ? "the recipe has" : "the recipes have", names, diagnostics);
+    }
+    return diagnostics_raise(diagnostics, NULL, error);
 }
 
 const GPtrArray *variables_secrets(const Variables *variables)
@@ -221,7 +305,8 @@ json_t *variables_public(const Variables *variables)
     for (guint i = 0; i < variables->names->len; i++) {
         const char *name = g_ptr_array_index(variables->names, i);
         const Variable *variable = g_hash_table_lookup(variables->declared, name);
-        g_autofree char *shown = variable->secret ? g_strdup("***") : mask_text(variables->secrets, variable->value);
+        g_autofree char *shown =
+            variable->secret ? g_strdup("***") : ingot_secrets_mask(variables->secrets, variable->value);
         json_object_set_new(values, name, json_string(shown));
     }
     return values;
@@ -278,7 +363,7 @@ static void complain(Expansion *expansion, const char *reference, const char *fo
 static void put_unknown(Expansion *expansion, const char *name, const char *reference)
 {
     expansion->ok = FALSE;
-    if (diagnostics_full(expansion->diagnostics)) {
+    if (diagnostics_full(expansion->diagnostics) || expansion->variables->incomplete) {
         return;
     }
     g_autofree char *quoted = diagnostics_quote(reference);
@@ -353,7 +438,7 @@ char *variables_expand(Variables *variables, const YamlNode *scalar, ExpandFlags
             at = end + 1;
         } else if (g_str_has_prefix(dollar, "${") && !(flags & EXPAND_SHELL)) {
             g_autofree char *quoted = diagnostics_quote(dollar);
-            complain(&expansion, "${", "%s is no ${name}; a literal '${' is written '$${'", quoted);
+            complain(&expansion, "${", "%s is not a ${name}; a literal '${' is written '$${'", quoted);
             at = dollar + 2;
         } else {
             g_string_append_c(out, '$');

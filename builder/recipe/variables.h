@@ -18,12 +18,26 @@ gboolean variables_is_builtin(const char *name);
 /* Declares a variable; fallback (its default) may be NULL. FALSE: it is required and nobody has set it. */
 gboolean variables_declare(Variables *variables, const char *name, const char *fallback, gboolean required,
                            gboolean secret);
+/* Its default has a mistake, which has been reported: what uses it is not looked at further. */
+void variables_break(Variables *variables, const char *name);
+/* Some declarations could not be read: a name that is not declared may be one of them. */
+void variables_set_incomplete(Variables *variables);
+/* A secret that is not a variable's value. */
+void variables_add_secret(Variables *variables, const char *value);
+/* The scalar is a secret that stands in the recipe's text; NULL is ignored. */
+void variables_hide(Variables *variables, const YamlNode *scalar);
+/* The recipe's text as it may be kept and shown: hidden scalars blanked, however they are written, and the secrets'
+ * values masked. Free it. */
+char *variables_shown_text(const Variables *variables, const char *text);
 /* Sets recipe.name or version, once they are known. */
 void variables_set_builtin(Variables *variables, const char *name, const char *value);
-/* Once all are declared: what was set but is declared nowhere is a mistake. */
+/* Once all are declared: what was set but is declared nowhere is a mistake, unless RecipeInputs.findings collects. */
 void variables_check_given(const Variables *variables, Diagnostics *diagnostics);
 
-const GPtrArray *variables_secrets(const Variables *variables); /* of char *, for mask_text */
+/* The same for several recipes, with all that RecipeInputs.findings has collected. */
+gboolean variables_check_names(const RecipeInputs *inputs, guint recipes, GError **error);
+
+const GPtrArray *variables_secrets(const Variables *variables); /* for ingot_secrets_mask */
 json_t *variables_public(const Variables *variables);           /* {name: value}, secrets as "***" */
 
 typedef enum {

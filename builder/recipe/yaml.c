@@ -5,6 +5,8 @@
 
 #include "recipe/quoted.h"
 
+#define MOST_RESTARTS 20 /* after syntax errors: each costs a reading of the text */
+
 typedef struct {
     YamlTree *tree;
     Diagnostics *diagnostics;
@@ -14,6 +16,7 @@ typedef struct {
     GHashTable *anchors; /* name -> YamlNode * */
     guint total;         /* nodes, aliases counted in full */
     gboolean failed;     /* no use in reading on */
+    gboolean broken;     /* there was a syntax error */
 } Reader;
 
 void yaml_tree_free(YamlTree *tree)
@@ -49,11 +52,21 @@ static void fail(Reader *reader, const Place *place, const char *message)
     reader->failed = TRUE;
 }
 
+/* A scalar in place of what could not be understood. */
+static YamlNode *wrong_node_new(Reader *reader, const Place *place, const char *message)
+{
+    YamlNode *node = g_new0(YamlNode, 1);
+    diagnostics_add(reader->diagnostics, place, "%s", message);
+    *node = (YamlNode){.kind = YAML_SCALAR, .text = g_strdup(""), .place = *place, .weight = 1, .wrong = TRUE};
+    node->document = reader->text;
+    g_ptr_array_add(reader->tree->nodes, node);
+    return node;
+}
+
 static void check_key(Reader *reader, const YamlNode *key)
 {
     GHashTable *keys = g_ptr_array_index(reader->seen, reader->seen->len - 1);
-    if (key->kind != YAML_SCALAR) {
-        fail(reader, &key->place, "a key must be a word, not a list or a map");
+    if (key->wrong) {
         return;
     }
     const YamlNode *first = g_hash_table_lookup(keys, key->text);
@@ -80,6 +93,9 @@ static void add(Reader *reader, YamlNode *node)
     }
     YamlNode *parent = g_ptr_array_index(reader->open, reader->open->len - 1);
     if (parent->kind == YAML_MAP && parent->items->len % 2 == 0) {
+        if (node->kind != YAML_SCALAR) {
+            node = wrong_node_new(reader, &node->place, "a key must be a word, not a list or a map");
+        }
         check_key(reader, node);
     }
     g_ptr_array_add(parent->items, node);
@@ -152,12 +168,15 @@ static void scalar(Reader *reader, struct fy_event *event)
     node->text = text_of(node, event, style, &size);
     if (node->text == NULL) {
         node->text = g_strdup("");
-        fail(reader, &node->place, "an escape like '\\u....' that is no character");
+        node->wrong = TRUE;
+        diagnostics_add(reader->diagnostics, &node->place, "an escape like '\\u....' that is not a character");
     } else if (strlen(node->text) != size) {
         /* libfyaml 0.7 loses an empty line before such a line, but not from the length. */
-        fail(reader, &node->place,
-             style == FYSS_FOLDED ? "a folded text with a line that begins with a tab: write it with '|' or in quotes"
-                                  : "a NUL character in a text");
+        node->wrong = TRUE;
+        diagnostics_add(reader->diagnostics, &node->place,
+                        style == FYSS_FOLDED
+                            ? "a folded text with a line that begins with a tab: write it with '|' or in quotes"
+                            : "a NUL character in a text");
     }
     if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
         node->place.column--; /* the mark is behind the quote */
@@ -181,10 +200,10 @@ static void alias(Reader *reader, struct fy_event *event)
     YamlNode *node = g_hash_table_lookup(reader->anchors, name);
     if (node == NULL) {
         g_autofree char *message = g_strdup_printf("no anchor is named %s", quoted);
-        fail(reader, &place, message);
+        add(reader, wrong_node_new(reader, &place, message));
     } else if (g_ptr_array_find(reader->open, node, NULL)) {
         g_autofree char *message = g_strdup_printf("the alias %s lies within its own anchor", quoted);
-        fail(reader, &place, message);
+        add(reader, wrong_node_new(reader, &place, message));
     } else {
         add(reader, node);
     }
@@ -247,13 +266,14 @@ static void keep_report(struct fy_diag *diag, void *user, const char *text, size
     }
 }
 
-static void report_syntax(const Reader *reader, const char *report)
+/* Returns the line of the mistake. */
+static guint report_syntax(const Reader *reader, const char *report)
 {
     g_autoptr(GRegex) form = g_regex_new(":([0-9]+):([0-9]+): error: (.*)", 0, 0, NULL);
     g_autoptr(GMatchInfo) match = NULL;
     if (report == NULL || !g_regex_match(form, report, 0, &match)) {
         diagnostics_add(reader->diagnostics, &(Place){reader->name, 1, 1}, "not YAML");
-        return;
+        return G_MAXUINT;
     }
     g_autofree char *line = g_match_info_fetch(match, 1);
     g_autofree char *column = g_match_info_fetch(match, 2);
@@ -262,6 +282,7 @@ static void report_syntax(const Reader *reader, const char *report)
     if (!report_tab(reader, place.line)) {
         diagnostics_add(reader->diagnostics, &place, "not YAML: %s", message);
     }
+    return place.line;
 }
 
 /* TRUE once the end is reached. */
@@ -280,7 +301,8 @@ static gboolean read_events(Reader *reader, struct fy_parser *parser)
     return !fy_parser_get_stream_error(parser);
 }
 
-static void read_text(Reader *reader, gsize size)
+/* Reads text, which is the reader's or that with its head blanked. Returns the line of a syntax error, or 0. */
+static guint read_text(Reader *reader, const char *text, gsize size)
 {
     g_autofree char *report = NULL;
     struct fy_diag_cfg reports;
@@ -293,13 +315,96 @@ static void read_text(Reader *reader, gsize size)
     struct fy_diag *diag = fy_diag_create(&reports);
     struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2, .diag = diag};
     struct fy_parser *parser = fy_parser_create(&config);
-    gboolean read = fy_parser_set_string(parser, reader->text, size) == 0 && read_events(reader, parser);
-    if (!read && !reader->failed) {
-        report_syntax(reader, report);
-        reader->failed = TRUE;
-    }
+    gboolean read = fy_parser_set_string(parser, text, size) == 0 && read_events(reader, parser);
+    guint line = !read && !reader->failed ? report_syntax(reader, report) : 0;
     fy_parser_destroy(parser);
     fy_diag_unref(diag);
+    return line;
+}
+
+/* --- going on after a syntax error --- */
+
+/* What was open stays as it is, marked. */
+static void cut_open(Reader *reader)
+{
+    for (guint i = 0; i < reader->open->len; i++) {
+        YamlNode *node = g_ptr_array_index(reader->open, i);
+        node->cut = TRUE;
+        if (node->kind == YAML_MAP && node->items->len % 2 == 1) {
+            g_ptr_array_set_size(node->items, (gint)node->items->len - 1);
+        }
+    }
+    g_ptr_array_set_size(reader->open, 0);
+    g_ptr_array_set_size(reader->seen, 0);
+    reader->broken = TRUE;
+}
+
+/* The keys that were read after a restart follow those from before it. */
+static void merge_roots(Reader *reader, YamlNode *first)
+{
+    YamlNode *second = reader->tree->root;
+    if (first == NULL || first->kind != YAML_MAP || second == NULL || second->kind != YAML_MAP) {
+        reader->tree->root = first != NULL ? first : second;
+        return;
+    }
+    reader->tree->root = first;
+    for (guint i = 0; i < second->items->len; i += 2) {
+        const YamlNode *key = g_ptr_array_index(second->items, i);
+        if (yaml_get(first, key->text) == NULL) {
+            g_ptr_array_add(first->items, g_ptr_array_index(second->items, i));
+            g_ptr_array_add(first->items, g_ptr_array_index(second->items, i + 1));
+        }
+    }
+}
+
+/* "KEY:" at the beginning of a line. */
+static gboolean begins_with_key(const char *line)
+{
+    const char *end = line + strcspn(line, ":\n");
+    return (g_ascii_isalpha(*line) || strchr("_\"'", *line) != NULL) && *end == ':' && g_ascii_isspace(end[1]);
+}
+
+/* The first line from `line` on, and behind `after`, that begins with a key; its offset, or 0 for none. */
+static gsize find_key_line(const Reader *reader, guint *line, guint after)
+{
+    guint number = 1;
+    for (const char *at = reader->text; at != NULL && *at != '\0'; number++) {
+        if (number >= *line && number > after && begins_with_key(at)) {
+            *line = number;
+            return (gsize)(at - reader->text);
+        }
+        at = strchr(at, '\n');
+        at = at == NULL ? NULL : at + 1;
+    }
+    return 0;
+}
+
+/* Reads all, with a restart behind each syntax error, so that its places stay what they are. */
+static void read_all(Reader *reader, gsize size)
+{
+    guint wrong = read_text(reader, reader->text, size);
+    g_autofree char *rest = wrong == 0 ? NULL : g_strndup(reader->text, size);
+    guint start = 1;
+    if (wrong != 0) {
+        cut_open(reader);
+    }
+    for (guint i = 0; wrong != 0 && i < MOST_RESTARTS; i++) {
+        gsize offset = find_key_line(reader, &wrong, start);
+        if (offset == 0) {
+            break;
+        }
+        start = wrong;
+        for (gsize at = 0; at < offset; at++) {
+            rest[at] = rest[at] == '\n' ? '\n' : ' ';
+        }
+        YamlNode *first = g_steal_pointer(&reader->tree->root);
+        wrong = read_text(reader, rest, size);
+        cut_open(reader);
+        merge_roots(reader, first);
+    }
+    if (reader->broken && reader->tree->root != NULL) {
+        reader->tree->root->cut = TRUE;
+    }
 }
 
 static gboolean check_bytes(const Reader *reader, gsize size)
@@ -339,12 +444,14 @@ YamlTree *yaml_parse(const char *text, gsize size, const char *name, Diagnostics
     reader.open = g_ptr_array_new();
     reader.seen = g_ptr_array_new_with_free_func(unref_keys);
     reader.anchors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    read_text(&reader, size);
+    read_all(&reader, size);
     g_ptr_array_unref(reader.open);
     g_ptr_array_unref(reader.seen);
     g_hash_table_unref(reader.anchors);
-    if (reader.failed) {
+    if (reader.failed || (reader.broken && tree->root != NULL && tree->root->kind != YAML_MAP)) {
         tree->root = NULL;
+    } else if (reader.broken) {
+        return tree;
     } else if (tree->root == NULL) {
         diagnostics_add(diagnostics, &(Place){reader.name, 1, 1}, "the file is empty");
     }

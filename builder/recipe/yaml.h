@@ -12,10 +12,11 @@
 
 typedef struct {
     GPtrArray *nodes; /* owns them */
-    YamlNode *root;   /* NULL: there was a mistake */
+    YamlNode *root;   /* NULL: nothing of the text can be checked */
 } YamlTree;
 
-/* text must outlive the tree. Mistakes go to diagnostics; with some of them (a key twice) there is still a tree. */
+/* text must outlive the tree. Mistakes go to diagnostics; with most of them there is still a tree, of all that can be
+ * read: after a syntax error the reader goes on at the next key of the top level. */
 YamlTree *yaml_parse(const char *text, gsize size, const char *name, Diagnostics *diagnostics);
 void yaml_tree_free(YamlTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(YamlTree, yaml_tree_free)

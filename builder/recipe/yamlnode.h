@@ -17,6 +17,8 @@ struct YamlNode {
     const char *document; /* the whole text that it was read from, borrowed */
     gsize start, end;     /* its bytes in it */
     guint weight;         /* nodes in it, with itself */
+    gboolean wrong;       /* a scalar that is none: its mistake has been reported, nothing more is said of it */
+    gboolean cut;         /* a list or map that a syntax error interrupts: what is missing may stand behind it */
 };
 
 /* The value of a key in a map, or NULL. */

@@ -1,5 +1,5 @@
-/* What a command tells while it works, on stderr: a bar on a terminal (drawn anew every second by a thread), plain
- * lines elsewhere, nothing if quiet. All functions accept NULL for progress and are thread safe. */
+/* What a command prints while it works, on stderr, secrets masked: a bar on a terminal (drawn anew every second by a
+ * thread), plain lines elsewhere, nothing if quiet. All functions accept NULL for progress and are thread safe. */
 #pragma once
 
 #include <glib.h>

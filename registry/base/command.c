@@ -11,6 +11,7 @@
 
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/secrets.h>
 #include <ingot/text.h>
 
 #define PREFIX "ingot-" /* of a program that is a verb */
@@ -270,7 +271,8 @@ static int run_verb(const IngotVerb *verb, int argc, char **argv)
         g_clear_error(&error);
         ingot_interrupt_check(&error);
     }
-    g_printerr("%s: %s\n", name, error->message);
+    g_autofree char *masked = ingot_secrets_mask_all(error->message);
+    g_printerr("%s: %s\n", name, masked);
     return ingot_error_exit_status(error);
 }
 

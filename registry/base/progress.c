@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <ingot/secrets.h>
 #include <ingot/text.h>
 
 #define BAR_INTERVAL (G_USEC_PER_SEC / 10) /* fast enough for the eye, slow enough for a serial line */
@@ -57,14 +58,15 @@ static void erase_bar(IngotProgress *progress)
     progress->root->drawn = FALSE;
 }
 
-/* Each of its lines with the name before it. */
+/* Each of its lines with the name before it; secrets masked, before the text is cut into lines. */
 G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autofree char *masked = ingot_secrets_mask_all(text);
+    g_auto(GStrv) lines = g_strsplit(masked, "\n", -1);
     for (guint i = 0; lines[i]; i++)
         fprintf(stderr, "%s%s%s\n", progress->name ? progress->name : "", progress->name ? ": " : "", lines[i]);
 }
@@ -133,7 +135,8 @@ static void draw_bar(IngotProgress *progress, gint64 now)
         g_string_append_c(line, ']');
     }
     g_string_append_printf(line, " %s", figures);
-    g_autofree char *valid = g_utf8_make_valid(line->str, (gssize)line->len);
+    g_autofree char *masked = ingot_secrets_mask_all(line->str);
+    g_autofree char *valid = g_utf8_make_valid(masked, -1);
     g_autofree char *fitting = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), (glong)terminal_width() - 1));
     fprintf(stderr, "\r\033[K%s", fitting);
     fflush(stderr);

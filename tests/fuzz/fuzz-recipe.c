@@ -2,12 +2,12 @@
  * and what may be shown of it tells no secret. */
 #include <ingot/error.h>
 #include <ingot/reference.h>
+#include <ingot/secrets.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "recipe/mask.h"
 #include "recipe/recipe.h"
 
 /* The stars that stand for a secret would be taken for one that is made of them. */
@@ -27,7 +27,7 @@ static void check_shown(const json_t *value, const GPtrArray *secrets)
     json_t *one;
     size_t i;
     if (json_is_string(value)) {
-        g_autofree char *masked = mask_text(secrets, json_string_value(value));
+        g_autofree char *masked = ingot_secrets_mask(secrets, json_string_value(value));
         g_assert_cmpstr(masked, ==, json_string_value(value));
     }
     json_array_foreach(value, i, one)
@@ -75,8 +75,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd = memfd_create("recipe", MFD_CLOEXEC);
     g_assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-    g_autoptr(Recipe) recipe = recipe_load(path, &(RecipeInputs){vars, NULL, TRUE}, &error);
+    g_autoptr(GHashTable) declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    RecipeFindings findings = {.declared = declared};
+    g_autoptr(Recipe) recipe = recipe_load(path, &(RecipeInputs){vars, NULL, &findings}, &error);
     close(fd);
+    g_free(findings.parent);
     g_assert((recipe == NULL) == (error != NULL));
     if (recipe != NULL) {
         check_recipe(recipe);

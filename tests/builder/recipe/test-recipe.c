@@ -10,7 +10,6 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 
-#include "recipe/mask.h"
 #include "recipe/recipe.h"
 
 #define TOP "name: x\nsource: {from: y}\n"
@@ -189,18 +188,6 @@ static void does_not_tell_a_secret_in_a_mistake(void **state)
         "'user': '***' is not a user's name");
 }
 
-static void masks_line_by_line(void **state)
-{
-    (void)state;
-    g_autoptr(GPtrArray) secrets = g_ptr_array_new_with_free_func(g_free);
-    mask_add(secrets, "first line\n}\nlast line\n");
-    mask_add(secrets, "first line and more");
-    mask_add(secrets, "");
-    assert_string_equal(g_ptr_array_index(secrets, 0), "first line\n}\nlast line\n");
-    g_autofree char *masked = mask_text(secrets, "> first line and more, first line } last line");
-    assert_string_equal(masked, "> ***, *** } ***");
-}
-
 static void lists_every_mistake_in_order(void **state)
 {
     (void)state;
@@ -213,6 +200,169 @@ static void lists_every_mistake_in_order(void **state)
     assert_true(g_str_has_suffix(lines[0], ":2:10: unknown source 'form' (did you mean 'from'?)"));
     assert_true(g_str_has_suffix(lines[1], ":3:17: 'cpus': expected a number, not text 'two'"));
     assert_true(g_str_has_suffix(lines[2], ":5:5: unknown step 'shel' (did you mean 'shell'?)"));
+}
+
+/* Loads a text with mistakes and expects exactly these, in order: each "LINE:COLUMN: beginning of the message". */
+static void expect_mistakes(const char *text, const char *const *expected)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Recipe) recipe = load(text, NULL, &error);
+    g_autofree char *prefix = g_strdup_printf("%s/recipe.yaml:", folder);
+    assert_null(recipe);
+    g_auto(GStrv) lines = g_strsplit(error->message, "\n", -1);
+    for (guint i = 0; expected[i] != NULL || lines[i] != NULL; i++) {
+        if (expected[i] == NULL || lines[i] == NULL || !g_str_has_prefix(lines[i], prefix) ||
+            !g_str_has_prefix(lines[i] + strlen(prefix), expected[i])) {
+            print_message("%s\n", error->message);
+            fail_msg("mistake %u should be '%s'", i, expected[i] != NULL ? expected[i] : "none");
+        }
+    }
+}
+
+static void one_mistake_hides_no_other(void **state)
+{
+    (void)state;
+    expect_mistakes("name: Wrong Name\n"
+                    "version: one\n"
+                    "source: {from: y, image: {sha256: nope}}\n"
+                    "machin: {cpus: two}\n"
+                    "variables:\n"
+                    "  port: {requird: yes, secret: maybe}\n"
+                    "steps:\n"
+                    "  - shel: 5\n"
+                    "    timeout: ever\n"
+                    "  - {shell: a, script: missing.sh, user: \"${nobody}\"}\n"
+                    "  - timeout: 1m\n"
+                    "    workdir: relative\n"
+                    "  - file: [{from: \"${git.nothing}\"}]\n"
+                    "  - {shell: ok, env: {1A: \"${undeclared}\"}}\n"
+                    "tests: {port: 99999}\n"
+                    "seal: {keep: [log], remove: /\n"
+                    "  }\n",
+                    (const char *const[]){
+                        "1:7: 'name': 'Wrong Name' is not",
+                        "2:10: 'version': 'one' is not",
+                        "3:9: a source is one thing, not both 'image' and 'from'",
+                        "3:26: an image is given by either",
+                        "3:35: 'sha256': 'nope' is not",
+                        "4:1: unknown key 'machin' (did you mean 'machine'?)",
+                        "4:16: 'cpus': expected a number",
+                        "6:10: unknown key 'requird' (did you mean 'required'?)",
+                        "6:19: 'required': expected true or false",
+                        "6:32: 'secret': expected true or false",
+                        "8:5: unknown step 'shel' (did you mean 'shell'?)",
+                        "8:11: 'shell': expected text, not a number '5'",
+                        "9:14: 'timeout': 'ever' is not",
+                        "10:5: a step is one thing, not both 'shell' and 'script'",
+                        "10:24: 'missing.sh': there is no",
+                        "10:43: unknown variable '${nobody}'",
+                        "11:5: a step needs one of the keys",
+                        "12:14: 'workdir': 'relative' is not an absolute path",
+                        "13:11: 'file': expected a map, not a list",
+                        "13:20: unknown variable '${git.nothing}'",
+                        "14:23: 'env': '1A' is not a variable's name",
+                        "14:28: unknown variable '${undeclared}'",
+                        "15:8: 'tests': expected a list, not a map",
+                        "15:15: 'port': '99999' is not",
+                        "16:15: 'keep': unknown word 'log' (did you mean 'logs'?)",
+                        "16:29: 'remove': expected a list, not text",
+                        NULL,
+                    });
+}
+
+static void a_syntax_error_hides_no_other(void **state)
+{
+    (void)state;
+    expect_mistakes("name: UPPER\n"
+                    "machine: {cpus: [1}\n"
+                    "source: {from: y}\n"
+                    "steps:\n"
+                    "\t- shell: a\n"
+                    "outputs: [qcow]\n"
+                    "descripton: x\n",
+                    (const char *const[]){
+                        "1:7: 'name': 'UPPER' is not",
+                        "2:19: not YAML",
+                        "5:1: a tab in the indentation",
+                        "6:11: 'outputs': unknown word 'qcow'",
+                        "7:1: unknown key 'descripton'",
+                        NULL,
+                    });
+    expect_mistakes("name: x\nsource: {from: *y}\ndescription: \"\\0\"\n[a]: b\ntests: 5\n",
+                    (const char *const[]){
+                        "2:16: no anchor is named 'y'",
+                        "3:15: a NUL character",
+                        "4:1: a key must be a word",
+                        "5:8: 'tests': expected a list",
+                        NULL,
+                    });
+}
+
+/* What stands behind a syntax error may declare the variable, or be the key that seems to be missing. */
+static void a_syntax_error_invents_no_other(void **state)
+{
+    (void)state;
+    expect_mistakes("name: x\ndescription: ${later}\nvariables:\n  later: [\n  more: }\n",
+                    (const char *const[]){"5:3: not YAML", NULL});
+}
+
+/* --- secrets in the text --- */
+
+static void expect_hidden(const char *declaration, const char *shown)
+{
+    g_autofree char *text = g_strconcat(TOP, declaration, "steps: [{shell: a}]\n", NULL);
+    g_autofree char *wanted = g_strconcat(TOP, shown, "steps: [{shell: a}]\n", NULL);
+    g_autoptr(Recipe) recipe = good(text, NULL);
+    assert_string_equal(recipe->public_text, wanted);
+}
+
+static void hides_a_secret_however_it_is_written(void **state)
+{
+    (void)state;
+    expect_hidden("variables: {a: {secret: true, default: hunter2}}\n",
+                  "variables: {a: {secret: true, default: \"***\"}}\n");
+    expect_hidden("variables: {a: {secret: true, default: 'it''s'}}\n",
+                  "variables: {a: {secret: true, default: '***'}}\n");
+    expect_hidden("variables: {a: {secret: true, default: \"a\\\"b\\x41\"}}\n",
+                  "variables: {a: {secret: true, default: \"***\"}}\n");
+    expect_hidden("variables:\n  a:\n    default: |\n      one\n        two\n\n    secret: true\n",
+                  "variables:\n  a:\n    default: |\n      ***\n\n    secret: true\n");
+    expect_hidden("variables:\n  a:\n    default: >-\n      one\n      two\n    secret: true\n",
+                  "variables:\n  a:\n    default: >-\n      ***\n    secret: true\n");
+    expect_hidden("variables:\n  a:\n    secret: true\n    default: plain\n      text\n",
+                  "variables:\n  a:\n    secret: true\n    default: \"***\"\n");
+    expect_hidden("variables:\n  a:\n    secret: true\n    default:\n      \"fold\n      ed\"\n",
+                  "variables:\n  a:\n    secret: true\n    default:\n      \"***\"\n");
+    expect_hidden("variables: {\"a\": {\"secret\": true, \"default\": \"\\u0070ass\"}}\n",
+                  "variables: {\"a\": {\"secret\": true, \"default\": \"***\"}}\n");
+    expect_hidden("variables: {b: &s 'it''s', a: {secret: true, default: *s}}\n",
+                  "variables: {b: &s '***', a: {secret: true, default: *s}}\n");
+    expect_hidden("variables: {a: {secret: true, default: 12345}}\n",
+                  "variables: {a: {secret: true, default: \"***\"}}\n");
+    /* The value elsewhere in the text, too. */
+    expect_hidden("variables: {a: {secret: true, default: hunter2}}\ndescription: it is hunter2\n",
+                  "variables: {a: {secret: true, default: \"***\"}}\ndescription: it is ***\n");
+}
+
+static void hides_a_default_that_is_not_used(void **state)
+{
+    (void)state;
+    const char *const vars[] = {"a=given", NULL};
+    g_autoptr(Recipe) recipe =
+        good(TOP "variables: {a: {secret: true, default: 'it''s'}}\n", &(RecipeInputs){vars, NULL});
+    assert_null(strstr(recipe->public_text, "it"));
+    g_autofree char *masked = recipe_mask(recipe, "given it's");
+    assert_string_equal(masked, "*** ***");
+}
+
+static void names_what_git_says(void **state)
+{
+    (void)state;
+    g_autofree char *git = g_build_filename(folder, ".git", NULL);
+    bad(TOP "description: ${git.commit}\n", NULL, "is not in a git repository");
+    g_autofree char *written = write_file(".git", "gitdir: /nonexistent/place\n");
+    bad(TOP "description: ${git.commit}\n", NULL, "fatal: not a git repository: /nonexistent/place");
+    assert_int_equal(unlink(git), 0);
 }
 
 static int make_folder(void **state)
@@ -240,8 +390,13 @@ int main(void)
         cmocka_unit_test(refuses_wrong_variables),
         cmocka_unit_test(keeps_secrets),
         cmocka_unit_test(does_not_tell_a_secret_in_a_mistake),
-        cmocka_unit_test(masks_line_by_line),
         cmocka_unit_test(lists_every_mistake_in_order),
+        cmocka_unit_test(one_mistake_hides_no_other),
+        cmocka_unit_test(a_syntax_error_hides_no_other),
+        cmocka_unit_test(a_syntax_error_invents_no_other),
+        cmocka_unit_test(hides_a_secret_however_it_is_written),
+        cmocka_unit_test(hides_a_default_that_is_not_used),
+        cmocka_unit_test(names_what_git_says),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,172 @@
+#include "recipe/set.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "recipe/variables.h"
+
+typedef struct {
+    RecipeSet *set;
+    RecipeInputs inputs;
+    GPtrArray *way; /* paths of the recipes that led here */
+} Loader;
+
+static void member_free(gpointer data)
+{
+    RecipeMember *member = data;
+    g_free(member->given);
+    g_free(member->path);
+    g_clear_pointer(&member->recipe, recipe_free);
+    g_clear_error(&member->error);
+    g_free(member);
+}
+
+void recipe_set_free(RecipeSet *set)
+{
+    if (set != NULL) {
+        g_ptr_array_unref(set->members);
+        g_ptr_array_unref(set->mistakes);
+        g_free(set);
+    }
+}
+
+static RecipeMember *set_find(const RecipeSet *set, const char *path)
+{
+    for (guint i = 0; i < set->members->len; i++) {
+        RecipeMember *member = g_ptr_array_index(set->members, i);
+        if (strcmp(member->path, path) == 0) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+static void set_refuse(const RecipeSet *set, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void set_refuse(const RecipeSet *set, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    g_ptr_array_add(set->mistakes, g_strdup_vprintf(format, list));
+    va_end(list);
+}
+
+static RecipeMember *member_load(Loader *loader, const char *path, gboolean asked_for);
+
+static void parent_load(Loader *loader, RecipeMember *member)
+{
+    g_autofree char *path = g_steal_pointer(&loader->inputs.findings->parent);
+    if (path != NULL) {
+        g_ptr_array_add(loader->way, member->path);
+        member->parent = member_load(loader, path, FALSE);
+        g_ptr_array_set_size(loader->way, (int)loader->way->len - 1);
+    }
+}
+
+/* NULL only for a recipe that leads back to itself. */
+static RecipeMember *member_load(Loader *loader, const char *path, gboolean asked_for)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    if (g_ptr_array_find_with_equal_func(loader->way, absolute, g_str_equal, NULL)) {
+        set_refuse(loader->set, "%s: it is based on itself, by way of the recipes that it is based on", path);
+        return NULL;
+    }
+    RecipeMember *member = set_find(loader->set, absolute);
+    if (member != NULL) {
+        member->asked_for |= asked_for;
+        return member;
+    }
+    member = g_new0(RecipeMember, 1);
+    member->given = g_strdup(path);
+    member->path = g_steal_pointer(&absolute);
+    member->asked_for = asked_for;
+    member->recipe = recipe_load(path, &loader->inputs, &member->error);
+    parent_load(loader, member);
+    g_ptr_array_add(loader->set->members, member);
+    return member;
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void folder_load(Loader *loader, const char *path)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GDir) folder = g_dir_open(path, 0, &problem);
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
+        if (g_str_has_suffix(name, ".yaml") || g_str_has_suffix(name, ".yml")) {
+            g_ptr_array_add(files, g_build_filename(path, name, NULL));
+        }
+    }
+    if (problem != NULL || files->len == 0) {
+        set_refuse(loader->set, "%s: %s", path, problem == NULL ? "there is no *.yaml in it" : problem->message);
+    }
+    g_ptr_array_sort(files, by_name);
+    for (guint i = 0; i < files->len; i++) {
+        member_load(loader, g_ptr_array_index(files, i), TRUE);
+    }
+}
+
+/* What was set for the recipes must be some recipe's variable. */
+static void names_check(const Loader *loader)
+{
+    g_autoptr(GError) problem = NULL;
+    if (loader->set->members->len > 0 && !variables_check_names(&loader->inputs, loader->set->members->len, &problem)) {
+        set_refuse(loader->set, "%s", problem->message);
+    }
+}
+
+RecipeSet *recipe_set_load(const GPtrArray *paths, const RecipeInputs *inputs)
+{
+    RecipeSet *set = g_new0(RecipeSet, 1);
+    set->members = g_ptr_array_new_with_free_func(member_free);
+    set->mistakes = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) way = g_ptr_array_new();
+    g_autoptr(GHashTable) declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    RecipeFindings findings = {.declared = declared};
+    Loader loader = {.set = set, .inputs = *inputs, .way = way};
+    loader.inputs.findings = &findings;
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = g_ptr_array_index(paths, i);
+        if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+            folder_load(&loader, path);
+        } else {
+            member_load(&loader, path, TRUE);
+        }
+    }
+    names_check(&loader);
+    return set;
+}
+
+/* One that several recipes have (it is in a --var-file, say) is told once. */
+static void add_lines(GString *all, const char *message)
+{
+    g_auto(GStrv) lines = g_strsplit(message, "\n", -1);
+    g_auto(GStrv) told = g_strsplit(all->str, "\n", -1);
+    for (guint i = 0; lines[i] != NULL; i++) {
+        if (!g_strv_contains((const char *const *)told, lines[i])) {
+            g_string_append_printf(all, "%s%s", all->len > 0 ? "\n" : "", lines[i]);
+        }
+    }
+}
+
+gboolean recipe_set_raise(const RecipeSet *set, GError **error)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+    for (guint i = 0; i < set->members->len; i++) {
+        const RecipeMember *member = g_ptr_array_index(set->members, i);
+        if (member->error != NULL) {
+            add_lines(all, member->error->message);
+        }
+    }
+    for (guint i = 0; i < set->mistakes->len; i++) {
+        add_lines(all, g_ptr_array_index(set->mistakes, i));
+    }
+    if (all->len > 0) {
+        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INVALID, all->str);
+    }
+    return all->len == 0;
+}
