@@ -286,6 +286,16 @@ static const Key seal_keys[] = {
 };
 static const Shape seal_shape = {"seal", seal_keys, NULL};
 
+static const Key session_keys[] = {
+    {.name = "user", .kind = KIND_STRING, .pattern = USER, .hint = USER_HINT, .fallback = "root"},
+    {.name = "password", .kind = KIND_STRING, .secrets = TRUE, .hidden = TRUE},
+    {.name = "key", .kind = KIND_HOST_PATH},
+    {.name = "sudo", .kind = KIND_BOOLEAN},
+    {.name = "proxy", .kind = KIND_WORD, .words = WORDS("pass", "off"), .fallback = "pass"},
+    END,
+};
+static const Shape session_shape = {"session", session_keys, rule_session};
+
 static const Key recipe_keys[] = {
     {.name = "name",
      .kind = KIND_STRING,
@@ -305,6 +315,7 @@ static const Key recipe_keys[] = {
      .fallback = "{}"},
     {.name = "source", .kind = KIND_CHOICE, .required = TRUE, .choice = &source_choice},
     {.name = "machine", .kind = KIND_OBJECT, .shape = &machine_shape, .fallback = "{}"},
+    {.name = "session", .kind = KIND_OBJECT, .shape = &session_shape, .fallback = "{}"},
     {.name = "steps", .kind = KIND_CHOICE, .list = TRUE, .secrets = TRUE, .choice = &step_choice, .fallback = "[]"},
     {.name = "tests", .kind = KIND_CHOICE, .list = TRUE, .secrets = TRUE, .choice = &test_choice, .fallback = "[]"},
     {.name = "seal", .kind = KIND_OBJECT, .shape = &seal_shape, .fallback = "{}"},

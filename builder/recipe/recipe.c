@@ -145,3 +145,18 @@ RecipeMachine recipe_machine(const Recipe *recipe)
     }
     return shape;
 }
+
+RecipeSession recipe_session(const Recipe *recipe)
+{
+    const json_t *session = json_object_get(recipe->tree, "session");
+    const char *password = json_string_value(json_object_get(session, "password"));
+    const char *key = json_string_value(json_object_get(session, "key"));
+    return (RecipeSession){
+        .given = password != NULL || key != NULL,
+        .user = json_string_value(json_object_get(session, "user")),
+        .password = password,
+        .key_path = key,
+        .sudo = json_is_true(json_object_get(session, "sudo")),
+        .proxy = g_strcmp0(json_string_value(json_object_get(session, "proxy")), "off") != 0,
+    };
+}

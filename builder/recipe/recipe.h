@@ -1,10 +1,10 @@
 /* A recipe: YAML text becomes a checked, fully expanded tree, or a list of every mistake in it.
  *
  * The tree is plain JSON with every default filled in and every ${var} replaced, so that later rooms never meet the
- * text again. Secrets are replaced too, in steps and tests alone; recipe->secrets has their values for masking, and
- * recipe->public_tree is the tree with "***" in their place, the only one that may be stored or shown. Paths on the
- * host are absolute in the tree and as the recipe has them in public_tree, so that keys don't depend on where a
- * checkout lies.
+ * text again. Secrets are replaced too, in steps, tests and the session's password alone; recipe->secrets has their
+ * values for masking, and recipe->public_tree is the tree with "***" in their place, the only one that may be stored or
+ * shown. Paths on the host are absolute in the tree and as the recipe has them in public_tree, so that keys don't
+ * depend on where a checkout lies.
  *
  * The tree (? marks a key that is left out where the recipe says nothing):
  *   name, version?, description?
@@ -14,6 +14,7 @@
  *                {"kind": "image", "path" or "url", "sha256": 64 hex digits, "format"?}
  *                {"kind": "from", "reference"}, {"kind": "recipe", "path"}
  *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "disks"?: [bytes], "firmware": "bios" or "uefi"}
+ *   session      {"user", "password"?, "key"?: host path, "sudo": bool, "proxy": "pass" or "off"}
  *   steps        each with "name"?, "max_age"?: seconds, "cache": "memory", "disk" or "off", "shutdown": bool,
  *                "offline": bool, and
  *                {"kind": "shell", "script": text or "path": host path, "env": {}, "user", "workdir"?,
@@ -75,3 +76,13 @@ typedef struct {
     gboolean uefi;
 } RecipeMachine;
 RecipeMachine recipe_machine(const Recipe *recipe);
+
+/* How the builder gets into a machine that does not let it in by itself: a stock image of somebody else. */
+typedef struct {
+    gboolean given;                  /* there is a way in: a password or a key */
+    const char *user;                /* "root" if the recipe names no other */
+    const char *password, *key_path; /* one of the two; the recipe's. The password is among its secrets */
+    gboolean sudo;                   /* the user becomes root by sudo */
+    gboolean proxy;                  /* steps get this host's proxy settings: see proxy.h */
+} RecipeSession;
+RecipeSession recipe_session(const Recipe *recipe); /* its texts belong to the recipe */

@@ -107,6 +107,25 @@ void rule_content(const Check *check, const YamlNode *map, json_t *checked)
     }
 }
 
+void rule_session(const Check *check, const YamlNode *map, json_t *checked)
+{
+    gboolean password = yaml_get(map, "password") != NULL, key = yaml_get(map, "key") != NULL;
+    const YamlNode *user = yaml_get(map, "user"), *sudo = yaml_get(map, "sudo");
+    gboolean root = g_strcmp0(text_of(checked, "user"), "root") == 0;
+    if (password && key) {
+        diagnostics_add(check->diagnostics, &map->place, "a session has either 'password' or 'key'");
+    } else if (!password && !key && (user != NULL || sudo != NULL)) {
+        diagnostics_add(check->diagnostics, &(user != NULL ? user : sudo)->place,
+                        "a session's user gets in by a 'password' or a 'key': give one");
+    }
+    if (sudo != NULL && root && json_is_true(json_object_get(checked, "sudo"))) {
+        diagnostics_add(check->diagnostics, &sudo->place, "'sudo' has no meaning for root: name the 'user'");
+    }
+    if (sudo == NULL) {
+        json_object_set_new(checked, "sudo", json_boolean(!root));
+    }
+}
+
 void rule_step(const Check *check, const YamlNode *map, json_t *checked)
 {
     const YamlNode *shutdown = yaml_get(map, "shutdown");

@@ -16,7 +16,7 @@ void ingot_secrets_add(GPtrArray *secrets, const char *value);
 /* The text with "***" in place of every secret. secrets may be NULL. Free it. */
 char *ingot_secrets_mask(const GPtrArray *secrets, const char *text);
 
-/* The secrets of this process; thread safe. */
+/* The secrets of this process; thread safe. One of less than four bytes is passed over: it stands everywhere. */
 void ingot_secrets_register(const char *value);
 char *ingot_secrets_mask_all(const char *text); /* free it */
 

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #define MASK "***"
-/* A shorter line of a longer secret ("}" say) reveals nothing, and masking it would ruin every log. */
-#define SHORTEST_LINE 4
+/* A shorter line of a longer secret ("}" say) reveals nothing, and masking it would ruin every log; so would masking a
+ * shorter value everywhere. */
+#define SHORTEST 4
 
 static GRWLock registered_lock;
 static GPtrArray *registered; /* NULL: none yet */
@@ -81,7 +82,7 @@ void ingot_secrets_add(GPtrArray *secrets, const char *value)
     secrets_add_spellings(secrets, value);
     g_auto(GStrv) lines = g_strsplit(value, "\n", -1);
     for (guint i = 0; lines[i]; i++)
-        if (strlen(g_strstrip(lines[i])) >= SHORTEST_LINE)
+        if (strlen(g_strstrip(lines[i])) >= SHORTEST)
             secrets_add_spellings(secrets, lines[i]);
 }
 
@@ -112,6 +113,8 @@ char *ingot_secrets_mask(const GPtrArray *secrets, const char *text)
 
 void ingot_secrets_register(const char *value)
 {
+    if (strlen(value) < SHORTEST)
+        return;
     g_rw_lock_writer_lock(&registered_lock);
     if (!registered)
         registered = ingot_secrets_new();

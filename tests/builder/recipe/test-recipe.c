@@ -355,6 +355,44 @@ static void hides_a_default_that_is_not_used(void **state)
     assert_string_equal(masked, "*** ***");
 }
 
+static void a_session_is_a_way_in(void **state)
+{
+    (void)state;
+    g_autofree char *key = write_file("id", "key\n");
+    g_autoptr(Recipe) none = good(TOP, NULL);
+    RecipeSession session = recipe_session(none);
+    assert_false(session.given);
+    assert_false(session.sudo);
+    assert_true(session.proxy);
+    assert_string_equal(session.user, "root");
+    g_autoptr(Recipe) user = good(TOP "session: {user: debian, key: id, proxy: off}\n", NULL);
+    session = recipe_session(user);
+    assert_true(session.given);
+    assert_true(session.sudo);
+    assert_false(session.proxy);
+    assert_string_equal(session.key_path, key);
+    bad(TOP "session: {user: debian}\n", NULL, ":3:17: a session's user gets in by a 'password' or a 'key'");
+    bad(TOP "session: {password: abcdef, key: id}\n", NULL, "either 'password' or 'key'");
+    bad(TOP "session: {key: id, sudo: true}\n", NULL, "'sudo' has no meaning for root");
+    bad(TOP "session: {key: none}\n", NULL, "there is no");
+}
+
+static void a_password_is_a_secret_wherever_it_stands(void **state)
+{
+    (void)state;
+    g_autoptr(Recipe) literal = good(TOP "session: {user: admin, password: 'it''s'}\ndescription: it's\n", NULL);
+    assert_string_equal(recipe_session(literal).password, "it's");
+    assert_string_equal(literal->public_text, TOP "session: {user: admin, password: '***'}\ndescription: ***\n");
+    assert_false(tree_holds(literal->public_tree, "it's"));
+    const char *const vars[] = {"pass=s3cret-y", NULL};
+    g_autoptr(Recipe) variable =
+        good(TOP "variables: {pass: {secret: true}}\nsession: {user: admin, password: \"${pass}\"}\n",
+             &(RecipeInputs){vars, NULL});
+    assert_string_equal(recipe_session(variable).password, "s3cret-y");
+    assert_false(tree_holds(variable->public_tree, "s3cret-y"));
+    assert_non_null(strstr(variable->public_text, "${pass}"));
+}
+
 static void names_what_git_says(void **state)
 {
     (void)state;
@@ -396,6 +434,8 @@ int main(void)
         cmocka_unit_test(a_syntax_error_invents_no_other),
         cmocka_unit_test(hides_a_secret_however_it_is_written),
         cmocka_unit_test(hides_a_default_that_is_not_used),
+        cmocka_unit_test(a_session_is_a_way_in),
+        cmocka_unit_test(a_password_is_a_secret_wherever_it_stands),
         cmocka_unit_test(names_what_git_says),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
