@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "plan/builder.h"
-#include "plan/tree.h"
+#include "plan/inputs.h"
 #include "step/step.h"
 
 /* Does not change what a step does. */
@@ -78,7 +78,7 @@ static gboolean add_files(PlanStage *stage, const json_t *public_step, GError **
     g_autoptr(json_t) entries = json_object();
     for (guint i = 0; i < inputs->len; i++) {
         const StepInput *input = g_ptr_array_index(inputs, i);
-        if (!plan_tree_list(input->path, input->name, entries, error)) {
+        if (!plan_inputs_list(input->path, input->name, entries, error)) {
             return FALSE;
         }
     }

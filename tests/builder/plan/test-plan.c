@@ -242,10 +242,10 @@ static void change_a_mode(const char *tree)
     assert_int_equal(g_chmod(page, 0751), 0);
 }
 
-static void change_a_folders_mode(const char *tree)
+static void add_setuid(const char *tree)
 {
-    g_autofree char *sub = g_build_filename(tree, "sub", NULL);
-    assert_int_equal(g_chmod(sub, 0700), 0);
+    g_autofree char *page = g_build_filename(tree, "sub", "page", NULL);
+    assert_int_equal(g_chmod(page, 04755), 0);
 }
 
 static void change_a_name(const char *tree)
@@ -282,9 +282,8 @@ static void change_a_link(const char *tree)
 
 static void any_change_of_a_tree(void **state)
 {
-    static void (*const changes[])(const char *) = {change_a_byte, change_a_mode, change_a_folders_mode,
-                                                    change_a_name, add_a_file,    add_a_folder,
-                                                    add_a_link,    change_a_link};
+    static void (*const changes[])(const char *) = {change_a_byte, change_a_mode, add_setuid, change_a_name,
+                                                    add_a_file,    add_a_folder,  add_a_link, change_a_link};
     for (guint n = 1; n <= PAIRS; n++) {
         g_autofree char *name = g_strdup_printf("tree-%u", n);
         g_autofree char *tree = path_of(*state, name);
@@ -304,6 +303,89 @@ static void one_byte_of_a_script_file(void **state)
     g_autoptr(Plan) before = plan_now(f);
     write_file(f, "do.sh", "tru3");
     expect_miss_from(before, f, SHELL_OF(3));
+}
+
+/* The same files checked out by somebody with another umask. */
+static void the_umask_says_nothing(void **state)
+{
+    g_autofree char *sub = path_of(*state, "tree-1/sub"), *page = path_of(*state, "tree-1/sub/page");
+    assert_int_equal(g_chmod(sub, 0755), 0);
+    assert_int_equal(g_chmod(page, 0644), 0);
+    g_autoptr(Plan) before = plan_now(*state);
+    assert_int_equal(g_chmod(sub, 0700), 0);
+    assert_int_equal(g_chmod(page, 0600), 0);
+    expect_miss_from(before, *state, NONE);
+}
+
+static void link_to(Fixture *f, const char *name, const char *target)
+{
+    g_autofree char *path = path_of(f, name);
+    g_remove(path);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+static void a_script_behind_a_link(void **state)
+{
+    Fixture *f = *state;
+    write_file(f, "shared/do.sh", "true");
+    link_to(f, "do.sh", "shared/do.sh");
+    edit(f, "shell: 'echo 3'", "script: do.sh");
+    g_autoptr(Plan) before = plan_now(f);
+    write_file(f, "shared/do.sh", "tru3");
+    expect_miss_from(before, f, SHELL_OF(3));
+}
+
+static void a_folder_behind_a_link(void **state)
+{
+    Fixture *f = *state;
+    write_file(f, "release-1/a/page", "one");
+    write_file(f, "release-2/a/page", "two");
+    link_to(f, "current", "release-1");
+    edit(f, "from: tree-2,", "from: current,");
+    g_autoptr(Plan) before = plan_now(f);
+    write_file(f, "release-1/a/page", "on3");
+    g_autoptr(Plan) edited = plan_now(f);
+    expect_miss_from(before, f, FILE_OF(2));
+    link_to(f, "current", "release-2");
+    expect_miss_from(edited, f, FILE_OF(2));
+}
+
+static void links_inside_a_folder_are_links(void **state)
+{
+    Fixture *f = *state;
+    write_file(f, "elsewhere", "one");
+    link_to(f, "tree-1/link", "../elsewhere");
+    link_to(f, "tree-1/dangling", "nowhere");
+    g_autoptr(Plan) before = plan_now(f);
+    write_file(f, "elsewhere", "two");
+    expect_miss_from(before, f, NONE);
+}
+
+static void a_link_that_leads_nowhere_is_an_error(void **state)
+{
+    Fixture *f = *state;
+    write_file(f, "target", "one");
+    link_to(f, "do.sh", "target");
+    edit(f, "shell: 'echo 3'", "script: do.sh");
+    g_autoptr(Recipe) recipe = load(f);
+    link_to(f, "do.sh", "nowhere");
+    g_autoptr(GError) error = NULL;
+    assert_null(plan_new(recipe, f->source, f->salt, &error));
+    assert_non_null(strstr(error->message, "do.sh"));
+}
+
+/* Two names that no terminal could tell apart. */
+static void names_that_are_not_text_differ(void **state)
+{
+    Fixture *f = *state;
+    write_file(f, "tree-1/a\xff", "one");
+    write_file(f, "tree-1/a\xfe", "two");
+    g_autoptr(Plan) before = plan_now(f);
+    write_file(f, "tree-1/a\xff", "on3");
+    g_autoptr(Plan) first = plan_now(f);
+    expect_miss_from(before, f, FILE_OF(1));
+    write_file(f, "tree-1/a\xfe", "tw0");
+    expect_miss_from(first, f, FILE_OF(1));
 }
 
 static void times_of_files_say_nothing(void **state)
@@ -625,6 +707,12 @@ int main(void)
         TEST(order_of_steps),
         TEST(any_change_of_a_tree),
         TEST(one_byte_of_a_script_file),
+        TEST(the_umask_says_nothing),
+        TEST(a_script_behind_a_link),
+        TEST(a_folder_behind_a_link),
+        TEST(links_inside_a_folder_are_links),
+        TEST(a_link_that_leads_nowhere_is_an_error),
+        TEST(names_that_are_not_text_differ),
         TEST(times_of_files_say_nothing),
         TEST(a_file_that_cannot_be_read_is_an_error),
         TEST(what_is_said_of_caching),
