@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bake/config.h"
+#include "bake/logs.h"
 #include "cache/history.h"
 #include "cache/nodes.h"
 #include "cache/record.h"
@@ -199,6 +200,10 @@ static gboolean check(Bake *bake, GError **error)
     ingot_progress_end(progress, NULL);
     ingot_progress_begin(progress, 0, "test");
     bake->checked = check_run(bake->recipe, machine, guest, progress, error);
+    if (bake->checked != NULL && bake->options->host.report != NULL) {
+        bake->options->host.report->tested = TRUE;
+        bake->options->host.report->suite = g_strdup(bake->checked->suite);
+    }
     if (bake->checked == NULL || !judge(bake, machine, error)) {
         return FALSE;
     }
@@ -242,6 +247,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     g_autoptr(json_t) config =
         config_new(recipe, bake->source->config, bake->sealed.os, steps, bake->options->host.progress);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
+    g_autofree char *junit = bake->checked == NULL ? NULL : check_junit(bake->checked->suite);
     const char *created = json_string_value(json_object_get(config, "created"));
     g_autofree char *spdx =
         packages == NULL ? NULL : spdx_from_packages(recipe->name, config_os(config), created, packages);
@@ -252,7 +258,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
         .tag = bake->options->tag,
         .config = config,
         .annotations = annotations,
-        .junit = bake->checked == NULL ? NULL : bake->checked->junit,
+        .junit = junit,
         .spdx = spdx,
     };
     if (!emit_image(bake->options->host.store, &options, bake->options->host.progress, manifest, error)) {
@@ -291,6 +297,9 @@ static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *
         return FALSE;
     }
     gboolean changes = bake->plan->stages->len > 1 || !bake->source->sealed;
+    if (bake->options->check_only) {
+        return provision(bake, changes, error) && check(bake, error);
+    }
     return provision(bake, changes, error) && (!changes || seal(bake, error)) && check(bake, error) &&
            emit(bake, manifest, error);
 }
@@ -331,6 +340,64 @@ Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *wo
     return identity == NULL ? NULL : plan_of(recipe, options, identity, error);
 }
 
+static void report_cached(const Bake *bake)
+{
+    BuildReport *report = bake->options->host.report;
+    for (guint i = 0; i < bake->plan->stages->len; i++) {
+        report_step(report, plan_stage(bake->plan, i)->title, REPORT_CACHED, 0);
+    }
+    if (report != NULL) {
+        report->tested = !bake->options->no_test && json_array_size(json_object_get(bake->recipe->tree, "tests")) > 0;
+    }
+}
+
+static gboolean use_record(const Bake *bake, const IngotDescriptor *manifest, GError **error)
+{
+    const BakeOptions *options = bake->options;
+    report_cached(bake);
+    return options->check_only || ingot_store_tag(options->host.store, options->name, options->tag, manifest, error);
+}
+
+/* Consoles and QEMU's words outlive the work folder where that is asked for. */
+static void keep_logs(const Bake *bake)
+{
+    g_autoptr(GError) problem = NULL;
+    if (bake->options->log_dir != NULL &&
+        !logs_keep(ingot_workdir_path(bake->workdir), bake->options->log_dir, &problem)) {
+        ingot_progress_message(bake->options->host.progress, "--log-dir: %s", problem->message);
+    }
+}
+
+static gboolean bake_in_workdir(Bake *bake, IngotDescriptor *manifest, gboolean *cached, GError **error)
+{
+    const Recipe *recipe = bake->recipe;
+    const BakeOptions *options = bake->options;
+    SourceContext context = source_context(recipe, options, ingot_workdir_path(bake->workdir));
+    bake->identity = source_identify(&context, error);
+    bake->plan = bake->identity == NULL ? NULL : plan_of(recipe, options, bake->identity, error);
+    if (bake->plan == NULL || !find_refresh(bake, error)) {
+        return FALSE;
+    }
+    const RecordOf record = bake_record(recipe, options, bake->plan);
+    *cached =
+        !options->walk.no_cache && bake->refresh < 0 &&
+        record_find(options->host.cache, options->host.store, &record, g_get_real_time() / G_USEC_PER_SEC, manifest);
+    if (!options->walk.no_cache) {
+        history_save(options->host.cache, recipe, bake->plan, NULL); /* without it, less can be said later */
+    }
+    GError *problem = NULL;
+    gboolean built = *cached ? use_record(bake, manifest, &problem) : make(bake, &context, manifest, &problem);
+    if (problem != NULL && g_error_matches(problem, SOURCE_ERROR, SOURCE_ERROR_CHANGED)) {
+        g_propagate_error(error, problem);
+        return FALSE; /* of this plan nothing is wanted any more */
+    }
+    built = give(bake, built, error);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return built;
+}
+
 static gboolean bake_once(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
                           GError **error)
 {
@@ -339,31 +406,9 @@ static gboolean bake_once(const Recipe *recipe, const BakeOptions *options, Ingo
     if (bake.workdir == NULL) {
         return FALSE;
     }
-    SourceContext context = source_context(recipe, options, ingot_workdir_path(bake.workdir));
-    bake.identity = source_identify(&context, error);
-    bake.plan = bake.identity == NULL ? NULL : plan_of(recipe, options, bake.identity, error);
-    if (bake.plan == NULL || !find_refresh(&bake, error)) {
-        return FALSE;
-    }
-    const RecordOf record = bake_record(recipe, options, bake.plan);
-    *cached =
-        !options->walk.no_cache && bake.refresh < 0 &&
-        record_find(options->host.cache, options->host.store, &record, g_get_real_time() / G_USEC_PER_SEC, manifest);
-    if (!options->walk.no_cache) {
-        history_save(options->host.cache, recipe, bake.plan, NULL); /* without it, less can be said later */
-    }
-    GError *problem = NULL;
-    gboolean built = *cached ? ingot_store_tag(options->host.store, options->name, options->tag, manifest, &problem)
-                             : make(&bake, &context, manifest, &problem);
-    if (problem != NULL && g_error_matches(problem, SOURCE_ERROR, SOURCE_ERROR_CHANGED)) {
-        g_propagate_error(error, problem);
-        return FALSE; /* of this plan nothing is wanted any more */
-    }
-    built = give(&bake, built, error);
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-    }
-    return built;
+    gboolean ok = bake_in_workdir(&bake, manifest, cached, error);
+    keep_logs(&bake);
+    return ok;
 }
 
 gboolean bake(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,

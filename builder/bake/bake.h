@@ -12,6 +12,8 @@ typedef struct {
     const char *parent;     /* of a recipe that is based on another one: see SourceContext */
     const char *refresh;    /* the step from which on all is run again; "": the source too; NULL: none */
     gboolean no_test;
+    gboolean check_only; /* run steps and tests; seal nothing, store nothing */
+    const char *log_dir; /* where the machines' console.log and qemu.log are kept; NULL: nowhere */
 } BakeOptions;
 
 /* The recipe's plan, with the keys that it has here and now. workdir: for passing files. */

@@ -9,7 +9,7 @@
 void check_report_free(CheckReport *report)
 {
     if (report != NULL) {
-        g_free(report->junit);
+        g_free(report->suite);
         g_clear_pointer(&report->failures, g_ptr_array_unref);
         g_free(report);
     }
@@ -50,13 +50,16 @@ static void add_case(GString *xml, const char *class_name, const char *title, do
     g_string_append(xml, failure);
 }
 
-static char *finish_xml(const Recipe *recipe, const CheckReport *report, const char *cases)
+static char *suite_new(const Recipe *recipe, const CheckReport *report, const char *cases)
 {
     g_autofree char *head = g_markup_printf_escaped("<testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"0\">",
                                                     recipe->name, report->count, report->failures->len);
-    return g_strdup_printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  %s\n%s  </testsuite>\n"
-                           "</testsuites>\n",
-                           head, cases);
+    return g_strdup_printf("  %s\n%s  </testsuite>\n", head, cases);
+}
+
+char *check_junit(const char *suites)
+{
+    return g_strdup_printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n%s</testsuites>\n", suites);
 }
 
 CheckReport *check_run(const Recipe *recipe, Machine *machine, Guest *guest, IngotProgress *progress, GError **error)
@@ -93,6 +96,6 @@ CheckReport *check_run(const Recipe *recipe, Machine *machine, Guest *guest, Ing
             g_ptr_array_add(report->failures, g_strdup_printf("%s: %s", title, masked));
         }
     }
-    report->junit = finish_xml(recipe, report, cases->str);
+    report->suite = suite_new(recipe, report, cases->str);
     return g_steal_pointer(&report);
 }

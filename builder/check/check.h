@@ -7,10 +7,12 @@
 #include "recipe/recipe.h"
 
 typedef struct {
-    char *junit;         /* the report, JUnit XML */
+    char *suite;         /* the report: a <testsuite> of JUnit XML */
     guint count;         /* tests run */
     GPtrArray *failures; /* of char *: "service nginx: inactive" */
 } CheckReport;
+/* A whole document of suites, one after the other. Free it. */
+char *check_junit(const char *suites);
 void check_report_free(CheckReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckReport, check_report_free)
 

@@ -1,5 +1,6 @@
 #include <ingot/command.h>
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "cache/evict.h"
 #include "cache/house.h"
 #include "cli/inputs.h"
+#include "cli/outcome.h"
+#include "cli/timelimit.h"
 #include "graph/graph.h"
 #include "verbs.h"
 #include "walk/sharing.h"
@@ -19,8 +22,10 @@ typedef struct {
     char *on_error;
     char *cache_from, *cache_to;
     char **cache_secrets;
+    char *refresh; /* "": all; NULL: nothing */
+    char *junit, *log_dir, *timeout;
     int jobs;
-    gboolean no_cache, no_test, debug;
+    gboolean no_cache, no_test, debug, fail_fast, check;
 } BuildArguments;
 
 static void arguments_clear(BuildArguments *arguments)
@@ -32,6 +37,10 @@ static void arguments_clear(BuildArguments *arguments)
     g_free(arguments->cache_from);
     g_free(arguments->cache_to);
     g_strfreev(arguments->cache_secrets);
+    g_free(arguments->refresh);
+    g_free(arguments->junit);
+    g_free(arguments->log_dir);
+    g_free(arguments->timeout);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BuildArguments, arguments_clear)
 
@@ -65,8 +74,30 @@ static IngotReference *image_name(const Recipe *recipe, const char *tag, GError 
 
 typedef struct {
     const BuildArguments *arguments;
+    const Graph *graph;
     BakeOptions options;
 } Builder;
+
+static gboolean is_parent(const Graph *graph, const GraphRecipe *one)
+{
+    gboolean found = FALSE;
+    for (guint i = 0; i < graph->recipes->len && !found; i++) {
+        found = ((const GraphRecipe *)g_ptr_array_index(graph->recipes, i))->parent == one;
+    }
+    return found;
+}
+
+/* The folder for a recipe's logs, with its build.log begun; NULL where none are asked for. */
+static gboolean begin_log(const GraphRecipe *one, const char *folder, IngotProgress *progress, char **place,
+                          GError **error)
+{
+    if (folder == NULL) {
+        return TRUE;
+    }
+    *place = g_build_filename(folder, one->recipe->name, NULL);
+    g_autofree char *log = g_build_filename(*place, "build.log", NULL);
+    return ingot_file_make_folder(*place, error) && ingot_progress_log(progress, log, error);
+}
 
 /* What a recipe that is based on this one starts from. */
 static char *pin(const GraphRecipe *one)
@@ -76,51 +107,50 @@ static char *pin(const GraphRecipe *one)
     return g_strdup_printf("%s:%s@%s", one->name, one->tag, digest);
 }
 
-/* A GraphBuild. */
-static gboolean build_one(GraphRecipe *one, IngotProgress *progress, gpointer user, GError **error)
+static gboolean bake_one(GraphRecipe *one, const Builder *builder, IngotProgress *progress, GError **error)
 {
-    const Builder *builder = user;
     BakeOptions options = builder->options;
-    g_autoptr(IngotReference) name = image_name(one->recipe, one->asked_for ? builder->arguments->tag : NULL, error);
-    if (name == NULL) {
+    g_autofree char *parent = one->parent == NULL ? NULL : pin(one->parent);
+    g_autofree char *logs = NULL;
+    if (!begin_log(one, builder->arguments->log_dir, progress, &logs, error)) {
         return FALSE;
     }
-    g_autofree char *parent = one->parent == NULL ? NULL : pin(one->parent);
-    one->name = name->host == NULL ? g_strdup(name->name) : g_strdup_printf("%s/%s", name->host, name->name);
-    one->tag = g_strdup(name->tag);
     options.name = one->name;
     options.tag = one->tag;
     options.parent = parent;
     options.host.progress = progress;
-    /* What the others are based on is made anew only where that was asked for. */
+    options.host.report = one->report;
+    options.log_dir = logs;
+    /* What is built on has to be an image. */
+    one->checked_only = builder->arguments->check && one->asked_for && !is_parent(builder->graph, one);
+    options.check_only = one->checked_only;
+    /* What the others are based on runs again only where all of it is to. */
     if (!one->asked_for) {
         options.refresh = g_strcmp0(options.refresh, "") == 0 ? "" : NULL;
     }
-    ingot_progress_message(progress, "build %s:%s from %s", one->name, one->tag, one->recipe->path);
-    return bake(one->recipe, &options, &one->manifest, &one->cached, error);
+    ingot_progress_message(progress, "%s %s:%s from %s", one->checked_only ? "check" : "build", one->name, one->tag,
+                           one->recipe->path);
+    gboolean ok = bake(one->recipe, &options, &one->manifest, &one->cached, error);
+    if (!ok && error != NULL && *error != NULL && logs != NULL) {
+        ingot_progress_message(progress, "failed: %s", (*error)->message);
+    }
+    return ok;
 }
 
-static void print_result(const GraphRecipe *one)
+/* A GraphBuild. */
+static gboolean build_one(GraphRecipe *one, IngotProgress *progress, gpointer user, GError **error)
 {
-    char digest[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&one->manifest.digest, digest);
-    if (ingot_command_common()->quiet) {
-        printf("%s\n", digest);
-    } else {
-        printf("%s:%s %s%s\n", one->name, one->tag, digest, one->cached ? " (nothing changed)" : "");
+    const Builder *builder = user;
+    g_autoptr(IngotReference) name = image_name(one->recipe, one->asked_for ? builder->arguments->tag : NULL, error);
+    if (name == NULL) {
+        return FALSE;
     }
-}
-
-/* One line for each recipe, on stderr: the results alone go to stdout. */
-static void summarize(const Graph *graph, IngotProgress *progress)
-{
-    static const char *const words[] = {"", "", "built", "FAILED", "skipped"};
-    for (guint i = 0; graph->recipes->len > 1 && i < graph->recipes->len; i++) {
-        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
-        g_autofree char *time = ingot_text_duration(one->seconds);
-        const char *word = one->state == GRAPH_DONE && one->cached ? "unchanged" : words[one->state];
-        ingot_progress_message(progress, "%-10s %8s  %s", word, time, one->recipe->path);
-    }
+    one->name = name->host == NULL ? g_strdup(name->name) : g_strdup_printf("%s/%s", name->host, name->name);
+    one->tag = g_strdup(name->tag);
+    one->report = report_new();
+    /* A display of its own, which may write a log. */
+    g_autoptr(IngotProgress) own = ingot_progress_child(progress, NULL);
+    return bake_one(one, builder, builder->arguments->log_dir != NULL ? own : progress, error);
 }
 
 /* The cache stays below its limit. What goes wrong there is no reason for a build to fail. */
@@ -141,19 +171,30 @@ static void keep_house(IngotProgress *progress)
     }
 }
 
-static gboolean build_all(Graph *graph, guint jobs, Builder *builder, GError **error)
+static gboolean build_all(Graph *graph, const GraphOptions *graph_options, Builder *builder, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
-    gboolean ok = graph_run(graph, jobs, progress, build_one, builder, error);
-    summarize(graph, progress);
-    for (guint i = 0; i < graph->recipes->len; i++) {
-        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
-        if (one->asked_for && one->state == GRAPH_DONE) {
-            print_result(one);
+    const BuildArguments *arguments = builder->arguments;
+    GError *failure = NULL;
+    gboolean ok = graph_run(graph, graph_options, progress, build_one, builder, &failure);
+    outcome_summarize(graph, progress);
+    if (ingot_command_common()->json) {
+        outcome_print_json(graph, failure);
+    } else {
+        outcome_print(graph);
+    }
+    keep_house(progress);
+    g_autoptr(GError) problem = NULL;
+    if (arguments->junit != NULL && !outcome_write_junit(graph, arguments->junit, &problem)) {
+        ingot_progress_message(progress, "--junit: %s", problem->message);
+        if (ok) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
         }
     }
-    fflush(stdout);
-    keep_house(progress);
+    if (!ok) {
+        g_propagate_error(error, failure);
+    }
     return ok;
 }
 
@@ -207,59 +248,73 @@ static gboolean refuse_unknown_secrets(const Graph *graph, char **titles, GError
     return sharing_check_secrets(recipes, (const char *const *)titles, error);
 }
 
-/* --refresh, alone ("") or with a step. GLib gives callbacks of main options no data of ours. */
-static char *refresh;
-static gboolean take_refresh(const char *name, const char *value, gpointer data, GError **error)
+/* GLib would take the word after a bare --refresh for its step, though it may be a recipe. */
+static void mark_bare_refresh(char **argv)
 {
-    (void)name, (void)data, (void)error;
-    g_free(refresh);
-    refresh = g_strdup(value == NULL ? "" : value);
-    return TRUE;
-}
-
-/* `--refresh web.yaml` means all of that recipe: GLib has taken the word for the option's. */
-static void give_back_recipe(GPtrArray *recipes)
-{
-    if (refresh != NULL && *refresh != '\0' && g_file_test(refresh, G_FILE_TEST_EXISTS)) {
-        g_ptr_array_insert(recipes, 0, refresh);
-        refresh = g_strdup("");
+    for (; *argv != NULL && strcmp(*argv, "--") != 0; argv++) {
+        *argv = strcmp(*argv, "--refresh") == 0 ? (char *)"--refresh=" : *argv;
     }
 }
 
-static gboolean run(int argc, char **argv, GError **error)
+/* A word that is no file may have been meant as the step of --refresh. */
+static gboolean refuse_step(const GPtrArray *recipes, const char *refresh, GError **error)
+{
+    for (guint i = 0; g_strcmp0(refresh, "") == 0 && i < recipes->len; i++) {
+        const char *path = g_ptr_array_index(recipes, i);
+        if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                        "%s: there is no such recipe; to run a step and all after it, write --refresh=%s", path, path);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* *begun: the recipes are read, so what becomes of them has been printed. */
+static gboolean build_command(int argc, char **argv, gboolean *begun, GError **error)
 {
     g_auto(BuildArguments) arguments = {0};
     const GOptionEntry entries[] = {
         INPUTS_OPTIONS(arguments.given),
-        {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Call the image so", "NAME:VERSION"},
-        {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
+        {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Name the image", "NAME:VERSION"},
+        {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "Accelerator: auto, kvm or tcg", "WHAT"},
         {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache,
          "Take nothing from the cache, and leave nothing there", NULL},
-        {"refresh", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, take_refresh,
-         "Run all steps anew, or those from STEP (number or name) on", "STEP"},
-        {"cache-from", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_from, "Fetch kept machines from this registry too",
+        {"refresh", 0, 0, G_OPTION_ARG_STRING, &arguments.refresh,
+         "Run all steps again, or with =STEP (number or name) that step and all after it", "[STEP]"},
+        {"cache-from", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_from, "Fetch snapshots from this registry",
          "HOST/NAME"},
-        {"cache-to", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_to, "Push kept machines to this registry",
-         "HOST/NAME"},
+        {"cache-to", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_to, "Push snapshots to this registry", "HOST/NAME"},
         {"cache-secret", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.cache_secrets,
-         "Also push the machine that is kept after STEP, though it saw a secret", "STEP"},
-        {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Leave the recipe's tests out", NULL},
+         "Also push the snapshot taken after STEP, even though it contains a secret", "STEP"},
+        {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Skip the recipe's tests", NULL},
+        {"check", 0, 0, G_OPTION_ARG_NONE, &arguments.check, "Run steps and tests; seal nothing and store no image",
+         NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &arguments.jobs,
-         "Build so many recipes at once (as processors and memory allow)", "N"},
+         "Build up to N recipes in parallel (default: as processors and memory allow)", "N"},
+        {"fail-fast", 0, 0, G_OPTION_ARG_NONE, &arguments.fail_fast, "Begin no other recipe once one has failed", NULL},
+        {"timeout", 0, 0, G_OPTION_ARG_STRING, &arguments.timeout, "End the build after this time (90s, 30m, 2h)",
+         "TIME"},
+        {"junit", 0, 0, G_OPTION_ARG_FILENAME, &arguments.junit,
+         "Write a JUnit report of the tests, also when the build fails", "FILE"},
+        {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &arguments.log_dir,
+         "Keep the build's log and the machines' consoles in DIR/NAME", "DIR"},
         {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug, "Pause before each step", NULL},
-        {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error, "abort, ask or keep the machine", "WHAT"},
+        {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error,
+         "What happens to the machine when a step fails: abort, ask or keep", "WHAT"},
         G_OPTION_ENTRY_NULL,
     };
     BakeOptions options = {0};
     g_autoptr(GPtrArray) recipes = g_ptr_array_new_with_free_func(g_free);
+    mark_bare_refresh(argv);
     if (!ingot_command_options(&verb_build, entries, 0, -1, &argc, &argv, error)) {
         return FALSE;
     }
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(recipes, g_strdup(argv[i]));
     }
-    give_back_recipe(recipes);
-    if (!refuse_none(recipes, error) || !refuse_shared_name(recipes->len, arguments.tag, error) ||
+    if (!refuse_none(recipes, error) || !refuse_step(recipes, arguments.refresh, error) ||
+        !refuse_shared_name(recipes->len, arguments.tag, error) ||
         !parse_on_error(arguments.on_error, &options.walk.on_error, error)) {
         return FALSE;
     }
@@ -286,19 +341,40 @@ static gboolean run(int argc, char **argv, GError **error)
     options.walk.cache_to = cache_to;
     options.walk.cache_secrets = (const char *const *)arguments.cache_secrets;
     options.walk.no_cache = arguments.no_cache;
-    options.refresh = refresh;
+    options.refresh = arguments.refresh;
     options.no_test = arguments.no_test;
     options.walk.debug = arguments.debug;
     ingot_progress_message(ingot_command_progress(), "accelerator: %s", why);
-    Builder builder = {.arguments = &arguments, .options = options};
-    return build_all(graph, jobs_of(&arguments, &options, graph), &builder, error);
+    g_autoptr(TimeLimit) limit = NULL;
+    if (arguments.timeout != NULL && (limit = time_limit_new(arguments.timeout, error)) == NULL) {
+        return FALSE;
+    }
+    Builder builder = {.arguments = &arguments, .graph = graph, .options = options};
+    const GraphOptions graph_options = {.jobs = jobs_of(&arguments, &options, graph), .fail_fast = arguments.fail_fast};
+    *begun = TRUE;
+    return build_all(graph, &graph_options, &builder, error);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    gboolean begun = FALSE;
+    GError *failure = NULL;
+    if (build_command(argc, argv, &begun, &failure)) {
+        return TRUE;
+    }
+    if (!begun && ingot_command_common()->json) {
+        g_autoptr(GPtrArray) none = g_ptr_array_new();
+        outcome_print_json(&(Graph){.recipes = none}, failure);
+    }
+    g_propagate_error(error, failure);
+    return FALSE;
 }
 
 const IngotVerb verb_build = {
     "build", "RECIPE...", "bake images from recipes into the local store",
-    "The source is made or fetched, a machine boots it and runs the steps, the disk is sealed, the sealed image is "
-    "booted and\n"
-    "tested, and the image lands in the local store. After each step the machine is kept, disk and memory; the next "
+    "Makes or fetches the source, boots a machine from it, runs the steps, seals the disk, boots and tests the sealed "
+    "image,\n"
+    "and puts it into the local store. After each step a snapshot of the machine is kept, disk and memory; the next "
     "build\n"
     "goes on right before the first step that changed (`ingot plan` tells which, and why). A step counts as changed "
     "with one\n"
@@ -314,11 +390,15 @@ const IngotVerb verb_build = {
     "\n"
     "RECIPE may be a folder: all its *.yaml. A recipe that another one is based on (source: {recipe: FILE}) is built "
     "first.\n"
+    "The step of --refresh follows a '=': a word after a bare --refresh is a recipe.\n"
+    "\n"
+    "With --json, one object on stdout says what became of each recipe and each step, also when the build fails.\n"
     "\n"
     "Examples:\n"
     "  ingot build recipes/debian-12.yaml recipes/web.yaml\n"
     "  ingot build web.yaml --var channel=beta -t team/web:1.2.0\n"
-    "  ingot build web.yaml --refresh install    run the step `install` and all after it again\n"
-    "  ingot build recipes/ --jobs 2\n"
-    "  ingot build web.yaml --on-error=keep      look into the machine that failed\n",
+    "  ingot build web.yaml --refresh=install    run the step `install` and all after it again\n"
+    "  ingot build recipes/ --jobs 2 --junit report.xml --log-dir logs --timeout 2h\n"
+    "  ingot build web.yaml --on-error=keep      look into the machine that failed\n"
+    "  ingot build web.yaml --check              run steps and tests, make no image\n",
     run};

@@ -16,6 +16,8 @@ static void graph_recipe_free(gpointer data)
     g_free(one->name);
     g_free(one->tag);
     g_clear_error(&one->error);
+    report_free(one->report);
+    g_free(one->message);
     g_free(one);
 }
 
@@ -91,6 +93,7 @@ Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **e
 typedef struct {
     Graph *graph;
     guint jobs, running;
+    gboolean fail_fast;
     guint64 memory; /* bytes that are left for machines */
     IngotProgress *progress;
     GraphBuild build;
@@ -122,6 +125,7 @@ static GraphState build_one(const Run *run, GraphRecipe *one, IngotProgress *pro
 {
     gint64 began = g_get_monotonic_time();
     gboolean ok = run->build(one, progress, run->user, &one->error);
+    one->message = one->error == NULL ? NULL : g_strdup(one->error->message);
     one->seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC;
     return ok ? GRAPH_DONE : GRAPH_FAILED;
 }
@@ -144,6 +148,16 @@ static gpointer work(gpointer user)
     return NULL;
 }
 
+static gboolean graph_has_failed(const Graph *graph)
+{
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        if (((const GraphRecipe *)g_ptr_array_index(graph->recipes, i))->state == GRAPH_FAILED) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* What can be built now; those that never can are given up on the way. */
 static GraphRecipe *next(const Run *run)
 {
@@ -153,7 +167,8 @@ static GraphRecipe *next(const Run *run)
         if (one->state != GRAPH_WAITING) {
             continue;
         }
-        if (above == GRAPH_FAILED || above == GRAPH_SKIPPED || !ingot_interrupt_check(NULL)) {
+        if (above == GRAPH_FAILED || above == GRAPH_SKIPPED || !ingot_interrupt_check(NULL) ||
+            (run->fail_fast && graph_has_failed(run->graph))) {
             one->state = GRAPH_SKIPPED;
         } else if (above == GRAPH_DONE &&
                    (run->running == 0 || (run->running < run->jobs && run->memory >= need_of(one)))) {
@@ -213,13 +228,19 @@ static gboolean tell(Graph *graph, GError **error)
     return FALSE;
 }
 
-gboolean graph_run(Graph *graph, guint jobs, IngotProgress *progress, GraphBuild build, gpointer user, GError **error)
+gboolean graph_run(Graph *graph, const GraphOptions *options, IngotProgress *progress, GraphBuild build, gpointer user,
+                   GError **error)
 {
-    Run run = {.graph = graph, .jobs = jobs, .progress = progress, .build = build, .user = user};
+    Run run = {.graph = graph,
+               .jobs = options->jobs,
+               .fail_fast = options->fail_fast,
+               .progress = progress,
+               .build = build,
+               .user = user};
     run.memory = memory_available();
     g_mutex_init(&run.lock);
     g_cond_init(&run.changed);
-    if (jobs == 1) {
+    if (options->jobs == 1) {
         for (GraphRecipe *one; (one = next(&run)) != NULL;) {
             one->state = build_one(&run, one, progress);
         }

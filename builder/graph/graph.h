@@ -6,6 +6,7 @@
 #include <ingot/progress.h>
 
 #include "recipe/recipe.h"
+#include "walk/report.h"
 
 typedef enum { GRAPH_WAITING, GRAPH_RUNNING, GRAPH_DONE, GRAPH_FAILED, GRAPH_SKIPPED } GraphState;
 
@@ -19,9 +20,12 @@ struct GraphRecipe {
     /* Set by the builder: */
     char *name, *tag;
     IngotDescriptor manifest;
-    gboolean cached; /* nothing had to be done */
+    gboolean cached;       /* nothing had to be done */
+    gboolean checked_only; /* no image was to be made */
+    BuildReport *report;
     double seconds;
-    GError *error;
+    GError *error; /* until the run has ended */
+    char *message; /* of that error, for good */
 };
 
 typedef struct {
@@ -37,6 +41,10 @@ void graph_free(Graph *graph);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Graph, graph_free)
 
 typedef gboolean (*GraphBuild)(GraphRecipe *recipe, IngotProgress *progress, gpointer user, GError **error);
-/* Builds all, at most `jobs` at once; in threads of their own unless jobs is 1. FALSE where one failed, with its error,
- * or with how many did. */
-gboolean graph_run(Graph *graph, guint jobs, IngotProgress *progress, GraphBuild build, gpointer user, GError **error);
+/* Builds all. FALSE where one failed, with its error, or with how many did. */
+typedef struct {
+    guint jobs;         /* at most so many at once; in threads of their own unless it is 1 */
+    gboolean fail_fast; /* once one has failed, no other is begun */
+} GraphOptions;
+gboolean graph_run(Graph *graph, const GraphOptions *options, IngotProgress *progress, GraphBuild build, gpointer user,
+                   GError **error);

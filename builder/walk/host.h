@@ -5,10 +5,12 @@
 #include <ingot/store.h>
 
 #include "machine/machine.h"
+#include "walk/report.h"
 
 typedef struct {
     IngotStore *store;
     const char *cache; /* folder */
     MachineAccel accel;
     IngotProgress *progress;
+    BuildReport *report; /* of this build; may be NULL */
 } BuildHost;

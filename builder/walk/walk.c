@@ -54,6 +54,7 @@ static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
     g_autofree char *id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
     run.id = id;
     g_ptr_array_add(walk->runs, node_run_copy(&run));
+    report_step(walk->in.host->report, stage->title, REPORT_RAN, run.seconds);
     walk->secret |= stage->secret;
 }
 
@@ -68,6 +69,8 @@ static gboolean run_stage(Walk *walk, const PlanStage *stage, GError **error)
         began = g_get_monotonic_time();
     }
     if (!stage->kind->run(walk, stage, error)) {
+        double seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC;
+        report_step(walk->in.host->report, stage->title, REPORT_FAILED, seconds);
         return FALSE;
     }
     note_run(walk, stage, began);
@@ -117,7 +120,9 @@ static gboolean hold_node(Walk *walk, const Node *node, GError **error)
         return FALSE;
     }
     for (guint i = 0; i < walk->from->runs->len; i++) {
-        g_ptr_array_add(walk->runs, node_run_copy(g_ptr_array_index(walk->from->runs, i)));
+        const NodeRun *run = g_ptr_array_index(walk->from->runs, i);
+        g_ptr_array_add(walk->runs, node_run_copy(run));
+        report_step(walk->in.host->report, run->title, REPORT_CACHED, run->seconds);
     }
     walk->below = node_name(walk->from);
     walk->clean = walk->from->clean;
@@ -183,6 +188,7 @@ static gboolean run_all(Walk *walk, gboolean *again, GError **error)
 {
     const Plan *plan = walk->in.plan;
     *again = FALSE;
+    report_clear_steps(walk->in.host->report);
     if (walk->keeping && !find_node(walk, error)) {
         return FALSE;
     }

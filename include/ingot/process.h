@@ -26,6 +26,8 @@ char *ingot_process_output(const char *const *argv, GError **error);
 void ingot_interrupt_install(void);
 /* FALSE and INTERRUPTED once a signal has come, else TRUE. */
 gboolean ingot_interrupt_check(GError **error);
+/* As a signal would, with a reason of our own, which becomes the error's message: a time limit, say. */
+void ingot_interrupt_raise(const char *why);
 /* Becomes readable (and stays so) once a signal has come; -1 before ingot_interrupt_install. */
 int ingot_interrupt_fd(void);
 

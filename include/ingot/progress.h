@@ -13,8 +13,11 @@ void ingot_progress_free(IngotProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotProgress, ingot_progress_free)
 
 /* A display within another, for one of several things that go on at once: the same terminal line, every line with the
- * name before it. It has stages of its own; free it before its parent. NULL gives NULL. */
+ * name (may be NULL) before it. It has stages of its own; free it before its parent. NULL gives NULL. */
 IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name);
+
+/* Every line of this display goes to a file too, also where it is quiet; an older file is replaced. */
+gboolean ingot_progress_log(IngotProgress *progress, const char *path, GError **error);
 
 /* One stage at a time: "pull web:1.0.0". total is in bytes, 0 where unknown (no rate, no time left). */
 void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -10,6 +10,7 @@
 
 static gint interrupted; /* atomic: any thread asks */
 static int wake_fd = -1;
+static gpointer reason; /* atomic: char *; NULL: a signal */
 
 static void on_signal(int number)
 {
@@ -46,8 +47,19 @@ gboolean ingot_interrupt_check(GError **error)
 {
     if (!g_atomic_int_get(&interrupted))
         return TRUE;
-    g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "interrupted");
+    const char *why = g_atomic_pointer_get(&reason);
+    g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, why ? why : "interrupted");
     return FALSE;
+}
+
+void ingot_interrupt_raise(const char *why)
+{
+    if (g_atomic_int_get(&interrupted))
+        return;
+    g_atomic_pointer_set(&reason, g_strdup(why)); /* for as long as the process lives */
+    g_atomic_int_set(&interrupted, 1);
+    if (wake_fd >= 0)
+        eventfd_write(wake_fd, 1);
 }
 
 int ingot_interrupt_fd(void)

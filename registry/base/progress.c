@@ -1,10 +1,12 @@
 #include <ingot/progress.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
 #include <ingot/secrets.h>
 #include <ingot/text.h>
 
@@ -25,6 +27,7 @@ struct IngotProgress {
     GThread *clock;        /* root, on a terminal: draws it anew every second, so that time is seen to pass */
     GCond stop;
     gboolean stopped;
+    FILE *log; /* gets every line too, quiet or not; NULL: none */
 };
 
 IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name)
@@ -58,6 +61,21 @@ static void erase_bar(IngotProgress *progress)
     progress->root->drawn = FALSE;
 }
 
+static gboolean is_silent(const IngotProgress *progress)
+{
+    return !progress || (progress->quiet && !progress->log);
+}
+
+static void print_line(const IngotProgress *progress, const char *line)
+{
+    if (!progress->quiet)
+        fprintf(stderr, "%s%s%s\n", progress->name ? progress->name : "", progress->name ? ": " : "", line);
+    if (progress->log) {
+        fprintf(progress->log, "%s\n", line);
+        fflush(progress->log);
+    }
+}
+
 /* Each of its lines with the name before it; secrets masked, before the text is cut into lines. */
 G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *format, ...)
 {
@@ -68,7 +86,20 @@ G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *forma
     g_autofree char *masked = ingot_secrets_mask_all(text);
     g_auto(GStrv) lines = g_strsplit(masked, "\n", -1);
     for (guint i = 0; lines[i]; i++)
-        fprintf(stderr, "%s%s%s\n", progress->name ? progress->name : "", progress->name ? ": " : "", lines[i]);
+        print_line(progress, lines[i]);
+}
+
+gboolean ingot_progress_log(IngotProgress *progress, const char *path, GError **error)
+{
+    FILE *log = fopen(path, "we");
+
+    if (!log)
+        return ingot_error_set_errno(error, errno, "%s: cannot be written", path);
+    lock(progress);
+    g_clear_pointer(&progress->log, fclose);
+    progress->log = log;
+    unlock(progress);
+    return TRUE;
 }
 
 void ingot_progress_free(IngotProgress *progress)
@@ -89,6 +120,8 @@ void ingot_progress_free(IngotProgress *progress)
     unlock(progress);
     g_cond_clear(&progress->stop);
     g_mutex_clear(&progress->mutex);
+    if (progress->log)
+        fclose(progress->log);
     g_free(progress->name);
     g_free(progress->stage);
     g_free(progress);
@@ -165,8 +198,8 @@ IngotProgress *ingot_progress_new(gboolean quiet)
     g_cond_init(&progress->stop);
     progress->root = progress;
     progress->quiet = quiet;
-    progress->terminal = isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
-    if (progress->terminal && !quiet)
+    progress->terminal = !quiet && isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+    if (progress->terminal)
         progress->clock = g_thread_new("progress", tick, progress);
     return progress;
 }
@@ -184,7 +217,7 @@ static void show(IngotProgress *progress, gint64 now)
 
 void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...)
 {
-    if (!progress || progress->quiet)
+    if (is_silent(progress))
         return;
     va_list arguments;
     va_start(arguments, format);
@@ -206,7 +239,7 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
 
 void ingot_progress_add(IngotProgress *progress, guint64 bytes)
 {
-    if (!progress || progress->quiet)
+    if (is_silent(progress))
         return;
     lock(progress);
     progress->done += bytes;
@@ -218,7 +251,7 @@ void ingot_progress_add(IngotProgress *progress, guint64 bytes)
 
 void ingot_progress_end(IngotProgress *progress, const char *format, ...)
 {
-    if (!progress || progress->quiet)
+    if (is_silent(progress))
         return;
     g_autofree char *note = NULL;
     if (format) {
@@ -251,7 +284,7 @@ void ingot_progress_drop(IngotProgress *progress)
 
 void ingot_progress_message(IngotProgress *progress, const char *format, ...)
 {
-    if (!progress || progress->quiet)
+    if (is_silent(progress))
         return;
     va_list arguments;
     va_start(arguments, format);

@@ -184,7 +184,7 @@ grep -q '^1 old False 1 h old, its max_age is 1 h' "$TMP/plan" || fail "plan: $(
 sed -i 's/version: 1.0.0/version: 1.0.1/' "$TMP/cached.yaml"
 build
 said '^old (' && [ "$(sed -n 's/.* | \([0-9]\{19\}\)$/\1/p' "$TMP/log")" != "$when" ] || fail "a stale step was not run again"
-build --refresh quiet
+build --refresh=quiet
 said "resume after 'old'" && said '^quiet ('
 build --refresh "$TMP/cached.yaml"
 said '^old ('
@@ -203,7 +203,7 @@ grep -q '^1 old True' "$TMP/plan" && grep -q '^2 quiet False a secret changed' "
 ok "a machine that saw a secret is marked, a step's secret is in its key alone, and nothing tells it"
 
 start_ingotd
-build --cache-to "$REGISTRY/team/nodes" --refresh after
+build --cache-to "$REGISTRY/team/nodes" --refresh=after
 said "after 'quiet' saw a secret"
 [ "$(ingot ls "$REGISTRY/team/nodes" | wc -l)" = 2 ] || fail "pushed: $(ingot ls "$REGISTRY/team/nodes")"
 expect 2 ingot build --no-test "$TMP/cached.yaml" --cache-to "$REGISTRY/team/nodes" --cache-secret quite
@@ -333,7 +333,7 @@ ok "recipes that are based on recipes are built as a graph, and share nodes"
 limit() { ingot cache du --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 [ "$(INGOT_CACHE_SIZE=123M limit limit)" = $((123 << 20)) ] || fail "the limit"
 before=$(nodes)
-INGOT_CACHE_SIZE=1G ingot build --no-test --refresh end "$TMP/slow.yaml" >/dev/null 2>"$TMP/log"
+INGOT_CACHE_SIZE=1G ingot build --no-test --refresh=end "$TMP/slow.yaml" >/dev/null 2>"$TMP/log"
 said 'the cache is over its limit of 1.1 GB: evicted the machine after'
 [ "$(nodes)" -lt "$before" ] && [ $(($(limit layers) + $(limit memory) + $(limit sources))) -lt $((1 << 30)) ] || fail "the cache is still too large: $(ingot cache du)"
 ingot plan "$TMP/slow.yaml" | grep -q 'slow .*cached' || fail "what was used last has gone"

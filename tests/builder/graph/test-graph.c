@@ -241,7 +241,8 @@ static void a_parent_takes_the_variables_that_it_has(void **state)
 
 typedef struct {
     const char *failing; /* name of the recipe that fails */
-    guint wanted;        /* builds that wait for each other */
+    gboolean fail_fast;
+    guint wanted; /* builds that wait for each other */
     GMutex lock;
     GCond changed;
     GString *order; /* names, as they began */
@@ -276,7 +277,8 @@ static gboolean build(GraphRecipe *one, IngotProgress *progress, gpointer user, 
 static gboolean run(Graph *graph, guint jobs, Builder *builder, GError **error)
 {
     builder->order = g_string_new(NULL);
-    return graph_run(graph, jobs, NULL, build, builder, error);
+    return graph_run(graph, &(GraphOptions){.jobs = jobs, .fail_fast = builder->fail_fast}, NULL, build, builder,
+                     error);
 }
 
 static void clear(Builder *builder)
@@ -386,6 +388,19 @@ static void a_failure_takes_what_is_based_on_it(void **state)
     }
 }
 
+static void a_failure_ends_all_where_that_is_asked_for(void **state)
+{
+    (void)state;
+    g_autoptr(Graph) graph = letters("abc");
+    Builder builder = {.failing = "a", .fail_fast = TRUE};
+    assert_false(run(graph, 1, &builder, NULL));
+    assert_string_equal(builder.order->str, "a");
+    assert_int_equal(at(graph, 1)->state, GRAPH_SKIPPED);
+    assert_int_equal(at(graph, 2)->state, GRAPH_SKIPPED);
+    assert_string_equal(at(graph, 0)->message, "it is cursed");
+    clear(&builder);
+}
+
 static void a_failure_alone_is_told_as_it_is(void **state)
 {
     (void)state;
@@ -455,6 +470,7 @@ int main(void)
         TEST(children_wait_for_their_parent),
         TEST(a_machine_larger_than_the_host_runs_alone),
         TEST(a_failure_takes_what_is_based_on_it),
+        TEST(a_failure_ends_all_where_that_is_asked_for),
         TEST(a_failure_alone_is_told_as_it_is),
         TEST(two_images_of_one_name_are_refused),
         TEST(other_versions_of_a_name_are_fine),

@@ -1,0 +1,154 @@
+#include "cli/outcome.h"
+
+#include <ingot/command.h>
+#include <ingot/file.h>
+#include <ingot/json.h>
+#include <ingot/secrets.h>
+#include <ingot/text.h>
+#include <stdio.h>
+
+#include "check/check.h"
+
+/* "built", "unchanged", "failed" or "skipped". */
+static const char *recipe_word(const GraphRecipe *one)
+{
+    static const char *const words[] = {"skipped", "skipped", "built", "failed", "skipped"};
+    return one->state == GRAPH_DONE && one->cached ? "unchanged" : words[one->state];
+}
+
+/* --- for people --- */
+
+static void stages_summarize(const GraphRecipe *one, IngotProgress *progress)
+{
+    for (guint i = 0; one->report != NULL && i < one->report->steps->len; i++) {
+        const ReportStep *step = g_ptr_array_index(one->report->steps, i);
+        g_autofree char *time = step->seconds > 0 ? ingot_text_duration(step->seconds) : g_strdup("-");
+        ingot_progress_message(progress, "  %-7s %10s  %s", report_state_word(step->state), time, step->title);
+    }
+}
+
+void outcome_summarize(const Graph *graph, IngotProgress *progress)
+{
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        g_autofree char *time = ingot_text_duration(one->seconds);
+        ingot_progress_message(progress, "%-9s %10s  %s", recipe_word(one), time, one->recipe->path);
+        if (one->state == GRAPH_FAILED || (one->state == GRAPH_DONE && !one->cached)) {
+            stages_summarize(one, progress);
+        }
+    }
+}
+
+void outcome_print(const Graph *graph)
+{
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        char digest[INGOT_DIGEST_TEXT_SIZE];
+        if (!one->asked_for || one->state != GRAPH_DONE) {
+            continue;
+        }
+        ingot_digest_write_text(&one->manifest.digest, digest);
+        if (one->checked_only && !one->cached) {
+            printf("%s: steps and tests passed\n", one->recipe->path);
+        } else if (ingot_command_common()->quiet) {
+            printf("%s\n", digest);
+        } else {
+            printf("%s:%s %s%s\n", one->name, one->tag, digest, one->cached ? " (nothing changed)" : "");
+        }
+    }
+    fflush(stdout);
+}
+
+/* --- for scripts --- */
+
+static json_t *masked_text(const char *text)
+{
+    g_autofree char *masked = ingot_secrets_mask_all(text);
+    g_autofree char *valid = g_utf8_make_valid(masked, -1);
+    return json_string(valid);
+}
+
+static json_t *steps_json(const BuildReport *report)
+{
+    json_t *steps = json_array();
+    for (guint i = 0; report != NULL && i < report->steps->len; i++) {
+        const ReportStep *step = g_ptr_array_index(report->steps, i);
+        json_t *entry = json_object();
+        json_object_set_new(entry, "title", masked_text(step->title));
+        json_object_set_new(entry, "state", json_string(report_state_word(step->state)));
+        json_object_set_new(entry, "cached", json_boolean(step->state == REPORT_CACHED));
+        json_object_set_new(entry, "seconds", json_real(step->seconds));
+        json_array_append_new(steps, entry);
+    }
+    return steps;
+}
+
+static json_t *recipe_json(const GraphRecipe *one)
+{
+    json_t *entry = json_object();
+    json_object_set_new(entry, "recipe", masked_text(one->recipe->path));
+    json_object_set_new(entry, "asked_for", json_boolean(one->asked_for));
+    json_object_set_new(entry, "state", json_string(recipe_word(one)));
+    ingot_json_set_string(entry, "name", one->name);
+    ingot_json_set_string(entry, "tag", one->tag);
+    if (one->state == GRAPH_DONE && (one->cached || !one->checked_only)) {
+        char digest[INGOT_DIGEST_TEXT_SIZE];
+        ingot_digest_write_text(&one->manifest.digest, digest);
+        json_object_set_new(entry, "digest", json_string(digest));
+    }
+    json_object_set_new(entry, "cached", json_boolean(one->cached));
+    json_object_set_new(entry, "tested", json_boolean(one->report != NULL && one->report->tested));
+    json_object_set_new(entry, "seconds", json_real(one->seconds));
+    json_object_set_new(entry, "steps", steps_json(one->report));
+    if (one->message != NULL) {
+        json_object_set_new(entry, "error", masked_text(one->message));
+    }
+    return entry;
+}
+
+void outcome_print_json(const Graph *graph, const GError *failure)
+{
+    g_autoptr(json_t) outcome = json_object();
+    json_t *recipes = json_array();
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        json_array_append_new(recipes, recipe_json(g_ptr_array_index(graph->recipes, i)));
+    }
+    json_object_set_new(outcome, "ok", json_boolean(failure == NULL));
+    if (failure != NULL) {
+        json_object_set_new(outcome, "error", masked_text(failure->message));
+    }
+    json_object_set_new(outcome, "recipes", recipes);
+    g_autofree char *text = ingot_json_pretty(outcome);
+    fputs(text, stdout);
+    fflush(stdout);
+}
+
+/* --- for CI servers --- */
+
+/* A build that came to no test is one case, which it failed or skipped. */
+static char *build_suite(const GraphRecipe *one)
+{
+    gboolean failed = one->state == GRAPH_FAILED, skipped = one->state != GRAPH_DONE && !failed;
+    g_autofree char *masked = ingot_secrets_mask_all(one->message != NULL ? one->message : "");
+    g_autofree char *valid = g_utf8_make_valid(masked, -1);
+    g_autofree char *head =
+        g_markup_printf_escaped("  <testsuite name=\"%s\" tests=\"1\" failures=\"0\" errors=\"%d\" skipped=\"%d\">\n"
+                                "    <testcase classname=\"build\" name=\"%s\" time=\"%d\">\n",
+                                one->recipe->name, failed, skipped, one->recipe->path, (int)one->seconds);
+    g_autofree char *what = failed ? g_markup_printf_escaped("      <error message=\"%s\"/>\n", valid)
+                                   : g_strdup(skipped ? "      <skipped/>\n" : "");
+    return g_strconcat(head, what, "    </testcase>\n  </testsuite>\n", NULL);
+}
+
+gboolean outcome_write_junit(const Graph *graph, const char *path, GError **error)
+{
+    g_autoptr(GString) suites = g_string_new(NULL);
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        gboolean tests = one->report != NULL && one->report->suite != NULL;
+        g_autofree char *suite = tests ? g_strdup(one->report->suite) : build_suite(one);
+        g_string_append(suites, suite);
+    }
+    g_autofree char *document = check_junit(suites->str);
+    return g_file_set_contents(path, document, -1, error);
+}
