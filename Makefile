@@ -117,6 +117,12 @@ check:
 	+@$(MAKE) --no-print-directory unit-programs
 	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit,lint unit system machines)
 
+# Editors read it; it is made from the tables of keys.
+.PHONY: schema
+schema:
+	+@$(MAKE) --no-print-directory programs
+	$B/libexec/ingot-validate --schema >recipes/recipe.schema.json
+
 lint:
 	@.ci/packages build check
 	@B=$B tests/run lint
@@ -166,6 +172,7 @@ help:
 	@echo 'make check      build and run every test (SAN=1, SAN=thread: unit tests under sanitizers)'
 	@echo 'make unit       only the unit tests'
 	@echo 'make fuzz       look for inputs that break what reads them, FUZZ_SECONDS=$(FUZZ_SECONDS) for each harness'
+	@echo 'make schema     write recipes/recipe.schema.json from the tables of keys'
 	@echo 'make lint       formatting, clang-tidy, cppcheck, shellcheck, codespell'
 	@echo 'make bench      measure against the peers; writes $B/bench.json'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'

@@ -21,8 +21,8 @@ guint16 *check_ports(const Recipe *recipe)
     const json_t *tests = json_object_get(recipe->tree, "tests");
     for (size_t i = 0; i < json_array_size(tests); i++) {
         const json_t *test = json_array_get(tests, i);
-        if (g_strcmp0(json_string_value(json_object_get(test, "kind")), "http") == 0) {
-            guint16 port = (guint16)json_integer_value(json_object_get(test, "port"));
+        if (check_kind(test)->port != NULL) {
+            guint16 port = check_kind(test)->port(test);
             g_array_append_val(ports, port);
         }
     }

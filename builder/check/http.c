@@ -1,4 +1,5 @@
-#include "check/http.h"
+/* The http test: asked from the host, through a forwarded port, as a user of the machine would. */
+#include "check/kinds.h"
 
 #include <curl/curl.h>
 #include <ingot/error.h>
@@ -6,9 +7,40 @@
 #include <ingot/secrets.h>
 #include <ingot/text.h>
 
+#include "recipe/rows.h"
+
 #define BODY_MAX (1u << 20) /* bytes of an answer that are looked at */
 #define BODY_SHOWN 200      /* of them in a message */
 #define RETRY_USEC (G_USEC_PER_SEC / 4)
+
+static const Key request_keys[] = {
+    {.name = "port", .help = "The port.", .kind = KIND_INTEGER, .least = 1, .most = 65535, .fallback = "80"},
+    {.name = "path",
+     .help = "The path.",
+     .kind = KIND_STRING,
+     .pattern = ABSOLUTE,
+     .hint = ABSOLUTE_HINT,
+     .fallback = "/"},
+    {.name = "status",
+     .help = "The status of the answer.",
+     .kind = KIND_INTEGER,
+     .least = 100,
+     .most = 599,
+     .fallback = "200"},
+    {.name = "body", .help = "A regular expression that the page matches.", .kind = KIND_REGEX},
+    END,
+};
+static const Shape request_shape = {.name = "request", .help = "What to ask for and what comes.", .keys = request_keys};
+
+static const Key test_http_keys[] = {
+    NAME,
+    {.name = "http", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &request_shape},
+    TEST_TIMEOUT,
+    END,
+};
+static const Shape test_http_shape = {
+    .name = "testHttp", .help = "A web page that the machine serves.", .keys = test_http_keys};
+const Variant recipe_test_http = {"http", "http", &test_http_shape};
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
 
@@ -54,7 +86,7 @@ static gboolean ask(const char *url, const json_t *test, char **reason)
 }
 
 /* A service may still be starting: asked again until it is right or the test's time is over. */
-gboolean check_http(const CheckContext *context, const json_t *test, char **reason, GError **error)
+static gboolean http_run(const CheckContext *context, const json_t *test, char **reason, GError **error)
 {
     guint16 port = (guint16)json_integer_value(json_object_get(test, "port"));
     const char *path = json_string_value(json_object_get(test, "path"));
@@ -73,3 +105,16 @@ gboolean check_http(const CheckContext *context, const json_t *test, char **reas
     }
     return TRUE;
 }
+
+static char *http_title(const json_t *test)
+{
+    return g_strdup_printf("http port %" JSON_INTEGER_FORMAT " %s", json_integer_value(json_object_get(test, "port")),
+                           check_text(test, "path"));
+}
+
+static guint16 http_port(const json_t *test)
+{
+    return (guint16)json_integer_value(json_object_get(test, "port"));
+}
+
+const CheckKind check_http = {.kind = "http", .run = http_run, .title = http_title, .port = http_port};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cli/inputs.h"
+#include "recipe/schema.h"
 #include "recipe/set.h"
 #include "verbs.h"
 
@@ -88,14 +89,26 @@ static gboolean validate_all(const GPtrArray *paths, const RecipeInputs *inputs,
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(Inputs) given = {0};
+    gboolean schema = FALSE;
     const GOptionEntry entries[] = {
         INPUTS_OPTIONS(given),
+        {"schema", 0, 0, G_OPTION_ARG_NONE, &schema, "Print the JSON Schema of recipes, for editors", NULL},
         G_OPTION_ENTRY_NULL,
     };
-    if (!ingot_command_options(&verb_validate, entries, 1, -1, &argc, &argv, error)) {
+    if (!ingot_command_options(&verb_validate, entries, 0, -1, &argc, &argv, error)) {
         return FALSE;
     }
     const RecipeInputs inputs = inputs_of(&given);
+    if (schema) {
+        g_autoptr(json_t) all = recipe_schema();
+        g_autofree char *text = ingot_json_pretty(all);
+        fputs(text, stdout);
+        return TRUE;
+    }
+    if (argc < 2) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no recipe is given\nusage: ingot validate RECIPE...");
+        return FALSE;
+    }
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(paths, argv[i]);
@@ -115,5 +128,6 @@ const IngotVerb verb_validate = {
     "\n"
     "Examples:\n"
     "  ingot validate recipes/\n"
+    "  ingot validate --schema >recipe.schema.json\n"
     "  ingot validate web.yaml --var channel=beta --json\n",
     run};

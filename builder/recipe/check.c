@@ -125,6 +125,18 @@ static void put_missing(const Check *check, const Key *key, const YamlNode *map,
     }
 }
 
+static void check_either(const Check *check, const Shape *shape, const YamlNode *map)
+{
+    guint given = 0;
+    for (guint i = 0; shape->either != NULL && shape->either[i] != NULL; i++) {
+        given += yaml_get(map, shape->either[i]) != NULL;
+    }
+    if (shape->either != NULL && given != 1 && !map->cut) {
+        g_autofree char *list = g_strjoinv("', '", (char **)shape->either);
+        diagnostics_add(check->diagnostics, &map->place, "'%s': exactly one of '%s' is needed", shape->name, list);
+    }
+}
+
 static void check_object(const Check *check, const Shape *shape, const YamlNode *map, gboolean secrets, json_t *out)
 {
     g_autoptr(GPtrArray) shapes = g_ptr_array_new(), meant = g_ptr_array_new();
@@ -135,6 +147,7 @@ static void check_object(const Check *check, const Shape *shape, const YamlNode 
             put_missing(check, key, map, out);
         }
     }
+    check_either(check, shape, map);
     if (shape->rule != NULL && !map->cut) {
         shape->rule(check, map, out);
     }
@@ -175,8 +188,8 @@ static json_t *map_value(const Check *check, const Key *key, const YamlNode *map
 static void report_no_kind(const Check *check, const Choice *choice, const YamlNode *map)
 {
     g_autoptr(GString) list = g_string_new(NULL);
-    for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        g_string_append_printf(list, "%s%s", list->len > 0 ? ", " : "", variant->key);
+    for (const Variant *const *variant = choice->variants; *variant != NULL; variant++) {
+        g_string_append_printf(list, "%s%s", list->len > 0 ? ", " : "", (*variant)->key);
     }
     if (!map->cut) {
         diagnostics_add(check->diagnostics, &map->place, "a %s needs one of the keys %s", choice->name, list->str);
@@ -188,9 +201,9 @@ static const YamlNode *report_unknown_kind(const Check *check, const Choice *cho
                                            const char **meant)
 {
     g_autoptr(GPtrArray) shapes = g_ptr_array_new(), kinds = g_ptr_array_new();
-    for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        g_ptr_array_add(shapes, (gpointer)variant->shape);
-        g_ptr_array_add(kinds, (gpointer)variant->key);
+    for (const Variant *const *variant = choice->variants; *variant != NULL; variant++) {
+        g_ptr_array_add(shapes, (gpointer)(*variant)->shape);
+        g_ptr_array_add(kinds, (gpointer)(*variant)->key);
     }
     for (guint i = 0; i < map->items->len; i += 2) {
         const YamlNode *name = g_ptr_array_index(map->items, i);
@@ -206,9 +219,9 @@ static const YamlNode *report_unknown_kind(const Check *check, const Choice *cho
 static GPtrArray *choice_shapes(const Choice *choice, const char *kind)
 {
     GPtrArray *shapes = g_ptr_array_new();
-    for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        if (kind == NULL || strcmp(variant->key, kind) == 0) {
-            g_ptr_array_add(shapes, (gpointer)variant->shape);
+    for (const Variant *const *variant = choice->variants; *variant != NULL; variant++) {
+        if (kind == NULL || strcmp((*variant)->key, kind) == 0) {
+            g_ptr_array_add(shapes, (gpointer)(*variant)->shape);
         }
     }
     return shapes;
@@ -260,9 +273,9 @@ static json_t *choice_value(const Check *check, const Choice *choice, const Yaml
     if (!expect_kind(check, choice->name, map, YAML_MAP)) {
         return NULL;
     }
-    for (const Variant *variant = choice->variants; variant->key != NULL; variant++) {
-        if (yaml_get(map, variant->key) != NULL) {
-            g_ptr_array_add(chosen, (gpointer)variant);
+    for (const Variant *const *variant = choice->variants; *variant != NULL; variant++) {
+        if (yaml_get(map, (*variant)->key) != NULL) {
+            g_ptr_array_add(chosen, (gpointer)*variant);
         }
     }
     if (chosen->len == 0) {
@@ -318,6 +331,10 @@ static json_t *key_value(const Check *check, const Key *key, const YamlNode *nod
     }
     if (!expect_kind(check, key->name, node, YAML_LIST)) {
         return NULL;
+    }
+    if (key->most_items > 0 && node->items->len > key->most_items) {
+        diagnostics_add(check->diagnostics, &node->place, "'%s': %u of them; at most %u are possible", key->name,
+                        node->items->len, key->most_items);
     }
     json_t *list = json_array();
     for (guint i = 0; i < node->items->len; i++) {

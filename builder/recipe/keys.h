@@ -1,7 +1,7 @@
 /* The recipe's language as tables: which keys a map may have and what their values look like.
  *
- * check.c walks a recipe along these tables; recipes/recipe.schema.json says the same to editors, and a test compares
- * the two both ways, so a new key is one row here and one property there. */
+ * check.c walks a recipe along these tables; schema.c makes the schema of them that editors read. What the kinds of
+ * sources, steps and tests have lies in the kinds' own files: see kinds.h. */
 #pragma once
 
 #include <glib.h>
@@ -33,8 +33,10 @@ typedef struct Choice Choice;
 
 typedef struct {
     const char *name;
+    const char *help; /* one sentence, for editors; NULL: that of its shape or choice */
     KeyKind kind;
     gboolean list;            /* a list of such values */
+    guint most_items;         /* that such a list may have; 0: any number */
     gboolean required;        /* must be given */
     gboolean spread;          /* OBJECT: its keys land in the tree beside this one's brothers */
     gboolean secrets;         /* in the value, at any depth, secrets may be used */
@@ -52,7 +54,10 @@ typedef struct {
 struct Check;
 struct Shape {
     const char *name; /* in the schema's "$defs" */
+    const char *help; /* one sentence, for editors */
     const Key *keys;  /* ended by a NULL name */
+    /* Exactly one of these keys is given; NULL: nothing of that kind. */
+    const char *const *either;
     /* What the table can't say: see rules.h. NULL: nothing. */
     void (*rule)(const struct Check *check, const YamlNode *map, json_t *checked);
 };
@@ -64,8 +69,9 @@ typedef struct {
 } Variant;
 
 struct Choice {
-    const char *name;        /* in the schema's "$defs", and "unknown NAME 'x'" in messages */
-    const Variant *variants; /* ended by a NULL key */
+    const char *name;               /* in the schema's "$defs", and "unknown NAME 'x'" in messages */
+    const char *help;               /* one sentence, for editors */
+    const Variant *const *variants; /* ended by NULL */
 };
 
 extern const Shape recipe_shape;

@@ -31,23 +31,6 @@ void rule_recipe(const Check *check, const YamlNode *map, json_t *checked)
     }
 }
 
-void rule_image(const Check *check, const YamlNode *map, json_t *checked)
-{
-    (void)checked;
-    if ((yaml_get(map, "path") != NULL) == (yaml_get(map, "url") != NULL)) {
-        diagnostics_add(check->diagnostics, &map->place, "an image is given by either 'path' or 'url'");
-    }
-}
-
-void rule_machine(const Check *check, const YamlNode *map, json_t *checked)
-{
-    size_t count = json_array_size(json_object_get(checked, "disks"));
-    if (count > RECIPE_DISKS_MAX) {
-        diagnostics_add(check->diagnostics, &yaml_get(map, "disks")->place,
-                        "'disks': %zu of them; a machine has at most %d further disks", count, RECIPE_DISKS_MAX);
-    }
-}
-
 void rule_from(const Check *check, const YamlNode *map, json_t *checked)
 {
     g_autoptr(GError) error = NULL;

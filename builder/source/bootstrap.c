@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ready/ready.h"
+#include "recipe/rows.h"
 #include "source/apt.h"
 #include "source/base.h"
 #include "source/kept.h"
@@ -390,5 +391,52 @@ static Source *bootstrap_prepare(const SourceContext *context, const json_t *sou
     }
     return made;
 }
+
+static const Key bootstrap_keys[] = {
+    {.name = "distribution",
+     .help = "The distribution.",
+     .kind = KIND_WORD,
+     .words = WORDS("debian"),
+     .fallback = "debian"},
+    {.name = "suite",
+     .help = "Its suite, like bookworm.",
+     .kind = KIND_STRING,
+     .required = TRUE,
+     .pattern = "^[a-z0-9][a-z0-9.+/-]*$",
+     .hint = "a suite like 'bookworm'"},
+    {.name = "mirror",
+     .help = "The mirror's URL; the build host's own package sources if it is left out.",
+     .kind = KIND_STRING,
+     .pattern = "^(https?|file|copy)://[^ ]+$",
+     .hint = "a mirror's URL, http, https, file or copy"},
+    {.name = "components",
+     .help = "The archive's components.",
+     .kind = KIND_STRING,
+     .list = TRUE,
+     .pattern = "^[a-z0-9][a-z0-9.-]*$",
+     .hint = "a component like 'main'",
+     .fallback = "[main]"},
+    {.name = "packages",
+     .help = "The packages to install besides the essential ones.",
+     .kind = KIND_STRING,
+     .list = TRUE,
+     .pattern = PACKAGE,
+     .hint = PACKAGE_HINT,
+     .fallback = "[]"},
+    {.name = "max_age",
+     .help = "How long the base is used before the mirror is asked whether it has changed.",
+     .kind = KIND_DURATION,
+     .fallback = "7d"},
+    END,
+};
+static const Shape bootstrap_shape = {.name = "bootstrap", .help = "What to install.", .keys = bootstrap_keys};
+
+static const Key source_bootstrap_keys[] = {
+    {.name = "bootstrap", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &bootstrap_shape},
+    END,
+};
+static const Shape source_bootstrap_shape = {
+    .name = "sourceBootstrap", .help = "A new system from a distribution's packages.", .keys = source_bootstrap_keys};
+const Variant recipe_source_bootstrap = {"bootstrap", "bootstrap", &source_bootstrap_shape};
 
 const SourceKind source_bootstrap = {"bootstrap", bootstrap_identify, bootstrap_free, bootstrap_prepare};

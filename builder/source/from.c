@@ -8,6 +8,8 @@
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "recipe/rows.h"
+#include "recipe/rules.h"
 #include "source/kept.h"
 #include "source/kinds.h"
 
@@ -199,6 +201,34 @@ static Source *from_prepare(const SourceContext *context, const json_t *source, 
     from_describe(made, image, from);
     return from_read_packages(context, image, &made->packages, error) ? g_steal_pointer(&made) : NULL;
 }
+
+static const Key source_from_keys[] = {
+    {.name = "from",
+     .help = "NAME:VERSION or HOST/NAME:TAG, by digest with @sha256:HEX.",
+     .kind = KIND_STRING,
+     .required = TRUE,
+     .as = "reference"},
+    END,
+};
+static const Shape source_from_shape = {.name = "sourceFrom",
+                                        .help = "An Ingot image of the store or of a registry.",
+                                        .keys = source_from_keys,
+                                        .rule = rule_from};
+const Variant recipe_source_from = {"from", "from", &source_from_shape};
+
+static const Key source_recipe_keys[] = {
+    {.name = "recipe",
+     .help = "The recipe's file, relative to this one's folder.",
+     .kind = KIND_HOST_PATH,
+     .required = TRUE,
+     .as = "path"},
+    END,
+};
+static const Shape source_recipe_shape = {.name = "sourceRecipe",
+                                          .help =
+                                              "The image of another recipe, which is built first where it is stale.",
+                                          .keys = source_recipe_keys};
+const Variant recipe_source_recipe = {"recipe", "recipe", &source_recipe_shape};
 
 const SourceKind source_from = {"from", from_identify, from_free, from_prepare};
 const SourceKind source_recipe = {"recipe", from_identify, from_free, from_prepare};

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "recipe/rows.h"
 #include "source/kept.h"
 #include "source/kinds.h"
 
@@ -146,5 +147,34 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     }
     return made;
 }
+
+static const Key image_keys[] = {
+    {.name = "path", .help = "Its file, relative to the recipe's folder.", .kind = KIND_HOST_PATH},
+    {.name = "url",
+     .help = "Where to download it.",
+     .kind = KIND_STRING,
+     .pattern = "^https?://[^ ]+$",
+     .hint = "an http or https URL"},
+    {.name = "sha256",
+     .help = "The file's SHA-256, as sha256sum prints it.",
+     .kind = KIND_STRING,
+     .required = TRUE,
+     .pattern = "^[0-9a-f]{64}$",
+     .hint = "64 hex digits in lower case, as sha256sum prints them"},
+    {.name = "format",
+     .help = "Its format; found out if it is left out.",
+     .kind = KIND_WORD,
+     .words = WORDS("raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi")},
+    END,
+};
+static const Shape image_shape = {
+    .name = "image", .help = "The disk.", .keys = image_keys, .either = WORDS("path", "url")};
+
+static const Key source_image_keys[] = {
+    {.name = "image", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &image_shape},
+    END,
+};
+static const Shape source_image_shape = {.name = "sourceImage", .help = "An existing disk.", .keys = source_image_keys};
+const Variant recipe_source_image = {"image", "image", &source_image_shape};
 
 const SourceKind source_image = {"image", image_identify, g_free, image_prepare};

@@ -1,6 +1,7 @@
-/* Kinds of source: one kind, one file, one row in the table of source.c. */
+/* Kinds of source: each is one file, which says what its keys are and what it does, and one line in recipe/kinds.h. */
 #pragma once
 
+#include "recipe/kinds.h"
 #include "source/source.h"
 
 typedef struct {
@@ -12,10 +13,9 @@ typedef struct {
     Source *(*prepare)(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error);
 } SourceKind;
 
-extern const SourceKind source_bootstrap;
-extern const SourceKind source_image;
-extern const SourceKind source_from;
-extern const SourceKind source_recipe;
+#define KIND(name) extern const SourceKind source_##name;
+RECIPE_SOURCES(KIND)
+#undef KIND
 
 /* Where sources are kept: the cache, or the work folder of a build that keeps nothing. */
 const char *source_home(const SourceContext *context);

@@ -9,7 +9,9 @@
 
 #include "source/kinds.h"
 
-static const SourceKind *const kinds[] = {&source_bootstrap, &source_image, &source_from, &source_recipe};
+#define ENTRY(name) &source_##name,
+static const SourceKind *const kinds[] = {RECIPE_SOURCES(ENTRY)};
+#undef ENTRY
 
 struct SourceIdentity {
     const SourceKind *kind;

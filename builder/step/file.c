@@ -1,6 +1,8 @@
 /* file: a file or a tree into the machine or out of it. */
 #include <string.h>
 
+#include "recipe/rows.h"
+#include "recipe/rules.h"
 #include "step/context.h"
 #include "step/kinds.h"
 #include "step/offline.h"
@@ -50,6 +52,40 @@ static const char *file_product(const json_t *step)
 {
     return goes_up(step) ? NULL : text_of(step, "to");
 }
+
+static const Key transfer_keys[] = {
+    {.name = "from",
+     .help = "The file or folder to copy: here on the way up, in the machine on the way down.",
+     .kind = KIND_STRING,
+     .required = TRUE},
+    {.name = "to",
+     .help = "Where it goes: in the machine on the way up, here on the way down.",
+     .kind = KIND_STRING,
+     .required = TRUE},
+    {.name = "direction",
+     .help = "Into the machine or out of it.",
+     .kind = KIND_WORD,
+     .words = WORDS("up", "down"),
+     .fallback = "up"},
+    {.name = "mode", .help = "The mode of each file, octal; as it is here if it is left out.", .kind = KIND_MODE},
+    {.name = "owner",
+     .help = "Its owner as user:group; root:root if it is left out.",
+     .kind = KIND_STRING,
+     .pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+     .hint = "user:group"},
+    END,
+};
+static const Shape transfer_shape = {
+    .name = "transfer", .help = "What to copy where.", .keys = transfer_keys, .rule = rule_transfer};
+
+static const Key step_file_keys[] = {
+    STEP_COMMON,
+    {.name = "file", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &transfer_shape},
+    END,
+};
+static const Shape step_file_shape = {
+    .name = "stepFile", .help = "Copies a file or a folder's content.", .keys = step_file_keys, .rule = rule_step};
+const Variant recipe_step_file = {"file", "file", &step_file_shape};
 
 const StepKind step_file = {.kind = "file",
                             .title = file_title,

@@ -1,8 +1,10 @@
-/* shell: a script, inline or from a file, run in the machine. */
+/* shell and script: a script, inline or from a file, run in the machine. */
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <string.h>
 
+#include "recipe/rows.h"
+#include "recipe/rules.h"
 #include "step/context.h"
 #include "step/kinds.h"
 #include "step/offline.h"
@@ -101,9 +103,47 @@ static guint64 shell_max_age(const json_t *step)
     return g_regex_match_simple(managers, text, G_REGEX_RAW, 0) ? PACKAGES_MAX_AGE : 0;
 }
 
+static const Key step_shell_keys[] = {
+    STEP_COMMON,
+    {.name = "shell",
+     .help = "The text. ${name} is replaced for declared variables only; all else is the shell's.",
+     .kind = KIND_SCRIPT,
+     .required = TRUE,
+     .as = "script"},
+    STEP_RUN,
+    END,
+};
+static const Shape step_shell_shape = {.name = "stepShell",
+                                       .help = "Runs a text by the shell in the machine.",
+                                       .keys = step_shell_keys,
+                                       .rule = rule_step};
+const Variant recipe_step_shell = {"shell", "shell", &step_shell_shape};
+
+static const Key step_script_keys[] = {
+    STEP_COMMON,
+    {.name = "script",
+     .help = "The script's file, relative to the recipe's folder.",
+     .kind = KIND_HOST_PATH,
+     .required = TRUE,
+     .as = "path"},
+    STEP_RUN,
+    END,
+};
+static const Shape step_script_shape = {.name = "stepScript",
+                                        .help = "Runs a script of this host in the machine.",
+                                        .keys = step_script_keys,
+                                        .rule = rule_step};
+const Variant recipe_step_script = {"script", "shell", &step_script_shape};
+
 const StepKind step_shell = {.kind = "shell",
                              .title = shell_title,
                              .inputs = shell_inputs,
                              .max_age = shell_max_age,
                              .run = shell_run,
                              .run_offline = offline_run};
+const StepKind step_script = {.kind = "shell",
+                              .title = shell_title,
+                              .inputs = shell_inputs,
+                              .max_age = shell_max_age,
+                              .run = shell_run,
+                              .run_offline = offline_run};

@@ -7,7 +7,9 @@
 
 #define TITLE_MOST 60 /* bytes */
 
-static const StepKind *const kinds[] = {&step_shell, &step_file, &step_reboot, &step_ready};
+#define ENTRY(name) &step_##name,
+static const StepKind *const kinds[] = {RECIPE_STEPS(ENTRY) & step_ready};
+#undef ENTRY
 
 const StepKind *step_kind(const json_t *step)
 {

@@ -227,7 +227,7 @@ static void one_mistake_hides_no_other(void **state)
                     "source: {from: y, image: {sha256: nope}}\n"
                     "machin: {cpus: two}\n"
                     "variables:\n"
-                    "  port: {requird: yes, secret: maybe}\n"
+                    "  port: {requires: yes, secret: maybe}\n"
                     "steps:\n"
                     "  - shel: 5\n"
                     "    timeout: ever\n"
@@ -243,11 +243,11 @@ static void one_mistake_hides_no_other(void **state)
                         "1:7: 'name': 'Wrong Name' is not",
                         "2:10: 'version': 'one' is not",
                         "3:9: a source is one thing, not both 'image' and 'from'",
-                        "3:26: an image is given by either",
+                        "3:26: 'image': exactly one of",
                         "3:35: 'sha256': 'nope' is not",
                         "4:1: unknown key 'machin' (did you mean 'machine'?)",
                         "4:16: 'cpus': expected a number",
-                        "6:10: unknown key 'requird' (did you mean 'required'?)",
+                        "6:10: unknown key 'requires' (did you mean 'required'?)",
                         "6:19: 'required': expected true or false",
                         "6:32: 'secret': expected true or false",
                         "8:5: unknown step 'shel' (did you mean 'shell'?)",
@@ -279,13 +279,13 @@ static void a_syntax_error_hides_no_other(void **state)
                     "steps:\n"
                     "\t- shell: a\n"
                     "outputs: [qcow]\n"
-                    "descripton: x\n",
+                    "descriptions: x\n",
                     (const char *const[]){
                         "1:7: 'name': 'UPPER' is not",
                         "2:19: not YAML",
                         "5:1: a tab in the indentation",
                         "6:11: 'outputs': unknown word 'qcow'",
-                        "7:1: unknown key 'descripton'",
+                        "7:1: unknown key 'descriptions'",
                         NULL,
                     });
     expect_mistakes("name: x\nsource: {from: *y}\ndescription: \"\\0\"\n[a]: b\ntests: 5\n",

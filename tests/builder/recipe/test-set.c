@@ -110,12 +110,12 @@ static void refuses_a_variable_that_none_has(void **state)
 {
     (void)state;
     write_family();
-    const char *const vars[] = {"miror=b", NULL};
+    const char *const vars[] = {"mirrors=b", NULL};
     g_autofree char *several = mistakes_of("web.yaml", &(RecipeInputs){.vars = vars});
     assert_string_equal(several,
-                        "--var: the recipes have no variable 'miror' (did you mean 'mirror'?); known: mirror, port");
+                        "--var: the recipes have no variable 'mirrors' (did you mean 'mirror'?); known: mirror, port");
     g_autofree char *alone = mistakes_of("base.yaml", &(RecipeInputs){.vars = vars});
-    assert_string_equal(alone, "--var: the recipe has no variable 'miror' (did you mean 'mirror'?); known: mirror");
+    assert_string_equal(alone, "--var: the recipe has no variable 'mirrors' (did you mean 'mirror'?); known: mirror");
 }
 
 static void a_variable_whose_declaration_is_broken_is_not_refused(void **state)
