@@ -25,7 +25,7 @@ declare -A allowed=(
     [server/upkeep]="base remote server server/mirror server/storage"
     [server/views]="base image format server server/auth server/storage"
     # The builder's.
-    [recipe]="base image format ~seal"
+    [recipe]="base image format ~source ~step ~check ~seal"
     [appliance]="base"
     [system]="base image appliance"
     [ready]="base"
@@ -39,10 +39,10 @@ declare -A allowed=(
     [seal]="base system"
     [check]="base recipe guest"
     [emit]="base store"
-    [graph]="base image recipe"
+    [graph]="base image recipe walk"
     [bake]="base recipe source machine guest plan cache walk seal check emit"
     [prospect]="base cache graph bake"
-    [builder-cli]="base format remote recipe guest cache walk graph bake prospect"
+    [builder-cli]="base format remote recipe guest cache walk check graph bake prospect"
 )
 
 declare -A room_of

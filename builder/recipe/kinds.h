@@ -1,8 +1,7 @@
 /* The kinds of sources, steps and tests: one line each. What a kind's keys are, and what it does, lies in its one file:
- * source/NAME.c, step/NAME.c (script in step/shell.c), check/NAME.c.
+ * source/NAME.c, step/NAME.c, check/NAME.c.
  *
- * The language's tables (keys.c), its schema, and the tables of source.c, step.c and check/kinds.c are made of these.
- */
+ * The language's tables (keys.c), its schema, and the tables of kinds in those three rooms are made of these. */
 #pragma once
 
 #include "recipe/keys.h"
