@@ -25,7 +25,7 @@ declare -A allowed=(
     [server/upkeep]="base remote server server/mirror server/storage"
     [server/views]="base image format server server/auth server/storage"
     # The builder's.
-    [recipe]="base image format ~source ~step ~check ~seal"
+    [recipe]="base image format ~seal"
     [appliance]="base"
     [system]="base image appliance"
     [ready]="base"
