@@ -19,11 +19,10 @@
 #include "seal/seal.h"
 #include "seal/spdx.h"
 #include "source/source.h"
+#include "walk/boot.h"
 #include "walk/pause.h"
 #include "walk/sharing.h"
 #include "walk/walk.h"
-
-#define LOGIN_SECONDS 600 /* a slow guest under emulation */
 
 /* What one build holds while it runs. */
 typedef struct {
@@ -158,13 +157,24 @@ RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Pla
     return (RecordOf){.plan = plan, .version = options->tag, .tested = has_tests(recipe) && !options->no_test};
 }
 
+/* A throw-away layer over the sealed disk, with the entry on it: what is delivered is not written to. Free it. */
+static char *trial_layer(const Bake *bake, const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, "sealed.qcow2", NULL);
+    return overlay_create(path, bake->disk, bake->format, 0, error) &&
+                   boot_place_entry(&bake->options->host, folder, path, "qcow2", error)
+               ? g_steal_pointer(&path)
+               : NULL;
+}
+
 /* The image as it will be delivered: its further disks are new and empty. */
 static Machine *start_sealed(const Bake *bake, MachineOptions *options, GError **error)
 {
     RecipeMachine shape = recipe_machine(bake->recipe);
-    MachineDrive drives[1 + RECIPE_DISKS_MAX] = {{.path = bake->disk, .format = bake->format, .snapshot = TRUE}};
+    g_autofree char *disk = trial_layer(bake, options->folder, error);
+    MachineDrive drives[1 + RECIPE_DISKS_MAX] = {{.path = disk, .format = "qcow2"}};
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; i < shape.disk_count; i++) {
+    for (guint i = 0; disk != NULL && i < shape.disk_count; i++) {
         g_autofree char *name = g_strdup_printf(NODE_DISK_N, i + 1);
         char *path = g_build_filename(options->folder, name, NULL);
         g_ptr_array_add(paths, path);
@@ -175,7 +185,7 @@ static Machine *start_sealed(const Bake *bake, MachineOptions *options, GError *
     }
     options->drives = drives;
     options->drive_count = 1 + shape.disk_count;
-    return machine_start(options, error);
+    return disk == NULL ? NULL : machine_start(options, error);
 }
 
 static gboolean check(Bake *bake, GError **error)
@@ -193,7 +203,7 @@ static gboolean check(Bake *bake, GError **error)
     g_autoptr(Machine) machine =
         ingot_file_make_folder(folder, error) ? start_sealed(bake, &machine_options, error) : NULL;
     g_autoptr(Guest) guest =
-        machine == NULL ? NULL : guest_connect(machine, &(GuestEntry){.key = bake->key}, LOGIN_SECONDS, error);
+        machine == NULL ? NULL : boot_connect(&bake->options->host, bake->recipe, bake->key, machine, error);
     if (guest == NULL) {
         return FALSE;
     }

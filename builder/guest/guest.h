@@ -32,6 +32,8 @@ typedef struct {
 typedef struct Guest Guest;
 /* Waits until a shell answers on the port or ssh lets us in, at most `seconds`; ends early when the machine ends. */
 Guest *guest_connect(Machine *machine, const GuestEntry *entry, guint seconds, GError **error);
+/* Waits until the guest's boot is done, at most `seconds`; *booted tells. A guest without systemd counts as booted. */
+gboolean guest_wait_booted(Guest *guest, guint seconds, gboolean *booted, GError **error);
 /* The same shell again, in a machine whose saved state is being loaded: no login. Call it before the machine goes on.
  */
 Guest *guest_reconnect(Machine *machine, GError **error);

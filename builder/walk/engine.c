@@ -5,10 +5,10 @@
 
 #include "cache/memory.h"
 #include "machine/state.h"
+#include "walk/boot.h"
 #include "walk/enter.h"
 #include "walk/inside.h"
 
-#define LOGIN_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
 #define SHUTDOWN_SECONDS 120
 
 void engine_stop(Walk *walk)
@@ -51,13 +51,21 @@ static Machine *start_machine(Walk *walk, gboolean incoming, GError **error)
     return machine_start(&options, error);
 }
 
+/* A disk that is not clean is that of a machine that has run, and has the entry. */
+static gboolean place_entry(const Walk *walk, GError **error)
+{
+    gboolean untouched = walk->from == NULL && walk->runs->len == 0;
+    return !(walk->clean || untouched) ||
+           boot_place_entry(walk->in.host, ingot_workdir_path(walk->in.workdir), walk->disk, "qcow2", error);
+}
+
 static gboolean boot(Walk *walk, GError **error)
 {
     IngotProgress *progress = walk->in.host->progress;
     ingot_progress_begin(progress, 0, "boot (%s)", walk->in.host->accel == MACHINE_KVM ? "kvm" : "tcg");
-    walk->machine = start_machine(walk, FALSE, error);
-    GuestEntry entry = {.key = walk->in.key};
-    walk->guest = walk->machine == NULL ? NULL : guest_connect(walk->machine, &entry, LOGIN_SECONDS, error);
+    walk->machine = place_entry(walk, error) ? start_machine(walk, FALSE, error) : NULL;
+    walk->guest =
+        walk->machine == NULL ? NULL : boot_connect(walk->in.host, walk->in.recipe, walk->in.key, walk->machine, error);
     if (walk->guest == NULL) {
         return FALSE;
     }
