@@ -185,7 +185,9 @@ static Machine *start_sealed(const Bake *bake, MachineOptions *options, GError *
     }
     options->drives = drives;
     options->drive_count = 1 + shape.disk_count;
-    return disk == NULL ? NULL : machine_start(options, error);
+    Machine *machine = disk == NULL ? NULL : machine_start(options, error);
+    options->drives = NULL; /* they end here */
+    return machine;
 }
 
 static gboolean check(Bake *bake, GError **error)
