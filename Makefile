@@ -174,7 +174,7 @@ help:
 	@echo 'make fuzz       look for inputs that break what reads them, FUZZ_SECONDS=$(FUZZ_SECONDS) for each harness'
 	@echo 'make schema     write recipes/recipe.schema.json from the tables of keys'
 	@echo 'make lint       formatting, clang-tidy, cppcheck, shellcheck, codespell'
-	@echo 'make bench      measure against the peers; writes $B/bench.json'
+	@echo 'make bench      measure against the peers; writes $B/bench.json (make check runs it in small)'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
 
 -include $(shell find $B -name '*.d' -type f 2>/dev/null)
