@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 # shellcheck source=tests/system/base.sh
 . tests/system/base.sh
-share_base
+share_base warm
 export TMPDIR=$TMP/work
 mkdir -p "$TMPDIR" "$TMP/site"
 echo 'a page' >"$TMP/site/index.html"
@@ -111,10 +111,18 @@ source: {from: debian-12}
 steps:
   - file: {from: commands, to: /proc/nowhere/file}
 EOF
+ingot build --on-error=keep "$TMP/refused.yaml" >"$TMP/out" 2>"$TMP/log" &
+build=$!
+until grep -q 'the machine is kept' "$TMP/log"; do kill -0 $build || fail "a refused upload: $(cat "$TMP/log")"; sleep 0.2; done
+grep -q "/proc/nowhere" "$TMP/log" || fail "a refused upload: $(cat "$TMP/log")"
+read -ra ssh < <(sed -n 's/^ *\(ssh -.*\)/\1/p' "$TMP/log")
+"${ssh[@]}" 'ls /srv; echo listed' >"$TMP/srv" 2>"$TMP/ssh.log" || fail "the kept machine: $(cat "$TMP/ssh.log")"
+[ "$(cat "$TMP/srv")" = listed ] || fail "bytes of a refused upload were taken for commands: $(cat "$TMP/srv")"
+kill -INT $build
 status=0
-ingot build "$TMP/refused.yaml" >"$TMP/out" 2>"$TMP/log" || status=$?
-[ $status = 1 ] && grep -q "/proc/nowhere" "$TMP/log" || fail "a refused upload: $(cat "$TMP/log")"
-ok "a refused upload tells why"
+wait $build || status=$?
+[ $status != 0 ] || fail "a refused upload is a success"
+ok "a refused upload tells why, and its bytes are not taken for commands"
 
 cat >"$TMP/slow.yaml" <<EOF
 name: slow

@@ -7,11 +7,7 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/base.sh
 . tests/system/base.sh
 share_base
-# A cache of this test's own, with the base's disk in it already.
-mkdir "$TMP/cache"
-cp -al "$INGOT_CACHE/sources" "$TMP/cache/"
-cp -a "$INGOT_CACHE/accel" "$TMP/cache/" 2>/dev/null || true
-export INGOT_CACHE=$TMP/cache TMPDIR=$TMP/work
+export TMPDIR=$TMP/work
 mkdir -p "$TMPDIR" "$TMP/site"
 root=$((66 << 20)) # where the base's root file system starts
 echo 'first page' >"$TMP/site/index.html"

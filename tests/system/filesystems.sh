@@ -25,7 +25,7 @@ recipe() {
     cat <<YAML
 name: filesystems
 version: 1.0.0
-source: {image: {path: $TMP/base.raw, sha256: $sum, format: raw}}
+source: {image: {path: $TMP/base.raw, sha256: "$sum", format: raw}}
 steps:
   - name: mount them
     shell: |

@@ -47,7 +47,7 @@ seal() {
     cat >"$TMP/$1.yaml" <<YAML
 name: $1
 version: 1.0.0
-source: {image: {path: $TMP/$1.raw, sha256: ${sum%% *}, format: raw}}
+source: {image: {path: $TMP/$1.raw, sha256: "${sum%% *}", format: raw}}
 seal: {keep: [history], remove: [/srv/na*]}
 YAML
     ingot build "$TMP/$1.yaml" >/dev/null 2>"$TMP/$1.log" || fail "build: $(cat "$TMP/$1.log")"

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 # shellcheck source=tests/system/base.sh
 . tests/system/base.sh
-share_base
+share_base warm
 rm -rf /tmp/hello
 script=$TMP/tutorial.sh
 {

@@ -14,7 +14,7 @@ ip -V >/dev/null
 ip link add ingot-test type bridge 2>"$TMP/err" || skip "libvirt's networks are bridges, which can't be made here: $(cat "$TMP/err")"
 ip link delete ingot-test
 
-share_base
+share_base warm
 cat >"$TMP/box.yaml" <<'YAML'
 name: ingot-test-box
 version: 1.0.0
