@@ -57,6 +57,11 @@ attempt() {
     kill -TERM -- "-$dog" 2>/dev/null || status=overtime
     wait $dog 2>/dev/null || true
     kill -TERM -- "-$pid" 2>/dev/null || true
+    # The next one may need the folder or the port that a server still holds.
+    for _ in $(seq 100); do
+        kill -0 -- "-$pid" 2>/dev/null || break
+        sleep 0.1
+    done
     groups=()
     cat "$work/attempt.rows"
     [ "$status" != 0 ] || return 0
