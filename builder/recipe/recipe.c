@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "recipe/check.h"
+#include "recipe/urls.h"
 #include "recipe/yaml.h"
 
 /* It lands in JSON, which is UTF-8. */
@@ -71,6 +72,7 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     recipe->public_tree = check_tree(&check, yaml->root);
     recipe->public_text = variables_shown_text(variables, recipe->text);
     keep_secrets(recipe, variables_secrets(variables));
+    urls_hide(recipe);
     return TRUE;
 }
 
