@@ -95,7 +95,7 @@ static gboolean wait_for_login(Machine *machine, const GuestKey *key, GError **e
 {
     g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const[]){"true", NULL});
     g_ptr_array_insert(words, 1, g_strdup("-oConnectTimeout=20"));
-    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_USEC_PER_SEC;
+    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, 0, "wait for ssh (the console is in %s)", machine_console(machine));
     g_autoptr(GError) last = NULL;

@@ -6,8 +6,8 @@
 #include "machine/inside.h"
 
 #define POLL_USEC (G_USEC_PER_SEC / 20)
-#define LOOK_USEC G_USEC_PER_SEC         /* between two looks at a machine that is waited for */
-#define ENDING_USEC (5 * G_USEC_PER_SEC) /* between the end of QEMU's socket and that of its process */
+#define LOOK_USEC G_USEC_PER_SEC             /* between two looks at a machine that is waited for */
+#define ENDING_USEC (5 * G_TIME_SPAN_SECOND) /* between the end of QEMU's socket and that of its process */
 #define TAIL_LINES 12
 
 gboolean machine_running(Machine *machine)
