@@ -117,7 +117,7 @@ static gboolean seal(Bake *bake, GError **error)
         .disk = bake->disk,
         .format = bake->format,
         .rules = json_object_get(bake->recipe->tree, "seal"),
-        .key_comment = GUEST_KEY_COMMENT,
+        .key = bake->key == NULL ? NULL : bake->key->public_line,
         .workdir = ingot_workdir_path(bake->workdir),
         .cache = bake->options->host.cache,
     };
@@ -125,6 +125,10 @@ static gboolean seal(Bake *bake, GError **error)
         return FALSE;
     }
     ingot_progress_end(progress, "%zu packages", json_array_size(bake->sealed.packages));
+    for (guint i = 0; i < bake->sealed.unmatched->len; i++) {
+        ingot_progress_message(progress, "seal.remove: nothing matches %s",
+                               (const char *)g_ptr_array_index(bake->sealed.unmatched, i));
+    }
     return TRUE;
 }
 

@@ -36,14 +36,14 @@ static int add_file(struct archive *iso, const char *name, const char *text)
 
 gboolean entry_write_seed(const char *path, const char *public_key, const char *hostname, GError **error)
 {
-    g_autofree char *meta =
-        g_strdup_printf("instance-id: %s-%08x\nlocal-hostname: %s\n", hostname, g_random_int(), hostname);
+    g_autofree char *meta = g_strdup_printf("instance-id: %s-%08x\n", hostname, g_random_int());
+    /* Nothing but the key: a host name, a password that is locked or a setting of sshd would stay in the image. */
     g_autofree char *user = g_strdup_printf("#cloud-config\n"
                                             "disable_root: false\n"
-                                            "ssh_pwauth: false\n"
+                                            "preserve_hostname: true\n"
                                             "users:\n"
                                             "  - name: root\n"
-                                            "    lock_passwd: true\n"
+                                            "    lock_passwd: false\n"
                                             "    ssh_authorized_keys:\n"
                                             "      - %s\n",
                                             public_key);

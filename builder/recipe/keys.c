@@ -72,14 +72,15 @@ static const Key seal_keys[] = {
      .kind = KIND_WORD,
      .list = TRUE,
      .words =
-         WORDS("machine-id", "host-keys", "random-seed", "leases", "logs", "package-cache", "history", "temporary"),
+         WORDS("machine-id", "host-keys", "random-seed", "credentials", "certificate", "storage-names", "registrations",
+               "leases", "devices", "cloud-init", "logs", "package-cache", "history", "backups", "spools", "temporary"),
      .fallback = "[]"},
     {.name = "remove",
      .help = "Paths (globs) that it removes besides.",
      .kind = KIND_STRING,
      .list = TRUE,
-     .pattern = "^/[^/]",
-     .hint = "an absolute path below /",
+     .pattern = "^(/+(?!\\.\\.?(/|$))[^/]+)+/*$",
+     .hint = "an absolute path below /, without '..'",
      .fallback = "[]"},
     END,
 };

@@ -1,12 +1,18 @@
-/* What the seal removes, as a table: one row for each thing that a recipe can keep by name. */
+/* What the seal removes, as a table. The man page has the same one (ingot-recipe(5), SEAL): a test compares them.
+ *
+ * A row is left out where the recipe keeps its word; several rows may have one word. */
 #pragma once
 
-#include <glib.h>
+#include "system/firstboot.h"
 
 typedef struct {
-    const char *name;            /* as in seal.keep */
-    const char *const *remove;   /* globs of files and trees that go */
-    const char *const *truncate; /* globs of files that stay, empty */
+    const char *word;            /* as in seal.keep */
+    const char *what;            /* for people */
+    const char *const *remove;   /* globs of files and trees that go; may be NULL */
+    const char *const *truncate; /* globs of files that stay, empty; may be NULL */
+    const char *needs;           /* a glob: the row counts only where it matches; NULL: everywhere */
+    const FirstBootFile *remake; /* what makes it again, installed where the row has removed something; NULL: nothing */
+    const char *again;           /* who makes it again, for people; NULL: nobody needs it */
 } SealRule;
 
-extern const SealRule seal_rules[]; /* ended by a NULL name */
+extern const SealRule seal_rules[]; /* ended by a NULL word */

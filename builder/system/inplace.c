@@ -2,7 +2,6 @@
  * frozen. No appliance is booted, which under emulation takes most of a seal's time. Whatever is not that simple (LVM,
  * XFS, two systems, a journal to replay, features that change what freeing a block means) is left to the appliance. */
 #include <errno.h>
-#include <fnmatch.h>
 #include <ingot/error.h>
 #include <ingot/nbd.h>
 #include <string.h>
@@ -10,10 +9,14 @@
 
 #include "system/channel.h"
 #include "system/debian.h"
+#include "system/esp.h"
 #include "system/ext2.h"
+#include "system/fstab.h"
 #include "system/orphans.h"
 #include "system/partition.h"
+#include "system/swap.h"
 #include "system/treekinds.h"
+#include "system/zero.h"
 
 #define TEXT_MAX (64u << 20) /* dpkg's status of a thousand packages is 2 MB */
 
@@ -31,8 +34,11 @@
 typedef struct {
     SystemTree tree;
     IngotNbd *disk;
-    guint64 offset; /* of the file system on the disk */
+    PartitionTable table;
     ext2_filsys fs;
+    GPtrArray *mounts;    /* of FstabEntry */
+    ext2_ino_t efi_point; /* the folder where the EFI partition is mounted; 0: nowhere */
+    GPtrArray *efi_names; /* what is on that */
 } Direct;
 
 static gboolean failed(const char *path, errcode_t code, GError **error)
@@ -48,60 +54,145 @@ static errcode_t lookup(const Direct *direct, const char *path, ext2_ino_t *ino)
 
 static gboolean is_missing(errcode_t code)
 {
-    return code == EXT2_ET_FILE_NOT_FOUND || code == EXT2_ET_NO_DIRECTORY;
+    return code == EXT2_ET_FILE_NOT_FOUND || code == EXT2_ET_NO_DIRECTORY || code == EXT2_ET_SYMLINK_LOOP;
 }
 
-/* --- patterns --- */
+/* --- names, on the ext4 and on the EFI partition mounted in it --- */
 
-typedef struct Match Match;
-struct Match {
-    Direct *direct;
-    char **parts; /* of the pattern, from the one for this folder on */
-    errcode_t (*act)(Direct *direct, ext2_ino_t folder, const char *name, ext2_ino_t ino);
-};
-
-static errcode_t match_folder(Direct *direct, ext2_ino_t folder, char **parts,
-                              errcode_t (*act)(Direct *, ext2_ino_t, const char *, ext2_ino_t));
-
-/* A link in the middle of a pattern is followed, as a shell does. */
-static errcode_t match_below(const Match *match, ext2_ino_t folder, ext2_ino_t ino)
+/* The part of path that lies on the EFI partition ("" for the folder where that is mounted); NULL: none of it. */
+static const char *direct_on_efi(const Direct *direct, const char *path)
 {
+    if (direct->efi_point == 0) {
+        return NULL;
+    }
+    for (const char *end = strchr(path + 1, '/');; end = strchr(end + 1, '/')) {
+        g_autofree char *above = end == NULL ? g_strdup(path) : g_strndup(path, (gsize)(end - path));
+        ext2_ino_t ino;
+        if (lookup(direct, above, &ino) == 0 && ino == direct->efi_point) {
+            return end == NULL ? path + strlen(path) : end;
+        }
+        if (end == NULL) {
+            return NULL;
+        }
+    }
+}
+
+static void direct_list_efi(const Direct *direct, const char *folder, GPtrArray *names)
+{
+    gsize length = strlen(folder);
+    for (guint i = 0; i < direct->efi_names->len; i++) {
+        const char *name = g_ptr_array_index(direct->efi_names, i);
+        if (g_ascii_strncasecmp(name, folder, length) == 0 && name[length] == '/' &&
+            strchr(name + length + 1, '/') == NULL) {
+            g_ptr_array_add(names, g_strdup(name + length + 1));
+        }
+    }
+}
+
+static errcode_t direct_add_name(ext2_ino_t folder, const char *name, ext2_ino_t ino, gpointer user)
+{
+    (void)folder, (void)ino;
+    g_ptr_array_add(user, g_strdup(name));
+    return 0;
+}
+
+static gboolean direct_list(SystemTree *tree, const char *folder, GPtrArray *names, GError **error)
+{
+    const Direct *direct = (Direct *)tree;
+    const char *on_efi = direct_on_efi(direct, folder);
+    if (on_efi != NULL) {
+        direct_list_efi(direct, on_efi, names);
+        return TRUE;
+    }
+    ext2_ino_t ino;
     struct ext2_inode inode;
-    errcode_t code = ext2fs_follow_link(match->direct->fs, EXT2_ROOT_INO, folder, ino, &ino);
-    if (code != 0 || ext2fs_read_inode(match->direct->fs, ino, &inode) != 0 || !LINUX_S_ISDIR(inode.i_mode)) {
-        return 0; /* a dangling link, or no folder: nothing is below it */
+    errcode_t code = lookup(direct, folder, &ino);
+    if (is_missing(code)) {
+        return TRUE;
     }
-    return match_folder(match->direct, ino, match->parts + 1, match->act);
-}
-
-static errcode_t match_name(ext2_ino_t folder, const char *name, ext2_ino_t ino, gpointer user)
-{
-    const Match *match = user;
-    if (fnmatch(match->parts[0], name, FNM_PERIOD) != 0) {
-        return 0;
+    if (code == 0) {
+        code = ext2fs_read_inode(direct->fs, ino, &inode);
     }
-    return match->parts[1] == NULL ? match->act(match->direct, folder, name, ino) : match_below(match, folder, ino);
+    if (code == 0 && LINUX_S_ISDIR(inode.i_mode)) {
+        code = ext2_for_each(direct->fs, ino, direct_add_name, names);
+    }
+    return code == 0 || failed(folder, code, error);
 }
 
-static errcode_t match_folder(Direct *direct, ext2_ino_t folder, char **parts,
-                              errcode_t (*act)(Direct *, ext2_ino_t, const char *, ext2_ino_t))
+/* The inode of path, a link's own; and the folder that names it. */
+static errcode_t direct_find(const Direct *direct, const char *path, ext2_ino_t *folder, ext2_ino_t *ino)
 {
-    Match match = {.direct = direct, .parts = parts, .act = act};
-    return ext2_for_each(direct->fs, folder, match_name, &match);
+    g_autofree char *above = g_path_get_dirname(path);
+    const char *name = strrchr(path, '/') + 1;
+    errcode_t code = lookup(direct, above, folder);
+    return code != 0 ? code : ext2fs_lookup(direct->fs, *folder, name, (int)strlen(name), NULL, ino);
 }
 
-static gboolean for_each(SystemTree *tree, const char *pattern,
-                         errcode_t (*act)(Direct *, ext2_ino_t, const char *, ext2_ino_t), GError **error)
+static gboolean direct_has_efi_name(const Direct *direct, const char *path)
 {
-    g_auto(GStrv) parts = g_strsplit(pattern + strspn(pattern, "/"), "/", -1);
-    errcode_t code = match_folder((Direct *)tree, EXT2_ROOT_INO, parts, act);
-    return code == 0 || failed(pattern, code, error);
+    gboolean found = FALSE;
+    for (guint i = 0; i < direct->efi_names->len && !found; i++) {
+        found = g_ascii_strcasecmp(g_ptr_array_index(direct->efi_names, i), path) == 0;
+    }
+    return found;
 }
 
-static errcode_t remove_one(Direct *direct, ext2_ino_t folder, const char *name, ext2_ino_t ino)
+static gboolean direct_look(SystemTree *tree, const char *path, SystemType *type, GError **error)
 {
-    (void)ino;
-    return ext2_remove(direct->fs, folder, name);
+    const Direct *direct = (Direct *)tree;
+    const char *on_efi = direct_on_efi(direct, path);
+    *type = SYSTEM_NOTHING;
+    if (on_efi != NULL && *on_efi != '\0') {
+        *type = direct_has_efi_name(direct, on_efi) ? SYSTEM_OTHER : SYSTEM_NOTHING;
+        return TRUE;
+    }
+    ext2_ino_t folder, ino;
+    struct ext2_inode inode;
+    errcode_t code = direct_find(direct, path, &folder, &ino);
+    if (is_missing(code)) {
+        return TRUE;
+    }
+    if (code == 0) {
+        code = ext2fs_read_inode(direct->fs, ino, &inode);
+    }
+    if (code != 0) {
+        return failed(path, code, error);
+    }
+    *type = LINUX_S_ISREG(inode.i_mode)   ? SYSTEM_PLAIN
+            : LINUX_S_ISDIR(inode.i_mode) ? SYSTEM_FOLDER
+            : LINUX_S_ISLNK(inode.i_mode) ? SYSTEM_LINK
+                                          : SYSTEM_OTHER;
+    return TRUE;
+}
+
+/* Also a folder that has the EFI partition somewhere below it is out of reach: removing it has to empty that. */
+static gboolean direct_reaches(SystemTree *tree, const char *path)
+{
+    const Direct *direct = (Direct *)tree;
+    if (direct->efi_point == 0) {
+        return TRUE;
+    }
+    ext2_ino_t folder, ino, above = direct->efi_point;
+    if (direct_on_efi(direct, path) != NULL || direct_find(direct, path, &folder, &ino) != 0) {
+        return direct_on_efi(direct, path) == NULL;
+    }
+    while (above != EXT2_ROOT_INO && above != ino) {
+        if (ext2fs_lookup(direct->fs, above, "..", 2, NULL, &above) != 0) {
+            return FALSE;
+        }
+    }
+    return above != ino;
+}
+
+static gboolean direct_remove(SystemTree *tree, const char *path, GError **error)
+{
+    const Direct *direct = (Direct *)tree;
+    ext2_ino_t folder, ino;
+    errcode_t code = direct_find(direct, path, &folder, &ino);
+    if (code == 0) {
+        code = ext2_remove(direct->fs, folder, strrchr(path, '/') + 1);
+    }
+    return code == 0 || is_missing(code) || failed(path, code, error);
 }
 
 static errcode_t empty_inode(Direct *direct, ext2_ino_t ino)
@@ -112,38 +203,24 @@ static errcode_t empty_inode(Direct *direct, ext2_ino_t ino)
         code = ext2fs_inode_size_set(direct->fs, &inode, 0);
     }
     if (code == 0) {
+        inode.i_mtime = inode.i_ctime = (__u32)direct->fs->now;
         code = ext2fs_write_inode(direct->fs, ino, &inode);
     }
     return code != 0 ? code : ext2_punch(direct->fs, ino, &inode, 0);
 }
 
-static errcode_t empty_one(Direct *direct, ext2_ino_t folder, const char *name, ext2_ino_t ino)
+static gboolean direct_empty(SystemTree *tree, const char *path, GError **error)
 {
-    (void)folder, (void)name;
-    struct ext2_inode inode;
-    errcode_t code = ext2fs_read_inode(direct->fs, ino, &inode);
-    return code == 0 && LINUX_S_ISREG(inode.i_mode) ? empty_inode(direct, ino) : code;
-}
-
-static gboolean direct_remove(SystemTree *tree, const char *pattern, GError **error)
-{
-    return for_each(tree, pattern, remove_one, error);
-}
-
-static gboolean direct_empty(SystemTree *tree, const char *pattern, GError **error)
-{
-    return for_each(tree, pattern, empty_one, error);
+    Direct *direct = (Direct *)tree;
+    ext2_ino_t folder, ino;
+    errcode_t code = direct_find(direct, path, &folder, &ino);
+    if (code == 0) {
+        code = empty_inode(direct, ino);
+    }
+    return code == 0 || failed(path, code, error);
 }
 
 /* --- files --- */
-
-static gboolean direct_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error)
-{
-    ext2_ino_t ino;
-    errcode_t code = lookup((Direct *)tree, path, &ino);
-    *exists = code == 0;
-    return code == 0 || is_missing(code) || failed(path, code, error);
-}
 
 static errcode_t read_inode_text(ext2_filsys fs, ext2_ino_t ino, char **text)
 {
@@ -208,7 +285,7 @@ static errcode_t open_for_writing(Direct *direct, const char *path, guint mode, 
     ext2_ino_t folder;
     code = is_missing(code) ? make_parent(direct, path, &folder) : code;
     struct ext2_inode inode = {.i_mode = (__u16)(S_IFREG | mode)};
-    inode.i_atime = inode.i_ctime = inode.i_mtime = (__u32)(g_get_real_time() / G_USEC_PER_SEC);
+    inode.i_atime = inode.i_ctime = inode.i_mtime = (__u32)direct->fs->now;
     return code != 0 ? code : ext2_add_file(direct->fs, folder, strrchr(path, '/') + 1, &inode, ino);
 }
 
@@ -258,45 +335,50 @@ static json_t *direct_packages(SystemTree *tree, GError **error)
     return status == NULL ? NULL : debian_packages(status);
 }
 
-/* --- free space --- */
+/* --- what no file holds --- */
 
-/* Zeros what the disk holds data for in [from, to), in bytes of the disk. */
-static gboolean zero_range(Direct *direct, guint64 from, guint64 to, GError **error)
+static gboolean direct_wipe_swap_files(Direct *direct, GError **error)
 {
-    while (from < to) {
-        guint64 length;
-        gboolean zero;
-        if (!ingot_nbd_extent(direct->disk, from, &length, &zero, error)) {
+    g_autoptr(GPtrArray) paths = fstab_swap_files(direct->mounts);
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = g_ptr_array_index(paths, i);
+        ext2_ino_t ino;
+        struct ext2_inode inode;
+        errcode_t code = lookup(direct, path, &ino);
+        if (is_missing(code)) {
+            continue;
+        }
+        if (code == 0) {
+            code = ext2fs_read_inode(direct->fs, ino, &inode);
+        }
+        if (code != 0) {
+            return failed(path, code, error);
+        }
+        if (LINUX_S_ISREG(inode.i_mode) &&
+            !zero_swap_file(direct->fs, ino, direct->disk, direct->table.system.offset, error)) {
+            g_prefix_error(error, "%s: ", path);
             return FALSE;
         }
-        length = MIN(length, to - from);
-        if (!zero && !ingot_nbd_zero(direct->disk, from, length, error)) {
-            return FALSE;
-        }
-        from += length;
     }
     return TRUE;
 }
 
-static gboolean direct_trim(SystemTree *tree, GError **error)
+static gboolean direct_wipe(SystemTree *tree, GError **error)
 {
     Direct *direct = (Direct *)tree;
-    ext2_filsys fs = direct->fs;
-    blk64_t end = ext2fs_blocks_count(fs->super);
-    for (blk64_t at = fs->super->s_first_data_block; at < end;) {
-        blk64_t from, to;
-        if (ext2fs_find_first_zero_block_bitmap2(fs->block_map, at, end - 1, &from) != 0) {
-            return TRUE; /* nothing is free from here on */
-        }
-        if (ext2fs_find_first_set_block_bitmap2(fs->block_map, from, end - 1, &to) != 0) {
-            to = end;
-        }
-        if (!zero_range(direct, direct->offset + from * fs->blocksize, direct->offset + to * fs->blocksize, error)) {
+    guint64 offset = direct->table.system.offset;
+    for (guint i = 0; i < direct->table.swaps->len; i++) {
+        const PartitionRange *range = &g_array_index(direct->table.swaps, PartitionRange, i);
+        if (!swap_wipe(direct->disk, range->offset, range->size, error)) {
             return FALSE;
         }
-        at = to;
     }
-    return TRUE;
+    errcode_t code = orphans_finish(direct->fs);
+    if (code != 0) {
+        return failed("files that were deleted while open", code, error);
+    }
+    return direct_wipe_swap_files(direct, error) && zero_journal(direct->fs, direct->disk, offset, error) &&
+           zero_free_blocks(direct->fs, direct->disk, offset, error);
 }
 
 static gboolean direct_close(SystemTree *tree, GError **error)
@@ -313,21 +395,26 @@ static void direct_free(SystemTree *tree)
         direct->fs->flags &= ~EXT2_FLAG_DIRTY; /* something has failed: nothing more is written */
         ext2fs_free(direct->fs);
     }
+    partition_clear(&direct->table);
+    g_clear_pointer(&direct->mounts, g_ptr_array_unref);
+    g_clear_pointer(&direct->efi_names, g_ptr_array_unref);
     ingot_nbd_free(direct->disk);
     remove_error_table(&et_ext2_error_table);
     g_free(direct);
 }
 
 static const SystemTreeKind direct_kind = {
+    .list = direct_list,
+    .look = direct_look,
+    .reaches = direct_reaches,
     .remove = direct_remove,
     .empty = direct_empty,
-    .exists = direct_exists,
     .read = direct_read,
     .write = direct_write,
     .link = direct_link,
     .os = direct_os,
     .packages = direct_packages,
-    .trim = direct_trim,
+    .wipe = direct_wipe,
     .close = direct_close,
     .free = direct_free,
 };
@@ -347,11 +434,35 @@ static gboolean has(Direct *direct, const char *path)
     return lookup(direct, path, &ino) == 0;
 }
 
-/* systemd-boot keeps a random seed in the EFI partition, which is no ext4. */
+/* A new file on a system with SELinux needs a label, which the appliance gives it. */
 static gboolean is_plain_system(Direct *direct, gboolean needs_dpkg)
 {
-    return has(direct, "/etc/os-release") && (!needs_dpkg || has(direct, "/var/lib/dpkg/status")) &&
-           !has(direct, "/usr/lib/systemd/boot/efi");
+    return has(direct, "/etc/os-release") && !has(direct, "/etc/selinux/config") &&
+           (!needs_dpkg || has(direct, "/var/lib/dpkg/status"));
+}
+
+static gboolean direct_find_efi(Direct *direct, const char *workdir, GError **error)
+{
+    SystemType type;
+    if (!direct_look(&direct->tree, "/etc/fstab", &type, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = type == SYSTEM_PLAIN ? direct_read(&direct->tree, "/etc/fstab", error) : g_strdup("");
+    if (text == NULL) {
+        return FALSE;
+    }
+    direct->mounts = fstab_parse(text);
+    for (guint i = 0; i < direct->mounts->len && direct->table.efi.size > 0; i++) {
+        const FstabEntry *entry = g_ptr_array_index(direct->mounts, i);
+        ext2_ino_t point;
+        if (strcmp(entry->type, "vfat") != 0 || lookup(direct, entry->where, &point) != 0) {
+            continue;
+        }
+        direct->efi_names = esp_names(direct->disk, &direct->table.efi, workdir, error);
+        direct->efi_point = direct->efi_names == NULL ? 0 : point;
+        return direct->efi_names != NULL;
+    }
+    return TRUE;
 }
 
 gboolean system_tree_open_inplace(const SystemTreeOptions *options, SystemTree **tree, GError **error)
@@ -362,21 +473,23 @@ gboolean system_tree_open_inplace(const SystemTreeOptions *options, SystemTree *
     direct->tree.kind = &direct_kind;
     g_autoptr(SystemTree) owner = &direct->tree;
     direct->disk = ingot_nbd_open(options->disk, options->format, TRUE, error);
-    if (direct->disk == NULL || !partition_find(direct->disk, options->workdir, &direct->offset, error)) {
+    if (direct->disk == NULL || !partition_read(direct->disk, options->workdir, &direct->table, error)) {
         return FALSE;
     }
-    g_autofree char *where = g_strdup_printf("offset=%" G_GUINT64_FORMAT, direct->offset);
-    if (direct->offset == 0 || ext2fs_open2(ingot_nbd_uri(direct->disk), where, EXT2_FLAG_RW | EXT2_FLAG_64BITS, 0, 0,
-                                            channel_nbd_manager, &direct->fs) != 0) {
+    g_autofree char *where = g_strdup_printf("offset=%" G_GUINT64_FORMAT, direct->table.system.offset);
+    if (direct->table.system.size == 0 ||
+        ext2fs_open2(ingot_nbd_uri(direct->disk), where, EXT2_FLAG_RW | EXT2_FLAG_64BITS, 0, 0, channel_nbd_manager,
+                     &direct->fs) != 0) {
         return TRUE;
     }
     if (!is_simple(direct->fs->super) || !is_plain_system(direct, options->needs_dpkg) ||
         ext2fs_read_bitmaps(direct->fs) != 0) {
         return TRUE;
     }
-    errcode_t code = orphans_finish(direct->fs);
-    if (code != 0) {
-        return failed("files that were deleted while open", code, error);
+    /* One disk gives one result: what is written here is as old as what was written last. */
+    direct->fs->now = (time_t)MAX(direct->fs->super->s_wtime, direct->fs->super->s_mtime);
+    if (!direct_find_efi(direct, options->workdir, error)) {
+        return FALSE;
     }
     *tree = g_steal_pointer(&owner);
     return TRUE;

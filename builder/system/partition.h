@@ -1,8 +1,18 @@
-/* Where a simple disk's one system is. */
+/* Where a simple disk's one system is, and what lies beside it. */
 #pragma once
 
 #include <ingot/nbd.h>
 
-/* *offset: the first byte of the only partition that is neither for booting (BIOS boot, EFI system) nor swap; 0 where
- * there is none or more than one, or no partition table that sfdisk reads. */
-gboolean partition_find(IngotNbd *disk, const char *workdir, guint64 *offset, GError **error);
+typedef struct {
+    guint64 offset, size; /* bytes; a size of 0: there is none */
+} PartitionRange;
+
+typedef struct {
+    PartitionRange system; /* the only one that is none of the others and not for the BIOS to boot; or none */
+    PartitionRange efi;
+    GArray *swaps; /* of PartitionRange: by their type, or by what is written in them */
+} PartitionTable;
+
+/* A disk without a partition table that sfdisk reads has none of all. */
+gboolean partition_read(IngotNbd *disk, const char *workdir, PartitionTable *table, GError **error);
+void partition_clear(PartitionTable *table);

@@ -18,19 +18,28 @@ void system_tree_free(SystemTree *tree)
     }
 }
 
-gboolean system_tree_remove(SystemTree *tree, const char *pattern, GError **error)
+gboolean system_tree_reaches(SystemTree *tree, const char *path)
 {
-    return tree->kind->remove(tree, pattern, error);
+    return tree->kind->reaches(tree, path);
 }
 
-gboolean system_tree_empty(SystemTree *tree, const char *pattern, GError **error)
+gboolean system_tree_remove(SystemTree *tree, const char *path, GError **error)
 {
-    return tree->kind->empty(tree, pattern, error);
+    return tree->kind->remove(tree, path, error);
+}
+
+gboolean system_tree_empty(SystemTree *tree, const char *path, GError **error)
+{
+    SystemType type;
+    return tree->kind->look(tree, path, &type, error) && (type != SYSTEM_PLAIN || tree->kind->empty(tree, path, error));
 }
 
 gboolean system_tree_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error)
 {
-    return tree->kind->exists(tree, path, exists, error);
+    SystemType type = SYSTEM_NOTHING;
+    gboolean ok = tree->kind->look(tree, path, &type, error);
+    *exists = type != SYSTEM_NOTHING;
+    return ok;
 }
 
 char *system_tree_read(SystemTree *tree, const char *path, GError **error)
@@ -58,9 +67,9 @@ json_t *system_tree_packages(SystemTree *tree, GError **error)
     return tree->kind->packages(tree, error);
 }
 
-gboolean system_tree_trim(SystemTree *tree, GError **error)
+gboolean system_tree_wipe(SystemTree *tree, GError **error)
 {
-    return tree->kind->trim(tree, error);
+    return tree->kind->wipe(tree, error);
 }
 
 gboolean system_tree_close(SystemTree *tree, GError **error)

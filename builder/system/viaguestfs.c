@@ -1,9 +1,15 @@
 /* Every disk that libguestfs knows, in its appliance: one launch for everything until the tree is closed. */
+#include <errno.h>
 #include <ingot/error.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "appliance/appliance.h"
+#include "system/fstab.h"
+#include "system/swap.h"
 #include "system/treekinds.h"
+
+#define ZEROS (1 << 20) /* bytes written at once: a message to the appliance has at most 4 MB */
 
 typedef struct {
     SystemTree tree;
@@ -16,42 +22,53 @@ static guestfs_h *handle_of(SystemTree *tree)
     return ((Appliance *)tree)->g;
 }
 
-static gboolean for_each(guestfs_h *g, const char *pattern, int (*act)(guestfs_h *, const char *), GError **error)
+static gboolean appliance_list(SystemTree *tree, const char *folder, GPtrArray *names, GError **error)
 {
-    g_auto(GStrv) paths = guestfs_glob_expand_opts(g, pattern, GUESTFS_GLOB_EXPAND_OPTS_DIRECTORYSLASH, 0, -1);
-    if (paths == NULL) {
-        return appliance_failed(g, pattern, error);
+    guestfs_h *g = handle_of(tree);
+    int is_folder = guestfs_is_dir_opts(g, folder, GUESTFS_IS_DIR_OPTS_FOLLOWSYMLINKS, 1, -1);
+    g_auto(GStrv) found = is_folder == 1 ? guestfs_ls(g, folder) : NULL;
+    if (is_folder < 0 || (is_folder == 1 && found == NULL)) {
+        return appliance_failed(g, folder, error);
     }
-    for (guint i = 0; paths[i] != NULL; i++) {
-        if (act(g, paths[i]) != 0) {
-            return appliance_failed(g, paths[i], error);
-        }
+    for (guint i = 0; found != NULL && found[i] != NULL; i++) {
+        g_ptr_array_add(names, g_strdup(found[i]));
     }
     return TRUE;
 }
 
-static int empty_file(guestfs_h *g, const char *path)
-{
-    int file = guestfs_is_file(g, path);
-    return file == 1 ? guestfs_truncate(g, path) : file;
-}
-
-static gboolean appliance_remove(SystemTree *tree, const char *pattern, GError **error)
-{
-    return for_each(handle_of(tree), pattern, guestfs_rm_rf, error);
-}
-
-static gboolean appliance_empty(SystemTree *tree, const char *pattern, GError **error)
-{
-    return for_each(handle_of(tree), pattern, empty_file, error);
-}
-
-static gboolean appliance_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error)
+static gboolean appliance_look(SystemTree *tree, const char *path, SystemType *type, GError **error)
 {
     guestfs_h *g = handle_of(tree);
-    int answer = guestfs_exists(g, path);
-    *exists = answer == 1;
-    return answer >= 0 || appliance_failed(g, path, error);
+    *type = SYSTEM_NOTHING;
+    struct guestfs_statns *st = guestfs_lstatns(g, path);
+    if (st == NULL) {
+        int number = guestfs_last_errno(g);
+        return number == ENOENT || number == ENOTDIR || number == ELOOP || appliance_failed(g, path, error);
+    }
+    *type = S_ISREG(st->st_mode)   ? SYSTEM_PLAIN
+            : S_ISDIR(st->st_mode) ? SYSTEM_FOLDER
+            : S_ISLNK(st->st_mode) ? SYSTEM_LINK
+                                   : SYSTEM_OTHER;
+    guestfs_free_statns(st);
+    return TRUE;
+}
+
+static gboolean appliance_reaches(SystemTree *tree, const char *path)
+{
+    (void)tree, (void)path;
+    return TRUE;
+}
+
+static gboolean appliance_remove(SystemTree *tree, const char *path, GError **error)
+{
+    guestfs_h *g = handle_of(tree);
+    return guestfs_rm_rf(g, path) == 0 || appliance_failed(g, path, error);
+}
+
+static gboolean appliance_empty(SystemTree *tree, const char *path, GError **error)
+{
+    guestfs_h *g = handle_of(tree);
+    return guestfs_truncate(g, path) == 0 || appliance_failed(g, path, error);
 }
 
 static char *appliance_read(SystemTree *tree, const char *path, GError **error)
@@ -64,24 +81,45 @@ static char *appliance_read(SystemTree *tree, const char *path, GError **error)
     return text;
 }
 
+/* On a system with SELinux: gives path the label that its policy has for it. Where the appliance cannot, the system is
+ * told to give all its files theirs when it boots, as after an installation. */
+static gboolean appliance_label(guestfs_h *g, const char *path, GError **error)
+{
+    static const char *const autorelabel = "/.autorelabel";
+    static const char *const features[] = {"selinuxrelabel", NULL};
+    if (guestfs_is_file(g, "/etc/selinux/config") != 1) {
+        return TRUE;
+    }
+    g_auto(GStrv) contexts = guestfs_glob_expand(g, "/etc/selinux/*/contexts/files/file_contexts");
+    gboolean able = guestfs_feature_available(g, (char *const *)features) == 1;
+    if (able && contexts != NULL && g_strv_length(contexts) == 1 &&
+        guestfs_selinux_relabel(g, contexts[0], path, GUESTFS_SELINUX_RELABEL_FORCE, 1, -1) == 0) {
+        return TRUE;
+    }
+    return guestfs_touch(g, autorelabel) == 0 || appliance_failed(g, autorelabel, error);
+}
+
 static gboolean appliance_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     g_autofree char *folder = g_path_get_dirname(path);
-    gboolean there;
-    if (!appliance_exists(tree, path, &there, error)) {
+    SystemType type;
+    if (!appliance_look(tree, path, &type, error)) {
         return FALSE;
     }
-    return (guestfs_mkdir_p(g, folder) == 0 && guestfs_write(g, path, text, strlen(text)) == 0 &&
-            (there || guestfs_chmod(g, (int)mode, path) == 0)) ||
-           appliance_failed(g, path, error);
+    return ((guestfs_mkdir_p(g, folder) == 0 && guestfs_write(g, path, text, strlen(text)) == 0 &&
+             (type != SYSTEM_NOTHING || guestfs_chmod(g, (int)mode, path) == 0)) ||
+            appliance_failed(g, path, error)) &&
+           (type != SYSTEM_NOTHING || appliance_label(g, path, error));
 }
 
 static gboolean appliance_link(SystemTree *tree, const char *target, const char *path, GError **error)
 {
     guestfs_h *g = handle_of(tree);
     g_autofree char *folder = g_path_get_dirname(path);
-    return (guestfs_mkdir_p(g, folder) == 0 && guestfs_ln_sf(g, target, path) == 0) || appliance_failed(g, path, error);
+    return ((guestfs_mkdir_p(g, folder) == 0 && guestfs_ln_sf(g, target, path) == 0) ||
+            appliance_failed(g, path, error)) &&
+           appliance_label(g, path, error);
 }
 
 static json_t *appliance_packages(SystemTree *tree, GError **error)
@@ -126,16 +164,126 @@ static json_t *appliance_os(SystemTree *tree, GError **error)
     return ingot_json_pack("{s:o, s:s}", "id", ingot_json_text(id), "version", version);
 }
 
-static gboolean appliance_trim(SystemTree *tree, GError **error)
+/* --- what no file holds --- */
+
+/* Zeros from the end of the header on, written through the file system: the file's blocks stay where they are. */
+static gboolean appliance_wipe_swap_file(guestfs_h *g, const char *path, GError **error)
+{
+    int is_file = guestfs_is_file(g, path);
+    gint64 size = is_file == 1 ? guestfs_filesize(g, path) : 0;
+    size_t got = 0;
+    g_autofree char *head = size > 0 ? guestfs_pread(g, path, SWAP_HEAD, 0, &got) : NULL;
+    if (is_file < 0 || size < 0 || (size > 0 && head == NULL)) {
+        return appliance_failed(g, path, error);
+    }
+    gint64 at = head == NULL ? 0 : (gint64)swap_header(head, got);
+    if (at == 0) {
+        return TRUE;
+    }
+    g_autofree char *zeros = g_malloc0(ZEROS);
+    while (at < size) {
+        int written = guestfs_pwrite(g, path, zeros, (size_t)MIN(size - at, ZEROS), at);
+        if (written <= 0) {
+            return appliance_failed(g, path, error);
+        }
+        at += written;
+    }
+    return TRUE;
+}
+
+static gboolean appliance_wipe_swap_files(SystemTree *tree, GError **error)
 {
     guestfs_h *g = handle_of(tree);
-    g_auto(GStrv) points = guestfs_mountpoints(g);
-    if (points == NULL) {
+    SystemType type;
+    if (!appliance_look(tree, "/etc/fstab", &type, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = type == SYSTEM_PLAIN ? appliance_read(tree, "/etc/fstab", error) : g_strdup("");
+    if (text == NULL) {
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) mounts = fstab_parse(text);
+    g_autoptr(GPtrArray) paths = fstab_swap_files(mounts);
+    for (guint i = 0; i < paths->len; i++) {
+        if (!appliance_wipe_swap_file(g, g_ptr_array_index(paths, i), error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* A partition or a logical volume. */
+static gboolean appliance_wipe_swap_device(guestfs_h *g, const char *device, GError **error)
+{
+    size_t got = 0;
+    g_autofree char *head = guestfs_pread_device(g, device, SWAP_HEAD, 0, &got);
+    if (head == NULL) {
+        return appliance_failed(g, device, error);
+    }
+    gsize page = swap_header(head, got);
+    return page == 0 || (guestfs_zero_device(g, device) == 0 && guestfs_pwrite_device(g, device, head, page, 0) > 0) ||
+           appliance_failed(g, device, error);
+}
+
+static gboolean appliance_wipe_swap_devices(guestfs_h *g, GError **error)
+{
+    g_auto(GStrv) systems = guestfs_list_filesystems(g);
+    if (systems == NULL) {
+        return appliance_failed(g, "file systems", error);
+    }
+    for (guint i = 0; systems[i] != NULL && systems[i + 1] != NULL; i += 2) {
+        if (strcmp(systems[i + 1], "swap") == 0 && !appliance_wipe_swap_device(g, systems[i], error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Discarding alone is no promise of zeros: what is smaller than a cluster of the disk's format stays. An ext2/3/4 is
+ * unmounted, and its free blocks are looked at one by one; any other file system is filled with a file of zeros. */
+static gboolean appliance_wipe_system(guestfs_h *g, const char *device, const char *point, GError **error)
+{
+    static const char *const zerofree[] = {"zerofree", NULL};
+    g_autofree char *type = guestfs_vfs_type(g, device);
+    if (type != NULL && g_str_has_prefix(type, "ext") && guestfs_feature_available(g, (char *const *)zerofree) == 1) {
+        return (guestfs_umount(g, device) == 0 && guestfs_zerofree(g, device) == 0) ||
+               appliance_failed(g, device, error);
+    }
+    if (guestfs_zero_free_space(g, point) != 0) {
+        return appliance_failed(g, point, error);
+    }
+    /* A file system that cannot trim (FAT before Linux 5.0) just takes more room until the disk is packed. */
+    guestfs_fstrim(g, point, -1);
+    return TRUE;
+}
+
+static gint by_falling_length(gconstpointer a, gconstpointer b)
+{
+    return (gint)strlen(*(char *const *)b) - (gint)strlen(*(char *const *)a);
+}
+
+static gboolean appliance_wipe(SystemTree *tree, GError **error)
+{
+    guestfs_h *g = handle_of(tree);
+    if (!appliance_wipe_swap_files(tree, error) || !appliance_wipe_swap_devices(g, error)) {
+        return FALSE;
+    }
+    g_auto(GStrv) mounts = guestfs_mountpoints(g);
+    if (mounts == NULL) {
         return appliance_failed(g, "mount points", error);
     }
-    for (guint i = 0; points[i] != NULL && points[i + 1] != NULL; i += 2) {
-        /* A file system that cannot trim (FAT before Linux 5.0) just stays larger. */
-        guestfs_fstrim(g, points[i + 1], -1);
+    g_autoptr(GHashTable) devices = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) points = g_ptr_array_new();
+    for (guint i = 0; mounts[i] != NULL && mounts[i + 1] != NULL; i += 2) {
+        g_hash_table_insert(devices, mounts[i + 1], mounts[i]);
+        g_ptr_array_add(points, mounts[i + 1]);
+    }
+    g_ptr_array_sort(points, by_falling_length); /* what is mounted in another comes first */
+    for (guint i = 0; i < points->len; i++) {
+        const char *point = g_ptr_array_index(points, i);
+        if (!appliance_wipe_system(g, g_hash_table_lookup(devices, point), point, error)) {
+            return FALSE;
+        }
     }
     return TRUE;
 }
@@ -155,15 +303,17 @@ static void appliance_free(SystemTree *tree)
 }
 
 static const SystemTreeKind appliance_kind = {
+    .list = appliance_list,
+    .look = appliance_look,
+    .reaches = appliance_reaches,
     .remove = appliance_remove,
     .empty = appliance_empty,
-    .exists = appliance_exists,
     .read = appliance_read,
     .write = appliance_write,
     .link = appliance_link,
     .os = appliance_os,
     .packages = appliance_packages,
-    .trim = appliance_trim,
+    .wipe = appliance_wipe,
     .close = appliance_close,
     .free = appliance_free,
 };

@@ -62,6 +62,11 @@ static void the_seed_holds_the_key(void **state)
     assert_true(g_str_has_prefix(user, "#cloud-config\n"));
     assert_non_null(strstr(user, KEY));
     assert_non_null(strstr(meta, "instance-id"));
+    /* Nothing that would stay in an image: no host name, no locked password, no word on sshd's passwords. */
+    assert_null(strstr(meta, "hostname"));
+    assert_non_null(strstr(user, "preserve_hostname: true"));
+    assert_non_null(strstr(user, "lock_passwd: false"));
+    assert_null(strstr(user, "pwauth"));
     g_autoptr(GBytes) bytes = ingot_file_read(path, 16 << 20, NULL);
     /* cloud-init takes the volume's id in either case; ISO 9660 has capitals alone. */
     assert_memory_equal((const char *)g_bytes_get_data(bytes, NULL) + 0x8028, "CIDATA ", 7);
