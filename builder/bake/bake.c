@@ -201,7 +201,7 @@ static gboolean check(Bake *bake, GError **error)
     }
     IngotProgress *progress = bake->options->host.progress;
     g_autofree guint16 *ports = check_ports(bake->recipe);
-    ingot_progress_begin(progress, 0, "boot the sealed image");
+    ingot_progress_begin(progress, 0, "boot the %s", bake->options->check_only ? "disk" : "sealed image");
     g_autofree char *folder = ingot_workdir_file(bake->workdir, "check");
     MachineOptions machine_options = walk_machine_options(bake->recipe, &bake->options->host, bake->key);
     machine_options.folder = folder;

@@ -270,7 +270,41 @@ static gboolean refuse_step(const GPtrArray *recipes, const char *refresh, GErro
     return TRUE;
 }
 
-/* *begun: the recipes are read, so what becomes of them has been printed. */
+/* *begun: what becomes of the recipes has been printed. options has what the arguments' words mean. */
+static gboolean build_graph(const BuildArguments *arguments, Graph *graph, BakeOptions *options, gboolean *begun,
+                            GError **error)
+{
+    const IngotCommon *common = ingot_command_common();
+    g_autoptr(IngotReference) cache_from = NULL, cache_to = NULL;
+    g_autoptr(TimeLimit) limit = NULL;
+    g_autofree char *why = NULL;
+    if (!graph_refuse_twins(graph, arguments->tag, error) ||
+        !refuse_unknown_secrets(graph, arguments->cache_secrets, error) ||
+        !parse_place(arguments->cache_from, "--cache-from", &cache_from, error) ||
+        !parse_place(arguments->cache_to, "--cache-to", &cache_to, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
+    if (store == NULL || !machine_accel(arguments->accel, common->cache, &options->host.accel, &why, error) ||
+        !time_limit_begin(arguments->timeout, &limit, error)) {
+        return FALSE;
+    }
+    options->host.store = store;
+    options->host.cache = common->cache;
+    options->walk.cache_from = cache_from;
+    options->walk.cache_to = cache_to;
+    options->walk.cache_secrets = (const char *const *)arguments->cache_secrets;
+    options->walk.no_cache = arguments->no_cache;
+    options->walk.debug = arguments->debug;
+    options->refresh = arguments->refresh;
+    options->no_test = arguments->no_test;
+    ingot_progress_message(ingot_command_progress(), "accelerator: %s", why);
+    Builder builder = {.arguments = arguments, .graph = graph, .options = *options};
+    const GraphOptions graph_options = {.jobs = jobs_of(arguments, options, graph), .fail_fast = arguments->fail_fast};
+    *begun = TRUE;
+    return build_all(graph, &graph_options, &builder, error);
+}
+
 static gboolean build_command(int argc, char **argv, gboolean *begun, GError **error)
 {
     g_auto(BuildArguments) arguments = {0};
@@ -318,41 +352,9 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
         !parse_on_error(arguments.on_error, &options.walk.on_error, error)) {
         return FALSE;
     }
-    const IngotCommon *common = ingot_command_common();
     const RecipeInputs inputs = inputs_of(&arguments.given);
     g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
-    if (graph == NULL || !graph_refuse_twins(graph, arguments.tag, error) ||
-        !refuse_unknown_secrets(graph, arguments.cache_secrets, error)) {
-        return FALSE;
-    }
-    g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
-    g_autofree char *why = NULL;
-    if (store == NULL || !machine_accel(arguments.accel, common->cache, &options.host.accel, &why, error)) {
-        return FALSE;
-    }
-    options.host.store = store;
-    options.host.cache = common->cache;
-    g_autoptr(IngotReference) cache_from = NULL, cache_to = NULL;
-    if (!parse_place(arguments.cache_from, "--cache-from", &cache_from, error) ||
-        !parse_place(arguments.cache_to, "--cache-to", &cache_to, error)) {
-        return FALSE;
-    }
-    options.walk.cache_from = cache_from;
-    options.walk.cache_to = cache_to;
-    options.walk.cache_secrets = (const char *const *)arguments.cache_secrets;
-    options.walk.no_cache = arguments.no_cache;
-    options.refresh = arguments.refresh;
-    options.no_test = arguments.no_test;
-    options.walk.debug = arguments.debug;
-    ingot_progress_message(ingot_command_progress(), "accelerator: %s", why);
-    g_autoptr(TimeLimit) limit = NULL;
-    if (arguments.timeout != NULL && (limit = time_limit_new(arguments.timeout, error)) == NULL) {
-        return FALSE;
-    }
-    Builder builder = {.arguments = &arguments, .graph = graph, .options = options};
-    const GraphOptions graph_options = {.jobs = jobs_of(&arguments, &options, graph), .fail_fast = arguments.fail_fast};
-    *begun = TRUE;
-    return build_all(graph, &graph_options, &builder, error);
+    return graph != NULL && build_graph(&arguments, graph, &options, begun, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)

@@ -4,7 +4,7 @@
 #include <ingot/process.h>
 #include <ingot/text.h>
 
-#define LONGEST_SECONDS (30u * 24 * 3600)
+#define LONGEST_SECONDS 2592000 /* 30 days */
 
 struct TimeLimit {
     char *text;
@@ -31,20 +31,23 @@ static gpointer limit_wait(gpointer user)
     return NULL;
 }
 
-TimeLimit *time_limit_new(const char *text, GError **error)
+gboolean time_limit_begin(const char *text, TimeLimit **begun, GError **error)
 {
     guint64 seconds;
+    if (text == NULL) {
+        return TRUE;
+    }
     if (!ingot_text_parse_duration(text, &seconds, NULL) || seconds == 0 || seconds > LONGEST_SECONDS) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--timeout '%s': a time from 1s to 30d is expected", text);
-        return NULL;
+        return FALSE;
     }
-    TimeLimit *limit = g_new0(TimeLimit, 1);
+    TimeLimit *limit = *begun = g_new0(TimeLimit, 1);
     limit->text = g_strdup(text);
     limit->end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
     g_mutex_init(&limit->mutex);
     g_cond_init(&limit->changed);
     limit->thread = g_thread_new("timeout", limit_wait, limit);
-    return limit;
+    return TRUE;
 }
 
 void time_limit_free(TimeLimit *limit)

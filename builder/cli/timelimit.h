@@ -5,7 +5,7 @@
 
 typedef struct TimeLimit TimeLimit;
 
-/* text: "90s", "30m", "2h". INVALID for anything else. */
-TimeLimit *time_limit_new(const char *text, GError **error);
+/* text: "90s", "30m", "2h"; INVALID for anything else; NULL: no limit, and none is made. */
+gboolean time_limit_begin(const char *text, TimeLimit **limit, GError **error);
 void time_limit_free(TimeLimit *limit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TimeLimit, time_limit_free)

@@ -121,12 +121,16 @@ static void a_time_limit_interrupts_in_words(void **state)
 {
     (void)state;
     g_autoptr(GError) wrong = NULL, over = NULL;
-    assert_null(time_limit_new("soon", &wrong));
+    TimeLimit *ended = NULL;
+    assert_false(time_limit_begin("soon", &ended, &wrong));
+    assert_true(time_limit_begin(NULL, &ended, NULL));
+    assert_null(ended);
     assert_non_null(strstr(wrong->message, "--timeout 'soon'"));
-    TimeLimit *ended = time_limit_new("1h", NULL);
+    assert_true(time_limit_begin("1h", &ended, NULL));
     time_limit_free(ended);
     assert_true(ingot_interrupt_check(NULL));
-    g_autoptr(TimeLimit) limit = time_limit_new("1s", NULL);
+    g_autoptr(TimeLimit) limit = NULL;
+    assert_true(time_limit_begin("1s", &limit, NULL));
     gint64 end = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
     while (ingot_interrupt_check(&over) && g_get_monotonic_time() < end) {
         g_usleep(G_USEC_PER_SEC / 50);
