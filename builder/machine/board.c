@@ -91,7 +91,7 @@ static void add_board(GPtrArray *argv, const MachineOptions *options)
     option(argv, "-device", "virtio-balloon-pci,free-page-reporting=on");
     /* A kernel that panics says so: the machine stops and is not waited for in vain. */
     option(argv, "-device", "pvpanic");
-    option(argv, "-action", "panic=pause");
+    option(argv, "-action", "panic=pause%s", options->ends ? ",reboot=shutdown" : "");
     if (options->incoming) {
         option(argv, "-incoming", "defer");
     }

@@ -32,6 +32,7 @@ typedef struct {
     const char *public_key; /* OpenSSH line to let root in with; NULL: none */
     const char *hostname;   /* for the NoCloud seed */
     const guint16 *ports;   /* guest TCP ports to forward besides 22; 0-terminated; may be NULL */
+    gboolean ends;          /* QEMU ends where the guest would restart itself: a build boots it again */
     gboolean incoming;      /* stand still until a saved state is loaded: see state.h */
 } MachineOptions;
 

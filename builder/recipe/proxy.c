@@ -35,7 +35,7 @@ static void register_secrets(const char *userinfo)
 }
 
 /* The same proxy as the guest must name it. */
-static char *proxy_for_guest(const char *value)
+static char *proxy_for_guest(const char *value, const char *host)
 {
     g_autofree char *full = strstr(value, "://") != NULL ? g_strdup(value) : g_strconcat("http://", value, NULL);
     g_autoptr(GUri) uri = g_uri_parse(full, G_URI_FLAGS_HAS_PASSWORD | G_URI_FLAGS_ENCODED, NULL);
@@ -48,8 +48,8 @@ static char *proxy_for_guest(const char *value)
     if (!is_loopback(g_uri_get_host(uri))) {
         return g_strdup(value);
     }
-    return g_uri_join(G_URI_FLAGS_ENCODED, g_uri_get_scheme(uri), g_uri_get_userinfo(uri), PROXY_HOST,
-                      g_uri_get_port(uri), g_uri_get_path(uri), NULL, NULL);
+    return g_uri_join(G_URI_FLAGS_ENCODED, g_uri_get_scheme(uri), g_uri_get_userinfo(uri), host, g_uri_get_port(uri),
+                      g_uri_get_path(uri), NULL, NULL);
 }
 
 static void add_pair(GStrvBuilder *pairs, const char *name, const char *value)
@@ -60,7 +60,7 @@ static void add_pair(GStrvBuilder *pairs, const char *name, const char *value)
     g_strv_builder_add_many(pairs, lower_pair, upper_pair, NULL);
 }
 
-char **proxy_environment(const Recipe *recipe)
+char **proxy_environment(const Recipe *recipe, const char *host)
 {
     static const char *const names[] = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"};
     g_autoptr(GStrvBuilder) pairs = g_strv_builder_new();
@@ -68,7 +68,7 @@ char **proxy_environment(const Recipe *recipe)
     for (guint i = 0; recipe_session(recipe).proxy && i < G_N_ELEMENTS(names); i++) {
         const char *value = proxy_setting(names[i]);
         if (value != NULL && *value != '\0') {
-            g_autofree char *proxy = proxy_for_guest(value);
+            g_autofree char *proxy = proxy_for_guest(value, host);
             add_pair(pairs, names[i], proxy);
             any = TRUE;
         }

@@ -12,9 +12,11 @@
 #define SCRIPT_MAX (16u << 20)        /* bytes */
 #define PACKAGES_MAX_AGE (24 * 3600u) /* seconds */
 
-static char **environment_of(const json_t *step)
+/* The host's proxies, then what the step says itself. */
+static char **environment_of(const StepContext *context, const json_t *step)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_addv(builder, (const char **)context->environment);
     const char *key;
     json_t *value;
     json_object_foreach(json_object_get(step, "env"), key, value)
@@ -70,7 +72,7 @@ static gboolean shell_run(StepContext *context, const json_t *step, GError **err
         return FALSE;
     }
     command.script = script;
-    g_auto(GStrv) environment = environment_of(step);
+    g_auto(GStrv) environment = environment_of(context, step);
     command.environment = (const char *const *)environment;
     int status;
     return guest_run(context->guest, &command, &status, error) && shell_expected(step, status, error);

@@ -9,7 +9,9 @@
 #include "walk/enter.h"
 #include "walk/inside.h"
 
-#define SHUTDOWN_SECONDS 120
+#define SHUTDOWN_SECONDS 900 /* some services take minutes to stop */
+#define TAIL_LINES 12
+#define LOST_SECONDS 5 /* between the end of a session and that of its machine */
 
 void engine_stop(Walk *walk)
 {
@@ -25,6 +27,7 @@ MachineOptions walk_machine_options(const Recipe *recipe, const BuildHost *host,
         .memory = shape.memory,
         .uefi = shape.uefi,
         .accel = host->accel,
+        .ends = TRUE,
         .public_key = key->public_line,
     };
 }
@@ -71,6 +74,7 @@ static gboolean boot(Walk *walk, GError **error)
     }
     ingot_progress_end(progress, NULL);
     walk->clean = FALSE;
+    walk->started = TRUE;
     return TRUE;
 }
 
@@ -110,6 +114,7 @@ static gboolean resume(Walk *walk, GError **error)
     if (load(walk, &problem)) {
         ingot_progress_end(progress, NULL);
         walk->clean = FALSE;
+        walk->started = TRUE;
         return TRUE;
     }
     engine_stop(walk);
@@ -129,20 +134,79 @@ gboolean engine_need(Walk *walk, GError **error)
         return TRUE;
     }
     /* Right behind the node, nothing has been written yet. */
-    gboolean at_node = walk->from != NULL && walk->runs->len == walk->from->runs->len;
-    return at_node ? resume(walk, error) : boot(walk, error);
+    return walk->from != NULL && !walk->started ? resume(walk, error) : boot(walk, error);
+}
+
+/* The guest's own shell first: it is heeded where the power key is switched off. */
+static gboolean ask_to_end(Walk *walk, GError **error)
+{
+    gboolean asked = FALSE;
+    if (walk->guest != NULL && guest_settle(walk->guest, GUEST_SHUT_DOWN, &asked, NULL) && asked) {
+        return TRUE;
+    }
+    return ingot_interrupt_check(error) && machine_press_power(walk->machine, error);
+}
+
+/* Waits until a machine that is on its way down has ended. */
+static gboolean wait_for_end(Walk *walk, GError **error)
+{
+    gboolean ended;
+    if (!machine_wait(walk->machine, SHUTDOWN_SECONDS, &ended, error)) {
+        return FALSE;
+    }
+    if (!ended) {
+        g_autofree char *tail = machine_console_tail(walk->machine, TAIL_LINES);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "the machine did not shut down within %u s; the console's last lines:\n%s", SHUTDOWN_SECONDS, tail);
+        return FALSE;
+    }
+    engine_stop(walk);
+    return TRUE;
 }
 
 gboolean engine_shut_down(Walk *walk, GError **error)
 {
     ingot_progress_begin(walk->in.host->progress, 0, "shut down");
-    if (!machine_shutdown(walk->machine, SHUTDOWN_SECONDS, error)) {
+    if (!ask_to_end(walk, error) || !wait_for_end(walk, error)) {
         return FALSE;
     }
     ingot_progress_end(walk->in.host->progress, NULL);
-    engine_stop(walk);
     walk->clean = TRUE;
     return TRUE;
+}
+
+gboolean engine_restart(Walk *walk, GError **error)
+{
+    return engine_shut_down(walk, error) && boot(walk, error);
+}
+
+gboolean engine_follow(Walk *walk, GError **error)
+{
+    gboolean stopping = FALSE, ended = FALSE;
+    g_autoptr(GError) problem = NULL;
+    if (guest_is_stopping(walk->guest, &stopping, &problem) && !stopping) {
+        return TRUE;
+    }
+    if (problem != NULL && !(machine_wait(walk->machine, LOST_SECONDS, &ended, NULL) && ended)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    ingot_progress_begin(walk->in.host->progress, 0, "the step restarts the machine, or powers it off");
+    if (!wait_for_end(walk, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(walk->in.host->progress, NULL);
+    walk->clean = stopping;
+    return TRUE;
+}
+
+gboolean engine_has_ended(Walk *walk)
+{
+    gboolean stopping = FALSE, ended = FALSE;
+    if (walk->machine == NULL || (guest_is_stopping(walk->guest, &stopping, NULL) && !stopping)) {
+        return FALSE;
+    }
+    return machine_wait(walk->machine, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS, &ended, NULL) && ended;
 }
 
 /* Leaves a disk whose file systems need no recovery. */

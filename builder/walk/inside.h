@@ -21,6 +21,7 @@ struct Walk {
     gboolean clean;      /* its file systems need no recovery */
     GPtrArray *runs;     /* of NodeRun */
     GHashTable *refused; /* folders of nodes that could not be used */
+    gboolean started;    /* a machine has run on the newest layers */
     guint boots;         /* each has a folder of its own */
     Machine *machine;    /* NULL: none runs */
     Guest *guest;
@@ -38,6 +39,13 @@ gboolean engine_need_rest(Walk *walk, GError **error);
 /* The same of a machine that runs, as quickly as can be, or as the guest itself does it. */
 gboolean engine_rest(Walk *walk, GError **error);
 gboolean engine_shut_down(Walk *walk, GError **error);
+/* Shuts it down and boots it again, on the same disk. */
+gboolean engine_restart(Walk *walk, GError **error);
+/* After a step that may have restarted the machine or powered it off: waits for its end then. No machine runs after
+ * that, and the next stage boots one. */
+gboolean engine_follow(Walk *walk, GError **error);
+/* Whether the machine has ended by itself, which a session that was lost may be the first sign of. */
+gboolean engine_has_ended(Walk *walk);
 /* Ends it where it stands. */
 void engine_stop(Walk *walk);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plan/builder.h"
+#include "recipe/proxy.h"
 #include "step/context.h"
 #include "walk/inside.h"
 #include "walk/pause.h"
@@ -46,7 +47,7 @@ static void set_machine(StepContext *context, const Walk *walk)
 static gboolean restart(StepContext *context, GError **error)
 {
     const StepRun *run = context->walk;
-    gboolean ok = engine_shut_down(run->walk, error) && engine_need(run->walk, error);
+    gboolean ok = engine_restart(run->walk, error);
     set_machine(context, run->walk);
     return ok;
 }
@@ -54,11 +55,13 @@ static gboolean restart(StepContext *context, GError **error)
 static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
 {
     StepRun run = {.walk = walk, .title = stage->title};
+    g_auto(GStrv) proxies = proxy_environment(walk->in.recipe, stage->offline ? PROXY_HOST_OFFLINE : PROXY_HOST);
     StepContext context = {.recipe = walk->in.recipe,
                            .store = walk->in.host->store,
                            .cache = walk->in.host->cache,
                            .workdir = ingot_workdir_path(walk->in.workdir),
                            .key = walk->in.key,
+                           .environment = proxies,
                            .line = show_line,
                            .restart = restart,
                            .walk = &run};
@@ -73,7 +76,7 @@ static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
         return FALSE;
     }
     ingot_progress_end(walk->in.host->progress, stage->offline ? "offline" : NULL);
-    return TRUE;
+    return stage->offline || engine_follow(walk, error);
 }
 
 /* The same error without secrets. */
@@ -92,6 +95,12 @@ static gboolean step_failed(const Walk *walk, const PlanStage *stage, const GErr
     return FALSE;
 }
 
+static const char restarted[] = "the machine restarted or powered off while the step ran, so the step's exit status is "
+                                "not known. A step that needs "
+                                "a restart ends first: use `reboot: true` as a step of its own, or `shutdown: true` on "
+                                "the step. (An earlier step may "
+                                "have left a restart behind.)\n";
+
 gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
 {
     const WalkOptions *options = walk->in.options;
@@ -104,6 +113,10 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
         }
         if (step_once(walk, stage, &problem)) {
             return TRUE;
+        }
+        if (engine_has_ended(walk)) {
+            g_prefix_error(&problem, "%s", restarted);
+            engine_stop(walk);
         }
         g_autoptr(GError) failure = masked_error(walk, problem);
         if (walk->machine == NULL ||

@@ -23,6 +23,7 @@ static void reset(Walk *walk)
     walk->clean = FALSE;
     walk->secret = FALSE;
     walk->damaged = FALSE;
+    walk->started = FALSE;
 }
 
 void walk_free(Walk *walk)

@@ -34,7 +34,7 @@ static char *settings(const char *lines)
     g_autoptr(Recipe) recipe = recipe_load(path, NULL, NULL);
     assert_non_null(recipe);
     assert_true(ingot_file_remove_tree(folder, NULL));
-    g_auto(GStrv) pairs = proxy_environment(recipe);
+    g_auto(GStrv) pairs = proxy_environment(recipe, PROXY_HOST);
     return g_strjoinv(" ", pairs);
 }
 
