@@ -42,7 +42,7 @@ cppcheck_tree() {
         --suppress=missingIncludeSystem --suppress=unknownMacro --suppress=varFuncNullUB --suppress=legacyUninitvar --suppress=memleak --library=gtk -Iinclude -Iregistry -Ibuilder "${units[@]}"
 }
 shell() { shellcheck --severity=warning -x -P tests/system -P SCRIPTDIR "${scripts[@]}"; }
-spelling() { codespell --ignore-words-list=conectix,ans,te --quiet-level=2 --skip='./.git,./build*,./tests/fuzz/seeds,*.bin,LICENSE' .; }
+spelling() { codespell --ignore-words-list=chage,conectix,ans,te --quiet-level=2 --skip='./.git,./build*,./tests/fuzz/seeds,*.bin,LICENSE' .; }
 
 for part in "${@:-format layers shell spelling cppcheck tidy}"; do
     for one in $part; do
