@@ -47,7 +47,7 @@ steps:
       systemctl -q disable ssh
 tests:
   - shell: test "$(systemctl is-enabled ssh)" = disabled
-  - shell: test "$(getent passwd root | cut -d: -f7)" = /usr/sbin/nologin
+  - shell: 'test "$(getent passwd root | cut -d: -f7)" = /usr/sbin/nologin'
 EOF2
 ingot build "$TMP/hardened.yaml" >"$TMP/out" 2>"$TMP/log" || fail "a hardened image: $(tail -30 "$TMP/log")"
 ok "an image that lets nobody in is built, restarted, powered off and tested"
