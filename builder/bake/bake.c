@@ -13,6 +13,7 @@
 #include "cache/record.h"
 #include "check/check.h"
 #include "emit/emit.h"
+#include "guest/entry.h"
 #include "guest/guest.h"
 #include "machine/overlay.h"
 #include "plan/plan.h"
@@ -118,6 +119,7 @@ static gboolean seal(Bake *bake, GError **error)
         .format = bake->format,
         .rules = json_object_get(bake->recipe->tree, "seal"),
         .key = bake->key == NULL ? NULL : bake->key->public_line,
+        .traces = entry_files,
         .workdir = ingot_workdir_path(bake->workdir),
         .cache = bake->options->host.cache,
     };

@@ -190,6 +190,16 @@ static SystemTree *seal_open(const SealOptions *options, SealPlan *plan, GError 
     return tree != NULL && seal_plan_make(tree, options->rules, plan, error) ? g_steal_pointer(&tree) : NULL;
 }
 
+static gboolean seal_remove_traces(SystemTree *tree, const char *const *traces, GError **error)
+{
+    for (; traces != NULL && *traces != NULL; traces++) {
+        if (!system_tree_remove(tree, *traces, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean seal_disk(const SealOptions *options, SealReport *report, GError **error)
 {
     g_auto(SealPlan) plan = {NULL};
@@ -199,7 +209,7 @@ gboolean seal_disk(const SealOptions *options, SealReport *report, GError **erro
         return FALSE;
     }
     report->unmatched = g_ptr_array_ref(plan.unmatched);
-    return seal_plan_run(tree, &plan, error) &&
+    return seal_plan_run(tree, &plan, error) && seal_remove_traces(tree, options->traces, error) &&
            seal_remove_key(tree, "/root/.ssh/authorized_keys", options->key, error) &&
            seal_remove_key(tree, "/root/.ssh/authorized_keys2", options->key, error) &&
            firstboot_install_host_keys(tree, error) && system_tree_wipe(tree, error) && system_tree_close(tree, error);

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "guest/entry.h"
 #include "seal/keyline.h"
 #include "system/tree.h"
 
@@ -115,6 +116,7 @@ static gboolean sealed(Fixture *fixture, const char *rules, GError **error)
         .format = "raw",
         .rules = tree,
         .key = KEY,
+        .traces = entry_files,
         .workdir = ingot_workdir_path(fixture->workdir),
         .cache = "/nowhere",
     };
@@ -328,6 +330,47 @@ static void only_the_builds_key_goes(void **state)
     assert_false(left(fixture, "/root/.ssh/authorized_keys2"));
 }
 
+static gboolean entry_placed(const Fixture *fixture)
+{
+    EntryDisk disk = {
+        .disk = fixture->disk, .format = "raw", .workdir = ingot_workdir_path(fixture->workdir), .cache = "/nowhere"};
+    gboolean placed = FALSE;
+    assert_true(entry_place(&disk, &placed, NULL));
+    unpack(fixture);
+    return placed;
+}
+
+static void the_way_in_is_gone_after_the_seal(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    add_system(fixture);
+    add(fixture, "/usr/lib/systemd/systemd", "");
+    layout(fixture);
+    assert_true(entry_placed(fixture));
+    for (guint i = 0; entry_files[i] != NULL; i++) {
+        assert_true(left(fixture, entry_files[i]));
+    }
+    shell(fixture, "[ $(stat -c %a out/etc/systemd/ingot-entry) = 600 ]; rm -r out");
+    assert_true(sealed(fixture, "{}", &error));
+    unpack(fixture);
+    for (guint i = 0; entry_files[i] != NULL; i++) {
+        assert_false(left(fixture, entry_files[i]));
+    }
+    assert_true(left(fixture, "/etc/systemd/system/x.service"));
+}
+
+static void a_system_without_systemd_gets_no_way_in(void **state)
+{
+    Fixture *fixture = *state;
+    add_system(fixture);
+    layout(fixture);
+    assert_false(entry_placed(fixture));
+    for (guint i = 0; entry_files[i] != NULL; i++) {
+        assert_false(left(fixture, entry_files[i]));
+    }
+}
+
 static void keys_of_others_are_untouched(void **state)
 {
     (void)state;
@@ -426,6 +469,8 @@ int main(void)
         TEST(one_unit_makes_host_keys),
         TEST(a_system_that_makes_its_own_keys_gets_no_unit),
         TEST(only_the_builds_key_goes),
+        TEST(the_way_in_is_gone_after_the_seal),
+        TEST(a_system_without_systemd_gets_no_way_in),
         TEST(keys_of_others_are_untouched),
         TEST(nothing_of_the_past_is_left),
         TEST(one_disk_gives_one_result),
