@@ -8,7 +8,7 @@
 
 #include "machine/machine.h"
 
-#define GUEST_KEY_COMMENT "ingot-build" /* of the public line: what the seal looks for */
+#define GUEST_KEY_COMMENT "ingot-build" /* of the public line: what a resumed machine looks for */
 
 /* A key pair made for one build: ed25519, the private half in a file of mode 0600. */
 typedef struct {

@@ -240,7 +240,8 @@ static gboolean appliance_wipe_swap_devices(guestfs_h *g, GError **error)
 }
 
 /* Discarding alone is no promise of zeros: what is smaller than a cluster of the disk's format stays. An ext2/3/4 is
- * unmounted, and its free blocks are looked at one by one; any other file system is filled with a file of zeros. */
+ * unmounted, and its free blocks are looked at one by one; any other file system is filled with a file of zeros. Each
+ * is unmounted behind that, for the one that it is mounted in can't be before. */
 static gboolean appliance_wipe_system(guestfs_h *g, const char *device, const char *point, GError **error)
 {
     static const char *const zerofree[] = {"zerofree", NULL};
@@ -254,7 +255,7 @@ static gboolean appliance_wipe_system(guestfs_h *g, const char *device, const ch
     }
     /* A file system that cannot trim (FAT before Linux 5.0) just takes more room until the disk is packed. */
     guestfs_fstrim(g, point, -1);
-    return TRUE;
+    return guestfs_umount(g, point) == 0 || appliance_failed(g, point, error);
 }
 
 static gint by_falling_length(gconstpointer a, gconstpointer b)
