@@ -26,11 +26,22 @@ static gboolean git_has_repository(const char *folder)
     }
 }
 
-/* What git printed on stdout; else an error with what it said on stderr. */
+/* What git printed on stdout; else an error with what it said on stderr. A recipe may come from anybody: a folder that
+ * looks like a bare repository brings a configuration of its own, and nothing that a repository names is run. */
 static char *git_ask(const char *folder, const char *const *words, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *const head[] = {"git", "-C", folder};
+    const char *const head[] = {"git",
+                                "--no-pager",
+                                "--no-optional-locks",
+                                "-c",
+                                "safe.bareRepository=explicit",
+                                "-c",
+                                "core.fsmonitor=false",
+                                "-c",
+                                "core.hooksPath=/dev/null",
+                                "-C",
+                                folder};
     for (guint i = 0; i < G_N_ELEMENTS(head); i++) {
         g_ptr_array_add(argv, (gpointer)head[i]);
     }

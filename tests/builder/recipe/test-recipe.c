@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 
 #include "recipe/recipe.h"
 
@@ -403,6 +404,76 @@ static void names_what_git_says(void **state)
     assert_int_equal(unlink(git), 0);
 }
 
+static void git(const char *in, const char *const *words)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    static const char *const head[] = {"git", "-c", "user.name=A", "-c", "user.email=a@example.org"};
+    for (guint i = 0; i < G_N_ELEMENTS(head); i++) {
+        g_ptr_array_add(argv, (gpointer)head[i]);
+    }
+    for (; *words != NULL; words++) {
+        g_ptr_array_add(argv, (gpointer)*words);
+    }
+    g_ptr_array_add(argv, NULL);
+    g_autoptr(GError) error = NULL;
+    if (!ingot_process_run((const char *const *)argv->pdata, NULL, in, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+/* A repository with one commit. fsmonitor: what its configuration asks git to run. */
+static void git_repository(const char *place, const char *fsmonitor)
+{
+    assert_true(ingot_file_make_folder(place, NULL));
+    git(place, (const char *const[]){"init", "-q", NULL});
+    git(place, (const char *const[]){"commit", "-q", "--allow-empty", "-m", "one", NULL});
+    if (fsmonitor != NULL) {
+        git(place, (const char *const[]){"config", "core.fsmonitor", fsmonitor, NULL});
+    }
+}
+
+/* A folder that is a bare repository with a work tree: a clone brings it along as plain files. */
+static void git_smuggle(const char *outer, const char *fsmonitor)
+{
+    g_autofree char *inner = g_build_filename(outer, "recipes", NULL);
+    const char *const settings[][2] = {{"core.bare", "false"}, {"core.worktree", ".."}, {"core.fsmonitor", fsmonitor}};
+    git_repository(outer, NULL);
+    git(outer, (const char *const[]){"init", "-q", "--bare", inner, NULL});
+    git(inner,
+        (const char *const[]){"--git-dir=.", "--work-tree=..", "commit", "-q", "--allow-empty", "-m", "one", NULL});
+    for (guint i = 0; i < G_N_ELEMENTS(settings); i++) {
+        git(inner, (const char *const[]){"--git-dir=.", "config", settings[i][0], settings[i][1], NULL});
+    }
+}
+
+static Recipe *load_at(const char *place, GError **error)
+{
+    g_autofree char *path = g_build_filename(place, "web.yaml", NULL);
+    assert_true(g_file_set_contents(path, TOP "description: ${git.commit} ${git.dirty}\n", -1, NULL));
+    return recipe_load(path, NULL, error);
+}
+
+static void runs_nothing_that_a_repository_names(void **state)
+{
+    (void)state;
+    g_autofree char *mark = g_build_filename(folder, "mark", NULL);
+    g_autofree char *command = g_strdup_printf("touch '%s'; false", mark);
+    g_autofree char *outer = g_build_filename(folder, "outer", NULL);
+    g_autofree char *inner = g_build_filename(outer, "recipes", NULL);
+    git_smuggle(outer, command);
+    g_autoptr(GError) error = NULL;
+    assert_null(load_at(inner, &error));
+    assert_non_null(strstr(error->message, "cannot use bare repository"));
+    assert_false(g_file_test(mark, G_FILE_TEST_EXISTS));
+    g_autofree char *plain = g_build_filename(folder, "plain", NULL);
+    git_repository(plain, command);
+    g_autoptr(Recipe) recipe = load_at(plain, NULL);
+    assert_non_null(recipe);
+    assert_non_null(strstr(text_at(recipe->tree, "description"), " true"));
+    assert_false(g_file_test(mark, G_FILE_TEST_EXISTS));
+    assert_true(ingot_file_remove_tree(outer, NULL) && ingot_file_remove_tree(plain, NULL));
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -437,6 +508,7 @@ int main(void)
         cmocka_unit_test(a_session_is_a_way_in),
         cmocka_unit_test(a_password_is_a_secret_wherever_it_stands),
         cmocka_unit_test(names_what_git_says),
+        cmocka_unit_test(runs_nothing_that_a_repository_names),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
