@@ -4,6 +4,7 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/format.h>
+#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
@@ -12,7 +13,10 @@
 #include "cache/nodes.h"
 #include "cache/shared.h"
 
-#define PART (8u << 20) /* bytes fetched by one range */
+#define PART (8u << 20)             /* bytes fetched by one range */
+#define BATCH 64u                   /* ranges fetched by one call */
+#define MEMORY_BESIDES (1ull << 30) /* bytes of a machine's state besides twice its memory */
+#define VARIABLES_MAX (16ull << 20) /* bytes of a firmware's variables */
 
 /* --- one blob --- */
 
@@ -27,22 +31,31 @@ static gboolean pull_take(guint64 offset, const void *data, gsize size, gpointer
     return ingot_file_pwrite(sink->fd, data, size, offset, sink->path, error);
 }
 
+/* The parts from *at on, as many as one call takes; moves *at behind them. */
+static gboolean pull_batch(const Share *share, IngotRemote *remote, const IngotDescriptor *blob, PullSink *sink,
+                           guint64 *at, GError **error)
+{
+    IngotRange ranges[BATCH];
+    guint count = 0;
+    for (; count < BATCH && *at < blob->size; count++) {
+        ranges[count] = (IngotRange){.offset = *at, .length = MIN(PART, blob->size - *at)};
+        *at += ranges[count].length;
+    }
+    return ingot_remote_get_ranges(remote, share->where->name, &blob->digest, blob->size, ranges, count, pull_take,
+                                   sink, NULL, error);
+}
+
 static gboolean pull_blob(const Share *share, IngotRemote *remote, const IngotDescriptor *blob, const char *path,
                           GError **error)
 {
     g_auto(IngotFd) fd = ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
-    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
-    for (guint64 at = 0; at < blob->size; at += PART) {
-        IngotRange one = {.offset = at, .length = MIN(PART, blob->size - at)};
-        g_array_append_val(ranges, one);
-    }
     PullSink sink = {.fd = fd, .path = path};
+    gboolean ok = fd >= 0;
+    for (guint64 at = 0; ok && at < blob->size;) {
+        ok = pull_batch(share, remote, blob, &sink, &at, error);
+    }
     IngotDigest digest;
-    if (fd < 0 ||
-        !ingot_remote_get_ranges(remote, share->where->name, &blob->digest, blob->size,
-                                 (const IngotRange *)(void *)ranges->data, ranges->len, pull_take, &sink, NULL,
-                                 error) ||
-        !ingot_digest_of_file(path, &digest, NULL, error)) {
+    if (!ok || !ingot_digest_of_file(path, &digest, NULL, error)) {
         return FALSE;
     }
     if (!ingot_digest_equal(&digest, &blob->digest)) {
@@ -72,6 +85,24 @@ static gboolean pull_file(const Share *share, IngotRemote *remote, const Shared 
                     "%s/%s@%s: %s is not the one that the node was kept with (its checksum differs)",
                     share->where->host, share->where->name, shared->digest, name);
         return FALSE;
+    }
+    return TRUE;
+}
+
+/* The sizes are the registry's word: what the recipe's machine can't need is not fetched. */
+static gboolean pull_is_sane(const Share *share, const Recipe *recipe, const Shared *shared, GError **error)
+{
+    for (guint i = 0; i < SHARED_FILES; i++) {
+        const char *name = shared_files[i].name;
+        guint64 most =
+            strcmp(name, NODE_MEMORY) == 0 ? 2 * recipe_machine(recipe).memory + MEMORY_BESIDES : VARIABLES_MAX;
+        if (shared->has[i] && shared->files[i].size > most) {
+            g_autofree char *size = ingot_text_size(shared->files[i].size), *limit = ingot_text_size(most);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                        "%s/%s@%s: %s has %s, but that of the recipe's machine has at most %s", share->where->host,
+                        share->where->name, shared->digest, name, size, limit);
+            return FALSE;
+        }
     }
     return TRUE;
 }
@@ -132,7 +163,7 @@ ShareState share_pull(const Share *share, const Recipe *recipe, const Plan *plan
     }
     g_autoptr(NodeDraft) draft = draft_new(share->cache, share->workdir, error);
     g_autoptr(Node) node = pull_describe(recipe, shared, source);
-    if (draft == NULL || !pull_disk(share, shared, draft, error)) {
+    if (draft == NULL || !pull_is_sane(share, recipe, shared, error) || !pull_disk(share, shared, draft, error)) {
         return SHARE_FAILED;
     }
     for (guint i = 0; i < SHARED_FILES; i++) {

@@ -282,6 +282,28 @@ static void memory_of_another_run_is_refused(void **state)
     }
 }
 
+/* A registry may claim any size: neither memory nor requests are spent on it. */
+static void a_size_that_no_machine_needs_is_refused(void **state)
+{
+    static const json_int_t sizes[] = {G_MAXINT64, (json_int_t)16 << 40, (json_int_t)17 << 20};
+    static const guint layers[] = {2, 2, 3}; /* memory, memory, variables */
+    const Fixture *f = *state;
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    assert_int_equal(push(f, node), SHARE_DONE);
+    g_autoptr(json_t) good = get_manifest(f);
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autoptr(json_t) manifest = json_deep_copy(good);
+        json_t *layer = json_array_get(json_object_get(manifest, "layers"), layers[i]);
+        json_object_set_new(layer, "size", json_integer(sizes[i]));
+        put_manifest(f, manifest);
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(pull(f, "fresh", &error), SHARE_FAILED);
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_non_null(strstr(error->message, "at most"));
+        expect_no_node(f, "fresh");
+    }
+}
+
 /* As Ingots have pushed it that kept the memory under a tag of its own. */
 static void a_node_without_its_memory_is_none(void **state)
 {
@@ -323,6 +345,7 @@ int main(void)
         TEST(a_later_run_replaces_an_earlier_one),
         TEST(a_node_that_is_too_old_is_not_taken_but_replaced),
         TEST(memory_of_another_run_is_refused),
+        TEST(a_size_that_no_machine_needs_is_refused),
         TEST(a_node_without_its_memory_is_none),
         TEST(a_registry_that_is_not_there_has_not_answered),
     };
