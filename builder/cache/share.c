@@ -5,6 +5,7 @@
 #include <ingot/remote.h>
 #include <string.h>
 
+#include "cache/checksum.h"
 #include "cache/nodes.h"
 #include "cache/shared.h"
 
@@ -108,6 +109,42 @@ static gboolean share_is_current(const Shared *there, const Plan *plan, const No
            (nodes_fresh(there->node, plan, now) || !nodes_fresh(node, plan, now));
 }
 
+/* The memory, which node_verify leaves out: a machine that resumes compares its checksum, a push has to do it itself.
+ */
+static gboolean share_verify_memory(const Node *node, GError **error)
+{
+    const char *wanted = json_string_value(json_object_get(node->files, NODE_MEMORY));
+    if (wanted == NULL) {
+        return TRUE;
+    }
+    g_autofree char *path = node_file(node, NODE_MEMORY);
+    g_autofree char *found = checksum_of_file(path, FALSE, error);
+    if (found != NULL && strcmp(found, wanted) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its bytes do not match their checksum", path);
+        return FALSE;
+    }
+    return found != NULL;
+}
+
+/* DONE: *hold is on the node, and it is whole. NONE: it was evicted meanwhile. */
+static ShareState share_hold(const Share *share, const Node *node, NodeHold **hold, GError **error)
+{
+    GError *problem = NULL;
+    *hold = nodes_hold(share->cache, node, &problem);
+    if (*hold != NULL && share_verify_memory(node, &problem)) {
+        return SHARE_DONE;
+    }
+    ShareState state = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ? SHARE_NONE
+                       : g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT) ? SHARE_DAMAGED
+                                                                                    : SHARE_FAILED;
+    if (state == SHARE_NONE) {
+        g_error_free(problem);
+    } else {
+        g_propagate_error(error, problem);
+    }
+    return state;
+}
+
 ShareState share_push(const Share *share, const Plan *plan, const Node *node, GError **error)
 {
     g_autofree char *tag = shared_tag(&node_run(node)->key);
@@ -116,6 +153,11 @@ ShareState share_push(const Share *share, const Plan *plan, const Node *node, GE
     ShareState found = remote == NULL ? SHARE_FAILED : shared_read(share, remote, tag, &there, error);
     if (found == SHARE_FAILED || (found == SHARE_DONE && share_is_current(there, plan, node))) {
         return found == SHARE_FAILED ? SHARE_FAILED : SHARE_NONE;
+    }
+    g_autoptr(NodeHold) hold = NULL;
+    ShareState held = share_hold(share, node, &hold, error);
+    if (held != SHARE_DONE) {
+        return held;
     }
     g_autoptr(IngotImage) image = share_pack(share, node, tag, error);
     if (image == NULL) {

@@ -29,10 +29,12 @@ typedef enum {
     SHARE_FAILED, /* an error is set */
     SHARE_NONE,   /* nothing to do: see below */
     SHARE_DONE,
+    SHARE_DAMAGED, /* an error is set: the node that was to be pushed is not what its record says */
 } ShareState;
 
-/* Pushes a node of the plan. NONE: the registry has one of its key that ran as late or later, and that is not too old.
- * Of several that push at once the last one wins, whole. */
+/* Pushes a node of the plan, which is verified and held meanwhile, with all below it. NONE: the registry has one of its
+ * key that ran as late or later, and that is not too old, so that nothing here was looked at; or the node was evicted
+ * meanwhile. Of several that push at once the last one wins, whole. */
 ShareState share_push(const Share *share, const Plan *plan, const Node *node, GError **error);
 /* Fetches the node of a stage into the cache. NONE: there is none there, it is too old, or it is of a machine of
  * another fingerprint. source: the disk that the plan stands on here. */

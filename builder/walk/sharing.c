@@ -60,6 +60,37 @@ static gboolean sharing_depth(const WalkInput *input, int *depth, GError **error
     return TRUE;
 }
 
+/* Whether what went wrong is in what the registry has of one stage: it may well have others. */
+static gboolean sharing_is_one_node(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_TOO_NEW);
+}
+
+/* NONE also where what the registry has is of no use, which is said. */
+static ShareState sharing_pull_stage(const WalkInput *input, const Share *share, guint stage, const char *fingerprint,
+                                     GError **error)
+{
+    const char *title = plan_stage(input->plan, stage)->title;
+    GError *problem = NULL;
+    ShareState state = share_pull(share, input->recipe, input->plan, stage, input->source->path, fingerprint, &problem);
+    if (state == SHARE_DONE) {
+        ingot_progress_message(input->host->progress, "fetched from %s/%s: the machine after '%s'", share->where->host,
+                               share->where->name, title);
+    }
+    if (state == SHARE_FAILED && sharing_is_one_node(problem)) {
+        ingot_progress_message(input->host->progress, "the machine after '%s' is not fetched: %s", title,
+                               problem->message);
+        g_error_free(problem);
+        return SHARE_NONE;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return state;
+}
+
 static gboolean sharing_try(const WalkInput *input, const Share *share, GError **error)
 {
     MachineOptions machine = walk_machine_options(input->recipe, input->host, input->key);
@@ -70,16 +101,9 @@ static gboolean sharing_try(const WalkInput *input, const Share *share, GError *
         return FALSE;
     }
     for (int stage = deepest; stage > here; stage--) {
-        ShareState state =
-            share_pull(share, input->recipe, input->plan, (guint)stage, input->source->path, fingerprint, error);
-        if (state == SHARE_FAILED) {
-            return FALSE;
-        }
-        if (state == SHARE_DONE) {
-            ingot_progress_message(input->host->progress, "fetched from %s/%s: the machine after '%s'",
-                                   share->where->host, share->where->name,
-                                   plan_stage(input->plan, (guint)stage)->title);
-            return TRUE;
+        ShareState state = sharing_pull_stage(input, share, (guint)stage, fingerprint, error);
+        if (state != SHARE_NONE) {
+            return state == SHARE_DONE;
         }
     }
     return TRUE;
@@ -136,12 +160,14 @@ static gboolean sharing_push_stage(const WalkInput *input, const Share *share, c
         return TRUE;
     }
     GError *problem = NULL;
-    g_autoptr(NodeHold) hold = nodes_hold(input->host->cache, node, &problem);
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        g_error_free(problem); /* evicted meanwhile */
+    ShareState state = share_push(share, input->plan, node, &problem);
+    if (state == SHARE_DAMAGED) {
+        ingot_progress_message(input->host->progress, "what was kept after '%s' is discarded: %s", stage->title,
+                               problem->message);
+        g_error_free(problem);
+        nodes_remove(node->folder);
         return TRUE;
     }
-    ShareState state = hold == NULL ? SHARE_FAILED : share_push(share, input->plan, node, &problem);
     if (state == SHARE_FAILED) {
         g_propagate_error(error, problem);
         return FALSE;

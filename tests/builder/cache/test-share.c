@@ -1,123 +1,5 @@
 /* Nodes that go through a registry: a real ingotd, whole nodes, and never parts of two. */
-#include "sample.h"
-
-#include <gio/gio.h>
-#include <ingot/process.h>
-#include <ingot/remote.h>
-
-#include "cache/share.h"
-#include "machine/machine.h"
-
-#define STEPS "[{shell: one}, {shell: two, max_age: 1h}]"
-#define FINGERPRINT "board 1; qemu 10"
-#define RECENT 60 /* seconds since a node's last run, and since the one before that */
-
-typedef struct {
-    Sample *sample;
-    GSubprocess *server;
-    IngotStore *store;
-    IngotReference *where;
-    Plan *plan;
-    gint64 now;
-} Fixture;
-
-/* Beside the folder of unit tests lies the program. */
-static char *server_path(void)
-{
-    g_autofree char *own = g_file_read_link("/proc/self/exe", NULL);
-    char *tests = g_strrstr(own, "/tests/"); /* the tree itself may lie in a folder of that name */
-    assert_non_null(tests);
-    return g_strdup_printf("%.*s/ingotd", (int)(tests - own), own);
-}
-
-/* Its HOST:PORT, which it prints when it listens. */
-static char *start_server(Fixture *f)
-{
-    g_autofree char *program = server_path(), *data = sample_path(f->sample, "registry");
-    g_autoptr(GError) error = NULL;
-    f->server = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error, program,
-                                 "--data", data, "--listen", "127.0.0.1:0", NULL);
-    if (f->server == NULL) {
-        fail_msg("%s", error->message);
-    }
-    g_autoptr(GDataInputStream) lines = g_data_input_stream_new(g_subprocess_get_stdout_pipe(f->server));
-    g_autofree char *line = NULL;
-    do {
-        g_free(line);
-        line = g_data_input_stream_read_line(lines, NULL, NULL, NULL);
-        assert_non_null(line);
-    } while (strstr(line, "http://") == NULL);
-    return g_strdup(strstr(line, "http://") + strlen("http://"));
-}
-
-static int set_up(void **state)
-{
-    Fixture *f = g_new0(Fixture, 1);
-    void *sample = NULL;
-    assert_int_equal(sample_set_up(&sample), 0);
-    f->sample = sample;
-    g_autofree char *host = start_server(f), *store = sample_path(f->sample, "store");
-    f->store = ingot_store_open(store, NULL);
-    f->where = ingot_reference_new(host, "team/nodes", NULL, NULL);
-    f->plan = sample_plan(f->sample, STEPS);
-    f->now = g_get_real_time() / G_USEC_PER_SEC;
-    *state = f;
-    return f->store == NULL || f->where == NULL;
-}
-
-static int tear_down(void **state)
-{
-    Fixture *f = *state;
-    void *sample = f->sample;
-    g_subprocess_send_signal(f->server, SIGTERM);
-    g_subprocess_wait(f->server, NULL, NULL);
-    g_object_unref(f->server);
-    ingot_store_free(f->store);
-    ingot_reference_free(f->where);
-    plan_free(f->plan);
-    g_free(f);
-    return sample_tear_down(&sample);
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
-static Share share_of(const Fixture *f, const char *cache)
-{
-    return (Share){.store = f->store, .cache = cache, .workdir = f->sample->folder, .where = f->where};
-}
-
-/* A node after both steps in the sample's cache, whose last step ran at that time, with memory and variables of that
- * text. */
-static Node *keep(const Fixture *f, const char *name, gint64 ran, const char *text)
-{
-    g_autoptr(Node) node = node_new();
-    node->folder = sample_folder(f->sample, name);
-    node->source = g_strdup(f->sample->source);
-    node->recipe = g_strdup("web");
-    node->fingerprint = g_strdup(FINGERPRINT);
-    g_ptr_array_unref(node->runs);
-    node->runs = sample_runs(f->plan, "aaa");
-    for (guint i = 0; i < node->runs->len; i++) {
-        ((NodeRun *)g_ptr_array_index(node->runs, i))->ran = ran;
-    }
-    assert_true(ingot_file_make_folder(node->folder, NULL));
-    const char *const files[] = {NODE_MEMORY, MACHINE_VARIABLES, NODE_LOCK};
-    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
-        g_autofree char *path = node_file(node, files[i]), *content = g_strdup_printf("%s of %s", files[i], text);
-        assert_true(g_file_set_contents(path, content, -1, NULL));
-        if (i < 2) {
-            json_object_set_new(node->files, files[i], json_null());
-        }
-    }
-    g_autofree char *disk = node_file(node, NODE_DISK), *raw = sample_path(f->sample, "disk.raw");
-    g_autofree char *bytes = g_strnfill(1 << 20, text[0]);
-    const char *const convert[] = {"qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, disk, NULL};
-    assert_true(g_file_set_contents(raw, bytes, 1 << 20, NULL));
-    assert_true(ingot_process_run(convert, NULL, NULL, NULL));
-    json_object_set_new(node->files, NODE_DISK, json_null());
-    assert_true(node_publish(node, NULL));
-    return g_steal_pointer(&node);
-}
+#include "registry.h"
 
 static ShareState push(const Fixture *f, const Node *node)
 {
@@ -206,6 +88,47 @@ static void a_machine_of_another_kind_takes_none(void **state)
     expect_no_node(f, "fresh");
 }
 
+/* --- what is damaged here --- */
+
+static void damage(const Node *node, const char *name)
+{
+    g_autofree char *path = node_file(node, name);
+    assert_true(g_file_set_contents(path, "damaged", -1, NULL));
+}
+
+static void a_damaged_node_is_not_pushed(void **state)
+{
+    static const char *const names[] = {NODE_DISK, NODE_MEMORY, MACHINE_VARIABLES};
+    const Fixture *f = *state;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(Node) node = keep(f, names[i], f->now - RECENT, "first");
+        damage(node, names[i]);
+        const Share share = share_of(f, f->sample->cache);
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(share_push(&share, f->plan, node, &error), SHARE_DAMAGED);
+        assert_non_null(strstr(error->message, names[i]));
+        assert_int_equal(pull(f, "fresh", NULL), SHARE_NONE);
+        assert_true(nodes_remove(node->folder)); /* nobody holds it any more */
+    }
+}
+
+static void what_the_registry_has_is_not_read_here(void **state)
+{
+    const Fixture *f = *state;
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    assert_int_equal(push(f, node), SHARE_DONE);
+    damage(node, NODE_DISK);
+    assert_int_equal(push(f, node), SHARE_NONE);
+}
+
+static void a_node_that_was_evicted_is_passed_over(void **state)
+{
+    const Fixture *f = *state;
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    assert_true(nodes_remove(node->folder));
+    assert_int_equal(push(f, node), SHARE_NONE);
+}
+
 /* --- newer and older --- */
 
 static void a_later_run_replaces_an_earlier_one(void **state)
@@ -235,29 +158,6 @@ static void a_node_that_is_too_old_is_not_taken_but_replaced(void **state)
 
 /* --- what is not one node --- */
 
-static char *tag_of(const Fixture *f)
-{
-    g_autofree char *text = ingot_digest_to_text(&plan_stage(f->plan, 2)->key);
-    return g_strdup(text + strlen("sha256:"));
-}
-
-static json_t *get_manifest(const Fixture *f)
-{
-    g_autoptr(IngotRemote) remote = ingot_remote_new(f->where->host, NULL);
-    g_autofree char *tag = tag_of(f);
-    IngotDescriptor own;
-    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, f->where->name, tag, &own, NULL, NULL);
-    assert_non_null(bytes);
-    return ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
-}
-
-static void put_manifest(const Fixture *f, const json_t *manifest)
-{
-    g_autoptr(IngotRemote) remote = ingot_remote_new(f->where->host, NULL);
-    g_autofree char *tag = tag_of(f), *text = ingot_json_canonical(manifest);
-    assert_true(ingot_remote_put_manifest(remote, f->where->name, tag, text, strlen(text), INGOT_TYPE_MANIFEST, NULL));
-}
-
 /* As if two pushes had mixed: every blob is whole, and yet a page cache would lie over a disk that it does not know. */
 static void memory_of_another_run_is_refused(void **state)
 {
@@ -266,19 +166,19 @@ static void memory_of_another_run_is_refused(void **state)
         g_autofree char *cache = g_strdup_printf("fresh-%u", layer);
         g_autoptr(Node) first = keep(f, "first", f->now - 3 * RECENT + layer, "first");
         assert_int_equal(push(f, first), SHARE_DONE);
-        g_autoptr(json_t) one = get_manifest(f);
+        g_autoptr(json_t) one = get_manifest(f, 2);
         g_autoptr(Node) second = keep(f, "second", f->now - RECENT + layer, "second");
         assert_int_equal(push(f, second), SHARE_DONE);
-        g_autoptr(json_t) other = get_manifest(f);
+        g_autoptr(json_t) other = get_manifest(f, 2);
         json_array_set(json_object_get(other, "layers"), layer, json_array_get(json_object_get(one, "layers"), layer));
-        put_manifest(f, other);
+        put_manifest(f, 2, other);
         g_autoptr(GError) error = NULL;
         assert_int_equal(pull(f, cache, &error), SHARE_FAILED);
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
         expect_no_node(f, cache);
         g_autoptr(GPtrArray) names = ingot_store_list(f->store, NULL);
         assert_int_equal(names->len, 0);
-        put_manifest(f, one); /* for the next turn an older one is there */
+        put_manifest(f, 2, one); /* for the next turn an older one is there */
     }
 }
 
@@ -290,12 +190,12 @@ static void a_size_that_no_machine_needs_is_refused(void **state)
     const Fixture *f = *state;
     g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
     assert_int_equal(push(f, node), SHARE_DONE);
-    g_autoptr(json_t) good = get_manifest(f);
+    g_autoptr(json_t) good = get_manifest(f, 2);
     for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
         g_autoptr(json_t) manifest = json_deep_copy(good);
         json_t *layer = json_array_get(json_object_get(manifest, "layers"), layers[i]);
         json_object_set_new(layer, "size", json_integer(sizes[i]));
-        put_manifest(f, manifest);
+        put_manifest(f, 2, manifest);
         g_autoptr(GError) error = NULL;
         assert_int_equal(pull(f, "fresh", &error), SHARE_FAILED);
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
@@ -310,9 +210,9 @@ static void a_node_without_its_memory_is_none(void **state)
     const Fixture *f = *state;
     g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
     assert_int_equal(push(f, node), SHARE_DONE);
-    g_autoptr(json_t) manifest = get_manifest(f);
+    g_autoptr(json_t) manifest = get_manifest(f, 2);
     json_array_remove(json_object_get(manifest, "layers"), 2);
-    put_manifest(f, manifest);
+    put_manifest(f, 2, manifest);
     assert_int_equal(pull(f, "fresh", NULL), SHARE_NONE);
     assert_int_equal(push(f, node), SHARE_DONE);
     assert_int_equal(pull(f, "fresh", NULL), SHARE_DONE);
@@ -342,6 +242,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_node_comes_back_whole),
         TEST(a_machine_of_another_kind_takes_none),
+        TEST(a_damaged_node_is_not_pushed),
+        TEST(what_the_registry_has_is_not_read_here),
+        TEST(a_node_that_was_evicted_is_passed_over),
         TEST(a_later_run_replaces_an_earlier_one),
         TEST(a_node_that_is_too_old_is_not_taken_but_replaced),
         TEST(memory_of_another_run_is_refused),
