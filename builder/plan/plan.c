@@ -11,6 +11,7 @@ static void stage_free(gpointer data)
     PlanStage *stage = data;
     json_decref(stage->step);
     json_decref(stage->inputs);
+    g_clear_pointer(&stage->files, g_ptr_array_unref);
     g_free(stage->title);
     g_free(stage->product);
     g_free(stage);

@@ -34,3 +34,7 @@ int plan_find_key(const Plan *plan, const IngotDigest *key);
 /* Whether a machine right after the stage is of use to what follows: one that was only booted is not, where the next
  * stage works on a disk at rest. */
 gboolean plan_leads_on(const Plan *plan, guint stage);
+
+/* After the stage has run: FALSE, with an error that names the file, if a file that it reads is not what the key says.
+ * The stage's outcome belongs to no key then. */
+gboolean plan_check_files(const PlanStage *stage, GError **error);

@@ -17,10 +17,11 @@ typedef struct {
     json_t *step; /* what it runs, with its secrets; NULL: the machine is only started */
     char *title;
     IngotDigest key;
-    json_t *inputs;  /* {what: text}: see "why" in cache/history.h. It holds no secret */
-    char *product;   /* the host's file or folder that it makes, without which its outcome is not valid; NULL: none */
-    gboolean secret; /* it uses one */
-    guint64 max_age; /* seconds for which its outcome is valid; 0: for ever */
+    json_t *inputs;   /* {what: text}: see "why" in cache/history.h. It holds no secret */
+    GPtrArray *files; /* of StepInput: what it reads of the host; NULL: nothing */
+    char *product;    /* the host's file or folder that it makes, without which its outcome is not valid; NULL: none */
+    gboolean secret;  /* it uses one */
+    guint64 max_age;  /* seconds for which its outcome is valid; 0: for ever */
     PlanKeep keep;
     gboolean shutdown; /* the machine is shut down after it */
     gboolean offline;  /* it needs the disk of a machine that does not run */

@@ -1,10 +1,13 @@
 /* What the key of a step's stage holds. */
+#include <ingot/error.h>
 #include <ingot/json.h>
 #include <string.h>
 
 #include "plan/builder.h"
 #include "plan/inputs.h"
 #include "step/step.h"
+
+#define FILE_PREFIX "file " /* of an input's name */
 
 /* Does not change what a step does. */
 static gboolean is_about_caching(const char *key)
@@ -71,25 +74,64 @@ static void add_form(PlanStage *stage, const json_t *public_step)
     }
 }
 
-/* The files that the step reads, under the names that the recipe has for them. */
-static gboolean add_files(PlanStage *stage, const json_t *public_step, GError **error)
+/* "file NAME": every file that the step reads, under the name that the recipe has for it. NULL: an error. */
+static json_t *list_files(const PlanStage *stage, GError **error)
 {
-    g_autoptr(GPtrArray) inputs = step_inputs(stage->step, public_step);
     g_autoptr(json_t) entries = json_object();
-    for (guint i = 0; i < inputs->len; i++) {
-        const StepInput *input = g_ptr_array_index(inputs, i);
+    for (guint i = 0; stage->files != NULL && i < stage->files->len; i++) {
+        const StepInput *input = g_ptr_array_index(stage->files, i);
         if (!plan_inputs_list(input->path, input->name, entries, error)) {
-            return FALSE;
+            return NULL;
         }
     }
+    json_t *files = json_object();
     const char *name;
     json_t *value;
     json_object_foreach(entries, name, value)
     {
-        g_autofree char *key = g_strconcat("file ", name, NULL);
-        json_object_set(stage->inputs, key, value);
+        g_autofree char *key = g_strconcat(FILE_PREFIX, name, NULL);
+        json_object_set(files, key, value);
     }
-    return TRUE;
+    return files;
+}
+
+static gboolean add_files(PlanStage *stage, const json_t *public_step, GError **error)
+{
+    stage->files = step_inputs(stage->step, public_step);
+    g_autoptr(json_t) files = list_files(stage, error);
+    return files != NULL && json_object_update(stage->inputs, files) == 0;
+}
+
+/* The first file of one list that the other has not, or has with another content; NULL: there is none. */
+static const char *other_file(const json_t *list, const json_t *other)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)list, name, value)
+    {
+        if (g_str_has_prefix(name, FILE_PREFIX) && !json_equal(value, json_object_get(other, name))) {
+            return name + strlen(FILE_PREFIX);
+        }
+    }
+    return NULL;
+}
+
+gboolean plan_check_files(const PlanStage *stage, GError **error)
+{
+    g_autoptr(json_t) files = list_files(stage, error);
+    if (files == NULL) {
+        return FALSE;
+    }
+    const char *changed = other_file(stage->inputs, files);
+    changed = changed != NULL ? changed : other_file(files, stage->inputs);
+    if (changed != NULL) {
+        g_set_error(
+            error, INGOT_ERROR, INGOT_ERROR_FAILED,
+            "%s changed while the build ran; build again. (A file that the build itself writes, a log say, must "
+            "not lie in a folder that a step reads.)",
+            changed);
+    }
+    return changed == NULL;
 }
 
 static PlanKeep keep_of(const json_t *step)

@@ -59,6 +59,16 @@ static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
     walk->secret |= stage->secret;
 }
 
+/* A file that was edited since the plan was made would be kept, and shared, under the key of its old bytes. */
+static gboolean check_files(const PlanStage *stage, GError **error)
+{
+    if (!plan_check_files(stage, error)) {
+        g_prefix_error(error, "step '%s': ", stage->title);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean run_stage(Walk *walk, const PlanStage *stage, GError **error)
 {
     gint64 began = g_get_monotonic_time();
@@ -69,7 +79,7 @@ static gboolean run_stage(Walk *walk, const PlanStage *stage, GError **error)
     if (stage->step != NULL) {
         began = g_get_monotonic_time();
     }
-    if (!stage->kind->run(walk, stage, error)) {
+    if (!stage->kind->run(walk, stage, error) || !check_files(stage, error)) {
         double seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC;
         report_step(walk->in.host->report, stage->title, REPORT_FAILED, seconds);
         return FALSE;

@@ -295,6 +295,46 @@ static void any_change_of_a_tree(void **state)
     }
 }
 
+static void remove_a_file(const char *tree)
+{
+    g_autofree char *page = g_build_filename(tree, "sub", "page", NULL);
+    assert_int_equal(g_unlink(page), 0);
+}
+
+static void remove_the_tree(const char *tree)
+{
+    assert_true(ingot_file_remove_tree(tree, NULL));
+}
+
+/* Between the plan and the end of the step. */
+static void a_file_that_changes_meanwhile_is_an_error(void **state)
+{
+    Fixture *f = *state;
+    static const struct {
+        void (*change)(const char *tree);
+        const char *named;
+    } cases[] = {
+        {change_a_byte, "tree-1/sub/page changed while"}, {change_a_mode, "tree-1/sub/page changed while"},
+        {change_a_name, "tree-1/sub/page changed while"}, {add_a_file, "changed while the build ran; build again"},
+        {remove_a_file, "tree-1/sub/page changed while"}, {remove_the_tree, "tree-1: "}};
+    g_autofree char *tree = path_of(f, "tree-1");
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        remove_the_tree(tree);
+        write_file(f, "tree-1/sub/page", "hello");
+        g_autoptr(Plan) plan = plan_now(f);
+        for (guint stage = 0; stage < plan->stages->len; stage++) {
+            assert_true(plan_check_files(plan_stage(plan, stage), NULL));
+        }
+        g_autoptr(GError) error = NULL;
+        cases[i].change(tree);
+        assert_false(plan_check_files(plan_stage(plan, FILE_OF(1)), &error));
+        if (strstr(error->message, cases[i].named) == NULL) {
+            fail_msg("case %u: %s", i, error->message);
+        }
+        assert_true(plan_check_files(plan_stage(plan, FILE_OF(2)), NULL));
+    }
+}
+
 static void one_byte_of_a_script_file(void **state)
 {
     Fixture *f = *state;
@@ -706,6 +746,7 @@ int main(void)
         TEST(another_source),
         TEST(order_of_steps),
         TEST(any_change_of_a_tree),
+        TEST(a_file_that_changes_meanwhile_is_an_error),
         TEST(one_byte_of_a_script_file),
         TEST(the_umask_says_nothing),
         TEST(a_script_behind_a_link),
