@@ -49,6 +49,20 @@ static void the_manual_has_the_table(void **state)
     }
 }
 
+/* The page's table is copied from what the test above prints, and a report comes after it. */
+static void the_manual_has_no_test_report(void **state)
+{
+    (void)state;
+    g_autofree char *manual = NULL;
+    assert_true(g_file_get_contents(MANUAL, &manual, NULL, NULL));
+    g_auto(GStrv) lines = g_strsplit(manual, "\n", -1);
+    for (guint i = 0; lines[i] != NULL; i++) {
+        if (g_regex_match_simple("^\\[ *[A-Z]+ *\\] |FAILED TEST", lines[i], 0, 0)) {
+            fail_msg("%s:%u is a line of a test report: %s", MANUAL, i + 1, lines[i]);
+        }
+    }
+}
+
 static void every_row_does_something(void **state)
 {
     (void)state;
@@ -74,6 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_manual_has_the_table),
+        cmocka_unit_test(the_manual_has_no_test_report),
         cmocka_unit_test(every_row_does_something),
         cmocka_unit_test(every_pattern_is_absolute_and_named_once),
     };
