@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/secrets.h>
 #include <ingot/text.h>
 
 #include "check/kinds.h"
@@ -35,18 +36,20 @@ static char *test_title(const json_t *test)
     return name != NULL ? g_strdup(name) : check_kind(test)->title(test);
 }
 
-static void add_case(GString *xml, const char *class_name, const char *title, double seconds, const char *reason)
+void check_junit_case(GString *xml, const char *class_name, const char *title, double seconds, const char *reason)
 {
     char time[G_ASCII_DTOSTR_BUF_SIZE];
     g_ascii_formatd(time, sizeof time, "%.3f", seconds);
+    g_autofree char *name = ingot_text_line(title);
     g_autofree char *head =
-        g_markup_printf_escaped("    <testcase classname=\"%s\" name=\"%s\" time=\"%s\"", class_name, title, time);
+        g_markup_printf_escaped("    <testcase classname=\"%s\" name=\"%s\" time=\"%s\"", class_name, name, time);
     g_string_append(xml, head);
     if (reason == NULL) {
         g_string_append(xml, "/>\n");
         return;
     }
-    g_autofree char *failure = g_markup_printf_escaped(">\n      <failure message=\"%s\"/>\n    </testcase>\n", reason);
+    g_autofree char *plain = ingot_secrets_clean(reason);
+    g_autofree char *failure = g_markup_printf_escaped(">\n      <failure message=\"%s\"/>\n    </testcase>\n", plain);
     g_string_append(xml, failure);
 }
 
@@ -89,7 +92,7 @@ CheckReport *check_run(const Recipe *recipe, Machine *machine, Guest *guest, Ing
         report->count++;
         /* Before it becomes XML, which spells it differently. */
         g_autofree char *masked = reason == NULL ? NULL : recipe_mask(recipe, reason);
-        add_case(cases, json_string_value(json_object_get(test, "kind")), title, seconds, masked);
+        check_junit_case(cases, json_string_value(json_object_get(test, "kind")), title, seconds, masked);
         ingot_progress_message(progress, "  %s  %s%s%s", masked == NULL ? "ok    " : "FAILED", title,
                                masked == NULL ? "" : ": ", masked == NULL ? "" : masked);
         if (masked != NULL) {

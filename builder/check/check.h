@@ -11,6 +11,9 @@ typedef struct {
     guint count;         /* tests run */
     GPtrArray *failures; /* of char *: "service nginx: inactive" */
 } CheckReport;
+/* Adds one test to a suite's cases. reason: why it failed, which may hold anything that a guest prints; NULL: it did
+ * not. XML has no word for most control characters, so that they are taken out. */
+void check_junit_case(GString *xml, const char *class_name, const char *title, double seconds, const char *reason);
 /* A whole document of suites, one after the other. Free it. */
 char *check_junit(const char *suites);
 void check_report_free(CheckReport *report);

@@ -68,9 +68,10 @@ static void print_node(const Node *node)
     g_autofree char *disk = ingot_text_size(house.layer);
     g_autofree char *memory = node->fingerprint == NULL ? g_strdup("-") : ingot_text_size(house.memory);
     g_autofree char *base = short_base(node);
-    printf("%-24s  %-20s  %8s  %8s  %9s  %9s  %-18s  %s%s%s%s\n", node_name(node),
-           node->recipe == NULL ? "-" : node->recipe, age, used, disk, memory, base, node_run(node)->title,
-           node->secret ? " (saw a secret)" : "", node_pinned(node) ? " (pinned)" : "",
+    g_autofree char *title = ingot_text_line(node_run(node)->title);
+    g_autofree char *recipe = ingot_text_line(node->recipe == NULL ? "-" : node->recipe);
+    printf("%-24s  %-20s  %8s  %8s  %9s  %9s  %-18s  %s%s%s%s\n", node_name(node), recipe, age, used, disk, memory,
+           base, title, node->secret ? " (saw a secret)" : "", node_pinned(node) ? " (pinned)" : "",
            node->whole ? "" : " (its base is not there)");
 }
 
@@ -180,7 +181,8 @@ static void print_evicted(const GPtrArray *list, gboolean dry)
         const Evicted *one = g_ptr_array_index(list, i);
         g_autofree char *size = ingot_text_size(one->bytes);
         g_autofree char *used = ingot_text_age((double)(now() - one->used));
-        printf("%9s  %8s  %s (%s)\n", size, used, one->what, evict_why(one->why));
+        g_autofree char *what = ingot_text_line(one->what);
+        printf("%9s  %8s  %s (%s)\n", size, used, what, evict_why(one->why));
     }
     g_autofree char *size = ingot_text_size(evict_bytes(list));
     printf("%s %u, %s\n", dry ? "would drop" : "dropped", list->len, size);
@@ -293,7 +295,10 @@ static gboolean remove_nodes(const GPtrArray *nodes, const GPtrArray *chosen, GE
         if (ok) {
             json_array_append_new(removed, json_string(node_name(node)));
             if (!ingot_command_common()->json && !ingot_command_common()->quiet) {
-                printf("removed %s, after '%s' of %s\n", node_name(node), node_run(node)->title, recipe_of(node));
+                g_autofree char *text = g_strdup_printf("removed %s, after '%s' of %s", node_name(node),
+                                                        node_run(node)->title, recipe_of(node));
+                g_autofree char *line = ingot_text_line(text);
+                printf("%s\n", line);
             }
         }
     }

@@ -63,9 +63,8 @@ void outcome_print(const Graph *graph)
 
 static json_t *masked_text(const char *text)
 {
-    g_autofree char *masked = ingot_secrets_mask_all(text);
-    g_autofree char *valid = g_utf8_make_valid(masked, -1);
-    return json_string(valid);
+    g_autofree char *clean = ingot_secrets_clean(text);
+    return json_string(clean);
 }
 
 static json_t *steps_json(const BuildReport *report)
@@ -129,13 +128,13 @@ void outcome_print_json(const Graph *graph, const GError *failure)
 static char *build_suite(const GraphRecipe *one)
 {
     gboolean failed = one->state == GRAPH_FAILED, skipped = one->state != GRAPH_DONE && !failed;
-    g_autofree char *masked = ingot_secrets_mask_all(one->message != NULL ? one->message : "");
-    g_autofree char *valid = g_utf8_make_valid(masked, -1);
+    g_autofree char *message = ingot_secrets_clean(one->message != NULL ? one->message : "");
+    g_autofree char *path = ingot_text_line(one->recipe->path);
     g_autofree char *head =
         g_markup_printf_escaped("  <testsuite name=\"%s\" tests=\"1\" failures=\"0\" errors=\"%d\" skipped=\"%d\">\n"
                                 "    <testcase classname=\"build\" name=\"%s\" time=\"%d\">\n",
-                                one->recipe->name, failed, skipped, one->recipe->path, (int)one->seconds);
-    g_autofree char *what = failed ? g_markup_printf_escaped("      <error message=\"%s\"/>\n", valid)
+                                one->recipe->name, failed, skipped, path, (int)one->seconds);
+    g_autofree char *what = failed ? g_markup_printf_escaped("      <error message=\"%s\"/>\n", message)
                                    : g_strdup(skipped ? "      <skipped/>\n" : "");
     return g_strconcat(head, what, "    </testcase>\n  </testsuite>\n", NULL);
 }

@@ -8,7 +8,8 @@
 #include "prospect/prospect.h"
 #include "verbs.h"
 
-#define KEY_SHOWN 12 /* hex digits of a key in the table */
+#define KEY_SHOWN 12   /* hex digits of a key in the table */
+#define TITLE_SHOWN 44 /* columns of a step's title */
 
 static const char *kept_how(const Prospect *prospect, guint stage)
 {
@@ -28,8 +29,8 @@ static void print_stage(const Prospect *prospect, guint i)
     g_autofree char *took = run == NULL ? g_strdup("-") : ingot_text_duration(run->seconds);
     g_autofree char *why = stands ? NULL : prospect_why(prospect, i);
     g_autofree char *state = stands ? g_strdup(kept_how(prospect, i)) : g_strconcat("run: ", why, NULL);
-    printf("%3u  %-*.*s  %8s  %8s  %-44.44s  %s\n", i, KEY_SHOWN, KEY_SHOWN, key + strlen("sha256:"), age, took,
-           stage->title, state);
+    g_autofree char *title = ingot_text_cell(stage->title, TITLE_SHOWN), *line = ingot_text_line(state);
+    printf("%3u  %-*.*s  %8s  %8s  %s  %s\n", i, KEY_SHOWN, KEY_SHOWN, key + strlen("sha256:"), age, took, title, line);
 }
 
 static json_t *describe_stage(const Prospect *prospect, guint i)
@@ -72,7 +73,7 @@ static void print(const GraphRecipe *one, const Prospect *prospect)
         printf("     all of it is run: %s has to be built first\n", one->parent->recipe->path);
         return;
     }
-    printf("%3s  %-*s  %8s  %8s  %-44s  %s\n", "", KEY_SHOWN, "KEY", "AGE", "TOOK", "STEP", "STATE");
+    printf("%3s  %-*s  %8s  %8s  %-*s  %s\n", "", KEY_SHOWN, "KEY", "AGE", "TOOK", TITLE_SHOWN, "STEP", "STATE");
     for (guint i = 0; i < prospect->plan->stages->len; i++) {
         print_stage(prospect, i);
     }

@@ -74,8 +74,8 @@ static gboolean validate_all(const GPtrArray *paths, const RecipeInputs *inputs,
         print_json(set);
     }
     if (!valid) {
-        g_autofree char *masked = ingot_secrets_mask_all(mistakes->message);
-        g_printerr("%s\n", masked);
+        g_autofree char *shown = ingot_secrets_clean(mistakes->message);
+        g_printerr("%s\n", shown);
         if (wrong > 0) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "not valid: %u of %u recipes", wrong,
                         set->members->len);

@@ -1,6 +1,7 @@
 /* How a machine is: running, or what has become of it in words that say what to do. */
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <string.h>
 
 #include "machine/inside.h"
@@ -32,7 +33,7 @@ static gboolean fail_ended(Machine *machine, GError **error)
 {
     g_autofree char *log = NULL;
     g_file_get_contents(machine->log, &log, NULL, NULL);
-    g_autofree char *reason = console_clean(log == NULL ? "" : log, log == NULL ? 0 : strlen(log));
+    g_autofree char *reason = ingot_text_clean(log == NULL ? "" : log, log == NULL ? 0 : strlen(log));
     g_strchomp(reason);
     g_autofree char *status = g_subprocess_get_if_signaled(machine->qemu)
                                   ? g_strdup_printf(" (signal %d: %s)", g_subprocess_get_term_sig(machine->qemu),

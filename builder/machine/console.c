@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/text.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,44 +152,6 @@ const char *console_log(const Console *console)
 
 /* --- what is shown of it --- */
 
-/* Behind an escape sequence (ECMA-48) that starts with ESC at p. */
-static const char *skip_escape(const char *p)
-{
-    p++;
-    if (*p == '[') {
-        p++;
-        while (*p >= 0x20 && *p < 0x40) {
-            p++;
-        }
-    } else if (*p != '\0' && strchr("]P_^X", *p) != NULL) { /* a string, up to BEL or ESC \ */
-        p += strcspn(p, "\a\033");
-        return *p == '\033' && p[1] == '\\' ? p + 2 : *p == '\a' ? p + 1 : p;
-    } else {
-        while (*p >= 0x20 && *p < 0x30) {
-            p++;
-        }
-    }
-    return *p >= 0x30 && *p < 0x7f ? p + 1 : p;
-}
-
-char *console_clean(const char *bytes, gsize size)
-{
-    g_autofree char *valid = g_utf8_make_valid(bytes, (gssize)size); /* a NUL is not valid either */
-    GString *plain = g_string_sized_new(size);
-    for (const char *p = valid; *p != '\0';) {
-        gunichar one = g_utf8_get_char(p);
-        if (one == '\033') {
-            p = skip_escape(p);
-            continue;
-        }
-        if (one == '\n' || one == '\t' || !g_unichar_iscntrl(one)) {
-            g_string_append_unichar(plain, one);
-        }
-        p = g_utf8_next_char(p);
-    }
-    return g_string_free(plain, FALSE);
-}
-
 /* Appends the file's last bytes, at most `most`. */
 static void append_end(GString *text, const char *path, gsize most)
 {
@@ -220,7 +183,7 @@ char *console_tail(Console *console, gboolean ended, guint lines)
         append_end(older, console->older, TAIL_MAX - text->len);
         g_string_prepend_len(text, older->str, (gssize)older->len);
     }
-    g_autofree char *plain = console_clean(text->str, text->len);
+    g_autofree char *plain = ingot_text_clean(text->str, text->len);
     g_auto(GStrv) all = g_strsplit(g_strchomp(plain), "\n", -1);
     guint count = g_strv_length(all);
     return g_strjoinv("\n", all + (count > lines ? count - lines : 0));

@@ -17,9 +17,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
 
 const char *console_socket(const Console *console); /* where QEMU connects to */
 const char *console_log(const Console *console);    /* path of the log */
-/* The log's last lines as plain text: see console_clean. Where QEMU has ended, all that it sent is in it. Free it. */
+/* The log's last lines as plain text: see ingot_text_clean. Where QEMU has ended, all that it sent is in it. Free it.
+ */
 char *console_tail(Console *console, gboolean ended, guint lines);
-
-/* What a terminal would show of the bytes: valid UTF-8, without escape sequences and control characters but newline and
- * tab. What a guest prints can then be shown on the user's terminal, and stored. Free it. */
-char *console_clean(const char *bytes, gsize size);

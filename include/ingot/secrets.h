@@ -19,5 +19,8 @@ char *ingot_secrets_mask(const GPtrArray *secrets, const char *text);
 /* The secrets of this process; thread safe. One of less than four bytes is passed over: it stands everywhere. */
 void ingot_secrets_register(const char *value);
 char *ingot_secrets_mask_all(const char *text); /* free it */
+/* The same of a text that is to be shown: what ingot_text_clean leaves of it. Masked before and after, since an escape
+ * sequence in the midst of a secret hides it, and a secret may have control characters itself. Free it. */
+char *ingot_secrets_clean(const char *text);
 
 G_END_DECLS

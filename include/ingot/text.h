@@ -21,6 +21,15 @@ gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **
  * Free it. */
 char *ingot_text_head(const char *text, gsize most);
 
+/* What a terminal would show of the bytes (size -1: a text that a NUL ends): valid UTF-8, without escape sequences and
+ * control characters but newline and tab. What a guest or a registry says can then be shown on the user's terminal,
+ * stored, and written into XML. Free it. */
+char *ingot_text_clean(const char *bytes, gssize size);
+/* The same on one line: a blank in place of each newline and tab. Free it. */
+char *ingot_text_line(const char *text);
+/* The same for a table: cut or filled up with blanks to so many columns of a terminal. Free it. */
+char *ingot_text_cell(const char *text, guint columns);
+
 /* A URL for messages and records: without user and password, and with "?..." in place of its query, which may be a
  * signature. A text that is not a URL stays as it is. Free it. */
 char *ingot_text_url(const char *url);

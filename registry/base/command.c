@@ -271,8 +271,8 @@ static int run_verb(const IngotVerb *verb, int argc, char **argv)
         g_clear_error(&error);
         ingot_interrupt_check(&error);
     }
-    g_autofree char *masked = ingot_secrets_mask_all(error->message);
-    g_printerr("%s: %s\n", name, masked);
+    g_autofree char *shown = ingot_secrets_clean(error->message);
+    g_printerr("%s: %s\n", name, shown);
     return ingot_error_exit_status(error);
 }
 

@@ -76,15 +76,15 @@ static void print_line(const IngotProgress *progress, const char *line)
     }
 }
 
-/* Each of its lines with the name before it; secrets masked, before the text is cut into lines. */
+/* Each of its lines with the name before it; cleaned before the text is cut into lines. */
 G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_autofree char *masked = ingot_secrets_mask_all(text);
-    g_auto(GStrv) lines = g_strsplit(masked, "\n", -1);
+    g_autofree char *shown = ingot_secrets_clean(text);
+    g_auto(GStrv) lines = g_strsplit(shown, "\n", -1);
     for (guint i = 0; lines[i]; i++)
         print_line(progress, lines[i]);
 }
@@ -168,9 +168,9 @@ static void draw_bar(IngotProgress *progress, gint64 now)
         g_string_append_c(line, ']');
     }
     g_string_append_printf(line, " %s", figures);
-    g_autofree char *masked = ingot_secrets_mask_all(line->str);
-    g_autofree char *valid = g_utf8_make_valid(masked, -1);
-    g_autofree char *fitting = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), (glong)terminal_width() - 1));
+    g_autofree char *shown = ingot_secrets_clean(line->str);
+    g_strdelimit(shown, "\n\t", ' ');
+    g_autofree char *fitting = g_utf8_substring(shown, 0, MIN(g_utf8_strlen(shown, -1), (glong)terminal_width() - 1));
     fprintf(stderr, "\r\033[K%s", fitting);
     fflush(stderr);
     progress->root->drawn = TRUE;

@@ -1,4 +1,5 @@
 #include <ingot/secrets.h>
+#include <ingot/text.h>
 
 #include <ingot/json.h>
 #include <string.h>
@@ -128,4 +129,11 @@ char *ingot_secrets_mask_all(const char *text)
     char *masked = ingot_secrets_mask(registered, text);
     g_rw_lock_reader_unlock(&registered_lock);
     return masked;
+}
+
+char *ingot_secrets_clean(const char *text)
+{
+    g_autofree char *masked = ingot_secrets_mask_all(text);
+    g_autofree char *plain = ingot_text_clean(masked, -1);
+    return ingot_secrets_mask_all(plain);
 }

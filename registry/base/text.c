@@ -101,6 +101,71 @@ char *ingot_text_head(const char *text, gsize most)
     return g_utf8_make_valid(text, (gssize)end);
 }
 
+/* Behind an escape sequence (ECMA-48) that starts with ESC at p. */
+static const char *skip_escape(const char *p)
+{
+    p++;
+    if (*p == '[') {
+        p++;
+        while (*p >= 0x20 && *p < 0x40) {
+            p++;
+        }
+    } else if (*p != '\0' && strchr("]P_^X", *p) != NULL) { /* a string, up to BEL or ESC \ */
+        p += strcspn(p, "\a\033");
+        return *p == '\033' && p[1] == '\\' ? p + 2 : *p == '\a' ? p + 1 : p;
+    } else {
+        while (*p >= 0x20 && *p < 0x30) {
+            p++;
+        }
+    }
+    return *p >= 0x30 && *p < 0x7f ? p + 1 : p;
+}
+
+char *ingot_text_clean(const char *bytes, gssize size)
+{
+    g_autofree char *valid = g_utf8_make_valid(bytes, size); /* a NUL is not valid either */
+    GString *plain = g_string_sized_new(strlen(valid));
+    for (const char *p = valid; *p != '\0';) {
+        gunichar one = g_utf8_get_char(p);
+        if (one == '\033') {
+            p = skip_escape(p);
+            continue;
+        }
+        gboolean nothing = (one & 0xfffe) == 0xfffe; /* not a character; XML may not even refer to it */
+        if (one == '\n' || one == '\t' || (!g_unichar_iscntrl(one) && !nothing)) {
+            g_string_append_unichar(plain, one);
+        }
+        p = g_utf8_next_char(p);
+    }
+    return g_string_free(plain, FALSE);
+}
+
+char *ingot_text_line(const char *text)
+{
+    char *line = ingot_text_clean(text, -1);
+    return g_strdelimit(line, "\n\t", ' ');
+}
+
+/* Columns that a terminal gives to a character. */
+static guint width_of(gunichar one)
+{
+    return g_unichar_iszerowidth(one) ? 0 : g_unichar_iswide(one) ? 2 : 1;
+}
+
+char *ingot_text_cell(const char *text, guint columns)
+{
+    g_autofree char *line = ingot_text_line(text);
+    GString *cell = g_string_new(NULL);
+    guint used = 0;
+    for (const char *p = line; *p != '\0' && used + width_of(g_utf8_get_char(p)) <= columns; p = g_utf8_next_char(p)) {
+        g_string_append_unichar(cell, g_utf8_get_char(p));
+        used += width_of(g_utf8_get_char(p));
+    }
+    for (; used < columns; used++)
+        g_string_append_c(cell, ' ');
+    return g_string_free(cell, FALSE);
+}
+
 char *ingot_text_url(const char *url)
 {
     const char *scheme = strstr(url, "://");

@@ -41,7 +41,7 @@ static Graph *graph_new(void)
     two->state = GRAPH_FAILED;
     two->report = report_new();
     report_step(two->report, "install", REPORT_FAILED, 3);
-    two->message = g_strdup("step 'install': <exit> with swordfish&chips");
+    two->message = g_strdup("step 'install': \033[31m<exit>\033[0m\001 with sword\033[1mfish&chips");
     return graph;
 }
 
@@ -111,6 +111,7 @@ static void junit_tells_of_a_failure(void **state)
     assert_non_null(strstr(text, "<error message=\"step &apos;install&apos;: &lt;exit&gt; with ***\"/>"));
     assert_non_null(strstr(text, "<testsuite name=\"three\" tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\">"));
     assert_null(strstr(text, "swordfish"));
+    assert_null(strstr(text, "&#x"));
     g_autofree char *below = g_build_filename(path, "below", NULL);
     g_autoptr(GError) error = NULL;
     assert_false(outcome_write_junit(graph, below, &error));

@@ -9,27 +9,6 @@
 
 #include "fake.h"
 
-static void escape_sequences_are_not_shown(void **state)
-{
-    (void)state;
-    static const char *const cases[][2] = {
-        {"plain\ttext\r\nmore", "plain\ttext\nmore"},
-        {"\033[1;31mred\033[0m\033[2J", "red"},
-        {"\033]0;title\007a\033]8;;x\033\\b", "ab"},
-        {"\033(Bc\033=d\033", "cd"},
-        {"\033[31", ""},
-        {"bell\007 back\b\177 \302\233C1", "bell back C1"},
-        {"broken \377 umlaut \303\274", "broken \357\277\275 umlaut \303\274"},
-        {"", ""},
-    };
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *plain = console_clean(cases[i][0], strlen(cases[i][0]));
-        assert_string_equal(plain, cases[i][1]);
-    }
-    g_autofree char *nul = console_clean("a\0b", 3);
-    assert_true(g_str_has_prefix(nul, "a") && g_str_has_suffix(nul, "b"));
-}
-
 static void the_first_and_the_last_line_are_there(void **state)
 {
     (void)state;
@@ -88,7 +67,6 @@ static void a_new_log_goes_on_from_the_older(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(escape_sequences_are_not_shown),
         cmocka_unit_test(the_first_and_the_last_line_are_there),
         cmocka_unit_test(a_flood_is_bounded),
         cmocka_unit_test(a_new_log_goes_on_from_the_older),

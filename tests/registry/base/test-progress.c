@@ -11,6 +11,7 @@
 
 #include <ingot/file.h>
 #include <ingot/progress.h>
+#include <ingot/secrets.h>
 
 static gpointer add_many(gpointer progress)
 {
@@ -59,6 +60,24 @@ static void test_lines(void **state)
     assert_null(strchr(text, '\033'));
 }
 
+/* Neither a terminal nor the log is steered by what a guest prints; a secret does not hide behind it. */
+static void test_nothing_steers_the_terminal(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
+    g_autofree char *path = ingot_workdir_file(workdir, "log");
+    g_autofree char *text = NULL;
+    ingot_secrets_register("swordfish");
+    ingot_secrets_register("two\rparts");
+    IngotProgress *progress = ingot_progress_new(TRUE);
+    assert_true(ingot_progress_log(progress, path, NULL));
+    ingot_progress_message(progress, "a\033]52;c;aGVsbG8=\007b \033[2J\tsch\303\266n\nx\ry");
+    ingot_progress_message(progress, "sword\033[0mfish two\rparts");
+    ingot_progress_free(progress);
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    assert_string_equal(text, "ab \tsch\303\266n\nxy\n*** ***\n");
+}
+
 static void test_quiet(void **state)
 {
     (void)state;
@@ -71,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_nothing_steers_the_terminal),
         cmocka_unit_test(test_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <string.h>
 
 #include <ingot/error.h>
 #include <ingot/text.h>
@@ -163,6 +164,52 @@ static void test_nearest(void **state)
     assert_string_equal(far, "");
 }
 
+static void test_clean(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"plain\ttext\r\nmore", "plain\ttext\nmore"},
+        {"\033[1;31mred\033[0m\033[2J", "red"},
+        {"\033]0;title\007a\033]8;;x\033\\b", "ab"},
+        {"\033(Bc\033=d\033", "cd"},
+        {"\033[31", ""},
+        {"bell\007 back\b\177 \302\233C1", "bell back C1"},
+        {"broken \377 umlaut \303\274", "broken \357\277\275 umlaut \303\274"},
+        {"no\357\277\276ne\357\277\277", "none"},
+        {"copied \033]52;c;aGVsbG8=\033\\to", "copied to"},
+        {"", ""},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *plain = ingot_text_clean(cases[i][0], -1);
+        assert_string_equal(plain, cases[i][1]);
+    }
+    g_autofree char *nul = ingot_text_clean("a\0b", 3);
+    assert_true(g_str_has_prefix(nul, "a") && g_str_has_suffix(nul, "b"));
+}
+
+static void test_line_and_cell(void **state)
+{
+    (void)state;
+    g_autofree char *line = ingot_text_line("a\tb\n\033[2Jc\r");
+    assert_string_equal(line, "a b c");
+    static const struct {
+        const char *text;
+        guint columns;
+        const char *cell;
+    } cases[] = {{"ab", 4, "ab  "},
+                 {"abcdef", 4, "abcd"},
+                 {"sch\303\266n", 5, "sch\303\266n"},
+                 {"sch\303\266n", 4, "sch\303\266"},
+                 {"sch\303\266n", 6, "sch\303\266n "},
+                 {"\346\227\245\346\234\254", 3, "\346\227\245 "}, /* two columns each */
+                 {"e\314\201x", 2, "e\314\201x"},                  /* a combining accent */
+                 {"\033[31mred\033[0m", 4, "red "}};
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *cell = ingot_text_cell(cases[i].text, cases[i].columns);
+        assert_string_equal(cell, cases[i].cell);
+    }
+}
+
 static void test_time(void **state)
 {
     g_autofree char *epoch = ingot_text_time(0);
@@ -187,7 +234,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_size),           cmocka_unit_test(test_duration), cmocka_unit_test(test_parse_size),
         cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),     cmocka_unit_test(test_url),
-        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_clean),    cmocka_unit_test(test_line_and_cell),
+        cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
