@@ -1,0 +1,41 @@
+#!/bin/bash
+# A sealed image boots as it should: ssh that its socket starts has host keys and is in no ordering cycle; swap is empty
+# and usable; another build's key is still there, this build's is not.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/base.sh
+. tests/system/base.sh
+share_base
+root=$((66 << 20)) # where the base's root file system starts
+
+cat >"$TMP/sealed.yaml" <<'YAML'
+name: sealed
+version: 1.0.0
+source: {from: debian-12}
+steps:
+  - shell: |
+      systemctl disable ssh.service && systemctl enable ssh.socket
+      fallocate -l 32M /swapfile && chmod 600 /swapfile && mkswap /swapfile
+      echo '/swapfile none swap sw 0 0' >>/etc/fstab
+      echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB root@ingot-builder' >>/root/.ssh/authorized_keys
+tests:
+  - port: 22
+  - shell: "! journalctl -b | grep 'ordering cycle'"
+  - shell: systemctl is-active ssh.socket && test "$(ls /etc/ssh/ssh_host_*_key | wc -l)" = 2
+  - shell: systemctl show -p Result ssh-host-keys.service | grep success
+  - shell: test ! -e /etc/systemd/system/ingot-host-keys.service
+  - shell: swapon --show | grep swapfile
+  - shell: grep -q ingot-builder /root/.ssh/authorized_keys
+YAML
+ingot build "$TMP/sealed.yaml" >/dev/null 2>"$TMP/log" || fail "the sealed image: $(cat "$TMP/log")"
+ok "ssh by its socket has host keys and is in no ordering cycle; swap works"
+
+ingot pull -q sealed:1.0.0 -o "$TMP/sealed.raw" >/dev/null
+for name in authorized_keys authorized_keys2; do
+    debugfs -R "cat /root/.ssh/$name" "$TMP/sealed.raw?offset=$root" >"$TMP/$name" 2>/dev/null
+    ! grep -q 'ingot-build$' "$TMP/$name" || fail "the build's key is left in $name"
+done
+grep -q 'root@ingot-builder$' "$TMP/authorized_keys" || fail "a key that is not the build's went with it"
+ok "the build's key is gone from the image, and no other"
