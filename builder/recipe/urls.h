@@ -4,5 +4,6 @@
 
 #include "recipe/recipe.h"
 
-/* Adds them to the recipe's secrets and the process's, and takes them out of public_tree and public_text. */
+/* Adds them to the recipe's secrets and the process's, and masks them in every string of public_tree (a step or the
+ * description may have the same variable) and in public_text. */
 void urls_hide(Recipe *recipe);

@@ -71,6 +71,38 @@ static void a_variables_login_is_hidden(void **state)
     expect_hidden(recipe, "swordfish");
 }
 
+/* A variable that the source shares with all else that a recipe says: titles, config, annotations and reports are made
+ * of public_tree. */
+static void a_login_is_hidden_all_over_the_tree(void **state)
+{
+    static const char *const vars[] = {"login=http://ci:s3cret99@m.example/debian", NULL};
+    (void)state;
+    g_autoptr(Recipe) recipe = load("bootstrap: {suite: s, mirror: \"${login}\"}\n"
+                                    "description: from ${login}\n"
+                                    "annotations: {com.example.mirror: \"${login}\", kind: \"${login}\"}\n"
+                                    "steps: [{shell: \"echo ${login}\"}, {shell: \"true\", env: {M: \"${login}\"}}]\n"
+                                    "tests: [{shell: \"curl ${login}\"}]",
+                                    vars);
+    expect_hidden(recipe, "s3cret99");
+    expect_hidden(recipe, "ci:s3cret99");
+    const json_t *step = json_array_get(json_object_get(recipe->public_tree, "steps"), 0);
+    assert_string_equal(json_string_value(json_object_get(step, "script")), "echo http://***@m.example/debian");
+    step = json_array_get(json_object_get(recipe->tree, "steps"), 0);
+    assert_string_equal(json_string_value(json_object_get(step, "script")), "echo http://ci:s3cret99@m.example/debian");
+}
+
+/* A password that is also a word of the recipe's form leaves the form alone. */
+static void a_password_may_be_a_kind(void **state)
+{
+    (void)state;
+    g_autoptr(Recipe) recipe = load("bootstrap: {suite: s, mirror: \"http://ci:shell@m.example/\"}\n"
+                                    "steps: [{shell: \"a shell\"}]",
+                                    NULL);
+    const json_t *step = json_array_get(json_object_get(recipe->public_tree, "steps"), 0);
+    assert_string_equal(json_string_value(json_object_get(step, "kind")), "shell");
+    assert_string_equal(json_string_value(json_object_get(step, "script")), "a ***");
+}
+
 /* Nothing else is masked: neither a URL without either, nor a word so short that it stands everywhere. */
 static void what_is_public_stays(void **state)
 {
@@ -86,7 +118,8 @@ static void what_is_public_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_mirrors_login_is_hidden), cmocka_unit_test(a_signature_is_hidden),
-        cmocka_unit_test(a_variables_login_is_hidden), cmocka_unit_test(what_is_public_stays)};
+        cmocka_unit_test(a_mirrors_login_is_hidden),   cmocka_unit_test(a_signature_is_hidden),
+        cmocka_unit_test(a_variables_login_is_hidden), cmocka_unit_test(a_login_is_hidden_all_over_the_tree),
+        cmocka_unit_test(a_password_may_be_a_kind),    cmocka_unit_test(what_is_public_stays)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
