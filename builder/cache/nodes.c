@@ -27,13 +27,28 @@ char *nodes_folder(const char *cache, GError **error)
 
 /* --- the list --- */
 
-/* Nobody else may hold it: NULL if somebody does, or if it is not there. */
+/* Nobody else may hold it: NULL if somebody does, or if it is not there. A folder that has lost its lock gets one. */
 static IngotLock *lock_alone(const char *folder)
 {
     g_autofree char *path = g_build_filename(folder, NODE_LOCK, NULL);
-    g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
-    gboolean there = g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(record, G_FILE_TEST_EXISTS);
-    return there ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
+    return g_file_test(folder, G_FILE_TEST_IS_DIR) ? ingot_lock_take(path, TRUE, FALSE, NULL) : NULL;
+}
+
+/* A folder that is locked: the lock is removed last. A draft may take the folder once its lock is gone, so nothing is
+ * removed after it but an empty folder. */
+static gboolean remove_locked(const char *folder)
+{
+    g_autoptr(GDir) names = g_dir_open(folder, 0, NULL);
+    gboolean removed = names != NULL;
+    const char *name;
+    while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
+        if (strcmp(name, NODE_LOCK) != 0) {
+            g_autofree char *path = g_build_filename(folder, name, NULL);
+            removed &= ingot_file_remove_tree(path, NULL);
+        }
+    }
+    g_autofree char *lock = g_build_filename(folder, NODE_LOCK, NULL);
+    return removed && g_remove(lock) == 0 && g_rmdir(folder) == 0;
 }
 
 gboolean nodes_remove(const char *folder)
@@ -45,7 +60,7 @@ gboolean nodes_remove(const char *folder)
     /* First what makes it a node: what a power cut leaves of it is swept. */
     g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
     g_remove(record);
-    return ingot_file_remove_tree(folder, NULL);
+    return remove_locked(folder);
 }
 
 static Node *find_name(const GPtrArray *nodes, const char *name)
@@ -127,7 +142,7 @@ static void sweep_unfinished(const char *folder)
     g_autoptr(IngotLock) lock = lock_alone(folder);
     g_autofree char *record = g_build_filename(folder, NODE_RECORD, NULL);
     if (lock != NULL && !g_file_test(record, G_FILE_TEST_EXISTS)) {
-        ingot_file_remove_tree(folder, NULL);
+        remove_locked(folder);
     }
 }
 

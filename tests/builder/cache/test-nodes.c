@@ -271,6 +271,23 @@ static void what_an_ended_build_left_is_swept(void **state)
     assert_false(sample_has(sample, "unfinished"));
 }
 
+/* A removal that was cut off after the record and the lock were gone. */
+static void what_an_ended_removal_left_is_swept(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = build_chain(sample);
+    g_autofree char *record = sample_path(sample, "cache/nodes/three/" NODE_RECORD);
+    g_autofree char *lock = sample_path(sample, "cache/nodes/three/" NODE_LOCK);
+    g_autofree char *empty = sample_path(sample, "cache/nodes/empty");
+    assert_int_equal(g_remove(record), 0);
+    assert_int_equal(g_remove(lock), 0);
+    assert_true(ingot_file_make_folder(empty, NULL));
+    sweep(sample);
+    assert_false(sample_has(sample, "three"));
+    assert_false(sample_has(sample, "empty"));
+    assert_int_equal(count(sample), 3);
+}
+
 static void what_cannot_be_read_is_swept(void **state)
 {
     Sample *sample = *state;
@@ -500,6 +517,7 @@ int main(void)
         SAMPLE_TEST(nodes_without_a_source_of_the_cache_are_swept),
         SAMPLE_TEST(what_cannot_be_read_is_swept),
         SAMPLE_TEST(what_an_ended_build_left_is_swept),
+        SAMPLE_TEST(what_an_ended_removal_left_is_swept),
         SAMPLE_TEST(what_a_build_is_making_stays),
         SAMPLE_TEST(a_draft_becomes_a_node),
         SAMPLE_TEST(newer_versions_are_passed_over_but_kept),
