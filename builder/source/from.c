@@ -175,10 +175,15 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
     made->sealed = TRUE;
 }
 
-/* An image of the store that its tag left, and no other names, is not to be found there any more. */
+/* A pinned image that is in the store is that image, whatever its tag names by now: another build may have moved it. An
+ * image that was asked for by its tag is not to be found any more once the tag has left it. */
 static IngotImage *from_open(const SourceContext *context, const FromImage *from, GError **error)
 {
     g_autoptr(GError) problem = NULL;
+    IngotImage *pinned = from->moving ? NULL : ingot_store_image_by_digest(context->store, from->exact, NULL);
+    if (pinned != NULL) {
+        return pinned;
+    }
     IngotImage *image = ingot_transfer_image(context->store, from->exact, context->progress, &problem);
     if (image == NULL && from->moving && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved", from->name);

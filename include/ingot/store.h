@@ -77,6 +77,8 @@ typedef struct {
     char *disk_path;
 } IngotImage;
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error);
+/* The image of a reference's digest, whatever its name points at by now; NOT_FOUND where a blob of it is not there. */
+IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error);
 void ingot_image_free(IngotImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotImage, ingot_image_free)
 

@@ -57,6 +57,40 @@ IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference
     return g_steal_pointer(&image);
 }
 
+/* What the entry of a reference would say, if its name pointed at its digest. */
+static IngotStoreEntry *entry_of_digest(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_autoptr(IngotStoreEntry) entry = g_new0(IngotStoreEntry, 1);
+    g_return_val_if_fail(reference->digest != NULL, NULL);
+    if (!ingot_digest_parse(reference->digest, &entry->manifest.digest, error)) {
+        return NULL;
+    }
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &entry->manifest.digest, INGOT_MANIFEST_MAX, error);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    entry->manifest.size = g_bytes_get_size(bytes);
+    entry->media_type = g_strdup(INGOT_TYPE_MANIFEST);
+    entry->tag = g_strdup(reference->tag);
+    entry->name = reference->host == NULL ? g_strdup(reference->name)
+                                          : g_strdup_printf("%s/%s", reference->host, reference->name);
+    return g_steal_pointer(&entry);
+}
+
+IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_autoptr(IngotImage) image = g_new0(IngotImage, 1);
+    image->entry = entry_of_digest(store, reference, error);
+    if (image->entry == NULL || !load(store, image, error)) {
+        return NULL;
+    }
+    if (!ingot_store_has(store, &image->manifest->disk.digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: its disk is not in the store", reference->digest);
+        return NULL;
+    }
+    return g_steal_pointer(&image);
+}
+
 gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *tag, json_t *config,
                                json_t *annotations, const IngotDescriptor *disk, IngotIndex *index,
                                IngotDescriptor *manifest, GError **error)

@@ -111,20 +111,51 @@ static void test_tag_moves(void **state)
     assert_string_equal(base_of(moved), second);
 }
 
-/* A reference with a digest is that image or none. */
+static void pin(const Fixture *fixture)
+{
+    g_autofree char *pinned = g_strdup_printf("team/base:1.0.0@%s", fixture->first);
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string(pinned));
+}
+
+/* The blob of that digest is lost. */
+static void lose(const Fixture *fixture, const IngotDigest *digest)
+{
+    g_autofree char *path = ingot_store_blob_path(fixture->store, digest);
+    assert_int_equal(g_remove(path), 0);
+}
+
+/* A reference with a digest is that image, though another build has moved its tag. */
 static void test_pinned(void **state)
 {
     const Fixture *fixture = *state;
-    g_autofree char *pinned = g_strdup_printf("team/base:1.0.0@%s", fixture->first);
-    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string(pinned));
-    g_autoptr(Source) source = make(fixture);
-    expect_disk(source, "first");
-    assert_string_equal(base_of(source), fixture->first);
+    pin(fixture);
+    {
+        g_autoptr(Source) source = make(fixture);
+        expect_disk(source, "first");
+        assert_string_equal(base_of(source), fixture->first);
+    }
     g_autofree char *second = tag_disk(fixture, "second");
-    g_autoptr(GError) error = NULL;
-    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
-    assert_null(source_prepare(&fixture->context, identity, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)); /* a pin never becomes another image */
+    g_autoptr(Source) again = make(fixture);
+    expect_disk(again, "first");
+    assert_string_equal(base_of(again), fixture->first);
+}
+
+/* The pin is that image or none: it never becomes another one. */
+static void test_pinned_is_lost(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(IngotReference) reference = ingot_reference_parse("team/base:1.0.0", NULL);
+    g_autoptr(IngotImage) image = ingot_store_image(fixture->store, reference, NULL);
+    const IngotDigest *const blobs[] = {&image->manifest->disk.digest, &image->entry->manifest.digest};
+    pin(fixture);
+    g_autofree char *second = tag_disk(fixture, "second");
+    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        g_autoptr(GError) error = NULL;
+        lose(fixture, blobs[i]);
+        g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+        assert_null(source_prepare(&fixture->context, identity, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    }
 }
 
 static void test_flipped_byte(void **state)
@@ -210,8 +241,8 @@ static void test_missing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_tag_moves), TEST(test_pinned),        TEST(test_flipped_byte),
-                                       TEST(test_remains),   TEST(test_keeps_nothing), TEST(test_eviction_races),
-                                       TEST(test_missing)};
+    const struct CMUnitTest tests[] = {TEST(test_tag_moves),      TEST(test_pinned),  TEST(test_pinned_is_lost),
+                                       TEST(test_flipped_byte),   TEST(test_remains), TEST(test_keeps_nothing),
+                                       TEST(test_eviction_races), TEST(test_missing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
