@@ -8,6 +8,7 @@
 
 #include "bake/config.h"
 #include "bake/logs.h"
+#include "bake/trial.h"
 #include "cache/history.h"
 #include "cache/nodes.h"
 #include "cache/record.h"
@@ -20,7 +21,6 @@
 #include "seal/seal.h"
 #include "seal/spdx.h"
 #include "source/source.h"
-#include "walk/boot.h"
 #include "walk/pause.h"
 #include "walk/sharing.h"
 #include "walk/walk.h"
@@ -163,39 +163,6 @@ RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Pla
     return (RecordOf){.plan = plan, .version = options->tag, .tested = has_tests(recipe) && !options->no_test};
 }
 
-/* A throw-away layer over the sealed disk, with the entry on it: what is delivered is not written to. Free it. */
-static char *trial_layer(const Bake *bake, const char *folder, GError **error)
-{
-    g_autofree char *path = g_build_filename(folder, "sealed.qcow2", NULL);
-    return overlay_create(path, bake->disk, bake->format, 0, error) &&
-                   boot_place_entry(&bake->options->host, folder, path, "qcow2", error)
-               ? g_steal_pointer(&path)
-               : NULL;
-}
-
-/* The image as it will be delivered: its further disks are new and empty. */
-static Machine *start_sealed(const Bake *bake, MachineOptions *options, GError **error)
-{
-    RecipeMachine shape = recipe_machine(bake->recipe);
-    g_autofree char *disk = trial_layer(bake, options->folder, error);
-    MachineDrive drives[1 + RECIPE_DISKS_MAX] = {{.path = disk, .format = "qcow2"}};
-    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; disk != NULL && i < shape.disk_count; i++) {
-        g_autofree char *name = g_strdup_printf(NODE_DISK_N, i + 1);
-        char *path = g_build_filename(options->folder, name, NULL);
-        g_ptr_array_add(paths, path);
-        if (!overlay_empty(path, shape.disks[i], error)) {
-            return NULL;
-        }
-        drives[1 + i] = (MachineDrive){.path = path, .format = "qcow2"};
-    }
-    options->drives = drives;
-    options->drive_count = 1 + shape.disk_count;
-    Machine *machine = disk == NULL ? NULL : machine_start(options, error);
-    options->drives = NULL; /* they end here */
-    return machine;
-}
-
 static gboolean check(Bake *bake, GError **error)
 {
     if (bake->options->no_test || !has_tests(bake->recipe)) {
@@ -205,16 +172,19 @@ static gboolean check(Bake *bake, GError **error)
     g_autofree guint16 *ports = check_ports(bake->recipe);
     ingot_progress_begin(progress, 0, "boot the %s", bake->options->check_only ? "disk" : "sealed image");
     g_autofree char *folder = ingot_workdir_file(bake->workdir, "check");
-    MachineOptions machine_options = walk_machine_options(bake->recipe, &bake->options->host, bake->key);
-    machine_options.folder = folder;
-    machine_options.ports = ports;
-    g_autoptr(Machine) machine =
-        ingot_file_make_folder(folder, error) ? start_sealed(bake, &machine_options, error) : NULL;
-    g_autoptr(Guest) guest =
-        machine == NULL ? NULL : boot_connect(&bake->options->host, bake->recipe, bake->key, machine, error);
-    if (guest == NULL) {
+    TrialOptions trial = {.host = &bake->options->host,
+                          .recipe = bake->recipe,
+                          .key = bake->key,
+                          .disk = bake->disk,
+                          .format = bake->format,
+                          .folder = folder,
+                          .ports = ports};
+    Booted booted;
+    if (!ingot_file_make_folder(folder, error) || !trial_boot(&trial, &booted, error)) {
         return FALSE;
     }
+    g_autoptr(Machine) machine = booted.machine;
+    g_autoptr(Guest) guest = booted.guest; /* freed first: it speaks to the machine */
     ingot_progress_end(progress, NULL);
     ingot_progress_begin(progress, 0, "test");
     bake->checked = check_run(bake->recipe, machine, guest, progress, error);

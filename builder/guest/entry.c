@@ -12,13 +12,17 @@
 
 const char *const entry_files[] = {SCRIPT, UNIT, WANTED, NULL};
 
-/* It is there from early in the boot until the last processes are killed, so that a step that reboots the machine can
- * still tell its status. What a step starts is part of this unit, and no limit of a service applies to it. */
+/* Nothing may restart it but systemd itself, as needrestart does with a service whose libraries are new: its steps
+ * would be cut off. It is there from early in the boot until the last processes are killed, so that a step that reboots
+ * the machine can still tell its status. What a step starts is part of this unit, and no limit of a service applies to
+ * it. */
 static const char unit[] = "[Unit]\n"
                            "Description=A shell for the host that this machine is built on\n"
                            "DefaultDependencies=no\n"
                            "After=local-fs.target\n"
                            "IgnoreOnIsolate=yes\n"
+                           "RefuseManualStop=yes\n"
+                           "StartLimitIntervalSec=0\n"
                            "\n"
                            "[Service]\n"
                            "ExecStart=/bin/sh " SCRIPT "\n"
@@ -50,17 +54,28 @@ static gboolean entry_write(SystemTree *tree, GError **error)
            system_tree_write(tree, UNIT, unit, 0644, error) && system_tree_link(tree, UNIT, WANTED, error);
 }
 
-gboolean entry_place(const EntryDisk *disk, gboolean *placed, GError **error)
+gboolean entry_place(const EntryDisk *disk, char **why_not, GError **error)
 {
     SystemTreeOptions options = {
         .disk = disk->disk, .format = disk->format, .workdir = disk->workdir, .cache = disk->cache};
     g_autoptr(GError) problem = NULL;
     g_autoptr(SystemTree) tree = system_tree_open(&options, &problem);
-    *placed = FALSE;
-    if (tree == NULL) {
-        /* A disk whose system libguestfs does not know may still let somebody in by ssh. */
-        return ingot_interrupt_check(error);
+    gboolean systemd;
+    *why_not = NULL;
+    if (tree == NULL && (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) || !ingot_interrupt_check(NULL))) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
     }
-    return entry_find_systemd(tree, placed, error) && (!*placed || entry_write(tree, error)) &&
-           system_tree_close(tree, error);
+    if (tree == NULL) {
+        /* Such a disk may still let somebody in by ssh. */
+        *why_not = g_strdup(problem->message);
+        return TRUE;
+    }
+    if (!entry_find_systemd(tree, &systemd, error)) {
+        return FALSE;
+    }
+    if (!systemd) {
+        *why_not = g_strdup("the system on the disk has no systemd");
+    }
+    return (!systemd || entry_write(tree, error)) && system_tree_close(tree, error);
 }

@@ -13,9 +13,9 @@ typedef struct {
     const char *cache;         /* an existing folder */
 } EntryDisk;
 
-/* *placed FALSE: the disk's system is not one that the unit is known to run on (no systemd, or nothing that libguestfs
- * knows): such a machine is entered by ssh. */
-gboolean entry_place(const EntryDisk *disk, gboolean *placed, GError **error);
+/* *why_not: NULL, or why the unit is not there (no systemd, a disk that libguestfs does not open): such a machine is
+ * entered by ssh. Free it. */
+gboolean entry_place(const EntryDisk *disk, char **why_not, GError **error);
 
 /* What entry_place adds, NULL-terminated. */
 extern const char *const entry_files[];

@@ -8,12 +8,14 @@
 
 #include "machine/machine.h"
 
-#define GUEST_KEY_COMMENT "ingot-build" /* of the public line: what a resumed machine looks for */
+/* The comment of every build's public key, which no person's key has: .invalid is nobody's domain (RFC 2606). A resumed
+ * machine's line of an earlier build, and what the seal removes, are told by it. */
+#define GUEST_KEY_COMMENT "build@ingot.invalid"
 
 /* A key pair made for one build: ed25519, the private half in a file of mode 0600. */
 typedef struct {
     char *private_path;
-    char *public_line; /* "ssh-ed25519 AAAA… ingot-build" */
+    char *public_line; /* "ssh-ed25519 AAAA… build@ingot.invalid" */
 } GuestKey;
 GuestKey *guest_key_new(const char *folder, GError **error);
 void guest_key_free(GuestKey *key);
@@ -32,7 +34,8 @@ typedef struct {
 typedef struct Guest Guest;
 /* Waits until a shell answers on the port or ssh lets us in, at most `seconds`; ends early when the machine ends. */
 Guest *guest_connect(Machine *machine, const GuestEntry *entry, guint seconds, GError **error);
-/* Waits until the guest's boot is done, at most `seconds`; *booted tells. A guest without systemd counts as booted. */
+/* Waits until the guest's boot is done, at most `seconds`; *booted tells. A guest without systemd counts as booted; one
+ * that has come up in emergency mode is an error. */
 gboolean guest_wait_booted(Guest *guest, guint seconds, gboolean *booted, GError **error);
 /* The same shell again, in a machine whose saved state is being loaded: no login. Call it before the machine goes on.
  */
@@ -105,6 +108,8 @@ gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError *
  * where that fails: such a machine must not go on. away: seconds since its state was saved. Where that is long, its
  * timers are stopped first, so that the jump of the clock does not start all that would have run meanwhile. */
 gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);
+/* Stops its timers until it boots again; a guest without systemd has none that are known. */
+gboolean guest_hold_timers(Guest *guest, GError **error);
 /* Whether the machine is on its way down. */
 gboolean guest_is_stopping(Guest *guest, gboolean *stopping, GError **error);
 

@@ -130,6 +130,6 @@ int plan_find_key(const Plan *plan, const IngotDigest *key)
 
 gboolean plan_leads_on(const Plan *plan, guint stage)
 {
-    return plan_stage(plan, stage)->step != NULL || stage + 1 >= plan->stages->len ||
-           !plan_stage(plan, stage + 1)->offline;
+    return plan_stage(plan, stage)->step != NULL ||
+           (stage + 1 < plan->stages->len && !plan_stage(plan, stage + 1)->offline);
 }

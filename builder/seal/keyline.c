@@ -2,11 +2,18 @@
 
 #include <string.h>
 
-/* Options may stand before the key and a comment behind it: the key is a word of its own. */
-static gboolean keyline_holds(const char *line, const char *key)
+/* Options may stand before the key, and a comment behind it. */
+static gboolean keyline_is_builds(const char *line, const char *key, const char *comment)
 {
-    g_auto(GStrv) words = g_strsplit_set(line, " \t\r\n", -1);
-    return line[strspn(line, " \t")] != '#' && g_strv_contains((const char *const *)words, key);
+    g_autofree char *clean = g_strstrip(g_strdup(line));
+    g_auto(GStrv) words = g_strsplit_set(clean, " \t", -1);
+    for (guint i = 0; *clean != '#' && words[i] != NULL; i++) {
+        gboolean commented = comment != NULL && i >= 2 && words[i + 1] == NULL && strcmp(words[i], comment) == 0;
+        if (strcmp(words[i], key) == 0 || commented) {
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 char *keyline_remove(const char *text, const char *line)
@@ -21,7 +28,7 @@ char *keyline_remove(const char *text, const char *line)
         const char *end = strchr(text, '\n');
         gsize length = end == NULL ? strlen(text) : (gsize)(end - text) + 1;
         g_autofree char *one = g_strndup(text, length);
-        if (keyline_holds(one, words[1])) {
+        if (keyline_is_builds(one, words[1], words[2])) {
             removed = TRUE;
         } else {
             g_string_append(rest, one);

@@ -8,8 +8,14 @@ gboolean boot_place_entry(const BuildHost *host, const char *workdir, const char
                           GError **error)
 {
     EntryDisk entry = {.disk = disk, .format = format, .workdir = workdir, .cache = host->cache};
-    gboolean placed;
-    return ingot_file_make_folder(host->cache, error) && entry_place(&entry, &placed, error);
+    g_autofree char *why_not = NULL;
+    if (!ingot_file_make_folder(host->cache, error) || !entry_place(&entry, &why_not, error)) {
+        return FALSE;
+    }
+    if (why_not != NULL) {
+        ingot_progress_message(host->progress, "the way into the machine is ssh alone: %s", why_not);
+    }
+    return TRUE;
 }
 
 /* The recipe's session, else root by the build's key. */
@@ -23,10 +29,9 @@ static GuestEntry entry_of(const Recipe *recipe, const GuestKey *key)
         .user = session.user, .password = session.password, .key_path = session.key_path, .sudo = session.sudo};
 }
 
-Guest *boot_connect(const BuildHost *host, const Recipe *recipe, const GuestKey *key, Machine *machine, GError **error)
+static Guest *boot_connect(const BuildHost *host, const GuestEntry *entry, Machine *machine, GError **error)
 {
-    GuestEntry entry = entry_of(recipe, key);
-    g_autoptr(Guest) guest = guest_connect(machine, &entry, LOGIN_SECONDS, error);
+    g_autoptr(Guest) guest = guest_connect(machine, entry, LOGIN_SECONDS, error);
     gboolean booted;
     if (guest == NULL || !guest_wait_booted(guest, BOOT_SECONDS, &booted, error)) {
         return NULL;
@@ -37,4 +42,28 @@ Guest *boot_connect(const BuildHost *host, const Recipe *recipe, const GuestKey 
                                BOOT_SECONDS);
     }
     return g_steal_pointer(&guest);
+}
+
+gboolean boot_machine(const BuildHost *host, const Recipe *recipe, const GuestKey *key, BootStart start, gpointer user,
+                      Booted *booted, GError **error)
+{
+    GuestEntry entry = entry_of(recipe, key);
+    for (guint restarts = 0;; restarts++) {
+        g_autoptr(GError) problem = NULL;
+        g_autoptr(Machine) machine = start(user, error);
+        if (machine == NULL) {
+            return FALSE;
+        }
+        booted->guest = boot_connect(host, &entry, machine, &problem);
+        if (booted->guest != NULL) {
+            booted->machine = g_steal_pointer(&machine);
+            return TRUE;
+        }
+        gboolean ended = FALSE;
+        if (restarts == RESTARTS_MOST || !(machine_wait(machine, 1, &ended, NULL) && ended)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        ingot_progress_message(host->progress, "the machine restarted itself during its boot: it is booted again");
+    }
 }

@@ -62,14 +62,24 @@ static gboolean place_entry(const Walk *walk, GError **error)
            boot_place_entry(walk->in.host, ingot_workdir_path(walk->in.workdir), walk->disk, "qcow2", error);
 }
 
+static Machine *start_fresh(gpointer walk, GError **error)
+{
+    return start_machine(walk, FALSE, error);
+}
+
 static gboolean boot(Walk *walk, GError **error)
 {
     IngotProgress *progress = walk->in.host->progress;
     ingot_progress_begin(progress, 0, "boot (%s)", walk->in.host->accel == MACHINE_KVM ? "kvm" : "tcg");
-    walk->machine = place_entry(walk, error) ? start_machine(walk, FALSE, error) : NULL;
-    walk->guest =
-        walk->machine == NULL ? NULL : boot_connect(walk->in.host, walk->in.recipe, walk->in.key, walk->machine, error);
-    if (walk->guest == NULL) {
+    Booted booted;
+    if (!place_entry(walk, error) ||
+        !boot_machine(walk->in.host, walk->in.recipe, walk->in.key, start_fresh, walk, &booted, error)) {
+        return FALSE;
+    }
+    walk->machine = booted.machine;
+    walk->guest = booted.guest;
+    /* What a timer starts (apt's daily run) has no business in a build, and would come at another time in each. */
+    if (!guest_hold_timers(walk->guest, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
@@ -203,7 +213,8 @@ gboolean engine_follow(Walk *walk, GError **error)
 gboolean engine_has_ended(Walk *walk)
 {
     gboolean stopping = FALSE, ended = FALSE;
-    if (walk->machine == NULL || (guest_is_stopping(walk->guest, &stopping, NULL) && !stopping)) {
+    if (walk->machine == NULL ||
+        (walk->guest != NULL && guest_is_stopping(walk->guest, &stopping, NULL) && !stopping)) {
         return FALSE;
     }
     return machine_wait(walk->machine, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS, &ended, NULL) && ended;

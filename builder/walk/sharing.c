@@ -100,7 +100,7 @@ static gboolean sharing_try(const WalkInput *input, const Share *share, GError *
     if (lock == NULL || !sharing_depth(input, &here, error)) {
         return FALSE;
     }
-    for (int stage = deepest; stage > here; stage--) {
+    for (int stage = deepest; stage > here && plan_leads_on(input->plan, (guint)stage); stage--) {
         ShareState state = sharing_pull_stage(input, share, (guint)stage, fingerprint, error);
         if (state != SHARE_NONE) {
             return state == SHARE_DONE;

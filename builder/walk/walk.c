@@ -191,7 +191,7 @@ static guint first_missing(const Walk *walk)
     if (walk->from != NULL) {
         return (guint)plan_find_key(plan, &node_run(walk->from)->key) + 1;
     }
-    return plan->stages->len == 1 || !plan_leads_on(plan, 0) ? 1 : 0;
+    return plan_leads_on(plan, 0) ? 0 : 1;
 }
 
 /* One way through the stages. *again: another build has got ahead, look once more for what it has left. */

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 # shellcheck source=tests/system/base.sh
 . tests/system/base.sh
-share_base
+share_base warm
 export TMPDIR=$TMP/work
 mkdir -p "$TMPDIR"
 
@@ -29,11 +29,6 @@ steps:
   - name: after the restart
     shell: |
       test -e /srv/stopped
-      ! cmp -s /srv/boot-id /proc/sys/kernel/random/boot_id
-      cp /proc/sys/kernel/random/boot_id /srv/boot-id
-      systemctl reboot
-  - name: after a step that rebooted by itself
-    shell: |
       ! cmp -s /srv/boot-id /proc/sys/kernel/random/boot_id
       cp /proc/sys/kernel/random/boot_id /srv/boot-id
       poweroff
@@ -58,16 +53,15 @@ version: 1.0.0
 source: {from: "hardened:1.0.0"}
 steps:
   - shell: echo child >/srv/child
-tests:
-  - file: {path: /srv/child, content: "^child$"}
 EOF2
-ingot build "$TMP/child.yaml" >"$TMP/out" 2>"$TMP/log" || fail "an image on a hardened one: $(tail -30 "$TMP/log")"
+ingot build --no-test "$TMP/child.yaml" >"$TMP/out" 2>"$TMP/log" || fail "an image on a hardened one: $(tail -30 "$TMP/log")"
 ok "another image is built on it"
 
 ingot pull -q child:1.0.0 -o "$TMP/child.raw" >/dev/null
 for path in /etc/systemd/ingot-entry /etc/systemd/system/ingot-entry.service /etc/systemd/system/sysinit.target.wants/ingot-entry.service /root/.ssh/authorized_keys2; do
     ! debugfs -R "stat $path" "$TMP/child.raw?offset=$((66 << 20))" 2>&1 | grep -q '^Inode:' || fail "$path is in the image"
 done
+debugfs -R 'cat /srv/child' "$TMP/child.raw?offset=$((66 << 20))" 2>/dev/null | grep -qx child || fail "the step did not run"
 ok "nothing of the way in is in the image"
 
 # A step whose own reboot cuts it off is refused in words, and nothing half is kept of it.

@@ -125,6 +125,15 @@ static void a_run_that_is_refreshed_rules_out_no_other(void **state)
     expect_best(sample, plan, 3, NOW, "two");
 }
 
+/* Its image is the source itself, which no machine has written to. */
+static void a_plan_without_steps_goes_on_from_no_machine(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = sample_plan(sample, "[]");
+    sample_node(sample, plan, "boot", NULL, "a");
+    expect_best(sample, plan, -1, NOW, NULL);
+}
+
 static void a_booted_machine_is_of_no_use_to_an_offline_step(void **state)
 {
     Sample *sample = *state;
@@ -507,6 +516,7 @@ int main(void)
         SAMPLE_TEST(the_newest_run_wins_over_the_deepest),
         SAMPLE_TEST(a_run_that_is_refreshed_rules_out_no_other),
         SAMPLE_TEST(a_booted_machine_is_of_no_use_to_an_offline_step),
+        SAMPLE_TEST(a_plan_without_steps_goes_on_from_no_machine),
         SAMPLE_TEST(a_booted_machine_is_of_use_where_there_is_no_step),
         SAMPLE_TEST(a_missing_product_is_made_again),
         SAMPLE_TEST(a_missing_part_of_a_product_is_made_again),

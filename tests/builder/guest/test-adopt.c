@@ -9,7 +9,7 @@
 
 #include "fake.h"
 
-#define LINE "ssh-ed25519 AAAANEW ingot-build"
+#define LINE "ssh-ed25519 AAAANEW build@ingot.invalid"
 static GuestKey key = {.public_line = LINE};
 
 static Fake adopted_fake(void)
@@ -36,14 +36,14 @@ static void only_the_builds_line_is_replaced(void **state)
     static const struct {
         const char *before, *after;
     } cases[] = {
-        {"ssh-ed25519 AAAAOLD ingot-build\n", LINE "\n"},
-        {"ssh-ed25519 AAAAOLD ingot-build", LINE "\n"},
-        {"ssh-ed25519 AAAAME me\nssh-ed25519 AAAAOLD ingot-build\n", "ssh-ed25519 AAAAME me\n" LINE "\n"},
-        {"ssh-ed25519 AAAAOLD ingot-build\nssh-ed25519 AAAAME me", LINE "\nssh-ed25519 AAAAME me\n"},
-        {"command=\"echo a\\tb \\\\n\\c\" ssh-rsa AAAA me\n  -n\nssh-rsa A ingot-build\n",
+        {"ssh-ed25519 AAAAOLD build@ingot.invalid\n", LINE "\n"},
+        {"ssh-ed25519 AAAAOLD build@ingot.invalid", LINE "\n"},
+        {"ssh-ed25519 AAAAME me\nssh-ed25519 AAAAOLD build@ingot.invalid\n", "ssh-ed25519 AAAAME me\n" LINE "\n"},
+        {"ssh-ed25519 AAAAOLD build@ingot.invalid\nssh-ed25519 AAAAME me", LINE "\nssh-ed25519 AAAAME me\n"},
+        {"command=\"echo a\\tb \\\\n\\c\" ssh-rsa AAAA me\n  -n\nssh-rsa A build@ingot.invalid\n",
          "command=\"echo a\\tb \\\\n\\c\" ssh-rsa AAAA me\n  -n\n" LINE "\n"},
-        {"ssh-rsa A ingot-build team\n# keys of ingot-builders",
-         "ssh-rsa A ingot-build team\n# keys of ingot-builders"},
+        {"ssh-rsa A build@ingot.invalid team\n# keys of build@ingot.invaliders",
+         "ssh-rsa A build@ingot.invalid team\n# keys of build@ingot.invaliders"},
         {"no newline", "no newline"},
         {"", ""},
     };

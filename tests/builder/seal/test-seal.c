@@ -19,7 +19,8 @@
 
 #define MIB (1u << 20)
 #define ROOT (16 * MIB) /* where the file system starts: layout() below */
-#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOURS ingot-build"
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOURS build@ingot.invalid"
+#define EARLIER "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEARLIER build@ingot.invalid"
 #define OTHER "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITHEIRS root@ingot-builder"
 #define SECRET "swordfish-7d1f0c"
 
@@ -317,7 +318,7 @@ static void only_the_builds_key_goes(void **state)
     Fixture *fixture = *state;
     add_system(fixture);
     add(fixture, "/root/.ssh/authorized_keys",
-        "# keys of the ingot-build team\n\n" OTHER "\nfrom=\"10.*\" " KEY "\nlast");
+        "# keys of the ingot-build team\n\n" OTHER "\nfrom=\"10.*\" " KEY "\n" EARLIER "\nlast");
     add(fixture, "/root/.ssh/authorized_keys2", KEY "\n");
     shell(fixture, "chmod 640 root/root/.ssh/authorized_keys\n");
     seal(fixture, "{}");
@@ -334,10 +335,10 @@ static gboolean entry_placed(const Fixture *fixture)
 {
     EntryDisk disk = {
         .disk = fixture->disk, .format = "raw", .workdir = ingot_workdir_path(fixture->workdir), .cache = "/nowhere"};
-    gboolean placed = FALSE;
-    assert_true(entry_place(&disk, &placed, NULL));
+    g_autofree char *why_not = NULL;
+    assert_true(entry_place(&disk, &why_not, NULL));
     unpack(fixture);
-    return placed;
+    return why_not == NULL;
 }
 
 static void the_way_in_is_gone_after_the_seal(void **state)
