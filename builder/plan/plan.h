@@ -31,8 +31,9 @@ int plan_find(const Plan *plan, const char *text, GError **error);
 /* The number of the stage of that key, or -1. */
 int plan_find_key(const Plan *plan, const IngotDigest *key);
 
-/* Whether a machine right after the stage is of use to what follows. One that was only booted is not where the next stage
- * works on a disk at rest, nor where nothing follows: the image of such a plan is its source, which nobody has booted. */
+/* Whether a machine right after the stage is of use to what follows. One that was only booted is not where the next
+ * stage works on a disk at rest, nor where nothing follows: the image of such a plan is its source, which nobody has
+ * booted. */
 gboolean plan_leads_on(const Plan *plan, guint stage);
 
 /* After the stage has run: FALSE, with an error that names the file, if a file that it reads is not what the key says.

@@ -144,14 +144,6 @@ static void a_booted_machine_is_of_no_use_to_an_offline_step(void **state)
     expect_best(sample, plan, -1, NOW, "one");
 }
 
-static void a_booted_machine_is_of_use_where_there_is_no_step(void **state)
-{
-    Sample *sample = *state;
-    g_autoptr(Plan) plan = sample_plan(sample, "[]");
-    sample_node(sample, plan, "boot", NULL, "a");
-    expect_best(sample, plan, -1, NOW, "boot");
-}
-
 static void a_missing_product_is_made_again(void **state)
 {
     Sample *sample = *state;
@@ -517,7 +509,6 @@ int main(void)
         SAMPLE_TEST(a_run_that_is_refreshed_rules_out_no_other),
         SAMPLE_TEST(a_booted_machine_is_of_no_use_to_an_offline_step),
         SAMPLE_TEST(a_plan_without_steps_goes_on_from_no_machine),
-        SAMPLE_TEST(a_booted_machine_is_of_use_where_there_is_no_step),
         SAMPLE_TEST(a_missing_product_is_made_again),
         SAMPLE_TEST(a_missing_part_of_a_product_is_made_again),
         SAMPLE_TEST(an_empty_cache_has_no_nodes),
