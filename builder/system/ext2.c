@@ -141,38 +141,90 @@ errcode_t ext2_free(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode)
     return code;
 }
 
-static errcode_t remove_entry(ext2_ino_t folder, const char *name, ext2_ino_t ino, gpointer user)
+/* A name that is to go; a folder's names are put behind it, and go first. */
+typedef struct {
+    ext2_ino_t folder, ino;
+    char *name;
+    gboolean opened; /* a folder whose names have been put behind it */
+} Removal;
+
+typedef struct {
+    ext2_filsys fs;
+    GArray *stack;       /* of Removal: a tree may be deeper than this program's own stack */
+    GHashTable *folders; /* inode numbers of those that have been opened */
+} Remover;
+
+static void clear_removal(gpointer data)
 {
-    ext2_filsys fs = user;
-    struct ext2_inode inode, above;
-    errcode_t code = ext2fs_read_inode(fs, ino, &inode);
-    gboolean is_folder = code == 0 && LINUX_S_ISDIR(inode.i_mode);
-    if (is_folder) {
-        code = ext2_for_each(fs, ino, remove_entry, fs);
+    g_free(((Removal *)data)->name);
+}
+
+static errcode_t remover_push(ext2_ino_t folder, const char *name, ext2_ino_t ino, gpointer user)
+{
+    Removal removal = {.folder = folder, .ino = ino, .name = g_strdup(name)};
+    g_array_append_val(((Remover *)user)->stack, removal);
+    return 0;
+}
+
+/* Puts a folder's names on the stack. A folder that is in two places, or below itself, would never be empty. */
+static errcode_t remover_open(Remover *remover, Removal *removal)
+{
+    ext2_ino_t ino = removal->ino, above;
+    errcode_t code = ext2fs_lookup(remover->fs, ino, "..", 2, NULL, &above);
+    if (code == EXT2_ET_FILE_NOT_FOUND || (code == 0 && above != removal->folder) ||
+        !g_hash_table_add(remover->folders, GUINT_TO_POINTER(ino))) {
+        return EXT2_ET_DIR_CORRUPTED;
     }
-    if (code != 0 || (code = ext2fs_unlink(fs, folder, name, ino, 0)) != 0) {
-        return code;
-    }
-    if (!is_folder && inode.i_links_count > 1) {
-        inode.i_links_count--;
-        return ext2fs_write_inode(fs, ino, &inode);
+    removal->opened = TRUE; /* before the stack moves */
+    return code != 0 ? code : ext2_for_each(remover->fs, ino, remover_push, remover);
+}
+
+/* A folder is empty by now. */
+static errcode_t remover_unlink(ext2_filsys fs, const Removal *removal, struct ext2_inode *inode)
+{
+    struct ext2_inode above;
+    errcode_t code = ext2fs_unlink(fs, removal->folder, removal->name, removal->ino, 0);
+    if (code == 0 && !removal->opened && inode->i_links_count > 1) {
+        inode->i_links_count--;
+        return ext2fs_write_inode(fs, removal->ino, inode);
     }
     /* A folder's ".." was a name of the one above; a count of 1 means "too many to count" and stays. */
-    if (is_folder && (code = ext2fs_read_inode(fs, folder, &above)) == 0 && above.i_links_count > 1) {
+    if (code == 0 && removal->opened && (code = ext2fs_read_inode(fs, removal->folder, &above)) == 0 &&
+        above.i_links_count > 1) {
         above.i_links_count--;
-        code = ext2fs_write_inode(fs, folder, &above);
+        code = ext2fs_write_inode(fs, removal->folder, &above);
     }
-    if (code != 0) {
-        return code;
+    return code != 0 ? code : ext2_free(fs, removal->ino, inode);
+}
+
+static errcode_t remover_run(Remover *remover)
+{
+    errcode_t code = 0;
+    while (code == 0 && remover->stack->len > 0) {
+        guint last = remover->stack->len - 1;
+        Removal *removal = &g_array_index(remover->stack, Removal, last);
+        struct ext2_inode inode;
+        code = ext2fs_read_inode(remover->fs, removal->ino, &inode); /* emptying a folder has changed its inode */
+        if (code == 0 && LINUX_S_ISDIR(inode.i_mode) && !removal->opened) {
+            code = remover_open(remover, removal);
+        } else if (code == 0) {
+            code = remover_unlink(remover->fs, removal, &inode);
+            g_array_set_size(remover->stack, last);
+        }
     }
-    /* Emptying a folder has changed its inode. */
-    code = is_folder ? ext2fs_read_inode(fs, ino, &inode) : 0;
-    return code != 0 ? code : ext2_free(fs, ino, &inode);
+    return code;
 }
 
 errcode_t ext2_remove(ext2_filsys fs, ext2_ino_t folder, const char *name)
 {
+    g_autoptr(GArray) stack = g_array_new(FALSE, FALSE, sizeof(Removal));
+    g_autoptr(GHashTable) folders = g_hash_table_new(NULL, NULL);
+    Remover remover = {.fs = fs, .stack = stack, .folders = folders};
     ext2_ino_t ino;
+    g_array_set_clear_func(stack, clear_removal);
     errcode_t code = ext2fs_lookup(fs, folder, name, (int)strlen(name), NULL, &ino);
-    return code != 0 ? code : remove_entry(folder, name, ino, fs);
+    if (code == 0) {
+        code = remover_push(folder, name, ino, &remover);
+    }
+    return code != 0 ? code : remover_run(&remover);
 }

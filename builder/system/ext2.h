@@ -11,7 +11,8 @@ errcode_t ext2_add_folder(ext2_filsys fs, ext2_ino_t folder, const char *name, e
 errcode_t ext2_add_symlink(ext2_filsys fs, ext2_ino_t folder, const char *name, const char *target, ext2_ino_t *ino);
 /* An empty plain file, or a special one: inode has its mode, owner, times and device. */
 errcode_t ext2_add_file(ext2_filsys fs, ext2_ino_t folder, const char *name, struct ext2_inode *inode, ext2_ino_t *ino);
-/* Takes the name away, and what it names with all below it where that was the last name. */
+/* Takes the name away, and what it names with all below it where that was the last name, however deep. A folder that
+ * is in two places, as on a damaged file system, is EXT2_ET_DIR_CORRUPTED. */
 errcode_t ext2_remove(ext2_filsys fs, ext2_ino_t folder, const char *name);
 /* Gives an inode's blocks back, from this one of the file on; the inode, as it was read from fs, is written. */
 errcode_t ext2_punch(ext2_filsys fs, ext2_ino_t ino, struct ext2_inode *inode, blk64_t from);
