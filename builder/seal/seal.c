@@ -149,18 +149,11 @@ static gboolean seal_plan_run(SystemTree *tree, const SealPlan *plan, GError **e
 /* A file that held nothing but the build's key is the build's. */
 static gboolean seal_remove_key(SystemTree *tree, const char *path, const char *key, GError **error)
 {
-    gboolean exists;
-    if (key == NULL || !system_tree_exists(tree, path, &exists, error)) {
-        return key == NULL;
-    }
-    if (!exists) {
-        return TRUE;
-    }
-    g_autofree char *text = system_tree_read(tree, path, error);
-    if (text == NULL) {
+    g_autofree char *text = NULL;
+    if (key != NULL && !system_tree_read(tree, path, SYSTEM_TEXT_MAX, &text, error)) {
         return FALSE;
     }
-    g_autofree char *rest = keyline_remove(text, key);
+    g_autofree char *rest = text == NULL ? NULL : keyline_remove(text, key);
     return rest == NULL ||
            (*rest == '\0' ? system_tree_remove(tree, path, error) : system_tree_write(tree, path, rest, 0600, error));
 }

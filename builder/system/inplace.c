@@ -1,9 +1,9 @@
 /* The usual disk, written in place by libext2fs: one ext2/3/4 in a partition, which the machine has unmounted or
  * frozen. No appliance is booted, which under emulation takes most of a seal's time. Whatever is not that simple (LVM,
  * XFS, two systems, a journal to replay, features that change what freeing a block means) is left to the appliance. */
-#include <errno.h>
 #include <ingot/error.h>
 #include <ingot/nbd.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,7 +18,7 @@
 #include "system/treekinds.h"
 #include "system/zero.h"
 
-#define TEXT_MAX (64u << 20) /* dpkg's status of a thousand packages is 2 MB */
+#define STATUS_MAX (64u << 20) /* dpkg's status of a thousand packages is 2 MB */
 
 #define COMPAT                                                                                                         \
     (EXT3_FEATURE_COMPAT_HAS_JOURNAL | EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_RESIZE_INODE |               \
@@ -43,7 +43,8 @@ typedef struct {
 
 static gboolean failed(const char *path, errcode_t code, GError **error)
 {
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %s", path, error_message(code));
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %s%s", path,
+                code == EXT2_ET_DIR_CORRUPTED ? "the file system is damaged: " : "", error_message(code));
     return FALSE;
 }
 
@@ -137,6 +138,14 @@ static gboolean direct_has_efi_name(const Direct *direct, const char *path)
     return found;
 }
 
+static SystemType type_of(const struct ext2_inode *inode)
+{
+    return LINUX_S_ISREG(inode->i_mode)   ? SYSTEM_PLAIN
+           : LINUX_S_ISDIR(inode->i_mode) ? SYSTEM_FOLDER
+           : LINUX_S_ISLNK(inode->i_mode) ? SYSTEM_LINK
+                                          : SYSTEM_OTHER;
+}
+
 static gboolean direct_look(SystemTree *tree, const char *path, SystemType *type, GError **error)
 {
     const Direct *direct = (Direct *)tree;
@@ -158,10 +167,32 @@ static gboolean direct_look(SystemTree *tree, const char *path, SystemType *type
     if (code != 0) {
         return failed(path, code, error);
     }
-    *type = LINUX_S_ISREG(inode.i_mode)   ? SYSTEM_PLAIN
-            : LINUX_S_ISDIR(inode.i_mode) ? SYSTEM_FOLDER
-            : LINUX_S_ISLNK(inode.i_mode) ? SYSTEM_LINK
-                                          : SYSTEM_OTHER;
+    *type = type_of(&inode);
+    return TRUE;
+}
+
+static gboolean direct_follow(SystemTree *tree, const char *path, SystemType *type, guint64 *size, GError **error)
+{
+    const Direct *direct = (Direct *)tree;
+    ext2_ino_t ino;
+    struct ext2_inode inode;
+    *size = 0;
+    if (direct_on_efi(direct, path) != NULL) {
+        return direct_look(tree, path, type, error);
+    }
+    *type = SYSTEM_NOTHING;
+    errcode_t code = lookup(direct, path, &ino);
+    if (is_missing(code)) {
+        return TRUE;
+    }
+    if (code == 0) {
+        code = ext2fs_read_inode(direct->fs, ino, &inode);
+    }
+    if (code != 0) {
+        return failed(path, code, error);
+    }
+    *type = type_of(&inode);
+    *size = EXT2_I_SIZE(&inode);
     return TRUE;
 }
 
@@ -176,8 +207,8 @@ static gboolean direct_reaches(SystemTree *tree, const char *path)
     if (direct_on_efi(direct, path) != NULL || direct_find(direct, path, &folder, &ino) != 0) {
         return direct_on_efi(direct, path) == NULL;
     }
-    while (above != EXT2_ROOT_INO && above != ino) {
-        if (ext2fs_lookup(direct->fs, above, "..", 2, NULL, &above) != 0) {
+    for (guint left = PATH_MAX; above != EXT2_ROOT_INO && above != ino; left--) {
+        if (left == 0 || ext2fs_lookup(direct->fs, above, "..", 2, NULL, &above) != 0) {
             return FALSE;
         }
     }
@@ -232,9 +263,6 @@ static errcode_t read_inode_text(ext2_filsys fs, ext2_ino_t ino, char **text)
     __u64 size;
     unsigned got = 0;
     code = ext2fs_file_get_lsize(file, &size);
-    if (code == 0 && size > TEXT_MAX) {
-        code = EFBIG;
-    }
     if (code == 0) {
         *text = g_malloc0(size + 1);
         code = size == 0 ? 0 : ext2fs_file_read(file, *text, (unsigned)size, &got);
@@ -322,16 +350,27 @@ static gboolean direct_link(SystemTree *tree, const char *target, const char *pa
 
 /* --- what the system is --- */
 
+static char *direct_read_needed(SystemTree *tree, const char *path, gsize limit, GError **error)
+{
+    char *text;
+    if (system_tree_read(tree, path, limit, &text, error) && text == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: this is not a regular file", path);
+    }
+    return text;
+}
+
 static json_t *direct_os(SystemTree *tree, GError **error)
 {
-    g_autofree char *release = direct_read(tree, "/etc/os-release", error);
-    g_autofree char *debian = release == NULL ? NULL : direct_read(tree, "/etc/debian_version", NULL);
-    return release == NULL ? NULL : debian_os(release, debian);
+    g_autofree char *release = direct_read_needed(tree, "/etc/os-release", SYSTEM_TEXT_MAX, error);
+    g_autofree char *debian = NULL;
+    return release != NULL && system_tree_read(tree, "/etc/debian_version", SYSTEM_TEXT_MAX, &debian, error)
+               ? debian_os(release, debian)
+               : NULL;
 }
 
 static json_t *direct_packages(SystemTree *tree, GError **error)
 {
-    g_autofree char *status = direct_read(tree, "/var/lib/dpkg/status", error);
+    g_autofree char *status = direct_read_needed(tree, "/var/lib/dpkg/status", STATUS_MAX, error);
     return status == NULL ? NULL : debian_packages(status);
 }
 
@@ -406,6 +445,7 @@ static void direct_free(SystemTree *tree)
 static const SystemTreeKind direct_kind = {
     .list = direct_list,
     .look = direct_look,
+    .follow = direct_follow,
     .reaches = direct_reaches,
     .remove = direct_remove,
     .empty = direct_empty,
@@ -443,15 +483,11 @@ static gboolean is_plain_system(Direct *direct, gboolean needs_dpkg)
 
 static gboolean direct_find_efi(Direct *direct, const char *workdir, GError **error)
 {
-    SystemType type;
-    if (!direct_look(&direct->tree, "/etc/fstab", &type, error)) {
+    g_autofree char *text = NULL;
+    if (!system_tree_read(&direct->tree, "/etc/fstab", SYSTEM_TEXT_MAX, &text, error)) {
         return FALSE;
     }
-    g_autofree char *text = type == SYSTEM_PLAIN ? direct_read(&direct->tree, "/etc/fstab", error) : g_strdup("");
-    if (text == NULL) {
-        return FALSE;
-    }
-    direct->mounts = fstab_parse(text);
+    direct->mounts = fstab_parse(text == NULL ? "" : text);
     for (guint i = 0; i < direct->mounts->len && direct->table.efi.size > 0; i++) {
         const FstabEntry *entry = g_ptr_array_index(direct->mounts, i);
         ext2_ino_t point;

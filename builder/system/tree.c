@@ -1,5 +1,7 @@
 #include "system/tree.h"
 
+#include <ingot/error.h>
+
 #include "system/treekinds.h"
 
 SystemTree *system_tree_open(const SystemTreeOptions *options, GError **error)
@@ -42,13 +44,38 @@ gboolean system_tree_exists(SystemTree *tree, const char *path, gboolean *exists
     return ok;
 }
 
-char *system_tree_read(SystemTree *tree, const char *path, GError **error)
+gboolean system_tree_read(SystemTree *tree, const char *path, gsize limit, char **text, GError **error)
 {
-    return tree->kind->read(tree, path, error);
+    SystemType type;
+    guint64 size;
+    *text = NULL;
+    if (!tree->kind->follow(tree, path, &type, &size, error)) {
+        return FALSE;
+    }
+    if (type != SYSTEM_PLAIN) {
+        return TRUE;
+    }
+    if (size > limit) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a file of %" G_GUINT64_FORMAT " bytes, where at most %" G_GSIZE_FORMAT " are read", path, size,
+                    limit);
+        return FALSE;
+    }
+    *text = tree->kind->read(tree, path, error);
+    return *text != NULL;
 }
 
 gboolean system_tree_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error)
 {
+    SystemType own, target;
+    guint64 size;
+    if (!tree->kind->look(tree, path, &own, error) || !tree->kind->follow(tree, path, &target, &size, error)) {
+        return FALSE;
+    }
+    if (own != SYSTEM_NOTHING && target != SYSTEM_PLAIN) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: cannot write: this is not a regular file", path);
+        return FALSE;
+    }
     return tree->kind->write(tree, path, text, mode, error);
 }
 

@@ -39,9 +39,12 @@ gboolean system_tree_remove(SystemTree *tree, const char *path, GError **error);
 gboolean system_tree_empty(SystemTree *tree, const char *path, GError **error);
 /* *exists: whether there is a file of any kind at path; a dangling link is one. */
 gboolean system_tree_exists(SystemTree *tree, const char *path, gboolean *exists, GError **error);
-/* A plain file's text, links followed; NULL on failure. Free it. */
-char *system_tree_read(SystemTree *tree, const char *path, GError **error);
-/* An existing file keeps its owner and mode; a new one is root's, with `mode` (0644), and its folders are made. */
+/* The text of a plain file, links followed. *text is NULL where there is none: nothing at all, a link to nothing, a
+ * folder, a device, a pipe. A file of more than `limit` bytes is an error. Free it. */
+#define SYSTEM_TEXT_MAX (1u << 20) /* the limit for a file that people write, such as settings or keys */
+gboolean system_tree_read(SystemTree *tree, const char *path, gsize limit, char **text, GError **error);
+/* An existing plain file keeps its owner and mode; a new one is root's, with `mode` (0644), and its folders are made.
+ * Anything else at path, and a link to nothing, is an error. */
 gboolean system_tree_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error);
 /* A symbolic link, in the place of one that is there; its folders are made. */
 gboolean system_tree_link(SystemTree *tree, const char *target, const char *path, GError **error);

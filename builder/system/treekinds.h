@@ -11,10 +11,14 @@ typedef struct {
     gboolean (*list)(SystemTree *tree, const char *folder, GPtrArray *names, GError **error);
     /* What is at path, a link as a link: SYSTEM_NOTHING where nothing is. */
     gboolean (*look)(SystemTree *tree, const char *path, SystemType *type, GError **error);
+    /* The same for what a link at path leads to: SYSTEM_NOTHING also for a link to nothing. *size: of a plain file. */
+    gboolean (*follow)(SystemTree *tree, const char *path, SystemType *type, guint64 *size, GError **error);
     gboolean (*reaches)(SystemTree *tree, const char *path);
     gboolean (*remove)(SystemTree *tree, const char *path, GError **error);
     gboolean (*empty)(SystemTree *tree, const char *path, GError **error); /* called for plain files alone */
-    char *(*read)(SystemTree *tree, const char *path, GError **error);
+    char *(*read)(SystemTree *tree, const char *path,
+                  GError **error); /* called for plain files alone, links followed */
+    /* Called where a plain file is (links followed), or nothing, not even a link. */
     gboolean (*write)(SystemTree *tree, const char *path, const char *text, guint mode, GError **error);
     gboolean (*link)(SystemTree *tree, const char *target, const char *path, GError **error);
     json_t *(*os)(SystemTree *tree, GError **error);

@@ -36,11 +36,12 @@ static gboolean appliance_list(SystemTree *tree, const char *folder, GPtrArray *
     return TRUE;
 }
 
-static gboolean appliance_look(SystemTree *tree, const char *path, SystemType *type, GError **error)
+/* st, which is freed, is what libguestfs has answered; NULL: it has failed. */
+static gboolean appliance_type(guestfs_h *g, struct guestfs_statns *st, const char *path, SystemType *type,
+                               guint64 *size, GError **error)
 {
-    guestfs_h *g = handle_of(tree);
     *type = SYSTEM_NOTHING;
-    struct guestfs_statns *st = guestfs_lstatns(g, path);
+    *size = 0;
     if (st == NULL) {
         int number = guestfs_last_errno(g);
         return number == ENOENT || number == ENOTDIR || number == ELOOP || appliance_failed(g, path, error);
@@ -49,8 +50,22 @@ static gboolean appliance_look(SystemTree *tree, const char *path, SystemType *t
             : S_ISDIR(st->st_mode) ? SYSTEM_FOLDER
             : S_ISLNK(st->st_mode) ? SYSTEM_LINK
                                    : SYSTEM_OTHER;
+    *size = (guint64)st->st_size;
     guestfs_free_statns(st);
     return TRUE;
+}
+
+static gboolean appliance_look(SystemTree *tree, const char *path, SystemType *type, GError **error)
+{
+    guestfs_h *g = handle_of(tree);
+    guint64 size;
+    return appliance_type(g, guestfs_lstatns(g, path), path, type, &size, error);
+}
+
+static gboolean appliance_follow(SystemTree *tree, const char *path, SystemType *type, guint64 *size, GError **error)
+{
+    guestfs_h *g = handle_of(tree);
+    return appliance_type(g, guestfs_statns(g, path), path, type, size, error);
 }
 
 static gboolean appliance_reaches(SystemTree *tree, const char *path)
@@ -194,15 +209,11 @@ static gboolean appliance_wipe_swap_file(guestfs_h *g, const char *path, GError 
 static gboolean appliance_wipe_swap_files(SystemTree *tree, GError **error)
 {
     guestfs_h *g = handle_of(tree);
-    SystemType type;
-    if (!appliance_look(tree, "/etc/fstab", &type, error)) {
+    g_autofree char *text = NULL;
+    if (!system_tree_read(tree, "/etc/fstab", SYSTEM_TEXT_MAX, &text, error)) {
         return FALSE;
     }
-    g_autofree char *text = type == SYSTEM_PLAIN ? appliance_read(tree, "/etc/fstab", error) : g_strdup("");
-    if (text == NULL) {
-        return FALSE;
-    }
-    g_autoptr(GPtrArray) mounts = fstab_parse(text);
+    g_autoptr(GPtrArray) mounts = fstab_parse(text == NULL ? "" : text);
     g_autoptr(GPtrArray) paths = fstab_swap_files(mounts);
     for (guint i = 0; i < paths->len; i++) {
         if (!appliance_wipe_swap_file(g, g_ptr_array_index(paths, i), error)) {
@@ -306,6 +317,7 @@ static void appliance_free(SystemTree *tree)
 static const SystemTreeKind appliance_kind = {
     .list = appliance_list,
     .look = appliance_look,
+    .follow = appliance_follow,
     .reaches = appliance_reaches,
     .remove = appliance_remove,
     .empty = appliance_empty,

@@ -383,6 +383,68 @@ static void keys_of_others_are_untouched(void **state)
     assert_string_equal(rest, OTHER);
 }
 
+/* Keys are in a plain file: whatever else has its name holds none, and is not opened. */
+static void what_is_not_a_file_of_keys_is_left(void **state)
+{
+    Fixture *fixture = *state;
+    add_system(fixture);
+    add(fixture, "/srv/team/keys", OTHER "\n" KEY "\n");
+    shell(fixture, "mkdir -p root/root/.ssh; mkfifo root/root/.ssh/authorized_keys\n"
+                   "ln -s /srv/nothing root/root/.ssh/authorized_keys2\n");
+    seal(fixture, "{}");
+    shell(fixture, "debugfs -R 'stat /root/.ssh/authorized_keys' 'disk.raw?offset=16777216' 2>&1 | grep -q FIFO\n"
+                   "[ -L out/root/.ssh/authorized_keys2 ]; rm -r out\n"
+                   "rm root/root/.ssh/*; mkdir root/root/.ssh/authorized_keys\n"
+                   "ln -s /srv/team/keys root/root/.ssh/authorized_keys2\n");
+    seal_report_clear(&fixture->report);
+    seal(fixture, "{}");
+    g_autofree char *keys = text_of(fixture, "/srv/team/keys");
+    assert_string_equal(keys, OTHER "\n");
+    shell(fixture, "[ -d out/root/.ssh/authorized_keys ]; [ -L out/root/.ssh/authorized_keys2 ]\n");
+}
+
+static void a_huge_file_of_keys_is_an_error(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    add_system(fixture);
+    shell(fixture, "mkdir -p root/root/.ssh; truncate -s 5G root/root/.ssh/authorized_keys\n");
+    layout(fixture);
+    assert_false(sealed(fixture, "{}", &error));
+    assert_non_null(strstr(error->message, "/root/.ssh/authorized_keys: a file of 5368709120 bytes"));
+}
+
+/* What is not a plain file is not written through, and keeps what it was. */
+static void only_plain_files_are_written(void **state)
+{
+    Fixture *fixture = *state;
+    static const char *const paths[] = {"/srv/pipe", "/srv/folder", "/srv/dangling"};
+    add_system(fixture);
+    add(fixture, "/srv/folder/kept", "kept");
+    add(fixture, "/srv/plain", "before");
+    shell(fixture, "mkfifo root/srv/pipe; ln -s nothing root/srv/dangling; ln -s plain root/srv/link\n");
+    layout(fixture);
+    SystemTreeOptions options = {
+        .disk = fixture->disk, .format = "raw", .workdir = ingot_workdir_path(fixture->workdir), .cache = "/nowhere"};
+    g_autoptr(SystemTree) tree = system_tree_open(&options, NULL);
+    assert_non_null(tree);
+    for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = NULL;
+        assert_false(system_tree_write(tree, paths[i], "text", 0644, &error));
+        assert_non_null(strstr(error->message, "not a regular file"));
+        assert_true(system_tree_read(tree, paths[i], SYSTEM_TEXT_MAX, &text, NULL));
+        assert_null(text);
+    }
+    assert_true(system_tree_write(tree, "/srv/link", "after", 0644, NULL));
+    assert_true(system_tree_close(tree, NULL));
+    unpack(fixture);
+    g_autofree char *kept = text_of(fixture, "/srv/folder/kept");
+    g_autofree char *after = text_of(fixture, "/srv/plain");
+    assert_string_equal(kept, "kept");
+    assert_string_equal(after, "after");
+}
+
 /* --- what no file holds --- */
 
 static void nothing_of_the_past_is_left(void **state)
@@ -472,6 +534,9 @@ int main(void)
         TEST(only_the_builds_key_goes),
         TEST(the_way_in_is_gone_after_the_seal),
         TEST(a_system_without_systemd_gets_no_way_in),
+        TEST(what_is_not_a_file_of_keys_is_left),
+        TEST(a_huge_file_of_keys_is_an_error),
+        TEST(only_plain_files_are_written),
         TEST(keys_of_others_are_untouched),
         TEST(nothing_of_the_past_is_left),
         TEST(one_disk_gives_one_result),
