@@ -25,8 +25,10 @@ gboolean emit_image(IngotStore *store, const EmitOptions *options, IngotProgress
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     json_object_update(config, options->config);
     IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
-    return ingot_store_add_image(store, options->name, options->tag, config, options->annotations, &disk, packed->index,
-                                 manifest, error) &&
+    /* The name comes last: whoever finds the image finds its reports. */
+    return ingot_store_add_image(store, NULL, NULL, config, options->annotations, &disk, packed->index, manifest,
+                                 error) &&
            attach(store, manifest, INGOT_TYPE_JUNIT, "application/xml", options->junit, error) &&
-           attach(store, manifest, INGOT_TYPE_SPDX, INGOT_TYPE_SPDX, options->spdx, error);
+           attach(store, manifest, INGOT_TYPE_SPDX, INGOT_TYPE_SPDX, options->spdx, error) &&
+           ingot_store_tag(store, options->name, options->tag, manifest, error);
 }

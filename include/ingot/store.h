@@ -82,12 +82,13 @@ IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference 
 void ingot_image_free(IngotImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotImage, ingot_image_free)
 
-/* Writes config, index and manifest of a disk blob that is in the store, and names the image (tag NULL: by digest).
- * annotations may be NULL. *manifest receives its descriptor. */
+/* Writes config, index and manifest of a disk blob that is in the store, and names the image (tag NULL: by digest; name
+ * NULL: not yet, ingot_store_tag does it once all is there). annotations may be NULL. *manifest receives its
+ * descriptor. */
 gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *tag, json_t *config,
                                json_t *annotations, const IngotDescriptor *disk, IngotIndex *index,
                                IngotDescriptor *manifest, GError **error);
-/* Attaches a blob to an image (a manifest with a subject, listed in index.json without a name). */
+/* Attaches a blob to an image, named or not yet (a manifest with a subject, listed in index.json without a name). */
 gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
                             const char *media_type, const void *data, gsize size, GError **error);
 /* The attachments of a manifest: GPtrArray of IngotDescriptor (g_free'd). */

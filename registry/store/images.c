@@ -105,7 +105,7 @@ gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *
     }
     g_autofree char *text = ingot_manifest_to_text(&parts);
     return ingot_store_put(store, text, strlen(text), manifest, error) &&
-           ingot_store_tag(store, name, tag, manifest, error);
+           (name == NULL || ingot_store_tag(store, name, tag, manifest, error));
 }
 
 static gboolean list_attachment(IngotStore *store, const char *artifact_type, const IngotDescriptor *manifest,

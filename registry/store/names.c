@@ -165,20 +165,39 @@ static char *subject_of(IngotStore *store, const IngotDigest *digest)
     return g_strdup(json_string_value(json_object_get(json_object_get(root, "subject"), "digest")));
 }
 
-/* Sorts the rows into what stays reached and what goes; rows of attachments whose subject has no name leave. */
-static void collect(IngotStore *store, json_t *rows, GHashTable *named, GHashTable *reached, GHashTable *gone)
+/* Takes out the rows of what is attached to something that goes, until none is left. What is attached to an image that
+ * has no name, but does not go, stays: that is how an image begins. */
+static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *named, GHashTable *gone)
 {
     for (size_t i = json_array_size(rows); i-- > 0;) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag) || name != NULL) {
+            continue;
+        }
+        g_autofree char *subject = subject_of(store, &manifest.digest);
+        if (subject != NULL && g_hash_table_contains(gone, subject) && !g_hash_table_contains(named, subject)) {
+            add_reached(store, &manifest.digest, gone);
+            json_array_remove(rows, i);
+            i = json_array_size(rows); /* what is attached to this may stand before or behind it */
+        }
+    }
+}
+
+/* An image that has no name yet is reached by what is attached to it. */
+static void add_rows(IngotStore *store, const json_t *rows, GHashTable *reached)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
         IngotDescriptor manifest;
         g_autofree char *name = NULL, *tag = NULL;
         if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag)) {
             continue;
         }
+        add_reached(store, &manifest.digest, reached);
         g_autofree char *subject = name == NULL ? subject_of(store, &manifest.digest) : NULL;
-        gboolean stays = subject == NULL || g_hash_table_contains(named, subject);
-        add_reached(store, &manifest.digest, stays ? reached : gone);
-        if (!stays) {
-            json_array_remove(rows, i);
+        IngotDigest above;
+        if (subject != NULL && ingot_digest_parse(subject, &above, NULL)) {
+            add_reached(store, &above, reached);
         }
     }
 }
@@ -234,7 +253,8 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, gui
     g_autoptr(GHashTable) reached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) named = named_digests(rows);
     add_reached(store, &entry->manifest.digest, gone);
-    collect(store, rows, named, reached, gone);
+    drop_attachments(store, rows, named, gone);
+    add_rows(store, rows, reached);
     if (!layout_write(store, index, error)) {
         return FALSE;
     }

@@ -119,6 +119,33 @@ static void removing_frees_what_nobody_needs(void **state)
     assert_int_equal(g_bytes_get_size(report), 4);
 }
 
+/* An image gets its name last: what is attached to it before is not taken for an orphan's, but goes with it. */
+static void attachments_wait_for_the_name(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor new = add_image(state, store, NULL, NULL, "new");
+    assert_true(ingot_store_attach(store, &new, INGOT_TYPE_JUNIT, "application/xml", "<x/>", 4, NULL));
+    g_autoptr(GPtrArray) reports = ingot_store_attachments(store, &new, NULL);
+    assert_int_equal(reports->len, 1);
+    const IngotDescriptor *report = g_ptr_array_index(reports, 0);
+    assert_true(ingot_store_attach(store, report, INGOT_TYPE_SPDX, "text/plain", "signed", 6, NULL));
+    g_autoptr(GPtrArray) list = ingot_store_list(store, NULL);
+    assert_int_equal(list->len, 0);
+    guint before = count_blobs(store);
+    add_image(state, store, "old", "1.0.0", "old");
+    g_autoptr(IngotStoreEntry) old = find(store, "old:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, old, NULL, NULL));
+    assert_int_equal(count_blobs(store), before);
+    assert_true(ingot_store_tag(store, "web", "1.0.0", &new, NULL));
+    g_autoptr(GBytes) text = ingot_store_attached(store, &new, INGOT_TYPE_JUNIT, NULL);
+    g_autoptr(GBytes) nested = ingot_store_attached(store, report, INGOT_TYPE_SPDX, NULL);
+    assert_non_null(text);
+    assert_non_null(nested);
+    g_autoptr(IngotStoreEntry) web = find(store, "web:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, web, NULL, NULL));
+    assert_int_equal(count_blobs(store), 0);
+}
+
 /* Several processes name images at once: no name is lost. */
 static void writers_do_not_lose_names(void **state)
 {
@@ -226,9 +253,13 @@ static void a_damaged_list_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(names_find_images),         TEST(removing_frees_what_nobody_needs),
-        TEST(writers_do_not_lose_names), TEST(half_written_blobs_are_swept),
-        TEST(partial_downloads_stay),    TEST(a_damaged_list_is_named),
+        TEST(names_find_images),
+        TEST(removing_frees_what_nobody_needs),
+        TEST(writers_do_not_lose_names),
+        TEST(half_written_blobs_are_swept),
+        TEST(attachments_wait_for_the_name),
+        TEST(partial_downloads_stay),
+        TEST(a_damaged_list_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

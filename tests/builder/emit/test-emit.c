@@ -1,0 +1,107 @@
+/* An image in the store: whoever finds its name finds its reports. */
+#include "emit/emit.h"
+
+#include <ingot/file.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define REPORT "<testsuite/>"
+#define PACKAGES "{\"packages\": []}"
+
+typedef struct {
+    IngotWorkdir *workdir;
+    IngotStore *store;
+    char *disk;
+} Fixture;
+
+static int set_up(void **state)
+{
+    static const guint8 bytes[8192] = {1};
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->disk = ingot_workdir_file(fixture->workdir, "disk.raw");
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "store");
+    fixture->store = ingot_store_open(path, NULL);
+    *state = fixture;
+    return fixture->store != NULL && ingot_file_replace(fixture->disk, bytes, sizeof bytes, 0600, NULL) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    ingot_store_free(fixture->store);
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->disk);
+    g_free(fixture);
+    return 0;
+}
+
+static gboolean emit(const Fixture *fixture, IngotDescriptor *manifest, GError **error)
+{
+    g_autoptr(IngotProgress) progress = ingot_progress_new(TRUE);
+    g_autoptr(json_t) config = json_object();
+    EmitOptions options = {.disk = fixture->disk,
+                           .format = "raw",
+                           .name = "web",
+                           .tag = "1.0.0",
+                           .config = config,
+                           .junit = REPORT,
+                           .spdx = PACKAGES};
+    return emit_image(fixture->store, &options, progress, manifest, error);
+}
+
+static guint count_names(const Fixture *fixture)
+{
+    g_autoptr(GPtrArray) list = ingot_store_list(fixture->store, NULL);
+    assert_non_null(list);
+    return list->len;
+}
+
+static void the_name_has_its_reports(void **state)
+{
+    const Fixture *fixture = *state;
+    IngotDescriptor manifest;
+    assert_true(emit(fixture, &manifest, NULL));
+    assert_int_equal(count_names(fixture), 1);
+    g_autoptr(GBytes) junit = ingot_store_attached(fixture->store, &manifest, INGOT_TYPE_JUNIT, NULL);
+    g_autoptr(GBytes) spdx = ingot_store_attached(fixture->store, &manifest, INGOT_TYPE_SPDX, NULL);
+    assert_non_null(junit);
+    assert_non_null(spdx);
+}
+
+/* The folder that stands where the report's blob belongs keeps it from being written. */
+static void an_image_without_its_reports_has_no_name(void **state)
+{
+    static const char *const texts[] = {REPORT, PACKAGES};
+    const Fixture *fixture = *state;
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+        IngotDescriptor manifest;
+        IngotDigest digest;
+        ingot_digest_of(texts[i], strlen(texts[i]), &digest);
+        g_autofree char *path = ingot_store_blob_path(fixture->store, &digest);
+        g_autofree char *within = g_build_filename(path, "x", NULL);
+        unlink(path); /* the report of the round before */
+        assert_int_equal(g_mkdir_with_parents(within, 0700), 0);
+        assert_false(emit(fixture, &manifest, &error));
+        assert_non_null(error);
+        assert_int_equal(count_names(fixture), 0);
+        assert_int_equal(rmdir(within), 0);
+        assert_int_equal(rmdir(path), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_name_has_its_reports, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_image_without_its_reports_has_no_name, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
