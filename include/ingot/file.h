@@ -28,9 +28,12 @@ gboolean ingot_file_copy(const char *from, const char *to, GError **error);
 gboolean ingot_file_make_folder(const char *path, GError **error);
 gboolean ingot_file_remove_tree(const char *path, GError **error);
 
-/* An flock(2) on a file that is created when missing. wait FALSE: held by another is EXISTS. */
+/* An flock(2) on a file that is created when missing. wait FALSE: held by another is EXISTS. A wait ends with
+ * INTERRUPTED where the process is to end (process.h). */
 typedef struct IngotLock IngotLock;
 IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, GError **error);
+/* Waits in the same way for a lock on an open file, whose path is for errors. */
+gboolean ingot_lock_wait(int fd, gboolean exclusive, const char *path, GError **error);
 void ingot_lock_release(IngotLock *lock);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotLock, ingot_lock_release)
 

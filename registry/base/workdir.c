@@ -13,6 +13,9 @@
 
 #define WORKDIR_PREFIX "ingot-work-"
 #define KEEP_MARK ".keep"
+/* Between two looks at a lock that another has, longer each time: most are held for a moment. */
+#define LOCK_FIRST_USEC 2000
+#define LOCK_MOST_USEC (G_USEC_PER_SEC / 5)
 
 struct IngotLock {
     int fd;
@@ -33,19 +36,37 @@ static gboolean is_same_file(int fd, const char *path)
            open_one.st_dev == named.st_dev;
 }
 
-static gboolean lock_fd(int fd, int operation, const char *path, GError **error)
+static gboolean lock_try(int fd, int operation, gboolean *held, const char *path, GError **error)
 {
-    while (flock(fd, operation) < 0) {
-        if (errno == EWOULDBLOCK) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: in use by another process", path);
+    *held = flock(fd, operation | LOCK_NB) == 0;
+    return *held || errno == EWOULDBLOCK || errno == EINTR
+               ? TRUE
+               : ingot_error_set_errno(error, errno, "%s: cannot lock", path);
+}
+
+/* A thread that waits in flock would not see that it is to end: a signal reaches another one, a time limit none. */
+gboolean ingot_lock_wait(int fd, gboolean exclusive, const char *path, GError **error)
+{
+    gboolean held;
+
+    for (gulong pause = LOCK_FIRST_USEC;; pause = MIN(2 * pause, LOCK_MOST_USEC)) {
+        if (!lock_try(fd, exclusive ? LOCK_EX : LOCK_SH, &held, path, error))
             return FALSE;
-        }
-        if (errno != EINTR)
-            return ingot_error_set_errno(error, errno, "%s: cannot lock", path);
+        if (held)
+            return TRUE;
         if (!ingot_interrupt_check(error))
             return FALSE;
+        g_usleep(pause);
     }
-    return TRUE;
+}
+
+static gboolean lock_at_once(int fd, gboolean exclusive, const char *path, GError **error)
+{
+    gboolean held;
+
+    if (lock_try(fd, exclusive ? LOCK_EX : LOCK_SH, &held, path, error) && !held)
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: in use by another process", path);
+    return held;
 }
 
 /* Who only shares a lock may do so where writing is not allowed. */
@@ -65,7 +86,7 @@ IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, 
         g_auto(IngotFd) fd = open_lock_file(path, exclusive, error);
         if (fd < 0)
             return NULL;
-        if (!lock_fd(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB), path, error))
+        if (wait ? !ingot_lock_wait(fd, exclusive, path, error) : !lock_at_once(fd, exclusive, path, error))
             return NULL;
         /* Whoever held it may have removed it; then this is a lock on nothing, and the next comer makes a new file. */
         if (is_same_file(fd, path)) {

@@ -159,8 +159,7 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
         if (fd < 0) {
             return NULL;
         }
-        if (flock(fd, LOCK_EX) != 0) {
-            ingot_error_set_errno(error, errno, "%s", path);
+        if (!ingot_lock_wait(fd, TRUE, path, error)) {
             return NULL;
         }
         struct stat held, named;

@@ -15,6 +15,7 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 
 static int set_up(void **state)
 {
@@ -186,6 +187,50 @@ static void test_lock_removed(void **state)
     assert_true(GPOINTER_TO_INT(g_thread_join(waiter)));
 }
 
+static gpointer interrupt_soon(gpointer why)
+{
+    g_usleep(300000);
+    ingot_interrupt_raise(why);
+    return NULL;
+}
+
+/* In a process of its own, since the flag stays up. A lock that is free is still to be had. */
+static int wait_interrupted(const char *path, gboolean exclusive)
+{
+    g_autofree char *free_one = g_strconcat(path, ".free", NULL);
+    g_autoptr(GError) error = NULL;
+    GThread *raiser = g_thread_new("raiser", interrupt_soon, (gpointer) "the time limit");
+    gint64 start = g_get_monotonic_time();
+    IngotLock *lock = ingot_lock_take(path, exclusive, TRUE, &error);
+    gint64 took = g_get_monotonic_time() - start;
+    g_thread_join(raiser);
+    if (lock != NULL || !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED))
+        return 10;
+    if (!g_str_equal(error->message, "the time limit"))
+        return 11;
+    if (took < 250000 || took > 1300000)
+        return 12;
+    g_autoptr(IngotLock) other = ingot_lock_take(free_one, exclusive, TRUE, NULL);
+    return other != NULL ? 0 : 13;
+}
+
+static void test_lock_interrupted(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "lock");
+    g_autoptr(IngotLock) held = ingot_lock_take(path, TRUE, FALSE, NULL);
+    assert_non_null(held);
+    for (int exclusive = 0; exclusive <= 1; exclusive++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(30); /* so that a failure is no hang */
+            _exit(wait_interrupted(path, exclusive));
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remove_tree, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_interrupted, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
