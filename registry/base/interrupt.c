@@ -12,16 +12,26 @@ static gint interrupted; /* atomic: any thread asks */
 static int wake_fd = -1;
 static gpointer reason; /* atomic: char *; NULL: a signal */
 
+/* By the signal, so that whoever waits for us sees it; our children end with us. The kernel ends no first process of a
+ * PID namespace so, which ingot may be in a container. */
+static G_NORETURN void end_by(int number)
+{
+    sigset_t one;
+
+    signal(number, SIG_DFL);
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &one, NULL); /* blocked until now: this is its handler */
+    _exit(128 + number);
+}
+
 static void on_signal(int number)
 {
     int saved = errno;
 
-    if (g_atomic_int_get(
-            &interrupted)) { /* asked twice: the kernel ends us when this returns, and our children with us */
-        signal(number, SIG_DFL);
-        raise(number);
-        return;
-    }
+    if (g_atomic_int_get(&interrupted)) /* asked twice */
+        end_by(number);
     g_atomic_int_set(&interrupted, 1);
     eventfd_write(wake_fd, 1); /* the first write to an eventfd cannot fail */
     errno = saved;

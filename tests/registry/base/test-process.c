@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -151,6 +152,35 @@ static void test_interrupt(void **state)
     assert_int_equal(WTERMSIG(status), SIGINT);
 }
 
+#define NO_NAMESPACE 77
+
+/* A container's first process: signals without a handler do nothing to it. */
+static void test_interrupted_first_process(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        if (unshare(geteuid() == 0 ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID) != 0)
+            _exit(NO_NAMESPACE);
+        pid_t first = fork();
+        if (first == 0) {
+            ingot_interrupt_install();
+            raise(SIGINT);
+            if (getpid() != 1 || ingot_interrupt_check(NULL))
+                _exit(10);
+            raise(SIGTERM);
+            _exit(11);
+        }
+        int status;
+        _exit(waitpid(first, &status, 0) == first && WIFEXITED(status) ? WEXITSTATUS(status) : 12);
+    }
+    int status = wait_for_child(child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NO_NAMESPACE)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 128 + SIGTERM);
+}
+
 /* What this program does when it is started with an argument: a child process that is interrupted while it waits for
  * one of its own. A new program, since a fork has lost the thread in which GLib waits for children. */
 static int run_and_be_interrupted(void)
@@ -183,10 +213,15 @@ int main(int argc, char **argv)
     if (argc == 2 && g_str_equal(argv[1], "interrupted"))
         return run_and_be_interrupted();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_output),    cmocka_unit_test(test_run),
-        cmocka_unit_test(test_failure),   cmocka_unit_test(test_too_much),
-        cmocka_unit_test(test_log),       cmocka_unit_test(test_dies_with_parent),
-        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_interrupted_run),
+        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_dies_with_parent),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_interrupted_first_process),
+        cmocka_unit_test(test_interrupted_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
