@@ -1,5 +1,8 @@
 /* The file test: whether it is there, its mode, its content. */
 #include "check/kinds.h"
+
+#include <string.h>
+
 #include "recipe/rows.h"
 #include "recipe/rules.h"
 
@@ -34,7 +37,7 @@ static gboolean file_mode(const CheckContext *context, const json_t *test, const
     if (wanted == NULL) {
         return TRUE;
     }
-    g_autofree char *script = g_strdup_printf("stat -c %%a -- %s", quoted);
+    g_autofree char *script = g_strdup_printf("stat -L -c %%a -- %s", quoted);
     g_autofree char *mode = NULL;
     if (!guest_script(context->guest, script, &mode, error)) {
         return FALSE;
@@ -59,7 +62,7 @@ static gboolean file_content(const CheckContext *context, const json_t *test, co
     if (!guest_script(context->guest, script, &content, error)) {
         return FALSE;
     }
-    if (!g_regex_match_simple(pattern, content, G_REGEX_MULTILINE | G_REGEX_RAW, 0)) {
+    if (!check_matches(pattern, content, strlen(content))) {
         *reason = g_strdup_printf("its content does not match '%s'", pattern);
         return FALSE;
     }
@@ -69,13 +72,15 @@ static gboolean file_content(const CheckContext *context, const json_t *test, co
 static gboolean file_run(const CheckContext *context, const json_t *test, char **reason, GError **error)
 {
     g_autofree char *quoted = g_shell_quote(check_text(test, "path"));
-    g_autofree char *script = g_strdup_printf("[ -e %s ]", quoted);
+    gboolean wanted = !json_is_false(json_object_get(test, "exists"));
+    /* A link to nothing is neither a file that is there nor nothing. */
+    g_autofree char *script =
+        wanted ? g_strdup_printf("[ -e %s ]", quoted) : g_strdup_printf("[ -e %s ] || [ -L %s ]", quoted, quoted);
     int status = 0;
     g_autofree char *output = NULL;
     if (!check_script(context, test, script, &status, &output, error)) {
         return FALSE;
     }
-    gboolean wanted = !json_is_false(json_object_get(test, "exists"));
     if ((status == 0) != wanted) {
         *reason = g_strdup(wanted ? "is not there" : "is there");
         return FALSE;

@@ -76,7 +76,7 @@ static gboolean ask(const char *url, const json_t *test, char **reason)
         return FALSE;
     }
     const char *pattern = json_string_value(json_object_get(test, "body"));
-    if (pattern != NULL && !g_regex_match_simple(pattern, body->str, G_REGEX_MULTILINE, 0)) {
+    if (pattern != NULL && !check_matches(pattern, body->str, body->len)) {
         g_autofree char *masked = ingot_secrets_mask_all(body->str);
         g_autofree char *shown = ingot_text_head(masked, BODY_SHOWN);
         *reason = g_strdup_printf("the body does not match '%s': %s", pattern, shown);

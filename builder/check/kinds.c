@@ -5,6 +5,8 @@
 
 #include "recipe/kinds.h"
 
+#define OUTPUT_MOST 1000   /* bytes of what a script printed */
+#define CHARACTER_MOST 4   /* bytes of one in UTF-8 */
 #define SETTLE_SECONDS 60u /* for a slow machine to answer once a test's own time is over */
 
 #define ENTRY(name) &check_##name,
@@ -21,9 +23,21 @@ static void keep_last(const char *line, gpointer user)
     GString *last = user;
     g_autofree char *masked = ingot_secrets_mask_all(line); /* half of one that is cut would not be found */
     g_string_append_printf(last, "%s%s", last->len == 0 ? "" : "\n", masked);
-    if (last->len > 1000) {
-        g_string_erase(last, 0, (gssize)(last->len - 1000));
+    if (last->len > OUTPUT_MOST) {
+        gsize cut = last->len - OUTPUT_MOST;
+        for (guint i = 1; i < CHARACTER_MOST && ((guchar)last->str[cut] & 0xC0) == 0x80; i++) {
+            cut++; /* the rest of a character that would be cut */
+        }
+        g_string_erase(last, 0, (gssize)cut);
     }
+}
+
+/* Bytes are matched as text where they are text: '.' is a character there, and a byte elsewhere. */
+gboolean check_matches(const char *pattern, const char *bytes, gsize size)
+{
+    GRegexCompileFlags raw = g_utf8_validate_len(bytes, size, NULL) ? 0 : G_REGEX_RAW;
+    g_autoptr(GRegex) regex = g_regex_new(pattern, G_REGEX_MULTILINE | raw, 0, NULL);
+    return regex != NULL && g_regex_match_full(regex, bytes, (gssize)size, 0, 0, NULL, NULL);
 }
 
 gboolean check_script(const CheckContext *context, const json_t *test, const char *script, int *status, char **output,

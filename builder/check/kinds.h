@@ -31,6 +31,8 @@ const char *check_text(const json_t *test, const char *key); /* of a test's key,
 /* Runs a script in the machine, within the test's time; *output gets the end of what it printed. Free it. */
 gboolean check_script(const CheckContext *context, const json_t *test, const char *script, int *status, char **output,
                       GError **error);
+/* Whether the pattern is found in what need not be UTF-8. */
+gboolean check_matches(const char *pattern, const char *bytes, gsize size);
 /* A condition that may still come true while the machine settles: tried until it does or the test's time is over. */
 gboolean check_wait(const CheckContext *context, const json_t *test, const char *condition, gboolean *came,
                     GError **error);
