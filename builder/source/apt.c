@@ -130,6 +130,11 @@ gboolean apt_sources(const json_t *source, AptSources *sources, GError **error)
     return TRUE;
 }
 
+gboolean apt_needs_certificates(const char *lines)
+{
+    return g_regex_match_simple("^deb https:", lines, G_REGEX_MULTILINE | G_REGEX_CASELESS, 0);
+}
+
 gboolean apt_settings(char **host, char **guest, GError **error)
 {
     const char *argv[] = {"apt-config",

@@ -18,6 +18,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AptSources, apt_sources_clear)
  */
 gboolean apt_sources(const json_t *source, AptSources *sources, GError **error);
 
+/* Whether one of the lines is of a mirror that is asked by https: a guest needs a list of authorities for it. */
+gboolean apt_needs_certificates(const char *lines);
+
 /* How this host's apt reaches its sources, as lines of apt.conf: everything that matters for fetching (proxies,
  * retries), and the part that holds for a guest with the same sources too (whether a frozen mirror's age counts). */
 gboolean apt_settings(char **host, char **guest, GError **error);

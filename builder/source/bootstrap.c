@@ -36,6 +36,7 @@ static const char *const bones[] = {"systemd-sysv", "udev",           "kmod", "i
 /* What grows the root partition: in systemd's own package up to Debian 12, in one of its own since. The pattern always
  * finds at least the first. */
 #define GROWER "?or(?exact-name(systemd), ?exact-name(systemd-repart))"
+#define CERTIFICATES "ca-certificates"         /* without which a machine cannot ask a mirror that speaks TLS */
 #define KERNEL_CLOUD "linux-image-cloud-amd64" /* a third of the other, without most hardware */
 #define KERNEL_FULL "linux-image-amd64"
 
@@ -120,6 +121,9 @@ static char *bootstrap_setup_key(const SourceContext *context, const json_t *sou
     }
     if (g_strcmp0(bootstrap_kernel(context, source), KERNEL_FULL) == 0) {
         source_add_text(hasher, KERNEL_FULL);
+    }
+    if (apt_needs_certificates(bootstrap->sources.lines)) {
+        source_add_text(hasher, CERTIFICATES);
     }
     bootstrap_add_settings(hasher, bootstrap->sources.lines, bootstrap->guest_conf);
     IngotDigest digest;
@@ -219,7 +223,7 @@ static gpointer bootstrap_identify(const SourceContext *context, const json_t *s
 /* --- making it --- */
 
 /* The recipe's packages, the bones, and a kernel unless the recipe chose one. */
-static char *bootstrap_packages(const SourceContext *context, const json_t *source)
+static char *bootstrap_packages(const SourceContext *context, const json_t *source, const char *lines)
 {
     g_autoptr(GString) list = g_string_new(NULL);
     const char *kernel = bootstrap_kernel(context, source);
@@ -231,6 +235,9 @@ static char *bootstrap_packages(const SourceContext *context, const json_t *sour
     }
     g_autofree char *needed = g_strjoinv(",", (char **)bones);
     g_string_append_printf(list, "%s%s%s", needed, kernel == NULL ? "" : ",", kernel == NULL ? "" : kernel);
+    if (apt_needs_certificates(lines)) {
+        g_string_append(list, "," CERTIFICATES);
+    }
     return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
@@ -240,7 +247,7 @@ static gboolean bootstrap_make_tree(const SourceContext *context, const json_t *
     g_autofree char *conf = g_build_filename(workdir, "apt.conf", NULL);
     g_autofree char *logins = g_build_filename(workdir, "auth.conf", NULL);
     g_autofree char *settings = g_strdup_printf("%sDir::Etc::netrc \"%s\";\n", bootstrap->host_conf, logins);
-    g_autofree char *packages = bootstrap_packages(context, source);
+    g_autofree char *packages = bootstrap_packages(context, source, bootstrap->state.lines);
     MmdebstrapOptions options = {
         .suite = json_string_value(json_object_get(source, "suite")),
         .sources = bootstrap->state.lines,

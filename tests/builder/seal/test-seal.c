@@ -266,10 +266,16 @@ static void a_name_goes_only_where_it_is_made_again(void **state)
     add(fixture, "/usr/sbin/nvme", "");
     add(fixture, "/etc/iscsi/initiatorname.iscsi", "InitiatorName=x"); /* without iscsi-iname */
     add(fixture, "/var/lib/systemd/credential.secret", "1");
+    add(fixture, "/var/lib/docker/engine-id", "1");
+    add(fixture, "/etc/salt/pki/minion/minion.pem", "1");
+    add(fixture, "/etc/salt/pki/minion/minion_master.pub", "the site's");
     seal(fixture, "{}");
     assert_false(left(fixture, "/etc/nvme/hostid"));
     assert_true(left(fixture, "/etc/iscsi/initiatorname.iscsi"));
     assert_false(left(fixture, "/var/lib/systemd/credential.secret"));
+    assert_false(left(fixture, "/var/lib/docker/engine-id"));
+    assert_false(left(fixture, "/etc/salt/pki/minion/minion.pem"));
+    assert_true(left(fixture, "/etc/salt/pki/minion/minion_master.pub"));
     assert_true(left(fixture, "/etc/systemd/system/multi-user.target.wants/machine-identities.service"));
     assert_true(left(fixture, "/usr/local/lib/machine-identities.sh"));
 }

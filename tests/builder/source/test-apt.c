@@ -238,6 +238,17 @@ static void test_no_mirror(void **state)
     assert_non_null(strstr(error->message, mirror->folder));
 }
 
+/* The guest of a mirror that is asked by https can only ask it with a list of authorities. */
+static void test_certificates(void **state)
+{
+    (void)state;
+    assert_true(apt_needs_certificates("deb https://m.example/debian bookworm main\n"));
+    assert_true(apt_needs_certificates("deb http://m.example/debian bookworm main\ndeb https://n.example x main\n"));
+    assert_false(apt_needs_certificates("deb http://m.example/debian bookworm main\n"));
+    assert_false(apt_needs_certificates("deb file:///srv/https://x bookworm main\n"));
+    assert_false(apt_needs_certificates(""));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -248,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_logins),
         cmocka_unit_test(test_strange_login),
         cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_certificates),
         TEST(test_state),
         TEST(test_login_file),
         TEST(test_login_works),
