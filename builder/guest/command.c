@@ -9,6 +9,12 @@
 #define GRACE_SECONDS 60u    /* for the guest to notice its own limit */
 #define PIECE_MAX (1u << 20) /* bytes; a longer line is given in pieces */
 
+/* Why a script was not started: what stands behind the launcher's word. Anything else is a program that is missing. */
+#define UNSTARTED "unstarted-"
+#define NO_USER "no-user"
+#define NO_WORKDIR "no-workdir"
+#define NO_SCRIPT "no-script"
+
 /* "export K='V'" for each; free it. */
 static char *command_exports(const char *const *environment)
 {
@@ -22,6 +28,17 @@ static char *command_exports(const char *const *environment)
     return g_string_free(text, FALSE);
 }
 
+/* Finds the programs that start the script, as the session's own PATH does: the step's PATH may be anything. Free it.
+ */
+static char *command_programs(const GuestCommand *command, gboolean own)
+{
+    return g_strdup_printf("for ingot_program in setsid timeout%s%s; do\n"
+                           "    ingot_path=$(command -v \"$ingot_program\") || ingot_unstarted \"$ingot_program\"\n"
+                           "    eval \"ingot_$ingot_program=\\$ingot_path\"\n"
+                           "done\n",
+                           command->user == NULL ? "" : " runuser getent chown", own ? " chmod" : "");
+}
+
 /* Who the script runs as: sets HOME, USER, LOGNAME and SHELL. The script is the user's, in a folder that only lets the
  * user through to a name. Free it. */
 static char *command_identity(const char *user)
@@ -30,28 +47,32 @@ static char *command_identity(const char *user)
         return g_strdup("export HOME=/root USER=root LOGNAME=root SHELL=/bin/sh\n");
     }
     g_autofree char *quoted = g_shell_quote(user);
-    return g_strdup_printf("ingot_line=$(getent passwd %s) || { echo \"there is no user %s\"; exit 1; }\n"
+    return g_strdup_printf("ingot_line=$(\"$ingot_getent\" passwd %s) || ingot_unstarted " NO_USER "\n"
                            "IFS=: && set -f && set -- $ingot_line && unset IFS && set +f\n"
-                           "chown \"$3\" \"$ingot_script\" || exit 1\n"
+                           "\"$ingot_chown\" \"$3\" \"$ingot_script\" || ingot_unstarted " NO_SCRIPT "\n"
                            "export HOME=\"$6\" USER=\"$1\" LOGNAME=\"$1\" SHELL=\"${7:-/bin/sh}\"\n",
-                           quoted, user);
+                           quoted);
 }
 
-/* What starts the script. Free it. */
+/* What starts the script. Where it cannot, it says why in the place of a status. Free it. */
 static char *command_launcher(const GuestCommand *command, guint seconds)
 {
+    /* -e: a command that fails ends the step. A script with a #! line says itself how it is run. */
+    gboolean own = strncmp(command->script, "#!", 2) == 0;
+    g_autofree char *programs = command_programs(command, own);
     g_autofree char *identity = command_identity(command->user);
     g_autofree char *variables = command_exports(command->environment);
     g_autofree char *workdir = command->workdir == NULL ? NULL : g_shell_quote(command->workdir);
-    g_autofree char *change =
-        workdir == NULL ? g_strdup("cd \"$HOME\" 2>/dev/null || cd /") : g_strdup_printf("cd %s || exit 1", workdir);
+    g_autofree char *change = workdir == NULL
+                                  ? g_strdup("cd \"$HOME\" 2>/dev/null || cd /")
+                                  : g_strdup_printf("cd %s 2>/dev/null || ingot_unstarted " NO_WORKDIR, workdir);
     g_autofree char *user = command->user == NULL ? NULL : g_shell_quote(command->user);
-    g_autofree char *as = user == NULL ? g_strdup("") : g_strdup_printf("runuser -u %s -- ", user);
-    /* -e: a command that fails ends the step. A script with a #! line says itself how it is run. */
-    gboolean own = strncmp(command->script, "#!", 2) == 0;
-    return g_strdup_printf("ingot_login\n%s%s%s%s\nexec setsid -w timeout -k 5 %u %s%s\"$ingot_script\"\n", identity,
-                           own ? "chmod 700 \"$ingot_script\" || exit 1\n" : "", variables, change, seconds, as,
-                           own ? "" : "/bin/sh -e ");
+    g_autofree char *as = user == NULL ? g_strdup("") : g_strdup_printf("\"$ingot_runuser\" -u %s -- ", user);
+    return g_strdup_printf("%singot_login\n%s%s%s%s\n"
+                           "exec \"$ingot_setsid\" -w \"$ingot_timeout\" -k 5 %u %s%s\"$ingot_script\"\n",
+                           programs, identity,
+                           own ? "\"$ingot_chmod\" 700 \"$ingot_script\" || ingot_unstarted " NO_SCRIPT "\n" : "",
+                           variables, change, seconds, as, own ? "" : "/bin/sh -e ");
 }
 
 /* --- output --- */
@@ -103,7 +124,26 @@ static gboolean command_start(Guest *guest, const GuestCommand *command, guint s
            session_send(guest, command->script, size, error);
 }
 
-static gboolean command_end(Guest *guest, const char *text, guint seconds, int *status, GError **error)
+/* The script has not run, which is not one of its statuses; always FALSE. */
+static gboolean command_unstarted(const GuestCommand *command, const char *why, GError **error)
+{
+    if (strcmp(why, NO_USER) == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "user '%s' does not exist in the machine", command->user);
+    } else if (strcmp(why, NO_WORKDIR) == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: no such folder in the machine", command->workdir);
+    } else if (strcmp(why, NO_SCRIPT) == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "the machine does not let the script be run: see its output");
+    } else {
+        g_autofree char *program = g_utf8_make_valid(why, -1);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "the machine has no program '%s', which starting a script needs", program);
+    }
+    return FALSE;
+}
+
+static gboolean command_end(Guest *guest, const GuestCommand *command, const char *text, guint seconds, int *status,
+                            GError **error)
 {
     guint64 number;
     if (strcmp(text, "full") == 0) {
@@ -118,6 +158,9 @@ static gboolean command_end(Guest *guest, const char *text, guint seconds, int *
     if (strcmp(text, "timeout") == 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "still running after %u s: ended (timeout)", seconds);
         return FALSE;
+    }
+    if (g_str_has_prefix(text, UNSTARTED)) {
+        return command_unstarted(command, text + strlen(UNSTARTED), error);
     }
     if (!g_ascii_string_to_unsigned(text, 10, 0, 255, &number, NULL)) {
         return session_lose(guest, error, "the machine's answer makes no sense");
@@ -144,5 +187,5 @@ gboolean linux_run(Guest *guest, const GuestCommand *asked, int *status, GError 
         line_give(&lines, lines.part->str, lines.part->len);
     }
     g_string_free(lines.part, TRUE);
-    return ok && command_end(guest, text, seconds, status, error);
+    return ok && command_end(guest, command, text, seconds, status, error);
 }

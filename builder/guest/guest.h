@@ -81,8 +81,9 @@ typedef struct {
     gpointer user_data;
 } GuestCommand;
 #define GUEST_SECONDS 300u
-/* Runs a script as a step does. *status is the script's exit status (128 + signal as in a shell). FALSE only if the
- * session failed or the limit was reached; after the limit the session is usable.
+/* Runs a script as a step does. *status is the script's exit status (128 + signal as in a shell). FALSE where the
+ * session failed, the limit was reached, or the script could not be started (no such user or folder, a program that is
+ * missing); after the last two the session is usable.
  *
  * Its environment is a login's: PATH, HOME, USER, LOGNAME, SHELL, then what /etc/default/locale and /etc/environment
  * say now, then the command's own. What it leaves running is not ended, and its further output is not seen. */

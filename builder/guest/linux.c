@@ -67,6 +67,7 @@ const char *linux_shell_command(void)
  * ingot_put WORD WORD SIZE: runs the text with so many bytes as its stdin, and drops those that it leaves.
  * ingot_pump FILE: writes what is to be killed into the file, and passes its stdin on until
  *     then. What still comes is dropped: what a step has left running can go on to print, and nobody sees it.
+ * ingot_unstarted WHY: ends the text that ingot_run runs, where it cannot start the script.
  * ingot_run WORD WORD SIZE NUMBER LIMIT: takes a script of that size and runs the text, which starts it. Statuses 124
  *     and 137 are also what `timeout` ends with: the time that has passed tells whose they are. Then the host says that
  *     it has read all of the output, and the pump is stopped. */
@@ -86,18 +87,21 @@ static const char functions[] =
 
     "ingot_uptime() { read -r ingot_up ingot_line </proc/uptime; ingot_up=${ingot_up%.*}${ingot_up#*.}; }\n"
 
+    "ingot_unstarted() { echo \"unstarted-$1\" >\"$ingot_script.unstarted\"; exit 1; }\n"
+
     "ingot_run() { ingot_read \"$1.$2\"; ingot_script=$ingot_place/script-$4; "
     "if ( umask 077; head -c \"$3\" | tee \"$ingot_script\" >/dev/null ); then "
     "printf '\\n%s%s\\n' \"$1\" \"$2\"; "
     "{ ingot_uptime; ingot_began=$ingot_up; ( eval \"$ingot_text\" ) </dev/null 2>&1; ingot_status=$?; "
     "case $ingot_status in 124 | 137) ingot_uptime; "
     "[ $((ingot_up - ingot_began + 1)) -lt $(($5 * 100)) ] || ingot_status=timeout ;; esac; "
+    "[ ! -f \"$ingot_script.unstarted\" ] || read -r ingot_status <\"$ingot_script.unstarted\"; "
     "printf '\\n%s%s %s\\n' \"$1\" \"$2\" $ingot_status; IFS= read -r ingot_line; "
     "ingot_tries=0; until read -r ingot_line <\"$ingot_script.pump\" || [ $ingot_tries -gt 40 ]; do "
     "ingot_tries=$((ingot_tries + 1)); sleep 0.05; done; kill \"$ingot_line\"; } 2>/dev/null | "
     "ingot_pump \"$ingot_script.pump\"; "
     "else printf '\\n%s%s\\n\\n%s%s full\\n' \"$1\" \"$2\" \"$1\" \"$2\"; fi; "
-    "rm -f \"$ingot_script\" \"$ingot_script.pump\"; }\n"
+    "rm -f \"$ingot_script\" \"$ingot_script.pump\" \"$ingot_script.unstarted\"; }\n"
 
     /* What pam_env makes of a file of variables. */
     "ingot_variables() { while IFS= read -r ingot_line || [ -n \"$ingot_line\" ]; do "

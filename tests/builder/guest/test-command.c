@@ -198,20 +198,75 @@ static void another_user_runs_its_own_script(void **state)
                      .environment = own},
                  0);
     assert_string_equal(output, "nobody\nnobody /nonexistent swordfish-7d1f0c\nno\n");
-    g_autofree char *unknown = run_well(fake.guest, (GuestCommand){.script = "id", .user = "no such"}, 1);
-    assert_string_equal(unknown, "there is no user no such\n");
 }
 
-static void a_missing_folder_ends_the_script(void **state)
+/* A script that cannot be started has no status that a step may expect; the session goes on. */
+static void does_not_start(Fake *fake, GuestCommand command, const char *words)
+{
+    int status = -1;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *ran = g_strdup_printf("touch %s/ran", fake->place);
+    command.script = ran;
+    g_autofree char *output = run(fake->guest, command, &status, &error);
+    assert_non_null(error);
+    assert_string_equal(error->message, words);
+    assert_int_equal(status, -1);
+    g_autofree char *ask = g_strdup_printf("ls %s", fake->place);
+    g_autofree char *left = run_well(fake->guest, (GuestCommand){.script = ask}, 0);
+    assert_null(strstr(left, "ran"));
+    assert_null(strstr(left, "unstarted"));
+}
+
+static void a_missing_user_or_folder_is_not_a_status(void **state)
 {
     (void)state;
     g_auto(Fake) fake = fake_new();
-    g_autofree char *output =
-        run_well(fake.guest, (GuestCommand){.script = "echo ran", .workdir = "/no/such/folder"}, 1);
-    assert_null(strstr(output, "ran"));
-    assert_non_null(strstr(output, "/no/such/folder"));
+    does_not_start(&fake, (GuestCommand){.workdir = "/no/such folder"},
+                   "/no/such folder: no such folder in the machine");
+    does_not_start(&fake, (GuestCommand){.workdir = "/etc/passwd"}, "/etc/passwd: no such folder in the machine");
+    g_autofree char *runuser = g_find_program_in_path("runuser");
+    if (runuser != NULL) {
+        does_not_start(&fake, (GuestCommand){.user = "no such"}, "user 'no such' does not exist in the machine");
+        does_not_start(&fake, (GuestCommand){.user = ""}, "user '' does not exist in the machine");
+    }
     g_autofree char *where = run_well(fake.guest, (GuestCommand){.script = "pwd", .workdir = "/usr"}, 0);
     assert_string_equal(where, "/usr\n");
+    g_autofree char *same = run_well(fake.guest, (GuestCommand){.script = "exit 1", .workdir = "/usr"}, 1);
+}
+
+/* A step's PATH is the script's, not that of what starts it. */
+static void a_step_may_have_any_path(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = fake_new();
+    const char *own[] = {"PATH=/no/such/folder", NULL};
+    g_autofree char *output = run_well(fake.guest, (GuestCommand){.script = "echo $PATH", .environment = own}, 0);
+    assert_string_equal(output, "/no/such/folder\n");
+    g_autofree char *direct =
+        run_well(fake.guest, (GuestCommand){.script = "#!/bin/sh\necho $PATH\n", .environment = own}, 0);
+    assert_string_equal(direct, "/no/such/folder\n");
+}
+
+static void a_guest_without_a_program_says_which(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = fake_new();
+    g_autofree char *bare = g_strdup_printf(
+        "mkdir %s/bare && for p in mkdir head tee cat rm sleep setsid; do ln -s \"$(command -v $p)\" %s/bare; done",
+        fake.place, fake.place);
+    assert_true(guest_script(fake.guest, bare, NULL, NULL));
+    g_autofree char *path = g_strdup_printf("export PATH=%s/bare\n", fake.place);
+    Fake other;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *loop = g_strconcat(path, guest_loop(), NULL);
+    fake_open(&other, loop, 0, &error);
+    assert_null(error);
+    int status = -1;
+    g_autofree char *output = run(other.guest, (GuestCommand){.script = "echo ran"}, &status, &error);
+    assert_non_null(error);
+    assert_non_null(strstr(error->message, "no program 'timeout'"));
+    assert_string_equal(output, "");
+    fake_clear(&other);
 }
 
 /* What a step leaves running goes on, can go on to print, and is seen by none of the later steps. */
@@ -372,7 +427,9 @@ int main(void)
         cmocka_unit_test(a_step_has_a_logins_environment),
         cmocka_unit_test(secrets_are_in_no_file_and_on_no_command_line),
         cmocka_unit_test(another_user_runs_its_own_script),
-        cmocka_unit_test(a_missing_folder_ends_the_script),
+        cmocka_unit_test(a_missing_user_or_folder_is_not_a_status),
+        cmocka_unit_test(a_step_may_have_any_path),
+        cmocka_unit_test(a_guest_without_a_program_says_which),
         cmocka_unit_test(the_output_of_an_earlier_step_is_cut_off),
         cmocka_unit_test(a_flood_is_bounded),
         cmocka_unit_test(a_script_that_does_not_fit_is_an_error),
