@@ -6,6 +6,7 @@
 #include "guest/linux.h"
 #include "guest/ssh.h"
 
+#define START_SECONDS 60u /* for a login to start a shell on the port */
 #define RETRY_USEC (G_USEC_PER_SEC / 10)
 
 /* The port, where a shell answers on it. NULL: none does. */
@@ -20,9 +21,9 @@ static Guest *connect_port(Machine *machine, GError **error)
  * connection. */
 static Guest *connect_ssh(Machine *machine, const GuestEntry *entry, GError **error)
 {
-    g_autoptr(SshLogin) login = ssh_log_in(machine, entry, error);
+    g_autoptr(SshLogin) login = ssh_log_in(machine_port(machine, 22), entry, error);
     int status = 0;
-    if (login == NULL || !ssh_run(login, linux_start_script(), &status, error)) {
+    if (login == NULL || !ssh_run(login, linux_start_script(), START_SECONDS, &status, error)) {
         return NULL;
     }
     if (status == LINUX_NOT_ROOT) {

@@ -4,8 +4,6 @@
 #include "guest/download.h"
 #include "guest/linux.h"
 
-#define GET_SECONDS 21600u /* for as much as it may be */
-
 /* Pipes and devices would be read for ever. tar's own messages must not get into the tar. */
 static char *get_script(const char *from)
 {
@@ -41,7 +39,7 @@ gboolean linux_get(Guest *guest, const char *from, const char *to, GuestLineFunc
     g_autoptr(Download) download = download_new(from, to);
     g_autofree char *script = get_script(from);
     int status = 0;
-    if (!linux_exchange(guest, script, GET_SECONDS, download_sink, download, &status, error)) {
+    if (!linux_stream(guest, script, download_sink, download, &status, error)) {
         return FALSE;
     }
     return status == 0 ? download_finish(download, line, user, error) : get_failed(guest, from, status, error);

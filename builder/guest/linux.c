@@ -172,6 +172,13 @@ gboolean linux_exchange(Guest *guest, const char *script, guint64 seconds, Sessi
            linux_take(guest, &word, session_until(seconds), sink, user, status, error);
 }
 
+gboolean linux_stream(Guest *guest, const char *script, SessionSink sink, gpointer user, int *status, GError **error)
+{
+    SessionWord word = session_word();
+    return linux_call(guest, "ingot_do", "", &word, script, error) &&
+           linux_take(guest, &word, SESSION_STALL, sink, user, status, error);
+}
+
 static gboolean keep_output(const char *data, gsize size, gpointer user, GError **error)
 {
     GString *output = user;

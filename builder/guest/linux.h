@@ -9,6 +9,8 @@ gboolean linux_call(Guest *guest, const char *function, const char *words, const
 /* A short script in the session's shell whose output goes to the sink. *status is its exit status. */
 gboolean linux_exchange(Guest *guest, const char *script, guint64 seconds, SessionSink sink, gpointer user, int *status,
                         GError **error);
+/* The same for as long as output comes: it may not pause for the guest's stall_seconds. */
+gboolean linux_stream(Guest *guest, const char *script, SessionSink sink, gpointer user, int *status, GError **error);
 /* Sends size bytes of fd from its beginning. */
 gboolean linux_send_file(Guest *guest, int fd, guint64 size, const char *name, GError **error);
 

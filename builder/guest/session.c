@@ -136,13 +136,16 @@ gboolean session_send(Guest *guest, const void *data, gsize size, GError **error
 static gboolean session_receive(Guest *guest, gint64 until, GError **error)
 {
     gsize count = 0;
+    gint64 end = until == SESSION_STALL ? session_until(guest->stall_seconds) : until;
     for (;;) {
         GError *problem = NULL;
         if (!ingot_interrupt_check(&problem)) {
             return session_failed(guest, problem, error);
         }
-        if (g_get_monotonic_time() > until) {
-            return session_lose(guest, error, "no answer from the machine in time");
+        if (g_get_monotonic_time() > end) {
+            return until == SESSION_STALL
+                       ? session_lose(guest, error, "the machine has given nothing for %u s", guest->stall_seconds)
+                       : session_lose(guest, error, "no answer from the machine in time");
         }
         if (!session_read(guest, WAIT_MS, &count, error)) {
             return FALSE;

@@ -53,6 +53,7 @@ gboolean session_usable(const Guest *guest, GError **error);
 gboolean session_lose(Guest *guest, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Sends all of data. */
 gboolean session_send(Guest *guest, const void *data, gsize size, GError **error);
+#define SESSION_STALL 0 /* in place of a time: until the guest has given nothing for its stall_seconds */
 /* The output of the exchange with this word, until its end or the time (monotonic, microseconds). *status is what
  * stands behind the word: "0", or a word of the system's own; free it. */
 gboolean session_take(Guest *guest, const SessionWord *word, gint64 until, SessionSink sink, gpointer user,

@@ -4,15 +4,18 @@
 #include <arpa/inet.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define BANNER_MS 2000
 #define ANSWER_SECONDS 60l /* of libssh's own waiting */
-#define COMMAND_MS 60000   /* for a short script */
-#define OUTPUT_MAX 2000u   /* bytes of a short script's output that an error shows */
-#define PIECE (1u << 20)   /* bytes given to libssh at once */
+#define SUDO_SECONDS 60u
+#define READ_MS 200 /* how often the user is asked while a command prints nothing */
+#define STATUS_USEC 20000u
+#define OUTPUT_MAX 2000u /* bytes of a short script's output that an error shows */
+#define PIECE (1u << 20) /* bytes given to libssh at once */
 
 struct SshLogin {
     ssh_session session;
@@ -112,10 +115,60 @@ static gboolean login_authenticate(SshLogin *login, const GuestEntry *entry, GEr
     return ssh_failed(login->session, what, error);
 }
 
-/* Runs a command with the input and reads what it prints (at most OUTPUT_MAX bytes are kept), to its end. */
-static gboolean login_command(SshLogin *login, const char *command, const char *input, int *status, char **output,
-                              GError **error)
+/* Whether what a command does may still be waited for. */
+static gboolean command_may_wait(gint64 until, GError **error)
 {
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    if (g_get_monotonic_time() > until) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "a command of the ssh login does not end");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* What the command prints, of either stream, to its end; at most OUTPUT_MAX bytes are kept. */
+static gboolean command_read(ssh_channel channel, gint64 until, GString *text, GError **error)
+{
+    gboolean quiet = FALSE;
+    while (!ssh_channel_is_eof(channel)) {
+        if (!command_may_wait(until, error)) {
+            return FALSE;
+        }
+        int wait = quiet ? READ_MS : 0;
+        quiet = TRUE;
+        for (int stream = 0; stream < 2; stream++) {
+            char buffer[4096];
+            int got = ssh_channel_read_timeout(channel, buffer, sizeof buffer, stream, stream == 0 ? wait : 0);
+            if (got == SSH_ERROR) {
+                return TRUE; /* the channel is closed: the status tells the rest */
+            }
+            quiet = quiet && got <= 0;
+            g_string_append_len(text, buffer, MIN(MAX(got, 0), (int)(OUTPUT_MAX - text->len)));
+        }
+    }
+    return TRUE;
+}
+
+/* A command may close its output and go on; and one that a signal ends has no status (-1). */
+static gboolean command_status(ssh_session session, ssh_channel channel, gint64 until, int *status, GError **error)
+{
+    gboolean ok = TRUE;
+    ssh_set_blocking(session, 0);
+    while ((*status = ssh_channel_get_exit_status(channel)) < 0 && !ssh_channel_is_closed(channel) &&
+           (ok = command_may_wait(until, error))) {
+        g_usleep(STATUS_USEC);
+    }
+    ssh_set_blocking(session, 1);
+    return ok;
+}
+
+/* Runs a command with the input and reads what it prints, to its end or the time. */
+static gboolean login_command(SshLogin *login, const char *command, const char *input, guint seconds, int *status,
+                              char **output, GError **error)
+{
+    gint64 until = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
     ssh_channel channel = ssh_channel_new(login->session);
     if (channel == NULL || ssh_channel_open_session(channel) != SSH_OK ||
         ssh_channel_request_exec(channel, command) != SSH_OK) {
@@ -127,18 +180,12 @@ static gboolean login_command(SshLogin *login, const char *command, const char *
     }
     ssh_channel_send_eof(channel);
     g_autoptr(GString) text = g_string_new(NULL);
-    char buffer[512];
-    for (int error_stream = 0; error_stream < 2; error_stream++) {
-        int got;
-        while ((got = ssh_channel_read_timeout(channel, buffer, sizeof buffer, error_stream, COMMAND_MS)) > 0) {
-            g_string_append_len(text, buffer, MIN(got, (int)(OUTPUT_MAX - MIN(text->len, OUTPUT_MAX))));
-        }
-    }
-    *status = ssh_channel_get_exit_status(channel);
+    gboolean ok =
+        command_read(channel, until, text, error) && command_status(login->session, channel, until, status, error);
     ssh_channel_free(channel);
     *output = g_utf8_make_valid(text->str, (gssize)text->len);
     g_strchomp(*output);
-    return TRUE;
+    return ok;
 }
 
 /* Whether sudo works at all, and whether it wants the password. */
@@ -146,7 +193,7 @@ static gboolean login_try_sudo(SshLogin *login, const GuestEntry *entry, GError 
 {
     int status = 0;
     g_autofree char *words = NULL, *more = NULL;
-    if (!login_command(login, "sudo -n true", "", &status, &words, error)) {
+    if (!login_command(login, "sudo -n true", "", SUDO_SECONDS, &status, &words, error)) {
         return FALSE;
     }
     if (status == 0) {
@@ -158,7 +205,7 @@ static gboolean login_try_sudo(SshLogin *login, const GuestEntry *entry, GError 
         return FALSE;
     }
     g_autofree char *line = g_strconcat(entry->password, "\n", NULL);
-    if (!login_command(login, "sudo -k -S -p '' true", line, &status, &more, error)) {
+    if (!login_command(login, "sudo -k -S -p '' true", line, SUDO_SECONDS, &status, &more, error)) {
         return FALSE;
     }
     if (status != 0) {
@@ -169,10 +216,10 @@ static gboolean login_try_sudo(SshLogin *login, const GuestEntry *entry, GError 
     return TRUE;
 }
 
-SshLogin *ssh_log_in(Machine *machine, const GuestEntry *entry, GError **error)
+SshLogin *ssh_log_in(guint16 forwarded, const GuestEntry *entry, GError **error)
 {
     g_autoptr(SshLogin) login = g_new0(SshLogin, 1);
-    guint port = machine_port(machine, 22);
+    guint port = forwarded;
     long seconds = ANSWER_SECONDS;
     int yes = 1, no = 0;
     login->session = ssh_new();
@@ -208,12 +255,12 @@ static char *login_root_input(const SshLogin *login)
     return login->password == NULL ? g_strdup("") : g_strconcat(login->password, "\n", NULL);
 }
 
-gboolean ssh_run(SshLogin *login, const char *script, int *status, GError **error)
+gboolean ssh_run(SshLogin *login, const char *script, guint seconds, int *status, GError **error)
 {
     g_autofree char *command = login_root_command(login, script);
     g_autofree char *input = login_root_input(login);
     g_autofree char *words = NULL;
-    return login_command(login, command, input, status, &words, error);
+    return login_command(login, command, input, seconds, status, &words, error);
 }
 
 /* --- channel --- */

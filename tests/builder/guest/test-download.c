@@ -239,6 +239,32 @@ static void a_tar_that_is_cut_off_is_an_error(void **state)
     }
 }
 
+/* The limit of a copy is for a guest that gives nothing: a slow one may take as long as it likes. */
+static void a_guest_that_stops_sending_is_an_error(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cat, *words;
+    } cases[] = {{"for n in 1 2 3 4 5; do printf $n; sleep 0.4; done", NULL},
+                 {"printf 12; sleep 20", "has given nothing for 1 s"}};
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Fake) fake;
+        g_autoptr(GError) error = NULL;
+        fake_open(&fake, guest_loop(), 1, &error);
+        assert_null(error);
+        prepare(&fake, "echo x >file");
+        g_autofree char *path = g_build_filename(ingot_workdir_path(fake.workdir), "bin", "cat", NULL);
+        g_autofree char *text = g_strdup_printf("#!/bin/sh\n%s\n", cases[i].cat);
+        assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+        gint64 began = g_get_monotonic_time();
+        g_autofree char *lines = download(&fake, "file", "out", &error);
+        assert_true(g_get_monotonic_time() - began < 15 * G_USEC_PER_SEC);
+        check(&fake, cases[i].words == NULL ? "[ \"$(/bin/cat out)\" = 12345 ]" : "[ ! -e out ]");
+        assert_true((error == NULL) == (cases[i].words == NULL));
+        assert_true(error == NULL || strstr(error->message, cases[i].words) != NULL);
+    }
+}
+
 /* Straight to what reads a guest's answer, in pieces of every size. */
 static void an_answer_may_be_anything(void **state)
 {
@@ -275,9 +301,13 @@ static void an_answer_may_be_anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_file_keeps_its_bytes_and_mode),   cmocka_unit_test(a_folders_content_goes_into_the_target),
-        cmocka_unit_test(what_is_not_there_is_said),         cmocka_unit_test(nothing_leaves_the_target),
-        cmocka_unit_test(a_tar_that_is_cut_off_is_an_error), cmocka_unit_test(an_answer_may_be_anything),
+        cmocka_unit_test(a_file_keeps_its_bytes_and_mode),
+        cmocka_unit_test(a_folders_content_goes_into_the_target),
+        cmocka_unit_test(what_is_not_there_is_said),
+        cmocka_unit_test(nothing_leaves_the_target),
+        cmocka_unit_test(a_tar_that_is_cut_off_is_an_error),
+        cmocka_unit_test(an_answer_may_be_anything),
+        cmocka_unit_test(a_guest_that_stops_sending_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
