@@ -148,7 +148,7 @@ static gboolean judge(Bake *bake, Machine *machine, GError **error)
                            : "\nno image was made";
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%u of %u tests failed:%s%s", bake->checked->failures->len,
                 bake->checked->count, list->str, hint);
-    pause_after_error(bake->options->walk.on_error, error == NULL ? NULL : *error, machine, bake->key,
+    pause_after_error(bake->options->walk.on_error, FALSE, error == NULL ? NULL : *error, machine, bake->key,
                       bake->options->host.progress);
     return FALSE;
 }
@@ -191,6 +191,7 @@ static gboolean check(Bake *bake, GError **error)
     if (bake->checked != NULL && bake->options->host.report != NULL) {
         bake->options->host.report->tested = TRUE;
         bake->options->host.report->suite = g_strdup(bake->checked->suite);
+        bake->options->host.report->failures = bake->checked->failures->len;
     }
     if (bake->checked == NULL || !judge(bake, machine, error)) {
         return FALSE;

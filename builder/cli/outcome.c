@@ -124,7 +124,7 @@ void outcome_print_json(const Graph *graph, const GError *failure)
 
 /* --- for CI servers --- */
 
-/* A build that came to no test is one case, which it failed or skipped. */
+/* A build is one case where no test tells how it ended. */
 static char *build_suite(const GraphRecipe *one)
 {
     gboolean failed = one->state == GRAPH_FAILED, skipped = one->state != GRAPH_DONE && !failed;
@@ -145,8 +145,14 @@ gboolean outcome_write_junit(const Graph *graph, const char *path, GError **erro
     for (guint i = 0; i < graph->recipes->len; i++) {
         const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
         gboolean tests = one->report != NULL && one->report->suite != NULL;
-        g_autofree char *suite = tests ? g_strdup(one->report->suite) : build_suite(one);
-        g_string_append(suites, suite);
+        if (tests) {
+            g_string_append(suites, one->report->suite);
+        }
+        /* What failed after the tests had passed is in none of them. */
+        if (!tests || (one->state == GRAPH_FAILED && one->report->failures == 0)) {
+            g_autofree char *suite = build_suite(one);
+            g_string_append(suites, suite);
+        }
     }
     g_autofree char *document = check_junit(suites->str);
     return g_file_set_contents(path, document, -1, error);

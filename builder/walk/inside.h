@@ -11,19 +11,20 @@ struct Walk {
     gboolean keeping;  /* nodes are kept */
     gboolean secret;   /* a stage has used one */
 
-    Node *from;          /* the node that the build went on from, or NULL */
-    gboolean damaged;    /* its memory is not what it was, which shows itself while it is loaded */
-    NodeHold *hold;      /* on it */
-    GPtrArray *drafts;   /* of NodeDraft: every layer since, the newest last */
-    const char *below;   /* name of the node whose layer the newest one stands on; NULL: the source's disk */
-    char *disk;          /* the newest layer: what is written to */
-    GPtrArray *further;  /* the newest layers of the machine's further disks: paths */
-    gboolean clean;      /* its file systems need no recovery */
-    GPtrArray *runs;     /* of NodeRun */
-    GHashTable *refused; /* folders of nodes that could not be used */
-    gboolean started;    /* a machine has run on the newest layers */
-    guint boots;         /* each has a folder of its own */
-    Machine *machine;    /* NULL: none runs */
+    Node *from;            /* the node that the build went on from, or NULL */
+    gboolean damaged;      /* its memory is not what it was, which shows itself while it is loaded */
+    NodeHold *hold;        /* on it */
+    GPtrArray *drafts;     /* of NodeDraft: every layer since, the newest last */
+    const char *below;     /* name of the node whose layer the newest one stands on; NULL: the source's disk */
+    char *disk;            /* the newest layer: what is written to */
+    GPtrArray *further;    /* the newest layers of the machine's further disks: paths */
+    gboolean clean;        /* its file systems need no recovery */
+    GPtrArray *runs;       /* of NodeRun */
+    GHashTable *refused;   /* folders of nodes that could not be used */
+    gboolean started;      /* a machine has run on the newest layers */
+    gboolean offline_said; /* that pauses are not for offline steps */
+    guint boots;           /* each has a folder of its own */
+    Machine *machine;      /* NULL: none runs */
     Guest *guest;
     IngotLock *turn;           /* to run the stage that is next */
     GThreadPool *publisher;    /* one thread: a node comes after the one below it */

@@ -48,8 +48,8 @@ static void keep(Machine *machine, const GuestKey *key, IngotProgress *progress)
     machine_wait(machine, 0, &ended, NULL);
 }
 
-gboolean pause_after_error(OnError mode, const GError *failure, Machine *machine, const GuestKey *key,
-                           IngotProgress *progress)
+gboolean pause_after_error(OnError mode, gboolean can_retry, const GError *failure, Machine *machine,
+                           const GuestKey *key, IngotProgress *progress)
 {
     if (mode == ON_ERROR_ABORT || !machine_alive(machine, NULL) || !ingot_interrupt_check(NULL)) {
         return FALSE;
@@ -61,10 +61,14 @@ gboolean pause_after_error(OnError mode, const GError *failure, Machine *machine
         return FALSE;
     }
     while (isatty(STDIN_FILENO)) {
-        ingot_progress_message(progress, "[r]etry the step, [k]eep the machine to look around, [a]bort?");
+        ingot_progress_message(progress, "%s[k]eep the machine to look around, [a]bort?",
+                               can_retry ? "[r]etry the step, " : "");
         char answer = read_answer();
         if (answer == 'k') {
             keep(machine, key, progress);
+        }
+        if (answer == 'r' && !can_retry) {
+            continue;
         }
         if (answer != '\n') {
             return answer == 'r';

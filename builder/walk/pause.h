@@ -10,7 +10,8 @@ void pause_show(const Machine *machine, const GuestKey *key, IngotProgress *prog
 gboolean pause_before(const char *title, const Machine *machine, const GuestKey *key, IngotProgress *progress,
                       GError **error);
 
-/* After a failure: TRUE to try the step again. Keeps the machine up (until Ctrl-C or its end) where that is asked for.
+/* After a failure: TRUE to try again, which a person is offered where can_retry is set. Keeps the machine up (until
+ * Ctrl-C or its end) where that is asked for.
  */
-gboolean pause_after_error(OnError mode, const GError *failure, Machine *machine, const GuestKey *key,
-                           IngotProgress *progress);
+gboolean pause_after_error(OnError mode, gboolean can_retry, const GError *failure, Machine *machine,
+                           const GuestKey *key, IngotProgress *progress);

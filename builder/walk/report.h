@@ -17,6 +17,7 @@ typedef struct {
     GPtrArray *steps; /* of ReportStep, in order */
     gboolean tested;  /* the tests have run; they passed, unless the build failed */
     char *suite;      /* the tests as a <testsuite> of JUnit XML; NULL: none ran */
+    guint failures;   /* of the tests */
 } BuildReport;
 
 BuildReport *report_new(void);

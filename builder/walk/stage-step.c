@@ -95,6 +95,16 @@ static gboolean step_failed(const Walk *walk, const PlanStage *stage, const GErr
     return FALSE;
 }
 
+/* An offline step has no machine in which a person could look around: says once that an option does nothing for it. */
+static void say_offline(Walk *walk, const PlanStage *stage, const char *option, const char *what)
+{
+    if (stage->offline && !walk->offline_said) {
+        ingot_progress_message(walk->in.host->progress, "%s: '%s' works on the disk without a machine (offline): %s",
+                               option, stage->title, what);
+        walk->offline_said = TRUE;
+    }
+}
+
 static const char restarted[] = "the machine restarted or powered off while the step ran, so the step's exit status is "
                                 "not known. A step that needs "
                                 "a restart ends first: use `reboot: true` as a step of its own, or `shutdown: true` on "
@@ -111,6 +121,9 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
             !pause_before(stage->title, walk->machine, walk->in.key, progress, error)) {
             return FALSE;
         }
+        if (options->debug) {
+            say_offline(walk, stage, "--debug", "the build does not pause before it");
+        }
         if (step_once(walk, stage, &problem)) {
             return TRUE;
         }
@@ -118,9 +131,12 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
             g_prefix_error(&problem, "%s", restarted);
             engine_stop(walk);
         }
+        if (options->on_error != ON_ERROR_ABORT) {
+            say_offline(walk, stage, "--on-error", "there is nothing to keep or to ask about");
+        }
         g_autoptr(GError) failure = masked_error(walk, problem);
         if (walk->machine == NULL ||
-            !pause_after_error(options->on_error, failure, walk->machine, walk->in.key, progress)) {
+            !pause_after_error(options->on_error, TRUE, failure, walk->machine, walk->in.key, progress)) {
             return step_failed(walk, stage, failure, error);
         }
     }

@@ -118,6 +118,24 @@ static void junit_tells_of_a_failure(void **state)
     assert_non_null(error);
 }
 
+/* Packing comes after the tests: they passed, the build did not. */
+static void junit_tells_of_a_failure_after_the_tests(void **state)
+{
+    (void)state;
+    g_autoptr(Graph) graph = graph_new();
+    GraphRecipe *one = g_ptr_array_index(graph->recipes, 0);
+    one->state = GRAPH_FAILED;
+    one->message = g_strdup("pack: no space left");
+    for (guint failures = 0; failures < 2; failures++) {
+        g_autofree char *path = g_build_filename(folder, "junit.xml", NULL), *text = NULL;
+        one->report->failures = failures;
+        assert_true(outcome_write_junit(graph, path, NULL));
+        assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        assert_non_null(strstr(text, "<testsuite name=\"one\"/>"));
+        assert_true((strstr(text, "<error message=\"pack: no space left\"/>") != NULL) == (failures == 0));
+    }
+}
+
 static void a_time_limit_interrupts_in_words(void **state)
 {
     (void)state;
@@ -144,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(json_tells_of_a_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(junit_tells_of_a_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junit_tells_of_a_failure_after_the_tests, set_up, tear_down),
         cmocka_unit_test(a_time_limit_interrupts_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
