@@ -56,7 +56,14 @@ KeptState kept_find(const char *path, IngotProgress *progress, GError **error)
         return KEPT_NONE;
     }
     g_autofree char *sum_path = kept_sum_path(path);
-    g_autoptr(GBytes) wanted = ingot_file_read(sum_path, SUM_MAX, NULL);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) wanted = ingot_file_read(sum_path, SUM_MAX, &problem);
+    /* Only a checksum that is not there, or that is not one, says something about the disk. */
+    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) &&
+        !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return KEPT_FAILED;
+    }
     g_autofree char *checksum = wanted == NULL ? NULL : kept_checksum(path, error);
     if (wanted != NULL && checksum == NULL) {
         return KEPT_FAILED;

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 /* Refuses a file that is not what was wanted (CORRUPT), naming both digests. name: what errors call it. */
 gboolean ingot_checked_read(const char *path, const char *name, const IngotDigest *wanted, GError **error);
 
-/* The same, but for a file that the record knows; else the record is written. INVALID: it is no regular file. */
+/* The same, but for a file that the record knows; else the record is written (one that cannot be is only
+ * a message). INVALID: it is no regular file. */
 gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const char *record, IngotProgress *progress,
                             GError **error);
 

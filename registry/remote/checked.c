@@ -60,5 +60,10 @@ gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const c
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
-    return ingot_file_replace(record, now, strlen(now), 0644, error);
+    g_autoptr(GError) problem = NULL;
+    if (!ingot_file_replace(record, now, strlen(now), 0644, &problem)) {
+        ingot_progress_message(progress, "%s is read again the next time, since its check cannot be noted: %s", path,
+                               problem->message);
+    }
+    return TRUE;
 }

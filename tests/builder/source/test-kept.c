@@ -9,6 +9,7 @@
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,11 +131,27 @@ static void test_no_checksum(void **state)
     assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_NONE);
 }
 
+/* A checksum that can't be read now says nothing about the disk: it stays. */
+static void test_unreadable_checksum(void **state)
+{
+    const Fixture *fixture = *state;
+    struct rlimit before;
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    KeptState kept = kept_find(fixture->path, NULL, &error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(kept, KEPT_FAILED);
+    assert_non_null(error);
+    assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_WHOLE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_whole), TEST(test_flipped), TEST(test_moved), TEST(test_holes),
-                                       TEST(test_no_checksum)};
+    const struct CMUnitTest tests[] = {TEST(test_whole), TEST(test_flipped),     TEST(test_moved),
+                                       TEST(test_holes), TEST(test_no_checksum), TEST(test_unreadable_checksum)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,16 @@ static void test_changed(void **state)
     assert_false(once(sample, NULL));
 }
 
+/* A cache that is full or read-only costs a check the next time, not the build. */
+static void test_no_note(void **state)
+{
+    const Sample *sample = *state;
+    g_autofree char *record = g_build_filename(sample->folder, "none", "record", NULL);
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_checked_once(sample->file, &sample->right, record, NULL, &error));
+    assert_null(error);
+}
+
 static void test_no_file(void **state)
 {
     const Sample *sample = *state;
@@ -94,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_no_note, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
