@@ -171,6 +171,22 @@ static void keep_house(IngotProgress *progress)
     }
 }
 
+/* Where the build has failed, its own error counts more. */
+static gboolean write_junit(const Graph *graph, const char *path, IngotProgress *progress, GError **failure)
+{
+    GError *problem = NULL;
+    if (outcome_write_junit(graph, path, &problem)) {
+        return TRUE;
+    }
+    ingot_progress_message(progress, "--junit: %s", problem->message);
+    if (*failure == NULL) {
+        g_propagate_error(failure, problem);
+    } else {
+        g_error_free(problem);
+    }
+    return FALSE;
+}
+
 static gboolean build_all(Graph *graph, const GraphOptions *graph_options, Builder *builder, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
@@ -178,20 +194,15 @@ static gboolean build_all(Graph *graph, const GraphOptions *graph_options, Build
     GError *failure = NULL;
     gboolean ok = graph_run(graph, graph_options, progress, build_one, builder, &failure);
     outcome_summarize(graph, progress);
+    if (arguments->junit != NULL) {
+        ok = write_junit(graph, arguments->junit, progress, &failure) && ok;
+    }
     if (ingot_command_common()->json) {
         outcome_print_json(graph, failure);
     } else {
         outcome_print(graph);
     }
     keep_house(progress);
-    g_autoptr(GError) problem = NULL;
-    if (arguments->junit != NULL && !outcome_write_junit(graph, arguments->junit, &problem)) {
-        ingot_progress_message(progress, "--junit: %s", problem->message);
-        if (ok) {
-            g_propagate_error(error, g_steal_pointer(&problem));
-            return FALSE;
-        }
-    }
     if (!ok) {
         g_propagate_error(error, failure);
     }

@@ -1,11 +1,18 @@
 #include "cli/outcome.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gunixoutputstream.h>
 #include <ingot/command.h>
+#include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/json.h>
 #include <ingot/secrets.h>
 #include <ingot/text.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "check/check.h"
 
@@ -139,6 +146,26 @@ static char *build_suite(const GraphRecipe *one)
     return g_strconcat(head, what, "    </testcase>\n  </testsuite>\n", NULL);
 }
 
+/* A device, a pipe, or where a link leads is written to in its place, and stdout and stderr behind what they hold; only
+ * a plain file is replaced as a whole. -1: there is none of these; -2: an error. */
+static int junit_stream(const char *path, GError **error)
+{
+    struct stat name, there, own;
+    if (lstat(path, &name) != 0 || S_ISREG(name.st_mode)) {
+        return -1;
+    }
+    gboolean exists = stat(path, &there) == 0;
+    for (int fd = STDOUT_FILENO; exists && fd <= STDERR_FILENO; fd++) {
+        if (fstat(fd, &own) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino) {
+            fflush(NULL);
+            int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+            return copy >= 0 || ingot_error_set_errno(error, errno, "%s", path) ? copy : -2;
+        }
+    }
+    int fd = ingot_file_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666, error);
+    return fd < 0 ? -2 : fd;
+}
+
 gboolean outcome_write_junit(const Graph *graph, const char *path, GError **error)
 {
     g_autoptr(GString) suites = g_string_new(NULL);
@@ -155,5 +182,15 @@ gboolean outcome_write_junit(const Graph *graph, const char *path, GError **erro
         }
     }
     g_autofree char *document = check_junit(suites->str);
-    return g_file_set_contents(path, document, -1, error);
+    int fd = junit_stream(path, error);
+    if (fd < 0) {
+        return fd == -1 && g_file_set_contents(path, document, -1, error);
+    }
+    g_autoptr(GOutputStream) stream = g_unix_output_stream_new(fd, TRUE);
+    gboolean ok = g_output_stream_write_all(stream, document, strlen(document), NULL, NULL, error) &&
+                  g_output_stream_close(stream, NULL, error);
+    if (!ok) {
+        g_prefix_error(error, "%s: ", path);
+    }
+    return ok;
 }
