@@ -317,7 +317,7 @@ static SourceContext source_context(const Recipe *recipe, const BakeOptions *opt
 
 static Plan *plan_of(const Recipe *recipe, const BakeOptions *options, const SourceIdentity *identity, GError **error)
 {
-    g_autofree char *salt = nodes_salt(options->host.cache, error);
+    g_autofree char *salt = options->walk.no_cache ? nodes_random_salt(error) : nodes_salt(options->host.cache, error);
     return salt == NULL ? NULL : plan_new(recipe, source_identity_key(identity), salt, error);
 }
 

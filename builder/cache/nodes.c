@@ -382,26 +382,37 @@ IngotLock *nodes_turn(const char *cache, const IngotDigest *key, GError **error)
     return lock;
 }
 
-char *nodes_salt(const char *cache, GError **error)
+char *nodes_random_salt(GError **error)
 {
-    g_autofree char *path = g_build_filename(cache, "salt", NULL);
-    g_autofree char *lock_path = g_build_filename(cache, "salt.lock", NULL);
-    g_autoptr(IngotLock) lock =
-        ingot_file_make_folder(cache, error) ? ingot_lock_take(lock_path, TRUE, TRUE, error) : NULL;
-    if (lock == NULL) {
-        return NULL;
-    }
-    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_autoptr(GBytes) bytes = ingot_file_read(path, SALT_MAX, error);
-        return bytes == NULL ? NULL : g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-    }
     guint8 random[SALT_SIZE];
     if (getentropy(random, sizeof random) != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the system gives no random bytes");
         return NULL;
     }
-    char *salt = g_base64_encode(random, sizeof random);
-    /* One that cannot be kept holds for this build: the next one runs the steps with secrets again. */
-    ingot_file_replace(path, salt, strlen(salt), 0600, NULL);
+    return g_base64_encode(random, sizeof random);
+}
+
+static char *salt_read(const char *path, GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read(path, SALT_MAX, error);
+    return bytes == NULL ? NULL : g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+}
+
+char *nodes_salt(const char *cache, GError **error)
+{
+    g_autofree char *path = g_build_filename(cache, "salt", NULL);
+    g_autofree char *lock_path = g_build_filename(cache, "salt.lock", NULL);
+    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return salt_read(path, error);
+    }
+    g_autoptr(IngotLock) lock =
+        ingot_file_make_folder(cache, NULL) ? ingot_lock_take(lock_path, TRUE, TRUE, NULL) : NULL;
+    if (lock != NULL && g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return salt_read(path, error);
+    }
+    char *salt = nodes_random_salt(error);
+    if (salt != NULL && lock != NULL) {
+        ingot_file_replace(path, salt, strlen(salt), 0600, NULL);
+    }
     return salt;
 }

@@ -47,7 +47,10 @@ gboolean nodes_pin(const Node *node, gboolean pinned, GError **error);
 /* The turn to run a stage: builds that need the same one wait for each other, and find it done. NULL without an error:
  * another build has it. */
 IngotLock *nodes_turn(const char *cache, const IngotDigest *key, GError **error);
-/* The cache's own word, made at random when it is first needed: see plan.h. Free it. */
+/* The cache's own word, made at random when it is first needed: see plan.h. It is only read where it is there; one that
+ * cannot be kept holds for this build, and the next one runs the steps with secrets again. Free it. */
 char *nodes_salt(const char *cache, GError **error);
+/* One that no cache has, for a build that uses none. Free it. */
+char *nodes_random_salt(GError **error);
 /* CACHE/nodes, made where it is missing. Free it. */
 char *nodes_folder(const char *cache, GError **error);

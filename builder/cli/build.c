@@ -202,7 +202,9 @@ static gboolean build_all(Graph *graph, const GraphOptions *graph_options, Build
     } else {
         outcome_print(graph);
     }
-    keep_house(progress);
+    if (!arguments->no_cache) {
+        keep_house(progress);
+    }
     if (!ok) {
         g_propagate_error(error, failure);
     }
@@ -296,7 +298,8 @@ static gboolean build_graph(const BuildArguments *arguments, Graph *graph, BakeO
         return FALSE;
     }
     g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
-    if (store == NULL || !machine_accel(arguments->accel, common->cache, &options->host.accel, &why, error) ||
+    const char *answers = arguments->no_cache ? NULL : common->cache;
+    if (store == NULL || !machine_accel(arguments->accel, answers, &options->host.accel, &why, error) ||
         !time_limit_begin(arguments->timeout, &limit, error)) {
         return FALSE;
     }

@@ -71,12 +71,13 @@ static char *circumstances(void)
 
 static gboolean prove(const AccelHost *host, const char *cache, char **why)
 {
-    g_autofree char *path = g_build_filename(cache, "accel", NULL);
+    g_autofree char *path = cache == NULL ? NULL : g_build_filename(cache, "accel", NULL);
     g_autofree char *now = circumstances();
     g_autofree char *works = g_strconcat(now, " works\n", NULL);
     g_autofree char *fails = g_strconcat(now, " hangs\n", NULL);
     g_autofree char *before = NULL;
-    if (g_file_get_contents(path, &before, NULL, NULL) && (strcmp(before, works) == 0 || strcmp(before, fails) == 0)) {
+    if (path != NULL && g_file_get_contents(path, &before, NULL, NULL) &&
+        (strcmp(before, works) == 0 || strcmp(before, fails) == 0)) {
         gboolean good = strcmp(before, works) == 0;
         *why = g_strdup(good ? "kvm (a kernel has booted under it)"
                              : "tcg (/dev/kvm is there, but no kernel boots under it)");
@@ -90,7 +91,7 @@ static gboolean prove(const AccelHost *host, const char *cache, char **why)
     gboolean good = ends_by_itself(kernel);
     *why = g_strdup(good ? "kvm (a kernel boots under it)" : "tcg (/dev/kvm is there, but no kernel boots under it)");
     /* Not remembered is only slower the next time. */
-    if (ingot_interrupt_check(NULL) && ingot_file_make_folder(cache, NULL)) {
+    if (path != NULL && ingot_interrupt_check(NULL) && ingot_file_make_folder(cache, NULL)) {
         const char *answer = good ? works : fails;
         ingot_file_replace(path, answer, strlen(answer), 0644, NULL);
     }

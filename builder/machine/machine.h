@@ -18,7 +18,7 @@
 typedef enum { MACHINE_TCG, MACHINE_KVM } MachineAccel;
 
 /* What really works here: see accel.c. name: "kvm", "tcg", or NULL/"auto". *why (may be NULL) says how that was found
- * out; free it. Proved once per boot and QEMU, remembered in cache. */
+ * out; free it. Proved once per boot and QEMU, remembered in cache (NULL: proved each time). */
 gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error);
 
 typedef struct {

@@ -494,6 +494,32 @@ static void the_salt_stays_and_is_secret(void **state)
     assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+/* As on a file system that is mounted read-only, where no lock can be taken. */
+static void the_salt_of_a_cache_that_is_only_read(void **state)
+{
+    Sample *sample = *state;
+    sample_write(sample, "cache/salt", "salted");
+    sample_write(sample, "cache/salt.lock/file", "so that it cannot be opened");
+    g_autofree char *salt = nodes_salt(sample->cache, NULL);
+    assert_string_equal(salt, "salted");
+}
+
+static void a_salt_that_cannot_be_kept_holds_once(void **state)
+{
+    Sample *sample = *state;
+    sample_write(sample, "file", "");
+    g_autofree char *nowhere = sample_path(sample, "file/cache"), *locked = sample_path(sample, "locked");
+    sample_write(sample, "locked/salt.lock/file", "so that it cannot be opened");
+    const char *const caches[] = {nowhere, locked};
+    for (guint i = 0; i < G_N_ELEMENTS(caches); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *one = nodes_salt(caches[i], &error), *other = nodes_salt(caches[i], &error);
+        assert_null(error);
+        assert_true(one != NULL && strlen(one) >= 32);
+        assert_string_not_equal(one, other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +557,8 @@ int main(void)
         SAMPLE_TEST(a_turn_is_taken_by_one),
         SAMPLE_TEST(a_turn_that_cannot_be_taken_is_an_error),
         SAMPLE_TEST(the_salt_stays_and_is_secret),
+        SAMPLE_TEST(the_salt_of_a_cache_that_is_only_read),
+        SAMPLE_TEST(a_salt_that_cannot_be_kept_holds_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

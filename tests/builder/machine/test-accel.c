@@ -107,6 +107,15 @@ static void only_what_works_is_used(void **state)
     g_autofree char *good = NULL;
     assert_int_equal(find("auto", &good), MACHINE_KVM);
     assert_int_equal(runs(), 1);
+    for (guint i = 0; i < 2; i++) { /* without a cache nothing is remembered, nor believed */
+        g_autofree char *kernels = ingot_workdir_file(workdir, "vmlinuz-*"),
+                        *device = ingot_workdir_file(workdir, "kvm");
+        const char *const patterns[] = {kernels, NULL};
+        MachineAccel accel;
+        assert_true(accel_find(&(AccelHost){device, patterns}, "auto", NULL, &accel, NULL, NULL));
+        assert_int_equal(accel, MACHINE_KVM);
+        assert_int_equal(runs(), 1);
+    }
     fake_qemu("exit 1 # and one that refuses at once");
     g_autofree char *bad = NULL;
     assert_int_equal(find("auto", &bad), MACHINE_TCG);
