@@ -12,6 +12,7 @@
 #include "cli/outcome.h"
 #include "cli/timelimit.h"
 #include "graph/graph.h"
+#include "graph/room.h"
 #include "verbs.h"
 #include "walk/sharing.h"
 
@@ -217,7 +218,8 @@ static guint jobs_of(const BuildArguments *arguments, const BakeOptions *options
     if (options->walk.debug || options->walk.on_error != ON_ERROR_ABORT || graph->recipes->len == 1) {
         return 1;
     }
-    return arguments->jobs > 0 ? (guint)arguments->jobs : MIN(g_get_num_processors(), graph->recipes->len);
+    return arguments->jobs > 0 ? (guint)arguments->jobs
+                               : room_processors(&room_places, MIN(g_get_num_processors(), graph->recipes->len));
 }
 
 static gboolean parse_place(const char *text, const char *option, IngotReference **place, GError **error)

@@ -4,6 +4,7 @@
 #include <ingot/process.h>
 #include <string.h>
 
+#include "graph/room.h"
 #include "recipe/set.h"
 
 #define BESIDES (256ull << 20) /* bytes that a build needs besides its machine's memory */
@@ -111,13 +112,6 @@ typedef struct {
 static guint64 need_of(const GraphRecipe *one)
 {
     return recipe_machine(one->recipe).memory + BESIDES;
-}
-
-static guint64 memory_available(void)
-{
-    g_autofree char *text = NULL;
-    const char *line = g_file_get_contents("/proc/meminfo", &text, NULL, NULL) ? strstr(text, "MemAvailable:") : NULL;
-    return line == NULL ? 0 : g_ascii_strtoull(line + strlen("MemAvailable:"), NULL, 10) << 10;
 }
 
 /* The state that it is in then. */
@@ -237,7 +231,7 @@ gboolean graph_run(Graph *graph, const GraphOptions *options, IngotProgress *pro
                .progress = progress,
                .build = build,
                .user = user};
-    run.memory = memory_available();
+    run.memory = room_memory(&room_places);
     g_mutex_init(&run.lock);
     g_cond_init(&run.changed);
     if (options->jobs == 1) {
