@@ -33,7 +33,8 @@ gboolean logs_keep(const char *workdir, const char *folder, GError **error)
     while (ok && (name = g_dir_read_name(machines)) != NULL) {
         g_autofree char *machine = g_build_filename(workdir, name, NULL);
         ok = !g_file_test(machine, G_FILE_TEST_IS_DIR) ||
-             (log_copy(machine, "console.log", folder, error) && log_copy(machine, "qemu.log", folder, error));
+             (log_copy(machine, "console.log.1", folder, error) && log_copy(machine, "console.log", folder, error) &&
+              log_copy(machine, "qemu.log", folder, error));
     }
     return ok;
 }

@@ -3,6 +3,6 @@
 
 #include <glib.h>
 
-/* Copies each console.log and qemu.log below workdir into a folder, which is made, under the name of the machine's own
- * folder: "machine-0-console.log". */
+/* Copies each console.log, console.log.1 (its older half) and qemu.log below workdir into a folder, which is made,
+ * under the name of the machine's own folder: "machine-0-console.log". */
 gboolean logs_keep(const char *workdir, const char *folder, GError **error);

@@ -25,12 +25,15 @@ static void keeps_each_machines_logs_without_secrets(void **state)
     g_autofree char *kept = g_build_filename(work, "kept", "web", NULL);
     ingot_secrets_register("swordfish");
     write_log(work, "machine-0", "console.log", "a\0login swordfish\n", 18);
+    write_log(work, "machine-0", "console.log.1", "before: swordfish\n", -1);
     write_log(work, "machine-0", "qemu.log", "", 0);
     write_log(work, "check", "console.log", "checked\n", -1);
     write_log(work, "other", "disk.qcow2", "x", -1);
     assert_true(logs_keep(work, kept, NULL));
-    static const char *const expected[][2] = {
-        {"machine-0-console.log", "a login ***\n"}, {"machine-0-qemu.log", ""}, {"check-console.log", "checked\n"}};
+    static const char *const expected[][2] = {{"machine-0-console.log", "a login ***\n"},
+                                              {"machine-0-console.log.1", "before: ***\n"},
+                                              {"machine-0-qemu.log", ""},
+                                              {"check-console.log", "checked\n"}};
     for (guint i = 0; i < G_N_ELEMENTS(expected); i++) {
         g_autofree char *path = g_build_filename(kept, expected[i][0], NULL), *text = NULL;
         assert_true(g_file_get_contents(path, &text, NULL, NULL));
