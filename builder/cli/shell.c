@@ -83,13 +83,13 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
     g_ptr_array_add(paths, argv[1]);
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
-    g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
+    const GraphRecipe *one = graph == NULL ? NULL : graph_only(graph, error);
+    g_autoptr(IngotStore) store = one == NULL ? NULL : ingot_store_open(common->store, error);
     BakeOptions options = {.host = {.store = store, .cache = common->cache, .progress = ingot_command_progress()}};
     if (store == NULL || !machine_accel(accel, common->cache, &options.host.accel, NULL, error)) {
         return FALSE;
     }
-    const GraphRecipe *last = g_ptr_array_index(graph->recipes, graph->recipes->len - 1);
-    return visit(last, &options, at, argv + 2, error);
+    return visit(one, &options, at, argv + 2, error);
 }
 
 const IngotVerb verb_shell = {

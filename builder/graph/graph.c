@@ -47,6 +47,22 @@ gboolean graph_refuse_twins(const Graph *graph, const char *tag, GError **error)
     return TRUE;
 }
 
+const GraphRecipe *graph_only(const Graph *graph, GError **error)
+{
+    const GraphRecipe *only = NULL;
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        if (one->asked_for && only != NULL) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                        "one recipe is expected, and there are several: %s, %s", only->recipe->path, one->recipe->path);
+            return NULL;
+        }
+        only = one->asked_for ? one : only;
+    }
+    g_assert(only != NULL); /* a graph is not loaded without one */
+    return only;
+}
+
 void graph_free(Graph *graph)
 {
     if (graph != NULL) {

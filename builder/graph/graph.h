@@ -37,6 +37,8 @@ Graph *graph_load(const GPtrArray *paths, const RecipeInputs *inputs, GError **e
 /* Two recipes that would give their images one name and version are an error: each would take it from the other. tag:
  * what the one that was asked for is named instead; or NULL. */
 gboolean graph_refuse_twins(const Graph *graph, const char *tag, GError **error);
+/* The one recipe that was asked for; several are INVALID and NULL. */
+const GraphRecipe *graph_only(const Graph *graph, GError **error);
 void graph_free(Graph *graph);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Graph, graph_free)
 

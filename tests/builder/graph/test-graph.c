@@ -449,11 +449,28 @@ static void other_versions_of_a_name_are_fine(void **state)
     assert_true(graph_refuse_twins(graph, NULL, NULL));
 }
 
+/* What a command is about that takes one recipe: not the parent, and not one of many. */
+static void one_recipe_is_not_several(void **state)
+{
+    (void)state;
+    write_small("a", NULL);
+    write_small("b", "a");
+    g_autoptr(Graph) one = load("b"), both = load("");
+    g_autoptr(GError) error = NULL;
+    const GraphRecipe *only = graph_only(one, NULL);
+    assert_true(only->asked_for);
+    assert_string_equal(only->recipe->name, "b");
+    assert_null(graph_only(both, &error));
+    assert_non_null(strstr(error->message, "a.yaml"));
+    assert_non_null(strstr(error->message, "b.yaml"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(one_recipe_is_not_several),
         TEST(parents_come_first_and_once),
         TEST(what_was_asked_for_is_known),
         TEST(a_cycle_is_named),
