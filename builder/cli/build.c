@@ -244,6 +244,21 @@ static gboolean refuse_none(const GPtrArray *recipes, GError **error)
     return recipes->len > 0;
 }
 
+/* Before anything is built. */
+static gboolean refuse_wrong_name(const char *tag, GError **error)
+{
+    g_autoptr(IngotReference) name = tag == NULL ? NULL : image_name(NULL, tag, error);
+    return tag == NULL || name != NULL;
+}
+
+static gboolean refuse_jobs(int jobs, GError **error)
+{
+    if (jobs < 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--jobs %d: a number from 1 on is expected", jobs);
+    }
+    return jobs >= 0;
+}
+
 static gboolean refuse_shared_name(guint recipes, const char *tag, GError **error)
 {
     if (tag != NULL && recipes > 1) {
@@ -363,7 +378,8 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(recipes, g_strdup(argv[i]));
     }
-    if (!refuse_none(recipes, error) || !refuse_step(recipes, arguments.refresh, error) ||
+    if (!refuse_none(recipes, error) || !refuse_jobs(arguments.jobs, error) ||
+        !refuse_wrong_name(arguments.tag, error) || !refuse_step(recipes, arguments.refresh, error) ||
         !refuse_shared_name(recipes->len, arguments.tag, error) ||
         !parse_on_error(arguments.on_error, &options.walk.on_error, error)) {
         return FALSE;
@@ -406,8 +422,9 @@ const IngotVerb verb_build = {
     "secret\n"
     "stays, unless its step is named; it is found again only where the cache has the same salt (the file `salt`).\n"
     "\n"
-    "RECIPE may be a folder: all its *.yaml. A recipe that another one is based on (source: {recipe: FILE}) is built "
-    "first.\n"
+    "RECIPE may be a folder: all its *.yaml and *.yml. A recipe that another one is based on (source: {recipe: FILE}) "
+    "is\n"
+    "built first.\n"
     "The step of --refresh follows a '=': a word after a bare --refresh is a recipe.\n"
     "\n"
     "With --json, one object on stdout says what became of each recipe and each step, also when the build fails.\n"

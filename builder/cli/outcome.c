@@ -55,8 +55,9 @@ void outcome_print(const Graph *graph)
             continue;
         }
         ingot_digest_write_text(&one->manifest.digest, digest);
-        if (one->checked_only && !one->cached) {
-            printf("%s: steps and tests passed\n", one->recipe->path);
+        if (one->checked_only && (!one->cached || !ingot_command_common()->quiet)) {
+            /* Nothing is stored under the name that an image would have. */
+            printf("%s: steps and tests passed%s\n", one->recipe->path, one->cached ? " (nothing changed)" : "");
         } else if (ingot_command_common()->quiet) {
             printf("%s\n", digest);
         } else {

@@ -102,7 +102,8 @@ static void folder_load(Loader *loader, const char *path)
         }
     }
     if (problem != NULL || files->len == 0) {
-        set_refuse(loader->set, "%s: %s", path, problem == NULL ? "there is no *.yaml in it" : problem->message);
+        set_refuse(loader->set, "%s: %s", path,
+                   problem == NULL ? "there is no *.yaml or *.yml in it" : problem->message);
     }
     g_ptr_array_sort(files, by_name);
     for (guint i = 0; i < files->len; i++) {
