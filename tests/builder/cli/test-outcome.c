@@ -136,102 +136,103 @@ static void junit_tells_of_a_failure_after_the_tests(void **state)
         assert_non_null(strstr(text, "<testsuite name=\"one\"/>"));
         assert_true((strstr(text, "<error message=\"pack: no space left\"/>") != NULL) == (failures == 0));
     }
+}
 
-    static void expect_whole(const char *text)
-    {
-        assert_true(g_str_has_prefix(text, "<?xml"));
-        assert_non_null(strstr(text, "</testsuites>"));
-    }
+static void expect_whole(const char *text)
+{
+    assert_true(g_str_has_prefix(text, "<?xml"));
+    assert_non_null(strstr(text, "</testsuites>"));
+}
 
-    /* A link stays one, as /dev/stdout is, and what it leads to gets the text; a pipe and a device stay what they are.
-     */
-    static void junit_is_written_to_what_is_no_plain_file(void **state)
-    {
-        (void)state;
-        g_autoptr(Graph) graph = graph_new();
-        g_autofree char *link = g_build_filename(folder, "link", NULL), *file = g_build_filename(folder, "file", NULL);
-        g_autofree char *null = g_build_filename(folder, "null", NULL), *linked = NULL;
-        struct stat is;
-        assert_int_equal(symlink("file", link), 0);
-        assert_true(outcome_write_junit(graph, link, NULL) && outcome_write_junit(graph, link, NULL));
-        assert_true(lstat(link, &is) == 0 && S_ISLNK(is.st_mode));
-        assert_true(g_file_get_contents(file, &linked, NULL, NULL));
-        expect_whole(linked);
-        assert_int_equal(symlink("/dev/null", null), 0);
-        assert_true(outcome_write_junit(graph, null, NULL));
-        assert_true(lstat(null, &is) == 0 && S_ISLNK(is.st_mode));
-        assert_true(stat("/dev/null", &is) == 0 && S_ISCHR(is.st_mode));
-    }
+/* A link stays one, as /dev/stdout is, and what it leads to gets the text; a pipe and a device stay what they are.
+ */
+static void junit_is_written_to_what_is_no_plain_file(void **state)
+{
+    (void)state;
+    g_autoptr(Graph) graph = graph_new();
+    g_autofree char *link = g_build_filename(folder, "link", NULL), *file = g_build_filename(folder, "file", NULL);
+    g_autofree char *null = g_build_filename(folder, "null", NULL), *linked = NULL;
+    struct stat is;
+    assert_int_equal(symlink("file", link), 0);
+    assert_true(outcome_write_junit(graph, link, NULL) && outcome_write_junit(graph, link, NULL));
+    assert_true(lstat(link, &is) == 0 && S_ISLNK(is.st_mode));
+    assert_true(g_file_get_contents(file, &linked, NULL, NULL));
+    expect_whole(linked);
+    assert_int_equal(symlink("/dev/null", null), 0);
+    assert_true(outcome_write_junit(graph, null, NULL));
+    assert_true(lstat(null, &is) == 0 && S_ISLNK(is.st_mode));
+    assert_true(stat("/dev/null", &is) == 0 && S_ISCHR(is.st_mode));
+}
 
-    static void junit_goes_through_a_pipe(void **state)
-    {
-        (void)state;
-        g_autoptr(Graph) graph = graph_new();
-        g_autofree char *pipe = g_build_filename(folder, "pipe", NULL);
-        struct stat is;
-        char text[16384] = "";
-        assert_int_equal(mkfifo(pipe, 0600), 0);
-        int fd = open(pipe, O_RDONLY | O_NONBLOCK);
-        assert_true(outcome_write_junit(graph, pipe, NULL));
-        assert_true(read(fd, text, sizeof text - 1) > 0);
-        close(fd);
-        expect_whole(text);
-        assert_true(lstat(pipe, &is) == 0 && S_ISFIFO(is.st_mode));
-    }
+static void junit_goes_through_a_pipe(void **state)
+{
+    (void)state;
+    g_autoptr(Graph) graph = graph_new();
+    g_autofree char *pipe = g_build_filename(folder, "pipe", NULL);
+    struct stat is;
+    char text[16384] = "";
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    int fd = open(pipe, O_RDONLY | O_NONBLOCK);
+    assert_true(outcome_write_junit(graph, pipe, NULL));
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    expect_whole(text);
+    assert_true(lstat(pipe, &is) == 0 && S_ISFIFO(is.st_mode));
+}
 
-    /* A stdout that is a file keeps what is printed before and after. */
-    static void junit_and_stdout_share_a_file(void **state)
-    {
-        (void)state;
-        g_autoptr(Graph) graph = graph_new();
-        g_autofree char *out = g_build_filename(folder, "out", NULL), *name = g_build_filename(folder, "stdout", NULL);
-        g_autofree char *text = NULL;
-        assert_int_equal(symlink("out", name), 0);
-        fflush(stdout);
-        int kept = dup(STDOUT_FILENO), fd = open(out, O_WRONLY | O_CREAT, 0600);
-        assert_true(kept >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
-        printf("before\n");
-        gboolean ok = outcome_write_junit(graph, name, NULL);
-        printf("after\n");
-        fflush(stdout);
-        dup2(kept, STDOUT_FILENO);
-        close(kept);
-        close(fd);
-        assert_true(ok && g_file_get_contents(out, &text, NULL, NULL));
-        assert_true(g_str_has_prefix(text, "before\n<?xml") && g_str_has_suffix(text, "\nafter\n"));
-    }
+/* A stdout that is a file keeps what is printed before and after. */
+static void junit_and_stdout_share_a_file(void **state)
+{
+    (void)state;
+    g_autoptr(Graph) graph = graph_new();
+    g_autofree char *out = g_build_filename(folder, "out", NULL), *name = g_build_filename(folder, "stdout", NULL);
+    g_autofree char *text = NULL;
+    assert_int_equal(symlink("out", name), 0);
+    fflush(stdout);
+    int kept = dup(STDOUT_FILENO), fd = open(out, O_WRONLY | O_CREAT, 0600);
+    assert_true(kept >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
+    printf("before\n");
+    gboolean ok = outcome_write_junit(graph, name, NULL);
+    printf("after\n");
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    close(fd);
+    assert_true(ok && g_file_get_contents(out, &text, NULL, NULL));
+    assert_true(g_str_has_prefix(text, "before\n<?xml") && g_str_has_suffix(text, "\nafter\n"));
+}
 
-    static void a_time_limit_interrupts_in_words(void **state)
-    {
-        (void)state;
-        g_autoptr(GError) wrong = NULL, over = NULL;
-        TimeLimit *ended = NULL;
-        assert_false(time_limit_begin("soon", &ended, &wrong));
-        assert_true(time_limit_begin(NULL, &ended, NULL));
-        assert_null(ended);
-        assert_non_null(strstr(wrong->message, "--timeout 'soon'"));
-        assert_true(time_limit_begin("1h", &ended, NULL));
-        time_limit_free(ended);
-        assert_true(ingot_interrupt_check(NULL));
-        g_autoptr(TimeLimit) limit = NULL;
-        assert_true(time_limit_begin("1s", &limit, NULL));
-        gint64 end = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
-        while (ingot_interrupt_check(&over) && g_get_monotonic_time() < end) {
-            g_usleep(G_USEC_PER_SEC / 50);
-        }
-        assert_string_equal(over->message, "took longer than --timeout 1s");
+static void a_time_limit_interrupts_in_words(void **state)
+{
+    (void)state;
+    g_autoptr(GError) wrong = NULL, over = NULL;
+    TimeLimit *ended = NULL;
+    assert_false(time_limit_begin("soon", &ended, &wrong));
+    assert_true(time_limit_begin(NULL, &ended, NULL));
+    assert_null(ended);
+    assert_non_null(strstr(wrong->message, "--timeout 'soon'"));
+    assert_true(time_limit_begin("1h", &ended, NULL));
+    time_limit_free(ended);
+    assert_true(ingot_interrupt_check(NULL));
+    g_autoptr(TimeLimit) limit = NULL;
+    assert_true(time_limit_begin("1s", &limit, NULL));
+    gint64 end = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    while (ingot_interrupt_check(&over) && g_get_monotonic_time() < end) {
+        g_usleep(G_USEC_PER_SEC / 50);
     }
+    assert_string_equal(over->message, "took longer than --timeout 1s");
+}
 
-    int main(void)
-    {
-        const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(json_tells_of_a_failure, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(junit_tells_of_a_failure, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(junit_tells_of_a_failure_after_the_tests, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(junit_is_written_to_what_is_no_plain_file, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(junit_goes_through_a_pipe, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(junit_and_stdout_share_a_file, set_up, tear_down),
-            cmocka_unit_test(a_time_limit_interrupts_in_words),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-    }
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(json_tells_of_a_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junit_tells_of_a_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junit_tells_of_a_failure_after_the_tests, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junit_is_written_to_what_is_no_plain_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junit_goes_through_a_pipe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junit_and_stdout_share_a_file, set_up, tear_down),
+        cmocka_unit_test(a_time_limit_interrupts_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
