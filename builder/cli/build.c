@@ -59,18 +59,23 @@ static gboolean parse_on_error(const char *text, OnError *mode, GError **error)
     return FALSE;
 }
 
-/* What -t says, else the recipe's own name and version. */
-static IngotReference *image_name(const Recipe *recipe, const char *tag, GError **error)
+/* What -t says: NAME:VERSION. */
+static IngotReference *parse_tag(const char *tag, GError **error)
 {
-    if (tag == NULL) {
-        return ingot_reference_new(NULL, recipe->name, recipe->version == NULL ? "latest" : recipe->version, NULL);
-    }
     IngotReference *reference = ingot_reference_parse(tag, error);
     if (reference != NULL && (reference->tag == NULL || reference->digest != NULL)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-t %s: NAME:VERSION is expected", tag);
         g_clear_pointer(&reference, ingot_reference_free);
     }
     return reference;
+}
+
+/* What -t says, else the recipe's own name and version. */
+static IngotReference *image_name(const Recipe *recipe, const char *tag, GError **error)
+{
+    return tag != NULL
+               ? parse_tag(tag, error)
+               : ingot_reference_new(NULL, recipe->name, recipe->version == NULL ? "latest" : recipe->version, NULL);
 }
 
 typedef struct {
@@ -247,7 +252,7 @@ static gboolean refuse_none(const GPtrArray *recipes, GError **error)
 /* Before anything is built. */
 static gboolean refuse_wrong_name(const char *tag, GError **error)
 {
-    g_autoptr(IngotReference) name = tag == NULL ? NULL : image_name(NULL, tag, error);
+    g_autoptr(IngotReference) name = tag == NULL ? NULL : parse_tag(tag, error);
     return tag == NULL || name != NULL;
 }
 

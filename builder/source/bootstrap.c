@@ -26,8 +26,8 @@
 #define LAYOUT_VERSION "2" /* raised when the same inputs shall give another disk */
 #define DISK_DEFAULT (4ull << 30)
 #define MIB (1ull << 20)
-#define CLOCKS_DIFFER 3600 /* seconds that a time may lie ahead before it is taken for wrong */
-#define DAY (24 * 60 * 60)
+#define CLOCKS_DIFFER 3600           /* seconds that a time may lie ahead before it is taken for wrong */
+#define DAY G_GINT64_CONSTANT(86400) /* seconds */
 
 /* What every machine needs to boot, to get an address and to be reached. */
 static const char *const bones[] = {"systemd-sysv", "udev",           "kmod", "initramfs-tools",

@@ -9,9 +9,9 @@
 #include "walk/enter.h"
 #include "walk/inside.h"
 
-#define SHUTDOWN_SECONDS 900 /* some services take minutes to stop */
-#define TAIL_LINES 12
-#define LOST_SECONDS 5 /* between the end of a session and that of its machine */
+#define SHUTDOWN_SECONDS 900u /* some services take minutes to stop */
+#define TAIL_LINES 12u
+#define LOST_SECONDS 5u /* between the end of a session and that of its machine */
 
 void engine_stop(Walk *walk)
 {
