@@ -99,7 +99,7 @@ cmp "$TMP/warm.modes" "$TMP/cold.modes" || fail "modes or owners differ"
 rm -rf "$TMP/warm" "$TMP/cold" "$TMP"/*.raw
 ok "a resumed build gives the same files as one without a cache, on a file system that needs no recovery"
 
-for n in 1 2; do ingot shell "$TMP/cached.yaml" --at last -- sh -c 'date +%s; head -c 16 /dev/urandom | od -An -tx1; systemctl is-active witness; cat /root/.ssh/authorized_keys* | grep ingot-build | sort -u | wc -l' >"$TMP/shell$n" 2>"$TMP/err" || fail "shell: $(cat "$TMP/err")"; done
+for n in 1 2; do ingot shell "$TMP/cached.yaml" --at last -- sh -c 'date +%s; head -c 16 /dev/urandom | od -An -tx1; systemctl is-active witness; cat /root/.ssh/authorized_keys* | grep build@ingot.invalid | sort -u | wc -l' >"$TMP/shell$n" 2>"$TMP/err" || fail "shell: $(cat "$TMP/err")"; done
 grep -q '^active' "$TMP/shell1" || fail "the shell is in another machine: $(cat "$TMP/shell1")"
 [ $(($(date +%s) - $(head -1 "$TMP/shell2"))) -lt 30 ] || fail "the guest's clock stands: $(cat "$TMP/shell2")"
 [ "$(sed -n 2p "$TMP/shell1")" != "$(sed -n 2p "$TMP/shell2")" ] || fail "two machines from one node share their random numbers"

@@ -15,7 +15,7 @@ secret=swordfish-$RANDOM$RANDOM # in no other file of the disk
 truncate -s 1M "$TMP/swapfile"
 mkswap -q "$TMP/swapfile" 2>/dev/null
 echo "$secret" | dd of="$TMP/swapfile" bs=4096 seek=9 conv=notrunc status=none
-echo "ssh-ed25519 AAAA ingot-build" >"$TMP/keys" # another build's
+echo "ssh-ed25519 AAAA root@ingot-builder" >"$TMP/keys" # a person's, who has such a host
 echo "ssh-ed25519 BBBB of-the-recipe" >>"$TMP/keys"
 {
     echo "mkdir /root/.ssh"
