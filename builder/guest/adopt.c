@@ -25,8 +25,7 @@ static char *adopt_self(const guint8 *seed, guint64 away)
         "perl -e 'exit !ioctl(STDIN, 0x5207, 0)' </dev/urandom 2>/dev/null ||\n"
         "    python3 -c 'import fcntl; fcntl.ioctl(0, 0x5207)' </dev/urandom 2>/dev/null ||\n"
         "    [ -d /sys/module/vmgenid ] || { echo 'its random numbers cannot be made its own'; exit 1; }\n",
-        away < AWAY_SECONDS ? "" : "[ ! -d /run/systemd/system ] || systemctl stop '*.timer' >/dev/null 2>&1 || :\n",
-        now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str);
+        away < AWAY_SECONDS ? "" : LINUX_STOP_TIMERS, now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str);
 }
 
 /* In authorized_keys the build's line is replaced, if there is one; every other line stays as it is, byte by byte. */

@@ -2,7 +2,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
-#include "guest/guest.h"
+#include "guest/linux.h"
 
 /* systemd waits by itself, in parts that are shorter than the limit of a short script; a system without it is taken to
  * be up once it lets somebody in. */
@@ -38,6 +38,5 @@ gboolean guest_wait_booted(Guest *guest, guint seconds, gboolean *booted, GError
 
 gboolean guest_hold_timers(Guest *guest, GError **error)
 {
-    return guest_script(guest, "[ ! -d /run/systemd/system ] || systemctl stop '*.timer' >/dev/null 2>&1 || :\n", NULL,
-                        error);
+    return guest_script(guest, LINUX_STOP_TIMERS, NULL, error);
 }

@@ -16,6 +16,8 @@ gboolean linux_send_file(Guest *guest, int fd, guint64 size, const char *name, G
 
 /* For a login: what starts a session's shell on the machine's port (or ends with one of the statuses), and what becomes
  * such a shell itself. */
+/* A script: no timer starts anything until the machine boots again. */
+#define LINUX_STOP_TIMERS "[ ! -d /run/systemd/system ] || systemctl stop '*.timer' >/dev/null 2>&1 || :\n"
 #define LINUX_NO_PORT 3
 #define LINUX_NOT_ROOT 4
 const char *linux_start_script(void);
