@@ -99,11 +99,9 @@ typedef enum {
     GUEST_SYNC,      /* what was written is on the disk */
     GUEST_FREEZE,    /* and no file system needs recovery when the machine is ended at once */
     GUEST_SHUT_DOWN, /* the machine has been asked to power off, services are being stopped */
-    GUEST_REBOOT,    /* the same, to boot again */
-    GUEST_POWER_OFF, /* the machine has been told to power off at once: after a shutdown that hangs */
 } GuestSettle;
 /* *settled FALSE: this guest can't be settled so, and nothing has changed (a file system that is not clean when frozen,
- * or no program for it). The last three do not wait for the machine's end. */
+ * or no program for it). The last one does not wait for the machine's end. */
 gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
 /* Makes a resumed machine other than its twins: its clock, its random numbers, the build's key (NULL: none). An error
  * where that fails: such a machine must not go on. away: seconds since its state was saved. Where that is long, its

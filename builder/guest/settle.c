@@ -42,13 +42,6 @@ static const char *const scripts[] = {
     [GUEST_SHUT_DOWN] = "if [ -d /run/systemd/system ]; then systemctl --no-block poweroff && exit 0; fi\n"
                         "command -v poweroff >/dev/null || exit 9\n"
                         "setsid poweroff </dev/null >/dev/null 2>&1 &\n",
-    [GUEST_REBOOT] = "if [ -d /run/systemd/system ]; then systemctl --no-block reboot && exit 0; fi\n"
-                     "command -v reboot >/dev/null || exit 9\n"
-                     "setsid reboot </dev/null >/dev/null 2>&1 &\n",
-    [GUEST_POWER_OFF] = "sync\n"
-                        "[ -e /proc/sysrq-trigger ] || exit 9\n"
-                        "( sleep 1; echo 1 >/proc/sys/kernel/sysrq; echo u >/proc/sysrq-trigger; sleep 2\n"
-                        "echo o >/proc/sysrq-trigger ) </dev/null >/dev/null 2>&1 &\n",
 };
 
 static gboolean keep_words(const char *data, gsize size, gpointer user, GError **error)
@@ -61,8 +54,7 @@ static gboolean keep_words(const char *data, gsize size, gpointer user, GError *
 
 gboolean linux_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error)
 {
-    static const char *const names[] = {"writing what is in memory to the disk", "freezing the disk", "shutting down",
-                                        "rebooting", "powering off"};
+    static const char *const names[] = {"writing what is in memory to the disk", "freezing the disk", "shutting down"};
     g_autoptr(GString) words = g_string_new(NULL);
     int status = 0;
     if (!linux_exchange(guest, scripts[how], SYNC_SECONDS, keep_words, words, &status, error)) {
