@@ -244,5 +244,9 @@ gboolean ahead_take(const char *output)
         return FALSE;
     }
     g_autoptr(IngotLock) lock = ingot_lock_take(locked, TRUE, TRUE, NULL);
-    return lock != NULL && rename(made, output) == 0;
+    if (lock == NULL) {
+        return FALSE;
+    }
+    unlink(locked); /* whoever makes the file may have ended since the look, and this lock's file would be left */
+    return rename(made, output) == 0;
 }

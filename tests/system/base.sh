@@ -51,7 +51,7 @@ make_base() {
 make_warm() {
     mkdir "$1"
     cp -a --sparse=always "$2/cache/sources" "$1/"
-    printf 'name: warm\nversion: 1.0.0\nsource: {from: debian-12}\nsteps:\n  - shell: "true"\n' >"$TMP/warm.yaml"
+    printf 'name: warm\nversion: 1.0.0\nsource: {from: debian-12}\nmachine: {cpus: 1}\nsteps:\n  - shell: "true"\n' >"$TMP/warm.yaml"
     cp -a "$2/store" "$TMP/warm-store"
     ingot build -q --no-test --store "$TMP/warm-store" --cache "$1" "$TMP/warm.yaml" >/dev/null || return
     rm -rf "$TMP/warm-store" "$1/images" "$1/plans"
@@ -97,7 +97,7 @@ share_base() {
         made_once "$base" make_base "$base" || fail "the base (recipes/debian-12.yaml) does not build"
         from=$base/cache
         if [ "${1:-}" = warm ]; then
-            warm=$folder/warm-$(state_of builder registry/image registry/base registry/store recipes/debian-12.yaml)
+            warm=$folder/warm-$(state_of builder registry/image registry/base registry/store recipes/debian-12.yaml tests/system/base.sh)
             made_once "$warm" make_warm "$warm" "$base" || fail "the base does not boot"
             from=$warm
         fi

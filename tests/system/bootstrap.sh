@@ -29,6 +29,7 @@ cat >"$TMP/child.yaml" <<'YAML'
 name: child
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 YAML
 sed 's/child/other/' "$TMP/child.yaml" >"$TMP/other.yaml"
 ingot build -q --cache "$TMP/child-cache" "$TMP/child.yaml" >/dev/null
@@ -71,13 +72,13 @@ cat >"$TMP/uefi.yaml" <<'YAML'
 name: uefi
 version: 1.0.0
 source: {from: debian-12}
-machine: {cpus: 2, memory: 1G, disk: 6G, firmware: uefi}
+machine: {cpus: 1, memory: 1G, disk: 6G, firmware: uefi}
 tests:
   - {name: firmware, shell: test -d /sys/firmware/efi}
   - {name: grown, shell: 'test "$(df --output=size -BM / | tail -n 1 | tr -dc 0-9)" -gt 5000'}
-  - {name: nothing failed, shell: 'systemctl is-system-running --wait'}
+  - {name: nothing failed, shell: 'systemctl is-system-running --wait', timeout: 10m}
   - {name: trims, shell: fstrim /}
-  - {name: packages, shell: apt-get update -q}
+  - {name: packages, shell: apt-get update -q, timeout: 10m}
 YAML
 ingot build -q "$TMP/uefi.yaml" >/dev/null || fail "the base does not pass its tests under UEFI"
 ok "UEFI boots it, the root grows into a larger disk"

@@ -108,6 +108,7 @@ cat >"$TMP/refused.yaml" <<EOF
 name: refused
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - file: {from: commands, to: /proc/nowhere/file}
 EOF
@@ -127,6 +128,7 @@ ok "a refused upload tells why, and its bytes are not taken for commands"
 cat >"$TMP/slow.yaml" <<EOF
 name: slow
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - shell: sleep 1000
 EOF

@@ -17,7 +17,7 @@ recipe() {
 name: cached
 version: 1.0.0
 source: {from: debian-12}
-machine: {cpus: 2, memory: 1G}
+machine: {cpus: 1, memory: 1G}
 steps:
   - name: one
     shell: |
@@ -158,6 +158,7 @@ version: 1.0.0
 variables:
   token: {secret: true, required: true}
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - {name: old, shell: date +%s%N >/srv/when, max_age: 1h}
   - {name: quiet, shell: "echo ${token} | sha256sum >/srv/sum"}
@@ -227,7 +228,7 @@ cat >"$TMP/cached.yaml" <<'YAML'
 name: uefi
 version: 1.0.0
 source: {from: debian-12}
-machine: {firmware: uefi}
+machine: {cpus: 1, firmware: uefi}
 steps:
   - {name: one, shell: systemd-run -q --unit=witness sleep 100000}
   - {name: last, shell: "test -d /sys/firmware/efi && systemctl is-active witness && exit 7"}
@@ -255,6 +256,7 @@ cat >"$TMP/tested.yaml" <<'YAML'
 name: tested
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps: [{shell: echo one >/srv/one, offline: true}]
 tests: [{shell: test -e /srv/two}]
 YAML
@@ -275,6 +277,7 @@ cat >"$TMP/slow.yaml" <<'YAML'
 name: shared
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - {name: slow, shell: date +%N >/srv/once}
   - {name: end, shell: cat /srv/once}
@@ -304,6 +307,7 @@ cat >"$TMP/offline.yaml" <<'YAML'
 name: offline
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - {name: command, shell: "id -u; echo written >/etc/offline", offline: true}
   - {file: {from: site, to: /srv/site, owner: "nobody:nogroup"}, offline: true}
@@ -317,8 +321,8 @@ said 'command: offline' && said_not 'boot (' && said '3 passed'
 ok "offline steps alone never boot the machine"
 
 mkdir "$TMP/graph"
-printf 'name: parent\nversion: 1.0.0\nsource: {from: debian-12}\nsteps: [{shell: echo parent >/srv/parent}]\n' >"$TMP/graph/parent.yaml"
-for n in a b; do printf 'name: child-%s\nversion: 1.0.0\nsource: {recipe: parent.yaml}\nsteps: [{shell: cat /srv/parent}]\n' $n >"$TMP/graph/$n.yaml"; done
+printf 'name: parent\nversion: 1.0.0\nsource: {from: debian-12}\nmachine: {cpus: 1}\nsteps: [{shell: echo parent >/srv/parent}]\n' >"$TMP/graph/parent.yaml"
+for n in a b; do printf 'name: child-%s\nversion: 1.0.0\nsource: {recipe: parent.yaml}\nmachine: {cpus: 1}\nsteps: [{shell: cat /srv/parent}]\n' $n >"$TMP/graph/$n.yaml"; done
 ingot build --no-test "$TMP/graph" >"$TMP/out" 2>"$TMP/log" || fail "$(cat "$TMP/log")"
 [ "$(wc -l <"$TMP/out")" = 3 ] && [ "$(grep -c '^built' "$TMP/log")" = 3 ] || fail "the graph: $(cat "$TMP/log")"
 [ "$(grep -c ': boot (.*) (' "$TMP/log")" -le 1 ] || fail "the children do not share their parent's nodes: $(cat "$TMP/log")"

@@ -16,7 +16,7 @@ recipe() {
 name: disks
 version: 1.0.0
 source: {from: debian-12}
-machine: {disks: [64M, 32M]}
+machine: {cpus: 1, disks: [64M, 32M]}
 steps:
   - name: write
     shell: |

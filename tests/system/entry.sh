@@ -15,6 +15,7 @@ cat >"$TMP/hardened.yaml" <<'EOF2'
 name: hardened
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - name: a power key that is ignored
     shell: |
@@ -69,6 +70,7 @@ cat >"$TMP/torn.yaml" <<'EOF2'
 name: torn
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - name: torn
     shell: reboot -f; sleep 60

@@ -26,6 +26,7 @@ cat >"$TMP/full.yaml" <<'YAML'
 name: full
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - shell: echo one >/srv/one
   - shell: echo two >/srv/two

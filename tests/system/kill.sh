@@ -17,7 +17,7 @@ root=$((66 << 20)) # where the base's root file system starts
 
 # Each round has a step that was not run before, in the middle of five.
 recipe() {
-    printf 'name: killed\nversion: 1.0.0\nsource: {from: debian-12}\nsteps:\n'
+    printf 'name: killed\nversion: 1.0.0\nsource: {from: debian-12}\nmachine: {cpus: 1}\nsteps:\n'
     for n in 1 2; do echo "  - shell: echo $n >/srv/$n"; done
     echo "  - shell: echo round-$1 >/srv/3; dd if=/dev/urandom of=/srv/bytes bs=1M count=5 status=none; sha256sum /srv/bytes >/srv/sum"
     for n in 4 5; do echo "  - shell: cat /srv/3 >/srv/$n; sha256sum -c --quiet /srv/sum"; done

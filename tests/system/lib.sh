@@ -26,7 +26,11 @@ skip() {
     echo "skipped: $*"
     exit 77
 }
-ok() { echo "ok: $*"; }
+# With the seconds since the last one.
+ok() {
+    echo "ok: $* ($((SECONDS - ${BEFORE:-0})) s)"
+    BEFORE=$SECONDS
+}
 fail() {
     echo "FAILED: $*" >&2
     exit 1

@@ -17,7 +17,7 @@ source:
   bootstrap:
     suite: bookworm
     packages: [sudo, grub-pc, ifupdown, isc-dhcp-client, cloud-guest-utils]
-machine: {disk: 2G}
+machine: {cpus: 1, disk: 2G}
 steps:
   - name: make it foreign
     shell: |
@@ -55,7 +55,7 @@ start() {
     local name=$1 file=$2 format=$3 nic=$4
     shift 4
     port[$name]=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -nodefaults -display none \
+    qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 1 -m 512 -nodefaults -display none \
         -serial "file:$TMP/$name.console" -device virtio-rng-pci \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:${port[$name]}-:22" -device "$nic,netdev=net,romfile=" \
         -drive "file=$TMP/$file,format=$format,if=none,id=disk,snapshot=on" "$@" 2>"$TMP/$name.qemu" &
@@ -149,6 +149,7 @@ cat >"$TMP/cloud.yaml" <<'YAML'
 name: cloud
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 outputs: [qcow2, vmdk]
 YAML
 expect 1 ingot build "$TMP/cloud.yaml"
@@ -158,6 +159,7 @@ ok "a kernel without an output's drivers is told, with the output and the remedy
 cat >"$TMP/bare.yaml" <<'YAML'
 name: bare
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - shell: rm /usr/bin/sudo
 outputs: [vagrant-libvirt]

@@ -52,7 +52,7 @@ steps = [
 
 
 def recipe(failing=False):
-    lines = ["name: story", "version: 1.0.0", "source: {from: debian-12}", "steps:"]
+    lines = ["name: story", "version: 1.0.0", "source: {from: debian-12}", "machine: {cpus: 1}", "steps:"]
     for number, (kind, text) in enumerate(steps):
         if failing and number == len(steps) - 1:
             lines.append("  - shell: 'echo torn >>/srv/log; exit 1'")

@@ -14,6 +14,7 @@ cat >"$TMP/sealed.yaml" <<'YAML'
 name: sealed
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 steps:
   - shell: |
       systemctl disable ssh.service && systemctl enable ssh.socket

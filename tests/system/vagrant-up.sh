@@ -19,6 +19,7 @@ cat >"$TMP/box.yaml" <<'YAML'
 name: ingot-test-box
 version: 1.0.0
 source: {from: debian-12}
+machine: {cpus: 1}
 outputs: [vagrant-libvirt]
 YAML
 ingot build -q "$TMP/box.yaml" >/dev/null 2>"$TMP/log" || fail "build: $(cat "$TMP/log")"
