@@ -243,6 +243,28 @@ gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now)
     return TRUE;
 }
 
+static gboolean node_supersedes(const Node *node, const Node *other)
+{
+    for (guint i = 0; i < other->runs->len; i++) {
+        const NodeRun *theirs = g_ptr_array_index(other->runs, i);
+        const NodeRun *ours = run_of(node, &theirs->key);
+        if (ours != NULL && strcmp(ours->id, theirs->id) != 0 && ours->ran >= theirs->ran) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean nodes_supersede(const GPtrArray *nodes, const Node *node)
+{
+    for (guint i = 0; i < nodes->len; i++) {
+        if (node_supersedes(g_ptr_array_index(nodes, i), node)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* Those that the plan may go on from, but for other runs of the same stages. */
 static GPtrArray *candidates(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now)
 {

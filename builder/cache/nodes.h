@@ -26,6 +26,9 @@ const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage);
 /* Why the outcome of that run of the stage may not stand any more, or NULL. Free it. */
 char *nodes_why_stale(const PlanStage *stage, const NodeRun *run, gint64 now);
 
+/* Whether one of the nodes, whole or not, holds another run of a stage that led to the node, and one that ended no
+ * earlier: then no plan that sees them both goes on from the node. */
+gboolean nodes_supersede(const GPtrArray *nodes, const Node *node);
 /* Whether every stage that led to the node may still stand. */
 gboolean nodes_fresh(const Node *node, const Plan *plan, gint64 now);
 

@@ -36,7 +36,8 @@ typedef enum {
  * key that ran as late or later, and that is not too old, so that nothing here was looked at; or the node was evicted
  * meanwhile. Of several that push at once the last one wins, whole. */
 ShareState share_push(const Share *share, const Plan *plan, const Node *node, GError **error);
-/* Fetches the node of a stage into the cache. NONE: there is none there, it is too old, or it is of a machine of
- * another fingerprint. source: the disk that the plan stands on here. */
+/* Fetches the node of a stage into the cache. NONE: there is none there, it is too old, it is of a machine of
+ * another fingerprint, or the cache knows a newer run of a stage on its way (one that was refreshed here, say). source:
+ * the disk that the plan stands on here. */
 ShareState share_pull(const Share *share, const Recipe *recipe, const Plan *plan, guint stage, const char *source,
                       const char *fingerprint, GError **error);

@@ -143,12 +143,20 @@ static Node *pull_describe(const Recipe *recipe, const Shared *shared, const cha
     return node;
 }
 
-static gboolean pull_fits(const Shared *shared, const Plan *plan, guint stage, const char *fingerprint)
+/* FALSE also where what is here can't be listed: then nothing says that the node would be used. */
+static gboolean pull_is_newest(const Share *share, const Shared *shared)
+{
+    g_autoptr(GPtrArray) here = nodes_list(share->cache, NULL);
+    return here != NULL && !nodes_supersede(here, shared->node);
+}
+
+static gboolean pull_fits(const Share *share, const Shared *shared, const Plan *plan, guint stage,
+                          const char *fingerprint)
 {
     const Node *node = shared->node;
     return ingot_digest_equal(&node_run(node)->key, &plan_stage(plan, stage)->key) &&
            (node->fingerprint == NULL || strcmp(node->fingerprint, fingerprint) == 0) &&
-           nodes_fresh(node, plan, g_get_real_time() / G_USEC_PER_SEC);
+           nodes_fresh(node, plan, g_get_real_time() / G_USEC_PER_SEC) && pull_is_newest(share, shared);
 }
 
 ShareState share_pull(const Share *share, const Recipe *recipe, const Plan *plan, guint stage, const char *source,
@@ -158,7 +166,7 @@ ShareState share_pull(const Share *share, const Recipe *recipe, const Plan *plan
     g_autoptr(IngotRemote) remote = ingot_remote_new(share->where->host, error);
     g_autoptr(Shared) shared = NULL;
     ShareState found = remote == NULL ? SHARE_FAILED : shared_read(share, remote, tag, &shared, error);
-    if (found != SHARE_DONE || !pull_fits(shared, plan, stage, fingerprint)) {
+    if (found != SHARE_DONE || !pull_fits(share, shared, plan, stage, fingerprint)) {
         return found == SHARE_FAILED ? SHARE_FAILED : SHARE_NONE;
     }
     g_autoptr(NodeDraft) draft = draft_new(share->cache, share->workdir, error);

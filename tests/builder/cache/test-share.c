@@ -156,6 +156,32 @@ static void a_node_that_is_too_old_is_not_taken_but_replaced(void **state)
     expect_node(f, "fresh", "new");
 }
 
+/* A step that was run again here: what stands on its earlier run would be fetched by every build, and used by none. */
+static void a_node_of_an_earlier_run_than_here_is_not_fetched(void **state)
+{
+    static const struct {
+        const char *here;
+        gint64 age;
+        ShareState fetched;
+    } cases[] = {
+        {"ab", RECENT, SHARE_NONE},     /* refreshed since */
+        {"ab", 3 * RECENT, SHARE_DONE}, /* an earlier run */
+        {"aa", 2 * RECENT, SHARE_DONE}, /* the very runs that it stands on */
+    };
+    const Fixture *f = *state;
+    g_autoptr(Node) pushed = keep(f, "pushed", f->now - 2 * RECENT, "pushed");
+    assert_int_equal(push(f, pushed), SHARE_DONE);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        assert_true(ingot_file_remove_tree(f->sample->cache, NULL));
+        g_autoptr(Node) here = keep_after(f, cases[i].here, "here", f->now - cases[i].age, "here");
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(pull(f, "cache", &error), cases[i].fetched);
+        assert_null(error);
+        g_autoptr(GPtrArray) nodes = nodes_list(f->sample->cache, NULL);
+        assert_int_equal(nodes->len, cases[i].fetched == SHARE_DONE ? 2 : 1);
+    }
+}
+
 /* --- what is not one node --- */
 
 /* As if two pushes had mixed: every blob is whole, and yet a page cache would lie over a disk that it does not know. */
@@ -247,6 +273,7 @@ int main(void)
         TEST(a_node_that_was_evicted_is_passed_over),
         TEST(a_later_run_replaces_an_earlier_one),
         TEST(a_node_that_is_too_old_is_not_taken_but_replaced),
+        TEST(a_node_of_an_earlier_run_than_here_is_not_fetched),
         TEST(memory_of_another_run_is_refused),
         TEST(a_size_that_no_machine_needs_is_refused),
         TEST(a_node_without_its_memory_is_none),
