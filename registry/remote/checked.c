@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 
 #define RECORD_MAX 65536
+#define TICK_USEC (G_USEC_PER_SEC / 10) /* more than a kernel's tick, by which it writes times */
+#define WHOLE_TICK_USEC                                                                                                \
+    (2 * G_USEC_PER_SEC) /* where a file system has no fractions of a second: FAT has every other                      \
+                          */
 
 gboolean ingot_checked_read(const char *path, const char *name, const IngotDigest *wanted, GError **error)
 {
@@ -24,9 +28,17 @@ gboolean ingot_checked_read(const char *path, const char *name, const IngotDiges
     return TRUE;
 }
 
-/* What changes with the file. */
-static char *fingerprint(const char *path, GError **error)
+/* Whether the file's last change may share its tick with one that comes after now. */
+static gboolean is_settled(const struct stat *info, gint64 now)
 {
+    gint64 changed = (gint64)info->st_ctim.tv_sec * G_USEC_PER_SEC + info->st_ctim.tv_nsec / 1000;
+    return changed + (info->st_ctim.tv_nsec == 0 ? WHOLE_TICK_USEC : TICK_USEC) < now;
+}
+
+/* What changes with the file. *settled: whether any change from now on does show in it. */
+static char *fingerprint(const char *path, gboolean *settled, GError **error)
+{
+    gint64 now = g_get_real_time();
     struct stat info;
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
     if (fd < 0) {
@@ -36,6 +48,7 @@ static char *fingerprint(const char *path, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: not a regular file", path);
         return NULL;
     }
+    *settled = is_settled(&info, now);
     return g_strdup_printf("%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", path, (uintmax_t)info.st_dev,
                            (uintmax_t)info.st_ino, (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec,
                            info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
@@ -51,8 +64,9 @@ static gboolean knows(const char *record, const char *now)
 gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const char *record, IngotProgress *progress,
                             GError **error)
 {
-    g_autofree char *now = fingerprint(path, error);
-    if (now == NULL || knows(record, now)) {
+    gboolean settled;
+    g_autofree char *now = fingerprint(path, &settled, error);
+    if (now == NULL || (record != NULL && knows(record, now))) {
         return now != NULL;
     }
     ingot_progress_begin(progress, 0, "check %s", path);
@@ -61,7 +75,7 @@ gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const c
     }
     ingot_progress_end(progress, NULL);
     g_autoptr(GError) problem = NULL;
-    if (!ingot_file_replace(record, now, strlen(now), 0644, &problem)) {
+    if (record != NULL && settled && !ingot_file_replace(record, now, strlen(now), 0644, &problem)) {
         ingot_progress_message(progress, "%s is read again the next time, since its check cannot be noted: %s", path,
                                problem->message);
     }

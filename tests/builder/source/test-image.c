@@ -126,6 +126,27 @@ static void test_changed_since(void **state)
     assert_string_equal(key, same_key);
 }
 
+/* One byte of a disk that was found right once, changed in place; then it gets back the time that it had. */
+static void test_old_time_put_back(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *same_key = NULL, *sha256 = hex_of(fixture->disk);
+    const char *write[] = {"qemu-io", "-f", "qcow2", "-c", "write -P 7 0 64k", fixture->disk, NULL};
+    const char *put_back[] = {"touch", "-d", "@1000000000", fixture->disk, NULL};
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_process_run(put_back, NULL, NULL, NULL));
+    g_usleep(G_USEC_PER_SEC / 5); /* a file that has just changed is not remembered */
+    g_autoptr(Source) source = prepare(fixture, "disk.qcow2", sha256, &key, NULL);
+    g_autofree char *record = g_strdup_printf("%s/sources/image-%s.checked", fixture->cache, sha256);
+    assert_true(source != NULL && g_file_test(record, G_FILE_TEST_EXISTS));
+    assert_true(ingot_process_run(write, NULL, NULL, NULL) && ingot_process_run(put_back, NULL, NULL, NULL));
+    struct stat info;
+    assert_int_equal(stat(fixture->disk, &info), 0);
+    assert_int_equal(info.st_mtim.tv_sec, 1000000000);
+    assert_null(prepare(fixture, "disk.qcow2", sha256, &same_key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
 static void test_backing_file(void **state)
 {
     Fixture *fixture = *state;
@@ -269,10 +290,9 @@ static void test_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_taken_where_it_lies), TEST(test_wrong_digest), TEST(test_changed_since),
-        TEST(test_backing_file),        TEST(test_missing),      TEST(test_box),
-        TEST(test_broken_box),          TEST(test_flipped_byte), TEST(test_raw),
-        TEST(test_named_format),
+        TEST(test_taken_where_it_lies), TEST(test_wrong_digest), TEST(test_changed_since), TEST(test_old_time_put_back),
+        TEST(test_backing_file),        TEST(test_missing),      TEST(test_box),           TEST(test_broken_box),
+        TEST(test_flipped_byte),        TEST(test_raw),          TEST(test_named_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

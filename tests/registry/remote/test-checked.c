@@ -81,6 +81,36 @@ static void test_changed(void **state)
     assert_false(once(sample, NULL));
 }
 
+#define SETTLED_USEC (G_USEC_PER_SEC / 5) /* after a change: more than any tick of a file system with fractions */
+
+/* Only a file that has been left alone for a moment is remembered: a change in the tick of the one before it, as a fast
+ * editor or script makes it, gives the file no other times. */
+static void test_same_tick(void **state)
+{
+    const Sample *sample = *state;
+    assert_true(g_file_set_contents(sample->file, "right", -1, NULL));
+    assert_true(once(sample, NULL));
+    assert_false(g_file_test(sample->record, G_FILE_TEST_EXISTS));
+    g_usleep(SETTLED_USEC);
+    assert_true(once(sample, NULL));
+    assert_true(g_file_test(sample->record, G_FILE_TEST_EXISTS));
+}
+
+/* A remembered file is not read: its record is taken at its word. Any sign of a change has it read again. */
+static void test_remembered(void **state)
+{
+    const Sample *sample = *state;
+    g_autoptr(GError) error = NULL;
+    IngotDigest other;
+    g_usleep(SETTLED_USEC);
+    assert_true(once(sample, NULL));
+    ingot_digest_of("other", strlen("other"), &other);
+    assert_true(ingot_checked_once(sample->file, &other, sample->record, NULL, NULL));
+    overwrite(sample); /* in place, and with the time that it had, as `touch -d` and `cp -p` leave it */
+    assert_false(once(sample, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
 /* A cache that is full or read-only costs a check the next time, not the build. */
 static void test_no_note(void **state)
 {
@@ -104,6 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_same_tick, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_remembered, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_no_note, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
