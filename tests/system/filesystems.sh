@@ -26,6 +26,7 @@ recipe() {
 name: filesystems
 version: 1.0.0
 source: {image: {path: $TMP/base.raw, sha256: "$sum", format: raw}}
+machine: {cpus: 1}
 steps:
   - name: mount them
     shell: |

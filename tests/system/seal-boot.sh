@@ -1,6 +1,6 @@
 #!/bin/bash
 # A sealed image boots as it should: ssh that its socket starts has host keys and is in no ordering cycle; swap is empty
-# and usable; another build's key is still there, this build's is not.
+# and usable; another build's key is still there, this build's is not. So it does with another network card and no seed.
 set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
@@ -40,3 +40,18 @@ for name in authorized_keys authorized_keys2; do
 done
 grep -q 'root@ingot-builder$' "$TMP/authorized_keys" || fail "a key that is not the build's went with it"
 ok "the build's key is gone from the image, and no other"
+
+# A machine that Ingot has not made: nothing tells it who it is, and its network card is another one.
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+qemu-system-x86_64 -accel tcg -cpu max -m 512 -nodefaults -display none -serial "file:$TMP/console" -device virtio-rng-pci \
+    -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-net-pci,netdev=net,mac=52:54:00:0a:0b:0c,romfile= \
+    -drive "file=$TMP/sealed.raw,format=raw,if=virtio,snapshot=on" &
+machine=$!
+ENDING+=("$machine")
+for _ in $(seq 300); do
+    ! ssh-keyscan -T 5 -p "$port" 127.0.0.1 2>/dev/null | grep -q '^\[127' || break
+    kill -0 "$machine" || fail "QEMU has ended"
+    sleep 1
+done
+ssh-keyscan -T 30 -p "$port" 127.0.0.1 2>/dev/null | grep -q '^\[127' || fail "ssh does not answer: $(tail -20 "$TMP/console")"
+ok "without a seed, with another network card, it gets an address and answers"
