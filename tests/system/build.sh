@@ -20,7 +20,7 @@ version: 1.0.0
 variables:
   token: {secret: true, required: true}
 source: {from: debian-12}
-machine: {cpus: 2, memory: 1G}
+machine: {cpus: 1}
 steps:
   - name: words
     shell: |
@@ -41,7 +41,13 @@ steps:
     file: {from: huge, to: /srv/, mode: "0600"}
   - name: back
     file: {from: /etc/os-release, to: os-release, direction: down}
+  - name: by the proxy
+    shell: |
+      echo "by \$HTTP_PROXY"
+      bash -c 'place=\${http_proxy##*@}; exec 3<>/dev/tcp/\${place%:*}/\${place#*:}
+          printf "GET http://example.invalid/ HTTP/1.0\r\n\r\n" >&3; cat <&3' >/root/answer
 tests:
+  - file: {path: /root/answer, content: "^http://example.invalid/ through the proxy$"}
   - file: {path: /srv/site/index.html, content: "^a page", mode: "0644"}
   - file: {path: /root/greeting, content: "^good morning$"}
   - file: {path: /root/where, content: "^/srv$"}
@@ -53,14 +59,34 @@ tests:
 EOF
 }
 
+# A proxy on this host that only the build's environment names.
+cat >"$TMP/proxy.py" <<'PY'
+import http.server
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{self.path} through the proxy\n".encode())
+    def log_message(self, *words):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Proxy)
+print(server.server_port, flush=True)
+server.serve_forever()
+PY
+python3 "$TMP/proxy.py" >"$TMP/proxy" &
+ENDING+=($!)
+until [ -s "$TMP/proxy" ]; do sleep 0.05; done
+
 recipe true >"$TMP/probe.yaml"
-ingot build "$TMP/probe.yaml" --var token=hunter2 >"$TMP/out" 2>"$TMP/log" || fail "build: $(tail -30 "$TMP/log")"
+http_proxy=http://somebody:open-sesame@127.0.0.1:$(cat "$TMP/proxy") ingot build "$TMP/probe.yaml" --var token=hunter2 >"$TMP/out" 2>"$TMP/log" ||
+    fail "build: $(tail -30 "$TMP/log")"
+grep -q 'by http://\*\*\*@10.0.2.2:' "$TMP/log" && ! grep -q open-sesame "$TMP/log" || fail "the proxy's password is not masked: $(cat "$TMP/log")"
 grep -q 'token is \*\*\*' "$TMP/log" || fail "the step's output is not there, or not masked"
 ! grep -q hunter2 "$TMP/log" "$TMP/out" || fail "a secret is in the log"
 ingot show --json probe:1.0.0 >"$TMP/show"
 ! grep -q hunter2 "$TMP/show" || fail "a secret is in the config"
 grep -q '^ID=debian' "$TMP/os-release" || fail "the download is not there"
-ok "steps and tests run, secrets are masked"
+ok "steps and tests run, by a proxy of this host; secrets are masked"
 
 [ -z "$(ls -A "$TMPDIR")" ] || fail "work files are left: $(ls -A "$TMPDIR")"
 ok "nothing is left in the work folder"
