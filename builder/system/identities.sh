@@ -6,7 +6,8 @@ root=${1:-}
 
 iscsi=$root/etc/iscsi/initiatorname.iscsi
 if [ -d "$root/etc/iscsi" ] && [ ! -s "$iscsi" ] && command -v iscsi-iname >/dev/null; then
-    (umask 077 && echo "InitiatorName=$(iscsi-iname)" >"$iscsi.new")
+    name=$(iscsi-iname)
+    (umask 077 && echo "InitiatorName=$name" >"$iscsi.new")
     mv "$iscsi.new" "$iscsi"
 fi
 if [ -d "$root/etc/nvme" ] && command -v nvme >/dev/null; then

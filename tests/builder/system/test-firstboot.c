@@ -243,6 +243,22 @@ static void identities_are_made_once(void **state)
     assert_non_null(strstr(first->str, "nqn.2014-08.org.nvmexpress:uuid:"));
 }
 
+/* A tool that fails leaves nothing that would be taken for an identity at the next boot. */
+static void a_tool_that_fails_makes_none(void **state)
+{
+    const Fixture *fixture = *state;
+    install(fixture, firstboot_identities);
+    make_file(fixture, "/bin/iscsi-iname", "#!/bin/sh\nexit 1\n");
+    make_file(fixture, "/etc/iscsi/iscsid.conf", "");
+    g_autofree char *script = inside(fixture, firstboot_identities[1].path);
+    g_autofree char *bin = inside(fixture, "/bin");
+    g_autofree char *command = g_strdup_printf("PATH=%s:$PATH exec /bin/sh \"$0\" \"$1\"", bin);
+    const char *const argv[] = {"/bin/sh", "-c", command, script, fixture->root, NULL};
+    assert_false(ingot_process_run(argv, NULL, NULL, NULL));
+    g_autofree char *name = inside(fixture, "/etc/iscsi/initiatorname.iscsi");
+    assert_false(g_file_test(name, G_FILE_TEST_EXISTS));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -255,6 +271,7 @@ int main(void)
         TEST(an_algorithm_names_a_key),
         TEST(half_a_set_is_completed),
         TEST(identities_are_made_once),
+        TEST(a_tool_that_fails_makes_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
