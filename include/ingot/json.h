@@ -17,6 +17,10 @@ char *ingot_json_canonical(const json_t *value);
 /* Indented by two, keys in the order they were set, newline at the end. Free with g_free. */
 char *ingot_json_pretty(const json_t *value);
 
+/* Replaces a file by the value, indented. INVALID, with the file as it was, where the text has more bytes than its
+ * reader takes. */
+gboolean ingot_json_save(const json_t *value, const char *path, gsize most, int mode, GError **error);
+
 /* A key that must be there with that type. The string belongs to the object. */
 const char *ingot_json_get_string(const json_t *object, const char *key, const char *what, GError **error);
 gboolean ingot_json_get_size(const json_t *object, const char *key, const char *what, guint64 *out, GError **error);

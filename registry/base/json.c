@@ -1,6 +1,7 @@
 #include <ingot/json.h>
 
 #include <ingot/error.h>
+#include <ingot/file.h>
 
 json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error)
 {
@@ -39,6 +40,21 @@ char *ingot_json_pretty(const json_t *value)
     GString *text = dump(value, JSON_INDENT(2));
     g_string_append_c(text, '\n');
     return g_string_free(text, FALSE);
+}
+
+gboolean ingot_json_save(const json_t *value, const char *path, gsize most, int mode, GError **error)
+{
+    GString *text = dump(value, JSON_INDENT(2));
+    g_string_append_c(text, '\n');
+    gboolean fits = text->len <= most;
+    if (!fits)
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: not written, its %" G_GSIZE_FORMAT " bytes are more than the %" G_GSIZE_FORMAT
+                    " that are read back",
+                    path, text->len, most);
+    gboolean ok = fits && ingot_file_replace(path, text->str, text->len, mode, error);
+    g_string_free(text, TRUE);
+    return ok;
 }
 
 static gboolean refuse(const json_t *found, const char *key, const char *what, const char *wanted, GError **error)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <ingot/json.h>
 
 static json_t *parse(const char *text)
@@ -146,6 +147,26 @@ static void a_pack_of_invalid_text_ends_the_program(void **state)
     }
 }
 
+/* What its reader would refuse is not written, and what was there stays. */
+static void what_is_saved_can_be_read(void **state)
+{
+    g_autofree char *folder = g_dir_make_tmp("ingot-json-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "record", NULL);
+    g_autoptr(json_t) value = parse("{\"a\": 1}");
+    g_autofree char *text = ingot_json_pretty(value), *found = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_true(ingot_json_save(value, path, strlen(text), 0600, NULL));
+    g_autoptr(json_t) longer = parse("{\"a\": 12}");
+    assert_false(ingot_json_save(longer, path, strlen(text), 0600, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, path));
+    assert_true(g_file_get_contents(path, &found, NULL, NULL));
+    assert_string_equal(found, text);
+    assert_true(ingot_file_remove_tree(folder, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_set_string),
         cmocka_unit_test(has_text),
         cmocka_unit_test(any_bytes_become_a_string),
+        cmocka_unit_test(what_is_saved_can_be_read),
         cmocka_unit_test(a_pack_is_a_value),
         cmocka_unit_test(a_pack_of_invalid_text_ends_the_program),
     };
