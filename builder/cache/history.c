@@ -93,6 +93,5 @@ gboolean history_save(const char *cache, const Recipe *recipe, const Plan *plan,
         json_array_append_new(stages, ingot_json_pack("{s:O}", "inputs", plan_stage(plan, i)->inputs));
     }
     g_autoptr(json_t) record = ingot_json_pack("{s:i, s:o}", "version", VERSION, "stages", stages);
-    g_autofree char *text = ingot_json_canonical(record);
-    return ingot_file_make_folder(folder, error) && ingot_file_replace(path, text, strlen(text), 0600, error);
+    return ingot_file_make_folder(folder, error) && ingot_json_save(record, path, RECORD_MAX, 0600, error);
 }

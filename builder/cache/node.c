@@ -205,9 +205,8 @@ gboolean node_publish(Node *node, GError **error)
     if (record == NULL) {
         return FALSE;
     }
-    g_autofree char *text = ingot_json_pretty(record);
     g_autofree char *path = node_file(node, NODE_RECORD);
-    return ingot_file_replace(path, text, strlen(text), 0600, error);
+    return ingot_json_save(record, path, RECORD_MAX, 0600, error);
 }
 
 gboolean node_verify(const Node *node, GError **error)

@@ -63,8 +63,7 @@ Base *base_read(const char *folder)
 static gboolean base_write(const char *folder, const json_t *record, GError **error)
 {
     g_autofree char *path = g_build_filename(folder, RECORD, NULL);
-    g_autofree char *text = ingot_json_pretty(record);
-    return ingot_file_replace(path, text, strlen(text), 0600, error);
+    return ingot_json_save(record, path, RECORD_MAX, 0600, error);
 }
 
 gboolean base_publish(const char *folder, const char *made, const char *state, gint64 asked, const json_t *record,

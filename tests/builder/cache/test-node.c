@@ -214,6 +214,20 @@ static void what_cannot_be_described_is_not_kept(void **state)
     }
 }
 
+static void what_would_not_be_read_back_is_not_kept(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Node) node = full_node(sample);
+    g_autofree char *record = node_file(node, NODE_RECORD), *long_path = g_strnfill(17 << 20, 'x');
+    assert_int_equal(g_remove(record), 0);
+    ((NodeRun *)g_ptr_array_index(node->runs, 2))->made = json_pack("[s]", long_path);
+    g_autoptr(GError) error = NULL;
+    assert_false(node_publish(node, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, NODE_RECORD));
+    assert_false(g_file_test(record, G_FILE_TEST_EXISTS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +244,7 @@ int main(void)
         SAMPLE_TEST(no_run_led_to_it),
         SAMPLE_TEST(every_run_is_described),
         SAMPLE_TEST(what_cannot_be_described_is_not_kept),
+        SAMPLE_TEST(what_would_not_be_read_back_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
