@@ -8,7 +8,7 @@
 #include "cache/nodes.h"
 
 #define VERSION 3
-#define RECORD_MAX (1u << 20) /* bytes */
+#define RECORD_MAX (16u << 20) /* bytes; it names every file that the outputs made */
 
 /* The version is in the key besides the plan, since the image's manifest says it. */
 static char *record_path(const char *cache, const RecordOf *of)
@@ -50,6 +50,15 @@ static gboolean record_fits(const json_t *record, const RecordOf *of, gint64 now
            (!of->tested || json_is_true(json_object_get(record, "tested"))) && is_fresh(record, of->plan, now);
 }
 
+/* With every blob: a store can lose one of them and keep the manifest (a disk that was damaged, a copy that was cut).
+ */
+static gboolean record_image_is_whole(IngotStore *store, const char *digest)
+{
+    g_autoptr(IngotReference) named = ingot_reference_new(NULL, "recorded", NULL, digest);
+    g_autoptr(IngotImage) image = ingot_store_image_by_digest(store, named, NULL);
+    return image != NULL;
+}
+
 gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, gint64 now, IngotDescriptor *manifest)
 {
     g_autofree char *path = record_path(cache, of);
@@ -58,8 +67,7 @@ gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, g
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
     const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
     if (digest == NULL || !record_fits(record, of, now) || !ingot_digest_parse(digest, &manifest->digest, NULL) ||
-        !ingot_json_get_size(record, "size", path, &manifest->size, NULL) ||
-        !ingot_store_has(store, &manifest->digest)) {
+        !ingot_json_get_size(record, "size", path, &manifest->size, NULL) || !record_image_is_whole(store, digest)) {
         return FALSE;
     }
     g_utime(path, NULL); /* the sweep goes by when it was used last */
@@ -95,6 +103,5 @@ gboolean record_save(const char *cache, const RecordOf *of, const GPtrArray *run
     g_autoptr(json_t) record =
         ingot_json_pack("{s:i, s:b, s:s, s:I, s:o}", "version", VERSION, "tested", of->tested, "manifest", digest,
                         "size", (json_int_t)manifest->size, "runs", describe_runs(runs));
-    g_autofree char *text = ingot_json_pretty(record);
-    return ingot_file_replace(path, text, strlen(text), 0644, error);
+    return ingot_json_save(record, path, RECORD_MAX, 0644, error);
 }

@@ -2,8 +2,9 @@
  * came of it.
  *
  * A record is one small file, CACHE/images/HEX.json, replaced whole. It only points into a store: a record whose image
- * is no longer there counts as none, and so does one of which a stage ran longer ago than it may. It says whether the
- * image has passed its tests: one that was built without them does not stand for one that is to be tested. */
+ * is no longer there, or lacks a blob, counts as none, and so does one of which a stage ran longer ago than it may. It
+ * says whether the image has passed its tests: one that was built without them does not stand for one that is to be
+ * tested. */
 #pragma once
 
 #include <ingot/store.h>
@@ -16,7 +17,7 @@ typedef struct {
     gboolean tested;     /* saved: it has passed its tests, or has none; wanted: only such a one */
 } RecordOf;
 
-/* FALSE: there is no such record, its manifest is not in the store, or it is too old. now: seconds since 1970. */
+/* FALSE: there is no such record, its image is not in the store whole, or it is too old. now: seconds since 1970. */
 gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, gint64 now, IngotDescriptor *manifest);
 /* runs: of NodeRun. */
 gboolean record_save(const char *cache, const RecordOf *of, const GPtrArray *runs, const IngotDescriptor *manifest,

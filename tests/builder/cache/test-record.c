@@ -20,12 +20,27 @@ static RecordOf tested(const Plan *plan)
     return (RecordOf){.plan = plan, .version = "1.0.0", .tested = TRUE};
 }
 
+/* A small image that no name stands for. */
+static IngotDescriptor store_image(const Sample *sample, IngotStore *store)
+{
+    g_autofree char *path = sample_path(sample, "built.raw"), *bytes = g_strnfill(1 << 20, 'x');
+    assert_true(g_file_set_contents(path, bytes, 1 << 20, NULL));
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
+    IngotPackOptions options = {0};
+    g_autoptr(IngotPacked) packed = ingot_store_pack(store, blocks, &options, NULL);
+    assert_non_null(packed);
+    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
+    IngotDescriptor manifest;
+    assert_true(ingot_store_add_image(store, NULL, NULL, config, NULL, &disk, packed->index, &manifest, NULL));
+    return manifest;
+}
+
 /* It was built, and its image is in the store. */
 static IngotDescriptor build_as(const Sample *sample, IngotStore *store, const RecordOf *of)
 {
     g_autoptr(GPtrArray) runs = sample_runs(of->plan, "aaa");
-    IngotDescriptor manifest;
-    assert_true(ingot_store_put(store, "{}", 2, &manifest, NULL));
+    IngotDescriptor manifest = store_image(sample, store);
     assert_true(record_save(sample->cache, of, runs, &manifest, NULL));
     return manifest;
 }
@@ -67,7 +82,7 @@ static void a_record_leads_to_its_image(void **state)
     const RecordOf of = tested(plan);
     assert_true(record_find(sample->cache, store, &of, SAMPLE_BEGAN, &manifest));
     assert_memory_equal(&manifest.digest, &expected.digest, sizeof manifest.digest);
-    assert_int_equal(manifest.size, 2);
+    assert_int_equal(manifest.size, expected.size);
 }
 
 static void another_plan_has_none(void **state)
@@ -90,6 +105,62 @@ static void an_image_that_is_not_there_is_not_found(void **state)
     assert_true(ingot_file_remove_tree(ingot_store_path(store), NULL));
     g_autoptr(IngotStore) empty = open_store(sample);
     assert_false(found(sample, empty, plan));
+}
+
+/* "Nothing changed" would give a name to an image that nobody can read. */
+static void an_image_that_lacks_a_blob_is_not_found(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    const IngotDescriptor image = build(sample, store, plan);
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &image.digest, INGOT_MANIFEST_MAX, NULL);
+    g_autoptr(IngotManifest) parts =
+        ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
+    const IngotDescriptor *const blobs[] = {&parts->config, &parts->index, &parts->disk};
+    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        g_autofree char *path = ingot_store_blob_path(store, &blobs[i]->digest), *away = g_strconcat(path, "-", NULL);
+        assert_int_equal(g_rename(path, away), 0);
+        assert_false(found(sample, store, plan));
+        assert_int_equal(g_rename(away, path), 0);
+        assert_true(found(sample, store, plan));
+    }
+}
+
+/* One that would not be read back is not written, and the one before it stays. */
+static void a_record_that_is_too_large_is_not_written(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    const RecordOf of = tested(plan);
+    const IngotDescriptor image = build(sample, store, plan);
+    g_autoptr(GPtrArray) runs = sample_runs(plan, "aaa");
+    g_autofree char *long_path = g_strnfill(17 << 20, 'x');
+    ((NodeRun *)g_ptr_array_index(runs, 2))->made = json_pack("[s]", long_path);
+    g_autoptr(GError) error = NULL;
+    assert_false(record_save(sample->cache, &of, runs, &image, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_true(found(sample, store, plan));
+}
+
+/* As many files as are noted of one stage, with paths as long as they may be. */
+static void a_record_of_many_files_is_read_back(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    const RecordOf of = tested(plan);
+    const IngotDescriptor image = build(sample, store, plan);
+    g_autoptr(GPtrArray) runs = sample_runs(plan, "aaa");
+    g_autofree char *root = g_strnfill(4000, '/');
+    json_t *made = json_array();
+    for (guint i = 0; i < 1000; i++) {
+        json_array_append_new(made, json_string(root));
+    }
+    ((NodeRun *)g_ptr_array_index(runs, 2))->made = made;
+    assert_true(record_save(sample->cache, &of, runs, &image, NULL));
+    assert_true(found(sample, store, plan));
 }
 
 static void one_stage_too_old_is_enough(void **state)
@@ -177,6 +248,9 @@ int main(void)
         SAMPLE_TEST(a_record_leads_to_its_image),
         SAMPLE_TEST(another_plan_has_none),
         SAMPLE_TEST(an_image_that_is_not_there_is_not_found),
+        SAMPLE_TEST(an_image_that_lacks_a_blob_is_not_found),
+        SAMPLE_TEST(a_record_that_is_too_large_is_not_written),
+        SAMPLE_TEST(a_record_of_many_files_is_read_back),
         SAMPLE_TEST(one_stage_too_old_is_enough),
         SAMPLE_TEST(an_older_version_is_none),
         SAMPLE_TEST(a_broken_record_is_none),
