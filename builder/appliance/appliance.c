@@ -1,10 +1,16 @@
 #include "appliance/appliance.h"
 
 #include <ingot/error.h>
+#include <ingot/process.h>
 #include <string.h>
+
+#include "appliance/watch.h"
 
 gboolean appliance_failed(guestfs_h *g, const char *what, GError **error)
 {
+    if (!ingot_interrupt_check(error)) {
+        return FALSE; /* the watch has ended the appliance, which is all that libguestfs knows */
+    }
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %s", what, guestfs_last_error(g));
     return FALSE;
 }
@@ -29,6 +35,9 @@ static guestfs_h *launch(const ApplianceOptions *options, GError **error)
     }
     guestfs_set_error_handler(g, NULL, NULL);
     guestfs_parse_environment(g);
+    if (!ingot_interrupt_check(error) || !appliance_watch(g, error)) {
+        return NULL;
+    }
     guestfs_set_autosync(g, 1);
     guestfs_set_network(g, options->network);
     if (g_getenv("LIBGUESTFS_CACHEDIR") == NULL) {

@@ -14,7 +14,8 @@ typedef struct {
     const char *port_name;
 } ApplianceOptions;
 
-/* One system is expected on the disk; *root is the device that names it to libguestfs's inspection: free it. */
+/* Whatever waits for the appliance fails once the process is interrupted, and the appliance is ended: see watch.h.
+ * One system is expected on the disk; *root is the device that names it to libguestfs's inspection: free it. */
 guestfs_h *appliance_open(const ApplianceOptions *options, char **root, GError **error);
-/* Sets "WHAT: libguestfs's last error"; always FALSE. */
+/* Sets "WHAT: libguestfs's last error", or why the process was interrupted; always FALSE. */
 gboolean appliance_failed(guestfs_h *g, const char *what, GError **error);

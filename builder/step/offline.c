@@ -4,13 +4,13 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "appliance/appliance.h"
+#include "appliance/watch.h"
 #include "step/context.h"
 
 #define POLL_USEC (G_USEC_PER_SEC / 10)
@@ -60,28 +60,6 @@ static gpointer offline_appliance(gpointer user)
     }
     g_atomic_int_set(&offline->ended, TRUE);
     return NULL;
-}
-
-/* Whether the process is QEMU with our socket. */
-static gboolean offline_owns(const Offline *offline, const char *pid)
-{
-    g_autofree char *path = g_build_filename("/proc", pid, "cmdline", NULL);
-    g_autofree char *text = NULL;
-    gsize size;
-    return g_file_get_contents(path, &text, &size, NULL) &&
-           memmem(text, size, offline->socket, strlen(offline->socket)) != NULL;
-}
-
-/* libguestfs can't be interrupted, but its QEMU can be ended, wherever libguestfs stands. */
-static void offline_kill(const Offline *offline)
-{
-    g_autoptr(GDir) processes = g_dir_open("/proc", 0, NULL);
-    const char *pid;
-    while (processes != NULL && (pid = g_dir_read_name(processes)) != NULL) {
-        if (g_ascii_isdigit(*pid) && offline_owns(offline, pid)) {
-            kill((pid_t)g_ascii_strtoll(pid, NULL, 10), SIGKILL);
-        }
-    }
 }
 
 static gboolean offline_alive(gpointer user, GError **error)
@@ -149,7 +127,7 @@ gboolean offline_run(StepContext *context, const json_t *step, GError **error)
     if (!ok) {
         /* Nothing of the disk is used. */
         while (!g_atomic_int_get(&offline.ended)) {
-            offline_kill(&offline);
+            appliance_kill(offline.socket);
             g_usleep(POLL_USEC);
         }
     }
