@@ -353,7 +353,7 @@ static gboolean is_needed(const char *cache, const char *disk)
 static void test_earlier_bases(void **state)
 {
     Fixture *fixture = *state;
-    g_autofree char *paths[4] = {NULL};
+    g_auto(GStrv) paths = g_new0(char *, 5);
     fixture->context.needed = is_needed;
     fixture->context.refresh = TRUE;
     g_autoptr(Source) used = NULL;
