@@ -239,7 +239,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     g_autofree char *junit = bake->checked == NULL ? NULL : check_junit(bake->checked->suite);
     const char *created = json_string_value(json_object_get(config, "created"));
     g_autofree char *spdx =
-        packages == NULL ? NULL : spdx_from_packages(recipe->name, config_os(config), created, packages);
+        packages == NULL ? NULL : spdx_from_packages(recipe->name, json_object_get(config, "os"), created, packages);
     EmitOptions options = {
         .disk = bake->disk,
         .format = bake->format,

@@ -95,9 +95,3 @@ json_t *config_annotations(const Recipe *recipe, const json_t *config, const cha
     }
     return all;
 }
-
-const char *config_os(const json_t *config)
-{
-    const char *id = json_string_value(json_object_get(json_object_get(config, "os"), "id"));
-    return id == NULL ? "unknown" : id;
-}

@@ -13,4 +13,3 @@ json_t *config_step(const NodeRun *run);
 json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps, IngotProgress *progress);
 /* The org.opencontainers.image.* set and the recipe's own. */
 json_t *config_annotations(const Recipe *recipe, const json_t *config, const char *version);
-const char *config_os(const json_t *config); /* its os.id, or "unknown" */

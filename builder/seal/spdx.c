@@ -3,27 +3,47 @@
 #include <ingot/digest.h>
 #include <string.h>
 
-static const char *purl_type(const char *os_id)
+static const char *package_type(const json_t *package)
 {
-    static const char *const deb[] = {"debian", "ubuntu", "kalilinux", "linuxmint", NULL};
-    return g_strv_contains(deb, os_id) ? "deb" : "rpm";
+    const char *type = json_string_value(json_object_get(package, "type"));
+    return type == NULL ? "deb" : type;
 }
 
-static json_t *spdx_package(const char *os_id, const json_t *package, guint number)
+/* "pkg:TYPE/NAMESPACE/NAME@VERSION?arch=…&distro=…", by the package-url specification and its types: the qualifiers are
+ * sorted, and rpm's epoch is one of them, where dpkg's is part of the version. */
+static char *package_url(const json_t *os, const json_t *package)
+{
+    const char *type = package_type(package);
+    const char *id = json_string_value(json_object_get(os, "id"));
+    const char *release = json_string_value(json_object_get(os, "version"));
+    const char *version = json_string_value(json_object_get(package, "version"));
+    const char *colon = strcmp(type, "rpm") == 0 ? strchr(version, ':') : NULL;
+    g_autofree char *name = g_uri_escape_string(json_string_value(json_object_get(package, "name")), NULL, FALSE);
+    g_autofree char *escaped = g_uri_escape_string(colon == NULL ? version : colon + 1, NULL, FALSE);
+    GString *url = g_string_new(NULL);
+    g_string_append_printf(url, "pkg:%s/%s/%s@%s?arch=%s", type, id == NULL ? "unknown" : id, name, escaped,
+                           json_string_value(json_object_get(package, "architecture")));
+    if (id != NULL && release != NULL) {
+        g_string_append_printf(url, "&distro=%s-%s", id, release);
+    }
+    if (colon != NULL) {
+        g_string_append_printf(url, "&epoch=%.*s", (int)(colon - version), version);
+    }
+    return g_string_free(url, FALSE);
+}
+
+static json_t *spdx_package(const json_t *os, const json_t *package, guint number)
 {
     const char *name = json_string_value(json_object_get(package, "name"));
     const char *version = json_string_value(json_object_get(package, "version"));
-    const char *architecture = json_string_value(json_object_get(package, "architecture"));
     g_autofree char *id = g_strdup_printf("SPDXRef-Package-%u", number);
-    g_autofree char *escaped = g_uri_escape_string(version, NULL, FALSE);
-    g_autofree char *purl =
-        g_strdup_printf("pkg:%s/%s/%s@%s?arch=%s", purl_type(os_id), os_id, name, escaped, architecture);
+    g_autofree char *purl = package_url(os, package);
     return json_pack("{s:s, s:s, s:s, s:s, s:b, s:[{s:s, s:s, s:s}]}", "SPDXID", id, "name", name, "versionInfo",
                      version, "downloadLocation", "NOASSERTION", "filesAnalyzed", 0, "externalRefs",
                      "referenceCategory", "PACKAGE-MANAGER", "referenceType", "purl", "referenceLocator", purl);
 }
 
-char *spdx_from_packages(const char *name, const char *os_id, const char *created, const json_t *packages)
+char *spdx_from_packages(const char *name, const json_t *os, const char *created, const json_t *packages)
 {
     g_autofree char *list = ingot_json_canonical(packages);
     IngotDigest digest;
@@ -34,7 +54,7 @@ char *spdx_from_packages(const char *name, const char *os_id, const char *create
     g_autoptr(json_t) found = json_array();
     g_autoptr(json_t) relations = json_array();
     for (size_t i = 0; i < json_array_size(packages); i++) {
-        json_t *one = spdx_package(os_id, json_array_get(packages, i), (guint)i);
+        json_t *one = spdx_package(os, json_array_get(packages, i), (guint)i);
         json_array_append_new(relations,
                               json_pack("{s:s, s:s, s:O}", "spdxElementId", "SPDXRef-DOCUMENT", "relationshipType",
                                         "DESCRIBES", "relatedSpdxElement", json_object_get(one, "SPDXID")));

@@ -3,6 +3,6 @@
 
 #include <ingot/json.h>
 
-/* packages: [{"name", "version", "architecture"}]; os_id: as in the config, for the purls. The text has no time in it
- * but `created`, so equal input gives equal bytes. Free it. */
-char *spdx_from_packages(const char *name, const char *os_id, const char *created, const json_t *packages);
+/* packages: as system_tree_packages tells them; os: as in the config, {"id", "version"} or NULL, for the purls. The
+ * text has no time in it but `created`, so equal input gives equal bytes. Free it. */
+char *spdx_from_packages(const char *name, const json_t *os, const char *created, const json_t *packages);

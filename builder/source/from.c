@@ -120,16 +120,24 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
     return g_steal_pointer(&path);
 }
 
-/* One package as Source has it, from its SPDX form; the architecture stands in the package's URL alone. */
+/* What stands in text between a word and the next one of these characters, or NULL. Free it. */
+static char *from_between(const char *text, const char *word, const char *ends)
+{
+    const char *start = text == NULL ? NULL : strstr(text, word);
+    return start == NULL ? NULL : g_strndup(start + strlen(word), strcspn(start + strlen(word), ends));
+}
+
+/* One package as Source has it, from its SPDX form; type and architecture stand in the package's URL alone. */
 static json_t *from_package(const json_t *spdx)
 {
     const json_t *reference = json_array_get(json_object_get(spdx, "externalRefs"), 0);
     const char *url = json_string_value(json_object_get(reference, "referenceLocator"));
-    const char *architecture = url == NULL ? NULL : strstr(url, "?arch=");
+    g_autofree char *type = from_between(url, "pkg:", "/"), *architecture = from_between(url, "?arch=", "&");
     json_t *package = json_object();
     ingot_json_set_string(package, "name", json_string_value(json_object_get(spdx, "name")));
     ingot_json_set_string(package, "version", json_string_value(json_object_get(spdx, "versionInfo")));
-    ingot_json_set_string(package, "architecture", architecture == NULL ? NULL : architecture + strlen("?arch="));
+    ingot_json_set_string(package, "architecture", architecture);
+    ingot_json_set_string(package, "type", g_strcmp0(type, "deb") == 0 ? NULL : type);
     return package;
 }
 

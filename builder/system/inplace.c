@@ -361,11 +361,9 @@ static char *direct_read_needed(SystemTree *tree, const char *path, gsize limit,
 
 static json_t *direct_os(SystemTree *tree, GError **error)
 {
-    g_autofree char *release = direct_read_needed(tree, "/etc/os-release", SYSTEM_TEXT_MAX, error);
-    g_autofree char *debian = NULL;
-    return release != NULL && system_tree_read(tree, "/etc/debian_version", SYSTEM_TEXT_MAX, &debian, error)
-               ? debian_os(release, debian)
-               : NULL;
+    (void)tree;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "/etc/os-release: there is none");
+    return NULL;
 }
 
 static json_t *direct_packages(SystemTree *tree, GError **error)

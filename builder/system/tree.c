@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "system/debian.h"
 #include "system/treekinds.h"
 
 SystemTree *system_tree_open(const SystemTreeOptions *options, GError **error)
@@ -84,9 +85,15 @@ gboolean system_tree_link(SystemTree *tree, const char *target, const char *path
     return tree->kind->link(tree, target, path, error);
 }
 
+/* The same words by both ways, so that an image's config does not depend on which of them wrote it. */
 json_t *system_tree_os(SystemTree *tree, GError **error)
 {
-    return tree->kind->os(tree, error);
+    g_autofree char *release = NULL, *debian = NULL;
+    if (!system_tree_read(tree, "/etc/os-release", SYSTEM_TEXT_MAX, &release, error) ||
+        !system_tree_read(tree, "/etc/debian_version", SYSTEM_TEXT_MAX, &debian, error)) {
+        return NULL;
+    }
+    return release == NULL ? tree->kind->os(tree, error) : debian_os(release, debian);
 }
 
 json_t *system_tree_packages(SystemTree *tree, GError **error)

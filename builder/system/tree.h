@@ -48,7 +48,9 @@ gboolean system_tree_read(SystemTree *tree, const char *path, gsize limit, char 
 gboolean system_tree_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error);
 /* A symbolic link, in the place of one that is there; its folders are made. */
 gboolean system_tree_link(SystemTree *tree, const char *target, const char *path, GError **error);
-/* {"id", "version"}, and [{"name", "version", "architecture"}]; NULL on failure. Free them. */
+/* {"id", "version"} as os-release tells them, for Debian with the minor version; without that file as libguestfs
+ * guesses. And [{"name", "version", "architecture"}], with a "type" (a package URL's: rpm, apk, alpm, generic) where
+ * dpkg has not installed them. NULL on failure. Free them. */
 json_t *system_tree_os(SystemTree *tree, GError **error);
 json_t *system_tree_packages(SystemTree *tree, GError **error);
 /* For a disk that is delivered: makes zeros of the blocks that no file holds and of what lies in swap, which stays

@@ -137,9 +137,24 @@ static gboolean appliance_link(SystemTree *tree, const char *target, const char 
            appliance_label(g, path, error);
 }
 
+/* The package URL's type of what a tool installs. */
+static const char *appliance_package_type(guestfs_h *g, const char *root)
+{
+    static const char *const types[][2] = {{"apt", "deb"}, {"apk", "apk"},    {"pacman", "alpm"}, {"dnf", "rpm"},
+                                           {"yum", "rpm"}, {"zypper", "rpm"}, {"urpmi", "rpm"},   {"up2date", "rpm"}};
+    g_autofree char *tool = guestfs_inspect_get_package_management(g, root);
+    for (guint i = 0; i < G_N_ELEMENTS(types); i++) {
+        if (g_strcmp0(tool, types[i][0]) == 0) {
+            return types[i][1];
+        }
+    }
+    return "generic";
+}
+
 static json_t *appliance_packages(SystemTree *tree, GError **error)
 {
     guestfs_h *g = handle_of(tree);
+    const char *type = appliance_package_type(g, ((Appliance *)tree)->root);
     struct guestfs_application2_list *applications = guestfs_inspect_list_applications2(g, ((Appliance *)tree)->root);
     if (applications == NULL) {
         appliance_failed(g, "the list of packages", error);
@@ -156,9 +171,10 @@ static json_t *appliance_packages(SystemTree *tree, GError **error)
             g_free(version);
             version = g_steal_pointer(&with_epoch);
         }
-        json_array_append_new(list, ingot_json_pack("{s:o, s:o, s:o}", "name", ingot_json_text(one->app2_name),
-                                                    "version", ingot_json_text(version), "architecture",
-                                                    ingot_json_text(one->app2_arch)));
+        json_t *package = ingot_json_pack("{s:o, s:o, s:o}", "name", ingot_json_text(one->app2_name), "version",
+                                          ingot_json_text(version), "architecture", ingot_json_text(one->app2_arch));
+        ingot_json_set_string(package, "type", strcmp(type, "deb") == 0 ? NULL : type);
+        json_array_append_new(list, package);
     }
     guestfs_free_application2_list(applications);
     return list;
