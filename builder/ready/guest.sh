@@ -93,8 +93,10 @@ for kernel in $kernels; do fill_initramfs "$kernel"; done
 config=/boot/grub/grub.cfg
 linux='^[[:space:]]*linux[[:space:]]'
 
-# every_entry WORD: whether each of GRUB's entries gives it to the kernel.
-every_entry() { ! grep -E "$linux" $config | grep -qvE "[[:space:]]$1"; }
+# The entries that start a system: a memory test has a kernel's line too, and no root.
+entries() { grep -E "$linux" $config | grep -E '[[:space:]]root='; }
+# every_entry WORD: whether each of them gives it to the kernel.
+every_entry() { entries >/dev/null && ! entries | grep -qvE "[[:space:]]$1"; }
 entries_are_ready() {
     every_entry net\\.ifnames=0 && every_entry biosdevname=0 && every_entry console=ttyS0 &&
         every_entry 'root=(UUID=|LABEL=|PARTUUID=|/dev/mapper/|/dev/disk/)' && grep -qE '^[[:space:]]*(if )?serial ' $config
@@ -116,17 +118,18 @@ fi' $config
     echo "$config: edited"
 }
 
-# Sourced by grub-mkconfig after /etc/default/grub: adds what that does not say.
+# Sourced by grub-mkconfig after /etc/default/grub: adds what that does not say. Words of GRUB_CMDLINE_LINUX_DEFAULT are
+# not in the entries for recovery, so those do not count.
 generate_config() {
     place /etc/default/grub.d/90-ingot-outputs.cfg 644 <<'DEFAULTS'
 # For wherever the image may run: see outputs in ingot-recipe(5).
 for word in net.ifnames=0 biosdevname=0; do
-    case " $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT " in
+    case " $GRUB_CMDLINE_LINUX " in
     *" $word "*) ;;
     *) GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX $word" ;;
     esac
 done
-case " $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" in
+case " $GRUB_CMDLINE_LINUX" in
 *" console=ttyS0"*) ;;
 *) GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX console=tty0 console=ttyS0,115200n8" ;;
 esac

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <ingot/format.h>
+#include <ingot/process.h>
 
 #include "ready/drivers.h"
 #include "ready/ready.h"
@@ -39,6 +40,63 @@ static void every_format_has_its_drivers(void **state)
         if (row->format == NULL || row->drivers[0] == NULL) {
             fail_msg("builder/ready/drivers.c has no row for the format '%s'", (*format)->name);
         }
+    }
+}
+
+/* The part of what runs in the guest from one text up to another. Free it. */
+static char *part_of_guest(const char *from, const char *to)
+{
+    g_autofree char *all = NULL;
+    assert_true(g_file_get_contents("builder/ready/guest.sh", &all, NULL, NULL));
+    const char *start = strstr(all, from), *end = start == NULL ? NULL : strstr(start, to);
+    assert_non_null(end);
+    return g_strndup(start, (gsize)(end - start));
+}
+
+/* What a text prints on this host's shell, with a status of 0. Free it. */
+static char *printed(const char *text)
+{
+    const char *const argv[] = {"/bin/sh", "-c", text, NULL};
+    char *out = ingot_process_output(argv, NULL);
+    assert_non_null(out);
+    return out;
+}
+
+/* Words for the default entry alone are not in those for recovery. */
+static void every_entry_gets_the_words(void **state)
+{
+    (void)state;
+    g_autofree char *part = part_of_guest("for word in net.ifnames", "GRUB_TERMINAL=");
+    g_autofree char *text =
+        g_strconcat("GRUB_CMDLINE_LINUX=biosdevname=0 GRUB_CMDLINE_LINUX_DEFAULT='quiet console=ttyS0 net.ifnames=0'\n",
+                    part, "echo \"$GRUB_CMDLINE_LINUX\"\n", NULL);
+    g_autofree char *out = printed(text);
+    assert_string_equal(g_strchomp(out), "biosdevname=0 net.ifnames=0 console=tty0 console=ttyS0,115200n8");
+}
+
+#define ENTRY "\tlinux /boot/vmlinuz root=UUID=1 ro net.ifnames=0 biosdevname=0 console=tty0 console=ttyS0,115200n8\n"
+
+static void entries_are_ready_where_each_system_has_the_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *ready;
+    } cases[] = {
+        {"serial --unit=0\n" ENTRY, "yes"},
+        {"serial --unit=0\n" ENTRY "\tlinux /boot/memtest86+x64.bin console=ttyS0\n", "yes"},
+        {"serial --unit=0\n" ENTRY "\tlinux /boot/vmlinuz root=UUID=1 ro single net.ifnames=0\n", "no"},
+        {"serial --unit=0\n\tlinux /boot/memtest86+x64.bin\n", "no"},
+        {ENTRY, "no"},
+    };
+    g_autofree char *part = part_of_guest("linux='^", "edit_config()");
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *quoted = g_shell_quote(cases[i].config);
+        g_autofree char *text =
+            g_strdup_printf("config=$(mktemp); printf '%%s' %s >$config\n%s\nif entries_are_ready; then echo yes; "
+                            "else echo no; fi; rm $config\n",
+                            quoted, part);
+        g_autofree char *out = printed(text);
+        assert_string_equal(g_strchomp(out), cases[i].ready);
     }
 }
 
@@ -121,6 +179,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_has_its_drivers),
+        cmocka_unit_test(every_entry_gets_the_words),
+        cmocka_unit_test(entries_are_ready_where_each_system_has_the_words),
         cmocka_unit_test(no_outputs_no_step),
         cmocka_unit_test(a_driver_is_needed_by_all_that_need_it),
         cmocka_unit_test(all_drivers_are_wanted),
