@@ -66,6 +66,14 @@ static gboolean apt_add(GString *lines, GString *logins, const char *uri, const 
     return TRUE;
 }
 
+gboolean apt_has_security(const char *lines, const char *suite)
+{
+    static const char *const rolling[] = {"sid", "unstable", "experimental", NULL};
+    g_autofree char *own = g_strdup_printf(" %s-security ", suite);
+    g_autofree char *older = g_strdup_printf(" %s/updates ", suite);
+    return g_strv_contains(rolling, suite) || strstr(lines, own) != NULL || strstr(lines, older) != NULL;
+}
+
 void apt_sources_clear(AptSources *sources)
 {
     g_clear_pointer(&sources->lines, g_free);
@@ -111,6 +119,7 @@ gboolean apt_sources(const json_t *source, AptSources *sources, GError **error)
     const char *mirror = json_string_value(json_object_get(source, "mirror"));
     g_autofree char *components = apt_join(json_object_get(source, "components"));
     if (mirror != NULL) {
+        sources->named = TRUE;
         return apt_of_mirror(mirror, suite, components, sources, error);
     }
     const char *argv[] = {"apt-get", "update", "--print-uris", "-o", "Debug::NoLocking=1", NULL};
@@ -214,6 +223,7 @@ static char *apt_fetch_release(const char *uri, const char *suite, const char *w
 /* What is gathered line by line. */
 typedef struct {
     const char *distribution, *workdir;
+    gboolean named; /* as in AptSources */
     GString *lines;
     IngotHasher *hasher;
     gint64 time;
@@ -228,7 +238,7 @@ static gboolean apt_ask(AptQuery *query, const char *line, GError **error)
     }
     g_autofree char *origin = apt_release_field(text, "Origin");
     g_autofree char *date = apt_release_field(text, "Date");
-    if (origin == NULL || g_ascii_strcasecmp(origin, query->distribution) != 0) {
+    if (!query->named && (origin == NULL || g_ascii_strcasecmp(origin, query->distribution) != 0)) {
         return TRUE;
     }
     time_t when = date == NULL ? -1 : curl_getdate(date, NULL);
@@ -266,7 +276,8 @@ gboolean apt_state(const AptSources *sources, const char *distribution, const ch
     g_autoptr(GString) lines = g_string_new(NULL);
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
     g_auto(GStrv) list = g_strsplit(sources->lines, "\n", -1);
-    AptQuery query = {.distribution = distribution, .workdir = workdir, .lines = lines, .hasher = hasher};
+    AptQuery query = {
+        .distribution = distribution, .workdir = workdir, .named = sources->named, .lines = lines, .hasher = hasher};
     gboolean ok = apt_write_logins(sources, logins, error);
     for (char **line = list; ok && *line != NULL; line++) {
         ok = **line == '\0' || apt_ask(&query, *line, error);

@@ -7,8 +7,9 @@
 #include <ingot/json.h>
 
 typedef struct {
-    char *lines;  /* "deb URI SUITE COMPONENTS" for each */
-    char *logins; /* lines of auth.conf; "": none */
+    char *lines;    /* "deb URI SUITE COMPONENTS" for each */
+    char *logins;   /* lines of auth.conf; "": none */
+    gboolean named; /* by the recipe, which knows whose they are: a mirror that was filtered has an Origin of its own */
 } AptSources;
 void apt_sources_clear(AptSources *sources);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AptSources, apt_sources_clear)
@@ -21,6 +22,10 @@ gboolean apt_sources(const json_t *source, AptSources *sources, GError **error);
 /* Whether one of the lines is of a mirror that is asked by https: a guest needs a list of authorities for it. */
 gboolean apt_needs_certificates(const char *lines);
 
+/* Whether one of the lines is of the suite's security fixes, SUITE-security or SUITE/updates; TRUE for suites that have
+ * none. */
+gboolean apt_has_security(const char *lines, const char *suite);
+
 /* How this host's apt reaches its sources, as lines of apt.conf: everything that matters for fetching (proxies,
  * retries), and the part that holds for a guest with the same sources too (whether a frozen mirror's age counts). */
 gboolean apt_settings(char **host, char **guest, GError **error);
@@ -30,8 +35,8 @@ gboolean apt_write_logins(const AptSources *sources, const char *path, GError **
 
 /* What a mirror holds, as its InRelease files say. */
 typedef struct {
-    char *lines;  /* of the sources, those that are the distribution's own: a vendor's repository may have a suite of
-                     the same name */
+    char *lines;  /* of the sources, those that the recipe names or that are the distribution's own: a vendor's
+                     repository may have a suite of the same name */
     char *digest; /* SHA-256 over these lines and their InRelease files, as hex: they name every package by digest */
     gint64 time;  /* the newest file's, seconds since 1970 */
 } AptState;

@@ -314,6 +314,18 @@ static gboolean bootstrap_make_disk(const SourceContext *context, const json_t *
     return base_publish(bootstrap->folder, disk, bootstrap->state.digest, asked, record, error);
 }
 
+/* What the system is made from is also what it is updated from. */
+static void bootstrap_say_sources(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap)
+{
+    const char *suite = json_string_value(json_object_get(source, "suite"));
+    if (!apt_has_security(bootstrap->state.lines, suite)) {
+        ingot_progress_message(context->progress,
+                               "the base has no source of security fixes, neither now nor when it is upgraded: its "
+                               "apt sources are %s alone; a step can add one",
+                               suite);
+    }
+}
+
 /* Under the key's lock: whatever lies in the folder for work is a killed build's. */
 static gboolean bootstrap_make(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
                                GError **error)
@@ -329,6 +341,7 @@ static gboolean bootstrap_make(const SourceContext *context, const json_t *sourc
     gboolean removed = mmdebstrap_sweep(workdir, made ? error : NULL);
     if (made) {
         ingot_progress_end(context->progress, NULL);
+        bootstrap_say_sources(context, source, bootstrap);
     }
     return made && removed;
 }

@@ -61,6 +61,14 @@ static const TreeFile constants[] = {
      "/lib/systemd/system/systemd-networkd.service"},
     {"etc/systemd/system/sockets.target.wants/systemd-networkd.socket", LINK_MODE,
      "/lib/systemd/system/systemd-networkd.socket"},
+    /* What waits for network-online.target gets a network: one card with an address is enough. */
+    {"etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service", LINK_MODE,
+     "/lib/systemd/system/systemd-networkd-wait-online.service"},
+    {"etc/systemd/system/systemd-networkd-wait-online.service.d", FOLDER_MODE, NULL},
+    {"etc/systemd/system/systemd-networkd-wait-online.service.d/50-any.conf", FILE_MODE,
+     "[Service]\n"
+     "ExecStart=\n"
+     "ExecStart=/lib/systemd/systemd-networkd-wait-online --any\n"},
     {"etc/resolv.conf", LINK_MODE, "../run/systemd/resolve/stub-resolv.conf"},
 
     /* Answers to nobody's questions about names. */

@@ -27,7 +27,7 @@ static const char listing[] =
 static void test_suite(void **state)
 {
     (void)state;
-    g_auto(AptSources) sources = {NULL, NULL};
+    g_auto(AptSources) sources = {0};
     assert_true(apt_select(listing, "bookworm", "main contrib", &sources, NULL));
     assert_string_equal(sources.lines, "deb http://mirror.example/debian bookworm main contrib\n"
                                        "deb http://mirror.example/debian bookworm-updates main contrib\n"
@@ -52,7 +52,7 @@ static void test_logins(void **state)
         "'https://me:s3%40cret@mirror.example:8443/debian/dists/bookworm/InRelease' x 0 \n"
         "'http://token@other.example/debian-security/dists/bookworm-security/InRelease' x 0 \n";
     (void)state;
-    g_auto(AptSources) sources = {NULL, NULL};
+    g_auto(AptSources) sources = {0};
     assert_true(apt_select(secret, "bookworm", "main", &sources, NULL));
     assert_string_equal(sources.lines, "deb https://mirror.example:8443/debian bookworm main\n"
                                        "deb http://other.example/debian-security bookworm-security main\n");
@@ -64,7 +64,7 @@ static void test_logins(void **state)
 static void test_strange_login(void **state)
 {
     (void)state;
-    g_auto(AptSources) sources = {NULL, NULL};
+    g_auto(AptSources) sources = {0};
     g_autoptr(GError) error = NULL;
     assert_false(apt_select("'http://me:a%20b@m.example/dists/x/InRelease' x 0 \n", "x", "main", &sources, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
@@ -76,7 +76,7 @@ static void test_mirror(void **state)
 {
     (void)state;
     g_autoptr(GError) error = NULL;
-    g_auto(AptSources) sources = {NULL, NULL};
+    g_auto(AptSources) sources = {0};
     g_autoptr(json_t) source = json_pack("{s:s, s:s, s:[s,s]}", "suite", "bookworm", "mirror",
                                          "http://u:p@mirror.example/d", "components", "main", "contrib");
     assert_true(apt_sources(source, &sources, &error));
@@ -194,7 +194,7 @@ static void test_login_works(void **state)
         g_autofree char *url = g_strdup_printf("http://%s127.0.0.1:%d/debian", logins[i], port);
         g_autoptr(json_t) source =
             json_pack("{s:s, s:s, s:[s]}", "suite", "bookworm", "mirror", url, "components", "main");
-        g_auto(AptSources) sources = {NULL, NULL};
+        g_auto(AptSources) sources = {0};
         g_auto(AptState) found = {0};
         g_autoptr(GError) error = NULL;
         assert_true(apt_sources(source, &sources, NULL));
@@ -216,6 +216,23 @@ static void test_foreign(void **state)
     write_release(mirror, "Vendor", "Sat, 01 Nov 2025 10:00:00 UTC", "one");
     assert_false(ask(mirror, &found, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    /* One that the recipe names may have been filtered by somebody. */
+    g_autofree char *url = g_strconcat("file://", mirror->folder, NULL);
+    g_autoptr(json_t) source = json_pack("{s:s, s:s, s:[s]}", "suite", "bookworm", "mirror", url, "components", "main");
+    g_auto(AptSources) named = {0};
+    assert_true(apt_sources(source, &named, NULL));
+    assert_true(apt_state(&named, "debian", ingot_workdir_path(mirror->workdir), &found, NULL));
+    assert_string_equal(found.lines, named.lines);
+}
+
+static void test_security(void **state)
+{
+    (void)state;
+    assert_false(apt_has_security("deb http://m/debian bookworm main\n", "bookworm"));
+    assert_false(apt_has_security("deb http://m/bookworm-security bookworm main\n", "bookworm"));
+    assert_true(apt_has_security("deb http://m/d bookworm main\ndeb http://m/s bookworm-security main\n", "bookworm"));
+    assert_true(apt_has_security("deb http://m/s buster/updates main\n", "buster"));
+    assert_true(apt_has_security("deb http://m/debian sid main\n", "sid"));
 }
 
 static void test_bad_date(void **state)
@@ -264,6 +281,7 @@ int main(void)
         TEST(test_login_file),
         TEST(test_login_works),
         TEST(test_foreign),
+        TEST(test_security),
         TEST(test_bad_date),
         TEST(test_no_mirror),
     };
