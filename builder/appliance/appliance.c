@@ -4,6 +4,7 @@
 #include <ingot/process.h>
 #include <string.h>
 
+#include "appliance/mounts.h"
 #include "appliance/watch.h"
 
 gboolean appliance_failed(guestfs_h *g, const char *what, GError **error)
@@ -59,46 +60,8 @@ static guestfs_h *launch(const ApplianceOptions *options, GError **error)
     return g_steal_pointer(&g);
 }
 
-static int by_length(gconstpointer a, gconstpointer b)
-{
-    return (int)strlen(*(char *const *)a) - (int)strlen(*(char *const *)b);
-}
-
-/* Mounts the system's file systems, / first; *root is the device that names the system to the inspection. */
-static gboolean mount_system(guestfs_h *g, char **root, GError **error)
-{
-    g_auto(GStrv) roots = guestfs_inspect_os(g);
-    if (roots == NULL) {
-        return appliance_failed(g, "looking for the operating system", error);
-    }
-    if (g_strv_length(roots) != 1) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%u operating systems on the disk, 1 expected",
-                    g_strv_length(roots));
-        return FALSE;
-    }
-    g_auto(GStrv) mounts = guestfs_inspect_get_mountpoints(g, roots[0]);
-    if (mounts == NULL) {
-        return appliance_failed(g, "its mount points", error);
-    }
-    g_autoptr(GPtrArray) points = g_ptr_array_new();
-    g_autoptr(GHashTable) devices = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; mounts[i] != NULL && mounts[i + 1] != NULL; i += 2) {
-        g_ptr_array_add(points, mounts[i]);
-        g_hash_table_insert(devices, mounts[i], mounts[i + 1]);
-    }
-    g_ptr_array_sort(points, by_length);
-    for (guint i = 0; i < points->len; i++) {
-        const char *point = g_ptr_array_index(points, i);
-        if (guestfs_mount(g, g_hash_table_lookup(devices, point), point) != 0) {
-            return appliance_failed(g, point, error);
-        }
-    }
-    *root = g_strdup(roots[0]);
-    return TRUE;
-}
-
 guestfs_h *appliance_open(const ApplianceOptions *options, char **root, GError **error)
 {
     g_autoptr(guestfs_h) g = launch(options, error);
-    return g != NULL && mount_system(g, root, error) ? g_steal_pointer(&g) : NULL;
+    return g != NULL && mounts_mount(g, root, options->notes, error) ? g_steal_pointer(&g) : NULL;
 }

@@ -12,6 +12,7 @@ typedef struct {
     gboolean network;  /* commands in the system reach the network */
     const char *port;  /* path of the unix socket behind a virtio-serial port that the appliance gets; NULL: none */
     const char *port_name;
+    GPtrArray *notes; /* gets a line (char *) for each mount point of the system that is left out */
 } ApplianceOptions;
 
 /* Whatever waits for the appliance fails once the process is interrupted, and the appliance is ended: see watch.h.

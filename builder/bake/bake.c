@@ -127,6 +127,9 @@ static gboolean seal(Bake *bake, GError **error)
         return FALSE;
     }
     ingot_progress_end(progress, "%zu packages", json_array_size(bake->sealed.packages));
+    for (guint i = 0; i < bake->sealed.notes->len; i++) {
+        ingot_progress_message(progress, "seal: %s", (const char *)g_ptr_array_index(bake->sealed.notes, i));
+    }
     for (guint i = 0; i < bake->sealed.unmatched->len; i++) {
         ingot_progress_message(progress, "seal.remove: nothing matches %s",
                                (const char *)g_ptr_array_index(bake->sealed.unmatched, i));

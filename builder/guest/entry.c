@@ -56,8 +56,10 @@ static gboolean entry_write(SystemTree *tree, GError **error)
 
 gboolean entry_place(const EntryDisk *disk, char **why_not, GError **error)
 {
+    /* The machine itself says what it has not mounted. */
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
     SystemTreeOptions options = {
-        .disk = disk->disk, .format = disk->format, .workdir = disk->workdir, .cache = disk->cache};
+        .disk = disk->disk, .format = disk->format, .workdir = disk->workdir, .cache = disk->cache, .notes = notes};
     g_autoptr(GError) problem = NULL;
     g_autoptr(SystemTree) tree = system_tree_open(&options, &problem);
     gboolean systemd;

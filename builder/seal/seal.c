@@ -10,6 +10,7 @@ void seal_report_clear(SealReport *report)
     g_clear_pointer(&report->os, json_decref);
     g_clear_pointer(&report->packages, json_decref);
     g_clear_pointer(&report->unmatched, g_ptr_array_unref);
+    g_clear_pointer(&report->notes, g_ptr_array_unref);
 }
 
 /* What is to be done, known whole before anything is: paths, and the lists of files that are to be installed. */
@@ -159,7 +160,7 @@ static gboolean seal_remove_key(SystemTree *tree, const char *path, const char *
 }
 
 /* The tree, and what is to be done in it. Where that is out of the tree's reach, the appliance's takes its place. */
-static SystemTree *seal_open(const SealOptions *options, SealPlan *plan, GError **error)
+static SystemTree *seal_open(const SealOptions *options, SealPlan *plan, GPtrArray *notes, GError **error)
 {
     SystemTreeOptions opened = {
         .disk = options->disk,
@@ -167,6 +168,7 @@ static SystemTree *seal_open(const SealOptions *options, SealPlan *plan, GError 
         .workdir = options->workdir,
         .cache = options->cache,
         .appliance = options->appliance,
+        .notes = notes,
         .needs_dpkg = TRUE,
     };
     g_autoptr(SystemTree) tree = system_tree_open(&opened, error);
@@ -196,7 +198,8 @@ static gboolean seal_remove_traces(SystemTree *tree, const char *const *traces, 
 gboolean seal_disk(const SealOptions *options, SealReport *report, GError **error)
 {
     g_auto(SealPlan) plan = {NULL};
-    g_autoptr(SystemTree) tree = seal_open(options, &plan, error);
+    report->notes = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(SystemTree) tree = seal_open(options, &plan, report->notes, error);
     if (tree == NULL || (report->os = system_tree_os(tree, error)) == NULL ||
         (report->packages = system_tree_packages(tree, error)) == NULL) {
         return FALSE;

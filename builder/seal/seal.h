@@ -12,6 +12,7 @@ typedef struct {
     json_t *os;           /* {"id", "version"} as libguestfs names them */
     json_t *packages;     /* [{"name", "version", "architecture"}] */
     GPtrArray *unmatched; /* patterns of the recipe's seal.remove that nothing on the disk matches */
+    GPtrArray *notes;     /* mount points of the system that are not sealed, since their devices are not there */
 } SealReport;
 void seal_report_clear(SealReport *report);
 

@@ -20,6 +20,7 @@ typedef struct {
     StepContext *context;
     char *socket;
     GThread *thread;
+    GPtrArray *notes;     /* of the thread, until it has launched */
     gint launched, ended; /* atomic */
     GError *problem;      /* of the thread; read it once it has ended */
 } Offline;
@@ -46,7 +47,8 @@ static gpointer offline_appliance(gpointer user)
                                 .cache = offline->context->cache,
                                 .network = TRUE,
                                 .port = offline->socket,
-                                .port_name = GUEST_PORT};
+                                .port_name = GUEST_PORT,
+                                .notes = offline->notes};
     g_autofree char *root = NULL;
     g_autoptr(guestfs_h) g = appliance_open(&options, &root, &offline->problem);
     if (g != NULL) {
@@ -108,6 +110,9 @@ static gboolean offline_step(Offline *offline, const json_t *step, GError **erro
     g_autoptr(Guest) guest = fd < 0 ? NULL : guest_new_on_stream(&stream, error);
     StepContext context = *offline->context;
     context.guest = guest;
+    for (guint i = 0; guest != NULL && i < offline->notes->len; i++) {
+        step_line(&context, g_ptr_array_index(offline->notes, i));
+    }
     return guest != NULL && step_kind(step)->run(&context, step, error) &&
            guest_script(guest, end_processes, NULL, error);
 }
@@ -121,7 +126,8 @@ gboolean offline_run(StepContext *context, const json_t *step, GError **error)
         return FALSE;
     }
     unlink(socket);
-    Offline offline = {.context = context, .socket = socket};
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    Offline offline = {.context = context, .socket = socket, .notes = notes};
     offline.thread = g_thread_new("offline", offline_appliance, &offline);
     gboolean ok = offline_step(&offline, step, error);
     if (!ok) {

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "appliance/fstab.h"
 #include "system/channel.h"
 #include "system/debian.h"
 #include "system/esp.h"
 #include "system/ext2.h"
-#include "system/fstab.h"
 #include "system/orphans.h"
 #include "system/partition.h"
 #include "system/swap.h"

@@ -18,6 +18,7 @@ typedef struct {
     const char *workdir; /* for a passing file */
     const char *cache;   /* an existing folder, where the appliance is kept from one time to the next */
     gboolean appliance;  /* the appliance, whatever the disk is like */
+    GPtrArray *notes;    /* gets a line (char *) for each mount point of the system that is left out; never NULL */
     gboolean needs_dpkg; /* in place only where dpkg's list of packages is there: system_tree_packages will be called */
 } SystemTreeOptions;
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "appliance/appliance.h"
-#include "system/fstab.h"
+#include "appliance/fstab.h"
 #include "system/swap.h"
 #include "system/treekinds.h"
 
@@ -352,7 +352,8 @@ SystemTree *system_tree_open_guestfs(const SystemTreeOptions *options, GError **
     Appliance *appliance = g_new0(Appliance, 1);
     appliance->tree.kind = &appliance_kind;
     g_autoptr(SystemTree) owner = &appliance->tree;
-    ApplianceOptions opened = {.disk = options->disk, .format = options->format, .cache = options->cache};
+    ApplianceOptions opened = {
+        .disk = options->disk, .format = options->format, .cache = options->cache, .notes = options->notes};
     appliance->g = appliance_open(&opened, &appliance->root, error);
     return appliance->g == NULL ? NULL : g_steal_pointer(&owner);
 }

@@ -34,6 +34,7 @@ steps:
       mkdir /xfs /btrfs
       echo "\$1 /xfs xfs defaults 0 0" >>/etc/fstab
       echo "\$2 /btrfs btrfs defaults 0 0" >>/etc/fstab
+      echo "/dev/sdz1 /absent ext4 nofail 0 0" >>/etc/fstab
       mount -a
       for place in /xfs /btrfs; do
           cp -R /etc \$place/
@@ -58,6 +59,7 @@ check() {
 recipe first-build >"$TMP/filesystems.yaml"
 ingot build --no-test "$TMP/filesystems.yaml" >"$TMP/out" 2>"$TMP/log" || fail "$(tail -30 "$TMP/log")"
 grep -q '^shut down' "$TMP/log" || fail "the machine was not shut down: $(cat "$TMP/log")"
+grep -q 'seal: /absent: /dev/sdz1 is not there' "$TMP/log" || fail "nothing is said of a device that is not there: $(cat "$TMP/log")"
 check first-build
 ok "a machine with xfs and btrfs is shut down, and none of its file systems needs recovery"
 recipe second-build >"$TMP/filesystems.yaml"

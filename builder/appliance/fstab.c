@@ -1,4 +1,4 @@
-#include "system/fstab.h"
+#include "appliance/fstab.h"
 
 #include <string.h>
 
@@ -8,6 +8,7 @@ static void fstab_entry_free(gpointer data)
     g_free(entry->what);
     g_free(entry->where);
     g_free(entry->type);
+    g_free(entry->options);
     g_free(entry);
 }
 
@@ -27,22 +28,29 @@ GPtrArray *fstab_parse(const char *text)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line != NULL; line++) {
         g_auto(GStrv) words = g_strsplit_set(g_strstrip(*line), " \t", -1);
-        const char *fields[3] = {NULL, NULL, NULL};
+        const char *fields[4] = {NULL, NULL, NULL, NULL};
         guint count = 0;
         for (char **word = words; *word != NULL && count < G_N_ELEMENTS(fields); word++) {
             if (**word != '\0') {
                 fields[count++] = *word;
             }
         }
-        if (count == G_N_ELEMENTS(fields) && fields[0][0] != '#') {
+        if (count >= 3 && fields[0][0] != '#') {
             FstabEntry *entry = g_new0(FstabEntry, 1);
             entry->what = fstab_field(fields[0]);
             entry->where = fstab_field(fields[1]);
             entry->type = g_strdup(fields[2]);
+            entry->options = g_strdup(count > 3 ? fields[3] : "");
             g_ptr_array_add(entries, entry);
         }
     }
     return entries;
+}
+
+gboolean fstab_has_option(const FstabEntry *entry, const char *option)
+{
+    g_auto(GStrv) options = g_strsplit(entry->options, ",", -1);
+    return g_strv_contains((const char *const *)options, option);
 }
 
 GPtrArray *fstab_swap_files(const GPtrArray *entries)
