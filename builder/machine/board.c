@@ -30,7 +30,8 @@ static gboolean add_entry(GPtrArray *argv, const MachineOptions *options, GError
     g_autofree char *credential = entry_credential(options->public_key);
     option(argv, "-smbios", "type=11,value=%s", credential);
     g_autofree char *seed = g_build_filename(options->folder, BOARD_SEED, NULL);
-    return entry_write_seed(seed, options->public_key, options->hostname == NULL ? "ingot" : options->hostname, error);
+    return entry_write_seed(seed, options->public_key, options->hostname == NULL ? ENTRY_BUILD : options->hostname,
+                            error);
 }
 
 static gboolean add_firmware(GPtrArray *argv, const MachineOptions *options, GError **error)

@@ -71,9 +71,9 @@ static const Key seal_keys[] = {
      .help = "What it leaves in the image.",
      .kind = KIND_WORD,
      .list = TRUE,
-     .words =
-         WORDS("machine-id", "host-keys", "random-seed", "credentials", "certificate", "storage-names", "registrations",
-               "leases", "devices", "cloud-init", "logs", "package-cache", "history", "backups", "spools", "temporary"),
+     .words = WORDS("machine-id", "host-keys", "random-seed", "credentials", "certificate", "storage-names",
+                    "registrations", "leases", "devices", "cloud-init", "resolver", "logs", "package-cache", "history",
+                    "backups", "spools", "temporary"),
      .fallback = "[]"},
     {.name = "remove",
      .help = "Paths (globs) that it removes besides.",

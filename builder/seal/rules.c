@@ -1,5 +1,7 @@
 #include "seal/rules.h"
 
+#include "seal/conditions.h"
+
 #define LIST(...)                                                                                                      \
     (const char *const[])                                                                                              \
     {                                                                                                                  \
@@ -72,13 +74,25 @@ const SealRule seal_rules[] = {
      .again = "udev, blkid and LVM, where they use such a file"},
     {.word = "cloud-init",
      .what = "What cloud-init did for the build's instance",
-     .remove = LIST("/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem",
-                    "/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init*",
+     .remove = LIST("/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"),
+     .needs = "/var/lib/cloud/instances/*",
+     .again = "cloud-init, for the next instance"},
+    {.word = "cloud-init",
+     .what = "The settings that cloud-init has made",
+     .remove = LIST("/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init*",
                     "/etc/systemd/network/10-cloud-init-*.network", "/etc/systemd/network/50-cloud-init-*.link",
                     "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection",
                     "/etc/ssh/sshd_config.d/50-cloud-init.conf", "/etc/sudoers.d/90-cloud-init-users"),
      .needs = "/var/lib/cloud/instances/*",
+     .applies = condition_cloud_init,
+     .only = "cloud-init is neither disabled nor masked, or has made them for the build",
      .again = "cloud-init, for the next instance"},
+    {.word = "resolver",
+     .what = "The name server of the build's network",
+     .truncate = LIST("/etc/resolv.conf"),
+     .applies = condition_resolver,
+     .only = "it is a plain file that holds no other name server (QEMU's are 10.0.2.3 and fec0::3) and no options",
+     .again = "the DHCP client"},
     {.word = "logs",
      .what = "Logs, crash dumps and what an installer left",
      .remove = LIST("/var/log/journal/*", "/var/log/*.gz", "/var/log/*.xz", "/var/log/*.zst", "/var/log/*.[0-9]",

@@ -52,7 +52,8 @@ static gboolean seal_add_all(SystemTree *tree, const char *const *patterns, GPtr
     return TRUE;
 }
 
-/* *applies: what the row needs is there, and systemd where a unit has to make it again. */
+/* *applies: what the row needs is there, its condition is met, and there is systemd where a unit has to make it again.
+ */
 static gboolean seal_rule_applies(SystemTree *tree, const SealRule *rule, gboolean *applies, GError **error)
 {
     g_autoptr(GPtrArray) needed = g_ptr_array_new_with_free_func(g_free);
@@ -63,6 +64,9 @@ static gboolean seal_rule_applies(SystemTree *tree, const SealRule *rule, gboole
             return FALSE;
         }
         *applies = count > 0;
+    }
+    if (*applies && rule->applies != NULL && !rule->applies(tree, applies, error)) {
+        return FALSE;
     }
     return !*applies || rule->remake == NULL || system_tree_exists(tree, "/etc/systemd/system", applies, error);
 }

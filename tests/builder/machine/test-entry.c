@@ -61,7 +61,7 @@ static void the_seed_holds_the_key(void **state)
     g_autofree char *meta = read_entry(path, "meta-data");
     assert_true(g_str_has_prefix(user, "#cloud-config\n"));
     assert_non_null(strstr(user, KEY));
-    assert_non_null(strstr(meta, "instance-id"));
+    assert_true(g_str_has_prefix(meta, "instance-id: web-"));
     /* Nothing that would stay in an image: no host name, no locked password, no word on sshd's passwords. */
     assert_null(strstr(meta, "hostname"));
     assert_non_null(strstr(user, "preserve_hostname: true"));

@@ -31,6 +31,9 @@ static char *table(void)
         if (rule->needs != NULL) {
             g_string_append_printf(text, "Only where there is\n%s.\n", rule->needs);
         }
+        if (rule->only != NULL) {
+            g_string_append_printf(text, "Only where %s.\n", rule->only);
+        }
         g_string_append_printf(text, "Made again by: %s.\n", rule->again == NULL ? "nobody" : rule->again);
     }
     g_string_replace(text, "-", "\\-", 0);
@@ -69,6 +72,7 @@ static void every_row_does_something(void **state)
     for (const SealRule *rule = seal_rules; rule->word != NULL; rule++) {
         assert_true(rule->remove != NULL || rule->truncate != NULL);
         assert_true(rule->remake == NULL || rule->needs != NULL);
+        assert_true((rule->applies == NULL) == (rule->only == NULL));
     }
 }
 

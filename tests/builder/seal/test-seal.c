@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "guest/entry.h"
+#include "machine/entry.h"
+#include "seal/conditions.h"
 #include "seal/keyline.h"
 #include "system/tree.h"
 
@@ -235,11 +237,12 @@ static void cloud_init_forgets_the_build_alone(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(stay); i++) {
         add(fixture, stay[i], "");
     }
-    add(fixture, "/var/lib/cloud/instances/ingot-1/sem/x", "");
+    add(fixture, "/usr/bin/cloud-init", "");
+    add(fixture, "/var/lib/cloud/instances/i-1/sem/x", "");
     add(fixture, "/var/lib/cloud/sem/config_x", "");
     add(fixture, "/etc/netplan/50-cloud-init.yaml", "");
     add(fixture, "/etc/ssh/sshd_config.d/50-cloud-init.conf", "");
-    shell(fixture, "ln -s instances/ingot-1 root/var/lib/cloud/instance\n");
+    shell(fixture, "ln -s instances/i-1 root/var/lib/cloud/instance\n");
     seal(fixture, "{\"keep\": [\"leases\"]}");
     for (guint i = 0; i < G_N_ELEMENTS(gone); i++) {
         assert_false(left(fixture, gone[i]));
@@ -256,6 +259,67 @@ static void what_cloud_init_did_not_write_stays(void **state)
     add(fixture, "/etc/netplan/50-cloud-init.yaml", "of the site");
     seal(fixture, "{}");
     assert_true(left(fixture, "/etc/netplan/50-cloud-init.yaml"));
+}
+
+/* Whether cloud-init's network goes, where `instance` has run with the files of `script` on the disk. */
+static gboolean network_goes(Fixture *fixture, const char *instance, const char *script)
+{
+    g_autofree char *path = g_strdup_printf("/var/lib/cloud/instances/%s/sem/x", instance);
+    g_autofree char *all = g_strconcat("mkdir -p root/etc/cloud root/usr/bin root/etc/systemd/system\n", script, NULL);
+    shell(fixture, "rm -rf root out\n");
+    add_system(fixture);
+    add(fixture, path, "");
+    add(fixture, "/etc/netplan/50-cloud-init.yaml", "");
+    shell(fixture, all);
+    seal_report_clear(&fixture->report);
+    seal(fixture, "{}");
+    assert_false(left(fixture, "/var/lib/cloud/instances"));
+    return !left(fixture, "/etc/netplan/50-cloud-init.yaml");
+}
+
+/* What nothing would make again is kept, but not what the build's own boot has made. */
+static void settings_of_a_disabled_cloud_init_stay(void **state)
+{
+    static const char disabled[] = "touch root/usr/bin/cloud-init root/etc/cloud/cloud-init.disabled\n";
+    static const char masked[] = "touch root/usr/bin/cloud-init\n"
+                                 "ln -s /dev/null root/etc/systemd/system/cloud-init-local.service\n";
+    static const char changed[] = "touch root/usr/bin/cloud-init\n"
+                                  "echo '[Unit]' >root/etc/systemd/system/cloud-init-local.service\n";
+    assert_false(network_goes(*state, "i-1", disabled));
+    assert_false(network_goes(*state, "i-1", masked));
+    assert_false(network_goes(*state, "i-1", "true\n")); /* it was removed */
+    assert_true(network_goes(*state, "i-1", changed));
+    assert_true(network_goes(*state, ENTRY_BUILD "-1a2b3c4d", disabled));
+}
+
+static void the_builds_name_server_goes(void **state)
+{
+    Fixture *fixture = *state;
+    struct stat st;
+    g_autofree char *file = g_strconcat(fixture->out, "/etc/resolv.conf", NULL);
+    add_system(fixture);
+    add(fixture, "/etc/resolv.conf", "# by dhclient\nsearch lan\nnameserver 10.0.2.3\nnameserver fec0::3%eth0\n");
+    seal(fixture, "{}");
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    shell(fixture, "rm -r out; mv root/etc/resolv.conf root/etc/resolv.real; ln -s resolv.real root/etc/resolv.conf\n");
+    seal_report_clear(&fixture->report);
+    seal(fixture, "{}");
+    assert_int_equal(stat(file, &st), 0);
+    assert_true(st.st_size > 0); /* a link's file is another program's */
+}
+
+static void other_name_servers_stay(void **state)
+{
+    (void)state;
+    assert_true(condition_is_builds_resolver("nameserver 10.0.2.3"));
+    assert_true(condition_is_builds_resolver("; x\ndomain\tlan\n  nameserver\tfec0::3\n\n"));
+    assert_false(condition_is_builds_resolver(""));
+    assert_false(condition_is_builds_resolver("search lan\n"));
+    assert_false(condition_is_builds_resolver("nameserver 10.0.2.3\nnameserver 9.9.9.9\n"));
+    assert_false(condition_is_builds_resolver("nameserver 10.0.2.3\noptions edns0\n"));
+    assert_false(condition_is_builds_resolver("nameserver 10.0.2.33\n"));
+    assert_false(condition_is_builds_resolver("nameserver\n"));
 }
 
 static void a_name_goes_only_where_it_is_made_again(void **state)
@@ -533,6 +597,9 @@ int main(void)
         TEST(the_efi_partition_is_not_passed_over),
         TEST(cloud_init_forgets_the_build_alone),
         TEST(what_cloud_init_did_not_write_stays),
+        TEST(settings_of_a_disabled_cloud_init_stay),
+        TEST(the_builds_name_server_goes),
+        TEST(other_name_servers_stay),
         TEST(a_name_goes_only_where_it_is_made_again),
         TEST(a_word_keeps_its_rows),
         TEST(one_unit_makes_host_keys),

@@ -1,0 +1,13 @@
+/* What a glob can't tell of a system: whether a row of the table (rules.h) counts in it. */
+#pragma once
+
+#include "system/tree.h"
+
+/* cloud-init will make again what it has made: it is there and nothing disables it. Or it has made that for the build,
+ * by whose network card and address no other machine has anything. */
+gboolean condition_cloud_init(SystemTree *tree, gboolean *applies, GError **error);
+/* /etc/resolv.conf is what a DHCP client has made of QEMU's answer, and holds nothing else. */
+gboolean condition_resolver(SystemTree *tree, gboolean *applies, GError **error);
+
+/* Whether a resolv.conf's text is so. */
+gboolean condition_is_builds_resolver(const char *text);
