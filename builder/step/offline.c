@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "appliance/appliance.h"
+#include "appliance/selinux.h"
 #include "appliance/watch.h"
 #include "step/context.h"
 
@@ -56,7 +57,7 @@ static gpointer offline_appliance(gpointer user)
         g_autofree char *output = guestfs_sh(g, guest_appliance_script());
         if (output == NULL) {
             appliance_failed(g, "the shell in the system", &offline->problem);
-        } else if (guestfs_shutdown(g) != 0) {
+        } else if (selinux_label_all(g, &offline->problem) && guestfs_shutdown(g) != 0) {
             appliance_failed(g, "closing the disk", &offline->problem);
         }
     }

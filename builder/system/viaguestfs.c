@@ -6,6 +6,7 @@
 
 #include "appliance/appliance.h"
 #include "appliance/fstab.h"
+#include "appliance/selinux.h"
 #include "system/swap.h"
 #include "system/treekinds.h"
 
@@ -96,45 +97,36 @@ static char *appliance_read(SystemTree *tree, const char *path, GError **error)
     return text;
 }
 
-/* On a system with SELinux: gives path the label that its policy has for it. Where the appliance cannot, the system is
- * told to give all its files theirs when it boots, as after an installation. */
-static gboolean appliance_label(guestfs_h *g, const char *path, GError **error)
+/* The folders above path, each with its label where it is made. */
+static gboolean appliance_make_folders(guestfs_h *g, const char *path, GError **error)
 {
-    static const char *const autorelabel = "/.autorelabel";
-    static const char *const features[] = {"selinuxrelabel", NULL};
-    if (guestfs_is_file(g, "/etc/selinux/config") != 1) {
+    g_autofree char *folder = g_path_get_dirname(path);
+    int there = guestfs_is_dir_opts(g, folder, GUESTFS_IS_DIR_OPTS_FOLLOWSYMLINKS, 1, -1);
+    if (there == 1) {
         return TRUE;
     }
-    g_auto(GStrv) contexts = guestfs_glob_expand(g, "/etc/selinux/*/contexts/files/file_contexts");
-    gboolean able = guestfs_feature_available(g, (char *const *)features) == 1;
-    if (able && contexts != NULL && g_strv_length(contexts) == 1 &&
-        guestfs_selinux_relabel(g, contexts[0], path, GUESTFS_SELINUX_RELABEL_FORCE, 1, -1) == 0) {
-        return TRUE;
-    }
-    return guestfs_touch(g, autorelabel) == 0 || appliance_failed(g, autorelabel, error);
+    return (there == 0 || appliance_failed(g, folder, error)) && appliance_make_folders(g, folder, error) &&
+           (guestfs_mkdir(g, folder) == 0 || appliance_failed(g, folder, error)) && selinux_label(g, folder, error);
 }
 
 static gboolean appliance_write(SystemTree *tree, const char *path, const char *text, guint mode, GError **error)
 {
     guestfs_h *g = handle_of(tree);
-    g_autofree char *folder = g_path_get_dirname(path);
     SystemType type;
-    if (!appliance_look(tree, path, &type, error)) {
+    if (!appliance_look(tree, path, &type, error) || !appliance_make_folders(g, path, error)) {
         return FALSE;
     }
-    return ((guestfs_mkdir_p(g, folder) == 0 && guestfs_write(g, path, text, strlen(text)) == 0 &&
+    return ((guestfs_write(g, path, text, strlen(text)) == 0 &&
              (type != SYSTEM_NOTHING || guestfs_chmod(g, (int)mode, path) == 0)) ||
             appliance_failed(g, path, error)) &&
-           (type != SYSTEM_NOTHING || appliance_label(g, path, error));
+           (type != SYSTEM_NOTHING || selinux_label(g, path, error));
 }
 
 static gboolean appliance_link(SystemTree *tree, const char *target, const char *path, GError **error)
 {
     guestfs_h *g = handle_of(tree);
-    g_autofree char *folder = g_path_get_dirname(path);
-    return ((guestfs_mkdir_p(g, folder) == 0 && guestfs_ln_sf(g, target, path) == 0) ||
-            appliance_failed(g, path, error)) &&
-           appliance_label(g, path, error);
+    return appliance_make_folders(g, path, error) &&
+           (guestfs_ln_sf(g, target, path) == 0 || appliance_failed(g, path, error)) && selinux_label(g, path, error);
 }
 
 /* The package URL's type of what a tool installs. */
