@@ -13,6 +13,7 @@
 #include "appliance/selinux.h"
 #include "appliance/watch.h"
 #include "step/context.h"
+#include "step/resolver.h"
 
 #define POLL_USEC (G_USEC_PER_SEC / 10)
 
@@ -57,7 +58,8 @@ static gpointer offline_appliance(gpointer user)
         g_autofree char *output = guestfs_sh(g, guest_appliance_script());
         if (output == NULL) {
             appliance_failed(g, "the shell in the system", &offline->problem);
-        } else if (selinux_label_all(g, &offline->problem) && guestfs_shutdown(g) != 0) {
+        } else if (resolver_finish(g, &offline->problem) && selinux_label_all(g, &offline->problem) &&
+                   guestfs_shutdown(g) != 0) {
             appliance_failed(g, "closing the disk", &offline->problem);
         }
     }
@@ -114,7 +116,8 @@ static gboolean offline_step(Offline *offline, const json_t *step, GError **erro
     for (guint i = 0; guest != NULL && i < offline->notes->len; i++) {
         step_line(&context, g_ptr_array_index(offline->notes, i));
     }
-    return guest != NULL && step_kind(step)->run(&context, step, error) &&
+    return guest != NULL && guest_script(guest, resolver_before, NULL, error) &&
+           step_kind(step)->run(&context, step, error) && guest_script(guest, resolver_behind, NULL, error) &&
            guest_script(guest, end_processes, NULL, error);
 }
 
