@@ -1,25 +1,67 @@
 #include "cache/made.h"
 
 #include <fts.h>
+#include <string.h>
 #include <sys/stat.h>
 
-#define MOST 1000 /* paths */
+#include "cache/checksum.h"
 
 static int made_by_name(const FTSENT **a, const FTSENT **b)
 {
     return g_strcmp0((*a)->fts_name, (*b)->fts_name);
 }
 
+/* --- names --- */
+
+/* A path as JSON has it: UTF-8, whatever its bytes are. Free it. */
+static char *made_name(const char *path)
+{
+    char high[129] = {0};
+    for (guint i = 0; i < 128; i++) {
+        high[i] = (char)(128 + i);
+    }
+    return g_strescape(path, g_utf8_validate(path, -1, NULL) ? high : NULL);
+}
+
+/* --- what a file is --- */
+
+/* Bytes of a file, or where a link leads. NULL: it can't be read. Free it. */
+static char *made_checksum(const char *path, gboolean link)
+{
+    if (!link) {
+        return checksum_of_file(path, FALSE, NULL);
+    }
+    g_autofree char *target = g_file_read_link(path, NULL);
+    return target == NULL ? NULL : g_compute_checksum_for_string(G_CHECKSUM_SHA256, target, -1);
+}
+
+/* The time is the inode's, which no copied time of a file changes: in nanoseconds. */
+static json_t *made_quick(const struct stat *st)
+{
+    json_int_t time = (json_int_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+    return ingot_json_pack("[I, I, I]", (json_int_t)st->st_size, (json_int_t)st->st_ino, time);
+}
+
+/* Its status comes from before its bytes are read: a write meanwhile shows itself by another time. */
+static json_t *made_describe(const char *path, const struct stat *st)
+{
+    gboolean link = S_ISLNK(st->st_mode);
+    g_autofree char *checksum = made_checksum(path, link);
+    json_t *file = ingot_json_pack("{s:o, s:b}", "quick", made_quick(st), "link", link);
+    ingot_json_set_string(file, "checksum", checksum);
+    return file;
+}
+
 json_t *made_list(const char *product, gint64 since)
 {
-    json_t *made = json_array();
+    json_t *made = json_object();
     char *const paths[] = {(char *)product, NULL};
     FTS *tree = fts_open(paths, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_NOCHDIR, made_by_name);
-    for (FTSENT *entry; tree != NULL && json_array_size(made) < MOST && (entry = fts_read(tree)) != NULL;) {
+    for (FTSENT *entry; tree != NULL && (entry = fts_read(tree)) != NULL;) {
         gboolean file = entry->fts_info == FTS_F || entry->fts_info == FTS_SL || entry->fts_info == FTS_SLNONE;
-        /* The time of the inode, which no copied time of a file changes. */
         if (file && (entry->fts_level == 0 || entry->fts_statp->st_ctim.tv_sec >= since)) {
-            json_array_append_new(made, json_string(entry->fts_path)); /* none for a name that is not UTF-8 */
+            g_autofree char *name = made_name(entry->fts_path);
+            json_object_set_new(made, name, made_describe(entry->fts_path, entry->fts_statp));
         }
     }
     if (tree != NULL) {
@@ -28,13 +70,53 @@ json_t *made_list(const char *product, gint64 since)
     return made;
 }
 
-const char *made_missing(const json_t *made)
+json_t *made_without(const json_t *made, const json_t *later)
 {
-    struct stat st;
-    for (size_t i = 0; i < json_array_size(made); i++) {
-        const char *path = json_string_value(json_array_get(made, i));
-        if (path != NULL && lstat(path, &st) != 0) {
-            return path;
+    json_t *rest = made == NULL ? NULL : json_copy((json_t *)made);
+    const char *name;
+    json_t *file;
+    json_object_foreach((json_t *)later, name, file)
+    {
+        json_object_del(rest, name);
+    }
+    return rest;
+}
+
+/* --- later --- */
+
+static gboolean made_is_same(const char *path, const json_t *file, const struct stat *st)
+{
+    gboolean link = json_is_true(json_object_get(file, "link"));
+    const char *noted = json_string_value(json_object_get(file, "checksum"));
+    g_autoptr(json_t) quick = made_quick(st);
+    const json_t *before = json_object_get(file, "quick");
+    if (noted == NULL || json_integer_value(json_array_get(before, 0)) != (json_int_t)st->st_size ||
+        (link ? !S_ISLNK(st->st_mode) : !S_ISREG(st->st_mode))) {
+        return FALSE;
+    }
+    if (json_equal(quick, before)) {
+        return TRUE;
+    }
+    g_autofree char *now = made_checksum(path, link);
+    return g_strcmp0(now, noted) == 0;
+}
+
+char *made_why_stale(const json_t *made)
+{
+    const char *name;
+    json_t *file;
+    if (made != NULL && !json_is_object(made)) {
+        return g_strdup("what it made was noted without its content");
+    }
+    json_object_foreach((json_t *)made, name, file)
+    {
+        g_autofree char *path = g_strcompress(name);
+        struct stat st;
+        if ((json_is_true(json_object_get(file, "link")) ? lstat : stat)(path, &st) != 0) {
+            return g_strdup_printf("%s, which it made, is not there", path);
+        }
+        if (!made_is_same(path, file, &st)) {
+            return g_strdup_printf("%s, which it made, is not as it made it", path);
         }
     }
     return NULL;

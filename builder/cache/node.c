@@ -156,7 +156,7 @@ static json_t *describe_run(const NodeRun *run)
     ingot_digest_write_text(&run->key, key);
     json_t *described = json_pack("{s:s, s:s, s:s, s:I, s:f}", "key", key, "id", run->id, "title", run->title, "ran",
                                   (json_int_t)run->ran, "seconds", run->seconds);
-    if (described != NULL && json_array_size(run->made) > 0) {
+    if (described != NULL && json_object_size(run->made) > 0) {
         json_object_set(described, "made", run->made);
     }
     return described;

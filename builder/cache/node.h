@@ -26,7 +26,7 @@ typedef struct {
     char *title;    /* of the stage */
     gint64 ran;     /* when it ended, seconds since 1970 */
     double seconds; /* that it took */
-    json_t *made;   /* paths of the host's files that it made: see made.h; NULL: none */
+    json_t *made;   /* the host's files that it made: see made.h; NULL: none */
 } NodeRun;
 void node_run_free(gpointer run);
 NodeRun *node_run_copy(const NodeRun *run);

@@ -202,12 +202,8 @@ gboolean nodes_stand_on(const char *cache, const char *disk)
 char *nodes_why_stale(const PlanStage *stage, const NodeRun *run, gint64 now)
 {
     gint64 ran = run->ran;
-    const char *missing = made_missing(run->made);
     if (stage->product != NULL && !g_file_test(stage->product, G_FILE_TEST_EXISTS)) {
         return g_strdup_printf("%s, which it makes, is not there", stage->product);
-    }
-    if (missing != NULL) {
-        return g_strdup_printf("%s, which it made, is not there", missing);
     }
     if (ran > now + CLOCKS_DIFFER) {
         return g_strdup("it ran in the future, by this host's clock");
@@ -217,7 +213,7 @@ char *nodes_why_stale(const PlanStage *stage, const NodeRun *run, gint64 now)
         g_autofree char *limit = ingot_text_age((double)stage->max_age);
         return g_strdup_printf("%s old, its max_age is %s", age, limit);
     }
-    return NULL;
+    return made_why_stale(run->made); /* last: it may have to read what was made */
 }
 
 static const NodeRun *run_of(const Node *node, const IngotDigest *key)

@@ -17,9 +17,9 @@ gboolean nodes_sweep(const char *cache, GError **error);
 gboolean nodes_any_on(const GPtrArray *nodes, const char *path);
 
 /* The deepest node that the plan may go on from, or NULL: borrowed from nodes. A stage that ran longer ago than it may
- * rules out all nodes that it led to, as does a file of the host that a stage made and that is gone; of several runs of
- * one stage only the newest counts. source: path of the disk that they must stand on; NULL: whichever. refresh: the
- * first stage that is to be run again; -1: none. now: seconds since 1970. */
+ * rules out all nodes that it led to, as does a file of the host that a stage made and that is gone or another one; of
+ * several runs of one stage only the newest counts. source: path of the disk that they must stand on; NULL: whichever.
+ * refresh: the first stage that is to be run again; -1: none. now: seconds since 1970. */
 const Node *nodes_best(const GPtrArray *nodes, const Plan *plan, const char *source, int refresh, gint64 now);
 /* The newest node of that very stage, however old, or NULL. */
 const Node *nodes_newest(const GPtrArray *nodes, const PlanStage *stage);

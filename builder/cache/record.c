@@ -82,7 +82,7 @@ static json_t *describe_runs(const GPtrArray *runs)
         char key[INGOT_DIGEST_TEXT_SIZE];
         ingot_digest_write_text(&run->key, key);
         json_t *entry = ingot_json_pack("{s:s, s:I}", "key", key, "ran", (json_int_t)run->ran);
-        if (json_array_size(run->made) > 0) {
+        if (json_object_size(run->made) > 0) {
             json_object_set(entry, "made", run->made);
         }
         json_array_append_new(list, entry);

@@ -43,6 +43,17 @@ void walk_free(Walk *walk)
 
 /* --- one stage --- */
 
+/* A file that a later step makes anew is that one's: the earlier one is done, whatever is in it now. */
+static void take_over(const Walk *walk, const json_t *made)
+{
+    for (guint i = 0; json_object_size(made) > 0 && i < walk->runs->len; i++) {
+        NodeRun *earlier = g_ptr_array_index(walk->runs, i);
+        json_t *rest = made_without(earlier->made, made);
+        json_decref(earlier->made);
+        earlier->made = rest;
+    }
+}
+
 static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
 {
     NodeRun run = {.key = stage->key,
@@ -52,6 +63,7 @@ static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
     g_autoptr(json_t) made =
         stage->product == NULL ? NULL : made_list(stage->product, run.ran - (gint64)run.seconds - 1);
     run.made = made;
+    take_over(walk, made);
     g_autofree char *id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
     run.id = id;
     g_ptr_array_add(walk->runs, node_run_copy(&run));

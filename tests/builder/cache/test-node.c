@@ -220,7 +220,7 @@ static void what_would_not_be_read_back_is_not_kept(void **state)
     g_autoptr(Node) node = full_node(sample);
     g_autofree char *record = node_file(node, NODE_RECORD), *long_path = g_strnfill(17 << 20, 'x');
     assert_int_equal(g_remove(record), 0);
-    ((NodeRun *)g_ptr_array_index(node->runs, 2))->made = json_pack("[s]", long_path);
+    ((NodeRun *)g_ptr_array_index(node->runs, 2))->made = json_pack("{s:i}", long_path, 1);
     g_autoptr(GError) error = NULL;
     assert_false(node_publish(node, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));

@@ -162,7 +162,7 @@ static void a_missing_product_is_made_again(void **state)
     assert_false(nodes_fresh(node, plan, NOW));
 }
 
-/* The folder is there, the file that came into it is not. */
+/* The folder is there, the file that came into it is another one or not. */
 static void a_missing_part_of_a_product_is_made_again(void **state)
 {
     Sample *sample = *state;
@@ -174,6 +174,10 @@ static void a_missing_part_of_a_product_is_made_again(void **state)
     NodeRun *run = g_ptr_array_index(node->runs, 1);
     run->made = made_list(folder, 0);
     assert_true(node_publish(node, NULL));
+    expect_best(sample, plan, -1, NOW, "node");
+    sample_write(sample, "out/passwd", "other");
+    expect_best(sample, plan, -1, NOW, NULL);
+    sample_write(sample, "out/passwd", "");
     expect_best(sample, plan, -1, NOW, "node");
     assert_int_equal(g_remove(product), 0);
     expect_best(sample, plan, -1, NOW, NULL);

@@ -3,6 +3,7 @@
 
 #include <utime.h>
 
+#include "cache/made.h"
 #include "cache/record.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}]"
@@ -137,14 +138,14 @@ static void a_record_that_is_too_large_is_not_written(void **state)
     const IngotDescriptor image = build(sample, store, plan);
     g_autoptr(GPtrArray) runs = sample_runs(plan, "aaa");
     g_autofree char *long_path = g_strnfill(17 << 20, 'x');
-    ((NodeRun *)g_ptr_array_index(runs, 2))->made = json_pack("[s]", long_path);
+    ((NodeRun *)g_ptr_array_index(runs, 2))->made = json_pack("{s:i}", long_path, 1);
     g_autoptr(GError) error = NULL;
     assert_false(record_save(sample->cache, &of, runs, &image, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     assert_true(found(sample, store, plan));
 }
 
-/* As many files as are noted of one stage, with paths as long as they may be. */
+/* Many files of one stage, with paths as long as they may be. */
 static void a_record_of_many_files_is_read_back(void **state)
 {
     Sample *sample = *state;
@@ -153,14 +154,19 @@ static void a_record_of_many_files_is_read_back(void **state)
     const RecordOf of = tested(plan);
     const IngotDescriptor image = build(sample, store, plan);
     g_autoptr(GPtrArray) runs = sample_runs(plan, "aaa");
-    g_autofree char *root = g_strnfill(4000, '/');
-    json_t *made = json_array();
-    for (guint i = 0; i < 1000; i++) {
-        json_array_append_new(made, json_string(root));
+    g_autofree char *slashes = g_strnfill(3900, '/'), *folder = sample_path(sample, "out");
+    g_autofree char *root = g_strconcat(slashes, folder, NULL);
+    for (guint i = 0; i < 1100; i++) {
+        g_autofree char *name = g_strdup_printf("out/%u", i);
+        sample_write(sample, name, "1");
     }
-    ((NodeRun *)g_ptr_array_index(runs, 2))->made = made;
+    NodeRun *run = g_ptr_array_index(runs, 2);
+    run->made = made_list(root, 0);
+    assert_int_equal(json_object_size(run->made), 1100);
     assert_true(record_save(sample->cache, &of, runs, &image, NULL));
     assert_true(found(sample, store, plan));
+    sample_write(sample, "out/1099", "2");
+    assert_false(found(sample, store, plan));
 }
 
 static void one_stage_too_old_is_enough(void **state)
