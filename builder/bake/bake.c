@@ -231,13 +231,26 @@ static void remember(const Bake *bake, const IngotDescriptor *manifest)
     }
 }
 
+static gboolean was_booted(const Bake *bake)
+{
+    gboolean booted = bake->checked != NULL;
+    for (guint i = 1; i < bake->plan->stages->len; i++) {
+        booted |= !plan_stage(bake->plan, i)->offline;
+    }
+    return booted;
+}
+
 static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
 {
     const Recipe *recipe = bake->recipe;
     const json_t *packages = bake->sealed.packages != NULL ? bake->sealed.packages : bake->source->packages;
     g_autoptr(json_t) steps = steps_of(bake);
-    g_autoptr(json_t) config =
-        config_new(recipe, bake->source->config, bake->sealed.os, steps, bake->options->host.progress);
+    const ConfigFacts facts = {.recipe = recipe,
+                               .source = bake->source->config,
+                               .os = bake->sealed.os,
+                               .steps = steps,
+                               .booted = was_booted(bake)};
+    g_autoptr(json_t) config = config_new(&facts, bake->options->host.progress);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
     g_autofree char *junit = bake->checked == NULL ? NULL : check_junit(bake->checked->suite);
     const char *created = json_string_value(json_object_get(config, "created"));
@@ -281,6 +294,40 @@ static gboolean give(Bake *bake, gboolean built, GError **error)
     return FALSE;
 }
 
+/* Whether the seal of the source left no more of its machine than the recipe keeps. */
+static gboolean source_is_sealed(const Bake *bake)
+{
+    const json_t *keep = json_object_get(json_object_get(bake->recipe->tree, "seal"), "keep");
+    gboolean sealed = bake->source->sealed != NULL;
+    for (size_t i = 0; i < json_array_size(bake->source->sealed); i++) {
+        const char *left = json_string_value(json_array_get(bake->source->sealed, i));
+        sealed &= left != NULL && ingot_json_has_text(keep, left);
+    }
+    return sealed;
+}
+
+/* Whether the image is more than its source under another name. */
+static gboolean has_changes(const Bake *bake)
+{
+    const json_t *seal = json_object_get(bake->recipe->tree, "seal");
+    return bake->plan->stages->len > 1 || !source_is_sealed(bake) ||
+           json_array_size(json_object_get(seal, "remove")) > 0;
+}
+
+/* What an earlier seal has removed does not come back where no step makes it again. */
+static void say_what_is_not_kept(const Bake *bake)
+{
+    const json_t *keep = json_object_get(json_object_get(bake->recipe->tree, "seal"), "keep");
+    gboolean untouched = bake->plan->stages->len == 1 && bake->source->sealed != NULL;
+    for (size_t i = 0; untouched && i < json_array_size(keep); i++) {
+        const char *word = json_string_value(json_array_get(keep, i));
+        if (!ingot_json_has_text(bake->source->sealed, word)) {
+            ingot_progress_message(bake->options->host.progress,
+                                   "seal.keep: there is no %s to keep: the source is sealed already", word);
+        }
+    }
+}
+
 static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *manifest, GError **error)
 {
     bake->source = source_prepare(context, bake->identity, error);
@@ -288,10 +335,11 @@ static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *
     if (bake->key == NULL) {
         return FALSE;
     }
-    gboolean changes = bake->plan->stages->len > 1 || !bake->source->sealed;
+    gboolean changes = has_changes(bake);
     if (bake->options->check_only) {
         return provision(bake, changes, error) && check(bake, error);
     }
+    say_what_is_not_kept(bake);
     return provision(bake, changes, error) && (!changes || seal(bake, error)) && check(bake, error) &&
            emit(bake, manifest, error);
 }

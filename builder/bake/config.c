@@ -50,22 +50,39 @@ static json_t *machine_object(const Recipe *recipe)
     return ingot_json_pack("{s:I, s:I}", "cpus", (json_int_t)machine.cpus, "memory", (json_int_t)machine.memory);
 }
 
-json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps, IngotProgress *progress)
+/* What the source says stands unless the disk was booted otherwise. */
+static void add_firmware(json_t *config, const ConfigFacts *facts)
 {
-    json_t *config = source == NULL ? json_object() : json_copy(source);
-    if (os != NULL) {
-        json_object_set(config, "os", os);
+    const char *own = recipe_machine(facts->recipe).uefi ? "uefi" : "bios";
+    const json_t *said = json_object_get(config, "firmware");
+    if (said == NULL || (facts->booted && !ingot_json_has_text(said, own))) {
+        json_object_set_new(config, "firmware", json_pack("[s]", own));
     }
-    if (json_object_get(config, "firmware") == NULL) {
-        json_object_set_new(config, "firmware", json_pack("[s]", recipe_machine(recipe).uefi ? "uefi" : "bios"));
+}
+
+/* That the disk is sealed, and what of its machine may be in it nevertheless. */
+static json_t *seal_object(const Recipe *recipe)
+{
+    json_t *keep = json_object_get(json_object_get(recipe->public_tree, "seal"), "keep");
+    return ingot_json_pack("{s:o}", "keep", keep == NULL ? json_array() : json_copy(keep));
+}
+
+json_t *config_new(const ConfigFacts *facts, IngotProgress *progress)
+{
+    const Recipe *recipe = facts->recipe;
+    json_t *config = facts->source == NULL ? json_object() : json_copy(facts->source);
+    if (facts->os != NULL) {
+        json_object_set(config, "os", facts->os);
     }
+    add_firmware(config, facts);
+    json_object_set_new(config, "seal", seal_object(recipe));
     json_object_set_new(config, "machine", machine_object(recipe));
     json_object_set_new(config, "recipe", recipe_object(recipe));
     add_git(config, recipe, progress);
     json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));
     g_autofree char *now = ingot_text_now();
     json_object_set_new(config, "created", json_string(now));
-    json_object_set(config, "steps", steps);
+    json_object_set(config, "steps", facts->steps);
     const json_t *outputs = json_object_get(recipe->public_tree, "outputs");
     if (json_array_size(outputs) > 0) {
         json_object_set(config, "outputs", (json_t *)outputs);

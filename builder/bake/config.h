@@ -9,7 +9,14 @@
 
 /* {"key", "title", "seconds", "ran"} for the config's "steps". */
 json_t *config_step(const NodeRun *run);
-/* os may be NULL (then the source's stands). What cannot be found out goes to progress. */
-json_t *config_new(const Recipe *recipe, json_t *source, json_t *os, json_t *steps, IngotProgress *progress);
+typedef struct {
+    const Recipe *recipe;
+    json_t *source;  /* what the source says of itself; may be NULL */
+    json_t *os;      /* NULL: the source's stands */
+    json_t *steps;   /* of config_step */
+    gboolean booted; /* the recipe's machine has run the disk: a step, or the tests */
+} ConfigFacts;
+/* What cannot be found out goes to progress. */
+json_t *config_new(const ConfigFacts *facts, IngotProgress *progress);
 /* The org.opencontainers.image.* set and the recipe's own. */
 json_t *config_annotations(const Recipe *recipe, const json_t *config, const char *version);

@@ -351,7 +351,7 @@ static gboolean bootstrap_make(const SourceContext *context, const json_t *sourc
 static Source *base_source(const Base *base)
 {
     Source *source = source_new(g_strdup(base->disk), "raw");
-    source->sealed = TRUE;
+    source->sealed = json_array();
     source->packages = json_incref(json_object_get(base->record, "packages"));
     json_object_set(source->config, "os", json_object_get(base->record, "os"));
     json_object_set_new(source->config, "firmware", ingot_json_pack("[ss]", "bios", "uefi"));

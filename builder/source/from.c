@@ -180,7 +180,9 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
     }
     json_object_set_new(made->config, "base",
                         ingot_json_pack("{s:s, s:s}", "reference", from->name, "digest", from->digest));
-    made->sealed = TRUE;
+    /* One that was only packed, or is of an Ingot that did not say so, may hold anything. */
+    json_t *kept = json_object_get(json_object_get(image->config, "seal"), "keep");
+    made->sealed = json_is_array(kept) ? json_incref(kept) : NULL;
 }
 
 /* A pinned image that is in the store is that image, whatever its tag names by now: another build may have moved it. An

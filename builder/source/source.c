@@ -58,6 +58,7 @@ void source_free(Source *source)
         g_free(source->path);
         g_free(source->format);
         json_decref(source->config);
+        json_decref(source->sealed);
         json_decref(source->packages);
         g_clear_pointer(&source->use, ingot_lock_release);
         g_free(source);

@@ -22,11 +22,12 @@ typedef enum {
 typedef struct {
     char *path;       /* absolute; stays where it is, never written to */
     char *format;     /* "raw", "qcow2", … */
-    gboolean sealed;  /* nothing machine-specific is in it: may become an image without a seal if no step ran */
+    json_t *sealed;   /* words of seal.keep: what its seal has left in it; NULL: it was never sealed, so that anything
+                         of one machine may be in it */
     json_t *config;   /* keys for the image's config that the source knows ("os", "firmware", "base":
                          {"reference","digest"}); no credentials are in it */
     IngotLock *use;   /* on what the cache has of it: it stays as long as the source is used; or NULL */
-    json_t *packages; /* sealed only: [{"name","version","architecture"}], else NULL */
+    json_t *packages; /* [{"name","version","architecture"}]; NULL: not known */
 } Source;
 void source_free(Source *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Source, source_free)

@@ -176,7 +176,8 @@ static void test_made_once(void **state)
     g_autofree char *key = NULL, *same = NULL, *fresh = NULL;
     g_autoptr(Source) first = make(fixture, &key);
     assert_int_equal(runs_of(fixture), 1);
-    assert_true(first->sealed);
+    assert_int_equal(json_array_size(first->sealed), 0);
+    assert_non_null(first->sealed);
     assert_string_equal(first->format, "raw");
     g_autoptr(Source) second = make(fixture, &same);
     assert_int_equal(runs_of(fixture), 1);

@@ -94,7 +94,7 @@ static void test_taken_where_it_lies(void **state)
     assert_null(error);
     assert_string_equal(source->path, fixture->disk);
     assert_string_equal(source->format, "qcow2");
-    assert_false(source->sealed);
+    assert_null(source->sealed);
 }
 
 static void test_wrong_digest(void **state)

@@ -1,0 +1,229 @@
+/* Whole builds that need no machine: recipes without steps, over a small disk that somebody packed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/disk.h>
+#include <ingot/file.h>
+#include <ingot/format.h>
+#include <ingot/manifest.h>
+#include <ingot/process.h>
+#include <string.h>
+
+#include "bake/bake.h"
+
+#define HOST_KEY "/etc/ssh/ssh_host_rsa_key"
+#define LOG "/var/log/syslog"
+#define NOTE "/srv/note"
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *cache, *log;
+    IngotStore *store;
+    IngotProgress *progress;
+} Fixture;
+
+static void shell(const Fixture *fixture, const char *script)
+{
+    g_autofree char *text = g_strconcat("set -e; cd \"$0\"\n", script, NULL);
+    const char *const argv[] = {"sh", "-c", text, ingot_workdir_path(fixture->workdir), NULL};
+    g_autoptr(GError) error = NULL;
+    if (!ingot_process_run(argv, NULL, NULL, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+/* As `ingot pack` does it: base:1 is the disk of a machine that has run. */
+static void pack(const Fixture *fixture)
+{
+    shell(fixture,
+          "mkdir -p root/etc/ssh root/etc/systemd/system root/usr/sbin root/var/lib/dpkg root/var/log root/srv\n"
+          "printf 'ID=debian\\nVERSION_ID=12\\n' >root/etc/os-release\n"
+          "echo 0123456789abcdef0123456789abcdef >root/etc/machine-id\n"
+          "echo key >root/etc/ssh/ssh_host_rsa_key; echo line >root/var/log/syslog; echo x >root/srv/note\n"
+          "touch root/usr/sbin/sshd\n"
+          "printf 'Package: a\\nStatus: install ok installed\\nVersion: 1\\nArchitecture: all\\n' "
+          ">root/var/lib/dpkg/status\n"
+          "truncate -s 24M disk.raw\n"
+          "echo 'start=2048,type=83,bootable' | sfdisk -q disk.raw\n"
+          "mke2fs -q -t ext4 -E offset=1048576 -d root disk.raw 22M\n");
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "disk.raw");
+    const IngotPackOptions options = {.threads = 1};
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
+    g_autoptr(IngotPacked) packed = ingot_store_pack(fixture->store, blocks, &options, NULL);
+    g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
+    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    IngotDescriptor manifest;
+    assert_true(
+        ingot_store_add_image(fixture->store, "base", "1", config, NULL, &disk, packed->index, &manifest, NULL));
+}
+
+static int set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->cache = ingot_workdir_file(fixture->workdir, "cache");
+    fixture->log = ingot_workdir_file(fixture->workdir, "log");
+    g_autofree char *store = ingot_workdir_file(fixture->workdir, "store");
+    fixture->store = ingot_store_open(store, NULL);
+    fixture->progress = ingot_progress_new(TRUE);
+    assert_true(ingot_progress_log(fixture->progress, fixture->log, NULL));
+    pack(fixture);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    ingot_progress_free(fixture->progress);
+    ingot_store_free(fixture->store);
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->cache);
+    g_free(fixture->log);
+    g_free(fixture);
+    return 0;
+}
+
+static gboolean build_cached(const Fixture *fixture, const char *name, const char *rest)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "recipe.yaml");
+    g_autofree char *text = g_strdup_printf("name: %s\n%s\n", name, rest);
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Recipe) recipe = recipe_load(path, NULL, &error);
+    const BakeOptions options = {
+        .host = {.store = fixture->store, .cache = fixture->cache, .accel = MACHINE_TCG, .progress = fixture->progress},
+        .name = name,
+        .tag = "1",
+    };
+    IngotDescriptor manifest;
+    gboolean cached = FALSE;
+    if (recipe == NULL || !bake(recipe, &options, &manifest, &cached, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return cached;
+}
+
+static void build(const Fixture *fixture, const char *name, const char *rest)
+{
+    assert_false(build_cached(fixture, name, rest));
+}
+
+static IngotImage *image_of(const Fixture *fixture, const char *name)
+{
+    g_autofree char *text = g_strconcat(name, ":1", NULL);
+    g_autoptr(IngotReference) reference = ingot_reference_parse(text, NULL);
+    IngotImage *image = ingot_store_image(fixture->store, reference, NULL);
+    assert_non_null(image);
+    return image;
+}
+
+/* The path's text in the image; NULL: it is not there. Free it. */
+static char *read_in(const Fixture *fixture, const char *name, const char *path)
+{
+    g_autoptr(IngotImage) image = image_of(fixture, name);
+    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, NULL);
+    g_autofree char *raw = ingot_workdir_file(fixture->workdir, "look.raw");
+    g_autofree char *out = ingot_workdir_file(fixture->workdir, "look.out");
+    assert_true(ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, raw, NULL, NULL));
+    g_autofree char *script = g_strdup_printf("rm -f look.out; debugfs -R 'dump %s look.out' "
+                                              "'look.raw?offset=1048576' 2>/dev/null >&2; rm look.raw\n",
+                                              path);
+    shell(fixture, script);
+    char *text = NULL;
+    g_file_get_contents(out, &text, NULL, NULL);
+    if (text != NULL && *text == '\0') {
+        g_clear_pointer(&text, g_free); /* debugfs makes its file before it looks */
+    }
+    return text;
+}
+
+static gboolean left(const Fixture *fixture, const char *name, const char *path)
+{
+    g_autofree char *text = read_in(fixture, name, path);
+    return text != NULL;
+}
+
+static gboolean said(const Fixture *fixture, const char *words)
+{
+    g_autofree char *text = NULL;
+    assert_true(g_file_get_contents(fixture->log, &text, NULL, NULL));
+    return strstr(text, words) != NULL;
+}
+
+static gboolean same_disk(const Fixture *fixture, const char *one, const char *other)
+{
+    g_autoptr(IngotImage) a = image_of(fixture, one), b = image_of(fixture, other);
+    return ingot_digest_equal(&a->manifest->disk.digest, &b->manifest->disk.digest);
+}
+
+/* What a machine left on a disk that was only packed is in no image that a build makes of it. */
+static void what_was_only_packed_is_sealed(void **state)
+{
+    const Fixture *fixture = *state;
+    assert_true(left(fixture, "base", HOST_KEY));
+    build(fixture, "web", "source: {from: base:1}");
+    assert_false(left(fixture, "web", HOST_KEY));
+    assert_false(left(fixture, "web", "/etc/machine-id"));
+    assert_true(left(fixture, "web", NOTE));
+}
+
+static void what_a_build_has_sealed_stays_as_it_is(void **state)
+{
+    const Fixture *fixture = *state;
+    build(fixture, "web", "source: {from: base:1}");
+    build(fixture, "again", "source: {from: web:1}");
+    assert_true(same_disk(fixture, "web", "again"));
+    build(fixture, "third", "source: {from: again:1}");
+    assert_true(same_disk(fixture, "web", "third"));
+    assert_true(build_cached(fixture, "third", "source: {from: again:1}"));
+}
+
+/* What a parent keeps is not its child's. */
+static void what_the_source_has_kept_is_removed_where_the_recipe_does_not_keep_it(void **state)
+{
+    const Fixture *fixture = *state;
+    build(fixture, "web", "source: {from: base:1}\nseal: {keep: [host-keys]}");
+    assert_true(left(fixture, "web", HOST_KEY));
+    build(fixture, "same", "source: {from: web:1}\nseal: {keep: [host-keys]}");
+    assert_true(same_disk(fixture, "web", "same"));
+    assert_false(said(fixture, "seal.keep"));
+    build(fixture, "child", "source: {from: same:1}");
+    assert_false(left(fixture, "child", HOST_KEY));
+}
+
+static void what_the_recipe_removes_is_removed_without_a_step(void **state)
+{
+    const Fixture *fixture = *state;
+    build(fixture, "web", "source: {from: base:1}");
+    build(fixture, "bare", "source: {from: web:1}\nseal: {remove: [/srv/note]}");
+    assert_true(left(fixture, "web", NOTE));
+    assert_false(left(fixture, "bare", NOTE));
+}
+
+static void what_is_gone_cannot_be_kept(void **state)
+{
+    const Fixture *fixture = *state;
+    build(fixture, "web", "source: {from: base:1}");
+    assert_false(said(fixture, "seal.keep"));
+    build(fixture, "late", "source: {from: web:1}\nseal: {keep: [host-keys]}");
+    assert_true(said(fixture, "seal.keep: there is no host-keys to keep: the source is sealed already"));
+    assert_true(same_disk(fixture, "web", "late"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_was_only_packed_is_sealed),
+        TEST(what_a_build_has_sealed_stays_as_it_is),
+        TEST(what_the_source_has_kept_is_removed_where_the_recipe_does_not_keep_it),
+        TEST(what_the_recipe_removes_is_removed_without_a_step),
+        TEST(what_is_gone_cannot_be_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
