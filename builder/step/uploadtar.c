@@ -120,21 +120,56 @@ gboolean uploadtar_link(UploadTar *tar, const char *path, const char *name, cons
 
 /* --- files --- */
 
-/* Tells the entry where the file has data, if it has holes. */
+/* From where on the file has data: its size where there is none any more. Negative: the file system can't tell. */
+static off_t file_next_data(int fd, off_t from, off_t size)
+{
+    off_t data = lseek(fd, from, SEEK_DATA);
+    return data < 0 && errno == ENXIO ? size : data;
+}
+
+/* A file system may be wrong about what was written a moment ago. */
+static gboolean file_is_zero(int fd, off_t from, off_t to)
+{
+    g_autofree char *buffer = g_malloc(BLOCK);
+    while (from < to && ingot_interrupt_check(NULL)) {
+        ssize_t got = pread(fd, buffer, (gsize)MIN((off_t)BLOCK, to - from), from);
+        if (got <= 0 || *buffer != 0 || memcmp(buffer, buffer + 1, (gsize)got - 1) != 0) {
+            return FALSE;
+        }
+        from += got;
+    }
+    return from >= to;
+}
+
+/* FALSE: the file system can't tell, or what it says is not so. */
+static gboolean entry_add_data(struct archive_entry *entry, int fd, off_t size)
+{
+    for (off_t at = 0; at < size;) {
+        off_t data = file_next_data(fd, at, size);
+        if (data < at || !file_is_zero(fd, at, MIN(data, size))) {
+            return FALSE;
+        }
+        if (data >= size) {
+            return TRUE;
+        }
+        at = lseek(fd, data, SEEK_HOLE);
+        if (at <= data) {
+            return FALSE;
+        }
+        archive_entry_sparse_add_entry(entry, data, MIN(at, size) - data);
+    }
+    return TRUE;
+}
+
+/* Tells the entry where the file has data, if it has holes. Without that, all of it is data. */
 static void entry_add_holes(struct archive_entry *entry, int fd, const struct stat *st)
 {
     if ((guint64)st->st_blocks * 512 >= (guint64)st->st_size) {
         return;
     }
-    off_t data = lseek(fd, 0, SEEK_DATA);
-    for (off_t end; data >= 0 && data < st->st_size; data = lseek(fd, end, SEEK_DATA)) {
-        end = lseek(fd, data, SEEK_HOLE);
-        if (end <= data) {
-            break;
-        }
-        archive_entry_sparse_add_entry(entry, data, MIN(end, st->st_size) - data);
-    }
-    if (archive_entry_sparse_count(entry) == 0) {
+    if (!entry_add_data(entry, fd, st->st_size)) {
+        archive_entry_sparse_clear(entry);
+    } else if (archive_entry_sparse_count(entry) == 0) {
         archive_entry_sparse_add_entry(entry, st->st_size, 0);
     }
 }

@@ -5,9 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "../guest/fake.h"
 #include "step/upload.h"
@@ -178,6 +180,65 @@ static void every_kind_of_file_arrives(void **state)
     sh(&fake, "cmp in/large to/large; cmp in/umläut 'to/umläut 2'; [ -z \"$(ls -A to | grep ingot-new)\" ]");
 }
 
+/* What a file system says of where data is; the test's own in place of the C library's. */
+static int (*lie)(off_t offset, int whence, off_t *answer);
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+    off_t answer;
+    if (lie != NULL && (whence == SEEK_DATA || whence == SEEK_HOLE) && lie(offset, whence, &answer) != 0) {
+        return answer;
+    }
+    return (off_t)syscall(SYS_lseek, fd, offset, whence);
+}
+
+static int can_not_tell(off_t offset, int whence, off_t *answer)
+{
+    (void)offset, (void)whence;
+    errno = EINVAL;
+    *answer = -1;
+    return 1;
+}
+
+static int fails_in_the_middle(off_t offset, int whence, off_t *answer)
+{
+    errno = EIO;
+    *answer = -1;
+    return offset > 0 && whence == SEEK_DATA;
+}
+
+static int has_no_end(off_t offset, int whence, off_t *answer)
+{
+    (void)offset;
+    errno = EIO;
+    *answer = -1;
+    return whence == SEEK_HOLE;
+}
+
+static int forgets_data(off_t offset, int whence, off_t *answer)
+{
+    (void)offset;
+    errno = ENXIO;
+    *answer = -1;
+    return whence == SEEK_DATA;
+}
+
+/* Data is never taken for a hole, whatever the file system answers. */
+static void holes_are_where_there_are_zeros(void **state)
+{
+    (void)state;
+    int (*const lies[])(off_t, int, off_t *) = {can_not_tell, fails_in_the_middle, has_no_end, forgets_data};
+    g_auto(Fake) fake = fake_new();
+    sh(&fake, "echo start >in; truncate -s 8M in; printf middle >>in; truncate -s 16M in; printf end >>in\n"
+              "[ $(du -k in | cut -f1) -lt 1000 ]");
+    for (guint i = 0; i < G_N_ELEMENTS(lies); i++) {
+        lie = lies[i];
+        put_well(&fake, "in", "to/in", -1, NULL);
+        lie = NULL;
+        sh(&fake, "cmp in to/in; rm to/in");
+    }
+}
+
 /* A link that the recipe names is what it leads to; links in a tree stay links. */
 static void the_source_may_be_a_link(void **state)
 {
@@ -248,6 +309,7 @@ int main(void)
         cmocka_unit_test(modes_and_owners_arrive),
         cmocka_unit_test(a_host_leaves_no_trace),
         cmocka_unit_test(every_kind_of_file_arrives),
+        cmocka_unit_test(holes_are_where_there_are_zeros),
         cmocka_unit_test(the_source_may_be_a_link),
         cmocka_unit_test(a_file_replaces_what_has_its_name),
         cmocka_unit_test(what_cannot_be_uploaded_is_named),
