@@ -109,6 +109,47 @@ static void a_folders_content_goes_into_the_target(void **state)
     download_well(&fake, "f", "linked/out");
 }
 
+/* A tar that packs what is there, says something and ends with a status; another's version is not GNU's. */
+static void place_tar(const Fake *fake, const char *version, int status)
+{
+    g_autofree char *path = g_build_filename(ingot_workdir_path(fake->workdir), "bin", "tar", NULL);
+    g_autofree char *text =
+        g_strdup_printf("#!/bin/sh\n[ \"$1\" != --version ] || { echo '%s'; exit 0; }\n"
+                        "PATH=/usr/bin:/bin; tar \"$@\"; echo 'tar: ./log: file changed as we read it' >&2\n"
+                        "exit %d\n",
+                        version, status);
+    assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+}
+
+/* A folder of logs is being written to: what came is good, and it is said. */
+static void what_changes_meanwhile_comes_with_a_word(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version;
+        int status;
+        gboolean good;
+    } cases[] = {{"tar (GNU tar) 1.34", 1, TRUE},
+                 {"tar (GNU tar) 1.34", 0, TRUE},
+                 {"tar (GNU tar) 1.34", 2, FALSE},
+                 {"bsdtar 3.6.2 - libarchive 3.6.2", 1, FALSE}};
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Fake) fake = fake_new();
+        prepare(&fake, "mkdir f; echo a >f/log");
+        place_tar(&fake, cases[i].version, cases[i].status);
+        g_autoptr(GError) error = NULL;
+        g_autofree char *lines = download(&fake, "f", "out", &error);
+        assert_int_equal(error == NULL, cases[i].good);
+        if (cases[i].good) {
+            check(&fake, "cmp place/f/log out/log");
+            assert_int_equal(strstr(lines, "file changed as we read it") != NULL, cases[i].status == 1);
+        } else {
+            assert_non_null(strstr(error->message, "file changed as we read it"));
+            check(&fake, "[ ! -e out/log ]");
+        }
+    }
+}
+
 static void what_is_not_there_is_said(void **state)
 {
     (void)state;
@@ -303,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_keeps_its_bytes_and_mode),
         cmocka_unit_test(a_folders_content_goes_into_the_target),
+        cmocka_unit_test(what_changes_meanwhile_comes_with_a_word),
         cmocka_unit_test(what_is_not_there_is_said),
         cmocka_unit_test(nothing_leaves_the_target),
         cmocka_unit_test(a_tar_that_is_cut_off_is_an_error),
