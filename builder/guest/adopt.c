@@ -28,7 +28,8 @@ static char *adopt_self(const guint8 *seed, guint64 away)
         away < AWAY_SECONDS ? "" : LINUX_STOP_TIMERS, now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str);
 }
 
-/* In authorized_keys the build's line is replaced, if there is one; every other line stays as it is, byte by byte. */
+/* The build's line is replaced, if there is one, and else added to sshd's second file as a boot adds it (see
+ * machine/entry.c); every other line stays as it is, byte by byte. What is not a file holds no keys. */
 static char *adopt_key(const GuestKey *key)
 {
     if (key == NULL) {
@@ -39,15 +40,19 @@ static char *adopt_key(const GuestKey *key)
         "folder=${HOME:-/root}/.ssh\n"
         "[ -d \"$folder\" ] || mkdir -m 700 \"$folder\" || exit 1\n"
         "umask 077\n"
-        "key=%s file=$folder/authorized_keys found=\n"
-        "printf '%%s\\n' \"$key\" >\"${file}2\" || exit 1\n"
-        "[ -e \"$file\" ] || exit 0\n"
-        "while IFS= read -r line || [ -n \"$line\" ]; do\n"
-        "    case $line in *' " GUEST_KEY_COMMENT "') line=$key found=1 ;; esac\n"
-        "    printf '%%s\\n' \"$line\"\n"
-        "done <\"$file\" >\"$ingot_place/keys\" || exit 1\n"
-        "[ -z \"$found\" ] || while IFS= read -r line; do printf '%%s\\n' \"$line\"; done <\"$ingot_place/keys\" "
-        ">\"$file\"\n",
+        "key=%s\n"
+        "for file in \"$folder/authorized_keys\" \"$folder/authorized_keys2\"; do\n"
+        "    found=\n"
+        "    [ -f \"$file\" ] || continue\n"
+        "    while IFS= read -r line || [ -n \"$line\" ]; do\n"
+        "        case $line in *' " GUEST_KEY_COMMENT "') line=$key found=1 ;; esac\n"
+        "        printf '%%s\\n' \"$line\"\n"
+        "    done <\"$file\" >\"$ingot_place/keys\" || exit 1\n"
+        "    [ -z \"$found\" ] || while IFS= read -r line; do printf '%%s\\n' \"$line\"; done <\"$ingot_place/keys\" "
+        ">\"$file\" || exit 1\n"
+        "done\n"
+        "[ -n \"$found\" ] || [ -L \"$file\" -a ! -f \"$file\" ] || [ -e \"$file\" -a ! -f \"$file\" ] ||\n"
+        "    printf '\\n%%s\\n' \"$key\" >>\"$file\"\n",
         line);
 }
 

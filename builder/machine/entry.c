@@ -7,13 +7,15 @@
 
 char *entry_credential(const char *public_key)
 {
-    g_autofree char *line = g_strconcat(public_key, "\n", NULL);
+    g_autofree char *line = g_strconcat("\n", public_key, "\n", NULL);
     g_autofree char *key = g_base64_encode((const guchar *)line, strlen(line));
-    /* In sshd's second file, written anew (f+~) over that of an earlier boot; keys that the image has in the first one
-     * stay. A server that reads that one alone finds the key there where the image has none. */
-    g_autofree char *tmpfiles = g_strdup_printf("d /root/.ssh 0700 root root -\n"
-                                                "f+~ /root/.ssh/authorized_keys2 0600 root root - %s\n"
-                                                "f~ /root/.ssh/authorized_keys 0600 root root - %s\n",
+    /* Added (w+) to sshd's second file, behind an empty line, since the last key there may end without a newline: keys
+     * that the image has in either file stay, as do their modes and owners (the colons). The seal takes both lines out
+     * again. A server that reads the first file alone finds the key there where the image has none. */
+    g_autofree char *tmpfiles = g_strdup_printf("d /root/.ssh :0700 :root :root -\n"
+                                                "f /root/.ssh/authorized_keys2 :0600 :root :root -\n"
+                                                "w+~ /root/.ssh/authorized_keys2 - - - - %s\n"
+                                                "f~ /root/.ssh/authorized_keys :0600 :root :root - %s\n",
                                                 key, key);
     g_autofree char *encoded = g_base64_encode((const guchar *)tmpfiles, strlen(tmpfiles));
     return g_strconcat("io.systemd.credential.binary:tmpfiles.extra=", encoded, NULL);

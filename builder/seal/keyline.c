@@ -16,6 +16,14 @@ static gboolean keyline_is_builds(const char *line, const char *key, const char 
     return FALSE;
 }
 
+/* A boot adds its line behind an empty one. */
+static void keyline_drop_empty(GString *rest)
+{
+    if (strcmp(rest->str, "\n") == 0 || g_str_has_suffix(rest->str, "\n\n")) {
+        g_string_truncate(rest, rest->len - 1);
+    }
+}
+
 char *keyline_remove(const char *text, const char *line)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 3);
@@ -30,6 +38,7 @@ char *keyline_remove(const char *text, const char *line)
         g_autofree char *one = g_strndup(text, length);
         if (keyline_is_builds(one, words[1], words[2])) {
             removed = TRUE;
+            keyline_drop_empty(rest);
         } else {
             g_string_append(rest, one);
         }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/stat.h>
 
 #include "fake.h"
 
@@ -58,8 +59,50 @@ static void only_the_builds_line_is_replaced(void **state)
         g_autofree char *after = read_file(&fake, ".ssh/authorized_keys");
         assert_string_equal(after, cases[i].after);
         g_autofree char *second = read_file(&fake, ".ssh/authorized_keys2");
-        assert_string_equal(second, LINE "\n");
+        assert_string_equal(second, "\n" LINE "\n");
     }
+}
+
+/* The second file may be root's own: the line of an earlier boot is replaced there, or one added. */
+static void keys_in_the_second_file_stay(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+    } cases[] = {
+        {"ssh-ed25519 AAAAME me\n\nssh-ed25519 AAAAOLD build@ingot.invalid\n", "ssh-ed25519 AAAAME me\n\n" LINE "\n"},
+        {"ssh-ed25519 AAAAME me\n", "ssh-ed25519 AAAAME me\n\n" LINE "\n"},
+        {"ssh-ed25519 AAAAME me", "ssh-ed25519 AAAAME me\n" LINE "\n"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Fake) fake = adopted_fake();
+        g_autofree char *folder = g_build_filename(fake.place, ".ssh", NULL);
+        g_autofree char *path = g_build_filename(folder, "authorized_keys2", NULL);
+        assert_int_equal(g_mkdir(folder, 0700), 0);
+        assert_true(g_file_set_contents(path, cases[i].before, -1, NULL));
+        for (guint times = 0; times < 2; times++) {
+            assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+            g_autofree char *after = read_file(&fake, ".ssh/authorized_keys2");
+            assert_string_equal(after, cases[i].after);
+        }
+    }
+}
+
+/* A pipe, or a link to nothing. */
+static void what_holds_no_keys_is_left(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = adopted_fake();
+    g_autofree char *folder = g_build_filename(fake.place, ".ssh", NULL);
+    g_autofree char *path = g_build_filename(folder, "authorized_keys2", NULL);
+    g_autofree char *nothing = g_build_filename(fake.place, "nothing", NULL);
+    assert_int_equal(g_mkdir(folder, 0700), 0);
+    assert_int_equal(symlink(nothing, path), 0);
+    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    assert_false(g_file_test(nothing, G_FILE_TEST_EXISTS));
+    assert_int_equal(g_remove(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
 }
 
 static void a_guest_without_keys_gets_the_builds(void **state)
@@ -68,7 +111,7 @@ static void a_guest_without_keys_gets_the_builds(void **state)
     g_auto(Fake) fake = adopted_fake();
     assert_true(guest_adopt(fake.guest, &key, 0, NULL));
     g_autofree char *second = read_file(&fake, ".ssh/authorized_keys2");
-    assert_string_equal(second, LINE "\n");
+    assert_string_equal(second, "\n" LINE "\n");
     g_autofree char *first = read_file(&fake, ".ssh/authorized_keys");
     assert_null(first);
 }
@@ -122,6 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_builds_line_is_replaced),
+        cmocka_unit_test(keys_in_the_second_file_stay),
+        cmocka_unit_test(what_holds_no_keys_is_left),
         cmocka_unit_test(a_guest_without_keys_gets_the_builds),
         cmocka_unit_test(the_clock_is_set),
         cmocka_unit_test(timers_are_stopped_before_a_jump),

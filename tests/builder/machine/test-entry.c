@@ -7,10 +7,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
+#include <glib/gstdio.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "guest/guest.h"
 #include "machine/entry.h"
@@ -18,20 +20,68 @@
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ingot-build"
 
-static void the_credential_holds_the_key(void **state)
+/* What the credential says. Free it. */
+static char *rules_of_credential(void)
 {
-    (void)state;
     static const char head[] = "io.systemd.credential.binary:tmpfiles.extra=";
     g_autofree char *text = entry_credential(KEY);
     assert_true(g_str_has_prefix(text, head));
+    assert_null(strchr(text, ',')); /* which would end QEMU's option */
     gsize size;
     g_autofree guchar *lines = g_base64_decode(text + strlen(head), &size);
-    g_autofree char *rule = g_strndup((const char *)lines, size);
-    assert_non_null(strstr(rule, "/root/.ssh/authorized_keys"));
-    g_autofree char *key = g_base64_encode((const guchar *)KEY, strlen(KEY));
-    key[strlen(key) - 4] = '\0'; /* a newline may follow the key */
-    assert_non_null(strstr(rule, key));
-    assert_null(strchr(text, ',')); /* which would end QEMU's option */
+    return g_strndup((const char *)lines, size);
+}
+
+/* Root's own keys may be in either file: nothing is written over (f+, or w without +). */
+static void the_credential_adds_the_key(void **state)
+{
+    (void)state;
+    g_autofree char *rules = rules_of_credential(),
+                    *key = g_base64_encode((const guchar *)"\n" KEY "\n", strlen(KEY) + 2);
+    g_autofree char *added = g_strdup_printf("\nw+~ /root/.ssh/authorized_keys2 - - - - %s\n", key);
+    assert_non_null(strstr(rules, added));
+    assert_non_null(strstr(rules, "\nf /root/.ssh/authorized_keys2 :0600 "));
+    assert_non_null(strstr(rules, "\nf~ /root/.ssh/authorized_keys :0600 "));
+    assert_null(strstr(rules, "f+"));
+}
+
+static void expect_file(const char *root, const char *name, const char *text)
+{
+    g_autofree char *path = g_build_filename(root, "root/.ssh", name, NULL), *found = NULL;
+    assert_true(g_file_get_contents(path, &found, NULL, NULL));
+    assert_string_equal(found, text);
+}
+
+/* As the guest's systemd does it, boot by boot. */
+static void roots_own_keys_stay(void **state)
+{
+    (void)state;
+    g_autofree char *program = g_find_program_in_path("systemd-tmpfiles"), *rules = rules_of_credential();
+    if (program == NULL || geteuid() != 0) {
+        skip();
+    }
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
+    const char *root = ingot_workdir_path(workdir);
+    g_autofree char *file = ingot_workdir_file(workdir, "rules.conf"), *option = g_strconcat("--root=", root, NULL);
+    g_autofree char *folder = ingot_workdir_file(workdir, "root/.ssh"), *etc = ingot_workdir_file(workdir, "etc");
+    g_autofree char *users = g_build_filename(etc, "passwd", NULL), *groups = g_build_filename(etc, "group", NULL);
+    g_autofree char *own = g_build_filename(folder, "authorized_keys2", NULL);
+    const char *const argv[] = {program, option, "--create", file, NULL};
+    assert_true(ingot_file_make_folder(folder, NULL) && ingot_file_make_folder(etc, NULL));
+    assert_true(g_file_set_contents(users, "root:x:0:0::/root:/bin/sh\n", -1, NULL));
+    assert_true(g_file_set_contents(groups, "root:x:0:\n", -1, NULL));
+    assert_true(g_file_set_contents(file, rules, -1, NULL));
+    assert_true(g_file_set_contents(own, "ssh-rsa AAAA me", -1, NULL));
+    for (guint boots = 0; boots < 2; boots++) {
+        g_autofree char *words = ingot_process_output(argv, NULL);
+        assert_non_null(words);
+        expect_file(root, "authorized_keys2",
+                    boots == 0 ? "ssh-rsa AAAA me\n" KEY "\n" : "ssh-rsa AAAA me\n" KEY "\n\n" KEY "\n");
+        expect_file(root, "authorized_keys", "\n" KEY "\n");
+    }
+    assert_int_equal(g_remove(own), 0);
+    g_autofree char *words = ingot_process_output(argv, NULL);
+    expect_file(root, "authorized_keys2", "\n" KEY "\n");
 }
 
 static char *read_entry(const char *path, const char *name)
@@ -111,9 +161,8 @@ static void an_overlay_leaves_its_base_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_credential_holds_the_key),
-        cmocka_unit_test(the_seed_holds_the_key),
-        cmocka_unit_test(a_key_is_its_owner_s_alone),
+        cmocka_unit_test(the_credential_adds_the_key),      cmocka_unit_test(roots_own_keys_stay),
+        cmocka_unit_test(the_seed_holds_the_key),           cmocka_unit_test(a_key_is_its_owner_s_alone),
         cmocka_unit_test(an_overlay_leaves_its_base_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -453,6 +453,26 @@ static void keys_of_others_are_untouched(void **state)
     assert_string_equal(rest, OTHER);
 }
 
+/* Each boot adds its key behind an empty line, and the owners' may have ended without a newline. */
+static void what_boots_added_goes_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *rest;
+    } cases[] = {
+        {"\n" KEY "\n", ""},
+        {"\n" EARLIER "\n\n" KEY "\n", ""},
+        {OTHER "\n\n" KEY "\n", OTHER "\n"},
+        {OTHER "\n\n\n" EARLIER "\n\n" KEY "\n", OTHER "\n\n"},
+        {OTHER "\n" KEY "\n", OTHER "\n"},
+        {"\n" KEY "\n\n" OTHER "\n", "\n" OTHER "\n"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *rest = keyline_remove(cases[i].text, KEY);
+        assert_string_equal(rest, cases[i].rest);
+    }
+}
+
 /* Keys are in a plain file: whatever else has its name holds none, and is not opened. */
 static void what_is_not_a_file_of_keys_is_left(void **state)
 {
@@ -611,6 +631,7 @@ int main(void)
         TEST(a_huge_file_of_keys_is_an_error),
         TEST(only_plain_files_are_written),
         TEST(keys_of_others_are_untouched),
+        TEST(what_boots_added_goes_whole),
         TEST(nothing_of_the_past_is_left),
         TEST(one_disk_gives_one_result),
         TEST(damage_is_an_error_or_no_matter),
