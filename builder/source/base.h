@@ -6,6 +6,7 @@
 #pragma once
 
 #include <ingot/json.h>
+#include <ingot/progress.h>
 
 typedef struct {
     char *disk;     /* absolute path */
@@ -20,10 +21,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Base, base_free)
  * as none. */
 Base *base_read(const char *folder);
 
-/* Moves a finished disk into the folder and makes it the current one. record: "os", "packages", "apt", "date". */
-gboolean base_publish(const char *folder, const char *made, const char *state, gint64 asked, const json_t *record,
-                      GError **error);
-/* Notes that the mirror was seen in the base's state at that time. */
-gboolean base_confirm(const char *folder, Base *base, gint64 asked, GError **error);
-/* Removes the disks that source.json does not name and that nobody needs. cache and needed: see SourceContext. */
-void base_tidy(const char *folder, const char *cache, gboolean (*needed)(const char *cache, const char *disk));
+/* Moves a finished disk into the folder and makes it the current one. record: "os", "packages", "apt", "date". Where
+ * that cannot be noted, which is said, the base serves this build alone. The caller holds the lock FOLDER.lock. */
+Base *base_publish(const char *folder, const char *made, const char *state, gint64 asked, const json_t *record,
+                   IngotProgress *progress, GError **error);
+/* Notes, under that lock, that the mirror was seen in the base's state at that time, unless another base is the current
+ * one by now. A note that cannot be taken is only a message; FALSE: interrupted. */
+gboolean base_confirm(const char *folder, Base *base, gint64 asked, IngotProgress *progress, GError **error);
+/* Removes the disks that source.json does not name and that nobody needs, but for the one that this build uses. cache
+ * and needed: see SourceContext. */
+void base_tidy(const char *folder, const char *used, const char *cache,
+               gboolean (*needed)(const char *cache, const char *disk));

@@ -180,7 +180,7 @@ static gboolean bootstrap_ask_mirror(const SourceContext *context, const json_t 
         return TRUE;
     }
     if (strcmp(bootstrap->state.digest, bootstrap->kept->state) == 0) {
-        return base_confirm(bootstrap->folder, bootstrap->kept, bootstrap_now(), error);
+        return base_confirm(bootstrap->folder, bootstrap->kept, bootstrap_now(), context->progress, error);
     }
     g_clear_pointer(&bootstrap->kept, base_free);
     return TRUE;
@@ -288,8 +288,8 @@ static json_t *bootstrap_describe(const TreeFacts *facts, const AptState *state)
                            ingot_json_text(state->lines), "date", date);
 }
 
-static gboolean bootstrap_make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
-                                    const char *workdir, GError **error)
+static Base *bootstrap_make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                                 const char *workdir, GError **error)
 {
     g_autofree char *tar = g_build_filename(workdir, "tree.tar", NULL);
     g_autofree char *disk = g_build_filename(workdir, "disk.raw", NULL);
@@ -308,10 +308,10 @@ static gboolean bootstrap_make_disk(const SourceContext *context, const json_t *
     if (!bootstrap_make_tree(context, source, bootstrap, tar, workdir, error) ||
         !bootstrap_check_state(context, source, bootstrap, error) || !tree_facts(tar, &facts, error) ||
         !layout_make(&options, error)) {
-        return FALSE;
+        return NULL;
     }
     g_autoptr(json_t) record = bootstrap_describe(&facts, &bootstrap->state);
-    return base_publish(bootstrap->folder, disk, bootstrap->state.digest, asked, record, error);
+    return base_publish(bootstrap->folder, disk, bootstrap->state.digest, asked, record, context->progress, error);
 }
 
 /* What the system is made from is also what it is updated from. */
@@ -327,23 +327,27 @@ static void bootstrap_say_sources(const SourceContext *context, const json_t *so
 }
 
 /* Under the key's lock: whatever lies in the folder for work is a killed build's. */
-static gboolean bootstrap_make(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
-                               GError **error)
+static Base *bootstrap_make(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
+                            GError **error)
 {
     g_autofree char *workdir = g_strconcat(bootstrap->folder, ".making", NULL);
+    g_autoptr(GError) left = NULL;
     if (!mmdebstrap_sweep(workdir, error) || !ingot_file_make_folder(workdir, error)) {
-        return FALSE;
+        return NULL;
     }
     ingot_progress_begin(context->progress, 0, "bootstrap %s %s",
                          json_string_value(json_object_get(source, "distribution")),
                          json_string_value(json_object_get(source, "suite")));
-    gboolean made = bootstrap_make_disk(context, source, bootstrap, workdir, error);
-    gboolean removed = mmdebstrap_sweep(workdir, made ? error : NULL);
-    if (made) {
+    Base *made = bootstrap_make_disk(context, source, bootstrap, workdir, error);
+    gboolean removed = mmdebstrap_sweep(workdir, &left);
+    if (made != NULL) {
         ingot_progress_end(context->progress, NULL);
         bootstrap_say_sources(context, source, bootstrap);
     }
-    return made && removed;
+    if (made != NULL && !removed) {
+        ingot_progress_message(context->progress, "what the bootstrap worked with is left: %s", left->message);
+    }
+    return made;
 }
 
 /* --- using it --- */
@@ -386,15 +390,8 @@ static Source *bootstrap_use_new(const SourceContext *context, const json_t *sou
             return kept == KEPT_WHOLE ? base_source(found) : NULL;
         }
     }
-    if (!bootstrap_make(context, source, bootstrap, error)) {
-        return NULL;
-    }
-    g_autoptr(Base) made = base_read(bootstrap->folder);
-    if (made == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: removed while it was made", bootstrap->folder);
-        return NULL;
-    }
-    return base_source(made);
+    g_autoptr(Base) made = bootstrap_make(context, source, bootstrap, error);
+    return made == NULL ? NULL : base_source(made);
 }
 
 static Source *bootstrap_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved,
@@ -407,7 +404,7 @@ static Source *bootstrap_prepare(const SourceContext *context, const json_t *sou
                    : bootstrap->kept != NULL ? bootstrap_use_kept(context, bootstrap, error)
                                              : bootstrap_use_new(context, source, bootstrap, error);
     if (made != NULL) {
-        base_tidy(bootstrap->folder, context->cache, context->needed);
+        base_tidy(bootstrap->folder, made->path, context->cache, context->needed);
     }
     return made;
 }

@@ -112,7 +112,7 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
     }
     ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
     if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, making, context->progress, error) ||
-        !kept_publish(making, path, error)) {
+        !kept_publish(making, path, context->progress, error)) {
         kept_remove(making, NULL);
         return NULL;
     }

@@ -39,10 +39,14 @@ static char *image_find(const SourceContext *context, const char *path, const In
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(wanted, text);
     g_autofree char *name = g_strdup_printf("image-%s" INGOT_DOWNLOAD_CHECKED, text + strlen("sha256:"));
-    g_autofree char *record = source_cache_path(context, name, error);
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *record = source_cache_path(context, name, &problem);
     g_autofree char *file = g_canonicalize_filename(path, context->recipe->folder);
-    return record != NULL && ingot_checked_once(file, wanted, record, context->progress, error) ? g_steal_pointer(&file)
-                                                                                                : NULL;
+    if (record == NULL) {
+        ingot_progress_message(context->progress, "%s is read again the next time, since its check cannot be noted: %s",
+                               file, problem->message);
+    }
+    return ingot_checked_once(file, wanted, record, context->progress, error) ? g_steal_pointer(&file) : NULL;
 }
 
 /* The bytes are those of the digest, wherever they come from: a build that keeps nothing takes a download that an
@@ -68,7 +72,7 @@ static gboolean image_take_out(const SourceContext *context, const IngotBundle *
         return FALSE;
     }
     ingot_progress_begin(context->progress, 0, "take the disk out of %s", file);
-    if (!ingot_bundle_convert(bundle, making, error) || !kept_publish(making, path, error)) {
+    if (!ingot_bundle_convert(bundle, making, error) || !kept_publish(making, path, context->progress, error)) {
         unlink(making);
         return FALSE;
     }
@@ -109,15 +113,31 @@ static Source *image_look_inside(const SourceContext *context, const char *file,
     return strcmp(format, "raw") != 0 || image_check_raw(file, error) ? source_new(g_strdup(file), format) : NULL;
 }
 
+/* Without the cache: what is in a bundle is taken out to the work folder. problem: why. */
+static Source *image_open_here(const SourceContext *context, const char *file, const GError *problem, GError **error)
+{
+    g_autofree char *path = g_build_filename(context->workdir, "bundle", "disk.qcow2", NULL);
+    Source *source = image_look_inside(context, file, path, error);
+    if (source != NULL && strcmp(source->path, path) == 0) {
+        ingot_progress_message(context->progress, "what was taken out of %s is not kept: %s", file, problem->message);
+    }
+    return source;
+}
+
 /* A file whose format only its content tells: a bundle's disk is taken out once. */
 static Source *image_open_any(const SourceContext *context, const char *file, const char *sha256, GError **error)
 {
+    g_autoptr(GError) problem = NULL;
     g_autofree char *name = g_strdup_printf("bundle-%s", sha256);
-    g_autofree char *folder = source_cache_path(context, name, error);
+    g_autofree char *folder = source_cache_path(context, name, &problem);
     g_autofree char *lock_path = folder == NULL ? NULL : g_strconcat(folder, ".lock", NULL);
-    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
-    if (lock == NULL) {
+    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, &problem);
+    if (lock == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
         return NULL;
+    }
+    if (lock == NULL) {
+        return image_open_here(context, file, problem, error);
     }
     g_autofree char *path = g_build_filename(folder, "disk.qcow2", NULL);
     KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);

@@ -77,12 +77,19 @@ KeptState kept_find(const char *path, IngotProgress *progress, GError **error)
     return kept_remove(path, error) ? KEPT_NONE : KEPT_FAILED;
 }
 
-gboolean kept_publish(const char *made, const char *path, GError **error)
+gboolean kept_publish(const char *made, const char *path, IngotProgress *progress, GError **error)
 {
     g_autofree char *sum_path = kept_sum_path(path);
     g_autofree char *checksum = kept_checksum(made, error);
     g_auto(IngotFd) fd = checksum == NULL ? -1 : ingot_file_open(made, O_RDONLY, 0, error);
+    g_autoptr(GError) problem = NULL;
+    if (fd < 0) {
+        return FALSE;
+    }
     /* The checksum first: a crash between the two leaves a disk that does not match and is made again. */
-    return fd >= 0 && ingot_file_replace(sum_path, checksum, strlen(checksum), 0644, error) &&
-           ingot_file_publish(fd, made, path, error);
+    if (!ingot_file_replace(sum_path, checksum, strlen(checksum), 0644, &problem)) {
+        ingot_progress_message(progress, "%s is made again the next time, since its checksum cannot be noted: %s", path,
+                               problem->message);
+    }
+    return ingot_file_publish(fd, made, path, error);
 }

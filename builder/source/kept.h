@@ -16,8 +16,9 @@ typedef enum {
 
 /* Looks for the disk at path and compares it with its checksum. */
 KeptState kept_find(const char *path, IngotProgress *progress, GError **error);
-/* Moves a finished disk to path (on the same file system), with its checksum. */
-gboolean kept_publish(const char *made, const char *path, GError **error);
+/* Moves a finished disk to path (on the same file system), with its checksum. Where that cannot be written, which is
+ * said, the disk serves this build alone: the next one finds it unfinished. */
+gboolean kept_publish(const char *made, const char *path, IngotProgress *progress, GError **error);
 /* Removes the disk at path and its checksum; nothing there is not an error. */
 gboolean kept_remove(const char *path, GError **error);
 

@@ -290,6 +290,23 @@ static void test_flipped_byte(void **state)
     assert_string_equal(digest, made_digest);
 }
 
+/* Where its record cannot be written: the packages are installed, the build has its disk, and the next one does it
+ * again. */
+static void test_not_noted(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *again = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    g_autofree char *path = record_path(first);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(g_mkdir(path, 0755), 0);
+    g_autoptr(Source) second = make(fixture, &again);
+    assert_int_equal(runs_of(fixture), 2);
+    assert_string_equal(key, again);
+    assert_true(g_file_test(second->path, G_FILE_TEST_IS_REGULAR));
+    assert_true(json_is_array(second->packages) && json_is_object(json_object_get(second->config, "os")));
+}
+
 /* The plan is of one state: a base that has to be made from another one is not put in its place. */
 static void test_damaged_and_moved(void **state)
 {
@@ -454,11 +471,11 @@ static void test_login(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_made_once),     TEST(test_age),           TEST(test_clock),
-        TEST(test_offline),       TEST(test_look),          TEST(test_flipped_byte),
-        TEST(test_login),         TEST(test_surroundings),  TEST(test_damaged_and_moved),
-        TEST(test_earlier_bases), TEST(test_keeps_nothing), TEST(test_moves_meanwhile),
-        TEST(test_grower),        TEST(test_bad_records),
+        TEST(test_made_once),       TEST(test_age),           TEST(test_clock),
+        TEST(test_offline),         TEST(test_look),          TEST(test_flipped_byte),
+        TEST(test_login),           TEST(test_surroundings),  TEST(test_damaged_and_moved),
+        TEST(test_not_noted),       TEST(test_earlier_bases), TEST(test_keeps_nothing),
+        TEST(test_moves_meanwhile), TEST(test_grower),        TEST(test_bad_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

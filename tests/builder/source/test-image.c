@@ -193,6 +193,37 @@ static void test_box(void **state)
     assert_int_equal(first.st_ino, second.st_ino);
 }
 
+/* A cache where nothing can be written: the check and what was taken out of a box are for this build alone. */
+static void test_no_cache_to_write_to(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
+    g_autofree char *metadata = ingot_workdir_file(fixture->workdir, "metadata.json");
+    const char *tar[] = {"tar",
+                         "-C",
+                         ingot_workdir_path(fixture->workdir),
+                         "--transform=s/disk.qcow2/box.img/",
+                         "-czf",
+                         box,
+                         "metadata.json",
+                         "disk.qcow2",
+                         NULL};
+    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
+    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    assert_true(g_file_set_contents(fixture->cache, "not a folder", -1, NULL));
+    const char *const names[] = {"disk.qcow2", "web.box"};
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *file = ingot_workdir_file(fixture->workdir, names[i]);
+        g_autofree char *sha256 = hex_of(file), *key = NULL;
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Source) source = prepare(fixture, names[i], sha256, &key, &error);
+        assert_null(error);
+        assert_true(g_str_has_prefix(source->path, ingot_workdir_path(fixture->workdir)));
+        const char *compare[] = {"qemu-img", "compare", "-q", source->path, fixture->disk, NULL};
+        assert_true(ingot_process_run(compare, NULL, NULL, NULL));
+    }
+}
+
 /* A bundle's disk that has rotted in the cache is taken out again. */
 static void test_flipped_byte(void **state)
 {
@@ -290,9 +321,18 @@ static void test_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_taken_where_it_lies), TEST(test_wrong_digest), TEST(test_changed_since), TEST(test_old_time_put_back),
-        TEST(test_backing_file),        TEST(test_missing),      TEST(test_box),           TEST(test_broken_box),
-        TEST(test_flipped_byte),        TEST(test_raw),          TEST(test_named_format),
+        TEST(test_taken_where_it_lies),
+        TEST(test_wrong_digest),
+        TEST(test_changed_since),
+        TEST(test_old_time_put_back),
+        TEST(test_backing_file),
+        TEST(test_missing),
+        TEST(test_box),
+        TEST(test_no_cache_to_write_to),
+        TEST(test_broken_box),
+        TEST(test_flipped_byte),
+        TEST(test_raw),
+        TEST(test_named_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ static int set_up(void **state)
     fixture->sum = ingot_workdir_file(fixture->workdir, "disk.raw.sum");
     fixture->made = ingot_workdir_file(fixture->workdir, "disk.raw.making");
     write_disk(fixture->made);
-    assert_true(kept_publish(fixture->made, fixture->path, NULL));
+    assert_true(kept_publish(fixture->made, fixture->path, NULL, NULL));
     *state = fixture;
     return 0;
 }
@@ -89,7 +89,7 @@ static void test_flipped(void **state)
         assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_NONE);
         assert_false(g_file_test(fixture->path, G_FILE_TEST_EXISTS) || g_file_test(fixture->sum, G_FILE_TEST_EXISTS));
         write_disk(fixture->made);
-        assert_true(kept_publish(fixture->made, fixture->path, NULL));
+        assert_true(kept_publish(fixture->made, fixture->path, NULL, NULL));
     }
     assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_WHOLE);
 }
@@ -102,7 +102,7 @@ static void test_moved(void **state)
     assert_int_equal(truncate(fixture->path, SIZE), 0);
     assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_NONE);
     write_disk(fixture->made);
-    assert_true(kept_publish(fixture->made, fixture->path, NULL));
+    assert_true(kept_publish(fixture->made, fixture->path, NULL, NULL));
     assert_int_equal(truncate(fixture->path, SIZE + 65536), 0);
     assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_NONE);
 }
@@ -119,6 +119,19 @@ static void test_holes(void **state)
         assert_true(ingot_process_run(cp, NULL, NULL, NULL) && ingot_process_run(mv, NULL, NULL, NULL));
         assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_WHOLE);
     }
+}
+
+/* A full cache: the disk is made, and serves the build that has made it. The next one does not trust it. */
+static void test_checksum_not_noted(void **state)
+{
+    const Fixture *fixture = *state;
+    assert_int_equal(unlink(fixture->sum), 0);
+    assert_int_equal(mkdir(fixture->sum, 0755), 0);
+    write_disk(fixture->made);
+    assert_true(kept_publish(fixture->made, fixture->path, NULL, NULL));
+    assert_true(g_file_test(fixture->path, G_FILE_TEST_IS_REGULAR));
+    assert_int_equal(rmdir(fixture->sum), 0);
+    assert_int_equal(kept_find(fixture->path, NULL, NULL), KEPT_NONE);
 }
 
 /* What a crash left, or an older Ingot: not taken on trust. */
@@ -151,7 +164,12 @@ static void test_unreadable_checksum(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_whole), TEST(test_flipped),     TEST(test_moved),
-                                       TEST(test_holes), TEST(test_no_checksum), TEST(test_unreadable_checksum)};
+    const struct CMUnitTest tests[] = {TEST(test_whole),
+                                       TEST(test_flipped),
+                                       TEST(test_moved),
+                                       TEST(test_holes),
+                                       TEST(test_no_checksum),
+                                       TEST(test_checksum_not_noted),
+                                       TEST(test_unreadable_checksum)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
