@@ -35,8 +35,7 @@ json_t *layout_read(const IngotStore *store, GError **error)
 gboolean layout_write(const IngotStore *store, const json_t *index, GError **error)
 {
     g_autofree char *path = layout_path(store, "index.json");
-    g_autofree char *text = ingot_json_pretty(index);
-    return ingot_file_replace(path, text, strlen(text), 0644, error);
+    return ingot_json_save(index, path, INDEX_MAX, 0644, error);
 }
 
 gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, char **tag)
