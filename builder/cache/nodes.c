@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/text.h>
 #include <string.h>
@@ -157,8 +158,18 @@ static void sweep_one(Node *node, const char *folder, const GError *problem, gpo
     node_free(node);
 }
 
+/* Whether the cache's folder for sources is the one that had the source of that disk: something of it is left there. A
+ * folder that is missing, empty or another one may stand where a file system is to be mounted again. */
+static gboolean knows_source(const char *sources, const char *disk)
+{
+    const char *name = disk + strlen(sources);
+    g_autofree char *source = g_strdup_printf("%s%.*s", sources, (int)strcspn(name, "/"), name);
+    g_autofree char *use = g_strconcat(source, INGOT_DOWNLOAD_USE, NULL);
+    return g_file_test(source, G_FILE_TEST_EXISTS) || g_file_test(use, G_FILE_TEST_EXISTS);
+}
+
 /* What it stands on will not come back: the layer below is not a node, not even a newer Ingot's, or the cache's own
- * disk is not there. A disk elsewhere may only be unmounted. */
+ * disk is gone. A disk elsewhere may only be unmounted. */
 static gboolean is_orphaned(const char *cache, const Node *node)
 {
     g_autofree char *absolute = g_canonicalize_filename(cache, NULL);
@@ -167,7 +178,8 @@ static gboolean is_orphaned(const char *cache, const Node *node)
         return !g_file_test(record, G_FILE_TEST_EXISTS);
     }
     g_autofree char *sources = g_build_filename(absolute, "sources/", NULL);
-    return g_str_has_prefix(node->source, sources) && !g_file_test(node->source, G_FILE_TEST_EXISTS);
+    return g_str_has_prefix(node->source, sources) && !g_file_test(node->source, G_FILE_TEST_EXISTS) &&
+           knows_source(sources, node->source);
 }
 
 gboolean nodes_sweep(const char *cache, GError **error)

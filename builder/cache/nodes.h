@@ -11,7 +11,7 @@
  * mounted) is listed, but is not `whole`, and no plan goes on from it. */
 GPtrArray *nodes_list(const char *cache, GError **error);
 /* Removes what ended builds left unfinished, what cannot be read, and nodes whose layer below, or whose disk in the
- * cache, is gone for good. What is in use stays. */
+ * cache, is gone for good: not only unmounted with the whole folder for sources. What is in use stays. */
 gboolean nodes_sweep(const char *cache, GError **error);
 /* Whether one of the nodes stands on the disk at path, or on one in the folder at path. */
 gboolean nodes_any_on(const GPtrArray *nodes, const char *path);

@@ -1,6 +1,7 @@
 /* Which node a plan goes on from, and that nodes in use stay. */
 #include "sample.h"
 
+#include <ingot/download.h>
 #include <utime.h>
 
 #include "cache/draft.h"
@@ -263,6 +264,38 @@ static void nodes_without_a_source_of_the_cache_are_swept(void **state)
     sweep(sample);
     assert_int_equal(count(sample), 0);
     assert_false(sample_has(sample, "boot") || sample_has(sample, "one"));
+}
+
+/* The folder for sources lies on a file system of its own, which is not mounted for a while: it is missing, or what a
+ * build finds there meanwhile is an empty one, and then one with another source in it. */
+static void nodes_stay_while_the_sources_are_unmounted(void **state)
+{
+    static const char *const disks[] = {"cache/sources/key/disk.raw", "cache/sources/image-1"};
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    g_autofree char *sources = sample_path(sample, "cache/sources"), *away = sample_path(sample, "away");
+    for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {
+        g_autofree char *disk = sample_path(sample, disks[i]);
+        sample_write(sample, disks[i], "disk");
+        sample_node_on(sample, plan, i == 0 ? "boot" : "one", NULL, disk, "a");
+    }
+    sample_write(sample, "cache/sources/image-1" INGOT_DOWNLOAD_USE, "");
+    assert_int_equal(g_rename(sources, away), 0);
+    sweep(sample);
+    assert_int_equal(count(sample), 2);
+    assert_int_equal(g_mkdir(sources, 0755), 0);
+    sweep(sample);
+    assert_int_equal(count(sample), 2);
+    sample_write(sample, "cache/sources/other/disk.raw", "disk");
+    sweep(sample);
+    assert_int_equal(count(sample), 2);
+    assert_true(ingot_file_remove_tree(sources, NULL));
+    assert_int_equal(g_rename(away, sources), 0);
+    g_autofree char *image = sample_path(sample, disks[1]);
+    assert_int_equal(g_remove(image), 0); /* this one is gone for good: its lock is there */
+    sweep(sample);
+    assert_int_equal(count(sample), 1);
+    assert_true(sample_has(sample, "boot"));
 }
 
 static void what_an_ended_build_left_is_swept(void **state)
@@ -547,6 +580,7 @@ int main(void)
         SAMPLE_TEST(nodes_without_their_source_stay_but_are_not_used),
         SAMPLE_TEST(nodes_without_a_source_of_the_cache_are_swept),
         SAMPLE_TEST(what_cannot_be_read_is_swept),
+        SAMPLE_TEST(nodes_stay_while_the_sources_are_unmounted),
         SAMPLE_TEST(what_an_ended_build_left_is_swept),
         SAMPLE_TEST(what_an_ended_removal_left_is_swept),
         SAMPLE_TEST(what_a_build_is_making_stays),
