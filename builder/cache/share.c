@@ -159,7 +159,8 @@ ShareState share_push(const Share *share, const Plan *plan, const Node *node, GE
     if (held != SHARE_DONE) {
         return held;
     }
-    g_autoptr(IngotImage) image = share_pack(share, node, tag, error);
+    g_autoptr(IngotLock) passing = shared_begin(share, error);
+    g_autoptr(IngotImage) image = passing == NULL ? NULL : share_pack(share, node, tag, error);
     if (image == NULL) {
         return SHARE_FAILED;
     }

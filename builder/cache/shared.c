@@ -1,6 +1,7 @@
 #include "cache/shared.h"
 
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <string.h>
 
 #define CONFIG_MAX (16u << 20) /* bytes */
@@ -22,6 +23,44 @@ char *shared_tag(const IngotDigest *key)
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(key, text);
     return g_strdup(text + strlen("sha256:"));
+}
+
+/* --- through the store --- */
+
+/* Whether a name of the store is that of a node, whatever else lies under the same name there. */
+static gboolean shared_is_node(const Share *share, const IngotStoreEntry *entry)
+{
+    g_autofree char *name = g_strdup_printf("%s/%s", share->where->host, share->where->name);
+    if (strcmp(entry->name, name) != 0) {
+        return FALSE;
+    }
+    g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
+    g_autoptr(IngotReference) exact = ingot_reference_new(share->where->host, share->where->name, entry->tag, digest);
+    g_autoptr(IngotImage) image = ingot_store_image_by_digest(share->store, exact, NULL);
+    return image != NULL && json_object_get(image->config, "node") != NULL;
+}
+
+/* What can't be removed stays for the next share. */
+static void shared_sweep(const Share *share)
+{
+    g_autoptr(GPtrArray) names = ingot_store_list(share->store, NULL);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(names, i);
+        if (shared_is_node(share, entry)) {
+            ingot_store_remove(share->store, entry, NULL, NULL);
+        }
+    }
+}
+
+IngotLock *shared_begin(const Share *share, GError **error)
+{
+    g_autofree char *path = g_build_filename(ingot_store_path(share->store), ".share.lock", NULL);
+    g_autoptr(IngotLock) alone = ingot_lock_take(path, TRUE, FALSE, NULL);
+    if (alone != NULL) {
+        shared_sweep(share);
+    }
+    g_clear_pointer(&alone, ingot_lock_release); /* before a name is made: another share may sweep in between */
+    return ingot_lock_take(path, FALSE, TRUE, error);
 }
 
 gboolean shared_forget(const Share *share, const char *tag, const char *digest, GError **error)

@@ -1,6 +1,7 @@
 /* A node as a registry has it: one manifest, read once. For share.c and sharepull.c alone. */
 #pragma once
 
+#include <ingot/file.h>
 #include <ingot/remote.h>
 
 #include "cache/share.h"
@@ -27,5 +28,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Shared, shared_free)
 char *shared_tag(const IngotDigest *key);
 /* What is under a tag. NONE: nothing, or nothing of this form (of an earlier Ingot, say). */
 ShareState shared_read(const Share *share, IngotRemote *remote, const char *tag, Shared **shared, GError **error);
+/* Takes the lock that is held as long as a node passes through the store. What an ended share has left there under its
+ * registry's name is removed first, unless other shares are under way. */
+IngotLock *shared_begin(const Share *share, GError **error);
 /* Removes the name under which a node passed through the store. */
 gboolean shared_forget(const Share *share, const char *tag, const char *digest, GError **error);

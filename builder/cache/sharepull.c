@@ -112,7 +112,8 @@ static gboolean pull_disk(const Share *share, const Shared *shared, NodeDraft *d
 {
     g_autoptr(IngotReference) exact = ingot_reference_new(share->where->host, share->where->name, NULL, shared->digest);
     IngotDescriptor manifest;
-    if (!ingot_transfer_pull(share->store, exact, share->progress, &manifest, NULL, error)) {
+    g_autoptr(IngotLock) passing = shared_begin(share, error);
+    if (passing == NULL || !ingot_transfer_pull(share->store, exact, share->progress, &manifest, NULL, error)) {
         return FALSE;
     }
     g_autoptr(IngotImage) image = ingot_store_image(share->store, exact, error);

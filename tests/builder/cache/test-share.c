@@ -245,6 +245,68 @@ static void a_node_without_its_memory_is_none(void **state)
     expect_node(f, "fresh", "first");
 }
 
+/* --- what a killed share left --- */
+
+/* A name in the store, of a node or of an image. */
+static void add_name(const Fixture *f, const char *where, const char *tag, gboolean node)
+{
+    g_autofree char *name = g_strdup_printf("%s/%s", f->where->host, where);
+    g_autofree char *path = sample_path(f->sample, "left.raw"), *bytes = g_strnfill(1 << 20, 'l');
+    assert_true(g_file_set_contents(path, bytes, 1 << 20, NULL));
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
+    IngotPackOptions options = {0};
+    g_autoptr(IngotPacked) packed = ingot_store_pack(f->store, blocks, &options, NULL);
+    assert_non_null(packed);
+    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
+    if (node) {
+        json_object_set_new(config, "node", json_object());
+    }
+    IngotDescriptor manifest;
+    assert_true(ingot_store_add_image(f->store, name, tag, config, NULL, &disk, packed->index, &manifest, NULL));
+}
+
+static guint count_names(const Fixture *f)
+{
+    g_autoptr(GPtrArray) names = ingot_store_list(f->store, NULL);
+    return names->len;
+}
+
+/* By tag, as a push names a node, and by digest, as a pull does. An image beside them, or elsewhere, stays. */
+static void names_that_a_killed_share_left_are_removed(void **state)
+{
+    const Fixture *f = *state;
+    g_autofree char *tag = g_strnfill(64, 'a');
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    for (guint i = 0; i < 2; i++) {
+        add_name(f, "team/nodes", tag, TRUE);
+        add_name(f, "team/nodes", NULL, TRUE);
+        add_name(f, "team/nodes", "1.0.0", FALSE);
+        add_name(f, "team/other", tag, TRUE);
+        assert_int_equal(count_names(f), 4);
+        if (i == 0) {
+            assert_int_equal(push(f, node), SHARE_DONE);
+        } else {
+            assert_int_equal(pull(f, "fresh", NULL), SHARE_DONE);
+        }
+        assert_int_equal(count_names(f), 2);
+    }
+}
+
+/* Which may be another cache's, through the same store. */
+static void names_of_a_share_that_is_under_way_stay(void **state)
+{
+    const Fixture *f = *state;
+    g_autofree char *tag = g_strnfill(64, 'a');
+    g_autofree char *path = g_build_filename(ingot_store_path(f->store), ".share.lock", NULL);
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    add_name(f, "team/nodes", tag, TRUE);
+    g_autoptr(IngotLock) other = ingot_lock_take(path, FALSE, FALSE, NULL);
+    assert_non_null(other);
+    assert_int_equal(push(f, node), SHARE_DONE);
+    assert_int_equal(count_names(f), 1);
+}
+
 static void a_registry_that_is_not_there_has_not_answered(void **state)
 {
     const Fixture *f = *state;
@@ -277,6 +339,8 @@ int main(void)
         TEST(memory_of_another_run_is_refused),
         TEST(a_size_that_no_machine_needs_is_refused),
         TEST(a_node_without_its_memory_is_none),
+        TEST(names_that_a_killed_share_left_are_removed),
+        TEST(names_of_a_share_that_is_under_way_stay),
         TEST(a_registry_that_is_not_there_has_not_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
