@@ -44,10 +44,21 @@ static gboolean draft_make(NodeDraft *draft, const char *nodes, GError **error)
     return draft->lock != NULL;
 }
 
+/* Its layers are named to a running QEMU, in JSON. */
+static gboolean draft_may_lie_in(const char *folder, GError **error)
+{
+    if (g_utf8_validate(folder, -1, NULL)) {
+        return TRUE;
+    }
+    g_autofree char *shown = g_filename_display_name(folder);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the path is not UTF-8", shown);
+    return FALSE;
+}
+
 NodeDraft *draft_new(const char *cache, const char *workdir, GError **error)
 {
     g_autofree char *nodes = nodes_folder(cache, error);
-    if (nodes == NULL) {
+    if (nodes == NULL || !draft_may_lie_in(nodes, error) || !draft_may_lie_in(workdir, error)) {
         return NULL;
     }
     g_autoptr(NodeDraft) draft = g_new0(NodeDraft, 1);

@@ -9,6 +9,7 @@
 #include "cache/node.h"
 
 typedef struct NodeDraft NodeDraft;
+/* INVALID: the cache's path, or the work folder's, is not UTF-8; nothing can be kept there. */
 NodeDraft *draft_new(const char *cache, const char *workdir, GError **error);
 /* Removes what did not become a node. */
 void draft_free(NodeDraft *draft);

@@ -67,9 +67,15 @@ gboolean machine_continue(Machine *machine, GError **error)
 
 static gboolean open_layer(Machine *machine, const char *node, const char *path, GError **error)
 {
-    json_t *layer = json_pack("{s:s, s:s, s:s, s:s, s:{s:b}, s:n, s:{s:s, s:s}}", "driver", "qcow2", "node-name", node,
-                              "discard", "unmap", "detect-zeroes", "unmap", "cache", "no-flush", TRUE, "backing",
-                              "file", "driver", "file", "filename", path);
+    if (!g_utf8_validate(path, -1, NULL)) {
+        g_autofree char *shown = g_filename_display_name(path);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: the path is not UTF-8, so a running machine cannot be told to write there", shown);
+        return FALSE;
+    }
+    json_t *layer = ingot_json_pack("{s:s, s:s, s:s, s:s, s:{s:b}, s:n, s:{s:s, s:s}}", "driver", "qcow2", "node-name",
+                                    node, "discard", "unmap", "detect-zeroes", "unmap", "cache", "no-flush", TRUE,
+                                    "backing", "file", "driver", "file", "filename", path);
     return command(machine, "blockdev-add", layer, error);
 }
 
@@ -79,10 +85,11 @@ static gboolean put_on_top(Machine *machine, const GPtrArray *nodes, GError **er
     const GPtrArray *tops = machine->tops;
     json_t *actions = json_array();
     for (guint i = 0; i < tops->len; i++) {
-        json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data", "node",
-                                                 g_ptr_array_index(tops, i), "overlay", g_ptr_array_index(nodes, i)));
+        json_array_append_new(actions,
+                              ingot_json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data", "node",
+                                              g_ptr_array_index(tops, i), "overlay", g_ptr_array_index(nodes, i)));
     }
-    return command(machine, "transaction", json_pack("{s:o}", "actions", actions), error);
+    return command(machine, "transaction", ingot_json_pack("{s:o}", "actions", actions), error);
 }
 
 gboolean machine_layer(Machine *machine, const char *const *paths, GError **error)
@@ -105,7 +112,7 @@ gboolean machine_layer(Machine *machine, const char *const *paths, GError **erro
             g_free(tops->pdata[i]);
             tops->pdata[i] = g_strdup(g_ptr_array_index(nodes, i));
         } else { /* lets go of the file */
-            command(machine, "blockdev-del", json_pack("{s:s}", "node-name", g_ptr_array_index(nodes, i)), NULL);
+            command(machine, "blockdev-del", ingot_json_pack("{s:s}", "node-name", g_ptr_array_index(nodes, i)), NULL);
         }
     }
     return ok;
@@ -142,20 +149,22 @@ static gboolean migrate(Machine *machine, const char *how, int fd, GError **erro
 {
     g_auto(IngotFd) ours = fd; /* closed before the wait: the pipe ends with QEMU's copy */
     /* Nothing is to be slowed down: the peer is a pipe. */
-    if (!command(machine, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)1 << 40), error) ||
+    if (!command(machine, "migrate-set-parameters", ingot_json_pack("{s:I}", "max-bandwidth", (json_int_t)1 << 40),
+                 error) ||
         !command(machine, "migrate-set-capabilities",
-                 json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", TRUE), error)) {
+                 ingot_json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", TRUE), error)) {
         return FALSE;
     }
-    g_autoptr(json_t) given = machine_qmp_fd(machine, "getfd", json_pack("{s:s}", "fdname", "state"), ours, error);
+    g_autoptr(json_t) given =
+        machine_qmp_fd(machine, "getfd", ingot_json_pack("{s:s}", "fdname", "state"), ours, error);
     if (given == NULL) {
         return FALSE;
     }
     ingot_fd_clear(&ours);
-    if (command(machine, how, json_pack("{s:s}", "uri", "fd:state"), error)) {
+    if (command(machine, how, ingot_json_pack("{s:s}", "uri", "fd:state"), error)) {
         return wait_for_end(machine, error);
     }
-    command(machine, "closefd", json_pack("{s:s}", "fdname", "state"), NULL);
+    command(machine, "closefd", ingot_json_pack("{s:s}", "fdname", "state"), NULL);
     return FALSE;
 }
 

@@ -338,6 +338,20 @@ static void what_cannot_be_read_is_swept(void **state)
     assert_int_equal(count(sample), 3);
 }
 
+/* A build keeps nothing there, and says why, rather than fail once its machine runs. */
+static void nothing_is_kept_where_the_path_is_not_text(void **state)
+{
+    const Sample *sample = *state;
+    g_autofree char *odd = sample_path(sample, "odd\xff");
+    const char *const places[][2] = {{odd, sample->folder}, {sample->cache, odd}};
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_null(draft_new(places[i][0], places[i][1], &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "not UTF-8"));
+    }
+}
+
 static void what_a_build_is_making_stays(void **state)
 {
     Sample *sample = *state;
@@ -580,6 +594,7 @@ int main(void)
         SAMPLE_TEST(nodes_without_their_source_stay_but_are_not_used),
         SAMPLE_TEST(nodes_without_a_source_of_the_cache_are_swept),
         SAMPLE_TEST(what_cannot_be_read_is_swept),
+        SAMPLE_TEST(nothing_is_kept_where_the_path_is_not_text),
         SAMPLE_TEST(nodes_stay_while_the_sources_are_unmounted),
         SAMPLE_TEST(what_an_ended_build_left_is_swept),
         SAMPLE_TEST(what_an_ended_removal_left_is_swept),

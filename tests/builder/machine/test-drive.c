@@ -169,6 +169,10 @@ static void layers_move_all_disks_or_none(void **state)
     assert_top(machine, 0, one);
     assert_top(machine, 1, two);
     g_clear_error(&error);
+    assert_false(machine_layer(machine, (const char *const[]){next, "/no/text\xff.qcow2"}, &error));
+    assert_non_null(strstr(error->message, "not UTF-8"));
+    assert_top(machine, 0, one);
+    g_clear_error(&error);
     for (guint round = 0; round < 2; round++) { /* the file that was opened in vain can be opened again */
         g_autofree char *first = round == 0 ? g_strdup(next) : blank_disk("third.qcow2");
         g_autofree char *second = round == 0 ? g_strdup(after) : blank_disk("fourth.qcow2");
