@@ -144,6 +144,45 @@ gboolean apt_needs_certificates(const char *lines)
     return g_regex_match_simple("^deb https:", lines, G_REGEX_MULTILINE | G_REGEX_CASELESS, 0);
 }
 
+static gboolean apt_is_loopback(const char *host)
+{
+    return g_regex_match_simple("^(localhost|.*\\.localhost|127(\\.[0-9]+){3}|\\[::1\\])\\.?(:[0-9]+)?$", host,
+                                G_REGEX_CASELESS, 0);
+}
+
+/* Also of "mirror+http://…", whose list would be fetched from there. */
+static gboolean apt_is_of_host(const char *line)
+{
+    g_auto(GStrv) words = g_strsplit(line, " ", 3);
+    const char *uri = g_strv_length(words) < 2 ? "" : words[1];
+    if (g_regex_match_simple("^([a-z0-9.-]+\\+)*(file|copy|cdrom):", uri, G_REGEX_CASELESS, 0)) {
+        return TRUE;
+    }
+    const char *rest = strstr(uri, "://");
+    g_autofree char *host = rest == NULL ? NULL : g_strndup(rest + 3, strcspn(rest + 3, "/"));
+    return host != NULL && apt_is_loopback(host);
+}
+
+char *apt_guest_lines(const char *lines)
+{
+    g_autoptr(GString) kept = g_string_new(NULL);
+    g_auto(GStrv) list = g_strsplit(lines, "\n", -1);
+    for (char **line = list; *line != NULL; line++) {
+        if (**line != '\0' && !apt_is_of_host(*line)) {
+            g_string_append_printf(kept, "%s\n", *line);
+        }
+    }
+    return g_string_free(g_steal_pointer(&kept), FALSE);
+}
+
+gboolean apt_minds_age(gboolean *minds, GError **error)
+{
+    const char *argv[] = {"apt-config", "shell", "CHECK", "Acquire::Check-Valid-Until/b", NULL};
+    g_autofree char *answer = ingot_process_output(argv, error);
+    *minds = answer != NULL && strstr(answer, "false") == NULL; /* nothing where it is not set */
+    return answer != NULL;
+}
+
 gboolean apt_settings(char **host, char **guest, GError **error)
 {
     const char *argv[] = {"apt-config",
@@ -227,7 +266,15 @@ typedef struct {
     GString *lines;
     IngotHasher *hasher;
     gint64 time;
+    char *expired;
 } AptQuery;
+
+static gboolean apt_is_expired(const char *release)
+{
+    g_autofree char *until = apt_release_field(release, "Valid-Until");
+    time_t when = until == NULL ? -1 : curl_getdate(until, NULL);
+    return when >= 0 && when < g_get_real_time() / G_USEC_PER_SEC;
+}
 
 static gboolean apt_ask(AptQuery *query, const char *line, GError **error)
 {
@@ -251,6 +298,9 @@ static gboolean apt_ask(AptQuery *query, const char *line, GError **error)
     ingot_hasher_add(query->hasher, line, strlen(line) + 1);
     ingot_hasher_add(query->hasher, text, strlen(text) + 1);
     query->time = MAX(query->time, (gint64)when);
+    if (query->expired == NULL && apt_is_expired(text)) {
+        query->expired = g_strdup_printf("%s/dists/%s/InRelease", words[1], words[2]);
+    }
     return TRUE;
 }
 
@@ -258,6 +308,7 @@ void apt_state_clear(AptState *state)
 {
     g_clear_pointer(&state->lines, g_free);
     g_clear_pointer(&state->digest, g_free);
+    g_clear_pointer(&state->expired, g_free);
 }
 
 static char *apt_finish(IngotHasher *hasher)
@@ -283,6 +334,7 @@ gboolean apt_state(const AptSources *sources, const char *distribution, const ch
         ok = **line == '\0' || apt_ask(&query, *line, error);
     }
     unlink(logins);
+    g_autofree char *expired = query.expired;
     if (ok && lines->len == 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "none of these apt sources is %s's own:\n%s", distribution,
                     sources->lines);
@@ -292,6 +344,7 @@ gboolean apt_state(const AptSources *sources, const char *distribution, const ch
         state->lines = g_string_free(g_steal_pointer(&lines), FALSE);
         state->digest = apt_finish(hasher);
         state->time = query.time;
+        state->expired = g_steal_pointer(&expired);
     }
     return ok;
 }

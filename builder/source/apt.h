@@ -26,6 +26,13 @@ gboolean apt_needs_certificates(const char *lines);
  * none. */
 gboolean apt_has_security(const char *lines, const char *suite);
 
+/* The lines without those that only this host reaches: its folders (file:, copy:, mirror+file:, cdrom:) and its
+ * loopback addresses mean nothing in a guest, or another thing. Free it. */
+char *apt_guest_lines(const char *lines);
+
+/* Whether this host's apt refuses what is past its Valid-Until. */
+gboolean apt_minds_age(gboolean *minds, GError **error);
+
 /* How this host's apt reaches its sources, as lines of apt.conf: everything that matters for fetching (proxies,
  * retries), and the part that holds for a guest with the same sources too (whether a frozen mirror's age counts). */
 gboolean apt_settings(char **host, char **guest, GError **error);
@@ -35,10 +42,11 @@ gboolean apt_write_logins(const AptSources *sources, const char *path, GError **
 
 /* What a mirror holds, as its InRelease files say. */
 typedef struct {
-    char *lines;  /* of the sources, those that the recipe names or that are the distribution's own: a vendor's
-                     repository may have a suite of the same name */
-    char *digest; /* SHA-256 over these lines and their InRelease files, as hex: they name every package by digest */
-    gint64 time;  /* the newest file's, seconds since 1970 */
+    char *lines;   /* of the sources, those that the recipe names or that are the distribution's own: a vendor's
+                      repository may have a suite of the same name */
+    char *digest;  /* SHA-256 over these lines and their InRelease files, as hex: they name every package by digest */
+    gint64 time;   /* the newest file's, seconds since 1970 */
+    char *expired; /* URL of one of these files that is past its Valid-Until; NULL: none is */
 } AptState;
 void apt_state_clear(AptState *state);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AptState, apt_state_clear)

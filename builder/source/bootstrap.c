@@ -126,6 +126,10 @@ static char *bootstrap_setup_key(const SourceContext *context, const json_t *sou
         source_add_text(hasher, CERTIFICATES);
     }
     bootstrap_add_settings(hasher, bootstrap->sources.lines, bootstrap->guest_conf);
+    g_autofree char *guest_lines = apt_guest_lines(bootstrap->sources.lines);
+    if (strcmp(guest_lines, bootstrap->sources.lines) != 0) {
+        source_add_text(hasher, guest_lines);
+    }
     IngotDigest digest;
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_hasher_finish(hasher, &digest);
@@ -288,11 +292,46 @@ static json_t *bootstrap_describe(const TreeFacts *facts, const AptState *state)
                            ingot_json_text(state->lines), "date", date);
 }
 
+/* apt would refuse it in the middle of the installation, here and in the guest. */
+static gboolean bootstrap_check_age(const Bootstrap *bootstrap, GError **error)
+{
+    gboolean minds = FALSE;
+    if (bootstrap->state.expired == NULL) {
+        return TRUE;
+    }
+    if (!apt_minds_age(&minds, error)) {
+        return FALSE;
+    }
+    if (minds) {
+        g_set_error(
+            error, INGOT_ERROR, INGOT_ERROR_INVALID,
+            "%s: past its Valid-Until, so that apt refuses it; for a mirror that is frozen, like the snapshot of a "
+            "day, put 'Acquire::Check-Valid-Until \"false\";' into a file of /etc/apt/apt.conf.d on this host "
+            "(the guest gets that setting too)",
+            bootstrap->state.expired);
+    }
+    return !minds;
+}
+
+/* What the guest's sources.list has; what it lacks is said. */
+static char *bootstrap_guest_lines(const SourceContext *context, const Bootstrap *bootstrap)
+{
+    char *lines = apt_guest_lines(bootstrap->state.lines);
+    if (strcmp(lines, bootstrap->state.lines) != 0) {
+        ingot_progress_message(context->progress,
+                               "the guest's sources.list is %s: what only this host reaches (its folders, its loopback "
+                               "addresses) is left out",
+                               *lines == '\0' ? "empty" : "shorter than this host's");
+    }
+    return lines;
+}
+
 static Base *bootstrap_make_disk(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap,
                                  const char *workdir, GError **error)
 {
     g_autofree char *tar = g_build_filename(workdir, "tree.tar", NULL);
     g_autofree char *disk = g_build_filename(workdir, "disk.raw", NULL);
+    g_autofree char *guest_lines = bootstrap_guest_lines(context, bootstrap);
     g_auto(TreeFacts) facts = {NULL, NULL};
     LayoutOptions options = {
         .path = disk,
@@ -300,12 +339,13 @@ static Base *bootstrap_make_disk(const SourceContext *context, const json_t *sou
         .key = bootstrap->setup,
         .time = bootstrap->state.time,
         .tree = tar,
-        .apt = bootstrap->state.lines,
+        .apt = guest_lines,
         .apt_conf = bootstrap->guest_conf,
         .workdir = workdir,
     };
     gint64 asked = bootstrap_now();
-    if (!bootstrap_make_tree(context, source, bootstrap, tar, workdir, error) ||
+    if (!bootstrap_check_age(bootstrap, error) ||
+        !bootstrap_make_tree(context, source, bootstrap, tar, workdir, error) ||
         !bootstrap_check_state(context, source, bootstrap, error) || !tree_facts(tar, &facts, error) ||
         !layout_make(&options, error)) {
         return NULL;

@@ -84,6 +84,39 @@ static void test_mirror(void **state)
     assert_string_equal(sources.logins, "machine http://mirror.example/d login u password p\n");
 }
 
+/* What a guest can't reach, or what is another thing there, is not in its list. */
+static void test_guest_lines(void **state)
+{
+    static const char *const hosts[] = {
+        "file:/srv/debian",
+        "file:///srv/debian",
+        "copy:/srv/debian",
+        "mirror+file:/etc/apt/mirrors.txt",
+        "mirror+copy:/etc/apt/mirrors.txt",
+        "cdrom:[Debian]/",
+        "http://localhost/debian",
+        "http://LOCALHOST:3142/debian",
+        "http://cache.localhost:3142/debian",
+        "https://127.0.0.1:8443/debian",
+        "http://127.3.2.1",
+        "http://[::1]:3142/debian",
+        "mirror+http://127.0.0.1/list",
+    };
+    static const char everybody[] = "deb http://mirror.example/file:/debian bookworm main\n"
+                                    "deb https://localhost.example:8443/debian bookworm main\n"
+                                    "deb mirror+https://mirror.example/list bookworm main\n"
+                                    "deb http://127.example/debian bookworm main\n"
+                                    "deb http://10.0.127.1/localhost bookworm main\n";
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(hosts); i++) {
+        g_autofree char *lines = g_strdup_printf("deb %s bookworm main\n%s", hosts[i], everybody);
+        g_autofree char *guest = apt_guest_lines(lines);
+        assert_string_equal(guest, everybody);
+    }
+    g_autofree char *none = apt_guest_lines("deb file:/srv/debian bookworm main\n");
+    assert_string_equal(none, "");
+}
+
 typedef struct {
     IngotWorkdir *workdir;
     char *folder, *release;
@@ -127,6 +160,25 @@ static int tear_down(void **state)
 static gboolean ask(const Mirror *mirror, AptState *found, GError **error)
 {
     return apt_state(&mirror->sources, "debian", ingot_workdir_path(mirror->workdir), found, error);
+}
+
+static void test_valid_until(void **state)
+{
+    static const struct {
+        const char *more;
+        gboolean expired;
+    } cases[] = {
+        {"", FALSE},
+        {"Valid-Until: Sat, 08 Nov 2025 10:00:00 UTC\n", TRUE},
+        {"Valid-Until: Sat, 08 Nov 2250 10:00:00 UTC\n", FALSE},
+    };
+    const Mirror *mirror = *state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(AptState) found = {0};
+        write_release(mirror, "Debian", "Sat, 01 Nov 2025 10:00:00 UTC", cases[i].more);
+        assert_true(ask(mirror, &found, NULL));
+        assert_int_equal(found.expired != NULL, cases[i].expired);
+    }
 }
 
 static void test_state(void **state)
@@ -277,7 +329,9 @@ int main(void)
         cmocka_unit_test(test_strange_login),
         cmocka_unit_test(test_mirror),
         cmocka_unit_test(test_certificates),
+        cmocka_unit_test(test_guest_lines),
         TEST(test_state),
+        TEST(test_valid_until),
         TEST(test_login_file),
         TEST(test_login_works),
         TEST(test_foreign),

@@ -446,6 +446,57 @@ static void test_grower(void **state)
     assert_null(strstr(words, "ca-certificates")); /* the mirror is a folder */
 }
 
+/* How apt is told that old files are fine, or not; this host's own configuration, which is read later, is left out. */
+static void set_check(const Fixture *fixture, const char *value)
+{
+    g_autofree char *text = g_strdup_printf("Acquire::Check-Valid-Until \"%s\";\n"
+                                            "Dir::Etc::main \"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n",
+                                            value);
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "apt.conf");
+    put(fixture, "apt.conf", text, 0644);
+    g_setenv("APT_CONFIG", path, TRUE);
+}
+
+/* A frozen mirror whose files apt takes for too old: it is said what to do, before anything is installed. */
+static void test_past_its_date(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    g_autoptr(GError) error = NULL;
+    put(fixture, "mirror/dists/bookworm/InRelease",
+        "Hash: SHA512\n\nOrigin: Debian\nDate: Sat, 01 Nov 2025 10:00:00 UTC\n"
+        "Valid-Until: Sat, 08 Nov 2025 10:00:00 UTC\nSHA256:\n",
+        0644);
+    set_check(fixture, "true");
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, &error);
+    assert_null(error);
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "Check-Valid-Until"));
+    assert_int_equal(runs_of(fixture), 0);
+    set_check(fixture, "no");
+    g_autoptr(Source) source = make(fixture, &key);
+    assert_int_equal(runs_of(fixture), 1);
+    g_unsetenv("APT_CONFIG");
+}
+
+/* The mirror is a folder of this host: the guest is not told of it, and what the base is made of is recorded. */
+static void test_guest_list(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    g_autofree char *mirror = g_strdup_printf("deb file://%s/mirror", ingot_workdir_path(fixture->workdir));
+    g_autoptr(Source) source = make(fixture, &key);
+    const char *const made = json_string_value(json_object_get(json_object_get(source->config, "source"), "apt"));
+    assert_non_null(strstr(made, mirror));
+    g_autofree char *offset = g_strdup_printf("%s?offset=%d", source->path, 66 << 20);
+    const char *argv[] = {"debugfs", "-R", "cat /etc/apt/sources.list", offset, NULL};
+    const char *there[] = {"debugfs", "-R", "stat /etc/apt/sources.list", offset, NULL};
+    g_autofree char *list = ingot_process_output(argv, NULL), *entry = ingot_process_output(there, NULL);
+    assert_non_null(strstr(entry, "Type: regular"));
+    assert_string_equal(list, "");
+}
+
 /* The mirror's login is nowhere in what is kept, nor in what goes to the image, and it doesn't change the key. */
 static void test_login(void **state)
 {
@@ -476,6 +527,7 @@ int main(void)
         TEST(test_login),           TEST(test_surroundings),  TEST(test_damaged_and_moved),
         TEST(test_not_noted),       TEST(test_earlier_bases), TEST(test_keeps_nothing),
         TEST(test_moves_meanwhile), TEST(test_grower),        TEST(test_bad_records),
+        TEST(test_past_its_date),   TEST(test_guest_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
