@@ -1,42 +1,18 @@
 /* Recipes on recipes: loaded parents first, built in that order, as many at once as allowed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../recipe/folder.h"
 
-#include <cmocka.h>
 #include <glib/gstdio.h>
-#include <ingot/error.h>
-#include <ingot/file.h>
-#include <string.h>
 
 #include "graph/graph.h"
-
-static char *folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = g_dir_make_tmp("ingot-graph-XXXXXX", NULL);
-    return folder == NULL;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ingot_file_remove_tree(folder, NULL);
-    g_clear_pointer(&folder, g_free);
-    return 0;
-}
 
 /* A recipe NAME.yaml on another one; parent NULL: on none. more: lines to add. */
 static void write_recipe(const char *name, const char *parent, const char *more)
 {
-    g_autofree char *file = g_strconcat(name, ".yaml", NULL), *path = g_build_filename(folder, file, NULL);
+    g_autofree char *file = g_strconcat(name, ".yaml", NULL);
     g_autofree char *source =
         parent == NULL ? g_strdup("{from: debian}") : g_strdup_printf("{recipe: %s.yaml}", parent);
     g_autofree char *text = g_strdup_printf("name: %s\nsource: %s\n%s\n", name, source, more);
-    assert_true(g_file_set_contents(path, text, -1, NULL));
+    g_autofree char *path = write_file(file, text);
 }
 
 static void write_small(const char *name, const char *parent)
@@ -44,19 +20,11 @@ static void write_small(const char *name, const char *parent)
     write_recipe(name, parent, "machine: {memory: 64M}");
 }
 
-/* names: recipes with spaces between; "": the folder. */
 static Graph *load_with(const char *names, const char *variable, GError **error)
 {
-    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    g_auto(GStrv) list = g_strsplit(names, " ", -1);
+    g_autoptr(GPtrArray) paths = paths_of(names);
     const char *const vars[] = {variable, NULL};
     const RecipeInputs inputs = {.vars = vars};
-    for (guint i = 0; list[i] != NULL; i++) {
-        g_ptr_array_add(paths, g_strdup_printf("%s/%s.yaml", folder, list[i]));
-    }
-    if (paths->len == 0) {
-        g_ptr_array_add(paths, g_strdup(folder));
-    }
     return graph_load(paths, &inputs, error);
 }
 
@@ -464,8 +432,6 @@ static void one_recipe_is_not_several(void **state)
     assert_non_null(strstr(error->message, "a.yaml"));
     assert_non_null(strstr(error->message, "b.yaml"));
 }
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {

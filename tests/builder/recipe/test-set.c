@@ -1,48 +1,11 @@
 /* Sets of recipes: with those that they are based on, all mistakes at once, variables of any of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-#include <ingot/error.h>
-#include <ingot/file.h>
+#include "folder.h"
 
 #include "recipe/set.h"
 
-static char *folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = g_dir_make_tmp("ingot-set-XXXXXX", NULL);
-    return folder == NULL;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ingot_file_remove_tree(folder, NULL);
-    g_clear_pointer(&folder, g_free);
-    return 0;
-}
-
-static char *write_file(const char *name, const char *text)
-{
-    char *path = g_build_filename(folder, name, NULL);
-    assert_true(g_file_set_contents(path, text, -1, NULL));
-    return path;
-}
-
-/* names: files with spaces between; "": the folder. */
 static RecipeSet *load(const char *names, const RecipeInputs *inputs)
 {
-    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    g_auto(GStrv) list = g_strsplit(*names != '\0' ? names : ".", " ", -1);
-    for (guint i = 0; list[i] != NULL; i++) {
-        g_ptr_array_add(paths, g_build_filename(folder, list[i], NULL));
-    }
+    g_autoptr(GPtrArray) paths = paths_of(names);
     return recipe_set_load(paths, inputs);
 }
 
@@ -63,7 +26,6 @@ static char *mistakes_of(const char *names, const RecipeInputs *inputs)
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     g_autoptr(GString) text = g_string_new(error->message);
     g_autofree char *prefix = g_strconcat(folder, "/", NULL);
-    g_string_replace(text, "./", "", 0);
     g_string_replace(text, prefix, "", 0);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
@@ -86,11 +48,11 @@ static void sets_a_variable_that_a_parent_alone_has(void **state)
     write_family();
     g_autofree char *values = write_file("values.json", "{\"mirror\": \"c\", \"port\": 81}");
     const char *const vars[] = {"mirror=b", NULL}, *const files[] = {values, NULL};
-    g_autoptr(RecipeSet) option = load("web.yaml", &(RecipeInputs){.vars = vars});
+    g_autoptr(RecipeSet) option = load("web", &(RecipeInputs){.vars = vars});
     expect_good(option);
     assert_string_equal(variable(option, 0, "mirror"), "b");
     assert_string_equal(variable(option, 1, "port"), "80");
-    g_autoptr(RecipeSet) file = load("web.yaml", &(RecipeInputs){.var_files = files});
+    g_autoptr(RecipeSet) file = load("web", &(RecipeInputs){.var_files = files});
     expect_good(file);
     assert_string_equal(variable(file, 0, "mirror"), "c");
     assert_string_equal(variable(file, 1, "port"), "81");
@@ -111,10 +73,10 @@ static void refuses_a_variable_that_none_has(void **state)
     (void)state;
     write_family();
     const char *const vars[] = {"mirrors=b", NULL};
-    g_autofree char *several = mistakes_of("web.yaml", &(RecipeInputs){.vars = vars});
+    g_autofree char *several = mistakes_of("web", &(RecipeInputs){.vars = vars});
     assert_string_equal(several,
                         "--var: the recipes have no variable 'mirrors' (did you mean 'mirror'?); known: mirror, port");
-    g_autofree char *alone = mistakes_of("base.yaml", &(RecipeInputs){.vars = vars});
+    g_autofree char *alone = mistakes_of("base", &(RecipeInputs){.vars = vars});
     assert_string_equal(alone, "--var: the recipe has no variable 'mirrors' (did you mean 'mirror'?); known: mirror");
 }
 
@@ -123,7 +85,7 @@ static void a_variable_whose_declaration_is_broken_is_not_refused(void **state)
     (void)state;
     g_autofree char *path = write_file("a.yaml", "name: a\nvariables: {mirror: [}\nsource: {from: y}\n");
     const char *const vars[] = {"mirror=b", NULL};
-    g_autofree char *mistakes = mistakes_of("a.yaml", &(RecipeInputs){.vars = vars});
+    g_autofree char *mistakes = mistakes_of("a", &(RecipeInputs){.vars = vars});
     assert_null(strstr(mistakes, "no variable"));
     assert_non_null(strstr(mistakes, "a.yaml:2:"));
 }
@@ -152,11 +114,9 @@ static void lists_the_mistakes_of_all_and_each_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(sets_a_variable_that_a_parent_alone_has, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(sets_a_variable_that_one_of_a_folder_has, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(refuses_a_variable_that_none_has, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_variable_whose_declaration_is_broken_is_not_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(lists_the_mistakes_of_all_and_each_once, set_up, tear_down),
+        TEST(sets_a_variable_that_a_parent_alone_has), TEST(sets_a_variable_that_one_of_a_folder_has),
+        TEST(refuses_a_variable_that_none_has),        TEST(a_variable_whose_declaration_is_broken_is_not_refused),
+        TEST(lists_the_mistakes_of_all_and_each_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
