@@ -438,8 +438,12 @@ static Source *bootstrap_prepare(const SourceContext *context, const json_t *sou
                                  GError **error)
 {
     const Bootstrap *bootstrap = resolved;
-    g_autofree char *lock_path = g_strconcat(bootstrap->folder, ".lock", NULL);
-    g_autoptr(IngotLock) lock = ingot_lock_take(lock_path, TRUE, TRUE, error);
+    g_autoptr(GError) reads = NULL;
+    g_autoptr(IngotLock) lock = source_lock(bootstrap->folder, &reads, error);
+    if (reads != NULL && bootstrap->kept == NULL) {
+        g_propagate_error(error, g_steal_pointer(&reads));
+        return NULL;
+    }
     Source *made = lock == NULL              ? NULL
                    : bootstrap->kept != NULL ? bootstrap_use_kept(context, bootstrap, error)
                                              : bootstrap_use_new(context, source, bootstrap, error);

@@ -94,15 +94,22 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
 {
     g_autofree char *name = g_strdup_printf("from-%s", digest + strlen("sha256:"));
     g_autofree char *folder = source_cache_path(context, name, error);
-    g_autofree char *lock_path = folder == NULL ? NULL : g_strconcat(folder, ".lock", NULL);
-    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, error);
-    if (lock == NULL || !ingot_file_make_folder(folder, error)) {
+    g_autoptr(GError) reads = NULL;
+    g_autoptr(IngotLock) lock = folder == NULL ? NULL : source_lock(folder, &reads, error);
+    if (lock == NULL) {
         return NULL;
     }
     g_autofree char *path = g_build_filename(folder, "disk.raw", NULL);
     KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
     if (kept != KEPT_NONE) {
         return kept == KEPT_WHOLE ? g_steal_pointer(&path) : NULL;
+    }
+    if (reads != NULL) {
+        g_propagate_error(error, g_steal_pointer(&reads));
+        return NULL;
+    }
+    if (!ingot_file_make_folder(folder, error)) {
+        return NULL;
     }
     /* Under the lock: a file of that name is what a killed build left. */
     g_autofree char *making = g_strconcat(path, ".making", NULL);

@@ -127,11 +127,10 @@ static Source *image_open_here(const SourceContext *context, const char *file, c
 /* A file whose format only its content tells: a bundle's disk is taken out once. */
 static Source *image_open_any(const SourceContext *context, const char *file, const char *sha256, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
+    g_autoptr(GError) problem = NULL, reads = NULL;
     g_autofree char *name = g_strdup_printf("bundle-%s", sha256);
     g_autofree char *folder = source_cache_path(context, name, &problem);
-    g_autofree char *lock_path = folder == NULL ? NULL : g_strconcat(folder, ".lock", NULL);
-    g_autoptr(IngotLock) lock = lock_path == NULL ? NULL : ingot_lock_take(lock_path, TRUE, TRUE, &problem);
+    g_autoptr(IngotLock) lock = folder == NULL ? NULL : source_lock(folder, &reads, &problem);
     if (lock == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return NULL;
@@ -141,9 +140,10 @@ static Source *image_open_any(const SourceContext *context, const char *file, co
     }
     g_autofree char *path = g_build_filename(folder, "disk.qcow2", NULL);
     KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
-    return kept == KEPT_WHOLE  ? source_new(g_strdup(path), "qcow2")
-           : kept == KEPT_NONE ? image_look_inside(context, file, path, error)
-                               : NULL;
+    if (kept != KEPT_NONE) {
+        return kept == KEPT_WHOLE ? source_new(g_strdup(path), "qcow2") : NULL;
+    }
+    return reads != NULL ? image_open_here(context, file, reads, error) : image_look_inside(context, file, path, error);
 }
 
 static Source *image_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)

@@ -21,6 +21,10 @@ RECIPE_SOURCES(KIND)
 const char *source_home(const SourceContext *context);
 /* A path in its folder for sources, which is made; free it. */
 char *source_cache_path(const SourceContext *context, const char *name, GError **error);
+/* FOLDER.lock, for the one who makes what is kept in the folder. Where it may not be written to, so that nothing can be
+ * made there, a lock that only keeps others from making it: *reads is set to why, and whoever finds nothing kept fails
+ * with that. NULL: an error. */
+IngotLock *source_lock(const char *folder, GError **reads, GError **error);
 /* Adds a text with its end. */
 void source_add_text(IngotHasher *hasher, const char *text);
 Source *source_new(char *path, const char *format); /* path is stolen */

@@ -77,6 +77,20 @@ char *source_cache_path(const SourceContext *context, const char *name, GError *
     return ingot_file_make_folder(folder, error) ? g_build_filename(folder, name, NULL) : NULL;
 }
 
+IngotLock *source_lock(const char *folder, GError **reads, GError **error)
+{
+    g_autofree char *path = g_strconcat(folder, ".lock", NULL);
+    g_autoptr(GError) problem = NULL;
+    IngotLock *lock = ingot_lock_take(path, TRUE, TRUE, &problem);
+    if (lock == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        lock = ingot_lock_take(path, FALSE, TRUE, NULL);
+    }
+    if (problem != NULL) {
+        g_propagate_error(lock != NULL ? reads : error, g_steal_pointer(&problem));
+    }
+    return lock;
+}
+
 /* --- identity --- */
 
 void source_identity_free(SourceIdentity *identity)

@@ -17,6 +17,7 @@
 
 #include "source/source.h"
 
+#define NOBODY 65534 /* a user who owns nothing */
 #define WEEK (7 * 24 * 60 * 60)
 #define LOGIN "builder:s3cret"
 
@@ -307,6 +308,35 @@ static void test_not_noted(void **state)
     assert_true(json_is_array(second->packages) && json_is_object(json_object_get(second->config, "os")));
 }
 
+/* A cache that another user fills: it may be read, and that is enough for a base that is kept. Without one there is
+ * nothing that could be made. */
+static void test_cache_of_another_user(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL, *same = NULL;
+    g_autoptr(Source) first = make(fixture, &key);
+    g_clear_pointer(&first->use, ingot_lock_release);
+    fixture->context.refresh = TRUE;
+    g_autoptr(SourceIdentity) anew = source_identify(&fixture->context, NULL);
+    fixture->context.refresh = FALSE;
+    const char *lend[] = {"chmod", "-R", "a+rX,a-w", fixture->cache, NULL};
+    const char *take_back[] = {"chmod", "-R", "u+w", fixture->cache, NULL};
+    assert_true(ingot_process_run(lend, NULL, NULL, NULL));
+    assert_int_equal(chmod(ingot_workdir_path(fixture->workdir), 0755), 0);
+    uid_t own = geteuid();
+    assert_true(own != 0 || seteuid(NOBODY) == 0);
+    g_autoptr(Source) second = make(fixture, &same);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Source) none = source_prepare(&fixture->context, anew, &error);
+    assert_true(own != 0 || seteuid(own) == 0);
+    assert_true(ingot_process_run(take_back, NULL, NULL, NULL));
+    assert_string_equal(first->path, second->path);
+    assert_string_equal(key, same);
+    assert_null(none);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_int_equal(runs_of(fixture), 1);
+}
+
 /* The plan is of one state: a base that has to be made from another one is not put in its place. */
 static void test_damaged_and_moved(void **state)
 {
@@ -522,12 +552,24 @@ static void test_login(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_made_once),       TEST(test_age),           TEST(test_clock),
-        TEST(test_offline),         TEST(test_look),          TEST(test_flipped_byte),
-        TEST(test_login),           TEST(test_surroundings),  TEST(test_damaged_and_moved),
-        TEST(test_not_noted),       TEST(test_earlier_bases), TEST(test_keeps_nothing),
-        TEST(test_moves_meanwhile), TEST(test_grower),        TEST(test_bad_records),
-        TEST(test_past_its_date),   TEST(test_guest_list),
+        TEST(test_made_once),
+        TEST(test_age),
+        TEST(test_clock),
+        TEST(test_offline),
+        TEST(test_look),
+        TEST(test_flipped_byte),
+        TEST(test_login),
+        TEST(test_surroundings),
+        TEST(test_damaged_and_moved),
+        TEST(test_not_noted),
+        TEST(test_cache_of_another_user),
+        TEST(test_earlier_bases),
+        TEST(test_keeps_nothing),
+        TEST(test_moves_meanwhile),
+        TEST(test_grower),
+        TEST(test_bad_records),
+        TEST(test_past_its_date),
+        TEST(test_guest_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

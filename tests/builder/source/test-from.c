@@ -11,12 +11,15 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/manifest.h>
+#include <ingot/process.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "source/source.h"
 
 #define SIZE (4 << 20) /* bytes */
+#define NOBODY 65534   /* a user who owns nothing */
 
 typedef struct {
     IngotWorkdir *workdir;
@@ -93,6 +96,30 @@ static void expect_disk(const Source *source, const char *text)
 static const char *base_of(const Source *source)
 {
     return json_string_value(json_object_get(json_object_get(source->config, "base"), "digest"));
+}
+
+/* What another user has unpacked is used where nothing can be written; what nobody has, cannot be unpacked there. */
+static void test_cache_of_another_user(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Source) first = make(fixture);
+    g_clear_pointer(&first->use, ingot_lock_release);
+    const char *lend[] = {"chmod", "-R", "a+rX,a-w", fixture->cache, ingot_store_path(fixture->store), NULL};
+    const char *take_back[] = {"chmod", "-R", "u+w", fixture->cache, ingot_store_path(fixture->store), NULL};
+    assert_true(ingot_process_run(lend, NULL, NULL, NULL));
+    assert_int_equal(chmod(ingot_workdir_path(fixture->workdir), 0755), 0);
+    uid_t own = geteuid();
+    assert_true(own != 0 || seteuid(NOBODY) == 0);
+    g_autoptr(Source) second = make(fixture);
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    fixture->context.refresh = TRUE;
+    g_autoptr(Source) none = source_prepare(&fixture->context, identity, &error);
+    assert_true(own != 0 || seteuid(own) == 0);
+    assert_true(ingot_process_run(take_back, NULL, NULL, NULL));
+    assert_string_equal(first->path, second->path);
+    assert_null(none);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
 }
 
 /* A tag that moves while the build runs: it starts over, and never builds on what it was not planned on. */
@@ -243,6 +270,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_tag_moves),      TEST(test_pinned),  TEST(test_pinned_is_lost),
                                        TEST(test_flipped_byte),   TEST(test_remains), TEST(test_keeps_nothing),
-                                       TEST(test_eviction_races), TEST(test_missing)};
+                                       TEST(test_eviction_races), TEST(test_missing), TEST(test_cache_of_another_user)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
