@@ -109,8 +109,8 @@ gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError *
 gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);
 /* Stops its timers until it boots again; a guest without systemd has none that are known. */
 gboolean guest_hold_timers(Guest *guest, GError **error);
-/* Whether the machine is on its way down. */
-gboolean guest_is_stopping(Guest *guest, gboolean *stopping, GError **error);
+/* Whether the machine is on its way down (*due 0), or will be in *due seconds, as `shutdown -r +5` asks for. */
+gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GError **error);
 
 /* --- files --- */
 

@@ -1,11 +1,11 @@
 /* A machine at rest: what was written on the disk; a disk that needs no recovery; a machine on its way down. */
 #include <ingot/error.h>
+#include <ingot/text.h>
 
 #include "guest/linux.h"
 
 #define NOT_HERE 9 /* a script's status where the guest can't be settled so */
 #define SYNC_SECONDS 600u
-#define ASK_SECONDS 60u
 
 /* Every file system is frozen, and the machine may be ended where it stands, without the seconds that a shutdown takes.
  * What ext4 still has to do then, for files that were deleted while open, the seal does. Only a journal is clean once
@@ -71,18 +71,36 @@ gboolean linux_settle(Guest *guest, GuestSettle how, gboolean *settled, GError *
     return TRUE;
 }
 
-gboolean guest_is_stopping(Guest *guest, gboolean *stopping, GError **error)
+/* Prints in how many seconds the machine goes down, 0 where it does already; nothing where it does not. systemd keeps
+ * what `shutdown -r +5` has asked for in a file; "dry-" stands before what is only announced (`shutdown -k`). */
+static const char going_down[] =
+    "[ -d systemd/system ] || exit 0\n"
+    "[ \"$(systemctl is-system-running 2>/dev/null)\" != stopping ] || { echo 0; exit 0; }\n"
+    "[ -f systemd/shutdown/scheduled ] || exit 0\n"
+    "mode= when=0\n"
+    "while IFS='=' read -r name value; do\n"
+    "    case $name in MODE) mode=$value ;; USEC) when=$value ;; esac\n"
+    "done 2>/dev/null <systemd/shutdown/scheduled\n"
+    "case $mode in '' | dry-*) exit 0 ;; esac\n"
+    "left=$((when / 1000000 - $(date +%s)))\n"
+    "[ $left -gt 0 ] || left=1\n"
+    "echo $left\n";
+
+gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GError **error)
 {
-    g_autoptr(GString) words = g_string_new(NULL);
-    int status = 0;
-    if (!session_usable(guest, error) ||
-        !linux_exchange(guest,
-                        "[ ! -d /run/systemd/system ] || [ \"$(systemctl is-system-running 2>/dev/null)\" != stopping "
-                        "] || exit 1\n"
-                        "[ ! -e /run/nologin ] || [ ! -e /run/systemd/shutdown/scheduled ] || exit 1\n",
-                        ASK_SECONDS, keep_words, words, &status, error)) {
+    /* The guest's own folder lies in its /run. */
+    g_autofree char *folder = g_path_get_dirname(guest->place);
+    g_autofree char *quoted = g_shell_quote(folder);
+    g_autofree char *script = g_strdup_printf("cd %s || exit 0\n%s", quoted, going_down), *answer = NULL;
+    if (!guest_script(guest, script, &answer, error)) {
         return FALSE;
     }
-    *stopping = status != 0;
+    *stopping = *answer != '\0';
+    *due = 0;
+    if (*stopping && !g_ascii_string_to_unsigned(answer, 10, 0, G_MAXUINT64, due, NULL)) {
+        g_autofree char *shown = ingot_text_line(answer);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the machine does not say whether it goes down: %s", shown);
+        return FALSE;
+    }
     return TRUE;
 }

@@ -1,6 +1,7 @@
 /* The machine of a build: resumed or booted when a stage needs it, ended when the disk is to rest. */
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <string.h>
 
 #include "cache/memory.h"
@@ -11,7 +12,8 @@
 
 #define SHUTDOWN_SECONDS 900u /* some services take minutes to stop */
 #define TAIL_LINES 12u
-#define LOST_SECONDS 5u /* between the end of a session and that of its machine */
+#define LOST_SECONDS 5u  /* between the end of a session and that of its machine */
+#define DUE_SECONDS 600u /* a restart that is due later than that is not waited for */
 
 void engine_stop(Walk *walk)
 {
@@ -85,6 +87,7 @@ static gboolean boot(Walk *walk, GError **error)
     ingot_progress_end(progress, NULL);
     walk->clean = FALSE;
     walk->started = TRUE;
+    walk->resumed = FALSE;
     return TRUE;
 }
 
@@ -95,6 +98,20 @@ static guint64 engine_away(const Walk *walk)
     return (guint64)MAX(seconds, 0);
 }
 
+/* Such a memory would go down in the middle of some later step. */
+static gboolean refuse_going_down(Walk *walk, GError **error)
+{
+    gboolean stopping;
+    guint64 due;
+    if (!guest_is_stopping(walk->guest, &stopping, &due, error)) {
+        return FALSE;
+    }
+    if (stopping) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "a restart or power-off was pending in the memory");
+    }
+    return !stopping;
+}
+
 static gboolean load(Walk *walk, GError **error)
 {
     g_autofree char *memory = node_file(walk->from, NODE_MEMORY);
@@ -102,7 +119,8 @@ static gboolean load(Walk *walk, GError **error)
     walk->machine = start_machine(walk, TRUE, error);
     walk->guest = walk->machine == NULL ? NULL : guest_reconnect(walk->machine, error);
     return walk->guest != NULL && memory_load(walk->machine, memory, checksum, error) &&
-           machine_continue(walk->machine, error) && guest_adopt(walk->guest, walk->in.key, engine_away(walk), error);
+           machine_continue(walk->machine, error) && guest_adopt(walk->guest, walk->in.key, engine_away(walk), error) &&
+           refuse_going_down(walk, error);
 }
 
 /* Goes on from the node's memory where that fits, else from its disk alone. */
@@ -112,6 +130,9 @@ static gboolean resume(Walk *walk, GError **error)
     const char *where = node_run(walk->from)->title;
     if (walk->from->fingerprint == NULL) {
         ingot_progress_message(progress, "after '%s' only the disk was kept", where);
+        return boot(walk, error);
+    }
+    if (walk->distrusted) {
         return boot(walk, error);
     }
     if (strcmp(walk->from->fingerprint, walk->fingerprint) != 0) {
@@ -125,6 +146,7 @@ static gboolean resume(Walk *walk, GError **error)
         ingot_progress_end(progress, NULL);
         walk->clean = FALSE;
         walk->started = TRUE;
+        walk->resumed = TRUE;
         return TRUE;
     }
     engine_stop(walk);
@@ -157,11 +179,11 @@ static gboolean ask_to_end(Walk *walk, GError **error)
     return ingot_interrupt_check(error) && machine_press_power(walk->machine, error);
 }
 
-/* Waits until a machine that is on its way down has ended. */
-static gboolean wait_for_end(Walk *walk, GError **error)
+/* Waits until a machine that is on its way down, or will be in `due` seconds, has ended. */
+static gboolean wait_for_end(Walk *walk, guint due, GError **error)
 {
     gboolean ended;
-    if (!machine_wait(walk->machine, SHUTDOWN_SECONDS, &ended, error)) {
+    if (!machine_wait(walk->machine, due + SHUTDOWN_SECONDS, &ended, error)) {
         return FALSE;
     }
     if (!ended) {
@@ -177,7 +199,7 @@ static gboolean wait_for_end(Walk *walk, GError **error)
 gboolean engine_shut_down(Walk *walk, GError **error)
 {
     ingot_progress_begin(walk->in.host->progress, 0, "shut down");
-    if (!ask_to_end(walk, error) || !wait_for_end(walk, error)) {
+    if (!ask_to_end(walk, error) || !wait_for_end(walk, 0, error)) {
         return FALSE;
     }
     ingot_progress_end(walk->in.host->progress, NULL);
@@ -190,19 +212,46 @@ gboolean engine_restart(Walk *walk, GError **error)
     return engine_shut_down(walk, error) && boot(walk, error);
 }
 
-gboolean engine_follow(Walk *walk, GError **error)
+/* A restart that is due so late that the build does not wait for it. */
+static gboolean refuse_late(guint64 due, GError **error)
+{
+    g_autofree char *when = ingot_text_duration((double)due);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                "a restart or power-off is scheduled in %s, when another step would run. `shutdown -c` cancels it; a "
+                "machine is restarted by `reboot: true` as a step of its own",
+                when);
+    return FALSE;
+}
+
+static void say_going_down(const Walk *walk, const char *title, guint64 due)
+{
+    g_autofree char *when = ingot_text_duration((double)due);
+    if (due == 0) {
+        ingot_progress_begin(walk->in.host->progress, 0, "'%s' restarts the machine, or powers it off", title);
+    } else {
+        ingot_progress_begin(walk->in.host->progress, 0, "'%s' has scheduled a restart or power-off: wait %s for it",
+                             title, when);
+    }
+}
+
+gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error)
 {
     gboolean stopping = FALSE, ended = FALSE;
+    guint64 due = 0;
     g_autoptr(GError) problem = NULL;
-    if (guest_is_stopping(walk->guest, &stopping, &problem) && !stopping) {
+    /* A stage that shuts the machine down need not wait for what would do so later. */
+    if (guest_is_stopping(walk->guest, &stopping, &due, &problem) && (!stopping || (due > 0 && stage->shutdown))) {
         return TRUE;
+    }
+    if (due > DUE_SECONDS) {
+        return refuse_late(due, error);
     }
     if (problem != NULL && !(machine_wait(walk->machine, LOST_SECONDS, &ended, NULL) && ended)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    ingot_progress_begin(walk->in.host->progress, 0, "the step restarts the machine, or powers it off");
-    if (!wait_for_end(walk, error)) {
+    say_going_down(walk, stage->title, due);
+    if (!wait_for_end(walk, (guint)due, error)) {
         return FALSE;
     }
     ingot_progress_end(walk->in.host->progress, NULL);
@@ -213,8 +262,9 @@ gboolean engine_follow(Walk *walk, GError **error)
 gboolean engine_has_ended(Walk *walk)
 {
     gboolean stopping = FALSE, ended = FALSE;
-    if (walk->machine == NULL ||
-        (walk->guest != NULL && guest_is_stopping(walk->guest, &stopping, NULL) && !stopping)) {
+    guint64 due = 0;
+    if (walk->machine == NULL || (walk->guest != NULL && guest_is_stopping(walk->guest, &stopping, &due, NULL) &&
+                                  (!stopping || due > LOST_SECONDS))) {
         return FALSE;
     }
     return machine_wait(walk->machine, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS, &ended, NULL) && ended;

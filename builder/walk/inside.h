@@ -22,6 +22,9 @@ struct Walk {
     GPtrArray *runs;       /* of NodeRun */
     GHashTable *refused;   /* folders of nodes that could not be used */
     gboolean started;      /* a machine has run on the newest layers */
+    gboolean resumed;      /* the machine goes on from a node's memory */
+    gboolean torn;         /* such a machine has ended by itself in the middle of a step */
+    gboolean distrusted;   /* no memory is used any more: it may hold what has ended the machine */
     gboolean offline_said; /* that pauses are not for offline steps */
     guint boots;           /* each has a folder of its own */
     Machine *machine;      /* NULL: none runs */
@@ -42,9 +45,10 @@ gboolean engine_rest(Walk *walk, GError **error);
 gboolean engine_shut_down(Walk *walk, GError **error);
 /* Shuts it down and boots it again, on the same disk. */
 gboolean engine_restart(Walk *walk, GError **error);
-/* After a step that may have restarted the machine or powered it off: waits for its end then. No machine runs after
- * that, and the next stage boots one. */
-gboolean engine_follow(Walk *walk, GError **error);
+/* After a stage that may have restarted the machine or powered it off, or asked for that in some minutes: waits for its
+ * end then, since no node is to go down in the middle of another step. No machine runs after that, and the next stage
+ * boots one. An error where it would take too long. */
+gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error);
 /* Whether the machine has ended by itself, which a session that was lost may be the first sign of. */
 gboolean engine_has_ended(Walk *walk);
 /* Ends it where it stands. */

@@ -1,4 +1,5 @@
 /* What the machine writes to: layers in the folders of nodes that are yet to be, and how those become nodes. */
+#include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <string.h>
 
@@ -185,6 +186,27 @@ static gboolean move_to_layers(Walk *walk, GError **error)
     return machine_layer(walk->machine, (const char *const *)paths->pdata, error);
 }
 
+/* Whether the machine goes on after the moment that was saved. One that is on its way down, or does not answer, would
+ * end again whenever its memory is loaded. */
+static gboolean goes_on(Walk *walk)
+{
+    gboolean stopping;
+    guint64 due;
+    return guest_is_stopping(walk->guest, &stopping, &due, NULL) && !stopping;
+}
+
+/* The node has the disk alone. */
+static void forget_memory(Publication *publication)
+{
+    static const char *const names[] = {NODE_MEMORY, MACHINE_VARIABLES};
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = draft_file(publication->draft, names[i]);
+        json_object_del(publication->node->files, names[i]);
+        g_remove(path);
+    }
+    g_clear_pointer(&publication->node->fingerprint, g_free);
+}
+
 /* Between two stages of a running machine: all that was written lies in the layer before, and the guest has stood still
  * for a moment. */
 static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memory, GError **error)
@@ -198,7 +220,13 @@ static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memo
     if (memory && !save_memory(walk, publication, &problem)) {
         layers_stop_keeping(walk, problem);
     }
-    return machine_continue(walk->machine, error);
+    if (!machine_continue(walk->machine, error)) {
+        return FALSE;
+    }
+    if (publication->node->fingerprint != NULL && !goes_on(walk)) {
+        forget_memory(publication);
+    }
+    return TRUE;
 }
 
 /* The newest layers become a node, and others take their place. */

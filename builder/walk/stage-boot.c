@@ -19,11 +19,11 @@ static gboolean boot_add(PlanBuilder *builder, GError **error)
     return TRUE;
 }
 
-/* A walk has its machine before it runs a stage: starting it is all there is. */
+/* A walk has its machine before it runs a stage: starting it is all there is. What it does by itself may restart it
+ * (cloud-init's power_state, say). */
 static gboolean boot_run(Walk *walk, const PlanStage *stage, GError **error)
 {
-    (void)stage;
-    return machine_alive(walk->machine, error);
+    return machine_alive(walk->machine, error) && engine_follow(walk, stage, error);
 }
 
 const StageKind stage_boot = {.name = "boot", .add = boot_add, .run = boot_run};

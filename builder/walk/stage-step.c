@@ -76,7 +76,7 @@ static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
         return FALSE;
     }
     ingot_progress_end(walk->in.host->progress, stage->offline ? "offline" : NULL);
-    return stage->offline || engine_follow(walk, error);
+    return stage->offline || engine_follow(walk, stage, error);
 }
 
 /* The same error without secrets. */
@@ -129,6 +129,7 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
         }
         if (engine_has_ended(walk)) {
             g_prefix_error(&problem, "%s", restarted);
+            walk->torn = walk->resumed;
             engine_stop(walk);
         }
         if (options->on_error != ON_ERROR_ABORT) {

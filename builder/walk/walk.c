@@ -24,6 +24,8 @@ static void reset(Walk *walk)
     walk->secret = FALSE;
     walk->damaged = FALSE;
     walk->started = FALSE;
+    walk->resumed = FALSE;
+    walk->torn = FALSE;
 }
 
 void walk_free(Walk *walk)
@@ -273,6 +275,14 @@ Walk *walk_run(const WalkInput *input, GError **error)
                 g_clear_error(&problem);
                 continue;
             }
+        }
+        /* Once, from the node's disk: what ended the machine may have been in the memory, left by an earlier step. */
+        if (walk->torn && !walk->distrusted && ingot_interrupt_check(NULL)) {
+            ingot_progress_message(walk->in.host->progress,
+                                   "the resumed machine restarted or powered off in the middle "
+                                   "of a step: the build goes on from the disk alone");
+            g_clear_error(&problem);
+            walk->distrusted = TRUE;
         }
         if (problem != NULL) {
             g_propagate_error(error, problem);

@@ -80,3 +80,18 @@ grep -q "torn.*\(restarted\|powered off\)" "$TMP/err" || fail "no word on the re
 grep -q 'reboot: true' "$TMP/err" || fail "no word on what to do: $(cat "$TMP/err")"
 ! ingot cache ls | grep -q 'torn$' || fail "the half step was kept"
 ok "a step that is cut off by its own restart is an error that says what to do"
+
+# A restart that is scheduled for later would come in the middle of another step, or of another build that resumes there.
+cat >"$TMP/late.yaml" <<'EOF2'
+name: late
+version: 1.0.0
+source: {from: debian-12}
+machine: {cpus: 1}
+steps:
+  - name: late
+    shell: shutdown -r +60
+EOF2
+expect 1 ingot build --no-test "$TMP/late.yaml"
+grep -q "late.*scheduled in \(59\|60\) min" "$TMP/err" || fail "no word on the restart to come: $(cat "$TMP/err")"
+! ingot cache ls | grep -q 'late$' || fail "the machine that is to restart was kept"
+ok "a step that leaves a restart for later is an error, and nothing is kept of it"

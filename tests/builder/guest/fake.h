@@ -20,7 +20,7 @@ typedef struct {
 } Fake;
 
 /* Starts the program as the guest's shell. */
-static inline int fake_start(Fake *fake, const char *script)
+static inline int fake_shell(Fake *fake, const char *script)
 {
     int ends[2];
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
@@ -48,7 +48,7 @@ static inline int fake_start(Fake *fake, const char *script)
 static inline void fake_open(Fake *fake, const char *script, guint stall_seconds, GError **error)
 {
     *fake = (Fake){.shell = -1};
-    int fd = fake_start(fake, script);
+    int fd = fake_shell(fake, script);
     GuestStream stream = {.fd = fd, .place = fake->place, .stall_seconds = stall_seconds};
     fake->guest = guest_new_on_stream(&stream, error);
 }

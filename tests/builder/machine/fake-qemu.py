@@ -7,6 +7,7 @@ What it does is in $FAKE_QEMU, a JSON object:
   "silent"   commands that get no answer
   "die"      commands at which it ends with status 1, after words on stderr
   "ignore"   true: the power key does nothing
+  "ends"     seconds after which it ends by itself
   "print"    text for the console; "flood": how many bytes of lines instead
   "state"    bytes of the state that it saves (1 MiB)
   "reads"    bytes of a state that it reads before it fails to load it (all, and it succeeds)
@@ -47,6 +48,8 @@ def flood():
     console.sendall(b"the last line\r\n")
 
 
+if "ends" in fake:
+    threading.Timer(fake["ends"], lambda: os._exit(0)).start()
 if "flood" in fake:
     threading.Thread(target=flood, daemon=True).start()
 
