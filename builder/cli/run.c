@@ -3,7 +3,6 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/format.h>
-#include <ingot/process.h>
 #include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
 #define CPUS_MAX 64
 #define MEMORY_MIN (64u << 20) /* bytes; as in a recipe */
-#define TRY_USEC (G_USEC_PER_SEC / 2)
+#define TRY_SECONDS 60         /* for one login */
 
 typedef struct {
     char **ports;
@@ -93,26 +92,11 @@ static void print_entry(const Machine *machine, const GuestKey *key, const GArra
 /* Waits until the ssh command that is printed gets in. */
 static gboolean wait_for_login(Machine *machine, const GuestKey *key, GError **error)
 {
-    g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const[]){"true", NULL});
-    g_ptr_array_insert(words, 1, g_strdup("-oConnectTimeout=20"));
-    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, 0, "wait for ssh (the console is in %s)", machine_console(machine));
-    g_autoptr(GError) last = NULL;
-    while (!ingot_process_run((const char *const *)words->pdata, NULL, NULL, &last)) {
-        if (!machine_alive(machine, error)) {
-            return FALSE;
-        }
-        if (g_get_monotonic_time() > end) {
-            g_autofree char *tail = machine_console_tail(machine, 12);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
-                        "no ssh login as root within %d s (%s); without --wait the machine runs all the same; the "
-                        "console's last lines:\n%s",
-                        WAIT_SECONDS, last->message, tail);
-            return FALSE;
-        }
-        g_clear_error(&last);
-        g_usleep(TRY_USEC);
+    if (!sshcommand_wait(machine, key, WAIT_SECONDS, TRY_SECONDS, error)) {
+        g_prefix_error(error, "--wait: ");
+        return FALSE;
     }
     ingot_progress_end(progress, NULL);
     return TRUE;
@@ -204,8 +188,8 @@ static gboolean run(int argc, char **argv, GError **error)
         {"memory", 0, 0, G_OPTION_ARG_STRING, &arguments.memory,
          "Memory, 2G say; a bare number is one of MiB (what the image was baked with)", "SIZE"},
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
-        {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait, "Print how to get in only when root can log in by ssh",
-         NULL},
+        {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait,
+         "Print how to get in only when root can log in by ssh (10 minutes at most)", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_run, entries, 1, 1, &argc, &argv, error)) {

@@ -1,6 +1,11 @@
 #include "guest/sshcommand.h"
 
+#include <ingot/error.h>
+#include <ingot/process.h>
 #include <string.h>
+
+#define TAIL_LINES 12u
+#define TRY_USEC (G_USEC_PER_SEC / 2) /* between two */
 
 static const char *const options[] = {
     "-F", "none",                         /* no configuration of the user's or the system's */
@@ -54,4 +59,29 @@ char *sshcommand_line(const GuestKey *key, guint16 port)
         g_string_append_printf(line, "%s%s", i == 0 ? "" : " ", word);
     }
     return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
+gboolean sshcommand_wait(Machine *machine, const GuestKey *key, guint seconds, guint try_seconds, GError **error)
+{
+    g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const[]){"true", NULL});
+    gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
+    guint left = MAX(seconds, 1);
+    g_autoptr(GError) last = NULL;
+    while (!ingot_process_run_within((const char *const *)words->pdata, MIN(try_seconds, left), &last)) {
+        gint64 now = g_get_monotonic_time();
+        if (!machine_alive(machine, error)) {
+            return FALSE;
+        }
+        if (now >= end) {
+            g_autofree char *tail = machine_console_tail(machine, TAIL_LINES);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                        "no ssh login as root within %u s (%s); the console's last lines:\n%s", seconds, last->message,
+                        tail);
+            return FALSE;
+        }
+        left = (guint)((end - now) / G_USEC_PER_SEC) + 1;
+        g_clear_error(&last);
+        g_usleep(TRY_USEC);
+    }
+    return TRUE;
 }

@@ -18,7 +18,10 @@ GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **e
  * when interrupted. */
 gboolean ingot_process_run(const char *const *argv, const char *const *environment, const char *folder, GError **error);
 
-/* The same, with its stdout as a string (without the last newline), at most 16 MiB. */
+/* The same with a limit: what still runs after so many seconds is ended, and an error. */
+gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error);
+
+/* As ingot_process_run, with its stdout as a string (without the last newline), at most 16 MiB. */
 char *ingot_process_output(const char *const *argv, GError **error);
 
 /* Turns SIGINT, SIGTERM and SIGHUP into the flag below; a second signal ends the process at once. Call once, in main.

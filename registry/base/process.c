@@ -139,11 +139,19 @@ static void poll_streams(Stream *words, Stream *output, int wake_fd, int timeout
         take_output(output);
 }
 
-/* Reads both streams to their ends. */
-static gboolean collect(Stream *words, Stream *output, const char *program, GError **error)
+/* Reads both streams to their ends, for at most so many seconds (0: for ever). */
+static gboolean collect(Stream *words, Stream *output, const char *program, guint seconds, GError **error)
 {
+    gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
+
     while (is_open(words, output)) {
-        poll_streams(words, output, ingot_interrupt_fd(), -1);
+        gint64 left = (end - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+        if (seconds > 0 && left <= 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: still running after %u s: ended", program,
+                        seconds);
+            return FALSE;
+        }
+        poll_streams(words, output, ingot_interrupt_fd(), seconds > 0 ? (int)MIN(left, G_MAXINT) : -1);
         if (!ingot_interrupt_check(error))
             return FALSE;
         if (output->text && output->text->len > OUTPUT_MAX) {
@@ -200,8 +208,8 @@ static void set_environment(GSubprocessLauncher *launcher, const char *const *en
 }
 
 /* output NULL: what the child prints on stdout is kept like its stderr, for the error message. */
-static gboolean run(const char *const *argv, const char *const *environment, const char *folder, GString *output,
-                    GError **error)
+static gboolean run(const char *const *argv, const char *const *environment, const char *folder, guint seconds,
+                    GString *output, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GString) text = g_string_new(NULL);
@@ -217,7 +225,7 @@ static gboolean run(const char *const *argv, const char *const *environment, con
     g_clear_object(&launcher); /* closes our copies of the child's ends */
     if (!child)
         return FALSE;
-    if (!collect(&words, &out, argv[0], error)) {
+    if (!collect(&words, &out, argv[0], seconds, error)) {
         end_child(child, &words, &out);
         return FALSE;
     }
@@ -226,14 +234,19 @@ static gboolean run(const char *const *argv, const char *const *environment, con
 
 gboolean ingot_process_run(const char *const *argv, const char *const *environment, const char *folder, GError **error)
 {
-    return run(argv, environment, folder, NULL, error);
+    return run(argv, environment, folder, 0, NULL, error);
+}
+
+gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error)
+{
+    return run(argv, NULL, NULL, seconds, NULL, error);
 }
 
 char *ingot_process_output(const char *const *argv, GError **error)
 {
     g_autoptr(GString) output = g_string_new(NULL);
 
-    if (!run(argv, NULL, NULL, output, error))
+    if (!run(argv, NULL, NULL, 0, output, error))
         return NULL;
     if (g_str_has_suffix(output->str, "\n"))
         g_string_truncate(output, output->len - 1);

@@ -5,10 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
 
+#include "../machine/fake.h"
 #include "guest/sshcommand.h"
 
 static GuestKey key = {.private_path = (char *)"/tmp/a folder/id",
@@ -70,12 +72,45 @@ static void words_arrive_as_words(void **state)
     assert_string_equal(output, "<two  blanks><it's><$HOME; `id`><><*><-n><a\nb>");
 }
 
+/* Puts an `ssh` before the real one: a script that has $COUNT, the number of times it was run. */
+static void replace_ssh(const char *script)
+{
+    g_autofree char *path = ingot_workdir_file(fake_workdir, "ssh"), *count = ingot_workdir_file(fake_workdir, "count");
+    g_autofree char *text = g_strdup_printf("#!/bin/sh\necho >>%s\nCOUNT=$(wc -l <%s)\n%s\n", count, count, script);
+    g_unlink(count);
+    assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+}
+
+static void a_login_that_hangs_is_tried_again(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) machine = fake_start("{}", FALSE);
+    g_autoptr(GError) error = NULL;
+    replace_ssh("[ $COUNT -gt 2 ] || sleep 300");
+    if (!sshcommand_wait(machine, &key, 300, 1, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static void the_wait_for_a_login_has_an_end(void **state)
+{
+    (void)state;
+    g_autoptr(Machine) machine = fake_start("{\"print\": \"the last line\\r\\n\"}", FALSE);
+    g_autoptr(GError) error = NULL;
+    gint64 began = g_get_monotonic_time();
+    replace_ssh("sleep 300");
+    assert_false(sshcommand_wait(machine, &key, 2, 300, &error));
+    assert_true(g_get_monotonic_time() - began < 60 * G_USEC_PER_SEC);
+    assert_non_null(strstr(error->message, "within 2 s"));
+    assert_non_null(strstr(error->message, "the last line"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_line_is_the_words),
-        cmocka_unit_test(nothing_of_the_user_s_is_used),
-        cmocka_unit_test(words_arrive_as_words),
+        cmocka_unit_test(the_line_is_the_words),           cmocka_unit_test(nothing_of_the_user_s_is_used),
+        cmocka_unit_test(words_arrive_as_words),           cmocka_unit_test(a_login_that_hangs_is_tried_again),
+        cmocka_unit_test(the_wait_for_a_login_has_an_end),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

@@ -41,6 +41,19 @@ static void test_run(void **state)
     assert_true(ingot_process_run(SHELL("! read -r line"), NULL, NULL, &error)); /* stdin is empty */
 }
 
+static void test_limit(void **state)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_true(ingot_process_run_within(SHELL("exit 0"), 60, &error));
+    assert_false(ingot_process_run_within(SHELL("exit 3"), 60, NULL));
+    gint64 began = g_get_monotonic_time();
+    assert_false(ingot_process_run_within(SHELL("echo words; sleep 300"), 1, &error));
+    assert_true(g_get_monotonic_time() - began < 60 * G_USEC_PER_SEC);
+    assert_string_equal(error->message, "sh: still running after 1 s: ended");
+}
+
 static void test_failure(void **state)
 {
     g_autoptr(GError) status = NULL, killed = NULL, missing = NULL;
@@ -215,6 +228,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output),
         cmocka_unit_test(test_run),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_failure),
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_log),
