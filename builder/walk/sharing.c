@@ -10,8 +10,6 @@
 #include "machine/state.h"
 #include "step/step.h"
 
-#define TURN_USEC (G_USEC_PER_SEC / 5)
-
 static Share sharing_share(const WalkInput *input, const IngotReference *where, gboolean *answered)
 {
     return (Share){.store = input->host->store,
@@ -27,22 +25,7 @@ static Share sharing_share(const WalkInput *input, const IngotReference *where, 
 static IngotLock *sharing_lock(const WalkInput *input, GError **error)
 {
     g_autofree char *path = g_build_filename(input->host->cache, "share.lock", NULL);
-    for (;;) {
-        GError *problem = NULL;
-        IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, &problem);
-        if (lock != NULL) {
-            return lock;
-        }
-        if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
-            g_propagate_error(error, problem);
-            return NULL;
-        }
-        g_error_free(problem);
-        if (!ingot_interrupt_check(error)) {
-            return NULL;
-        }
-        g_usleep(TURN_USEC);
-    }
+    return ingot_lock_take(path, TRUE, TRUE, error);
 }
 
 /* --- in --- */

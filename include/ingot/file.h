@@ -35,6 +35,10 @@ IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, 
 /* Waits in the same way for a lock on an open file, whose path is for errors. */
 gboolean ingot_lock_wait(int fd, gboolean exclusive, const char *path, GError **error);
 void ingot_lock_release(IngotLock *lock);
+/* Both waits give a note once they have taken a second: what holds the lock, on which file. The program's main sets
+ * where notes go, which any thread may call; without that there are none. */
+typedef void (*IngotLockNote)(const char *note);
+void ingot_lock_set_note(IngotLockNote note);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotLock, ingot_lock_release)
 
 /* A folder for one command's work files under $TMPDIR or /var/tmp: mode 0700, held by a lock, removed with its

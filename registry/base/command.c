@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <ingot/process.h>
 #include <ingot/secrets.h>
 #include <ingot/text.h>
@@ -256,13 +257,20 @@ static gboolean flush_output(GError **error)
     return ingot_error_set_errno(error, errno ? errno : EIO, "cannot write to standard output");
 }
 
+static void show_note(const char *note)
+{
+    ingot_progress_message(ingot_command_progress(), "%s", note);
+}
+
 static int run_verb(const IngotVerb *verb, int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *name = g_strconcat("ingot ", verb->name, NULL);
 
     g_set_prgname(name);
+    ingot_lock_set_note(show_note);
     gboolean done = verb->run(argc, argv, &error) && flush_output(&error);
+    ingot_lock_set_note(NULL);
     g_clear_pointer(&progress, ingot_progress_free);
     if (done)
         return exit_status;

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <ingot/error.h>
@@ -16,6 +19,7 @@
 /* Between two looks at a lock that another has, longer each time: most are held for a moment. */
 #define LOCK_FIRST_USEC 2000
 #define LOCK_MOST_USEC (G_USEC_PER_SEC / 5)
+#define LOCK_SAY_USEC G_USEC_PER_SEC /* a longer wait is said */
 
 struct IngotLock {
     int fd;
@@ -44,9 +48,54 @@ static gboolean lock_try(int fd, int operation, gboolean *held, const char *path
                : ingot_error_set_errno(error, errno, "%s: cannot lock", path);
 }
 
+static IngotLockNote lock_note;
+
+void ingot_lock_set_note(IngotLockNote note)
+{
+    lock_note = note;
+}
+
+/* The process that holds a lock on the open file, as the kernel lists it; 0: it does not (it may be in a container). */
+static pid_t lock_holder(int fd)
+{
+    g_autofree char *locks = NULL;
+    struct stat status;
+
+    if (fstat(fd, &status) < 0 || !g_file_get_contents("/proc/locks", &locks, NULL, NULL))
+        return 0;
+    g_autofree char *file = g_strdup_printf(" %02x:%02x:%" G_GUINT64_FORMAT " ", major(status.st_dev),
+                                            minor(status.st_dev), (guint64)status.st_ino);
+    g_auto(GStrv) lines = g_strsplit(locks, "\n", -1);
+    for (guint i = 0; lines[i]; i++) {
+        int pid;
+        if (strstr(lines[i], file) && sscanf(lines[i], "%*d: FLOCK %*s %*s %d", &pid) == 1 && pid > 0)
+            return pid;
+    }
+    return 0;
+}
+
+static void lock_say(int fd, const char *path)
+{
+    pid_t pid = lock_holder(fd);
+    g_autofree char *file = g_strdup_printf("/proc/%d/comm", (int)pid);
+    g_autofree char *name = NULL, *holder = NULL;
+
+    if (!lock_note)
+        return;
+    if (pid == getpid())
+        holder = g_strdup("another part of this command");
+    else if (pid > 0 && g_file_get_contents(file, &name, NULL, NULL))
+        holder = g_strdup_printf("%s (process %d)", g_strchomp(name), (int)pid);
+    else
+        holder = g_strdup("another process");
+    g_autofree char *note = g_strdup_printf("waiting for %s, which holds %s", holder, path);
+    lock_note(note);
+}
+
 /* A thread that waits in flock would not see that it is to end: a signal reaches another one, a time limit none. */
 gboolean ingot_lock_wait(int fd, gboolean exclusive, const char *path, GError **error)
 {
+    gint64 say = g_get_monotonic_time() + LOCK_SAY_USEC;
     gboolean held;
 
     for (gulong pause = LOCK_FIRST_USEC;; pause = MIN(2 * pause, LOCK_MOST_USEC)) {
@@ -56,6 +105,10 @@ gboolean ingot_lock_wait(int fd, gboolean exclusive, const char *path, GError **
             return TRUE;
         if (!ingot_interrupt_check(error))
             return FALSE;
+        if (g_get_monotonic_time() >= say) {
+            lock_say(fd, path);
+            say = G_MAXINT64;
+        }
         g_usleep(pause);
     }
 }

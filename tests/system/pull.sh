@@ -83,3 +83,16 @@ ingot ls "$REGISTRY/team/web" | grep -q prod || fail "a restart lost a tag"
 expect 1 ingotd --data "$TMP/registry" --listen 127.0.0.1:0
 grep -q 'another ingotd' "$TMP/err" || fail "$(cat "$TMP/err")"
 ok "a restart keeps everything; one folder has one server"
+
+# What another process holds is waited for, and that is said.
+(
+    flock 9
+    touch "$TMP/held"
+    sleep 3
+) 9>"$INGOT_STORE/.lock" &
+holder=$!
+until [ -e "$TMP/held" ]; do sleep 0.05; done
+expect 0 ingot rm web:1.0.0
+wait $holder
+[ "$(grep -c 'waiting for .*process.*, which holds .*/store/.lock$' "$TMP/err")" = 1 ] || fail "the wait for a lock: $(cat "$TMP/err")"
+ok "a wait for another process is said once"

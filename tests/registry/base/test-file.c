@@ -231,9 +231,62 @@ static void test_lock_interrupted(void **state)
     }
 }
 
+static char *noted;
+
+static void take_note(const char *note)
+{
+    assert_null(noted); /* once a wait */
+    noted = g_strdup(note);
+}
+
+/* Holds the lock for so long, in another process. */
+static pid_t hold_for(const char *path, useconds_t microseconds)
+{
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, NULL);
+        _exit(lock == NULL || write(ready[1], "x", 1) != 1 || usleep(microseconds) != 0);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+static void test_lock_note(void **state)
+{
+    static const struct {
+        useconds_t held;
+        gboolean said;
+    } cases[] = {{100000, FALSE}, {2500000, TRUE}};
+    g_autofree char *path = ingot_workdir_file(*state, "lock");
+    ingot_lock_set_note(take_note);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        pid_t child = hold_for(path, cases[i].held);
+        g_autoptr(IngotLock) lock = ingot_lock_take(path, TRUE, TRUE, NULL);
+        int status;
+        assert_non_null(lock);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(noted != NULL, cases[i].said);
+        if (cases[i].said) {
+            g_autofree char *process = g_strdup_printf("(process %d), which holds ", (int)child);
+            assert_true(g_str_has_prefix(noted, "waiting for test-file "));
+            assert_non_null(strstr(noted, process));
+            assert_true(g_str_has_suffix(noted, path));
+        }
+        g_clear_pointer(&noted, g_free);
+    }
+    ingot_lock_set_note(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lock_note, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace_nowhere, set_up, tear_down),
