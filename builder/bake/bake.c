@@ -372,12 +372,16 @@ static Plan *plan_of(const Recipe *recipe, const BakeOptions *options, const Sou
     return salt == NULL ? NULL : plan_new(recipe, source_identity_key(identity), salt, error);
 }
 
-Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, GError **error)
+Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, SourceLook *look, GError **error)
 {
     SourceContext context = source_context(recipe, options, workdir);
     context.look = TRUE;
     g_autoptr(SourceIdentity) identity = source_identify(&context, error);
-    return identity == NULL ? NULL : plan_of(recipe, options, identity, error);
+    if (identity == NULL) {
+        return NULL;
+    }
+    *look = source_look(&context, identity);
+    return plan_of(recipe, options, identity, error);
 }
 
 static void report_cached(const Bake *bake)

@@ -16,10 +16,13 @@
 
 #include "check/check.h"
 
-/* "built", "unchanged", "failed" or "skipped". */
+/* "built", "unchanged", "checked", "failed" or "skipped". */
 static const char *recipe_word(const GraphRecipe *one)
 {
     static const char *const words[] = {"skipped", "skipped", "built", "failed", "skipped"};
+    if (one->state == GRAPH_DONE && one->checked_only) {
+        return "checked";
+    }
     return one->state == GRAPH_DONE && one->cached ? "unchanged" : words[one->state];
 }
 
@@ -55,7 +58,10 @@ void outcome_print(const Graph *graph)
             continue;
         }
         ingot_digest_write_text(&one->manifest.digest, digest);
-        if (one->checked_only && (!one->cached || !ingot_command_common()->quiet)) {
+        if (one->checked_only && ingot_command_common()->quiet) {
+            continue; /* there is no digest: an earlier image's is not its own */
+        }
+        if (one->checked_only) {
             /* Nothing is stored under the name that an image would have. */
             printf("%s: steps and tests passed%s\n", one->recipe->path, one->cached ? " (nothing changed)" : "");
         } else if (ingot_command_common()->quiet) {
@@ -98,7 +104,7 @@ static json_t *recipe_json(const GraphRecipe *one)
     json_object_set_new(entry, "state", json_string(recipe_word(one)));
     ingot_json_set_string(entry, "name", one->name);
     ingot_json_set_string(entry, "tag", one->tag);
-    if (one->state == GRAPH_DONE && (one->cached || !one->checked_only)) {
+    if (one->state == GRAPH_DONE && !one->checked_only) {
         char digest[INGOT_DIGEST_TEXT_SIZE];
         ingot_digest_write_text(&one->manifest.digest, digest);
         json_object_set_new(entry, "digest", json_string(digest));

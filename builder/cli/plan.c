@@ -61,9 +61,11 @@ static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
     for (guint i = 0; prospect->plan != NULL && i < prospect->plan->stages->len; i++) {
         json_array_append_new(stages, describe_stage(prospect, i));
     }
-    return ingot_json_pack("{s:o, s:s, s:b, s:b, s:o}", "recipe", ingot_json_text(one->recipe->path), "name",
-                           one->recipe->name, "image", prospect->image, "source_missing", prospect->plan == NULL,
-                           "stages", stages);
+    json_t *entry = ingot_json_pack("{s:o, s:s, s:b, s:b, s:o}", "recipe", ingot_json_text(one->recipe->path), "name",
+                                    one->recipe->name, "image", prospect->image, "source_missing",
+                                    prospect->plan == NULL, "stages", stages);
+    ingot_json_set_string(entry, "source_due", prospect->source.due);
+    return entry;
 }
 
 static void print(const GraphRecipe *one, const Prospect *prospect)
@@ -77,7 +79,11 @@ static void print(const GraphRecipe *one, const Prospect *prospect)
     for (guint i = 0; i < prospect->plan->stages->len; i++) {
         print_stage(prospect, i);
     }
-    printf("     %s\n", prospect->image ? "the image is there: nothing has to be done" : "an image will be made");
+    if (prospect->source.due != NULL) {
+        printf("     source: %s\n", prospect->source.due);
+    }
+    printf("     %s%s\n", prospect->image ? "the image is there: nothing has to be done" : "an image will be made",
+           prospect->image && prospect->source.due != NULL ? " while the source stays what it is" : "");
 }
 
 static gboolean plan_all(const Graph *graph, const BakeOptions *options, GError **error)
@@ -129,7 +135,8 @@ const IngotVerb verb_plan = {"plan", "RECIPE...", "what a build would do, step b
                              "saves), and whether it will be\n"
                              "run: because what it depends on has changed (named), because it is older than it may be, "
                              "or because it follows a step\n"
-                             "that is run. Nothing is built. A step depends on all before it, on its text, and on the "
+                             "that is run. A source that a build would ask for first, or make, is said too. Nothing is "
+                             "built. A step depends on all before it, on its text, and on the "
                              "names, modes and bytes of all\n"
                              "files that it reads, git-ignored ones too.\n"
                              "\n"

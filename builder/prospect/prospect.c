@@ -12,6 +12,7 @@ void prospect_free(Prospect *prospect)
         g_clear_pointer(&prospect->plan, plan_free);
         g_clear_pointer(&prospect->nodes, g_ptr_array_unref);
         g_clear_pointer(&prospect->history, history_free);
+        source_look_clear(&prospect->source);
         g_free(prospect);
     }
 }
@@ -58,12 +59,13 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     own.parent = parent;
     own.tag = one->recipe->version == NULL ? "latest" : one->recipe->version;
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
-    prospect->plan = workdir == NULL ? NULL : bake_plan(one->recipe, &own, ingot_workdir_path(workdir), error);
+    prospect->plan =
+        workdir == NULL ? NULL : bake_plan(one->recipe, &own, ingot_workdir_path(workdir), &prospect->source, error);
     prospect->nodes = prospect->plan == NULL ? NULL : nodes_list(options->host.cache, error);
     if (prospect->nodes == NULL) {
         return NULL;
     }
-    prospect->best = nodes_best(prospect->nodes, prospect->plan, NULL, -1, now());
+    prospect->best = nodes_best(prospect->nodes, prospect->plan, prospect->source.disk, -1, now());
     prospect->history = history_load(options->host.cache, one->recipe);
     const RecordOf record = bake_record(one->recipe, &own, prospect->plan);
     prospect->image = record_find(options->host.cache, options->host.store, &record, now(), &prospect->manifest);
@@ -110,5 +112,5 @@ char *prospect_why(const Prospect *prospect, guint stage)
     if (stage > 0 && !prospect_stands(prospect, stage - 1)) {
         return g_strdup("follows a step that is run");
     }
-    return g_strdup("not kept");
+    return g_strdup(run == NULL ? "not kept" : "not kept on the source's present disk");
 }

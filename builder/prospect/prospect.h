@@ -11,7 +11,8 @@ typedef struct {
     GPtrArray *nodes; /* all of the cache */
     const Node *best; /* what the build would go on from, or NULL; in nodes */
     History *history; /* may be NULL */
-    gboolean image;   /* an image of this very plan is in the store: nothing has to be done */
+    SourceLook source;
+    gboolean image; /* an image of this very plan is in the store: nothing has to be done */
     IngotDescriptor manifest;
 } Prospect;
 

@@ -204,6 +204,25 @@ static gboolean bootstrap_find_state(const SourceContext *context, const json_t 
     return bootstrap_ask_mirror(context, source, bootstrap, error);
 }
 
+static SourceLook bootstrap_look(const SourceContext *context, const json_t *source, gconstpointer resolved)
+{
+    (void)context;
+    const Base *kept = ((const Bootstrap *)resolved)->kept;
+    if (kept == NULL) {
+        return (SourceLook){.due = g_strdup("there is no base yet: it is made first")};
+    }
+    if (bootstrap_is_current(source, kept)) {
+        return (SourceLook){.disk = g_strdup(kept->disk)};
+    }
+    g_autofree char *old = ingot_text_age((double)(bootstrap_now() - kept->asked));
+    g_autofree char *limit = ingot_text_age((double)json_integer_value(json_object_get(source, "max_age")));
+    return (SourceLook){
+        .disk = g_strdup(kept->disk),
+        .due = g_strdup_printf("the mirror was last asked %s ago (max_age %s): a build asks it first, and where it has "
+                               "changed makes the base anew and runs every step",
+                               old, limit)};
+}
+
 static gpointer bootstrap_identify(const SourceContext *context, const json_t *source, IngotHasher *hasher,
                                    GError **error)
 {
@@ -500,4 +519,5 @@ static const Shape source_bootstrap_shape = {
     .name = "sourceBootstrap", .help = "A new system from a distribution's packages.", .keys = source_bootstrap_keys};
 const Variant recipe_source_bootstrap = {"bootstrap", "bootstrap", &source_bootstrap_shape};
 
-const SourceKind source_bootstrap = {"bootstrap", bootstrap_identify, bootstrap_free, bootstrap_prepare};
+const SourceKind source_bootstrap = {"bootstrap", bootstrap_identify, bootstrap_free, bootstrap_look,
+                                     bootstrap_prepare};

@@ -90,16 +90,23 @@ static gpointer from_identify(const SourceContext *context, const json_t *source
     return from;
 }
 
-static char *from_unpack(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
+/* Where the image's disk is kept. Free it. */
+static char *from_disk(const SourceContext *context, const char *digest, GError **error)
 {
     g_autofree char *name = g_strdup_printf("from-%s", digest + strlen("sha256:"));
     g_autofree char *folder = source_cache_path(context, name, error);
+    return folder == NULL ? NULL : g_build_filename(folder, "disk.raw", NULL);
+}
+
+static char *from_unpack(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
+{
+    g_autofree char *path = from_disk(context, digest, error);
+    g_autofree char *folder = path == NULL ? NULL : g_path_get_dirname(path);
     g_autoptr(GError) reads = NULL;
     g_autoptr(IngotLock) lock = folder == NULL ? NULL : source_lock(folder, &reads, error);
     if (lock == NULL) {
         return NULL;
     }
-    g_autofree char *path = g_build_filename(folder, "disk.raw", NULL);
     KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
     if (kept != KEPT_NONE) {
         return kept == KEPT_WHOLE ? g_steal_pointer(&path) : NULL;
@@ -210,6 +217,13 @@ static IngotImage *from_open(const SourceContext *context, const FromImage *from
     return image;
 }
 
+static SourceLook from_look(const SourceContext *context, const json_t *source, gconstpointer resolved)
+{
+    (void)source;
+    const FromImage *from = resolved;
+    return (SourceLook){.disk = from_disk(context, from->digest, NULL)};
+}
+
 static Source *from_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
 {
     (void)source;
@@ -252,5 +266,5 @@ static const Shape source_recipe_shape = {.name = "sourceRecipe",
                                           .keys = source_recipe_keys};
 const Variant recipe_source_recipe = {"recipe", "recipe", &source_recipe_shape};
 
-const SourceKind source_from = {"from", from_identify, from_free, from_prepare};
-const SourceKind source_recipe = {"recipe", from_identify, from_free, from_prepare};
+const SourceKind source_from = {"from", from_identify, from_free, from_look, from_prepare};
+const SourceKind source_recipe = {"recipe", from_identify, from_free, from_look, from_prepare};

@@ -113,6 +113,14 @@ static Source *image_look_inside(const SourceContext *context, const char *file,
     return strcmp(format, "raw") != 0 || image_check_raw(file, error) ? source_new(g_strdup(file), format) : NULL;
 }
 
+/* Where the disk of a bundle is kept. Free it. */
+static char *image_taken_out(const SourceContext *context, const char *sha256, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("bundle-%s", sha256);
+    g_autofree char *folder = source_cache_path(context, name, error);
+    return folder == NULL ? NULL : g_build_filename(folder, "disk.qcow2", NULL);
+}
+
 /* Without the cache: what is in a bundle is taken out to the work folder. problem: why. */
 static Source *image_open_here(const SourceContext *context, const char *file, const GError *problem, GError **error)
 {
@@ -128,8 +136,8 @@ static Source *image_open_here(const SourceContext *context, const char *file, c
 static Source *image_open_any(const SourceContext *context, const char *file, const char *sha256, GError **error)
 {
     g_autoptr(GError) problem = NULL, reads = NULL;
-    g_autofree char *name = g_strdup_printf("bundle-%s", sha256);
-    g_autofree char *folder = source_cache_path(context, name, &problem);
+    g_autofree char *path = image_taken_out(context, sha256, &problem);
+    g_autofree char *folder = path == NULL ? NULL : g_path_get_dirname(path);
     g_autoptr(IngotLock) lock = folder == NULL ? NULL : source_lock(folder, &reads, &problem);
     if (lock == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         g_propagate_error(error, g_steal_pointer(&problem));
@@ -138,12 +146,26 @@ static Source *image_open_any(const SourceContext *context, const char *file, co
     if (lock == NULL) {
         return image_open_here(context, file, problem, error);
     }
-    g_autofree char *path = g_build_filename(folder, "disk.qcow2", NULL);
     KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
     if (kept != KEPT_NONE) {
         return kept == KEPT_WHOLE ? source_new(g_strdup(path), "qcow2") : NULL;
     }
     return reads != NULL ? image_open_here(context, file, reads, error) : image_look_inside(context, file, path, error);
+}
+
+/* The file, and the disk that was taken out of it where that has happened. */
+static SourceLook image_look(const SourceContext *context, const json_t *source, gconstpointer resolved)
+{
+    (void)resolved;
+    const char *path = json_string_value(json_object_get(source, "path"));
+    const char *sha256 = json_string_value(json_object_get(source, "sha256"));
+    g_autofree char *image = g_strdup_printf("image-%s", sha256), *fetched = source_cache_path(context, image, NULL);
+    g_autofree char *disk = image_taken_out(context, sha256, NULL);
+    if (json_object_get(source, "format") == NULL && disk != NULL && g_file_test(disk, G_FILE_TEST_EXISTS)) {
+        return (SourceLook){.disk = g_steal_pointer(&disk)};
+    }
+    return (SourceLook){.disk = path != NULL ? g_canonicalize_filename(path, context->recipe->folder)
+                                             : g_steal_pointer(&fetched)};
 }
 
 static Source *image_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
@@ -197,4 +219,4 @@ static const Key source_image_keys[] = {
 static const Shape source_image_shape = {.name = "sourceImage", .help = "An existing disk.", .keys = source_image_keys};
 const Variant recipe_source_image = {"image", "image", &source_image_shape};
 
-const SourceKind source_image = {"image", image_identify, g_free, image_prepare};
+const SourceKind source_image = {"image", image_identify, g_free, image_look, image_prepare};

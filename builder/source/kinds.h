@@ -10,6 +10,8 @@ typedef struct {
      * to know, or NULL with an error; freed by free_resolved. */
     gpointer (*identify)(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error);
     void (*free_resolved)(gpointer resolved);
+    /* What source_look gives. */
+    SourceLook (*look)(const SourceContext *context, const json_t *source, gconstpointer resolved);
     Source *(*prepare)(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error);
 } SourceKind;
 

@@ -130,6 +130,18 @@ SourceIdentity *source_identify(const SourceContext *context, GError **error)
     return g_steal_pointer(&identity);
 }
 
+void source_look_clear(SourceLook *look)
+{
+    g_clear_pointer(&look->disk, g_free);
+    g_clear_pointer(&look->due, g_free);
+}
+
+SourceLook source_look(const SourceContext *context, const SourceIdentity *identity)
+{
+    const json_t *source = json_object_get(context->recipe->tree, "source");
+    return identity->kind->look(context, source, identity->resolved);
+}
+
 /* --- preparation --- */
 
 typedef enum { HOLD_FAILED, HOLD_GONE, HOLD_TAKEN } Hold;

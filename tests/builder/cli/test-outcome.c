@@ -102,6 +102,23 @@ static void json_tells_of_a_failure(void **state)
     assert_string_equal(json_string_value(json_object_get(step, "title")), "boot");
 }
 
+/* No image is made of a recipe that is only checked, and that of an earlier build is not its outcome. */
+static void json_tells_of_a_check(void **state)
+{
+    (void)state;
+    for (guint cached = 0; cached < 2; cached++) {
+        g_autoptr(Graph) graph = graph_new();
+        GraphRecipe *one = g_ptr_array_index(graph->recipes, 0);
+        one->checked_only = TRUE;
+        one->cached = cached;
+        g_autoptr(json_t) outcome = printed(graph, NULL);
+        const json_t *entry = json_array_get(json_object_get(outcome, "recipes"), 0);
+        assert_string_equal(json_string_value(json_object_get(entry, "state")), "checked");
+        assert_int_equal(json_is_true(json_object_get(entry, "cached")), cached);
+        assert_null(json_object_get(entry, "digest"));
+    }
+}
+
 static void junit_tells_of_a_failure(void **state)
 {
     (void)state;
@@ -227,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(json_tells_of_a_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_tells_of_a_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(junit_tells_of_a_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(junit_tells_of_a_failure_after_the_tests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(junit_is_written_to_what_is_no_plain_file, set_up, tear_down),

@@ -247,6 +247,38 @@ static void test_offline(void **state)
     assert_int_equal(runs_of(fixture), 1);
 }
 
+/* What a plan says of the source. */
+static SourceLook look_at(Fixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, &error);
+    if (identity == NULL) {
+        fail_msg("%s", error->message);
+    }
+    return source_look(&fixture->context, identity);
+}
+
+/* A plan says whether a build would ask the mirror first, and on which disk it would stand until then. */
+static void test_due(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    fixture->context.look = TRUE;
+    g_auto(SourceLook) none = look_at(fixture);
+    assert_null(none.disk);
+    assert_non_null(strstr(none.due, "made first"));
+    fixture->context.look = FALSE;
+    g_autoptr(Source) made = make(fixture, &key);
+    fixture->context.look = TRUE;
+    g_auto(SourceLook) young = look_at(fixture);
+    assert_string_equal(young.disk, made->path);
+    assert_null(young.due);
+    age(made, 2 * WEEK);
+    g_auto(SourceLook) old = look_at(fixture);
+    assert_string_equal(old.disk, made->path);
+    assert_non_null(strstr(old.due, "14 d ago (max_age 7 d)"));
+}
+
 /* Looking at a plan asks no mirror. */
 static void test_look(void **state)
 {
@@ -557,6 +589,7 @@ int main(void)
         TEST(test_clock),
         TEST(test_offline),
         TEST(test_look),
+        TEST(test_due),
         TEST(test_flipped_byte),
         TEST(test_login),
         TEST(test_surroundings),

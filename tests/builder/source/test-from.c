@@ -82,6 +82,9 @@ static Source *make(const Fixture *fixture)
     g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, &error);
     g_autoptr(Source) source = identity == NULL ? NULL : source_prepare(&fixture->context, identity, &error);
     assert_null(error);
+    g_auto(SourceLook) look = source_look(&fixture->context, identity);
+    assert_string_equal(look.disk, source->path);
+    assert_null(look.due);
     return g_steal_pointer(&source);
 }
 

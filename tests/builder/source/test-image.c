@@ -70,6 +70,16 @@ static Source *prepare_again(const Fixture *fixture)
     return identity == NULL ? NULL : source_prepare(&context, identity, NULL);
 }
 
+/* A plan knows the disk that a build stands on. */
+static void expect_looked(const SourceContext *context, const SourceIdentity *identity, const Source *made)
+{
+    g_auto(SourceLook) look = source_look(context, identity);
+    if (made != NULL) {
+        assert_string_equal(look.disk, made->path);
+    }
+    assert_null(look.due);
+}
+
 static Source *prepare(Fixture *fixture, const char *name, const char *sha256, char **key, GError **error)
 {
     json_decref(fixture->recipe.tree);
@@ -81,7 +91,11 @@ static Source *prepare(Fixture *fixture, const char *name, const char *sha256, c
     };
     g_autoptr(SourceIdentity) identity = source_identify(&context, error);
     *key = identity == NULL ? NULL : g_strdup(source_identity_key(identity));
-    return identity == NULL ? NULL : source_prepare(&context, identity, error);
+    Source *made = identity == NULL ? NULL : source_prepare(&context, identity, error);
+    if (identity != NULL) {
+        expect_looked(&context, identity, made);
+    }
+    return made;
 }
 
 static void test_taken_where_it_lies(void **state)
