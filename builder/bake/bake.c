@@ -151,8 +151,9 @@ static gboolean judge(Bake *bake, Machine *machine, GError **error)
                            : "\nno image was made";
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%u of %u tests failed:%s%s", bake->checked->failures->len,
                 bake->checked->count, list->str, hint);
-    pause_after_error(bake->options->walk.on_error, FALSE, error == NULL ? NULL : *error, machine, bake->key,
-                      bake->options->host.progress);
+    const Pause pause = {
+        .machine = machine, .key = bake->key, .recipe = bake->recipe->path, .progress = bake->options->host.progress};
+    pause_after_error(&pause, bake->options->walk.on_error, FALSE, error == NULL ? NULL : *error);
     return FALSE;
 }
 

@@ -13,7 +13,6 @@
 #define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
 #define CPUS_MAX 64
 #define MEMORY_MIN (64u << 20) /* bytes; as in a recipe */
-#define TRY_SECONDS 60         /* for one login */
 
 typedef struct {
     char **ports;
@@ -94,7 +93,7 @@ static gboolean wait_for_login(Machine *machine, const GuestKey *key, GError **e
 {
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, 0, "wait for ssh (the console is in %s)", machine_console(machine));
-    if (!sshcommand_wait(machine, key, WAIT_SECONDS, TRY_SECONDS, error)) {
+    if (!sshcommand_wait(machine, key, WAIT_SECONDS, SSHCOMMAND_TRY_SECONDS, error)) {
         g_prefix_error(error, "--wait: ");
         return FALSE;
     }

@@ -61,13 +61,18 @@ char *sshcommand_line(const GuestKey *key, guint16 port)
     return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
-gboolean sshcommand_wait(Machine *machine, const GuestKey *key, guint seconds, guint try_seconds, GError **error)
+gboolean sshcommand_try(const Machine *machine, const GuestKey *key, guint seconds, GError **error)
 {
     g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const[]){"true", NULL});
+    return ingot_process_run_within((const char *const *)words->pdata, seconds, error);
+}
+
+gboolean sshcommand_wait(Machine *machine, const GuestKey *key, guint seconds, guint try_seconds, GError **error)
+{
     gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
     guint left = MAX(seconds, 1);
     g_autoptr(GError) last = NULL;
-    while (!ingot_process_run_within((const char *const *)words->pdata, MIN(try_seconds, left), &last)) {
+    while (!sshcommand_try(machine, key, MIN(try_seconds, left), &last)) {
         gint64 now = g_get_monotonic_time();
         if (!machine_alive(machine, error)) {
             return FALSE;

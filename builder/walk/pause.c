@@ -9,10 +9,20 @@
 
 #include "guest/sshcommand.h"
 
-void pause_show(const Machine *machine, const GuestKey *key, IngotProgress *progress)
+void pause_show(const Pause *pause)
 {
-    g_autofree char *ssh = sshcommand_line(key, machine_port(machine, 22));
-    ingot_progress_message(progress, "  %s\n  console: %s", ssh, machine_console(machine));
+    g_autofree char *ssh = sshcommand_line(pause->key, machine_port(pause->machine, 22));
+    g_autoptr(GError) why = NULL;
+    if (sshcommand_try(pause->machine, pause->key, SSHCOMMAND_TRY_SECONDS, &why)) {
+        ingot_progress_message(pause->progress, "  %s", ssh);
+    } else {
+        ingot_progress_message(
+            pause->progress,
+            "  ssh does not let root in (%s)\n  `ingot shell %s -- COMMAND` looks into the machine as it was "
+            "kept last",
+            why->message, pause->recipe);
+    }
+    ingot_progress_message(pause->progress, "  console: %s", machine_console(pause->machine));
 }
 
 /* The first letter of a line from the terminal; 0 at its end or when a signal has come. */
@@ -31,33 +41,32 @@ static char read_answer(void)
     return line[0];
 }
 
-gboolean pause_before(const char *title, const Machine *machine, const GuestKey *key, IngotProgress *progress,
-                      GError **error)
+gboolean pause_before(const Pause *pause, const char *title, GError **error)
 {
-    pause_show(machine, key, progress);
-    ingot_progress_message(progress, "before '%s': Enter goes on, Ctrl-C ends the build", title);
+    pause_show(pause);
+    ingot_progress_message(pause->progress, "before '%s': Enter goes on, Ctrl-C ends the build", title);
     read_answer();
     return ingot_interrupt_check(error);
 }
 
-static void keep(Machine *machine, const GuestKey *key, IngotProgress *progress)
+static void keep(const Pause *pause)
 {
-    pause_show(machine, key, progress);
-    ingot_progress_message(progress, "the machine is kept until it is powered off or you press Ctrl-C");
+    pause_show(pause);
+    ingot_progress_message(pause->progress, "the machine is kept until it is powered off or you press Ctrl-C");
     gboolean ended;
-    machine_wait(machine, 0, &ended, NULL);
+    machine_wait(pause->machine, 0, &ended, NULL);
 }
 
-gboolean pause_after_error(OnError mode, gboolean can_retry, const GError *failure, Machine *machine,
-                           const GuestKey *key, IngotProgress *progress)
+gboolean pause_after_error(const Pause *pause, OnError mode, gboolean can_retry, const GError *failure)
 {
-    if (mode == ON_ERROR_ABORT || !machine_alive(machine, NULL) || !ingot_interrupt_check(NULL)) {
+    IngotProgress *progress = pause->progress;
+    if (mode == ON_ERROR_ABORT || !machine_alive(pause->machine, NULL) || !ingot_interrupt_check(NULL)) {
         return FALSE;
     }
     ingot_progress_drop(progress);
     ingot_progress_message(progress, "failed: %s", failure->message);
     if (mode == ON_ERROR_KEEP) {
-        keep(machine, key, progress);
+        keep(pause);
         return FALSE;
     }
     while (isatty(STDIN_FILENO)) {
@@ -65,7 +74,7 @@ gboolean pause_after_error(OnError mode, gboolean can_retry, const GError *failu
                                can_retry ? "[r]etry the step, " : "");
         char answer = read_answer();
         if (answer == 'k') {
-            keep(machine, key, progress);
+            keep(pause);
         }
         if (answer == 'r' && !can_retry) {
             continue;

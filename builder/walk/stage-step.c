@@ -111,14 +111,22 @@ static const char restarted[] = "the machine restarted or powered off while the 
                                 "the step. (An earlier step may "
                                 "have left a restart behind.)\n";
 
+/* The machine may have been started again meanwhile, or have ended. */
+static Pause pause_of(const Walk *walk)
+{
+    return (Pause){.machine = walk->machine,
+                   .key = walk->in.key,
+                   .recipe = walk->in.recipe->path,
+                   .progress = walk->in.host->progress};
+}
+
 gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
 {
     const WalkOptions *options = walk->in.options;
-    IngotProgress *progress = walk->in.host->progress;
     for (;;) {
         g_autoptr(GError) problem = NULL;
-        if (options->debug && walk->machine != NULL &&
-            !pause_before(stage->title, walk->machine, walk->in.key, progress, error)) {
+        Pause pause = pause_of(walk);
+        if (options->debug && pause.machine != NULL && !pause_before(&pause, stage->title, error)) {
             return FALSE;
         }
         if (options->debug) {
@@ -136,8 +144,8 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
             say_offline(walk, stage, "--on-error", "there is nothing to keep or to ask about");
         }
         g_autoptr(GError) failure = masked_error(walk, problem);
-        if (walk->machine == NULL ||
-            !pause_after_error(options->on_error, TRUE, failure, walk->machine, walk->in.key, progress)) {
+        pause = pause_of(walk);
+        if (pause.machine == NULL || !pause_after_error(&pause, options->on_error, TRUE, failure)) {
             return step_failed(walk, stage, failure, error);
         }
     }

@@ -326,6 +326,11 @@ Machine *walk_machine(Walk *walk)
     return walk->machine;
 }
 
+Guest *walk_guest(Walk *walk)
+{
+    return walk->guest;
+}
+
 const GPtrArray *walk_runs(const Walk *walk)
 {
     return walk->runs;

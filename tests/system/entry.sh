@@ -48,6 +48,14 @@ EOF2
 ingot build "$TMP/hardened.yaml" >"$TMP/out" 2>"$TMP/log" || fail "a hardened image: $(tail -30 "$TMP/log")"
 ok "an image that lets nobody in is built, restarted, powered off and tested"
 
+expect 3 ingot shell "$TMP/hardened.yaml" -- sh -c 'printf "%s\n" "two  blanks"; echo words >&2; head -c 5 /dev/zero; exit 3'
+printf 'two  blanks\n\0\0\0\0\0' | cmp - "$TMP/out" || fail "what a command prints: $(cat "$TMP/out")"
+grep -qx words "$TMP/err" || fail "what a command prints on stderr: $(cat "$TMP/err")"
+status=0
+ingot shell "$TMP/hardened.yaml" </dev/null >"$TMP/out" 2>"$TMP/err" || status=$?
+[ $status != 0 ] && grep -q 'does not let root in.* -- COMMAND' "$TMP/err" || fail "no word on the way in: $(cat "$TMP/err")"
+ok "a command looks into a machine that lets nobody in, with its output and its status"
+
 cat >"$TMP/child.yaml" <<'EOF2'
 name: child
 version: 1.0.0
