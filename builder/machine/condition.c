@@ -194,19 +194,6 @@ gboolean machine_press_power(Machine *machine, GError **error)
     return answer != NULL;
 }
 
-gboolean machine_shutdown(Machine *machine, guint seconds, GError **error)
-{
-    gboolean ended;
-    if (!machine_press_power(machine, error) || !machine_wait(machine, seconds, &ended, error)) {
-        return FALSE;
-    }
-    if (!ended) {
-        g_autofree char *what = g_strdup_printf("the machine did not shut down within %u s of its power key", seconds);
-        return fail_with_tail(machine, error, what);
-    }
-    return TRUE;
-}
-
 gboolean machine_quit(Machine *machine, GError **error)
 {
     gboolean ended;

@@ -61,7 +61,5 @@ gboolean machine_press_power(Machine *machine, GError **error);
 /* Waits until the machine has ended by itself, at most `seconds` (0: for ever). TRUE with *ended FALSE: it still runs.
  * FALSE: it will not end any more (see machine_alive), QEMU has crashed, or a signal has come. */
 gboolean machine_wait(Machine *machine, guint seconds, gboolean *ended, GError **error);
-/* The power key, then waits for the end; FALSE past `seconds` too, when the machine still runs. */
-gboolean machine_shutdown(Machine *machine, guint seconds, GError **error);
 /* Flushes the disk and ends QEMU at once (the guest gets no warning). */
 gboolean machine_quit(Machine *machine, GError **error);

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "cache/memory.h"
+#include "cache/nvram.h"
 #include "machine/state.h"
 #include "walk/boot.h"
-#include "walk/enter.h"
 #include "walk/inside.h"
 
 #define SHUTDOWN_SECONDS 900u /* some services take minutes to stop */
@@ -50,7 +50,7 @@ static Machine *start_machine(Walk *walk, gboolean incoming, GError **error)
     options.drive_count = 1 + walk->further->len;
     options.folder = folder;
     options.incoming = incoming;
-    if (incoming && options.uefi && !enter_restore_variables(walk->from, folder, error)) {
+    if (incoming && options.uefi && !nvram_restore(walk->from, folder, error)) {
         return NULL;
     }
     return machine_start(&options, error);

@@ -5,9 +5,9 @@
 
 #include "cache/draft.h"
 #include "cache/memory.h"
+#include "cache/nvram.h"
 #include "machine/overlay.h"
 #include "machine/state.h"
-#include "walk/enter.h"
 #include "walk/inside.h"
 
 /* A node on its way to the disk, and the turn that ends when it is there. */
@@ -174,7 +174,7 @@ static gboolean save_memory(Walk *walk, Publication *publication, GError **error
     json_object_set_new(publication->node->files, NODE_MEMORY, json_null());
     publication->node->fingerprint = g_strdup(walk->fingerprint);
     return !recipe_machine(walk->in.recipe).uefi ||
-           enter_keep_variables(walk->machine, publication->draft, publication->node, error);
+           nvram_keep(walk->machine, publication->draft, publication->node, error);
 }
 
 static gboolean move_to_layers(Walk *walk, GError **error)

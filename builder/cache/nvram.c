@@ -1,8 +1,8 @@
-#include "walk/enter.h"
+#include "cache/nvram.h"
 
 #include <ingot/file.h>
 
-gboolean enter_keep_variables(const Machine *machine, const NodeDraft *draft, Node *node, GError **error)
+gboolean nvram_keep(const Machine *machine, const NodeDraft *draft, Node *node, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(machine_console(machine));
     g_autofree char *from = g_build_filename(folder, MACHINE_VARIABLES, NULL);
@@ -11,7 +11,7 @@ gboolean enter_keep_variables(const Machine *machine, const NodeDraft *draft, No
     return ingot_file_copy(from, to, error);
 }
 
-gboolean enter_restore_variables(const Node *node, const char *folder, GError **error)
+gboolean nvram_restore(const Node *node, const char *folder, GError **error)
 {
     g_autofree char *from = node_file(node, MACHINE_VARIABLES);
     g_autofree char *to = g_build_filename(folder, MACHINE_VARIABLES, NULL);
