@@ -7,7 +7,7 @@
 
 #include "cache/nodes.h"
 
-#define VERSION 3
+#define VERSION 4
 #define RECORD_MAX (16u << 20) /* bytes; it names every file that the outputs made */
 
 /* The version is in the key besides the plan, since the image's manifest says it. */
@@ -44,6 +44,37 @@ static gboolean is_fresh(const json_t *record, const Plan *plan, gint64 now)
     return json_is_array(runs);
 }
 
+/* When the image's stage of that key ran: seconds since 1970; -1: it has none. */
+static gint64 record_ran(const json_t *record, const IngotDigest *key)
+{
+    const json_t *runs = json_object_get(record, "runs");
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(key, text);
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        if (g_strcmp0(json_string_value(json_object_get(run, "key")), text) == 0) {
+            return json_integer_value(json_object_get(run, "ran"));
+        }
+    }
+    return -1;
+}
+
+/* Whether a build would go on from a later run of one of the image's steps: its tests may have failed since. That a
+ * machine was booted once more says nothing. */
+static gboolean is_superseded(const json_t *record, const char *cache, const Plan *plan, gint64 now)
+{
+    g_autoptr(GPtrArray) nodes = nodes_list(cache, NULL);
+    const Node *best = nodes == NULL ? NULL : nodes_best(nodes, plan, NULL, -1, now);
+    for (guint i = 0; best != NULL && i < best->runs->len; i++) {
+        const NodeRun *run = g_ptr_array_index(best->runs, i);
+        gint64 ran = record_ran(record, &run->key);
+        if (plan_find_key(plan, &run->key) > 0 && ran >= 0 && run->ran > ran) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static gboolean record_fits(const json_t *record, const RecordOf *of, gint64 now)
 {
     return json_integer_value(json_object_get(record, "version")) == VERSION &&
@@ -67,7 +98,8 @@ gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, g
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
     const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
     if (digest == NULL || !record_fits(record, of, now) || !ingot_digest_parse(digest, &manifest->digest, NULL) ||
-        !ingot_json_get_size(record, "size", path, &manifest->size, NULL) || !record_image_is_whole(store, digest)) {
+        !ingot_json_get_size(record, "size", path, &manifest->size, NULL) || !record_image_is_whole(store, digest) ||
+        is_superseded(record, cache, of->plan, now)) {
         return FALSE;
     }
     g_utime(path, NULL); /* the sweep goes by when it was used last */

@@ -2,7 +2,8 @@
  * came of it.
  *
  * A record is one small file, CACHE/images/HEX.json, replaced whole. It only points into a store: a record whose image
- * is no longer there, or lacks a blob, counts as none, and so does one of which a stage ran longer ago than it may. It
+ * is no longer there, or lacks a blob, counts as none, and so does one of which a stage ran longer ago than it may,
+ * or of which a step has run again since, so that a build would go on from there: after a --refresh that failed. It
  * says whether the image has passed its tests: one that was built without them does not stand for one that is to be
  * tested. */
 #pragma once

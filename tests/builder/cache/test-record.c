@@ -181,6 +181,29 @@ static void one_stage_too_old_is_enough(void **state)
     assert_false(record_find(sample->cache, store, &of, SAMPLE_BEGAN + 3601, &manifest));
 }
 
+/* As a --refresh leaves it that ran a step anew and then failed: the image is not what the recipe gives any more. */
+static void a_later_run_of_a_step_is_enough(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    build(sample, store, plan);
+    sample_node(sample, plan, "own", NULL, "aa");
+    assert_true(found(sample, store, plan));
+    sample_node(sample, plan, "later", NULL, "ab");
+    assert_false(found(sample, store, plan));
+}
+
+static void a_later_boot_is_not(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    build(sample, store, plan);
+    sample_node(sample, plan, "booted", NULL, "b");
+    assert_true(found(sample, store, plan));
+}
+
 static void an_older_version_is_none(void **state)
 {
     Sample *sample = *state;
@@ -258,6 +281,8 @@ int main(void)
         SAMPLE_TEST(a_record_that_is_too_large_is_not_written),
         SAMPLE_TEST(a_record_of_many_files_is_read_back),
         SAMPLE_TEST(one_stage_too_old_is_enough),
+        SAMPLE_TEST(a_later_run_of_a_step_is_enough),
+        SAMPLE_TEST(a_later_boot_is_not),
         SAMPLE_TEST(an_older_version_is_none),
         SAMPLE_TEST(a_broken_record_is_none),
         SAMPLE_TEST(an_untested_image_is_not_a_tested_one),
