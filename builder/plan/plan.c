@@ -76,6 +76,10 @@ static void image_key(const Recipe *recipe, const IngotDigest *last, const char 
             add_json(hasher, part);
         }
     }
+    /* The image says by which name its base was asked for. */
+    const char *reference =
+        json_string_value(json_object_get(json_object_get(recipe->public_tree, "source"), "reference"));
+    add_text(hasher, reference == NULL ? "" : reference);
     g_autofree char *keyed = plan_keyed_secrets(secrets, salt);
     add_text(hasher, keyed == NULL ? "" : keyed);
     add_text(hasher, INGOT_VERSION);

@@ -544,6 +544,17 @@ static void what_only_the_image_has(void **state)
     assert_false(ingot_digest_equal(&before->image, &after->image));
 }
 
+/* Of two names of one digest, the image says the one that was asked for. */
+static void the_name_of_the_source_is_of_the_image_alone(void **state)
+{
+    Fixture *f = *state;
+    g_autoptr(Plan) before = plan_now(f);
+    edit(f, "{from: debian}", "{from: debian:1.0.0}");
+    g_autoptr(Plan) after = plan_now(f);
+    expect_keys(before, after, NONE);
+    assert_false(ingot_digest_equal(&before->image, &after->image));
+}
+
 /* --- outputs --- */
 
 static void outputs_are_one_more_stage(void **state)
@@ -761,6 +772,7 @@ int main(void)
         TEST(order_of_keys),
         TEST(where_the_recipe_lies),
         TEST(what_only_the_image_has),
+        TEST(the_name_of_the_source_is_of_the_image_alone),
         TEST(outputs_are_one_more_stage),
         TEST(outputs_use_no_secret),
         TEST(a_secrets_value),
