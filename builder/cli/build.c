@@ -93,14 +93,25 @@ static gboolean is_parent(const Graph *graph, const GraphRecipe *one)
     return found;
 }
 
+static gboolean shares_its_name(const Graph *graph, const GraphRecipe *one)
+{
+    guint count = 0;
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *other = g_ptr_array_index(graph->recipes, i);
+        count += strcmp(other->recipe->name, one->recipe->name) == 0;
+    }
+    return count > 1;
+}
+
 /* The folder for a recipe's logs, with its build.log begun; NULL where none are asked for. */
-static gboolean begin_log(const GraphRecipe *one, const char *folder, IngotProgress *progress, char **place,
-                          GError **error)
+static gboolean begin_log(const GraphRecipe *one, const Graph *graph, const char *folder, IngotProgress *progress,
+                          char **place, GError **error)
 {
     if (folder == NULL) {
         return TRUE;
     }
-    *place = g_build_filename(folder, one->recipe->name, NULL);
+    *place = shares_its_name(graph, one) ? g_build_filename(folder, one->name, one->tag, NULL)
+                                         : g_build_filename(folder, one->recipe->name, NULL);
     g_autofree char *log = g_build_filename(*place, "build.log", NULL);
     return ingot_file_make_folder(*place, error) && ingot_progress_log(progress, log, error);
 }
@@ -118,7 +129,7 @@ static gboolean bake_one(GraphRecipe *one, const Builder *builder, IngotProgress
     BakeOptions options = builder->options;
     g_autofree char *parent = one->parent == NULL ? NULL : pin(one->parent);
     g_autofree char *logs = NULL;
-    if (!begin_log(one, builder->arguments->log_dir, progress, &logs, error)) {
+    if (!begin_log(one, builder->graph, builder->arguments->log_dir, progress, &logs, error)) {
         return FALSE;
     }
     options.name = one->name;
@@ -368,7 +379,8 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &arguments.junit,
          "Write a JUnit report of the tests, also when the build fails", "FILE"},
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &arguments.log_dir,
-         "Keep the build's log and the machines' consoles in DIR/NAME", "DIR"},
+         "Keep the build's log and the machines' consoles in DIR/NAME (DIR/NAME/VERSION where recipes share a name)",
+         "DIR"},
         {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug, "Pause before each step", NULL},
         {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error,
          "What happens to the machine when a step fails: abort, ask or keep", "WHAT"},

@@ -38,6 +38,18 @@ grep -q '\*\*\*' logs/web/build.log || fail "the log does not tell of the failur
 ! grep -rq 'no-such-image' logs err || fail "a secret is shown"
 ok "a build that fails has its JSON object, its JUnit report and its log, without secrets"
 
+# Of two recipes with one name, each has its own log.
+mkdir twins
+for version in 1.0.0 2.0.0; do
+    printf 'name: twin\nversion: %s\nsource: {from: no-such-image}\n' $version >twins/$version.yaml
+done
+expect 1 ingot build --log-dir logs twins
+for version in 1.0.0 2.0.0; do
+    grep -q "build twin:$version" logs/twin/$version/build.log || fail "there is no log of twin:$version"
+done
+[ ! -e logs/twin/build.log ] || fail "two recipes write one log"
+ok "recipes that share a name have logs of their own"
+
 expect 2 ingot build --timeout never web.yaml
 says "--timeout 'never': a time from 1s to 30d is expected"
 ok "mistakes in options are told"
