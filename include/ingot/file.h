@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 /* Writes size bytes to a temporary name beside path, fsyncs, renames it over path, fsyncs the folder. */
 gboolean ingot_file_replace(const char *path, const void *data, gsize size, int mode, GError **error);
 
-/* The whole file; refuses one longer than limit bytes (INVALID). */
+/* The whole file; refuses one longer than limit bytes (INVALID). A pipe is read to its end; a wait for it ends with
+ * INTERRUPTED where the process is to end (process.h), as any call here does that a signal breaks off. */
 GBytes *ingot_file_read(const char *path, gsize limit, GError **error);
 
 /* All size bytes at offset, or an error that names `name` and the offset. A short file is CORRUPT. */

@@ -8,6 +8,7 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 #include <ingot/text.h>
 
 #define PREFIX "sha256:"
@@ -47,8 +48,11 @@ gboolean ingot_digest_of_file(const char *path, IngotDigest *out, guint64 *size,
     guint64 total = 0;
     for (;;) {
         gssize got = read(fd, buffer, READ_SIZE);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR) {
+            if (!ingot_interrupt_check(error))
+                return FALSE;
             continue;
+        }
         if (got < 0)
             return ingot_error_set_errno(error, errno, "%s: cannot read at offset %" G_GUINT64_FORMAT, path, total);
         if (got == 0)

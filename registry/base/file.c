@@ -5,10 +5,12 @@
 #include <fts.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <ingot/error.h>
+#include <ingot/process.h>
 
 #define READ_SIZE (1u << 18)
 
@@ -23,9 +25,9 @@ int ingot_file_open(const char *path, int flags, int mode, GError **error)
 {
     int fd;
 
-    do
-        fd = open(path, flags | O_CLOEXEC, mode);
-    while (fd < 0 && errno == EINTR);
+    while ((fd = open(path, flags | O_CLOEXEC, mode)) < 0 && errno == EINTR)
+        if (!ingot_interrupt_check(error))
+            return -1;
     if (fd < 0)
         ingot_error_set_errno(error, errno, "%s: cannot %s", path, flags & O_CREAT ? "create" : "open");
     return fd;
@@ -37,8 +39,11 @@ gboolean ingot_file_pread(int fd, void *buffer, gsize size, guint64 offset, cons
 
     while (size > 0) {
         gssize got = pread(fd, next, size, (off_t)offset);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR) {
+            if (!ingot_interrupt_check(error))
+                return FALSE;
             continue;
+        }
         if (got < 0)
             return ingot_error_set_errno(error, errno, "%s: cannot read at offset %" G_GUINT64_FORMAT, name, offset);
         if (got == 0) {
@@ -61,8 +66,11 @@ gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offse
 
     while (size > 0) {
         gssize put = pwrite(fd, next, size, (off_t)offset);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR) {
+            if (!ingot_interrupt_check(error))
+                return FALSE;
             continue;
+        }
         if (put < 0)
             return ingot_error_set_errno(error, errno, "%s: cannot write at offset %" G_GUINT64_FORMAT, name, offset);
         next += put;
@@ -72,18 +80,50 @@ gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offse
     return TRUE;
 }
 
+/* A pipe or a terminal may never say anything: the wait for it ends where the process is to end. */
+static gboolean wait_for_text(int fd, const char *path, GError **error)
+{
+    struct pollfd waits[] = {{.fd = fd, .events = POLLIN}, {.fd = ingot_interrupt_fd(), .events = POLLIN}};
+
+    while (poll(waits, G_N_ELEMENTS(waits), -1) < 0 && errno == EINTR)
+        if (!ingot_interrupt_check(error))
+            return FALSE;
+    if (waits[1].revents && !ingot_interrupt_check(error))
+        return FALSE;
+    return !(waits[0].revents & POLLNVAL) || ingot_error_set_errno(error, EBADF, "%s: cannot read", path);
+}
+
+static gboolean is_plain(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+/* -1 and an error, 0 at the end. */
+static gssize read_some(int fd, gboolean waits, guint8 *buffer, const char *path, GError **error)
+{
+    for (;;) {
+        if (waits && !wait_for_text(fd, path, error))
+            return -1;
+        gssize got = read(fd, buffer, READ_SIZE);
+        if (got >= 0)
+            return got;
+        if (errno != EINTR && !(waits && errno == EAGAIN)) {
+            ingot_error_set_errno(error, errno, "%s: cannot read", path);
+            return -1;
+        }
+        if (!ingot_interrupt_check(error))
+            return -1;
+    }
+}
+
 static gboolean read_at_most(int fd, gsize limit, const char *path, GByteArray *content, GError **error)
 {
     g_autofree guint8 *buffer = g_malloc(READ_SIZE);
+    gboolean waits = !is_plain(fd);
+    gssize got;
 
-    for (;;) {
-        gssize got = read(fd, buffer, READ_SIZE);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return ingot_error_set_errno(error, errno, "%s: cannot read", path);
-        if (got == 0)
-            return TRUE;
+    while ((got = read_some(fd, waits, buffer, path, error)) > 0) {
         if ((gsize)got > limit - content->len) {
             g_autofree char *most = g_strdup_printf("%" G_GSIZE_FORMAT, limit);
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: longer than the %s bytes allowed here", path,
@@ -92,11 +132,13 @@ static gboolean read_at_most(int fd, gsize limit, const char *path, GByteArray *
         }
         g_byte_array_append(content, buffer, (guint)got);
     }
+    return got == 0;
 }
 
 GBytes *ingot_file_read(const char *path, gsize limit, GError **error)
 {
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    /* To open a pipe waits for who writes into it, which is for wait_for_text to do. */
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY | O_NONBLOCK, 0, error);
     if (fd < 0)
         return NULL;
     g_autoptr(GByteArray) content = g_byte_array_new();

@@ -7,12 +7,14 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ingot/digest.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
@@ -283,6 +285,80 @@ static void test_lock_note(void **state)
     ingot_lock_set_note(NULL);
 }
 
+static gpointer raise_soon(gpointer data)
+{
+    (void)data;
+    g_usleep(200000);
+    ingot_interrupt_raise("the time limit");
+    return NULL;
+}
+
+/* Nobody writes into the pipe; a signal may come, or the end in other words. */
+static int read_interrupted(const char *path, gboolean by_signal)
+{
+    g_autoptr(GError) error = NULL;
+    ingot_interrupt_install();
+    GThread *raiser = by_signal ? NULL : g_thread_new("raiser", raise_soon, NULL);
+    pid_t child = by_signal ? fork() : -1;
+    if (child == 0) {
+        g_usleep(200000);
+        kill(getppid(), SIGTERM);
+        _exit(0);
+    }
+    g_autoptr(GBytes) bytes = ingot_file_read(path, 100, &error);
+    if (raiser != NULL)
+        g_thread_join(raiser);
+    return bytes == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ? 0 : 10;
+}
+
+static int digest_interrupted(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest;
+    ingot_interrupt_install();
+    pid_t child = fork();
+    if (child == 0) {
+        g_usleep(200000);
+        kill(getppid(), SIGTERM);
+        _exit(0);
+    }
+    gboolean done = ingot_digest_of_file(path, &digest, NULL, &error); /* opens it as files are opened */
+    return !done && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ? 0 : 10;
+}
+
+static void test_pipe_interrupted(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "pipe");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    for (int way = 0; way < 3; way++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(30); /* so that a failure is no hang */
+            _exit(way == 2 ? digest_interrupted(path) : read_interrupted(path, way == 1));
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
+/* One who writes late and in pieces is waited for. */
+static void test_read_pipe(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "pipe");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        g_usleep(100000);
+        int fd = open(path, O_WRONLY);
+        gboolean ok = write(fd, "one", 3) == 3;
+        g_usleep(100000);
+        _exit(ok && write(fd, "two", 3) == 3 ? 0 : 1);
+    }
+    assert_content(path, "onetwo");
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +372,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_interrupted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pipe_interrupted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_read_pipe, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
