@@ -14,7 +14,7 @@ typedef enum {
     KIND_SCALAR,    /* text, number or truth value, taken as text; may be empty */
     KIND_SCRIPT,    /* text for a shell, which has ${x} of its own */
     KIND_REGEX,     /* text that is a regular expression (PCRE) */
-    KIND_HOST_PATH, /* text: a path on this host that exists */
+    KIND_HOST_PATH, /* text: the path of a file on this host, of at most `most` bytes */
     KIND_INTEGER,   /* from least to most */
     KIND_BOOLEAN,
     KIND_SIZE,     /* "4G", or bytes; at least least */

@@ -50,7 +50,7 @@ static void set_host_path(const Check *check, const YamlNode *map, json_t *check
     }
     g_autofree char *absolute = value_host_path(check, path);
     if (exists) {
-        value_check_path(check, yaml_get(map, key), absolute);
+        value_check_path(check, yaml_get(map, key), absolute, FALSE, 0);
     }
     json_object_set_new(checked, key, json_string(absolute));
 }

@@ -4,6 +4,7 @@
 #include <ingot/secrets.h>
 #include <ingot/text.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LONGEST_SECONDS 2592000 /* 30 days */
 
@@ -195,11 +196,22 @@ char *value_host_path(const Check *check, const char *path)
     return absolute;
 }
 
-void value_check_path(const Check *check, const YamlNode *node, const char *path)
+void value_check_path(const Check *check, const YamlNode *node, const char *path, gboolean file, gint64 most)
 {
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_autofree char *quoted = diagnostics_quote(node->text);
+    g_autofree char *quoted = diagnostics_quote(node->text);
+    struct stat st;
+    if (stat(path, &st) != 0) {
         diagnostics_add(check->diagnostics, &node->place, "%s: there is no '%s'", quoted, path);
+    } else if (file && !S_ISREG(st.st_mode)) {
+        diagnostics_add(check->diagnostics, &node->place, "%s: '%s' is %s; a file is expected", quoted, path,
+                        S_ISDIR(st.st_mode) ? "a folder" : "a device, socket or pipe");
+    } else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        diagnostics_add(check->diagnostics, &node->place,
+                        "%s: '%s' is a device, socket or pipe; a file or a folder is expected", quoted, path);
+    } else if (most > 0 && st.st_size > most) {
+        g_autofree char *size = ingot_text_size((guint64)st.st_size), *limit = ingot_text_size((guint64)most);
+        diagnostics_add(check->diagnostics, &node->place, "%s: '%s' has %s; at most %s are possible", quoted, path,
+                        size, limit);
     }
 }
 
@@ -243,7 +255,7 @@ static json_t *text_value(const Check *check, const Key *key, const YamlNode *no
     }
     if (key->kind == KIND_HOST_PATH && !check->shown) {
         g_autofree char *absolute = value_host_path(check, text);
-        value_check_path(check, node, absolute);
+        value_check_path(check, node, absolute, TRUE, key->most);
         return json_string(absolute);
     }
     if (key->hidden) {

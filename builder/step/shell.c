@@ -127,6 +127,7 @@ static const Key step_script_keys[] = {
      .help = "The script's file, relative to the recipe's folder.",
      .kind = KIND_HOST_PATH,
      .required = TRUE,
+     .most = SCRIPT_MAX,
      .as = "path"},
     STEP_RUN,
     END,
