@@ -16,6 +16,8 @@
 #include "verbs.h"
 #include "walk/sharing.h"
 
+#define NOT_GIVEN G_MININT
+
 typedef struct {
     Inputs given;
     char *tag;
@@ -234,8 +236,9 @@ static guint jobs_of(const BuildArguments *arguments, const BakeOptions *options
     if (options->walk.debug || options->walk.on_error != ON_ERROR_ABORT || graph->recipes->len == 1) {
         return 1;
     }
-    return arguments->jobs > 0 ? (guint)arguments->jobs
-                               : room_processors(&room_places, MIN(g_get_num_processors(), graph->recipes->len));
+    return arguments->jobs != NOT_GIVEN
+               ? (guint)arguments->jobs
+               : room_processors(&room_places, MIN(g_get_num_processors(), graph->recipes->len));
 }
 
 static gboolean parse_place(const char *text, const char *option, IngotReference **place, GError **error)
@@ -269,10 +272,11 @@ static gboolean refuse_wrong_name(const char *tag, GError **error)
 
 static gboolean refuse_jobs(int jobs, GError **error)
 {
-    if (jobs < 0) {
+    gboolean ok = jobs == NOT_GIVEN || jobs > 0;
+    if (!ok) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--jobs %d: a number from 1 on is expected", jobs);
     }
-    return jobs >= 0;
+    return ok;
 }
 
 static gboolean refuse_shared_name(guint recipes, const char *tag, GError **error)
@@ -282,6 +286,19 @@ static gboolean refuse_shared_name(guint recipes, const char *tag, GError **erro
         return FALSE;
     }
     return TRUE;
+}
+
+/* What is wrong with a limit is told before the build, not after it. */
+static gboolean refuse_cache_size(const BuildArguments *arguments, GError **error)
+{
+    guint64 limit;
+    g_autoptr(GError) problem = NULL;
+    if (arguments->no_cache || house_limit(ingot_command_common()->cache, &limit, &problem) ||
+        !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
 }
 
 /* Every --cache-secret is the title of a step. */
@@ -322,7 +339,6 @@ static gboolean build_graph(const BuildArguments *arguments, Graph *graph, BakeO
 {
     const IngotCommon *common = ingot_command_common();
     g_autoptr(IngotReference) cache_from = NULL, cache_to = NULL;
-    g_autoptr(TimeLimit) limit = NULL;
     g_autofree char *why = NULL;
     if (!graph_refuse_twins(graph, arguments->tag, error) ||
         !refuse_unknown_secrets(graph, arguments->cache_secrets, error) ||
@@ -332,8 +348,7 @@ static gboolean build_graph(const BuildArguments *arguments, Graph *graph, BakeO
     }
     g_autoptr(IngotStore) store = ingot_store_open(common->store, error);
     const char *answers = arguments->no_cache ? NULL : common->cache;
-    if (store == NULL || !machine_accel(arguments->accel, answers, &options->host.accel, &why, error) ||
-        !time_limit_begin(arguments->timeout, &limit, error)) {
+    if (store == NULL || !machine_accel(arguments->accel, answers, &options->host.accel, &why, error)) {
         return FALSE;
     }
     options->host.store = store;
@@ -352,9 +367,52 @@ static gboolean build_graph(const BuildArguments *arguments, Graph *graph, BakeO
     return build_all(graph, &graph_options, &builder, error);
 }
 
+/* What can be said without a look into the recipes. */
+static gboolean refuse_arguments(const BuildArguments *arguments, const GPtrArray *recipes, BakeOptions *options,
+                                 GError **error)
+{
+    return refuse_none(recipes, error) && refuse_jobs(arguments->jobs, error) &&
+           refuse_wrong_name(arguments->tag, error) && refuse_step(recipes, arguments->refresh, error) &&
+           refuse_shared_name(recipes->len, arguments->tag, error) &&
+           parse_on_error(arguments->on_error, &options->walk.on_error, error) && refuse_cache_size(arguments, error);
+}
+
+static gboolean build_recipes(const BuildArguments *arguments, const GPtrArray *recipes, gboolean *begun,
+                              GError **error)
+{
+    BakeOptions options = {0};
+    g_autoptr(TimeLimit) limit = NULL;
+    if (!refuse_arguments(arguments, recipes, &options, error) ||
+        !time_limit_begin(arguments->timeout, &limit, error)) {
+        return FALSE;
+    }
+    const RecipeInputs inputs = inputs_of(&arguments->given);
+    g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
+    return graph != NULL && build_graph(arguments, graph, &options, begun, error);
+}
+
+/* Where nothing is begun, the report of an earlier build must not stand for this one. */
+static gboolean build_reported(const BuildArguments *arguments, const GPtrArray *recipes, gboolean *begun,
+                               GError **error)
+{
+    if (arguments->junit != NULL && !outcome_check_junit(arguments->junit, error)) {
+        return FALSE;
+    }
+    GError *failure = NULL;
+    if (build_recipes(arguments, recipes, begun, &failure)) {
+        return TRUE;
+    }
+    g_autoptr(GError) problem = NULL;
+    if (!*begun && arguments->junit != NULL && !outcome_refuse_junit(recipes, failure, arguments->junit, &problem)) {
+        ingot_progress_message(ingot_command_progress(), "--junit: %s", problem->message);
+    }
+    g_propagate_error(error, failure);
+    return FALSE;
+}
+
 static gboolean build_command(int argc, char **argv, gboolean *begun, GError **error)
 {
-    g_auto(BuildArguments) arguments = {0};
+    g_auto(BuildArguments) arguments = {.jobs = NOT_GIVEN};
     const GOptionEntry entries[] = {
         INPUTS_OPTIONS(arguments.given),
         {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Name the image", "NAME:VERSION"},
@@ -377,7 +435,7 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
         {"timeout", 0, 0, G_OPTION_ARG_STRING, &arguments.timeout, "End the build after this time (90s, 30m, 2h)",
          "TIME"},
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &arguments.junit,
-         "Write a JUnit report of the tests, also when the build fails", "FILE"},
+         "Write a JUnit report of the tests, also when the build fails or a recipe is not valid", "FILE"},
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &arguments.log_dir,
          "Keep the build's log and the machines' consoles in DIR/NAME (DIR/NAME/VERSION where recipes share a name)",
          "DIR"},
@@ -386,7 +444,6 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
          "What happens to the machine when a step fails: abort, ask or keep", "WHAT"},
         G_OPTION_ENTRY_NULL,
     };
-    BakeOptions options = {0};
     g_autoptr(GPtrArray) recipes = g_ptr_array_new_with_free_func(g_free);
     mark_bare_refresh(argv);
     if (!ingot_command_options(&verb_build, entries, 0, -1, &argc, &argv, error)) {
@@ -395,15 +452,7 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(recipes, g_strdup(argv[i]));
     }
-    if (!refuse_none(recipes, error) || !refuse_jobs(arguments.jobs, error) ||
-        !refuse_wrong_name(arguments.tag, error) || !refuse_step(recipes, arguments.refresh, error) ||
-        !refuse_shared_name(recipes->len, arguments.tag, error) ||
-        !parse_on_error(arguments.on_error, &options.walk.on_error, error)) {
-        return FALSE;
-    }
-    const RecipeInputs inputs = inputs_of(&arguments.given);
-    g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
-    return graph != NULL && build_graph(&arguments, graph, &options, begun, error);
+    return build_reported(&arguments, recipes, begun, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)

@@ -138,16 +138,16 @@ void outcome_print_json(const Graph *graph, const GError *failure)
 
 /* --- for CI servers --- */
 
-/* A build is one case where no test tells how it ended. */
-static char *build_suite(const GraphRecipe *one)
+/* A build is one case where no test tells how it ended. error: why it failed; NULL: it did not. */
+static char *build_suite(const char *name, const char *file, const char *error, gboolean skipped, int seconds)
 {
-    gboolean failed = one->state == GRAPH_FAILED, skipped = one->state != GRAPH_DONE && !failed;
-    g_autofree char *message = ingot_secrets_clean(one->message != NULL ? one->message : "");
-    g_autofree char *path = ingot_text_line(one->recipe->path);
+    gboolean failed = error != NULL;
+    g_autofree char *message = ingot_secrets_clean(failed ? error : "");
+    g_autofree char *path = ingot_text_line(file);
     g_autofree char *head =
         g_markup_printf_escaped("  <testsuite name=\"%s\" tests=\"1\" failures=\"0\" errors=\"%d\" skipped=\"%d\">\n"
                                 "    <testcase classname=\"build\" name=\"%s\" time=\"%d\">\n",
-                                one->recipe->name, failed, skipped, path, (int)one->seconds);
+                                name, failed, skipped, path, seconds);
     g_autofree char *what = failed ? g_markup_printf_escaped("      <error message=\"%s\"/>\n", message)
                                    : g_strdup(skipped ? "      <skipped/>\n" : "");
     return g_strconcat(head, what, "    </testcase>\n  </testsuite>\n", NULL);
@@ -173,22 +173,18 @@ static int junit_stream(const char *path, GError **error)
     return fd < 0 ? -2 : fd;
 }
 
-gboolean outcome_write_junit(const Graph *graph, const char *path, GError **error)
+static void add_suite(GString *suites, const GraphRecipe *one)
 {
-    g_autoptr(GString) suites = g_string_new(NULL);
-    for (guint i = 0; i < graph->recipes->len; i++) {
-        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
-        gboolean tests = one->report != NULL && one->report->suite != NULL;
-        if (tests) {
-            g_string_append(suites, one->report->suite);
-        }
-        /* What failed after the tests had passed is in none of them. */
-        if (!tests || (one->state == GRAPH_FAILED && one->report->failures == 0)) {
-            g_autofree char *suite = build_suite(one);
-            g_string_append(suites, suite);
-        }
-    }
-    g_autofree char *document = check_junit(suites->str);
+    gboolean failed = one->state == GRAPH_FAILED;
+    const char *message = one->message != NULL ? one->message : "";
+    g_autofree char *suite = build_suite(one->recipe->name, one->recipe->path, failed ? message : NULL,
+                                         one->state != GRAPH_DONE && !failed, (int)one->seconds);
+    g_string_append(suites, suite);
+}
+
+static gboolean write_document(const char *suites, const char *path, GError **error)
+{
+    g_autofree char *document = check_junit(suites);
     int fd = junit_stream(path, error);
     if (fd < 0) {
         return fd == -1 && g_file_set_contents(path, document, -1, error);
@@ -200,4 +196,48 @@ gboolean outcome_write_junit(const Graph *graph, const char *path, GError **erro
         g_prefix_error(error, "%s: ", path);
     }
     return ok;
+}
+
+gboolean outcome_write_junit(const Graph *graph, const char *path, GError **error)
+{
+    g_autoptr(GString) suites = g_string_new(NULL);
+    for (guint i = 0; i < graph->recipes->len; i++) {
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        gboolean tests = one->report != NULL && one->report->suite != NULL;
+        if (tests) {
+            g_string_append(suites, one->report->suite);
+        }
+        /* What failed after the tests had passed is in none of them. */
+        if (!tests || (one->state == GRAPH_FAILED && one->report->failures == 0)) {
+            add_suite(suites, one);
+        }
+    }
+    return write_document(suites->str, path, error);
+}
+
+gboolean outcome_refuse_junit(const GPtrArray *recipes, const GError *failure, const char *path, GError **error)
+{
+    g_autoptr(GString) suites = g_string_new(NULL);
+    for (guint i = 0; i < recipes->len; i++) {
+        g_autofree char *shown = g_filename_display_name(g_ptr_array_index(recipes, i));
+        g_autofree char *name = ingot_text_line(shown);
+        g_autofree char *suite = build_suite(name, shown, failure->message, FALSE, 0);
+        g_string_append(suites, suite);
+    }
+    return write_document(suites->str, path, error);
+}
+
+gboolean outcome_check_junit(const char *path, GError **error)
+{
+    struct stat st;
+    g_autofree char *folder = g_path_get_dirname(path);
+    gboolean there = lstat(path, &st) == 0, is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
+    /* A plain file is replaced, for which its folder counts; where a link leads, nothing has to lie yet. */
+    const char *written = there && !S_ISREG(st.st_mode) && g_file_test(path, G_FILE_TEST_EXISTS) ? path : folder;
+    if (!is_folder && access(written, W_OK) == 0) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--junit %s: it cannot be written: %s", path,
+                is_folder ? "it is a folder" : g_strerror(errno));
+    return FALSE;
 }

@@ -12,3 +12,7 @@ void outcome_print_json(const Graph *graph, const GError *failure);
 /* A JUnit file with one suite for each recipe: its tests, or the error that kept them from running. A device or a pipe
  * of that name is written to, and stays what it is. */
 gboolean outcome_write_junit(const Graph *graph, const char *path, GError **error);
+/* The same where nothing could be begun: each recipe that was given (of char *) has that error. */
+gboolean outcome_refuse_junit(const GPtrArray *recipes, const GError *failure, const char *path, GError **error);
+/* INVALID where such a file can't be written. */
+gboolean outcome_check_junit(const char *path, GError **error);

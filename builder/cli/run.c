@@ -12,6 +12,7 @@
 
 #define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
 #define CPUS_MAX 64
+#define NOT_GIVEN G_MININT
 #define MEMORY_MIN (64u << 20) /* bytes; as in a recipe */
 
 typedef struct {
@@ -117,7 +118,7 @@ static guint64 baked_with(const json_t *config, const char *key)
 /* The machine that the arguments ask for, else the one that the image was baked with, else a small one. */
 static gboolean shape(const IngotImage *image, const RunArguments *arguments, MachineOptions *options, GError **error)
 {
-    guint64 cpus = arguments->cpus > 0 ? (guint64)arguments->cpus : baked_with(image->config, "cpus");
+    guint64 cpus = arguments->cpus != NOT_GIVEN ? (guint64)arguments->cpus : baked_with(image->config, "cpus");
     guint64 mib;
     options->cpus = (guint)CLAMP(cpus == 0 ? 2 : cpus, 1, CPUS_MAX);
     options->uefi = arguments->uefi || firmware_is_uefi(image->config);
@@ -178,7 +179,7 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(RunArguments) arguments = {0};
+    g_auto(RunArguments) arguments = {.cpus = NOT_GIVEN};
     const GOptionEntry entries[] = {
         {"port", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &arguments.ports, "Forward a free port of 127.0.0.1 to this one",
          "GUEST"},
@@ -195,7 +196,7 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    if (arguments.cpus < 0 || arguments.cpus > CPUS_MAX) {
+    if (arguments.cpus != NOT_GIVEN && (arguments.cpus < 1 || arguments.cpus > CPUS_MAX)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cpus %d: 1 to %d are possible", arguments.cpus,
                     CPUS_MAX);
         return FALSE;

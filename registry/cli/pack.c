@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <ingot/bundle.h>
 #include <ingot/checked.h>
 #include <ingot/download.h>
@@ -5,9 +6,12 @@
 #include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+
+#define NOT_GIVEN G_MININT
 
 typedef struct {
     char *sha256;
@@ -32,6 +36,20 @@ static char *refuse_url(const char *url, gboolean known, GError **error)
     return NULL;
 }
 
+/* A pipe would be waited for, and what is read of it is gone. */
+static gboolean check_disk(const char *path, GError **error)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", path);
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a disk is a file or a block device", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* A file here; free it. wanted NULL: no digest is told, which is for a file alone. use: see ingot_download_cached. */
 static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use, GError **error)
 {
@@ -42,7 +60,8 @@ static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use
         }
         return ingot_download_cached(ingot_command_common()->cache, disk, wanted, ingot_command_progress(), use, error);
     }
-    return wanted == NULL || ingot_checked_read(disk, disk, wanted, error) ? g_strdup(disk) : NULL;
+    return check_disk(disk, error) && (wanted == NULL || ingot_checked_read(disk, disk, wanted, error)) ? g_strdup(disk)
+                                                                                                        : NULL;
 }
 
 static gboolean parse_sha256(const char *text, IngotDigest *digest, GError **error)
@@ -94,7 +113,8 @@ static gboolean add_image(IngotStore *store, const IngotReference *reference, co
 static gboolean make(const char *disk, const IngotReference *reference, const Arguments *arguments, IngotDigest *digest,
                      GError **error)
 {
-    const IngotPackOptions options = {.threads = (guint)arguments->threads, .progress = ingot_command_progress()};
+    guint threads = arguments->threads == NOT_GIVEN ? 0 : (guint)arguments->threads;
+    const IngotPackOptions options = {.threads = threads, .progress = ingot_command_progress()};
     IngotDigest wanted;
     if (arguments->sha256 != NULL && !parse_sha256(arguments->sha256, &wanted, error)) {
         return FALSE;
@@ -110,7 +130,7 @@ static gboolean make(const char *disk, const IngotReference *reference, const Ar
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(Arguments) arguments = {0};
+    g_auto(Arguments) arguments = {.threads = NOT_GIVEN};
     const GOptionEntry entries[] = {
         {"sha256", 0, 0, G_OPTION_ARG_STRING, &arguments.sha256, "what the file must be; a URL needs it", "HEX"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &arguments.threads, "How many threads compress (one per core)", "N"},
@@ -123,9 +143,14 @@ static gboolean run(int argc, char **argv, GError **error)
     if (reference == NULL) {
         return FALSE;
     }
-    if (reference->host != NULL || reference->tag == NULL || reference->digest != NULL || arguments.threads < 0) {
+    if (reference->host != NULL || reference->tag == NULL || reference->digest != NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: NAME:VERSION of the local store is expected",
                     argv[2]);
+        return FALSE;
+    }
+    if (arguments.threads != NOT_GIVEN && arguments.threads < 1) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--threads %d: a number from 1 on is expected",
+                    arguments.threads);
         return FALSE;
     }
     IngotDigest digest;

@@ -53,3 +53,32 @@ ok "recipes that share a name have logs of their own"
 expect 2 ingot build --timeout never web.yaml
 says "--timeout 'never': a time from 1s to 30d is expected"
 ok "mistakes in options are told"
+for number in 0 -1; do
+    expect 2 ingot build -j "$number" web.yaml
+    says "--jobs $number: a number from 1 on is expected"
+    expect 2 ingot run --cpus "$number" web:1
+    says "--cpus $number: 1 to 64 are possible"
+    expect 2 ingot pack --threads "$number" web.yaml web:1
+    says "--threads $number: a number from 1 on is expected"
+done
+ok "no number stands for one that is not given"
+
+# A report of an earlier build does not stand for one that could not begin.
+echo '<testsuites/>' >junit.xml
+expect 2 ingot build --junit junit.xml missing.yaml 'odd<.yaml'
+python3 - <<'PY'
+import xml.etree.ElementTree as tree
+suites = list(tree.parse("junit.xml").getroot().iter("testsuite"))
+assert [suite.get("name") for suite in suites] == ["missing.yaml", "odd<.yaml"], suites
+assert all(suite.get("errors") == "1" and "missing.yaml" in next(suite.iter("error")).get("message") for suite in suites)
+PY
+ok "--junit tells of recipes that are not valid"
+
+# What would fail after the build is told before it.
+expect 2 ingot build --junit "$TMP/none/junit.xml" web.yaml
+says "--junit $TMP/none/junit.xml: it cannot be written"
+expect 2 ingot build --junit "$TMP" web.yaml
+says "it is a folder"
+expect 2 env INGOT_CACHE_SIZE=abc ingot build web.yaml
+says "INGOT_CACHE_SIZE: "
+ok "a report that cannot be written and a wrong INGOT_CACHE_SIZE are told before the build"

@@ -96,3 +96,41 @@ printf 'name: a\377b\n' >"$TMP/bytes.yaml"
 expect 2 "$TMP/bytes.yaml"
 says 'bytes.yaml:1:8: the byte 0xff is not valid UTF-8'
 ok "a file of 10 MB, deep nesting, a billion laughs, NULs and invalid UTF-8 are refused quickly"
+
+# What is no file where one is meant, and what is too long for a script.
+for case in 'script-folder.yaml:4:11: '"'.'"'|is a folder; a file is expected' 'key-folder.yaml:3:28|is a folder; a file is expected' \
+    'image-device.yaml:4:11|is a device, socket or pipe; a file is expected' \
+    'upload-device.yaml:4:16|is a device, socket or pipe; a file or a folder is expected'; do
+    expect 2 "$corpus/deeper/${case%%:*}"
+    says "${case%%|*}"
+    says "${case##*|}"
+done
+truncate -s 17M "$TMP/long.sh"
+printf 'name: web\nsource: {from: base}\nsteps: [{script: long.sh}]\n' >"$TMP/long.yaml"
+expect 2 "$TMP/long.yaml"
+says "long.sh' has "
+ok "folders, devices and long scripts are refused where a file is meant"
+
+# A pipe is read where somebody writes into it; a wait for that ends with a signal or with --timeout.
+expect 0 /dev/stdin < <(cat "$corpus/good/smallest.yaml")
+expect 0 <(sleep 0.3; cat "$corpus/good/smallest.yaml")
+mkfifo "$TMP/ff"
+# ends STATUS COMMAND...: it does so within seconds of a SIGTERM.
+ends() {
+    local wanted=$1 status=0
+    shift
+    timeout --preserve-status -k 20 1 "$@" >"$TMP/out" 2>"$TMP/err" || status=$?
+    [ "$status" = "$wanted" ] || fail "'$*' ends with $status, not $wanted: $(cat "$TMP/err")"
+}
+ends 130 ingot validate "$TMP/ff"
+ends 130 ingot plan "$TMP/ff"
+ends 130 ingot build "$TMP/ff"
+ends 130 ingot validate --var-file "$TMP/ff" "$corpus/good/smallest.yaml"
+ends 2 ingot pack "$TMP/ff" x:1
+ends 2 ingot pack "$TMP" x:1
+says "a disk is a file or a block device"
+status=0
+timeout -k 20 20 ingot build --timeout 1s "$TMP/ff" 2>"$TMP/err" || status=$?
+[ "$status" = 130 ] || fail "--timeout does not end a wait for a pipe: $status"
+says "took longer than --timeout 1s"
+ok "a pipe that nobody writes into ends with a signal, and with --timeout"
