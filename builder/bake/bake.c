@@ -218,7 +218,7 @@ static json_t *steps_of(const Bake *bake)
     return steps;
 }
 
-/* What cannot be remembered is only made again the next time. */
+/* What cannot be remembered is only made again the next time, and so is what a person may have changed. */
 static void remember(const Bake *bake, const IngotDescriptor *manifest)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
@@ -226,7 +226,9 @@ static void remember(const Bake *bake, const IngotDescriptor *manifest)
     const GPtrArray *runs = bake->walk == NULL ? none : walk_runs(bake->walk);
     RecordOf record = bake_record(bake->recipe, bake->options, bake->plan);
     record.tested = bake->checked != NULL || !has_tests(bake->recipe);
-    if (!bake->options->walk.no_cache && !record_save(bake->options->host.cache, &record, runs, manifest, &problem)) {
+    gboolean let_in = bake->walk != NULL && walk_let_in(bake->walk);
+    if (!bake->options->walk.no_cache && !let_in &&
+        !record_save(bake->options->host.cache, &record, runs, manifest, &problem)) {
         ingot_progress_message(bake->options->host.progress, "the cache does not remember this image: %s",
                                problem->message);
     }

@@ -39,7 +39,7 @@ typedef struct {
     GPtrArray *runs;   /* of NodeRun: every stage that ran on the way, this one last */
     char *fingerprint; /* of the machine (state.h); NULL: no memory is kept */
     gboolean clean;    /* the disk's file systems need no recovery: the machine was shut down */
-    gboolean secret;   /* a stage on the way has used one */
+    gboolean secret;   /* a stage on the way has used one, or a login of the session or of a proxy */
     json_t *files;     /* {name: checksum} */
     gboolean whole;    /* set by nodes_list: all that it stands on is there now */
 } Node;

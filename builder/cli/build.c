@@ -439,9 +439,10 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &arguments.log_dir,
          "Keep the build's log and the machines' consoles in DIR/NAME (DIR/NAME/VERSION where recipes share a name)",
          "DIR"},
-        {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug, "Pause before each step", NULL},
+        {"debug", 0, 0, G_OPTION_ARG_NONE, &arguments.debug,
+         "Pause before each step; nothing is kept from the first pause on", NULL},
         {"on-error", 0, 0, G_OPTION_ARG_STRING, &arguments.on_error,
-         "What happens to the machine when a step fails: abort, ask or keep", "WHAT"},
+         "What happens to the machine when a step fails: abort, ask (nothing is kept after a retry) or keep", "WHAT"},
         G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GPtrArray) recipes = g_ptr_array_new_with_free_func(g_free);

@@ -49,6 +49,7 @@ Guest *guest_connect(Machine *machine, const GuestEntry *entry, guint seconds, G
 {
     gint64 end = session_until(seconds);
     g_autoptr(GError) last = NULL;
+    gboolean told = FALSE; /* the password */
     while (g_get_monotonic_time() < end) {
         if (!machine_alive(machine, error)) {
             return NULL;
@@ -61,9 +62,11 @@ Guest *guest_connect(Machine *machine, const GuestEntry *entry, guint seconds, G
         if (guest == NULL && entry_has_ssh(entry) && ssh_server_answers(machine_port(machine, 22))) {
             /* A cloud image may start its server before its key is there: the next try may get in. */
             g_clear_error(&last);
+            told = entry->password != NULL;
             guest = connect_ssh(machine, entry, &last);
         }
         if (guest != NULL) {
+            guest->saw_password = told;
             return guest;
         }
         if (g_error_matches(last, INGOT_ERROR, INGOT_ERROR_INVALID)) {

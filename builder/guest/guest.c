@@ -59,6 +59,11 @@ gboolean guest_survives(const Guest *guest)
     return guest->channel->kind->survives && guest->lost == NULL;
 }
 
+gboolean guest_saw_password(const Guest *guest)
+{
+    return guest->saw_password;
+}
+
 void guest_free(Guest *guest)
 {
     if (guest != NULL) {

@@ -42,6 +42,8 @@ gboolean guest_wait_booted(Guest *guest, guint seconds, gboolean *booted, GError
 Guest *guest_reconnect(Machine *machine, GError **error);
 /* Whether guest_reconnect will find it once the machine's state has been saved. */
 gboolean guest_survives(const Guest *guest);
+/* Whether the way in was tried with the entry's password, which may be in the machine's memory since. */
+gboolean guest_saw_password(const Guest *guest);
 void guest_free(Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
 

@@ -35,6 +35,7 @@ struct Guest {
     GString *input;      /* what has come and is not used yet */
     char *lost;          /* why the session is out of step, or NULL */
     guint number;        /* of the next script */
+    gboolean saw_password;
 };
 
 /* A pair of random words; the shell joins them, so that an echo of what it was sent is not taken for its answer. */

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <string.h>
 
 #define TAIL_LINES 12u
@@ -64,7 +65,13 @@ char *sshcommand_line(const GuestKey *key, guint16 port)
 gboolean sshcommand_try(const Machine *machine, const GuestKey *key, guint seconds, GError **error)
 {
     g_autoptr(GPtrArray) words = sshcommand_words(key, machine_port(machine, 22), (const char *const[]){"true", NULL});
-    return ingot_process_run_within((const char *const *)words->pdata, seconds, error);
+    g_autoptr(GError) problem = NULL;
+    if (ingot_process_run_within((const char *const *)words->pdata, seconds, &problem)) {
+        return TRUE;
+    }
+    g_autofree char *line = ingot_text_line(problem->message); /* stands within another sentence */
+    g_set_error_literal(error, problem->domain, problem->code, line);
+    return FALSE;
 }
 
 gboolean sshcommand_wait(Machine *machine, const GuestKey *key, guint seconds, guint try_seconds, GError **error)

@@ -12,7 +12,7 @@ GPtrArray *sshcommand_words(const GuestKey *key, guint16 port, const char *const
 /* The same without a command as a line for a shell. Free it. */
 char *sshcommand_line(const GuestKey *key, guint16 port);
 #define SSHCOMMAND_TRY_SECONDS 30u
-/* Whether root gets in now; the error says why not. */
+/* Whether root gets in now; the error says why not, on one line. */
 gboolean sshcommand_try(const Machine *machine, const GuestKey *key, guint seconds, GError **error);
 /* Waits until the command gets in, at most `seconds`. A try that hangs (a server that does not answer, a login shell
  * that waits for something) is ended after try_seconds, and another is made. */

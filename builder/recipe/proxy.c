@@ -81,3 +81,13 @@ char **proxy_environment(const Recipe *recipe, const char *host)
     }
     return g_strv_builder_end(pairs);
 }
+
+gboolean proxy_has_login(const char *const *environment)
+{
+    for (; *environment != NULL; environment++) {
+        if (strchr(*environment, '@') != NULL) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}

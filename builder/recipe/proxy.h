@@ -13,3 +13,5 @@
  * upper case, NULL-terminated; nothing where the recipe says `proxy: off`. A proxy on a loopback address of this host
  * becomes one on `host`. A name and password in a proxy's URL are masked from now on. Free with g_strfreev. */
 char **proxy_environment(const Recipe *recipe, const char *host);
+/* Whether a proxy of such an environment has a name or password in its URL. */
+gboolean proxy_has_login(const char *const *environment);

@@ -80,6 +80,7 @@ static gboolean boot(Walk *walk, GError **error)
     }
     walk->machine = booted.machine;
     walk->guest = booted.guest;
+    walk->secret |= guest_saw_password(walk->guest);
     /* What a timer starts (apt's daily run) has no business in a build, and would come at another time in each. */
     if (!guest_hold_timers(walk->guest, error)) {
         return FALSE;

@@ -9,7 +9,8 @@ struct Walk {
     WalkInput in;
     char *fingerprint; /* of the machine that this build has */
     gboolean keeping;  /* nodes are kept */
-    gboolean secret;   /* a stage has used one */
+    gboolean secret;   /* a stage has used one, or the machine knows a password of the session or of a proxy */
+    gboolean let_in;   /* a person was, who may have changed anything */
 
     Node *from;            /* the node that the build went on from, or NULL */
     gboolean damaged;      /* its memory is not what it was, which shows itself while it is loaded */

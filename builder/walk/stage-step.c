@@ -1,4 +1,5 @@
 /* step: one provisioning action of the recipe, in the machine or on its disk. */
+#include <ingot/error.h>
 #include <string.h>
 
 #include "plan/builder.h"
@@ -67,6 +68,7 @@ static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
                            .walk = &run};
     const StepKind *kind = step_kind(stage->step);
     set_machine(&context, walk);
+    walk->secret |= proxy_has_login((const char *const *)proxies);
     if (stage->offline) {
         context.disk = walk->disk;
         context.format = "qcow2";
@@ -105,6 +107,15 @@ static void say_offline(Walk *walk, const PlanStage *stage, const char *option, 
     }
 }
 
+/* What a person has done in the machine is in no recipe: nothing of it may stand for one. */
+static void note_let_in(Walk *walk)
+{
+    g_autoptr(GError) problem =
+        g_error_new_literal(INGOT_ERROR, INGOT_ERROR_FAILED, "the build stopped to let a person into the machine");
+    walk->let_in = TRUE;
+    layers_stop_keeping(walk, problem);
+}
+
 static const char restarted[] = "the machine restarted or powered off while the step ran, so the step's exit status is "
                                 "not known. A step that needs "
                                 "a restart ends first: use `reboot: true` as a step of its own, or `shutdown: true` on "
@@ -126,8 +137,11 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
     for (;;) {
         g_autoptr(GError) problem = NULL;
         Pause pause = pause_of(walk);
-        if (options->debug && pause.machine != NULL && !pause_before(&pause, stage->title, error)) {
-            return FALSE;
+        if (options->debug && pause.machine != NULL) {
+            if (!pause_before(&pause, stage->title, error)) {
+                return FALSE;
+            }
+            note_let_in(walk);
         }
         if (options->debug) {
             say_offline(walk, stage, "--debug", "the build does not pause before it");
@@ -148,6 +162,7 @@ gboolean walk_run_step(Walk *walk, const PlanStage *stage, GError **error)
         if (pause.machine == NULL || !pause_after_error(&pause, options->on_error, TRUE, failure)) {
             return step_failed(walk, stage, failure, error);
         }
+        note_let_in(walk);
     }
 }
 

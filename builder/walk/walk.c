@@ -331,6 +331,11 @@ Guest *walk_guest(Walk *walk)
     return walk->guest;
 }
 
+gboolean walk_let_in(const Walk *walk)
+{
+    return walk->let_in;
+}
+
 const GPtrArray *walk_runs(const Walk *walk)
 {
     return walk->runs;

@@ -52,5 +52,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Walk, walk_free)
 const char *walk_disk(const Walk *walk); /* a qcow2 over other layers */
 Machine *walk_machine(Walk *walk);       /* NULL: it has ended */
 Guest *walk_guest(Walk *walk);           /* of that machine */
+/* Whether a person was let into the machine on the way: what came of it stands for no recipe. */
+gboolean walk_let_in(const Walk *walk);
 /* Of each stage on the way, in order: GPtrArray of NodeRun. */
 const GPtrArray *walk_runs(const Walk *walk);

@@ -49,6 +49,16 @@ static void nothing_is_passed_where_nothing_is_set(void **state)
     assert_string_equal(empty, "");
 }
 
+static void a_login_is_seen(void **state)
+{
+    (void)state;
+    assert_false(proxy_has_login((const char *const[]){NULL}));
+    assert_false(proxy_has_login((const char *const[]){"http_proxy=http://p:3128/", "no_proxy=a,b", NULL}));
+    assert_true(
+        proxy_has_login((const char *const[]){"http_proxy=http://p:3128/", "https_proxy=http://me:word@p/", NULL}));
+    assert_true(proxy_has_login((const char *const[]){"http_proxy=me@p:3128", NULL}));
+}
+
 static void settings_are_passed_in_both_cases(void **state)
 {
     (void)state;
@@ -96,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nothing_is_passed_where_nothing_is_set, forget_settings),
+        cmocka_unit_test_setup(a_login_is_seen, forget_settings),
         cmocka_unit_test_setup(settings_are_passed_in_both_cases, forget_settings),
         cmocka_unit_test_setup(a_proxy_of_this_host_is_named_as_the_guest_sees_it, forget_settings),
         cmocka_unit_test_setup(a_proxys_password_is_masked, forget_settings),
