@@ -301,7 +301,7 @@ static gboolean refuse_cache_size(const BuildArguments *arguments, GError **erro
     return FALSE;
 }
 
-/* Every --cache-secret is the title of a step. */
+/* Every --cache-secret is the name or number of a step. */
 static gboolean refuse_unknown_secrets(const Graph *graph, char **titles, GError **error)
 {
     g_autoptr(GPtrArray) recipes = g_ptr_array_new();
@@ -425,7 +425,7 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
          "HOST/NAME"},
         {"cache-to", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_to, "Push snapshots to this registry", "HOST/NAME"},
         {"cache-secret", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.cache_secrets,
-         "Also push the snapshot taken after STEP, even though it contains a secret", "STEP"},
+         "Also push the snapshot taken after STEP (number or name), even though it contains a secret", "STEP"},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Skip the recipe's tests", NULL},
         {"check", 0, 0, G_OPTION_ARG_NONE, &arguments.check, "Run steps and tests; seal nothing and store no image",
          NULL},

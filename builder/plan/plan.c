@@ -100,17 +100,45 @@ Plan *plan_new(const Recipe *recipe, const char *source_key, const char *salt, G
     return g_steal_pointer(&plan);
 }
 
-int plan_find(const Plan *plan, const char *text, GError **error)
+/* The stages that a text may mean: by its number, and by its title. */
+static GArray *stages_of(const Plan *plan, const char *text, gboolean *numbered)
+{
+    GArray *found = g_array_new(FALSE, FALSE, sizeof(guint));
+    guint64 number = G_MAXUINT64;
+    *numbered = g_ascii_string_to_unsigned(text, 10, 0, plan->stages->len - 1, &number, NULL);
+    for (guint i = 0; i < plan->stages->len; i++) {
+        if (number == i || strcmp(plan_stage(plan, i)->title, text) == 0) {
+            g_array_append_val(found, i);
+        }
+    }
+    return found;
+}
+
+static void refuse_ambiguous(const char *text, const GArray *found, gboolean numbered, GError **error)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (guint i = 0; i < found->len; i++) {
+        g_string_append_printf(list, "%s%u",
+                               i == 0                ? ""
+                               : i + 1 == found->len ? " and "
+                                                     : ", ",
+                               g_array_index(found, guint, i));
+    }
+    if (numbered) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "'%s' is the number of one step and the name of another (steps %s); give that one another name",
+                    text, list->str);
+    } else {
+        g_autofree char *count = found->len == 2 ? g_strdup("two") : g_strdup_printf("%u", found->len);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s steps are named '%s': %s; use the number", count, text,
+                    list->str);
+    }
+}
+
+static void refuse_unknown(const Plan *plan, const char *text, GError **error)
 {
     g_autoptr(GPtrArray) titles = g_ptr_array_new();
-    guint64 number;
-    if (g_ascii_string_to_unsigned(text, 10, 0, plan->stages->len - 1, &number, NULL)) {
-        return (int)number;
-    }
-    for (guint i = plan->stages->len; i-- > 0;) { /* the first stage last: a step may have its title */
-        if (strcmp(plan_stage(plan, i)->title, text) == 0) {
-            return (int)i;
-        }
+    for (guint i = plan->stages->len; i-- > 0;) {
         g_ptr_array_add(titles, plan_stage(plan, i)->title);
     }
     g_ptr_array_add(titles, NULL);
@@ -119,6 +147,20 @@ int plan_find(const Plan *plan, const char *text, GError **error)
                 "'%s' is no step of the recipe%s: a number from 1 to %u, or a "
                 "step's name, is expected",
                 text, hint, plan->stages->len - 1);
+}
+
+int plan_find(const Plan *plan, const char *text, GError **error)
+{
+    gboolean numbered;
+    g_autoptr(GArray) found = stages_of(plan, text, &numbered);
+    if (found->len == 1) {
+        return (int)g_array_index(found, guint, 0);
+    }
+    if (found->len > 1) {
+        refuse_ambiguous(text, found, numbered, error);
+    } else {
+        refuse_unknown(plan, text, error);
+    }
     return -1;
 }
 

@@ -27,7 +27,8 @@ static inline const PlanStage *plan_stage(const Plan *plan, guint i)
 {
     return g_ptr_array_index(plan->stages, i);
 }
-/* The stage that a person names: a step's number from 1, or its title; -1 and INVALID with a suggestion otherwise. */
+/* The stage that a person names: a step's number from 1, or its title; -1 and INVALID where there is
+ * none, or several. */
 int plan_find(const Plan *plan, const char *text, GError **error);
 /* The number of the stage of that key, or -1. */
 int plan_find_key(const Plan *plan, const IngotDigest *key);

@@ -130,7 +130,14 @@ gboolean sharing_fetch(const WalkInput *input, GError **error)
 
 static gboolean sharing_is_named(const WalkInput *input, const PlanStage *stage)
 {
-    return input->options->cache_secrets != NULL && g_strv_contains(input->options->cache_secrets, stage->title);
+    const char *const *names = input->options->cache_secrets;
+    for (; names != NULL && *names != NULL; names++) {
+        int found = plan_find(input->plan, *names, NULL);
+        if (found >= 0 && plan_stage(input->plan, (guint)found) == stage) {
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 static gboolean sharing_push_stage(const WalkInput *input, const Share *share, const Node *node, const PlanStage *stage,
@@ -197,17 +204,58 @@ static GPtrArray *sharing_titles(const GPtrArray *recipes)
     return titles;
 }
 
-gboolean sharing_check_secrets(const GPtrArray *recipes, const char *const *titles, GError **error)
+/* How many steps of the recipe a text may mean. *numbered: one of them by its number. */
+static guint sharing_count(const Recipe *recipe, const char *text, gboolean *numbered)
+{
+    const json_t *steps = json_object_get(recipe->public_tree, "steps");
+    guint64 number = 0;
+    guint count = 0;
+    *numbered = g_ascii_string_to_unsigned(text, 10, 1, json_array_size(steps), &number, NULL);
+    for (size_t n = 0; n < json_array_size(steps); n++) {
+        g_autofree char *title = step_title(json_array_get(steps, n));
+        count += number == n + 1 || strcmp(title, text) == 0;
+    }
+    return count;
+}
+
+static void sharing_refuse_unknown(const GPtrArray *recipes, const char *text, GError **error)
 {
     g_autoptr(GPtrArray) known = sharing_titles(recipes);
-    for (; titles != NULL && *titles != NULL; titles++) {
-        if (!g_strv_contains((const char *const *)known->pdata, *titles)) {
-            g_autofree char *hint = ingot_text_suggestion(*titles, (const char *const *)known->pdata);
-            g_autofree char *list = g_strjoinv("', '", (char **)known->pdata);
-            g_autofree char *steps =
-                known->len == 1 ? g_strdup("there is none") : g_strdup_printf("the steps are '%s'", list);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cache-secret: '%s' is not a step%s; %s", *titles,
-                        hint, steps);
+    g_autofree char *hint = ingot_text_suggestion(text, (const char *const *)known->pdata);
+    g_autofree char *list = g_strjoinv("', '", (char **)known->pdata);
+    g_autofree char *steps = known->len == 1 ? g_strdup("there is none") : g_strdup_printf("the steps are '%s'", list);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cache-secret: '%s' is not a step%s; %s", text, hint, steps);
+}
+
+/* A name may be that of a step in each of several recipes; a number is told of one alone. */
+static gboolean sharing_check_secret(const GPtrArray *recipes, const char *text, GError **error)
+{
+    guint having = 0, numbers = 0;
+    for (guint i = 0; i < recipes->len; i++) {
+        const Recipe *recipe = g_ptr_array_index(recipes, i);
+        gboolean numbered;
+        guint count = sharing_count(recipe, text, &numbered);
+        having += count > 0;
+        numbers += numbered;
+        if (count > 1) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cache-secret: %s: %u steps are called '%s'; %s",
+                        recipe->path, count, text, numbered ? "give that of this name another one" : "use the number");
+            return FALSE;
+        }
+    }
+    if (having > 1 && numbers > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--cache-secret: several recipes have a step '%s'; use its name", text);
+    } else if (having == 0) {
+        sharing_refuse_unknown(recipes, text, error);
+    }
+    return having == 1 || (having > 1 && numbers == 0);
+}
+
+gboolean sharing_check_secrets(const GPtrArray *recipes, const char *const *names, GError **error)
+{
+    for (; names != NULL && *names != NULL; names++) {
+        if (!sharing_check_secret(recipes, *names, error)) {
             return FALSE;
         }
     }

@@ -12,5 +12,5 @@ gboolean sharing_fetch(const WalkInput *input, GError **error);
 /* Pushes the plan's nodes that the registry lacks, or of which it has an older run. Those that saw a secret stay,
  * unless their step was named. A damaged node is removed, and a message says so: the next build makes it again. */
 gboolean sharing_push(const WalkInput *input, GError **error);
-/* Refuses a title (NULL: there are none) that no step of the recipes has; recipes: of Recipe. */
-gboolean sharing_check_secrets(const GPtrArray *recipes, const char *const *titles, GError **error);
+/* Refuses a name or number (NULL: there are none) of no step of the recipes (of Recipe), or of several in one. */
+gboolean sharing_check_secrets(const GPtrArray *recipes, const char *const *names, GError **error);

@@ -82,3 +82,17 @@ says "it is a folder"
 expect 2 env INGOT_CACHE_SIZE=abc ingot build web.yaml
 says "INGOT_CACHE_SIZE: "
 ok "a report that cannot be written and a wrong INGOT_CACHE_SIZE are told before the build"
+
+# A step is named without doubt.
+printf 'name: dup\nsource: {from: no-such-image}\nsteps: [{name: dup, shell: a}, {name: dup, shell: b}, {name: "2", shell: c}]\n' >dup.yaml
+expect 2 ingot build --cache-secret dup dup.yaml
+says "2 steps are called 'dup'; use the number"
+expect 2 ingot build --cache-secret 2 dup.yaml
+says "2 steps are called '2'; give that of this name another one"
+expect 1 ingot build --cache-secret 1 dup.yaml
+says "no-such-image"
+expect 2 ingot build --cache-secret 1 dup.yaml web.yaml
+says "several recipes have a step '1'; use its name"
+expect 2 ingot build --cache-secret 4 dup.yaml
+says "'4' is not a step"
+ok "a name of two steps is refused, a number is taken"

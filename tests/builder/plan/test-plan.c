@@ -728,6 +728,24 @@ static void a_person_names_a_stage(void **state)
     assert_int_equal(plan_find(plan, "boot", NULL), 0);
 }
 
+/* No step is taken for another one in silence. */
+static void a_name_of_two_stages_is_an_error(void **state)
+{
+    static const char *const names[] = {"dup", "2"};
+    static const char *const said[] = {"two steps are named 'dup': ", "'2' is the number of one step and the name of"};
+    Fixture *f = *state;
+    edit(f, "{shell: 'echo 1'", "{name: dup, shell: 'echo 1'");
+    edit(f, "{shell: 'echo 2'", "{name: dup, shell: 'echo 2'");
+    edit(f, "{shell: 'echo 3'", "{name: '2', shell: 'echo 3'");
+    g_autoptr(Plan) plan = plan_now(f);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(plan_find(plan, names[i], &error), -1);
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, said[i]));
+    }
+}
+
 static void a_name_of_no_stage_is_an_error(void **state)
 {
     static const char *const names[] = {"inztall", "7", "-1", ""};
@@ -785,6 +803,7 @@ int main(void)
         TEST(secrets_that_change_places),
         TEST(secrets_whose_names_change_places),
         TEST(a_person_names_a_stage),
+        TEST(a_name_of_two_stages_is_an_error),
         TEST(a_name_of_no_stage_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
