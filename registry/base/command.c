@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,6 +263,20 @@ static void show_note(const char *note)
     ingot_progress_message(ingot_command_progress(), "%s", note);
 }
 
+static gboolean output_told; /* how stdout has fared */
+
+/* Help is printed by whoever ends the process at once. A pipe whose reader has gone is no failure of it. */
+static void check_help(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    if (output_told || flush_output(&error) || (poll(&out, 1, 0) > 0 && out.revents & POLLERR))
+        return;
+    g_printerr("%s: %s\n", g_get_prgname() ? g_get_prgname() : "ingot", error->message);
+    _exit(1);
+}
+
 static int run_verb(const IngotVerb *verb, int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -271,6 +286,7 @@ static int run_verb(const IngotVerb *verb, int argc, char **argv)
     ingot_lock_set_note(show_note);
     gboolean done = verb->run(argc, argv, &error) && flush_output(&error);
     ingot_lock_set_note(NULL);
+    output_told = TRUE;
     g_clear_pointer(&progress, ingot_progress_free);
     if (done)
         return exit_status;
@@ -302,6 +318,7 @@ int ingot_command_main(const char *program, const char *summary, const IngotVerb
 {
     set_character_set();
     signal(SIGPIPE, SIG_IGN);
+    atexit(check_help);
     ingot_interrupt_install();
 
     const IngotVerb *verb = argc > 0 ? verb_of_program(verbs, argv[0]) : NULL;
