@@ -1,6 +1,7 @@
 #include <ingot/command.h>
 #include <ingot/error.h>
 #include <ingot/json.h>
+#include <ingot/process.h>
 #include <ingot/secrets.h>
 #include <stdio.h>
 
@@ -60,6 +61,10 @@ static gboolean validate_all(const GPtrArray *paths, const RecipeInputs *inputs,
 {
     g_autoptr(RecipeSet) set = recipe_set_load(paths, inputs);
     g_autoptr(GError) mistakes = NULL;
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    recipe_set_find_twins(set);
     gboolean valid = recipe_set_raise(set, &mistakes), quiet = ingot_command_common()->quiet;
     guint wrong = 0;
     for (guint i = 0; i < set->members->len; i++) {
@@ -80,7 +85,8 @@ static gboolean validate_all(const GPtrArray *paths, const RecipeInputs *inputs,
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "not valid: %u of %u recipes", wrong,
                         set->members->len);
         } else {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the recipes do not fit together");
+            g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                                set->members->len == 0 ? "there is no recipe" : "the recipes do not fit together");
         }
     }
     return valid;

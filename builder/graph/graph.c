@@ -22,27 +22,14 @@ static void graph_recipe_free(gpointer data)
     g_free(one);
 }
 
-/* What the image of a recipe is called. Free it. */
-static char *graph_name(const GraphRecipe *one, const char *tag)
-{
-    const char *version = one->recipe->version == NULL ? "latest" : one->recipe->version;
-    return tag != NULL && one->asked_for ? g_strdup(tag) : g_strdup_printf("%s:%s", one->recipe->name, version);
-}
-
 gboolean graph_refuse_twins(const Graph *graph, const char *tag, GError **error)
 {
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < graph->recipes->len; i++) {
-        GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
-        g_autofree char *name = graph_name(one, tag);
-        const GraphRecipe *other = g_hash_table_lookup(names, name);
-        if (other != NULL) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                        "%s: its image would be %s, as that of %s; give one of them another name or version",
-                        one->recipe->path, name, other->recipe->path);
+        const GraphRecipe *one = g_ptr_array_index(graph->recipes, i);
+        if (!recipe_set_refuse_twin(names, one->recipe, one->asked_for ? tag : NULL, error)) {
             return FALSE;
         }
-        g_hash_table_insert(names, g_steal_pointer(&name), one);
     }
     return TRUE;
 }

@@ -1,5 +1,6 @@
 #include "recipe/check.h"
 
+#include <ingot/process.h>
 #include <ingot/text.h>
 #include <string.h>
 
@@ -45,6 +46,12 @@ static const char *report_unknown(const Check *check, const YamlNode *word, cons
 {
     g_ptr_array_add(known, NULL);
     const char *const *words = (const char *const *)known->pdata;
+    if (strcmp(word->text, "<<") == 0) {
+        diagnostics_add(check->diagnostics, &word->place,
+                        "merge keys ('<<') are not used in recipes: write out what they would bring, or take an alias "
+                        "(*name) for a whole value");
+        return NULL;
+    }
     if (!diagnostics_full(check->diagnostics)) {
         g_autofree char *quoted = diagnostics_quote(word->text);
         g_autofree char *suggestion = ingot_text_suggestion(word->text, words);
@@ -337,7 +344,7 @@ static json_t *key_value(const Check *check, const Key *key, const YamlNode *nod
                         node->items->len, key->most_items);
     }
     json_t *list = json_array();
-    for (guint i = 0; i < node->items->len; i++) {
+    for (guint i = 0; i < node->items->len && ingot_interrupt_check(NULL); i++) {
         json_array_append_new(list, one_value(check, key, g_ptr_array_index(node->items, i), secrets));
     }
     return list;

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 #include <ingot/secrets.h>
 #include <string.h>
 
@@ -42,13 +43,16 @@ static void keep_secrets(Recipe *recipe, const GPtrArray *secrets)
 }
 
 /* A file that is not there has been reported. */
-static void find_parent(const Recipe *recipe, RecipeFindings *findings)
+static void find_parent(const Recipe *recipe, const YamlTree *yaml, RecipeFindings *findings)
 {
     const json_t *source = json_object_get(recipe->tree, "source");
     const char *path = json_string_value(json_object_get(source, "path"));
     gboolean based = g_strcmp0(json_string_value(json_object_get(source, "kind")), "recipe") == 0;
     g_free(findings->parent);
     findings->parent = based && path != NULL && g_file_test(path, G_FILE_TEST_EXISTS) ? g_strdup(path) : NULL;
+    if (findings->parent != NULL) {
+        findings->parent_place = yaml_get(yaml_get(yaml->root, "source"), "recipe")->place;
+    }
 }
 
 /* Walks twice: once with the values, once, when all is well, for what may be shown. */
@@ -63,9 +67,9 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
         recipe->tree = check_tree(&check, yaml->root);
     }
     if (inputs != NULL && inputs->findings != NULL) {
-        find_parent(recipe, inputs->findings);
+        find_parent(recipe, yaml, inputs->findings);
     }
-    if (!diagnostics_raise(diagnostics, variables_secrets(variables), error)) {
+    if (!ingot_interrupt_check(error) || !diagnostics_raise(diagnostics, variables_secrets(variables), error)) {
         return FALSE;
     }
     check.shown = TRUE;

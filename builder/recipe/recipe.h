@@ -33,6 +33,8 @@
 
 #include <ingot/json.h>
 
+#include "recipe/diagnostics.h"
+
 typedef struct {
     char *path;           /* as given, for messages */
     char *folder;         /* absolute; relative paths in the recipe start here */
@@ -49,6 +51,7 @@ typedef struct {
     GHashTable *declared; /* the names of variables: set of char * (owned) */
     gboolean incomplete;  /* a recipe's declarations could not be read */
     char *parent;         /* the file of the recipe that the last one is based on, or NULL */
+    Place parent_place;   /* where that is said */
 } RecipeFindings;
 
 typedef struct {

@@ -1,6 +1,7 @@
 #include "recipe/set.h"
 
 #include <ingot/error.h>
+#include <ingot/process.h>
 #include <string.h>
 
 #include "recipe/variables.h"
@@ -50,24 +51,43 @@ static void set_refuse(const RecipeSet *set, const char *format, ...)
     va_end(list);
 }
 
-static RecipeMember *member_load(Loader *loader, const char *path, gboolean asked_for);
+static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at);
 
 static void parent_load(Loader *loader, RecipeMember *member)
 {
     g_autofree char *path = g_steal_pointer(&loader->inputs.findings->parent);
     if (path != NULL) {
+        const Place place = loader->inputs.findings->parent_place;
         g_ptr_array_add(loader->way, member->path);
-        member->parent = member_load(loader, path, FALSE);
+        member->parent = member_load(loader, path, &place);
         g_ptr_array_set_size(loader->way, (int)loader->way->len - 1);
     }
 }
 
-/* NULL only for a recipe that leads back to itself. */
-static RecipeMember *member_load(Loader *loader, const char *path, gboolean asked_for)
+/* From the recipe at first back to it, each by its name within that one's folder where it lies there. */
+static void refuse_cycle(const Loader *loader, guint first, const Place *place)
 {
+    const char *start = g_ptr_array_index(loader->way, first);
+    g_autofree char *folder = g_path_get_dirname(start), *prefix = g_strconcat(folder, "/", NULL);
+    g_autoptr(GString) way = g_string_new(NULL);
+    for (guint i = first; i <= loader->way->len; i++) {
+        const char *path = i < loader->way->len ? g_ptr_array_index(loader->way, i) : start;
+        const char *name = g_str_has_prefix(path, prefix) ? path + strlen(prefix) : path;
+        g_string_append_printf(way, "%s%s", i == first ? "" : " → ", name);
+    }
+    set_refuse(loader->set, "%s:%u:%u: the recipe is based on itself: %s", place->file, place->line, place->column,
+               way->str);
+}
+
+/* NULL only for a recipe that leads back to itself. named_at: where another one says that it is based on it; NULL: a
+ * person asks for it. */
+static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at)
+{
+    gboolean asked_for = named_at == NULL;
+    guint first;
     g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    if (g_ptr_array_find_with_equal_func(loader->way, absolute, g_str_equal, NULL)) {
-        set_refuse(loader->set, "%s: it is based on itself, by way of the recipes that it is based on", path);
+    if (!asked_for && g_ptr_array_find_with_equal_func(loader->way, absolute, g_str_equal, &first)) {
+        refuse_cycle(loader, first, named_at);
         return NULL;
     }
     RecipeMember *member = set_find(loader->set, absolute);
@@ -106,8 +126,8 @@ static void folder_load(Loader *loader, const char *path)
                    problem == NULL ? "there is no *.yaml or *.yml in it" : problem->message);
     }
     g_ptr_array_sort(files, by_name);
-    for (guint i = 0; i < files->len; i++) {
-        member_load(loader, g_ptr_array_index(files, i), TRUE);
+    for (guint i = 0; i < files->len && ingot_interrupt_check(NULL); i++) {
+        member_load(loader, g_ptr_array_index(files, i), NULL);
     }
 }
 
@@ -130,16 +150,44 @@ RecipeSet *recipe_set_load(const GPtrArray *paths, const RecipeInputs *inputs)
     RecipeFindings findings = {.declared = declared};
     Loader loader = {.set = set, .inputs = *inputs, .way = way};
     loader.inputs.findings = &findings;
-    for (guint i = 0; i < paths->len; i++) {
+    for (guint i = 0; i < paths->len && ingot_interrupt_check(NULL); i++) {
         const char *path = g_ptr_array_index(paths, i);
-        if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+        if (*path == '\0') {
+            set_refuse(set, "'': a recipe's file, or a folder of recipes, is expected");
+        } else if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
             folder_load(&loader, path);
         } else {
-            member_load(&loader, path, TRUE);
+            member_load(&loader, path, NULL);
         }
     }
     names_check(&loader);
     return set;
+}
+
+gboolean recipe_set_refuse_twin(GHashTable *names, Recipe *recipe, const char *tag, GError **error)
+{
+    const char *version = recipe->version == NULL ? "latest" : recipe->version;
+    g_autofree char *name = tag != NULL ? g_strdup(tag) : g_strdup_printf("%s:%s", recipe->name, version);
+    const Recipe *other = g_hash_table_lookup(names, name);
+    if (other != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: its image would be %s, as that of %s; give one of them another name or version", recipe->path,
+                    name, other->path);
+        return FALSE;
+    }
+    return g_hash_table_insert(names, g_steal_pointer(&name), recipe);
+}
+
+void recipe_set_find_twins(RecipeSet *set)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < set->members->len; i++) {
+        const RecipeMember *member = g_ptr_array_index(set->members, i);
+        g_autoptr(GError) problem = NULL;
+        if (member->recipe != NULL && !recipe_set_refuse_twin(names, member->recipe, NULL, &problem)) {
+            set_refuse(set, "%s", problem->message);
+        }
+    }
 }
 
 /* One that several recipes have (it is in a --var-file, say) is told once. */
@@ -157,6 +205,9 @@ static void add_lines(GString *all, const char *message)
 gboolean recipe_set_raise(const RecipeSet *set, GError **error)
 {
     g_autoptr(GString) all = g_string_new(NULL);
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
     for (guint i = 0; i < set->members->len; i++) {
         const RecipeMember *member = g_ptr_array_index(set->members, i);
         if (member->error != NULL) {

@@ -27,5 +27,11 @@ RecipeSet *recipe_set_load(const GPtrArray *paths, const RecipeInputs *inputs);
 void recipe_set_free(RecipeSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecipeSet, recipe_set_free)
 
-/* TRUE if there are no mistakes; else INVALID with all of them, one a line. */
+/* Notes one recipe's image; INVALID where another one noted in names (char * to Recipe, owned keys) would have the same
+ * name and version: each would take it from the other. tag: what the image is named instead of the recipe's word. */
+gboolean recipe_set_refuse_twin(GHashTable *names, Recipe *recipe, const char *tag, GError **error);
+/* Adds two of one image to the mistakes. */
+void recipe_set_find_twins(RecipeSet *set);
+
+/* TRUE if there are no mistakes; INTERRUPTED where the process is to end; else INVALID with all of them, one a line. */
 gboolean recipe_set_raise(const RecipeSet *set, GError **error);

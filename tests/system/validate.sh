@@ -134,3 +134,40 @@ timeout -k 20 20 ingot build --timeout 1s "$TMP/ff" 2>"$TMP/err" || status=$?
 [ "$status" = 130 ] || fail "--timeout does not end a wait for a pipe: $status"
 says "took longer than --timeout 1s"
 ok "a pipe that nobody writes into ends with a signal, and with --timeout"
+
+# What several recipes, or a word, make of it.
+mkdir "$TMP/twins" "$TMP/cycle" "$TMP/empty"
+printf 'name: web\nsource: {from: base}\n' | tee "$TMP/twins/a.yaml" >"$TMP/twins/b.yaml"
+expect 2 "$TMP/twins"
+says "b.yaml: its image would be web:latest, as that of $TMP/twins/a.yaml"
+printf 'name: c1\nsource: {recipe: c2.yaml}\n' >"$TMP/cycle/c1.yaml"
+printf 'name: c2\nsource: {recipe: c1.yaml}\n' >"$TMP/cycle/c2.yaml"
+expect 2 "$TMP/cycle/c1.yaml"
+says "c2.yaml:2:18: the recipe is based on itself: c1.yaml → c2.yaml → c1.yaml"
+expect 2 "$TMP/empty"
+says "there is no recipe"
+expect 2 ""
+says "a recipe's file, or a folder of recipes, is expected"
+printf 'name: web\nsource: {from: base}\nsteps:\n- &s {shell: "true"}\n- {<<: *s, name: again}\n' >"$TMP/merge.yaml"
+expect 2 "$TMP/merge.yaml"
+says "merge.yaml:5:4: merge keys ('<<') are not used in recipes"
+ok "twins, cycles, empty folders and merge keys are told in words"
+
+# Once a signal has come, nothing is said to be valid.
+{
+    printf 'name: web\nsource: {from: base}\nsteps:\n'
+    for i in $(seq 20000); do echo "- shell: echo \${recipe.name} $i"; done
+} >"$TMP/long-one.yaml"
+status=0
+timeout --preserve-status -k 20 0.3 ingot validate "$TMP/long-one.yaml" "$TMP/ff" >"$TMP/out" 2>"$TMP/err" || status=$?
+[ "$status" = 130 ] || fail "an interrupted validate ends with $status"
+[ ! -s "$TMP/out" ] || fail "an interrupted validate says: $(cat "$TMP/out")"
+ok "an interrupted validate says nothing is valid"
+for words in 'build --help' --help --version; do
+    status=0
+    # shellcheck disable=SC2086 # words
+    ingot $words >/dev/full 2>"$TMP/err" || status=$?
+    [ "$status" = 1 ] || fail "ingot $words >/dev/full ends with $status"
+    says "cannot write to standard output"
+done
+ok "help that does not reach its reader is a failure"

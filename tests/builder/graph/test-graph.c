@@ -108,7 +108,7 @@ static void what_was_asked_for_is_known(void **state)
 
 static void a_cycle_is_named(void **state)
 {
-    static const char *const mentioned[] = {"/one.yaml", "based on itself", NULL};
+    static const char *const mentioned[] = {"two.yaml:2:", "based on itself: one.yaml → ", NULL};
     (void)state;
     write_small("one", "three");
     write_small("two", "one");

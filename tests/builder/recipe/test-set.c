@@ -101,7 +101,8 @@ static void lists_the_mistakes_of_all_and_each_once(void **state)
     const char *const files[] = {values, NULL};
     g_autofree char *mistakes = mistakes_of("", &(RecipeInputs){.var_files = files});
     static const char *const expected[] = {"base.yaml:2:10: unknown source 'form'", "one.yaml:3:8: 'tests'",
-                                           "three.yaml: it is based on itself", "values.yaml:1:4: 'a': expected"};
+                                           "three.yaml:2:18: the recipe is based on itself: three.yaml → three.yaml",
+                                           "values.yaml:1:4: 'a': expected"};
     for (guint i = 0; i < G_N_ELEMENTS(expected); i++) {
         const char *found = strstr(mistakes, expected[i]);
         if (found == NULL) {
