@@ -92,7 +92,9 @@ static gboolean mounts_is_below_left(const Mounts *mounts, const char *point)
     return FALSE;
 }
 
-/* TRUE: point is left out. why: what is wrong with the device. */
+#define NOT_THERE "is not there"
+
+/* TRUE: point is left out. why: what is wrong with the device. One that need not be there is not missed. */
 static gboolean mounts_leave(Mounts *mounts, const char *point, const char *device, const char *why, GError **error)
 {
     g_autofree char *encryption = mounts_encryption(mounts->g);
@@ -102,7 +104,7 @@ static gboolean mounts_leave(Mounts *mounts, const char *point, const char *devi
         return FALSE;
     }
     g_ptr_array_add(mounts->left, (gpointer)point);
-    if (!mounts_has_option(mounts, point, "noauto")) {
+    if (strcmp(why, NOT_THERE) != 0 || !mounts_has_option(mounts, point, "noauto")) {
         g_ptr_array_add(mounts->notes,
                         g_strdup_printf("%s: %s %s%s: what it holds is left as it is", point, device, why, encryption));
     }
@@ -122,7 +124,7 @@ static gboolean mounts_mount_one(Mounts *mounts, const char *device, const char 
     appliance_failed(g, point, &problem);
     g_autofree char *type = guestfs_vfs_type(g, device);
     if (type == NULL && guestfs_last_errno(g) == ENOENT) {
-        return mounts_leave(mounts, point, device, "is not there", error);
+        return mounts_leave(mounts, point, device, NOT_THERE, error);
     }
     if (mounts_has_option(mounts, point, "nofail") && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         return mounts_leave(mounts, point, device, "can't be mounted", error);
@@ -131,15 +133,42 @@ static gboolean mounts_mount_one(Mounts *mounts, const char *device, const char 
     return FALSE;
 }
 
+/* The device of a partition that is told by its table's UUID or name, which libguestfs does not look up; NULL: it is
+ * not there. Free it. */
+static char *mounts_find_part(guestfs_h *g, const char *what)
+{
+    static const char *const tags[][2] = {{"PARTUUID=", "PART_ENTRY_UUID"}, {"PARTLABEL=", "PART_ENTRY_NAME"}};
+    guint tag = 0;
+    while (tag < G_N_ELEMENTS(tags) && !g_str_has_prefix(what, tags[tag][0])) {
+        tag++;
+    }
+    g_auto(GStrv) devices = tag < G_N_ELEMENTS(tags) ? guestfs_list_partitions(g) : NULL;
+    for (guint i = 0; devices != NULL && devices[i] != NULL; i++) {
+        g_auto(GStrv) fields = guestfs_blkid(g, devices[i]);
+        for (guint f = 0; fields != NULL && fields[f] != NULL && fields[f + 1] != NULL; f += 2) {
+            if (strcmp(fields[f], tags[tag][1]) == 0 &&
+                g_ascii_strcasecmp(fields[f + 1], what + strlen(tags[tag][0])) == 0) {
+                return g_strdup(devices[i]);
+            }
+        }
+    }
+    return NULL;
+}
+
 /* libguestfs says nothing of a device that is told by its UUID or label, and is not there. */
 static gboolean mounts_find_unnamed(Mounts *mounts, GHashTable *devices, GError **error)
 {
     for (guint i = 0; i < mounts->entries->len; i++) {
         const FstabEntry *entry = g_ptr_array_index(mounts->entries, i);
         gboolean by_tag = strchr(entry->what, '=') != NULL && entry->what[0] != '/';
-        if (by_tag && entry->where[0] == '/' && strcmp(entry->where, "/") != 0 &&
-            !g_hash_table_contains(devices, entry->where) &&
-            !mounts_leave(mounts, entry->where, entry->what, "is not there", error)) {
+        if (!by_tag || entry->where[0] != '/' || strcmp(entry->where, "/") == 0 ||
+            g_hash_table_contains(devices, entry->where)) {
+            continue;
+        }
+        char *device = mounts_find_part(mounts->g, entry->what);
+        if (device != NULL) {
+            g_hash_table_insert(devices, g_strdup(entry->where), device);
+        } else if (!mounts_leave(mounts, entry->where, entry->what, NOT_THERE, error)) {
             return FALSE;
         }
     }
@@ -149,13 +178,13 @@ static gboolean mounts_find_unnamed(Mounts *mounts, GHashTable *devices, GError 
 /* All but /, those above first. */
 static gboolean mounts_mount_rest(Mounts *mounts, GHashTable *devices, GError **error)
 {
+    if (!mounts_find_unnamed(mounts, devices, error)) {
+        return FALSE;
+    }
     g_autoptr(GPtrArray) points = g_ptr_array_new();
     g_autoptr(GList) keys = g_hash_table_get_keys(devices);
     for (const GList *key = keys; key != NULL; key = key->next) {
         g_ptr_array_add(points, key->data);
-    }
-    if (!mounts_find_unnamed(mounts, devices, error)) {
-        return FALSE;
     }
     g_ptr_array_sort(points, by_length);
     for (guint i = 0; i < points->len; i++) {
@@ -174,9 +203,9 @@ gboolean mounts_mount(guestfs_h *g, char **root, GPtrArray *notes, GError **erro
     if (named == NULL) {
         return found != NULL && appliance_failed(g, "its mount points", error);
     }
-    g_autoptr(GHashTable) devices = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) devices = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     for (guint i = 0; named[i] != NULL && named[i + 1] != NULL; i += 2) {
-        g_hash_table_insert(devices, named[i], named[i + 1]);
+        g_hash_table_insert(devices, g_strdup(named[i]), g_strdup(named[i + 1]));
     }
     const char *device = g_hash_table_lookup(devices, "/");
     if (device == NULL) {

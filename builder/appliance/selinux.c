@@ -7,29 +7,35 @@
 #define CONFIG "/etc/selinux/config"
 #define AUTORELABEL "/.autorelabel"
 
-/* The last line KEY=VALUE, as libselinux reads it. Free it. */
-static char *value_of(const char *config, const char *key)
+/* The mode is told by the first line that begins with SELINUX= and one of these words. */
+static gboolean is_disabled(char **lines)
 {
-    g_auto(GStrv) lines = g_strsplit(config, "\n", -1);
-    char *value = NULL;
+    static const char *const modes[] = {"enforcing", "permissive", "disabled"};
     for (char **line = lines; *line != NULL; line++) {
-        g_strstrip(*line);
-        if (g_str_has_prefix(*line, key) && (*line)[strlen(key)] == '=') {
-            g_free(value);
-            value = g_strstrip(g_strdup(*line + strlen(key) + 1));
+        const char *value = g_str_has_prefix(*line, "SELINUX=") ? *line + strlen("SELINUX=") : NULL;
+        for (guint i = 0; value != NULL && i < G_N_ELEMENTS(modes); i++) {
+            if (g_ascii_strncasecmp(value, modes[i], strlen(modes[i])) == 0) {
+                return strcmp(modes[i], "disabled") == 0;
+            }
         }
     }
-    return value;
+    return FALSE;
 }
 
 char *selinux_policy(const char *config)
 {
-    g_autofree char *mode = value_of(config, "SELINUX");
-    g_autofree char *policy = value_of(config, "SELINUXTYPE");
-    if (mode != NULL && g_ascii_strncasecmp(mode, "disabled", strlen("disabled")) == 0) {
+    g_auto(GStrv) lines = g_strsplit(config, "\n", -1);
+    const char *policy = "targeted";
+    if (is_disabled(lines)) {
         return NULL;
     }
-    return policy == NULL ? g_strdup("targeted") : g_steal_pointer(&policy);
+    /* Here the last line counts, and blanks before it do not. */
+    for (char **line = lines; *line != NULL; line++) {
+        if (g_str_has_prefix(g_strstrip(*line), "SELINUXTYPE=")) {
+            policy = g_strchug(*line + strlen("SELINUXTYPE="));
+        }
+    }
+    return g_strdup(policy);
 }
 
 /* *policy: NULL where the system has none. */

@@ -1,5 +1,6 @@
 #include "cache/made.h"
 
+#include <fcntl.h>
 #include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,12 +91,15 @@ static gboolean made_is_same(const char *path, const json_t *file, const struct 
     const char *noted = json_string_value(json_object_get(file, "checksum"));
     g_autoptr(json_t) quick = made_quick(st);
     const json_t *before = json_object_get(file, "quick");
-    if (noted == NULL || json_integer_value(json_array_get(before, 0)) != (json_int_t)st->st_size ||
+    if (json_integer_value(json_array_get(before, 0)) != (json_int_t)st->st_size ||
         (link ? !S_ISLNK(st->st_mode) : !S_ISREG(st->st_mode))) {
         return FALSE;
     }
     if (json_equal(quick, before)) {
         return TRUE;
+    }
+    if (noted == NULL) {
+        return FALSE; /* this user may not read it, so nobody knows what was in it */
     }
     g_autofree char *now = made_checksum(path, link);
     return g_strcmp0(now, noted) == 0;
@@ -111,8 +115,9 @@ char *made_why_stale(const json_t *made)
     json_object_foreach((json_t *)made, name, file)
     {
         g_autofree char *path = g_strcompress(name);
+        int flags = json_is_true(json_object_get(file, "link")) ? AT_SYMLINK_NOFOLLOW : 0;
         struct stat st;
-        if ((json_is_true(json_object_get(file, "link")) ? lstat : stat)(path, &st) != 0) {
+        if (fstatat(AT_FDCWD, path, &st, flags) != 0) {
             return g_strdup_printf("%s, which it made, is not there", path);
         }
         if (!made_is_same(path, file, &st)) {

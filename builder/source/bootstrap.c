@@ -373,14 +373,16 @@ static Base *bootstrap_make_disk(const SourceContext *context, const json_t *sou
     return base_publish(bootstrap->folder, disk, bootstrap->state.digest, asked, record, context->progress, error);
 }
 
-/* What the system is made from is also what it is updated from. */
+/* What the system is made from is also what it is updated from. Other distributions may have no suite of that kind. */
 static void bootstrap_say_sources(const SourceContext *context, const json_t *source, const Bootstrap *bootstrap)
 {
+    static const char *const known[] = {"debian", "ubuntu", NULL};
     const char *suite = json_string_value(json_object_get(source, "suite"));
-    if (!apt_has_security(bootstrap->state.lines, suite)) {
+    if (g_strv_contains(known, json_string_value(json_object_get(source, "distribution"))) &&
+        !apt_has_security(bootstrap->state.lines, suite)) {
         ingot_progress_message(context->progress,
-                               "the base has no source of security fixes, neither now nor when it is upgraded: its "
-                               "apt sources are %s alone; a step can add one",
+                               "none of the base's apt sources is %s-security: security fixes come only if its mirror "
+                               "has them in another suite, or a step adds that source",
                                suite);
     }
 }

@@ -115,9 +115,11 @@ static void print(const json_t *all)
     const json_t *size = json_object_get(json_object_get(config, "disk"), "size");
     g_autofree char *disk = g_format_size((guint64)json_integer_value(size));
     g_autofree char *stored = g_format_size((guint64)json_integer_value(json_object_get(all, "stored")));
+    const char *release = get(config, "os", "version"); /* a rolling system has none */
     g_autofree char *os = get(config, "os", "id") == NULL
                               ? NULL
-                              : g_strdup_printf("%s %s", get(config, "os", "id"), get(config, "os", "version"));
+                              : g_strdup_printf("%s%s%s", get(config, "os", "id"), release == NULL ? "" : " ",
+                                                release == NULL ? "" : release);
     line("reference", get(all, "reference", NULL));
     line("digest", get(all, "digest", NULL));
     line("created", get(config, "created", NULL));

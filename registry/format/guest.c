@@ -30,6 +30,10 @@ gboolean guest_can_bios(const IngotFormatInput *input, GError **error)
 const GuestSystem *guest_system(const IngotFormatInput *input)
 {
     const char *id = json_string_value(json_object_get(json_object_get(input->config, "os"), "id"));
+    /* os-release tells Leap and Tumbleweed apart. */
+    if (id != NULL && g_str_has_prefix(id, "opensuse-")) {
+        id = "opensuse";
+    }
     for (guint i = 0; i < G_N_ELEMENTS(systems); i++) {
         if (g_strcmp0(systems[i].id, id) == 0) {
             return &systems[i];

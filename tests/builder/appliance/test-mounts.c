@@ -63,6 +63,15 @@ char *guestfs_vfs_type(guestfs_h *g, const char *device)
     return type;
 }
 
+/* Each partition's name and UUID have its device's in them. */
+char **guestfs_blkid(guestfs_h *g, const char *device)
+{
+    (void)g;
+    g_autofree char *fields =
+        g_strdup_printf("TYPE ext4 PART_ENTRY_UUID uuid-of-%s PART_ENTRY_NAME name-of-%s", device, device);
+    return words_of(fields);
+}
+
 int guestfs_mount(guestfs_h *g, const char *device, const char *point)
 {
     g_autofree char *type = guestfs_vfs_type(g, device);
@@ -150,6 +159,15 @@ static void an_absent_device_is_left_out_with_a_word(void **state)
                   "/ \n/data/a: /dev/sda2 would be mounted below what is not there: what it holds is left as it is");
 }
 
+static void a_partition_is_found_by_its_table(void **state)
+{
+    (void)state;
+    assert_result(DISK " /dev/sda3 ext4", "/ /dev/sda1",
+                  "PARTUUID=UUID-of-/dev/sda2 /usr ext4 defaults 0 2\nPARTLABEL=name-of-/dev/sda3 /usr/local ext4 x\n"
+                  "PARTUUID=3 /srv ext4 defaults\n",
+                  "/ /usr /usr/local \n/srv: PARTUUID=3 is not there: what it holds is left as it is");
+}
+
 static void encryption_is_told(void **state)
 {
     (void)state;
@@ -178,6 +196,9 @@ static void a_device_that_is_there_is_mounted_or_an_error(void **state)
     assert_result("/dev/sda1 ext4 /dev/sda2 unknown", "/home /dev/sda2 / /dev/sda1",
                   "/dev/sda2 /home ext4 noatime,nofail\n",
                   "/ \n/home: /dev/sda2 can't be mounted: what it holds is left as it is");
+    assert_result("/dev/sda1 ext4 /dev/sda2 unknown", "/home /dev/sda2 / /dev/sda1",
+                  "/dev/sda2 /home ext4 noauto,nofail\n",
+                  "/ \n/home: /dev/sda2 can't be mounted: what it holds is left as it is");
 }
 
 int main(void)
@@ -185,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_system_is_mounted_from_above),
         cmocka_unit_test(an_absent_device_is_left_out_with_a_word),
+        cmocka_unit_test(a_partition_is_found_by_its_table),
         cmocka_unit_test(encryption_is_told),
         cmocka_unit_test(a_system_without_usr_is_none),
         cmocka_unit_test(a_device_that_is_there_is_mounted_or_an_error),

@@ -71,7 +71,10 @@ static void a_system_without_selinux_is_left_alone(void **state)
     (void)state;
     assert_done(NULL, TRUE, "");
     assert_done("SELINUX=disabled\nSELINUXTYPE=default\n", TRUE, "");
-    assert_done("SELINUX=enforcing\n SELINUX=Disabled \n", FALSE, "");
+    assert_done("SELINUX=Disabled \nSELINUX=enforcing\n", FALSE, "");
+    /* The first word that it knows counts, at the beginning of its line. */
+    assert_done("SELINUX=off\n SELINUX=disabled\nSELINUX=enforcing\nSELINUX=disabled\n", FALSE,
+                "touch /.autorelabel\ntouch /.autorelabel\n");
 }
 
 static void files_get_the_labels_of_the_policy_in_use(void **state)
