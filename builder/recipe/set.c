@@ -175,7 +175,8 @@ gboolean recipe_set_refuse_twin(GHashTable *names, Recipe *recipe, const char *t
                     name, other->path);
         return FALSE;
     }
-    return g_hash_table_insert(names, g_steal_pointer(&name), recipe);
+    g_hash_table_insert(names, g_steal_pointer(&name), recipe);
+    return TRUE;
 }
 
 void recipe_set_find_twins(RecipeSet *set)
