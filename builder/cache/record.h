@@ -18,7 +18,8 @@ typedef struct {
     gboolean tested;     /* saved: it has passed its tests, or has none; wanted: only such a one */
 } RecordOf;
 
-/* FALSE: there is no such record, its image is not in the store whole, or it is too old. now: seconds since 1970. */
+/* FALSE: there is no such record, manifest, config, index or disk of its image is not in the store, or it is too old.
+ * now: seconds since 1970. */
 gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, gint64 now, IngotDescriptor *manifest);
 /* runs: of NodeRun. */
 gboolean record_save(const char *cache, const RecordOf *of, const GPtrArray *runs, const IngotDescriptor *manifest,

@@ -50,6 +50,29 @@ gboolean condition_cloud_init(SystemTree *tree, gboolean *applies, GError **erro
     return TRUE;
 }
 
+gboolean condition_forbids_network(const char *text)
+{
+    return g_regex_match_simple("^network:\\s*(\\{\\s*|(#.*)?\\n\\s+)[\"']?config[\"']?:\\s*[\"']?disabled\\b", text,
+                                G_REGEX_MULTILINE, 0);
+}
+
+gboolean condition_cloud_network(SystemTree *tree, gboolean *applies, GError **error)
+{
+    g_autoptr(GPtrArray) files = system_tree_match(tree, "/etc/cloud/cloud.cfg.d/*.cfg", error);
+    if (files == NULL || !condition_cloud_init(tree, applies, error)) {
+        return FALSE;
+    }
+    g_ptr_array_add(files, g_strdup("/etc/cloud/cloud.cfg"));
+    for (guint i = 0; i < files->len && *applies; i++) {
+        g_autofree char *text = NULL;
+        if (!system_tree_read(tree, g_ptr_array_index(files, i), SYSTEM_TEXT_MAX, &text, error)) {
+            return FALSE;
+        }
+        *applies = text == NULL || !condition_forbids_network(text);
+    }
+    return TRUE;
+}
+
 /* The name servers of QEMU's user network. */
 static gboolean is_qemus(const char *address)
 {

@@ -283,6 +283,9 @@ static void settings_of_a_disabled_cloud_init_stay(void **state)
     static const char disabled[] = "touch root/usr/bin/cloud-init root/etc/cloud/cloud-init.disabled\n";
     static const char masked[] = "touch root/usr/bin/cloud-init\n"
                                  "ln -s /dev/null root/etc/systemd/system/cloud-init-local.service\n";
+    static const char own[] = "touch root/usr/bin/cloud-init\n"
+                              "mkdir root/etc/cloud/cloud.cfg.d\n"
+                              "echo 'network: {config: disabled}' >root/etc/cloud/cloud.cfg.d/99-own.cfg\n";
     static const char changed[] = "touch root/usr/bin/cloud-init\n"
                                   "echo '[Unit]' >root/etc/systemd/system/cloud-init-local.service\n";
     assert_false(network_goes(*state, "i-1", disabled));
@@ -290,6 +293,10 @@ static void settings_of_a_disabled_cloud_init_stay(void **state)
     assert_false(network_goes(*state, "i-1", "true\n")); /* it was removed */
     assert_true(network_goes(*state, "i-1", changed));
     assert_true(network_goes(*state, ENTRY_BUILD "-1a2b3c4d", disabled));
+    assert_false(network_goes(*state, ENTRY_BUILD "-1a2b3c4d", own));
+    assert_true(condition_forbids_network("users: []\nnetwork:\n  config: disabled\n"));
+    assert_true(condition_forbids_network("network: {\"config\": \"disabled\"}\n"));
+    assert_false(condition_forbids_network("# network: {config: disabled}\nnetwork:\n  version: 2\n"));
 }
 
 static void the_builds_name_server_goes(void **state)
