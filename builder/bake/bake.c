@@ -425,7 +425,9 @@ static gboolean bake_in_workdir(Bake *bake, IngotDescriptor *manifest, gboolean 
     if (bake->plan == NULL || !find_refresh(bake, error)) {
         return FALSE;
     }
-    const RecordOf record = bake_record(recipe, options, bake->plan);
+    g_auto(SourceLook) look = source_look(&context, bake->identity);
+    RecordOf record = bake_record(recipe, options, bake->plan);
+    record.source = look.disk;
     *cached =
         !options->walk.no_cache && bake->refresh < 0 &&
         record_find(options->host.cache, options->host.store, &record, g_get_real_time() / G_USEC_PER_SEC, manifest);

@@ -61,10 +61,11 @@ static gint64 record_ran(const json_t *record, const IngotDigest *key)
 
 /* Whether a build would go on from a later run of one of the image's steps: its tests may have failed since. That a
  * machine was booted once more says nothing. */
-static gboolean is_superseded(const json_t *record, const char *cache, const Plan *plan, gint64 now)
+static gboolean is_superseded(const json_t *record, const char *cache, const RecordOf *of, gint64 now)
 {
+    const Plan *plan = of->plan;
     g_autoptr(GPtrArray) nodes = nodes_list(cache, NULL);
-    const Node *best = nodes == NULL ? NULL : nodes_best(nodes, plan, NULL, -1, now);
+    const Node *best = nodes == NULL ? NULL : nodes_best(nodes, plan, of->source, -1, now);
     for (guint i = 0; best != NULL && i < best->runs->len; i++) {
         const NodeRun *run = g_ptr_array_index(best->runs, i);
         gint64 ran = record_ran(record, &run->key);
@@ -99,7 +100,7 @@ gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, g
     const char *digest = record == NULL ? NULL : ingot_json_get_string(record, "manifest", path, NULL);
     if (digest == NULL || !record_fits(record, of, now) || !ingot_digest_parse(digest, &manifest->digest, NULL) ||
         !ingot_json_get_size(record, "size", path, &manifest->size, NULL) || !record_image_is_whole(store, digest) ||
-        is_superseded(record, cache, of->plan, now)) {
+        is_superseded(record, cache, of, now)) {
         return FALSE;
     }
     g_utime(path, NULL); /* the sweep goes by when it was used last */

@@ -14,6 +14,7 @@
 
 typedef struct {
     const Plan *plan;
+    const char *source;  /* the disk that the plan stands on: runs on another one do not count; NULL: on any */
     const char *version; /* of the image: its manifest says it */
     gboolean tested;     /* saved: it has passed its tests, or has none; wanted: only such a one */
 } RecordOf;

@@ -187,7 +187,8 @@ static gboolean write_document(const char *suites, const char *path, GError **er
     g_autofree char *document = check_junit(suites);
     int fd = junit_stream(path, error);
     if (fd < 0) {
-        return fd == -1 && g_file_set_contents(path, document, -1, error);
+        g_autofree char *folder = g_path_get_dirname(path);
+        return fd == -1 && ingot_file_make_folder(folder, error) && g_file_set_contents(path, document, -1, error);
     }
     g_autoptr(GOutputStream) stream = g_unix_output_stream_new(fd, TRUE);
     gboolean ok = g_output_stream_write_all(stream, document, strlen(document), NULL, NULL, error) &&
@@ -227,17 +228,29 @@ gboolean outcome_refuse_junit(const GPtrArray *recipes, const GError *failure, c
     return write_document(suites->str, path, error);
 }
 
+/* The folder that is there, of those that are made on the way to a file. Free it. */
+static char *folder_there(const char *path)
+{
+    char *folder = g_path_get_dirname(path);
+    while (!g_file_test(folder, G_FILE_TEST_EXISTS) && strcmp(folder, ".") != 0) {
+        g_autofree char *below = folder;
+        folder = g_path_get_dirname(below);
+    }
+    return folder;
+}
+
 gboolean outcome_check_junit(const char *path, GError **error)
 {
     struct stat st;
-    g_autofree char *folder = g_path_get_dirname(path);
-    gboolean there = lstat(path, &st) == 0, is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
-    /* A plain file is replaced, for which its folder counts; where a link leads, nothing has to lie yet. */
-    const char *written = there && !S_ISREG(st.st_mode) && g_file_test(path, G_FILE_TEST_EXISTS) ? path : folder;
-    if (!is_folder && access(written, W_OK) == 0) {
+    g_autofree char *folder = folder_there(path);
+    /* A plain file is replaced, for which its folder counts; of a device or a pipe nothing is known before. */
+    gboolean special = stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    gboolean is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
+    if (special || (!is_folder && access(folder, W_OK) == 0 && g_file_test(folder, G_FILE_TEST_IS_DIR))) {
         return TRUE;
     }
+    g_autofree char *unwritable = g_strdup_printf("%s is no folder that you may write to", folder);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--junit %s: it cannot be written: %s", path,
-                is_folder ? "it is a folder" : g_strerror(errno));
+                is_folder ? "it is a folder" : unwritable);
     return FALSE;
 }

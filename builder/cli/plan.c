@@ -130,17 +130,18 @@ static gboolean run(int argc, char **argv, GError **error)
     return store != NULL && plan_all(graph, &options, error);
 }
 
-const IngotVerb verb_plan = {"plan", "RECIPE...", "what a build would do, step by step, and why",
-                             "For each step its key, how long ago it ran, how long it took (which is what the cache "
-                             "saves), and whether it will be\n"
-                             "run: because what it depends on has changed (named), because it is older than it may be, "
-                             "or because it follows a step\n"
-                             "that is run. A source that a build would ask for first, or make, is said too. Nothing is "
-                             "built. A step depends on all before it, on its text, and on the "
-                             "names, modes and bytes of all\n"
-                             "files that it reads, git-ignored ones too.\n"
-                             "\n"
-                             "Examples:\n"
-                             "  ingot plan recipes/web.yaml\n"
-                             "  ingot plan recipes/ --json\n",
-                             run};
+const IngotVerb verb_plan = {
+    "plan", "RECIPE...", "what a build would do, step by step, and why",
+    "For each step its key, how long ago it ran, how long it took (which is what the cache "
+    "saves), and whether it will be\n"
+    "run: because what it depends on has changed (named), because it is older than it may be, "
+    "or because it follows a step\n"
+    "that is run. A base of bootstrap whose mirror a build would ask first is said too. Nothing is "
+    "built. A step depends on all before it, on its text, and on the "
+    "names, modes and bytes of all\n"
+    "files that it reads, git-ignored ones too.\n"
+    "\n"
+    "Examples:\n"
+    "  ingot plan recipes/web.yaml\n"
+    "  ingot plan recipes/ --json\n",
+    run};

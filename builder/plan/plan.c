@@ -100,16 +100,30 @@ Plan *plan_new(const Recipe *recipe, const char *source_key, const char *salt, G
     return g_steal_pointer(&plan);
 }
 
-/* The stages that a text may mean: by its number, and by its title. */
+static void add_titled(const Plan *plan, const char *text, gboolean steps, GArray *found)
+{
+    for (guint i = 0; i < plan->stages->len; i++) {
+        const PlanStage *stage = plan_stage(plan, i);
+        if ((strcmp(stage->kind->name, "step") == 0) == steps && strcmp(stage->title, text) == 0) {
+            g_array_append_val(found, i);
+        }
+    }
+}
+
+/* The stages that a text may mean: by its number, and by its title. A step may have the title of a stage that no person
+ * has named: of the boot, or of the outputs. */
 static GArray *stages_of(const Plan *plan, const char *text, gboolean *numbered)
 {
     GArray *found = g_array_new(FALSE, FALSE, sizeof(guint));
-    guint64 number = G_MAXUINT64;
+    guint64 number;
+    add_titled(plan, text, TRUE, found);
     *numbered = g_ascii_string_to_unsigned(text, 10, 0, plan->stages->len - 1, &number, NULL);
-    for (guint i = 0; i < plan->stages->len; i++) {
-        if (number == i || strcmp(plan_stage(plan, i)->title, text) == 0) {
-            g_array_append_val(found, i);
-        }
+    guint stage = *numbered ? (guint)number : 0;
+    if (*numbered && (found->len != 1 || g_array_index(found, guint, 0) != stage)) {
+        g_array_prepend_val(found, stage);
+    }
+    if (found->len == 0) {
+        add_titled(plan, text, FALSE, found);
     }
     return found;
 }

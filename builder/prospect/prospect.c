@@ -67,7 +67,8 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     }
     prospect->best = nodes_best(prospect->nodes, prospect->plan, prospect->source.disk, -1, now());
     prospect->history = history_load(options->host.cache, one->recipe);
-    const RecordOf record = bake_record(one->recipe, &own, prospect->plan);
+    RecordOf record = bake_record(one->recipe, &own, prospect->plan);
+    record.source = prospect->source.disk;
     prospect->image = record_find(options->host.cache, options->host.store, &record, now(), &prospect->manifest);
     return g_steal_pointer(&prospect);
 }

@@ -75,8 +75,10 @@ PY
 ok "--junit tells of recipes that are not valid"
 
 # What would fail after the build is told before it.
-expect 2 ingot build --junit "$TMP/none/junit.xml" web.yaml
-says "--junit $TMP/none/junit.xml: it cannot be written"
+expect 2 ingot build --junit web.yaml/junit.xml web.yaml
+says "--junit web.yaml/junit.xml: it cannot be written: web.yaml is no folder that you may write to"
+expect 2 ingot build --junit new/folder/junit.xml missing.yaml
+[ -s new/folder/junit.xml ] || fail "no report where its folder has to be made"
 expect 2 ingot build --junit "$TMP" web.yaml
 says "it is a folder"
 expect 2 env INGOT_CACHE_SIZE=abc ingot build web.yaml

@@ -192,6 +192,10 @@ static void a_later_run_of_a_step_is_enough(void **state)
     assert_true(found(sample, store, plan));
     sample_node(sample, plan, "later", NULL, "ab");
     assert_false(found(sample, store, plan));
+    /* A build from a copy of the source would not go on from it. */
+    RecordOf elsewhere = tested(plan);
+    elsewhere.source = "/another/disk.raw";
+    assert_true(found_as(sample, store, &elsewhere));
 }
 
 static void a_later_boot_is_not(void **state)
