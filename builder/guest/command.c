@@ -96,7 +96,7 @@ static void line_give(const LineSplitter *lines, const char *data, gsize size)
 static gboolean line_sink(const char *data, gsize size, gpointer user, GError **error)
 {
     LineSplitter *lines = user;
-    (void)error;
+    GError **refused = lines->command->refused;
     while (size > 0) {
         const char *newline = memchr(data, '\n', size);
         gsize length = newline == NULL ? size : (gsize)(newline - data);
@@ -108,6 +108,10 @@ static gboolean line_sink(const char *data, gsize size, gpointer user, GError **
         length += newline != NULL;
         data += length;
         size -= length;
+        if (refused != NULL && *refused != NULL) {
+            g_propagate_error(error, g_steal_pointer(refused));
+            return FALSE;
+        }
     }
     return TRUE;
 }

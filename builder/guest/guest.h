@@ -81,6 +81,7 @@ typedef struct {
     guint seconds;                  /* 0: GUEST_SECONDS; past it the script's process group is killed */
     GuestLineFunc line;             /* each line of its stdout and stderr as it comes; may be NULL */
     gpointer user_data;
+    GError **refused; /* where `line` sets an error, that ends the command and the session; may be NULL */
 } GuestCommand;
 #define GUEST_SECONDS 300u
 /* Runs a script as a step does. *status is the script's exit status (128 + signal as in a shell). FALSE where the

@@ -28,7 +28,7 @@ static const char tail[] = " ) 3>&- 4>&-; echo $? >\"$0.status\"; } 2>&3 | pass 
 
 typedef struct {
     int out, err, now; /* descriptors; now: of the lines that come */
-    GError *problem;   /* of writing; the rest is dropped then */
+    GError *problem;   /* of writing: who reads may have gone */
 } Pass;
 
 static void pass_write(Pass *pass, const guint8 *bytes, gsize size)
@@ -68,11 +68,14 @@ gboolean pass_run(Guest *guest, const char *const *words, int out, int err, int 
     }
     g_string_append(script, tail);
     Pass pass = {.out = out, .err = err, .now = out};
-    const GuestCommand command = {
-        .script = script->str, .seconds = LIMIT_SECONDS, .line = pass_line, .user_data = &pass};
+    const GuestCommand command = {.script = script->str,
+                                  .seconds = LIMIT_SECONDS,
+                                  .line = pass_line,
+                                  .user_data = &pass,
+                                  .refused = &pass.problem};
     gboolean ok = guest_run(guest, &command, status, error);
-    if (pass.problem != NULL && ok) {
-        g_propagate_error(error, pass.problem);
+    if (ok && pass.problem != NULL) { /* at the last line */
+        g_propagate_error(error, g_steal_pointer(&pass.problem));
         return FALSE;
     }
     g_clear_error(&pass.problem);

@@ -240,8 +240,10 @@ gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error)
     gboolean stopping = FALSE, ended = FALSE;
     guint64 due = 0;
     g_autoptr(GError) problem = NULL;
-    /* A stage that shuts the machine down need not wait for what would do so later. */
-    if (guest_is_stopping(walk->guest, &stopping, &due, &problem) && (!stopping || (due > 0 && stage->shutdown))) {
+    /* A stage that shuts the machine down, or behind which it ends, need not wait for what would do so later: that is
+     * scheduled in the machine's memory alone. */
+    gboolean ends = stage->shutdown || stage == plan_stage(walk->in.plan, walk->in.plan->stages->len - 1);
+    if (guest_is_stopping(walk->guest, &stopping, &due, &problem) && (!stopping || (due > 0 && ends))) {
         return TRUE;
     }
     if (due > DUE_SECONDS) {

@@ -210,7 +210,8 @@ static guint sharing_count(const Recipe *recipe, const char *text, gboolean *num
     const json_t *steps = json_object_get(recipe->public_tree, "steps");
     guint64 number = 0;
     guint count = 0;
-    *numbered = g_ascii_string_to_unsigned(text, 10, 1, json_array_size(steps), &number, NULL);
+    *numbered =
+        json_array_size(steps) > 0 && g_ascii_string_to_unsigned(text, 10, 1, json_array_size(steps), &number, NULL);
     for (size_t n = 0; n < json_array_size(steps); n++) {
         g_autofree char *title = step_title(json_array_get(steps, n));
         count += number == n + 1 || strcmp(title, text) == 0;

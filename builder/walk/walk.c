@@ -276,8 +276,9 @@ Walk *walk_run(const WalkInput *input, GError **error)
                 continue;
             }
         }
-        /* Once, from the node's disk: what ended the machine may have been in the memory, left by an earlier step. */
-        if (walk->torn && !walk->distrusted && ingot_interrupt_check(NULL)) {
+        /* Once, from the node's disk, where nodes are still looked for: what ended the machine may have been in the
+         * memory, left by an earlier step. */
+        if (walk->torn && walk->keeping && !walk->distrusted && ingot_interrupt_check(NULL)) {
             ingot_progress_message(walk->in.host->progress,
                                    "the resumed machine restarted or powered off in the middle "
                                    "of a step: the build goes on from the disk alone");

@@ -1,8 +1,10 @@
 /* A command by the session: its words, both of its streams to the byte, and its status. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <fcntl.h>
@@ -86,12 +88,28 @@ static void words_arrive_as_words(void **state)
     assert_string_equal(passed.out, "<two  blanks><it's><$HOME; `id`><><*><a\nb>");
 }
 
+/* As `| head -1` does; the command itself would go on for ever. */
+static void a_reader_that_goes_ends_the_command(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = fake_new();
+    g_autoptr(GError) error = NULL;
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    signal(SIGPIPE, SIG_IGN);
+    assert_false(pass_run(fake.guest, RUN("yes"), ends[1], STDERR_FILENO, &status, &error));
+    assert_non_null(strstr(error->message, "Broken pipe"));
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_and_status_are_passed_on),
         cmocka_unit_test(bytes_are_passed_on_as_they_are),
         cmocka_unit_test(words_arrive_as_words),
+        cmocka_unit_test(a_reader_that_goes_ends_the_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

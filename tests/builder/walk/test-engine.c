@@ -113,6 +113,11 @@ static void what_is_shut_down_anyway_is_not_waited_for(void **state)
     schedule(&f, 300);
     assert_true(engine_follow(&f.walk, plan_stage(f.plan, 2), NULL));
     assert_non_null(f.walk.machine);
+    /* So it is behind the last stage, however late. */
+    ((PlanStage *)plan_stage(f.plan, 2))->shutdown = FALSE;
+    schedule(&f, 3000);
+    assert_true(engine_follow(&f.walk, plan_stage(f.plan, 2), NULL));
+    assert_non_null(f.walk.machine);
 }
 
 /* The stage's node as it is kept. */
