@@ -31,11 +31,11 @@ steps:
   - name: mount them
     shell: |
       set -- \$(blkid -t TYPE=xfs -o device) \$(blkid -t TYPE=btrfs -o device)
-      mkdir /xfs /btrfs
+      mkdir /xfs /btrfs /absent
       echo "\$1 /xfs xfs defaults 0 0" >>/etc/fstab
       echo "\$2 /btrfs btrfs defaults 0 0" >>/etc/fstab
-      echo "/dev/sdz1 /absent ext4 nofail 0 0" >>/etc/fstab
       mount -a
+      echo "/dev/sdz1 /absent ext4 nofail 0 0" >>/etc/fstab
       for place in /xfs /btrfs; do
           cp -R /etc \$place/
           (exec 7>\$place/deleted; echo gone >&7; rm \$place/deleted; exec sleep 100000) >/dev/null 2>&1 &
