@@ -172,11 +172,10 @@ static void test_backing_file(void **state)
     assert_non_null(strstr(error->message, fixture->disk));
 }
 
-/* A box's disk is taken out of it once, and is the same. */
-static void test_box(void **state)
+/* A Vagrant box with the fixture's disk in it, web.box: its path. Free it. */
+static char *make_box(const Fixture *fixture)
 {
-    Fixture *fixture = *state;
-    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
+    char *box = ingot_workdir_file(fixture->workdir, "web.box");
     g_autofree char *metadata = ingot_workdir_file(fixture->workdir, "metadata.json");
     const char *tar[] = {"tar",
                          "-C",
@@ -187,11 +186,20 @@ static void test_box(void **state)
                          "metadata.json",
                          "disk.qcow2",
                          NULL};
+    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
+    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    return box;
+}
+
+/* A box's disk is taken out of it once, and is the same. */
+static void test_box(void **state)
+{
+    Fixture *fixture = *state;
     const char *write[] = {"qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 64k", fixture->disk, NULL};
     g_autofree char *key = NULL, *again_key = NULL;
     g_autoptr(GError) error = NULL;
-    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
-    assert_true(ingot_process_run(write, NULL, NULL, NULL) && ingot_process_run(tar, NULL, NULL, NULL));
+    assert_true(ingot_process_run(write, NULL, NULL, NULL));
+    g_autofree char *box = make_box(fixture);
     g_autofree char *sha256 = hex_of(box);
     g_autoptr(Source) source = prepare(fixture, "web.box", sha256, &key, &error);
     assert_null(error);
@@ -211,19 +219,7 @@ static void test_box(void **state)
 static void test_no_cache_to_write_to(void **state)
 {
     Fixture *fixture = *state;
-    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
-    g_autofree char *metadata = ingot_workdir_file(fixture->workdir, "metadata.json");
-    const char *tar[] = {"tar",
-                         "-C",
-                         ingot_workdir_path(fixture->workdir),
-                         "--transform=s/disk.qcow2/box.img/",
-                         "-czf",
-                         box,
-                         "metadata.json",
-                         "disk.qcow2",
-                         NULL};
-    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
-    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    g_free(make_box(fixture));
     assert_true(g_file_set_contents(fixture->cache, "not a folder", -1, NULL));
     const char *const names[] = {"disk.qcow2", "web.box"};
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -242,20 +238,8 @@ static void test_no_cache_to_write_to(void **state)
 static void test_flipped_byte(void **state)
 {
     Fixture *fixture = *state;
-    g_autofree char *box = ingot_workdir_file(fixture->workdir, "web.box");
-    g_autofree char *metadata = ingot_workdir_file(fixture->workdir, "metadata.json");
-    const char *tar[] = {"tar",
-                         "-C",
-                         ingot_workdir_path(fixture->workdir),
-                         "--transform=s/disk.qcow2/box.img/",
-                         "-czf",
-                         box,
-                         "metadata.json",
-                         "disk.qcow2",
-                         NULL};
     g_autofree char *key = NULL, *again_key = NULL;
-    assert_true(g_file_set_contents(metadata, "{\"provider\": \"libvirt\"}", -1, NULL));
-    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    g_autofree char *box = make_box(fixture);
     g_autofree char *sha256 = hex_of(box);
     g_autoptr(Source) source = prepare(fixture, "web.box", sha256, &key, NULL);
     assert_non_null(source);
