@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/cli/verbs.h"
-#include "server/log.h"
+#include "server/http/log.h"
 
 static const Verb *const verbs[] = {&verb_serve,  &verb_user,  &verb_token,  &verb_gc,
                                     &verb_mirror, &verb_scrub, &verb_rebuild};

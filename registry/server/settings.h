@@ -8,7 +8,7 @@
 #include <glib.h>
 
 #include "server/auth/scopes.h"
-#include "server/log.h"
+#include "server/http/log.h"
 
 #define SETTINGS_CONNECTIONS_LEAST 8
 

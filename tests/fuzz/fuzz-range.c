@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "server/oci/range.h"
+#include "server/http/range.h"
 
 /* Within the blob, and no more of it than there is: what it promises. */
 static void check_parts(const GArray *ranges, guint64 size)

@@ -6,7 +6,7 @@
 
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"
-#include "server/log.h"
+#include "server/http/log.h"
 
 Access *access_new(const char *data, guint anonymous, gboolean tls, GError **error)
 {

@@ -10,7 +10,7 @@
 #include "server/auth/logins.h"
 #include "server/auth/scopes.h"
 #include "server/auth/users.h"
-#include "server/request.h"
+#include "server/http/request.h"
 
 typedef struct Access {
     Accounts *accounts;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "server/database/database.h"
+#include "server/catalogue/database.h"
 
 #define ACCOUNTS_KEY_SIZE 32 /* bytes */
 

@@ -7,8 +7,8 @@
 #include "server/auth/authorization.h"
 #include "server/auth/caller.h"
 #include "server/auth/tokens.h"
-#include "server/log.h"
-#include "server/watch.h"
+#include "server/http/log.h"
+#include "server/http/watch.h"
 
 /* What was shown is wrong: the log tells who tried, the client that it was wrong. */
 static enum MHD_Result failed(Request *request, const char *user, const char *what)

@@ -4,7 +4,7 @@
  * checked by another thread, while the connection is suspended and holds up nobody. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 
 /* Finds out who asks. FALSE: *result is what to return; the request is answered, or waits for a password to be checked,
  * and then is to come here again. */

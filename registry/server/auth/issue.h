@@ -2,6 +2,6 @@
  * have it: no more than asked, no more than allowed. An access token gets no other one, so that each ends. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 
 enum MHD_Result issue_token(Request *request);

@@ -11,11 +11,11 @@
 
 #include "server/auth/access.h"
 #include "server/cli/verbs.h"
-#include "server/http.h"
-#include "server/log.h"
+#include "server/http/http.h"
+#include "server/http/log.h"
+#include "server/http/tls.h"
 #include "server/settings.h"
 #include "server/storage/collect.h"
-#include "server/tls.h"
 #include "server/upkeep/upkeep.h"
 
 #define OTHER_DESCRIPTORS 64

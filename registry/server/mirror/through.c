@@ -3,7 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
-#include "server/log.h"
+#include "server/http/log.h"
 #include "server/mirror/copy.h"
 
 struct Through {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/auth/issue.h"
-#include "server/oci/range.h"
+#include "server/http/range.h"
 #include "server/oci/rights.h"
 #include "server/oci/ticket.h"
 

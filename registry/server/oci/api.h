@@ -1,7 +1,7 @@
 /* The OCI distribution API 1.1: which request is which endpoint. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 
 #define API_MANIFEST_MAX (4u << 20) /* bytes */
 #define API_FRAMES_MAX (64u << 20)  /* bytes of a list of frames */

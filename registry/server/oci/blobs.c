@@ -2,8 +2,8 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/http/serve.h"
 #include "server/oci/api.h"
-#include "server/serve.h"
 
 /* Our own addition: the frames that the blob is made of, so that another registry copies those alone that it lacks. */
 static enum MHD_Result answer_frames(Request *request, const StorageBlob *blob)

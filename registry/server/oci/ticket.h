@@ -5,7 +5,7 @@
  * it. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 
 /* "ID.HASH"; free it. */
 char *ticket_write(const Request *request, const char *name, const char *id);

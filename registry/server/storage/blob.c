@@ -6,8 +6,8 @@
 #include <ingot/file.h>
 #include <string.h>
 
+#include "server/packs/splitter.h"
 #include "server/storage/inside.h"
-#include "server/storage/splitter.h"
 
 #define KEPT_MAX (24u << 20) /* bytes of places that are kept */
 #define OVERHEAD 256         /* bytes of tables and the like for each blob that is kept, about */

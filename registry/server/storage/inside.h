@@ -8,11 +8,11 @@
 #include <ingot/file.h>
 #include <ingot/json.h>
 
-#include "server/database/database.h"
-#include "server/storage/nameslog.h"
-#include "server/storage/packs.h"
-#include "server/storage/segment.h"
-#include "server/storage/splitter.h"
+#include "server/catalogue/database.h"
+#include "server/events/nameslog.h"
+#include "server/packs/packs.h"
+#include "server/packs/segment.h"
+#include "server/packs/splitter.h"
 #include "server/storage/storage.h"
 
 struct Storage {

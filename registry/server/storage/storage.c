@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/schema.h"
 #include "server/storage/inside.h"
-#include "server/storage/schema.h"
 #include "server/storage/upload.h"
 
 gint64 storage_now(void)

@@ -2,7 +2,7 @@
 
 #include <ingot/json.h>
 
-#include "server/log.h"
+#include "server/http/log.h"
 #include "server/upkeep/control.h"
 
 struct Upkeep {

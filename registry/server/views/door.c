@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/auth/access.h"
-#include "server/serve.h"
+#include "server/http/serve.h"
 #include "server/views/pass.h"
 
 #define PREFIX "/formats/"

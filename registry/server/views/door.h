@@ -2,7 +2,7 @@
  * in them as JSON. Who may pull from the repository may read them. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 #include "server/views/view.h"
 
 /* Whether the path is one of these. */

@@ -6,7 +6,7 @@
  * goes on. Nothing is kept for it: it ends with its time alone. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 
 #define PASS "pass" /* the query's key */
 

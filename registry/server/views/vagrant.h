@@ -5,7 +5,7 @@
  * GET /vagrant/authenticate tells `vagrant cloud auth login` whether its token is good. */
 #pragma once
 
-#include "server/request.h"
+#include "server/http/request.h"
 
 gboolean vagrant_has(const char *path);
 enum MHD_Result vagrant_answer(Request *request);

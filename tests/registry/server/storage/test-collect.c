@@ -1,6 +1,6 @@
 /* Collecting, scrubbing, rebuilding: what is needed stays under whatever happens meanwhile, what is damaged is found
  * and replaced, and what is made again is what was. */
-#include "fixture.h"
+#include "../fixture.h"
 
 #include <sqlite3.h>
 #include <utime.h>

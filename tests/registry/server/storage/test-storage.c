@@ -1,10 +1,10 @@
 /* The storage's door: whatever is pushed in whatever steps comes back, once kept however often it is pushed, by every
  * range, after a restart, from many threads at once, and within its limits. */
-#include "fixture.h"
+#include "../fixture.h"
 
+#include "server/packs/splitter.h"
 #include "server/storage/collect.h"
 #include "server/storage/scrub.h"
-#include "server/storage/splitter.h"
 
 static void assert_clean(Storage *storage)
 {

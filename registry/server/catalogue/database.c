@@ -1,0 +1,395 @@
+#include "server/catalogue/database.h"
+
+#include <errno.h>
+#include <ingot/error.h>
+#include <stdarg.h>
+#include <string.h>
+#define XXH_STATIC_LINKING_ONLY /* its state on the stack */
+#include <xxhash.h>
+
+#define BUSY_MSEC 10000
+#define CACHE_KIB "-2048" /* of pages for each connection */
+
+struct Connection {
+    Database *database;
+    sqlite3 *handle;
+    GHashTable *statements; /* address of the SQL -> sqlite3_stmt */
+};
+
+struct Database {
+    char *path;
+    Connection *writer;
+    GMutex writing; /* held from begin to release */
+    GMutex lock;    /* guards idle */
+    GQueue idle;    /* readers that nobody has */
+};
+
+static IngotError kind_of(sqlite3 *handle)
+{
+    switch (sqlite3_errcode(handle) & 0xff) {
+    case SQLITE_FULL:
+        return INGOT_ERROR_NO_SPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return INGOT_ERROR_CORRUPT;
+    case SQLITE_READONLY:
+        return INGOT_ERROR_DENIED;
+    case SQLITE_CANTOPEN: /* with too many files open, nobody refuses */
+        return sqlite3_system_errno(handle) == EMFILE || sqlite3_system_errno(handle) == ENFILE ? INGOT_ERROR_FAILED
+                                                                                                : INGOT_ERROR_DENIED;
+    default:
+        return INGOT_ERROR_FAILED;
+    }
+}
+
+static gboolean failed(sqlite3 *handle, const char *path, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, kind_of(handle), "%s: %s", path, sqlite3_errmsg(handle));
+    return FALSE;
+}
+
+static gboolean execute(sqlite3 *handle, const char *path, const char *sql, GError **error)
+{
+    return sqlite3_exec(handle, sql, NULL, NULL, NULL) == SQLITE_OK || failed(handle, path, error);
+}
+
+/* row_sum(a, b, …): XXH3-64 over the values, each with its type and length. */
+static void row_sum(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    for (int i = 0; i < count; i++) {
+        gint64 number = sqlite3_value_int64(values[i]);
+        gboolean is_number = sqlite3_value_type(values[i]) == SQLITE_INTEGER;
+        const void *data = is_number ? &number : sqlite3_value_blob(values[i]);
+        guint32 head[] = {(guint32)sqlite3_value_type(values[i]),
+                          is_number ? (guint32)sizeof number : (guint32)sqlite3_value_bytes(values[i])};
+        XXH3_64bits_update(&state, head, sizeof head);
+        XXH3_64bits_update(&state, data == NULL ? "" : data, data == NULL ? 0 : head[1]);
+    }
+    sqlite3_result_int64(context, (sqlite3_int64)XXH3_64bits_digest(&state));
+}
+
+static void connection_free(Connection *connection)
+{
+    if (connection != NULL) {
+        g_hash_table_unref(connection->statements);
+        sqlite3_close(connection->handle);
+        g_free(connection);
+    }
+}
+
+static void finalize(gpointer statement)
+{
+    sqlite3_finalize(statement);
+}
+
+static Connection *connection_new(Database *database, int flags, GError **error)
+{
+    Connection *connection = g_new0(Connection, 1);
+    connection->database = database;
+    connection->statements = g_hash_table_new_full(NULL, NULL, NULL, finalize);
+    if (sqlite3_open_v2(database->path, &connection->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        failed(connection->handle, database->path, error);
+        connection_free(connection);
+        return NULL;
+    }
+    sqlite3_busy_timeout(connection->handle, BUSY_MSEC);
+    if (!execute(connection->handle, database->path,
+                 "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; "
+                 "PRAGMA trusted_schema=OFF; PRAGMA cache_size=" CACHE_KIB,
+                 error)) {
+        connection_free(connection);
+        return NULL;
+    }
+    sqlite3_create_function(connection->handle, "row_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum, NULL,
+                            NULL);
+    return connection;
+}
+
+/* --- opening --- */
+
+/* Within a transaction: what another process does at the same time comes before it or after it. */
+static gboolean upgrade(Connection *writer, const char *const *migrations, guint count, GError **error)
+{
+    const char *path = writer->database->path;
+    gint64 version;
+    if (!database_number(writer, &version, 0, error, "PRAGMA user_version", "")) {
+        return FALSE;
+    }
+    if (version > count) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW,
+                    "%s: version %" G_GINT64_FORMAT " is newer than this ingotd knows (%u)", path, version, count);
+        return FALSE;
+    }
+    for (gint64 i = version; i < count; i++) {
+        g_autofree char *sql = g_strdup_printf("%s; PRAGMA user_version=%" G_GINT64_FORMAT, migrations[i], i + 1);
+        if (!execute(writer->handle, path, sql, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean migrate(Database *database, const char *const *migrations, guint count, GError **error)
+{
+    Connection *writer = database_begin(database, error);
+    return writer != NULL && database_end(database, upgrade(writer, migrations, count, error), error);
+}
+
+/* While another makes the same new file, SQLite does not wait here by itself. */
+static gboolean enter_wal(Database *database, GError **error)
+{
+    sqlite3 *handle = database->writer->handle;
+    gint64 end = g_get_monotonic_time() + BUSY_MSEC * G_TIME_SPAN_MILLISECOND;
+    int code;
+    while ((code = sqlite3_exec(handle, "PRAGMA journal_mode=WAL", NULL, NULL, NULL)) == SQLITE_BUSY &&
+           g_get_monotonic_time() < end) {
+        g_usleep(G_TIME_SPAN_MILLISECOND);
+    }
+    return code == SQLITE_OK || failed(handle, database->path, error);
+}
+
+static gboolean open_writer(Database *database, DatabaseKind kind, GError **error)
+{
+    database->writer = connection_new(database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+    return database->writer != NULL && enter_wal(database, error) &&
+           execute(database->writer->handle, database->path, "PRAGMA synchronous=FULL", error) &&
+           (kind == DATABASE_PLAIN ||
+            execute(database->writer->handle, database->path, "PRAGMA secure_delete=ON", error));
+}
+
+Database *database_open(const char *path, DatabaseKind kind, const char *const *migrations, guint count, GError **error)
+{
+    g_autoptr(Database) database = g_new0(Database, 1);
+    g_mutex_init(&database->writing);
+    g_mutex_init(&database->lock);
+    g_queue_init(&database->idle);
+    database->path = g_strdup(path);
+    return open_writer(database, kind, error) && migrate(database, migrations, count, error)
+               ? g_steal_pointer(&database)
+               : NULL;
+}
+
+void database_close(Database *database)
+{
+    if (database == NULL) {
+        return;
+    }
+    Connection *reader;
+    while ((reader = g_queue_pop_head(&database->idle)) != NULL) {
+        connection_free(reader);
+    }
+    connection_free(database->writer);
+    g_mutex_clear(&database->writing);
+    g_mutex_clear(&database->lock);
+    g_free(database->path);
+    g_free(database);
+}
+
+/* --- connections --- */
+
+Connection *database_reader(Database *database, GError **error)
+{
+    g_mutex_lock(&database->lock);
+    Connection *reader = g_queue_pop_head(&database->idle);
+    g_mutex_unlock(&database->lock);
+    return reader != NULL ? reader : connection_new(database, SQLITE_OPEN_READWRITE, error);
+}
+
+void database_give_back(Connection *reader)
+{
+    if (reader != NULL) {
+        Database *database = reader->database;
+        g_mutex_lock(&database->lock);
+        g_queue_push_head(&database->idle, reader);
+        g_mutex_unlock(&database->lock);
+    }
+}
+
+Connection *database_begin(Database *database, GError **error)
+{
+    g_mutex_lock(&database->writing);
+    if (!execute(database->writer->handle, database->path, "BEGIN IMMEDIATE", error)) {
+        g_mutex_unlock(&database->writing);
+        return NULL;
+    }
+    return database->writer;
+}
+
+gboolean database_commit(Database *database, GError **error)
+{
+    gboolean ok = execute(database->writer->handle, database->path, "COMMIT", error);
+    if (!ok && sqlite3_get_autocommit(database->writer->handle) == 0) {
+        database_rollback(database);
+    }
+    return ok;
+}
+
+void database_rollback(Database *database)
+{
+    sqlite3_exec(database->writer->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+void database_release(Database *database)
+{
+    g_mutex_unlock(&database->writing);
+}
+
+gboolean database_end(Database *database, gboolean ok, GError **error)
+{
+    if (ok) {
+        ok = database_commit(database, error);
+    } else {
+        database_rollback(database);
+    }
+    database_release(database);
+    return ok;
+}
+
+/* --- statements --- */
+
+static sqlite3_stmt *prepare(Connection *connection, const char *sql)
+{
+    sqlite3_stmt *statement = g_hash_table_lookup(connection->statements, sql);
+    if (statement == NULL) {
+        int code = sqlite3_prepare_v3(connection->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
+        if (code != SQLITE_OK) {
+            g_warning("%s: %s: %s", connection->database->path, sql, sqlite3_errmsg(connection->handle));
+            return NULL;
+        }
+        g_hash_table_insert(connection->statements, (gpointer)sql, statement);
+    }
+    return statement;
+}
+
+static void bind_one(sqlite3_stmt *statement, int at, char type, va_list *values)
+{
+    if (type == 'i') {
+        sqlite3_bind_int64(statement, at, va_arg(*values, gint64));
+    } else if (type == 't') {
+        sqlite3_bind_text(statement, at, va_arg(*values, const char *), -1, SQLITE_STATIC);
+    } else if (type == 'd') {
+        sqlite3_bind_blob(statement, at, va_arg(*values, const IngotDigest *), INGOT_DIGEST_SIZE, SQLITE_STATIC);
+    } else {
+        const void *data = va_arg(*values, const void *);
+        gsize size = va_arg(*values, gsize);
+        sqlite3_bind_blob64(statement, at, data == NULL ? "" : data, size, SQLITE_STATIC);
+    }
+}
+
+static sqlite3_stmt *query(Connection *connection, const char *sql, const char *types, va_list *values)
+{
+    sqlite3_stmt *statement = prepare(connection, sql);
+    for (int i = 0; statement != NULL && types[i] != '\0'; i++) {
+        bind_one(statement, i + 1, types[i], values);
+    }
+    return statement;
+}
+
+sqlite3_stmt *database_query(Connection *connection, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    sqlite3_stmt *statement = query(connection, sql, types, &values);
+    va_end(values);
+    return statement;
+}
+
+void database_done(sqlite3_stmt *statement)
+{
+    if (statement != NULL) {
+        sqlite3_reset(statement);
+    }
+}
+
+gboolean database_step(sqlite3_stmt *statement, GError **error)
+{
+    int code = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
+    if (code == SQLITE_ROW || code == SQLITE_DONE) {
+        return code == SQLITE_ROW;
+    }
+    if (statement == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "the database lacks a table or a column");
+        return FALSE;
+    }
+    sqlite3 *handle = sqlite3_db_handle(statement);
+    return failed(handle, sqlite3_db_filename(handle, "main"), error);
+}
+
+static gboolean run(Connection *connection, GError **error, const char *sql, const char *types, va_list *values)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) statement = query(connection, sql, types, values);
+    while (database_step(statement, &problem)) {
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+gboolean database_run(Connection *connection, GError **error, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    gboolean ok = run(connection, error, sql, types, &values);
+    va_end(values);
+    return ok;
+}
+
+gboolean database_change(Database *database, gint64 *changed, GError **error, const char *sql, const char *types, ...)
+{
+    Connection *writer = database_begin(database, error);
+    if (writer == NULL) {
+        return FALSE;
+    }
+    va_list values;
+    va_start(values, types);
+    gboolean ok = run(writer, error, sql, types, &values);
+    va_end(values);
+    if (changed != NULL) {
+        *changed = database_changes(writer);
+    }
+    return database_end(database, ok, error);
+}
+
+gboolean database_number(Connection *connection, gint64 *number, gint64 otherwise, GError **error, const char *sql,
+                         const char *types, ...)
+{
+    GError *problem = NULL;
+    va_list values;
+    va_start(values, types);
+    g_autoptr(sqlite3_stmt) statement = query(connection, sql, types, &values);
+    va_end(values);
+    *number = database_step(statement, &problem) ? sqlite3_column_int64(statement, 0) : otherwise;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+gint64 database_changes(Connection *connection)
+{
+    return sqlite3_changes64(connection->handle);
+}
+
+gint64 database_added(Connection *connection)
+{
+    return sqlite3_last_insert_rowid(connection->handle);
+}
+
+char *database_text(sqlite3_stmt *statement, int column)
+{
+    return g_strdup((const char *)sqlite3_column_text(statement, column));
+}
+
+gboolean database_digest(sqlite3_stmt *statement, int column, IngotDigest *digest)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+    if (bytes == NULL || sqlite3_column_bytes(statement, column) != INGOT_DIGEST_SIZE) {
+        return FALSE;
+    }
+    memcpy(digest->bytes, bytes, INGOT_DIGEST_SIZE);
+    return TRUE;
+}

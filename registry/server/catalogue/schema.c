@@ -1,0 +1,51 @@
+#include "server/catalogue/schema.h"
+
+/* Times are seconds since 1970. A blob's pieces are their ids, 4 bytes little-endian each, in order: rows of their own
+ * would be nine tenths of the catalogue. sum is row_sum() of the row's other columns that it depends on, as the queries
+ * have it: a row that a flipped bit has changed is as if it were not there, and never names another thing. (A piece
+ * needs none: its bytes are checked.) */
+static const char first[] =
+    /* How long the log of names is. */
+    "CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    /* size: bytes of the file that count. */
+    "CREATE TABLE packs (id INTEGER PRIMARY KEY, size INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE pieces (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, pack INTEGER NOT NULL REFERENCES packs,"
+    " offset INTEGER NOT NULL, length INTEGER NOT NULL, damaged INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX pieces_by_place ON pieces (pack, offset);"
+    /* pack: where the table that lists its pieces stands. */
+    "CREATE TABLE blobs (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,"
+    " pack INTEGER NOT NULL REFERENCES packs, pieces BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX blobs_by_pack ON blobs (pack);"
+    "CREATE TABLE repositories (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, sum INTEGER NOT NULL)"
+    " STRICT;"
+    /* The repository has the blob. */
+    "CREATE TABLE links (repository INTEGER NOT NULL REFERENCES repositories, blob INTEGER NOT NULL REFERENCES blobs,"
+    " made INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (repository, blob)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX links_by_blob ON links (blob);"
+    /* The repository has it as a manifest. */
+    "CREATE TABLE manifests (repository INTEGER NOT NULL, blob INTEGER NOT NULL, type TEXT NOT NULL, subject BLOB,"
+    " made INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (repository, blob), FOREIGN KEY (repository, blob) "
+    "REFERENCES links)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX manifests_by_subject ON manifests (repository, subject) WHERE subject IS NOT NULL;"
+    /* What a manifest needs: a blob, or another manifest. */
+    "CREATE TABLE mentions (repository INTEGER NOT NULL, manifest INTEGER NOT NULL, blob INTEGER NOT NULL,"
+    " PRIMARY KEY (repository, manifest, blob), FOREIGN KEY (repository, manifest) REFERENCES manifests)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX mentions_by_blob ON mentions (repository, blob);"
+    "CREATE TABLE tags (repository INTEGER NOT NULL, name TEXT NOT NULL, blob INTEGER NOT NULL, made INTEGER NOT NULL,"
+    " sum INTEGER NOT NULL, PRIMARY KEY (repository, name), FOREIGN KEY (repository, blob) REFERENCES manifests) "
+    "STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tags_by_blob ON tags (repository, blob);"
+    /* What a tag named before, and until when. */
+    "CREATE TABLE history (repository INTEGER NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,"
+    " until INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX history_by_tag ON history (repository, name, until);";
+
+/* What was worked out of all of an image's bytes for its views. It can be worked out again. */
+static const char second[] =
+    "CREATE TABLE measures (manifest BLOB NOT NULL, what TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,"
+    " PRIMARY KEY (manifest, what)) STRICT, WITHOUT ROWID;";
+
+const char *const schema_migrations[] = {first, second};
+const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

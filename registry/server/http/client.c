@@ -1,0 +1,36 @@
+#include "server/http/client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+static const struct sockaddr *address_of(const Request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL ? NULL : info->client_addr;
+}
+
+char *client_address(const Request *request)
+{
+    const struct sockaddr *address = address_of(request);
+    char text[INET6_ADDRSTRLEN] = "-";
+    if (address != NULL && address->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, sizeof text);
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, text, sizeof text);
+    }
+    return g_strdup(text);
+}
+
+gboolean client_may_ask(Request *request, Rate *rate, enum MHD_Result *result)
+{
+    static const char body[] =
+        "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many requests of this address\"}]}";
+    const struct sockaddr *address = address_of(request);
+    if (rate == NULL || address == NULL || rate_take(rate, address, request->start)) {
+        return TRUE;
+    }
+    *result = request_answer(request, MHD_HTTP_TOO_MANY_REQUESTS, "application/json", body, sizeof body - 1,
+                             MHD_HTTP_HEADER_RETRY_AFTER, "1", NULL);
+    return FALSE;
+}

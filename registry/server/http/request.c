@@ -1,0 +1,158 @@
+#include "server/http/request.h"
+
+#include <ingot/error.h>
+#include <ingot/json.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/http/log.h"
+#include "server/http/parts.h"
+
+const char *request_header(const Request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *request_query(const Request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void add_headers(struct MHD_Response *response, va_list headers)
+{
+    const char *name;
+    while ((name = va_arg(headers, const char *)) != NULL) {
+        const char *value = va_arg(headers, const char *);
+        if (value != NULL) {
+            MHD_add_response_header(response, name, value);
+        }
+    }
+}
+
+static enum MHD_Result send_answer(Request *request, guint status, struct MHD_Response *response)
+{
+    MHD_add_response_header(response, "Docker-Distribution-Api-Version", "registry/2.0");
+    MHD_add_response_header(response, "X-Request-Id", request->id);
+    if (request->with_worker || request->swallows) {
+        request->response = response;
+        request->status = status;
+        return MHD_YES;
+    }
+    enum MHD_Result result = MHD_queue_response(request->connection, status, response);
+    MHD_destroy_response(response);
+    request->status = status;
+    return result;
+}
+
+enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size, ...)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, (void *)(body == NULL ? "" : body), MHD_RESPMEM_MUST_COPY);
+    if (type != NULL) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    }
+    va_list headers;
+    va_start(headers, size);
+    add_headers(response, headers);
+    va_end(headers);
+    request->sent = size;
+    return send_answer(request, status, response);
+}
+
+/* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. */
+static gboolean begins_whole(Body *body, guint64 offset, GError **error)
+{
+    char byte;
+    return offset >= body->size || body->kind->read(body->source, offset, &byte, sizeof byte, error) >= 0;
+}
+
+static struct MHD_Response *run_response(Body *body, guint64 offset, guint64 size)
+{
+    int fd;
+    guint64 at;
+    if (body->kind->run == NULL || !body->kind->run(body->source, offset, size, &fd, &at)) {
+        return NULL;
+    }
+    struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, at);
+    if (response == NULL) {
+        close(fd);
+    }
+    return response;
+}
+
+enum MHD_Result request_answer_body(Request *request, guint status, Body *taken, guint64 offset, guint64 size, ...)
+{
+    g_autoptr(Body) body = taken;
+    g_autoptr(GError) error = NULL;
+    if (strcmp(request->method, "HEAD") != 0 && !begins_whole(body, offset, &error)) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
+    }
+    struct MHD_Response *response = run_response(body, offset, size);
+    if (response == NULL) {
+        response = parts_run(body, offset, size);
+    }
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    va_list headers;
+    va_start(headers, size);
+    add_headers(response, headers);
+    va_end(headers);
+    request->sent = size;
+    return send_answer(request, status, response);
+}
+
+enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray *ranges, const char *type, ...)
+{
+    g_autoptr(Body) body = taken;
+    g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
+    struct MHD_Response *response = parts_response(body, ranges, type, boundary, &request->sent);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    g_autofree char *multipart = g_strdup_printf("multipart/byteranges; boundary=%s", boundary);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, multipart);
+    va_list headers;
+    va_start(headers, type);
+    add_headers(response, headers);
+    va_end(headers);
+    return send_answer(request, MHD_HTTP_PARTIAL_CONTENT, response);
+}
+
+gboolean request_has_already(const Request *request, const char *tag)
+{
+    const char *header = request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    g_auto(GStrv) tags = g_strsplit(header == NULL ? "" : header, ",", -1);
+    for (guint i = 0; tags[i] != NULL; i++) {
+        const char *one = g_strstrip(tags[i]);
+        one += g_str_has_prefix(one, "W/") ? 2 : 0; /* compared weakly: the bytes of a digest are always the same */
+        if (strcmp(one, "*") == 0 || strcmp(one, tag) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message)
+{
+    /* It may quote what came, which need not be UTF-8; JSON must be. */
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", code, "message", valid);
+    g_autofree char *text = ingot_json_canonical(body);
+    return request_answer(request, status, "application/json", text, strlen(text), NULL);
+}
+
+enum MHD_Result request_fail(Request *request, const char *code, const GError *error)
+{
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, code, error->message);
+    }
+    log_error("%s (request %s)", error->message, request->id);
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
+        return request_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "DENIED", "the registry's disk is full");
+    }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message);
+    }
+    return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says how");
+}
