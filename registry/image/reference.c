@@ -70,6 +70,51 @@ gboolean ingot_version_check(const char *version, GError **error)
     return FALSE;
 }
 
+/* Numbers of any length: 20240101120000 is one, too. */
+static int number_compare(const char *a, gsize length_a, const char *b, gsize length_b)
+{
+    for (; length_a > 1 && *a == '0'; a++, length_a--) {
+    }
+    for (; length_b > 1 && *b == '0'; b++, length_b--) {
+    }
+    return length_a != length_b ? (length_a < length_b ? -1 : 1) : memcmp(a, b, length_a);
+}
+
+static int identifier_compare(const char *a, gsize length_a, const char *b, gsize length_b)
+{
+    static const char digits[] = "0123456789";
+    gboolean number_a = length_a > 0 && strspn(a, digits) >= length_a;
+    gboolean number_b = length_b > 0 && strspn(b, digits) >= length_b;
+    if (number_a && number_b) {
+        return number_compare(a, length_a, b, length_b);
+    }
+    if (number_a != number_b) {
+        return number_a ? -1 : 1;
+    }
+    int order = memcmp(a, b, MIN(length_a, length_b));
+    return order != 0 ? order : (length_a > length_b) - (length_a < length_b);
+}
+
+/* Semantic Versioning 2.0, item 11: identifiers between dots, from left to right; numbers as numbers, and before words;
+ * where one list is the beginning of the other, it comes first. */
+static int suffix_compare(const char *a, const char *b)
+{
+    for (;;) {
+        gsize length_a = strcspn(a, "."), length_b = strcspn(b, ".");
+        int order = identifier_compare(a, length_a, b, length_b);
+        if (order != 0) {
+            return order;
+        }
+        a += length_a;
+        b += length_b;
+        if (*a == '\0' || *b == '\0') {
+            return (*a != '\0') - (*b != '\0');
+        }
+        a++;
+        b++;
+    }
+}
+
 int ingot_tag_compare(const char *a, const char *b)
 {
     gboolean version_a = ingot_tag_is_version(a), version_b = ingot_tag_is_version(b);
@@ -85,11 +130,12 @@ int ingot_tag_compare(const char *a, const char *b)
         rest_a += *rest_a == '.';
         rest_b += *rest_b == '.';
     }
-    /* As in semver: 1.0.0-rc comes before 1.0.0. */
+    /* 1.0.0-rc comes before 1.0.0. */
     if ((*rest_a == '\0') != (*rest_b == '\0')) {
         return *rest_a == '\0' ? 1 : -1;
     }
-    return strcmp(rest_a, rest_b);
+    int order = *rest_a == '\0' ? 0 : suffix_compare(rest_a + 1, rest_b + 1);
+    return order != 0 ? order : strcmp(a, b); /* 1.0.0-01 and 1.0.0-1 are two tags */
 }
 
 IngotReference *ingot_reference_new(const char *host, const char *name, const char *tag, const char *digest)

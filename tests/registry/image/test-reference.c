@@ -70,7 +70,31 @@ static void bad_ones_are_refused_with_the_grammar(void **state)
 static void versions_are_ordered_by_number(void **state)
 {
     (void)state;
-    static const char *const order[] = {"0.9.0", "1.0.0-rc1", "1.0.0", "1.2.0", "1.10.0", "10.0.0", "dev", "prod"};
+    static const char *const order[] = {
+        "0.9.0",
+        "1.0.0-01",
+        "1.0.0-1",
+        "1.0.0-9",
+        "1.0.0-9.9",
+        "1.0.0-10",
+        "1.0.0-20240101120000000000001",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-beta",
+        "1.0.0-beta.2",
+        "1.0.0-beta.11",
+        "1.0.0-rc.1",
+        "1.0.0-rc.2",
+        "1.0.0-rc.12",
+        "1.0.0-rc1",
+        "1.0.0",
+        "1.2.0",
+        "1.10.0",
+        "10.0.0",
+        "dev",
+        "prod",
+    };
     for (guint a = 0; a < G_N_ELEMENTS(order); a++) {
         for (guint b = 0; b < G_N_ELEMENTS(order); b++) {
             int expected = (a > b) - (a < b), got = ingot_tag_compare(order[a], order[b]);
