@@ -4,8 +4,8 @@
 #include <ingot/error.h>
 #include <stdarg.h>
 #include <string.h>
-#define XXH_STATIC_LINKING_ONLY /* its state on the stack */
-#include <xxhash.h>
+
+#include "server/catalogue/rowsum.h"
 
 #define BUSY_MSEC 10000
 #define CACHE_KIB "-2048" /* of pages for each connection */
@@ -53,23 +53,6 @@ static gboolean execute(sqlite3 *handle, const char *path, const char *sql, GErr
     return sqlite3_exec(handle, sql, NULL, NULL, NULL) == SQLITE_OK || failed(handle, path, error);
 }
 
-/* row_sum(a, b, …): XXH3-64 over the values, each with its type and length. */
-static void row_sum(sqlite3_context *context, int count, sqlite3_value **values)
-{
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    for (int i = 0; i < count; i++) {
-        gint64 number = sqlite3_value_int64(values[i]);
-        gboolean is_number = sqlite3_value_type(values[i]) == SQLITE_INTEGER;
-        const void *data = is_number ? &number : sqlite3_value_blob(values[i]);
-        guint32 head[] = {(guint32)sqlite3_value_type(values[i]),
-                          is_number ? (guint32)sizeof number : (guint32)sqlite3_value_bytes(values[i])};
-        XXH3_64bits_update(&state, head, sizeof head);
-        XXH3_64bits_update(&state, data == NULL ? "" : data, data == NULL ? 0 : head[1]);
-    }
-    sqlite3_result_int64(context, (sqlite3_int64)XXH3_64bits_digest(&state));
-}
-
 static void connection_free(Connection *connection)
 {
     if (connection != NULL) {
@@ -102,8 +85,8 @@ static Connection *connection_new(Database *database, int flags, GError **error)
         connection_free(connection);
         return NULL;
     }
-    sqlite3_create_function(connection->handle, "row_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum, NULL,
-                            NULL);
+    sqlite3_create_function(connection->handle, "row_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum_sql,
+                            NULL, NULL);
     return connection;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "server/catalogue/database.h"
+#include "server/catalogue/rowsum.h"
 
 static const char *const migrations[] = {
     "CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT, bytes BLOB) STRICT",
@@ -280,6 +281,25 @@ static void sums_of_rows(void **state)
     }
 }
 
+/* What C works out is what SQL does. */
+static void sums_are_the_same_in_c(void **state)
+{
+    IngotDigest digest;
+    ingot_digest_of("a", 1, &digest);
+    g_autofree char *hex = ingot_digest_to_text(&digest);
+    g_autofree char *of_digest = g_strdup_printf("SELECT row_sum(x'%s', 7)", hex + strlen("sha256:"));
+    g_autoptr(Database) database = open_database(state, 2, NULL);
+    g_autoptr(Connection) reader = database_reader(database, NULL);
+    assert_int_equal(row_sum(""), sum(reader, "SELECT row_sum()"));
+    assert_int_equal(row_sum("i", G_MININT64), sum(reader, "SELECT row_sum(-9223372036854775808)"));
+    assert_int_equal(row_sum("tti", "key", "", (gint64)5), sum(reader, "SELECT row_sum('key', '', 5)"));
+    assert_int_equal(row_sum("td", NULL, NULL), sum(reader, "SELECT row_sum(NULL, NULL)"));
+    assert_int_equal(row_sum("bb", "\0\1", (gsize)2, NULL, (gsize)0), sum(reader, "SELECT row_sum(x'0001', x'')"));
+    assert_int_equal(row_sum("di", &digest, (gint64)7), sum(reader, of_digest));
+    /* Catalogues that were written hold these values. */
+    assert_int_equal(row_sum("ti", "names_end", (gint64)1000), G_GINT64_CONSTANT(805054323627277732));
+}
+
 static void values_come_back(void **state)
 {
     g_autoptr(Database) database = open_database(state, 2, NULL);
@@ -323,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(readers_see_one_state, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sums_of_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sums_are_the_same_in_c, set_up, tear_down),
         cmocka_unit_test_setup_teardown(values_come_back, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
