@@ -1,5 +1,6 @@
 #include "server/packs/packs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
@@ -76,11 +77,55 @@ GArray *packs_list(const Packs *packs)
     return list;
 }
 
-gint64 packs_highest(const Packs *packs)
+/* --- putting --- */
+
+/* Random, so that processes that share a folder need not agree, and a number that was removed does not come back. */
+static gint64 new_number(void)
 {
-    g_autoptr(GArray) list = packs_list(packs);
-    return list->len == 0 ? 0 : g_array_index(list, gint64, list->len - 1);
+    guint64 value = ((guint64)g_random_int() << 32 | g_random_int()) & G_MAXINT64;
+    return MAX((gint64)value, 1);
 }
+
+static gboolean flush_file(const char *path, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    return fd >= 0 && (fdatasync(fd) == 0 || ingot_error_set_errno(error, errno, "%s", path));
+}
+
+static gboolean flush_folder(const Packs *packs, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(packs->folder, O_RDONLY | O_DIRECTORY, 0, error);
+    return fd >= 0 && (fsync(fd) == 0 || ingot_error_set_errno(error, errno, "%s", packs->folder));
+}
+
+/* Under a number that no pack has. */
+static gboolean link_file(const Packs *packs, const char *path, gint64 *number, GError **error)
+{
+    for (;;) {
+        *number = new_number();
+        g_autofree char *target = packs_path(packs, *number);
+        if (link(path, target) == 0) {
+            return TRUE;
+        }
+        if (errno != EEXIST) {
+            return ingot_error_set_errno(error, errno, "%s", target);
+        }
+    }
+}
+
+gboolean packs_put(Packs *packs, const char *path, gint64 *number, GError **error)
+{
+    if (!flush_file(path, error) || !link_file(packs, path, number, error)) {
+        return FALSE;
+    }
+    if (!flush_folder(packs, error)) {
+        packs_remove(packs, *number, NULL);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* --- reading --- */
 
 static Pack *open_pack(Packs *packs, gint64 number, GError **error)
 {
@@ -152,6 +197,21 @@ gboolean packs_remove(Packs *packs, gint64 number, GError **error)
     return ok;
 }
 
+gboolean pack_read(const Pack *pack, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    return ingot_file_pread(pack->fd, buffer, size, offset, pack->path, error);
+}
+
+gboolean pack_size(const Pack *pack, guint64 *size, GError **error)
+{
+    struct stat st;
+    if (fstat(pack->fd, &st) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", pack->path);
+    }
+    *size = (guint64)st.st_size;
+    return TRUE;
+}
+
 int pack_fd(const Pack *pack)
 {
     return pack->fd;
@@ -177,9 +237,11 @@ static gboolean is_same(const struct stat *a, const struct stat *b)
 guint32 pack_generation(Pack *pack)
 {
     struct stat now;
-    gboolean known = fstat(pack->fd, &now) == 0;
+    if (fstat(pack->fd, &now) != 0) {
+        now = (struct stat){.st_size = -1}; /* as if it had changed */
+    }
     g_mutex_lock(&pack->lock);
-    if (!known || !is_same(&now, &pack->seen)) {
+    if (now.st_size < 0 || !is_same(&now, &pack->seen)) {
         pack->seen = now;
         pack->generation++;
     }

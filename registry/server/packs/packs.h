@@ -1,7 +1,8 @@
-/* Packs: numbered files that hold pieces, DIR/packs/NUMBER.pack, made of segments (segment.h).
+/* Packs: immutable objects that hold pieces, made of segments (segment.h). Here they are files, DIR/packs/NUMBER.pack.
  *
- * Invariant: bytes of a pack that were written are never written again; a pack goes away as a whole. A Pack that
- * somebody holds can be read to its end, even when its file has been removed. Thread safe. */
+ * Invariants: a pack is put as a whole and is durable when packs_put returns; its bytes never change; it goes away as a
+ * whole. Its number is random and never used again. A Pack that is held can be read to its end, even when it has been
+ * removed. Nothing here appends, overwrites or truncates. Thread safe. */
 #pragma once
 
 #include <glib.h>
@@ -11,23 +12,28 @@ typedef struct Pack Pack;
 
 Packs *packs_open(const char *folder, GError **error);
 void packs_close(Packs *packs);
+/* Makes the file at `path`, which is on the same file system, a pack of a new number. The file's own name stays: the
+ * caller unlinks it when the pack counts, or goes on with it once the pack has been removed again. */
+gboolean packs_put(Packs *packs, const char *path, gint64 *number, GError **error);
 /* The path of a pack that may or may not be there; free it. */
 char *packs_path(const Packs *packs, gint64 number);
-/* The highest number that a file has; 0: there is none. */
-gint64 packs_highest(const Packs *packs);
 /* All numbers, ascending: GArray of gint64; free it. */
 GArray *packs_list(const Packs *packs);
-/* Opens it for reading; whoever holds it already shares it. */
+/* Opens a pack for reading; one that is open already is shared. */
 Pack *packs_get(Packs *packs, gint64 number, GError **error);
-/* Removes the file; who holds it keeps it. */
+/* Removes a pack; those who hold it keep it. */
 gboolean packs_remove(Packs *packs, gint64 number, GError **error);
 
 Pack *pack_ref(Pack *pack);
 void pack_unref(Pack *pack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pack, pack_unref)
-int pack_fd(const Pack *pack); /* the pack's own */
-const char *pack_path(const Pack *pack);
+/* All `size` bytes at `offset`; CORRUPT where the pack ends before. */
+gboolean pack_read(const Pack *pack, guint64 offset, void *buffer, gsize size, GError **error);
+gboolean pack_size(const Pack *pack, guint64 *size, GError **error);
+/* A descriptor for sendfile, the pack's own; nothing else is done with it. */
+int pack_fd(const Pack *pack);
+const char *pack_path(const Pack *pack); /* for messages */
 gint64 pack_number(const Pack *pack);
-/* A number that is another one when somebody has written to the file since it was asked for last: what was found whole
- * before has to be looked at again then. */
+/* A number that is another one once the pack's file has been changed from outside: what was found whole before has to
+ * be looked at again then. */
 guint32 pack_generation(Pack *pack);

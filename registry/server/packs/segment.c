@@ -119,15 +119,16 @@ static Table *parse(const guint8 *text, gsize size, guint64 data)
     return fresh == data && (!table_has_blob(table) || all == table->size) ? g_steal_pointer(&table) : NULL;
 }
 
-Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *end, const char *name, GError **error)
+Table *segment_read(const Pack *pack, guint64 at, guint64 size, guint64 *data, guint64 *end, GError **error)
 {
+    const char *name = pack_path(pack);
     Head head;
     *end = at;
     if (at + SEGMENT_HEAD > size) {
         damaged(name, at, "is cut short", error);
         return NULL;
     }
-    if (!ingot_file_pread(fd, &head, sizeof head, at, name, error)) {
+    if (!pack_read(pack, at, &head, sizeof head, error)) {
         return NULL;
     }
     guint64 table_size = GUINT64_FROM_LE(head.table);
@@ -143,7 +144,7 @@ Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *en
     }
     *end = at + SEGMENT_HEAD + *data + table_size;
     g_autofree guint8 *text = g_malloc(table_size + 1);
-    if (!ingot_file_pread(fd, text, table_size, at + SEGMENT_HEAD + *data, name, error)) {
+    if (!pack_read(pack, at + SEGMENT_HEAD + *data, text, table_size, error)) {
         return NULL;
     }
     IngotDigest digest;

@@ -10,6 +10,8 @@
 
 #include <ingot/digest.h>
 
+#include "server/packs/packs.h"
+
 #define SEGMENT_HEAD 64 /* bytes */
 
 typedef struct {
@@ -34,10 +36,10 @@ static inline const Piece *table_piece(const Table *table, guint i)
 }
 gboolean table_has_blob(const Table *table);
 
-/* Writes the table behind the data that stands at `at` + SEGMENT_HEAD already, then the head; *end is where the segment
- * ends. Nothing is flushed. */
+/* Of a file that is to become a pack: writes the table behind the data that stands at `at` + SEGMENT_HEAD already, then
+ * the head; *end is where the segment ends. Nothing is flushed. */
 gboolean segment_finish(int fd, guint64 at, guint64 data, const Table *table, guint64 *end, const char *name,
                         GError **error);
-/* Reads the segment at `at` of a file of `size` bytes: its table (free it), the length of its data, where it ends.
- * CORRUPT where there is none; *end is then where it would end, or `at` where its head does not tell. */
-Table *segment_read(int fd, guint64 at, guint64 size, guint64 *data, guint64 *end, const char *name, GError **error);
+/* Reads the segment at `at` of a pack whose first `size` bytes count: its table (free it), the length of its data,
+ * where it ends. CORRUPT where there is none; *end is then where it would end, or `at` where its head does not tell. */
+Table *segment_read(const Pack *pack, guint64 at, guint64 size, guint64 *data, guint64 *end, GError **error);

@@ -234,7 +234,7 @@ gboolean audit_pack(Scrub *scrub, Connection *reader, gint64 number, GError **er
     guint64 end = 0;
     for (guint64 at = 0; pack != NULL && at < (guint64)size; at = end) {
         guint64 data;
-        g_autoptr(Table) table = segment_read(pack_fd(pack), at, (guint64)size, &data, &end, pack_path(pack), &problem);
+        g_autoptr(Table) table = segment_read(pack, at, (guint64)size, &data, &end, &problem);
         if (table == NULL) {
             pack_differs(scrub, reader, number, g_steal_pointer(&problem));
         } else if (table_has_blob(table)) {

@@ -305,7 +305,7 @@ static gboolean read_pack(const StorageBlob *blob, const Place *place, guint64 w
                           GError **error)
 {
     const Pack *pack = g_ptr_array_index(blob->packs, place->pack);
-    return ingot_file_pread(pack_fd(pack), buffer, size, place->offset + within, pack_path(pack), error);
+    return pack_read(pack, place->offset + within, buffer, size, error);
 }
 
 static gboolean check(const StorageBlob *blob, const Place *place, const void *data, GError **error)

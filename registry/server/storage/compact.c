@@ -34,8 +34,7 @@ static gboolean copy_piece(Compaction *compaction, Pack *source, sqlite3_stmt *r
     Place place = {.piece = sqlite3_column_int64(row, 0), .pack = pack, .offset = compaction->end};
     g_autofree guint8 *data = g_malloc(MIN(length, PIECE_MAX) + 1);
     if (!database_digest(row, 1, &wanted) || length > PIECE_MAX ||
-        !ingot_file_pread(pack_fd(source), data, length, (guint64)sqlite3_column_int64(row, 2), pack_path(source),
-                          error)) {
+        !pack_read(source, (guint64)sqlite3_column_int64(row, 2), data, length, error)) {
         return FALSE;
     }
     ingot_digest_of(data, length, &found);
@@ -167,7 +166,7 @@ static gboolean replace(const Compaction *compaction, GError **error)
 
 static void compaction_clear(Compaction *compaction)
 {
-    unlink(compaction->path); /* gone already where all went well */
+    unlink(compaction->path); /* the pack has a name of its own */
     close(compaction->fd);
     table_free(compaction->table);
     g_array_unref(compaction->places);
@@ -217,7 +216,7 @@ static GArray *list_usage(Connection *reader, GError **error)
     return g_steal_pointer(&list);
 }
 
-/* A pack that nothing is added to any more, and its files behind the catalogue. */
+/* Deletes an empty pack's row; the caller then removes the pack. */
 static gboolean retire(Storage *storage, gint64 pack, GError **error)
 {
     Change change;
@@ -282,20 +281,8 @@ static void remove_orphans(Storage *storage, Collection *collection)
     change_end(&change, FALSE, NULL);
 }
 
-static gint64 shared_of(Storage *storage)
-{
-    Change change;
-    if (!change_begin(storage, &change, NULL)) {
-        return -1;
-    }
-    gint64 shared = storage->shared_pack;
-    change_end(&change, FALSE, NULL);
-    return shared;
-}
-
 gboolean compact_packs(Storage *storage, Collection *collection, GError **error)
 {
-    gint64 shared = shared_of(storage);
     g_autoptr(GArray) list = NULL;
     {
         g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
@@ -305,9 +292,6 @@ gboolean compact_packs(Storage *storage, Collection *collection, GError **error)
     guint64 small_size = 0;
     for (guint i = 0; list != NULL && i < list->len; i++) {
         const Usage *usage = &g_array_index(list, Usage, i);
-        if (usage->pack == shared) {
-            continue;
-        }
         if (usage->live * 2 < usage->size) {
             if (!shrink_one(storage, collection, usage, error)) {
                 return FALSE;

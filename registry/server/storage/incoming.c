@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
@@ -85,10 +86,24 @@ void upload_unref(gpointer data)
     g_free(upload->list);
     g_free(upload);
 }
+
+/* A file that is a pack too is never written to: a crash came between the put and the end of its upload. */
+static gboolean is_pack(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) != 0 || st.st_nlink != 1;
+}
+
 gboolean upload_open(Upload *upload, int flags, GError **error)
 {
     if (upload->pack_fd < 0) {
         upload->pack_fd = ingot_file_open(upload->pack, O_RDWR | flags, 0600, error);
+        if (upload->pack_fd >= 0 && is_pack(upload->pack_fd)) {
+            upload_close(upload);
+            unlink(upload->list);
+            unlink(upload->pack);
+            return blob_unknown(error, "the upload");
+        }
     }
     if (upload->pack_fd >= 0 && upload->list_fd < 0 && upload->offer == NULL) {
         upload->list_fd = ingot_file_open(upload->list, O_RDWR | flags, 0600, error);
@@ -222,8 +237,7 @@ static gboolean read_entry(Upload *upload, const Entry *entry, guint64 fresh, gu
                                         &entry->digest, (gint64)length);
     g_autoptr(Pack) pack =
         database_step(row, error) ? packs_get(storage->packs, sqlite3_column_int64(row, 0), error) : NULL;
-    return pack != NULL &&
-           ingot_file_pread(pack_fd(pack), data, length, (guint64)sqlite3_column_int64(row, 1), pack_path(pack), error);
+    return pack != NULL && pack_read(pack, (guint64)sqlite3_column_int64(row, 1), data, length, error);
 }
 
 /* What was new to the upload when it rested may be known by now: its own file then has room for what comes behind it,

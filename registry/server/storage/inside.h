@@ -1,8 +1,8 @@
 /* What the files of this room share of a Storage. Nobody else includes this.
  *
  * Who changes what: a Change is the one way to write to the catalogue. It holds the writer, so changes come one after
- * another; what it adds to packs and to the log of names is flushed before the catalogue commits, and counts only from
- * then on. Locks are taken in this order: an upload, a change, all uploads, pins, blobs. */
+ * another; the pack that it puts and what it adds to the log of names are flushed before the catalogue commits, and
+ * count only from then on. Locks are taken in this order: an upload, a change, all uploads, pins, blobs. */
 #pragma once
 
 #include <ingot/file.h>
@@ -22,11 +22,6 @@ struct Storage {
     Packs *packs;
     NamesLog *names; /* changes alone touch it */
     StorageLimits limits;
-
-    /* The pack that small segments are added to; 0: there is none. Changes alone touch it. */
-    gint64 shared_pack;
-    guint64 shared_end;
-    int shared_fd;
 
     GMutex uploads_lock;
     GHashTable *uploads; /* id -> Upload */
@@ -62,10 +57,8 @@ Storage *storage_open_beside(const char *path, const char *suffix, GError **erro
 typedef struct {
     Storage *storage;
     Connection *writer;
-    GString *lines;     /* for the log of names */
-    guint64 shared_end; /* before it */
-    gint64 shared_pack;
-    gint64 own_pack; /* that it made of a file; 0: none */
+    GString *lines;  /* for the log of names */
+    gint64 own_pack; /* that it put; 0: none */
     gboolean moved;  /* pieces have other places now, or none */
 } Change;
 
@@ -87,11 +80,11 @@ gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolea
 /* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
  * receives the new one's. */
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error);
-/* Adds a segment whose new pieces' bytes are `data` to the shared pack. */
+/* Puts a pack of one segment whose new pieces' bytes are `data`. Compaction merges the small packs that this leaves. */
 gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error);
-/* Makes a file of segments the next pack; knows nothing yet of what is in it. */
+/* Puts a file of segments as a pack, of which nothing is known yet but its size. The file's own name stays. */
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error);
-/* The same with a file of one segment, and all that it tells. */
+/* The same with a file of one segment, and the rows of all that it tells. */
 gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error);
 
 /* --- names (names.c) --- */

@@ -1,21 +1,9 @@
 /* Publishing: a finished upload's new pieces become part of a pack, and its blob known to the catalogue. */
-#include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <unistd.h>
 
 #include "server/storage/inside.h"
-
-#define SHARED_MAX (256u << 20) /* bytes, after which small segments go to another pack */
-
-static gint64 next_number(Change *change, GError **error)
-{
-    gint64 highest;
-    if (!database_number(change->writer, &highest, 0, error, "SELECT max(id) FROM packs", "")) {
-        return -1;
-    }
-    return MAX(highest, packs_highest(change->storage->packs)) + 1;
-}
 
 static gboolean add_pack(Change *change, gint64 pack, guint64 size, GError **error)
 {
@@ -97,65 +85,12 @@ gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 a
            (!table_has_blob(table) || *blob > 0 || add_blob(change, table, pack, ids, blob, error));
 }
 
-static gboolean begin_shared(Change *change, GError **error)
-{
-    Storage *storage = change->storage;
-    gint64 number = next_number(change, error);
-    if (number < 0) {
-        return FALSE;
-    }
-    g_autofree char *path = packs_path(storage->packs, number);
-    int fd = ingot_file_open(path, O_RDWR | O_CREAT | O_EXCL, 0600, error);
-    if (fd < 0 || !ingot_file_publish(fd, path, path, error) || !add_pack(change, number, 0, error)) {
-        if (fd >= 0) {
-            close(fd);
-            packs_remove(storage->packs, number, NULL);
-        }
-        return FALSE;
-    }
-    if (storage->shared_fd >= 0) {
-        close(storage->shared_fd);
-    }
-    storage->shared_fd = fd;
-    storage->shared_pack = number;
-    storage->shared_end = 0;
-    return TRUE;
-}
-
-gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error)
-{
-    Storage *storage = change->storage;
-    if ((storage->shared_pack == 0 || storage->shared_end >= SHARED_MAX) && !begin_shared(change, error)) {
-        return FALSE;
-    }
-    guint64 fresh = 0, at = storage->shared_end, end;
-    for (guint i = 0; i < table->pieces->len; i++) {
-        fresh += table_piece(table, i)->fresh ? table_piece(table, i)->length : 0;
-    }
-    g_autofree char *path = packs_path(storage->packs, storage->shared_pack);
-    if (!ingot_file_pwrite(storage->shared_fd, data, fresh, at + SEGMENT_HEAD, path, error) ||
-        !segment_finish(storage->shared_fd, at, fresh, table, &end, path, error)) {
-        return FALSE;
-    }
-    if (fdatasync(storage->shared_fd) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", path);
-    }
-    storage->shared_end = end;
-    return database_run(change->writer, error, "UPDATE packs SET size=? WHERE id=?", "ii", (gint64)end,
-                        storage->shared_pack) &&
-           publish_rows(change, table, storage->shared_pack, at, blob, error);
-}
-
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error)
 {
-    *number = next_number(change, error);
-    if (*number < 0) {
-        return FALSE;
-    }
+    g_assert(change->own_pack == 0);
     /* A crash between here and the commit leaves a pack that the catalogue does not know: it is never read, and the
      * next collection of garbage removes it. */
-    g_autofree char *target = packs_path(change->storage->packs, *number);
-    if (!ingot_file_publish(-1, path, target, error)) {
+    if (!packs_put(change->storage->packs, path, number, error)) {
         return FALSE;
     }
     change->own_pack = *number;
@@ -166,4 +101,30 @@ gboolean publish_file(Change *change, const Table *table, const char *path, guin
 {
     gint64 number;
     return publish_pack(change, path, size, &number, error) && publish_rows(change, table, number, 0, blob, error);
+}
+
+static gboolean write_segment(int fd, const char *path, const Table *table, const void *data, guint64 *size,
+                              GError **error)
+{
+    guint64 fresh = 0;
+    for (guint i = 0; i < table->pieces->len; i++) {
+        fresh += table_piece(table, i)->fresh ? table_piece(table, i)->length : 0;
+    }
+    return ingot_file_pwrite(fd, data, fresh, SEGMENT_HEAD, path, error) &&
+           segment_finish(fd, 0, fresh, table, size, path, error);
+}
+
+gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error)
+{
+    guint64 size;
+    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *path = g_strdup_printf("%s/uploads/%s.pack", change->storage->path, id);
+    g_auto(IngotFd) fd = ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    gboolean ok =
+        write_segment(fd, path, table, data, &size, error) && publish_file(change, table, path, size, blob, error);
+    unlink(path);
+    return ok;
 }

@@ -45,8 +45,7 @@ static gboolean is_whole(Rebuild *rebuild, const Piece *piece)
         database_query(rebuild->change.writer, "SELECT pack, offset FROM pieces WHERE digest=?", "d", &piece->digest);
     g_autoptr(Pack) pack =
         database_step(row, NULL) ? packs_get(rebuild->storage->packs, sqlite3_column_int64(row, 0), NULL) : NULL;
-    if (pack == NULL || !ingot_file_pread(pack_fd(pack), data, piece->length, (guint64)sqlite3_column_int64(row, 1),
-                                          pack_path(pack), NULL)) {
+    if (pack == NULL || !pack_read(pack, (guint64)sqlite3_column_int64(row, 1), data, piece->length, NULL)) {
         return FALSE;
     }
     ingot_digest_of(data, piece->length, &found);
@@ -121,15 +120,14 @@ typedef gboolean (*SegmentFunc)(Rebuild *rebuild, const Table *table, gint64 pac
 static gboolean each_segment(Rebuild *rebuild, gint64 number, SegmentFunc take, guint64 *end, GError **error)
 {
     g_autoptr(Pack) pack = packs_get(rebuild->storage->packs, number, error);
-    struct stat st;
-    if (pack == NULL || fstat(pack_fd(pack), &st) != 0) {
+    guint64 size;
+    if (pack == NULL || !pack_size(pack, &size, error)) {
         return FALSE;
     }
     *end = 0;
-    while (*end < (guint64)st.st_size) {
+    while (*end < size) {
         guint64 data, next;
-        g_autoptr(Table) table =
-            segment_read(pack_fd(pack), *end, (guint64)st.st_size, &data, &next, pack_path(pack), NULL);
+        g_autoptr(Table) table = segment_read(pack, *end, size, &data, &next, NULL);
         if (table == NULL && next == *end) {
             return TRUE;
         }
@@ -211,8 +209,7 @@ static GByteArray *read_blob(Rebuild *rebuild, gint64 blob)
                                    : NULL;
         guint length = (guint)sqlite3_column_int64(place, 2), at = bytes->len;
         g_byte_array_set_size(bytes, at + length);
-        if (pack == NULL || !ingot_file_pread(pack_fd(pack), bytes->data + at, length,
-                                              (guint64)sqlite3_column_int64(place, 1), pack_path(pack), NULL)) {
+        if (pack == NULL || !pack_read(pack, (guint64)sqlite3_column_int64(place, 1), bytes->data + at, length, NULL)) {
             return NULL;
         }
     }

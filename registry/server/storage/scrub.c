@@ -155,8 +155,7 @@ static GArray *list_pieces(Connection *reader, gint64 pack, GError **error)
 static gboolean is_whole(const Pack *pack, const Stored *stored, guint8 *buffer)
 {
     IngotDigest found;
-    if (stored->length > PIECE_MAX ||
-        !ingot_file_pread(pack_fd(pack), buffer, stored->length, stored->offset, pack_path(pack), NULL)) {
+    if (stored->length > PIECE_MAX || !pack_read(pack, stored->offset, buffer, stored->length, NULL)) {
         return FALSE;
     }
     ingot_digest_of(buffer, stored->length, &found);

@@ -64,8 +64,8 @@ static gboolean check_lost(const Storage *storage, GError **error)
 {
     g_autofree char *path = g_build_filename(storage->path, "catalogue.sqlite", NULL);
     g_autofree char *names = g_build_filename(storage->path, "names.log", NULL);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS) &&
-        (packs_highest(storage->packs) > 0 || g_file_test(names, G_FILE_TEST_EXISTS))) {
+    g_autoptr(GArray) packs = packs_list(storage->packs);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS) && (packs->len > 0 || g_file_test(names, G_FILE_TEST_EXISTS))) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "%s: missing, but packs or names are there: `ingotd rebuild --data %s` makes it again", path,
                     storage->path);
@@ -78,7 +78,6 @@ static Storage *storage_new(const char *path)
 {
     Storage *storage = g_new0(Storage, 1);
     storage->path = g_canonicalize_filename(path, NULL);
-    storage->shared_fd = -1;
     g_mutex_init(&storage->uploads_lock);
     g_mutex_init(&storage->pins_lock);
     g_mutex_init(&storage->blobs_lock);
@@ -145,9 +144,6 @@ void storage_close(Storage *storage)
     blob_forget(storage);
     g_hash_table_unref(storage->blobs);
     g_hash_table_unref(storage->pins);
-    if (storage->shared_fd >= 0) {
-        close(storage->shared_fd);
-    }
     nameslog_close(storage->names);
     database_close(storage->catalogue);
     packs_close(storage->packs);
@@ -184,27 +180,7 @@ gboolean change_begin(Storage *storage, Change *change, GError **error)
         return FALSE;
     }
     change->lines = g_string_new(NULL);
-    change->shared_pack = storage->shared_pack;
-    change->shared_end = storage->shared_end;
     return TRUE;
-}
-
-/* The pack that small segments go to is again what it was before. */
-static void restore_shared(Change *change)
-{
-    Storage *storage = change->storage;
-    if (storage->shared_pack != change->shared_pack) {
-        packs_remove(storage->packs, storage->shared_pack, NULL);
-        close(storage->shared_fd);
-        storage->shared_fd = -1;
-        storage->shared_pack = 0;
-    } else {
-        storage->shared_end = change->shared_end;
-        /* What came of it would be written over, but not to its end: a rebuild would take the rest for damage. */
-        if (storage->shared_fd >= 0 && ftruncate(storage->shared_fd, (off_t)storage->shared_end) != 0) {
-            g_warning("a pack keeps what was not committed: %s", g_strerror(errno));
-        }
-    }
 }
 
 /* Whoever is refused (a quota) fills no disk. Not after a commit that failed: nobody knows what of it came to the disk.
@@ -248,9 +224,6 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
         drop_own_pack(change);
     }
     ok = ok && commit(change, error);
-    if (!ok) {
-        restore_shared(change);
-    }
     g_atomic_int_inc(&storage->epoch);
     database_release(storage->catalogue);
     g_string_free(change->lines, TRUE);

@@ -9,7 +9,6 @@
 #include "server/storage/incoming.h"
 
 #define AGE ((time_t)24 * 3600) /* seconds after which an upload that nobody goes on with is dropped */
-#define SMALL_MAX (1u << 20)    /* bytes of new pieces that are added to the shared pack */
 
 /* --- finding it --- */
 
@@ -228,24 +227,9 @@ static gboolean fits(Upload *upload, const IngotDigest *digest, GError **error)
     return TRUE;
 }
 
-/* Many new bytes become a pack of their own, without a copy; few are added to the shared one. */
-static gboolean publish(Upload *upload, Change *change, guint64 size, gint64 *blob, GError **error)
-{
-    if (size > 0) {
-        return publish_file(change, upload->table, upload->pack, size, blob, error);
-    }
-    g_autofree guint8 *data = g_malloc(upload->fresh + 1);
-    return ingot_file_pread(upload->pack_fd, data, upload->fresh, SEGMENT_HEAD, upload->pack, error) &&
-           publish_small(change, upload->table, data, blob, error);
-}
-
-/* What can be done before the writer is ours: a large segment is completed and flushed. *size is its length, else 0. */
+/* What can be done without the write lock: the segment is completed and flushed. */
 static gboolean prepare(Upload *upload, guint64 *size, GError **error)
 {
-    *size = 0;
-    if (upload->fresh <= SMALL_MAX) {
-        return TRUE;
-    }
     if (!segment_finish(upload->pack_fd, 0, upload->fresh, upload->table, size, upload->pack, error)) {
         return FALSE;
     }
@@ -264,7 +248,7 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
     gboolean brings = FALSE;
     gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
                   (!brings || (fits_in(upload->storage, change.writer, upload->fresh, error) &&
-                               publish(upload, &change, size, &blob, error))) &&
+                               publish_file(&change, upload->table, upload->pack, size, &blob, error))) &&
                   names_link(&change, name, blob, digest, error);
     return change_end(&change, ok, error);
 }

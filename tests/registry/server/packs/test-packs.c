@@ -1,4 +1,4 @@
-/* Packs: numbers, sharing, files that are removed under a reader, and files that somebody writes to. */
+/* Packs: numbers, putting, sharing, files that are removed under a reader, and files that somebody writes to. */
 #include "../fixture.h"
 
 #include "server/packs/packs.h"
@@ -20,14 +20,45 @@ static void make(const Packs *packs, gint64 number, const char *text)
 static void assert_reads(const Pack *pack, const char *text)
 {
     char found[16] = {0};
-    assert_int_equal(pread(pack_fd(pack), found, sizeof found, 0), strlen(text));
+    guint64 size;
+    assert_true(pack_size(pack, &size, NULL));
+    assert_int_equal(size, strlen(text));
+    assert_true(pack_read(pack, 0, found, size, NULL));
     assert_string_equal(found, text);
+    g_autoptr(GError) error = NULL;
+    assert_false(pack_read(pack, 1, found, size, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
+/* A pack that is put has a new number each time, and the file that it was made of keeps its name. */
+static void what_is_put_is_there(void **state)
+{
+    Packs *packs = open_packs(state);
+    g_autofree char *path = ingot_workdir_file(*state, "staged");
+    gint64 numbers[100];
+    assert_true(ingot_file_replace(path, "bytes", 5, 0600, NULL));
+    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        assert_true(packs_put(packs, path, &numbers[i], NULL));
+        assert_true(numbers[i] > 0);
+        g_autoptr(Pack) pack = packs_get(packs, numbers[i], NULL);
+        assert_reads(pack, "bytes");
+    }
+    g_autoptr(GArray) list = packs_list(packs);
+    assert_int_equal(list->len, G_N_ELEMENTS(numbers));
+    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        assert_true(packs_remove(packs, numbers[i], NULL));
+    }
+    assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_autoptr(GError) error = NULL;
+    unlink(path);
+    assert_false(packs_put(packs, path, numbers, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    packs_close(packs);
 }
 
 static void numbers(void **state)
 {
     Packs *packs = open_packs(state);
-    assert_int_equal(packs_highest(packs), 0);
     make(packs, 7, "7");
     make(packs, 123456789012, "large");
     make(packs, 10, "10");
@@ -37,9 +68,9 @@ static void numbers(void **state)
         g_autofree char *path = g_build_filename(folder, others[i], NULL);
         assert_true(ingot_file_replace(path, "", 0, 0600, NULL));
     }
-    assert_int_equal(packs_highest(packs), 123456789012);
     g_autoptr(GArray) list = packs_list(packs);
     assert_int_equal(list->len, 3);
+    assert_int_equal(g_array_index(list, gint64, 2), 123456789012);
     assert_int_equal(g_array_index(list, gint64, 0), 7);
     assert_int_equal(g_array_index(list, gint64, 1), 10);
     g_autoptr(GError) error = NULL;
@@ -97,7 +128,7 @@ static gpointer get_and_give_back(gpointer user)
     for (guint i = 0; i < 2000; i++) {
         g_autoptr(Pack) pack = packs_get(user, 1 + i % 3, NULL);
         char byte;
-        failed += pack == NULL || pread(pack_fd(pack), &byte, 1, 0) != 1 || pack_generation(pack) == 0;
+        failed += pack == NULL || !pack_read(pack, 0, &byte, 1, NULL) || pack_generation(pack) == 0;
     }
     return GUINT_TO_POINTER(failed);
 }
@@ -122,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_put_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_holds_it_keeps_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writing_makes_another_generation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once, set_up, tear_down),

@@ -22,14 +22,30 @@ static Table *some_table(gboolean blob)
     return table;
 }
 
-static int write_segment(void **state, const Table *table, guint64 data, guint64 *end)
+/* The pack that the segment stands in, and a descriptor to write to its file. */
+typedef struct {
+    Packs *packs;
+    Pack *pack;
+    int fd;
+} Written;
+
+static void written_clear(Written *written)
 {
-    g_autofree char *path = ingot_workdir_file(*state, "segment");
+    pack_unref(written->pack);
+    packs_close(written->packs);
+    close(written->fd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Written, written_clear)
+
+static Written write_segment(void **state, const Table *table, guint64 data, guint64 *end)
+{
+    Packs *packs = packs_open(ingot_workdir_path(*state), NULL);
+    g_autofree char *path = packs_path(packs, 1);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     g_autoptr(GByteArray) bytes = noise(1, AT + SEGMENT_HEAD + data);
     assert_int_equal(pwrite(fd, bytes->data, bytes->len, 0), bytes->len);
     assert_true(segment_finish(fd, AT, data, table, end, "segment", NULL));
-    return fd;
+    return (Written){.packs = packs, .pack = packs_get(packs, 1, NULL), .fd = fd};
 }
 
 static void round_trip(void **state)
@@ -37,9 +53,9 @@ static void round_trip(void **state)
     for (int blob = 0; blob < 2; blob++) {
         g_autoptr(Table) table = some_table(blob);
         guint64 end, data, read_end;
-        g_auto(IngotFd) fd = write_segment(state, table, 3000, &end);
-        assert_int_equal(lseek(fd, 0, SEEK_END), end);
-        g_autoptr(Table) read = segment_read(fd, AT, end, &data, &read_end, "segment", NULL);
+        g_auto(Written) written = write_segment(state, table, 3000, &end);
+        assert_int_equal(lseek(written.fd, 0, SEEK_END), end);
+        g_autoptr(Table) read = segment_read(written.pack, AT, end, &data, &read_end, NULL);
         assert_non_null(read);
         assert_int_equal(data, 3000);
         assert_int_equal(read_end, end);
@@ -60,18 +76,18 @@ static void a_blob_of_nothing(void **state)
     g_autoptr(Table) table = table_new();
     guint64 end, data, read_end;
     ingot_digest_of("", 0, &table->blob);
-    g_auto(IngotFd) fd = write_segment(state, table, 0, &end);
-    g_autoptr(Table) read = segment_read(fd, AT, end, &data, &read_end, "segment", NULL);
+    g_auto(Written) written = write_segment(state, table, 0, &end);
+    g_autoptr(Table) read = segment_read(written.pack, AT, end, &data, &read_end, NULL);
     assert_non_null(read);
     assert_true(table_has_blob(read));
     assert_int_equal(read->pieces->len, 0);
 }
 
-static void assert_refused(int fd, guint64 size)
+static void assert_refused(const Pack *pack, guint64 size)
 {
     guint64 data, end;
     g_autoptr(GError) error = NULL;
-    assert_null(segment_read(fd, AT, size, &data, &end, "segment", &error));
+    assert_null(segment_read(pack, AT, size, &data, &end, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
 }
 
@@ -79,21 +95,21 @@ static void every_flipped_bit_is_refused(void **state)
 {
     g_autoptr(Table) table = some_table(TRUE);
     guint64 end, data, read_end;
-    g_auto(IngotFd) fd = write_segment(state, table, 3000, &end);
+    g_auto(Written) written = write_segment(state, table, 3000, &end);
     for (guint64 at = AT; at < end; at++) {
         guint8 byte;
         if (at == AT + SEGMENT_HEAD) {
             at += 3000; /* the data: pieces have digests of their own */
         }
-        assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+        assert_int_equal(pread(written.fd, &byte, 1, (off_t)at), 1);
         for (guint bit = 0; bit < 8; bit++) {
             guint8 other = byte ^ (guint8)(1u << bit);
-            assert_int_equal(pwrite(fd, &other, 1, (off_t)at), 1);
-            assert_refused(fd, end);
+            assert_int_equal(pwrite(written.fd, &other, 1, (off_t)at), 1);
+            assert_refused(written.pack, end);
         }
-        assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+        assert_int_equal(pwrite(written.fd, &byte, 1, (off_t)at), 1);
     }
-    g_autoptr(Table) read = segment_read(fd, AT, end, &data, &read_end, "segment", NULL);
+    g_autoptr(Table) read = segment_read(written.pack, AT, end, &data, &read_end, NULL);
     assert_non_null(read);
 }
 
@@ -101,14 +117,14 @@ static void cut_short(void **state)
 {
     g_autoptr(Table) table = some_table(TRUE);
     guint64 end;
-    g_auto(IngotFd) fd = write_segment(state, table, 3000, &end);
+    g_auto(Written) written = write_segment(state, table, 3000, &end);
     for (guint64 size = 0; size < end; size++) {
-        assert_refused(fd, size);
+        assert_refused(written.pack, size);
     }
     /* The file itself, whatever the catalogue says of its length. */
     for (guint64 size = end - 1; size > AT; size -= MIN(size - AT, 97)) {
-        assert_int_equal(ftruncate(fd, (off_t)size), 0);
-        assert_refused(fd, end);
+        assert_int_equal(ftruncate(written.fd, (off_t)size), 0);
+        assert_refused(written.pack, end);
     }
 }
 
@@ -129,8 +145,8 @@ static void tables_that_make_no_sense(void **state)
         } else {
             data++;
         }
-        g_auto(IngotFd) fd = write_segment(state, table, data, &end);
-        assert_refused(fd, end);
+        g_auto(Written) written = write_segment(state, table, data, &end);
+        assert_refused(written.pack, end);
     }
 }
 

@@ -272,6 +272,31 @@ static void unknown_uploads(void **state)
     }
 }
 
+/* A crash came when the upload's file was a pack already: nobody goes on with it, and the pack stays as it is. */
+static void a_file_that_is_a_pack_is_not_written_to(void **state)
+{
+    g_autoptr(GByteArray) bytes = noise(1, 100000);
+    IngotDigest digest = digest_of(bytes);
+    g_autofree char *id = NULL, *pack = ingot_workdir_file(*state, "data/packs/7.pack");
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        id = storage_upload_new(storage, NULL);
+        assert_true(storage_upload_add(storage, id, bytes->data, bytes->len, NULL));
+    }
+    g_autofree char *name = g_strdup_printf("data/uploads/%s.pack", id);
+    g_autofree char *path = ingot_workdir_file(*state, name);
+    assert_int_equal(link(path, pack), 0);
+    g_autoptr(GBytes) before = ingot_file_read(pack, 1 << 20, NULL);
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_upload_add(storage, id, "more", 4, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_false(storage_upload_finish(storage, id, "a", &digest, NULL));
+    g_autoptr(GBytes) after = ingot_file_read(pack, 1 << 20, NULL);
+    assert_true(g_bytes_equal(before, after));
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
 /* What comes for an upload that somebody else ends meanwhile goes nowhere, least of all into the pack that it is. */
 typedef struct {
     Storage *storage;
@@ -563,6 +588,7 @@ static void many_push_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_file_that_is_a_pack_is_not_written_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_shape_comes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_alike_is_kept_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ranges_are_the_bytes, set_up, tear_down),
