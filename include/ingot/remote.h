@@ -18,9 +18,16 @@ typedef struct IngotRemote IngotRemote;
 
 /* "http" or "https": how a HOST[:PORT] is asked, by these rules. */
 const char *ingot_remote_scheme(const char *host);
-IngotRemote *ingot_remote_new(const char *host, GError **error);
+/* where: HOST[:PORT], or with the scheme before it that is to be used: http://HOST[:PORT], https://HOST[:PORT]. By
+ * plain HTTP no login goes to a host that is not a loopback one. */
+IngotRemote *ingot_remote_new(const char *where, GError **error);
 void ingot_remote_free(IngotRemote *remote);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
+/* Own bounds in seconds: of connecting, and of a transfer that moves nothing (0 each: as above); and how long a request
+ * may wait for a registry that answers 429 or 503, with or without Retry-After (60 unless set here). */
+void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience);
+/* These credentials stand for what is kept. */
+void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);
 /* Whether the registry takes these credentials (DENIED if not), which then stand for what is kept. *asked: whether it
  * asked for any. Other calls log in by themselves when they are asked to, with $INGOT_TOKEN or what is kept
  * (credentials.h). */
@@ -29,6 +36,9 @@ gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credent
 /* Manifests. reference is a tag or a digest; the bytes are checked against the digest asked for. */
 GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
                                   char **media_type, GError **error);
+/* What a tag names, without the manifest's bytes; *told is FALSE where the registry does not say. NOT_FOUND. */
+gboolean ingot_remote_find_tag(IngotRemote *remote, const char *name, const char *tag, IngotDigest *digest,
+                               gboolean *told, GError **error);
 gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data,
                                    gsize size, const char *media_type, GError **error);
 
@@ -53,9 +63,10 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
                                  GError **error);
 
-/* Many ranges of one blob over a few connections at once, neighbours coalesced. got is called from the calling thread
- * with each range's bytes, whole, in any order; it returns FALSE with an error to stop. A server that ignores Range is
- * read through once. *received (may be NULL) counts body bytes. */
+/* Many ranges of one blob over a few connections at once. got is called from the calling thread with the bytes of each
+ * range, in one run or several, in any order; it returns FALSE with an error to stop. A server that ignores Range is
+ * read through once. A range outside the blob is CORRUPT: sizes come from peers. *received (may be NULL) counts body
+ * bytes. */
 typedef struct {
     guint64 offset, length; /* bytes */
 } IngotRange;
@@ -63,6 +74,11 @@ typedef gboolean (*IngotRangeFunc)(guint64 offset, const void *data, gsize size,
 gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 blob_size,
                                  const IngotRange *ranges, guint count, IngotRangeFunc got, gpointer user,
                                  guint64 *received, GError **error);
+
+/* One range of a blob over one connection: got is called as bytes come, in order. A server that ignores Range sends the
+ * blob from its start: the offsets say so. length 0: to the blob's end. */
+gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 offset,
+                             guint64 length, IngotRangeFunc got, gpointer user, guint64 *received, GError **error);
 
 /* What the registry has at a path of its own ("/vagrant/team/web"), at most limit bytes of it. */
 GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error);

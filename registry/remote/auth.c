@@ -203,7 +203,15 @@ static gboolean may_go_to(const IngotRemote *remote, const char *realm)
     g_autofree char *host = g_strdup_printf(is_six ? "[%s]" : "%s", g_uri_get_host(uri));
     return strcmp(g_uri_get_scheme(uri), "https") == 0 ||
            (strcmp(g_uri_get_scheme(uri), "http") == 0 && g_str_has_prefix(remote->base, "http:") &&
-            http_is_loopback(host));
+            http_is_loopback(remote->host) && http_is_loopback(host));
+}
+
+/* Always FALSE. */
+static gboolean refuse_plain(const IngotRemote *remote, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                "%s: it wants a login by plain HTTP: nothing is sent; https:// is needed", remote->host);
+    return FALSE;
 }
 
 static gboolean find_login(const IngotRemote *remote, const char *path, IngotCredentials **login, GError **error)
@@ -224,6 +232,9 @@ static gboolean long_token(const IngotRemote *remote, const Challenge *bearer, c
     *token = NULL;
     if (text == NULL || *text == '\0' || remote->auth->given != NULL || g_strcmp0(service, "ingot") != 0) {
         return TRUE;
+    }
+    if (g_str_has_prefix(remote->base, "http:") && !http_is_loopback(remote->host)) {
+        return refuse_plain(remote, error);
     }
     if (!is_token(text)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
@@ -276,6 +287,8 @@ gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, co
         }
     } else if (!find_login(remote, path, &pass->login, error)) {
         return FALSE;
+    } else if (pass->login != NULL && g_str_has_prefix(remote->base, "http:") && !http_is_loopback(remote->host)) {
+        return refuse_plain(remote, error);
     } else {
         *again = pass->login != NULL;
     }

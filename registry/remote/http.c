@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "remote/patience.h"
+
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
 
@@ -38,6 +40,15 @@ static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, cur
     return ingot_interrupt_check(NULL) ? 0 : 1;
 }
 
+/* A proxy that the environment names is for other machines: it would learn our login to this one. */
+static gboolean is_local(const char *url)
+{
+    g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
+    const char *host = uri == NULL ? NULL : g_uri_get_host(uri);
+    g_autofree char *name = host == NULL ? NULL : g_strdup_printf(strchr(host, ':') != NULL ? "[%s]" : "%s", host);
+    return name != NULL && http_is_loopback(name);
+}
+
 void http_prepare(CURL *curl, const char *url)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -50,12 +61,25 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     /* What was asked for by TLS is not to come without. */
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, g_str_has_prefix(url, "https:") ? "https" : "http,https");
+    if (is_local(url)) {
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    }
     if (http_ca() != NULL) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, http_ca());
     }
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+}
+
+void http_limit(CURL *curl, const IngotRemote *remote)
+{
+    if (remote->connect > 0) {
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)remote->connect);
+    }
+    if (remote->stall > 0) {
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)remote->stall);
+    }
 }
 
 gboolean http_is_loopback(const char *host)
@@ -195,11 +219,12 @@ static void show_login(IngotRemote *remote, const HttpExchange *exchange)
 }
 
 /* One request with its answer. */
-static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
+static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
     CURL *curl = remote->curl;
     curl_easy_reset(curl); /* connections stay */
     http_prepare(curl, exchange->url);
+    http_limit(curl, remote);
     show_login(remote, exchange);
     g_clear_pointer(&exchange->answer, g_byte_array_unref);
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
@@ -222,6 +247,30 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
     return TRUE;
+}
+
+static gboolean rewind_upload(HttpExchange *exchange, GError **error)
+{
+    return exchange->upload_size == 0 || on_seek(exchange, 0, SEEK_SET) == CURL_SEEKFUNC_OK ||
+           ingot_error_set_errno(error, errno, "%s", exchange->url);
+}
+
+/* The same until the registry asks for no more patience. */
+static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
+{
+    Patience patience = patience_of(remote->patience);
+    for (;;) {
+        if (!perform(remote, exchange, error)) {
+            return FALSE;
+        }
+        gint64 wait = patience_take(&patience, remote->curl, exchange->status);
+        if (wait < 0) {
+            return TRUE;
+        }
+        if (!patience_sleep(wait, error) || !rewind_upload(exchange, error)) {
+            return FALSE;
+        }
+    }
 }
 
 /* Whether the answer is that of the host that was asked: where a redirection led to, nobody learns of our login. */
@@ -252,10 +301,7 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
     if (!again) {
         return TRUE;
     }
-    if (exchange->upload_size > 0 && on_seek(exchange, 0, SEEK_SET) != CURL_SEEKFUNC_OK) {
-        return ingot_error_set_errno(error, errno, "%s", exchange->url);
-    }
-    return attempt(remote, exchange, error);
+    return rewind_upload(exchange, error) && attempt(remote, exchange, error);
 }
 
 gboolean http_refused(const HttpExchange *exchange, GError **error)
@@ -280,4 +326,17 @@ const char *http_header(const HttpExchange *exchange, const char *name)
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference)
 {
     return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
+}
+
+char *http_next_page(const IngotRemote *remote, const HttpExchange *exchange)
+{
+    const char *link = http_header(exchange, "link");
+    const char *end = link == NULL || link[0] != '<' ? NULL : strchr(link, '>');
+    if (end == NULL || strstr(end, "next") == NULL) {
+        return NULL;
+    }
+    g_autofree char *target = g_strndup(link + 1, (gsize)(end - link - 1));
+    g_autofree char *url = g_uri_resolve_relative(exchange->url, target, G_URI_FLAGS_ENCODED, NULL);
+    gsize length = strlen(remote->base);
+    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/' ? g_steal_pointer(&url) : NULL;
 }

@@ -12,6 +12,8 @@ struct IngotRemote {
     CURL *curl;        /* kept, so that connections are */
     CURLM *multi;
     RemoteAuth *auth;
+    guint connect, stall; /* seconds that connecting, and a transfer that moves nothing, may take; 0: as everywhere */
+    guint patience;       /* seconds that a request may wait for a registry that answers 429 or 503 */
 };
 
 typedef struct {
@@ -45,10 +47,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
 /* Sets the error that fits a status that was not hoped for; always FALSE. */
 gboolean http_refused(const HttpExchange *exchange, GError **error);
-/* Options that all transfers share: time-outs, no signals, the user agent. */
 /* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
 const char *http_ca(void);
+/* Sets the options that all transfers share: time-outs, no signals, the user agent. Loopback hosts are asked without a
+ * proxy. */
 void http_prepare(CURL *curl, const char *url);
+/* Those of one registry's own, after the former. */
+void http_limit(CURL *curl, const IngotRemote *remote);
 /* Shows name and password to the URL's host, and to no other. */
 void http_basic(CURL *curl, const IngotCredentials *login);
 /* Whether a HOST[:PORT] is of this machine alone. */
@@ -58,3 +63,6 @@ gboolean http_failed(CURLcode code, const char *url, GError **error);
 const char *http_header(const HttpExchange *exchange, const char *name);
 /* BASE/v2/NAME/KIND/REFERENCE; free it. */
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference);
+/* The next page's URL out of Link: <URL>; rel="next"; free it. NULL: this was the last, or the link leads to another
+ * host. */
+char *http_next_page(const IngotRemote *remote, const HttpExchange *exchange);

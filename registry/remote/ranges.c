@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "remote/http.h"
+#include "remote/patience.h"
 
 #define CONNECTIONS 4
 #define RANGE_MAX (8u << 20) /* bytes of one request: bounds memory to CONNECTIONS times this */
@@ -14,26 +15,35 @@ typedef struct {
     CURL *curl;
     guint64 offset, length; /* asked for */
     GByteArray *data;
-    gboolean busy, overrun, again; /* again: after a login */
+    gboolean busy, again; /* again: after a login */
+    gboolean ignored;     /* the answer is the whole blob, or more than the range */
+    gint64 wait_until;    /* monotonic: the registry asks for patience; 0: it does not */
 } Slot;
 
 typedef struct {
     IngotRemote *remote;
     char *url;
+    const char *name;
+    const IngotDigest *digest;
+    guint64 blob_size;
     const IngotRange *ranges;
     guint count, next;
     guint64 within; /* how much of ranges[next] is asked for */
     IngotRangeFunc got;
     gpointer user;
     guint64 *received;
+    gboolean ignores; /* the registry does not answer range requests */
+    Patience patience;
     Slot slots[CONNECTIONS];
 } Fetch;
 
 static size_t on_data(char *data, size_t size, size_t count, void *user)
 {
     Slot *slot = user;
-    if (slot->data->len + size * count > slot->length) {
-        slot->overrun = TRUE; /* a server that sends more than the range: not the one that was asked for */
+    long status = 0;
+    curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (slot->data->len + size * count > slot->length || (status == 200 && slot->offset > 0)) {
+        slot->ignored = status == 200 || status == 206;
         return 0;
     }
     g_byte_array_append(slot->data, (const guint8 *)data, (guint)(size * count));
@@ -46,6 +56,7 @@ static void start(Fetch *fetch, Slot *slot)
         g_strdup_printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, slot->offset, slot->offset + slot->length - 1);
     curl_easy_reset(slot->curl);
     http_prepare(slot->curl, fetch->url);
+    http_limit(slot->curl, fetch->remote);
     auth_set(fetch->remote, slot->curl, "GET", fetch->url);
     curl_easy_setopt(slot->curl, CURLOPT_RANGE, text);
     curl_easy_setopt(slot->curl, CURLOPT_WRITEFUNCTION, on_data);
@@ -54,7 +65,8 @@ static void start(Fetch *fetch, Slot *slot)
     curl_easy_setopt(slot->curl, CURLOPT_BUFFERSIZE, 256L << 10);
     g_byte_array_set_size(slot->data, 0);
     slot->busy = TRUE;
-    slot->overrun = FALSE;
+    slot->ignored = FALSE;
+    slot->wait_until = 0;
     curl_multi_add_handle(fetch->remote->multi, slot->curl);
 }
 
@@ -89,6 +101,16 @@ static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
     return TRUE;
 }
 
+static gboolean refused(const Fetch *fetch, long status, GError **error)
+{
+    g_set_error(error, INGOT_ERROR,
+                status == 404                    ? INGOT_ERROR_NOT_FOUND
+                : status == 401 || status == 403 ? INGOT_ERROR_DENIED
+                                                 : INGOT_ERROR_FAILED,
+                "GET %s: status %ld", fetch->url, status);
+    return FALSE;
+}
+
 static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
 {
     long status = 0;
@@ -98,7 +120,13 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
     if (status == 401 && !slot->again) {
         return log_in(fetch, slot, error);
     }
-    if (slot->overrun || (code == CURLE_OK && status == 200 && slot->offset > 0)) {
+    gint64 wait = code == CURLE_OK ? patience_take(&fetch->patience, slot->curl, status) : -1;
+    if (wait >= 0) {
+        slot->wait_until = g_get_monotonic_time() + wait;
+        return TRUE;
+    }
+    if (slot->ignored) {
+        fetch->ignores = TRUE;
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: the registry does not answer range requests",
                     fetch->url);
         return FALSE;
@@ -107,9 +135,7 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
         return http_failed(code, fetch->url, error);
     }
     if (status != 206 && status != 200) {
-        g_set_error(error, INGOT_ERROR, status == 404 ? INGOT_ERROR_NOT_FOUND : INGOT_ERROR_FAILED,
-                    "GET %s: status %ld", fetch->url, status);
-        return FALSE;
+        return refused(fetch, status, error);
     }
     if (slot->data->len != slot->length) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
@@ -137,15 +163,30 @@ static gboolean take_finished(Fetch *fetch, GError **error)
     return TRUE;
 }
 
+/* Gives the slot something to do, if there is anything. FALSE: an error. */
+static gboolean feed(Fetch *fetch, Slot *slot, GError **error)
+{
+    if (slot->busy) {
+        return TRUE;
+    }
+    if (slot->wait_until > 0) {
+        if (g_get_monotonic_time() >= slot->wait_until) {
+            start(fetch, slot);
+        }
+        return TRUE;
+    }
+    return fetch->next == fetch->count || ask(fetch, slot, error);
+}
+
 static gboolean run(Fetch *fetch, GError **error)
 {
     for (;;) {
         gboolean busy = FALSE;
         for (guint i = 0; i < CONNECTIONS; i++) {
-            if (!fetch->slots[i].busy && fetch->next < fetch->count && !ask(fetch, &fetch->slots[i], error)) {
+            if (!feed(fetch, &fetch->slots[i], error)) {
                 return FALSE;
             }
-            busy = busy || fetch->slots[i].busy;
+            busy = busy || fetch->slots[i].busy || fetch->slots[i].wait_until > 0;
         }
         if (!busy) {
             return TRUE;
@@ -155,35 +196,115 @@ static gboolean run(Fetch *fetch, GError **error)
         if (!take_finished(fetch, error) || !ingot_interrupt_check(error)) {
             return FALSE;
         }
-        if (running > 0) {
-            curl_multi_poll(fetch->remote->multi, NULL, 0, WAIT_MS, NULL);
+        curl_multi_poll(fetch->remote->multi, NULL, 0, running > 0 ? WAIT_MS : WAIT_MS / 10, NULL);
+    }
+}
+
+static gboolean fetch_ranges(Fetch *fetch, GError **error)
+{
+    for (guint i = 0; i < CONNECTIONS; i++) {
+        fetch->slots[i].curl = curl_easy_init();
+        fetch->slots[i].data = g_byte_array_new();
+    }
+    gboolean ok = run(fetch, error);
+    for (guint i = 0; i < CONNECTIONS; i++) {
+        if (fetch->slots[i].busy) {
+            curl_multi_remove_handle(fetch->remote->multi, fetch->slots[i].curl);
+        }
+        curl_easy_cleanup(fetch->slots[i].curl);
+        g_byte_array_unref(fetch->slots[i].data);
+    }
+    return ok;
+}
+
+/* --- a registry that ignores Range: the blob once, from its start --- */
+
+typedef struct {
+    const Fetch *fetch;
+    guint64 end;      /* of the last byte that is wanted */
+    gboolean is_done; /* it has come */
+} Whole;
+
+/* Hands on what lies in the ranges. */
+static gboolean pass_on(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    Whole *whole = user;
+    const Fetch *fetch = whole->fetch;
+    for (guint i = 0; i < fetch->count; i++) {
+        const IngotRange *range = &fetch->ranges[i];
+        guint64 from = MAX(range->offset, offset), to = MIN(range->offset + range->length, offset + size);
+        if (from < to &&
+            !fetch->got(from, (const guint8 *)data + (from - offset), (gsize)(to - from), fetch->user, error)) {
+            return FALSE;
         }
     }
+    whole->is_done = offset + size >= whole->end;
+    if (whole->is_done) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "the rest is not wanted");
+    }
+    return !whole->is_done;
+}
+
+static gboolean read_through(const Fetch *fetch, GError **error)
+{
+    Whole whole = {.fetch = fetch};
+    g_autoptr(GError) problem = NULL;
+    for (guint i = 0; i < fetch->count; i++) {
+        whole.end = MAX(whole.end, fetch->ranges[i].offset + fetch->ranges[i].length);
+    }
+    if (ingot_remote_stream(fetch->remote, fetch->name, fetch->digest, 0, 0, pass_on, &whole, fetch->received,
+                            &problem)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: the blob is shorter than was said", fetch->url);
+    } else if (!whole.is_done) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
+    return whole.is_done;
+}
+
+/* Sizes come from a peer's manifest, and lists of frames from a peer. */
+static gboolean check_ranges(const Fetch *fetch, GError **error)
+{
+    for (guint i = 0; i < fetch->count; i++) {
+        const IngotRange *range = &fetch->ranges[i];
+        if (range->length == 0 || range->length > fetch->blob_size ||
+            range->offset > fetch->blob_size - range->length) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                        "%s: the size that is said of it, %" G_GUINT64_FORMAT ", does not fit what it is made of",
+                        fetch->url, fetch->blob_size);
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 blob_size,
                                  const IngotRange *ranges, guint count, IngotRangeFunc got, gpointer user,
                                  guint64 *received, GError **error)
 {
-    for (guint i = 0; i < count; i++) {
-        g_return_val_if_fail(ranges[i].length > 0 && ranges[i].offset + ranges[i].length <= blob_size, FALSE);
-    }
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
-    Fetch fetch = {.remote = remote, .ranges = ranges, .count = count, .got = got, .user = user, .received = received};
-    fetch.url = g_strdup_printf("%s/v2/%s/blobs/%s", remote->base, name, text);
-    for (guint i = 0; i < CONNECTIONS; i++) {
-        fetch.slots[i].curl = curl_easy_init();
-        fetch.slots[i].data = g_byte_array_new();
+    g_autofree char *url = http_api_url(remote, name, "blobs", text);
+    Fetch fetch = {.remote = remote,
+                   .url = url,
+                   .name = name,
+                   .digest = digest,
+                   .blob_size = blob_size,
+                   .ranges = ranges,
+                   .count = count,
+                   .got = got,
+                   .user = user,
+                   .received = received,
+                   .patience = patience_of(remote->patience)};
+    g_autoptr(GError) problem = NULL;
+    if (!check_ranges(&fetch, error)) {
+        return FALSE;
     }
-    gboolean ok = run(&fetch, error);
-    for (guint i = 0; i < CONNECTIONS; i++) {
-        if (fetch.slots[i].busy) {
-            curl_multi_remove_handle(remote->multi, fetch.slots[i].curl);
-        }
-        curl_easy_cleanup(fetch.slots[i].curl);
-        g_byte_array_unref(fetch.slots[i].data);
+    if (fetch_ranges(&fetch, &problem)) {
+        return TRUE;
     }
-    g_free(fetch.url);
-    return ok;
+    if (fetch.ignores) {
+        return read_through(&fetch, error);
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
 }

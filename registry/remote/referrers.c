@@ -7,6 +7,7 @@
 #include "remote/http.h"
 
 #define LIST_MAX (16u << 20) /* bytes */
+#define PAGES_MAX 1000
 #define ERROR_MAX (64u << 10)
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 
@@ -18,21 +19,38 @@ static char *fallback_tag(const IngotDigest *subject)
     return text;
 }
 
-/* The list at a URL; an empty one where there is none. */
-static json_t *get_list(IngotRemote *remote, char *url, gboolean *known, GError **error)
+/* Adds the entries of one page. FALSE: this is not a list: a page that asks to log in, say, which some registries
+ * answer to what they don't know. */
+static gboolean add_page(json_t *list, const HttpExchange *page)
+{
+    g_autoptr(json_t) body = ingot_json_parse(page->answer->data, page->answer->len, page->url, NULL);
+    json_t *manifests = json_object_get(body, "manifests");
+    return json_is_array(manifests) && json_array_extend(list, manifests) == 0;
+}
+
+/* The list that begins at a URL, all its pages; an empty one, and *known FALSE, where there is none. */
+static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GError **error)
 {
     static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
-    g_auto(HttpExchange) get = {.method = "GET", .url = url, .headers = accept, .limit = LIST_MAX};
-    if (!http_exchange(remote, &get, error)) {
-        return NULL;
+    g_autoptr(json_t) list = json_array();
+    g_autofree char *url = first;
+    *known = FALSE;
+    for (guint pages = 0; url != NULL && pages < PAGES_MAX; pages++) {
+        g_auto(HttpExchange)
+            get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = LIST_MAX};
+        if (!http_exchange(remote, &get, error)) {
+            return NULL;
+        }
+        gboolean is_page = get.status == 200 && add_page(list, &get);
+        if (pages > 0 && !is_page) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list breaks off (status %ld)", get.url,
+                        get.status);
+            return NULL;
+        }
+        *known = is_page;
+        url = is_page ? http_next_page(remote, &get) : NULL;
     }
-    *known = get.status == 200;
-    if (!*known) {
-        return json_array();
-    }
-    g_autoptr(json_t) body = ingot_json_parse(get.answer->data, get.answer->len, get.url, error);
-    json_t *manifests = body == NULL ? NULL : ingot_json_get_array(body, "manifests", get.url, error);
-    return json_incref(manifests);
+    return g_steal_pointer(&list);
 }
 
 json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error)
@@ -44,6 +62,7 @@ json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const Ingo
     if (list == NULL || known) {
         return g_steal_pointer(&list);
     }
+    json_decref(g_steal_pointer(&list));
     g_autofree char *tag = fallback_tag(subject);
     return get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
 }

@@ -8,13 +8,22 @@
 
 #define LIST_MAX (64u << 20)  /* bytes of one page */
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
+#define PAGES_MAX 10000       /* of one list */
+#define PATIENCE_SECONDS 60
 
 const char *ingot_remote_scheme(const char *host)
 {
     return http_is_loopback(host) && http_ca() == NULL ? "http" : "https";
 }
 
-IngotRemote *ingot_remote_new(const char *host, GError **error)
+static const char *skip_scheme(const char *where)
+{
+    return g_str_has_prefix(where, "https://")  ? where + strlen("https://")
+           : g_str_has_prefix(where, "http://") ? where + strlen("http://")
+                                                : where;
+}
+
+IngotRemote *ingot_remote_new(const char *where, GError **error)
 {
     static gsize once;
     if (g_once_init_enter(&once)) {
@@ -26,8 +35,11 @@ IngotRemote *ingot_remote_new(const char *host, GError **error)
         return NULL;
     }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
-    remote->host = g_strdup(host);
-    remote->base = g_strdup_printf("%s://%s", ingot_remote_scheme(host), host);
+    remote->host = g_strdup(skip_scheme(where));
+    remote->base = remote->host[0] != '\0' && strcmp(remote->host, where) != 0
+                       ? g_strdup(where)
+                       : g_strdup_printf("%s://%s", ingot_remote_scheme(where), where);
+    remote->patience = PATIENCE_SECONDS;
     remote->curl = curl_easy_init();
     remote->multi = curl_multi_init();
     remote->auth = auth_new();
@@ -36,6 +48,18 @@ IngotRemote *ingot_remote_new(const char *host, GError **error)
         return NULL;
     }
     return g_steal_pointer(&remote);
+}
+
+void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience)
+{
+    remote->connect = connect;
+    remote->stall = stall;
+    remote->patience = patience;
+}
+
+void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials)
+{
+    auth_use(remote->auth, ingot_credentials_new(credentials->user, credentials->password));
 }
 
 void ingot_remote_free(IngotRemote *remote)
@@ -52,7 +76,7 @@ void ingot_remote_free(IngotRemote *remote)
 
 gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error)
 {
-    auth_use(remote->auth, ingot_credentials_new(credentials->user, credentials->password));
+    ingot_remote_use(remote, credentials);
     g_auto(HttpExchange) get = {.method = "GET", .url = g_strdup_printf("%s/v2/", remote->base), .limit = ERROR_MAX};
     gboolean ok = http_exchange(remote, &get, error) && (get.status == 200 || http_refused(&get, error));
     *asked = auth_was_asked(remote->auth);
@@ -64,14 +88,21 @@ static GBytes *take_answer(HttpExchange *exchange)
     return g_byte_array_free_to_bytes(g_steal_pointer(&exchange->answer));
 }
 
+/* Each type by its name: some registries don't read the wildcard, and convert what is not named to an older format,
+ * which has another digest. */
+static const char *const accept_manifests[] = {"Accept: " INGOT_TYPE_MANIFEST
+                                               ", application/vnd.oci.image.index.v1+json,"
+                                               " application/vnd.docker.distribution.manifest.v2+json,"
+                                               " application/vnd.docker.distribution.manifest.list.v2+json,"
+                                               " application/vnd.oci.artifact.manifest.v1+json, */*",
+                                               NULL};
+
 GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
                                   char **media_type, GError **error)
 {
-    static const char *const accept[] = {
-        "Accept: " INGOT_TYPE_MANIFEST ", application/vnd.oci.image.index.v1+json, */*", NULL};
     g_auto(HttpExchange) get = {.method = "GET",
                                 .url = http_api_url(remote, name, "manifests", reference),
-                                .headers = accept,
+                                .headers = accept_manifests,
                                 .limit = INGOT_MANIFEST_MAX};
     if (!http_exchange(remote, &get, error)) {
         return NULL;
@@ -93,6 +124,21 @@ GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const c
         return NULL;
     }
     return g_steal_pointer(&bytes);
+}
+
+gboolean ingot_remote_find_tag(IngotRemote *remote, const char *name, const char *tag, IngotDigest *digest,
+                               gboolean *told, GError **error)
+{
+    g_auto(HttpExchange) head = {.method = "HEAD",
+                                 .url = http_api_url(remote, name, "manifests", tag),
+                                 .headers = accept_manifests,
+                                 .limit = ERROR_MAX};
+    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
+        return FALSE;
+    }
+    const char *text = http_header(&head, "docker-content-digest");
+    *told = text != NULL && ingot_digest_parse(text, digest, NULL);
+    return TRUE;
 }
 
 gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data,
@@ -192,23 +238,15 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
 
 /* --- lists --- */
 
-/* The next page's URL out of Link: <URL>; rel="next". NULL: this was the last. */
-static char *next_page(const IngotRemote *remote, const HttpExchange *exchange)
-{
-    const char *link = http_header(exchange, "link");
-    const char *end = link == NULL || link[0] != '<' ? NULL : strchr(link, '>');
-    if (end == NULL || strstr(end, "next") == NULL) {
-        return NULL;
-    }
-    g_autofree char *target = g_strndup(link + 1, (gsize)(end - link - 1));
-    return target[0] == '/' ? g_strconcat(remote->base, target, NULL) : g_steal_pointer(&target);
-}
-
 static char **list(IngotRemote *remote, char *first, const char *key, GError **error)
 {
     g_autoptr(GStrvBuilder) all = g_strv_builder_new();
     g_autofree char *url = first;
-    while (url != NULL) {
+    for (guint pages = 0; url != NULL; pages++) {
+        if (pages == PAGES_MAX) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
+            return NULL;
+        }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = LIST_MAX};
         if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
             return NULL;
@@ -224,7 +262,7 @@ static char **list(IngotRemote *remote, char *first, const char *key, GError **e
                 g_strv_builder_add(all, one);
             }
         }
-        url = next_page(remote, &get);
+        url = http_next_page(remote, &get);
     }
     return g_strv_builder_end(all);
 }
@@ -238,6 +276,3 @@ char **ingot_remote_list_tags(IngotRemote *remote, const char *name, GError **er
 {
     return list(remote, http_api_url(remote, name, "tags", "list"), "tags", error);
 }
-
-/* Where the API is missing, the fallback tag "sha256-HEX" names the list (distribution-spec, "Referrers Tag Schema").
- */

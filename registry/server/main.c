@@ -59,18 +59,18 @@ gboolean verb_needs_data(const char *data, GError **error)
     return data != NULL;
 }
 
-char *verb_host_of(const char *url, GError **error)
+char *verb_url_of(const char *url, GError **error)
 {
-    const char *host = g_str_has_prefix(url, "https://")  ? url + strlen("https://")
-                       : g_str_has_prefix(url, "http://") ? url + strlen("http://")
-                                                          : url;
-    g_autofree char *name = g_strndup(host, strcspn(host, "/"));
-    if (*name == '\0' || (host[strlen(name)] != '\0' && host[strlen(name) + 1] != '\0')) {
+    gsize scheme = g_str_has_prefix(url, "https://")  ? strlen("https://")
+                   : g_str_has_prefix(url, "http://") ? strlen("http://")
+                                                      : 0;
+    gsize length = strcspn(url + scheme, "/");
+    if (length == 0 || (url[scheme + length] != '\0' && url[scheme + length + 1] != '\0')) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: a registry's URL is expected, as in https://HOST:PORT", url);
         return NULL;
     }
-    return g_steal_pointer(&name);
+    return g_strndup(url, scheme + length);
 }
 
 static const Verb *find_verb(const char *name)

@@ -25,11 +25,14 @@ static gboolean mirror_once(const char *data, const Job *job, gboolean json, GEr
         return FALSE;
     }
     fflush(stdout);
-    guint64 failed = cli_job_number(outcome, "failed");
-    if (failed > 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%" G_GUINT64_FORMAT " tags could not be copied", failed);
+    guint64 failed = cli_job_number(outcome, "failed"), left = cli_job_number(outcome, "left");
+    if (failed + left > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "%" G_GUINT64_FORMAT " tags and %" G_GUINT64_FORMAT
+                    " attachments could not be copied; the rest was",
+                    failed, left);
     }
-    return failed == 0;
+    return failed + left == 0;
 }
 
 /* FALSE: a signal came. */
@@ -67,7 +70,7 @@ static gboolean run(int argc, char **argv, GError **error)
         (every != NULL && !ingot_text_parse_duration(every, &seconds, error))) {
         return FALSE;
     }
-    job.from = verb_host_of(argv[1], error);
+    job.from = verb_url_of(argv[1], error);
     job.pattern = g_strdup(argv[2]);
     if (job.from == NULL) {
         return FALSE;

@@ -42,7 +42,7 @@ static gboolean run(int argc, char **argv, GError **error)
         (rate != NULL && !ingot_text_parse_size(rate, &job.rate, error))) {
         return FALSE;
     }
-    job.from = from == NULL ? NULL : verb_host_of(from, error);
+    job.from = from == NULL ? NULL : verb_url_of(from, error);
     g_autoptr(json_t) outcome =
         from != NULL && job.from == NULL ? NULL : cli_job(data, &job, json, print_outcome, error);
     return outcome != NULL && judge(outcome, error);

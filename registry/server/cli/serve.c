@@ -90,7 +90,7 @@ static void raise_descriptors(guint connections)
 
 /* Other registries that the settings name. */
 typedef struct {
-    char *upstream, *repair; /* HOST[:PORT]; NULL: none */
+    char *upstream, *repair; /* URLs or HOST[:PORT]; NULL: none */
 } Hosts;
 
 static void hosts_clear(Hosts *hosts)
@@ -102,11 +102,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Hosts, hosts_clear)
 
 static gboolean find_hosts(const Settings *settings, Hosts *hosts, GError **error)
 {
-    hosts->upstream = settings->upstream == NULL ? NULL : verb_host_of(settings->upstream, error);
+    hosts->upstream = settings->upstream == NULL ? NULL : verb_url_of(settings->upstream, error);
     if (settings->upstream != NULL && hosts->upstream == NULL) {
         return FALSE;
     }
-    hosts->repair = settings->scrub_from == NULL ? NULL : verb_host_of(settings->scrub_from, error);
+    hosts->repair = settings->scrub_from == NULL ? NULL : verb_url_of(settings->scrub_from, error);
     return settings->scrub_from == NULL || hosts->repair != NULL;
 }
 

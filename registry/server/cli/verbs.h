@@ -19,5 +19,5 @@ gboolean verb_options(const Verb *verb, const GOptionEntry *entries, int min, in
                       GError **error);
 /* What --data says; INVALID where it is missing. */
 gboolean verb_needs_data(const char *data, GError **error);
-/* The HOST[:PORT] of another registry's URL, which may be that alone; free it. INVALID: it is no URL of a registry. */
-char *verb_host_of(const char *url, GError **error);
+/* The URL of another registry, without what follows its host, or HOST[:PORT] alone; free it. INVALID: it is neither. */
+char *verb_url_of(const char *url, GError **error);

@@ -34,8 +34,9 @@ static gboolean take_range(guint64 offset, const void *data, gsize size, gpointe
     return FALSE;
 }
 
-static gboolean fetch(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
-                      const GArray *ranges, GError **error)
+/* The ranges of the frames, window by window. */
+static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
+                             const GArray *ranges, GError **error)
 {
     g_autofree guint8 *data = g_malloc(WINDOW);
     for (guint first = 0; first < ranges->len;) {
@@ -59,6 +60,24 @@ static gboolean fetch(Copy *copy, const char *name, const IngotDigest *digest, g
     return TRUE;
 }
 
+typedef struct {
+    Copy *copy;
+    const char *name, *upload;
+    guint64 size;
+} Whole;
+
+static gboolean take_whole(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    const Whole *whole = user;
+    if (size > whole->size || offset > whole->size - size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: a blob is longer than the %" G_GUINT64_FORMAT " bytes that are said of it", whole->name,
+                    whole->size);
+        return FALSE;
+    }
+    return storage_upload_add(whole->copy->storage, whole->upload, data, size, error);
+}
+
 static void add_range(GArray *ranges, guint64 offset, guint64 length)
 {
     IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
@@ -71,7 +90,8 @@ static void add_range(GArray *ranges, guint64 offset, guint64 length)
 }
 
 /* The ranges of the frames that are not here. */
-static gboolean missing_ranges(Copy *copy, const char *upload, GBytes *frames, GArray *ranges, GError **error)
+static gboolean missing_ranges(Copy *copy, const char *upload, GBytes *frames, guint64 blob_size, GArray *ranges,
+                               GError **error)
 {
     g_autoptr(GByteArray) missing = g_byte_array_new();
     gsize size;
@@ -89,7 +109,13 @@ static gboolean missing_ranges(Copy *copy, const char *upload, GBytes *frames, G
         }
         offset += length;
     }
-    return TRUE;
+    if (offset != blob_size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "a list of frames makes a blob of %" G_GUINT64_FORMAT " bytes, not of the %" G_GUINT64_FORMAT
+                    " that are said of it",
+                    offset, blob_size);
+    }
+    return offset == blob_size;
 }
 
 static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
@@ -100,13 +126,13 @@ static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *dige
     if (!ingot_remote_get_frames(copy->remote, name, digest, &frames, error)) {
         return FALSE;
     }
-    if (frames != NULL && !missing_ranges(copy, upload, frames, ranges, error)) {
-        return FALSE;
+    if (frames == NULL) {
+        Whole whole = {.copy = copy, .name = name, .upload = upload, .size = size};
+        return ingot_remote_stream(copy->remote, name, digest, 0, 0, take_whole, &whole, &copy->received, error) &&
+               storage_upload_finish(copy->storage, upload, name, digest, error);
     }
-    for (guint64 at = 0; frames == NULL && at < size; at += WINDOW) {
-        add_range(ranges, at, MIN(WINDOW, size - at));
-    }
-    return fetch(copy, name, digest, size, upload, ranges, error) &&
+    return missing_ranges(copy, upload, frames, size, ranges, error) &&
+           fetch_ranges(copy, name, digest, size, upload, ranges, error) &&
            storage_upload_finish(copy->storage, upload, name, digest, error);
 }
 
@@ -122,10 +148,24 @@ static gboolean mount(Copy *copy, const char *name, const IngotDigest *digest)
     return FALSE;
 }
 
+/* Whether the blob that is here has the size that is said of it. */
+static gboolean check_size(const Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error)
+{
+    g_autoptr(StorageBlob) blob = storage_blob(copy->storage, name, digest, error);
+    if (blob != NULL && storage_blob_size(blob) != size) {
+        g_autofree char *text = ingot_digest_to_text(digest);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: %s has %" G_GUINT64_FORMAT " bytes, not the %" G_GUINT64_FORMAT " that are said of it", name,
+                    text, storage_blob_size(blob), size);
+        return FALSE;
+    }
+    return blob != NULL;
+}
+
 gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error)
 {
     if (storage_has(copy->storage, name, digest) || mount(copy, name, digest)) {
-        return TRUE;
+        return check_size(copy, name, digest, size, error);
     }
     g_autofree char *upload = storage_upload_new(copy->storage, error);
     if (upload == NULL) {
@@ -159,14 +199,36 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
     return TRUE;
 }
 
+/* One that can't be had (deleted, too large, wrong) is told and left where it is: it is no part of the image. FALSE: a
+ * signal came. */
+static gboolean copy_attachment(Copy *copy, const char *name, const char *digest, gboolean partial, guint depth,
+                                GError **error)
+{
+    gboolean changed;
+    g_autoptr(GError) problem = NULL;
+    if (copy_deep(copy, name, digest, NULL, partial, depth + 1, &changed, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    copy->left++;
+    if (copy->tell != NULL) {
+        g_autofree char *line = g_strdup_printf("left: %s@%s: %s", name, digest, problem->message);
+        copy->tell(line, copy->user);
+    }
+    return TRUE;
+}
+
 static gboolean copy_attached(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, guint depth,
                               GError **error)
 {
     g_autoptr(json_t) list = depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, name, subject, error);
     for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
         const char *digest = json_string_value(json_object_get(json_array_get(list, i), "digest"));
-        gboolean changed;
-        if (digest != NULL && !copy_deep(copy, name, digest, NULL, partial, depth + 1, &changed, error)) {
+        if (digest != NULL && ingot_digest_parse(digest, &(IngotDigest){0}, NULL) &&
+            !copy_attachment(copy, name, digest, partial, depth, error)) {
             return FALSE;
         }
     }
@@ -182,16 +244,36 @@ static gboolean is_here(Copy *copy, const char *name, const char *tag, const Ing
             (storage_find_tag(copy->storage, name, tag, &found, NULL) && ingot_digest_equal(&found, digest)));
 }
 
+/* Whether this is a manifest whose parts are known. Docker's schema 1, to which some registries convert what they have,
+ * is not: its digest is not that of its bytes, and its layers stand elsewhere. */
+static gboolean check_kind(const char *name, const json_t *root, GError **error)
+{
+    if (json_integer_value(json_object_get(root, "schemaVersion")) == 1 ||
+        json_is_array(json_object_get(root, "fsLayers"))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: the registry gives a manifest of Docker's schema 1, which can't be copied", name);
+        return FALSE;
+    }
+    if (!json_is_object(root) ||
+        (json_object_get(root, "schemaVersion") == NULL && json_object_get(root, "mediaType") == NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the registry gives something that is no manifest",
+                    name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes, const char *type, gboolean partial,
                     guint depth, GError **error)
 {
     g_autoptr(json_t) root =
         ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the manifest", error);
-    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
+    if (root == NULL || !check_kind(name, root, error)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) mentions = mentions_read(root);
     if (mentions == NULL) {
-        if (root != NULL) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest that names no sha256 digests", name);
-        }
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest that names no sha256 digests", name);
         return FALSE;
     }
     IngotDigest digest, subject;

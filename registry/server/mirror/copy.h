@@ -13,6 +13,9 @@ typedef struct {
     IngotRemote *remote;
     guint64 manifests, blobs; /* copied so far */
     guint64 received;         /* bytes of blobs that came over the network */
+    guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
+    void (*tell)(const char *line, gpointer user);
+    gpointer user;
 } Copy;
 
 /* A blob of `size` bytes; one that is here already is only made visible in the repository. */

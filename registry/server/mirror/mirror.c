@@ -40,35 +40,53 @@ static gboolean copy_tag(Mirror *mirror, const char *name, const char *tag, GErr
     return TRUE;
 }
 
-static gboolean copy_repository(Mirror *mirror, const char *name, GError **error)
+static gboolean copy_tags(Mirror *mirror, const char *name, GError **error)
 {
     g_auto(GStrv) tags = ingot_remote_list_tags(mirror->copy.remote, name, error);
     for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
-        if (!is_fallback(tags[i]) && !copy_tag(mirror, name, tags[i], error)) {
+        if (ingot_tag_check(tags[i], NULL) && !is_fallback(tags[i]) && !copy_tag(mirror, name, tags[i], error)) {
             return FALSE;
         }
     }
     return tags != NULL;
 }
 
-gboolean mirror_run(Storage *storage, const char *host, const char *pattern,
+/* A repository whose tags can't be listed does not end the others. FALSE: a signal came. */
+static gboolean copy_repository(Mirror *mirror, const char *name, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    mirror->report->repositories++;
+    if (copy_tags(mirror, name, &problem)) {
+        return TRUE;
+    }
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    g_autofree char *line = g_strdup_printf("failed: %s: %s", name, problem->message);
+    mirror->tell(line, mirror->user);
+    mirror->report->failed++;
+    return TRUE;
+}
+
+gboolean mirror_run(Storage *storage, const char *from, const char *pattern,
                     void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(host, error);
+    g_autoptr(IngotRemote) remote = ingot_remote_new(from, error);
     g_auto(GStrv) names = remote == NULL ? NULL : ingot_remote_list_names(remote, error);
-    Mirror mirror = {.copy = {.storage = storage, .remote = remote}, .report = report, .tell = tell, .user = user};
+    Mirror mirror = {.copy = {.storage = storage, .remote = remote, .tell = tell, .user = user},
+                     .report = report,
+                     .tell = tell,
+                     .user = user};
     for (guint i = 0; names != NULL && names[i] != NULL; i++) {
-        if (!g_pattern_match_simple(pattern, names[i]) || !ingot_name_check(names[i], NULL)) {
-            continue;
-        }
-        report->repositories++;
-        if (!copy_repository(&mirror, names[i], error)) {
+        if (g_pattern_match_simple(pattern, names[i]) && ingot_name_check(names[i], NULL) &&
+            !copy_repository(&mirror, names[i], error)) {
             return FALSE;
         }
     }
     report->manifests = mirror.copy.manifests;
     report->blobs = mirror.copy.blobs;
     report->received = mirror.copy.received;
+    report->left = mirror.copy.left;
     return names != NULL;
 }

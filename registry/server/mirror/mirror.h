@@ -11,10 +11,11 @@ typedef struct {
     guint64 manifests, blobs; /* that were not here */
     guint64 tags;             /* that were new, or named another manifest */
     guint64 received;         /* bytes of blobs that came over the network */
-    guint64 failed;           /* tags that could not be copied */
+    guint64 failed;           /* tags that could not be copied, repositories whose tags could not be listed */
+    guint64 left;             /* attachments that could not be copied */
 } MirrorReport;
 
-/* host: HOST[:PORT]; pattern: * is any run of characters. tell hears of each tag that is copied, and of each that can't
- * be. FALSE: the other registry's list can't be had. */
-gboolean mirror_run(Storage *storage, const char *host, const char *pattern,
+/* from: HOST[:PORT], or a URL whose scheme is kept; pattern: * is any run of characters. tell hears of each tag that is
+ * copied, and of each that can't be. FALSE: the other registry's list can't be had. */
+gboolean mirror_run(Storage *storage, const char *from, const char *pattern,
                     void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error);

@@ -146,10 +146,10 @@ static json_t *mirror(Storage *storage, const Job *job, JobTell tell, gpointer u
     if (!mirror_run(storage, job->from, job->pattern, tell, user, &report, error)) {
         return NULL;
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "repositories", (json_int_t)report.repositories, "tags",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "repositories", (json_int_t)report.repositories, "tags",
                      (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "blobs",
                      (json_int_t)report.blobs, "received", (json_int_t)report.received, "failed",
-                     (json_int_t)report.failed);
+                     (json_int_t)report.failed, "left", (json_int_t)report.left);
 }
 
 json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)

@@ -16,8 +16,9 @@ typedef struct {
     guint64 grace;    /* seconds, of a collection */
     char **keeps;     /* policies of a collection: collect.h; NULL: none */
     guint64 rate;     /* bytes a second, of a scrub; 0: as fast as it goes */
-    char *from;       /* HOST[:PORT], from where a scrub repairs (NULL: it does not), or what is mirrored */
-    char *pattern;    /* of the names that are mirrored */
+    char *
+        from; /* HOST[:PORT] or a URL (remote.h), from where a scrub repairs (NULL: it does not), or what is mirrored */
+    char *pattern; /* of the names that are mirrored */
 } Job;
 void job_clear(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)

@@ -1,0 +1,171 @@
+/* One range of a blob over one connection, handed on as it comes. */
+#include <ingot/error.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "remote/http.h"
+#include "remote/patience.h"
+
+#define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
+
+typedef struct {
+    IngotRemote *remote;
+    char *url;
+    guint64 from, end; /* what is still wanted; end 0: to the blob's end */
+    IngotRangeFunc got;
+    gpointer user;
+    guint64 *received;
+    gboolean begun; /* the answer's status and headers are known */
+    long status;
+    guint64 told;     /* where the answer's Content-Range begins; G_MAXUINT64: it has none */
+    guint64 position; /* of the next byte that comes */
+    GError *failure;  /* from within a callback */
+} Stream;
+
+static void stream_clear(Stream *stream)
+{
+    g_free(stream->url);
+    g_clear_error(&stream->failure);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stream, stream_clear)
+
+/* Where the answer begins, as its own Content-Range has it. */
+static size_t on_header(char *data, size_t size, size_t count, void *user)
+{
+    Stream *stream = user;
+    g_autofree char *line = g_strndup(data, size * count);
+    guint64 first;
+    if (g_str_has_prefix(line, "HTTP/")) { /* another answer, after a redirection */
+        stream->told = G_MAXUINT64;
+    } else if (g_ascii_strncasecmp(line, "content-range:", strlen("content-range:")) == 0 &&
+               sscanf(line + strlen("content-range:"), " bytes %" G_GUINT64_FORMAT "-", &first) == 1) {
+        stream->told = first;
+    }
+    return size * count;
+}
+
+/* Whether the answer's body is the blob's bytes. */
+static gboolean stream_begin(Stream *stream)
+{
+    curl_easy_getinfo(stream->remote->curl, CURLINFO_RESPONSE_CODE, &stream->status);
+    stream->begun = TRUE;
+    stream->position = stream->status == 206 ? stream->from : 0;
+    if (stream->status == 206 && stream->told != stream->from) {
+        g_set_error(&stream->failure, INGOT_ERROR, INGOT_ERROR_NETWORK,
+                    "%s: the registry answers with another range than was asked for", stream->url);
+    }
+    return stream->failure == NULL;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *user)
+{
+    Stream *stream = user;
+    gsize length = size * count;
+    if (!stream->begun && !stream_begin(stream)) {
+        return 0;
+    }
+    if (stream->status != 200 && stream->status != 206) {
+        stream->position += length;
+        return stream->position > ERROR_MAX ? 0 : length;
+    }
+    if (!stream->got(stream->position, data, length, stream->user, &stream->failure)) {
+        return 0;
+    }
+    stream->position += length;
+    if (stream->received != NULL) {
+        *stream->received += length;
+    }
+    return length;
+}
+
+static CURLcode stream_perform(Stream *stream)
+{
+    CURL *curl = stream->remote->curl;
+    g_autofree char *last = stream->end == 0 ? g_strdup("") : g_strdup_printf("%" G_GUINT64_FORMAT, stream->end - 1);
+    g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-%s", stream->from, last);
+    curl_easy_reset(curl);
+    http_prepare(curl, stream->url);
+    http_limit(curl, stream->remote);
+    auth_set(stream->remote, curl, "GET", stream->url);
+    if (stream->from > 0 || stream->end > 0) {
+        curl_easy_setopt(curl, CURLOPT_RANGE, range);
+    }
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, stream);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
+    stream->begun = FALSE;
+    stream->told = G_MAXUINT64;
+    stream->position = 0;
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &stream->status);
+    return code;
+}
+
+/* An ordinary exchange finds out what is asked for. */
+static gboolean stream_log_in(Stream *stream, GError **error)
+{
+    g_auto(HttpExchange) head = {.method = "HEAD", .url = g_strdup(stream->url), .limit = ERROR_MAX};
+    return http_exchange(stream->remote, &head, error) && (head.status != 401 || http_refused(&head, error));
+}
+
+static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
+{
+    if (stream->failure != NULL) {
+        g_propagate_error(error, g_steal_pointer(&stream->failure));
+        return FALSE;
+    }
+    if (code == CURLE_OK && stream->status != 200 && stream->status != 206) {
+        g_set_error(error, INGOT_ERROR,
+                    stream->status == 404                            ? INGOT_ERROR_NOT_FOUND
+                    : stream->status == 401 || stream->status == 403 ? INGOT_ERROR_DENIED
+                                                                     : INGOT_ERROR_FAILED,
+                    "GET %s: status %ld", stream->url, stream->status);
+        return FALSE;
+    }
+    if (code != CURLE_OK) {
+        return http_failed(code, stream->url, error);
+    }
+    if (stream->position < stream->end) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
+                    "%s: it ends at %" G_GUINT64_FORMAT ", before %" G_GUINT64_FORMAT, stream->url, stream->position,
+                    stream->end);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 offset,
+                             guint64 length, IngotRangeFunc got, gpointer user, guint64 *received, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    g_auto(Stream) stream = {.remote = remote,
+                             .url = http_api_url(remote, name, "blobs", text),
+                             .from = offset,
+                             .end = length == 0 ? 0 : offset + length,
+                             .got = got,
+                             .user = user,
+                             .received = received};
+    Patience patience = patience_of(remote->patience);
+    for (gboolean logged_in = FALSE;;) {
+        if (!auth_ready(remote, "GET", stream.url, error)) {
+            return FALSE;
+        }
+        CURLcode code = stream_perform(&stream);
+        gint64 wait = code == CURLE_OK ? patience_take(&patience, remote->curl, stream.status) : -1;
+        if (wait >= 0) {
+            if (!patience_sleep(wait, error)) {
+                return FALSE;
+            }
+        } else if (code == CURLE_OK && stream.status == 401 && !logged_in) {
+            logged_in = TRUE;
+            if (!stream_log_in(&stream, error)) {
+                return FALSE;
+            }
+        } else {
+            return stream_end(&stream, code, error);
+        }
+    }
+}
