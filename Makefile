@@ -111,11 +111,12 @@ unit: deps
 unit-programs: $(unit_programs) $(harness_programs) programs
 fuzz-programs: $(harness_programs)
 
-# SAN=1: the unit tests alone, under AddressSanitizer and UBSan; SAN=thread: the server's, under ThreadSanitizer.
+# SAN=1: the unit tests and the server's system tests, under AddressSanitizer and UBSan; SAN=thread: the server's, under
+# ThreadSanitizer.
 check:
 	@.ci/packages build check
 	+@$(MAKE) --no-print-directory unit-programs
-	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit,lint unit system machines)
+	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit server,lint unit system machines)
 
 # Editors read it; it is made from the tables of keys.
 .PHONY: schema
@@ -169,7 +170,7 @@ clean:
 help:
 	@echo 'make            install what is missing, build'
 	@echo 'make demo       bake, serve, pull and boot a real image'
-	@echo 'make check      build and run every test (SAN=1, SAN=thread: unit tests under sanitizers)'
+	@echo 'make check      build and run every test (SAN=1, SAN=thread: unit tests and ingotd under sanitizers)'
 	@echo 'make unit       only the unit tests'
 	@echo 'make fuzz       look for inputs that break what reads them, FUZZ_SECONDS=$(FUZZ_SECONDS) for each harness'
 	@echo 'make schema     write recipes/recipe.schema.json from the tables of keys'
