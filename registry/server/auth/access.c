@@ -7,6 +7,7 @@
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"
 #include "server/http/log.h"
+#include "server/server.h"
 
 Access *access_new(const char *data, guint anonymous, gboolean tls, GError **error)
 {
@@ -20,6 +21,7 @@ Access *access_new(const char *data, guint anonymous, gboolean tls, GError **err
     access->logins = logins_new(access->throttle);
     access->anonymous = anonymous;
     access->tls = tls;
+    access->loopback = TRUE; /* of all addresses that are served */
     return access;
 }
 
@@ -41,7 +43,7 @@ void access_free(Access *access)
 gboolean access_check_address(Access *access, gboolean loopback, const char *address, GError **error)
 {
     gboolean any;
-    access->loopback = loopback;
+    access->loopback = access->loopback && loopback;
     if (!users_any(access->accounts, &any, error)) {
         return FALSE;
     }
@@ -63,7 +65,7 @@ gboolean access_check_address(Access *access, gboolean loopback, const char *add
 
 static guint anonymous_rights(const Request *request)
 {
-    return request->access->anonymous;
+    return request->server->access->anonymous;
 }
 
 guint access_rights(const Request *request, const char *name)
@@ -125,7 +127,7 @@ static enum MHD_Result refuse(Request *request, guint status, const char *code, 
 /* Or behind a proxy that ends TLS. Whoever says so to us is told so, and nobody else. */
 static gboolean by_tls(const Request *request)
 {
-    return request->access->tls || g_strcmp0(request_header(request, "X-Forwarded-Proto"), "https") == 0;
+    return request->server->access->tls || g_strcmp0(request_header(request, "X-Forwarded-Proto"), "https") == 0;
 }
 
 char *access_base(const Request *request)
@@ -158,7 +160,7 @@ enum MHD_Result access_refuse(Request *request, const char *name, guint rights)
 
 enum MHD_Result access_too_soon(Request *request)
 {
-    guint seconds = throttle_wait(request->access->throttle, request->caller->address, g_get_monotonic_time());
+    guint seconds = throttle_wait(request->server->access->throttle, request->caller->address, g_get_monotonic_time());
     g_autofree char *wait = g_strdup_printf("%u", MAX(seconds, 1));
     return refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS",
                   "a login from this address has failed; wait before the next", NULL, wait);

@@ -9,6 +9,7 @@
 #include "server/auth/tokens.h"
 #include "server/http/log.h"
 #include "server/http/watch.h"
+#include "server/server.h"
 
 /* What was shown is wrong: the log tells who tried, the client that it was wrong. */
 static enum MHD_Result failed(Request *request, const char *user, const char *what)
@@ -22,7 +23,7 @@ static enum MHD_Result failed(Request *request, const char *user, const char *wh
 /* A token that is none of ours. While the address waits, no further one counts. */
 static enum MHD_Result bad_token(Request *request, const char *user)
 {
-    Access *access = request->access;
+    Access *access = request->server->access;
     gint64 now = g_get_monotonic_time();
     if (throttle_wait(access->throttle, request->caller->address, now) > 0) {
         return access_too_soon(request);
@@ -43,7 +44,7 @@ static void become(Caller *caller, User *user)
 static gboolean take_user(Request *request, const char *name, User **user, enum MHD_Result *result)
 {
     g_autoptr(GError) error = NULL;
-    *user = users_find(request->access->accounts, name, &error);
+    *user = users_find(request->server->access->accounts, name, &error);
     if (*user == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;
@@ -60,7 +61,7 @@ static gboolean is_over(const Token *token)
 static gboolean by_long_token(Request *request, const char *name, const char *text, enum MHD_Result *result)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(Token) token = tokens_find(request->access->accounts, text, &error);
+    g_autoptr(Token) token = tokens_find(request->server->access->accounts, text, &error);
     if (token == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;
@@ -94,7 +95,7 @@ static gboolean take_narrow(Request *request, const Grant *grant, enum MHD_Resul
         return TRUE;
     }
     g_autoptr(GError) error = NULL;
-    g_autoptr(Token) token = tokens_find_id(request->access->accounts, grant->token, &error);
+    g_autoptr(Token) token = tokens_find_id(request->server->access->accounts, grant->token, &error);
     if (token == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;
@@ -111,7 +112,8 @@ static gboolean take_narrow(Request *request, const Grant *grant, enum MHD_Resul
 static gboolean by_access_token(Request *request, const char *text, enum MHD_Result *result)
 {
     g_autoptr(Grant) grant = NULL;
-    switch (bearer_check(accounts_key(request->access->accounts), text, g_get_real_time() / G_USEC_PER_SEC, &grant)) {
+    switch (bearer_check(accounts_key(request->server->access->accounts), text, g_get_real_time() / G_USEC_PER_SEC,
+                         &grant)) {
     case BEARER_FORGED:
         *result = bad_token(request, "");
         return FALSE;
@@ -168,14 +170,14 @@ static gboolean by_password(Request *request, const char *name, const char *pass
     }
     const char *hash = caller->claimed == NULL ? NULL : caller->claimed->password;
     caller->claimed_name = g_strdup(name);
-    LoginVerdict verdict = logins_recall(request->access->logins, caller->address, name, password, hash);
+    LoginVerdict verdict = logins_recall(request->server->access->logins, caller->address, name, password, hash);
     if (verdict != LOGIN_UNKNOWN) {
         return take_verdict(request, verdict, result);
     }
     caller->waits = TRUE;
     watch_suspend(request->connection);
     MHD_suspend_connection(request->connection);
-    logins_check(request->access->logins, caller->address, name, password, hash, on_checked, request);
+    logins_check(request->server->access->logins, caller->address, name, password, hash, on_checked, request);
     *result = MHD_YES;
     return FALSE;
 }
@@ -220,12 +222,12 @@ gboolean door_open(Request *request, enum MHD_Result *result)
     gboolean any;
     request->caller = g_new0(Caller, 1);
     request->caller->address = address_of(request);
-    if (!users_any(request->access->accounts, &any, &error)) {
+    if (!users_any(request->server->access->accounts, &any, &error)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;
     }
     /* Where the last user was removed while others can reach it, it is closed. */
-    if (!any && request->access->loopback) {
+    if (!any && request->server->access->loopback) {
         request->caller->kind = CALLER_EVERYBODY;
         return TRUE;
     }

@@ -7,6 +7,7 @@
 #include "server/auth/access.h"
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"
+#include "server/server.h"
 
 #define SCOPES_MAX 64 /* more are left out */
 
@@ -48,7 +49,7 @@ static enum MHD_Result on_argument(void *user, enum MHD_ValueKind kind, const ch
 static enum MHD_Result answer(Request *request, const Grant *grant)
 {
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    g_autofree char *token = bearer_issue(accounts_key(request->access->accounts), grant, now);
+    g_autofree char *token = bearer_issue(accounts_key(request->server->access->accounts), grant, now);
     if (token == NULL) {
         return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "no token could be made");
     }
@@ -66,7 +67,7 @@ enum MHD_Result issue_token(Request *request)
     if (strcmp(request->method, "GET") != 0) {
         return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET");
     }
-    if (caller->grant != NULL || (caller->kind == CALLER_NOBODY && request->access->anonymous == 0)) {
+    if (caller->grant != NULL || (caller->kind == CALLER_NOBODY && request->server->access->anonymous == 0)) {
         return access_unauthorized(request, NULL, NULL, "log in with a name and a password or a token");
     }
     g_autoptr(Grant) grant = grant_new(caller->user, caller->serial, caller->token);

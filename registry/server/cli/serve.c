@@ -8,15 +8,23 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "server/auth/access.h"
+#include "server/auth/door.h"
 #include "server/cli/verbs.h"
+#include "server/figures.h"
 #include "server/http/http.h"
+#include "server/http/listen.h"
 #include "server/http/log.h"
 #include "server/http/tls.h"
+#include "server/oci/api.h"
+#include "server/server.h"
 #include "server/settings.h"
 #include "server/storage/collect.h"
 #include "server/upkeep/upkeep.h"
+#include "server/views/door.h"
+#include "server/views/vagrant.h"
 
 #define OTHER_DESCRIPTORS 64
 
@@ -123,6 +131,60 @@ static char **find_keeps(const Settings *settings, GError **error)
     return g_steal_pointer(&keeps);
 }
 
+/* --- the parts --- */
+
+static const Route *const tables[] = {formats_routes, vagrant_routes, api_routes, NULL};
+static const FlowIdentity identity = {
+    .identify = door_open, .waits = door_waits, .forget = door_close, .user = access_user};
+
+static HttpOptions http_options(const Settings *settings, Server *server)
+{
+    return (HttpOptions){
+        .tls = settings->tls_cert != NULL,
+        .max_connections = settings->max_connections,
+        .max_connections_per_address = settings->max_connections_per_address,
+        .idle_timeout = settings->idle_timeout,
+        .watch = {.head_seconds = settings->head_timeout,
+                  .min_rate = settings->min_rate,
+                  .rate_seconds = settings->min_rate_time},
+        .rate = settings->rate,
+        .burst = settings->burst,
+        .flow = {.tables = tables, .server = server, .identity = &identity, .sources = &figures_sources}};
+}
+
+static void end_waits(Server *server)
+{
+    access_stop(server->access);
+}
+
+static gboolean listen_and_wait(const Settings *settings, Server *server, GError **error)
+{
+    gboolean tls = settings->tls_cert != NULL, loopback;
+    g_autofree char *where = NULL;
+    int fd = listen_open(settings->listen, &where, &loopback, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    if (!access_check_address(server->access, loopback, where, error)) {
+        close(fd);
+        return FALSE;
+    }
+    const HttpOptions options = http_options(settings, server);
+    Http *http = http_start(&options, fd, error);
+    if (http == NULL) {
+        return FALSE;
+    }
+    g_autofree char *url = g_strdup_printf("%s://%s", tls ? "https" : "http", where);
+    printf("ingotd: listening on %s\n", url);
+    fflush(stdout);
+    sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", url);
+    wait_for_end(tls);
+    sd_notify(0, "STOPPING=1");
+    log_info("stopping");
+    http_stop(http, end_waits);
+    return TRUE;
+}
+
 static gboolean serve(const Settings *settings, GError **error)
 {
     gboolean tls = settings->tls_cert != NULL;
@@ -132,40 +194,32 @@ static gboolean serve(const Settings *settings, GError **error)
     }
     g_autoptr(Storage) storage = storage_open(settings->data, error);
     g_autoptr(Access) access = storage == NULL ? NULL : access_new(settings->data, settings->anonymous, tls, error);
-    g_autofree char *url = NULL;
     g_auto(Hosts) hosts = {0};
     g_auto(GStrv) keeps = access == NULL ? NULL : find_keeps(settings, error);
     if (keeps == NULL || !find_hosts(settings, &hosts, error)) {
         return FALSE;
     }
     storage_limit(storage, &(StorageLimits){.total = settings->max_storage, .repository = settings->max_repository});
-    Through *through = hosts.upstream == NULL ? NULL : through_new(storage, hosts.upstream);
     const UpkeepOptions upkeep_options = {.collect_every = settings->gc_every,
                                           .grace = settings->gc_grace,
                                           .keeps = keeps,
                                           .scrub_every = settings->scrub_every,
                                           .scrub_rate = settings->scrub_rate,
                                           .scrub_from = hosts.repair};
-    Upkeep *upkeep = upkeep_start(storage, settings->data, &upkeep_options, error);
-    const HttpOptions options = {
-        .settings = settings, .storage = storage, .upkeep = upkeep, .through = through, .access = access};
-    Http *http = upkeep == NULL ? NULL : http_start(&options, &url, error);
-    if (http == NULL) {
-        upkeep_stop(upkeep);
-        through_free(through);
-        return FALSE;
-    }
-    printf("ingotd: listening on %s\n", url);
-    fflush(stdout);
-    sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", url);
-    wait_for_end(tls);
-    sd_notify(0, "STOPPING=1");
-    log_info("stopping");
-    http_stop(http);
-    upkeep_stop(upkeep);
-    through_free(through);
+    Server server = {.storage = storage,
+                     .through = hosts.upstream == NULL ? NULL : through_new(storage, hosts.upstream),
+                     .access = access,
+                     .views = views_new(storage, settings->data, settings->max_unpacked),
+                     .upkeep = upkeep_start(storage, settings->data, &upkeep_options, error),
+                     .upload_max = settings->max_upload};
+    server.warm = warm_start(server.views);
+    gboolean ok = server.upkeep != NULL && listen_and_wait(settings, &server, error);
+    upkeep_stop(server.upkeep);
+    warm_stop(server.warm);
+    views_free(server.views);
+    through_free(server.through);
     tls_unload();
-    return TRUE;
+    return ok;
 }
 
 static gboolean run(int argc, char **argv, GError **error)

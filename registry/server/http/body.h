@@ -2,7 +2,7 @@
  * reads from is. */
 #pragma once
 
-#include "server/storage/storage.h"
+#include <glib.h>
 
 typedef struct {
     /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. */
@@ -22,7 +22,6 @@ typedef struct {
 
 /* The source is the body's. */
 Body *body_new(const BodyKind *kind, gpointer source, guint64 size);
-Body *body_of_blob(StorageBlob *blob);
 Body *body_ref(Body *body);
 void body_unref(Body *body);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Body, body_unref)

@@ -22,7 +22,7 @@ char *client_address(const Request *request)
     return g_strdup(text);
 }
 
-gboolean client_may_ask(Request *request, Rate *rate, enum MHD_Result *result)
+gboolean client_may_ask(Request *request, Rate *rate)
 {
     static const char body[] =
         "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many requests of this address\"}]}";
@@ -30,7 +30,7 @@ gboolean client_may_ask(Request *request, Rate *rate, enum MHD_Result *result)
     if (rate == NULL || address == NULL || rate_take(rate, address, request->start)) {
         return TRUE;
     }
-    *result = request_answer(request, MHD_HTTP_TOO_MANY_REQUESTS, "application/json", body, sizeof body - 1,
-                             MHD_HTTP_HEADER_RETRY_AFTER, "1", NULL);
+    request_answer(request, MHD_HTTP_TOO_MANY_REQUESTS, "application/json", body, sizeof body - 1,
+                   MHD_HTTP_HEADER_RETRY_AFTER, "1", NULL);
     return FALSE;
 }

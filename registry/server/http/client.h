@@ -6,5 +6,5 @@
 
 /* As people write it; "-" where it has none. Free it. */
 char *client_address(const Request *request);
-/* Whether the client may ask once more (rate: NULL: always); else 429 is its answer, and *result what came of it. */
-gboolean client_may_ask(Request *request, Rate *rate, enum MHD_Result *result);
+/* Whether the client may ask once more (rate: NULL: always); else 429 is its answer. */
+gboolean client_may_ask(Request *request, Rate *rate);

@@ -1,21 +1,21 @@
-/* HTTP by libmicrohttpd: requests come in, whole or piece by piece, and one answer (request.h) goes out; limits and the
- * log are here. */
+/* HTTP by libmicrohttpd: sockets, TLS, limits of connections, start and stop. What becomes of a request: flow.h. */
 #pragma once
 
-#include "server/mirror/through.h"
-#include "server/settings.h"
-#include "server/storage/storage.h"
-#include "server/upkeep/upkeep.h"
+#include "server/http/flow.h"
 
 typedef struct Http Http;
 typedef struct {
-    const Settings *settings; /* with tls_cert it serves by TLS, with the pair that tls.h has loaded */
-    Storage *storage;
-    Upkeep *upkeep;
-    Through *through; /* NULL: there is no upstream */
-    struct Access *access;
+    gboolean tls; /* with the pair that tls.h has loaded */
+    guint max_connections, max_connections_per_address;
+    guint idle_timeout; /* seconds */
+    WatchLimits watch;
+    guint rate;       /* requests of an address a second; 0: any number */
+    double burst;     /* 0: ten times the rate */
+    FlowOptions flow; /* tables, server, identity and sources */
 } HttpOptions;
-/* url (free it) says where it listens. What the options name must outlive it. */
-Http *http_start(const HttpOptions *options, char **url, GError **error);
-/* Takes no more connections, lets running requests end (at most 10 s), stops. */
-void http_stop(Http *http);
+
+/* fd: a listening socket (listen.h), which is its from now on. */
+Http *http_start(const HttpOptions *options, int fd, GError **error);
+/* Takes no more connections, lets running requests end (at most 10 s), stops. end_waits lets no request wait any longer
+ * to be identified. */
+void http_stop(Http *http, void (*end_waits)(struct Server *server));

@@ -53,22 +53,18 @@ static GSocket *open_passed(int count, GError **error)
     return g_socket_new_from_fd(SD_LISTEN_FDS_START, error);
 }
 
-static gboolean describe(GSocket *socket, gboolean tls, Access *access, char **url, GError **error)
+static gboolean describe(GSocket *socket, char **where, gboolean *loopback, GError **error)
 {
     g_autoptr(GSocketAddress) bound = g_socket_get_local_address(socket, error);
     if (bound == NULL) {
         return FALSE;
     }
-    g_autofree char *text = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
-    GInetAddress *address = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(bound));
-    if (!access_check_address(access, g_inet_address_get_is_loopback(address), text, error)) {
-        return FALSE;
-    }
-    *url = g_strdup_printf("%s://%s", tls ? "https" : "http", text);
+    *where = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(bound));
+    *loopback = g_inet_address_get_is_loopback(g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(bound)));
     return TRUE;
 }
 
-int listen_open(const char *listen_on, gboolean tls, Access *access, char **url, GError **error)
+int listen_open(const char *listen_on, char **where, gboolean *loopback, GError **error)
 {
     int count = sd_listen_fds(TRUE);
     if (count < 0) {
@@ -76,7 +72,7 @@ int listen_open(const char *listen_on, gboolean tls, Access *access, char **url,
         return -1;
     }
     g_autoptr(GSocket) socket = count > 0 ? open_passed(count, error) : open_own(listen_on, error);
-    if (socket == NULL || !describe(socket, tls, access, url, error)) {
+    if (socket == NULL || !describe(socket, where, loopback, error)) {
         return -1;
     }
     int fd = fcntl(g_socket_get_fd(socket), F_DUPFD_CLOEXEC, 0);

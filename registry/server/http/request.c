@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 #include <ingot/json.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,28 @@ const char *request_query(const Request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+gboolean request_is_read(const Request *request)
+{
+    return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
+/* A client that has closed its side wants no answer any more (as nginx and others see it). */
+gboolean request_gone(const Request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd wait = {.fd = info->connect_fd, .events = POLLRDHUP};
+    return poll(&wait, 1, 0) > 0 && (wait.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void request_stream(Request *request, const char *strand, RequestTake take, RequestRest rest)
+{
+    g_free(request->strand);
+    request->strand = g_strdup(strand);
+    request->take = take;
+    request->rest = rest;
+}
+
 static void add_headers(struct MHD_Response *response, va_list headers)
 {
     const char *name;
@@ -29,19 +52,20 @@ static void add_headers(struct MHD_Response *response, va_list headers)
     }
 }
 
-static enum MHD_Result send_answer(Request *request, guint status, struct MHD_Response *response)
+static enum MHD_Result keep_answer(Request *request, guint status, guint64 size, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Docker-Distribution-Api-Version", "registry/2.0");
     MHD_add_response_header(response, "X-Request-Id", request->id);
-    if (request->with_worker || request->swallows) {
-        request->response = response;
-        request->status = status;
-        return MHD_YES;
-    }
-    enum MHD_Result result = MHD_queue_response(request->connection, status, response);
-    MHD_destroy_response(response);
+    g_clear_pointer(&request->response, MHD_destroy_response);
+    request->response = response;
     request->status = status;
-    return result;
+    request->sent = size;
+    return MHD_YES;
+}
+
+static void unref_bytes(void *bytes)
+{
+    g_bytes_unref(bytes);
 }
 
 enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size, ...)
@@ -55,8 +79,27 @@ enum MHD_Result request_answer(Request *request, guint status, const char *type,
     va_start(headers, size);
     add_headers(response, headers);
     va_end(headers);
-    request->sent = size;
-    return send_answer(request, status, response);
+    return keep_answer(request, status, size, response);
+}
+
+enum MHD_Result request_answer_bytes(Request *request, guint status, const char *type, GBytes *bytes, ...)
+{
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+        size, (void *)(data == NULL ? "" : data), unref_bytes, g_bytes_ref(bytes));
+    if (response == NULL) {
+        g_bytes_unref(bytes);
+        return MHD_NO;
+    }
+    if (type != NULL) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    }
+    va_list headers;
+    va_start(headers, bytes);
+    add_headers(response, headers);
+    va_end(headers);
+    return keep_answer(request, status, size, response);
 }
 
 /* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. */
@@ -98,15 +141,15 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
     va_start(headers, size);
     add_headers(response, headers);
     va_end(headers);
-    request->sent = size;
-    return send_answer(request, status, response);
+    return keep_answer(request, status, size, response);
 }
 
 enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray *ranges, const char *type, ...)
 {
     g_autoptr(Body) body = taken;
     g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
-    struct MHD_Response *response = parts_response(body, ranges, type, boundary, &request->sent);
+    guint64 total;
+    struct MHD_Response *response = parts_response(body, ranges, type, boundary, &total);
     if (response == NULL) {
         return MHD_NO;
     }
@@ -116,7 +159,7 @@ enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray
     va_start(headers, type);
     add_headers(response, headers);
     va_end(headers);
-    return send_answer(request, MHD_HTTP_PARTIAL_CONTENT, response);
+    return keep_answer(request, MHD_HTTP_PARTIAL_CONTENT, total, response);
 }
 
 gboolean request_has_already(const Request *request, const char *tag)
@@ -140,6 +183,14 @@ enum MHD_Result request_refuse(Request *request, guint status, const char *code,
     g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", code, "message", valid);
     g_autofree char *text = ingot_json_canonical(body);
     return request_answer(request, status, "application/json", text, strlen(text), NULL);
+}
+
+enum MHD_Result request_refuse_busy(Request *request, const char *message)
+{
+    g_autoptr(json_t) body = json_pack("{s:[{s:s, s:s}]}", "errors", "code", "UNAVAILABLE", "message", message);
+    g_autofree char *text = ingot_json_canonical(body);
+    return request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", text, strlen(text),
+                          MHD_HTTP_HEADER_RETRY_AFTER, "1", NULL);
 }
 
 enum MHD_Result request_fail(Request *request, const char *code, const GError *error)

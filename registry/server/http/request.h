@@ -1,48 +1,74 @@
 /* A request: what is asked, and the one answer that it gets.
  *
- * Who calls a function that answers returns what that returns, and answers no more. */
+ * A function that answers returns what is to be returned; its caller answers no more. An answer is kept in the request
+ * and given to the client by flow.c. */
 #pragma once
 
 #include <glib.h>
 #include <microhttpd.h>
 
 #include "server/http/body.h"
-#include "server/mirror/through.h"
-#include "server/storage/storage.h"
-#include "server/views/warm.h"
+#include "server/http/pool.h"
+#include "server/http/router.h"
 
-typedef struct {
+struct Server;
+struct Caller;
+
+/* Takes the next bytes of a streamed body; in the route's pool. */
+typedef gboolean (*RequestTake)(Request *request, const void *data, gsize size, GError **error);
+/* The request of a streamed body has ended, whichever way; in the route's pool, in the order of the strand. */
+typedef void (*RequestRest)(struct Server *server, const char *strand);
+
+struct Request {
     struct MHD_Connection *connection;
     char *method, *path;
-    char *id; /* what the log and the client call it */
-    Storage *storage;
-    Through *through; /* NULL: there is no upstream */
-    Views *views;
-    Warm *warm;
-    gint64 start;      /* monotonic, microseconds */
-    guint64 received;  /* bytes of the body */
-    guint64 sent;      /* bytes of the answer's body */
-    guint status;      /* of the answer; 0: none yet */
-    GByteArray *body;  /* a manifest's, or a list of frames */
-    gsize body_max;    /* bytes of it; of a longer one the rest is counted and left out */
+    char *id;              /* what the log and the client call it */
+    struct Server *server; /* what the doors know; theirs */
+    struct Caller *caller; /* who asks: auth/door.h */
+    RouteMatch match;
+    gint64 start;     /* monotonic, microseconds */
+    guint64 received; /* bytes of the body */
+    guint64 sent;     /* bytes of the answer's body */
+
+    GByteArray *body;  /* what has come of it, at most the route's body_max; of a streamed one what is not yet taken */
+    RequestTake take;  /* of a streamed body; NULL: it is not streamed */
+    RequestRest rest;  /* NULL: nothing to do */
+    char *strand;      /* what its work waits for (pool.h); NULL: nothing */
     char *upload;      /* id of the upload that the body goes to */
     guint64 upload_at; /* its size before */
     GError *failure;   /* while the body came */
-    guint64 upload_max;
-    struct MHD_Response *response; /* not yet given to the client: a worker's, or a refusal that waits */
-    gboolean swallows;             /* a body is on its way that ends before an answer goes out */
-    gboolean with_worker;          /* its answer is, or was, worked out there */
 
-    struct Access *access; /* who may do what */
-    struct Caller *caller; /* who asks: auth/door.h */
-} Request;
+    guint status;                  /* of the answer; 0: none yet */
+    struct MHD_Response *response; /* not yet given to the client */
+
+    /* flow.c's own: */
+    enum { REQUEST_HEAD, REQUEST_BEGIN, REQUEST_BODY, REQUEST_ANSWER } phase;
+    struct Flow *flow;
+    struct Status *status_of; /* what counts it */
+    WorkPool *const *pools;   /* by Pool; POOL_LOOP has none */
+    gboolean swallows;        /* what comes of the body is read to its end before an answer goes out */
+    gboolean handed;          /* it was handed to a pool, and the loop has not seen it since */
+    gboolean crowded;         /* no pool took it */
+    gint busy;                /* atomic: a pool has it */
+    gsize buffered;           /* bytes of the body that count towards all that are held */
+};
 
 const char *request_header(const Request *request, const char *name);
 const char *request_query(const Request *request, const char *name);
+gboolean request_is_read(const Request *request); /* GET or HEAD */
+/* Whether the client has left: what is worked out for it alone may be given up. Asked while a pool has the request. */
+gboolean request_gone(const Request *request);
+
+/* From a route's begin or check: the body goes to `take` as it comes, and is not kept. The strand (copied) is what
+ * keeps its parts in order. */
+void request_stream(Request *request, const char *strand, RequestTake take, RequestRest rest);
 
 /* An answer with a body (may be NULL) and headers: pairs of name and value ended by NULL. */
 enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size,
                                ...) G_GNUC_NULL_TERMINATED;
+/* The same with bytes that are shared, not copied. */
+enum MHD_Result request_answer_bytes(Request *request, guint status, const char *type, GBytes *bytes,
+                                     ...) G_GNUC_NULL_TERMINATED;
 /* A range of a body. The body is yours no more. */
 enum MHD_Result request_answer_body(Request *request, guint status, Body *body, guint64 offset, guint64 size,
                                     ...) G_GNUC_NULL_TERMINATED;
@@ -53,5 +79,7 @@ enum MHD_Result request_answer_parts(Request *request, Body *body, const GArray 
 gboolean request_has_already(const Request *request, const char *tag);
 /* An error as the distribution-spec has it ("Error Codes"). */
 enum MHD_Result request_refuse(Request *request, guint status, const char *code, const char *message);
+/* 503: the client is to come again soon. */
+enum MHD_Result request_refuse_busy(Request *request, const char *message);
 /* The same from a GError: 404 NOT_FOUND, 507 where the disk is full, else 500; code is for NOT_FOUND. */
 enum MHD_Result request_fail(Request *request, const char *code, const GError *error);

@@ -1,37 +1,39 @@
 #include "server/http/status.h"
 
-#include <ingot/error.h>
 #include <string.h>
 
-#include "server/oci/api.h"
-#include "server/views/door.h"
-#include "server/views/vagrant.h"
+#include "server/http/metrics.h"
 
 /* Upper ends in seconds; the last bucket has none. */
 static const double buckets[] = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60};
 
-/* The requests of one route. */
+/* The requests of one route's name. */
 typedef struct {
     guint64 counts[G_N_ELEMENTS(buckets) + 1]; /* each by itself; they are added up when they are told */
     guint64 received, sent;                    /* bytes */
     double seconds;
-} Route;
+} Counts;
 
 struct Status {
     Watch *watch;
     Rate *rate;
-    GMutex lock;
-    GHashTable *routes;  /* name -> Route */
+    WorkPool *const *pools;
+    const StatusSources *sources;
+    struct Server *server;
+    GMutex lock;         /* of all that follows */
+    GHashTable *routes;  /* name -> Counts */
     GHashTable *answers; /* labels of route, method and status -> guint64 */
     guint running;
     gboolean draining;
-    Upkeep *upkeep;
 };
 
-Status *status_new(Watch *watch, Rate *rate, Upkeep *upkeep)
+Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const StatusSources *sources,
+                   struct Server *server)
 {
     Status *status = g_new0(Status, 1);
-    status->upkeep = upkeep;
+    status->pools = pools;
+    status->sources = sources;
+    status->server = server;
     g_mutex_init(&status->lock);
     status->watch = watch;
     status->rate = rate;
@@ -48,8 +50,9 @@ void status_free(Status *status)
     g_free(status);
 }
 
-void status_begin(Status *status)
+void status_begin(Status *status, Request *request)
 {
+    request->status_of = status;
     g_mutex_lock(&status->lock);
     status->running++;
     g_mutex_unlock(&status->lock);
@@ -98,16 +101,13 @@ static gpointer find_or_add(GHashTable *table, const char *key, gboolean copy, g
 
 void status_end(Status *status, const Request *request)
 {
-    const char *name = status_has(request->path)    ? "status"
-                       : formats_has(request->path) ? "formats"
-                       : vagrant_has(request->path) ? "vagrant"
-                                                    : api_route_name(request->path);
+    const char *name = request->match.route == NULL ? "other" : request->match.route->name;
     double seconds = (double)(g_get_monotonic_time() - request->start) / G_USEC_PER_SEC;
     g_autofree char *labels = g_strdup_printf("route=\"%s\",method=\"%s\",status=\"%u\"", name,
                                               method_name(request->method), request->status);
     g_mutex_lock(&status->lock);
     status->running--;
-    Route *route = find_or_add(status->routes, name, FALSE, sizeof(Route));
+    Counts *route = find_or_add(status->routes, name, FALSE, sizeof(Counts));
     route->counts[bucket_of(seconds)]++;
     route->seconds += seconds;
     route->received += request->received;
@@ -118,19 +118,7 @@ void status_end(Status *status, const Request *request)
 
 /* --- what is told --- */
 
-static void add_head(GString *text, const char *name, const char *type, const char *help)
-{
-    g_string_append_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A number as C has it, whatever the locale. */
-static void add_number(GString *text, double value)
-{
-    char buffer[G_ASCII_DTOSTR_BUF_SIZE];
-    g_string_append_printf(text, "%s\n", g_ascii_dtostr(buffer, sizeof buffer, value));
-}
-
-static void add_histogram(GString *text, const char *name, const Route *route)
+static void add_histogram(GString *text, const char *name, const Counts *route)
 {
     static const char metric[] = "ingot_request_seconds";
     guint64 count = 0;
@@ -145,14 +133,14 @@ static void add_histogram(GString *text, const char *name, const Route *route)
     }
     g_string_append_printf(text, "%s_count{route=\"%s\"} %" G_GUINT64_FORMAT "\n", metric, name, count);
     g_string_append_printf(text, "%s_sum{route=\"%s\"} ", metric, name);
-    add_number(text, route->seconds);
+    metrics_number(text, route->seconds);
 }
 
 static void add_bytes(GString *text, GHashTable *routes, const char *metric, const char *help, gsize offset)
 {
     GHashTableIter iterator;
     gpointer name, route;
-    add_head(text, metric, "counter", help);
+    metrics_head(text, metric, "counter", help);
     g_hash_table_iter_init(&iterator, routes);
     while (g_hash_table_iter_next(&iterator, &name, &route)) {
         g_string_append_printf(text, "%s{route=\"%s\"} %" G_GUINT64_FORMAT "\n", metric, (const char *)name,
@@ -160,95 +148,63 @@ static void add_bytes(GString *text, GHashTable *routes, const char *metric, con
     }
 }
 
-static void add_figure(GString *text, const char *name, const char *type, const char *help, double value)
-{
-    add_head(text, name, type, help);
-    g_string_append_printf(text, "%s ", name);
-    add_number(text, value);
-}
-
-static void add_storage(GString *text, Storage *storage)
-{
-    StorageStats stats;
-    if (!storage_stats(storage, &stats, NULL)) {
-        return;
-    }
-    add_figure(text, "ingot_pieces", "gauge", "Distinct pieces.", (double)stats.pieces);
-    add_figure(text, "ingot_blobs", "gauge", "Distinct blobs.", (double)stats.blobs);
-    add_figure(text, "ingot_blob_bytes", "gauge", "Bytes of all blobs, each once.", (double)stats.logical);
-    add_figure(text, "ingot_piece_bytes", "gauge", "Bytes of all pieces.", (double)stats.stored);
-    add_figure(text, "ingot_pack_bytes", "gauge", "Bytes of the packs, dead ones too.", (double)stats.packed);
-    add_figure(text, "ingot_dedup_ratio", "gauge", "Bytes of blobs for each byte of pieces.",
-               stats.stored == 0 ? 1 : (double)stats.logical / (double)stats.stored);
-    add_figure(text, "ingot_uploads_open", "gauge", "Uploads that have begun and not ended.", stats.uploads);
-    add_figure(text, "ingot_pieces_damaged", "gauge", "Pieces found damaged and not yet replaced.",
-               (double)stats.damaged);
-    add_figure(text, "ingot_damage_found_total", "counter", "How often a read found damage.",
-               (double)stats.damage_found);
-}
-
-static void add_upkeep(GString *text, Upkeep *upkeep)
-{
-    UpkeepFigures figures;
-    upkeep_figures(upkeep, &figures);
-    add_figure(text, "ingot_gc_runs_total", "counter", "Collections of garbage.", (double)figures.collections);
-    add_figure(text, "ingot_gc_pieces_total", "counter", "Pieces that they removed.", (double)figures.collected_pieces);
-    add_figure(text, "ingot_gc_freed_bytes_total", "counter", "Bytes by which packs shrank.",
-               (double)figures.freed_bytes);
-    add_figure(text, "ingot_gc_last_seconds", "gauge", "When the last one ended, since 1970; 0: never.",
-               (double)figures.last_collection);
-    add_figure(text, "ingot_scrub_runs_total", "counter", "Scrubs.", (double)figures.scrubs);
-    add_figure(text, "ingot_scrub_bytes_total", "counter", "Bytes that they read.", (double)figures.scrubbed_bytes);
-    add_figure(text, "ingot_scrub_damaged", "gauge", "Damaged pieces of the last one.", (double)figures.damaged);
-    add_figure(text, "ingot_scrub_repaired", "gauge", "Pieces that it repaired.", (double)figures.repaired);
-    add_figure(text, "ingot_scrub_inconsistencies", "gauge", "What did not agree.", (double)figures.inconsistencies);
-    add_figure(text, "ingot_scrub_last_seconds", "gauge", "When the last one ended, since 1970; 0: never.",
-               (double)figures.last_scrub);
-}
-
 static void add_limits(GString *text, Status *status)
 {
     WatchFigures figures = watch_figures(status->watch);
     guint64 refused = status->rate == NULL ? 0 : rate_refused(status->rate);
-    add_figure(text, "ingot_connections_open", "gauge", "Connections that are open.", figures.open);
-    add_head(text, "ingot_slow_clients_total", "counter", "Connections that were ended for being slow.");
+    metrics_add(text, "ingot_connections_open", "gauge", "Connections that are open.", figures.open);
+    metrics_head(text, "ingot_slow_clients_total", "counter", "Connections that were ended for being slow.");
     g_string_append_printf(text, "ingot_slow_clients_total{reason=\"head\"} %" G_GUINT64_FORMAT "\n", figures.heads);
     g_string_append_printf(text, "ingot_slow_clients_total{reason=\"rate\"} %" G_GUINT64_FORMAT "\n", figures.stalled);
-    add_figure(text, "ingot_rate_refused_total", "counter",
-               "Requests that were refused since an address made too many.", (double)refused);
+    metrics_add(text, "ingot_rate_refused_total", "counter",
+                "Requests that were refused since an address made too many.", (double)refused);
 }
 
-static char *tell(Status *status, const Request *request)
+static void add_pools(GString *text, Status *status)
+{
+    static const char *const names[POOLS] = {
+        [POOL_READ] = "read", [POOL_WRITE] = "write", [POOL_SLOW] = "slow", [POOL_UPSTREAM] = "upstream"};
+    metrics_head(text, "ingot_pool_waiting", "gauge", "Requests that wait for a thread of a pool.");
+    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
+        g_string_append_printf(text, "ingot_pool_waiting{pool=\"%s\"} %u\n", names[i],
+                               work_pool_waiting(status->pools[i]));
+    }
+    metrics_head(text, "ingot_pool_refused_total", "counter", "Requests that were refused since too many waited.");
+    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
+        g_string_append_printf(text, "ingot_pool_refused_total{pool=\"%s\"} %" G_GUINT64_FORMAT "\n", names[i],
+                               work_pool_refused(status->pools[i]));
+    }
+}
+
+static char *tell(Status *status)
 {
     GString *text = g_string_new(NULL);
     GHashTableIter iterator;
     gpointer name, value;
-    add_head(text, "ingot_build_info", "gauge", "The version that runs.");
+    metrics_head(text, "ingot_build_info", "gauge", "The version that runs.");
     g_string_append(text, "ingot_build_info{version=\"" INGOT_VERSION "\"} 1\n");
     g_mutex_lock(&status->lock);
-    add_head(text, "ingot_requests_running", "gauge", "Requests that have begun and not ended.");
+    metrics_head(text, "ingot_requests_running", "gauge", "Requests that have begun and not ended.");
     g_string_append_printf(text, "ingot_requests_running %u\n", status->running);
-    add_head(text, "ingot_requests_total", "counter", "Requests that have ended.");
+    metrics_head(text, "ingot_requests_total", "counter", "Requests that have ended.");
     g_hash_table_iter_init(&iterator, status->answers);
     while (g_hash_table_iter_next(&iterator, &name, &value)) {
         g_string_append_printf(text, "ingot_requests_total{%s} %" G_GUINT64_FORMAT "\n", (const char *)name,
                                *(guint64 *)value);
     }
-    add_head(text, "ingot_request_seconds", "histogram", "How long requests took.");
+    metrics_head(text, "ingot_request_seconds", "histogram", "How long requests took.");
     g_hash_table_iter_init(&iterator, status->routes);
     while (g_hash_table_iter_next(&iterator, &name, &value)) {
         add_histogram(text, name, value);
     }
     add_bytes(text, status->routes, "ingot_received_bytes_total", "Bytes of requests' bodies.",
-              G_STRUCT_OFFSET(Route, received));
+              G_STRUCT_OFFSET(Counts, received));
     add_bytes(text, status->routes, "ingot_sent_bytes_total", "Bytes of answers' bodies.",
-              G_STRUCT_OFFSET(Route, sent));
+              G_STRUCT_OFFSET(Counts, sent));
     g_mutex_unlock(&status->lock);
     add_limits(text, status);
-    add_storage(text, request->storage);
-    add_figure(text, "ingot_unpacked_bytes", "gauge", "Bytes that are kept of views that are read.",
-               (double)views_unpacked(request->views));
-    add_upkeep(text, status->upkeep);
+    add_pools(text, status);
+    status->sources->figures(text, status->server);
     return g_string_free(text, FALSE);
 }
 
@@ -260,37 +216,51 @@ static gboolean is_draining(Status *status)
     return draining;
 }
 
-static enum MHD_Result answer_ready(Status *status, Request *request)
+static enum MHD_Result answer_health(Request *request, const RouteMatch *match)
 {
+    (void)match;
+    return request_answer(request, MHD_HTTP_OK, "text/plain", "ok\n", 3, NULL);
+}
+
+static enum MHD_Result answer_ready(Request *request, const RouteMatch *match)
+{
+    (void)match;
+    Status *status = request->status_of;
     g_autoptr(GError) error = NULL;
     if (is_draining(status)) {
         return request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", "stopping\n", 9, NULL);
     }
-    if (!storage_writable(request->storage, &error)) {
+    if (!status->sources->ready(status->server, &error)) {
         g_autofree char *text = g_strconcat(error->message, "\n", NULL);
         return request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", text, strlen(text), NULL);
     }
     return request_answer(request, MHD_HTTP_OK, "text/plain", "ready\n", 6, NULL);
 }
 
-gboolean status_has(const char *path)
+static enum MHD_Result answer_metrics(Request *request, const RouteMatch *match)
 {
-    static const char *const paths[] = {"/healthz", "/readyz", "/metrics", NULL};
-    return g_strv_contains(paths, path);
-}
-
-enum MHD_Result status_answer(Status *status, Request *request)
-{
-    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
-        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
-    }
-    if (strcmp(request->path, "/healthz") == 0) {
-        return request_answer(request, MHD_HTTP_OK, "text/plain", "ok\n", 3, NULL);
-    }
-    if (strcmp(request->path, "/readyz") == 0) {
-        return answer_ready(status, request);
-    }
-    g_autofree char *text = tell(status, request);
+    (void)match;
+    g_autofree char *text = tell(request->status_of);
     return request_answer(request, MHD_HTTP_OK, "text/plain; version=0.0.4", text, strlen(text), "Cache-Control",
                           "no-store", NULL);
 }
+
+/* One readiness check and one set of figures at a time: however often they are asked for, they hold two threads. */
+const Route status_routes[] = {
+    {.methods = "GET, HEAD", .pattern = "/healthz", .name = "status", .open = TRUE, .answer = answer_health},
+    {.methods = "GET, HEAD",
+     .pattern = "/readyz",
+     .name = "status",
+     .open = TRUE,
+     .pool = POOL_READ,
+     .strand = "readyz",
+     .answer = answer_ready},
+    {.methods = "GET, HEAD",
+     .pattern = "/metrics",
+     .name = "status",
+     .open = TRUE,
+     .pool = POOL_READ,
+     .strand = "metrics",
+     .answer = answer_metrics},
+    {0},
+};

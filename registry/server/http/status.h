@@ -5,21 +5,25 @@
 #include "server/http/rate.h"
 #include "server/http/request.h"
 #include "server/http/watch.h"
-#include "server/upkeep/upkeep.h"
+
+/* What the server adds. */
+typedef struct {
+    void (*figures)(GString *text, struct Server *server); /* writes metrics (metrics.h) */
+    gboolean (*ready)(struct Server *server, GError **error);
+} StatusSources;
 
 typedef struct Status Status;
 /* What it tells of, beside requests; rate: NULL where there is none. All must outlive it. */
-Status *status_new(Watch *watch, Rate *rate, Upkeep *upkeep);
+Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const StatusSources *sources,
+                   struct Server *server);
 void status_free(Status *status);
 
-/* Counts a request that begins, or has ended (its route follows from its path). */
-void status_begin(Status *status);
+/* Counts a request that begins, or has ended. */
+void status_begin(Status *status, Request *request);
 void status_end(Status *status, const Request *request);
 /* Requests that have begun and not ended. */
 guint status_running(Status *status);
 /* From now on it is not ready: it takes its leave. */
 void status_drain(Status *status);
 
-/* Whether the path is one of the three; what is answered to it. */
-gboolean status_has(const char *path);
-enum MHD_Result status_answer(Status *status, Request *request);
+extern const Route status_routes[];

@@ -8,94 +8,24 @@
 #include "server/http/range.h"
 #include "server/oci/rights.h"
 #include "server/oci/ticket.h"
+#include "server/server.h"
 
-void api_route_clear(ApiRoute *route)
-{
-    g_free(route->name);
-    g_free(route->reference);
-}
-
-/* Splits "NAME/KIND/REFERENCE" at the last "/KIND/": a name may hold the same words. */
-static gboolean split(const char *path, const char *kind, ApiRoute *route)
-{
-    const char *at = g_strrstr(path, kind);
-    if (at == NULL || at == path || strchr(at + strlen(kind), '/') != NULL) {
-        return FALSE;
-    }
-    route->name = g_strndup(path, (gsize)(at - path));
-    const char *rest = at + strlen(kind);
-    route->reference = *rest == '\0' ? NULL : g_strdup(rest);
-    return TRUE;
-}
-
-static gboolean find_route(const char *path, ApiRoute *route)
-{
-    static const struct {
-        const char *text;
-        int kind;
-    } kinds[] = {{"/blobs/uploads/", API_UPLOAD},
-                 {"/blobs/", API_BLOB},
-                 {"/manifests/", API_MANIFEST},
-                 {"/referrers/", API_REFERRERS},
-                 {"/tags/list", API_TAGS}};
-    if (strcmp(path, "/v2") == 0 || strcmp(path, "/v2/") == 0) {
-        route->kind = API_ROOT;
-        return TRUE;
-    }
-    if (strcmp(path, "/token") == 0) {
-        route->kind = API_TOKEN;
-        return TRUE;
-    }
-    if (!g_str_has_prefix(path, "/v2/")) {
-        return FALSE;
-    }
-    path += strlen("/v2/");
-    if (strcmp(path, "_catalog") == 0) {
-        route->kind = API_CATALOG;
-        return TRUE;
-    }
-    if (g_str_has_suffix(path, "/blobs/uploads")) {
-        route->name = g_strndup(path, strlen(path) - strlen("/blobs/uploads"));
-        route->kind = API_UPLOADS;
-        return TRUE;
-    }
-    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (split(path, kinds[i].text, route)) {
-            route->kind = kinds[i].kind;
-            if (route->kind == API_UPLOAD && route->reference == NULL) {
-                route->kind = API_UPLOADS;
-            }
-            return (route->reference == NULL) == (route->kind == API_UPLOADS || route->kind == API_TAGS);
-        }
-    }
-    return FALSE;
-}
-
-const char *api_route_name(const char *path)
-{
-    static const char *const names[] = {"root",     "catalog", "blob",      "uploads", "upload",
-                                        "manifest", "tags",    "referrers", "token"};
-    g_auto(ApiRoute) route = {0};
-    return find_route(path, &route) ? names[route.kind] : "other";
-}
-
-/* Finds the route and checks the name; answers itself where either is wrong. */
-static gboolean open_route(Request *request, ApiRoute *route, enum MHD_Result *result)
+/* The name's grammar, and the caller's rights. Of an upload the reference becomes its id. */
+static enum MHD_Result api_check(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
-    if (!find_route(request->path, route)) {
-        *result = request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED", "no such endpoint");
-        return FALSE;
+    enum MHD_Result result = MHD_YES;
+    if (match->name != NULL && !ingot_name_check(match->name, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
     }
-    if (route->name != NULL && !ingot_name_check(route->name, &error)) {
-        *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
-        return FALSE;
+    if (match->kind == API_UPLOAD) {
+        g_autofree char *ticket = g_steal_pointer(&request->match.reference);
+        request->match.reference = ticket_read(request, match->name, ticket);
+        g_free(request->strand);
+        request->strand = g_strdup(match->reference);
     }
-    if (route->kind == API_UPLOAD) {
-        g_autofree char *ticket = g_steal_pointer(&route->reference);
-        route->reference = ticket_read(request, route->name, ticket);
-    }
-    return TRUE;
+    rights_check(request, match, &result);
+    return result;
 }
 
 /* A chunk goes on where the upload stands and is as long as its range says; answers itself where it is not so. */
@@ -133,87 +63,119 @@ static gboolean check_digest(Request *request, enum MHD_Result *result)
     return FALSE;
 }
 
+static gboolean take_upload(Request *request, const void *data, gsize size, GError **error)
+{
+    if (request->upload_at + request->received > request->server->upload_max) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
+        return FALSE;
+    }
+    return storage_upload_add(request->server->storage, request->upload, data, size, error);
+}
+
+static void rest_upload(struct Server *server, const char *id)
+{
+    storage_upload_pause(server->storage, id);
+}
+
 /* What is wrong with a PATCH or PUT is said before its bytes come: a second try must find the upload as it was. */
-static enum MHD_Result begin_upload(Request *request, const ApiRoute *route)
+static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
     enum MHD_Result result = MHD_YES;
-    if (!storage_upload_size(request->storage, route->reference, &request->upload_at, &error)) {
+    if (!storage_upload_size(request->server->storage, match->reference, &request->upload_at, &error)) {
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", error->message);
     }
     if ((strcmp(request->method, "PUT") == 0 && !check_digest(request, &result)) || !check_chunk(request, &result)) {
         return result;
     }
-    request->upload = g_strdup(route->reference);
+    request->upload = g_strdup(match->reference);
+    request_stream(request, request->upload, take_upload, rest_upload);
     return MHD_YES;
 }
 
-enum MHD_Result api_begin(Request *request)
+/* POST with a digest brings the whole blob. */
+static enum MHD_Result begin_uploads(Request *request, const RouteMatch *match)
 {
-    g_auto(ApiRoute) route = {0};
+    (void)match;
+    g_autoptr(GError) error = NULL;
     enum MHD_Result result = MHD_YES;
-    if (!open_route(request, &route, &result) || !rights_check(request, &route, &result)) {
+    if (request_query(request, "digest") == NULL || request_query(request, "mount") != NULL) {
+        return MHD_YES;
+    }
+    if (!check_digest(request, &result)) {
         return result;
     }
-    gboolean writes = strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
-    if (route.kind == API_UPLOAD && strcmp(request->method, "POST") == 0) {
-        request->body_max = API_FRAMES_MAX;
+    request->upload = storage_upload_new(request->server->storage, &error);
+    if (request->upload == NULL) {
+        return request_fail(request, "BLOB_UPLOAD_INVALID", error);
     }
-    if (route.kind == API_UPLOAD && writes) {
-        return begin_upload(request, &route);
-    }
-    if (route.kind == API_UPLOADS && strcmp(request->method, "POST") == 0 && request_query(request, "digest") != NULL &&
-        request_query(request, "mount") == NULL) {
-        g_autoptr(GError) error = NULL;
-        if (!check_digest(request, &result)) {
-            return result;
-        }
-        request->upload = storage_upload_new(request->storage, &error);
-        return request->upload == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error) : MHD_YES;
-    }
-    const char *length = request_header(request, "Content-Length");
-    if (route.kind == API_MANIFEST && length != NULL && g_ascii_strtoull(length, NULL, 10) > API_MANIFEST_MAX) {
-        return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a manifest may have 4 MiB");
-    }
+    request_stream(request, request->upload, take_upload, rest_upload);
     return MHD_YES;
 }
 
-/* What can only be looked at. */
-static gboolean read_only(const ApiRoute *route)
+static enum MHD_Result answer_root(Request *request, const RouteMatch *match)
 {
-    return route->kind == API_ROOT || route->kind == API_CATALOG || route->kind == API_TAGS ||
-           route->kind == API_REFERRERS;
+    (void)match;
+    return request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL);
 }
 
-enum MHD_Result api_answer(Request *request)
+static enum MHD_Result answer_token(Request *request, const RouteMatch *match)
 {
-    g_auto(ApiRoute) route = {0};
-    enum MHD_Result result = MHD_YES;
-    if (!open_route(request, &route, &result)) {
-        return result;
-    }
-    if (read_only(&route) && strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
-        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
-    }
-    switch (route.kind) {
-    case API_ROOT:
-        return request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL);
-    case API_CATALOG:
-        return api_catalog(request);
-    case API_BLOB:
-        return api_blob(request, &route);
-    case API_UPLOADS:
-        return api_uploads(request, &route);
-    case API_UPLOAD:
-        return api_upload(request, &route);
-    case API_MANIFEST:
-        return api_manifest(request, &route);
-    case API_TAGS:
-        return api_tags(request, &route);
-    case API_REFERRERS:
-        return api_referrers(request, &route);
-    case API_TOKEN:
-        return issue_token(request);
-    }
-    g_assert_not_reached();
+    (void)match;
+    return issue_token(request);
 }
+
+/* What may have to come from an upstream first. */
+static Pool choose_read(const Request *request, const RouteMatch *match)
+{
+    (void)match;
+    return request->server->through != NULL ? POOL_UPSTREAM : POOL_READ;
+}
+
+#define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = api_check
+#define WRITES .pool = POOL_WRITE, .check = api_check
+const Route api_routes[] = {
+    {.methods = "GET",
+     .pattern = "/token",
+     .name = "token",
+     .kind = API_TOKEN,
+     .pool = POOL_READ,
+     .answer = answer_token},
+    {.methods = "GET, HEAD",
+     .pattern = "/v2/",
+     .name = "root",
+     .kind = API_ROOT,
+     .check = api_check,
+     .answer = answer_root},
+    {.methods = "GET, HEAD",
+     .pattern = "/v2",
+     .name = "root",
+     .kind = API_ROOT,
+     .check = api_check,
+     .answer = answer_root},
+    {READS, .pattern = "/v2/_catalog", .name = "catalog", .kind = API_CATALOG, .answer = api_catalog},
+    {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads/", .name = "uploads", .kind = API_UPLOADS,
+     .body_max = ROUTE_STREAMED, .begin = begin_uploads, .answer = api_uploads},
+    {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads", .name = "uploads", .kind = API_UPLOADS,
+     .body_max = ROUTE_STREAMED, .begin = begin_uploads, .answer = api_uploads},
+    {WRITES, .methods = "PATCH, PUT", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload",
+     .kind = API_UPLOAD, .body_max = ROUTE_STREAMED, .begin = begin_upload, .answer = api_upload},
+    {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload", .kind = API_UPLOAD,
+     .body_max = API_FRAMES_MAX, .answer = api_upload},
+    {WRITES, .methods = "GET, DELETE", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload",
+     .kind = API_UPLOAD, .answer = api_upload},
+    {READS, .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB, .choose = choose_read,
+     .answer = api_blob},
+    {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB,
+     .answer = api_blob},
+    {READS, .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,
+     .choose = choose_read, .answer = api_manifest},
+    {WRITES, .methods = "PUT", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,
+     .body_max = API_MANIFEST_MAX, .answer = api_manifest},
+    {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest",
+     .kind = API_MANIFEST, .answer = api_manifest},
+    {READS, .pattern = "/v2/{name}/referrers/{reference}", .name = "referrers", .kind = API_REFERRERS,
+     .choose = choose_read, .answer = api_referrers},
+    {READS, .pattern = "/v2/{name}/tags/list", .name = "tags", .kind = API_TAGS, .answer = api_tags},
+    {0},
+};

@@ -1,9 +1,33 @@
 /* Blobs: whole, by range, and their deletion. */
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 
 #include "server/http/serve.h"
 #include "server/oci/api.h"
+#include "server/server.h"
+
+static gssize read_blob(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    return storage_blob_read(source, offset, buffer, size, error);
+}
+
+static gboolean run_of_blob(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at)
+{
+    int pack;
+    return storage_blob_run(source, offset, length, &pack, at) && (*fd = fcntl(pack, F_DUPFD_CLOEXEC, 0)) >= 0;
+}
+
+static void unref_blob(gpointer source)
+{
+    storage_blob_unref(source);
+}
+
+static Body *body_of_blob(StorageBlob *blob)
+{
+    static const BodyKind kind = {read_blob, run_of_blob, unref_blob};
+    return body_new(&kind, blob, storage_blob_size(blob));
+}
 
 /* Our own addition: the frames that the blob is made of, so that another registry copies those alone that it lacks. */
 static enum MHD_Result answer_frames(Request *request, const StorageBlob *blob)
@@ -16,8 +40,8 @@ static enum MHD_Result answer_frames(Request *request, const StorageBlob *blob)
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
 {
     g_autoptr(GError) error = NULL;
-    through_blob(request->through, route->name, digest);
-    g_autoptr(StorageBlob) blob = storage_blob(request->storage, route->name, digest, &error);
+    through_blob(request->server->through, route->name, digest);
+    g_autoptr(StorageBlob) blob = storage_blob(request->server->storage, route->name, digest, &error);
     if (blob == NULL) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
@@ -51,7 +75,7 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route)
         return get(request, route, &digest);
     }
     if (strcmp(request->method, "DELETE") == 0) {
-        return storage_remove_blob(request->storage, route->name, &digest, &error)
+        return storage_remove_blob(request->server->storage, route->name, &digest, &error)
                    ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
                    : request_fail(request, "BLOB_UNKNOWN", error);
     }

@@ -7,6 +7,7 @@
 
 #include "server/auth/access.h"
 #include "server/oci/api.h"
+#include "server/server.h"
 
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define REFERRERS_MAX (API_MANIFEST_MAX - 1024) /* bytes of descriptors; the rest is for what stands around them */
@@ -60,7 +61,7 @@ static enum MHD_Result answer_page(Request *request, json_t *body, const char *k
 enum MHD_Result api_tags(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) tags = storage_tags(request->storage, route->name, &error);
+    g_auto(GStrv) tags = storage_tags(request->server->storage, route->name, &error);
     if (tags == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
@@ -82,10 +83,11 @@ static void keep_allowed(const Request *request, char **names)
     names[kept] = NULL;
 }
 
-enum MHD_Result api_catalog(Request *request)
+enum MHD_Result api_catalog(Request *request, const ApiRoute *route)
 {
+    (void)route;
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) names = storage_repositories(request->storage, &error);
+    g_auto(GStrv) names = storage_repositories(request->server->storage, &error);
     if (names == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
@@ -99,8 +101,9 @@ static json_t *descriptor(Request *request, const char *name, const char *text, 
 {
     IngotDigest digest;
     g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes =
-        ingot_digest_parse(text, &digest, NULL) ? storage_manifest(request->storage, name, &digest, &type, NULL) : NULL;
+    g_autoptr(GBytes) bytes = ingot_digest_parse(text, &digest, NULL)
+                                  ? storage_manifest(request->server->storage, name, &digest, &type, NULL)
+                                  : NULL;
     g_autoptr(json_t) manifest =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), text, NULL);
     if (manifest == NULL) {
@@ -160,8 +163,8 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
     }
     const char *wanted = request_query(request, "artifactType");
     wanted = wanted == NULL || *wanted == '\0' ? NULL : wanted;
-    through_referrers(request->through, route->name, &subject);
-    g_auto(GStrv) all = storage_referrers(request->storage, route->name, &subject, &error);
+    through_referrers(request->server->through, route->name, &subject);
+    g_auto(GStrv) all = storage_referrers(request->server->storage, route->name, &subject, &error);
     if (all == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }

@@ -6,6 +6,7 @@
 
 #include "server/auth/access.h"
 #include "server/oci/api.h"
+#include "server/server.h"
 #include "server/storage/mentions.h"
 
 #define MEDIA_TYPE_MAX 255 /* characters: two names of RFC 6838, section 4.2, and the slash */
@@ -22,7 +23,7 @@ static gboolean find(Request *request, const ApiRoute *route, IngotDigest *diges
         return ingot_digest_parse(route->reference, digest, error);
     }
     return ingot_tag_check(route->reference, error) &&
-           storage_find_tag(request->storage, route->name, route->reference, digest, error);
+           storage_find_tag(request->server->storage, route->name, route->reference, digest, error);
 }
 
 /* A tag outside the grammar can only be unknown; a digest outside it, or of another algorithm, is a mistake. */
@@ -41,11 +42,11 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
     IngotDigest digest;
     g_autofree char *type = NULL;
     if (by_digest(route) || ingot_tag_check(route->reference, NULL)) {
-        through_manifest(request->through, route->name, route->reference);
+        through_manifest(request->server->through, route->name, route->reference);
     }
     g_autoptr(GBytes) bytes = !find(request, route, &digest, &error)
                                   ? NULL
-                                  : storage_manifest(request->storage, route->name, &digest, &type, &error);
+                                  : storage_manifest(request->server->storage, route->name, &digest, &type, &error);
     if (bytes == NULL) {
         return fail(request, route, error);
     }
@@ -66,8 +67,8 @@ static const IngotDigest *find_missing(Request *request, const char *name, const
 {
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *one = &g_array_index(mentions, Mention, i);
-        if (one->manifest ? !storage_has_manifest(request->storage, name, &one->digest)
-                          : !storage_has(request->storage, name, &one->digest)) {
+        if (one->manifest ? !storage_has_manifest(request->server->storage, name, &one->digest)
+                          : !storage_has(request->server->storage, name, &one->digest)) {
             return &one->digest;
         }
     }
@@ -125,11 +126,11 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                                       .tag = by_digest(route) ? NULL : route->reference,
                                       .subject = has_subject ? &subject : NULL,
                                       .mentions = mentions};
-    if (!storage_put_manifest(request->storage, route->name, &manifest, &digest, &error)) {
+    if (!storage_put_manifest(request->server->storage, route->name, &manifest, &digest, &error)) {
         return request_fail(request, "MANIFEST_BLOB_UNKNOWN", error);
     }
     if (manifest.tag != NULL && ingot_tag_is_version(manifest.tag)) {
-        warm_add(request->warm, route->name, manifest.tag);
+        warm_add(request->server->warm, route->name, manifest.tag);
     }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autofree char *location = g_strdup_printf("/v2/%s/manifests/%s", route->name, route->reference);
@@ -143,7 +144,7 @@ static gboolean is_here(Request *request, const char *name, const char *type)
     IngotDigest digest;
     g_autofree char *kept = NULL;
     ingot_digest_of(request->body->data, request->body->len, &digest);
-    g_autoptr(GBytes) bytes = storage_manifest(request->storage, name, &digest, &kept, NULL);
+    g_autoptr(GBytes) bytes = storage_manifest(request->server->storage, name, &digest, &kept, NULL);
     return bytes != NULL && strcmp(kept, type) == 0;
 }
 
@@ -183,10 +184,11 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
-    gboolean ok = by_digest(route) ? ingot_digest_parse(route->reference, &digest, &error) &&
-                                         storage_remove_manifest(request->storage, route->name, &digest, &error)
-                                   : ingot_tag_check(route->reference, &error) &&
-                                         storage_remove_tag(request->storage, route->name, route->reference, &error);
+    gboolean ok = by_digest(route)
+                      ? ingot_digest_parse(route->reference, &digest, &error) &&
+                            storage_remove_manifest(request->server->storage, route->name, &digest, &error)
+                      : ingot_tag_check(route->reference, &error) &&
+                            storage_remove_tag(request->server->storage, route->name, route->reference, &error);
     return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL) : fail(request, route, error);
 }
 

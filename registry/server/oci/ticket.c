@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/auth/access.h"
+#include "server/server.h"
 
 #define HASH_DIGITS 32
 
@@ -11,8 +12,8 @@
 static char *hash_of(const Request *request, const char *name, const char *id)
 {
     g_autofree char *text = g_strdup_printf("upload %s %s", name, id);
-    g_autofree char *hash = g_compute_hmac_for_string(G_CHECKSUM_SHA256, accounts_key(request->access->accounts),
-                                                      ACCOUNTS_KEY_SIZE, text, -1);
+    g_autofree char *hash = g_compute_hmac_for_string(
+        G_CHECKSUM_SHA256, accounts_key(request->server->access->accounts), ACCOUNTS_KEY_SIZE, text, -1);
     return g_strndup(hash, HASH_DIGITS);
 }
 

@@ -6,6 +6,7 @@
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/oci/ticket.h"
+#include "server/server.h"
 
 static enum MHD_Result created(Request *request, const char *name, const char *digest)
 {
@@ -18,7 +19,7 @@ static enum MHD_Result state(Request *request, guint status, const char *name, c
 {
     g_autoptr(GError) error = NULL;
     guint64 size;
-    if (!storage_upload_size(request->storage, id, &size, &error)) {
+    if (!storage_upload_size(request->server->storage, id, &size, &error)) {
         return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
     }
     g_autofree char *ticket = ticket_write(request, name, id);
@@ -31,7 +32,7 @@ static enum MHD_Result state(Request *request, guint status, const char *name, c
 /* What went wrong while the body came; the upload is dropped, so that its space comes back. */
 static enum MHD_Result broken(Request *request)
 {
-    storage_upload_drop(request->storage, request->upload, NULL);
+    storage_upload_drop(request->server->storage, request->upload, NULL);
     if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", request->failure->message);
     }
@@ -47,7 +48,7 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
     IngotDigest digest;
     const char *text = request_query(request, "digest");
     if (ingot_digest_parse(text, &digest, &error) &&
-        storage_upload_finish(request->storage, id, name, &digest, &error)) {
+        storage_upload_finish(request->server->storage, id, name, &digest, &error)) {
         return created(request, name, text);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
@@ -59,13 +60,13 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
 /* Where the caller may not pull, it is as if there were nothing. */
 static gboolean mount_from(Request *request, const char *from, const char *name, const IngotDigest *digest)
 {
-    return access_may(request, ACCESS_PULL, from) && storage_mount(request->storage, from, name, digest, NULL);
+    return access_may(request, ACCESS_PULL, from) && storage_mount(request->server->storage, from, name, digest, NULL);
 }
 
 /* From any repository that has it. */
 static gboolean mount_any(Request *request, const char *name, const IngotDigest *digest)
 {
-    g_auto(GStrv) holders = storage_holders(request->storage, digest, NULL);
+    g_auto(GStrv) holders = storage_holders(request->server->storage, digest, NULL);
     for (guint i = 0; holders != NULL && holders[i] != NULL; i++) {
         if (mount_from(request, holders[i], name, digest)) {
             return TRUE;
@@ -102,7 +103,7 @@ enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
         return finish(request, route->name, request->upload);
     }
     g_autoptr(GError) error = NULL;
-    g_autofree char *id = storage_upload_new(request->storage, &error);
+    g_autofree char *id = storage_upload_new(request->server->storage, &error);
     return id == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error)
                       : state(request, MHD_HTTP_ACCEPTED, route->name, id);
 }
@@ -120,7 +121,7 @@ static enum MHD_Result offer(Request *request, const char *id)
     if (request->received > API_FRAMES_MAX) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a list of frames may have 64 MiB");
     }
-    if (storage_upload_offer(request->storage, id, request->body->data, request->body->len,
+    if (storage_upload_offer(request->server->storage, id, request->body->data, request->body->len,
                              access_may_all(request) ? NULL : may_see, request, missing, &error)) {
         return request_answer(request, MHD_HTTP_OK, "application/octet-stream", missing->data, missing->len, NULL);
     }
@@ -149,7 +150,7 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
         return state(request, MHD_HTTP_NO_CONTENT, route->name, route->reference);
     }
     if (strcmp(request->method, "DELETE") == 0) {
-        return storage_upload_drop(request->storage, route->reference, &error)
+        return storage_upload_drop(request->server->storage, route->reference, &error)
                    ? request_answer(request, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL)
                    : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
     }

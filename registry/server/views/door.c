@@ -6,9 +6,10 @@
 
 #include "server/auth/access.h"
 #include "server/http/serve.h"
+#include "server/mirror/through.h"
+#include "server/server.h"
 #include "server/views/pass.h"
 
-#define PREFIX "/formats/"
 #define SUM ".sha256"
 
 /* "NAME/REFERENCE/FORMAT/FILE": a name has slashes too, the others have none. */
@@ -26,26 +27,10 @@ static void place_clear(Place *place)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Place, place_clear)
 
-gboolean formats_has(const char *path)
-{
-    return g_str_has_prefix(path, PREFIX);
-}
-
-/* A folder tells sizes, which may have to be measured, as does what is in a format that compresses. */
-gboolean formats_is_slow(const char *path)
-{
-    if (!formats_has(path)) {
-        return FALSE;
-    }
-    g_autofree char *folder = g_path_get_dirname(path), *name = g_path_get_basename(folder);
-    const IngotFormat *format = ingot_format_find(name, NULL);
-    return g_str_has_suffix(path, "/") || g_str_has_suffix(path, SUM) || (format != NULL && format->codec != NULL);
-}
-
 /* A path that ends in a slash is a folder; without one, it is a file. */
 static gboolean parse(const char *path, Place *place)
 {
-    g_auto(GStrv) parts = g_strsplit(path + strlen(PREFIX), "/", -1);
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     guint count = g_strv_length(parts);
     gboolean folder = g_str_has_suffix(path, "/");
     if (count < 3) {
@@ -94,7 +79,7 @@ static json_t *describe_files(const GPtrArray *files)
 static enum MHD_Result list_formats(Request *request, const Place *place)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) formats = views_formats(request->views, place->name, place->reference, &error);
+    g_autoptr(GPtrArray) formats = views_formats(request->server->views, place->name, place->reference, &error);
     if (formats == NULL) {
         return fail(request, error);
     }
@@ -112,7 +97,7 @@ static enum MHD_Result list_files(Request *request, const Place *place)
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     g_autoptr(GPtrArray) files =
-        views_files(request->views, place->name, place->reference, place->format, &digest, &error);
+        views_files(request->server->views, place->name, place->reference, place->format, &digest, &error);
     if (files == NULL) {
         return fail(request, error);
     }
@@ -126,7 +111,8 @@ static enum MHD_Result answer_sum(Request *request, const Place *place)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *file = g_strndup(place->file, strlen(place->file) - strlen(SUM));
-    g_autoptr(View) view = views_open(request->views, place->name, place->reference, place->format, file, &error);
+    g_autoptr(View) view =
+        views_open(request->server->views, place->name, place->reference, place->format, file, &error);
     IngotDigest digest;
     if (view == NULL || !view_digest(view, &digest, &error)) {
         return fail(request, error);
@@ -157,7 +143,7 @@ static enum MHD_Result answer_file(Request *request, const Place *place)
     static const BodyKind kind = {.read = read_view, .run = run_of_view, .unref = unref_view};
     g_autoptr(GError) error = NULL;
     g_autoptr(View) view =
-        views_open(request->views, place->name, place->reference, place->format, place->file, &error);
+        views_open(request->server->views, place->name, place->reference, place->format, place->file, &error);
     if (view == NULL) {
         return fail(request, error);
     }
@@ -167,13 +153,23 @@ static enum MHD_Result answer_file(Request *request, const Place *place)
     return serve(request, body_new(&kind, view_ref(view), view_size(view)), &headers);
 }
 
-enum MHD_Result formats_answer(Request *request)
+/* A folder tells sizes, which may have to be measured, as does what is in a format that compresses. */
+static Pool choose_pool(const Request *request, const RouteMatch *match)
+{
+    g_autofree char *folder = g_path_get_dirname(request->path), *name = g_path_get_basename(folder);
+    const IngotFormat *format = ingot_format_find(name, NULL);
+    (void)match;
+    return request->server->through != NULL ? POOL_UPSTREAM
+           : g_str_has_suffix(request->path, "/") || g_str_has_suffix(request->path, SUM) ||
+                   (format != NULL && format->codec != NULL)
+               ? POOL_SLOW
+               : POOL_READ;
+}
+
+static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
 {
     g_auto(Place) place = {0};
-    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
-        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
-    }
-    if (!parse(request->path, &place)) {
+    if (!parse(match->reference, &place)) {
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED",
                               "/formats/NAME/REFERENCE/FORMAT/FILE is expected");
     }
@@ -184,7 +180,7 @@ enum MHD_Result formats_answer(Request *request)
     if (!access_may(request, ACCESS_PULL, place.name) && !pass_opens(request)) {
         return access_refuse(request, place.name, ACCESS_PULL);
     }
-    through_manifest(request->through, place.name, place.reference);
+    through_manifest(request->server->through, place.name, place.reference);
     if (place.format == NULL) {
         return list_formats(request, &place);
     }
@@ -192,3 +188,12 @@ enum MHD_Result formats_answer(Request *request)
            : g_str_has_suffix(place.file, SUM) ? answer_sum(request, &place)
                                                : answer_file(request, &place);
 }
+
+const Route formats_routes[] = {
+    {.methods = "GET, HEAD",
+     .pattern = "/formats/*",
+     .name = "formats",
+     .choose = choose_pool,
+     .answer = formats_answer},
+    {0},
+};

@@ -5,8 +5,4 @@
 #include "server/http/request.h"
 #include "server/views/view.h"
 
-/* Whether the path is one of these. */
-gboolean formats_has(const char *path);
-/* Whether its answer may have to wait for a pass over a whole disk. */
-gboolean formats_is_slow(const char *path);
-enum MHD_Result formats_answer(Request *request);
+extern const Route formats_routes[];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/auth/access.h"
+#include "server/server.h"
 
 #define HASH_DIGITS 32
 #define HOUR G_GINT64_CONSTANT(3600) /* seconds */
@@ -16,8 +17,8 @@ static gint64 seconds_now(void)
 static char *write_until(const Request *request, const char *path, gint64 until)
 {
     g_autofree char *text = g_strdup_printf("pass %" G_GINT64_FORMAT " %s", until, path);
-    g_autofree char *hash = g_compute_hmac_for_string(G_CHECKSUM_SHA256, accounts_key(request->access->accounts),
-                                                      ACCOUNTS_KEY_SIZE, text, -1);
+    g_autofree char *hash = g_compute_hmac_for_string(
+        G_CHECKSUM_SHA256, accounts_key(request->server->access->accounts), ACCOUNTS_KEY_SIZE, text, -1);
     return g_strdup_printf("%" G_GINT64_FORMAT ".%.*s", until, HASH_DIGITS, hash);
 }
 

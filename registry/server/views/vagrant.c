@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "server/auth/access.h"
+#include "server/server.h"
+#include "server/storage/storage.h"
 #include "server/views/pass.h"
-
-static const char *const prefixes[] = {"/vagrant/", "/api/v2/vagrant/"};
+#include "server/views/view.h"
 
 /* Vagrant's providers, and the formats that are for them. */
 static const struct {
@@ -18,22 +19,6 @@ static const struct {
              {"qemu", "vagrant-qemu", "qemu.box"},
              {"virtualbox", "vagrant-virtualbox", "virtualbox.box"},
              {"vmware_desktop", "vagrant-vmware", "vmware_desktop.box"}};
-
-/* What follows a prefix of ours; NULL: the path has none. */
-static const char *after_prefix(const char *path)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(prefixes); i++) {
-        if (g_str_has_prefix(path, prefixes[i])) {
-            return path + strlen(prefixes[i]);
-        }
-    }
-    return NULL;
-}
-
-gboolean vagrant_has(const char *path)
-{
-    return after_prefix(path) != NULL;
-}
 
 static int newest_first(const void *a, const void *b)
 {
@@ -44,12 +29,12 @@ static int newest_first(const void *a, const void *b)
 static GHashTable *of_channel(Request *request, const char *name, const char *channel, IngotDigest *current,
                               GError **error)
 {
-    if (!storage_find_tag(request->storage, name, channel, current, error)) {
+    if (!storage_find_tag(request->server->storage, name, channel, current, error)) {
         return NULL;
     }
     GHashTable *digests = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
     g_hash_table_add(digests, g_memdup2(current, sizeof *current));
-    storage_tag_history(request->storage, name, channel, digests);
+    storage_tag_history(request->server->storage, name, channel, digests);
     return digests;
 }
 
@@ -58,7 +43,8 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
 {
     IngotDigest current, digest;
     g_autoptr(GHashTable) digests = channel == NULL ? NULL : of_channel(request, name, channel, &current, error);
-    g_auto(GStrv) tags = channel != NULL && digests == NULL ? NULL : storage_tags(request->storage, name, error);
+    g_auto(GStrv) tags =
+        channel != NULL && digests == NULL ? NULL : storage_tags(request->server->storage, name, error);
     if (tags == NULL) {
         return NULL;
     }
@@ -66,7 +52,8 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
     GPtrArray *versions = g_ptr_array_new_with_free_func(g_free);
     gboolean reached = channel == NULL;
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (!ingot_tag_is_version(tags[i]) || !storage_find_tag(request->storage, name, tags[i], &digest, NULL)) {
+        if (!ingot_tag_is_version(tags[i]) ||
+            !storage_find_tag(request->server->storage, name, tags[i], &digest, NULL)) {
             continue;
         }
         reached = reached || ingot_digest_equal(&digest, &current);
@@ -96,7 +83,8 @@ static json_t *describe_provider(Request *request, const char *base, const char 
 {
     IngotDigest sum;
     g_autofree char *reference = ingot_digest_to_text(image);
-    g_autoptr(View) view = views_open_meant(request->views, name, reference, boxes[box].format, boxes[box].file, NULL);
+    g_autoptr(View) view =
+        views_open_meant(request->server->views, name, reference, boxes[box].format, boxes[box].file, NULL);
     if (view == NULL || !view_digest(view, &sum, NULL)) {
         return NULL;
     }
@@ -114,7 +102,7 @@ static json_t *describe_version(Request *request, const char *base, const char *
 {
     g_autoptr(json_t) providers = json_array();
     IngotDigest image;
-    if (!storage_find_tag(request->storage, name, version, &image, NULL)) {
+    if (!storage_find_tag(request->server->storage, name, version, &image, NULL)) {
         return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
@@ -148,14 +136,11 @@ static enum MHD_Result answer(Request *request, const char *name, const char *sh
                           NULL);
 }
 
-enum MHD_Result vagrant_answer(Request *request)
+static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
 {
-    const char *shown = after_prefix(request->path), *at = strrchr(shown, '@');
+    const char *shown = match->reference, *at = strrchr(shown, '@');
     g_autofree char *name = g_strndup(shown, at == NULL ? strlen(shown) : (gsize)(at - shown));
     g_autoptr(GError) error = NULL;
-    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
-        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET or HEAD");
-    }
     if (strcmp(shown, "authenticate") == 0) {
         return access_is_known(request) ? request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL)
                                         : access_unauthorized(request, NULL, NULL, "log in first");
@@ -169,3 +154,13 @@ enum MHD_Result vagrant_answer(Request *request)
     g_autoptr(GPtrArray) versions = list_versions(request, name, at == NULL ? NULL : at + 1, &error);
     return versions == NULL ? request_fail(request, "NAME_UNKNOWN", error) : answer(request, name, shown, versions);
 }
+
+const Route vagrant_routes[] = {
+    {.methods = "GET, HEAD", .pattern = "/vagrant/*", .name = "vagrant", .pool = POOL_SLOW, .answer = vagrant_answer},
+    {.methods = "GET, HEAD",
+     .pattern = "/api/v2/vagrant/*",
+     .name = "vagrant",
+     .pool = POOL_SLOW,
+     .answer = vagrant_answer},
+    {0},
+};

@@ -7,5 +7,4 @@
 
 #include "server/http/request.h"
 
-gboolean vagrant_has(const char *path);
-enum MHD_Result vagrant_answer(Request *request);
+extern const Route vagrant_routes[];

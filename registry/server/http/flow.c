@@ -1,0 +1,366 @@
+#include "server/http/flow.h"
+
+#include <string.h>
+
+#include "server/http/client.h"
+#include "server/http/intake.h"
+#include "server/http/log.h"
+
+struct Flow {
+    const FlowOptions *options;
+    Status *status;
+    WorkPool *pools[POOLS]; /* POOL_LOOP: none */
+    const Route **tables;   /* the doors', and the status's own */
+    gint draining;          /* atomic */
+};
+
+/* How many threads each pool has, and how many requests may wait for them. */
+static const struct {
+    const char *name;
+    guint threads, waiting;
+} sizes[POOLS] = {[POOL_READ] = {"read", 8, 2048},
+                  [POOL_WRITE] = {"write", 8, 1024},
+                  [POOL_SLOW] = {"slow", 4, 64},
+                  [POOL_UPSTREAM] = {"upstream", 16, 512}};
+
+Flow *flow_new(const FlowOptions *options)
+{
+    Flow *flow = g_new0(Flow, 1);
+    guint count = 0;
+    flow->options = options;
+    while (options->tables[count] != NULL) {
+        count++;
+    }
+    flow->tables = g_new0(const Route *, count + 2);
+    flow->tables[0] = status_routes;
+    memcpy(flow->tables + 1, options->tables, count * sizeof *flow->tables);
+    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
+        flow->pools[i] = work_pool_new(sizes[i].name, sizes[i].threads, sizes[i].waiting);
+    }
+    flow->status = status_new(options->watch, options->rate, flow->pools, options->sources, options->server);
+    return flow;
+}
+
+void flow_drain(Flow *flow)
+{
+    g_atomic_int_set(&flow->draining, TRUE);
+    status_drain(flow->status);
+}
+
+guint flow_running(Flow *flow)
+{
+    return status_running(flow->status);
+}
+
+void flow_stop_pools(Flow *flow)
+{
+    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
+        work_pool_stop(flow->pools[i]);
+    }
+}
+
+void flow_free(Flow *flow)
+{
+    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
+        work_pool_free(flow->pools[i]);
+    }
+    status_free(flow->status);
+    g_free(flow->tables);
+    g_free(flow);
+}
+
+/* --- between a loop and a pool --- */
+
+static void resume(Request *request)
+{
+    g_atomic_int_set(&request->busy, FALSE);
+    MHD_resume_connection(request->connection);
+}
+
+static Pool pool_of(const Request *request)
+{
+    const Route *route = request->match.route;
+    return route->choose == NULL ? route->pool : route->choose(request, &request->match);
+}
+
+/* Suspended first: a pool may be done before this returns. Where no pool takes it, the loop sees it again at once. */
+static enum MHD_Result hand_over(Request *request, WorkTask task)
+{
+    request->handed = TRUE;
+    g_atomic_int_set(&request->busy, TRUE);
+    watch_suspend(request->connection);
+    MHD_suspend_connection(request->connection);
+    if (!work_pool_push(request->pools[pool_of(request)], request->strand, task, request)) {
+        request->crowded = TRUE;
+        resume(request);
+    }
+    return MHD_YES;
+}
+
+/* Back in the loop. */
+static void take_back(Request *request)
+{
+    watch_resume(request->connection);
+    request->handed = FALSE;
+    if (request->crowded && request->status == 0) {
+        request_refuse_busy(request, "this registry is busy; try again");
+    }
+    request->crowded = FALSE;
+}
+
+static enum MHD_Result give_response(Request *request)
+{
+    if (request->response == NULL) {
+        return MHD_NO;
+    }
+    enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
+    g_clear_pointer(&request->response, MHD_destroy_response);
+    return result;
+}
+
+/* --- the head --- */
+
+static void refuse_route(Request *request)
+{
+    if (request->match.allow == NULL) {
+        request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED", "no such endpoint");
+        return;
+    }
+    static const char body[] =
+        "{\"errors\":[{\"code\":\"UNSUPPORTED\",\"message\":\"the method is not allowed here\"}]}";
+    request_answer(request, MHD_HTTP_METHOD_NOT_ALLOWED, "application/json", body, sizeof body - 1, "Allow",
+                   request->match.allow, NULL);
+}
+
+/* A refusal is given at once, unless the rest of the body is worth reading first. */
+static enum MHD_Result after_head(Request *request)
+{
+    request->phase = REQUEST_BODY;
+    return request->response != NULL && !request->swallows ? give_response(request) : MHD_YES;
+}
+
+static void begin_task(gpointer data)
+{
+    Request *request = data;
+    if (request->match.route->begin(request, &request->match) != MHD_YES && request->status == 0) {
+        request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed");
+    }
+    resume(request);
+}
+
+/* Who asks, and what they may. */
+static enum MHD_Result on_head(Request *request)
+{
+    const Route *route = request->match.route;
+    const FlowIdentity *identity = request->flow->options->identity;
+    enum MHD_Result result = MHD_YES;
+    if (request->status == 0 && !route->open && !identity->identify(request, &result)) {
+        return identity->waits(request) || result != MHD_YES ? result : after_head(request);
+    }
+    if (request->status == 0 && route->check != NULL && (result = route->check(request, &request->match)) != MHD_YES) {
+        return result;
+    }
+    if (request->status == 0 && route->begin != NULL) {
+        request->phase = REQUEST_BEGIN;
+        return hand_over(request, begin_task);
+    }
+    return after_head(request);
+}
+
+static Request *arrive(Flow *flow, struct MHD_Connection *connection, const char *path, const char *method)
+{
+    Request *request = g_new0(Request, 1);
+    request->connection = connection;
+    request->method = g_strdup(method);
+    request->path = g_strdup(path);
+    request->id = log_id(request_header(request, "X-Request-Id"));
+    request->server = flow->options->server;
+    request->flow = flow;
+    request->pools = flow->pools;
+    request->start = g_get_monotonic_time();
+    request->body = g_byte_array_new();
+    return request;
+}
+
+/* What is refused whoever asks. */
+static void admit(Request *request)
+{
+    Flow *flow = request->flow;
+    router_find(flow->tables, request->method, request->path, &request->match);
+    const Route *route = request->match.route;
+    if (route != NULL) {
+        request->strand = g_strdup(route->strand);
+    }
+    if (g_atomic_int_get(&flow->draining) && (route == NULL || !route->open)) {
+        request_refuse_busy(request, "this registry is stopping");
+        MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    } else if (route == NULL) {
+        refuse_route(request);
+    } else if (!route->open) {
+        client_may_ask(request, flow->options->rate);
+    }
+    intake_begin(request);
+}
+
+/* --- the body, and the answer --- */
+
+static void store_task(gpointer data)
+{
+    intake_store(data);
+    resume(data);
+}
+
+static void work_out(Request *request)
+{
+    intake_store(request);
+    if (request->status == 0 && request->match.route->answer(request, &request->match) != MHD_YES) {
+        g_clear_pointer(&request->response, MHD_destroy_response);
+        request->status = 0;
+    }
+}
+
+/* What takes long is not begun for a client that has left. */
+static void answer_task(gpointer data)
+{
+    Request *request = data;
+    Pool pool = pool_of(request);
+    if ((pool != POOL_SLOW && pool != POOL_UPSTREAM) || !request_gone(request)) {
+        work_out(request);
+    }
+    resume(request);
+}
+
+static enum MHD_Result on_all(Request *request)
+{
+    const Route *route = request->match.route;
+    request->swallows = FALSE;
+    if (request->status != 0 || request->phase == REQUEST_ANSWER) {
+        return give_response(request);
+    }
+    request->phase = REQUEST_ANSWER;
+    if (route->quick != NULL && request->failure == NULL &&
+        (route->quick(request, &request->match) != MHD_YES || request->status != 0)) {
+        return give_response(request);
+    }
+    if (pool_of(request) == POOL_LOOP) {
+        work_out(request);
+        return give_response(request);
+    }
+    return hand_over(request, answer_task);
+}
+
+static enum MHD_Result on_body(Request *request, const char *data, size_t *size)
+{
+    gboolean enough = intake_add(request, data, *size);
+    *size = 0;
+    return enough ? hand_over(request, store_task) : MHD_YES;
+}
+
+static enum MHD_Result go_on(Request *request, const char *data, size_t *size)
+{
+    if (g_atomic_int_get(&request->busy)) {
+        return MHD_YES; /* more of the body has come already; it stays where it is */
+    }
+    if (request->handed) {
+        take_back(request);
+    }
+    switch (request->phase) {
+    case REQUEST_HEAD:
+        return on_head(request);
+    case REQUEST_BEGIN:
+        return after_head(request);
+    default:
+        return *size > 0 ? on_body(request, data, size) : on_all(request);
+    }
+}
+
+enum MHD_Result flow_on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
+                                const char *version, const char *data, size_t *size, void **state)
+{
+    (void)version;
+    Flow *flow = user;
+    Request *request = *state;
+    if (request == NULL) {
+        watch_begin(connection);
+    }
+    watch_enter();
+    if (request == NULL) {
+        *state = request = arrive(flow, connection, path, method);
+        status_begin(flow->status, request);
+        admit(request);
+    }
+    enum MHD_Result result = go_on(request, data, size);
+    watch_leave();
+    return result;
+}
+
+/* --- the end --- */
+
+static void write_log(const Request *request)
+{
+    g_autofree char *client = client_address(request);
+    const LogRequest line = {.client = client,
+                             .user = request->flow->options->identity->user(request),
+                             .method = request->method,
+                             .path = request->path,
+                             .id = request->id,
+                             .status = request->status,
+                             .received = request->received,
+                             .sent = strcmp(request->method, "HEAD") == 0 ? 0 : request->sent,
+                             .ms = (double)(g_get_monotonic_time() - request->start) / 1000};
+    log_request(&line);
+}
+
+typedef struct {
+    RequestRest rest;
+    struct Server *server;
+    char *strand;
+} Rest;
+
+static void rest_task(gpointer data)
+{
+    Rest *rest = data;
+    rest->rest(rest->server, rest->strand);
+    g_free(rest->strand);
+    g_free(rest);
+}
+
+/* A streamed body's: behind all that its strand still has to do. */
+static void let_rest(Request *request)
+{
+    if (request->rest == NULL) {
+        return;
+    }
+    Rest *rest = g_new(Rest, 1);
+    *rest = (Rest){.rest = request->rest, .server = request->server, .strand = g_strdup(request->strand)};
+    if (!work_pool_push_always(request->pools[pool_of(request)], rest->strand, rest_task, rest)) {
+        rest_task(rest); /* the server stops */
+    }
+}
+
+void flow_on_end(void *user, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+{
+    (void)code;
+    Flow *flow = user;
+    Request *request = *state;
+    if (request == NULL) {
+        return;
+    }
+    watch_end(connection);
+    let_rest(request);
+    g_clear_pointer(&request->response, MHD_destroy_response);
+    write_log(request);
+    status_end(flow->status, request);
+    flow->options->identity->forget(request);
+    intake_end(request);
+    g_byte_array_unref(request->body);
+    g_clear_error(&request->failure);
+    route_match_clear(&request->match);
+    g_free(request->strand);
+    g_free(request->upload);
+    g_free(request->method);
+    g_free(request->path);
+    g_free(request->id);
+    g_free(request);
+    *state = NULL;
+}

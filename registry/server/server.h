@@ -1,0 +1,15 @@
+/* The server as its doors know it: what they reach from a request (request->server). The room http only passes it on.
+ * All of it lives as long as the server. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct Server {
+    struct Storage *storage;
+    struct Through *through; /* NULL: there is no upstream */
+    struct Views *views;
+    struct Warm *warm;
+    struct Access *access; /* who may do what */
+    struct Upkeep *upkeep;
+    guint64 upload_max; /* bytes of a blob */
+} Server;
