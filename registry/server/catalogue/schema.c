@@ -47,5 +47,13 @@ static const char second[] =
     "CREATE TABLE measures (manifest BLOB NOT NULL, what TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,"
     " PRIMARY KEY (manifest, what)) STRICT, WITHOUT ROWID;";
 
-const char *const schema_migrations[] = {first, second};
+/* Who counts on pieces since when (leases.h), and what is to go (marks.h). */
+static const char leases[] =
+    "CREATE TABLE epoch (id INTEGER PRIMARY KEY CHECK (id=1), value INTEGER NOT NULL) STRICT;"
+    "INSERT INTO epoch (id, value) VALUES (1, 1);"
+    "CREATE TABLE leases (id TEXT PRIMARY KEY, until INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "ALTER TABLE pieces ADD COLUMN mark INTEGER;"
+    "CREATE INDEX pieces_marked ON pieces (id) WHERE mark IS NOT NULL;";
+
+const char *const schema_migrations[] = {first, second, leases};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

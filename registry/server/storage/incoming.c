@@ -6,6 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/leases.h"
+#include "server/catalogue/pieces.h"
+
+#define LEASE_TIME 3600 /* seconds for which what an idle upload counts on stays */
+#define LEASE_RENEW 300
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
 
 /* A new piece of an upload, and where it stands among them. */
@@ -49,7 +54,6 @@ Upload *upload_new(Storage *storage, const char *id)
     upload->whole = ingot_hasher_new();
     upload->table = table_new();
     upload->own = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
-    upload->pinned = g_array_new(FALSE, FALSE, sizeof(gint64));
     upload->buffer = g_byte_array_new();
     splitter_begin(&upload->splitter);
     begin_piece(upload);
@@ -69,11 +73,7 @@ void upload_unref(gpointer data)
     if (upload == NULL || !g_atomic_ref_count_dec(&upload->references)) {
         return;
     }
-    for (guint i = 0; i < upload->pinned->len; i++) {
-        pins_drop(upload->storage, g_array_index(upload->pinned, gint64, i));
-    }
     upload_close(upload);
-    g_array_unref(upload->pinned);
     g_hash_table_unref(upload->own);
     g_byte_array_unref(upload->buffer);
     table_free(upload->table);
@@ -128,22 +128,44 @@ static gboolean flush_buffer(Upload *upload, GError **error)
     return TRUE;
 }
 
-/* Whether the piece is here already: in this upload, or in the catalogue (then it is pinned). */
+gboolean upload_hold(Upload *upload, GError **error)
+{
+    gint64 now = storage_now();
+    Change change;
+    if (now >= upload->leased && now < upload->leased + LEASE_RENEW) {
+        return TRUE;
+    }
+    if (!change_begin(upload->storage, &change, error) ||
+        !change_end(&change, leases_hold(change.writer, upload->id, now, now + LEASE_TIME, error), error)) {
+        return FALSE;
+    }
+    upload->leased = now;
+    return TRUE;
+}
+
+static gboolean find_piece(Upload *upload, const IngotDigest *digest, PieceRow *row, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(upload->storage->catalogue, error);
+    return reader != NULL && pieces_find(reader, &digest, 1, row, error);
+}
+
+/* Whether the piece is here already: in this upload, or in the catalogue. Without a lease what was found may be marked
+ * and go meanwhile, so that it is looked for again when there is one. */
 static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *known, GError **error)
 {
+    PieceRow row;
     *known = g_hash_table_contains(upload->own, digest);
     if (*known) {
         return TRUE;
     }
-    g_autoptr(Connection) reader = database_reader(upload->storage->catalogue, error);
-    if (reader == NULL) {
+    if (!find_piece(upload, digest, &row, error)) {
         return FALSE;
     }
-    gint64 piece = pins_find(upload->storage, reader, digest, upload->length);
-    *known = piece > 0;
-    if (*known) {
-        g_array_append_val(upload->pinned, piece);
+    if (pieces_is_whole(&row, upload->length) &&
+        (!upload_hold(upload, error) || !find_piece(upload, digest, &row, error))) {
+        return FALSE;
     }
+    *known = pieces_is_whole(&row, upload->length);
     return TRUE;
 }
 
@@ -229,15 +251,15 @@ static gboolean read_entry(Upload *upload, const Entry *entry, guint64 fresh, gu
         guint64 at = SEGMENT_HEAD + (entry->fresh != 0 ? fresh : own->offset);
         return ingot_file_pread(upload->pack_fd, data, length, at, upload->pack, error);
     }
-    Storage *storage = upload->storage;
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    g_autoptr(sqlite3_stmt) row =
-        reader == NULL ? NULL
-                       : database_query(reader, "SELECT pack, offset FROM pieces WHERE digest=? AND length=?", "di",
-                                        &entry->digest, (gint64)length);
-    g_autoptr(Pack) pack =
-        database_step(row, error) ? packs_get(storage->packs, sqlite3_column_int64(row, 0), error) : NULL;
-    return pack != NULL && pack_read(pack, (guint64)sqlite3_column_int64(row, 1), data, length, error);
+    PieceRow row;
+    if (!find_piece(upload, &entry->digest, &row, error)) {
+        return FALSE;
+    }
+    if (row.id == 0) {
+        return blob_unknown(error, "a piece that the upload counted on");
+    }
+    g_autoptr(Pack) pack = packs_get(upload->storage->packs, row.pack, error);
+    return pack != NULL && pack_read(pack, row.offset, data, length, error);
 }
 
 /* What was new to the upload when it rested may be known by now: its own file then has room for what comes behind it,

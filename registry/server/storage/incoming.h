@@ -20,7 +20,7 @@ struct Upload {
     Splitter splitter;
     Table *table;
     GHashTable *own; /* digest -> Own: new pieces of this upload */
-    GArray *pinned;  /* of gint64: pieces that were there */
+    gint64 leased;   /* when its lease was renewed (seconds); 0: it counts on nothing that it has not brought */
     Offer *offer;    /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
     gboolean rests;  /* its files tell what has come; nobody has read them yet */
     gboolean ended;  /* finished, dropped or failed: its file may be a pack by now */
@@ -38,6 +38,8 @@ Upload *upload_new(Storage *storage, const char *id);
 gboolean upload_open(Upload *upload, int flags, GError **error);
 void upload_close(Upload *upload);
 
+/* Before it counts on a piece that is here: holds its lease. */
+gboolean upload_hold(Upload *upload, GError **error);
 /* Bytes that come, in order. */
 gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **error);
 /* The running piece ends here. */

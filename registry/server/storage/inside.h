@@ -2,7 +2,7 @@
  *
  * Who changes what: a Change is the one way to write to the catalogue. It holds the writer, so changes come one after
  * another; the pack that it puts and what it adds to the log of names are flushed before the catalogue commits, and
- * count only from then on. Locks are taken in this order: an upload, a change, all uploads, pins, blobs. */
+ * count only from then on. Locks are taken in this order: an upload, a change, all uploads, blobs. */
 #pragma once
 
 #include <ingot/file.h>
@@ -25,10 +25,6 @@ struct Storage {
 
     GMutex uploads_lock;
     GHashTable *uploads; /* id -> Upload */
-
-    GMutex pins_lock;
-    GHashTable *pins;    /* id of a piece that an upload counts on -> how many do */
-    GHashTable *touched; /* while garbage is collected: ids that came into use since; else NULL */
 
     guint epoch; /* atomic; another one after each change */
     GMutex links_lock;
@@ -102,14 +98,6 @@ gboolean names_untag(Change *change, const char *name, gint64 repository, const 
 /* Takes a blob away from a repository: as a manifest too, with its tags and what it mentions. */
 gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
                       GError **error);
-
-/* --- pieces in use (pins.c) --- */
-
-/* Finds a whole piece by its digest and keeps it from being collected until unpinned. 0: there is none. */
-gint64 pins_find(Storage *storage, Connection *reader, const IngotDigest *digest, guint32 length);
-void pins_drop(Storage *storage, gint64 piece);
-/* Tells a running collection that a blob counts on these. */
-void pins_touch(Storage *storage, const guint32 *pieces, guint count);
 
 /* --- blobs (blob.c) --- */
 

@@ -3,7 +3,10 @@
 #include <ingot/error.h>
 #include <string.h>
 
-#define ENTRY 36 /* bytes: digest, length */
+#include "server/catalogue/pieces.h"
+
+#define ENTRY 36   /* bytes: digest, length */
+#define BATCH 4096 /* frames that are looked up at once */
 
 struct Offer {
     Table *table;
@@ -90,21 +93,34 @@ static gboolean is_list(const guint8 *frames, gsize size)
     return size > 0 && size % ENTRY == 0;
 }
 
-static void add_frame(Offer *offer, Storage *storage, Connection *reader, const guint8 *entry, const GByteArray *seen,
-                      GArray *pinned)
+static void add_frame(Offer *offer, const IngotDigest *digest, guint32 length, const PieceRow *row,
+                      const GByteArray *seen)
 {
-    IngotDigest digest;
-    guint32 length = length_of(entry);
-    memcpy(digest.bytes, entry, sizeof digest.bytes);
-    gboolean again = g_hash_table_contains(offer->first, &digest);
-    gint64 piece = again ? 0 : pins_find(storage, reader, &digest, length);
-    if (piece > 0) {
-        g_array_append_val(pinned, piece);
-    }
+    gboolean again = g_hash_table_contains(offer->first, digest);
     if (!again) {
-        g_hash_table_add(offer->first, g_memdup2(&digest, sizeof digest));
+        g_hash_table_add(offer->first, g_memdup2(digest, sizeof *digest));
     }
-    table_add(offer->table, &digest, length, !again && (piece == 0 || !is_seen(seen, piece)));
+    table_add(offer->table, digest, length, !again && (!pieces_is_whole(row, length) || !is_seen(seen, row->id)));
+}
+
+/* The frames of a part of the list, looked up at once. */
+static gboolean add_frames(Offer *offer, Connection *reader, const guint8 *entries, guint count, const GByteArray *seen,
+                           GError **error)
+{
+    g_autofree IngotDigest *digests = g_new(IngotDigest, count);
+    g_autofree const IngotDigest **wanted = g_new(const IngotDigest *, count);
+    g_autofree PieceRow *rows = g_new(PieceRow, count);
+    for (guint i = 0; i < count; i++) {
+        memcpy(digests[i].bytes, entries + (gsize)i * ENTRY, sizeof digests[i].bytes);
+        wanted[i] = &digests[i];
+    }
+    if (!pieces_find(reader, wanted, count, rows, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < count; i++) {
+        add_frame(offer, &digests[i], length_of(entries + (gsize)i * ENTRY), &rows[i], seen);
+    }
+    return TRUE;
 }
 
 static void skip_known(Offer *offer)
@@ -114,12 +130,12 @@ static void skip_known(Offer *offer)
     }
 }
 
-Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee may_see, gpointer user, GArray *pinned,
+Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee may_see, gpointer user,
                  GByteArray *missing, GError **error)
 {
     const guint8 *list = frames;
     if (!is_list(list, size)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no list of frames");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "malformed frame list");
         return NULL;
     }
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
@@ -133,8 +149,12 @@ Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee
     guint count = (guint)(size / ENTRY);
     g_byte_array_set_size(missing, (count + 7) / 8);
     memset(missing->data, 0, missing->len);
+    for (guint i = 0; i < count; i += BATCH) {
+        if (!add_frames(offer, reader, list + (gsize)i * ENTRY, MIN(BATCH, count - i), seen, error)) {
+            return NULL;
+        }
+    }
     for (guint i = 0; i < count; i++) {
-        add_frame(offer, storage, reader, list + (gsize)i * ENTRY, seen, pinned);
         if (table_piece(offer->table, i)->fresh) {
             missing->data[i / 8] |= (guint8)(1u << (i % 8));
         }
@@ -189,13 +209,16 @@ static void source_free(gpointer data)
 /* A pack stays open while its pieces are read. */
 static gboolean find_source(Storage *storage, Connection *reader, const Piece *piece, Source *source, GError **error)
 {
-    g_autoptr(sqlite3_stmt) row =
-        database_query(reader, "SELECT pack, offset FROM pieces WHERE digest=?", "d", &piece->digest);
-    if (!database_step(row, error)) {
-        return error != NULL && *error != NULL ? FALSE : blob_unknown(error, "a frame that was here");
+    const IngotDigest *digest = &piece->digest;
+    PieceRow row;
+    if (!pieces_find(reader, &digest, 1, &row, error)) {
+        return FALSE;
     }
-    source->pack = packs_get(storage->packs, sqlite3_column_int64(row, 0), error);
-    source->offset = (guint64)sqlite3_column_int64(row, 1);
+    if (row.id == 0) {
+        return blob_unknown(error, "a frame that was here");
+    }
+    source->pack = packs_get(storage->packs, row.pack, error);
+    source->offset = row.offset;
     return source->pack != NULL;
 }
 

@@ -10,8 +10,8 @@
 
 typedef struct Offer Offer;
 
-/* pinned (of gint64) receives the pieces that it counts on. INVALID where the list is none. */
-Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee may_see, gpointer user, GArray *pinned,
+/* For an upload that holds its lease. INVALID where the list is malformed. */
+Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee may_see, gpointer user,
                  GByteArray *missing, GError **error);
 void offer_free(Offer *offer);
 

@@ -3,86 +3,78 @@
 #include <ingot/error.h>
 #include <unistd.h>
 
+#include "server/catalogue/pieces.h"
 #include "server/storage/inside.h"
 
-static gboolean add_pack(Change *change, gint64 pack, guint64 size, GError **error)
+/* What the catalogue knows of a table's pieces, in their order; free it. */
+static PieceRow *find_rows(Change *change, const Table *table, GError **error)
 {
-    return database_run(change->writer, error, "INSERT INTO packs (id, size) VALUES (?, ?)", "ii", pack, (gint64)size);
-}
-
-/* A piece that was there and whole stays where it is; one found damaged is replaced by this copy. */
-static gboolean add_piece(Change *change, const Piece *piece, gint64 pack, guint64 offset, GError **error)
-{
-    gint64 damaged;
-    if (!database_number(change->writer, &damaged, 0, error, "SELECT damaged FROM pieces WHERE digest=?", "d",
-                         &piece->digest)) {
-        return FALSE;
+    guint count = table->pieces->len;
+    g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count + 1);
+    g_autofree PieceRow *rows = g_new(PieceRow, count + 1);
+    for (guint i = 0; i < count; i++) {
+        digests[i] = &table_piece(table, i)->digest;
     }
-    change->moved |= damaged != 0;
-    return database_run(change->writer, error,
-                        "INSERT INTO pieces (digest, pack, offset, length) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO"
-                        " UPDATE SET pack=excluded.pack, offset=excluded.offset, damaged=0 WHERE damaged",
-                        "diii", &piece->digest, pack, (gint64)offset, (gint64)piece->length);
+    return pieces_find(change->writer, digests, count, rows, error) ? g_steal_pointer(&rows) : NULL;
 }
 
-static gboolean add_pieces(Change *change, const Table *table, gint64 pack, guint64 offset, GArray *ids, GError **error)
+/* A piece that was there and whole stays where it is; one found damaged, or marked to go, is replaced by this copy. */
+static gboolean add_fresh(Change *change, const Table *table, gint64 pack, guint64 offset, GError **error)
 {
-    for (guint i = 0; i < table->pieces->len; i++) {
+    g_autofree PieceRow *rows = find_rows(change, table, error);
+    for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
         const Piece *piece = table_piece(table, i);
-        gint64 id;
-        if (piece->fresh && !add_piece(change, piece, pack, offset, error)) {
+        if (!piece->fresh) {
+            continue;
+        }
+        change->moved |= rows[i].damaged || rows[i].marked;
+        if (!pieces_is_whole(&rows[i], piece->length) &&
+            !pieces_put(change->writer, &piece->digest, piece->length, pack, offset, error)) {
             return FALSE;
         }
-        offset += piece->fresh ? piece->length : 0;
-        if (!database_number(change->writer, &id, 0, error, "SELECT id FROM pieces WHERE digest=? AND length=?", "di",
-                             &piece->digest, (gint64)piece->length)) {
-            return FALSE;
-        }
-        if (id <= 0 || id > G_MAXUINT32) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a piece that the upload counted on is not there");
-            return FALSE;
-        }
-        guint32 little = GUINT32_TO_LE((guint32)id);
-        g_array_append_val(ids, little);
+        offset += piece->length;
     }
-    return TRUE;
+    return rows != NULL;
 }
 
-static gboolean add_blob(Change *change, const Table *table, gint64 pack, const GArray *ids, gint64 *blob,
-                         GError **error)
+/* The ids of a table's pieces, all of which are in use from now on; free it. NOT_FOUND: the upload's lease had lapsed,
+ * and what it counted on is gone. */
+static guint32 *use_pieces(Change *change, const Table *table, GError **error)
 {
-    if (!database_run(
-            change->writer, error,
-            "INSERT INTO blobs (digest, size, pack, pieces, sum) VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?4))", "diib",
-            &table->blob, (gint64)table->size, pack, ids->data, (gsize)ids->len * sizeof(guint32))) {
-        return FALSE;
+    g_autofree PieceRow *rows = find_rows(change, table, error);
+    g_autofree guint32 *ids = g_new(guint32, table->pieces->len + 1);
+    for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
+        if (rows[i].id <= 0 || rows[i].id > G_MAXUINT32 || rows[i].length != table_piece(table, i)->length) {
+            blob_unknown(error, "a piece that the upload counted on");
+            return NULL;
+        }
+        if (rows[i].marked && !pieces_revive(change->writer, rows[i].id, error)) {
+            return NULL;
+        }
+        ids[i] = GUINT32_TO_LE((guint32)rows[i].id);
     }
-    *blob = database_added(change->writer);
-    pins_touch(change->storage, (const guint32 *)(gpointer)ids->data, ids->len);
-    return TRUE;
+    return rows == NULL ? NULL : g_steal_pointer(&ids);
 }
 
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error)
 {
+    g_autofree PieceRow *rows = find_rows(change, table, error);
     *brings = blob == 0;
-    for (guint i = 0; i < table->pieces->len && !*brings; i++) {
-        const Piece *piece = table_piece(table, i);
-        gint64 damaged = 0;
-        if (piece->fresh &&
-            !database_number(change->writer, &damaged, 0, error,
-                             "SELECT count(*) FROM pieces WHERE digest=? AND damaged", "d", &piece->digest)) {
-            return FALSE;
-        }
-        *brings = damaged > 0;
+    for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
+        *brings |= table_piece(table, i)->fresh && rows[i].damaged;
     }
-    return TRUE;
+    return rows != NULL;
 }
 
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
 {
-    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    return add_pieces(change, table, pack, at + SEGMENT_HEAD, ids, error) &&
-           (!table_has_blob(table) || *blob > 0 || add_blob(change, table, pack, ids, blob, error));
+    if (!add_fresh(change, table, pack, at + SEGMENT_HEAD, error)) {
+        return FALSE;
+    }
+    g_autofree guint32 *ids = use_pieces(change, table, error);
+    return ids != NULL &&
+           (!table_has_blob(table) || *blob > 0 ||
+            pieces_add_blob(change->writer, &table->blob, table->size, pack, ids, table->pieces->len, blob, error));
 }
 
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error)
@@ -94,7 +86,7 @@ gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *nu
         return FALSE;
     }
     change->own_pack = *number;
-    return add_pack(change, *number, size, error);
+    return pieces_add_pack(change->writer, *number, size, error);
 }
 
 gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error)

@@ -4,7 +4,8 @@
  *   packs/NUMBER.pack               the pieces (packs.h, segment.h)
  *   names.log                       repositories and their names, to rebuild the catalogue from (nameslog.h)
  *   uploads/ID.pack, ID.list        what has come of an upload (incoming.h)
- *   .lock                           held by the one process that serves the folder */
+ *   .lock                           held by the one process that serves the folder
+ *   .collecting                     held while garbage is collected */
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -79,13 +80,11 @@ static Storage *storage_new(const char *path)
     Storage *storage = g_new0(Storage, 1);
     storage->path = g_canonicalize_filename(path, NULL);
     g_mutex_init(&storage->uploads_lock);
-    g_mutex_init(&storage->pins_lock);
     g_mutex_init(&storage->blobs_lock);
     g_mutex_init(&storage->links_lock);
     storage->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&storage->stats_lock);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
-    storage->pins = g_hash_table_new(g_direct_hash, g_direct_equal);
     storage->blobs = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
     g_queue_init(&storage->recent);
     return storage;
@@ -143,13 +142,11 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->uploads);
     blob_forget(storage);
     g_hash_table_unref(storage->blobs);
-    g_hash_table_unref(storage->pins);
     nameslog_close(storage->names);
     database_close(storage->catalogue);
     packs_close(storage->packs);
     g_clear_pointer(&storage->lock, ingot_lock_release);
     g_mutex_clear(&storage->uploads_lock);
-    g_mutex_clear(&storage->pins_lock);
     g_mutex_clear(&storage->blobs_lock);
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);

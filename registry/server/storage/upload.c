@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/leases.h"
+#include "server/catalogue/pieces.h"
 #include "server/storage/incoming.h"
 
 #define AGE ((time_t)24 * 3600) /* seconds after which an upload that nobody goes on with is dropped */
@@ -61,9 +63,20 @@ static void forget(Upload *upload)
     g_mutex_unlock(&storage->uploads_lock);
 }
 
+/* What it counted on may go. Where that fails, the lease lapses. */
+static void let_go(Upload *upload)
+{
+    Change change;
+    if (upload->leased != 0 && change_begin(upload->storage, &change, NULL)) {
+        change_end(&change, leases_drop(change.writer, upload->id, NULL), NULL);
+        upload->leased = 0;
+    }
+}
+
 /* Who waits for its lock finds that it has ended. */
 static void end(Upload *upload)
 {
+    let_go(upload);
     upload->ended = TRUE;
     upload_close(upload);
     forget(upload);
@@ -106,14 +119,14 @@ void uploads_sweep(Storage *storage)
 /* Whether `more` bytes may still be stored, as the connection has it. */
 static gboolean fits_in(Storage *storage, Connection *connection, guint64 more, GError **error)
 {
-    gint64 packed;
+    guint64 packed;
     if (storage->limits.total == 0) {
         return TRUE;
     }
-    if (!database_number(connection, &packed, 0, error, "SELECT sum(size) FROM packs", "")) {
+    if (!pieces_packed(connection, &packed, error)) {
         return FALSE;
     }
-    if ((guint64)packed + more > storage->limits.total) {
+    if (packed + more > storage->limits.total) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "the registry's storage limit is reached");
         return FALSE;
     }
@@ -193,7 +206,8 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
     if (!ok) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
     } else {
-        upload->offer = offer_new(storage, frames, size, may_see, user, upload->pinned, missing, error);
+        upload->offer =
+            upload_hold(upload, error) ? offer_new(storage, frames, size, may_see, user, missing, error) : NULL;
         ok = upload->offer != NULL;
         /* Its list is not kept: after a restart the client begins anew. */
         ok = ok && (unlink(upload->list) == 0 || ingot_error_set_errno(error, errno, "%s", upload->list));
@@ -249,8 +263,10 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
     gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
                   (!brings || (fits_in(upload->storage, change.writer, upload->fresh, error) &&
                                publish_file(&change, upload->table, upload->pack, size, &blob, error))) &&
-                  names_link(&change, name, blob, digest, error);
-    return change_end(&change, ok, error);
+                  names_link(&change, name, blob, digest, error) && leases_drop(change.writer, upload->id, error);
+    ok = change_end(&change, ok, error);
+    upload->leased = ok ? 0 : upload->leased;
+    return ok;
 }
 
 gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,

@@ -1,0 +1,32 @@
+#include "server/catalogue/leases.h"
+
+gboolean leases_hold(Connection *writer, const char *id, gint64 now, gint64 until, GError **error)
+{
+    return database_run(writer, error,
+                        "INSERT INTO leases (id, until, epoch) VALUES (?1, ?3, (SELECT value FROM epoch)) ON CONFLICT"
+                        " (id) DO UPDATE SET epoch=CASE WHEN leases.until>?2 THEN leases.epoch ELSE excluded.epoch END,"
+                        " until=excluded.until",
+                        "tii", id, now, until);
+}
+
+gboolean leases_drop(Connection *writer, const char *id, GError **error)
+{
+    return database_run(writer, error, "DELETE FROM leases WHERE id=?", "t", id);
+}
+
+gboolean leases_tidy(Connection *writer, gint64 now, GError **error)
+{
+    return database_run(writer, error, "DELETE FROM leases WHERE until<=?", "i", now);
+}
+
+gboolean leases_oldest(Connection *connection, gint64 now, gint64 *epoch, GError **error)
+{
+    return database_number(connection, epoch, G_MAXINT64, error,
+                           "SELECT epoch FROM leases WHERE until>? ORDER BY epoch LIMIT 1", "i", now);
+}
+
+gboolean leases_advance(Connection *writer, gint64 *epoch, GError **error)
+{
+    return database_run(writer, error, "UPDATE epoch SET value=value+1", "") &&
+           database_number(writer, epoch, 0, error, "SELECT value FROM epoch", "");
+}

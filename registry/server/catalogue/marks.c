@@ -1,0 +1,90 @@
+#include "server/catalogue/marks.h"
+
+#include <string.h>
+
+static void set_bits(GByteArray *bits, const guint32 *pieces, guint count)
+{
+    for (guint i = 0; i < count; i++) {
+        guint32 piece = GUINT32_FROM_LE(pieces[i]);
+        if (piece / 8 < bits->len) {
+            bits->data[piece / 8] |= (guint8)(1u << (piece % 8));
+        }
+    }
+}
+
+GByteArray *marks_needed(Connection *connection, GHashTable *without, GError **error)
+{
+    gint64 highest;
+    g_autoptr(GByteArray) bits = g_byte_array_new();
+    GError *problem = NULL;
+    if (!database_number(connection, &highest, 0, error, "SELECT max(id) FROM pieces", "")) {
+        return NULL;
+    }
+    g_byte_array_set_size(bits, (guint)(highest / 8 + 1));
+    memset(bits->data, 0, bits->len);
+    g_autoptr(sqlite3_stmt) rows = database_query(connection, "SELECT pieces, digest FROM blobs", "");
+    while (database_step(rows, &problem)) {
+        IngotDigest digest;
+        if (without == NULL || !database_digest(rows, 1, &digest) || !g_hash_table_contains(without, &digest)) {
+            set_bits(bits, sqlite3_column_blob(rows, 0), (guint)sqlite3_column_bytes(rows, 0) / sizeof(guint32));
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&bits);
+}
+
+/* GArray of Dead out of rows of id, length, mark; needed (may be NULL) leaves those out that it has. */
+static GArray *read_dead(sqlite3_stmt *rows, const GByteArray *needed, GError **error)
+{
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Dead));
+    GError *problem = NULL;
+    while (database_step(rows, &problem)) {
+        Dead dead = {.piece = sqlite3_column_int64(rows, 0),
+                     .length = (guint32)sqlite3_column_int64(rows, 1),
+                     .mark = sqlite3_column_int64(rows, 2)};
+        if (needed == NULL || !marks_is_needed(needed, dead.piece)) {
+            g_array_append_val(list, dead);
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}
+
+GArray *marks_list(Connection *connection, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection, "SELECT id, length, mark FROM pieces WHERE mark IS NOT NULL ORDER BY id", "");
+    return read_dead(rows, NULL, error);
+}
+
+GArray *marks_unneeded(Connection *connection, const GByteArray *needed, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection, "SELECT id, length, 0 FROM pieces WHERE mark IS NULL ORDER BY id", "");
+    return read_dead(rows, needed, error);
+}
+
+gboolean marks_set(Connection *writer, gint64 piece, gint64 mark, GError **error)
+{
+    return database_run(writer, error, "UPDATE pieces SET mark=?2 WHERE id=?1 AND mark IS NULL", "ii", piece, mark);
+}
+
+gboolean marks_clear(Connection *writer, const Dead *dead, GError **error)
+{
+    return database_run(writer, error, "UPDATE pieces SET mark=NULL WHERE id=? AND mark=?", "ii", dead->piece,
+                        dead->mark);
+}
+
+gboolean marks_delete(Connection *writer, const Dead *dead, gboolean *deleted, GError **error)
+{
+    gboolean ok =
+        database_run(writer, error, "DELETE FROM pieces WHERE id=? AND mark=?", "ii", dead->piece, dead->mark);
+    *deleted = ok && database_changes(writer) > 0;
+    return ok;
+}

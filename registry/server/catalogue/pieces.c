@@ -1,0 +1,64 @@
+#include "server/catalogue/pieces.h"
+
+#include "server/catalogue/rowsum.h"
+
+gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
+                     GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        GError *problem = NULL;
+        g_autoptr(sqlite3_stmt) row = database_query(
+            connection, "SELECT id, pack, offset, length, damaged, mark FROM pieces WHERE digest=?", "d", digests[i]);
+        rows[i] = (PieceRow){0};
+        if (database_step(row, &problem)) {
+            rows[i] = (PieceRow){.id = sqlite3_column_int64(row, 0),
+                                 .pack = sqlite3_column_int64(row, 1),
+                                 .offset = (guint64)sqlite3_column_int64(row, 2),
+                                 .length = (guint32)sqlite3_column_int64(row, 3),
+                                 .damaged = sqlite3_column_int64(row, 4) != 0,
+                                 .marked = sqlite3_column_type(row, 5) != SQLITE_NULL};
+        } else if (problem != NULL) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack, guint64 offset,
+                    GError **error)
+{
+    return database_run(writer, error,
+                        "INSERT INTO pieces (digest, pack, offset, length) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO"
+                        " UPDATE SET pack=excluded.pack, offset=excluded.offset, damaged=0, mark=NULL WHERE"
+                        " pieces.damaged<>0 OR pieces.mark IS NOT NULL",
+                        "diii", digest, pack, (gint64)offset, (gint64)length);
+}
+
+gboolean pieces_revive(Connection *writer, gint64 id, GError **error)
+{
+    return database_run(writer, error, "UPDATE pieces SET mark=NULL WHERE id=?", "i", id);
+}
+
+gboolean pieces_add_pack(Connection *writer, gint64 pack, guint64 size, GError **error)
+{
+    return database_run(writer, error, "INSERT INTO packs (id, size) VALUES (?, ?)", "ii", pack, (gint64)size);
+}
+
+gboolean pieces_packed(Connection *connection, guint64 *size, GError **error)
+{
+    gint64 found;
+    gboolean ok = database_number(connection, &found, 0, error, "SELECT coalesce(sum(size), 0) FROM packs", "");
+    *size = (guint64)found;
+    return ok;
+}
+
+gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 size, gint64 pack, const guint32 *ids,
+                         guint count, gint64 *blob, GError **error)
+{
+    gsize bytes = count * sizeof *ids;
+    return database_number(writer, blob, 0, error,
+                           "INSERT INTO blobs (digest, size, pack, pieces, sum) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                           "diibi", digest, (gint64)size, pack, ids, bytes,
+                           row_sum("dib", digest, (gint64)size, ids, bytes));
+}

@@ -1,0 +1,38 @@
+/* Pieces, packs and blobs as rows: where each piece stands, and what a blob is made of.
+ *
+ * Invariants: a piece has one place; a copy that comes later replaces it only where the one that is there is known to
+ * be damaged or is marked as dead (marks.h). Questions about many pieces are asked at once. */
+#pragma once
+
+#include "server/catalogue/database.h"
+
+typedef struct {
+    gint64 id; /* 0: there is none of this digest */
+    gint64 pack;
+    guint64 offset; /* in the pack */
+    guint32 length; /* bytes */
+    gboolean damaged, marked;
+} PieceRow;
+
+/* rows[i] receives what is known of digests[i]. */
+gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
+                     GError **error);
+/* Whether a new upload may count on it. */
+static inline gboolean pieces_is_whole(const PieceRow *row, guint32 length)
+{
+    return row->id > 0 && row->length == length && !row->damaged && !row->marked;
+}
+
+/* A new piece, or the new place of one that is damaged or marked. */
+gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack, guint64 offset,
+                    GError **error);
+/* Takes its mark away: a blob has it again. */
+gboolean pieces_revive(Connection *writer, gint64 id, GError **error);
+
+gboolean pieces_add_pack(Connection *writer, gint64 pack, guint64 size, GError **error);
+/* Bytes of all packs. */
+gboolean pieces_packed(Connection *connection, guint64 *size, GError **error);
+
+/* A new blob; ids: of its pieces in order, little-endian. *blob receives its id. */
+gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 size, gint64 pack, const guint32 *ids,
+                         guint count, gint64 *blob, GError **error);
