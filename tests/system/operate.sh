@@ -46,12 +46,12 @@ ok "five minutes: a user, TLS, a configuration file, a push, a pull by skopeo"
 mkdir "$TMP/backup"
 sqlite3 "$data/catalogue.sqlite" ".backup $TMP/backup/catalogue.sqlite"
 sqlite3 "$data/users.sqlite" ".backup $TMP/backup/users.sqlite"
+cp "$data/names.log" "$TMP/backup/"
 head -c 3000000 /dev/urandom >"$TMP/new"
 cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"
 echo "write $TMP/new new" | debugfs -w "$TMP/v2.raw" >/dev/null 2>&1
 ingot pack -q "$TMP/v2.raw" web:2.0.0 >/dev/null
 ingot push -q web:2.0.0 "$registry/team/web" >/dev/null
-cp "$data/names.log" "$TMP/backup/"
 cp -a "$data/packs" "$TMP/backup/"
 end
 rm -rf "$data"

@@ -221,7 +221,7 @@ for sql in ("SELECT * FROM state", "SELECT id, size FROM packs", "SELECT * FROM 
         print(sql, row)
 PY
 }
-# One flipped byte anywhere in the catalogue, or in the tables of packs and the log of names.
+# One flipped byte anywhere in the catalogue, or in the tables of packs and the log of events.
 kill "$SERVER"
 wait "$SERVER" || true
 sqlite_whole=$TMP/catalogue.whole
@@ -233,7 +233,6 @@ rows "$sqlite_whole" >"$TMP/rows"
 for n in $(seq 1 40); do
     at=$(python3 -c "import random; random.seed($n); print(random.randrange($size))")
     cp "$sqlite_whole" "$data/catalogue.sqlite"
-    cp "$TMP/names.whole" "$data/names.log"
     rm -f "$data"/catalogue.sqlite-*
     flip "$data/catalogue.sqlite" "$at"
     if ingotd scrub --data "$data" >"$TMP/out" 2>&1; then
@@ -242,6 +241,7 @@ for n in $(seq 1 40); do
     else
         found=$((found + 1))
     fi
+    cmp -s "$data/names.log" "$TMP/names.whole" || fail "a flip at $at costs the log of events"
 done
 [ $found -ge 10 ] || fail "of 40 flips in the catalogue a scrub found $found"
 cp "$sqlite_whole" "$data/catalogue.sqlite"
@@ -251,7 +251,7 @@ scrub >/dev/null || fail "the restored catalogue"
 flip "$data/names.log" 100
 expect 1 ingotd scrub --data "$data"
 cp "$TMP/names.whole" "$data/names.log"
-ok "flipped bytes of the catalogue and the log of names are found"
+ok "flipped bytes of the catalogue and the log of events are found"
 
 # The catalogue is lost.
 start_ingotd "$data"

@@ -20,6 +20,7 @@ struct Database {
     char *path;
     Connection *writer;
     GMutex writing; /* held from begin to release */
+    gint stopped;   /* atomic: a commit has failed, and what of it is on the disk is unknown */
     GMutex lock;    /* guards idle */
     GQueue idle;    /* readers that nobody has */
 };
@@ -170,6 +171,19 @@ void database_close(Database *database)
     g_free(database);
 }
 
+gboolean database_settle(Database *database, GError **error)
+{
+    int left = 0;
+    g_mutex_lock(&database->writing);
+    int code = sqlite3_wal_checkpoint_v2(database->writer->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
+    gboolean ok = code == SQLITE_OK || failed(database->writer->handle, database->path, error);
+    g_mutex_unlock(&database->writing);
+    if (ok && left != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %d pages are left in its log", database->path, left);
+    }
+    return ok && left == 0;
+}
+
 /* --- connections --- */
 
 Connection *database_reader(Database *database, GError **error)
@@ -193,6 +207,12 @@ void database_give_back(Connection *reader)
 Connection *database_begin(Database *database, GError **error)
 {
     g_mutex_lock(&database->writing);
+    if (database_is_stopped(database)) {
+        g_mutex_unlock(&database->writing);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "%s: takes no changes since the disk failed in the middle of one; restart ingotd", database->path);
+        return NULL;
+    }
     if (!execute(database->writer->handle, database->path, "BEGIN IMMEDIATE", error)) {
         g_mutex_unlock(&database->writing);
         return NULL;
@@ -202,11 +222,26 @@ Connection *database_begin(Database *database, GError **error)
 
 gboolean database_commit(Database *database, GError **error)
 {
-    gboolean ok = execute(database->writer->handle, database->path, "COMMIT", error);
-    if (!ok && sqlite3_get_autocommit(database->writer->handle) == 0) {
+    sqlite3 *handle = database->writer->handle;
+    if (execute(handle, database->path, "COMMIT", error)) {
+        return TRUE;
+    }
+    /* Without room the commit's last frame was not written whole. Anything else may have come after it was. */
+    int code = sqlite3_errcode(handle) & 0xff;
+    if (code != SQLITE_FULL && code != SQLITE_BUSY && code != SQLITE_CONSTRAINT) {
+        g_atomic_int_set(&database->stopped, 1);
+        g_warning("%s: a commit failed (%s): no changes are taken until ingotd is started again", database->path,
+                  sqlite3_errmsg(handle));
+    }
+    if (sqlite3_get_autocommit(handle) == 0) {
         database_rollback(database);
     }
-    return ok;
+    return FALSE;
+}
+
+gboolean database_is_stopped(Database *database)
+{
+    return g_atomic_int_get(&database->stopped) != 0;
 }
 
 void database_rollback(Database *database)
@@ -228,6 +263,17 @@ gboolean database_end(Database *database, gboolean ok, GError **error)
     }
     database_release(database);
     return ok;
+}
+
+gboolean database_snapshot(Connection *reader, GError **error)
+{
+    /* BEGIN alone waits with the state for the first row that is read. */
+    return execute(reader->handle, reader->database->path, "BEGIN; SELECT count(*) FROM sqlite_schema", error);
+}
+
+void database_snapshot_end(Connection *reader)
+{
+    sqlite3_exec(reader->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* --- statements --- */

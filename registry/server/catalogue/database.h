@@ -25,6 +25,10 @@ Database *database_open(const char *path, DatabaseKind kind, const char *const *
 void database_close(Database *database);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Database, database_close)
 
+/* Brings all that was committed into the file itself, flushed: SQLite's log is empty then, and the file can be moved
+ * alone. Nobody else has it open. */
+gboolean database_settle(Database *database, GError **error);
+
 /* A connection to read with; give it back. NULL on failure. */
 Connection *database_reader(Database *database, GError **error);
 void database_give_back(Connection *reader);
@@ -32,11 +36,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connection, database_give_back)
 
 /* The one connection that writes, in a transaction; waits for whoever has it. Then commit or roll back, and release. */
 Connection *database_begin(Database *database, GError **error);
-gboolean database_commit(Database *database, GError **error); /* rolled back if it fails */
+/* Rolled back if it fails. A failure of the disk may have left the transaction in SQLite's log all the same, to be
+ * found at the next opening: then the database takes no more changes until it is opened again. */
+gboolean database_commit(Database *database, GError **error);
+gboolean database_is_stopped(Database *database); /* whether that has happened */
 void database_rollback(Database *database);
 void database_release(Database *database);
 /* All three: commits where ok is TRUE, else rolls back; whether all went well. */
 gboolean database_end(Database *database, gboolean ok, GError **error);
+
+/* From here to its end a reader sees one state of the database, whatever is committed meanwhile. */
+gboolean database_snapshot(Connection *reader, GError **error);
+void database_snapshot_end(Connection *reader);
 
 /* A statement with its parameters bound, to be stepped through. sql must be a literal (it is the key of what has been
  * prepared). types has one letter for each parameter: i gint64, t text (NULL: null), d const IngotDigest * (NULL:

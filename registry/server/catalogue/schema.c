@@ -55,5 +55,10 @@ static const char leases[] =
     "ALTER TABLE pieces ADD COLUMN mark INTEGER;"
     "CREATE INDEX pieces_marked ON pieces (id) WHERE mark IS NOT NULL;";
 
-const char *const schema_migrations[] = {first, second, leases};
+/* How far the log of events goes: one row. */
+static const char events[] =
+    "CREATE TABLE events_mark (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " hash BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;";
+
+const char *const schema_migrations[] = {first, second, leases, events};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

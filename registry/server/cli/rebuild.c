@@ -31,7 +31,7 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const Verb verb_rebuild = {
     "rebuild", "", "make a lost or damaged catalogue again",
-    "From the packs and the log of names, while nobody serves the folder. The old catalogue is kept\n"
+    "From the packs and the log of events, while nobody serves the folder. The old catalogue is kept\n"
     "beside the new one, with the ending .old.\n\n"
     "Example:\n  ingotd rebuild --data /srv/ingot\n",
     run};

@@ -50,7 +50,7 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const Verb verb_scrub = {
     "scrub", "", "look for damage, and repair it from elsewhere",
-    "Every piece is read and hashed, the tables of the packs, the catalogue and the log of names are\n"
+    "Every piece is read and hashed, the tables of the packs, the catalogue and the log of events are\n"
     "compared. Says which images need what is damaged, and ends with status 1 if anything is. A\n"
     "damaged piece is replaced when any client pushes it again, or at once --from where it is.\n\n"
     "Example:\n  ingotd scrub --data /srv/ingot --rate 50M --from https://mirror.example\n",

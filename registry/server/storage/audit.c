@@ -4,6 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "server/catalogue/logmark.h"
+#include "server/storage/replay.h"
+
 static void differs(Scrub *scrub, const char *what)
 {
     scrub->report->inconsistencies++;
@@ -83,102 +86,62 @@ static void check_rows(Scrub *scrub, Connection *reader)
     }
 }
 
-/* --- the catalogue and the log of names --- */
+/* --- the catalogue and the log of events --- */
 
-/* What a repository has, as a text: "NAME blob DIGEST", "NAME manifest DIGEST", "NAME tag TAG". */
-static char *entry(const char *name, const char *kind, const char *what)
+static void name_differs(const ReplayDifference *difference, gpointer user)
 {
-    return g_strjoin(" ", name, kind, what, NULL);
+    g_autofree char *what =
+        g_strdup_printf(difference->catalogue ? "%s %s %s: in the catalogue, not in the log of events"
+                                              : "%s %s %s: in the log of events, not in the catalogue",
+                        difference->name, difference->kind, difference->what);
+    differs(user, what);
 }
 
-static gboolean replay(const json_t *object, gpointer user, GError **error)
+/* Gaps that a rebuild has found are known: it has said what was lost. */
+static void tell_log(Scrub *scrub, const Replay *replay)
 {
-    (void)error;
-    GHashTable *names = user; /* entry -> digest */
-    const char *op = json_string_value(json_object_get(object, "op"));
-    const char *name = json_string_value(json_object_get(object, "name"));
-    const char *tag = json_string_value(json_object_get(object, "tag"));
-    const char *digest = json_string_value(json_object_get(object, "digest"));
-    g_autofree char *blob = entry(name, "blob", digest), *manifest = entry(name, "manifest", digest);
-    g_autofree char *tagged = entry(name, "tag", tag);
-    if (g_strcmp0(op, "link") == 0) {
-        g_hash_table_insert(names, g_steal_pointer(&blob), g_strdup(digest));
-    } else if (g_strcmp0(op, "manifest") == 0) {
-        g_hash_table_insert(names, g_steal_pointer(&manifest), g_strdup(digest));
-    } else if (g_strcmp0(op, "tag") == 0) {
-        g_hash_table_insert(names, g_steal_pointer(&tagged), g_strdup(digest));
-    } else if (g_strcmp0(op, "untag") == 0) {
-        g_hash_table_remove(names, tagged);
-    } else if (g_strcmp0(op, "unlink") == 0) {
-        g_hash_table_remove(names, blob);
-        g_hash_table_remove(names, manifest);
-    }
-    return TRUE;
-}
-
-/* What both have is taken out of the table; what only the catalogue has is told. */
-static void compare_rows(Scrub *scrub, GHashTable *names, sqlite3_stmt *rows)
-{
-    while (database_step(rows, NULL)) {
-        IngotDigest digest;
-        if (!database_digest(rows, 3, &digest)) {
-            continue;
-        }
-        const char *tag = (const char *)sqlite3_column_text(rows, 2);
-        g_autofree char *text = ingot_digest_to_text(&digest);
-        g_autofree char *one = entry((const char *)sqlite3_column_text(rows, 0),
-                                     (const char *)sqlite3_column_text(rows, 1), tag == NULL ? text : tag);
-        if (g_strcmp0(g_hash_table_lookup(names, one), text) == 0) {
-            g_hash_table_remove(names, one);
-        } else {
-            g_autofree char *what = g_strdup_printf("%s: in the catalogue, not in the log of names", one);
-            differs(scrub, what);
-        }
-    }
-}
-
-static gboolean compare_names(Scrub *scrub, Connection *reader, GError **error)
-{
-    static const char *const lists[] = {
-        "SELECT repositories.name, 'blob', NULL, digest FROM links JOIN repositories ON repositories.id=repository JOIN"
-        " blobs ON blobs.id=blob",
-        "SELECT repositories.name, 'manifest', NULL, digest FROM manifests JOIN repositories ON"
-        " repositories.id=repository JOIN blobs ON blobs.id=blob",
-        "SELECT repositories.name, 'tag', tags.name, digest FROM tags JOIN repositories ON repositories.id=repository"
-        " JOIN blobs ON blobs.id=blob",
-    };
-    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    guint damaged;
-    if (!storage_read_names(scrub->storage, replay, names, &damaged, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; i < damaged; i++) {
-        differs(scrub, "a line of the log of names");
-    }
-    for (guint i = 0; i < G_N_ELEMENTS(lists); i++) {
-        g_autoptr(sqlite3_stmt) rows = database_query(reader, lists[i], "");
-        compare_rows(scrub, names, rows);
+    for (guint i = 0; replay->gaps->len > replay->acknowledged && i < replay->gaps->len; i++) {
+        differs(scrub, g_ptr_array_index(replay->gaps, i));
     }
     GHashTableIter iterator;
-    gpointer one;
-    g_hash_table_iter_init(&iterator, names);
-    while (g_hash_table_iter_next(&iterator, &one, NULL)) {
-        g_autofree char *what = g_strdup_printf("%s: in the log of names, not in the catalogue", (char *)one);
-        differs(scrub, what);
+    gpointer kind, count;
+    g_hash_table_iter_init(&iterator, replay->unknown);
+    while (g_hash_table_iter_next(&iterator, &kind, &count)) {
+        scrub_tell(scrub, "skipped: %u events of the kind '%s', which this version does not know",
+                   GPOINTER_TO_UINT(count), (const char *)kind);
     }
-    return TRUE;
+}
+
+/* Both as of one transaction: the reader's snapshot, and the log up to the event that it knows as the last. */
+static gboolean compare_names(Scrub *scrub, Connection *reader, GError **error)
+{
+    g_autoptr(Replay) replay = replay_new();
+    EventMark mark, found;
+    LogMarkKind kind;
+    GError *problem = NULL;
+    if (!logmark_get(reader, &mark, &kind, &problem)) {
+        differs(scrub, problem->message);
+        g_error_free(problem);
+        return TRUE;
+    }
+    if (!eventlog_read(scrub->storage->events, mark.end, replay_take, replay, &found, error)) {
+        return FALSE;
+    }
+    if (found.number != mark.number || found.end != mark.end || !ingot_digest_equal(&found.hash, &mark.hash)) {
+        differs(scrub, "the log of events does not end with the event that the catalogue knows as the last");
+    }
+    tell_log(scrub, replay);
+    return replay_compare(replay, reader, name_differs, scrub, error);
 }
 
 gboolean audit_catalogue(Scrub *scrub, Connection *reader, GError **error)
 {
     check_rows(scrub, reader);
-    /* Both as they stand between two changes. */
-    Change change;
-    if (!change_begin(scrub->storage, &change, error)) {
+    if (!database_snapshot(reader, error)) {
         return FALSE;
     }
     gboolean ok = compare_names(scrub, reader, error);
-    change_end(&change, FALSE, NULL);
+    database_snapshot_end(reader);
     return ok;
 }
 

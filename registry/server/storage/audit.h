@@ -1,4 +1,4 @@
-/* The part of a scrub that compares what is written twice: the catalogue with itself, with the log of names, and with
+/* The part of a scrub that compares what is written twice: the catalogue with itself, with the log of events, and with
  * the tables of the packs. */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* What the files of this room share of a Storage. Nobody else includes this.
  *
  * Who changes what: a Change is the one way to write to the catalogue. It holds the writer, so changes come one after
- * another; the pack that it puts and what it adds to the log of names are flushed before the catalogue commits, and
+ * another; the pack that it puts and what it adds to the log of events are flushed before the catalogue commits, and
  * count only from then on. Locks are taken in this order: an upload, a change, all uploads, blobs. */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <ingot/json.h>
 
 #include "server/catalogue/database.h"
-#include "server/events/nameslog.h"
+#include "server/events/eventlog.h"
 #include "server/packs/packs.h"
 #include "server/packs/segment.h"
 #include "server/packs/splitter.h"
@@ -20,7 +20,7 @@ struct Storage {
     IngotLock *lock;
     Database *catalogue;
     Packs *packs;
-    NamesLog *names; /* changes alone touch it */
+    char *events; /* path of the log of events; changes alone write to it */
     StorageLimits limits;
 
     GMutex uploads_lock;
@@ -45,7 +45,7 @@ struct Storage {
 
 /* EXISTS if another process has it. */
 IngotLock *storage_lock(const char *path, GError **error);
-/* An empty catalogue and an empty log, whose names have that suffix, over the packs that are there. Takes no lock. */
+/* An empty catalogue, whose name has that suffix, over the packs and the log that are there. Takes no lock. */
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error);
 
 /* --- changes (storage.c) --- */
@@ -53,20 +53,18 @@ Storage *storage_open_beside(const char *path, const char *suffix, GError **erro
 typedef struct {
     Storage *storage;
     Connection *writer;
-    GString *lines;  /* for the log of names */
-    gint64 own_pack; /* that it put; 0: none */
-    gboolean moved;  /* pieces have other places now, or none */
+    GPtrArray *events; /* of json_t, for the log */
+    gint64 own_pack;   /* that it put; 0: none */
+    gboolean moved;    /* pieces have other places now, or none */
 } Change;
 
 /* FALSE: no change has begun. */
 gboolean change_begin(Storage *storage, Change *change, GError **error);
 /* Commits where ok is TRUE; else, or if that fails, nothing of it has happened. */
 gboolean change_end(Change *change, gboolean ok, GError **error);
-/* {op, name, …} for the log of names: pairs of key and text ended by NULL; a NULL text is left out. */
+/* An event {op, name, …}: pairs of key and text ended by NULL; a NULL text is left out. */
 void change_log(Change *change, const char *op, const char *name, ...) G_GNUC_NULL_TERMINATED;
 gint64 storage_now(void); /* seconds */
-/* Reads the log of names; within a change, so that it stands still. */
-gboolean storage_read_names(Storage *storage, NamesLogTake take, gpointer user, guint *damaged, GError **error);
 
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 

@@ -160,7 +160,7 @@ static gboolean unlink_blob(Change *change, const char *name, gint64 repository,
                         blob);
 }
 
-/* The log of names has a line for each tag that goes: whoever reads it need not search for them. */
+/* The log of events has a line for each tag that goes: whoever reads it need not search for them. */
 static gboolean log_untags(Change *change, const char *name, gint64 repository, gint64 blob, GError **error)
 {
     GError *problem = NULL;

@@ -1,15 +1,19 @@
 #include "server/storage/rebuild.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "server/catalogue/logmark.h"
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
+#include "server/storage/replay.h"
 
 #define BESIDE ".new" /* ends the names of what is made beside what is there */
 
@@ -17,6 +21,7 @@ typedef struct {
     Storage *storage;
     Change change;
     RebuildReport *report;
+    Replay *replay; /* of the log, beside what is made of it */
     void (*tell)(const char *line, gpointer user);
     gpointer user;
 } Rebuild;
@@ -83,7 +88,7 @@ static gboolean add_pieces(Rebuild *rebuild, const Table *table, gint64 pack, gu
     return TRUE;
 }
 
-/* A blob whose pieces are gone was garbage; if it was not, the log of names will miss it. */
+/* A blob whose pieces are gone was garbage; if it was not, the log of events will miss it. */
 static gboolean has_all(Rebuild *rebuild, const Table *table)
 {
     for (guint i = 0; i < table->pieces->len; i++) {
@@ -236,7 +241,9 @@ static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, G
                                       .subject = line->has_subject ? &line->subject : NULL,
                                       .mentions = mentions,
                                       .partial = TRUE};
-    return names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);
+    /* Its link comes first; that event may be damaged. */
+    return names_link(&rebuild->change, line->name, blob, &line->digest, error) &&
+           names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);
 }
 
 /* What comes to a repository. The blob may be gone: deleted later on, or lost. */
@@ -254,7 +261,14 @@ static gboolean redo_add(Rebuild *rebuild, const Line *line, GError **error)
     if (strcmp(line->op, "manifest") == 0) {
         return redo_manifest(rebuild, line, blob, error);
     }
-    return names_tag(change, line->name, line->tag, repository, blob, &line->digest, error);
+    gint64 known;
+    if (!database_number(change->writer, &known, 0, error,
+                         "SELECT count(*) FROM manifests WHERE repository=? AND blob=?", "ii", repository, blob)) {
+        return FALSE;
+    }
+    /* The event that made it a manifest is damaged: the tag will be missed when the whole log is read. */
+    return known == 0 || line->tag == NULL ||
+           names_tag(change, line->name, line->tag, repository, blob, &line->digest, error);
 }
 
 static gboolean redo_remove(Rebuild *rebuild, const Line *line, GError **error)
@@ -272,16 +286,26 @@ static gboolean redo_remove(Rebuild *rebuild, const Line *line, GError **error)
     return blob == 0 || (blob > 0 && names_remove(change, line->name, repository, blob, &line->digest, error));
 }
 
-static gboolean redo(const json_t *object, gpointer user, GError **error)
+static gboolean redo(const Event *event, gpointer user, GError **error)
 {
     Rebuild *rebuild = user;
-    Line line = read_line(object);
-    if (line.op == NULL || line.name == NULL) {
-        lost(rebuild, "a line of the log of names tells nothing");
+    if (!replay_take(event, rebuild->replay, error)) {
+        return FALSE;
+    }
+    if (event->object == NULL) {
+        lost(rebuild, "%s", event->trouble);
         return TRUE;
     }
-    gboolean adds = g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "tag");
-    if (adds) {
+    Line line = read_line(event->object);
+    if (!replay_knows(line.op)) {
+        lost(rebuild, "an event of the kind '%s' at %s, which this version does not know, is skipped",
+             line.op == NULL ? "" : line.op, line.name == NULL ? "no name" : line.name);
+        return TRUE;
+    }
+    if (line.name == NULL) {
+        return TRUE;
+    }
+    if (g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "tag")) {
         return !line.has_digest || redo_add(rebuild, &line, error);
     }
     return redo_remove(rebuild, &line, error);
@@ -295,20 +319,48 @@ static gboolean count(Rebuild *rebuild, guint64 *number, GError **error, const c
     return ok;
 }
 
+/* What the log says and the catalogue can't have: lost, by name. The log hears of it, so that both agree again. */
+static void name_lost(const ReplayDifference *difference, gpointer user)
+{
+    Rebuild *rebuild = user;
+    Change *change = &rebuild->change;
+    if (difference->catalogue) {
+        change_log(change, "link", difference->name, "digest", difference->digest, "by", "rebuild", NULL);
+    } else if (strcmp(difference->kind, "tag") == 0) {
+        lost(rebuild, "%s:%s, which named %s", difference->name, difference->what, difference->digest);
+        change_log(change, "untag", difference->name, "tag", difference->what, "by", "rebuild", "why", "lost", NULL);
+    } else {
+        lost(rebuild, "%s@%s, a %s", difference->name, difference->what, difference->kind);
+        change_log(change, "unlink", difference->name, "digest", difference->digest, "by", "rebuild", "why", "lost",
+                   NULL);
+    }
+}
+
+/* The last event of a rebuild: what scrubs need not complain of again. */
+static void log_rebuilt(Rebuild *rebuild)
+{
+    json_t *event = ingot_json_pack("{s:s, s:s, s:I, s:I}", "op", "rebuilt", "by", "rebuild", "at",
+                                    (json_int_t)storage_now(), "gaps", (json_int_t)rebuild->replay->gaps->len);
+    g_ptr_array_add(rebuild->change.events, event);
+}
+
 static gboolean read_names(Rebuild *rebuild, GError **error)
 {
-    guint damaged;
     RebuildReport *report = rebuild->report;
-    g_autofree char *log = g_build_filename(rebuild->storage->path, "names.log", NULL);
+    const char *log = rebuild->storage->events;
+    EventMark mark;
     if (!g_file_test(log, G_FILE_TEST_EXISTS) && report->packs > 0) {
         lost(rebuild, "%s: not there, and with it all names", log);
     }
-    if (!storage_read_names(rebuild->storage, redo, rebuild, &damaged, error)) {
+    if (!eventlog_read(log, G_MAXUINT64, redo, rebuild, &mark, error) ||
+        !logmark_set(rebuild->change.writer, &mark, error)) {
         return FALSE;
     }
-    for (guint i = 0; i < damaged; i++) {
-        lost(rebuild, "a line of the log of names is damaged");
+    g_ptr_array_set_size(rebuild->change.events, 0); /* they have happened long ago */
+    if (!replay_compare(rebuild->replay, rebuild->change.writer, name_lost, rebuild, error)) {
+        return FALSE;
     }
+    log_rebuilt(rebuild);
     return count(rebuild, &report->repositories, error, "SELECT count(DISTINCT repository) FROM links") &&
            count(rebuild, &report->manifests, error, "SELECT count(*) FROM manifests") &&
            count(rebuild, &report->tags, error, "SELECT count(*) FROM tags");
@@ -316,44 +368,12 @@ static gboolean read_names(Rebuild *rebuild, GError **error)
 
 /* --- the whole --- */
 
-/* The log is written anew, so that it and the catalogue agree from the first line. */
-static gboolean write_names(Rebuild *rebuild, GError **error)
-{
-    static const char *const lists[] = {
-        "SELECT 'link', repositories.name, digest, NULL, NULL, NULL FROM links JOIN repositories ON"
-        " repositories.id=repository JOIN blobs ON blobs.id=blob",
-        "SELECT 'manifest', repositories.name, digest, NULL, type, subject FROM manifests JOIN repositories ON"
-        " repositories.id=repository JOIN blobs ON blobs.id=blob",
-        "SELECT 'tag', repositories.name, digest, tags.name, NULL, NULL FROM tags JOIN repositories ON"
-        " repositories.id=repository JOIN blobs ON blobs.id=blob",
-    };
-    g_string_truncate(rebuild->change.lines, 0);
-    for (guint i = 0; i < G_N_ELEMENTS(lists); i++) {
-        g_autoptr(sqlite3_stmt) rows = database_query(rebuild->change.writer, lists[i], "");
-        GError *problem = NULL;
-        while (database_step(rows, &problem)) {
-            IngotDigest digest, subject;
-            g_autofree char *text = database_digest(rows, 2, &digest) ? ingot_digest_to_text(&digest) : NULL;
-            g_autofree char *about = database_digest(rows, 5, &subject) ? ingot_digest_to_text(&subject) : NULL;
-            change_log(&rebuild->change, (const char *)sqlite3_column_text(rows, 0),
-                       (const char *)sqlite3_column_text(rows, 1), "digest", text, "tag",
-                       (const char *)sqlite3_column_text(rows, 3), "type", (const char *)sqlite3_column_text(rows, 4),
-                       "subject", about, NULL);
-        }
-        if (problem != NULL) {
-            g_propagate_error(error, problem);
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
 static gboolean run(Rebuild *rebuild, GError **error)
 {
     if (!change_begin(rebuild->storage, &rebuild->change, error)) {
         return FALSE;
     }
-    gboolean ok = read_packs(rebuild, error) && read_names(rebuild, error) && write_names(rebuild, error);
+    gboolean ok = read_packs(rebuild, error) && read_names(rebuild, error);
     return change_end(&rebuild->change, ok, error);
 }
 
@@ -363,14 +383,20 @@ static gboolean move(const char *folder, const char *from, const char *to, GErro
     return rename(source, target) == 0 || errno == ENOENT || ingot_error_set_errno(error, errno, "%s", target);
 }
 
-/* The log first: with it alone all can be done once more, if this is where the power goes. */
+static gboolean sync_folder(const char *folder, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(folder, O_RDONLY | O_DIRECTORY, 0, error);
+    return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || ingot_error_set_errno(error, errno, "%s", folder));
+}
+
+/* The old catalogue is out of the way, with SQLite's log of it, before the new one has its name: one catalogue with the
+ * other's log would be neither. Wherever the power goes, the log of events is whole, and all can be done once more. */
 static gboolean put_in_place(const char *folder, GError **error)
 {
-    return move(folder, "names.log" BESIDE, "names.log", error) &&
-           move(folder, "catalogue.sqlite", "catalogue.sqlite.old", error) &&
+    return move(folder, "catalogue.sqlite", "catalogue.sqlite.old", error) &&
            move(folder, "catalogue.sqlite-wal", "catalogue.sqlite.old-wal", error) &&
-           move(folder, "catalogue.sqlite-shm", "catalogue.sqlite.old-shm", error) &&
-           move(folder, "catalogue.sqlite" BESIDE, "catalogue.sqlite", error);
+           move(folder, "catalogue.sqlite-shm", "catalogue.sqlite.old-shm", error) && sync_folder(folder, error) &&
+           move(folder, "catalogue.sqlite" BESIDE, "catalogue.sqlite", error) && sync_folder(folder, error);
 }
 
 gboolean storage_rebuild(const char *path, void (*tell)(const char *line, gpointer user), gpointer user,
@@ -384,8 +410,9 @@ gboolean storage_rebuild(const char *path, void (*tell)(const char *line, gpoint
     }
     g_autoptr(IngotLock) lock = storage_lock(path, error);
     Storage *storage = lock == NULL ? NULL : storage_open_beside(path, BESIDE, error);
-    Rebuild rebuild = {.storage = storage, .report = report, .tell = tell, .user = user};
-    gboolean ok = storage != NULL && run(&rebuild, error);
+    g_autoptr(Replay) replay = replay_new();
+    Rebuild rebuild = {.storage = storage, .report = report, .replay = replay, .tell = tell, .user = user};
+    gboolean ok = storage != NULL && run(&rebuild, error) && database_settle(storage->catalogue, error);
     storage_close(storage);
     return ok && put_in_place(path, error);
 }

@@ -2,7 +2,7 @@
  * others push and pull.
  *
  * Checked are each piece against its digest, each segment's table, the catalogue's own structure, and that the
- * catalogue tells of names and blobs what the log of names and the packs tell. A damaged piece is noted, so that the
+ * catalogue tells of names and blobs what the log of events and the packs tell. A damaged piece is noted, so that the
  * next upload that brings it replaces it. */
 #pragma once
 

@@ -2,7 +2,7 @@
  *
  *   catalogue.sqlite (-wal, -shm)   what is where (schema.c)
  *   packs/NUMBER.pack               the pieces (packs.h, segment.h)
- *   names.log                       repositories and their names, to rebuild the catalogue from (nameslog.h)
+ *   names.log                       every change of a name, to rebuild the catalogue from (eventlog.h)
  *   uploads/ID.pack, ID.list        what has come of an upload (incoming.h)
  *   .lock                           held by the one process that serves the folder
  *   .collecting                     held while garbage is collected */
@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/logmark.h"
 #include "server/catalogue/schema.h"
 #include "server/storage/inside.h"
 #include "server/storage/upload.h"
@@ -47,38 +48,84 @@ static gboolean make_folders(const char *path, GError **error)
 static gboolean open_catalogue(Storage *storage, const char *suffix, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/catalogue.sqlite%s", storage->path, suffix);
-    g_autofree char *names = g_strdup_printf("%s/names.log%s", storage->path, suffix);
     storage->catalogue = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, error);
-    g_autoptr(Connection) reader = storage->catalogue == NULL ? NULL : database_reader(storage->catalogue, error);
-    gint64 end;
-    if (reader == NULL ||
-        !database_number(reader, &end, 0, error,
-                         "SELECT value FROM state WHERE key='names_end' AND sum=row_sum(key, value)", "")) {
-        return FALSE;
-    }
-    storage->names = nameslog_open(names, (guint64)end, error);
-    return storage->names != NULL;
+    return storage->catalogue != NULL;
+}
+
+/* Whether the folder holds anything that a catalogue should know. */
+static gboolean is_in_use(const Storage *storage)
+{
+    struct stat st;
+    g_autoptr(GArray) packs = packs_list(storage->packs);
+    return packs->len > 0 || (stat(storage->events, &st) == 0 && st.st_size > 0);
+}
+
+static gboolean lost_catalogue(const Storage *storage, const char *what, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "%s/catalogue.sqlite: %s, but packs or names are there. `ingotd rebuild --data %s` makes it again",
+                storage->path, what, storage->path);
+    return FALSE;
 }
 
 /* A catalogue that is not there is new only where nothing else is: an empty one would make garbage of it all. */
 static gboolean check_lost(const Storage *storage, GError **error)
 {
     g_autofree char *path = g_build_filename(storage->path, "catalogue.sqlite", NULL);
-    g_autofree char *names = g_build_filename(storage->path, "names.log", NULL);
-    g_autoptr(GArray) packs = packs_list(storage->packs);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS) && (packs->len > 0 || g_file_test(names, G_FILE_TEST_EXISTS))) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "%s: missing, but packs or names are there: `ingotd rebuild --data %s` makes it again", path,
-                    storage->path);
+    return g_file_test(path, G_FILE_TEST_EXISTS) || !is_in_use(storage) || lost_catalogue(storage, "missing", error);
+}
+
+/* The mark of the last event; what a catalogue that is new, or of an older version, lacks of it is set. */
+static gboolean find_mark(Change *change, EventMark *mark, GError **error)
+{
+    Storage *storage = change->storage;
+    LogMarkKind kind;
+    if (!logmark_get(change->writer, mark, &kind, error)) {
+        g_prefix_error(error, "%s: `ingotd rebuild` makes the catalogue again: ", storage->path);
         return FALSE;
     }
+    if (kind == LOGMARK_KNOWN) {
+        return TRUE;
+    }
+    if (kind == LOGMARK_NONE && is_in_use(storage)) {
+        return lost_catalogue(storage, "empty", error);
+    }
+    return eventlog_start(storage->events, mark->end, mark, error) && logmark_set(change->writer, mark, error);
+}
+
+/* The catalogue and its log agree, or the folder is refused as it stands: nothing of the log is given up for a
+ * catalogue that does not know it. */
+static gboolean check_events(Change *change, GError **error)
+{
+    const char *path = change->storage->events;
+    EventMark mark;
+    gboolean tail;
+    if (!find_mark(change, &mark, error) || !eventlog_check(path, &mark, &tail, error)) {
+        return FALSE;
+    }
+    GError *problem = NULL;
+    if (tail && !eventlog_settle(path, &mark, &problem)) {
+        /* The next change will try again, and fail if it has to: what is there can be read. */
+        g_warning("an event that was not committed is not set aside yet: %s", problem->message);
+        g_error_free(problem);
+    } else if (tail) {
+        g_message("%s: the transaction behind event %" G_GUINT64_FORMAT " was not committed; it is kept in %s.aside",
+                  path, mark.number, path);
+    }
     return TRUE;
+}
+
+static gboolean open_events(Storage *storage, GError **error)
+{
+    Change change;
+    return change_begin(storage, &change, error) && change_end(&change, check_events(&change, error), error);
 }
 
 static Storage *storage_new(const char *path)
 {
     Storage *storage = g_new0(Storage, 1);
     storage->path = g_canonicalize_filename(path, NULL);
+    storage->events = g_build_filename(storage->path, "names.log", NULL);
     g_mutex_init(&storage->uploads_lock);
     g_mutex_init(&storage->blobs_lock);
     g_mutex_init(&storage->links_lock);
@@ -111,7 +158,8 @@ Storage *storage_open(const char *path, GError **error)
 {
     g_autoptr(Storage) storage = storage_new(path);
     if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, error)) == NULL ||
-        !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error)) {
+        !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
+        !open_events(storage, error)) {
         return NULL;
     }
     uploads_sweep(storage);
@@ -120,8 +168,7 @@ Storage *storage_open(const char *path, GError **error)
 
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error)
 {
-    static const char *const names[] = {"catalogue.sqlite%s", "catalogue.sqlite%s-wal", "catalogue.sqlite%s-shm",
-                                        "names.log%s"};
+    static const char *const names[] = {"catalogue.sqlite%s", "catalogue.sqlite%s-wal", "catalogue.sqlite%s-shm"};
     g_autoptr(Storage) storage = storage_new(path);
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
         /* What an attempt before this one left. */
@@ -142,7 +189,7 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->uploads);
     blob_forget(storage);
     g_hash_table_unref(storage->blobs);
-    nameslog_close(storage->names);
+    g_free(storage->events);
     database_close(storage->catalogue);
     packs_close(storage->packs);
     g_clear_pointer(&storage->lock, ingot_lock_release);
@@ -162,6 +209,11 @@ void storage_limit(Storage *storage, const StorageLimits *limits)
 
 gboolean storage_writable(Storage *storage, GError **error)
 {
+    if (database_is_stopped(storage->catalogue)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "%s: the disk failed in the middle of a change; restart ingotd", storage->path);
+        return FALSE;
+    }
     g_autofree char *folder = g_build_filename(storage->path, "uploads", NULL);
     g_auto(IngotFd) fd = ingot_file_open(folder, O_TMPFILE | O_WRONLY, 0600, error);
     char block[4096] = {0};
@@ -176,7 +228,7 @@ gboolean change_begin(Storage *storage, Change *change, GError **error)
     if (change->writer == NULL) {
         return FALSE;
     }
-    change->lines = g_string_new(NULL);
+    change->events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
     return TRUE;
 }
 
@@ -189,27 +241,34 @@ static void drop_own_pack(Change *change)
     }
 }
 
-/* The log of names and the commit that makes it count. */
+/* The events and the commit that makes them count. The log goes first: what stands behind the catalogue's mark did not
+ * happen, what stands before it did. */
 static gboolean commit(Change *change, GError **error)
 {
     Storage *storage = change->storage;
-    guint64 size = change->lines->len, end = 0;
-    if (size == 0) {
-        return database_commit(storage->catalogue, error);
+    Database *catalogue = storage->catalogue;
+    EventMark before, after;
+    LogMarkKind kind;
+    if (change->events->len == 0) {
+        return database_commit(catalogue, error);
     }
-    if (!nameslog_append(storage->names, change->lines, &end, error)) {
-        database_rollback(storage->catalogue);
+    g_autoptr(GString) lines = g_string_new(NULL);
+    gboolean ok = logmark_get(change->writer, &before, &kind, error);
+    if (ok) {
+        after = before;
+        eventlog_format(lines, change->events, &after);
+        ok = logmark_set(change->writer, &after, error) && eventlog_append(storage->events, &before, lines, error);
+    }
+    if (!ok) {
+        database_rollback(catalogue);
         return FALSE;
     }
-    if (!database_run(
-            change->writer, error,
-            "INSERT OR REPLACE INTO state (key, value, sum) VALUES ('names_end', ?1, row_sum('names_end', ?1))", "i",
-            (gint64)end)) {
-        database_rollback(storage->catalogue);
-    } else if (database_commit(storage->catalogue, error)) {
+    if (database_commit(catalogue, error)) {
         return TRUE;
     }
-    nameslog_truncate(storage->names, end - size, NULL);
+    if (!database_is_stopped(catalogue)) {
+        eventlog_undo(storage->events, &before, NULL);
+    }
     return FALSE;
 }
 
@@ -223,7 +282,7 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
     ok = ok && commit(change, error);
     g_atomic_int_inc(&storage->epoch);
     database_release(storage->catalogue);
-    g_string_free(change->lines, TRUE);
+    g_ptr_array_unref(change->events);
     if (ok && change->moved) {
         blob_forget(storage);
     }
@@ -232,7 +291,7 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
 
 void change_log(Change *change, const char *op, const char *name, ...)
 {
-    g_autoptr(json_t) object = json_pack("{s:s, s:s, s:I}", "op", op, "name", name, "at", (json_int_t)storage_now());
+    json_t *object = ingot_json_pack("{s:s, s:s, s:I}", "op", op, "name", name, "at", (json_int_t)storage_now());
     va_list texts;
     va_start(texts, name);
     const char *key;
@@ -240,13 +299,7 @@ void change_log(Change *change, const char *op, const char *name, ...)
         ingot_json_set_string(object, key, va_arg(texts, const char *));
     }
     va_end(texts);
-    nameslog_format(change->lines, object);
-}
-
-gboolean storage_read_names(Storage *storage, NamesLogTake take, gpointer user, guint *damaged, GError **error)
-{
-    g_autofree char *path = g_build_filename(storage->path, "names.log", NULL);
-    return nameslog_read(path, G_MAXUINT64, take, user, damaged, error);
+    g_ptr_array_add(change->events, object);
 }
 
 /* --- figures --- */

@@ -1,0 +1,34 @@
+/* A replay: what repositories have by the log of events alone, without bytes: which blobs, manifests and tags. A scrub
+ * compares it with the catalogue; a rebuild finds by it what could not be had again, by name.
+ *
+ * An event of a kind that this version does not know changes nothing, and is named. */
+#pragma once
+
+#include "server/storage/inside.h"
+
+typedef struct {
+    GHashTable *names;    /* what there is -> the digest it names */
+    GPtrArray *gaps;      /* of text: places where events are damaged or missing */
+    GHashTable *unknown;  /* kind of event -> how many there are */
+    guint64 acknowledged; /* gaps that the last rebuild found already */
+} Replay;
+
+Replay *replay_new(void);
+void replay_free(Replay *replay);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Replay, replay_free)
+/* An EventTake; user is the Replay. */
+gboolean replay_take(const Event *event, gpointer user, GError **error);
+/* Whether it is a kind of event that this version knows. */
+gboolean replay_knows(const char *op);
+
+/* Something that the log and the catalogue do not agree about. */
+typedef struct {
+    const char *name; /* the repository's */
+    const char *kind; /* "blob", "manifest", "tag" */
+    const char *what; /* the digest as text, or the tag */
+    const char *digest;
+    gboolean catalogue; /* the catalogue alone has it; else the log alone */
+} ReplayDifference;
+typedef void (*ReplayFunc)(const ReplayDifference *difference, gpointer user);
+/* Calls the function for each difference; the replay is used up. */
+gboolean replay_compare(Replay *replay, Connection *connection, ReplayFunc func, gpointer user, GError **error);

@@ -1,0 +1,93 @@
+#!/bin/bash
+# What is lost or damaged is told, nothing else goes with it, and what can be had again is: the catalogue, the log of
+# events, packs.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+data=$TMP/registry
+type=application/vnd.oci.image.manifest.v1+json
+
+status() { curl -s -o "$TMP/answer" -w '%{http_code}' -H 'Expect:' "$@"; }
+sha() { echo "sha256:$(sha256sum <"$1" | cut -d' ' -f1)"; }
+# put NAME FILE: a blob; WANTED status.
+put() {
+    local digest
+    digest=$(sha "$2")
+    [ "$(status -X POST --data-binary "@$2" "http://$REGISTRY/v2/$1/blobs/uploads/?digest=$digest")" = "${WANTED:-201}" ] || fail "put $2: $(cat "$TMP/answer")"
+}
+# image NAME TAG FILE: a blob and a manifest that names it.
+image() {
+    put "$1" "$3"
+    echo "{\"schemaVersion\":2,\"mediaType\":\"$type\",\"config\":{\"mediaType\":\"a/b\",\"digest\":\"$(sha "$3")\",\"size\":$(stat -c %s "$3")},\"layers\":[]}" >"$TMP/manifest"
+    [ "$(status -X PUT -H "Content-Type: $type" --data-binary "@$TMP/manifest" "http://$REGISTRY/v2/$1/manifests/$2")" = 201 ] || fail "manifest: $(cat "$TMP/answer")"
+}
+stop() {
+    kill "$SERVER"
+    wait "$SERVER" || true
+}
+sql() { python3 -c 'import sqlite3,sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()' "$data/catalogue.sqlite" "$1"; }
+# What all names name.
+names() { for one in $(curl -sf "http://$REGISTRY/v2/_catalog" | grep -oE '[a-z]+/[a-z]+'); do for tag in $(curl -sf "http://$REGISTRY/v2/$one/tags/list" | python3 -c 'import json,sys; print(*(json.load(sys.stdin)["tags"] or []))'); do
+    echo "$one:$tag $(curl -sf "http://$REGISTRY/v2/$one/manifests/$tag" | sha256sum)"
+done; done; }
+rebuild() { ingotd rebuild --data "$data" >"$TMP/out" 2>"$TMP/err" || fail "rebuild: $(cat "$TMP/err")"; }
+scrub() { ingotd scrub --data "$data" >"$TMP/out" 2>&1 || fail "$1: $(cat "$TMP/out")"; }
+
+for n in 1 2 3 4 5; do head -c 300000 /dev/urandom >"$TMP/blob$n"; done
+start_ingotd
+image team/web 1.0.0 "$TMP/blob1"
+image team/web 2.0.0 "$TMP/blob2"
+image team/db 1.0.0 "$TMP/blob3"
+names >"$TMP/names"
+[ "$(wc -l <"$TMP/names")" = 3 ] || fail "names: $(cat "$TMP/names")"
+stop
+cp "$data/catalogue.sqlite" "$TMP/catalogue"
+cp "$data/names.log" "$TMP/log"
+
+# A catalogue that lost its place in the log, is empty, or older than the log: refused, and nothing is cut or removed.
+refused() {
+    rm -f "$data"/catalogue.sqlite-*
+    ls "$data/packs" >"$TMP/packs"
+    for verb in "scrub --data $data" "gc --data $data --grace 0s" "--data $data --listen 127.0.0.1:0"; do
+        # shellcheck disable=SC2086
+        expect 1 timeout 60 ingotd $verb
+        grep -q "ingotd rebuild" "$TMP/err" || fail "$1: ingotd $verb says: $(cat "$TMP/err")"
+    done
+    cmp "$data/names.log" "$TMP/log" || fail "$1: the log of events has changed"
+    ls "$data/packs" | cmp - "$TMP/packs" || fail "$1: packs have gone"
+    rebuild
+    grep -q 'lost: 0' "$TMP/out" || fail "$1: $(cat "$TMP/out" "$TMP/err")"
+    cmp -n "$(stat -c %s "$TMP/log")" "$data/names.log" "$TMP/log" || fail "$1: the rebuild has changed the log"
+    scrub "$1"
+    start_ingotd
+    names | cmp - "$TMP/names" || fail "$1: the names differ"
+    stop
+    cp "$TMP/log" "$data/names.log"
+    cp "$TMP/catalogue" "$data/catalogue.sqlite"
+}
+sql "UPDATE events_mark SET sum=sum+1"
+refused "a damaged mark"
+sql "DELETE FROM events_mark"
+refused "no mark"
+: >"$data/catalogue.sqlite"
+refused "an empty catalogue"
+rm "$data/catalogue.sqlite"
+refused "no catalogue"
+ok "a catalogue that does not know its log is refused, and nothing goes"
+
+# One transaction behind the catalogue may be a crash's: it is set aside. More are a history that the catalogue lacks.
+start_ingotd
+image team/db 2.0.0 "$TMP/blob4"
+names >"$TMP/names"
+stop
+cp "$data/catalogue.sqlite" "$TMP/newer"
+cp "$data/names.log" "$TMP/log"
+cp "$TMP/catalogue" "$data/catalogue.sqlite"
+mv "$TMP/newer" "$TMP/catalogue"
+refused "a catalogue that is older than its log"
+head -c -1 "$TMP/log" >"$data/names.log"
+expect 1 ingotd scrub --data "$data"
+[ "$(stat -c %s "$data/names.log")" = $(($(stat -c %s "$TMP/log") - 1)) ] || fail "a log that is too short has changed"
+cp "$TMP/log" "$data/names.log"
+ok "so is one that is older than its log, or newer"
