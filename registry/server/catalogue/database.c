@@ -23,6 +23,10 @@ struct Database {
     gint stopped;   /* atomic: a commit has failed, and what of it is on the disk is unknown */
     GMutex lock;    /* guards idle */
     GQueue idle;    /* readers that nobody has */
+    GMutex watching;
+    Connection *watcher; /* sees each commit; opened when it is first needed */
+    gint64 version;      /* of the data, as the watcher saw it last */
+    guint64 sequence;    /* how often it was another one */
 };
 
 static IngotError kind_of(sqlite3 *handle)
@@ -148,6 +152,7 @@ Database *database_open(const char *path, DatabaseKind kind, const char *const *
     g_autoptr(Database) database = g_new0(Database, 1);
     g_mutex_init(&database->writing);
     g_mutex_init(&database->lock);
+    g_mutex_init(&database->watching);
     g_queue_init(&database->idle);
     database->path = g_strdup(path);
     return open_writer(database, kind, error) && migrate(database, migrations, count, error)
@@ -164,9 +169,11 @@ void database_close(Database *database)
     while ((reader = g_queue_pop_head(&database->idle)) != NULL) {
         connection_free(reader);
     }
+    connection_free(database->watcher);
     connection_free(database->writer);
     g_mutex_clear(&database->writing);
     g_mutex_clear(&database->lock);
+    g_mutex_clear(&database->watching);
     g_free(database->path);
     g_free(database);
 }
@@ -202,6 +209,25 @@ void database_give_back(Connection *reader)
         g_queue_push_head(&database->idle, reader);
         g_mutex_unlock(&database->lock);
     }
+}
+
+/* The version of the data is another one after each commit of any other connection: the watcher makes none itself. */
+guint64 database_sequence(Database *database)
+{
+    gint64 version = -1;
+    g_mutex_lock(&database->watching);
+    if (database->watcher == NULL) {
+        database->watcher = connection_new(database, SQLITE_OPEN_READWRITE, NULL);
+    }
+    gboolean seen = database->watcher != NULL &&
+                    database_number(database->watcher, &version, -1, NULL, "PRAGMA data_version", "") && version >= 0;
+    if (!seen || version != database->version) {
+        database->sequence++;
+        database->version = version;
+    }
+    guint64 sequence = database->sequence;
+    g_mutex_unlock(&database->watching);
+    return sequence;
 }
 
 Connection *database_begin(Database *database, GError **error)

@@ -34,6 +34,10 @@ Connection *database_reader(Database *database, GError **error);
 void database_give_back(Connection *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connection, database_give_back)
 
+/* A number that another one follows whenever anything is committed, by this process or another: what was read before
+ * and is kept holds for as long as the number stays. It differs from each before it while nothing can be read. */
+guint64 database_sequence(Database *database);
+
 /* The one connection that writes, in a transaction; waits for whoever has it. Then commit or roll back, and release. */
 Connection *database_begin(Database *database, GError **error);
 /* Rolled back if it fails. A failure of the disk may have left the transaction in SQLite's log all the same, to be

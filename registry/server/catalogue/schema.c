@@ -60,5 +60,16 @@ static const char events[] =
     "CREATE TABLE events_mark (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, size INTEGER NOT NULL,"
     " hash BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;";
 
-const char *const schema_migrations[] = {first, second, leases, events};
+/* A manifest mentions a digest, not a row: what comes later, as to a cache, is then needed as well. */
+static const char mentions_by_digest[] =
+    "CREATE TABLE needed (repository INTEGER NOT NULL, manifest INTEGER NOT NULL, digest BLOB NOT NULL,"
+    " PRIMARY KEY (repository, manifest, digest), FOREIGN KEY (repository, manifest) REFERENCES manifests)"
+    " STRICT, WITHOUT ROWID;"
+    "INSERT INTO needed (repository, manifest, digest) SELECT repository, manifest, digest FROM mentions JOIN blobs ON"
+    " blobs.id=mentions.blob;"
+    "DROP TABLE mentions;"
+    "ALTER TABLE needed RENAME TO mentions;"
+    "CREATE INDEX mentions_by_digest ON mentions (digest, repository);";
+
+const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

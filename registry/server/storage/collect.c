@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "server/catalogue/links.h"
 #include "server/storage/garbage.h"
 #include "server/storage/sweep.h"
 #include "server/storage/upload.h"
@@ -22,50 +23,12 @@ void collection_tell(const Collection *collection, const char *format, ...)
 
 /* --- names --- */
 
-typedef struct {
-    char *name;
-    gint64 repository, blob;
-    IngotDigest digest;
-} Link;
-
-static void link_clear(gpointer data)
-{
-    g_free(((Link *)data)->name);
-}
-
 /* Blobs that no manifest of their repository has needed since the grace began. */
-static GArray *list_unneeded(const Collection *collection, GError **error)
-{
-    static const char sql[] = "SELECT repositories.name, links.repository, links.blob, blobs.digest FROM links JOIN"
-                              " repositories ON repositories.id=links.repository JOIN blobs ON blobs.id=links.blob"
-                              " WHERE links.made<=? AND NOT EXISTS (SELECT 1 FROM manifests WHERE"
-                              " repository=links.repository AND blob=links.blob) AND NOT EXISTS (SELECT 1 FROM mentions"
-                              " WHERE repository=links.repository AND blob=links.blob)";
-    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Link));
-    g_array_set_clear_func(list, link_clear);
-    GError *problem = NULL;
-    guint64 now = (guint64)storage_now();
-    g_autoptr(sqlite3_stmt) rows =
-        database_query(collection->change.writer, sql, "i", (gint64)(now - MIN(now, collection->options->grace)));
-    while (database_step(rows, &problem)) {
-        Link link = {.name = database_text(rows, 0),
-                     .repository = sqlite3_column_int64(rows, 1),
-                     .blob = sqlite3_column_int64(rows, 2)};
-        if (!database_digest(rows, 3, &link.digest)) {
-            memset(&link.digest, 0, sizeof link.digest);
-        }
-        g_array_append_val(list, link);
-    }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return NULL;
-    }
-    return g_steal_pointer(&list);
-}
-
 static gboolean drop_links(Collection *collection, GError **error)
 {
-    g_autoptr(GArray) list = list_unneeded(collection, error);
+    guint64 now = (guint64)storage_now();
+    g_autoptr(GArray) list =
+        links_unneeded(collection->change.writer, (gint64)(now - MIN(now, collection->options->grace)), error);
     for (guint i = 0; list != NULL && i < list->len; i++) {
         const Link *link = &g_array_index(list, Link, i);
         g_autofree char *text = ingot_digest_to_text(&link->digest);
@@ -81,16 +44,9 @@ static gboolean drop_links(Collection *collection, GError **error)
 /* What a manifest needs stays with it, even if it was deleted: pushed again, it is what the manifest needs. */
 static gboolean drop_blobs(Collection *collection, GError **error)
 {
-    if (!database_run(collection->change.writer, error,
-                      "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM links WHERE links.blob=blobs.id) AND id NOT IN"
-                      " (SELECT blob FROM mentions)",
-                      "")) {
-        return FALSE;
-    }
-    collection->report->blobs = (guint64)database_changes(collection->change.writer);
-    collection->change.moved |= collection->report->blobs > 0;
-    return database_run(collection->change.writer, error,
-                        "DELETE FROM measures WHERE manifest NOT IN (SELECT digest FROM blobs)", "");
+    gboolean ok = links_sweep(collection->change.writer, &collection->report->blobs, error);
+    collection->change.moved |= ok && collection->report->blobs > 0;
+    return ok;
 }
 
 /* --- the whole --- */

@@ -26,10 +26,9 @@ struct Storage {
     GMutex uploads_lock;
     GHashTable *uploads; /* id -> Upload */
 
-    guint epoch; /* atomic; another one after each change */
     GMutex links_lock;
-    GHashTable *links; /* "NAME@DIGEST" of what repositories have, as of links_epoch */
-    guint links_epoch;
+    GHashTable *links;   /* "NAME@DIGEST" of what repositories have, as of links_epoch */
+    guint64 links_epoch; /* the catalogue's sequence */
 
     GMutex blobs_lock;
     GHashTable *blobs; /* digest -> StorageBlob, the last used ones */

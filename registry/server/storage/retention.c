@@ -101,13 +101,13 @@ static gboolean of_channel(Change *change, gint64 repository, const Version *ver
            found != 0;
 }
 
-static gboolean is_needed(Change *change, gint64 repository, gint64 blob, gboolean *needed, GError **error)
+static gboolean is_needed(Change *change, gint64 repository, const Version *version, gboolean *needed, GError **error)
 {
     gint64 found;
     gboolean ok = database_number(change->writer, &found, 0, error,
                                   "SELECT EXISTS (SELECT 1 FROM tags WHERE repository=?1 AND blob=?2) OR EXISTS (SELECT"
-                                  " 1 FROM mentions WHERE repository=?1 AND blob=?2)",
-                                  "ii", repository, blob);
+                                  " 1 FROM mentions WHERE digest=?3 AND repository=?1)",
+                                  "iid", repository, version->blob, &version->digest);
     *needed = found != 0;
     return ok;
 }
@@ -134,7 +134,7 @@ static gboolean drop_manifest(Collection *collection, const char *name, gint64 r
                               GError **error)
 {
     gboolean needed;
-    if (!is_needed(&collection->change, repository, version->blob, &needed, error)) {
+    if (!is_needed(&collection->change, repository, version, &needed, error)) {
         return FALSE;
     }
     if (needed) {

@@ -50,7 +50,7 @@ gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error)
 static void tell_users(Scrub *scrub, Connection *reader, gint64 piece)
 {
     static const char sql[] = "SELECT DISTINCT repositories.name, tags.name FROM blobs JOIN mentions ON"
-                              " mentions.blob=blobs.id OR mentions.manifest=blobs.id JOIN repositories ON"
+                              " mentions.digest=blobs.digest OR mentions.manifest=blobs.id JOIN repositories ON"
                               " repositories.id=mentions.repository LEFT JOIN tags ON tags.repository=repositories.id"
                               " AND tags.blob=mentions.manifest WHERE blobs.id=? ORDER BY 1, 2";
     g_autoptr(GArray) blobs = audit_holders(reader, piece);

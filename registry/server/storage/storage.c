@@ -280,7 +280,6 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
         drop_own_pack(change);
     }
     ok = ok && commit(change, error);
-    g_atomic_int_inc(&storage->epoch);
     database_release(storage->catalogue);
     g_ptr_array_unref(change->events);
     if (ok && change->moved) {

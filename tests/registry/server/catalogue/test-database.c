@@ -300,6 +300,25 @@ static void sums_are_the_same_in_c(void **state)
     assert_int_equal(row_sum("ti", "names_end", (gint64)1000), G_GINT64_CONSTANT(805054323627277732));
 }
 
+/* Each change of the file is seen, whoever made it. */
+static void changes_are_seen(void **state)
+{
+    g_autoptr(Database) database = open_database(state, 2, NULL), other = open_database(state, 2, NULL);
+    guint64 before = database_sequence(database);
+    assert_int_equal(database_sequence(database), before);
+    for (gint64 i = 1; i < 5; i++) {
+        Database *changed = i % 2 == 0 ? database : other;
+        assert_true(database_end(changed, insert(database_begin(changed, NULL), i), NULL));
+        guint64 after = database_sequence(database);
+        assert_int_not_equal(after, before);
+        assert_int_equal(database_sequence(database), after);
+        before = after;
+    }
+    assert_true(insert(database_begin(other, NULL), 9));
+    database_end(other, FALSE, NULL); /* has not happened */
+    assert_int_equal(database_sequence(database), before);
+}
+
 static void values_come_back(void **state)
 {
     g_autoptr(Database) database = open_database(state, 2, NULL);
@@ -344,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sums_of_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sums_are_the_same_in_c, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_are_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(values_come_back, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,30 @@ static void what_a_manifest_names_stays(void **state)
     assert_clean(storage);
 }
 
+/* A cache has manifests before what they mention: it is needed all the same once it comes. */
+static void what_comes_later_is_needed(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 5, 60000), stray = noise(1, 3000);
+    IngotDigest digest = digest_of(bytes), made;
+    g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const Mention mention = {.digest = digest};
+    g_array_append_val(mentions, mention);
+    const StorageManifest manifest = {.data = "{}",
+                                      .size = 2,
+                                      .type = "application/vnd.oci.image.manifest.v1+json",
+                                      .tag = "1.0.0",
+                                      .mentions = mentions,
+                                      .partial = TRUE};
+    assert_true(storage_put_manifest(storage, "a", &manifest, &made, NULL));
+    collect(storage);
+    push(storage, "a", bytes);
+    push(storage, "a", stray);
+    assert_int_equal(collect(storage).links, 1); /* the stray one */
+    pull(storage, "a", bytes);
+    assert_clean(storage);
+}
+
 /* An upload that has met a dead piece counts on it. */
 static void an_upload_keeps_what_it_counts_on(void **state)
 {
@@ -519,8 +543,8 @@ static char *dump(void **state)
         " b.id=blob ORDER BY 2, 3",
         "SELECT 'manifest', name, hex(digest), type||' '||coalesce(hex(subject), '') FROM manifests JOIN repositories r"
         " ON r.id=repository JOIN blobs b ON b.id=blob ORDER BY 2, 3",
-        "SELECT 'mention', name, hex(m.digest), hex(b.digest) FROM mentions JOIN repositories r ON r.id=repository JOIN"
-        " blobs m ON m.id=manifest JOIN blobs b ON b.id=blob ORDER BY 2, 3, 4",
+        "SELECT 'mention', name, hex(m.digest), hex(n.digest) FROM mentions n JOIN repositories r ON r.id=repository"
+        " JOIN blobs m ON m.id=manifest ORDER BY 2, 3, 4",
         "SELECT 'tag', r.name, t.name, hex(digest) FROM tags t JOIN repositories r ON r.id=repository JOIN blobs b ON"
         " b.id=blob ORDER BY 2, 3",
     };
@@ -708,6 +732,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_reads_it_reads_it_to_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_went_can_come_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_manifest_names_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_later_is_needed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_keeps_what_it_counts_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_marked_piece_is_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_forgotten_upload_goes, set_up, tear_down),

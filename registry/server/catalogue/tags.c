@@ -1,0 +1,110 @@
+#include "server/catalogue/tags.h"
+
+#include "server/catalogue/rowsum.h"
+
+/* Whether the row's columns `at` and behind are a tag: repository, name, blob, sum. */
+static gboolean tag_is_whole(sqlite3_stmt *row, int at)
+{
+    return sqlite3_column_int64(row, at + 3) == row_sum("iti", sqlite3_column_int64(row, at),
+                                                        (const char *)sqlite3_column_text(row, at + 1),
+                                                        sqlite3_column_int64(row, at + 2));
+}
+
+gboolean tags_find(Connection *connection, const char *name, const char *tag, IngotDigest *digest, gboolean *found,
+                   GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) row =
+        database_query(connection,
+                       "SELECT tags.repository, tags.name, tags.blob, tags.sum, digest FROM repositories JOIN tags ON"
+                       " tags.repository=repositories.id JOIN blobs ON blobs.id=tags.blob WHERE repositories.name=? AND"
+                       " tags.name=?",
+                       "tt", name, tag);
+    *found = database_step(row, &problem) && tag_is_whole(row, 0) && database_digest(row, 4, digest);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+/* The names of the rows that are whole; columns as tag_is_whole has them. */
+static char **collect_names(sqlite3_stmt *rows, GError **error)
+{
+    g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+    GError *problem = NULL;
+    while (database_step(rows, &problem)) {
+        if (tag_is_whole(rows, 0)) {
+            g_strv_builder_add(all, (const char *)sqlite3_column_text(rows, 1));
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_strv_builder_end(all);
+}
+
+char **tags_list(Connection *connection, const char *name, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection,
+                       "SELECT repository, tags.name, blob, tags.sum FROM tags JOIN repositories ON id=repository WHERE"
+                       " repositories.name=? ORDER BY tags.name",
+                       "t", name);
+    return collect_names(rows, error);
+}
+
+char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection, "SELECT repository, name, blob, sum FROM tags WHERE repository=? AND blob=? ORDER BY name", "ii",
+        repository, blob);
+    return collect_names(rows, error);
+}
+
+static gboolean keep_history(Connection *connection, gint64 repository, const char *tag, gint64 now, GError **error)
+{
+    return database_run(connection, error,
+                        "INSERT INTO history (repository, name, digest, until) SELECT repository, name, digest, ? FROM"
+                        " tags JOIN blobs ON blobs.id=blob WHERE repository=? AND name=?",
+                        "iit", now, repository, tag);
+}
+
+gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gint64 now, GError **error)
+{
+    return keep_history(connection, repository, tag, now, error) &&
+           database_run(connection, error,
+                        "INSERT INTO tags (repository, name, blob, made, sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
+                        " (repository, name) DO UPDATE SET blob=excluded.blob, made=excluded.made, sum=excluded.sum",
+                        "itiii", repository, tag, blob, now, row_sum("iti", repository, tag, blob));
+}
+
+gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,
+                   GError **error)
+{
+    gboolean ok =
+        keep_history(connection, repository, tag, now, error) &&
+        database_run(connection, error, "DELETE FROM tags WHERE repository=? AND name=?", "it", repository, tag);
+    *found = ok && database_changes(connection) > 0;
+    return ok;
+}
+
+gboolean tags_history(Connection *connection, const char *name, const char *tag, GHashTable *digests, GError **error)
+{
+    IngotDigest digest;
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection,
+                       "SELECT digest FROM history JOIN repositories ON id=repository WHERE repositories.name=? AND"
+                       " history.name=?",
+                       "tt", name, tag);
+    while (database_step(rows, &problem)) {
+        if (database_digest(rows, 0, &digest)) {
+            g_hash_table_add(digests, g_memdup2(&digest, sizeof digest));
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}

@@ -1,0 +1,22 @@
+/* Tags: which manifest of its repository each names, and which ones it named before. A row whose sum is wrong is not
+ * there. */
+#pragma once
+
+#include "server/catalogue/database.h"
+
+/* What the tag names, where there is one (*found). */
+gboolean tags_find(Connection *connection, const char *name, const char *tag, IngotDigest *digest, gboolean *found,
+                   GError **error);
+/* The repository's tags, sorted; free with g_strfreev. */
+char **tags_list(Connection *connection, const char *name, GError **error);
+/* The tags that name the manifest. */
+char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GError **error);
+
+/* Points the tag at a manifest; what it named before becomes history. */
+gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gint64 now, GError **error);
+/* Drops the tag, where there is one (*found); what it named becomes history. */
+gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,
+                   GError **error);
+
+/* Adds the digests that a tag named before (IngotDigest, of g_malloc) to a set. */
+gboolean tags_history(Connection *connection, const char *name, const char *tag, GHashTable *digests, GError **error);

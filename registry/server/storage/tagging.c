@@ -1,0 +1,193 @@
+/* Manifests and tags: putting them, finding them, taking tags away. */
+#include <ingot/error.h>
+
+#include "server/catalogue/links.h"
+#include "server/catalogue/manifestrows.h"
+#include "server/catalogue/repositories.h"
+#include "server/catalogue/tags.h"
+#include "server/storage/inside.h"
+#include "server/storage/mentions.h"
+
+#define MANIFEST_MAX (4u << 20) /* bytes */
+
+/* The digests of mentions, one after another; free them. */
+static IngotDigest *list_digests(const GArray *mentions)
+{
+    IngotDigest *digests = g_new(IngotDigest, mentions->len);
+    for (guint i = 0; i < mentions->len; i++) {
+        digests[i] = g_array_index(mentions, Mention, i).digest;
+    }
+    return digests;
+}
+
+/* Whether the repository has all that the manifest mentions. */
+static gboolean has_mentioned(Change *change, gint64 repository, const GArray *mentions, GError **error)
+{
+    g_autofree IngotDigest *digests = list_digests(mentions);
+    g_autofree gint64 *sizes = g_new(gint64, mentions->len);
+    if (!links_sizes(change->writer, repository, digests, mentions->len, sizes, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < mentions->len; i++) {
+        if (sizes[i] < 0) {
+            g_autofree char *text = ingot_digest_to_text(&digests[i]);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest names %s, which is not here", text);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean add_mentions(Change *change, gint64 repository, gint64 manifest, const GArray *mentions, GError **error)
+{
+    for (guint i = 0; i < mentions->len; i++) {
+        if (!manifest_rows_mention(change->writer, repository, manifest, &g_array_index(mentions, Mention, i).digest,
+                                   error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
+                   const IngotDigest *digest, GError **error)
+{
+    IngotDigest old;
+    gboolean found;
+    if (!tags_find(change->writer, name, tag, &old, &found, error)) {
+        return FALSE;
+    }
+    if (found && ingot_digest_equal(&old, digest)) {
+        return TRUE;
+    }
+    g_autofree char *text = ingot_digest_to_text(digest);
+    change_log(change, "tag", name, "tag", tag, "digest", text, NULL);
+    return tags_set(change->writer, repository, tag, blob, storage_now(), error);
+}
+
+gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
+                        const StorageManifest *manifest, GError **error)
+{
+    gboolean changed;
+    gint64 repository = repositories_make(change->writer, name, error);
+    if (repository < 0 || (!manifest->partial && !has_mentioned(change, repository, manifest->mentions, error)) ||
+        !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, storage_now(), &changed,
+                           error) ||
+        !add_mentions(change, repository, blob, manifest->mentions, error)) {
+        return FALSE;
+    }
+    if (changed) {
+        g_autofree char *text = ingot_digest_to_text(digest);
+        g_autofree char *subject = manifest->subject == NULL ? NULL : ingot_digest_to_text(manifest->subject);
+        change_log(change, "manifest", name, "digest", text, "type", manifest->type, "subject", subject, NULL);
+    }
+    return manifest->tag == NULL || names_tag(change, name, manifest->tag, repository, blob, digest, error);
+}
+
+static gboolean put_blob(Change *change, const StorageManifest *manifest, const IngotDigest *digest, gint64 *blob,
+                         GError **error)
+{
+    g_autoptr(Table) table = table_new();
+    gboolean brings;
+    table->blob = *digest;
+    table->size = manifest->size;
+    for (gsize at = 0; at < manifest->size; at += PIECE_MAX) {
+        IngotDigest piece;
+        gsize length = MIN(PIECE_MAX, manifest->size - at);
+        ingot_digest_of((const guint8 *)manifest->data + at, length, &piece);
+        table_add(table, &piece, (guint32)length, TRUE);
+    }
+    *blob = names_blob(change->writer, digest, error);
+    return *blob >= 0 && publish_brings(change, table, *blob, &brings, error) &&
+           (!brings || publish_small(change, table, manifest->data, blob, error));
+}
+
+gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
+                              GError **error)
+{
+    Change change;
+    gint64 blob;
+    ingot_digest_of(manifest->data, manifest->size, digest);
+    if (!change_begin(storage, &change, error)) {
+        return FALSE;
+    }
+    gboolean ok = put_blob(&change, manifest, digest, &blob, error) && names_link(&change, name, blob, digest, error) &&
+                  names_manifest(&change, name, blob, digest, manifest, error);
+    return change_end(&change, ok, error);
+}
+
+gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error)
+{
+    gboolean found;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && tags_find(reader, name, tag, digest, &found, error) &&
+           (found || blob_unknown(error, "the tag"));
+}
+
+/* The media type of a manifest; NOT_FOUND. */
+static char *type_of(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+{
+    char *type;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !manifest_rows_type(reader, name, digest, &type, error)) {
+        return NULL;
+    }
+    if (type == NULL) {
+        blob_unknown(error, "the manifest");
+    }
+    return type;
+}
+
+gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    g_autofree char *type = type_of(storage, name, digest, NULL);
+    return type != NULL;
+}
+
+static GBytes *read_all(StorageBlob *blob, GError **error)
+{
+    gsize size = (gsize)storage_blob_size(blob);
+    if (size > MANIFEST_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a manifest is too long");
+        return NULL;
+    }
+    g_autofree guint8 *data = g_malloc(size + 1);
+    return storage_blob_read_all(blob, 0, data, size, error) ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
+}
+
+GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,
+                         GError **error)
+{
+    g_autofree char *type = type_of(storage, name, digest, error);
+    g_autoptr(StorageBlob) blob = type == NULL ? NULL : blob_load(storage, digest, error);
+    GBytes *bytes = blob == NULL ? NULL : read_all(blob, error);
+    if (bytes != NULL) {
+        *media_type = g_steal_pointer(&type);
+    }
+    return bytes;
+}
+
+gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error)
+{
+    gboolean found;
+    if (!tags_drop(change->writer, repository, tag, storage_now(), &found, error)) {
+        return FALSE;
+    }
+    if (!found) {
+        return blob_unknown(error, "the tag");
+    }
+    change_log(change, "untag", name, "tag", tag, NULL);
+    return TRUE;
+}
+
+gboolean storage_remove_tag(Storage *storage, const char *name, const char *tag, GError **error)
+{
+    Change change;
+    if (!change_begin(storage, &change, error)) {
+        return FALSE;
+    }
+    gint64 repository = names_repository(change.writer, name, FALSE, error);
+    gboolean ok = repository > 0 ? names_untag(&change, name, repository, tag, error)
+                                 : repository == 0 && blob_unknown(error, "the tag");
+    return change_end(&change, ok, error);
+}

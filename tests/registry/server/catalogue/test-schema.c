@@ -1,0 +1,72 @@
+/* The catalogue's tables: what an older one has is there after each migration. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/file.h>
+#include <string.h>
+
+#include "server/catalogue/database.h"
+#include "server/catalogue/schema.h"
+
+static int set_up(void **state)
+{
+    *state = ingot_workdir_new(NULL);
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    ingot_workdir_free(*state);
+    return 0;
+}
+
+static void run(Connection *writer, const char *sql)
+{
+    g_autoptr(GError) error = NULL;
+    if (!database_run(writer, &error, sql, "")) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static gint64 number(Connection *reader, const char *sql)
+{
+    gint64 found;
+    assert_true(database_number(reader, &found, -1, NULL, sql, ""));
+    return found;
+}
+
+/* Until version 2 a mention was the row of a blob. */
+static void mentions_become_digests(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    Database *old = database_open(path, DATABASE_PLAIN, schema_migrations, 2, NULL);
+    Connection *writer = database_begin(old, NULL);
+    run(writer, "INSERT INTO packs VALUES (1, 0)");
+    run(writer,
+        "INSERT INTO blobs VALUES (5, x'aa', 1, 1, x'', 0), (6, x'bb', 1, 1, x'', 0), (7, x'cc', 1, 1, x'', 0)");
+    run(writer, "INSERT INTO repositories VALUES (1, 'a', 0), (2, 'b', 0)");
+    run(writer, "INSERT INTO links VALUES (1, 5, 0, 0), (1, 6, 0, 0), (1, 7, 0, 0), (2, 7, 0, 0)");
+    run(writer, "INSERT INTO manifests VALUES (1, 7, 'type', NULL, 0, 0), (2, 7, 'type', NULL, 0, 0)");
+    run(writer, "INSERT INTO mentions VALUES (1, 7, 5), (1, 7, 6), (2, 7, 6)");
+    assert_true(database_end(old, TRUE, NULL));
+    database_close(old);
+    g_autoptr(Database) now = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    assert_non_null(now);
+    g_autoptr(Connection) reader = database_reader(now, NULL);
+    assert_int_equal(number(reader, "SELECT count(*) FROM mentions"), 3);
+    assert_int_equal(number(reader, "SELECT count(*) FROM mentions WHERE repository=1 AND manifest=7 AND digest=x'aa'"),
+                     1);
+    assert_int_equal(number(reader, "SELECT count(*) FROM mentions WHERE manifest=7 AND digest=x'bb'"), 2);
+    assert_int_equal(number(reader, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(mentions_become_digests, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
