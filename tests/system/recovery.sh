@@ -91,3 +91,44 @@ expect 1 ingotd scrub --data "$data"
 [ "$(stat -c %s "$data/names.log")" = $(($(stat -c %s "$TMP/log") - 1)) ] || fail "a log that is too short has changed"
 cp "$TMP/log" "$data/names.log"
 ok "so is one that is older than its log, or newer"
+
+# The pack that holds a file's bytes.
+pack_of() {
+    python3 -c 'import glob,sys
+head = open(sys.argv[2], "rb").read(1000)
+print(next(path for path in glob.glob(sys.argv[1] + "/*.pack") if head in open(path, "rb").read()))' "$data/packs" "$1"
+}
+# A pack that is missing is damage: told as such, never a 404 of what was acknowledged, and a push mends it.
+head -c 400000 "$TMP/blob5" >"$TMP/lone"
+start_ingotd
+image team/lone 1.0.0 "$TMP/lone"
+lone=$(sha "$TMP/lone")
+stop
+pack=$(pack_of "$TMP/lone")
+mv "$pack" "$TMP/pack"
+start_ingotd
+[ "$(status "http://$REGISTRY/v2/team/lone/blobs/$lone")" = 500 ] && grep -q damaged "$TMP/answer" || fail "a lost pack: $(cat "$TMP/answer")"
+[ "$(status -I "http://$REGISTRY/v2/team/lone/blobs/$lone")" = 404 ] || fail "a client that asks before it pushes would not push"
+curl -sf "http://$REGISTRY/metrics" | grep -qE '^ingot_pieces_damaged [1-9]' || fail "no metric tells of the lost pack"
+expect 1 ingotd scrub --data "$data"
+grep -q 'needed by team/lone:1.0.0' "$TMP/out" || fail "the scrub says: $(cat "$TMP/out")"
+put team/lone "$TMP/lone"
+curl -sf "http://$REGISTRY/v2/team/lone/blobs/$lone" | cmp - "$TMP/lone" || fail "the push did not mend it"
+stop
+ok "a lost pack is damage, and a push mends it"
+
+# The same where nobody has read it yet: what was acknowledged again is there.
+pack=$(pack_of "$TMP/lone")
+rm "$pack"
+start_ingotd
+put team/other "$TMP/lone"
+[ "$(status "http://$REGISTRY/v2/team/other/blobs/$lone")" = 200 ] && cmp "$TMP/answer" "$TMP/lone" || fail "a push counted on a pack that is lost"
+ok "a push never counts on a lost pack"
+
+# A pack that the catalogue does not know is set aside, never removed.
+cp "$TMP/pack" "$data/packs/00000777.pack"
+ingotd gc --data "$data" --grace 0s >"$TMP/out"
+[ ! -e "$data/packs/00000777.pack" ] && find "$data/packs/lost" -name '00000777.pack' | grep -q . || fail "an unknown pack: $(ls -R "$data/packs"; cat "$TMP/out")"
+curl -sf "http://$REGISTRY/v2/team/web/manifests/2.0.0" >"$TMP/out" || fail "a collection took what is needed"
+stop
+ok "an unknown pack is set aside"

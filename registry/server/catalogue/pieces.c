@@ -62,3 +62,49 @@ gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 
                            "diibi", digest, (gint64)size, pack, ids, bytes,
                            row_sum("dib", digest, (gint64)size, ids, bytes));
 }
+
+gboolean pieces_has_pack(Connection *connection, gint64 pack, gboolean *known, GError **error)
+{
+    gint64 count;
+    gboolean ok = database_number(connection, &count, 0, error, "SELECT count(*) FROM packs WHERE id=?", "i", pack);
+    *known = ok && count > 0;
+    return ok;
+}
+
+gboolean pieces_count_packs(Connection *connection, guint64 *count, GError **error)
+{
+    gint64 number;
+    gboolean ok = database_number(connection, &number, 0, error, "SELECT count(*) FROM packs", "");
+    *count = (guint64)number;
+    return ok;
+}
+
+gboolean pieces_whole_of(Connection *connection, gint64 pack, guint64 *count, GError **error)
+{
+    gint64 number;
+    gboolean ok = database_number(connection, &number, 0, error,
+                                  "SELECT count(*) FROM pieces WHERE pack=? AND damaged=0", "i", pack);
+    *count = (guint64)number;
+    return ok;
+}
+
+gboolean pieces_damage_pack(Connection *writer, gint64 pack, GError **error)
+{
+    return database_run(writer, error, "UPDATE pieces SET damaged=1 WHERE pack=? AND damaged=0", "i", pack);
+}
+
+GArray *pieces_list_packs(Connection *connection, GError **error)
+{
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(sqlite3_stmt) rows = database_query(connection, "SELECT id FROM packs ORDER BY id", "");
+    GError *problem = NULL;
+    while (database_step(rows, &problem)) {
+        gint64 number = sqlite3_column_int64(rows, 0);
+        g_array_append_val(list, number);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}

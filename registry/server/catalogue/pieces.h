@@ -30,6 +30,14 @@ gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 lengt
 gboolean pieces_revive(Connection *writer, gint64 id, GError **error);
 
 gboolean pieces_add_pack(Connection *writer, gint64 pack, guint64 size, GError **error);
+/* Whether the pack is known; how many are. */
+gboolean pieces_has_pack(Connection *connection, gint64 pack, gboolean *known, GError **error);
+gboolean pieces_count_packs(Connection *connection, guint64 *count, GError **error);
+/* All of them: GArray of gint64, ascending; free it. */
+GArray *pieces_list_packs(Connection *connection, GError **error);
+/* How many pieces of a pack count as whole; and that none of them does. */
+gboolean pieces_whole_of(Connection *connection, gint64 pack, guint64 *count, GError **error);
+gboolean pieces_damage_pack(Connection *writer, gint64 pack, GError **error);
 /* Bytes of all packs. */
 gboolean pieces_packed(Connection *connection, guint64 *size, GError **error);
 

@@ -205,5 +205,9 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message);
     }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN",
+                              "it is damaged here; a push of the same bytes mends it");
+    }
     return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says how");
 }

@@ -42,12 +42,13 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
     g_autoptr(GError) error = NULL;
     through_blob(request->server->through, route->name, digest);
     g_autoptr(StorageBlob) blob = storage_blob(request->server->storage, route->name, digest, &error);
-    if (blob == NULL) {
-        return request_fail(request, "BLOB_UNKNOWN", error);
-    }
-    if (strcmp(request->method, "HEAD") == 0 && storage_blob_damaged(blob)) {
+    gboolean lost = blob == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+    if (strcmp(request->method, "HEAD") == 0 && (lost || (blob != NULL && storage_blob_damaged(blob)))) {
         /* So that whoever asks before a push brings it again, which is what mends it. */
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UNKNOWN", "a part of the blob is damaged");
+    }
+    if (blob == NULL) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
     }
     if (request_query(request, "frames") != NULL) {
         return answer_frames(request, blob);

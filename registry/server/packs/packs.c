@@ -130,8 +130,13 @@ gboolean packs_put(Packs *packs, const char *path, gint64 *number, GError **erro
 static Pack *open_pack(Packs *packs, gint64 number, GError **error)
 {
     g_autofree char *path = packs_path(packs, number);
-    int fd = ingot_file_open(path, O_RDONLY, 0, error);
+    GError *problem = NULL;
+    int fd = ingot_file_open(path, O_RDONLY, 0, &problem);
     if (fd < 0) {
+        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            problem->code = INGOT_ERROR_CORRUPT;
+        }
+        g_propagate_error(error, problem);
         return NULL;
     }
     Pack *pack = g_new0(Pack, 1);
@@ -210,6 +215,15 @@ gboolean pack_size(const Pack *pack, guint64 *size, GError **error)
     }
     *size = (guint64)st.st_size;
     return TRUE;
+}
+
+gboolean packs_set_aside(Packs *packs, gint64 number, GError **error)
+{
+    g_autofree char *folder = g_build_filename(packs->folder, "lost", NULL);
+    g_autofree char *from = packs_path(packs, number), *name = g_path_get_basename(from);
+    g_autofree char *to = g_build_filename(folder, name, NULL);
+    return ingot_file_make_folder(folder, error) &&
+           (rename(from, to) == 0 || ingot_error_set_errno(error, errno, "%s", from));
 }
 
 int pack_fd(const Pack *pack)

@@ -19,10 +19,13 @@ gboolean packs_put(Packs *packs, const char *path, gint64 *number, GError **erro
 char *packs_path(const Packs *packs, gint64 number);
 /* All numbers, ascending: GArray of gint64; free it. */
 GArray *packs_list(const Packs *packs);
-/* Opens a pack for reading; one that is open already is shared. */
+/* Opens a pack for reading; one that is open already is shared. A missing one is CORRUPT: only packs are asked for that
+ * the catalogue knows. */
 Pack *packs_get(Packs *packs, gint64 number, GError **error);
 /* Removes a pack; those who hold it keep it. */
 gboolean packs_remove(Packs *packs, gint64 number, GError **error);
+/* Moves a pack to DIR/packs/lost, where nothing looks for it. */
+gboolean packs_set_aside(Packs *packs, gint64 number, GError **error);
 
 Pack *pack_ref(Pack *pack);
 void pack_unref(Pack *pack);

@@ -177,7 +177,7 @@ static void pack_differs(Scrub *scrub, Connection *reader, gint64 number, GError
 {
     gint64 known = 1;
     database_number(reader, &known, 1, NULL, "SELECT count(*) FROM packs WHERE id=?", "i", number);
-    if (known > 0) {
+    if (known > 0 && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         differs(scrub, problem->message);
     }
     g_error_free(problem);

@@ -6,6 +6,7 @@
 #include <ingot/file.h>
 #include <string.h>
 
+#include "server/catalogue/pieces.h"
 #include "server/packs/splitter.h"
 #include "server/storage/inside.h"
 
@@ -26,6 +27,7 @@ struct StorageBlob {
     Storage *storage;
     IngotDigest digest;
     gboolean damaged; /* a piece is known to be */
+    gint64 lost;      /* a pack that is missing; 0: none */
     guint64 size;
     guint count;
     Place *places;
@@ -80,6 +82,30 @@ void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint
     }
 }
 
+void blob_pack_lost(Storage *storage, gint64 pack)
+{
+    guint64 whole = 0;
+    {
+        g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+        if (reader == NULL || !pieces_whole_of(reader, pack, &whole, NULL) || whole == 0) {
+            return; /* it is known */
+        }
+    }
+    Change change;
+    if (!change_begin(storage, &change, NULL)) {
+        return;
+    }
+    change.moved = TRUE;
+    if (change_end(&change, pieces_damage_pack(change.writer, pack, NULL), NULL)) {
+        g_autofree char *path = packs_path(storage->packs, pack);
+        g_warning("%s: missing, with %" G_GUINT64_FORMAT " pieces: `ingotd scrub` names the images that need them",
+                  path, whole);
+        g_mutex_lock(&storage->stats_lock);
+        storage->stats.damage_found += whole;
+        g_mutex_unlock(&storage->stats_lock);
+    }
+}
+
 /* --- finding --- */
 
 static gsize cost(const StorageBlob *blob)
@@ -97,6 +123,7 @@ static gboolean find_pack(StorageBlob *blob, GHashTable *known, gint64 number, g
     }
     Pack *pack = packs_get(blob->storage->packs, number, error);
     if (pack == NULL) {
+        blob->lost = number;
         return FALSE;
     }
     *which = blob->packs->len;
@@ -200,7 +227,7 @@ void blob_forget(Storage *storage)
     g_mutex_unlock(&storage->blobs_lock);
 }
 
-static StorageBlob *read_places(Storage *storage, const IngotDigest *digest, GError **error)
+static StorageBlob *read_places(Storage *storage, const IngotDigest *digest, gint64 *lost, GError **error)
 {
     g_autoptr(StorageBlob) blob = g_new0(StorageBlob, 1);
     g_atomic_ref_count_init(&blob->references);
@@ -208,7 +235,9 @@ static StorageBlob *read_places(Storage *storage, const IngotDigest *digest, GEr
     blob->digest = *digest;
     blob->packs = g_ptr_array_new_with_free_func((GDestroyNotify)pack_unref);
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader != NULL && fill(blob, reader, error) ? g_steal_pointer(&blob) : NULL;
+    gboolean ok = reader != NULL && fill(blob, reader, error);
+    *lost = blob->lost;
+    return ok ? g_steal_pointer(&blob) : NULL;
 }
 
 StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **error)
@@ -219,13 +248,17 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
         return kept;
     }
     GError *problem = NULL;
-    StorageBlob *blob = read_places(storage, digest, &problem);
-    if (blob == NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+    gint64 lost;
+    StorageBlob *blob = read_places(storage, digest, &lost, &problem);
+    if (blob == NULL && (lost != 0 || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT))) {
         /* A pack that went away while we looked: its pieces have another place now. */
         g_clear_error(&problem);
-        blob = read_places(storage, digest, &problem);
+        blob = read_places(storage, digest, &lost, &problem);
     }
     if (blob == NULL) {
+        if (lost != 0 && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+            blob_pack_lost(storage, lost);
+        }
         g_propagate_error(error, problem);
         return NULL;
     }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/pieces.h"
 #include "server/storage/garbage.h"
 
 #define SMALL (4u << 20) /* bytes of a pack that may go together with others */
@@ -258,24 +259,31 @@ static gboolean shrink_one(Storage *storage, Collection *collection, const Usage
     return shrink(storage, collection, one, usage->size, usage->live == 0, error);
 }
 
-/* Files that the catalogue does not know: a crash came before its commit. */
-static void remove_orphans(Storage *storage, Collection *collection)
+static gboolean orphan_is_old(const Collection *collection, const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 &&
+           st.st_mtime + (gint64)MIN(collection->options->grace, (guint64)G_MAXINT) <= storage_now();
+}
+
+/* Packs that the catalogue does not know. A crash before a commit leaves one; a catalogue that has lost something does
+ * not know others. So none is removed: they go to packs/lost, and stay where they are if the catalogue knows none. */
+static void set_aside_orphans(Storage *storage, Collection *collection)
 {
     Change change; /* nobody publishes a pack meanwhile */
+    guint64 count = 0;
     if (!change_begin(storage, &change, NULL)) {
         return;
     }
-    g_autoptr(GArray) files = packs_list(storage->packs);
-    for (guint i = 0; i < files->len; i++) {
-        gint64 number = g_array_index(files, gint64, i), known;
-        struct stat st;
+    pieces_count_packs(change.writer, &count, NULL);
+    g_autoptr(GArray) files = count == 0 ? NULL : packs_list(storage->packs);
+    for (guint i = 0; files != NULL && i < files->len; i++) {
+        gint64 number = g_array_index(files, gint64, i);
         g_autofree char *path = packs_path(storage->packs, number);
-        if (database_number(change.writer, &known, 0, NULL, "SELECT count(*) FROM packs WHERE id=?", "i", number) &&
-            known == 0 && stat(path, &st) == 0 &&
-            st.st_mtime + (gint64)MIN(collection->options->grace, (guint64)G_MAXINT) <= storage_now() &&
-            packs_remove(storage->packs, number, NULL)) {
-            collection->report->packs++;
-            collection->report->freed += (guint64)st.st_size;
+        gboolean known;
+        if (pieces_has_pack(change.writer, number, &known, NULL) && !known && orphan_is_old(collection, path) &&
+            packs_set_aside(storage->packs, number, NULL)) {
+            collection_tell(collection, "%s: the catalogue does not know it; it is kept in packs/lost", path);
         }
     }
     change_end(&change, FALSE, NULL);
@@ -304,6 +312,6 @@ gboolean compact_packs(Storage *storage, Collection *collection, GError **error)
     if (list != NULL && small->len >= MANY && !shrink(storage, collection, small, small_size, FALSE, error)) {
         return FALSE;
     }
-    remove_orphans(storage, collection);
+    set_aside_orphans(storage, collection);
     return list != NULL;
 }

@@ -104,3 +104,5 @@ void blob_forget(Storage *storage);
 gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
 /* Notes that a piece is not what its digest says. One that has another place by now is not meant. */
 void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint64 offset);
+/* Notes that a pack is missing: none of its pieces counts as whole. */
+void blob_pack_lost(Storage *storage, gint64 pack);

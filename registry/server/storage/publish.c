@@ -81,7 +81,7 @@ gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *nu
 {
     g_assert(change->own_pack == 0);
     /* A crash between here and the commit leaves a pack that the catalogue does not know: it is never read, and the
-     * next collection of garbage removes it. */
+     * next collection of garbage sets it aside. */
     if (!packs_put(change->storage->packs, path, number, error)) {
         return FALSE;
     }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/catalogue/logmark.h"
+#include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
 #include "server/storage/inside.h"
 #include "server/storage/upload.h"
@@ -121,6 +122,24 @@ static gboolean open_events(Storage *storage, GError **error)
     return change_begin(storage, &change, error) && change_end(&change, check_events(&change, error), error);
 }
 
+/* A pack that went away while nobody served: no push may count on what was in it. */
+static gboolean check_packs(Storage *storage, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    g_autoptr(GArray) known = reader == NULL ? NULL : pieces_list_packs(reader, error);
+    g_autoptr(GArray) there = packs_list(storage->packs);
+    for (guint i = 0, k = 0; known != NULL && i < known->len; i++) {
+        gint64 number = g_array_index(known, gint64, i);
+        while (k < there->len && g_array_index(there, gint64, k) < number) {
+            k++;
+        }
+        if (k == there->len || g_array_index(there, gint64, k) != number) {
+            blob_pack_lost(storage, number);
+        }
+    }
+    return known != NULL;
+}
+
 static Storage *storage_new(const char *path)
 {
     Storage *storage = g_new0(Storage, 1);
@@ -159,7 +178,7 @@ Storage *storage_open(const char *path, GError **error)
     g_autoptr(Storage) storage = storage_new(path);
     if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, error)) == NULL ||
         !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
-        !open_events(storage, error)) {
+        !open_events(storage, error) || !check_packs(storage, error)) {
         return NULL;
     }
     uploads_sweep(storage);

@@ -75,7 +75,7 @@ static void numbers(void **state)
     assert_int_equal(g_array_index(list, gint64, 1), 10);
     g_autoptr(GError) error = NULL;
     assert_null(packs_get(packs, 8, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     packs_close(packs);
 }
 
