@@ -8,9 +8,11 @@ json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError 
     json_error_t problem;
     json_t *value = json_loadb(data, size, JSON_REJECT_DUPLICATES, &problem);
 
-    if (!value)
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s:%d:%d: %s", what, problem.line, problem.column,
-                    problem.text);
+    if (!value) {
+        /* jansson quotes what it met, which may be cut within a character. */
+        g_autofree char *text = g_utf8_make_valid(problem.text, -1);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s:%d:%d: %s", what, problem.line, problem.column, text);
+    }
     return value;
 }
 

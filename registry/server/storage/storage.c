@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/nameless.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
@@ -234,7 +235,7 @@ gboolean storage_writable(Storage *storage, GError **error)
         return FALSE;
     }
     g_autofree char *folder = g_build_filename(storage->path, "uploads", NULL);
-    g_auto(IngotFd) fd = ingot_file_open(folder, O_TMPFILE | O_WRONLY, 0600, error);
+    g_auto(IngotFd) fd = ingot_nameless_open(folder, error);
     char block[4096] = {0};
     return fd >= 0 && ingot_file_pwrite(fd, block, sizeof block, 0, folder, error);
 }

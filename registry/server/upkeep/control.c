@@ -28,7 +28,7 @@ static char *socket_path(const char *data)
 
 static void add_line(const char *line, gpointer user)
 {
-    json_array_append_new(user, json_string(line));
+    json_array_append_new(user, ingot_json_text(line));
 }
 
 /* {outcome, lines}, or {error, code}. */
@@ -42,7 +42,7 @@ static json_t *work(const Control *control, const GByteArray *body)
                                     ? NULL
                                     : control->run(&job, add_line, lines, control->user, &error);
     return outcome != NULL ? json_pack("{s:O, s:O}", "outcome", outcome, "lines", lines)
-                           : json_pack("{s:s, s:i}", "error", error->message, "code", error->code);
+                           : ingot_json_pack("{s:o, s:i}", "error", ingot_json_text(error->message), "code", error->code);
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,

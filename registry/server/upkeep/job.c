@@ -21,7 +21,7 @@ json_t *job_to_json(const Job *job)
 {
     json_t *keeps = json_array();
     for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
-        json_array_append_new(keeps, json_string(job->keeps[i]));
+        json_array_append_new(keeps, ingot_json_text(job->keeps[i]));
     }
     json_t *object = json_pack("{s:s, s:b, s:I, s:o, s:I}", "kind", kinds[job->kind], "dry-run", (int)job->dry_run,
                                "grace", (json_int_t)job->grace, "keep", keeps, "rate", (json_int_t)job->rate);

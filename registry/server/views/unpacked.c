@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/nameless.h"
+
 #define WORD_BITS 32u
 
 struct Unpacked {
@@ -153,14 +155,7 @@ static void give_back(UnpackedDisk *disk, guint64 size, guint turn)
 /* A file without a name, as long as the disk. */
 static int make_file(const UnpackedDisk *disk)
 {
-    int fd = open(disk->unpacked->folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    if (fd < 0) { /* not every file system can */
-        g_autofree char *path = g_build_filename(disk->unpacked->folder, "unpacked.XXXXXX", NULL);
-        fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
-        if (fd >= 0) {
-            unlink(path);
-        }
-    }
+    int fd = ingot_nameless_open(disk->unpacked->folder, NULL);
     if (fd >= 0 && ftruncate(fd, (off_t)disk->index->disk_size) != 0) {
         close(fd);
         fd = -1;

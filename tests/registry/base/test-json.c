@@ -117,6 +117,28 @@ static void any_bytes_become_a_string(void **state)
     assert_string_equal(json_string_value(json_object_get(object, "a")), "\xef\xbf\xbd");
 }
 
+/* Errors travel as JSON themselves: whatever the document was, its error is UTF-8. */
+static void an_error_is_valid_text(void **state)
+{
+    static const char *const texts[] = {"\xff", "{\"a\": \"\xc3\"}", "{\"\xed\xa0\x80\": 1}", "gr\xc3\xbc\xc3"};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(json_t) value = ingot_json_parse(texts[i], strlen(texts[i]), "here", &error);
+        assert_null(value);
+        assert_true(g_utf8_validate(error->message, -1, NULL));
+    }
+    for (guint shift = 0; shift < 4; shift++) { /* what is quoted is cut somewhere */
+        g_autoptr(GString) text = g_string_new("{\"a\": ");
+        g_string_append_len(text, "xxxx", shift);
+        for (guint i = 0; i < 200; i++)
+            g_string_append(text, "\xe2\x82\xac");
+        g_autoptr(GError) error = NULL;
+        assert_null(ingot_json_parse(text->str, text->len, "here", &error));
+        assert_true(g_utf8_validate(error->message, -1, NULL));
+    }
+}
+
 static void a_pack_is_a_value(void **state)
 {
     (void)state;
@@ -177,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_set_string),
         cmocka_unit_test(has_text),
         cmocka_unit_test(any_bytes_become_a_string),
+        cmocka_unit_test(an_error_is_valid_text),
         cmocka_unit_test(what_is_saved_can_be_read),
         cmocka_unit_test(a_pack_is_a_value),
         cmocka_unit_test(a_pack_of_invalid_text_ends_the_program),

@@ -1,0 +1,145 @@
+/* The private door: a job comes as it was sent, its outcome and its lines come back, and no bytes end the server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server/upkeep/control.h"
+
+#define ODD "gr\xfc"           /* is not UTF-8 */
+#define EVEN "gr\xef\xbf\xbd" /* as it arrives */
+
+typedef struct {
+    IngotWorkdir *folder;
+    Control *control;
+    char *keep; /* of the job that came last */
+} Door;
+
+static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
+{
+    Door *door = user;
+    g_free(door->keep);
+    door->keep = g_strdup(job->keeps == NULL ? NULL : job->keeps[0]);
+    tell(ODD, to);
+    if (job->kind == JOB_COLLECT) {
+        return json_pack("{s:i}", "done", 1);
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s is not wanted", ODD);
+    return NULL;
+}
+
+static int set_up(void **state)
+{
+    Door *door = g_new0(Door, 1);
+    door->folder = ingot_workdir_new(NULL);
+    door->control = control_start(ingot_workdir_path(door->folder), run, door, NULL);
+    *state = door;
+    return door->control == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    Door *door = *state;
+    control_stop(door->control);
+    ingot_workdir_free(door->folder);
+    g_free(door->keep);
+    g_free(door);
+    return 0;
+}
+
+static void add_line(const char *line, gpointer user)
+{
+    g_string_append_printf(user, "%s\n", line);
+}
+
+static void expect_outcome(Door *door)
+{
+    char *keeps[] = {(char *)ODD "/*=3", NULL};
+    const Job job = {.kind = JOB_COLLECT, .keeps = keeps};
+    g_autoptr(GString) lines = g_string_new(NULL);
+    gboolean served = FALSE;
+    g_autoptr(json_t) outcome = control_ask(ingot_workdir_path(door->folder), &job, add_line, lines, &served, NULL);
+    assert_true(served);
+    assert_int_equal(json_integer_value(json_object_get(outcome, "done")), 1);
+    assert_string_equal(door->keep, EVEN "/*=3");
+    assert_string_equal(lines->str, EVEN "\n");
+}
+
+static void a_job_has_an_outcome(void **state)
+{
+    expect_outcome(*state);
+}
+
+static void a_job_has_an_error(void **state)
+{
+    Door *door = *state;
+    const Job job = {.kind = JOB_SCRUB};
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    gboolean served = FALSE;
+    assert_null(control_ask(ingot_workdir_path(door->folder), &job, add_line, lines, &served, &error));
+    assert_true(served);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_string_equal(error->message, EVEN " is not wanted");
+}
+
+/* The answer to a body, as bytes. */
+static char *post(const Door *door, const char *body, gsize size)
+{
+    g_autofree char *path = ingot_workdir_file(door->folder, "control.sock");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    g_auto(IngotFd) fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    g_autofree char *head = g_strdup_printf(
+        "POST /job HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %" G_GSIZE_FORMAT "\r\n\r\n", size);
+    assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
+    assert_int_equal(send(fd, body, size, MSG_NOSIGNAL), size);
+    GString *answer = g_string_new(NULL);
+    char buffer[4096];
+    gssize got;
+    while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+        g_string_append_len(answer, buffer, got);
+    }
+    return g_string_free(answer, FALSE);
+}
+
+static void no_bytes_end_the_server(void **state)
+{
+    static const struct {
+        const char *body;
+        gsize size;
+    } bodies[] = {
+        {"", 0},
+        {"\xff\xfe", 2},
+        {"{\"kind\": \"gr\xfc\"}", 15},
+        {"{\"kind\": \"\0\"}", 13},
+        {"{\"kind\": \"collect\", \"\xed\xa0\x80\": 1}", 28},
+        {"[]", 2},
+        {"{\"kind\": \"nonsense\"}", 20},
+    };
+    Door *door = *state;
+    for (guint i = 0; i < G_N_ELEMENTS(bodies); i++) {
+        g_autofree char *answer = post(door, bodies[i].body, bodies[i].size);
+        assert_non_null(strstr(answer, "\"error\":"));
+    }
+    expect_outcome(door);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_job_has_an_outcome, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_job_has_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_bytes_end_the_server, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
