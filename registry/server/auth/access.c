@@ -9,6 +9,8 @@
 #include "server/http/log.h"
 #include "server/server.h"
 
+#define CHECKS_MOST 4 /* of passwords at once: half of the processors, of which requests need the others */
+
 Access *access_new(const char *data, guint anonymous, gboolean tls, GError **error)
 {
     Accounts *accounts = accounts_open(data, error);
@@ -18,7 +20,7 @@ Access *access_new(const char *data, guint anonymous, gboolean tls, GError **err
     Access *access = g_new0(Access, 1);
     access->accounts = accounts;
     access->throttle = throttle_new();
-    access->logins = logins_new(access->throttle);
+    access->logins = logins_new(access->throttle, CLAMP(g_get_num_processors() / 2, 1, CHECKS_MOST));
     access->anonymous = anonymous;
     access->tls = tls;
     access->loopback = TRUE; /* of all addresses that are served */
@@ -158,10 +160,16 @@ enum MHD_Result access_refuse(Request *request, const char *name, guint rights)
     return refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", "you may not do this here", NULL, NULL);
 }
 
-enum MHD_Result access_too_soon(Request *request)
+enum MHD_Result access_too_soon(Request *request, const char *user)
 {
-    guint seconds = throttle_wait(request->server->access->throttle, request->caller->address, g_get_monotonic_time());
+    guint seconds =
+        throttle_wait(request->server->access->throttle, user, request->caller->network, g_get_monotonic_time());
     g_autofree char *wait = g_strdup_printf("%u", MAX(seconds, 1));
     return refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS",
-                  "a login from this address has failed; wait before the next", NULL, wait);
+                  "a login of this user has failed; wait before the next", NULL, wait);
+}
+
+enum MHD_Result access_busy(Request *request)
+{
+    return request_refuse_busy(request, "too many logins at once");
 }

@@ -51,4 +51,5 @@ const char *access_user(const Request *request);
 
 /* An error with its challenges, or with the seconds that are to be waited. */
 enum MHD_Result access_unauthorized(Request *request, const char *scope, const char *error, const char *message);
-enum MHD_Result access_too_soon(Request *request);
+enum MHD_Result access_too_soon(Request *request, const char *user);
+enum MHD_Result access_busy(Request *request);

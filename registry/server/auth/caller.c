@@ -3,7 +3,6 @@
 void caller_free(Caller *caller)
 {
     if (caller != NULL) {
-        g_free(caller->address);
         g_free(caller->user);
         g_strfreev(caller->scopes);
         g_free(caller->token);

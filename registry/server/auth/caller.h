@@ -9,7 +9,7 @@
 
 typedef struct Caller {
     enum { CALLER_NOBODY, CALLER_EVERYBODY, CALLER_USER } kind; /* EVERYBODY: there are no users, all may do all */
-    char *address;                                              /* as throttle.h counts it */
+    guint64 network;                                            /* as network.h counts it */
     char *user;                                                 /* USER */
     gint64 serial;                                              /* of the user */
     char **scopes;                                              /* of the user */

@@ -7,6 +7,7 @@
 #include "server/auth/authorization.h"
 #include "server/auth/caller.h"
 #include "server/auth/tokens.h"
+#include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/watch.h"
 #include "server/server.h"
@@ -15,20 +16,16 @@
 static enum MHD_Result failed(Request *request, const char *user, const char *what)
 {
     g_autofree char *shown = g_strndup(user, 100);
-    log_warning("login from %s failed: user=\"%s\": %s (request %s)", request->caller->address,
-                g_strdelimit(shown, "\"", '\''), what, request->id);
+    g_autofree char *address = client_address(request);
+    log_warning("login from %s failed: user=\"%s\": %s (request %s)", address, g_strdelimit(shown, "\"", '\''), what,
+                request->id);
     return access_unauthorized(request, NULL, "invalid_token", what);
 }
 
-/* A token that is none of ours. While the address waits, no further one counts. */
+/* An unknown token. It slows down nobody: tokens are too long to be guessed, and old ones are shown by programs that
+ * know no better. */
 static enum MHD_Result bad_token(Request *request, const char *user)
 {
-    Access *access = request->server->access;
-    gint64 now = g_get_monotonic_time();
-    if (throttle_wait(access->throttle, request->caller->address, now) > 0) {
-        return access_too_soon(request);
-    }
-    throttle_fail(access->throttle, request->caller->address, now);
     return failed(request, user, "the token is not valid");
 }
 
@@ -158,7 +155,9 @@ static gboolean take_verdict(Request *request, LoginVerdict verdict, enum MHD_Re
         become(request->caller, user);
         return TRUE;
     }
-    *result = verdict == LOGIN_TOO_SOON ? access_too_soon(request) : failed(request, name, "wrong user or password");
+    *result = verdict == LOGIN_TOO_SOON ? access_too_soon(request, name)
+              : verdict == LOGIN_BUSY   ? access_busy(request)
+                                        : failed(request, name, "wrong user or password");
     return FALSE;
 }
 
@@ -170,26 +169,19 @@ static gboolean by_password(Request *request, const char *name, const char *pass
     }
     const char *hash = caller->claimed == NULL ? NULL : caller->claimed->password;
     caller->claimed_name = g_strdup(name);
-    LoginVerdict verdict = logins_recall(request->server->access->logins, caller->address, name, password, hash);
+    LoginVerdict verdict = logins_recall(request->server->access->logins, caller->network, name, password, hash);
     if (verdict != LOGIN_UNKNOWN) {
         return take_verdict(request, verdict, result);
     }
     caller->waits = TRUE;
     watch_suspend(request->connection);
     MHD_suspend_connection(request->connection);
-    logins_check(request->server->access->logins, caller->address, name, password, hash, on_checked, request);
+    logins_check(request->server->access->logins, caller->network, name, password, hash, on_checked, request);
     *result = MHD_YES;
     return FALSE;
 }
 
 /* --- the door --- */
-
-static char *address_of(const Request *request)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return throttle_key(info == NULL ? NULL : info->client_addr);
-}
 
 static gboolean identify(Request *request, enum MHD_Result *result)
 {
@@ -221,7 +213,7 @@ gboolean door_open(Request *request, enum MHD_Result *result)
     g_autoptr(GError) error = NULL;
     gboolean any;
     request->caller = g_new0(Caller, 1);
-    request->caller->address = address_of(request);
+    request->caller->network = client_network(request);
     if (!users_any(request->server->access->accounts, &any, &error)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "server/auth/fairqueue.h"
 #include "server/auth/password.h"
 #include "server/auth/random.h"
 
@@ -10,15 +11,17 @@
 
 struct Logins {
     Throttle *throttle;
-    GThreadPool *pool;
-    gint stopping; /* atomic; set under the lock */
+    GThreadPool *pool; /* each thing in it, whatever it is, stands for one job of `waiting` */
+    gint stopping;     /* atomic; set under the lock */
     GMutex lock;
-    GHashTable *right; /* HMAC in hex -> gint64: until when, monotonic */
+    FairQueue *waiting; /* of Job */
+    GHashTable *right;  /* HMAC in hex -> gint64: until when, monotonic */
     guint8 key[32];
 };
 
 typedef struct {
-    char *address, *user, *password, *hash;
+    guint64 network;
+    char *user, *password, *hash;
     LoginDone done;
     gpointer data;
 } Job;
@@ -26,7 +29,6 @@ typedef struct {
 static void job_free(Job *job)
 {
     explicit_bzero(job->password, strlen(job->password));
-    g_free(job->address);
     g_free(job->user);
     g_free(job->password);
     g_free(job->hash);
@@ -81,10 +83,10 @@ static gboolean is_remembered(Logins *logins, const char *text)
     return right;
 }
 
-LoginVerdict logins_recall(Logins *logins, const char *address, const char *user, const char *password,
-                           const char *hash)
+LoginVerdict logins_recall(Logins *logins, guint64 network, const char *user, const char *password, const char *hash)
 {
-    if (throttle_wait(logins->throttle, address, g_get_monotonic_time()) > 0) {
+    gint64 now = g_get_monotonic_time();
+    if (throttle_wait(logins->throttle, user, network, now) > 0) {
         return LOGIN_TOO_SOON;
     }
     if (hash == NULL) {
@@ -94,69 +96,81 @@ LoginVerdict logins_recall(Logins *logins, const char *address, const char *user
     if (!is_remembered(logins, text)) {
         return LOGIN_UNKNOWN;
     }
-    throttle_clear(logins->throttle, address);
+    throttle_succeed(logins->throttle, user, network, now);
     return LOGIN_RIGHT;
 }
 
 /* --- checks --- */
 
-/* Others of the same address may have failed while this one waited, or the same have been found right. */
-static LoginVerdict check(Logins *logins, const Job *job)
+/* The same user may have failed while this one waited, or the same password have been found right. */
+static LoginVerdict job_verdict(Logins *logins, const Job *job)
 {
-    LoginVerdict verdict = logins_recall(logins, job->address, job->user, job->password, job->hash);
+    LoginVerdict verdict = logins_recall(logins, job->network, job->user, job->password, job->hash);
     if (verdict != LOGIN_UNKNOWN) {
         return verdict;
     }
     if (g_atomic_int_get(&logins->stopping)) {
-        return LOGIN_WRONG;
+        return LOGIN_BUSY;
     }
-    if (!password_verify(job->password, job->hash) || job->hash == NULL) {
-        throttle_fail(logins->throttle, job->address, g_get_monotonic_time());
+    gboolean right = password_verify(job->password, job->hash);
+    gint64 now = g_get_monotonic_time();
+    if (!right) {
+        throttle_fail(logins->throttle, job->user, job->network, now);
         return LOGIN_WRONG;
     }
     g_autofree char *text = fingerprint(logins, job->user, job->password, job->hash);
     remember(logins, text);
-    throttle_clear(logins->throttle, job->address);
+    throttle_succeed(logins->throttle, job->user, job->network, now);
     return LOGIN_RIGHT;
 }
 
-static void on_job(gpointer data, gpointer user)
+static void job_end(Job *job, LoginVerdict verdict)
 {
-    Job *job = data;
-    LoginVerdict verdict = check(user, job);
     job->done(verdict, job->data);
     job_free(job);
 }
 
-void logins_check(Logins *logins, const char *address, const char *user, const char *password, const char *hash,
+static void on_job(gpointer data, gpointer user)
+{
+    (void)data;
+    Logins *logins = user;
+    g_mutex_lock(&logins->lock);
+    Job *job = fairqueue_pop(logins->waiting);
+    g_mutex_unlock(&logins->lock);
+    if (job != NULL) { /* else it was turned away */
+        job_end(job, job_verdict(logins, job));
+    }
+}
+
+void logins_check(Logins *logins, guint64 network, const char *user, const char *password, const char *hash,
                   LoginDone done, gpointer data)
 {
-    Job *job = g_new0(Job, 1);
-    job->address = g_strdup(address);
+    Job *job = g_new0(Job, 1), *away = job;
+    job->network = network;
     job->user = g_strdup(user);
     job->password = g_strdup(password);
     job->hash = g_strdup(hash);
     job->done = done;
     job->data = data;
     g_mutex_lock(&logins->lock);
-    gboolean stopping = g_atomic_int_get(&logins->stopping);
-    if (!stopping) {
-        g_thread_pool_push(logins->pool, job, NULL);
+    if (!g_atomic_int_get(&logins->stopping)) {
+        away = fairqueue_push(logins->waiting, network, job);
+        g_thread_pool_push(logins->pool, logins, NULL);
     }
     g_mutex_unlock(&logins->lock);
-    if (stopping) {
-        done(LOGIN_WRONG, data);
-        job_free(job);
+    if (away != NULL) {
+        job_end(away, LOGIN_BUSY);
     }
 }
 
-Logins *logins_new(Throttle *throttle)
+Logins *logins_new(Throttle *throttle, guint threads)
 {
     Logins *logins = g_new0(Logins, 1);
     logins->throttle = throttle;
     g_mutex_init(&logins->lock);
     logins->right = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    logins->pool = g_thread_pool_new(on_job, logins, 1, TRUE, NULL);
+    logins->waiting = fairqueue_new(LOGINS_WAITING);
+    logins->pool = g_thread_pool_new(on_job, logins, (int)threads, TRUE, NULL);
     if (logins->pool == NULL || !random_bytes(logins->key, sizeof logins->key, NULL)) {
         g_error("no thread or no random numbers for logins");
     }
@@ -177,6 +191,7 @@ void logins_stop(Logins *logins)
 void logins_free(Logins *logins)
 {
     logins_stop(logins);
+    fairqueue_free(logins->waiting);
     g_hash_table_unref(logins->right);
     g_mutex_clear(&logins->lock);
     explicit_bzero(logins->key, sizeof logins->key);

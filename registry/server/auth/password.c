@@ -27,15 +27,12 @@ gboolean password_check(const char *password, GError **error)
 /* NULL with errno set where crypt does not like its input. Free it. */
 static char *hash_with(const char *password, const char *setting)
 {
-    static GMutex one; /* so much memory is had once */
-    g_mutex_lock(&one);
     struct crypt_data *data = g_new0(struct crypt_data, 1);
     const char *hash = crypt_r(password, setting, data);
     char *copy = hash == NULL || hash[0] == '*' ? NULL : g_strdup(hash);
     int saved = errno;
     explicit_bzero(data, sizeof *data);
     g_free(data);
-    g_mutex_unlock(&one);
     errno = saved;
     return copy;
 }

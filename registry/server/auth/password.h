@@ -1,7 +1,6 @@
 /* Passwords: kept as yescrypt hashes by crypt(3), compared in a time that tells nothing.
  *
- * A check takes about a tenth of a second and 64 MiB, also where there is no such user; one runs at a time, the others
- * wait. Thread safe. */
+ * A check takes about a tenth of a second and 64 MiB, also where there is no such user. Thread safe. */
 #pragma once
 
 #include <glib.h>

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "server/http/network.h"
+
 static const struct sockaddr *address_of(const Request *request)
 {
     const union MHD_ConnectionInfo *info =
@@ -20,6 +22,11 @@ char *client_address(const Request *request)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, text, sizeof text);
     }
     return g_strdup(text);
+}
+
+guint64 client_network(const Request *request)
+{
+    return network_of(address_of(request));
 }
 
 gboolean client_may_ask(Request *request, Rate *rate)

@@ -1,7 +1,6 @@
 #include "server/http/rate.h"
 
-#include <netinet/in.h>
-#include <string.h>
+#include "server/http/network.h"
 
 typedef struct {
     guint64 key;
@@ -45,24 +44,6 @@ void rate_free(Rate *rate)
     g_free(rate);
 }
 
-/* The first 8 bytes of an IPv6 address. IPv4 has a prefix that is reserved there; it may come as ::ffff:a.b.c.d, where
- * one socket takes both. */
-static guint64 key_of(const struct sockaddr *address)
-{
-    const guint8 *all = ((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr;
-    guint8 bytes[8] = {0, 0, 0xff, 0xff};
-    guint64 key;
-    if (address->sa_family == AF_INET) {
-        memcpy(bytes + 4, &((const struct sockaddr_in *)address)->sin_addr, 4);
-    } else if (IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)address)->sin6_addr)) {
-        memcpy(bytes + 4, all + 12, 4);
-    } else {
-        memcpy(bytes, all, sizeof bytes);
-    }
-    memcpy(&key, bytes, sizeof key);
-    return key;
-}
-
 static void forget_oldest(Rate *rate)
 {
     Bucket *oldest = g_queue_peek_tail(&rate->order);
@@ -96,7 +77,7 @@ static Bucket *find_bucket(Rate *rate, guint64 key, gint64 now)
 gboolean rate_take(Rate *rate, const struct sockaddr *address, gint64 now)
 {
     g_mutex_lock(&rate->lock);
-    Bucket *bucket = find_bucket(rate, key_of(address), now);
+    Bucket *bucket = find_bucket(rate, network_of(address), now);
     gboolean taken = bucket->tokens >= 1;
     if (taken) {
         bucket->tokens -= 1;

@@ -1,7 +1,7 @@
 /* How many requests an address may make: a bucket of tokens for each, which fills at a steady rate.
  *
  * Invariant: memory is bounded, whoever asks. The addresses that asked last are remembered; one that is forgotten
- * begins with a full bucket. An IPv6 address counts as its /64, which one client has for itself. Thread safe. */
+ * begins with a full bucket. Addresses of one network count as one (network.h). Thread safe. */
 #pragma once
 
 #include <glib.h>
