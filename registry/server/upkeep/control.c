@@ -41,8 +41,9 @@ static json_t *work(const Control *control, const GByteArray *body)
     g_autoptr(json_t) outcome = request == NULL || !job_from_json(request, &job, &error)
                                     ? NULL
                                     : control->run(&job, add_line, lines, control->user, &error);
-    return outcome != NULL ? json_pack("{s:O, s:O}", "outcome", outcome, "lines", lines)
-                           : ingot_json_pack("{s:o, s:i}", "error", ingot_json_text(error->message), "code", error->code);
+    return outcome != NULL
+               ? json_pack("{s:O, s:O}", "outcome", outcome, "lines", lines)
+               : ingot_json_pack("{s:o, s:i}", "error", ingot_json_text(error->message), "code", error->code);
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,

@@ -14,7 +14,7 @@
 
 #include "server/upkeep/control.h"
 
-#define ODD "gr\xfc"           /* is not UTF-8 */
+#define ODD "gr\xfc"          /* is not UTF-8 */
 #define EVEN "gr\xef\xbf\xbd" /* as it arrives */
 
 typedef struct {
