@@ -42,8 +42,8 @@ struct Storage {
 
 /* --- opening (storage.c) --- */
 
-/* EXISTS if another process has it. */
-IngotLock *storage_lock(const char *path, GError **error);
+/* shared: with others that take it so. EXISTS if another process has it otherwise. */
+IngotLock *storage_lock(const char *path, gboolean shared, GError **error);
 /* An empty catalogue, whose name has that suffix, over the packs and the log that are there. Takes no lock. */
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error);
 

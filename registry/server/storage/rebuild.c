@@ -408,7 +408,7 @@ gboolean storage_rebuild(const char *path, void (*tell)(const char *line, gpoint
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there: no data folder of ingotd", packs);
         return FALSE;
     }
-    g_autoptr(IngotLock) lock = storage_lock(path, error);
+    g_autoptr(IngotLock) lock = storage_lock(path, FALSE, error);
     Storage *storage = lock == NULL ? NULL : storage_open_beside(path, BESIDE, error);
     g_autoptr(Replay) replay = replay_new();
     Rebuild rebuild = {.storage = storage, .report = report, .replay = replay, .tell = tell, .user = user};

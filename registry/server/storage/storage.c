@@ -164,26 +164,36 @@ static gboolean open_packs(Storage *storage, GError **error)
     return storage->packs != NULL;
 }
 
-IngotLock *storage_lock(const char *path, GError **error)
+IngotLock *storage_lock(const char *path, gboolean shared, GError **error)
 {
     g_autofree char *name = g_build_filename(path, ".lock", NULL);
-    IngotLock *lock = ingot_lock_take(name, TRUE, FALSE, error);
+    IngotLock *lock = ingot_lock_take(name, !shared, FALSE, error);
     if (lock == NULL) {
         g_prefix_error(error, "another ingotd serves this folder: ");
     }
     return lock;
 }
 
-Storage *storage_open(const char *path, GError **error)
+static Storage *storage_open_as(const char *path, gboolean shared, GError **error)
 {
     g_autoptr(Storage) storage = storage_new(path);
-    if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, error)) == NULL ||
+    if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, shared, error)) == NULL ||
         !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
         !open_events(storage, error) || !check_packs(storage, error)) {
         return NULL;
     }
     uploads_sweep(storage);
     return g_steal_pointer(&storage);
+}
+
+Storage *storage_open(const char *path, GError **error)
+{
+    return storage_open_as(path, FALSE, error);
+}
+
+Storage *storage_open_shared(const char *path, GError **error)
+{
+    return storage_open_as(path, TRUE, error);
 }
 
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error)

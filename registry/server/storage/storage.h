@@ -16,6 +16,8 @@ typedef struct StorageBlob StorageBlob;
 
 /* Takes the folder for this process alone (EXISTS if another has it); drops what ended uploads left. */
 Storage *storage_open(const char *path, GError **error);
+/* The same, beside others that open it so: all that they share is in the folder. */
+Storage *storage_open_shared(const char *path, GError **error);
 void storage_close(Storage *storage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Storage, storage_close)
 
