@@ -185,6 +185,15 @@ static gboolean listen_and_wait(const Settings *settings, Server *server, GError
     return TRUE;
 }
 
+/* INGOT_SHARED: beside other servers of the folder that have it too. A preview, of which no manual speaks yet: what is
+ * shared has been proved to be safe, but timers run in each server, and commands reach the one that started last. */
+static Storage *open_storage(const Settings *settings, GError **error)
+{
+    const char *shared = g_getenv("INGOT_SHARED");
+    return shared != NULL && *shared != '\0' ? storage_open_shared(settings->data, error)
+                                             : storage_open(settings->data, error);
+}
+
 static gboolean serve(const Settings *settings, GError **error)
 {
     gboolean tls = settings->tls_cert != NULL;
@@ -192,7 +201,7 @@ static gboolean serve(const Settings *settings, GError **error)
     if (!watch_hangup(error) || (tls && !tls_load(settings->tls_cert, settings->tls_key, error))) {
         return FALSE;
     }
-    g_autoptr(Storage) storage = storage_open(settings->data, error);
+    g_autoptr(Storage) storage = open_storage(settings, error);
     g_autoptr(Access) access = storage == NULL ? NULL : access_new(settings->data, settings->anonymous, tls, error);
     g_auto(Hosts) hosts = {0};
     g_auto(GStrv) keeps = access == NULL ? NULL : find_keeps(settings, error);

@@ -1,0 +1,51 @@
+#!/bin/bash
+# Two ingotd serve one folder: what one is given the other has, what one deletes the other does not show, garbage is collected
+# beside both, one of them is killed, and nothing that was acknowledged is lost.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+data=$TMP/data
+export INGOT_SHARED=1
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# start NAME PORT: a server of the folder; its process is in $data.NAME.pid.
+start() {
+    : >"$TMP/$1.address"
+    ingotd --data "$data" --listen "127.0.0.1:$2" >"$TMP/$1.address" 2>>"$TMP/$1.log" &
+    echo $! >"$data.$1.pid"
+    ENDING+=($!)
+    until grep -q http "$TMP/$1.address"; do
+        kill -0 "$(cat "$data.$1.pid")" 2>/dev/null || fail "ingotd does not start: $(cat "$TMP/$1.log")"
+        sleep 0.05
+    done
+}
+a=$(free_port) b=$(free_port)
+start a "$a"
+start b "$b"
+python3 tests/system/two.py "127.0.0.1:$a" "127.0.0.1:$b" "$data" >"$TMP/out" 2>&1 &
+driver=$!
+while kill -0 "$(cat "$data.b.pid")" 2>/dev/null; do
+    kill -0 $driver 2>/dev/null || fail "the clients end early: $(cat "$TMP/out")"
+    sleep 0.1
+done
+wait "$(cat "$data.b.pid")" 2>/dev/null || true
+start b "$b"
+wait $driver || fail "$(cat "$TMP/out"; tail -n 5 "$TMP"/[ab].log)"
+ok "pushed, read, deleted and collected side by side, one server killed: $(cat "$TMP/out")"
+
+for one in a b; do
+    kill "$(cat "$data.$one.pid")"
+    wait "$(cat "$data.$one.pid")" || fail "server $one ends with $?: $(tail -n 5 "$TMP/$one.log")"
+done
+expect 0 ingotd gc --data "$data" --grace 0s
+expect 0 ingotd scrub --data "$data"
+ok "the folder is clean: $(tail -1 "$TMP/out")"
+
+ingotd --data "$data" --listen 127.0.0.1:0 >"$TMP/a.address" 2>"$TMP/a.log" &
+ENDING+=($!)
+until grep -q http "$TMP/a.address"; do sleep 0.05; done
+status=0
+INGOT_SHARED='' timeout 20 ingotd --data "$data" --listen 127.0.0.1:0 >"$TMP/b.address" 2>"$TMP/b.log" || status=$?
+[ $status = 1 ] && grep -q 'another ingotd serves' "$TMP/b.log" || fail "a server beside others that were not told so: $status $(cat "$TMP/b.log")"
+ok "who was not told to share does not"
