@@ -36,7 +36,8 @@
     X(upstream, TEXT, NULL, "URL", "Get what is not here from this registry when it is asked for") \
     X(gc_every, SECONDS, "1d", "TIME", "How often garbage is collected; 0: only by the verb") \
     X(gc_grace, SECONDS, "1d", "TIME", "How long a blob that no manifest names stays") \
-    X(keep, TEXT, NULL, "POLICIES", "Which versions stay: what --keep of the verb gc takes, with semicolons between") \
+    X(untagged_grace, SECONDS, "7d", "TIME", "How long a manifest that nothing names stays, since it was used last") \
+    X(keep, TEXT, NULL, "POLICIES", "Which tags stay: what --keep of the verb gc takes, with semicolons between") \
     X(scrub_every, SECONDS, "30d", "TIME", "How often everything is read again; 0: only by the verb") \
     X(scrub_rate, SIZE, "20M", "SIZE", "What that reads in a second; 0: as much as it can") \
     X(scrub_from, TEXT, NULL, "URL", "Repair what is damaged from this registry") \

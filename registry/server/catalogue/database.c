@@ -205,6 +205,9 @@ void database_give_back(Connection *reader)
 {
     if (reader != NULL) {
         Database *database = reader->database;
+        if (sqlite3_get_autocommit(reader->handle) == 0) {
+            sqlite3_exec(reader->handle, "ROLLBACK", NULL, NULL, NULL); /* it was held */
+        }
         g_mutex_lock(&database->lock);
         g_queue_push_head(&database->idle, reader);
         g_mutex_unlock(&database->lock);
@@ -228,6 +231,11 @@ guint64 database_sequence(Database *database)
     guint64 sequence = database->sequence;
     g_mutex_unlock(&database->watching);
     return sequence;
+}
+
+gboolean database_hold(Connection *reader, GError **error)
+{
+    return execute(reader->handle, reader->database->path, "BEGIN", error);
 }
 
 Connection *database_begin(Database *database, GError **error)

@@ -32,6 +32,8 @@ gboolean database_settle(Database *database, GError **error);
 /* A connection to read with; give it back. NULL on failure. */
 Connection *database_reader(Database *database, GError **error);
 void database_give_back(Connection *reader);
+/* From its next query on until it is given back, the reader sees one state. */
+gboolean database_hold(Connection *reader, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connection, database_give_back)
 
 /* A number that another one follows whenever anything is committed, by this process or another: what was read before

@@ -21,13 +21,3 @@ gboolean links_bytes(Connection *connection, gint64 repository, gint64 blob, gui
 
 /* The names of the repositories that have the blob, sorted; free with g_strfreev. */
 char **links_holders(Connection *connection, const IngotDigest *digest, GError **error);
-
-typedef struct {
-    char *name; /* of the repository */
-    gint64 repository, blob;
-    IngotDigest digest;
-} Link;
-/* GArray of Link: linked at `until` or before, no manifest itself, and mentioned by no manifest of its repository. */
-GArray *links_unneeded(Connection *connection, gint64 until, GError **error);
-/* Deletes blobs that no repository has and no manifest mentions, with what was measured of them; *count: how many. */
-gboolean links_sweep(Connection *connection, guint64 *count, GError **error);

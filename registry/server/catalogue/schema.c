@@ -71,5 +71,12 @@ static const char mentions_by_digest[] =
     "ALTER TABLE needed RENAME TO mentions;"
     "CREATE INDEX mentions_by_digest ON mentions (digest, repository);";
 
-const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest};
+/* When a manifest was pulled last, and since when that is noted. */
+static const char used[] =
+    "CREATE TABLE used (repository INTEGER NOT NULL, manifest BLOB NOT NULL, at INTEGER NOT NULL,"
+    " PRIMARY KEY (repository, manifest)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE used_since (at INTEGER NOT NULL) STRICT;"
+    "INSERT INTO used_since (at) VALUES (CAST(strftime('%s', 'now') AS INTEGER));";
+
+const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest, used};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -15,25 +15,33 @@ static void print_outcome(const json_t *outcome, const Job *job)
            cli_job_number(outcome, "unneeded"), cli_job_number(outcome, "blobs"), cli_job_number(outcome, "pieces"),
            bytes);
     printf(job->dry_run ? "\n" : "; the packs are %s smaller\n", freed);
+    if (cli_job_number(outcome, "skipped") > 0) {
+        printf("not written anew: %" G_GUINT64_FORMAT " packs (see above)\n", cli_job_number(outcome, "skipped"));
+    }
 }
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_autofree char *data = NULL, *grace = NULL;
+    g_autofree char *data = NULL, *grace = NULL, *untagged = NULL;
     g_auto(Job) job = {.kind = JOB_COLLECT};
     gboolean json = FALSE;
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
         {"keep", 0, 0, G_OPTION_ARG_STRING_ARRAY, &job.keeps,
-         "Of repositories like PATTERN keep N versions, and what a channel named within AGE; may be given again",
-         "PATTERN=N[,AGE]"},
+         "A policy: which tags of the repositories like PATTERN stay; may be given again", "PATTERN=RULE[,RULE...]"},
         {"grace", 0, 0, G_OPTION_ARG_STRING, &grace, "How long a blob that no manifest names stays (1d)", "AGE"},
+        {"untagged-grace", 0, 0, G_OPTION_ARG_STRING, &untagged,
+         "How long a manifest that nothing names stays (what --grace says, else 7d)", "AGE"},
         {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &job.dry_run, "Say what would go; change nothing", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the outcome as JSON", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_gc, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !ingot_text_parse_duration(grace == NULL ? "1d" : grace, &job.grace, error)) {
+        !ingot_text_parse_duration(grace == NULL ? "1d" : grace, &job.grace, error) ||
+        !ingot_text_parse_duration(untagged != NULL ? untagged
+                                   : grace != NULL  ? grace
+                                                    : "7d",
+                                   &job.untagged, error)) {
         return FALSE;
     }
     g_autoptr(json_t) outcome = cli_job(data, &job, json, print_outcome, error);
@@ -42,8 +50,10 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const Verb verb_gc = {
     "gc", "", "collect garbage, while serving or not",
-    "What is deleted only stops being named; this gives its room back. Policies let old versions go:\n"
-    "the first --keep whose pattern a repository's name fits says how many of its newest stay; what\n"
-    "dev, test or prod name, or named within AGE, stays too.\n\n"
-    "Example:\n  ingotd gc --data /srv/ingot --keep 'team/*=10,30d' --dry-run\n",
+    "What is deleted only stops being named; this gives its room back. So do manifests that nothing\n"
+    "names any more. Policies let old tags go: the first --keep counts that fits a repository's name\n"
+    "and speaks of the tag. Its rules: N (the newest N), age=TIME (pushed within), pulled=TIME (pulled\n"
+    "within), channel=TIME (named by dev, test or prod within) stay; tags=GLOB says of which tags it\n"
+    "speaks, else of versions. Channels, and what they name, always stay.\n\n"
+    "Example:\n  ingotd gc --data /srv/ingot --keep 'team/*=10,age=30d' --dry-run\n",
     run};

@@ -21,7 +21,7 @@
 #include "server/oci/api.h"
 #include "server/server.h"
 #include "server/settings.h"
-#include "server/storage/collect.h"
+#include "server/storage/keep.h"
 #include "server/upkeep/upkeep.h"
 #include "server/views/door.h"
 #include "server/views/vagrant.h"
@@ -211,6 +211,7 @@ static gboolean serve(const Settings *settings, GError **error)
     storage_limit(storage, &(StorageLimits){.total = settings->max_storage, .repository = settings->max_repository});
     const UpkeepOptions upkeep_options = {.collect_every = settings->gc_every,
                                           .grace = settings->gc_grace,
+                                          .untagged = settings->untagged_grace,
                                           .keeps = keeps,
                                           .scrub_every = settings->scrub_every,
                                           .scrub_rate = settings->scrub_rate,

@@ -8,6 +8,7 @@
 #include "server/oci/api.h"
 #include "server/server.h"
 #include "server/storage/mentions.h"
+#include "server/storage/pulls.h"
 
 #define MEDIA_TYPE_MAX 255 /* characters: two names of RFC 6838, section 4.2, and the slash */
 
@@ -49,6 +50,9 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
                                   : storage_manifest(request->server->storage, route->name, &digest, &type, &error);
     if (bytes == NULL) {
         return fail(request, route, error);
+    }
+    if (strcmp(request->method, "GET") == 0) {
+        pulls_note(request->server->storage, route->name, &digest);
     }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);

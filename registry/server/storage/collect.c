@@ -4,10 +4,14 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "server/catalogue/links.h"
 #include "server/storage/garbage.h"
+#include "server/storage/pulls.h"
+#include "server/storage/survey.h"
 #include "server/storage/sweep.h"
 #include "server/storage/upload.h"
+
+#define BATCH_NAMES 128 /* names and blobs that are deleted in one change */
+#define PAUSE_USEC 2000 /* between two: others write too */
 
 void collection_tell(const Collection *collection, const char *format, ...)
 {
@@ -21,47 +25,63 @@ void collection_tell(const Collection *collection, const char *format, ...)
     collection->options->tell(line, collection->options->user);
 }
 
-/* --- names --- */
-
-/* Blobs that no manifest of their repository has needed since the grace began. */
-static gboolean drop_links(Collection *collection, GError **error)
+gboolean collection_goes_on(const Collection *collection, GError **error)
 {
-    guint64 now = (guint64)storage_now();
-    g_autoptr(GArray) list =
-        links_unneeded(collection->change.writer, (gint64)(now - MIN(now, collection->options->grace)), error);
-    for (guint i = 0; list != NULL && i < list->len; i++) {
-        const Link *link = &g_array_index(list, Link, i);
-        g_autofree char *text = ingot_digest_to_text(&link->digest);
-        collection_tell(collection, "blob %s@%s", link->name, text);
-        if (!names_remove(&collection->change, link->name, link->repository, link->blob, &link->digest, error)) {
-            return FALSE;
-        }
-        collection->report->links++;
+    const CollectOptions *options = collection->options;
+    if (options->stop != NULL && options->stop(options->user)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED,
+                    "garbage collection was stopped; the next one goes on");
+        return FALSE;
     }
-    return list != NULL;
+    return TRUE;
 }
 
-/* What a manifest needs stays with it, even if it was deleted: pushed again, it is what the manifest needs. */
-static gboolean drop_blobs(Collection *collection, GError **error)
+/* --- batches --- */
+
+gboolean collection_commit(Collection *collection, gboolean ok, GError **error)
 {
-    gboolean ok = links_sweep(collection->change.writer, &collection->report->blobs, error);
-    collection->change.moved |= ok && collection->report->blobs > 0;
-    return ok;
+    if (!collection->changing) {
+        return ok;
+    }
+    collection->changing = FALSE;
+    return change_end(&collection->change, ok, error);
+}
+
+gboolean collection_change(Collection *collection, GError **error)
+{
+    if (collection->changing && collection->done >= BATCH_NAMES) {
+        if (!collection_commit(collection, TRUE, error)) {
+            return FALSE;
+        }
+        g_usleep(PAUSE_USEC);
+    }
+    if (!collection->changing) {
+        if (!collection_goes_on(collection, error) || !change_begin(collection->storage, &collection->change, error)) {
+            return FALSE;
+        }
+        collection->changing = TRUE;
+        collection->done = 0;
+    }
+    collection->done++;
+    return TRUE;
 }
 
 /* --- the whole --- */
 
-/* In a dry run all of it happens within the change, which is then taken back. */
-static gboolean let_go(Storage *storage, Collection *collection, GError **error)
+/* All of it is read from one state, and nobody waits for it. */
+static gboolean dry_run(Collection *collection, GError **error)
 {
-    gboolean dry = collection->options->dry_run;
-    if (!change_begin(storage, &collection->change, error)) {
+    g_autoptr(Connection) reader = database_reader(collection->storage->catalogue, error);
+    if (reader == NULL || !database_hold(reader, error)) {
         return FALSE;
     }
-    gboolean ok = retention_apply(collection, error) && drop_links(collection, error) && drop_blobs(collection, error);
-    ok = ok && (!dry || sweep_count(collection->change.writer, NULL, collection->report, error));
-    gboolean done = change_end(&collection->change, ok && !dry, error);
-    return dry ? ok : done;
+    g_autoptr(GHashTable) gone = survey_gone(collection, reader, error);
+    return gone != NULL && sweep_count(reader, gone, collection->report, error);
+}
+
+static gboolean sweep_goes_on(gpointer user, GError **error)
+{
+    return collection_goes_on(user, error);
 }
 
 /* One at a time, of all processes that have the folder. */
@@ -81,16 +101,16 @@ static IngotLock *take_turn(Storage *storage, GError **error)
 
 gboolean storage_collect(Storage *storage, const CollectOptions *options, CollectReport *report, GError **error)
 {
-    Collection collection = {.options = options, .report = report};
+    Collection collection = {.storage = storage, .options = options, .report = report};
     memset(report, 0, sizeof *report);
+    if (options->dry_run) {
+        return dry_run(&collection, error);
+    }
     g_autoptr(IngotLock) turn = take_turn(storage, error);
     if (turn == NULL) {
         return FALSE;
     }
-    if (!options->dry_run) {
-        uploads_sweep(storage);
-    }
-    return let_go(storage, &collection, error) &&
-           (options->dry_run ||
-            (sweep_pieces(storage, NULL, NULL, report, error) && compact_packs(storage, &collection, error)));
+    uploads_sweep(storage);
+    return pulls_flush(storage, error) && survey_release(&collection, error) &&
+           sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
 }

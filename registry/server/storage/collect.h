@@ -1,39 +1,36 @@
 /* Collecting garbage while others push and pull.
  *
  * Deleting only marks: a tag, a manifest or a blob of a repository is a row that goes. A collection first lets go of
- * what no policy keeps (retention.c), of blobs that no manifest of their repository has needed for a while, and of
- * those that no repository has; then it marks the pieces of all that are left, deletes the others, and writes packs
- * that are mostly dead anew. What an upload counts on, or what came into use since the marking began, is never
- * collected. */
+ * tags that no policy keeps (keep.h), of manifests and blobs that nothing of their repository has needed for a while
+ * (picture.h), and of blobs that no repository has; then it marks the pieces of all that are left, deletes the others,
+ * and writes packs that are mostly dead anew. What an upload counts on, or what came into use since the marking began,
+ * is never collected.
+ *
+ * Whatever is deleted is deleted in small batches, so that nobody waits long for the writer, and between two of them a
+ * collection can be stopped: what it has done by then stays done. A dry run reads one state of the catalogue and writes
+ * nothing. */
 #pragma once
 
 #include "server/storage/storage.h"
 
-/* Of the repositories that match the pattern (* is any run of characters), keep the newest versions and what a channel
- * names or named within so many seconds. Only versions go by a policy; the first that matches counts. */
 typedef struct {
-    char *pattern;
-    guint versions;
-    guint64 seconds;
-} Keep;
-/* "PATTERN=VERSIONS[,AGE]", as in "web=10,30d"; INVALID. keeps: GArray of Keep, made by keeps_new. */
-GArray *keeps_new(void);
-gboolean keeps_add(GArray *keeps, const char *text, GError **error);
-
-typedef struct {
-    const GArray *keeps; /* NULL: no policy */
-    guint64 grace;       /* seconds for which a blob that no manifest needs stays: a push may be on its way */
-    gboolean dry_run;    /* says what would go, changes nothing */
+    const GArray *keeps;    /* of Keep (keep.h); NULL: no policy */
+    guint64 grace;          /* seconds for which a blob that no manifest needs stays: a push may be on its way */
+    guint64 untagged_grace; /* seconds for which a manifest stays that nothing names, since it was used last */
+    gboolean dry_run;       /* says what would go, changes nothing */
     void (*tell)(const char *line, gpointer user); /* of each thing that goes; NULL: nobody listens */
     gpointer user;
+    gboolean (*stop)(gpointer user); /* TRUE: give up (INTERRUPTED); NULL: never */
 } CollectOptions;
 
 typedef struct {
-    guint64 tags, manifests;      /* by policy */
+    guint64 tags;                 /* by policy */
+    guint64 manifests;            /* that nothing named any more */
     guint64 links;                /* blobs that a repository had and needed no more */
     guint64 blobs, pieces, bytes; /* that nobody needs: bytes are the pieces' */
     guint64 packs;                /* files removed, or written anew without what was dead */
     guint64 freed;                /* bytes by which the files shrank */
+    guint64 skipped;              /* packs that could not be written anew: there was no room, or they are damaged */
 } CollectReport;
 
 /* EXISTS where a collection runs already. */

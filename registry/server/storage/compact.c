@@ -8,11 +8,12 @@
 #include "server/catalogue/pieces.h"
 #include "server/storage/garbage.h"
 
-#define SMALL (4u << 20) /* bytes of a pack that may go together with others */
-#define MANY 16          /* as many of them do */
+#define SMALL (4u << 20)   /* bytes of a pack that may go together with others */
+#define MANY 16            /* as many of them do */
+#define MERGED (64u << 20) /* bytes that they have together, at most a little more */
 
 typedef struct {
-    Storage *storage;
+    const Collection *collection;
     const GArray *sources; /* of gint64: packs */
     char *path;
     int fd;
@@ -52,12 +53,12 @@ static gboolean copy_piece(Compaction *compaction, Pack *source, sqlite3_stmt *r
 
 static gboolean copy_pieces(Compaction *compaction, Connection *reader, gint64 pack, GError **error)
 {
-    g_autoptr(Pack) source = packs_get(compaction->storage->packs, pack, error);
+    g_autoptr(Pack) source = packs_get(compaction->collection->storage->packs, pack, error);
     g_autoptr(sqlite3_stmt) rows =
         database_query(reader, "SELECT id, digest, offset, length FROM pieces WHERE pack=? ORDER BY offset", "i", pack);
     GError *problem = NULL;
     while (source != NULL && database_step(rows, &problem)) {
-        if (!copy_piece(compaction, source, rows, pack, error)) {
+        if (!collection_goes_on(compaction->collection, error) || !copy_piece(compaction, source, rows, pack, error)) {
             return FALSE;
         }
     }
@@ -109,7 +110,7 @@ static gboolean copy_tables(Compaction *compaction, Connection *reader, gint64 p
 /* One segment with the pieces of all sources, then one for each blob's table. */
 static gboolean write_pack(Compaction *compaction, GError **error)
 {
-    g_autoptr(Connection) reader = database_reader(compaction->storage->catalogue, error);
+    g_autoptr(Connection) reader = database_reader(compaction->collection->storage->catalogue, error);
     if (reader == NULL) {
         return FALSE;
     }
@@ -157,7 +158,7 @@ static gboolean replace(const Compaction *compaction, GError **error)
 {
     Change change;
     gint64 pack;
-    if (!change_begin(compaction->storage, &change, error)) {
+    if (!change_begin(compaction->collection->storage, &change, error)) {
         return FALSE;
     }
     gboolean ok = publish_pack(&change, compaction->path, compaction->end, &pack, error) &&
@@ -174,12 +175,12 @@ static void compaction_clear(Compaction *compaction)
     g_free(compaction->path);
 }
 
-static gboolean compact(Storage *storage, const GArray *sources, guint64 *size, GError **error)
+static gboolean compact(const Collection *collection, const GArray *sources, guint64 *size, GError **error)
 {
     g_autofree char *name = g_uuid_string_random();
     g_autofree char *file = g_strconcat(name, ".pack", NULL);
-    Compaction compaction = {.storage = storage, .sources = sources, .end = SEGMENT_HEAD};
-    compaction.path = g_build_filename(storage->path, "uploads", file, NULL);
+    Compaction compaction = {.collection = collection, .sources = sources, .end = SEGMENT_HEAD};
+    compaction.path = g_build_filename(collection->storage->path, "uploads", file, NULL);
     compaction.table = table_new();
     compaction.places = g_array_new(FALSE, FALSE, sizeof(Place));
     compaction.fd = ingot_file_open(compaction.path, O_RDWR | O_CREAT | O_EXCL, 0600, error);
@@ -227,16 +228,25 @@ static gboolean retire(Storage *storage, gint64 pack, GError **error)
     return change_end(&change, database_run(change.writer, error, "DELETE FROM packs WHERE id=?", "i", pack), error);
 }
 
-/* The packs of the list become one, or none; their files go. A damaged one stays, and the others are not harmed. */
-static gboolean shrink(Storage *storage, Collection *collection, const GArray *packs, guint64 size, gboolean empty,
-                       GError **error)
+/* What stands in the way of one pack does not stand in the way of others. */
+static gboolean is_of_one_pack(const GError *error)
 {
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT) ||
+           g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
+}
+
+/* The packs of the list become one, or none; their files go. A damaged one stays, and so does one for whose copy there
+ * is no room. */
+static gboolean shrink(Collection *collection, const GArray *packs, guint64 size, gboolean empty, GError **error)
+{
+    Storage *storage = collection->storage;
     guint64 left = 0;
     GError *problem = NULL;
-    gboolean ok =
-        empty ? retire(storage, g_array_index(packs, gint64, 0), &problem) : compact(storage, packs, &left, &problem);
-    if (!ok && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+    gboolean ok = empty ? retire(storage, g_array_index(packs, gint64, 0), &problem)
+                        : compact(collection, packs, &left, &problem);
+    if (!ok && is_of_one_pack(problem)) {
         collection_tell(collection, "%s", problem->message);
+        collection->report->skipped += packs->len;
         g_error_free(problem);
         return TRUE;
     }
@@ -252,11 +262,11 @@ static gboolean shrink(Storage *storage, Collection *collection, const GArray *p
     return TRUE;
 }
 
-static gboolean shrink_one(Storage *storage, Collection *collection, const Usage *usage, GError **error)
+static gboolean shrink_one(Collection *collection, const Usage *usage, GError **error)
 {
     g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(gint64));
     g_array_append_val(one, usage->pack);
-    return shrink(storage, collection, one, usage->size, usage->live == 0, error);
+    return collection_goes_on(collection, error) && shrink(collection, one, usage->size, usage->live == 0, error);
 }
 
 static gboolean orphan_is_old(const Collection *collection, const char *path)
@@ -289,29 +299,64 @@ static void set_aside_orphans(Storage *storage, Collection *collection)
     change_end(&change, FALSE, NULL);
 }
 
-gboolean compact_packs(Storage *storage, Collection *collection, GError **error)
+/* Empty ones first, then those whose copy takes the least room: on a full disk each makes room for the next. */
+static int least_live_first(gconstpointer a, gconstpointer b)
 {
-    g_autoptr(GArray) list = NULL;
-    {
-        g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-        list = reader == NULL ? NULL : list_usage(reader, error);
-    }
+    const Usage *one = a, *two = b;
+    return (one->live > two->live) - (one->live < two->live);
+}
+
+static gboolean is_mostly_dead(const Usage *usage)
+{
+    return usage->live * 2 < usage->size;
+}
+
+/* Small ones together, so many as make one that is small no more. Fewer wait for others. */
+static gboolean merge_small(Collection *collection, const GArray *list, GError **error)
+{
     g_autoptr(GArray) small = g_array_new(FALSE, FALSE, sizeof(gint64));
-    guint64 small_size = 0;
-    for (guint i = 0; list != NULL && i < list->len; i++) {
+    guint64 size = 0;
+    for (guint i = 0; i < list->len; i++) {
         const Usage *usage = &g_array_index(list, Usage, i);
-        if (usage->live * 2 < usage->size) {
-            if (!shrink_one(storage, collection, usage, error)) {
+        if (is_mostly_dead(usage) || usage->size >= SMALL) {
+            continue;
+        }
+        g_array_append_val(small, usage->pack);
+        size += usage->size;
+        if (small->len >= MANY && size >= MERGED) {
+            if (!collection_goes_on(collection, error) || !shrink(collection, small, size, FALSE, error)) {
                 return FALSE;
             }
-        } else if (usage->size < SMALL) {
-            g_array_append_val(small, usage->pack);
-            small_size += usage->size;
+            g_array_set_size(small, 0);
+            size = 0;
         }
     }
-    if (list != NULL && small->len >= MANY && !shrink(storage, collection, small, small_size, FALSE, error)) {
+    return small->len < MANY ||
+           (collection_goes_on(collection, error) && shrink(collection, small, size, FALSE, error));
+}
+
+static GArray *read_usage(Storage *storage, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader == NULL ? NULL : list_usage(reader, error);
+}
+
+gboolean compact_packs(Collection *collection, GError **error)
+{
+    g_autoptr(GArray) list = read_usage(collection->storage, error);
+    if (list == NULL) {
         return FALSE;
     }
-    set_aside_orphans(storage, collection);
-    return list != NULL;
+    g_array_sort(list, least_live_first);
+    for (guint i = 0; i < list->len; i++) {
+        const Usage *usage = &g_array_index(list, Usage, i);
+        if (is_mostly_dead(usage) && !shrink_one(collection, usage, error)) {
+            return FALSE;
+        }
+    }
+    if (!merge_small(collection, list, error)) {
+        return FALSE;
+    }
+    set_aside_orphans(collection->storage, collection);
+    return TRUE;
 }

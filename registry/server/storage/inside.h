@@ -26,6 +26,9 @@ struct Storage {
     GMutex uploads_lock;
     GHashTable *uploads; /* id -> Upload */
 
+    GMutex pulls_lock;
+    GHashTable *pulls; /* "NAME@DIGEST" -> Pull (pulls.c), not yet in the catalogue */
+
     GMutex links_lock;
     GHashTable *links;   /* "NAME@DIGEST" of what repositories have, as of links_epoch */
     guint64 links_epoch; /* the catalogue's sequence */

@@ -19,6 +19,7 @@
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
 #include "server/storage/inside.h"
+#include "server/storage/pulls.h"
 #include "server/storage/upload.h"
 
 gint64 storage_now(void)
@@ -147,6 +148,8 @@ static Storage *storage_new(const char *path)
     storage->path = g_canonicalize_filename(path, NULL);
     storage->events = g_build_filename(storage->path, "names.log", NULL);
     g_mutex_init(&storage->uploads_lock);
+    g_mutex_init(&storage->pulls_lock);
+    storage->pulls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_mutex_init(&storage->blobs_lock);
     g_mutex_init(&storage->links_lock);
     storage->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -216,6 +219,10 @@ void storage_close(Storage *storage)
     if (storage == NULL) {
         return;
     }
+    if (storage->lock != NULL && storage->catalogue != NULL) {
+        pulls_flush(storage, NULL);
+    }
+    g_hash_table_unref(storage->pulls);
     g_hash_table_unref(storage->uploads);
     blob_forget(storage);
     g_hash_table_unref(storage->blobs);
@@ -224,6 +231,7 @@ void storage_close(Storage *storage)
     packs_close(storage->packs);
     g_clear_pointer(&storage->lock, ingot_lock_release);
     g_mutex_clear(&storage->uploads_lock);
+    g_mutex_clear(&storage->pulls_lock);
     g_mutex_clear(&storage->blobs_lock);
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);

@@ -6,6 +6,7 @@
 
 #include "server/mirror/mirror.h"
 #include "server/storage/collect.h"
+#include "server/storage/keep.h"
 #include "server/storage/scrub.h"
 
 void job_clear(Job *job)
@@ -23,8 +24,9 @@ json_t *job_to_json(const Job *job)
     for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
         json_array_append_new(keeps, ingot_json_text(job->keeps[i]));
     }
-    json_t *object = json_pack("{s:s, s:b, s:I, s:o, s:I}", "kind", kinds[job->kind], "dry-run", (int)job->dry_run,
-                               "grace", (json_int_t)job->grace, "keep", keeps, "rate", (json_int_t)job->rate);
+    json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:o, s:I}", "kind", kinds[job->kind], "dry-run", (int)job->dry_run,
+                               "grace", (json_int_t)job->grace, "untagged", (json_int_t)job->untagged, "keep", keeps,
+                               "rate", (json_int_t)job->rate);
     ingot_json_set_string(object, "from", job->from);
     ingot_json_set_string(object, "pattern", job->pattern);
     return object;
@@ -35,6 +37,7 @@ gboolean job_from_json(const json_t *object, Job *job, GError **error)
     const char *kind = ingot_json_get_string(object, "kind", "job", error);
     const json_t *keeps = kind == NULL ? NULL : ingot_json_get_array(object, "keep", "job", error);
     if (keeps == NULL || !ingot_json_get_size(object, "grace", "job", &job->grace, error) ||
+        !ingot_json_get_size(object, "untagged", "job", &job->untagged, error) ||
         !ingot_json_get_size(object, "rate", "job", &job->rate, error)) {
         return FALSE;
     }
@@ -57,6 +60,17 @@ gboolean job_from_json(const json_t *object, Job *job, GError **error)
     return TRUE;
 }
 
+static gboolean is_interrupted(void)
+{
+    return !ingot_interrupt_check(NULL);
+}
+
+static gboolean collect_stops(gpointer user)
+{
+    (void)user;
+    return is_interrupted();
+}
+
 static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
 {
     g_autoptr(GArray) keeps = keeps_new();
@@ -65,17 +79,22 @@ static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer 
             return NULL;
         }
     }
-    const CollectOptions options = {
-        .keeps = keeps, .grace = job->grace, .dry_run = job->dry_run, .tell = tell, .user = user};
+    const CollectOptions options = {.keeps = keeps,
+                                    .grace = job->grace,
+                                    .untagged_grace = job->untagged,
+                                    .dry_run = job->dry_run,
+                                    .tell = tell,
+                                    .user = user,
+                                    .stop = collect_stops};
     CollectReport report;
     if (!storage_collect(storage, &options, &report, error)) {
         return NULL;
     }
-    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry-run", (int)job->dry_run, "tags",
+    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry-run", (int)job->dry_run, "tags",
                      (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "unneeded",
                      (json_int_t)report.links, "blobs", (json_int_t)report.blobs, "pieces", (json_int_t)report.pieces,
                      "bytes", (json_int_t)report.bytes, "packs", (json_int_t)report.packs, "freed",
-                     (json_int_t)report.freed);
+                     (json_int_t)report.freed, "skipped", (json_int_t)report.skipped);
 }
 
 /* --- scrubbing --- */
@@ -112,11 +131,6 @@ static void tell_line(const char *line, gpointer user)
 {
     const Scrubbing *scrubbing = user;
     scrubbing->tell(line, scrubbing->user);
-}
-
-static gboolean is_interrupted(void)
-{
-    return !ingot_interrupt_check(NULL);
 }
 
 static json_t *scrub(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)

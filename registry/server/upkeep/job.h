@@ -13,11 +13,12 @@
 typedef struct {
     enum { JOB_COLLECT, JOB_SCRUB, JOB_MIRROR } kind;
     gboolean dry_run; /* of a collection */
-    guint64 grace;    /* seconds, of a collection */
-    char **keeps;     /* policies of a collection: collect.h; NULL: none */
-    guint64 rate;     /* bytes a second, of a scrub; 0: as fast as it goes */
-    char *
-        from; /* HOST[:PORT] or a URL (remote.h), from where a scrub repairs (NULL: it does not), or what is mirrored */
+    /* Of a collection (collect.h): seconds, and policies (keep.h; NULL: none). */
+    guint64 grace, untagged;
+    char **keeps;
+    guint64 rate; /* bytes a second, of a scrub; 0: as fast as it goes */
+    /* HOST[:PORT] or a URL (remote.h), from where a scrub repairs (NULL: it does not), or what is mirrored. */
+    char *from;
     char *pattern; /* of the names that are mirrored */
 } Job;
 void job_clear(Job *job);

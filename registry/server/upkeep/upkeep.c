@@ -100,7 +100,8 @@ static gpointer keep_up(gpointer user)
 {
     Upkeep *upkeep = user;
     const UpkeepOptions *options = upkeep->options;
-    const Job collect = {.kind = JOB_COLLECT, .grace = options->grace, .keeps = options->keeps};
+    const Job collect = {
+        .kind = JOB_COLLECT, .grace = options->grace, .untagged = options->untagged, .keeps = options->keeps};
     const Job scrub = {.kind = JOB_SCRUB, .rate = options->scrub_rate, .from = options->scrub_from};
     gint64 collect_due = after(options->collect_every), scrub_due = after(options->scrub_every);
     while (wait_until(upkeep, MIN(collect_due, scrub_due))) {

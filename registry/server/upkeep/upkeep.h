@@ -6,7 +6,7 @@
 
 typedef struct {
     guint64 collect_every, scrub_every; /* seconds; 0: only when asked */
-    guint64 grace;                      /* seconds: collect.h */
+    guint64 grace, untagged;            /* seconds: collect.h */
     char **keeps;                       /* policies; NULL: none */
     guint64 scrub_rate;                 /* bytes a second; 0: as fast as it goes */
     char *scrub_from;                   /* HOST[:PORT]; NULL: no repair */

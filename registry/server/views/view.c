@@ -4,6 +4,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/storage/pulls.h"
 #include "server/views/image.h"
 
 #define IMAGES_MAX 8 /* whose indexes are kept */
@@ -72,6 +73,9 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
     ViewImage *image = find_kept(views, name, &digest);
     if (image == NULL && (image = view_image_load(views->storage, views->unpacked, name, &digest, error)) != NULL) {
         keep(views, image);
+    }
+    if (image != NULL) {
+        pulls_note(views->storage, name, &digest);
     }
     return image;
 }

@@ -123,7 +123,7 @@ static void what_went_can_come_again(void **state)
         g_clear_pointer(&blob, storage_blob_unref);
         assert_true(storage_remove_blob(storage, "a", &digest, NULL));
         collect(storage);
-        assert_int_equal(stats_of(storage).pieces, i * (50 + 1));
+        assert_int_equal(stats_of(storage).pieces, i == 0 ? 0 : 50 + 1); /* of what 1.0.0 names */
         g_autoptr(GByteArray) more = frames(2000 + i * 100, 50, 1000);
         IngotDigest kept = push(storage, "a", more);
         put_manifest(storage, "a", "1.0.0", i == 0 ? "a" : i == 1 ? "b" : "c", &kept, 1);
@@ -609,7 +609,7 @@ static void made_again_it_is_what_it_was(void **state)
         assert_int_equal(report.lost, 0);
         g_autoptr(Storage) storage = open_storage(state);
         assert_clean(storage);
-        g_autoptr(GByteArray) bytes = frames(20, 20, 60000);
+        g_autoptr(GByteArray) bytes = frames(25, 20, 60000); /* of what prod names */
         pull(storage, "b/c", bytes);
         collect(storage); /* what was garbage, and still in the packs, is known again until then */
         storage_close(g_steal_pointer(&storage));

@@ -1,0 +1,56 @@
+/* The picture of one repository: what it has, what names it, what needs what, and the verdict on each.
+ *
+ * A manifest is needed that a tag names or a needed index mentions, or that is attached to a needed one; one that
+ * nothing needs stays for a grace since it was pushed, pulled or named last. A blob is needed that a needed manifest
+ * mentions; another stays for a grace since it was pushed. What a policy lets go of is as if its tag were not there.
+ *
+ * The picture is taken without the writer: before anything is deleted, release.c asks once more. */
+#pragma once
+
+#include "server/catalogue/holdings.h"
+#include "server/catalogue/used.h"
+#include "server/storage/collect.h"
+
+typedef struct {
+    const HoldingLink *link;
+    GArray *needs;    /* guint: other items that are needed with it; NULL: none */
+    gint64 used;      /* when it was pushed, pulled, or named by a tag, last */
+    gint64 pulled;    /* 0: never */
+    gboolean tagged;  /* by a tag that stays */
+    gboolean expired; /* a tag of it goes by a policy, or of what needs it */
+    gboolean needed;
+    gboolean goes;
+} PictureItem;
+
+typedef struct {
+    const HoldingTag *tag;
+    guint item;
+    gboolean goes;
+} PictureTag;
+
+typedef struct {
+    gint64 repository;
+    char *name;
+    gint64 now;
+    GArray *rows_tags, *rows_links, *history; /* as catalogue/holdings.h has them */
+    gboolean forgotten;                       /* pulls are noted of what is not there any more */
+    GHashTable *index;                        /* const IngotDigest * -> index of the item + 1 */
+    GArray *items;                            /* of PictureItem */
+    GArray *tags;                             /* of PictureTag */
+} Picture;
+
+/* NULL: an error; CORRUPT: a row is damaged, and nothing of the repository can be judged. */
+Picture *picture_new(Connection *reader, gint64 repository, const char *name, GError **error);
+void picture_free(Picture *picture);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Picture, picture_free)
+
+/* Says what goes. */
+void picture_judge(Picture *picture, const CollectOptions *options);
+/* GArray of guint: the manifests that go, each before what it needs; free it. */
+GArray *picture_order(const Picture *picture);
+PictureItem *picture_item(const Picture *picture, guint index);
+/* NULL: the repository does not have it. */
+PictureItem *picture_find(const Picture *picture, const IngotDigest *digest);
+
+/* Marks the tags that go by a policy (retention.c). */
+void retention_apply(Picture *picture, const GArray *keeps);
