@@ -11,5 +11,6 @@ typedef struct Server {
     struct Warm *warm;
     struct Access *access; /* who may do what */
     struct Upkeep *upkeep;
-    guint64 upload_max; /* bytes of a blob */
+    guint64 upload_max;  /* bytes of a blob */
+    const char *movable; /* repositories whose versions may move, as a pattern; NULL: none */
 } Server;

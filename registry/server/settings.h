@@ -41,6 +41,7 @@
     X(scrub_every, SECONDS, "30d", "TIME", "How often everything is read again; 0: only by the verb") \
     X(scrub_rate, SIZE, "20M", "SIZE", "What that reads in a second; 0: as much as it can") \
     X(scrub_from, TEXT, NULL, "URL", "Repair what is damaged from this registry") \
+    X(movable, TEXT, NULL, "PATTERN", "Repositories whose versions may move, as in test/*; without it none moves") \
     X(log, LOG, "plain", "FORMAT", "The form of the log's lines: plain or json")
 /* clang-format on */
 

@@ -131,8 +131,8 @@ ask 202 -X DELETE "$base/deep/er/blobs/$pushed"
 for lost in "$pushed" "$other" x; do ask 202 -X POST "$base/c/blobs/uploads/?mount=$lost"; done
 ok "a blob is mounted from one repository to another, and in no other is it seen"
 
-manifest() { # CONFIG-DIGEST [MORE]
-    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"%s","size":300000},"layers":[]%s}' "$1" "${2:-}"
+manifest() { # CONFIG-DIGEST [MORE [SIZE]]
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"%s","size":%d},"layers":[]%s}' "$1" "${3:-300000}" "${2:-}"
 }
 manifest "$digest" >"$TMP/manifest"
 own=sha256:$(sha256sum <"$TMP/manifest" | cut -d' ' -f1)
@@ -173,7 +173,8 @@ image() {
     printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"%s","digest":"%s","size":2},"layers":[{"mediaType":"%s","digest":"%s","size":5}]}' "$1" "$2" "$config" "$3" "$layer"
 }
 list() {
-    printf '{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"%s","digest":"%s","size":2}]}' "$1" "${type#*: }" "$2"
+    printf '{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"%s","digest":"%s","size":%d}]}' "$1" "${type#*: }" "$2" \
+        "$(curl -s "$base/types/manifests/$2" | wc -c)"
 }
 oci=application/vnd.oci.image docker=application/vnd.docker
 blob types '{}'
@@ -190,7 +191,7 @@ kept index $oci.index.v1+json "$(list $oci.index.v1+json "$one")"
 kept indexes $oci.index.v1+json "$(list $oci.index.v1+json "$pushed")"
 kept list $docker.distribution.manifest.list.v2+json "$(list $docker.distribution.manifest.list.v2+json "$one")"
 kept none $oci.index.v1+json '{"schemaVersion":2,"manifests":[]}'
-for lost in "$layer" "$own" "$other" ''; do # a blob; another repository's
+for lost in "$layer" "$own"; do # a blob; another repository's
     put 404 types lost $oci.index.v1+json "$(list $oci.index.v1+json "$lost")"
     [ "$(code)" = MANIFEST_BLOB_UNKNOWN ] || fail "an index of '$lost': $(cat "$TMP/body")"
 done
@@ -199,7 +200,68 @@ ask 200 "$base/types/manifests/with"
 [ "$(header Content-Type)" = "${type#*: }" ] || fail "a type with a parameter: $(header Content-Type)"
 put 400 types other $oci.index.v1+json "$(image "${type#*: }" text/x text/y)"
 [ "$(code)" = MANIFEST_INVALID ] || fail "a manifest of another type: $(cat "$TMP/body")"
+put 400 types other $oci.index.v1+json "$(list $oci.index.v1+json "$other")"
+[ "$(code)" = MANIFEST_INVALID ] || fail "an index of a digest that is none: $(cat "$TMP/body")"
 ok "manifests of other kinds: indexes, Docker's, charts, signatures; what an index names is a manifest"
+
+# Of any kind that is taken it is known what it mentions; the others are refused, and what a browser would show.
+artifact='application/vnd.oci.artifact.manifest.v1+json'
+kept artifact $artifact "{\"mediaType\":\"$artifact\",\"blobs\":[{\"mediaType\":\"text/y\",\"digest\":\"$layer\",\"size\":5}]}"
+put 404 types lost $artifact "{\"blobs\":[{\"digest\":\"sha256:$(printf '1%.0s' $(seq 64))\",\"size\":5}]}"
+invalid() { # TYPE MANIFEST
+    put 400 types invalid "$1" "$2"
+    [ "$(code)" = MANIFEST_INVALID ] || fail "$1 $2: $(cat "$TMP/body")"
+}
+for kind in text/html application/json image/svg+xml application/xhtml+xml application/+json 'application/a b+json' 'application/<b>+json'; do
+    invalid "$kind" '{"a":"<script>alert(1)</script>"}'
+done
+for kind in v1+json v1+prettyjws; do
+    invalid "$docker.distribution.manifest.$kind" "{\"schemaVersion\":1,\"fsLayers\":[{\"blobSum\":\"$layer\"}]}"
+done
+one_layer() { printf '{"layers":[{"digest":"%s"%s}]}' "$layer" "$1"; }
+for size in ',"size":4' ',"size":6' ',"size":-5' ',"size":"5"' ',"size":5.0' ''; do invalid "${type#*: }" "$(one_layer "$size")"; done
+for bad in '{"layers":{}}' '{"layers":[5]}' '{"config":"x"}' '{"manifests":[{"size":2}]}' '{"blobs":[{"digest":"sha256:12","size":2}]}' \
+    '{"subject":{"digest":"x","size":2}}'; do
+    invalid "${type#*: }" "$bad"
+done
+put 201 types again "application/vnd.x+json" '{"layers":null}'
+put 201 types again "application/vnd.y+json" '{"layers":null}'
+ask 200 "$base/types/manifests/again"
+[ "$(header Content-Type)" = application/vnd.y+json ] || fail "the type of the last push: $(header Content-Type)"
+for path in "types/manifests/artifact" "types/blobs/$layer" types/manifests/none-such; do
+    curl -s -D "$TMP/head" -o /dev/null "$base/$path"
+    [ "$(header X-Content-Type-Options)" = nosniff ] && [ "$(header Content-Security-Policy)" = "sandbox; default-src 'none'" ] ||
+        fail "$path may be shown as a page: $(cat "$TMP/head")"
+done
+ok "manifests: a rule for every kind, sizes that are true, nothing that is a page"
+
+# A version stays; another tag moves, on conditions if need be.
+moved() { printf '{"schemaVersion":2,"text":"%s"}' "$1"; }
+put 201 moves 1.0.0 "${type#*: }" "$(moved a)"
+a=$pushed
+put 201 moves 1.0.0 "${type#*: }" "$(moved a)"
+put 409 moves 1.0.0 "${type#*: }" "$(moved b)"
+grep -q "$a" "$TMP/body" || fail "which digest the version has: $(cat "$TMP/body")"
+refused MANIFEST_UNKNOWN 404 "$base/moves/manifests/$pushed"
+put 201 moves latest "${type#*: }" "$(moved a)"
+put 201 moves latest "${type#*: }" "$(moved b)"
+b=$pushed
+on() { # STATUS TAG HEADER TEXT
+    ask "$1" -X PUT -H "$type" -H "$3" --data-binary "$(moved "$4")" "$base/moves/manifests/$2"
+}
+on 412 latest "If-Match: \"$a\"" c
+grep -q "$b" "$TMP/body" || fail "which digest the tag has: $(cat "$TMP/body")"
+on 201 latest "If-Match: \"$b\"" c
+on 412 latest "If-Match: \"$b\"" a
+on 412 latest 'If-None-Match: *' c
+on 412 new "If-Match: \"$a\"" a
+on 201 new 'If-None-Match: *' a
+on 400 new 'If-Match: *' a
+on 400 new "If-Match: $a" a
+on 412 1.0.0 "If-Match: \"$b\"" a
+on 412 1.0.0 "If-Match: \"$a\"" b
+ok "a version never moves; another tag moves from the digest that it is known to have"
+
 
 ask 200 "$base/a/tags/list?n=2"
 [ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["1.0.0","1.1.0"]}' ] || fail "tags: $(cat "$TMP/body")"
@@ -214,7 +276,7 @@ for bad in x -1 '' 1x; do refused UNSUPPORTED 400 "$base/a/tags/list?n=$bad"; do
 ask 200 "$base/a/tags/list?last=1.1.0"
 [ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["dev","latest"]}' ] || fail "last: $(cat "$TMP/body")"
 blob order '{}'
-for tag in b A _ B a; do put 201 order $tag "${type#*: }" "$(manifest "$pushed")"; pushed=$config; done
+for tag in b A _ B a; do put 201 order $tag "${type#*: }" "$(manifest "$pushed" "" 2)"; pushed=$config; done
 ask 200 "$base/order/tags/list"
 [ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"order","tags":["_","A","a","B","b"]}' ] || fail "the order of tags: $(cat "$TMP/body")"
 ask 200 "$base/order/tags/list?last=a&n=1"

@@ -152,7 +152,7 @@ cat "$TMP"/part[123456] >"$TMP/all"
 cat "$TMP"/part[25] >"$TMP/few"
 put c "$TMP/all" >/dev/null
 few=$(put d "$TMP/few")
-curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"a/b\",\"digest\":\"$few\",\"size\":1},\"layers\":[]}" "http://$REGISTRY/v2/d/manifests/1.0.0" || fail "manifest"
+curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"a/b\",\"digest\":\"$few\",\"size\":$(stat -c %s "$TMP/few")},\"layers\":[]}" "http://$REGISTRY/v2/d/manifests/1.0.0" || fail "manifest"
 before=$(packed)
 ingotd gc --data "$data" --grace 0s >"$TMP/out"
 [ $((before - $(packed))) -gt 3500000 ] || fail "a pack that is mostly dead stays: $(cat "$TMP/out")"
@@ -164,7 +164,7 @@ ok "packs that are mostly dead are written anew"
 for v in 1.0.0 1.1.0 1.2.0 1.10.0; do
     echo "$v" >"$TMP/layer"
     layer=$(put old "$TMP/layer")
-    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"a/b\",\"digest\":\"$layer\",\"size\":1},\"layers\":[]}" "http://$REGISTRY/v2/old/manifests/$v" || fail "manifest"
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"a/b\",\"digest\":\"$layer\",\"size\":$(stat -c %s "$TMP/layer")},\"layers\":[]}" "http://$REGISTRY/v2/old/manifests/$v" || fail "manifest"
 done
 ingot promote -q "$REGISTRY/old" 1.1.0 prod >/dev/null
 ingot promote -q "$REGISTRY/old" 1.0.0 dev >/dev/null

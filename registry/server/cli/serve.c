@@ -221,7 +221,8 @@ static gboolean serve(const Settings *settings, GError **error)
                      .access = access,
                      .views = views_new(storage, settings->data, settings->max_unpacked),
                      .upkeep = upkeep_start(storage, settings->data, &upkeep_options, error),
-                     .upload_max = settings->max_upload};
+                     .upload_max = settings->max_upload,
+                     .movable = settings->movable};
     server.warm = warm_start(server.views);
     gboolean ok = server.upkeep != NULL && listen_and_wait(settings, &server, error);
     upkeep_stop(server.upkeep);

@@ -10,6 +10,7 @@
 #include "server/storage/mentions.h"
 #include "server/storage/pulls.h"
 
+#define DOCKER_FIRST "application/vnd.docker.distribution.manifest.v1"
 #define MEDIA_TYPE_MAX 255 /* characters: two names of RFC 6838, section 4.2, and the slash */
 
 /* No tag has a colon, and every digest has one. */
@@ -79,6 +80,31 @@ static const IngotDigest *find_missing(Request *request, const char *name, const
     return NULL;
 }
 
+/* application/…+json, of the characters that RFC 6838 allows: nothing that a browser would show as a page. Docker's
+ * first kind is refused, as its digests are not those of its bytes. */
+static gboolean check_type(const char *type, GError **error)
+{
+    static const char start[] = "application/", end[] = "+json", others[] = "!#$&-^_.+";
+    gsize length = strlen(type);
+    gboolean ok = length > strlen(start) + strlen(end) && length <= MEDIA_TYPE_MAX &&
+                  g_ascii_strncasecmp(type, start, strlen(start)) == 0 &&
+                  g_ascii_strcasecmp(type + length - strlen(end), end) == 0;
+    for (const char *at = type + strlen(start); ok && *at != '\0'; at++) {
+        ok = g_ascii_isalnum(*at) || strchr(others, *at) != NULL;
+    }
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%.255s is not the media type of a manifest: application/…+json is expected", type);
+        return FALSE;
+    }
+    if (g_ascii_strncasecmp(type, DOCKER_FIRST, strlen(DOCKER_FIRST)) == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "manifests of Docker's schema 1 are not taken: push with schema 2 or as an OCI image");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* The media type that a manifest is kept with: its Content-Type without parameters. What it says of itself must agree:
  * clients refuse one whose two types differ. NULL: an error. */
 static char *media_type(Request *request, const json_t *manifest, GError **error)
@@ -87,8 +113,7 @@ static char *media_type(Request *request, const json_t *manifest, GError **error
     const char *own = json_string_value(json_object_get(manifest, "mediaType"));
     const char *either = given != NULL ? given : own != NULL ? own : "";
     g_autofree char *type = g_strchomp(g_strndup(either, strcspn(either, ";")));
-    if (*type == '\0' || strlen(type) > MEDIA_TYPE_MAX) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a Content-Type is expected");
+    if (!check_type(type, error)) {
         return NULL;
     }
     if (own != NULL && g_ascii_strcasecmp(own, type) != 0) {
@@ -97,6 +122,22 @@ static char *media_type(Request *request, const json_t *manifest, GError **error
         return NULL;
     }
     return g_steal_pointer(&type);
+}
+
+/* What it mentions; NULL: a descriptor is malformed, or a push lacks what the specification requires. */
+static GArray *read_mentions(const json_t *manifest, GError **error)
+{
+    g_autoptr(GArray) mentions = mentions_read(manifest);
+    gboolean ok = mentions != NULL;
+    for (guint i = 0; ok && i < mentions->len; i++) {
+        ok = g_array_index(mentions, Mention, i).sized;
+    }
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "the manifest has a descriptor without a sha256 digest or a size");
+        return NULL;
+    }
+    return g_steal_pointer(&mentions);
 }
 
 /* The digest given and the bytes' must agree; a tag must follow the grammar. */
@@ -117,21 +158,65 @@ static gboolean check_reference(const ApiRoute *route, const GByteArray *body, G
     return TRUE;
 }
 
+/* When the tag may be moved: If-Match with the digest that it must name, in quotes; If-None-Match: * where there must
+ * be none; a version never. */
+static gboolean read_conditions(Request *request, const ApiRoute *route, StorageManifest *manifest,
+                                IngotDigest *expected, GError **error)
+{
+    const char *match = request_header(request, MHD_HTTP_HEADER_IF_MATCH);
+    const char *none = request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    const char *movable = request->server->movable;
+    gsize length = match == NULL ? 0 : strlen(match);
+    manifest->only_new = none != NULL && strcmp(none, "*") == 0;
+    manifest->fixed = manifest->tag != NULL && ingot_tag_is_version(manifest->tag) &&
+                      (movable == NULL || !g_pattern_match_simple(movable, route->name));
+    if (match == NULL) {
+        return TRUE;
+    }
+    g_autofree char *text =
+        length < 2 || match[0] != '"' || match[length - 1] != '"' ? NULL : g_strndup(match + 1, length - 2);
+    if (manifest->tag == NULL || text == NULL || !ingot_digest_parse(text, expected, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "If-Match: one digest in quotes is expected, and a tag, as in \"sha256:…\"");
+        return FALSE;
+    }
+    manifest->expected = expected;
+    return TRUE;
+}
+
+/* What stood against it: a condition of the request, or that a version never moves. */
+static enum MHD_Result refuse_put(Request *request, const StorageManifest *manifest, const GError *error)
+{
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        gboolean asked = manifest->expected != NULL || manifest->only_new;
+        return request_refuse(request, asked ? MHD_HTTP_PRECONDITION_FAILED : MHD_HTTP_CONFLICT, "DENIED",
+                              error->message);
+    }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
+    }
+    return request_fail(request, "MANIFEST_BLOB_UNKNOWN", error);
+}
+
 static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *root, const char *type,
                              const GArray *mentions)
 {
     g_autoptr(GError) error = NULL;
-    IngotDigest subject, digest;
+    IngotDigest subject, digest, expected;
     const char *subject_text = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
     gboolean has_subject = subject_text != NULL && ingot_digest_parse(subject_text, &subject, NULL);
-    const StorageManifest manifest = {.data = request->body->data,
-                                      .size = request->body->len,
-                                      .type = type,
-                                      .tag = by_digest(route) ? NULL : route->reference,
-                                      .subject = has_subject ? &subject : NULL,
-                                      .mentions = mentions};
-    if (!storage_put_manifest(request->server->storage, route->name, &manifest, &digest, &error)) {
-        return request_fail(request, "MANIFEST_BLOB_UNKNOWN", error);
+    StorageManifest manifest = {.data = request->body->data,
+                                .size = request->body->len,
+                                .type = type,
+                                .tag = by_digest(route) ? NULL : route->reference,
+                                .subject = has_subject ? &subject : NULL,
+                                .mentions = mentions};
+    if (subject_text != NULL && !has_subject) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "the subject's digest is malformed");
+    }
+    if (!read_conditions(request, route, &manifest, &expected, &error) ||
+        !storage_put_manifest(request->server->storage, route->name, &manifest, &digest, &error)) {
+        return refuse_put(request, &manifest, error);
     }
     if (manifest.tag != NULL && ingot_tag_is_version(manifest.tag)) {
         warm_add(request->server->warm, route->name, manifest.tag);
@@ -174,10 +259,13 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     if (!access_may(request, ACCESS_PUSH, route->name) && !is_here(request, route->name, type)) {
         return access_refuse(request, route->name, ACCESS_PUSH);
     }
-    g_autoptr(GArray) mentions = mentions_read(manifest);
-    const IngotDigest *lost = mentions == NULL ? NULL : find_missing(request, route->name, mentions);
-    if (mentions == NULL || lost != NULL) {
-        g_autofree char *digest = lost == NULL ? g_strdup("no sha256 digest") : ingot_digest_to_text(lost);
+    g_autoptr(GArray) mentions = read_mentions(manifest, &error);
+    if (mentions == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
+    }
+    const IngotDigest *lost = find_missing(request, route->name, mentions);
+    if (lost != NULL) {
+        g_autofree char *digest = ingot_digest_to_text(lost);
         g_autofree char *message = g_strdup_printf("the manifest names %s, which is not here", digest);
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message);
     }

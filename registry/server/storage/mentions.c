@@ -13,24 +13,36 @@ static gboolean is_manifest_type(const char *type)
     return type != NULL && g_strv_contains(types, type);
 }
 
-static gboolean add(GArray *mentions, const json_t *descriptor, gboolean of_index)
+/* A size that is not a number, or below 0, makes the descriptor malformed. */
+static gboolean read_size(const json_t *size, Mention *mention)
 {
-    const char *text = json_string_value(json_object_get(descriptor, "digest"));
+    json_int_t bytes = json_integer_value(size);
+    mention->sized = size != NULL;
+    mention->size = (guint64)bytes;
+    return size == NULL || (json_is_integer(size) && bytes >= 0);
+}
+
+static gboolean add(GArray *mentions, const json_t *descriptor, const char *key, gboolean of_index)
+{
+    const char *text = json_string_value(json_object_get(descriptor, key));
     const char *type = json_string_value(json_object_get(descriptor, "mediaType"));
-    json_int_t size = json_integer_value(json_object_get(descriptor, "size"));
-    Mention mention = {.size = size > 0 ? (guint64)size : 0, .manifest = of_index && is_manifest_type(type)};
-    if (text == NULL || !ingot_digest_parse(text, &mention.digest, NULL)) {
+    Mention mention = {.manifest = of_index && is_manifest_type(type)};
+    if (text == NULL || !ingot_digest_parse(text, &mention.digest, NULL) ||
+        !read_size(json_object_get(descriptor, "size"), &mention)) {
         return FALSE;
     }
     g_array_append_val(mentions, mention);
     return TRUE;
 }
 
-static gboolean add_all(GArray *mentions, const json_t *list, gboolean of_index)
+static gboolean add_all(GArray *mentions, const json_t *list, const char *key, gboolean of_index)
 {
+    if (list != NULL && !json_is_array(list) && !json_is_null(list)) {
+        return FALSE;
+    }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        if (json_object_get(one, "urls") == NULL && !add(mentions, one, of_index)) {
+        if (json_object_get(one, "urls") == NULL && !add(mentions, one, key, of_index)) {
             return FALSE;
         }
     }
@@ -39,11 +51,20 @@ static gboolean add_all(GArray *mentions, const json_t *list, gboolean of_index)
 
 GArray *mentions_read(const json_t *manifest)
 {
+    static const struct {
+        const char *list, *key;
+        gboolean of_index;
+    } lists[] = {
+        {"layers", "digest", FALSE},
+        {"blobs", "digest", FALSE},
+        {"manifests", "digest", TRUE},
+        {"fsLayers", "blobSum", FALSE},
+    };
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
     const json_t *config = json_object_get(manifest, "config");
-    return (config == NULL || add(mentions, config, FALSE)) &&
-                   add_all(mentions, json_object_get(manifest, "layers"), FALSE) &&
-                   add_all(mentions, json_object_get(manifest, "manifests"), TRUE)
-               ? g_steal_pointer(&mentions)
-               : NULL;
+    gboolean ok = config == NULL || json_is_null(config) || add(mentions, config, "digest", FALSE);
+    for (guint i = 0; ok && i < G_N_ELEMENTS(lists); i++) {
+        ok = add_all(mentions, json_object_get(manifest, lists[i].list), lists[i].key, lists[i].of_index);
+    }
+    return ok ? g_steal_pointer(&mentions) : NULL;
 }

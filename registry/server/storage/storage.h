@@ -96,7 +96,12 @@ typedef struct {
     const IngotDigest *subject; /* whose referrer it is; NULL: none */
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
     gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
+    /* When the tag may be set: what it must name before; that it must not be there; that it may not name another one.
+     */
+    const IngotDigest *expected; /* NULL: whatever it names */
+    gboolean only_new, fixed;
 } StorageManifest;
+/* NOT_FOUND, INVALID: what it needs is not here, or has another size. EXISTS: the tag may not be set. */
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error);
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error);

@@ -20,7 +20,23 @@ static IngotDigest *list_digests(const GArray *mentions)
     return digests;
 }
 
-/* Whether the repository has all that the manifest mentions. */
+static gboolean check_mention(const Mention *mention, gint64 size, GError **error)
+{
+    g_autofree char *text = ingot_digest_to_text(&mention->digest);
+    if (size < 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest names %s, which is not here", text);
+        return FALSE;
+    }
+    if (mention->sized && mention->size != (guint64)size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "the manifest names %s with a size of %" G_GUINT64_FORMAT "; it has %" G_GINT64_FORMAT " bytes",
+                    text, mention->size, size);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Whether the repository has all that the manifest mentions, as it says. */
 static gboolean has_mentioned(Change *change, gint64 repository, const GArray *mentions, GError **error)
 {
     g_autofree IngotDigest *digests = list_digests(mentions);
@@ -29,9 +45,7 @@ static gboolean has_mentioned(Change *change, gint64 repository, const GArray *m
         return FALSE;
     }
     for (guint i = 0; i < mentions->len; i++) {
-        if (sizes[i] < 0) {
-            g_autofree char *text = ingot_digest_to_text(&digests[i]);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest names %s, which is not here", text);
+        if (!check_mention(&g_array_index(mentions, Mention, i), sizes[i], error)) {
             return FALSE;
         }
     }
@@ -102,6 +116,34 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
            (!brings || publish_small(change, table, manifest->data, blob, error));
 }
 
+/* Whether the tag may be set: within the change, so that of two who expect the same only one moves it. */
+static gboolean may_tag(Change *change, const char *name, const StorageManifest *manifest, const IngotDigest *digest,
+                        GError **error)
+{
+    IngotDigest old;
+    gboolean found;
+    if (manifest->tag == NULL) {
+        return TRUE;
+    }
+    if (!tags_find(change->writer, name, manifest->tag, &old, &found, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = found ? ingot_digest_to_text(&old) : NULL;
+    gboolean same = found && ingot_digest_equal(&old, digest);
+    if ((manifest->only_new && found) ||
+        (manifest->expected != NULL && (!found || !ingot_digest_equal(&old, manifest->expected)))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s:%s %s%s", name, manifest->tag,
+                    found ? "is " : "is not there", found ? text : "");
+        return FALSE;
+    }
+    if (manifest->fixed && found && !same) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s:%s is %s, and a version never moves: push under a new version", name, manifest->tag, text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error)
 {
@@ -111,7 +153,8 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
-    gboolean ok = put_blob(&change, manifest, digest, &blob, error) && names_link(&change, name, blob, digest, error) &&
+    gboolean ok = may_tag(&change, name, manifest, digest, error) &&
+                  put_blob(&change, manifest, digest, &blob, error) && names_link(&change, name, blob, digest, error) &&
                   names_manifest(&change, name, blob, digest, manifest, error);
     return change_end(&change, ok, error);
 }

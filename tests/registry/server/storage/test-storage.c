@@ -585,6 +585,64 @@ static void many_push_the_same(void **state)
     assert_true(stats.packed < stats.stored + 200000);
 }
 
+/* --- manifests and tags --- */
+
+static gboolean try_tag(Storage *storage, const char *text, gboolean fixed, gboolean only_new,
+                        const IngotDigest *expected, IngotDigest *digest)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    g_autoptr(GError) error = NULL;
+    const StorageManifest manifest = {.data = text,
+                                      .size = strlen(text),
+                                      .type = "application/vnd.oci.image.manifest.v1+json",
+                                      .tag = "1.0.0",
+                                      .mentions = none,
+                                      .fixed = fixed,
+                                      .only_new = only_new,
+                                      .expected = expected};
+    gboolean ok = storage_put_manifest(storage, "a", &manifest, digest, &error);
+    assert_true(ok || g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    return ok;
+}
+
+/* What is refused leaves nothing behind. */
+static void tags_move_as_is_expected(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest a, b, found, refused;
+    assert_false(try_tag(storage, "{\"a\":1}", FALSE, FALSE, &(IngotDigest){0}, &refused)); /* it is not there */
+    assert_true(try_tag(storage, "{\"a\":1}", TRUE, TRUE, NULL, &a));
+    assert_true(try_tag(storage, "{\"a\":1}", TRUE, FALSE, NULL, &a));
+    assert_false(try_tag(storage, "{\"a\":1}", FALSE, TRUE, NULL, &refused));
+    assert_false(try_tag(storage, "{\"b\":1}", TRUE, FALSE, NULL, &refused));
+    assert_false(storage_has_manifest(storage, "a", &refused));
+    assert_true(try_tag(storage, "{\"b\":1}", FALSE, FALSE, &a, &b));
+    assert_false(try_tag(storage, "{\"c\":1}", FALSE, FALSE, &a, &refused));
+    assert_true(storage_find_tag(storage, "a", "1.0.0", &found, NULL));
+    assert_true(ingot_digest_equal(&found, &b));
+    assert_clean(storage);
+}
+
+/* What is put again as it was is no event, and no history. */
+static void what_changes_nothing_is_no_event(void **state)
+{
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log");
+    g_autofree char *before = NULL, *after = NULL;
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GHashTable) history = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    IngotDigest digest;
+    assert_true(try_tag(storage, "{\"a\":1}", FALSE, FALSE, NULL, &digest));
+    assert_true(g_file_get_contents(log, &before, NULL, NULL));
+    assert_true(try_tag(storage, "{\"a\":1}", FALSE, FALSE, NULL, &digest));
+    assert_true(g_file_get_contents(log, &after, NULL, NULL));
+    assert_string_equal(before, after);
+    storage_tag_history(storage, "a", "1.0.0", history);
+    assert_int_equal(g_hash_table_size(history), 0);
+    assert_true(try_tag(storage, "{\"b\":1}", FALSE, FALSE, NULL, &digest));
+    storage_tag_history(storage, "a", "1.0.0", history);
+    assert_int_equal(g_hash_table_size(history), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +664,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_at_once_get_no_more_than_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_a_repositorys_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_push_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tags_move_as_is_expected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_changes_nothing_is_no_event, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
