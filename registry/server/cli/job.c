@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <stdio.h>
 
+#include "server/cli/owner.h"
 #include "server/upkeep/control.h"
 
 static void print_line(const char *line, gpointer user)
@@ -27,7 +28,7 @@ static json_t *run(const char *data, const Job *job, FILE *out, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there", data);
         return NULL;
     }
-    g_autoptr(Storage) storage = storage_open(data, error);
+    g_autoptr(Storage) storage = owner_assume(data, error) ? storage_open(data, error) : NULL;
     return storage == NULL ? NULL : job_run(storage, job, print_line, out, error);
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "server/cli/owner.h"
 #include "server/cli/verbs.h"
 
 static void print_line(const char *line, gpointer user)
@@ -20,7 +21,7 @@ static gboolean run(int argc, char **argv, GError **error)
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_rebuild, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !storage_rebuild(data, print_line, NULL, &report, error)) {
+        !owner_assume(data, error) || !storage_rebuild(data, print_line, NULL, &report, error)) {
         return FALSE;
     }
     printf("%" G_GUINT64_FORMAT " packs, %" G_GUINT64_FORMAT " pieces, %" G_GUINT64_FORMAT " blobs; %" G_GUINT64_FORMAT
