@@ -308,6 +308,11 @@ static gboolean check(const Settings *settings, GError **error)
                     settings->origins[SETTING_max_connections], SETTINGS_CONNECTIONS_LEAST);
         return FALSE;
     }
+    if (settings->token_life < SETTINGS_TOKEN_LEAST || settings->token_life > G_MAXINT) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: an access token lives for at least %d seconds",
+                    settings->origins[SETTING_token_life], SETTINGS_TOKEN_LEAST);
+        return FALSE;
+    }
     if (settings->min_rate_time == 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: at least a second is needed",
                     settings->origins[SETTING_min_rate_time]);

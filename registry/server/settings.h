@@ -11,6 +11,7 @@
 #include "server/http/log.h"
 
 #define SETTINGS_CONNECTIONS_LEAST 8
+#define SETTINGS_TOKEN_LEAST 60 /* seconds, which the token flow promises its clients */
 
 /* Field, kind, default (NULL: none), what stands for the value, meaning. No field may begin with "port" or "service":
  * see settings.c. */
@@ -33,6 +34,7 @@
     X(tls_cert, PATH, NULL, "FILE", "Serve by TLS with this certificate, in PEM, read anew on SIGHUP") \
     X(tls_key, PATH, NULL, "FILE", "Its private key, in PEM") \
     X(anonymous, ANONYMOUS, NULL, "WHAT", "What those may do who do not log in, once there are users: none or pull") \
+    X(token_life, SECONDS, "1h", "TIME", "How long an access token is good, which /token gives for a login") \
     X(upstream, TEXT, NULL, "URL", "Get what is not here from this registry when it is asked for") \
     X(gc_every, SECONDS, "1d", "TIME", "How often garbage is collected; 0: only by the verb") \
     X(gc_grace, SECONDS, "1d", "TIME", "How long a blob that no manifest names stays") \

@@ -269,7 +269,27 @@ try 403 -u "$bob" -X DELETE "$v2/team/web/manifests/other"
 try 403 -u "$bob" -H "$type" -T "$TMP/manifest-web" "$v2/secret/vault/manifests/prod"
 try 201 -H "$(bearer "$jwt_promote")" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/test"
 try 202 -u "$alice" -X DELETE "$v2/team/web/manifests/other"
-ok "dev, test and prod are set by who may promote"
+# And go by promotion alone: neither by tag, nor by digest, nor as a blob, nor as what an index of theirs names.
+try 202 -u "$alice" -X POST "$v2/team/gone/blobs/uploads/?mount=$web&from=team/web" || true
+grep -q ' 201' "$TMP/head" || try 201 -u "$alice" --data-binary @<(echo 'a blob of team/web') "$v2/team/gone/blobs/uploads/?digest=$web"
+try 201 -u "$alice" -H "$type" -T "$TMP/manifest-web" "$v2/team/gone/manifests/1.0.0"
+index_type=application/vnd.oci.image.index.v1+json
+printf '{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"%s","digest":"%s","size":%s}]}' \
+    "$index_type" "${type#*: }" "$manifest" "$(stat -c %s "$TMP/manifest-web")" >"$TMP/index"
+index=sha256:$(sha256sum <"$TMP/index" | cut -d' ' -f1)
+try 201 -u "$alice" -H "Content-Type: $index_type" -T "$TMP/index" "$v2/team/gone/manifests/latest"
+try 201 -u "$bob" -H "Content-Type: $index_type" -T "$TMP/index" "$v2/team/gone/manifests/prod"
+for path in manifests/prod "manifests/$index" "manifests/$manifest" "blobs/$index" "blobs/$manifest" "blobs/$web"; do
+    try 403 -u "$alice" -X DELETE "$v2/team/gone/$path"
+done
+grep -q "channel 'prod'" "$TMP/body" || fail "the channel is not named: $(cat "$TMP/body")"
+try 403 -H "$(bearer "$(access "$alice" 'repository:team/gone:delete')")" -X DELETE "$v2/team/gone/manifests/$index"
+try 202 -u "$alice" -X DELETE "$v2/team/gone/manifests/1.0.0"
+try 403 -u "$bob" -X DELETE "$v2/team/gone/manifests/$index"
+try 202 -H "$(bearer "$(access "$bob" 'repository:team/gone:delete')")" -X DELETE "$v2/team/gone/manifests/prod"
+try 202 -u "$alice" -X DELETE "$v2/team/gone/manifests/$index"
+try 202 -u "$alice" -X DELETE "$v2/team/gone/blobs/$web"
+ok "dev, test and prod are set, and removed, by who may promote"
 
 # Tokens.
 try 200 -u "alice:$wide" "$v2/team/web/tags/list"
@@ -308,6 +328,27 @@ try 403 -H "$(bearer "$(forge HS256 "$key" 100 alice "$serial")")" "$v2/secret/v
 try 401 -H "$(bearer "$(forge HS256 "$key" 100)")" "$v2/secret/vault/tags/list"
 for header in 'Basic' 'Basic !' 'Bearer a b' 'Digest x' "Basic $(printf alice | base64)" "Basic $(printf 'alice:a\0b' | base64)"; do try 401 -H "Authorization: $header" "$v2/"; done
 ok "long tokens and access tokens: narrower, expired, forged, of other algorithms and keys"
+
+# A challenge says what to ask a token for, whatever was shown. CURL-ARGUMENTS, then what the challenge says.
+challenge() { # WANTED CURL-ARGUMENTS...
+    try 401 "${@:2}"
+    grep -qiF "www-authenticate: Bearer realm=\"$base/token\",service=\"ingot\"$1" <(tr -d '\r' <"$TMP/head" | sed 's/$/;/') || fail "${*:2}: not '$1' but $(grep -i bearer "$TMP/head")"
+}
+pull='scope="repository:team/web:pull"' invalid='error="invalid_token"'
+challenge ",$pull;" "$v2/team/web/tags/list"
+challenge ",$pull,$invalid;" -H "$(bearer nonsense)" "$v2/team/web/tags/list"
+challenge ",$pull,$invalid;" -H "$(bearer "$(forge HS256 "$key" -10 alice "$serial")")" "$v2/team/web/manifests/1.0.0"
+challenge ",$pull,$invalid;" -H "$(bearer "$expired")" "$v2/team/web/manifests/1.0.0"
+challenge ",scope=\"repository:team/web:pull,push\",$invalid;" -H "$(bearer nonsense)" -X POST "$v2/team/web/blobs/uploads/"
+challenge ",scope=\"repository:team/web:pull,push repository:team/other:pull\";" -X POST "$v2/team/web/blobs/uploads/?mount=$web&from=team/other"
+challenge ',scope="repository:team/web:pull,push";' -X POST "$v2/team/web/blobs/uploads/?mount=$web"
+challenge ',scope="repository:team/web:pull,push";' -X POST "$v2/team/web/blobs/uploads/?mount=$web&from=a%22,b"
+challenge ',scope="repository:team/web:delete";' -X DELETE "$v2/team/web/manifests/1.0.0"
+challenge ',scope="registry:catalog:*";' "$v2/_catalog"
+challenge ';' "$v2/"
+challenge ",$invalid;" -H "$(bearer nonsense)" "$v2/a%22,b/tags/list"
+challenge ",$pull,error=\"insufficient_scope\";" -H "$(bearer "$jwt_empty")" "$v2/team/web/tags/list"
+ok "challenges say what a token is to be asked for"
 
 # Changes count at once.
 try 200 -H "$(bearer "$gone")" "$v2/team/web/tags/list"
@@ -428,8 +469,12 @@ ok "skopeo logs in, copies in and out, with a password and with a token"
 # --- anonymous pulls ---
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
-serve --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem" --anonymous pull
+expect 2 ingotd --data "$data" --check-config --token-life 59s
+grep -q -- '--token-life' "$TMP/err" || fail "$(cat "$TMP/err")"
+serve --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem" --anonymous pull --token-life 2m
 v2=$base/v2
+try 200 -u "$alice" "$base/token"
+grep -q '"expires_in":120' "$TMP/body" || fail "the life of a token: $(cat "$TMP/body")"
 try 200 "$v2/team/web/manifests/1.0.0"
 try 401 -X POST "$v2/team/web/blobs/uploads/"
 try 401 -X DELETE "$v2/team/web/manifests/1.0.0"
@@ -442,6 +487,10 @@ jwt=$(token_of)
 try 200 -H "$(bearer "$jwt")" "$v2/"
 try 200 -H "$(bearer "$jwt")" "$v2/team/web/manifests/1.0.0"
 try 401 -H "$(bearer "$jwt")" -X POST "$v2/team/web/blobs/uploads/"
+# A token for nothing in particular is told what to ask for, as is one for another name.
+try 200 "$base/token?service=ingot"
+jwt=$(token_of)
+challenge ",$pull,error=\"insufficient_scope\";" -H "$(bearer "$jwt")" "$v2/team/web/manifests/1.0.0"
 sk inspect --raw --cert-dir "$TMP/certs" "docker://$REGISTRY/team/sk:2.0.0" >/dev/null
 expect 1 skopeo copy -q --dest-cert-dir "$TMP/certs" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:3.0.0"
 sk copy -q --dest-cert-dir "$TMP/certs" --dest-creds "$alice" "oci:$TMP/folder:web" "docker://$REGISTRY/team/sk:3.0.0"

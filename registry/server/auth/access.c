@@ -11,7 +11,7 @@
 
 #define CHECKS_MOST 4 /* of passwords at once: half of the processors, of which requests need the others */
 
-Access *access_new(const char *data, guint anonymous, gboolean tls, GError **error)
+Access *access_new(const char *data, guint anonymous, gboolean tls, guint token_life, GError **error)
 {
     Accounts *accounts = accounts_open(data, error);
     if (accounts == NULL) {
@@ -23,6 +23,7 @@ Access *access_new(const char *data, guint anonymous, gboolean tls, GError **err
     access->logins = logins_new(access->throttle, CLAMP(g_get_num_processors() / 2, 1, CHECKS_MOST));
     access->anonymous = anonymous;
     access->tls = tls;
+    access->token_life = token_life;
     access->loopback = TRUE; /* of all addresses that are served */
     return access;
 }
@@ -144,20 +145,35 @@ enum MHD_Result access_unauthorized(Request *request, const char *scope, const c
     return refuse(request, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED", message, challenge, NULL);
 }
 
+/* What a token is to be asked for: free it. */
+static char *route_scope(const Request *request)
+{
+    const Route *route = request->match.route;
+    return route == NULL || route->scope == NULL ? NULL : route->scope(request, &request->match);
+}
+
+enum MHD_Result access_invalid_token(Request *request, const char *message)
+{
+    g_autofree char *scope = route_scope(request);
+    return access_unauthorized(request, scope, "invalid_token", message);
+}
+
 enum MHD_Result access_refuse(Request *request, const char *name, guint rights)
 {
     const Caller *caller = request->caller;
-    g_autofree char *scope = name == NULL && rights == 0 ? NULL : challenge_scope(name, rights);
-    if (caller == NULL || caller->kind == CALLER_NOBODY) {
-        return access_unauthorized(request, scope, NULL, "log in first");
+    g_autofree char *scope = route_scope(request);
+    if (scope == NULL && (name != NULL || rights != 0)) {
+        scope = challenge_scope(name, rights);
     }
-    /* Another access token would do. */
-    if (caller->grant != NULL &&
-        (name == NULL || (caller_rights_beyond(caller, anonymous_rights(request), name) & rights) != 0)) {
+    gboolean nobody = caller == NULL || caller->kind == CALLER_NOBODY;
+    /* Another access token would do, or a login for one. */
+    if (caller != NULL && caller->grant != NULL &&
+        (nobody || name == NULL || (caller_rights_beyond(caller, anonymous_rights(request), name) & rights) != 0)) {
         return access_unauthorized(request, scope, "insufficient_scope",
                                    "the access token was given for something else");
     }
-    return refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", "you may not do this here", NULL, NULL);
+    return nobody ? access_unauthorized(request, scope, NULL, "log in first")
+                  : refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", "you may not do this here", NULL, NULL);
 }
 
 enum MHD_Result access_too_soon(Request *request, const char *user)

@@ -17,10 +17,12 @@ typedef struct Access {
     Throttle *throttle;
     Logins *logins;
     guint anonymous; /* AccessRight, or-ed */
+    guint token_life;
     gboolean tls, loopback;
 } Access;
-/* anonymous: what those may do who do not log in, once there are users: ACCESS_PULL or 0. */
-Access *access_new(const char *data, guint anonymous, gboolean tls, GError **error);
+/* anonymous: what those may do who do not log in, once there are users: ACCESS_PULL or 0. token_life: of access tokens,
+ * in seconds. */
+Access *access_new(const char *data, guint anonymous, gboolean tls, guint token_life, GError **error);
 void access_free(Access *access);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Access, access_free)
 /* Whether this address may be served: INVALID where others could reach what has no users. Warns of passwords that go in
@@ -51,5 +53,7 @@ const char *access_user(const Request *request);
 
 /* An error with its challenges, or with the seconds that are to be waited. */
 enum MHD_Result access_unauthorized(Request *request, const char *scope, const char *error, const char *message);
+/* What was shown is not, or no longer, valid; the challenge says what to ask for instead. */
+enum MHD_Result access_invalid_token(Request *request, const char *message);
 enum MHD_Result access_too_soon(Request *request, const char *user);
 enum MHD_Result access_busy(Request *request);

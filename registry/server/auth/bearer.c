@@ -64,10 +64,10 @@ static json_t *write_access(const Grant *grant)
     return list;
 }
 
-char *bearer_issue(const guint8 *key, const Grant *grant, gint64 now)
+char *bearer_issue(const guint8 *key, const Grant *grant, gint64 now, guint life)
 {
     json_int_t end = now;
-    end += BEARER_SECONDS;
+    end += life;
     g_autoptr(json_t) claims =
         json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "iss", ISSUER, "aud", ISSUER, "iat", (json_int_t)now, "exp", end,
                   "serial", (json_int_t)grant->serial, "access", write_access(grant));
@@ -132,7 +132,7 @@ BearerVerdict bearer_check(const guint8 *key, const char *text, gint64 now, Gran
         return BEARER_FORGED;
     }
     /* A clock that was set back makes a token of the future; it waits for its time. */
-    if (json_integer_value(end) <= now || json_integer_value(begin) > now + BEARER_SECONDS) {
+    if (json_integer_value(end) <= now || json_integer_value(begin) > now + BEARER_AHEAD) {
         return BEARER_EXPIRED;
     }
     *grant = grant_new(json_string_value(json_object_get(claims, "sub")),

@@ -1,4 +1,5 @@
-/* Access tokens: JSON web tokens (RFC 7519), signed by HS256 with the registry's key, good for five minutes.
+/* Access tokens: JSON web tokens (RFC 7519), signed by HS256 with the registry's key, good for as long as is said when
+ * they are made.
  *
  * A token says to whom it was given and which rights were granted on which names; it never says more than its bearer
  * may at the moment of its use, since both are asked. A token of any other algorithm, and one without an end, is
@@ -7,7 +8,7 @@
 
 #include <glib.h>
 
-#define BEARER_SECONDS 300
+#define BEARER_AHEAD 300 /* seconds: as far a token may begin in the future, where clocks differ */
 
 typedef struct {
     char *user;         /* NULL: anybody */
@@ -22,8 +23,8 @@ void grant_add(Grant *grant, const char *name, guint rights);
 void grant_free(Grant *grant);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Grant, grant_free)
 
-/* key: 32 bytes; now: seconds. Free it; NULL where memory is short. */
-char *bearer_issue(const guint8 *key, const Grant *grant, gint64 now);
+/* key: 32 bytes; now and life: seconds. Free it; NULL where memory is short. */
+char *bearer_issue(const guint8 *key, const Grant *grant, gint64 now, guint life);
 
 typedef enum { BEARER_GOOD, BEARER_EXPIRED, BEARER_FORGED } BearerVerdict;
 /* *grant is set where it is good. */

@@ -20,7 +20,7 @@ static guint read_actions(const char *text)
     guint rights = 0;
     for (guint i = 0; actions[i] != NULL; i++) {
         guint one = strcmp(actions[i], "*") == 0 ? ACCESS_ALL : access_right_parse(actions[i]);
-        rights |= one == ACCESS_PUSH ? ACCESS_PUSH | ACCESS_PROMOTE : one;
+        rights |= one == ACCESS_PUSH || one == ACCESS_DELETE ? one | ACCESS_PROMOTE : one;
     }
     return rights;
 }

@@ -8,8 +8,8 @@
 
 /* What to ask a token for that gives one of these rights on a repository; name NULL: the catalog. Free it. */
 char *challenge_scope(const char *name, guint rights);
-/* The other way: push asks for promote too, whose word clients don't know; * for all. Actions that are none of ours are
- * left out. *name (free it) is NULL for the catalog. FALSE: it is nothing that can be had here. */
+/* The other way: push and delete ask for promote too, whose word clients don't know; * for all. Actions that are none
+ * of ours are left out. *name (free it) is NULL for the catalog. FALSE: it is nothing that can be had here. */
 gboolean challenge_read_scope(const char *text, char **name, guint *rights);
 /* "https://HOST", out of the Host header; NULL where that is no host. Free it. */
 char *challenge_base(const char *host, gboolean tls);

@@ -19,7 +19,7 @@ static enum MHD_Result failed(Request *request, const char *user, const char *wh
     g_autofree char *address = client_address(request);
     log_warning("login from %s failed: user=\"%s\": %s (request %s)", address, g_strdelimit(shown, "\"", '\''), what,
                 request->id);
-    return access_unauthorized(request, NULL, "invalid_token", what);
+    return access_invalid_token(request, what);
 }
 
 /* An unknown token. It slows down nobody: tokens are too long to be guessed, and old ones are shown by programs that
@@ -115,7 +115,7 @@ static gboolean by_access_token(Request *request, const char *text, enum MHD_Res
         *result = bad_token(request, "");
         return FALSE;
     case BEARER_EXPIRED: /* clients fetch another one: nothing to log */
-        *result = access_unauthorized(request, NULL, "invalid_token", "the access token has expired");
+        *result = access_invalid_token(request, "the access token has expired");
         return FALSE;
     default:
         break;

@@ -49,13 +49,14 @@ static enum MHD_Result on_argument(void *user, enum MHD_ValueKind kind, const ch
 static enum MHD_Result answer(Request *request, const Grant *grant)
 {
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    g_autofree char *token = bearer_issue(accounts_key(request->server->access->accounts), grant, now);
+    const Access *access = request->server->access;
+    g_autofree char *token = bearer_issue(accounts_key(access->accounts), grant, now, access->token_life);
     if (token == NULL) {
         return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "no token could be made");
     }
     g_autofree char *issued = ingot_text_time(now);
     g_autoptr(json_t) body = json_pack("{s:s, s:s, s:i, s:s}", "token", token, "access_token", token, "expires_in",
-                                       BEARER_SECONDS, "issued_at", issued);
+                                       (int)access->token_life, "issued_at", issued);
     g_autofree char *text = ingot_json_canonical(body);
     return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-store",
                           NULL);

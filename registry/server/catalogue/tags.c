@@ -62,6 +62,18 @@ char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GErro
     return collect_names(rows, error);
 }
 
+char **tags_needing(Connection *connection, gint64 repository, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection,
+        "WITH RECURSIVE needed (digest) AS (SELECT CAST(?2 AS BLOB) UNION SELECT blobs.digest FROM needed JOIN mentions"
+        " ON mentions.digest=needed.digest AND mentions.repository=?1 JOIN blobs ON blobs.id=mentions.manifest)"
+        " SELECT tags.repository, tags.name, tags.blob, tags.sum FROM needed JOIN blobs ON blobs.digest=needed.digest"
+        " JOIN tags ON tags.repository=?1 AND tags.blob=blobs.id ORDER BY tags.name",
+        "id", repository, digest);
+    return collect_names(rows, error);
+}
+
 static gboolean keep_history(Connection *connection, gint64 repository, const char *tag, gint64 now, GError **error)
 {
     return database_run(connection, error,

@@ -11,6 +11,8 @@ gboolean tags_find(Connection *connection, const char *name, const char *tag, In
 char **tags_list(Connection *connection, const char *name, GError **error);
 /* The tags that name the manifest. */
 char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GError **error);
+/* The tags whose manifest is this blob, or needs it by whatever it mentions. */
+char **tags_needing(Connection *connection, gint64 repository, const IngotDigest *digest, GError **error);
 
 /* Points the tag at a manifest; what it named before becomes history. */
 gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gint64 now, GError **error);

@@ -202,7 +202,8 @@ static gboolean serve(const Settings *settings, GError **error)
         return FALSE;
     }
     g_autoptr(Storage) storage = open_storage(settings, error);
-    g_autoptr(Access) access = storage == NULL ? NULL : access_new(settings->data, settings->anonymous, tls, error);
+    g_autoptr(Access) access =
+        storage == NULL ? NULL : access_new(settings->data, settings->anonymous, tls, settings->token_life, error);
     g_auto(Hosts) hosts = {0};
     g_auto(GStrv) keeps = access == NULL ? NULL : find_keeps(settings, error);
     if (keeps == NULL || !find_hosts(settings, &hosts, error)) {

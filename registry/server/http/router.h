@@ -36,6 +36,8 @@ typedef struct {
     gboolean open;      /* neither a login nor the rate of requests matters */
     gsize body_max;     /* bytes of a request's body; 0: none is taken; ROUTE_STREAMED: see request_stream */
     RouteAnswer check;  /* in the loop, when the head has come: refuses, or returns MHD_YES; NULL: nothing to check */
+    char *(*scope)(const Request *request, const RouteMatch *match); /* what a token for it is asked for (docker's token
+                                                                        flow), free it; NULL: nothing */
     RouteAnswer begin;  /* in the pool, before the body comes: the same; NULL: nothing to do */
     RouteAnswer quick;  /* in the loop, when all has come: answers where memory has all that is needed; NULL: never */
     RouteAnswer answer; /* in the pool, when all has come */

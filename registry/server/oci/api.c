@@ -132,8 +132,8 @@ static Pool choose_read(const Request *request, const RouteMatch *match)
     return request->server->through != NULL ? POOL_UPSTREAM : POOL_READ;
 }
 
-#define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = api_check
-#define WRITES .pool = POOL_WRITE, .check = api_check
+#define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = api_check, .scope = rights_scope
+#define WRITES .pool = POOL_WRITE, .check = api_check, .scope = rights_scope
 const Route api_routes[] = {
     {.methods = "GET",
      .pattern = "/token",

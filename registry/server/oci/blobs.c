@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/auth/access.h"
 #include "server/http/serve.h"
 #include "server/oci/api.h"
 #include "server/server.h"
@@ -65,6 +66,20 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
     return serve(request, body_of_blob(g_steal_pointer(&blob)), &headers);
 }
 
+static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotDigest *digest)
+{
+    g_autoptr(GError) error = NULL;
+    Storage *storage = request->server->storage;
+    if (access_may(request, ACCESS_PROMOTE, route->name)
+            ? storage_remove_blob(storage, route->name, digest, &error)
+            : storage_remove_beside_channels(storage, route->name, digest, FALSE, &error)) {
+        return request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL);
+    }
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
+               ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)
+               : request_fail(request, "BLOB_UNKNOWN", error);
+}
+
 enum MHD_Result api_blob(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
@@ -76,9 +91,7 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route)
         return get(request, route, &digest);
     }
     if (strcmp(request->method, "DELETE") == 0) {
-        return storage_remove_blob(request->server->storage, route->name, &digest, &error)
-                   ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
-                   : request_fail(request, "BLOB_UNKNOWN", error);
+        return del(request, route, &digest);
     }
     return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET, HEAD or DELETE");
 }

@@ -272,16 +272,27 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     return store(request, route, manifest, type, mentions);
 }
 
+static gboolean remove_digest(Request *request, const char *name, const IngotDigest *digest, GError **error)
+{
+    Storage *storage = request->server->storage;
+    return access_may(request, ACCESS_PROMOTE, name)
+               ? storage_remove_manifest(storage, name, digest, error)
+               : storage_remove_beside_channels(storage, name, digest, TRUE, error);
+}
+
 static enum MHD_Result del(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     gboolean ok = by_digest(route)
                       ? ingot_digest_parse(route->reference, &digest, &error) &&
-                            storage_remove_manifest(request->server->storage, route->name, &digest, &error)
+                            remove_digest(request, route->name, &digest, &error)
                       : ingot_tag_check(route->reference, &error) &&
                             storage_remove_tag(request->server->storage, route->name, route->reference, &error);
-    return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL) : fail(request, route, error);
+    return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
+           : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
+               ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)
+               : fail(request, route, error);
 }
 
 enum MHD_Result api_manifest(Request *request, const ApiRoute *route)

@@ -1,14 +1,11 @@
 #include "server/oci/rights.h"
 
+#include <ingot/reference.h>
 #include <string.h>
 
 #include "server/auth/access.h"
-
-static gboolean is_channel(const char *tag)
-{
-    static const char *const channels[] = {"dev", "test", "prod", NULL};
-    return g_strv_contains(channels, tag);
-}
+#include "server/auth/challenge.h"
+#include "server/storage/channels.h"
 
 guint rights_needed(const Request *request, const ApiRoute *route)
 {
@@ -20,12 +17,32 @@ guint rights_needed(const Request *request, const ApiRoute *route)
         return ACCESS_PULL;
     }
     if (strcmp(request->method, "DELETE") == 0) {
-        return ACCESS_DELETE;
+        gboolean channel = route->kind == API_MANIFEST && is_channel(route->reference);
+        return channel ? ACCESS_PROMOTE : ACCESS_DELETE;
     }
     if (route->kind != API_MANIFEST || strchr(route->reference, ':') != NULL) {
         return ACCESS_PUSH;
     }
     return is_channel(route->reference) ? ACCESS_PROMOTE : ACCESS_PUSH | ACCESS_PROMOTE;
+}
+
+/* The path's name may be any text here, and goes into a header. */
+char *rights_scope(const Request *request, const ApiRoute *route)
+{
+    if (route->kind == API_CATALOG) {
+        return challenge_scope(NULL, ACCESS_PULL);
+    }
+    if (route->name == NULL || !ingot_name_check(route->name, NULL)) {
+        return NULL;
+    }
+    g_autofree char *own = challenge_scope(route->name, rights_needed(request, route));
+    const char *from =
+        route->kind != API_UPLOADS || request_query(request, "mount") == NULL ? NULL : request_query(request, "from");
+    if (from == NULL || !ingot_name_check(from, NULL)) {
+        return g_steal_pointer(&own);
+    }
+    g_autofree char *other = challenge_scope(from, ACCESS_PULL);
+    return g_strdup_printf("%s %s", own, other);
 }
 
 gboolean rights_check(Request *request, const ApiRoute *route, enum MHD_Result *result)

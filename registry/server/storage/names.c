@@ -5,6 +5,7 @@
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/tags.h"
+#include "server/storage/channels.h"
 #include "server/storage/inside.h"
 
 gint64 names_repository(Connection *connection, const char *name, gboolean make, GError **error)
@@ -86,8 +87,22 @@ gboolean names_remove(Change *change, const char *name, gint64 repository, gint6
     return TRUE;
 }
 
+/* DENIED where a channel needs the blob. */
+static gboolean no_channel_needs(Change *change, gint64 repository, const IngotDigest *digest, GError **error)
+{
+    g_auto(GStrv) tags = tags_needing(change->writer, repository, digest, error);
+    for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
+        if (is_channel(tags[i])) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                        "the channel '%s' needs it: only those who may promote may remove it", tags[i]);
+            return FALSE;
+        }
+    }
+    return tags != NULL;
+}
+
 static gboolean remove_link(Storage *storage, const char *name, const IngotDigest *digest, gboolean manifest,
-                            GError **error)
+                            gboolean channels, GError **error)
 {
     Change change;
     gint64 repository, blob;
@@ -100,16 +115,23 @@ static gboolean remove_link(Storage *storage, const char *name, const IngotDiges
     if (ok && (blob == 0 || !is_manifest)) {
         ok = blob_unknown(error, manifest ? "the manifest" : "the blob");
     }
-    ok = ok && names_remove(&change, name, repository, blob, digest, error);
+    ok = ok && (channels || no_channel_needs(&change, repository, digest, error)) &&
+         names_remove(&change, name, repository, blob, digest, error);
     return change_end(&change, ok, error);
 }
 
 gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
 {
-    return remove_link(storage, name, digest, FALSE, error);
+    return remove_link(storage, name, digest, FALSE, TRUE, error);
 }
 
 gboolean storage_remove_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
 {
-    return remove_link(storage, name, digest, TRUE, error);
+    return remove_link(storage, name, digest, TRUE, TRUE, error);
+}
+
+gboolean storage_remove_beside_channels(Storage *storage, const char *name, const IngotDigest *digest,
+                                        gboolean manifest, GError **error)
+{
+    return remove_link(storage, name, digest, manifest, FALSE, error);
 }

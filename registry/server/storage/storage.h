@@ -111,6 +111,9 @@ GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *
                          GError **error);
 gboolean storage_remove_tag(Storage *storage, const char *name, const char *tag, GError **error);
 gboolean storage_remove_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
+/* Removes a manifest or any blob, unless a channel (channels.h) names it or needs it: DENIED then. */
+gboolean storage_remove_beside_channels(Storage *storage, const char *name, const IngotDigest *digest,
+                                        gboolean manifest, GError **error);
 
 /* Sorted lists: free with g_strfreev. An unknown repository is NOT_FOUND. */
 char **storage_tags(Storage *storage, const char *name, GError **error);

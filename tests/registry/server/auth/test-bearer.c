@@ -14,6 +14,7 @@
 #include "server/auth/scopes.h"
 
 #define NOW 1700000000
+#define LIFE 3600
 
 static const guint8 key[32] = "0123456789abcdef0123456789abcdef";
 static const guint8 other[32] = "0123456789abcdef0123456789abcdeg";
@@ -23,7 +24,7 @@ static char *issue(void)
     g_autoptr(Grant) grant = grant_new("alice", 42, "0123456789ab");
     grant_add(grant, "team/web", ACCESS_PULL | ACCESS_PUSH);
     grant_add(grant, "team/base", ACCESS_PULL);
-    return bearer_issue(key, grant, NOW);
+    return bearer_issue(key, grant, NOW, LIFE);
 }
 
 static BearerVerdict verdict_of(const char *text, gint64 now)
@@ -51,7 +52,7 @@ static void nobodys(void **state)
     g_autoptr(Grant) grant = grant_new(NULL, 0, NULL), back = NULL;
     (void)state;
     grant->catalog = TRUE;
-    g_autofree char *text = bearer_issue(key, grant, NOW);
+    g_autofree char *text = bearer_issue(key, grant, NOW, LIFE);
     assert_int_equal(bearer_check(key, text, NOW, &back), BEARER_GOOD);
     assert_null(back->user);
     assert_null(back->token);
@@ -62,9 +63,9 @@ static void ends(void **state)
 {
     g_autofree char *text = issue();
     (void)state;
-    assert_int_equal(verdict_of(text, NOW + BEARER_SECONDS - 1), BEARER_GOOD);
-    assert_int_equal(verdict_of(text, NOW + BEARER_SECONDS), BEARER_EXPIRED);
-    assert_int_equal(verdict_of(text, NOW - BEARER_SECONDS - 1), BEARER_EXPIRED);
+    assert_int_equal(verdict_of(text, NOW + LIFE - 1), BEARER_GOOD);
+    assert_int_equal(verdict_of(text, NOW + LIFE), BEARER_EXPIRED);
+    assert_int_equal(verdict_of(text, NOW - BEARER_AHEAD - 1), BEARER_EXPIRED);
 }
 
 static void another_key(void **state)

@@ -41,6 +41,7 @@ static void scopes_are_read(void **state)
     expect("repository:team/web:pull", "team/web", ACCESS_PULL);
     expect("repository:a:pull,push", "a", ACCESS_PULL | ACCESS_PUSH | ACCESS_PROMOTE);
     expect("repository:a:push", "a", ACCESS_PUSH | ACCESS_PROMOTE);
+    expect("repository:a:delete", "a", ACCESS_PROMOTE | ACCESS_DELETE);
     expect("repository:a:promote,delete", "a", ACCESS_PROMOTE | ACCESS_DELETE);
     expect("repository:a:*", "a", ACCESS_ALL);
     expect("repository:a:", "a", 0);
