@@ -99,6 +99,19 @@ until curl -sf -o /dev/null "$BASE/v2/"; do sleep 0.2; done
 end
 ok "a rate of requests, with bursts; who goes over it is told to come again"
 
+# A blob is as large as it is read, however little of it comes; and a flood of the smallest frames makes few pieces.
+serve --max-upload 10M
+begin() { curl -sf -D - -o /dev/null -X POST "$BASE/v2/a/blobs/uploads/" | sed -n 's/^Location: *\(.*\)\r$/\1/Ip'; }
+python3 -c 'import hashlib,struct,sys; sys.stdout.buffer.write((hashlib.sha256(bytes(1 << 20)).digest() + struct.pack("<I", 1 << 20)) * 11)' >"$TMP/list"
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary "@$TMP/list" "$BASE$(begin)")" = 413 ] || fail "an offer of 11 MiB: $(cat "$TMP/body")"
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary @- "$BASE$(begin)" < <(head -c 360 "$TMP/list"))" = 200 ] || fail "an offer of 10 MiB: $(cat "$TMP/body")"
+python3 -c 'import sys; sys.stdout.buffer.write(b"\x50\x2a\x4d\x18\0\0\0\0" * 524288)' >"$TMP/flood"
+flood=sha256:$(sha256sum <"$TMP/flood" | cut -d' ' -f1)
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' -H 'Expect:' --data-binary "@$TMP/flood" "$BASE/v2/a/blobs/uploads/?digest=$flood")" = 201 ] || fail "4 MiB of empty frames: $(cat "$TMP/body")"
+[ "$(curl -sf "$BASE/v2/a/blobs/$flood?frames=1" | wc -c)" = $((1024 * 36)) ] || fail "empty frames are pieces"
+end
+ok "a blob that is larger than it seems, and frames that are smaller"
+
 cat >"$TMP/clients.py" <<'PY'
 # clients.py KIND COUNT HOST PORT PATH: COUNT clients that are slow in sending a head or a body or in reading, at a byte a
 # second, or idle, until a line is read; who is ended by the server comes again until then. Says how many it held, and

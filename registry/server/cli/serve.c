@@ -209,7 +209,10 @@ static gboolean serve(const Settings *settings, GError **error)
     if (keeps == NULL || !find_hosts(settings, &hosts, error)) {
         return FALSE;
     }
-    storage_limit(storage, &(StorageLimits){.total = settings->max_storage, .repository = settings->max_repository});
+    storage_limit(storage, &(StorageLimits){.total = settings->max_storage,
+                                            .repository = settings->max_repository,
+                                            .blob = settings->max_upload,
+                                            .uploads = UPLOADS_MAX});
     const UpkeepOptions upkeep_options = {.collect_every = settings->gc_every,
                                           .grace = settings->gc_grace,
                                           .untagged = settings->untagged_grace,

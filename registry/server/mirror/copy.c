@@ -39,6 +39,7 @@ static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *di
                              const GArray *ranges, GError **error)
 {
     g_autofree guint8 *data = g_malloc(WINDOW);
+    guint64 at = 0; /* of what comes */
     for (guint first = 0; first < ranges->len;) {
         guint count = 0;
         guint64 total = 0;
@@ -52,10 +53,11 @@ static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *di
         Window window = {.ranges = ranges, .first = first, .count = count, .data = data};
         if (!ingot_remote_get_ranges(copy->remote, name, digest, size, &g_array_index(ranges, IngotRange, first), count,
                                      take_range, &window, &copy->received, error) ||
-            !storage_upload_add(copy->storage, upload, data, total, error)) {
+            !storage_upload_add(copy->storage, upload, at, data, total, error)) {
             return FALSE;
         }
         first += count;
+        at += total;
     }
     return TRUE;
 }
@@ -75,7 +77,7 @@ static gboolean take_whole(guint64 offset, const void *data, gsize size, gpointe
                     whole->size);
         return FALSE;
     }
-    return storage_upload_add(whole->copy->storage, whole->upload, data, size, error);
+    return storage_upload_add(whole->copy->storage, whole->upload, offset, data, size, error);
 }
 
 static void add_range(GArray *ranges, guint64 offset, guint64 length)

@@ -65,16 +65,20 @@ static gboolean check_digest(Request *request, enum MHD_Result *result)
 
 static gboolean take_upload(Request *request, const void *data, gsize size, GError **error)
 {
-    if (request->upload_at + request->received > request->server->upload_max) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
-        return FALSE;
-    }
-    return storage_upload_add(request->server->storage, request->upload, data, size, error);
+    guint64 at = request->upload_at;
+    request->upload_at += size;
+    return storage_upload_add(request->server->storage, request->upload, at, data, size, error);
 }
 
 static void rest_upload(struct Server *server, const char *id)
 {
     storage_upload_pause(server->storage, id);
+}
+
+/* Only the request itself knows of the upload. One that is finished is not there any more. */
+static void drop_upload(struct Server *server, const char *id)
+{
+    storage_upload_drop(server->storage, id, NULL);
 }
 
 /* What is wrong with a PATCH or PUT is said before its bytes come: a second try must find the upload as it was. */
@@ -106,10 +110,13 @@ static enum MHD_Result begin_uploads(Request *request, const RouteMatch *match)
         return result;
     }
     request->upload = storage_upload_new(request->server->storage, &error);
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        return request_refuse_busy(request, error->message);
+    }
     if (request->upload == NULL) {
         return request_fail(request, "BLOB_UPLOAD_INVALID", error);
     }
-    request_stream(request, request->upload, take_upload, rest_upload);
+    request_stream(request, request->upload, take_upload, drop_upload);
     return MHD_YES;
 }
 

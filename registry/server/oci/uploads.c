@@ -29,10 +29,13 @@ static enum MHD_Result state(Request *request, guint status, const char *name, c
                           id, "Ingot-Frames", location, NULL);
 }
 
-/* What went wrong while the body came; the upload is dropped, so that its space comes back. */
+/* What went wrong while the body came; what came before stays. */
 static enum MHD_Result broken(Request *request)
 {
-    storage_upload_drop(request->server->storage, request->upload, NULL);
+    if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        return request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
+                              request->failure->message);
+    }
     if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", request->failure->message);
     }
@@ -104,6 +107,9 @@ enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
     }
     g_autoptr(GError) error = NULL;
     g_autofree char *id = storage_upload_new(request->server->storage, &error);
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        return request_refuse_busy(request, error->message);
+    }
     return id == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error)
                       : state(request, MHD_HTTP_ACCEPTED, route->name, id);
 }
@@ -127,6 +133,9 @@ static enum MHD_Result offer(Request *request, const char *id)
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", error->message);
+    }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", error->message);
     }
     return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
 }

@@ -117,7 +117,7 @@ gsize splitter_take(Splitter *splitter, const guint8 *data, gsize size, gboolean
         if (frame_ends) {
             expect(splitter, MAGIC, 4);
         }
-        *ends = frame_ends || splitter->length == PIECE_MAX;
+        *ends = (frame_ends && splitter->length >= PIECE_LEAST) || splitter->length == PIECE_MAX;
     }
     splitter->length = *ends ? 0 : splitter->length;
     return used;

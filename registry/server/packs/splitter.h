@@ -1,13 +1,15 @@
 /* Where a blob is taken apart into pieces, found while it streams in.
  *
  * A blob of zstd frames (RFC 8878; skippable frames too) is cut after each frame, so that equal frames of different
- * blobs are equal pieces; anything else, and a frame that is longer, after every PIECE_MAX bytes. Nothing is kept of
+ * blobs are equal pieces; but never before PIECE_LEAST bytes, so that a piece costs less than it holds. Anything else,
+ * and a frame that is longer, is cut after every PIECE_MAX bytes. Nothing is kept of
  * the bytes. What only begins like zstd is cut as "anything else" from where it stops being so. */
 #pragma once
 
 #include <glib.h>
 
 #define PIECE_MAX (1u << 20) /* bytes */
+#define PIECE_LEAST 4096u    /* bytes, but for the last piece of a blob and the frames of an offer */
 
 typedef struct {
     gboolean plain;    /* no zstd frames (any more) */

@@ -9,7 +9,8 @@
 #include "server/catalogue/leases.h"
 #include "server/catalogue/pieces.h"
 
-#define LEASE_TIME 3600 /* seconds for which what an idle upload counts on stays */
+#define PIECES_MAX (8u << 20) /* of a blob */
+#define LEASE_TIME 3600       /* seconds for which what an idle upload counts on stays */
 #define LEASE_RENEW 300
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
 
@@ -189,6 +190,10 @@ gboolean upload_end_piece(Upload *upload, GError **error)
         return end_frame(upload, &digest, error);
     }
     if (!is_known(upload, &digest, &known, error) || (!known && !flush_buffer(upload, error))) {
+        return FALSE;
+    }
+    if (upload->table->pieces->len >= PIECES_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "a blob may have %u pieces", PIECES_MAX);
         return FALSE;
     }
     Entry entry = {.digest = digest, .length = GUINT32_TO_LE(upload->length), .fresh = GUINT32_TO_LE(!known)};

@@ -16,6 +16,7 @@ struct Upload {
     int pack_fd, list_fd;   /* -1: closed for now */
     guint64 size;           /* of the blob so far */
     guint64 fresh;          /* bytes of new pieces that are whole */
+    guint64 reserved;       /* of them, that storage->incoming has */
     IngotHasher *whole;     /* of the blob */
     Splitter splitter;
     Table *table;
@@ -23,6 +24,7 @@ struct Upload {
     gint64 leased;   /* when its lease was renewed (seconds); 0: it counts on nothing that it has not brought */
     Offer *offer;    /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
     gboolean rests;  /* its files tell what has come; nobody has read them yet */
+    gboolean over;   /* it was told that there is no room */
     gboolean ended;  /* finished, dropped or failed: its file may be a pack by now */
 
     /* The running piece. */

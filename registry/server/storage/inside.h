@@ -25,6 +25,7 @@ struct Storage {
 
     GMutex uploads_lock;
     GHashTable *uploads; /* id -> Upload */
+    guint64 incoming;    /* bytes that have come of them and are in no pack */
 
     GMutex pulls_lock;
     GHashTable *pulls; /* "NAME@DIGEST" -> Pull (pulls.c), not yet in the catalogue */

@@ -82,6 +82,20 @@ static guint32 length_of(const guint8 *entry)
     return GUINT32_FROM_LE(length);
 }
 
+/* The blob that the frames make is no larger than a blob may be. */
+static gboolean check_sum(const Storage *storage, const guint8 *frames, gsize size, GError **error)
+{
+    guint64 sum = 0;
+    for (gsize at = 0; at < size; at += ENTRY) {
+        sum += length_of(frames + at);
+    }
+    if (storage->limits.blob > 0 && sum > storage->limits.blob) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean is_list(const guint8 *frames, gsize size)
 {
     for (gsize at = 0; at + ENTRY <= size; at += ENTRY) {
@@ -136,6 +150,9 @@ Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee
     const guint8 *list = frames;
     if (!is_list(list, size)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "malformed frame list");
+        return NULL;
+    }
+    if (!check_sum(storage, list, size, error)) {
         return NULL;
     }
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);

@@ -24,7 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Storage, storage_close)
 typedef struct {
     guint64 total;      /* bytes that packs may take; 0: no limit */
     guint64 repository; /* bytes that the blobs of one repository may have together; 0: no limit */
+    guint64 blob;       /* bytes of one blob, as it is read; 0: no limit */
+    guint uploads;      /* that may be under way; 0: no limit */
 } StorageLimits;
+#define UPLOADS_MAX 4096u /* a sensible limit of them */
 /* Before others use the storage. */
 void storage_limit(Storage *storage, const StorageLimits *limits);
 /* Whether something can be kept now: DENIED or NO_SPACE otherwise. */
@@ -68,11 +71,17 @@ gboolean storage_has(Storage *storage, const char *name, const IngotDigest *dige
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
 gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
 
-/* --- uploads: bytes in order, then a digest that must fit (INVALID); one that fails is dropped --- */
+/* --- uploads: bytes in order, then a digest that must fit (INVALID) ---
+ *
+ * What came stays until the upload is finished or dropped, or nobody has gone on with it for a day: whoever is told of
+ * an error asks for the size, and goes on from there. */
 
-char *storage_upload_new(Storage *storage, GError **error); /* its id; free it */
+/* Its id; free it. EXISTS: as many as may be are under way. */
+char *storage_upload_new(Storage *storage, GError **error);
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);
-gboolean storage_upload_add(Storage *storage, const char *id, const void *data, gsize size, GError **error);
+/* Bytes that belong at `at`, which must be the upload's size: else another request has gone on with it (EXISTS).
+ * DENIED: the blob is larger than the limit. */
+gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const void *data, gsize size, GError **error);
 /* Before any byte has come: the frames (36 bytes each: SHA-256, u32 length little-endian) that the blob is made of, in
  * order, at most 1 MiB each. `missing` receives a bit for each (the lowest of each byte first): set where the frame is
  * not here, once for each frame; those alone then come, one after another. A frame counts as here if a repository that

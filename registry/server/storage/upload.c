@@ -18,8 +18,13 @@
 static Upload *reopen(Storage *storage, const char *id)
 {
     g_autoptr(Upload) upload = upload_new(storage, id);
+    struct stat st;
     upload->rests = TRUE;
-    return upload_open(upload, 0, NULL) ? g_steal_pointer(&upload) : NULL;
+    if (!upload_open(upload, 0, NULL) || fstat(upload->pack_fd, &st) != 0) {
+        return NULL;
+    }
+    upload->reserved = st.st_size > SEGMENT_HEAD ? (guint64)st.st_size - SEGMENT_HEAD : 0;
+    return g_steal_pointer(&upload);
 }
 
 /* The upload, with a reference; NOT_FOUND. */
@@ -33,6 +38,7 @@ static Upload *find(Storage *storage, const char *id, GError **error)
     Upload *upload = g_hash_table_lookup(storage->uploads, id);
     if (upload == NULL && (upload = reopen(storage, id)) != NULL) {
         g_hash_table_insert(storage->uploads, upload->id, upload);
+        storage->incoming += upload->reserved;
     }
     if (upload != NULL) {
         g_atomic_ref_count_inc(&upload->references);
@@ -73,13 +79,52 @@ static void let_go(Upload *upload)
     }
 }
 
+/* What has come of it counts for the limit of all. */
+static void reserve(Upload *upload)
+{
+    Storage *storage = upload->storage;
+    g_mutex_lock(&storage->uploads_lock);
+    storage->incoming += upload->fresh - upload->reserved;
+    g_mutex_unlock(&storage->uploads_lock);
+    upload->reserved = upload->fresh;
+}
+
+static void release(Upload *upload)
+{
+    Storage *storage = upload->storage;
+    g_mutex_lock(&storage->uploads_lock);
+    storage->incoming -= upload->reserved;
+    g_mutex_unlock(&storage->uploads_lock);
+    upload->reserved = 0;
+}
+
 /* Who waits for its lock finds that it has ended. */
 static void end(Upload *upload)
 {
     let_go(upload);
+    release(upload);
     upload->ended = TRUE;
     upload_close(upload);
     forget(upload);
+}
+
+/* Something went wrong: whoever goes on with it does so from the last piece that is whole in its files. */
+static void shelve(Upload *upload)
+{
+    Storage *storage = upload->storage;
+    if (upload->offer != NULL) {
+        end(upload); /* its list is not kept */
+        return;
+    }
+    upload_close(upload);
+    upload->ended = TRUE;
+    Upload *next = upload_new(storage, upload->id);
+    next->rests = TRUE;
+    next->leased = upload->leased;
+    g_mutex_lock(&storage->uploads_lock);
+    next->reserved = upload->reserved;
+    g_hash_table_replace(storage->uploads, next->id, next);
+    g_mutex_unlock(&storage->uploads_lock);
 }
 
 /* The upload, with a reference and its lock, for one who goes on with it; NOT_FOUND once it has ended. */
@@ -93,6 +138,7 @@ static Upload *enter(Storage *storage, const char *id, GError **error)
     if (upload->ended) {
         blob_unknown(error, "the upload");
     } else if (!upload->rests || upload_recover(upload, error)) {
+        reserve(upload);
         return upload;
     }
     leave(upload);
@@ -108,16 +154,18 @@ void uploads_sweep(Storage *storage)
         g_autofree char *path = g_build_filename(folder, name, NULL);
         g_autofree char *id = g_strndup(name, strcspn(name, "."));
         struct stat st;
-        if (stat(path, &st) == 0 && st.st_mtime + AGE < time(NULL) && !storage_upload_drop(storage, id, NULL)) {
+        gboolean old = stat(path, &st) == 0 && st.st_mtime + AGE < time(NULL);
+        if (old && !storage_upload_drop(storage, id, NULL)) {
             unlink(path); /* half an upload, or a pack that did not come to its end */
         }
+        g_autoptr(Upload) counted = old ? NULL : find(storage, id, NULL);
     }
 }
 
 /* --- the door --- */
 
-/* Whether `more` bytes may still be stored, as the connection has it. */
-static gboolean fits_in(Storage *storage, Connection *connection, guint64 more, GError **error)
+/* Whether the packs and what has come of all uploads fit into the limit. */
+static gboolean fits_in(Storage *storage, Connection *connection, GError **error)
 {
     guint64 packed;
     if (storage->limits.total == 0) {
@@ -126,23 +174,38 @@ static gboolean fits_in(Storage *storage, Connection *connection, guint64 more, 
     if (!pieces_packed(connection, &packed, error)) {
         return FALSE;
     }
-    if (packed + more > storage->limits.total) {
+    g_mutex_lock(&storage->uploads_lock);
+    packed += storage->incoming;
+    g_mutex_unlock(&storage->uploads_lock);
+    if (packed > storage->limits.total) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "the registry's storage limit is reached");
         return FALSE;
     }
     return TRUE;
 }
 
-static gboolean has_room(Storage *storage, guint64 more, GError **error)
+static gboolean has_room(Storage *storage, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader != NULL && fits_in(storage, reader, more, error);
+    return reader != NULL && fits_in(storage, reader, error);
+}
+
+static gboolean may_begin(Storage *storage, GError **error)
+{
+    g_mutex_lock(&storage->uploads_lock);
+    guint count = g_hash_table_size(storage->uploads);
+    g_mutex_unlock(&storage->uploads_lock);
+    if (storage->limits.uploads > 0 && count >= storage->limits.uploads) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%u uploads are under way: try again later", count);
+        return FALSE;
+    }
+    return has_room(storage, error);
 }
 
 char *storage_upload_new(Storage *storage, GError **error)
 {
     g_autofree char *id = g_uuid_string_random();
-    if (!has_room(storage, 0, error)) {
+    if (!may_begin(storage, error)) {
         return NULL;
     }
     Upload *upload = upload_new(storage, id);
@@ -169,17 +232,39 @@ gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GE
     return TRUE;
 }
 
-gboolean storage_upload_add(Storage *storage, const char *id, const void *data, gsize size, GError **error)
+/* The bytes that come are those that are next, and the blob may have them; their room is set aside. */
+static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
+{
+    guint64 limit = upload->storage->limits.blob;
+    if (at != upload->size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "another request has gone on with the upload");
+        return FALSE;
+    }
+    if (limit > 0 && at + size > limit) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
+        return FALSE;
+    }
+    return !upload->over || has_room(upload->storage, error);
+}
+
+gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const void *data, gsize size, GError **error)
 {
     Upload *upload = enter(storage, id, error);
     if (upload == NULL) {
         return FALSE;
     }
+    if (!may_add(upload, at, size, error)) {
+        leave(upload);
+        return FALSE;
+    }
     guint64 fresh = upload->fresh;
-    gboolean ok = upload_open(upload, 0, error) && upload_take(upload, data, size, error) &&
-                  (upload->fresh == fresh || has_room(storage, upload->fresh, error));
+    gboolean ok = upload_open(upload, 0, error) && upload_take(upload, data, size, error);
     if (!ok) {
-        end(upload);
+        shelve(upload);
+    } else if (upload->fresh != fresh) {
+        reserve(upload);
+        ok = has_room(storage, error);
+        upload->over = !ok;
     }
     leave(upload);
     return ok;
@@ -261,7 +346,7 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
     gint64 blob = names_blob(change.writer, digest, error);
     gboolean brings = FALSE;
     gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
-                  (!brings || (fits_in(upload->storage, change.writer, upload->fresh, error) &&
+                  (!brings || (fits_in(upload->storage, change.writer, error) &&
                                publish_file(&change, upload->table, upload->pack, size, &blob, error))) &&
                   names_link(&change, name, blob, digest, error) && leases_drop(change.writer, upload->id, error);
     ok = change_end(&change, ok, error);
@@ -277,9 +362,12 @@ gboolean storage_upload_finish(Storage *storage, const char *id, const char *nam
         return FALSE;
     }
     gboolean ok = upload_open(upload, 0, error) && (upload->length == 0 || upload_end_piece(upload, error)) &&
-                  fits(upload, digest, error) && has_room(storage, upload->fresh, error) &&
-                  store(upload, name, digest, error);
-    end(upload);
+                  fits(upload, digest, error) && has_room(storage, error) && store(upload, name, digest, error);
+    if (ok) {
+        end(upload);
+    } else {
+        shelve(upload);
+    }
     leave(upload);
     return ok;
 }

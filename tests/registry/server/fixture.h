@@ -94,7 +94,7 @@ static inline gboolean add_steps(Storage *storage, const char *id, const GByteAr
                                  gsize step, GError **error)
 {
     for (gsize at = from; at < to; at += step) {
-        if (!storage_upload_add(storage, id, bytes->data + at, MIN(step, to - at), error)) {
+        if (!storage_upload_add(storage, id, at, bytes->data + at, MIN(step, to - at), error)) {
             return FALSE;
         }
     }
@@ -106,8 +106,12 @@ static inline gboolean try_push(Storage *storage, const char *name, const GByteA
 {
     IngotDigest digest = digest_of(bytes);
     g_autofree char *id = storage_upload_new(storage, error);
-    return id != NULL && add_steps(storage, id, bytes, 0, bytes->len, step, error) &&
-           storage_upload_finish(storage, id, name, &digest, error);
+    gboolean ok = id != NULL && add_steps(storage, id, bytes, 0, bytes->len, step, error) &&
+                  storage_upload_finish(storage, id, name, &digest, error);
+    if (!ok && id != NULL) {
+        storage_upload_drop(storage, id, NULL);
+    }
+    return ok;
 }
 
 static inline IngotDigest push(Storage *storage, const char *name, const GByteArray *bytes)

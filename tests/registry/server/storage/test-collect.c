@@ -124,7 +124,7 @@ static void what_went_can_come_again(void **state)
         assert_true(storage_remove_blob(storage, "a", &digest, NULL));
         collect(storage);
         assert_int_equal(stats_of(storage).pieces, i == 0 ? 0 : 50 + 1); /* of what 1.0.0 names */
-        g_autoptr(GByteArray) more = frames(2000 + i * 100, 50, 1000);
+        g_autoptr(GByteArray) more = frames(2000 + i * 100, 50, 5000);
         IngotDigest kept = push(storage, "a", more);
         put_manifest(storage, "a", "1.0.0", i == 0 ? "a" : i == 1 ? "b" : "c", &kept, 1);
         push(storage, "b", bytes);
@@ -252,7 +252,7 @@ static void a_forgotten_upload_goes(void **state)
     collect(storage);
     assert_int_equal(stats_of(storage).uploads, 0);
     assert_int_equal(stats_of(storage).pieces, 0);
-    assert_false(storage_upload_add(storage, id, "x", 1, NULL));
+    assert_false(storage_upload_add(storage, id, 0, "x", 1, NULL));
 }
 
 /* Files that are removed and still open: their room has not come back. */

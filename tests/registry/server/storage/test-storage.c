@@ -239,24 +239,74 @@ static void other_cuts_of_the_same(void **state)
     assert_clean(storage);
 }
 
-static void a_wrong_digest_drops_it(void **state)
+/* Nor does a second one: the right one is as good as ever. */
+static void a_wrong_digest_drops_nothing(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
-    g_autoptr(GByteArray) bytes = noise(1, 3000000), other = noise(2, 10);
-    IngotDigest digest = digest_of(other);
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000), other = noise(2, 10);
+    IngotDigest wrong = digest_of(other), right = digest_of(bytes);
     g_autofree char *id = storage_upload_new(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 100000, NULL));
-    assert_false(storage_upload_finish(storage, id, "a", &digest, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
-    g_clear_error(&error);
-    assert_false(storage_upload_add(storage, id, "x", 1, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
-    assert_false(storage_has(storage, "a", &digest));
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+        guint64 size;
+        assert_false(storage_upload_finish(storage, id, "a", &wrong, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_true(storage_upload_size(storage, id, &size, NULL));
+        assert_int_equal(size, bytes->len);
+    }
+    assert_false(storage_has(storage, "a", &wrong));
     assert_int_equal(packed_bytes(state), 0);
-    g_autofree char *uploads = ingot_workdir_file(*state, "data/uploads");
-    g_autoptr(GDir) folder = g_dir_open(uploads, 0, NULL);
-    assert_null(g_dir_read_name(folder));
+    assert_true(storage_upload_finish(storage, id, "a", &right, NULL));
+    pull(storage, "a", bytes);
+    assert_int_equal(stats_of(storage).uploads, 0);
+}
+
+/* Of two requests that bring the same bytes, each byte is taken once; what belongs elsewhere is refused and harms none.
+ */
+static void bytes_go_where_they_belong(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 300000);
+    IngotDigest digest = digest_of(bytes);
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    for (guint64 at = 0; at < bytes->len; at += 1000) {
+        g_autoptr(GError) error = NULL;
+        assert_true(storage_upload_add(storage, id, at, bytes->data + at, 1000, NULL));
+        assert_false(storage_upload_add(storage, id, at, bytes->data + at, 1000, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+        assert_false(storage_upload_add(storage, id, at + 2000, bytes->data, 1000, NULL));
+    }
+    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+}
+
+/* As it is read, whatever of it has to come: an offer is refused before a byte does. */
+static void no_larger_than_a_blob_may_be(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) list = g_byte_array_new(), missing = g_byte_array_new(), bytes = noise(1, 100001);
+    storage_limit(storage, &(StorageLimits){.blob = 100000, .uploads = 2});
+    IngotDigest digest = digest_of(bytes);
+    for (guint i = 0; i < 101; i++) {
+        guint32 little = GUINT32_TO_LE(1000);
+        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
+    }
+    g_autofree char *id = storage_upload_new(storage, NULL), *other = storage_upload_new(storage, NULL);
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    g_clear_error(&error);
+    assert_true(storage_upload_offer(storage, id, list->data, list->len - 36, NULL, NULL, missing, NULL));
+    assert_false(add_steps(storage, other, bytes, 0, bytes->len, 30000, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    g_clear_error(&error);
+    assert_null(storage_upload_new(storage, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    assert_true(storage_upload_drop(storage, id, NULL));
+    g_autofree char *third = storage_upload_new(storage, NULL);
+    assert_non_null(third);
 }
 
 static void unknown_uploads(void **state)
@@ -266,7 +316,7 @@ static void unknown_uploads(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
         guint64 size;
         assert_false(storage_upload_size(storage, ids[i], &size, NULL));
-        assert_false(storage_upload_add(storage, ids[i], "x", 1, NULL));
+        assert_false(storage_upload_add(storage, ids[i], 0, "x", 1, NULL));
         assert_false(storage_upload_drop(storage, ids[i], NULL));
         storage_upload_pause(storage, ids[i]);
     }
@@ -281,7 +331,7 @@ static void a_file_that_is_a_pack_is_not_written_to(void **state)
     {
         g_autoptr(Storage) storage = open_storage(state);
         id = storage_upload_new(storage, NULL);
-        assert_true(storage_upload_add(storage, id, bytes->data, bytes->len, NULL));
+        assert_true(storage_upload_add(storage, id, 0, bytes->data, bytes->len, NULL));
     }
     g_autofree char *name = g_strdup_printf("data/uploads/%s.pack", id);
     g_autofree char *path = ingot_workdir_file(*state, name);
@@ -289,7 +339,7 @@ static void a_file_that_is_a_pack_is_not_written_to(void **state)
     g_autoptr(GBytes) before = ingot_file_read(pack, 1 << 20, NULL);
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GError) error = NULL;
-    assert_false(storage_upload_add(storage, id, "more", 4, &error));
+    assert_false(storage_upload_add(storage, id, 100000, "more", 4, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_false(storage_upload_finish(storage, id, "a", &digest, NULL));
     g_autoptr(GBytes) after = ingot_file_read(pack, 1 << 20, NULL);
@@ -321,8 +371,9 @@ static gpointer add_more(gpointer user)
 {
     Intruder *intruder = user;
     g_autoptr(GByteArray) more = noise(7, 400000);
-    while (g_atomic_int_get(&intruder->stop) == 0 &&
-           storage_upload_add(intruder->storage, intruder->id, more->data, more->len, NULL)) {
+    guint64 at;
+    while (g_atomic_int_get(&intruder->stop) == 0 && storage_upload_size(intruder->storage, intruder->id, &at, NULL)) {
+        storage_upload_add(intruder->storage, intruder->id, at, more->data, more->len, NULL);
     }
     return NULL;
 }
@@ -470,6 +521,28 @@ static void no_more_than_the_total(void **state)
     collect_all(storage);
     push(storage, "a", second);
     pull(storage, "a", second);
+}
+
+/* What has come of uploads counts, also after a restart, until they end. */
+static void uploads_count_for_the_total(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    const StorageLimits limits = {.total = 5000000};
+    storage_limit(storage, &limits);
+    g_autoptr(GByteArray) first = noise(1, 4000000), second = noise(2, 3000000);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, first, 0, first->len, 500000, NULL));
+    assert_false(try_push(storage, "a", second, 100000, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    g_clear_error(&error);
+    storage_close(g_steal_pointer(&storage));
+    storage = open_storage(state);
+    storage_limit(storage, &limits);
+    assert_false(try_push(storage, "a", second, 100000, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    assert_true(storage_upload_drop(storage, id, NULL));
+    push(storage, "a", second);
 }
 
 typedef struct {
@@ -654,12 +727,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(uploads_go_on_beside_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_upload_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_cuts_of_the_same, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_wrong_digest_drops_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wrong_digest_drops_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bytes_go_where_they_belong, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_larger_than_a_blob_may_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_ends_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mount_shows_it_elsewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tags_name_manifests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(referrers_are_found_by_their_subject, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(uploads_count_for_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once_get_no_more_than_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_a_repositorys_quota, set_up, tear_down),
