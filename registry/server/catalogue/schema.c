@@ -78,5 +78,11 @@ static const char used[] =
     "CREATE TABLE used_since (at INTEGER NOT NULL) STRICT;"
     "INSERT INTO used_since (at) VALUES (CAST(strftime('%s', 'now') AS INTEGER));";
 
-const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest, used};
+/* starts: where each window of a blob's pieces begins in the blob, 8 bytes little-endian each (blobmap.h); NULL: not
+ * worked out yet, or there is one window. */
+static const char windows[] = "ALTER TABLE blobs ADD COLUMN starts BLOB;"
+                              "ALTER TABLE blobs ADD COLUMN starts_sum INTEGER;"
+                              "CREATE INDEX pieces_damaged ON pieces (id) WHERE damaged;";
+
+const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest, used, windows};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

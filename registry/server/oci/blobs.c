@@ -1,5 +1,4 @@
 /* Blobs: whole, by range, and their deletion. */
-#include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 
@@ -15,8 +14,7 @@ static gssize read_blob(gpointer source, guint64 offset, void *buffer, gsize siz
 
 static gboolean run_of_blob(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at)
 {
-    int pack;
-    return storage_blob_run(source, offset, length, &pack, at) && (*fd = fcntl(pack, F_DUPFD_CLOEXEC, 0)) >= 0;
+    return storage_blob_run(source, offset, length, fd, at);
 }
 
 static void unref_blob(gpointer source)
@@ -31,9 +29,13 @@ static Body *body_of_blob(StorageBlob *blob)
 }
 
 /* Our own addition: the frames that the blob is made of, so that another registry copies those alone that it lacks. */
-static enum MHD_Result answer_frames(Request *request, const StorageBlob *blob)
+static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
 {
-    g_autoptr(GBytes) frames = storage_blob_frames(blob);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) frames = storage_blob_frames(blob, &error);
+    if (frames == NULL) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
+    }
     return request_answer(request, MHD_HTTP_OK, "application/octet-stream", g_bytes_get_data(frames, NULL),
                           g_bytes_get_size(frames), "Cache-Control", SERVE_FOR_EVER, NULL);
 }

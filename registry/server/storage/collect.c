@@ -111,6 +111,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
         return FALSE;
     }
     uploads_sweep(storage);
-    return pulls_flush(storage, error) && survey_release(&collection, error) &&
-           sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
+    if (!pulls_flush(storage, error) || !survey_release(&collection, error)) {
+        return FALSE;
+    }
+    blobs_secure(storage);
+    return sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
 }

@@ -13,6 +13,8 @@
 #include "server/packs/packs.h"
 #include "server/packs/segment.h"
 #include "server/packs/splitter.h"
+#include "server/storage/blobcache.h"
+#include "server/storage/notes.h"
 #include "server/storage/storage.h"
 
 struct Storage {
@@ -34,11 +36,8 @@ struct Storage {
     GHashTable *links;   /* "NAME@DIGEST" of what repositories have, as of links_epoch */
     guint64 links_epoch; /* the catalogue's sequence */
 
-    GMutex blobs_lock;
-    GHashTable *blobs; /* digest -> StorageBlob, the last used ones */
-    GQueue recent;     /* of StorageBlob, the last used first */
-    gsize blobs_size;  /* bytes */
-    guint blobs_epoch; /* how often places have changed */
+    BlobCache *cache; /* what is kept of blobs */
+    Notes *notes;
 
     GMutex stats_lock;
     StorageStats stats;
@@ -106,7 +105,10 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
 /* Places have changed: what is kept of blobs is forgotten. */
 void blob_forget(Storage *storage);
 gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
-/* Notes that a piece is not what its digest says. One that has another place by now is not meant. */
+/* Once blobs have left the catalogue, before any of their pieces does: those who read them now still reach their end. */
+void blobs_secure(Storage *storage);
+/* Notes that a piece is not what its digest says, and waits until the catalogue has it. One that has another place by
+ * now is not meant. */
 void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint64 offset);
 /* Notes that a pack is missing: none of its pieces counts as whole. */
 void blob_pack_lost(Storage *storage, gint64 pack);

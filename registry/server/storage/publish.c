@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "server/catalogue/pieces.h"
+#include "server/catalogue/rowsum.h"
 #include "server/storage/inside.h"
 
 /* What the catalogue knows of a table's pieces, in their order; free it. */
@@ -35,6 +36,22 @@ static gboolean add_fresh(Change *change, const Table *table, gint64 pack, guint
         offset += piece->length;
     }
     return rows != NULL;
+}
+
+/* Where the blob's windows start, for those who read it. */
+static gboolean add_starts(Change *change, const Table *table, const guint32 *ids, GError **error)
+{
+    g_autoptr(GArray) starts = g_array_new(FALSE, FALSE, sizeof(guint64));
+    guint64 at = 0;
+    for (guint i = 0; i < table->pieces->len; i++) {
+        if (i % BLOBMAP_WINDOW == 0) {
+            g_array_append_val(starts, at);
+        }
+        at += table_piece(table, i)->length;
+    }
+    gint64 sum = row_sum("dib", &table->blob, (gint64)table->size, ids, table->pieces->len * sizeof *ids);
+    return blobmap_keep_starts(change->writer, &table->blob, sum, (const guint64 *)(gpointer)starts->data, starts->len,
+                               error);
 }
 
 /* The ids of a table's pieces, all of which are in use from now on; free it. NOT_FOUND: the upload's lease had lapsed,
@@ -74,7 +91,8 @@ gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 a
     g_autofree guint32 *ids = use_pieces(change, table, error);
     return ids != NULL &&
            (!table_has_blob(table) || *blob > 0 ||
-            pieces_add_blob(change->writer, &table->blob, table->size, pack, ids, table->pieces->len, blob, error));
+            (pieces_add_blob(change->writer, &table->blob, table->size, pack, ids, table->pieces->len, blob, error) &&
+             add_starts(change, table, ids, error)));
 }
 
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error)

@@ -150,13 +150,12 @@ static Storage *storage_new(const char *path)
     g_mutex_init(&storage->uploads_lock);
     g_mutex_init(&storage->pulls_lock);
     storage->pulls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_mutex_init(&storage->blobs_lock);
     g_mutex_init(&storage->links_lock);
     storage->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&storage->stats_lock);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
-    storage->blobs = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
-    g_queue_init(&storage->recent);
+    storage->cache = blobcache_new();
+    storage->notes = notes_new(storage);
     return storage;
 }
 
@@ -223,16 +222,15 @@ void storage_close(Storage *storage)
         pulls_flush(storage, NULL);
     }
     g_hash_table_unref(storage->pulls);
+    notes_free(storage->notes);
     g_hash_table_unref(storage->uploads);
-    blob_forget(storage);
-    g_hash_table_unref(storage->blobs);
+    blobcache_free(storage->cache);
     g_free(storage->events);
     database_close(storage->catalogue);
     packs_close(storage->packs);
     g_clear_pointer(&storage->lock, ingot_lock_release);
     g_mutex_clear(&storage->uploads_lock);
     g_mutex_clear(&storage->pulls_lock);
-    g_mutex_clear(&storage->blobs_lock);
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);
     g_mutex_clear(&storage->stats_lock);
@@ -262,6 +260,7 @@ gboolean storage_writable(Storage *storage, GError **error)
 
 gboolean change_begin(Storage *storage, Change *change, GError **error)
 {
+    notes_wait(storage->notes);
     *change = (Change){.storage = storage, .writer = database_begin(storage->catalogue, error)};
     if (change->writer == NULL) {
         return FALSE;

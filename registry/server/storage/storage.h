@@ -40,6 +40,7 @@ typedef struct {
     guint64 packed;        /* bytes of all packs: with what is dead in them */
     guint64 damaged;       /* pieces found damaged and not yet replaced */
     guint64 damage_found;  /* since the start */
+    guint64 windows;       /* of blobs' maps that were read since the start */
     guint uploads;         /* that have begun and not ended */
 } StorageStats;
 gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error);
@@ -58,11 +59,11 @@ gboolean storage_blob_damaged(const StorageBlob *blob);
 gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
 /* All of these bytes, which the blob must have. */
 gboolean storage_blob_read_all(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
-/* Whether the range is one run of one file, all of it found whole already: *fd (not yours) at *at then has it. */
+/* Whether the range is one run of one file, all of it found whole already: *fd (close it) at *at then has it. */
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
 
 /* The frames that it is made of, as storage_upload_offer takes them; free it. */
-GBytes *storage_blob_frames(const StorageBlob *blob);
+GBytes *storage_blob_frames(StorageBlob *blob, GError **error);
 /* How many. */
 guint storage_blob_count(const StorageBlob *blob);
 

@@ -204,6 +204,7 @@ static gboolean may_begin(Storage *storage, GError **error)
 
 char *storage_upload_new(Storage *storage, GError **error)
 {
+    notes_wait(storage->notes); /* what was found damaged does not count as there */
     g_autofree char *id = g_uuid_string_random();
     if (!may_begin(storage, error)) {
         return NULL;

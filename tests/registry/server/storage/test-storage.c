@@ -122,6 +122,7 @@ static void ranges_are_the_bytes(void **state)
             assert_true(read_range(blob, offset, got, size, NULL));
         } else if (storage_blob_run(blob, offset, size, &fd, &at)) {
             assert_int_equal(pread(fd, got, size, (off_t)at), size);
+            close(fd);
         } else {
             continue;
         }
@@ -135,6 +136,7 @@ static void ranges_are_the_bytes(void **state)
     assert_false(storage_blob_run(blob, bytes->len - 1, 2, &fd, &at));
     assert_false(storage_blob_run(blob, 0, bytes->len, &fd, &at)); /* it stands in two packs */
     assert_true(storage_blob_run(blob, bytes->len - 10, 10, &fd, &at));
+    close(fd);
 }
 
 /* --- uploads --- */
