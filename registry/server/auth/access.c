@@ -7,6 +7,7 @@
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"
 #include "server/http/log.h"
+#include "server/http/serve.h"
 #include "server/server.h"
 
 #define CHECKS_MOST 4 /* of passwords at once: half of the processors, of which requests need the others */
@@ -84,6 +85,11 @@ gboolean access_may(const Request *request, AccessRight right, const char *name)
 gboolean access_may_anybody(const Request *request, AccessRight right)
 {
     return access_may_all(request) || (anonymous_rights(request) & right) == right;
+}
+
+const char *access_keep(const Request *request)
+{
+    return access_may_anybody(request, ACCESS_PULL) ? SERVE_FOR_EVER : SERVE_FOR_EVER_PRIVATE;
 }
 
 gboolean access_may_all(const Request *request)

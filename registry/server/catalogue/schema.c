@@ -84,5 +84,29 @@ static const char windows[] = "ALTER TABLE blobs ADD COLUMN starts BLOB;"
                               "ALTER TABLE blobs ADD COLUMN starts_sum INTEGER;"
                               "CREATE INDEX pieces_damaged ON pieces (id) WHERE damaged;";
 
-const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest, used, windows};
+/* One row of counters that the triggers keep (counters.h): metrics are asked for often, and a scan is long. */
+static const char counters[] =
+    "CREATE TABLE counters (id INTEGER PRIMARY KEY CHECK (id=1), pieces INTEGER NOT NULL, damaged INTEGER NOT NULL,"
+    " stored INTEGER NOT NULL, blobs INTEGER NOT NULL, logical INTEGER NOT NULL, packed INTEGER NOT NULL) STRICT;"
+    "INSERT INTO counters (id, pieces, damaged, stored, blobs, logical, packed) SELECT 1, (SELECT count(*) FROM "
+    "pieces),"
+    " (SELECT count(*) FROM pieces WHERE damaged<>0), (SELECT coalesce(sum(length), 0) FROM pieces),"
+    " (SELECT count(*) FROM blobs), (SELECT coalesce(sum(size), 0) FROM blobs),"
+    " (SELECT coalesce(sum(size), 0) FROM packs);"
+    "CREATE TRIGGER counters_piece_added AFTER INSERT ON pieces BEGIN UPDATE counters SET pieces=pieces+1,"
+    " stored=stored+new.length, damaged=damaged+(new.damaged<>0); END;"
+    "CREATE TRIGGER counters_piece_removed AFTER DELETE ON pieces BEGIN UPDATE counters SET pieces=pieces-1,"
+    " stored=stored-old.length, damaged=damaged-(old.damaged<>0); END;"
+    "CREATE TRIGGER counters_piece_damaged AFTER UPDATE OF damaged ON pieces WHEN old.damaged<>new.damaged BEGIN"
+    " UPDATE counters SET damaged=damaged+(new.damaged<>0)-(old.damaged<>0); END;"
+    "CREATE TRIGGER counters_blob_added AFTER INSERT ON blobs BEGIN UPDATE counters SET blobs=blobs+1,"
+    " logical=logical+new.size; END;"
+    "CREATE TRIGGER counters_blob_removed AFTER DELETE ON blobs BEGIN UPDATE counters SET blobs=blobs-1,"
+    " logical=logical-old.size; END;"
+    "CREATE TRIGGER counters_pack_added AFTER INSERT ON packs BEGIN UPDATE counters SET packed=packed+new.size; END;"
+    "CREATE TRIGGER counters_pack_removed AFTER DELETE ON packs BEGIN UPDATE counters SET packed=packed-old.size; END;"
+    "CREATE TRIGGER counters_pack_changed AFTER UPDATE OF size ON packs BEGIN"
+    " UPDATE counters SET packed=packed+new.size-old.size; END;";
+
+const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest, used, windows, counters};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -5,6 +5,8 @@
 #include "server/http/request.h"
 
 #define SERVE_FOR_EVER "max-age=31536000, immutable"
+/* The same for what not everybody may have: a cache that many share must not keep it. */
+#define SERVE_FOR_EVER_PRIVATE "private, max-age=31536000, immutable"
 
 typedef struct {
     const char *type;   /* media type */

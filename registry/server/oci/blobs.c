@@ -37,7 +37,7 @@ static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
     return request_answer(request, MHD_HTTP_OK, "application/octet-stream", g_bytes_get_data(frames, NULL),
-                          g_bytes_get_size(frames), "Cache-Control", SERVE_FOR_EVER, NULL);
+                          g_bytes_get_size(frames), "Cache-Control", access_keep(request), NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
@@ -62,7 +62,7 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
                                   : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = tag,
-                                  .keep = SERVE_FOR_EVER,
+                                  .keep = access_keep(request),
                                   .digest = route->reference,
                                   .frames = frames};
     return serve(request, body_of_blob(g_steal_pointer(&blob)), &headers);

@@ -144,6 +144,9 @@ static Window *blob_window(StorageBlob *blob, guint number, GError **error)
     if (lost != 0) {
         blob_note_lost(blob, lost);
     }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        blob_forget(blob->storage); /* its map is not of now */
+    }
     g_propagate_error(error, problem);
     return NULL;
 }
@@ -214,16 +217,35 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
     return NULL;
 }
 
+/* The first window is looked up now: what is lost is told before an answer has begun. */
+static StorageBlob *blob_load_first(Storage *storage, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(StorageBlob) blob = blob_load(storage, digest, error);
+    if (blob == NULL || blob->map->windows == 0) {
+        return g_steal_pointer(&blob);
+    }
+    g_autoptr(Window) first = blob_window(blob, 0, error);
+    return first == NULL ? NULL : g_steal_pointer(&blob);
+}
+
 StorageBlob *storage_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
 {
+    GError *problem = NULL;
     if (!storage_has(storage, name, digest)) {
         blob_unknown(error, "the blob");
         return NULL;
     }
-    g_autoptr(StorageBlob) blob = blob_load(storage, digest, error);
-    /* The first window is looked up now: what is lost is told before an answer has begun. */
-    g_autoptr(Window) first = blob == NULL || blob->map->windows == 0 ? NULL : blob_window(blob, 0, error);
-    return blob != NULL && (first != NULL || blob->map->windows == 0) ? g_steal_pointer(&blob) : NULL;
+    StorageBlob *blob = blob_load_first(storage, digest, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        /* Another process has removed it and pushed it anew, cut in another way. */
+        g_clear_error(&problem);
+        blob_forget(storage);
+        blob = blob_load_first(storage, digest, &problem);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return blob;
 }
 
 /* --- blobs that are collected while they are read --- */

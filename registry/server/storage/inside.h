@@ -105,7 +105,8 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
 /* Places have changed: what is kept of blobs is forgotten. */
 void blob_forget(Storage *storage);
 gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
-/* Once blobs have left the catalogue, before any of their pieces does: those who read them now still reach their end. */
+/* Once blobs have left the catalogue, before any of their pieces does: those who read them now still reach their end.
+ */
 void blobs_secure(Storage *storage);
 /* Notes that a piece is not what its digest says, and waits until the catalogue has it. One that has another place by
  * now is not meant. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/nameless.h"
+#include "server/catalogue/counters.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
@@ -342,23 +343,20 @@ void change_log(Change *change, const char *op, const char *name, ...)
 
 gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error)
 {
-    static const char sql[] = "SELECT (SELECT count(*) FROM pieces), (SELECT total(length) FROM pieces),"
-                              " (SELECT count(*) FROM blobs), (SELECT total(size) FROM blobs),"
-                              " (SELECT total(size) FROM packs), (SELECT count(*) FROM pieces WHERE damaged)";
+    Counters counters;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    g_autoptr(sqlite3_stmt) row = reader == NULL ? NULL : database_query(reader, sql, "");
-    if (reader == NULL || !database_step(row, error)) {
+    if (reader == NULL || !counters_read(reader, &counters, error)) {
         return FALSE;
     }
     g_mutex_lock(&storage->stats_lock);
     *stats = storage->stats;
     g_mutex_unlock(&storage->stats_lock);
-    stats->pieces = (guint64)sqlite3_column_int64(row, 0);
-    stats->stored = (guint64)sqlite3_column_int64(row, 1);
-    stats->blobs = (guint64)sqlite3_column_int64(row, 2);
-    stats->logical = (guint64)sqlite3_column_int64(row, 3);
-    stats->packed = (guint64)sqlite3_column_int64(row, 4);
-    stats->damaged = (guint64)sqlite3_column_int64(row, 5);
+    stats->pieces = counters.pieces;
+    stats->stored = counters.stored;
+    stats->blobs = counters.blobs;
+    stats->logical = counters.logical;
+    stats->packed = counters.packed;
+    stats->damaged = counters.damaged;
     g_mutex_lock(&storage->uploads_lock);
     stats->uploads = g_hash_table_size(storage->uploads);
     g_mutex_unlock(&storage->uploads_lock);

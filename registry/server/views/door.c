@@ -149,7 +149,7 @@ static enum MHD_Result answer_file(Request *request, const Place *place)
     }
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = view_tag(view),
-                                  .keep = strchr(place->reference, ':') != NULL ? SERVE_FOR_EVER : "no-cache"};
+                                  .keep = strchr(place->reference, ':') != NULL ? access_keep(request) : "no-cache"};
     return serve(request, body_new(&kind, view_ref(view), view_size(view)), &headers);
 }
 

@@ -152,14 +152,20 @@ GPtrArray *view_image_files(ViewImage *image, const IngotFormat *format, GError 
     if (files != NULL) {
         return files;
     }
-    g_mutex_lock(&image->measuring);
+    /* What does not compress is laid out from the index alone, and waits for no pass over the disk. */
+    gboolean measures = format->codec != NULL;
+    if (measures) {
+        g_mutex_lock(&image->measuring);
+    }
     files = find_files(image, format);
     if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
         g_mutex_lock(&image->lock);
         g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files));
         g_mutex_unlock(&image->lock);
     }
-    g_mutex_unlock(&image->measuring);
+    if (measures) {
+        g_mutex_unlock(&image->measuring);
+    }
     return files;
 }
 

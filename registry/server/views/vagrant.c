@@ -38,6 +38,20 @@ static GHashTable *of_channel(Request *request, const char *name, const char *ch
     return digests;
 }
 
+/* Whether Vagrant can read the version (Ruby's Gem::Version): one that it can't would spoil the whole list for it.
+ * Behind the numbers it takes words of letters, digits and dashes, with single dots between them. */
+static gboolean is_readable(const char *version)
+{
+    const char *dash = strchr(version, '-');
+    g_auto(GStrv) words = g_strsplit(dash == NULL ? "x" : dash + 1, ".", -1);
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (*words[i] == '\0' || words[i][strspn(words[i], G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-")] != '\0') {
+            return FALSE;
+        }
+    }
+    return words[0] != NULL;
+}
+
 /* Versions, newest first: all of them, or those of the channel from the one that it names now on. */
 static GPtrArray *list_versions(Request *request, const char *name, const char *channel, GError **error)
 {
@@ -52,7 +66,7 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
     GPtrArray *versions = g_ptr_array_new_with_free_func(g_free);
     gboolean reached = channel == NULL;
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (!ingot_tag_is_version(tags[i]) ||
+        if (!ingot_tag_is_version(tags[i]) || !is_readable(tags[i]) ||
             !storage_find_tag(request->server->storage, name, tags[i], &digest, NULL)) {
             continue;
         }
@@ -92,9 +106,11 @@ static json_t *describe_provider(Request *request, const char *base, const char 
     ingot_digest_write_text(&sum, hex);
     g_autofree char *url = box_url(request, base, name, view, box);
     const char *architecture = json_string_value(json_object_get(view_config(view), "architecture"));
+    /* The default is what a machine of another architecture takes too: only what most machines can run. */
+    gboolean is_default = architecture == NULL || strcmp(architecture, "amd64") == 0;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "checksum_type",
                      "sha256", "checksum", hex + strlen("sha256:"), "architecture",
-                     architecture == NULL ? "unknown" : architecture, "default_architecture", 1);
+                     architecture == NULL ? "unknown" : architecture, "default_architecture", (int)is_default);
 }
 
 /* NULL: no provider can have it. */

@@ -1,0 +1,17 @@
+/* Counters: how many pieces and blobs there are, and their bytes.
+ *
+ * Invariant: the counters are kept by the catalogue itself (triggers), in the transaction of each change, whoever makes
+ * it. Reading them costs the same whatever there is. */
+#pragma once
+
+#include "server/catalogue/database.h"
+
+typedef struct {
+    guint64 pieces, damaged; /* how many */
+    guint64 stored;          /* bytes of the pieces */
+    guint64 blobs;
+    guint64 logical; /* bytes of the blobs */
+    guint64 packed;  /* bytes of the packs */
+} Counters;
+
+gboolean counters_read(Connection *reader, Counters *counters, GError **error);
