@@ -8,7 +8,7 @@
 #include "server/storage/storage.h"
 #include "server/storage/window.h"
 
-#define KEPT_MAX (24u << 20) /* bytes */
+#define KEPT_MAX ((gsize)24 << 20) /* bytes */
 
 typedef struct BlobCache BlobCache;
 
