@@ -50,8 +50,9 @@ static gboolean load_key(Accounts *accounts, const char *path, GError **error)
 {
     guint8 fresh[ACCOUNTS_KEY_SIZE];
     if (!random_bytes(fresh, sizeof fresh, error) ||
-        !database_change(accounts->database, NULL, error, "INSERT OR IGNORE INTO secret (id, key) VALUES (1, ?)", "b",
-                         (const void *)fresh, sizeof fresh)) {
+        !database_change(accounts->database, NULL, error,
+                         "INSERT INTO secret (id, key) VALUES (1, ?) ON CONFLICT DO NOTHING", "b", (const void *)fresh,
+                         sizeof fresh)) {
         return FALSE;
     }
     g_autoptr(Connection) reader = database_reader(accounts->database, error);

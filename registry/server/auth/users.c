@@ -85,9 +85,10 @@ gboolean users_remove(Accounts *accounts, const char *name, gboolean last_too, G
 {
     gint64 removed = 0;
     g_autoptr(User) user = users_find(accounts, name, error);
-    if (user == NULL || !database_change(accounts_database(accounts), &removed, error,
-                                         "DELETE FROM users WHERE name = ? AND (? OR (SELECT count(*) FROM users) > 1)",
-                                         "ti", name, (gint64)last_too)) {
+    if (user == NULL ||
+        !database_change(accounts_database(accounts), &removed, error,
+                         "DELETE FROM users WHERE name = ? AND (? <> 0 OR (SELECT count(*) FROM users) > 1)", "ti",
+                         name, (gint64)last_too)) {
         return FALSE;
     }
     if (removed == 0) {
