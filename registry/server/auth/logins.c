@@ -114,7 +114,7 @@ static LoginVerdict job_verdict(Logins *logins, const Job *job)
     }
     gboolean right = password_verify(job->password, job->hash);
     gint64 now = g_get_monotonic_time();
-    if (!right) {
+    if (!right || job->hash == NULL) { /* nobody is right without a hash */
         throttle_fail(logins->throttle, job->user, job->network, now);
         return LOGIN_WRONG;
     }
