@@ -1,0 +1,55 @@
+/* What a channel names or needs, in its own repository, is not removed beside channels; all else is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <string.h>
+
+#include "../fixture.h"
+
+static void expect_removal(Storage *storage, const char *name, const IngotDigest *digest, gboolean manifest,
+                           const char *channel)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean gone = storage_remove_beside_channels(storage, name, digest, manifest, &error);
+    assert_int_equal(gone, channel == NULL);
+    if (channel != NULL) {
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+        assert_non_null(strstr(error->message, channel));
+        assert_true(storage_has(storage, name, digest));
+    }
+}
+
+static void what_channels_need_stays(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) shared = noise(1, 5000), alone = noise(2, 5000);
+    IngotDigest blobs[] = {push(storage, "a", shared), push(storage, "a", alone)};
+    IngotDigest loose = put_manifest(storage, "a", "1.0.0", "loose", blobs, 2);
+    IngotDigest child = put_manifest(storage, "a", NULL, "child", blobs, 1);
+    IngotDigest index = put_manifest(storage, "a", "latest", "index", &child, 1);
+    put_manifest(storage, "a", "test", "index", &child, 1);
+    assert_true(storage_mount(storage, "a", "b", &blobs[0], NULL));
+
+    expect_removal(storage, "a", &index, TRUE, "'test'");
+    expect_removal(storage, "a", &index, FALSE, "'test'");
+    expect_removal(storage, "a", &child, TRUE, "'test'");
+    expect_removal(storage, "a", &blobs[0], FALSE, "'test'");
+    expect_removal(storage, "b", &blobs[0], FALSE, NULL); /* no channel of that repository */
+    expect_removal(storage, "a", &loose, TRUE, NULL);
+    expect_removal(storage, "a", &blobs[1], FALSE, NULL);
+
+    assert_true(storage_remove_tag(storage, "a", "test", NULL));
+    expect_removal(storage, "a", &index, TRUE, NULL);
+    expect_removal(storage, "a", &child, TRUE, NULL);
+    expect_removal(storage, "a", &blobs[0], FALSE, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(what_channels_need_stays, set_up, tear_down)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
