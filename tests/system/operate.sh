@@ -43,19 +43,15 @@ skopeo copy -q --src-cert-dir "$(mkdir -p "$TMP/certs" && cp "$TMP/cert.pem" "$T
 ok "five minutes: a user, TLS, a configuration file, a push, a pull by skopeo"
 
 # The backup, while it serves and more comes in.
-mkdir "$TMP/backup"
-sqlite3 "$data/catalogue.sqlite" ".backup $TMP/backup/catalogue.sqlite"
-sqlite3 "$data/users.sqlite" ".backup $TMP/backup/users.sqlite"
-cp "$data/names.log" "$TMP/backup/"
+ingotd backup --data "$data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "backup: $(cat "$TMP/out")"
 head -c 3000000 /dev/urandom >"$TMP/new"
 cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"
 echo "write $TMP/new new" | debugfs -w "$TMP/v2.raw" >/dev/null 2>&1
 ingot pack -q "$TMP/v2.raw" web:2.0.0 >/dev/null
 ingot push -q web:2.0.0 "$registry/team/web" >/dev/null
-cp -a "$data/packs" "$TMP/backup/"
 end
 rm -rf "$data"
-mv "$TMP/backup" "$data"
+ingotd restore --data "$data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "restore: $(cat "$TMP/out")"
 serve
 ingotd scrub --data "$data" >"$TMP/out" || fail "the restored folder: $(cat "$TMP/out")"
 log_in

@@ -115,14 +115,16 @@ grep -q 'needed by team/lone:1.0.0' "$TMP/out" || fail "the scrub says: $(cat "$
 put team/lone "$TMP/lone"
 curl -sf "http://$REGISTRY/v2/team/lone/blobs/$lone" | cmp - "$TMP/lone" || fail "the push did not mend it"
 stop
+cp "$TMP/pack" "$pack"
 ok "a lost pack is damage, and a push mends it"
 
 # The same where nobody has read it yet: what was acknowledged again is there.
 pack=$(pack_of "$TMP/lone")
-rm "$pack"
+mv "$pack" "$TMP/away"
 start_ingotd
 put team/other "$TMP/lone"
 [ "$(status "http://$REGISTRY/v2/team/other/blobs/$lone")" = 200 ] && cmp "$TMP/answer" "$TMP/lone" || fail "a push counted on a pack that is lost"
+mv "$TMP/away" "$pack"
 ok "a push never counts on a lost pack"
 
 # A pack that the catalogue does not know is set aside, never removed.
@@ -132,3 +134,54 @@ ingotd gc --data "$data" --grace 0s >"$TMP/out"
 curl -sf "http://$REGISTRY/v2/team/web/manifests/2.0.0" >"$TMP/out" || fail "a collection took what is needed"
 stop
 ok "an unknown pack is set aside"
+
+# A backup while others push and garbage is collected; another one, which brings what is new alone; a restore.
+start_ingotd
+names >"$TMP/names"
+{
+    n=0
+    until [ -e "$TMP/enough" ]; do
+        head -c $((20000 + n)) "$TMP/blob1" >"$TMP/busy"
+        image team/busy "1.0.$n" "$TMP/busy"
+        [ $((n % 3)) != 0 ] || curl -sf -X DELETE "http://$REGISTRY/v2/team/busy/manifests/1.0.$n" || true
+        n=$((n + 1))
+    done
+} &
+pusher=$!
+until [ -e "$TMP/enough" ]; do ingotd gc --data "$data" --grace 1h; done >/dev/null &
+collector=$!
+for n in 1 2 3; do
+    ingotd backup --data "$data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "backup $n: $(cat "$TMP/out")"
+done
+: >"$TMP/enough"
+wait "$pusher" || fail "the pusher"
+wait "$collector" || fail "the collector"
+image team/last 1.0.0 "$TMP/blob3"
+names >"$TMP/names"
+ingotd backup --data "$data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "the last backup: $(cat "$TMP/out")"
+ingotd backup --data "$data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "one more: $(cat "$TMP/out")"
+grep -q ' 0 of them new' "$TMP/out" || fail "nothing is new, yet: $(cat "$TMP/out")"
+curl -sf -X DELETE "http://$REGISTRY/v2/team/last/manifests/1.0.0" # which the backup does not know of
+stop
+expect 1 ingotd restore --data "$data" "$TMP/backup"
+expect 1 ingotd backup --data "$data" "$data/packs"
+expect 1 ingotd restore --data "$TMP/none" "$TMP"
+mv "$data" "$TMP/gone"
+ingotd restore --data "$data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "restore: $(cat "$TMP/out")"
+scrub "the restored folder"
+start_ingotd
+names | cmp - "$TMP/names" || fail "the restored names differ"
+put team/web "$TMP/blob4"
+stop
+scrub "the restored folder, after a push"
+ok "a backup that is made beside pushes and collections is restored as it was"
+
+# A backup of something damaged says so; so does a restore.
+rm -rf "$TMP/backup" "$TMP/gone"
+python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f: f.seek(5000); f.write(b"damaged")' "$(pack_of "$TMP/blob2")"
+expect 1 ingotd backup --data "$data" "$TMP/backup"
+grep -q 'damaged: piece sha256' "$TMP/err" || fail "a backup of something damaged says: $(cat "$TMP/err")"
+expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"
+grep -q 'needed by team/web:2.0.0' "$TMP/err" || fail "a restore of something damaged says: $(cat "$TMP/err")"
+ok "a damaged piece does not pass through a backup unseen"

@@ -1,6 +1,7 @@
 #include "server/catalogue/database.h"
 
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <stdarg.h>
 #include <string.h>
@@ -189,6 +190,38 @@ gboolean database_settle(Database *database, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: %d pages are left in its log", database->path, left);
     }
     return ok && left == 0;
+}
+
+/* The whole in one step: a reader of SQLite's log holds nobody up. */
+static gboolean copy_pages(sqlite3 *source, sqlite3 *target, const char *to, GError **error)
+{
+    sqlite3_backup *copy = sqlite3_backup_init(target, "main", source, "main");
+    if (copy != NULL) {
+        sqlite3_backup_step(copy, -1);
+        sqlite3_backup_finish(copy); /* its failure is the target's */
+    }
+    return sqlite3_errcode(target) == SQLITE_OK || failed(target, to, error);
+}
+
+gboolean database_copy(const char *from, const char *to, GError **error)
+{
+    sqlite3 *source = NULL, *target = NULL;
+    static const char *const suffixes[] = {"", "-wal", "-shm"}; /* of a copy that was broken off */
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        g_autofree char *old = g_strconcat(to, suffixes[i], NULL);
+        g_unlink(old);
+    }
+    gboolean ok =
+        sqlite3_open_v2(from, &source, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK || failed(source, from, error);
+    ok = ok && (sqlite3_open_v2(to, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK ||
+                failed(target, to, error));
+    if (ok) {
+        sqlite3_busy_timeout(source, BUSY_MSEC);
+        ok = copy_pages(source, target, to, error);
+    }
+    sqlite3_close(target);
+    sqlite3_close(source);
+    return ok && (g_chmod(to, 0600) == 0 || ingot_error_set_errno(error, errno, "%s", to));
 }
 
 /* --- connections --- */

@@ -1,5 +1,7 @@
 #include "server/catalogue/pieces.h"
 
+#include <string.h>
+
 #include "server/catalogue/rowsum.h"
 
 gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
@@ -107,4 +109,29 @@ GArray *pieces_list_packs(Connection *connection, GError **error)
         return NULL;
     }
     return g_steal_pointer(&list);
+}
+
+gboolean pieces_each_of(Connection *connection, gint64 pack, PieceFunc func, gpointer user, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection, "SELECT id, offset, length, damaged, digest FROM pieces WHERE pack=? ORDER BY offset", "i", pack);
+    GError *problem = NULL;
+    while (database_step(rows, &problem)) {
+        IngotDigest digest;
+        const PieceRow row = {.id = sqlite3_column_int64(rows, 0),
+                              .pack = pack,
+                              .offset = (guint64)sqlite3_column_int64(rows, 1),
+                              .length = (guint32)sqlite3_column_int64(rows, 2),
+                              .damaged = sqlite3_column_int64(rows, 3) != 0};
+        if (!database_digest(rows, 4, &digest)) {
+            memset(&digest, 0, sizeof digest); /* of no piece */
+        }
+        if (!func(&row, &digest, user, error)) {
+            return FALSE;
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
 }

@@ -33,6 +33,9 @@ gboolean pieces_add_pack(Connection *writer, gint64 pack, guint64 size, GError *
 /* Whether the pack is known; how many are. */
 gboolean pieces_has_pack(Connection *connection, gint64 pack, gboolean *known, GError **error);
 gboolean pieces_count_packs(Connection *connection, guint64 *count, GError **error);
+/* Calls the function for each piece of a pack, in the order of their places. */
+typedef gboolean (*PieceFunc)(const PieceRow *row, const IngotDigest *digest, gpointer user, GError **error);
+gboolean pieces_each_of(Connection *connection, gint64 pack, PieceFunc func, gpointer user, GError **error);
 /* All of them: GArray of gint64, ascending; free it. */
 GArray *pieces_list_packs(Connection *connection, GError **error);
 /* How many pieces of a pack count as whole; and that none of them does. */

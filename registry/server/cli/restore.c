@@ -1,0 +1,42 @@
+/* ingotd restore: makes a data folder of a backup. */
+#include "server/storage/backup.h"
+
+#include <ingot/error.h>
+#include <ingot/text.h>
+#include <stdio.h>
+
+#include "server/cli/verbs.h"
+
+static void print_line(const char *line, gpointer user)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_autofree char *data = NULL;
+    BackupReport report;
+    const GOptionEntry entries[] = {
+        {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!verb_options(&verb_restore, entries, 1, 1, &argc, &argv, error) || !verb_needs_data(data, error) ||
+        !storage_restore(argv[1], data, print_line, NULL, &report, error)) {
+        return FALSE;
+    }
+    g_autofree char *bytes = ingot_text_size(report.bytes);
+    printf("%" G_GUINT64_FORMAT " packs (%s), up to event %" G_GUINT64_FORMAT "\n", report.packs, bytes, report.event);
+    if (report.damaged > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: %" G_GUINT64_FORMAT " things are damaged or do not agree", argv[1], report.damaged);
+    }
+    return report.damaged == 0;
+}
+
+const Verb verb_restore = {
+    "restore", "DIR", "make a data folder of a backup",
+    "The data folder must be empty or not there yet. Everything is copied from the backup in DIR, which\n"
+    "stays as it is, and read again as a scrub reads it; the status is 1 if anything is damaged.\n\n"
+    "Example:\n  ingotd restore --data /srv/ingot /backup/ingot\n",
+    run};
