@@ -1,7 +1,7 @@
-"""Clients of a registry that is killed again and again: faults.py FOLDER KILLS SEED.
+"""Clients of a registry that is killed again and again: faults.py FOLDER KILLS SEED [LIBRARY].
 
 Each client knows what was acknowledged to it. What was on its way when the kill came may have happened or not: a set of
-states is kept for it until the next start tells which. FOLDER has the frames that blobs are made of.
+states is kept for it until the next start tells which. FOLDER has the frames that blobs are made of. With LIBRARY (tests/faults/lossy.c) each kill is a power cut.
 """
 import collections
 import glob
@@ -17,11 +17,16 @@ import sys
 import threading
 import time
 
+import lossy
+
 FOLDER, KILLS, SEED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+LIBRARY = sys.argv[4] if len(sys.argv) > 4 else None
 DATA = os.path.join(FOLDER, "registry")
 CLIENTS, REPOSITORIES, IMAGES, TAGS = 4, 2, 7, 4
 SLOW = float(os.environ.get("SLOW", "1"))  # how many times, under a sanitizer
 TYPE = "application/vnd.oci.image.manifest.v1+json"
+DISK = lossy.Disk(LIBRARY, DATA, os.path.join(FOLDER, "disk"), random.Random(SEED)) if LIBRARY else None
+ENVIRONMENT = DISK.environment if DISK else None
 ERRORS = (OSError, http.client.HTTPException)
 acknowledged = collections.Counter()
 counting = threading.Lock()
@@ -53,7 +58,7 @@ class Server:
     def __init__(self, data=DATA):
         self.killing = False
         self.log = open(os.path.join(FOLDER, "ingotd.log"), "ab")
-        self.process = subprocess.Popen(["ingotd", "--data", data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=self.log)
+        self.process = subprocess.Popen(["ingotd", "--data", data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=self.log, env=ENVIRONMENT)
         line = self.process.stdout.readline().decode()
         check("http://" in line, "ingotd does not start:", line)
         self.host = line.split("http://")[1].strip()
@@ -273,7 +278,7 @@ class Client:
 
 
 def ingotd(*arguments):
-    done = subprocess.run(["ingotd", *arguments], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(["ingotd", *arguments], capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -286,7 +291,7 @@ class Collector(threading.Thread):
 
     def run(self):
         while not self.server.killing:
-            status, text = ingotd("gc", "--data", DATA, "--grace", "0s")
+            status, text = ingotd("gc", "--data", DATA, "--grace", "0s", "--untagged-grace", "1d")
             if status == 0:
                 count("collection")
             elif not self.server.killing:
@@ -351,10 +356,29 @@ def scrub():
 
 def kill_a_collection():
     """With no server a collection works on the folder itself."""
-    process = subprocess.Popen(["ingotd", "gc", "--data", DATA, "--grace", "0s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(["ingotd", "gc", "--data", DATA, "--grace", "0s", "--untagged-grace", "1d"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     time.sleep(random.random() * 0.03)
     process.kill()
     process.wait()
+    cut_power()
+
+
+def cut_power():
+    if DISK:
+        DISK.cut()
+        count("power cut")
+
+
+def kill_a_rebuild():
+    """One that is broken off is begun again."""
+    process = subprocess.Popen(["ingotd", "rebuild", "--data", DATA], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    time.sleep(random.random() * 0.1)
+    process.kill()
+    process.wait()
+    cut_power()
+    status, text = ingotd("rebuild", "--data", DATA)
+    check(status == 0 and "lost: 0" in text, "rebuild:", text)
+    count("killed rebuild")
 
 
 def one_round(clients, server, number):
@@ -370,10 +394,13 @@ def one_round(clients, server, number):
     server.end(signal.SIGKILL)
     join(threads)
     count("kill")
+    cut_power()
     if number % 20 == 0:
         verify_rebuilt(clients, keep_old=True)
     if number % 10 == 5:
         kill_a_collection()
+    if number % 10 == 7:
+        kill_a_rebuild()
     server = Server()
     try:
         verify(clients, server)
@@ -395,6 +422,9 @@ def main():
         with open(path, "rb") as file:
             frames.append(file.read())
     clients = [Client(number, frames) for number in range(CLIENTS)]
+    if DISK:
+        os.makedirs(DATA)
+        DISK.begin()
     server = Server()
     for number in range(1, KILLS + 1):
         server = one_round(clients, server, number)
