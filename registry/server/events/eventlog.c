@@ -221,7 +221,7 @@ static gboolean mark_fits(const EventMark *mark, const char *start)
     IngotDigest hash;
     if (mark->number == 0) {
         ingot_digest_of(mark->end == 0 ? "" : start, mark->end, &hash);
-    } else if (mark->end == 0 || start[mark->end - 1] != '\n') {
+    } else if (mark->end == 0 || start == NULL || start[mark->end - 1] != '\n') {
         return FALSE;
     } else {
         const char *before = memrchr(start, '\n', mark->end - 1), *line = before == NULL ? start : before + 1;
