@@ -18,7 +18,10 @@
 /* clang-format off */
 #define SETTINGS(X) \
     X(data, PATH, NULL, "DIR", "Where everything is kept") \
-    X(listen, TEXT, "127.0.0.1:5000", "ADDR:PORT", "Where to listen; port 0: a free one") \
+    X(listen, TEXT, "127.0.0.1:5000", "ADDR:PORT", "Where to listen, with commas between, unix:PATH too; port 0: a free one") \
+    X(listen_metrics, TEXT, NULL, "ADDR:PORT", "Where to serve /healthz, /readyz and /metrics, and nowhere else") \
+    X(external_url, TEXT, NULL, "URL", "What clients call this server, as in https://HOST/PREFIX; else what they ask for") \
+    X(trusted_proxy, TEXT, NULL, "NETWORKS", "Believe Forwarded and X-Forwarded-* of these addresses and networks, with commas between") \
     X(max_upload, SIZE, "256G", "SIZE", "The largest blob that is taken") \
     X(max_storage, SIZE, "0", "SIZE", "What all packs may take together; 0: as much as the disk has") \
     X(max_repository, SIZE, "0", "SIZE", "What the blobs of one repository may have together; 0: any size") \

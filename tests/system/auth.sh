@@ -497,7 +497,7 @@ ok "anonymous pulls; who pushes logs in"
 
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
-serve
+serve --trusted-proxy 127.0.0.1
 curl -s -D "$TMP/head" -o "$TMP/body" -H 'X-Forwarded-Proto: https' "http://$REGISTRY/v2/"
 grep -qi "realm=\"https://$REGISTRY/token\"" "$TMP/head" || fail "behind a proxy: $(cat "$TMP/head")"
 kill "$SERVER"

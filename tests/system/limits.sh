@@ -119,8 +119,8 @@ cat >"$TMP/clients.py" <<'PY'
 import os, resource, select, socket, sys, time
 kind, count, host, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
 resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
-head = {"head": "GET /", "idle": "", "body": f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n",
-        "read": f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"}[kind].encode()
+head = {"head": "GET /", "idle": "", "body": f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n",
+        "read": f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"}[kind].encode()
 clients, ended, told = {}, 0, False
 poll = select.poll()
 poll.register(0, select.POLLIN)

@@ -352,7 +352,7 @@ import socket, sys, time
 host, port = sys.argv[1].split(":")
 body = open(sys.argv[2], "rb").read()
 with socket.create_connection((host, int(port))) as server:
-    server.sendall(b"PUT /v2/a/manifests/large HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(body))
+    server.sendall(b"PUT /v2/a/manifests/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body))
     time.sleep(0.5)
     server.sendall(body)
     answer = server.recv(64)

@@ -7,6 +7,7 @@
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"
 #include "server/http/log.h"
+#include "server/http/origin.h"
 #include "server/http/serve.h"
 #include "server/server.h"
 
@@ -133,21 +134,15 @@ static enum MHD_Result refuse(Request *request, guint status, const char *code, 
                           "WWW-Authenticate", basic, "Retry-After", wait, NULL);
 }
 
-/* Or behind a proxy that ends TLS. Whoever says so to us is told so, and nobody else. */
-static gboolean by_tls(const Request *request)
-{
-    return request->server->access->tls || g_strcmp0(request_header(request, "X-Forwarded-Proto"), "https") == 0;
-}
-
 char *access_base(const Request *request)
 {
-    return challenge_base(request_header(request, MHD_HTTP_HEADER_HOST), by_tls(request));
+    return origin_base(request);
 }
 
 enum MHD_Result access_unauthorized(Request *request, const char *scope, const char *error, const char *message)
 {
-    g_autofree char *challenge =
-        challenge_bearer(request_header(request, MHD_HTTP_HEADER_HOST), by_tls(request), scope, error);
+    g_autofree char *base = origin_base(request);
+    g_autofree char *challenge = challenge_bearer(base, scope, error);
     return refuse(request, MHD_HTTP_UNAUTHORIZED, "UNAUTHORIZED", message, challenge, NULL);
 }
 

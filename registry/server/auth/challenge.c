@@ -45,18 +45,8 @@ gboolean challenge_read_scope(const char *text, char **name, guint *rights)
     return TRUE;
 }
 
-char *challenge_base(const char *host, gboolean tls)
+char *challenge_bearer(const char *base, const char *scope, const char *error)
 {
-    /* It comes from the client, and goes into headers between quotes and into texts. */
-    if (host == NULL || !g_regex_match_simple("^[A-Za-z0-9._:\\[\\]-]{1,255}$", host, G_REGEX_DOLLAR_ENDONLY, 0)) {
-        return NULL;
-    }
-    return g_strconcat(tls ? "https://" : "http://", host, NULL);
-}
-
-char *challenge_bearer(const char *host, gboolean tls, const char *scope, const char *error)
-{
-    g_autofree char *base = challenge_base(host, tls);
     if (base == NULL) {
         return NULL;
     }

@@ -11,7 +11,6 @@ char *challenge_scope(const char *name, guint rights);
 /* The other way: push and delete ask for promote too, whose word clients don't know; * for all. Actions that are none
  * of ours are left out. *name (free it) is NULL for the catalog. FALSE: it is nothing that can be had here. */
 gboolean challenge_read_scope(const char *text, char **name, guint *rights);
-/* "https://HOST", out of the Host header; NULL where that is no host. Free it. */
-char *challenge_base(const char *host, gboolean tls);
-/* The value of WWW-Authenticate; scope and error may be NULL. NULL where host is no host. Free it. */
-char *challenge_bearer(const char *host, gboolean tls, const char *scope, const char *error);
+/* The value of WWW-Authenticate; base: this server's address, "https://HOST"; scope and error may be NULL. NULL where
+ * base is. Free it. */
+char *challenge_bearer(const char *base, const char *scope, const char *error);

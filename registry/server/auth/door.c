@@ -9,6 +9,7 @@
 #include "server/auth/tokens.h"
 #include "server/http/client.h"
 #include "server/http/log.h"
+#include "server/http/origin.h"
 #include "server/http/watch.h"
 #include "server/server.h"
 
@@ -220,6 +221,12 @@ gboolean door_open(Request *request, enum MHD_Result *result)
     }
     /* Where the last user was removed while others can reach it, it is closed. */
     if (!any && request->server->access->loopback) {
+        if (!origin_is_local(request)) {
+            *result = request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED",
+                                     "this registry has no users, so it serves this machine alone: requests to a "
+                                     "loopback name, through no proxy. Add a user (`ingotd user add`) to serve others");
+            return FALSE;
+        }
         request->caller->kind = CALLER_EVERYBODY;
         return TRUE;
     }

@@ -8,7 +8,6 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "server/auth/access.h"
 #include "server/auth/door.h"
@@ -137,19 +136,23 @@ static const Route *const tables[] = {formats_routes, vagrant_routes, api_routes
 static const FlowIdentity identity = {
     .identify = door_open, .waits = door_waits, .forget = door_close, .user = access_user};
 
-static HttpOptions http_options(const Settings *settings, Server *server)
+static HttpOptions http_options(const Settings *settings, Server *server, const Origin *origin)
 {
-    return (HttpOptions){
-        .tls = settings->tls_cert != NULL,
-        .max_connections = settings->max_connections,
-        .max_connections_per_address = settings->max_connections_per_address,
-        .idle_timeout = settings->idle_timeout,
-        .watch = {.head_seconds = settings->head_timeout,
-                  .min_rate = settings->min_rate,
-                  .rate_seconds = settings->min_rate_time},
-        .rate = settings->rate,
-        .burst = settings->burst,
-        .flow = {.tables = tables, .server = server, .identity = &identity, .sources = &figures_sources}};
+    return (HttpOptions){.tls = settings->tls_cert != NULL,
+                         .max_connections = settings->max_connections,
+                         .max_connections_per_address = settings->max_connections_per_address,
+                         .idle_timeout = settings->idle_timeout,
+                         .watch = {.head_seconds = settings->head_timeout,
+                                   .min_rate = settings->min_rate,
+                                   .rate_seconds = settings->min_rate_time},
+                         .rate = settings->rate,
+                         .burst = settings->burst,
+                         .flow = {.tables = tables,
+                                  .server = server,
+                                  .identity = &identity,
+                                  .origin = origin,
+                                  .own_figures = settings->listen_metrics != NULL,
+                                  .sources = &figures_sources}};
 }
 
 static void end_waits(Server *server)
@@ -157,27 +160,54 @@ static void end_waits(Server *server)
     access_stop(server->access);
 }
 
+/* NULL: one can't be had, or may not be served. */
+static GArray *open_listeners(const Settings *settings, Access *access, GError **error)
+{
+    g_autoptr(GArray) listeners = listeners_new();
+    if (!listen_open(settings->listen, listeners, error)) {
+        return NULL;
+    }
+    for (guint i = 0; i < listeners->len; i++) {
+        const Listener *one = &g_array_index(listeners, Listener, i);
+        if (!access_check_address(access, one->loopback, one->where, error)) {
+            return NULL;
+        }
+    }
+    return settings->listen_metrics == NULL || listen_open_figures(settings->listen_metrics, listeners, error)
+               ? g_steal_pointer(&listeners)
+               : NULL;
+}
+
+/* "unix:/run/ingotd.sock, http://127.0.0.1:5000". Free it. */
+static char *describe(const GArray *listeners, gboolean tls)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < listeners->len; i++) {
+        const Listener *one = &g_array_index(listeners, Listener, i);
+        const char *scheme = !one->network ? "unix:" : tls && !one->figures ? "https://" : "http://";
+        g_string_append_printf(text, "%s%s%s%s", i == 0 ? "" : ", ", one->figures ? "metrics " : "", scheme,
+                               one->where);
+    }
+    return g_string_free(text, FALSE);
+}
+
 static gboolean listen_and_wait(const Settings *settings, Server *server, GError **error)
 {
-    gboolean tls = settings->tls_cert != NULL, loopback;
-    g_autofree char *where = NULL;
-    int fd = listen_open(settings->listen, &where, &loopback, error);
-    if (fd < 0) {
+    gboolean tls = settings->tls_cert != NULL;
+    g_autoptr(Origin) origin = origin_new(settings->external_url, settings->trusted_proxy, tls, error);
+    g_autoptr(GArray) listeners = origin == NULL ? NULL : open_listeners(settings, server->access, error);
+    if (listeners == NULL) {
         return FALSE;
     }
-    if (!access_check_address(server->access, loopback, where, error)) {
-        close(fd);
-        return FALSE;
-    }
-    const HttpOptions options = http_options(settings, server);
-    Http *http = http_start(&options, fd, error);
+    g_autofree char *where = describe(listeners, tls);
+    const HttpOptions options = http_options(settings, server, origin);
+    Http *http = http_start(&options, listeners, error);
     if (http == NULL) {
         return FALSE;
     }
-    g_autofree char *url = g_strdup_printf("%s://%s", tls ? "https" : "http", where);
-    printf("ingotd: listening on %s\n", url);
+    printf("ingotd: listening on %s\n", where);
     fflush(stdout);
-    sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", url);
+    sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", where);
     wait_for_end(tls);
     sd_notify(0, "STOPPING=1");
     log_info("stopping");

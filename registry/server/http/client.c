@@ -5,16 +5,14 @@
 
 #include "server/http/network.h"
 
-static const struct sockaddr *address_of(const Request *request)
+const struct sockaddr *client_socket_address(const Request *request)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info == NULL ? NULL : info->client_addr;
+    return request->client.ss_family == AF_UNSPEC ? NULL : (const struct sockaddr *)&request->client;
 }
 
 char *client_address(const Request *request)
 {
-    const struct sockaddr *address = address_of(request);
+    const struct sockaddr *address = client_socket_address(request);
     char text[INET6_ADDRSTRLEN] = "-";
     if (address != NULL && address->sa_family == AF_INET) {
         inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, sizeof text);
@@ -26,14 +24,14 @@ char *client_address(const Request *request)
 
 guint64 client_network(const Request *request)
 {
-    return network_of(address_of(request));
+    return network_of(client_socket_address(request));
 }
 
 gboolean client_may_ask(Request *request, Rate *rate)
 {
     static const char body[] =
         "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many requests of this address\"}]}";
-    const struct sockaddr *address = address_of(request);
+    const struct sockaddr *address = client_socket_address(request);
     if (rate == NULL || address == NULL || rate_take(rate, address, request->start)) {
         return TRUE;
     }

@@ -1,9 +1,11 @@
-/* The client of a request: its address, and whether it asks too much. */
+/* The client of a request: its address (as origin.h found it), and whether it asks too much. */
 #pragma once
 
 #include "server/http/rate.h"
 #include "server/http/request.h"
 
+/* NULL where it has none: it came by a Unix socket, and no proxy told. It belongs to the request. */
+const struct sockaddr *client_socket_address(const Request *request);
 /* As people write it; "-" where it has none. Free it. */
 char *client_address(const Request *request);
 /* Its network, as network.h has it. */

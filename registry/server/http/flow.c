@@ -6,11 +6,16 @@
 #include "server/http/intake.h"
 #include "server/http/log.h"
 
+struct FlowDoor {
+    Flow *flow;
+    const Route **tables;
+};
+
 struct Flow {
     const FlowOptions *options;
+    FlowDoor all, figures;
     Status *status;
     WorkPool *pools[POOLS]; /* POOL_LOOP: none */
-    const Route **tables;   /* the doors', and the status's own */
     gint draining;          /* atomic */
 };
 
@@ -23,17 +28,30 @@ static const struct {
                   [POOL_SLOW] = {"slow", 4, 64},
                   [POOL_UPSTREAM] = {"upstream", 16, 512}};
 
+static const Route **tables_new(const Route *const *doors, gboolean figures)
+{
+    GPtrArray *tables = g_ptr_array_new();
+    if (figures) {
+        g_ptr_array_add(tables, (gpointer)status_routes);
+    }
+    for (guint i = 0; doors != NULL && doors[i] != NULL; i++) {
+        g_ptr_array_add(tables, (gpointer)doors[i]);
+    }
+    g_ptr_array_add(tables, NULL);
+    return (const Route **)g_ptr_array_free(tables, FALSE);
+}
+
+FlowDoor *flow_door(Flow *flow, gboolean figures_only)
+{
+    return figures_only ? &flow->figures : &flow->all;
+}
+
 Flow *flow_new(const FlowOptions *options)
 {
     Flow *flow = g_new0(Flow, 1);
-    guint count = 0;
     flow->options = options;
-    while (options->tables[count] != NULL) {
-        count++;
-    }
-    flow->tables = g_new0(const Route *, count + 2);
-    flow->tables[0] = status_routes;
-    memcpy(flow->tables + 1, options->tables, count * sizeof *flow->tables);
+    flow->all = (FlowDoor){.flow = flow, .tables = tables_new(options->tables, !options->own_figures)};
+    flow->figures = (FlowDoor){.flow = flow, .tables = tables_new(NULL, TRUE)};
     for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
         flow->pools[i] = work_pool_new(sizes[i].name, sizes[i].threads, sizes[i].waiting);
     }
@@ -65,7 +83,8 @@ void flow_free(Flow *flow)
         work_pool_free(flow->pools[i]);
     }
     status_free(flow->status);
-    g_free(flow->tables);
+    g_free(flow->all.tables);
+    g_free(flow->figures.tables);
     g_free(flow);
 }
 
@@ -183,20 +202,21 @@ static Request *arrive(Flow *flow, struct MHD_Connection *connection, const char
 }
 
 /* What is refused whoever asks. */
-static void admit(Request *request)
+static void admit(Request *request, const FlowDoor *door)
 {
-    Flow *flow = request->flow;
-    router_find(flow->tables, request->method, request->path, &request->match);
+    const Flow *flow = door->flow;
+    gboolean ok = origin_take(flow->options->origin, request);
+    router_find(door->tables, request->method, request->path, &request->match);
     const Route *route = request->match.route;
     if (route != NULL) {
         request->strand = g_strdup(route->strand);
     }
-    if (g_atomic_int_get(&flow->draining) && (route == NULL || !route->open)) {
+    if (ok && g_atomic_int_get(&flow->draining) && (route == NULL || !route->open)) {
         request_refuse_busy(request, "this registry is stopping");
         MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
-    } else if (route == NULL) {
+    } else if (ok && route == NULL) {
         refuse_route(request);
-    } else if (!route->open) {
+    } else if (ok && !route->open) {
         client_may_ask(request, flow->options->rate);
     }
     intake_begin(request);
@@ -278,7 +298,8 @@ enum MHD_Result flow_on_request(void *user, struct MHD_Connection *connection, c
                                 const char *version, const char *data, size_t *size, void **state)
 {
     (void)version;
-    Flow *flow = user;
+    const FlowDoor *door = user;
+    Flow *flow = door->flow;
     Request *request = *state;
     if (request == NULL) {
         watch_begin(connection);
@@ -287,7 +308,7 @@ enum MHD_Result flow_on_request(void *user, struct MHD_Connection *connection, c
     if (request == NULL) {
         *state = request = arrive(flow, connection, path, method);
         status_begin(flow->status, request);
-        admit(request);
+        admit(request, door);
     }
     enum MHD_Result result = go_on(request, data, size);
     watch_leave();
@@ -356,6 +377,8 @@ void flow_on_end(void *user, struct MHD_Connection *connection, void **state, en
     g_byte_array_unref(request->body);
     g_clear_error(&request->failure);
     route_match_clear(&request->match);
+    g_free(request->host);
+    g_free(request->prefix);
     g_free(request->strand);
     g_free(request->upload);
     g_free(request->method);

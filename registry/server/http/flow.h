@@ -5,6 +5,7 @@
  * more: what comes then is told to come again. */
 #pragma once
 
+#include "server/http/origin.h"
 #include "server/http/rate.h"
 #include "server/http/request.h"
 #include "server/http/status.h"
@@ -23,6 +24,8 @@ typedef struct {
     const Route *const *tables; /* router.h */
     struct Server *server;
     const FlowIdentity *identity;
+    const Origin *origin;
+    gboolean own_figures; /* health and metrics have a listener of their own: not with the others */
     Watch *watch;
     Rate *rate; /* NULL: none */
     const StatusSources *sources;
@@ -40,7 +43,11 @@ void flow_stop_pools(Flow *flow);
 /* Once the HTTP library has stopped. */
 void flow_free(Flow *flow);
 
-/* For MHD_start_daemon and MHD_OPTION_NOTIFY_COMPLETED, with the Flow as closure. */
-enum MHD_Result flow_on_request(void *flow, struct MHD_Connection *connection, const char *path, const char *method,
+/* What serves a listener: all routes, or health and metrics alone. */
+typedef struct FlowDoor FlowDoor;
+FlowDoor *flow_door(Flow *flow, gboolean figures_only);
+
+/* For MHD_start_daemon (with a FlowDoor) and MHD_OPTION_NOTIFY_COMPLETED (with the Flow). */
+enum MHD_Result flow_on_request(void *door, struct MHD_Connection *connection, const char *path, const char *method,
                                 const char *version, const char *data, size_t *size, void **state);
 void flow_on_end(void *flow, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code);

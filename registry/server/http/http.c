@@ -10,7 +10,7 @@
 #define DRAIN_USEC (10 * G_TIME_SPAN_SECOND)
 
 struct Http {
-    struct MHD_Daemon *daemon;
+    GPtrArray *daemons; /* of struct MHD_Daemon: one for each listener */
     FlowOptions options;
     Flow *flow;
 };
@@ -20,18 +20,20 @@ static void http_free(Http *http)
     flow_free(http->flow);
     watch_free(http->options.watch);
     rate_free(http->options.rate);
+    g_ptr_array_unref(http->daemons);
     g_free(http);
 }
 
-static struct MHD_Daemon *start_daemon(Http *http, const HttpOptions *settings, int fd)
+static struct MHD_Daemon *start_daemon(Http *http, const HttpOptions *settings, const Listener *listener)
 {
+    gboolean by_tls = settings->tls && listener->network && !listener->figures;
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem options[] = {
-        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, http->options.watch},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)flow_on_end, http->flow},
@@ -40,29 +42,56 @@ static struct MHD_Daemon *start_daemon(Http *http, const HttpOptions *settings, 
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->max_connections_per_address, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_MAX, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_timeout, NULL},
-        {MHD_OPTION_ARRAY, 0, (void *)(settings->tls ? tls : &tls[G_N_ELEMENTS(tls) - 1])},
+        {MHD_OPTION_ARRAY, 0, (void *)(by_tls ? tls : &tls[G_N_ELEMENTS(tls) - 1])},
         {MHD_OPTION_END, 0, NULL},
     };
     return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
-                                (settings->tls ? (unsigned)MHD_USE_TLS : 0),
-                            0, NULL, NULL, flow_on_request, http->flow, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+                                (by_tls ? (unsigned)MHD_USE_TLS : 0),
+                            0, NULL, NULL, flow_on_request, flow_door(http->flow, listener->figures), MHD_OPTION_ARRAY,
+                            options, MHD_OPTION_END);
 }
 
-Http *http_start(const HttpOptions *options, int fd, GError **error)
+/* Takes no more connections; the sockets. */
+static void quiesce(Http *http)
+{
+    for (guint i = 0; i < http->daemons->len; i++) {
+        MHD_socket fd = MHD_quiesce_daemon(g_ptr_array_index(http->daemons, i));
+        if (fd != MHD_INVALID_SOCKET) {
+            close(fd);
+        }
+    }
+}
+
+static void stop_daemons(Http *http)
+{
+    for (guint i = 0; i < http->daemons->len; i++) {
+        MHD_stop_daemon(g_ptr_array_index(http->daemons, i));
+    }
+}
+
+Http *http_start(const HttpOptions *options, GArray *listeners, GError **error)
 {
     Http *http = g_new0(Http, 1);
     http->options = options->flow;
+    http->daemons = g_ptr_array_new();
     http->options.watch = watch_new(&options->watch);
     if (options->rate > 0) {
         http->options.rate = rate_new(options->rate, options->burst > 0 ? options->burst : 10.0 * options->rate);
     }
     http->flow = flow_new(&http->options);
-    http->daemon = start_daemon(http, options, fd);
-    if (http->daemon == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the HTTP server does not start");
-        close(fd);
-        http_free(http);
-        return NULL;
+    for (guint i = 0; i < listeners->len; i++) {
+        Listener *listener = &g_array_index(listeners, Listener, i);
+        struct MHD_Daemon *daemon = start_daemon(http, options, listener);
+        if (daemon == NULL) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the HTTP server does not start", listener->where);
+            quiesce(http);
+            flow_stop_pools(http->flow);
+            stop_daemons(http);
+            http_free(http);
+            return NULL;
+        }
+        listener->fd = -1; /* the daemon's */
+        g_ptr_array_add(http->daemons, daemon);
     }
     return http;
 }
@@ -70,16 +99,13 @@ Http *http_start(const HttpOptions *options, int fd, GError **error)
 void http_stop(Http *http, void (*end_waits)(struct Server *server))
 {
     flow_drain(http->flow);
-    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+    quiesce(http);
     gint64 end = g_get_monotonic_time() + DRAIN_USEC;
     while (flow_running(http->flow) > 0 && g_get_monotonic_time() < end) {
         g_usleep(G_USEC_PER_SEC / 50);
     }
     end_waits(http->options.server); /* no connection may be suspended when the library stops */
     flow_stop_pools(http->flow);
-    MHD_stop_daemon(http->daemon);
-    if (fd != MHD_INVALID_SOCKET) {
-        close(fd);
-    }
+    stop_daemons(http);
     http_free(http);
 }

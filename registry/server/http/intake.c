@@ -49,7 +49,11 @@ void intake_begin(Request *request)
     gboolean empty = encoding == NULL && (!given || length == 0);
     request->swallows =
         empty || (encoding == NULL && length <= SWALLOW_MAX && request_header(request, MHD_HTTP_HEADER_EXPECT) == NULL);
-    if (request->status == 0 && !empty && (length > most_of(request) || most_of(request) == 0)) {
+    if (encoding != NULL && request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH) != NULL) {
+        /* A proxy before us may have believed the other one (RFC 9112, section 6.1). */
+        request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "Content-Length beside Transfer-Encoding");
+        MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    } else if (request->status == 0 && !empty && (length > most_of(request) || most_of(request) == 0)) {
         refuse_size(request);
     }
 }

@@ -1,9 +1,20 @@
-/* The socket that connections come to: one that the service manager hands over, or else one of our own. */
+/* The sockets that connections come to: those that the service manager hands over, or else our own. */
 #pragma once
 
 #include <glib.h>
 
-/* A listening socket (close it), or -1. listen_on: ADDRESS:PORT with an IP address (port 0: a free one), which is not
- * looked at where systemd has passed a socket (sd_listen_fds(3)). where (free it) is the address that it listens on,
- * *loopback whether only this machine reaches it. */
-int listen_open(const char *listen_on, char **where, gboolean *loopback, GError **error);
+typedef struct {
+    int fd;            /* -1: it is another's */
+    char *where;       /* address, or path of a Unix socket */
+    gboolean network;  /* by TCP */
+    gboolean loopback; /* only this machine reaches it */
+    gboolean figures;  /* health and metrics alone are served */
+} Listener;
+GArray *listeners_new(void); /* of Listener; unref it */
+
+/* Adds those of a list with commas between: ADDRESS:PORT with an IP address (port 0: a free one), or unix:PATH, which
+ * its owner and group may open. Where systemd has passed sockets (sd_listen_fds(3)), those count instead of the list.
+ */
+gboolean listen_open(const char *list, GArray *listeners, GError **error);
+/* Adds the one for health and metrics. */
+gboolean listen_open_figures(const char *listen_on, GArray *listeners, GError **error);

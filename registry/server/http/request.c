@@ -41,13 +41,24 @@ void request_stream(Request *request, const char *strand, RequestTake take, Requ
     request->rest = rest;
 }
 
-static void add_headers(struct MHD_Response *response, va_list headers)
+/* Addresses on this server begin with the path that a proxy gives it. */
+static char *with_prefix(const Request *request, const char *name, const char *value)
+{
+    static const char *const names[] = {"Location", "Link", "Ingot-Frames", NULL};
+    gsize at = *value == '<' ? 1 : 0;
+    return request->prefix == NULL || !g_strv_contains(names, name) || value[at] != '/'
+               ? g_strdup(value)
+               : g_strdup_printf("%.*s%s%s", (int)at, value, request->prefix, value + at);
+}
+
+static void add_headers(const Request *request, struct MHD_Response *response, va_list headers)
 {
     const char *name;
     while ((name = va_arg(headers, const char *)) != NULL) {
         const char *value = va_arg(headers, const char *);
-        if (value != NULL) {
-            MHD_add_response_header(response, name, value);
+        g_autofree char *whole = value == NULL ? NULL : with_prefix(request, name, value);
+        if (whole != NULL) {
+            MHD_add_response_header(response, name, whole);
         }
     }
 }
@@ -80,7 +91,7 @@ enum MHD_Result request_answer(Request *request, guint status, const char *type,
     }
     va_list headers;
     va_start(headers, size);
-    add_headers(response, headers);
+    add_headers(request, response, headers);
     va_end(headers);
     return keep_answer(request, status, size, response);
 }
@@ -100,7 +111,7 @@ enum MHD_Result request_answer_bytes(Request *request, guint status, const char 
     }
     va_list headers;
     va_start(headers, bytes);
-    add_headers(response, headers);
+    add_headers(request, response, headers);
     va_end(headers);
     return keep_answer(request, status, size, response);
 }
@@ -142,7 +153,7 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
     }
     va_list headers;
     va_start(headers, size);
-    add_headers(response, headers);
+    add_headers(request, response, headers);
     va_end(headers);
     return keep_answer(request, status, size, response);
 }
@@ -160,7 +171,7 @@ enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, multipart);
     va_list headers;
     va_start(headers, type);
-    add_headers(response, headers);
+    add_headers(request, response, headers);
     va_end(headers);
     return keep_answer(request, MHD_HTTP_PARTIAL_CONTENT, total, response);
 }

@@ -6,6 +6,7 @@
 
 #include <glib.h>
 #include <microhttpd.h>
+#include <sys/socket.h>
 
 #include "server/http/body.h"
 #include "server/http/pool.h"
@@ -26,6 +27,13 @@ struct Request {
     struct Server *server; /* what the doors know; theirs */
     struct Caller *caller; /* who asks: auth/door.h */
     RouteMatch match;
+
+    /* origin.c's: */
+    struct sockaddr_storage client; /* address; AF_UNSPEC: it has none */
+    const char *external;           /* what clients call this server; NULL: what they ask for */
+    char *host, *prefix;            /* as a proxy says; NULL: nothing */
+    gboolean secure;                /* the client speaks TLS, to us or to a proxy */
+
     gint64 start;     /* monotonic, microseconds */
     guint64 received; /* bytes of the body */
     guint64 sent;     /* bytes of the answer's body */

@@ -150,15 +150,16 @@ void watch_resume(struct MHD_Connection *connection)
 /* --- the sweep --- */
 
 /* TLS counts as it is on the wire. */
-static guint64 bytes_moved(int fd, guint64 *received)
+static gboolean bytes_moved(int fd, guint64 *received, guint64 *moved)
 {
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
-        return 0;
+        return FALSE;
     }
     *received = info.tcpi_bytes_received;
-    return info.tcpi_bytes_received + info.tcpi_bytes_acked;
+    *moved = info.tcpi_bytes_received + info.tcpi_bytes_acked;
+    return TRUE;
 }
 
 /* Safe though another thread owns the socket: that thread closes it only after watch_connection has taken the
@@ -209,11 +210,13 @@ static void judge_head(Watch *watch, Watched *watched, gint64 time, guint64 rece
 
 static void look_at(Watch *watch, Watched *watched)
 {
-    guint64 received = 0;
+    guint64 received, moved;
+    if (!bytes_moved(watched->fd, &received, &moved)) {
+        return; /* by a Unix socket: a program of this machine, which is not judged */
+    }
     gint changes = g_atomic_int_get(&watched->changes);
     gboolean running = changes % 2 != 0;
     gint64 time = thread_time(watched->thread);
-    guint64 moved = bytes_moved(watched->fd, &received);
     if (changes != watched->seen || g_atomic_int_get(&watched->working)) { /* what was before does not count */
         watched->seen = changes;
         watched->head = FALSE;

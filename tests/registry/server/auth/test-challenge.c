@@ -72,17 +72,14 @@ static void scopes_are_written(void **state)
 static void challenges(void **state)
 {
     (void)state;
-    g_autofree char *full = challenge_bearer("registry.example:5000", TRUE, "repository:a:pull", "insufficient_scope");
-    g_autofree char *bare = challenge_bearer("[::1]:5000", FALSE, NULL, NULL);
+    g_autofree char *full =
+        challenge_bearer("https://registry.example:5000", "repository:a:pull", "insufficient_scope");
+    g_autofree char *bare = challenge_bearer("http://[::1]:5000", NULL, NULL);
     assert_string_equal(full,
                         "Bearer realm=\"https://registry.example:5000/token\",service=\"ingot\",scope=\"repository:a:"
                         "pull\",error=\"insufficient_scope\"");
     assert_string_equal(bare, "Bearer realm=\"http://[::1]:5000/token\",service=\"ingot\"");
-    assert_null(challenge_bearer(NULL, FALSE, NULL, NULL));
-    assert_null(challenge_bearer("", FALSE, NULL, NULL));
-    assert_null(challenge_bearer("a\",x=\"b", FALSE, NULL, NULL));
-    assert_null(challenge_bearer("a/b", FALSE, NULL, NULL));
-    assert_null(challenge_bearer("a b", FALSE, NULL, NULL));
+    assert_null(challenge_bearer(NULL, NULL, NULL));
 }
 
 int main(void)

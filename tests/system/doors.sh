@@ -1,0 +1,211 @@
+#!/bin/bash
+# The doors of ingotd: several listeners, a Unix socket, an own one for metrics; proxies that are trusted or not; what
+# clients call the server; a registry without users, which serves its own machine alone.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+data=$TMP/data
+# serve FLAGS...: BASE is its URL, LOG its log.
+serve() {
+    LOG=$TMP/log-$((++served))
+    : >"$TMP/address"
+    ingotd --data "$data" "$@" >"$TMP/address" 2>"$LOG" &
+    SERVER=$!
+    ENDING+=("$SERVER")
+    until grep -q listening "$TMP/address"; do
+        kill -0 "$SERVER" 2>/dev/null || fail "ingotd $* does not start: $(cat "$LOG")"
+        sleep 0.05
+    done
+    BASE=$(grep -o 'http://[^, ]*' "$TMP/address" | head -1)
+}
+served=0
+end() { kill "$SERVER" && wait "$SERVER" || fail "the server ends with $?"; }
+# status CURL-ARGUMENTS...: the status; head and body are kept.
+status() { curl -s -m 60 -D "$TMP/head" -o "$TMP/body" -w '%{http_code}' "$@"; }
+# want STATUS CURL-ARGUMENTS...
+want() {
+    local got wanted=$1
+    shift
+    got=$(status "$@") || true
+    [ "$got" = "$wanted" ] || fail "$* is answered with $got, not $wanted: $(cat "$TMP/head" "$TMP/body")"
+}
+header() { sed -n "s/^$1: *\([^\r]*\).*/\1/Ip" "$TMP/head"; }
+
+# --- without users ---
+
+serve --listen "127.0.0.1:0,unix:$TMP/socket" --listen-metrics 127.0.0.1:0
+port=${BASE##*:}
+metrics=$(grep -o 'metrics http://[^, ]*' "$TMP/address" | cut -d' ' -f2)
+for host in localhost "localhost:$port" registry.localhost 127.0.0.1 127.8.8.8:80 '[::1]:5000' LOCALHOST; do
+    want 200 -H "Host: $host" "$BASE/v2/"
+done
+for host in evil.example "evil.example:$port" localhost.evil.example 127.0.0.1.evil.example 10.0.0.1 '[2001:db8::1]:5000' 1270.0.1; do
+    want 403 -H "Host: $host" "$BASE/v2/"
+    want 403 -H "Host: $host" -X PUT -d '{}' "$BASE/v2/a/manifests/1"
+done
+for mark in 'Forwarded: for=127.0.0.1' 'X-Forwarded-For: 127.0.0.1' 'X-Forwarded-Host: localhost' 'X-Forwarded-Prefix: /' 'Via: 1.1 a' 'X-Real-IP: 127.0.0.1'; do
+    want 403 -H "$mark" "$BASE/v2/"
+    want 403 --unix-socket "$TMP/socket" -H "$mark" http://localhost/v2/
+done
+ok "a registry without users answers requests to a loopback name through no proxy, and no others"
+
+want 200 --unix-socket "$TMP/socket" http://localhost/v2/
+[ "$(stat -c %a "$TMP/socket")" = 660 ] || fail "the socket's mode: $(stat -c %a "$TMP/socket")"
+want 200 "$metrics/healthz"
+want 200 "$metrics/readyz"
+want 200 "$metrics/metrics"
+grep -q ingot_pool_waiting "$TMP/body" || fail "no figures: $(cat "$TMP/body")"
+want 404 "$metrics/v2/"
+for path in healthz readyz metrics; do want 404 "$BASE/$path"; done
+expect 2 ingotd --data "$TMP/other" --listen "unix:$TMP/socket"
+grep -q 'another server listens there' "$TMP/err" || fail "$(cat "$TMP/err")"
+kill -9 "$SERVER"
+wait "$SERVER" 2>/dev/null || true
+serve --listen "unix:$TMP/socket"
+want 200 --unix-socket "$TMP/socket" http://localhost/healthz
+end
+ok "several listeners, a Unix socket that a killed server may leave, one for health and metrics alone"
+
+# --- what does not take a body, and methods ---
+
+serve --listen 127.0.0.1:0
+for path in healthz metrics v2/ v2/_catalog v2/a/tags/list token formats/a/1/raw/disk.raw vagrant/a; do
+    want 413 -X GET -d body "$BASE/$path"
+    want 405 -X DELETE "$BASE/$path"
+    case $(header Allow) in GET*) ;; *) fail "/$path says nothing of what it allows: $(cat "$TMP/head")" ;; esac
+done
+want 405 -X PATCH "$BASE/v2/a/manifests/1"
+[ "$(header Allow)" = "GET, HEAD, PUT, DELETE" ] || fail "Allow of a manifest: $(cat "$TMP/head")"
+want 404 "$BASE/nowhere"
+python3 - "$port" "${BASE##*:}" <<'PY' || fail "strictness, or bodies that nobody takes"
+import resource, socket, sys
+port = int(sys.argv[2])
+def answer(text):
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
+        s.sendall(text)
+        return s.recv(4096)
+both = b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+assert b" 400 " in answer(both).split(b"\r\n")[0], answer(both)
+# A refusal of a request without a body keeps the connection.
+with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
+    for _ in range(3):
+        s.sendall(b"GET /v2/a/manifests/none HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        got = b""
+        while b"\r\n\r\n" not in got:
+            part = s.recv(65536)
+            assert part, "the connection was closed"
+            got += part
+        head, body = got.split(b"\r\n\r\n", 1)
+        size = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        while len(body) < size:
+            body += s.recv(65536)
+        assert b" 403 " in head.split(b"\r\n")[0], head
+PY
+end
+ok "bodies where none is taken, methods that are not allowed, lengths beside chunks; a refusal keeps its connection"
+
+# --- with users: proxies ---
+
+printf 'secret-word\nsecret-word\n' | ingotd user add --data "$data" --scope 'admin:*' alice >/dev/null || fail "a user"
+login=(-u alice:secret-word)
+realm() { header WWW-Authenticate | sed -n 's/.*realm="\([^"]*\)\/token".*/\1/p'; }
+
+serve --listen 127.0.0.1:0
+want 401 "$BASE/v2/"
+[ "$(realm)" = "$BASE" ] || fail "the realm: $(cat "$TMP/head")"
+want 400 -H 'X-Forwarded-Proto: https' "$BASE/v2/"
+grep -q -- --trusted-proxy "$TMP/body" || fail "$(cat "$TMP/body")"
+want 400 -H 'Forwarded: for=1.2.3.4;proto="HTTPS"' "$BASE/v2/"
+want 401 -H 'X-Forwarded-For: 192.0.2.7' -H 'X-Forwarded-Host: evil.example' -H 'X-Forwarded-Prefix: /evil' "$BASE/v2/"
+[ "$(realm)" = "$BASE" ] || fail "a stranger is believed: $(cat "$TMP/head")"
+end
+grep -q ' 127.0.0.1 - GET /v2/ status=401' "$LOG" && ! grep -q 192.0.2.7 "$LOG" || fail "a stranger is believed: $(cat "$LOG")"
+
+serve --listen "127.0.0.1:0,unix:$TMP/socket" --trusted-proxy '127.0.0.1, 198.51.100.0/24'
+# seen ADDRESS HEADER...: what the log says of who asked.
+seen() {
+    local wanted=$1 one arguments=()
+    shift
+    for one in "$@"; do arguments+=(-H "$one"); done
+    want 401 "${arguments[@]}" "$BASE/v2/"
+    tail -1 "$LOG" | grep -q " $wanted - GET" || fail "$*: $(tail -1 "$LOG")"
+}
+seen 192.0.2.7 'X-Forwarded-For: 192.0.2.7'
+seen 192.0.2.7 'X-Forwarded-For: 6.6.6.6, 192.0.2.7'
+seen 192.0.2.7 'X-Forwarded-For: 6.6.6.6, 192.0.2.7, 198.51.100.9'
+seen 192.0.2.7 'X-Forwarded-For: 6.6.6.6' 'X-Forwarded-For: 192.0.2.7'
+seen 2001:db8::5 'Forwarded: for=6.6.6.6, for="[2001:db8::5]:80"'
+seen 192.0.2.8 'Forwarded: for=192.0.2.8;proto=http' 'X-Forwarded-For: 192.0.2.7'
+seen 198.51.100.9 'X-Forwarded-For: 6.6.6.6, nonsense, 198.51.100.9'
+seen 127.0.0.1 'X-Forwarded-For: nonsense'
+want 401 -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Host: registry.example' -H 'X-Forwarded-Prefix: /images' "$BASE/v2/"
+[ "$(realm)" = https://registry.example/images ] || fail "the realm: $(cat "$TMP/head")"
+want 202 "${login[@]}" -H 'X-Forwarded-Prefix: /images' -X POST "$BASE/images/v2/a/blobs/uploads/"
+case $(header Location) in /images/v2/a/blobs/uploads/*) ;; *) fail "Location: $(cat "$TMP/head")" ;; esac
+want 401 -H 'X-Forwarded-Host: e"vil' -H 'X-Forwarded-Prefix: /a"b' "$BASE/v2/"
+[ "$(realm)" = "$BASE" ] || fail "the realm: $(cat "$TMP/head")"
+want 401 --unix-socket "$TMP/socket" -H 'X-Forwarded-For: 192.0.2.9' -H 'X-Forwarded-Proto: https' http://registry.example/v2/
+[ "$(realm)" = https://registry.example ] || fail "the realm: $(cat "$TMP/head")"
+tail -1 "$LOG" | grep -q ' 192.0.2.9 - GET' || fail "by the socket: $(tail -1 "$LOG")"
+end
+for wrong in 10.0.0.0/40 nonsense "127.0.0.1,"; do expect 2 ingotd --data "$data" --trusted-proxy "$wrong"; done
+ok "proxies are believed where they are trusted: the client's address, scheme, host and prefix"
+
+serve --listen 127.0.0.1:0 --external-url https://registry.example/images/
+want 401 -H 'X-Forwarded-Proto: https' "$BASE/v2/"
+[ "$(realm)" = https://registry.example/images ] || fail "the realm: $(cat "$TMP/head")"
+for path in /v2 /images/v2; do
+    want 202 "${login[@]}" -X POST "$BASE$path/a/blobs/uploads/"
+    location=$(header Location)
+    case $location in /images/v2/a/blobs/uploads/*) ;; *) fail "Location: $location" ;; esac
+    printf hello >"$TMP/hello"
+    digest=sha256:$(sha256sum <"$TMP/hello" | cut -d' ' -f1)
+    want 201 "${login[@]}" -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$TMP/hello" "$BASE$location?digest=$digest"
+    [ "$(header Location)" = "/images/v2/a/blobs/$digest" ] || fail "Location: $(cat "$TMP/head")"
+    want 200 "${login[@]}" "$BASE$path/a/blobs/$digest"
+done
+want 404 "${login[@]}" "$BASE/imagesv2/a/blobs/$digest"
+end
+for wrong in registry.example ftp://registry.example 'https://a b' https:// 'https://a/"' https://a//b; do
+    expect 2 ingotd --data "$data" --external-url "$wrong"
+    grep -q 'is expected' "$TMP/err" || fail "$wrong: $(cat "$TMP/err")"
+done
+ok "what clients call the server is in the realm and in Location, with its prefix"
+
+# --- real proxies ---
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+serve --listen "unix:$TMP/socket"
+mkdir "$TMP/nginx"
+cat >"$TMP/nginx/conf" <<CONF
+user $(id -un); daemon off; pid $TMP/nginx/pid; error_log $TMP/nginx/error; worker_processes 1;
+events {}
+http {
+    access_log off; client_max_body_size 0; proxy_request_buffering off;
+    client_body_temp_path $TMP/nginx/body; proxy_temp_path $TMP/nginx/proxy; fastcgi_temp_path $TMP/nginx/f;
+    uwsgi_temp_path $TMP/nginx/u; scgi_temp_path $TMP/nginx/s;
+    server {
+        listen 127.0.0.1:$port;
+        location / {
+            proxy_pass http://unix:$TMP/socket; proxy_http_version 1.1;
+            proxy_set_header Host \$http_host; proxy_set_header X-Forwarded-Proto \$scheme;
+            proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+        }
+    }
+}
+CONF
+nginx -e "$TMP/nginx/error" -c "$TMP/nginx/conf" 2>"$TMP/nginx/start" &
+ENDING+=("$!")
+until curl -s -o /dev/null "http://127.0.0.1:$port/"; do sleep 0.1; done
+head -c 3000000 /dev/urandom >"$TMP/blob"
+digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
+want 401 "http://127.0.0.1:$port/v2/"
+[ "$(realm)" = "http://127.0.0.1:$port" ] || fail "the realm: $(cat "$TMP/head")"
+want 201 "${login[@]}" -X POST -H 'Content-Type: application/octet-stream' --data-binary "@$TMP/blob" "http://127.0.0.1:$port/v2/a/blobs/uploads/?digest=$digest"
+want 200 "${login[@]}" "http://127.0.0.1:$port/v2/a/blobs/$digest"
+cmp "$TMP/body" "$TMP/blob" || fail "what comes through nginx is something else"
+grep -q ' 127.0.0.1 alice GET' "$LOG" || fail "the client behind nginx: $(tail -2 "$LOG")"
+end
+ok "pushes and pulls through nginx, by the Unix socket"
