@@ -5,7 +5,13 @@
 #include "server/http/log.h"
 #include "server/http/watch.h"
 
-#define BLOCK (256u << 10) /* bytes that the server asks for at once */
+/* Bytes that the library asks for at once; it keeps as many for each answer until that has ended, so they are fewer
+ * where answers are many: slow readers shall not fill the memory. */
+#define BLOCK (256u << 10)
+#define BLOCK_OF_MANY (16u << 10)
+#define MANY 128 /* answers at once */
+
+static gint answers; /* atomic: that have not ended */
 
 /* Where each part stands in the body: a text, or, where that is NULL, a range of the body. */
 typedef struct {
@@ -18,6 +24,13 @@ typedef struct {
     Body *body;
     GArray *parts; /* of Part, in order, without gaps */
     guint at;      /* the part that was read last */
+
+    struct MHD_Connection *connection;
+    WorkPool *pool;
+    guint8 *block; /* what a thread of the pool has read; NULL: nothing */
+    gsize length, used;
+    guint64 offset; /* in the body: what it is to read */
+    gboolean handed, refused, failed;
 } Answer;
 
 static void part_clear(gpointer data)
@@ -80,6 +93,62 @@ static const Part *part_at(Answer *answer, guint64 position)
     return part;
 }
 
+/* Reads what the answer asks for, at least a byte of it. */
+static gssize read_some(Answer *answer, void *buffer, gsize size)
+{
+    g_autoptr(GError) error = NULL;
+    gssize got = answer->body->kind->read(answer->body->source, answer->offset, buffer, size, &error);
+    if (got <= 0) {
+        log_error("%s", error == NULL ? "what is sent is shorter than it was" : error->message);
+    }
+    return got;
+}
+
+static void read_task(gpointer data)
+{
+    Answer *answer = data;
+    answer->block = g_malloc(answer->length);
+    gssize got = read_some(answer, answer->block, answer->length);
+    answer->length = (gsize)MAX(got, 0);
+    answer->failed = got <= 0;
+    MHD_resume_connection(answer->connection);
+}
+
+/* The loop goes on with others meanwhile, and asks again afterwards. */
+static ssize_t hand_over(Answer *answer, gsize size)
+{
+    answer->length = size;
+    answer->used = 0;
+    answer->handed = TRUE;
+    watch_suspend(answer->connection);
+    MHD_suspend_connection(answer->connection);
+    if (!work_pool_push(answer->pool, NULL, read_task, answer)) {
+        answer->refused = TRUE;
+        MHD_resume_connection(answer->connection);
+    }
+    return 0;
+}
+
+/* Where the pool has no room, what is sent goes on, if slowly, by the loop itself. */
+static ssize_t read_here(Answer *answer, char *buffer, gsize size)
+{
+    watch_enter();
+    gssize got = read_some(answer, buffer, size);
+    watch_leave();
+    return got <= 0 ? MHD_CONTENT_READER_END_WITH_ERROR : got;
+}
+
+static ssize_t give_block(Answer *answer, char *buffer, gsize size)
+{
+    gsize count = MIN(size, answer->length - answer->used);
+    memcpy(buffer, answer->block + answer->used, count);
+    answer->used += count;
+    if (answer->used == answer->length) {
+        g_clear_pointer(&answer->block, g_free);
+    }
+    return (ssize_t)count;
+}
+
 static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max)
 {
     Answer *answer = user;
@@ -90,50 +159,64 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
         memcpy(buffer, part->text + within, count);
         return (ssize_t)count;
     }
-    g_autoptr(GError) error = NULL;
-    watch_enter();
-    gssize got = answer->body->kind->read(answer->body->source, part->offset + within, buffer, count, &error);
-    watch_leave();
-    if (got <= 0) {
-        log_error("%s", error == NULL ? "what is sent is shorter than it was" : error->message);
+    if (answer->handed) {
+        watch_resume(answer->connection);
+        answer->handed = FALSE;
+    }
+    if (answer->failed) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
-    return got;
+    if (answer->block != NULL && answer->offset + answer->used == part->offset + within) {
+        return give_block(answer, buffer, count);
+    }
+    g_clear_pointer(&answer->block, g_free);
+    answer->offset = part->offset + within;
+    if (answer->refused) {
+        answer->refused = FALSE;
+        return read_here(answer, buffer, count);
+    }
+    return hand_over(answer, count);
 }
 
 static void free_answer(void *user)
 {
     Answer *answer = user;
+    g_atomic_int_add(&answers, -1);
     body_unref(answer->body);
+    g_free(answer->block);
     g_array_unref(answer->parts);
     g_free(answer);
 }
 
-static struct MHD_Response *respond(Body *body, GArray *parts)
+static struct MHD_Response *respond(struct MHD_Connection *connection, WorkPool *pool, Body *body, GArray *parts)
 {
     Answer *answer = g_new0(Answer, 1);
     answer->body = body_ref(body);
     answer->parts = parts;
+    answer->connection = connection;
+    answer->pool = pool;
+    gboolean many = g_atomic_int_add(&answers, 1) >= MANY;
     struct MHD_Response *response =
-        MHD_create_response_from_callback(end_of(parts), BLOCK, read_body, answer, free_answer);
+        MHD_create_response_from_callback(end_of(parts), many ? BLOCK_OF_MANY : BLOCK, read_body, answer, free_answer);
     if (response == NULL) {
         free_answer(answer);
     }
     return response;
 }
 
-struct MHD_Response *parts_response(Body *body, const GArray *ranges, const char *type, const char *boundary,
-                                    guint64 *total)
+struct MHD_Response *parts_response(struct MHD_Connection *connection, WorkPool *pool, Body *body, const GArray *ranges,
+                                    const char *type, const char *boundary, guint64 *total)
 {
     GArray *parts = lay_out(body->size, ranges, type, boundary);
     *total = end_of(parts);
-    return respond(body, parts);
+    return respond(connection, pool, body, parts);
 }
 
-struct MHD_Response *parts_run(Body *body, guint64 offset, guint64 size)
+struct MHD_Response *parts_run(struct MHD_Connection *connection, WorkPool *pool, Body *body, guint64 offset,
+                               guint64 size)
 {
     const ByteRange range = {.offset = offset, .length = size};
     GArray *parts = parts_new();
     add_range(parts, &range);
-    return respond(body, parts);
+    return respond(connection, pool, body, parts);
 }

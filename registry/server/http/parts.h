@@ -1,14 +1,17 @@
-/* An answer's body that is put together from texts and ranges of one body, without a copy of either. */
+/* An answer's body that is put together from texts and ranges of one body. What is read of the body is read by a pool,
+ * while the connection is suspended: the event loop does not wait for it. */
 #pragma once
 
 #include <microhttpd.h>
 
 #include "server/http/body.h"
+#include "server/http/pool.h"
 #include "server/http/range.h"
 
 /* A multipart/byteranges body (RFC 9110, section 14.6); boundary must not be in it. *total receives its length.
  * Both hold a reference of the body; NULL where memory is short. Damage breaks the answer off. */
-struct MHD_Response *parts_response(Body *body, const GArray *ranges, const char *type, const char *boundary,
-                                    guint64 *total);
+struct MHD_Response *parts_response(struct MHD_Connection *connection, WorkPool *pool, Body *body, const GArray *ranges,
+                                    const char *type, const char *boundary, guint64 *total);
 /* One range, as it is. */
-struct MHD_Response *parts_run(Body *body, guint64 offset, guint64 size);
+struct MHD_Response *parts_run(struct MHD_Connection *connection, WorkPool *pool, Body *body, guint64 offset,
+                               guint64 size);

@@ -9,6 +9,9 @@
 #include "server/http/log.h"
 #include "server/http/parts.h"
 
+#define COPY_SHORT 16384      /* bytes of an answer that is always given */
+#define COPIES_MAX (96 << 20) /* bytes of answers that clients have not read */
+
 const char *request_header(const Request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -77,6 +80,35 @@ static enum MHD_Result keep_answer(Request *request, guint status, guint64 size,
     return MHD_YES;
 }
 
+/* A copy that an answer holds until its client has read it. */
+typedef struct {
+    gsize size;
+    char data[];
+} Copy;
+
+static gssize copied; /* atomic: bytes of all of them */
+
+static void copy_free(void *data)
+{
+    Copy *copy = data;
+    g_atomic_pointer_add(&copied, -(gssize)copy->size);
+    g_free(copy);
+}
+
+/* NULL: clients that do not read their answers hold too much already. A short answer is always given. */
+static struct MHD_Response *copy_response(const void *body, gsize size)
+{
+    gssize before = g_atomic_pointer_add(&copied, (gssize)size);
+    if (size > COPY_SHORT && before + (gssize)size > COPIES_MAX) {
+        g_atomic_pointer_add(&copied, -(gssize)size);
+        return NULL;
+    }
+    Copy *copy = g_malloc(sizeof *copy + size);
+    copy->size = size;
+    memcpy(copy->data, body == NULL ? "" : body, size);
+    return MHD_create_response_from_buffer_with_free_callback_cls(size, copy->data, copy_free, copy);
+}
+
 static void unref_bytes(void *bytes)
 {
     g_bytes_unref(bytes);
@@ -84,8 +116,10 @@ static void unref_bytes(void *bytes)
 
 enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size, ...)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(size, (void *)(body == NULL ? "" : body), MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = copy_response(body, size);
+    if (response == NULL) {
+        return request_refuse_busy(request, "too many large answers are being read from this registry; try again");
+    }
     if (type != NULL) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     }
@@ -146,7 +180,7 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
     }
     struct MHD_Response *response = run_response(body, offset, size);
     if (response == NULL) {
-        response = parts_run(body, offset, size);
+        response = parts_run(request->connection, request->pools[POOL_READ], body, offset, size);
     }
     if (response == NULL) {
         return MHD_NO;
@@ -163,7 +197,8 @@ enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray
     g_autoptr(Body) body = taken;
     g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
     guint64 total;
-    struct MHD_Response *response = parts_response(body, ranges, type, boundary, &total);
+    struct MHD_Response *response =
+        parts_response(request->connection, request->pools[POOL_READ], body, ranges, type, boundary, &total);
     if (response == NULL) {
         return MHD_NO;
     }

@@ -4,12 +4,14 @@
 
 #include "server/http/range.h"
 
-/* The ranges asked for, unless they were asked for of other bytes (If-Range, RFC 9110, section 13.1.5). */
+/* The ranges asked for: of GET alone (RFC 9110, section 14.2), and unless they were asked for of other bytes (If-Range,
+ * section 13.1.5). */
 static RangeKind ranges_of(const Request *request, const char *tag, guint64 size, GArray *ranges)
 {
     const char *only_of = request_header(request, "If-Range");
-    return only_of != NULL && strcmp(only_of, tag) != 0 ? RANGE_WHOLE
-                                                        : range_parse(request_header(request, "Range"), size, ranges);
+    return strcmp(request->method, "GET") != 0 || (only_of != NULL && strcmp(only_of, tag) != 0)
+               ? RANGE_WHOLE
+               : range_parse(request_header(request, "Range"), size, ranges);
 }
 
 /* The whole of it, or one range. */

@@ -1,0 +1,133 @@
+#!/bin/bash
+# No stall: while clients are in the slowest requests of each kind, health and a range of another blob are answered; and
+# a server that stops under load ends in order. The times are generous: they tell an answer from none.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+CLIENTS=8 # as many as a pool has threads, and more than there are event loops
+serve() {
+    : >"$TMP/address"
+    ingotd --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
+    SERVER=$!
+    ENDING+=("$SERVER")
+    until grep -q http "$TMP/address"; do
+        kill -0 "$SERVER" 2>/dev/null || fail "ingotd $* does not start: $(cat "$TMP/ingotd.log")"
+        sleep 0.05
+    done
+    REGISTRY=$(sed 's,.*http://,,' "$TMP/address")
+    export REGISTRY
+    BASE=http://$REGISTRY
+}
+head -c 5000000 /dev/urandom >"$TMP/blob"
+blob=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
+head -c 70000 "$TMP/blob" | tail -c 65536 >"$TMP/part"
+push() { curl -sf -o /dev/null -X POST -H 'Expect:' --data-binary "@$TMP/blob" "$BASE/v2/other/blobs/uploads/?digest=$blob" || fail "a push: $?"; }
+# lives WHAT: health, and a range of a blob that has nothing to do with it.
+lives() {
+    [ "$(curl -s -m 20 "$BASE/healthz")" = ok ] || fail "no health beside $1"
+    curl -sf -m 30 -r 4464-69999 -o "$TMP/got" "$BASE/v2/other/blobs/$blob" && cmp "$TMP/got" "$TMP/part" || fail "no range beside $1"
+}
+
+# hang.py HOST:PORT METHOD PATH COUNT: requests whose bodies never end; says "held" when their heads were sent.
+cat >"$TMP/hang.py" <<'PY'
+import socket, sys
+host, port = sys.argv[1].split(":")
+sockets = []
+for _ in range(int(sys.argv[4])):
+    s = socket.create_connection((host, int(port)))
+    s.sendall(f"{sys.argv[2]} {sys.argv[3]} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n".encode() + b"x" * 300000)
+    sockets.append(s)
+print("held", flush=True)
+sys.stdin.read()
+PY
+# beside WHAT COMMAND...: runs the command CLIENTS times beside lives.
+beside() {
+    local what=$1 pids=() i
+    shift
+    for ((i = 0; i < CLIENTS; i++)); do
+        "$@" >/dev/null 2>&1 &
+        pids+=("$!")
+    done
+    for i in 1 2 3 4 5; do
+        lives "$what"
+        sleep 0.1
+    done
+    kill "${pids[@]}" 2>/dev/null || true
+    wait "${pids[@]}" 2>/dev/null || true
+    ok "health and ranges beside $what"
+}
+
+serve --data "$TMP/data"
+push
+ask_figures() { while curl -s -o /dev/null "$BASE/metrics"; do :; done; }
+beside "$CLIENTS loops over /metrics" ask_figures
+ask_ready() { while curl -s -o /dev/null "$BASE/readyz"; do :; done; }
+beside "$CLIENTS loops over /readyz" ask_ready
+
+location=$(curl -sf -D - -o /dev/null -X POST "$BASE/v2/a/blobs/uploads/" | sed -n 's/^Location: *\([^\r]*\).*/\1/Ip')
+mkfifo "$TMP/tell"
+python3 "$TMP/hang.py" "$REGISTRY" PATCH "$location" $((2 * CLIENTS)) <"$TMP/tell" >"$TMP/held" &
+ENDING+=("$!")
+exec 9>"$TMP/tell"
+until grep -q held "$TMP/held"; do sleep 0.05; done
+ask_upload() { while curl -s -o /dev/null "$BASE$location"; do :; done; }
+beside "$((2 * CLIENTS)) bodies for one upload that do not end" ask_upload
+exec 9>&-
+
+small_disk "$TMP/disk.raw"
+ingot pack -q "$TMP/disk.raw" team/web:1.0.0 >/dev/null
+ingot push team/web:1.0.0 "$REGISTRY/team/web:1.0.0" >/dev/null
+ask_view() { while curl -s -o /dev/null "$BASE/formats/team/web/1.0.0/vagrant-libvirt/libvirt.box.sha256" "$BASE/formats/team/web/1.0.0/ova/" "$BASE/vagrant/team/web"; do :; done; }
+beside "$CLIENTS cold views" ask_view
+
+# A stop with all of that going on: kept connections on which requests come without end, bodies that do not end.
+cat >"$TMP/pushers.py" <<'PY'
+import http.client, sys, threading
+def push():
+    try:
+        connection = http.client.HTTPConnection(sys.argv[1], timeout=60)
+        while True:
+            connection.request("POST", "/v2/a/blobs/uploads/", headers={"Host": "localhost"})
+            connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        pass
+threads = [threading.Thread(target=push) for _ in range(16)]
+for thread in threads: thread.start()
+print("going", flush=True)
+for thread in threads: thread.join()
+PY
+python3 "$TMP/pushers.py" "$REGISTRY" >"$TMP/going" &
+pushers=$!
+rm "$TMP/tell"
+mkfifo "$TMP/tell"
+python3 "$TMP/hang.py" "$REGISTRY" PATCH "$location" 4 <"$TMP/tell" >"$TMP/held" &
+ENDING+=("$!")
+exec 9>"$TMP/tell"
+until grep -q going "$TMP/going" && grep -q held "$TMP/held"; do sleep 0.05; done
+kill "$SERVER"
+wait "$SERVER" || fail "a server that stops under load ends with $?: $(tail -5 "$TMP/ingotd.log")"
+wait $pushers || fail "the clients"
+exec 9>&-
+ok "a stop under load is no crash"
+
+python3 - >"$TMP/upstream" <<'PY' &
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", 0), backlog=100)
+print(server.getsockname()[1], flush=True)
+kept = []
+while True:
+    kept.append(server.accept()[0])
+PY
+ENDING+=("$!")
+until [ -s "$TMP/upstream" ]; do sleep 0.05; done
+serve --data "$TMP/cache"
+push
+kill "$SERVER"
+wait "$SERVER" || fail "the server ends with $?"
+serve --data "$TMP/cache" --upstream "http://127.0.0.1:$(cat "$TMP/upstream")"
+ask_upstream() { curl -s -m 25 -o /dev/null "$BASE/v2/far/blobs/sha256:$(head -c 16 /dev/urandom | sha256sum | cut -d' ' -f1)"; }
+beside "$CLIENTS pulls through an upstream that hangs" ask_upstream
+kill -9 "$SERVER"
+wait "$SERVER" 2>/dev/null || true
