@@ -173,11 +173,12 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
 /* A frame that was missing has come. */
 static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!offer_got(upload->offer, digest, error) || !flush_buffer(upload, error)) {
+    if (!flush_buffer(upload, error) || !offer_got(upload->offer, digest, error)) {
         return FALSE;
     }
     upload->fresh += upload->length;
     begin_piece(upload);
+    offer_hash_on(upload->offer);
     return TRUE;
 }
 

@@ -20,12 +20,13 @@ struct Upload {
     IngotHasher *whole;     /* of the blob */
     Splitter splitter;
     Table *table;
-    GHashTable *own; /* digest -> Own: new pieces of this upload */
-    gint64 leased;   /* when its lease was renewed (seconds); 0: it counts on nothing that it has not brought */
-    Offer *offer;    /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
-    gboolean rests;  /* its files tell what has come; nobody has read them yet */
-    gboolean over;   /* it was told that there is no room */
-    gboolean ended;  /* finished, dropped or failed: its file may be a pack by now */
+    GHashTable *own;   /* digest -> Own: new pieces of this upload */
+    gint64 leased;     /* when its lease was renewed (seconds); 0: it counts on nothing that it has not brought */
+    Offer *offer;      /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
+    gboolean rests;    /* its files tell what has come; nobody has read them yet */
+    gboolean complete; /* its offer's table and the blob's digest are known */
+    gboolean over;     /* it was told that there is no room */
+    gboolean ended;    /* finished, dropped or failed: its file may be a pack by now */
 
     /* The running piece. */
     IngotHasher *hasher;

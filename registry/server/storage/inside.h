@@ -26,8 +26,9 @@ struct Storage {
     StorageLimits limits;
 
     GMutex uploads_lock;
-    GHashTable *uploads; /* id -> Upload */
-    guint64 incoming;    /* bytes that have come of them and are in no pack */
+    GHashTable *uploads;  /* id -> Upload */
+    GThreadPool *hashers; /* of Offer: offer_hash */
+    guint64 incoming;     /* bytes that have come of them and are in no pack */
 
     GMutex pulls_lock;
     GHashTable *pulls; /* "NAME@DIGEST" -> Pull (pulls.c), not yet in the catalogue */

@@ -1,5 +1,6 @@
 #include "server/storage/offer.h"
 
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 
@@ -8,19 +9,60 @@
 #define ENTRY 36   /* bytes: digest, length */
 #define BATCH 4096 /* frames that are looked up at once */
 
+typedef enum { IDLE, QUEUED, RUNNING } OfferHashing;
+
 struct Offer {
+    gatomicrefcount references;
+    Storage *storage;
+    char *path; /* of the segment file that the missing frames go to */
     Table *table;
-    GHashTable *first; /* digest -> itself: frames that the list had already */
-    guint next;        /* the missing frame that comes */
-    guint32 come;      /* bytes of it that have */
+    GHashTable *first; /* digest -> Own: frames by where the list has them first */
+    guint32 come;      /* bytes of the missing frame that comes */
+
+    GMutex lock; /* guards what follows */
+    GCond stopped;
+    guint next; /* the missing frame that comes */
+    OfferHashing hashing;
+    gboolean stopping;
+
+    /* Belong to whoever made it RUNNING. */
+    int fd;       /* of the file; -1: not open yet */
+    guint hashed; /* frames that `whole` has */
+    IngotHasher *whole;
+    guint64 size; /* bytes of them */
+    GError *problem;
 };
+
+/* A frame that the list has first here. */
+typedef struct {
+    IngotDigest digest; /* first: the key */
+    gboolean comes;     /* it is missing, and will stand at `at` of the file; else in a pack */
+    guint64 at;
+} Own;
+
+static void offer_unref(Offer *offer)
+{
+    if (!g_atomic_ref_count_dec(&offer->references)) {
+        return;
+    }
+    table_free(offer->table);
+    g_hash_table_unref(offer->first);
+    ingot_fd_clear(&offer->fd);
+    ingot_hasher_free(offer->whole);
+    g_clear_error(&offer->problem);
+    g_mutex_clear(&offer->lock);
+    g_cond_clear(&offer->stopped);
+    g_free(offer->path);
+    g_free(offer);
+}
 
 void offer_free(Offer *offer)
 {
     if (offer != NULL) {
-        table_free(offer->table);
-        g_hash_table_unref(offer->first);
-        g_free(offer);
+        g_mutex_lock(&offer->lock);
+        offer->stopping = TRUE;
+        g_mutex_unlock(&offer->lock);
+        offer_unref(offer);
     }
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
@@ -73,6 +115,108 @@ static gboolean is_seen(const GByteArray *seen, gint64 piece)
     return seen == NULL || (piece / 8 < seen->len && (seen->data[piece / 8] & (1u << (piece % 8))) != 0);
 }
 
+/* --- the whole, hashed while frames come --- */
+
+static gboolean read_own(Offer *offer, const Own *own, guint8 *data, guint32 length, GError **error)
+{
+    if (offer->fd < 0) {
+        offer->fd = ingot_file_open(offer->path, O_RDONLY, 0, error);
+    }
+    return offer->fd >= 0 && ingot_file_pread(offer->fd, data, length, own->at, offer->path, error);
+}
+
+/* One that is damaged is noted, so that it is missing in the next offer. */
+static gboolean read_known(Offer *offer, const Piece *piece, guint8 *data, GError **error)
+{
+    const IngotDigest *digest = &piece->digest;
+    IngotDigest found;
+    PieceRow row;
+    g_autoptr(Connection) reader = database_reader(offer->storage->catalogue, error);
+    if (reader == NULL || !pieces_find(reader, &digest, 1, &row, error)) {
+        return FALSE;
+    }
+    if (row.id == 0 || row.length != piece->length) {
+        return blob_unknown(error, "a frame that was here");
+    }
+    g_autoptr(Pack) pack = packs_get(offer->storage->packs, row.pack, error);
+    if (pack == NULL || !pack_read(pack, row.offset, data, piece->length, error)) {
+        return FALSE;
+    }
+    ingot_digest_of(data, piece->length, &found);
+    if (!ingot_digest_equal(&found, digest)) {
+        blob_damaged(offer->storage, digest, row.pack, row.offset);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a frame that was here is damaged");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Compaction may move a piece between the look and the read. */
+static gboolean read_frame(Offer *offer, const Piece *piece, guint8 *data, GError **error)
+{
+    const Own *own = g_hash_table_lookup(offer->first, &piece->digest);
+    if (own->comes) {
+        return read_own(offer, own, data, piece->length, error);
+    }
+    return read_known(offer, piece, data, NULL) || read_known(offer, piece, data, error);
+}
+
+/* Whether the next frame can be hashed; else nobody hashes any more. */
+static gboolean may_hash(Offer *offer)
+{
+    g_mutex_lock(&offer->lock);
+    gboolean may = !offer->stopping && offer->problem == NULL && offer->hashed < offer->table->pieces->len &&
+                   offer->hashed < offer->next;
+    if (!may) {
+        offer->hashing = IDLE;
+        g_cond_broadcast(&offer->stopped);
+    }
+    g_mutex_unlock(&offer->lock);
+    return may;
+}
+
+/* All that is there of the frames that are next. */
+static void hash_frames(Offer *offer)
+{
+    g_autofree guint8 *data = g_malloc(PIECE_MAX);
+    while (may_hash(offer)) {
+        const Piece *piece = table_piece(offer->table, offer->hashed);
+        if (read_frame(offer, piece, data, &offer->problem)) {
+            ingot_hasher_add(offer->whole, data, piece->length);
+            offer->size += piece->length;
+            offer->hashed++;
+        }
+    }
+}
+
+void offer_hash(gpointer data, gpointer user)
+{
+    Offer *offer = data;
+    (void)user;
+    g_mutex_lock(&offer->lock);
+    gboolean mine = offer->hashing == QUEUED;
+    offer->hashing = mine ? RUNNING : offer->hashing;
+    g_mutex_unlock(&offer->lock);
+    if (mine) {
+        hash_frames(offer);
+    }
+    offer_unref(offer);
+}
+
+void offer_hash_on(Offer *offer)
+{
+    g_mutex_lock(&offer->lock);
+    gboolean begins = offer->hashing == IDLE && !offer->stopping && offer->hashed < offer->next;
+    if (begins) {
+        offer->hashing = QUEUED;
+        g_atomic_ref_count_inc(&offer->references);
+    }
+    g_mutex_unlock(&offer->lock);
+    if (begins) {
+        g_thread_pool_push(offer->storage->hashers, offer, NULL);
+    }
+}
+
 /* --- the list --- */
 
 static guint32 length_of(const guint8 *entry)
@@ -108,18 +252,21 @@ static gboolean is_list(const guint8 *frames, gsize size)
 }
 
 static void add_frame(Offer *offer, const IngotDigest *digest, guint32 length, const PieceRow *row,
-                      const GByteArray *seen)
+                      const GByteArray *seen, guint64 *fresh)
 {
     gboolean again = g_hash_table_contains(offer->first, digest);
+    gboolean comes = !again && (!pieces_is_whole(row, length) || !is_seen(seen, row->id));
     if (!again) {
-        g_hash_table_add(offer->first, g_memdup2(digest, sizeof *digest));
+        Own own = {.digest = *digest, .comes = comes, .at = *fresh};
+        g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
     }
-    table_add(offer->table, digest, length, !again && (!pieces_is_whole(row, length) || !is_seen(seen, row->id)));
+    *fresh += comes ? length : 0;
+    table_add(offer->table, digest, length, comes);
 }
 
 /* The frames of a part of the list, looked up at once. */
 static gboolean add_frames(Offer *offer, Connection *reader, const guint8 *entries, guint count, const GByteArray *seen,
-                           GError **error)
+                           guint64 *fresh, GError **error)
 {
     g_autofree IngotDigest *digests = g_new(IngotDigest, count);
     g_autofree const IngotDigest **wanted = g_new(const IngotDigest *, count);
@@ -132,7 +279,7 @@ static gboolean add_frames(Offer *offer, Connection *reader, const guint8 *entri
         return FALSE;
     }
     for (guint i = 0; i < count; i++) {
-        add_frame(offer, &digests[i], length_of(entries + (gsize)i * ENTRY), &rows[i], seen);
+        add_frame(offer, &digests[i], length_of(entries + (gsize)i * ENTRY), &rows[i], seen, fresh);
     }
     return TRUE;
 }
@@ -144,8 +291,23 @@ static void skip_known(Offer *offer)
     }
 }
 
-Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee may_see, gpointer user,
-                 GByteArray *missing, GError **error)
+static Offer *offer_alloc(Storage *storage, const char *path)
+{
+    Offer *offer = g_new0(Offer, 1);
+    g_atomic_ref_count_init(&offer->references);
+    g_mutex_init(&offer->lock);
+    g_cond_init(&offer->stopped);
+    offer->storage = storage;
+    offer->path = g_strdup(path);
+    offer->fd = -1;
+    offer->whole = ingot_hasher_new();
+    offer->table = table_new();
+    offer->first = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    return offer;
+}
+
+Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize size, StorageMaySee may_see,
+                 gpointer user, GByteArray *missing, GError **error)
 {
     const guint8 *list = frames;
     if (!is_list(list, size)) {
@@ -160,14 +322,13 @@ Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee
     if (reader == NULL || (may_see != NULL && seen == NULL)) {
         return NULL;
     }
-    g_autoptr(Offer) offer = g_new0(Offer, 1);
-    offer->table = table_new();
-    offer->first = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    g_autoptr(Offer) offer = offer_alloc(storage, path);
+    guint64 fresh = SEGMENT_HEAD;
     guint count = (guint)(size / ENTRY);
     g_byte_array_set_size(missing, (count + 7) / 8);
     memset(missing->data, 0, missing->len);
     for (guint i = 0; i < count; i += BATCH) {
-        if (!add_frames(offer, reader, list + (gsize)i * ENTRY, MIN(BATCH, count - i), seen, error)) {
+        if (!add_frames(offer, reader, list + (gsize)i * ENTRY, MIN(BATCH, count - i), seen, &fresh, error)) {
             return NULL;
         }
     }
@@ -177,7 +338,21 @@ Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee
         }
     }
     skip_known(offer);
+    offer_hash_on(offer);
     return g_steal_pointer(&offer);
+}
+
+gboolean offer_is_new(const Offer *offer)
+{
+    GHashTableIter iterator;
+    gpointer own;
+    g_hash_table_iter_init(&iterator, offer->first);
+    while (g_hash_table_iter_next(&iterator, &own, NULL)) {
+        if (!((const Own *)own)->comes) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 /* --- frames that come --- */
@@ -201,124 +376,35 @@ gboolean offer_got(Offer *offer, const IngotDigest *digest, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a frame does not have the digest that was told");
         return FALSE;
     }
+    g_mutex_lock(&offer->lock);
     offer->next++;
-    offer->come = 0;
     skip_known(offer);
+    g_mutex_unlock(&offer->lock);
+    offer->come = 0;
     return TRUE;
 }
 
-/* --- the whole --- */
-
-/* Where a frame's bytes are. */
-typedef struct {
-    int fd; /* -1: in a pack */
-    const char *path;
-    Pack *pack;
-    guint64 offset;
-} Source;
-
-static void source_free(gpointer data)
-{
-    pack_unref(((Source *)data)->pack);
-    g_free(data);
-}
-
-/* A pack stays open while its pieces are read. */
-static gboolean find_source(Storage *storage, Connection *reader, const Piece *piece, Source *source, GError **error)
-{
-    const IngotDigest *digest = &piece->digest;
-    PieceRow row;
-    if (!pieces_find(reader, &digest, 1, &row, error)) {
-        return FALSE;
-    }
-    if (row.id == 0) {
-        return blob_unknown(error, "a frame that was here");
-    }
-    source->pack = packs_get(storage->packs, row.pack, error);
-    source->offset = row.offset;
-    return source->pack != NULL;
-}
-
-/* digest -> Source of each frame. */
-static GHashTable *find_sources(const Offer *offer, Storage *storage, int fd, const char *path, GError **error)
-{
-    g_autoptr(GHashTable) sources = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, NULL, source_free);
-    guint64 fresh = SEGMENT_HEAD;
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    for (guint i = 0; reader != NULL && i < offer->table->pieces->len; i++) {
-        const Piece *piece = table_piece(offer->table, i);
-        if (g_hash_table_contains(sources, &piece->digest)) {
-            continue;
-        }
-        Source *source = g_new0(Source, 1);
-        g_hash_table_insert(sources, (gpointer)&piece->digest, source);
-        *source = (Source){.fd = fd, .path = path, .offset = fresh};
-        fresh += piece->fresh ? piece->length : 0;
-        if (!piece->fresh && !find_source(storage, reader, piece, source, error)) {
-            return NULL;
-        }
-    }
-    return reader == NULL ? NULL : g_steal_pointer(&sources);
-}
-
-static gboolean read_frame(const Source *source, const Piece *piece, guint8 *data, GError **error)
-{
-    return source->pack == NULL ? ingot_file_pread(source->fd, data, piece->length, source->offset, source->path, error)
-                                : ingot_file_pread(pack_fd(source->pack), data, piece->length, source->offset,
-                                                   pack_path(source->pack), error);
-}
-
-static gboolean hash_all(const Offer *offer, GHashTable *sources, GError **error)
-{
-    g_autoptr(IngotHasher) whole = ingot_hasher_new();
-    g_autofree guint8 *data = g_malloc(PIECE_MAX);
-    Table *table = offer->table;
-    for (guint i = 0; i < table->pieces->len; i++) {
-        const Piece *piece = table_piece(table, i);
-        if (!read_frame(g_hash_table_lookup(sources, &piece->digest), piece, data, error)) {
-            return FALSE;
-        }
-        ingot_hasher_add(whole, data, piece->length);
-        table->size += piece->length;
-    }
-    ingot_hasher_finish(whole, &table->blob);
-    return TRUE;
-}
-
-/* Whether every frame that counted as here is what its digest says; one that is not is noted. */
-static gboolean check_known(const Offer *offer, Storage *storage, GHashTable *sources, GError **error)
-{
-    g_autofree guint8 *data = g_malloc(PIECE_MAX);
-    for (guint i = 0; i < offer->table->pieces->len; i++) {
-        const Piece *piece = table_piece(offer->table, i);
-        const Source *source = g_hash_table_lookup(sources, &piece->digest);
-        IngotDigest found;
-        if (source->pack == NULL || !read_frame(source, piece, data, NULL)) {
-            continue;
-        }
-        ingot_digest_of(data, piece->length, &found);
-        if (!ingot_digest_equal(&found, &piece->digest)) {
-            blob_damaged(storage, &piece->digest, pack_number(source->pack), source->offset);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a frame that was here is damaged");
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
-Table *offer_complete(Offer *offer, Storage *storage, const IngotDigest *wanted, int fd, const char *path,
-                      GError **error)
+gboolean offer_complete(Offer *offer, Table **table, GError **error)
 {
     if (offer->next != offer->table->pieces->len) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames that are missing have not come");
-        return NULL;
+        return FALSE;
     }
-    g_autoptr(GHashTable) sources = find_sources(offer, storage, fd, path, error);
-    if (sources == NULL || !hash_all(offer, sources, error)) {
-        return NULL;
+    g_mutex_lock(&offer->lock);
+    offer->stopping = TRUE;
+    while (offer->hashing == RUNNING) {
+        g_cond_wait(&offer->stopped, &offer->lock);
     }
-    /* A wrong digest may be the client's mistake, or a damaged frame of ours: that is worth a second look. */
-    return ingot_digest_equal(&offer->table->blob, wanted) || check_known(offer, storage, sources, error)
-               ? g_steal_pointer(&offer->table)
-               : NULL;
+    offer->hashing = RUNNING; /* one that is queued finds that it has nothing to do */
+    offer->stopping = FALSE;
+    g_mutex_unlock(&offer->lock);
+    hash_frames(offer);
+    if (offer->problem != NULL) {
+        g_propagate_error(error, g_steal_pointer(&offer->problem));
+        return FALSE;
+    }
+    ingot_hasher_finish(offer->whole, &offer->table->blob);
+    offer->table->size = offer->size;
+    *table = g_steal_pointer(&offer->table);
+    return TRUE;
 }

@@ -1,7 +1,8 @@
 /* An offer: the frames that a blob will be made of, told before any of them comes, so that only the missing ones need
  * to.
  *
- * It trusts nothing: each frame that comes must have its digest, and the whole blob is hashed before it counts. Which
+ * It trusts nothing: each frame must have its digest, those that come and those that are here, and the whole blob is
+ * hashed before it counts: while frames come, so that its end waits for little. Which
  * frames are here is told only of repositories that the caller may pull from: anybody could ask what others store
  * otherwise. */
 #pragma once
@@ -10,17 +11,22 @@
 
 typedef struct Offer Offer;
 
-/* For an upload that holds its lease. INVALID where the list is malformed. */
-Offer *offer_new(Storage *storage, const void *frames, gsize size, StorageMaySee may_see, gpointer user,
-                 GByteArray *missing, GError **error);
+/* For an upload that holds its lease, and whose segment file is at `path`. INVALID where the list is malformed. */
+Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize size, StorageMaySee may_see,
+                 gpointer user, GByteArray *missing, GError **error);
 void offer_free(Offer *offer);
+/* Whether all of its frames are missing: then it counts on no piece, and needs no lease. */
+gboolean offer_is_new(const Offer *offer);
 
 /* How many of the bytes that come belong to the running frame; *ends: it ends with them. 0: nothing more is missing. */
 gsize offer_take(Offer *offer, gsize size, gboolean *ends);
 /* The running frame has come to its end; INVALID if it is not the one that was missing. */
 gboolean offer_got(Offer *offer, const IngotDigest *digest, GError **error);
-/* When all has come (INVALID if not): the blob's table, with the digest that it has, wanted or not; fd is the segment
- * file with the new frames. A frame that turned out to be damaged is noted, so that it counts as missing the next time
- * (CORRUPT). */
-Table *offer_complete(Offer *offer, Storage *storage, const IngotDigest *wanted, int fd, const char *path,
-                      GError **error);
+/* Frames have come, and their bytes are in the file: the blob is hashed up to them by a thread of the storage's. */
+void offer_hash_on(Offer *offer);
+/* What that thread does: of Storage.hashers. */
+void offer_hash(gpointer offer, gpointer user);
+/* When all has come (INVALID if not): the blob's table, with the digest that it has; what the thread has not hashed yet
+ * is hashed here. CORRUPT: a frame that counted as here is damaged; it is missing in the next offer. Nothing more may
+ * come afterwards. */
+gboolean offer_complete(Offer *offer, Table **table, GError **error);

@@ -20,8 +20,11 @@
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
 #include "server/storage/inside.h"
+#include "server/storage/offer.h"
 #include "server/storage/pulls.h"
 #include "server/storage/upload.h"
+
+#define HASHERS 4 /* offers that are hashed at once, for as long as their frames come */
 
 gint64 storage_now(void)
 {
@@ -154,6 +157,7 @@ static Storage *storage_new(const char *path)
     g_mutex_init(&storage->links_lock);
     storage->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&storage->stats_lock);
+    storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, FALSE, NULL);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->cache = blobcache_new();
     storage->notes = notes_new(storage);
@@ -223,8 +227,9 @@ void storage_close(Storage *storage)
         pulls_flush(storage, NULL);
     }
     g_hash_table_unref(storage->pulls);
-    notes_free(storage->notes);
     g_hash_table_unref(storage->uploads);
+    g_thread_pool_free(storage->hashers, FALSE, TRUE); /* before what they note goes */
+    notes_free(storage->notes);
     blobcache_free(storage->cache);
     g_free(storage->events);
     database_close(storage->catalogue);

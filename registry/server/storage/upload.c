@@ -237,6 +237,10 @@ gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GE
 static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
 {
     guint64 limit = upload->storage->limits.blob;
+    if (upload->complete) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more bytes came than were missing");
+        return FALSE;
+    }
     if (at != upload->size) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "another request has gone on with the upload");
         return FALSE;
@@ -292,9 +296,13 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
     if (!ok) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
     } else {
-        upload->offer =
-            upload_hold(upload, error) ? offer_new(storage, frames, size, may_see, user, missing, error) : NULL;
+        upload->offer = upload_hold(upload, error)
+                            ? offer_new(storage, upload->pack, frames, size, may_see, user, missing, error)
+                            : NULL;
         ok = upload->offer != NULL;
+        if (ok && offer_is_new(upload->offer)) {
+            let_go(upload);
+        }
         /* Its list is not kept: after a restart the client begins anew. */
         ok = ok && (unlink(upload->list) == 0 || ingot_error_set_errno(error, errno, "%s", upload->list));
     }
@@ -302,22 +310,30 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
     return ok;
 }
 
-/* The table and the blob's digest, which is worked out anew where only a part of the bytes has come. */
-static gboolean complete(Upload *upload, const IngotDigest *digest, GError **error)
+/* The table and the blob's digest. */
+static gboolean complete(Upload *upload, GError **error)
 {
+    if (upload->complete) {
+        return TRUE;
+    }
     if (upload->offer == NULL) {
         ingot_hasher_finish(upload->whole, &upload->table->blob);
         upload->table->size = upload->size;
         return TRUE;
     }
+    g_autoptr(Table) table = NULL;
+    if (!offer_complete(upload->offer, &table, error)) {
+        return FALSE;
+    }
     table_free(upload->table);
-    upload->table = offer_complete(upload->offer, upload->storage, digest, upload->pack_fd, upload->pack, error);
-    return upload->table != NULL;
+    upload->table = g_steal_pointer(&table);
+    upload->complete = TRUE;
+    return TRUE;
 }
 
 static gboolean fits(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!complete(upload, digest, error)) {
+    if (!complete(upload, error)) {
         return FALSE;
     }
     if (!ingot_digest_equal(&upload->table->blob, digest)) {
@@ -366,7 +382,7 @@ gboolean storage_upload_finish(Storage *storage, const char *id, const char *nam
                   fits(upload, digest, error) && has_room(storage, error) && store(upload, name, digest, error);
     if (ok) {
         end(upload);
-    } else {
+    } else if (!upload->complete) { /* of an offer all is here, and the digest is known */
         shelve(upload);
     }
     leave(upload);

@@ -264,6 +264,88 @@ static void a_wrong_digest_drops_nothing(void **state)
     assert_int_equal(stats_of(storage).uploads, 0);
 }
 
+/* The frames of 60000 bytes, as an offer lists them. */
+static GByteArray *list_of(const GByteArray *bytes)
+{
+    GByteArray *list = g_byte_array_new();
+    for (guint at = 0; at < bytes->len; at += 60000) {
+        IngotDigest digest;
+        guint32 length = MIN(60000, bytes->len - at), little = GUINT32_TO_LE(length);
+        ingot_digest_of(bytes->data + at, length, &digest);
+        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
+    }
+    return list;
+}
+
+/* Offers the bytes, and sends the frames that are missing; how many they were. */
+static guint offer_and_send(Storage *storage, const char *id, const GByteArray *bytes)
+{
+    g_autoptr(GByteArray) list = list_of(bytes), missing = g_byte_array_new();
+    guint64 at = 0;
+    guint sent = 0;
+    assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
+    for (guint i = 0; i < list->len / 36; i++) {
+        if ((missing->data[i / 8] & (1u << (i % 8))) != 0) {
+            guint length = MIN(60000, bytes->len - i * 60000);
+            assert_true(storage_upload_add(storage, id, at, bytes->data + i * 60000, length, NULL));
+            at += length;
+            sent++;
+        }
+    }
+    return sent;
+}
+
+/* An offer of known frames, new ones and repeated ones: hashed as it comes, and a wrong digest drops nothing of it. */
+static void offers_are_hashed_as_they_come(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 1200000), all = noise(2, 1200000), other = noise(3, 10);
+    g_byte_array_append(all, known->data, known->len);
+    add_bytes(all, noise(2, 600000)); /* once more what comes first */
+    add_bytes(all, noise(4, 100));
+    IngotDigest right = digest_of(all), wrong = digest_of(other);
+    g_autofree char *first = storage_upload_new(storage, NULL), *id = storage_upload_new(storage, NULL);
+    IngotDigest one = digest_of(known);
+    assert_int_equal(offer_and_send(storage, first, known), 20);
+    assert_true(storage_upload_finish(storage, first, "a", &one, NULL));
+    assert_int_equal(offer_and_send(storage, id, all), 21);
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(storage_upload_finish(storage, id, "a", &wrong, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    }
+    assert_false(storage_upload_add(storage, id, 20 * 60000 + 100, "more", 4, NULL));
+    g_autoptr(GError) error = NULL;
+    if (!storage_upload_finish(storage, id, "a", &right, &error)) {
+        fail_msg("%s", error->message);
+    }
+    pull(storage, "a", all);
+    assert_clean(storage);
+}
+
+/* A frame that is here and damaged does not make a blob: it is missing in the next offer, which mends it. */
+static void an_offer_counts_on_no_damaged_frame(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 600000), all = noise(2, 600000), piece = noise(1, 60000);
+    g_byte_array_append(all, known->data, known->len);
+    IngotDigest digest = digest_of(all), one = digest_of(known);
+    g_autofree char *first = storage_upload_new(storage, NULL), *id = storage_upload_new(storage, NULL);
+    assert_int_equal(offer_and_send(storage, first, known), 10);
+    assert_true(storage_upload_finish(storage, first, "a", &one, NULL));
+    damage(state, piece, 1000);
+    assert_int_equal(offer_and_send(storage, id, all), 10);
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_upload_finish(storage, id, "a", &digest, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    g_autofree char *again = storage_upload_new(storage, NULL);
+    assert_int_equal(offer_and_send(storage, again, all), 11);
+    assert_true(storage_upload_finish(storage, again, "a", &digest, NULL));
+    pull(storage, "a", all);
+    pull(storage, "a", known);
+}
+
 /* Of two requests that bring the same bytes, each byte is taken once; what belongs elsewhere is refused and harms none.
  */
 static void bytes_go_where_they_belong(void **state)
@@ -730,6 +812,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_upload_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_cuts_of_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wrong_digest_drops_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(offers_are_hashed_as_they_come, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_offer_counts_on_no_damaged_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_go_where_they_belong, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_larger_than_a_blob_may_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
