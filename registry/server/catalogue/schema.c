@@ -108,5 +108,9 @@ static const char counters[] =
     "CREATE TRIGGER counters_pack_changed AFTER UPDATE OF size ON packs BEGIN"
     " UPDATE counters SET packed=packed+new.size-old.size; END;";
 
-const char *const schema_migrations[] = {first, second, leases, events, mentions_by_digest, used, windows, counters};
+/* What upkeep goes by after a restart. */
+static const char diary[] = "CREATE TABLE diary (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+const char *const schema_migrations[] = {first, second,  leases,   events, mentions_by_digest,
+                                         used,  windows, counters, diary};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -6,6 +6,7 @@
 
 #include "server/storage/garbage.h"
 #include "server/storage/pulls.h"
+#include "server/storage/reserve.h"
 #include "server/storage/survey.h"
 #include "server/storage/sweep.h"
 #include "server/storage/upload.h"
@@ -110,10 +111,13 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     if (turn == NULL) {
         return FALSE;
     }
+    reserve_release(storage->path);
     uploads_sweep(storage);
-    if (!pulls_flush(storage, error) || !survey_release(&collection, error)) {
-        return FALSE;
+    gboolean ok = pulls_flush(storage, error) && survey_release(&collection, error);
+    if (ok) {
+        blobs_secure(storage);
+        ok = sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
     }
-    blobs_secure(storage);
-    return sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
+    reserve_make(storage->path);
+    return ok;
 }

@@ -130,12 +130,13 @@ static void found_whole(Storage *storage, gint64 number, const Stored *stored)
 
 /* --- packs --- */
 
-static GArray *list_pieces(Connection *reader, gint64 pack, GError **error)
+static GArray *list_pieces(Connection *reader, gint64 pack, guint64 from, GError **error)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Stored));
     GError *problem = NULL;
     g_autoptr(sqlite3_stmt) rows = database_query(
-        reader, "SELECT id, digest, offset, length, damaged FROM pieces WHERE pack=? ORDER BY offset", "i", pack);
+        reader, "SELECT id, digest, offset, length, damaged FROM pieces WHERE pack=? AND offset>=? ORDER BY offset",
+        "ii", pack, (gint64)from);
     while (database_step(rows, &problem)) {
         Stored stored = {.piece = sqlite3_column_int64(rows, 0),
                          .offset = (guint64)sqlite3_column_int64(rows, 2),
@@ -173,9 +174,20 @@ static gboolean still_there(Connection *reader, const Stored *stored, gint64 pac
            count > 0;
 }
 
-static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, GError **error)
+/* Its time is over: it pauses there. */
+static gboolean scrub_pauses(Scrub *scrub, gint64 pack, guint64 offset)
 {
-    g_autoptr(GArray) list = list_pieces(reader, number, error);
+    guint64 slice = scrub->options->slice;
+    if (slice == 0 || g_get_monotonic_time() - scrub->began < (gint64)slice * G_USEC_PER_SEC) {
+        return FALSE;
+    }
+    scrub->report->place = (ScrubPlace){.pack = pack, .offset = offset};
+    return TRUE;
+}
+
+static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, guint64 from, GError **error)
+{
+    g_autoptr(GArray) list = list_pieces(reader, number, from, error);
     g_autoptr(GError) problem = NULL;
     g_autoptr(Pack) pack = list == NULL ? NULL : packs_get(scrub->storage->packs, number, &problem);
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
@@ -196,6 +208,9 @@ static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, GErr
         if (!scrub_goes_on(scrub, stored->length, error)) {
             return FALSE;
         }
+        if (scrub_pauses(scrub, number, stored->offset + 1)) {
+            break;
+        }
     }
     return list != NULL;
 }
@@ -205,13 +220,19 @@ gboolean storage_scrub(Storage *storage, const ScrubOptions *options, ScrubRepor
     memset(report, 0, sizeof *report);
     Scrub scrub = {.storage = storage, .options = options, .report = report, .began = g_get_monotonic_time()};
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    if (reader == NULL || !audit_catalogue(&scrub, reader, error)) {
+    const ScrubPlace *from = &options->from;
+    if (reader == NULL || (from->pack == 0 && !audit_catalogue(&scrub, reader, error))) {
         return FALSE;
     }
     g_autoptr(GArray) packs = pieces_list_packs(reader, error);
-    for (guint i = 0; packs != NULL && i < packs->len; i++) {
+    for (guint i = 0; packs != NULL && i < packs->len && report->place.pack == 0; i++) {
         gint64 number = g_array_index(packs, gint64, i);
-        if (!audit_pack(&scrub, reader, number, error) || !scrub_pack(&scrub, reader, number, error)) {
+        guint64 offset = number == from->pack ? from->offset : 0;
+        if (number < from->pack) {
+            continue;
+        }
+        if ((offset == 0 && !audit_pack(&scrub, reader, number, error)) ||
+            !scrub_pack(&scrub, reader, number, offset, error)) {
             return FALSE;
         }
     }

@@ -12,12 +12,20 @@
 typedef GBytes *(*ScrubFetch)(const char *name, const IngotDigest *blob, guint64 size, guint64 offset, guint32 length,
                               gpointer user);
 
+/* Where a scrub stands: in the pack of that number, at that offset. Both 0: at its beginning. */
+typedef struct {
+    gint64 pack;
+    guint64 offset;
+} ScrubPlace;
+
 typedef struct {
     guint64 rate;                                  /* bytes read in a second; 0: as fast as it goes */
     void (*tell)(const char *line, gpointer user); /* of each thing that is wrong; NULL: nobody listens */
     ScrubFetch fetch;                              /* to repair damaged pieces; NULL: they stay damaged */
     gpointer user;
     gboolean (*stop)(void); /* TRUE: give up (INTERRUPTED); NULL: never */
+    guint64 slice;          /* seconds after which it pauses; 0: it goes on to its end */
+    ScrubPlace from;        /* where it goes on; what has come into packs behind it is left for the next scrub */
 } ScrubOptions;
 
 typedef struct {
@@ -25,6 +33,7 @@ typedef struct {
     guint64 damaged;         /* pieces found damaged now or before, and not repaired */
     guint64 repaired;        /* pieces */
     guint64 inconsistencies; /* of tables, catalogue and log */
+    ScrubPlace place;        /* where it paused; at the beginning: it came to its end */
 } ScrubReport;
 
 /* FALSE only where it could not go on; what is damaged is in the report. */

@@ -4,6 +4,7 @@
  *   packs/NUMBER.pack               the pieces (packs.h, segment.h)
  *   names.log                       every change of a name, to rebuild the catalogue from (eventlog.h)
  *   uploads/ID.pack, ID.list        what has come of an upload (incoming.h)
+ *   reserve                         room for a collection on a full disk (reserve.h)
  *   .lock                           held by the one process that serves the folder
  *   .collecting                     held while garbage is collected */
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include "server/storage/inside.h"
 #include "server/storage/offer.h"
 #include "server/storage/pulls.h"
+#include "server/storage/reserve.h"
 #include "server/storage/upload.h"
 
 #define HASHERS 4 /* offers that are hashed at once, for as long as their frames come */
@@ -189,6 +191,7 @@ static Storage *storage_open_as(const char *path, gboolean shared, GError **erro
         !open_events(storage, error) || !check_packs(storage, error)) {
         return NULL;
     }
+    reserve_make(storage->path);
     uploads_sweep(storage);
     return g_steal_pointer(&storage);
 }

@@ -7,7 +7,6 @@
 #include "server/mirror/mirror.h"
 #include "server/storage/collect.h"
 #include "server/storage/keep.h"
-#include "server/storage/scrub.h"
 
 void job_clear(Job *job)
 {
@@ -144,14 +143,21 @@ static json_t *scrub(Storage *storage, const Job *job, JobTell tell, gpointer us
                                   .tell = tell_line,
                                   .fetch = remote == NULL ? NULL : fetch,
                                   .user = &scrubbing,
-                                  .stop = is_interrupted};
+                                  .stop = is_interrupted,
+                                  .slice = job->slice,
+                                  .from = job->place};
     ScrubReport report;
     if (!storage_scrub(storage, &options, &report, error)) {
         return NULL;
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "pieces", (json_int_t)report.pieces, "bytes",
-                     (json_int_t)report.bytes, "damaged", (json_int_t)report.damaged, "repaired",
-                     (json_int_t)report.repaired, "inconsistencies", (json_int_t)report.inconsistencies);
+    json_t *outcome = json_pack("{s:I, s:I, s:I, s:I, s:I}", "pieces", (json_int_t)report.pieces, "bytes",
+                                (json_int_t)report.bytes, "damaged", (json_int_t)report.damaged, "repaired",
+                                (json_int_t)report.repaired, "inconsistencies", (json_int_t)report.inconsistencies);
+    if (report.place.pack != 0) {
+        json_object_set_new(outcome, "pack", json_integer((json_int_t)report.place.pack));
+        json_object_set_new(outcome, "offset", json_integer((json_int_t)report.place.offset));
+    }
+    return outcome;
 }
 
 static json_t *mirror(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)

@@ -8,6 +8,7 @@
 
 #include <ingot/json.h>
 
+#include "server/storage/scrub.h"
 #include "server/storage/storage.h"
 
 typedef struct {
@@ -20,6 +21,9 @@ typedef struct {
     /* HOST[:PORT] or a URL (remote.h), from where a scrub repairs (NULL: it does not), or what is mirrored. */
     char *from;
     char *pattern; /* of the names that are mirrored */
+    /* Of a scrub by the timer: seconds that it may take (0: as long as it takes), and where it goes on. */
+    guint64 slice;
+    ScrubPlace place;
 } Job;
 void job_clear(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)

@@ -3,18 +3,26 @@
 #include <ingot/json.h>
 
 #include "server/http/log.h"
+#include "server/storage/agenda.h"
+#include "server/storage/pulls.h"
 #include "server/upkeep/control.h"
+
+#define FLUSH_EVERY 60  /* seconds: how often pulls are noted */
+#define RETRY_EVERY 600 /* seconds: how soon what failed is tried again */
+#define SLICE 60        /* seconds of a scrub, until it is looked whether garbage is to be collected */
 
 struct Upkeep {
     Storage *storage;
     const UpkeepOptions *options;
     Control *control;
     GThread *thread;
-    GMutex running; /* held by the one job that runs */
-    GMutex lock;    /* guards what follows */
+    GMutex collecting, scrubbing; /* held by the one job of its kind that runs */
+    GMutex lock;                  /* guards what follows */
     GCond wake;
     gboolean stopping;
     UpkeepFigures figures;
+    Agenda agenda;
+    gint64 collect_again, scrub_again; /* the thread's: after a failure, not before */
 };
 
 static guint64 number(const json_t *outcome, const char *key)
@@ -22,38 +30,77 @@ static guint64 number(const json_t *outcome, const char *key)
     return (guint64)json_integer_value(json_object_get(outcome, key));
 }
 
+static gint64 upkeep_now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+/* What a whole scrub, or its slices together, have found. */
+static void count_scrub(Upkeep *upkeep, const Job *job, const json_t *outcome)
+{
+    UpkeepFigures *figures = &upkeep->figures;
+    Agenda *agenda = &upkeep->agenda;
+    ScrubReport sum = job->slice == 0 || job->place.pack == 0 ? (ScrubReport){0} : agenda->so_far;
+    sum.pieces += number(outcome, "pieces");
+    sum.bytes += number(outcome, "bytes");
+    sum.damaged += number(outcome, "damaged");
+    sum.repaired += number(outcome, "repaired");
+    sum.inconsistencies += number(outcome, "inconsistencies");
+    ScrubPlace place = {.pack = (gint64)number(outcome, "pack"), .offset = number(outcome, "offset")};
+    gboolean ended = place.pack == 0;
+    figures->scrubbed_bytes += number(outcome, "bytes");
+    if (ended || sum.damaged + sum.inconsistencies > figures->damaged + figures->inconsistencies) {
+        figures->damaged = sum.damaged;
+        figures->repaired = sum.repaired;
+        figures->inconsistencies = sum.inconsistencies;
+    }
+    agenda->place = place;
+    agenda->so_far = ended ? (ScrubReport){0} : sum;
+    if (ended) {
+        figures->scrubs++;
+        figures->last_scrub = agenda->scrubbed = upkeep_now();
+    }
+}
+
 static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
 {
     UpkeepFigures *figures = &upkeep->figures;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     g_mutex_lock(&upkeep->lock);
     if (job->kind == JOB_SCRUB) {
-        figures->scrubs++;
-        figures->scrubbed_bytes += number(outcome, "bytes");
-        figures->damaged = number(outcome, "damaged");
-        figures->repaired = number(outcome, "repaired");
-        figures->inconsistencies = number(outcome, "inconsistencies");
-        figures->last_scrub = now;
+        count_scrub(upkeep, job, outcome);
     } else if (job->kind == JOB_COLLECT && !job->dry_run) {
         figures->collections++;
         figures->collected_pieces += number(outcome, "pieces");
         figures->freed_bytes += number(outcome, "freed");
-        figures->last_collection = now;
+        figures->last_collection = upkeep->agenda.collected = upkeep_now();
     }
+    Agenda agenda = upkeep->agenda;
     g_mutex_unlock(&upkeep->lock);
+    g_autoptr(GError) error = NULL;
+    if (job->kind != JOB_MIRROR && !job->dry_run && !agenda_write(upkeep->storage, &agenda, &error)) {
+        log_warning("upkeep: when it ended is not noted: %s", error->message);
+    }
+}
+
+/* Held while the job runs; NULL: a mirroring waits for another registry, and is nothing but a push to this one; a dry
+ * run reads. */
+static GMutex *lock_of(Upkeep *upkeep, const Job *job)
+{
+    return job->kind == JOB_SCRUB                      ? &upkeep->scrubbing
+           : job->kind == JOB_COLLECT && !job->dry_run ? &upkeep->collecting
+                                                       : NULL;
 }
 
 static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
 {
     Upkeep *upkeep = user;
-    /* A mirroring waits for another registry, and is nothing but a push to this one. */
-    gboolean alone = job->kind != JOB_MIRROR;
-    if (alone) {
-        g_mutex_lock(&upkeep->running);
+    GMutex *lock = lock_of(upkeep, job);
+    if (lock != NULL) {
+        g_mutex_lock(lock);
     }
     json_t *outcome = job_run(upkeep->storage, job, tell, to, error);
-    if (alone) {
-        g_mutex_unlock(&upkeep->running);
+    if (lock != NULL) {
+        g_mutex_unlock(lock);
     }
     if (outcome != NULL) {
         count(upkeep, job, outcome);
@@ -66,54 +113,108 @@ static void log_line(const char *line, gpointer user)
     log_info("%s: %s", (const char *)user, line);
 }
 
-static void run_own(Upkeep *upkeep, const Job *job)
+static gboolean run_own(Upkeep *upkeep, const Job *job)
 {
     g_autoptr(GError) error = NULL;
     char *name = job->kind == JOB_SCRUB ? "scrub" : "gc";
     g_autoptr(json_t) outcome = run(job, log_line, name, upkeep, &error);
     g_autofree char *text = outcome == NULL ? g_strdup(error->message) : ingot_json_canonical(outcome);
     log_line(text, name);
+    return outcome != NULL;
 }
 
-static gint64 after(guint64 seconds)
+/* --- when --- */
+
+/* A time that lies ahead was written before the clock was set back: the interval begins anew. */
+static gint64 due_at(gint64 *last, guint64 every, gint64 now)
 {
-    return seconds == 0 ? G_MAXINT64 : g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
+    *last = MIN(*last, now);
+    return every == 0 ? G_MAXINT64 : *last + (gint64)every;
 }
 
-/* Until one of the two is due; FALSE: it is to end. */
+/* Until then or for a minute, whichever is less; FALSE: it is to end. */
 static gboolean wait_until(Upkeep *upkeep, gint64 due)
 {
+    gint64 seconds = CLAMP(due - upkeep_now(), 0, FLUSH_EVERY);
+    gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
     g_mutex_lock(&upkeep->lock);
-    while (!upkeep->stopping && g_get_monotonic_time() < due) {
-        if (due == G_MAXINT64) {
-            g_cond_wait(&upkeep->wake, &upkeep->lock);
-        } else {
-            g_cond_wait_until(&upkeep->wake, &upkeep->lock, due);
-        }
+    while (!upkeep->stopping && g_get_monotonic_time() < end) {
+        g_cond_wait_until(&upkeep->wake, &upkeep->lock, end);
     }
     gboolean goes_on = !upkeep->stopping;
     g_mutex_unlock(&upkeep->lock);
     return goes_on;
 }
 
+static void flush_pulls(Upkeep *upkeep)
+{
+    g_autoptr(GError) error = NULL;
+    if (!pulls_flush(upkeep->storage, &error)) {
+        log_warning("upkeep: pulls are noted later: %s", error->message);
+    }
+}
+
+static gint64 collect_when_due(Upkeep *upkeep)
+{
+    const UpkeepOptions *options = upkeep->options;
+    const Job job = {
+        .kind = JOB_COLLECT, .grace = options->grace, .untagged = options->untagged, .keeps = options->keeps};
+    gint64 now = upkeep_now();
+    g_mutex_lock(&upkeep->lock);
+    gint64 due = due_at(&upkeep->agenda.collected, options->collect_every, now);
+    g_mutex_unlock(&upkeep->lock);
+    if (now < due || now < upkeep->collect_again) {
+        return MAX(due, upkeep->collect_again);
+    }
+    if (!run_own(upkeep, &job)) {
+        upkeep->collect_again = now + (gint64)MIN(RETRY_EVERY, options->collect_every);
+    }
+    return upkeep_now() + (gint64)MIN(RETRY_EVERY, options->collect_every);
+}
+
+/* One slice, where one is due. */
+static gint64 scrub_when_due(Upkeep *upkeep)
+{
+    const UpkeepOptions *options = upkeep->options;
+    Job job = {.kind = JOB_SCRUB, .rate = options->scrub_rate, .from = options->scrub_from, .slice = SLICE};
+    gint64 now = upkeep_now();
+    g_mutex_lock(&upkeep->lock);
+    gint64 due = due_at(&upkeep->agenda.scrubbed, options->scrub_every, now);
+    job.place = upkeep->agenda.place;
+    g_mutex_unlock(&upkeep->lock);
+    if (now < due || now < upkeep->scrub_again) {
+        return MAX(due, upkeep->scrub_again);
+    }
+    if (!run_own(upkeep, &job)) {
+        upkeep->scrub_again = now + (gint64)MIN(RETRY_EVERY, options->scrub_every);
+    }
+    return now; /* the next slice, or what has become due meanwhile */
+}
+
 static gpointer keep_up(gpointer user)
 {
     Upkeep *upkeep = user;
-    const UpkeepOptions *options = upkeep->options;
-    const Job collect = {
-        .kind = JOB_COLLECT, .grace = options->grace, .untagged = options->untagged, .keeps = options->keeps};
-    const Job scrub = {.kind = JOB_SCRUB, .rate = options->scrub_rate, .from = options->scrub_from};
-    gint64 collect_due = after(options->collect_every), scrub_due = after(options->scrub_every);
-    while (wait_until(upkeep, MIN(collect_due, scrub_due))) {
-        if (collect_due <= scrub_due) {
-            run_own(upkeep, &collect);
-            collect_due = after(options->collect_every);
-        } else {
-            run_own(upkeep, &scrub);
-            scrub_due = after(options->scrub_every);
-        }
+    gint64 due = 0;
+    while (wait_until(upkeep, due)) {
+        flush_pulls(upkeep);
+        gint64 collect_due = collect_when_due(upkeep), scrub_due = scrub_when_due(upkeep);
+        due = MIN(collect_due, scrub_due);
     }
     return NULL;
+}
+
+/* A folder that upkeep has never worked on counts as fresh: its intervals begin now. */
+static void read_agenda(Upkeep *upkeep)
+{
+    Agenda *agenda = &upkeep->agenda;
+    agenda_read(upkeep->storage, agenda);
+    upkeep->figures.last_collection = agenda->collected;
+    upkeep->figures.last_scrub = agenda->scrubbed;
+    if (agenda->collected == 0 || agenda->scrubbed == 0) {
+        agenda->collected = agenda->collected == 0 ? upkeep_now() : agenda->collected;
+        agenda->scrubbed = agenda->scrubbed == 0 ? upkeep_now() : agenda->scrubbed;
+        agenda_write(upkeep->storage, agenda, NULL);
+    }
 }
 
 Upkeep *upkeep_start(Storage *storage, const char *data, const UpkeepOptions *options, GError **error)
@@ -121,9 +222,11 @@ Upkeep *upkeep_start(Storage *storage, const char *data, const UpkeepOptions *op
     Upkeep *upkeep = g_new0(Upkeep, 1);
     upkeep->storage = storage;
     upkeep->options = options;
-    g_mutex_init(&upkeep->running);
+    g_mutex_init(&upkeep->collecting);
+    g_mutex_init(&upkeep->scrubbing);
     g_mutex_init(&upkeep->lock);
     g_cond_init(&upkeep->wake);
+    read_agenda(upkeep);
     upkeep->control = control_start(data, run, upkeep, error);
     if (upkeep->control == NULL) {
         upkeep_stop(upkeep);
@@ -148,7 +251,8 @@ void upkeep_stop(Upkeep *upkeep)
     control_stop(upkeep->control);
     g_cond_clear(&upkeep->wake);
     g_mutex_clear(&upkeep->lock);
-    g_mutex_clear(&upkeep->running);
+    g_mutex_clear(&upkeep->collecting);
+    g_mutex_clear(&upkeep->scrubbing);
     g_free(upkeep);
 }
 

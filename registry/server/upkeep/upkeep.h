@@ -1,5 +1,9 @@
 /* Upkeep: what a server does for its data folder besides serving: collects garbage and scrubs, each at its interval,
- * and when a verb asks for it (control.h). One of them runs at a time. */
+ * and when a verb asks for it (control.h); notes pulls.
+ *
+ * The intervals count over restarts, for the catalogue keeps when each job ended last. A scrub by the timer goes in
+ * slices: it goes on where it stood, after a restart too, and garbage that is due meanwhile is collected. One
+ * collection runs at a time, and one scrub beside it. What fails is tried again soon. */
 #pragma once
 
 #include "server/storage/storage.h"

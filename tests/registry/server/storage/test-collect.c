@@ -519,6 +519,30 @@ static gboolean stop_at_once(void)
     return TRUE;
 }
 
+/* In slices it reads what it reads at once, each piece one time, and finds the same. */
+static void a_scrub_goes_on_where_it_paused(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) one = frames(1, 25, 60000), two = frames(100, 25, 60000), piece = frame(110, 60000, TRUE);
+    IngotDigest blobs[] = {push(storage, "a", one), push(storage, "a", two)};
+    put_manifest(storage, "a", "1.0.0", "text", blobs, 2);
+    damage(state, piece, 100);
+    ScrubReport whole = scrub(storage), sum = {0}, report = {0};
+    assert_int_equal(whole.damaged, 1);
+    assert_true(whole.place.pack == 0);
+    guint slices = 0;
+    do {
+        const ScrubOptions options = {.rate = 1000000, .slice = 1, .from = report.place};
+        assert_true(storage_scrub(storage, &options, &report, NULL));
+        sum.pieces += report.pieces;
+        sum.damaged += report.damaged;
+        slices++;
+    } while (report.place.pack != 0);
+    assert_true(slices > 1);
+    assert_int_equal(sum.pieces, whole.pieces);
+    assert_int_equal(sum.damaged, 1);
+}
+
 static void a_scrub_can_be_broken_off(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -745,6 +769,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_scrub_repairs_from_elsewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_whole_again_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_scrub_can_be_broken_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_scrub_goes_on_where_it_paused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(made_again_it_is_what_it_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_may_serve_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_log_is_told, set_up, tear_down),
