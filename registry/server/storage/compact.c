@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/packrows.h"
 #include "server/catalogue/pieces.h"
 #include "server/storage/garbage.h"
 
@@ -29,58 +30,59 @@ typedef struct {
 
 /* --- copying what lives --- */
 
-static gboolean copy_piece(Compaction *compaction, Pack *source, sqlite3_stmt *row, gint64 pack, GError **error)
+static gboolean copy_piece(Compaction *compaction, const Pack *source, const PackPiece *piece, gint64 pack,
+                           GError **error)
 {
-    IngotDigest wanted, found;
-    guint32 length = (guint32)sqlite3_column_int64(row, 3);
-    Place place = {.piece = sqlite3_column_int64(row, 0), .pack = pack, .offset = compaction->end};
-    g_autofree guint8 *data = g_malloc(MIN(length, PIECE_MAX) + 1);
-    if (!database_digest(row, 1, &wanted) || length > PIECE_MAX ||
-        !pack_read(source, (guint64)sqlite3_column_int64(row, 2), data, length, error)) {
+    IngotDigest found;
+    Place place = {.piece = piece->id, .pack = pack, .offset = compaction->end};
+    g_autofree guint8 *data = g_malloc(MIN(piece->length, PIECE_MAX) + 1);
+    if (piece->length > PIECE_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the catalogue gives a piece of it %u bytes",
+                    pack_path(source), piece->length);
         return FALSE;
     }
-    ingot_digest_of(data, length, &found);
-    if (!ingot_digest_equal(&found, &wanted)) {
+    if (!pack_read(source, piece->offset, data, piece->length, error)) {
+        return FALSE;
+    }
+    ingot_digest_of(data, piece->length, &found);
+    if (!ingot_digest_equal(&found, &piece->digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: holds a damaged piece, so it is left as it is",
                     pack_path(source));
         return FALSE;
     }
-    table_add(compaction->table, &wanted, length, TRUE);
+    table_add(compaction->table, &found, piece->length, TRUE);
     g_array_append_val(compaction->places, place);
-    compaction->end += length;
-    return ingot_file_pwrite(compaction->fd, data, length, place.offset, compaction->path, error);
+    compaction->end += piece->length;
+    return ingot_file_pwrite(compaction->fd, data, piece->length, place.offset, compaction->path, error);
 }
 
 static gboolean copy_pieces(Compaction *compaction, Connection *reader, gint64 pack, GError **error)
 {
-    g_autoptr(Pack) source = packs_get(compaction->collection->storage->packs, pack, error);
-    g_autoptr(sqlite3_stmt) rows =
-        database_query(reader, "SELECT id, digest, offset, length FROM pieces WHERE pack=? ORDER BY offset", "i", pack);
-    GError *problem = NULL;
-    while (source != NULL && database_step(rows, &problem)) {
-        if (!collection_goes_on(compaction->collection, error) || !copy_piece(compaction, source, rows, pack, error)) {
+    g_autoptr(GArray) pieces = packrows_pieces(reader, pack, 0, error);
+    g_autoptr(Pack) source = pieces == NULL ? NULL : packs_get(compaction->collection->storage->packs, pack, error);
+    for (guint i = 0; source != NULL && i < pieces->len; i++) {
+        if (!collection_goes_on(compaction->collection, error) ||
+            !copy_piece(compaction, source, &g_array_index(pieces, PackPiece, i), pack, error)) {
             return FALSE;
         }
     }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-    }
-    return source != NULL && problem == NULL;
+    return source != NULL;
 }
 
-static gboolean fill_table(Connection *reader, Table *table, const guint32 *pieces, guint count, GError **error)
+static gboolean fill_table(Connection *reader, Table *table, const GArray *pieces, GError **error)
 {
-    for (guint i = 0; i < count; i++) {
+    for (guint i = 0; i < pieces->len; i++) {
         IngotDigest digest;
-        g_autoptr(sqlite3_stmt) row = database_query(reader, "SELECT digest, length FROM pieces WHERE id=?", "i",
-                                                     (gint64)GUINT32_FROM_LE(pieces[i]));
-        if (!database_step(row, error) || !database_digest(row, 0, &digest)) {
-            if (error != NULL && *error == NULL) {
-                g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a blob counts on a piece that is not there");
-            }
+        guint32 length;
+        gboolean found;
+        if (!packrows_piece(reader, g_array_index(pieces, guint32, i), &digest, &length, &found, error)) {
             return FALSE;
         }
-        table_add(table, &digest, (guint32)sqlite3_column_int64(row, 1), FALSE);
+        if (!found) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a blob counts on a piece that is not there");
+            return FALSE;
+        }
+        table_add(table, &digest, length, FALSE);
     }
     return TRUE;
 }
@@ -88,23 +90,18 @@ static gboolean fill_table(Connection *reader, Table *table, const guint32 *piec
 /* The tables of the blobs that stood in the pack go along: from them the catalogue can be made again. */
 static gboolean copy_tables(Compaction *compaction, Connection *reader, gint64 pack, GError **error)
 {
-    GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) rows =
-        database_query(reader, "SELECT digest, size, pieces FROM blobs WHERE pack=?", "i", pack);
-    while (database_step(rows, &problem)) {
+    g_autoptr(GArray) blobs = packrows_blobs(reader, pack, error);
+    for (guint i = 0; blobs != NULL && i < blobs->len; i++) {
+        const PackBlob *blob = &g_array_index(blobs, PackBlob, i);
         g_autoptr(Table) table = table_new();
-        table->size = (guint64)sqlite3_column_int64(rows, 1);
-        if (!database_digest(rows, 0, &table->blob) ||
-            !fill_table(reader, table, sqlite3_column_blob(rows, 2),
-                        (guint)sqlite3_column_bytes(rows, 2) / (guint)sizeof(guint32), error) ||
+        table->blob = blob->digest;
+        table->size = blob->size;
+        if (!fill_table(reader, table, blob->pieces, error) ||
             !segment_finish(compaction->fd, compaction->end, 0, table, &compaction->end, compaction->path, error)) {
             return FALSE;
         }
     }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-    }
-    return problem == NULL;
+    return blobs != NULL;
 }
 
 /* One segment with the pieces of all sources, then one for each blob's table. */
@@ -138,15 +135,14 @@ static gboolean move_rows(Change *change, const Compaction *compaction, gint64 p
     for (guint i = 0; i < compaction->places->len; i++) {
         /* One that was found damaged, and replaced, or collected meanwhile is not where it was. */
         const Place *place = &g_array_index(compaction->places, Place, i);
-        if (!database_run(change->writer, error, "UPDATE pieces SET pack=?, offset=? WHERE id=? AND pack=?", "iiii",
-                          pack, (gint64)place->offset, place->piece, place->pack)) {
+        if (!packrows_move_piece(change->writer, place->piece, place->pack, pack, place->offset, error)) {
             return FALSE;
         }
     }
     for (guint i = 0; i < compaction->sources->len; i++) {
         gint64 source = g_array_index(compaction->sources, gint64, i);
-        if (!database_run(change->writer, error, "UPDATE blobs SET pack=? WHERE pack=?", "ii", pack, source) ||
-            !database_run(change->writer, error, "DELETE FROM packs WHERE id=?", "i", source)) {
+        if (!packrows_move_blobs(change->writer, source, pack, error) ||
+            !packrows_drop(change->writer, source, error)) {
             return FALSE;
         }
     }
@@ -192,32 +188,6 @@ static gboolean compact(const Collection *collection, const GArray *sources, gui
 
 /* --- which --- */
 
-typedef struct {
-    gint64 pack;
-    guint64 size, live;
-} Usage;
-
-static GArray *list_usage(Connection *reader, GError **error)
-{
-    /* 36 bytes of a table for each piece, 108 for its head and the segment's (segment.h). */
-    static const char sql[] = "SELECT id, size, (SELECT total(length + 36) FROM pieces WHERE pack=packs.id),"
-                              " (SELECT total(108 + length(pieces) * 9) FROM blobs WHERE pack=packs.id) FROM packs";
-    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Usage));
-    GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) rows = database_query(reader, sql, "");
-    while (database_step(rows, &problem)) {
-        Usage usage = {.pack = sqlite3_column_int64(rows, 0),
-                       .size = (guint64)sqlite3_column_int64(rows, 1),
-                       .live = (guint64)(sqlite3_column_int64(rows, 2) + sqlite3_column_int64(rows, 3))};
-        g_array_append_val(list, usage);
-    }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return NULL;
-    }
-    return g_steal_pointer(&list);
-}
-
 /* Deletes an empty pack's row; the caller then removes the pack. */
 static gboolean retire(Storage *storage, gint64 pack, GError **error)
 {
@@ -225,7 +195,7 @@ static gboolean retire(Storage *storage, gint64 pack, GError **error)
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
-    return change_end(&change, database_run(change.writer, error, "DELETE FROM packs WHERE id=?", "i", pack), error);
+    return change_end(&change, packrows_drop(change.writer, pack, error), error);
 }
 
 /* What stands in the way of one pack does not stand in the way of others. */
@@ -262,7 +232,7 @@ static gboolean shrink(Collection *collection, const GArray *packs, guint64 size
     return TRUE;
 }
 
-static gboolean shrink_one(Collection *collection, const Usage *usage, GError **error)
+static gboolean shrink_one(Collection *collection, const PackUsage *usage, GError **error)
 {
     g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(gint64));
     g_array_append_val(one, usage->pack);
@@ -302,11 +272,11 @@ static void set_aside_orphans(Storage *storage, Collection *collection)
 /* Empty ones first, then those whose copy takes the least room: on a full disk each makes room for the next. */
 static int least_live_first(gconstpointer a, gconstpointer b)
 {
-    const Usage *one = a, *two = b;
+    const PackUsage *one = a, *two = b;
     return (one->live > two->live) - (one->live < two->live);
 }
 
-static gboolean is_mostly_dead(const Usage *usage)
+static gboolean is_mostly_dead(const PackUsage *usage)
 {
     return usage->live * 2 < usage->size;
 }
@@ -317,7 +287,7 @@ static gboolean merge_small(Collection *collection, const GArray *list, GError *
     g_autoptr(GArray) small = g_array_new(FALSE, FALSE, sizeof(gint64));
     guint64 size = 0;
     for (guint i = 0; i < list->len; i++) {
-        const Usage *usage = &g_array_index(list, Usage, i);
+        const PackUsage *usage = &g_array_index(list, PackUsage, i);
         if (is_mostly_dead(usage) || usage->size >= SMALL) {
             continue;
         }
@@ -338,7 +308,7 @@ static gboolean merge_small(Collection *collection, const GArray *list, GError *
 static GArray *read_usage(Storage *storage, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader == NULL ? NULL : list_usage(reader, error);
+    return reader == NULL ? NULL : packrows_usage(reader, error);
 }
 
 gboolean compact_packs(Collection *collection, GError **error)
@@ -349,7 +319,7 @@ gboolean compact_packs(Collection *collection, GError **error)
     }
     g_array_sort(list, least_live_first);
     for (guint i = 0; i < list->len; i++) {
-        const Usage *usage = &g_array_index(list, Usage, i);
+        const PackUsage *usage = &g_array_index(list, PackUsage, i);
         if (is_mostly_dead(usage) && !shrink_one(collection, usage, error)) {
             return FALSE;
         }

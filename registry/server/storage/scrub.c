@@ -5,16 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "server/catalogue/packrows.h"
 #include "server/catalogue/pieces.h"
 #include "server/storage/audit.h"
-
-typedef struct {
-    gint64 piece;
-    IngotDigest digest;
-    guint64 offset;
-    guint32 length;
-    gboolean damaged; /* is known already */
-} Stored;
 
 void scrub_tell(Scrub *scrub, const char *format, ...)
 {
@@ -50,22 +43,18 @@ gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error)
 /* Blobs that have the piece, each with where it stands in them: "NAME:TAG", "NAME@DIGEST". */
 static void tell_users(Scrub *scrub, Connection *reader, gint64 piece)
 {
-    static const char sql[] = "SELECT DISTINCT repositories.name, tags.name FROM blobs JOIN mentions ON"
-                              " mentions.digest=blobs.digest OR mentions.manifest=blobs.id JOIN repositories ON"
-                              " repositories.id=mentions.repository LEFT JOIN tags ON tags.repository=repositories.id"
-                              " AND tags.blob=mentions.manifest WHERE blobs.id=? ORDER BY 1, 2";
     g_autoptr(GArray) blobs = audit_holders(reader, piece);
     for (guint i = 0; i < blobs->len; i++) {
-        g_autoptr(sqlite3_stmt) rows = database_query(reader, sql, "i", g_array_index(blobs, Holder, i).blob);
-        while (database_step(rows, NULL)) {
-            const char *tag = (const char *)sqlite3_column_text(rows, 1);
-            scrub_tell(scrub, "  needed by %s%s%s", (const char *)sqlite3_column_text(rows, 0), tag == NULL ? "" : ":",
-                       tag == NULL ? " (untagged)" : tag);
+        g_autoptr(GArray) users = packrows_users(reader, g_array_index(blobs, Holder, i).blob, NULL);
+        for (guint k = 0; users != NULL && k < users->len; k++) {
+            const PackUser *user = &g_array_index(users, PackUser, k);
+            scrub_tell(scrub, "  needed by %s%s%s", user->repository, user->tag == NULL ? "" : ":",
+                       user->tag == NULL ? " (untagged)" : user->tag);
         }
     }
 }
 
-static gboolean put_piece(Storage *storage, const Stored *stored, GBytes *bytes)
+static gboolean put_piece(Storage *storage, const PackPiece *stored, GBytes *bytes)
 {
     Change change;
     gint64 none = 0;
@@ -76,9 +65,9 @@ static gboolean put_piece(Storage *storage, const Stored *stored, GBytes *bytes)
 }
 
 /* From the first place elsewhere that has it whole. */
-static gboolean repair(Scrub *scrub, Connection *reader, const Stored *stored)
+static gboolean repair(Scrub *scrub, Connection *reader, const PackPiece *stored)
 {
-    g_autoptr(GArray) blobs = audit_holders(reader, stored->piece);
+    g_autoptr(GArray) blobs = audit_holders(reader, stored->id);
     for (guint i = 0; scrub->options->fetch != NULL && i < blobs->len; i++) {
         const Holder *holder = &g_array_index(blobs, Holder, i);
         g_auto(GStrv) names = storage_holders(scrub->storage, &holder->digest, NULL);
@@ -98,14 +87,14 @@ static gboolean repair(Scrub *scrub, Connection *reader, const Stored *stored)
     return FALSE;
 }
 
-static void found_damage(Scrub *scrub, Connection *reader, gint64 number, const Pack *pack, const Stored *stored)
+static void found_damage(Scrub *scrub, Connection *reader, gint64 number, const Pack *pack, const PackPiece *stored)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&stored->digest, text);
     blob_damaged(scrub->storage, &stored->digest, number, stored->offset);
     scrub_tell(scrub, "damaged: piece %s, %u bytes at offset %" G_GUINT64_FORMAT " of %s", text, stored->length,
                stored->offset, pack == NULL ? "a pack that is not there" : pack_path(pack));
-    tell_users(scrub, reader, stored->piece);
+    tell_users(scrub, reader, stored->id);
     if (repair(scrub, reader, stored)) {
         scrub->report->repaired++;
         scrub_tell(scrub, "  repaired");
@@ -115,46 +104,18 @@ static void found_damage(Scrub *scrub, Connection *reader, gint64 number, const 
 }
 
 /* It could not be read for a while: nothing has to replace it. */
-static void found_whole(Storage *storage, gint64 number, const Stored *stored)
+static void found_whole(Storage *storage, gint64 number, const PackPiece *stored)
 {
     Change change;
     if (change_begin(storage, &change, NULL)) {
         change.moved = TRUE;
-        change_end(&change,
-                   database_run(change.writer, NULL,
-                                "UPDATE pieces SET damaged=0 WHERE digest=? AND pack=? AND offset=?", "dii",
-                                &stored->digest, number, (gint64)stored->offset),
-                   NULL);
+        change_end(&change, packrows_heal(change.writer, &stored->digest, number, stored->offset, NULL), NULL);
     }
 }
 
 /* --- packs --- */
 
-static GArray *list_pieces(Connection *reader, gint64 pack, guint64 from, GError **error)
-{
-    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Stored));
-    GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) rows = database_query(
-        reader, "SELECT id, digest, offset, length, damaged FROM pieces WHERE pack=? AND offset>=? ORDER BY offset",
-        "ii", pack, (gint64)from);
-    while (database_step(rows, &problem)) {
-        Stored stored = {.piece = sqlite3_column_int64(rows, 0),
-                         .offset = (guint64)sqlite3_column_int64(rows, 2),
-                         .length = (guint32)sqlite3_column_int64(rows, 3),
-                         .damaged = sqlite3_column_int64(rows, 4) != 0};
-        if (!database_digest(rows, 1, &stored.digest)) {
-            memset(&stored.digest, 0, sizeof stored.digest);
-        }
-        g_array_append_val(list, stored);
-    }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return NULL;
-    }
-    return g_steal_pointer(&list);
-}
-
-static gboolean is_whole(const Pack *pack, const Stored *stored, guint8 *buffer)
+static gboolean is_whole(const Pack *pack, const PackPiece *stored, guint8 *buffer)
 {
     IngotDigest found;
     if (stored->length > PIECE_MAX || !pack_read(pack, stored->offset, buffer, stored->length, NULL)) {
@@ -165,13 +126,10 @@ static gboolean is_whole(const Pack *pack, const Stored *stored, guint8 *buffer)
 }
 
 /* Whether the piece still stands where it was when the list was made: garbage is collected meanwhile. */
-static gboolean still_there(Connection *reader, const Stored *stored, gint64 pack)
+static gboolean still_there(Connection *reader, const PackPiece *stored, gint64 pack)
 {
-    gint64 count;
-    return !database_number(reader, &count, 0, NULL,
-                            "SELECT count(*) FROM pieces WHERE id=? AND pack=? AND offset=? AND digest=?", "iiid",
-                            stored->piece, pack, (gint64)stored->offset, &stored->digest) ||
-           count > 0;
+    gboolean stands;
+    return !packrows_stands(reader, stored, pack, &stands, NULL) || stands;
 }
 
 /* Its time is over: it pauses there. */
@@ -187,7 +145,7 @@ static gboolean scrub_pauses(Scrub *scrub, gint64 pack, guint64 offset)
 
 static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, guint64 from, GError **error)
 {
-    g_autoptr(GArray) list = list_pieces(reader, number, from, error);
+    g_autoptr(GArray) list = packrows_pieces(reader, number, from, error);
     g_autoptr(GError) problem = NULL;
     g_autoptr(Pack) pack = list == NULL ? NULL : packs_get(scrub->storage->packs, number, &problem);
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
@@ -197,7 +155,7 @@ static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, guin
     }
     g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
     for (guint i = 0; list != NULL && i < list->len; i++) {
-        const Stored *stored = &g_array_index(list, Stored, i);
+        const PackPiece *stored = &g_array_index(list, PackPiece, i);
         gboolean whole = pack != NULL && is_whole(pack, stored, buffer);
         if (!whole && still_there(reader, stored, number)) {
             found_damage(scrub, reader, number, pack, stored);
