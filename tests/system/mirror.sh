@@ -68,7 +68,8 @@ version: 0.1
 storage: {filesystem: {rootdirectory: $TMP/data}}
 http: {addr: "127.0.0.1:0"}
 YAML
-docker-registry serve "$TMP/config.yml" >"$TMP/docker.log" 2>&1 &
+: >"$TMP/docker.log"
+docker-registry serve "$TMP/config.yml" >>"$TMP/docker.log" 2>&1 &
 ENDING+=($!)
 until grep -q 'listening on' "$TMP/docker.log"; do sleep 0.1; done
 docker=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/docker.log" | head -1)
@@ -93,6 +94,10 @@ ingot pull -q --store "$TMP/through3" "$cache/team/web:1.0.0" >/dev/null
 ingot show --store "$TMP/through3" "$cache/team/web:1.0.0" | grep -q text/report || fail "what is attached did not come through"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://$cache/v2/team/web/manifests/9.9.9")" = 404 ] || fail "a tag that is nowhere"
 ingot promote -q "$first/team/web" 1.0.0 prod >/dev/null
+for _ in $(seq 100); do # a look-up that takes long goes on without the client
+    curl -sfI "http://$cache/v2/team/web/manifests/prod" | grep -q "$subject" && break
+    sleep 0.1
+done
 curl -sfI "http://$cache/v2/team/web/manifests/prod" | grep -q "$subject" || fail "the cache is behind"
 # The upstream goes away: what is here stays.
 for pid in "${ENDING[@]:0:1}"; do

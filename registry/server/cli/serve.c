@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/reference.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
@@ -97,20 +99,59 @@ static void raise_descriptors(guint connections)
 
 /* Other registries that the settings name. */
 typedef struct {
-    char *upstream, *repair; /* URLs or HOST[:PORT]; NULL: none */
+    GPtrArray *upstreams; /* of Upstream; NULL: none */
+    char *repair;         /* a URL or HOST[:PORT]; NULL: none */
 } Hosts;
 
 static void hosts_clear(Hosts *hosts)
 {
-    g_free(hosts->upstream);
+    g_clear_pointer(&hosts->upstreams, g_ptr_array_unref);
     g_free(hosts->repair);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Hosts, hosts_clear)
 
+/* [PREFIX=]URL; FALSE: it is not one, or the prefix is taken. */
+static gboolean add_upstream(GPtrArray *list, char *part, GError **error)
+{
+    char *sign = strchr(part, '=');
+    g_autofree char *prefix = sign == NULL ? g_strdup("") : g_strndup(part, (gsize)(sign - part));
+    g_autofree char *sample = g_strconcat(prefix, "x", NULL);
+    g_autofree char *url = verb_url_of(sign == NULL ? part : sign + 1, error);
+    if (url == NULL) {
+        return FALSE;
+    }
+    if (!ingot_name_check(sample, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--upstream: '%s' can't begin a repository's name",
+                    prefix);
+        return FALSE;
+    }
+    for (guint i = 0; i < list->len; i++) {
+        if (strcmp(upstream_prefix(g_ptr_array_index(list, i)), prefix) == 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                        "--upstream: two registries for names that begin with '%s'", prefix);
+            return FALSE;
+        }
+    }
+    g_ptr_array_add(list, upstream_new(prefix, url));
+    return TRUE;
+}
+
+static GPtrArray *find_upstreams(const char *text, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)upstream_free);
+    g_auto(GStrv) parts = g_strsplit(text, ";", -1);
+    for (guint i = 0; parts[i] != NULL; i++) {
+        if (!add_upstream(list, g_strstrip(parts[i]), error)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&list);
+}
+
 static gboolean find_hosts(const Settings *settings, Hosts *hosts, GError **error)
 {
-    hosts->upstream = settings->upstream == NULL ? NULL : verb_url_of(settings->upstream, error);
-    if (settings->upstream != NULL && hosts->upstream == NULL) {
+    hosts->upstreams = settings->upstream == NULL ? NULL : find_upstreams(settings->upstream, error);
+    if (settings->upstream != NULL && hosts->upstreams == NULL) {
         return FALSE;
     }
     hosts->repair = settings->scrub_from == NULL ? NULL : verb_url_of(settings->scrub_from, error);
@@ -251,7 +292,9 @@ static gboolean serve(const Settings *settings, GError **error)
                                           .scrub_rate = settings->scrub_rate,
                                           .scrub_from = hosts.repair};
     Server server = {.storage = storage,
-                     .through = hosts.upstream == NULL ? NULL : through_new(storage, hosts.upstream),
+                     .through = hosts.upstreams == NULL ? NULL
+                                                        : through_new(storage, g_steal_pointer(&hosts.upstreams),
+                                                                      settings->upstream_absent),
                      .access = access,
                      .views = views_new(storage, settings->data, settings->max_unpacked),
                      .upkeep = upkeep_start(storage, settings->data, &upkeep_options, error),

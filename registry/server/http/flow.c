@@ -26,7 +26,7 @@ static const struct {
 } sizes[POOLS] = {[POOL_READ] = {"read", 8, 2048},
                   [POOL_WRITE] = {"write", 8, 1024},
                   [POOL_SLOW] = {"slow", 4, 64},
-                  [POOL_UPSTREAM] = {"upstream", 16, 512}};
+                  [POOL_UPSTREAM] = {"upstream", 64, 512} /* they wait for others, and do little else */};
 
 static const Route **tables_new(const Route *const *doors, gboolean figures)
 {

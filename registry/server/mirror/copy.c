@@ -9,6 +9,12 @@
 #define ENTRY 36           /* bytes of a list of frames: digest, length */
 #define DEEP 8             /* indexes within indexes, attachments of attachments */
 
+/* What the other registry calls the repository. */
+static const char *there(const Copy *copy, const char *name)
+{
+    return name + copy->skip;
+}
+
 /* --- blobs --- */
 
 /* Where the ranges of a window stand: they come in any order, long ones in parts. */
@@ -51,8 +57,9 @@ static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *di
             total += length;
         }
         Window window = {.ranges = ranges, .first = first, .count = count, .data = data};
-        if (!ingot_remote_get_ranges(copy->remote, name, digest, size, &g_array_index(ranges, IngotRange, first), count,
-                                     take_range, &window, &copy->received, error) ||
+        if (!ingot_remote_get_ranges(copy->remote, there(copy, name), digest, size,
+                                     &g_array_index(ranges, IngotRange, first), count, take_range, &window,
+                                     &copy->received, error) ||
             !storage_upload_add(copy->storage, upload, at, data, total, error)) {
             return FALSE;
         }
@@ -91,14 +98,19 @@ static void add_range(GArray *ranges, guint64 offset, guint64 length)
     }
 }
 
-/* The ranges of the frames that are not here. */
-static gboolean missing_ranges(Copy *copy, const char *upload, GBytes *frames, guint64 blob_size, GArray *ranges,
-                               GError **error)
+static gboolean is_same(const char *repository, gpointer name)
+{
+    return strcmp(repository, name) == 0;
+}
+
+/* The ranges of the frames that the repository lacks. */
+static gboolean missing_ranges(Copy *copy, const char *name, const char *upload, GBytes *frames, guint64 blob_size,
+                               GArray *ranges, GError **error)
 {
     g_autoptr(GByteArray) missing = g_byte_array_new();
     gsize size;
     const guint8 *list = g_bytes_get_data(frames, &size);
-    if (!storage_upload_offer(copy->storage, upload, list, size, NULL, NULL, missing, error)) {
+    if (!storage_upload_offer(copy->storage, upload, list, size, is_same, (gpointer)name, missing, error)) {
         return FALSE;
     }
     guint64 offset = 0;
@@ -125,29 +137,30 @@ static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *dige
 {
     g_autoptr(GBytes) frames = NULL;
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
-    if (!ingot_remote_get_frames(copy->remote, name, digest, &frames, error)) {
+    if (!ingot_remote_get_frames(copy->remote, there(copy, name), digest, &frames, error)) {
         return FALSE;
     }
     if (frames == NULL) {
         Whole whole = {.copy = copy, .name = name, .upload = upload, .size = size};
-        return ingot_remote_stream(copy->remote, name, digest, 0, 0, take_whole, &whole, &copy->received, error) &&
+        return ingot_remote_stream(copy->remote, there(copy, name), digest, 0, 0, take_whole, &whole, &copy->received,
+                                   error) &&
                storage_upload_finish(copy->storage, upload, name, digest, error);
     }
-    return missing_ranges(copy, upload, frames, size, ranges, error) &&
+    return missing_ranges(copy, name, upload, frames, size, ranges, error) &&
            fetch_ranges(copy, name, digest, size, upload, ranges, error) &&
            storage_upload_finish(copy->storage, upload, name, digest, error);
 }
 
-/* Another repository here has it. */
+GHashTable *copy_fetched_new(void)
+{
+    return g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
+}
+
+/* The other registry gave it for another of its repositories. */
 static gboolean mount(Copy *copy, const char *name, const IngotDigest *digest)
 {
-    g_auto(GStrv) holders = storage_holders(copy->storage, digest, NULL);
-    for (guint i = 0; holders != NULL && holders[i] != NULL; i++) {
-        if (storage_mount(copy->storage, holders[i], name, digest, NULL)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
+    const char *holder = copy->fetched == NULL ? NULL : g_hash_table_lookup(copy->fetched, digest);
+    return holder != NULL && storage_mount(copy->storage, holder, name, digest, NULL);
 }
 
 /* Whether the blob that is here has the size that is said of it. */
@@ -178,6 +191,9 @@ gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guin
         return FALSE;
     }
     copy->blobs++;
+    if (copy->fetched != NULL) {
+        g_hash_table_replace(copy->fetched, g_memdup2(digest, sizeof *digest), g_strdup(name));
+    }
     return TRUE;
 }
 
@@ -226,7 +242,8 @@ static gboolean copy_attachment(Copy *copy, const char *name, const char *digest
 static gboolean copy_attached(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, guint depth,
                               GError **error)
 {
-    g_autoptr(json_t) list = depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, name, subject, error);
+    g_autoptr(json_t) list =
+        depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, there(copy, name), subject, error);
     for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
         const char *digest = json_string_value(json_object_get(json_array_get(list, i), "digest"));
         if (digest != NULL && ingot_digest_parse(digest, &(IngotDigest){0}, NULL) &&
@@ -301,7 +318,8 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
         return FALSE;
     }
-    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(copy->remote, name, reference, &found, &type, error);
+    g_autoptr(GBytes) bytes =
+        ingot_remote_get_manifest(copy->remote, there(copy, name), reference, &found, &type, error);
     if (bytes == NULL) {
         return FALSE;
     }

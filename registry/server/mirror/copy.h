@@ -1,7 +1,11 @@
 /* Copying from another registry: manifests with what they need and what is attached to them.
  *
+ * Nothing is taken from repositories here but from the one that is copied to, and what the other registry gave itself
+ * (Copy.fetched): it may name the digest of a blob that is private here, which would become readable.
+ *
  * Of a blob whose frames the other registry tells, only those that are not here cross the network. A copy counts like a
- * push: it is whole, has its digest and is on the disk before it can be seen. One Copy belongs to one thread. */
+ * push: it is whole, has its digest and is on the disk before it can be seen. One Copy belongs to one thread. Names
+ * here may have a prefix that they don't have there. */
 #pragma once
 
 #include <ingot/remote.h>
@@ -11,6 +15,8 @@
 typedef struct {
     Storage *storage;
     IngotRemote *remote;
+    gsize skip;               /* bytes at the start of a name here that it does not have there */
+    GHashTable *fetched;      /* IngotDigest -> name of the repository here that it was fetched to; NULL: not noted */
     guint64 manifests, blobs; /* copied so far */
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
@@ -20,6 +26,8 @@ typedef struct {
 
 /* A blob of `size` bytes; one that is here already is only made visible in the repository. */
 gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error);
+/* A set for Copy.fetched; unref it. */
+GHashTable *copy_fetched_new(void);
 /* A manifest by tag or digest, with all that it needs, or (partial) by itself. tag (may be NULL) names it here then.
  * *changed: it was not here as that. */
 gboolean copy_manifest(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,

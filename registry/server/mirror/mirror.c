@@ -74,7 +74,8 @@ gboolean mirror_run(Storage *storage, const char *from, const char *pattern,
     memset(report, 0, sizeof *report);
     g_autoptr(IngotRemote) remote = ingot_remote_new(from, error);
     g_auto(GStrv) names = remote == NULL ? NULL : ingot_remote_list_names(remote, error);
-    Mirror mirror = {.copy = {.storage = storage, .remote = remote, .tell = tell, .user = user},
+    g_autoptr(GHashTable) fetched = copy_fetched_new();
+    Mirror mirror = {.copy = {.storage = storage, .remote = remote, .fetched = fetched, .tell = tell, .user = user},
                      .report = report,
                      .tell = tell,
                      .user = user};

@@ -1,125 +1,325 @@
 #include "server/mirror/through.h"
 
 #include <ingot/error.h>
+#include <ingot/json.h>
+#include <ingot/reference.h>
 #include <string.h>
 
-#include "server/http/log.h"
 #include "server/mirror/copy.h"
+#include "server/storage/mentions.h"
+
+#define MOMENT (G_USEC_PER_SEC * 7 / 10) /* for which a look-up is waited for where there is an answer without it */
+#define LOOK_UP (20 * G_USEC_PER_SEC)    /* where there is none */
+#define SMALL (5 * G_USEC_PER_SEC)       /* for what an image can do without */
+#define COPYING (3600 * (gint64)G_USEC_PER_SEC) /* for a blob: it ends when nothing comes any more */
 
 struct Through {
     Storage *storage;
-    char *host;
-    GMutex lock;
-    GCond ended;
-    GHashTable *running; /* "NAME what" that is being copied */
+    GPtrArray *upstreams; /* of Upstream */
+    Fetches *fetches;
 };
 
-Through *through_new(Storage *storage, const char *host)
+Through *through_new(Storage *storage, GPtrArray *upstreams, guint remember)
 {
     Through *through = g_new0(Through, 1);
     through->storage = storage;
-    through->host = g_strdup(host);
-    g_mutex_init(&through->lock);
-    g_cond_init(&through->ended);
-    through->running = g_hash_table_new(g_str_hash, g_str_equal);
+    through->upstreams = upstreams;
+    through->fetches = fetches_new(remember);
     return through;
 }
 
 void through_free(Through *through)
 {
     if (through != NULL) {
-        g_hash_table_unref(through->running);
-        g_cond_clear(&through->ended);
-        g_mutex_clear(&through->lock);
-        g_free(through->host);
+        fetches_free(through->fetches);
+        g_ptr_array_unref(through->upstreams);
         g_free(through);
     }
 }
 
-/* TRUE: it is ours to copy; FALSE: somebody else's, who has ended. */
-static gboolean claim(Through *through, const char *key)
+gboolean through_is_open(FetchOutcome outcome)
 {
-    g_mutex_lock(&through->lock);
-    gboolean ours = g_hash_table_add(through->running, (gpointer)key);
-    while (!ours && g_hash_table_contains(through->running, key)) {
-        g_cond_wait(&through->ended, &through->lock);
+    return outcome == FETCH_FAILED || outcome == FETCH_PENDING || outcome == FETCH_BUSY;
+}
+
+/* --- what is asked for --- */
+
+typedef struct Ask Ask;
+typedef gboolean (*AskFunc)(const Ask *ask, Copy *copy, char **result, GError **error);
+
+struct Ask {
+    Through *through;
+    Upstream *upstream;
+    AskFunc function;
+    char *name, *reference; /* reference: a tag or a digest; NULL: neither is needed */
+    IngotDigest digest;     /* where the reference is one */
+};
+
+static void ask_free(gpointer data)
+{
+    Ask *ask = data;
+    g_free(ask->name);
+    g_free(ask->reference);
+    g_free(ask);
+}
+
+static gboolean ask_run(gpointer data, char **result, GError **error)
+{
+    const Ask *ask = data;
+    g_autoptr(GError) problem = NULL;
+    IngotRemote *remote = upstream_borrow(ask->upstream, error);
+    if (remote == NULL) {
+        return FALSE;
     }
-    g_mutex_unlock(&through->lock);
-    return ours;
-}
-
-static void release(Through *through, const char *key)
-{
-    g_mutex_lock(&through->lock);
-    g_hash_table_remove(through->running, key);
-    g_cond_broadcast(&through->ended);
-    g_mutex_unlock(&through->lock);
-}
-
-typedef gboolean (*Get)(Copy *copy, const char *name, gconstpointer what, GError **error);
-
-static void get(Through *through, const char *name, const char *text, gconstpointer what, Get function)
-{
-    g_autofree char *key = g_strdup_printf("%s %s", name, text);
-    if (!claim(through, key)) {
-        return;
+    Copy copy = {.storage = ask->through->storage, .remote = remote, .skip = strlen(upstream_prefix(ask->upstream))};
+    gboolean ok = ask->function(ask, &copy, result, &problem);
+    upstream_give_back(ask->upstream, remote, problem);
+    if (problem != NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
     }
-    g_autoptr(GError) error = NULL;
-    g_autoptr(IngotRemote) remote = ingot_remote_new(through->host, &error);
-    Copy copy = {.storage = through->storage, .remote = remote};
-    if (remote == NULL || !function(&copy, name, what, &error)) {
-        /* That the upstream has it no more than we do is for the client to hear. */
-        if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            log_warning("upstream: %s", error->message);
-        }
-    }
-    release(through, key);
+    return ok;
 }
 
-static gboolean get_manifest(Copy *copy, const char *name, gconstpointer what, GError **error)
+/* The one door to an upstream, so that nothing goes there that could be another path, or comes here under a name that
+ * none may have. reference: a tag, a digest, or NULL. */
+static Ask *ask_new(Through *through, const char *name, const char *reference, AskFunc function)
 {
-    gboolean changed;
-    const char *reference = what;
-    return copy_manifest(copy, name, reference, strchr(reference, ':') == NULL ? reference : NULL, TRUE, &changed,
-                         error);
+    IngotDigest digest = {0};
+    Upstream *upstream = through == NULL ? NULL : upstreams_find(through->upstreams, name);
+    if (upstream == NULL || !ingot_name_check(name, NULL) ||
+        !ingot_name_check(name + strlen(upstream_prefix(upstream)), NULL)) {
+        return NULL;
+    }
+    if (reference != NULL && !(strchr(reference, ':') != NULL ? ingot_digest_parse(reference, &digest, NULL)
+                                                              : ingot_tag_check(reference, NULL))) {
+        return NULL;
+    }
+    Ask *ask = g_new0(Ask, 1);
+    *ask = (Ask){.through = through,
+                 .upstream = upstream,
+                 .function = function,
+                 .name = g_strdup(name),
+                 .reference = g_strdup(reference),
+                 .digest = digest};
+    return ask;
 }
 
-void through_manifest(Through *through, const char *name, const char *reference)
+/* Waits for `wait` microseconds at most. The ask is taken; NULL: it is none. */
+static FetchOutcome ask_get(Ask *ask, const char *what, gint64 wait, char **result)
+{
+    if (ask == NULL) {
+        return FETCH_ABSENT;
+    }
+    Upstream *upstream = ask->upstream;
+    g_autofree char *key = g_strdup_printf("%s %s%s%s", what, ask->name, ask->reference == NULL ? "" : " ",
+                                           ask->reference == NULL ? "" : ask->reference);
+    FetchOutcome outcome = fetches_get(ask->through->fetches, key, ask_run, ask, ask_free, wait, result);
+    if (outcome == FETCH_PENDING) {
+        upstream_was_late(upstream);
+    }
+    return outcome;
+}
+
+/* --- manifests --- */
+
+/* Whether the tag here names what it names there, which is told without the manifest's bytes. */
+static gboolean is_current(const Ask *ask, Copy *copy, gboolean *current, GError **error)
+{
+    IngotDigest here, digest;
+    gboolean told;
+    *current = FALSE;
+    if (strchr(ask->reference, ':') != NULL ||
+        !storage_find_tag(copy->storage, ask->name, ask->reference, &here, NULL)) {
+        return TRUE;
+    }
+    if (!ingot_remote_find_tag(copy->remote, ask->name + copy->skip, ask->reference, &digest, &told, error)) {
+        return FALSE;
+    }
+    *current = told && ingot_digest_equal(&here, &digest) && storage_has_manifest(copy->storage, ask->name, &here);
+    return TRUE;
+}
+
+static gboolean get_manifest(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    gboolean current, changed;
+    (void)result;
+    return is_current(ask, copy, &current, error) &&
+           (current ||
+            copy_manifest(copy, ask->name, ask->reference, strchr(ask->reference, ':') == NULL ? ask->reference : NULL,
+                          TRUE, &changed, error));
+}
+
+FetchOutcome through_manifest(Through *through, const char *name, const char *reference)
 {
     IngotDigest digest;
-    if (through == NULL ||
-        (ingot_digest_parse(reference, &digest, NULL) && storage_has_manifest(through->storage, name, &digest))) {
-        return;
+    Ask *ask = ask_new(through, name, reference, get_manifest);
+    if (ask == NULL) {
+        return FETCH_ABSENT;
     }
-    get(through, name, reference, reference, get_manifest);
+    gboolean by_digest = strchr(reference, ':') != NULL;
+    if (by_digest && storage_has_manifest(through->storage, name, &ask->digest)) {
+        ask_free(ask);
+        return FETCH_DONE;
+    }
+    gboolean is_here = !by_digest && storage_find_tag(through->storage, name, reference, &digest, NULL);
+    return ask_get(ask, "manifest", is_here ? MOMENT : LOOK_UP, NULL);
 }
 
-static gboolean get_blob(Copy *copy, const char *name, gconstpointer what, GError **error)
+/* --- blobs --- */
+
+static gboolean get_blob(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     guint64 size;
-    return ingot_remote_blob_size(copy->remote, name, what, &size, error) && copy_blob(copy, name, what, size, error);
+    (void)result;
+    return ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->digest, &size, error) &&
+           copy_blob(copy, ask->name, &ask->digest, size, error);
 }
 
-void through_blob(Through *through, const char *name, const IngotDigest *digest)
+FetchOutcome through_blob(Through *through, const char *name, const IngotDigest *digest)
 {
-    if (through == NULL || storage_has(through->storage, name, digest)) {
-        return;
-    }
     g_autofree char *text = ingot_digest_to_text(digest);
-    get(through, name, text, digest, get_blob);
-}
-
-static gboolean get_referrers(Copy *copy, const char *name, gconstpointer what, GError **error)
-{
-    return copy_referrers(copy, name, what, TRUE, error);
-}
-
-void through_referrers(Through *through, const char *name, const IngotDigest *subject)
-{
-    if (through == NULL) {
-        return;
+    if (through != NULL && storage_has(through->storage, name, digest)) {
+        return FETCH_DONE;
     }
-    g_autofree char *digest = ingot_digest_to_text(subject);
-    g_autofree char *text = g_strconcat("about ", digest, NULL);
-    get(through, name, text, subject, get_referrers);
+    return ask_get(ask_new(through, name, text, get_blob), "blob", COPYING, NULL);
+}
+
+static gboolean get_size(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    guint64 size;
+    if (!ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->digest, &size, error)) {
+        return FALSE;
+    }
+    *result = g_strdup_printf("%" G_GUINT64_FORMAT, size);
+    return TRUE;
+}
+
+FetchOutcome through_size(Through *through, const char *name, const IngotDigest *digest, guint64 *size)
+{
+    g_autofree char *text = ingot_digest_to_text(digest), *found = NULL;
+    FetchOutcome outcome = ask_get(ask_new(through, name, text, get_size), "size of", LOOK_UP, &found);
+    *size = found == NULL ? 0 : g_ascii_strtoull(found, NULL, 10);
+    return outcome;
+}
+
+FetchOutcome through_image(Through *through, const char *name, const char *reference)
+{
+    IngotDigest digest;
+    FetchOutcome outcome = through_manifest(through, name, reference);
+    if (through == NULL ||
+        !(strchr(reference, ':') != NULL ? ingot_digest_parse(reference, &digest, NULL)
+                                         : ingot_tag_check(reference, NULL) &&
+                                               storage_find_tag(through->storage, name, reference, &digest, NULL))) {
+        return outcome;
+    }
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(through->storage, name, &digest, &type, NULL);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
+    outcome = bytes == NULL ? outcome : FETCH_DONE;
+    for (guint i = 0; mentions != NULL && i < mentions->len && outcome == FETCH_DONE; i++) {
+        const Mention *mention = &g_array_index(mentions, Mention, i);
+        outcome = mention->manifest ? FETCH_DONE : through_blob(through, name, &mention->digest);
+    }
+    return outcome;
+}
+
+/* --- what is attached --- */
+
+static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    (void)result;
+    return copy_referrers(copy, ask->name, &ask->digest, TRUE, error);
+}
+
+FetchOutcome through_referrers(Through *through, const char *name, const IngotDigest *subject)
+{
+    g_autofree char *text = ingot_digest_to_text(subject);
+    Ask *ask = ask_new(through, name, text, get_referrers);
+    if (ask == NULL) {
+        return FETCH_ABSENT;
+    }
+    g_auto(GStrv) here = storage_referrers(through->storage, name, subject, NULL);
+    gboolean hurries = (here != NULL && here[0] != NULL) || upstream_is_late(ask->upstream);
+    return ask_get(ask, "attached to", hurries ? MOMENT : SMALL, NULL);
+}
+
+/* --- lists --- */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines of a text, with a prefix each, among our own; takes ours. */
+static char **merge(char **ours, const char *prefix, const char *text, gboolean (*check)(const char *, GError **))
+{
+    g_auto(GStrv) own = ours;
+    g_auto(GStrv) lines = g_strsplit(text == NULL ? "" : text, "\n", -1);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    GPtrArray *all = g_ptr_array_new();
+    for (guint i = 0; own != NULL && own[i] != NULL; i++) {
+        g_hash_table_add(seen, own[i]);
+        g_ptr_array_add(all, g_strdup(own[i]));
+    }
+    for (guint i = 0; lines[i] != NULL; i++) {
+        g_autofree char *name = g_strconcat(prefix, lines[i], NULL);
+        if (check(name, NULL) && !g_hash_table_contains(seen, name)) {
+            g_ptr_array_add(all, g_steal_pointer(&name));
+        }
+    }
+    qsort(all->pdata, all->len, sizeof *all->pdata, by_text);
+    gboolean is_empty = own == NULL && all->len == 0;
+    g_ptr_array_add(all, NULL);
+    char **list = (char **)g_ptr_array_free(all, FALSE);
+    if (is_empty) {
+        g_clear_pointer(&list, g_strfreev);
+    }
+    return list;
+}
+
+static gboolean give_list(char **list, char **result)
+{
+    *result = list == NULL ? NULL : g_strjoinv("\n", list);
+    g_strfreev(list);
+    return *result != NULL;
+}
+
+static gboolean get_tags(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    return give_list(ingot_remote_list_tags(copy->remote, ask->name + copy->skip, error), result);
+}
+
+char **through_tags(Through *through, const char *name, char **ours)
+{
+    g_autofree char *text = NULL;
+    Ask *ask = ask_new(through, name, NULL, get_tags);
+    if (ask == NULL) {
+        return ours;
+    }
+    ask_get(ask, "tags of", ours != NULL && upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
+    return text == NULL ? ours : merge(ours, "", text, ingot_tag_check);
+}
+
+static gboolean get_names(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    (void)ask;
+    return give_list(ingot_remote_list_names(copy->remote, error), result);
+}
+
+char **through_names(Through *through, char **ours)
+{
+    for (guint i = 0; through != NULL && i < through->upstreams->len; i++) {
+        Upstream *upstream = g_ptr_array_index(through->upstreams, i);
+        Ask *ask = g_new0(Ask, 1);
+        *ask = (Ask){.through = through,
+                     .upstream = upstream,
+                     .function = get_names,
+                     .name = g_strdup(upstream_prefix(upstream))};
+        g_autofree char *text = NULL;
+        ask_get(ask, "names below", upstream_is_late(upstream) ? MOMENT : SMALL, &text);
+        ours = text == NULL ? ours : merge(ours, upstream_prefix(upstream), text, ingot_name_check);
+    }
+    return ours;
 }

@@ -1,20 +1,37 @@
-/* Pulling through: what a registry does not have it gets from another one, its upstream, when it is first asked for.
+/* Pulling through: what a registry does not have it gets from its upstreams when it is first asked for.
  *
- * A tag is looked up there each time, so that it is never older than there; where the upstream can't be reached, what
- * is here is answered. Blobs and manifests by digest come once. Two that ask for the same wait for one copy. Thread
- * safe. */
+ * A tag is looked up there each time, so that it is never older than there; where the upstream does not answer within
+ * a moment, what is here is answered, and the look-up goes on without the client. Blobs and manifests by digest come
+ * once. Two that ask for the same wait for one fetch. That an upstream lacks something is remembered for a short time,
+ * and one that can't be reached is left in peace (upstream.h). What is not a name, a tag or a digest goes nowhere.
+ * Thread safe. */
 #pragma once
 
+#include "server/mirror/fetches.h"
+#include "server/mirror/upstream.h"
 #include "server/storage/storage.h"
 
 typedef struct Through Through;
 
-/* host: HOST[:PORT] of the upstream. */
-Through *through_new(Storage *storage, const char *host);
+/* upstreams: of Upstream, at least one; the list becomes through's. remember: seconds for which what is not there, or
+ * failed, is not asked for again. */
+Through *through_new(Storage *storage, GPtrArray *upstreams, guint remember);
 void through_free(Through *through);
 
 /* Each sees to it that what is asked for is here, if the upstream has it; what goes wrong is logged. through may be
- * NULL: there is no upstream. */
-void through_manifest(Through *through, const char *name, const char *reference);
-void through_blob(Through *through, const char *name, const IngotDigest *digest);
-void through_referrers(Through *through, const char *name, const IngotDigest *subject);
+ * NULL: there is no upstream, which then has nothing (FETCH_ABSENT). */
+FetchOutcome through_manifest(Through *through, const char *name, const char *reference);
+FetchOutcome through_blob(Through *through, const char *name, const IngotDigest *digest);
+FetchOutcome through_referrers(Through *through, const char *name, const IngotDigest *subject);
+/* A manifest and all the blobs that it needs. */
+FetchOutcome through_image(Through *through, const char *name, const char *reference);
+
+/* How many bytes a blob has there, which is not copied. */
+FetchOutcome through_size(Through *through, const char *name, const IngotDigest *digest, guint64 *size);
+/* Adds the tags that a repository has there, and the names that the upstreams have, to a sorted list of ours (free it
+ * with g_strfreev; NULL counts as empty), which stays as it is where they can't be had; NULL where both are empty. */
+char **through_tags(Through *through, const char *name, char **ours);
+char **through_names(Through *through, char **ours);
+
+/* Whether an outcome leaves open if there is such a thing: the client is to ask later. */
+gboolean through_is_open(FetchOutcome outcome);

@@ -132,11 +132,22 @@ static enum MHD_Result answer_token(Request *request, const RouteMatch *match)
     return issue_token(request);
 }
 
-/* What may have to come from an upstream first. */
+/* Whether the repository has what a digest names, which then is what the upstream has. It is mostly known from memory.
+ */
+static gboolean is_here(const Request *request, const RouteMatch *match)
+{
+    IngotDigest digest;
+    Storage *storage = request->server->storage;
+    return match->reference != NULL && match->kind != API_REFERRERS &&
+           ingot_digest_parse(match->reference, &digest, NULL) &&
+           (match->kind == API_BLOB ? storage_has(storage, match->name, &digest)
+                                    : storage_has_manifest(storage, match->name, &digest));
+}
+
+/* What is not here, or may be newer there, waits for an upstream; nothing that is here waits behind that. */
 static Pool choose_read(const Request *request, const RouteMatch *match)
 {
-    (void)match;
-    return request->server->through != NULL ? POOL_UPSTREAM : POOL_READ;
+    return request->server->through != NULL && !is_here(request, match) ? POOL_UPSTREAM : POOL_READ;
 }
 
 #define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = api_check, .scope = rights_scope
@@ -160,7 +171,8 @@ const Route api_routes[] = {
      .kind = API_ROOT,
      .check = api_check,
      .answer = answer_root},
-    {READS, .pattern = "/v2/_catalog", .name = "catalog", .kind = API_CATALOG, .answer = api_catalog},
+    {READS, .pattern = "/v2/_catalog", .name = "catalog", .kind = API_CATALOG, .choose = choose_read,
+     .answer = api_catalog},
     {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads/", .name = "uploads", .kind = API_UPLOADS,
      .body_max = ROUTE_STREAMED, .begin = begin_uploads, .answer = api_uploads},
     {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads", .name = "uploads", .kind = API_UPLOADS,
@@ -183,6 +195,7 @@ const Route api_routes[] = {
      .kind = API_MANIFEST, .answer = api_manifest},
     {READS, .pattern = "/v2/{name}/referrers/{reference}", .name = "referrers", .kind = API_REFERRERS,
      .choose = choose_read, .answer = api_referrers},
-    {READS, .pattern = "/v2/{name}/tags/list", .name = "tags", .kind = API_TAGS, .answer = api_tags},
+    {READS, .pattern = "/v2/{name}/tags/list", .name = "tags", .kind = API_TAGS, .choose = choose_read,
+     .answer = api_tags},
     {0},
 };

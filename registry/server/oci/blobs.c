@@ -40,18 +40,56 @@ static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
                           g_bytes_get_size(frames), "Cache-Control", access_keep(request), NULL);
 }
 
+static enum MHD_Result answer_absent(Request *request, FetchOutcome outcome, const GError *error)
+{
+    return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+               ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")
+               : request_fail(request, "BLOB_UNKNOWN", error);
+}
+
+static gssize read_nothing(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    (void)source, (void)offset, (void)buffer, (void)size;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the blob is not here");
+    return -1;
+}
+
+static void unref_nothing(gpointer source)
+{
+    (void)source;
+}
+
+/* HEAD of a blob that only an upstream has: that is no reason to copy it. */
+static enum MHD_Result head_elsewhere(Request *request, const ApiRoute *route, const IngotDigest *digest,
+                                      const GError *error)
+{
+    static const BodyKind kind = {.read = read_nothing, .unref = unref_nothing};
+    guint64 size;
+    FetchOutcome outcome = through_size(request->server->through, route->name, digest, &size);
+    if (outcome != FETCH_DONE) {
+        return answer_absent(request, outcome, error);
+    }
+    g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
+    const ServeHeaders headers = {
+        .type = "application/octet-stream", .tag = tag, .keep = SERVE_FOR_EVER, .digest = route->reference};
+    return serve(request, body_new(&kind, NULL, size), &headers);
+}
+
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
 {
     g_autoptr(GError) error = NULL;
-    through_blob(request->server->through, route->name, digest);
+    gboolean head = strcmp(request->method, "HEAD") == 0;
+    FetchOutcome outcome = head ? FETCH_ABSENT : through_blob(request->server->through, route->name, digest);
     g_autoptr(StorageBlob) blob = storage_blob(request->server->storage, route->name, digest, &error);
     gboolean lost = blob == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT);
-    if (strcmp(request->method, "HEAD") == 0 && (lost || (blob != NULL && storage_blob_damaged(blob)))) {
+    if (head && (lost || (blob != NULL && storage_blob_damaged(blob)))) {
         /* So that whoever asks before a push brings it again, which is what mends it. */
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UNKNOWN", "a part of the blob is damaged");
     }
     if (blob == NULL) {
-        return request_fail(request, "BLOB_UNKNOWN", error);
+        return head && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+                   ? head_elsewhere(request, route, digest, error)
+                   : answer_absent(request, outcome, error);
     }
     if (request_query(request, "frames") != NULL) {
         return answer_frames(request, blob);

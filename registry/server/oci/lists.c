@@ -61,7 +61,8 @@ static enum MHD_Result answer_page(Request *request, json_t *body, const char *k
 enum MHD_Result api_tags(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) tags = storage_tags(request->server->storage, route->name, &error);
+    g_auto(GStrv) tags = through_tags(request->server->through, route->name,
+                                      storage_tags(request->server->storage, route->name, &error));
     if (tags == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
@@ -91,6 +92,7 @@ enum MHD_Result api_catalog(Request *request, const ApiRoute *route)
     if (names == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
+    names = through_names(request->server->through, names);
     keep_allowed(request, names);
     g_autoptr(json_t) body = json_object();
     return answer_page(request, body, "repositories", names);

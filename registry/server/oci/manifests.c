@@ -43,14 +43,14 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     g_autofree char *type = NULL;
-    if (by_digest(route) || ingot_tag_check(route->reference, NULL)) {
-        through_manifest(request->server->through, route->name, route->reference);
-    }
+    FetchOutcome outcome = through_manifest(request->server->through, route->name, route->reference);
     g_autoptr(GBytes) bytes = !find(request, route, &digest, &error)
                                   ? NULL
                                   : storage_manifest(request->server->storage, route->name, &digest, &type, &error);
     if (bytes == NULL) {
-        return fail(request, route, error);
+        return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+                   ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")
+                   : fail(request, route, error);
     }
     if (strcmp(request->method, "GET") == 0) {
         pulls_note(request->server->storage, route->name, &digest);

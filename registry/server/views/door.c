@@ -180,7 +180,9 @@ static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
     if (!access_may(request, ACCESS_PULL, place.name) && !pass_opens(request)) {
         return access_refuse(request, place.name, ACCESS_PULL);
     }
-    through_manifest(request->server->through, place.name, place.reference);
+    if (through_is_open(through_image(request->server->through, place.name, place.reference))) {
+        return request_refuse_busy(request, "the upstream, which may have it, does not answer as it should");
+    }
     if (place.format == NULL) {
         return list_formats(request, &place);
     }

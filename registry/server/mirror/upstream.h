@@ -1,0 +1,26 @@
+/* Upstreams: the registries that a cache gets from, each with the names that it is for.
+ *
+ * "PREFIX=URL": names that begin with PREFIX here are asked for there without it, so that two upstreams may have the
+ * same names; an upstream without a prefix has all others. An upstream that can't be reached is left in peace for a
+ * while, twice as long after each further failure; until then asking it fails at once. Thread safe. */
+#pragma once
+
+#include <ingot/remote.h>
+
+typedef struct Upstream Upstream;
+
+void upstream_free(Upstream *upstream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Upstream, upstream_free)
+/* url: HOST[:PORT] or with a scheme (remote.h); credentials come from the files of credentials.h. */
+Upstream *upstream_new(const char *prefix, const char *url);
+const char *upstream_prefix(const Upstream *upstream);
+/* The one whose prefix is the longest that fits; NULL: the name comes from nowhere. */
+Upstream *upstreams_find(const GPtrArray *upstreams, const char *name);
+
+/* A connection; NETWORK at once while it is left in peace. Give it back, with what went wrong (NULL: nothing). */
+IngotRemote *upstream_borrow(Upstream *upstream, GError **error);
+void upstream_give_back(Upstream *upstream, IngotRemote *remote, const GError *problem);
+
+/* Whether an answer did not come in time lately, and none has come since. */
+gboolean upstream_is_late(Upstream *upstream);
+void upstream_was_late(Upstream *upstream);

@@ -1,0 +1,175 @@
+#!/bin/bash
+# A pull-through cache: what it gets from its upstreams, and what it answers when they are slow, gone or lying.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+# code PATH [CURL-ARGUMENT...]: the status; the body is in $TMP/answer, the head in $TMP/head. Nothing may hang.
+code() {
+    local path=$1
+    shift
+    curl -s -m 60 -o "$TMP/answer" -D "$TMP/head" -w '%{http_code}' "$@" "http://$cache$path"
+}
+# start_cache NAME UPSTREAMS: its folder is $TMP/NAME.
+start_cache() {
+    : >"$TMP/$1.address"
+    ingotd --data "$TMP/$1" --listen 127.0.0.1:0 --upstream "$2" --upstream-absent "${3:-1h}" >"$TMP/$1.address" 2>>"$TMP/ingotd.log" &
+    cache_pid=$!
+    ENDING+=("$cache_pid")
+    until grep -q http "$TMP/$1.address"; do
+        kill -0 "$cache_pid" 2>/dev/null || fail "$(cat "$TMP/ingotd.log")"
+        sleep 0.05
+    done
+    cache=$(sed 's,.*http://,,' "$TMP/$1.address")
+}
+end_cache() {
+    kill "$cache_pid"
+    wait "$cache_pid" || fail "the cache ends with $?"
+}
+
+start_ingotd "$TMP/first"
+first=$REGISTRY
+: >"$TMP/rules"
+: >"$TMP/asked"
+python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
+proxy_pid=$!
+ENDING+=("$proxy_pid")
+until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
+upstream=$(cat "$TMP/upstream.address")
+head -c 600000 /dev/urandom >"$TMP/v1.raw"
+truncate -s 1M "$TMP/v1.raw"
+ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
+ingot push -q web:1.0.0 "$first/team/web" >/dev/null
+ingot push -q web:1.0.0 "$first/team/other" >/dev/null
+manifest=$(curl -s "http://$first/v2/team/web/manifests/1.0.0")
+disk=$(python3 -c 'import json, sys; print(next(layer["digest"] for layer in json.loads(sys.argv[1])["layers"] if "disk" in layer["mediaType"]))' "$manifest")
+
+start_cache cold "http://$upstream"
+[ "$(code /v2/team/web/tags/list)" = 200 ] && grep -q '"1.0.0"' "$TMP/answer" || fail "tags: $(cat "$TMP/answer")"
+[ "$(code /v2/_catalog)" = 200 ] && grep -q '"team/other","team/web"' "$TMP/answer" || fail "names: $(cat "$TMP/answer")"
+[ "$(code "/v2/team/web/blobs/$disk" -I)" = 200 ] || fail "HEAD of a blob"
+grep -q '^GET /v2/team/web/blobs' "$TMP/asked" && fail "a HEAD copies the blob"
+[ "$(code /formats/team/web/1.0.0/raw/disk.raw)" = 200 ] && cmp "$TMP/answer" "$TMP/v1.raw" || fail "a format of what is not here"
+[ "$(code /v2/team/web/manifests/1.0.0)" = 200 ] && [ "$(cat "$TMP/answer")" = "$manifest" ] || fail "a manifest"
+ok "lists, formats, sizes and manifests come through a cache that is empty"
+
+before=$(wc -l <"$TMP/asked")
+for _ in 1 2 3; do
+    [ "$(code /v2/team/web/manifests/9.9.9)" = 404 ] || fail "a tag that is nowhere"
+    [ "$(code "/v2/team/web/blobs/sha256:$(printf '0%.0s' {1..64})")" = 404 ] || fail "a blob that is nowhere"
+done
+[ $(($(wc -l <"$TMP/asked") - before)) = 2 ] || fail "asked again: $(tail -n +$((before + 1)) "$TMP/asked")"
+ok "what is not there is not asked for again and again"
+
+before=$(wc -l <"$TMP/asked")
+for path in /formats/team/web/..%252f..%252fother%252fmanifests%252f1.0.0/raw/disk.raw '/formats/team/web/..%2f..%2fother/raw/disk.raw' \
+    '/v2/team/web/manifests/..%2f..%2fother%2fmanifests%2f1.0.0' '/v2/team/web/manifests/.1' '/v2/team/web/manifests/a%20b' \
+    '/v2/team/web/manifests/1.0.0%0d%0aX:y' '/v2/team/web/manifests/sha256:abc' '/v2/team/web/manifests/sha512:abc' '/v2/Team/web/manifests/1' \
+    '/v2/team/../web/manifests/1' '/v2/team/web/blobs/..%2f1' '/v2/team/web/referrers/..%2f1' '/v2/team/web%3f/tags/list' "/v2/team/web/manifests/$(printf 'a%.0s' {1..129})" \
+    '/formats/team/web/1.0.0%3fx/raw/disk.raw' '/formats/TEAM/web/1/raw/disk.raw' '/v2/team/web/manifests/%ff'; do
+    status=$(code "$path" --path-as-is)
+    case $status in 400 | 404) ;; *) fail "$path: $status" ;; esac
+done
+[ "$(wc -l <"$TMP/asked")" = "$before" ] || fail "an unchecked reference went upstream: $(tail -n +$((before + 1)) "$TMP/asked")"
+[ "$(curl -s "http://$cache/v2/team/web/tags/list")" = '{"name":"team/web","tags":["1.0.0"]}' ] || fail "$(curl -s "http://$cache/v2/team/web/tags/list")"
+ok "what is no name, tag or digest goes nowhere"
+end_cache
+
+# With the image cached, whatever the upstream does. "once" is what a client sees of it.
+start_cache warm "http://$upstream" 1s
+ingot pull -q --store "$TMP/warm-store" "$cache/team/web:1.0.0" >/dev/null
+round=0
+for rule in '. hang' '. html' '. status 500' '. status 429 1000' '. status 401' '. body {"schemaVersion":1}' '. body []' '. cut 0' '. flip' gone; do
+    round=$((round + 1))
+    echo "$rule" >"$TMP/rules"
+    if [ "$rule" = gone ]; then
+        kill "$proxy_pid"
+        wait "$proxy_pid" || true
+    fi
+    if [ "$rule" = '. hang' ]; then
+        # More that hang than there are workers of the old kind: nothing else may wait for them.
+        for n in $(seq 40); do
+            curl -s -m 60 -o /dev/null "http://$cache/v2/team/cold$n/manifests/1" &
+            pids[n]=$!
+        done
+        [ "$(code /healthz -m 10)" = 200 ] || fail "healthz while the upstream hangs"
+        [ "$(code "/v2/team/web/blobs/$disk" -m 10 -r 0-99)" = 206 ] || fail "a cached blob while the upstream hangs"
+        [ "$(curl -s -m 10 -o "$TMP/answer" -w '%{http_code}' -X POST --data-binary x "http://$cache/v2/own/thing/blobs/uploads/?digest=sha256:$(printf x | sha256sum | cut -d' ' -f1)")" = 201 ] || fail "a push while the upstream hangs"
+    fi
+    ingot pull -q --store "$TMP/store$round" "$cache/team/web:1.0.0" -o "$TMP/back$round.raw" >/dev/null || fail "$rule: the cached image can't be pulled"
+    cmp "$TMP/back$round.raw" "$TMP/v1.raw" || fail "$rule: another image"
+    rm -rf "$TMP/store$round" "$TMP/back$round.raw"
+    if [ "$rule" = '. hang' ]; then
+        for n in $(seq 40); do kill "${pids[n]}" 2>/dev/null || true; done
+        wait "${pids[@]}" 2>/dev/null || true
+    fi
+done
+[ "$(code /v2/team/never/manifests/1)" = 503 ] && grep -qi '^retry-after:' "$TMP/head" || fail "what an upstream that is gone may have: $(cat "$TMP/head")"
+end_cache
+ok "what is cached is served while the upstream hangs, lies or is gone, and nothing else waits for it"
+
+# Two upstreams: the names of one have a prefix. What is private here stays so, whatever they name.
+printf 'a secret' >"$TMP/secret"
+secret=sha256:$(sha256sum <"$TMP/secret" | cut -d' ' -f1)
+start_ingotd "$TMP/second"
+second=$REGISTRY
+head -c 102400 /dev/urandom >"$TMP/other.raw"
+ingot pack -q "$TMP/other.raw" other:1.0.0 >/dev/null
+ingot push -q other:1.0.0 "$second/team/web" >/dev/null
+start_cache pair "http://$first; second/=http://$second"
+ingot pull -q --store "$TMP/two" "$cache/team/web:1.0.0" -o "$TMP/one.raw" >/dev/null && cmp "$TMP/one.raw" "$TMP/v1.raw" || fail "the first upstream"
+ingot pull -q --store "$TMP/two" "$cache/second/team/web:1.0.0" -o "$TMP/two.raw" >/dev/null && cmp "$TMP/two.raw" "$TMP/other.raw" || fail "the second upstream"
+[ "$(code /v2/_catalog)" = 200 ] && grep -q 'second/team/web' "$TMP/answer" && grep -q '"team/other"' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' -X POST --data-binary "@$TMP/secret" "http://$cache/v2/private/thing/blobs/uploads/?digest=$secret")" = 201 ] || fail "$(cat "$TMP/answer")"
+[ "$(code "/v2/team/web/blobs/$secret")" = 404 ] || fail "a blob of a private repository is readable in a cached one"
+end_cache
+for wrong in 'http://a;http://b' 'x=' 'UP=http://a' 'a b=http://c' ''; do
+    status=0
+    timeout 20 ingotd --data "$TMP/wrong" --listen 127.0.0.1:0 --upstream "$wrong" >"$TMP/out" 2>&1 || status=$?
+    [ $status = 2 ] || fail "--upstream '$wrong' ends with $status: $(cat "$TMP/out")"
+done
+ok "several upstreams have names of their own, and none learns what is private here"
+
+# Docker's types come byte for byte.
+cat >"$TMP/config.yml" <<YAML
+version: 0.1
+storage: {filesystem: {rootdirectory: $TMP/data}}
+http: {addr: "127.0.0.1:0"}
+YAML
+: >"$TMP/docker.log"
+docker-registry serve "$TMP/config.yml" >>"$TMP/docker.log" 2>&1 &
+ENDING+=($!)
+until grep -q 'listening on' "$TMP/docker.log"; do sleep 0.1; done
+docker=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/docker.log" | head -1)
+python3 - "$docker" "$TMP/want" <<'PY'
+import hashlib, json, sys, urllib.request
+host, want = sys.argv[1:]
+V2, LIST = "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"
+def call(method, url, data, kind):
+    return urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": kind}, method=method))
+def blob(data):
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    where = call("POST", f"http://{host}/v2/team/app/blobs/uploads/", b"", "text/plain").headers["Location"]
+    call("PUT", f"{where}&digest={digest}", data, "application/octet-stream")
+    return {"digest": digest, "size": len(data)}
+config = blob(json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "1" * 64]}, "history": [{"created_by": "x"}]}).encode())
+layer = blob(b"layer")
+one = json.dumps({"schemaVersion": 2, "mediaType": V2, "config": dict(config, mediaType="application/vnd.docker.container.image.v1+json"),
+                  "layers": [dict(layer, mediaType="application/vnd.docker.image.rootfs.diff.tar.gzip")]}, indent=5).encode()
+call("PUT", f"http://{host}/v2/team/app/manifests/one", one, V2)
+many = json.dumps({"schemaVersion": 2, "mediaType": LIST, "manifests": [
+    {"mediaType": V2, "digest": "sha256:" + hashlib.sha256(one).hexdigest(), "size": len(one), "platform": {"architecture": "amd64", "os": "linux"}}]}, indent=4).encode()
+call("PUT", f"http://{host}/v2/team/app/manifests/many", many, LIST)
+for tag, data in ("one", one), ("many", many):
+    open(f"{want}.{tag}", "wb").write(data)
+PY
+start_cache docker "http://$docker"
+ingotd mirror --data "$TMP/docker-copy" "http://$docker" '*' >"$TMP/out" || fail "$(cat "$TMP/out")"
+start_ingotd "$TMP/docker-copy"
+for tag in one many; do
+    [ "$(code /v2/team/app/manifests/$tag)" = 200 ] && cmp "$TMP/answer" "$TMP/want.$tag" || fail "$tag through the cache"
+    grep -qi "^content-type: application/vnd.docker.distribution.manifest" "$TMP/head" || fail "$(cat "$TMP/head")"
+    curl -sf "http://$REGISTRY/v2/team/app/manifests/$tag" | cmp - "$TMP/want.$tag" || fail "$tag in the mirror"
+done
+ok "Docker's manifests and lists come byte for byte"
