@@ -6,8 +6,8 @@
 #define CONNECT_SECONDS 5
 #define STALL_SECONDS 10
 #define IDLE_MAX 8 /* connections that are kept */
-#define PAUSE_LEAST (2 * G_USEC_PER_SEC)
-#define PAUSE_MOST (60 * G_USEC_PER_SEC)
+#define PAUSE_LEAST (2 * G_TIME_SPAN_SECOND)
+#define PAUSE_MOST G_TIME_SPAN_MINUTE
 
 struct Upstream {
     char *prefix, *url;
