@@ -68,8 +68,8 @@ GET+/v2/team/web/tags/list status 403|status 403
 GET+/v2/team/web/blobs/$disk\$ flip|digest
 GET+/v2/team/web/blobs/$disk\$ cut 3000|.
 GET+/v2/team/web/blobs/$disk status 404|404
-team.*frames= body AAAA|frames
-team.*frames= body $(printf 'A%.0s' {1..35})|frames
+team.*frames= body AAAA|frame
+team.*frames= body $(printf 'A%.0s' {1..35})|frame
 ROWS
 start_ingotd "$TMP/copy$folder"
 [ "$(ingot ls "$REGISTRY")" = other/web ] || fail "what was wrong was kept: $(ingot ls "$REGISTRY")"
