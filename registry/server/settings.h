@@ -38,7 +38,7 @@
     X(tls_key, PATH, NULL, "FILE", "Its private key, in PEM") \
     X(anonymous, ANONYMOUS, NULL, "WHAT", "What those may do who do not log in, once there are users: none or pull") \
     X(token_life, SECONDS, "1h", "TIME", "How long an access token is good, which /token gives for a login") \
-    X(upstream, TEXT, NULL, "URLS", "Get what is not here from these registries: [PREFIX=]URL, with semicolons between") \
+    X(upstream, TEXT, NULL, "URLS", "Get what is not here from these registries, with semicolons between") \
     X(upstream_absent, SECONDS, "10s", "TIME", "How long what an upstream lacks, or fails to give, is not asked for again") \
     X(gc_every, SECONDS, "1d", "TIME", "How often garbage is collected; 0: only by the verb") \
     X(gc_grace, SECONDS, "1d", "TIME", "How long a blob that no manifest names stays") \
