@@ -8,11 +8,12 @@
 #include "server/mirror/copy.h"
 #include "server/storage/mentions.h"
 
-#define MOMENT (G_TIME_SPAN_SECOND * 7 / 10) /* for which a look-up is waited for where there is an answer without it  \
-                                              */
-#define LOOK_UP (20 * G_TIME_SPAN_SECOND)    /* where there is none */
-#define SMALL (5 * G_TIME_SPAN_SECOND)       /* for what an image can do without */
-#define COPYING (60 * G_TIME_SPAN_MINUTE)    /* for a blob: it ends when nothing comes any more */
+#define MOMENT                                                                                                         \
+    (G_TIME_SPAN_SECOND * 7 / 10)         /* for which a look-up is waited for where there is an answer without it     \
+                                           */
+#define LOOK_UP (20 * G_TIME_SPAN_SECOND) /* where there is none */
+#define SMALL (5 * G_TIME_SPAN_SECOND)    /* for what an image can do without */
+#define COPYING (60 * G_TIME_SPAN_MINUTE) /* for a blob: it ends when nothing comes any more */
 
 struct Through {
     Storage *storage;
