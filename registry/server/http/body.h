@@ -5,7 +5,8 @@
 #include <glib.h>
 
 typedef struct {
-    /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. */
+    /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. NULL: only runs are
+     * there, and an answer that needs more is not given (it is for Route.quick). */
     gssize (*read)(gpointer source, guint64 offset, void *buffer, gsize size, GError **error);
     /* Whether the range is one run of one file, ready to be sent: *fd (the caller's: close it) has it at *at. NULL:
      * never. */

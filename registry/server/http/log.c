@@ -31,10 +31,22 @@ void log_open(LogFormat format)
 
 /* --- plain --- */
 
+/* How many of its first characters are written as they are, and are ASCII: most often all of them. */
+static gsize plain_length(const char *text)
+{
+    gsize length = 0;
+    while (text[length] > ' ' && text[length] < 0x7f && text[length] != '\\') {
+        length++;
+    }
+    return length;
+}
+
 /* Text as people read it; what does not print, and in a field what parts fields too, as \xHH or \uHHHH. */
 static char *escape(const char *text, gboolean field)
 {
-    GString *escaped = g_string_new(NULL);
+    gsize plain = plain_length(text);
+    GString *escaped = g_string_new_len(text, (gssize)plain);
+    text += plain;
     while (*text != '\0') {
         gunichar c = g_utf8_get_char_validated(text, -1);
         if (c == (gunichar)-1 || c == (gunichar)-2) { /* no UTF-8: its bytes, one by one */

@@ -175,10 +175,17 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
 {
     g_autoptr(Body) body = taken;
     g_autoptr(GError) error = NULL;
-    if (strcmp(request->method, "HEAD") != 0 && !begins_whole(body, offset, &error)) {
+    struct MHD_Response *response = run_response(body, offset, size); /* first: what it finds has been checked */
+    if (response == NULL && body->kind->read == NULL) {
+        return MHD_YES;
+    }
+    if (response == NULL && strcmp(request->method, "HEAD") != 0 && !begins_whole(body, offset, &error)) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
-    struct MHD_Response *response = run_response(body, offset, size);
+    if (response == NULL) {
+        /* The look at its beginning has checked all of a small range. */
+        response = run_response(body, offset, size);
+    }
     if (response == NULL) {
         response = parts_run(request->connection, request->pools[POOL_READ], body, offset, size);
     }
@@ -195,6 +202,9 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
 enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray *ranges, const char *type, ...)
 {
     g_autoptr(Body) body = taken;
+    if (body->kind->read == NULL) {
+        return MHD_YES;
+    }
     g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
     guint64 total;
     struct MHD_Response *response =

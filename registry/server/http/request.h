@@ -77,7 +77,7 @@ enum MHD_Result request_answer(Request *request, guint status, const char *type,
 /* The same with bytes that are shared, not copied. */
 enum MHD_Result request_answer_bytes(Request *request, guint status, const char *type, GBytes *bytes,
                                      ...) G_GNUC_NULL_TERMINATED;
-/* A range of a body. The body is yours no more. */
+/* A range of a body. The body is yours no more. Nothing is answered where the body has only runs, and this is none. */
 enum MHD_Result request_answer_body(Request *request, guint status, Body *body, guint64 offset, guint64 size,
                                     ...) G_GNUC_NULL_TERMINATED;
 /* Several ranges of a body of that media type, which is yours no more, as multipart/byteranges: GArray of ByteRange. */

@@ -184,7 +184,7 @@ const Route api_routes[] = {
     {WRITES, .methods = "GET, DELETE", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload",
      .kind = API_UPLOAD, .answer = api_upload},
     {READS, .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB, .choose = choose_read,
-     .answer = api_blob},
+     .quick = api_blob_quick, .answer = api_blob},
     {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB,
      .answer = api_blob},
     {READS, .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,

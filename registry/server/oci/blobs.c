@@ -7,6 +7,8 @@
 #include "server/oci/api.h"
 #include "server/server.h"
 
+#define QUICK_MAX ((guint64)1 << 20) /* bytes of a range whose pieces an event loop looks through */
+
 static gssize read_blob(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
 {
     return storage_blob_read(source, offset, buffer, size, error);
@@ -22,10 +24,27 @@ static void unref_blob(gpointer source)
     storage_blob_unref(source);
 }
 
-static Body *body_of_blob(StorageBlob *blob)
+static gboolean quick_run_of_blob(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at)
 {
-    static const BodyKind kind = {read_blob, run_of_blob, unref_blob};
-    return body_new(&kind, blob, storage_blob_size(blob));
+    return length <= QUICK_MAX && storage_blob_run(source, offset, length, fd, at);
+}
+
+static const BodyKind whole_kind = {read_blob, run_of_blob, unref_blob};
+static const BodyKind quick_kind = {NULL, quick_run_of_blob, unref_blob};
+
+/* Takes the blob. */
+static enum MHD_Result answer_blob(Request *request, const ApiRoute *route, StorageBlob *blob, const BodyKind *kind)
+{
+    g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
+    g_autofree char *frames = storage_blob_count(blob) < 2
+                                  ? NULL
+                                  : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
+    const ServeHeaders headers = {.type = "application/octet-stream",
+                                  .tag = tag,
+                                  .keep = access_keep(request),
+                                  .digest = route->reference,
+                                  .frames = frames};
+    return serve(request, body_new(kind, blob, storage_blob_size(blob)), &headers);
 }
 
 /* Our own addition: the frames that the blob is made of, so that another registry copies those alone that it lacks. */
@@ -94,16 +113,18 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
     if (request_query(request, "frames") != NULL) {
         return answer_frames(request, blob);
     }
-    g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
-    g_autofree char *frames = storage_blob_count(blob) < 2
-                                  ? NULL
-                                  : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
-    const ServeHeaders headers = {.type = "application/octet-stream",
-                                  .tag = tag,
-                                  .keep = access_keep(request),
-                                  .digest = route->reference,
-                                  .frames = frames};
-    return serve(request, body_of_blob(g_steal_pointer(&blob)), &headers);
+    return answer_blob(request, route, g_steal_pointer(&blob), &whole_kind);
+}
+
+enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route)
+{
+    IngotDigest digest;
+    if (strcmp(request->method, "GET") != 0 || request->server->through != NULL ||
+        request_query(request, "frames") != NULL || !ingot_digest_parse(route->reference, &digest, NULL)) {
+        return MHD_YES;
+    }
+    StorageBlob *blob = storage_blob_known(request->server->storage, route->name, &digest);
+    return blob == NULL ? MHD_YES : answer_blob(request, route, blob, &quick_kind);
 }
 
 static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotDigest *digest)

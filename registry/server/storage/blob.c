@@ -248,6 +248,12 @@ StorageBlob *storage_blob(Storage *storage, const char *name, const IngotDigest 
     return blob;
 }
 
+StorageBlob *storage_blob_known(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    guint epoch;
+    return storage_has_known(storage, name, digest) ? blobcache_find(storage->cache, digest, &epoch) : NULL;
+}
+
 /* --- blobs that are collected while they are read --- */
 
 static gboolean blob_secure(StorageBlob *blob, GError **error)

@@ -10,7 +10,13 @@ struct BlobCache {
     GHashTable *live;  /* all StorageBlob that were added and not freed; without references */
     gsize size;        /* bytes */
     guint epoch;       /* how often places have changed */
+    GPtrArray *idle;   /* of Window: given back without the lock: event loops wait for it */
 };
+
+static GPtrArray *new_windows(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)window_unref);
+}
 
 BlobCache *blobcache_new(void)
 {
@@ -18,6 +24,7 @@ BlobCache *blobcache_new(void)
     g_mutex_init(&cache->lock);
     cache->blobs = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
     cache->live = g_hash_table_new(NULL, NULL);
+    cache->idle = new_windows();
     g_queue_init(&cache->recent);
     return cache;
 }
@@ -27,6 +34,7 @@ void blobcache_free(BlobCache *cache)
     blobcache_forget(cache);
     g_hash_table_unref(cache->blobs);
     g_hash_table_unref(cache->live);
+    g_ptr_array_unref(cache->idle);
     g_mutex_clear(&cache->lock);
     g_free(cache);
 }
@@ -37,12 +45,23 @@ static gsize blob_cost(const StorageBlob *blob)
            blob->map->windows * (sizeof *blob->map->starts + sizeof *blob->windows);
 }
 
+/* Where windows may have been dropped. */
+static void unlock(BlobCache *cache)
+{
+    g_autoptr(GPtrArray) idle = NULL;
+    if (cache->idle->len > 0) {
+        idle = g_steal_pointer(&cache->idle);
+        cache->idle = new_windows();
+    }
+    g_mutex_unlock(&cache->lock);
+}
+
 /* --- dropping; the lock is held --- */
 
 static void drop_window(BlobCache *cache, StorageBlob *blob, guint number)
 {
     cache->size -= window_cost(blob->windows[number]);
-    g_clear_pointer(&blob->windows[number], window_unref);
+    g_ptr_array_add(cache->idle, g_steal_pointer(&blob->windows[number]));
 }
 
 static void drop_windows(BlobCache *cache, StorageBlob *blob)
@@ -143,7 +162,7 @@ gboolean blobcache_add(BlobCache *cache, StorageBlob *blob, guint epoch)
         cache->size += blob_cost(blob);
         make_room(cache, gone);
     }
-    g_mutex_unlock(&cache->lock);
+    unlock(cache);
     return current;
 }
 
@@ -153,7 +172,7 @@ void blobcache_drop(BlobCache *cache, StorageBlob *blob)
     g_hash_table_remove(cache->live, blob);
     blob->secured = FALSE;
     drop_windows(cache, blob);
-    g_mutex_unlock(&cache->lock);
+    unlock(cache);
 }
 
 /* --- windows --- */
@@ -180,7 +199,7 @@ gboolean blobcache_add_window(BlobCache *cache, StorageBlob *blob, guint number,
         cache->size += window_cost(window);
         make_room(cache, gone);
     }
-    g_mutex_unlock(&cache->lock);
+    unlock(cache);
     return current;
 }
 
@@ -202,7 +221,7 @@ void blobcache_forget(BlobCache *cache)
         take_out(cache, blob);
         g_ptr_array_add(gone, blob);
     }
-    g_mutex_unlock(&cache->lock);
+    unlock(cache);
 }
 
 /* Not one whose last reference has just been given back. */
@@ -240,5 +259,5 @@ void blobcache_secure(BlobCache *cache, StorageBlob *blob, GPtrArray *windows)
         cache->size += window_cost(blob->windows[i]);
     }
     blob->secured = TRUE;
-    g_mutex_unlock(&cache->lock);
+    unlock(cache);
 }

@@ -49,6 +49,8 @@ gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error);
 
 /* A blob of a repository; NOT_FOUND. It can be read to its end whatever happens meanwhile. */
 StorageBlob *storage_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
+/* The same where memory has it; else NULL. No disk is read for it, and no lock waited for that is held over I/O. */
+StorageBlob *storage_blob_known(Storage *storage, const char *name, const IngotDigest *digest);
 StorageBlob *storage_blob_ref(StorageBlob *blob);
 void storage_blob_unref(StorageBlob *blob);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageBlob, storage_blob_unref)
@@ -68,6 +70,8 @@ GBytes *storage_blob_frames(StorageBlob *blob, GError **error);
 guint storage_blob_count(const StorageBlob *blob);
 
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest);
+/* Whether that was found before and nothing has changed since. */
+gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
 gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);

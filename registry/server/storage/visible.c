@@ -28,12 +28,23 @@ static void remember(Storage *storage, char *key, guint64 epoch)
     g_mutex_unlock(&storage->links_lock);
 }
 
+static char *link_key(const char *name, const IngotDigest *digest)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    return g_strconcat(name, "@", text, NULL);
+}
+
+gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    g_autofree char *key = link_key(name, digest);
+    return is_remembered(storage, key, database_sequence(storage->catalogue));
+}
+
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest)
 {
     guint64 epoch = database_sequence(storage->catalogue); /* before it is looked up */
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    g_autofree char *key = g_strconcat(name, "@", text, NULL);
+    g_autofree char *key = link_key(name, digest);
     if (is_remembered(storage, key, epoch)) {
         return TRUE;
     }

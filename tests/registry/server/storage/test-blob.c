@@ -80,6 +80,35 @@ static void a_first_byte_costs_a_window(void **state)
     assert_int_equal(windows_of(storage), 3); /* they are kept */
 }
 
+static gboolean is_known(Storage *storage, const IngotDigest *digest)
+{
+    g_autoptr(StorageBlob) blob = storage_blob_known(storage, "a", digest);
+    return blob != NULL;
+}
+
+/* What an event loop answers by itself: what was read before, unless anybody has taken it away meanwhile. */
+static void memory_knows_what_is_still_there(void **state)
+{
+    int fd;
+    guint64 at;
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) storage = storage_open_shared(path, NULL), other = storage_open_shared(path, NULL);
+    g_autoptr(GByteArray) bytes = frames(1, 10, PIECE);
+    IngotDigest digest = push(storage, "a", bytes), none = {0};
+    pull(storage, "a", bytes);
+    assert_true(is_known(storage, &digest));
+    assert_false(is_known(storage, &none));
+    g_autoptr(StorageBlob) blob = storage_blob_known(storage, "a", &digest);
+    assert_true(storage_blob_run(blob, 100, 1000, &fd, &at));
+    close(fd);
+    assert_false(is_known(other, &digest)); /* that one has read nothing */
+    pull(other, "a", bytes);
+    assert_true(is_known(other, &digest));
+    assert_true(storage_remove_blob(other, "a", &digest, NULL));
+    assert_false(is_known(other, &digest));
+    assert_false(is_known(storage, &digest));
+}
+
 static gint64 ask(void **state, const char *sql)
 {
     g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
@@ -217,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ranges_over_windows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_first_byte_costs_a_window, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(memory_knows_what_is_still_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(starts_are_worked_out_where_they_lack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_removed_blob_is_read_to_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_held_blob_keeps_no_removed_pack, set_up, tear_down),
