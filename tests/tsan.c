@@ -12,11 +12,13 @@
 const char *__tsan_default_suppressions(void);
 
 /* Lists of GLib's pools, and the table of its quarks, are under locks that it takes within itself: those are not seen
- * here, and neither is what they guard but for what libc does for it. */
+ * here, and neither is what they guard but for what libc does for it. Each thread that finds no quark yet notes the
+ * same one. */
 const char *__tsan_default_suppressions(void)
 {
     return "race:^g_queue_pop_tail$\n"
-           "race:^g_str_equal$\n";
+           "race:^g_str_equal$\n"
+           "race:^ingot_error_quark$\n";
 }
 
 /* GLib's slices hand memory from thread to thread unseen. It can do without, if it is told so before it starts. */
@@ -43,8 +45,8 @@ static gpointer real(gpointer *kept, const char *name)
 }
 
 static gpointer real_g_mutex_lock, real_g_mutex_unlock, real_g_mutex_clear, real_g_cond_wait, real_g_cond_wait_until,
-    real_g_atomic_ref_count_dec, real_g_thread_pool_new, real_g_thread_pool_push, real_g_async_queue_push,
-    real_g_async_queue_pop;
+    real_g_atomic_ref_count_dec, real_g_thread_pool_new, real_g_thread_pool_new_full, real_g_thread_pool_push,
+    real_g_async_queue_push, real_g_async_queue_pop, real_g_once_init_enter, real_g_once_init_leave;
 
 /* --- locks --- */
 
@@ -95,6 +97,23 @@ gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end)
     return signalled;
 }
 
+/* --- what is made once: who uses it comes after who made it --- */
+
+gboolean(g_once_init_enter)(volatile void *location)
+{
+    gboolean first = REAL(g_once_init_enter)(location);
+    if (!first) {
+        __tsan_acquire((void *)location);
+    }
+    return first;
+}
+
+void(g_once_init_leave)(volatile void *location, gsize result)
+{
+    __tsan_release((void *)location);
+    REAL(g_once_init_leave)(location, result);
+}
+
 /* --- references: who frees comes after all who let go --- */
 
 gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
@@ -134,11 +153,23 @@ static void work(gpointer data, gpointer user)
     pool->work(data, pool->user);
 }
 
+/* As long as the process. */
+static Pool *pool_new(GFunc func, gpointer user)
+{
+    Pool *pool = g_new(Pool, 1);
+    *pool = (Pool){.work = func, .user = user};
+    return pool;
+}
+
 GThreadPool *g_thread_pool_new(GFunc func, gpointer user, gint threads, gboolean exclusive, GError **error)
 {
-    Pool *pool = g_new(Pool, 1); /* as long as the process */
-    *pool = (Pool){.work = func, .user = user};
-    return REAL(g_thread_pool_new)(work, pool, threads, exclusive, error);
+    return REAL(g_thread_pool_new)(work, pool_new(func, user), threads, exclusive, error);
+}
+
+GThreadPool *g_thread_pool_new_full(GFunc func, gpointer user, GDestroyNotify item_free, gint threads,
+                                    gboolean exclusive, GError **error)
+{
+    return REAL(g_thread_pool_new_full)(work, pool_new(func, user), item_free, threads, exclusive, error);
 }
 
 gboolean g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error)
