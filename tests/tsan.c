@@ -18,7 +18,8 @@ const char *__tsan_default_suppressions(void)
 {
     return "race:^g_queue_pop_tail$\n"
            "race:^g_str_equal$\n"
-           "race:^ingot_error_quark$\n";
+           "race:^ingot_error_quark$\n"
+           "race:^g_param_spec_pool_lookup$\n";
 }
 
 /* GLib's slices hand memory from thread to thread unseen. It can do without, if it is told so before it starts. */
@@ -45,8 +46,9 @@ static gpointer real(gpointer *kept, const char *name)
 }
 
 static gpointer real_g_mutex_lock, real_g_mutex_unlock, real_g_mutex_clear, real_g_cond_wait, real_g_cond_wait_until,
-    real_g_atomic_ref_count_dec, real_g_thread_pool_new, real_g_thread_pool_new_full, real_g_thread_pool_push,
-    real_g_async_queue_push, real_g_async_queue_pop, real_g_once_init_enter, real_g_once_init_leave;
+    real_g_atomic_ref_count_dec, real_g_thread_pool_new, real_g_thread_pool_new_full, real_g_thread_pool_free,
+    real_g_thread_pool_push, real_g_async_queue_push, real_g_async_queue_pop, real_g_once_init_enter,
+    real_g_once_init_leave;
 
 /* --- locks --- */
 
@@ -151,6 +153,14 @@ static void work(gpointer data, gpointer user)
     const Pool *pool = user;
     __tsan_acquire(data);
     pool->work(data, pool->user);
+    __tsan_release(user);
+}
+
+void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
+{
+    gpointer user = pool->user_data;
+    REAL(g_thread_pool_free)(pool, immediate, wait);
+    __tsan_acquire(user);
 }
 
 /* As long as the process. */
