@@ -25,7 +25,6 @@ struct Upload {
     Offer *offer;      /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
     gboolean rests;    /* its files tell what has come; nobody has read them yet */
     gboolean complete; /* its offer's table and the blob's digest are known */
-    gboolean over;     /* it was told that there is no room */
     gboolean ended;    /* finished, dropped or failed: its file may be a pack by now */
 
     /* The running piece. */

@@ -127,6 +127,17 @@ static void shelve(Upload *upload)
     g_mutex_unlock(&storage->uploads_lock);
 }
 
+/* What has come stays, so that the client can go on; but what there is no room for does not keep the disk full. */
+static void upload_fail(Upload *upload, const GError *problem)
+{
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        end(upload);
+    } else if (!upload->complete) { /* else it is an offer of which all is here, and the digest is known */
+        shelve(upload);
+    }
+}
+
 /* The upload, with a reference and its lock, for one who goes on with it; NOT_FOUND once it has ended. */
 static Upload *enter(Storage *storage, const char *id, GError **error)
 {
@@ -249,7 +260,7 @@ static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
         return FALSE;
     }
-    return !upload->over || has_room(upload->storage, error);
+    return TRUE;
 }
 
 gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const void *data, gsize size, GError **error)
@@ -262,14 +273,16 @@ gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const 
         leave(upload);
         return FALSE;
     }
+    GError *problem = NULL;
     guint64 fresh = upload->fresh;
-    gboolean ok = upload_open(upload, 0, error) && upload_take(upload, data, size, error);
-    if (!ok) {
-        shelve(upload);
-    } else if (upload->fresh != fresh) {
+    gboolean ok = upload_open(upload, 0, &problem) && upload_take(upload, data, size, &problem);
+    if (ok && upload->fresh != fresh) {
         reserve(upload);
-        ok = has_room(storage, error);
-        upload->over = !ok;
+        ok = has_room(storage, &problem);
+    }
+    if (!ok) {
+        upload_fail(upload, problem);
+        g_propagate_error(error, problem);
     }
     leave(upload);
     return ok;
@@ -378,12 +391,15 @@ gboolean storage_upload_finish(Storage *storage, const char *id, const char *nam
     if (upload == NULL) {
         return FALSE;
     }
-    gboolean ok = upload_open(upload, 0, error) && (upload->length == 0 || upload_end_piece(upload, error)) &&
-                  fits(upload, digest, error) && has_room(storage, error) && store(upload, name, digest, error);
+    GError *problem = NULL;
+    gboolean ok = upload_open(upload, 0, &problem) && (upload->length == 0 || upload_end_piece(upload, &problem)) &&
+                  fits(upload, digest, &problem) && has_room(storage, &problem) &&
+                  store(upload, name, digest, &problem);
     if (ok) {
         end(upload);
-    } else if (!upload->complete) { /* of an offer all is here, and the digest is known */
-        shelve(upload);
+    } else {
+        upload_fail(upload, problem);
+        g_propagate_error(error, problem);
     }
     leave(upload);
     return ok;
