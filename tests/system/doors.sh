@@ -165,7 +165,7 @@ for path in /v2 /images/v2; do
     want 201 "${login[@]}" -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$TMP/hello" "$BASE$location?digest=$digest"
     [ "$(header Location)" = "/images/v2/a/blobs/$digest" ] || fail "Location: $(cat "$TMP/head")"
     want 200 "${login[@]}" "$BASE$path/a/blobs/$digest"
-    want 200 "${login[@]}" -I -r 1-2 "$BASE$path/a/blobs/$digest" # ranges are GET's alone
+    want 200 "${login[@]}" -I -r 1-2 "$BASE$path/a/blobs/$digest" # only a GET has ranges
     want 206 "${login[@]}" -r 1-2 "$BASE$path/a/blobs/$digest"
 done
 want 404 "${login[@]}" "$BASE/imagesv2/a/blobs/$digest"

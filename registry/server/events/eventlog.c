@@ -310,7 +310,7 @@ static gboolean log_cut(int fd, const char *path, guint64 end, GError **error)
 static gboolean aside_add(const char *aside, const void *bytes, gsize size, GError **error)
 {
     g_auto(IngotFd) fd = log_open(aside, error);
-    guint64 at;
+    guint64 at = 0;
     return fd >= 0 && log_size(fd, aside, &at, error) && ingot_file_pwrite(fd, bytes, size, at, aside, error) &&
            log_flush(fd, aside, error);
 }
@@ -319,7 +319,7 @@ gboolean eventlog_settle(const char *path, const EventMark *mark, GError **error
 {
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR, 0, error);
     g_autofree char *aside = g_strconcat(path, ".aside", NULL);
-    guint64 size;
+    guint64 size = 0;
     if (fd < 0 || !log_size(fd, path, &size, error)) {
         return FALSE;
     }
@@ -335,7 +335,7 @@ gboolean eventlog_settle(const char *path, const EventMark *mark, GError **error
 gboolean eventlog_append(const char *path, const EventMark *mark, const GString *lines, GError **error)
 {
     g_auto(IngotFd) fd = log_open(path, error);
-    guint64 size;
+    guint64 size = 0;
     if (fd < 0 || !log_size(fd, path, &size, error)) {
         return FALSE;
     }

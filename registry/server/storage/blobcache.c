@@ -48,12 +48,13 @@ static gsize blob_cost(const StorageBlob *blob)
 /* Where windows may have been dropped. */
 static void unlock(BlobCache *cache)
 {
-    g_autoptr(GPtrArray) idle = NULL;
+    GPtrArray *idle = NULL;
     if (cache->idle->len > 0) {
         idle = g_steal_pointer(&cache->idle);
         cache->idle = new_windows();
     }
     g_mutex_unlock(&cache->lock);
+    g_clear_pointer(&idle, g_ptr_array_unref); /* without the lock: packs are closed */
 }
 
 /* --- dropping; the lock is held --- */

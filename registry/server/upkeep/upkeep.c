@@ -40,7 +40,10 @@ static void count_scrub(Upkeep *upkeep, const Job *job, const json_t *outcome)
 {
     UpkeepFigures *figures = &upkeep->figures;
     Agenda *agenda = &upkeep->agenda;
-    ScrubReport sum = job->slice == 0 || job->place.pack == 0 ? (ScrubReport){0} : agenda->so_far;
+    ScrubReport sum = {0};
+    if (job->slice > 0 && job->place.pack != 0) {
+        sum = agenda->so_far;
+    }
     sum.pieces += number(outcome, "pieces");
     sum.bytes += number(outcome, "bytes");
     sum.damaged += number(outcome, "damaged");
