@@ -58,8 +58,9 @@ static void count_scrub(Upkeep *upkeep, const Job *job, const json_t *outcome)
         figures->inconsistencies = sum.inconsistencies;
     }
     agenda->place = place;
-    agenda->so_far = ended ? (ScrubReport){0} : sum;
+    agenda->so_far = sum;
     if (ended) {
+        agenda->so_far = (ScrubReport){0};
         figures->scrubs++;
         figures->last_scrub = agenda->scrubbed = upkeep_now();
     }
