@@ -40,6 +40,7 @@
     X(token_life, SECONDS, "1h", "TIME", "How long an access token is good, which /token gives for a login") \
     X(upstream, TEXT, NULL, "URLS", "Get what is not here from these registries, with semicolons between") \
     X(upstream_absent, SECONDS, "10s", "TIME", "How long what an upstream lacks, or fails to give, is not asked for again") \
+    X(cache_size, SIZE, "0", "SIZE", "What all may take before images of upstreams go that nobody pulled for longest; 0: any size") \
     X(gc_every, SECONDS, "1d", "TIME", "How often garbage is collected; 0: only by the verb") \
     X(gc_grace, SECONDS, "1d", "TIME", "How long a blob that no manifest names stays") \
     X(untagged_grace, SECONDS, "7d", "TIME", "How long a manifest that nothing names stays, since it was used last") \

@@ -111,6 +111,10 @@ static const char counters[] =
 /* What upkeep goes by after a restart. */
 static const char diary[] = "CREATE TABLE diary (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
+/* Manifests that came from an upstream (cached.h). */
+static const char cached[] = "CREATE TABLE cached (repository INTEGER NOT NULL, manifest BLOB NOT NULL,"
+                             " PRIMARY KEY (repository, manifest)) STRICT, WITHOUT ROWID;";
+
 const char *const schema_migrations[] = {first, second,  leases,   events, mentions_by_digest,
-                                         used,  windows, counters, diary};
+                                         used,  windows, counters, diary, cached};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

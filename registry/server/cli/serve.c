@@ -283,6 +283,7 @@ static gboolean serve(const Settings *settings, GError **error)
     storage_limit(storage, &(StorageLimits){.total = settings->max_storage,
                                             .repository = settings->max_repository,
                                             .blob = settings->max_upload,
+                                            .cache = settings->cache_size,
                                             .uploads = UPLOADS_MAX});
     const UpkeepOptions upkeep_options = {.collect_every = settings->gc_every,
                                           .grace = settings->gc_grace,

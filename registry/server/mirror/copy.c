@@ -304,7 +304,8 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
                                       .subject =
                                           about != NULL && ingot_digest_parse(about, &subject, NULL) ? &subject : NULL,
                                       .mentions = mentions,
-                                      .partial = partial};
+                                      .partial = partial,
+                                      .cached = partial};
     return (partial || copy_mentions(copy, name, mentions, depth, error)) &&
            storage_put_manifest(copy->storage, name, &manifest, &digest, error);
 }

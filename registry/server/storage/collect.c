@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "server/storage/evict.h"
 #include "server/storage/garbage.h"
 #include "server/storage/pulls.h"
 #include "server/storage/reserve.h"
@@ -69,11 +70,20 @@ gboolean collection_change(Collection *collection, GError **error)
 
 /* --- the whole --- */
 
+static gboolean make_room(Collection *collection, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(collection->storage->catalogue, error);
+    return reader != NULL && database_hold(reader, error) && eviction_choose(collection, reader, error);
+}
+
 /* All of it is read from one state, and nobody waits for it. */
 static gboolean dry_run(Collection *collection, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(collection->storage->catalogue, error);
     if (reader == NULL || !database_hold(reader, error)) {
+        return FALSE;
+    }
+    if (!eviction_choose(collection, reader, error)) {
         return FALSE;
     }
     g_autoptr(GHashTable) gone = survey_gone(collection, reader, error);
@@ -105,7 +115,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     Collection collection = {.storage = storage, .options = options, .report = report};
     memset(report, 0, sizeof *report);
     if (options->dry_run) {
-        return dry_run(&collection, error);
+        gboolean counted = dry_run(&collection, error);
+        g_clear_pointer(&collection.evicted, g_hash_table_unref);
+        return counted;
     }
     g_autoptr(IngotLock) turn = take_turn(storage, error);
     if (turn == NULL) {
@@ -113,11 +125,12 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     }
     reserve_release(storage->path);
     uploads_sweep(storage);
-    gboolean ok = pulls_flush(storage, error) && survey_release(&collection, error);
+    gboolean ok = pulls_flush(storage, error) && make_room(&collection, error) && survey_release(&collection, error);
     if (ok) {
         blobs_secure(storage);
         ok = sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
     }
+    g_clear_pointer(&collection.evicted, g_hash_table_unref);
     reserve_make(storage->path);
     return ok;
 }

@@ -11,7 +11,8 @@ typedef struct {
     CollectReport *report;
     Change change; /* of the batch that is under way */
     gboolean changing;
-    guint done; /* steps of the batch */
+    guint done;          /* steps of the batch */
+    GHashTable *evicted; /* what goes for want of room (evict.h); NULL: nothing */
 } Collection;
 
 void collection_tell(const Collection *collection, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -1,6 +1,7 @@
 /* Names: which repository has which blobs. */
 #include <ingot/error.h>
 
+#include "server/catalogue/cached.h"
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
@@ -79,7 +80,8 @@ gboolean names_remove(Change *change, const char *name, gint64 repository, gint6
 {
     if (!untag_all(change, name, repository, blob, error) ||
         !manifest_rows_drop(change->writer, repository, blob, error) ||
-        !links_drop(change->writer, repository, blob, error)) {
+        !links_drop(change->writer, repository, blob, error) ||
+        !cached_drop(change->writer, repository, digest, NULL, error)) {
         return FALSE;
     }
     g_autofree char *text = ingot_digest_to_text(digest);

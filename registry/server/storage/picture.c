@@ -109,6 +109,18 @@ static gboolean add_pulls(Picture *picture, Connection *reader, GError **error)
     return TRUE;
 }
 
+static gboolean add_cached(Picture *picture, Connection *reader, GError **error)
+{
+    g_autoptr(GArray) list = cached_list(reader, picture->repository, error);
+    for (guint i = 0; list != NULL && i < list->len; i++) {
+        PictureItem *item = picture_find(picture, &g_array_index(list, IngotDigest, i));
+        if (item != NULL) {
+            item->cached = item->link->manifest;
+        }
+    }
+    return list != NULL;
+}
+
 Picture *picture_new(Connection *reader, gint64 repository, const char *name, GError **error)
 {
     g_autoptr(Picture) picture = g_new0(Picture, 1);
@@ -129,7 +141,7 @@ Picture *picture_new(Connection *reader, gint64 repository, const char *name, GE
     add_items(picture);
     add_needs(picture, mentions);
     add_tags(picture);
-    return add_pulls(picture, reader, error) ? g_steal_pointer(&picture) : NULL;
+    return add_pulls(picture, reader, error) && add_cached(picture, reader, error) ? g_steal_pointer(&picture) : NULL;
 }
 
 void picture_free(Picture *picture)
@@ -180,7 +192,7 @@ static gboolean is_within(const Picture *picture, gint64 time, guint64 seconds)
 
 static gboolean stays_by_itself(const Picture *picture, const PictureItem *item, const CollectOptions *options)
 {
-    if (!item->link->manifest || item->tagged || item->expired) {
+    if (!item->link->manifest || item->tagged || item->expired || item->evicted) {
         return item->tagged;
     }
     /* The tag that names it, or the index, may be on its way; it may be pulled by its digest. */
@@ -192,12 +204,14 @@ void picture_judge(Picture *picture, const CollectOptions *options)
 {
     retention_apply(picture, options->keeps);
     for (guint i = 0; i < picture->tags->len; i++) {
-        const PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
+        PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
         PictureItem *item = picture_item(picture, tag->item);
+        tag->goes |= item->evicted;
         item->tagged |= !tag->goes;
         item->expired |= tag->goes;
     }
     picture_spread(picture, G_STRUCT_OFFSET(PictureItem, expired));
+    picture_spread(picture, G_STRUCT_OFFSET(PictureItem, evicted));
     for (guint i = 0; i < picture->items->len; i++) {
         PictureItem *item = picture_item(picture, i);
         item->needed = stays_by_itself(picture, item, options);
@@ -205,7 +219,8 @@ void picture_judge(Picture *picture, const CollectOptions *options)
     picture_spread(picture, G_STRUCT_OFFSET(PictureItem, needed));
     for (guint i = 0; i < picture->items->len; i++) {
         PictureItem *item = picture_item(picture, i);
-        item->goes = !item->needed && (item->link->manifest || !is_within(picture, item->link->made, options->grace));
+        item->goes = !item->needed && (item->link->manifest || item->evicted ||
+                                       !is_within(picture, item->link->made, options->grace));
     }
 }
 

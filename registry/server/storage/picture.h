@@ -2,11 +2,13 @@
  *
  * A manifest is needed that a tag names or a needed index mentions, or that is attached to a needed one; one that
  * nothing needs stays for a grace since it was pushed, pulled or named last. A blob is needed that a needed manifest
- * mentions; another stays for a grace since it was pushed. What a policy lets go of is as if its tag were not there.
+ * mentions; another stays for a grace since it was pushed. What a policy lets go of is as if its tag were not there;
+ * what goes for want of room (evict.h) has no grace.
  *
  * The picture is taken without the writer: before anything is deleted, release.c asks once more. */
 #pragma once
 
+#include "server/catalogue/cached.h"
 #include "server/catalogue/holdings.h"
 #include "server/catalogue/used.h"
 #include "server/storage/collect.h"
@@ -17,6 +19,8 @@ typedef struct {
     gint64 used;      /* when it was pushed, pulled, or named by a tag, last */
     gint64 pulled;    /* 0: never */
     gboolean tagged;  /* by a tag that stays */
+    gboolean cached;  /* a manifest that came from an upstream */
+    gboolean evicted; /* it goes for want of room, or what needs it does */
     gboolean expired; /* a tag of it goes by a policy, or of what needs it */
     gboolean needed;
     gboolean goes;

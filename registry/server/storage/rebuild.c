@@ -180,6 +180,7 @@ static gboolean read_packs(Rebuild *rebuild, GError **error)
 
 typedef struct {
     const char *op, *name, *tag, *type, *digest_text;
+    gboolean cached;
     IngotDigest digest, subject;
     gboolean has_digest, has_subject;
 } Line;
@@ -190,6 +191,7 @@ static Line read_line(const json_t *object)
                  .name = json_string_value(json_object_get(object, "name")),
                  .tag = json_string_value(json_object_get(object, "tag")),
                  .type = json_string_value(json_object_get(object, "type")),
+                 .cached = g_strcmp0(json_string_value(json_object_get(object, "origin")), "upstream") == 0,
                  .digest_text = json_string_value(json_object_get(object, "digest"))};
     const char *subject = json_string_value(json_object_get(object, "subject"));
     line.has_digest = line.digest_text != NULL && ingot_digest_parse(line.digest_text, &line.digest, NULL);
@@ -240,7 +242,8 @@ static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, G
     const StorageManifest manifest = {.type = line->type == NULL ? "" : line->type,
                                       .subject = line->has_subject ? &line->subject : NULL,
                                       .mentions = mentions,
-                                      .partial = TRUE};
+                                      .partial = TRUE,
+                                      .cached = line->cached};
     /* Its link comes first; that event may be damaged. */
     return names_link(&rebuild->change, line->name, blob, &line->digest, error) &&
            names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);

@@ -14,7 +14,7 @@ typedef struct {
 
 /* --- tags --- */
 
-/* A channel may have been promoted to the version since. */
+/* A channel may have been promoted to the version since; what is evicted may have been pushed. */
 static gboolean version_is_free(const Release *release, const PictureTag *tag, gboolean *free, GError **error)
 {
     const Change *change = &release->collection->change;
@@ -24,6 +24,9 @@ static gboolean version_is_free(const Release *release, const PictureTag *tag, g
     gint64 count;
     gboolean ok = holdings_names(change->writer, picture->repository, link->blob, tag->tag->name, &count, error);
     *free = ok && count > 0;
+    if (ok && picture_item(picture, tag->item)->evicted) {
+        return !*free || cached_has(change->writer, picture->repository, &link->digest, free, error);
+    }
     for (guint i = 0; ok && *free && i < G_N_ELEMENTS(channels); i++) {
         ok = holdings_names(change->writer, picture->repository, link->blob, channels[i], &count, error);
         *free = count == 0;

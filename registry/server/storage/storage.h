@@ -26,6 +26,7 @@ typedef struct {
     guint64 repository; /* bytes that the blobs of one repository may have together; 0: no limit */
     guint64 blob;       /* bytes of one blob, as it is read; 0: no limit */
     guint uploads;      /* that may be under way; 0: no limit */
+    guint64 cache;      /* bytes of pieces, beyond which images of upstreams go again (evict.h); 0: no limit */
 } StorageLimits;
 #define UPLOADS_MAX 4096u /* a sensible limit of them */
 /* Before others use the storage. */
@@ -110,6 +111,7 @@ typedef struct {
     const IngotDigest *subject; /* whose referrer it is; NULL: none */
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
     gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
+    gboolean cached;            /* it can be had from an upstream again, unless it was pushed before */
     /* When the tag may be set: what it must name before; that it must not be there; that it may not name another one.
      */
     const IngotDigest *expected; /* NULL: whatever it names */

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "server/storage/evict.h"
 #include "server/storage/release.h"
 
 /* NULL without an error: it is damaged, and nothing of it can be called garbage. */
@@ -11,6 +12,7 @@ static Picture *survey_repository(Collection *collection, Connection *reader, co
     GError *problem = NULL;
     Picture *picture = picture_new(reader, repository->id, repository->name, &problem);
     if (picture != NULL) {
+        eviction_mark(collection->evicted, picture);
         picture_judge(picture, collection->options);
     } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         collection_tell(collection, "%s: stays as it is: %s (see `ingotd scrub`)", repository->name, problem->message);
@@ -34,8 +36,7 @@ static void count_gone(const Picture *picture, GHashTable *times)
     }
 }
 
-/* times: NULL, or receives what goes. */
-static gboolean survey_all(Collection *collection, Connection *reader, GHashTable *times, GError **error)
+gboolean survey_each(Collection *collection, Connection *reader, SurveyFunc function, gpointer user, GError **error)
 {
     g_autoptr(GArray) repositories = holdings_repositories(reader, error);
     for (guint i = 0; repositories != NULL && i < repositories->len; i++) {
@@ -44,15 +45,38 @@ static gboolean survey_all(Collection *collection, Connection *reader, GHashTabl
         g_autoptr(Picture) picture = collection_goes_on(collection, &problem)
                                          ? survey_repository(collection, reader, repository, &problem)
                                          : NULL;
-        if (picture != NULL && release_names(collection, picture, &problem) && times != NULL) {
-            count_gone(picture, times);
-        }
         if (problem != NULL) {
             g_propagate_error(error, problem);
             return FALSE;
         }
+        if (picture != NULL && !function(picture, user, error)) {
+            return FALSE;
+        }
     }
     return repositories != NULL;
+}
+
+typedef struct {
+    Collection *collection;
+    GHashTable *times; /* NULL, or receives what goes */
+} Survey;
+
+static gboolean survey_one(Picture *picture, gpointer user, GError **error)
+{
+    const Survey *survey = user;
+    if (!release_names(survey->collection, picture, error)) {
+        return FALSE;
+    }
+    if (survey->times != NULL) {
+        count_gone(picture, survey->times);
+    }
+    return TRUE;
+}
+
+static gboolean survey_all(Collection *collection, Connection *reader, GHashTable *times, GError **error)
+{
+    Survey survey = {.collection = collection, .times = times};
+    return survey_each(collection, reader, survey_one, &survey, error);
 }
 
 gboolean survey_release(Collection *collection, GError **error)

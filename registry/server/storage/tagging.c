@@ -1,6 +1,7 @@
 /* Manifests and tags: putting them, finding them, taking tags away. */
 #include <ingot/error.h>
 
+#include "server/catalogue/cached.h"
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
@@ -79,21 +80,35 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     return tags_set(change->writer, repository, tag, blob, storage_now(), error);
 }
 
+/* Where it came from; *changed: otherwise than before. What was pushed is not cached any more, nor will be. */
+static gboolean note_origin(Change *change, gint64 repository, const IngotDigest *digest, gboolean cached, gboolean had,
+                            gboolean *changed, GError **error)
+{
+    gboolean dropped = FALSE;
+    gboolean ok = cached ? had || cached_add(change->writer, repository, digest, error)
+                         : cached_drop(change->writer, repository, digest, &dropped, error);
+    *changed |= dropped;
+    return ok;
+}
+
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error)
 {
-    gboolean changed;
+    gboolean changed, had;
     gint64 repository = repositories_make(change->writer, name, error);
-    if (repository < 0 || (!manifest->partial && !has_mentioned(change, repository, manifest->mentions, error)) ||
+    if (repository < 0 || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
+        (!manifest->partial && !has_mentioned(change, repository, manifest->mentions, error)) ||
         !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, storage_now(), &changed,
                            error) ||
+        !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
         !add_mentions(change, repository, blob, manifest->mentions, error)) {
         return FALSE;
     }
     if (changed) {
         g_autofree char *text = ingot_digest_to_text(digest);
         g_autofree char *subject = manifest->subject == NULL ? NULL : ingot_digest_to_text(manifest->subject);
-        change_log(change, "manifest", name, "digest", text, "type", manifest->type, "subject", subject, NULL);
+        change_log(change, "manifest", name, "digest", text, "type", manifest->type, "subject", subject, "origin",
+                   manifest->cached ? "upstream" : NULL, NULL);
     }
     return manifest->tag == NULL || names_tag(change, name, manifest->tag, repository, blob, digest, error);
 }

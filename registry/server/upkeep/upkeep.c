@@ -4,6 +4,7 @@
 
 #include "server/http/log.h"
 #include "server/storage/agenda.h"
+#include "server/storage/evict.h"
 #include "server/storage/pulls.h"
 #include "server/upkeep/control.h"
 
@@ -23,6 +24,7 @@ struct Upkeep {
     UpkeepFigures figures;
     Agenda agenda;
     gint64 collect_again, scrub_again; /* the thread's: after a failure, not before */
+    gint64 evict_again;                /* its own: not before, where what takes too much room can't go */
 };
 
 static guint64 number(const json_t *outcome, const char *key)
@@ -167,9 +169,12 @@ static gint64 collect_when_due(Upkeep *upkeep)
     g_mutex_lock(&upkeep->lock);
     gint64 due = due_at(&upkeep->agenda.collected, options->collect_every, now);
     g_mutex_unlock(&upkeep->lock);
-    if (now < due || now < upkeep->collect_again) {
+    upkeep->evict_again = MIN(upkeep->evict_again, now + RETRY_EVERY);
+    gboolean full = now >= upkeep->evict_again && eviction_is_due(upkeep->storage);
+    if (now < upkeep->collect_again || (now < due && !full)) {
         return MAX(due, upkeep->collect_again);
     }
+    upkeep->evict_again = now + RETRY_EVERY;
     if (!run_own(upkeep, &job)) {
         upkeep->collect_again = now + (gint64)MIN(RETRY_EVERY, options->collect_every);
     }
