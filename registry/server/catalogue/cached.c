@@ -25,9 +25,9 @@ gboolean cached_has(Connection *connection, gint64 repository, const IngotDigest
                     GError **error)
 {
     gint64 count;
-    gboolean ok = database_number(connection, &count, 0, error,
-                                  "SELECT count(*) FROM cached WHERE repository=? AND manifest=?", "id", repository,
-                                  manifest);
+    gboolean ok =
+        database_number(connection, &count, 0, error, "SELECT count(*) FROM cached WHERE repository=? AND manifest=?",
+                        "id", repository, manifest);
     *has = ok && count > 0;
     return ok;
 }
@@ -43,8 +43,8 @@ gboolean cached_add(Connection *writer, gint64 repository, const IngotDigest *ma
 gboolean cached_drop(Connection *writer, gint64 repository, const IngotDigest *manifest, gboolean *dropped,
                      GError **error)
 {
-    gboolean ok = database_run(writer, error, "DELETE FROM cached WHERE repository=? AND manifest=?", "id", repository,
-                               manifest);
+    gboolean ok =
+        database_run(writer, error, "DELETE FROM cached WHERE repository=? AND manifest=?", "id", repository, manifest);
     if (dropped != NULL) {
         *dropped = ok && database_changes(writer) > 0;
     }

@@ -116,5 +116,5 @@ static const char cached[] = "CREATE TABLE cached (repository INTEGER NOT NULL, 
                              " PRIMARY KEY (repository, manifest)) STRICT, WITHOUT ROWID;";
 
 const char *const schema_migrations[] = {first, second,  leases,   events, mentions_by_digest,
-                                         used,  windows, counters, diary, cached};
+                                         used,  windows, counters, diary,  cached};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -2,9 +2,9 @@
  *
  * Deleting only marks: a tag, a manifest or a blob of a repository is a row that goes. A collection first lets go of
  * tags that no policy keeps (keep.h), of manifests and blobs that nothing of their repository has needed for a while
- * (picture.h), of cached images where they take too much room (evict.h), and of blobs that no repository has; then it marks the pieces of all that are left, deletes the others,
- * and writes packs that are mostly dead anew. What an upload counts on, or what came into use since the marking began,
- * is never collected.
+ * (picture.h), of cached images where they take too much room (evict.h), and of blobs that no repository has; then it
+ * marks the pieces of all that are left, deletes the others, and writes packs that are mostly dead anew. What an upload
+ * counts on, or what came into use since the marking began, is never collected.
  *
  * Whatever is deleted is deleted in small batches, so that nobody waits long for the writer, and between two of them a
  * collection can be stopped: what it has done by then stays done. A dry run reads one state of the catalogue and writes

@@ -103,8 +103,7 @@ static GHashTable *evict_first(const GArray *images, guint count)
     for (guint i = 0; i < count; i++) {
         const CachedImage *image = &g_array_index(images, CachedImage, i);
         for (guint k = 0; k < image->manifests->len; k++) {
-            g_hash_table_add(evicted,
-                             evicted_key(image->repository, &g_array_index(image->manifests, IngotDigest, k)));
+            g_hash_table_add(evicted, evicted_key(image->repository, &g_array_index(image->manifests, IngotDigest, k)));
         }
     }
     return evicted;
@@ -120,8 +119,7 @@ static gboolean count_left(const Collection *collection, Connection *reader, con
     options.dry_run = TRUE;
     options.tell = NULL;
     g_autoptr(GHashTable) evicted = evict_first(images, count);
-    Collection trial = {
-        .storage = collection->storage, .options = &options, .report = &report, .evicted = evicted};
+    Collection trial = {.storage = collection->storage, .options = &options, .report = &report, .evicted = evicted};
     g_autoptr(GHashTable) gone = survey_gone(&trial, reader, error);
     if (gone == NULL || !sweep_count(reader, gone, &report, error) || !counters_read(reader, &counters, error)) {
         return FALSE;
@@ -171,7 +169,6 @@ void eviction_mark(GHashTable *evicted, Picture *picture)
 gboolean eviction_is_due(Storage *storage)
 {
     Counters counters;
-    g_autoptr(Connection) reader =
-        storage->limits.cache == 0 ? NULL : database_reader(storage->catalogue, NULL);
+    g_autoptr(Connection) reader = storage->limits.cache == 0 ? NULL : database_reader(storage->catalogue, NULL);
     return reader != NULL && counters_read(reader, &counters, NULL) && counters.stored > storage->limits.cache;
 }

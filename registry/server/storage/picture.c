@@ -219,8 +219,8 @@ void picture_judge(Picture *picture, const CollectOptions *options)
     picture_spread(picture, G_STRUCT_OFFSET(PictureItem, needed));
     for (guint i = 0; i < picture->items->len; i++) {
         PictureItem *item = picture_item(picture, i);
-        item->goes = !item->needed && (item->link->manifest || item->evicted ||
-                                       !is_within(picture, item->link->made, options->grace));
+        item->goes = !item->needed &&
+                     (item->link->manifest || item->evicted || !is_within(picture, item->link->made, options->grace));
     }
 }
 
