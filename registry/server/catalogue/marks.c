@@ -1,32 +1,17 @@
 #include "server/catalogue/marks.h"
 
-#include <string.h>
-
-static void set_bits(GByteArray *bits, const guint32 *pieces, guint count)
-{
-    for (guint i = 0; i < count; i++) {
-        guint32 piece = GUINT32_FROM_LE(pieces[i]);
-        if (piece / 8 < bits->len) {
-            bits->data[piece / 8] |= (guint8)(1u << (piece % 8));
-        }
-    }
-}
-
 GByteArray *marks_needed(Connection *connection, GHashTable *without, GError **error)
 {
-    gint64 highest;
-    g_autoptr(GByteArray) bits = g_byte_array_new();
+    g_autoptr(GByteArray) bits = piecebits_new(connection, error);
     GError *problem = NULL;
-    if (!database_number(connection, &highest, 0, error, "SELECT max(id) FROM pieces", "")) {
+    if (bits == NULL) {
         return NULL;
     }
-    g_byte_array_set_size(bits, (guint)(highest / 8 + 1));
-    memset(bits->data, 0, bits->len);
     g_autoptr(sqlite3_stmt) rows = database_query(connection, "SELECT pieces, digest FROM blobs", "");
     while (database_step(rows, &problem)) {
         IngotDigest digest;
         if (without == NULL || !database_digest(rows, 1, &digest) || !g_hash_table_contains(without, &digest)) {
-            set_bits(bits, sqlite3_column_blob(rows, 0), (guint)sqlite3_column_bytes(rows, 0) / sizeof(guint32));
+            piecebits_add(bits, rows, 0);
         }
     }
     if (problem != NULL) {

@@ -5,7 +5,7 @@
  * an upload whose lease is older than the mark. */
 #pragma once
 
-#include "server/catalogue/database.h"
+#include "server/catalogue/piecebits.h"
 
 typedef struct {
     gint64 piece;
@@ -18,7 +18,7 @@ GByteArray *marks_needed(Connection *connection, GHashTable *without, GError **e
 static inline gboolean marks_is_needed(const GByteArray *needed, gint64 piece)
 {
     /* What is beyond the bits came later. */
-    return piece / 8 >= needed->len || (needed->data[piece / 8] & (1u << (piece % 8))) != 0;
+    return piecebits_has(needed, piece, TRUE);
 }
 /* GArray of Dead: the pieces that have a mark, or those that have none and are not needed. Free it. */
 GArray *marks_list(Connection *connection, GError **error);

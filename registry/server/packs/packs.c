@@ -263,3 +263,18 @@ guint32 pack_generation(Pack *pack)
     g_mutex_unlock(&pack->lock);
     return generation;
 }
+
+guint64 pack_stamp(const Pack *pack)
+{
+    struct stat now;
+    if (fstat(pack->fd, &now) != 0) {
+        return 0;
+    }
+    const gint64 parts[] = {now.st_size, now.st_mtim.tv_sec, now.st_mtim.tv_nsec, now.st_ctim.tv_sec,
+                            now.st_ctim.tv_nsec};
+    guint64 stamp = G_GUINT64_CONSTANT(0xcbf29ce484222325); /* FNV-1a */
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        stamp = (stamp ^ (guint64)parts[i]) * G_GUINT64_CONSTANT(0x100000001b3);
+    }
+    return MAX(stamp, 1);
+}

@@ -40,3 +40,5 @@ gint64 pack_number(const Pack *pack);
 /* A number that is another one once the pack's file has been changed from outside: what was found whole before has to
  * be looked at again then. */
 guint32 pack_generation(Pack *pack);
+/* The same over closing and opening: what the file is known by as it is now; 0: unknown. */
+guint64 pack_stamp(const Pack *pack);

@@ -150,8 +150,8 @@ static gboolean find_piece(Upload *upload, const IngotDigest *digest, PieceRow *
     return reader != NULL && pieces_find(reader, &digest, 1, row, error);
 }
 
-/* Whether the piece is here already: in this upload, or in the catalogue. Without a lease what was found may be marked
- * and go meanwhile, so that it is looked for again when there is one. */
+/* Whether the piece is here already: in this upload, or in the catalogue and really in its pack. Without a lease what
+ * was found may be marked and go meanwhile, so that it is looked for again when there is one. */
 static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *known, GError **error)
 {
     PieceRow row;
@@ -166,8 +166,7 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
         (!upload_hold(upload, error) || !find_piece(upload, digest, &row, error))) {
         return FALSE;
     }
-    *known = pieces_is_whole(&row, upload->length);
-    return TRUE;
+    return !pieces_is_whole(&row, upload->length) || proof_holds(upload->storage, digest, &row, known, error);
 }
 
 /* A frame that was missing has come. */

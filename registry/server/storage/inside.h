@@ -15,6 +15,7 @@
 #include "server/packs/splitter.h"
 #include "server/storage/blobcache.h"
 #include "server/storage/notes.h"
+#include "server/storage/proof.h"
 #include "server/storage/storage.h"
 
 struct Storage {
@@ -39,6 +40,7 @@ struct Storage {
 
     BlobCache *cache; /* what is kept of blobs */
     Notes *notes;
+    Proof *proof; /* of the pieces that pushes count on */
 
     GMutex stats_lock;
     StorageStats stats;
@@ -72,7 +74,8 @@ gint64 storage_now(void); /* seconds */
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 
 /* Whether a table's new pieces are of use: the blob is not there (0), or they replace damaged ones. One that is there
- * may be cut in another way: then these are none of its pieces. */
+ * may be cut in another way: then these are none of its pieces. CORRUPT: a piece that the table counts on, and does not
+ * bring, has been found damaged meanwhile. */
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error);
 /* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
  * receives the new one's. */

@@ -4,6 +4,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/catalogue/piecebits.h"
 #include "server/catalogue/pieces.h"
 
 #define ENTRY 36   /* bytes: digest, length */
@@ -67,54 +68,6 @@ void offer_free(Offer *offer)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
 
-/* --- what the caller may know of --- */
-
-static void set_pieces(GByteArray *seen, sqlite3_stmt *rows)
-{
-    while (database_step(rows, NULL)) {
-        const guint32 *pieces = sqlite3_column_blob(rows, 0);
-        guint count = (guint)sqlite3_column_bytes(rows, 0) / (guint)sizeof *pieces;
-        for (guint i = 0; i < count; i++) {
-            guint32 piece = GUINT32_FROM_LE(pieces[i]);
-            if (piece / 8 < seen->len) {
-                seen->data[piece / 8] |= (guint8)(1u << (piece % 8));
-            }
-        }
-    }
-}
-
-/* A bit for each piece that is in a repository that the caller may pull from; NULL: an error. */
-static GByteArray *list_seen(Connection *reader, StorageMaySee may_see, gpointer user, GError **error)
-{
-    gint64 highest;
-    g_autoptr(GByteArray) seen = g_byte_array_new();
-    if (!database_number(reader, &highest, 0, error, "SELECT max(id) FROM pieces", "")) {
-        return NULL;
-    }
-    g_byte_array_set_size(seen, (guint)(highest / 8 + 1));
-    memset(seen->data, 0, seen->len);
-    g_autoptr(sqlite3_stmt) repositories = database_query(reader, "SELECT id, name FROM repositories", "");
-    GError *problem = NULL;
-    while (database_step(repositories, &problem)) {
-        if (may_see((const char *)sqlite3_column_text(repositories, 1), user)) {
-            g_autoptr(sqlite3_stmt) rows =
-                database_query(reader, "SELECT pieces FROM links JOIN blobs ON blobs.id=blob WHERE repository=?", "i",
-                               sqlite3_column_int64(repositories, 0));
-            set_pieces(seen, rows);
-        }
-    }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return NULL;
-    }
-    return g_steal_pointer(&seen);
-}
-
-static gboolean is_seen(const GByteArray *seen, gint64 piece)
-{
-    return seen == NULL || (piece / 8 < seen->len && (seen->data[piece / 8] & (1u << (piece % 8))) != 0);
-}
-
 /* --- the whole, hashed while frames come --- */
 
 static gboolean read_own(Offer *offer, const Own *own, guint8 *data, guint32 length, GError **error)
@@ -125,30 +78,21 @@ static gboolean read_own(Offer *offer, const Own *own, guint8 *data, guint32 len
     return offer->fd >= 0 && ingot_file_pread(offer->fd, data, length, own->at, offer->path, error);
 }
 
-/* One that is damaged is noted, so that it is missing in the next offer. */
+/* One that is damaged or lost is noted, so that it is missing in the next offer. */
 static gboolean read_known(Offer *offer, const Piece *piece, guint8 *data, GError **error)
 {
     const IngotDigest *digest = &piece->digest;
-    IngotDigest found;
     PieceRow row;
-    g_autoptr(Connection) reader = database_reader(offer->storage->catalogue, error);
-    if (reader == NULL || !pieces_find(reader, &digest, 1, &row, error)) {
-        return FALSE;
+    {
+        g_autoptr(Connection) reader = database_reader(offer->storage->catalogue, error);
+        if (reader == NULL || !pieces_find(reader, &digest, 1, &row, error)) {
+            return FALSE;
+        }
     }
     if (row.id == 0 || row.length != piece->length) {
         return blob_unknown(error, "a frame that was here");
     }
-    g_autoptr(Pack) pack = packs_get(offer->storage->packs, row.pack, error);
-    if (pack == NULL || !pack_read(pack, row.offset, data, piece->length, error)) {
-        return FALSE;
-    }
-    ingot_digest_of(data, piece->length, &found);
-    if (!ingot_digest_equal(&found, digest)) {
-        blob_damaged(offer->storage, digest, row.pack, row.offset);
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a frame that was here is damaged");
-        return FALSE;
-    }
-    return TRUE;
+    return proof_read(offer->storage, digest, &row, data, error);
 }
 
 /* Compaction may move a piece between the look and the read. */
@@ -255,7 +199,8 @@ static void add_frame(Offer *offer, const IngotDigest *digest, guint32 length, c
                       const GByteArray *seen, guint64 *fresh)
 {
     gboolean again = g_hash_table_contains(offer->first, digest);
-    gboolean comes = !again && (!pieces_is_whole(row, length) || !is_seen(seen, row->id));
+    gboolean comes =
+        !again && (!pieces_is_whole(row, length) || !(seen == NULL || piecebits_has(seen, row->id, FALSE)));
     if (!again) {
         Own own = {.digest = *digest, .comes = comes, .at = *fresh};
         g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
@@ -318,7 +263,8 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
         return NULL;
     }
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    g_autoptr(GByteArray) seen = reader == NULL || may_see == NULL ? NULL : list_seen(reader, may_see, user, error);
+    g_autoptr(GByteArray) seen =
+        reader == NULL || may_see == NULL ? NULL : piecebits_seen(reader, may_see, user, error);
     if (reader == NULL || (may_see != NULL && seen == NULL)) {
         return NULL;
     }

@@ -73,12 +73,29 @@ static guint32 *use_pieces(Change *change, const Table *table, GError **error)
     return rows == NULL ? NULL : g_steal_pointer(&ids);
 }
 
+static gboolean brings_piece(const Table *table, const IngotDigest *digest)
+{
+    for (guint i = 0; i < table->pieces->len; i++) {
+        const Piece *piece = table_piece(table, i);
+        if (piece->fresh && ingot_digest_equal(&piece->digest, digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error)
 {
     g_autofree PieceRow *rows = find_rows(change, table, error);
     *brings = blob == 0;
     for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
-        *brings |= table_piece(table, i)->fresh && rows[i].damaged;
+        const Piece *piece = table_piece(table, i);
+        *brings |= piece->fresh && rows[i].damaged;
+        if (rows[i].damaged && !piece->fresh && !brings_piece(table, &piece->digest)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                        "a piece that the upload counted on is damaged: push the blob again");
+            return FALSE;
+        }
     }
     return rows != NULL;
 }

@@ -163,6 +163,7 @@ static Storage *storage_new(const char *path)
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->cache = blobcache_new();
     storage->notes = notes_new(storage);
+    storage->proof = proof_new();
     return storage;
 }
 
@@ -233,6 +234,7 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->uploads);
     g_thread_pool_free(storage->hashers, FALSE, TRUE); /* before what they note goes */
     notes_free(storage->notes);
+    proof_free(storage->proof);
     blobcache_free(storage->cache);
     g_free(storage->events);
     database_close(storage->catalogue);

@@ -113,11 +113,10 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
     return manifest->tag == NULL || names_tag(change, name, manifest->tag, repository, blob, digest, error);
 }
 
-static gboolean put_blob(Change *change, const StorageManifest *manifest, const IngotDigest *digest, gint64 *blob,
-                         GError **error)
+/* All of whose pieces are new. */
+static Table *manifest_table(const StorageManifest *manifest, const IngotDigest *digest)
 {
-    g_autoptr(Table) table = table_new();
-    gboolean brings;
+    Table *table = table_new();
     table->blob = *digest;
     table->size = manifest->size;
     for (gsize at = 0; at < manifest->size; at += PIECE_MAX) {
@@ -126,6 +125,14 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
         ingot_digest_of((const guint8 *)manifest->data + at, length, &piece);
         table_add(table, &piece, (guint32)length, TRUE);
     }
+    return table;
+}
+
+static gboolean put_blob(Change *change, const StorageManifest *manifest, const Table *table, gint64 *blob,
+                         GError **error)
+{
+    gboolean brings;
+    const IngotDigest *digest = &table->blob;
     *blob = names_blob(change->writer, digest, error);
     return *blob >= 0 && publish_brings(change, table, *blob, &brings, error) &&
            (!brings || publish_small(change, table, manifest->data, blob, error));
@@ -165,11 +172,12 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
     Change change;
     gint64 blob;
     ingot_digest_of(manifest->data, manifest->size, digest);
-    if (!change_begin(storage, &change, error)) {
+    g_autoptr(Table) table = manifest_table(manifest, digest);
+    if (!proof_table(storage, table, error) || !change_begin(storage, &change, error)) {
         return FALSE;
     }
-    gboolean ok = may_tag(&change, name, manifest, digest, error) &&
-                  put_blob(&change, manifest, digest, &blob, error) && names_link(&change, name, blob, digest, error) &&
+    gboolean ok = may_tag(&change, name, manifest, digest, error) && put_blob(&change, manifest, table, &blob, error) &&
+                  names_link(&change, name, blob, digest, error) &&
                   names_manifest(&change, name, blob, digest, manifest, error);
     return change_end(&change, ok, error);
 }

@@ -346,6 +346,89 @@ static void an_offer_counts_on_no_damaged_frame(void **state)
     pull(storage, "a", known);
 }
 
+/* Removes all packs, as a disk does that has lost them. */
+static void lose_packs(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data/packs");
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+        assert_int_equal(g_unlink(file), 0);
+    }
+}
+
+static void put_a_manifest(Storage *storage, const char *text)
+{
+    g_autoptr(GArray) mentions = mentions_read(NULL);
+    IngotDigest digest;
+    const StorageManifest manifest = {.data = text, .size = strlen(text), .type = "text/plain", .mentions = mentions};
+    assert_true(storage_put_manifest(storage, "a", &manifest, &digest, NULL));
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, "a", &digest, &type, NULL);
+    assert_non_null(bytes);
+    assert_memory_equal(g_bytes_get_data(bytes, NULL), text, strlen(text));
+}
+
+/* Bytes that come again replace those that rotted on the disk, or were lost with their pack, though nobody has read
+ * them since: the same blob, another one that shares pieces with it, and manifests. */
+static void a_push_mends_what_nobody_has_read(void **state)
+{
+    static const char text[] = "a manifest that is pushed again";
+    g_autoptr(GByteArray) bytes = frames(1, 20, 60000), piece = frames(5, 1, 60000), other = frames(3, 10, 60000);
+    g_autoptr(GByteArray) manifest = g_byte_array_new();
+    g_byte_array_append(manifest, (const guint8 *)text, sizeof text - 1);
+    for (guint kind = 0; kind < 6; kind++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        push(storage, "a", bytes);
+        put_a_manifest(storage, text);
+        if (kind % 2 == 1) { /* what is remembered of pieces is so of files as they were */
+            push(storage, "b", bytes);
+            put_a_manifest(storage, text);
+        }
+        if (kind < 4) {
+            damage(state, piece, 1000);
+            damage(state, manifest, 3);
+        } else {
+            lose_packs(state);
+        }
+        if (kind == 2 || kind == 3) {
+            push(storage, "a", other);
+            pull(storage, "a", other);
+        } else {
+            push(storage, "a", bytes);
+        }
+        put_a_manifest(storage, text);
+        pull(storage, "a", bytes);
+        if (kind < 4) { /* a lost pack is missing until gc */
+            assert_clean(storage);
+        }
+        storage_close(g_steal_pointer(&storage));
+        g_autofree char *path = ingot_workdir_file(*state, "data");
+        assert_true(ingot_file_remove_tree(path, NULL));
+    }
+}
+
+/* A piece that an upload counts on and that turns out to be damaged before its end: it makes no blob, and the next push
+ * of the same bytes does. */
+static void a_piece_rots_beneath_an_upload(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 20, 60000), piece = frames(5, 1, 60000), other = frames(3, 10, 60000);
+    g_autoptr(GError) error = NULL;
+    push(storage, "a", bytes);
+    IngotDigest digest = digest_of(other);
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(add_steps(storage, id, other, 0, other->len, 70000, NULL));
+    damage(state, piece, 1000);
+    assert_false(try_pull(storage, "a", bytes, NULL));
+    assert_false(storage_upload_finish(storage, id, "a", &digest, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    push(storage, "a", other);
+    pull(storage, "a", other);
+    pull(storage, "a", bytes);
+    assert_clean(storage);
+}
+
 /* Of two requests that bring the same bytes, each byte is taken once; what belongs elsewhere is refused and harms none.
  */
 static void bytes_go_where_they_belong(void **state)
@@ -814,6 +897,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_digest_drops_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offers_are_hashed_as_they_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_offer_counts_on_no_damaged_frame, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_push_mends_what_nobody_has_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_piece_rots_beneath_an_upload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_go_where_they_belong, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_larger_than_a_blob_may_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
