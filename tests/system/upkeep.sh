@@ -166,3 +166,32 @@ push big "$TMP/blob" >/dev/null || fail "a push once there is room"
 curl -sf "http://$registry/v2/big/tags/list" | grep -q '"4.0.0","5.0.0"' || fail "other versions stay"
 end
 ok "a full disk: clear answers, nothing lost, and gc makes room"
+
+# Many small pushes: their packs become one without waiting for a collection, which would delete what nothing names.
+data=$TMP/scattered
+serve --gc-every 7d
+python3 - "$registry" >"$TMP/digests" <<'PY'
+import hashlib, http.client, sys
+host = http.client.HTTPConnection(sys.argv[1])
+for i in range(600):
+    blob = b"%d small" % i
+    digest = "sha256:" + hashlib.sha256(blob).hexdigest()
+    host.request("POST", f"/v2/a/blobs/uploads/?digest={digest}", blob, {"Content-Type": "application/octet-stream"})
+    answer = host.getresponse()
+    answer.read()
+    assert answer.status == 201, answer.status
+    print(digest)
+PY
+end
+[ "$(find "$data/packs" -name '*.pack' | wc -l)" -ge 600 ] || fail "600 pushes leave fewer packs"
+serve --gc-every 7d
+for _ in $(seq 300); do
+    [ "$(find "$data/packs" -name '*.pack' | wc -l)" -gt 20 ] || break
+    sleep 0.1
+done
+[ "$(find "$data/packs" -name '*.pack' | wc -l)" -le 20 ] || fail "small packs are not merged: $(tail -5 "$TMP/ingotd.log")"
+while read -r digest; do printf 'url=http://%s/v2/a/blobs/%s\noutput=/dev/null\n' "$registry" "$digest"; done <"$TMP/digests" >"$TMP/pulls"
+curl -sf -K "$TMP/pulls" || fail "a blob is gone after the merge"
+[ "$(figure ingot_gc_runs_total)" = 0 ] || fail "a merge counts as a collection"
+end
+ok "many small packs are merged before the next collection"

@@ -153,3 +153,12 @@ gboolean packrows_drop(Connection *writer, gint64 pack, GError **error)
 {
     return database_run(writer, error, "DELETE FROM packs WHERE id=?", "i", pack);
 }
+
+gboolean packrows_smaller(Connection *connection, guint64 size, guint64 *count, GError **error)
+{
+    gint64 found;
+    gboolean ok =
+        database_number(connection, &found, 0, error, "SELECT count(*) FROM packs WHERE size<?", "i", (gint64)size);
+    *count = (guint64)found;
+    return ok;
+}

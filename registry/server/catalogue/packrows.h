@@ -9,6 +9,8 @@ typedef struct {
 } PackUsage;
 /* GArray of PackUsage: all packs; free it. */
 GArray *packrows_usage(Connection *connection, GError **error);
+/* How many packs are smaller than that. */
+gboolean packrows_smaller(Connection *connection, guint64 size, guint64 *count, GError **error);
 
 typedef struct {
     gint64 id;

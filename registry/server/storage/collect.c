@@ -124,6 +124,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
         return FALSE;
     }
     reserve_release(storage->path);
+    if (options->packs_only) {
+        return compact_packs(&collection, error);
+    }
     uploads_sweep(storage);
     gboolean ok = pulls_flush(storage, error) && make_room(&collection, error) && survey_release(&collection, error);
     if (ok) {

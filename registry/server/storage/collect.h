@@ -17,6 +17,7 @@ typedef struct {
     const GArray *keeps;    /* of Keep (keep.h); NULL: no policy */
     guint64 grace;          /* seconds for which a blob that no manifest needs stays: a push may be on its way */
     guint64 untagged_grace; /* seconds for which a manifest stays that nothing names, since it was used last */
+    gboolean packs_only;    /* deletes nothing: packs alone are written anew, where that is worth it */
     gboolean dry_run;       /* says what would go, changes nothing */
     void (*tell)(const char *line, gpointer user); /* of each thing that goes; NULL: nobody listens */
     gpointer user;
@@ -35,3 +36,5 @@ typedef struct {
 
 /* EXISTS where a collection runs already. */
 gboolean storage_collect(Storage *storage, const CollectOptions *options, CollectReport *report, GError **error);
+/* Whether there are so many small packs that a collection of packs alone is due. */
+gboolean storage_is_scattered(Storage *storage, gboolean *scattered, GError **error);

@@ -12,6 +12,7 @@
 #define SMALL (4u << 20)   /* bytes of a pack that may go together with others */
 #define MANY 16            /* as many of them do */
 #define MERGED (64u << 20) /* bytes that they have together, at most a little more */
+#define SCATTERED 512      /* small packs: so many are not left until garbage is collected */
 
 typedef struct {
     const Collection *collection;
@@ -309,6 +310,15 @@ static GArray *read_usage(Storage *storage, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
     return reader == NULL ? NULL : packrows_usage(reader, error);
+}
+
+gboolean storage_is_scattered(Storage *storage, gboolean *scattered, GError **error)
+{
+    guint64 count = 0;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    gboolean ok = reader != NULL && packrows_smaller(reader, SMALL, &count, error);
+    *scattered = count >= SCATTERED;
+    return ok;
 }
 
 gboolean compact_packs(Collection *collection, GError **error)

@@ -15,7 +15,8 @@ void job_clear(Job *job)
     g_clear_pointer(&job->pattern, g_free);
 }
 
-static const char *const kinds[] = {[JOB_COLLECT] = "collect", [JOB_SCRUB] = "scrub", [JOB_MIRROR] = "mirror", NULL};
+static const char *const kinds[] = {
+    [JOB_COLLECT] = "collect", [JOB_SCRUB] = "scrub", [JOB_MIRROR] = "mirror", [JOB_MERGE] = "merge", NULL};
 
 json_t *job_to_json(const Job *job)
 {
@@ -81,6 +82,7 @@ static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer 
     const CollectOptions options = {.keeps = keeps,
                                     .grace = job->grace,
                                     .untagged_grace = job->untagged,
+                                    .packs_only = job->kind == JOB_MERGE,
                                     .dry_run = job->dry_run,
                                     .tell = tell,
                                     .user = user,
@@ -176,6 +178,7 @@ json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, G
 {
     switch (job->kind) {
     case JOB_COLLECT:
+    case JOB_MERGE:
         return collect(storage, job, tell, user, error);
     case JOB_SCRUB:
         return scrub(storage, job, tell, user, error);

@@ -4,6 +4,7 @@
 
 #include "server/http/log.h"
 #include "server/storage/agenda.h"
+#include "server/storage/collect.h"
 #include "server/storage/evict.h"
 #include "server/storage/pulls.h"
 #include "server/upkeep/control.h"
@@ -25,6 +26,7 @@ struct Upkeep {
     Agenda agenda;
     gint64 collect_again, scrub_again; /* the thread's: after a failure, not before */
     gint64 evict_again;                /* its own: not before, where what takes too much room can't go */
+    gint64 merge_again;                /* its own: not before, where small packs have to stay as they are */
 };
 
 static guint64 number(const json_t *outcome, const char *key)
@@ -83,7 +85,8 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
     Agenda agenda = upkeep->agenda;
     g_mutex_unlock(&upkeep->lock);
     g_autoptr(GError) error = NULL;
-    if (job->kind != JOB_MIRROR && !job->dry_run && !agenda_write(upkeep->storage, &agenda, &error)) {
+    if ((job->kind == JOB_SCRUB || job->kind == JOB_COLLECT) && !job->dry_run &&
+        !agenda_write(upkeep->storage, &agenda, &error)) {
         log_warning("upkeep: when it ended is not noted: %s", error->message);
     }
 }
@@ -92,9 +95,8 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
  * run reads. */
 static GMutex *lock_of(Upkeep *upkeep, const Job *job)
 {
-    return job->kind == JOB_SCRUB                      ? &upkeep->scrubbing
-           : job->kind == JOB_COLLECT && !job->dry_run ? &upkeep->collecting
-                                                       : NULL;
+    gboolean collects = (job->kind == JOB_COLLECT || job->kind == JOB_MERGE) && !job->dry_run;
+    return job->kind == JOB_SCRUB ? &upkeep->scrubbing : collects ? &upkeep->collecting : NULL;
 }
 
 static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
@@ -122,7 +124,7 @@ static void log_line(const char *line, gpointer user)
 static gboolean run_own(Upkeep *upkeep, const Job *job)
 {
     g_autoptr(GError) error = NULL;
-    char *name = job->kind == JOB_SCRUB ? "scrub" : "gc";
+    char *name = job->kind == JOB_SCRUB ? "scrub" : job->kind == JOB_MERGE ? "merge" : "gc";
     g_autoptr(json_t) outcome = run(job, log_line, name, upkeep, &error);
     g_autofree char *text = outcome == NULL ? g_strdup(error->message) : ingot_json_canonical(outcome);
     log_line(text, name);
@@ -157,6 +159,23 @@ static void flush_pulls(Upkeep *upkeep)
     g_autoptr(GError) error = NULL;
     if (!pulls_flush(upkeep->storage, &error)) {
         log_warning("upkeep: pulls are noted later: %s", error->message);
+    }
+}
+
+/* Many small pushes leave many small packs: they are merged without waiting for the next collection. */
+static void merge_when_scattered(Upkeep *upkeep)
+{
+    const Job job = {.kind = JOB_MERGE};
+    gboolean scattered;
+    g_autoptr(GError) error = NULL;
+    if (upkeep->options->collect_every == 0 || upkeep_now() < upkeep->merge_again) {
+        return;
+    }
+    if (!storage_is_scattered(upkeep->storage, &scattered, &error)) {
+        log_warning("upkeep: the packs can't be counted: %s", error->message);
+    } else if (scattered) {
+        run_own(upkeep, &job);
+        upkeep->merge_again = upkeep_now() + RETRY_EVERY; /* some may have to stay as they are */
     }
 }
 
@@ -206,6 +225,7 @@ static gpointer keep_up(gpointer user)
     gint64 due = 0;
     while (wait_until(upkeep, due)) {
         flush_pulls(upkeep);
+        merge_when_scattered(upkeep);
         gint64 collect_due = collect_when_due(upkeep), scrub_due = scrub_when_due(upkeep);
         due = MIN(collect_due, scrub_due);
     }

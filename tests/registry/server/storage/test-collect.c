@@ -89,6 +89,34 @@ static void what_nobody_needs_goes(void **state)
     pull(storage, "a", kept);
 }
 
+/* So many small packs are merged without a collection, which deletes nothing: what no manifest names stays. */
+static void scattered_packs_are_merged(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    gboolean scattered = FALSE;
+    guint count = 0;
+    while (!scattered && count < 2000) {
+        for (guint i = 0; i < 32; i++) {
+            g_autoptr(GByteArray) bytes = noise(count++, 1000);
+            push(storage, "a", bytes);
+        }
+        assert_true(storage_is_scattered(storage, &scattered, NULL));
+    }
+    assert_true(scattered && count > 100);
+    const CollectOptions options = {.packs_only = TRUE};
+    CollectReport report;
+    assert_true(storage_collect(storage, &options, &report, NULL));
+    assert_int_equal(report.packs, count);
+    assert_int_equal(report.blobs + report.pieces + report.links, 0);
+    assert_true(storage_is_scattered(storage, &scattered, NULL));
+    assert_false(scattered);
+    for (guint i = 0; i < count; i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 1000);
+        pull(storage, "a", bytes);
+    }
+    assert_clean(storage);
+}
+
 /* A blob that somebody holds can be read to its end, though all that it was made of is gone, and other pieces have the
  * numbers of its own. */
 static void who_reads_it_reads_it_to_its_end(void **state)
@@ -753,6 +781,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(scattered_packs_are_merged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_it_to_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_went_can_come_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_manifest_names_stays, set_up, tear_down),
