@@ -119,13 +119,28 @@ static gboolean may_see(const char *repository, gpointer request)
     return access_may(request, ACCESS_PULL, repository);
 }
 
+/* Bytes of the blob that a list of frames makes; of a malformed one any number. */
+static guint64 offered_size(const GByteArray *list)
+{
+    guint64 sum = 0;
+    for (gsize at = 36; at <= list->len; at += 36) {
+        guint32 length;
+        memcpy(&length, list->data + at - sizeof length, sizeof length);
+        sum += GUINT32_FROM_LE(length);
+    }
+    return sum;
+}
+
 /* Our own addition: the client tells the frames that the blob is made of, we which of them are missing (storage.h). */
-static enum MHD_Result offer(Request *request, const char *id)
+static enum MHD_Result offer(Request *request, const char *name, const char *id)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GByteArray) missing = g_byte_array_new();
     if (request->received > API_FRAMES_MAX) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a list of frames may have 64 MiB");
+    }
+    if (!storage_has_quota(request->server->storage, name, offered_size(request->body), &error)) {
+        return request_fail(request, "NAME_UNKNOWN", error);
     }
     if (storage_upload_offer(request->server->storage, id, request->body->data, request->body->len,
                              access_may_all(request) ? NULL : may_see, request, missing, &error)) {
@@ -153,7 +168,7 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
         return finish(request, route->name, route->reference);
     }
     if (strcmp(request->method, "POST") == 0) {
-        return offer(request, route->reference);
+        return offer(request, route->name, route->reference);
     }
     if (strcmp(request->method, "GET") == 0) {
         return state(request, MHD_HTTP_NO_CONTENT, route->name, route->reference);

@@ -19,17 +19,18 @@ gint64 names_blob(Connection *connection, const IngotDigest *digest, GError **er
     return links_blob(connection, digest, error);
 }
 
-/* Whether one more blob is within the repository's quota. */
-static gboolean within_quota(Change *change, gint64 repository, gint64 blob, GError **error)
+/* Whether one more blob (0: none that is there), and so many bytes, are within the repository's quota. */
+static gboolean within_quota(const Storage *storage, Connection *connection, gint64 repository, gint64 blob,
+                             guint64 bytes, GError **error)
 {
-    guint64 limit = change->storage->limits.repository, used;
+    guint64 limit = storage->limits.repository, used;
     if (limit == 0) {
         return TRUE;
     }
-    if (!links_bytes(change->writer, repository, blob, &used, error)) {
+    if (!links_bytes(connection, repository, blob, &used, error)) {
         return FALSE;
     }
-    if (used > limit) {
+    if (used > limit || bytes > limit - used) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "the repository's quota is used up");
         return FALSE;
     }
@@ -40,7 +41,7 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
 {
     gboolean added;
     gint64 repository = repositories_make(change->writer, name, error);
-    if (repository < 0 || !within_quota(change, repository, blob, error) ||
+    if (repository < 0 || !within_quota(change->storage, change->writer, repository, blob, 0, error) ||
         !links_add(change->writer, repository, blob, storage_now(), &added, error)) {
         return FALSE;
     }
@@ -49,6 +50,13 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
         change_log(change, "link", name, "digest", text, NULL);
     }
     return TRUE;
+}
+
+gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    gint64 repository = reader == NULL ? -1 : repositories_find(reader, name, error);
+    return repository >= 0 && within_quota(storage, reader, repository, 0, bytes, error);
 }
 
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error)

@@ -18,6 +18,7 @@ struct Offer {
     char *path; /* of the segment file that the missing frames go to */
     Table *table;
     GHashTable *first; /* digest -> Own: frames by where the list has them first */
+    guint64 missing;   /* bytes of the missing frames */
     guint32 come;      /* bytes of the missing frame that comes */
 
     GMutex lock; /* guards what follows */
@@ -283,9 +284,15 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
             missing->data[i / 8] |= (guint8)(1u << (i % 8));
         }
     }
+    offer->missing = fresh - SEGMENT_HEAD;
     skip_known(offer);
     offer_hash_on(offer);
     return g_steal_pointer(&offer);
+}
+
+guint64 offer_missing(const Offer *offer)
+{
+    return offer->missing;
 }
 
 gboolean offer_is_new(const Offer *offer)

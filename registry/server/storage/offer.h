@@ -18,6 +18,9 @@ void offer_free(Offer *offer);
 /* Whether all of its frames are missing: then it counts on no piece, and needs no lease. */
 gboolean offer_is_new(const Offer *offer);
 
+/* Bytes of the frames that are missing. */
+guint64 offer_missing(const Offer *offer);
+
 /* How many of the bytes that come belong to the running frame; *ends: it ends with them. 0: nothing more is missing. */
 gsize offer_take(Offer *offer, gsize size, gboolean *ends);
 /* The running frame has come to its end; INVALID if it is not the one that was missing. */

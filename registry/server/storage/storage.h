@@ -95,6 +95,8 @@ gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const 
 typedef gboolean (*StorageMaySee)(const char *repository, gpointer user);
 gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
                               gpointer user, GByteArray *missing, GError **error);
+/* Whether a repository may have a blob of so many bytes more; DENIED: its quota. */
+gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error);
 /* Nothing comes for now: what has come is kept on the disk, and nothing else is. */
 void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,

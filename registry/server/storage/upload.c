@@ -79,14 +79,15 @@ static void let_go(Upload *upload)
     }
 }
 
-/* What has come of it counts for the limit of all. */
+/* What has come of it counts for the limit of all; of an offer what is missing does, before it comes. */
 static void reserve(Upload *upload)
 {
     Storage *storage = upload->storage;
+    guint64 bytes = upload->offer == NULL ? upload->fresh : offer_missing(upload->offer);
     g_mutex_lock(&storage->uploads_lock);
-    storage->incoming += upload->fresh - upload->reserved;
+    storage->incoming += bytes - upload->reserved;
     g_mutex_unlock(&storage->uploads_lock);
-    upload->reserved = upload->fresh;
+    upload->reserved = bytes;
 }
 
 static void release(Upload *upload)
@@ -298,6 +299,18 @@ void storage_upload_pause(Storage *storage, const char *id)
     }
 }
 
+/* Room for what is missing is set aside; without it the upload is as if nothing had been offered. */
+static gboolean offer_fits(Upload *upload, GError **error)
+{
+    reserve(upload);
+    if (has_room(upload->storage, error)) {
+        return TRUE;
+    }
+    g_clear_pointer(&upload->offer, offer_free);
+    reserve(upload);
+    return FALSE;
+}
+
 gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
                               gpointer user, GByteArray *missing, GError **error)
 {
@@ -312,8 +325,8 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
         upload->offer = upload_hold(upload, error)
                             ? offer_new(storage, upload->pack, frames, size, may_see, user, missing, error)
                             : NULL;
-        ok = upload->offer != NULL;
-        if (ok && offer_is_new(upload->offer)) {
+        ok = upload->offer != NULL && offer_fits(upload, error);
+        if (ok ? offer_is_new(upload->offer) : upload->leased != 0) {
             let_go(upload);
         }
         /* Its list is not kept: after a restart the client begins anew. */

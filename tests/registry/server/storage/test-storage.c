@@ -476,6 +476,37 @@ static void no_larger_than_a_blob_may_be(void **state)
     assert_non_null(third);
 }
 
+/* What an offer lacks counts for the limit of all before it comes, and no longer than the upload is there. */
+static void an_offer_sets_its_room_aside(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) list = g_byte_array_new(), missing = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    storage_limit(storage, &(StorageLimits){.total = 100000, .repository = 150000});
+    for (guint i = 0; i < 60; i++) {
+        IngotDigest digest;
+        guint32 little = GUINT32_TO_LE(1000);
+        ingot_digest_of(&i, sizeof i, &digest);
+        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
+    }
+    g_autofree char *id = storage_upload_new(storage, NULL), *other = storage_upload_new(storage, NULL);
+    assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_false(storage_upload_offer(storage, other, list->data, list->len, NULL, NULL, missing, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    assert_true(storage_upload_drop(storage, id, NULL));
+    assert_true(storage_upload_offer(storage, other, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_true(storage_upload_drop(storage, other, NULL));
+    g_autoptr(GByteArray) bytes = noise(1, 90000);
+    push(storage, "a", bytes);
+    g_clear_error(&error);
+    assert_true(storage_has_quota(storage, "a", 60000, NULL));
+    assert_false(storage_has_quota(storage, "a", 60001, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(storage_has_quota(storage, "b", 150000, NULL));
+    assert_false(storage_has_quota(storage, "b", G_MAXUINT64, NULL));
+}
+
 static void unknown_uploads(void **state)
 {
     static const char *const ids[] = {"", "x", "../data", "5e0b9a4e-9b0d-4f0e-8f3c-2f6f4a1f4a10"};
@@ -899,6 +930,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_offer_counts_on_no_damaged_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_push_mends_what_nobody_has_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_piece_rots_beneath_an_upload, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_offer_sets_its_room_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_go_where_they_belong, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_larger_than_a_blob_may_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
