@@ -111,6 +111,13 @@ flood=sha256:$(sha256sum <"$TMP/flood" | cut -d' ' -f1)
 [ "$(curl -sf "$BASE/v2/a/blobs/$flood?frames=1" | wc -c)" = $((1024 * 36)) ] || fail "empty frames are pieces"
 end
 ok "a blob that is larger than it seems, and frames that are smaller"
+serve --max-repository 5M
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary @- "$BASE$(begin)" < <(head -c 216 "$TMP/list"))" = 403 ] || fail "an offer over the quota: $(cat "$TMP/body")"
+end
+serve --max-storage 500K
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary @- "$BASE$(begin)" < <(head -c 216 "$TMP/list"))" = 507 ] || fail "an offer over the limit: $(cat "$TMP/body")"
+end
+ok "an offer for which there is no room is refused before its frames come"
 
 cat >"$TMP/clients.py" <<'PY'
 # clients.py KIND COUNT HOST PORT PATH: COUNT clients that are slow in sending a head or a body or in reading, at a byte a
