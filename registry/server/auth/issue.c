@@ -65,9 +65,6 @@ static enum MHD_Result answer(Request *request, const Grant *grant)
 enum MHD_Result issue_token(Request *request)
 {
     const Caller *caller = request->caller;
-    if (strcmp(request->method, "GET") != 0) {
-        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET");
-    }
     if (caller->grant != NULL || (caller->kind == CALLER_NOBODY && request->server->access->anonymous == 0)) {
         return access_unauthorized(request, NULL, NULL, "log in with a name and a password or a token");
     }

@@ -79,7 +79,7 @@ static void wait_for_end(gboolean tls)
 
 /* A connection takes a descriptor, and so does the file that it reads or writes. Programs start with few (1,024) for
  * the sake of select(2), which nothing here calls. */
-static void raise_descriptors(guint connections)
+static void raise_descriptors(guint64 connections)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -89,9 +89,9 @@ static void raise_descriptors(guint connections)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    rlim_t needed = 2 * (rlim_t)connections + OTHER_DESCRIPTORS;
+    rlim_t needed = 2 * connections + OTHER_DESCRIPTORS;
     if (limit.rlim_cur < needed) {
-        log_warning("%u connections may need %" G_GUINT64_FORMAT
+        log_warning("%" G_GUINT64_FORMAT " connections may need %" G_GUINT64_FORMAT
                     " files open at once, but the system allows %" G_GUINT64_FORMAT " (ulimit -Hn)",
                     connections, (guint64)needed, (guint64)limit.rlim_cur);
     }
@@ -240,6 +240,7 @@ static gboolean listen_and_wait(const Settings *settings, Server *server, GError
     if (listeners == NULL) {
         return FALSE;
     }
+    raise_descriptors((guint64)settings->max_connections * listeners->len);
     g_autofree char *where = describe(listeners, tls);
     const HttpOptions options = http_options(settings, server, origin);
     Http *http = http_start(&options, listeners, error);
@@ -268,7 +269,6 @@ static Storage *open_storage(const Settings *settings, GError **error)
 static gboolean serve(const Settings *settings, GError **error)
 {
     gboolean tls = settings->tls_cert != NULL;
-    raise_descriptors(settings->max_connections);
     if (!watch_hangup(error) || (tls && !tls_load(settings->tls_cert, settings->tls_key, error))) {
         return FALSE;
     }

@@ -9,8 +9,8 @@
 #include "server/http/log.h"
 #include "server/http/parts.h"
 
-#define COPY_SHORT 16384      /* bytes of an answer that is always given */
-#define COPIES_MAX (96 << 20) /* bytes of answers that clients have not read */
+#define SHORT 16384            /* bytes of an answer that is always given */
+#define UNREAD_MAX (96u << 20) /* bytes of longer answers that clients have not read */
 
 const char *request_header(const Request *request, const char *name)
 {
@@ -80,74 +80,92 @@ static enum MHD_Result keep_answer(Request *request, guint status, guint64 size,
     return MHD_YES;
 }
 
-/* A copy that an answer holds until its client has read it. */
-typedef struct {
+/* Answers that clients have not read yet: bytes that several of them share count once. */
+static struct {
+    GMutex lock;
+    GHashTable *answers; /* GBytes -> how many have it; NULL: none ever had */
     gsize size;
-    char data[];
-} Copy;
+} unread;
 
-static gssize copied; /* atomic: bytes of all of them */
-
-static void copy_free(void *data)
+/* FALSE: clients that do not read their answers hold too much already. */
+static gboolean unread_add(GBytes *bytes)
 {
-    Copy *copy = data;
-    g_atomic_pointer_add(&copied, -(gssize)copy->size);
-    g_free(copy);
-}
-
-/* NULL: clients that do not read their answers hold too much already. A short answer is always given. */
-static struct MHD_Response *copy_response(const void *body, gsize size)
-{
-    gssize before = g_atomic_pointer_add(&copied, (gssize)size);
-    if (size > COPY_SHORT && before + (gssize)size > COPIES_MAX) {
-        g_atomic_pointer_add(&copied, -(gssize)size);
-        return NULL;
+    gsize size = g_bytes_get_size(bytes);
+    if (size <= SHORT) {
+        return TRUE;
     }
-    Copy *copy = g_malloc(sizeof *copy + size);
-    copy->size = size;
-    memcpy(copy->data, body == NULL ? "" : body, size);
-    return MHD_create_response_from_buffer_with_free_callback_cls(size, copy->data, copy_free, copy);
+    g_mutex_lock(&unread.lock);
+    unread.answers = unread.answers == NULL ? g_hash_table_new(NULL, NULL) : unread.answers;
+    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(unread.answers, bytes));
+    gboolean taken = count > 0 || unread.size + size <= UNREAD_MAX;
+    if (taken) {
+        unread.size += count > 0 ? 0 : size;
+        g_hash_table_insert(unread.answers, bytes, GUINT_TO_POINTER(count + 1));
+    }
+    g_mutex_unlock(&unread.lock);
+    return taken;
 }
 
-static void unref_bytes(void *bytes)
+static void unread_remove(GBytes *bytes)
 {
+    gsize size = g_bytes_get_size(bytes);
+    if (size <= SHORT) {
+        return;
+    }
+    g_mutex_lock(&unread.lock);
+    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(unread.answers, bytes));
+    if (count > 1) {
+        g_hash_table_insert(unread.answers, bytes, GUINT_TO_POINTER(count - 1));
+    } else {
+        g_hash_table_remove(unread.answers, bytes);
+        unread.size -= size;
+    }
+    g_mutex_unlock(&unread.lock);
+}
+
+static void forget_bytes(void *bytes)
+{
+    unread_remove(bytes);
     g_bytes_unref(bytes);
 }
 
-enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size, ...)
-{
-    struct MHD_Response *response = copy_response(body, size);
-    if (response == NULL) {
-        return request_refuse_busy(request, "too many large answers are being read from this registry; try again");
-    }
-    if (type != NULL) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    }
-    va_list headers;
-    va_start(headers, size);
-    add_headers(request, response, headers);
-    va_end(headers);
-    return keep_answer(request, status, size, response);
-}
-
-enum MHD_Result request_answer_bytes(Request *request, guint status, const char *type, GBytes *bytes, ...)
+static enum MHD_Result answer_bytes(Request *request, guint status, const char *type, GBytes *bytes, va_list headers)
 {
     gsize size;
     const void *data = g_bytes_get_data(bytes, &size);
+    if (!unread_add(bytes)) {
+        return request_refuse_busy(request, "too many large answers are being read from this registry; try again");
+    }
     struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
-        size, (void *)(data == NULL ? "" : data), unref_bytes, g_bytes_ref(bytes));
+        size, (void *)(data == NULL ? "" : data), forget_bytes, g_bytes_ref(bytes));
     if (response == NULL) {
-        g_bytes_unref(bytes);
+        forget_bytes(bytes);
         return MHD_NO;
     }
     if (type != NULL) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     }
+    add_headers(request, response, headers);
+    return keep_answer(request, status, size, response);
+}
+
+enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size, ...)
+{
+    g_autoptr(GBytes) bytes = g_bytes_new(body, size);
+    va_list headers;
+    va_start(headers, size);
+    enum MHD_Result result = answer_bytes(request, status, type, bytes, headers);
+    va_end(headers);
+    return result;
+}
+
+enum MHD_Result request_answer_bytes(Request *request, guint status, const char *type, GBytes *bytes, ...)
+{
     va_list headers;
     va_start(headers, bytes);
-    add_headers(request, response, headers);
+    enum MHD_Result result = answer_bytes(request, status, type, bytes, headers);
     va_end(headers);
-    return keep_answer(request, status, size, response);
+    return result;
 }
 
 /* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. */

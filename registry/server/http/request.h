@@ -74,7 +74,7 @@ void request_stream(Request *request, const char *strand, RequestTake take, Requ
 /* An answer with a body (may be NULL) and headers: pairs of name and value ended by NULL. */
 enum MHD_Result request_answer(Request *request, guint status, const char *type, const void *body, gsize size,
                                ...) G_GNUC_NULL_TERMINATED;
-/* The same with bytes that are shared, not copied. */
+/* The same with bytes that are shared, not copied: they count once, however many clients have not read them. */
 enum MHD_Result request_answer_bytes(Request *request, guint status, const char *type, GBytes *bytes,
                                      ...) G_GNUC_NULL_TERMINATED;
 /* A range of a body. The body is yours no more. Nothing is answered where the body has only runs, and this is none. */

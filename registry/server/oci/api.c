@@ -188,7 +188,7 @@ const Route api_routes[] = {
     {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB,
      .answer = api_blob},
     {READS, .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,
-     .choose = choose_read, .answer = api_manifest},
+     .choose = choose_read, .quick = api_manifest_quick, .answer = api_manifest},
     {WRITES, .methods = "PUT", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,
      .body_max = API_MANIFEST_MAX, .answer = api_manifest},
     {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest",

@@ -21,6 +21,8 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route);
 enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route);
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route);
 enum MHD_Result api_upload(Request *request, const ApiRoute *route);
+/* From memory alone; nothing is answered where that is not enough. */
+enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route);
 enum MHD_Result api_manifest(Request *request, const ApiRoute *route);
 enum MHD_Result api_tags(Request *request, const ApiRoute *route);
 enum MHD_Result api_catalog(Request *request, const ApiRoute *route);

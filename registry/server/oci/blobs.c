@@ -55,8 +55,8 @@ static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
     if (frames == NULL) {
         return request_fail(request, "BLOB_UNKNOWN", error);
     }
-    return request_answer(request, MHD_HTTP_OK, "application/octet-stream", g_bytes_get_data(frames, NULL),
-                          g_bytes_get_size(frames), "Cache-Control", access_keep(request), NULL);
+    return request_answer_bytes(request, MHD_HTTP_OK, "application/octet-stream", frames, "Cache-Control",
+                                access_keep(request), NULL);
 }
 
 static enum MHD_Result answer_absent(Request *request, FetchOutcome outcome, const GError *error)
@@ -148,11 +148,5 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route)
     if (!ingot_digest_parse(route->reference, &digest, &error)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
     }
-    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) {
-        return get(request, route, &digest);
-    }
-    if (strcmp(request->method, "DELETE") == 0) {
-        return del(request, route, &digest);
-    }
-    return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET, HEAD or DELETE");
+    return request_is_read(request) ? get(request, route, &digest) : del(request, route, &digest);
 }

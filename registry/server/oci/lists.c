@@ -43,6 +43,12 @@ static json_t *page(Request *request, char **all, guint64 most, char **link)
     return list;
 }
 
+static GBytes *list_bytes(const json_t *body)
+{
+    char *text = ingot_json_canonical(body);
+    return g_bytes_new_take(text, strlen(text));
+}
+
 /* Puts the names that were asked for into the body. */
 static enum MHD_Result answer_page(Request *request, json_t *body, const char *key, char **all)
 {
@@ -54,8 +60,8 @@ static enum MHD_Result answer_page(Request *request, json_t *body, const char *k
     g_autofree char *link = NULL;
     qsort(all, g_strv_length(all), sizeof *all, by_name);
     json_object_set_new(body, key, page(request, all, most, &link));
-    g_autofree char *text = ingot_json_canonical(body);
-    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Link", link, NULL);
+    g_autoptr(GBytes) bytes = list_bytes(body);
+    return request_answer_bytes(request, MHD_HTTP_OK, "application/json", bytes, "Link", link, NULL);
 }
 
 enum MHD_Result api_tags(Request *request, const ApiRoute *route)
@@ -173,7 +179,7 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
     g_autofree char *link = NULL;
     g_autoptr(json_t) body = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests",
                                        referrers(request, route->name, all, wanted, &link));
-    g_autofree char *text = ingot_json_canonical(body);
-    return request_answer(request, MHD_HTTP_OK, INDEX_TYPE, text, strlen(text), "OCI-Filters-Applied",
-                          wanted == NULL ? NULL : "artifactType", "Link", link, NULL);
+    g_autoptr(GBytes) bytes = list_bytes(body);
+    return request_answer_bytes(request, MHD_HTTP_OK, INDEX_TYPE, bytes, "OCI-Filters-Applied",
+                                wanted == NULL ? NULL : "artifactType", "Link", link, NULL);
 }

@@ -7,6 +7,7 @@
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/server.h"
+#include "server/storage/keptmanifests.h"
 #include "server/storage/mentions.h"
 #include "server/storage/pulls.h"
 
@@ -19,15 +20,6 @@ static gboolean by_digest(const ApiRoute *route)
     return strchr(route->reference, ':') != NULL;
 }
 
-static gboolean find(Request *request, const ApiRoute *route, IngotDigest *digest, GError **error)
-{
-    if (by_digest(route)) {
-        return ingot_digest_parse(route->reference, digest, error);
-    }
-    return ingot_tag_check(route->reference, error) &&
-           storage_find_tag(request->server->storage, route->name, route->reference, digest, error);
-}
-
 /* A tag outside the grammar can only be unknown; a digest outside it, or of another algorithm, is a mistake. */
 static enum MHD_Result fail(Request *request, const ApiRoute *route, const GError *error)
 {
@@ -38,24 +30,12 @@ static enum MHD_Result fail(Request *request, const ApiRoute *route, const GErro
                             : request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_UNKNOWN", error->message);
 }
 
-static enum MHD_Result get(Request *request, const ApiRoute *route)
+static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest)
 {
-    g_autoptr(GError) error = NULL;
-    IngotDigest digest;
-    g_autofree char *type = NULL;
-    FetchOutcome outcome = through_manifest(request->server->through, route->name, route->reference);
-    g_autoptr(GBytes) bytes = !find(request, route, &digest, &error)
-                                  ? NULL
-                                  : storage_manifest(request->server->storage, route->name, &digest, &type, &error);
-    if (bytes == NULL) {
-        return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
-                   ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")
-                   : fail(request, route, error);
-    }
     if (strcmp(request->method, "GET") == 0) {
-        pulls_note(request->server->storage, route->name, &digest);
+        pulls_note(request->server->storage, route->name, &manifest->digest);
     }
-    g_autofree char *text = ingot_digest_to_text(&digest);
+    g_autofree char *text = ingot_digest_to_text(&manifest->digest);
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
     const char *keep = by_digest(route) ? "max-age=31536000, immutable" : "no-cache";
@@ -63,8 +43,32 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
                               "Docker-Content-Digest", text, NULL);
     }
-    return request_answer(request, MHD_HTTP_OK, type, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                          "Docker-Content-Digest", text, "ETag", tag, "Cache-Control", keep, NULL);
+    return request_answer_bytes(request, MHD_HTTP_OK, manifest->type, manifest->bytes, "Docker-Content-Digest", text,
+                                "ETag", tag, "Cache-Control", keep, NULL);
+}
+
+static enum MHD_Result get(Request *request, const ApiRoute *route)
+{
+    g_autoptr(GError) error = NULL;
+    FetchOutcome outcome = through_manifest(request->server->through, route->name, route->reference);
+    g_autoptr(KeptManifest) manifest =
+        kept_manifest_find(request->server->storage, route->name, route->reference, &error);
+    if (manifest == NULL) {
+        return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+                   ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")
+                   : fail(request, route, error);
+    }
+    return give(request, route, manifest);
+}
+
+/* A tag may be newer at the upstream. */
+enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route)
+{
+    g_autoptr(KeptManifest) manifest =
+        request->server->through != NULL && !by_digest(route)
+            ? NULL
+            : kept_manifest_ready(request->server->storage, route->name, route->reference);
+    return manifest == NULL ? MHD_YES : give(request, route, manifest);
 }
 
 /* The first of what the repository lacks; NULL: it has all. */
@@ -297,14 +301,7 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
 
 enum MHD_Result api_manifest(Request *request, const ApiRoute *route)
 {
-    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) {
-        return get(request, route);
-    }
-    if (strcmp(request->method, "PUT") == 0) {
-        return put(request, route);
-    }
-    if (strcmp(request->method, "DELETE") == 0) {
-        return del(request, route);
-    }
-    return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET, HEAD, PUT or DELETE");
+    return request_is_read(request)              ? get(request, route)
+           : strcmp(request->method, "PUT") == 0 ? put(request, route)
+                                                 : del(request, route);
 }

@@ -92,9 +92,6 @@ static gboolean mount(Request *request, const char *name, const char *digest_tex
 
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
 {
-    if (strcmp(request->method, "POST") != 0) {
-        return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "POST");
-    }
     if (request->failure != NULL) {
         return broken(request);
     }
@@ -144,7 +141,8 @@ static enum MHD_Result offer(Request *request, const char *name, const char *id)
     }
     if (storage_upload_offer(request->server->storage, id, request->body->data, request->body->len,
                              access_may_all(request) ? NULL : may_see, request, missing, &error)) {
-        return request_answer(request, MHD_HTTP_OK, "application/octet-stream", missing->data, missing->len, NULL);
+        g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(g_steal_pointer(&missing));
+        return request_answer_bytes(request, MHD_HTTP_OK, "application/octet-stream", bytes, NULL);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", error->message);
@@ -173,10 +171,7 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
     if (strcmp(request->method, "GET") == 0) {
         return state(request, MHD_HTTP_NO_CONTENT, route->name, route->reference);
     }
-    if (strcmp(request->method, "DELETE") == 0) {
-        return storage_upload_drop(request->server->storage, route->reference, &error)
-                   ? request_answer(request, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL)
-                   : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
-    }
-    return request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "UNSUPPORTED", "POST, PATCH, PUT, GET or DELETE");
+    return storage_upload_drop(request->server->storage, route->reference, &error)
+               ? request_answer(request, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL)
+               : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
 }

@@ -14,6 +14,7 @@
 #include "server/packs/segment.h"
 #include "server/packs/splitter.h"
 #include "server/storage/blobcache.h"
+#include "server/storage/keptmanifests.h"
 #include "server/storage/notes.h"
 #include "server/storage/proof.h"
 #include "server/storage/storage.h"
@@ -37,6 +38,8 @@ struct Storage {
     GMutex links_lock;
     GHashTable *links;   /* "NAME@DIGEST" of what repositories have, as of links_epoch */
     guint64 links_epoch; /* the catalogue's sequence */
+
+    KeptManifests *manifests; /* what is kept of manifests */
 
     BlobCache *cache; /* what is kept of blobs */
     Notes *notes;

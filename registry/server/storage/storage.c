@@ -161,6 +161,7 @@ static Storage *storage_new(const char *path)
     g_mutex_init(&storage->stats_lock);
     storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, FALSE, NULL);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
+    storage->manifests = kept_manifests_new();
     storage->cache = blobcache_new();
     storage->notes = notes_new(storage);
     storage->proof = proof_new();
@@ -244,6 +245,7 @@ void storage_close(Storage *storage)
     g_mutex_clear(&storage->pulls_lock);
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);
+    kept_manifests_free(storage->manifests);
     g_mutex_clear(&storage->stats_lock);
     g_free(storage->path);
     g_free(storage);

@@ -4,6 +4,7 @@
 #include "../fixture.h"
 
 #include "server/storage/collect.h"
+#include "server/storage/keptmanifests.h"
 
 #define HANDLES 2
 #define REPOSITORIES 2
@@ -235,6 +236,39 @@ static void do_reopen(Model *model, Storage *storage)
 
 /* --- comparing --- */
 
+/* What is remembered is what is there, whichever handle changed it last. */
+static void model_check_kept(Model *model, Storage *storage, guint repository, guint tag)
+{
+    const char *name = repositories[repository];
+    gboolean is_tagged = model->tagged[repository][tag] >= 0;
+    g_autofree char *text = g_strdup_printf("manifest %d\"", model->tagged[repository][tag]);
+    for (guint i = 0; i < 3; i++) { /* of before, if at all; looked up; remembered */
+        g_autoptr(GError) error = NULL;
+        g_autoptr(KeptManifest) kept = i == 1 ? kept_manifest_find(storage, name, tags[tag], &error)
+                                              : kept_manifest_ready(storage, name, tags[tag]);
+        if (i > 0 || kept != NULL) {
+            model_expect(model, kept != NULL, is_tagged, error);
+        }
+        model_expect(model,
+                     kept == NULL || memmem(g_bytes_get_data(kept->bytes, NULL), g_bytes_get_size(kept->bytes), text,
+                                            strlen(text)) != NULL,
+                     TRUE, NULL);
+    }
+}
+
+/* A blob is ready only where it is, and then it is read as any other. */
+static void model_check_ready(Model *model, Storage *storage, guint repository, guint blob)
+{
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(StorageBlob) ready = storage_blob_known(storage, repositories[repository], &model->digests[blob]);
+        if (i > 0 || ready != NULL) {
+            model_expect(model, ready != NULL, model->has[repository][blob], NULL);
+        }
+        g_autoptr(StorageBlob) opened = storage_blob(storage, repositories[repository], &model->digests[blob], NULL);
+        model_expect(model, opened != NULL, model->has[repository][blob], NULL);
+    }
+}
+
 static void model_check(Model *model)
 {
     Storage *storage = model->handles[pick(model, HANDLES)];
@@ -243,11 +277,13 @@ static void model_check(Model *model)
             g_autoptr(GError) error = NULL;
             model_expect(model, storage_has(storage, repositories[r], &model->digests[b]), model->has[r][b], NULL);
             model_expect(model, try_pull(storage, repositories[r], model->blobs[b], &error), model->has[r][b], error);
+            model_check_ready(model, storage, r, b);
         }
         for (guint t = 0; t < TAGS; t++) {
             IngotDigest digest;
             g_autofree char *type = NULL;
             g_autoptr(GError) error = NULL;
+            model_check_kept(model, storage, r, t);
             gboolean found = storage_find_tag(storage, repositories[r], tags[t], &digest, &error);
             model_expect(model, found, model->tagged[r][t] >= 0, error);
             g_autoptr(GBytes) bytes = found ? storage_manifest(storage, repositories[r], &digest, &type, &error) : NULL;

@@ -4,6 +4,7 @@
 
 #include "server/packs/splitter.h"
 #include "server/storage/collect.h"
+#include "server/storage/keptmanifests.h"
 #include "server/storage/scrub.h"
 
 static void assert_clean(Storage *storage)
@@ -894,6 +895,50 @@ static void tags_move_as_is_expected(void **state)
     assert_clean(storage);
 }
 
+/* Who asks for the same manifest shares its bytes, until the tag moves; and no more is remembered than there is room
+ * for. */
+static void manifests_are_remembered_until_they_change(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GString) text = g_string_new("{\"a\":\"");
+    g_autoptr(GPtrArray) digests = g_ptr_array_new_with_free_func(g_free);
+    IngotDigest digest;
+    assert_null(kept_manifest_find(storage, "a", "1.0.0", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    g_clear_error(&error);
+    assert_null(kept_manifest_find(storage, "a", "sha256:0", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    for (guint i = 0; i < KEPT_MANIFESTS_MAX / (4u << 20) + 1; i++) { /* each a little longer, 4 MiB at most */
+        g_string_append_c(text, 'a');
+        g_autofree char *padding = g_strnfill((4u << 20) - 64, 'x');
+        g_autofree char *whole = g_strconcat(text->str, padding, "\"}", NULL);
+        assert_true(try_tag(storage, whole, FALSE, FALSE, NULL, &digest));
+        assert_null(kept_manifest_ready(storage, "a", "1.0.0"));
+        g_autoptr(KeptManifest) first = kept_manifest_find(storage, "a", "1.0.0", NULL);
+        g_autoptr(KeptManifest) second = kept_manifest_ready(storage, "a", "1.0.0");
+        assert_non_null(first);
+        assert_ptr_equal(first, second);
+        assert_true(ingot_digest_equal(&second->digest, &digest));
+        assert_int_equal(g_bytes_get_size(second->bytes), strlen(whole));
+        g_ptr_array_add(digests, ingot_digest_to_text(&digest));
+    }
+    gsize kept = 0;
+    for (guint i = 0; i < digests->len; i++) {
+        g_autoptr(KeptManifest) found = kept_manifest_find(storage, "a", g_ptr_array_index(digests, i), NULL);
+        g_autoptr(KeptManifest) last = kept_manifest_ready(storage, "a", g_ptr_array_index(digests, i));
+        assert_ptr_equal(found, last);
+    }
+    for (guint i = 0; i < digests->len; i++) {
+        g_autoptr(KeptManifest) one = kept_manifest_ready(storage, "a", g_ptr_array_index(digests, i));
+        kept += one == NULL ? 0 : g_bytes_get_size(one->bytes);
+    }
+    assert_true(kept > 0 && kept <= KEPT_MANIFESTS_MAX);
+    assert_true(storage_remove_tag(storage, "a", "1.0.0", NULL));
+    assert_null(kept_manifest_ready(storage, "a", "1.0.0"));
+    assert_null(kept_manifest_find(storage, "a", "1.0.0", NULL));
+}
+
 /* What is put again as it was is no event, and no history. */
 static void what_changes_nothing_is_no_event(void **state)
 {
@@ -944,6 +989,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_more_than_a_repositorys_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_push_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tags_move_as_is_expected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(manifests_are_remembered_until_they_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_changes_nothing_is_no_event, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
