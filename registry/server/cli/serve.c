@@ -293,9 +293,10 @@ static gboolean serve(const Settings *settings, GError **error)
                                           .scrub_rate = settings->scrub_rate,
                                           .scrub_from = hosts.repair};
     Server server = {.storage = storage,
-                     .through = hosts.upstreams == NULL ? NULL
-                                                        : through_new(storage, g_steal_pointer(&hosts.upstreams),
-                                                                      settings->upstream_absent),
+                     .through = hosts.upstreams == NULL
+                                    ? NULL
+                                    : through_new(storage, settings->data, g_steal_pointer(&hosts.upstreams),
+                                                  settings->upstream_absent),
                      .access = access,
                      .views = views_new(storage, settings->data, settings->max_unpacked),
                      .upkeep = upkeep_start(storage, settings->data, &upkeep_options, error),

@@ -12,6 +12,7 @@ typedef struct {
      * never. */
     gboolean (*run)(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at);
     void (*unref)(gpointer source);
+    gboolean far; /* to read may be to wait for another machine */
 } BodyKind;
 
 typedef struct {

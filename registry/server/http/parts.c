@@ -123,6 +123,7 @@ static ssize_t hand_over(Answer *answer, gsize size)
     watch_suspend(answer->connection);
     MHD_suspend_connection(answer->connection);
     if (!work_pool_push(answer->pool, NULL, read_task, answer)) {
+        answer->failed = answer->body->kind->far; /* the loop waits for no other machine */
         answer->refused = TRUE;
         MHD_resume_connection(answer->connection);
     }

@@ -189,6 +189,11 @@ static struct MHD_Response *run_response(Body *body, guint64 offset, guint64 siz
     return response;
 }
 
+static WorkPool *pool_for(const Request *request, const Body *body)
+{
+    return request->pools[body->kind->far ? POOL_UPSTREAM : POOL_READ];
+}
+
 enum MHD_Result request_answer_body(Request *request, guint status, Body *taken, guint64 offset, guint64 size, ...)
 {
     g_autoptr(Body) body = taken;
@@ -205,7 +210,7 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
         response = run_response(body, offset, size);
     }
     if (response == NULL) {
-        response = parts_run(request->connection, request->pools[POOL_READ], body, offset, size);
+        response = parts_run(request->connection, pool_for(request, body), body, offset, size);
     }
     if (response == NULL) {
         return MHD_NO;
@@ -226,7 +231,7 @@ enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray
     g_autofree char *boundary = g_strdup_printf("ingot-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
     guint64 total;
     struct MHD_Response *response =
-        parts_response(request->connection, request->pools[POOL_READ], body, ranges, type, boundary, &total);
+        parts_response(request->connection, pool_for(request, body), body, ranges, type, boundary, &total);
     if (response == NULL) {
         return MHD_NO;
     }

@@ -6,6 +6,7 @@
 #include "server/storage/mentions.h"
 
 #define WINDOW (16u << 20) /* bytes that are fetched at once, and put in order */
+#define RUN (1u << 20)     /* bytes of one range: those who read meanwhile wait for the first */
 #define ENTRY 36           /* bytes of a list of frames: digest, length */
 #define DEEP 8             /* indexes within indexes, attachments of attachments */
 
@@ -22,7 +23,15 @@ typedef struct {
     const GArray *ranges; /* of IngotRange, ascending */
     guint first, count;
     guint8 *data;
+    Cold *cold;
 } Window;
+
+static void tell_cold(Cold *cold, guint64 offset, const void *data, gsize size)
+{
+    if (cold != NULL) {
+        cold_add(cold, offset, data, size);
+    }
+}
 
 static gboolean take_range(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
 {
@@ -32,6 +41,7 @@ static gboolean take_range(guint64 offset, const void *data, gsize size, gpointe
         const IngotRange *range = &g_array_index(window->ranges, IngotRange, i);
         if (offset >= range->offset && offset + size <= range->offset + range->length) {
             memcpy(window->data + at + (offset - range->offset), data, size);
+            tell_cold(window->cold, offset, data, size);
             return TRUE;
         }
         at += range->length;
@@ -56,7 +66,7 @@ static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *di
             }
             total += length;
         }
-        Window window = {.ranges = ranges, .first = first, .count = count, .data = data};
+        Window window = {.ranges = ranges, .first = first, .count = count, .data = data, .cold = copy->cold};
         if (!ingot_remote_get_ranges(copy->remote, there(copy, name), digest, size,
                                      &g_array_index(ranges, IngotRange, first), count, take_range, &window,
                                      &copy->received, error) ||
@@ -84,6 +94,7 @@ static gboolean take_whole(guint64 offset, const void *data, gsize size, gpointe
                     whole->size);
         return FALSE;
     }
+    tell_cold(whole->copy->cold, offset, data, size);
     return storage_upload_add(whole->copy->storage, whole->upload, offset, data, size, error);
 }
 
@@ -91,7 +102,7 @@ static void add_range(GArray *ranges, guint64 offset, guint64 length)
 {
     IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
     IngotRange range = {.offset = offset, .length = length};
-    if (last != NULL && last->offset + last->length == offset && last->length + length <= WINDOW) {
+    if (last != NULL && last->offset + last->length == offset && last->length + length <= RUN) {
         last->length += length;
     } else {
         g_array_append_val(ranges, range);

@@ -10,6 +10,7 @@
 
 #include <ingot/remote.h>
 
+#include "server/mirror/cold.h"
 #include "server/storage/storage.h"
 
 typedef struct {
@@ -17,6 +18,7 @@ typedef struct {
     IngotRemote *remote;
     gsize skip;               /* bytes at the start of a name here that it does not have there */
     GHashTable *fetched;      /* IngotDigest -> name of the repository here that it was fetched to; NULL: not noted */
+    Cold *cold;               /* hears of the bytes of a blob as they come; NULL: nobody does */
     guint64 manifests, blobs; /* copied so far */
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */

@@ -13,20 +13,23 @@
                                            */
 #define LOOK_UP (20 * G_TIME_SPAN_SECOND) /* where there is none */
 #define SMALL (5 * G_TIME_SPAN_SECOND)    /* for what an image can do without */
+#define SHORT (1u << 20)                  /* bytes of a blob that is waited for */
 #define COPYING (60 * G_TIME_SPAN_MINUTE) /* for a blob: it ends when nothing comes any more */
 
 struct Through {
     Storage *storage;
     GPtrArray *upstreams; /* of Upstream */
     Fetches *fetches;
+    Colds *colds;
 };
 
-Through *through_new(Storage *storage, GPtrArray *upstreams, guint remember)
+Through *through_new(Storage *storage, const char *folder, GPtrArray *upstreams, guint remember)
 {
     Through *through = g_new0(Through, 1);
     through->storage = storage;
     through->upstreams = upstreams;
     through->fetches = fetches_new(remember);
+    through->colds = colds_new(folder);
     return through;
 }
 
@@ -34,6 +37,7 @@ void through_free(Through *through)
 {
     if (through != NULL) {
         fetches_free(through->fetches);
+        colds_free(through->colds);
         g_ptr_array_unref(through->upstreams);
         g_free(through);
     }
@@ -106,6 +110,12 @@ static Ask *ask_new(Through *through, const char *name, const char *reference, A
     return ask;
 }
 
+static char *ask_key(const Ask *ask, const char *what)
+{
+    return g_strdup_printf("%s %s%s%s", what, ask->name, ask->reference == NULL ? "" : " ",
+                           ask->reference == NULL ? "" : ask->reference);
+}
+
 /* Waits for `wait` microseconds at most. The ask is taken; NULL: it is none. */
 static FetchOutcome ask_get(Ask *ask, const char *what, gint64 wait, char **result)
 {
@@ -113,8 +123,7 @@ static FetchOutcome ask_get(Ask *ask, const char *what, gint64 wait, char **resu
         return FETCH_ABSENT;
     }
     Upstream *upstream = ask->upstream;
-    g_autofree char *key = g_strdup_printf("%s %s%s%s", what, ask->name, ask->reference == NULL ? "" : " ",
-                                           ask->reference == NULL ? "" : ask->reference);
+    g_autofree char *key = ask_key(ask, what);
     FetchOutcome outcome = fetches_get(ask->through->fetches, key, ask_run, ask, ask_free, wait, result);
     if (outcome == FETCH_PENDING) {
         upstream_was_late(upstream);
@@ -173,8 +182,15 @@ static gboolean get_blob(const Ask *ask, Copy *copy, char **result, GError **err
 {
     guint64 size;
     (void)result;
-    return ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->digest, &size, error) &&
-           copy_blob(copy, ask->name, &ask->digest, size, error);
+    g_autofree char *key = ask_key(ask, "blob");
+    g_autoptr(Cold) cold = colds_get(ask->through->colds, key);
+    cold_begin(cold);
+    copy->cold = cold;
+    gboolean ok = ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->digest, &size, error) &&
+                  copy_blob(copy, ask->name, &ask->digest, size, error);
+    copy->cold = NULL;
+    cold_end(cold, ok);
+    return ok;
 }
 
 FetchOutcome through_blob(Through *through, const char *name, const IngotDigest *digest)
@@ -201,6 +217,39 @@ FetchOutcome through_size(Through *through, const char *name, const IngotDigest 
     g_autofree char *text = ingot_digest_to_text(digest), *found = NULL;
     FetchOutcome outcome = ask_get(ask_new(through, name, text, get_size), "size of", LOOK_UP, &found);
     *size = found == NULL ? 0 : g_ascii_strtoull(found, NULL, 10);
+    return outcome;
+}
+
+FetchOutcome through_open(Through *through, const char *name, const IngotDigest *digest, ColdReader **reader)
+{
+    guint64 size;
+    g_autofree char *text = ingot_digest_to_text(digest);
+    *reader = NULL;
+    if (through == NULL) {
+        return FETCH_ABSENT;
+    }
+    if (storage_has(through->storage, name, digest)) {
+        return FETCH_DONE;
+    }
+    FetchOutcome outcome = through_size(through, name, digest, &size);
+    if (outcome != FETCH_DONE) {
+        return outcome;
+    }
+    if (size < SHORT) {
+        return through_blob(through, name, digest);
+    }
+    Ask *ask = ask_new(through, name, text, get_blob);
+    if (ask == NULL) {
+        return FETCH_ABSENT;
+    }
+    Upstream *upstream = ask->upstream;
+    g_autofree char *key = ask_key(ask, "blob");
+    g_autoptr(Cold) cold = colds_get(through->colds, key);
+    outcome = fetches_get(through->fetches, key, ask_run, ask, ask_free, 0, NULL);
+    if (outcome == FETCH_PENDING) {
+        *reader = cold_reader_new(through->storage, upstream, name, digest, size, g_steal_pointer(&cold));
+        outcome = FETCH_DONE;
+    }
     return outcome;
 }
 

@@ -7,21 +7,25 @@
  * Thread safe. */
 #pragma once
 
+#include "server/mirror/coldread.h"
 #include "server/mirror/fetches.h"
 #include "server/mirror/upstream.h"
 #include "server/storage/storage.h"
 
 typedef struct Through Through;
 
-/* upstreams: of Upstream, at least one; the list becomes through's. remember: seconds for which what is not there, or
- * failed, is not asked for again. */
-Through *through_new(Storage *storage, GPtrArray *upstreams, guint remember);
+/* folder: for what is on its way. upstreams: of Upstream, at least one; the list becomes through's. remember: seconds
+ * for which what is not there, or failed, is not asked for again. */
+Through *through_new(Storage *storage, const char *folder, GPtrArray *upstreams, guint remember);
 void through_free(Through *through);
 
 /* Each sees to it that what is asked for is here, if the upstream has it; what goes wrong is logged. through may be
  * NULL: there is no upstream, which then has nothing (FETCH_ABSENT). */
 FetchOutcome through_manifest(Through *through, const char *name, const char *reference);
 FetchOutcome through_blob(Through *through, const char *name, const IngotDigest *digest);
+/* The same without waiting for the whole of it: where that is long, *reader (free it) gives what comes meanwhile, else
+ * it is NULL. */
+FetchOutcome through_open(Through *through, const char *name, const IngotDigest *digest, ColdReader **reader);
 FetchOutcome through_referrers(Through *through, const char *name, const IngotDigest *subject);
 /* A manifest and all the blobs that it needs. */
 FetchOutcome through_image(Through *through, const char *name, const char *reference);

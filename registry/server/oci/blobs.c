@@ -94,11 +94,44 @@ static enum MHD_Result head_elsewhere(Request *request, const ApiRoute *route, c
     return serve(request, body_new(&kind, NULL, size), &headers);
 }
 
+static gssize read_cold(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    return cold_reader_read(source, offset, buffer, size, error);
+}
+
+static void free_cold(gpointer source)
+{
+    cold_reader_free(source);
+}
+
+/* While it is copied from the upstream. */
+static enum MHD_Result serve_cold(Request *request, const ApiRoute *route, ColdReader *reader)
+{
+    static const BodyKind kind = {.read = read_cold, .unref = free_cold, .far = TRUE};
+    g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
+    const ServeHeaders headers = {
+        .type = "application/octet-stream", .tag = tag, .keep = access_keep(request), .digest = route->reference};
+    return serve(request, body_new(&kind, reader, cold_reader_size(reader)), &headers);
+}
+
+/* Sees to it that the blob is here, or on its way. */
+static FetchOutcome fetch(Request *request, const ApiRoute *route, const IngotDigest *digest, ColdReader **reader)
+{
+    Through *through = request->server->through;
+    return strcmp(request->method, "HEAD") == 0       ? FETCH_ABSENT
+           : request_query(request, "frames") != NULL ? through_blob(through, route->name, digest)
+                                                      : through_open(through, route->name, digest, reader);
+}
+
 static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
 {
     g_autoptr(GError) error = NULL;
     gboolean head = strcmp(request->method, "HEAD") == 0;
-    FetchOutcome outcome = head ? FETCH_ABSENT : through_blob(request->server->through, route->name, digest);
+    g_autoptr(ColdReader) reader = NULL;
+    FetchOutcome outcome = fetch(request, route, digest, &reader);
+    if (reader != NULL) {
+        return serve_cold(request, route, g_steal_pointer(&reader));
+    }
     g_autoptr(StorageBlob) blob = storage_blob(request->server->storage, route->name, digest, &error);
     gboolean lost = blob == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT);
     if (head && (lost || (blob != NULL && storage_blob_damaged(blob)))) {

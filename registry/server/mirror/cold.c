@@ -1,0 +1,219 @@
+#include "server/mirror/cold.h"
+
+#include <ingot/file.h>
+#include <unistd.h>
+
+#include "base/nameless.h"
+
+#define NEAR (4u << 20)                   /* bytes: so far behind the copy one waits for it */
+#define PATIENCE (5 * G_TIME_SPAN_SECOND) /* for the next bytes */
+#define FIRST (G_TIME_SPAN_SECOND / 2)    /* for the first ones */
+#define ENDLESS (60 * G_TIME_SPAN_MINUTE) /* for the end */
+
+struct Colds {
+    char *folder;
+    GMutex lock;
+    GHashTable *all; /* key -> Cold: those that somebody has */
+};
+
+typedef struct {
+    guint64 start, end;
+} Extent;
+
+struct Cold {
+    Colds *colds;
+    char *key;
+    guint references; /* of colds->lock */
+    GMutex lock;
+    GCond moved;
+    ColdState state;
+    int fd;          /* -1: nobody reads, or none can be had */
+    GArray *extents; /* of Extent, ascending, none touches another: what has come */
+    guint64 front;   /* the end of what came last */
+};
+
+Colds *colds_new(const char *folder)
+{
+    Colds *colds = g_new0(Colds, 1);
+    colds->folder = g_strdup(folder);
+    g_mutex_init(&colds->lock);
+    colds->all = g_hash_table_new(g_str_hash, g_str_equal);
+    return colds;
+}
+
+void colds_free(Colds *colds)
+{
+    if (colds != NULL) {
+        g_assert(g_hash_table_size(colds->all) == 0);
+        g_hash_table_unref(colds->all);
+        g_mutex_clear(&colds->lock);
+        g_free(colds->folder);
+        g_free(colds);
+    }
+}
+
+static Cold *cold_new(Colds *colds, const char *key)
+{
+    Cold *cold = g_new0(Cold, 1);
+    cold->colds = colds;
+    cold->key = g_strdup(key);
+    cold->fd = -1;
+    cold->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
+    g_mutex_init(&cold->lock);
+    g_cond_init(&cold->moved);
+    g_hash_table_insert(colds->all, cold->key, cold);
+    return cold;
+}
+
+Cold *colds_get(Colds *colds, const char *key)
+{
+    g_mutex_lock(&colds->lock);
+    Cold *cold = g_hash_table_lookup(colds->all, key);
+    if (cold == NULL) {
+        cold = cold_new(colds, key);
+    }
+    cold->references++;
+    g_mutex_unlock(&colds->lock);
+    return cold;
+}
+
+void cold_unref(Cold *cold)
+{
+    if (cold == NULL) {
+        return;
+    }
+    Colds *colds = cold->colds;
+    g_mutex_lock(&colds->lock);
+    gboolean last = --cold->references == 0;
+    if (last) {
+        g_hash_table_remove(colds->all, cold->key);
+    }
+    g_mutex_unlock(&colds->lock);
+    if (last) {
+        if (cold->fd >= 0) {
+            close(cold->fd);
+        }
+        g_array_unref(cold->extents);
+        g_mutex_clear(&cold->lock);
+        g_cond_clear(&cold->moved);
+        g_free(cold->key);
+        g_free(cold);
+    }
+}
+
+/* --- the copy's side --- */
+
+static void cold_set(Cold *cold, ColdState state)
+{
+    g_mutex_lock(&cold->lock);
+    cold->state = state;
+    g_cond_broadcast(&cold->moved);
+    g_mutex_unlock(&cold->lock);
+}
+
+void cold_begin(Cold *cold)
+{
+    cold_set(cold, COLD_COPYING);
+}
+
+void cold_end(Cold *cold, gboolean ok)
+{
+    cold_set(cold, ok ? COLD_DONE : COLD_FAILED);
+}
+
+/* The index of the first extent that ends at offset or behind it. */
+static guint extent_find(const GArray *extents, guint64 offset)
+{
+    guint low = 0, high = extents->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(extents, Extent, middle).end < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void extent_add(GArray *extents, Extent extent)
+{
+    guint at = extent_find(extents, extent.start), count = 0;
+    while (at + count < extents->len && g_array_index(extents, Extent, at + count).start <= extent.end) {
+        const Extent *other = &g_array_index(extents, Extent, at + count++);
+        extent.start = MIN(extent.start, other->start);
+        extent.end = MAX(extent.end, other->end);
+    }
+    if (count > 0) {
+        g_array_remove_range(extents, at, count);
+    }
+    g_array_insert_val(extents, at, extent);
+}
+
+void cold_add(Cold *cold, guint64 offset, const void *data, gsize size)
+{
+    const Extent extent = {.start = offset, .end = offset + size};
+    g_mutex_lock(&cold->lock);
+    int fd = cold->fd; /* it stays for as long as the copy has its reference */
+    g_mutex_unlock(&cold->lock);
+    gboolean kept = fd >= 0 && ingot_file_pwrite(fd, data, size, offset, "a blob that comes", NULL);
+    g_mutex_lock(&cold->lock);
+    if (kept) {
+        extent_add(cold->extents, extent);
+    }
+    cold->front = extent.end;
+    g_cond_broadcast(&cold->moved);
+    g_mutex_unlock(&cold->lock);
+}
+
+/* --- the readers' side --- */
+
+void cold_watch(Cold *cold)
+{
+    g_mutex_lock(&cold->lock);
+    if (cold->fd < 0) {
+        cold->fd = ingot_nameless_open(cold->colds->folder, NULL);
+    }
+    g_mutex_unlock(&cold->lock);
+}
+
+ColdState cold_state(Cold *cold)
+{
+    g_mutex_lock(&cold->lock);
+    ColdState state = cold->state;
+    g_mutex_unlock(&cold->lock);
+    return state;
+}
+
+ColdState cold_wait(Cold *cold)
+{
+    gint64 end = g_get_monotonic_time() + ENDLESS;
+    g_mutex_lock(&cold->lock);
+    while (cold->state < COLD_DONE && g_cond_wait_until(&cold->moved, &cold->lock, end)) {
+    }
+    ColdState state = cold->state;
+    g_mutex_unlock(&cold->lock);
+    return state;
+}
+
+/* How many bytes from offset on are there. */
+static guint64 cold_has(const Cold *cold, guint64 offset)
+{
+    guint at = extent_find(cold->extents, offset + 1);
+    const Extent *extent = at < cold->extents->len ? &g_array_index(cold->extents, Extent, at) : NULL;
+    return extent != NULL && extent->start <= offset ? extent->end - offset : 0;
+}
+
+gsize cold_take(Cold *cold, guint64 offset, void *buffer, gsize size)
+{
+    guint64 has;
+    g_mutex_lock(&cold->lock);
+    gint64 until = g_get_monotonic_time() + (cold->front == 0 ? FIRST : PATIENCE);
+    while ((has = cold_has(cold, offset)) == 0 && cold->fd >= 0 && cold->state == COLD_COPYING &&
+           cold->front <= offset && offset - cold->front < NEAR &&
+           g_cond_wait_until(&cold->moved, &cold->lock, until)) {
+    }
+    g_mutex_unlock(&cold->lock);
+    gsize count = (gsize)MIN(has, (guint64)size);
+    return count > 0 && ingot_file_pread(cold->fd, buffer, count, offset, "a blob that comes", NULL) ? count : 0;
+}

@@ -1,0 +1,18 @@
+/* Reading a blob while it is copied: from what the copy has brought, from the storage once it is whole, or, where the
+ * copy is far from what is wanted, straight from the upstream. One reader belongs to one answer. */
+#pragma once
+
+#include "server/mirror/cold.h"
+#include "server/mirror/upstream.h"
+#include "server/storage/storage.h"
+
+typedef struct ColdReader ColdReader;
+
+/* name: here; cold becomes the reader's. */
+ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *name, const IngotDigest *digest,
+                            guint64 size, Cold *cold);
+void cold_reader_free(ColdReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ColdReader, cold_reader_free)
+guint64 cold_reader_size(const ColdReader *reader);
+/* Up to size bytes from offset, at least one; -1: an error. Waits for the upstream. */
+gssize cold_reader_read(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error);
