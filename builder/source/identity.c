@@ -11,7 +11,7 @@ static void derive(const char *key, const char *label, IngotDigest *out)
     ingot_hasher_finish(hasher, out);
 }
 
-void identity_uuid(const char *key, const char *label, char out[IDENTITY_UUID_SIZE])
+void identity_derive_uuid(const char *key, const char *label, char out[IDENTITY_UUID_SIZE])
 {
     IngotDigest digest;
     derive(key, label, &digest);

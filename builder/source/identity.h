@@ -7,6 +7,6 @@
 #define IDENTITY_UUID_SIZE 37 /* 36 characters + NUL */
 
 /* A UUID of version 8 (RFC 9562: custom) from SHA-256 over key and label. */
-void identity_uuid(const char *key, const char *label, char out[IDENTITY_UUID_SIZE]);
+void identity_derive_uuid(const char *key, const char *label, char out[IDENTITY_UUID_SIZE]);
 /* 32 bits of the same digest, for serial numbers. */
 guint32 identity_serial(const char *key, const char *label);

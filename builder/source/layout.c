@@ -39,7 +39,7 @@ static void add_partition(GString *table, const LayoutOptions *options, const ch
                           guint64 offset, guint64 size)
 {
     char uuid[IDENTITY_UUID_SIZE];
-    identity_uuid(options->key, label, uuid);
+    identity_derive_uuid(options->key, label, uuid);
     g_string_append_printf(table,
                            "start=%" G_GUINT64_FORMAT ", size=%" G_GUINT64_FORMAT ", type=%s, uuid=%s, name=%s\n",
                            offset / SECTOR, size / SECTOR, type, uuid, label);
@@ -49,7 +49,7 @@ static void add_partition(GString *table, const LayoutOptions *options, const ch
 static gboolean write_table(const LayoutOptions *options, GError **error)
 {
     char uuid[IDENTITY_UUID_SIZE];
-    identity_uuid(options->key, "disk", uuid);
+    identity_derive_uuid(options->key, "disk", uuid);
     g_autoptr(GString) table = g_string_new(NULL);
     g_string_append_printf(table, "label: gpt\nlabel-id: %s\nunit: sectors\n", uuid);
     add_partition(table, options, "bios", GPT_BIOS_BOOT, BIOS_OFFSET, BIOS_SIZE);
@@ -66,7 +66,7 @@ static gboolean write_table(const LayoutOptions *options, GError **error)
 static gboolean write_root(const LayoutOptions *options, const char *uuid, guint32 esp_serial, GError **error)
 {
     char hash[IDENTITY_UUID_SIZE];
-    identity_uuid(options->key, "hash", hash);
+    identity_derive_uuid(options->key, "hash", hash);
     g_autofree char *esp_uuid = g_strdup_printf("%04X-%04X", esp_serial >> 16, esp_serial & 0xffff);
     TreeOptions tree = {.root_uuid = uuid, .esp_uuid = esp_uuid, .apt = options->apt, .apt_conf = options->apt_conf};
     g_autoptr(GPtrArray) files = tree_settings(&tree);
@@ -91,7 +91,7 @@ gboolean layout_make(const LayoutOptions *options, GError **error)
         return FALSE;
     }
     char root_uuid[IDENTITY_UUID_SIZE];
-    identity_uuid(options->key, "file system", root_uuid);
+    identity_derive_uuid(options->key, "file system", root_uuid);
     GrubOptions grub = {
         .disk = options->path,
         .workdir = options->workdir,

@@ -12,10 +12,10 @@ static void test_uuid(void **state)
 {
     (void)state;
     char a[IDENTITY_UUID_SIZE], again[IDENTITY_UUID_SIZE], label[IDENTITY_UUID_SIZE], key[IDENTITY_UUID_SIZE];
-    identity_uuid("key", "root", a);
-    identity_uuid("key", "root", again);
-    identity_uuid("key", "esp", label);
-    identity_uuid("kez", "root", key);
+    identity_derive_uuid("key", "root", a);
+    identity_derive_uuid("key", "root", again);
+    identity_derive_uuid("key", "esp", label);
+    identity_derive_uuid("kez", "root", key);
     assert_string_equal(a, again);
     assert_string_not_equal(a, label);
     assert_string_not_equal(a, key);
@@ -29,8 +29,8 @@ static void test_boundary(void **state)
 {
     (void)state;
     char a[IDENTITY_UUID_SIZE], b[IDENTITY_UUID_SIZE];
-    identity_uuid("ab", "c", a);
-    identity_uuid("a", "bc", b);
+    identity_derive_uuid("ab", "c", a);
+    identity_derive_uuid("a", "bc", b);
     assert_string_not_equal(a, b);
     assert_int_equal(identity_serial("k", "esp"), identity_serial("k", "esp"));
     assert_int_not_equal(identity_serial("k", "esp"), identity_serial("l", "esp"));
