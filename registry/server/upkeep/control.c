@@ -106,9 +106,10 @@ Control *control_start(const char *data, ControlRun run, gpointer user, GError *
     control->path = g_steal_pointer(&path);
     control->run = run;
     control->user = user;
-    control->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
-                                       on_request, control, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-                                       on_end, control, MHD_OPTION_END);
+    /* By poll: select() knows no descriptor beyond 1,024, and the packs that are read may take as many. */
+    control->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL,
+                                       0, NULL, NULL, on_request, control, MHD_OPTION_LISTEN_SOCKET, fd,
+                                       MHD_OPTION_NOTIFY_COMPLETED, on_end, control, MHD_OPTION_END);
     if (control->daemon == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the server behind it does not start", control->path);
         close(fd);

@@ -8,6 +8,7 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -134,12 +135,33 @@ static void no_bytes_end_the_server(void **state)
     expect_outcome(door);
 }
 
+/* Packs that are open take descriptors, and select() knows none beyond 1,024. */
+static void many_files_are_open(void **state)
+{
+    Door *door = *state;
+    struct rlimit limit;
+    int many[1100];
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = MIN(limit.rlim_max, 2 * G_N_ELEMENTS(many));
+    if (limit.rlim_cur < 2 * G_N_ELEMENTS(many) || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        skip();
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(many); i++) {
+        assert_true((many[i] = dup(0)) >= 0);
+    }
+    expect_outcome(door);
+    for (guint i = 0; i < G_N_ELEMENTS(many); i++) {
+        close(many[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_job_has_an_outcome, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_has_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_bytes_end_the_server, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_files_are_open, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
