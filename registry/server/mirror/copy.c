@@ -308,6 +308,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
     }
     IngotDigest digest, subject;
     const char *about = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+    static const StorageActor mirror = {.name = "mirror"};
     const StorageManifest manifest = {.data = g_bytes_get_data(bytes, NULL),
                                       .size = g_bytes_get_size(bytes),
                                       .type = type,
@@ -315,6 +316,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
                                       .subject =
                                           about != NULL && ingot_digest_parse(about, &subject, NULL) ? &subject : NULL,
                                       .mentions = mentions,
+                                      .actor = &mirror,
                                       .partial = partial,
                                       .cached = partial};
     return (partial || copy_mentions(copy, name, mentions, depth, error)) &&

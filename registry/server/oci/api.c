@@ -4,6 +4,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/auth/access.h"
 #include "server/auth/issue.h"
 #include "server/http/range.h"
 #include "server/oci/rights.h"
@@ -26,6 +27,13 @@ static enum MHD_Result api_check(Request *request, const RouteMatch *match)
     }
     rights_check(request, match, &result);
     return result;
+}
+
+StorageActor api_actor(const Request *request)
+{
+    const char *user = access_user(request);
+    return (StorageActor){.name = strcmp(user, "-") == 0 ? NULL : user,
+                          .reason = request_header(request, "Ingot-Reason")};
 }
 
 /* A chunk goes on where the upload stands and is as long as its range says; answers itself where it is not so. */

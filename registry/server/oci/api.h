@@ -27,3 +27,7 @@ enum MHD_Result api_manifest(Request *request, const ApiRoute *route);
 enum MHD_Result api_tags(Request *request, const ApiRoute *route);
 enum MHD_Result api_catalog(Request *request, const ApiRoute *route);
 enum MHD_Result api_referrers(Request *request, const ApiRoute *route);
+
+/* Who asks, and the reason that the request gives (Ingot-Reason), for the log of events. It lives as long as the
+ * request. */
+StorageActor api_actor(const Request *request);

@@ -164,9 +164,10 @@ static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotD
 {
     g_autoptr(GError) error = NULL;
     Storage *storage = request->server->storage;
+    const StorageActor actor = api_actor(request);
     if (access_may(request, ACCESS_PROMOTE, route->name)
-            ? storage_remove_blob(storage, route->name, digest, &error)
-            : storage_remove_beside_channels(storage, route->name, digest, FALSE, &error)) {
+            ? storage_remove_blob(storage, &actor, route->name, digest, &error)
+            : storage_remove_beside_channels(storage, &actor, route->name, digest, FALSE, &error)) {
         return request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL);
     }
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)

@@ -207,6 +207,7 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
 {
     g_autoptr(GError) error = NULL;
     IngotDigest subject, digest, expected;
+    const StorageActor actor = api_actor(request);
     const char *subject_text = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
     gboolean has_subject = subject_text != NULL && ingot_digest_parse(subject_text, &subject, NULL);
     StorageManifest manifest = {.data = request->body->data,
@@ -214,7 +215,8 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                                 .type = type,
                                 .tag = by_digest(route) ? NULL : route->reference,
                                 .subject = has_subject ? &subject : NULL,
-                                .mentions = mentions};
+                                .mentions = mentions,
+                                .actor = &actor};
     if (subject_text != NULL && !has_subject) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "the subject's digest is malformed");
     }
@@ -279,20 +281,22 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
 static gboolean remove_digest(Request *request, const char *name, const IngotDigest *digest, GError **error)
 {
     Storage *storage = request->server->storage;
+    const StorageActor actor = api_actor(request);
     return access_may(request, ACCESS_PROMOTE, name)
-               ? storage_remove_manifest(storage, name, digest, error)
-               : storage_remove_beside_channels(storage, name, digest, TRUE, error);
+               ? storage_remove_manifest(storage, &actor, name, digest, error)
+               : storage_remove_beside_channels(storage, &actor, name, digest, TRUE, error);
 }
 
 static enum MHD_Result del(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
+    const StorageActor actor = api_actor(request);
     gboolean ok = by_digest(route)
                       ? ingot_digest_parse(route->reference, &digest, &error) &&
                             remove_digest(request, route->name, &digest, &error)
                       : ingot_tag_check(route->reference, &error) &&
-                            storage_remove_tag(request->server->storage, route->name, route->reference, &error);
+                            storage_remove_tag(request->server->storage, &actor, route->name, route->reference, &error);
     return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
            : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
                ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)

@@ -51,6 +51,7 @@ gboolean collection_commit(Collection *collection, gboolean ok, GError **error)
 
 gboolean collection_change(Collection *collection, GError **error)
 {
+    static const StorageActor gc = {.name = "gc"};
     if (collection->changing && collection->done >= BATCH_NAMES) {
         if (!collection_commit(collection, TRUE, error)) {
             return FALSE;
@@ -61,6 +62,7 @@ gboolean collection_change(Collection *collection, GError **error)
         if (!collection_goes_on(collection, error) || !change_begin(collection->storage, &collection->change, error)) {
             return FALSE;
         }
+        collection->change.actor = &gc;
         collection->changing = TRUE;
         collection->done = 0;
     }

@@ -61,9 +61,10 @@ Storage *storage_open_beside(const char *path, const char *suffix, GError **erro
 typedef struct {
     Storage *storage;
     Connection *writer;
-    GPtrArray *events; /* of json_t, for the log */
-    gint64 own_pack;   /* that it put; 0: none */
-    gboolean moved;    /* pieces have other places now, or none */
+    const StorageActor *actor; /* who changes names; NULL: not known. Set behind change_begin */
+    GPtrArray *events;         /* of json_t, for the log */
+    gint64 own_pack;           /* that it put; 0: none */
+    gboolean moved;            /* pieces have other places now, or none */
 } Change;
 
 /* FALSE: no change has begun. */

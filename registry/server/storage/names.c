@@ -111,8 +111,8 @@ static gboolean no_channel_needs(Change *change, gint64 repository, const IngotD
     return tags != NULL;
 }
 
-static gboolean remove_link(Storage *storage, const char *name, const IngotDigest *digest, gboolean manifest,
-                            gboolean channels, GError **error)
+static gboolean remove_link(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,
+                            gboolean manifest, gboolean channels, GError **error)
 {
     Change change;
     gint64 repository, blob;
@@ -120,6 +120,7 @@ static gboolean remove_link(Storage *storage, const char *name, const IngotDiges
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
+    change.actor = actor;
     gboolean ok = links_find(change.writer, name, digest, &repository, &blob, error) &&
                   (!manifest || manifest_rows_has(change.writer, repository, blob, &is_manifest, error));
     if (ok && (blob == 0 || !is_manifest)) {
@@ -130,18 +131,20 @@ static gboolean remove_link(Storage *storage, const char *name, const IngotDiges
     return change_end(&change, ok, error);
 }
 
-gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,
+                             GError **error)
 {
-    return remove_link(storage, name, digest, FALSE, TRUE, error);
+    return remove_link(storage, actor, name, digest, FALSE, TRUE, error);
 }
 
-gboolean storage_remove_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+gboolean storage_remove_manifest(Storage *storage, const StorageActor *actor, const char *name,
+                                 const IngotDigest *digest, GError **error)
 {
-    return remove_link(storage, name, digest, TRUE, TRUE, error);
+    return remove_link(storage, actor, name, digest, TRUE, TRUE, error);
 }
 
-gboolean storage_remove_beside_channels(Storage *storage, const char *name, const IngotDigest *digest,
-                                        gboolean manifest, GError **error)
+gboolean storage_remove_beside_channels(Storage *storage, const StorageActor *actor, const char *name,
+                                        const IngotDigest *digest, gboolean manifest, GError **error)
 {
-    return remove_link(storage, name, digest, manifest, FALSE, error);
+    return remove_link(storage, actor, name, digest, manifest, FALSE, error);
 }

@@ -341,6 +341,10 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
 void change_log(Change *change, const char *op, const char *name, ...)
 {
     json_t *object = ingot_json_pack("{s:s, s:s, s:I}", "op", op, "name", name, "at", (json_int_t)storage_now());
+    if (change->actor != NULL) {
+        ingot_json_set_string(object, "by", change->actor->name);
+        ingot_json_set_string(object, "why", change->actor->reason);
+    }
     va_list texts;
     va_start(texts, name);
     const char *key;

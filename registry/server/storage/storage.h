@@ -12,6 +12,12 @@
 #include <ingot/digest.h>
 
 typedef struct Storage Storage;
+
+/* Who changes a name, and why: kept in the log of events. Either may be NULL: it is not known. */
+typedef struct {
+    const char *name;   /* a user, or the part of the server that does it by itself */
+    const char *reason; /* as the user gave it */
+} StorageActor;
 typedef struct StorageBlob StorageBlob;
 
 /* Takes the folder for this process alone (EXISTS if another has it); drops what ended uploads left. */
@@ -75,7 +81,8 @@ gboolean storage_has(Storage *storage, const char *name, const IngotDigest *dige
 gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
 gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
-gboolean storage_remove_blob(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
+gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,
+                             GError **error);
 
 /* --- uploads: bytes in order, then a digest that must fit (INVALID) ---
  *
@@ -112,6 +119,7 @@ typedef struct {
     const char *tag;            /* NULL: none */
     const IngotDigest *subject; /* whose referrer it is; NULL: none */
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
+    const StorageActor *actor;  /* NULL: nobody is known */
     gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
     gboolean cached;            /* it can be had from an upstream again, unless it was pushed before */
     /* When the tag may be set: what it must name before; that it must not be there; that it may not name another one.
@@ -127,11 +135,13 @@ gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDig
 /* The bytes and media type of a manifest; NOT_FOUND. */
 GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,
                          GError **error);
-gboolean storage_remove_tag(Storage *storage, const char *name, const char *tag, GError **error);
-gboolean storage_remove_manifest(Storage *storage, const char *name, const IngotDigest *digest, GError **error);
+gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                            GError **error);
+gboolean storage_remove_manifest(Storage *storage, const StorageActor *actor, const char *name,
+                                 const IngotDigest *digest, GError **error);
 /* Removes a manifest or any blob, unless a channel (channels.h) names it or needs it: DENIED then. */
-gboolean storage_remove_beside_channels(Storage *storage, const char *name, const IngotDigest *digest,
-                                        gboolean manifest, GError **error);
+gboolean storage_remove_beside_channels(Storage *storage, const StorageActor *actor, const char *name,
+                                        const IngotDigest *digest, gboolean manifest, GError **error);
 
 /* Sorted lists: free with g_strfreev. An unknown repository is NOT_FOUND. */
 char **storage_tags(Storage *storage, const char *name, GError **error);

@@ -176,6 +176,7 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
     if (!proof_table(storage, table, error) || !change_begin(storage, &change, error)) {
         return FALSE;
     }
+    change.actor = manifest->actor;
     gboolean ok = may_tag(&change, name, manifest, digest, error) && put_blob(&change, manifest, table, &blob, error) &&
                   names_link(&change, name, blob, digest, error) &&
                   names_manifest(&change, name, blob, digest, manifest, error);
@@ -246,12 +247,14 @@ gboolean names_untag(Change *change, const char *name, gint64 repository, const 
     return TRUE;
 }
 
-gboolean storage_remove_tag(Storage *storage, const char *name, const char *tag, GError **error)
+gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                            GError **error)
 {
     Change change;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
+    change.actor = actor;
     gint64 repository = names_repository(change.writer, name, FALSE, error);
     gboolean ok = repository > 0 ? names_untag(&change, name, repository, tag, error)
                                  : repository == 0 && blob_unknown(error, "the tag");

@@ -75,7 +75,7 @@ static void what_nobody_needs_goes(void **state)
     assert_int_equal(report.bytes, loose->len);
     assert_false(try_pull(storage, "a", loose, NULL));
     pull(storage, "a", gone);
-    assert_true(storage_remove_manifest(storage, "a", &manifest, NULL));
+    assert_true(storage_remove_manifest(storage, NULL, "a", &manifest, NULL));
     report = collect(storage);
     assert_int_equal(report.blobs, 2);
     assert_int_equal(report.pieces, 29 + 1);
@@ -127,7 +127,7 @@ static void who_reads_it_reads_it_to_its_end(void **state)
     g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
     g_autofree guint8 *got = g_malloc(bytes->len);
     assert_true(read_range(blob, 0, got, 100000, NULL));
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     assert_true(collect(storage).pieces == 50);
     found = push(storage, "a", other);
     put_manifest(storage, "a", "1.0.0", "other", &found, 1);
@@ -149,7 +149,7 @@ static void what_went_can_come_again(void **state)
         IngotDigest digest = push(storage, "a", bytes);
         g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL); /* looked for, not read */
         g_clear_pointer(&blob, storage_blob_unref);
-        assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+        assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
         collect(storage);
         assert_int_equal(stats_of(storage).pieces, i == 0 ? 0 : 50 + 1); /* of what 1.0.0 names */
         g_autoptr(GByteArray) more = frames(2000 + i * 100, 50, 5000);
@@ -157,7 +157,7 @@ static void what_went_can_come_again(void **state)
         put_manifest(storage, "a", "1.0.0", i == 0 ? "a" : i == 1 ? "b" : "c", &kept, 1);
         push(storage, "b", bytes);
         pull(storage, "b", bytes);
-        assert_true(storage_remove_blob(storage, "b", &digest, NULL));
+        assert_true(storage_remove_blob(storage, NULL, "b", &digest, NULL));
         collect(storage);
     }
     assert_int_equal(stats_of(storage).damaged, 0);
@@ -171,7 +171,7 @@ static void what_a_manifest_names_stays(void **state)
     g_autoptr(GByteArray) bytes = frames(1, 50, 60000), other = noise(1, 3000);
     IngotDigest digest = push(storage, "a", bytes);
     put_manifest(storage, "a", "1.0.0", "text", &digest, 1);
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     collect(storage);
     assert_false(storage_has(storage, "a", &digest));
     push(storage, "b", other);
@@ -214,7 +214,7 @@ static void an_upload_keeps_what_it_counts_on(void **state)
     for (guint part = 1; part <= 3; part++) {
         g_autofree char *id = storage_upload_new(storage, NULL);
         assert_true(add_steps(storage, id, bytes, 0, bytes->len * part / 4, 50000, NULL));
-        storage_remove_blob(storage, "a", &digest, NULL);
+        storage_remove_blob(storage, NULL, "a", &digest, NULL);
         CollectReport report = collect(storage);
         assert_int_equal(report.pieces, 0); /* its lease is older than their marks */
         assert_true(add_steps(storage, id, bytes, bytes->len * part / 4, bytes->len, 50000, NULL));
@@ -227,7 +227,7 @@ static void an_upload_keeps_what_it_counts_on(void **state)
     g_autofree char *id = storage_upload_new(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
     assert_true(storage_upload_drop(storage, id, NULL));
-    storage_remove_blob(storage, "a", &digest, NULL);
+    storage_remove_blob(storage, NULL, "a", &digest, NULL);
     assert_int_equal(collect(storage).pieces, 50);
     assert_int_equal(stats_of(storage).pieces, 0);
 }
@@ -240,7 +240,7 @@ static void a_marked_piece_is_missing(void **state)
     IngotDigest digest = push(storage, "a", bytes);
     g_autofree char *old = storage_upload_new(storage, NULL), *young = storage_upload_new(storage, NULL);
     assert_true(add_steps(storage, old, bytes, 0, bytes->len, 50000, NULL));
-    storage_remove_blob(storage, "a", &digest, NULL);
+    storage_remove_blob(storage, NULL, "a", &digest, NULL);
     assert_int_equal(collect(storage).pieces, 0);
     guint64 packed = stats_of(storage).packed;
     assert_true(add_steps(storage, young, bytes, 0, bytes->len, 50000, NULL));
@@ -266,7 +266,7 @@ static void a_forgotten_upload_goes(void **state)
     g_autofree char *id = storage_upload_new(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
     storage_upload_pause(storage, id);
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     collect(storage);
     assert_int_equal(stats_of(storage).uploads, 1);
     assert_int_equal(stats_of(storage).pieces, 50);
@@ -303,7 +303,7 @@ static void room_comes_back_at_once(void **state)
     g_autoptr(GByteArray) gone = frames(100, 50, 60000);
     IngotDigest digest = push(storage, "a", gone);
     pull(storage, "a", gone);
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     assert_int_equal(collect(storage).packs, 1);
     assert_int_equal(count_removed(), 0);
 }
@@ -351,7 +351,7 @@ static gboolean push_and_name(const Member *member, const char *name, const GByt
         }
         if (try_manifest(member->storage, name, tag, tag, &digest, 1, NULL, &manifest, error)) {
             return try_pull(member->storage, name, bytes, error) &&
-                   storage_remove_manifest(member->storage, name, &manifest, error);
+                   storage_remove_manifest(member->storage, NULL, name, &manifest, error);
         }
         if (!g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
             return FALSE;
@@ -635,7 +635,7 @@ static void fill(void **state)
         assert_true(storage_mount(storage, "a", "b/c", &blobs[0], NULL));
         put_manifest(storage, "b/c", "prod", tag, blobs, 1);
         if (i % 2 == 1) {
-            assert_true(storage_remove_manifest(storage, "a", &manifest, NULL));
+            assert_true(storage_remove_manifest(storage, NULL, "a", &manifest, NULL));
         }
         if (i == 3) {
             collect(storage);
@@ -647,7 +647,7 @@ static void fill(void **state)
         }
     }
     assert_int_equal(stats_of(storage).damaged, 0); /* pushed again */
-    assert_true(storage_remove_tag(storage, "a", "1.4.0", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "a", "1.4.0", NULL));
     collect(storage);
     assert_clean(storage);
 }

@@ -136,7 +136,7 @@ static void do_remove_blob(Model *model, Storage *storage)
         return;
     }
     model_does(model, "removal of blob %u from %s", blob, repositories[repository]);
-    model_expect(model, storage_remove_blob(storage, repositories[repository], &model->digests[blob], &error),
+    model_expect(model, storage_remove_blob(storage, NULL, repositories[repository], &model->digests[blob], &error),
                  model->has[repository][blob], error);
     model->has[repository][blob] = FALSE;
 }
@@ -170,7 +170,7 @@ static void do_remove_manifest(Model *model, Storage *storage)
     if (manifest < 0) {
         return;
     }
-    model_expect(model, storage_remove_manifest(storage, repositories[repository], &digest, &error), TRUE, error);
+    model_expect(model, storage_remove_manifest(storage, NULL, repositories[repository], &digest, &error), TRUE, error);
     model->manifests[repository][manifest] = FALSE;
     for (guint i = 0; i < TAGS; i++) {
         if (model->tagged[repository][i] == manifest) {
@@ -184,7 +184,7 @@ static void do_remove_tag(Model *model, Storage *storage)
     guint repository = pick(model, REPOSITORIES), tag = pick(model, TAGS);
     g_autoptr(GError) error = NULL;
     model_does(model, "removal of the tag %s:%s", repositories[repository], tags[tag]);
-    model_expect(model, storage_remove_tag(storage, repositories[repository], tags[tag], &error),
+    model_expect(model, storage_remove_tag(storage, NULL, repositories[repository], tags[tag], &error),
                  model->tagged[repository][tag] >= 0, error);
     model->tagged[repository][tag] = -1;
 }

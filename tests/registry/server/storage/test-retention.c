@@ -221,7 +221,7 @@ static void overwritten_tags_give_room_back(void **state)
     assert_int_equal(report.bytes / 100000, 3);
     assert_true(storage_has_manifest(storage, "r", &manifests[4]) && storage_has_manifest(storage, "r", &manifests[2]));
     assert_true(packed_bytes(state) < 250000);
-    assert_true(storage_remove_tag(storage, "r", "nightly", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "r", "nightly", NULL));
     assert_int_equal(collect(storage, &options).manifests, 0);
     const CollectOptions none = {0};
     assert_int_equal(collect(storage, &none).manifests, 2);
@@ -243,7 +243,7 @@ static void children_go_with_their_index(void **state)
     assert_true(try_manifest(storage, "r", NULL, "signature", NULL, 0, &attached, &signature, NULL));
     CollectReport report = collect(storage, &options);
     assert_int_equal(report.manifests + report.links + report.blobs, 0);
-    assert_true(storage_remove_manifest(storage, "r", &list, NULL));
+    assert_true(storage_remove_manifest(storage, NULL, "r", &list, NULL));
     assert_int_equal(collect(storage, &options).manifests, 3); /* amd64 and the two that hang on it */
     assert_false(storage_has_manifest(storage, "r", &signature));
     assert_false(try_pull(storage, "r", bytes, NULL));
@@ -259,7 +259,7 @@ static void a_circle_goes(void **state)
     IngotDigest subject = put_tag(storage, "r", "1.0.0"), list;
     assert_true(try_manifest(storage, "r", NULL, "index", &subject, 1, &subject, &list, NULL));
     assert_int_equal(collect(storage, &options).manifests, 0);
-    assert_true(storage_remove_tag(storage, "r", "1.0.0", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "r", "1.0.0", NULL));
     assert_int_equal(collect(storage, &options).manifests, 2);
 }
 
@@ -272,7 +272,7 @@ static void a_damaged_row_is_no_garbage(void **state)
     const CollectOptions options = {0};
     put_tag(storage, "r", "1.0.0");
     IngotDigest other = put_tag(storage, "s", "1.0.0");
-    assert_true(storage_remove_tag(storage, "s", "1.0.0", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "s", "1.0.0", NULL));
     catalogue(state, "UPDATE tags SET sum=sum+1");
     CollectReport report = collect(storage, &options);
     assert_int_equal(report.manifests, 1);
@@ -317,7 +317,7 @@ static void a_dry_run_waits_for_nobody(void **state)
 {
     g_autoptr(Storage) storage = open_old(state);
     put_tag(storage, "r", "1.0.0");
-    assert_true(storage_remove_tag(storage, "r", "1.0.0", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "r", "1.0.0", NULL));
     g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
     sqlite3 *handle;
     assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);

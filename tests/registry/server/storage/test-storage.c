@@ -621,8 +621,8 @@ static void a_mount_shows_it_elsewhere(void **state)
     pull(storage, "b", bytes);
     g_auto(GStrv) holders = storage_holders(storage, &digest, NULL);
     assert_int_equal(g_strv_length(holders), 2);
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
-    assert_false(storage_remove_blob(storage, "a", &digest, &error));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
+    assert_false(storage_remove_blob(storage, NULL, "a", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_false(storage_has(storage, "a", &digest));
     pull(storage, "b", bytes);
@@ -665,11 +665,11 @@ static void tags_name_manifests(void **state)
     g_autoptr(GBytes) manifest = storage_manifest(storage, "a", &second, &type, NULL);
     assert_non_null(strstr(g_bytes_get_data(manifest, NULL), "second"));
     assert_string_equal(type, "application/vnd.oci.image.manifest.v1+json");
-    assert_false(storage_remove_manifest(storage, "a", &blob, NULL)); /* it is none */
-    assert_true(storage_remove_tag(storage, "a", "dev", NULL));
-    assert_false(storage_remove_tag(storage, "a", "dev", NULL));
+    assert_false(storage_remove_manifest(storage, NULL, "a", &blob, NULL)); /* it is none */
+    assert_true(storage_remove_tag(storage, NULL, "a", "dev", NULL));
+    assert_false(storage_remove_tag(storage, NULL, "a", "dev", NULL));
     assert_true(storage_has_manifest(storage, "a", &first));
-    assert_true(storage_remove_manifest(storage, "a", &first, NULL));
+    assert_true(storage_remove_manifest(storage, NULL, "a", &first, NULL));
     assert_tag(storage, "a", "1.0.0", NULL);
     assert_true(storage_has_manifest(storage, "a", &second));
     assert_clean(storage);
@@ -689,7 +689,7 @@ static void referrers_are_found_by_their_subject(void **state)
     assert_string_equal(list[0], text);
     g_auto(GStrv) none = storage_referrers(storage, "b", &subject, NULL);
     assert_int_equal(g_strv_length(none), 0);
-    assert_true(storage_remove_manifest(storage, "a", &attached, NULL));
+    assert_true(storage_remove_manifest(storage, NULL, "a", &attached, NULL));
     g_auto(GStrv) gone = storage_referrers(storage, "a", &subject, NULL);
     assert_int_equal(g_strv_length(gone), 0);
 }
@@ -716,7 +716,8 @@ static void no_more_than_the_total(void **state)
     assert_true(packed_bytes(state) < 3100000);
     push(storage, "a", small);
     push(storage, "b", first); /* takes no room */
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL) && storage_remove_blob(storage, "b", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL) &&
+                storage_remove_blob(storage, NULL, "b", &digest, NULL));
     collect_all(storage);
     push(storage, "a", second);
     pull(storage, "a", second);
@@ -777,7 +778,7 @@ static void many_at_once_get_no_more_than_the_total(void **state)
         for (guint i = 0; i < G_N_ELEMENTS(pushers); i++) {
             g_autoptr(GByteArray) bytes = noise(pushers[i].seed, 2000000);
             IngotDigest digest = digest_of(bytes);
-            storage_remove_blob(storage, "a", &digest, NULL);
+            storage_remove_blob(storage, NULL, "a", &digest, NULL);
         }
         collect_all(storage);
     }
@@ -800,7 +801,7 @@ static void no_more_than_a_repositorys_quota(void **state)
     IngotDigest other = push(storage, "b", second);
     assert_false(storage_mount(storage, "b", "a", &other, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     assert_true(storage_mount(storage, "b", "a", &other, NULL));
     pull(storage, "a", second);
     assert_clean(storage);
@@ -864,11 +865,13 @@ static gboolean try_tag(Storage *storage, const char *text, gboolean fixed, gboo
 {
     g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
     g_autoptr(GError) error = NULL;
+    static const StorageActor tester = {.name = "tester", .reason = "to see \"it\""};
     const StorageManifest manifest = {.data = text,
                                       .size = strlen(text),
                                       .type = "application/vnd.oci.image.manifest.v1+json",
                                       .tag = "1.0.0",
                                       .mentions = none,
+                                      .actor = &tester,
                                       .fixed = fixed,
                                       .only_new = only_new,
                                       .expected = expected};
@@ -939,6 +942,28 @@ static void manifests_are_remembered_until_they_change(void **state)
     assert_null(kept_manifest_find(storage, "a", "1.0.0", NULL));
 }
 
+/* Each event of a manifest or a tag says who and why. */
+static void events_have_an_actor(void **state)
+{
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log"), *text = NULL;
+    g_autoptr(Storage) storage = open_storage(state);
+    const StorageActor other = {.name = "other"};
+    IngotDigest digest;
+    assert_true(try_tag(storage, "{\"a\":1}", FALSE, FALSE, NULL, &digest));
+    assert_true(storage_remove_tag(storage, &other, "a", "1.0.0", NULL));
+    assert_true(storage_remove_manifest(storage, NULL, "a", &digest, NULL));
+    assert_true(g_file_get_contents(log, &text, NULL, NULL));
+    g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
+    assert_int_equal(g_strv_length(lines), 5); /* link, manifest, tag, untag, unlink */
+    for (guint i = 0; i < 3; i++) {
+        assert_non_null(strstr(lines[i], "\"by\":\"tester\""));
+        assert_non_null(strstr(lines[i], "\"why\":\"to see \\\"it\\\"\""));
+    }
+    assert_non_null(strstr(lines[3], "\"by\":\"other\""));
+    assert_null(strstr(lines[3], "\"why\""));
+    assert_null(strstr(lines[4], "\"by\""));
+}
+
 /* What is put again as it was is no event, and no history. */
 static void what_changes_nothing_is_no_event(void **state)
 {
@@ -990,6 +1015,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_push_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tags_move_as_is_expected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifests_are_remembered_until_they_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_have_an_actor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_changes_nothing_is_no_event, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
