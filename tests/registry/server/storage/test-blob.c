@@ -151,7 +151,7 @@ static void a_removed_blob_is_read_to_its_end(void **state)
     IngotDigest digest = push(storage, "a", bytes);
     g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
     assert_reads(blob, bytes, 0, 100);
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     collect(storage);
     assert_int_equal(stats_of(storage).pieces, 0);
     push(storage, "a", other); /* its pieces get the numbers that are free now */
@@ -182,7 +182,7 @@ static void a_held_blob_keeps_no_removed_pack(void **state)
     put_manifest(storage, "a", "1.0.0", "x", &kept, 1);
     g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &kept, NULL);
     assert_reads(blob, more, 0, more->len);
-    assert_true(storage_remove_blob(storage, "a", &digest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     collect(storage); /* what lives of the first pack moves */
     assert_int_equal(open_packs(), 0);
     assert_reads(blob, more, 0, more->len);

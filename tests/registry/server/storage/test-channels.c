@@ -14,7 +14,7 @@ static void expect_removal(Storage *storage, const char *name, const IngotDigest
                            const char *channel)
 {
     g_autoptr(GError) error = NULL;
-    gboolean gone = storage_remove_beside_channels(storage, name, digest, manifest, &error);
+    gboolean gone = storage_remove_beside_channels(storage, NULL, name, digest, manifest, &error);
     assert_int_equal(gone, channel == NULL);
     if (channel != NULL) {
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
@@ -42,7 +42,7 @@ static void what_channels_need_stays(void **state)
     expect_removal(storage, "a", &loose, TRUE, NULL);
     expect_removal(storage, "a", &blobs[1], FALSE, NULL);
 
-    assert_true(storage_remove_tag(storage, "a", "test", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "a", "test", NULL));
     expect_removal(storage, "a", &index, TRUE, NULL);
     expect_removal(storage, "a", &child, TRUE, NULL);
     expect_removal(storage, "a", &blobs[0], FALSE, NULL);
