@@ -10,6 +10,8 @@
 #define ENTRY 36           /* bytes of a list of frames: digest, length */
 #define DEEP 8             /* indexes within indexes, attachments of attachments */
 
+static const StorageActor mirror = {.name = "mirror"}; /* who changes names here */
+
 /* What the other registry calls the repository. */
 static const char *there(const Copy *copy, const char *name)
 {
@@ -155,11 +157,11 @@ static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *dige
         Whole whole = {.copy = copy, .name = name, .upload = upload, .size = size};
         return ingot_remote_stream(copy->remote, there(copy, name), digest, 0, 0, take_whole, &whole, &copy->received,
                                    error) &&
-               storage_upload_finish(copy->storage, upload, name, digest, error);
+               storage_upload_finish(copy->storage, &mirror, upload, name, digest, error);
     }
     return missing_ranges(copy, name, upload, frames, size, ranges, error) &&
            fetch_ranges(copy, name, digest, size, upload, ranges, error) &&
-           storage_upload_finish(copy->storage, upload, name, digest, error);
+           storage_upload_finish(copy->storage, &mirror, upload, name, digest, error);
 }
 
 GHashTable *copy_fetched_new(void)
@@ -171,7 +173,7 @@ GHashTable *copy_fetched_new(void)
 static gboolean mount(Copy *copy, const char *name, const IngotDigest *digest)
 {
     const char *holder = copy->fetched == NULL ? NULL : g_hash_table_lookup(copy->fetched, digest);
-    return holder != NULL && storage_mount(copy->storage, holder, name, digest, NULL);
+    return holder != NULL && storage_mount(copy->storage, &mirror, holder, name, digest, NULL);
 }
 
 /* Whether the blob that is here has the size that is said of it. */
@@ -308,7 +310,6 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
     }
     IngotDigest digest, subject;
     const char *about = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
-    static const StorageActor mirror = {.name = "mirror"};
     const StorageManifest manifest = {.data = g_bytes_get_data(bytes, NULL),
                                       .size = g_bytes_get_size(bytes),
                                       .type = type,

@@ -49,9 +49,10 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
+    const StorageActor actor = api_actor(request);
     const char *text = request_query(request, "digest");
     if (ingot_digest_parse(text, &digest, &error) &&
-        storage_upload_finish(request->server->storage, id, name, &digest, &error)) {
+        storage_upload_finish(request->server->storage, &actor, id, name, &digest, &error)) {
         return created(request, name, text);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
@@ -63,7 +64,9 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
 /* Where the caller may not pull, it is as if there were nothing. */
 static gboolean mount_from(Request *request, const char *from, const char *name, const IngotDigest *digest)
 {
-    return access_may(request, ACCESS_PULL, from) && storage_mount(request->server->storage, from, name, digest, NULL);
+    const StorageActor actor = api_actor(request);
+    return access_may(request, ACCESS_PULL, from) &&
+           storage_mount(request->server->storage, &actor, from, name, digest, NULL);
 }
 
 /* From any repository that has it. */

@@ -59,13 +59,15 @@ gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GE
     return repository >= 0 && within_quota(storage, reader, repository, 0, bytes, error);
 }
 
-gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error)
+gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *from, const char *name,
+                       const IngotDigest *digest, GError **error)
 {
     Change change;
     gint64 repository, blob;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
+    change.actor = actor;
     gboolean ok = links_find(change.writer, from, digest, &repository, &blob, error) && blob > 0 &&
                   names_link(&change, name, blob, digest, error);
     return change_end(&change, ok, error);

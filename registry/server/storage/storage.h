@@ -80,7 +80,8 @@ gboolean storage_has(Storage *storage, const char *name, const IngotDigest *dige
 /* Whether that was found before and nothing has changed since. */
 gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
-gboolean storage_mount(Storage *storage, const char *from, const char *name, const IngotDigest *digest, GError **error);
+gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *from, const char *name,
+                       const IngotDigest *digest, GError **error);
 gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,
                              GError **error);
 
@@ -106,8 +107,8 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
 gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error);
 /* Nothing comes for now: what has come is kept on the disk, and nothing else is. */
 void storage_upload_pause(Storage *storage, const char *id);
-gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,
-                               GError **error);
+gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, const char *name,
+                               const IngotDigest *digest, GError **error);
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error);
 
 /* --- manifests: kept with their media type --- */

@@ -379,13 +379,15 @@ static gboolean prepare(Upload *upload, guint64 *size, GError **error)
            ingot_error_set_errno(error, errno, "%s", upload->pack);
 }
 
-static gboolean store(Upload *upload, const char *name, const IngotDigest *digest, GError **error)
+static gboolean store(Upload *upload, const StorageActor *actor, const char *name, const IngotDigest *digest,
+                      GError **error)
 {
     Change change;
     guint64 size;
     if (!prepare(upload, &size, error) || !change_begin(upload->storage, &change, error)) {
         return FALSE;
     }
+    change.actor = actor;
     gint64 blob = names_blob(change.writer, digest, error);
     gboolean brings = FALSE;
     gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
@@ -397,8 +399,8 @@ static gboolean store(Upload *upload, const char *name, const IngotDigest *diges
     return ok;
 }
 
-gboolean storage_upload_finish(Storage *storage, const char *id, const char *name, const IngotDigest *digest,
-                               GError **error)
+gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, const char *name,
+                               const IngotDigest *digest, GError **error)
 {
     Upload *upload = enter(storage, id, error);
     if (upload == NULL) {
@@ -407,7 +409,7 @@ gboolean storage_upload_finish(Storage *storage, const char *id, const char *nam
     GError *problem = NULL;
     gboolean ok = upload_open(upload, 0, &problem) && (upload->length == 0 || upload_end_piece(upload, &problem)) &&
                   fits(upload, digest, &problem) && has_room(storage, &problem) &&
-                  store(upload, name, digest, &problem);
+                  store(upload, actor, name, digest, &problem);
     if (ok) {
         end(upload);
     } else {

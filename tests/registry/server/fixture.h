@@ -107,7 +107,7 @@ static inline gboolean try_push(Storage *storage, const char *name, const GByteA
     IngotDigest digest = digest_of(bytes);
     g_autofree char *id = storage_upload_new(storage, error);
     gboolean ok = id != NULL && add_steps(storage, id, bytes, 0, bytes->len, step, error) &&
-                  storage_upload_finish(storage, id, name, &digest, error);
+                  storage_upload_finish(storage, NULL, id, name, &digest, error);
     if (!ok && id != NULL) {
         storage_upload_drop(storage, id, NULL);
     }

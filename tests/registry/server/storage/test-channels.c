@@ -32,7 +32,7 @@ static void what_channels_need_stays(void **state)
     IngotDigest child = put_manifest(storage, "a", NULL, "child", blobs, 1);
     IngotDigest index = put_manifest(storage, "a", "latest", "index", &child, 1);
     put_manifest(storage, "a", "test", "index", &child, 1);
-    assert_true(storage_mount(storage, "a", "b", &blobs[0], NULL));
+    assert_true(storage_mount(storage, NULL, "a", "b", &blobs[0], NULL));
 
     expect_removal(storage, "a", &index, TRUE, "'test'");
     expect_removal(storage, "a", &index, FALSE, "'test'");

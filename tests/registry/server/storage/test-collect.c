@@ -218,7 +218,7 @@ static void an_upload_keeps_what_it_counts_on(void **state)
         CollectReport report = collect(storage);
         assert_int_equal(report.pieces, 0); /* its lease is older than their marks */
         assert_true(add_steps(storage, id, bytes, bytes->len * part / 4, bytes->len, 50000, NULL));
-        assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+        assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
         pull(storage, "a", bytes);
         assert_int_equal(stats_of(storage).stored, bytes->len);
         assert_clean(storage);
@@ -244,14 +244,14 @@ static void a_marked_piece_is_missing(void **state)
     assert_int_equal(collect(storage).pieces, 0);
     guint64 packed = stats_of(storage).packed;
     assert_true(add_steps(storage, young, bytes, 0, bytes->len, 50000, NULL));
-    assert_true(storage_upload_finish(storage, young, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, young, "a", &digest, NULL));
     assert_true(stats_of(storage).packed > packed + bytes->len);
     put_manifest(storage, "a", "1.0.0", "text", &digest, 1);
     assert_int_equal(collect(storage).pieces, 0);
     pull(storage, "a", bytes);
     /* The other's are where they are now. */
     guint64 stored = stats_of(storage).stored;
-    assert_true(storage_upload_finish(storage, old, "b", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, old, "b", &digest, NULL));
     pull(storage, "b", bytes);
     assert_int_equal(stats_of(storage).stored, stored);
     assert_clean(storage);
@@ -632,7 +632,7 @@ static void fill(void **state)
                                  &attached, NULL));
         IngotDigest lacking = {0}, refused;
         assert_false(try_manifest(storage, "a", tag, "refused", &lacking, 1, NULL, &refused, NULL));
-        assert_true(storage_mount(storage, "a", "b/c", &blobs[0], NULL));
+        assert_true(storage_mount(storage, NULL, "a", "b/c", &blobs[0], NULL));
         put_manifest(storage, "b/c", "prod", tag, blobs, 1);
         if (i % 2 == 1) {
             assert_true(storage_remove_manifest(storage, NULL, "a", &manifest, NULL));

@@ -111,7 +111,7 @@ static void do_upload(Model *model, Storage *storage)
     model_expect(model,
                  storage_upload_size(its, begun->id, &at, &error) &&
                      add_steps(its, begun->id, bytes, at, bytes->len, 9000, &error) &&
-                     storage_upload_finish(its, begun->id, repositories[begun->repository],
+                     storage_upload_finish(its, NULL, begun->id, repositories[begun->repository],
                                            &model->digests[begun->blob], &error),
                  TRUE, error);
     model->has[begun->repository][begun->blob] = TRUE;
@@ -123,7 +123,8 @@ static void do_mount(Model *model, Storage *storage)
     guint from = pick(model, REPOSITORIES), to = (from + 1) % REPOSITORIES, blob = pick(model, BLOBS);
     g_autoptr(GError) error = NULL;
     model_does(model, "mount of blob %u from %s", blob, repositories[from]);
-    model_expect(model, storage_mount(storage, repositories[from], repositories[to], &model->digests[blob], &error),
+    model_expect(model,
+                 storage_mount(storage, NULL, repositories[from], repositories[to], &model->digests[blob], &error),
                  model->has[from][blob], error);
     model->has[to][blob] |= model->has[from][blob];
 }

@@ -17,7 +17,7 @@ static void fill(void **state)
         g_autofree char *tag = g_strdup_printf("1.%u.0", i);
         put_manifest(storage, "a", tag, tag, &digest, 1);
     }
-    assert_true(storage_remove_tag(storage, "a", "1.0.0", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "a", "1.0.0", NULL));
 }
 
 static void collect_line(const char *line, gpointer user)

@@ -166,7 +166,7 @@ static void uploads_go_on_after_a_restart(void **state)
         assert_true(add_steps(storage, id, bytes, at, bytes->len, 1000, NULL));
         IngotDigest digest = digest_of(bytes);
         g_autoptr(GError) error = NULL;
-        if (!storage_upload_finish(storage, id, "a", &digest, &error)) {
+        if (!storage_upload_finish(storage, NULL, id, "a", &digest, &error)) {
             fail_msg("shape %u: %s", kind, error->message);
         }
         pull(storage, "a", bytes);
@@ -189,7 +189,7 @@ static void uploads_go_on_beside_the_same(void **state)
     assert_true(bytes->len - at < 70000);
     assert_true(add_steps(storage, id, bytes, at, bytes->len, 50000, NULL));
     IngotDigest digest = digest_of(bytes);
-    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
     pull(storage, "a", bytes);
     assert_int_equal(stats_of(storage).stored, bytes->len);
     assert_clean(storage);
@@ -212,7 +212,7 @@ static void a_damaged_upload_goes_back(void **state)
     assert_true(at > 430000 && at <= 500000);
     assert_true(add_steps(storage, id, bytes, at, bytes->len, 50000, NULL));
     IngotDigest digest = digest_of(bytes);
-    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
     pull(storage, "a", bytes);
 }
 
@@ -232,7 +232,7 @@ static void other_cuts_of_the_same(void **state)
     IngotDigest digest = digest_of(bytes);
     assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 70000, NULL));
-    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
     pull(storage, "a", bytes);
     guint64 packed = stats_of(storage).packed, pieces = stats_of(storage).pieces;
     push(storage, "b", bytes);
@@ -253,14 +253,14 @@ static void a_wrong_digest_drops_nothing(void **state)
     for (guint i = 0; i < 2; i++) {
         g_autoptr(GError) error = NULL;
         guint64 size;
-        assert_false(storage_upload_finish(storage, id, "a", &wrong, &error));
+        assert_false(storage_upload_finish(storage, NULL, id, "a", &wrong, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
         assert_true(storage_upload_size(storage, id, &size, NULL));
         assert_int_equal(size, bytes->len);
     }
     assert_false(storage_has(storage, "a", &wrong));
     assert_int_equal(packed_bytes(state), 0);
-    assert_true(storage_upload_finish(storage, id, "a", &right, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, "a", &right, NULL));
     pull(storage, "a", bytes);
     assert_int_equal(stats_of(storage).uploads, 0);
 }
@@ -309,16 +309,16 @@ static void offers_are_hashed_as_they_come(void **state)
     g_autofree char *first = storage_upload_new(storage, NULL), *id = storage_upload_new(storage, NULL);
     IngotDigest one = digest_of(known);
     assert_int_equal(offer_and_send(storage, first, known), 20);
-    assert_true(storage_upload_finish(storage, first, "a", &one, NULL));
+    assert_true(storage_upload_finish(storage, NULL, first, "a", &one, NULL));
     assert_int_equal(offer_and_send(storage, id, all), 21);
     for (guint i = 0; i < 2; i++) {
         g_autoptr(GError) error = NULL;
-        assert_false(storage_upload_finish(storage, id, "a", &wrong, &error));
+        assert_false(storage_upload_finish(storage, NULL, id, "a", &wrong, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     }
     assert_false(storage_upload_add(storage, id, 20 * 60000 + 100, "more", 4, NULL));
     g_autoptr(GError) error = NULL;
-    if (!storage_upload_finish(storage, id, "a", &right, &error)) {
+    if (!storage_upload_finish(storage, NULL, id, "a", &right, &error)) {
         fail_msg("%s", error->message);
     }
     pull(storage, "a", all);
@@ -334,15 +334,15 @@ static void an_offer_counts_on_no_damaged_frame(void **state)
     IngotDigest digest = digest_of(all), one = digest_of(known);
     g_autofree char *first = storage_upload_new(storage, NULL), *id = storage_upload_new(storage, NULL);
     assert_int_equal(offer_and_send(storage, first, known), 10);
-    assert_true(storage_upload_finish(storage, first, "a", &one, NULL));
+    assert_true(storage_upload_finish(storage, NULL, first, "a", &one, NULL));
     damage(state, piece, 1000);
     assert_int_equal(offer_and_send(storage, id, all), 10);
     g_autoptr(GError) error = NULL;
-    assert_false(storage_upload_finish(storage, id, "a", &digest, &error));
+    assert_false(storage_upload_finish(storage, NULL, id, "a", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     g_autofree char *again = storage_upload_new(storage, NULL);
     assert_int_equal(offer_and_send(storage, again, all), 11);
-    assert_true(storage_upload_finish(storage, again, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, again, "a", &digest, NULL));
     pull(storage, "a", all);
     pull(storage, "a", known);
 }
@@ -445,7 +445,7 @@ static void bytes_go_where_they_belong(void **state)
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
         assert_false(storage_upload_add(storage, id, at + 2000, bytes->data, 1000, NULL));
     }
-    assert_true(storage_upload_finish(storage, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
     pull(storage, "a", bytes);
 }
 
@@ -540,7 +540,7 @@ static void a_file_that_is_a_pack_is_not_written_to(void **state)
     g_autoptr(GError) error = NULL;
     assert_false(storage_upload_add(storage, id, 100000, "more", 4, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
-    assert_false(storage_upload_finish(storage, id, "a", &digest, NULL));
+    assert_false(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
     g_autoptr(GBytes) after = ingot_file_read(pack, 1 << 20, NULL);
     assert_true(g_bytes_equal(before, after));
     assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
@@ -559,7 +559,7 @@ static gpointer add_and_finish(gpointer user)
     Intruder *intruder = user;
     IngotDigest digest = digest_of(intruder->bytes);
     while (g_atomic_int_get(&intruder->stop) == 0) {
-        if (!storage_upload_finish(intruder->storage, intruder->id, "a", &digest, NULL)) {
+        if (!storage_upload_finish(intruder->storage, NULL, intruder->id, "a", &digest, NULL)) {
             break;
         }
     }
@@ -615,9 +615,9 @@ static void a_mount_shows_it_elsewhere(void **state)
     assert_null(storage_blob(storage, "b", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     g_clear_error(&error);
-    assert_false(storage_mount(storage, "c", "b", &digest, &error));
+    assert_false(storage_mount(storage, NULL, "c", "b", &digest, &error));
     assert_null(error);
-    assert_true(storage_mount(storage, "a", "b", &digest, NULL));
+    assert_true(storage_mount(storage, NULL, "a", "b", &digest, NULL));
     pull(storage, "b", bytes);
     g_auto(GStrv) holders = storage_holders(storage, &digest, NULL);
     assert_int_equal(g_strv_length(holders), 2);
@@ -799,10 +799,10 @@ static void no_more_than_a_repositorys_quota(void **state)
     }
     assert_true(packed_bytes(state) < 3100000); /* who is refused fills no disk */
     IngotDigest other = push(storage, "b", second);
-    assert_false(storage_mount(storage, "b", "a", &other, &error));
+    assert_false(storage_mount(storage, NULL, "b", "a", &other, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
     assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
-    assert_true(storage_mount(storage, "b", "a", &other, NULL));
+    assert_true(storage_mount(storage, NULL, "b", "a", &other, NULL));
     pull(storage, "a", second);
     assert_clean(storage);
 }
@@ -943,6 +943,7 @@ static void manifests_are_remembered_until_they_change(void **state)
 }
 
 /* Each event of a manifest or a tag says who and why. */
+/* Each event says who and why. */
 static void events_have_an_actor(void **state)
 {
     g_autofree char *log = ingot_workdir_file(*state, "data/names.log"), *text = NULL;
@@ -952,9 +953,14 @@ static void events_have_an_actor(void **state)
     assert_true(try_tag(storage, "{\"a\":1}", FALSE, FALSE, NULL, &digest));
     assert_true(storage_remove_tag(storage, &other, "a", "1.0.0", NULL));
     assert_true(storage_remove_manifest(storage, NULL, "a", &digest, NULL));
+    ingot_digest_of("bytes", 5, &digest);
+    g_autofree char *id = storage_upload_new(storage, NULL);
+    assert_true(storage_upload_add(storage, id, 0, "bytes", 5, NULL));
+    assert_true(storage_upload_finish(storage, &other, id, "a", &digest, NULL));
+    assert_true(storage_mount(storage, &other, "a", "b", &digest, NULL));
     assert_true(g_file_get_contents(log, &text, NULL, NULL));
     g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
-    assert_int_equal(g_strv_length(lines), 5); /* link, manifest, tag, untag, unlink */
+    assert_int_equal(g_strv_length(lines), 7); /* link, manifest, tag, untag, unlink; link of a mount, of an upload */
     for (guint i = 0; i < 3; i++) {
         assert_non_null(strstr(lines[i], "\"by\":\"tester\""));
         assert_non_null(strstr(lines[i], "\"why\":\"to see \\\"it\\\"\""));
@@ -962,6 +968,8 @@ static void events_have_an_actor(void **state)
     assert_non_null(strstr(lines[3], "\"by\":\"other\""));
     assert_null(strstr(lines[3], "\"why\""));
     assert_null(strstr(lines[4], "\"by\""));
+    assert_non_null(strstr(lines[5], "\"by\":\"other\""));
+    assert_non_null(strstr(lines[6], "\"by\":\"other\""));
 }
 
 /* What is put again as it was is no event, and no history. */
