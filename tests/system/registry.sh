@@ -343,6 +343,19 @@ refused BLOB_UNKNOWN 404 "$base/b/blobs/$digest"
 ask 200 -I "$base/a/blobs/$digest"
 ok "tags, manifests and blobs are deleted"
 
+# A push asks by HEAD for what it need not bring: its grace begins anew, while what is as old and not asked for goes.
+blob asked forgotten
+forgotten=$pushed
+blob asked wanted
+python3 -c 'import sqlite3,sys
+with sqlite3.connect(sys.argv[1], timeout=30) as catalogue: catalogue.execute("UPDATE links SET made=made-200000 WHERE"
+    " repository=(SELECT id FROM repositories WHERE name=?)", ("asked",))' "$TMP/registry/catalogue.sqlite"
+ask 200 -I "$base/asked/blobs/$pushed"
+ingotd gc --data "$TMP/registry" --grace 1d >"$TMP/out"
+ask 200 -I "$base/asked/blobs/$pushed"
+ask 404 -I "$base/asked/blobs/$forgotten"
+ok "HEAD of a blob that no manifest names keeps it for the push that asked"
+
 head -c 4200000 /dev/zero | tr '\0' ' ' >"$TMP/large"
 ask 413 -X PUT -H "$type" -H 'Expect:' --data-binary "@$TMP/large" "$base/a/manifests/large"
 ask 413 -X PUT -H "$type" -H 'Expect: 100-continue' --data-binary "@$TMP/large" "$base/a/manifests/large"

@@ -97,6 +97,14 @@ gboolean links_add(Connection *connection, gint64 repository, gint64 blob, gint6
                         "iiii", repository, blob, made, sum);
 }
 
+gboolean links_renew(Connection *connection, const char *name, const IngotDigest *digest, gint64 made, GError **error)
+{
+    return database_run(connection, error,
+                        "UPDATE links SET made=?3 WHERE repository=(SELECT id FROM repositories WHERE name=?1) AND"
+                        " blob=(SELECT id FROM blobs WHERE digest=?2) AND made<?3",
+                        "tdi", name, digest, made);
+}
+
 gboolean links_drop(Connection *connection, gint64 repository, gint64 blob, GError **error)
 {
     return database_run(connection, error, "DELETE FROM links WHERE repository=? AND blob=?", "ii", repository, blob);

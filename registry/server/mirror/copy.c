@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/storage/mentions.h"
+#include "server/storage/pulls.h"
 
 #define WINDOW (16u << 20) /* bytes that are fetched at once, and put in order */
 #define RUN (1u << 20)     /* bytes of one range: those who read meanwhile wait for the first */
@@ -192,7 +193,11 @@ static gboolean check_size(const Copy *copy, const char *name, const IngotDigest
 
 gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error)
 {
-    if (storage_has(copy->storage, name, digest) || mount(copy, name, digest)) {
+    gboolean has = storage_has(copy->storage, name, digest);
+    if (has) {
+        pulls_ask(copy->storage, name, digest); /* no manifest may need it yet */
+    }
+    if (has || mount(copy, name, digest)) {
         return check_size(copy, name, digest, size, error);
     }
     g_autofree char *upload = storage_upload_new(copy->storage, error);

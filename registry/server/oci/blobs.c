@@ -6,6 +6,7 @@
 #include "server/http/serve.h"
 #include "server/oci/api.h"
 #include "server/server.h"
+#include "server/storage/pulls.h"
 
 #define QUICK_MAX ((guint64)1 << 20) /* bytes of a range whose pieces an event loop looks through */
 
@@ -142,6 +143,9 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
         return head && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
                    ? head_elsewhere(request, route, digest, error)
                    : answer_absent(request, outcome, error);
+    }
+    if (head) {
+        pulls_ask(request->server->storage, route->name, digest);
     }
     if (request_query(request, "frames") != NULL) {
         return answer_frames(request, blob);

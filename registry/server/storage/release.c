@@ -4,6 +4,7 @@
 
 #include "server/catalogue/used.h"
 #include "server/storage/channels.h"
+#include "server/storage/pulls.h"
 
 /* What is being released of one repository. */
 typedef struct {
@@ -54,7 +55,8 @@ static gboolean release_tag(Release *release, const PictureTag *tag, GError **er
 
 /* --- manifests and blobs --- */
 
-/* Whether nothing needs it now: no tag, and no manifest but those that go as well. */
+/* Whether nothing needs it now: no tag, no manifest but those that go as well, and no push that has just asked for it.
+ */
 static gboolean link_is_free(const Release *release, const HoldingLink *link, gboolean *free, GError **error)
 {
     const Change *change = &release->collection->change;
@@ -63,7 +65,7 @@ static gboolean link_is_free(const Release *release, const HoldingLink *link, gb
         !holdings_names(change->writer, repository, link->blob, NULL, &tags, error)) {
         return FALSE;
     }
-    *free = *free && tags == 0;
+    *free = *free && tags == 0 && !pulls_is_asked(release->collection->storage, release->picture->name, &link->digest);
     g_autoptr(GArray) mentioners = *free ? holdings_mentioners(change->writer, repository, &link->digest, error)
                                          : g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     for (guint i = 0; mentioners != NULL && i < mentioners->len; i++) {

@@ -228,6 +228,40 @@ static void overwritten_tags_give_room_back(void **state)
     assert_int_equal(stats_of(storage).pieces, 0);
 }
 
+typedef struct {
+    Storage *storage;
+    const IngotDigest *blob;
+} Asking;
+
+static gboolean asks_in_between(gpointer user)
+{
+    const Asking *asking = user;
+    pulls_ask(asking->storage, "r", asking->blob);
+    return FALSE;
+}
+
+/* A push asks for blobs before it brings those that are not there; its manifest comes last. */
+static void what_a_push_asked_for_stays(void **state)
+{
+    g_autoptr(Storage) storage = open_old(state);
+    g_autoptr(GByteArray) one = noise(1, 100000), two = noise(2, 100000);
+    IngotDigest asked = push(storage, "r", one), other = push(storage, "r", two);
+    Asking asking = {.storage = storage, .blob = &asked};
+    const CollectOptions grace = {.grace = DAY};
+    const CollectOptions late = {.grace = DAY, .stop = asks_in_between, .user = &asking};
+    catalogue(state, "UPDATE links SET made=made-%d", 2 * DAY);
+    pulls_ask(storage, "r", &asked);
+    pulls_ask(storage, "s", &asked); /* where it is not */
+    assert_int_equal(collect(storage, &grace).links, 1);
+    assert_true(storage_has(storage, "r", &asked) && !storage_has(storage, "r", &other));
+    catalogue(state, "UPDATE links SET made=made-%d", 2 * DAY);
+    assert_int_equal(collect(storage, &late).links, 0); /* while it is being collected */
+    pull(storage, "r", one);
+    assert_true(pulls_flush(storage, NULL));
+    catalogue(state, "UPDATE links SET made=made-%d", 2 * DAY);
+    assert_int_equal(collect(storage, &grace).links, 1);
+}
+
 /* An index, what it mentions, and what is attached to either. */
 static void children_go_with_their_index(void **state)
 {
@@ -334,6 +368,7 @@ int main(void)
         cmocka_unit_test(good_and_bad_policies),
         cmocka_unit_test_setup_teardown(what_policies_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(overwritten_tags_give_room_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_push_asked_for_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(children_go_with_their_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_circle_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_row_is_no_garbage, set_up, tear_down),
