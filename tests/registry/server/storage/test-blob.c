@@ -104,7 +104,7 @@ static void memory_knows_what_is_still_there(void **state)
     assert_false(is_known(other, &digest)); /* that one has read nothing */
     pull(other, "a", bytes);
     assert_true(is_known(other, &digest));
-    assert_true(storage_remove_blob(other, "a", &digest, NULL));
+    assert_true(storage_remove_blob(other, NULL, "a", &digest, NULL));
     assert_false(is_known(other, &digest));
     assert_false(is_known(storage, &digest));
 }
