@@ -49,6 +49,7 @@
     X(scrub_rate, SIZE, "20M", "SIZE", "What that reads in a second; 0: as much as it can") \
     X(scrub_from, TEXT, NULL, "URL", "Repair what is damaged from this registry") \
     X(movable, TEXT, NULL, "PATTERN", "Repositories whose versions may move, as in test/*; without it none moves") \
+    X(sparse, TEXT, NULL, "PATTERN", "Repositories whose indexes may lack manifests, as in copies/*; without it none") \
     X(log, LOG, "plain", "FORMAT", "The form of the log's lines: plain or json")
 /* clang-format on */
 

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
-start_ingotd
+INGOTD_SPARSE='sparse/*' start_ingotd
 base=http://$REGISTRY/v2
 head -c 300000 /dev/urandom >"$TMP/blob"
 digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
@@ -208,6 +208,19 @@ put 400 types other $oci.index.v1+json "$(image "${type#*: }" text/x text/y)"
 [ "$(code)" = MANIFEST_INVALID ] || fail "a manifest of another type: $(cat "$TMP/body")"
 put 400 types other $oci.index.v1+json "$(list $oci.index.v1+json "$other")"
 [ "$(code)" = MANIFEST_INVALID ] || fail "an index of a digest that is none: $(cat "$TMP/body")"
+# What an index names is not removed beside it, by either door; but where indexes may be sparse, it may be missing too.
+blob sparse/x '{}'
+blob sparse/x layer
+put 201 sparse/x index $oci.index.v1+json "$(list $oci.index.v1+json "$one")"
+ask 404 "$base/sparse/x/manifests/$one"
+put 201 sparse/x image "${type#*: }" "$(image "${type#*: }" $oci.config.v1+json $oci.layer.v1.tar+gzip)"
+ask 202 -X DELETE "$base/sparse/x/manifests/$pushed"
+[ "$pushed" = "$one" ] || fail "another manifest was removed"
+kept alone $oci.index.v1+json "$(list $oci.index.v1+json "$one")"
+for kind in manifests blobs; do
+    refused DENIED 409 -X DELETE "$base/types/$kind/$one"
+    grep -q 'types@sha256:.* names it' "$TMP/body" || fail "which index: $(cat "$TMP/body")"
+done
 ok "manifests of other kinds: indexes, Docker's, charts, signatures; what an index names is a manifest"
 
 # Of any kind that is taken it is known what it mentions; the others are refused, and what a browser would show.

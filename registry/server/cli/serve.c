@@ -281,6 +281,7 @@ static gboolean serve(const Settings *settings, GError **error)
         return FALSE;
     }
     storage_limit(storage, &(StorageLimits){.total = settings->max_storage,
+                                            .sparse = settings->sparse,
                                             .repository = settings->max_repository,
                                             .blob = settings->max_upload,
                                             .cache = settings->cache_size,

@@ -174,6 +174,9 @@ static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotD
             : storage_remove_beside_channels(storage, &actor, route->name, digest, FALSE, &error)) {
         return request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL);
     }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) { /* it is a manifest, and an index names it */
+        return request_refuse(request, MHD_HTTP_CONFLICT, "DENIED", error->message);
+    }
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
                ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)
                : request_fail(request, "BLOB_UNKNOWN", error);

@@ -76,7 +76,8 @@ static const IngotDigest *find_missing(Request *request, const char *name, const
 {
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *one = &g_array_index(mentions, Mention, i);
-        if (one->manifest ? !storage_has_manifest(request->server->storage, name, &one->digest)
+        if (one->manifest ? !storage_is_sparse(request->server->storage, name) &&
+                                !storage_has_manifest(request->server->storage, name, &one->digest)
                           : !storage_has(request->server->storage, name, &one->digest)) {
             return &one->digest;
         }
@@ -300,6 +301,8 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
     return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
            : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
                ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)
+           : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)
+               ? request_refuse(request, MHD_HTTP_CONFLICT, "DENIED", error->message)
                : fail(request, route, error);
 }
 

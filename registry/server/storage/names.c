@@ -2,6 +2,7 @@
 #include <ingot/error.h>
 
 #include "server/catalogue/cached.h"
+#include "server/catalogue/holdings.h"
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
@@ -113,22 +114,39 @@ static gboolean no_channel_needs(Change *change, gint64 repository, const IngotD
     return tags != NULL;
 }
 
+/* EXISTS where another manifest names this one: an index that lacked it would fail whoever pulls it whole. */
+static gboolean no_index_names(Change *change, const char *name, gint64 repository, const IngotDigest *digest,
+                               GError **error)
+{
+    if (storage_is_sparse(change->storage, name)) {
+        return TRUE;
+    }
+    g_autoptr(GArray) mentioners = holdings_mentioners(change->writer, repository, digest, error);
+    if (mentioners == NULL || mentioners->len == 0) {
+        return mentioners != NULL;
+    }
+    g_autofree char *index = ingot_digest_to_text(&g_array_index(mentioners, IngotDigest, 0));
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s@%s names it: remove that index first", name, index);
+    return FALSE;
+}
+
 static gboolean remove_link(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,
                             gboolean manifest, gboolean channels, GError **error)
 {
     Change change;
     gint64 repository, blob;
-    gboolean is_manifest = TRUE;
+    gboolean is_manifest;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
     gboolean ok = links_find(change.writer, name, digest, &repository, &blob, error) &&
-                  (!manifest || manifest_rows_has(change.writer, repository, blob, &is_manifest, error));
-    if (ok && (blob == 0 || !is_manifest)) {
+                  manifest_rows_has(change.writer, repository, blob, &is_manifest, error);
+    if (ok && (blob == 0 || (manifest && !is_manifest))) {
         ok = blob_unknown(error, manifest ? "the manifest" : "the blob");
     }
     ok = ok && (channels || no_channel_needs(&change, repository, digest, error)) &&
+         (!is_manifest || no_index_names(&change, name, repository, digest, error)) &&
          names_remove(&change, name, repository, blob, digest, error);
     return change_end(&change, ok, error);
 }

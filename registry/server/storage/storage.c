@@ -256,6 +256,11 @@ void storage_limit(Storage *storage, const StorageLimits *limits)
     storage->limits = *limits;
 }
 
+gboolean storage_is_sparse(const Storage *storage, const char *name)
+{
+    return storage->limits.sparse != NULL && g_pattern_match_simple(storage->limits.sparse, name);
+}
+
 gboolean storage_writable(Storage *storage, GError **error)
 {
     if (database_is_stopped(storage->catalogue)) {

@@ -33,6 +33,7 @@ typedef struct {
     guint64 blob;       /* bytes of one blob, as it is read; 0: no limit */
     guint uploads;      /* that may be under way; 0: no limit */
     guint64 cache;      /* bytes of pieces, beyond which images of upstreams go again (evict.h); 0: no limit */
+    const char *sparse; /* repositories whose indexes may lack manifests, as a pattern; NULL: none. It stays */
 } StorageLimits;
 #define UPLOADS_MAX 4096u /* a sensible limit of them */
 /* Before others use the storage. */
@@ -132,12 +133,15 @@ typedef struct {
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error);
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error);
+/* Whether an index of the repository may lack manifests that it names: they are elsewhere, or were removed. */
+gboolean storage_is_sparse(const Storage *storage, const char *name);
 gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDigest *digest);
 /* The bytes and media type of a manifest; NOT_FOUND. */
 GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,
                          GError **error);
 gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
                             GError **error);
+/* EXISTS: an index of the repository names it, and none there may lack a manifest. */
 gboolean storage_remove_manifest(Storage *storage, const StorageActor *actor, const char *name,
                                  const IngotDigest *digest, GError **error);
 /* Removes a manifest or any blob, unless a channel (channels.h) names it or needs it: DENIED then. */

@@ -38,7 +38,8 @@ static gboolean check_mention(const Mention *mention, gint64 size, GError **erro
 }
 
 /* Whether the repository has all that the manifest mentions, as it says. */
-static gboolean has_mentioned(Change *change, gint64 repository, const GArray *mentions, GError **error)
+static gboolean has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
+                              GError **error)
 {
     g_autofree IngotDigest *digests = list_digests(mentions);
     g_autofree gint64 *sizes = g_new(gint64, mentions->len);
@@ -46,7 +47,9 @@ static gboolean has_mentioned(Change *change, gint64 repository, const GArray *m
         return FALSE;
     }
     for (guint i = 0; i < mentions->len; i++) {
-        if (!check_mention(&g_array_index(mentions, Mention, i), sizes[i], error)) {
+        const Mention *mention = &g_array_index(mentions, Mention, i);
+        gboolean may_lack = mention->manifest && storage_is_sparse(change->storage, name);
+        if ((sizes[i] >= 0 || !may_lack) && !check_mention(mention, sizes[i], error)) {
             return FALSE;
         }
     }
@@ -97,7 +100,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
     gboolean changed, had;
     gint64 repository = repositories_make(change->writer, name, error);
     if (repository < 0 || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
-        (!manifest->partial && !has_mentioned(change, repository, manifest->mentions, error)) ||
+        (!manifest->partial && !has_mentioned(change, name, repository, manifest->mentions, error)) ||
         !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, storage_now(), &changed,
                            error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
