@@ -202,7 +202,7 @@ static void push(const Client *client)
         storage_upload_offer(storage, id, client->list->data, client->list->len, NULL, NULL, missing, &error);
     g_assert_no_error(error);
     gboolean ok =
-        offered && send_missing(client, id, missing) && storage_upload_finish(storage, id, "a", &digest, NULL);
+        offered && send_missing(client, id, missing) && storage_upload_finish(storage, NULL, id, "a", &digest, NULL);
     g_assert(ok || !client->honest);
     if (ok) {
         check_blob(client, &digest);

@@ -422,7 +422,7 @@ static void a_piece_rots_beneath_an_upload(void **state)
     assert_true(add_steps(storage, id, other, 0, other->len, 70000, NULL));
     damage(state, piece, 1000);
     assert_false(try_pull(storage, "a", bytes, NULL));
-    assert_false(storage_upload_finish(storage, id, "a", &digest, &error));
+    assert_false(storage_upload_finish(storage, NULL, id, "a", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     push(storage, "a", other);
     pull(storage, "a", other);
