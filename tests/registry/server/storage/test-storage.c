@@ -937,7 +937,7 @@ static void manifests_are_remembered_until_they_change(void **state)
         kept += one == NULL ? 0 : g_bytes_get_size(one->bytes);
     }
     assert_true(kept > 0 && kept <= KEPT_MANIFESTS_MAX);
-    assert_true(storage_remove_tag(storage, "a", "1.0.0", NULL));
+    assert_true(storage_remove_tag(storage, NULL, "a", "1.0.0", NULL));
     assert_null(kept_manifest_ready(storage, "a", "1.0.0"));
     assert_null(kept_manifest_find(storage, "a", "1.0.0", NULL));
 }
