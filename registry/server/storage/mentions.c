@@ -42,7 +42,7 @@ static gboolean add_all(GArray *mentions, const json_t *list, const char *key, g
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        if (json_object_get(one, "urls") == NULL && !add(mentions, one, key, of_index)) {
+        if (json_array_size(json_object_get(one, "urls")) == 0 && !add(mentions, one, key, of_index)) {
             return FALSE;
         }
     }

@@ -147,6 +147,13 @@ static inline json_t *get_manifest(const Fixture *f, guint stage)
     return ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
 }
 
+/* ingotd refuses a manifest that is wrong about a blob's size, unless the layer is said to lie elsewhere. */
+static inline void set_size(json_t *layer, json_int_t size)
+{
+    json_object_set_new(layer, "size", json_integer(size));
+    json_object_set_new(layer, "urls", json_pack("[s]", "https://elsewhere.invalid/blob"));
+}
+
 static inline void put_manifest(const Fixture *f, guint stage, const json_t *manifest)
 {
     g_autoptr(IngotRemote) remote = ingot_remote_new(f->where->host, NULL);

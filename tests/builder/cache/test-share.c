@@ -220,7 +220,7 @@ static void a_size_that_no_machine_needs_is_refused(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
         g_autoptr(json_t) manifest = json_deep_copy(good);
         json_t *layer = json_array_get(json_object_get(manifest, "layers"), layers[i]);
-        json_object_set_new(layer, "size", json_integer(sizes[i]));
+        set_size(layer, sizes[i]);
         put_manifest(f, 2, manifest);
         g_autoptr(GError) error = NULL;
         assert_int_equal(pull(f, "fresh", &error), SHARE_FAILED);

@@ -104,7 +104,7 @@ static void what_is_bad_in_the_registry_is_passed_over(void **state)
     for (int stage = 2; stage > 0; stage--) {
         g_autoptr(json_t) manifest = get_manifest(f, (guint)stage);
         json_t *memory = json_array_get(json_object_get(manifest, "layers"), 2);
-        json_object_set_new(memory, "size", json_integer((json_int_t)1 << 50));
+        set_size(memory, (json_int_t)1 << 50);
         put_manifest(f, (guint)stage, manifest);
         assert_int_equal(fetch(f), stage == 2 ? 1 : -1);
         expect_said(f, stage == 2 ? "the machine after 'two' is not fetched: "
