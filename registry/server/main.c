@@ -2,6 +2,7 @@
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/cli/verbs.h"
@@ -57,6 +58,12 @@ gboolean verb_needs_data(const char *data, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--data DIR is missing; see %s --help", g_get_prgname());
     }
     return data != NULL;
+}
+
+void verb_print_line(const char *line, gpointer user)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
 }
 
 char *verb_url_of(const char *url, GError **error)

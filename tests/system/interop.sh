@@ -5,20 +5,9 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 
-cat >"$TMP/config.yml" <<YAML
-version: 0.1
-storage: {filesystem: {rootdirectory: $TMP/data}, delete: {enabled: true}}
-http: {addr: "127.0.0.1:0"}
-YAML
-docker-registry serve "$TMP/config.yml" >"$TMP/log" 2>&1 &
-pid=$!
-ENDING+=("$pid")
-until grep -q 'listening on' "$TMP/log"; do
-    kill -0 $pid 2>/dev/null || fail "docker-registry does not start: $(cat "$TMP/log")"
-    sleep 0.1
-done
-registry=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/log" | head -1)
-sent() { grep -o '"GET [^"]*blobs[^"]*" 20[06] [0-9]*' "$TMP/log" | awk '{ s += $NF } END { print s + 0 }'; }
+start_docker_registry "$TMP/data"
+registry=$docker
+sent() { grep -o '"GET [^"]*blobs[^"]*" 20[06] [0-9]*' "$TMP/docker.log" | awk '{ s += $NF } END { print s + 0 }'; }
 
 small_disk "$TMP/v1.raw"
 cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"

@@ -51,6 +51,46 @@ start_ingotd() {
     export REGISTRY SERVER
 }
 
+# start_cache NAME UPSTREAM [OPTION...]: an ingotd before an upstream, in $TMP/NAME: `cache` is its HOST:PORT, `cache_pid` its process.
+start_cache() {
+    local name=$1 upstream=$2
+    shift 2
+    : >"$TMP/$name.address"
+    ingotd --data "$TMP/$name" --listen 127.0.0.1:0 --upstream "$upstream" "$@" >"$TMP/$name.address" 2>>"$TMP/ingotd.log" &
+    cache_pid=$!
+    ENDING+=("$cache_pid")
+    until grep -q http "$TMP/$name.address"; do
+        kill -0 "$cache_pid" 2>/dev/null || fail "$(cat "$TMP/ingotd.log")"
+        sleep 0.05
+    done
+    cache=$(sed 's,.*http://,,' "$TMP/$name.address")
+}
+end_cache() {
+    kill "$cache_pid"
+    wait "$cache_pid" || fail "the cache ends with $?"
+}
+# code PATH [CURL-ARGUMENT...]: the cache's status; the body is in $TMP/answer, the head in $TMP/head. Nothing may hang.
+code() {
+    local path=$1
+    shift
+    curl -s -m 60 -o "$TMP/answer" -D "$TMP/head" -w '%{http_code}' "$@" "http://$cache$path"
+}
+
+# start_docker_registry FOLDER [LINE-OF-ITS-CONFIGURATION...]: docker-registry on a free port: `docker` is its HOST:PORT.
+start_docker_registry() {
+    local pid
+    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $1}, delete: {enabled: true}}" 'http: {addr: "127.0.0.1:0"}' "${@:2}" >"$TMP/config.yml"
+    docker-registry serve "$TMP/config.yml" >"$TMP/docker.log" 2>&1 &
+    pid=$!
+    ENDING+=("$pid")
+    until grep -q 'listening on' "$TMP/docker.log"; do
+        kill -0 "$pid" 2>/dev/null || fail "docker-registry does not start: $(cat "$TMP/docker.log")"
+        sleep 0.1
+    done
+    docker=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/docker.log" | head -1)
+    export docker
+}
+
 # expect STATUS COMMAND...: runs it, its output in $TMP/out and $TMP/err.
 expect() {
     local wanted=$1 status=0

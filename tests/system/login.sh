@@ -129,17 +129,8 @@ warnings.simplefilter("ignore")
 import crypt
 print("alice:" + crypt.crypt("the word of alice", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5)).replace("$2b$", "$2a$"))
 PY
-cat >"$TMP/config.yml" <<YAML
-version: 0.1
-storage: {filesystem: {rootdirectory: $TMP/docker-data}}
-http: {addr: "127.0.0.1:0"}
-auth: {htpasswd: {realm: here, path: $TMP/htpasswd}}
-YAML
-docker-registry serve "$TMP/config.yml" >"$TMP/log" 2>&1 &
-pid=$!
-ENDING+=("$pid")
-until grep -q 'listening on' "$TMP/log"; do kill -0 $pid || fail "$(cat "$TMP/log")"; sleep 0.1; done
-basic=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/log" | head -1)
+start_docker_registry "$TMP/docker-data" "auth: {htpasswd: {realm: here, path: $TMP/htpasswd}}"
+basic=$docker
 expect 1 ingot push web:1.0.0 "$basic/team/web"
 expect 1 ingot login -u alice --password-stdin "$basic" <<<'not the word'
 ingot login -q -u alice --password-stdin "$basic" <<<'the word of alice'

@@ -63,16 +63,7 @@ expect 2 ingotd mirror --data "$TMP/second" "http://$first/v2/" '*'
 ok "a registry that can't be reached, and wrong usage, are named"
 
 # A registry that is not ours.
-cat >"$TMP/config.yml" <<YAML
-version: 0.1
-storage: {filesystem: {rootdirectory: $TMP/data}}
-http: {addr: "127.0.0.1:0"}
-YAML
-: >"$TMP/docker.log"
-docker-registry serve "$TMP/config.yml" >>"$TMP/docker.log" 2>&1 &
-ENDING+=($!)
-until grep -q 'listening on' "$TMP/docker.log"; do sleep 0.1; done
-docker=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/docker.log" | head -1)
+start_docker_registry "$TMP/data"
 ingot push -q web:2.0.0 "$docker/foreign/web" >/dev/null
 ingotd mirror --data "$TMP/third" "http://$docker" '*' >/dev/null # nobody serves the folder
 start_ingotd "$TMP/third"

@@ -5,29 +5,6 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 
-# code PATH [CURL-ARGUMENT...]: the status; the body is in $TMP/answer, the head in $TMP/head. Nothing may hang.
-code() {
-    local path=$1
-    shift
-    curl -s -m 60 -o "$TMP/answer" -D "$TMP/head" -w '%{http_code}' "$@" "http://$cache$path"
-}
-# start_cache NAME UPSTREAMS: its folder is $TMP/NAME.
-start_cache() {
-    : >"$TMP/$1.address"
-    ingotd --data "$TMP/$1" --listen 127.0.0.1:0 --upstream "$2" --upstream-absent "${3:-1h}" >"$TMP/$1.address" 2>>"$TMP/ingotd.log" &
-    cache_pid=$!
-    ENDING+=("$cache_pid")
-    until grep -q http "$TMP/$1.address"; do
-        kill -0 "$cache_pid" 2>/dev/null || fail "$(cat "$TMP/ingotd.log")"
-        sleep 0.05
-    done
-    cache=$(sed 's,.*http://,,' "$TMP/$1.address")
-}
-end_cache() {
-    kill "$cache_pid"
-    wait "$cache_pid" || fail "the cache ends with $?"
-}
-
 start_ingotd "$TMP/first"
 first=$REGISTRY
 : >"$TMP/rules"
@@ -45,7 +22,7 @@ ingot push -q web:1.0.0 "$first/team/other" >/dev/null
 manifest=$(curl -s "http://$first/v2/team/web/manifests/1.0.0")
 disk=$(python3 -c 'import json, sys; print(next(layer["digest"] for layer in json.loads(sys.argv[1])["layers"] if "disk" in layer["mediaType"]))' "$manifest")
 
-start_cache cold "http://$upstream"
+start_cache cold "http://$upstream" --upstream-absent 1h
 [ "$(code /v2/team/web/tags/list)" = 200 ] && grep -q '"1.0.0"' "$TMP/answer" || fail "tags: $(cat "$TMP/answer")"
 [ "$(code /v2/_catalog)" = 200 ] && grep -q '"team/other","team/web"' "$TMP/answer" || fail "names: $(cat "$TMP/answer")"
 [ "$(code "/v2/team/web/blobs/$disk" -I)" = 200 ] || fail "HEAD of a blob"
@@ -77,7 +54,7 @@ ok "what is no name, tag or digest goes nowhere"
 end_cache
 
 # With the image cached, whatever the upstream does. "once" is what a client sees of it.
-start_cache warm "http://$upstream" 1s
+start_cache warm "http://$upstream" --upstream-absent 1s
 ingot pull -q --store "$TMP/warm-store" "$cache/team/web:1.0.0" >/dev/null
 round=0
 for rule in '. hang' '. html' '. status 500' '. status 429 1000' '. status 401' '. body {"schemaVersion":1}' '. body []' '. cut 0' '. flip' gone; do
@@ -117,7 +94,7 @@ second=$REGISTRY
 head -c 102400 /dev/urandom >"$TMP/other.raw"
 ingot pack -q "$TMP/other.raw" other:1.0.0 >/dev/null
 ingot push -q other:1.0.0 "$second/team/web" >/dev/null
-start_cache pair "http://$first; second/=http://$second"
+start_cache pair "http://$first; second/=http://$second" --upstream-absent 1h
 ingot pull -q --store "$TMP/two" "$cache/team/web:1.0.0" -o "$TMP/one.raw" >/dev/null && cmp "$TMP/one.raw" "$TMP/v1.raw" || fail "the first upstream"
 ingot pull -q --store "$TMP/two" "$cache/second/team/web:1.0.0" -o "$TMP/two.raw" >/dev/null && cmp "$TMP/two.raw" "$TMP/other.raw" || fail "the second upstream"
 [ "$(code /v2/_catalog)" = 200 ] && grep -q 'second/team/web' "$TMP/answer" && grep -q '"team/other"' "$TMP/answer" || fail "$(cat "$TMP/answer")"
@@ -132,16 +109,7 @@ done
 ok "several upstreams have names of their own, and none learns what is private here"
 
 # Docker's types come byte for byte.
-cat >"$TMP/config.yml" <<YAML
-version: 0.1
-storage: {filesystem: {rootdirectory: $TMP/data}}
-http: {addr: "127.0.0.1:0"}
-YAML
-: >"$TMP/docker.log"
-docker-registry serve "$TMP/config.yml" >>"$TMP/docker.log" 2>&1 &
-ENDING+=($!)
-until grep -q 'listening on' "$TMP/docker.log"; do sleep 0.1; done
-docker=127.0.0.1:$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$TMP/docker.log" | head -1)
+start_docker_registry "$TMP/data"
 python3 - "$docker" "$TMP/want" <<'PY'
 import hashlib, json, sys, urllib.request
 host, want = sys.argv[1:]
@@ -164,7 +132,7 @@ call("PUT", f"http://{host}/v2/team/app/manifests/many", many, LIST)
 for tag, data in ("one", one), ("many", many):
     open(f"{want}.{tag}", "wb").write(data)
 PY
-start_cache docker "http://$docker"
+start_cache docker "http://$docker" --upstream-absent 1h
 ingotd mirror --data "$TMP/docker-copy" "http://$docker" '*' >"$TMP/out" || fail "$(cat "$TMP/out")"
 start_ingotd "$TMP/docker-copy"
 for tag in one many; do

@@ -5,30 +5,6 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 
-# code PATH [CURL-ARGUMENT...]: the status; the body is in $TMP/answer. Nothing may hang.
-code() {
-    local path=$1
-    shift
-    curl -s -m 60 -o "$TMP/answer" -D "$TMP/head" -w '%{http_code}' "$@" "http://$cache$path"
-}
-# start_cache NAME UPSTREAM [OPTION...]: its folder is $TMP/NAME.
-start_cache() {
-    local name=$1 upstream=$2
-    shift 2
-    : >"$TMP/$name.address"
-    ingotd --data "$TMP/$name" --listen 127.0.0.1:0 --upstream "$upstream" --upstream-absent 1s "$@" >"$TMP/$name.address" 2>>"$TMP/ingotd.log" &
-    cache_pid=$!
-    ENDING+=("$cache_pid")
-    until grep -q http "$TMP/$name.address"; do
-        kill -0 "$cache_pid" 2>/dev/null || fail "$(cat "$TMP/ingotd.log")"
-        sleep 0.05
-    done
-    cache=$(sed 's,.*http://,,' "$TMP/$name.address")
-}
-end_cache() {
-    kill "$cache_pid"
-    wait "$cache_pid" || fail "the cache ends with $?"
-}
 # push_blob HOST NAME FILE: its digest.
 push_blob() {
     local digest
@@ -55,7 +31,7 @@ pull_again() {
     rm -rf "$TMP/again" "$TMP/again.raw"
     ingot pull -q --store "$TMP/again" "$cache/team/web:$1" -o "$TMP/again.raw" >/dev/null && cmp "$TMP/again.raw" "$TMP/v${1%%.*}.raw"
 }
-start_cache kept "http://$first"
+start_cache kept "http://$first" --upstream-absent 1s
 for n in 1 2; do pull_again $n.0.0 || fail "through an empty cache"; done
 ingotd gc --data "$TMP/kept" --grace 0s --untagged-grace 0s >"$TMP/out" || fail "gc: $(cat "$TMP/out")"
 kill -STOP "$first_pid"
@@ -64,7 +40,7 @@ kill -CONT "$first_pid"
 end_cache
 ok "a collection keeps what was cached, and it is served while the upstream stands still"
 
-start_cache small "http://$first" --cache-size 4M
+start_cache small "http://$first" --upstream-absent 1s --cache-size 4M
 for n in 1 2 3; do pull_again $n.0.0 || fail "through a small cache"; done
 [ "$(curl -s -o "$TMP/answer" -w '%{http_code}' -X POST --data-binary own "http://$cache/v2/own/thing/blobs/uploads/?digest=sha256:$(printf own | sha256sum | cut -d' ' -f1)")" = 201 ] || fail "$(cat "$TMP/answer")"
 sleep 1
@@ -88,7 +64,7 @@ upstream=$(cat "$TMP/upstream.address")
 head -c 12000000 /dev/urandom >"$TMP/blob"
 blob=$(push_blob "$first" team/blob "$TMP/blob")
 echo '^GET.*/team/blob/blobs slow 200000' >"$TMP/rules"
-start_cache cold "http://$upstream"
+start_cache cold "http://$upstream" --upstream-absent 1s
 for n in 1 2 3; do
     curl -s -m 120 -o "$TMP/whole$n" "http://$cache/v2/team/blob/blobs/$blob" &
     readers[n]=$!

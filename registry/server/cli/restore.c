@@ -7,12 +7,6 @@
 
 #include "server/cli/verbs.h"
 
-static void print_line(const char *line, gpointer user)
-{
-    (void)user;
-    fprintf(stderr, "%s\n", line);
-}
-
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_autofree char *data = NULL;
@@ -22,7 +16,7 @@ static gboolean run(int argc, char **argv, GError **error)
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_restore, entries, 1, 1, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !storage_restore(argv[1], data, print_line, NULL, &report, error)) {
+        !storage_restore(argv[1], data, verb_print_line, NULL, &report, error)) {
         return FALSE;
     }
     g_autofree char *bytes = ingot_text_size(report.bytes);
