@@ -53,6 +53,25 @@ done
 ok "what is no name, tag or digest goes nowhere"
 end_cache
 
+# What is pushed to a cache is its own, whatever the upstream calls by the same name.
+start_cache own "http://$upstream" --upstream-absent 1s
+index() { printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"annotations":{"of":"%s"}}' "$1"; }
+put() { # HOST TAG TEXT
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' -d "$(index "$3")" "http://$1/v2/team/both/manifests/$2" || fail "PUT $2 to $1"
+}
+for tag in 1.0.0 prod latest; do
+    put "$cache" $tag ours
+    put "$first" $tag theirs
+done
+put "$first" theirs theirs
+for tag in 1.0.0 prod latest; do
+    [ "$(curl -s "http://$cache/v2/team/both/manifests/$tag")" = "$(index ours)" ] || fail "a pull moved $tag, which was pushed here"
+done
+[ "$(curl -s "http://$cache/v2/team/both/manifests/theirs")" = "$(index theirs)" ] || fail "a tag of the upstream's"
+grep '"tag":"\(1.0.0\|prod\|latest\)"' "$TMP/own/names.log" | grep -q '"by":"mirror"' && fail "a mirror moved a tag: $(cat "$TMP/own/names.log")"
+ok "what was pushed to a cache stays, whatever its upstream has under the same name"
+end_cache
+
 # With the image cached, whatever the upstream does. "once" is what a client sees of it.
 start_cache warm "http://$upstream" --upstream-absent 1s
 ingot pull -q --store "$TMP/warm-store" "$cache/team/web:1.0.0" >/dev/null

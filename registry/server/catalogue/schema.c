@@ -115,6 +115,12 @@ static const char diary[] = "CREATE TABLE diary (key TEXT PRIMARY KEY, value INT
 static const char cached[] = "CREATE TABLE cached (repository INTEGER NOT NULL, manifest BLOB NOT NULL,"
                              " PRIMARY KEY (repository, manifest)) STRICT, WITHOUT ROWID;";
 
-const char *const schema_migrations[] = {first, second,  leases,   events, mentions_by_digest,
-                                         used,  windows, counters, diary,  cached};
+/* Tags that follow an upstream. */
+static const char cached_tags[] =
+    "ALTER TABLE tags ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE tags SET cached=1 WHERE EXISTS (SELECT 1 FROM cached JOIN blobs ON blobs.digest=cached.manifest WHERE"
+    " cached.repository=tags.repository AND blobs.id=tags.blob);";
+
+const char *const schema_migrations[] = {first,   second,   leases, events, mentions_by_digest, used,
+                                         windows, counters, diary,  cached, cached_tags};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

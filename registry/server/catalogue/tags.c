@@ -27,6 +27,21 @@ gboolean tags_find(Connection *connection, const char *name, const char *tag, In
     return problem == NULL;
 }
 
+gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) row =
+        database_query(connection,
+                       "SELECT repository, tags.name, blob, tags.sum, cached FROM tags JOIN repositories ON"
+                       " id=repository WHERE repositories.name=? AND tags.name=?",
+                       "tt", name, tag);
+    *pushed = database_step(row, &problem) && tag_is_whole(row, 0) && sqlite3_column_int64(row, 4) == 0;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
 /* The names of the rows that are whole; columns as tag_is_whole has them. */
 static char **collect_names(sqlite3_stmt *rows, GError **error)
 {
@@ -74,28 +89,33 @@ char **tags_needing(Connection *connection, gint64 repository, const IngotDigest
     return collect_names(rows, error);
 }
 
-static gboolean keep_history(Connection *connection, gint64 repository, const char *tag, gint64 now, GError **error)
+/* next: what the tag is to name (0: nothing); what it names already is no history. */
+static gboolean keep_history(Connection *connection, gint64 repository, const char *tag, gint64 next, gint64 now,
+                             GError **error)
 {
     return database_run(connection, error,
                         "INSERT INTO history (repository, name, digest, until) SELECT repository, name, digest, ? FROM"
-                        " tags JOIN blobs ON blobs.id=blob WHERE repository=? AND name=?",
-                        "iit", now, repository, tag);
+                        " tags JOIN blobs ON blobs.id=blob WHERE repository=? AND name=? AND blob<>?",
+                        "iiti", now, repository, tag, next);
 }
 
-gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gint64 now, GError **error)
+gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gboolean cached, gint64 now,
+                  GError **error)
 {
-    return keep_history(connection, repository, tag, now, error) &&
+    return keep_history(connection, repository, tag, blob, now, error) &&
            database_run(connection, error,
-                        "INSERT INTO tags (repository, name, blob, made, sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
-                        " (repository, name) DO UPDATE SET blob=excluded.blob, made=excluded.made, sum=excluded.sum",
-                        "itiii", repository, tag, blob, now, row_sum("iti", repository, tag, blob));
+                        "INSERT INTO tags (repository, name, blob, made, sum, cached) VALUES (?, ?, ?, ?, ?, ?) ON"
+                        " CONFLICT (repository, name) DO UPDATE SET blob=excluded.blob, made=excluded.made,"
+                        " sum=excluded.sum, cached=excluded.cached",
+                        "itiiii", repository, tag, blob, now, row_sum("iti", repository, tag, blob),
+                        cached ? (gint64)1 : (gint64)0);
 }
 
 gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,
                    GError **error)
 {
     gboolean ok =
-        keep_history(connection, repository, tag, now, error) &&
+        keep_history(connection, repository, tag, 0, now, error) &&
         database_run(connection, error, "DELETE FROM tags WHERE repository=? AND name=?", "it", repository, tag);
     *found = ok && database_changes(connection) > 0;
     return ok;

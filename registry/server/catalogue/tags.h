@@ -7,6 +7,8 @@
 /* What the tag names, where there is one (*found). */
 gboolean tags_find(Connection *connection, const char *name, const char *tag, IngotDigest *digest, gboolean *found,
                    GError **error);
+/* Whether there is such a tag, and what set it last: a push, not an upstream. */
+gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error);
 /* The repository's tags, sorted; free with g_strfreev. */
 char **tags_list(Connection *connection, const char *name, GError **error);
 /* The tags that name the manifest. */
@@ -14,8 +16,9 @@ char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GErro
 /* The tags whose manifest is this blob, or needs it by whatever it mentions. */
 char **tags_needing(Connection *connection, gint64 repository, const IngotDigest *digest, GError **error);
 
-/* Points the tag at a manifest; what it named before becomes history. */
-gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gint64 now, GError **error);
+/* Points the tag at a manifest; what it named before becomes history. cached: it follows an upstream. */
+gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gboolean cached, gint64 now,
+                  GError **error);
 /* Drops the tag, where there is one (*found); what it named becomes history. */
 gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,
                    GError **error);

@@ -168,7 +168,8 @@ FetchOutcome through_manifest(Through *through, const char *name, const char *re
         return FETCH_ABSENT;
     }
     gboolean by_digest = strchr(reference, ':') != NULL;
-    if (by_digest && storage_has_manifest(through->storage, name, &ask->digest)) {
+    if (by_digest ? storage_has_manifest(through->storage, name, &ask->digest)
+                  : storage_is_pushed(through->storage, name, reference)) {
         ask_free(ask);
         return FETCH_DONE;
     }

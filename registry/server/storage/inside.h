@@ -100,8 +100,9 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
 
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error);
+/* cached: as an upstream has it. Such a tag leaves alone what was pushed. */
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
-                   const IngotDigest *digest, GError **error);
+                   const IngotDigest *digest, gboolean cached, GError **error);
 gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error);
 /* Takes a blob away from a repository: as a manifest too, with its tags and what it mentions. */
 gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,

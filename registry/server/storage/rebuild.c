@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/cached.h"
 #include "server/catalogue/logmark.h"
+#include "server/catalogue/manifestrows.h"
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
 #include "server/storage/replay.h"
@@ -180,7 +182,7 @@ static gboolean read_packs(Rebuild *rebuild, GError **error)
 
 typedef struct {
     const char *op, *name, *tag, *type, *digest_text;
-    gboolean cached;
+    gboolean cached, mirrored;
     IngotDigest digest, subject;
     gboolean has_digest, has_subject;
 } Line;
@@ -192,6 +194,7 @@ static Line read_line(const json_t *object)
                  .tag = json_string_value(json_object_get(object, "tag")),
                  .type = json_string_value(json_object_get(object, "type")),
                  .cached = g_strcmp0(json_string_value(json_object_get(object, "origin")), "upstream") == 0,
+                 .mirrored = g_strcmp0(json_string_value(json_object_get(object, "by")), "mirror") == 0,
                  .digest_text = json_string_value(json_object_get(object, "digest"))};
     const char *subject = json_string_value(json_object_get(object, "subject"));
     line.has_digest = line.digest_text != NULL && ingot_digest_parse(line.digest_text, &line.digest, NULL);
@@ -249,29 +252,42 @@ static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, G
            names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);
 }
 
+/* A tag whose manifest is lost, or whose manifest's own event is damaged, names nothing: what it named before is not
+ * what it was last. Older versions did not write where a tag comes from. */
+static gboolean redo_tag(Change *change, const Line *line, gint64 repository, gint64 blob, GError **error)
+{
+    gboolean known = FALSE, cached = FALSE;
+    if (blob > 0 && (!manifest_rows_has(change->writer, repository, blob, &known, error) ||
+                     !cached_has(change->writer, repository, &line->digest, &cached, error))) {
+        return FALSE;
+    }
+    if (!known) {
+        return database_run(change->writer, error, "DELETE FROM tags WHERE repository=? AND name=?", "it", repository,
+                            line->tag);
+    }
+    return names_tag(change, line->name, line->tag, repository, blob, &line->digest,
+                     line->cached || (line->mirrored && cached), error);
+}
+
 /* What comes to a repository. The blob may be gone: deleted later on, or lost. */
 static gboolean redo_add(Rebuild *rebuild, const Line *line, GError **error)
 {
     Change *change = &rebuild->change;
     gint64 blob = names_blob(change->writer, &line->digest, error);
     gint64 repository = names_repository(change->writer, line->name, TRUE, error);
-    if (blob <= 0 || repository < 0) {
-        return blob == 0 && repository >= 0;
+    if (blob < 0 || repository < 0) {
+        return FALSE;
+    }
+    if (strcmp(line->op, "tag") == 0) {
+        return line->tag == NULL || redo_tag(change, line, repository, blob, error);
+    }
+    if (blob == 0) {
+        return TRUE;
     }
     if (strcmp(line->op, "link") == 0) {
         return names_link(change, line->name, blob, &line->digest, error);
     }
-    if (strcmp(line->op, "manifest") == 0) {
-        return redo_manifest(rebuild, line, blob, error);
-    }
-    gint64 known;
-    if (!database_number(change->writer, &known, 0, error,
-                         "SELECT count(*) FROM manifests WHERE repository=? AND blob=?", "ii", repository, blob)) {
-        return FALSE;
-    }
-    /* The event that made it a manifest is damaged: the tag will be missed when the whole log is read. */
-    return known == 0 || line->tag == NULL ||
-           names_tag(change, line->name, line->tag, repository, blob, &line->digest, error);
+    return redo_manifest(rebuild, line, blob, error);
 }
 
 static gboolean redo_remove(Rebuild *rebuild, const Line *line, GError **error)

@@ -287,8 +287,8 @@ gboolean change_begin(Storage *storage, Change *change, GError **error)
     return TRUE;
 }
 
-/* Whoever is refused (a quota) fills no disk. Not after a commit that failed: nobody knows what of it came to the disk.
- */
+/* The pack of a change that surely did not happen: whoever is refused (a quota, a full disk) fills no disk. A commit
+ * that broke off stops the catalogue: nobody knows what of it came to the disk, and the pack stays. */
 static void drop_own_pack(Change *change)
 {
     if (change->own_pack != 0) {
@@ -332,9 +332,11 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
     Storage *storage = change->storage;
     if (!ok) {
         database_rollback(storage->catalogue);
-        drop_own_pack(change);
     }
     ok = ok && commit(change, error);
+    if (!ok && !database_is_stopped(storage->catalogue)) {
+        drop_own_pack(change);
+    }
     database_release(storage->catalogue);
     g_ptr_array_unref(change->events);
     if (ok && change->moved) {

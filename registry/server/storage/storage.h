@@ -123,7 +123,8 @@ typedef struct {
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
     const StorageActor *actor;  /* NULL: nobody is known */
     gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
-    gboolean cached;            /* it can be had from an upstream again, unless it was pushed before */
+    gboolean cached;            /* it can be had from an upstream again, unless it was pushed before; a tag that was
+                                   pushed stays as it is */
     /* When the tag may be set: what it must name before; that it must not be there; that it may not name another one.
      */
     const IngotDigest *expected; /* NULL: whatever it names */
@@ -133,6 +134,8 @@ typedef struct {
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error);
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error);
+/* Whether there is such a tag and it was pushed here: no upstream moves it. */
+gboolean storage_is_pushed(Storage *storage, const char *name, const char *tag);
 /* Whether an index of the repository may lack manifests that it names: they are elsewhere, or were removed. */
 gboolean storage_is_sparse(const Storage *storage, const char *name);
 gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDigest *digest);

@@ -68,19 +68,21 @@ static gboolean add_mentions(Change *change, gint64 repository, gint64 manifest,
 }
 
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
-                   const IngotDigest *digest, GError **error)
+                   const IngotDigest *digest, gboolean cached, GError **error)
 {
     IngotDigest old;
-    gboolean found;
-    if (!tags_find(change->writer, name, tag, &old, &found, error)) {
+    gboolean found, pushed;
+    if (!tags_find(change->writer, name, tag, &old, &found, error) ||
+        !tags_is_pushed(change->writer, name, tag, &pushed, error)) {
         return FALSE;
     }
-    if (found && ingot_digest_equal(&old, digest)) {
+    gboolean same = found && ingot_digest_equal(&old, digest);
+    if ((cached && pushed) || (same && pushed == !cached)) {
         return TRUE;
     }
     g_autofree char *text = ingot_digest_to_text(digest);
-    change_log(change, "tag", name, "tag", tag, "digest", text, NULL);
-    return tags_set(change->writer, repository, tag, blob, storage_now(), error);
+    change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, NULL);
+    return tags_set(change->writer, repository, tag, blob, cached, storage_now(), error);
 }
 
 /* Where it came from; *changed: otherwise than before. What was pushed is not cached any more, nor will be. */
@@ -113,7 +115,8 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
         change_log(change, "manifest", name, "digest", text, "type", manifest->type, "subject", subject, "origin",
                    manifest->cached ? "upstream" : NULL, NULL);
     }
-    return manifest->tag == NULL || names_tag(change, name, manifest->tag, repository, blob, digest, error);
+    return manifest->tag == NULL ||
+           names_tag(change, name, manifest->tag, repository, blob, digest, manifest->cached, error);
 }
 
 /* All of whose pieces are new. */
@@ -184,6 +187,13 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
                   names_link(&change, name, blob, digest, error) &&
                   names_manifest(&change, name, blob, digest, manifest, error);
     return change_end(&change, ok, error);
+}
+
+gboolean storage_is_pushed(Storage *storage, const char *name, const char *tag)
+{
+    gboolean pushed;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+    return reader != NULL && tags_is_pushed(reader, name, tag, &pushed, NULL) && pushed;
 }
 
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error)

@@ -5,6 +5,7 @@
 #include "server/packs/splitter.h"
 #include "server/storage/collect.h"
 #include "server/storage/keptmanifests.h"
+#include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
 
 static void assert_clean(Storage *storage)
@@ -992,6 +993,72 @@ static void what_changes_nothing_is_no_event(void **state)
     assert_int_equal(g_hash_table_size(history), 1);
 }
 
+static IngotDigest put_from(Storage *storage, gboolean cached, const char *tag, const char *text)
+{
+    g_autoptr(GArray) mentions = mentions_read(NULL);
+    IngotDigest digest;
+    const StorageManifest manifest = {.data = text,
+                                      .size = strlen(text),
+                                      .type = "text/plain",
+                                      .tag = tag,
+                                      .mentions = mentions,
+                                      .partial = cached,
+                                      .cached = cached};
+    assert_true(storage_put_manifest(storage, "a", &manifest, &digest, NULL));
+    return digest;
+}
+
+/* A tag that an upstream set follows it, until the tag is pushed. */
+static void an_upstream_moves_no_tag_that_was_pushed(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    put_from(storage, TRUE, "follows", "{\"one\":1}");
+    IngotDigest two = put_from(storage, TRUE, "follows", "{\"two\":1}");
+    assert_tag(storage, "a", "follows", &two);
+    assert_false(storage_is_pushed(storage, "a", "follows"));
+    IngotDigest ours = put_from(storage, FALSE, "stays", "{\"ours\":1}");
+    put_from(storage, TRUE, "stays", "{\"two\":1}");
+    /* The same bytes under the tag of an upstream are ours from then on; its other tags still follow. */
+    put_from(storage, FALSE, "pinned", "{\"two\":1}");
+    put_from(storage, TRUE, "pinned", "{\"three\":1}");
+    IngotDigest three = put_from(storage, TRUE, "follows", "{\"three\":1}");
+    for (guint again = 0; again < 2; again++) {
+        assert_tag(storage, "a", "stays", &ours);
+        assert_tag(storage, "a", "pinned", &two);
+        assert_tag(storage, "a", "follows", &three);
+        assert_true(storage_is_pushed(storage, "a", "stays") && storage_is_pushed(storage, "a", "pinned"));
+        assert_false(storage_is_pushed(storage, "a", "follows") || storage_is_pushed(storage, "a", "nothing"));
+        assert_clean(storage);
+        storage_close(g_steal_pointer(&storage));
+        g_autofree char *data = ingot_workdir_file(*state, "data");
+        RebuildReport report;
+        assert_true(storage_rebuild(data, NULL, NULL, &report, NULL));
+        assert_int_equal(report.lost, 0);
+        storage = open_storage(state);
+    }
+}
+
+/* A change that can't be logged did not happen: the pack that it brought takes no room. */
+static void a_change_that_fails_leaves_no_pack(void **state)
+{
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log");
+    g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 100000);
+    assert_int_equal(g_mkdir(log, 0700), 0);
+    g_autoptr(GError) error = NULL;
+    assert_false(try_push(storage, "a", bytes, 70000, &error));
+    assert_non_null(error);
+    g_autoptr(GDir) folder = g_dir_open(packs, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        assert_false(g_str_has_suffix(name, ".pack"));
+    }
+    assert_int_equal(g_rmdir(log), 0);
+    push(storage, "a", bytes);
+    pull(storage, "a", bytes);
+    assert_clean(storage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1025,6 +1092,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(manifests_are_remembered_until_they_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_have_an_actor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_changes_nothing_is_no_event, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_upstream_moves_no_tag_that_was_pushed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_change_that_fails_leaves_no_pack, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
