@@ -6,8 +6,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "server/catalogue/rowsum.h"
-
 #define BUSY_MSEC 10000
 #define CACHE_KIB "-2048" /* of pages for each connection */
 
@@ -91,8 +89,6 @@ static Connection *connection_new(Database *database, int flags, GError **error)
         connection_free(connection);
         return NULL;
     }
-    sqlite3_create_function(connection->handle, "row_sum", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, row_sum_sql,
-                            NULL, NULL);
     return connection;
 }
 

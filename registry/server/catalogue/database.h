@@ -3,8 +3,8 @@
  *
  * Invariants: a commit is on the disk when it returns (synchronous=FULL); a reader sees one state from its first row to
  * its end. Other processes may have the file open too: they take turns with the writer, for at most 10 s each. A
- * Connection belongs to one thread at a time, a Database to all. Statements are prepared once for each connection. SQL
- * may call row_sum(…), a 64-bit checksum of its arguments. What the system refuses is DENIED. */
+ * Connection belongs to one thread at a time, a Database to all. Statements are prepared once for each connection. What
+ * the system refuses is DENIED. */
 #pragma once
 
 #include <ingot/digest.h>

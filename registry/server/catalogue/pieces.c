@@ -47,6 +47,11 @@ gboolean pieces_add_pack(Connection *writer, gint64 pack, guint64 size, GError *
     return database_run(writer, error, "INSERT INTO packs (id, size) VALUES (?, ?)", "ii", pack, (gint64)size);
 }
 
+gboolean pieces_resize_pack(Connection *writer, gint64 pack, guint64 size, GError **error)
+{
+    return database_run(writer, error, "UPDATE packs SET size=? WHERE id=?", "ii", (gint64)size, pack);
+}
+
 gboolean pieces_packed(Connection *connection, guint64 *size, GError **error)
 {
     gint64 found;
@@ -63,6 +68,14 @@ gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 
                            "INSERT INTO blobs (digest, size, pack, pieces, sum) VALUES (?, ?, ?, ?, ?) RETURNING id",
                            "diibi", digest, (gint64)size, pack, ids, bytes,
                            row_sum("dib", digest, (gint64)size, ids, bytes));
+}
+
+gboolean pieces_pack_size(Connection *connection, gint64 pack, guint64 *size, GError **error)
+{
+    gint64 found;
+    gboolean ok = database_number(connection, &found, 0, error, "SELECT size FROM packs WHERE id=?", "i", pack);
+    *size = (guint64)found;
+    return ok;
 }
 
 gboolean pieces_has_pack(Connection *connection, gint64 pack, gboolean *known, GError **error)

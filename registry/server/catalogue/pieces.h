@@ -30,6 +30,9 @@ gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 lengt
 gboolean pieces_revive(Connection *writer, gint64 id, GError **error);
 
 gboolean pieces_add_pack(Connection *writer, gint64 pack, guint64 size, GError **error);
+gboolean pieces_resize_pack(Connection *writer, gint64 pack, guint64 size, GError **error);
+/* How many bytes of its file count; 0: it is not known. */
+gboolean pieces_pack_size(Connection *connection, gint64 pack, guint64 *size, GError **error);
 /* Whether the pack is known; how many are. */
 gboolean pieces_has_pack(Connection *connection, gint64 pack, gboolean *known, GError **error);
 gboolean pieces_count_packs(Connection *connection, guint64 *count, GError **error);

@@ -50,3 +50,16 @@ char **repositories_list(Connection *connection, GError **error)
     }
     return g_strv_builder_end(all);
 }
+
+gboolean repositories_count(Connection *connection, NameCounts *counts, GError **error)
+{
+    gint64 repositories, manifests, tags;
+    gboolean ok =
+        database_number(connection, &repositories, 0, error, "SELECT count(DISTINCT repository) FROM links", "") &&
+        database_number(connection, &manifests, 0, error, "SELECT count(*) FROM manifests", "") &&
+        database_number(connection, &tags, 0, error, "SELECT count(*) FROM tags", "");
+    if (ok) {
+        *counts = (NameCounts){(guint64)repositories, (guint64)manifests, (guint64)tags};
+    }
+    return ok;
+}

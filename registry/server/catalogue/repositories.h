@@ -9,3 +9,8 @@ gint64 repositories_find(Connection *connection, const char *name, GError **erro
 gint64 repositories_make(Connection *connection, const char *name, GError **error);
 /* The names of those that have a tag, sorted; free with g_strfreev. */
 char **repositories_list(Connection *connection, GError **error);
+
+typedef struct {
+    guint64 repositories, manifests, tags; /* repositories that have anything */
+} NameCounts;
+gboolean repositories_count(Connection *connection, NameCounts *counts, GError **error);

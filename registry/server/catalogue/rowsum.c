@@ -43,17 +43,16 @@ gint64 row_sum(const char *types, ...)
     return (gint64)XXH3_64bits_digest(&state);
 }
 
-void row_sum_sql(sqlite3_context *context, int count, sqlite3_value **values)
+gint64 row_sum_columns(sqlite3_stmt *row, int first, int count)
 {
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
-    for (int i = 0; i < count; i++) {
-        /* The type first: what a value is read as may change it. */
-        int type = sqlite3_value_type(values[i]);
-        gint64 number = type == SQLITE_INTEGER ? sqlite3_value_int64(values[i]) : 0;
-        const void *data = type == SQLITE_INTEGER ? &number : sqlite3_value_blob(values[i]);
-        gsize size = type == SQLITE_INTEGER ? sizeof number : (gsize)sqlite3_value_bytes(values[i]);
+    for (int i = first; i < first + count; i++) {
+        int type = sqlite3_column_type(row, i);
+        gint64 number = type == SQLITE_INTEGER ? sqlite3_column_int64(row, i) : 0;
+        const void *data = type == SQLITE_INTEGER ? &number : sqlite3_column_blob(row, i);
+        gsize size = type == SQLITE_INTEGER ? sizeof number : (gsize)sqlite3_column_bytes(row, i);
         sum_add(&state, type, data, size);
     }
-    sqlite3_result_int64(context, (sqlite3_int64)XXH3_64bits_digest(&state));
+    return (gint64)XXH3_64bits_digest(&state);
 }

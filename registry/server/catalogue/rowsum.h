@@ -1,7 +1,8 @@
 /* The checksum of a row: XXH3-64 over the values that it depends on, each with its type and length. A query reads a
  * row's sum as a column, and C compares: a row that a flipped bit has changed is as if it were not there.
  *
- * Invariant: the value is the same as SQL's row_sum(…) of the same values, and never changes: old catalogues hold it.
+ * Invariant: the value is the same for values and for columns that hold them, and never changes: old catalogues hold
+ * it.
  */
 #pragma once
 
@@ -12,5 +13,5 @@
  * (NULL: null), b pointer and gsize. */
 gint64 row_sum(const char *types, ...);
 
-/* SQL's row_sum(…), for sqlite3_create_function. */
-void row_sum_sql(sqlite3_context *context, int count, sqlite3_value **values);
+/* The sum of `count` columns of a row, from the first one on, each as the type that it has. */
+gint64 row_sum_columns(sqlite3_stmt *row, int first, int count);

@@ -1,9 +1,9 @@
 #include "server/catalogue/schema.h"
 
 /* Times are seconds since 1970. A blob's pieces are their ids, 4 bytes little-endian each, in order: rows of their own
- * would be nine tenths of the catalogue. sum is row_sum() of the row's other columns that it depends on, as the queries
- * have it: a row that a flipped bit has changed is as if it were not there, and never names another thing. (A piece
- * needs none: its bytes are checked.) */
+ * would be nine tenths of the catalogue. sum is row_sum() of the row's other columns that it depends on (rowsum.h): a
+ * row that a flipped bit has changed is as if it were not there, and never names another thing. (A piece needs none:
+ * its bytes are checked.) */
 static const char first[] =
     /* How long the log of names is. */
     "CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"

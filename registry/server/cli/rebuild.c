@@ -1,6 +1,8 @@
 /* ingotd rebuild: makes a lost catalogue again. */
 #include "server/storage/rebuild.h"
 
+#include <ingot/error.h>
+#include <ingot/text.h>
 #include <stdio.h>
 
 #include "server/cli/owner.h"
@@ -12,27 +14,46 @@ static void print_line(const char *line, gpointer user)
     fprintf(stderr, "ingotd rebuild: lost: %s\n", line);
 }
 
+/* Every ten seconds. */
+static void print_progress(guint64 done, guint64 all, gpointer user)
+{
+    gint64 *last = user, now = g_get_monotonic_time();
+    if (now - *last >= 10 * G_USEC_PER_SEC) {
+        g_autofree char *part = ingot_text_size(done), *whole = ingot_text_size(all);
+        fprintf(stderr, "ingotd rebuild: %s of %s read\n", part, whole);
+        *last = now;
+    }
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_autofree char *data = NULL;
     RebuildReport report;
+    gint64 told = g_get_monotonic_time();
+    const RebuildOptions options = {.tell = print_line, .progress = print_progress, .user = &told};
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_rebuild, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !owner_assume(data, error) || !storage_rebuild(data, print_line, NULL, &report, error)) {
+        !owner_assume(data, error) || !storage_rebuild(data, &options, &report, error)) {
         return FALSE;
     }
     printf("%" G_GUINT64_FORMAT " packs, %" G_GUINT64_FORMAT " pieces, %" G_GUINT64_FORMAT " blobs; %" G_GUINT64_FORMAT
            " repositories, %" G_GUINT64_FORMAT " manifests, %" G_GUINT64_FORMAT " tags; lost: %" G_GUINT64_FORMAT "\n",
            report.packs, report.pieces, report.blobs, report.repositories, report.manifests, report.tags, report.lost);
-    return TRUE;
+    if (report.lost > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: the catalogue is made, without %" G_GUINT64_FORMAT " things that are lost or damaged", data,
+                    report.lost);
+    }
+    return report.lost == 0;
 }
 
 const Verb verb_rebuild = {
     "rebuild", "", "make a lost or damaged catalogue again",
-    "From the packs and the log of events, while nobody serves the folder. The old catalogue is kept\n"
-    "beside the new one, with the ending .old.\n\n"
+    "From the packs and the log of events, while nobody serves the folder. Every piece is read and hashed.\n"
+    "It goes on past whatever is damaged, names what is lost, and then ends with the status 1. The old\n"
+    "catalogue is kept beside the new one, with the ending .old.\n\n"
     "Example:\n  ingotd rebuild --data /srv/ingot\n",
     run};

@@ -6,7 +6,6 @@
 
 #include "server/packs/splitter.h"
 
-#define MAGIC "INGOTSEG"
 #define VERSION 1
 #define FRESH 0x80000000u
 #define TABLE_HEAD 44 /* bytes: digest, size, count */
@@ -72,7 +71,7 @@ gboolean segment_finish(int fd, guint64 at, guint64 data, const Table *table, gu
                         GError **error)
 {
     g_autoptr(GByteArray) text = serialize(table);
-    Head head = {.magic = MAGIC, .version = GUINT32_TO_LE(VERSION), .data = GUINT64_TO_LE(data)};
+    Head head = {.magic = SEGMENT_MAGIC, .version = GUINT32_TO_LE(VERSION), .data = GUINT64_TO_LE(data)};
     head.table = GUINT64_TO_LE((guint64)text->len);
     ingot_digest_of(text->data, text->len, &head.digest);
     *end = at + SEGMENT_HEAD + data + text->len;
@@ -133,7 +132,7 @@ Table *segment_read(const Pack *pack, guint64 at, guint64 size, guint64 *data, g
     }
     guint64 table_size = GUINT64_FROM_LE(head.table);
     *data = GUINT64_FROM_LE(head.data);
-    if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || GUINT32_FROM_LE(head.version) != VERSION ||
+    if (memcmp(head.magic, SEGMENT_MAGIC, sizeof head.magic) != 0 || GUINT32_FROM_LE(head.version) != VERSION ||
         head.zero != 0) {
         damaged(name, at, "has no head that is known here", error);
         return NULL;

@@ -13,6 +13,7 @@
 #include "server/packs/packs.h"
 
 #define SEGMENT_HEAD 64 /* bytes */
+#define SEGMENT_MAGIC "INGOTSEG"
 
 typedef struct {
     IngotDigest digest;

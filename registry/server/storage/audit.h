@@ -16,14 +16,6 @@ void scrub_tell(Scrub *scrub, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Counts bytes that were read and waits where that was too fast; FALSE: it is to end. */
 gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error);
 
-/* Blobs that have a piece, and where it stands in them: GArray of Holder; free it. */
-typedef struct {
-    gint64 blob;
-    IngotDigest digest;
-    guint64 size, offset; /* of the blob; of the piece in it */
-} Holder;
-GArray *audit_holders(Connection *reader, gint64 piece);
-
 /* Both add to the report what does not agree; FALSE only where they can't go on. */
 gboolean audit_catalogue(Scrub *scrub, Connection *reader, GError **error);
 gboolean audit_pack(Scrub *scrub, Connection *reader, gint64 number, GError **error);

@@ -62,6 +62,7 @@ typedef struct {
     Storage *storage;
     Connection *writer;
     const StorageActor *actor; /* who changes names; NULL: not known. Set behind change_begin */
+    gint64 at;                 /* when it happens, seconds; 0: now */
     GPtrArray *events;         /* of json_t, for the log */
     gint64 own_pack;           /* that it put; 0: none */
     gboolean moved;            /* pieces have other places now, or none */
@@ -74,6 +75,8 @@ gboolean change_end(Change *change, gboolean ok, GError **error);
 /* An event {op, name, …}: pairs of key and text ended by NULL; a NULL text is left out. */
 void change_log(Change *change, const char *op, const char *name, ...) G_GNUC_NULL_TERMINATED;
 gint64 storage_now(void); /* seconds */
+/* When the change happens: what an event tells again has happened before. */
+gint64 change_time(const Change *change);
 
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 

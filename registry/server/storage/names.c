@@ -43,7 +43,7 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
     gboolean added;
     gint64 repository = repositories_make(change->writer, name, error);
     if (repository < 0 || !within_quota(change->storage, change->writer, repository, blob, 0, error) ||
-        !links_add(change->writer, repository, blob, storage_now(), &added, error)) {
+        !links_add(change->writer, repository, blob, change_time(change), &added, error)) {
         return FALSE;
     }
     if (added) {

@@ -2,10 +2,13 @@
 
 #include <string.h>
 
+#include "server/catalogue/holdings.h"
+
 Replay *replay_new(void)
 {
     Replay *replay = g_new0(Replay, 1);
     replay->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    replay->given_up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     replay->gaps = g_ptr_array_new_with_free_func(g_free);
     replay->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return replay;
@@ -15,6 +18,7 @@ void replay_free(Replay *replay)
 {
     if (replay != NULL) {
         g_hash_table_unref(replay->names);
+        g_hash_table_unref(replay->given_up);
         g_ptr_array_unref(replay->gaps);
         g_hash_table_unref(replay->unknown);
         g_free(replay);
@@ -32,22 +36,36 @@ static char *replay_entry(const char *name, const char *kind, const char *what)
 static void replay_add(Replay *replay, const char *name, const char *kind, const char *what, const char *digest)
 {
     if (name != NULL && what != NULL && digest != NULL) {
-        g_hash_table_insert(replay->names, replay_entry(name, kind, what), g_strdup(digest));
+        g_autofree char *entry = replay_entry(name, kind, what);
+        g_hash_table_remove(replay->given_up, entry);
+        g_hash_table_insert(replay->names, g_steal_pointer(&entry), g_strdup(digest));
     }
 }
 
-static void replay_drop(Replay *replay, const char *name, const char *kind, const char *what)
+static void replay_drop(Replay *replay, gboolean gives_up, const char *name, const char *kind, const char *what)
 {
-    if (name != NULL && what != NULL) {
-        g_autofree char *entry = replay_entry(name, kind, what);
+    if (name == NULL || what == NULL) {
+        return;
+    }
+    g_autofree char *entry = replay_entry(name, kind, what);
+    if (!gives_up) {
+        g_hash_table_remove(replay->given_up, entry);
         g_hash_table_remove(replay->names, entry);
+    } else if (g_hash_table_contains(replay->names, entry)) {
+        g_hash_table_add(replay->given_up, g_steal_pointer(&entry));
     }
 }
 
 gboolean replay_knows(const char *op)
 {
-    static const char *const known[] = {"link", "manifest", "tag", "untag", "unlink", "rebuilt", NULL};
+    static const char *const known[] = {"link", "manifest", "tag", "untag", "unlink", "found", "rebuilt", NULL};
     return op != NULL && g_strv_contains(known, op);
+}
+
+gboolean replay_gives_up(const json_t *object)
+{
+    return g_strcmp0(json_string_value(json_object_get(object, "by")), "rebuild") == 0 &&
+           g_strcmp0(json_string_value(json_object_get(object, "why")), "lost") == 0;
 }
 
 static void replay_unknown(Replay *replay, const char *op)
@@ -69,6 +87,7 @@ gboolean replay_take(const Event *event, gpointer user, GError **error)
     const char *name = json_string_value(json_object_get(event->object, "name"));
     const char *tag = json_string_value(json_object_get(event->object, "tag"));
     const char *digest = json_string_value(json_object_get(event->object, "digest"));
+    gboolean gives_up = replay->anew && replay_gives_up(event->object);
     if (!replay_knows(op)) {
         replay_unknown(replay, op);
     } else if (strcmp(op, "link") == 0) {
@@ -78,10 +97,13 @@ gboolean replay_take(const Event *event, gpointer user, GError **error)
     } else if (strcmp(op, "tag") == 0) {
         replay_add(replay, name, "tag", tag, digest);
     } else if (strcmp(op, "untag") == 0) {
-        replay_drop(replay, name, "tag", tag);
+        replay_drop(replay, gives_up, name, "tag", tag);
     } else if (strcmp(op, "unlink") == 0) {
-        replay_drop(replay, name, "blob", digest);
-        replay_drop(replay, name, "manifest", digest);
+        replay_drop(replay, gives_up, name, "blob", digest);
+        replay_drop(replay, gives_up, name, "manifest", digest);
+    } else if (strcmp(op, "found") == 0) {
+        const char *kind = json_string_value(json_object_get(event->object, "kind"));
+        replay_add(replay, name, kind == NULL ? "" : kind, tag == NULL ? digest : tag, digest);
     } else {
         json_int_t gaps = json_integer_value(json_object_get(event->object, "gaps"));
         replay->acknowledged = gaps > 0 ? (guint64)gaps : 0;
@@ -91,33 +113,51 @@ gboolean replay_take(const Event *event, gpointer user, GError **error)
 
 /* --- comparing --- */
 
+typedef struct {
+    Replay *replay;
+    const char *repository;
+    ReplayFunc func;
+    gpointer user;
+} Comparing;
+
 /* What both have is taken out of the replay; what only the catalogue has is told. */
-static gboolean compare_rows(Replay *replay, sqlite3_stmt *rows, ReplayFunc func, gpointer user, GError **error)
+static void compare_one(const Comparing *comparing, const char *kind, const char *tag, const IngotDigest *digest)
 {
-    GError *problem = NULL;
-    while (database_step(rows, &problem)) {
-        IngotDigest digest;
-        if (!database_digest(rows, 3, &digest)) {
-            continue;
-        }
-        g_autofree char *text = ingot_digest_to_text(&digest);
-        const char *tag = (const char *)sqlite3_column_text(rows, 2);
-        const ReplayDifference found = {.name = (const char *)sqlite3_column_text(rows, 0),
-                                        .kind = (const char *)sqlite3_column_text(rows, 1),
-                                        .what = tag == NULL ? text : tag,
-                                        .digest = text,
-                                        .catalogue = TRUE};
-        g_autofree char *entry = replay_entry(found.name, found.kind, found.what);
-        if (g_strcmp0(g_hash_table_lookup(replay->names, entry), text) == 0) {
-            g_hash_table_remove(replay->names, entry);
-        } else {
-            func(&found, user);
+    g_autofree char *text = ingot_digest_to_text(digest);
+    ReplayDifference found = {
+        .name = comparing->repository, .kind = kind, .what = tag == NULL ? text : tag, .digest = text};
+    g_autofree char *entry = replay_entry(found.name, kind, found.what);
+    if (g_strcmp0(g_hash_table_lookup(comparing->replay->names, entry), text) == 0) {
+        g_hash_table_remove(comparing->replay->names, entry);
+        found.back = found.given_up = g_hash_table_contains(comparing->replay->given_up, entry);
+    } else {
+        found.catalogue = TRUE;
+    }
+    if (found.catalogue || found.back) {
+        comparing->func(&found, comparing->user);
+    }
+}
+
+static gboolean compare_repository(const Comparing *comparing, Connection *connection, gint64 repository,
+                                   GError **error)
+{
+    g_autoptr(GArray) links = holdings_links(connection, repository, error);
+    g_autoptr(GArray) tags = links == NULL ? NULL : holdings_tags(connection, repository, error);
+    if (tags == NULL) {
+        return FALSE;
+    }
+    for (guint i = 0; i < links->len; i++) {
+        const HoldingLink *link = &g_array_index(links, HoldingLink, i);
+        compare_one(comparing, "blob", NULL, &link->digest);
+        if (link->manifest) {
+            compare_one(comparing, "manifest", NULL, &link->digest);
         }
     }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
+    for (guint i = 0; i < tags->len; i++) {
+        const HoldingTag *tag = &g_array_index(tags, HoldingTag, i);
+        compare_one(comparing, "tag", tag->name, &tag->digest);
     }
-    return problem == NULL;
+    return TRUE;
 }
 
 static void compare_rest(Replay *replay, ReplayFunc func, gpointer user)
@@ -128,27 +168,24 @@ static void compare_rest(Replay *replay, ReplayFunc func, gpointer user)
         const ReplayDifference left = {.name = words[0],
                                        .kind = words[1],
                                        .what = words[2],
-                                       .digest = g_hash_table_lookup(replay->names, one->data)};
+                                       .digest = g_hash_table_lookup(replay->names, one->data),
+                                       .given_up = g_hash_table_contains(replay->given_up, one->data)};
         func(&left, user);
     }
 }
 
 gboolean replay_compare(Replay *replay, Connection *connection, ReplayFunc func, gpointer user, GError **error)
 {
-    static const char *const lists[] = {
-        "SELECT repositories.name, 'blob', NULL, digest FROM links JOIN repositories ON repositories.id=repository JOIN"
-        " blobs ON blobs.id=blob",
-        "SELECT repositories.name, 'manifest', NULL, digest FROM manifests JOIN repositories ON"
-        " repositories.id=repository JOIN blobs ON blobs.id=blob",
-        "SELECT repositories.name, 'tag', tags.name, digest FROM tags JOIN repositories ON repositories.id=repository"
-        " JOIN blobs ON blobs.id=blob",
-    };
-    for (guint i = 0; i < G_N_ELEMENTS(lists); i++) {
-        g_autoptr(sqlite3_stmt) rows = database_query(connection, lists[i], "");
-        if (!compare_rows(replay, rows, func, user, error)) {
+    g_autoptr(GArray) repositories = holdings_repositories(connection, error);
+    for (guint i = 0; repositories != NULL && i < repositories->len; i++) {
+        const HoldingRepository *one = &g_array_index(repositories, HoldingRepository, i);
+        const Comparing comparing = {.replay = replay, .repository = one->name, .func = func, .user = user};
+        if (!compare_repository(&comparing, connection, one->id, error)) {
             return FALSE;
         }
     }
-    compare_rest(replay, func, user);
-    return TRUE;
+    if (repositories != NULL) {
+        compare_rest(replay, func, user);
+    }
+    return repositories != NULL;
 }

@@ -11,6 +11,8 @@ typedef struct {
     GPtrArray *gaps;      /* of text: places where events are damaged or missing */
     GHashTable *unknown;  /* kind of event -> how many there are */
     guint64 acknowledged; /* gaps that the last rebuild found already */
+    gboolean anew;        /* what earlier rebuilds gave up as lost is wanted again */
+    GHashTable *given_up; /* of what there is: what they gave up */
 } Replay;
 
 Replay *replay_new(void);
@@ -21,14 +23,19 @@ gboolean replay_take(const Event *event, gpointer user, GError **error);
 /* Whether it is a kind of event that this version knows. */
 gboolean replay_knows(const char *op);
 
+/* Whether a rebuild has removed the name because what it named was lost. */
+gboolean replay_gives_up(const json_t *object);
+
 /* Something that the log and the catalogue do not agree about. */
 typedef struct {
     const char *name; /* the repository's */
     const char *kind; /* "blob", "manifest", "tag" */
     const char *what; /* the digest as text, or the tag */
     const char *digest;
-    gboolean catalogue; /* the catalogue alone has it; else the log alone */
+    gboolean catalogue; /* the catalogue alone has it; else the log alone, but for what has come back */
+    gboolean given_up;  /* an earlier rebuild has given it up */
+    gboolean back;      /* and both have it now */
 } ReplayDifference;
 typedef void (*ReplayFunc)(const ReplayDifference *difference, gpointer user);
-/* Calls the function for each difference; the replay is used up. */
+/* Calls the function for each difference; the replay is used up. CORRUPT: a row of the catalogue is damaged. */
 gboolean replay_compare(Replay *replay, Connection *connection, ReplayFunc func, gpointer user, GError **error);

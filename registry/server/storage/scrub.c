@@ -7,6 +7,7 @@
 
 #include "server/catalogue/packrows.h"
 #include "server/catalogue/pieces.h"
+#include "server/catalogue/pieceusers.h"
 #include "server/storage/audit.h"
 
 void scrub_tell(Scrub *scrub, const char *format, ...)
@@ -43,9 +44,9 @@ gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error)
 /* Blobs that have the piece, each with where it stands in them: "NAME:TAG", "NAME@DIGEST". */
 static void tell_users(Scrub *scrub, Connection *reader, gint64 piece)
 {
-    g_autoptr(GArray) blobs = audit_holders(reader, piece);
-    for (guint i = 0; i < blobs->len; i++) {
-        g_autoptr(GArray) users = packrows_users(reader, g_array_index(blobs, Holder, i).blob, NULL);
+    g_autoptr(GArray) blobs = pieceusers_holders(reader, piece, NULL);
+    for (guint i = 0; blobs != NULL && i < blobs->len; i++) {
+        g_autoptr(GArray) users = packrows_users(reader, g_array_index(blobs, PieceHolder, i).blob, NULL);
         for (guint k = 0; users != NULL && k < users->len; k++) {
             const PackUser *user = &g_array_index(users, PackUser, k);
             scrub_tell(scrub, "  needed by %s%s%s", user->repository, user->tag == NULL ? "" : ":",
@@ -67,9 +68,9 @@ static gboolean put_piece(Storage *storage, const PackPiece *stored, GBytes *byt
 /* From the first place elsewhere that has it whole. */
 static gboolean repair(Scrub *scrub, Connection *reader, const PackPiece *stored)
 {
-    g_autoptr(GArray) blobs = audit_holders(reader, stored->id);
-    for (guint i = 0; scrub->options->fetch != NULL && i < blobs->len; i++) {
-        const Holder *holder = &g_array_index(blobs, Holder, i);
+    g_autoptr(GArray) blobs = scrub->options->fetch == NULL ? NULL : pieceusers_holders(reader, stored->id, NULL);
+    for (guint i = 0; blobs != NULL && i < blobs->len; i++) {
+        const PieceHolder *holder = &g_array_index(blobs, PieceHolder, i);
         g_auto(GStrv) names = storage_holders(scrub->storage, &holder->digest, NULL);
         for (guint k = 0; names != NULL && names[k] != NULL; k++) {
             g_autoptr(GBytes) bytes = scrub->options->fetch(names[k], &holder->digest, holder->size, holder->offset,

@@ -33,6 +33,11 @@ gint64 storage_now(void)
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
+gint64 change_time(const Change *change)
+{
+    return change->at != 0 ? change->at : storage_now();
+}
+
 static gboolean make_folders(const char *path, GError **error)
 {
     static const char *const folders[] = {"packs", "uploads"};
@@ -347,7 +352,7 @@ gboolean change_end(Change *change, gboolean ok, GError **error)
 
 void change_log(Change *change, const char *op, const char *name, ...)
 {
-    json_t *object = ingot_json_pack("{s:s, s:s, s:I}", "op", op, "name", name, "at", (json_int_t)storage_now());
+    json_t *object = ingot_json_pack("{s:s, s:s, s:I}", "op", op, "name", name, "at", (json_int_t)change_time(change));
     if (change->actor != NULL) {
         ingot_json_set_string(object, "by", change->actor->name);
         ingot_json_set_string(object, "why", change->actor->reason);

@@ -82,7 +82,7 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     }
     g_autofree char *text = ingot_digest_to_text(digest);
     change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, NULL);
-    return tags_set(change->writer, repository, tag, blob, cached, storage_now(), error);
+    return tags_set(change->writer, repository, tag, blob, cached, change_time(change), error);
 }
 
 /* Where it came from; *changed: otherwise than before. What was pushed is not cached any more, nor will be. */
@@ -103,8 +103,8 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
     gint64 repository = repositories_make(change->writer, name, error);
     if (repository < 0 || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
         (!manifest->partial && !has_mentioned(change, name, repository, manifest->mentions, error)) ||
-        !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, storage_now(), &changed,
-                           error) ||
+        !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, change_time(change),
+                           &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
         !add_mentions(change, repository, blob, manifest->mentions, error)) {
         return FALSE;
@@ -250,7 +250,7 @@ GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *
 gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error)
 {
     gboolean found;
-    if (!tags_drop(change->writer, repository, tag, storage_now(), &found, error)) {
+    if (!tags_drop(change->writer, repository, tag, change_time(change), &found, error)) {
         return FALSE;
     }
     if (!found) {

@@ -46,7 +46,7 @@ static RebuildReport rebuild(void **state)
     g_autofree char *path = ingot_workdir_file(*state, "data");
     RebuildReport report;
     g_autoptr(GError) error = NULL;
-    if (!storage_rebuild(path, print_line, NULL, &report, &error)) {
+    if (!storage_rebuild(path, &(RebuildOptions){.tell = print_line}, &report, &error)) {
         fail_msg("%s", error->message);
     }
     return report;
@@ -676,7 +676,7 @@ static void nobody_may_serve_meanwhile(void **state)
     g_autofree char *path = ingot_workdir_file(*state, "data");
     RebuildReport report;
     g_autoptr(GError) error = NULL;
-    assert_false(storage_rebuild(path, NULL, NULL, &report, &error));
+    assert_false(storage_rebuild(path, &(RebuildOptions){0}, &report, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
     g_clear_error(&error);
     assert_null(storage_open(path, &error));

@@ -213,7 +213,7 @@ static void it_is_known_after_a_rebuild(void **state)
     cache_image(storage, "a", "1.0.0", 1);
     storage_close(g_steal_pointer(&storage));
     RebuildReport report;
-    assert_true(storage_rebuild(path, NULL, NULL, &report, NULL));
+    assert_true(storage_rebuild(path, &(RebuildOptions){0}, &report, NULL));
     storage = open_cache(state, 1000);
     IngotDigest last = cache_image(storage, "b", "last", 2);
     set_used(state, "b", &last, 1);

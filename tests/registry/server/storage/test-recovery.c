@@ -2,7 +2,10 @@
  */
 #include "../fixture.h"
 
+#include "server/catalogue/database.h"
+#include "server/catalogue/schema.h"
 #include "server/events/eventlog.h"
+#include "server/packs/segment.h"
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
 
@@ -37,7 +40,8 @@ static RebuildReport rebuild(void **state, GPtrArray *lines)
     }
     RebuildReport report;
     g_autoptr(GError) error = NULL;
-    if (!storage_rebuild(data, collect_line, lines, &report, &error)) {
+    const RebuildOptions options = {.tell = collect_line, .user = lines};
+    if (!storage_rebuild(data, &options, &report, &error)) {
         fail_msg("%s", error->message);
     }
     assert_int_equal(report.lost, lines->len);
@@ -169,6 +173,231 @@ static void a_lost_tag_is_not_an_older_one(void **state)
     assert_int_equal(rebuild(state, again).tags, 0);
 }
 
+/* --- packs --- */
+
+/* All packs become one, as older versions wrote them, one segment behind the other. Each segment's offset. */
+static GArray *join_packs(void **state, const char *without)
+{
+    g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
+    g_autofree char *one = g_build_filename(packs, "00000001.pack", NULL);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    GArray *offsets = g_array_new(FALSE, FALSE, sizeof(gsize));
+    g_autoptr(GDir) folder = g_dir_open(packs, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *file = g_build_filename(packs, name, NULL), *all = NULL;
+        gsize size, at = bytes->len;
+        assert_true(g_file_get_contents(file, &all, &size, NULL));
+        assert_int_equal(g_unlink(file), 0);
+        if (without != NULL && memmem(all, size, without, 100) != NULL) {
+            continue;
+        }
+        g_array_append_val(offsets, at);
+        g_byte_array_append(bytes, (const guint8 *)all, (guint)size);
+    }
+    assert_true(g_file_set_contents(one, (const char *)bytes->data, bytes->len, NULL));
+    return offsets;
+}
+
+static guint count_lines(const GPtrArray *lines, const char *word)
+{
+    guint count = 0;
+    for (guint i = 0; i < lines->len; i++) {
+        count += strstr(g_ptr_array_index(lines, i), word) != NULL;
+    }
+    return count;
+}
+
+/* The log and the catalogue have the same names; what the packs lack is another matter. */
+static void assert_same_names(void **state, const char *what)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    const ScrubOptions options = {.tell = collect_line, .user = lines};
+    ScrubReport report;
+    assert_true(storage_scrub(storage, &options, &report, NULL));
+    if (count_lines(lines, "log of events") > 0) {
+        fail_msg("%s: %s", what, (const char *)g_ptr_array_index(lines, 0));
+    }
+}
+
+/* Any part of any segment is damaged in turn: the other segments of the pack are found, behind it too; what is lost
+ * is named; and once the pack is whole again, another rebuild has all that was given up. */
+static void a_damaged_segment_costs_its_own_alone(void **state)
+{
+    static const struct {
+        const char *what;
+        gssize at; /* from its end where negative */
+        gboolean keeps_names;
+    } parts[] = {{"magic", 3, FALSE},
+                 {"version", 8, FALSE},
+                 {"length of the data", 17, FALSE},
+                 {"length of the table", 25, FALSE},
+                 {"sum", 40, FALSE},
+                 {"data", SEGMENT_HEAD + 20, TRUE},
+                 {"table", -10, FALSE}};
+    fill(state);
+    g_autoptr(GArray) offsets = join_packs(state, NULL);
+    g_autofree char *pack = ingot_workdir_file(*state, "data/packs/00000001.pack");
+    GStatBuf st;
+    assert_int_equal(g_stat(pack, &st), 0);
+    assert_int_equal(offsets->len, 2 * IMAGES);
+    for (guint i = 0; i < offsets->len; i++) {
+        gsize from = g_array_index(offsets, gsize, i);
+        gsize end = i + 1 == offsets->len ? (gsize)st.st_size : g_array_index(offsets, gsize, i + 1);
+        for (guint k = 0; k < G_N_ELEMENTS(parts); k++) {
+            gsize at = parts[k].at < 0 ? end - (gsize)-parts[k].at : from + (gsize)parts[k].at;
+            g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+            g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+            flip(pack, at);
+            RebuildReport report = rebuild(state, lines);
+            assert_in_range(report.lost, 1, 6);
+            assert_in_range(report.tags, parts[k].keeps_names ? IMAGES - 1 : IMAGES - 2, IMAGES - 1);
+            assert_int_equal(report.tags + count_lines(lines, ", which named"), IMAGES - 1);
+            assert_same_names(state, parts[k].what);
+            flip(pack, at);
+            assert_int_equal(rebuild(state, again).lost, 0);
+            assert_clean(state, parts[k].what);
+        }
+    }
+}
+
+/* Its end is missing, it can't be read, it is not a file: the others are there. */
+static void a_pack_that_cannot_be_read_costs_its_own_alone(void **state)
+{
+    fill(state);
+    g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
+    g_autofree char *aside = ingot_workdir_file(*state, "pack");
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) folder = g_dir_open(packs, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_ptr_array_add(files, g_build_filename(packs, name, NULL));
+    }
+    for (guint i = 0; i < files->len * 3; i++) {
+        const char *file = g_ptr_array_index(files, i / 3);
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *all = NULL;
+        gsize size;
+        assert_true(g_file_get_contents(file, &all, &size, NULL));
+        assert_int_equal(g_rename(file, aside), 0);
+        if (i % 3 == 0) {
+            assert_int_equal(g_mkdir(file, 0700), 0);
+        } else if (i % 3 == 1) {
+            assert_int_equal(symlink(file, file), 0); /* opening it fails */
+        } else {
+            assert_true(g_file_set_contents(file, all, (gssize)size - 1, NULL));
+        }
+        RebuildReport report = rebuild(state, lines);
+        assert_in_range(report.tags, IMAGES - 2, IMAGES - 1);
+        assert_true(count_lines(lines, file) > 0);
+        assert_same_names(state, file);
+        assert_int_equal(g_remove(file), 0);
+        assert_int_equal(g_rename(aside, file), 0);
+        assert_int_equal(rebuild(state, again).lost, 0);
+        assert_clean(state, file);
+    }
+}
+
+/* A damaged piece is there as damaged: its names stay, and a push of the same bytes mends it. */
+static void a_push_mends_what_was_rebuilt_damaged(void **state)
+{
+    fill(state);
+    g_autoptr(GByteArray) bytes = noise(1, 5000);
+    g_autofree char *pack = ingot_workdir_file(*state, "data/packs/00000001.pack"), *all = NULL;
+    g_autoptr(GArray) offsets = join_packs(state, NULL);
+    gsize size;
+    assert_true(g_file_get_contents(pack, &all, &size, NULL));
+    flip(pack, (gsize)((char *)memmem(all, size, bytes->data, bytes->len) - all) + 100);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    assert_int_equal(rebuild(state, lines).tags, IMAGES - 1);
+    assert_int_equal(count_lines(lines, "a:1.1.0 needs sha256:"), 1);
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest digest;
+    ingot_digest_of(bytes->data, bytes->len, &digest);
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    assert_true(blob == NULL || storage_blob_damaged(blob));
+    push(storage, "a", bytes);
+    g_clear_pointer(&blob, storage_blob_unref);
+    blob = storage_blob(storage, "a", &digest, NULL);
+    g_autofree guint8 *read = g_malloc(bytes->len);
+    assert_true(storage_blob_read_all(blob, 0, read, bytes->len, NULL));
+    assert_memory_equal(read, bytes->data, bytes->len);
+}
+
+/* A blob that looks like a segment, and says that another blob is made of its bytes: behind damage it is found, and
+ * not believed. */
+static void a_segment_within_a_blob_is_not_believed(void **state)
+{
+    g_autoptr(GByteArray) victim = noise(50, 6000), evil = noise(51, 6000);
+    g_autofree char *file = ingot_workdir_file(*state, "segment"), *fake = NULL, *all = NULL;
+    g_autofree char *pack = ingot_workdir_file(*state, "data/packs/00000001.pack");
+    IngotDigest digest, piece;
+    gsize size;
+    guint64 end;
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autoptr(Table) table = table_new();
+        digest = push(storage, "a", victim);
+        table->blob = digest;
+        table->size = evil->len;
+        ingot_digest_of(evil->data, evil->len, &piece);
+        table_add(table, &piece, evil->len, TRUE);
+        g_auto(IngotFd) fd = open(file, O_RDWR | O_CREAT, 0600);
+        assert_int_equal(pwrite(fd, evil->data, evil->len, SEGMENT_HEAD), (gssize)evil->len);
+        assert_true(segment_finish(fd, 0, evil->len, table, &end, file, NULL));
+        assert_true(g_file_get_contents(file, &fake, &size, NULL));
+        g_autoptr(GByteArray) blob = g_byte_array_new_take((guint8 *)g_memdup2(fake, size), size);
+        push(storage, "evil", blob);
+    }
+    g_autoptr(GArray) offsets = join_packs(state, (const char *)victim->data);
+    assert_int_equal(offsets->len, 1);
+    flip(pack, 2);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    RebuildReport report = rebuild(state, lines);
+    assert_int_equal(report.packs, 1); /* the fake was found */
+    g_autoptr(Storage) storage = open_storage(state);
+    assert_null(storage_blob(storage, "a", &digest, NULL));
+    /* Nor does it stand in the way of the true one. */
+    push(storage, "a", victim);
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    g_autofree guint8 *read = g_malloc(victim->len);
+    assert_true(storage_blob_read_all(blob, 0, read, victim->len, NULL));
+    assert_memory_equal(read, victim->data, victim->len);
+}
+
+/* --- times --- */
+
+/* What the catalogue says of a time. */
+static gint64 time_of(void **state, const char *sql)
+{
+    gint64 value;
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    g_autoptr(Database) database = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    g_autoptr(Connection) reader = database_reader(database, NULL);
+    assert_true(database_number(reader, &value, 0, NULL, sql, ""));
+    return value;
+}
+
+/* Times are those of the events, not that of the rebuild. */
+static void times_are_those_of_the_events(void **state)
+{
+    static const char *const times[] = {"SELECT made FROM tags WHERE name='1.1.0'", "SELECT max(made) FROM links",
+                                        "SELECT min(made) FROM manifests",
+                                        "SELECT until FROM history WHERE name='1.0.0'"};
+    fill(state);
+    gint64 before[G_N_ELEMENTS(times)];
+    for (guint i = 0; i < G_N_ELEMENTS(times); i++) {
+        before[i] = time_of(state, times[i]);
+        assert_true(before[i] > 0);
+    }
+    g_usleep(2100 * 1000);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    rebuild(state, lines);
+    for (guint i = 0; i < G_N_ELEMENTS(times); i++) {
+        assert_in_range(time_of(state, times[i]), before[i] - 1, before[i] + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +405,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unknown_event_is_skipped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_lost_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_tag_is_not_an_older_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_segment_costs_its_own_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pack_that_cannot_be_read_costs_its_own_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_push_mends_what_was_rebuilt_damaged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_segment_within_a_blob_is_not_believed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(times_are_those_of_the_events, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1032,7 +1032,7 @@ static void an_upstream_moves_no_tag_that_was_pushed(void **state)
         storage_close(g_steal_pointer(&storage));
         g_autofree char *data = ingot_workdir_file(*state, "data");
         RebuildReport report;
-        assert_true(storage_rebuild(data, NULL, NULL, &report, NULL));
+        assert_true(storage_rebuild(data, &(RebuildOptions){0}, &report, NULL));
         assert_int_equal(report.lost, 0);
         storage = open_storage(state);
     }

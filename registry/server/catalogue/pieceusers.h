@@ -1,0 +1,24 @@
+/* Which blobs have a piece, and which of them have damaged ones. */
+#pragma once
+
+#include "server/catalogue/database.h"
+
+typedef struct {
+    gint64 blob;
+    IngotDigest digest;
+    guint64 size, offset; /* of the blob; of the piece in it, bytes */
+} PieceHolder;
+/* GArray of PieceHolder: the blobs that have the piece, given by its id; free it. */
+GArray *pieceusers_holders(Connection *connection, gint64 piece, GError **error);
+
+typedef struct {
+    gint64 blob;
+    IngotDigest digest;
+    guint damaged; /* pieces of it that are known to be */
+} DamagedBlob;
+/* GArray of DamagedBlob: the blobs that have a damaged piece; free it. */
+GArray *pieceusers_damaged(Connection *connection, GError **error);
+
+/* Whether a blob is made of these pieces, as the catalogue has it. One that is not there any more is. */
+gboolean pieceusers_same(Connection *connection, const IngotDigest *blob, guint64 size, const IngotDigest *pieces,
+                         guint count, gboolean *same, GError **error);

@@ -1,0 +1,27 @@
+/* What the files of a rebuild share: rebuild.c goes through it; salvage.c and redo.c are its two halves. All that is
+ * made is one change of a catalogue that nobody reads yet. */
+#pragma once
+
+#include "server/storage/inside.h"
+#include "server/storage/rebuild.h"
+#include "server/storage/replay.h"
+
+typedef struct {
+    Storage *storage;
+    Change change;
+    const RebuildOptions *options;
+    RebuildReport *report;
+    Replay *replay; /* of the log, beside what is made of it */
+} Rebuild;
+
+/* Something that could not be had again. */
+void rebuild_lost(Rebuild *rebuild, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* The packs, pieces and blobs, by what the packs tell themselves. A piece that is damaged is there as damaged: what
+ * needs it keeps its name, and a push mends it. */
+gboolean salvage_packs(Rebuild *rebuild, GError **error);
+/* Names what needs damaged pieces, once all names are there. */
+gboolean salvage_name_damage(Rebuild *rebuild, GError **error);
+
+/* The repositories, manifests and tags, by what the log of events tells. */
+gboolean redo_events(Rebuild *rebuild, GError **error);

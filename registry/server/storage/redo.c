@@ -1,0 +1,230 @@
+/* Redo: what each event of the log changed is done again, in order, at the time that the event has. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "server/catalogue/cached.h"
+#include "server/catalogue/logmark.h"
+#include "server/catalogue/manifestrows.h"
+#include "server/catalogue/tags.h"
+#include "server/storage/mentions.h"
+#include "server/storage/recovery.h"
+
+#define MANIFEST_MAX (4u << 20) /* bytes */
+
+/* --- events --- */
+
+typedef struct {
+    const char *op, *name, *tag, *type, *digest_text;
+    gboolean cached, mirrored;
+    IngotDigest digest, subject;
+    gint64 at; /* seconds; 0: not told */
+    gboolean has_digest, has_subject;
+} Line;
+
+static Line read_line(const json_t *object)
+{
+    Line line = {.op = json_string_value(json_object_get(object, "op")),
+                 .name = json_string_value(json_object_get(object, "name")),
+                 .tag = json_string_value(json_object_get(object, "tag")),
+                 .type = json_string_value(json_object_get(object, "type")),
+                 .at = json_integer_value(json_object_get(object, "at")),
+                 .cached = g_strcmp0(json_string_value(json_object_get(object, "origin")), "upstream") == 0,
+                 .mirrored = g_strcmp0(json_string_value(json_object_get(object, "by")), "mirror") == 0,
+                 .digest_text = json_string_value(json_object_get(object, "digest"))};
+    const char *subject = json_string_value(json_object_get(object, "subject"));
+    line.has_digest = line.digest_text != NULL && ingot_digest_parse(line.digest_text, &line.digest, NULL);
+    line.has_subject = subject != NULL && ingot_digest_parse(subject, &line.subject, NULL);
+    return line;
+}
+
+static gboolean append_pieces(Rebuild *rebuild, const PiecePlace *places, guint count, GByteArray *bytes)
+{
+    for (guint i = 0; i < count; i++) {
+        guint at = bytes->len;
+        g_autoptr(Pack) pack = packs_get(rebuild->storage->packs, places[i].pack, NULL);
+        if (pack == NULL || places[i].length > MANIFEST_MAX - at) {
+            return FALSE;
+        }
+        g_byte_array_set_size(bytes, at + places[i].length);
+        if (!pack_read(pack, places[i].offset, bytes->data + at, places[i].length, NULL)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* A manifest's bytes, straight from its pieces: nothing is committed yet that a reader would see. NULL: they are not
+ * those of its digest. */
+static GByteArray *read_manifest(Rebuild *rebuild, const IngotDigest *digest)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_autofree PiecePlace *places = g_new(PiecePlace, BLOBMAP_WINDOW);
+    g_autoptr(BlobMap) map = blobmap_read(rebuild->change.writer, digest, NULL);
+    for (guint i = 0; map != NULL && i < map->windows; i++) {
+        guint count;
+        if (!blobmap_places(rebuild->change.writer, map, i, FALSE, places, &count, NULL) ||
+            !append_pieces(rebuild, places, count, bytes)) {
+            return NULL;
+        }
+    }
+    IngotDigest found;
+    ingot_digest_of(bytes->data, bytes->len, &found);
+    return map != NULL && ingot_digest_equal(&found, digest) ? g_steal_pointer(&bytes) : NULL;
+}
+
+/* What the manifest mentions. */
+static GArray *find_mentions(Rebuild *rebuild, const Line *line)
+{
+    g_autoptr(GByteArray) bytes = read_manifest(rebuild, &line->digest);
+    g_autoptr(json_t) root = bytes == NULL ? NULL : ingot_json_parse(bytes->data, bytes->len, "manifest", NULL);
+    GArray *mentions = root == NULL ? NULL : mentions_read(root);
+    if (mentions == NULL) {
+        rebuild_lost(rebuild, "%s: the manifest %s can't be read", line->name, line->digest_text);
+        return g_array_new(FALSE, FALSE, sizeof(Mention));
+    }
+    return mentions;
+}
+
+static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, GError **error)
+{
+    g_autoptr(GArray) mentions = find_mentions(rebuild, line);
+    const StorageManifest manifest = {.type = line->type == NULL ? "" : line->type,
+                                      .subject = line->has_subject ? &line->subject : NULL,
+                                      .mentions = mentions,
+                                      .partial = TRUE,
+                                      .cached = line->cached};
+    /* Its link comes first; that event may be damaged. */
+    return names_link(&rebuild->change, line->name, blob, &line->digest, error) &&
+           names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);
+}
+
+/* A tag whose manifest is lost, or whose manifest's own event is damaged, names nothing: what it named before is not
+ * what it was last. Older versions did not write where a tag comes from. */
+static gboolean redo_tag(Change *change, const Line *line, gint64 repository, gint64 blob, GError **error)
+{
+    gboolean known = FALSE, cached = FALSE;
+    if (blob > 0 && (!manifest_rows_has(change->writer, repository, blob, &known, error) ||
+                     !cached_has(change->writer, repository, &line->digest, &cached, error))) {
+        return FALSE;
+    }
+    if (!known) {
+        return tags_drop(change->writer, repository, line->tag, change_time(change), &known, error);
+    }
+    return names_tag(change, line->name, line->tag, repository, blob, &line->digest,
+                     line->cached || (line->mirrored && cached), error);
+}
+
+/* What comes to a repository. The blob may be gone: deleted later on, or lost. */
+static gboolean redo_add(Rebuild *rebuild, const Line *line, GError **error)
+{
+    Change *change = &rebuild->change;
+    gint64 blob = names_blob(change->writer, &line->digest, error);
+    gint64 repository = names_repository(change->writer, line->name, TRUE, error);
+    if (blob < 0 || repository < 0) {
+        return FALSE;
+    }
+    if (strcmp(line->op, "tag") == 0) {
+        return line->tag == NULL || redo_tag(change, line, repository, blob, error);
+    }
+    if (blob == 0) {
+        return TRUE;
+    }
+    if (strcmp(line->op, "link") == 0) {
+        return names_link(change, line->name, blob, &line->digest, error);
+    }
+    return redo_manifest(rebuild, line, blob, error);
+}
+
+static gboolean redo_remove(Rebuild *rebuild, const Line *line, GError **error)
+{
+    Change *change = &rebuild->change;
+    gint64 repository = names_repository(change->writer, line->name, FALSE, error);
+    if (repository <= 0) {
+        return repository == 0;
+    }
+    if (line->tag != NULL) {
+        gboolean found;
+        return tags_drop(change->writer, repository, line->tag, change_time(change), &found, error);
+    }
+    gint64 blob = line->has_digest ? names_blob(change->writer, &line->digest, error) : 0;
+    return blob == 0 || (blob > 0 && names_remove(change, line->name, repository, blob, &line->digest, error));
+}
+
+static gboolean redo(const Event *event, gpointer user, GError **error)
+{
+    Rebuild *rebuild = user;
+    if (!replay_take(event, rebuild->replay, error)) {
+        return FALSE;
+    }
+    if (event->object == NULL) {
+        rebuild_lost(rebuild, "%s", event->trouble);
+        return TRUE;
+    }
+    Line line = read_line(event->object);
+    if (!replay_knows(line.op)) {
+        rebuild_lost(rebuild, "an event of the kind '%s' at %s, which this version does not know, is skipped",
+                     line.op == NULL ? "" : line.op, line.name == NULL ? "no name" : line.name);
+        return TRUE;
+    }
+    if (line.name == NULL || replay_gives_up(event->object)) {
+        return TRUE;
+    }
+    rebuild->change.at = line.at;
+    if (g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "tag")) {
+        return !line.has_digest || redo_add(rebuild, &line, error);
+    }
+    /* What an earlier rebuild had given up and found again was never left out here. */
+    return g_str_equal(line.op, "found") || redo_remove(rebuild, &line, error);
+}
+
+/* What the log says and the catalogue can't have: lost, by name. The log hears of it, so that both agree again; and of
+ * what was lost before and is here again. */
+static void name_lost(const ReplayDifference *difference, gpointer user)
+{
+    Rebuild *rebuild = user;
+    Change *change = &rebuild->change;
+    gboolean is_tag = strcmp(difference->kind, "tag") == 0;
+    if (difference->back) {
+        change_log(change, "found", difference->name, "kind", difference->kind, "digest", difference->digest, "tag",
+                   is_tag ? difference->what : NULL, "by", "rebuild", NULL);
+    } else if (difference->given_up) {
+        return; /* it was told, and noted, before */
+    } else if (difference->catalogue) {
+        change_log(change, "link", difference->name, "digest", difference->digest, "by", "rebuild", NULL);
+    } else if (is_tag) {
+        rebuild_lost(rebuild, "%s:%s, which named %s", difference->name, difference->what, difference->digest);
+        change_log(change, "untag", difference->name, "tag", difference->what, "by", "rebuild", "why", "lost", NULL);
+    } else {
+        rebuild_lost(rebuild, "%s@%s, a %s", difference->name, difference->what, difference->kind);
+        change_log(change, "unlink", difference->name, "digest", difference->digest, "by", "rebuild", "why", "lost",
+                   NULL);
+    }
+}
+
+/* The last event of a rebuild: what scrubs need not complain of again. */
+static void log_rebuilt(Rebuild *rebuild)
+{
+    json_t *event = ingot_json_pack("{s:s, s:s, s:I, s:I}", "op", "rebuilt", "by", "rebuild", "at",
+                                    (json_int_t)storage_now(), "gaps", (json_int_t)rebuild->replay->gaps->len);
+    g_ptr_array_add(rebuild->change.events, event);
+}
+
+gboolean redo_events(Rebuild *rebuild, GError **error)
+{
+    const char *log = rebuild->storage->events;
+    Change *change = &rebuild->change;
+    EventMark mark;
+    if (!g_file_test(log, G_FILE_TEST_EXISTS) && rebuild->report->packs > 0) {
+        rebuild_lost(rebuild, "%s: not there, and with it all names", log);
+    }
+    if (!eventlog_read(log, G_MAXUINT64, redo, rebuild, &mark, error) || !logmark_set(change->writer, &mark, error)) {
+        return FALSE;
+    }
+    change->at = 0;
+    g_ptr_array_set_size(change->events, 0); /* they have happened long ago */
+    if (!replay_compare(rebuild->replay, change->writer, name_lost, rebuild, error)) {
+        return FALSE;
+    }
+    log_rebuilt(rebuild);
+    return TRUE;
+}
