@@ -28,6 +28,10 @@ typedef struct {
 } IngotDiskCache;
 /* For ingot_disk_read, before it is called; the cache is the caller's and outlives the disk. */
 void ingot_disk_set_cache(IngotDisk *disk, const IngotDiskCache *cache);
+/* Asked before each ingot_disk_read, of holes too, by several threads at a time: FALSE (with an error) is that read's
+ * answer. A long work on the disk ends by it. */
+typedef gboolean (*IngotDiskGate)(gpointer user, GError **error);
+void ingot_disk_set_gate(IngotDisk *disk, IngotDiskGate gate, gpointer user);
 
 const IngotIndex *ingot_disk_index(const IngotDisk *disk);
 

@@ -57,6 +57,9 @@ const IngotFormatFile *ingot_format_file(const GPtrArray *files, const char *nam
 /* The entity tag (RFC 9110, section 8.8.3) under which a registry serves a file of the image with that manifest: who
  * makes the file himself tells by it whether it is the same. Free it. */
 char *ingot_format_tag(const IngotFormat *format, const char *file, const IngotDigest *manifest);
+/* Whether the input's keeper has the SHA-256 of one of them: nothing is read for it. */
+gboolean ingot_format_digest_kept(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
+                                  IngotDigest *digest);
 /* The SHA-256 of one of them, kept by the input's keeper. */
 gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
                              IngotDigest *digest, GError **error);

@@ -49,5 +49,8 @@ guint ingot_index_find(const IngotIndex *index, guint64 offset);
 /* To and from the zstd-compressed blob. `what` names it in errors (CORRUPT with an offset, TOO_NEW). */
 GBytes *ingot_index_serialize(const IngotIndex *index);
 IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error);
+/* The same for the index of a disk blob of that size: an index of more chunks than the blob has room for is refused
+ * before it is unpacked. */
+IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_size, const char *what, GError **error);
 
 G_END_DECLS

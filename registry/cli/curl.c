@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/ahead.h"
+#include "cli/await.h"
 #include "cli/fetch.h"
 
 /* What Vagrant's command line says, as far as it matters here. */
@@ -205,14 +206,10 @@ static void add_pair(GPtrArray *arguments, const char *option, const char *value
     }
 }
 
-static int become_curl(int argc, char **argv, const Call *call, const Additions *additions)
+/* Vagrant's own, with the additions; ended by NULL. */
+static GPtrArray *list_arguments(int argc, char **argv, const Call *call, const Additions *additions)
 {
-    g_autofree char *program = find_curl();
-    if (program == NULL) {
-        fprintf(stderr, "curl: (2) `ingot vagrant` finds no curl in $PATH\n");
-        return 2;
-    }
-    g_autoptr(GPtrArray) arguments = g_ptr_array_new();
+    GPtrArray *arguments = g_ptr_array_new();
     for (int i = 0; i < argc; i++) {
         if (argv[i] == call->url) {
             add_pair(arguments, "-H", additions->range);
@@ -222,6 +219,21 @@ static int become_curl(int argc, char **argv, const Call *call, const Additions 
         g_ptr_array_add(arguments, argv[i]);
     }
     g_ptr_array_add(arguments, NULL);
+    return arguments;
+}
+
+/* awaits: first until the registry has the file. */
+static int become_curl(int argc, char **argv, const Call *call, const Additions *additions, gboolean awaits)
+{
+    g_autofree char *program = find_curl();
+    if (program == NULL) {
+        fprintf(stderr, "curl: (2) `ingot vagrant` finds no curl in $PATH\n");
+        return 2;
+    }
+    g_autoptr(GPtrArray) arguments = list_arguments(argc, argv, call, additions);
+    if (awaits && !await_file(program, (const char *const *)arguments->pdata, g_getenv(CURL_VARIABLE))) {
+        return 130;
+    }
     execv(program, (char **)arguments->pdata);
     fprintf(stderr, "curl: (2) cannot run %s: %s\n", program, g_strerror(errno));
     return 2;
@@ -232,14 +244,15 @@ int curl_run(int argc, char **argv)
     Call call = read_call(argc, argv);
     g_auto(FetchPlace) place = {0};
     g_auto(Additions) additions = {0};
-    gboolean made = FALSE;
+    gboolean made = FALSE, is_box = FALSE;
     if (g_getenv(CURL_VARIABLE) == NULL) {
-        return become_curl(argc, argv, &call, &additions);
+        return become_curl(argc, argv, &call, &additions, FALSE);
     }
     if (call.ca != NULL) {
         g_setenv("INGOT_CA", call.ca, FALSE);
     }
-    if (call.url != NULL && call.output != NULL && call.resumes && fetch_parse(call.url, &place)) {
+    is_box = call.url != NULL && fetch_parse(call.url, &place);
+    if (is_box && call.output != NULL && call.resumes) {
         if (call.bearer != NULL) {
             g_setenv("INGOT_TOKEN", call.bearer, TRUE);
         }
@@ -253,5 +266,5 @@ int curl_run(int argc, char **argv)
         additions.range = g_strconcat("If-Range: ", tag, NULL);
     }
     add_what_is_kept(&call, &additions);
-    return become_curl(argc, argv, &call, &additions);
+    return become_curl(argc, argv, &call, &additions, is_box);
 }

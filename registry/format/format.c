@@ -64,15 +64,29 @@ char *ingot_format_tag(const IngotFormat *format, const char *file, const IngotD
     return g_strdup_printf("\"%s/%s\"", digest, edition);
 }
 
+static char *digest_name(const IngotFormat *format, const IngotFormatFile *file)
+{
+    g_autofree char *edition = edition_of(format, file->name);
+    return g_strdup_printf("sha256 of %s", edition);
+}
+
+gboolean ingot_format_digest_kept(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
+                                  IngotDigest *digest)
+{
+    const IngotFormatKeeper *keeper = input->keeper;
+    g_autofree char *what = digest_name(format, file);
+    g_autoptr(GBytes) kept = keeper == NULL ? NULL : keeper->find(what, keeper->user);
+    if (kept == NULL || g_bytes_get_size(kept) != sizeof digest->bytes) {
+        return FALSE;
+    }
+    *digest = *(const IngotDigest *)g_bytes_get_data(kept, NULL);
+    return TRUE;
+}
+
 gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
                              IngotDigest *digest, GError **error)
 {
-    const IngotFormatKeeper *keeper = input->keeper;
-    g_autofree char *edition = edition_of(format, file->name);
-    g_autofree char *what = g_strdup_printf("sha256 of %s", edition);
-    g_autoptr(GBytes) kept = keeper == NULL ? NULL : keeper->find(what, keeper->user);
-    if (kept != NULL && g_bytes_get_size(kept) == sizeof digest->bytes) {
-        *digest = *(const IngotDigest *)g_bytes_get_data(kept, NULL);
+    if (ingot_format_digest_kept(format, input, file, digest)) {
         return TRUE;
     }
     ingot_progress_begin(input->progress, ingot_layout_size(file->layout), "hash %s", file->name);
@@ -81,9 +95,10 @@ gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *
         return FALSE;
     }
     ingot_progress_end(input->progress, NULL);
-    if (keeper != NULL) {
+    if (input->keeper != NULL) {
+        g_autofree char *what = digest_name(format, file);
         g_autoptr(GBytes) value = g_bytes_new(digest->bytes, sizeof digest->bytes);
-        keeper->keep(what, value, keeper->user);
+        input->keeper->keep(what, value, input->keeper->user);
     }
     return TRUE;
 }

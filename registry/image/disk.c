@@ -82,6 +82,12 @@ void ingot_disk_set_cache(IngotDisk *disk, const IngotDiskCache *cache)
     disk->cache = cache;
 }
 
+void ingot_disk_set_gate(IngotDisk *disk, IngotDiskGate gate, gpointer user)
+{
+    disk->gate = gate;
+    disk->gate_user = user;
+}
+
 const IngotIndex *ingot_disk_index(const IngotDisk *disk)
 {
     return disk->index;
@@ -217,6 +223,9 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
     if (offset > disk->index->disk_size || size > disk->index->disk_size - offset) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: offset %" G_GUINT64_FORMAT " is past the disk's end",
                     disk->name, offset);
+        return FALSE;
+    }
+    if (disk->gate != NULL && !disk->gate(disk->gate_user, error)) {
         return FALSE;
     }
     if (size == 0 || (disk->cache != NULL && disk->cache->find(disk->cache->user, offset, buffer, size))) {

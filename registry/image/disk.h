@@ -13,5 +13,7 @@ struct IngotDisk {
     GDestroyNotify free_blob;
     IngotIndex *index;
     const IngotDiskCache *cache; /* NULL: none */
-    Idle cursors;                /* that nobody uses */
+    IngotDiskGate gate;          /* NULL: none */
+    gpointer gate_user;
+    Idle cursors; /* that nobody uses */
 };

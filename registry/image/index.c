@@ -13,6 +13,7 @@
 #define LENGTHS_SIZE 8        /* bytes of a chunk's two lengths */
 #define TEXT_MAX (256u << 20) /* bytes of an unpacked index; holds INGOT_INDEX_CHUNKS_MAX */
 #define ENCODER_NAME_MAX 255
+#define FRAME_LEAST 9u /* bytes of a zstd frame: magic, two of a header, a block's header */
 
 struct Shared {
     IngotIndex index; /* first: callers see this part alone */
@@ -196,8 +197,7 @@ static IngotIndex *parse_header(Reader *reader, Header *header, GError **error)
         broken(reader, "impossible name of an encoder", error);
         return NULL;
     }
-    if (header->count == 0 || header->count > INGOT_INDEX_CHUNKS_MAX ||
-        header->count > (reader->size - reader->at) / LENGTHS_SIZE) {
+    if (header->count > (reader->size - reader->at) / LENGTHS_SIZE) {
         broken(reader, "impossible number of chunks", error);
         return NULL;
     }
@@ -259,12 +259,56 @@ static gboolean unpack(const void *data, gsize size, Reader *reader, guint8 **te
     return TRUE;
 }
 
+/* The first bytes of the text, or all of it where it is shorter. FALSE: it does not unpack so far, or would need more
+ * memory for that than any packer's does. */
+static gboolean peek(const void *data, gsize size, guint8 *start, gsize most, gsize *got)
+{
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    ZSTD_inBuffer in = {data, size, 0};
+    ZSTD_outBuffer out = {start, most, 0};
+    size_t left = 1;
+    while (left != 0 && !ZSTD_isError(left) && out.pos < most && in.pos < size) {
+        left = ZSTD_decompressStream(stream, &out, &in);
+    }
+    ZSTD_freeDStream(stream);
+    *got = out.pos;
+    return !ZSTD_isError(left);
+}
+
+/* A few bytes of zstd may hold an index of millions of chunks: whether there can be so many is asked first. */
+static gboolean check_count(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
+{
+    guint8 start[HEADER_SIZE];
+    Reader reader = {.data = start, .what = what};
+    if (!peek(data, size, start, sizeof start, &reader.size)) {
+        return broken(&reader, "it does not unpack", error);
+    }
+    if (reader.size < sizeof start || get32(start + strlen(MAGIC)) != INGOT_INDEX_VERSION) {
+        return TRUE; /* the parser says what is wrong */
+    }
+    guint64 disk_size = get64(start + VERSION_END + 12), count = get64(start + VERSION_END + 20);
+    if (count == 0 || count > INGOT_INDEX_CHUNKS_MAX || count > disk_size / INGOT_BLOCK_SIZE + 1 ||
+        count > blob_size / FRAME_LEAST) {
+        return broken(&reader, "impossible number of chunks", error);
+    }
+    unsigned long long length = ZSTD_getFrameContentSize(data, size);
+    return length == ZSTD_CONTENTSIZE_UNKNOWN ||
+           length <= HEADER_SIZE + ENCODER_NAME_MAX + count * (LENGTHS_SIZE + INGOT_DIGEST_SIZE) ||
+           broken(&reader, "more than its chunks take", error);
+}
+
 IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error)
+{
+    return ingot_index_parse_for(data, size, G_MAXUINT64, what, error);
+}
+
+IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
 {
     Reader reader = {.what = what};
     Header header;
     g_autofree guint8 *text = NULL;
-    if (!unpack(data, size, &reader, &text, error) || !parse_version(&reader, error)) {
+    if (!check_count(data, size, blob_size, what, error) || !unpack(data, size, &reader, &text, error) ||
+        !parse_version(&reader, error)) {
         return NULL;
     }
     g_autoptr(IngotIndex) index = parse_header(&reader, &header, error);

@@ -14,8 +14,10 @@
 #include <utime.h>
 
 #include "remote/http.h"
+#include "remote/patience.h"
 
-#define ATTEMPTS 5 /* in a row that bring nothing new */
+#define ATTEMPTS 5            /* in a row that bring nothing new */
+#define PATIENCE_SECONDS 1800 /* for a server that asks for it: a registry may have to work the file out first */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
 
@@ -25,6 +27,9 @@ typedef struct {
     int fd;
     guint64 offset; /* where the next byte goes */
     gboolean shown; /* the progress has begun */
+    Patience patience;
+    gboolean waits;   /* the last attempt was told to come again */
+    gboolean is_told; /* and the user knows */
     CURL *curl;
     IngotProgress *progress;
     GError *error; /* from within a callback */
@@ -88,6 +93,19 @@ static gboolean start_over(Download *download, GError **error)
     return ftruncate(download->fd, 0) == 0 || ingot_error_set_errno(error, errno, "%s", download->part);
 }
 
+/* How long (microseconds) the server asks to wait (Retry-After); -1: it does not, or has asked for too much. */
+static gint64 wait_asked_for(Download *download, long status)
+{
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(download->curl, CURLINFO_RETRY_AFTER, &seconds);
+    gint64 wait = seconds > 0 ? patience_take(&download->patience, download->curl, status) : -1;
+    if (wait >= 0 && !download->is_told) {
+        ingot_progress_message(download->progress, "%s: the server asks to wait", download->name);
+        download->is_told = TRUE;
+    }
+    return wait;
+}
+
 /* The rest of the file; *complete FALSE without an error asks for another attempt. */
 static gboolean attempt(Download *download, gboolean *complete, GError **error)
 {
@@ -95,6 +113,7 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     g_autoptr(CURL) curl = curl_easy_init();
     long status = 0;
     download->curl = curl;
+    download->waits = FALSE;
     configure(download, reason);
     curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)download->offset);
     CURLcode code = curl_easy_perform(curl);
@@ -107,6 +126,11 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     *complete = code == CURLE_OK || (status == 416 && download->offset > 0);
     if (*complete || broke_off(code)) {
         return TRUE;
+    }
+    gint64 wait = wait_asked_for(download, status);
+    download->waits = wait >= 0;
+    if (download->waits) {
+        return patience_sleep(wait, error);
     }
     if (code == CURLE_RANGE_ERROR) { /* the server knows only whole files */
         return start_over(download, error);
@@ -124,7 +148,7 @@ static gboolean fetch(Download *download, GError **error)
         if (!attempt(download, &complete, error)) {
             return FALSE;
         }
-        vain = download->offset > before ? 0 : vain + 1;
+        vain = download->offset > before || download->waits ? 0 : vain + 1;
     }
     if (!complete) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
@@ -171,8 +195,13 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
     if (fstat(fd, &info) != 0) {
         return ingot_error_set_errno(error, errno, "%s", part);
     }
-    Download download = {
-        .url = url, .name = name, .part = part, .fd = fd, .offset = (guint64)info.st_size, .progress = progress};
+    Download download = {.url = url,
+                         .name = name,
+                         .part = part,
+                         .fd = fd,
+                         .offset = (guint64)info.st_size,
+                         .progress = progress,
+                         .patience = patience_of(PATIENCE_SECONDS)};
     if (!fetch_and_check(&download, wanted, error) || !ingot_file_publish(fd, part, path, error)) {
         return FALSE;
     }

@@ -118,7 +118,7 @@ curl -sf "$base/1.0.0/" | python3 -c 'import json,sys; print(" ".join(sorted(f["
 mv "$TMP/disk.vmx" "$TMP/vmx"
 mv "$TMP/vmx/disk.vmdk" "$TMP/disk.vmx"
 for format in "${!qemu[@]}" "${others[@]}"; do
-    name=$(curl -sf "$base/1.0.0/$format/" | python3 -c 'import json,sys; print(json.load(sys.stdin)["files"][0]["name"])')
+    name=$(view "$base/1.0.0/$format/" | python3 -c 'import json,sys; print(json.load(sys.stdin)["files"][0]["name"])')
     python3 - "$REGISTRY" "/formats/team/web/1.0.0/$format/$name" "$TMP/disk.$format" <<'PY' || fail "$format over HTTP"
 import http.client, os, random, sys
 host, path, name = sys.argv[1:]
@@ -138,7 +138,7 @@ c.request("GET", path, headers={"If-None-Match": tag}); r = c.getresponse(); r.r
 c.request("GET", path, headers={"If-Range": '"x"', "Range": "bytes=0-0"}); r = c.getresponse(); body = r.read()
 assert r.status == 200 and body == data
 PY
-    (cd "$TMP" && curl -sf "$base/1.0.0/$format/$name.sha256" | sed "s/$name/disk.$format/" | sha256sum -c --quiet) || fail "the sum of $format"
+    (cd "$TMP" && view "$base/1.0.0/$format/$name.sha256" | sed "s/$name/disk.$format/" | sha256sum -c --quiet) || fail "the sum of $format"
 done
 digest=$(curl -sfI "http://$REGISTRY/v2/team/web/manifests/1.0.0" | sed -n 's/^Docker-Content-Digest: *\([^\r]*\).*/\1/ip')
 curl -sf "$base/$digest/qcow2/disk.qcow2" | cmp - "$TMP/disk.qcow2" || fail "by digest"
@@ -152,17 +152,64 @@ packs=$(find "$TMP/registry/packs" -name '*.pack' -printf '%s\n' | awk '{ s += $
 [ $(($(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT sum(length(value)) FROM measures') * 1000)) -lt "$packs" ] || fail "what is kept of all formats is more than 0.1 %"
 ok "the registry serves each of them, any range, with its SHA-256, and keeps no copy"
 
+# 2100 GiB take longer than a request waits: its client is told to come again, nobody else waits, and no client takes the answer for the file.
+ingot push -q large:1.0.0 "$REGISTRY/team/large" >/dev/null
+large=http://$REGISTRY/formats/team/large/1.0.0
+for how in --get --head; do
+    [ "$(status -m 60 "$how" -D "$TMP/head" "$large/raw/disk.raw.sha256")" = 503 ] && grep -qi '^Retry-After: *[0-9]' "$TMP/head" ||
+        fail "the sum of a large disk, $how: $(cat "$TMP/head" "$TMP/answer")"
+done
+[ "$(status -m 60 -H 'Prefer: wait=1, respond-async' -D "$TMP/head" "$large/raw/disk.raw.sha256")" = 202 ] && grep -qi '^Retry-After: *[0-9]' "$TMP/head" && grep -qi '^Preference-Applied: respond-async' "$TMP/head" ||
+    fail "a client that prefers 202: $(cat "$TMP/head" "$TMP/answer")"
+! curl -sf -o "$TMP/none" "$large/raw/disk.raw.sha256" && ! wget -q --tries=1 -O "$TMP/none" "$large/raw/disk.raw.sha256" && [ ! -s "$TMP/none" ] || fail "a client keeps the answer as the file: $(cat "$TMP/none")"
+[ "$(curl -sf -m 60 -r 0-9 "$large/raw/disk.raw" | wc -c)" = 10 ] || fail "a range of a disk whose sum is not known"
+[ "$(curl -sf "$base/1.0.0/qcow2/disk.qcow2.sha256" | wc -c)" -gt 64 ] || fail "a sum that is known, while another is worked out"
+# Each format has a disk of that size, or says why not.
+ingot formats | awk '{ print $1 }' | while read -r format; do
+    case $format in
+    vhd | vmdk | vmdk-stream | vmx | ova | vagrant-virtualbox | vagrant-vmware)
+        [ "$(status -m 60 "$large/$format/")" = 404 ] && grep -qE '2040 GiB|2 TiB' "$TMP/answer" || fail "$format of 2100 GiB: $(cat "$TMP/answer")"
+        ;;
+    *)
+        name=$(view "$large/$format/" | python3 -c 'import json,sys; print(json.load(sys.stdin)["files"][0]["name"])') && [ "$(view -r 0-9 "$large/$format/$name" | wc -c)" = 10 ] || fail "$format of 2100 GiB"
+        ;;
+    esac
+done
+ok "what takes minutes is promised (503 with Retry-After), and kept by no client; a disk of 2100 GiB is served or refused in words"
+
+# Work that nobody waits for ends: that of a client that has left at once, that of one that does not come again after a minute.
+at_work() { grep -lx parallel /proc/"$SERVER"/task/*/comm >/dev/null 2>&1; }
+kill "$SERVER"
+wait "$SERVER" || true
+start_ingotd
+base=http://$REGISTRY/formats/team/web large=http://$REGISTRY/formats/team/large/1.0.0
+curl -s -m 1 "$large/vdi/disk.vdi.sha256" -o /dev/null "$large/raw/disk.raw.sha256" -o /dev/null || true
+for _ in $(seq 100); do at_work || break; sleep 0.1; done
+! at_work || fail "the server works on for a client that has left"
+[ "$(status -m 60 "$large/raw/disk.raw.sha256")" = 503 ] && at_work || fail "the server does not work on for a client that was told to come again"
+ok "a client that leaves ends the work for it"
+
+# In the catalogue a sum that is not known is left out.
+curl -sf -m 120 "http://$REGISTRY/vagrant/team/large" >"$TMP/answer"
+python3 - "$TMP/answer" <<'PY' || fail "Vagrant's catalogue without sums: $(cat "$TMP/answer")"
+import json, sys
+providers = [p for v in json.load(open(sys.argv[1]))["versions"] for p in v["providers"]]
+assert [p["name"] for p in providers] == ["libvirt", "qemu"] and all("url" in p for p in providers), providers
+PY
+ok "Vagrant's catalogue does not wait for sums"
+
 # What was measured is kept over a restart, and goes with the image.
-measures() { sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT count(*) FROM measures'; }
-[ "$(measures)" = "$(($(wc -w <<<"$all") + 2))" ] || fail "kept: $(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT what FROM measures')"
-before=$(curl -sf "$base/1.0.0/ova/web.ova.sha256")
+measures() { sqlite3 "$TMP/registry/catalogue.sqlite" "SELECT count(*) FROM measures WHERE manifest=x'${digest#sha256:}'"; }
+# A sum for each, and vmx's second file; and the blocks of two codecs.
+[ "$(measures)" = "$(($(wc -w <<<"$all") + 1 + 2))" ] || fail "kept: $(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT what FROM measures')"
+before=$(view "$base/1.0.0/ova/web.ova.sha256")
 kill "$SERVER"
 wait "$SERVER" || true
 sqlite3 "$TMP/registry/catalogue.sqlite" 'UPDATE measures SET value=zeroblob(length(value)) WHERE what LIKE "blocks%"'
 start_ingotd
 base=http://$REGISTRY/formats/team/web
 [ "$(curl -sf "$base/1.0.0/ova/web.ova.sha256")" = "$before" ] || fail "another sum after a restart"
-curl -sf "$base/1.0.0/ova/web.ova" | cmp - "$TMP/disk.ova" || fail "a damaged measure was believed"
+view "$base/1.0.0/ova/web.ova" | cmp - "$TMP/disk.ova" || fail "a damaged measure was believed"
 ok "what had to be measured is kept over a restart, and not believed if it is damaged"
 
 # Another process reads from the packs again.
@@ -178,6 +225,16 @@ if curl -sf "$base/1.0.0/raw/disk.raw" -o "$TMP/short"; then fail "a view of a d
 [ "$(stat -c %s "$TMP/short")" -lt "$(stat -c %s "$TMP/v1.raw")" ] || fail "a view of a damaged image has its whole length"
 cmp -n "$(stat -c %s "$TMP/short")" "$TMP/short" "$TMP/v1.raw" || fail "damaged bytes were served"
 ok "a view of a damaged image ends in an error that the client sees"
+# A sum that can't be had is told, to those who ask next too: the disk is not read again and again for it.
+sqlite3 "$TMP/registry/catalogue.sqlite" 'DELETE FROM measures'
+for _ in $(seq 50); do # it may take longer than a request waits
+    [ "$(status "$base/1.0.0/raw/disk.raw.sha256")" = 503 ] || break
+done
+[ "$(status "$base/1.0.0/raw/disk.raw.sha256")" = 500 ] || fail "the sum of a damaged image: $(cat "$TMP/answer")"
+found=$(curl -sf "http://$REGISTRY/metrics" | grep '^ingot_damage_found_total')
+for _ in 1 2 3; do [ "$(status "$base/1.0.0/raw/disk.raw.sha256")" = 500 ] || fail "the same again: $(cat "$TMP/answer")"; done
+[ "$(curl -sf "http://$REGISTRY/metrics" | grep '^ingot_damage_found_total')" = "$found" ] || fail "a failure is tried again each time"
+ok "a sum that can not be had is told, and not tried for ever"
 
 disk=$(python3 -c "
 import json; d=json.load(open('$INGOT_STORE/index.json'))

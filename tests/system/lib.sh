@@ -51,6 +51,19 @@ start_ingotd() {
     export REGISTRY SERVER
 }
 
+# A registry works a view's sum out in the background: its clients are told to come again.
+view() { curl -sf -m 300 --retry 100 "$@"; }
+# box_catalogue URL [CURL-ARGUMENT...]: Vagrant's catalogue once it has every sum.
+box_catalogue() {
+    local _
+    for _ in $(seq 300); do
+        curl -sf "$@" >"$TMP/box-catalogue" || return
+        python3 -c 'import json,sys; sys.exit(any("checksum" not in p for v in json.load(sys.stdin)["versions"] for p in v["providers"]))' <"$TMP/box-catalogue" && break
+        sleep 0.2
+    done
+    cat "$TMP/box-catalogue"
+}
+
 # start_cache NAME UPSTREAM [OPTION...]: an ingotd before an upstream, in $TMP/NAME: `cache` is its HOST:PORT, `cache_pid` its process.
 start_cache() {
     local name=$1 upstream=$2

@@ -69,7 +69,7 @@ digest=$(ingot pack -q "$TMP/disk.raw" web:1.0.0)
 status=
 for _ in $(seq 100); do # a view may be answered later, while it is worked out
     status=$(curl -s --cacert "$INGOT_CA" -o "$TMP/sum" -w '%{http_code}' "https://$REGISTRY/formats/team/web/1.0.0/raw/disk.raw.sha256")
-    [ "$status" = 202 ] || break
+    [ "$status" = 503 ] || break
     sleep 0.5
 done
 [ "$status" = 200 ] && grep -q "$(sha256sum <"$TMP/disk.raw" | cut -d' ' -f1)" "$TMP/sum" || fail "a view: $status"

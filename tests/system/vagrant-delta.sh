@@ -233,6 +233,40 @@ installed 4
 ! grep -q 'the word' "$TMP/out" || fail "a secret is told"
 ok "a private box: by Vagrant's token, or by ingot login"
 
+# A registry that has to work the box out first: it is asked again when it says, and the user knows why it takes so long.
+cat >"$TMP/later.py" <<'PY'
+import http.server, sys
+left = 3
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        global left
+        if not self.path.startswith("/formats/"):
+            return self.send_error(404)
+        left -= 1
+        body = open(sys.argv[1], "rb").read() if left < 0 else b'{"errors":[]}'
+        self.send_response(200 if left < 0 else 503)
+        if left >= 0:
+            self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+    do_HEAD = do_GET
+    def log_message(self, *arguments):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+PY
+python3 "$TMP/later.py" "$TMP/box" >"$TMP/port" &
+ENDING+=($!)
+until [ -s "$TMP/port" ]; do sleep 0.05; done
+later=http://127.0.0.1:$(cat "$TMP/port")/formats/team/later/sha256:$(printf 0%.0s {1..64})/vagrant-libvirt/libvirt.box
+run ingot vagrant box add --name later --provider libvirt "$later"
+vagrant box list | grep -q '^later *(libvirt' || fail "a box that came later: $(cat "$TMP/out")"
+[ "$(grep -c 'the first time: waiting' "$TMP/out")" = 1 ] || fail "not told, or more than once: $(cat "$TMP/out")"
+ok "a box that the registry has to work out first is waited for"
+
 kill "$SERVER"
 wait "$SERVER" || true
 cd "$TMP"

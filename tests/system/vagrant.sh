@@ -15,7 +15,7 @@ ingot pack -q "$TMP/v2.raw" web:1.1.0 >/dev/null
 start_ingotd
 ingot push -q web:1.0.0 "$REGISTRY/team/web" >/dev/null
 catalogue=http://$REGISTRY/vagrant/team/web
-curl -sf "$catalogue" >"$TMP/catalogue"
+box_catalogue "$catalogue" >"$TMP/catalogue"
 python3 - "$TMP/catalogue" <<'PY' || fail "the catalogue: $(cat "$TMP/catalogue")"
 import json, sys
 c = json.load(open(sys.argv[1]))

@@ -9,6 +9,7 @@
 #include "server/mirror/through.h"
 #include "server/server.h"
 #include "server/views/pass.h"
+#include "server/views/patience.h"
 
 #define SUM ".sha256"
 
@@ -17,6 +18,9 @@ typedef struct {
     char *name, *reference;
     char *format, *file; /* NULL: the folder above is asked for */
 } Place;
+
+/* An error: nothing was answered. */
+typedef enum MHD_Result (*PlaceAnswer)(Request *request, const Place *place, GError **error);
 
 static void place_clear(Place *place)
 {
@@ -92,14 +96,39 @@ static enum MHD_Result list_formats(Request *request, const Place *place)
     return answer_json(request, body);
 }
 
-static enum MHD_Result list_files(Request *request, const Place *place)
+/* What is not measured yet: once more when it is, or its client is told to come again. */
+static enum MHD_Result answer_measured(Request *request, const Place *place, PlaceAnswer answer, gboolean sums)
 {
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) error = NULL, problem = NULL;
+    enum MHD_Result result = answer(request, place, &error);
+    if (error == NULL) {
+        return result;
+    }
+    if (!g_error_matches(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED)) {
+        return fail(request, error);
+    }
+    const WarmWish wish = {.name = place->name, .reference = place->reference, .format = place->format, .sums = sums};
+    switch (patience_wait(request, &wish, patience_end(), &problem)) {
+    case WARM_READY:
+        g_clear_error(&error);
+        result = answer(request, place, &error);
+        return error == NULL                                               ? result
+               : g_error_matches(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED) ? patience_answer(request)
+                                                                           : fail(request, error);
+    case WARM_FAILED:
+        return fail(request, problem);
+    default:
+        return patience_answer(request);
+    }
+}
+
+static enum MHD_Result list_files(Request *request, const Place *place, GError **error)
+{
     IngotDigest digest;
     g_autoptr(GPtrArray) files =
-        views_files(request->server->views, place->name, place->reference, place->format, &digest, &error);
+        views_files(request->server->views, place->name, place->reference, place->format, &digest, error);
     if (files == NULL) {
-        return fail(request, error);
+        return MHD_NO;
     }
     g_autofree char *text = ingot_digest_to_text(&digest);
     g_autoptr(json_t) body = json_pack("{s:s, s:o}", "manifest", text, "files", describe_files(files));
@@ -107,15 +136,14 @@ static enum MHD_Result list_files(Request *request, const Place *place)
 }
 
 /* As sha256sum(1) writes it, and reads it with -c. */
-static enum MHD_Result answer_sum(Request *request, const Place *place)
+static enum MHD_Result answer_sum(Request *request, const Place *place, GError **error)
 {
-    g_autoptr(GError) error = NULL;
     g_autofree char *file = g_strndup(place->file, strlen(place->file) - strlen(SUM));
     g_autoptr(View) view =
-        views_open(request->server->views, place->name, place->reference, place->format, file, &error);
+        views_open(request->server->views, place->name, place->reference, place->format, file, error);
     IngotDigest digest;
-    if (view == NULL || !view_digest(view, &digest, &error)) {
-        return fail(request, error);
+    if (view == NULL || !view_digest(view, &digest, error)) {
+        return MHD_NO;
     }
     char hex[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&digest, hex);
@@ -138,14 +166,13 @@ static void unref_view(gpointer source)
     view_unref(source);
 }
 
-static enum MHD_Result answer_file(Request *request, const Place *place)
+static enum MHD_Result answer_file(Request *request, const Place *place, GError **error)
 {
     static const BodyKind kind = {.read = read_view, .run = run_of_view, .unref = unref_view};
-    g_autoptr(GError) error = NULL;
     g_autoptr(View) view =
-        views_open(request->server->views, place->name, place->reference, place->format, place->file, &error);
+        views_open(request->server->views, place->name, place->reference, place->format, place->file, error);
     if (view == NULL) {
-        return fail(request, error);
+        return MHD_NO;
     }
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = view_tag(view),
@@ -186,9 +213,8 @@ static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
     if (place.format == NULL) {
         return list_formats(request, &place);
     }
-    return place.file == NULL                  ? list_files(request, &place)
-           : g_str_has_suffix(place.file, SUM) ? answer_sum(request, &place)
-                                               : answer_file(request, &place);
+    gboolean sums = place.file != NULL && g_str_has_suffix(place.file, SUM);
+    return answer_measured(request, &place, place.file == NULL ? list_files : sums ? answer_sum : answer_file, sums);
 }
 
 const Route formats_routes[] = {

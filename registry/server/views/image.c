@@ -6,20 +6,27 @@
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (256u << 20)
 
+GQuark view_error_quark(void)
+{
+    return g_quark_from_static_string("view-error");
+}
+
 void view_image_unref(ViewImage *image)
 {
     if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
         g_free(image->name);
         json_decref(image->config);
-        ingot_disk_free(image->disk);
+        ingot_disk_free(image->closed);
         ingot_disk_free(image->read);
         unpacked_disk_free(image->unpacked);
+        storage_blob_unref(image->blob);
+        ingot_index_unref(image->index);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
-        g_mutex_clear(&image->measuring);
         g_free(image);
     }
 }
+
 ViewImage *view_image_ref(ViewImage *image)
 {
     g_atomic_ref_count_inc(&image->references);
@@ -61,6 +68,13 @@ static gboolean read_disk(gpointer blob, guint64 offset, void *buffer, gsize siz
     return storage_blob_read_all(blob, offset, buffer, size, error);
 }
 
+static gboolean read_closed(gpointer user, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    (void)user, (void)offset, (void)buffer, (void)size;
+    g_set_error(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED, "its size is not known yet");
+    return FALSE;
+}
+
 static void unref_blob(gpointer blob)
 {
     storage_blob_unref(blob);
@@ -70,19 +84,21 @@ static IngotIndex *open_index(Storage *storage, const char *name, const IngotMan
 {
     g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
     return bytes == NULL ? NULL
-                         : ingot_index_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+                         : ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                 manifest->disk.size, name, error);
 }
 
 static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, GError **error)
 {
-    g_autoptr(IngotIndex) index = open_index(image->storage, image->name, manifest, error);
-    StorageBlob *blob = index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
-    if (blob == NULL) {
+    image->index = open_index(image->storage, image->name, manifest, error);
+    image->blob =
+        image->index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
+    if (image->blob == NULL) {
         return FALSE;
     }
-    image->disk = ingot_disk_new(read_disk, blob, unref_blob, image->name, index);
-    image->read = ingot_disk_new(read_disk, storage_blob_ref(blob), unref_blob, image->name, index);
-    image->unpacked = unpacked_disk_new(unpacked, index);
+    image->closed = ingot_disk_new(read_closed, NULL, NULL, image->name, image->index);
+    image->read = ingot_disk_new(read_disk, storage_blob_ref(image->blob), unref_blob, image->name, image->index);
+    image->unpacked = unpacked_disk_new(unpacked, image->index);
     ingot_disk_set_cache(image->read, unpacked_disk_cache(image->unpacked));
     return TRUE;
 }
@@ -116,7 +132,6 @@ ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *nam
     g_autoptr(ViewImage) image = g_new0(ViewImage, 1);
     g_atomic_ref_count_init(&image->references);
     g_mutex_init(&image->lock);
-    g_mutex_init(&image->measuring);
     image->formats = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
     image->keeper = (IngotFormatKeeper){.find = find_measure, .keep = keep_measure, .user = image};
     image->storage = storage;
@@ -128,10 +143,15 @@ ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *nam
 
 /* --- formats --- */
 
-IngotFormatInput view_image_input(const ViewImage *image)
+static IngotFormatInput input_of(const ViewImage *image, IngotDisk *disk)
 {
-    return (IngotFormatInput){
-        .disk = image->disk, .config = image->config, .name = image->name, .keeper = &image->keeper};
+    return (IngotFormatInput){.disk = disk, .config = image->config, .name = image->name, .keeper = &image->keeper};
+}
+
+gboolean view_image_can(const ViewImage *image, const IngotFormat *format, GError **error)
+{
+    const IngotFormatInput input = input_of(image, image->closed);
+    return ingot_format_can(format, &input, error);
 }
 
 static GPtrArray *find_files(ViewImage *image, const IngotFormat *format)
@@ -145,37 +165,63 @@ static GPtrArray *find_files(ViewImage *image, const IngotFormat *format)
     return files;
 }
 
-GPtrArray *view_image_files(ViewImage *image, const IngotFormat *format, GError **error)
+static GPtrArray *lay_out(ViewImage *image, const IngotFormat *format, IngotDisk *disk, GError **error)
 {
-    const IngotFormatInput input = view_image_input(image);
+    const IngotFormatInput input = input_of(image, disk);
     GPtrArray *files = find_files(image, format);
-    if (files != NULL) {
-        return files;
-    }
-    /* What does not compress is laid out from the index alone, and waits for no pass over the disk. */
-    gboolean measures = format->codec != NULL;
-    if (measures) {
-        g_mutex_lock(&image->measuring);
-    }
-    files = find_files(image, format);
     if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
         g_mutex_lock(&image->lock);
-        g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files));
+        g_hash_table_replace(image->formats, (gpointer)format, g_ptr_array_ref(files));
         g_mutex_unlock(&image->lock);
     }
-    if (measures) {
-        g_mutex_unlock(&image->measuring);
-    }
     return files;
+}
+
+GPtrArray *view_image_files(ViewImage *image, const IngotFormat *format, GError **error)
+{
+    return lay_out(image, format, image->closed, error);
 }
 
 gboolean view_image_digest(ViewImage *image, const IngotFormat *format, const IngotFormatFile *file,
                            IngotDigest *digest, GError **error)
 {
-    const IngotFormatInput input = view_image_input(image);
-    g_mutex_lock(&image->measuring);
-    gboolean ok = ingot_format_digest(format, &input, file, digest, error);
-    g_mutex_unlock(&image->measuring);
+    const IngotFormatInput input = input_of(image, image->closed);
+    if (ingot_format_digest_kept(format, &input, file, digest)) {
+        return TRUE;
+    }
+    g_set_error(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED, "the sum of %s is not known yet", file->name);
+    return FALSE;
+}
+
+/* What could not be kept would be worked out again for whoever asks next, for ever. */
+static gboolean sum_file(ViewImage *image, const IngotFormat *format, const IngotFormatInput *input,
+                         const IngotFormatFile *file, GError **error)
+{
+    IngotDigest digest;
+    if (!ingot_format_digest(format, input, file, &digest, error)) {
+        return FALSE;
+    }
+    if (!ingot_format_digest_kept(format, input, file, &digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "%s: the sum of %s cannot be kept", image->name,
+                    file->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean view_image_measure(ViewImage *image, const IngotFormat *format, gboolean sums, IngotDiskGate gate,
+                            gpointer user, GError **error)
+{
+    /* One of its own, of which nothing is kept: it goes through the whole disk once. */
+    g_autoptr(IngotDisk) disk =
+        ingot_disk_new(read_disk, storage_blob_ref(image->blob), unref_blob, image->name, image->index);
+    ingot_disk_set_gate(disk, gate, user);
+    const IngotFormatInput input = input_of(image, disk);
+    g_autoptr(GPtrArray) files = lay_out(image, format, disk, error);
+    gboolean ok = files != NULL;
+    for (guint i = 0; ok && sums && i < files->len; i++) {
+        ok = sum_file(image, format, &input, g_ptr_array_index(files, i), error);
+    }
     return ok;
 }
 

@@ -7,18 +7,24 @@
 #include "server/storage/storage.h"
 #include "server/views/unpacked.h"
 
+#define VIEW_ERROR (view_error_quark())
+GQuark view_error_quark(void);
+/* A pass over the whole disk comes first (view_image_measure). */
+#define VIEW_ERROR_UNMEASURED 1
+
 typedef struct {
     gatomicrefcount references;
     Storage *storage;
     IngotDigest manifest;
     char *name;
     json_t *config;
-    IngotDisk *disk;        /* to be measured: nothing of it is kept */
+    IngotIndex *index;
+    StorageBlob *blob;      /* the disk's */
+    IngotDisk *closed;      /* reading it is VIEW_ERROR_UNMEASURED: for what is laid out without a pass over it */
     IngotDisk *read;        /* to be read by clients */
     UnpackedDisk *unpacked; /* what is kept of that */
     IngotFormatKeeper keeper;
-    GMutex measuring;    /* one at a time: the next finds what the first has kept */
-    GMutex lock;         /* taken last */
+    GMutex lock;         /* of formats */
     GHashTable *formats; /* IngotFormat -> GPtrArray of IngotFormatFile: laid out once */
 } ViewImage;
 
@@ -29,12 +35,15 @@ ViewImage *view_image_ref(ViewImage *image);
 void view_image_unref(ViewImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ViewImage, view_image_unref)
 
-/* What its formats are made from; the image's own. */
-IngotFormatInput view_image_input(const ViewImage *image);
-/* The files of a format, laid out once; unref it. */
+/* Whether it can have a format. */
+gboolean view_image_can(const ViewImage *image, const IngotFormat *format, GError **error);
+/* The files of a format, laid out once; unref it. VIEW_ERROR_UNMEASURED: their sizes are not known yet. */
 GPtrArray *view_image_files(ViewImage *image, const IngotFormat *format, GError **error);
-/* The SHA-256 of one of them. */
+/* The SHA-256 of one of them; VIEW_ERROR_UNMEASURED: it is not known yet. */
 gboolean view_image_digest(ViewImage *image, const IngotFormat *format, const IngotFormatFile *file,
                            IngotDigest *digest, GError **error);
+/* Works out and keeps what both of these need; sums: the second too. It may take minutes; the gate ends it early. */
+gboolean view_image_measure(ViewImage *image, const IngotFormat *format, gboolean sums, IngotDiskGate gate,
+                            gpointer user, GError **error);
 /* Whether it says that it was made ready for a format, or says nothing of that. */
 gboolean view_image_is_for(const ViewImage *image, const char *format);

@@ -10,6 +10,7 @@
 #include "server/server.h"
 #include "server/storage/storage.h"
 #include "server/views/pass.h"
+#include "server/views/patience.h"
 #include "server/views/view.h"
 
 /* Vagrant's providers, and the formats that are for them. */
@@ -78,51 +79,87 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
     return versions;
 }
 
+/* What a catalogue is made for. */
+typedef struct {
+    Request *request;
+    const char *base, *name;
+    gint64 until; /* it waits for sums that are not known yet */
+} Listing;
+
 /* With a pass for whom Vagrant would leave at the door: name and password of a URL are shown for that URL alone. */
-static char *box_url(const Request *request, const char *base, const char *name, const View *view, guint box)
+static char *box_url(const Listing *listing, const char *reference, guint box)
 {
+    const Request *request = listing->request;
     const char *shown = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-    g_autofree char *manifest = ingot_digest_to_text(view_manifest(view));
-    g_autofree char *path = g_strdup_printf("/formats/%s/%s/%s/%s", name, manifest, boxes[box].format, boxes[box].file);
+    g_autofree char *path =
+        g_strdup_printf("/formats/%s/%s/%s/%s", listing->name, reference, boxes[box].format, boxes[box].file);
     if (shown == NULL || g_ascii_strncasecmp(shown, "Basic ", strlen("Basic ")) != 0 ||
         access_may_anybody(request, ACCESS_PULL)) {
-        return g_strconcat(base, path, NULL);
+        return g_strconcat(listing->base, path, NULL);
     }
     g_autofree char *pass = pass_write(request, path);
-    return g_strconcat(base, path, "?" PASS "=", pass, NULL);
+    return g_strconcat(listing->base, path, "?" PASS "=", pass, NULL);
 }
 
-static json_t *describe_provider(Request *request, const char *base, const char *name, const IngotDigest *image,
-                                 guint box)
+static gboolean find_sum(const Listing *listing, const char *reference, guint box, IngotDigest *sum, GError **error)
+{
+    g_autoptr(View) view = views_open(listing->request->server->views, listing->name, reference, boxes[box].format,
+                                      boxes[box].file, error);
+    return view != NULL && view_digest(view, sum, error);
+}
+
+/* A sum that is not known is asked for; the box is listed without it until it is. FALSE: it can't be made. */
+static gboolean add_sum(const Listing *listing, const char *reference, guint box, json_t *provider)
 {
     IngotDigest sum;
+    g_autoptr(GError) error = NULL;
+    gboolean known = find_sum(listing, reference, box, &sum, &error);
+    if (!known && g_error_matches(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED)) {
+        const WarmWish wish = {
+            .name = listing->name, .reference = reference, .format = boxes[box].format, .sums = TRUE, .listed = TRUE};
+        WarmAnswer answer = patience_wait(listing->request, &wish, listing->until, NULL);
+        if (answer == WARM_LATER) {
+            return TRUE;
+        }
+        known = answer == WARM_READY && find_sum(listing, reference, box, &sum, NULL);
+    }
+    if (known) {
+        char hex[INGOT_DIGEST_TEXT_SIZE];
+        ingot_digest_write_text(&sum, hex);
+        json_object_set_new(provider, "checksum_type", json_string("sha256"));
+        json_object_set_new(provider, "checksum", json_string(hex + strlen("sha256:")));
+    }
+    return known;
+}
+
+static json_t *describe_provider(const Listing *listing, const IngotDigest *image, guint box)
+{
     g_autofree char *reference = ingot_digest_to_text(image);
-    g_autoptr(View) view =
-        views_open_meant(request->server->views, name, reference, boxes[box].format, boxes[box].file, NULL);
-    if (view == NULL || !view_digest(view, &sum, NULL)) {
+    g_autoptr(json_t) config =
+        views_config_meant(listing->request->server->views, listing->name, reference, boxes[box].format);
+    if (config == NULL) {
         return NULL;
     }
-    char hex[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&sum, hex);
-    g_autofree char *url = box_url(request, base, name, view, box);
-    const char *architecture = json_string_value(json_object_get(view_config(view), "architecture"));
+    g_autofree char *url = box_url(listing, reference, box);
+    const char *architecture = json_string_value(json_object_get(config, "architecture"));
     /* The default is what a machine of another architecture takes too: only what most machines can run. */
     gboolean is_default = architecture == NULL || strcmp(architecture, "amd64") == 0;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "checksum_type",
-                     "sha256", "checksum", hex + strlen("sha256:"), "architecture",
-                     architecture == NULL ? "unknown" : architecture, "default_architecture", (int)is_default);
+    g_autoptr(json_t) provider =
+        json_pack("{s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "architecture",
+                  architecture == NULL ? "unknown" : architecture, "default_architecture", (int)is_default);
+    return add_sum(listing, reference, box, provider) ? g_steal_pointer(&provider) : NULL;
 }
 
 /* NULL: no provider can have it. */
-static json_t *describe_version(Request *request, const char *base, const char *name, const char *version)
+static json_t *describe_version(const Listing *listing, const char *version)
 {
     g_autoptr(json_t) providers = json_array();
     IngotDigest image;
-    if (!storage_find_tag(request->server->storage, name, version, &image, NULL)) {
+    if (!storage_find_tag(listing->request->server->storage, listing->name, version, &image, NULL)) {
         return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
-        json_t *provider = describe_provider(request, base, name, &image, i);
+        json_t *provider = describe_provider(listing, &image, i);
         if (provider != NULL) {
             json_array_append_new(providers, provider);
         }
@@ -139,8 +176,9 @@ static enum MHD_Result answer(Request *request, const char *name, const char *sh
     if (base == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "a Host header is expected");
     }
+    const Listing listing = {.request = request, .base = base, .name = name, .until = patience_end()};
     for (guint i = 0; i < versions->len; i++) {
-        json_t *one = describe_version(request, base, name, g_ptr_array_index(versions, i));
+        json_t *one = describe_version(&listing, g_ptr_array_index(versions, i));
         if (one != NULL) {
             json_array_append_new(list, one);
         }

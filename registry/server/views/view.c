@@ -113,20 +113,13 @@ GPtrArray *views_formats(Views *views, const char *name, const char *reference, 
     if (image == NULL) {
         return NULL;
     }
-    const IngotFormatInput input = view_image_input(image);
     GPtrArray *list = g_ptr_array_new();
     for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
-        if (ingot_format_can(*format, &input, NULL)) {
+        if (view_image_can(image, *format, NULL)) {
             g_ptr_array_add(list, (gpointer)*format);
         }
     }
     return list;
-}
-
-json_t *views_outputs(Views *views, const char *name, const char *reference)
-{
-    g_autoptr(ViewImage) image = find_image(views, name, reference, NULL);
-    return image == NULL ? NULL : json_incref(json_object_get(image->config, "outputs"));
 }
 
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
@@ -170,16 +163,18 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
     return image == NULL ? NULL : open_file(image, found, file, error);
 }
 
-View *views_open_meant(Views *views, const char *name, const char *reference, const char *format, const char *file,
-                       GError **error)
+json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format)
 {
-    const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
-    if (image != NULL && !view_image_is_for(image, format)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the image was not made ready for %s", format);
-        return NULL;
-    }
-    return image == NULL ? NULL : open_file(image, found, file, error);
+    const IngotFormat *found = ingot_format_find(format, NULL);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, NULL);
+    return image != NULL && view_image_is_for(image, format) && view_image_can(image, found, NULL)
+               ? json_incref(image->config)
+               : NULL;
+}
+
+ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error)
+{
+    return find_image(views, name, reference, error);
 }
 
 View *view_ref(View *view)
@@ -206,16 +201,6 @@ guint64 view_size(const View *view)
 const char *view_tag(const View *view)
 {
     return view->tag;
-}
-
-const IngotDigest *view_manifest(const View *view)
-{
-    return &view->image->manifest;
-}
-
-const json_t *view_config(const View *view)
-{
-    return view->image->config;
 }
 
 /* --- reading --- */

@@ -8,6 +8,7 @@
 #include <ingot/format.h>
 
 #include "server/storage/storage.h"
+#include "server/views/image.h"
 
 typedef struct Views Views;
 typedef struct View View;
@@ -19,34 +20,29 @@ void views_free(Views *views);
 /* The formats that an image can have: GPtrArray of IngotFormat *, free it. NOT_FOUND: there is no such image, or it is
  * no image of Ingot's. */
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error);
-/* The formats that an image says it was made ready for (its config's "outputs"); unref it. NULL: it says nothing. */
-json_t *views_outputs(Views *views, const char *name, const char *reference);
 /* The files of a format: GPtrArray of IngotFormatFile, free it. NOT_FOUND: there is no such image, or it is no image of
  * Ingot's; INVALID: there is no such format, or the image can't have it. digest receives the manifest's. */
 GPtrArray *views_files(Views *views, const char *name, const char *reference, const char *format, IngotDigest *digest,
                        GError **error);
-/* One of them, to be read; free it with view_unref. */
+/* One of them, to be read; free it with view_unref. Neither measures anything: VIEW_ERROR_UNMEASURED (image.h). */
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
                  GError **error);
-/* The same where the image is meant to be had in the format: one that was made ready for some in those alone, another
- * in all that it can have. Else NOT_FOUND, before anything is measured for it. */
-View *views_open_meant(Views *views, const char *name, const char *reference, const char *format, const char *file,
-                       GError **error);
+/* The image's config, where it is meant to be had in the format (one that was made ready for some in those alone,
+ * another in all that it can have); json_decref it. Else NULL. Nothing is measured for it. */
+json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format);
+/* An image, for those who measure it; unref it. */
+ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error);
 View *view_ref(View *view);
 void view_unref(View *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(View, view_unref)
 
 guint64 view_size(const View *view);
 const char *view_tag(const View *view); /* its entity tag, in quotes */
-/* The image's manifest; the view's own. */
-const IngotDigest *view_manifest(const View *view);
-/* The image's config; the view's own. */
-const json_t *view_config(const View *view);
 /* Up to size bytes from offset, at least one; 0 at the end; -1: an error. */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of a file, ready to be sent: *fd (the caller's: close it) has it at *at. */
 gboolean view_run(View *view, guint64 offset, guint64 length, int *fd, guint64 *at);
 /* Bytes that are kept of all views. */
 guint64 views_unpacked(Views *views);
-/* The SHA-256 of the whole file, which is read for it the first time, and kept. */
+/* The SHA-256 of the whole file; VIEW_ERROR_UNMEASURED: it is not known yet. */
 gboolean view_digest(View *view, IngotDigest *digest, GError **error);

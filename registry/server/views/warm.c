@@ -1,76 +1,371 @@
 #include "server/views/warm.h"
 
+#include <ingot/error.h>
 #include <ingot/process.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define NICE 10
+#define THREADS 2u       /* one of them at most is at work unasked */
+#define ASKED_MAX 64u    /* tasks in line that a client asked for */
+#define UNASKED_MAX 1024 /* tasks in line that nobody waits for: more are worked out when they are asked for */
+#define FAILED_MAX 256u  /* failures that are remembered */
+#define WAITERS_MAX 2    /* requests that wait: half of the threads that serve such */
+
+#define LOOK (G_TIME_SPAN_SECOND / 10)   /* between two looks at whether a client has left */
+#define WANTED (60 * G_TIME_SPAN_SECOND) /* for which a client that was told to come again may stay away */
+#define FAILED (60 * G_TIME_SPAN_SECOND) /* for which a failure is told */
+
+typedef struct Task Task;
 
 struct Warm {
     Views *views;
-    GThreadPool *pool; /* of one thread; tasks are Task */
+    GMutex lock; /* of all that follows, and of all tasks */
+    GCond more, ended;
+    GHashTable *tasks;      /* key -> Task: in line, at work, or failed a short time ago; holds a reference */
+    GQueue asked, unasked;  /* of Task: the lines */
+    Task *at_work[THREADS]; /* NULL: none */
+    guint waiters, failures;
+    gboolean stops;
+    GThread *threads[THREADS];
 };
 
+struct Task {
+    char *key;
+    char *name, *reference, *format; /* format NULL: a new version, whose formats are not known yet */
+    gboolean sums;
+    gboolean unasked; /* it is worked out, whether somebody wants it or not */
+    gint64 wanted;    /* by clients, until then (monotonic) */
+    guint waiters;    /* requests that wait for it now */
+    gboolean returns; /* some client was told to come again */
+    gint64 ended;     /* monotonic; 0: not yet */
+    GError *problem;
+    guint references;
+};
+
+/* --- tasks; the lock is held in all of this --- */
+
+static Task *task_new(const WarmWish *wish, char *key)
+{
+    Task *task = g_new0(Task, 1);
+    *task = (Task){.key = key,
+                   .name = g_strdup(wish->name),
+                   .reference = g_strdup(wish->reference),
+                   .format = g_strdup(wish->format),
+                   .sums = wish->sums,
+                   .references = 1};
+    return task;
+}
+
+static void task_unref(gpointer data)
+{
+    Task *task = data;
+    if (--task->references == 0) {
+        g_free(task->key);
+        g_free(task->name);
+        g_free(task->reference);
+        g_free(task->format);
+        g_clear_error(&task->problem);
+        g_free(task);
+    }
+}
+
+static gboolean task_is_wanted(const Task *task)
+{
+    return task->unasked || task->waiters > 0 || g_get_monotonic_time() < task->wanted;
+}
+
+/* It stays in the table if it has failed, so that whoever asks next hears of it. Takes the problem. */
+static void task_end(Warm *warm, Task *task, GError *problem)
+{
+    gboolean failed = problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
+    task->ended = g_get_monotonic_time();
+    task->problem = problem;
+    g_cond_broadcast(&warm->ended);
+    if (failed && task->format != NULL && warm->failures < FAILED_MAX) {
+        warm->failures++;
+    } else {
+        g_hash_table_remove(warm->tasks, task->key);
+    }
+}
+
+static gboolean task_is_stale(gpointer key, gpointer value, gpointer now)
+{
+    const Task *task = value;
+    (void)key;
+    return task->ended > 0 && *(gint64 *)now - task->ended > FAILED;
+}
+
+/* The task for a wish, the table's own; NULL: its line is full. */
+static Task *task_find(Warm *warm, const WarmWish *wish, gboolean unasked)
+{
+    gint64 now = g_get_monotonic_time();
+    warm->failures -= g_hash_table_foreach_remove(warm->tasks, task_is_stale, &now);
+    g_autofree char *key = g_strdup_printf("%s %s %s %d", wish->name, wish->reference,
+                                           wish->format == NULL ? "" : wish->format, wish->sums ? 1 : 0);
+    Task *task = g_hash_table_lookup(warm->tasks, key);
+    if (task == NULL && (unasked ? warm->unasked.length < UNASKED_MAX : warm->asked.length < ASKED_MAX)) {
+        task = task_new(wish, g_steal_pointer(&key));
+        g_hash_table_insert(warm->tasks, task->key, task);
+        g_queue_push_tail(&warm->unasked, task);
+        g_cond_signal(&warm->more);
+    }
+    if (task != NULL) {
+        task->unasked = task->unasked || unasked;
+    }
+    return task;
+}
+
+/* A client waits for it, so it comes before those that nobody waits for. */
+static void task_hurry(Warm *warm, Task *task)
+{
+    if (warm->asked.length < ASKED_MAX && g_queue_remove(&warm->unasked, task)) {
+        g_queue_push_tail(&warm->asked, task);
+        g_cond_signal(&warm->more);
+    }
+}
+
+/* --- what comes next; the lock is held --- */
+
+/* Two tasks of one image follow each other: the second finds what the first has kept. */
+static gboolean image_is_at_work(const Warm *warm, const Task *task)
+{
+    for (guint i = 0; i < THREADS; i++) {
+        if (warm->at_work[i] != NULL && g_str_equal(warm->at_work[i]->reference, task->reference)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean is_at_work_unasked(const Warm *warm)
+{
+    for (guint i = 0; i < THREADS; i++) {
+        if (warm->at_work[i] != NULL && warm->at_work[i]->waiters == 0 &&
+            g_get_monotonic_time() >= warm->at_work[i]->wanted) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* The first of a line that may begin, taken out; those that nobody wants any more go. */
+static Task *line_take(Warm *warm, GQueue *line)
+{
+    for (GList *link = line->head, *next; link != NULL; link = next) {
+        Task *task = link->data;
+        next = link->next;
+        if (!task_is_wanted(task)) {
+            g_queue_delete_link(line, link);
+            task_end(warm, task, g_error_new(INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more"));
+        } else if (!image_is_at_work(warm, task)) {
+            g_queue_delete_link(line, link);
+            return task;
+        }
+    }
+    return NULL;
+}
+
+static Task *next_task(Warm *warm)
+{
+    Task *task = line_take(warm, &warm->asked);
+    return task != NULL || is_at_work_unasked(warm) ? task : line_take(warm, &warm->unasked);
+}
+
+/* --- work --- */
+
+/* What a gate is asked for. */
 typedef struct {
-    char *name, *reference;
-} Task;
+    Warm *warm;
+    Task *task;
+} Work;
 
-static void task_free(gpointer data)
+static gboolean task_may_go_on(gpointer data, GError **error)
 {
-    Task *task = data;
-    g_free(task->name);
-    g_free(task->reference);
-    g_free(task);
-}
-
-static void warm_format(Views *views, const Task *task, const char *format)
-{
-    IngotDigest digest;
-    g_autoptr(GPtrArray) files = views_files(views, task->name, task->reference, format, &digest, NULL);
-    for (guint i = 0; files != NULL && i < files->len; i++) {
-        const IngotFormatFile *file = g_ptr_array_index(files, i);
-        g_autoptr(View) view = views_open(views, task->name, task->reference, format, file->name, NULL);
-        if (view != NULL) {
-            view_digest(view, &digest, NULL);
-        }
+    const Work *work = data;
+    g_mutex_lock(&work->warm->lock);
+    gboolean wanted = task_is_wanted(work->task);
+    g_mutex_unlock(&work->warm->lock);
+    if (!wanted) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more");
     }
+    return wanted;
 }
 
-static void work(gpointer data, gpointer user)
+/* The formats of a new version become tasks of their own. */
+static void add_formats(Warm *warm, const Task *version, const ViewImage *image)
 {
-    const Warm *warm = user;
-    Task *task = data;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* Linux: of the thread, and of those that it starts */
-    json_t *outputs = views_outputs(warm->views, task->name, task->reference);
-    for (size_t i = 0; i < json_array_size(outputs) && ingot_interrupt_check(NULL); i++) {
+    g_autofree char *reference = ingot_digest_to_text(&image->manifest);
+    const json_t *outputs = json_object_get(image->config, "outputs");
+    g_mutex_lock(&warm->lock);
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
         const char *format = json_string_value(json_array_get(outputs, i));
-        if (format != NULL) {
-            warm_format(warm->views, task, format);
+        if (format != NULL && ingot_format_find(format, NULL) != NULL) {
+            const WarmWish wish = {.name = version->name, .reference = reference, .format = format, .sums = TRUE};
+            task_find(warm, &wish, TRUE);
         }
     }
-    json_decref(outputs);
-    task_free(task);
+    g_mutex_unlock(&warm->lock);
 }
+
+static void task_run(Warm *warm, Task *task, GError **error)
+{
+    Work work = {.warm = warm, .task = task};
+    const IngotFormat *format = task->format == NULL ? NULL : ingot_format_find(task->format, error);
+    if (task->format != NULL && format == NULL) {
+        return;
+    }
+    g_autoptr(ViewImage) image = views_image(warm->views, task->name, task->reference, error);
+    if (image != NULL && format == NULL) {
+        add_formats(warm, task, image);
+    } else if (image != NULL) {
+        view_image_measure(image, format, task->sums, task_may_go_on, &work, error);
+    }
+}
+
+static Task **free_slot(Warm *warm)
+{
+    guint i = 0;
+    while (warm->at_work[i] != NULL) { /* there are as many as threads */
+        i++;
+    }
+    return &warm->at_work[i];
+}
+
+static gpointer work_thread(gpointer data)
+{
+    Warm *warm = data;
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* Linux: of the thread, and of those that it starts */
+    g_mutex_lock(&warm->lock);
+    while (!warm->stops) {
+        Task *task = next_task(warm);
+        if (task == NULL) {
+            g_cond_wait(&warm->more, &warm->lock);
+            continue;
+        }
+        GError *problem = NULL;
+        Task **slot = free_slot(warm);
+        *slot = task;
+        task->references++;
+        g_mutex_unlock(&warm->lock);
+        task_run(warm, task, &problem);
+        g_mutex_lock(&warm->lock);
+        *slot = NULL;
+        task_end(warm, task, problem);
+        task_unref(task);
+        g_cond_broadcast(&warm->more); /* what waited for the image */
+    }
+    g_mutex_unlock(&warm->lock);
+    return NULL;
+}
+
+/* --- asking --- */
+
+/* The lock is given up meanwhile. TRUE: the client has left. */
+static gboolean task_wait(Warm *warm, Task *task, gint64 until, gboolean (*gone)(gpointer user), gpointer user)
+{
+    gboolean left = FALSE;
+    warm->waiters++;
+    task->waiters++;
+    for (gint64 now; task->ended == 0 && !left && (now = g_get_monotonic_time()) < until;) {
+        g_cond_wait_until(&warm->ended, &warm->lock, MIN(until, now + LOOK));
+        left = gone(user);
+    }
+    task->waiters--;
+    warm->waiters--;
+    return left;
+}
+
+static WarmAnswer task_ask(Warm *warm, Task *task, const WarmWish *wish, gint64 until, gboolean (*gone)(gpointer user),
+                           gpointer user, GError **error)
+{
+    gboolean left = FALSE;
+    if (task->ended == 0 && g_get_monotonic_time() < until) {
+        task_hurry(warm, task);
+        left = warm->waiters < WAITERS_MAX && task_wait(warm, task, until, gone, user);
+    }
+    if (task->ended == 0 && !wish->listed) {
+        task->returns = task->returns || !left;
+        task->wanted = task->returns ? g_get_monotonic_time() + WANTED : 0;
+    }
+    if (task->ended == 0) {
+        return WARM_LATER;
+    }
+    if (task->problem == NULL) {
+        return WARM_READY;
+    }
+    if (g_error_matches(task->problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        return WARM_LATER;
+    }
+    g_propagate_error(error, g_error_copy(task->problem));
+    return WARM_FAILED;
+}
+
+WarmAnswer warm_wait(Warm *warm, const WarmWish *wish, gint64 until, gboolean (*gone)(gpointer user), gpointer user,
+                     GError **error)
+{
+    WarmAnswer answer = WARM_LATER;
+    /* By digest: a tag may name another image when its turn comes, which has not failed. */
+    g_autoptr(ViewImage) image = views_image(warm->views, wish->name, wish->reference, error);
+    g_autofree char *reference = image == NULL ? NULL : ingot_digest_to_text(&image->manifest);
+    if (image == NULL) {
+        return WARM_FAILED;
+    }
+    const WarmWish exact = {.name = wish->name, .reference = reference, .format = wish->format, .sums = wish->sums};
+    g_mutex_lock(&warm->lock);
+    Task *task = task_find(warm, &exact, wish->listed);
+    if (task != NULL) {
+        task->references++;
+        answer = task_ask(warm, task, wish, until, gone, user, error);
+        task_unref(task);
+    }
+    g_mutex_unlock(&warm->lock);
+    return answer;
+}
+
+/* --- the whole --- */
 
 Warm *warm_start(Views *views)
 {
     Warm *warm = g_new0(Warm, 1);
     warm->views = views;
-    warm->pool = g_thread_pool_new_full(work, warm, task_free, 1, TRUE, NULL);
+    g_mutex_init(&warm->lock);
+    g_cond_init(&warm->more);
+    g_cond_init(&warm->ended);
+    g_queue_init(&warm->asked);
+    g_queue_init(&warm->unasked);
+    warm->tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, task_unref);
+    for (guint i = 0; i < THREADS; i++) {
+        warm->threads[i] = g_thread_new("warm", work_thread, warm);
+    }
     return warm;
 }
 
 void warm_add(Warm *warm, const char *name, const char *reference)
 {
-    Task *task = g_new(Task, 1);
-    *task = (Task){.name = g_strdup(name), .reference = g_strdup(reference)};
-    g_thread_pool_push(warm->pool, task, NULL);
+    const WarmWish wish = {.name = name, .reference = reference};
+    g_mutex_lock(&warm->lock);
+    task_find(warm, &wish, TRUE);
+    g_mutex_unlock(&warm->lock);
 }
 
 void warm_stop(Warm *warm)
 {
-    if (warm != NULL) {
-        g_thread_pool_free(warm->pool, TRUE, TRUE);
-        g_free(warm);
+    if (warm == NULL) {
+        return;
     }
+    g_mutex_lock(&warm->lock);
+    warm->stops = TRUE;
+    g_cond_broadcast(&warm->more);
+    g_mutex_unlock(&warm->lock);
+    for (guint i = 0; i < THREADS; i++) {
+        g_thread_join(warm->threads[i]);
+    }
+    g_queue_clear(&warm->asked);
+    g_queue_clear(&warm->unasked);
+    g_hash_table_unref(warm->tasks);
+    g_cond_clear(&warm->more);
+    g_cond_clear(&warm->ended);
+    g_mutex_clear(&warm->lock);
+    g_free(warm);
 }

@@ -1,13 +1,35 @@
-/* Warm: what a new version will be asked for is worked out before: the SHA-256 of the files of the formats that the
- * image was made ready for (its config's "outputs"), one image after another, by a thread that gives way to all others.
- * It is kept (storage_measure), so that Vagrant's catalogue answers at once. */
+/* Warm: what takes a pass over a whole disk (the sizes in a format that compresses, the SHA-256 of a file) is worked
+ * out here, by threads that give way to all others, and kept (storage_measure). No request does it itself: it asks for
+ * it, waits a little, and else its client comes again.
+ *
+ * A new version is worked out unasked, in the formats that it was made ready for (its config's "outputs"); so is what a
+ * list names. What a client asked for comes first, and ends early when the client leaves, or does not come again, and
+ * nobody else wants it. A failure is told to all who ask within a minute. Both lines and those who wait for them have
+ * bounds. Thread safe. */
 #pragma once
 
 #include "server/views/view.h"
 
 typedef struct Warm Warm;
 
+/* A format of an image, with the sums of its files or without. */
+typedef struct {
+    const char *name, *reference, *format;
+    gboolean sums;
+    gboolean listed; /* a list names it: it is worked out, whoever leaves */
+} WarmWish;
+
+typedef enum {
+    WARM_READY,  /* it is known now */
+    WARM_LATER,  /* not yet: its client comes again */
+    WARM_FAILED, /* with an error */
+} WarmAnswer;
+
 Warm *warm_start(Views *views);
+/* A new version. */
 void warm_add(Warm *warm, const char *name, const char *reference);
+/* Asks for it, and waits for it until that time (monotonic), while `gone` does not say that its client has left. */
+WarmAnswer warm_wait(Warm *warm, const WarmWish *wish, gint64 until, gboolean (*gone)(gpointer user), gpointer user,
+                     GError **error);
 /* Breaks off after an interrupt; what is left is worked out when it is asked for. */
 void warm_stop(Warm *warm);

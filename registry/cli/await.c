@@ -1,0 +1,78 @@
+#include "cli/await.h"
+
+#include <fcntl.h>
+#include <ingot/file.h>
+#include <ingot/process.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AWAIT_MOST (1800 * G_USEC_PER_SEC)
+#define BETWEEN_MOST 60u /* seconds between two looks, whatever the registry says */
+
+/* The same that Vagrant asks, but for the head alone: its status and Retry-After are printed. */
+static GPtrArray *probe_arguments(const char *program, const char *const *arguments)
+{
+    GPtrArray *probe = g_ptr_array_new();
+    g_ptr_array_add(probe, (char *)program);
+    for (guint i = 1; arguments[i] != NULL; i++) {
+        gboolean of_file = strcmp(arguments[i], "--output") == 0 || strcmp(arguments[i], "--continue-at") == 0;
+        if (of_file && arguments[i + 1] != NULL) {
+            i++;
+        } else if (arguments[i + 1] != NULL) {
+            g_ptr_array_add(probe, (char *)arguments[i]);
+        } else { /* the URL */
+            g_ptr_array_add(probe, (char *)"--head");
+            g_ptr_array_add(probe, (char *)"--silent");
+            g_ptr_array_add(probe, (char *)"--output");
+            g_ptr_array_add(probe, (char *)"/dev/null");
+            g_ptr_array_add(probe, (char *)"--write-out");
+            g_ptr_array_add(probe, (char *)"%{http_code} %header{retry-after}\\n");
+            g_ptr_array_add(probe, (char *)arguments[i]);
+        }
+    }
+    g_ptr_array_add(probe, NULL);
+    return probe;
+}
+
+/* Seconds until the next look; 0: there is nothing to wait for. */
+static guint ask(const GPtrArray *probe)
+{
+    g_autofree char *answer = NULL;
+    guint status = 0, seconds = 0;
+    if (!g_spawn_sync(NULL, (char **)probe->pdata, NULL,
+                      G_SPAWN_STDERR_TO_DEV_NULL | G_SPAWN_LEAVE_DESCRIPTORS_OPEN, /* a login is in one */
+                      NULL, NULL, &answer, NULL, NULL, NULL) ||
+        sscanf(answer, "%u %u", &status, &seconds) != 2 || status != 503) {
+        return 0;
+    }
+    return CLAMP(seconds, 1, BETWEEN_MOST);
+}
+
+static void tell(const char *told)
+{
+    g_auto(IngotFd) out = told == NULL ? -1 : open(told, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (out >= 0) {
+        dprintf(out,
+                "ingot vagrant: the registry reads the image's whole disk for this box, the first time: waiting\n");
+    }
+}
+
+gboolean await_file(const char *program, const char *const *arguments, const char *told)
+{
+    g_autoptr(GPtrArray) probe = probe_arguments(program, arguments);
+    gint64 end = g_get_monotonic_time() + AWAIT_MOST;
+    guint seconds;
+    for (gboolean first = TRUE; (seconds = ask(probe)) > 0 && g_get_monotonic_time() < end; first = FALSE) {
+        if (first) {
+            tell(told);
+        }
+        struct pollfd wait = {.fd = ingot_interrupt_fd(), .events = POLLIN};
+        poll(&wait, 1, (int)seconds * 1000);
+        if (!ingot_interrupt_check(NULL)) {
+            return FALSE;
+        }
+    }
+    return ingot_interrupt_check(NULL);
+}
