@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 600
 
 libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libdeflate libcrypto libxxhash libarchive libcurl libnbd
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
-server_libraries := libmicrohttpd gnutls libsystemd sqlite3 libjwt libcrypt
+server_libraries := libmicrohttpd gnutls nettle libsystemd sqlite3 libjwt libcrypt
 
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
