@@ -25,6 +25,7 @@
     X(max_upload, SIZE, "256G", "SIZE", "The largest blob that is taken") \
     X(max_storage, SIZE, "0", "SIZE", "What all packs may take together; 0: as much as the disk has") \
     X(max_repository, SIZE, "0", "SIZE", "What the blobs of one repository may have together; 0: any size") \
+    X(max_uploads_per_user, COUNT, "256", "N", "Uploads that one user may have under way; 0: any number") \
     X(max_unpacked, SIZE, "1G", "SIZE", "What is kept of views that are read, for those who read them again; 0: nothing") \
     X(max_connections, COUNT, "4096", "N", "Connections at once") \
     X(max_connections_per_address, COUNT, "0", "N", "Connections of one address at once; 0: any number") \

@@ -92,7 +92,7 @@ static void try_cutting(const uint8_t *data, size_t size)
 static char *begin(void)
 {
     g_autoptr(GError) error = NULL;
-    char *id = storage_upload_new(storage, &error);
+    char *id = storage_upload_new(storage, &(StorageUpload){.name = "a"}, &error);
     g_assert_no_error(error);
     uploads++;
     return id;
@@ -170,7 +170,7 @@ static gboolean send_missing(const Client *client, const char *id, const GByteAr
         if ((missing->data[i / 8] & (1u << (i % 8))) == 0) {
             continue;
         }
-        if (!storage_upload_add(storage, id, at, data, size, NULL)) {
+        if (!storage_upload_add(storage, id, 0, at, data, size, NULL)) {
             return FALSE;
         }
         at += size;
@@ -202,7 +202,7 @@ static void push(const Client *client)
         storage_upload_offer(storage, id, client->list->data, client->list->len, NULL, NULL, missing, &error);
     g_assert_no_error(error);
     gboolean ok =
-        offered && send_missing(client, id, missing) && storage_upload_finish(storage, NULL, id, "a", &digest, NULL);
+        offered && send_missing(client, id, missing) && storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL);
     g_assert(ok || !client->honest);
     if (ok) {
         check_blob(client, &digest);

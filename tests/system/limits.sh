@@ -104,7 +104,9 @@ serve --max-upload 10M
 begin() { curl -sf -D - -o /dev/null -X POST "$BASE/v2/a/blobs/uploads/" | sed -n 's/^Location: *\(.*\)\r$/\1/Ip'; }
 python3 -c 'import hashlib,struct,sys; sys.stdout.buffer.write((hashlib.sha256(bytes(1 << 20)).digest() + struct.pack("<I", 1 << 20)) * 11)' >"$TMP/list"
 [ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary "@$TMP/list" "$BASE$(begin)")" = 413 ] || fail "an offer of 11 MiB: $(cat "$TMP/body")"
-[ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary @- "$BASE$(begin)" < <(head -c 360 "$TMP/list"))" = 200 ] || fail "an offer of 10 MiB: $(cat "$TMP/body")"
+location=$(begin)
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' --data-binary @- "$BASE$location" < <(head -c 360 "$TMP/list"))" = 200 ] || fail "an offer of 10 MiB: $(cat "$TMP/body")"
+curl -sf -X DELETE "$BASE$location" || fail "what was offered counts for ever"
 python3 -c 'import sys; sys.stdout.buffer.write(b"\x50\x2a\x4d\x18\0\0\0\0" * 524288)' >"$TMP/flood"
 flood=sha256:$(sha256sum <"$TMP/flood" | cut -d' ' -f1)
 [ "$(curl -s -o "$TMP/body" -w '%{http_code}' -H 'Expect:' --data-binary "@$TMP/flood" "$BASE/v2/a/blobs/uploads/?digest=$flood")" = 201 ] || fail "4 MiB of empty frames: $(cat "$TMP/body")"

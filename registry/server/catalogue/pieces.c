@@ -55,7 +55,7 @@ gboolean pieces_resize_pack(Connection *writer, gint64 pack, guint64 size, GErro
 gboolean pieces_packed(Connection *connection, guint64 *size, GError **error)
 {
     gint64 found;
-    gboolean ok = database_number(connection, &found, 0, error, "SELECT coalesce(sum(size), 0) FROM packs", "");
+    gboolean ok = database_number(connection, &found, 0, error, "SELECT packed FROM counters", "");
     *size = (guint64)found;
     return ok;
 }

@@ -121,6 +121,15 @@ static const char cached_tags[] =
     "UPDATE tags SET cached=1 WHERE EXISTS (SELECT 1 FROM cached JOIN blobs ON blobs.digest=cached.manifest WHERE"
     " cached.repository=tags.repository AND blobs.id=tags.blob);";
 
+/* Uploads that have begun and not ended (uploadrows.h). */
+static const char uploads[] =
+    "CREATE TABLE uploads (id TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT, owner TEXT NOT NULL,"
+    " begun INTEGER NOT NULL, until INTEGER NOT NULL, size INTEGER NOT NULL, staged INTEGER NOT NULL, state BLOB)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX uploads_by_name ON uploads (name, owner, staged);"
+    "CREATE INDEX uploads_by_owner ON uploads (owner, staged);"
+    "CREATE INDEX uploads_by_user ON uploads (user);";
+
 const char *const schema_migrations[] = {first,   second,   leases, events, mentions_by_digest, used,
-                                         windows, counters, diary,  cached, cached_tags};
+                                         windows, counters, diary,  cached, cached_tags,        uploads};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -302,6 +302,7 @@ static gboolean serve(const Settings *settings, GError **error)
                      .views = views_new(storage, settings->data, settings->max_unpacked),
                      .upkeep = upkeep_start(storage, settings->data, &upkeep_options, error),
                      .upload_max = settings->max_upload,
+                     .uploads_per_user = settings->max_uploads_per_user,
                      .movable = settings->movable};
     server.warm = warm_start(server.views);
     gboolean ok = server.upkeep != NULL && listen_and_wait(settings, &server, error);

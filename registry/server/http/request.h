@@ -43,6 +43,7 @@ struct Request {
     RequestRest rest;  /* NULL: nothing to do */
     char *strand;      /* what its work waits for (pool.h); NULL: nothing */
     char *upload;      /* id of the upload that the body goes to */
+    guint upload_turn; /* which of its requests this is (storage.h); 0: its only one */
     guint64 upload_at; /* its size before */
     GError *failure;   /* while the body came */
 

@@ -73,7 +73,7 @@ static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *di
         if (!ingot_remote_get_ranges(copy->remote, there(copy, name), digest, size,
                                      &g_array_index(ranges, IngotRange, first), count, take_range, &window,
                                      &copy->received, error) ||
-            !storage_upload_add(copy->storage, upload, at, data, total, error)) {
+            !storage_upload_add(copy->storage, upload, 0, at, data, total, error)) {
             return FALSE;
         }
         first += count;
@@ -98,7 +98,7 @@ static gboolean take_whole(guint64 offset, const void *data, gsize size, gpointe
         return FALSE;
     }
     tell_cold(whole->copy->cold, offset, data, size);
-    return storage_upload_add(whole->copy->storage, whole->upload, offset, data, size, error);
+    return storage_upload_add(whole->copy->storage, whole->upload, 0, offset, data, size, error);
 }
 
 static void add_range(GArray *ranges, guint64 offset, guint64 length)
@@ -158,11 +158,11 @@ static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *dige
         Whole whole = {.copy = copy, .name = name, .upload = upload, .size = size};
         return ingot_remote_stream(copy->remote, there(copy, name), digest, 0, 0, take_whole, &whole, &copy->received,
                                    error) &&
-               storage_upload_finish(copy->storage, &mirror, upload, name, digest, error);
+               storage_upload_finish(copy->storage, &mirror, upload, 0, name, digest, error);
     }
     return missing_ranges(copy, name, upload, frames, size, ranges, error) &&
            fetch_ranges(copy, name, digest, size, upload, ranges, error) &&
-           storage_upload_finish(copy->storage, &mirror, upload, name, digest, error);
+           storage_upload_finish(copy->storage, &mirror, upload, 0, name, digest, error);
 }
 
 GHashTable *copy_fetched_new(void)
@@ -200,7 +200,8 @@ gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guin
     if (has || mount(copy, name, digest)) {
         return check_size(copy, name, digest, size, error);
     }
-    g_autofree char *upload = storage_upload_new(copy->storage, error);
+    const StorageUpload about = {.name = name, .brief = TRUE};
+    g_autofree char *upload = storage_upload_new(copy->storage, &about, error);
     if (upload == NULL) {
         return FALSE;
     }

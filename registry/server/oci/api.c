@@ -7,6 +7,7 @@
 #include "server/auth/access.h"
 #include "server/auth/issue.h"
 #include "server/http/range.h"
+#include "server/oci/newupload.h"
 #include "server/oci/rights.h"
 #include "server/oci/ticket.h"
 #include "server/server.h"
@@ -36,7 +37,7 @@ StorageActor api_actor(const Request *request)
                           .reason = request_header(request, "Ingot-Reason")};
 }
 
-/* A chunk goes on where the upload stands and is as long as its range says; answers itself where it is not so. */
+/* A chunk is as long as its range says, which may be missing; answers itself where it is not so. */
 static gboolean check_chunk(Request *request, enum MHD_Result *result)
 {
     const char *range = request_header(request, "Content-Range"), *length = request_header(request, "Content-Length");
@@ -46,14 +47,26 @@ static gboolean check_chunk(Request *request, enum MHD_Result *result)
     }
     if (!range_parse_content(range, &chunk)) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", "Content-Range: FIRST-LAST");
-    } else if (chunk.offset != request->upload_at) {
-        *result = request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
-                                 "the range does not begin where the upload stands");
     } else if (length != NULL && g_ascii_strtoull(length, NULL, 10) != chunk.length) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "SIZE_INVALID", "the range has another length");
     } else {
         return TRUE;
     }
+    return FALSE;
+}
+
+/* It goes on where the upload stands; answers itself where it does not, and says where that is. */
+static gboolean check_place(Request *request, enum MHD_Result *result)
+{
+    const char *range = request_header(request, "Content-Range");
+    ByteRange chunk;
+    if (range == NULL || !range_parse_content(range, &chunk) || chunk.offset == request->upload_at) {
+        return TRUE;
+    }
+    g_autofree char *stands = api_upload_range(request->upload_at);
+    *result = request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
+                             "the range does not begin where the upload stands");
+    MHD_add_response_header(request->response, "Range", stands);
     return FALSE;
 }
 
@@ -75,7 +88,7 @@ static gboolean take_upload(Request *request, const void *data, gsize size, GErr
 {
     guint64 at = request->upload_at;
     request->upload_at += size;
-    return storage_upload_add(request->server->storage, request->upload, at, data, size, error);
+    return storage_upload_add(request->server->storage, request->upload, request->upload_turn, at, data, size, error);
 }
 
 static void rest_upload(struct Server *server, const char *id)
@@ -89,15 +102,20 @@ static void drop_upload(struct Server *server, const char *id)
     storage_upload_drop(server->storage, id, NULL);
 }
 
-/* What is wrong with a PATCH or PUT is said before its bytes come: a second try must find the upload as it was. */
+/* What is wrong with a PATCH or PUT is said before its bytes come: a second try must find the upload as it was. One
+ * that is not wrong ends the turn of a request that still brings bytes: mostly its client has lost that connection. */
 static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
     enum MHD_Result result = MHD_YES;
-    if (!storage_upload_size(request->server->storage, match->reference, &request->upload_at, &error)) {
-        return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", error->message);
-    }
     if ((strcmp(request->method, "PUT") == 0 && !check_digest(request, &result)) || !check_chunk(request, &result)) {
+        return result;
+    }
+    if (!storage_upload_begin(request->server->storage, match->reference, &request->upload_turn, &request->upload_at,
+                              &error)) {
+        return api_upload_fail(request, error);
+    }
+    if (!check_place(request, &result)) {
         return result;
     }
     request->upload = g_strdup(match->reference);
@@ -108,8 +126,6 @@ static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
 /* POST with a digest brings the whole blob. */
 static enum MHD_Result begin_uploads(Request *request, const RouteMatch *match)
 {
-    (void)match;
-    g_autoptr(GError) error = NULL;
     enum MHD_Result result = MHD_YES;
     if (request_query(request, "digest") == NULL || request_query(request, "mount") != NULL) {
         return MHD_YES;
@@ -117,12 +133,9 @@ static enum MHD_Result begin_uploads(Request *request, const RouteMatch *match)
     if (!check_digest(request, &result)) {
         return result;
     }
-    request->upload = storage_upload_new(request->server->storage, &error);
-    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
-        return request_refuse_busy(request, error->message);
-    }
+    request->upload = new_upload(request, match->name, TRUE, &result);
     if (request->upload == NULL) {
-        return request_fail(request, "BLOB_UPLOAD_INVALID", error);
+        return result;
     }
     request_stream(request, request->upload, take_upload, drop_upload);
     return MHD_YES;

@@ -21,6 +21,9 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route);
 enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route);
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route);
 enum MHD_Result api_upload(Request *request, const ApiRoute *route);
+/* An upload's Range; free it. */
+char *api_upload_range(guint64 size);
+enum MHD_Result api_upload_fail(Request *request, const GError *error);
 /* From memory alone; nothing is answered where that is not enough. */
 enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route);
 enum MHD_Result api_manifest(Request *request, const ApiRoute *route);

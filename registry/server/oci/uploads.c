@@ -5,6 +5,7 @@
 
 #include "server/auth/access.h"
 #include "server/oci/api.h"
+#include "server/oci/newupload.h"
 #include "server/oci/ticket.h"
 #include "server/server.h"
 
@@ -15,34 +16,57 @@ static enum MHD_Result created(Request *request, const char *name, const char *d
                           digest, NULL);
 }
 
-static enum MHD_Result state(Request *request, guint status, const char *name, const char *id)
+char *api_upload_range(guint64 size)
+{
+    return g_strdup_printf("0-%" G_GUINT64_FORMAT, size == 0 ? 0 : size - 1);
+}
+
+static enum MHD_Result state(Request *request, guint status, const char *name, const char *id, guint64 size)
+{
+    g_autofree char *ticket = ticket_write(request, name, id);
+    g_autofree char *location = g_strdup_printf("/v2/%s/blobs/uploads/%s", name, ticket);
+    g_autofree char *range = api_upload_range(size);
+    return request_answer(request, status, NULL, NULL, 0, "Location", location, "Range", range, "Docker-Upload-UUID",
+                          id, "Ingot-Frames", location, NULL);
+}
+
+enum MHD_Result api_upload_fail(Request *request, const GError *error)
+{
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS) /* another request has it */
+               ? request_refuse(request, MHD_HTTP_CONFLICT, "BLOB_UPLOAD_INVALID", error->message)
+               : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+}
+
+/* How far it has come. */
+static enum MHD_Result tell(Request *request, const char *name, const char *id)
 {
     g_autoptr(GError) error = NULL;
     guint64 size;
-    if (!storage_upload_size(request->server->storage, id, &size, &error)) {
-        return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
-    }
-    g_autofree char *ticket = ticket_write(request, name, id);
-    g_autofree char *location = g_strdup_printf("/v2/%s/blobs/uploads/%s", name, ticket);
-    g_autofree char *range = g_strdup_printf("0-%" G_GUINT64_FORMAT, size == 0 ? 0 : size - 1);
-    return request_answer(request, status, NULL, NULL, 0, "Location", location, "Range", range, "Docker-Upload-UUID",
-                          id, "Ingot-Frames", location, NULL);
+    return storage_upload_size(request->server->storage, id, &size, &error)
+               ? state(request, MHD_HTTP_NO_CONTENT, name, id, size)
+               : api_upload_fail(request, error);
+}
+
+/* The same behind a chunk, which is on the disk. */
+static enum MHD_Result settle(Request *request, const char *name, const char *id)
+{
+    g_autoptr(GError) error = NULL;
+    guint64 size;
+    return storage_upload_settle(request->server->storage, id, request->upload_turn, &size, &error)
+               ? state(request, MHD_HTTP_ACCEPTED, name, id, size)
+               : api_upload_fail(request, error);
 }
 
 /* What went wrong while the body came; what came before stays. */
 static enum MHD_Result broken(Request *request)
 {
-    if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
-        return request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
-                              request->failure->message);
-    }
     if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", request->failure->message);
     }
     if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", request->failure->message);
     }
-    return request_fail(request, "BLOB_UPLOAD_UNKNOWN", request->failure);
+    return api_upload_fail(request, request->failure);
 }
 
 static enum MHD_Result finish(Request *request, const char *name, const char *id)
@@ -52,13 +76,13 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
     const StorageActor actor = api_actor(request);
     const char *text = request_query(request, "digest");
     if (ingot_digest_parse(text, &digest, &error) &&
-        storage_upload_finish(request->server->storage, &actor, id, name, &digest, &error)) {
+        storage_upload_finish(request->server->storage, &actor, id, request->upload_turn, name, &digest, &error)) {
         return created(request, name, text);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
     }
-    return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+    return api_upload_fail(request, error);
 }
 
 /* Where the caller may not pull, it is as if there were nothing. */
@@ -105,13 +129,9 @@ enum MHD_Result api_uploads(Request *request, const ApiRoute *route)
     if (request->upload != NULL) {
         return finish(request, route->name, request->upload);
     }
-    g_autoptr(GError) error = NULL;
-    g_autofree char *id = storage_upload_new(request->server->storage, &error);
-    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
-        return request_refuse_busy(request, error->message);
-    }
-    return id == NULL ? request_fail(request, "BLOB_UPLOAD_INVALID", error)
-                      : state(request, MHD_HTTP_ACCEPTED, route->name, id);
+    enum MHD_Result result = MHD_YES;
+    g_autofree char *id = new_upload(request, route->name, FALSE, &result);
+    return id == NULL ? result : state(request, MHD_HTTP_ACCEPTED, route->name, id, 0);
 }
 
 static gboolean may_see(const char *repository, gpointer request)
@@ -153,7 +173,7 @@ static enum MHD_Result offer(Request *request, const char *name, const char *id)
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", error->message);
     }
-    return request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+    return api_upload_fail(request, error);
 }
 
 enum MHD_Result api_upload(Request *request, const ApiRoute *route)
@@ -163,7 +183,7 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
         return broken(request);
     }
     if (strcmp(request->method, "PATCH") == 0) {
-        return state(request, MHD_HTTP_ACCEPTED, route->name, route->reference);
+        return settle(request, route->name, route->reference);
     }
     if (strcmp(request->method, "PUT") == 0) {
         return finish(request, route->name, route->reference);
@@ -172,9 +192,9 @@ enum MHD_Result api_upload(Request *request, const ApiRoute *route)
         return offer(request, route->name, route->reference);
     }
     if (strcmp(request->method, "GET") == 0) {
-        return state(request, MHD_HTTP_NO_CONTENT, route->name, route->reference);
+        return tell(request, route->name, route->reference);
     }
     return storage_upload_drop(request->server->storage, route->reference, &error)
                ? request_answer(request, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL)
-               : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);
+               : api_upload_fail(request, error);
 }

@@ -14,18 +14,6 @@
 #define LEASE_RENEW 300
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
 
-/* A new piece of an upload, and where it stands among them. */
-typedef struct {
-    IngotDigest digest; /* first: the key */
-    guint64 offset;
-} Own;
-
-/* An entry of ID.list. */
-typedef struct {
-    IngotDigest digest;
-    guint32 length, fresh;
-} __attribute__((packed)) Entry;
-
 /* --- life --- */
 
 static char *path_of(const Storage *storage, const char *id, const char *suffix)
@@ -36,10 +24,37 @@ static char *path_of(const Storage *storage, const char *id, const char *suffix)
 
 static void begin_piece(Upload *upload)
 {
-    g_clear_pointer(&upload->hasher, ingot_hasher_free);
-    upload->hasher = ingot_hasher_new();
+    midsum_begin(&upload->sum);
     g_byte_array_set_size(upload->buffer, 0);
     upload->length = upload->written = 0;
+    upload->splitter.length = 0;
+    upload->whole_then = upload->whole;
+    upload->splitter_then = upload->splitter;
+}
+
+/* What an upload is of which nothing has come. */
+static void begin_all(Upload *upload)
+{
+    upload->size = upload->fresh = upload->checked = upload->kept_size = 0;
+    upload->offered = upload->complete = upload->refused = upload->changed = FALSE;
+    upload->kept_time = storage_now();
+    upload->table = table_new();
+    upload->own = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    upload->buffer = g_byte_array_new();
+    midsum_begin(&upload->whole);
+    midsum_begin(&upload->listed);
+    splitter_begin(&upload->splitter);
+    begin_piece(upload);
+}
+
+static void forget_all(Upload *upload)
+{
+    ingot_fd_clear(&upload->list_fd);
+    upload->list_fd = -1;
+    g_clear_pointer(&upload->own, g_hash_table_unref);
+    g_clear_pointer(&upload->buffer, g_byte_array_unref);
+    g_clear_pointer(&upload->table, table_free);
+    g_clear_pointer(&upload->offer, offer_free);
 }
 
 Upload *upload_new(Storage *storage, const char *id)
@@ -51,14 +66,19 @@ Upload *upload_new(Storage *storage, const char *id)
     upload->id = g_strdup(id);
     upload->pack = path_of(storage, id, ".pack");
     upload->list = path_of(storage, id, ".list");
+    upload->frames = path_of(storage, id, ".frames");
     upload->pack_fd = upload->list_fd = -1;
-    upload->whole = ingot_hasher_new();
-    upload->table = table_new();
-    upload->own = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
-    upload->buffer = g_byte_array_new();
-    splitter_begin(&upload->splitter);
-    begin_piece(upload);
+    begin_all(upload);
     return upload;
+}
+
+void upload_reset(Upload *upload)
+{
+    forget_all(upload);
+    begin_all(upload);
+    upload->leased = 0;
+    upload->turn = 0;
+    upload->ready = FALSE;
 }
 
 void upload_close(Upload *upload)
@@ -74,17 +94,15 @@ void upload_unref(gpointer data)
     if (upload == NULL || !g_atomic_ref_count_dec(&upload->references)) {
         return;
     }
+    forget_all(upload);
     upload_close(upload);
-    g_hash_table_unref(upload->own);
-    g_byte_array_unref(upload->buffer);
-    table_free(upload->table);
-    offer_free(upload->offer);
-    ingot_hasher_free(upload->hasher);
-    ingot_hasher_free(upload->whole);
     g_mutex_clear(&upload->lock);
     g_free(upload->id);
     g_free(upload->pack);
     g_free(upload->list);
+    g_free(upload->frames);
+    g_free(upload->name);
+    g_free(upload->user);
     g_free(upload);
 }
 
@@ -95,21 +113,37 @@ static gboolean is_pack(int fd)
     return fstat(fd, &st) != 0 || st.st_nlink != 1;
 }
 
-gboolean upload_open(Upload *upload, int flags, GError **error)
+static const char *list_of(const Upload *upload)
+{
+    return upload->offered ? upload->frames : upload->list;
+}
+
+static gboolean open_pack(Upload *upload, int flags, GError **error)
 {
     if (upload->pack_fd < 0) {
         upload->pack_fd = ingot_file_open(upload->pack, O_RDWR | flags, 0600, error);
         if (upload->pack_fd >= 0 && is_pack(upload->pack_fd)) {
             upload_close(upload);
-            unlink(upload->list);
-            unlink(upload->pack);
             return blob_unknown(error, "the upload");
         }
     }
-    if (upload->pack_fd >= 0 && upload->list_fd < 0 && upload->offer == NULL) {
-        upload->list_fd = ingot_file_open(upload->list, O_RDWR | flags, 0600, error);
+    return upload->pack_fd >= 0;
+}
+
+gboolean upload_open_pack(Upload *upload, GError **error)
+{
+    return open_pack(upload, 0, error);
+}
+
+gboolean upload_open(Upload *upload, int flags, GError **error)
+{
+    if (!open_pack(upload, flags, error)) {
+        return FALSE;
     }
-    return upload->pack_fd >= 0 && (upload->list_fd >= 0 || upload->offer != NULL);
+    if (upload->list_fd < 0 && !upload->brief) {
+        upload->list_fd = ingot_file_open(list_of(upload), O_RDWR | flags, 0600, error);
+    }
+    return upload->list_fd >= 0 || upload->brief;
 }
 
 /* --- bytes that come --- */
@@ -119,7 +153,7 @@ static gboolean write_data(Upload *upload, const void *data, gsize size, guint64
     return ingot_file_pwrite(upload->pack_fd, data, size, SEGMENT_HEAD + at, upload->pack, error);
 }
 
-static gboolean flush_buffer(Upload *upload, GError **error)
+gboolean upload_flush(Upload *upload, GError **error)
 {
     if (!write_data(upload, upload->buffer->data, upload->buffer->len, upload->fresh + upload->written, error)) {
         return FALSE;
@@ -172,7 +206,7 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
 /* A frame that was missing has come. */
 static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!flush_buffer(upload, error) || !offer_got(upload->offer, digest, error)) {
+    if (!upload_flush(upload, error) || !offer_got(upload->offer, digest, error)) {
         return FALSE;
     }
     upload->fresh += upload->length;
@@ -181,32 +215,45 @@ static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **er
     return TRUE;
 }
 
+static gboolean write_entry(Upload *upload, guint at, const UploadEntry *entry, GError **error)
+{
+    return ingot_file_pwrite(upload->list_fd, entry, sizeof *entry, (guint64)at * sizeof *entry, list_of(upload),
+                             error);
+}
+
+void upload_add_piece(Upload *upload, const IngotDigest *digest, guint32 length, gboolean fresh)
+{
+    table_add(upload->table, digest, length, fresh);
+    if (fresh) {
+        UploadOwn own = {.digest = *digest, .offset = upload->fresh};
+        g_hash_table_add(upload->own, g_memdup2(&own, sizeof own));
+        upload->fresh += length;
+    }
+}
+
 gboolean upload_end_piece(Upload *upload, GError **error)
 {
     IngotDigest digest;
     gboolean known;
-    ingot_hasher_finish(upload->hasher, &digest);
+    midsum_digest(&upload->sum, &digest);
     if (upload->offer != NULL) {
         return end_frame(upload, &digest, error);
     }
-    if (!is_known(upload, &digest, &known, error) || (!known && !flush_buffer(upload, error))) {
+    if (!is_known(upload, &digest, &known, error) || (!known && !upload_flush(upload, error))) {
         return FALSE;
     }
     if (upload->table->pieces->len >= PIECES_MAX) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "a blob may have %u pieces", PIECES_MAX);
         return FALSE;
     }
-    Entry entry = {.digest = digest, .length = GUINT32_TO_LE(upload->length), .fresh = GUINT32_TO_LE(!known)};
-    if (!ingot_file_pwrite(upload->list_fd, &entry, sizeof entry, upload->table->pieces->len * sizeof entry,
-                           upload->list, error)) {
-        return FALSE;
+    if (!upload->brief) {
+        UploadEntry entry = {.digest = digest, .length = GUINT32_TO_LE(upload->length), .fresh = GUINT32_TO_LE(!known)};
+        if (!write_entry(upload, upload->table->pieces->len, &entry, error)) {
+            return FALSE;
+        }
+        midsum_add(&upload->listed, &entry, sizeof entry);
     }
-    table_add(upload->table, &digest, upload->length, !known);
-    if (!known) {
-        Own own = {.digest = digest, .offset = upload->fresh};
-        g_hash_table_add(upload->own, g_memdup2(&own, sizeof own));
-        upload->fresh += upload->length;
-    }
+    upload_add_piece(upload, &digest, upload->length, !known);
     begin_piece(upload);
     return TRUE;
 }
@@ -220,6 +267,7 @@ static gsize take(Upload *upload, const guint8 *data, gsize size, gboolean *ends
 
 gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **error)
 {
+    upload->changed |= size > 0;
     while (size > 0) {
         gboolean ends;
         gsize count = take(upload, data, size, &ends);
@@ -227,15 +275,15 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more bytes came than were missing");
             return FALSE;
         }
-        ingot_hasher_add(upload->hasher, data, count);
+        midsum_add(&upload->sum, data, count);
         if (upload->offer == NULL) { /* else it is worked out in the end, when all frames are there */
-            ingot_hasher_add(upload->whole, data, count);
+            midsum_add(&upload->whole, data, count);
         }
         g_byte_array_append(upload->buffer, data, (guint)count);
         upload->length += (guint32)count;
         upload->size += count;
         if (ends ? !upload_end_piece(upload, error)
-                 : upload->buffer->len > BUFFER_MAX && !flush_buffer(upload, error)) {
+                 : upload->buffer->len > BUFFER_MAX && !upload_flush(upload, error)) {
             return FALSE;
         }
         data += count;
@@ -244,58 +292,28 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
     return TRUE;
 }
 
-/* --- going on after a restart --- */
+/* --- an offer's list --- */
 
-/* The bytes of an entry: out of the file of the upload, where new ones go on at `fresh`, or of the piece that was
- * there. */
-static gboolean read_entry(Upload *upload, const Entry *entry, guint64 fresh, guint8 *data, GError **error)
+gboolean upload_list_frames(Upload *upload, GError **error)
 {
-    guint32 length = GUINT32_FROM_LE(entry->length);
-    const Own *own = g_hash_table_lookup(upload->own, &entry->digest);
-    if (entry->fresh != 0 || own != NULL) {
-        guint64 at = SEGMENT_HEAD + (entry->fresh != 0 ? fresh : own->offset);
-        return ingot_file_pread(upload->pack_fd, data, length, at, upload->pack, error);
+    const Table *table = offer_table(upload->offer);
+    g_autofree UploadEntry *entries = g_new(UploadEntry, table->pieces->len);
+    for (guint i = 0; i < table->pieces->len; i++) {
+        const Piece *piece = table_piece(table, i);
+        entries[i] = (UploadEntry){.digest = piece->digest,
+                                   .length = GUINT32_TO_LE(piece->length),
+                                   .fresh = GUINT32_TO_LE(piece->fresh ? 1 : 0)};
     }
-    PieceRow row;
-    if (!find_piece(upload, &entry->digest, &row, error)) {
-        return FALSE;
+    upload->offered = upload->changed = TRUE;
+    if (upload->brief) {
+        return TRUE;
     }
-    if (row.id == 0) {
-        return blob_unknown(error, "a piece that the upload counted on");
-    }
-    g_autoptr(Pack) pack = packs_get(upload->storage->packs, row.pack, error);
-    return pack != NULL && pack_read(pack, row.offset, data, length, error);
-}
-
-/* What was new to the upload when it rested may be known by now: its own file then has room for what comes behind it,
- * which moves there, never beyond the place it comes from. */
-static gboolean recover_piece(Upload *upload, const Entry *entry, guint64 *fresh, guint8 *data)
-{
-    IngotDigest found;
-    guint32 length = GUINT32_FROM_LE(entry->length);
-    if (length == 0 || length > PIECE_MAX || !read_entry(upload, entry, *fresh, data, NULL)) {
-        return FALSE;
-    }
-    ingot_digest_of(data, length, &found);
-    *fresh += entry->fresh != 0 ? length : 0;
-    return ingot_digest_equal(&found, &entry->digest) && upload_take(upload, data, length, NULL) && upload->length == 0;
-}
-
-/* Takes in again what the list tells, up to the first entry that is not as it says. */
-gboolean upload_recover(Upload *upload, GError **error)
-{
-    g_autofree guint8 *data = g_malloc(PIECE_MAX);
-    Entry entry;
-    guint64 fresh = 0;
-    if (!upload_open(upload, 0, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; pread(upload->list_fd, &entry, sizeof entry, i * sizeof entry) == sizeof entry; i++) {
-        if (!recover_piece(upload, &entry, &fresh, data)) {
-            break;
-        }
-    }
-    upload->rests = FALSE;
-    return ftruncate(upload->list_fd, (off_t)(upload->table->pieces->len * sizeof entry)) == 0 ||
-           ingot_error_set_errno(error, errno, "%s", upload->list);
+    gsize size = table->pieces->len * sizeof *entries;
+    ingot_fd_clear(&upload->list_fd);
+    upload->list_fd = -1;
+    unlink(upload->list);
+    midsum_begin(&upload->listed);
+    midsum_add(&upload->listed, entries, size);
+    return upload_open(upload, O_CREAT | O_TRUNC, error) &&
+           ingot_file_pwrite(upload->list_fd, entries, size, 0, upload->frames, error);
 }

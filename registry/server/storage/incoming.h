@@ -1,10 +1,14 @@
-/* What an upload is while its bytes come. Nobody but upload.c includes this.
+/* What an upload is while its bytes come. Nobody but the files of uploads includes this (upload.c, session.c,
+ * resume.c).
  *
  * uploads/ID.pack is the segment that it will be: room for the head, then the bytes of the pieces that were not there
- * before. uploads/ID.list has an entry for each piece that has come to its end, so that an upload can go on after a
- * restart from the last of them. Whoever calls these has the upload's lock, or alone knows of it. */
+ * before. uploads/ID.list has an entry for each piece that has come to its end; of an offer uploads/ID.frames has one
+ * for each frame from its beginning on. Its row in the catalogue tells from time to time how far all of that counts
+ * (resume.h). One that is brief belongs to one request of this process: it has neither list nor row, and ends with it.
+ * Whoever calls these has the upload's lock, or alone knows of it. */
 #pragma once
 
+#include "server/storage/midsum.h"
 #include "server/storage/offer.h"
 #include "server/storage/upload.h"
 
@@ -12,31 +16,64 @@ struct Upload {
     gatomicrefcount references;
     GMutex lock; /* one request at a time */
     Storage *storage;
-    char *id, *pack, *list; /* paths */
-    int pack_fd, list_fd;   /* -1: closed for now */
-    guint64 size;           /* of the blob so far */
-    guint64 fresh;          /* bytes of new pieces that are whole */
-    guint64 reserved;       /* of them, that storage->incoming has */
-    IngotHasher *whole;     /* of the blob */
-    Splitter splitter;
+    char *id, *pack, *list, *frames; /* paths */
+    char *name, *user;               /* the repository that it goes to; who sends it, NULL: not known */
+    gboolean brief;
+    guint turn;           /* of the request whose bytes are taken; 0: of none that has begun */
+    int pack_fd, list_fd; /* -1: closed for now */
+    gint64 leased;        /* when its lease was renewed (seconds); 0: it counts on nothing that it has not brought */
+    guint64 reserved;     /* bytes of it that storage->incoming has */
+    gboolean stored;      /* its blob is there; its row and its lease are not any more */
+    gboolean ended;       /* finished or dropped: its file may be a pack by now */
+    gboolean ready;       /* what follows is what has come of it; else that has to be read first */
+
+    guint64 size;  /* bytes that came */
+    guint64 fresh; /* bytes of new pieces that are whole */
     Table *table;
-    GHashTable *own;   /* digest -> Own: new pieces of this upload */
-    gint64 leased;     /* when its lease was renewed (seconds); 0: it counts on nothing that it has not brought */
-    Offer *offer;      /* the frames are told, and the missing ones alone come; NULL: bytes come as they are */
-    gboolean rests;    /* its files tell what has come; nobody has read them yet */
+    GHashTable *own; /* digest -> Own: new pieces of this upload */
+    Midsum whole;    /* of the blob */
+    Splitter splitter;
+    Midsum listed;     /* of the list's entries */
+    gboolean offered;  /* the frames are told, and the missing ones alone come */
+    Offer *offer;      /* these frames; NULL: bytes come as they are */
     gboolean complete; /* its offer's table and the blob's digest are known */
-    gboolean ended;    /* finished, dropped or failed: its file may be a pack by now */
+    guint64 checked;   /* reserved when it was last compared with the quota */
+    gboolean refused;  /* there was no room for more */
+
+    /* As they were at the last piece's end. */
+    Midsum whole_then;
+    Splitter splitter_then;
+
+    gboolean changed;  /* since it was kept */
+    guint64 kept_size; /* size when it was kept last */
+    gint64 kept_time;  /* seconds */
 
     /* The running piece. */
-    IngotHasher *hasher;
+    Midsum sum;
     GByteArray *buffer;      /* its bytes that are not in the file */
     guint32 length, written; /* bytes of it in all, and in the file */
 };
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Upload, upload_unref)
 
-/* Its files are not open. */
+/* An entry of the list. */
+typedef struct {
+    IngotDigest digest;
+    guint32 length, fresh; /* little-endian */
+} __attribute__((packed)) UploadEntry;
+
+/* A new piece of an upload, and where it stands among them. */
+typedef struct {
+    IngotDigest digest; /* first: the key */
+    guint64 offset;
+} UploadOwn;
+
+/* Nothing has come of it; its files are not open. */
 Upload *upload_new(Storage *storage, const char *id);
-/* Opens the files that are closed; flags: O_CREAT | O_EXCL for a new upload's. */
+/* Forgets what has come of it; whoever goes on with it reads its files first. That of new pieces stays open: it may be
+ * locked. */
+void upload_reset(Upload *upload);
+gboolean upload_open_pack(Upload *upload, GError **error);
+/* Opens the files that are closed; flags: O_CREAT | O_EXCL for a new upload's. NOT_FOUND: there are none. */
 gboolean upload_open(Upload *upload, int flags, GError **error);
 void upload_close(Upload *upload);
 
@@ -46,5 +83,9 @@ gboolean upload_hold(Upload *upload, GError **error);
 gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **error);
 /* The running piece ends here. */
 gboolean upload_end_piece(Upload *upload, GError **error);
-/* Of one that rests: takes in again what the list tells, up to the first entry that is not as it says. */
-gboolean upload_recover(Upload *upload, GError **error);
+/* Adds a piece that has come to its end to what is known of the upload, as the list tells of it. */
+void upload_add_piece(Upload *upload, const IngotDigest *digest, guint32 length, gboolean fresh);
+/* A list of its own for an offer's frames, in the place of that of pieces. */
+gboolean upload_list_frames(Upload *upload, GError **error);
+/* What is held of the running piece goes to the file. */
+gboolean upload_flush(Upload *upload, GError **error);

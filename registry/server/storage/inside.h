@@ -27,10 +27,13 @@ struct Storage {
     char *events; /* path of the log of events; changes alone write to it */
     StorageLimits limits;
 
+    char *self; /* what uploads are owned by: another one at each opening */
     GMutex uploads_lock;
-    GHashTable *uploads;  /* id -> Upload */
-    GThreadPool *hashers; /* of Offer: offer_hash */
+    GHashTable *uploads;  /* id -> Upload: those that are at hand (session.h) */
+    guint brief;          /* of them, that have no row */
     guint64 incoming;     /* bytes that have come of them and are in no pack */
+    GThreadPool *hashers; /* of Offer: offer_hash */
+    gint turns;           /* atomic: of requests that have begun to add to an upload */
 
     GMutex pulls_lock;
     GHashTable *pulls; /* "NAME@DIGEST" -> Pull (pulls.c), not yet in the catalogue */

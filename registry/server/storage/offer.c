@@ -12,6 +12,13 @@
 
 typedef enum { IDLE, QUEUED, RUNNING } OfferHashing;
 
+/* The blob's beginning. */
+typedef struct {
+    guint frames;
+    guint64 size; /* bytes of them */
+    Midsum whole;
+} Hashed;
+
 struct Offer {
     gatomicrefcount references;
     Storage *storage;
@@ -26,12 +33,11 @@ struct Offer {
     guint next; /* the missing frame that comes */
     OfferHashing hashing;
     gboolean stopping;
+    Hashed told; /* what was hashed a moment ago */
 
     /* Belong to whoever made it RUNNING. */
-    int fd;       /* of the file; -1: not open yet */
-    guint hashed; /* frames that `whole` has */
-    IngotHasher *whole;
-    guint64 size; /* bytes of them */
+    int fd; /* of the file; -1: not open yet */
+    Hashed done;
     GError *problem;
 };
 
@@ -50,7 +56,6 @@ static void offer_unref(Offer *offer)
     table_free(offer->table);
     g_hash_table_unref(offer->first);
     ingot_fd_clear(&offer->fd);
-    ingot_hasher_free(offer->whole);
     g_clear_error(&offer->problem);
     g_mutex_clear(&offer->lock);
     g_cond_clear(&offer->stopped);
@@ -110,8 +115,10 @@ static gboolean read_frame(Offer *offer, const Piece *piece, guint8 *data, GErro
 static gboolean may_hash(Offer *offer)
 {
     g_mutex_lock(&offer->lock);
-    gboolean may = !offer->stopping && offer->problem == NULL && offer->hashed < offer->table->pieces->len &&
-                   offer->hashed < offer->next;
+    guint frames = offer->done.frames;
+    gboolean may =
+        !offer->stopping && offer->problem == NULL && frames < offer->table->pieces->len && frames < offer->next;
+    offer->told = offer->done;
     if (!may) {
         offer->hashing = IDLE;
         g_cond_broadcast(&offer->stopped);
@@ -125,11 +132,11 @@ static void hash_frames(Offer *offer)
 {
     g_autofree guint8 *data = g_malloc(PIECE_MAX);
     while (may_hash(offer)) {
-        const Piece *piece = table_piece(offer->table, offer->hashed);
+        const Piece *piece = table_piece(offer->table, offer->done.frames);
         if (read_frame(offer, piece, data, &offer->problem)) {
-            ingot_hasher_add(offer->whole, data, piece->length);
-            offer->size += piece->length;
-            offer->hashed++;
+            midsum_add(&offer->done.whole, data, piece->length);
+            offer->done.size += piece->length;
+            offer->done.frames++;
         }
     }
 }
@@ -151,7 +158,7 @@ void offer_hash(gpointer data, gpointer user)
 void offer_hash_on(Offer *offer)
 {
     g_mutex_lock(&offer->lock);
-    gboolean begins = offer->hashing == IDLE && !offer->stopping && offer->hashed < offer->next;
+    gboolean begins = offer->hashing == IDLE && !offer->stopping && offer->done.frames < offer->next;
     if (begins) {
         offer->hashing = QUEUED;
         g_atomic_ref_count_inc(&offer->references);
@@ -237,7 +244,7 @@ static void skip_known(Offer *offer)
     }
 }
 
-static Offer *offer_alloc(Storage *storage, const char *path)
+static Offer *offer_alloc(Storage *storage, const char *path, Table *table)
 {
     Offer *offer = g_new0(Offer, 1);
     g_atomic_ref_count_init(&offer->references);
@@ -246,8 +253,9 @@ static Offer *offer_alloc(Storage *storage, const char *path)
     offer->storage = storage;
     offer->path = g_strdup(path);
     offer->fd = -1;
-    offer->whole = ingot_hasher_new();
-    offer->table = table_new();
+    midsum_begin(&offer->done.whole);
+    offer->told = offer->done;
+    offer->table = table;
     offer->first = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
     return offer;
 }
@@ -269,7 +277,7 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
     if (reader == NULL || (may_see != NULL && seen == NULL)) {
         return NULL;
     }
-    g_autoptr(Offer) offer = offer_alloc(storage, path);
+    g_autoptr(Offer) offer = offer_alloc(storage, path, table_new());
     guint64 fresh = SEGMENT_HEAD;
     guint count = (guint)(size / ENTRY);
     g_byte_array_set_size(missing, (count + 7) / 8);
@@ -288,6 +296,46 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
     skip_known(offer);
     offer_hash_on(offer);
     return g_steal_pointer(&offer);
+}
+
+Offer *offer_restore(Storage *storage, const char *path, Table *frames, const UploadState *state)
+{
+    Offer *offer = offer_alloc(storage, path, frames);
+    guint64 fresh = SEGMENT_HEAD;
+    for (guint i = 0; i < frames->pieces->len; i++) {
+        const Piece *piece = table_piece(frames, i);
+        if (!g_hash_table_contains(offer->first, &piece->digest)) {
+            Own own = {.digest = piece->digest, .comes = piece->fresh, .at = fresh};
+            g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
+        }
+        fresh += piece->fresh ? piece->length : 0;
+    }
+    offer->missing = fresh - SEGMENT_HEAD;
+    offer->next = state->next;
+    offer->done = (Hashed){.frames = state->hashed, .size = state->hashed_size, .whole = state->whole};
+    offer->told = offer->done;
+    offer_hash_on(offer);
+    return offer;
+}
+
+const Table *offer_table(const Offer *offer)
+{
+    return offer->table;
+}
+
+const Piece *offer_awaits(const Offer *offer)
+{
+    return offer->next == offer->table->pieces->len ? NULL : table_piece(offer->table, offer->next);
+}
+
+void offer_tell(Offer *offer, UploadState *state)
+{
+    g_mutex_lock(&offer->lock);
+    state->next = offer->next;
+    state->hashed = offer->told.frames;
+    state->hashed_size = offer->told.size;
+    state->whole = offer->told.whole;
+    g_mutex_unlock(&offer->lock);
 }
 
 guint64 offer_missing(const Offer *offer)
@@ -356,8 +404,8 @@ gboolean offer_complete(Offer *offer, Table **table, GError **error)
         g_propagate_error(error, g_steal_pointer(&offer->problem));
         return FALSE;
     }
-    ingot_hasher_finish(offer->whole, &offer->table->blob);
-    offer->table->size = offer->size;
+    midsum_digest(&offer->done.whole, &offer->table->blob);
+    offer->table->size = offer->done.size;
     *table = g_steal_pointer(&offer->table);
     return TRUE;
 }

@@ -8,13 +8,23 @@
 #pragma once
 
 #include "server/storage/inside.h"
+#include "server/storage/uploadstate.h"
 
 typedef struct Offer Offer;
 
 /* For an upload that holds its lease, and whose segment file is at `path`. INVALID where the list is malformed. */
 Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize size, StorageMaySee may_see,
                  gpointer user, GByteArray *missing, GError **error);
+/* The same again, of its frames (fresh: those that were missing) as its upload's state tells of them. Each must be
+ * there: those that were missing up to `next`, and all others. */
+Offer *offer_restore(Storage *storage, const char *path, Table *frames, const UploadState *state);
 void offer_free(Offer *offer);
+/* Its frames, until it is complete. */
+const Table *offer_table(const Offer *offer);
+/* The missing frame that comes; NULL: all have come. */
+const Piece *offer_awaits(const Offer *offer);
+/* How far it has come: next, hashed, hashed_size, whole. */
+void offer_tell(Offer *offer, UploadState *state);
 /* Whether all of its frames are missing: then it counts on no piece, and needs no lease. */
 gboolean offer_is_new(const Offer *offer);
 

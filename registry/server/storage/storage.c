@@ -3,7 +3,7 @@
  *   catalogue.sqlite (-wal, -shm)   what is where (schema.c)
  *   packs/NUMBER.pack               the pieces (packs.h, segment.h)
  *   names.log                       every change of a name, to rebuild the catalogue from (eventlog.h)
- *   uploads/ID.pack, ID.list        what has come of an upload (incoming.h)
+ *   uploads/ID.pack, .list, .frames what has come of an upload (incoming.h)
  *   reserve                         room for a collection on a full disk (reserve.h)
  *   .lock                           held by the one process that serves the folder
  *   .collecting                     held while garbage is collected */
@@ -20,6 +20,7 @@
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
+#include "server/catalogue/uploadrows.h"
 #include "server/storage/inside.h"
 #include "server/storage/offer.h"
 #include "server/storage/pulls.h"
@@ -158,6 +159,7 @@ static Storage *storage_new(const char *path)
     Storage *storage = g_new0(Storage, 1);
     storage->path = g_canonicalize_filename(path, NULL);
     storage->events = g_build_filename(storage->path, "names.log", NULL);
+    storage->self = g_uuid_string_random();
     g_mutex_init(&storage->uploads_lock);
     g_mutex_init(&storage->pulls_lock);
     storage->pulls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -199,6 +201,9 @@ static Storage *storage_open_as(const char *path, gboolean shared, GError **erro
         return NULL;
     }
     reserve_make(storage->path);
+    if (!uploads_adopt(storage, error)) {
+        return NULL;
+    }
     uploads_sweep(storage);
     return g_steal_pointer(&storage);
 }
@@ -252,6 +257,7 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);
     g_mutex_clear(&storage->stats_lock);
+    g_free(storage->self);
     g_free(storage->path);
     g_free(storage);
 }
@@ -372,8 +378,10 @@ void change_log(Change *change, const char *op, const char *name, ...)
 gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error)
 {
     Counters counters;
+    guint uploads;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    if (reader == NULL || !counters_read(reader, &counters, error)) {
+    if (reader == NULL || !counters_read(reader, &counters, error) ||
+        !upload_rows_count(reader, NULL, &uploads, error)) {
         return FALSE;
     }
     g_mutex_lock(&storage->stats_lock);
@@ -386,7 +394,7 @@ gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error)
     stats->packed = counters.packed;
     stats->damaged = counters.damaged;
     g_mutex_lock(&storage->uploads_lock);
-    stats->uploads = g_hash_table_size(storage->uploads);
+    stats->uploads = uploads + storage->brief;
     g_mutex_unlock(&storage->uploads_lock);
     return TRUE;
 }

@@ -89,14 +89,27 @@ gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const 
 /* --- uploads: bytes in order, then a digest that must fit (INVALID) ---
  *
  * What came stays until the upload is finished or dropped, or nobody has gone on with it for a day: whoever is told of
- * an error asks for the size, and goes on from there. */
+ * an error asks for the size, and goes on from there, in this process or another one that shares the folder. What there
+ * was no room for stays a quarter of an hour. */
 
+typedef struct {
+    const char *name; /* the repository that it goes to */
+    const char *user; /* who sends it; NULL: nobody is known */
+    gboolean brief;   /* nobody but the caller goes on with it: nothing of it outlives the process */
+} StorageUpload;
 /* Its id; free it. EXISTS: as many as may be are under way. */
-char *storage_upload_new(Storage *storage, GError **error);
+char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **error);
+/* How many of a user's are under way. */
+gboolean storage_upload_count(Storage *storage, const char *user, guint *count, GError **error);
+/* A request begins that brings bytes: from now on its turn alone may add to the upload, or finish it. */
+gboolean storage_upload_begin(Storage *storage, const char *id, guint *turn, guint64 *size, GError **error);
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);
-/* Bytes that belong at `at`, which must be the upload's size: else another request has gone on with it (EXISTS).
- * DENIED: the blob is larger than the limit. */
-gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const void *data, gsize size, GError **error);
+/* Bytes that belong at `at`, which must be the upload's size. EXISTS: another request has gone on with it, and had the
+ * turn (0: whoever has it). DENIED: the blob is larger than the limit, or the repository's quota is used up. */
+gboolean storage_upload_add(Storage *storage, const char *id, guint turn, guint64 at, const void *data, gsize size,
+                            GError **error);
+/* What has come is on the disk when this returns: so many bytes. */
+gboolean storage_upload_settle(Storage *storage, const char *id, guint turn, guint64 *size, GError **error);
 /* Before any byte has come: the frames (36 bytes each: SHA-256, u32 length little-endian) that the blob is made of, in
  * order, at most 1 MiB each. `missing` receives a bit for each (the lowest of each byte first): set where the frame is
  * not here, once for each frame; those alone then come, one after another. A frame counts as here if a repository that
@@ -106,10 +119,10 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
                               gpointer user, GByteArray *missing, GError **error);
 /* Whether a repository may have a blob of so many bytes more; DENIED: its quota. */
 gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error);
-/* Nothing comes for now: what has come is kept on the disk, and nothing else is. */
+/* Nothing comes for now: what has come is kept on the disk. */
 void storage_upload_pause(Storage *storage, const char *id);
-gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, const char *name,
-                               const IngotDigest *digest, GError **error);
+gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
+                               const char *name, const IngotDigest *digest, GError **error);
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error);
 
 /* --- manifests: kept with their media type --- */

@@ -1,220 +1,45 @@
+/* Uploads as the doors see them: one begins, bytes come, it is finished or dropped. */
 #include "server/storage/upload.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ingot/error.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "server/catalogue/leases.h"
-#include "server/catalogue/pieces.h"
-#include "server/storage/incoming.h"
+#include "server/catalogue/uploadrows.h"
+#include "server/storage/resume.h"
+#include "server/storage/room.h"
+#include "server/storage/session.h"
 
-#define AGE ((time_t)24 * 3600) /* seconds after which an upload that nobody goes on with is dropped */
+/* --- beginning --- */
 
-/* --- finding it --- */
-
-/* Its files are read when it is gone on with: that takes time, and others wait for the lock that we are under. */
-static Upload *reopen(Storage *storage, const char *id)
-{
-    g_autoptr(Upload) upload = upload_new(storage, id);
-    struct stat st;
-    upload->rests = TRUE;
-    if (!upload_open(upload, 0, NULL) || fstat(upload->pack_fd, &st) != 0) {
-        return NULL;
-    }
-    upload->reserved = st.st_size > SEGMENT_HEAD ? (guint64)st.st_size - SEGMENT_HEAD : 0;
-    return g_steal_pointer(&upload);
-}
-
-/* The upload, with a reference; NOT_FOUND. */
-static Upload *find(Storage *storage, const char *id, GError **error)
-{
-    if (!g_uuid_string_is_valid(id)) {
-        blob_unknown(error, "the upload");
-        return NULL;
-    }
-    g_mutex_lock(&storage->uploads_lock);
-    Upload *upload = g_hash_table_lookup(storage->uploads, id);
-    if (upload == NULL && (upload = reopen(storage, id)) != NULL) {
-        g_hash_table_insert(storage->uploads, upload->id, upload);
-        storage->incoming += upload->reserved;
-    }
-    if (upload != NULL) {
-        g_atomic_ref_count_inc(&upload->references);
-    }
-    g_mutex_unlock(&storage->uploads_lock);
-    if (upload == NULL) {
-        blob_unknown(error, "the upload");
-    }
-    return upload;
-}
-
-static void leave(Upload *upload)
-{
-    g_mutex_unlock(&upload->lock);
-    upload_unref(upload);
-}
-
-/* Nobody finds it any more, and what is left of its files goes. */
-static void forget(Upload *upload)
-{
-    Storage *storage = upload->storage;
-    g_mutex_lock(&storage->uploads_lock);
-    unlink(upload->list);
-    unlink(upload->pack);
-    if (g_hash_table_lookup(storage->uploads, upload->id) == upload) {
-        g_hash_table_remove(storage->uploads, upload->id);
-    }
-    g_mutex_unlock(&storage->uploads_lock);
-}
-
-/* What it counted on may go. Where that fails, the lease lapses. */
-static void let_go(Upload *upload)
-{
-    Change change;
-    if (upload->leased != 0 && change_begin(upload->storage, &change, NULL)) {
-        change_end(&change, leases_drop(change.writer, upload->id, NULL), NULL);
-        upload->leased = 0;
-    }
-}
-
-/* What has come of it counts for the limit of all; of an offer what is missing does, before it comes. */
-static void reserve(Upload *upload)
-{
-    Storage *storage = upload->storage;
-    guint64 bytes = upload->offer == NULL ? upload->fresh : offer_missing(upload->offer);
-    g_mutex_lock(&storage->uploads_lock);
-    storage->incoming += bytes - upload->reserved;
-    g_mutex_unlock(&storage->uploads_lock);
-    upload->reserved = bytes;
-}
-
-static void release(Upload *upload)
-{
-    Storage *storage = upload->storage;
-    g_mutex_lock(&storage->uploads_lock);
-    storage->incoming -= upload->reserved;
-    g_mutex_unlock(&storage->uploads_lock);
-    upload->reserved = 0;
-}
-
-/* Who waits for its lock finds that it has ended. */
-static void end(Upload *upload)
-{
-    let_go(upload);
-    release(upload);
-    upload->ended = TRUE;
-    upload_close(upload);
-    forget(upload);
-}
-
-/* Something went wrong: whoever goes on with it does so from the last piece that is whole in its files. */
-static void shelve(Upload *upload)
-{
-    Storage *storage = upload->storage;
-    if (upload->offer != NULL) {
-        end(upload); /* its list is not kept */
-        return;
-    }
-    upload_close(upload);
-    upload->ended = TRUE;
-    Upload *next = upload_new(storage, upload->id);
-    next->rests = TRUE;
-    next->leased = upload->leased;
-    g_mutex_lock(&storage->uploads_lock);
-    next->reserved = upload->reserved;
-    g_hash_table_replace(storage->uploads, next->id, next);
-    g_mutex_unlock(&storage->uploads_lock);
-}
-
-/* What has come stays, so that the client can go on; but what there is no room for does not keep the disk full. */
-static void upload_fail(Upload *upload, const GError *problem)
-{
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
-        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
-        end(upload);
-    } else if (!upload->complete) { /* else it is an offer of which all is here, and the digest is known */
-        shelve(upload);
-    }
-}
-
-/* The upload, with a reference and its lock, for one who goes on with it; NOT_FOUND once it has ended. */
-static Upload *enter(Storage *storage, const char *id, GError **error)
-{
-    Upload *upload = find(storage, id, error);
-    if (upload == NULL) {
-        return NULL;
-    }
-    g_mutex_lock(&upload->lock);
-    if (upload->ended) {
-        blob_unknown(error, "the upload");
-    } else if (!upload->rests || upload_recover(upload, error)) {
-        reserve(upload);
-        return upload;
-    }
-    leave(upload);
-    return NULL;
-}
-
-void uploads_sweep(Storage *storage)
-{
-    g_autofree char *folder = g_build_filename(storage->path, "uploads", NULL);
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    const char *name;
-    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        g_autofree char *id = g_strndup(name, strcspn(name, "."));
-        struct stat st;
-        gboolean old = stat(path, &st) == 0 && st.st_mtime + AGE < time(NULL);
-        if (old && !storage_upload_drop(storage, id, NULL)) {
-            unlink(path); /* half an upload, or a pack that did not come to its end */
-        }
-        g_autoptr(Upload) counted = old ? NULL : find(storage, id, NULL);
-    }
-}
-
-/* --- the door --- */
-
-/* Whether the packs and what has come of all uploads fit into the limit. */
-static gboolean fits_in(Storage *storage, Connection *connection, GError **error)
-{
-    guint64 packed;
-    if (storage->limits.total == 0) {
-        return TRUE;
-    }
-    if (!pieces_packed(connection, &packed, error)) {
-        return FALSE;
-    }
-    g_mutex_lock(&storage->uploads_lock);
-    packed += storage->incoming;
-    g_mutex_unlock(&storage->uploads_lock);
-    if (packed > storage->limits.total) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "the registry's storage limit is reached");
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean has_room(Storage *storage, GError **error)
+static gboolean count_all(Storage *storage, guint *count, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader != NULL && fits_in(storage, reader, error);
+    if (reader == NULL || !upload_rows_count(reader, NULL, count, error)) {
+        return FALSE;
+    }
+    g_mutex_lock(&storage->uploads_lock);
+    *count += storage->brief;
+    g_mutex_unlock(&storage->uploads_lock);
+    return TRUE;
 }
 
 static gboolean may_begin(Storage *storage, GError **error)
 {
-    g_mutex_lock(&storage->uploads_lock);
-    guint count = g_hash_table_size(storage->uploads);
-    g_mutex_unlock(&storage->uploads_lock);
+    guint count;
+    if (!count_all(storage, &count, error)) {
+        return FALSE;
+    }
     if (storage->limits.uploads > 0 && count >= storage->limits.uploads) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%u uploads are under way: try again later", count);
         return FALSE;
     }
-    return has_room(storage, error);
+    return room_in_all(storage, error);
 }
 
-char *storage_upload_new(Storage *storage, GError **error)
+char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **error)
 {
     notes_wait(storage->notes); /* what was found damaged does not count as there */
     g_autofree char *id = g_uuid_string_random();
@@ -222,30 +47,63 @@ char *storage_upload_new(Storage *storage, GError **error)
         return NULL;
     }
     Upload *upload = upload_new(storage, id);
-    if (!upload_open(upload, O_CREAT | O_EXCL, error)) {
-        unlink(upload->pack);
+    upload->name = g_strdup(about->name);
+    upload->user = g_strdup(about->user);
+    upload->brief = about->brief;
+    if (!session_begin(upload, error)) {
         upload_unref(upload);
         return NULL;
     }
-    upload_close(upload);
-    g_mutex_lock(&storage->uploads_lock);
-    g_hash_table_insert(storage->uploads, upload->id, upload);
-    g_mutex_unlock(&storage->uploads_lock);
     return g_steal_pointer(&id);
+}
+
+gboolean storage_upload_count(Storage *storage, const char *user, guint *count, GError **error)
+{
+    GHashTableIter iterator;
+    gpointer upload;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !upload_rows_count(reader, user, count, error)) {
+        return FALSE;
+    }
+    g_mutex_lock(&storage->uploads_lock);
+    g_hash_table_iter_init(&iterator, storage->uploads);
+    while (g_hash_table_iter_next(&iterator, NULL, &upload)) {
+        const Upload *one = upload;
+        *count += one->brief && g_strcmp0(one->user, user) == 0 ? 1 : 0;
+    }
+    g_mutex_unlock(&storage->uploads_lock);
+    return TRUE;
 }
 
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error)
 {
-    Upload *upload = enter(storage, id, error);
+    Upload *upload = session_enter(storage, id, 0, error);
     if (upload == NULL) {
         return FALSE;
     }
     *size = upload->size;
-    leave(upload);
+    session_leave(upload);
     return TRUE;
 }
 
-/* The bytes that come are those that are next, and the blob may have them; their room is set aside. */
+/* --- bytes --- */
+
+gboolean storage_upload_begin(Storage *storage, const char *id, guint *turn, guint64 *size, GError **error)
+{
+    Upload *upload = session_enter(storage, id, 0, error);
+    if (upload == NULL) {
+        return FALSE;
+    }
+    do {
+        upload->turn = (guint)g_atomic_int_add(&storage->turns, 1) + 1;
+    } while (upload->turn == 0);
+    *turn = upload->turn;
+    *size = upload->size;
+    session_leave(upload);
+    return TRUE;
+}
+
+/* The bytes that come are those that are next, and the blob may have them. */
 static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
 {
     guint64 limit = upload->storage->limits.blob;
@@ -261,80 +119,117 @@ static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
         return FALSE;
     }
-    return TRUE;
+    return !upload->refused || room_for(upload, error);
 }
 
-gboolean storage_upload_add(Storage *storage, const char *id, guint64 at, const void *data, gsize size, GError **error)
+static gboolean add(Upload *upload, const void *data, gsize size, GError **error)
 {
-    Upload *upload = enter(storage, id, error);
+    guint64 fresh = upload->fresh;
+    if (!upload_open(upload, 0, error) || !upload_take(upload, data, size, error)) {
+        session_shelve(upload);
+        return FALSE;
+    }
+    if (upload->fresh != fresh) {
+        room_reserve(upload);
+        if (!room_for(upload, error)) {
+            return FALSE;
+        }
+    }
+    return upload_keep_sometimes(upload, error);
+}
+
+gboolean storage_upload_add(Storage *storage, const char *id, guint turn, guint64 at, const void *data, gsize size,
+                            GError **error)
+{
+    Upload *upload = session_enter(storage, id, turn, error);
     if (upload == NULL) {
         return FALSE;
     }
-    if (!may_add(upload, at, size, error)) {
-        leave(upload);
+    gboolean ok = may_add(upload, at, size, error) && add(upload, data, size, error);
+    session_leave(upload);
+    return ok;
+}
+
+gboolean storage_upload_settle(Storage *storage, const char *id, guint turn, guint64 *size, GError **error)
+{
+    Upload *upload = session_enter(storage, id, turn, error);
+    if (upload == NULL) {
         return FALSE;
     }
-    GError *problem = NULL;
-    guint64 fresh = upload->fresh;
-    gboolean ok = upload_open(upload, 0, &problem) && upload_take(upload, data, size, &problem);
-    if (ok && upload->fresh != fresh) {
-        reserve(upload);
-        ok = has_room(storage, &problem);
-    }
-    if (!ok) {
-        upload_fail(upload, problem);
-        g_propagate_error(error, problem);
-    }
-    leave(upload);
+    gboolean ok = upload_keep(upload, error);
+    *size = upload->size;
+    session_leave(upload);
     return ok;
 }
 
 void storage_upload_pause(Storage *storage, const char *id)
 {
-    g_autoptr(Upload) upload = find(storage, id, NULL);
+    Upload *upload = session_at_hand(storage, id);
     if (upload != NULL) {
-        g_mutex_lock(&upload->lock);
+        upload_keep(upload, NULL); /* where that fails, less of it is found again */
         upload_close(upload);
-        g_mutex_unlock(&upload->lock);
+        session_leave(upload);
     }
 }
+
+/* --- an offer --- */
 
 /* Room for what is missing is set aside; without it the upload is as if nothing had been offered. */
 static gboolean offer_fits(Upload *upload, GError **error)
 {
-    reserve(upload);
-    if (has_room(upload->storage, error)) {
+    room_reserve(upload);
+    if (room_for(upload, error)) {
         return TRUE;
     }
     g_clear_pointer(&upload->offer, offer_free);
-    reserve(upload);
+    room_reserve(upload);
+    upload->refused = FALSE;
     return FALSE;
+}
+
+static void let_go(Upload *upload)
+{
+    Change change;
+    if (upload->leased != 0 && change_begin(upload->storage, &change, NULL)) {
+        change_end(&change, leases_drop(change.writer, upload->id, NULL), NULL);
+        upload->leased = 0;
+    }
+}
+
+static gboolean take_offer(Upload *upload, const void *frames, gsize size, StorageMaySee may_see, gpointer user,
+                           GByteArray *missing, GError **error)
+{
+    if (upload->size != 0 || upload->offer != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
+        return FALSE;
+    }
+    upload->offer = upload_hold(upload, error)
+                        ? offer_new(upload->storage, upload->pack, frames, size, may_see, user, missing, error)
+                        : NULL;
+    gboolean ok = upload->offer != NULL && offer_fits(upload, error);
+    if (ok ? offer_is_new(upload->offer) : upload->leased != 0) {
+        let_go(upload);
+    }
+    return ok;
 }
 
 gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
                               gpointer user, GByteArray *missing, GError **error)
 {
-    Upload *upload = enter(storage, id, error);
+    Upload *upload = session_enter(storage, id, 0, error);
     if (upload == NULL) {
         return FALSE;
     }
-    gboolean ok = upload->size == 0 && upload->offer == NULL;
-    if (!ok) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
-    } else {
-        upload->offer = upload_hold(upload, error)
-                            ? offer_new(storage, upload->pack, frames, size, may_see, user, missing, error)
-                            : NULL;
-        ok = upload->offer != NULL && offer_fits(upload, error);
-        if (ok ? offer_is_new(upload->offer) : upload->leased != 0) {
-            let_go(upload);
-        }
-        /* Its list is not kept: after a restart the client begins anew. */
-        ok = ok && (unlink(upload->list) == 0 || ingot_error_set_errno(error, errno, "%s", upload->list));
+    gboolean ok = take_offer(upload, frames, size, may_see, user, missing, error);
+    if (ok && !(upload_list_frames(upload, error) && upload_keep(upload, error))) {
+        ok = FALSE;
+        session_end(upload); /* nobody knows which of its lists counts */
     }
-    leave(upload);
+    session_leave(upload);
     return ok;
 }
+
+/* --- the end --- */
 
 /* The table and the blob's digest. */
 static gboolean complete(Upload *upload, GError **error)
@@ -343,7 +238,7 @@ static gboolean complete(Upload *upload, GError **error)
         return TRUE;
     }
     if (upload->offer == NULL) {
-        ingot_hasher_finish(upload->whole, &upload->table->blob);
+        midsum_digest(&upload->whole, &upload->table->blob);
         upload->table->size = upload->size;
         return TRUE;
     }
@@ -357,11 +252,8 @@ static gboolean complete(Upload *upload, GError **error)
     return TRUE;
 }
 
-static gboolean fits(Upload *upload, const IngotDigest *digest, GError **error)
+static gboolean fits(const Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!complete(upload, error)) {
-        return FALSE;
-    }
     if (!ingot_digest_equal(&upload->table->blob, digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the bytes do not have the digest that was given");
         return FALSE;
@@ -379,58 +271,75 @@ static gboolean prepare(Upload *upload, guint64 *size, GError **error)
            ingot_error_set_errno(error, errno, "%s", upload->pack);
 }
 
+static gboolean drop_rows(Change *change, Upload *upload, GError **error)
+{
+    return leases_drop(change->writer, upload->id, error) &&
+           (upload->brief || upload_rows_drop(change->writer, upload->id, error));
+}
+
 static gboolean store(Upload *upload, const StorageActor *actor, const char *name, const IngotDigest *digest,
                       GError **error)
 {
     Change change;
     guint64 size;
-    if (!prepare(upload, &size, error) || !change_begin(upload->storage, &change, error)) {
+    if (!room_in_all(upload->storage, error) || !prepare(upload, &size, error) ||
+        !change_begin(upload->storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
     gint64 blob = names_blob(change.writer, digest, error);
     gboolean brings = FALSE;
     gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
-                  (!brings || (fits_in(upload->storage, change.writer, error) &&
+                  (!brings || (room_within(upload->storage, change.writer, error) &&
                                publish_file(&change, upload->table, upload->pack, size, &blob, error))) &&
-                  names_link(&change, name, blob, digest, error) && leases_drop(change.writer, upload->id, error);
-    ok = change_end(&change, ok, error);
-    upload->leased = ok ? 0 : upload->leased;
-    return ok;
+                  names_link(&change, name, blob, digest, error) && drop_rows(&change, upload, error);
+    upload->stored = change_end(&change, ok, error);
+    return upload->stored;
 }
 
-gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, const char *name,
-                               const IngotDigest *digest, GError **error)
+static gboolean finish(Upload *upload, const StorageActor *actor, const char *name, const IngotDigest *digest,
+                       GError **error)
 {
-    Upload *upload = enter(storage, id, error);
+    GError *problem = NULL;
+    if (!upload_open(upload, 0, error) || (upload->length > 0 && !upload_end_piece(upload, error))) {
+        session_shelve(upload);
+        return FALSE;
+    }
+    if (complete(upload, &problem) && fits(upload, digest, &problem) && store(upload, actor, name, digest, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        upload->refused = upload->changed = TRUE;
+    } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) { /* what it counted on may have gone */
+        session_shelve(upload);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
+                               const char *name, const IngotDigest *digest, GError **error)
+{
+    Upload *upload = session_enter(storage, id, turn, error);
     if (upload == NULL) {
         return FALSE;
     }
-    GError *problem = NULL;
-    gboolean ok = upload_open(upload, 0, &problem) && (upload->length == 0 || upload_end_piece(upload, &problem)) &&
-                  fits(upload, digest, &problem) && has_room(storage, &problem) &&
-                  store(upload, actor, name, digest, &problem);
+    gboolean ok = finish(upload, actor, name, digest, error);
     if (ok) {
-        end(upload);
-    } else {
-        upload_fail(upload, problem);
-        g_propagate_error(error, problem);
+        session_end(upload);
     }
-    leave(upload);
+    session_leave(upload);
     return ok;
 }
 
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error)
 {
-    Upload *upload = find(storage, id, error);
+    Upload *upload = session_seize(storage, id, error);
     if (upload == NULL) {
         return FALSE;
     }
-    g_mutex_lock(&upload->lock);
-    gboolean there = !upload->ended || blob_unknown(error, "the upload");
-    if (there) {
-        end(upload);
-    }
-    leave(upload);
-    return there;
+    session_end(upload);
+    session_leave(upload);
+    return TRUE;
 }

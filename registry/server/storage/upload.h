@@ -4,8 +4,16 @@
 
 #include "server/storage/inside.h"
 
+#define UPLOAD_AGE ((gint64)24 * 3600)   /* seconds for which an upload is kept that nobody goes on with */
+#define UPLOAD_REFUSED_AGE ((gint64)900) /* the same of one for which there was no room */
+
 typedef struct Upload Upload;
 
 void upload_unref(gpointer upload);
-/* Drops what nobody has gone on with for a day, and with it what it counts on. */
+/* When a folder is opened: uploads that an older version of this program began have no row, and get one. */
+gboolean uploads_adopt(Storage *storage, GError **error);
+/* Drops those that are kept no longer and are not being worked on, and with them what they count on; whether there was
+ * any. */
+gboolean uploads_drop_lapsed(Storage *storage);
+/* The same, and files that no upload has. */
 void uploads_sweep(Storage *storage);

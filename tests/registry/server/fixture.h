@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -90,11 +91,27 @@ static inline IngotDigest digest_of(const GByteArray *bytes)
     return digest;
 }
 
+/* Runs SQL beside the storage. */
+static inline void in_catalogue(void **state, const char *sql)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
+/* Of a repository that has no quota of its own. */
+static inline char *begin_upload(Storage *storage, GError **error)
+{
+    return storage_upload_new(storage, &(StorageUpload){.name = "a"}, error);
+}
+
 static inline gboolean add_steps(Storage *storage, const char *id, const GByteArray *bytes, gsize from, gsize to,
                                  gsize step, GError **error)
 {
     for (gsize at = from; at < to; at += step) {
-        if (!storage_upload_add(storage, id, at, bytes->data + at, MIN(step, to - at), error)) {
+        if (!storage_upload_add(storage, id, 0, at, bytes->data + at, MIN(step, to - at), error)) {
             return FALSE;
         }
     }
@@ -105,9 +122,9 @@ static inline gboolean add_steps(Storage *storage, const char *id, const GByteAr
 static inline gboolean try_push(Storage *storage, const char *name, const GByteArray *bytes, gsize step, GError **error)
 {
     IngotDigest digest = digest_of(bytes);
-    g_autofree char *id = storage_upload_new(storage, error);
+    g_autofree char *id = storage_upload_new(storage, &(StorageUpload){.name = name}, error);
     gboolean ok = id != NULL && add_steps(storage, id, bytes, 0, bytes->len, step, error) &&
-                  storage_upload_finish(storage, NULL, id, name, &digest, error);
+                  storage_upload_finish(storage, NULL, id, 0, name, &digest, error);
     if (!ok && id != NULL) {
         storage_upload_drop(storage, id, NULL);
     }

@@ -212,19 +212,19 @@ static void an_upload_keeps_what_it_counts_on(void **state)
     g_autoptr(GByteArray) bytes = frames(1, 50, 60000);
     IngotDigest digest = push(storage, "a", bytes);
     for (guint part = 1; part <= 3; part++) {
-        g_autofree char *id = storage_upload_new(storage, NULL);
+        g_autofree char *id = begin_upload(storage, NULL);
         assert_true(add_steps(storage, id, bytes, 0, bytes->len * part / 4, 50000, NULL));
         storage_remove_blob(storage, NULL, "a", &digest, NULL);
         CollectReport report = collect(storage);
         assert_int_equal(report.pieces, 0); /* its lease is older than their marks */
         assert_true(add_steps(storage, id, bytes, bytes->len * part / 4, bytes->len, 50000, NULL));
-        assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
+        assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
         pull(storage, "a", bytes);
         assert_int_equal(stats_of(storage).stored, bytes->len);
         assert_clean(storage);
     }
     /* One that is dropped keeps nothing. */
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
     assert_true(storage_upload_drop(storage, id, NULL));
     storage_remove_blob(storage, NULL, "a", &digest, NULL);
@@ -238,20 +238,20 @@ static void a_marked_piece_is_missing(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) bytes = frames(1, 50, 60000);
     IngotDigest digest = push(storage, "a", bytes);
-    g_autofree char *old = storage_upload_new(storage, NULL), *young = storage_upload_new(storage, NULL);
+    g_autofree char *old = begin_upload(storage, NULL), *young = begin_upload(storage, NULL);
     assert_true(add_steps(storage, old, bytes, 0, bytes->len, 50000, NULL));
     storage_remove_blob(storage, NULL, "a", &digest, NULL);
     assert_int_equal(collect(storage).pieces, 0);
     guint64 packed = stats_of(storage).packed;
     assert_true(add_steps(storage, young, bytes, 0, bytes->len, 50000, NULL));
-    assert_true(storage_upload_finish(storage, NULL, young, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, young, 0, "a", &digest, NULL));
     assert_true(stats_of(storage).packed > packed + bytes->len);
     put_manifest(storage, "a", "1.0.0", "text", &digest, 1);
     assert_int_equal(collect(storage).pieces, 0);
     pull(storage, "a", bytes);
     /* The other's are where they are now. */
     guint64 stored = stats_of(storage).stored;
-    assert_true(storage_upload_finish(storage, NULL, old, "b", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, old, 0, "b", &digest, NULL));
     pull(storage, "b", bytes);
     assert_int_equal(stats_of(storage).stored, stored);
     assert_clean(storage);
@@ -263,24 +263,18 @@ static void a_forgotten_upload_goes(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) bytes = frames(1, 50, 60000);
     IngotDigest digest = push(storage, "a", bytes);
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
     storage_upload_pause(storage, id);
     assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     collect(storage);
     assert_int_equal(stats_of(storage).uploads, 1);
     assert_int_equal(stats_of(storage).pieces, 50);
-    static const char *const suffixes[] = {"pack", "list"};
-    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
-        g_autofree char *name = g_strdup_printf("data/uploads/%s.%s", id, suffixes[i]);
-        g_autofree char *path = ingot_workdir_file(*state, name);
-        struct utimbuf old = {.actime = time(NULL) - 25 * 3600, .modtime = time(NULL) - 25 * 3600};
-        assert_int_equal(g_utime(path, &old), 0);
-    }
+    in_catalogue(state, "UPDATE uploads SET until=until - 25 * 3600");
     collect(storage);
     assert_int_equal(stats_of(storage).uploads, 0);
     assert_int_equal(stats_of(storage).pieces, 0);
-    assert_false(storage_upload_add(storage, id, 0, "x", 1, NULL));
+    assert_false(storage_upload_add(storage, id, 0, 0, "x", 1, NULL));
 }
 
 /* Files that are removed and still open: their room has not come back. */

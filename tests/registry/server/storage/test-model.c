@@ -98,7 +98,7 @@ static void do_upload(Model *model, Storage *storage)
         *begun = (Begun){.handle = handle, .repository = pick(model, REPOSITORIES), .blob = pick(model, BLOBS)};
         const GByteArray *bytes = model->blobs[begun->blob];
         model_does(model, "begin of an upload of blob %u", begun->blob);
-        begun->id = storage_upload_new(storage, &error);
+        begun->id = begin_upload(storage, &error);
         model_expect(model, begun->id != NULL && add_steps(storage, begun->id, bytes, 0, bytes->len / 2, 9000, &error),
                      TRUE, error);
         storage_upload_pause(storage, begun->id);
@@ -111,7 +111,7 @@ static void do_upload(Model *model, Storage *storage)
     model_expect(model,
                  storage_upload_size(its, begun->id, &at, &error) &&
                      add_steps(its, begun->id, bytes, at, bytes->len, 9000, &error) &&
-                     storage_upload_finish(its, NULL, begun->id, repositories[begun->repository],
+                     storage_upload_finish(its, NULL, begun->id, 0, repositories[begun->repository],
                                            &model->digests[begun->blob], &error),
                  TRUE, error);
     model->has[begun->repository][begun->blob] = TRUE;

@@ -150,7 +150,7 @@ static void uploads_go_on_after_a_restart(void **state)
     for (guint kind = 4; kind < SHAPES; kind++) {
         g_autoptr(GByteArray) bytes = shape(kind);
         g_autoptr(Storage) storage = open_storage(state);
-        g_autofree char *id = storage_upload_new(storage, NULL);
+        g_autofree char *id = begin_upload(storage, NULL);
         guint64 at = 0;
         for (guint stop = 1; stop <= 3; stop++) {
             guint64 back = (guint64)g_rand_int_range(random, 0, 1000), part = bytes->len * stop / 3;
@@ -167,7 +167,7 @@ static void uploads_go_on_after_a_restart(void **state)
         assert_true(add_steps(storage, id, bytes, at, bytes->len, 1000, NULL));
         IngotDigest digest = digest_of(bytes);
         g_autoptr(GError) error = NULL;
-        if (!storage_upload_finish(storage, NULL, id, "a", &digest, &error)) {
+        if (!storage_upload_finish(storage, NULL, id, 0, "a", &digest, &error)) {
             fail_msg("shape %u: %s", kind, error->message);
         }
         pull(storage, "a", bytes);
@@ -180,7 +180,7 @@ static void uploads_go_on_beside_the_same(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) bytes = frames(1, 40, 60000), some = frames(10, 3, 60000);
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len - 100, 50000, NULL));
     push(storage, "b", some);
     storage_close(g_steal_pointer(&storage));
@@ -190,7 +190,7 @@ static void uploads_go_on_beside_the_same(void **state)
     assert_true(bytes->len - at < 70000);
     assert_true(add_steps(storage, id, bytes, at, bytes->len, 50000, NULL));
     IngotDigest digest = digest_of(bytes);
-    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
     pull(storage, "a", bytes);
     assert_int_equal(stats_of(storage).stored, bytes->len);
     assert_clean(storage);
@@ -201,7 +201,7 @@ static void a_damaged_upload_goes_back(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) bytes = frames(1, 40, 60000);
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 50000, NULL));
     storage_close(g_steal_pointer(&storage));
     g_autofree char *name = g_strdup_printf("data/uploads/%s.pack", id);
@@ -213,7 +213,7 @@ static void a_damaged_upload_goes_back(void **state)
     assert_true(at > 430000 && at <= 500000);
     assert_true(add_steps(storage, id, bytes, at, bytes->len, 50000, NULL));
     IngotDigest digest = digest_of(bytes);
-    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
     pull(storage, "a", bytes);
 }
 
@@ -229,11 +229,11 @@ static void other_cuts_of_the_same(void **state)
         g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
         g_byte_array_append(list, (const guint8 *)&little, sizeof little);
     }
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     IngotDigest digest = digest_of(bytes);
     assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 70000, NULL));
-    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
     pull(storage, "a", bytes);
     guint64 packed = stats_of(storage).packed, pieces = stats_of(storage).pieces;
     push(storage, "b", bytes);
@@ -249,19 +249,19 @@ static void a_wrong_digest_drops_nothing(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) bytes = frames(1, 50, 60000), other = noise(2, 10);
     IngotDigest wrong = digest_of(other), right = digest_of(bytes);
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, bytes, 0, bytes->len, 100000, NULL));
     for (guint i = 0; i < 2; i++) {
         g_autoptr(GError) error = NULL;
         guint64 size;
-        assert_false(storage_upload_finish(storage, NULL, id, "a", &wrong, &error));
+        assert_false(storage_upload_finish(storage, NULL, id, 0, "a", &wrong, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
         assert_true(storage_upload_size(storage, id, &size, NULL));
         assert_int_equal(size, bytes->len);
     }
     assert_false(storage_has(storage, "a", &wrong));
     assert_int_equal(packed_bytes(state), 0);
-    assert_true(storage_upload_finish(storage, NULL, id, "a", &right, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &right, NULL));
     pull(storage, "a", bytes);
     assert_int_equal(stats_of(storage).uploads, 0);
 }
@@ -290,7 +290,7 @@ static guint offer_and_send(Storage *storage, const char *id, const GByteArray *
     for (guint i = 0; i < list->len / 36; i++) {
         if ((missing->data[i / 8] & (1u << (i % 8))) != 0) {
             guint length = MIN(60000, bytes->len - i * 60000);
-            assert_true(storage_upload_add(storage, id, at, bytes->data + i * 60000, length, NULL));
+            assert_true(storage_upload_add(storage, id, 0, at, bytes->data + i * 60000, length, NULL));
             at += length;
             sent++;
         }
@@ -307,19 +307,19 @@ static void offers_are_hashed_as_they_come(void **state)
     add_bytes(all, noise(2, 600000)); /* once more what comes first */
     add_bytes(all, noise(4, 100));
     IngotDigest right = digest_of(all), wrong = digest_of(other);
-    g_autofree char *first = storage_upload_new(storage, NULL), *id = storage_upload_new(storage, NULL);
+    g_autofree char *first = begin_upload(storage, NULL), *id = begin_upload(storage, NULL);
     IngotDigest one = digest_of(known);
     assert_int_equal(offer_and_send(storage, first, known), 20);
-    assert_true(storage_upload_finish(storage, NULL, first, "a", &one, NULL));
+    assert_true(storage_upload_finish(storage, NULL, first, 0, "a", &one, NULL));
     assert_int_equal(offer_and_send(storage, id, all), 21);
     for (guint i = 0; i < 2; i++) {
         g_autoptr(GError) error = NULL;
-        assert_false(storage_upload_finish(storage, NULL, id, "a", &wrong, &error));
+        assert_false(storage_upload_finish(storage, NULL, id, 0, "a", &wrong, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     }
-    assert_false(storage_upload_add(storage, id, 20 * 60000 + 100, "more", 4, NULL));
+    assert_false(storage_upload_add(storage, id, 0, 20 * 60000 + 100, "more", 4, NULL));
     g_autoptr(GError) error = NULL;
-    if (!storage_upload_finish(storage, NULL, id, "a", &right, &error)) {
+    if (!storage_upload_finish(storage, NULL, id, 0, "a", &right, &error)) {
         fail_msg("%s", error->message);
     }
     pull(storage, "a", all);
@@ -333,17 +333,17 @@ static void an_offer_counts_on_no_damaged_frame(void **state)
     g_autoptr(GByteArray) known = noise(1, 600000), all = noise(2, 600000), piece = noise(1, 60000);
     g_byte_array_append(all, known->data, known->len);
     IngotDigest digest = digest_of(all), one = digest_of(known);
-    g_autofree char *first = storage_upload_new(storage, NULL), *id = storage_upload_new(storage, NULL);
+    g_autofree char *first = begin_upload(storage, NULL), *id = begin_upload(storage, NULL);
     assert_int_equal(offer_and_send(storage, first, known), 10);
-    assert_true(storage_upload_finish(storage, NULL, first, "a", &one, NULL));
+    assert_true(storage_upload_finish(storage, NULL, first, 0, "a", &one, NULL));
     damage(state, piece, 1000);
     assert_int_equal(offer_and_send(storage, id, all), 10);
     g_autoptr(GError) error = NULL;
-    assert_false(storage_upload_finish(storage, NULL, id, "a", &digest, &error));
+    assert_false(storage_upload_finish(storage, NULL, id, 0, "a", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
-    g_autofree char *again = storage_upload_new(storage, NULL);
+    g_autofree char *again = begin_upload(storage, NULL);
     assert_int_equal(offer_and_send(storage, again, all), 11);
-    assert_true(storage_upload_finish(storage, NULL, again, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, again, 0, "a", &digest, NULL));
     pull(storage, "a", all);
     pull(storage, "a", known);
 }
@@ -419,11 +419,11 @@ static void a_piece_rots_beneath_an_upload(void **state)
     g_autoptr(GError) error = NULL;
     push(storage, "a", bytes);
     IngotDigest digest = digest_of(other);
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, other, 0, other->len, 70000, NULL));
     damage(state, piece, 1000);
     assert_false(try_pull(storage, "a", bytes, NULL));
-    assert_false(storage_upload_finish(storage, NULL, id, "a", &digest, &error));
+    assert_false(storage_upload_finish(storage, NULL, id, 0, "a", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     push(storage, "a", other);
     pull(storage, "a", other);
@@ -438,15 +438,15 @@ static void bytes_go_where_they_belong(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) bytes = noise(1, 300000);
     IngotDigest digest = digest_of(bytes);
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     for (guint64 at = 0; at < bytes->len; at += 1000) {
         g_autoptr(GError) error = NULL;
-        assert_true(storage_upload_add(storage, id, at, bytes->data + at, 1000, NULL));
-        assert_false(storage_upload_add(storage, id, at, bytes->data + at, 1000, &error));
+        assert_true(storage_upload_add(storage, id, 0, at, bytes->data + at, 1000, NULL));
+        assert_false(storage_upload_add(storage, id, 0, at, bytes->data + at, 1000, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
-        assert_false(storage_upload_add(storage, id, at + 2000, bytes->data, 1000, NULL));
+        assert_false(storage_upload_add(storage, id, 0, at + 2000, bytes->data, 1000, NULL));
     }
-    assert_true(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
     pull(storage, "a", bytes);
 }
 
@@ -462,7 +462,7 @@ static void no_larger_than_a_blob_may_be(void **state)
         g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
         g_byte_array_append(list, (const guint8 *)&little, sizeof little);
     }
-    g_autofree char *id = storage_upload_new(storage, NULL), *other = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL), *other = begin_upload(storage, NULL);
     g_autoptr(GError) error = NULL;
     assert_false(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
@@ -471,10 +471,10 @@ static void no_larger_than_a_blob_may_be(void **state)
     assert_false(add_steps(storage, other, bytes, 0, bytes->len, 30000, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
     g_clear_error(&error);
-    assert_null(storage_upload_new(storage, &error));
+    assert_null(begin_upload(storage, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
     assert_true(storage_upload_drop(storage, id, NULL));
-    g_autofree char *third = storage_upload_new(storage, NULL);
+    g_autofree char *third = begin_upload(storage, NULL);
     assert_non_null(third);
 }
 
@@ -492,7 +492,7 @@ static void an_offer_sets_its_room_aside(void **state)
         g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
         g_byte_array_append(list, (const guint8 *)&little, sizeof little);
     }
-    g_autofree char *id = storage_upload_new(storage, NULL), *other = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL), *other = begin_upload(storage, NULL);
     assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
     assert_false(storage_upload_offer(storage, other, list->data, list->len, NULL, NULL, missing, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
@@ -516,7 +516,7 @@ static void unknown_uploads(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
         guint64 size;
         assert_false(storage_upload_size(storage, ids[i], &size, NULL));
-        assert_false(storage_upload_add(storage, ids[i], 0, "x", 1, NULL));
+        assert_false(storage_upload_add(storage, ids[i], 0, 0, "x", 1, NULL));
         assert_false(storage_upload_drop(storage, ids[i], NULL));
         storage_upload_pause(storage, ids[i]);
     }
@@ -530,8 +530,8 @@ static void a_file_that_is_a_pack_is_not_written_to(void **state)
     g_autofree char *id = NULL, *pack = ingot_workdir_file(*state, "data/packs/7.pack");
     {
         g_autoptr(Storage) storage = open_storage(state);
-        id = storage_upload_new(storage, NULL);
-        assert_true(storage_upload_add(storage, id, 0, bytes->data, bytes->len, NULL));
+        id = begin_upload(storage, NULL);
+        assert_true(storage_upload_add(storage, id, 0, 0, bytes->data, bytes->len, NULL));
     }
     g_autofree char *name = g_strdup_printf("data/uploads/%s.pack", id);
     g_autofree char *path = ingot_workdir_file(*state, name);
@@ -539,9 +539,9 @@ static void a_file_that_is_a_pack_is_not_written_to(void **state)
     g_autoptr(GBytes) before = ingot_file_read(pack, 1 << 20, NULL);
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GError) error = NULL;
-    assert_false(storage_upload_add(storage, id, 100000, "more", 4, &error));
+    assert_false(storage_upload_add(storage, id, 0, 100000, "more", 4, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
-    assert_false(storage_upload_finish(storage, NULL, id, "a", &digest, NULL));
+    assert_false(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
     g_autoptr(GBytes) after = ingot_file_read(pack, 1 << 20, NULL);
     assert_true(g_bytes_equal(before, after));
     assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
@@ -560,7 +560,7 @@ static gpointer add_and_finish(gpointer user)
     Intruder *intruder = user;
     IngotDigest digest = digest_of(intruder->bytes);
     while (g_atomic_int_get(&intruder->stop) == 0) {
-        if (!storage_upload_finish(intruder->storage, NULL, intruder->id, "a", &digest, NULL)) {
+        if (!storage_upload_finish(intruder->storage, NULL, intruder->id, 0, "a", &digest, NULL)) {
             break;
         }
     }
@@ -573,7 +573,7 @@ static gpointer add_more(gpointer user)
     g_autoptr(GByteArray) more = noise(7, 400000);
     guint64 at;
     while (g_atomic_int_get(&intruder->stop) == 0 && storage_upload_size(intruder->storage, intruder->id, &at, NULL)) {
-        storage_upload_add(intruder->storage, intruder->id, at, more->data, more->len, NULL);
+        storage_upload_add(intruder->storage, intruder->id, 0, at, more->data, more->len, NULL);
     }
     return NULL;
 }
@@ -583,7 +583,7 @@ static void an_upload_ends_once(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     for (guint i = 0; i < 30; i++) {
         g_autoptr(GByteArray) bytes = noise(i, 1500000);
-        g_autofree char *id = storage_upload_new(storage, NULL);
+        g_autofree char *id = begin_upload(storage, NULL);
         Intruder intruder = {.storage = storage, .id = id, .bytes = bytes};
         assert_true(add_steps(storage, id, bytes, 0, bytes->len, 500000, NULL));
         GThread *threads[4];
@@ -732,7 +732,7 @@ static void uploads_count_for_the_total(void **state)
     storage_limit(storage, &limits);
     g_autoptr(GByteArray) first = noise(1, 4000000), second = noise(2, 3000000);
     g_autoptr(GError) error = NULL;
-    g_autofree char *id = storage_upload_new(storage, NULL);
+    g_autofree char *id = begin_upload(storage, NULL);
     assert_true(add_steps(storage, id, first, 0, first->len, 500000, NULL));
     assert_false(try_push(storage, "a", second, 100000, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
@@ -955,9 +955,9 @@ static void events_have_an_actor(void **state)
     assert_true(storage_remove_tag(storage, &other, "a", "1.0.0", NULL));
     assert_true(storage_remove_manifest(storage, NULL, "a", &digest, NULL));
     ingot_digest_of("bytes", 5, &digest);
-    g_autofree char *id = storage_upload_new(storage, NULL);
-    assert_true(storage_upload_add(storage, id, 0, "bytes", 5, NULL));
-    assert_true(storage_upload_finish(storage, &other, id, "a", &digest, NULL));
+    g_autofree char *id = begin_upload(storage, NULL);
+    assert_true(storage_upload_add(storage, id, 0, 0, "bytes", 5, NULL));
+    assert_true(storage_upload_finish(storage, &other, id, 0, "a", &digest, NULL));
     assert_true(storage_mount(storage, &other, "a", "b", &digest, NULL));
     assert_true(g_file_get_contents(log, &text, NULL, NULL));
     g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);

@@ -1,0 +1,25 @@
+/* Who works on an upload: one request at a time, of one process.
+ *
+ * Within a process the upload's lock sees to that, between processes a lock on its file, which a process that ends
+ * gives up. Under both the row tells whose the upload is: bytes are written by its owner alone. A process that finds
+ * another to be the owner takes the upload over, but not on behalf of a request that has begun before: that one has
+ * lost it. */
+#pragma once
+
+#include "server/storage/incoming.h"
+
+/* A new one, which this process owns. */
+gboolean session_begin(Upload *upload, GError **error);
+/* The upload, with a reference and its locks, for one who goes on with it; NOT_FOUND once it has ended. turn: of the
+ * request that does; EXISTS: it is another's by now. 0: any. */
+Upload *session_enter(Storage *storage, const char *id, guint turn, GError **error);
+/* The same whoever owns it, and without what has come of it. */
+Upload *session_seize(Storage *storage, const char *id, GError **error);
+/* One that this process owns and has at hand; NULL: it has none. */
+Upload *session_at_hand(Storage *storage, const char *id);
+void session_leave(Upload *upload);
+
+/* It has come to its end: its files, its row and its lease go. Who waits for it finds that it has ended. */
+void session_end(Upload *upload);
+/* Something went wrong: whoever goes on with it reads its files first. A brief one ends. */
+void session_shelve(Upload *upload);
