@@ -96,6 +96,18 @@ static gboolean parse_LOG(const char *text, gpointer field, GError **error)
     return TRUE;
 }
 
+static gboolean parse_PROXY(const char *text, gpointer field, GError **error)
+{
+    static const char *const words[] = {
+        [ORIGIN_BY_X_FORWARDED] = "x-forwarded", [ORIGIN_BY_FORWARDED] = "forwarded", NULL};
+    int value;
+    if (!parse_word(text, words, &value, error)) {
+        return FALSE;
+    }
+    *(OriginHeader *)field = (OriginHeader)value;
+    return TRUE;
+}
+
 static gboolean parse_ANONYMOUS(const char *text, gpointer field, GError **error)
 {
     static const char *const words[] = {"none", "pull", NULL};

@@ -9,6 +9,7 @@
 
 #include "server/auth/scopes.h"
 #include "server/http/log.h"
+#include "server/http/origin.h"
 
 #define SETTINGS_CONNECTIONS_LEAST 8
 #define SETTINGS_TOKEN_LEAST 60 /* seconds, which the token flow promises its clients */
@@ -21,7 +22,8 @@
     X(listen, TEXT, "127.0.0.1:5000", "ADDR:PORT", "Where to listen, with commas between, unix:PATH too; port 0: a free one") \
     X(listen_metrics, TEXT, NULL, "ADDR:PORT", "Where to serve /healthz, /readyz and /metrics, and nowhere else") \
     X(external_url, TEXT, NULL, "URL", "What clients call this server, as in https://HOST/PREFIX; else what they ask for") \
-    X(trusted_proxy, TEXT, NULL, "NETWORKS", "Believe Forwarded and X-Forwarded-* of these addresses and networks, with commas between") \
+    X(trusted_proxy, TEXT, NULL, "NETWORKS", "Proxies that are believed who their clients are: addresses and networks, with commas between") \
+    X(proxy_header, PROXY, "x-forwarded", "WHICH", "What those say it by: x-forwarded (X-Forwarded-For, -Proto, -Host, -Prefix) or forwarded") \
     X(max_upload, SIZE, "256G", "SIZE", "The largest blob that is taken") \
     X(max_storage, SIZE, "0", "SIZE", "What all packs may take together; 0: as much as the disk has") \
     X(max_repository, SIZE, "0", "SIZE", "What the blobs of one repository may have together; 0: any size") \
@@ -34,7 +36,7 @@
     X(head_timeout, SECONDS, "15s", "TIME", "How long the head of a request may take; 0: for ever") \
     X(min_rate, SIZE, "1K", "SIZE", "What a request that runs must move in a second, either way; 0: nothing") \
     X(min_rate_time, SECONDS, "30s", "TIME", "How long --min-rate is averaged") \
-    X(idle_timeout, SECONDS, "60s", "TIME", "How long nothing may move on a connection; 0: for ever") \
+    X(idle_timeout, SECONDS, "75s", "TIME", "How long nothing may move on a connection; 0: for ever") \
     X(tls_cert, PATH, NULL, "FILE", "Serve by TLS with this certificate, in PEM, read anew on SIGHUP") \
     X(tls_key, PATH, NULL, "FILE", "Its private key, in PEM") \
     X(anonymous, ANONYMOUS, NULL, "WHAT", "What those may do who do not log in, once there are users: none or pull") \
@@ -61,6 +63,7 @@ typedef guint64 SettingSIZE;  /* bytes: "4096", "64K", "256G" */
 typedef guint SettingSECONDS; /* "90", "90s", "5m" */
 typedef guint SettingCOUNT;
 typedef LogFormat SettingLOG;
+typedef OriginHeader SettingPROXY;
 typedef guint SettingANONYMOUS; /* AccessRight, or-ed */
 
 #define SETTING_INDEX(field, ...) SETTING_##field,

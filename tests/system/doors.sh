@@ -49,6 +49,15 @@ for mark in 'Forwarded: for=127.0.0.1' 'X-Forwarded-For: 127.0.0.1' 'X-Forwarded
     want 403 -H "$mark" "$BASE/v2/"
     want 403 --unix-socket "$TMP/socket" -H "$mark" http://localhost/v2/
 done
+want 403 --http1.0 -H 'Host: localhost' "$BASE/v2/"
+printf blob >"$TMP/blob"
+post=("$BASE/v2/a/blobs/uploads/?digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)" -X POST --data-binary "@$TMP/blob")
+# A page of another site may send this without asking anybody (a "simple request").
+for mark in 'Origin: http://evil.example' 'Origin: null' 'Sec-Fetch-Site: cross-site' 'Sec-Fetch-Site: same-site' "Origin: http://localhost:1$port" "Origin: http://localhost"; do
+    want 403 -H "$mark" -H 'Content-Type: text/plain' "${post[@]}"
+done
+want 201 -H "Origin: $BASE" -H 'Sec-Fetch-Site: same-origin' -H 'Content-Type: application/octet-stream' "${post[@]}"
+want 200 -H 'Sec-Fetch-Site: cross-site' "$BASE/v2/"
 ok "a registry without users answers requests to a loopback name through no proxy, and no others"
 
 want 200 --unix-socket "$TMP/socket" http://localhost/v2/
@@ -59,7 +68,7 @@ want 200 "$metrics/metrics"
 grep -q ingot_pool_waiting "$TMP/body" || fail "no figures: $(cat "$TMP/body")"
 want 404 "$metrics/v2/"
 for path in healthz readyz metrics; do want 404 "$BASE/$path"; done
-expect 2 ingotd --data "$TMP/other" --listen "unix:$TMP/socket"
+expect 1 ingotd --data "$TMP/other" --listen "unix:$TMP/socket"
 grep -q 'another server listens there' "$TMP/err" || fail "$(cat "$TMP/err")"
 kill -9 "$SERVER"
 wait "$SERVER" 2>/dev/null || true
@@ -130,14 +139,24 @@ seen() {
     shift
     for one in "$@"; do arguments+=(-H "$one"); done
     want 401 "${arguments[@]}" "$BASE/v2/"
-    tail -1 "$LOG" | grep -q " $wanted - GET" || fail "$*: $(tail -1 "$LOG")"
+    for _ in {1..100}; do
+        ! tail -1 "$LOG" | grep -q " $wanted - GET" || return 0
+        sleep 0.05
+    done
+    fail "$*: $(tail -1 "$LOG")"
 }
 seen 192.0.2.7 'X-Forwarded-For: 192.0.2.7'
 seen 192.0.2.7 'X-Forwarded-For: 6.6.6.6, 192.0.2.7'
 seen 192.0.2.7 'X-Forwarded-For: 6.6.6.6, 192.0.2.7, 198.51.100.9'
 seen 192.0.2.7 'X-Forwarded-For: 6.6.6.6' 'X-Forwarded-For: 192.0.2.7'
-seen 2001:db8::5 'Forwarded: for=6.6.6.6, for="[2001:db8::5]:80"'
-seen 192.0.2.8 'Forwarded: for=192.0.2.8;proto=http' 'X-Forwarded-For: 192.0.2.7'
+seen 192.0.2.7 'Forwarded: for=6.6.6.6' 'X-Forwarded-For: 192.0.2.7'
+seen 127.0.0.1 'Forwarded: for=6.6.6.6'
+want 401 -H 'Forwarded: for=6.6.6.6;proto=https;host=evil.example' "$BASE/v2/"
+[ "$(realm)" = "$BASE" ] || fail "a client writes the realm: $(cat "$TMP/head")"
+want 401 -H 'X-Forwarded-For: 192.0.2.7, 198.51.100.9' -H 'X-Forwarded-Proto: https, http' -H 'X-Forwarded-Host: outer.example, inner.example' "$BASE/v2/"
+[ "$(realm)" = https://outer.example ] || fail "the realm behind two proxies: $(cat "$TMP/head")"
+want 401 -H 'X-Forwarded-For: 192.0.2.7' -H 'X-Forwarded-Proto: http, https' -H 'X-Forwarded-Host: evil.example, outer.example' "$BASE/v2/"
+[ "$(realm)" = https://outer.example ] || fail "what the client says goes before its proxy: $(cat "$TMP/head")"
 seen 198.51.100.9 'X-Forwarded-For: 6.6.6.6, nonsense, 198.51.100.9'
 seen 127.0.0.1 'X-Forwarded-For: nonsense'
 want 401 -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Host: registry.example' -H 'X-Forwarded-Prefix: /images' "$BASE/v2/"
@@ -150,6 +169,14 @@ want 401 --unix-socket "$TMP/socket" -H 'X-Forwarded-For: 192.0.2.9' -H 'X-Forwa
 [ "$(realm)" = https://registry.example ] || fail "the realm: $(cat "$TMP/head")"
 tail -1 "$LOG" | grep -q ' 192.0.2.9 - GET' || fail "by the socket: $(tail -1 "$LOG")"
 end
+serve --listen 127.0.0.1:0 --trusted-proxy '127.0.0.1, 198.51.100.0/24' --proxy-header forwarded
+seen 2001:db8::5 'Forwarded: for=6.6.6.6, for="[2001:db8::5]:80"'
+seen 192.0.2.8 'Forwarded: for=192.0.2.8;proto=http' 'X-Forwarded-For: 192.0.2.7'
+seen 127.0.0.1 'X-Forwarded-For: 192.0.2.7'
+want 401 -H 'Forwarded: for=192.0.2.8;proto=https;host=outer.example, for=198.51.100.9;proto=http;host=inner.example' -H 'X-Forwarded-Host: evil.example' "$BASE/v2/"
+[ "$(realm)" = https://outer.example ] || fail "the realm behind two proxies: $(cat "$TMP/head")"
+end
+expect 2 ingotd --data "$data" --proxy-header via
 for wrong in 10.0.0.0/40 nonsense "127.0.0.1,"; do expect 2 ingotd --data "$data" --trusted-proxy "$wrong"; done
 ok "proxies are believed where they are trusted: the client's address, scheme, host and prefix"
 
@@ -175,6 +202,19 @@ for wrong in registry.example ftp://registry.example 'https://a b' https:// 'htt
     grep -q 'is expected' "$TMP/err" || fail "$wrong: $(cat "$TMP/err")"
 done
 ok "what clients call the server is in the realm and in Location, with its prefix"
+
+# --- what others keep of an answer, and what cannot be listened on ---
+
+serve --listen 127.0.0.1:0
+want 201 "${login[@]}" -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' -d '{"schemaVersion":2,"manifests":[]}' "$BASE/v2/a/manifests/1.0.0"
+want 200 "${login[@]}" "$BASE/v2/a/manifests/$(header Docker-Content-Digest)"
+case $(header Cache-Control) in private,*) ;; *) fail "a cache that many share may keep what is private: $(cat "$TMP/head")" ;; esac
+want 403 "${login[@]}" -H 'Origin: http://evil.example' -X DELETE "$BASE/v2/a/manifests/1.0.0"
+expect 1 ingotd --data "$TMP/other" --listen "$(sed 's,.*http://,,' "$TMP/address")"
+expect 1 ingotd --data "$TMP/other" --listen 192.0.2.1:5000
+expect 2 ingotd --data "$TMP/other" --listen nonsense:5000
+end
+ok "what is private is kept by nobody else; an address that is not there yet is no wrong option"
 
 # --- real proxies ---
 

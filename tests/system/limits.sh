@@ -230,3 +230,43 @@ kill -0 "$SERVER" || fail "the server is gone"
 grep -q 'ingotd: slow clients: ' "$LOG" || fail "the log: $(tail -3 "$LOG")"
 end
 ok "who is not fast but fast enough stays"
+
+# Bodies that are kept until they are whole: who sends many large ones, slowly, leaves room for others, and for their own
+# small ones.
+serve
+python3 - "$BASE" <<'PY' || fail "bodies that never end take the room of others"
+import http.client, socket, sys
+host, port = sys.argv[1].split("//")[1].split(":")
+def flood(path, size, count, source):
+    """Bodies of which the last bytes never come."""
+    held = []
+    for _ in range(count):
+        s = socket.create_connection((host, int(port)), timeout=60, source_address=(source, 0))
+        s.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode() if "uploads" in path else
+                  f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n".encode())
+        try:
+            for _ in range(size // 65536 - 1):
+                s.sendall(b"x" * 65536)
+        except ConnectionError:
+            pass
+        held.append(s)
+    return held
+def put(source, tag):
+    server = http.client.HTTPConnection(host, int(port), timeout=60, source_address=(source, 0))
+    server.request("PUT", f"/v2/b/manifests/{tag}", b'{"schemaVersion":2,"manifests":[]}',
+                   {"Content-Type": "application/vnd.oci.image.index.v1+json", "Host": "localhost"})
+    answer = server.getresponse()
+    answer.read()
+    return answer.status
+server = http.client.HTTPConnection(host, int(port))
+server.request("POST", "/v2/a/blobs/uploads/", headers={"Host": "localhost"})
+location = server.getresponse().getheader("Location")
+large = flood(location, 20 << 20, 9, "127.0.0.1")
+assert put("127.0.0.1", "own") == 201, "large bodies take the room of small ones"
+small = flood("/v2/a/manifests/x", 4 << 20, 24, "127.0.0.1")
+assert put("127.0.0.2", "other") == 201, "the bodies of one address take the room of another"
+for s in large + small:
+    s.close()
+PY
+end
+ok "bodies that never end take the room of nobody else"

@@ -131,3 +131,24 @@ ask_upstream() { curl -s -m 25 -o /dev/null "$BASE/v2/far/blobs/sha256:$(head -c
 beside "$CLIENTS pulls through an upstream that hangs" ask_upstream
 kill -9 "$SERVER"
 wait "$SERVER" 2>/dev/null || true
+
+# A log that nobody reads: its pipe is full long before this many lines.
+mkfifo "$TMP/fifo"
+python3 -c 'import sys, time; f = open(sys.argv[1]); time.sleep(1000)' "$TMP/fifo" &
+ENDING+=("$!")
+: >"$TMP/address"
+ingotd --data "$TMP/unread" --listen 127.0.0.1:0 >"$TMP/address" 2>"$TMP/fifo" &
+SERVER=$!
+ENDING+=("$SERVER")
+until grep -q http "$TMP/address"; do sleep 0.05; done
+python3 - "$(sed 's,.*http://,,' "$TMP/address")" <<'PY' || fail "a log that nobody reads stops the server"
+import http.client, sys
+server = http.client.HTTPConnection(sys.argv[1], timeout=30)
+for _ in range(2000):
+    server.request("GET", "/healthz")
+    answer = server.getresponse()
+    assert answer.status == 200 and answer.read()
+PY
+kill "$SERVER"
+wait "$SERVER" || fail "a server whose log nobody reads ends with $?"
+ok "a log that nobody reads stops nobody, nor the end"

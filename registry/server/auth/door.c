@@ -215,6 +215,12 @@ gboolean door_open(Request *request, enum MHD_Result *result)
     gboolean any;
     request->caller = g_new0(Caller, 1);
     request->caller->network = client_network(request);
+    /* A browser sends what a page of any site asks for, with the login that it keeps for us. */
+    if (!request_is_read(request) && origin_is_cross_site(request)) {
+        *result = request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED",
+                                 "a page of another site may not change this registry");
+        return FALSE;
+    }
     if (!users_any(request->server->access->accounts, &any, &error)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;

@@ -235,7 +235,8 @@ static char *describe(const GArray *listeners, gboolean tls)
 static gboolean listen_and_wait(const Settings *settings, Server *server, GError **error)
 {
     gboolean tls = settings->tls_cert != NULL;
-    g_autoptr(Origin) origin = origin_new(settings->external_url, settings->trusted_proxy, tls, error);
+    g_autoptr(Origin) origin =
+        origin_new(settings->external_url, settings->trusted_proxy, settings->proxy_header, tls, error);
     g_autoptr(GArray) listeners = origin == NULL ? NULL : open_listeners(settings, server->access, error);
     if (listeners == NULL) {
         return FALSE;
@@ -272,6 +273,8 @@ static gboolean serve(const Settings *settings, GError **error)
     if (!watch_hangup(error) || (tls && !tls_load(settings->tls_cert, settings->tls_key, error))) {
         return FALSE;
     }
+    /* A reader of the log or of the answer that is gone is an error of that write alone. */
+    signal(SIGPIPE, SIG_IGN);
     g_autoptr(Storage) storage = open_storage(settings, error);
     g_autoptr(Access) access =
         storage == NULL ? NULL : access_new(settings->data, settings->anonymous, tls, settings->token_life, error);
@@ -335,7 +338,13 @@ static gboolean run(int argc, char **argv, GError **error)
         return TRUE;
     }
     log_open(settings.log);
-    return verb_needs_data(settings.data, error) && serve(&settings, error);
+    if (!verb_needs_data(settings.data, error)) {
+        return FALSE;
+    }
+    log_start();
+    gboolean ok = serve(&settings, error);
+    log_stop();
+    return ok;
 }
 
 const Verb verb_serve = {"serve", "", "serve golden images by the OCI distribution API (without a verb, too)",

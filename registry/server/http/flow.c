@@ -6,6 +6,8 @@
 #include "server/http/intake.h"
 #include "server/http/log.h"
 
+#define PROXY_TIMEOUT 3600u /* seconds for which nothing may move on a connection of a proxy that is trusted */
+
 struct FlowDoor {
     Flow *flow;
     const Route **tables;
@@ -186,12 +188,14 @@ static enum MHD_Result on_head(Request *request)
     return after_head(request);
 }
 
-static Request *arrive(Flow *flow, struct MHD_Connection *connection, const char *path, const char *method)
+static Request *arrive(Flow *flow, struct MHD_Connection *connection, const char *path, const char *method,
+                       const char *version)
 {
     Request *request = g_new0(Request, 1);
     request->connection = connection;
     request->method = g_strdup(method);
     request->path = g_strdup(path);
+    request->by_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     request->id = log_id(request_header(request, "X-Request-Id"));
     request->server = flow->options->server;
     request->flow = flow;
@@ -206,6 +210,10 @@ static void admit(Request *request, const FlowDoor *door)
 {
     const Flow *flow = door->flow;
     gboolean ok = origin_take(flow->options->origin, request);
+    if (request->proxied) {
+        watch_excuse(request->connection);
+        MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, PROXY_TIMEOUT);
+    }
     router_find(door->tables, request->method, request->path, &request->match);
     const Route *route = request->match.route;
     if (route != NULL) {
@@ -297,7 +305,6 @@ static enum MHD_Result go_on(Request *request, const char *data, size_t *size)
 enum MHD_Result flow_on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
                                 const char *version, const char *data, size_t *size, void **state)
 {
-    (void)version;
     const FlowDoor *door = user;
     Flow *flow = door->flow;
     Request *request = *state;
@@ -306,7 +313,7 @@ enum MHD_Result flow_on_request(void *user, struct MHD_Connection *connection, c
     }
     watch_enter();
     if (request == NULL) {
-        *state = request = arrive(flow, connection, path, method);
+        *state = request = arrive(flow, connection, path, method, version);
         status_begin(flow->status, request);
         admit(request, door);
     }
@@ -368,6 +375,9 @@ void flow_on_end(void *user, struct MHD_Connection *connection, void **state, en
         return;
     }
     watch_end(connection);
+    if (request->proxied) {
+        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, flow->options->idle_timeout);
+    }
     let_rest(request);
     g_clear_pointer(&request->response, MHD_destroy_response);
     write_log(request);

@@ -27,7 +27,8 @@ typedef struct {
     const Origin *origin;
     gboolean own_figures; /* health and metrics have a listener of their own: not with the others */
     Watch *watch;
-    Rate *rate; /* NULL: none */
+    Rate *rate;         /* NULL: none */
+    guint idle_timeout; /* seconds: of the HTTP library, for connections */
     const StatusSources *sources;
 } FlowOptions;
 

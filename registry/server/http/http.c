@@ -74,6 +74,7 @@ Http *http_start(const HttpOptions *options, GArray *listeners, GError **error)
     Http *http = g_new0(Http, 1);
     http->options = options->flow;
     http->daemons = g_ptr_array_new();
+    http->options.idle_timeout = options->idle_timeout;
     http->options.watch = watch_new(&options->watch);
     if (options->rate > 0) {
         http->options.rate = rate_new(options->rate, options->burst > 0 ? options->burst : 10.0 * options->rate);

@@ -2,22 +2,106 @@
 
 #include <string.h>
 
+#include "server/http/client.h"
+
 #define SWALLOW_MAX (16u << 20)  /* bytes of a refused body that are read, so that the client hears the refusal */
 #define STORE_SIZE (256u << 10)  /* bytes of a streamed body that a pool takes at once */
 #define STREAMED_MAX (32u << 20) /* bytes of all streamed bodies beyond which each is taken as it comes */
-#define KEPT_MAX (160u << 20)    /* bytes of all bodies that are held */
+#define SMALL (8u << 20)         /* bytes that a route's body may have which counts as a small one */
 
-static gssize held; /* atomic: bytes of bodies, of all requests */
+/* Bodies of which kind are held, and how many bytes of each may be: what comes as a large one never takes the room of
+ * small ones. */
+typedef enum { INTAKE_SMALL, INTAKE_LARGE, INTAKE_STREAMED, INTAKES } IntakeKind;
+static const gsize most_held[INTAKES] = {
+    [INTAKE_SMALL] = 64u << 20, [INTAKE_LARGE] = 96u << 20, [INTAKE_STREAMED] = G_MAXSIZE};
 
-static void account(Request *request, gssize more)
+static struct {
+    GMutex lock;
+    gsize bytes[INTAKES];
+    GHashTable *networks[INTAKES]; /* a client's network -> bytes of its bodies (gsize); NULL: none yet */
+} held;
+
+static gsize most_of(const Request *request)
 {
-    request->buffered = (gsize)((gssize)request->buffered + more);
-    g_atomic_pointer_add(&held, more);
+    return request->match.route == NULL ? 0 : request->match.route->body_max;
 }
 
-static gssize held_now(void)
+static IntakeKind kind_of(const Request *request)
 {
-    return g_atomic_pointer_get(&held);
+    gsize most = most_of(request);
+    return most == ROUTE_STREAMED ? INTAKE_STREAMED : most > SMALL ? INTAKE_LARGE : INTAKE_SMALL;
+}
+
+/* What is held of a network; NULL: nothing. Under the lock. */
+static gsize *held_of(IntakeKind kind, guint64 network)
+{
+    return held.networks[kind] == NULL ? NULL : g_hash_table_lookup(held.networks[kind], &network);
+}
+
+/* Under the lock. */
+static void hold(IntakeKind kind, guint64 network, gsize more)
+{
+    gsize *bytes = held_of(kind, network);
+    if (held.networks[kind] == NULL) {
+        held.networks[kind] = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    }
+    if (bytes == NULL) {
+        bytes = g_new0(gsize, 1);
+        g_hash_table_insert(held.networks[kind], g_memdup2(&network, sizeof network), bytes);
+    }
+    *bytes += more;
+    held.bytes[kind] += more;
+}
+
+/* Whether so much more may be held for the request: of all bodies of its kind, and of those of one network, which may
+ * have a quarter of that, or one body. Clients without an address can't be told apart. Under the lock. */
+static gboolean has_room(const Request *request, IntakeKind kind, gsize more)
+{
+    guint64 network = client_network(request);
+    const gsize *bytes = held_of(kind, network);
+    gsize theirs = bytes == NULL ? 0 : *bytes;
+    return held.bytes[kind] + more <= most_held[kind] &&
+           (network == 0 || theirs == request->buffered || theirs + more <= most_held[kind] / 4);
+}
+
+/* FALSE: there is no room. */
+static gboolean account_add(Request *request, gsize more)
+{
+    IntakeKind kind = kind_of(request);
+    g_mutex_lock(&held.lock);
+    gboolean ok = kind == INTAKE_STREAMED || has_room(request, kind, more);
+    if (ok) {
+        hold(kind, client_network(request), more);
+        request->buffered += more;
+    }
+    g_mutex_unlock(&held.lock);
+    return ok;
+}
+
+static void account_end(Request *request)
+{
+    IntakeKind kind = kind_of(request);
+    guint64 network = client_network(request);
+    if (request->buffered == 0) {
+        return;
+    }
+    g_mutex_lock(&held.lock);
+    gsize *theirs = held_of(kind, network);
+    held.bytes[kind] -= request->buffered;
+    *theirs -= request->buffered;
+    if (*theirs == 0) {
+        g_hash_table_remove(held.networks[kind], &network);
+    }
+    g_mutex_unlock(&held.lock);
+    request->buffered = 0;
+}
+
+static gboolean streams_too_much(void)
+{
+    g_mutex_lock(&held.lock);
+    gboolean much = held.bytes[INTAKE_STREAMED] > STREAMED_MAX;
+    g_mutex_unlock(&held.lock);
+    return much;
 }
 
 static gboolean parse_length(const char *text, guint64 *length)
@@ -27,15 +111,10 @@ static gboolean parse_length(const char *text, guint64 *length)
 
 static enum MHD_Result refuse_size(Request *request)
 {
-    gsize most = request->match.route == NULL ? 0 : request->match.route->body_max;
+    gsize most = most_of(request);
     g_autofree char *message = most == 0 ? g_strdup("no body is taken here")
                                          : g_strdup_printf("a body may have %" G_GSIZE_FORMAT " bytes here", most);
     return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", message);
-}
-
-static gsize most_of(const Request *request)
-{
-    return request->match.route == NULL ? 0 : request->match.route->body_max;
 }
 
 /* A client that sends a body unasked reads no answer before the body's end: were the connection closed on it, the
@@ -73,14 +152,13 @@ gboolean intake_add(Request *request, const char *data, gsize size)
         refuse_size(request);
         return FALSE;
     }
-    if (!streamed && held_now() + (gssize)size > KEPT_MAX) {
+    if (!account_add(request, size)) {
         intake_end(request);
         request_refuse_busy(request, "too much is being sent to this registry at once; try again");
         return FALSE;
     }
     g_byte_array_append(request->body, (const guint8 *)data, (guint)size);
-    account(request, (gssize)size);
-    return streamed && (request->body->len >= STORE_SIZE || held_now() > STREAMED_MAX);
+    return streamed && (request->body->len >= STORE_SIZE || streams_too_much());
 }
 
 void intake_store(Request *request)
@@ -90,7 +168,7 @@ void intake_store(Request *request)
     }
     if (request->take != NULL) {
         g_byte_array_set_size(request->body, 0);
-        account(request, -(gssize)request->buffered);
+        account_end(request);
     }
 }
 
@@ -101,7 +179,7 @@ gboolean intake_has(const Request *request)
 
 void intake_end(Request *request)
 {
-    account(request, -(gssize)request->buffered);
+    account_end(request);
     g_byte_array_unref(request->body);
     request->body = g_byte_array_new();
 }

@@ -78,12 +78,10 @@ static GSocket *open_unix(const char *path, GError **error)
     return g_steal_pointer(&socket);
 }
 
-static GSocket *open_tcp(const char *listen_on, GError **error)
+static GSocket *open_tcp(GSocketAddress *target, GError **error)
 {
-    g_autoptr(GSocketAddress) target = parse_address(listen_on, error);
-    g_autoptr(GSocket) socket = target == NULL ? NULL
-                                               : g_socket_new(g_socket_address_get_family(target), G_SOCKET_TYPE_STREAM,
-                                                              G_SOCKET_PROTOCOL_TCP, error);
+    g_autoptr(GSocket) socket =
+        g_socket_new(g_socket_address_get_family(target), G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
     return socket != NULL && g_socket_bind(socket, target, TRUE, error) ? g_steal_pointer(&socket) : NULL;
 }
 
@@ -111,17 +109,24 @@ static gboolean add(GSocket *socket, GArray *listeners, gboolean figures, GError
     return TRUE;
 }
 
+/* An address that can't be had now may be there later: that is no wrong option, which a service manager would not try
+ * again. */
 static gboolean open_one(const char *listen_on, GArray *listeners, gboolean figures, GError **error)
 {
     g_autoptr(GError) problem = NULL;
+    const char *option = figures ? "--listen-metrics" : "--listen";
     const char *path = g_str_has_prefix(listen_on, "unix:") ? listen_on + strlen("unix:") : NULL;
-    g_autoptr(GSocket) socket = path != NULL ? open_unix(path, &problem) : open_tcp(listen_on, &problem);
+    g_autoptr(GSocketAddress) target = path != NULL ? NULL : parse_address(listen_on, &problem);
+    if (problem != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s %s: %s", option, listen_on, problem->message);
+        return FALSE;
+    }
+    g_autoptr(GSocket) socket = path != NULL ? open_unix(path, &problem) : open_tcp(target, &problem);
     if (socket != NULL) {
         g_socket_set_listen_backlog(socket, BACKLOG);
     }
     if (socket == NULL || !g_socket_listen(socket, &problem)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s %s: %s", figures ? "--listen-metrics" : "--listen",
-                    listen_on, problem->message);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s %s: %s", option, listen_on, problem->message);
         return FALSE;
     }
     return add(socket, listeners, figures, error);

@@ -4,10 +4,15 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "server/http/logwriter.h"
 
 #define ID_MAX 64
+#define END_WAIT (2 * G_TIME_SPAN_SECOND)
 
 static LogFormat format_now = LOG_AS_PLAIN;
+static LogWriter *writer_now; /* NULL: lines are written at once */
 
 /* Messages of GLib, and of those who use its log. */
 static void take_foreign(const char *domain, GLogLevelFlags level, const char *message, gpointer user)
@@ -140,7 +145,31 @@ char *log_message_line(LogFormat format, const char *time, const char *level, co
 
 static void write_line(const char *line)
 {
-    fprintf(stderr, "%s\n", line);
+    if (writer_now != NULL) {
+        logwriter_add(writer_now, line);
+    } else {
+        fprintf(stderr, "%s\n", line);
+    }
+}
+
+static char *describe_dropped(guint64 lines)
+{
+    g_autofree char *now = ingot_text_now();
+    g_autofree char *message =
+        g_strdup_printf("%" G_GUINT64_FORMAT " lines of the log were dropped: whoever reads it did not keep up", lines);
+    return log_message_line(format_now, now, "warning", message);
+}
+
+void log_start(void)
+{
+    writer_now = logwriter_new(STDERR_FILENO, describe_dropped);
+}
+
+void log_stop(void)
+{
+    if (writer_now != NULL && logwriter_end(writer_now, END_WAIT)) {
+        writer_now = NULL;
+    }
 }
 
 void log_request(const LogRequest *request)

@@ -1,7 +1,7 @@
 /* The log on standard error: a line for each request and for each message of the server, as text or as JSON.
  *
  * Invariant: what a client sends cannot end a line, begin a field or reach a terminal as a control character. A line is
- * written at once: lines of several threads do not mix. Thread safe, but for log_open. */
+ * written at once: lines of several threads do not mix. Thread safe, but for log_open, log_start and log_stop. */
 #pragma once
 
 #include <glib.h>
@@ -10,6 +10,10 @@ typedef enum { LOG_AS_PLAIN, LOG_AS_JSON } LogFormat;
 
 /* Before there are threads; without it the log is plain. From then on what GLib warns of comes here too. */
 void log_open(LogFormat format);
+/* From here until log_stop nobody waits for whoever reads the log (logwriter.h). Each is called once, while no other
+ * thread logs. */
+void log_start(void);
+void log_stop(void);
 
 void log_info(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_warning(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -14,6 +14,7 @@ struct Origin {
     char *external;     /* without a slash at its end; NULL: none */
     char *prefix;       /* of external */
     GPtrArray *proxies; /* of GInetAddressMask */
+    OriginHeader header;
     gboolean tls;
 };
 
@@ -64,9 +65,10 @@ static gboolean parse_proxies(Origin *origin, const char *proxies, GError **erro
     return TRUE;
 }
 
-Origin *origin_new(const char *external_url, const char *proxies, gboolean tls, GError **error)
+Origin *origin_new(const char *external_url, const char *proxies, OriginHeader header, gboolean tls, GError **error)
 {
     g_autoptr(Origin) origin = g_new0(Origin, 1);
+    origin->header = header;
     origin->tls = tls;
     origin->proxies = g_ptr_array_new_with_free_func(g_object_unref);
     return (external_url == NULL || parse_external(origin, external_url, error)) &&
@@ -164,13 +166,14 @@ static char **list_of(const Request *request, const char *name)
     return g_strsplit(text, ",", -1);
 }
 
-/* The last of a list; NULL: it is empty. Free it. */
-static char *last_of(const Request *request, const char *name)
+/* The element of a list at which the client stands: `depth` elements from its end, or the first where proxies replace
+ * what was said before them; NULL: the list is empty. Free it. */
+static char *element_of(const Request *request, const char *name, guint depth)
 {
     g_auto(GStrv) all = list_of(request, name);
     guint count = g_strv_length(all);
-    char *last = count == 0 ? NULL : g_strdup(g_strstrip(all[count - 1]));
-    return last != NULL && *last == '\0' ? (g_free(last), NULL) : last;
+    char *element = count == 0 ? NULL : g_strdup(g_strstrip(all[count > depth ? count - 1 - depth : 0]));
+    return element != NULL && *element == '\0' ? (g_free(element), NULL) : element;
 }
 
 /* A parameter of one element of Forwarded (RFC 7239), without its quotes. Free it. */
@@ -187,40 +190,47 @@ static char *parameter_of(const char *element, const char *key)
     return NULL;
 }
 
-/* What the nearest proxy says, by Forwarded or else by X-Forwarded-…: key is "proto", "host". Free it. */
-static char *said_of(const Request *request, const char *key, const char *header)
+/* What the proxies say of the client: key is "proto", "host". Free it. */
+static char *said_of(const Request *request, OriginHeader by, guint depth, const char *key, const char *header)
 {
-    g_autofree char *element = last_of(request, "Forwarded");
-    char *value = element == NULL ? NULL : parameter_of(element, key);
-    return value != NULL ? value : last_of(request, header);
+    if (by == ORIGIN_BY_X_FORWARDED) {
+        return element_of(request, header, depth);
+    }
+    g_autofree char *element = element_of(request, "Forwarded", depth);
+    return element == NULL ? NULL : parameter_of(element, key);
 }
 
 /* --- the door --- */
 
-static void take_client(const Origin *origin, Request *request)
+/* Returns how many proxies stand between the client and the nearest one. */
+static guint take_client(const Origin *origin, Request *request)
 {
-    g_auto(GStrv) standard = list_of(request, "Forwarded"), common = list_of(request, "X-Forwarded-For");
-    gboolean by_standard = standard[0] != NULL;
-    char **all = by_standard ? standard : common;
-    for (guint i = g_strv_length(all); i-- > 0;) {
-        g_autofree char *shown = by_standard ? parameter_of(all[i], "for") : g_strdup(all[i]);
+    gboolean by_standard = origin->header == ORIGIN_BY_FORWARDED;
+    g_auto(GStrv) all = list_of(request, by_standard ? "Forwarded" : "X-Forwarded-For");
+    guint depth = 0, count = g_strv_length(all);
+    for (; depth < count; depth++) {
+        const char *element = all[count - 1 - depth];
+        g_autofree char *shown = by_standard ? parameter_of(element, "for") : g_strdup(element);
         struct sockaddr_storage one;
         if (shown == NULL || !origin_parse_address(shown, &one)) {
-            return; /* what stands before it can't be told from an invention */
+            break; /* what stands before it can't be told from an invention */
         }
         request->client = one;
         if (!is_proxy(origin, (const struct sockaddr *)&one)) {
-            return;
+            return depth;
         }
     }
+    return depth == 0 ? 0 : depth - 1;
 }
 
 static void take_forwarded(const Origin *origin, Request *request)
 {
-    take_client(origin, request);
-    g_autofree char *scheme = said_of(request, "proto", "X-Forwarded-Proto"),
-                    *host = said_of(request, "host", "X-Forwarded-Host"),
-                    *prefix = last_of(request, "X-Forwarded-Prefix");
+    OriginHeader by = origin->header;
+    guint depth = take_client(origin, request);
+    g_autofree char *scheme = said_of(request, by, depth, "proto", "X-Forwarded-Proto"),
+                    *host = said_of(request, by, depth, "host", "X-Forwarded-Host"),
+                    *prefix = by == ORIGIN_BY_FORWARDED ? NULL : element_of(request, "X-Forwarded-Prefix", depth);
+    request->proxied = TRUE;
     if (scheme != NULL) {
         request->secure = g_ascii_strcasecmp(scheme, "https") == 0;
     }
@@ -230,6 +240,18 @@ static void take_forwarded(const Origin *origin, Request *request)
     if (origin->prefix == NULL && matches(PREFIX_GRAMMAR, prefix)) {
         request->prefix = g_steal_pointer(&prefix);
     }
+}
+
+/* Whether anything says that the client speaks TLS to a proxy, which is not trusted. */
+static gboolean hints_at_tls(const Request *request)
+{
+    for (OriginHeader by = ORIGIN_BY_X_FORWARDED; by <= ORIGIN_BY_FORWARDED; by++) {
+        g_autofree char *scheme = said_of(request, by, 0, "proto", "X-Forwarded-Proto");
+        if (scheme != NULL && g_ascii_strcasecmp(scheme, "https") == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 /* A proxy may pass the prefix on, or not. */
@@ -260,15 +282,12 @@ gboolean origin_take(const Origin *origin, Request *request)
     }
     if (!by_network || is_proxy(origin, peer)) {
         take_forwarded(origin, request);
-    } else if (!origin->tls && origin->external == NULL) {
-        g_autofree char *scheme = said_of(request, "proto", "X-Forwarded-Proto");
-        if (scheme != NULL && g_ascii_strcasecmp(scheme, "https") == 0) {
-            request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED",
-                           "the request says that it came to a proxy by TLS, and this registry does not trust that "
-                           "proxy: an address without TLS would be given out, where passwords go in the clear. Name "
-                           "the proxy with --trusted-proxy, or set --external-url");
-            return FALSE;
-        }
+    } else if (!origin->tls && origin->external == NULL && hints_at_tls(request)) {
+        request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED",
+                       "the request says that it came to a proxy by TLS, and this registry does not trust that "
+                       "proxy: an address without TLS would be given out, where passwords go in the clear. Name "
+                       "the proxy with --trusted-proxy, or set --external-url");
+        return FALSE;
     }
     take_prefix_off(request);
     return TRUE;
@@ -306,5 +325,15 @@ gboolean origin_is_local(const Request *request)
         }
     }
     const char *host = request_header(request, MHD_HTTP_HEADER_HOST);
-    return host == NULL || origin_is_loopback_host(host); /* a browser always sends one */
+    return !request->by_http_1_0 && (host == NULL || origin_is_loopback_host(host)); /* a browser always sends one */
+}
+
+gboolean origin_is_cross_site(const Request *request)
+{
+    const char *site = request_header(request, "Sec-Fetch-Site"), *page = request_header(request, "Origin");
+    g_autofree char *ours = page == NULL ? NULL : origin_base(request);
+    gsize length = page == NULL ? 0 : strlen(page);
+    return (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0) ||
+           (page != NULL && (ours == NULL || g_ascii_strncasecmp(page, ours, length) != 0 ||
+                             (ours[length] != '\0' && ours[length] != '/')));
 }

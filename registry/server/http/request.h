@@ -33,6 +33,8 @@ struct Request {
     const char *external;           /* what clients call this server; NULL: what they ask for */
     char *host, *prefix;            /* as a proxy says; NULL: nothing */
     gboolean secure;                /* the client speaks TLS, to us or to a proxy */
+    gboolean proxied;               /* a proxy that is trusted sent it */
+    gboolean by_http_1_0;
 
     gint64 start;     /* monotonic, microseconds */
     guint64 received; /* bytes of the body */

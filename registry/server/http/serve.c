@@ -4,6 +4,9 @@
 
 #include "server/http/range.h"
 
+#define BUFFERED                                                                                                       \
+    (4u << 20) /* bytes of an answer which nginx may keep: of what is longer it would read ahead, and then not */
+
 /* The ranges asked for: of GET alone (RFC 9110, section 14.2), and unless they were asked for of other bytes (If-Range,
  * section 13.1.5). */
 static RangeKind ranges_of(const Request *request, const char *tag, guint64 size, GArray *ranges)
@@ -25,7 +28,8 @@ static enum MHD_Result serve_run(Request *request, Body *body, const ServeHeader
     return request_answer_body(request, range == NULL ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT, body, offset, length,
                                "Content-Type", headers->type, "Accept-Ranges", "bytes", "Docker-Content-Digest",
                                headers->digest, "ETag", headers->tag, "Cache-Control", headers->keep, "Content-Range",
-                               where, "Ingot-Frames", headers->frames, NULL);
+                               where, "Ingot-Frames", headers->frames, "X-Accel-Buffering",
+                               length > BUFFERED ? "no" : NULL, NULL);
 }
 
 static enum MHD_Result serve_nothing(Request *request, Body *body)

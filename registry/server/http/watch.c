@@ -23,6 +23,7 @@ typedef struct {
     GList link;     /* in Watch.open */
     gint changes;   /* atomic: begins and ends of requests: even between requests */
     gint working;   /* atomic: whether a request is worked on elsewhere */
+    gint excused;   /* atomic: whether the request that runs is not judged */
     gint seen;      /* changes at the last sweep */
     gboolean head;  /* between requests: whether a head has begun to come */
     gboolean ended; /* by us; its thread has yet to see it */
@@ -129,7 +130,14 @@ static Watched *watched_of(struct MHD_Connection *connection)
 
 void watch_begin(struct MHD_Connection *connection)
 {
-    g_atomic_int_inc(&watched_of(connection)->changes);
+    Watched *watched = watched_of(connection);
+    g_atomic_int_set(&watched->excused, FALSE);
+    g_atomic_int_inc(&watched->changes);
+}
+
+void watch_excuse(struct MHD_Connection *connection)
+{
+    g_atomic_int_set(&watched_of(connection)->excused, TRUE);
 }
 
 void watch_end(struct MHD_Connection *connection)
@@ -217,7 +225,8 @@ static void look_at(Watch *watch, Watched *watched)
     gint changes = g_atomic_int_get(&watched->changes);
     gboolean running = changes % 2 != 0;
     gint64 time = thread_time(watched->thread);
-    if (changes != watched->seen || g_atomic_int_get(&watched->working)) { /* what was before does not count */
+    gboolean waived = g_atomic_int_get(&watched->working) || (running && g_atomic_int_get(&watched->excused));
+    if (changes != watched->seen || waived) { /* what was before does not count */
         watched->seen = changes;
         watched->head = FALSE;
         set_mark(watched, time, running ? moved : received);

@@ -91,7 +91,7 @@ static enum MHD_Result head_elsewhere(Request *request, const ApiRoute *route, c
     }
     g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
     const ServeHeaders headers = {
-        .type = "application/octet-stream", .tag = tag, .keep = SERVE_FOR_EVER, .digest = route->reference};
+        .type = "application/octet-stream", .tag = tag, .keep = access_keep(request), .digest = route->reference};
     return serve(request, body_new(&kind, NULL, size), &headers);
 }
 

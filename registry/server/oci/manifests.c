@@ -38,7 +38,7 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     g_autofree char *text = ingot_digest_to_text(&manifest->digest);
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
-    const char *keep = by_digest(route) ? "max-age=31536000, immutable" : "no-cache";
+    const char *keep = by_digest(route) ? access_keep(request) : "no-cache";
     if (request_has_already(request, tag)) {
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
                               "Docker-Content-Digest", text, NULL);

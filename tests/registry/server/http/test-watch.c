@@ -33,6 +33,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     if (*state == NULL) {
         *state = "";
         watch_begin(connection);
+        if (strcmp(path, "/proxied") == 0) {
+            watch_excuse(connection);
+        }
         return MHD_YES;
     }
     if (*size > 0) {
@@ -166,6 +169,21 @@ static void nor_does_that_of_other_threads(void **state)
     close(fd);
 }
 
+/* Nor a proxy's pause; what comes behind on the same connection is judged again. */
+static void a_proxy_may_pause(void **state)
+{
+    (void)state;
+    int fd = client("PUT /proxied HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+    g_usleep(3 * LIMIT_SECONDS * G_USEC_PER_SEC);
+    assert_int_equal(send(fd, "x", 1, MSG_NOSIGNAL), 1);
+    assert_true(is_answered(fd));
+    assert_int_equal(watch_figures(watch).stalled, 0);
+    static const char next[] = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    assert_int_equal(send(fd, next, sizeof next - 1, MSG_NOSIGNAL), sizeof next - 1);
+    drip(fd);
+    assert_int_equal(watch_figures(watch).stalled, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_has_to_move, begin, end),
         cmocka_unit_test_setup_teardown(the_work_of_the_server_does_not_count, begin, end),
         cmocka_unit_test_setup_teardown(nor_does_that_of_other_threads, begin, end),
+        cmocka_unit_test_setup_teardown(a_proxy_may_pause, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
