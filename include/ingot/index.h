@@ -52,5 +52,8 @@ IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GE
 /* The same for the index of a disk blob of that size: an index of more chunks than the blob has room for is refused
  * before it is unpacked. */
 IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_size, const char *what, GError **error);
+/* That alone, without unpacking it. *memory: bytes that it takes while it is parsed, at most. */
+gboolean ingot_index_check(const void *data, gsize size, guint64 blob_size, const char *what, gsize *memory,
+                           GError **error);
 
 G_END_DECLS

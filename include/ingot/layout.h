@@ -26,7 +26,9 @@ void ingot_layout_add_layout(IngotLayout *layout, IngotLayout *inner);
 /* Zeros up to the next multiple. */
 void ingot_layout_pad(IngotLayout *layout, guint64 multiple);
 
-guint64 ingot_layout_size(const IngotLayout *layout); /* bytes */
+guint64 ingot_layout_size(const IngotLayout *layout);
+/* Bytes of memory that it takes, about. */
+gsize ingot_layout_memory(const IngotLayout *layout); /* bytes */
 
 /* A range of the file, which must lie within it. Thread safe. */
 gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,

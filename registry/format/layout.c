@@ -49,6 +49,18 @@ guint64 ingot_layout_size(const IngotLayout *layout)
     return layout->size;
 }
 
+gsize ingot_layout_memory(const IngotLayout *layout)
+{
+    gsize size = sizeof *layout + layout->segments->len * sizeof(LayoutSegment);
+    for (guint i = 0; i < layout->segments->len; i++) {
+        const LayoutSegment *segment = &g_array_index(layout->segments, LayoutSegment, i);
+        size += segment->kind == LAYOUT_BYTES   ? g_bytes_get_size(segment->bytes)
+                : segment->kind == LAYOUT_INNER ? ingot_layout_memory(segment->inner)
+                                                : 0;
+    }
+    return size;
+}
+
 const GArray *layout_segments(const IngotLayout *layout)
 {
     return layout->segments;

@@ -276,25 +276,44 @@ static gboolean peek(const void *data, gsize size, guint8 *start, gsize most, gs
 }
 
 /* A few bytes of zstd may hold an index of millions of chunks: whether there can be so many is asked first. */
-static gboolean check_count(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
+static gboolean check_count(const void *data, gsize size, guint64 blob_size, const char *what, guint64 *count,
+                            GError **error)
 {
     guint8 start[HEADER_SIZE];
     Reader reader = {.data = start, .what = what};
     if (!peek(data, size, start, sizeof start, &reader.size)) {
         return broken(&reader, "it does not unpack", error);
     }
-    if (reader.size < sizeof start || get32(start + strlen(MAGIC)) != INGOT_INDEX_VERSION) {
-        return TRUE; /* the parser says what is wrong */
+    if (!parse_version(&reader, error)) {
+        return FALSE;
     }
-    guint64 disk_size = get64(start + VERSION_END + 12), count = get64(start + VERSION_END + 20);
-    if (count == 0 || count > INGOT_INDEX_CHUNKS_MAX || count > disk_size / INGOT_BLOCK_SIZE + 1 ||
-        count > blob_size / FRAME_LEAST) {
+    const guint8 *rest = take(&reader, HEADER_SIZE - VERSION_END);
+    if (rest == NULL) {
+        return broken(&reader, "it is cut short", error);
+    }
+    *count = get64(rest + 20);
+    if (*count == 0 || *count > INGOT_INDEX_CHUNKS_MAX || *count > get64(rest + 12) / INGOT_BLOCK_SIZE + 1 ||
+        *count > blob_size / FRAME_LEAST) {
         return broken(&reader, "impossible number of chunks", error);
     }
     unsigned long long length = ZSTD_getFrameContentSize(data, size);
-    return length == ZSTD_CONTENTSIZE_UNKNOWN ||
-           length <= HEADER_SIZE + ENCODER_NAME_MAX + count * (LENGTHS_SIZE + INGOT_DIGEST_SIZE) ||
+    if (length == ZSTD_CONTENTSIZE_UNKNOWN) {
+        return TRUE; /* the parser refuses it */
+    }
+    if (length < HEADER_SIZE + *count * LENGTHS_SIZE) {
+        return broken(&reader, "impossible number of chunks", error);
+    }
+    return length <= HEADER_SIZE + ENCODER_NAME_MAX + *count * (LENGTHS_SIZE + INGOT_DIGEST_SIZE) ||
            broken(&reader, "more than its chunks take", error);
+}
+
+gboolean ingot_index_check(const void *data, gsize size, guint64 blob_size, const char *what, gsize *memory,
+                           GError **error)
+{
+    guint64 count = 0;
+    gboolean ok = check_count(data, size, blob_size, what, &count, error);
+    *memory = (gsize)count * (sizeof(IngotChunk) + LENGTHS_SIZE + INGOT_DIGEST_SIZE);
+    return ok;
 }
 
 IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error)
@@ -306,8 +325,9 @@ IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_siz
 {
     Reader reader = {.what = what};
     Header header;
+    guint64 count;
     g_autofree guint8 *text = NULL;
-    if (!check_count(data, size, blob_size, what, error) || !unpack(data, size, &reader, &text, error) ||
+    if (!check_count(data, size, blob_size, what, &count, error) || !unpack(data, size, &reader, &text, error) ||
         !parse_version(&reader, error)) {
         return NULL;
     }

@@ -38,9 +38,10 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     g_autoptr(GBytes) index_bytes =
         checked == NULL ? NULL
                         : fetch_blob(store, remote, reference->name, &manifest->index, INDEX_MAX, received, error);
-    g_autoptr(IngotIndex) index = index_bytes == NULL ? NULL
-                                                      : ingot_index_parse(g_bytes_get_data(index_bytes, NULL),
-                                                                          g_bytes_get_size(index_bytes), what, error);
+    g_autoptr(IngotIndex) index =
+        index_bytes == NULL ? NULL
+                            : ingot_index_parse_for(g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes),
+                                                    manifest->disk.size, what, error);
     if (index == NULL) {
         return FALSE;
     }

@@ -40,9 +40,9 @@ static gboolean load(IngotStore *store, IngotImage *image, GError **error)
     }
     g_autofree char *index_path = ingot_store_blob_path(store, &image->manifest->index.digest);
     g_autoptr(GBytes) index = ingot_store_read(store, &image->manifest->index.digest, INDEX_MAX, error);
-    image->index = index == NULL
-                       ? NULL
-                       : ingot_index_parse(g_bytes_get_data(index, NULL), g_bytes_get_size(index), index_path, error);
+    image->index = index == NULL ? NULL
+                                 : ingot_index_parse_for(g_bytes_get_data(index, NULL), g_bytes_get_size(index),
+                                                         image->manifest->disk.size, index_path, error);
     image->disk_path = ingot_store_blob_path(store, &image->manifest->disk.digest);
     return image->index != NULL;
 }

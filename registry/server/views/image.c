@@ -5,6 +5,26 @@
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (256u << 20)
+#define OVERHEAD ((gsize)256 << 10) /* bytes of an image's smaller things, and of those of its blobs, about */
+
+static gsize parsed; /* atomic: bytes that the indexes of all images take */
+
+/* Two that come at once may both be refused, but never both let in. */
+static gboolean take_memory(ViewImage *image, gsize size, GError **error)
+{
+    gsize before = (gsize)g_atomic_pointer_add(&parsed, (gssize)size);
+    image->parsed = size;
+    if (before > VIEW_IMAGES_MAX || size > VIEW_IMAGES_MAX - before) {
+        g_set_error(error, VIEW_ERROR, VIEW_ERROR_BUSY, "the images that are being read fill the memory; try again");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void give_memory_back(gsize size)
+{
+    g_atomic_pointer_add(&parsed, -(gssize)size);
+}
 
 GQuark view_error_quark(void)
 {
@@ -23,6 +43,7 @@ void view_image_unref(ViewImage *image)
         ingot_index_unref(image->index);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
+        give_memory_back(image->parsed);
         g_free(image);
     }
 }
@@ -80,17 +101,21 @@ static void unref_blob(gpointer blob)
     storage_blob_unref(blob);
 }
 
-static IngotIndex *open_index(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+static IngotIndex *open_index(ViewImage *image, const IngotManifest *manifest, GError **error)
 {
-    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->index.digest, INDEX_MAX, error);
-    return bytes == NULL ? NULL
-                         : ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                                 manifest->disk.size, name, error);
+    gsize memory;
+    g_autoptr(GBytes) bytes = read_blob(image->storage, image->name, &manifest->index.digest, INDEX_MAX, error);
+    const void *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, NULL);
+    return bytes != NULL &&
+                   ingot_index_check(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, &memory, error) &&
+                   take_memory(image, memory + g_bytes_get_size(bytes), error)
+               ? ingot_index_parse_for(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, error)
+               : NULL;
 }
 
 static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, GError **error)
 {
-    image->index = open_index(image->storage, image->name, manifest, error);
+    image->index = open_index(image, manifest, error);
     image->blob =
         image->index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
     if (image->blob == NULL) {
@@ -141,6 +166,14 @@ ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *nam
     return image->config != NULL && open_disk(image, unpacked, manifest, error) ? g_steal_pointer(&image) : NULL;
 }
 
+gsize view_image_memory(ViewImage *image)
+{
+    g_mutex_lock(&image->lock);
+    gsize laid = image->laid;
+    g_mutex_unlock(&image->lock);
+    return OVERHEAD + (gsize)image->index->chunks->len * sizeof(IngotChunk) + laid;
+}
+
 /* --- formats --- */
 
 static IngotFormatInput input_of(const ViewImage *image, IngotDisk *disk)
@@ -165,13 +198,25 @@ static GPtrArray *find_files(ViewImage *image, const IngotFormat *format)
     return files;
 }
 
+static gsize memory_of(const GPtrArray *files)
+{
+    gsize size = 0;
+    for (guint i = 0; i < files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(files, i);
+        size += ingot_layout_memory(file->layout);
+    }
+    return size;
+}
+
 static GPtrArray *lay_out(ViewImage *image, const IngotFormat *format, IngotDisk *disk, GError **error)
 {
     const IngotFormatInput input = input_of(image, disk);
     GPtrArray *files = find_files(image, format);
     if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
         g_mutex_lock(&image->lock);
-        g_hash_table_replace(image->formats, (gpointer)format, g_ptr_array_ref(files));
+        if (g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files))) {
+            image->laid += memory_of(files);
+        }
         g_mutex_unlock(&image->lock);
     }
     return files;

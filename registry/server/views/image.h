@@ -11,6 +11,11 @@
 GQuark view_error_quark(void);
 /* A pass over the whole disk comes first (view_image_measure). */
 #define VIEW_ERROR_UNMEASURED 1
+/* The images that are in use take all the memory that images may: the client is to come again. */
+#define VIEW_ERROR_BUSY 2
+
+/* Bytes of memory that the indexes of all images may take, also of those that clients read and nobody keeps. */
+#define VIEW_IMAGES_MAX ((gsize)768 << 20)
 
 typedef struct {
     gatomicrefcount references;
@@ -24,17 +29,21 @@ typedef struct {
     IngotDisk *read;        /* to be read by clients */
     UnpackedDisk *unpacked; /* what is kept of that */
     IngotFormatKeeper keeper;
-    GMutex lock;         /* of formats */
+    gsize parsed;        /* bytes of VIEW_IMAGES_MAX */
+    GMutex lock;         /* of what follows */
+    gsize laid;          /* bytes that its formats take */
     GHashTable *formats; /* IngotFormat -> GPtrArray of IngotFormatFile: laid out once */
 } ViewImage;
 
-/* NOT_FOUND: there is no such image, or it is no image of Ingot's. */
+/* NOT_FOUND: there is no such image, or it is no image of Ingot's; VIEW_ERROR_BUSY. */
 ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *name, const IngotDigest *manifest,
                            GError **error);
 ViewImage *view_image_ref(ViewImage *image);
 void view_image_unref(ViewImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ViewImage, view_image_unref)
 
+/* Bytes of memory that it takes, about. */
+gsize view_image_memory(ViewImage *image);
 /* Whether it can have a format. */
 gboolean view_image_can(const ViewImage *image, const IngotFormat *format, GError **error);
 /* The files of a format, laid out once; unref it. VIEW_ERROR_UNMEASURED: their sizes are not known yet. */

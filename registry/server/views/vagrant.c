@@ -83,7 +83,8 @@ static GPtrArray *list_versions(Request *request, const char *name, const char *
 typedef struct {
     Request *request;
     const char *base, *name;
-    gint64 until; /* it waits for sums that are not known yet */
+    gint64 until;  /* it waits for sums that are not known yet */
+    gboolean busy; /* an image can't be had now */
 } Listing;
 
 /* With a pass for whom Vagrant would leave at the door: name and password of a URL are shown for that URL alone. */
@@ -132,11 +133,13 @@ static gboolean add_sum(const Listing *listing, const char *reference, guint box
     return known;
 }
 
-static json_t *describe_provider(const Listing *listing, const IngotDigest *image, guint box)
+static json_t *describe_provider(Listing *listing, const IngotDigest *image, guint box)
 {
     g_autofree char *reference = ingot_digest_to_text(image);
+    g_autoptr(GError) error = NULL;
     g_autoptr(json_t) config =
-        views_config_meant(listing->request->server->views, listing->name, reference, boxes[box].format);
+        views_config_meant(listing->request->server->views, listing->name, reference, boxes[box].format, &error);
+    listing->busy = listing->busy || g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY);
     if (config == NULL) {
         return NULL;
     }
@@ -151,7 +154,7 @@ static json_t *describe_provider(const Listing *listing, const IngotDigest *imag
 }
 
 /* NULL: no provider can have it. */
-static json_t *describe_version(const Listing *listing, const char *version)
+static json_t *describe_version(Listing *listing, const char *version)
 {
     g_autoptr(json_t) providers = json_array();
     IngotDigest image;
@@ -176,12 +179,15 @@ static enum MHD_Result answer(Request *request, const char *name, const char *sh
     if (base == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "a Host header is expected");
     }
-    const Listing listing = {.request = request, .base = base, .name = name, .until = patience_end()};
+    Listing listing = {.request = request, .base = base, .name = name, .until = patience_end()};
     for (guint i = 0; i < versions->len; i++) {
         json_t *one = describe_version(&listing, g_ptr_array_index(versions, i));
         if (one != NULL) {
             json_array_append_new(list, one);
         }
+    }
+    if (listing.busy) {
+        return request_refuse_busy(request, "the images that are being read fill the memory; try again");
     }
     g_autofree char *about = g_strdup_printf("%s, from an Ingot registry", shown);
     g_autoptr(json_t) body = json_pack("{s:s, s:s, s:O}", "name", shown, "description", about, "versions", list);

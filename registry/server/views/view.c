@@ -5,15 +5,12 @@
 #include <string.h>
 
 #include "server/storage/pulls.h"
-#include "server/views/image.h"
-
-#define IMAGES_MAX 8 /* whose indexes are kept */
+#include "server/views/imagecache.h"
 
 struct Views {
     Storage *storage;
     Unpacked *unpacked;
-    GMutex lock;
-    GQueue images; /* of ViewImage, the last used first */
+    ImageCache *images;
 };
 
 struct View {
@@ -27,33 +24,22 @@ struct View {
 
 /* --- images --- */
 
-static ViewImage *find_kept(Views *views, const char *name, const IngotDigest *digest)
+/* Where images fill the memory, those that are only kept give way. */
+static ViewImage *load_image(Views *views, const char *name, const IngotDigest *digest, GError **error)
 {
-    g_mutex_lock(&views->lock);
-    ViewImage *found = NULL;
-    for (GList *link = views->images.head; link != NULL && found == NULL; link = link->next) {
-        ViewImage *image = link->data;
-        if (ingot_digest_equal(&image->manifest, digest) && strcmp(image->name, name) == 0) {
-            found = image;
-            g_queue_unlink(&views->images, link);
-            g_queue_push_head_link(&views->images, link);
-            view_image_ref(image);
-            break;
-        }
+    GError *problem = NULL;
+    ViewImage *image = view_image_load(views->storage, views->unpacked, name, digest, &problem);
+    if (g_error_matches(problem, VIEW_ERROR, VIEW_ERROR_BUSY)) {
+        g_clear_error(&problem);
+        image_cache_drop(views->images, NULL, NULL);
+        image = view_image_load(views->storage, views->unpacked, name, digest, &problem);
     }
-    g_mutex_unlock(&views->lock);
-    return found;
-}
-
-static void keep(Views *views, ViewImage *image)
-{
-    g_mutex_lock(&views->lock);
-    view_image_ref(image);
-    g_queue_push_head(&views->images, image);
-    if (views->images.length > IMAGES_MAX) {
-        view_image_unref(g_queue_pop_tail(&views->images));
+    if (image == NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
     }
-    g_mutex_unlock(&views->lock);
+    image_cache_add(views->images, image);
+    return image;
 }
 
 /* The reference is a tag or a digest. Whether the repository still has the image is asked each time. */
@@ -70,9 +56,9 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
         return NULL;
     }
-    ViewImage *image = find_kept(views, name, &digest);
-    if (image == NULL && (image = view_image_load(views->storage, views->unpacked, name, &digest, error)) != NULL) {
-        keep(views, image);
+    ViewImage *image = image_cache_find(views->images, name, &digest);
+    if (image == NULL) {
+        image = load_image(views, name, &digest, error);
     }
     if (image != NULL) {
         pulls_note(views->storage, name, &digest);
@@ -82,27 +68,20 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
 
 /* --- views --- */
 
-static void unref_image(gpointer image)
-{
-    view_image_unref(image);
-}
-
 Views *views_new(Storage *storage, const char *folder, guint64 max_unpacked)
 {
     Views *views = g_new0(Views, 1);
     views->storage = storage;
     views->unpacked = unpacked_new(folder, max_unpacked);
-    g_mutex_init(&views->lock);
-    g_queue_init(&views->images);
+    views->images = image_cache_new();
     return views;
 }
 
 void views_free(Views *views)
 {
     if (views != NULL) {
-        g_queue_clear_full(&views->images, unref_image);
+        image_cache_free(views->images);
         unpacked_free(views->unpacked);
-        g_mutex_clear(&views->lock);
         g_free(views);
     }
 }
@@ -163,10 +142,10 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
     return image == NULL ? NULL : open_file(image, found, file, error);
 }
 
-json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format)
+json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format, GError **error)
 {
-    const IngotFormat *found = ingot_format_find(format, NULL);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, NULL);
+    const IngotFormat *found = ingot_format_find(format, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
     return image != NULL && view_image_is_for(image, format) && view_image_can(image, found, NULL)
                ? json_incref(image->config)
                : NULL;
@@ -218,6 +197,16 @@ gboolean view_run(View *view, guint64 offset, guint64 length, int *fd, guint64 *
 {
     return length > 0 && ingot_layout_run(view->file->layout, offset, length, at) &&
            unpacked_disk_run(view->image->unpacked, *at, length, fd);
+}
+
+static gboolean is_removed(const ViewImage *image, gpointer storage)
+{
+    return !storage_has_manifest(storage, image->name, &image->manifest);
+}
+
+void views_let_go(Views *views)
+{
+    image_cache_drop(views->images, is_removed, views->storage);
 }
 
 guint64 views_unpacked(Views *views)

@@ -28,8 +28,9 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
                  GError **error);
 /* The image's config, where it is meant to be had in the format (one that was made ready for some in those alone,
- * another in all that it can have); json_decref it. Else NULL. Nothing is measured for it. */
-json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format);
+ * another in all that it can have); json_decref it. Else NULL, with an error where the image can't be had. Nothing is
+ * measured for it. */
+json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format, GError **error);
 /* An image, for those who measure it; unref it. */
 ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error);
 View *view_ref(View *view);
@@ -42,6 +43,8 @@ const char *view_tag(const View *view); /* its entity tag, in quotes */
 gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of a file, ready to be sent: *fd (the caller's: close it) has it at *at. */
 gboolean view_run(View *view, guint64 offset, guint64 length, int *fd, guint64 *at);
+/* Images that were removed are kept no longer: their room on the disk comes back. To be called now and then. */
+void views_let_go(Views *views);
 /* Bytes that are kept of all views. */
 guint64 views_unpacked(Views *views);
 /* The SHA-256 of the whole file; VIEW_ERROR_UNMEASURED: it is not known yet. */
