@@ -28,6 +28,7 @@
 #include "server/views/vagrant.h"
 
 #define OTHER_DESCRIPTORS 64
+#define LET_GO_EVERY 30000 /* milliseconds */
 
 /* SIGHUP: certificates have been renewed. */
 static int hangup_fd = -1;
@@ -62,17 +63,21 @@ static void renew(gboolean tls)
     sd_notify(0, "READY=1");
 }
 
-/* Until a signal ends it. */
-static void wait_for_end(gboolean tls)
+/* Until a signal ends it. Now and then what was removed meanwhile is let go of. */
+static void wait_for_end(const Server *server, gboolean tls)
 {
     struct pollfd waits[] = {{.fd = ingot_interrupt_fd(), .events = POLLIN}, {.fd = hangup_fd, .events = POLLIN}};
     for (;;) {
-        int ready = poll(waits, G_N_ELEMENTS(waits), -1);
+        int ready = poll(waits, G_N_ELEMENTS(waits), LET_GO_EVERY);
         if (ready > 0 && waits[0].revents != 0) {
             return;
         }
         if (ready > 0 && waits[1].revents != 0) {
             renew(tls);
+        }
+        if (ready == 0) {
+            views_let_go(server->views);
+            storage_let_go(server->storage);
         }
     }
 }
@@ -251,7 +256,7 @@ static gboolean listen_and_wait(const Settings *settings, Server *server, GError
     printf("ingotd: listening on %s\n", where);
     fflush(stdout);
     sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", where);
-    wait_for_end(tls);
+    wait_for_end(server, tls);
     sd_notify(0, "STOPPING=1");
     log_info("stopping");
     http_stop(http, end_waits);

@@ -202,6 +202,26 @@ gboolean packs_remove(Packs *packs, gint64 number, GError **error)
     return ok;
 }
 
+/* The files are looked at without the lock, for which event loops wait. */
+gboolean packs_has_removed(Packs *packs)
+{
+    g_autoptr(GPtrArray) open = g_ptr_array_new_with_free_func((GDestroyNotify)pack_unref);
+    GHashTableIter iterator;
+    gpointer pack;
+    gboolean found = FALSE;
+    g_mutex_lock(&packs->lock);
+    g_hash_table_iter_init(&iterator, packs->open);
+    while (g_hash_table_iter_next(&iterator, NULL, &pack)) {
+        g_ptr_array_add(open, pack_ref(pack));
+    }
+    g_mutex_unlock(&packs->lock);
+    for (guint i = 0; i < open->len && !found; i++) {
+        struct stat st;
+        found = fstat(((Pack *)g_ptr_array_index(open, i))->fd, &st) == 0 && st.st_nlink == 0;
+    }
+    return found;
+}
+
 gboolean pack_read(const Pack *pack, guint64 offset, void *buffer, gsize size, GError **error)
 {
     return ingot_file_pread(pack->fd, buffer, size, offset, pack->path, error);

@@ -24,6 +24,8 @@ GArray *packs_list(const Packs *packs);
 Pack *packs_get(Packs *packs, gint64 number, GError **error);
 /* Removes a pack; those who hold it keep it. */
 gboolean packs_remove(Packs *packs, gint64 number, GError **error);
+/* Whether a pack is open here that another process has removed. */
+gboolean packs_has_removed(Packs *packs);
 /* Moves a pack to DIR/packs/lost, where nothing looks for it. */
 gboolean packs_set_aside(Packs *packs, gint64 number, GError **error);
 

@@ -286,6 +286,28 @@ void blobs_secure(Storage *storage)
     }
 }
 
+/* Whose rows another process has removed: what is loaded of them is all that their readers can have. */
+static void hold_removed(Storage *storage)
+{
+    g_autoptr(GPtrArray) held = blobcache_held(storage->cache);
+    g_autoptr(Connection) reader = held->len == 0 ? NULL : database_reader(storage->catalogue, NULL);
+    for (guint i = 0; reader != NULL && i < held->len; i++) {
+        StorageBlob *blob = g_ptr_array_index(held, i);
+        gboolean current = TRUE;
+        if (blobmap_is_current(reader, blob->map, &current, NULL) && !current) {
+            blobcache_hold(storage->cache, blob);
+        }
+    }
+}
+
+void storage_let_go(Storage *storage)
+{
+    if (packs_has_removed(storage->packs)) {
+        hold_removed(storage);
+        blob_forget(storage);
+    }
+}
+
 /* --- reading --- */
 
 GBytes *storage_blob_frames(StorageBlob *blob, GError **error)

@@ -251,6 +251,13 @@ GPtrArray *blobcache_held(BlobCache *cache)
     return held;
 }
 
+void blobcache_hold(BlobCache *cache, StorageBlob *blob)
+{
+    g_mutex_lock(&cache->lock);
+    blob->secured = TRUE;
+    g_mutex_unlock(&cache->lock);
+}
+
 void blobcache_secure(BlobCache *cache, StorageBlob *blob, GPtrArray *windows)
 {
     g_mutex_lock(&cache->lock);

@@ -44,5 +44,7 @@ gboolean blobcache_add_window(BlobCache *cache, StorageBlob *blob, guint number,
 void blobcache_forget(BlobCache *cache);
 /* Those that somebody holds: GPtrArray of references; free it. */
 GPtrArray *blobcache_held(BlobCache *cache);
+/* Its windows that are loaded stay until it is freed. */
+void blobcache_hold(BlobCache *cache, StorageBlob *blob);
 /* Its windows, all of them, stay until it is freed. Takes the references. */
 void blobcache_secure(BlobCache *cache, StorageBlob *blob, GPtrArray *windows);

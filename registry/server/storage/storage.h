@@ -80,6 +80,9 @@ guint storage_blob_count(const StorageBlob *blob);
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest);
 /* Whether that was found before and nothing has changed since. */
 gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest);
+/* Packs that another process has removed are kept open no longer than they are read: their room comes back. To be
+ * called now and then. */
+void storage_let_go(Storage *storage);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
 gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *from, const char *name,
                        const IngotDigest *digest, GError **error);

@@ -188,6 +188,30 @@ static void a_held_blob_keeps_no_removed_pack(void **state)
     assert_reads(blob, more, 0, more->len);
 }
 
+/* Another process collects and writes packs anew: this one closes those that are gone, and who reads goes on. */
+static void packs_removed_by_others_are_closed(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) storage = storage_open_shared(path, NULL), other = storage_open_shared(path, NULL);
+    g_autoptr(GByteArray) bytes = frames(1, 40, 60000), more = frames(1000, 40, 60000);
+    add_bytes(more, frames(1, 4, 60000));
+    IngotDigest removed = push(storage, "a", bytes), kept = push(storage, "a", more);
+    put_manifest(storage, "a", "1.0.0", "x", &kept, 1);
+    g_autoptr(StorageBlob) moved = storage_blob(storage, "a", &kept, NULL);
+    g_autoptr(StorageBlob) gone = storage_blob(storage, "a", &removed, NULL);
+    assert_reads(moved, more, 0, more->len);
+    assert_reads(gone, bytes, 0, bytes->len);
+    storage_let_go(storage); /* nothing has been removed */
+    assert_true(storage_remove_blob(other, NULL, "a", &removed, NULL));
+    collect(other);
+    assert_true(open_packs() > 0);
+    storage_let_go(storage);
+    assert_reads(gone, bytes, 0, bytes->len); /* it is held, and what was loaded of it is all there is */
+    assert_reads(moved, more, 0, more->len);
+    g_clear_pointer(&gone, storage_blob_unref);
+    assert_int_equal(open_packs(), 0);
+}
+
 /* Many read the same bad piece: it is noted once, and nobody waits for that. */
 static void damage_is_noted_once(void **state)
 {
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(starts_are_worked_out_where_they_lack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_removed_blob_is_read_to_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_held_blob_keeps_no_removed_pack, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(packs_removed_by_others_are_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_noted_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_pack_is_damage, set_up, tear_down),
     };
