@@ -6,19 +6,39 @@
 #include "server/upkeep/upkeep.h"
 #include "server/views/view.h"
 
-static void add_storage(GString *text, Storage *storage)
+/* Whoever pushes a guess to a repository of his own sees by an exact figure whether somebody else has the same bytes.
+ * What everybody may read is therefore rounded down to the nearest of 1, 1.5, 2, 3, 4, 6, 8, …: seldom does a push
+ * show, and to make it show takes as much again as half of all that is stored. */
+static double rounded(double value, gboolean exact)
+{
+    double step = 1;
+    if (exact || value < 2) {
+        return value;
+    }
+    while (step * 2 <= value) {
+        step *= 2;
+    }
+    return value < step * 1.5 ? step : step * 1.5;
+}
+
+static void add_size(GString *text, const char *name, const char *type, const char *help, guint64 value, gboolean exact)
+{
+    metrics_add(text, name, type, help, rounded((double)value, exact));
+}
+
+static void add_storage(GString *text, Storage *storage, gboolean exact)
 {
     StorageStats stats;
     if (!storage_stats(storage, &stats, NULL)) {
         return;
     }
-    metrics_add(text, "ingot_pieces", "gauge", "Distinct pieces.", (double)stats.pieces);
-    metrics_add(text, "ingot_blobs", "gauge", "Distinct blobs.", (double)stats.blobs);
-    metrics_add(text, "ingot_blob_bytes", "gauge", "Bytes of all blobs, each once.", (double)stats.logical);
-    metrics_add(text, "ingot_piece_bytes", "gauge", "Bytes of all pieces.", (double)stats.stored);
-    metrics_add(text, "ingot_pack_bytes", "gauge", "Bytes of the packs, dead ones too.", (double)stats.packed);
+    add_size(text, "ingot_pieces", "gauge", "Distinct pieces.", stats.pieces, exact);
+    add_size(text, "ingot_blobs", "gauge", "Distinct blobs.", stats.blobs, exact);
+    add_size(text, "ingot_blob_bytes", "gauge", "Bytes of all blobs, each once.", stats.logical, exact);
+    add_size(text, "ingot_piece_bytes", "gauge", "Bytes of all pieces.", stats.stored, exact);
+    add_size(text, "ingot_pack_bytes", "gauge", "Bytes of the packs, dead ones too.", stats.packed, exact);
     metrics_add(text, "ingot_dedup_ratio", "gauge", "Bytes of blobs for each byte of pieces.",
-                stats.stored == 0 ? 1 : (double)stats.logical / (double)stats.stored);
+                stats.stored == 0 ? 1 : rounded((double)stats.logical, exact) / rounded((double)stats.stored, exact));
     metrics_add(text, "ingot_uploads_open", "gauge", "Uploads that have begun and not ended.", stats.uploads);
     metrics_add(text, "ingot_pieces_damaged", "gauge", "Pieces found damaged and not yet replaced.",
                 (double)stats.damaged);
@@ -26,19 +46,17 @@ static void add_storage(GString *text, Storage *storage)
                 (double)stats.damage_found);
 }
 
-static void add_upkeep(GString *text, Upkeep *upkeep)
+static void add_upkeep(GString *text, Upkeep *upkeep, gboolean exact)
 {
     UpkeepFigures figures;
     upkeep_figures(upkeep, &figures);
     metrics_add(text, "ingot_gc_runs_total", "counter", "Collections of garbage.", (double)figures.collections);
-    metrics_add(text, "ingot_gc_pieces_total", "counter", "Pieces that they removed.",
-                (double)figures.collected_pieces);
-    metrics_add(text, "ingot_gc_freed_bytes_total", "counter", "Bytes by which packs shrank.",
-                (double)figures.freed_bytes);
+    add_size(text, "ingot_gc_pieces_total", "counter", "Pieces that they removed.", figures.collected_pieces, exact);
+    add_size(text, "ingot_gc_freed_bytes_total", "counter", "Bytes by which packs shrank.", figures.freed_bytes, exact);
     metrics_add(text, "ingot_gc_last_seconds", "gauge", "When the last one ended, since 1970; 0: never.",
                 (double)figures.last_collection);
     metrics_add(text, "ingot_scrub_runs_total", "counter", "Scrubs.", (double)figures.scrubs);
-    metrics_add(text, "ingot_scrub_bytes_total", "counter", "Bytes that they read.", (double)figures.scrubbed_bytes);
+    add_size(text, "ingot_scrub_bytes_total", "counter", "Bytes that they read.", figures.scrubbed_bytes, exact);
     metrics_add(text, "ingot_scrub_damaged", "gauge", "Damaged pieces of the last one.", (double)figures.damaged);
     metrics_add(text, "ingot_scrub_repaired", "gauge", "Pieces that it repaired.", (double)figures.repaired);
     metrics_add(text, "ingot_scrub_inconsistencies", "gauge", "What did not agree.", (double)figures.inconsistencies);
@@ -46,12 +64,12 @@ static void add_upkeep(GString *text, Upkeep *upkeep)
                 (double)figures.last_scrub);
 }
 
-static void figures_write(GString *text, struct Server *server)
+static void figures_write(GString *text, struct Server *server, gboolean exact)
 {
-    add_storage(text, server->storage);
+    add_storage(text, server->storage, exact);
     metrics_add(text, "ingot_unpacked_bytes", "gauge", "Bytes that are kept of views that are read.",
                 (double)views_unpacked(server->views));
-    add_upkeep(text, server->upkeep);
+    add_upkeep(text, server->upkeep, exact);
 }
 
 static gboolean figures_ready(struct Server *server, GError **error)

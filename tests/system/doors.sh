@@ -66,6 +66,10 @@ want 200 "$metrics/healthz"
 want 200 "$metrics/readyz"
 want 200 "$metrics/metrics"
 grep -q ingot_pool_waiting "$TMP/body" || fail "no figures: $(cat "$TMP/body")"
+# Of 4 bytes and 7 more: the figures are exact where they are not everybody's.
+want 201 -X POST --data-binary another "$BASE/v2/b/blobs/uploads/?digest=sha256:$(printf another | sha256sum | cut -d' ' -f1)"
+want 200 "$metrics/metrics"
+grep -q '^ingot_blob_bytes 11$' "$TMP/body" || fail "the figures for operators: $(grep ingot_blob "$TMP/body")"
 want 404 "$metrics/v2/"
 for path in healthz readyz metrics; do want 404 "$BASE/$path"; done
 expect 1 ingotd --data "$TMP/other" --listen "unix:$TMP/socket"
@@ -76,6 +80,28 @@ serve --listen "unix:$TMP/socket"
 want 200 --unix-socket "$TMP/socket" http://localhost/healthz
 end
 ok "several listeners, a Unix socket that a killed server may leave, one for health and metrics alone"
+
+# Where everybody may read the figures, they do not tell whether somebody else has the bytes that one pushes.
+serve --listen 127.0.0.1:0
+push() { # SIZE
+    head -c "$1" /dev/urandom >"$TMP/random"
+    want 201 -X POST --data-binary "@$TMP/random" "$BASE/v2/b/blobs/uploads/?digest=sha256:$(sha256sum <"$TMP/random" | cut -d' ' -f1)"
+}
+figures() { curl -sf "$BASE/metrics" | grep -E '^ingot_(pieces|blobs|dedup_ratio|[a-z_]*bytes(_total)?) '; }
+for _ in $(seq 16); do push 50000; done
+before=$(figures)
+python3 - "$before" <<'PY' || fail "exact figures: $before"
+import sys
+for line in sys.argv[1].splitlines():
+    name, value = line.split()
+    if name != "ingot_dedup_ratio":
+        while float(value) > 3: value = float(value) / 2
+        assert float(value) in (0, 1, 1.5, 2, 3), line
+PY
+push 5000
+[ "$(figures)" = "$before" ] || fail "a push shows: $before / $(figures)"
+end
+ok "figures that everybody may read are rounded"
 
 # --- what does not take a body, and methods ---
 

@@ -57,7 +57,8 @@ Flow *flow_new(const FlowOptions *options)
     for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
         flow->pools[i] = work_pool_new(sizes[i].name, sizes[i].threads, sizes[i].waiting);
     }
-    flow->status = status_new(options->watch, options->rate, flow->pools, options->sources, options->server);
+    flow->status =
+        status_new(options->watch, options->rate, flow->pools, options->sources, options->server, options->own_figures);
     return flow;
 }
 

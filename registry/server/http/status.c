@@ -20,6 +20,7 @@ struct Status {
     WorkPool *const *pools;
     const StatusSources *sources;
     struct Server *server;
+    gboolean exact;
     GMutex lock;         /* of all that follows */
     GHashTable *routes;  /* name -> Counts */
     GHashTable *answers; /* labels of route, method and status -> guint64 */
@@ -28,12 +29,13 @@ struct Status {
 };
 
 Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const StatusSources *sources,
-                   struct Server *server)
+                   struct Server *server, gboolean exact)
 {
     Status *status = g_new0(Status, 1);
     status->pools = pools;
     status->sources = sources;
     status->server = server;
+    status->exact = exact;
     g_mutex_init(&status->lock);
     status->watch = watch;
     status->rate = rate;
@@ -204,7 +206,7 @@ static char *tell(Status *status)
     g_mutex_unlock(&status->lock);
     add_limits(text, status);
     add_pools(text, status);
-    status->sources->figures(text, status->server);
+    status->sources->figures(text, status->server, status->exact);
     return g_string_free(text, FALSE);
 }
 

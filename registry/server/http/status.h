@@ -8,14 +8,16 @@
 
 /* What the server adds. */
 typedef struct {
-    void (*figures)(GString *text, struct Server *server); /* writes metrics (metrics.h) */
+    /* Writes metrics (metrics.h). exact: everybody who sees them may know of each byte that is stored. */
+    void (*figures)(GString *text, struct Server *server, gboolean exact);
     gboolean (*ready)(struct Server *server, GError **error);
 } StatusSources;
 
 typedef struct Status Status;
-/* What it tells of, beside requests; rate: NULL where there is none. All must outlive it. */
+/* What it tells of, beside requests; rate: NULL where there is none. All must outlive it. exact: for
+ * the sources. */
 Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const StatusSources *sources,
-                   struct Server *server);
+                   struct Server *server, gboolean exact);
 void status_free(Status *status);
 
 /* Counts a request that begins, or has ended. */
