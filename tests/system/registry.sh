@@ -30,7 +30,7 @@ blob() {
     pushed=sha256:$(printf %s "$2" | sha256sum | cut -d' ' -f1)
     ask 201 -X POST --data-binary "$2" "$base/$1/blobs/uploads/?digest=$pushed"
 }
-other=sha512:$(printf '0%.0s' $(seq 128)) # of an algorithm that is not known here
+other=sha384:$(printf '0%.0s' $(seq 96)) # of an algorithm that is not taken
 
 ask 200 "$base/"
 post a

@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/catalogue/aliasrows.h"
 #include "server/catalogue/rowsum.h"
 
 /* --- lists --- */
@@ -86,6 +87,13 @@ GArray *holdings_tags(Connection *connection, gint64 repository, GError **error)
     return holdings_list(rows, repository, sizeof(HoldingTag), read_tag, tag_clear, "a tag", error);
 }
 
+/* What the subject is called here, where the manifest names it otherwise. */
+static gboolean resolve_subject(sqlite3_stmt *row, HoldingLink *link)
+{
+    OciDigest alias;
+    return sqlite3_column_type(row, 7) == SQLITE_NULL || alias_row_read(row, 7, &alias, &link->subject);
+}
+
 static gboolean read_link(sqlite3_stmt *row, gint64 repository, gpointer element)
 {
     HoldingLink *link = element;
@@ -97,16 +105,17 @@ static gboolean read_link(sqlite3_stmt *row, gint64 repository, gpointer element
            (!link->manifest || sqlite3_column_int64(row, 6) == row_sum("iitd", repository, link->blob,
                                                                        (const char *)sqlite3_column_text(row, 4),
                                                                        link->attached ? &link->subject : NULL)) &&
-           database_digest(row, 3, &link->digest);
+           database_digest(row, 3, &link->digest) && resolve_subject(row, link);
 }
 
 GArray *holdings_links(Connection *connection, gint64 repository, GError **error)
 {
     g_autoptr(sqlite3_stmt) rows = database_query(
         connection,
-        "SELECT links.blob, links.made, links.sum, digest, type, subject, manifests.sum FROM links JOIN blobs ON"
-        " blobs.id=links.blob LEFT JOIN manifests ON manifests.repository=links.repository AND"
-        " manifests.blob=links.blob WHERE links.repository=?",
+        "SELECT links.blob, links.made, links.sum, blobs.digest, type, subject, manifests.sum, key, sha512,"
+        " aliases.digest, aliases.sum FROM links JOIN blobs ON blobs.id=links.blob LEFT JOIN manifests ON"
+        " manifests.repository=links.repository AND manifests.blob=links.blob LEFT JOIN aliases ON key=subject WHERE"
+        " links.repository=?",
         "i", repository);
     return holdings_list(rows, repository, sizeof(HoldingLink), read_link, NULL, "a blob of a repository", error);
 }
@@ -215,7 +224,7 @@ gboolean holdings_drop_blob(Connection *connection, const IngotDigest *digest, g
                                " mentions.digest=blobs.digest)",
                                "d", digest);
     *dropped = ok && database_changes(connection) > 0;
-    return ok;
+    return ok && (!*dropped || alias_rows_drop(connection, digest, error));
 }
 
 gboolean holdings_holders(Connection *connection, const IngotDigest *digest, gint64 *count, GError **error)

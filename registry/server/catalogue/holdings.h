@@ -27,7 +27,7 @@ typedef struct {
     gint64 made;       /* when it was pushed last */
     gboolean manifest; /* it is one, attached to the subject where it has one */
     gboolean attached;
-    IngotDigest subject;
+    IngotDigest subject; /* SHA-256; the key of a SHA-512 that is not known here */
 } HoldingLink;
 GArray *holdings_links(Connection *connection, gint64 repository, GError **error);
 

@@ -4,11 +4,14 @@
  * is not there. */
 #pragma once
 
+#include "base/ocidigest.h"
 #include "server/catalogue/database.h"
 
-/* Keeps a blob of the repository as a manifest; *changed: it was not there, or otherwise. */
+/* Keeps a blob of the repository as a manifest; *changed: it was not there, or otherwise. artifact: '' for none, NULL
+ * where it is not known, which leaves what is known. */
 gboolean manifest_rows_put(Connection *connection, gint64 repository, gint64 blob, const char *type,
-                           const IngotDigest *subject, gint64 made, gboolean *changed, GError **error);
+                           const IngotDigest *subject, const char *artifact, gint64 made, gboolean *changed,
+                           GError **error);
 /* *type is the media type of a manifest (free it), NULL where there is none. */
 gboolean manifest_rows_type(Connection *connection, const char *name, const IngotDigest *digest, char **type,
                             GError **error);
@@ -22,5 +25,22 @@ gboolean manifest_rows_drop(Connection *connection, gint64 repository, gint64 bl
 gboolean manifest_rows_mention(Connection *connection, gint64 repository, gint64 manifest, const IngotDigest *digest,
                                GError **error);
 
-/* The digests, as text and sorted, of the manifests whose subject this is; free with g_strfreev. */
-char **manifest_rows_referrers(Connection *connection, const char *name, const IngotDigest *subject, GError **error);
+/* --- what is attached to a subject, by whichever digest the manifests name it --- */
+
+typedef struct {
+    IngotDigest digest;
+    const char *type, *artifact; /* media type; kind of artifact, "" for none */
+    guint64 size;                /* bytes of the manifest */
+    const OciDigest *alias;      /* its SHA-512; NULL: it is not known */
+} ReferrerRow;
+typedef void (*ReferrerRowFunc)(const ReferrerRow *row, gpointer user);
+/* At most `most` of them, in the order of their digests, those behind `after` (NULL: from the first) and of that kind
+ * (NULL: any) alone. Those whose kind is not known are not among them. */
+gboolean manifest_rows_referrers(Connection *connection, const char *name, const IngotDigest *subject,
+                                 const char *artifact, const IngotDigest *after, guint most, ReferrerRowFunc func,
+                                 gpointer user, GError **error);
+/* GArray of IngotDigest: those whose kind is not known yet. */
+GArray *manifest_rows_unsorted(Connection *connection, const char *name, const IngotDigest *subject, GError **error);
+/* Notes its kind. */
+gboolean manifest_rows_sort(Connection *connection, const char *name, const IngotDigest *digest, const char *artifact,
+                            GError **error);

@@ -50,6 +50,10 @@ void row_check(Connection *connection, RowCheckTell tell, gpointer user)
         {"SELECT 'the list of pieces of blob sha256:'||lower(hex(digest)), digest, size, pieces, sum FROM blobs", 3},
         {"SELECT 'a blob of repository '||repository, repository, blob, sum FROM links", 2},
         {"SELECT 'a manifest of repository '||repository, repository, blob, type, subject, sum FROM manifests", 4},
+        {"SELECT 'the kind of a manifest of repository '||repository, repository, blob, artifact, artifact_sum FROM"
+         " manifests WHERE artifact IS NOT NULL",
+         3},
+        {"SELECT 'the SHA-512 of blob sha256:'||lower(hex(digest)), key, sha512, digest, sum FROM aliases", 3},
         {"SELECT 'the tag '||name||' of repository '||repository, repository, name, blob, sum FROM tags", 3},
         {"SELECT 'the state '||key, key, value, sum FROM state", 2},
     };

@@ -130,6 +130,20 @@ static const char uploads[] =
     "CREATE INDEX uploads_by_owner ON uploads (owner, staged);"
     "CREATE INDEX uploads_by_user ON uploads (user);";
 
-const char *const schema_migrations[] = {first,   second,   leases, events, mentions_by_digest, used,
-                                         windows, counters, diary,  cached, cached_tags,        uploads};
+/* What blobs are known by beside their SHA-256 (aliasrows.h); key: of the SHA-512, as base/ocidigest.h has it. */
+static const char aliases[] =
+    "CREATE TABLE aliases (key BLOB PRIMARY KEY, sha512 BLOB NOT NULL, digest BLOB NOT NULL, sum INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX aliases_by_digest ON aliases (digest);";
+
+/* What kind of artifact a manifest is, '' for none; NULL: not looked up yet, as in what an older version wrote. */
+static const char artifacts[] = "ALTER TABLE manifests ADD COLUMN artifact TEXT;"
+                                "ALTER TABLE manifests ADD COLUMN artifact_sum INTEGER;"
+                                "DROP INDEX manifests_by_subject;"
+                                "CREATE INDEX manifests_by_subject ON manifests (repository, subject, artifact) WHERE"
+                                " subject IS NOT NULL;";
+
+const char *const schema_migrations[] = {first,       second,  leases,   events,   mentions_by_digest,
+                                         used,        windows, counters, diary,    cached,
+                                         cached_tags, uploads, aliases,  artifacts};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

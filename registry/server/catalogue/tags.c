@@ -69,6 +69,35 @@ char **tags_list(Connection *connection, const char *name, GError **error)
     return collect_names(rows, error);
 }
 
+gboolean tags_page(Connection *connection, const char *name, const char *after, guint most, TagRowFunc func,
+                   gpointer user, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection,
+        "SELECT tags.repository, tags.name, tags.blob, tags.sum, digest, tags.made, size, type FROM repositories JOIN"
+        " tags ON tags.repository=repositories.id JOIN blobs ON blobs.id=tags.blob JOIN manifests ON"
+        " manifests.repository=tags.repository AND manifests.blob=tags.blob WHERE repositories.name=?1 AND (?2 IS NULL"
+        " OR lower(tags.name)>lower(?2) OR (lower(tags.name)=lower(?2) AND tags.name>?2)) ORDER BY lower(tags.name),"
+        " tags.name",
+        "tt", name, after);
+    /* No LIMIT: a damaged row does not make a page shorter, which would be the last then. */
+    for (guint count = 0; count < most && database_step(rows, &problem);) {
+        TagRow row = {.tag = (const char *)sqlite3_column_text(rows, 1),
+                      .made = sqlite3_column_int64(rows, 5),
+                      .size = (guint64)sqlite3_column_int64(rows, 6),
+                      .type = (const char *)sqlite3_column_text(rows, 7)};
+        if (tag_is_whole(rows, 0) && database_digest(rows, 4, &row.digest)) {
+            func(&row, user);
+            count++;
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
 char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GError **error)
 {
     g_autoptr(sqlite3_stmt) rows = database_query(

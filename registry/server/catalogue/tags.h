@@ -23,5 +23,17 @@ gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gi
 gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,
                    GError **error);
 
+typedef struct {
+    const char *tag;
+    IngotDigest digest; /* of the manifest that it names */
+    gint64 made;        /* when it was set */
+    guint64 size;       /* bytes of the manifest */
+    const char *type;   /* its media type */
+} TagRow;
+typedef void (*TagRowFunc)(const TagRow *row, gpointer user);
+/* At most `most` tags behind `after` (NULL: from the first); letter case decides only between what is else the same. */
+gboolean tags_page(Connection *connection, const char *name, const char *after, guint most, TagRowFunc func,
+                   gpointer user, GError **error);
+
 /* Adds the digests that a tag named before (IngotDigest, of g_malloc) to a set. */
 gboolean tags_history(Connection *connection, const char *name, const char *tag, GHashTable *digests, GError **error);

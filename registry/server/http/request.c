@@ -22,6 +22,29 @@ const char *request_query(const Request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+typedef struct {
+    const char *name;
+    GStrvBuilder *values;
+} QueryValues;
+
+static enum MHD_Result take_value(void *user, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    (void)kind;
+    const QueryValues *query = user;
+    if (strcmp(key, query->name) == 0) {
+        g_strv_builder_add(query->values, value == NULL ? "" : value);
+    }
+    return MHD_YES;
+}
+
+char **request_query_all(const Request *request, const char *name)
+{
+    g_autoptr(GStrvBuilder) values = g_strv_builder_new();
+    QueryValues query = {.name = name, .values = values};
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, take_value, &query);
+    return g_strv_builder_end(values);
+}
+
 gboolean request_is_read(const Request *request)
 {
     return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;

@@ -66,6 +66,8 @@ struct Request {
 
 const char *request_header(const Request *request, const char *name);
 const char *request_query(const Request *request, const char *name);
+/* All values that the query gives the name, in their order; free it with g_strfreev. */
+char **request_query_all(const Request *request, const char *name);
 gboolean request_is_read(const Request *request); /* GET or HEAD */
 /* Whether the client has left: what is worked out for it alone may be given up. Asked while a pool has the request. */
 gboolean request_gone(const Request *request);

@@ -314,14 +314,18 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest that names no sha256 digests", name);
         return FALSE;
     }
-    IngotDigest digest, subject;
+    IngotDigest digest;
+    OciDigest subject;
     const char *about = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+    const char *artifact = manifest_artifact(root);
     const StorageManifest manifest = {.data = g_bytes_get_data(bytes, NULL),
                                       .size = g_bytes_get_size(bytes),
                                       .type = type,
                                       .tag = tag,
-                                      .subject =
-                                          about != NULL && ingot_digest_parse(about, &subject, NULL) ? &subject : NULL,
+                                      .subject = about != NULL && oci_digest_parse(about, &subject, NULL) ? &subject.key
+                                                                                                          : NULL,
+                                      .subject_text = about,
+                                      .artifact = artifact == NULL ? "" : artifact,
                                       .mentions = mentions,
                                       .actor = &mirror,
                                       .partial = partial,

@@ -292,8 +292,8 @@ FetchOutcome through_referrers(Through *through, const char *name, const IngotDi
     if (ask == NULL) {
         return FETCH_ABSENT;
     }
-    g_auto(GStrv) here = storage_referrers(through->storage, name, subject, NULL);
-    gboolean hurries = (here != NULL && here[0] != NULL) || upstream_is_late(ask->upstream);
+    g_autoptr(GArray) here = storage_referrers(through->storage, name, subject, NULL, NULL, 1, NULL);
+    gboolean hurries = (here != NULL && here->len > 0) || upstream_is_late(ask->upstream);
     return ask_get(ask, "attached to", hurries ? MOMENT : SMALL, NULL);
 }
 

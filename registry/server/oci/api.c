@@ -37,6 +37,13 @@ StorageActor api_actor(const Request *request)
                           .reason = request_header(request, "Ingot-Reason")};
 }
 
+enum MHD_Result api_refuse_digest(Request *request, const GError *error)
+{
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)
+               ? request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message)
+               : request_fail(request, "NAME_UNKNOWN", error);
+}
+
 /* A chunk is as long as its range says, which may be missing; answers itself where it is not so. */
 static gboolean check_chunk(Request *request, enum MHD_Result *result)
 {
@@ -71,16 +78,15 @@ static gboolean check_place(Request *request, enum MHD_Result *result)
 }
 
 /* The digest that an upload must have; answers itself where it is none. */
-static gboolean check_digest(Request *request, enum MHD_Result *result)
+static gboolean check_digest(Request *request, OciDigest *digest, enum MHD_Result *result)
 {
     g_autoptr(GError) error = NULL;
-    IngotDigest digest;
     const char *text = request_query(request, "digest");
-    if (text != NULL && ingot_digest_parse(text, &digest, &error)) {
+    if (text != NULL && oci_digest_parse(text, digest, &error)) {
         return TRUE;
     }
     *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
-                             error == NULL ? "?digest=sha256:HEX is missing" : error->message);
+                             error == NULL ? "?digest=ALGORITHM:HEX is missing" : error->message);
     return FALSE;
 }
 
@@ -108,7 +114,9 @@ static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
     enum MHD_Result result = MHD_YES;
-    if ((strcmp(request->method, "PUT") == 0 && !check_digest(request, &result)) || !check_chunk(request, &result)) {
+    OciDigest digest;
+    if ((strcmp(request->method, "PUT") == 0 && !check_digest(request, &digest, &result)) ||
+        !check_chunk(request, &result)) {
         return result;
     }
     if (!storage_upload_begin(request->server->storage, match->reference, &request->upload_turn, &request->upload_at,
@@ -127,10 +135,11 @@ static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
 static enum MHD_Result begin_uploads(Request *request, const RouteMatch *match)
 {
     enum MHD_Result result = MHD_YES;
+    OciDigest digest;
     if (request_query(request, "digest") == NULL || request_query(request, "mount") != NULL) {
         return MHD_YES;
     }
-    if (!check_digest(request, &result)) {
+    if (!check_digest(request, &digest, &result)) {
         return result;
     }
     request->upload = new_upload(request, match->name, TRUE, &result);
@@ -160,7 +169,7 @@ static gboolean is_here(const Request *request, const RouteMatch *match)
     IngotDigest digest;
     Storage *storage = request->server->storage;
     return match->reference != NULL && match->kind != API_REFERRERS &&
-           ingot_digest_parse(match->reference, &digest, NULL) &&
+           storage_digest(storage, match->reference, &digest, NULL) &&
            (match->kind == API_BLOB ? storage_has(storage, match->name, &digest)
                                     : storage_has_manifest(storage, match->name, &digest));
 }

@@ -31,6 +31,9 @@ enum MHD_Result api_tags(Request *request, const ApiRoute *route);
 enum MHD_Result api_catalog(Request *request, const ApiRoute *route);
 enum MHD_Result api_referrers(Request *request, const ApiRoute *route);
 
+/* The answer to a digest of a request that is none, or could not be looked up. */
+enum MHD_Result api_refuse_digest(Request *request, const GError *error);
+
 /* Who asks, and the reason that the request gives (Ingot-Reason), for the log of events. It lives as long as the
  * request. */
 StorageActor api_actor(const Request *request);

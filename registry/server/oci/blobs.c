@@ -157,7 +157,8 @@ enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route)
 {
     IngotDigest digest;
     if (strcmp(request->method, "GET") != 0 || request->server->through != NULL ||
-        request_query(request, "frames") != NULL || !ingot_digest_parse(route->reference, &digest, NULL)) {
+        request_query(request, "frames") != NULL ||
+        !storage_digest_known(request->server->storage, route->reference, &digest)) {
         return MHD_YES;
     }
     StorageBlob *blob = storage_blob_known(request->server->storage, route->name, &digest);
@@ -186,8 +187,8 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
-    if (!ingot_digest_parse(route->reference, &digest, &error)) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
+    if (!storage_digest(request->server->storage, route->reference, &digest, &error)) {
+        return api_refuse_digest(request, error);
     }
     return request_is_read(request) ? get(request, route, &digest) : del(request, route, &digest);
 }

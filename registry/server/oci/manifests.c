@@ -7,6 +7,7 @@
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/server.h"
+#include "server/storage/channels.h"
 #include "server/storage/keptmanifests.h"
 #include "server/storage/mentions.h"
 #include "server/storage/pulls.h"
@@ -35,7 +36,8 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     if (strcmp(request->method, "GET") == 0) {
         pulls_note(request->server->storage, route->name, &manifest->digest);
     }
-    g_autofree char *text = ingot_digest_to_text(&manifest->digest);
+    /* In the algorithm that was asked for. */
+    g_autofree char *text = by_digest(route) ? g_strdup(route->reference) : ingot_digest_to_text(&manifest->digest);
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
     const char *keep = by_digest(route) ? access_keep(request) : "no-cache";
@@ -72,14 +74,14 @@ enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route)
 }
 
 /* The first of what the repository lacks; NULL: it has all. */
-static const IngotDigest *find_missing(Request *request, const char *name, const GArray *mentions)
+static const Mention *find_missing(Request *request, const char *name, const GArray *mentions)
 {
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *one = &g_array_index(mentions, Mention, i);
         if (one->manifest ? !storage_is_sparse(request->server->storage, name) &&
                                 !storage_has_manifest(request->server->storage, name, &one->digest)
                           : !storage_has(request->server->storage, name, &one->digest)) {
-            return &one->digest;
+            return one;
         }
     }
     return NULL;
@@ -139,24 +141,23 @@ static GArray *read_mentions(const json_t *manifest, GError **error)
     }
     if (!ok) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "the manifest has a descriptor without a sha256 digest or a size");
+                    "the manifest has a descriptor without a digest (sha256 or sha512) or a size");
         return NULL;
     }
     return g_steal_pointer(&mentions);
 }
 
-/* The digest given and the bytes' must agree; a tag must follow the grammar. */
-static gboolean check_reference(const ApiRoute *route, const GByteArray *body, GError **error)
+/* The digest given and the bytes' must agree; a tag must follow the grammar. *given: the digest, else zeros. */
+static gboolean check_reference(const ApiRoute *route, const GByteArray *body, OciDigest *given, GError **error)
 {
-    IngotDigest given, found;
+    *given = (OciDigest){0};
     if (!by_digest(route)) {
         return ingot_tag_check(route->reference, error);
     }
-    if (!ingot_digest_parse(route->reference, &given, error)) {
+    if (!oci_digest_parse(route->reference, given, error)) {
         return FALSE;
     }
-    ingot_digest_of(body->data, body->len, &found);
-    if (!ingot_digest_equal(&given, &found)) {
+    if (!oci_digest_fits(given, body->data, body->len)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the manifest does not have the digest that was given");
         return FALSE;
     }
@@ -173,14 +174,13 @@ static gboolean read_conditions(Request *request, const ApiRoute *route, Storage
     const char *movable = request->server->movable;
     gsize length = match == NULL ? 0 : strlen(match);
     manifest->only_new = none != NULL && strcmp(none, "*") == 0;
-    manifest->fixed = manifest->tag != NULL && ingot_tag_is_version(manifest->tag) &&
-                      (movable == NULL || !g_pattern_match_simple(movable, route->name));
+    manifest->fixed = movable == NULL || !g_pattern_match_simple(movable, route->name);
     if (match == NULL) {
         return TRUE;
     }
     g_autofree char *text =
         length < 2 || match[0] != '"' || match[length - 1] != '"' ? NULL : g_strndup(match + 1, length - 2);
-    if (manifest->tag == NULL || text == NULL || !ingot_digest_parse(text, expected, NULL)) {
+    if (by_digest(route) || text == NULL || !storage_digest(request->server->storage, text, expected, NULL)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "If-Match: one digest in quotes is expected, and a tag, as in \"sha256:…\"");
         return FALSE;
@@ -203,21 +203,79 @@ static enum MHD_Result refuse_put(Request *request, const StorageManifest *manif
     return request_fail(request, "MANIFEST_BLOB_UNKNOWN", error);
 }
 
+/* Beside a digest, the query may name tags (distribution-spec, end-7b). FALSE: one is outside the grammar. */
+static gboolean read_tags(Request *request, const ApiRoute *route, GStrv *tags, GError **error)
+{
+    *tags = by_digest(route) ? request_query_all(request, "tag") : g_new0(char *, 1);
+    for (guint i = 0; (*tags)[i] != NULL; i++) {
+        if (!ingot_tag_check((*tags)[i], error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* A channel moves by the right promote alone, however it is named. */
+static gboolean may_set(const Request *request, const char *name, const GStrv tags)
+{
+    for (guint i = 0; tags[i] != NULL; i++) {
+        if (is_channel(tags[i]) && !access_may(request, ACCESS_PROMOTE, name)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* What the views of a version need is worked out in advance. */
+static void warm(Request *request, const char *name, const char *tag)
+{
+    if (tag != NULL && ingot_tag_is_version(tag)) {
+        warm_add(request->server->warm, name, tag);
+    }
+}
+
+static enum MHD_Result answer_put(Request *request, const ApiRoute *route, const IngotDigest *digest,
+                                  const char *subject, const GStrv tags)
+{
+    g_autofree char *text = by_digest(route) ? g_strdup(route->reference) : ingot_digest_to_text(digest);
+    g_autofree char *location = g_strdup_printf("/v2/%s/manifests/%s", route->name, route->reference);
+    g_autofree char *list = tags[0] == NULL ? NULL : g_strjoinv(", ", tags);
+    warm(request, route->name, by_digest(route) ? NULL : route->reference);
+    for (guint i = 0; tags[i] != NULL; i++) {
+        warm(request, route->name, tags[i]);
+    }
+    return request_answer(request, MHD_HTTP_CREATED, NULL, NULL, 0, "Location", location, "Docker-Content-Digest", text,
+                          "OCI-Subject", subject, "OCI-Tag", list, NULL);
+}
+
 static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *root, const char *type,
-                             const GArray *mentions)
+                             const OciDigest *given, const GArray *mentions)
 {
     g_autoptr(GError) error = NULL;
-    IngotDigest subject, digest, expected;
+    IngotDigest digest, expected;
+    OciDigest subject;
+    g_auto(GStrv) tags = NULL;
     const StorageActor actor = api_actor(request);
+    if (!read_tags(request, route, &tags, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
+    }
     const char *subject_text = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
-    gboolean has_subject = subject_text != NULL && ingot_digest_parse(subject_text, &subject, NULL);
+    gboolean has_subject = subject_text != NULL && oci_digest_parse(subject_text, &subject, NULL);
+    const char *artifact = manifest_artifact(root);
     StorageManifest manifest = {.data = request->body->data,
                                 .size = request->body->len,
                                 .type = type,
-                                .tag = by_digest(route) ? NULL : route->reference,
-                                .subject = has_subject ? &subject : NULL,
+                                .tag = by_digest(route) ? tags[0] : route->reference,
+                                .further = tags[0] == NULL ? NULL : (const char *const *)tags + 1,
+                                .subject = has_subject ? &subject.key : NULL,
+                                .subject_text = subject_text,
+                                .artifact = artifact == NULL ? "" : artifact,
+                                .named = by_digest(route) ? given : NULL,
                                 .mentions = mentions,
                                 .actor = &actor};
+    if (!may_set(request, route->name, tags)) {
+        return access_refuse(request, route->name, ACCESS_PROMOTE);
+    }
     if (subject_text != NULL && !has_subject) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "the subject's digest is malformed");
     }
@@ -225,13 +283,7 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
         !storage_put_manifest(request->server->storage, route->name, &manifest, &digest, &error)) {
         return refuse_put(request, &manifest, error);
     }
-    if (manifest.tag != NULL && ingot_tag_is_version(manifest.tag)) {
-        warm_add(request->server->warm, route->name, manifest.tag);
-    }
-    g_autofree char *text = ingot_digest_to_text(&digest);
-    g_autofree char *location = g_strdup_printf("/v2/%s/manifests/%s", route->name, route->reference);
-    return request_answer(request, MHD_HTTP_CREATED, NULL, NULL, 0, "Location", location, "Docker-Content-Digest", text,
-                          "OCI-Subject", has_subject ? subject_text : NULL, NULL);
+    return answer_put(request, route, &digest, subject_text, tags);
 }
 
 /* Whether the repository has just this manifest, of this type: whoever may promote may give it a further tag. */
@@ -247,10 +299,11 @@ static gboolean is_here(Request *request, const char *name, const char *type)
 static enum MHD_Result put(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
+    OciDigest given;
     if (request->body->len > API_MANIFEST_MAX) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a manifest may have 4 MiB");
     }
-    if (!check_reference(route, request->body, &error)) {
+    if (!check_reference(route, request->body, &given, &error)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, by_digest(route) ? "DIGEST_INVALID" : "MANIFEST_INVALID",
                               error->message);
     }
@@ -270,13 +323,16 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     if (mentions == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
     }
-    const IngotDigest *lost = find_missing(request, route->name, mentions);
+    if (!storage_resolve_mentions(request->server->storage, mentions, &error)) {
+        return request_fail(request, "NAME_UNKNOWN", error);
+    }
+    const Mention *lost = find_missing(request, route->name, mentions);
     if (lost != NULL) {
-        g_autofree char *digest = ingot_digest_to_text(lost);
+        g_autofree char *digest = mention_text(lost);
         g_autofree char *message = g_strdup_printf("the manifest names %s, which is not here", digest);
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message);
     }
-    return store(request, route, manifest, type, mentions);
+    return store(request, route, manifest, type, &given, mentions);
 }
 
 static gboolean remove_digest(Request *request, const char *name, const IngotDigest *digest, GError **error)
@@ -294,7 +350,7 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
     IngotDigest digest;
     const StorageActor actor = api_actor(request);
     gboolean ok = by_digest(route)
-                      ? ingot_digest_parse(route->reference, &digest, &error) &&
+                      ? storage_digest(request->server->storage, route->reference, &digest, &error) &&
                             remove_digest(request, route->name, &digest, &error)
                       : ingot_tag_check(route->reference, &error) &&
                             storage_remove_tag(request->server->storage, &actor, route->name, route->reference, &error);

@@ -69,14 +69,20 @@ static enum MHD_Result broken(Request *request)
     return api_upload_fail(request, request->failure);
 }
 
+static gboolean has_left(gpointer request)
+{
+    return request_gone(request);
+}
+
 static enum MHD_Result finish(Request *request, const char *name, const char *id)
 {
     g_autoptr(GError) error = NULL;
-    IngotDigest digest;
+    OciDigest digest;
     const StorageActor actor = api_actor(request);
     const char *text = request_query(request, "digest");
-    if (ingot_digest_parse(text, &digest, &error) &&
-        storage_upload_finish(request->server->storage, &actor, id, request->upload_turn, name, &digest, &error)) {
+    if (oci_digest_parse(text, &digest, &error) &&
+        storage_upload_finish_named(request->server->storage, &actor, id, request->upload_turn, name, &digest, has_left,
+                                    request, &error)) {
         return created(request, name, text);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
@@ -110,7 +116,7 @@ static gboolean mount(Request *request, const char *name, const char *digest_tex
 {
     IngotDigest digest;
     const char *from = request_query(request, "from");
-    if (!ingot_digest_parse(digest_text, &digest, NULL)) {
+    if (!storage_digest(request->server->storage, digest_text, &digest, NULL)) {
         return FALSE;
     }
     return from == NULL ? mount_any(request, name, &digest)

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "server/catalogue/aliasrows.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/pieceusers.h"
@@ -48,6 +49,22 @@ static void tell_log(Scrub *scrub, const Replay *replay)
     }
 }
 
+typedef struct {
+    Scrub *scrub;
+    const Replay *replay;
+} AliasCheck;
+
+/* The log may know more: what a blob was known by that is gone. */
+static void check_alias(const OciDigest *alias, const IngotDigest *digest, gpointer user)
+{
+    const AliasCheck *check = user;
+    g_autofree char *text = oci_digest_to_text(alias), *other = ingot_digest_to_text(digest);
+    if (g_strcmp0(g_hash_table_lookup(check->replay->aliases, text), other) != 0) {
+        g_autofree char *what = g_strdup_printf("%s: in the catalogue, not in the log of events", text);
+        differs(check->scrub, what);
+    }
+}
+
 /* Both as of one transaction: the reader's snapshot, and the log up to the event that it knows as the last. */
 static gboolean compare_names(Scrub *scrub, Connection *reader, GError **error)
 {
@@ -67,6 +84,10 @@ static gboolean compare_names(Scrub *scrub, Connection *reader, GError **error)
         differs(scrub, "the log of events does not end with the event that the catalogue knows as the last");
     }
     tell_log(scrub, replay);
+    AliasCheck check = {.scrub = scrub, .replay = replay};
+    if (!alias_rows_each(reader, check_alias, &check, error)) {
+        return FALSE;
+    }
     if (replay_compare(replay, reader, name_differs, scrub, &problem)) {
         return TRUE;
     }

@@ -55,6 +55,7 @@ static void forget_all(Upload *upload)
     g_clear_pointer(&upload->buffer, g_byte_array_unref);
     g_clear_pointer(&upload->table, table_free);
     g_clear_pointer(&upload->offer, offer_free);
+    g_clear_pointer(&upload->sha512, sha512_free); /* of bytes that may not count any more */
 }
 
 Upload *upload_new(Storage *storage, const char *id)
@@ -278,6 +279,9 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
         midsum_add(&upload->sum, data, count);
         if (upload->offer == NULL) { /* else it is worked out in the end, when all frames are there */
             midsum_add(&upload->whole, data, count);
+        }
+        if (upload->sha512 != NULL) {
+            sha512_add(upload->sha512, data, count);
         }
         g_byte_array_append(upload->buffer, data, (guint)count);
         upload->length += (guint32)count;

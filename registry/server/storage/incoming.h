@@ -32,6 +32,7 @@ struct Upload {
     Table *table;
     GHashTable *own; /* digest -> Own: new pieces of this upload */
     Midsum whole;    /* of the blob */
+    Sha512 *sha512;  /* of the blob too; NULL: nobody asked for it at the start, or not all bytes went in */
     Splitter splitter;
     Midsum listed;     /* of the list's entries */
     gboolean offered;  /* the frames are told, and the missing ones alone come */

@@ -44,6 +44,10 @@ struct Storage {
 
     KeptManifests *manifests; /* what is kept of manifests */
 
+    GMutex aliases_lock;
+    GHashTable *aliases;   /* key of a SHA-512 -> SHA-256 (IngotDigest), as of aliases_epoch */
+    guint64 aliases_epoch; /* the catalogue's sequence */
+
     BlobCache *cache; /* what is kept of blobs */
     Notes *notes;
     Proof *proof; /* of the pieces that pushes count on */
@@ -110,6 +114,9 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
                    const IngotDigest *digest, gboolean cached, GError **error);
 gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error);
+/* The blob is known by that digest as well from now on (aliases.c). Nothing happens where it is its SHA-256. */
+gboolean names_alias(Change *change, const char *name, const OciDigest *alias, const IngotDigest *digest,
+                     GError **error);
 /* Takes a blob away from a repository: as a manifest too, with its tags and what it mentions. */
 gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
                       GError **error);

@@ -80,7 +80,7 @@ static gboolean resolve(Storage *storage, const char *name, const char *referenc
 {
     /* No tag has a colon, and every digest has one. */
     return strchr(reference, ':') != NULL
-               ? ingot_digest_parse(reference, digest, error)
+               ? storage_digest(storage, reference, digest, error)
                : ingot_tag_check(reference, error) && storage_find_tag(storage, name, reference, digest, error);
 }
 

@@ -27,10 +27,11 @@ static gboolean add(GArray *mentions, const json_t *descriptor, const char *key,
     const char *text = json_string_value(json_object_get(descriptor, key));
     const char *type = json_string_value(json_object_get(descriptor, "mediaType"));
     Mention mention = {.manifest = of_index && is_manifest_type(type)};
-    if (text == NULL || !ingot_digest_parse(text, &mention.digest, NULL) ||
+    if (text == NULL || !oci_digest_parse(text, &mention.named, NULL) ||
         !read_size(json_object_get(descriptor, "size"), &mention)) {
         return FALSE;
     }
+    mention.digest = mention.named.key;
     g_array_append_val(mentions, mention);
     return TRUE;
 }
@@ -67,4 +68,17 @@ GArray *mentions_read(const json_t *manifest)
         ok = add_all(mentions, json_object_get(manifest, lists[i].list), lists[i].key, lists[i].of_index);
     }
     return ok ? g_steal_pointer(&mentions) : NULL;
+}
+
+char *mention_text(const Mention *mention)
+{
+    return mention->named.is_sha512 ? oci_digest_to_text(&mention->named) : ingot_digest_to_text(&mention->digest);
+}
+
+const char *manifest_artifact(const json_t *manifest)
+{
+    const char *type = json_string_value(json_object_get(manifest, "artifactType"));
+    return type != NULL && *type != '\0'
+               ? type
+               : json_string_value(json_object_get(json_object_get(manifest, "config"), "mediaType"));
 }

@@ -3,16 +3,23 @@
  * is kept, so every kind that is taken must be read here. */
 #pragma once
 
-#include <ingot/digest.h>
 #include <ingot/json.h>
 
+#include "base/ocidigest.h"
+
 typedef struct {
-    IngotDigest digest;
-    guint64 size;      /* bytes, as the manifest says */
-    gboolean sized;    /* whether it says so */
-    gboolean manifest; /* it is one itself: an entry of an index with a manifest's media type */
+    IngotDigest digest; /* SHA-256; where the manifest names a SHA-512, its key until it is resolved */
+    OciDigest named;    /* where the manifest names a SHA-512: as it does */
+    guint64 size;       /* bytes, as the manifest says */
+    gboolean sized;     /* whether it says so */
+    gboolean manifest;  /* it is one itself: an entry of an index with a manifest's media type */
 } Mention;
 
-/* GArray of Mention; free it. NULL: it is malformed, or a descriptor names no SHA-256 digest. A layer with urls lies
- * elsewhere (image-spec, "Non-Distributable Layers"), and a subject may come later, or never: neither is among them. */
+/* GArray of Mention; free it. NULL: it is malformed, or a descriptor has no digest. A layer with urls lies elsewhere
+ * (image-spec, "Non-Distributable Layers"), and a subject may come later, or never: neither is among them. */
 GArray *mentions_read(const json_t *manifest);
+/* What kind of artifact the manifest is, as referrers are listed and filtered by it (distribution-spec, "Listing
+ * Referrers"): its artifactType, else its config's media type. NULL: none. */
+const char *manifest_artifact(const json_t *manifest);
+/* The digest as the manifest has it; free it. */
+char *mention_text(const Mention *mention);

@@ -14,11 +14,12 @@
 /* --- events --- */
 
 typedef struct {
-    const char *op, *name, *tag, *type, *digest_text;
+    const char *op, *name, *tag, *type, *digest_text, *subject_text;
     gboolean cached, mirrored;
-    IngotDigest digest, subject;
+    IngotDigest digest;
+    OciDigest subject, alias;
     gint64 at; /* seconds; 0: not told */
-    gboolean has_digest, has_subject;
+    gboolean has_digest, has_subject, has_alias;
 } Line;
 
 static Line read_line(const json_t *object)
@@ -30,10 +31,12 @@ static Line read_line(const json_t *object)
                  .at = json_integer_value(json_object_get(object, "at")),
                  .cached = g_strcmp0(json_string_value(json_object_get(object, "origin")), "upstream") == 0,
                  .mirrored = g_strcmp0(json_string_value(json_object_get(object, "by")), "mirror") == 0,
-                 .digest_text = json_string_value(json_object_get(object, "digest"))};
-    const char *subject = json_string_value(json_object_get(object, "subject"));
+                 .digest_text = json_string_value(json_object_get(object, "digest")),
+                 .subject_text = json_string_value(json_object_get(object, "subject"))};
+    const char *alias = json_string_value(json_object_get(object, "alias"));
+    line.has_alias = alias != NULL && oci_digest_parse(alias, &line.alias, NULL);
     line.has_digest = line.digest_text != NULL && ingot_digest_parse(line.digest_text, &line.digest, NULL);
-    line.has_subject = subject != NULL && ingot_digest_parse(subject, &line.subject, NULL);
+    line.has_subject = line.subject_text != NULL && oci_digest_parse(line.subject_text, &line.subject, NULL);
     return line;
 }
 
@@ -72,11 +75,13 @@ static GByteArray *read_manifest(Rebuild *rebuild, const IngotDigest *digest)
     return map != NULL && ingot_digest_equal(&found, digest) ? g_steal_pointer(&bytes) : NULL;
 }
 
-/* What the manifest mentions. */
-static GArray *find_mentions(Rebuild *rebuild, const Line *line)
+/* What the manifest mentions, and its kind (free it; NULL where it can't be read). */
+static GArray *find_mentions(Rebuild *rebuild, const Line *line, char **artifact)
 {
     g_autoptr(GByteArray) bytes = read_manifest(rebuild, &line->digest);
     g_autoptr(json_t) root = bytes == NULL ? NULL : ingot_json_parse(bytes->data, bytes->len, "manifest", NULL);
+    const char *kind = root == NULL ? NULL : manifest_artifact(root);
+    *artifact = root == NULL ? NULL : g_strdup(kind == NULL ? "" : kind);
     GArray *mentions = root == NULL ? NULL : mentions_read(root);
     if (mentions == NULL) {
         rebuild_lost(rebuild, "%s: the manifest %s can't be read", line->name, line->digest_text);
@@ -87,9 +92,12 @@ static GArray *find_mentions(Rebuild *rebuild, const Line *line)
 
 static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, GError **error)
 {
-    g_autoptr(GArray) mentions = find_mentions(rebuild, line);
+    g_autofree char *artifact = NULL;
+    g_autoptr(GArray) mentions = find_mentions(rebuild, line, &artifact);
     const StorageManifest manifest = {.type = line->type == NULL ? "" : line->type,
-                                      .subject = line->has_subject ? &line->subject : NULL,
+                                      .subject = line->has_subject ? &line->subject.key : NULL,
+                                      .subject_text = line->subject_text,
+                                      .artifact = artifact,
                                       .mentions = mentions,
                                       .partial = TRUE,
                                       .cached = line->cached};
@@ -128,6 +136,9 @@ static gboolean redo_add(Rebuild *rebuild, const Line *line, GError **error)
     }
     if (blob == 0) {
         return TRUE;
+    }
+    if (strcmp(line->op, "alias") == 0) {
+        return !line->has_alias || names_alias(change, line->name, &line->alias, &line->digest, error);
     }
     if (strcmp(line->op, "link") == 0) {
         return names_link(change, line->name, blob, &line->digest, error);
@@ -170,7 +181,8 @@ static gboolean redo(const Event *event, gpointer user, GError **error)
         return TRUE;
     }
     rebuild->change.at = line.at;
-    if (g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "tag")) {
+    if (g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "alias") ||
+        g_str_equal(line.op, "tag")) {
         return !line.has_digest || redo_add(rebuild, &line, error);
     }
     /* What an earlier rebuild had given up and found again was never left out here. */

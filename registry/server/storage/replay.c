@@ -9,6 +9,7 @@ Replay *replay_new(void)
     Replay *replay = g_new0(Replay, 1);
     replay->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     replay->given_up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    replay->aliases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     replay->gaps = g_ptr_array_new_with_free_func(g_free);
     replay->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return replay;
@@ -19,6 +20,7 @@ void replay_free(Replay *replay)
     if (replay != NULL) {
         g_hash_table_unref(replay->names);
         g_hash_table_unref(replay->given_up);
+        g_hash_table_unref(replay->aliases);
         g_ptr_array_unref(replay->gaps);
         g_hash_table_unref(replay->unknown);
         g_free(replay);
@@ -42,6 +44,13 @@ static void replay_add(Replay *replay, const char *name, const char *kind, const
     }
 }
 
+static void replay_alias(Replay *replay, const char *alias, const char *digest)
+{
+    if (alias != NULL && digest != NULL) {
+        g_hash_table_insert(replay->aliases, g_strdup(alias), g_strdup(digest));
+    }
+}
+
 static void replay_drop(Replay *replay, gboolean gives_up, const char *name, const char *kind, const char *what)
 {
     if (name == NULL || what == NULL) {
@@ -58,7 +67,8 @@ static void replay_drop(Replay *replay, gboolean gives_up, const char *name, con
 
 gboolean replay_knows(const char *op)
 {
-    static const char *const known[] = {"link", "manifest", "tag", "untag", "unlink", "found", "rebuilt", NULL};
+    static const char *const known[] = {"link",   "manifest", "alias",   "tag", "untag",
+                                        "unlink", "found",    "rebuilt", NULL};
     return op != NULL && g_strv_contains(known, op);
 }
 
@@ -94,6 +104,8 @@ gboolean replay_take(const Event *event, gpointer user, GError **error)
         replay_add(replay, name, "blob", digest, digest);
     } else if (strcmp(op, "manifest") == 0) {
         replay_add(replay, name, "manifest", digest, digest);
+    } else if (strcmp(op, "alias") == 0) {
+        replay_alias(replay, json_string_value(json_object_get(event->object, "alias")), digest);
     } else if (strcmp(op, "tag") == 0) {
         replay_add(replay, name, "tag", tag, digest);
     } else if (strcmp(op, "untag") == 0) {

@@ -8,6 +8,7 @@
 
 typedef struct {
     GHashTable *names;    /* what there is -> the digest it names */
+    GHashTable *aliases;  /* SHA-512 -> SHA-256, as texts: what blobs were ever known by */
     GPtrArray *gaps;      /* of text: places where events are damaged or missing */
     GHashTable *unknown;  /* kind of event -> how many there are */
     guint64 acknowledged; /* gaps that the last rebuild found already */

@@ -169,6 +169,8 @@ static Storage *storage_new(const char *path)
     storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, FALSE, NULL);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
+    g_mutex_init(&storage->aliases_lock);
+    storage->aliases = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
     storage->cache = blobcache_new();
     storage->notes = notes_new(storage);
     storage->proof = proof_new();
@@ -256,6 +258,8 @@ void storage_close(Storage *storage)
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);
+    g_mutex_clear(&storage->aliases_lock);
+    g_hash_table_unref(storage->aliases);
     g_mutex_clear(&storage->stats_lock);
     g_free(storage->self);
     g_free(storage->path);

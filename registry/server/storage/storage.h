@@ -11,6 +11,8 @@
 
 #include <ingot/digest.h>
 
+#include "base/ocidigest.h"
+
 typedef struct Storage Storage;
 
 /* Who changes a name, and why: kept in the log of events. Either may be NULL: it is not known. */
@@ -52,6 +54,20 @@ typedef struct {
     guint uploads;         /* that have begun and not ended */
 } StorageStats;
 gboolean storage_stats(Storage *storage, StorageStats *stats, GError **error);
+
+/* --- digests as clients write them (base/ocidigest.h) ---
+ *
+ * All functions here take the SHA-256 of what is meant. A blob that came under a SHA-512 is found by that as well. */
+
+/* The SHA-256 of what is named; of a SHA-512 that is not known here its key, which nothing has. */
+gboolean storage_resolve(Storage *storage, const OciDigest *named, IngotDigest *digest, GError **error);
+/* The same where memory knows it; else FALSE. No disk is read for it. */
+gboolean storage_resolve_known(Storage *storage, const OciDigest *named, IngotDigest *digest);
+/* Both from a text: INVALID where it is no digest. */
+gboolean storage_digest(Storage *storage, const char *text, IngotDigest *digest, GError **error);
+gboolean storage_digest_known(Storage *storage, const char *text, IngotDigest *digest);
+/* Resolves what a manifest mentions (GArray of Mention). */
+gboolean storage_resolve_mentions(Storage *storage, GArray *mentions, GError **error);
 
 /* --- blobs (manifests are blobs too) --- */
 
@@ -98,6 +114,7 @@ gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const 
 typedef struct {
     const char *name; /* the repository that it goes to */
     const char *user; /* who sends it; NULL: nobody is known */
+    gboolean sha512;  /* it will be finished by its SHA-512, which is worked out as bytes come */
     gboolean brief;   /* nobody but the caller goes on with it: nothing of it outlives the process */
 } StorageUpload;
 /* Its id; free it. EXISTS: as many as may be are under way. */
@@ -126,6 +143,12 @@ gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GE
 void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
                                const char *name, const IngotDigest *digest, GError **error);
+/* The same by a digest of either algorithm. Where a SHA-512 has to be worked out from all of the bytes, stop (may be
+ * NULL) is asked now and then whether to give up: INTERRUPTED, and the upload stays. */
+typedef gboolean (*StorageStop)(gpointer user);
+gboolean storage_upload_finish_named(Storage *storage, const StorageActor *actor, const char *id, guint turn,
+                                     const char *name, const OciDigest *digest, StorageStop stop, gpointer user,
+                                     GError **error);
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error);
 
 /* --- manifests: kept with their media type --- */
@@ -135,16 +158,20 @@ typedef struct {
     gsize size;
     const char *type;           /* media type */
     const char *tag;            /* NULL: none */
-    const IngotDigest *subject; /* whose referrer it is; NULL: none */
+    const IngotDigest *subject; /* whose referrer it is (the key of what the manifest names); NULL: none */
+    const char *subject_text;   /* as the manifest names it; NULL: by a SHA-256 */
+    const char *artifact;       /* its kind (mentions.h), "" for none; NULL: it is not known */
+    const OciDigest *named;     /* what the client calls it, which its bytes have; NULL: by no digest */
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
     const StorageActor *actor;  /* NULL: nobody is known */
     gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
     gboolean cached;            /* it can be had from an upstream again, unless it was pushed before; a tag that was
                                    pushed stays as it is */
-    /* When the tag may be set: what it must name before; that it must not be there; that it may not name another one.
-     */
+    /* When the tag may be set: what it must name before; that it must not be there; that a version may not name
+     * another one. */
     const IngotDigest *expected; /* NULL: whatever it names */
     gboolean only_new, fixed;
+    const char *const *further; /* more tags, set with it, all or none; NULL: none */
 } StorageManifest;
 /* NOT_FOUND, INVALID: what it needs is not here, or has another size. EXISTS: the tag may not be set. */
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
@@ -174,8 +201,29 @@ void storage_tag_history(Storage *storage, const char *name, const char *tag, GH
 char **storage_repositories(Storage *storage, GError **error);
 /* Those that have the blob. */
 char **storage_holders(Storage *storage, const IngotDigest *digest, GError **error);
-/* Digests (as text) of the manifests whose subject this is. */
-char **storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error);
+
+typedef struct {
+    IngotDigest digest;
+    char *type;     /* media type */
+    char *artifact; /* kind of artifact; "": none */
+    guint64 size;   /* bytes of the manifest */
+    char *alias;    /* its SHA-512 as text; NULL: it is not known */
+} StorageReferrer;
+/* GArray of StorageReferrer: at most `most` of the manifests whose subject has that digest (or key), in the order of
+ * their digests: those behind `after` (NULL: from the first), of that kind (NULL: any). */
+GArray *storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, const char *artifact,
+                          const IngotDigest *after, guint most, GError **error);
+
+typedef struct {
+    char *tag;
+    IngotDigest digest; /* of the manifest that it names */
+    gint64 made;        /* when it was set (seconds) */
+    guint64 size;       /* bytes of the manifest */
+    char *type;         /* its media type */
+} StorageVersion;
+/* GArray of StorageVersion: at most `most` tags of a repository behind `after` (NULL: from the first), sorted as
+ * distribution-spec has it ("Listing Tags"): letter case decides only between what is else the same. NOT_FOUND. */
+GArray *storage_versions(Storage *storage, const char *name, const char *after, guint most, GError **error);
 
 /* --- measures: what was worked out of all of an image's bytes, kept for as long as its manifest --- */
 

@@ -1,6 +1,8 @@
 /* Manifests and tags: putting them, finding them, taking tags away. */
 #include <ingot/error.h>
+#include <ingot/reference.h>
 
+#include "server/catalogue/aliasrows.h"
 #include "server/catalogue/cached.h"
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
@@ -23,7 +25,7 @@ static IngotDigest *list_digests(const GArray *mentions)
 
 static gboolean check_mention(const Mention *mention, gint64 size, GError **error)
 {
-    g_autofree char *text = ingot_digest_to_text(&mention->digest);
+    g_autofree char *text = mention_text(mention);
     if (size < 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest names %s, which is not here", text);
         return FALSE;
@@ -67,6 +69,20 @@ static gboolean add_mentions(Change *change, gint64 repository, gint64 manifest,
     return TRUE;
 }
 
+/* A copy of what the manifest mentions, each by its SHA-256 where that is known by now. Free it. */
+static GArray *resolve_mentions(Change *change, const GArray *mentions, GError **error)
+{
+    g_autoptr(GArray) resolved = g_array_sized_new(FALSE, FALSE, sizeof(Mention), mentions->len);
+    for (guint i = 0; i < mentions->len; i++) {
+        Mention mention = g_array_index(mentions, Mention, i);
+        if (mention.named.is_sha512 && !alias_rows_resolve(change->writer, &mention.named, &mention.digest, error)) {
+            return NULL;
+        }
+        g_array_append_val(resolved, mention);
+    }
+    return g_steal_pointer(&resolved);
+}
+
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
                    const IngotDigest *digest, gboolean cached, GError **error)
 {
@@ -100,23 +116,25 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
                         const StorageManifest *manifest, GError **error)
 {
     gboolean changed, had;
-    gint64 repository = repositories_make(change->writer, name, error);
+    g_autoptr(GArray) mentions = resolve_mentions(change, manifest->mentions, error);
+    gint64 repository = mentions == NULL ? -1 : repositories_make(change->writer, name, error);
     if (repository < 0 || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
-        (!manifest->partial && !has_mentioned(change, name, repository, manifest->mentions, error)) ||
-        !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, change_time(change),
-                           &changed, error) ||
+        (!manifest->partial && !has_mentioned(change, name, repository, mentions, error)) ||
+        !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, manifest->artifact,
+                           change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
-        !add_mentions(change, repository, blob, manifest->mentions, error)) {
+        !add_mentions(change, repository, blob, mentions, error)) {
         return FALSE;
     }
     if (changed) {
         g_autofree char *text = ingot_digest_to_text(digest);
-        g_autofree char *subject = manifest->subject == NULL ? NULL : ingot_digest_to_text(manifest->subject);
+        g_autofree char *subject = manifest->subject == NULL        ? NULL
+                                   : manifest->subject_text == NULL ? ingot_digest_to_text(manifest->subject)
+                                                                    : g_strdup(manifest->subject_text);
         change_log(change, "manifest", name, "digest", text, "type", manifest->type, "subject", subject, "origin",
                    manifest->cached ? "upstream" : NULL, NULL);
     }
-    return manifest->tag == NULL ||
-           names_tag(change, name, manifest->tag, repository, blob, digest, manifest->cached, error);
+    return TRUE;
 }
 
 /* All of whose pieces are new. */
@@ -145,31 +163,59 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
 }
 
 /* Whether the tag may be set: within the change, so that of two who expect the same only one moves it. */
-static gboolean may_tag(Change *change, const char *name, const StorageManifest *manifest, const IngotDigest *digest,
-                        GError **error)
+static gboolean may_tag(Change *change, const char *name, const char *tag, const StorageManifest *manifest,
+                        const IngotDigest *digest, GError **error)
 {
     IngotDigest old;
     gboolean found;
-    if (manifest->tag == NULL) {
-        return TRUE;
-    }
-    if (!tags_find(change->writer, name, manifest->tag, &old, &found, error)) {
+    if (!tags_find(change->writer, name, tag, &old, &found, error)) {
         return FALSE;
     }
     g_autofree char *text = found ? ingot_digest_to_text(&old) : NULL;
     gboolean same = found && ingot_digest_equal(&old, digest);
     if ((manifest->only_new && found) ||
         (manifest->expected != NULL && (!found || !ingot_digest_equal(&old, manifest->expected)))) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s:%s %s%s", name, manifest->tag,
-                    found ? "is " : "is not there", found ? text : "");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s:%s %s%s", name, tag, found ? "is " : "is not there",
+                    found ? text : "");
         return FALSE;
     }
-    if (manifest->fixed && found && !same) {
+    if (manifest->fixed && ingot_tag_is_version(tag) && found && !same) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
-                    "%s:%s is %s, and a version never moves: push under a new version", name, manifest->tag, text);
+                    "%s:%s is %s, and a version never moves: push under a new version", name, tag, text);
         return FALSE;
     }
     return TRUE;
+}
+
+/* The tags that come with the manifest: NULL behind the last. */
+static const char *nth_tag(const StorageManifest *manifest, guint index)
+{
+    return index == 0 ? manifest->tag : manifest->further == NULL ? NULL : manifest->further[index - 1];
+}
+
+static gboolean may_tags(Change *change, const char *name, const StorageManifest *manifest, const IngotDigest *digest,
+                         GError **error)
+{
+    const char *tag;
+    for (guint i = 0; (tag = nth_tag(manifest, i)) != NULL; i++) {
+        if (!may_tag(change, name, tag, manifest, digest, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean set_tags(Change *change, const char *name, gint64 blob, const StorageManifest *manifest,
+                         const IngotDigest *digest, GError **error)
+{
+    const char *tag;
+    gint64 repository = repositories_make(change->writer, name, error);
+    for (guint i = 0; repository >= 0 && (tag = nth_tag(manifest, i)) != NULL; i++) {
+        if (!names_tag(change, name, tag, repository, blob, digest, manifest->cached, error)) {
+            return FALSE;
+        }
+    }
+    return repository >= 0;
 }
 
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
@@ -183,9 +229,11 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
         return FALSE;
     }
     change.actor = manifest->actor;
-    gboolean ok = may_tag(&change, name, manifest, digest, error) && put_blob(&change, manifest, table, &blob, error) &&
-                  names_link(&change, name, blob, digest, error) &&
-                  names_manifest(&change, name, blob, digest, manifest, error);
+    gboolean ok = may_tags(&change, name, manifest, digest, error) &&
+                  put_blob(&change, manifest, table, &blob, error) && names_link(&change, name, blob, digest, error) &&
+                  (manifest->named == NULL || names_alias(&change, name, manifest->named, digest, error)) &&
+                  names_manifest(&change, name, blob, digest, manifest, error) &&
+                  set_tags(&change, name, blob, manifest, digest, error);
     return change_end(&change, ok, error);
 }
 

@@ -8,6 +8,7 @@
 
 #include "server/catalogue/leases.h"
 #include "server/catalogue/uploadrows.h"
+#include "server/storage/longsum.h"
 #include "server/storage/resume.h"
 #include "server/storage/room.h"
 #include "server/storage/session.h"
@@ -50,6 +51,7 @@ char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **
     upload->name = g_strdup(about->name);
     upload->user = g_strdup(about->user);
     upload->brief = about->brief;
+    upload->sha512 = about->sha512 ? sha512_new() : NULL;
     if (!session_begin(upload, error)) {
         upload_unref(upload);
         return NULL;
@@ -206,6 +208,7 @@ static gboolean take_offer(Upload *upload, const void *frames, gsize size, Stora
     upload->offer = upload_hold(upload, error)
                         ? offer_new(upload->storage, upload->pack, frames, size, may_see, user, missing, error)
                         : NULL;
+    g_clear_pointer(&upload->sha512, sha512_free); /* not all bytes will come */
     gboolean ok = upload->offer != NULL && offer_fits(upload, error);
     if (ok ? offer_is_new(upload->offer) : upload->leased != 0) {
         let_go(upload);
@@ -252,9 +255,13 @@ static gboolean complete(Upload *upload, GError **error)
     return TRUE;
 }
 
-static gboolean fits(const Upload *upload, const IngotDigest *digest, GError **error)
+static gboolean fits(Upload *upload, const OciDigest *digest, StorageStop stop, gpointer user, GError **error)
 {
-    if (!ingot_digest_equal(&upload->table->blob, digest)) {
+    gboolean same;
+    if (!upload_has_digest(upload, digest, stop, user, &same, error)) {
+        return FALSE;
+    }
+    if (!same) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the bytes do not have the digest that was given");
         return FALSE;
     }
@@ -277,10 +284,11 @@ static gboolean drop_rows(Change *change, Upload *upload, GError **error)
            (upload->brief || upload_rows_drop(change->writer, upload->id, error));
 }
 
-static gboolean store(Upload *upload, const StorageActor *actor, const char *name, const IngotDigest *digest,
+static gboolean store(Upload *upload, const StorageActor *actor, const char *name, const OciDigest *named,
                       GError **error)
 {
     Change change;
+    const IngotDigest *digest = &upload->table->blob;
     guint64 size;
     if (!room_in_all(upload->storage, error) || !prepare(upload, &size, error) ||
         !change_begin(upload->storage, &change, error)) {
@@ -292,20 +300,22 @@ static gboolean store(Upload *upload, const StorageActor *actor, const char *nam
     gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
                   (!brings || (room_within(upload->storage, change.writer, error) &&
                                publish_file(&change, upload->table, upload->pack, size, &blob, error))) &&
-                  names_link(&change, name, blob, digest, error) && drop_rows(&change, upload, error);
+                  names_link(&change, name, blob, digest, error) && names_alias(&change, name, named, digest, error) &&
+                  drop_rows(&change, upload, error);
     upload->stored = change_end(&change, ok, error);
     return upload->stored;
 }
 
-static gboolean finish(Upload *upload, const StorageActor *actor, const char *name, const IngotDigest *digest,
-                       GError **error)
+static gboolean finish(Upload *upload, const StorageActor *actor, const char *name, const OciDigest *digest,
+                       StorageStop stop, gpointer user, GError **error)
 {
     GError *problem = NULL;
     if (!upload_open(upload, 0, error) || (upload->length > 0 && !upload_end_piece(upload, error))) {
         session_shelve(upload);
         return FALSE;
     }
-    if (complete(upload, &problem) && fits(upload, digest, &problem) && store(upload, actor, name, digest, &problem)) {
+    if (complete(upload, &problem) && fits(upload, digest, stop, user, &problem) &&
+        store(upload, actor, name, digest, &problem)) {
         return TRUE;
     }
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
@@ -321,11 +331,19 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
 gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
                                const char *name, const IngotDigest *digest, GError **error)
 {
+    const OciDigest named = oci_digest_from_sha256(digest);
+    return storage_upload_finish_named(storage, actor, id, turn, name, &named, NULL, NULL, error);
+}
+
+gboolean storage_upload_finish_named(Storage *storage, const StorageActor *actor, const char *id, guint turn,
+                                     const char *name, const OciDigest *digest, StorageStop stop, gpointer user,
+                                     GError **error)
+{
     Upload *upload = session_enter(storage, id, turn, error);
     if (upload == NULL) {
         return FALSE;
     }
-    gboolean ok = finish(upload, actor, name, digest, error);
+    gboolean ok = finish(upload, actor, name, digest, stop, user, error);
     if (ok) {
         session_end(upload);
     }

@@ -47,7 +47,7 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
 {
     IngotDigest digest;
     gboolean by_digest = strchr(reference, ':') != NULL;
-    if (by_digest ? !ingot_digest_parse(reference, &digest, error)
+    if (by_digest ? !storage_digest(views->storage, reference, &digest, error)
                   : !ingot_tag_check(reference, error) ||
                         !storage_find_tag(views->storage, name, reference, &digest, error)) {
         return NULL;

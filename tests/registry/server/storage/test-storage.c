@@ -684,15 +684,14 @@ static void referrers_are_found_by_their_subject(void **state)
     assert_true(try_manifest(storage, "a", NULL, "attached", NULL, 0, &later, &attached, NULL));
     IngotDigest subject = put_manifest(storage, "a", "1.0.0", "subject", NULL, 0);
     assert_memory_equal(&later, &subject, sizeof later); /* the subject may come after it */
-    g_auto(GStrv) list = storage_referrers(storage, "a", &subject, NULL);
-    g_autofree char *text = ingot_digest_to_text(&attached);
-    assert_int_equal(g_strv_length(list), 1);
-    assert_string_equal(list[0], text);
-    g_auto(GStrv) none = storage_referrers(storage, "b", &subject, NULL);
-    assert_int_equal(g_strv_length(none), 0);
+    g_autoptr(GArray) list = storage_referrers(storage, "a", &subject, NULL, NULL, 10, NULL);
+    assert_int_equal(list->len, 1);
+    assert_memory_equal(&g_array_index(list, StorageReferrer, 0).digest, &attached, sizeof attached);
+    g_autoptr(GArray) none = storage_referrers(storage, "b", &subject, NULL, NULL, 10, NULL);
+    assert_int_equal(none->len, 0);
     assert_true(storage_remove_manifest(storage, NULL, "a", &attached, NULL));
-    g_auto(GStrv) gone = storage_referrers(storage, "a", &subject, NULL);
-    assert_int_equal(g_strv_length(gone), 0);
+    g_autoptr(GArray) gone = storage_referrers(storage, "a", &subject, NULL, NULL, 10, NULL);
+    assert_int_equal(gone->len, 0);
 }
 
 /* --- limits --- */
