@@ -48,6 +48,8 @@
     X(gc_grace, SECONDS, "1d", "TIME", "How long a blob that no manifest names stays") \
     X(untagged_grace, SECONDS, "7d", "TIME", "How long a manifest that nothing names stays, since it was used last") \
     X(keep, TEXT, NULL, "POLICIES", "Which tags stay: what --keep of the verb gc takes, with semicolons between") \
+    X(checkpoint, SIZE, "16M", "SIZE", "Size of the log of events from which on it may begin anew with a checkpoint") \
+    X(keep_events, SECONDS, "365d", "TIME", "How long the log that was there before a checkpoint is kept") \
     X(scrub_every, SECONDS, "30d", "TIME", "How often everything is read again; 0: only by the verb") \
     X(scrub_rate, SIZE, "20M", "SIZE", "What that reads in a second; 0: as much as it can") \
     X(scrub_from, TEXT, NULL, "URL", "Repair what is damaged from this registry") \

@@ -58,7 +58,7 @@ class Server:
     def __init__(self, data=DATA):
         self.killing = False
         self.log = open(os.path.join(FOLDER, "ingotd.log"), "ab")
-        self.process = subprocess.Popen(["ingotd", "--data", data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=self.log, env=ENVIRONMENT)
+        self.process = subprocess.Popen(["ingotd", "--data", data, "--listen", "127.0.0.1:0", "--checkpoint", "2K"], stdout=subprocess.PIPE, stderr=self.log, env=ENVIRONMENT)
         line = self.process.stdout.readline().decode()
         check("http://" in line, "ingotd does not start:", line)
         self.host = line.split("http://")[1].strip()
@@ -381,6 +381,9 @@ def kill_a_rebuild():
     count("killed rebuild")
 
 
+logs = set()  # of before checkpoints, that have been seen
+
+
 def one_round(clients, server, number):
     collecting = number % 4 != 0
     for client in clients:
@@ -395,6 +398,9 @@ def one_round(clients, server, number):
     join(threads)
     count("kill")
     cut_power()
+    for path in set(glob.glob(os.path.join(DATA, "names.log.0*"))) - logs:
+        logs.add(path)
+        count("checkpoint")
     if number % 20 == 0:
         verify_rebuilt(clients, keep_old=True)
     if number % 10 == 5:

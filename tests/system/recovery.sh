@@ -135,6 +135,62 @@ curl -sf "http://$REGISTRY/v2/team/web/manifests/2.0.0" >"$TMP/out" || fail "a c
 stop
 ok "an unknown pack is set aside"
 
+# A log that has become long begins anew with a checkpoint, killed in the middle or not: same names, from the log alone too.
+INGOTD_CHECKPOINT=1K start_ingotd
+for n in $(seq 40); do image team/web dev "$TMP/blob$((n % 2 + 1))"; done
+names >"$TMP/names"
+size=$(stat -c %s "$data/names.log")
+for n in 1 2 3 4 5 6; do
+    ingotd gc --data "$data" >/dev/null 2>&1 &
+    sleep "0.0$n"
+    kill -9 "$SERVER"
+    wait "$SERVER" "$!" 2>/dev/null || true
+    INGOTD_CHECKPOINT=1K start_ingotd
+    names | cmp - "$TMP/names" || fail "killed while the log begins anew: the names differ"
+done
+ingotd gc --data "$data" >"$TMP/out"
+[ "$(stat -c %s "$data/names.log")" -lt "$size" ] && grep -q '"op":"checkpoint"' "$data/names.log" || fail "no checkpoint: $(ls -l "$data"; cat "$TMP/out")"
+ls "$data"/names.log.0* >/dev/null || fail "the log of before the checkpoint is not kept"
+stop
+scrub "a log with a checkpoint"
+rm "$data"/catalogue.sqlite*
+rebuild
+grep -q 'lost: 0' "$TMP/out" || fail "from a checkpoint: $(cat "$TMP/out" "$TMP/err")"
+scrub "rebuilt from a checkpoint"
+start_ingotd
+names | cmp - "$TMP/names" || fail "rebuilt from a checkpoint: the names differ"
+image team/web dev "$TMP/blob2"
+names >"$TMP/names"
+stop
+ok "a log begins anew with a checkpoint"
+
+# The last event is damaged: the catalogue has it, so the server starts, says so, and keeps the damaged log. Where more is
+# damaged it refuses, with the command that mends it.
+python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f: f.seek(-30, 2); f.write(b"damaged")' "$data/names.log"
+: >"$TMP/ingotd.log"
+start_ingotd
+grep -q 'the last, is damaged' "$TMP/ingotd.log" || fail "the start says: $(cat "$TMP/ingotd.log")"
+names | cmp - "$TMP/names" || fail "a damaged last event: the names differ"
+grep -ql damaged "$data"/names.log.0* || fail "the damaged log is not kept"
+image team/web 3.0.0 "$TMP/blob1"
+names >"$TMP/names"
+stop
+scrub "a damaged last event"
+head -c -100 "$data/names.log" >"$TMP/short"
+cp "$TMP/short" "$data/names.log"
+expect 1 timeout 60 ingotd --data "$data" --listen 127.0.0.1:0
+grep -q "ingotd rebuild --events" "$TMP/err" || fail "a log that is too short: $(cat "$TMP/err")"
+cmp "$TMP/short" "$data/names.log" || fail "a log that is too short has changed"
+ingotd rebuild --events --data "$data" >"$TMP/out" 2>&1 || fail "rebuild --events: $(cat "$TMP/out")"
+scrub "a log that was made anew"
+rm "$data"/catalogue.sqlite*
+rebuild
+start_ingotd
+names | cmp - "$TMP/names" || fail "rebuilt from a log that was made anew: the names differ"
+stop
+ok "damage at the end of the log loses nothing that the catalogue has"
+
 # A backup while others push and garbage is collected; another one, which brings what is new alone; a restore.
 start_ingotd
 names >"$TMP/names"

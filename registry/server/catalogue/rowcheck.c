@@ -63,3 +63,18 @@ void row_check(Connection *connection, RowCheckTell tell, gpointer user)
         check_kind(connection, &kinds[i], tell, user);
     }
 }
+
+static void keep_first(const char *complaint, gpointer user)
+{
+    char **first = user;
+    if (*first == NULL) {
+        *first = g_strdup(complaint);
+    }
+}
+
+char *row_check_first(Connection *connection)
+{
+    char *first = NULL;
+    row_check(connection, keep_first, &first);
+    return first;
+}

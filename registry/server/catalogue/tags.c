@@ -150,6 +150,13 @@ gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, g
     return ok;
 }
 
+gboolean tags_add_past(Connection *writer, gint64 repository, const char *tag, const IngotDigest *digest, gint64 until,
+                       GError **error)
+{
+    return database_run(writer, error, "INSERT INTO history (repository, name, digest, until) VALUES (?, ?, ?, ?)",
+                        "itdi", repository, tag, digest, until);
+}
+
 gboolean tags_history(Connection *connection, const char *name, const char *tag, GHashTable *digests, GError **error)
 {
     IngotDigest digest;

@@ -35,5 +35,8 @@ typedef void (*TagRowFunc)(const TagRow *row, gpointer user);
 gboolean tags_page(Connection *connection, const char *name, const char *after, guint most, TagRowFunc func,
                    gpointer user, GError **error);
 
+/* The tag named it before, until then. */
+gboolean tags_add_past(Connection *writer, gint64 repository, const char *tag, const IngotDigest *digest, gint64 until,
+                       GError **error);
 /* Adds the digests that a tag named before (IngotDigest, of g_malloc) to a set. */
 gboolean tags_history(Connection *connection, const char *name, const char *tag, GHashTable *digests, GError **error);

@@ -25,18 +25,36 @@ static void print_progress(guint64 done, guint64 all, gpointer user)
     }
 }
 
+static gboolean rebuild_events(const char *data, GError **error)
+{
+    guint64 number;
+    if (!storage_rebuild_events(data, &number, error)) {
+        return FALSE;
+    }
+    printf("the log begins anew behind event %" G_GUINT64_FORMAT "; the former is kept beside it\n", number);
+    return TRUE;
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_autofree char *data = NULL;
+    gboolean events = FALSE;
     RebuildReport report;
     gint64 told = g_get_monotonic_time();
     const RebuildOptions options = {.tell = print_line, .progress = print_progress, .user = &told};
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
+        {"events", 0, 0, G_OPTION_ARG_NONE, &events, "Make the log of events again from the catalogue instead", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_rebuild, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !owner_assume(data, error) || !storage_rebuild(data, &options, &report, error)) {
+        !owner_assume(data, error)) {
+        return FALSE;
+    }
+    if (events) {
+        return rebuild_events(data, error);
+    }
+    if (!storage_rebuild(data, &options, &report, error)) {
         return FALSE;
     }
     printf("%" G_GUINT64_FORMAT " packs, %" G_GUINT64_FORMAT " pieces, %" G_GUINT64_FORMAT " blobs; %" G_GUINT64_FORMAT
@@ -55,5 +73,7 @@ const Verb verb_rebuild = {
     "From the packs and the log of events, while nobody serves the folder. Every piece is read and hashed.\n"
     "It goes on past whatever is damaged, names what is lost, and then ends with the status 1. The old\n"
     "catalogue is kept beside the new one, with the ending .old.\n\n"
+    "With --events it is the other way round: where the log is damaged and the catalogue is whole, the log\n"
+    "begins anew with a checkpoint of what the catalogue has.\n\n"
     "Example:\n  ingotd rebuild --data /srv/ingot\n",
     run};

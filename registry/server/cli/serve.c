@@ -293,6 +293,8 @@ static gboolean serve(const Settings *settings, GError **error)
                                             .repository = settings->max_repository,
                                             .blob = settings->max_upload,
                                             .cache = settings->cache_size,
+                                            .log = MAX(settings->checkpoint, 1),
+                                            .keep_events = MAX(settings->keep_events, 1),
                                             .uploads = UPLOADS_MAX});
     const UpkeepOptions upkeep_options = {.collect_every = settings->gc_every,
                                           .grace = settings->gc_grace,

@@ -7,32 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#define SUM_SIZE 17 /* characters that a line begins with */
+#include "server/events/checkpoint.h"
+#include "server/events/eventline.h"
 
 /* --- lines --- */
-
-static char *line_sum(const char *text, gsize size)
-{
-    return g_strdup_printf("%016" G_GINT64_MODIFIER "x ", (guint64)XXH3_64bits(text, size));
-}
-
-/* NULL: the line is not what was written, to the letter. */
-static json_t *line_parse(const char *line, gsize size)
-{
-    if (size <= SUM_SIZE) {
-        return NULL;
-    }
-    g_autofree char *sum = line_sum(line + SUM_SIZE, size - SUM_SIZE);
-    return memcmp(line, sum, SUM_SIZE) == 0 ? ingot_json_parse(line + SUM_SIZE, size - SUM_SIZE, "line", NULL) : NULL;
-}
-
-static guint64 line_number(const json_t *object, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(object, key));
-    return number > 0 ? (guint64)number : 0;
-}
 
 void eventlog_format(GString *lines, const GPtrArray *objects, EventMark *mark)
 {
@@ -43,99 +22,15 @@ void eventlog_format(GString *lines, const GPtrArray *objects, EventMark *mark)
         json_object_set_new(object, "n", json_integer((json_int_t)++mark->number));
         json_object_set_new(object, "tx", json_integer((json_int_t)transaction));
         ingot_json_set_string(object, "prev", prev);
-        g_autofree char *json = ingot_json_canonical(object), *sum = line_sum(json, strlen(json));
         gsize from = lines->len;
-        g_string_append_printf(lines, "%s%s", sum, json);
+        eventline_append(lines, object);
         ingot_digest_of(lines->str + from, lines->len - from, &mark->hash);
         g_string_append_c(lines, '\n');
         mark->end += lines->len - from;
     }
 }
 
-/* --- reading --- */
-
-typedef struct {
-    const char *path, *start;
-    EventTake take;
-    gpointer user;
-    EventMark mark;  /* of the last whole line */
-    guint64 damaged; /* lines since then */
-} Reading;
-
-static gboolean reading_tell(Reading *reading, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static gboolean reading_tell(Reading *reading, const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    g_autofree char *trouble = g_strdup_vprintf(format, values);
-    va_end(values);
-    const Event event = {.trouble = trouble};
-    return reading->take(&event, reading->user, NULL);
-}
-
-static void reading_damaged(Reading *reading, guint64 offset)
-{
-    guint64 number = reading->mark.number == 0 ? 0 : reading->mark.number + 1 + reading->damaged;
-    reading->damaged++;
-    if (number == 0) {
-        reading_tell(reading, "%s: the line at offset %" G_GUINT64_FORMAT " is damaged", reading->path, offset);
-    } else {
-        reading_tell(reading, "%s: event %" G_GUINT64_FORMAT ", at offset %" G_GUINT64_FORMAT ", is damaged",
-                     reading->path, number, offset);
-    }
-}
-
-/* Whether a numbered line may be taken; tells what is missing in front of it. */
-static gboolean reading_follows(Reading *reading, const json_t *object, guint64 number, guint64 offset)
-{
-    const EventMark *mark = &reading->mark;
-    if (number <= mark->number) {
-        reading_tell(reading, "%s: event %" G_GUINT64_FORMAT ", at offset %" G_GUINT64_FORMAT ", stands there again",
-                     reading->path, number, offset);
-        return FALSE;
-    }
-    guint64 missing = number - mark->number - 1;
-    if (missing > reading->damaged) {
-        reading_tell(reading, "%s: %" G_GUINT64_FORMAT " events before event %" G_GUINT64_FORMAT " are missing",
-                     reading->path, missing - reading->damaged, number);
-    } else if (missing == 0 && reading->damaged == 0) {
-        IngotDigest wanted = mark->hash, prev;
-        const char *text = json_string_value(json_object_get(object, "prev"));
-        if (mark->number == 0) {
-            ingot_digest_of(reading->start, offset, &wanted);
-        }
-        if (text == NULL || !ingot_digest_parse(text, &prev, NULL) || !ingot_digest_equal(&prev, &wanted)) {
-            reading_tell(reading, "%s: event %" G_GUINT64_FORMAT " does not follow the one before it", reading->path,
-                         number);
-        }
-    }
-    return TRUE;
-}
-
-static gboolean reading_line(Reading *reading, guint64 offset, gsize size, GError **error)
-{
-    const char *line = reading->start + offset;
-    g_autoptr(json_t) object = line_parse(line, size);
-    guint64 number = line_number(object, "n");
-    if (object == NULL || (number == 0 && reading->mark.number > 0)) {
-        reading_damaged(reading, offset);
-        return TRUE;
-    }
-    if (number > 0) {
-        if (!reading_follows(reading, object, number, offset)) {
-            return TRUE;
-        }
-        ingot_digest_of(line, size, &reading->mark.hash);
-        reading->damaged = 0;
-    }
-    reading->mark.number = number;
-    reading->mark.end = offset + size + 1;
-    const Event event = {.number = number, .object = object};
-    return reading->take(&event, reading->user, error);
-}
-
-/* NULL and no error: the file does not exist, or is empty. */
-static GMappedFile *log_map(const char *path, GError **error)
+GMappedFile *eventlog_map(const char *path, GError **error)
 {
     GError *problem = NULL;
     GMappedFile *file = g_mapped_file_new(path, FALSE, &problem);
@@ -148,37 +43,6 @@ static GMappedFile *log_map(const char *path, GError **error)
     return file;
 }
 
-gboolean eventlog_read(const char *path, guint64 end, EventTake take, gpointer user, EventMark *mark, GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(GMappedFile) file = log_map(path, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    Reading reading = {.path = path, .take = take, .user = user};
-    reading.start = file == NULL ? NULL : g_mapped_file_get_contents(file);
-    guint64 size = file == NULL ? 0 : MIN(end, g_mapped_file_get_length(file));
-    for (guint64 at = 0; at < size;) {
-        const char *line = reading.start + at, *newline = memchr(line, '\n', size - at);
-        if (newline == NULL) {
-            reading_damaged(&reading, at); /* a line ends with a newline */
-            break;
-        }
-        if (!reading_line(&reading, at, (gsize)(newline - line), error)) {
-            return FALSE;
-        }
-        at += (guint64)(newline - line) + 1;
-    }
-    if (mark != NULL) {
-        *mark = reading.mark;
-        if (mark->number == 0) {
-            ingot_digest_of(mark->end == 0 ? "" : reading.start, mark->end, &mark->hash);
-        }
-    }
-    return TRUE;
-}
-
 /* --- the mark --- */
 
 static gboolean log_corrupt(GError **error, const char *path, const char *why)
@@ -189,17 +53,29 @@ static gboolean log_corrupt(GError **error, const char *path, const char *why)
     return FALSE;
 }
 
+/* The catalogue knows more than the log: it is the one to go by. */
+static gboolean log_lacks(GError **error, const char *path, const char *why)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_set_error(
+        error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+        "%s: %s. `ingotd rebuild --events --data %s` begins a log anew with all that the catalogue has, and keeps"
+        " this one",
+        path, why, folder);
+    return FALSE;
+}
+
 static GMappedFile *log_map_to(const char *path, guint64 end, GError **error)
 {
     GError *problem = NULL;
-    GMappedFile *file = log_map(path, &problem);
+    GMappedFile *file = eventlog_map(path, &problem);
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return NULL;
     }
     if (file == NULL || g_mapped_file_get_length(file) < end) {
         g_clear_pointer(&file, g_mapped_file_unref);
-        log_corrupt(error, path, "shorter than the catalogue says: the end of the log is lost");
+        log_lacks(error, path, "shorter than the catalogue says: the end of the log is lost");
     }
     return file;
 }
@@ -215,10 +91,15 @@ gboolean eventlog_start(const char *path, guint64 end, EventMark *mark, GError *
     return TRUE;
 }
 
-/* Whether the line that ends at the mark is the mark's. */
+/* Whether the line that ends at the mark is the mark's: the event's, or the last of the picture that shows it. */
 static gboolean mark_fits(const EventMark *mark, const char *start)
 {
     IngotDigest hash;
+    CheckpointHead head;
+    if (start != NULL && checkpoint_head(start, mark->end, &head) && head.size >= mark->end) {
+        return head.size == mark->end && head.last.number == mark->number &&
+               ingot_digest_equal(&head.last.hash, &mark->hash);
+    }
     if (mark->number == 0) {
         ingot_digest_of(mark->end == 0 ? "" : start, mark->end, &hash);
     } else if (mark->end == 0 || start == NULL || start[mark->end - 1] != '\n') {
@@ -228,6 +109,67 @@ static gboolean mark_fits(const EventMark *mark, const char *start)
         ingot_digest_of(line, (gsize)(start + mark->end - 1 - line), &hash);
     }
     return ingot_digest_equal(&hash, &mark->hash);
+}
+
+gboolean eventlog_has(const char *path, const EventMark *mark)
+{
+    g_autoptr(GMappedFile) file = eventlog_map(path, NULL);
+    return file != NULL && g_mapped_file_get_length(file) >= mark->end &&
+           mark_fits(mark, g_mapped_file_get_contents(file));
+}
+
+/* Where the event ends in a log that begins with a checkpoint; 0: it is not in it. */
+static guint64 log_search(const char *start, gsize size, const EventMark *mark)
+{
+    CheckpointHead head;
+    if (!checkpoint_head(start, size, &head) || head.size > size || head.last.number > mark->number) {
+        return 0;
+    }
+    if (head.last.number == mark->number) {
+        return ingot_digest_equal(&head.last.hash, &mark->hash) ? head.size : 0;
+    }
+    for (guint64 at = head.size; at < size;) {
+        const char *line = start + at, *newline = memchr(line, '\n', size - at);
+        if (newline == NULL) {
+            break;
+        }
+        IngotDigest hash;
+        ingot_digest_of(line, (gsize)(newline - line), &hash);
+        at += (guint64)(newline - line) + 1;
+        if (ingot_digest_equal(&hash, &mark->hash)) {
+            return at;
+        }
+    }
+    return 0;
+}
+
+gboolean eventlog_locate(const char *path, EventMark *mark, gboolean *moved, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(GMappedFile) file = eventlog_map(path, &problem);
+    *moved = FALSE;
+    if (file == NULL) {
+        if (problem != NULL) {
+            g_propagate_error(error, problem);
+        }
+        return problem == NULL;
+    }
+    const char *start = g_mapped_file_get_contents(file);
+    gsize size = g_mapped_file_get_length(file);
+    if (size < mark->end || !mark_fits(mark, start)) {
+        guint64 end = log_search(start, size, mark);
+        *moved = end > 0;
+        mark->end = *moved ? end : mark->end;
+    }
+    return TRUE;
+}
+
+static gboolean take_none(const Event *event, gpointer user, GError **error)
+{
+    guint *gaps = user;
+    (void)error;
+    *gaps += event->object == NULL;
+    return TRUE;
 }
 
 typedef struct {
@@ -241,9 +183,9 @@ static void tail_look(Tail *tail, const char *at, gsize size)
     while (size > 0) {
         const char *newline = memchr(at, '\n', size);
         gsize length = newline == NULL ? size : (gsize)(newline - at);
-        g_autoptr(json_t) object = line_parse(at, length);
-        if (object != NULL &&
-            (line_number(object, "n") <= tail->mark->number || line_number(object, "tx") != tail->mark->number + 1)) {
+        g_autoptr(json_t) object = eventline_parse(at, length);
+        if (object != NULL && (eventline_number(object, "n") <= tail->mark->number ||
+                               eventline_number(object, "tx") != tail->mark->number + 1)) {
             tail->strange++;
         }
         gsize step = MIN(size, length + 1);
@@ -255,7 +197,7 @@ static void tail_look(Tail *tail, const char *at, gsize size)
 gboolean eventlog_check(const char *path, const EventMark *mark, gboolean *tail, GError **error)
 {
     GError *problem = NULL;
-    g_autoptr(GMappedFile) file = mark->end == 0 ? log_map(path, &problem) : log_map_to(path, mark->end, &problem);
+    g_autoptr(GMappedFile) file = mark->end == 0 ? eventlog_map(path, &problem) : log_map_to(path, mark->end, &problem);
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return FALSE;
@@ -265,12 +207,35 @@ gboolean eventlog_check(const char *path, const EventMark *mark, gboolean *tail,
     Tail behind = {.mark = mark};
     *tail = size > mark->end;
     if (!mark_fits(mark, start)) {
-        return log_corrupt(error, path, "not the log that the catalogue was written with");
+        return log_lacks(error, path, "not the log that the catalogue was written with");
     }
     if (*tail) {
         tail_look(&behind, start + mark->end, size - mark->end);
     }
     return behind.strange == 0 || log_corrupt(error, path, "the catalogue is older than its log");
+}
+
+gboolean eventlog_lost_last(const char *path, const EventMark *mark)
+{
+    EventMark found;
+    guint gaps = 0;
+    Tail behind = {.mark = mark};
+    if (mark->number == 0 || !eventlog_read(path, mark->end, take_none, &gaps, &found, NULL) ||
+        found.number + 1 != mark->number || found.end >= mark->end) {
+        return FALSE;
+    }
+    g_autoptr(GMappedFile) file = eventlog_map(path, NULL);
+    gsize size = file == NULL ? 0 : g_mapped_file_get_length(file);
+    if (size < mark->end) {
+        return FALSE;
+    }
+    /* No gap but that of the last event: it may have become two lines, or none. */
+    guint before = 0;
+    if (!eventlog_read(path, found.end, take_none, &before, NULL, NULL) || before > 0 || gaps == 0) {
+        return FALSE;
+    }
+    tail_look(&behind, g_mapped_file_get_contents(file) + mark->end, size - mark->end);
+    return behind.strange == 0;
 }
 
 /* --- writing --- */

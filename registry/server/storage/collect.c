@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "server/storage/condense.h"
 #include "server/storage/evict.h"
 #include "server/storage/garbage.h"
 #include "server/storage/pulls.h"
@@ -112,6 +113,19 @@ static IngotLock *take_turn(Storage *storage, GError **error)
     return lock;
 }
 
+/* What stands in its way stops no collection: the log stays as it is. */
+static void condense_log(Collection *collection)
+{
+    gboolean done;
+    g_autoptr(GError) problem = NULL;
+    if (!condense_when_due(collection->storage, &done, &problem)) {
+        g_warning("%s", problem->message);
+        collection_tell(collection, "%s", problem->message);
+    } else if (done) {
+        collection_tell(collection, "the log of events begins anew with a checkpoint");
+    }
+}
+
 gboolean storage_collect(Storage *storage, const CollectOptions *options, CollectReport *report, GError **error)
 {
     Collection collection = {.storage = storage, .options = options, .report = report};
@@ -134,6 +148,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     if (ok) {
         blobs_secure(storage);
         ok = sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
+    }
+    if (ok) {
+        condense_log(&collection);
     }
     g_clear_pointer(&collection.evicted, g_hash_table_unref);
     reserve_make(storage->path);

@@ -60,6 +60,8 @@ struct Storage {
 
 /* shared: with others that take it so. EXISTS if another process has it otherwise. */
 IngotLock *storage_lock(const char *path, gboolean shared, GError **error);
+/* The folder as it is, without a look at whether catalogue and log agree. Takes no lock. */
+Storage *storage_open_bare(const char *path, GError **error);
 /* An empty catalogue, whose name has that suffix, over the packs and the log that are there. Takes no lock. */
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error);
 

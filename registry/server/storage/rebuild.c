@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include "server/catalogue/counters.h"
+#include "server/catalogue/logmark.h"
 #include "server/catalogue/repositories.h"
+#include "server/catalogue/rowcheck.h"
+#include "server/storage/condense.h"
 #include "server/storage/recovery.h"
 
 #define BESIDE ".new" /* ends the names of what is made beside what is there */
@@ -74,6 +77,56 @@ static gboolean put_in_place(const char *folder, GError **error)
            move(folder, "catalogue.sqlite-shm", "catalogue.sqlite.old-shm", error) && sync_folder(folder, error) &&
            move(folder, "catalogue.sqlite" BESIDE, "catalogue.sqlite", error) && sync_folder(folder, error);
 }
+
+/* --- the log --- */
+
+static gboolean catalogue_is_whole(Storage *storage, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL) {
+        return FALSE;
+    }
+    g_autofree char *complaint = row_check_first(reader);
+    if (complaint != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s/catalogue.sqlite: damaged (%s), so no log can be made of it", storage->path, complaint);
+    }
+    return complaint == NULL;
+}
+
+static gboolean begin_log_anew(Storage *storage, EventMark *mark, GError **error)
+{
+    Change change;
+    LogMarkKind kind;
+    if (!change_begin(storage, &change, error)) {
+        return FALSE;
+    }
+    gboolean ok = logmark_get(change.writer, mark, &kind, error);
+    if (ok && kind != LOGMARK_KNOWN) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s/catalogue.sqlite: does not know its last event, so no log can be made of it", storage->path);
+        ok = FALSE;
+    }
+    return change_end(&change, ok && condense_now(&change, mark, error), error);
+}
+
+gboolean storage_rebuild_events(const char *path, guint64 *number, GError **error)
+{
+    g_autofree char *file = g_build_filename(path, "catalogue.sqlite", NULL);
+    if (!g_file_test(file, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there, so no log can be made of it", file);
+        return FALSE;
+    }
+    g_autoptr(IngotLock) lock = storage_lock(path, FALSE, error);
+    Storage *storage = lock == NULL ? NULL : storage_open_bare(path, error);
+    EventMark mark = {0};
+    gboolean ok = storage != NULL && catalogue_is_whole(storage, error) && begin_log_anew(storage, &mark, error);
+    *number = mark.number;
+    storage_close(storage);
+    return ok;
+}
+
+/* --- the catalogue --- */
 
 gboolean storage_rebuild(const char *path, const RebuildOptions *options, RebuildReport *report, GError **error)
 {

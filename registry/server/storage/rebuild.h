@@ -19,6 +19,10 @@ typedef struct {
     guint64 lost; /* segments, events and names that could not be had again, and names that need damaged pieces */
 } RebuildReport;
 
+/* Begins the log of events anew with a checkpoint of what the catalogue has, where the log is damaged and the catalogue
+ * is not (CORRUPT); the log that is there is kept. *number: of the last event. Nobody may serve the folder meanwhile.
+ */
+gboolean storage_rebuild_events(const char *path, guint64 *number, GError **error);
 /* Nobody may serve the folder meanwhile (EXISTS). What was there of a catalogue is kept beside it, with the ending
  * ".old". */
 gboolean storage_rebuild(const char *path, const RebuildOptions *options, RebuildReport *report, GError **error);

@@ -11,7 +11,8 @@ typedef struct {
     Change change;
     const RebuildOptions *options;
     RebuildReport *report;
-    Replay *replay; /* of the log, beside what is made of it */
+    Replay *replay;      /* of the log, beside what is made of it */
+    gboolean no_picture; /* the checkpoint that the log begins with is damaged */
 } Rebuild;
 
 /* Something that could not be had again. */

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "server/catalogue/cached.h"
+#include "server/catalogue/links.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/tags.h"
+#include "server/storage/condense.h"
 #include "server/storage/mentions.h"
 #include "server/storage/recovery.h"
 
@@ -20,6 +22,7 @@ typedef struct {
     OciDigest subject, alias;
     gint64 at; /* seconds; 0: not told */
     gboolean has_digest, has_subject, has_alias;
+    gboolean attached; /* to the subject that its bytes name: a checkpoint does not repeat it */
 } Line;
 
 static Line read_line(const json_t *object)
@@ -34,6 +37,7 @@ static Line read_line(const json_t *object)
                  .digest_text = json_string_value(json_object_get(object, "digest")),
                  .subject_text = json_string_value(json_object_get(object, "subject"))};
     const char *alias = json_string_value(json_object_get(object, "alias"));
+    line.attached = json_object_get(object, "attached") != NULL;
     line.has_alias = alias != NULL && oci_digest_parse(alias, &line.alias, NULL);
     line.has_digest = line.digest_text != NULL && ingot_digest_parse(line.digest_text, &line.digest, NULL);
     line.has_subject = line.subject_text != NULL && oci_digest_parse(line.subject_text, &line.subject, NULL);
@@ -75,13 +79,14 @@ static GByteArray *read_manifest(Rebuild *rebuild, const IngotDigest *digest)
     return map != NULL && ingot_digest_equal(&found, digest) ? g_steal_pointer(&bytes) : NULL;
 }
 
-/* What the manifest mentions, and its kind (free it; NULL where it can't be read). */
-static GArray *find_mentions(Rebuild *rebuild, const Line *line, char **artifact)
+/* What the manifest mentions, its kind and its subject (free both; NULL where it can't be read, or has none). */
+static GArray *find_mentions(Rebuild *rebuild, const Line *line, char **artifact, char **subject)
 {
     g_autoptr(GByteArray) bytes = read_manifest(rebuild, &line->digest);
     g_autoptr(json_t) root = bytes == NULL ? NULL : ingot_json_parse(bytes->data, bytes->len, "manifest", NULL);
     const char *kind = root == NULL ? NULL : manifest_artifact(root);
     *artifact = root == NULL ? NULL : g_strdup(kind == NULL ? "" : kind);
+    *subject = g_strdup(json_string_value(json_object_get(json_object_get(root, "subject"), "digest")));
     GArray *mentions = root == NULL ? NULL : mentions_read(root);
     if (mentions == NULL) {
         rebuild_lost(rebuild, "%s: the manifest %s can't be read", line->name, line->digest_text);
@@ -90,19 +95,28 @@ static GArray *find_mentions(Rebuild *rebuild, const Line *line, char **artifact
     return mentions;
 }
 
+/* A manifest's link comes before it; that event may be damaged. One that is there keeps its time. */
+static gboolean redo_missing_link(Change *change, const Line *line, gint64 blob, GError **error)
+{
+    gint64 repository, linked;
+    return links_find(change->writer, line->name, &line->digest, &repository, &linked, error) &&
+           (linked > 0 || names_link(change, line->name, blob, &line->digest, error));
+}
+
 static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, GError **error)
 {
-    g_autofree char *artifact = NULL;
-    g_autoptr(GArray) mentions = find_mentions(rebuild, line, &artifact);
+    g_autofree char *artifact = NULL, *named = NULL;
+    g_autoptr(GArray) mentions = find_mentions(rebuild, line, &artifact, &named);
+    OciDigest subject = line->subject;
+    gboolean found = line->attached && named != NULL && oci_digest_parse(named, &subject, NULL);
     const StorageManifest manifest = {.type = line->type == NULL ? "" : line->type,
-                                      .subject = line->has_subject ? &line->subject.key : NULL,
-                                      .subject_text = line->subject_text,
+                                      .subject = line->has_subject || found ? &subject.key : NULL,
+                                      .subject_text = found ? named : line->subject_text,
                                       .artifact = artifact,
                                       .mentions = mentions,
                                       .partial = TRUE,
                                       .cached = line->cached};
-    /* Its link comes first; that event may be damaged. */
-    return names_link(&rebuild->change, line->name, blob, &line->digest, error) &&
+    return redo_missing_link(&rebuild->change, line, blob, error) &&
            names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);
 }
 
@@ -146,6 +160,14 @@ static gboolean redo_add(Rebuild *rebuild, const Line *line, GError **error)
     return redo_manifest(rebuild, line, blob, error);
 }
 
+/* A checkpoint tells what a tag named before, and until when. */
+static gboolean redo_past(Change *change, const Line *line, GError **error)
+{
+    gint64 repository = names_repository(change->writer, line->name, TRUE, error);
+    return repository > 0 && (line->tag == NULL || !line->has_digest ||
+                              tags_add_past(change->writer, repository, line->tag, &line->digest, line->at, error));
+}
+
 static gboolean redo_remove(Rebuild *rebuild, const Line *line, GError **error)
 {
     Change *change = &rebuild->change;
@@ -168,7 +190,10 @@ static gboolean redo(const Event *event, gpointer user, GError **error)
         return FALSE;
     }
     if (event->object == NULL) {
-        rebuild_lost(rebuild, "%s", event->trouble);
+        rebuild->no_picture |= event->gap != EVENT_GAP;
+        if (event->gap != EVENT_GAP_REPLACED) {
+            rebuild_lost(rebuild, "%s", event->trouble);
+        }
         return TRUE;
     }
     Line line = read_line(event->object);
@@ -184,6 +209,9 @@ static gboolean redo(const Event *event, gpointer user, GError **error)
     if (g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "alias") ||
         g_str_equal(line.op, "tag")) {
         return !line.has_digest || redo_add(rebuild, &line, error);
+    }
+    if (g_str_equal(line.op, "past")) {
+        return redo_past(&rebuild->change, &line, error);
     }
     /* What an earlier rebuild had given up and found again was never left out here. */
     return g_str_equal(line.op, "found") || redo_remove(rebuild, &line, error);
@@ -229,7 +257,7 @@ gboolean redo_events(Rebuild *rebuild, GError **error)
     if (!g_file_test(log, G_FILE_TEST_EXISTS) && rebuild->report->packs > 0) {
         rebuild_lost(rebuild, "%s: not there, and with it all names", log);
     }
-    if (!eventlog_read(log, G_MAXUINT64, redo, rebuild, &mark, error) || !logmark_set(change->writer, &mark, error)) {
+    if (!eventlog_read_whole(log, redo, rebuild, &mark, error) || !logmark_set(change->writer, &mark, error)) {
         return FALSE;
     }
     change->at = 0;
@@ -238,5 +266,6 @@ gboolean redo_events(Rebuild *rebuild, GError **error)
         return FALSE;
     }
     log_rebuilt(rebuild);
-    return TRUE;
+    /* A damaged checkpoint is replaced by one of what there is now; the log that has it is kept. */
+    return !rebuild->no_picture || condense_now(change, &mark, error);
 }

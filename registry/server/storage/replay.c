@@ -67,8 +67,8 @@ static void replay_drop(Replay *replay, gboolean gives_up, const char *name, con
 
 gboolean replay_knows(const char *op)
 {
-    static const char *const known[] = {"link",   "manifest", "alias",   "tag", "untag",
-                                        "unlink", "found",    "rebuilt", NULL};
+    static const char *const known[] = {"link",   "manifest", "alias", "tag",     "untag",
+                                        "unlink", "found",    "past",  "rebuilt", NULL};
     return op != NULL && g_strv_contains(known, op);
 }
 
@@ -89,6 +89,9 @@ gboolean replay_take(const Event *event, gpointer user, GError **error)
 {
     (void)error;
     Replay *replay = user;
+    if (event->object == NULL && event->gap == EVENT_GAP_REPLACED) {
+        return TRUE;
+    }
     if (event->object == NULL) {
         g_ptr_array_add(replay->gaps, g_strdup(event->trouble));
         return TRUE;
@@ -116,7 +119,7 @@ gboolean replay_take(const Event *event, gpointer user, GError **error)
     } else if (strcmp(op, "found") == 0) {
         const char *kind = json_string_value(json_object_get(event->object, "kind"));
         replay_add(replay, name, kind == NULL ? "" : kind, tag == NULL ? digest : tag, digest);
-    } else {
+    } else if (strcmp(op, "rebuilt") == 0) {
         json_int_t gaps = json_integer_value(json_object_get(event->object, "gaps"));
         replay->acknowledged = gaps > 0 ? (guint64)gaps : 0;
     }

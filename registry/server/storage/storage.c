@@ -19,8 +19,10 @@
 #include "server/catalogue/counters.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"
+#include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"
 #include "server/catalogue/uploadrows.h"
+#include "server/storage/condense.h"
 #include "server/storage/inside.h"
 #include "server/storage/offer.h"
 #include "server/storage/pulls.h"
@@ -108,17 +110,44 @@ static gboolean find_mark(Change *change, EventMark *mark, GError **error)
     return eventlog_start(storage->events, mark->end, mark, error) && logmark_set(change->writer, mark, error);
 }
 
+/* The last event is damaged, and all before it is whole. The catalogue was committed with what the event changed: where
+ * it is whole itself, nothing is lost. The log begins anew with all that the catalogue has, and the damaged one is
+ * kept. Takes the problem. */
+static gboolean mend_events(Change *change, const EventMark *mark, GError *problem, GError **error)
+{
+    const char *path = change->storage->events;
+    g_autofree char *complaint = NULL;
+    if (eventlog_lost_last(path, mark)) {
+        complaint = row_check_first(change->writer);
+        if (complaint == NULL && condense_now(change, mark, error)) {
+            g_warning("%s: event %" G_GUINT64_FORMAT
+                      ", the last, is damaged. The catalogue has what it changed: the log"
+                      " begins anew with a checkpoint, and the damaged one is kept beside it",
+                      path, mark->number);
+            g_error_free(problem);
+            return TRUE;
+        }
+        g_clear_error(error);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
 /* The catalogue and its log agree, or the folder is refused as it stands: nothing of the log is given up for a
  * catalogue that does not know it. */
 static gboolean check_events(Change *change, GError **error)
 {
     const char *path = change->storage->events;
     EventMark mark;
-    gboolean tail;
-    if (!find_mark(change, &mark, error) || !eventlog_check(path, &mark, &tail, error)) {
+    gboolean tail, moved;
+    if (!find_mark(change, &mark, error) || !eventlog_locate(path, &mark, &moved, error) ||
+        (moved && !logmark_set(change->writer, &mark, error))) {
         return FALSE;
     }
     GError *problem = NULL;
+    if (!eventlog_check(path, &mark, &tail, &problem)) {
+        return mend_events(change, &mark, problem, error);
+    }
     if (tail && !eventlog_settle(path, &mark, &problem)) {
         /* The next change will try again, and fail if it has to: what is there can be read. */
         g_warning("an event that was not committed is not set aside yet: %s", problem->message);
@@ -220,6 +249,12 @@ Storage *storage_open_shared(const char *path, GError **error)
     return storage_open_as(path, TRUE, error);
 }
 
+Storage *storage_open_bare(const char *path, GError **error)
+{
+    g_autoptr(Storage) storage = storage_new(path);
+    return open_packs(storage, error) && open_catalogue(storage, "", error) ? g_steal_pointer(&storage) : NULL;
+}
+
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error)
 {
     static const char *const names[] = {"catalogue.sqlite%s", "catalogue.sqlite%s-wal", "catalogue.sqlite%s-shm"};
@@ -319,11 +354,13 @@ static gboolean commit(Change *change, GError **error)
     Database *catalogue = storage->catalogue;
     EventMark before, after;
     LogMarkKind kind;
+    gboolean moved;
     if (change->events->len == 0) {
         return database_commit(catalogue, error);
     }
     g_autoptr(GString) lines = g_string_new(NULL);
-    gboolean ok = logmark_get(change->writer, &before, &kind, error);
+    gboolean ok =
+        logmark_get(change->writer, &before, &kind, error) && eventlog_locate(storage->events, &before, &moved, error);
     if (ok) {
         after = before;
         eventlog_format(lines, change->events, &after);

@@ -30,12 +30,14 @@ void storage_close(Storage *storage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Storage, storage_close)
 
 typedef struct {
-    guint64 total;      /* bytes that packs may take; 0: no limit */
-    guint64 repository; /* bytes that the blobs of one repository may have together; 0: no limit */
-    guint64 blob;       /* bytes of one blob, as it is read; 0: no limit */
-    guint uploads;      /* that may be under way; 0: no limit */
-    guint64 cache;      /* bytes of pieces, beyond which images of upstreams go again (evict.h); 0: no limit */
-    const char *sparse; /* repositories whose indexes may lack manifests, as a pattern; NULL: none. It stays */
+    guint64 total;       /* bytes that packs may take; 0: no limit */
+    guint64 repository;  /* bytes that the blobs of one repository may have together; 0: no limit */
+    guint64 blob;        /* bytes of one blob, as it is read; 0: no limit */
+    guint uploads;       /* that may be under way; 0: no limit */
+    guint64 cache;       /* bytes of pieces, beyond which images of upstreams go again (evict.h); 0: no limit */
+    guint64 log;         /* bytes of the log of events from which on it begins anew (condense.h); 0: the usual */
+    guint64 keep_events; /* seconds for which a log of before is kept; 0: the usual */
+    const char *sparse;  /* repositories whose indexes may lack manifests, as a pattern; NULL: none. It stays */
 } StorageLimits;
 #define UPLOADS_MAX 4096u /* a sensible limit of them */
 /* Before others use the storage. */

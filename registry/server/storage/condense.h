@@ -1,0 +1,18 @@
+/* Condensing: the log of events begins anew with a checkpoint (events/checkpoint.h), made of what the catalogue has.
+ *
+ * The picture is made of a reader's state while others write; the catalogue's writer is held for the switch alone. The
+ * log that was there before is kept for as long as the limits say. Invariant: a checkpoint is made only of a catalogue
+ * whose rows are whole and which agrees with the log, or where the log itself is what is to be replaced. */
+#pragma once
+
+#include "server/storage/inside.h"
+
+#define CONDENSE_LEAST (16u << 20)          /* bytes of a log that may stay as it is */
+#define CONDENSE_KEEP (365u * 24 * 60 * 60) /* seconds for which a log of before a checkpoint is kept */
+
+/* Where the log is long, and much longer than the picture it began with; *done: it was. Drops logs of before that are
+ * older than they are kept. CORRUPT: the catalogue and the log do not agree, which a scrub tells more of. */
+gboolean condense_when_due(Storage *storage, gboolean *done, GError **error);
+/* Begins the log anew within a change, whatever it looks like: the catalogue's event at the mark is the last. What the
+ * change itself has logged comes behind it. Sets the catalogue's mark. */
+gboolean condense_now(Change *change, const EventMark *last, GError **error);
