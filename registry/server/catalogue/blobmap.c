@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/catalogue/counters.h"
 #include "server/catalogue/rowsum.h"
 
 #define BATCH 64u /* pieces that one query asks for */
@@ -229,8 +230,33 @@ static gboolean take_row(BlobMap *map, sqlite3_stmt *row, GError **error)
     return TRUE;
 }
 
-/* Few pieces are damaged, mostly none: they are looked for in the map, not its pieces among them. */
-static gboolean find_damage(Connection *reader, BlobMap *map, GError **error)
+/* Whether one of those ids is of a damaged piece. */
+static gboolean any_damaged(Connection *reader, const guint32 *ids, guint count, gboolean *any, GError **error)
+{
+    static const char sql[] = "SELECT count(*) FROM pieces WHERE damaged AND id IN (" SIXTY_FOUR ")";
+    g_autoptr(sqlite3_stmt) row = database_query(reader, sql, "");
+    GError *problem = NULL;
+    bind_ids(row, ids, count);
+    *any = database_step(row, &problem) && sqlite3_column_int64(row, 0) > 0;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+static gboolean find_among_own(Connection *reader, BlobMap *map, GError **error)
+{
+    guint distinct;
+    g_autofree guint32 *sorted = sort_ids(map->ids, map->count, &distinct);
+    for (guint i = 0; i < distinct && !map->is_damaged; i += BATCH) {
+        if (!any_damaged(reader, &sorted[i], MIN(BATCH, distinct - i), &map->is_damaged, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean find_among_damaged(Connection *reader, BlobMap *map, GError **error)
 {
     g_autoptr(GHashTable) damaged = g_hash_table_new(NULL, NULL);
     g_autoptr(sqlite3_stmt) rows = database_query(reader, "SELECT id FROM pieces WHERE damaged", "");
@@ -246,6 +272,18 @@ static gboolean find_damage(Connection *reader, BlobMap *map, GError **error)
         map->is_damaged = g_hash_table_contains(damaged, GUINT_TO_POINTER(map->ids[i]));
     }
     return TRUE;
+}
+
+/* Mostly no piece is damaged at all; where a whole pack is, a small blob does not look through all of them. */
+static gboolean find_damage(Connection *reader, BlobMap *map, GError **error)
+{
+    Counters counters;
+    if (!counters_read(reader, &counters, error)) {
+        return FALSE;
+    }
+    return counters.damaged == 0            ? TRUE
+           : counters.damaged < map->count ? find_among_damaged(reader, map, error)
+                                            : find_among_own(reader, map, error);
 }
 
 BlobMap *blobmap_read(Connection *reader, const IngotDigest *digest, GError **error)

@@ -50,3 +50,6 @@ gboolean pieces_packed(Connection *connection, guint64 *size, GError **error);
 /* A new blob; ids: of its pieces in order, little-endian. *blob receives its id. */
 gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 size, gint64 pack, const guint32 *ids,
                          guint count, gint64 *blob, GError **error);
+/* A blob that is there is made of these pieces from now on. */
+gboolean pieces_recut_blob(Connection *writer, gint64 blob, const IngotDigest *digest, guint64 size, gint64 pack,
+                           const guint32 *ids, guint count, GError **error);

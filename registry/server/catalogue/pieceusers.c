@@ -117,13 +117,13 @@ static gboolean same_piece(Connection *connection, gint64 id, const IngotDigest 
     return ended_well(problem, error);
 }
 
-gboolean pieceusers_same(Connection *connection, const IngotDigest *blob, guint64 size, const IngotDigest *pieces,
-                         guint count, gboolean *same, GError **error)
+gboolean pieceusers_same(Connection *connection, const IngotDigest *blob, gint64 pack, guint64 size,
+                         const IngotDigest *pieces, guint count, gboolean *same, GError **error)
 {
     GError *problem = NULL;
     guint there;
     g_autoptr(sqlite3_stmt) row =
-        database_query(connection, "SELECT size, pieces FROM blobs WHERE digest=?", "d", blob);
+        database_query(connection, "SELECT size, pieces FROM blobs WHERE digest=? AND pack=?", "di", blob, pack);
     *same = TRUE;
     if (!database_step(row, &problem)) {
         return ended_well(problem, error);

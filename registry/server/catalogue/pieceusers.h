@@ -19,6 +19,7 @@ typedef struct {
 /* GArray of DamagedBlob: the blobs that have a damaged piece; free it. */
 GArray *pieceusers_damaged(Connection *connection, GError **error);
 
-/* Whether a blob is made of these pieces, as the catalogue has it. One that is not there any more is. */
-gboolean pieceusers_same(Connection *connection, const IngotDigest *blob, guint64 size, const IngotDigest *pieces,
-                         guint count, gboolean *same, GError **error);
+/* Whether a blob whose table stands in the pack is made of these pieces, as the catalogue has it. One that is not there
+ * any more is; so is one that was pushed again, cut in another way, whose table stands elsewhere. */
+gboolean pieceusers_same(Connection *connection, const IngotDigest *blob, gint64 pack, guint64 size,
+                         const IngotDigest *pieces, guint count, gboolean *same, GError **error);

@@ -284,6 +284,13 @@ guint32 pack_generation(Pack *pack)
     return generation;
 }
 
+gboolean pack_is_there(const Pack *pack)
+{
+    struct stat open, named;
+    return fstat(pack->fd, &open) == 0 && stat(pack->path, &named) == 0 && open.st_dev == named.st_dev &&
+           open.st_ino == named.st_ino;
+}
+
 guint64 pack_stamp(const Pack *pack)
 {
     struct stat now;

@@ -44,3 +44,5 @@ gint64 pack_number(const Pack *pack);
 guint32 pack_generation(Pack *pack);
 /* The same over closing and opening: what the file is known by as it is now; 0: unknown. */
 guint64 pack_stamp(const Pack *pack);
+/* Whether the file that is open still has its name: else it ends with its last reader. */
+gboolean pack_is_there(const Pack *pack);

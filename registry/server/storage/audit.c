@@ -143,7 +143,7 @@ static gboolean compare_table(const Table *table, const WalkPlace *place, gpoint
         for (guint i = 0; i < count; i++) {
             digests[i] = table_piece(table, i)->digest;
         }
-        if (!pieceusers_same(audit->reader, &table->blob, table->size, digests, count, &same, error)) {
+        if (!pieceusers_same(audit->reader, &table->blob, place->pack, table->size, digests, count, &same, error)) {
             return FALSE;
         }
     }

@@ -18,6 +18,7 @@ void storage_blob_unref(StorageBlob *blob)
 {
     if (blob != NULL && g_atomic_int_dec_and_test(&blob->references)) {
         blobcache_drop(blob->storage->cache, blob);
+        storage_blob_unref(blob->next);
         blobmap_free(blob->map);
         g_free(blob->windows);
         g_free(blob);
@@ -323,16 +324,59 @@ GBytes *storage_blob_frames(StorageBlob *blob, GError **error)
     return g_byte_array_free_to_bytes(g_steal_pointer(&list));
 }
 
-gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error)
+/* The blob as it is cut by now, as far as readers have found. */
+static StorageBlob *blob_now(StorageBlob *blob)
 {
-    if (offset >= blob->map->size || size == 0) {
-        return 0;
+    for (StorageBlob *next = blob; next != NULL; next = g_atomic_pointer_get(&blob->next)) {
+        blob = next;
     }
+    return blob;
+}
+
+/* The same bytes were pushed again and are cut in another way: whoever holds the blob goes on with that. NULL: they are
+ * not there. */
+static StorageBlob *blob_follow(StorageBlob *blob)
+{
+    StorageBlob *next = blob_load(blob->storage, &blob->map->digest, NULL);
+    if (next == NULL || next == blob || next->map->sum == blob->map->sum) {
+        storage_blob_unref(next);
+        return NULL;
+    }
+    if (!g_atomic_pointer_compare_and_exchange(&blob->next, NULL, next)) {
+        storage_blob_unref(next);
+    }
+    return blob_now(blob);
+}
+
+static gssize read_once(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
     g_autoptr(Window) window = blob_window(blob, window_at(blob, offset), error);
     Damage damage = {0};
     gssize count = window == NULL ? -1 : window_read(window, offset, buffer, size, &damage, error);
     if (damage.pack != 0) {
         blob_note_damage(blob, &damage);
+    }
+    return count;
+}
+
+gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    GError *problem = NULL;
+    if (offset >= blob->map->size || size == 0) {
+        return 0;
+    }
+    StorageBlob *now = blob_now(blob);
+    gssize count = read_once(now, offset, buffer, size, &problem);
+    for (guint i = 0; i < TRIES && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND); i++) {
+        now = blob_follow(now);
+        if (now == NULL) {
+            break;
+        }
+        g_clear_error(&problem);
+        count = read_once(now, offset, buffer, size, &problem);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
     }
     return count;
 }
@@ -350,8 +394,9 @@ gboolean storage_blob_read_all(StorageBlob *blob, guint64 offset, void *buffer, 
 }
 
 /* What is not loaded is not known to be whole, and is not looked up for this. */
-gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at)
+gboolean storage_blob_run(StorageBlob *held, guint64 offset, guint64 length, int *fd, guint64 *at)
 {
+    StorageBlob *blob = blob_now(held);
     g_autoptr(Window) first = NULL;
     guint64 done = 0;
     int pack = -1;

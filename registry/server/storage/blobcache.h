@@ -17,6 +17,7 @@ struct StorageBlob {
     Storage *storage;
     BlobMap *map;
     gint damaged; /* atomic: a piece is known to be */
+    StorageBlob *next; /* atomic: the same bytes, as they are cut by now; NULL: as they were. Its reference is ours */
 
     /* The rest is blobcache.c's. */
     Window **windows; /* NULL where one is not loaded */

@@ -89,12 +89,15 @@ gint64 change_time(const Change *change);
 
 /* --- publishing: new pieces and the blob they make (publish.c) --- */
 
-/* Whether a table's new pieces are of use: the blob is not there (0), or they replace damaged ones. One that is there
- * may be cut in another way: then these are none of its pieces. CORRUPT: a piece that the table counts on, and does not
- * bring, has been found damaged meanwhile. */
+/* Before a change with publish_brings. A blob that is there, cut in another way than the table is, is read: whether it
+ * is whole is known from then on. (Of what is cut alike, the pieces have been read on their way into the table.) */
+gboolean publish_prove(Storage *storage, const Table *table, GError **error);
+/* Whether a table is of use: the blob is not there (0), it can't be read as it is cut there, or the table's new pieces
+ * replace damaged ones. CORRUPT: a piece that the table counts on, and does not bring, has been found damaged
+ * meanwhile. */
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error);
 /* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
- * receives the new one's. */
+ * receives the new one's. One that is there is cut as the table is from now on where it can't be read as it was. */
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error);
 /* Puts a pack of one segment whose new pieces' bytes are `data`. Compaction merges the small packs that this leaves. */
 gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error);

@@ -66,14 +66,18 @@ static void proof_keep(Proof *proof, guint64 key)
 static Pack *proof_open(Storage *storage, const PieceRow *row, GError **error)
 {
     GError *problem = NULL;
-    Pack *pack = packs_get(storage->packs, row->pack, &problem);
+    g_autoptr(Pack) pack = packs_get(storage->packs, row->pack, &problem);
+    if (pack != NULL && !pack_is_there(pack)) { /* its bytes last for as long as somebody reads them */
+        g_set_error(&problem, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: not there any more", pack_path(pack));
+        g_clear_pointer(&pack, pack_unref);
+    }
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         blob_pack_lost(storage, row->pack);
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
     }
-    return pack;
+    return g_steal_pointer(&pack);
 }
 
 /* A piece that can't be read is as good as damaged. */

@@ -8,7 +8,7 @@
 #include "server/storage/inside.h"
 
 /* What the catalogue knows of a table's pieces, in their order; free it. */
-static PieceRow *find_rows(Change *change, const Table *table, GError **error)
+static PieceRow *publish_find(Connection *connection, const Table *table, GError **error)
 {
     guint count = table->pieces->len;
     g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count + 1);
@@ -16,7 +16,12 @@ static PieceRow *find_rows(Change *change, const Table *table, GError **error)
     for (guint i = 0; i < count; i++) {
         digests[i] = &table_piece(table, i)->digest;
     }
-    return pieces_find(change->writer, digests, count, rows, error) ? g_steal_pointer(&rows) : NULL;
+    return pieces_find(connection, digests, count, rows, error) ? g_steal_pointer(&rows) : NULL;
+}
+
+static PieceRow *find_rows(Change *change, const Table *table, GError **error)
+{
+    return publish_find(change->writer, table, error);
 }
 
 /* A piece that was there and whole stays where it is; one found damaged, or marked to go, is replaced by this copy. */
@@ -73,6 +78,39 @@ static guint32 *use_pieces(Change *change, const Table *table, GError **error)
     return rows == NULL ? NULL : g_steal_pointer(&ids);
 }
 
+/* Whether the map is made of those rows' pieces, one after another. */
+static gboolean is_cut_so(const BlobMap *map, const PieceRow *rows, guint count)
+{
+    gboolean same = map->count == count;
+    for (guint i = 0; same && i < count; i++) {
+        same = map->ids[i] == rows[i].id;
+    }
+    return same;
+}
+
+static gboolean is_wrong(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+}
+
+/* Whether the blob of the table's digest, which is there, can be read as it is cut there: no piece of it is known to be
+ * damaged, and its row is what it was. rows: of the table's pieces. */
+static gboolean is_readable(Change *change, const Table *table, const PieceRow *rows, gboolean *readable,
+                            GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(BlobMap) map = blobmap_read(change->writer, &table->blob, &problem);
+    *readable = map != NULL && !map->is_damaged &&
+                (is_cut_so(map, rows, table->pieces->len) || blobmap_measure(change->writer, map, &problem));
+    if (problem != NULL && !is_wrong(problem)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    return TRUE;
+}
+
 static gboolean brings_piece(const Table *table, const IngotDigest *digest)
 {
     for (guint i = 0; i < table->pieces->len; i++) {
@@ -86,9 +124,13 @@ static gboolean brings_piece(const Table *table, const IngotDigest *digest)
 
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error)
 {
+    gboolean readable = FALSE;
     g_autofree PieceRow *rows = find_rows(change, table, error);
-    *brings = blob == 0;
-    for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
+    if (rows == NULL || (blob > 0 && !is_readable(change, table, rows, &readable, error))) {
+        return FALSE;
+    }
+    *brings = !readable;
+    for (guint i = 0; i < table->pieces->len; i++) {
         const Piece *piece = table_piece(table, i);
         *brings |= piece->fresh && rows[i].damaged;
         if (rows[i].damaged && !piece->fresh && !brings_piece(table, &piece->digest)) {
@@ -97,19 +139,89 @@ gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolea
             return FALSE;
         }
     }
-    return rows != NULL;
+    return TRUE;
+}
+
+/* A window's pieces, up to the first that is not whole. */
+static gboolean prove_window(Storage *storage, Connection *reader, const BlobMap *map, guint number, gboolean *whole,
+                             GError **error)
+{
+    guint count;
+    g_autofree PiecePlace *places = g_new(PiecePlace, BLOBMAP_WINDOW);
+    if (!blobmap_places(reader, map, number, FALSE, places, &count, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < count && *whole; i++) {
+        const PieceRow row = {.pack = places[i].pack, .offset = places[i].offset, .length = places[i].length};
+        *whole = !places[i].damaged;
+        if (*whole && !proof_holds(storage, &places[i].digest, &row, whole, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean prove_map(Storage *storage, Connection *reader, const Table *table, GError **error)
+{
+    gboolean whole = TRUE;
+    g_autoptr(BlobMap) map = blobmap_read(reader, &table->blob, error);
+    g_autofree PieceRow *rows = map == NULL ? NULL : publish_find(reader, table, error);
+    if (rows == NULL || is_cut_so(map, rows, table->pieces->len)) {
+        return rows != NULL;
+    }
+    if (map->starts == NULL && !blobmap_measure(reader, map, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < map->windows && whole && !map->is_damaged; i++) {
+        if (!prove_window(storage, reader, map, i, &whole, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean publish_prove(Storage *storage, const Table *table, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL) {
+        return FALSE;
+    }
+    if (!prove_map(storage, reader, table, &problem) && !is_wrong(problem)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    return TRUE;
+}
+
+static gboolean add_blob(Change *change, const Table *table, gint64 pack, const guint32 *ids, gint64 *blob,
+                         GError **error)
+{
+    guint count = table->pieces->len;
+    return (*blob > 0 ? pieces_recut_blob(change->writer, *blob, &table->blob, table->size, pack, ids, count, error)
+                      : pieces_add_blob(change->writer, &table->blob, table->size, pack, ids, count, blob, error)) &&
+           add_starts(change, table, ids, error);
 }
 
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
 {
+    gboolean readable = FALSE;
     if (!add_fresh(change, table, pack, at + SEGMENT_HEAD, error)) {
         return FALSE;
     }
     g_autofree guint32 *ids = use_pieces(change, table, error);
-    return ids != NULL &&
-           (!table_has_blob(table) || *blob > 0 ||
-            (pieces_add_blob(change->writer, &table->blob, table->size, pack, ids, table->pieces->len, blob, error) &&
-             add_starts(change, table, ids, error)));
+    if (ids == NULL || !table_has_blob(table)) {
+        return ids != NULL;
+    }
+    if (*blob > 0) {
+        g_autofree PieceRow *rows = find_rows(change, table, error);
+        if (rows == NULL || !is_readable(change, table, rows, &readable, error)) {
+            return FALSE;
+        }
+        change->moved |= !readable;
+    }
+    return readable || add_blob(change, table, pack, ids, blob, error);
 }
 
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error)

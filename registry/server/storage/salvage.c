@@ -121,7 +121,7 @@ static gboolean take_blob(const Table *table, const WalkPlace *place, gpointer u
     Rebuild *rebuild = salvage->rebuild;
     gboolean all;
     gint64 blob = names_blob(rebuild->change.writer, &table->blob, error);
-    if (blob != 0 || !table_has_blob(table)) {
+    if (blob < 0 || !table_has_blob(table)) {
         return blob >= 0;
     }
     if (!has_all(rebuild->change.writer, table, &all, error)) {
@@ -137,7 +137,8 @@ static gboolean take_blob(const Table *table, const WalkPlace *place, gpointer u
         const Piece *piece = table_piece(table, i);
         table_add(known, &piece->digest, piece->length, FALSE);
     }
-    rebuild->report->blobs++;
+    /* One that is there, and is damaged as it is cut there, may have been mended by a push that cut it so. */
+    rebuild->report->blobs += blob == 0;
     return publish_rows(&rebuild->change, known, place->pack, place->at, &blob, error);
 }
 

@@ -225,7 +225,8 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
     gint64 blob;
     ingot_digest_of(manifest->data, manifest->size, digest);
     g_autoptr(Table) table = manifest_table(manifest, digest);
-    if (!proof_table(storage, table, error) || !change_begin(storage, &change, error)) {
+    if (!proof_table(storage, table, error) || !publish_prove(storage, table, error) ||
+        !change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = manifest->actor;

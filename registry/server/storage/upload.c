@@ -291,7 +291,7 @@ static gboolean store(Upload *upload, const StorageActor *actor, const char *nam
     const IngotDigest *digest = &upload->table->blob;
     guint64 size;
     if (!room_in_all(upload->storage, error) || !prepare(upload, &size, error) ||
-        !change_begin(upload->storage, &change, error)) {
+        !publish_prove(upload->storage, upload->table, error) || !change_begin(upload->storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;

@@ -17,6 +17,13 @@ static void assert_clean(Storage *storage)
     assert_int_equal(report.inconsistencies, 0);
 }
 
+static void collect_all(Storage *storage)
+{
+    const CollectOptions options = {0};
+    CollectReport report;
+    assert_true(storage_collect(storage, &options, &report, NULL));
+}
+
 /* --- blobs --- */
 
 static GByteArray *shape(guint kind)
@@ -241,6 +248,105 @@ static void other_cuts_of_the_same(void **state)
     assert_int_equal(stats_of(storage).pieces, pieces);
     pull(storage, "b", bytes);
     assert_clean(storage);
+}
+
+/* Offers the bytes as frames of 50000, and sends those that are missing. */
+static gboolean try_push_cut(Storage *storage, const GByteArray *bytes, GError **error)
+{
+    g_autoptr(GByteArray) list = g_byte_array_new(), missing = g_byte_array_new();
+    g_autofree char *id = begin_upload(storage, error);
+    IngotDigest digest = digest_of(bytes);
+    guint64 size = 0;
+    for (guint at = 0; at < bytes->len; at += 50000) {
+        IngotDigest piece;
+        guint32 length = MIN(50000, bytes->len - at), little = GUINT32_TO_LE(length);
+        ingot_digest_of(bytes->data + at, length, &piece);
+        g_byte_array_append(list, piece.bytes, sizeof piece.bytes);
+        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
+    }
+    if (!storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < list->len / 36; i++) {
+        guint length = MIN(50000, bytes->len - i * 50000);
+        if ((missing->data[i / 8] & (1u << (i % 8))) != 0) {
+            if (!storage_upload_add(storage, id, 0, size, bytes->data + i * 50000, length, error)) {
+                return FALSE;
+            }
+            size += length;
+        }
+    }
+    return storage_upload_finish(storage, NULL, id, 0, "a", &digest, error);
+}
+
+static void push_cut(Storage *storage, const GByteArray *bytes, gboolean offered)
+{
+    g_autoptr(GError) error = NULL;
+    if (!(offered ? try_push_cut(storage, bytes, &error) : try_push(storage, "a", bytes, 70000, &error))) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static void scrub(Storage *storage)
+{
+    ScrubReport report;
+    const ScrubOptions options = {0};
+    assert_true(storage_scrub(storage, &options, &report, NULL));
+}
+
+static void lose_packs(void **state);
+
+/* A blob that is damaged, or has rotted and nobody knows, or whose pack is lost, is mended by a push of the same bytes
+ * however they are cut; who holds it goes on; and a rebuild takes the cut that is whole. */
+static void another_cut_mends_the_same(void **state)
+{
+    g_autoptr(GByteArray) bytes = frames(1, 50, 60000), part = noise(1, 0);
+    g_byte_array_append(part, bytes->data + 100000, 4000);
+    for (guint kind = 0; kind < 12; kind++) {
+        gboolean first = kind % 2 == 1, known = kind / 2 % 2 == 1, alike = kind >= 4 && kind < 8, lost = kind >= 8;
+        g_autoptr(Storage) storage = open_storage(state);
+        push_cut(storage, bytes, first);
+        IngotDigest digest = digest_of(bytes);
+        put_manifest(storage, "a", "1.0.0", "names it", &digest, 1);
+        g_autoptr(StorageBlob) held = storage_blob(storage, "a", &digest, NULL);
+        guint8 got[1000];
+        if (lost) {
+            lose_packs(state);
+        } else {
+            damage(state, part, 100);
+        }
+        if (alike) { /* the other cut's pieces are here already: another blob has some of them */
+            g_autoptr(GByteArray) more = g_byte_array_new();
+            g_byte_array_append(more, bytes->data, 50000 * (bytes->len / 100000));
+            add_bytes(more, noise(7, 1000));
+            push_cut(storage, more, !first);
+        }
+        if (known) {
+            scrub(storage);
+        }
+        push_cut(storage, bytes, !first);
+        put_manifest(storage, "a", "1.0.0", "names it", &digest, 1);
+        pull(storage, "a", bytes);
+        assert_true(read_range(held, 100000, got, sizeof got, NULL));
+        assert_memory_equal(got, bytes->data + 100000, sizeof got);
+        g_clear_pointer(&held, storage_blob_unref);
+        g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+        assert_false(storage_blob_damaged(blob));
+        g_clear_pointer(&blob, storage_blob_unref);
+        storage_close(g_steal_pointer(&storage));
+        g_autofree char *data = ingot_workdir_file(*state, "data");
+        g_autoptr(GError) error = NULL;
+        RebuildReport report;
+        if (!storage_rebuild(data, NULL, NULL, &report, &error)) {
+            fail_msg("%s", error->message);
+        }
+        storage = open_storage(state);
+        pull(storage, "a", bytes);
+        collect_all(storage);
+        pull(storage, "a", bytes);
+        storage_close(g_steal_pointer(&storage));
+        assert_true(ingot_file_remove_tree(data, NULL));
+    }
 }
 
 /* Nor does a second one: the right one is as good as ever. */
@@ -696,13 +802,6 @@ static void referrers_are_found_by_their_subject(void **state)
 
 /* --- limits --- */
 
-static void collect_all(Storage *storage)
-{
-    const CollectOptions options = {0};
-    CollectReport report;
-    assert_true(storage_collect(storage, &options, &report, NULL));
-}
-
 static void no_more_than_the_total(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -1069,6 +1168,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(uploads_go_on_beside_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_upload_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_cuts_of_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_cut_mends_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wrong_digest_drops_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offers_are_hashed_as_they_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_offer_counts_on_no_damaged_frame, set_up, tear_down),
