@@ -272,7 +272,30 @@ static gboolean blob_secure(StorageBlob *blob, GError **error)
     return TRUE;
 }
 
-void blobs_secure(Storage *storage)
+static void secure_or_warn(StorageBlob *blob)
+{
+    g_autoptr(GError) error = NULL;
+    if (!blob_secure(blob, &error)) {
+        g_warning("%s (somebody who reads a removed blob may not reach its end)", error->message);
+    }
+}
+
+void blobs_secure(Storage *storage, const IngotDigest *digests, guint count)
+{
+    g_autoptr(GPtrArray) held = blobcache_held(storage->cache);
+    g_autoptr(GHashTable) wanted = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    for (guint i = 0; i < count; i++) {
+        g_hash_table_add(wanted, (gpointer)&digests[i]);
+    }
+    for (guint i = 0; i < held->len; i++) {
+        StorageBlob *blob = g_ptr_array_index(held, i);
+        if (g_hash_table_contains(wanted, &blob->map->digest)) {
+            secure_or_warn(blob);
+        }
+    }
+}
+
+void blobs_secure_gone(Storage *storage)
 {
     g_autoptr(GPtrArray) held = blobcache_held(storage->cache);
     for (guint i = 0; i < held->len; i++) {
@@ -280,9 +303,10 @@ void blobs_secure(Storage *storage)
         g_autoptr(GError) error = NULL;
         g_autoptr(Connection) reader = database_reader(storage->catalogue, &error);
         gboolean current = TRUE;
-        if (reader == NULL || !blobmap_is_current(reader, blob->map, &current, &error) ||
-            (!current && !blob_secure(blob, &error))) {
+        if (reader == NULL || !blobmap_is_current(reader, blob->map, &current, &error)) {
             g_warning("%s (somebody who reads a removed blob may not reach its end)", error->message);
+        } else if (!current) {
+            secure_or_warn(blob);
         }
     }
 }

@@ -146,7 +146,7 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     uploads_sweep(storage);
     gboolean ok = pulls_flush(storage, error) && make_room(&collection, error) && survey_release(&collection, error);
     if (ok) {
-        blobs_secure(storage);
+        blobs_secure_gone(storage);
         ok = sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
     }
     if (ok) {

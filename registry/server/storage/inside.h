@@ -132,9 +132,10 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
 /* Places have changed: what is kept of blobs is forgotten. */
 void blob_forget(Storage *storage);
 gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
-/* Once blobs have left the catalogue, before any of their pieces does: those who read them now still reach their end.
- */
-void blobs_secure(Storage *storage);
+/* Before blobs leave the catalogue: those who read them now still reach their end. */
+void blobs_secure(Storage *storage, const IngotDigest *digests, guint count);
+/* Once they have left it, before any of their pieces does: the same for those who came meanwhile. */
+void blobs_secure_gone(Storage *storage);
 /* Notes that a piece is not what its digest says, and waits until the catalogue has it. One that has another place by
  * now is not meant. */
 void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint64 offset);

@@ -6,6 +6,8 @@
 #include "server/storage/channels.h"
 #include "server/storage/pulls.h"
 
+#define BATCH 64 /* blobs that are deleted in one change */
+
 /* What is being released of one repository. */
 typedef struct {
     Collection *collection;
@@ -172,16 +174,30 @@ static gboolean release_measures(Collection *collection, Connection *reader, GEr
     return collection_commit(collection, ok, error);
 }
 
+static gboolean drop_blobs(Collection *collection, const IngotDigest *digests, guint count, GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        gboolean dropped;
+        if (!collection_change(collection, error) ||
+            !holdings_drop_blob(collection->change.writer, &digests[i], &dropped, error)) {
+            return FALSE;
+        }
+        collection->report->blobs += dropped;
+        collection->change.moved |= dropped;
+    }
+    return TRUE;
+}
+
+/* From the commit on that a blob leaves the catalogue with, nobody could load a part of it any more. */
 gboolean release_blobs(Collection *collection, Connection *reader, GError **error)
 {
     g_autoptr(GArray) list = holdings_loose(reader, error);
     gboolean ok = list != NULL;
-    for (guint i = 0; ok && i < list->len; i++) {
-        gboolean dropped;
-        ok = collection_change(collection, error) &&
-             holdings_drop_blob(collection->change.writer, &g_array_index(list, IngotDigest, i), &dropped, error);
-        collection->report->blobs += ok && dropped;
-        collection->change.moved |= ok && dropped;
+    for (guint i = 0; ok && i < list->len; i += BATCH) {
+        const IngotDigest *batch = &g_array_index(list, IngotDigest, i);
+        guint count = MIN(BATCH, list->len - i);
+        blobs_secure(collection->storage, batch, count);
+        ok = collection_commit(collection, drop_blobs(collection, batch, count, error), error);
     }
-    return collection_commit(collection, ok, error) && release_measures(collection, reader, error);
+    return ok && release_measures(collection, reader, error);
 }

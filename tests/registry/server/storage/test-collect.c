@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <utime.h>
 
+#include "server/catalogue/blobmap.h"
 #include "server/storage/collect.h"
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
@@ -115,6 +116,50 @@ static void scattered_packs_are_merged(void **state)
         pull(storage, "a", bytes);
     }
     assert_clean(storage);
+}
+
+#define LONG (2 * BLOBMAP_WINDOW + 10) /* pieces */
+
+typedef struct {
+    StorageBlob *blob;
+    const GByteArray *bytes;
+    guint reads;
+} Reader;
+
+/* Between any two changes of the collection the blob is read, in each of its windows. */
+static gboolean read_each_window(gpointer user)
+{
+    Reader *reader = user;
+    guint8 got[100];
+    for (guint i = 0; i < 3; i++) {
+        guint64 offset = (guint64)reader->bytes->len / 3 * i + reader->bytes->len / 6;
+        g_autoptr(GError) error = NULL;
+        if (!read_range(reader->blob, offset, got, sizeof got, &error)) {
+            fail_msg("%s", error->message);
+        }
+        assert_memory_equal(got, reader->bytes->data + offset, sizeof got);
+    }
+    reader->reads++;
+    return FALSE;
+}
+
+static void who_reads_it_reads_all_the_while(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, LONG, 5000);
+    IngotDigest digest = push(storage, "a", bytes);
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    Reader reader = {.blob = blob, .bytes = bytes};
+    CollectReport report;
+    for (guint i = 0; i < 200; i++) {
+        g_autoptr(GByteArray) small = noise(i, 100);
+        push(storage, "a", small);
+    }
+    const CollectOptions options = {.stop = read_each_window, .user = &reader};
+    assert_true(storage_collect(storage, &options, &report, NULL));
+    assert_int_equal(report.blobs, 201);
+    assert_true(reader.reads > 4);
+    read_each_window(&reader);
 }
 
 /* A blob that somebody holds can be read to its end, though all that it was made of is gone, and other pieces have the
@@ -776,6 +821,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scattered_packs_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_reads_it_reads_all_the_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_it_to_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_went_can_come_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_manifest_names_stays, set_up, tear_down),
