@@ -307,6 +307,28 @@ BlobMap *blobmap_read(Connection *reader, const IngotDigest *digest, GError **er
 
 /* --- damage --- */
 
+gboolean blobmap_is_damaged(Connection *reader, const IngotDigest *digest, gboolean *damaged, GError **error)
+{
+    Counters counters;
+    *damaged = FALSE;
+    if (!counters_read(reader, &counters, error)) {
+        return FALSE;
+    }
+    if (counters.damaged == 0) {
+        return TRUE;
+    }
+    GError *problem = NULL;
+    g_autoptr(BlobMap) map = blobmap_read(reader, digest, &problem);
+    *damaged = map == NULL || map->is_damaged;
+    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) &&
+        !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    return TRUE;
+}
+
 gboolean blobmap_mark_damaged(Connection *writer, const IngotDigest *piece, gint64 pack, guint64 offset,
                               gboolean *changed, GError **error)
 {

@@ -43,6 +43,8 @@ typedef struct {
 gboolean blobmap_places(Connection *reader, const BlobMap *map, guint window, gboolean may_be_gone, PiecePlace *places,
                         guint *count, GError **error);
 
+/* Whether a part of the blob is known to be damaged: no push may count on it. */
+gboolean blobmap_is_damaged(Connection *reader, const IngotDigest *digest, gboolean *damaged, GError **error);
 /* Notes that the copy of a piece that stands there is damaged; *changed: it was not known, and is the one in use. */
 gboolean blobmap_mark_damaged(Connection *writer, const IngotDigest *piece, gint64 pack, guint64 offset,
                               gboolean *changed, GError **error);

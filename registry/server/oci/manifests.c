@@ -55,6 +55,11 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
     FetchOutcome outcome = through_manifest(request->server->through, route->name, route->reference);
     g_autoptr(KeptManifest) manifest =
         kept_manifest_find(request->server->storage, route->name, route->reference, &error);
+    if (manifest == NULL && strcmp(request->method, "HEAD") == 0 &&
+        g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        /* So that whoever asks before a push brings it again, which is what mends it. */
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_UNKNOWN", "the manifest is damaged");
+    }
     if (manifest == NULL) {
         return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
                    ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")

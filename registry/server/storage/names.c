@@ -65,11 +65,13 @@ gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *
 {
     Change change;
     gint64 repository, blob;
+    gboolean damaged;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
     gboolean ok = links_find(change.writer, from, digest, &repository, &blob, error) && blob > 0 &&
+                  blobmap_is_damaged(change.writer, digest, &damaged, error) && !damaged &&
                   names_link(&change, name, blob, digest, error);
     return change_end(&change, ok, error);
 }

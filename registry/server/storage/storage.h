@@ -101,7 +101,8 @@ gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest
 /* Packs that another process has removed are kept open no longer than they are read: their room comes back. To be
  * called now and then. */
 void storage_let_go(Storage *storage);
-/* Makes a blob of one repository visible in another; FALSE without an error: there is none. */
+/* Makes a blob of one repository visible in another; FALSE without an error: there is none, or a part of it is damaged
+ * and its bytes are to come again. */
 gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *from, const char *name,
                        const IngotDigest *digest, GError **error);
 gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,

@@ -39,9 +39,24 @@ static gboolean check_mention(const Mention *mention, gint64 size, GError **erro
     return TRUE;
 }
 
-/* Whether the repository has all that the manifest mentions, as it says. */
+/* Who pushes a manifest has the bytes that it mentions: what is damaged of them here is to come first. */
+static gboolean check_whole(Change *change, const IngotDigest *digest, GError **error)
+{
+    gboolean damaged;
+    if (!blobmap_is_damaged(change->writer, digest, &damaged, error)) {
+        return FALSE;
+    }
+    if (damaged) {
+        g_autofree char *text = ingot_digest_to_text(digest);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    "the manifest names %s, a part of which is damaged here: push it again", text);
+    }
+    return !damaged;
+}
+
+/* Whether the repository has all that the manifest mentions, as it says; all of it whole where the manifest is new. */
 static gboolean has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
-                              GError **error)
+                              gboolean is_new, GError **error)
 {
     g_autofree IngotDigest *digests = list_digests(mentions);
     g_autofree gint64 *sizes = g_new(gint64, mentions->len);
@@ -51,7 +66,8 @@ static gboolean has_mentioned(Change *change, const char *name, gint64 repositor
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
         gboolean may_lack = mention->manifest && storage_is_sparse(change->storage, name);
-        if ((sizes[i] >= 0 || !may_lack) && !check_mention(mention, sizes[i], error)) {
+        if ((sizes[i] >= 0 || !may_lack) && (!check_mention(mention, sizes[i], error) ||
+                                             (is_new && !check_whole(change, &mention->digest, error)))) {
             return FALSE;
         }
     }
@@ -119,7 +135,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
     g_autoptr(GArray) mentions = resolve_mentions(change, manifest->mentions, error);
     gint64 repository = mentions == NULL ? -1 : repositories_make(change->writer, name, error);
     if (repository < 0 || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
-        (!manifest->partial && !has_mentioned(change, name, repository, mentions, error)) ||
+        (!manifest->partial && !has_mentioned(change, name, repository, mentions, !had, error)) ||
         !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, manifest->artifact,
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||

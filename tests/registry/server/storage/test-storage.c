@@ -337,7 +337,7 @@ static void another_cut_mends_the_same(void **state)
         g_autofree char *data = ingot_workdir_file(*state, "data");
         g_autoptr(GError) error = NULL;
         RebuildReport report;
-        if (!storage_rebuild(data, NULL, NULL, &report, &error)) {
+        if (!storage_rebuild(data, &(RebuildOptions){0}, &report, &error)) {
             fail_msg("%s", error->message);
         }
         storage = open_storage(state);
@@ -732,6 +732,30 @@ static void a_mount_shows_it_elsewhere(void **state)
     assert_false(storage_remove_blob(storage, NULL, "a", &digest, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_false(storage_has(storage, "a", &digest));
+    pull(storage, "b", bytes);
+}
+
+/* What is damaged satisfies no push: neither a mount, nor a manifest that is new to its repository. One that is there
+ * already may get another tag. */
+static void what_is_damaged_is_pushed_again(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 10, 60000), other = noise(2, 5000);
+    IngotDigest digest = push(storage, "a", bytes), whole = push(storage, "a", other), ignored;
+    g_autoptr(GError) error = NULL;
+    put_manifest(storage, "a", "1.0.0", "first", &digest, 1);
+    damage(state, bytes, 100000);
+    scrub(storage);
+    assert_false(storage_mount(storage, NULL, "a", "b", &digest, &error));
+    assert_null(error);
+    assert_true(storage_mount(storage, NULL, "a", "b", &whole, NULL));
+    assert_false(try_manifest(storage, "a", "dev", "second", &digest, 1, NULL, &ignored, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    put_manifest(storage, "a", "dev", "first", &digest, 1);
+    put_manifest(storage, "a", "dev", "third", &whole, 1);
+    push(storage, "a", bytes);
+    assert_true(storage_mount(storage, NULL, "a", "b", &digest, NULL));
+    put_manifest(storage, "a", "dev", "second", &digest, 1);
     pull(storage, "b", bytes);
 }
 
@@ -1180,6 +1204,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_uploads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_ends_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mount_shows_it_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_damaged_is_pushed_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tags_name_manifests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(referrers_are_found_by_their_subject, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uploads_count_for_the_total, set_up, tear_down),
