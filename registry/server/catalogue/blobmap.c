@@ -281,9 +281,9 @@ static gboolean find_damage(Connection *reader, BlobMap *map, GError **error)
     if (!counters_read(reader, &counters, error)) {
         return FALSE;
     }
-    return counters.damaged == 0            ? TRUE
+    return counters.damaged == 0           ? TRUE
            : counters.damaged < map->count ? find_among_damaged(reader, map, error)
-                                            : find_among_own(reader, map, error);
+                                           : find_among_own(reader, map, error);
 }
 
 BlobMap *blobmap_read(Connection *reader, const IngotDigest *digest, GError **error)

@@ -82,10 +82,9 @@ gboolean pieces_recut_blob(Connection *writer, gint64 blob, const IngotDigest *d
                            const guint32 *ids, guint count, GError **error)
 {
     gsize bytes = count * sizeof *ids;
-    return database_run(writer, error,
-                        "UPDATE blobs SET size=?, pack=?, pieces=?, sum=?, starts=NULL, starts_sum=NULL WHERE id=?",
-                        "iibii", (gint64)size, pack, ids, bytes, row_sum("dib", digest, (gint64)size, ids, bytes),
-                        blob);
+    return database_run(
+        writer, error, "UPDATE blobs SET size=?, pack=?, pieces=?, sum=?, starts=NULL, starts_sum=NULL WHERE id=?",
+        "iibii", (gint64)size, pack, ids, bytes, row_sum("dib", digest, (gint64)size, ids, bytes), blob);
 }
 
 gboolean pieces_has_pack(Connection *connection, gint64 pack, gboolean *known, GError **error)

@@ -16,7 +16,7 @@ struct StorageBlob {
     gint references; /* atomic */
     Storage *storage;
     BlobMap *map;
-    gint damaged; /* atomic: a piece is known to be */
+    gint damaged;      /* atomic: a piece is known to be */
     StorageBlob *next; /* atomic: the same bytes, as they are cut by now; NULL: as they were. Its reference is ours */
 
     /* The rest is blobcache.c's. */

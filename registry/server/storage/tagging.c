@@ -66,8 +66,8 @@ static gboolean has_mentioned(Change *change, const char *name, gint64 repositor
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
         gboolean may_lack = mention->manifest && storage_is_sparse(change->storage, name);
-        if ((sizes[i] >= 0 || !may_lack) && (!check_mention(mention, sizes[i], error) ||
-                                             (is_new && !check_whole(change, &mention->digest, error)))) {
+        if ((sizes[i] >= 0 || !may_lack) &&
+            (!check_mention(mention, sizes[i], error) || (is_new && !check_whole(change, &mention->digest, error)))) {
             return FALSE;
         }
     }
