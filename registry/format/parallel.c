@@ -2,6 +2,8 @@
 
 #include <ingot/process.h>
 
+#include "base/crew.h"
+
 #define THREADS_MAX 16u
 
 typedef struct {
@@ -78,15 +80,9 @@ gboolean parallel_run(const ParallelWork *work, guint64 count, gpointer user, GE
 {
     Run run = {.work = work, .user = user, .count = count};
     guint threads = (guint)MIN(count, MIN(g_get_num_processors(), THREADS_MAX));
-    GThread *started[THREADS_MAX];
     g_mutex_init(&run.lock);
     g_cond_init(&run.turn);
-    for (guint i = 0; i < threads; i++) {
-        started[i] = g_thread_new("parallel", run_thread, &run);
-    }
-    for (guint i = 0; i < threads; i++) {
-        g_thread_join(started[i]);
-    }
+    crew_run("parallel", threads, run_thread, &run);
     g_mutex_clear(&run.lock);
     g_cond_clear(&run.turn);
     if (run.failure != NULL) {

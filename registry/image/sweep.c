@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <ingot/process.h>
 
+#include "base/crew.h"
 #include "image/chunker.h"
 #include "image/disk.h"
 
@@ -125,14 +126,8 @@ static gpointer sweep_thread(gpointer user)
 static gboolean sweep_all(Sweep *sweep, GError **error)
 {
     guint count = MIN(g_get_num_processors(), THREADS_MAX);
-    GThread *threads[THREADS_MAX];
     g_mutex_init(&sweep->lock);
-    for (guint i = 0; i < count; i++) {
-        threads[i] = g_thread_new("disk", sweep_thread, sweep);
-    }
-    for (guint i = 0; i < count; i++) {
-        g_thread_join(threads[i]);
-    }
+    crew_run("disk", count, sweep_thread, sweep);
     g_mutex_clear(&sweep->lock);
     if (sweep->failure != NULL) {
         g_propagate_error(error, sweep->failure);

@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crew.h"
+
 #define GAP_MAX (16u << 10) /* bytes between two missing frames that are fetched along */
 #define RUN 64u             /* chunks that a thread takes at once */
+#define THREADS_MAX 8u
 #define COPY_MAX (4u << 20) /* bytes copied from a seed at once */
 
 /* Where a frame can be had in the store. */
@@ -186,14 +189,7 @@ static gpointer place_thread(gpointer user)
 
 static gboolean place_all(Assembly *assembly, GError **error)
 {
-    GThread *threads[8];
-    guint count = MIN(g_get_num_processors(), G_N_ELEMENTS(threads));
-    for (guint i = 0; i < count; i++) {
-        threads[i] = g_thread_new("place", place_thread, assembly);
-    }
-    for (guint i = 0; i < count; i++) {
-        g_thread_join(threads[i]);
-    }
+    crew_run("place", MIN(g_get_num_processors(), THREADS_MAX), place_thread, assembly);
     if (assembly->failure != NULL) {
         g_propagate_error(error, g_steal_pointer(&assembly->failure));
         return FALSE;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crew.h"
 #include "remote/http.h"
 
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
@@ -15,6 +16,7 @@
 #define LIST_MAX (64u << 20)  /* bytes of a list that it takes */
 #define ENTRY 36              /* bytes of the list for each frame: digest, length */
 #define RUN 64u               /* frames that a thread takes at once */
+#define THREADS_MAX 16u
 
 typedef struct {
     char *location; /* absolute */
@@ -133,14 +135,7 @@ static guint8 *list_frames(int fd, const char *path, const GArray *frames, GErro
     listing.count = frames->len;
     listing.list = g_malloc((gsize)frames->len * ENTRY);
     g_mutex_init(&listing.lock);
-    GThread *threads[16];
-    guint count = MIN(g_get_num_processors(), G_N_ELEMENTS(threads));
-    for (guint i = 0; i < count; i++) {
-        threads[i] = g_thread_new("frames", add_entries, &listing);
-    }
-    for (guint i = 0; i < count; i++) {
-        g_thread_join(threads[i]);
-    }
+    crew_run("frames", MIN(g_get_num_processors(), THREADS_MAX), add_entries, &listing);
     g_mutex_clear(&listing.lock);
     if (listing.failure != NULL) {
         g_propagate_error(error, listing.failure);

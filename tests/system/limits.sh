@@ -82,6 +82,40 @@ expect 2 env LISTEN_FDS=1 sh -c "LISTEN_PID=\$\$ exec $server --data $TMP/data 3
 grep -q 'one is expected' "$TMP/err" || fail "$(cat "$TMP/err")"
 ok "a socket that the service manager passes"
 
+# --- a system that gives few threads ---
+
+${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libthreads.so" tests/faults/threads.c -ldl
+# few N: a server that may start N threads: its status, 0 where it serves.
+few() {
+    : >"$TMP/address"
+    THREADS=$1 LD_PRELOAD=$TMP/libthreads.so ingotd --data "$TMP/few" --listen 127.0.0.1:0 >"$TMP/address" 2>"$TMP/log" &
+    SERVER=$!
+    ENDING+=("$SERVER")
+    until grep -q http "$TMP/address"; do
+        kill -0 "$SERVER" 2>/dev/null || { wait "$SERVER" || return; fail "it ends with 0"; }
+        sleep 0.02
+    done
+    REGISTRY=$(sed 's,.*http://,,' "$TMP/address")
+}
+most=1
+until few $most; do
+    wait "$SERVER" || status=$?
+    [ "$status" = 1 ] || fail "with $most threads it ends with $status: $(cat "$TMP/log")"
+    most=$((most + 7))
+done
+[ $most -gt 60 ] || fail "the limit of threads is not applied: it starts with $most"
+# With the threads that it began with and at most two more: the sums of disks, which several threads work out.
+small_disk "$TMP/few.raw"
+for version in 1.0.0 2.0.0; do
+    ingot pack -q "$TMP/few.raw" "few:$version" >/dev/null
+    ingot push -q "few:$version" "$REGISTRY/team/few" >/dev/null || fail "a push to a server with few threads"
+    for format in raw/disk.raw qcow2/disk.qcow2; do
+        view "http://$REGISTRY/formats/team/few/$version/$format.sha256" >"$TMP/sum" || fail "the sum with few threads: $(cat "$TMP/log")"
+    done
+done
+end
+ok "a system that gives no more threads ends nothing that serves, and is an error at the start"
+
 # --- those who ask for too much ---
 
 head -c 20000000 /dev/urandom >"$TMP/blob"

@@ -22,7 +22,11 @@ Access *access_new(const char *data, guint anonymous, gboolean tls, guint token_
     Access *access = g_new0(Access, 1);
     access->accounts = accounts;
     access->throttle = throttle_new();
-    access->logins = logins_new(access->throttle, CLAMP(g_get_num_processors() / 2, 1, CHECKS_MOST));
+    access->logins = logins_new(access->throttle, CLAMP(g_get_num_processors() / 2, 1, CHECKS_MOST), error);
+    if (access->logins == NULL) {
+        access_free(access);
+        return NULL;
+    }
     access->anonymous = anonymous;
     access->tls = tls;
     access->token_life = token_life;
@@ -38,7 +42,7 @@ void access_stop(Access *access)
 void access_free(Access *access)
 {
     if (access != NULL) {
-        logins_free(access->logins);
+        g_clear_pointer(&access->logins, logins_free);
         throttle_free(access->throttle);
         accounts_close(access->accounts);
         g_free(access);

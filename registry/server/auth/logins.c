@@ -1,5 +1,6 @@
 #include "server/auth/logins.h"
 
+#include <ingot/error.h>
 #include <string.h>
 
 #include "server/auth/fairqueue.h"
@@ -163,16 +164,21 @@ void logins_check(Logins *logins, guint64 network, const char *user, const char 
     }
 }
 
-Logins *logins_new(Throttle *throttle, guint threads)
+Logins *logins_new(Throttle *throttle, guint threads, GError **error)
 {
     Logins *logins = g_new0(Logins, 1);
     logins->throttle = throttle;
     g_mutex_init(&logins->lock);
     logins->right = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     logins->waiting = fairqueue_new(LOGINS_WAITING);
-    logins->pool = g_thread_pool_new(on_job, logins, (int)threads, TRUE, NULL);
-    if (logins->pool == NULL || !random_bytes(logins->key, sizeof logins->key, NULL)) {
-        g_error("no thread or no random numbers for logins");
+    g_autoptr(GError) problem = NULL;
+    logins->pool = g_thread_pool_new(on_job, logins, (int)threads, TRUE, &problem);
+    if (problem != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "no thread for logins: %s", problem->message);
+    }
+    if (problem != NULL || !random_bytes(logins->key, sizeof logins->key, error)) {
+        logins_free(logins);
+        return NULL;
     }
     return logins;
 }

@@ -13,7 +13,8 @@
 
 typedef struct Logins Logins;
 /* The throttle stays the caller's. threads: that check; each takes 64 MiB while it does. */
-Logins *logins_new(Throttle *throttle, guint threads);
+/* NULL: the system gives it no threads, or no random numbers. */
+Logins *logins_new(Throttle *throttle, guint threads, GError **error);
 /* Ends the running checks; those that wait, and those that come, are given up as BUSY. */
 void logins_stop(Logins *logins);
 void logins_free(Logins *logins);

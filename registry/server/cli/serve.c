@@ -314,8 +314,8 @@ static gboolean serve(const Settings *settings, GError **error)
                      .upload_max = settings->max_upload,
                      .uploads_per_user = settings->max_uploads_per_user,
                      .movable = settings->movable};
-    server.warm = warm_start(server.views);
-    gboolean ok = server.upkeep != NULL && listen_and_wait(settings, &server, error);
+    server.warm = server.upkeep == NULL ? NULL : warm_start(server.views, error);
+    gboolean ok = server.warm != NULL && listen_and_wait(settings, &server, error);
     upkeep_stop(server.upkeep);
     warm_stop(server.warm);
     views_free(server.views);

@@ -48,17 +48,21 @@ FlowDoor *flow_door(Flow *flow, gboolean figures_only)
     return figures_only ? &flow->figures : &flow->all;
 }
 
-Flow *flow_new(const FlowOptions *options)
+Flow *flow_new(const FlowOptions *options, GError **error)
 {
     Flow *flow = g_new0(Flow, 1);
     flow->options = options;
     flow->all = (FlowDoor){.flow = flow, .tables = tables_new(options->tables, !options->own_figures)};
     flow->figures = (FlowDoor){.flow = flow, .tables = tables_new(NULL, TRUE)};
-    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
-        flow->pools[i] = work_pool_new(sizes[i].name, sizes[i].threads, sizes[i].waiting);
-    }
     flow->status =
         status_new(options->watch, options->rate, flow->pools, options->sources, options->server, options->own_figures);
+    for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
+        flow->pools[i] = work_pool_new(sizes[i].name, sizes[i].threads, sizes[i].waiting, error);
+        if (flow->pools[i] == NULL) {
+            flow_free(flow);
+            return NULL;
+        }
+    }
     return flow;
 }
 

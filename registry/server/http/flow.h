@@ -33,8 +33,8 @@ typedef struct {
 } FlowOptions;
 
 typedef struct Flow Flow;
-/* options and what they name must outlive it. */
-Flow *flow_new(const FlowOptions *options);
+/* options and what they name must outlive it. NULL: the pools can't have their threads. */
+Flow *flow_new(const FlowOptions *options, GError **error);
 /* From now on requests that come are told to come again. */
 void flow_drain(Flow *flow);
 /* Requests that have begun and not ended. */

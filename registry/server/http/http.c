@@ -17,8 +17,8 @@ struct Http {
 
 static void http_free(Http *http)
 {
-    flow_free(http->flow);
-    watch_free(http->options.watch);
+    g_clear_pointer(&http->flow, flow_free);
+    g_clear_pointer(&http->options.watch, watch_free);
     rate_free(http->options.rate);
     g_ptr_array_unref(http->daemons);
     g_free(http);
@@ -69,26 +69,37 @@ static void stop_daemons(Http *http)
     }
 }
 
+static void http_break_off(Http *http)
+{
+    quiesce(http);
+    if (http->flow != NULL) {
+        flow_stop_pools(http->flow);
+    }
+    stop_daemons(http);
+    http_free(http);
+}
+
 Http *http_start(const HttpOptions *options, GArray *listeners, GError **error)
 {
     Http *http = g_new0(Http, 1);
     http->options = options->flow;
     http->daemons = g_ptr_array_new();
     http->options.idle_timeout = options->idle_timeout;
-    http->options.watch = watch_new(&options->watch);
     if (options->rate > 0) {
         http->options.rate = rate_new(options->rate, options->burst > 0 ? options->burst : 10.0 * options->rate);
     }
-    http->flow = flow_new(&http->options);
+    http->options.watch = watch_new(&options->watch, error);
+    http->flow = http->options.watch == NULL ? NULL : flow_new(&http->options, error);
+    if (http->flow == NULL) {
+        http_break_off(http);
+        return NULL;
+    }
     for (guint i = 0; i < listeners->len; i++) {
         Listener *listener = &g_array_index(listeners, Listener, i);
         struct MHD_Daemon *daemon = start_daemon(http, options, listener);
         if (daemon == NULL) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the HTTP server does not start", listener->where);
-            quiesce(http);
-            flow_stop_pools(http->flow);
-            stop_daemons(http);
-            http_free(http);
+            http_break_off(http);
             return NULL;
         }
         listener->fd = -1; /* the daemon's */

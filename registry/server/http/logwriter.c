@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crew.h"
+
 struct LogWriter {
     int fd;
     char *(*dropped)(guint64 lines);
@@ -65,6 +67,14 @@ static gpointer run_writer(gpointer user)
     return NULL;
 }
 
+static void logwriter_free(LogWriter *writer)
+{
+    g_string_free(writer->waiting, TRUE);
+    g_mutex_clear(&writer->lock);
+    g_cond_clear(&writer->change);
+    g_free(writer);
+}
+
 LogWriter *logwriter_new(int fd, char *(*dropped)(guint64 lines))
 {
     LogWriter *writer = g_new0(LogWriter, 1);
@@ -73,7 +83,11 @@ LogWriter *logwriter_new(int fd, char *(*dropped)(guint64 lines))
     writer->waiting = g_string_new(NULL);
     g_mutex_init(&writer->lock);
     g_cond_init(&writer->change);
-    writer->thread = g_thread_new("log", run_writer, writer);
+    writer->thread = crew_thread("log", run_writer, writer, NULL);
+    if (writer->thread == NULL) {
+        logwriter_free(writer);
+        return NULL;
+    }
     return writer;
 }
 
@@ -105,9 +119,6 @@ gboolean logwriter_end(LogWriter *writer, gint64 wait)
         return FALSE;
     }
     g_thread_join(writer->thread);
-    g_string_free(writer->waiting, TRUE);
-    g_mutex_clear(&writer->lock);
-    g_cond_clear(&writer->change);
-    g_free(writer);
+    logwriter_free(writer);
     return TRUE;
 }

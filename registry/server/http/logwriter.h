@@ -11,7 +11,8 @@
 
 typedef struct LogWriter LogWriter;
 
-/* fd stays the caller's. dropped: makes the line, without its end, that says how many were dropped; free it. */
+/* fd stays the caller's. dropped: makes the line, without its end, that says how many were dropped; free it. NULL: the
+ * system gives it no thread. */
 LogWriter *logwriter_new(int fd, char *(*dropped)(guint64 lines));
 /* A line without its end. */
 void logwriter_add(LogWriter *writer, const char *line);

@@ -1,5 +1,7 @@
 #include "server/http/pool.h"
 
+#include "base/crew.h"
+
 typedef struct {
     char *strand; /* NULL: none */
     WorkTask task;
@@ -65,7 +67,7 @@ static gpointer pool_work(gpointer user)
     return NULL;
 }
 
-WorkPool *work_pool_new(const char *name, guint threads, guint most_waiting)
+WorkPool *work_pool_new(const char *name, guint threads, guint most_waiting, GError **error)
 {
     WorkPool *pool = g_new0(WorkPool, 1);
     g_mutex_init(&pool->lock);
@@ -75,7 +77,12 @@ WorkPool *work_pool_new(const char *name, guint threads, guint most_waiting)
     pool->most_waiting = most_waiting;
     pool->threads = g_ptr_array_new();
     for (guint i = 0; i < threads; i++) {
-        g_ptr_array_add(pool->threads, g_thread_new(name, pool_work, pool));
+        GThread *thread = crew_thread(name, pool_work, pool, error);
+        if (thread == NULL) {
+            work_pool_free(pool);
+            return NULL;
+        }
+        g_ptr_array_add(pool->threads, thread);
     }
     return pool;
 }
@@ -159,6 +166,9 @@ void work_pool_stop(WorkPool *pool)
 
 void work_pool_free(WorkPool *pool)
 {
+    if (pool == NULL) {
+        return;
+    }
     work_pool_stop(pool);
     g_ptr_array_unref(pool->threads);
     g_hash_table_unref(pool->strands);

@@ -13,7 +13,8 @@
 typedef struct WorkPool WorkPool;
 typedef void (*WorkTask)(gpointer data);
 
-WorkPool *work_pool_new(const char *name, guint threads, guint most_waiting);
+/* NULL: the system does not give it its threads. */
+WorkPool *work_pool_new(const char *name, guint threads, guint most_waiting, GError **error);
 /* Hands over a task; strand: NULL for none. FALSE: too many wait, or the pool has stopped: the task is still yours. */
 gboolean work_pool_push(WorkPool *pool, const char *strand, WorkTask task, gpointer data);
 /* The same without the bound. FALSE: the pool has stopped. */
@@ -23,5 +24,5 @@ guint work_pool_waiting(WorkPool *pool);
 guint64 work_pool_refused(WorkPool *pool);
 /* Takes no more, and returns when all that were taken have run. */
 void work_pool_stop(WorkPool *pool);
-/* Stops it first. */
+/* Stops it first. NULL is none. */
 void work_pool_free(WorkPool *pool);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/crew.h"
 #include "server/http/log.h"
 
 #define SWEEP_LEAST (G_TIME_SPAN_SECOND / 4)
@@ -290,7 +291,7 @@ static gpointer run_sweeper(gpointer user)
 
 /* --- the whole --- */
 
-Watch *watch_new(const WatchLimits *limits)
+Watch *watch_new(const WatchLimits *limits, GError **error)
 {
     Watch *watch = g_new0(Watch, 1);
     watch->limits = *limits;
@@ -299,7 +300,11 @@ Watch *watch_new(const WatchLimits *limits)
     watch->threads = g_hash_table_new_full(NULL, NULL, NULL, thread_free);
     g_queue_init(&watch->open);
     if (limits->head_seconds > 0 || limits->min_rate > 0) {
-        watch->sweeper = g_thread_new("watch", run_sweeper, watch);
+        watch->sweeper = crew_thread("watch", run_sweeper, watch, error);
+        if (watch->sweeper == NULL) {
+            watch_free(watch);
+            return NULL;
+        }
     }
     return watch;
 }

@@ -24,7 +24,8 @@ typedef struct {
 } WatchFigures;
 
 typedef struct Watch Watch;
-Watch *watch_new(const WatchLimits *limits);
+/* NULL: the system gives it no thread. */
+Watch *watch_new(const WatchLimits *limits, GError **error);
 /* Once the HTTP library has stopped. */
 void watch_free(Watch *watch);
 WatchFigures watch_figures(Watch *watch);

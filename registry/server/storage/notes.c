@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "base/crew.h"
 #include "server/storage/inside.h"
 
 #define PENDING_MAX 4096u /* notes; more are dropped */
@@ -138,11 +139,12 @@ static gboolean note_add(Notes *notes, Note *note)
     for (const GList *link = notes->pending.head; fresh && link != NULL; link = link->next) {
         fresh = !is_same(link->data, note);
     }
+    if (fresh && notes->thread == NULL) { /* where there is none, the next reader finds the same again */
+        notes->thread = crew_thread("notes", work, notes, NULL);
+        fresh = notes->thread != NULL;
+    }
     if (fresh) {
         g_queue_push_tail(&notes->pending, note);
-        if (notes->thread == NULL) {
-            notes->thread = g_thread_new("notes", work, notes);
-        }
         g_cond_broadcast(&notes->changed);
     } else {
         note_free(note);

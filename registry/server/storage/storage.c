@@ -183,8 +183,10 @@ static gboolean check_packs(Storage *storage, GError **error)
     return known != NULL;
 }
 
-static Storage *storage_new(const char *path)
+/* NULL: the system gives it no threads. */
+static Storage *storage_new(const char *path, GError **error)
 {
+    g_autoptr(GError) problem = NULL;
     Storage *storage = g_new0(Storage, 1);
     storage->path = g_canonicalize_filename(path, NULL);
     storage->events = g_build_filename(storage->path, "names.log", NULL);
@@ -195,7 +197,8 @@ static Storage *storage_new(const char *path)
     g_mutex_init(&storage->links_lock);
     storage->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&storage->stats_lock);
-    storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, FALSE, NULL);
+    /* All at once: a pool that gets its first thread later may get none, and what it was given waits for ever. */
+    storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, TRUE, &problem);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
     g_mutex_init(&storage->aliases_lock);
@@ -203,6 +206,11 @@ static Storage *storage_new(const char *path)
     storage->cache = blobcache_new();
     storage->notes = notes_new(storage);
     storage->proof = proof_new();
+    if (problem != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "no thread for the storage: %s", problem->message);
+        storage_close(storage);
+        return NULL;
+    }
     return storage;
 }
 
@@ -225,7 +233,10 @@ IngotLock *storage_lock(const char *path, gboolean shared, GError **error)
 
 static Storage *storage_open_as(const char *path, gboolean shared, GError **error)
 {
-    g_autoptr(Storage) storage = storage_new(path);
+    g_autoptr(Storage) storage = storage_new(path, error);
+    if (storage == NULL) {
+        return NULL;
+    }
     if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, shared, error)) == NULL ||
         !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
         !open_events(storage, error) || !check_packs(storage, error)) {
@@ -251,14 +262,19 @@ Storage *storage_open_shared(const char *path, GError **error)
 
 Storage *storage_open_bare(const char *path, GError **error)
 {
-    g_autoptr(Storage) storage = storage_new(path);
-    return open_packs(storage, error) && open_catalogue(storage, "", error) ? g_steal_pointer(&storage) : NULL;
+    g_autoptr(Storage) storage = storage_new(path, error);
+    return storage != NULL && open_packs(storage, error) && open_catalogue(storage, "", error)
+               ? g_steal_pointer(&storage)
+               : NULL;
 }
 
 Storage *storage_open_beside(const char *path, const char *suffix, GError **error)
 {
     static const char *const names[] = {"catalogue.sqlite%s", "catalogue.sqlite%s-wal", "catalogue.sqlite%s-shm"};
-    g_autoptr(Storage) storage = storage_new(path);
+    g_autoptr(Storage) storage = storage_new(path, error);
+    if (storage == NULL) {
+        return NULL;
+    }
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
         /* What an attempt before this one left. */
         GString *name = g_string_new(names[i]);

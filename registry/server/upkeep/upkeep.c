@@ -2,6 +2,7 @@
 
 #include <ingot/json.h>
 
+#include "base/crew.h"
 #include "server/http/log.h"
 #include "server/storage/agenda.h"
 #include "server/storage/collect.h"
@@ -257,11 +258,11 @@ Upkeep *upkeep_start(Storage *storage, const char *data, const UpkeepOptions *op
     g_cond_init(&upkeep->wake);
     read_agenda(upkeep);
     upkeep->control = control_start(data, run, upkeep, error);
-    if (upkeep->control == NULL) {
+    upkeep->thread = upkeep->control == NULL ? NULL : crew_thread("upkeep", keep_up, upkeep, error);
+    if (upkeep->thread == NULL) {
         upkeep_stop(upkeep);
         return NULL;
     }
-    upkeep->thread = g_thread_new("upkeep", keep_up, upkeep);
     return upkeep;
 }
 

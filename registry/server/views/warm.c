@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/crew.h"
+
 #define NICE 10
 #define THREADS 2u       /* one of them at most is at work unasked */
 #define ASKED_MAX 64u    /* tasks in line that a client asked for */
@@ -325,7 +327,7 @@ WarmAnswer warm_wait(Warm *warm, const WarmWish *wish, gint64 until, gboolean (*
 
 /* --- the whole --- */
 
-Warm *warm_start(Views *views)
+Warm *warm_start(Views *views, GError **error)
 {
     Warm *warm = g_new0(Warm, 1);
     warm->views = views;
@@ -336,7 +338,11 @@ Warm *warm_start(Views *views)
     g_queue_init(&warm->unasked);
     warm->tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, task_unref);
     for (guint i = 0; i < THREADS; i++) {
-        warm->threads[i] = g_thread_new("warm", work_thread, warm);
+        warm->threads[i] = crew_thread("warm", work_thread, warm, error);
+        if (warm->threads[i] == NULL) {
+            warm_stop(warm);
+            return NULL;
+        }
     }
     return warm;
 }
@@ -358,7 +364,7 @@ void warm_stop(Warm *warm)
     warm->stops = TRUE;
     g_cond_broadcast(&warm->more);
     g_mutex_unlock(&warm->lock);
-    for (guint i = 0; i < THREADS; i++) {
+    for (guint i = 0; i < THREADS && warm->threads[i] != NULL; i++) {
         g_thread_join(warm->threads[i]);
     }
     g_queue_clear(&warm->asked);

@@ -25,7 +25,8 @@ typedef enum {
     WARM_FAILED, /* with an error */
 } WarmAnswer;
 
-Warm *warm_start(Views *views);
+/* NULL: the system gives it no threads. */
+Warm *warm_start(Views *views, GError **error);
 /* A new version. */
 void warm_add(Warm *warm, const char *name, const char *reference);
 /* Asks for it, and waits for it until that time (monotonic), while `gone` does not say that its client has left. */

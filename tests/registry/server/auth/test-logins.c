@@ -143,7 +143,7 @@ static void wait_for(Seen *seen, guint count)
 static void right_ones_are_remembered(void **state)
 {
     Throttle *throttle = throttle_new();
-    Logins *logins = logins_new(throttle, 1);
+    Logins *logins = logins_new(throttle, 1, NULL);
     Seen seen = {0};
     (void)state;
     g_autofree char *hash = password_hash("correct horse", NULL), *other = password_hash("correct horse", NULL);
@@ -167,7 +167,7 @@ static void right_ones_are_remembered(void **state)
 static void guesses_at_once(void **state)
 {
     Throttle *throttle = throttle_new();
-    Logins *logins = logins_new(throttle, 1);
+    Logins *logins = logins_new(throttle, 1, NULL);
     Seen seen = {0};
     (void)state;
     for (guint i = 0; i < 6; i++) {
@@ -184,7 +184,7 @@ static void guesses_at_once(void **state)
 static void a_crowd_is_turned_away(void **state)
 {
     Throttle *throttle = throttle_new();
-    Logins *logins = logins_new(throttle, 2);
+    Logins *logins = logins_new(throttle, 2, NULL);
     Seen crowd = {0}, other = {0};
     (void)state;
     for (guint i = 0; i < 3 * LOGINS_WAITING; i++) {
@@ -205,7 +205,7 @@ static void a_crowd_is_turned_away(void **state)
 static void the_end_answers_all(void **state)
 {
     Throttle *throttle = throttle_new();
-    Logins *logins = logins_new(throttle, 1);
+    Logins *logins = logins_new(throttle, 1, NULL);
     Seen seen = {0};
     (void)state;
     for (guint i = 0; i < 20; i++) {

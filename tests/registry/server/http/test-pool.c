@@ -88,7 +88,7 @@ static void a_strand_holds_one_thread(void **state)
     Gate strand, other;
     gate_init(&strand);
     gate_init(&other);
-    WorkPool *pool = work_pool_new("test", 2, 100);
+    WorkPool *pool = work_pool_new("test", 2, 100, NULL);
     for (char c = 'a'; c <= 'j'; c++) {
         assert_true(work_pool_push(pool, "one", pass, step_new(&strand, c)));
     }
@@ -111,7 +111,7 @@ static void a_bound_refuses(void **state)
     (void)state;
     Gate gate;
     gate_init(&gate);
-    WorkPool *pool = work_pool_new("test", 1, 3);
+    WorkPool *pool = work_pool_new("test", 1, 3, NULL);
     assert_true(work_pool_push(pool, NULL, pass, step_new(&gate, '0')));
     gate_wait_inside(&gate, 1);
     for (guint i = 0; i < 3; i++) {
@@ -135,7 +135,7 @@ static void a_strand_has_a_bound(void **state)
     (void)state;
     Gate gate;
     gate_init(&gate);
-    WorkPool *pool = work_pool_new("test", 2, 100000);
+    WorkPool *pool = work_pool_new("test", 2, 100000, NULL);
     guint taken = 0;
     Step *step = step_new(&gate, 'a');
     while (work_pool_push(pool, "one", pass, step)) {
