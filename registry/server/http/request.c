@@ -6,11 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/parts.h"
-
-#define SHORT 16384            /* bytes of an answer that is always given */
-#define UNREAD_MAX (96u << 20) /* bytes of longer answers that clients have not read */
+#include "server/http/unread.h"
 
 const char *request_header(const Request *request, const char *name)
 {
@@ -103,66 +102,18 @@ static enum MHD_Result keep_answer(Request *request, guint status, guint64 size,
     return MHD_YES;
 }
 
-/* Answers that clients have not read yet: bytes that several of them share count once. */
-static struct {
-    GMutex lock;
-    GHashTable *answers; /* GBytes -> how many have it; NULL: none ever had */
-    gsize size;
-} unread;
-
-/* FALSE: clients that do not read their answers hold too much already. */
-static gboolean unread_add(GBytes *bytes)
-{
-    gsize size = g_bytes_get_size(bytes);
-    if (size <= SHORT) {
-        return TRUE;
-    }
-    g_mutex_lock(&unread.lock);
-    unread.answers = unread.answers == NULL ? g_hash_table_new(NULL, NULL) : unread.answers;
-    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(unread.answers, bytes));
-    gboolean taken = count > 0 || unread.size + size <= UNREAD_MAX;
-    if (taken) {
-        unread.size += count > 0 ? 0 : size;
-        g_hash_table_insert(unread.answers, bytes, GUINT_TO_POINTER(count + 1));
-    }
-    g_mutex_unlock(&unread.lock);
-    return taken;
-}
-
-static void unread_remove(GBytes *bytes)
-{
-    gsize size = g_bytes_get_size(bytes);
-    if (size <= SHORT) {
-        return;
-    }
-    g_mutex_lock(&unread.lock);
-    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(unread.answers, bytes));
-    if (count > 1) {
-        g_hash_table_insert(unread.answers, bytes, GUINT_TO_POINTER(count - 1));
-    } else {
-        g_hash_table_remove(unread.answers, bytes);
-        unread.size -= size;
-    }
-    g_mutex_unlock(&unread.lock);
-}
-
-static void forget_bytes(void *bytes)
-{
-    unread_remove(bytes);
-    g_bytes_unref(bytes);
-}
-
 static enum MHD_Result answer_bytes(Request *request, guint status, const char *type, GBytes *bytes, va_list headers)
 {
     gsize size;
     const void *data = g_bytes_get_data(bytes, &size);
-    if (!unread_add(bytes)) {
+    Unread *unread = unread_begin(client_network(request), bytes);
+    if (unread == NULL) {
         return request_refuse_busy(request, "too many large answers are being read from this registry; try again");
     }
     struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
-        size, (void *)(data == NULL ? "" : data), forget_bytes, g_bytes_ref(bytes));
+        size, (void *)(data == NULL ? "" : data), unread_end, unread);
     if (response == NULL) {
-        forget_bytes(bytes);
+        unread_end(unread);
         return MHD_NO;
     }
     if (type != NULL) {
