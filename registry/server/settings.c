@@ -11,7 +11,6 @@ typedef gboolean (*Parse)(const char *text, gpointer field, GError **error);
 typedef struct {
     const char *field;
     Parse parse;
-    GOptionArg argument;
     const char *by_default, *value, *meaning;
     gsize offset;
 } Setting;
@@ -119,10 +118,8 @@ static gboolean parse_ANONYMOUS(const char *text, gpointer field, GError **error
     return TRUE;
 }
 
-/* Names of files come as they are, other texts as UTF-8. */
-#define ARGUMENT(kind) (parse_##kind == parse_PATH ? G_OPTION_ARG_FILENAME : G_OPTION_ARG_STRING)
 #define ROW(field, kind, by_default, value, meaning)                                                                   \
-    {#field, parse_##kind, ARGUMENT(kind), by_default, value, meaning, G_STRUCT_OFFSET(Settings, field)},
+    {#field, parse_##kind, by_default, value, meaning, G_STRUCT_OFFSET(Settings, field)},
 static const Setting table[SETTINGS_COUNT] = {SETTINGS(ROW)};
 
 static char *key_of(const Setting *setting)
@@ -164,7 +161,7 @@ SettingFlags *settings_flags_new(void)
         const Setting *setting = &table[i];
         flags->entries[i] = (GOptionEntry){
             .long_name = key_of(setting),
-            .arg = setting->argument,
+            .arg = G_OPTION_ARG_FILENAME, /* as it is, whatever the locale can write */
             .arg_data = &flags->texts[i],
             .description = setting->by_default == NULL
                                ? g_strdup(setting->meaning)
@@ -260,12 +257,29 @@ static gboolean take_file(Settings *settings, const char *path, GError **error)
     return TRUE;
 }
 
-/* What others put there: the unit its options; container managers where a service called "ingotd" is to be found. */
+/* Whether some "_PORT_" is followed by a number. */
+static gboolean has_port(const char *text)
+{
+    static const char port[] = "_PORT_";
+    const char *at = text;
+    while ((at = strstr(at, port)) != NULL) {
+        at += strlen(port);
+        if (g_ascii_isdigit(*at)) {
+            return TRUE;
+        }
+        at--; /* the underscore may begin the next one */
+    }
+    return FALSE;
+}
+
+/* What others put there: the unit its options; container managers where each service is to be found, in variables that
+ * begin with its name, which may be "ingotd" or "ingotd-metrics". So no setting's name may look like one of these. */
 static gboolean is_foreign(const char *variable)
 {
+    const char *rest = variable + strlen(PREFIX) - 1; /* with its underscore */
     return strcmp(variable, PREFIX "CONFIG") == 0 || strcmp(variable, PREFIX "OPTIONS") == 0 ||
-           strcmp(variable, PREFIX "PORT") == 0 || g_str_has_prefix(variable, PREFIX "PORT_") ||
-           g_str_has_prefix(variable, PREFIX "SERVICE_");
+           g_str_has_suffix(rest, "_PORT") || g_str_has_suffix(rest, "_SERVICE_HOST") ||
+           strstr(rest, "_SERVICE_PORT_") != NULL || has_port(rest);
 }
 
 static gboolean take_variable(Settings *settings, const char *name, const char *text, const char *const *names,

@@ -32,6 +32,7 @@ server=$(command -v ingotd)
 [ "$(form INGOTD_LOG=plain "$server" --log json --check-config)" = json ] || fail "a flag over a variable"
 expect 2 env INGOTD_MAX_CONECTIONS=9 ingotd --data "$TMP/data"
 grep -q "INGOTD_MAX_CONECTIONS (did you mean 'INGOTD_MAX_CONNECTIONS'?)" "$TMP/err" || fail "$(cat "$TMP/err")"
+LC_ALL=C ingotd --listen "unix:$TMP/ü.sock" --check-config >"$TMP/out" && grep -q "^listen=unix:$TMP/ü.sock" "$TMP/out" || fail "a path that the locale can't write: $(cat "$TMP/out")"
 echo 'max-conections=9' >>"$TMP/ingotd.conf"
 expect 2 ingotd --config "$TMP/ingotd.conf"
 grep -q "ingotd.conf: .*max-conections.*'max-connections'" "$TMP/err" || fail "$(cat "$TMP/err")"

@@ -107,6 +107,25 @@ static void what_is_unknown_is_named_with_the_nearest(void **state)
                   "127.0.0.1:5000");
 }
 
+/* Kubernetes gives each pod these for every service of its namespace. */
+static void services_of_others_are_no_settings(void **state)
+{
+    (void)state;
+    static const char *const services[] = {"INGOTD", "INGOTD_METRICS", "INGOTD_LISTEN", "INGOTD_MAX_UPLOAD_PORT"};
+    static const char *const endings[] = {
+        "_SERVICE_HOST",  "_SERVICE_PORT",        "_SERVICE_PORT_HTTP",  "_SERVICE_PORT_METRICS_2", "_PORT",
+        "_PORT_9090_TCP", "_PORT_9090_TCP_PROTO", "_PORT_9090_TCP_PORT", "_PORT_9090_TCP_ADDR",     "_PORT_53_UDP",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(services); i++) {
+        for (guint k = 0; k < G_N_ELEMENTS(endings); k++) {
+            g_autofree char *variable = g_strdup_printf("%s%s=tcp://10.0.0.1:9090", services[i], endings[k]);
+            expect_listen("", variable, NULL, "127.0.0.1:5000");
+        }
+    }
+    refuse("", "INGOTD_METRICS_HOST=1", NULL, "there is no setting for the variable INGOTD_METRICS_HOST");
+    refuse("", "INGOTD_METRICS_PORT_NAME=1", NULL, "there is no setting for the variable INGOTD_METRICS_PORT_NAME");
+}
+
 static void bad_values_are_named_by_their_origin(void **state)
 {
     (void)state;
@@ -162,6 +181,7 @@ int main(void)
         cmocka_unit_test(the_file_may_be_named_by_a_variable),
         cmocka_unit_test(values_have_kinds),
         cmocka_unit_test(what_is_unknown_is_named_with_the_nearest),
+        cmocka_unit_test(services_of_others_are_no_settings),
         cmocka_unit_test(bad_values_are_named_by_their_origin),
         cmocka_unit_test(what_is_told_says_the_same),
     };
