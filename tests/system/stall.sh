@@ -63,6 +63,27 @@ serve --data "$TMP/data"
 push
 ask_figures() { while curl -s -o /dev/null "$BASE/metrics"; do :; done; }
 beside "$CLIENTS loops over /metrics" ask_figures
+# However many ask at once, none is told to come again.
+cat >"$TMP/crowd.py" <<'PY'
+import http.client, sys, threading
+answers = []
+def ask(path):
+    connection = http.client.HTTPConnection(sys.argv[1], timeout=60)
+    for _ in range(20):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        answers.append((path, answer.status))
+ask("/readyz"), ask("/metrics")
+threads = [threading.Thread(target=ask, args=[path]) for path in ("/readyz", "/metrics") for _ in range(150)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(answers) == 302 * 20 and {status for _, status in answers} == {200}, {a: answers.count(a) for a in set(answers)}
+PY
+python3 "$TMP/crowd.py" "${BASE#*//}" || fail "a crowd that asks whether it is ready"
+ok "a crowd at /readyz and /metrics"
 ask_ready() { while curl -s -o /dev/null "$BASE/readyz"; do :; done; }
 beside "$CLIENTS loops over /readyz" ask_ready
 

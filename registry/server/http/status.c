@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "server/http/metrics.h"
+#include "server/http/probe.h"
+
+#define READY_FRESH G_TIME_SPAN_SECOND  /* for so long it is ready, or not, without another look */
+#define STALE (10 * G_TIME_SPAN_SECOND) /* how old an answer may be that is given while another is made */
 
 /* Upper ends in seconds; the last bucket has none. */
 static const double buckets[] = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60};
@@ -21,6 +25,7 @@ struct Status {
     const StatusSources *sources;
     struct Server *server;
     gboolean exact;
+    Probe *readiness, *figures;
     GMutex lock;         /* of all that follows */
     GHashTable *routes;  /* name -> Counts */
     GHashTable *answers; /* labels of route, method and status -> guint64 */
@@ -36,6 +41,8 @@ Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const Statu
     status->sources = sources;
     status->server = server;
     status->exact = exact;
+    status->readiness = probe_new(READY_FRESH, STALE);
+    status->figures = probe_new(0, STALE);
     g_mutex_init(&status->lock);
     status->watch = watch;
     status->rate = rate;
@@ -46,6 +53,8 @@ Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const Statu
 
 void status_free(Status *status)
 {
+    probe_free(status->readiness);
+    probe_free(status->figures);
     g_mutex_clear(&status->lock);
     g_hash_table_unref(status->routes);
     g_hash_table_unref(status->answers);
@@ -224,30 +233,68 @@ static enum MHD_Result answer_health(Request *request, const RouteMatch *match)
     return request_answer(request, MHD_HTTP_OK, "text/plain", "ok\n", 3, NULL);
 }
 
+static void work_ready(gpointer user, ProbeAnswer *answer)
+{
+    const Status *status = user;
+    g_autoptr(GError) error = NULL;
+    gboolean ready = status->sources->ready(status->server, &error);
+    g_autofree char *text = ready ? g_strdup("ready\n") : g_strconcat(error->message, "\n", NULL);
+    answer->status = ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    answer->text = g_bytes_new(text, strlen(text));
+}
+
+static enum MHD_Result give_ready(Request *request, const ProbeAnswer *answer)
+{
+    if (is_draining(request->status_of)) {
+        return request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", "stopping\n", 9, NULL);
+    }
+    return request_answer_bytes(request, answer->status, "text/plain", answer->text, NULL);
+}
+
 static enum MHD_Result answer_ready(Request *request, const RouteMatch *match)
 {
     (void)match;
-    Status *status = request->status_of;
-    g_autoptr(GError) error = NULL;
-    if (is_draining(status)) {
-        return request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", "stopping\n", 9, NULL);
-    }
-    if (!status->sources->ready(status->server, &error)) {
-        g_autofree char *text = g_strconcat(error->message, "\n", NULL);
-        return request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", text, strlen(text), NULL);
-    }
-    return request_answer(request, MHD_HTTP_OK, "text/plain", "ready\n", 6, NULL);
+    g_auto(ProbeAnswer) answer = {0};
+    probe_ask(request->status_of->readiness, request->start, work_ready, request->status_of, &answer);
+    return give_ready(request, &answer);
+}
+
+static enum MHD_Result answer_ready_quick(Request *request, const RouteMatch *match)
+{
+    (void)match;
+    g_auto(ProbeAnswer) answer = {0};
+    return probe_peek(request->status_of->readiness, &answer) ? give_ready(request, &answer) : MHD_YES;
+}
+
+static void work_figures(gpointer user, ProbeAnswer *answer)
+{
+    char *text = tell(user);
+    *answer = (ProbeAnswer){.status = MHD_HTTP_OK, .text = g_bytes_new_take(text, strlen(text))};
+}
+
+static enum MHD_Result give_figures(Request *request, const ProbeAnswer *answer)
+{
+    return request_answer_bytes(request, answer->status, "text/plain; version=0.0.4", answer->text, "Cache-Control",
+                                "no-store", NULL);
 }
 
 static enum MHD_Result answer_metrics(Request *request, const RouteMatch *match)
 {
     (void)match;
-    g_autofree char *text = tell(request->status_of);
-    return request_answer(request, MHD_HTTP_OK, "text/plain; version=0.0.4", text, strlen(text), "Cache-Control",
-                          "no-store", NULL);
+    g_auto(ProbeAnswer) answer = {0};
+    probe_ask(request->status_of->figures, request->start, work_figures, request->status_of, &answer);
+    return give_figures(request, &answer);
 }
 
-/* One readiness check and one set of figures at a time: however often they are asked for, they hold two threads. */
+static enum MHD_Result answer_metrics_quick(Request *request, const RouteMatch *match)
+{
+    (void)match;
+    g_auto(ProbeAnswer) answer = {0};
+    return probe_peek(request->status_of->figures, &answer) ? give_figures(request, &answer) : MHD_YES;
+}
+
+/* One readiness check and one set of figures at a time: however often they are asked for, they hold two threads, and
+ * whoever asks while these are at it is answered from memory. */
 const Route status_routes[] = {
     {.methods = "GET, HEAD", .pattern = "/healthz", .name = "status", .open = TRUE, .answer = answer_health},
     {.methods = "GET, HEAD",
@@ -256,6 +303,7 @@ const Route status_routes[] = {
      .open = TRUE,
      .pool = POOL_READ,
      .strand = "readyz",
+     .quick = answer_ready_quick,
      .answer = answer_ready},
     {.methods = "GET, HEAD",
      .pattern = "/metrics",
@@ -263,6 +311,7 @@ const Route status_routes[] = {
      .open = TRUE,
      .pool = POOL_READ,
      .strand = "metrics",
+     .quick = answer_metrics_quick,
      .answer = answer_metrics},
     {0},
 };
