@@ -65,12 +65,22 @@ for bad in 100000 100000- bytes=100000-299999 299999-100000 100000-299999- 10000
     refused BLOB_UPLOAD_INVALID 400 -X PATCH -H "Content-Range: $bad" --data-binary "@$TMP/end" "$location"
 done
 refused SIZE_INVALID 400 -X PATCH -H 'Content-Range: 100000-300000' --data-binary "@$TMP/end" "$location"
+# A body that says nothing of its own length is held to the range that it brings.
+refused SIZE_INVALID 400 -X PATCH -H 'Content-Range: 100000-100009' -H 'Transfer-Encoding: chunked' --data-binary "@$TMP/end" "$location"
+ask 204 "$location"
+[ "$(header Range)" = 0-99999 ] || fail "more than the range says: $(header Range)"
 refused BLOB_UPLOAD_INVALID 416 -X PUT -H 'Content-Range: 0-199999' --data-binary "@$TMP/end" "$location?digest=$digest"
 refused DIGEST_INVALID 400 -X PUT --data-binary "@$TMP/end" "$location?digest=$other"
 refused DIGEST_INVALID 400 -X PUT --data-binary "@$TMP/end" "$location"
 ask 204 "$location"
 [ "$(header Range)" = 0-99999 ] || fail "what was refused has changed the upload: $(header Range)"
-ask 202 -X PATCH -H 'Content-Range: 100000-299999' --data-binary "@$TMP/end" "$location"
+head -c 1000 "$TMP/end" >"$TMP/short"
+refused SIZE_INVALID 400 -X PATCH -H 'Content-Range: 100000-299999' -H 'Transfer-Encoding: chunked' --data-binary "@$TMP/short" "$location"
+ask 204 "$location"
+[ "$(header Range)" = 0-100999 ] || fail "what came of a chunk that was cut short: $(header Range)"
+tail -c +101001 "$TMP/blob" >"$TMP/rest"
+refused SIZE_INVALID 400 -X PUT -H 'Content-Range: 101000-399999' -H 'Transfer-Encoding: chunked' --data-binary @/dev/null "$location?digest=$digest"
+ask 202 -X PATCH -H 'Content-Range: 101000-299999' -H 'Transfer-Encoding: chunked' --data-binary "@$TMP/rest" "$location"
 ask 201 -X PUT "$location?digest=$digest"
 post a
 head -c 100000 "$TMP/blob" | ask 202 -X PATCH --data-binary @- "$location"
@@ -78,6 +88,11 @@ ask 201 -X PUT -H 'Content-Range: 100000-299999' --data-binary "@$TMP/end" "$loc
 post a
 ask 204 -X DELETE "$location"
 refused BLOB_UPLOAD_UNKNOWN 404 "$location"
+for ticket in x x.y "${location##*/}0" "$(basename "$location" | cut -d. -f1)"; do
+    for method in GET DELETE PATCH PUT POST; do
+        refused BLOB_UPLOAD_UNKNOWN 404 -X $method "$base/a/blobs/uploads/$ticket"
+    done
+done
 ok "blobs in chunks, resumed by the upload's status, in order only"
 
 ask 200 "$base/a/blobs/$digest"
@@ -430,8 +445,10 @@ assert values["ingot_sent_bytes_total", 'route="blob"'] > 600000, values
 assert values["ingot_requests_running", None] == 1, values
 PY
 mv "$TMP/registry/uploads" "$TMP/registry/away"
+sleep 1.1 # it is looked once a second
 ask 503 "http://$REGISTRY/readyz"
 mv "$TMP/registry/away" "$TMP/registry/uploads"
+sleep 1.1
 ask 200 "http://$REGISTRY/readyz"
 ok "health, readiness and figures"
 

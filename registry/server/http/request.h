@@ -46,7 +46,8 @@ struct Request {
     char *strand;      /* what its work waits for (pool.h); NULL: nothing */
     char *upload;      /* id of the upload that the body goes to */
     guint upload_turn; /* which of its requests this is (storage.h); 0: its only one */
-    guint64 upload_at; /* its size before */
+    guint64 upload_at;  /* its size before, and what has come since */
+    guint64 upload_end; /* its size behind the chunk that the head promises; 0: it promises none */
     GError *failure;   /* while the body came */
 
     guint status;                  /* of the answer; 0: none yet */

@@ -12,7 +12,8 @@
 #include "server/oci/ticket.h"
 #include "server/server.h"
 
-/* The name's grammar, and the caller's rights. Of an upload the reference becomes its id. */
+/* The name's grammar, and the caller's rights. Of an upload the reference becomes its id; one that no ticket names is
+ * refused here: it has no strand to wait in, and no body worth reading. */
 static enum MHD_Result api_check(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
@@ -26,7 +27,10 @@ static enum MHD_Result api_check(Request *request, const RouteMatch *match)
         g_free(request->strand);
         request->strand = g_strdup(match->reference);
     }
-    rights_check(request, match, &result);
+    if (rights_check(request, match, &result) && match->kind == API_UPLOAD && match->reference == NULL) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UPLOAD_UNKNOWN",
+                              "there is no such upload in this repository");
+    }
     return result;
 }
 
@@ -67,7 +71,11 @@ static gboolean check_place(Request *request, enum MHD_Result *result)
 {
     const char *range = request_header(request, "Content-Range");
     ByteRange chunk;
-    if (range == NULL || !range_parse_content(range, &chunk) || chunk.offset == request->upload_at) {
+    if (range == NULL || !range_parse_content(range, &chunk)) {
+        return TRUE;
+    }
+    if (chunk.offset == request->upload_at) {
+        request->upload_end = chunk.offset + chunk.length;
         return TRUE;
     }
     g_autofree char *stands = api_upload_range(request->upload_at);
@@ -94,6 +102,10 @@ static gboolean take_upload(Request *request, const void *data, gsize size, GErr
 {
     guint64 at = request->upload_at;
     request->upload_at += size;
+    if (request->upload_end != 0 && request->upload_at > request->upload_end) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more came than the range says");
+        return FALSE;
+    }
     return storage_upload_add(request->server->storage, request->upload, request->upload_turn, at, data, size, error);
 }
 

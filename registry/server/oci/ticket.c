@@ -22,8 +22,8 @@ char *ticket_read(const Request *request, const char *name, const char *ticket)
 {
     const char *dot = strchr(ticket, '.');
     if (dot == NULL) {
-        return g_strdup("");
+        return NULL;
     }
     g_autofree char *id = g_strndup(ticket, (gsize)(dot - ticket)), *text = ticket_text(name, id);
-    return seal_opens(request->server->access->accounts, text, dot + 1) ? g_steal_pointer(&id) : g_strdup("");
+    return seal_opens(request->server->access->accounts, text, dot + 1) ? g_steal_pointer(&id) : NULL;
 }

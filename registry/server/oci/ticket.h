@@ -9,5 +9,5 @@
 
 /* "ID.HASH"; free it. */
 char *ticket_write(const Request *request, const char *name, const char *id);
-/* The id; "", which no upload has, where the ticket is not of that repository. Free it. */
+/* The id; NULL where the ticket is not of that repository. Free it. */
 char *ticket_read(const Request *request, const char *name, const char *ticket);

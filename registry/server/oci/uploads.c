@@ -182,9 +182,20 @@ static enum MHD_Result offer(Request *request, const char *name, const char *id)
     return api_upload_fail(request, error);
 }
 
+/* Whether the chunk is as long as its head promised: where the body says nothing of its own length, it may have been
+ * cut short on the way without a sign. */
+static gboolean is_whole_chunk(const Request *request)
+{
+    return request->upload_end == 0 || request->upload_at == request->upload_end ||
+           (request->upload_at < request->upload_end && request->failure != NULL);
+}
+
 enum MHD_Result api_upload(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
+    if (!is_whole_chunk(request)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "SIZE_INVALID", "the range has another length");
+    }
     if (request->failure != NULL) {
         return broken(request);
     }
