@@ -112,6 +112,19 @@ diary "UPDATE diary SET value=value+86400 WHERE key='collected'" # as after a cl
 serve --gc-every 2s --scrub-every 0
 reaches ingot_gc_runs_total 2
 end
+# A clock that is a year ahead until it is set: what failed before then is tried again soon, not in a year.
+${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libclock.so" tests/faults/clock.c -ldl
+echo 31536000 >"$TMP/clock"
+LD_PRELOAD=$TMP/libclock.so CLOCK=$TMP/clock serve --gc-every 2s --scrub-every 0
+reaches ingot_gc_runs_total 1
+diary "ALTER TABLE packs RENAME TO away"
+for _ in $(seq 200); do ! grep -q 'ingotd: gc: .*no such table' "$TMP/ingotd.log" || break; sleep 0.1; done
+grep -q 'ingotd: gc: .*no such table' "$TMP/ingotd.log" || fail "gc does not fail: $(tail -5 "$TMP/ingotd.log")"
+echo 0 >"$TMP/clock"
+diary "ALTER TABLE away RENAME TO packs"
+runs=$(figure ingot_gc_runs_total)
+reaches ingot_gc_runs_total $((runs + 1))
+end
 ok "garbage is collected when it is due, whatever restarts and the clock"
 
 for n in 1 2 3 4; do

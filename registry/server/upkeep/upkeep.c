@@ -25,9 +25,10 @@ struct Upkeep {
     gboolean stopping;
     UpkeepFigures figures;
     Agenda agenda;
-    gint64 collect_again, scrub_again; /* the thread's: after a failure, not before */
-    gint64 evict_again;                /* its own: not before, where what takes too much room can't go */
-    gint64 merge_again;                /* its own: not before, where small packs have to stay as they are */
+    /* The thread's own, on the clock that nobody sets (upkeep_ticks): not before then, */
+    gint64 collect_again, scrub_again; /* after a failure, */
+    gint64 evict_again;                /* where what takes too much room can't go, */
+    gint64 merge_again;                /* where small packs have to stay as they are */
 };
 
 static guint64 number(const json_t *outcome, const char *key)
@@ -38,6 +39,12 @@ static guint64 number(const json_t *outcome, const char *key)
 static gint64 upkeep_now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+/* Seconds since some moment, whatever the time of day is set to. */
+static gint64 upkeep_ticks(void)
+{
+    return g_get_monotonic_time() / G_USEC_PER_SEC;
 }
 
 /* What a whole scrub, or its slices together, have found. */
@@ -134,17 +141,19 @@ static gboolean run_own(Upkeep *upkeep, const Job *job)
 
 /* --- when --- */
 
-/* A time that lies ahead was written before the clock was set back: the interval begins anew. */
-static gint64 due_at(gint64 *last, guint64 every, gint64 now)
+/* Seconds until it is due. A time that lies ahead was written before the clock was set back: the interval begins
+ * anew. */
+static gint64 due_in(gint64 *last, guint64 every)
 {
+    gint64 now = upkeep_now();
     *last = MIN(*last, now);
-    return every == 0 ? G_MAXINT64 : *last + (gint64)every;
+    return every == 0 ? G_MAXINT64 : *last + (gint64)every - now;
 }
 
-/* Until then or for a minute, whichever is less; FALSE: it is to end. */
-static gboolean wait_until(Upkeep *upkeep, gint64 due)
+/* For so many seconds, or for a minute, whichever is less; FALSE: it is to end. */
+static gboolean wait_for(Upkeep *upkeep, gint64 due)
 {
-    gint64 seconds = CLAMP(due - upkeep_now(), 0, FLUSH_EVERY);
+    gint64 seconds = CLAMP(due, 0, FLUSH_EVERY);
     gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
     g_mutex_lock(&upkeep->lock);
     while (!upkeep->stopping && g_get_monotonic_time() < end) {
@@ -169,62 +178,62 @@ static void merge_when_scattered(Upkeep *upkeep)
     const Job job = {.kind = JOB_MERGE};
     gboolean scattered;
     g_autoptr(GError) error = NULL;
-    if (upkeep->options->collect_every == 0 || upkeep_now() < upkeep->merge_again) {
+    if (upkeep->options->collect_every == 0 || upkeep_ticks() < upkeep->merge_again) {
         return;
     }
     if (!storage_is_scattered(upkeep->storage, &scattered, &error)) {
         log_warning("upkeep: the packs can't be counted: %s", error->message);
     } else if (scattered) {
         run_own(upkeep, &job);
-        upkeep->merge_again = upkeep_now() + RETRY_EVERY; /* some may have to stay as they are */
+        upkeep->merge_again = upkeep_ticks() + RETRY_EVERY; /* some may have to stay as they are */
     }
 }
 
+/* In how many seconds it is to be looked again. */
 static gint64 collect_when_due(Upkeep *upkeep)
 {
     const UpkeepOptions *options = upkeep->options;
     const Job job = {
         .kind = JOB_COLLECT, .grace = options->grace, .untagged = options->untagged, .keeps = options->keeps};
-    gint64 now = upkeep_now();
+    const gint64 retry = (gint64)MIN(RETRY_EVERY, options->collect_every), ticks = upkeep_ticks();
     g_mutex_lock(&upkeep->lock);
-    gint64 due = due_at(&upkeep->agenda.collected, options->collect_every, now);
+    gint64 due = due_in(&upkeep->agenda.collected, options->collect_every);
     g_mutex_unlock(&upkeep->lock);
-    upkeep->evict_again = MIN(upkeep->evict_again, now + RETRY_EVERY);
-    gboolean full = now >= upkeep->evict_again && eviction_is_due(upkeep->storage);
-    if (now < upkeep->collect_again || (now < due && !full)) {
-        return MAX(due, upkeep->collect_again);
+    gboolean full = ticks >= upkeep->evict_again && eviction_is_due(upkeep->storage);
+    if (ticks < upkeep->collect_again || (due > 0 && !full)) {
+        return MAX(due, upkeep->collect_again - ticks);
     }
-    upkeep->evict_again = now + RETRY_EVERY;
+    upkeep->evict_again = ticks + RETRY_EVERY;
     if (!run_own(upkeep, &job)) {
-        upkeep->collect_again = now + (gint64)MIN(RETRY_EVERY, options->collect_every);
+        upkeep->collect_again = ticks + retry;
     }
-    return upkeep_now() + (gint64)MIN(RETRY_EVERY, options->collect_every);
+    return retry;
 }
 
-/* One slice, where one is due. */
+/* One slice, where one is due; in how many seconds it is to be looked again. */
 static gint64 scrub_when_due(Upkeep *upkeep)
 {
     const UpkeepOptions *options = upkeep->options;
     Job job = {.kind = JOB_SCRUB, .rate = options->scrub_rate, .from = options->scrub_from, .slice = SLICE};
-    gint64 now = upkeep_now();
+    gint64 ticks = upkeep_ticks();
     g_mutex_lock(&upkeep->lock);
-    gint64 due = due_at(&upkeep->agenda.scrubbed, options->scrub_every, now);
+    gint64 due = due_in(&upkeep->agenda.scrubbed, options->scrub_every);
     job.place = upkeep->agenda.place;
     g_mutex_unlock(&upkeep->lock);
-    if (now < due || now < upkeep->scrub_again) {
-        return MAX(due, upkeep->scrub_again);
+    if (due > 0 || ticks < upkeep->scrub_again) {
+        return MAX(due, upkeep->scrub_again - ticks);
     }
     if (!run_own(upkeep, &job)) {
-        upkeep->scrub_again = now + (gint64)MIN(RETRY_EVERY, options->scrub_every);
+        upkeep->scrub_again = ticks + (gint64)MIN(RETRY_EVERY, options->scrub_every);
     }
-    return now; /* the next slice, or what has become due meanwhile */
+    return 0; /* the next slice, or what has become due meanwhile */
 }
 
 static gpointer keep_up(gpointer user)
 {
     Upkeep *upkeep = user;
     gint64 due = 0;
-    while (wait_until(upkeep, due)) {
+    while (wait_for(upkeep, due)) {
         flush_pulls(upkeep);
         merge_when_scattered(upkeep);
         gint64 collect_due = collect_when_due(upkeep), scrub_due = scrub_when_due(upkeep);
