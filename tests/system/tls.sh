@@ -14,6 +14,8 @@ certificate() { # NAME ADDRESS [DAYS]
 certificate first IP:127.0.0.1
 certificate second IP:127.0.0.1
 certificate elsewhere DNS:elsewhere.example
+certificate old IP:127.0.0.1 -1
+certificate long IP:127.0.0.1 365
 cp first.crt now.crt
 cp first.key now.key
 cd - >/dev/null
@@ -68,6 +70,25 @@ kill -HUP "$SERVER"
 until grep -q 'stays what it was' "$TMP/ingotd.log"; do kill -0 $SERVER || fail "a broken certificate ends it"; sleep 0.05; done
 [ "$(serial)" = "$(openssl x509 -noout -serial -in "$TMP/second.crt")" ] || fail "a broken certificate is served"
 ok "SIGHUP reads the certificate anew, running downloads go on; a broken one changes nothing"
+
+# One that has run out is served, and said.
+expires() { curl -skf "https://$REGISTRY/metrics" | sed -n 's/^ingot_certificate_expires_seconds //p'; }
+ends() { date -d "$(openssl x509 -noout -enddate -in "$1" | cut -d= -f2)" +%s; }
+[ "$(printf %.0f "$(expires)")" = "$(ends "$TMP/second.crt")" ] || fail "when the certificate runs out: $(expires)"
+renewed() { # NAME: it is read
+    cp "$TMP/$1.crt" "$TMP/now.crt"
+    cp "$TMP/$1.key" "$TMP/now.key"
+    kill -HUP "$SERVER"
+    until [ "$(serial)" = "$(openssl x509 -noout -serial -in "$TMP/$1.crt")" ]; do sleep 0.05; done
+}
+! grep -q 'ran out' "$TMP/ingotd.log" || fail "a good certificate: $(cat "$TMP/ingotd.log")"
+renewed old
+grep -q 'now.crt: the certificate ran out on ' "$TMP/ingotd.log" || fail "no word of a certificate that ran out: $(cat "$TMP/ingotd.log")"
+[ "$(printf %.0f "$(expires)")" = "$(ends "$TMP/old.crt")" ] || fail "when the old certificate ran out: $(expires)"
+warnings=$(grep -c 'certificate r[ua]ns* out' "$TMP/ingotd.log")
+renewed long
+[ "$(grep -c 'certificate r[ua]ns* out' "$TMP/ingotd.log")" = "$warnings" ] || fail "a warning of a certificate for a year: $(cat "$TMP/ingotd.log")"
+ok "a certificate that has run out is a warning and a figure"
 
 cp "$TMP/elsewhere.crt" "$TMP/now.crt"
 cp "$TMP/elsewhere.key" "$TMP/now.key"

@@ -4,6 +4,7 @@
 
 #include "server/http/metrics.h"
 #include "server/http/probe.h"
+#include "server/http/tls.h"
 
 #define READY_FRESH G_TIME_SPAN_SECOND  /* for so long it is ready, or not, without another look */
 #define STALE (10 * G_TIME_SPAN_SECOND) /* how old an answer may be that is given while another is made */
@@ -167,6 +168,10 @@ static void add_limits(GString *text, Status *status)
     metrics_head(text, "ingot_slow_clients_total", "counter", "Connections that were ended for being slow.");
     g_string_append_printf(text, "ingot_slow_clients_total{reason=\"head\"} %" G_GUINT64_FORMAT "\n", figures.heads);
     g_string_append_printf(text, "ingot_slow_clients_total{reason=\"rate\"} %" G_GUINT64_FORMAT "\n", figures.stalled);
+    if (tls_expires() > 0) {
+        metrics_add(text, "ingot_certificate_expires_seconds", "gauge",
+                    "When the certificate that is served runs out, since 1970.", (double)tls_expires());
+    }
     metrics_add(text, "ingot_rate_refused_total", "counter",
                 "Requests that were refused since an address made too many.", (double)refused);
 }

@@ -2,14 +2,19 @@
 
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/text.h>
 
-#define FILE_MAX (1u << 20) /* bytes */
-#define CHAIN_MAX 16        /* certificates */
+#include "server/http/log.h"
+
+#define FILE_MAX (1u << 20)  /* bytes */
+#define CHAIN_MAX 16         /* certificates */
+#define SOON (7 * 24 * 3600) /* seconds */
 
 typedef struct {
     gnutls_pcert_st chain[CHAIN_MAX];
     unsigned count;
     gnutls_privkey_t key;
+    gint64 begins, expires; /* when all of the chain is valid; seconds since 1970 */
 } Pair;
 
 static char *certificate_path, *key_path;
@@ -54,6 +59,38 @@ static gboolean check_pair(const gnutls_datum_t *certificate, const gnutls_datum
     return code >= 0 || failed(certificate_path, code, error);
 }
 
+/* From when and until when all of the chain is valid. */
+static gboolean find_times(Pair *pair, GError **error)
+{
+    pair->expires = G_MAXINT64;
+    for (unsigned i = 0; i < pair->count; i++) {
+        gnutls_x509_crt_t certificate;
+        int code = gnutls_pcert_export_x509(&pair->chain[i], &certificate);
+        if (code < 0) {
+            return failed(certificate_path, code, error);
+        }
+        pair->begins = MAX(pair->begins, (gint64)gnutls_x509_crt_get_activation_time(certificate));
+        pair->expires = MIN(pair->expires, (gint64)gnutls_x509_crt_get_expiration_time(certificate));
+        gnutls_x509_crt_deinit(certificate);
+    }
+    return TRUE;
+}
+
+/* Clients refuse it, or will soon: nobody else may have noticed. */
+static void warn_of_times(const Pair *pair)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autofree char *begins = ingot_text_time(pair->begins), *expires = ingot_text_time(pair->expires);
+    if (now < pair->begins) {
+        log_warning("%s: the certificate is not valid before %s", certificate_path, begins);
+    } else if (now >= pair->expires) {
+        log_warning("%s: the certificate ran out on %s; clients refuse it. Renew it, and send SIGHUP", certificate_path,
+                    expires);
+    } else if (pair->expires - now < SOON) {
+        log_warning("%s: the certificate runs out on %s; renew it, and send SIGHUP", certificate_path, expires);
+    }
+}
+
 static Pair *read_pair(GError **error)
 {
     g_autoptr(GBytes) certificate_bytes = ingot_file_read(certificate_path, FILE_MAX, error);
@@ -73,6 +110,9 @@ static Pair *read_pair(GError **error)
         return NULL;
     }
     pair->count = count;
+    if (!find_times(pair, error)) {
+        return NULL;
+    }
     if ((code = gnutls_privkey_init(&pair->key)) < 0 ||
         (code = gnutls_privkey_import_x509_raw(pair->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0)) < 0) {
         failed(key_path, code, error);
@@ -88,6 +128,9 @@ gboolean tls_load(const char *certificate, const char *key, GError **error)
     former = g_ptr_array_new_with_free_func(pair_free);
     Pair *pair = read_pair(error);
     g_atomic_pointer_set(&current, pair);
+    if (pair != NULL) {
+        warn_of_times(pair);
+    }
     return pair != NULL;
 }
 
@@ -99,7 +142,14 @@ gboolean tls_reload(GError **error)
     }
     g_ptr_array_add(former, g_atomic_pointer_get(&current));
     g_atomic_pointer_set(&current, pair);
+    warn_of_times(pair);
     return TRUE;
+}
+
+gint64 tls_expires(void)
+{
+    const Pair *pair = g_atomic_pointer_get(&current);
+    return pair == NULL ? 0 : pair->expires;
 }
 
 void tls_unload(void)
