@@ -60,6 +60,19 @@ gboolean verb_needs_data(const char *data, GError **error)
     return data != NULL;
 }
 
+gboolean verb_finds_data(const char *data, GError **error)
+{
+    static const char *const signs[] = {"catalogue.sqlite", "names.log", "packs", "users.sqlite"};
+    for (guint i = 0; i < G_N_ELEMENTS(signs); i++) {
+        g_autofree char *path = g_build_filename(data, signs[i], NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+            return TRUE;
+        }
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not a data folder of ingotd", data);
+    return FALSE;
+}
+
 void verb_print_line(const char *line, gpointer user)
 {
     (void)user;

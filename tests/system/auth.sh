@@ -17,6 +17,16 @@ for words in 'user add' 'user add a b' 'user nonsense' 'user ls a' 'token rm' 't
 done
 expect 2 ingotd user ls
 [ ! -e "$data/users.sqlite" ] || fail "wrong usage has made a file"
+# A folder that is mistyped is not made, and one that is another's is let be.
+mkdir "$TMP/others"
+for folder in "$TMP/mistyped" "$TMP/others"; do
+    for words in 'user ls' 'user rm alice' 'user passwd alice' 'token ls' 'token rm x' 'token create --user alice --scope pull:*' gc scrub; do
+        # shellcheck disable=SC2086
+        expect 1 ingotd $words --data "$folder" <<<$'password one\npassword one'
+        grep -q "$folder: not a data folder" "$TMP/err" || fail "ingotd $words: $(cat "$TMP/err")"
+    done
+done
+[ ! -e "$TMP/mistyped" ] && [ -z "$(ls "$TMP/others")" ] || fail "a mistyped folder was made: $(ls "$TMP/mistyped" "$TMP/others")"
 expect 2 users add alice <<<"short"
 grep -q '8 characters' "$TMP/err" || fail "$(cat "$TMP/err")"
 expect 2 users add alice <<<$'password one\npassword two'
@@ -25,6 +35,10 @@ expect 2 users add 'a:b' <<<$'password one\npassword one'
 expect 2 users add --scope 'write:*' alice <<<$'password one\npassword one'
 [ -z "$(users ls)" ] || fail "a refused user is there: $(users ls)"
 twice 'the word of alice' | users add --scope 'push:team/*' --scope 'delete:team/*' alice
+twice 'the word of dora' | ingotd user add --data "$TMP/first" dora 2>"$TMP/err"
+grep -q "$TMP/first/users.sqlite" "$TMP/err" || fail "where a first user is kept is not said: $(cat "$TMP/err")"
+twice 'the word of dora' | ingotd user add --data "$TMP/first" eve 2>"$TMP/err"
+! grep -q users.sqlite "$TMP/err" || fail "$(cat "$TMP/err")"
 twice 'the word of bob' | users add --scope 'promote:team/*' bob
 twice 'the word of carol' | users add carol
 twice 'the word of root' | users add --scope 'admin:*' root

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "server/cli/owner.h"
+#include "server/cli/verbs.h"
 #include "server/upkeep/control.h"
 
 static void print_line(const char *line, gpointer user)
@@ -24,8 +25,7 @@ static json_t *run(const char *data, const Job *job, FILE *out, GError **error)
     }
     g_clear_error(&problem);
     /* A mirror may begin with nothing; what else is done is done to what is there. */
-    if (job->kind != JOB_MIRROR && !g_file_test(data, G_FILE_TEST_IS_DIR)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there", data);
+    if (job->kind != JOB_MIRROR && !verb_finds_data(data, error)) {
         return NULL;
     }
     g_autoptr(Storage) storage = owner_assume(data, error) ? storage_open(data, error) : NULL;

@@ -91,6 +91,9 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
         if (strcmp(actions[i].name, argv[1]) == 0 && actions[i].arguments == argc - 2) {
+            if (!verb_finds_data(arguments.data, error)) {
+                return FALSE;
+            }
             g_autoptr(Accounts) accounts = accounts_open(arguments.data, error);
             return accounts != NULL && actions[i].run(accounts, argc > 2 ? argv[2] : NULL, &arguments, error);
         }

@@ -82,6 +82,18 @@ static gboolean list(Accounts *accounts, const char *name, const Arguments *argu
     return all != NULL;
 }
 
+/* The first user of a folder may come before all else that is kept there: where that is, is said. */
+static Accounts *accounts_open_here(const char *data, GError **error)
+{
+    g_autofree char *path = g_build_filename(data, "users.sqlite", NULL);
+    gboolean there = g_file_test(path, G_FILE_TEST_EXISTS);
+    Accounts *accounts = accounts_open(data, error);
+    if (accounts != NULL && !there) {
+        fprintf(stderr, "ingotd: users are kept in %s from now on\n", path);
+    }
+    return accounts;
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
     static const struct {
@@ -102,7 +114,10 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
         if (strcmp(actions[i].name, argv[1]) == 0 && actions[i].arguments == argc - 2) {
-            g_autoptr(Accounts) accounts = accounts_open(arguments.data, error);
+            if (actions[i].run != add && !verb_finds_data(arguments.data, error)) {
+                return FALSE;
+            }
+            g_autoptr(Accounts) accounts = accounts_open_here(arguments.data, error);
             return accounts != NULL && actions[i].run(accounts, argc > 2 ? argv[2] : NULL, &arguments, error);
         }
     }

@@ -20,6 +20,8 @@ gboolean verb_options(const Verb *verb, const GOptionEntry *entries, int min, in
                       GError **error);
 /* What --data says; INVALID where it is missing. */
 gboolean verb_needs_data(const char *data, GError **error);
+/* Whether that is a data folder: one that is mistyped is not made. NOT_FOUND where it is not. */
+gboolean verb_finds_data(const char *data, GError **error);
 /* For what a verb says as it works: a line on standard error. */
 void verb_print_line(const char *line, gpointer user);
 /* The URL of another registry, without what follows its host, or HOST[:PORT] alone; free it. INVALID: it is neither. */
