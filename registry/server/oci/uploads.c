@@ -60,7 +60,8 @@ static enum MHD_Result settle(Request *request, const char *name, const char *id
 /* What went wrong while the body came; what came before stays. */
 static enum MHD_Result broken(Request *request)
 {
-    if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+    guint64 most = request->server->upload_max;
+    if (most > 0 && request->upload_at > most) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", request->failure->message);
     }
     if (g_error_matches(request->failure, INGOT_ERROR, INGOT_ERROR_INVALID)) {
