@@ -72,6 +72,19 @@ static gboolean load_key(Accounts *accounts, const char *path, GError **error)
     return ok;
 }
 
+gboolean accounts_renew_key(Accounts *accounts, GError **error)
+{
+    guint8 fresh[ACCOUNTS_KEY_SIZE];
+    gboolean ok = random_bytes(fresh, sizeof fresh, error) &&
+                  database_change(accounts->database, NULL, error, "UPDATE secret SET key = ?", "b",
+                                  (const void *)fresh, sizeof fresh);
+    if (ok) {
+        memcpy(accounts->key, fresh, sizeof fresh);
+    }
+    explicit_bzero(fresh, sizeof fresh);
+    return ok;
+}
+
 Accounts *accounts_open(const char *folder, GError **error)
 {
     g_autofree char *path = g_build_filename(folder, "users.sqlite", NULL);

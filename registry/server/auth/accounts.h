@@ -19,6 +19,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Accounts, accounts_close)
 /* The key that access tokens are signed with; made once, never told. */
 const guint8 *accounts_key(const Accounts *accounts);
 
+/* Another key in its place: no access token, upload or link that was signed before counts any more. */
+gboolean accounts_renew_key(Accounts *accounts, GError **error);
+
 /* What the files look like from outside, which is another thing when any process has changed a row: to see whether that
  * is so without the locks that a query takes. */
 typedef struct {

@@ -5,7 +5,27 @@
 #include <ingot/text.h>
 #include <stdio.h>
 
+#include "server/auth/users.h"
 #include "server/cli/verbs.h"
+
+/* The users of the backup, with another key: what was given out to somebody who has lost his rights since ends. */
+static gboolean restore_users(const char *data, GError **error)
+{
+    g_autofree char *path = g_build_filename(data, "users.sqlite", NULL);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    gboolean any;
+    g_autoptr(Accounts) accounts = accounts_open(data, error);
+    if (accounts == NULL || !accounts_renew_key(accounts, error) || !users_any(accounts, &any, error)) {
+        return FALSE;
+    }
+    if (any) {
+        fprintf(stderr, "ingotd: users, passwords and tokens are those of the backup, also those that were taken away "
+                        "since: see `ingotd user ls` and `ingotd token ls`\n");
+    }
+    return TRUE;
+}
 
 static gboolean run(int argc, char **argv, GError **error)
 {
@@ -16,7 +36,7 @@ static gboolean run(int argc, char **argv, GError **error)
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_restore, entries, 1, 1, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !storage_restore(argv[1], data, verb_print_line, NULL, &report, error)) {
+        !storage_restore(argv[1], data, verb_print_line, NULL, &report, error) || !restore_users(data, error)) {
         return FALSE;
     }
     g_autofree char *bytes = ingot_text_size(report.bytes);
