@@ -34,10 +34,11 @@ static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GErro
     static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
     g_autoptr(json_t) list = json_array();
     g_autofree char *url = first;
+    gsize room = LIST_MAX;
     *known = FALSE;
-    for (guint pages = 0; url != NULL && pages < PAGES_MAX; pages++) {
+    for (guint pages = 0; url != NULL && pages < PAGES_MAX && room > 0; pages++) {
         g_auto(HttpExchange)
-            get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = LIST_MAX};
+            get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = room};
         if (!http_exchange(remote, &get, error)) {
             return NULL;
         }
@@ -47,6 +48,7 @@ static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GErro
                         get.status);
             return NULL;
         }
+        room -= get.answer->len;
         *known = is_page;
         url = is_page ? http_next_page(remote, &get) : NULL;
     }

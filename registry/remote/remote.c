@@ -6,7 +6,7 @@
 
 #include "remote/http.h"
 
-#define LIST_MAX (64u << 20)  /* bytes of one page */
+#define LIST_MAX (64u << 20)  /* bytes of a list, with all its pages */
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 #define PAGES_MAX 10000       /* of one list */
 #define PATIENCE_SECONDS 60
@@ -242,12 +242,13 @@ static char **list(IngotRemote *remote, char *first, const char *key, GError **e
 {
     g_autoptr(GStrvBuilder) all = g_strv_builder_new();
     g_autofree char *url = first;
+    gsize room = LIST_MAX;
     for (guint pages = 0; url != NULL; pages++) {
-        if (pages == PAGES_MAX) {
+        if (pages == PAGES_MAX || room == 0) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
             return NULL;
         }
-        g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = LIST_MAX};
+        g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = room};
         if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
             return NULL;
         }
@@ -255,6 +256,7 @@ static char **list(IngotRemote *remote, char *first, const char *key, GError **e
         if (body == NULL) {
             return NULL;
         }
+        room -= get.answer->len;
         const json_t *values = json_object_get(body, key);
         for (size_t i = 0; i < json_array_size(values); i++) {
             const char *one = json_string_value(json_array_get(values, i));

@@ -12,6 +12,7 @@ matches "GET /v2/…" counts:
   norange         answers ranges with the whole
   slow N          N bytes of the body a second
   body TEXT       200 with that JSON text
+  endless N       a list of N bytes, and another page behind it
 LOG receives a line for each request: method, path, Range.
 """
 import http.client
@@ -59,6 +60,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.plain(200, "text/html", b"<html>log in</html>")
         if mode == "body":
             return self.plain(200, "application/vnd.oci.image.manifest.v1+json", " ".join(arguments).encode())
+        if mode == "endless":
+            names = ",".join(["\"%064d\"" % 0] * (int(arguments[0]) // 67))
+            body = f'{{"name":"x","tags":[{names}],"repositories":[{names}],"manifests":[{names}]}}'.encode()
+            return self.plain(200, "application/vnd.oci.image.index.v1+json", body, Link=f'<{self.path.split("?")[0]}?last=x>; rel="next"')
         if mode == "once" and self.path in seen:
             mode = None
         if mode in ("status", "once"):

@@ -71,6 +71,14 @@ GET+/v2/team/web/blobs/$disk status 404|404
 team.*frames= body AAAA|frame
 team.*frames= body $(printf 'A%.0s' {1..35})|frame
 ROWS
+# A list without an end is given up before it fills the memory.
+for list in _catalog team/web/tags/list; do
+    echo "GET+/v2/$list endless 8000000" >"$TMP/rules"
+    : >"$TMP/asked"
+    mirrors 1
+    grep -hq "/v2/$list" "$TMP/out" "$TMP/err" || fail "a list without an end: $(cat "$TMP/out" "$TMP/err")"
+    [ "$(grep -c "^GET /v2/$list" "$TMP/asked")" -le 9 ] || fail "$(wc -l <"$TMP/asked") pages of a list without an end were read"
+done
 start_ingotd "$TMP/copy$folder"
 [ "$(ingot ls "$REGISTRY")" = other/web ] || fail "what was wrong was kept: $(ingot ls "$REGISTRY")"
 ok "what is not JSON, of another kind, cut off, changed or refused is named by its tag"

@@ -66,6 +66,10 @@ static void work(gpointer data, gpointer user)
     fetch->until = outcome == FETCH_DONE ? 0 : g_get_monotonic_time() + fetches->remember;
     fetches->running--;
     g_cond_broadcast(&fetches->ended);
+    /* What nobody is told again is not kept: those who wait for it hold it. */
+    if (fetch->until == 0 && g_hash_table_lookup(fetches->all, fetch->key) == fetch) {
+        g_hash_table_remove(fetches->all, fetch->key);
+    }
     g_mutex_unlock(&fetches->lock);
     fetch_unref(fetch);
 }
