@@ -70,6 +70,25 @@ done
 [ "$(curl -s "http://$cache/v2/team/both/manifests/theirs")" = "$(index theirs)" ] || fail "a tag of the upstream's"
 grep '"tag":"\(1.0.0\|prod\|latest\)"' "$TMP/own/names.log" | grep -q '"by":"mirror"' && fail "a mirror moved a tag: $(cat "$TMP/own/names.log")"
 ok "what was pushed to a cache stays, whatever its upstream has under the same name"
+
+# What is withdrawn there is not served for ever. An upstream that knows nothing at all for a while withdraws nothing.
+theirs=sha256:$(index theirs | sha256sum | cut -d' ' -f1)
+put "$first" other other
+[ "$(code /v2/team/both/manifests/other)" = 200 ] && [ "$(code /v2/team/both/manifests/theirs)" = 200 ] || fail "two tags of the upstream's"
+echo '. status 404' >"$TMP/rules"
+sleep 1.1 # --upstream-absent
+for tag in other theirs 1.0.0 prod; do [ "$(code "/v2/team/both/manifests/$tag")" = 200 ] || fail "$tag goes when all of the upstream is away"; done
+: >"$TMP/rules"
+for tag in theirs 1.0.0 prod; do curl -sf -X DELETE "http://$first/v2/team/both/manifests/$tag" || fail "DELETE $tag"; done
+sleep 1.1
+[ "$(code /v2/team/both/manifests/theirs)" = 404 ] || fail "a tag that was withdrawn is served: $(cat "$TMP/head")"
+[ "$(code "/v2/team/both/manifests/$theirs")" = 200 ] || fail "what a withdrawn tag named has gone at once"
+[ "$(code /v2/team/both/manifests/other)" = 200 ] || fail "a tag that was not withdrawn"
+for tag in 1.0.0 prod latest; do
+    [ "$(curl -s "http://$cache/v2/team/both/manifests/$tag")" = "$(index ours)" ] || fail "$tag, which was pushed here, was withdrawn"
+done
+grep '"tag":"theirs"' "$TMP/own/names.log" | grep '"op":"untag"' | grep '"by":"mirror"' | grep -q 'has it no more' || fail "the event: $(grep theirs "$TMP/own/names.log")"
+ok "a tag that its upstream has withdrawn is served no more, one that was pushed is"
 end_cache
 
 # With the image cached, whatever the upstream does. "once" is what a client sees of it.

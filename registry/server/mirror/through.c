@@ -5,6 +5,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/http/log.h"
 #include "server/mirror/copy.h"
 #include "server/storage/mentions.h"
 
@@ -150,14 +151,33 @@ static gboolean is_current(const Ask *ask, Copy *copy, gboolean *current, GError
     return TRUE;
 }
 
+/* A tag that the upstream has no more goes here, too. That it answers 404 is not enough, which anything does that
+ * stands in its place for a while: it has to know the repository, and to list the tags without this one. */
+static void drop_withdrawn(const Ask *ask, const Copy *copy)
+{
+    static const StorageActor actor = {.name = "mirror", .reason = "its upstream has it no more"};
+    g_autoptr(GError) problem = NULL;
+    g_auto(GStrv) tags = ingot_remote_list_tags(copy->remote, ask->name + copy->skip, NULL);
+    if (tags != NULL && !g_strv_contains((const char *const *)tags, ask->reference) &&
+        !storage_withdraw_tag(copy->storage, &actor, ask->name, ask->reference, &problem)) {
+        log_warning("%s:%s, which its upstream has no more, stays: %s", ask->name, ask->reference, problem->message);
+    }
+}
+
 static gboolean get_manifest(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     gboolean current, changed;
+    GError *problem = NULL;
     (void)result;
-    return is_current(ask, copy, &current, error) &&
-           (current ||
-            copy_manifest(copy, ask->name, ask->reference, strchr(ask->reference, ':') == NULL ? ask->reference : NULL,
-                          TRUE, &changed, error));
+    if (!is_current(ask, copy, &current, &problem)) {
+        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            drop_withdrawn(ask, copy);
+        }
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return current || copy_manifest(copy, ask->name, ask->reference,
+                                    strchr(ask->reference, ':') == NULL ? ask->reference : NULL, TRUE, &changed, error);
 }
 
 FetchOutcome through_manifest(Through *through, const char *name, const char *reference)

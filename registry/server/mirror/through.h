@@ -1,8 +1,9 @@
 /* Pulling through: what a registry does not have it gets from its upstreams when it is first asked for.
  *
  * A tag is looked up there each time, so that it is never older than there, unless it was pushed here: such a tag is
- * ours, whatever an upstream calls by its name; where the upstream does not answer within
- * a moment, what is here is answered, and the look-up goes on without the client. Blobs and manifests by digest come
+ * ours, whatever an upstream calls by its name. One that the upstream has no more, while it has the repository, goes
+ * here too; its image stays, by digest, as long as any that nothing names. Where the upstream does not answer within a
+ * moment, what is here is answered, and the look-up goes on without the client. Blobs and manifests by digest come
  * once. Two that ask for the same wait for one fetch. That an upstream lacks something is remembered for a short time,
  * and one that can't be reached is left in peace (upstream.h). What is not a name, a tag or a digest goes nowhere.
  * Thread safe. */

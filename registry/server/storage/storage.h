@@ -190,6 +190,9 @@ GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *
                          GError **error);
 gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
                             GError **error);
+/* The same of a tag that an upstream had, and has no more; one that was pushed here stays. */
+gboolean storage_withdraw_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                              GError **error);
 /* EXISTS: an index of the repository names it, and none there may lack a manifest. */
 gboolean storage_remove_manifest(Storage *storage, const StorageActor *actor, const char *name,
                                  const IngotDigest *digest, GError **error);

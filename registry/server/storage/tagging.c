@@ -325,16 +325,31 @@ gboolean names_untag(Change *change, const char *name, gint64 repository, const 
     return TRUE;
 }
 
-gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
-                            GError **error)
+static gboolean remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                           gboolean if_cached, GError **error)
 {
     Change change;
+    gboolean pushed;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
     gint64 repository = names_repository(change.writer, name, FALSE, error);
-    gboolean ok = repository > 0 ? names_untag(&change, name, repository, tag, error)
-                                 : repository == 0 && blob_unknown(error, "the tag");
+    gboolean ok = repository >= 0 && tags_is_pushed(change.writer, name, tag, &pushed, error);
+    if (ok && !(if_cached && pushed)) {
+        ok = repository > 0 ? names_untag(&change, name, repository, tag, error) : blob_unknown(error, "the tag");
+    }
     return change_end(&change, ok, error);
+}
+
+gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                            GError **error)
+{
+    return remove_tag(storage, actor, name, tag, FALSE, error);
+}
+
+gboolean storage_withdraw_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                              GError **error)
+{
+    return remove_tag(storage, actor, name, tag, TRUE, error);
 }
