@@ -1,7 +1,8 @@
 /* Threads, on a system that may refuse one: the pids.max of a container, the TasksMax of a unit, ulimit -u.
  *
- * Invariant: a refusal never ends the process, as g_thread_new lets it. Work that several threads share is done by fewer,
- * and by the calling thread alone where there is no other; what needs a thread of its own fails with an error. */
+ * Invariant: a refusal never ends the process, as g_thread_new lets it. Work that several threads share is done by
+ * fewer, and by the calling thread alone where there is no other; what needs a thread of its own fails with an error.
+ */
 #pragma once
 
 #include <glib.h>

@@ -37,8 +37,7 @@ static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GErro
     gsize room = LIST_MAX;
     *known = FALSE;
     for (guint pages = 0; url != NULL && pages < PAGES_MAX && room > 0; pages++) {
-        g_auto(HttpExchange)
-            get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = room};
+        g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = room};
         if (!http_exchange(remote, &get, error)) {
             return NULL;
         }

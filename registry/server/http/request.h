@@ -40,15 +40,15 @@ struct Request {
     guint64 received; /* bytes of the body */
     guint64 sent;     /* bytes of the answer's body */
 
-    GByteArray *body;  /* what has come of it, at most the route's body_max; of a streamed one what is not yet taken */
-    RequestTake take;  /* of a streamed body; NULL: it is not streamed */
-    RequestRest rest;  /* NULL: nothing to do */
-    char *strand;      /* what its work waits for (pool.h); NULL: nothing */
-    char *upload;      /* id of the upload that the body goes to */
-    guint upload_turn; /* which of its requests this is (storage.h); 0: its only one */
+    GByteArray *body;   /* what has come of it, at most the route's body_max; of a streamed one what is not yet taken */
+    RequestTake take;   /* of a streamed body; NULL: it is not streamed */
+    RequestRest rest;   /* NULL: nothing to do */
+    char *strand;       /* what its work waits for (pool.h); NULL: nothing */
+    char *upload;       /* id of the upload that the body goes to */
+    guint upload_turn;  /* which of its requests this is (storage.h); 0: its only one */
     guint64 upload_at;  /* its size before, and what has come since */
     guint64 upload_end; /* its size behind the chunk that the head promises; 0: it promises none */
-    GError *failure;   /* while the body came */
+    GError *failure;    /* while the body came */
 
     guint status;                  /* of the answer; 0: none yet */
     struct MHD_Response *response; /* not yet given to the client */

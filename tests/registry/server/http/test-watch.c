@@ -72,7 +72,8 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
 static int begin(void **state)
 {
     (void)state;
-    watch = watch_new(&(WatchLimits){.head_seconds = LIMIT_SECONDS, .min_rate = 100, .rate_seconds = LIMIT_SECONDS}, NULL);
+    watch =
+        watch_new(&(WatchLimits){.head_seconds = LIMIT_SECONDS, .min_rate = 100, .rate_seconds = LIMIT_SECONDS}, NULL);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     daemon_ = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
                                NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
