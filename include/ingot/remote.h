@@ -33,7 +33,11 @@ void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);
  * (credentials.h). */
 gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error);
 
-/* Manifests. reference is a tag or a digest; the bytes are checked against the digest asked for. */
+/* The registry knows what these functions are given by that digest by another name (a digest of another algorithm, as
+ * text), which is asked for in its place until the next call. */
+void ingot_remote_call(IngotRemote *remote, const IngotDigest *digest, const char *text);
+
+/* Manifests. reference is a tag or a digest (sha256 or sha512); the bytes are checked against the digest asked for. */
 GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
                                   char **media_type, GError **error);
 /* What a tag names, without the manifest's bytes; *told is FALSE where the registry does not say. NOT_FOUND. */

@@ -105,13 +105,20 @@ gboolean oci_digest_equal(const OciDigest *a, const OciDigest *b)
     return ingot_digest_equal(&a->key, &b->key);
 }
 
+OciDigest oci_digest_of_sha512(const void *data, gsize size)
+{
+    OciDigest digest;
+    g_autoptr(Sha512) sha512 = sha512_new();
+    sha512_add(sha512, data, size);
+    sha512_finish(sha512, &digest);
+    return digest;
+}
+
 gboolean oci_digest_fits(const OciDigest *digest, const void *data, gsize size)
 {
     OciDigest found = {0};
     if (digest->is_sha512) {
-        g_autoptr(Sha512) sha512 = sha512_new();
-        sha512_add(sha512, data, size);
-        sha512_finish(sha512, &found);
+        found = oci_digest_of_sha512(data, size);
     } else {
         ingot_digest_of(data, size, &found.key);
     }

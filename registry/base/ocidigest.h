@@ -25,6 +25,8 @@ char *oci_digest_to_text(const OciDigest *digest); /* free it */
 
 OciDigest oci_digest_from_sha256(const IngotDigest *digest);
 OciDigest oci_digest_from_sha512(const guint8 sha512[SHA512_SIZE]);
+/* The SHA-512 of the bytes. */
+OciDigest oci_digest_of_sha512(const void *data, gsize size);
 /* Whether the bytes have the digest. */
 gboolean oci_digest_fits(const OciDigest *digest, const void *data, gsize size);
 gboolean oci_digest_equal(const OciDigest *a, const OciDigest *b);

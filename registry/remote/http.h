@@ -13,7 +13,9 @@ struct IngotRemote {
     CURLM *multi;
     RemoteAuth *auth;
     guint connect, stall; /* seconds that connecting, and a transfer that moves nothing, may take; 0: as everywhere */
-    guint patience;       /* seconds that a request may wait for a registry that answers 429 or 503 */
+    char *called;         /* what the registry calls the digest `called_for`; NULL: nothing is called otherwise */
+    IngotDigest called_for;
+    guint patience; /* seconds that a request may wait for a registry that answers 429 or 503 */
 };
 
 typedef struct {
@@ -63,6 +65,8 @@ gboolean http_failed(CURLcode code, const char *url, GError **error);
 const char *http_header(const HttpExchange *exchange, const char *name);
 /* BASE/v2/NAME/KIND/REFERENCE; free it. */
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference);
+/* The same of a digest, by what the registry calls it. */
+char *http_digest_url(const IngotRemote *remote, const char *name, const char *kind, const IngotDigest *digest);
 /* The next page's URL out of Link: <URL>; rel="next"; free it. NULL: this was the last, or the link leads to another
  * host. */
 char *http_next_page(const IngotRemote *remote, const HttpExchange *exchange);

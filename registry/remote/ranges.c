@@ -281,9 +281,7 @@ gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const In
                                  const IngotRange *ranges, guint count, IngotRangeFunc got, gpointer user,
                                  guint64 *received, GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    g_autofree char *url = http_api_url(remote, name, "blobs", text);
+    g_autofree char *url = http_digest_url(remote, name, "blobs", digest);
     Fetch fetch = {.remote = remote,
                    .url = url,
                    .name = name,

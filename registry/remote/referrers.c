@@ -11,10 +11,11 @@
 #define ERROR_MAX (64u << 10)
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 
-/* sha256-HEX: the tag under which a registry without the API keeps the list. */
-static char *fallback_tag(const IngotDigest *subject)
+/* sha256-HEX: the tag under which a registry without the API keeps the list; of a longer digest the first 64 digits. */
+static char *fallback_tag(const IngotRemote *remote, const IngotDigest *subject)
 {
-    char *text = ingot_digest_to_text(subject);
+    gboolean otherwise = remote->called != NULL && ingot_digest_equal(&remote->called_for, subject);
+    char *text = otherwise ? g_strndup(remote->called, strlen("sha256-") + 64) : ingot_digest_to_text(subject);
     text[strlen("sha256")] = '-';
     return text;
 }
@@ -56,15 +57,13 @@ static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GErro
 
 json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(subject, text);
     gboolean known = FALSE;
-    g_autoptr(json_t) list = get_list(remote, http_api_url(remote, name, "referrers", text), &known, error);
+    g_autoptr(json_t) list = get_list(remote, http_digest_url(remote, name, "referrers", subject), &known, error);
     if (list == NULL || known) {
         return g_steal_pointer(&list);
     }
     json_decref(g_steal_pointer(&list));
-    g_autofree char *tag = fallback_tag(subject);
+    g_autofree char *tag = fallback_tag(remote, subject);
     return get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
 }
 
@@ -82,7 +81,7 @@ static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDig
                            gsize size, const char *artifact_type, GError **error)
 {
     gboolean known;
-    g_autofree char *tag = fallback_tag(subject);
+    g_autofree char *tag = fallback_tag(remote, subject);
     g_autoptr(json_t) list = get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
     if (list == NULL || list_has(list, digest)) {
         return list != NULL;

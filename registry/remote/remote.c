@@ -4,6 +4,7 @@
 #include <ingot/file.h>
 #include <string.h>
 
+#include "base/ocidigest.h"
 #include "remote/http.h"
 
 #define LIST_MAX (64u << 20)  /* bytes of a list, with all its pages */
@@ -68,10 +69,26 @@ void ingot_remote_free(IngotRemote *remote)
         curl_easy_cleanup(remote->curl);
         curl_multi_cleanup(remote->multi);
         auth_free(remote->auth);
+        g_free(remote->called);
         g_free(remote->host);
         g_free(remote->base);
         g_free(remote);
     }
+}
+
+void ingot_remote_call(IngotRemote *remote, const IngotDigest *digest, const char *text)
+{
+    g_free(remote->called);
+    remote->called = g_strdup(text);
+    remote->called_for = *digest;
+}
+
+char *http_digest_url(const IngotRemote *remote, const char *name, const char *kind, const IngotDigest *digest)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    gboolean otherwise = remote->called != NULL && ingot_digest_equal(&remote->called_for, digest);
+    return http_api_url(remote, name, kind, otherwise ? remote->called : text);
 }
 
 gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error)
@@ -115,10 +132,11 @@ GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const c
         *media_type = g_strdup(http_header(&get, "content-type"));
     }
     g_autoptr(GBytes) bytes = take_answer(&get);
-    IngotDigest wanted;
+    OciDigest wanted;
     out->size = g_bytes_get_size(bytes);
     ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &out->digest);
-    if (ingot_digest_parse(reference, &wanted, NULL) && !ingot_digest_equal(&wanted, &out->digest)) {
+    if (oci_digest_parse(reference, &wanted, NULL) &&
+        !oci_digest_fits(&wanted, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes))) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the manifest does not have the digest asked for",
                     get.url);
         return NULL;
@@ -158,9 +176,7 @@ gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const 
 /* The question whether a blob is there, not yet asked. */
 static HttpExchange head_of_blob(const IngotRemote *remote, const char *name, const IngotDigest *digest)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    return (HttpExchange){.method = "HEAD", .url = http_api_url(remote, name, "blobs", text), .limit = ERROR_MAX};
+    return (HttpExchange){.method = "HEAD", .url = http_digest_url(remote, name, "blobs", digest), .limit = ERROR_MAX};
 }
 
 gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gboolean *has,
@@ -192,9 +208,7 @@ gboolean ingot_remote_blob_size(IngotRemote *remote, const char *name, const Ing
 GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const IngotDigest *digest, gsize limit,
                               GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    g_auto(HttpExchange) get = {.method = "GET", .url = http_api_url(remote, name, "blobs", text), .limit = limit};
+    g_auto(HttpExchange) get = {.method = "GET", .url = http_digest_url(remote, name, "blobs", digest), .limit = limit};
     if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
         return NULL;
     }

@@ -139,10 +139,8 @@ static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
 gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 offset,
                              guint64 length, IngotRangeFunc got, gpointer user, guint64 *received, GError **error)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
     g_auto(Stream) stream = {.remote = remote,
-                             .url = http_api_url(remote, name, "blobs", text),
+                             .url = http_digest_url(remote, name, "blobs", digest),
                              .from = offset,
                              .end = length == 0 ? 0 : offset + length,
                              .got = got,

@@ -176,6 +176,49 @@ ask 200 "$base/a/referrers/$(short "$TMP/later")?artifactType=text/x"
 [ "$(listed)" = "$(short "$TMP/about")" ] || fail "of the other kind: $(cat "$TMP/body")"
 ok "referrers of a subject by both digests, before and after it comes"
 
+# --- other registries: a mirror and a cache take all of that as it is named there ---
+
+gone=$(long "$TMP/chunks")
+fresh large 5000000
+large=$digest
+ask 201 -X POST --data-binary "@$TMP/large" "$base/a/blobs/uploads/?digest=$large"
+printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}' "$image" "$(descriptor text/c "$one" "$TMP/one")" \
+    "$(descriptor text/l "$large" "$TMP/large")" >"$TMP/disk"
+put 201 "$image" disk "a/manifests/$(long "$TMP/disk")?tag=2.0.0"
+manifest seal "$(subject text/seal "$(long "$TMP/disk")" "$(stat -c %s "$TMP/disk")")"
+put 201 "$image" seal "a/manifests/$(long "$TMP/seal")"
+expect 0 ingotd mirror --data "$TMP/mirrored" "http://$REGISTRY" a
+upstream=$SERVER upstream_base=$base
+start_ingotd "$TMP/mirrored"
+base=http://$REGISTRY/v2
+for by in "$large" "$(short "$TMP/large")"; do has a "$by" "$TMP/large"; done
+for tag in 1.0.0 2.0.0 latest "$m" "$(short "$TMP/m")"; do ask 200 "$base/a/manifests/$tag"; done
+ask 200 "$base/a/referrers/$(short "$TMP/disk")"
+[ "$(listed)" = "$(short "$TMP/seal")" ] || fail "what is attached did not come: $(cat "$TMP/body")"
+kill "$SERVER"
+wait "$SERVER" || fail "the mirror ends with $?"
+start_cache cache "${upstream_base%/v2}"
+base=http://$cache/v2
+ask 200 -I "$base/a/blobs/$large"
+ask 200 "$base/a/manifests/$(long "$TMP/disk")"
+cmp -s "$TMP/body" "$TMP/disk" || fail "another manifest comes through the cache"
+ask 404 "$base/a/blobs/$wrong"
+ask 404 "$base/a/manifests/$wrong"
+for by in "$large" "$one"; do ask 200 "$base/a/blobs/$by"; done
+ask 200 "$base/a/manifests/2.0.0"
+ask 200 "$base/a/referrers/$(long "$TMP/disk")"
+[ "$(listed)" = "$(long "$TMP/seal")" ] || fail "what is attached did not come through the cache: $(cat "$TMP/body")"
+kill "$upstream"
+wait "$upstream" || fail "ingotd ends with $?"
+has a "$large" "$TMP/large"
+has a "$one" "$TMP/one"
+ask 200 "$base/a/manifests/$(long "$TMP/disk")"
+digested "$(long "$TMP/disk")"
+end_cache
+start_ingotd "$TMP/registry"
+base=http://$REGISTRY/v2
+ok "a mirror and a cache have all of it by both digests"
+
 # --- afterwards ---
 
 kill "$SERVER"
@@ -190,7 +233,7 @@ start_ingotd
 base=http://$REGISTRY/v2
 has a "$one" "$TMP/one"
 ask 200 "$base/a/manifests/$m"
-ask 404 "$base/a/blobs/$digest"
+ask 404 "$base/a/blobs/$gone"
 ask 200 "$base/a/referrers/$(short "$TMP/later")"
 [ "$(listed)" = "$(short "$TMP/also")" ] || fail "after a rebuild: $(cat "$TMP/body")"
 ask 202 -X DELETE "$base/a/manifests/$(long "$TMP/index")"

@@ -7,7 +7,7 @@ struct ColdReader {
     Storage *storage;
     Upstream *upstream;
     char *name;
-    IngotDigest digest;
+    OciDigest named;
     guint64 size;
     Cold *cold;
     StorageBlob *blob;   /* once it is here; NULL: it is not */
@@ -16,17 +16,13 @@ struct ColdReader {
     gboolean ignores; /* the upstream does not answer range requests */
 };
 
-ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *name, const IngotDigest *digest,
+ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *name, const OciDigest *named,
                             guint64 size, Cold *cold)
 {
     ColdReader *reader = g_new0(ColdReader, 1);
     cold_watch(cold);
-    *reader = (ColdReader){.storage = storage,
-                           .upstream = upstream,
-                           .name = g_strdup(name),
-                           .digest = *digest,
-                           .size = size,
-                           .cold = cold};
+    *reader = (ColdReader){
+        .storage = storage, .upstream = upstream, .name = g_strdup(name), .named = *named, .size = size, .cold = cold};
     return reader;
 }
 
@@ -75,8 +71,12 @@ static gssize direct_read(ColdReader *reader, guint64 offset, void *buffer, gsiz
     if (remote == NULL) {
         return -1;
     }
-    gboolean ok = ingot_remote_stream(remote, reader->name + strlen(upstream_prefix(reader->upstream)), &reader->digest,
-                                      offset, size, direct_take, &direct, NULL, &problem);
+    g_autofree char *text = reader->named.is_sha512 ? oci_digest_to_text(&reader->named) : NULL;
+    if (text != NULL) {
+        ingot_remote_call(remote, &reader->named.key, text);
+    }
+    gboolean ok = ingot_remote_stream(remote, reader->name + strlen(upstream_prefix(reader->upstream)),
+                                      &reader->named.key, offset, size, direct_take, &direct, NULL, &problem);
     upstream_give_back(reader->upstream, remote, problem);
     reader->ignores |= direct.ignored;
     if (direct.got > 0) {
@@ -95,9 +95,11 @@ static gssize direct_read(ColdReader *reader, guint64 offset, void *buffer, gsiz
 
 static gboolean reader_finds(ColdReader *reader)
 {
+    IngotDigest digest;
     if (reader->blob == NULL && cold_state(reader->cold) != COLD_COPYING &&
-        storage_has(reader->storage, reader->name, &reader->digest)) {
-        reader->blob = storage_blob(reader->storage, reader->name, &reader->digest, NULL);
+        storage_resolve(reader->storage, &reader->named, &digest, NULL) &&
+        storage_has(reader->storage, reader->name, &digest)) {
+        reader->blob = storage_blob(reader->storage, reader->name, &digest, NULL);
     }
     return reader->blob != NULL;
 }

@@ -9,7 +9,7 @@
 typedef struct ColdReader ColdReader;
 
 /* name: here; cold becomes the reader's. */
-ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *name, const IngotDigest *digest,
+ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *name, const OciDigest *named,
                             guint64 size, Cold *cold);
 void cold_reader_free(ColdReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ColdReader, cold_reader_free)

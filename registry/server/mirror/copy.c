@@ -146,9 +146,19 @@ static gboolean missing_ranges(Copy *copy, const char *name, const char *upload,
     return offset == blob_size;
 }
 
-static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
+/* The upstream is asked for it as it is named. */
+static void call_named(const Copy *copy, const OciDigest *named)
+{
+    g_autofree char *text = named->is_sha512 ? oci_digest_to_text(named) : NULL;
+    if (text != NULL) {
+        ingot_remote_call(copy->remote, &named->key, text);
+    }
+}
+
+static gboolean fetch_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, const char *upload,
                            GError **error)
 {
+    const IngotDigest *digest = &named->key;
     g_autoptr(GBytes) frames = NULL;
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
     if (!ingot_remote_get_frames(copy->remote, there(copy, name), digest, &frames, error)) {
@@ -158,11 +168,11 @@ static gboolean fetch_blob(Copy *copy, const char *name, const IngotDigest *dige
         Whole whole = {.copy = copy, .name = name, .upload = upload, .size = size};
         return ingot_remote_stream(copy->remote, there(copy, name), digest, 0, 0, take_whole, &whole, &copy->received,
                                    error) &&
-               storage_upload_finish(copy->storage, &mirror, upload, 0, name, digest, error);
+               storage_upload_finish_named(copy->storage, &mirror, upload, 0, name, named, NULL, NULL, error);
     }
     return missing_ranges(copy, name, upload, frames, size, ranges, error) &&
            fetch_ranges(copy, name, digest, size, upload, ranges, error) &&
-           storage_upload_finish(copy->storage, &mirror, upload, 0, name, digest, error);
+           storage_upload_finish_named(copy->storage, &mirror, upload, 0, name, named, NULL, NULL, error);
 }
 
 GHashTable *copy_fetched_new(void)
@@ -171,9 +181,9 @@ GHashTable *copy_fetched_new(void)
 }
 
 /* The other registry gave it for another of its repositories. */
-static gboolean mount(Copy *copy, const char *name, const IngotDigest *digest)
+static gboolean mount(Copy *copy, const char *name, const OciDigest *named, const IngotDigest *digest)
 {
-    const char *holder = copy->fetched == NULL ? NULL : g_hash_table_lookup(copy->fetched, digest);
+    const char *holder = copy->fetched == NULL ? NULL : g_hash_table_lookup(copy->fetched, &named->key);
     return holder != NULL && storage_mount(copy->storage, &mirror, holder, name, digest, NULL);
 }
 
@@ -191,27 +201,32 @@ static gboolean check_size(const Copy *copy, const char *name, const IngotDigest
     return blob != NULL;
 }
 
-gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error)
+gboolean copy_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, GError **error)
 {
-    gboolean has = storage_has(copy->storage, name, digest);
+    IngotDigest digest;
+    if (!storage_resolve(copy->storage, named, &digest, error)) {
+        return FALSE;
+    }
+    gboolean has = storage_has(copy->storage, name, &digest);
     if (has) {
-        pulls_ask(copy->storage, name, digest); /* no manifest may need it yet */
+        pulls_ask(copy->storage, name, &digest); /* no manifest may need it yet */
     }
-    if (has || mount(copy, name, digest)) {
-        return check_size(copy, name, digest, size, error);
+    if (has || mount(copy, name, named, &digest)) {
+        return check_size(copy, name, &digest, size, error);
     }
-    const StorageUpload about = {.name = name, .brief = TRUE};
+    call_named(copy, named);
+    const StorageUpload about = {.name = name, .brief = TRUE, .sha512 = named->is_sha512};
     g_autofree char *upload = storage_upload_new(copy->storage, &about, error);
     if (upload == NULL) {
         return FALSE;
     }
-    if (!fetch_blob(copy, name, digest, size, upload, error)) {
+    if (!fetch_blob(copy, name, named, size, upload, error)) {
         storage_upload_drop(copy->storage, upload, NULL);
         return FALSE;
     }
     copy->blobs++;
     if (copy->fetched != NULL) {
-        g_hash_table_replace(copy->fetched, g_memdup2(digest, sizeof *digest), g_strdup(name));
+        g_hash_table_replace(copy->fetched, g_memdup2(&named->key, sizeof named->key), g_strdup(name));
     }
     return TRUE;
 }
@@ -225,11 +240,11 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
 {
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
-        char text[INGOT_DIGEST_TEXT_SIZE];
+        const OciDigest named = mention_named(mention);
+        g_autofree char *text = mention_text(mention);
         gboolean changed;
-        ingot_digest_write_text(&mention->digest, text);
         if (mention->manifest ? !copy_deep(copy, name, text, NULL, FALSE, depth + 1, &changed, error)
-                              : !copy_blob(copy, name, &mention->digest, mention->size, error)) {
+                              : !copy_blob(copy, name, &named, mention->size, error)) {
             return FALSE;
         }
     }
@@ -258,26 +273,38 @@ static gboolean copy_attachment(Copy *copy, const char *name, const char *digest
     return TRUE;
 }
 
-static gboolean copy_attached(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, guint depth,
+/* What is attached may name it by another algorithm than we do. */
+static gboolean know_subject(Copy *copy, const char *name, const OciDigest *subject, GError **error)
+{
+    IngotDigest digest;
+    return storage_resolve(copy->storage, subject, &digest, error) &&
+           storage_find_alias(copy->storage, &mirror, name, &digest, error);
+}
+
+static gboolean copy_attached(Copy *copy, const char *name, const OciDigest *subject, gboolean partial, guint depth,
                               GError **error)
 {
+    call_named(copy, subject);
     g_autoptr(json_t) list =
-        depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, there(copy, name), subject, error);
+        depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, there(copy, name), &subject->key, error);
     for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
         const char *digest = json_string_value(json_object_get(json_array_get(list, i), "digest"));
-        if (digest != NULL && ingot_digest_parse(digest, &(IngotDigest){0}, NULL) &&
+        if (digest != NULL && oci_digest_parse(digest, &(OciDigest){0}, NULL) &&
             !copy_attachment(copy, name, digest, partial, depth, error)) {
             return FALSE;
         }
     }
-    return list != NULL;
+    return list != NULL && (json_array_size(list) == 0 || know_subject(copy, name, subject, error));
 }
 
-/* What the repository's tag, or the manifest's digest, names here already. */
-static gboolean is_here(Copy *copy, const char *name, const char *tag, const IngotDigest *digest)
+/* Whether the repository's tag, or what the other registry calls the manifest, names it here already. */
+static gboolean is_here(Copy *copy, const char *name, const char *tag, const OciDigest *named,
+                        const IngotDigest *digest)
 {
     IngotDigest found;
-    return storage_has_manifest(copy->storage, name, digest) &&
+    return (!named->is_sha512 ||
+            (storage_resolve(copy->storage, named, &found, NULL) && ingot_digest_equal(&found, digest))) &&
+           storage_has_manifest(copy->storage, name, digest) &&
            (tag == NULL ||
             (storage_find_tag(copy->storage, name, tag, &found, NULL) && ingot_digest_equal(&found, digest)));
 }
@@ -301,8 +328,8 @@ static gboolean check_kind(const char *name, const json_t *root, GError **error)
     return TRUE;
 }
 
-static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes, const char *type, gboolean partial,
-                    guint depth, GError **error)
+static gboolean put(Copy *copy, const char *name, const char *tag, const OciDigest *named, GBytes *bytes,
+                    const char *type, gboolean partial, guint depth, GError **error)
 {
     g_autoptr(json_t) root =
         ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the manifest", error);
@@ -311,7 +338,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
     }
     g_autoptr(GArray) mentions = mentions_read(root);
     if (mentions == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest that names no sha256 digests", name);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest with a malformed descriptor", name);
         return FALSE;
     }
     IngotDigest digest;
@@ -326,6 +353,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, GBytes *bytes
                                                                                                           : NULL,
                                       .subject_text = about,
                                       .artifact = artifact == NULL ? "" : artifact,
+                                      .named = named,
                                       .mentions = mentions,
                                       .actor = &mirror,
                                       .partial = partial,
@@ -338,6 +366,7 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
                           guint depth, gboolean *changed, GError **error)
 {
     IngotDescriptor found;
+    OciDigest named;
     g_autofree char *type = NULL;
     if (depth > DEEP) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
@@ -348,14 +377,17 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
     if (bytes == NULL) {
         return FALSE;
     }
-    *changed = !is_here(copy, name, tag, &found.digest);
+    if (!oci_digest_parse(reference, &named, NULL)) { /* a tag */
+        named = oci_digest_from_sha256(&found.digest);
+    }
+    *changed = !is_here(copy, name, tag, &named, &found.digest);
     if (*changed) {
-        if (!put(copy, name, tag, bytes, type == NULL ? INGOT_TYPE_MANIFEST : type, partial, depth, error)) {
+        if (!put(copy, name, tag, &named, bytes, type == NULL ? INGOT_TYPE_MANIFEST : type, partial, depth, error)) {
             return FALSE;
         }
         copy->manifests++;
     }
-    return partial || copy_attached(copy, name, &found.digest, FALSE, depth, error);
+    return partial || copy_attached(copy, name, &named, FALSE, depth, error);
 }
 
 gboolean copy_manifest(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
@@ -364,7 +396,7 @@ gboolean copy_manifest(Copy *copy, const char *name, const char *reference, cons
     return copy_deep(copy, name, reference, tag, partial, 0, changed, error);
 }
 
-gboolean copy_referrers(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, GError **error)
+gboolean copy_referrers(Copy *copy, const char *name, const OciDigest *subject, gboolean partial, GError **error)
 {
     return copy_attached(copy, name, subject, partial, 0, error);
 }

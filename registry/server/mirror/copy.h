@@ -16,9 +16,10 @@
 typedef struct {
     Storage *storage;
     IngotRemote *remote;
-    gsize skip;               /* bytes at the start of a name here that it does not have there */
-    GHashTable *fetched;      /* IngotDigest -> name of the repository here that it was fetched to; NULL: not noted */
-    Cold *cold;               /* hears of the bytes of a blob as they come; NULL: nobody does */
+    gsize skip;          /* bytes at the start of a name here that it does not have there */
+    GHashTable *fetched; /* IngotDigest (key of what it is named by) -> name of the repository here that it was fetched
+                            to; NULL: not noted */
+    Cold *cold;          /* hears of the bytes of a blob as they come; NULL: nobody does */
     guint64 manifests, blobs; /* copied so far */
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
@@ -27,7 +28,7 @@ typedef struct {
 } Copy;
 
 /* A blob of `size` bytes; one that is here already is only made visible in the repository. */
-gboolean copy_blob(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error);
+gboolean copy_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, GError **error);
 /* A set for Copy.fetched; unref it. */
 GHashTable *copy_fetched_new(void);
 /* A manifest by tag or digest, with all that it needs, or (partial) by itself. tag (may be NULL) names it here then.
@@ -35,4 +36,4 @@ GHashTable *copy_fetched_new(void);
 gboolean copy_manifest(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
                        gboolean *changed, GError **error);
 /* What is attached to it, and to that. */
-gboolean copy_referrers(Copy *copy, const char *name, const IngotDigest *subject, gboolean partial, GError **error);
+gboolean copy_referrers(Copy *copy, const char *name, const OciDigest *subject, gboolean partial, GError **error);

@@ -16,7 +16,8 @@ typedef struct {
 /* The tag under which a registry without the referrers API keeps a list of them: here they have the API. */
 static gboolean is_fallback(const char *tag)
 {
-    return g_str_has_prefix(tag, "sha256-") && strlen(tag) == strlen("sha256-") + 64;
+    return (g_str_has_prefix(tag, "sha256-") || g_str_has_prefix(tag, "sha512-")) &&
+           strlen(tag) == strlen("sha256-") + 64;
 }
 
 static gboolean copy_tag(Mirror *mirror, const char *name, const char *tag, GError **error)

@@ -59,7 +59,7 @@ struct Ask {
     Upstream *upstream;
     AskFunc function;
     char *name, *reference; /* reference: a tag or a digest; NULL: neither is needed */
-    IngotDigest digest;     /* where the reference is one */
+    OciDigest named;        /* where the reference is a digest */
 };
 
 static void ask_free(gpointer data)
@@ -79,6 +79,9 @@ static gboolean ask_run(gpointer data, char **result, GError **error)
         return FALSE;
     }
     Copy copy = {.storage = ask->through->storage, .remote = remote, .skip = strlen(upstream_prefix(ask->upstream))};
+    if (ask->named.is_sha512) {
+        ingot_remote_call(remote, &ask->named.key, ask->reference);
+    }
     gboolean ok = ask->function(ask, &copy, result, &problem);
     upstream_give_back(ask->upstream, remote, problem);
     if (problem != NULL) {
@@ -91,13 +94,13 @@ static gboolean ask_run(gpointer data, char **result, GError **error)
  * none may have. reference: a tag, a digest, or NULL. */
 static Ask *ask_new(Through *through, const char *name, const char *reference, AskFunc function)
 {
-    IngotDigest digest = {0};
+    OciDigest named = {0};
     Upstream *upstream = through == NULL ? NULL : upstreams_find(through->upstreams, name);
     if (upstream == NULL || !ingot_name_check(name, NULL) ||
         !ingot_name_check(name + strlen(upstream_prefix(upstream)), NULL)) {
         return NULL;
     }
-    if (reference != NULL && !(strchr(reference, ':') != NULL ? ingot_digest_parse(reference, &digest, NULL)
+    if (reference != NULL && !(strchr(reference, ':') != NULL ? oci_digest_parse(reference, &named, NULL)
                                                               : ingot_tag_check(reference, NULL))) {
         return NULL;
     }
@@ -107,7 +110,7 @@ static Ask *ask_new(Through *through, const char *name, const char *reference, A
                  .function = function,
                  .name = g_strdup(name),
                  .reference = g_strdup(reference),
-                 .digest = digest};
+                 .named = named};
     return ask;
 }
 
@@ -188,7 +191,8 @@ FetchOutcome through_manifest(Through *through, const char *name, const char *re
         return FETCH_ABSENT;
     }
     gboolean by_digest = strchr(reference, ':') != NULL;
-    if (by_digest ? storage_has_manifest(through->storage, name, &ask->digest)
+    if (by_digest ? storage_resolve(through->storage, &ask->named, &digest, NULL) &&
+                        storage_has_manifest(through->storage, name, &digest)
                   : storage_is_pushed(through->storage, name, reference)) {
         ask_free(ask);
         return FETCH_DONE;
@@ -207,17 +211,23 @@ static gboolean get_blob(const Ask *ask, Copy *copy, char **result, GError **err
     g_autoptr(Cold) cold = colds_get(ask->through->colds, key);
     cold_begin(cold);
     copy->cold = cold;
-    gboolean ok = ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->digest, &size, error) &&
-                  copy_blob(copy, ask->name, &ask->digest, size, error);
+    gboolean ok = ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->named.key, &size, error) &&
+                  copy_blob(copy, ask->name, &ask->named, size, error);
     copy->cold = NULL;
     cold_end(cold, ok);
     return ok;
 }
 
-FetchOutcome through_blob(Through *through, const char *name, const IngotDigest *digest)
+static gboolean is_here(const Through *through, const char *name, const OciDigest *named)
 {
-    g_autofree char *text = ingot_digest_to_text(digest);
-    if (through != NULL && storage_has(through->storage, name, digest)) {
+    IngotDigest digest;
+    return storage_resolve(through->storage, named, &digest, NULL) && storage_has(through->storage, name, &digest);
+}
+
+FetchOutcome through_blob(Through *through, const char *name, const OciDigest *named)
+{
+    g_autofree char *text = oci_digest_to_text(named);
+    if (through != NULL && is_here(through, name, named)) {
         return FETCH_DONE;
     }
     return ask_get(ask_new(through, name, text, get_blob), "blob", COPYING, NULL);
@@ -226,38 +236,38 @@ FetchOutcome through_blob(Through *through, const char *name, const IngotDigest 
 static gboolean get_size(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     guint64 size;
-    if (!ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->digest, &size, error)) {
+    if (!ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->named.key, &size, error)) {
         return FALSE;
     }
     *result = g_strdup_printf("%" G_GUINT64_FORMAT, size);
     return TRUE;
 }
 
-FetchOutcome through_size(Through *through, const char *name, const IngotDigest *digest, guint64 *size)
+FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size)
 {
-    g_autofree char *text = ingot_digest_to_text(digest), *found = NULL;
+    g_autofree char *text = oci_digest_to_text(named), *found = NULL;
     FetchOutcome outcome = ask_get(ask_new(through, name, text, get_size), "size of", LOOK_UP, &found);
     *size = found == NULL ? 0 : g_ascii_strtoull(found, NULL, 10);
     return outcome;
 }
 
-FetchOutcome through_open(Through *through, const char *name, const IngotDigest *digest, ColdReader **reader)
+FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader)
 {
     guint64 size;
-    g_autofree char *text = ingot_digest_to_text(digest);
+    g_autofree char *text = oci_digest_to_text(named);
     *reader = NULL;
     if (through == NULL) {
         return FETCH_ABSENT;
     }
-    if (storage_has(through->storage, name, digest)) {
+    if (is_here(through, name, named)) {
         return FETCH_DONE;
     }
-    FetchOutcome outcome = through_size(through, name, digest, &size);
+    FetchOutcome outcome = through_size(through, name, named, &size);
     if (outcome != FETCH_DONE) {
         return outcome;
     }
     if (size < SHORT) {
-        return through_blob(through, name, digest);
+        return through_blob(through, name, named);
     }
     Ask *ask = ask_new(through, name, text, get_blob);
     if (ask == NULL) {
@@ -268,7 +278,7 @@ FetchOutcome through_open(Through *through, const char *name, const IngotDigest 
     g_autoptr(Cold) cold = colds_get(through->colds, key);
     outcome = fetches_get(through->fetches, key, ask_run, ask, ask_free, 0, NULL);
     if (outcome == FETCH_PENDING) {
-        *reader = cold_reader_new(through->storage, upstream, name, digest, size, g_steal_pointer(&cold));
+        *reader = cold_reader_new(through->storage, upstream, name, named, size, g_steal_pointer(&cold));
         outcome = FETCH_DONE;
     }
     return outcome;
@@ -279,7 +289,7 @@ FetchOutcome through_image(Through *through, const char *name, const char *refer
     IngotDigest digest;
     FetchOutcome outcome = through_manifest(through, name, reference);
     if (through == NULL ||
-        !(strchr(reference, ':') != NULL ? ingot_digest_parse(reference, &digest, NULL)
+        !(strchr(reference, ':') != NULL ? storage_digest(through->storage, reference, &digest, NULL)
                                          : ingot_tag_check(reference, NULL) &&
                                                storage_find_tag(through->storage, name, reference, &digest, NULL))) {
         return outcome;
@@ -292,7 +302,8 @@ FetchOutcome through_image(Through *through, const char *name, const char *refer
     outcome = bytes == NULL ? outcome : FETCH_DONE;
     for (guint i = 0; mentions != NULL && i < mentions->len && outcome == FETCH_DONE; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
-        outcome = mention->manifest ? FETCH_DONE : through_blob(through, name, &mention->digest);
+        const OciDigest named = mention_named(mention);
+        outcome = mention->manifest ? FETCH_DONE : through_blob(through, name, &named);
     }
     return outcome;
 }
@@ -302,17 +313,17 @@ FetchOutcome through_image(Through *through, const char *name, const char *refer
 static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     (void)result;
-    return copy_referrers(copy, ask->name, &ask->digest, TRUE, error);
+    return copy_referrers(copy, ask->name, &ask->named, TRUE, error);
 }
 
-FetchOutcome through_referrers(Through *through, const char *name, const IngotDigest *subject)
+FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject)
 {
-    g_autofree char *text = ingot_digest_to_text(subject);
+    g_autofree char *text = oci_digest_to_text(subject);
     Ask *ask = ask_new(through, name, text, get_referrers);
     if (ask == NULL) {
         return FETCH_ABSENT;
     }
-    g_autoptr(GArray) here = storage_referrers(through->storage, name, subject, NULL, NULL, 1, NULL);
+    g_autoptr(GArray) here = storage_referrers(through->storage, name, &subject->key, NULL, NULL, 1, NULL);
     gboolean hurries = (here != NULL && here->len > 0) || upstream_is_late(ask->upstream);
     return ask_get(ask, "attached to", hurries ? MOMENT : SMALL, NULL);
 }

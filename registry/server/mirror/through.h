@@ -24,16 +24,16 @@ void through_free(Through *through);
 /* Each sees to it that what is asked for is here, if the upstream has it; what goes wrong is logged. through may be
  * NULL: there is no upstream, which then has nothing (FETCH_ABSENT). */
 FetchOutcome through_manifest(Through *through, const char *name, const char *reference);
-FetchOutcome through_blob(Through *through, const char *name, const IngotDigest *digest);
+FetchOutcome through_blob(Through *through, const char *name, const OciDigest *named);
 /* The same without waiting for the whole of it: where that is long, *reader (free it) gives what comes meanwhile, else
  * it is NULL. */
-FetchOutcome through_open(Through *through, const char *name, const IngotDigest *digest, ColdReader **reader);
-FetchOutcome through_referrers(Through *through, const char *name, const IngotDigest *subject);
+FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
+FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
 /* A manifest and all the blobs that it needs. */
 FetchOutcome through_image(Through *through, const char *name, const char *reference);
 
 /* How many bytes a blob has there, which is not copied. */
-FetchOutcome through_size(Through *through, const char *name, const IngotDigest *digest, guint64 *size);
+FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size);
 /* Adds the tags that a repository has there, and the names that the upstreams have, to a sorted list of ours (free it
  * with g_strfreev; NULL counts as empty), which stays as it is where they can't be had; NULL where both are empty. */
 char **through_tags(Through *through, const char *name, char **ours);

@@ -80,12 +80,12 @@ static void unref_nothing(gpointer source)
 }
 
 /* HEAD of a blob that only an upstream has: that is no reason to copy it. */
-static enum MHD_Result head_elsewhere(Request *request, const ApiRoute *route, const IngotDigest *digest,
+static enum MHD_Result head_elsewhere(Request *request, const ApiRoute *route, const OciDigest *named,
                                       const GError *error)
 {
     static const BodyKind kind = {.read = read_nothing, .unref = unref_nothing};
     guint64 size;
-    FetchOutcome outcome = through_size(request->server->through, route->name, digest, &size);
+    FetchOutcome outcome = through_size(request->server->through, route->name, named, &size);
     if (outcome != FETCH_DONE) {
         return answer_absent(request, outcome, error);
     }
@@ -116,24 +116,27 @@ static enum MHD_Result serve_cold(Request *request, const ApiRoute *route, ColdR
 }
 
 /* Sees to it that the blob is here, or on its way. */
-static FetchOutcome fetch(Request *request, const ApiRoute *route, const IngotDigest *digest, ColdReader **reader)
+static FetchOutcome fetch(Request *request, const ApiRoute *route, const OciDigest *named, ColdReader **reader)
 {
     Through *through = request->server->through;
     return strcmp(request->method, "HEAD") == 0       ? FETCH_ABSENT
-           : request_query(request, "frames") != NULL ? through_blob(through, route->name, digest)
-                                                      : through_open(through, route->name, digest, reader);
+           : request_query(request, "frames") != NULL ? through_blob(through, route->name, named)
+                                                      : through_open(through, route->name, named, reader);
 }
 
-static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotDigest *digest)
+static enum MHD_Result get(Request *request, const ApiRoute *route, const OciDigest *named)
 {
     g_autoptr(GError) error = NULL;
+    IngotDigest digest;
     gboolean head = strcmp(request->method, "HEAD") == 0;
     g_autoptr(ColdReader) reader = NULL;
-    FetchOutcome outcome = fetch(request, route, digest, &reader);
+    FetchOutcome outcome = fetch(request, route, named, &reader);
     if (reader != NULL) {
         return serve_cold(request, route, g_steal_pointer(&reader));
     }
-    g_autoptr(StorageBlob) blob = storage_blob(request->server->storage, route->name, digest, &error);
+    g_autoptr(StorageBlob) blob = storage_resolve(request->server->storage, named, &digest, &error)
+                                      ? storage_blob(request->server->storage, route->name, &digest, &error)
+                                      : NULL;
     gboolean lost = blob == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT);
     if (head && (lost || (blob != NULL && storage_blob_damaged(blob)))) {
         /* So that whoever asks before a push brings it again, which is what mends it. */
@@ -141,11 +144,11 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const IngotD
     }
     if (blob == NULL) {
         return head && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
-                   ? head_elsewhere(request, route, digest, error)
+                   ? head_elsewhere(request, route, named, error)
                    : answer_absent(request, outcome, error);
     }
     if (head) {
-        pulls_ask(request->server->storage, route->name, digest);
+        pulls_ask(request->server->storage, route->name, &digest);
     }
     if (request_query(request, "frames") != NULL) {
         return answer_frames(request, blob);
@@ -187,8 +190,13 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
-    if (!storage_digest(request->server->storage, route->reference, &digest, &error)) {
+    OciDigest named;
+    if (!oci_digest_parse(route->reference, &named, &error)) {
         return api_refuse_digest(request, error);
     }
-    return request_is_read(request) ? get(request, route, &digest) : del(request, route, &digest);
+    if (request_is_read(request)) {
+        return get(request, route, &named);
+    }
+    return storage_resolve(request->server->storage, &named, &digest, &error) ? del(request, route, &digest)
+                                                                              : api_refuse_digest(request, error);
 }

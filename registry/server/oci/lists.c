@@ -226,7 +226,7 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
     if (last != NULL && !storage_digest(request->server->storage, last, &after, &error)) {
         return api_refuse_digest(request, error);
     }
-    through_referrers(request->server->through, route->name, &subject.key);
+    through_referrers(request->server->through, route->name, &subject);
     g_autoptr(GArray) all = storage_referrers(request->server->storage, route->name, &subject.key, wanted,
                                               last == NULL ? NULL : &after, REFERRERS_PAGE + 1, &error);
     if (all == NULL) {

@@ -91,3 +91,34 @@ gboolean storage_resolve_mentions(Storage *storage, GArray *mentions, GError **e
     }
     return TRUE;
 }
+
+static gboolean is_known(Storage *storage, const IngotDigest *digest, gboolean *known, GError **error)
+{
+    OciDigest alias;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && alias_rows_find(reader, digest, &alias, known, error);
+}
+
+gboolean storage_find_alias(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *manifest,
+                            GError **error)
+{
+    gboolean known;
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, manifest, &type, NULL);
+    if (bytes == NULL) {
+        return TRUE;
+    }
+    if (!is_known(storage, manifest, &known, error)) {
+        return FALSE;
+    }
+    if (known) {
+        return TRUE;
+    }
+    const OciDigest alias = oci_digest_of_sha512(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+    Change change;
+    if (!change_begin(storage, &change, error)) {
+        return FALSE;
+    }
+    change.actor = actor;
+    return change_end(&change, names_alias(&change, name, &alias, manifest, error), error);
+}

@@ -70,9 +70,15 @@ GArray *mentions_read(const json_t *manifest)
     return ok ? g_steal_pointer(&mentions) : NULL;
 }
 
+OciDigest mention_named(const Mention *mention)
+{
+    return mention->named.is_sha512 ? mention->named : oci_digest_from_sha256(&mention->digest);
+}
+
 char *mention_text(const Mention *mention)
 {
-    return mention->named.is_sha512 ? oci_digest_to_text(&mention->named) : ingot_digest_to_text(&mention->digest);
+    const OciDigest named = mention_named(mention);
+    return oci_digest_to_text(&named);
 }
 
 const char *manifest_artifact(const json_t *manifest)

@@ -21,5 +21,7 @@ GArray *mentions_read(const json_t *manifest);
 /* What kind of artifact the manifest is, as referrers are listed and filtered by it (distribution-spec, "Listing
  * Referrers"): its artifactType, else its config's media type. NULL: none. */
 const char *manifest_artifact(const json_t *manifest);
-/* The digest as the manifest has it; free it. */
+/* The digest as the manifest has it. */
+OciDigest mention_named(const Mention *mention);
+/* The same as text; free it. */
 char *mention_text(const Mention *mention);

@@ -68,6 +68,10 @@ gboolean storage_resolve_known(Storage *storage, const OciDigest *named, IngotDi
 /* Both from a text: INVALID where it is no digest. */
 gboolean storage_digest(Storage *storage, const char *text, IngotDigest *digest, GError **error);
 gboolean storage_digest_known(Storage *storage, const char *text, IngotDigest *digest);
+/* Works out the SHA-512 of a manifest of the repository, by which it is found as well from then on. Nothing happens
+ * where there is no such manifest. */
+gboolean storage_find_alias(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *manifest,
+                            GError **error);
 /* Resolves what a manifest mentions (GArray of Mention). */
 gboolean storage_resolve_mentions(Storage *storage, GArray *mentions, GError **error);
 

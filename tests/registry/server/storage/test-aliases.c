@@ -8,18 +8,9 @@
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
 
-static OciDigest sha512_of(const void *data, gsize size)
-{
-    OciDigest digest;
-    g_autoptr(Sha512) sha512 = sha512_new();
-    sha512_add(sha512, data, size);
-    sha512_finish(sha512, &digest);
-    return digest;
-}
-
 static OciDigest long_digest(const GByteArray *bytes)
 {
-    return sha512_of(bytes->data, bytes->len);
+    return oci_digest_of_sha512(bytes->data, bytes->len);
 }
 
 static IngotDigest resolve(Storage *storage, const OciDigest *named)
@@ -277,7 +268,7 @@ static void a_subject_is_one_by_both_digests(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     static const char text[] = "{\"subject\":0}";
-    OciDigest named = sha512_of(text, strlen(text));
+    OciDigest named = oci_digest_of_sha512(text, strlen(text));
     IngotDigest digest;
     ingot_digest_of(text, strlen(text), &digest);
     const OciDigest by_sha256 = oci_digest_from_sha256(&digest);
@@ -307,7 +298,7 @@ static void what_is_attached_lives_with_its_subject(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     IngotDigest subject = put_manifest(storage, "a", "2.0.0", "subject", NULL, 0);
     static const char text[] = "{\"layers\":[],\"text\":\"subject\"}";
-    OciDigest named = sha512_of(text, strlen(text));
+    OciDigest named = oci_digest_of_sha512(text, strlen(text));
     IngotDigest attached = put(storage, "{\"one\":1}", NULL, &named, TRUE, NULL);
     assert_true(storage_remove_tag(storage, NULL, "a", "partial", NULL));
     g_autofree char *id = begin(storage, TRUE);
@@ -327,7 +318,7 @@ static void a_rebuild_knows_all_again(void **state)
     g_autoptr(Storage) storage = open_storage(state);
     g_autofree char *path = ingot_workdir_file(*state, "data");
     g_autoptr(GByteArray) bytes = noise(1, 5000), later = noise(2, 5000);
-    OciDigest named = long_digest(bytes), named_later = long_digest(later), subject = sha512_of("x", 1);
+    OciDigest named = long_digest(bytes), named_later = long_digest(later), subject = oci_digest_of_sha512("x", 1);
     put(storage, "{\"a\":2}", &named_later, &subject, TRUE, NULL);
     push_long(storage, bytes, FALSE);
     push_long(storage, later, FALSE);
