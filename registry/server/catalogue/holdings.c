@@ -204,6 +204,31 @@ gboolean holdings_forget(Connection *connection, gint64 repository, gint64 befor
     return ok;
 }
 
+char **holdings_long_histories(Connection *connection, gint64 repository, guint most, GError **error)
+{
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection, "SELECT name FROM history WHERE repository=? GROUP BY name HAVING count(*)>?", "ii",
+                       repository, (gint64)most);
+    while (database_step(rows, &problem)) {
+        g_strv_builder_add(names, (const char *)sqlite3_column_text(rows, 0));
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_strv_builder_end(names);
+}
+
+gboolean holdings_trim(Connection *connection, gint64 repository, const char *tag, guint most, GError **error)
+{
+    return database_run(connection, error,
+                        "DELETE FROM history WHERE repository=?1 AND name=?2 AND until<(SELECT until FROM history WHERE"
+                        " repository=?1 AND name=?2 ORDER BY until DESC LIMIT 1 OFFSET ?3)",
+                        "iti", repository, tag, (gint64)most - 1);
+}
+
 /* --- blobs of no repository --- */
 
 GArray *holdings_loose(Connection *connection, GError **error)

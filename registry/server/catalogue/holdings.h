@@ -57,6 +57,11 @@ GArray *holdings_mentioners(Connection *connection, gint64 repository, const Ing
 /* Deletes the history that names manifests which the repository has no more, until `before`; *count: how many rows. */
 gboolean holdings_forget(Connection *connection, gint64 repository, gint64 before, gint64 *count, GError **error);
 
+/* The names (GStrv) of the repository's tags whose history is longer than `most`. */
+char **holdings_long_histories(Connection *connection, gint64 repository, guint most, GError **error);
+/* Deletes the oldest of a tag's history, so that about `most` stay: those of one second stay together. */
+gboolean holdings_trim(Connection *connection, gint64 repository, const char *tag, guint most, GError **error);
+
 /* --- blobs of no repository --- */
 
 /* GArray of IngotDigest: blobs that no repository has and no manifest mentions. */

@@ -23,7 +23,7 @@ static gboolean artifact_set(Connection *connection, gint64 repository, gint64 b
 {
     return database_run(connection, error,
                         "UPDATE manifests SET artifact=?1, artifact_sum=?2 WHERE repository=?3 AND blob=?4 AND"
-                        " (artifact_sum IS NULL OR artifact_sum<>?2)",
+                        " (artifact IS NULL OR artifact<>?1 OR artifact_sum<>?2)",
                         "tiii", artifact, artifact_sum(repository, blob, artifact), repository, blob);
 }
 

@@ -7,6 +7,7 @@
 #include "server/storage/pulls.h"
 
 #define BATCH 64 /* blobs that are deleted in one change */
+#define HISTORY_MAX 1000 /* manifests that one tag named before */
 
 /* What is being released of one repository. */
 typedef struct {
@@ -143,6 +144,25 @@ static gboolean release_history(const Release *release, GError **error)
             used_prune(collection->change.writer, picture->repository, error));
 }
 
+/* What a tag named long ago stands in the log of events alone. */
+static gboolean trim_history(const Release *release, GError **error)
+{
+    Collection *collection = release->collection;
+    gint64 repository = release->picture->repository;
+    if (collection->options->dry_run) {
+        return TRUE;
+    }
+    g_autoptr(Connection) reader = database_reader(collection->storage->catalogue, error);
+    g_auto(GStrv) tags = reader == NULL ? NULL : holdings_long_histories(reader, repository, HISTORY_MAX, error);
+    for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
+        if (!collection_change(collection, error) ||
+            !holdings_trim(collection->change.writer, repository, tags[i], HISTORY_MAX, error)) {
+            return FALSE;
+        }
+    }
+    return tags != NULL;
+}
+
 gboolean release_names(Collection *collection, const Picture *picture, GError **error)
 {
     g_autoptr(GHashTable) going = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
@@ -157,7 +177,7 @@ gboolean release_names(Collection *collection, const Picture *picture, GError **
         PictureItem *item = picture_item(picture, i);
         ok = !item->goes || item->link->manifest || release_link(&release, item, error);
     }
-    ok = ok && release_history(&release, error);
+    ok = ok && release_history(&release, error) && trim_history(&release, error);
     return collection_commit(collection, ok, error);
 }
 

@@ -362,6 +362,34 @@ static void a_dry_run_waits_for_nobody(void **state)
     assert_int_equal(collect(storage, &dry).manifests, 1);
 }
 
+/* A channel that moves for years does not fill the catalogue; what it named last stays. */
+static void a_history_has_an_end(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    const CollectOptions options = {.grace = DAY, .untagged_grace = 100000 * (guint64)DAY};
+    g_autoptr(GHashTable) history = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    IngotDigest oldest = put_manifest(storage, "r", "dev", "oldest", NULL, 0);
+    IngotDigest newest = put_manifest(storage, "r", "dev", "newest", NULL, 0);
+    put_manifest(storage, "r", "dev", "now", NULL, 0);
+    put_manifest(storage, "r", "test", "oldest", NULL, 0);
+    put_manifest(storage, "r", "test", "now", NULL, 0);
+    catalogue(state,
+              "UPDATE history SET until=until-5000 WHERE name='dev' AND rowid=1;"
+              "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d) INSERT INTO history"
+              " (repository, name, digest, until) SELECT repository, name, randomblob(32), until-i FROM n JOIN history"
+              " ON name='dev' AND history.rowid=2",
+              1500);
+    collect(storage, &options);
+    storage_tag_history(storage, "r", "dev", history);
+    assert_int_equal(g_hash_table_size(history), 1000);
+    assert_true(g_hash_table_contains(history, &newest));
+    assert_false(g_hash_table_contains(history, &oldest));
+    g_hash_table_remove_all(history);
+    storage_tag_history(storage, "r", "test", history);
+    assert_int_equal(g_hash_table_size(history), 1);
+    assert_true(storage_has_manifest(storage, "r", &oldest));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_row_is_no_garbage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_can_be_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_dry_run_waits_for_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_history_has_an_end, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
