@@ -143,6 +143,7 @@ put 201 "$index" index "a/manifests/$(long "$TMP/index")?tag=1.0.0&tag=many"
 for tag in 1.0.0 many; do
     ask 200 "$base/a/manifests/$tag"
     cmp -s "$TMP/body" "$TMP/index" || fail "another manifest has the tag $tag"
+    digested "$(long "$TMP/index")"
 done
 put 409 "$image" m "a/manifests/$m?tag=fine&tag=1.0.0"
 ask 404 "$base/a/manifests/fine"
@@ -234,6 +235,11 @@ base=http://$REGISTRY/v2
 has a "$one" "$TMP/one"
 ask 200 "$base/a/manifests/$m"
 ask 404 "$base/a/blobs/$gone"
+ask 200 -I "$base/a/manifests/many"
+digested "$(long "$TMP/index")"
+put 201 "$index" index a/manifests/many
+ask 200 -I "$base/a/manifests/many"
+digested "$(short "$TMP/index")"
 ask 200 "$base/a/referrers/$(short "$TMP/later")"
 [ "$(listed)" = "$(short "$TMP/also")" ] || fail "after a rebuild: $(cat "$TMP/body")"
 ask 202 -X DELETE "$base/a/manifests/$(long "$TMP/index")"

@@ -99,7 +99,10 @@ gboolean alias_rows_each(Connection *connection, AliasFunc func, gpointer user, 
     IngotDigest digest;
     GError *problem = NULL;
     g_autoptr(sqlite3_stmt) rows =
-        database_query(connection, "SELECT key, sha512, digest, sum FROM aliases ORDER BY key", "");
+        database_query(connection,
+                       "SELECT key, sha512, aliases.digest, aliases.sum FROM aliases WHERE EXISTS (SELECT 1 FROM blobs"
+                       " JOIN links ON links.blob=blobs.id WHERE blobs.digest=aliases.digest) ORDER BY key",
+                       "");
     while (database_step(rows, &problem)) {
         if (alias_row_read(rows, 0, &alias, &digest)) {
             func(&alias, &digest, user);

@@ -22,6 +22,6 @@ gboolean alias_rows_drop(Connection *connection, const IngotDigest *digest, GErr
 /* For queries that join aliases: whether the row's columns `at` and behind (key, sha512, digest, sum) are whole. */
 gboolean alias_row_read(sqlite3_stmt *row, int at, OciDigest *alias, IngotDigest *digest);
 
-/* Each alias whose row is whole. */
+/* Each alias of a blob that some repository has, where its row is whole. */
 typedef void (*AliasFunc)(const OciDigest *alias, const IngotDigest *digest, gpointer user);
 gboolean alias_rows_each(Connection *connection, AliasFunc func, gpointer user, GError **error);

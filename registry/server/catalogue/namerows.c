@@ -57,13 +57,14 @@ gboolean namerows_tags(Connection *connection, gint64 repository, NameTagFunc fu
     GError *problem = NULL;
     g_autoptr(sqlite3_stmt) rows =
         database_query(connection,
-                       "SELECT repository, name, blob, tags.sum, digest, made, cached FROM tags JOIN blobs ON"
+                       "SELECT repository, name, blob, tags.sum, digest, made, cached, sha512 FROM tags JOIN blobs ON"
                        " blobs.id=blob WHERE repository=? ORDER BY name",
                        "i", repository);
     while (database_step(rows, &problem)) {
         NameTag tag = {.tag = (const char *)sqlite3_column_text(rows, 1),
                        .made = sqlite3_column_int64(rows, 5),
-                       .cached = sqlite3_column_int64(rows, 6) != 0};
+                       .cached = sqlite3_column_int64(rows, 6) != 0,
+                       .is_sha512 = sqlite3_column_int64(rows, 7) != 0};
         if (tag.tag == NULL || sqlite3_column_int64(rows, 3) != row_sum_columns(rows, 0, 3) ||
             !database_digest(rows, 4, &tag.digest)) {
             return row_damaged("a tag", error);

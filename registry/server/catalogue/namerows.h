@@ -19,6 +19,7 @@ typedef struct {
     IngotDigest digest;
     gint64 made;
     gboolean cached;
+    gboolean is_sha512; /* it was put with the manifest's SHA-512 */
 } NameTag;
 typedef gboolean (*NameTagFunc)(const NameTag *tag, gpointer user, GError **error);
 gboolean namerows_tags(Connection *connection, gint64 repository, NameTagFunc func, gpointer user, GError **error);

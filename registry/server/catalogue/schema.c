@@ -143,7 +143,10 @@ static const char artifacts[] = "ALTER TABLE manifests ADD COLUMN artifact TEXT;
                                 "CREATE INDEX manifests_by_subject ON manifests (repository, subject, artifact) WHERE"
                                 " subject IS NOT NULL;";
 
-const char *const schema_migrations[] = {first,       second,  leases,   events,   mentions_by_digest,
-                                         used,        windows, counters, diary,    cached,
-                                         cached_tags, uploads, aliases,  artifacts};
+/* Tags that were put with the SHA-512 of their manifest: answers name it by that. */
+static const char named_tags[] = "ALTER TABLE tags ADD COLUMN sha512 INTEGER NOT NULL DEFAULT 0;";
+
+const char *const schema_migrations[] = {first,       second,  leases,   events,    mentions_by_digest,
+                                         used,        windows, counters, diary,     cached,
+                                         cached_tags, uploads, aliases,  artifacts, named_tags};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

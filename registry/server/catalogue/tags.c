@@ -27,6 +27,21 @@ gboolean tags_find(Connection *connection, const char *name, const char *tag, In
     return problem == NULL;
 }
 
+gboolean tags_is_sha512(Connection *connection, const char *name, const char *tag, gboolean *is_sha512, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) row =
+        database_query(connection,
+                       "SELECT repository, tags.name, blob, tags.sum, sha512 FROM tags JOIN repositories ON"
+                       " id=repository WHERE repositories.name=? AND tags.name=?",
+                       "tt", name, tag);
+    *is_sha512 = database_step(row, &problem) && tag_is_whole(row, 0) && sqlite3_column_int64(row, 4) != 0;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
 gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error)
 {
     GError *problem = NULL;
@@ -128,16 +143,16 @@ static gboolean keep_history(Connection *connection, gint64 repository, const ch
                         "iiti", now, repository, tag, next);
 }
 
-gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gboolean cached, gint64 now,
-                  GError **error)
+gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gboolean cached,
+                  gboolean is_sha512, gint64 now, GError **error)
 {
     return keep_history(connection, repository, tag, blob, now, error) &&
            database_run(connection, error,
-                        "INSERT INTO tags (repository, name, blob, made, sum, cached) VALUES (?, ?, ?, ?, ?, ?) ON"
-                        " CONFLICT (repository, name) DO UPDATE SET blob=excluded.blob, made=excluded.made,"
-                        " sum=excluded.sum, cached=excluded.cached",
-                        "itiiii", repository, tag, blob, now, row_sum("iti", repository, tag, blob),
-                        cached ? (gint64)1 : (gint64)0);
+                        "INSERT INTO tags (repository, name, blob, made, sum, cached, sha512) VALUES (?, ?, ?, ?, ?, ?,"
+                        " ?) ON CONFLICT (repository, name) DO UPDATE SET blob=excluded.blob, made=excluded.made,"
+                        " sum=excluded.sum, cached=excluded.cached, sha512=excluded.sha512",
+                        "itiiiii", repository, tag, blob, now, row_sum("iti", repository, tag, blob),
+                        cached ? (gint64)1 : (gint64)0, is_sha512 ? (gint64)1 : (gint64)0);
 }
 
 gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,

@@ -9,6 +9,8 @@ gboolean tags_find(Connection *connection, const char *name, const char *tag, In
                    GError **error);
 /* Whether there is such a tag, and what set it last: a push, not an upstream. */
 gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error);
+/* Whether there is such a tag, and it was put with the SHA-512 of what it names. */
+gboolean tags_is_sha512(Connection *connection, const char *name, const char *tag, gboolean *is_sha512, GError **error);
 /* The repository's tags, sorted; free with g_strfreev. */
 char **tags_list(Connection *connection, const char *name, GError **error);
 /* The tags that name the manifest. */
@@ -16,9 +18,10 @@ char **tags_naming(Connection *connection, gint64 repository, gint64 blob, GErro
 /* The tags whose manifest is this blob, or needs it by whatever it mentions. */
 char **tags_needing(Connection *connection, gint64 repository, const IngotDigest *digest, GError **error);
 
-/* Points the tag at a manifest; what it named before becomes history. cached: it follows an upstream. */
-gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gboolean cached, gint64 now,
-                  GError **error);
+/* Points the tag at a manifest; what it named before becomes history. cached: it follows an upstream.
+ * is_sha512: it was put with the manifest's SHA-512. */
+gboolean tags_set(Connection *connection, gint64 repository, const char *tag, gint64 blob, gboolean cached,
+                  gboolean is_sha512, gint64 now, GError **error);
 /* Drops the tag, where there is one (*found); what it named becomes history. */
 gboolean tags_drop(Connection *connection, gint64 repository, const char *tag, gint64 now, gboolean *found,
                    GError **error);

@@ -36,8 +36,7 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     if (strcmp(request->method, "GET") == 0) {
         pulls_note(request->server->storage, route->name, &manifest->digest);
     }
-    /* In the algorithm that was asked for. */
-    g_autofree char *text = by_digest(route) ? g_strdup(route->reference) : ingot_digest_to_text(&manifest->digest);
+    const char *text = manifest->text;
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
     const char *keep = by_digest(route) ? access_keep(request) : "no-cache";

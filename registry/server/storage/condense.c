@@ -64,7 +64,7 @@ static gboolean picture_tag(const NameTag *tag, gpointer user, GError **error)
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&tag->digest, digest);
     return picture_line(user, error, tag->made, "tag", "tag", tag->tag, "digest", digest, "origin",
-                        tag->cached ? "upstream" : NULL, NULL);
+                        tag->cached ? "upstream" : NULL, "algorithm", tag->is_sha512 ? "sha512" : NULL, NULL);
 }
 
 static gboolean picture_past(const HoldingPast *past, const Picturing *picturing, GError **error)

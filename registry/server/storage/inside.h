@@ -117,7 +117,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
                         const StorageManifest *manifest, GError **error);
 /* cached: as an upstream has it. Such a tag leaves alone what was pushed. */
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
-                   const IngotDigest *digest, gboolean cached, GError **error);
+                   const IngotDigest *digest, gboolean cached, gboolean is_sha512, GError **error);
 gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error);
 /* The blob is known by that digest as well from now on (aliases.c). Nothing happens where it is its SHA-256. */
 gboolean names_alias(Change *change, const char *name, const OciDigest *alias, const IngotDigest *digest,

@@ -3,6 +3,8 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/catalogue/aliasrows.h"
+#include "server/catalogue/tags.h"
 #include "server/storage/inside.h"
 
 #define OVERHEAD 256 /* bytes of tables and the like for each, about */
@@ -18,6 +20,7 @@ void kept_manifest_unref(KeptManifest *manifest)
 {
     if (manifest != NULL && g_atomic_ref_count_dec(&manifest->references)) {
         g_free(manifest->type);
+        g_free(manifest->text);
         g_bytes_unref(manifest->bytes);
         g_free(manifest);
     }
@@ -84,6 +87,20 @@ static gboolean resolve(Storage *storage, const char *name, const char *referenc
                : ingot_tag_check(reference, error) && storage_find_tag(storage, name, reference, digest, error);
 }
 
+/* What an answer calls it; free it. */
+static char *text_of(Storage *storage, const char *name, const char *reference, const IngotDigest *digest)
+{
+    OciDigest alias;
+    gboolean is_sha512 = FALSE, found = FALSE;
+    if (strchr(reference, ':') != NULL) {
+        return g_strdup(reference);
+    }
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+    gboolean ok = reader != NULL && tags_is_sha512(reader, name, reference, &is_sha512, NULL) && is_sha512 &&
+                  alias_rows_find(reader, digest, &alias, &found, NULL) && found;
+    return ok ? oci_digest_to_text(&alias) : ingot_digest_to_text(digest);
+}
+
 static KeptManifest *look_up(Storage *storage, const char *name, const char *reference, GError **error)
 {
     IngotDigest digest;
@@ -95,7 +112,8 @@ static KeptManifest *look_up(Storage *storage, const char *name, const char *ref
         return NULL;
     }
     KeptManifest *manifest = g_new(KeptManifest, 1);
-    *manifest = (KeptManifest){.digest = digest, .type = type, .bytes = bytes};
+    *manifest = (KeptManifest){
+        .digest = digest, .text = text_of(storage, name, reference, &digest), .type = type, .bytes = bytes};
     g_atomic_ref_count_init(&manifest->references);
     return manifest;
 }

@@ -11,6 +11,7 @@
 typedef struct {
     gatomicrefcount references;
     IngotDigest digest;
+    char *text; /* the digest in the algorithm that was asked for, or that the tag was put with */
     char *type; /* media type */
     GBytes *bytes;
 } KeptManifest;

@@ -17,7 +17,7 @@
 
 typedef struct {
     const char *op, *name, *tag, *type, *digest_text, *subject_text;
-    gboolean cached, mirrored;
+    gboolean cached, mirrored, is_sha512;
     IngotDigest digest;
     OciDigest subject, alias;
     gint64 at; /* seconds; 0: not told */
@@ -34,6 +34,7 @@ static Line read_line(const json_t *object)
                  .at = json_integer_value(json_object_get(object, "at")),
                  .cached = g_strcmp0(json_string_value(json_object_get(object, "origin")), "upstream") == 0,
                  .mirrored = g_strcmp0(json_string_value(json_object_get(object, "by")), "mirror") == 0,
+                 .is_sha512 = g_strcmp0(json_string_value(json_object_get(object, "algorithm")), "sha512") == 0,
                  .digest_text = json_string_value(json_object_get(object, "digest")),
                  .subject_text = json_string_value(json_object_get(object, "subject"))};
     const char *alias = json_string_value(json_object_get(object, "alias"));
@@ -133,7 +134,7 @@ static gboolean redo_tag(Change *change, const Line *line, gint64 repository, gi
         return tags_drop(change->writer, repository, line->tag, change_time(change), &known, error);
     }
     return names_tag(change, line->name, line->tag, repository, blob, &line->digest,
-                     line->cached || (line->mirrored && cached), error);
+                     line->cached || (line->mirrored && cached), line->is_sha512, error);
 }
 
 /* What comes to a repository. The blob may be gone: deleted later on, or lost. */

@@ -100,21 +100,23 @@ static GArray *resolve_mentions(Change *change, const GArray *mentions, GError *
 }
 
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
-                   const IngotDigest *digest, gboolean cached, GError **error)
+                   const IngotDigest *digest, gboolean cached, gboolean is_sha512, GError **error)
 {
     IngotDigest old;
-    gboolean found, pushed;
+    gboolean found, pushed, was_sha512;
     if (!tags_find(change->writer, name, tag, &old, &found, error) ||
-        !tags_is_pushed(change->writer, name, tag, &pushed, error)) {
+        !tags_is_pushed(change->writer, name, tag, &pushed, error) ||
+        !tags_is_sha512(change->writer, name, tag, &was_sha512, error)) {
         return FALSE;
     }
     gboolean same = found && ingot_digest_equal(&old, digest);
-    if ((cached && pushed) || (same && pushed == !cached)) {
+    if ((cached && pushed) || (same && pushed == !cached && was_sha512 == is_sha512)) {
         return TRUE;
     }
     g_autofree char *text = ingot_digest_to_text(digest);
-    change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, NULL);
-    return tags_set(change->writer, repository, tag, blob, cached, change_time(change), error);
+    change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, "algorithm",
+               is_sha512 ? "sha512" : NULL, NULL);
+    return tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error);
 }
 
 /* Where it came from; *changed: otherwise than before. What was pushed is not cached any more, nor will be. */
@@ -225,9 +227,10 @@ static gboolean set_tags(Change *change, const char *name, gint64 blob, const St
                          const IngotDigest *digest, GError **error)
 {
     const char *tag;
+    gboolean is_sha512 = manifest->named != NULL && manifest->named->is_sha512;
     gint64 repository = repositories_make(change->writer, name, error);
     for (guint i = 0; repository >= 0 && (tag = nth_tag(manifest, i)) != NULL; i++) {
-        if (!names_tag(change, name, tag, repository, blob, digest, manifest->cached, error)) {
+        if (!names_tag(change, name, tag, repository, blob, digest, manifest->cached, is_sha512, error)) {
             return FALSE;
         }
     }
