@@ -41,9 +41,8 @@ static void what_is_no_digest_is_refused(void **state)
     (void)state;
     g_autofree char *upper = g_ascii_strup(ABC, -1), *longer = g_strconcat(ABC, "0", NULL);
     g_autofree char *shorter = g_strndup(ABC, strlen(ABC) - 1), *half = g_strndup(ABC, strlen("sha512:") + 64);
-    g_autofree char *mixed = g_strdup(ABC), *as256 = g_strdup(ABC);
+    g_autofree char *mixed = g_strdup(ABC), *as256 = g_strconcat("sha256:", ABC + strlen("sha512:"), NULL);
     mixed[20] = 'F';
-    memcpy(as256, "sha256", 6);
     const char *const wrong[] = {"",   "sha512:", "sha512", upper,      longer,      shorter,
                                  half, mixed,     as256,    "md5:0123", "sha384:00", "sha512:zz"};
     for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {

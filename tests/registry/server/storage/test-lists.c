@@ -23,7 +23,7 @@ static char *page(Storage *storage, const char *after, guint most)
     if (list == NULL) {
         fail_msg("%s", error->message);
     }
-    for (guint i = 0; i < list->len; i++) {
+    for (guint i = 0; list != NULL && i < list->len; i++) {
         g_string_append_printf(out, "%s,", g_array_index(list, StorageVersion, i).tag);
     }
     return g_string_free(out, FALSE);
@@ -97,10 +97,10 @@ static guint count(Storage *storage, const IngotDigest *subject, const char *kin
     if (list == NULL) {
         fail_msg("%s", error->message);
     }
-    for (guint i = 0; kind != NULL && i < list->len; i++) {
+    for (guint i = 0; list != NULL && kind != NULL && i < list->len; i++) {
         assert_string_equal(g_array_index(list, StorageReferrer, i).artifact, kind);
     }
-    return list->len;
+    return list == NULL ? 0 : list->len;
 }
 
 static void referrers_come_by_kind_and_by_pages(void **state)
