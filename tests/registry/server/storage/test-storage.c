@@ -1181,6 +1181,24 @@ static void a_change_that_fails_leaves_no_pack(void **state)
     assert_clean(storage);
 }
 
+/* A tag that moves to a manifest which is here, as in a promotion, is one event and no bytes. */
+static void a_tag_moves_without_bytes(void **state)
+{
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log"), *text = NULL;
+    g_autoptr(Storage) storage = open_storage(state);
+    put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    IngotDigest two = put_manifest(storage, "a", "dev", "two", NULL, 0);
+    put_manifest(storage, "a", "test", "one", NULL, 0);
+    guint64 before = packed_bytes(state);
+    put_manifest(storage, "a", "test", "two", NULL, 0);
+    put_manifest(storage, "a", "prod", "two", NULL, 0);
+    assert_int_equal(packed_bytes(state), before);
+    assert_tag(storage, "a", "test", &two);
+    assert_true(g_file_get_contents(log, &text, NULL, NULL));
+    g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
+    assert_int_equal(g_strv_length(lines), 9); /* link, manifest and tag of each; three tags that moved */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1216,6 +1234,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(manifests_are_remembered_until_they_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_have_an_actor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_changes_nothing_is_no_event, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_tag_moves_without_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upstream_moves_no_tag_that_was_pushed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_change_that_fails_leaves_no_pack, set_up, tear_down),
     };
