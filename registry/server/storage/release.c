@@ -6,7 +6,7 @@
 #include "server/storage/channels.h"
 #include "server/storage/pulls.h"
 
-#define BATCH 64 /* blobs that are deleted in one change */
+#define BATCH 64         /* blobs that are deleted in one change */
 #define HISTORY_MAX 1000 /* manifests that one tag named before */
 
 /* What is being released of one repository. */
