@@ -271,6 +271,9 @@ ok "nobody and users: what scopes allow, and no word on what else there is"
 # Channels move by promotion alone; promotion is enough for any tag of what is there, and for nothing else.
 type='Content-Type: application/vnd.oci.image.manifest.v1+json'
 for tag in dev test prod; do try 403 -u "$alice" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/$tag"; done
+own=sha256:$(sha256sum <"$TMP/manifest-web" | cut -d' ' -f1)
+try 403 -u "$alice" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/$own?tag=other&tag=prod"
+try 404 -u "$alice" "$v2/team/web/manifests/other"
 try 201 -u "$alice" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/1.0.0"
 for tag in dev prod other; do try 201 -u "$bob" -H "$type" -T "$TMP/manifest-web" "$v2/team/web/manifests/$tag"; done
 sed 's/"layers"/ "layers"/' "$TMP/manifest-web" >"$TMP/manifest-new"
