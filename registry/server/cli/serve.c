@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/reference.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 
 #define OTHER_DESCRIPTORS 64
 #define LET_GO_EVERY 30000 /* milliseconds */
+#define LARGE (512 << 10) /* bytes of an allocation that goes back to the system when it is freed */
 
 /* SIGHUP: certificates have been renewed. */
 static int hangup_fd = -1;
@@ -275,6 +277,7 @@ static Storage *open_storage(const Settings *settings, GError **error)
 static gboolean serve(const Settings *settings, GError **error)
 {
     gboolean tls = settings->tls_cert != NULL;
+    mallopt(M_MMAP_THRESHOLD, LARGE); /* else each arena keeps what the largest body took */
     if (!watch_hangup(error) || (tls && !tls_load(settings->tls_cert, settings->tls_key, error))) {
         return FALSE;
     }

@@ -5,6 +5,7 @@
 #include "server/http/client.h"
 #include "server/http/intake.h"
 #include "server/http/log.h"
+#include "server/http/tlsbound.h"
 
 #define PROXY_TIMEOUT 3600u /* seconds for which nothing may move on a connection of a proxy that is trusted */
 
@@ -313,6 +314,7 @@ enum MHD_Result flow_on_request(void *user, struct MHD_Connection *connection, c
     const FlowDoor *door = user;
     Flow *flow = door->flow;
     Request *request = *state;
+    tls_bound_moved(connection);
     if (request == NULL) {
         watch_begin(connection);
     }

@@ -4,9 +4,10 @@
 #include <unistd.h>
 
 #include "server/http/tls.h"
+#include "server/http/tlsbound.h"
 
 #define THREADS_LEAST 4u
-#define HEADER_MAX (64u << 10) /* bytes of a request's head */
+#define HEADER_MAX (24u << 10) /* bytes of a request's head: a connection holds as much for as long as it stands */
 #define DRAIN_USEC (10 * G_TIME_SPAN_SECOND)
 
 struct Http {
@@ -24,6 +25,18 @@ static void http_free(Http *http)
     g_free(http);
 }
 
+/* With the Watch as closure. */
+static void on_connection(void *watch, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        tls_bound_begin(connection);
+    } else {
+        tls_bound_end(connection);
+    }
+    watch_connection(watch, connection, context, code);
+}
+
 static struct MHD_Daemon *start_daemon(Http *http, const HttpOptions *settings, const Listener *listener)
 {
     gboolean by_tls = settings->tls && listener->network && !listener->figures;
@@ -35,7 +48,7 @@ static struct MHD_Daemon *start_daemon(Http *http, const HttpOptions *settings, 
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, http->options.watch},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, http->options.watch},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)flow_on_end, http->flow},
         {MHD_OPTION_THREAD_POOL_SIZE, CLAMP(g_get_num_processors(), THREADS_LEAST, settings->max_connections), NULL},
         {MHD_OPTION_CONNECTION_LIMIT, settings->max_connections, NULL},

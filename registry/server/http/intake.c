@@ -13,7 +13,7 @@
  * small ones. */
 typedef enum { INTAKE_SMALL, INTAKE_LARGE, INTAKE_STREAMED, INTAKES } IntakeKind;
 static const gsize most_held[INTAKES] = {
-    [INTAKE_SMALL] = 64u << 20, [INTAKE_LARGE] = 96u << 20, [INTAKE_STREAMED] = G_MAXSIZE};
+    [INTAKE_SMALL] = 48u << 20, [INTAKE_LARGE] = 72u << 20, [INTAKE_STREAMED] = G_MAXSIZE};
 
 static struct {
     GMutex lock;
@@ -117,6 +117,13 @@ static enum MHD_Result refuse_size(Request *request)
     return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", message);
 }
 
+void intake_end(Request *request)
+{
+    account_end(request);
+    g_byte_array_unref(request->body);
+    request->body = g_byte_array_new();
+}
+
 /* A client that sends a body unasked reads no answer before the body's end: were the connection closed on it, the
  * refusal would be lost with it ("connection reset"). A body of unknown length, or a large one, is not worth that. A
  * request without a body is answered after its (empty) end, so that its connection stays open. */
@@ -167,19 +174,11 @@ void intake_store(Request *request)
         request->take(request, request->body->data, request->body->len, &request->failure);
     }
     if (request->take != NULL) {
-        g_byte_array_set_size(request->body, 0);
-        account_end(request);
+        intake_end(request); /* the room too: the client may be long in filling it again */
     }
 }
 
 gboolean intake_has(const Request *request)
 {
     return request->take != NULL && request->body->len > 0;
-}
-
-void intake_end(Request *request)
-{
-    account_end(request);
-    g_byte_array_unref(request->body);
-    request->body = g_byte_array_new();
 }

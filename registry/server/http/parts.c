@@ -5,13 +5,14 @@
 #include "server/http/log.h"
 #include "server/http/watch.h"
 
+static gint answers; /* atomic: that have not ended */
+
 /* Bytes that the library asks for at once; it keeps as many for each answer until that has ended, so they are fewer
  * where answers are many: slow readers shall not fill the memory. */
-#define BLOCK (256u << 10)
-#define BLOCK_OF_MANY (16u << 10)
-#define MANY 128 /* answers at once */
-
-static gint answers; /* atomic: that have not ended */
+static gsize block_of(gint others)
+{
+    return others < 128 ? 256u << 10 : others < 1024 ? 16u << 10 : 4u << 10;
+}
 
 /* Where each part stands in the body: a text, or, where that is NULL, a range of the body. */
 typedef struct {
@@ -196,9 +197,9 @@ static struct MHD_Response *respond(struct MHD_Connection *connection, WorkPool 
     answer->parts = parts;
     answer->connection = connection;
     answer->pool = pool;
-    gboolean many = g_atomic_int_add(&answers, 1) >= MANY;
+    gsize block = block_of(g_atomic_int_add(&answers, 1));
     struct MHD_Response *response =
-        MHD_create_response_from_callback(end_of(parts), many ? BLOCK_OF_MANY : BLOCK, read_body, answer, free_answer);
+        MHD_create_response_from_callback(end_of(parts), block, read_body, answer, free_answer);
     if (response == NULL) {
         free_answer(answer);
     }

@@ -13,6 +13,9 @@
 #define LEASE_TIME 3600       /* seconds for which what an idle upload counts on stays */
 #define LEASE_RENEW 300
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
+#define BUFFERS_MAX (32 << 20)  /* bytes that wait so in all uploads */
+
+static gssize waiting; /* atomic: those bytes */
 
 /* --- life --- */
 
@@ -22,10 +25,25 @@ static char *path_of(const Storage *storage, const char *id, const char *suffix)
     return g_build_filename(storage->path, "uploads", name, NULL);
 }
 
+static void empty_buffer(Upload *upload)
+{
+    g_atomic_pointer_add(&waiting, -(gssize)upload->buffer->len);
+    g_byte_array_set_size(upload->buffer, 0);
+}
+
+/* An upload that waits for its client keeps the room of what it has, not of the most that it has had. */
+static void fit_buffer(Upload *upload)
+{
+    GByteArray *fit = g_byte_array_new();
+    g_byte_array_append(fit, upload->buffer->data, upload->buffer->len);
+    g_byte_array_unref(upload->buffer);
+    upload->buffer = fit;
+}
+
 static void begin_piece(Upload *upload)
 {
     midsum_begin(&upload->sum);
-    g_byte_array_set_size(upload->buffer, 0);
+    empty_buffer(upload);
     upload->length = upload->written = 0;
     upload->splitter.length = 0;
     upload->whole_then = upload->whole;
@@ -51,6 +69,9 @@ static void forget_all(Upload *upload)
 {
     ingot_fd_clear(&upload->list_fd);
     upload->list_fd = -1;
+    if (upload->buffer != NULL) {
+        empty_buffer(upload);
+    }
     g_clear_pointer(&upload->own, g_hash_table_unref);
     g_clear_pointer(&upload->buffer, g_byte_array_unref);
     g_clear_pointer(&upload->table, table_free);
@@ -160,8 +181,15 @@ gboolean upload_flush(Upload *upload, GError **error)
         return FALSE;
     }
     upload->written += upload->buffer->len;
-    g_byte_array_set_size(upload->buffer, 0);
+    empty_buffer(upload);
     return TRUE;
+}
+
+static gboolean add_to_buffer(Upload *upload, const guint8 *data, gsize size)
+{
+    g_byte_array_append(upload->buffer, data, (guint)size);
+    gssize before = g_atomic_pointer_add(&waiting, (gssize)size);
+    return upload->buffer->len > BUFFER_MAX || before + (gssize)size > BUFFERS_MAX;
 }
 
 gboolean upload_hold(Upload *upload, GError **error)
@@ -283,16 +311,16 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
         if (upload->sha512 != NULL) {
             sha512_add(upload->sha512, data, count);
         }
-        g_byte_array_append(upload->buffer, data, (guint)count);
+        gboolean full = add_to_buffer(upload, data, count);
         upload->length += (guint32)count;
         upload->size += count;
-        if (ends ? !upload_end_piece(upload, error)
-                 : upload->buffer->len > BUFFER_MAX && !upload_flush(upload, error)) {
+        if (ends ? !upload_end_piece(upload, error) : full && !upload_flush(upload, error)) {
             return FALSE;
         }
         data += count;
         size -= count;
     }
+    fit_buffer(upload);
     return TRUE;
 }
 
