@@ -30,7 +30,7 @@
 
 #define OTHER_DESCRIPTORS 64
 #define LET_GO_EVERY 30000 /* milliseconds */
-#define LARGE (512 << 10) /* bytes of an allocation that goes back to the system when it is freed */
+#define LARGE (512 << 10)  /* bytes of an allocation that goes back to the system when it is freed */
 
 /* SIGHUP: certificates have been renewed. */
 static int hangup_fd = -1;
