@@ -9,6 +9,7 @@
 #include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/parts.h"
+#include "server/http/status.h"
 #include "server/http/unread.h"
 
 const char *request_header(const Request *request, const char *name)
@@ -257,6 +258,10 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
     log_error("%s (request %s)", error->message, request->id);
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE)) {
         return request_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "DENIED", "the registry's disk is full");
+    }
+    if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT) && !status_can_keep(request->status_of)) {
+        /* A disk that can't be written, too many open files: of this machine, not of the request. */
+        return request_refuse_busy(request, "this registry can keep nothing now; its log says why");
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message);

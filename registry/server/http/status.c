@@ -232,6 +232,11 @@ static gboolean is_draining(Status *status)
     return draining;
 }
 
+gboolean status_can_keep(Status *status)
+{
+    return status->sources->ready(status->server, NULL);
+}
+
 static enum MHD_Result answer_health(Request *request, const RouteMatch *match)
 {
     (void)match;

@@ -25,6 +25,8 @@ void status_begin(Status *status, Request *request);
 void status_end(Status *status, const Request *request);
 /* Requests that have begun and not ended. */
 guint status_running(Status *status);
+/* Whether the server can keep something now; it waits for the disk. */
+gboolean status_can_keep(Status *status);
 /* From now on it is not ready: it takes its leave. */
 void status_drain(Status *status);
 

@@ -181,9 +181,7 @@ static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotD
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) { /* it is a manifest, and an index names it */
         return request_refuse(request, MHD_HTTP_CONFLICT, "DENIED", error->message);
     }
-    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
-               ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)
-               : request_fail(request, "BLOB_UNKNOWN", error);
+    return request_fail(request, "BLOB_UNKNOWN", error);
 }
 
 enum MHD_Result api_blob(Request *request, const ApiRoute *route)

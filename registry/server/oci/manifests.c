@@ -359,8 +359,6 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
                       : ingot_tag_check(route->reference, &error) &&
                             storage_remove_tag(request->server->storage, &actor, route->name, route->reference, &error);
     return ok ? request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL)
-           : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)
-               ? request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message)
            : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)
                ? request_refuse(request, MHD_HTTP_CONFLICT, "DENIED", error->message)
                : fail(request, route, error);
