@@ -8,11 +8,11 @@ cd "$(dirname "$0")/../.."
 
 data=$TMP/data
 serve() { # [COMMAND-BEFORE... --] FLAGS...: BASE is its URL
-    local before=()
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do before+=("$1"); shift; done
+    local prefix=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do prefix+=("$1"); shift; done
     shift
     : >"$TMP/address"
-    "${before[@]}" ingotd --data "$data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
+    "${prefix[@]}" ingotd --data "$data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
     SERVER=$!
     ENDING+=("$SERVER")
     until grep -q http "$TMP/address"; do
