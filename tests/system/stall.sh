@@ -103,6 +103,47 @@ ingot push team/web:1.0.0 "$REGISTRY/team/web:1.0.0" >/dev/null
 ask_view() { while curl -s -o /dev/null "$BASE/formats/team/web/1.0.0/vagrant-libvirt/libvirt.box.sha256" "$BASE/formats/team/web/1.0.0/ova/" "$BASE/vagrant/team/web"; do :; done; }
 beside "$CLIENTS cold views" ask_view
 
+image=$(curl -sfI "$BASE/v2/team/web/manifests/1.0.0" | sed -n 's/^Docker-Content-Digest: *\([^\r]*\).*/\1/Ip')
+ask_lists() { while curl -s -o /dev/null "$BASE/v2/_catalog" "$BASE/v2/team/web/tags/list" "$BASE/v2/team/web/referrers/$image?artifactType=a/b"; do :; done; }
+beside "$CLIENTS loops over lists of names, of tags, and of what is attached" ask_lists
+finish_uploads() {
+    local mine=$TMP/finish-$BASHPID
+    while head -c 30000000 /dev/urandom >"$mine"; do
+        curl -s -o /dev/null -X POST -H 'Expect:' --data-binary "@$mine" "$BASE/v2/a/blobs/uploads/?digest=sha256:$(sha256sum <"$mine" | cut -d' ' -f1)"
+    done
+}
+beside "$CLIENTS uploads of 30 MB that end" finish_uploads
+collect() { while ingotd gc --data "$TMP/data"; do :; done; }
+beside "$CLIENTS loops over gc" collect
+scrub_all() { while ingotd scrub --data "$TMP/data" --rate 0; do :; done; }
+beside "$CLIENTS loops over scrub" scrub_all
+ingotd backup --data "$TMP/data" "$TMP/backup" >"$TMP/out" 2>&1 || fail "a backup: $(cat "$TMP/out")"
+rebuild_elsewhere() {
+    local mine=$TMP/rebuild-$BASHPID
+    ingotd restore --data "$mine" "$TMP/backup"
+    while ingotd rebuild --data "$mine"; do :; done
+}
+beside "$CLIENTS rebuilds elsewhere" rebuild_elsewhere
+
+# Uploads that go on after a restart.
+head -c 40000000 /dev/urandom >"$TMP/half"
+locations=()
+for _ in $(seq $CLIENTS); do
+    at=$(curl -sf -D - -o /dev/null -X POST "$BASE/v2/a/blobs/uploads/" | sed -n 's/^Location: *\([^\r]*\).*/\1/Ip')
+    curl -sf -o /dev/null -X PATCH -H 'Expect:' --data-binary "@$TMP/half" "$BASE$at" || fail "a chunk: $?"
+    locations+=("$at")
+done
+kill -9 "$SERVER"
+wait "$SERVER" 2>/dev/null || true
+serve --data "$TMP/data"
+resumed=0
+resume() { while curl -s -o /dev/null "$BASE${locations[RANDOM % CLIENTS]}"; do :; done; }
+beside "$CLIENTS uploads that are taken up after a restart" resume
+for at in "${locations[@]}"; do
+    [ "$(curl -s -o /dev/null -D - "$BASE$at" | sed -n 's/^Range: *\([^\r]*\).*/\1/Ip')" = 0-39999999 ] && resumed=$((resumed + 1))
+done
+[ $resumed = $CLIENTS ] || fail "of $CLIENTS uploads $resumed have what came before the restart"
+
 # A stop with all of that going on: kept connections on which requests come without end, bodies that do not end.
 cat >"$TMP/pushers.py" <<'PY'
 import http.client, sys, threading
@@ -173,3 +214,15 @@ PY
 kill "$SERVER"
 wait "$SERVER" || fail "a server whose log nobody reads ends with $?"
 ok "a log that nobody reads stops nobody, nor the end"
+
+# Logins that are checked, right and wrong, as fast as they come.
+printf '%s\n%s\n' 'correct horse' 'correct horse' | ingotd user add --data "$TMP/users" --scope 'push:*' alice >/dev/null
+serve --data "$TMP/users" --anonymous pull
+curl -sf -o /dev/null -u 'alice:correct horse' -X POST -H 'Expect:' --data-binary "@$TMP/blob" "$BASE/v2/other/blobs/uploads/?digest=$blob" || fail "a push: $?"
+log_in() {
+    while curl -s -o /dev/null -u "alice:correct horse" "$BASE/token?service=ingot&scope=repository:other:pull" -: -s -o /dev/null -u "nobody$RANDOM:wrong horse" "$BASE/v2/" \
+        -: -s -o /dev/null -H 'Authorization: Bearer nonsense' "$BASE/v2/"; do :; done
+}
+beside "$CLIENTS loops over logins" log_in
+kill "$SERVER"
+wait "$SERVER" || fail "the server ends with $?"
