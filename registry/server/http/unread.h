@@ -7,7 +7,7 @@
 
 #include <glib.h>
 
-#define UNREAD_MAX (96u << 20) /* bytes */
+#define UNREAD_MAX (64u << 20) /* bytes */
 #define UNREAD_SHORT 16384u    /* bytes of an answer that does not count */
 
 typedef struct Unread Unread;
