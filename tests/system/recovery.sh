@@ -235,7 +235,8 @@ ok "a backup that is made beside pushes and collections is restored as it was"
 # A backup of something damaged says so; so does a restore.
 rm -rf "$TMP/backup" "$TMP/gone"
 python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f: f.seek(5000); f.write(b"damaged")' "$(pack_of "$TMP/blob2")"
+part = open(sys.argv[2], "rb").read()[5000:5064]
+with open(sys.argv[1], "r+b") as f: f.seek(f.read().index(part)); f.write(b"damaged")' "$(pack_of "$TMP/blob2")" "$TMP/blob2"
 expect 1 ingotd backup --data "$data" "$TMP/backup"
 grep -q 'damaged: piece sha256' "$TMP/err" || fail "a backup of something damaged says: $(cat "$TMP/err")"
 expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"

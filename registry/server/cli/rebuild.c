@@ -41,10 +41,11 @@ static gboolean run(int argc, char **argv, GError **error)
     gboolean events = FALSE;
     RebuildReport report;
     gint64 told = g_get_monotonic_time();
-    const RebuildOptions options = {.tell = print_line, .progress = print_progress, .user = &told};
+    RebuildOptions options = {.tell = print_line, .progress = print_progress, .user = &told};
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
         {"events", 0, 0, G_OPTION_ARG_NONE, &events, "Make the log of events again from the catalogue instead", NULL},
+        {"force", 0, 0, G_OPTION_ARG_NONE, &options.force, "Though the catalogue is whole and the log is not", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_rebuild, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
@@ -71,8 +72,8 @@ static gboolean run(int argc, char **argv, GError **error)
 const Verb verb_rebuild = {
     "rebuild", "", "make a lost or damaged catalogue again",
     "From the packs and the log of events, while nobody serves the folder. Every piece is read and hashed.\n"
-    "It goes on past whatever is damaged, names what is lost, and then ends with the status 1. The old\n"
-    "catalogue is kept beside the new one, with the ending .old.\n\n"
+    "It goes on past whatever is damaged, names what is lost, and then ends with the status 1; blobs whose\n"
+    "names may be lost stay for 30 days. The old catalogue is kept beside the new one, with the ending .old.\n\n"
     "With --events it is the other way round: where the log is damaged and the catalogue is whole, the log\n"
     "begins anew with a checkpoint of what the catalogue has.\n\n"
     "Example:\n  ingotd rebuild --data /srv/ingot\n",

@@ -187,7 +187,7 @@ gboolean checkpoint_finish(Checkpoint *checkpoint, GError **error)
 /* The bytes of the old log between two places, behind what the new one has. */
 static gboolean checkpoint_take_over(Checkpoint *checkpoint, guint64 from, guint64 to, GError **error)
 {
-    g_auto(IngotFd) old = ingot_file_open(checkpoint->log, O_RDONLY, 0, error);
+    g_auto(IngotFd) old = from == to ? -1 : ingot_file_open(checkpoint->log, O_RDONLY, 0, error);
     g_autofree char *buffer = g_malloc(BUFFER);
     for (guint64 at = from; at < to;) {
         gsize step = (gsize)MIN(BUFFER, to - at);
@@ -227,11 +227,12 @@ static char *free_path(const char *log, guint64 number)
     return path;
 }
 
-/* The old log gets its other name before the new one has its own. Its time is that of now: from now on it is kept. */
+/* The old log, where it is not lost, gets its other name before the new one has its own. Its time is that of now: from
+ * now on it is kept. */
 static gboolean checkpoint_keep(const Checkpoint *checkpoint, guint64 number, GError **error)
 {
     g_autofree char *kept = free_path(checkpoint->log, number);
-    if (kept != NULL && link(checkpoint->log, kept) != 0) {
+    if (kept != NULL && link(checkpoint->log, kept) != 0 && errno != ENOENT) {
         return ingot_error_set_errno(error, errno, "%s", kept);
     }
     utimensat(AT_FDCWD, checkpoint->log, NULL, 0);

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include "server/catalogue/blobmap.h"
+#include "server/catalogue/counters.h"
+#include "server/storage/rebuild.h"
+
 PictureItem *picture_item(const Picture *picture, guint index)
 {
     return &g_array_index(picture->items, PictureItem, index);
@@ -121,6 +125,23 @@ static gboolean add_cached(Picture *picture, Connection *reader, GError **error)
     return list != NULL;
 }
 
+/* A manifest that mentions nothing is rare; a rebuild finds no mentions in one that is damaged. */
+static gboolean look_for_damage(Picture *picture, Connection *reader, GError **error)
+{
+    Counters counters;
+    if (!counters_read(reader, &counters, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; counters.damaged > 0 && !picture->blind && i < picture->items->len; i++) {
+        const PictureItem *item = picture_item(picture, i);
+        if (item->link->manifest && item->needs == NULL) {
+            g_autoptr(BlobMap) map = blobmap_read(reader, &item->link->digest, NULL);
+            picture->blind = map == NULL || map->is_damaged;
+        }
+    }
+    return TRUE;
+}
+
 Picture *picture_new(Connection *reader, gint64 repository, const char *name, GError **error)
 {
     g_autoptr(Picture) picture = g_new0(Picture, 1);
@@ -141,7 +162,10 @@ Picture *picture_new(Connection *reader, gint64 repository, const char *name, GE
     add_items(picture);
     add_needs(picture, mentions);
     add_tags(picture);
-    return add_pulls(picture, reader, error) && add_cached(picture, reader, error) ? g_steal_pointer(&picture) : NULL;
+    return add_pulls(picture, reader, error) && add_cached(picture, reader, error) &&
+                   look_for_damage(picture, reader, error)
+               ? g_steal_pointer(&picture)
+               : NULL;
 }
 
 void picture_free(Picture *picture)
@@ -217,10 +241,11 @@ void picture_judge(Picture *picture, const CollectOptions *options)
         item->needed = stays_by_itself(picture, item, options);
     }
     picture_spread(picture, G_STRUCT_OFFSET(PictureItem, needed));
+    guint64 grace = strcmp(picture->name, LOST_FOUND) == 0 ? LOST_GRACE : options->grace;
     for (guint i = 0; i < picture->items->len; i++) {
         PictureItem *item = picture_item(picture, i);
-        item->goes = !item->needed &&
-                     (item->link->manifest || item->evicted || !is_within(picture, item->link->made, options->grace));
+        item->goes = !item->needed && !picture->blind &&
+                     (item->link->manifest || item->evicted || !is_within(picture, item->link->made, grace));
     }
 }
 

@@ -3,7 +3,9 @@
  * A manifest is needed that a tag names or a needed index mentions, or that is attached to a needed one; one that
  * nothing needs stays for a grace since it was pushed, pulled or named last. A blob is needed that a needed manifest
  * mentions; another stays for a grace since it was pushed. What a policy lets go of is as if its tag were not there;
- * what goes for want of room (evict.h) has no grace.
+ * what goes for want of room (evict.h) has no grace. Where a manifest can't be read and its needs are not known,
+ * nothing goes: a push of its bytes makes them known again. What a rebuild found without a name stays for long
+ * (rebuild.h).
  *
  * The picture is taken without the writer: before anything is deleted, release.c asks once more. */
 #pragma once
@@ -38,6 +40,7 @@ typedef struct {
     gint64 now;
     GArray *rows_tags, *rows_links, *history; /* as catalogue/holdings.h has them */
     gboolean forgotten;                       /* pulls are noted of what is not there any more */
+    gboolean blind;                           /* a manifest can't be read, so nobody knows what it needs */
     GHashTable *index;                        /* const IngotDigest * -> index of the item + 1 */
     GArray *items;                            /* of PictureItem */
     GArray *tags;                             /* of PictureTag */

@@ -6,9 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/catalogue/counters.h"
+#include "server/catalogue/holdings.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/rowcheck.h"
@@ -46,20 +48,37 @@ static gboolean count_all(Rebuild *rebuild, GError **error)
     return TRUE;
 }
 
+static gboolean keep_nameless(Rebuild *rebuild, GError **error)
+{
+    if (rebuild->report->lost == 0) {
+        return TRUE;
+    }
+    g_autoptr(GArray) list = holdings_loose(rebuild->change.writer, error);
+    gboolean ok = list != NULL;
+    for (guint i = 0; ok && i < list->len; i++) {
+        const IngotDigest *digest = &g_array_index(list, IngotDigest, i);
+        gint64 blob = names_blob(rebuild->change.writer, digest, error);
+        ok = blob > 0 && names_link(&rebuild->change, LOST_FOUND, blob, digest, error);
+    }
+    return ok;
+}
+
 static gboolean run(Rebuild *rebuild, GError **error)
 {
     if (!change_begin(rebuild->storage, &rebuild->change, error)) {
         return FALSE;
     }
     gboolean ok = salvage_packs(rebuild, error) && redo_events(rebuild, error) && salvage_name_damage(rebuild, error) &&
-                  count_all(rebuild, error);
+                  count_all(rebuild, error) && keep_nameless(rebuild, error);
     return change_end(&rebuild->change, ok, error);
 }
 
+/* Without a source the target goes as well: it would be taken for a part of what stands beside it. */
 static gboolean move(const char *folder, const char *from, const char *to, GError **error)
 {
     g_autofree char *source = g_build_filename(folder, from, NULL), *target = g_build_filename(folder, to, NULL);
-    return rename(source, target) == 0 || errno == ENOENT || ingot_error_set_errno(error, errno, "%s", target);
+    return rename(source, target) == 0 || (errno == ENOENT && (unlink(target) == 0 || errno == ENOENT)) ||
+           ingot_error_set_errno(error, errno, "%s", target);
 }
 
 static gboolean sync_folder(const char *folder, GError **error)
@@ -128,6 +147,25 @@ gboolean storage_rebuild_events(const char *path, guint64 *number, GError **erro
 
 /* --- the catalogue --- */
 
+/* Whether the catalogue that is there is whole and its log shorter than it was when the catalogue was written. */
+static gboolean knows_more(const char *path)
+{
+    EventMark mark;
+    LogMarkKind kind;
+    struct stat st = {0};
+    g_autofree char *file = g_build_filename(path, "catalogue.sqlite", NULL);
+    Storage *storage = g_file_test(file, G_FILE_TEST_EXISTS) ? storage_open_bare(path, NULL) : NULL;
+    gboolean more = FALSE;
+    if (storage != NULL && catalogue_is_whole(storage, NULL)) {
+        g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+        gboolean moved, known = reader != NULL && logmark_get(reader, &mark, &kind, NULL) && kind == LOGMARK_KNOWN &&
+                                eventlog_locate(storage->events, &mark, &moved, NULL);
+        more = known && ((stat(storage->events, &st) != 0 && errno == ENOENT) || (guint64)st.st_size < mark.end);
+    }
+    storage_close(storage);
+    return more;
+}
+
 gboolean storage_rebuild(const char *path, const RebuildOptions *options, RebuildReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
@@ -137,6 +175,13 @@ gboolean storage_rebuild(const char *path, const RebuildOptions *options, Rebuil
         return FALSE;
     }
     g_autoptr(IngotLock) lock = storage_lock(path, FALSE, error);
+    if (lock != NULL && !options->force && knows_more(path)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: the catalogue is whole, and the log lacks what it knows: `ingotd rebuild --events --data %s` "
+                    "begins a log anew with all of it; --force would lose that",
+                    path, path);
+        return FALSE;
+    }
     Storage *storage = lock == NULL ? NULL : storage_open_beside(path, BESIDE, error);
     g_autoptr(Replay) replay = replay_new();
     Rebuild rebuild = {.storage = storage, .options = options, .report = report, .replay = replay};

@@ -2,15 +2,22 @@
  *
  * It reads both and cuts neither. It goes on past whatever is damaged, reads and hashes every piece, and names what is
  * lost. What it had to give up is noted in the log by events of its own; a later rebuild has it again if it can. It can
- * be killed anywhere and begun again. */
+ * be killed anywhere and begun again.
+ *
+ * Where something is lost, a blob that no name leads to may be what a lost name led to: it goes to the repository
+ * LOST_FOUND, where no client reaches it, and collections leave it there for LOST_GRACE. */
 #pragma once
 
 #include "server/storage/storage.h"
+
+#define LOST_FOUND "lost+found"                /* no name that a client may use */
+#define LOST_GRACE G_GUINT64_CONSTANT(2592000) /* seconds: 30 days */
 
 typedef struct {
     void (*tell)(const char *line, gpointer user);              /* of each thing that is lost; NULL: nobody */
     void (*progress)(guint64 done, guint64 all, gpointer user); /* bytes of packs, often; NULL: nobody */
     gpointer user;
+    gboolean force; /* though the catalogue that is there is whole and knows more than the log */
 } RebuildOptions;
 
 typedef struct {
@@ -23,6 +30,7 @@ typedef struct {
  * is not (CORRUPT); the log that is there is kept. *number: of the last event. Nobody may serve the folder meanwhile.
  */
 gboolean storage_rebuild_events(const char *path, guint64 *number, GError **error);
-/* Nobody may serve the folder meanwhile (EXISTS). What was there of a catalogue is kept beside it, with the ending
+/* Nobody may serve the folder meanwhile (EXISTS). CORRUPT: the log lacks what a whole catalogue knows. What was there
+ * of a catalogue is kept beside it, with the ending
  * ".old". */
 gboolean storage_rebuild(const char *path, const RebuildOptions *options, RebuildReport *report, GError **error);

@@ -47,7 +47,7 @@ static RebuildReport rebuild(void **state)
     g_autofree char *path = ingot_workdir_file(*state, "data");
     RebuildReport report;
     g_autoptr(GError) error = NULL;
-    if (!storage_rebuild(path, &(RebuildOptions){.tell = print_line}, &report, &error)) {
+    if (!storage_rebuild(path, &(RebuildOptions){.tell = print_line, .force = TRUE}, &report, &error)) {
         fail_msg("%s", error->message);
     }
     return report;

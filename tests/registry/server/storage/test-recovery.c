@@ -6,6 +6,7 @@
 #include "server/catalogue/schema.h"
 #include "server/events/eventlog.h"
 #include "server/packs/segment.h"
+#include "server/storage/collect.h"
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
 
@@ -398,6 +399,117 @@ static void times_are_those_of_the_events(void **state)
     }
 }
 
+static void collect_at_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    const CollectOptions options = {0};
+    CollectReport report;
+    assert_true(storage_collect(storage, &options, &report, NULL));
+}
+
+/* With the names the bytes are not lost: whoever pushes the names again finds them, for a while. */
+static void bytes_outlive_their_names(void **state)
+{
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log");
+    g_autoptr(GByteArray) bytes = noise(1, 5000);
+    IngotDigest digest;
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        digest = push(storage, "a", bytes);
+        put_manifest(storage, "a", "1.0.0", "named", &digest, 1);
+    }
+    assert_int_equal(g_unlink(log), 0);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    assert_int_equal(rebuild(state, lines).tags, 0);
+    collect_at_once(state);
+    assert_clean(state, "lost names");
+    g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+    assert_int_equal(rebuild(state, again).lost, 0);
+    collect_at_once(state);
+    g_autoptr(Storage) storage = open_storage(state);
+    StorageStats stats;
+    assert_true(storage_stats(storage, &stats, NULL));
+    assert_true(stats.logical >= bytes->len);
+    g_auto(GStrv) names = storage_repositories(storage, NULL);
+    assert_null(names[0]);
+    assert_true(storage_mount(storage, NULL, LOST_FOUND, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+}
+
+/* What a manifest needs that can't be read stays, until it is pushed again or deleted. */
+static void layers_outlive_a_damaged_manifest(void **state)
+{
+    g_autoptr(GByteArray) bytes = noise(1, 5000), other = noise(2, 5000);
+    IngotDigest digest, manifest;
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        digest = push(storage, "a", bytes);
+        manifest = put_manifest(storage, "a", "1.0.0", "the damaged one", &digest, 1);
+    }
+    g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
+    g_autoptr(GDir) folder = g_dir_open(packs, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *file = g_build_filename(packs, name, NULL), *all = NULL;
+        gsize size;
+        assert_true(g_file_get_contents(file, &all, &size, NULL));
+        const char *at = memmem(all, size, "the damaged one", strlen("the damaged one"));
+        if (at != NULL) {
+            flip(file, (guint64)(at - all));
+        }
+    }
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    assert_true(rebuild(state, lines).lost > 0);
+    collect_at_once(state);
+    g_autoptr(Storage) storage = open_storage(state);
+    pull(storage, "a", bytes);
+    put_manifest(storage, "a", "1.0.0", "the damaged one", &digest, 1);
+    push(storage, "a", other);
+    storage_close(g_steal_pointer(&storage));
+    collect_at_once(state);
+    storage = open_storage(state);
+    pull(storage, "a", bytes);
+    IngotDigest gone = digest_of(other);
+    assert_false(storage_has(storage, "a", &gone));
+    assert_true(storage_has_manifest(storage, "a", &manifest));
+}
+
+/* A log that is lost makes nothing of a whole catalogue worse. */
+static void a_whole_catalogue_is_not_given_up(void **state)
+{
+    g_autofree char *data = ingot_workdir_file(*state, "data");
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log");
+    fill(state);
+    g_autofree char *text = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(log, &text, &size, NULL));
+    for (guint kind = 0; kind < 2; kind++) {
+        RebuildReport report;
+        RebuildOptions options = {0};
+        guint64 number;
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(kind == 0 ? g_unlink(log) : truncate(log, (off_t)size / 2), 0);
+        assert_false(storage_rebuild(data, &options, &report, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_non_null(strstr(error->message, "--events"));
+        g_clear_error(&error);
+        if (!storage_rebuild_events(data, &number, &error)) {
+            fail_msg("%u: %s", kind, error->message);
+        }
+        g_autoptr(Storage) storage = open_storage(state);
+        g_auto(GStrv) tags = storage_tags(storage, "a", NULL);
+        assert_int_equal(g_strv_length(tags), IMAGES - 1);
+        storage_close(g_steal_pointer(&storage));
+        assert_clean(state, "a log made anew");
+        g_free(text);
+        assert_true(g_file_get_contents(log, &text, &size, NULL));
+    }
+    RebuildReport report;
+    const RebuildOptions force = {.force = TRUE};
+    assert_int_equal(g_unlink(log), 0);
+    assert_true(storage_rebuild(data, &force, &report, NULL));
+    assert_true(report.lost > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +522,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_push_mends_what_was_rebuilt_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_segment_within_a_blob_is_not_believed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_those_of_the_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bytes_outlive_their_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(layers_outlive_a_damaged_manifest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_whole_catalogue_is_not_given_up, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
