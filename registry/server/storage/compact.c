@@ -60,6 +60,9 @@ static gboolean copy_piece(Compaction *compaction, const Pack *source, const Pac
 static gboolean copy_pieces(Compaction *compaction, Connection *reader, gint64 pack, GError **error)
 {
     g_autoptr(GArray) pieces = packrows_pieces(reader, pack, 0, error);
+    if (pieces != NULL && pieces->len == 0) {
+        return TRUE; /* its file may be lost: all that stood in it has been pushed again */
+    }
     g_autoptr(Pack) source = pieces == NULL ? NULL : packs_get(compaction->collection->storage->packs, pack, error);
     for (guint i = 0; source != NULL && i < pieces->len; i++) {
         if (!collection_goes_on(compaction->collection, error) ||

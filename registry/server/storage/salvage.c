@@ -69,9 +69,7 @@ static void miss_segment(const Pack *pack, guint64 from, guint64 to, const char 
 {
     Salvage *salvage = user;
     (void)pack;
-    rebuild_lost(salvage->rebuild,
-                 "%s (nothing is whole before offset %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " bytes on)", why, to,
-                 to - from);
+    rebuild_lost(salvage->rebuild, "%s: its %" G_GUINT64_FORMAT " bytes are left out", why, to - from);
 }
 
 /* --- blobs --- */

@@ -186,7 +186,12 @@ static inline gboolean try_manifest(Storage *storage, const char *name, const ch
         g_autofree char *one = ingot_digest_to_text(&blobs[i]);
         g_string_append_printf(json, "%s{\"digest\":\"%s\"}", i == 0 ? "" : ",", one);
     }
-    g_string_append_printf(json, "],\"text\":\"%s\"}", text);
+    g_string_append_printf(json, "],\"text\":\"%s\"", text);
+    if (subject != NULL) {
+        g_autofree char *named = ingot_digest_to_text(subject);
+        g_string_append_printf(json, ",\"subject\":{\"digest\":\"%s\"}", named);
+    }
+    g_string_append_c(json, '}');
     const StorageManifest manifest = {.data = json->str,
                                       .size = json->len,
                                       .type = "application/vnd.oci.image.manifest.v1+json",

@@ -47,6 +47,8 @@ static void fill(Storage *storage, guint seed)
         }
     }
     assert_true(storage_remove_tag(storage, NULL, "a", "gone", NULL));
+    IngotDigest referrer;
+    assert_true(try_manifest(storage, "a", NULL, "a referrer", &digest, 1, &digest, &referrer, NULL));
 }
 
 static char *log_path(void **state)

@@ -136,6 +136,12 @@ static void lose_packs_with(void **state, const char *text)
     }
 }
 
+static void lose_packs_with_bytes(void **state, const GByteArray *bytes)
+{
+    g_autofree char *text = g_strndup((const char *)bytes->data + 100, 8);
+    lose_packs_with(state, text);
+}
+
 /* A tag whose blob's bytes are gone is lost by name, and stays lost. */
 static void what_is_lost_is_named(void **state)
 {
@@ -366,6 +372,34 @@ static void a_segment_within_a_blob_is_not_believed(void **state)
     assert_memory_equal(read, victim->data, victim->len);
 }
 
+/* A pack is lost, and all that stood in it is pushed again: a collection writes its tables elsewhere, and nothing
+ * misses it any more. Where it is lost for good, a collection goes on, and a scrub tells. */
+static void a_lost_pack_stops_no_collection(void **state)
+{
+    g_autoptr(GByteArray) bytes = noise(60, 5000), other = noise(61, 5000), dead = noise(62, 5000);
+    CollectReport report;
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        IngotDigest digest = push(storage, "a", bytes), gone = push(storage, "a", other);
+        put_manifest(storage, "a", "1.0.0", "kept", &digest, 1);
+        put_manifest(storage, "a", "2.0.0", "gone", &gone, 1);
+        digest = push(storage, "a", dead);
+        assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
+    }
+    lose_packs_with_bytes(state, bytes);
+    lose_packs_with_bytes(state, other);
+    g_autoptr(Storage) storage = open_storage(state);
+    const CollectOptions options = {.tell = collect_line, .user = lines};
+    push(storage, "a", bytes);
+    assert_true(storage_collect(storage, &options, &report, NULL));
+    assert_int_equal(report.blobs, 1);
+    push(storage, "a", other);
+    assert_true(storage_collect(storage, &options, &report, NULL));
+    g_clear_pointer(&storage, storage_close);
+    assert_clean(state, "packs that were lost, and pushed again");
+}
+
 /* --- times --- */
 
 /* What the catalogue says of a time. */
@@ -521,6 +555,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pack_that_cannot_be_read_costs_its_own_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_push_mends_what_was_rebuilt_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_segment_within_a_blob_is_not_believed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_pack_stops_no_collection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_those_of_the_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_outlive_their_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(layers_outlive_a_damaged_manifest, set_up, tear_down),
