@@ -14,7 +14,10 @@ struct Accounts {
     char *log; /* path */
     Database *database;
     AccountsMemory memory;
-    guint8 key[ACCOUNTS_KEY_SIZE];
+    GMutex keys_lock;
+    AccountsKeys keys; /* with those that have ended since */
+    gint64 until[ACCOUNTS_KEYS];
+    AccountsLook keys_look; /* how the files looked when the keys were read */
 };
 
 /* A released one is never changed, only followed. */
@@ -26,6 +29,8 @@ static const char *const migrations[] = {
     "ROWID;"
     "CREATE INDEX tokens_user ON tokens (user);"
     "CREATE TABLE secret (id INTEGER PRIMARY KEY CHECK (id = 1), key BLOB NOT NULL) STRICT;",
+    /* What was the secret before, and until when it is accepted. */
+    "CREATE TABLE former (id INTEGER PRIMARY KEY, key BLOB NOT NULL, until INTEGER NOT NULL) STRICT;",
 };
 
 /* The file is made before SQLite opens it, so that nobody else can ever read it; root gives it to whom the folder
@@ -45,8 +50,38 @@ static gboolean make_file(const char *folder, const char *path, GError **error)
            ingot_error_set_errno(error, errno, "%s", path);
 }
 
+/* --- keys --- */
+
+/* The secret first, then the former ones, the newest first. */
+static gboolean read_keys(Accounts *accounts, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(accounts->database, error);
+    if (reader == NULL) {
+        return FALSE;
+    }
+    GError *problem = NULL;
+    g_auto(AccountsKeys) keys = {0};
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        reader,
+        "SELECT key, until FROM (SELECT key, 0 AS until, 0 AS age, 0 AS id FROM secret UNION ALL SELECT key, until, 1,"
+        " id FROM former) ORDER BY age, id DESC",
+        "");
+    while (keys.count < ACCOUNTS_KEYS && database_step(rows, &problem)) {
+        if (sqlite3_column_bytes(rows, 0) == ACCOUNTS_KEY_SIZE) {
+            memcpy(keys.bytes[keys.count], sqlite3_column_blob(rows, 0), ACCOUNTS_KEY_SIZE);
+            accounts->until[keys.count++] = sqlite3_column_int64(rows, 1);
+        }
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    accounts->keys = keys;
+    return TRUE;
+}
+
 /* Of several processes that open a new file one gives the key, and all read that. */
-static gboolean load_key(Accounts *accounts, const char *path, GError **error)
+static gboolean load_keys(Accounts *accounts, const char *path, GError **error)
 {
     guint8 fresh[ACCOUNTS_KEY_SIZE];
     if (!random_bytes(fresh, sizeof fresh, error) ||
@@ -55,35 +90,73 @@ static gboolean load_key(Accounts *accounts, const char *path, GError **error)
                          sizeof fresh)) {
         return FALSE;
     }
-    g_autoptr(Connection) reader = database_reader(accounts->database, error);
-    if (reader == NULL) {
+    accounts_look(accounts, &accounts->keys_look);
+    if (!read_keys(accounts, error)) {
         return FALSE;
     }
-    g_autoptr(sqlite3_stmt) row = database_query(reader, "SELECT key FROM secret", "");
-    GError *problem = NULL;
-    gboolean ok = database_step(row, &problem) && sqlite3_column_bytes(row, 0) == ACCOUNTS_KEY_SIZE;
-    if (ok) {
-        memcpy(accounts->key, sqlite3_column_blob(row, 0), ACCOUNTS_KEY_SIZE);
-    } else if (problem != NULL) {
-        g_propagate_error(error, problem);
-    } else {
+    if (accounts->keys.count == 0 || accounts->until[0] != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its key is damaged", path);
+        return FALSE;
     }
+    return TRUE;
+}
+
+void accounts_keys(Accounts *accounts, AccountsKeys *keys)
+{
+    AccountsLook look;
+    g_autoptr(GError) problem = NULL;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    memset(keys, 0, sizeof *keys);
+    accounts_look(accounts, &look);
+    g_mutex_lock(&accounts->keys_lock);
+    if (memcmp(&look, &accounts->keys_look, sizeof look) != 0) {
+        if (read_keys(accounts, &problem)) {
+            accounts->keys_look = look;
+        } else {
+            g_warning("the keys can't be read again: %s", problem->message); /* those that were known serve on */
+        }
+    }
+    for (guint i = 0; i < accounts->keys.count; i++) {
+        if (i == 0 || accounts->until[i] > now) {
+            memcpy(keys->bytes[keys->count++], accounts->keys.bytes[i], ACCOUNTS_KEY_SIZE);
+        }
+    }
+    g_mutex_unlock(&accounts->keys_lock);
+}
+
+void accounts_keys_clear(AccountsKeys *keys)
+{
+    explicit_bzero(keys, sizeof *keys);
+}
+
+static gboolean rotate(Connection *writer, const guint8 *fresh, gint64 now, gint64 until, GError **error)
+{
+    return database_run(writer, error, "DELETE FROM former WHERE until<=?", "i", now) &&
+           database_run(writer, error, "INSERT INTO former (key, until) SELECT key, ? FROM secret", "i", until) &&
+           database_run(writer, error,
+                        "DELETE FROM former WHERE id NOT IN (SELECT id FROM former ORDER BY id DESC LIMIT ?)", "i",
+                        (gint64)ACCOUNTS_KEYS - 1) &&
+           database_run(writer, error, "UPDATE secret SET key=? WHERE id=1", "b", (const void *)fresh,
+                        (gsize)ACCOUNTS_KEY_SIZE);
+}
+
+gboolean accounts_rotate(Accounts *accounts, gint64 until, GError **error)
+{
+    guint8 fresh[ACCOUNTS_KEY_SIZE];
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    Connection *writer = random_bytes(fresh, sizeof fresh, error) ? database_begin(accounts->database, error) : NULL;
+    gboolean ok = writer != NULL && database_end(accounts->database, rotate(writer, fresh, now, until, error), error);
+    explicit_bzero(fresh, sizeof fresh);
     return ok;
 }
 
 gboolean accounts_renew_key(Accounts *accounts, GError **error)
 {
-    guint8 fresh[ACCOUNTS_KEY_SIZE];
-    gboolean ok = random_bytes(fresh, sizeof fresh, error) &&
-                  database_change(accounts->database, NULL, error, "UPDATE secret SET key = ?", "b",
-                                  (const void *)fresh, sizeof fresh);
-    if (ok) {
-        memcpy(accounts->key, fresh, sizeof fresh);
-    }
-    explicit_bzero(fresh, sizeof fresh);
-    return ok;
+    return accounts_rotate(accounts, 0, error) &&
+           database_change(accounts->database, NULL, error, "DELETE FROM former", "");
 }
+
+/* --- opening --- */
 
 Accounts *accounts_open(const char *folder, GError **error)
 {
@@ -94,15 +167,17 @@ Accounts *accounts_open(const char *folder, GError **error)
     g_autoptr(Accounts) accounts = g_new0(Accounts, 1);
     accounts->log = g_strconcat(path, "-wal", NULL);
     g_mutex_init(&accounts->memory.lock);
+    g_mutex_init(&accounts->keys_lock);
     accounts->database = database_open(path, DATABASE_SECRET, migrations, G_N_ELEMENTS(migrations), error);
-    return accounts->database != NULL && load_key(accounts, path, error) ? g_steal_pointer(&accounts) : NULL;
+    return accounts->database != NULL && load_keys(accounts, path, error) ? g_steal_pointer(&accounts) : NULL;
 }
 
 void accounts_close(Accounts *accounts)
 {
     if (accounts != NULL) {
         database_close(accounts->database);
-        explicit_bzero(accounts->key, sizeof accounts->key);
+        accounts_keys_clear(&accounts->keys);
+        g_mutex_clear(&accounts->keys_lock);
         g_mutex_clear(&accounts->memory.lock);
         g_free(accounts->log);
         g_free(accounts);
@@ -112,11 +187,6 @@ void accounts_close(Accounts *accounts)
 Database *accounts_database(const Accounts *accounts)
 {
     return accounts->database;
-}
-
-const guint8 *accounts_key(const Accounts *accounts)
-{
-    return accounts->key;
 }
 
 void accounts_look(const Accounts *accounts, AccountsLook *look)

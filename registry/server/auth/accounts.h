@@ -16,8 +16,20 @@ Accounts *accounts_open(const char *folder, GError **error);
 void accounts_close(Accounts *accounts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Accounts, accounts_close)
 
-/* The key that access tokens are signed with; made once, never told. */
-const guint8 *accounts_key(const Accounts *accounts);
+/* The keys that access tokens and seals are signed with; never told. The first one signs. The others did, before a
+ * rotation, and what they signed is accepted until their end. */
+#define ACCOUNTS_KEYS 8
+typedef struct {
+    guint8 bytes[ACCOUNTS_KEYS][ACCOUNTS_KEY_SIZE];
+    guint count;
+} AccountsKeys;
+/* As they are now, whichever process has rotated them; clear them after use. */
+void accounts_keys(Accounts *accounts, AccountsKeys *keys);
+void accounts_keys_clear(AccountsKeys *keys);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AccountsKeys, accounts_keys_clear)
+/* A new key signs from now on; the one before is accepted until then (seconds since 1970). Of more than there is room
+ * for the oldest ends at once. */
+gboolean accounts_rotate(Accounts *accounts, gint64 until, GError **error);
 
 /* Another key in its place: no access token, upload or link that was signed before counts any more. */
 gboolean accounts_renew_key(Accounts *accounts, GError **error);

@@ -107,11 +107,22 @@ static gboolean take_narrow(Request *request, const Grant *grant, enum MHD_Resul
     return TRUE;
 }
 
+/* By whichever key is accepted. */
+static BearerVerdict check_bearer(const Request *request, const char *text, Grant **grant)
+{
+    g_auto(AccountsKeys) keys;
+    BearerVerdict verdict = BEARER_FORGED;
+    accounts_keys(request->server->access->accounts, &keys);
+    for (guint i = 0; i < keys.count && verdict == BEARER_FORGED; i++) {
+        verdict = bearer_check(keys.bytes[i], text, g_get_real_time() / G_USEC_PER_SEC, grant);
+    }
+    return verdict;
+}
+
 static gboolean by_access_token(Request *request, const char *text, enum MHD_Result *result)
 {
     g_autoptr(Grant) grant = NULL;
-    switch (bearer_check(accounts_key(request->server->access->accounts), text, g_get_real_time() / G_USEC_PER_SEC,
-                         &grant)) {
+    switch (check_bearer(request, text, &grant)) {
     case BEARER_FORGED:
         *result = bad_token(request, "");
         return FALSE;

@@ -50,7 +50,9 @@ static enum MHD_Result answer(Request *request, const Grant *grant)
 {
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     const Access *access = request->server->access;
-    g_autofree char *token = bearer_issue(accounts_key(access->accounts), grant, now, access->token_life);
+    g_auto(AccountsKeys) keys;
+    accounts_keys(access->accounts, &keys);
+    g_autofree char *token = bearer_issue(keys.bytes[0], grant, now, access->token_life);
     if (token == NULL) {
         return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "no token could be made");
     }

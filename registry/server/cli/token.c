@@ -55,6 +55,22 @@ static gboolean drop(Accounts *accounts, const char *id, const Arguments *argume
     return tokens_remove(accounts, id, error);
 }
 
+static gboolean rotate(Accounts *accounts, const char *id, const Arguments *arguments, GError **error)
+{
+    (void)id;
+    guint64 seconds;
+    if (!ingot_text_parse_duration(arguments->expires == NULL ? "1d" : arguments->expires, &seconds, error)) {
+        return FALSE;
+    }
+    gint64 until = g_get_real_time() / G_USEC_PER_SEC + (gint64)MIN(seconds, YEARS_MAX * 365ull * 86400);
+    if (!accounts_rotate(accounts, until, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = ingot_text_time(until);
+    fprintf(stderr, "ingotd: a new key signs from now on; the former one is accepted until %s\n", text);
+    return TRUE;
+}
+
 static gboolean list(Accounts *accounts, const char *id, const Arguments *arguments, GError **error)
 {
     (void)id, (void)arguments;
@@ -76,14 +92,15 @@ static gboolean run(int argc, char **argv, GError **error)
         const char *name;
         int arguments;
         gboolean (*run)(Accounts *accounts, const char *id, const Arguments *arguments, GError **error);
-    } actions[] = {{"create", 0, create}, {"rm", 1, drop}, {"ls", 0, list}};
+    } actions[] = {{"create", 0, create}, {"rm", 1, drop}, {"ls", 0, list}, {"rotate", 0, rotate}};
     g_auto(Arguments) arguments = {0};
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &arguments.data, "The registry's data folder", "DIR"},
         {"user", 0, 0, G_OPTION_ARG_STRING, &arguments.user, "create: in whose place it logs in", "NAME"},
         {"scope", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.scopes,
          "create: what it may do, of what its user may; more than one may be given", "RIGHT:PATTERN"},
-        {"expires", 0, 0, G_OPTION_ARG_STRING, &arguments.expires, "create: for how long (90d)", "TIME"},
+        {"expires", 0, 0, G_OPTION_ARG_STRING, &arguments.expires,
+         "create: for how long (90d); rotate: how long the former key is accepted (1d)", "TIME"},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_token, entries, 1, 2, &argc, &argv, error) || !verb_needs_data(arguments.data, error)) {
@@ -98,14 +115,18 @@ static gboolean run(int argc, char **argv, GError **error)
             return accounts != NULL && actions[i].run(accounts, argc > 2 ? argv[2] : NULL, &arguments, error);
         }
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "create, rm ID or ls is expected; see ingotd token --help");
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "create, rm ID, ls or rotate is expected; see ingotd token --help");
     return FALSE;
 }
 
 const Verb verb_token = {
-    "token", "create|rm|ls --data DIR [ID]", "what machines log in with, in a user's place",
+    "token", "create|rm|ls|rotate --data DIR [ID]", "what machines log in with, in a user's place",
     "The token is the last line on standard output, and shown this once: the registry keeps only its hash. It is a\n"
     "password for its user, a bearer token, and $INGOT_TOKEN for ingot. Removing its user removes it.\n\n"
+    "rotate makes a new key, which signs access tokens, passes and addresses of uploads from now on, while\n"
+    "serving or not. What the former key signed is accepted for as long as --expires says: at least the\n"
+    "server's --token-life, so that nobody notices; 0s where the key has leaked.\n\n"
     "Examples:\n  ingotd token create --data /srv/ingot --user alice --scope 'push:team/*' --expires 30d\n"
     "  ingotd token rm --data /srv/ingot 0123456789ab\n",
     run};

@@ -170,10 +170,44 @@ static void another_process_sees_it(void **state)
 {
     const Fixture *fixture = *state;
     g_autoptr(Accounts) other = accounts_open(fixture->folder, NULL);
-    assert_memory_equal(accounts_key(other), accounts_key(fixture->accounts), ACCOUNTS_KEY_SIZE);
+    AccountsKeys ours, theirs;
+    accounts_keys(fixture->accounts, &ours);
+    accounts_keys(other, &theirs);
+    assert_int_equal(ours.count, 1);
+    assert_memory_equal(&ours, &theirs, sizeof ours);
     users_add(other, "alice", "x", standard, NULL);
     g_autoptr(User) seen = users_find(fixture->accounts, "alice", NULL);
     assert_non_null(seen);
+}
+
+/* A rotation is seen by whoever has the file open; the key before is accepted for a while, and no longer. */
+static void keys_rotate(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(Accounts) other = accounts_open(fixture->folder, NULL);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    AccountsKeys first, keys;
+    accounts_keys(fixture->accounts, &first);
+    assert_true(accounts_rotate(other, now + 3600, NULL));
+    accounts_keys(fixture->accounts, &keys);
+    assert_int_equal(keys.count, 2);
+    assert_memory_equal(keys.bytes[1], first.bytes[0], ACCOUNTS_KEY_SIZE);
+    assert_memory_not_equal(keys.bytes[0], first.bytes[0], ACCOUNTS_KEY_SIZE);
+    AccountsKeys second = keys;
+    assert_true(accounts_rotate(other, now, NULL)); /* at once */
+    accounts_keys(fixture->accounts, &keys);
+    assert_int_equal(keys.count, 2); /* the first one's time is not over */
+    assert_memory_equal(keys.bytes[1], first.bytes[0], ACCOUNTS_KEY_SIZE);
+    assert_memory_not_equal(keys.bytes[0], second.bytes[0], ACCOUNTS_KEY_SIZE);
+    for (guint i = 0; i < 2 * ACCOUNTS_KEYS; i++) {
+        assert_true(accounts_rotate(other, now + 3600, NULL));
+    }
+    accounts_keys(fixture->accounts, &keys);
+    assert_int_equal(keys.count, ACCOUNTS_KEYS);
+    g_autoptr(Accounts) again = accounts_open(fixture->folder, NULL);
+    AccountsKeys read;
+    accounts_keys(again, &read);
+    assert_memory_equal(&read, &keys, sizeof keys);
 }
 
 static void newer_and_damaged_files(void **state)
@@ -206,6 +240,7 @@ int main(void)
         TEST(tokens_go_with_their_user),
         TEST(the_secret_is_not_kept),
         TEST(another_process_sees_it),
+        TEST(keys_rotate),
         TEST(newer_and_damaged_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,8 +35,25 @@ static void seals(void **state)
     }
 }
 
+/* Behind a rotation a seal opens until the key that made it ends. */
+static void seals_of_a_former_key(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    g_autoptr(Accounts) accounts = accounts_open(ingot_workdir_path(folder), NULL);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autofree char *seal = seal_of(accounts, "upload a 1");
+    assert_true(accounts_rotate(accounts, now + 3600, NULL));
+    assert_true(seal_opens(accounts, "upload a 1", seal));
+    g_autofree char *newer = seal_of(accounts, "upload a 1");
+    assert_string_not_equal(seal, newer);
+    assert_true(seal_opens(accounts, "upload a 1", newer));
+    assert_true(accounts_rotate(accounts, now, NULL));
+    assert_false(seal_opens(accounts, "upload a 1", newer));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(seals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(seals), cmocka_unit_test(seals_of_a_former_key)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
