@@ -3,7 +3,9 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,9 +21,61 @@ struct Control {
     gpointer user;
 };
 
+/* --- sockets --- */
+
 static char *socket_path(const char *data)
 {
     return g_build_filename(data, "control.sock", NULL);
+}
+
+static gboolean socket_address(const char *path, struct sockaddr_un *address, GError **error)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (g_strlcpy(address->sun_path, path, sizeof address->sun_path) >= sizeof address->sun_path) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too long for the path of a socket (%zu bytes)", path,
+                    sizeof address->sun_path - 1);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Whether it was left by a server that was killed. */
+static gboolean socket_is_dead(const char *path)
+{
+    struct sockaddr_un address;
+    g_auto(IngotFd) fd = socket_address(path, &address, NULL) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
+}
+
+static int compare_paths(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* All that there are, of servers that live and that were killed; free with g_strfreev. */
+static char **socket_list(const char *data)
+{
+    GPtrArray *list = g_ptr_array_new();
+    g_autoptr(GDir) dir = g_dir_open(data, 0, NULL);
+    const char *name;
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        if (g_str_has_prefix(name, "control") && g_str_has_suffix(name, ".sock")) {
+            g_ptr_array_add(list, g_build_filename(data, name, NULL));
+        }
+    }
+    g_ptr_array_sort(list, compare_paths);
+    g_ptr_array_add(list, NULL);
+    return (char **)g_ptr_array_free(list, FALSE);
+}
+
+static void socket_tidy(const char *data)
+{
+    g_auto(GStrv) list = socket_list(data);
+    for (guint i = 0; list[i] != NULL; i++) {
+        if (socket_is_dead(list[i])) {
+            unlink(list[i]);
+        }
+    }
 }
 
 /* --- the server's side --- */
@@ -74,21 +128,36 @@ static void on_end(void *user, struct MHD_Connection *connection, void **state, 
     g_clear_pointer((GByteArray **)state, g_byte_array_unref);
 }
 
-static int listen_on(const char *path, GError **error)
+/* The usual name, or one of its own where another server that shares the folder has that. A socket has it only once
+ * somebody listens: before, it would look like a killed server's. */
+static char *socket_name(const char *data, const char *early, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too long for the path of a socket (%zu bytes)", path,
-                    sizeof address.sun_path - 1);
+    g_autofree char *usual = socket_path(data), *own = g_strndup(early, strlen(early) - 1);
+    const char *path = link(early, usual) == 0 ? usual : errno == EEXIST && link(early, own) == 0 ? own : NULL;
+    if (path == NULL) {
+        ingot_error_set_errno(error, errno, "%s", own);
+    }
+    unlink(early);
+    return g_strdup(path);
+}
+
+/* *path receives where it listens. */
+static int listen_in(const char *data, char **path, GError **error)
+{
+    struct sockaddr_un address;
+    g_autofree char *early = g_strdup_printf("%s/control-%08x.sock~", data, g_random_int());
+    if (!socket_address(early, &address, error)) {
         return -1;
     }
-    unlink(path); /* of a server that was killed: the lock says that there is no other */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     mode_t mask = umask(0177);
     gboolean ok = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 8) == 0;
     umask(mask);
     if (!ok) {
-        ingot_error_set_errno(error, errno, "%s", path);
+        ingot_error_set_errno(error, errno, "%s", early);
+    }
+    *path = ok ? socket_name(data, early, error) : NULL;
+    if (*path == NULL) {
         close(fd);
         return -1;
     }
@@ -97,8 +166,9 @@ static int listen_on(const char *path, GError **error)
 
 Control *control_start(const char *data, ControlRun run, gpointer user, GError **error)
 {
-    g_autofree char *path = socket_path(data);
-    int fd = listen_on(path, error);
+    g_autofree char *path = NULL;
+    socket_tidy(data);
+    int fd = listen_in(data, &path, error);
     if (fd < 0) {
         return NULL;
     }
@@ -171,13 +241,24 @@ static json_t *read_answer(const GByteArray *answer, JobTell tell, gpointer user
     return json_incref(ingot_json_get_object(root, "outcome", "the server's answer", error));
 }
 
+/* The first server of the folder that lives. */
+static CURLcode post_to_any(const char *data, const char *text, GByteArray *answer)
+{
+    g_auto(GStrv) list = socket_list(data);
+    CURLcode code = CURLE_COULDNT_CONNECT;
+    for (guint i = 0; list[i] != NULL && code == CURLE_COULDNT_CONNECT; i++) {
+        code = post(list[i], text, answer);
+    }
+    return code;
+}
+
 json_t *control_ask(const char *data, const Job *job, JobTell tell, gpointer user, gboolean *served, GError **error)
 {
     g_autofree char *path = socket_path(data);
     g_autoptr(json_t) object = job_to_json(job);
     g_autofree char *text = ingot_json_canonical(object);
     g_autoptr(GByteArray) answer = g_byte_array_new();
-    CURLcode code = post(path, text, answer);
+    CURLcode code = post_to_any(data, text, answer);
     *served = code != CURLE_COULDNT_CONNECT;
     if (code != CURLE_OK) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", path, curl_easy_strerror(code));

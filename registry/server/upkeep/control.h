@@ -1,5 +1,7 @@
 /* The server's private door: a socket in the data folder, by which verbs hand jobs to the process that serves it.
  *
+ * Each server that shares a folder has one of its own, and a verb takes the first that answers.
+ *
  * HTTP over a Unix socket of mode 0600: who may write to the data folder may do this, nobody else. */
 #pragma once
 

@@ -79,6 +79,36 @@ static void a_job_has_an_outcome(void **state)
     expect_outcome(*state);
 }
 
+/* Servers that share a folder have a door each; a verb finds one that lives, whichever was started or ended last. */
+static void one_that_lives_is_found(void **state)
+{
+    Door *door = *state;
+    const char *folder = ingot_workdir_path(door->folder);
+    g_autofree char *dead = ingot_workdir_file(door->folder, "control-dead.sock");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, dead, sizeof address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    close(fd); /* as a server that is killed leaves it */
+    expect_outcome(door);
+    Control *second = control_start(folder, run, door, NULL);
+    assert_non_null(second);
+    assert_false(g_file_test(dead, G_FILE_TEST_EXISTS));
+    expect_outcome(door);
+    control_stop(door->control);
+    door->control = NULL;
+    expect_outcome(door);
+    door->control = control_start(folder, run, door, NULL);
+    control_stop(second);
+    expect_outcome(door);
+    control_stop(door->control);
+    door->control = NULL;
+    const Job job = {.kind = JOB_SCRUB};
+    gboolean served = TRUE;
+    assert_null(control_ask(folder, &job, add_line, NULL, &served, NULL));
+    assert_false(served);
+}
+
 static void a_job_has_an_error(void **state)
 {
     Door *door = *state;
@@ -159,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_job_has_an_outcome, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_lives_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_has_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_bytes_end_the_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_files_are_open, set_up, tear_down),
