@@ -232,6 +232,40 @@ stop
 scrub "the restored folder, after a push"
 ok "a backup that is made beside pushes and collections is restored as it was"
 
+# What an earlier backup has brought is verified by each one that counts on it, and brought again where it is damaged, in the
+# middle of a broken-off backup too. A restore of a damaged backup restores nothing, and names the file.
+rm -rf "$TMP/backup" "$TMP/gone"
+mkdir "$TMP/other"
+cp -r "$data/." "$TMP/other"
+rm -f "$TMP"/other/control*
+ingotd backup --data "$TMP/other" "$TMP/backup" >"$TMP/out" 2>&1 || fail "backup: $(cat "$TMP/out")"
+copy=$TMP/backup/packs/$(basename "$(pack_of "$TMP/blob4")")
+damage() { # FILE AT: of this name alone, not of the file that it is a link to
+    cp "$1" "$TMP/part" && rm "$1" && mv "$TMP/part" "$1"
+    python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f: f.seek(int(sys.argv[2])); f.write(b"damaged")' "$1" "$2"
+}
+damage "$copy" 5000
+expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"
+grep -q "nothing is restored: $copy: damaged" "$TMP/err" && [ ! -e "$TMP/third" ] || fail "a restore of a damaged backup: $(cat "$TMP/err")"
+for listed in yes no; do
+    [ $listed = yes ] || { damage "$copy" 5000; rm "$TMP/backup/files.json"; }
+    ingotd backup --data "$TMP/other" "$TMP/backup" >"$TMP/out" 2>&1 || fail "over a damaged backup: $(cat "$TMP/out")"
+    [ $listed = no ] || grep -q "brought again: $copy" "$TMP/out" || fail "nothing is said of what was brought again: $(cat "$TMP/out")"
+    cmp "$copy" "$TMP/other/packs/$(basename "$copy")" || fail "a damaged pack stays in the backup"
+done
+for file in names.log catalogue.sqlite; do
+    cp "$TMP/backup/$file" "$TMP/whole"
+    [ $file = names.log ] && damage "$TMP/backup/$file" "$(($(stat -c %s "$TMP/whole") - 30))" || python3 -c 'import sqlite3,sys; c = sqlite3.connect(sys.argv[1]); c.execute("UPDATE tags SET sum=sum+1"); c.commit()' "$TMP/backup/$file"
+    expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"
+    grep -q "$TMP/backup/$file: damaged" "$TMP/err" || fail "a restore with a damaged $file: $(cat "$TMP/err")"
+    rm -rf "$TMP/third"
+    cp "$TMP/whole" "$TMP/backup/$file"
+done
+ingotd restore --data "$TMP/third" "$TMP/backup" >"$TMP/out" 2>&1 || fail "restore: $(cat "$TMP/out")"
+rm -rf "$TMP/third" "$TMP/other"
+ok "a backup verifies what it counts on, and a damaged one is not restored"
+
 # A backup of something damaged says so; so does a restore.
 rm -rf "$TMP/backup" "$TMP/gone"
 python3 -c 'import sys

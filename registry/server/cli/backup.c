@@ -35,7 +35,7 @@ const Verb verb_backup = {
     "backup", "DIR", "copy the data folder, while serving or not",
     "DIR receives all that the registry holds at one moment: packs (as links where DIR is on the same\n"
     "file system), catalogue, log of events, users. What an earlier backup brought to DIR stays, so\n"
-    "only new packs are copied; each of them is read and its pieces are hashed. The backup that DIR\n"
-    "holds already is whole until the new one is.\n\n"
+    "only new packs are copied; all are read and hashed, and what is damaged in DIR is brought again.\n"
+    "The backup that DIR holds already is whole until the new one is.\n\n"
     "Example:\n  ingotd backup --data /srv/ingot /backup/ingot\n",
     run};

@@ -1,8 +1,6 @@
 #include "server/storage/backup.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/json.h>
@@ -14,69 +12,11 @@
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
-#include "server/packs/packs.h"
+#include "server/events/checkpoint.h"
 #include "server/packs/splitter.h"
-#include "server/storage/scrub.h"
+#include "server/storage/backupfiles.h"
 
-#define MARKER "backup.json"
 #define TRIES 20 /* catalogues that are copied until all packs of one are had */
-
-typedef struct {
-    const char *source, *target; /* folders */
-    Packs *from, *to;
-    BackupReport *report;
-    void (*tell)(const char *line, gpointer user);
-    gpointer user;
-} Backup;
-
-/* --- files --- */
-
-static gboolean file_flush(const char *path, GError **error)
-{
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || ingot_error_set_errno(error, errno, "%s", path));
-}
-
-/* A link to the file, or a copy of it that is flushed; `path` has the name only when it is whole. */
-static gboolean file_bring(const char *from, const char *path, gboolean may_link, GError **error)
-{
-    if (may_link && link(from, path) == 0) {
-        return TRUE;
-    }
-    g_autofree char *part = g_strconcat(path, ".part", NULL);
-    struct stat st;
-    if (stat(from, &st) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", from);
-    }
-    return ingot_file_copy(from, part, error) && file_flush(part, error) &&
-           (rename(part, path) == 0 || ingot_error_set_errno(error, errno, "%s", path));
-}
-
-/* The first `size` bytes of a file. */
-static gboolean file_bring_part(const char *from, const char *path, guint64 size, GError **error)
-{
-    g_autofree char *part = g_strconcat(path, ".part", NULL);
-    g_auto(IngotFd) in = size == 0 ? -1 : ingot_file_open(from, O_RDONLY, 0, error);
-    g_auto(IngotFd) out = ingot_file_open(part, O_WRONLY | O_CREAT | O_TRUNC, 0600, error);
-    g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
-    if (out < 0 || (size > 0 && in < 0)) {
-        return FALSE;
-    }
-    for (guint64 at = 0; at < size;) {
-        gsize step = (gsize)MIN(PIECE_MAX, size - at);
-        if (!ingot_file_pread(in, buffer, step, at, from, error) ||
-            !ingot_file_pwrite(out, buffer, step, at, part, error)) {
-            return FALSE;
-        }
-        at += step;
-    }
-    return ingot_file_publish(out, part, path, error);
-}
-
-static char *path_in(const char *folder, const char *name)
-{
-    return g_build_filename(folder, name, NULL);
-}
 
 /* --- packs --- */
 
@@ -132,16 +72,68 @@ static gboolean pack_missing(Backup *backup, Connection *catalogue, gint64 numbe
     return pieces_each_of(catalogue, number, piece_check, &checking, error);
 }
 
+/* What the backup's list calls a pack; free it. */
+static char *pack_name(const Backup *backup, gint64 number)
+{
+    g_autofree char *path = packs_path(backup->to, number), *base = g_path_get_basename(path);
+    return g_build_filename("packs", base, NULL);
+}
+
+static gboolean same_size(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_size == b.st_size;
+}
+
+/* Whether a pack that is there is the whole one that an earlier backup brought: by the list; or, where that one was
+ * broken off before it wrote a list, by all the pieces in it. Another one goes, to be brought again. */
+static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 number, gboolean *there, GError **error)
+{
+    g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
+    g_autofree char *name = pack_name(backup, number);
+    g_autoptr(GError) problem = NULL;
+    *there = FALSE;
+    if (!g_file_test(to, G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    if (backup_list_has(backup->before, name)) {
+        *there = backup_list_check(backup->before, backup->target, name, &problem);
+        if (*there) {
+            backup_list_take(backup->list, backup->before, name);
+            return TRUE;
+        }
+        g_autofree char *line = g_strdup_printf("brought again: %s", problem->message);
+        backup->tell(line, backup->user);
+    } else if (same_size(from, to)) {
+        guint64 damaged = backup->report->damaged;
+        if (!pack_check(backup, catalogue, number, error)) {
+            return FALSE;
+        }
+        *there = backup->report->damaged == damaged;
+        backup->report->damaged = damaged;
+        if (*there) {
+            return backup_list_note(backup->list, backup->target, name, error);
+        }
+    }
+    /* Where the source has gone meanwhile, what is there is better than nothing. */
+    return !g_file_test(from, G_FILE_TEST_EXISTS) || packs_remove(backup->to, number, error);
+}
+
 static gboolean pack_bring(Backup *backup, Connection *catalogue, gint64 number, gboolean *gone, GError **error)
 {
     g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
+    g_autofree char *name = pack_name(backup, number);
     GError *problem = NULL;
     struct stat st;
+    gboolean there;
     *gone = FALSE;
-    if (stat(to, &st) == 0) {
+    if (!pack_was_brought(backup, catalogue, number, &there, error)) {
+        return FALSE;
+    }
+    if (there) {
         return TRUE;
     }
-    if (!file_bring(from, to, TRUE, &problem)) {
+    if (!backup_bring(from, to, TRUE, &problem)) {
         if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
             return pack_missing(backup, catalogue, number, gone, problem, error);
         }
@@ -150,7 +142,7 @@ static gboolean pack_bring(Backup *backup, Connection *catalogue, gint64 number,
     }
     backup->report->copied++;
     backup->report->bytes += stat(to, &st) == 0 ? (guint64)st.st_size : 0;
-    return pack_check(backup, catalogue, number, error);
+    return pack_check(backup, catalogue, number, error) && backup_list_note(backup->list, backup->target, name, error);
 }
 
 static gboolean packs_bring(Backup *backup, Connection *catalogue, gboolean *gone, GError **error)
@@ -183,37 +175,107 @@ static gboolean packs_drop(Backup *backup, Connection *catalogue, GError **error
 
 /* --- backing up --- */
 
-static gboolean backup_log(Backup *backup, const EventMark *mark, GError **error)
+/* Logs of before a checkpoint never change. */
+static gboolean backup_kept_logs(Backup *backup, GError **error)
 {
-    g_autofree char *from = path_in(backup->source, "names.log"), *to = path_in(backup->target, "names.log");
-    gboolean tail;
-    backup->report->event = mark->number;
-    return file_bring_part(from, to, mark->end, error) && eventlog_check(to, mark, &tail, error);
+    g_autofree char *log = backup_path(backup->source, "names.log");
+    g_auto(GStrv) kept = checkpoint_kept(log);
+    for (guint i = 0; kept[i] != NULL; i++) {
+        g_autofree char *name = g_path_get_basename(kept[i]), *to = backup_path(backup->target, name);
+        if (backup_list_has(backup->before, name) && backup_list_check(backup->before, backup->target, name, NULL)) {
+            backup_list_take(backup->list, backup->before, name);
+            continue;
+        }
+        if ((unlink(to) != 0 && errno != ENOENT) || !backup_bring(kept[i], to, TRUE, error) ||
+            !backup_list_note(backup->list, backup->target, name, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* The log up to the catalogue's last event; *gone: it has begun anew behind that. The log that the former catalogue of
+ * the backup goes with is kept until this one has its name. */
+static gboolean backup_log(Backup *backup, const EventMark *known, gboolean *gone, GError **error)
+{
+    g_autofree char *from = backup_path(backup->source, "names.log"), *to = backup_path(backup->target, "names.log");
+    g_autofree char *next = backup_path(backup->target, BACKUP_NEXT_LOG),
+                    *former = backup_path(backup->target, BACKUP_FORMER_LOG);
+    EventMark mark = *known;
+    gboolean moved, tail;
+    backup->report->event = mark.number;
+    if (!eventlog_locate(from, &mark, &moved, error) || !backup_bring_part(from, next, mark.end, error)) {
+        *gone = TRUE;
+        return FALSE;
+    }
+    if (!eventlog_check(next, &mark, &tail, error)) {
+        *gone = TRUE;
+        return FALSE;
+    }
+    if ((unlink(former) != 0 && errno != ENOENT) || (link(to, former) != 0 && errno != ENOENT) ||
+        rename(next, to) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", to);
+    }
+    return backup_flush(backup->target, error);
 }
 
 static gboolean backup_users(Backup *backup, GError **error)
 {
-    g_autofree char *from = path_in(backup->source, "users.sqlite"), *to = path_in(backup->target, "users.sqlite");
+    g_autofree char *from = backup_path(backup->source, "users.sqlite"),
+                    *to = backup_path(backup->target, "users.sqlite");
     g_autofree char *part = g_strconcat(to, ".part", NULL);
     return !g_file_test(from, G_FILE_TEST_EXISTS) ||
-           (database_copy(from, part, error) && file_flush(part, error) &&
+           (database_copy(from, part, error) && backup_flush(part, error) &&
             (rename(part, to) == 0 || ingot_error_set_errno(error, errno, "%s", to)));
 }
 
 static gboolean backup_name(Backup *backup, const char *part, GError **error)
 {
-    g_autofree char *to = path_in(backup->target, "catalogue.sqlite");
-    return file_flush(part, error) && (rename(part, to) == 0 || ingot_error_set_errno(error, errno, "%s", to)) &&
-           file_flush(backup->target, error);
+    g_autofree char *to = backup_path(backup->target, "catalogue.sqlite");
+    return backup_flush(part, error) && (rename(part, to) == 0 || ingot_error_set_errno(error, errno, "%s", to)) &&
+           backup_flush(backup->target, error);
+}
+
+/* The list of what the backup has; both: with what the one before has as well, until this one counts. */
+static gboolean backup_list(Backup *backup, gboolean both, GError **error)
+{
+    g_autoptr(BackupList) list = backup_list_new();
+    const BackupList *of[] = {backup->before, backup->list};
+    for (guint i = both ? 0 : 1; i < G_N_ELEMENTS(of); i++) {
+        g_autoptr(GList) names = backup_list_names(of[i]);
+        for (const GList *one = names; one != NULL; one = one->next) {
+            backup_list_take(list, of[i], one->data);
+        }
+    }
+    return backup_list_save(list, backup->target, error);
+}
+
+/* The new catalogue counts: the log that the one before went with is needed no more. */
+static gboolean backup_drop_former(const Backup *backup, GError **error)
+{
+    g_autofree char *former = backup_path(backup->target, BACKUP_FORMER_LOG);
+    return unlink(former) == 0 || errno == ENOENT || ingot_error_set_errno(error, errno, "%s", former);
+}
+
+/* What a try before this one has brought is there already. */
+static void backup_begin_list(Backup *backup)
+{
+    g_autoptr(GList) names = backup_list_names(backup->list);
+    for (const GList *one = names; one != NULL; one = one->next) {
+        backup_list_take(backup->before, backup->list, one->data);
+    }
+    g_clear_pointer(&backup->list, backup_list_free);
+    backup->list = backup_list_new();
 }
 
 /* One catalogue and all that it knows. */
 static gboolean backup_once(Backup *backup, gboolean *gone, GError **error)
 {
-    g_autofree char *from = path_in(backup->source, "catalogue.sqlite");
-    g_autofree char *part = path_in(backup->target, "catalogue.sqlite.part");
-    g_autofree char *packs = path_in(backup->target, "packs");
+    g_autofree char *from = backup_path(backup->source, "catalogue.sqlite");
+    g_autofree char *part = backup_path(backup->target, "catalogue.sqlite.part");
+    g_autofree char *packs = backup_path(backup->target, "packs");
     *gone = FALSE;
+    backup_begin_list(backup);
     if (!database_copy(from, part, error)) {
         return FALSE;
     }
@@ -222,27 +284,17 @@ static gboolean backup_once(Backup *backup, gboolean *gone, GError **error)
     EventMark mark;
     LogMarkKind kind;
     return reader != NULL && logmark_get(reader, &mark, &kind, error) && packs_bring(backup, reader, gone, error) &&
-           file_flush(packs, error) && backup_log(backup, &mark, error) && backup_users(backup, error) &&
-           database_settle(copy, error) && backup_name(backup, part, error) && packs_drop(backup, reader, error);
+           backup_flush(packs, error) && backup_kept_logs(backup, error) && backup_list(backup, TRUE, error) &&
+           backup_log(backup, &mark, gone, error) && backup_users(backup, error) && database_settle(copy, error) &&
+           backup_name(backup, part, error) && backup_drop_former(backup, error) && backup_list(backup, FALSE, error) &&
+           packs_drop(backup, reader, error);
 }
 
 static gboolean backup_mark(const Backup *backup, GError **error)
 {
-    g_autofree char *marker = path_in(backup->target, MARKER);
+    g_autofree char *marker = backup_path(backup->target, BACKUP_MARKER);
     g_autoptr(json_t) object = ingot_json_pack("{s:i}", "version", 1);
     return g_file_test(marker, G_FILE_TEST_EXISTS) || ingot_json_save(object, marker, 4096, 0600, error);
-}
-
-static gboolean folder_is_empty(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    return dir == NULL || g_dir_read_name(dir) == NULL;
-}
-
-static gboolean folder_is_backup(const char *path)
-{
-    g_autofree char *marker = path_in(path, MARKER);
-    return g_file_test(marker, G_FILE_TEST_EXISTS);
 }
 
 static gboolean backup_run(Backup *backup, GError **error)
@@ -259,120 +311,25 @@ static gboolean backup_run(Backup *backup, GError **error)
     return ok;
 }
 
-static gboolean backup_open(Backup *backup, GError **error)
-{
-    g_autofree char *from = path_in(backup->source, "packs"), *to = path_in(backup->target, "packs");
-    backup->from = packs_open(from, error);
-    backup->to = backup->from == NULL ? NULL : packs_open(to, error);
-    return backup->to != NULL;
-}
-
-static void backup_close(Backup *backup)
-{
-    packs_close(backup->from);
-    packs_close(backup->to);
-}
-
 gboolean storage_backup(const char *data, const char *folder, void (*tell)(const char *line, gpointer user),
                         gpointer user, BackupReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
     Backup backup = {.source = data, .target = folder, .report = report, .tell = tell, .user = user};
-    g_autofree char *catalogue = path_in(data, "catalogue.sqlite");
+    g_autofree char *catalogue = backup_path(data, "catalogue.sqlite");
     if (!g_file_test(catalogue, G_FILE_TEST_EXISTS)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there: not a data folder of ingotd", catalogue);
         return FALSE;
     }
-    if (!folder_is_empty(folder) && !folder_is_backup(folder)) {
+    if (!backup_folder_is_empty(folder) && !backup_folder_is(folder)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: neither empty nor a backup of ingotd", folder);
         return FALSE;
     }
     gboolean is_new = !g_file_test(folder, G_FILE_TEST_EXISTS);
     gboolean ok = ingot_file_make_folder(folder, error) &&
                   (!is_new || chmod(folder, 0700) == 0 || ingot_error_set_errno(error, errno, "%s", folder)) &&
-                  backup_mark(&backup, error) && backup_open(&backup, error) && backup_run(&backup, error);
+                  backup_mark(&backup, error) && backup_open(&backup, error) &&
+                  backup_read_list(&backup, folder, error) && backup_run(&backup, error);
     backup_close(&backup);
     return ok;
-}
-
-/* --- restoring --- */
-
-static gboolean restore_packs(Backup *backup, GError **error)
-{
-    g_autoptr(GArray) list = packs_list(backup->from);
-    g_autofree char *folder = path_in(backup->target, "packs");
-    for (guint i = 0; i < list->len; i++) {
-        gint64 number = g_array_index(list, gint64, i);
-        g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
-        struct stat st;
-        if (!file_bring(from, to, FALSE, error)) {
-            return FALSE;
-        }
-        backup->report->bytes += stat(to, &st) == 0 ? (guint64)st.st_size : 0;
-        backup->report->copied++;
-    }
-    backup->report->packs = list->len;
-    return file_flush(folder, error);
-}
-
-/* The log goes as far as its catalogue: a backup that was broken off may have brought a newer one. */
-static gboolean restore_log(Backup *backup, const char *catalogue, GError **error)
-{
-    g_autofree char *from = path_in(backup->source, "names.log"), *to = path_in(backup->target, "names.log");
-    g_autoptr(Database) copy = database_open(catalogue, DATABASE_PLAIN, schema_migrations, schema_count, error);
-    g_autoptr(Connection) reader = copy == NULL ? NULL : database_reader(copy, error);
-    EventMark mark;
-    LogMarkKind kind;
-    if (reader == NULL || !logmark_get(reader, &mark, &kind, error)) {
-        return FALSE;
-    }
-    backup->report->event = mark.number;
-    return file_bring_part(from, to, mark.end, error) && database_settle(copy, error);
-}
-
-static gboolean restore_files(Backup *backup, GError **error)
-{
-    g_autofree char *from = path_in(backup->source, "catalogue.sqlite");
-    g_autofree char *part = path_in(backup->target, "catalogue.sqlite.part");
-    g_autofree char *to = path_in(backup->target, "catalogue.sqlite");
-    g_autofree char *users = path_in(backup->source, "users.sqlite"), *own = path_in(backup->target, "users.sqlite");
-    return restore_packs(backup, error) && file_bring(from, part, FALSE, error) && restore_log(backup, part, error) &&
-           (!g_file_test(users, G_FILE_TEST_EXISTS) || file_bring(users, own, FALSE, error)) &&
-           (rename(part, to) == 0 || ingot_error_set_errno(error, errno, "%s", to)) &&
-           file_flush(backup->target, error);
-}
-
-static gboolean restore_check(Backup *backup, GError **error)
-{
-    g_autoptr(Storage) storage = storage_open(backup->target, error);
-    const ScrubOptions options = {.tell = backup->tell, .user = backup->user};
-    ScrubReport scrub;
-    if (storage == NULL || !storage_scrub(storage, &options, &scrub, error)) {
-        return FALSE;
-    }
-    backup->report->damaged = scrub.damaged + scrub.inconsistencies;
-    return TRUE;
-}
-
-gboolean storage_restore(const char *folder, const char *data, void (*tell)(const char *line, gpointer user),
-                         gpointer user, BackupReport *report, GError **error)
-{
-    memset(report, 0, sizeof *report);
-    Backup backup = {.source = folder, .target = data, .report = report, .tell = tell, .user = user};
-    g_autofree char *catalogue = path_in(folder, "catalogue.sqlite");
-    if (!folder_is_backup(folder) || !g_file_test(catalogue, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not a whole backup of ingotd", folder);
-        return FALSE;
-    }
-    if (!folder_is_empty(data)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: not empty; a backup is restored to a new folder",
-                    data);
-        return FALSE;
-    }
-    gboolean is_new = !g_file_test(data, G_FILE_TEST_EXISTS);
-    gboolean ok = ingot_file_make_folder(data, error) &&
-                  (!is_new || chmod(data, 0700) == 0 || ingot_error_set_errno(error, errno, "%s", data)) &&
-                  backup_open(&backup, error) && restore_files(&backup, error);
-    backup_close(&backup);
-    return ok && restore_check(&backup, error);
 }

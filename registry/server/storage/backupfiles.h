@@ -1,0 +1,34 @@
+/* What making a backup and restoring one share: the files of a backup, and bringing one from here to there so that it
+ * has its name only when it is whole and flushed. */
+#pragma once
+
+#include "server/packs/packs.h"
+#include "server/storage/backup.h"
+#include "server/storage/backuplist.h"
+
+#define BACKUP_MARKER "backup.json"
+#define BACKUP_NEXT_LOG "names.log.next"
+#define BACKUP_FORMER_LOG "names.log.former"
+
+typedef struct {
+    const char *source, *target; /* folders */
+    Packs *from, *to;
+    BackupList *before, *list; /* of the backup that is there; of the one that is being made */
+    BackupReport *report;
+    void (*tell)(const char *line, gpointer user);
+    gpointer user;
+} Backup;
+
+gboolean backup_open(Backup *backup, GError **error);
+void backup_close(Backup *backup);
+/* What the backup in the folder has by its list. */
+gboolean backup_read_list(Backup *backup, const char *folder, GError **error);
+gboolean backup_folder_is_empty(const char *path);
+gboolean backup_folder_is(const char *path); /* a backup, whole or not */
+
+char *backup_path(const char *folder, const char *name); /* free it */
+gboolean backup_flush(const char *path, GError **error);
+/* A link to the file, or a copy of it; `path` has the name only when it is whole. */
+gboolean backup_bring(const char *from, const char *path, gboolean may_link, GError **error);
+/* The first `size` bytes of a file. */
+gboolean backup_bring_part(const char *from, const char *path, guint64 size, GError **error);

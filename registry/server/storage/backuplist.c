@@ -1,0 +1,127 @@
+#include "server/storage/backuplist.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/file.h>
+#include <ingot/json.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_NAME "files.json"
+#define LIST_MAX (256u << 20)
+#define STEP (1u << 20) /* bytes that are read at once */
+
+struct BackupList {
+    GHashTable *files; /* name -> "SIZE SHA-256" */
+};
+
+BackupList *backup_list_new(void)
+{
+    BackupList *list = g_new0(BackupList, 1);
+    list->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return list;
+}
+
+void backup_list_free(BackupList *list)
+{
+    if (list != NULL) {
+        g_hash_table_unref(list->files);
+        g_free(list);
+    }
+}
+
+BackupList *backup_list_load(const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, FILE_NAME, NULL);
+    g_autoptr(BackupList) list = backup_list_new();
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return g_steal_pointer(&list);
+    }
+    g_autoptr(GBytes) bytes = ingot_file_read(path, LIST_MAX, error);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    if (root == NULL) {
+        return NULL;
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach(root, name, value)
+    {
+        if (json_is_string(value)) {
+            g_hash_table_insert(list->files, g_strdup(name), g_strdup(json_string_value(value)));
+        }
+    }
+    return g_steal_pointer(&list);
+}
+
+gboolean backup_list_save(const BackupList *list, const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, FILE_NAME, NULL);
+    g_autoptr(json_t) root = json_object();
+    GHashTableIter iterator;
+    gpointer name, value;
+    g_hash_table_iter_init(&iterator, list->files);
+    while (g_hash_table_iter_next(&iterator, &name, &value)) {
+        ingot_json_set_string(root, name, value);
+    }
+    return ingot_json_save(root, path, LIST_MAX, 0600, error);
+}
+
+/* "SIZE SHA-256" of the file as it is; free it. */
+static char *file_entry(const char *folder, const char *name, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    g_autofree guint8 *buffer = g_malloc(STEP);
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    guint64 size = 0;
+    gssize count = 0;
+    while (fd >= 0 && (count = read(fd, buffer, STEP)) > 0) {
+        g_checksum_update(sum, buffer, count);
+        size += (guint64)count;
+    }
+    if (fd >= 0 && count < 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: can't be read: %s", path, g_strerror(errno));
+    }
+    return fd < 0 || count < 0 ? NULL : g_strdup_printf("%" G_GUINT64_FORMAT " %s", size, g_checksum_get_string(sum));
+}
+
+gboolean backup_list_note(BackupList *list, const char *folder, const char *name, GError **error)
+{
+    char *entry = file_entry(folder, name, error);
+    if (entry != NULL) {
+        g_hash_table_insert(list->files, g_strdup(name), entry);
+    }
+    return entry != NULL;
+}
+
+gboolean backup_list_has(const BackupList *list, const char *name)
+{
+    return g_hash_table_contains(list->files, name);
+}
+
+gboolean backup_list_check(const BackupList *list, const char *folder, const char *name, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *entry = file_entry(folder, name, &problem);
+    if (entry != NULL && g_strcmp0(entry, g_hash_table_lookup(list->files, name)) == 0) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s/%s: damaged: %s", folder, name,
+                problem != NULL ? problem->message : "its bytes are not those that the backup brought");
+    return FALSE;
+}
+
+void backup_list_take(BackupList *list, const BackupList *from, const char *name)
+{
+    const char *entry = g_hash_table_lookup(from->files, name);
+    if (entry != NULL) {
+        g_hash_table_insert(list->files, g_strdup(name), g_strdup(entry));
+    }
+}
+
+GList *backup_list_names(const BackupList *list)
+{
+    return g_list_sort(g_hash_table_get_keys(list->files), (GCompareFunc)strcmp);
+}
