@@ -4,27 +4,68 @@
 
 #include "server/catalogue/rowsum.h"
 
+#define AT_ONCE 1024u /* pieces that a statement asks for */
+
+/* Out of columns from `first` on. */
+static PieceRow piece_row(sqlite3_stmt *row, int first)
+{
+    return (PieceRow){.id = sqlite3_column_int64(row, first),
+                      .pack = sqlite3_column_int64(row, first + 1),
+                      .offset = (guint64)sqlite3_column_int64(row, first + 2),
+                      .length = (guint32)sqlite3_column_int64(row, first + 3),
+                      .damaged = sqlite3_column_int64(row, first + 4) != 0,
+                      .marked = sqlite3_column_type(row, first + 5) != SQLITE_NULL};
+}
+
+static gboolean find_one(Connection *connection, const IngotDigest *digest, PieceRow *row, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) found = database_query(
+        connection, "SELECT id, pack, offset, length, damaged, mark FROM pieces WHERE digest=?", "d", digest);
+    if (database_step(found, &problem)) {
+        *row = piece_row(found, 0);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+/* One statement: the digests go in as bytes one after another, and come out by their number. */
+static gboolean find_some(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
+                          GError **error)
+{
+    GError *problem = NULL;
+    g_autofree guint8 *asked = g_malloc((gsize)count * INGOT_DIGEST_SIZE);
+    for (guint i = 0; i < count; i++) {
+        memcpy(asked + (gsize)i * INGOT_DIGEST_SIZE, digests[i]->bytes, INGOT_DIGEST_SIZE);
+    }
+    g_autoptr(sqlite3_stmt) found = database_query(
+        connection,
+        "WITH RECURSIVE asked (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)"
+        " SELECT i, id, pack, offset, length, damaged, mark FROM asked CROSS JOIN pieces"
+        " ON digest=substr(?1, i * 32 + 1, 32)",
+        "bi", (const void *)asked, (gsize)count * INGOT_DIGEST_SIZE, (gint64)count);
+    while (database_step(found, &problem)) {
+        rows[sqlite3_column_int64(found, 0)] = piece_row(found, 1);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
 gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
                      GError **error)
 {
-    for (guint i = 0; i < count; i++) {
-        GError *problem = NULL;
-        g_autoptr(sqlite3_stmt) row = database_query(
-            connection, "SELECT id, pack, offset, length, damaged, mark FROM pieces WHERE digest=?", "d", digests[i]);
-        rows[i] = (PieceRow){0};
-        if (database_step(row, &problem)) {
-            rows[i] = (PieceRow){.id = sqlite3_column_int64(row, 0),
-                                 .pack = sqlite3_column_int64(row, 1),
-                                 .offset = (guint64)sqlite3_column_int64(row, 2),
-                                 .length = (guint32)sqlite3_column_int64(row, 3),
-                                 .damaged = sqlite3_column_int64(row, 4) != 0,
-                                 .marked = sqlite3_column_type(row, 5) != SQLITE_NULL};
-        } else if (problem != NULL) {
-            g_propagate_error(error, problem);
-            return FALSE;
-        }
+    gboolean ok = TRUE;
+    memset(rows, 0, count * sizeof *rows);
+    for (guint at = 0; ok && at < count; at += AT_ONCE) {
+        guint some = MIN(AT_ONCE, count - at);
+        ok = some == 1 ? find_one(connection, digests[at], &rows[at], error)
+                       : find_some(connection, digests + at, some, rows + at, error);
     }
-    return TRUE;
+    return ok;
 }
 
 gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack, guint64 offset,

@@ -173,6 +173,20 @@ static void what_it_counted_on_may_go(void **state)
     pull(storage, "a", bytes);
 }
 
+/* An older program knew no rows: what it has left is gone on with by the list alone. */
+static void an_older_program_has_begun_it(void **state)
+{
+    g_autoptr(GByteArray) bytes = frames(1, 40, 60000);
+    g_autofree char *id = half_of(state, bytes);
+    in_catalogue(state, "DELETE FROM uploads; DELETE FROM leases");
+    g_autoptr(Storage) storage = open_storage(state);
+    assert_int_equal(stats_of(storage).uploads, 1);
+    guint64 found = size_of(storage, id);
+    assert_true(found <= HALF(bytes) && found > HALF(bytes) - 70000);
+    end_with_the_rest(storage, id, bytes);
+    pull(storage, "a", bytes);
+}
+
 /* --- requests --- */
 
 /* A newer request goes on; what the older one still brings is dropped. */
@@ -408,6 +422,7 @@ int main(void)
         TEST(what_is_wrong_is_not_used),
         TEST(other_files_are_not_taken_for_them),
         TEST(what_it_counted_on_may_go),
+        TEST(an_older_program_has_begun_it),
         TEST(a_newer_request_takes_over),
         TEST(two_processes_take_turns),
         TEST(a_process_that_says_nothing),
