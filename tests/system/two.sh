@@ -1,6 +1,6 @@
 #!/bin/bash
-# Two ingotd serve one folder: what one is given the other has, what one deletes the other does not show, garbage is collected
-# beside both, one of them is killed, and nothing that was acknowledged is lost.
+# Two ingotd serve one folder: what one is given the other has, what one deletes the other does not show, either goes on with the
+# other's uploads, garbage is collected beside both, one of them is killed, and nothing that was acknowledged is lost.
 set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
@@ -33,6 +33,17 @@ wait "$(cat "$data.b.pid")" 2>/dev/null || true
 start b "$b"
 wait $driver || fail "$(cat "$TMP/out"; tail -n 5 "$TMP"/[ab].log)"
 ok "pushed, read, deleted and collected side by side, one server killed: $(cat "$TMP/out")"
+
+python3 tests/system/uploads.py moves "127.0.0.1:$a" "127.0.0.1:$b" "$data.b.pid" >"$TMP/out" 2>&1 &
+driver=$!
+while kill -0 "$(cat "$data.b.pid")" 2>/dev/null; do
+    kill -0 $driver 2>/dev/null || fail "the client ends early: $(cat "$TMP/out")"
+    sleep 0.1
+done
+wait "$(cat "$data.b.pid")" 2>/dev/null || true
+start b "$b"
+wait $driver || fail "$(cat "$TMP/out"; tail -n 5 "$TMP"/[ab].log)"
+ok "uploads begun at one server, gone on with at the other, which is killed, and finished"
 
 for one in a b; do
     kill "$(cat "$data.$one.pid")"

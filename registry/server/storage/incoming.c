@@ -53,7 +53,7 @@ static void begin_piece(Upload *upload)
 /* What an upload is of which nothing has come. */
 static void begin_all(Upload *upload)
 {
-    upload->size = upload->fresh = upload->checked = upload->kept_size = 0;
+    upload->size = upload->fresh = upload->checked = upload->kept_size = upload->kept_end = 0;
     upload->offered = upload->complete = upload->refused = upload->changed = FALSE;
     upload->kept_time = storage_now();
     upload->table = table_new();

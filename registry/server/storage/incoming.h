@@ -47,6 +47,7 @@ struct Upload {
 
     gboolean changed;  /* since it was kept */
     guint64 kept_size; /* size when it was kept last */
+    guint64 kept_end;  /* bytes of its file, behind the head, that were kept then */
     gint64 kept_time;  /* seconds */
 
     /* The running piece. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <ingot/error.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,7 @@ static gboolean keep_row(Upload *upload, GError **error)
     }
     upload->changed = FALSE;
     upload->kept_size = upload->size;
+    upload->kept_end = upload->fresh + upload->length;
     upload->kept_time = now;
     return TRUE;
 }
@@ -187,6 +189,7 @@ static gboolean restore(Upload *upload, const UploadState *state, gboolean *kept
     }
     upload->size = upload->kept_size = state->size;
     upload->fresh = state->fresh;
+    upload->kept_end = state->fresh + state->part;
     upload->whole = upload->whole_then = state->whole;
     upload->splitter = upload->splitter_then = state->splitter;
     if (*kept && state->offered) {
@@ -287,13 +290,16 @@ static gboolean replay_frames(Upload *upload, GError **error)
 
 /* --- going on --- */
 
-/* Nothing is written over that a state which may be used again tells of. */
-static gboolean take_row(Upload *upload, gboolean refused, GError **error)
+/* Nothing is written over that a state which may be used again tells of. On a full disk it can be looked at what this
+ * process owns. */
+static gboolean take_row(Upload *upload, const UploadRow *row, gboolean kept, GError **error)
 {
     Change change;
-    return change_begin(upload->storage, &change, error) &&
-           change_end(&change, upload_rows_take(change.writer, upload->id, upload->storage->self, refused, error),
-                      error);
+    gboolean refused = !kept && row->state != NULL;
+    return (!refused && strcmp(row->owner, upload->storage->self) == 0) ||
+           (change_begin(upload->storage, &change, error) &&
+            change_end(&change, upload_rows_take(change.writer, upload->id, upload->storage->self, refused, error),
+                       error));
 }
 
 /* What is known of it by its state; else nothing, and frames that were offered have to be offered again. */
@@ -327,7 +333,7 @@ gboolean upload_resume(Upload *upload, const UploadRow *row, GError **error)
     UploadState state = {0};
     gboolean kept;
     upload_reset(upload);
-    if (!begin_again(upload, row, &state, &kept, error) || !take_row(upload, !kept && row->state != NULL, error) ||
+    if (!begin_again(upload, row, &state, &kept, error) || !take_row(upload, row, kept, error) ||
         !replay(upload, &state, error)) {
         return FALSE;
     }

@@ -292,9 +292,13 @@ void session_shelve(Upload *upload)
 {
     if (upload->brief) {
         session_end(upload);
-    } else {
-        upload_reset(upload);
+        return;
     }
+    /* What did not come to its end gives its room back: the disk may be full. */
+    gboolean cut = upload->pack_fd >= 0 &&
+                   ftruncate(upload->pack_fd, (off_t)(SEGMENT_HEAD + MAX(upload->fresh, upload->kept_end))) == 0;
+    (void)cut;
+    upload_reset(upload);
 }
 
 /* --- those that nobody goes on with --- */

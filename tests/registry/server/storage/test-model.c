@@ -21,7 +21,7 @@ static const char *const tags[TAGS] = {"red", "green", "blue"};
 /* An upload of which the first half has come. */
 typedef struct {
     char *id;
-    guint handle, repository, blob;
+    guint repository, blob;
 } Begun;
 
 typedef struct {
@@ -87,15 +87,15 @@ static void do_push(Model *model, Storage *storage)
     model->has[repository][blob] = TRUE;
 }
 
-/* Where an upload of the slot has begun, it ends; else one begins. Garbage is collected in between, on either handle.
+/* Where an upload of the slot has begun, it ends, on either handle; else one begins. Garbage is collected in between,
+ * on either handle.
  */
 static void do_upload(Model *model, Storage *storage)
 {
     Begun *begun = &model->uploads[pick(model, UPLOADS)];
     g_autoptr(GError) error = NULL;
     if (begun->id == NULL) {
-        guint handle = model->handles[0] == storage ? 0 : 1;
-        *begun = (Begun){.handle = handle, .repository = pick(model, REPOSITORIES), .blob = pick(model, BLOBS)};
+        *begun = (Begun){.repository = pick(model, REPOSITORIES), .blob = pick(model, BLOBS)};
         const GByteArray *bytes = model->blobs[begun->blob];
         model_does(model, "begin of an upload of blob %u", begun->blob);
         begun->id = begin_upload(storage, &error);
@@ -105,13 +105,12 @@ static void do_upload(Model *model, Storage *storage)
         return;
     }
     const GByteArray *bytes = model->blobs[begun->blob];
-    Storage *its = model->handles[begun->handle];
     guint64 at = 0;
     model_does(model, "end of an upload of blob %u to %s", begun->blob, repositories[begun->repository]);
     model_expect(model,
-                 storage_upload_size(its, begun->id, &at, &error) &&
-                     add_steps(its, begun->id, bytes, at, bytes->len, 9000, &error) &&
-                     storage_upload_finish(its, NULL, begun->id, 0, repositories[begun->repository],
+                 storage_upload_size(storage, begun->id, &at, &error) &&
+                     add_steps(storage, begun->id, bytes, at, bytes->len, 9000, &error) &&
+                     storage_upload_finish(storage, NULL, begun->id, 0, repositories[begun->repository],
                                            &model->digests[begun->blob], &error),
                  TRUE, error);
     model->has[begun->repository][begun->blob] = TRUE;
