@@ -40,12 +40,12 @@ static gboolean find_some(Connection *connection, const IngotDigest *const *dige
     for (guint i = 0; i < count; i++) {
         memcpy(asked + (gsize)i * INGOT_DIGEST_SIZE, digests[i]->bytes, INGOT_DIGEST_SIZE);
     }
-    g_autoptr(sqlite3_stmt) found = database_query(
-        connection,
-        "WITH RECURSIVE asked (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)"
-        " SELECT i, id, pack, offset, length, damaged, mark FROM asked CROSS JOIN pieces"
-        " ON digest=substr(?1, i * 32 + 1, 32)",
-        "bi", (const void *)asked, (gsize)count * INGOT_DIGEST_SIZE, (gint64)count);
+    g_autoptr(sqlite3_stmt) found =
+        database_query(connection,
+                       "WITH RECURSIVE asked (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)"
+                       " SELECT i, id, pack, offset, length, damaged, mark FROM asked CROSS JOIN pieces"
+                       " ON digest=substr(?1, i * 32 + 1, 32)",
+                       "bi", (const void *)asked, (gsize)count * INGOT_DIGEST_SIZE, (gint64)count);
     while (database_step(found, &problem)) {
         rows[sqlite3_column_int64(found, 0)] = piece_row(found, 1);
     }
