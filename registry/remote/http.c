@@ -212,7 +212,8 @@ static void set_body(CURL *curl, HttpExchange *exchange)
 static void show_login(IngotRemote *remote, const HttpExchange *exchange)
 {
     if (!exchange->bare) {
-        auth_set(remote, remote->curl, exchange->method, exchange->url);
+        auth_set(remote, remote->curl, exchange->login_as == NULL ? exchange->method : exchange->login_as,
+                 exchange->url);
     } else if (exchange->login != NULL) {
         http_basic(remote->curl, exchange->login);
     }
@@ -242,6 +243,7 @@ static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **er
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
     CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
+    exchange->broken = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
     if (code != CURLE_OK) {
         return http_failed(code, exchange->url, error);
     }
@@ -255,13 +257,45 @@ static gboolean rewind_upload(HttpExchange *exchange, GError **error)
            ingot_error_set_errno(error, errno, "%s", exchange->url);
 }
 
+/* Whether the answer is that of the host that was asked: where a redirection led to, nobody learns of our login. */
+static gboolean is_own_answer(IngotRemote *remote)
+{
+    const char *url = NULL;
+    curl_easy_getinfo(remote->curl, CURLINFO_EFFECTIVE_URL, &url);
+    gsize length = strlen(remote->base);
+    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
+}
+
+/* A registry that refuses a login may end the connection while the body still comes: its answer is lost then, and is
+ * asked for again without a body. FALSE: that was not it. */
+static gboolean find_refusal(IngotRemote *remote, HttpExchange *exchange)
+{
+    g_auto(HttpExchange) look = {
+        .method = "GET", .url = g_strdup(exchange->url), .login_as = exchange->method, .limit = exchange->limit};
+    if (exchange->bare || exchange->upload_size == 0 || !exchange->broken || !perform(remote, &look, NULL) ||
+        look.status != 401 || !is_own_answer(remote)) {
+        return FALSE;
+    }
+    exchange->status = look.status;
+    g_clear_pointer(&exchange->answer, g_byte_array_unref);
+    g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
+    exchange->answer = g_steal_pointer(&look.answer);
+    exchange->answer_headers = g_steal_pointer(&look.answer_headers);
+    return TRUE;
+}
+
 /* The same until the registry asks for no more patience. */
 static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
     Patience patience = patience_of(remote->patience);
     for (;;) {
-        if (!perform(remote, exchange, error)) {
-            return FALSE;
+        GError *problem = NULL;
+        if (!perform(remote, exchange, &problem)) {
+            if (!find_refusal(remote, exchange)) {
+                g_propagate_error(error, problem);
+                return FALSE;
+            }
+            g_error_free(problem);
         }
         gint64 wait = patience_take(&patience, remote->curl, exchange->status);
         if (wait < 0) {
@@ -271,15 +305,6 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
             return FALSE;
         }
     }
-}
-
-/* Whether the answer is that of the host that was asked: where a redirection led to, nobody learns of our login. */
-static gboolean is_own_answer(IngotRemote *remote)
-{
-    const char *url = NULL;
-    curl_easy_getinfo(remote->curl, CURLINFO_EFFECTIVE_URL, &url);
-    gsize length = strlen(remote->base);
-    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
 }
 
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error)

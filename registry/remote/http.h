@@ -36,7 +36,9 @@ typedef struct {
     guint64 position,
         counted; /* of the upload: bytes sent; bytes told to progress, which a second try does not add to */
 
-    long status; /* of the answer */
+    const char *login_as; /* the method that the login is for; NULL: its own */
+    gboolean broken;      /* the connection ended in the middle */
+    long status;          /* of the answer */
     GByteArray *answer;
     GHashTable *answer_headers; /* lower-case name -> value; of www-authenticate all, a line each */
 } HttpExchange;

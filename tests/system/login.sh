@@ -142,7 +142,7 @@ ok "docker-registry with Basic"
 # login somewhere else.
 start_ingotd "$TMP/open"
 cat >"$TMP/proxy.py" <<'PY'
-import http.client, http.server, json, sys, threading, urllib.parse
+import http.client, http.server, json, socket, struct, sys, threading, urllib.parse
 mode, upstream = sys.argv[1:]
 left, count, ranges, log = {}, [0], [0], open(sys.argv[0] + "." + mode, "w", buffering=1)
 class Elsewhere(http.server.BaseHTTPRequestHandler):
@@ -178,7 +178,7 @@ class Registry(Elsewhere):
         if self.path.startswith("/token"):
             log.write("token %s %s\n" % (self.path, shown))
             count[0] += 1
-            left["t%d" % count[0]] = 3 if ranges[0] < 3 else 1000
+            left["t%d" % count[0]] = 1 if mode == "lost" else 3 if ranges[0] < 3 else 1000
             body = json.dumps({"token": "t%d" % count[0], "expires_in": 300}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -191,6 +191,14 @@ class Registry(Elsewhere):
                 log.write("all tokens end\n")
                 left.clear()
         token = shown[7:] if shown.startswith("Bearer ") else ""
+        if left.get(token, 0) == 0 and mode == "lost" and int(self.headers.get("Content-Length") or 0) > 1000000:
+            # What it would answer is lost: the connection is reset while the body comes.
+            log.write("lost\n")
+            self.close_connection = True
+            self.rfile.read(300000)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            return
         if left.get(token, 0) == 0:
             self.close_connection = True
             self.send_response(401)
@@ -237,6 +245,13 @@ INGOT_TOKEN=ingot_x ingot pull -q --store "$TMP/fifth" "$where/team/web:1.0.0" -
 cmp "$TMP/back.raw" "$TMP/disk.raw" || fail "the pulled disk differs"
 grep -q 'all tokens end' "$TMP/proxy.py.short" || fail "there were too few ranges: $(cat "$TMP/proxy.py.short")"
 ok "a token that ends while it works is renewed; a foreign registry does not see \$INGOT_TOKEN"
+proxy lost
+head -c 8M /dev/urandom >"$TMP/large.raw"
+large=$(ingot pack -q "$TMP/large.raw" large:1.0.0)
+ingot push -q large:1.0.0 "$where/team/lost" >/dev/null 2>"$TMP/err" || fail "push where refusals are lost: $(cat "$TMP/err" "$TMP/proxy.err")"
+grep -q ^lost "$TMP/proxy.py.lost" || fail "no refusal was lost: $(cat "$TMP/proxy.py.lost")"
+[ "$(ingot pull -q --store "$TMP/eighth" "$REGISTRY/team/lost:1.0.0")" = "$large" ] || fail "what was pushed is not there"
+ok "a token that ends while a large body is sent is renewed, though the answer that says so is lost"
 proxy redirect
 ingot pull -q --store "$TMP/sixth" "$where/team/web:1.0.0" >/dev/null || fail "redirected blobs: $(cat "$TMP/proxy.err")"
 grep -q '^elsewhere None' "$TMP/proxy.py.redirect" && ! grep '^elsewhere' "$TMP/proxy.py.redirect" | grep -qv None || fail "a login was sent along: $(cat "$TMP/proxy.py.redirect")"
