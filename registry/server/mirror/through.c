@@ -7,13 +7,13 @@
 
 #include "server/http/log.h"
 #include "server/mirror/copy.h"
-#include "server/storage/mentions.h"
 
 #define MOMENT                                                                                                         \
     (G_TIME_SPAN_SECOND * 7 / 10)         /* for which a look-up is waited for where there is an answer without it     \
                                            */
 #define LOOK_UP (20 * G_TIME_SPAN_SECOND) /* where there is none */
 #define SMALL (5 * G_TIME_SPAN_SECOND)    /* for what an image can do without */
+#define CATALOGUE_MAX (16u << 20)         /* bytes of Vagrant's catalogue */
 #define SHORT (1u << 20)                  /* bytes of a blob that is waited for */
 #define COPYING (60 * G_TIME_SPAN_MINUTE) /* for a blob: it ends when nothing comes any more */
 
@@ -284,30 +284,6 @@ FetchOutcome through_open(Through *through, const char *name, const OciDigest *n
     return outcome;
 }
 
-FetchOutcome through_image(Through *through, const char *name, const char *reference)
-{
-    IngotDigest digest;
-    FetchOutcome outcome = through_manifest(through, name, reference);
-    if (through == NULL ||
-        !(strchr(reference, ':') != NULL ? storage_digest(through->storage, reference, &digest, NULL)
-                                         : ingot_tag_check(reference, NULL) &&
-                                               storage_find_tag(through->storage, name, reference, &digest, NULL))) {
-        return outcome;
-    }
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(through->storage, name, &digest, &type, NULL);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
-    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
-    outcome = bytes == NULL ? outcome : FETCH_DONE;
-    for (guint i = 0; mentions != NULL && i < mentions->len && outcome == FETCH_DONE; i++) {
-        const Mention *mention = &g_array_index(mentions, Mention, i);
-        const OciDigest named = mention_named(mention);
-        outcome = mention->manifest ? FETCH_DONE : through_blob(through, name, &named);
-    }
-    return outcome;
-}
-
 /* --- what is attached --- */
 
 static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
@@ -374,15 +350,47 @@ static gboolean get_tags(const Ask *ask, Copy *copy, char **result, GError **err
     return give_list(ingot_remote_list_tags(copy->remote, ask->name + copy->skip, error), result);
 }
 
-char **through_tags(Through *through, const char *name, char **ours)
+char **through_tags(Through *through, const char *name, char **ours, gboolean *told)
 {
     g_autofree char *text = NULL;
     Ask *ask = ask_new(through, name, NULL, get_tags);
+    *told = FALSE;
     if (ask == NULL) {
         return ours;
     }
     ask_get(ask, "tags of", ours != NULL && upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
+    *told = text != NULL;
     return text == NULL ? ours : merge(ours, "", text, ingot_tag_check);
+}
+
+/* The tags of the versions in Vagrant's catalogue there: no other list tells which ones a channel has named. */
+static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/vagrant/%s@%s", ask->name + copy->skip, ask->reference);
+    g_autoptr(GBytes) bytes = ingot_remote_get_path(copy->remote, path, CATALOGUE_MAX, error);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    const json_t *versions = json_object_get(root, "versions");
+    GString *text = root == NULL ? NULL : g_string_new(NULL);
+    for (size_t i = 0; i < json_array_size(versions); i++) {
+        const char *version = json_string_value(json_object_get(json_array_get(versions, i), "version"));
+        if (version != NULL && ingot_tag_check(version, NULL)) {
+            g_string_append_printf(text, "%s%s", text->len == 0 ? "" : "\n", version);
+        }
+    }
+    *result = text == NULL ? NULL : g_string_free(text, FALSE);
+    return root != NULL;
+}
+
+char **through_channel(Through *through, const char *name, const char *channel)
+{
+    g_autofree char *text = NULL;
+    Ask *ask = ask_new(through, name, channel, get_versions);
+    if (ask == NULL) {
+        return NULL;
+    }
+    ask_get(ask, "versions of", upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
+    return text == NULL ? NULL : g_strsplit(text, "\n", -1);
 }
 
 static gboolean get_names(const Ask *ask, Copy *copy, char **result, GError **error)

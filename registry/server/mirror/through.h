@@ -29,15 +29,19 @@ FetchOutcome through_blob(Through *through, const char *name, const OciDigest *n
  * it is NULL. */
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
-/* A manifest and all the blobs that it needs. */
-FetchOutcome through_image(Through *through, const char *name, const char *reference);
 
 /* How many bytes a blob has there, which is not copied. */
 FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size);
 /* Adds the tags that a repository has there, and the names that the upstreams have, to a sorted list of ours (free it
- * with g_strfreev; NULL counts as empty), which stays as it is where they can't be had; NULL where both are empty. */
-char **through_tags(Through *through, const char *name, char **ours);
+ * with g_strfreev; NULL counts as empty), which stays as it is where they can't be had; NULL where both are empty.
+ * *told: they could be had.
+ */
+char **through_tags(Through *through, const char *name, char **ours, gboolean *told);
 char **through_names(Through *through, char **ours);
+
+/* The versions that a channel has named there, up to the one that it names now, by Vagrant's catalogue; free them with
+ * g_strfreev. NULL: they can't be had. */
+char **through_channel(Through *through, const char *name, const char *channel);
 
 /* Whether an outcome leaves open if there is such a thing: the client is to ask later. */
 gboolean through_is_open(FetchOutcome outcome);

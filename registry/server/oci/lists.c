@@ -114,13 +114,14 @@ static enum MHD_Result answer_tags(Request *request, const char *name, guint64 m
 enum MHD_Result api_tags(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
+    gboolean told;
     enum MHD_Result result = MHD_YES;
     guint64 most;
     if (request->server->through == NULL) {
         return read_most(request, &most, &result) ? answer_tags(request, route->name, most) : result;
     }
     g_auto(GStrv) tags = through_tags(request->server->through, route->name,
-                                      storage_tags(request->server->storage, route->name, &error));
+                                      storage_tags(request->server->storage, route->name, &error), &told);
     if (tags == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }

@@ -6,7 +6,7 @@
 
 #include "server/auth/access.h"
 #include "server/http/serve.h"
-#include "server/mirror/through.h"
+#include "server/mirror/wholes.h"
 #include "server/server.h"
 #include "server/views/pass.h"
 #include "server/views/patience.h"
@@ -210,7 +210,8 @@ static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
     if (!access_may(request, ACCESS_PULL, place.name) && !pass_opens(request)) {
         return access_refuse(request, place.name, ACCESS_PULL);
     }
-    if (through_is_open(through_image(request->server->through, place.name, place.reference))) {
+    if (through_is_open(
+            through_image(request->server->through, request->server->storage, place.name, place.reference))) {
         return request_refuse_busy(request, "the upstream, which may have it, does not answer as it should");
     }
     if (place.format == NULL) {

@@ -113,15 +113,24 @@ static IngotIndex *open_index(ViewImage *image, const IngotManifest *manifest, G
                : NULL;
 }
 
-static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, GError **error)
+static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, gboolean whole,
+                          GError **error)
 {
+    GError *problem = NULL;
     image->index = open_index(image, manifest, error);
-    image->blob =
-        image->index == NULL ? NULL : storage_blob(image->storage, image->name, &manifest->disk.digest, error);
-    if (image->blob == NULL) {
+    if (image->index == NULL) {
         return FALSE;
     }
     image->closed = ingot_disk_new(read_closed, NULL, NULL, image->name, image->index);
+    image->blob = storage_blob(image->storage, image->name, &manifest->disk.digest, &problem);
+    if (image->blob == NULL && !whole && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_error_free(problem);
+        return TRUE;
+    }
+    if (image->blob == NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
     image->read = ingot_disk_new(read_disk, storage_blob_ref(image->blob), unref_blob, image->name, image->index);
     image->unpacked = unpacked_disk_new(unpacked, image->index);
     ingot_disk_set_cache(image->read, unpacked_disk_cache(image->unpacked));
@@ -148,7 +157,7 @@ static void keep_measure(const char *what, GBytes *value, gpointer user)
 }
 
 ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *name, const IngotDigest *digest,
-                           GError **error)
+                           gboolean whole, GError **error)
 {
     g_autoptr(IngotManifest) manifest = read_manifest(storage, name, digest, error);
     if (manifest == NULL) {
@@ -163,7 +172,7 @@ ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *nam
     image->manifest = *digest;
     image->name = g_strdup(name);
     image->config = open_config(storage, name, manifest, error);
-    return image->config != NULL && open_disk(image, unpacked, manifest, error) ? g_steal_pointer(&image) : NULL;
+    return image->config != NULL && open_disk(image, unpacked, manifest, whole, error) ? g_steal_pointer(&image) : NULL;
 }
 
 gsize view_image_memory(ViewImage *image)

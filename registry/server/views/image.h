@@ -24,7 +24,7 @@ typedef struct {
     char *name;
     json_t *config;
     IngotIndex *index;
-    StorageBlob *blob;      /* the disk's */
+    StorageBlob *blob;      /* the disk's; NULL: it is not here, and is neither read nor measured */
     IngotDisk *closed;      /* reading it is VIEW_ERROR_UNMEASURED: for what is laid out without a pass over it */
     IngotDisk *read;        /* to be read by clients */
     UnpackedDisk *unpacked; /* what is kept of that */
@@ -35,9 +35,10 @@ typedef struct {
     GHashTable *formats; /* IngotFormat -> GPtrArray of IngotFormatFile: laid out once */
 } ViewImage;
 
-/* NOT_FOUND: there is no such image, or it is no image of Ingot's; VIEW_ERROR_BUSY. */
+/* NOT_FOUND: there is no such image, or it is no image of Ingot's; VIEW_ERROR_BUSY. whole: its disk too; else that
+ * may lack, where an upstream has it. */
 ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *name, const IngotDigest *manifest,
-                           GError **error);
+                           gboolean whole, GError **error);
 ViewImage *view_image_ref(ViewImage *image);
 void view_image_unref(ViewImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ViewImage, view_image_unref)

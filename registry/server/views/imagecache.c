@@ -74,9 +74,11 @@ ViewImage *image_cache_find(ImageCache *cache, const char *name, const IngotDige
 void image_cache_add(ImageCache *cache, ViewImage *image)
 {
     g_mutex_lock(&cache->lock);
-    if (image_bring_forward(cache, image->name, &image->manifest) == NULL) {
-        g_queue_push_head(&cache->images, view_image_ref(image));
+    g_autoptr(ViewImage) former = image_bring_forward(cache, image->name, &image->manifest);
+    if (former != NULL) {
+        g_queue_remove(&cache->images, former);
     }
+    g_queue_push_head(&cache->images, view_image_ref(image));
     g_autoptr(GPtrArray) gone = make_room(cache);
     g_mutex_unlock(&cache->lock);
 }

@@ -12,6 +12,7 @@ ImageCache *image_cache_new(void);
 void image_cache_free(ImageCache *cache);
 /* A reference; NULL: it is not kept. */
 ViewImage *image_cache_find(ImageCache *cache, const char *name, const IngotDigest *manifest);
+/* In the place of one that it has of the same manifest. */
 void image_cache_add(ImageCache *cache, ViewImage *image);
 /* Lets go of those of which that is true; NULL: of all. */
 void image_cache_drop(ImageCache *cache, gboolean (*is_gone)(const ViewImage *image, gpointer user), gpointer user);

@@ -3,15 +3,19 @@
 #include <ingot/error.h>
 #include <ingot/json.h>
 #include <ingot/reference.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/auth/access.h"
+#include "server/mirror/wholes.h"
 #include "server/server.h"
 #include "server/storage/storage.h"
 #include "server/views/pass.h"
 #include "server/views/patience.h"
+#include "server/views/versions.h"
 #include "server/views/view.h"
+
+#define FETCHING                                                                                                       \
+    (20 * G_TIME_SPAN_SECOND) /* for versions that are new to a pull-through cache; others come the next time */
 
 /* Vagrant's providers, and the formats that are for them. */
 static const struct {
@@ -21,70 +25,14 @@ static const struct {
              {"virtualbox", "vagrant-virtualbox", "virtualbox.box"},
              {"vmware_desktop", "vagrant-vmware", "vmware_desktop.box"}};
 
-static int newest_first(const void *a, const void *b)
-{
-    return ingot_tag_compare(*(char *const *)b, *(char *const *)a);
-}
-
-/* The digests that a channel names or named; NULL: there is no such channel here. */
-static GHashTable *of_channel(Request *request, const char *name, const char *channel, IngotDigest *current,
-                              GError **error)
-{
-    if (!storage_find_tag(request->server->storage, name, channel, current, error)) {
-        return NULL;
-    }
-    GHashTable *digests = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
-    g_hash_table_add(digests, g_memdup2(current, sizeof *current));
-    storage_tag_history(request->server->storage, name, channel, digests);
-    return digests;
-}
-
-/* Whether Vagrant can read the version (Ruby's Gem::Version): one that it can't would spoil the whole list for it.
- * Behind the numbers it takes words of letters, digits and dashes, with single dots between them. */
-static gboolean is_readable(const char *version)
-{
-    const char *dash = strchr(version, '-');
-    g_auto(GStrv) words = g_strsplit(dash == NULL ? "x" : dash + 1, ".", -1);
-    for (guint i = 0; words[i] != NULL; i++) {
-        if (*words[i] == '\0' || words[i][strspn(words[i], G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-")] != '\0') {
-            return FALSE;
-        }
-    }
-    return words[0] != NULL;
-}
-
-/* Versions, newest first: all of them, or those of the channel from the one that it names now on. */
-static GPtrArray *list_versions(Request *request, const char *name, const char *channel, GError **error)
-{
-    IngotDigest current, digest;
-    g_autoptr(GHashTable) digests = channel == NULL ? NULL : of_channel(request, name, channel, &current, error);
-    g_auto(GStrv) tags =
-        channel != NULL && digests == NULL ? NULL : storage_tags(request->server->storage, name, error);
-    if (tags == NULL) {
-        return NULL;
-    }
-    qsort(tags, g_strv_length(tags), sizeof *tags, newest_first);
-    GPtrArray *versions = g_ptr_array_new_with_free_func(g_free);
-    gboolean reached = channel == NULL;
-    for (guint i = 0; tags[i] != NULL; i++) {
-        if (!ingot_tag_is_version(tags[i]) || !is_readable(tags[i]) ||
-            !storage_find_tag(request->server->storage, name, tags[i], &digest, NULL)) {
-            continue;
-        }
-        reached = reached || ingot_digest_equal(&digest, &current);
-        if (reached && (digests == NULL || g_hash_table_contains(digests, &digest))) {
-            g_ptr_array_add(versions, g_strdup(tags[i]));
-        }
-    }
-    return versions;
-}
-
 /* What a catalogue is made for. */
 typedef struct {
     Request *request;
     const char *base, *name;
-    gint64 until;  /* it waits for sums that are not known yet */
-    gboolean busy; /* an image can't be had now */
+    gint64 until;   /* monotonic: it waits for sums that are not known yet */
+    gboolean busy;  /* an image can't be had now */
+    gboolean there; /* an upstream has what is not here */
+    gint64 fetches; /* monotonic: until then, versions that are new here are fetched */
 } Listing;
 
 /* With a pass for whom Vagrant would leave at the door: name and password of a URL are shown for that URL alone. */
@@ -109,7 +57,8 @@ static gboolean find_sum(const Listing *listing, const char *reference, guint bo
     return view != NULL && view_digest(view, sum, error);
 }
 
-/* A sum that is not known is asked for; the box is listed without it until it is. FALSE: it can't be made. */
+/* A sum that is not known is asked for; the box is listed without it until it is, and while the image's disk is at the
+ * upstream alone. FALSE: it can't be made. */
 static gboolean add_sum(const Listing *listing, const char *reference, guint box, json_t *provider)
 {
     IngotDigest sum;
@@ -123,6 +72,9 @@ static gboolean add_sum(const Listing *listing, const char *reference, guint box
             return TRUE;
         }
         known = answer == WARM_READY && find_sum(listing, reference, box, &sum, NULL);
+    }
+    if (!known && listing->there && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return TRUE;
     }
     if (known) {
         char hex[INGOT_DIGEST_TEXT_SIZE];
@@ -158,7 +110,11 @@ static json_t *describe_version(Listing *listing, const char *version)
 {
     g_autoptr(json_t) providers = json_array();
     IngotDigest image;
-    if (!storage_find_tag(listing->request->server->storage, listing->name, version, &image, NULL)) {
+    const Server *server = listing->request->server;
+    if (listing->there && g_get_monotonic_time() < listing->fetches) {
+        through_description(server->through, server->storage, listing->name, version);
+    }
+    if (!storage_find_tag(server->storage, listing->name, version, &image, NULL)) {
         return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
@@ -172,14 +128,20 @@ static json_t *describe_version(Listing *listing, const char *version)
                : json_pack("{s:s, s:s, s:O}", "version", version, "status", "active", "providers", providers);
 }
 
-static enum MHD_Result answer(Request *request, const char *name, const char *shown, const GPtrArray *versions)
+static enum MHD_Result answer(Request *request, const char *name, const char *shown, const GPtrArray *versions,
+                              gboolean there)
 {
     g_autofree char *base = access_base(request);
     g_autoptr(json_t) list = json_array();
     if (base == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "a Host header is expected");
     }
-    Listing listing = {.request = request, .base = base, .name = name, .until = patience_end()};
+    Listing listing = {.request = request,
+                       .base = base,
+                       .name = name,
+                       .until = patience_end(),
+                       .there = there,
+                       .fetches = g_get_monotonic_time() + FETCHING};
     for (guint i = 0; i < versions->len; i++) {
         json_t *one = describe_version(&listing, g_ptr_array_index(versions, i));
         if (one != NULL) {
@@ -211,16 +173,28 @@ static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
     if (!access_may(request, ACCESS_PULL, name)) {
         return access_refuse(request, name, ACCESS_PULL);
     }
-    g_autoptr(GPtrArray) versions = list_versions(request, name, at == NULL ? NULL : at + 1, &error);
-    return versions == NULL ? request_fail(request, "NAME_UNKNOWN", error) : answer(request, name, shown, versions);
+    gboolean there;
+    g_autoptr(GPtrArray) versions = versions_list(request->server, name, at == NULL ? NULL : at + 1, &there, &error);
+    return versions == NULL ? request_fail(request, "NAME_UNKNOWN", error)
+                            : answer(request, name, shown, versions, there);
+}
+
+static Pool choose_pool(const Request *request, const RouteMatch *match)
+{
+    (void)match;
+    return request->server->through != NULL ? POOL_UPSTREAM : POOL_SLOW;
 }
 
 const Route vagrant_routes[] = {
-    {.methods = "GET, HEAD", .pattern = "/vagrant/*", .name = "vagrant", .pool = POOL_SLOW, .answer = vagrant_answer},
+    {.methods = "GET, HEAD",
+     .pattern = "/vagrant/*",
+     .name = "vagrant",
+     .choose = choose_pool,
+     .answer = vagrant_answer},
     {.methods = "GET, HEAD",
      .pattern = "/api/v2/vagrant/*",
      .name = "vagrant",
-     .pool = POOL_SLOW,
+     .choose = choose_pool,
      .answer = vagrant_answer},
     {0},
 };

@@ -25,14 +25,14 @@ struct View {
 /* --- images --- */
 
 /* Where images fill the memory, those that are only kept give way. */
-static ViewImage *load_image(Views *views, const char *name, const IngotDigest *digest, GError **error)
+static ViewImage *load_image(Views *views, const char *name, const IngotDigest *digest, gboolean whole, GError **error)
 {
     GError *problem = NULL;
-    ViewImage *image = view_image_load(views->storage, views->unpacked, name, digest, &problem);
+    ViewImage *image = view_image_load(views->storage, views->unpacked, name, digest, whole, &problem);
     if (g_error_matches(problem, VIEW_ERROR, VIEW_ERROR_BUSY)) {
         g_clear_error(&problem);
         image_cache_drop(views->images, NULL, NULL);
-        image = view_image_load(views->storage, views->unpacked, name, digest, &problem);
+        image = view_image_load(views->storage, views->unpacked, name, digest, whole, &problem);
     }
     if (image == NULL) {
         g_propagate_error(error, problem);
@@ -42,8 +42,9 @@ static ViewImage *load_image(Views *views, const char *name, const IngotDigest *
     return image;
 }
 
-/* The reference is a tag or a digest. Whether the repository still has the image is asked each time. */
-static ViewImage *find_image(Views *views, const char *name, const char *reference, GError **error)
+/* The reference is a tag or a digest. Whether the repository still has the image is asked each time. whole: as for
+ * view_image_load. */
+static ViewImage *find_image(Views *views, const char *name, const char *reference, gboolean whole, GError **error)
 {
     IngotDigest digest;
     gboolean by_digest = strchr(reference, ':') != NULL;
@@ -57,10 +58,13 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
         return NULL;
     }
     ViewImage *image = image_cache_find(views->images, name, &digest);
-    if (image == NULL) {
-        image = load_image(views, name, &digest, error);
+    if (image != NULL && whole && image->blob == NULL) {
+        g_clear_pointer(&image, view_image_unref); /* it may have come meanwhile */
     }
-    if (image != NULL) {
+    if (image == NULL) {
+        image = load_image(views, name, &digest, whole, error);
+    }
+    if (image != NULL && whole) {
         pulls_note(views->storage, name, &digest);
     }
     return image;
@@ -88,7 +92,7 @@ void views_free(Views *views)
 
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error)
 {
-    g_autoptr(ViewImage) image = find_image(views, name, reference, error);
+    g_autoptr(ViewImage) image = find_image(views, name, reference, TRUE, error);
     if (image == NULL) {
         return NULL;
     }
@@ -105,7 +109,7 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
                        GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, TRUE, error);
     if (image == NULL) {
         return NULL;
     }
@@ -138,14 +142,14 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
                  GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, TRUE, error);
     return image == NULL ? NULL : open_file(image, found, file, error);
 }
 
 json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format, GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, FALSE, error);
     return image != NULL && view_image_is_for(image, format) && view_image_can(image, found, NULL)
                ? json_incref(image->config)
                : NULL;
@@ -153,7 +157,7 @@ json_t *views_config_meant(Views *views, const char *name, const char *reference
 
 ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error)
 {
-    return find_image(views, name, reference, error);
+    return find_image(views, name, reference, TRUE, error);
 }
 
 View *view_ref(View *view)

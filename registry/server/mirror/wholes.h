@@ -1,0 +1,12 @@
+/* Images from an upstream: all of one, or what describes it. Without an upstream (through NULL) there is nothing to
+ * get.
+ */
+#pragma once
+
+#include "server/mirror/through.h"
+
+/* A manifest and all the blobs that it needs. */
+FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference);
+/* Of a version of an image of Ingot's, what tells how it can be had: all but its disk. One that is here already is not
+ * looked up. */
+FetchOutcome through_description(Through *through, Storage *storage, const char *name, const char *version);
