@@ -77,7 +77,8 @@ ingotd --data "$TMP/cache-data" --listen 127.0.0.1:0 --upstream "http://$first" 
 cache_pid=$!
 ENDING+=("$cache_pid")
 until grep -q http "$TMP/ingotd.address"; do kill -0 $cache_pid; sleep 0.05; done
-cache=$(sed 's,.*http://,,' "$TMP/ingotd.address")
+cp "$TMP/ingotd.address" "$TMP/through.address"
+cache=$(sed 's,.*http://,,' "$TMP/through.address")
 for n in 1 2; do ingot pull -q --store "$TMP/through$n" "$cache/team/web:prod" >/dev/null & pids[n]=$!; done
 wait "${pids[1]}" && wait "${pids[2]}" || fail "pulling through"
 [ "$(ingot pull -q --store "$TMP/through1" "$cache/team/web:prod" -o "$TMP/through.raw")" = "$digest" ] && cmp "$TMP/through.raw" "$TMP/v2.raw" || fail "what came through differs"
@@ -90,6 +91,22 @@ for _ in $(seq 100); do # a look-up that takes long goes on without the client
     sleep 0.1
 done
 curl -sfI "http://$cache/v2/team/web/manifests/prod" | grep -q "$subject" || fail "the cache is behind"
+# A mirror into a cache's folder: what the cache has of an image may be its manifest alone.
+start_cache partial "http://$first"
+[ "$(code /v2/team/web/manifests/1.0.0)" = 200 ] || fail "a manifest by a cache"
+ingot pull -q --store "$TMP/partial-store" "$cache/team/web:2.0.0" >/dev/null
+end_cache
+expect 0 ingotd mirror --data "$TMP/partial" --json "http://$first" 'team/*'
+start_ingotd "$TMP/partial"
+for version in 1 2; do
+    ingot pull -q --store "$TMP/partial-store$version" "$REGISTRY/team/web:$version.0.0" -o "$TMP/partial$version.raw" >/dev/null || fail "$version.0.0 was not copied: $(cat "$TMP/out")"
+    cmp "$TMP/partial$version.raw" "$TMP/v$version.raw" || fail "another $version.0.0"
+done
+expect 0 ingotd mirror --data "$TMP/partial" --json "http://$first" 'team/*'
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["tags"] == 0 and o["received"] == 0, o' "$TMP/out" || fail "it is copied again: $(cat "$TMP/out")"
+grep -c '"origin":"upstream"' "$TMP/partial/names.log" >/dev/null || fail "nothing came by the cache: the test is of no use"
+cache=$(sed 's,.*http://,,' "$TMP/through.address")
+ok "a mirror completes what a cache has begun"
 # The upstream goes away: what is here stays.
 for pid in "${ENDING[@]:0:1}"; do
     kill "$pid"

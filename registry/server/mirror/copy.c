@@ -309,6 +309,33 @@ static gboolean is_here(Copy *copy, const char *name, const char *tag, const Oci
             (storage_find_tag(copy->storage, name, tag, &found, NULL) && ingot_digest_equal(&found, digest)));
 }
 
+/* Whether all that a manifest needs is here too: what a cache has taken may be the manifest alone. */
+static gboolean is_whole(Copy *copy, const char *name, const IngotDigest *digest, guint depth)
+{
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = depth > DEEP ? NULL : storage_manifest(copy->storage, name, digest, &type, NULL);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
+    gboolean whole = mentions != NULL && storage_resolve_mentions(copy->storage, mentions, NULL);
+    for (guint i = 0; whole && i < mentions->len; i++) {
+        const Mention *mention = &g_array_index(mentions, Mention, i);
+        whole = mention->manifest ? is_whole(copy, name, &mention->digest, depth + 1)
+                                  : storage_has(copy->storage, name, &mention->digest);
+    }
+    return whole;
+}
+
+/* Whether there is nothing to be copied. What a cache has taken is kept for as long as it is pulled; what is mirrored
+ * stays, so it is put anew. */
+static gboolean is_copied(Copy *copy, const char *name, const char *tag, const OciDigest *named,
+                          const IngotDigest *digest, gboolean partial)
+{
+    return is_here(copy, name, tag, named, digest) &&
+           (partial ||
+            ((tag == NULL || storage_is_pushed(copy->storage, name, tag)) && is_whole(copy, name, digest, 0)));
+}
+
 /* Whether this is a manifest whose parts are known. Docker's schema 1, to which some registries convert what they have,
  * is not: its digest is not that of its bytes, and its layers stand elsewhere. */
 static gboolean check_kind(const char *name, const json_t *root, GError **error)
@@ -380,7 +407,7 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
     if (!oci_digest_parse(reference, &named, NULL)) { /* a tag */
         named = oci_digest_from_sha256(&found.digest);
     }
-    *changed = !is_here(copy, name, tag, &named, &found.digest);
+    *changed = !is_copied(copy, name, tag, &named, &found.digest, partial);
     if (*changed) {
         if (!put(copy, name, tag, &named, bytes, type == NULL ? INGOT_TYPE_MANIFEST : type, partial, depth, error)) {
             return FALSE;
