@@ -9,8 +9,12 @@
 #include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/parts.h"
+#include "server/http/resident.h"
 #include "server/http/status.h"
 #include "server/http/unread.h"
+
+#define FETCHED_MAX (1u << 20)    /* bytes of a range that is read in at once, before it is sent */
+#define LOOKED_AT_MAX (16u << 20) /* bytes of a range that an event loop looks at */
 
 const char *request_header(const Request *request, const char *name)
 {
@@ -150,11 +154,34 @@ static gboolean begins_whole(Body *body, guint64 offset, GError **error)
     return offset >= body->size || body->kind->read(body->source, offset, &byte, sizeof byte, error) >= 0;
 }
 
-static struct MHD_Response *run_response(Body *body, guint64 offset, guint64 size)
+/* What of a file is on the disk alone would be waited for by the loop. A thread of a pool reads it in, where it is
+ * little; else it is read part by part (parts.h). In the loop itself a large range is not even looked at. */
+static gboolean is_ready(const Body *body, int fd, guint64 at, guint64 size)
+{
+    gboolean in_loop = body->kind->read == NULL;
+    if (in_loop && size > LOOKED_AT_MAX) {
+        return FALSE;
+    }
+    if (resident_has(fd, at, size)) {
+        return TRUE;
+    }
+    if (in_loop || size > FETCHED_MAX) {
+        return FALSE;
+    }
+    resident_fetch(fd, at, size);
+    return TRUE;
+}
+
+/* A run of one file, which the kernel sends; NULL: it is none, or is not in memory. */
+static struct MHD_Response *run_response(const Request *request, Body *body, guint64 offset, guint64 size)
 {
     int fd;
     guint64 at;
     if (body->kind->run == NULL || !body->kind->run(body->source, offset, size, &fd, &at)) {
+        return NULL;
+    }
+    if (strcmp(request->method, "HEAD") != 0 && !is_ready(body, fd, at, size)) {
+        close(fd);
         return NULL;
     }
     struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(size, fd, at);
@@ -173,7 +200,8 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
 {
     g_autoptr(Body) body = taken;
     g_autoptr(GError) error = NULL;
-    struct MHD_Response *response = run_response(body, offset, size); /* first: what it finds has been checked */
+    struct MHD_Response *response =
+        run_response(request, body, offset, size); /* first: what it finds has been checked */
     if (response == NULL && body->kind->read == NULL) {
         return MHD_YES;
     }
@@ -182,7 +210,7 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
     }
     if (response == NULL) {
         /* The look at its beginning has checked all of a small range. */
-        response = run_response(body, offset, size);
+        response = run_response(request, body, offset, size);
     }
     if (response == NULL) {
         response = parts_run(request->connection, pool_for(request, body), body, offset, size);
