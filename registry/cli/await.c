@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AWAIT_MOST (1800 * G_USEC_PER_SEC)
+#define AWAIT_MOST (30 * G_TIME_SPAN_MINUTE)
 #define BETWEEN_MOST 60u /* seconds between two looks, whatever the registry says */
 
 /* The same that Vagrant asks, but for the head alone: its status and Retry-After are printed. */

@@ -370,16 +370,19 @@ static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError *
     g_autoptr(GBytes) bytes = ingot_remote_get_path(copy->remote, path, CATALOGUE_MAX, error);
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    if (root == NULL) {
+        return FALSE;
+    }
     const json_t *versions = json_object_get(root, "versions");
-    GString *text = root == NULL ? NULL : g_string_new(NULL);
+    GString *text = g_string_new(NULL);
     for (size_t i = 0; i < json_array_size(versions); i++) {
         const char *version = json_string_value(json_object_get(json_array_get(versions, i), "version"));
         if (version != NULL && ingot_tag_check(version, NULL)) {
             g_string_append_printf(text, "%s%s", text->len == 0 ? "" : "\n", version);
         }
     }
-    *result = text == NULL ? NULL : g_string_free(text, FALSE);
-    return root != NULL;
+    *result = g_string_free(text, FALSE);
+    return TRUE;
 }
 
 char **through_channel(Through *through, const char *name, const char *channel)
