@@ -431,6 +431,15 @@ cat >serve.py <<'PY'
 import functools, http.server, ssl, sys, threading
 class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
+        global waits
+        if self.path.startswith("/later/"):
+            waits -= 1
+            if waits >= 0:
+                self.send_response(503)
+                self.send_header("Retry-After", "1")
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
+            self.path = self.path[6:]
         if not self.path.startswith("/to/"):
             return super().do_GET()
         self.send_response(302)
@@ -439,7 +448,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
     def log_message(self, form, *values):
         print(form % values, flush=True)
-ports = []
+ports, waits = [], 6
 for tls in False, True:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=sys.argv[1]))
     if tls:
@@ -464,6 +473,10 @@ url=http://127.0.0.1:$plain/gzip.box
 [ "$(ingot pack -q "$url" --sha256 "${sum^^}" team/url:1.0.0)" = "$digest" ] || fail "another image the second time"
 [ "$(grep -c 'GET /gzip.box' "$TMP/serve.log")" = 1 ] || fail "it was fetched twice"
 ok "a disk, an OVA and a box come by HTTP and HTTPS, once"
+# A server that works the file out first says when to come again.
+[ "$(INGOT_CACHE=$TMP/later-cache ingot pack "http://127.0.0.1:$plain/later/virtualbox.ova" --sha256 "$(sha256sum "$TMP/virtualbox.ova" | cut -d' ' -f1)" team/later:1.0.0 2>"$TMP/err" | tail -1)" ] || fail "$(cat "$TMP/err")"
+[ "$(grep -c 'the server asks to wait' "$TMP/err")" = 1 ] || fail "not told, or more than once: $(cat "$TMP/err")"
+ok "a download waits as long as the server asks for, and says so"
 
 expect 2 ingot pack "$url" team/none:1.0.0
 grep -q "$url.*--sha256" "$TMP/err" || fail "$(cat "$TMP/err")"
