@@ -1,7 +1,7 @@
 /* Who sends what is not in memory: preloaded into ingotd by tests/system/cold.sh.
  *
- * Each sendfile(2) of bytes that the kernel would have to read from the disk first is a line in the file $COLD_LOG. With
- * $COLD_BLIND the program is told that all of a file is in memory: as if it did not look. */
+ * Each sendfile(2) of bytes that the kernel would have to read from the disk first is a line in the file $COLD_LOG.
+ * With $COLD_BLIND the program is told that all of a file is in memory: as if it did not look. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
