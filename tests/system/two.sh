@@ -45,6 +45,19 @@ start b "$b"
 wait $driver || fail "$(cat "$TMP/out"; tail -n 5 "$TMP"/[ab].log)"
 ok "uploads begun at one server, gone on with at the other, which is killed, and finished"
 
+# What one process says is here, the collection of another leaves for a push that counts on it.
+printf counted >"$TMP/counted"
+counted=sha256:$(sha256sum <"$TMP/counted" | cut -d' ' -f1)
+curl -sf -o "$TMP/out" -X POST --data-binary "@$TMP/counted" "http://127.0.0.1:$a/v2/team/counted/blobs/uploads/?digest=$counted" || fail "$(cat "$TMP/out")"
+sleep 11
+curl -sf -o "$TMP/out" -I "http://127.0.0.1:$a/v2/team/counted/blobs/$counted" || fail "HEAD: $(cat "$TMP/out")"
+expect 0 ingotd gc --data "$data" --grace 10s
+printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"a/b","digest":"%s","size":7},"layers":[]}' "$counted" >"$TMP/manifest"
+for host in "$a" "$b"; do
+    curl -sf -o "$TMP/out" -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$TMP/manifest" "http://127.0.0.1:$host/v2/team/counted/manifests/x$host" || fail "a blob that a push counts on has been collected"
+done
+ok "what a push was told is here stays for it, whichever process collects"
+
 for one in a b; do
     kill "$(cat "$data.$one.pid")"
     wait "$(cat "$data.$one.pid")" || fail "server $one ends with $?: $(tail -n 5 "$TMP/$one.log")"

@@ -208,3 +208,26 @@ curl -sf -K "$TMP/pulls" || fail "a blob is gone after the merge"
 [ "$(figure ingot_gc_runs_total)" = 0 ] || fail "a merge counts as a collection"
 end
 ok "many small packs are merged before the next collection"
+
+# Looking at an image is no pull; to get it by a format is.
+data=$TMP/looked
+serve --gc-every 7d
+head -c 200000 /dev/urandom >"$TMP/looked.raw"
+truncate -s 1M "$TMP/looked.raw"
+for n in 1 2 3 4; do
+    printf '%s' $n | dd of="$TMP/looked.raw" conv=notrunc status=none
+    ingot pack -q "$TMP/looked.raw" looked:$n.0.0 >/dev/null
+    ingot push -q looked:$n.0.0 "$registry/team/looked" >/dev/null
+done
+sleep 4
+for path in /vagrant/team/looked /formats/team/looked/1.0.0/ /formats/team/looked/1.0.0/raw/ /formats/team/looked/1.0.0/raw/disk.raw.sha256; do
+    curl -s --retry 20 -o /dev/null "http://$registry$path"
+done
+curl -sf -o /dev/null -I "http://$registry/formats/team/looked/1.0.0/raw/disk.raw" || fail "HEAD of a format"
+curl -sf -o /dev/null "http://$registry/formats/team/looked/2.0.0/raw/disk.raw" || fail "GET of a format"
+for dry in --dry-run --grace=0s; do
+    ingotd gc --data "$data" --grace 0s --keep 'team/*=1,pulled=3s' $dry >"$TMP/out" || fail "$(cat "$TMP/out")"
+    [ "$(grep -o 'tag team/looked:[0-9.]*' "$TMP/out" | sort | tr '\n' ' ')" = 'tag team/looked:1.0.0 tag team/looked:3.0.0 ' ] || fail "$dry: what goes: $(cat "$TMP/out")"
+done
+end
+ok "what is only looked at goes, what is got by a format stays"

@@ -131,7 +131,7 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     Collection collection = {.storage = storage, .options = options, .report = report};
     memset(report, 0, sizeof *report);
     if (options->dry_run) {
-        gboolean counted = dry_run(&collection, error);
+        gboolean counted = pulls_flush(storage, error) && dry_run(&collection, error);
         g_clear_pointer(&collection.evicted, g_hash_table_unref);
         return counted;
     }

@@ -22,6 +22,7 @@
 struct Storage {
     char *path;
     IngotLock *lock;
+    gboolean shared; /* with other processes that serve the folder */
     Database *catalogue;
     Packs *packs;
     char *events; /* path of the log of events; changes alone write to it */

@@ -44,6 +44,9 @@ void pulls_note(Storage *storage, const char *name, const IngotDigest *manifest)
 void pulls_ask(Storage *storage, const char *name, const IngotDigest *blob)
 {
     pull_note(storage, name, blob, TRUE);
+    if (storage->shared) {
+        pulls_flush(storage, NULL); /* another process, which may collect now, can't look into this one's memory */
+    }
 }
 
 gboolean pulls_is_asked(Storage *storage, const char *name, const IngotDigest *blob)

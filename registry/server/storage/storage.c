@@ -237,6 +237,7 @@ static Storage *storage_open_as(const char *path, gboolean shared, GError **erro
     if (storage == NULL) {
         return NULL;
     }
+    storage->shared = shared;
     if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, shared, error)) == NULL ||
         !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
         !open_events(storage, error) || !check_packs(storage, error)) {

@@ -177,6 +177,9 @@ static enum MHD_Result answer_file(Request *request, const Place *place, GError 
     if (view == NULL) {
         return MHD_NO;
     }
+    if (strcmp(request->method, "GET") == 0) {
+        view_note_pull(view);
+    }
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = view_tag(view),
                                   .keep = strchr(place->reference, ':') != NULL ? access_keep(request) : "no-cache"};
@@ -210,9 +213,10 @@ static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
     if (!access_may(request, ACCESS_PULL, place.name) && !pass_opens(request)) {
         return access_refuse(request, place.name, ACCESS_PULL);
     }
-    if (through_is_open(
-            through_image(request->server->through, request->server->storage, place.name, place.reference))) {
-        return request_refuse_busy(request, "the upstream, which may have it, does not answer as it should");
+    FetchOutcome outcome =
+        through_image(request->server->through, request->server->storage, place.name, place.reference);
+    if (through_is_open(outcome)) {
+        return request_refuse_busy(request, through_reason(outcome));
     }
     if (place.format == NULL) {
         return list_formats(request, &place);

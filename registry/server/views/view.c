@@ -64,9 +64,6 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
     if (image == NULL) {
         image = load_image(views, name, &digest, whole, error);
     }
-    if (image != NULL && whole) {
-        pulls_note(views->storage, name, &digest);
-    }
     return image;
 }
 
@@ -164,6 +161,11 @@ View *view_ref(View *view)
 {
     g_atomic_ref_count_inc(&view->references);
     return view;
+}
+
+void view_note_pull(const View *view)
+{
+    pulls_note(view->image->storage, view->image->name, &view->image->manifest);
 }
 
 void view_unref(View *view)

@@ -35,6 +35,8 @@ json_t *views_config_meant(Views *views, const char *name, const char *reference
 ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error);
 View *view_ref(View *view);
 void view_unref(View *view);
+/* Somebody gets its image by it, which counts as a pull; looking at what there is of an image does not. */
+void view_note_pull(const View *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(View, view_unref)
 
 guint64 view_size(const View *view);
