@@ -26,6 +26,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
 /* Own bounds in seconds: of connecting, and of a transfer that moves nothing (0 each: as above); and how long a request
  * may wait for a registry that answers 429 or 503, with or without Retry-After (60 unless set here). */
 void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience);
+/* How the last request ended, where it failed. */
+typedef enum {
+    INGOT_REMOTE_OTHERWISE, /* or it did not fail */
+    INGOT_REMOTE_UNREACHED, /* no connection to the registry came about */
+    INGOT_REMOTE_REFUSED,   /* it does not give what was asked for: 401 or 403, with the login that it takes, if any */
+} IngotRemoteEnd;
+IngotRemoteEnd ingot_remote_ended(const IngotRemote *remote);
 /* These credentials stand for what is kept. */
 void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);
 /* Whether the registry takes these credentials (DENIED if not), which then stand for what is kept. *asked: whether it

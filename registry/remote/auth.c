@@ -167,7 +167,7 @@ static gboolean fetch_token(IngotRemote *remote, Pass *pass, gboolean *had, GErr
         return FALSE;
     }
     *had = get.status == 200 && take_token(pass, &get, error);
-    return *had || (get.status != 200 && http_refused(&get, error));
+    return *had || (get.status != 200 && http_refused(remote, &get, error));
 }
 
 gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error)
@@ -187,6 +187,12 @@ void auth_set(IngotRemote *remote, CURL *curl, const char *method, const char *u
     } else if (pass != NULL) {
         http_basic(curl, pass->login);
     }
+}
+
+gboolean auth_shows_password(IngotRemote *remote, const char *method, const char *url)
+{
+    const Pass *pass = find_pass(remote, method, url);
+    return pass != NULL && pass->token == NULL;
 }
 
 /* --- what is asked for --- */

@@ -21,6 +21,8 @@ gboolean auth_was_asked(const RemoteAuth *auth);
 gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error);
 /* Puts what is known into a handle whose request is for that URL. */
 void auth_set(IngotRemote *remote, CURL *curl, const char *method, const char *url);
+/* Whether that is a user and a password. */
+gboolean auth_shows_password(IngotRemote *remote, const char *method, const char *url);
 /* After 401 with these challenges: *again tells whether there is something new to show. */
 gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, const char *challenges, gboolean *again,
                     GError **error);

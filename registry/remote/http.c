@@ -100,8 +100,36 @@ void http_basic(CURL *curl, const IngotCredentials *login)
     curl_easy_setopt(curl, CURLOPT_PASSWORD, login->password);
 }
 
-gboolean http_failed(CURLcode code, const char *url, GError **error)
+/* Whether the transfer ended before its connection stood, TLS included. */
+static gboolean is_unconnected(CURL *curl, CURLcode code, const char *url)
 {
+    curl_off_t stood = 0;
+    curl_easy_getinfo(curl, g_str_has_prefix(url, "https:") ? CURLINFO_APPCONNECT_TIME_T : CURLINFO_CONNECT_TIME_T,
+                      &stood);
+    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT ||
+           code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
+           (code == CURLE_OPERATION_TIMEDOUT && stood == 0);
+}
+
+static gboolean is_own(const IngotRemote *remote, const char *url)
+{
+    gsize length = strlen(remote->base);
+    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
+}
+
+void http_note_status(IngotRemote *remote, const char *method, const char *url, long status)
+{
+    /* 401 to a password says that it is wrong, not that there is nothing for it. */
+    gboolean refused = status == 403 || (status == 401 && !auth_shows_password(remote, method, url));
+    remote->ended = refused ? INGOT_REMOTE_REFUSED : INGOT_REMOTE_OTHERWISE;
+}
+
+gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char *url, GError **error)
+{
+    const char *asked = NULL; /* where a redirection led to is another's, whose silence says nothing of the registry */
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &asked);
+    remote->ended =
+        is_own(remote, asked) && is_unconnected(curl, code, asked) ? INGOT_REMOTE_UNREACHED : INGOT_REMOTE_OTHERWISE;
     if (!ingot_interrupt_check(error)) {
         return FALSE;
     }
@@ -118,7 +146,8 @@ gboolean http_failed(CURLcode code, const char *url, GError **error)
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
     HttpExchange *exchange = user;
-    if (exchange->answer->len + size * count > exchange->limit) {
+    exchange->too_large = exchange->answer->len + size * count > exchange->limit;
+    if (exchange->too_large) {
         return 0;
     }
     g_byte_array_append(exchange->answer, (const guint8 *)data, (guint)(size * count));
@@ -223,6 +252,8 @@ static void show_login(IngotRemote *remote, const HttpExchange *exchange)
 static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
     CURL *curl = remote->curl;
+    remote->ended = INGOT_REMOTE_OTHERWISE;
+    exchange->too_large = FALSE;
     curl_easy_reset(curl); /* connections stay */
     http_prepare(curl, exchange->url);
     http_limit(curl, remote);
@@ -244,8 +275,13 @@ static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **er
     CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
     exchange->broken = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    if (exchange->too_large) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the answer has more than %" G_GSIZE_FORMAT " bytes",
+                    exchange->url, exchange->limit);
+        return FALSE;
+    }
     if (code != CURLE_OK) {
-        return http_failed(code, exchange->url, error);
+        return http_failed(remote, curl, code, exchange->url, error);
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
     return TRUE;
@@ -262,8 +298,7 @@ static gboolean is_own_answer(IngotRemote *remote)
 {
     const char *url = NULL;
     curl_easy_getinfo(remote->curl, CURLINFO_EFFECTIVE_URL, &url);
-    gsize length = strlen(remote->base);
-    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
+    return is_own(remote, url);
 }
 
 /* A registry that refuses a login may end the connection while the body still comes: its answer is lost then, and is
@@ -329,8 +364,9 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
     return rewind_upload(exchange, error) && attempt(remote, exchange, error);
 }
 
-gboolean http_refused(const HttpExchange *exchange, GError **error)
+gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error)
 {
+    http_note_status(remote, exchange->method, exchange->url, exchange->bare ? 0 : exchange->status);
     g_autoptr(json_t) body = ingot_json_parse(exchange->answer->data, exchange->answer->len, "answer", NULL);
     const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
     const char *message = json_string_value(json_object_get(first, "message"));
@@ -362,6 +398,5 @@ char *http_next_page(const IngotRemote *remote, const HttpExchange *exchange)
     }
     g_autofree char *target = g_strndup(link + 1, (gsize)(end - link - 1));
     g_autofree char *url = g_uri_resolve_relative(exchange->url, target, G_URI_FLAGS_ENCODED, NULL);
-    gsize length = strlen(remote->base);
-    return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/' ? g_steal_pointer(&url) : NULL;
+    return is_own(remote, url) ? g_steal_pointer(&url) : NULL;
 }

@@ -15,7 +15,8 @@ struct IngotRemote {
     guint connect, stall; /* seconds that connecting, and a transfer that moves nothing, may take; 0: as everywhere */
     char *called;         /* what the registry calls the digest `called_for`; NULL: nothing is called otherwise */
     IngotDigest called_for;
-    guint patience; /* seconds that a request may wait for a registry that answers 429 or 503 */
+    guint patience;       /* seconds that a request may wait for a registry that answers 429 or 503 */
+    IngotRemoteEnd ended; /* the last request */
 };
 
 typedef struct {
@@ -31,6 +32,7 @@ typedef struct {
     guint64 upload_within;
     IngotProgress *progress; /* of the upload */
     gsize limit;             /* of the answer's body, bytes */
+    gboolean too_large;      /* it had more */
     gboolean bare;           /* to no registry, but to where its tokens come from: shows login (NULL: nothing) alone */
     const IngotCredentials *login;
     guint64 position,
@@ -50,7 +52,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
  * is the caller's affair. */
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
 /* Sets the error that fits a status that was not hoped for; always FALSE. */
-gboolean http_refused(const HttpExchange *exchange, GError **error);
+gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error);
+/* Notes the status with which a request of a URL of the registry's ended. */
+void http_note_status(IngotRemote *remote, const char *method, const char *url, long status);
 /* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
 const char *http_ca(void);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent. Loopback hosts are asked without a
@@ -62,8 +66,8 @@ void http_limit(CURL *curl, const IngotRemote *remote);
 void http_basic(CURL *curl, const IngotCredentials *login);
 /* Whether a HOST[:PORT] is of this machine alone. */
 gboolean http_is_loopback(const char *host);
-/* Sets the error for a curl code; always FALSE. */
-gboolean http_failed(CURLcode code, const char *url, GError **error);
+/* Sets the error for a curl code of that transfer, and notes it; always FALSE. */
+gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char *url, GError **error);
 const char *http_header(const HttpExchange *exchange, const char *name);
 /* BASE/v2/NAME/KIND/REFERENCE; free it. */
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference);

@@ -93,7 +93,8 @@ static gboolean ask(Fetch *fetch, Slot *slot, GError **error)
 static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
 {
     g_auto(HttpExchange) head = {.method = "HEAD", .url = g_strdup(fetch->url), .limit = ERROR_MAX};
-    if (!http_exchange(fetch->remote, &head, error) || (head.status == 401 && !http_refused(&head, error))) {
+    if (!http_exchange(fetch->remote, &head, error) ||
+        (head.status == 401 && !http_refused(fetch->remote, &head, error))) {
         return FALSE;
     }
     slot->again = TRUE;
@@ -103,6 +104,7 @@ static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
 
 static gboolean refused(const Fetch *fetch, long status, GError **error)
 {
+    http_note_status(fetch->remote, "GET", fetch->url, status);
     g_set_error(error, INGOT_ERROR,
                 status == 404                    ? INGOT_ERROR_NOT_FOUND
                 : status == 401 || status == 403 ? INGOT_ERROR_DENIED
@@ -132,7 +134,7 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
         return FALSE;
     }
     if (code != CURLE_OK) {
-        return http_failed(code, fetch->url, error);
+        return http_failed(fetch->remote, slot->curl, code, fetch->url, error);
     }
     if (status != 206 && status != 200) {
         return refused(fetch, status, error);
@@ -294,6 +296,7 @@ gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const In
                    .received = received,
                    .patience = patience_of(remote->patience)};
     g_autoptr(GError) problem = NULL;
+    remote->ended = INGOT_REMOTE_OTHERWISE;
     if (!check_ranges(&fetch, error)) {
         return FALSE;
     }

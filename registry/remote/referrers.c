@@ -108,7 +108,7 @@ gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotD
         return FALSE;
     }
     if (put.status != 201) {
-        return http_refused(&put, error);
+        return http_refused(remote, &put, error);
     }
     /* A registry that knows subjects says so; else the list is ours to keep. */
     return http_header(&put, "oci-subject") != NULL ||

@@ -58,6 +58,11 @@ void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint p
     remote->patience = patience;
 }
 
+IngotRemoteEnd ingot_remote_ended(const IngotRemote *remote)
+{
+    return remote->ended;
+}
+
 void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials)
 {
     auth_use(remote->auth, ingot_credentials_new(credentials->user, credentials->password));
@@ -95,7 +100,7 @@ gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credent
 {
     ingot_remote_use(remote, credentials);
     g_auto(HttpExchange) get = {.method = "GET", .url = g_strdup_printf("%s/v2/", remote->base), .limit = ERROR_MAX};
-    gboolean ok = http_exchange(remote, &get, error) && (get.status == 200 || http_refused(&get, error));
+    gboolean ok = http_exchange(remote, &get, error) && (get.status == 200 || http_refused(remote, &get, error));
     *asked = auth_was_asked(remote->auth);
     return ok;
 }
@@ -125,7 +130,7 @@ GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const c
         return NULL;
     }
     if (get.status != 200) {
-        http_refused(&get, error);
+        http_refused(remote, &get, error);
         return NULL;
     }
     if (media_type != NULL) {
@@ -151,7 +156,7 @@ gboolean ingot_remote_find_tag(IngotRemote *remote, const char *name, const char
                                  .url = http_api_url(remote, name, "manifests", tag),
                                  .headers = accept_manifests,
                                  .limit = ERROR_MAX};
-    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
+    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(remote, &head, error))) {
         return FALSE;
     }
     const char *text = http_header(&head, "docker-content-digest");
@@ -170,7 +175,7 @@ gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const 
                                 .body = data,
                                 .body_size = size,
                                 .limit = ERROR_MAX};
-    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(remote, &put, error));
 }
 
 /* The question whether a blob is there, not yet asked. */
@@ -187,14 +192,14 @@ gboolean ingot_remote_has_blob(IngotRemote *remote, const char *name, const Ingo
         return FALSE;
     }
     *has = head.status == 200;
-    return head.status == 200 || head.status == 404 || http_refused(&head, error);
+    return head.status == 200 || head.status == 404 || http_refused(remote, &head, error);
 }
 
 gboolean ingot_remote_blob_size(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 *size,
                                 GError **error)
 {
     g_auto(HttpExchange) head = head_of_blob(remote, name, digest);
-    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
+    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(remote, &head, error))) {
         return FALSE;
     }
     const char *length = http_header(&head, "content-length");
@@ -209,7 +214,7 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
                               GError **error)
 {
     g_auto(HttpExchange) get = {.method = "GET", .url = http_digest_url(remote, name, "blobs", digest), .limit = limit};
-    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
+    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error))) {
         return NULL;
     }
     g_autoptr(GBytes) bytes = take_answer(&get);
@@ -226,8 +231,9 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
 GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error)
 {
     g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = limit};
-    return http_exchange(remote, &get, error) && (get.status == 200 || http_refused(&get, error)) ? take_answer(&get)
-                                                                                                  : NULL;
+    return http_exchange(remote, &get, error) && (get.status == 200 || http_refused(remote, &get, error))
+               ? take_answer(&get)
+               : NULL;
 }
 
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
@@ -235,7 +241,7 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
 {
     g_auto(HttpExchange) head = head_of_blob(remote, name, digest);
     *frames = NULL;
-    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(&head, error))) {
+    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(remote, &head, error))) {
         return FALSE;
     }
     const char *path = http_header(&head, "ingot-frames");
@@ -243,7 +249,7 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
         return TRUE;
     }
     g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = LIST_MAX};
-    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
+    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error))) {
         return FALSE;
     }
     *frames = take_answer(&get);
@@ -263,7 +269,7 @@ static char **list(IngotRemote *remote, char *first, const char *key, GError **e
             return NULL;
         }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = room};
-        if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(&get, error))) {
+        if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error))) {
             return NULL;
         }
         g_autoptr(json_t) body = ingot_json_parse(get.answer->data, get.answer->len, get.url, error);

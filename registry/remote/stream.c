@@ -81,6 +81,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
 static CURLcode stream_perform(Stream *stream)
 {
     CURL *curl = stream->remote->curl;
+    stream->remote->ended = INGOT_REMOTE_OTHERWISE;
     g_autofree char *last = stream->end == 0 ? g_strdup("") : g_strdup_printf("%" G_GUINT64_FORMAT, stream->end - 1);
     g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-%s", stream->from, last);
     curl_easy_reset(curl);
@@ -107,7 +108,8 @@ static CURLcode stream_perform(Stream *stream)
 static gboolean stream_log_in(Stream *stream, GError **error)
 {
     g_auto(HttpExchange) head = {.method = "HEAD", .url = g_strdup(stream->url), .limit = ERROR_MAX};
-    return http_exchange(stream->remote, &head, error) && (head.status != 401 || http_refused(&head, error));
+    return http_exchange(stream->remote, &head, error) &&
+           (head.status != 401 || http_refused(stream->remote, &head, error));
 }
 
 static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
@@ -117,6 +119,7 @@ static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
         return FALSE;
     }
     if (code == CURLE_OK && stream->status != 200 && stream->status != 206) {
+        http_note_status(stream->remote, "GET", stream->url, stream->status);
         g_set_error(error, INGOT_ERROR,
                     stream->status == 404                            ? INGOT_ERROR_NOT_FOUND
                     : stream->status == 401 || stream->status == 403 ? INGOT_ERROR_DENIED
@@ -125,7 +128,7 @@ static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
         return FALSE;
     }
     if (code != CURLE_OK) {
-        return http_failed(code, stream->url, error);
+        return http_failed(stream->remote, stream->remote->curl, code, stream->url, error);
     }
     if (stream->position < stream->end) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,

@@ -47,7 +47,7 @@ static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GEr
     }
     upload->location = absolute(remote, http_header(&post, "location"));
     upload->frames = absolute(remote, http_header(&post, "ingot-frames"));
-    return (post.status == 202 && upload->location != NULL) || http_refused(&post, error);
+    return (post.status == 202 && upload->location != NULL) || http_refused(remote, &post, error);
 }
 
 /* Where an upload ends: it may have a query already. */
@@ -70,7 +70,7 @@ static gboolean put_whole(IngotRemote *remote, const Upload *upload, int fd, con
                                 .upload_size = blob->size,
                                 .progress = progress,
                                 .limit = ERROR_MAX};
-    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(remote, &put, error));
 }
 
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
@@ -175,7 +175,7 @@ static GArray *ask_missing(IngotRemote *remote, const Upload *upload, const GArr
                                  .body = list,
                                  .body_size = (gsize)frames->len * ENTRY,
                                  .limit = MAX(bits, ERROR_MAX)};
-    if (!http_exchange(remote, &post, error) || (post.status != 200 && !http_refused(&post, error))) {
+    if (!http_exchange(remote, &post, error) || (post.status != 200 && !http_refused(remote, &post, error))) {
         return NULL;
     }
     if (post.answer->len != bits) {
@@ -223,7 +223,7 @@ static gboolean put_missing(IngotRemote *remote, const Upload *upload, int fd, c
                                 .upload_ranges = (const IngotRange *)(gpointer)missing->data,
                                 .progress = progress,
                                 .limit = ERROR_MAX};
-    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(&put, error));
+    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(remote, &put, error));
 }
 
 /* *tried FALSE: the registry has to be sent the whole. */

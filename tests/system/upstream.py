@@ -9,8 +9,12 @@ matches "GET /v2/…" counts:
   hang            takes the request and never answers
   cut N           breaks off after N bytes of the body
   flip            one bit of the body is wrong
+  plain           says nothing of frames
   norange         answers ranges with the whole
   slow N          N bytes of the body a second
+  flipslow N      both
+  type T          the Content-Type is T
+  big N           200 with a body of N bytes
   body TEXT       200 with that JSON text
   endless N       a list of N bytes, and another page behind it
 LOG receives a line for each request: method, path, Range.
@@ -64,6 +68,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             names = ",".join(["\"%064d\"" % 0] * (int(arguments[0]) // 67))
             body = f'{{"name":"x","tags":[{names}],"repositories":[{names}],"manifests":[{names}]}}'.encode()
             return self.plain(200, "application/vnd.oci.image.index.v1+json", body, Link=f'<{self.path.split("?")[0]}?last=x>; rel="next"')
+        if mode == "big":
+            return self.plain(200, "application/vnd.oci.image.manifest.v1+json", b" " * int(arguments[0]))
         if mode == "once" and self.path in seen:
             mode = None
         if mode in ("status", "once"):
@@ -71,11 +77,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.plain(int(arguments[0]), "text/plain", b"", **({"Retry_After": arguments[1]} if arguments[1:] else {}))
         if mode == "hang":
             time.sleep(3600)
-        self.forward(mode, int(arguments[0]) if arguments and arguments[0].isdigit() else 0)
+        self.forward(mode, int(arguments[0]) if arguments and arguments[0].isdigit() else 0, " ".join(arguments))
 
     do_HEAD = do_GET
 
-    def forward(self, mode, number):
+    def forward(self, mode, number, text):
         wanted = {name: self.headers[name] for name in ("Accept", "Range", "Authorization") if name in self.headers}
         if mode == "norange":
             wanted.pop("Range", None)
@@ -84,12 +90,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         answer = connection.getresponse()
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+            if name.lower() not in ("connection", "transfer-encoding", "date", "server") and (mode, name.lower()) not in (("plain", "ingot-frames"), ("type", "content-type")):
                 self.send_header(name, value)
+        if mode == "type":
+            self.send_header("Content-Type", text)
         self.end_headers()
         sent = 0
-        while self.command != "HEAD" and (data := answer.read1(min(65536, max(number // 10, 1)) if mode == "slow" else 65536)):
-            if mode == "flip" and sent == 0:
+        while self.command != "HEAD" and (data := answer.read1(min(65536, max(number // 10, 1)) if "slow" in (mode or "") else 65536)):
+            if mode in ("flip", "flipslow") and sent == 0:
                 data = bytes([data[0] ^ 1]) + data[1:]
             if mode == "cut" and sent + len(data) > number:
                 self.wfile.write(data[: number - sent])
@@ -103,7 +111,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             sent += len(data)
-            if mode == "slow":
+            if "slow" in (mode or ""):
                 time.sleep(len(data) / number)
         connection.close()
 

@@ -40,11 +40,10 @@ typedef struct {
     guint64 size, time, file; /* of its log, to which every change goes: bytes, nanoseconds, number */
 } AccountsLook;
 void accounts_look(const Accounts *accounts, AccountsLook *look);
-/* What was read of it, and how the files looked before; under a lock of its own (recall.h). */
+/* The last answer to users_any, and how the files looked before it; under a lock of its own. */
 typedef struct {
     GMutex lock;
-    gboolean known, any; /* whether there are users */
-    GHashTable *rows;    /* by kind and key; NULL: nothing is known */
+    gboolean known, any;
     AccountsLook look;
 } AccountsMemory;
 AccountsMemory *accounts_memory(Accounts *accounts);

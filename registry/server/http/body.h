@@ -5,14 +5,15 @@
 #include <glib.h>
 
 typedef struct {
-    /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. NULL: only runs are
+    /* Up to size bytes from offset, at least one; -1: an error, and nothing false is given out. 0, of what is far:
+     * nothing has come yet, so that the same is to be asked for again in a moment. NULL: only runs are
      * there, and an answer that needs more is not given (it is for Route.quick). */
     gssize (*read)(gpointer source, guint64 offset, void *buffer, gsize size, GError **error);
     /* Whether the range is one run of one file, ready to be sent: *fd (the caller's: close it) has it at *at. NULL:
      * never. */
     gboolean (*run)(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at);
     void (*unref)(gpointer source);
-    gboolean far; /* to read may be to wait for another machine */
+    gboolean far; /* its bytes come from another machine */
 } BodyKind;
 
 typedef struct {

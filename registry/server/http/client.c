@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 
 #include "server/http/network.h"
 
@@ -25,6 +26,13 @@ char *client_address(const Request *request)
 guint64 client_network(const Request *request)
 {
     return network_of(client_socket_address(request));
+}
+
+gboolean client_has_left(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd wait = {.fd = info->connect_fd, .events = POLLRDHUP};
+    return poll(&wait, 1, 0) > 0 && (wait.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 gboolean client_may_ask(Request *request, Rate *rate)

@@ -10,5 +10,8 @@ const struct sockaddr *client_socket_address(const Request *request);
 char *client_address(const Request *request);
 /* Its network, as network.h has it. */
 guint64 client_network(const Request *request);
+/* Whether the client at the other end has closed its side: it wants no answer any more (as nginx and others see it).
+ * Asked while the connection is suspended. */
+gboolean client_has_left(struct MHD_Connection *connection);
 /* Whether the client may ask once more (rate: NULL: always); else 429 is its answer. */
 gboolean client_may_ask(Request *request, Rate *rate);

@@ -29,7 +29,8 @@ static const struct {
 } sizes[POOLS] = {[POOL_READ] = {"read", 8, 2048},
                   [POOL_WRITE] = {"write", 8, 1024},
                   [POOL_SLOW] = {"slow", 4, 64},
-                  [POOL_UPSTREAM] = {"upstream", 64, 512} /* they wait for others, and do little else */};
+                  [POOL_UPSTREAM] = {"upstream", 96, 1024}, /* they wait for others, and do little else */
+                  [POOL_FAR] = {"far", 64, 1024}};
 
 static const Route **tables_new(const Route *const *doors, gboolean figures)
 {
@@ -253,31 +254,11 @@ static void work_out(Request *request)
     }
 }
 
-static void answer_task(gpointer data);
-
-/* Whether it goes on in another pool than this one, or nowhere. */
-static gboolean move_on(Request *request, Pool here)
-{
-    const Route *route = request->match.route;
-    if (route->move == NULL || request->moved != POOL_LOOP ||
-        (request->moved = route->move(request, &request->match)) == here) {
-        return FALSE;
-    }
-    if (!work_pool_push(request->pools[request->moved], request->strand, answer_task, request)) {
-        request->crowded = TRUE;
-        resume(request);
-    }
-    return TRUE;
-}
-
 /* What takes long is not begun for a client that has left. */
 static void answer_task(gpointer data)
 {
     Request *request = data;
-    if (move_on(request, pool_of(request))) {
-        return;
-    }
-    Pool pool = request->moved == POOL_LOOP ? pool_of(request) : request->moved;
+    Pool pool = pool_of(request);
     if ((pool != POOL_SLOW && pool != POOL_UPSTREAM) || !request_gone(request)) {
         work_out(request);
     }

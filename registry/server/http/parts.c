@@ -2,8 +2,12 @@
 
 #include <string.h>
 
+#include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/watch.h"
+
+#define SOON (10 * G_TIME_SPAN_MILLISECOND)   /* when what has not come is asked for again first */
+#define LATER (500 * G_TIME_SPAN_MILLISECOND) /* and at most */
 
 static gint answers; /* atomic: that have not ended */
 
@@ -31,6 +35,7 @@ typedef struct {
     guint8 *block; /* what a thread of the pool has read; NULL: nothing */
     gsize length, used;
     guint64 offset; /* in the body: what it is to read */
+    gint64 delay;   /* after which what has not come is asked for again; microseconds, 0: it was there at once */
     gboolean handed, refused, failed;
 } Answer;
 
@@ -99,10 +104,18 @@ static gssize read_some(Answer *answer, void *buffer, gsize size)
 {
     g_autoptr(GError) error = NULL;
     gssize got = answer->body->kind->read(answer->body->source, answer->offset, buffer, size, &error);
-    if (got <= 0) {
+    if (got < 0 || (got == 0 && !answer->body->kind->far)) {
         log_error("%s", error == NULL ? "what is sent is shorter than it was" : error->message);
     }
     return got;
+}
+
+/* What has not come is waited for by nobody: the thread goes on with others. */
+static gboolean ask_later(Answer *answer, WorkTask task)
+{
+    answer->delay = answer->delay == 0 ? SOON : MIN(2 * answer->delay, LATER);
+    return answer->body->kind->far && !client_has_left(answer->connection) &&
+           work_pool_push_later(answer->pool, task, answer, answer->delay);
 }
 
 static void read_task(gpointer data)
@@ -110,6 +123,13 @@ static void read_task(gpointer data)
     Answer *answer = data;
     answer->block = g_malloc(answer->length);
     gssize got = read_some(answer, answer->block, answer->length);
+    if (got == 0) {
+        g_clear_pointer(&answer->block, g_free);
+        if (ask_later(answer, read_task)) {
+            return;
+        }
+    }
+    answer->delay = 0;
     answer->length = (gsize)MAX(got, 0);
     answer->failed = got <= 0;
     MHD_resume_connection(answer->connection);

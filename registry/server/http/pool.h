@@ -19,7 +19,10 @@ WorkPool *work_pool_new(const char *name, guint threads, guint most_waiting, GEr
 gboolean work_pool_push(WorkPool *pool, const char *strand, WorkTask task, gpointer data);
 /* The same without the bound. FALSE: the pool has stopped. */
 gboolean work_pool_push_always(WorkPool *pool, const char *strand, WorkTask task, gpointer data);
-/* Tasks that wait for a thread or for their turn, and those refused since the start. */
+/* The same after a time (microseconds), for which the task holds no thread; the earlier of those when the pool stops.
+ */
+gboolean work_pool_push_later(WorkPool *pool, WorkTask task, gpointer data, gint64 delay);
+/* Tasks that wait for a thread or for their turn (not for a time), and those refused since the start. */
 guint work_pool_waiting(WorkPool *pool);
 guint64 work_pool_refused(WorkPool *pool);
 /* Takes no more, and returns when all that were taken have run. */

@@ -2,7 +2,6 @@
 
 #include <ingot/error.h>
 #include <ingot/json.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,13 +53,9 @@ gboolean request_is_read(const Request *request)
     return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
 }
 
-/* A client that has closed its side wants no answer any more (as nginx and others see it). */
 gboolean request_gone(const Request *request)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct pollfd wait = {.fd = info->connect_fd, .events = POLLRDHUP};
-    return poll(&wait, 1, 0) > 0 && (wait.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    return client_has_left(request->connection);
 }
 
 void request_stream(Request *request, const char *strand, RequestTake take, RequestRest rest)
@@ -147,11 +142,13 @@ enum MHD_Result request_answer_bytes(Request *request, guint status, const char 
     return result;
 }
 
-/* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. */
+/* Whether the range begins with whole bytes: an error is better told before the head of the answer than after. What
+ * comes from far is not waited for. */
 static gboolean begins_whole(Body *body, guint64 offset, GError **error)
 {
     char byte;
-    return offset >= body->size || body->kind->read(body->source, offset, &byte, sizeof byte, error) >= 0;
+    return body->kind->far || offset >= body->size ||
+           body->kind->read(body->source, offset, &byte, sizeof byte, error) >= 0;
 }
 
 /* What of a file is on the disk alone would be waited for by the loop. A thread of a pool reads it in, where it is
@@ -193,7 +190,7 @@ static struct MHD_Response *run_response(const Request *request, Body *body, gui
 
 static WorkPool *pool_for(const Request *request, const Body *body)
 {
-    return request->pools[body->kind->far ? POOL_UPSTREAM : POOL_READ];
+    return request->pools[body->kind->far ? POOL_FAR : POOL_READ];
 }
 
 enum MHD_Result request_answer_body(Request *request, guint status, Body *taken, guint64 offset, guint64 size, ...)

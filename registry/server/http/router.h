@@ -18,7 +18,8 @@ typedef enum {
     POOL_READ,     /* short reads of the disk and the catalogue */
     POOL_WRITE,    /* changes, which wait for the disk */
     POOL_SLOW,     /* reads of a whole disk, scans */
-    POOL_UPSTREAM, /* waits for another registry */
+    POOL_UPSTREAM, /* asks another registry, and waits for a moment */
+    POOL_FAR,      /* passes on what another registry sends */
     POOLS
 } Pool;
 
@@ -41,11 +42,7 @@ typedef struct {
     RouteAnswer begin;  /* in the pool, before the body comes: the same; NULL: nothing to do */
     RouteAnswer quick;  /* in the loop, when all has come: answers where memory has all that is needed; NULL: never */
     RouteAnswer answer; /* in the pool, when all has come */
-    Pool (*choose)(const Request *request, const RouteMatch *match); /* in the loop: the pool, where it depends on what
-                                                                        is asked; NULL: pool */
-    Pool (*move)(const Request *request, const RouteMatch *match);   /* in that pool, before the answer: the one that
-                                                                        gives it, where it depends on what is stored;
-                                                                        NULL: the same */
+    Pool (*choose)(const Request *request, const RouteMatch *match); /* the pool, where it depends; NULL: pool */
 } Route;
 
 /* What a path is to a route. */

@@ -8,12 +8,11 @@
 #define NEAR (4u << 20)                   /* bytes: so far behind the copy one waits for it */
 #define PATIENCE (5 * G_TIME_SPAN_SECOND) /* for the next bytes */
 #define FIRST (G_TIME_SPAN_SECOND / 2)    /* for the first ones */
-#define ENDLESS (60 * G_TIME_SPAN_MINUTE) /* for the end */
 
 struct Colds {
     char *folder;
     GMutex lock;
-    GHashTable *all; /* key -> Cold: those that somebody has */
+    GHashTable *all; /* key -> Cold: those that somebody has, and whose copy has not ended */
 };
 
 typedef struct {
@@ -25,11 +24,12 @@ struct Cold {
     char *key;
     guint references; /* of colds->lock */
     GMutex lock;
-    GCond moved;
     ColdState state;
     int fd;          /* -1: nobody reads, or none can be had */
     GArray *extents; /* of Extent, ascending, none touches another: what has come */
     guint64 front;   /* the end of what came last */
+    guint readers;
+    gint64 wanted; /* monotonic: when somebody last came, or the last reader left */
 };
 
 Colds *colds_new(const char *folder)
@@ -58,11 +58,19 @@ static Cold *cold_new(Colds *colds, const char *key)
     cold->colds = colds;
     cold->key = g_strdup(key);
     cold->fd = -1;
+    cold->wanted = g_get_monotonic_time();
     cold->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
     g_mutex_init(&cold->lock);
-    g_cond_init(&cold->moved);
     g_hash_table_insert(colds->all, cold->key, cold);
     return cold;
+}
+
+/* No later copy is this one. Under colds->lock. */
+static void cold_hide(Cold *cold)
+{
+    if (g_hash_table_lookup(cold->colds->all, cold->key) == cold) {
+        g_hash_table_remove(cold->colds->all, cold->key);
+    }
 }
 
 Cold *colds_get(Colds *colds, const char *key)
@@ -77,6 +85,14 @@ Cold *colds_get(Colds *colds, const char *key)
     return cold;
 }
 
+Cold *cold_ref(Cold *cold)
+{
+    g_mutex_lock(&cold->colds->lock);
+    cold->references++;
+    g_mutex_unlock(&cold->colds->lock);
+    return cold;
+}
+
 void cold_unref(Cold *cold)
 {
     if (cold == NULL) {
@@ -86,7 +102,7 @@ void cold_unref(Cold *cold)
     g_mutex_lock(&colds->lock);
     gboolean last = --cold->references == 0;
     if (last) {
-        g_hash_table_remove(colds->all, cold->key);
+        cold_hide(cold);
     }
     g_mutex_unlock(&colds->lock);
     if (last) {
@@ -95,7 +111,6 @@ void cold_unref(Cold *cold)
         }
         g_array_unref(cold->extents);
         g_mutex_clear(&cold->lock);
-        g_cond_clear(&cold->moved);
         g_free(cold->key);
         g_free(cold);
     }
@@ -107,7 +122,6 @@ static void cold_set(Cold *cold, ColdState state)
 {
     g_mutex_lock(&cold->lock);
     cold->state = state;
-    g_cond_broadcast(&cold->moved);
     g_mutex_unlock(&cold->lock);
 }
 
@@ -118,7 +132,25 @@ void cold_begin(Cold *cold)
 
 void cold_end(Cold *cold, gboolean ok)
 {
+    g_mutex_lock(&cold->colds->lock);
+    cold_hide(cold);
+    g_mutex_unlock(&cold->colds->lock);
     cold_set(cold, ok ? COLD_DONE : COLD_FAILED);
+}
+
+void cold_want(Cold *cold)
+{
+    g_mutex_lock(&cold->lock);
+    cold->wanted = g_get_monotonic_time();
+    g_mutex_unlock(&cold->lock);
+}
+
+gint64 cold_forsaken(Cold *cold)
+{
+    g_mutex_lock(&cold->lock);
+    gint64 time = cold->readers > 0 ? 0 : g_get_monotonic_time() - cold->wanted;
+    g_mutex_unlock(&cold->lock);
+    return time;
 }
 
 /* The index of the first extent that ends at offset or behind it. */
@@ -162,7 +194,6 @@ void cold_add(Cold *cold, guint64 offset, const void *data, gsize size)
         extent_add(cold->extents, extent);
     }
     cold->front = extent.end;
-    g_cond_broadcast(&cold->moved);
     g_mutex_unlock(&cold->lock);
 }
 
@@ -171,26 +202,25 @@ void cold_add(Cold *cold, guint64 offset, const void *data, gsize size)
 void cold_watch(Cold *cold)
 {
     g_mutex_lock(&cold->lock);
+    cold->readers++;
     if (cold->fd < 0) {
         cold->fd = ingot_nameless_open(cold->colds->folder, NULL);
     }
     g_mutex_unlock(&cold->lock);
 }
 
+void cold_leave(Cold *cold)
+{
+    g_mutex_lock(&cold->lock);
+    cold->readers--;
+    cold->wanted = g_get_monotonic_time();
+    g_mutex_unlock(&cold->lock);
+    cold_unref(cold);
+}
+
 ColdState cold_state(Cold *cold)
 {
     g_mutex_lock(&cold->lock);
-    ColdState state = cold->state;
-    g_mutex_unlock(&cold->lock);
-    return state;
-}
-
-ColdState cold_wait(Cold *cold)
-{
-    gint64 end = g_get_monotonic_time() + ENDLESS;
-    g_mutex_lock(&cold->lock);
-    while (cold->state < COLD_DONE && g_cond_wait_until(&cold->moved, &cold->lock, end)) {
-    }
     ColdState state = cold->state;
     g_mutex_unlock(&cold->lock);
     return state;
@@ -204,15 +234,13 @@ static guint64 cold_has(const Cold *cold, guint64 offset)
     return extent != NULL && extent->start <= offset ? extent->end - offset : 0;
 }
 
-gsize cold_take(Cold *cold, guint64 offset, void *buffer, gsize size)
+gsize cold_take(Cold *cold, guint64 offset, void *buffer, gsize size, gint64 *patience)
 {
-    guint64 has;
     g_mutex_lock(&cold->lock);
-    gint64 until = g_get_monotonic_time() + (cold->front == 0 ? FIRST : PATIENCE);
-    while ((has = cold_has(cold, offset)) == 0 && cold->fd >= 0 && cold->state == COLD_COPYING &&
-           cold->front <= offset && offset - cold->front < NEAR &&
-           g_cond_wait_until(&cold->moved, &cold->lock, until)) {
-    }
+    guint64 has = cold_has(cold, offset);
+    gboolean comes = has == 0 && cold->fd >= 0 && cold->state == COLD_COPYING && cold->front <= offset &&
+                     offset - cold->front < NEAR;
+    *patience = !comes ? 0 : cold->front == 0 ? FIRST : PATIENCE;
     g_mutex_unlock(&cold->lock);
     gsize count = (gsize)MIN(has, (guint64)size);
     return count > 0 && ingot_file_pread(cold->fd, buffer, count, offset, "a blob that comes", NULL) ? count : 0;

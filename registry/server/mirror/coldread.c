@@ -3,6 +3,9 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#define STALL_SECONDS 10
+#define DIRECT_LONG (2 * G_TIME_SPAN_SECOND) /* after which what has come is passed on */
+
 struct ColdReader {
     Storage *storage;
     Upstream *upstream;
@@ -10,9 +13,10 @@ struct ColdReader {
     OciDigest named;
     guint64 size;
     Cold *cold;
-    StorageBlob *blob;   /* once it is here; NULL: it is not */
-    gboolean from_start; /* all that was read began at the first byte, and goes to `next` */
+    StorageBlob *blob;  /* once it is here; NULL: it is not */
+    IngotHasher *given; /* all that was read, which began at the first byte and goes to `next`; NULL: it did not */
     guint64 next;
+    gint64 waits;     /* monotonic: since when nothing has come; 0: something has */
     gboolean ignores; /* the upstream does not answer range requests */
 };
 
@@ -30,7 +34,8 @@ void cold_reader_free(ColdReader *reader)
 {
     if (reader != NULL) {
         g_clear_pointer(&reader->blob, storage_blob_unref);
-        cold_unref(reader->cold);
+        ingot_hasher_free(reader->given);
+        cold_leave(reader->cold);
         g_free(reader->name);
         g_free(reader);
     }
@@ -47,6 +52,7 @@ typedef struct {
     guint8 *buffer;
     guint64 offset;
     gsize size, got;
+    gint64 began;     /* monotonic */
     gboolean ignored; /* what comes is not what was asked for */
 } Direct;
 
@@ -59,15 +65,20 @@ static gboolean direct_take(guint64 offset, const void *data, gsize size, gpoint
     direct->got += count;
     if (count < size) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "the upstream sends what was not asked for");
+        return FALSE;
     }
-    return count == size;
+    if (direct->got < direct->size && g_get_monotonic_time() - direct->began > DIRECT_LONG) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the upstream is slow");
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gssize direct_read(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
 {
-    Direct direct = {.buffer = buffer, .offset = offset, .size = size};
+    Direct direct = {.buffer = buffer, .offset = offset, .size = size, .began = g_get_monotonic_time()};
     g_autoptr(GError) problem = NULL;
-    IngotRemote *remote = upstream_borrow(reader->upstream, error);
+    IngotRemote *remote = upstream_borrow(reader->upstream, STALL_SECONDS, error);
     if (remote == NULL) {
         return -1;
     }
@@ -104,43 +115,54 @@ static gboolean reader_finds(ColdReader *reader)
     return reader->blob != NULL;
 }
 
-/* The whole blob is right, or is not given out to its end. */
-static gssize read_end(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
+static gssize reader_fails(const ColdReader *reader, GError **error)
 {
-    ColdState state = cold_wait(reader->cold);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: a blob could not be copied from the upstream",
+                reader->name);
+    return -1;
+}
+
+/* What the copy alone can give: the last byte of the whole, or all where the upstream knows no ranges. */
+static gssize read_copied(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    ColdState state = cold_state(reader->cold);
     if (reader_finds(reader)) {
         return storage_blob_read(reader->blob, offset, buffer, size, error);
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: a blob could not be copied from the upstream%s",
-                reader->name, state == COLD_FAILED ? "" : " in time");
-    return -1;
+    return state == COLD_FAILED || state == COLD_DONE ? reader_fails(reader, error) : 0;
+}
+
+/* Whether bytes that the copy is about to bring are still worth waiting for. */
+static gboolean reader_waits(ColdReader *reader, gint64 patience)
+{
+    const gint64 now = g_get_monotonic_time();
+    if (reader->waits == 0) {
+        reader->waits = now;
+    }
+    return now - reader->waits < patience;
 }
 
 static gssize read_any(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
 {
-    if (reader_finds(reader)) {
-        return storage_blob_read(reader->blob, offset, buffer, size, error);
+    gint64 patience;
+    if (reader_finds(reader) || cold_state(reader->cold) >= COLD_DONE) {
+        return read_copied(reader, offset, buffer, size, error);
     }
-    if (cold_state(reader->cold) == COLD_FAILED) {
-        return read_end(reader, offset, buffer, size, error);
-    }
-    gboolean whole = reader->from_start && reader->next == offset;
-    if (whole && reader->size - offset == 1) {
-        return read_end(reader, offset, buffer, size, error);
-    }
-    /* The last byte waits for the digest. */
-    gsize most = whole ? (gsize)MIN((guint64)size, reader->size - 1 - offset) : size;
-    gsize taken = cold_take(reader->cold, offset, buffer, most);
+    gsize taken = cold_take(reader->cold, offset, buffer, size, &patience);
     if (taken > 0) {
+        reader->waits = 0;
         return (gssize)taken;
     }
-    if (reader_finds(reader)) {
-        return storage_blob_read(reader->blob, offset, buffer, size, error);
+    if (reader_waits(reader, patience)) {
+        return 0;
+    }
+    if (reader->ignores) {
+        return read_copied(reader, offset, buffer, size, error);
     }
     g_autoptr(GError) problem = NULL;
-    gssize got = reader->ignores ? -1 : direct_read(reader, offset, buffer, most, &problem);
+    gssize got = direct_read(reader, offset, buffer, size, &problem);
     if (got < 0 && reader->ignores) {
-        return read_end(reader, offset, buffer, size, error);
+        return read_copied(reader, offset, buffer, size, error);
     }
     if (got < 0) {
         g_propagate_error(error, g_steal_pointer(&problem));
@@ -148,17 +170,50 @@ static gssize read_any(ColdReader *reader, guint64 offset, void *buffer, gsize s
     return got;
 }
 
+/* The last byte of the whole, which waits for the digest. */
+static gssize read_last(ColdReader *reader, guint64 offset, guint8 *buffer, GError **error)
+{
+    IngotDigest digest, right;
+    gssize got = read_copied(reader, offset, buffer, 1, error);
+    if (got <= 0) {
+        return got;
+    }
+    ingot_hasher_add(reader->given, buffer, 1);
+    ingot_hasher_finish(reader->given, &digest);
+    g_clear_pointer(&reader->given, ingot_hasher_free);
+    if (!storage_resolve(reader->storage, &reader->named, &right, error)) {
+        return -1;
+    }
+    if (!ingot_digest_equal(&digest, &right)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the upstream gave wrong bytes of a blob",
+                    reader->name);
+        return -1;
+    }
+    return got;
+}
+
+static gssize read_whole(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    gssize got = read_any(reader, offset, buffer, (gsize)MIN((guint64)size, reader->size - 1 - offset), error);
+    if (got > 0) {
+        ingot_hasher_add(reader->given, buffer, (gsize)got);
+    }
+    return got;
+}
+
 gssize cold_reader_read(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
 {
     if (offset >= reader->size) {
-        return 0;
+        return reader_fails(reader, error);
     }
-    if (offset == 0) {
-        reader->from_start = TRUE;
-        reader->next = 0;
+    if (offset == 0 || offset != reader->next) {
+        g_clear_pointer(&reader->given, ingot_hasher_free);
+        reader->given = offset == 0 ? ingot_hasher_new() : NULL;
     }
-    gssize got = read_any(reader, offset, buffer, (gsize)MIN((guint64)size, reader->size - offset), error);
-    reader->from_start = reader->from_start && reader->next == offset && got > 0;
+    gssize got = reader->given == NULL
+                     ? read_any(reader, offset, buffer, (gsize)MIN((guint64)size, reader->size - offset), error)
+                 : offset == reader->size - 1 ? read_last(reader, offset, buffer, error)
+                                              : read_whole(reader, offset, buffer, size, error);
     reader->next = offset + (got > 0 ? (guint64)got : 0);
     return got;
 }

@@ -1,5 +1,9 @@
 /* Reading a blob while it is copied: from what the copy has brought, from the storage once it is whole, or, where the
- * copy is far from what is wanted, straight from the upstream. One reader belongs to one answer. */
+ * copy is far from what is wanted, straight from the upstream.
+ *
+ * Invariant: whoever reads the whole of a blob, from its first byte on, gets its last one only once the copy has its
+ * digest and what was given out has it too, wherever that came from: no false blob looks complete. A range by itself is
+ * as right as the upstream. One reader belongs to one answer. */
 #pragma once
 
 #include "server/mirror/cold.h"
@@ -14,5 +18,5 @@ ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *na
 void cold_reader_free(ColdReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ColdReader, cold_reader_free)
 guint64 cold_reader_size(const ColdReader *reader);
-/* Up to size bytes from offset, at least one; -1: an error. Waits for the upstream. */
+/* Up to size bytes from offset; 0: they are about to come; -1: an error. Waits for a few seconds at most. */
 gssize cold_reader_read(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error);

@@ -3,151 +3,19 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
-#include "server/storage/pulls.h"
 
-#define WINDOW (16u << 20) /* bytes that are fetched at once, and put in order */
-#define RUN (1u << 20)     /* bytes of one range: those who read meanwhile wait for the first */
-#define ENTRY 36           /* bytes of a list of frames: digest, length */
-#define DEEP 8             /* indexes within indexes, attachments of attachments */
+#define DEEP 8 /* indexes within indexes, attachments of attachments */
 
-static const StorageActor mirror = {.name = "mirror"}; /* who changes names here */
+const StorageActor copy_actor = {.name = "mirror"};
 
-/* What the other registry calls the repository. */
-static const char *there(const Copy *copy, const char *name)
+const char *copy_there(const Copy *copy, const char *name)
 {
     return name + copy->skip;
 }
 
-/* --- blobs --- */
-
-/* Where the ranges of a window stand: they come in any order, long ones in parts. */
-typedef struct {
-    const GArray *ranges; /* of IngotRange, ascending */
-    guint first, count;
-    guint8 *data;
-    Cold *cold;
-} Window;
-
-static void tell_cold(Cold *cold, guint64 offset, const void *data, gsize size)
-{
-    if (cold != NULL) {
-        cold_add(cold, offset, data, size);
-    }
-}
-
-static gboolean take_range(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
-{
-    const Window *window = user;
-    guint64 at = 0;
-    for (guint i = window->first; i < window->first + window->count; i++) {
-        const IngotRange *range = &g_array_index(window->ranges, IngotRange, i);
-        if (offset >= range->offset && offset + size <= range->offset + range->length) {
-            memcpy(window->data + at + (offset - range->offset), data, size);
-            tell_cold(window->cold, offset, data, size);
-            return TRUE;
-        }
-        at += range->length;
-    }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "a range came that was not asked for");
-    return FALSE;
-}
-
-/* The ranges of the frames, window by window. */
-static gboolean fetch_ranges(Copy *copy, const char *name, const IngotDigest *digest, guint64 size, const char *upload,
-                             const GArray *ranges, GError **error)
-{
-    g_autofree guint8 *data = g_malloc(WINDOW);
-    guint64 at = 0; /* of what comes */
-    for (guint first = 0; first < ranges->len;) {
-        guint count = 0;
-        guint64 total = 0;
-        for (; first + count < ranges->len; count++) {
-            guint64 length = g_array_index(ranges, IngotRange, first + count).length;
-            if (total + length > WINDOW) {
-                break;
-            }
-            total += length;
-        }
-        Window window = {.ranges = ranges, .first = first, .count = count, .data = data, .cold = copy->cold};
-        if (!ingot_remote_get_ranges(copy->remote, there(copy, name), digest, size,
-                                     &g_array_index(ranges, IngotRange, first), count, take_range, &window,
-                                     &copy->received, error) ||
-            !storage_upload_add(copy->storage, upload, 0, at, data, total, error)) {
-            return FALSE;
-        }
-        first += count;
-        at += total;
-    }
-    return TRUE;
-}
-
-typedef struct {
-    Copy *copy;
-    const char *name, *upload;
-    guint64 size;
-} Whole;
-
-static gboolean take_whole(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
-{
-    const Whole *whole = user;
-    if (size > whole->size || offset > whole->size - size) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "%s: a blob is longer than the %" G_GUINT64_FORMAT " bytes that are said of it", whole->name,
-                    whole->size);
-        return FALSE;
-    }
-    tell_cold(whole->copy->cold, offset, data, size);
-    return storage_upload_add(whole->copy->storage, whole->upload, 0, offset, data, size, error);
-}
-
-static void add_range(GArray *ranges, guint64 offset, guint64 length)
-{
-    IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
-    IngotRange range = {.offset = offset, .length = length};
-    if (last != NULL && last->offset + last->length == offset && last->length + length <= RUN) {
-        last->length += length;
-    } else {
-        g_array_append_val(ranges, range);
-    }
-}
-
-static gboolean is_same(const char *repository, gpointer name)
-{
-    return strcmp(repository, name) == 0;
-}
-
-/* The ranges of the frames that the repository lacks. */
-static gboolean missing_ranges(Copy *copy, const char *name, const char *upload, GBytes *frames, guint64 blob_size,
-                               GArray *ranges, GError **error)
-{
-    g_autoptr(GByteArray) missing = g_byte_array_new();
-    gsize size;
-    const guint8 *list = g_bytes_get_data(frames, &size);
-    if (!storage_upload_offer(copy->storage, upload, list, size, is_same, (gpointer)name, missing, error)) {
-        return FALSE;
-    }
-    guint64 offset = 0;
-    for (gsize i = 0; i < size / ENTRY; i++) {
-        guint32 length;
-        memcpy(&length, list + i * ENTRY + INGOT_DIGEST_SIZE, sizeof length);
-        length = GUINT32_FROM_LE(length);
-        if ((missing->data[i / 8] & (1u << (i % 8))) != 0) {
-            add_range(ranges, offset, length);
-        }
-        offset += length;
-    }
-    if (offset != blob_size) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "a list of frames makes a blob of %" G_GUINT64_FORMAT " bytes, not of the %" G_GUINT64_FORMAT
-                    " that are said of it",
-                    offset, blob_size);
-    }
-    return offset == blob_size;
-}
-
-/* The upstream is asked for it as it is named. */
-static void call_named(const Copy *copy, const OciDigest *named)
+void copy_call(const Copy *copy, const OciDigest *named)
 {
     g_autofree char *text = named->is_sha512 ? oci_digest_to_text(named) : NULL;
     if (text != NULL) {
@@ -155,86 +23,25 @@ static void call_named(const Copy *copy, const OciDigest *named)
     }
 }
 
-static gboolean fetch_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, const char *upload,
-                           GError **error)
-{
-    const IngotDigest *digest = &named->key;
-    g_autoptr(GBytes) frames = NULL;
-    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
-    if (!ingot_remote_get_frames(copy->remote, there(copy, name), digest, &frames, error)) {
-        return FALSE;
-    }
-    if (frames == NULL) {
-        Whole whole = {.copy = copy, .name = name, .upload = upload, .size = size};
-        return ingot_remote_stream(copy->remote, there(copy, name), digest, 0, 0, take_whole, &whole, &copy->received,
-                                   error) &&
-               storage_upload_finish_named(copy->storage, &mirror, upload, 0, name, named, NULL, NULL, error);
-    }
-    return missing_ranges(copy, name, upload, frames, size, ranges, error) &&
-           fetch_ranges(copy, name, digest, size, upload, ranges, error) &&
-           storage_upload_finish_named(copy->storage, &mirror, upload, 0, name, named, NULL, NULL, error);
-}
-
-GHashTable *copy_fetched_new(void)
-{
-    return g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
-}
-
-/* The other registry gave it for another of its repositories. */
-static gboolean mount(Copy *copy, const char *name, const OciDigest *named, const IngotDigest *digest)
-{
-    const char *holder = copy->fetched == NULL ? NULL : g_hash_table_lookup(copy->fetched, &named->key);
-    return holder != NULL && storage_mount(copy->storage, &mirror, holder, name, digest, NULL);
-}
-
-/* Whether the blob that is here has the size that is said of it. */
-static gboolean check_size(const Copy *copy, const char *name, const IngotDigest *digest, guint64 size, GError **error)
-{
-    g_autoptr(StorageBlob) blob = storage_blob(copy->storage, name, digest, error);
-    if (blob != NULL && storage_blob_size(blob) != size) {
-        g_autofree char *text = ingot_digest_to_text(digest);
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "%s: %s has %" G_GUINT64_FORMAT " bytes, not the %" G_GUINT64_FORMAT " that are said of it", name,
-                    text, storage_blob_size(blob), size);
-        return FALSE;
-    }
-    return blob != NULL;
-}
-
-gboolean copy_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, GError **error)
-{
-    IngotDigest digest;
-    if (!storage_resolve(copy->storage, named, &digest, error)) {
-        return FALSE;
-    }
-    gboolean has = storage_has(copy->storage, name, &digest);
-    if (has) {
-        pulls_ask(copy->storage, name, &digest); /* no manifest may need it yet */
-    }
-    if (has || mount(copy, name, named, &digest)) {
-        return check_size(copy, name, &digest, size, error);
-    }
-    call_named(copy, named);
-    const StorageUpload about = {.name = name, .brief = TRUE, .sha512 = named->is_sha512};
-    g_autofree char *upload = storage_upload_new(copy->storage, &about, error);
-    if (upload == NULL) {
-        return FALSE;
-    }
-    if (!fetch_blob(copy, name, named, size, upload, error)) {
-        storage_upload_drop(copy->storage, upload, NULL);
-        return FALSE;
-    }
-    copy->blobs++;
-    if (copy->fetched != NULL) {
-        g_hash_table_replace(copy->fetched, g_memdup2(&named->key, sizeof named->key), g_strdup(name));
-    }
-    return TRUE;
-}
-
-/* --- manifests --- */
-
 static gboolean copy_deep(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
                           guint depth, gboolean *changed, GError **error);
+
+/* An entry of an index whose type tells nothing: where the other registry has a manifest of that digest, it is one. */
+static gboolean copy_open(Copy *copy, const char *name, const Mention *mention, const OciDigest *named, guint depth,
+                          GError **error)
+{
+    gboolean changed;
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *text = mention_text(mention);
+    if (copy_deep(copy, name, text, NULL, FALSE, depth + 1, &changed, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return copy_blob(copy, name, named, mention->size, error);
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
+}
 
 static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentions, guint depth, GError **error)
 {
@@ -244,6 +51,7 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
         g_autofree char *text = mention_text(mention);
         gboolean changed;
         if (mention->manifest ? !copy_deep(copy, name, text, NULL, FALSE, depth + 1, &changed, error)
+            : mention->open   ? !copy_open(copy, name, mention, &named, depth, error)
                               : !copy_blob(copy, name, &named, mention->size, error)) {
             return FALSE;
         }
@@ -278,15 +86,16 @@ static gboolean know_subject(Copy *copy, const char *name, const OciDigest *subj
 {
     IngotDigest digest;
     return storage_resolve(copy->storage, subject, &digest, error) &&
-           storage_find_alias(copy->storage, &mirror, name, &digest, error);
+           storage_find_alias(copy->storage, &copy_actor, name, &digest, error);
 }
 
 static gboolean copy_attached(Copy *copy, const char *name, const OciDigest *subject, gboolean partial, guint depth,
                               GError **error)
 {
-    call_named(copy, subject);
-    g_autoptr(json_t) list =
-        depth == DEEP ? json_array() : ingot_remote_referrers(copy->remote, there(copy, name), &subject->key, error);
+    copy_call(copy, subject);
+    g_autoptr(json_t) list = depth == DEEP
+                                 ? json_array()
+                                 : ingot_remote_referrers(copy->remote, copy_there(copy, name), &subject->key, error);
     for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
         const char *digest = json_string_value(json_object_get(json_array_get(list, i), "digest"));
         if (digest != NULL && oci_digest_parse(digest, &(OciDigest){0}, NULL) &&
@@ -309,21 +118,27 @@ static gboolean is_here(Copy *copy, const char *name, const char *tag, const Oci
             (storage_find_tag(copy->storage, name, tag, &found, NULL) && ingot_digest_equal(&found, digest)));
 }
 
-/* Whether all that a manifest needs is here too: what a cache has taken may be the manifest alone. */
-static gboolean is_whole(Copy *copy, const char *name, const IngotDigest *digest, guint depth)
+/* Whether the manifest is here, and (unless it may be partial) all that it needs, and none of it is damaged. */
+static gboolean has_all(const Copy *copy, const char *name, const IngotDigest *digest, gboolean partial, guint depth)
 {
     g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = depth > DEEP ? NULL : storage_manifest(copy->storage, name, digest, &type, NULL);
+    if (depth > DEEP || !storage_has_manifest(copy->storage, name, digest) ||
+        !storage_is_whole(copy->storage, name, digest)) {
+        return FALSE;
+    }
+    g_autoptr(GBytes) bytes = partial ? NULL : storage_manifest(copy->storage, name, digest, &type, NULL);
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
     g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
-    gboolean whole = mentions != NULL && storage_resolve_mentions(copy->storage, mentions, NULL);
-    for (guint i = 0; whole && i < mentions->len; i++) {
+    gboolean all = partial || (mentions != NULL && storage_resolve_mentions(copy->storage, mentions, NULL));
+    for (guint i = 0; all && mentions != NULL && i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
-        whole = mention->manifest ? is_whole(copy, name, &mention->digest, depth + 1)
-                                  : storage_has(copy->storage, name, &mention->digest);
+        gboolean is_manifest =
+            mention->manifest || (mention->open && storage_has_manifest(copy->storage, name, &mention->digest));
+        all = is_manifest ? has_all(copy, name, &mention->digest, FALSE, depth + 1)
+                          : storage_is_whole(copy->storage, name, &mention->digest);
     }
-    return whole;
+    return all;
 }
 
 /* Whether there is nothing to be copied. What a cache has taken is kept for as long as it is pulled; what is mirrored
@@ -332,8 +147,32 @@ static gboolean is_copied(Copy *copy, const char *name, const char *tag, const O
                           const IngotDigest *digest, gboolean partial)
 {
     return is_here(copy, name, tag, named, digest) &&
-           (partial ||
-            ((tag == NULL || storage_is_pushed(copy->storage, name, tag)) && is_whole(copy, name, digest, 0)));
+           (partial || tag == NULL || storage_is_pushed(copy->storage, name, tag)) &&
+           has_all(copy, name, digest, partial, 0);
+}
+
+/* Whether the tag names here what it names there, and that is whole: then the manifest's bytes need not come, which
+ * some registries count. Where the other registry does not say, they do. */
+static gboolean is_current(Copy *copy, const char *name, const char *tag, gboolean partial, IngotDigest *digest,
+                           gboolean *current, GError **error)
+{
+    IngotDigest here;
+    gboolean told = FALSE;
+    g_autoptr(GError) problem = NULL;
+    *current = FALSE;
+    if (tag == NULL || !storage_find_tag(copy->storage, name, tag, &here, NULL)) {
+        return TRUE;
+    }
+    if (!ingot_remote_find_tag(copy->remote, copy_there(copy, name), tag, digest, &told, &problem) &&
+        (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
+         g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
+         g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED))) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    const OciDigest named = told ? oci_digest_from_sha256(digest) : (OciDigest){0};
+    *current = told && is_copied(copy, name, tag, &named, digest, partial);
+    return TRUE;
 }
 
 /* Whether this is a manifest whose parts are known. Docker's schema 1, to which some registries convert what they have,
@@ -356,7 +195,7 @@ static gboolean check_kind(const char *name, const json_t *root, GError **error)
 }
 
 static gboolean put(Copy *copy, const char *name, const char *tag, const OciDigest *named, GBytes *bytes,
-                    const char *type, gboolean partial, guint depth, GError **error)
+                    const char *given, gboolean partial, guint depth, GError **error)
 {
     g_autoptr(json_t) root =
         ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the manifest", error);
@@ -366,6 +205,11 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
     g_autoptr(GArray) mentions = mentions_read(root);
     if (mentions == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a manifest with a malformed descriptor", name);
+        return FALSE;
+    }
+    g_autofree char *type = mediatype_of_copy(given, root, error);
+    if (type == NULL) {
+        g_prefix_error(error, "%s: ", name);
         return FALSE;
     }
     IngotDigest digest;
@@ -382,11 +226,35 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
                                       .artifact = artifact == NULL ? "" : artifact,
                                       .named = named,
                                       .mentions = mentions,
-                                      .actor = &mirror,
+                                      .actor = &copy_actor,
                                       .partial = partial,
                                       .cached = partial};
     return (partial || copy_mentions(copy, name, mentions, depth, error)) &&
            storage_put_manifest(copy->storage, name, &manifest, &digest, error);
+}
+
+/* Its bytes, and what it needs. */
+static gboolean copy_one(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+                         guint depth, IngotDigest *digest, gboolean *changed, GError **error)
+{
+    OciDigest named;
+    IngotDescriptor found;
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes =
+        ingot_remote_get_manifest(copy->remote, copy_there(copy, name), reference, &found, &type, error);
+    if (bytes == NULL) {
+        return FALSE;
+    }
+    if (!oci_digest_parse(reference, &named, NULL)) { /* a tag */
+        named = oci_digest_from_sha256(&found.digest);
+    }
+    *digest = found.digest;
+    *changed = !is_copied(copy, name, tag, &named, digest, partial);
+    if (*changed && !put(copy, name, tag, &named, bytes, type, partial, depth, error)) {
+        return FALSE;
+    }
+    copy->manifests += *changed;
+    return TRUE;
 }
 
 static gboolean copy_deep(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
@@ -394,25 +262,20 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
 {
     IngotDescriptor found;
     OciDigest named;
-    g_autofree char *type = NULL;
+    gboolean current;
     if (depth > DEEP) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
         return FALSE;
     }
-    g_autoptr(GBytes) bytes =
-        ingot_remote_get_manifest(copy->remote, there(copy, name), reference, &found, &type, error);
-    if (bytes == NULL) {
+    if (!is_current(copy, name, tag, partial, &found.digest, &current, error)) {
+        return FALSE;
+    }
+    *changed = FALSE;
+    if (!current && !copy_one(copy, name, reference, tag, partial, depth, &found.digest, changed, error)) {
         return FALSE;
     }
     if (!oci_digest_parse(reference, &named, NULL)) { /* a tag */
         named = oci_digest_from_sha256(&found.digest);
-    }
-    *changed = !is_copied(copy, name, tag, &named, &found.digest, partial);
-    if (*changed) {
-        if (!put(copy, name, tag, &named, bytes, type == NULL ? INGOT_TYPE_MANIFEST : type, partial, depth, error)) {
-            return FALSE;
-        }
-        copy->manifests++;
     }
     return partial || copy_attached(copy, name, &named, FALSE, depth, error);
 }

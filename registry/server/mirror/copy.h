@@ -25,8 +25,16 @@ typedef struct {
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
     void (*tell)(const char *line, gpointer user);
     gpointer user;
+    /* Asked while bytes of a blob come; FALSE: it is not wanted any more. NULL: it is. */
+    gboolean (*goes_on)(gpointer user, GError **error);
+    gpointer goes_on_user;
 } Copy;
 
+extern const StorageActor copy_actor; /* who changes names here */
+/* What the other registry calls the repository. */
+const char *copy_there(const Copy *copy, const char *name);
+/* The other registry is asked for it as it is named. */
+void copy_call(const Copy *copy, const OciDigest *named);
 /* A blob of `size` bytes; one that is here already is only made visible in the repository. */
 gboolean copy_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, GError **error);
 /* A set for Copy.fetched; unref it. */

@@ -4,8 +4,6 @@
 
 #include "server/http/log.h"
 
-#define THREADS 32
-#define RUNNING_MAX 128
 #define REMEMBERED_MAX 4096
 
 struct Fetches {
@@ -13,7 +11,7 @@ struct Fetches {
     GMutex lock;
     GCond ended;
     GHashTable *all; /* key -> Fetch */
-    guint running;
+    guint running, threads, most;
     GThreadPool *pool;
 };
 
@@ -63,7 +61,8 @@ static void work(gpointer data, gpointer user)
     g_mutex_lock(&fetches->lock);
     fetch->result = result;
     fetch->outcome = outcome;
-    fetch->until = outcome == FETCH_DONE ? 0 : g_get_monotonic_time() + fetches->remember;
+    gboolean forgotten = outcome == FETCH_DONE || g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
+    fetch->until = forgotten ? 0 : g_get_monotonic_time() + fetches->remember;
     fetches->running--;
     g_cond_broadcast(&fetches->ended);
     /* What nobody is told again is not kept: those who wait for it hold it. */
@@ -74,14 +73,16 @@ static void work(gpointer data, gpointer user)
     fetch_unref(fetch);
 }
 
-Fetches *fetches_new(guint remember)
+Fetches *fetches_new(guint remember, guint threads, guint most)
 {
     Fetches *fetches = g_new0(Fetches, 1);
+    fetches->threads = threads;
+    fetches->most = most;
     fetches->remember = (gint64)remember * G_USEC_PER_SEC;
     g_mutex_init(&fetches->lock);
     g_cond_init(&fetches->ended);
     fetches->all = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, fetch_unref);
-    fetches->pool = g_thread_pool_new(work, fetches, THREADS, FALSE, NULL);
+    fetches->pool = g_thread_pool_new(work, fetches, (gint)threads, FALSE, NULL);
     return fetches;
 }
 
@@ -94,6 +95,14 @@ void fetches_free(Fetches *fetches)
         g_mutex_clear(&fetches->lock);
         g_free(fetches);
     }
+}
+
+gboolean fetches_crowded(Fetches *fetches)
+{
+    g_mutex_lock(&fetches->lock);
+    gboolean crowded = fetches->running > fetches->threads;
+    g_mutex_unlock(&fetches->lock);
+    return crowded;
 }
 
 static gboolean is_over(gpointer key, gpointer value, gpointer now)
@@ -130,7 +139,7 @@ static Fetch *fetch_find(Fetches *fetches, const char *key, FetchFunc function, 
         g_atomic_ref_count_inc(&fetch->references);
         return fetch;
     }
-    if (fetches->running == RUNNING_MAX) {
+    if (fetches->running == fetches->most) {
         free(data);
         return NULL;
     }

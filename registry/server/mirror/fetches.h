@@ -1,8 +1,8 @@
 /* Fetches: work that waits for another registry, done by threads of its own.
  *
  * Invariants: of one key one fetch runs at a time, and all who want it wait for that one, each as long as it likes: a
- * fetch goes on when nobody waits any more. That something is not there, or failed, is remembered for a while. Thread
- * safe. */
+ * fetch goes on when nobody waits any more. That something is not there, or failed, is remembered for a while; that a
+ * fetch was broken off is not. Thread safe. */
 #pragma once
 
 #include <glib.h>
@@ -16,12 +16,16 @@ typedef enum {
 } FetchOutcome;
 
 typedef struct Fetches Fetches;
-/* remember: seconds. */
-Fetches *fetches_new(guint remember);
+/* remember: seconds; threads: how many run at once; most: with those that wait for a thread. */
+Fetches *fetches_new(guint remember, guint threads, guint most);
 /* Waits for what is running. */
 void fetches_free(Fetches *fetches);
 
-/* What a fetch found, as text (free it), or NULL where there is nothing to be told. NULL and an error: it failed. */
+/* Whether one waits for a thread. */
+gboolean fetches_crowded(Fetches *fetches);
+
+/* What a fetch found, as text (free it), or NULL where there is nothing to be told. NULL and an error: it failed.
+ * DENIED: the other registry refuses it; INTERRUPTED: it was broken off. */
 typedef gboolean (*FetchFunc)(gpointer data, char **result, GError **error);
 /* Waits for `wait` microseconds, counted from when the fetch began, so that those who come late to one that hangs don't
  * wait again. data is freed with `free` in any case. *result (may be NULL) is yours. */

@@ -69,12 +69,19 @@ static gboolean copy_repository(Mirror *mirror, const char *name, GError **error
     return TRUE;
 }
 
+/* Many registries list nobody's names: one that is named needs no list. */
+static char **find_names(IngotRemote *remote, const char *pattern, GError **error)
+{
+    const char *const one[] = {pattern, NULL};
+    return strpbrk(pattern, "*?") == NULL ? g_strdupv((char **)one) : ingot_remote_list_names(remote, error);
+}
+
 gboolean mirror_run(Storage *storage, const char *from, const char *pattern,
                     void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
     g_autoptr(IngotRemote) remote = ingot_remote_new(from, error);
-    g_auto(GStrv) names = remote == NULL ? NULL : ingot_remote_list_names(remote, error);
+    g_auto(GStrv) names = remote == NULL ? NULL : find_names(remote, pattern, error);
     g_autoptr(GHashTable) fetched = copy_fetched_new();
     Mirror mirror = {.copy = {.storage = storage, .remote = remote, .fetched = fetched, .tell = tell, .user = user},
                      .report = report,

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "server/http/log.h"
+#include "server/mirror/ask.h"
 #include "server/mirror/copy.h"
+#include "server/storage/mentions.h"
 
 #define MOMENT                                                                                                         \
     (G_TIME_SPAN_SECOND * 7 / 10)         /* for which a look-up is waited for where there is an answer without it     \
@@ -15,31 +17,24 @@
 #define SMALL (5 * G_TIME_SPAN_SECOND)    /* for what an image can do without */
 #define CATALOGUE_MAX (16u << 20)         /* bytes of Vagrant's catalogue */
 #define SHORT (1u << 20)                  /* bytes of a blob that is waited for */
-#define COPYING (60 * G_TIME_SPAN_MINUTE) /* for a blob: it ends when nothing comes any more */
 
 struct Through {
     Storage *storage;
-    GPtrArray *upstreams; /* of Upstream */
-    Fetches *fetches;
-    Colds *colds;
+    Asks *asks;
 };
 
 Through *through_new(Storage *storage, const char *folder, GPtrArray *upstreams, guint remember)
 {
     Through *through = g_new0(Through, 1);
     through->storage = storage;
-    through->upstreams = upstreams;
-    through->fetches = fetches_new(remember);
-    through->colds = colds_new(folder);
+    through->asks = asks_new(storage, folder, upstreams, remember);
     return through;
 }
 
 void through_free(Through *through)
 {
     if (through != NULL) {
-        fetches_free(through->fetches);
-        colds_free(through->colds);
-        g_ptr_array_unref(through->upstreams);
+        asks_free(through->asks);
         g_free(through);
     }
 }
@@ -49,110 +44,20 @@ gboolean through_is_open(FetchOutcome outcome)
     return outcome == FETCH_FAILED || outcome == FETCH_PENDING || outcome == FETCH_BUSY;
 }
 
-/* --- what is asked for --- */
-
-typedef struct Ask Ask;
-typedef gboolean (*AskFunc)(const Ask *ask, Copy *copy, char **result, GError **error);
-
-struct Ask {
-    Through *through;
-    Upstream *upstream;
-    AskFunc function;
-    char *name, *reference; /* reference: a tag or a digest; NULL: neither is needed */
-    OciDigest named;        /* where the reference is a digest */
-};
-
-static void ask_free(gpointer data)
+const char *through_reason(FetchOutcome outcome)
 {
-    Ask *ask = data;
-    g_free(ask->name);
-    g_free(ask->reference);
-    g_free(ask);
+    return outcome == FETCH_PENDING ? "the upstream has not given it yet; try again"
+           : outcome == FETCH_BUSY  ? "too much is being asked of the upstream; try again"
+                                    : "the upstream, which may have it, does not answer as it should";
 }
 
-static gboolean ask_run(gpointer data, char **result, GError **error)
+/* NULL: it is none, or there is no upstream. */
+static Ask *through_ask(Through *through, const char *name, const char *reference, const char *what, AskFunc function)
 {
-    const Ask *ask = data;
-    g_autoptr(GError) problem = NULL;
-    IngotRemote *remote = upstream_borrow(ask->upstream, error);
-    if (remote == NULL) {
-        return FALSE;
-    }
-    Copy copy = {.storage = ask->through->storage, .remote = remote, .skip = strlen(upstream_prefix(ask->upstream))};
-    if (ask->named.is_sha512) {
-        ingot_remote_call(remote, &ask->named.key, ask->reference);
-    }
-    gboolean ok = ask->function(ask, &copy, result, &problem);
-    upstream_give_back(ask->upstream, remote, problem);
-    if (problem != NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-    }
-    return ok;
-}
-
-/* The one door to an upstream, so that nothing goes there that could be another path, or comes here under a name that
- * none may have. reference: a tag, a digest, or NULL. */
-static Ask *ask_new(Through *through, const char *name, const char *reference, AskFunc function)
-{
-    OciDigest named = {0};
-    Upstream *upstream = through == NULL ? NULL : upstreams_find(through->upstreams, name);
-    if (upstream == NULL || !ingot_name_check(name, NULL) ||
-        !ingot_name_check(name + strlen(upstream_prefix(upstream)), NULL)) {
-        return NULL;
-    }
-    if (reference != NULL && !(strchr(reference, ':') != NULL ? oci_digest_parse(reference, &named, NULL)
-                                                              : ingot_tag_check(reference, NULL))) {
-        return NULL;
-    }
-    Ask *ask = g_new0(Ask, 1);
-    *ask = (Ask){.through = through,
-                 .upstream = upstream,
-                 .function = function,
-                 .name = g_strdup(name),
-                 .reference = g_strdup(reference),
-                 .named = named};
-    return ask;
-}
-
-static char *ask_key(const Ask *ask, const char *what)
-{
-    return g_strdup_printf("%s %s%s%s", what, ask->name, ask->reference == NULL ? "" : " ",
-                           ask->reference == NULL ? "" : ask->reference);
-}
-
-/* Waits for `wait` microseconds at most. The ask is taken; NULL: it is none. */
-static FetchOutcome ask_get(Ask *ask, const char *what, gint64 wait, char **result)
-{
-    if (ask == NULL) {
-        return FETCH_ABSENT;
-    }
-    Upstream *upstream = ask->upstream;
-    g_autofree char *key = ask_key(ask, what);
-    FetchOutcome outcome = fetches_get(ask->through->fetches, key, ask_run, ask, ask_free, wait, result);
-    if (outcome == FETCH_PENDING) {
-        upstream_was_late(upstream);
-    }
-    return outcome;
+    return through == NULL ? NULL : ask_new(through->asks, name, reference, what, function);
 }
 
 /* --- manifests --- */
-
-/* Whether the tag here names what it names there, which is told without the manifest's bytes. */
-static gboolean is_current(const Ask *ask, Copy *copy, gboolean *current, GError **error)
-{
-    IngotDigest here, digest;
-    gboolean told;
-    *current = FALSE;
-    if (strchr(ask->reference, ':') != NULL ||
-        !storage_find_tag(copy->storage, ask->name, ask->reference, &here, NULL)) {
-        return TRUE;
-    }
-    if (!ingot_remote_find_tag(copy->remote, ask->name + copy->skip, ask->reference, &digest, &told, error)) {
-        return FALSE;
-    }
-    *current = told && ingot_digest_equal(&here, &digest) && storage_has_manifest(copy->storage, ask->name, &here);
-    return TRUE;
-}
 
 /* A tag that the upstream has no more goes here, too. That it answers 404 is not enough, which anything does that
  * stands in its place for a while: it has to know the repository, and to list the tags without this one. */
@@ -160,7 +65,7 @@ static void drop_withdrawn(const Ask *ask, const Copy *copy)
 {
     static const StorageActor actor = {.name = "mirror", .reason = "its upstream has it no more"};
     g_autoptr(GError) problem = NULL;
-    g_auto(GStrv) tags = ingot_remote_list_tags(copy->remote, ask->name + copy->skip, NULL);
+    g_auto(GStrv) tags = ingot_remote_list_tags(copy->remote, ask_there(ask), NULL);
     if (tags != NULL && !g_strv_contains((const char *const *)tags, ask->reference) &&
         !storage_withdraw_tag(copy->storage, &actor, ask->name, ask->reference, &problem)) {
         log_warning("%s:%s, which its upstream has no more, stays: %s", ask->name, ask->reference, problem->message);
@@ -169,36 +74,38 @@ static void drop_withdrawn(const Ask *ask, const Copy *copy)
 
 static gboolean get_manifest(const Ask *ask, Copy *copy, char **result, GError **error)
 {
-    gboolean current, changed;
-    GError *problem = NULL;
+    gboolean changed, is_tag = strchr(ask->reference, ':') == NULL;
+    IngotDigest here;
+    g_autoptr(GError) problem = NULL;
     (void)result;
-    if (!is_current(ask, copy, &current, &problem)) {
-        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            drop_withdrawn(ask, copy);
-        }
-        g_propagate_error(error, problem);
-        return FALSE;
+    if (copy_manifest(copy, ask->name, ask->reference, is_tag ? ask->reference : NULL, TRUE, &changed, &problem)) {
+        return TRUE;
     }
-    return current || copy_manifest(copy, ask->name, ask->reference,
-                                    strchr(ask->reference, ':') == NULL ? ask->reference : NULL, TRUE, &changed, error);
+    if (is_tag && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) &&
+        storage_find_tag(copy->storage, ask->name, ask->reference, &here, NULL)) {
+        drop_withdrawn(ask, copy);
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
 }
 
 FetchOutcome through_manifest(Through *through, const char *name, const char *reference)
 {
     IngotDigest digest;
-    Ask *ask = ask_new(through, name, reference, get_manifest);
+    Ask *ask = through_ask(through, name, reference, "manifest", get_manifest);
     if (ask == NULL) {
         return FETCH_ABSENT;
     }
     gboolean by_digest = strchr(reference, ':') != NULL;
     if (by_digest ? storage_resolve(through->storage, &ask->named, &digest, NULL) &&
-                        storage_has_manifest(through->storage, name, &digest)
+                        storage_has_manifest(through->storage, name, &digest) &&
+                        storage_is_whole(through->storage, name, &digest)
                   : storage_is_pushed(through->storage, name, reference)) {
         ask_free(ask);
         return FETCH_DONE;
     }
     gboolean is_here = !by_digest && storage_find_tag(through->storage, name, reference, &digest, NULL);
-    return ask_get(ask, "manifest", is_here ? MOMENT : LOOK_UP, NULL);
+    return ask_get(ask, is_here ? MOMENT : LOOK_UP, NULL);
 }
 
 /* --- blobs --- */
@@ -207,36 +114,47 @@ static gboolean get_blob(const Ask *ask, Copy *copy, char **result, GError **err
 {
     guint64 size;
     (void)result;
-    g_autofree char *key = ask_key(ask, "blob");
-    g_autoptr(Cold) cold = colds_get(ask->through->colds, key);
-    cold_begin(cold);
-    copy->cold = cold;
-    gboolean ok = ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->named.key, &size, error) &&
+    cold_begin(ask->cold);
+    gboolean ok = copy->goes_on(copy->goes_on_user, error) &&
+                  ingot_remote_blob_size(copy->remote, ask_there(ask), &ask->named.key, &size, error) &&
                   copy_blob(copy, ask->name, &ask->named, size, error);
-    copy->cold = NULL;
-    cold_end(cold, ok);
+    cold_end(ask->cold, ok);
     return ok;
+}
+
+/* Begins to copy the blob, unless it comes already, and waits that long. *cold (may be NULL; unref it) is what it
+ * brings, where it goes on. */
+static FetchOutcome fetch_blob(Through *through, const char *name, const OciDigest *named, gint64 wait, Cold **cold)
+{
+    g_autofree char *text = oci_digest_to_text(named);
+    Ask *ask = through == NULL ? NULL : ask_new_copy(through->asks, name, text, "blob", get_blob);
+    if (ask == NULL) {
+        return FETCH_ABSENT;
+    }
+    g_autoptr(Cold) comes = cold_ref(ask->cold);
+    FetchOutcome outcome = ask_get(ask, wait, NULL);
+    if (cold != NULL && outcome == FETCH_PENDING && cold_state(comes) < COLD_DONE) {
+        *cold = g_steal_pointer(&comes);
+    }
+    return outcome;
 }
 
 static gboolean is_here(const Through *through, const char *name, const OciDigest *named)
 {
     IngotDigest digest;
-    return storage_resolve(through->storage, named, &digest, NULL) && storage_has(through->storage, name, &digest);
+    return storage_resolve(through->storage, named, &digest, NULL) && storage_is_whole(through->storage, name, &digest);
 }
 
 FetchOutcome through_blob(Through *through, const char *name, const OciDigest *named)
 {
-    g_autofree char *text = oci_digest_to_text(named);
-    if (through != NULL && is_here(through, name, named)) {
-        return FETCH_DONE;
-    }
-    return ask_get(ask_new(through, name, text, get_blob), "blob", COPYING, NULL);
+    return through != NULL && is_here(through, name, named) ? FETCH_DONE
+                                                            : fetch_blob(through, name, named, LOOK_UP, NULL);
 }
 
 static gboolean get_size(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     guint64 size;
-    if (!ingot_remote_blob_size(copy->remote, ask->name + copy->skip, &ask->named.key, &size, error)) {
+    if (!ingot_remote_blob_size(copy->remote, ask_there(ask), &ask->named.key, &size, error)) {
         return FALSE;
     }
     *result = g_strdup_printf("%" G_GUINT64_FORMAT, size);
@@ -246,7 +164,7 @@ static gboolean get_size(const Ask *ask, Copy *copy, char **result, GError **err
 FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size)
 {
     g_autofree char *text = oci_digest_to_text(named), *found = NULL;
-    FetchOutcome outcome = ask_get(ask_new(through, name, text, get_size), "size of", LOOK_UP, &found);
+    FetchOutcome outcome = ask_get(through_ask(through, name, text, "size of", get_size), LOOK_UP, &found);
     *size = found == NULL ? 0 : g_ascii_strtoull(found, NULL, 10);
     return outcome;
 }
@@ -254,7 +172,6 @@ FetchOutcome through_size(Through *through, const char *name, const OciDigest *n
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader)
 {
     guint64 size;
-    g_autofree char *text = oci_digest_to_text(named);
     *reader = NULL;
     if (through == NULL) {
         return FETCH_ABSENT;
@@ -266,22 +183,38 @@ FetchOutcome through_open(Through *through, const char *name, const OciDigest *n
     if (outcome != FETCH_DONE) {
         return outcome;
     }
-    if (size < SHORT) {
-        return through_blob(through, name, named);
-    }
-    Ask *ask = ask_new(through, name, text, get_blob);
-    if (ask == NULL) {
-        return FETCH_ABSENT;
-    }
-    Upstream *upstream = ask->upstream;
-    g_autofree char *key = ask_key(ask, "blob");
-    g_autoptr(Cold) cold = colds_get(through->colds, key);
-    outcome = fetches_get(through->fetches, key, ask_run, ask, ask_free, 0, NULL);
-    if (outcome == FETCH_PENDING) {
-        *reader = cold_reader_new(through->storage, upstream, name, named, size, g_steal_pointer(&cold));
+    Cold *cold = NULL;
+    outcome = fetch_blob(through, name, named, size < SHORT ? SMALL : 0, &cold);
+    if (cold != NULL) {
+        Upstream *upstream = upstreams_find(asks_upstreams(through->asks), name);
+        *reader = cold_reader_new(through->storage, upstream, name, named, size, cold);
         outcome = FETCH_DONE;
     }
     return outcome;
+}
+
+/* The blobs that the manifest needs, which all come at once; waits until then. */
+static FetchOutcome fetch_blobs(Through *through, const char *name, const GArray *mentions, gint64 wait)
+{
+    FetchOutcome worst = FETCH_DONE;
+    for (guint i = 0; i < mentions->len; i++) {
+        const Mention *mention = &g_array_index(mentions, Mention, i);
+        const OciDigest named = mention_named(mention);
+        if (!mention->manifest && !is_here(through, name, &named)) {
+            FetchOutcome outcome = fetch_blob(through, name, &named, wait, NULL);
+            worst = outcome == FETCH_DONE ? worst : outcome;
+        }
+    }
+    return worst;
+}
+
+FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions)
+{
+    if (through == NULL) {
+        return FETCH_ABSENT;
+    }
+    FetchOutcome outcome = fetch_blobs(through, name, mentions, 0);
+    return outcome == FETCH_PENDING ? fetch_blobs(through, name, mentions, LOOK_UP) : outcome;
 }
 
 /* --- what is attached --- */
@@ -295,13 +228,13 @@ static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError 
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject)
 {
     g_autofree char *text = oci_digest_to_text(subject);
-    Ask *ask = ask_new(through, name, text, get_referrers);
+    Ask *ask = through_ask(through, name, text, "attached to", get_referrers);
     if (ask == NULL) {
         return FETCH_ABSENT;
     }
     g_autoptr(GArray) here = storage_referrers(through->storage, name, &subject->key, NULL, NULL, 1, NULL);
     gboolean hurries = (here != NULL && here->len > 0) || upstream_is_late(ask->upstream);
-    return ask_get(ask, "attached to", hurries ? MOMENT : SMALL, NULL);
+    return ask_get(ask, hurries ? MOMENT : SMALL, NULL);
 }
 
 /* --- lists --- */
@@ -347,18 +280,18 @@ static gboolean give_list(char **list, char **result)
 
 static gboolean get_tags(const Ask *ask, Copy *copy, char **result, GError **error)
 {
-    return give_list(ingot_remote_list_tags(copy->remote, ask->name + copy->skip, error), result);
+    return give_list(ingot_remote_list_tags(copy->remote, ask_there(ask), error), result);
 }
 
 char **through_tags(Through *through, const char *name, char **ours, gboolean *told)
 {
     g_autofree char *text = NULL;
-    Ask *ask = ask_new(through, name, NULL, get_tags);
+    Ask *ask = through_ask(through, name, NULL, "tags of", get_tags);
     *told = FALSE;
     if (ask == NULL) {
         return ours;
     }
-    ask_get(ask, "tags of", ours != NULL && upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
+    ask_get(ask, ours != NULL && upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
     *told = text != NULL;
     return text == NULL ? ours : merge(ours, "", text, ingot_tag_check);
 }
@@ -366,7 +299,7 @@ char **through_tags(Through *through, const char *name, char **ours, gboolean *t
 /* The tags of the versions in Vagrant's catalogue there: no other list tells which ones a channel has named. */
 static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError **error)
 {
-    g_autofree char *path = g_strdup_printf("/vagrant/%s@%s", ask->name + copy->skip, ask->reference);
+    g_autofree char *path = g_strdup_printf("/vagrant/%s@%s", ask_there(ask), ask->reference);
     g_autoptr(GBytes) bytes = ingot_remote_get_path(copy->remote, path, CATALOGUE_MAX, error);
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
@@ -388,11 +321,11 @@ static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError *
 char **through_channel(Through *through, const char *name, const char *channel)
 {
     g_autofree char *text = NULL;
-    Ask *ask = ask_new(through, name, channel, get_versions);
+    Ask *ask = through_ask(through, name, channel, "versions of", get_versions);
     if (ask == NULL) {
         return NULL;
     }
-    ask_get(ask, "versions of", upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
+    ask_get(ask, upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
     return text == NULL ? NULL : g_strsplit(text, "\n", -1);
 }
 
@@ -404,15 +337,11 @@ static gboolean get_names(const Ask *ask, Copy *copy, char **result, GError **er
 
 char **through_names(Through *through, char **ours)
 {
-    for (guint i = 0; through != NULL && i < through->upstreams->len; i++) {
-        Upstream *upstream = g_ptr_array_index(through->upstreams, i);
-        Ask *ask = g_new0(Ask, 1);
-        *ask = (Ask){.through = through,
-                     .upstream = upstream,
-                     .function = get_names,
-                     .name = g_strdup(upstream_prefix(upstream))};
+    for (guint i = 0; through != NULL && i < asks_upstreams(through->asks)->len; i++) {
+        Upstream *upstream = g_ptr_array_index(asks_upstreams(through->asks), i);
         g_autofree char *text = NULL;
-        ask_get(ask, "names below", upstream_is_late(upstream) ? MOMENT : SMALL, &text);
+        ask_get(ask_new_of(through->asks, upstream, "names below", get_names),
+                upstream_is_late(upstream) ? MOMENT : SMALL, &text);
         ours = text == NULL ? ours : merge(ours, upstream_prefix(upstream), text, ingot_name_check);
     }
     return ours;

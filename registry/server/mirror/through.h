@@ -21,7 +21,9 @@ typedef struct Through Through;
 Through *through_new(Storage *storage, const char *folder, GPtrArray *upstreams, guint remember);
 void through_free(Through *through);
 
-/* Each sees to it that what is asked for is here, if the upstream has it; what goes wrong is logged. through may be
+/* Each waits for some seconds at most: what takes longer goes on, and is FETCH_PENDING.
+ *
+ * Each sees to it that what is asked for is here, if the upstream has it; what goes wrong is logged. through may be
  * NULL: there is no upstream, which then has nothing (FETCH_ABSENT). */
 FetchOutcome through_manifest(Through *through, const char *name, const char *reference);
 FetchOutcome through_blob(Through *through, const char *name, const OciDigest *named);
@@ -29,6 +31,8 @@ FetchOutcome through_blob(Through *through, const char *name, const OciDigest *n
  * it is NULL. */
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
+/* All the blobs that a manifest mentions (mentions.h), which come at once. */
+FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions);
 
 /* How many bytes a blob has there, which is not copied. */
 FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size);
@@ -45,3 +49,5 @@ char **through_channel(Through *through, const char *name, const char *channel);
 
 /* Whether an outcome leaves open if there is such a thing: the client is to ask later. */
 gboolean through_is_open(FetchOutcome outcome);
+/* What the client is told then. */
+const char *through_reason(FetchOutcome outcome);

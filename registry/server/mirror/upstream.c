@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define CONNECT_SECONDS 5
-#define STALL_SECONDS 10
 #define IDLE_MAX 8 /* connections that are kept */
 #define PAUSE_LEAST (2 * G_TIME_SPAN_SECOND)
 #define PAUSE_MOST G_TIME_SPAN_MINUTE
@@ -57,7 +56,7 @@ Upstream *upstreams_find(const GPtrArray *upstreams, const char *name)
     return found;
 }
 
-IngotRemote *upstream_borrow(Upstream *upstream, GError **error)
+IngotRemote *upstream_borrow(Upstream *upstream, guint stall, GError **error)
 {
     g_mutex_lock(&upstream->lock);
     gboolean rests = g_get_monotonic_time() < upstream->pause_ends;
@@ -67,8 +66,8 @@ IngotRemote *upstream_borrow(Upstream *upstream, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s could not be reached a moment ago", upstream->url);
         return NULL;
     }
-    if (remote == NULL && (remote = ingot_remote_new(upstream->url, error)) != NULL) {
-        ingot_remote_limit(remote, CONNECT_SECONDS, STALL_SECONDS, 0);
+    if (remote != NULL || (remote = ingot_remote_new(upstream->url, error)) != NULL) {
+        ingot_remote_limit(remote, CONNECT_SECONDS, stall, 0);
     }
     return remote;
 }
@@ -76,9 +75,10 @@ IngotRemote *upstream_borrow(Upstream *upstream, GError **error)
 void upstream_give_back(Upstream *upstream, IngotRemote *remote, const GError *problem)
 {
     gboolean failed = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
+    gboolean unreached = failed && ingot_remote_ended(remote) == INGOT_REMOTE_UNREACHED;
     g_mutex_lock(&upstream->lock);
-    upstream->pause = !failed ? 0 : upstream->pause == 0 ? PAUSE_LEAST : MIN(2 * upstream->pause, PAUSE_MOST);
-    upstream->pause_ends = failed ? g_get_monotonic_time() + upstream->pause : 0;
+    upstream->pause = !unreached ? 0 : upstream->pause == 0 ? PAUSE_LEAST : MIN(2 * upstream->pause, PAUSE_MOST);
+    upstream->pause_ends = unreached ? g_get_monotonic_time() + upstream->pause : 0;
     upstream->late = upstream->late && failed;
     if (!failed && upstream->idle.length < IDLE_MAX) {
         g_queue_push_head(&upstream->idle, g_steal_pointer(&remote));

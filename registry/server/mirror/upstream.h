@@ -1,8 +1,9 @@
 /* Upstreams: the registries that a cache gets from, each with the names that it is for.
  *
  * "PREFIX=URL": names that begin with PREFIX here are asked for there without it, so that two upstreams may have the
- * same names; an upstream without a prefix has all others. An upstream that can't be reached is left in peace for a
- * while, twice as long after each further failure; until then asking it fails at once. Thread safe. */
+ * same names; an upstream without a prefix has all others. An upstream that no connection comes about to is left
+ * in peace for a while, twice as long after each further failure; until then asking it fails at once. One that answers
+ * something wrong, or nothing, to one request is asked for other things. Thread safe. */
 #pragma once
 
 #include <ingot/remote.h>
@@ -17,8 +18,9 @@ const char *upstream_prefix(const Upstream *upstream);
 /* The one whose prefix is the longest that fits; NULL: the name comes from nowhere. */
 Upstream *upstreams_find(const GPtrArray *upstreams, const char *name);
 
-/* A connection; NETWORK at once while it is left in peace. Give it back, with what went wrong (NULL: nothing). */
-IngotRemote *upstream_borrow(Upstream *upstream, GError **error);
+/* A connection on which a transfer may stand still for `stall` seconds; NETWORK at once while the upstream is left in
+ * peace. Give it back, with what went wrong (NULL: nothing). */
+IngotRemote *upstream_borrow(Upstream *upstream, guint stall, GError **error);
 void upstream_give_back(Upstream *upstream, IngotRemote *remote, const GError *problem);
 
 /* Whether an answer did not come in time lately, and none has come since. */

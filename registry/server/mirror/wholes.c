@@ -26,13 +26,10 @@ FetchOutcome through_image(Through *through, Storage *storage, const char *name,
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
     g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
-    outcome = bytes == NULL ? outcome : FETCH_DONE;
-    for (guint i = 0; mentions != NULL && i < mentions->len && outcome == FETCH_DONE; i++) {
-        const Mention *mention = &g_array_index(mentions, Mention, i);
-        const OciDigest named = mention_named(mention);
-        outcome = mention->manifest ? FETCH_DONE : through_blob(through, name, &named);
+    if (bytes == NULL || mentions == NULL) {
+        return bytes == NULL ? outcome : FETCH_DONE;
     }
-    return outcome;
+    return through_needs(through, name, mentions);
 }
 
 FetchOutcome through_description(Through *through, Storage *storage, const char *name, const char *version)

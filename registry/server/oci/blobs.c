@@ -63,7 +63,7 @@ static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
 static enum MHD_Result answer_absent(Request *request, FetchOutcome outcome, const GError *error)
 {
     return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
-               ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")
+               ? request_refuse_busy(request, through_reason(outcome))
                : request_fail(request, "BLOB_UNKNOWN", error);
 }
 

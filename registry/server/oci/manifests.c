@@ -9,11 +9,9 @@
 #include "server/server.h"
 #include "server/storage/channels.h"
 #include "server/storage/keptmanifests.h"
+#include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
 #include "server/storage/pulls.h"
-
-#define DOCKER_FIRST "application/vnd.docker.distribution.manifest.v1"
-#define MEDIA_TYPE_MAX 255 /* characters: two names of RFC 6838, section 4.2, and the slash */
 
 /* No tag has a colon, and every digest has one. */
 static gboolean by_digest(const ApiRoute *route)
@@ -61,7 +59,7 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
     }
     if (manifest == NULL) {
         return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
-                   ? request_refuse_busy(request, "the upstream, which may have it, does not answer as it should")
+                   ? request_refuse_busy(request, through_reason(outcome))
                    : fail(request, route, error);
     }
     return give(request, route, manifest);
@@ -89,50 +87,6 @@ static const Mention *find_missing(Request *request, const char *name, const GAr
         }
     }
     return NULL;
-}
-
-/* application/…+json, of the characters that RFC 6838 allows: nothing that a browser would show as a page. Docker's
- * first kind is refused, as its digests are not those of its bytes. */
-static gboolean check_type(const char *type, GError **error)
-{
-    static const char start[] = "application/", end[] = "+json", others[] = "!#$&-^_.+";
-    gsize length = strlen(type);
-    gboolean ok = length > strlen(start) + strlen(end) && length <= MEDIA_TYPE_MAX &&
-                  g_ascii_strncasecmp(type, start, strlen(start)) == 0 &&
-                  g_ascii_strcasecmp(type + length - strlen(end), end) == 0;
-    for (const char *at = type + strlen(start); ok && *at != '\0'; at++) {
-        ok = g_ascii_isalnum(*at) || strchr(others, *at) != NULL;
-    }
-    if (!ok) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%.255s is not the media type of a manifest: application/…+json is expected", type);
-        return FALSE;
-    }
-    if (g_ascii_strncasecmp(type, DOCKER_FIRST, strlen(DOCKER_FIRST)) == 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "manifests of Docker's schema 1 are not taken: push with schema 2 or as an OCI image");
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* The media type that a manifest is kept with: its Content-Type without parameters. What it says of itself must agree:
- * clients refuse one whose two types differ. NULL: an error. */
-static char *media_type(Request *request, const json_t *manifest, GError **error)
-{
-    const char *given = request_header(request, "Content-Type");
-    const char *own = json_string_value(json_object_get(manifest, "mediaType"));
-    const char *either = given != NULL ? given : own != NULL ? own : "";
-    g_autofree char *type = g_strchomp(g_strndup(either, strcspn(either, ";")));
-    if (!check_type(type, error)) {
-        return NULL;
-    }
-    if (own != NULL && g_ascii_strcasecmp(own, type) != 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "the Content-Type is %s, the manifest's mediaType is %.255s", type, own);
-        return NULL;
-    }
-    return g_steal_pointer(&type);
 }
 
 /* What it mentions; NULL: a descriptor is malformed, or a push lacks what the specification requires. */
@@ -316,7 +270,7 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID",
                               error == NULL ? "the manifest is no JSON object" : error->message);
     }
-    g_autofree char *type = media_type(request, manifest, &error);
+    g_autofree char *type = mediatype_of_push(request_header(request, "Content-Type"), manifest, &error);
     if (type == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
     }
@@ -330,7 +284,11 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     if (!storage_resolve_mentions(request->server->storage, mentions, &error)) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
+    FetchOutcome outcome = through_needs(request->server->through, route->name, mentions);
     const Mention *lost = find_missing(request, route->name, mentions);
+    if (lost != NULL && through_is_open(outcome)) {
+        return request_refuse_busy(request, through_reason(outcome));
+    }
     if (lost != NULL) {
         g_autofree char *digest = mention_text(lost);
         g_autofree char *message = g_strdup_printf("the manifest names %s, which is not here", digest);

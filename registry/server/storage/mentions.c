@@ -27,6 +27,7 @@ static gboolean add(GArray *mentions, const json_t *descriptor, const char *key,
     const char *text = json_string_value(json_object_get(descriptor, key));
     const char *type = json_string_value(json_object_get(descriptor, "mediaType"));
     Mention mention = {.manifest = of_index && is_manifest_type(type)};
+    mention.open = of_index && !mention.manifest && (type == NULL || g_str_has_suffix(type, "+json"));
     if (text == NULL || !oci_digest_parse(text, &mention.named, NULL) ||
         !read_size(json_object_get(descriptor, "size"), &mention)) {
         return FALSE;

@@ -13,6 +13,7 @@ typedef struct {
     guint64 size;       /* bytes, as the manifest says */
     gboolean sized;     /* whether it says so */
     gboolean manifest;  /* it is one itself: an entry of an index with a manifest's media type */
+    gboolean open;      /* an entry of an index that may be one: of another type in JSON, or without a type */
 } Mention;
 
 /* GArray of Mention; free it. NULL: it is malformed, or a descriptor has no digest. A layer with urls lies elsewhere

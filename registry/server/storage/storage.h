@@ -100,6 +100,8 @@ GBytes *storage_blob_frames(StorageBlob *blob, GError **error);
 guint storage_blob_count(const StorageBlob *blob);
 
 gboolean storage_has(Storage *storage, const char *name, const IngotDigest *digest);
+/* And none of it is known to be damaged or lost. */
+gboolean storage_is_whole(Storage *storage, const char *name, const IngotDigest *digest);
 /* Whether that was found before and nothing has changed since. */
 gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest);
 /* Packs that another process has removed are kept open no longer than they are read: their room comes back. To be

@@ -1,5 +1,6 @@
 /* What repositories have, remembered. Small ranges of few blobs are the main load: what was found stays known until the
  * catalogue changes. */
+#include "server/catalogue/blobmap.h"
 #include "server/catalogue/links.h"
 #include "server/storage/inside.h"
 
@@ -55,4 +56,12 @@ gboolean storage_has(Storage *storage, const char *name, const IngotDigest *dige
         remember(storage, g_steal_pointer(&key), epoch);
     }
     return found;
+}
+
+gboolean storage_is_whole(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    gboolean damaged = TRUE;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+    return reader != NULL && storage_has(storage, name, digest) && blobmap_is_damaged(reader, digest, &damaged, NULL) &&
+           !damaged;
 }

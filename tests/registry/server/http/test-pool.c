@@ -150,9 +150,56 @@ static void a_strand_has_a_bound(void **state)
     gate_clear(&gate);
 }
 
+typedef struct {
+    WorkPool *pool;
+    gint times; /* atomic: that it has asked */
+    gint ended; /* atomic */
+} Asker;
+
+/* As what waits for another machine does. */
+static void ask_again(gpointer data)
+{
+    Asker *asker = data;
+    if (g_atomic_int_add(&asker->times, 1) == 20 ||
+        !work_pool_push_later(asker->pool, ask_again, asker, G_TIME_SPAN_MILLISECOND)) {
+        g_atomic_int_set(&asker->ended, TRUE);
+    }
+}
+
+/* Many wait for their time in a pool of one thread, and others have it meanwhile. */
+static void what_waits_for_a_time_holds_no_thread(void **state)
+{
+    (void)state;
+    Gate gate;
+    gate_init(&gate);
+    WorkPool *pool = work_pool_new("test", 1, 100, NULL);
+    Asker askers[50], late = {.pool = pool};
+    for (guint i = 0; i < G_N_ELEMENTS(askers); i++) {
+        askers[i] = (Asker){.pool = pool};
+        assert_true(work_pool_push_later(pool, ask_again, &askers[i], i * 100));
+    }
+    assert_true(work_pool_push_later(pool, ask_again, &late, G_TIME_SPAN_HOUR));
+    assert_true(work_pool_push(pool, NULL, pass, step_new(&gate, 'x')));
+    gate_wait_inside(&gate, 1);
+    gate_open(&gate);
+    for (guint i = 0; i < G_N_ELEMENTS(askers); i++) {
+        while (!g_atomic_int_get(&askers[i].ended)) {
+            g_usleep(1000);
+        }
+        assert_int_equal(askers[i].times, 21);
+    }
+    assert_int_equal(g_atomic_int_get(&late.times), 0);
+    work_pool_stop(pool); /* it has its turn, and no further one */
+    assert_int_equal(late.times, 1);
+    assert_true(late.ended);
+    work_pool_free(pool);
+    gate_clear(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_strand_holds_one_thread), cmocka_unit_test(a_bound_refuses),
-                                       cmocka_unit_test(a_strand_has_a_bound)};
+                                       cmocka_unit_test(a_strand_has_a_bound),
+                                       cmocka_unit_test(what_waits_for_a_time_holds_no_thread)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ static void what_has_come_is_given(void **state)
     g_autoptr(GRand) random = g_rand_new_with_seed(7);
     g_autofree gboolean *come = g_new0(gboolean, 100);
     guint8 got[5000];
+    gint64 patience;
     assert_ptr_equal(colds_get(colds, "a"), cold);
     cold_watch(cold);
     for (guint i = 0; i < 300; i++) {
@@ -28,40 +29,79 @@ static void what_has_come_is_given(void **state)
         while (expected < 5 && come[ask + expected]) {
             expected++;
         }
-        /* No copy runs: nobody waits. */
-        assert_int_equal(cold_take(cold, ask * 1000, got, sizeof got), expected * 1000);
+        assert_int_equal(cold_take(cold, ask * 1000, got, sizeof got, &patience), expected * 1000);
+        assert_int_equal(patience, 0); /* no copy runs: nothing is worth waiting for */
         assert_memory_equal(got, bytes->data + ask * 1000, expected * 1000);
     }
     cold_unref(cold);
-    cold_unref(cold);
+    cold_leave(cold);
     colds_free(colds);
 }
 
-static gpointer bring(gpointer data)
-{
-    Cold *cold = data;
-    g_usleep(50000);
-    cold_add(cold, 0, "hello", 5);
-    g_usleep(50000);
-    cold_end(cold, FALSE);
-    cold_unref(cold);
-    return NULL;
-}
-
-static void who_is_near_waits(void **state)
+static void what_is_near_is_worth_waiting_for(void **state)
 {
     Colds *colds = open_colds(state);
     Cold *cold = colds_get(colds, "a");
     char got[8];
+    gint64 first, next;
     cold_watch(cold);
     cold_begin(cold);
-    GThread *thread = g_thread_new("bring", bring, colds_get(colds, "a"));
-    assert_int_equal(cold_take(cold, 0, got, sizeof got), 5);
+    assert_int_equal(cold_take(cold, 0, got, sizeof got, &first), 0);
+    assert_true(first > 0);
+    cold_add(cold, 0, "hello", 5);
+    assert_int_equal(cold_take(cold, 0, got, sizeof got, &next), 5);
     assert_memory_equal(got, "hello", 5);
-    assert_int_equal(cold_take(cold, 3, got, sizeof got), 2);
-    assert_int_equal(cold_wait(cold), COLD_FAILED);
-    assert_int_equal(cold_take(cold, 5, got, sizeof got), 0);
-    g_thread_join(thread);
+    assert_int_equal(cold_take(cold, 3, got, sizeof got, &next), 2);
+    assert_int_equal(cold_take(cold, 5, got, sizeof got, &next), 0);
+    assert_true(next > first);
+    assert_int_equal(cold_take(cold, (guint64)1 << 30, got, sizeof got, &next), 0);
+    assert_int_equal(next, 0);
+    cold_end(cold, FALSE);
+    assert_int_equal(cold_take(cold, 5, got, sizeof got, &next), 0);
+    assert_int_equal(next, 0);
+    cold_leave(cold);
+    colds_free(colds);
+}
+
+/* A reader that is slow, and still there when the copy has failed, does not hand its bytes to those who come later. */
+static void no_copy_has_the_bytes_of_another(void **state)
+{
+    Colds *colds = open_colds(state);
+    Cold *wrong = colds_get(colds, "a");
+    char got[8];
+    gint64 patience;
+    cold_watch(wrong);
+    cold_begin(wrong);
+    cold_add(wrong, 0, "wrong", 5);
+    cold_end(wrong, FALSE);
+    Cold *right = colds_get(colds, "a");
+    assert_ptr_not_equal(right, wrong);
+    assert_int_equal(cold_state(right), COLD_WAITING);
+    cold_watch(right);
+    cold_begin(right);
+    assert_int_equal(cold_take(right, 0, got, sizeof got, &patience), 0);
+    cold_leave(wrong);
+    Cold *same = colds_get(colds, "a"); /* the end of the first one took nothing of the second's */
+    assert_ptr_equal(same, right);
+    cold_unref(same);
+    cold_leave(right);
+    colds_free(colds);
+}
+
+static void a_blob_that_is_read_is_not_forsaken(void **state)
+{
+    Colds *colds = open_colds(state);
+    Cold *cold = colds_get(colds, "a");
+    cold_watch(cold);
+    g_usleep(2000);
+    assert_int_equal(cold_forsaken(cold), 0);
+    cold_ref(cold);
+    cold_leave(cold);
+    g_usleep(2000);
+    assert_true(cold_forsaken(cold) >= 2000);
+    gint64 before = g_get_monotonic_time();
+    cold_want(cold);
+    assert_true(cold_forsaken(cold) <= g_get_monotonic_time() - before);
     cold_unref(cold);
     colds_free(colds);
 }
@@ -70,7 +110,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_has_come_is_given, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_is_near_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_near_is_worth_waiting_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_copy_has_the_bytes_of_another, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blob_that_is_read_is_not_forsaken, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

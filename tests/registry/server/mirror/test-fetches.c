@@ -39,7 +39,7 @@ static void test_a_result_is_not_kept(void **state)
 {
     (void)state;
     Thing thing = {.there = TRUE};
-    Fetches *fetches = fetches_new(REMEMBER);
+    Fetches *fetches = fetches_new(REMEMBER, 4, 8);
     for (gint i = 1; i <= 3; i++) {
         g_autofree char *result = NULL;
         assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, &result), FETCH_DONE);
@@ -57,7 +57,7 @@ static void test_what_is_absent_is_remembered(void **state)
 {
     (void)state;
     Thing thing = {.there = FALSE};
-    Fetches *fetches = fetches_new(REMEMBER);
+    Fetches *fetches = fetches_new(REMEMBER, 4, 8);
     for (guint i = 0; i < 3; i++) {
         assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, NULL), FETCH_ABSENT);
     }

@@ -1,0 +1,166 @@
+#!/bin/bash
+# What a cache and a mirror take from another registry is whole and of the right kind: damage is mended from there, a push may count on what
+# it has, types are checked, and no more is asked of it than must be.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+
+start_ingotd "$TMP/first"
+first=$REGISTRY
+: >"$TMP/rules"
+: >"$TMP/asked"
+: >"$TMP/upstream.address"
+python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
+ENDING+=($!)
+until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
+upstream=$(cat "$TMP/upstream.address")
+manifest=application/vnd.oci.image.manifest.v1+json
+index=application/vnd.oci.image.index.v1+json
+digest_of() { echo "sha256:$(sha256sum <"$1" | cut -d' ' -f1)"; }
+# push_blob HOST NAME FILE
+push_blob() {
+    [ "$(curl -s -o "$TMP/pushed" -w '%{http_code}' -X POST --data-binary "@$3" "http://$1/v2/$2/blobs/uploads/?digest=$(digest_of "$3")")" = 201 ] || fail "push: $(cat "$TMP/pushed")"
+}
+# put_manifest HOST NAME REFERENCE FILE TYPE: its status.
+put_manifest() {
+    curl -s -o "$TMP/answer" -w '%{http_code}' -X PUT -H "Content-Type: $5" --data-binary "@$4" "http://$1/v2/$2/manifests/$3"
+}
+# image FILE BLOB [TYPE]: a manifest that needs the blob.
+image() {
+    printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"a/b","digest":"%s","size":%d},"layers":[]}' "${3:-$manifest}" "$(digest_of "$2")" "$(stat -c %s "$2")" >"$1"
+}
+# damage FOLDER: a bit of each pack.
+damage() {
+    python3 - "$1"/packs/*.pack <<'PY'
+import sys
+for path in sys.argv[1:]:
+    with open(path, "r+b") as pack:
+        data = pack.read()
+        for at in range(len(data) - 1, max(len(data) - 3_000_000, 40), -50):
+            pack.seek(at)
+            pack.write(bytes([data[at] ^ 1]))
+PY
+}
+head -c 300000 /dev/urandom >"$TMP/blob"
+blob=$(digest_of "$TMP/blob")
+push_blob "$first" team/web "$TMP/blob"
+image "$TMP/image" "$TMP/blob"
+[ "$(put_manifest "$first" team/web 1 "$TMP/image" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+
+start_cache one "http://$upstream" --upstream-absent 1s
+digest=$(digest_of "$TMP/image")
+# What is damaged is found by the first who reads it, and whole for those who come later.
+pulls() {
+    [ "$(code "/v2/team/web/manifests/$1")" = 200 ] && cmp -s "$TMP/answer" "$TMP/image" && [ "$(code "/v2/team/web/blobs/$blob")" = 200 ] && cmp -s "$TMP/answer" "$TMP/blob"
+}
+pulls 1 || fail "through an empty cache"
+for reference in 1 "$digest"; do
+    end_cache
+    damage "$TMP/one"
+    start_cache one "http://$upstream" --upstream-absent 1s
+    tries=0
+    until pulls "$reference"; do
+        tries=$((tries + 1))
+        [ $tries -lt 10 ] || fail "what is damaged in the cache does not come again: $(cat "$TMP/head" "$TMP/answer")"
+        sleep 0.3
+    done
+    [ $tries -gt 0 ] || fail "the damage was not one"
+done
+end_cache
+ingotd mirror --data "$TMP/copy" "http://$upstream" 'team/*' >"$TMP/out" || fail "$(cat "$TMP/out")"
+damage "$TMP/copy"
+ingotd scrub --data "$TMP/copy" >"$TMP/out" 2>&1 && fail "the damage was not one: $(cat "$TMP/out")"
+ingotd mirror --data "$TMP/copy" "http://$upstream" 'team/*' >"$TMP/out" || fail "$(cat "$TMP/out")"
+ingotd gc --data "$TMP/copy" --grace 0s >"$TMP/out" || fail "$(cat "$TMP/out")"
+expect 0 ingotd scrub --data "$TMP/copy"
+ok "what is damaged in a cache or a mirror comes again from where it came from"
+
+start_cache two "http://$upstream" --upstream-absent 1s
+echo '{"of":"two"}' >"$TMP/other"
+push_blob "$cache" team/web "$TMP/other"
+printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"a/b","digest":"%s","size":%d},"layers":[{"mediaType":"a/c","digest":"%s","size":300000}]}' \
+    $manifest "$(digest_of "$TMP/other")" "$(stat -c %s "$TMP/other")" "$blob" >"$TMP/both"
+[ "$(code "/v2/team/web/blobs/$blob" -I)" = 200 ] || fail "HEAD of what the upstream has"
+[ "$(put_manifest "$cache" team/web 2 "$TMP/both" $manifest)" = 201 ] || fail "a push that counts on what the cache has said it has: $(cat "$TMP/answer")"
+kill -STOP "$SERVER"
+[ "$(code "/v2/team/web/blobs/$blob")" = 200 ] && cmp "$TMP/answer" "$TMP/blob" || fail "it did not come"
+kill -CONT "$SERVER"
+sed "s/$blob/sha256:$(printf '1%.0s' {1..64})/" "$TMP/both" >"$TMP/lacks"
+[ "$(put_manifest "$cache" team/web 3 "$TMP/lacks" $manifest)" = 404 ] || fail "what is nowhere: $(cat "$TMP/answer")"
+end_cache
+ok "a push to a cache may count on what a HEAD there has told"
+
+# TYPE THAT COMES, TYPE THAT IS KEPT (none: it is refused)
+printf '{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"%s","size":300000},"layers":[]}' "$blob" >"$TMP/bare"
+[ "$(put_manifest "$first" team/bare 1 "$TMP/bare" $manifest)" = 404 ] || fail "$(cat "$TMP/answer")"
+push_blob "$first" team/bare "$TMP/blob"
+[ "$(put_manifest "$first" team/bare 1 "$TMP/bare" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+round=0
+while IFS='|' read -r name given kept; do
+    round=$((round + 1))
+    echo "/team/$name/manifests/ type $given" >"$TMP/rules"
+    start_cache "type$round" "http://$upstream" --upstream-absent 1s
+    status=$(code "/v2/team/$name/manifests/1")
+    if [ "$kept" = none ]; then
+        [ "$status" = 503 ] || fail "$name as $given: $status"
+    else
+        [ "$status" = 200 ] && grep -qix "content-type: $kept"$'\r' "$TMP/head" || fail "$name as $given: $status $(cat "$TMP/head")"
+    fi
+    end_cache
+done <<ROWS
+web|text/html|$manifest
+web|application/json|$manifest
+web|$manifest; charset=utf-8|$manifest
+web|$index|$manifest
+bare|$manifest; charset=utf-8|$manifest
+bare|text/html|none
+bare|application/json|none
+ROWS
+ok "a manifest from elsewhere has a type that is one, and that it says itself"
+
+# An index whose entry is a manifest of a kind that nobody has listed.
+image "$TMP/kind" "$TMP/blob" application/vnd.oci.artifact.manifest.v1+json
+kind=$(digest_of "$TMP/kind")
+push_blob "$first" team/kinds "$TMP/blob"
+[ "$(put_manifest "$first" team/kinds "$kind" "$TMP/kind" application/vnd.oci.artifact.manifest.v1+json)" = 201 ] || fail "$(cat "$TMP/answer")"
+push_blob "$first" team/kinds "$TMP/other"
+printf '{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","digest":"%s","size":%d},{"mediaType":"application/vnd.x.config+json","digest":"%s","size":%d}]}' \
+    $index "$kind" "$(stat -c %s "$TMP/kind")" "$(digest_of "$TMP/other")" "$(stat -c %s "$TMP/other")" >"$TMP/index"
+[ "$(put_manifest "$first" team/kinds 1 "$TMP/index" $index)" = 201 ] || fail "$(cat "$TMP/answer")"
+echo '/_catalog status 401' >"$TMP/rules"
+expect 0 ingotd mirror --data "$TMP/kinds" "http://$upstream" team/kinds
+grep -q '1 tags' "$TMP/out" || fail "$(cat "$TMP/out")"
+expect 1 ingotd mirror --data "$TMP/kinds" "http://$upstream" 'team/*'
+: >"$TMP/asked"
+expect 0 ingotd mirror --data "$TMP/kinds" "http://$upstream" team/kinds
+grep '^GET.*/manifests/' "$TMP/asked" && fail "what has not changed is got again"
+grep -q '0 tags' "$TMP/out" || fail "$(cat "$TMP/out")"
+start_ingotd "$TMP/kinds"
+curl -sf "http://$REGISTRY/v2/team/kinds/manifests/$kind" | cmp - "$TMP/kind" || fail "the manifest of another kind did not come as one"
+curl -sf "http://$REGISTRY/v2/team/kinds/blobs/$blob" | cmp - "$TMP/blob" || fail "what it needs did not come"
+ok "an index comes with entries of any kind; one name needs no list; what has not changed is not got again"
+
+# A login that is refused is no word about what is there.
+printf 'right password\nright password\n' | ingotd user add --data "$TMP/locked" --scope 'pull:*' --scope 'push:*' site >"$TMP/out" 2>&1 || fail "$(cat "$TMP/out")"
+start_ingotd "$TMP/locked"
+login() { printf '{"auths":{"%s":{"auth":"%s"}}}' "$REGISTRY" "$(printf 'site:%s' "$1" | base64 -w0)" >"$TMP/auth.json"; }
+export REGISTRY_AUTH_FILE=$TMP/auth.json
+login 'wrong password'
+start_cache locked-out "http://$REGISTRY" --upstream-absent 1s
+[ "$(code /v2/team/web/manifests/1)" = 503 ] || fail "a login that is refused: $(cat "$TMP/head" "$TMP/answer")"
+[ "$(code "/v2/team/web/blobs/$blob")" = 503 ] || fail "a login that is refused: $(cat "$TMP/head" "$TMP/answer")"
+end_cache
+login 'right password'
+start_cache let-in "http://$REGISTRY" --upstream-absent 1s
+# A registry lets a user who has failed wait before the next login.
+until [ "$(code /v2/team/web/manifests/1)" = 404 ]; do
+    [ $((SECONDS - BEFORE)) -lt 60 ] || fail "what is not there: $(cat "$TMP/head" "$TMP/answer")"
+    sleep 0.5
+done
+end_cache
+: >"$TMP/rules"
+start_cache full "http://$upstream" --upstream-absent 1s --max-upload 100K
+[ "$(code "/v2/team/web/blobs/$blob")" = 503 ] || fail "a limit of the cache's own: $(cat "$TMP/head")"
+end_cache
+ok "neither a login that is refused there nor a limit here says that something is not there"
