@@ -226,3 +226,36 @@ log_in() {
 beside "$CLIENTS loops over logins" log_in
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
+
+# Users and tokens that memory does not know are read by a pool: they have changed, and the disk does not answer.
+${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libslow.so" tests/faults/slow.c -ldl
+data=$TMP/accounts
+printf 'the word of alice\nthe word of alice\n' | ingotd user add --data "$data" --scope 'push:*' alice
+token=$(ingotd token create --data "$data" --user alice --scope 'push:*' 2>/dev/null)
+: >"$TMP/address"
+SLOW_FILE=$data/users.sqlite SLOW_WHILE=$TMP/slow LD_PRELOAD=$TMP/libslow.so ingotd --data "$data" --listen 127.0.0.1:0 >"$TMP/address" 2>>"$TMP/ingotd.log" &
+SERVER=$!
+ENDING+=("$SERVER")
+until grep -q http "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
+BASE=$(sed 's,.*\(http://\),\1,' "$TMP/address")
+known() { [ "$(curl -s -m 60 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" "$BASE/v2/")" = "$1" ] || fail "a token: not $1"; }
+known 200
+touch "$TMP/slow"
+ingotd token create --data "$data" --user alice --scope 'push:*' >/dev/null 2>&1
+asked=()
+for ((i = 0; i < CLIENTS; i++)); do
+    known 200 &
+    asked+=("$!")
+done
+sleep 0.5
+for _ in 1 2 3; do [ "$(curl -s -m 10 "$BASE/healthz")" = ok ] || { rm "$TMP/slow"; fail "no health while the users' disk does not answer"; }; done
+reading=1
+for pid in "${asked[@]}"; do kill -0 "$pid" 2>/dev/null || reading=0; done
+rm "$TMP/slow"
+[ $reading = 1 ] || fail "the users were not read anew: the test is none"
+for pid in "${asked[@]}"; do wait "$pid" || fail "a token that was read late"; done
+ingotd token rm --data "$data" "$(cut -d_ -f2 <<<"$token")"
+known 401
+kill "$SERVER"
+wait "$SERVER" || fail "the server ends with $?"
+ok "health while the users' disk does not answer; a change of them counts at once"

@@ -21,7 +21,7 @@ mkdir "$small"
 # In a chroot there is no mount to make private, and none that others share.
 mount --make-rprivate / 2>/dev/null || true
 mount -t tmpfs -o size=64m tmpfs "$small"
-trap 'status=$?; umount -l "$small" 2>/dev/null; set +e; (exit $status); finish' EXIT
+trap 'status=$?; set +e; umount -l "$small" 2>/dev/null; (exit $status); finish' EXIT
 start_ingotd "$small/registry"
 # The disk has room for 10 MB more.
 head -c "$(($(df --output=avail -B1 "$small" | tail -1) - 10000000))" /dev/zero >"$small/other"

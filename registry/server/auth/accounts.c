@@ -178,6 +178,7 @@ void accounts_close(Accounts *accounts)
         database_close(accounts->database);
         accounts_keys_clear(&accounts->keys);
         g_mutex_clear(&accounts->keys_lock);
+        g_clear_pointer(&accounts->memory.rows, g_hash_table_unref);
         g_mutex_clear(&accounts->memory.lock);
         g_free(accounts->log);
         g_free(accounts);

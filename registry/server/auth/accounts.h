@@ -40,10 +40,11 @@ typedef struct {
     guint64 size, time, file; /* of its log, to which every change goes: bytes, nanoseconds, number */
 } AccountsLook;
 void accounts_look(const Accounts *accounts, AccountsLook *look);
-/* The last answer to users_any, and how the files looked before it; under a lock of its own. */
+/* What was read of it, and how the files looked before; under a lock of its own (recall.h). */
 typedef struct {
     GMutex lock;
-    gboolean known, any;
+    gboolean known, any; /* whether there are users */
+    GHashTable *rows;    /* by kind and key; NULL: nothing is known */
     AccountsLook look;
 } AccountsMemory;
 AccountsMemory *accounts_memory(Accounts *accounts);

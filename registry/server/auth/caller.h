@@ -17,7 +17,12 @@ typedef struct Caller {
     char **narrow;                                              /* its scopes */
     Grant *grant;                                               /* of an access token (of nobody's too), or NULL */
 
-    gboolean waits;       /* for its password to be checked */
+    gboolean waits;       /* for a pool to read its rows, or for its password to be checked */
+    gboolean reads;       /* a pool has it: rows may be read */
+    gboolean unread;      /* a row is not in memory */
+    gboolean passed;      /* what the pool found */
+    gboolean crowded;     /* no pool took it */
+    gboolean checks;      /* its password is to be checked */
     char *claimed_name;   /* who it says it is, until then */
     User *claimed;        /* NULL: there is no such user */
     LoginVerdict verdict; /* then */

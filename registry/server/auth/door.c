@@ -6,6 +6,7 @@
 #include "server/auth/access.h"
 #include "server/auth/authorization.h"
 #include "server/auth/caller.h"
+#include "server/auth/recall.h"
 #include "server/auth/tokens.h"
 #include "server/http/client.h"
 #include "server/http/log.h"
@@ -38,12 +39,39 @@ static void become(Caller *caller, User *user)
     caller->serial = user->serial;
 }
 
-/* FALSE: *result is the answer. */
+/* In a loop: whether memory knows the row; else a pool has to read it. */
+static gboolean door_recalls(Request *request, gboolean known)
+{
+    request->caller->unread |= !known;
+    return known;
+}
+
+/* FALSE: *result is the answer, or the row is unread. */
 static gboolean take_user(Request *request, const char *name, User **user, enum MHD_Result *result)
 {
     g_autoptr(GError) error = NULL;
+    if (!request->caller->reads) {
+        return door_recalls(request, users_recall(request->server->access->accounts, name, user));
+    }
     *user = users_find(request->server->access->accounts, name, &error);
     if (*user == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        *result = request_fail(request, "UNKNOWN", error);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* text: the token's, or its id alone. */
+static gboolean take_token(Request *request, const char *text, gboolean id, Token **token, enum MHD_Result *result)
+{
+    g_autoptr(GError) error = NULL;
+    Accounts *accounts = request->server->access->accounts;
+    if (!request->caller->reads) {
+        return door_recalls(request,
+                            id ? tokens_recall_id(accounts, text, token) : tokens_recall(accounts, text, token));
+    }
+    *token = id ? tokens_find_id(accounts, text, &error) : tokens_find(accounts, text, &error);
+    if (*token == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         *result = request_fail(request, "UNKNOWN", error);
         return FALSE;
     }
@@ -58,10 +86,8 @@ static gboolean is_over(const Token *token)
 /* By a long token, shown as a bearer's or as the password of its user (name; else NULL). */
 static gboolean by_long_token(Request *request, const char *name, const char *text, enum MHD_Result *result)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Token) token = tokens_find(request->server->access->accounts, text, &error);
-    if (token == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        *result = request_fail(request, "UNKNOWN", error);
+    g_autoptr(Token) token = NULL;
+    if (!take_token(request, text, FALSE, &token, result)) {
         return FALSE;
     }
     if (token == NULL || (name != NULL && strcmp(name, token->user) != 0)) {
@@ -92,10 +118,8 @@ static gboolean take_narrow(Request *request, const Grant *grant, enum MHD_Resul
     if (grant->token == NULL) {
         return TRUE;
     }
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Token) token = tokens_find_id(request->server->access->accounts, grant->token, &error);
-    if (token == NULL && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        *result = request_fail(request, "UNKNOWN", error);
+    g_autoptr(Token) token = NULL;
+    if (!take_token(request, grant->token, TRUE, &token, result)) {
         return FALSE;
     }
     if (token == NULL || is_over(token) || g_strcmp0(token->user, grant->user) != 0) {
@@ -180,17 +204,25 @@ static gboolean by_password(Request *request, const char *name, const char *pass
         return FALSE;
     }
     const char *hash = caller->claimed == NULL ? NULL : caller->claimed->password;
+    g_free(caller->claimed_name);
     caller->claimed_name = g_strdup(name);
     LoginVerdict verdict = logins_recall(request->server->access->logins, caller->network, name, password, hash);
     if (verdict != LOGIN_UNKNOWN) {
         return take_verdict(request, verdict, result);
     }
-    caller->waits = TRUE;
-    watch_suspend(request->connection);
-    MHD_suspend_connection(request->connection);
-    logins_check(request->server->access->logins, caller->network, name, password, hash, on_checked, request);
+    caller->checks = TRUE;
     *result = MHD_YES;
     return FALSE;
+}
+
+/* The last that is done with a suspended request here: it may go on at once. */
+static void check_password(Request *request)
+{
+    const Caller *caller = request->caller;
+    g_auto(Authorization) shown = {0};
+    authorization_parse(request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), &shown);
+    logins_check(request->server->access->logins, caller->network, shown.user, shown.secret,
+                 caller->claimed == NULL ? NULL : caller->claimed->password, on_checked, request);
 }
 
 /* --- the door --- */
@@ -215,25 +247,28 @@ static gboolean identify(Request *request, enum MHD_Result *result)
     }
 }
 
-gboolean door_open(Request *request, enum MHD_Result *result)
+static gboolean door_any(Request *request, gboolean *any, enum MHD_Result *result)
 {
-    if (door_waits(request)) {
-        watch_resume(request->connection);
-        request->caller->waits = FALSE;
-        return take_verdict(request, request->caller->verdict, result);
-    }
     g_autoptr(GError) error = NULL;
-    gboolean any;
-    request->caller = g_new0(Caller, 1);
-    request->caller->network = client_network(request);
-    /* A browser sends what a page of any site asks for, with the login that it keeps for us. */
-    if (!request_is_read(request) && origin_is_cross_site(request)) {
-        *result = request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED",
-                                 "a page of another site may not change this registry");
+    Accounts *accounts = request->server->access->accounts;
+    if (!request->caller->reads) {
+        return door_recalls(request, recall_any(accounts, any));
+    }
+    AccountsKeys keys;
+    accounts_keys(accounts, &keys); /* what has changed may be these: loops that go by memory need them too */
+    accounts_keys_clear(&keys);
+    if (!users_any(accounts, any, &error)) {
+        *result = request_fail(request, "UNKNOWN", error);
         return FALSE;
     }
-    if (!users_any(request->server->access->accounts, &any, &error)) {
-        *result = request_fail(request, "UNKNOWN", error);
+    return TRUE;
+}
+
+/* FALSE: *result is the answer, or a row is unread, or a password is to be checked. */
+static gboolean door_decide(Request *request, enum MHD_Result *result)
+{
+    gboolean any;
+    if (!door_any(request, &any, result)) {
         return FALSE;
     }
     /* Where the last user was removed while others can reach it, it is closed. */
@@ -248,6 +283,70 @@ gboolean door_open(Request *request, enum MHD_Result *result)
         return TRUE;
     }
     return identify(request, result);
+}
+
+/* In a pool: as door_decide, with the rows that are not in memory. What was found in a loop counts no more. */
+static void door_read(gpointer data)
+{
+    Request *request = data;
+    enum MHD_Result result = MHD_YES;
+    request->caller->passed = door_decide(request, &result);
+    if (request->caller->checks) {
+        check_password(request);
+    } else {
+        MHD_resume_connection(request->connection);
+    }
+}
+
+static void door_suspend(Request *request)
+{
+    request->caller->waits = TRUE;
+    watch_suspend(request->connection);
+    MHD_suspend_connection(request->connection);
+}
+
+static gboolean door_open_again(Request *request, enum MHD_Result *result)
+{
+    Caller *caller = request->caller;
+    watch_resume(request->connection);
+    caller->waits = FALSE;
+    *result = MHD_YES;
+    if (caller->crowded) {
+        *result = access_busy(request);
+        return FALSE;
+    }
+    return caller->checks ? take_verdict(request, caller->verdict, result) : caller->passed;
+}
+
+static Caller *door_new_caller(const Request *request)
+{
+    Caller *caller = g_new0(Caller, 1);
+    caller->network = client_network(request);
+    return caller;
+}
+
+gboolean door_open(Request *request, enum MHD_Result *result)
+{
+    if (door_waits(request)) {
+        return door_open_again(request, result);
+    }
+    request->caller = door_new_caller(request);
+    gboolean passed = door_decide(request, result);
+    if (request->caller->unread) {
+        caller_free(request->caller);
+        request->caller = door_new_caller(request);
+        request->caller->reads = TRUE;
+        *result = MHD_YES;
+        door_suspend(request);
+        if (!work_pool_push(request->pools[POOL_READ], NULL, door_read, request)) {
+            request->caller->crowded = TRUE;
+            MHD_resume_connection(request->connection);
+        }
+    } else if (request->caller->checks) {
+        door_suspend(request);
+        check_password(request);
+    }
+    return passed;
 }
 
 gboolean door_waits(const Request *request)

@@ -24,6 +24,9 @@ char *tokens_create(Accounts *accounts, const char *user, const char *const *sco
 /* By its text, or by its id alone; NOT_FOUND where it is unknown or the secret is another. It may have expired. */
 Token *tokens_find(Accounts *accounts, const char *text, GError **error);
 Token *tokens_find_id(Accounts *accounts, const char *id, GError **error);
+/* The same from memory (*token NULL: it is unknown or the secret is another). FALSE: that is not known. */
+gboolean tokens_recall(Accounts *accounts, const char *text, Token **token);
+gboolean tokens_recall_id(Accounts *accounts, const char *id, Token **token);
 gboolean tokens_remove(Accounts *accounts, const char *id, GError **error);
 /* By user and time: GPtrArray of Token. */
 GPtrArray *tokens_list(Accounts *accounts, GError **error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/auth/random.h"
+#include "server/auth/recall.h"
 #include "server/auth/scopes.h"
 
 #define COLUMNS "name, password, scopes, serial, created"
@@ -112,8 +113,41 @@ static User *take(sqlite3_stmt *statement)
     return user;
 }
 
+static gpointer copy_user(gconstpointer row)
+{
+    const User *user = row;
+    User *copy = g_new(User, 1);
+    *copy = (User){.name = g_strdup(user->name),
+                   .password = g_strdup(user->password),
+                   .scopes = g_strdupv(user->scopes),
+                   .serial = user->serial,
+                   .created = user->created};
+    return copy;
+}
+
+static void free_user(gpointer user)
+{
+    user_free(user);
+}
+
+static char *key_of(const char *name)
+{
+    return g_strconcat("user ", name, NULL);
+}
+
+gboolean users_recall(Accounts *accounts, const char *name, User **user)
+{
+    g_autofree char *key = key_of(name);
+    gpointer row = NULL;
+    gboolean known = recall_row(accounts, key, copy_user, &row);
+    *user = row;
+    return known;
+}
+
 User *users_find(Accounts *accounts, const char *name, GError **error)
 {
+    AccountsLook look;
+    accounts_look(accounts, &look);
     g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);
     if (reader == NULL) {
         return NULL;
@@ -123,7 +157,11 @@ User *users_find(Accounts *accounts, const char *name, GError **error)
     User *user = database_step(row, &problem) ? take(row) : NULL;
     if (problem != NULL) {
         g_propagate_error(error, problem);
-    } else if (user == NULL) {
+        return user;
+    }
+    g_autofree char *key = key_of(name);
+    recall_keep_row(accounts, &look, key, user == NULL ? NULL : copy_user(user), free_user);
+    if (user == NULL) {
         unknown(name, error);
     }
     return user;
@@ -157,22 +195,13 @@ static gboolean ask_any(Accounts *accounts, gboolean *any, GError **error)
     return ok;
 }
 
-/* Each request asks this; the files are looked at before they are read, so a change in between is seen the next time.
- */
 gboolean users_any(Accounts *accounts, gboolean *any, GError **error)
 {
-    AccountsMemory *memory = accounts_memory(accounts);
     AccountsLook look;
     accounts_look(accounts, &look);
-    g_mutex_lock(&memory->lock);
-    gboolean ok = TRUE;
-    if (memory->known && memcmp(&memory->look, &look, sizeof look) == 0) {
-        *any = memory->any;
-    } else {
-        ok = memory->known = ask_any(accounts, any, error);
-        memory->any = *any;
-        memory->look = look;
+    if (!ask_any(accounts, any, error)) {
+        return FALSE;
     }
-    g_mutex_unlock(&memory->lock);
-    return ok;
+    recall_keep_any(accounts, &look, *any);
+    return TRUE;
 }

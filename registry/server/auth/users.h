@@ -27,6 +27,8 @@ gboolean users_set_password(Accounts *accounts, const char *name, const char *pa
 gboolean users_remove(Accounts *accounts, const char *name, gboolean last_too, GError **error);
 /* NOT_FOUND. */
 User *users_find(Accounts *accounts, const char *name, GError **error);
+/* The same from memory (*user NULL: there is none). FALSE: that is not known. */
+gboolean users_recall(Accounts *accounts, const char *name, User **user);
 /* By name: GPtrArray of User. */
 GPtrArray *users_list(Accounts *accounts, GError **error);
-gboolean users_any(Accounts *accounts, gboolean *any, GError **error);
+gboolean users_any(Accounts *accounts, gboolean *any, GError **error); /* recall_any: from memory */

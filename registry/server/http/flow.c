@@ -254,11 +254,31 @@ static void work_out(Request *request)
     }
 }
 
+static void answer_task(gpointer data);
+
+/* Whether it goes on in another pool than this one, or nowhere. */
+static gboolean move_on(Request *request, Pool here)
+{
+    const Route *route = request->match.route;
+    if (route->move == NULL || request->moved != POOL_LOOP ||
+        (request->moved = route->move(request, &request->match)) == here) {
+        return FALSE;
+    }
+    if (!work_pool_push(request->pools[request->moved], request->strand, answer_task, request)) {
+        request->crowded = TRUE;
+        resume(request);
+    }
+    return TRUE;
+}
+
 /* What takes long is not begun for a client that has left. */
 static void answer_task(gpointer data)
 {
     Request *request = data;
-    Pool pool = pool_of(request);
+    if (move_on(request, pool_of(request))) {
+        return;
+    }
+    Pool pool = request->moved == POOL_LOOP ? pool_of(request) : request->moved;
     if ((pool != POOL_SLOW && pool != POOL_UPSTREAM) || !request_gone(request)) {
         work_out(request);
     }

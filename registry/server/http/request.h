@@ -59,6 +59,7 @@ struct Request {
     struct Status *status_of; /* what counts it */
     WorkPool *const *pools;   /* by Pool; POOL_LOOP has none */
     gboolean swallows;        /* what comes of the body is read to its end before an answer goes out */
+    Pool moved;               /* the pool that gives the answer, once that is known; POOL_LOOP: not yet */
     gboolean handed;          /* it was handed to a pool, and the loop has not seen it since */
     gboolean crowded;         /* no pool took it */
     gint busy;                /* atomic: a pool has it */

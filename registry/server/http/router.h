@@ -42,7 +42,11 @@ typedef struct {
     RouteAnswer begin;  /* in the pool, before the body comes: the same; NULL: nothing to do */
     RouteAnswer quick;  /* in the loop, when all has come: answers where memory has all that is needed; NULL: never */
     RouteAnswer answer; /* in the pool, when all has come */
-    Pool (*choose)(const Request *request, const RouteMatch *match); /* the pool, where it depends; NULL: pool */
+    Pool (*choose)(const Request *request, const RouteMatch *match); /* in the loop: the pool, where it depends on what
+                                                                        is asked; NULL: pool */
+    Pool (*move)(const Request *request, const RouteMatch *match);   /* in that pool, before the answer: the one that
+                                                                        gives it, where it depends on what is stored;
+                                                                        NULL: the same */
 } Route;
 
 /* What a path is to a route. */

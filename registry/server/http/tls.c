@@ -6,9 +6,9 @@
 
 #include "server/http/log.h"
 
-#define FILE_MAX (1u << 20)  /* bytes */
-#define CHAIN_MAX 16         /* certificates */
-#define SOON (7 * 24 * 3600) /* seconds */
+#define FILE_MAX (1u << 20)   /* bytes */
+#define CHAIN_MAX 16          /* certificates */
+#define SOON (7L * 24 * 3600) /* seconds */
 
 typedef struct {
     gnutls_pcert_st chain[CHAIN_MAX];

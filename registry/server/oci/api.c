@@ -174,8 +174,7 @@ static enum MHD_Result answer_token(Request *request, const RouteMatch *match)
     return issue_token(request);
 }
 
-/* Whether the repository has what a digest names, which then is what the upstream has. It is mostly known from memory.
- */
+/* Whether the repository has what a digest names, which then is what the upstream has. */
 static gboolean is_here(const Request *request, const RouteMatch *match)
 {
     IngotDigest digest;
@@ -188,7 +187,7 @@ static gboolean is_here(const Request *request, const RouteMatch *match)
 }
 
 /* What is not here, or may be newer there, waits for an upstream; nothing that is here waits behind that. */
-static Pool choose_read(const Request *request, const RouteMatch *match)
+static Pool move_read(const Request *request, const RouteMatch *match)
 {
     return request->server->through != NULL && !is_here(request, match) ? POOL_UPSTREAM : POOL_READ;
 }
@@ -221,7 +220,7 @@ const Route api_routes[] = {
      .kind = API_ROOT,
      .check = api_check,
      .answer = answer_root},
-    {READS, .pattern = "/v2/_catalog", .name = "catalog", .kind = API_CATALOG, .choose = choose_read,
+    {READS, .pattern = "/v2/_catalog", .name = "catalog", .kind = API_CATALOG, .move = move_read,
      .answer = api_catalog},
     {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads/", .name = "uploads", .kind = API_UPLOADS,
      .body_max = ROUTE_STREAMED, .begin = begin_uploads, .answer = api_uploads},
@@ -233,19 +232,18 @@ const Route api_routes[] = {
      .body_max = API_FRAMES_MAX, .answer = api_upload},
     {WRITES, .methods = "GET, DELETE", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload",
      .kind = API_UPLOAD, .answer = api_upload},
-    {READS, .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB, .choose = choose_read,
+    {READS, .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB, .move = move_read,
      .quick = api_blob_quick, .answer = api_blob},
     {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/blobs/{reference}", .name = "blob", .kind = API_BLOB,
      .answer = api_blob},
-    {READS, .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,
-     .choose = choose_read, .quick = api_manifest_quick, .answer = api_manifest},
+    {READS, .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST, .move = move_read,
+     .quick = api_manifest_quick, .answer = api_manifest},
     {WRITES, .methods = "PUT", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest", .kind = API_MANIFEST,
      .body_max = API_MANIFEST_MAX, .choose = choose_put, .answer = api_manifest},
     {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest",
      .kind = API_MANIFEST, .answer = api_manifest},
     {READS, .pattern = "/v2/{name}/referrers/{reference}", .name = "referrers", .kind = API_REFERRERS,
-     .choose = choose_read, .answer = api_referrers},
-    {READS, .pattern = "/v2/{name}/tags/list", .name = "tags", .kind = API_TAGS, .choose = choose_read,
-     .answer = api_tags},
+     .move = move_read, .answer = api_referrers},
+    {READS, .pattern = "/v2/{name}/tags/list", .name = "tags", .kind = API_TAGS, .move = move_read, .answer = api_tags},
     {0},
 };

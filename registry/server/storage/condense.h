@@ -7,8 +7,9 @@
 
 #include "server/storage/inside.h"
 
-#define CONDENSE_LEAST (16u << 20)          /* bytes of a log that may stay as it is */
-#define CONDENSE_KEEP (365u * 24 * 60 * 60) /* seconds for which a log of before a checkpoint is kept */
+#define CONDENSE_LEAST (16u << 20) /* bytes of a log that may stay as it is */
+/* Seconds for which a log of before a checkpoint is kept: a year. */
+#define CONDENSE_KEEP G_GUINT64_CONSTANT(31536000)
 
 /* Where the log is long, and much longer than the picture it began with; *done: it was. Drops logs of before that are
  * older than they are kept. CORRUPT: the catalogue and the log do not agree, which a scrub tells more of. */

@@ -14,6 +14,7 @@
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/rowcheck.h"
+#include "server/catalogue/schema.h"
 #include "server/storage/condense.h"
 #include "server/storage/recovery.h"
 
@@ -166,6 +167,30 @@ static gboolean knows_more(const char *path)
     return more;
 }
 
+/* The last event by the catalogue that is there, damaged or not: out of a copy, since opening it may change it. */
+static gboolean read_witness(const char *path, EventMark *mark)
+{
+    LogMarkKind kind = LOGMARK_NONE;
+    g_autofree char *from = g_build_filename(path, "catalogue.sqlite", NULL);
+    g_autofree char *copy = g_build_filename(path, "catalogue.sqlite.witness", NULL);
+    if (!g_file_test(from, G_FILE_TEST_EXISTS)) {
+        return FALSE;
+    }
+    if (database_copy(from, copy, NULL)) {
+        g_autoptr(Database) database = database_open(copy, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+        g_autoptr(Connection) reader = database == NULL ? NULL : database_reader(database, NULL);
+        if (reader == NULL || !logmark_get(reader, mark, &kind, NULL)) {
+            kind = LOGMARK_NONE;
+        }
+    }
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        g_autofree char *file = g_strconcat(copy, suffixes[i], NULL);
+        unlink(file);
+    }
+    return kind == LOGMARK_KNOWN;
+}
+
 gboolean storage_rebuild(const char *path, const RebuildOptions *options, RebuildReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
@@ -186,6 +211,9 @@ gboolean storage_rebuild(const char *path, const RebuildOptions *options, Rebuil
     g_autoptr(Replay) replay = replay_new();
     Rebuild rebuild = {.storage = storage, .options = options, .report = report, .replay = replay};
     replay->anew = TRUE;
+    g_autoptr(GPtrArray) tail = g_ptr_array_new_with_free_func(g_free);
+    rebuild.tail = tail;
+    rebuild.witnessed = lock != NULL && read_witness(path, &rebuild.witness);
     gboolean ok = storage != NULL && run(&rebuild, error) && database_settle(storage->catalogue, error);
     storage_close(storage);
     return ok && put_in_place(path, error);

@@ -12,6 +12,9 @@ typedef struct {
     const RebuildOptions *options;
     RebuildReport *report;
     Replay *replay;      /* of the log, beside what is made of it */
+    GPtrArray *tail;     /* of text: what is damaged behind the last whole event; it may never have been committed */
+    EventMark witness;   /* the last event that the catalogue knows which is replaced */
+    gboolean witnessed;  /* it could be read */
     gboolean no_picture; /* the checkpoint that the log begins with is damaged */
 } Rebuild;
 

@@ -184,6 +184,15 @@ static gboolean redo_remove(Rebuild *rebuild, const Line *line, GError **error)
     return blob == 0 || (blob > 0 && names_remove(change, line->name, repository, blob, &line->digest, error));
 }
 
+/* What was damaged behind the last whole event is lost. */
+static void lose_tail(Rebuild *rebuild)
+{
+    for (guint i = 0; i < rebuild->tail->len; i++) {
+        rebuild_lost(rebuild, "%s", (const char *)g_ptr_array_index(rebuild->tail, i));
+    }
+    g_ptr_array_set_size(rebuild->tail, 0);
+}
+
 static gboolean redo(const Event *event, gpointer user, GError **error)
 {
     Rebuild *rebuild = user;
@@ -193,10 +202,11 @@ static gboolean redo(const Event *event, gpointer user, GError **error)
     if (event->object == NULL) {
         rebuild->no_picture |= event->gap != EVENT_GAP;
         if (event->gap != EVENT_GAP_REPLACED) {
-            rebuild_lost(rebuild, "%s", event->trouble);
+            g_ptr_array_add(rebuild->tail, g_strdup(event->trouble));
         }
         return TRUE;
     }
+    lose_tail(rebuild);
     Line line = read_line(event->object);
     if (!replay_knows(line.op)) {
         rebuild_lost(rebuild, "an event of the kind '%s' at %s, which this version does not know, is skipped",
@@ -260,6 +270,11 @@ gboolean redo_events(Rebuild *rebuild, GError **error)
     }
     if (!eventlog_read_whole(log, redo, rebuild, &mark, error) || !logmark_set(change->writer, &mark, error)) {
         return FALSE;
+    }
+    /* The catalogue that is replaced may know that nothing was committed behind the last whole event. */
+    if (!rebuild->witnessed || rebuild->witness.number != mark.number ||
+        !ingot_digest_equal(&rebuild->witness.hash, &mark.hash)) {
+        lose_tail(rebuild);
     }
     change->at = 0;
     g_ptr_array_set_size(change->events, 0); /* they have happened long ago */

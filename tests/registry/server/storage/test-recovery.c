@@ -400,6 +400,36 @@ static void a_lost_pack_stops_no_collection(void **state)
     assert_clean(state, "packs that were lost, and pushed again");
 }
 
+/* What a crash left of a transaction is not lost where the catalogue that is replaced knows that it never happened; it
+ * is set aside. Where nobody knows, it may have been an event. */
+static void what_was_never_committed_is_not_lost(void **state)
+{
+    static const char *const torn[] = {"0123456789abcdef {\"op\":\"tag\",\"n", "0123456789abcdef {}\n0000"};
+    fill(state);
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log"), *whole = NULL;
+    g_autofree char *data = ingot_workdir_file(*state, "data");
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(torn); i++) {
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        RebuildReport report;
+        assert_true(g_file_get_contents(log, &whole, NULL, NULL));
+        g_autofree char *more = g_strconcat(whole, torn[i / 2], NULL);
+        g_clear_pointer(&whole, g_free);
+        assert_true(g_file_set_contents(log, more, -1, NULL));
+        if (i % 2 == 0) {
+            const RebuildOptions options = {.tell = collect_line, .user = lines};
+            assert_true(storage_rebuild(data, &options, &report, NULL));
+            assert_int_equal(report.lost, 0);
+        } else {
+            report = rebuild(state, lines);
+            assert_in_range(report.lost, 1, 2);
+        }
+        assert_int_equal(report.tags, IMAGES - 1);
+        assert_clean(state, torn[i / 2]);
+    }
+    g_autofree char *aside = ingot_workdir_file(*state, "data/names.log.aside");
+    assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
+}
+
 /* --- times --- */
 
 /* What the catalogue says of a time. */
@@ -556,6 +586,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_push_mends_what_was_rebuilt_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_segment_within_a_blob_is_not_believed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_pack_stops_no_collection, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_never_committed_is_not_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_those_of_the_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_outlive_their_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(layers_outlive_a_damaged_manifest, set_up, tear_down),
