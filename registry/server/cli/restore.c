@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "server/auth/users.h"
+#include "server/cli/owner.h"
 #include "server/cli/verbs.h"
 
 /* The users of the backup, with another key: what was given out to somebody who has lost his rights since ends. */
@@ -36,7 +37,8 @@ static gboolean run(int argc, char **argv, GError **error)
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_restore, entries, 1, 1, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !storage_restore(argv[1], data, verb_print_line, NULL, &report, error) || !restore_users(data, error)) {
+        !owner_assume(data, error) || !storage_restore(argv[1], data, verb_print_line, NULL, &report, error) ||
+        !restore_users(data, error)) {
         return FALSE;
     }
     g_autofree char *bytes = ingot_text_size(report.bytes);
