@@ -232,10 +232,11 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
     return !pieces_is_whole(&row, upload->length) || proof_holds(upload->storage, digest, &row, known, error);
 }
 
-/* A frame that was missing has come. */
+/* A frame that was missing has come. What the offer counts on stays for as long as frames come. */
 static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!upload_flush(upload, error) || !offer_got(upload->offer, digest, error)) {
+    if ((upload->leased != 0 && !upload_hold(upload, error)) || !upload_flush(upload, error) ||
+        !offer_got(upload->offer, digest, error)) {
         return FALSE;
     }
     upload->fresh += upload->length;
