@@ -93,14 +93,6 @@ gboolean pieces_resize_pack(Connection *writer, gint64 pack, guint64 size, GErro
     return database_run(writer, error, "UPDATE packs SET size=? WHERE id=?", "ii", (gint64)size, pack);
 }
 
-gboolean pieces_packed(Connection *connection, guint64 *size, GError **error)
-{
-    gint64 found;
-    gboolean ok = database_number(connection, &found, 0, error, "SELECT packed FROM counters", "");
-    *size = (guint64)found;
-    return ok;
-}
-
 gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 size, gint64 pack, const guint32 *ids,
                          guint count, gint64 *blob, GError **error)
 {
@@ -153,15 +145,23 @@ gboolean pieces_whole_of(Connection *connection, gint64 pack, guint64 *count, GE
     return ok;
 }
 
-gboolean pieces_damage_pack(Connection *writer, gint64 pack, GError **error)
+#define LOST "2" /* damaged: the whole pack is away */
+
+gboolean pieces_lose_pack(Connection *writer, gint64 pack, GError **error)
 {
-    return database_run(writer, error, "UPDATE pieces SET damaged=1 WHERE pack=? AND damaged=0", "i", pack);
+    return database_run(writer, error, "UPDATE pieces SET damaged=" LOST " WHERE pack=? AND damaged=0", "i", pack);
 }
 
-GArray *pieces_list_packs(Connection *connection, GError **error)
+gboolean pieces_find_pack(Connection *writer, gint64 pack, guint64 *count, GError **error)
+{
+    gboolean ok = database_run(writer, error, "UPDATE pieces SET damaged=0 WHERE pack=? AND damaged=" LOST, "i", pack);
+    *count = ok ? (guint64)database_changes(writer) : 0;
+    return ok;
+}
+
+static GArray *list_numbers(sqlite3_stmt *rows, GError **error)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(gint64));
-    g_autoptr(sqlite3_stmt) rows = database_query(connection, "SELECT id FROM packs ORDER BY id", "");
     GError *problem = NULL;
     while (database_step(rows, &problem)) {
         gint64 number = sqlite3_column_int64(rows, 0);
@@ -172,6 +172,26 @@ GArray *pieces_list_packs(Connection *connection, GError **error)
         return NULL;
     }
     return g_steal_pointer(&list);
+}
+
+GArray *pieces_list_packs(Connection *connection, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = database_query(connection, "SELECT id FROM packs ORDER BY id", "");
+    return list_numbers(rows, error);
+}
+
+GArray *pieces_lost_packs(Connection *connection, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection, "SELECT DISTINCT pack FROM pieces WHERE damaged AND damaged=" LOST " ORDER BY pack", "");
+    return list_numbers(rows, error);
+}
+
+GArray *pieces_damaged_packs(Connection *connection, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection, "SELECT DISTINCT pack FROM pieces WHERE damaged ORDER BY pack", "");
+    return list_numbers(rows, error);
 }
 
 gboolean pieces_each_of(Connection *connection, gint64 pack, PieceFunc func, gpointer user, GError **error)

@@ -39,13 +39,16 @@ gboolean pieces_count_packs(Connection *connection, guint64 *count, GError **err
 /* Calls the function for each piece of a pack, in the order of their places. */
 typedef gboolean (*PieceFunc)(const PieceRow *row, const IngotDigest *digest, gpointer user, GError **error);
 gboolean pieces_each_of(Connection *connection, gint64 pack, PieceFunc func, gpointer user, GError **error);
-/* All of them: GArray of gint64, ascending; free it. */
+/* All of them; those that were lost; those with a damaged piece: GArray of gint64, ascending; free it. */
 GArray *pieces_list_packs(Connection *connection, GError **error);
-/* How many pieces of a pack count as whole; and that none of them does. */
+GArray *pieces_lost_packs(Connection *connection, GError **error);
+GArray *pieces_damaged_packs(Connection *connection, GError **error);
+/* How many pieces of a pack count as whole. */
 gboolean pieces_whole_of(Connection *connection, gint64 pack, guint64 *count, GError **error);
-gboolean pieces_damage_pack(Connection *writer, gint64 pack, GError **error);
-/* Bytes of all packs. */
-gboolean pieces_packed(Connection *connection, guint64 *size, GError **error);
+/* The pack is away: each piece of it that counted as whole counts as damaged. */
+gboolean pieces_lose_pack(Connection *writer, gint64 pack, GError **error);
+/* It is there again: what pieces_lose_pack has done is undone; *count: pieces. */
+gboolean pieces_find_pack(Connection *writer, gint64 pack, guint64 *count, GError **error);
 
 /* A new blob; ids: of its pieces in order, little-endian. *blob receives its id. */
 gboolean pieces_add_blob(Connection *writer, const IngotDigest *digest, guint64 size, gint64 pack, const guint32 *ids,

@@ -1,5 +1,6 @@
 #include "server/packs/packs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -59,22 +60,56 @@ static int by_number(gconstpointer a, gconstpointer b)
     return (first > second) - (first < second);
 }
 
-GArray *packs_list(const Packs *packs)
+/* The number of a pack's file name; FALSE: it is something else. */
+static gboolean name_number(const char *name, gint64 *number)
 {
-    GArray *list = g_array_new(FALSE, FALSE, sizeof(gint64));
-    g_autoptr(GDir) dir = g_dir_open(packs->folder, 0, NULL);
-    const char *name;
-    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        guint64 number = 0;
-        g_autofree char *digits = g_strndup(name, strspn(name, "0123456789"));
-        if (strcmp(name + strlen(digits), ".pack") == 0 &&
-            g_ascii_string_to_unsigned(digits, 10, 1, G_MAXINT64, &number, NULL)) {
-            gint64 value = (gint64)number;
-            g_array_append_val(list, value);
-        }
+    guint64 value = 0;
+    g_autofree char *digits = g_strndup(name, strspn(name, "0123456789"));
+    gboolean ok = strcmp(name + strlen(digits), ".pack") == 0 &&
+                  g_ascii_string_to_unsigned(digits, 10, 1, G_MAXINT64, &value, NULL);
+    *number = (gint64)value;
+    return ok;
+}
+
+GArray *packs_list(const Packs *packs, GError **error)
+{
+    DIR *folder = opendir(packs->folder);
+    if (folder == NULL) {
+        ingot_error_set_errno(error, errno, "%s", packs->folder);
+        return NULL;
     }
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(gint64));
+    const struct dirent *entry;
+    errno = 0;
+    while ((entry = readdir(folder)) != NULL) {
+        gint64 number;
+        if (name_number(entry->d_name, &number)) {
+            g_array_append_val(list, number);
+        }
+        errno = 0;
+    }
+    gboolean ok = errno == 0 || ingot_error_set_errno(error, errno, "%s", packs->folder);
+    closedir(folder);
     g_array_sort(list, by_number);
-    return list;
+    return ok ? g_steal_pointer(&list) : NULL;
+}
+
+gboolean packs_can_take(const Packs *packs, const char *folder, GError **error)
+{
+    g_autofree char *id = g_uuid_string_random(), *name = g_strconcat(".probe-", id, NULL);
+    g_autofree char *from = g_build_filename(folder, name, NULL), *to = g_build_filename(packs->folder, name, NULL);
+    g_auto(IngotFd) fd = ingot_file_open(from, O_WRONLY | O_CREAT | O_EXCL, 0600, NULL);
+    gboolean apart = fd >= 0 && link(from, to) != 0 && errno == EXDEV;
+    unlink(to);
+    unlink(from);
+    if (apart) {
+        g_set_error(
+            error, INGOT_ERROR, INGOT_ERROR_FAILED,
+            "%s and %s are two file systems, or mounted apart: put both on one, since packs are linked from one to"
+            " the other",
+            packs->folder, folder);
+    }
+    return !apart;
 }
 
 /* --- putting --- */

@@ -18,7 +18,9 @@ gboolean packs_put(Packs *packs, const char *path, gint64 *number, GError **erro
 /* The path of a pack that may or may not be there; free it. */
 char *packs_path(const Packs *packs, gint64 number);
 /* All numbers, ascending: GArray of gint64; free it. */
-GArray *packs_list(const Packs *packs);
+GArray *packs_list(const Packs *packs, GError **error);
+/* Whether files of that folder can be put. FALSE: they are on another file system. */
+gboolean packs_can_take(const Packs *packs, const char *folder, GError **error);
 /* Opens a pack for reading; one that is open already is shared. A missing one is CORRUPT: only packs are asked for that
  * the catalogue knows. */
 Pack *packs_get(Packs *packs, gint64 number, GError **error);

@@ -161,7 +161,7 @@ static gboolean packs_bring(Backup *backup, Connection *catalogue, gboolean *gon
 /* Those of earlier backups that this one does not need. */
 static gboolean packs_drop(Backup *backup, Connection *catalogue, GError **error)
 {
-    g_autoptr(GArray) there = packs_list(backup->to);
+    g_autoptr(GArray) there = packs_list(backup->to, error);
     for (guint i = 0; i < there->len; i++) {
         gint64 number = g_array_index(there, gint64, i);
         gboolean known;

@@ -83,7 +83,7 @@ void blob_pack_lost(Storage *storage, gint64 pack)
         return;
     }
     change.moved = TRUE;
-    if (change_end(&change, pieces_damage_pack(change.writer, pack, NULL), NULL)) {
+    if (change_end(&change, pieces_lose_pack(change.writer, pack, NULL), NULL)) {
         g_autofree char *path = packs_path(storage->packs, pack);
         g_warning("%s: missing, with %" G_GUINT64_FORMAT " pieces: `ingotd scrub` names the images that need them",
                   path, whole);

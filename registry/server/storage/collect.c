@@ -7,6 +7,7 @@
 #include "server/storage/condense.h"
 #include "server/storage/evict.h"
 #include "server/storage/garbage.h"
+#include "server/storage/packcheck.h"
 #include "server/storage/pulls.h"
 #include "server/storage/reserve.h"
 #include "server/storage/survey.h"
@@ -136,7 +137,7 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
         return counted;
     }
     g_autoptr(IngotLock) turn = take_turn(storage, error);
-    if (turn == NULL) {
+    if (turn == NULL || !packcheck(storage, error)) {
         return FALSE;
     }
     reserve_release(storage->path);

@@ -17,6 +17,7 @@
 typedef struct {
     const Collection *collection;
     const GArray *sources; /* of gint64: packs */
+    gint64 at;             /* of them, that is being read; 0: none */
     char *path;
     int fd;
     guint64 end;    /* of the data, then of the segments */
@@ -47,6 +48,7 @@ static gboolean copy_piece(Compaction *compaction, const Pack *source, const Pac
     }
     ingot_digest_of(data, piece->length, &found);
     if (!ingot_digest_equal(&found, &piece->digest)) {
+        blob_damaged(compaction->collection->storage, &piece->digest, pack, piece->offset);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: holds a damaged piece, so it is left as it is",
                     pack_path(source));
         return FALSE;
@@ -63,7 +65,14 @@ static gboolean copy_pieces(Compaction *compaction, Connection *reader, gint64 p
     if (pieces != NULL && pieces->len == 0) {
         return TRUE; /* its file may be lost: all that stood in it has been pushed again */
     }
-    g_autoptr(Pack) source = pieces == NULL ? NULL : packs_get(compaction->collection->storage->packs, pack, error);
+    GError *problem = NULL;
+    g_autoptr(Pack) source = pieces == NULL ? NULL : packs_get(compaction->collection->storage->packs, pack, &problem);
+    if (problem != NULL) {
+        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+            blob_pack_lost(compaction->collection->storage, pack);
+        }
+        g_propagate_error(error, problem);
+    }
     for (guint i = 0; source != NULL && i < pieces->len; i++) {
         if (!collection_goes_on(compaction->collection, error) ||
             !copy_piece(compaction, source, &g_array_index(pieces, PackPiece, i), pack, error)) {
@@ -116,7 +125,8 @@ static gboolean write_pack(Compaction *compaction, GError **error)
         return FALSE;
     }
     for (guint i = 0; i < compaction->sources->len; i++) {
-        if (!copy_pieces(compaction, reader, g_array_index(compaction->sources, gint64, i), error)) {
+        compaction->at = g_array_index(compaction->sources, gint64, i);
+        if (!copy_pieces(compaction, reader, compaction->at, error)) {
             return FALSE;
         }
     }
@@ -125,10 +135,12 @@ static gboolean write_pack(Compaction *compaction, GError **error)
         return FALSE;
     }
     for (guint i = 0; i < compaction->sources->len; i++) {
-        if (!copy_tables(compaction, reader, g_array_index(compaction->sources, gint64, i), error)) {
+        compaction->at = g_array_index(compaction->sources, gint64, i);
+        if (!copy_tables(compaction, reader, compaction->at, error)) {
             return FALSE;
         }
     }
+    compaction->at = 0;
     return fdatasync(compaction->fd) == 0 || ingot_error_set_errno(error, errno, "%s", compaction->path);
 }
 
@@ -175,7 +187,8 @@ static void compaction_clear(Compaction *compaction)
     g_free(compaction->path);
 }
 
-static gboolean compact(const Collection *collection, const GArray *sources, guint64 *size, GError **error)
+/* *bad: the pack that can't be read; 0: none of them is to blame. */
+static gboolean compact(const Collection *collection, const GArray *sources, guint64 *size, gint64 *bad, GError **error)
 {
     g_autofree char *name = g_uuid_string_random();
     g_autofree char *file = g_strconcat(name, ".pack", NULL);
@@ -186,6 +199,7 @@ static gboolean compact(const Collection *collection, const GArray *sources, gui
     compaction.fd = ingot_file_open(compaction.path, O_RDWR | O_CREAT | O_EXCL, 0600, error);
     gboolean ok = compaction.fd >= 0 && write_pack(&compaction, error) && replace(&compaction, error);
     *size = compaction.end;
+    *bad = ok ? 0 : compaction.at;
     compaction_clear(&compaction);
     return ok;
 }
@@ -210,17 +224,22 @@ static gboolean is_of_one_pack(const GError *error)
 }
 
 /* The packs of the list become one, or none; their files go. A damaged one stays, and so does one for whose copy there
- * is no room. */
-static gboolean shrink(Collection *collection, const GArray *packs, guint64 size, gboolean empty, GError **error)
+ * is no room. *bad: the one that is damaged; 0: none. */
+static gboolean shrink(Collection *collection, const GArray *packs, guint64 size, gboolean empty, gint64 *bad,
+                       GError **error)
 {
     Storage *storage = collection->storage;
     guint64 left = 0;
     GError *problem = NULL;
+    *bad = 0;
     gboolean ok = empty ? retire(storage, g_array_index(packs, gint64, 0), &problem)
-                        : compact(collection, packs, &left, &problem);
+                        : compact(collection, packs, &left, bad, &problem);
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        *bad = 0;
+    }
     if (!ok && is_of_one_pack(problem)) {
         collection_tell(collection, "%s", problem->message);
-        collection->report->skipped += packs->len;
+        collection->report->skipped += *bad != 0 ? 1 : packs->len;
         g_error_free(problem);
         return TRUE;
     }
@@ -239,8 +258,9 @@ static gboolean shrink(Collection *collection, const GArray *packs, guint64 size
 static gboolean shrink_one(Collection *collection, const PackUsage *usage, GError **error)
 {
     g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(gint64));
+    gint64 bad;
     g_array_append_val(one, usage->pack);
-    return collection_goes_on(collection, error) && shrink(collection, one, usage->size, usage->live == 0, error);
+    return collection_goes_on(collection, error) && shrink(collection, one, usage->size, usage->live == 0, &bad, error);
 }
 
 static gboolean orphan_is_old(const Collection *collection, const char *path)
@@ -260,7 +280,7 @@ static void set_aside_orphans(Storage *storage, Collection *collection)
         return;
     }
     pieces_count_packs(change.writer, &count, NULL);
-    g_autoptr(GArray) files = count == 0 ? NULL : packs_list(storage->packs);
+    g_autoptr(GArray) files = count == 0 ? NULL : packs_list(storage->packs, NULL);
     for (guint i = 0; files != NULL && i < files->len; i++) {
         gint64 number = g_array_index(files, gint64, i);
         g_autofree char *path = packs_path(storage->packs, number);
@@ -285,28 +305,61 @@ static gboolean is_mostly_dead(const PackUsage *usage)
     return usage->live * 2 < usage->size;
 }
 
-/* Small ones together, so many as make one that is small no more. Fewer wait for others. */
+static gboolean is_in(const GArray *list, gint64 pack)
+{
+    gboolean in = FALSE;
+    for (guint i = 0; i < list->len && !in; i++) {
+        in = g_array_index(list, gint64, i) == pack;
+    }
+    return in;
+}
+
+/* A pack that turns out to be damaged is left out, and does not keep the others apart. */
+static gboolean merge_group(Collection *collection, GArray *packs, guint64 size, GError **error)
+{
+    gint64 bad = -1;
+    while (packs->len > 1 && bad != 0) {
+        if (!collection_goes_on(collection, error) || !shrink(collection, packs, size, FALSE, &bad, error)) {
+            return FALSE;
+        }
+        for (guint i = packs->len; bad != 0 && i > 0; i--) {
+            if (g_array_index(packs, gint64, i - 1) == bad) {
+                g_array_remove_index_fast(packs, i - 1);
+            }
+        }
+    }
+    g_array_set_size(packs, 0);
+    return TRUE;
+}
+
+static GArray *read_damaged(Storage *storage, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader == NULL ? NULL : pieces_damaged_packs(reader, error);
+}
+
+/* Small ones together, so many as make one that is small no more. Fewer wait for others; damaged ones, for the pushes
+ * that mend them. */
 static gboolean merge_small(Collection *collection, const GArray *list, GError **error)
 {
     g_autoptr(GArray) small = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(GArray) damaged = read_damaged(collection->storage, error);
     guint64 size = 0;
-    for (guint i = 0; i < list->len; i++) {
+    for (guint i = 0; damaged != NULL && i < list->len; i++) {
         const PackUsage *usage = &g_array_index(list, PackUsage, i);
-        if (is_mostly_dead(usage) || usage->size >= SMALL) {
+        if (is_mostly_dead(usage) || usage->size >= SMALL || is_in(damaged, usage->pack)) {
             continue;
         }
         g_array_append_val(small, usage->pack);
         size += usage->size;
         if (small->len >= MANY && size >= MERGED) {
-            if (!collection_goes_on(collection, error) || !shrink(collection, small, size, FALSE, error)) {
+            if (!merge_group(collection, small, size, error)) {
                 return FALSE;
             }
-            g_array_set_size(small, 0);
             size = 0;
         }
     }
-    return small->len < MANY ||
-           (collection_goes_on(collection, error) && shrink(collection, small, size, FALSE, error));
+    return damaged != NULL && (small->len < MANY || merge_group(collection, small, size, error));
 }
 
 static GArray *read_usage(Storage *storage, GError **error)

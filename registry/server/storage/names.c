@@ -42,11 +42,13 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
 {
     gboolean added;
     gint64 repository = repositories_make(change->writer, name, error);
-    if (repository < 0 || !within_quota(change->storage, change->writer, repository, blob, 0, error) ||
-        !links_add(change->writer, repository, blob, change_time(change), &added, error)) {
+    if (repository < 0 || !links_add(change->writer, repository, blob, change_time(change), &added, error)) {
         return FALSE;
     }
-    if (added) {
+    if (added) { /* what is there already takes no more of the quota, be that as low as it may by now */
+        if (!within_quota(change->storage, change->writer, repository, blob, 0, error)) {
+            return FALSE;
+        }
         g_autofree char *text = ingot_digest_to_text(digest);
         change_log(change, "link", name, "digest", text, NULL);
     }

@@ -17,9 +17,9 @@
 
 static gboolean restore_packs(Backup *backup, GError **error)
 {
-    g_autoptr(GArray) list = packs_list(backup->from);
+    g_autoptr(GArray) list = packs_list(backup->from, error);
     g_autofree char *folder = backup_path(backup->target, "packs");
-    for (guint i = 0; i < list->len; i++) {
+    for (guint i = 0; list != NULL && i < list->len; i++) {
         gint64 number = g_array_index(list, gint64, i);
         g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
         struct stat st;
@@ -28,6 +28,9 @@ static gboolean restore_packs(Backup *backup, GError **error)
         }
         backup->report->bytes += stat(to, &st) == 0 ? (guint64)st.st_size : 0;
         backup->report->copied++;
+    }
+    if (list == NULL) {
+        return FALSE;
     }
     backup->report->packs = list->len;
     return backup_flush(folder, error);

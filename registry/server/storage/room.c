@@ -3,7 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
-#include "server/catalogue/pieces.h"
+#include "server/catalogue/counters.h"
 #include "server/catalogue/uploadrows.h"
 
 #define QUOTA_STEP (1u << 20) /* bytes that come before a repository's quota is looked at again */
@@ -29,16 +29,17 @@ void room_release(Upload *upload)
 
 gboolean room_within(Storage *storage, Connection *connection, GError **error)
 {
-    guint64 packed, others;
+    Counters counters;
+    guint64 others;
     if (storage->limits.total == 0) {
         return TRUE;
     }
-    if (!pieces_packed(connection, &packed, error) ||
+    if (!counters_read(connection, &counters, error) ||
         !upload_rows_staged(connection, storage->self, NULL, &others, error)) {
         return FALSE;
     }
     g_mutex_lock(&storage->uploads_lock);
-    packed += storage->incoming + others;
+    guint64 packed = counters.packed + storage->incoming + others;
     g_mutex_unlock(&storage->uploads_lock);
     if (packed > storage->limits.total) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "the registry's storage limit is reached");

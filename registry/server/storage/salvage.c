@@ -201,7 +201,10 @@ static guint64 bytes_of_all(Rebuild *rebuild, const GArray *packs)
 
 gboolean salvage_packs(Rebuild *rebuild, GError **error)
 {
-    g_autoptr(GArray) packs = packs_list(rebuild->storage->packs);
+    g_autoptr(GArray) packs = packs_list(rebuild->storage->packs, error);
+    if (packs == NULL) {
+        return FALSE;
+    }
     g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
     Salvage salvage = {.rebuild = rebuild, .buffer = buffer, .all = bytes_of_all(rebuild, packs)};
     for (guint i = 0; i < packs->len; i++) {

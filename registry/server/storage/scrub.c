@@ -154,6 +154,9 @@ static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, guin
         scrub_tell(scrub, "skipped: %s", problem->message);
         return TRUE;
     }
+    if (list != NULL && pack == NULL) {
+        blob_pack_lost(scrub->storage, number);
+    }
     g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
     for (guint i = 0; list != NULL && i < list->len; i++) {
         const PackPiece *stored = &g_array_index(list, PackPiece, i);

@@ -25,6 +25,7 @@
 #include "server/storage/condense.h"
 #include "server/storage/inside.h"
 #include "server/storage/offer.h"
+#include "server/storage/packcheck.h"
 #include "server/storage/pulls.h"
 #include "server/storage/reserve.h"
 #include "server/storage/upload.h"
@@ -70,11 +71,12 @@ static gboolean open_catalogue(Storage *storage, const char *suffix, GError **er
 }
 
 /* Whether the folder holds anything that a catalogue should know. */
-static gboolean is_in_use(const Storage *storage)
+static gboolean look_in(const Storage *storage, gboolean *in_use, GError **error)
 {
     struct stat st;
-    g_autoptr(GArray) packs = packs_list(storage->packs);
-    return packs->len > 0 || (stat(storage->events, &st) == 0 && st.st_size > 0);
+    g_autoptr(GArray) packs = packs_list(storage->packs, error);
+    *in_use = packs != NULL && (packs->len > 0 || (stat(storage->events, &st) == 0 && st.st_size > 0));
+    return packs != NULL;
 }
 
 static gboolean lost_catalogue(const Storage *storage, const char *what, GError **error)
@@ -88,8 +90,10 @@ static gboolean lost_catalogue(const Storage *storage, const char *what, GError 
 /* A catalogue that is not there is new only where nothing else is: an empty one would make garbage of it all. */
 static gboolean check_lost(const Storage *storage, GError **error)
 {
+    gboolean in_use;
     g_autofree char *path = g_build_filename(storage->path, "catalogue.sqlite", NULL);
-    return g_file_test(path, G_FILE_TEST_EXISTS) || !is_in_use(storage) || lost_catalogue(storage, "missing", error);
+    return g_file_test(path, G_FILE_TEST_EXISTS) ||
+           (look_in(storage, &in_use, error) && (!in_use || lost_catalogue(storage, "missing", error)));
 }
 
 /* The mark of the last event; what a catalogue that is new, or of an older version, lacks of it is set. */
@@ -104,8 +108,9 @@ static gboolean find_mark(Change *change, EventMark *mark, GError **error)
     if (kind == LOGMARK_KNOWN) {
         return TRUE;
     }
-    if (kind == LOGMARK_NONE && is_in_use(storage)) {
-        return lost_catalogue(storage, "empty", error);
+    gboolean in_use = FALSE;
+    if (kind == LOGMARK_NONE && (!look_in(storage, &in_use, error) || in_use)) {
+        return in_use && lost_catalogue(storage, "empty", error);
     }
     return eventlog_start(storage->events, mark->end, mark, error) && logmark_set(change->writer, mark, error);
 }
@@ -165,24 +170,6 @@ static gboolean open_events(Storage *storage, GError **error)
     return change_begin(storage, &change, error) && change_end(&change, check_events(&change, error), error);
 }
 
-/* A pack that went away while nobody served: no push may count on what was in it. */
-static gboolean check_packs(Storage *storage, GError **error)
-{
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    g_autoptr(GArray) known = reader == NULL ? NULL : pieces_list_packs(reader, error);
-    g_autoptr(GArray) there = packs_list(storage->packs);
-    for (guint i = 0, k = 0; known != NULL && i < known->len; i++) {
-        gint64 number = g_array_index(known, gint64, i);
-        while (k < there->len && g_array_index(there, gint64, k) < number) {
-            k++;
-        }
-        if (k == there->len || g_array_index(there, gint64, k) != number) {
-            blob_pack_lost(storage, number);
-        }
-    }
-    return known != NULL;
-}
-
 /* NULL: the system gives it no threads. */
 static Storage *storage_new(const char *path, GError **error)
 {
@@ -240,7 +227,7 @@ static Storage *storage_open_as(const char *path, gboolean shared, GError **erro
     storage->shared = shared;
     if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, shared, error)) == NULL ||
         !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
-        !open_events(storage, error) || !check_packs(storage, error)) {
+        !open_events(storage, error) || !packcheck(storage, error)) {
         return NULL;
     }
     reserve_make(storage->path);

@@ -243,6 +243,22 @@ static inline void flip(const char *path, guint64 at)
     close(fd);
 }
 
+/* The path of a pack in which these bytes stand; free it. */
+static inline char *pack_of(void **state, const GByteArray *bytes)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data/packs");
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *file = g_build_filename(path, name, NULL), *all = NULL;
+        gsize size;
+        if (g_file_get_contents(file, &all, &size, NULL) && memmem(all, size, bytes->data, bytes->len) != NULL) {
+            return g_steal_pointer(&file);
+        }
+    }
+    fail_msg("no pack has the bytes");
+    return NULL;
+}
+
 /* Flips a byte of the one place in all packs where these bytes stand; damages[at]. */
 static inline void damage(void **state, const GByteArray *bytes, gsize at)
 {

@@ -43,7 +43,7 @@ static void what_is_put_is_there(void **state)
         g_autoptr(Pack) pack = packs_get(packs, numbers[i], NULL);
         assert_reads(pack, "bytes");
     }
-    g_autoptr(GArray) list = packs_list(packs);
+    g_autoptr(GArray) list = packs_list(packs, NULL);
     assert_int_equal(list->len, G_N_ELEMENTS(numbers));
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
         assert_true(packs_remove(packs, numbers[i], NULL));
@@ -68,7 +68,7 @@ static void numbers(void **state)
         g_autofree char *path = g_build_filename(folder, others[i], NULL);
         assert_true(ingot_file_replace(path, "", 0, 0600, NULL));
     }
-    g_autoptr(GArray) list = packs_list(packs);
+    g_autoptr(GArray) list = packs_list(packs, NULL);
     assert_int_equal(list->len, 3);
     assert_int_equal(g_array_index(list, gint64, 2), 123456789012);
     assert_int_equal(g_array_index(list, gint64, 0), 7);

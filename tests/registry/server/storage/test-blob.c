@@ -247,15 +247,13 @@ static void damage_is_noted_once(void **state)
 static void a_lost_pack_is_damage(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
-    g_autoptr(GByteArray) bytes = frames(1, 10, 60000);
+    g_autoptr(GByteArray) bytes = frames(1, 10, 60000), other = noise(2, 100), part = g_byte_array_new();
     IngotDigest digest = push(storage, "a", bytes);
+    push(storage, "a", other);
+    g_byte_array_append(part, bytes->data, 1000);
     storage_close(g_steal_pointer(&storage));
-    g_autofree char *path = ingot_workdir_file(*state, "data/packs");
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
-        assert_int_equal(unlink(file), 0);
-    }
+    g_autofree char *pack = pack_of(state, part);
+    assert_int_equal(unlink(pack), 0);
     storage = open_storage(state);
     g_autoptr(GError) error = NULL;
     assert_null(storage_blob(storage, "a", &digest, &error));

@@ -118,6 +118,39 @@ static void scattered_packs_are_merged(void **state)
     assert_clean(storage);
 }
 
+/* A pack that is damaged, whether anybody knows or not, or missing, keeps no others apart. */
+static void a_damaged_pack_keeps_no_others_apart(void **state)
+{
+    for (guint kind = 0; kind < 3; kind++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autoptr(GByteArray) bad = noise(7, 1000);
+        for (guint i = 0; i < 40; i++) {
+            g_autoptr(GByteArray) bytes = noise(i, 1000);
+            push(storage, "a", bytes);
+        }
+        if (kind < 2) {
+            damage(state, bad, 10);
+        }
+        if (kind == 1) {
+            assert_false(try_pull(storage, "a", bad, NULL));
+        } else if (kind == 2) {
+            g_autofree char *pack = pack_of(state, bad);
+            assert_int_equal(g_unlink(pack), 0);
+        }
+        CollectReport report;
+        assert_true(storage_collect(storage, &(CollectOptions){.packs_only = TRUE}, &report, NULL));
+        assert_int_equal(report.packs, 39);
+        assert_true(stats_of(storage).damaged == 1);
+        for (guint i = 0; i < 40; i++) {
+            g_autoptr(GByteArray) bytes = noise(i, 1000);
+            assert_int_equal(try_pull(storage, "a", bytes, NULL), i != 7);
+        }
+        storage_close(g_steal_pointer(&storage));
+        g_autofree char *data = ingot_workdir_file(*state, "data");
+        assert_true(ingot_file_remove_tree(data, NULL));
+    }
+}
+
 #define LONG (2 * BLOBMAP_WINDOW + 10) /* pieces */
 
 typedef struct {
@@ -821,6 +854,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scattered_packs_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_pack_keeps_no_others_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_all_the_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_it_to_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_went_can_come_again, set_up, tear_down),

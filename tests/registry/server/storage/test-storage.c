@@ -930,6 +930,22 @@ static void no_more_than_a_repositorys_quota(void **state)
     assert_clean(storage);
 }
 
+/* A quota that was lowered below what is there lets names of what is there move. */
+static void a_lower_quota_keeps_no_name_where_it_is(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 3000000);
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest = push(storage, "a", bytes), ignored;
+    put_manifest(storage, "a", "1.0.0", "first", &digest, 1);
+    put_manifest(storage, "a", "prod", "second", &digest, 1);
+    storage_limit(storage, &(StorageLimits){.repository = 1000000});
+    put_manifest(storage, "a", "prod", "first", &digest, 1);
+    push(storage, "a", bytes);
+    assert_false(try_manifest(storage, "a", "prod", "third", &digest, 1, NULL, &ignored, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+}
+
 /* --- many at once --- */
 
 #define CROWD 6
@@ -1228,6 +1244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(uploads_count_for_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_the_total, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once_get_no_more_than_the_total, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lower_quota_keeps_no_name_where_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_more_than_a_repositorys_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_push_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tags_move_as_is_expected, set_up, tear_down),
