@@ -262,6 +262,12 @@ put 201 types again "application/vnd.x+json" '{"layers":null}'
 put 201 types again "application/vnd.y+json" '{"layers":null}'
 ask 200 "$base/types/manifests/again"
 [ "$(header Content-Type)" = application/vnd.y+json ] || fail "the type of the last push: $(header Content-Type)"
+# What a version names is not made another kind of thing by whoever may only push.
+put 201 types 1.0.0 "application/vnd.x+json" '{"layers":[]}'
+put 409 types "$pushed" "application/vnd.y+json" '{"layers":[]}'
+put 409 types again2 "application/vnd.y+json" '{"layers":[]}'
+ask 200 "$base/types/manifests/1.0.0"
+[ "$(header Content-Type)" = application/vnd.x+json ] || fail "the type of a version: $(header Content-Type)"
 for path in "types/manifests/artifact" "types/blobs/$layer" types/manifests/none-such; do
     curl -s -D "$TMP/head" -o /dev/null "$base/$path"
     [ "$(header X-Content-Type-Options)" = nosniff ] && [ "$(header Content-Security-Policy)" = "sandbox; default-src 'none'" ] ||

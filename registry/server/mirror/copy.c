@@ -50,11 +50,17 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
         const OciDigest named = mention_named(mention);
         g_autofree char *text = mention_text(mention);
         gboolean changed;
-        if (mention->manifest ? !copy_deep(copy, name, text, NULL, FALSE, depth + 1, &changed, error)
-            : mention->open   ? !copy_open(copy, name, mention, &named, depth, error)
-                              : !copy_blob(copy, name, &named, mention->size, error)) {
+        GError *problem = NULL;
+        if (mention->manifest ? copy_deep(copy, name, text, NULL, FALSE, depth + 1, &changed, &problem)
+            : mention->open   ? copy_open(copy, name, mention, &named, depth, &problem)
+                              : copy_blob(copy, name, &named, mention->size, &problem)) {
+            continue;
+        }
+        if (!mention->elsewhere || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            g_propagate_error(error, problem);
             return FALSE;
         }
+        g_clear_error(&problem);
     }
     return TRUE;
 }
@@ -228,7 +234,8 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
                                       .mentions = mentions,
                                       .actor = &copy_actor,
                                       .partial = partial,
-                                      .cached = partial};
+                                      .cached = partial,
+                                      .promotes = !partial};
     return (partial || copy_mentions(copy, name, mentions, depth, error)) &&
            storage_put_manifest(copy->storage, name, &manifest, &digest, error);
 }

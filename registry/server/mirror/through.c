@@ -202,7 +202,8 @@ static FetchOutcome fetch_blobs(Through *through, const char *name, const GArray
         const OciDigest named = mention_named(mention);
         if (!mention->manifest && !is_here(through, name, &named)) {
             FetchOutcome outcome = fetch_blob(through, name, &named, wait, NULL);
-            worst = outcome == FETCH_DONE ? worst : outcome;
+            gboolean done = outcome == FETCH_DONE || (mention->elsewhere && outcome == FETCH_ABSENT);
+            worst = done ? worst : outcome;
         }
     }
     return worst;

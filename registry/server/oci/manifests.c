@@ -80,6 +80,9 @@ static const Mention *find_missing(Request *request, const char *name, const GAr
 {
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *one = &g_array_index(mentions, Mention, i);
+        if (one->elsewhere) {
+            continue;
+        }
         if (one->manifest ? !storage_is_sparse(request->server->storage, name) &&
                                 !storage_has_manifest(request->server->storage, name, &one->digest)
                           : !storage_has(request->server->storage, name, &one->digest)) {
@@ -95,7 +98,8 @@ static GArray *read_mentions(const json_t *manifest, GError **error)
     g_autoptr(GArray) mentions = mentions_read(manifest);
     gboolean ok = mentions != NULL;
     for (guint i = 0; ok && i < mentions->len; i++) {
-        ok = g_array_index(mentions, Mention, i).sized;
+        const Mention *one = &g_array_index(mentions, Mention, i);
+        ok = one->sized || one->elsewhere;
     }
     if (!ok) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
@@ -133,6 +137,7 @@ static gboolean read_conditions(Request *request, const ApiRoute *route, Storage
     gsize length = match == NULL ? 0 : strlen(match);
     manifest->only_new = none != NULL && strcmp(none, "*") == 0;
     manifest->fixed = movable == NULL || !g_pattern_match_simple(movable, route->name);
+    manifest->promotes = access_may(request, ACCESS_PROMOTE, route->name);
     if (match == NULL) {
         return TRUE;
     }

@@ -162,7 +162,7 @@ static gboolean packs_bring(Backup *backup, Connection *catalogue, gboolean *gon
 static gboolean packs_drop(Backup *backup, Connection *catalogue, GError **error)
 {
     g_autoptr(GArray) there = packs_list(backup->to, error);
-    for (guint i = 0; i < there->len; i++) {
+    for (guint i = 0; there != NULL && i < there->len; i++) {
         gint64 number = g_array_index(there, gint64, i);
         gboolean known;
         if (!pieces_has_pack(catalogue, number, &known, error) ||
@@ -170,7 +170,7 @@ static gboolean packs_drop(Backup *backup, Connection *catalogue, GError **error
             return FALSE;
         }
     }
-    return TRUE;
+    return there != NULL;
 }
 
 /* --- backing up --- */

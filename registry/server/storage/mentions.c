@@ -44,8 +44,13 @@ static gboolean add_all(GArray *mentions, const json_t *list, const char *key, g
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        if (json_array_size(json_object_get(one, "urls")) == 0 && !add(mentions, one, key, of_index)) {
-            return FALSE;
+        gboolean elsewhere = json_array_size(json_object_get(one, "urls")) > 0;
+        if (!add(mentions, one, key, of_index)) {
+            if (!elsewhere) {
+                return FALSE;
+            }
+        } else {
+            g_array_index(mentions, Mention, mentions->len - 1).elsewhere = elsewhere;
         }
     }
     return TRUE;

@@ -14,10 +14,12 @@ typedef struct {
     gboolean sized;     /* whether it says so */
     gboolean manifest;  /* it is one itself: an entry of an index with a manifest's media type */
     gboolean open;      /* an entry of an index that may be one: of another type in JSON, or without a type */
+    gboolean elsewhere; /* it has urls: it need not be here, and stays with its manifest where it is */
 } Mention;
 
-/* GArray of Mention; free it. NULL: it is malformed, or a descriptor has no digest. A layer with urls lies elsewhere
- * (image-spec, "Non-Distributable Layers"), and a subject may come later, or never: neither is among them. */
+/* GArray of Mention; free it. NULL: it is malformed, or a descriptor has no digest. A layer with urls may lie elsewhere
+ * alone (image-spec, "Non-Distributable Layers"), or be pushed all the same. A subject may come later, or never: it is
+ * not among them. */
 GArray *mentions_read(const json_t *manifest);
 /* What kind of artifact the manifest is, as referrers are listed and filtered by it (distribution-spec, "Listing
  * Referrers"): its artifactType, else its config's media type. NULL: none. */

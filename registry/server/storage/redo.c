@@ -116,6 +116,7 @@ static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, G
                                       .artifact = artifact,
                                       .mentions = mentions,
                                       .partial = TRUE,
+                                      .promotes = TRUE,
                                       .cached = line->cached};
     return redo_missing_link(&rebuild->change, line, blob, error) &&
            names_manifest(&rebuild->change, line->name, blob, &line->digest, &manifest, error);

@@ -180,6 +180,7 @@ typedef struct {
      * another one. */
     const IngotDigest *expected; /* NULL: whatever it names */
     gboolean only_new, fixed;
+    gboolean promotes;          /* whoever puts it may set channels; its media type may change though one names it */
     const char *const *further; /* more tags, set with it, all or none; NULL: none */
 } StorageManifest;
 /* NOT_FOUND, INVALID: what it needs is not here, or has another size. EXISTS: the tag may not be set. */

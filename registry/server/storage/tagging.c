@@ -1,6 +1,7 @@
 /* Manifests and tags: putting them, finding them, taking tags away. */
 #include <ingot/error.h>
 #include <ingot/reference.h>
+#include <string.h>
 
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/cached.h"
@@ -8,6 +9,7 @@
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/tags.h"
+#include "server/storage/channels.h"
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
 
@@ -65,9 +67,10 @@ static gboolean has_mentioned(Change *change, const char *name, gint64 repositor
     }
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
-        gboolean may_lack = mention->manifest && storage_is_sparse(change->storage, name);
+        gboolean may_lack = mention->elsewhere || (mention->manifest && storage_is_sparse(change->storage, name));
         if ((sizes[i] >= 0 || !may_lack) &&
-            (!check_mention(mention, sizes[i], error) || (is_new && !check_whole(change, &mention->digest, error)))) {
+            (!check_mention(mention, sizes[i], error) ||
+             (is_new && !mention->elsewhere && !check_whole(change, &mention->digest, error)))) {
             return FALSE;
         }
     }
@@ -130,15 +133,55 @@ static gboolean note_origin(Change *change, gint64 repository, const IngotDigest
     return ok;
 }
 
+/* The tag that keeps the manifest's media type as it is: a version that never moves, or a channel that moves by
+ * promotion alone. The type is not in the digest: what they name would be another thing. NULL: none. */
+static const char *tag_that_keeps(const StorageManifest *manifest, char **tags)
+{
+    for (guint i = 0; tags[i] != NULL; i++) {
+        if ((manifest->fixed && ingot_tag_is_version(tags[i])) || (!manifest->promotes && is_channel(tags[i]))) {
+            return tags[i];
+        }
+    }
+    return NULL;
+}
+
+/* The media type that the manifest is to have; what was pushed keeps its own, whatever an upstream says. NULL: an
+ * error; free it. */
+static char *choose_type(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
+                         const StorageManifest *manifest, GError **error)
+{
+    g_autofree char *old = NULL;
+    gboolean from_upstream;
+    if (!manifest_rows_type(change->writer, name, digest, &old, error) ||
+        !cached_has(change->writer, repository, digest, &from_upstream, error)) {
+        return NULL;
+    }
+    if (old == NULL || strcmp(old, manifest->type) == 0) {
+        return g_strdup(manifest->type);
+    }
+    if (manifest->cached && !manifest->promotes) {
+        return from_upstream ? g_strdup(manifest->type) : g_steal_pointer(&old);
+    }
+    g_auto(GStrv) tags = tags_naming(change->writer, repository, blob, error);
+    const char *keeps = tags == NULL ? NULL : tag_that_keeps(manifest, tags);
+    if (keeps != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s:%s names this manifest as %s: what it names keeps its media type", name, keeps, old);
+    }
+    return tags == NULL || keeps != NULL ? NULL : g_strdup(manifest->type);
+}
+
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error)
 {
     gboolean changed, had;
     g_autoptr(GArray) mentions = resolve_mentions(change, manifest->mentions, error);
     gint64 repository = mentions == NULL ? -1 : repositories_make(change->writer, name, error);
-    if (repository < 0 || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
+    g_autofree char *type =
+        repository < 0 ? NULL : choose_type(change, name, repository, blob, digest, manifest, error);
+    if (type == NULL || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
         (!manifest->partial && !has_mentioned(change, name, repository, mentions, !had, error)) ||
-        !manifest_rows_put(change->writer, repository, blob, manifest->type, manifest->subject, manifest->artifact,
+        !manifest_rows_put(change->writer, repository, blob, type, manifest->subject, manifest->artifact,
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
         !add_mentions(change, repository, blob, mentions, error)) {
@@ -149,7 +192,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
         g_autofree char *subject = manifest->subject == NULL        ? NULL
                                    : manifest->subject_text == NULL ? ingot_digest_to_text(manifest->subject)
                                                                     : g_strdup(manifest->subject_text);
-        change_log(change, "manifest", name, "digest", text, "type", manifest->type, "subject", subject, "origin",
+        change_log(change, "manifest", name, "digest", text, "type", type, "subject", subject, "origin",
                    manifest->cached ? "upstream" : NULL, NULL);
     }
     return TRUE;

@@ -118,6 +118,40 @@ static void scattered_packs_are_merged(void **state)
     assert_clean(storage);
 }
 
+static gboolean try_layers(Storage *storage, const char *text, IngotDigest *digest, GError **error)
+{
+    g_autoptr(json_t) root = ingot_json_parse(text, strlen(text), "manifest", NULL);
+    g_autoptr(GArray) mentions = mentions_read(root);
+    assert_non_null(mentions);
+    const StorageManifest manifest = {
+        .data = text, .size = strlen(text), .type = "application/x+json", .tag = "1.0.0", .mentions = mentions};
+    return storage_put_manifest(storage, "a", &manifest, digest, error);
+}
+
+/* A layer that names addresses may lie elsewhere alone; where it was pushed it stays for as long as its manifest. */
+static void a_layer_with_addresses_stays_with_its_manifest(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) pushed = noise(1, 5000);
+    IngotDigest layer = push(storage, "a", pushed), digest;
+    g_autofree char *name = ingot_digest_to_text(&layer);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strdup_printf("{\"layers\":[{\"digest\":\"%s\",\"size\":5000,\"urls\":[\"https://x\"]},"
+                                            "{\"digest\":\"sha256:%064d\",\"size\":1,\"urls\":[\"https://x\"]},"
+                                            "{\"urls\":[\"https://x\"]}]}",
+                                            name, 1);
+    g_autofree char *longer =
+        g_strdup_printf("{\"layers\":[{\"digest\":\"%s\",\"size\":5001,\"urls\":[\"https://x\"]}]}", name);
+    assert_false(try_layers(storage, longer, &digest, &error)); /* what is here has its size */
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_true(try_layers(storage, text, &digest, NULL));
+    collect(storage);
+    pull(storage, "a", pushed);
+    assert_true(storage_remove_manifest(storage, NULL, "a", &digest, NULL));
+    collect(storage);
+    assert_false(storage_has(storage, "a", &layer));
+}
+
 /* A pack that is damaged, whether anybody knows or not, or missing, keeps no others apart. */
 static void a_damaged_pack_keeps_no_others_apart(void **state)
 {
@@ -854,6 +888,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scattered_packs_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_layer_with_addresses_stays_with_its_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_pack_keeps_no_others_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_all_the_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_it_to_its_end, set_up, tear_down),

@@ -1176,6 +1176,66 @@ static void an_upstream_moves_no_tag_that_was_pushed(void **state)
     }
 }
 
+static gboolean try_type(Storage *storage, const char *tag, const char *type, gboolean cached, gboolean fixed,
+                         gboolean promotes)
+{
+    static const char text[] = "{\"a\":1}";
+    g_autoptr(GArray) mentions = mentions_read(NULL);
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest;
+    const StorageManifest manifest = {.data = text,
+                                      .size = strlen(text),
+                                      .type = type,
+                                      .tag = tag,
+                                      .mentions = mentions,
+                                      .partial = cached,
+                                      .cached = cached,
+                                      .fixed = fixed,
+                                      .promotes = promotes};
+    gboolean ok = storage_put_manifest(storage, "a", &manifest, &digest, &error);
+    assert_true(ok || g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    return ok;
+}
+
+static void assert_type(Storage *storage, const char *wanted)
+{
+    g_autofree char *type = NULL;
+    IngotDigest digest;
+    ingot_digest_of("{\"a\":1}", 7, &digest);
+    g_autoptr(GBytes) bytes = storage_manifest(storage, "a", &digest, &type, NULL);
+    assert_non_null(bytes);
+    assert_string_equal(type, wanted);
+}
+
+/* The digest does not tell the media type: no push and no upstream changes that of what a version or a channel names.
+ */
+static void what_a_version_names_keeps_its_type(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    assert_true(try_type(storage, "some", "application/one+json", FALSE, TRUE, FALSE));
+    assert_true(try_type(storage, NULL, "application/two+json", FALSE, TRUE, FALSE));
+    assert_true(try_type(storage, "1.0.0", "application/two+json", FALSE, TRUE, FALSE));
+    assert_false(try_type(storage, NULL, "application/one+json", FALSE, TRUE, FALSE));
+    assert_false(try_type(storage, "1.0.0", "application/one+json", FALSE, TRUE, TRUE));
+    assert_type(storage, "application/two+json");
+    assert_true(try_type(storage, "prod", "application/three+json", FALSE, FALSE, FALSE)); /* versions may move */
+    assert_false(try_type(storage, "some", "application/one+json", FALSE, FALSE, FALSE));
+    assert_true(try_type(storage, "some", "application/one+json", TRUE, FALSE, FALSE));
+    assert_type(storage, "application/three+json");
+    assert_true(try_type(storage, "some", "application/four+json", FALSE, FALSE, TRUE));
+    assert_type(storage, "application/four+json");
+    assert_clean(storage);
+}
+
+/* What an upstream set follows it. */
+static void what_is_cached_has_its_upstreams_type(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    assert_true(try_type(storage, "dev", "application/one+json", TRUE, FALSE, FALSE));
+    assert_true(try_type(storage, "dev", "application/two+json", TRUE, FALSE, FALSE));
+    assert_type(storage, "application/two+json");
+}
+
 /* A change that can't be logged did not happen: the pack that it brought takes no room. */
 static void a_change_that_fails_leaves_no_pack(void **state)
 {
@@ -1239,6 +1299,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_upload_ends_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mount_shows_it_elsewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_damaged_is_pushed_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_version_names_keeps_its_type, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_cached_has_its_upstreams_type, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tags_name_manifests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(referrers_are_found_by_their_subject, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uploads_count_for_the_total, set_up, tear_down),
