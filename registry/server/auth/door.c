@@ -331,6 +331,12 @@ gboolean door_open(Request *request, enum MHD_Result *result)
         return door_open_again(request, result);
     }
     request->caller = door_new_caller(request);
+    /* A browser sends what a page of any site asks for, with the login that it keeps for us. */
+    if (!request_is_read(request) && origin_is_cross_site(request)) {
+        *result = request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED",
+                                 "a page of another site may not change this registry");
+        return FALSE;
+    }
     gboolean passed = door_decide(request, result);
     if (request->caller->unread) {
         caller_free(request->caller);
