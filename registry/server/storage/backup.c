@@ -79,14 +79,24 @@ static char *pack_name(const Backup *backup, gint64 number)
     return g_build_filename("packs", base, NULL);
 }
 
+/* Whether this run has read the file already: then it is not read again. */
+static gboolean backup_has_seen(Backup *backup, const char *name)
+{
+    gboolean seen = backup_list_has(backup->seen, name);
+    if (seen) {
+        backup_list_take(backup->list, backup->seen, name);
+    }
+    return seen;
+}
+
 static gboolean same_size(const char *one, const char *other)
 {
     struct stat a, b;
     return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_size == b.st_size;
 }
 
-/* Whether a pack that is there is the whole one that an earlier backup brought: by the list; or, where that one was
- * broken off before it wrote a list, by all the pieces in it. Another one goes, to be brought again. */
+/* Whether a pack that is there is the whole one that this run, or an earlier backup, brought: by the list; or, where
+ * that one was broken off before it wrote a list, by all the pieces in it. Another one goes, to be brought again. */
 static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 number, gboolean *there, GError **error)
 {
     g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
@@ -94,6 +104,10 @@ static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 n
     g_autoptr(GError) problem = NULL;
     *there = FALSE;
     if (!g_file_test(to, G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    if (backup_has_seen(backup, name)) {
+        *there = TRUE;
         return TRUE;
     }
     if (backup_list_has(backup->before, name)) {
@@ -182,6 +196,9 @@ static gboolean backup_kept_logs(Backup *backup, GError **error)
     g_auto(GStrv) kept = checkpoint_kept(log);
     for (guint i = 0; kept[i] != NULL; i++) {
         g_autofree char *name = g_path_get_basename(kept[i]), *to = backup_path(backup->target, name);
+        if (backup_has_seen(backup, name)) {
+            continue;
+        }
         if (backup_list_has(backup->before, name) && backup_list_check(backup->before, backup->target, name, NULL)) {
             backup_list_take(backup->list, backup->before, name);
             continue;
@@ -257,12 +274,13 @@ static gboolean backup_drop_former(const Backup *backup, GError **error)
     return unlink(former) == 0 || errno == ENOENT || ingot_error_set_errno(error, errno, "%s", former);
 }
 
-/* What a try before this one has brought is there already. */
+/* What a try before this one has read counts as read: a server that collects all the time costs a further try, not
+ * all packs read again. */
 static void backup_begin_list(Backup *backup)
 {
     g_autoptr(GList) names = backup_list_names(backup->list);
     for (const GList *one = names; one != NULL; one = one->next) {
-        backup_list_take(backup->before, backup->list, one->data);
+        backup_list_take(backup->seen, backup->list, one->data);
     }
     g_clear_pointer(&backup->list, backup_list_free);
     backup->list = backup_list_new();

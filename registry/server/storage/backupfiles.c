@@ -80,6 +80,7 @@ gboolean backup_read_list(Backup *backup, const char *folder, GError **error)
 {
     backup->before = backup_list_load(folder, error);
     backup->list = backup_list_new();
+    backup->seen = backup_list_new();
     return backup->before != NULL;
 }
 
@@ -89,4 +90,5 @@ void backup_close(Backup *backup)
     packs_close(backup->to);
     backup_list_free(backup->before);
     backup_list_free(backup->list);
+    backup_list_free(backup->seen);
 }

@@ -14,6 +14,7 @@ typedef struct {
     const char *source, *target; /* folders */
     Packs *from, *to;
     BackupList *before, *list; /* of the backup that is there; of the one that is being made */
+    BackupList *seen;          /* what this run has read, for earlier catalogues too */
     BackupReport *report;
     void (*tell)(const char *line, gpointer user);
     gpointer user;
