@@ -1,6 +1,7 @@
-/* A disk that is slow with one file: preloaded into ingotd by tests/system/stall.sh.
+/* A disk that is slow with one file: preloaded into ingotd by tests/system/stall.sh and auth.sh.
  *
- * While the file $SLOW_WHILE is there, what is read of files whose path contains $SLOW_FILE does not come. */
+ * While the file $SLOW_WHILE is there, what is read of files whose path contains $SLOW_FILE does not come; where
+ * $SLOW_FLUSH is set, it is their flushes alone that do not end. */
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
@@ -18,11 +19,32 @@ static int is_meant(int fd)
     return strstr(path, getenv("SLOW_FILE")) != NULL;
 }
 
+static void wait_for(int fd)
+{
+    while (access(getenv("SLOW_WHILE"), F_OK) == 0 && is_meant(fd)) {
+        usleep(20000);
+    }
+}
+
+int fdatasync(int fd)
+{
+    int (*call)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+    if (getenv("SLOW_FLUSH") != NULL) {
+        wait_for(fd);
+    }
+    return call(fd);
+}
+
+int fsync(int fd)
+{
+    return fdatasync(fd);
+}
+
 static ssize_t read_slowly(const char *name, int fd, void *buffer, size_t size, off_t offset)
 {
     ssize_t (*call)(int, void *, size_t, off_t) = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, name);
-    while (access(getenv("SLOW_WHILE"), F_OK) == 0 && is_meant(fd)) {
-        usleep(20000);
+    if (getenv("SLOW_FLUSH") == NULL) {
+        wait_for(fd);
     }
     return call(fd, buffer, size, offset);
 }

@@ -529,6 +529,35 @@ wait "$SERVER" || fail "the server ends with $?"
 serve --trusted-proxy 127.0.0.1
 curl -s -D "$TMP/head" -o "$TMP/body" -H 'X-Forwarded-Proto: https' "http://$REGISTRY/v2/"
 grep -qi "realm=\"https://$REGISTRY/token\"" "$TMP/head" || fail "behind a proxy: $(cat "$TMP/head")"
+# What is taken away while the disk is slow to flush it: a request in between may still be let in, none behind it.
+${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libslow.so" tests/faults/slow.c -ldl
+printf 'the word of dora\nthe word of dora\n' | ingotd user add --data "$data" --scope 'pull:*' dora >/dev/null
+# slowly VERB...: a verb whose flush lasts until $TMP/slow goes; requests come meanwhile.
+slowly() {
+    local verb i
+    : >"$TMP/slow"
+    SLOW_FLUSH=1 SLOW_FILE=$data/users.sqlite-wal SLOW_WHILE=$TMP/slow LD_PRELOAD=$TMP/libslow.so ingotd "$@" >"$TMP/out" 2>&1 &
+    verb=$!
+    for i in 1 2 3 4 5 6 7 8; do
+        curl -s -o /dev/null -H "Authorization: Bearer $(cut -d' ' -f1 "$TMP/token")" "http://$REGISTRY/v2/"
+        curl -s -o "$TMP/jwt" -u "$alice" "http://$REGISTRY/token"
+        sleep 0.1
+    done
+    rm "$TMP/slow"
+    wait $verb || fail "ingotd $*: $(cat "$TMP/out")"
+}
+bearer_status() { curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $1" "http://$REGISTRY/v2/"; }
+ingotd token create --data "$data" --user dora --scope 'pull:*' >"$TMP/token" 2>"$TMP/err"
+slow_token=$(cut -d' ' -f1 "$TMP/token")
+[ "$(bearer_status "$slow_token")" = 200 ] || fail "a new token: $(cat "$TMP/token" "$TMP/err")"
+slowly token rm --data "$data" "$(ingotd token ls --data "$data" | grep dora | cut -d' ' -f1)"
+[ "$(bearer_status "$slow_token")" = 401 ] || fail "a token that was removed on a slow disk is good"
+slowly token rotate --data "$data" --expires 1s
+sleep 2
+old=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["token"])' "$TMP/jwt")
+[ "$(bearer_status "$old")" = 401 ] || fail "a key that was rotated away on a slow disk signs on"
+ok "what is taken away on a slow disk is gone when the verb has ended"
+
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
 expect 124 timeout 1 ingotd --data "$data" --listen 0.0.0.0:0

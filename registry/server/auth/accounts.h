@@ -34,12 +34,15 @@ gboolean accounts_rotate(Accounts *accounts, gint64 until, GError **error);
 /* Another key in its place: no access token, upload or link that was signed before counts any more. */
 gboolean accounts_renew_key(Accounts *accounts, GError **error);
 
-/* What the files look like from outside, which is another thing when any process has changed a row: to see whether that
- * is so without the locks that a query takes. */
+/* What the rows look like from outside, which is another thing once any process has changed one, and not before: to see
+ * whether that is so without the locks and reads that a query takes. The head of SQLite's index of its log, which is
+ * shared memory: a commit counts from the moment at which it stands there (https://www.sqlite.org/walformat.html,
+ * section 2.1). */
+#define ACCOUNTS_LOOK 96 /* bytes: the head, twice */
 typedef struct {
-    guint64 size, time, file; /* of its log, to which every change goes: bytes, nanoseconds, number */
+    guint8 head[ACCOUNTS_LOOK];
 } AccountsLook;
-void accounts_look(const Accounts *accounts, AccountsLook *look);
+void accounts_look(Accounts *accounts, AccountsLook *look);
 /* What was read of it, and how the files looked before; under a lock of its own (recall.h). */
 typedef struct {
     GMutex lock;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define ROWS_MAX 4096
-#define COARSE ((guint64)50 * 1000 * 1000) /* nanoseconds within which two changes may look alike */
 
 typedef struct {
     gpointer row;
@@ -31,18 +30,13 @@ static gboolean recall_is_of(AccountsMemory *memory, const AccountsLook *look)
 }
 
 /* Under the lock: makes room for what was read of files that looked so. */
-static gboolean recall_take(AccountsMemory *memory, const AccountsLook *look)
+static void recall_take(AccountsMemory *memory, const AccountsLook *look)
 {
-    guint64 now = (guint64)g_get_real_time() * 1000;
-    if (now < look->time + COARSE) {
-        return FALSE;
-    }
     if (!recall_is_of(memory, look) || g_hash_table_size(memory->rows) >= ROWS_MAX) {
         g_clear_pointer(&memory->rows, g_hash_table_unref);
         memory->rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, kept_free);
         memory->look = *look;
     }
-    return TRUE;
 }
 
 gboolean recall_any(Accounts *accounts, gboolean *any)
@@ -73,10 +67,9 @@ void recall_keep_any(Accounts *accounts, const AccountsLook *look, gboolean any)
 {
     AccountsMemory *memory = accounts_memory(accounts);
     g_mutex_lock(&memory->lock);
-    if (recall_take(memory, look)) {
-        memory->known = TRUE;
-        memory->any = any;
-    }
+    recall_take(memory, look);
+    memory->known = TRUE;
+    memory->any = any;
     g_mutex_unlock(&memory->lock);
 }
 
@@ -86,11 +79,7 @@ void recall_keep_row(Accounts *accounts, const AccountsLook *look, const char *k
     Kept *kept = g_new(Kept, 1);
     *kept = (Kept){.row = row, .free = free};
     g_mutex_lock(&memory->lock);
-    if (recall_take(memory, look)) {
-        g_hash_table_replace(memory->rows, g_strdup(key), g_steal_pointer(&kept));
-    }
+    recall_take(memory, look);
+    g_hash_table_replace(memory->rows, g_strdup(key), kept);
     g_mutex_unlock(&memory->lock);
-    if (kept != NULL) {
-        kept_free(kept);
-    }
 }

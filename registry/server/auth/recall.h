@@ -1,8 +1,7 @@
 /* Recall: the rows of accounts that requests have shown, kept in memory, so that an event loop need not read them.
  *
  * Invariant: what is recalled was read while the accounts' files looked as they do now: a change that any process makes
- * is seen by the next request. Files that have changed a moment ago are read again each time, since a clock is too
- * coarse to tell two changes apart that follow one another. Thread safe. */
+ * is seen by the next request. Thread safe. */
 #pragma once
 
 #include "server/auth/accounts.h"

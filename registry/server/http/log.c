@@ -14,11 +14,21 @@
 static LogFormat format_now = LOG_AS_PLAIN;
 static LogWriter *writer_now; /* NULL: lines are written at once */
 
+void log_stop(void)
+{
+    if (writer_now != NULL && logwriter_end(writer_now, END_WAIT)) {
+        writer_now = NULL;
+    }
+}
+
 /* Messages of GLib, and of those who use its log. */
 static void take_foreign(const char *domain, GLogLevelFlags level, const char *message, gpointer user)
 {
     (void)user;
     const char *from = domain == NULL ? "" : domain, *sign = domain == NULL ? "" : ": ";
+    if (level & G_LOG_FLAG_FATAL) { /* GLib ends the process behind it */
+        log_stop();
+    }
     if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) {
         log_error("%s%s%s", from, sign, message);
     } else if (level & G_LOG_LEVEL_WARNING) {
@@ -163,13 +173,6 @@ static char *describe_dropped(guint64 lines)
 void log_start(void)
 {
     writer_now = logwriter_new(STDERR_FILENO, describe_dropped);
-}
-
-void log_stop(void)
-{
-    if (writer_now != NULL && logwriter_end(writer_now, END_WAIT)) {
-        writer_now = NULL;
-    }
 }
 
 void log_request(const LogRequest *request)

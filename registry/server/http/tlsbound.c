@@ -31,6 +31,13 @@ static ssize_t bound_pull(gnutls_transport_ptr_t data, void *buffer, size_t size
     return got;
 }
 
+/* The bounds of all open connections: when one ends, the HTTP library has freed its session already, which must not be
+ * asked any more. */
+static struct {
+    GMutex lock;
+    GHashTable *all; /* of MHD_Connection -> Bound; NULL: there was none yet */
+} bounds;
+
 void tls_bound_begin(struct MHD_Connection *connection)
 {
     gnutls_session_t session = session_of(connection);
@@ -39,6 +46,12 @@ void tls_bound_begin(struct MHD_Connection *connection)
     }
     Bound *bound = g_new0(Bound, 1);
     bound->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    g_mutex_lock(&bounds.lock);
+    if (bounds.all == NULL) {
+        bounds.all = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    }
+    g_hash_table_replace(bounds.all, connection, bound);
+    g_mutex_unlock(&bounds.lock);
     gnutls_session_set_ptr(session, bound);
     gnutls_transport_set_ptr2(session, bound, GINT_TO_POINTER(bound->fd));
     gnutls_transport_set_pull_function(session, bound_pull);
@@ -46,11 +59,11 @@ void tls_bound_begin(struct MHD_Connection *connection)
 
 void tls_bound_end(struct MHD_Connection *connection)
 {
-    gnutls_session_t session = session_of(connection);
-    if (session != NULL) {
-        g_free(gnutls_session_get_ptr(session));
-        gnutls_session_set_ptr(session, NULL);
+    g_mutex_lock(&bounds.lock);
+    if (bounds.all != NULL) {
+        g_hash_table_remove(bounds.all, connection);
     }
+    g_mutex_unlock(&bounds.lock);
 }
 
 void tls_bound_moved(struct MHD_Connection *connection)
