@@ -27,39 +27,41 @@ static gboolean piece_length(Connection *connection, gint64 piece, guint64 *leng
     return ok;
 }
 
-/* Where the piece stands in the row's blob; *in: whether it does. */
-static gboolean find_in(Connection *connection, sqlite3_stmt *row, gint64 piece, guint64 *offset, gboolean *in,
-                        GError **error)
+/* Adds where the wanted pieces stand in the row's blob, each once. */
+static gboolean add_holders(Connection *connection, sqlite3_stmt *row, GHashTable *wanted, GArray *list, GError **error)
 {
-    guint count, at = 0;
+    guint count, last = 0;
     const guint32 *pieces = row_pieces(row, 3, &count);
-    while (at < count && GUINT32_FROM_LE(pieces[at]) != piece) {
-        at++;
+    PieceHolder holder = {.blob = sqlite3_column_int64(row, 0), .size = (guint64)sqlite3_column_int64(row, 2)};
+    for (guint i = 0; i < count; i++) {
+        last = g_hash_table_contains(wanted, GUINT_TO_POINTER(GUINT32_FROM_LE(pieces[i]))) ? i + 1 : last;
     }
-    *in = at < count;
-    *offset = 0;
-    for (guint i = 0; *in && i < at; i++) {
-        guint64 length;
-        if (!piece_length(connection, GUINT32_FROM_LE(pieces[i]), &length, error)) {
+    if (last == 0 || !database_digest(row, 1, &holder.digest)) {
+        return TRUE;
+    }
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    for (guint i = 0; i < last; i++) {
+        guint64 length = 0;
+        holder.piece = GUINT32_FROM_LE(pieces[i]);
+        gpointer key = GUINT_TO_POINTER((guint)holder.piece);
+        if (g_hash_table_contains(wanted, key) && g_hash_table_add(seen, key)) {
+            g_array_append_val(list, holder);
+        }
+        if (i + 1 < last && !piece_length(connection, holder.piece, &length, error)) {
             return FALSE;
         }
-        *offset += length;
+        holder.offset += length;
     }
     return TRUE;
 }
 
-GArray *pieceusers_holders(Connection *connection, gint64 piece, GError **error)
+GArray *pieceusers_holders(Connection *connection, GHashTable *pieces, GError **error)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(PieceHolder));
     g_autoptr(sqlite3_stmt) rows = database_query(connection, "SELECT id, digest, size, pieces FROM blobs", "");
     GError *problem = NULL;
     while (problem == NULL && database_step(rows, &problem)) {
-        gboolean in;
-        PieceHolder holder = {.blob = sqlite3_column_int64(rows, 0), .size = (guint64)sqlite3_column_int64(rows, 2)};
-        if (find_in(connection, rows, piece, &holder.offset, &in, &problem) && in &&
-            database_digest(rows, 1, &holder.digest)) {
-            g_array_append_val(list, holder);
-        }
+        add_holders(connection, rows, pieces, list, &problem);
     }
     return ended_well(problem, error) ? g_steal_pointer(&list) : NULL;
 }

@@ -4,12 +4,13 @@
 #include "server/catalogue/database.h"
 
 typedef struct {
-    gint64 blob;
+    gint64 piece, blob;
     IngotDigest digest;
     guint64 size, offset; /* of the blob; of the piece in it, bytes */
 } PieceHolder;
-/* GArray of PieceHolder: the blobs that have the piece, given by its id; free it. */
-GArray *pieceusers_holders(Connection *connection, gint64 piece, GError **error);
+/* GArray of PieceHolder: the blobs that have one of the pieces, given by their ids (GUINT_TO_POINTER). All blobs are
+ * looked through, once. Free it. */
+GArray *pieceusers_holders(Connection *connection, GHashTable *pieces, GError **error);
 
 typedef struct {
     gint64 blob;

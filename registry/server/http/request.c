@@ -288,8 +288,11 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
         /* A disk that can't be written, too many open files: of this machine, not of the request. */
         return request_refuse_busy(request, "this registry can keep nothing now; its log says why");
     }
-    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message);
+    }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) { /* its own files: a disk that is read-only */
+        return request_refuse_busy(request, "the registry may not use its own files; its log says which");
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN",

@@ -177,7 +177,7 @@ static enum MHD_Result offer(Request *request, const char *name, const char *id)
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", error->message);
     }
-    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", error->message);
     }
     return api_upload_fail(request, error);

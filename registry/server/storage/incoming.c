@@ -273,7 +273,7 @@ gboolean upload_end_piece(Upload *upload, GError **error)
         return FALSE;
     }
     if (upload->table->pieces->len >= PIECES_MAX) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "a blob may have %u pieces", PIECES_MAX);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "a blob may have %u pieces", PIECES_MAX);
         return FALSE;
     }
     if (!upload->brief) {

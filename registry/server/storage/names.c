@@ -32,7 +32,7 @@ static gboolean within_quota(const Storage *storage, Connection *connection, gin
         return FALSE;
     }
     if (used > limit || bytes > limit - used) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "the repository's quota is used up");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "the repository's quota is used up");
         return FALSE;
     }
     return TRUE;

@@ -186,7 +186,7 @@ static gboolean check_sum(const Storage *storage, const guint8 *frames, gsize si
         sum += length_of(frames + at);
     }
     if (storage->limits.blob > 0 && sum > storage->limits.blob) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "larger than this registry takes");
         return FALSE;
     }
     return TRUE;

@@ -41,20 +41,6 @@ gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error)
 
 /* --- damaged pieces --- */
 
-/* Blobs that have the piece, each with where it stands in them: "NAME:TAG", "NAME@DIGEST". */
-static void tell_users(Scrub *scrub, Connection *reader, gint64 piece)
-{
-    g_autoptr(GArray) blobs = pieceusers_holders(reader, piece, NULL);
-    for (guint i = 0; blobs != NULL && i < blobs->len; i++) {
-        g_autoptr(GArray) users = packrows_users(reader, g_array_index(blobs, PieceHolder, i).blob, NULL);
-        for (guint k = 0; users != NULL && k < users->len; k++) {
-            const PackUser *user = &g_array_index(users, PackUser, k);
-            scrub_tell(scrub, "  needed by %s%s%s", user->repository, user->tag == NULL ? "" : ":",
-                       user->tag == NULL ? " (untagged)" : user->tag);
-        }
-    }
-}
-
 static gboolean put_piece(Storage *storage, const PackPiece *stored, GBytes *bytes)
 {
     Change change;
@@ -65,22 +51,29 @@ static gboolean put_piece(Storage *storage, const PackPiece *stored, GBytes *byt
            change_end(&change, publish_small(&change, table, g_bytes_get_data(bytes, NULL), &none, NULL), NULL);
 }
 
-/* From the first place elsewhere that has it whole. */
-static gboolean repair(Scrub *scrub, Connection *reader, const PackPiece *stored)
+/* From that place elsewhere, if it has the piece whole. */
+static gboolean repair_from(Scrub *scrub, const char *name, const PieceHolder *holder, const PackPiece *stored)
 {
-    g_autoptr(GArray) blobs = scrub->options->fetch == NULL ? NULL : pieceusers_holders(reader, stored->id, NULL);
-    for (guint i = 0; blobs != NULL && i < blobs->len; i++) {
-        const PieceHolder *holder = &g_array_index(blobs, PieceHolder, i);
+    IngotDigest found;
+    g_autoptr(GBytes) bytes = scrub->options->fetch(name, &holder->digest, holder->size, holder->offset, stored->length,
+                                                    scrub->options->user);
+    if (bytes == NULL || g_bytes_get_size(bytes) != stored->length) {
+        return FALSE;
+    }
+    ingot_digest_of(g_bytes_get_data(bytes, NULL), stored->length, &found);
+    return ingot_digest_equal(&found, &stored->digest) && put_piece(scrub->storage, stored, bytes);
+}
+
+static gboolean repair(Scrub *scrub, const GArray *holders, const PackPiece *stored)
+{
+    for (guint i = 0; scrub->options->fetch != NULL && i < holders->len; i++) {
+        const PieceHolder *holder = &g_array_index(holders, PieceHolder, i);
+        if (holder->piece != stored->id) {
+            continue;
+        }
         g_auto(GStrv) names = storage_holders(scrub->storage, &holder->digest, NULL);
         for (guint k = 0; names != NULL && names[k] != NULL; k++) {
-            g_autoptr(GBytes) bytes = scrub->options->fetch(names[k], &holder->digest, holder->size, holder->offset,
-                                                            stored->length, scrub->options->user);
-            IngotDigest found;
-            if (bytes == NULL || g_bytes_get_size(bytes) != stored->length) {
-                continue;
-            }
-            ingot_digest_of(g_bytes_get_data(bytes, NULL), stored->length, &found);
-            if (ingot_digest_equal(&found, &stored->digest) && put_piece(scrub->storage, stored, bytes)) {
+            if (repair_from(scrub, names[k], holder, stored)) {
                 return TRUE;
             }
         }
@@ -88,19 +81,50 @@ static gboolean repair(Scrub *scrub, Connection *reader, const PackPiece *stored
     return FALSE;
 }
 
-static void found_damage(Scrub *scrub, Connection *reader, gint64 number, const Pack *pack, const PackPiece *stored)
+static void tell_users(Scrub *scrub, Connection *reader, gint64 blob)
+{
+    g_autoptr(GArray) users = packrows_users(reader, blob, NULL);
+    for (guint i = 0; users != NULL && i < users->len; i++) {
+        const PackUser *user = &g_array_index(users, PackUser, i);
+        scrub_tell(scrub, "  needed by %s%s%s", user->repository, user->tag == NULL ? "" : ":",
+                   user->tag == NULL ? " (untagged)" : user->tag);
+    }
+}
+
+static void found_damage(Scrub *scrub, gint64 number, const Pack *pack, const PackPiece *stored)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&stored->digest, text);
     blob_damaged(scrub->storage, &stored->digest, number, stored->offset);
     scrub_tell(scrub, "damaged: piece %s, %u bytes at offset %" G_GUINT64_FORMAT " of %s", text, stored->length,
                stored->offset, pack == NULL ? "a pack that is not there" : pack_path(pack));
-    tell_users(scrub, reader, stored->id);
-    if (repair(scrub, reader, stored)) {
-        scrub->report->repaired++;
-        scrub_tell(scrub, "  repaired");
-    } else {
-        scrub->report->damaged++;
+}
+
+/* What needs the damaged pieces of a pack (GArray of PackPiece), once for all of them; and each is repaired if it can
+ * be. */
+static void settle_damage(Scrub *scrub, Connection *reader, const GArray *damaged)
+{
+    g_autoptr(GHashTable) pieces = g_hash_table_new(NULL, NULL), told = g_hash_table_new(g_int64_hash, g_int64_equal);
+    for (guint i = 0; i < damaged->len; i++) {
+        g_hash_table_add(pieces, GUINT_TO_POINTER((guint)g_array_index(damaged, PackPiece, i).id));
+    }
+    g_autoptr(GArray) holders = damaged->len == 0 ? NULL : pieceusers_holders(reader, pieces, NULL);
+    for (guint i = 0; holders != NULL && i < holders->len; i++) {
+        PieceHolder *holder = &g_array_index(holders, PieceHolder, i);
+        if (g_hash_table_add(told, &holder->blob)) {
+            tell_users(scrub, reader, holder->blob);
+        }
+    }
+    for (guint i = 0; i < damaged->len; i++) {
+        const PackPiece *stored = &g_array_index(damaged, PackPiece, i);
+        if (holders != NULL && repair(scrub, holders, stored)) {
+            char text[INGOT_DIGEST_TEXT_SIZE];
+            ingot_digest_write_text(&stored->digest, text);
+            scrub->report->repaired++;
+            scrub_tell(scrub, "repaired: piece %s", text);
+        } else {
+            scrub->report->damaged++;
+        }
     }
 }
 
@@ -158,23 +182,25 @@ static gboolean scrub_pack(Scrub *scrub, Connection *reader, gint64 number, guin
         blob_pack_lost(scrub->storage, number);
     }
     g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
-    for (guint i = 0; list != NULL && i < list->len; i++) {
+    g_autoptr(GArray) damaged = g_array_new(FALSE, FALSE, sizeof(PackPiece));
+    gboolean ok = list != NULL;
+    for (guint i = 0; ok && i < list->len; i++) {
         const PackPiece *stored = &g_array_index(list, PackPiece, i);
         gboolean whole = pack != NULL && is_whole(pack, stored, buffer);
         if (!whole && still_there(reader, stored, number)) {
-            found_damage(scrub, reader, number, pack, stored);
+            found_damage(scrub, number, pack, stored);
+            g_array_append_vals(damaged, stored, 1);
         } else if (whole && stored->damaged) {
             found_whole(scrub->storage, number, stored);
         }
         scrub->report->pieces++;
-        if (!scrub_goes_on(scrub, stored->length, error)) {
-            return FALSE;
-        }
-        if (scrub_pauses(scrub, number, stored->offset + 1)) {
+        ok = scrub_goes_on(scrub, stored->length, error);
+        if (ok && scrub_pauses(scrub, number, stored->offset + 1)) {
             break;
         }
     }
-    return list != NULL;
+    settle_damage(scrub, reader, damaged);
+    return ok;
 }
 
 gboolean storage_scrub(Storage *storage, const ScrubOptions *options, ScrubReport *report, GError **error)

@@ -146,7 +146,7 @@ gboolean storage_upload_settle(Storage *storage, const char *id, guint turn, gui
 typedef gboolean (*StorageMaySee)(const char *repository, gpointer user);
 gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
                               gpointer user, GByteArray *missing, GError **error);
-/* Whether a repository may have a blob of so many bytes more; DENIED: its quota. */
+/* Whether a repository may have a blob of so many bytes more; LIMIT: its quota. */
 gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error);
 /* Nothing comes for now: what has come is kept on the disk. */
 void storage_upload_pause(Storage *storage, const char *id);

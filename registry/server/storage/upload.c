@@ -118,7 +118,7 @@ static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
         return FALSE;
     }
     if (limit > 0 && at + size > limit) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "larger than this registry takes");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "larger than this registry takes");
         return FALSE;
     }
     return !upload->refused || room_for(upload, error);
@@ -319,7 +319,7 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
         return TRUE;
     }
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
-        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         upload->refused = upload->changed = TRUE;
     } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) { /* what it counted on may have gone */
         session_shelve(upload);

@@ -571,11 +571,11 @@ static void no_larger_than_a_blob_may_be(void **state)
     g_autofree char *id = begin_upload(storage, NULL), *other = begin_upload(storage, NULL);
     g_autoptr(GError) error = NULL;
     assert_false(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
     g_clear_error(&error);
     assert_true(storage_upload_offer(storage, id, list->data, list->len - 36, NULL, NULL, missing, NULL));
     assert_false(add_steps(storage, other, bytes, 0, bytes->len, 30000, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
     g_clear_error(&error);
     assert_null(begin_upload(storage, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
@@ -610,7 +610,7 @@ static void an_offer_sets_its_room_aside(void **state)
     g_clear_error(&error);
     assert_true(storage_has_quota(storage, "a", 60000, NULL));
     assert_false(storage_has_quota(storage, "a", 60001, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
     assert_true(storage_has_quota(storage, "b", 150000, NULL));
     assert_false(storage_has_quota(storage, "b", G_MAXUINT64, NULL));
 }
@@ -917,13 +917,13 @@ static void no_more_than_a_repositorys_quota(void **state)
     push(storage, "a", first); /* is there */
     for (guint i = 0; i < 3; i++) {
         assert_false(try_push(storage, "a", second, 100000, &error));
-        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
         g_clear_error(&error);
     }
     assert_true(packed_bytes(state) < 3100000); /* who is refused fills no disk */
     IngotDigest other = push(storage, "b", second);
     assert_false(storage_mount(storage, NULL, "b", "a", &other, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
     assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
     assert_true(storage_mount(storage, NULL, "b", "a", &other, NULL));
     pull(storage, "a", second);
@@ -943,7 +943,7 @@ static void a_lower_quota_keeps_no_name_where_it_is(void **state)
     put_manifest(storage, "a", "prod", "first", &digest, 1);
     push(storage, "a", bytes);
     assert_false(try_manifest(storage, "a", "prod", "third", &digest, 1, NULL, &ignored, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
 }
 
 /* --- many at once --- */

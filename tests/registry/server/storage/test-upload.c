@@ -365,7 +365,7 @@ static void uploads_count_for_their_repository(void **state)
         Storage *its = i == 0 ? one : other;
         g_autofree char *more = begin_upload(its, NULL);
         assert_false(add_steps(its, more, second, 0, second->len, 100000, &error));
-        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
         g_clear_error(&error);
         guint64 size = size_of(its, more);
         assert_true(size > 0); /* what came before stays */
