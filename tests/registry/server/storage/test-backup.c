@@ -64,7 +64,7 @@ static GArray *packs_in(void **state, const char *folder)
 {
     g_autofree char *path = ingot_workdir_file(*state, folder);
     Packs *packs = packs_open(path, NULL);
-    GArray *list = packs_list(packs);
+    GArray *list = packs_list(packs, NULL);
     packs_close(packs);
     return list;
 }
