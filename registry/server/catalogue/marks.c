@@ -1,5 +1,7 @@
 #include "server/catalogue/marks.h"
 
+#include "server/catalogue/spared.h"
+
 GByteArray *marks_needed(Connection *connection, GHashTable *without, GError **error)
 {
     g_autoptr(GByteArray) bits = piecebits_new(connection, error);
@@ -18,7 +20,7 @@ GByteArray *marks_needed(Connection *connection, GHashTable *without, GError **e
         g_propagate_error(error, problem);
         return NULL;
     }
-    return g_steal_pointer(&bits);
+    return spared_pieces(connection, bits, error) ? g_steal_pointer(&bits) : NULL;
 }
 
 /* GArray of Dead out of rows of id, length, mark; needed (may be NULL) leaves those out that it has. */
@@ -71,5 +73,18 @@ gboolean marks_delete(Connection *writer, const Dead *dead, gboolean *deleted, G
     gboolean ok =
         database_run(writer, error, "DELETE FROM pieces WHERE id=? AND mark=?", "ii", dead->piece, dead->mark);
     *deleted = ok && database_changes(writer) > 0;
+    return ok;
+}
+
+gboolean marks_drop_placeless(Connection *writer, const GByteArray *needed, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(writer, "SELECT id, length, 0 FROM pieces WHERE damaged<>0 AND offset=0 ORDER BY id", "");
+    g_autoptr(GArray) list = read_dead(rows, needed, error);
+    gboolean ok = list != NULL;
+    for (guint i = 0; ok && i < list->len; i++) {
+        ok = database_run(writer, error, "DELETE FROM pieces WHERE id=? AND offset=0", "i",
+                          g_array_index(list, Dead, i).piece);
+    }
     return ok;
 }

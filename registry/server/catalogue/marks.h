@@ -13,7 +13,8 @@ typedef struct {
     gint64 mark;    /* epoch; 0: it is not marked */
 } Dead;
 
-/* A bit for each piece that a blob has, but those of `without` (set of IngotDigest; NULL: none). Free it. */
+/* A bit for each piece that a blob has, but those of `without` (set of IngotDigest; NULL: none), and for those that are
+ * spared (spared.h). Free it. */
 GByteArray *marks_needed(Connection *connection, GHashTable *without, GError **error);
 static inline gboolean marks_is_needed(const GByteArray *needed, gint64 piece)
 {
@@ -28,3 +29,5 @@ gboolean marks_set(Connection *writer, gint64 piece, gint64 mark, GError **error
 /* Both only where the mark is still this one. */
 gboolean marks_clear(Connection *writer, const Dead *dead, GError **error);
 gboolean marks_delete(Connection *writer, const Dead *dead, gboolean *deleted, GError **error);
+/* Deletes the pieces that are not needed and have no place (pieces.h). */
+gboolean marks_drop_placeless(Connection *writer, const GByteArray *needed, GError **error);

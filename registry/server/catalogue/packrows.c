@@ -36,7 +36,8 @@ GArray *packrows_usage(Connection *connection, GError **error)
     g_autoptr(sqlite3_stmt) rows =
         database_query(connection,
                        "SELECT id, size, (SELECT coalesce(sum(length + 36), 0) FROM pieces WHERE pack=packs.id),"
-                       " (SELECT coalesce(sum(108 + length(pieces) * 9), 0) FROM blobs WHERE pack=packs.id) FROM packs",
+                       " (SELECT coalesce(sum(108 + length(pieces) * 9), 0) FROM blobs WHERE pack=packs.id) FROM packs"
+                       " WHERE id NOT IN (SELECT pack FROM spared_packs)",
                        "");
     return packrows_list(rows, sizeof(PackUsage), read_usage, NULL, error);
 }

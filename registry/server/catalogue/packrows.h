@@ -7,7 +7,7 @@ typedef struct {
     gint64 pack;
     guint64 size, live; /* bytes: of the file; of what is in use, with its tables */
 } PackUsage;
-/* GArray of PackUsage: all packs; free it. */
+/* GArray of PackUsage: all packs but those that are spared (spared.h); free it. */
 GArray *packrows_usage(Connection *connection, GError **error);
 /* How many packs are smaller than that. */
 gboolean packrows_smaller(Connection *connection, guint64 size, guint64 *count, GError **error);

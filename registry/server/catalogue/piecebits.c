@@ -19,10 +19,7 @@ void piecebits_add(GByteArray *bits, sqlite3_stmt *row, int column)
     const guint32 *pieces = sqlite3_column_blob(row, column);
     guint count = (guint)sqlite3_column_bytes(row, column) / (guint)sizeof *pieces;
     for (guint i = 0; i < count; i++) {
-        guint32 piece = GUINT32_FROM_LE(pieces[i]);
-        if (piece / 8 < bits->len) {
-            bits->data[piece / 8] |= (guint8)(1u << (piece % 8));
-        }
+        piecebits_set(bits, GUINT32_FROM_LE(pieces[i]));
     }
 }
 

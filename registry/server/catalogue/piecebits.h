@@ -7,6 +7,12 @@
 GByteArray *piecebits_new(Connection *connection, GError **error);
 /* Adds a blob's pieces, out of a column `pieces` of a row. */
 void piecebits_add(GByteArray *bits, sqlite3_stmt *row, int column);
+static inline void piecebits_set(GByteArray *bits, gint64 piece)
+{
+    if (piece / 8 < bits->len) {
+        bits->data[piece / 8] |= (guint8)(1u << (piece % 8));
+    }
+}
 /* beyond: the answer for a piece that came after the set was made. */
 static inline gboolean piecebits_has(const GByteArray *bits, gint64 piece, gboolean beyond)
 {

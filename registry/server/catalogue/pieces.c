@@ -78,6 +78,15 @@ gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 lengt
                         "diii", digest, pack, (gint64)offset, (gint64)length);
 }
 
+gboolean pieces_put_placeless(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack,
+                              GError **error)
+{
+    return database_run(writer, error,
+                        "INSERT INTO pieces (digest, pack, offset, length, damaged) VALUES (?, ?, 0, ?, 1) ON CONFLICT"
+                        " (digest) DO NOTHING",
+                        "dii", digest, pack, (gint64)length);
+}
+
 gboolean pieces_revive(Connection *writer, gint64 id, GError **error)
 {
     return database_run(writer, error, "UPDATE pieces SET mark=NULL WHERE id=?", "i", id);

@@ -26,6 +26,9 @@ static inline gboolean pieces_is_whole(const PieceRow *row, guint32 length)
 /* A new piece, or the new place of one that is damaged or marked. */
 gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack, guint64 offset,
                     GError **error);
+/* A piece that a blob has and that is nowhere: it is damaged, at no place (offset 0) of a pack that needs it. */
+gboolean pieces_put_placeless(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack,
+                              GError **error);
 /* Takes its mark away: a blob has it again. */
 gboolean pieces_revive(Connection *writer, gint64 id, GError **error);
 

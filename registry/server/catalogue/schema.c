@@ -146,7 +146,13 @@ static const char artifacts[] = "ALTER TABLE manifests ADD COLUMN artifact TEXT;
 /* Tags that were put with the SHA-512 of their manifest: answers name it by that. */
 static const char named_tags[] = "ALTER TABLE tags ADD COLUMN sha512 INTEGER NOT NULL DEFAULT 0;";
 
-const char *const schema_migrations[] = {first,       second,  leases,   events,    mentions_by_digest,
-                                         used,        windows, counters, diary,     cached,
-                                         cached_tags, uploads, aliases,  artifacts, named_tags};
+/* What a rebuild found and nothing leads to (spared.h). */
+static const char spared[] =
+    "CREATE TABLE spared_pieces (piece INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE spared_packs (pack INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE spared_repositories (repository INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;";
+
+const char *const schema_migrations[] = {first,   second,    leases,     events, mentions_by_digest, used,
+                                         windows, counters,  diary,      cached, cached_tags,        uploads,
+                                         aliases, artifacts, named_tags, spared};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

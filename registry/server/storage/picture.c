@@ -4,6 +4,7 @@
 
 #include "server/catalogue/blobmap.h"
 #include "server/catalogue/counters.h"
+#include "server/catalogue/spared.h"
 #include "server/storage/rebuild.h"
 
 PictureItem *picture_item(const Picture *picture, guint index)
@@ -139,7 +140,7 @@ static gboolean look_for_damage(Picture *picture, Connection *reader, GError **e
             picture->blind = map == NULL || map->is_damaged;
         }
     }
-    return TRUE;
+    return picture->blind || spared_has_repository(reader, picture->repository, &picture->blind, error);
 }
 
 Picture *picture_new(Connection *reader, gint64 repository, const char *name, GError **error)

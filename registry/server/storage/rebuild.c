@@ -33,6 +33,11 @@ void rebuild_lost(Rebuild *rebuild, const char *format, ...)
     rebuild->options->tell(line, rebuild->options->user);
 }
 
+void rebuild_doubts(Rebuild *rebuild, gint64 pack)
+{
+    g_hash_table_add(rebuild->doubtful, g_memdup2(&pack, sizeof pack));
+}
+
 static gboolean count_all(Rebuild *rebuild, GError **error)
 {
     Counters counters;
@@ -70,7 +75,7 @@ static gboolean run(Rebuild *rebuild, GError **error)
         return FALSE;
     }
     gboolean ok = salvage_packs(rebuild, error) && redo_events(rebuild, error) && salvage_name_damage(rebuild, error) &&
-                  count_all(rebuild, error) && keep_nameless(rebuild, error);
+                  rebuild_spare(rebuild, error) && count_all(rebuild, error) && keep_nameless(rebuild, error);
     return change_end(&rebuild->change, ok, error);
 }
 
@@ -212,7 +217,11 @@ gboolean storage_rebuild(const char *path, const RebuildOptions *options, Rebuil
     Rebuild rebuild = {.storage = storage, .options = options, .report = report, .replay = replay};
     replay->anew = TRUE;
     g_autoptr(GPtrArray) tail = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) doubtful = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    g_autoptr(GHashTable) bereft = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     rebuild.tail = tail;
+    rebuild.doubtful = doubtful;
+    rebuild.bereft = bereft;
     rebuild.witnessed = lock != NULL && read_witness(path, &rebuild.witness);
     gboolean ok = storage != NULL && run(&rebuild, error) && database_settle(storage->catalogue, error);
     storage_close(storage);

@@ -5,7 +5,9 @@
  * be killed anywhere and begun again.
  *
  * Where something is lost, a blob that no name leads to may be what a lost name led to: it goes to the repository
- * LOST_FOUND, where no client reaches it, and collections leave it there for LOST_GRACE. */
+ * LOST_FOUND, where no client reaches it, and collections leave it there for LOST_GRACE. For as long they spare pieces
+ * without a blob, packs a part of which was left out, and repositories that lost a manifest: what is away may come
+ * back, and count on them. */
 #pragma once
 
 #include "server/storage/storage.h"

@@ -236,6 +236,11 @@ static void name_lost(const ReplayDifference *difference, gpointer user)
     Rebuild *rebuild = user;
     Change *change = &rebuild->change;
     gboolean is_tag = strcmp(difference->kind, "tag") == 0;
+    gboolean lacks = !difference->back && !difference->catalogue;
+    rebuild->lacks |= lacks;
+    if (lacks && strcmp(difference->kind, "manifest") == 0) {
+        g_hash_table_add(rebuild->bereft, g_strdup(difference->name));
+    }
     if (difference->back) {
         change_log(change, "found", difference->name, "kind", difference->kind, "digest", difference->digest, "tag",
                    is_tag ? difference->what : NULL, "by", "rebuild", NULL);
@@ -266,7 +271,8 @@ gboolean redo_events(Rebuild *rebuild, GError **error)
     const char *log = rebuild->storage->events;
     Change *change = &rebuild->change;
     EventMark mark;
-    if (!g_file_test(log, G_FILE_TEST_EXISTS) && rebuild->report->packs > 0) {
+    rebuild->no_log = !g_file_test(log, G_FILE_TEST_EXISTS);
+    if (rebuild->no_log && rebuild->report->packs > 0) {
         rebuild_lost(rebuild, "%s: not there, and with it all names", log);
     }
     if (!eventlog_read_whole(log, redo, rebuild, &mark, error) || !logmark_set(change->writer, &mark, error)) {

@@ -68,25 +68,39 @@ static gboolean take_pieces(const Table *table, const WalkPlace *place, gpointer
 static void miss_segment(const Pack *pack, guint64 from, guint64 to, const char *why, gpointer user)
 {
     Salvage *salvage = user;
-    (void)pack;
+    rebuild_doubts(salvage->rebuild, pack_number(pack));
     rebuild_lost(salvage->rebuild, "%s: its %" G_GUINT64_FORMAT " bytes are left out", why, to - from);
 }
 
 /* --- blobs --- */
 
-/* A blob whose pieces are gone was garbage; if it was not, the log of events will miss it. */
-static gboolean has_all(Connection *writer, const Table *table, gboolean *all, GError **error)
+/* *missing: how many of the table's pieces stand nowhere. *fits: the others are as long as it says. */
+static gboolean count_missing(Connection *writer, const Table *table, guint *missing, gboolean *fits, GError **error)
 {
-    *all = TRUE;
-    for (guint i = 0; *all && i < table->pieces->len; i++) {
+    *missing = 0;
+    *fits = TRUE;
+    for (guint i = 0; *fits && i < table->pieces->len; i++) {
         PieceRow row;
         const IngotDigest *digest = &table_piece(table, i)->digest;
         if (!pieces_find(writer, &digest, 1, &row, error)) {
             return FALSE;
         }
-        *all = row.id > 0 && row.length == table_piece(table, i)->length;
+        *missing += row.id == 0 ? 1 : 0;
+        *fits = row.id == 0 || row.length == table_piece(table, i)->length;
     }
     return TRUE;
+}
+
+/* Those that stand nowhere are there as damaged: the pack that has them may be away for a while, so what else the blob
+ * is made of has to stay, and so has its table. */
+static gboolean vouch_for(Connection *writer, const Table *table, const WalkPlace *place, GError **error)
+{
+    gboolean ok = TRUE;
+    for (guint i = 0; ok && i < table->pieces->len; i++) {
+        const Piece *piece = table_piece(table, i);
+        ok = pieces_put_placeless(writer, &piece->digest, piece->length, place->pack, error);
+    }
+    return ok;
 }
 
 /* Whether the pieces make the blob, by its digest: of a table that nobody vouches for. */
@@ -113,20 +127,32 @@ static gboolean makes_blob(Salvage *salvage, const Table *table)
     return ingot_digest_equal(&found, &table->blob);
 }
 
+/* Whether the table tells the truth, and more than what is known of its blob already. */
+static gboolean believes(Salvage *salvage, const Table *table, const WalkPlace *place, gint64 blob, guint missing)
+{
+    return missing > 0 ? !place->loose && blob == 0 : !place->loose || makes_blob(salvage, table);
+}
+
 static gboolean take_blob(const Table *table, const WalkPlace *place, gpointer user, GError **error)
 {
     Salvage *salvage = user;
     Rebuild *rebuild = salvage->rebuild;
-    gboolean all;
-    gint64 blob = names_blob(rebuild->change.writer, &table->blob, error);
+    Connection *writer = rebuild->change.writer;
+    guint missing;
+    gboolean fits;
+    gint64 blob = names_blob(writer, &table->blob, error);
     if (blob < 0 || !table_has_blob(table)) {
         return blob >= 0;
     }
-    if (!has_all(rebuild->change.writer, table, &all, error)) {
+    if (!count_missing(writer, table, &missing, &fits, error)) {
         return FALSE;
     }
-    if (!all || (place->loose && !makes_blob(salvage, table))) {
+    if (!fits || !believes(salvage, table, place, blob, missing)) {
+        rebuild_doubts(rebuild, place->pack);
         return TRUE;
+    }
+    if (missing > 0 && !vouch_for(writer, table, place, error)) {
+        return FALSE;
     }
     g_autoptr(Table) known = table_new(); /* its new pieces have their rows already */
     known->blob = table->blob;

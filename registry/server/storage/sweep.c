@@ -4,6 +4,7 @@
 
 #include "server/catalogue/leases.h"
 #include "server/catalogue/marks.h"
+#include "server/catalogue/spared.h"
 
 #define BATCH 512       /* pieces that are marked or deleted in one change */
 #define PAUSE_USEC 2000 /* between two: others write too */
@@ -113,8 +114,10 @@ static GArray *list_marked(Storage *storage, GError **error)
 static gboolean tidy_leases(Storage *storage, GError **error)
 {
     Change change;
-    return change_begin(storage, &change, error) &&
-           change_end(&change, leases_tidy(change.writer, storage_now(), error), error);
+    return change_begin(storage, &change, error) && change_end(&change,
+                                                               leases_tidy(change.writer, storage_now(), error) &&
+                                                                   spared_lapse(change.writer, storage_now(), error),
+                                                               error);
 }
 
 gboolean sweep_pieces(Storage *storage, gboolean (*goes_on)(gpointer user, GError **error), gpointer user,

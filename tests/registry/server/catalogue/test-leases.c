@@ -3,8 +3,10 @@
 
 #include "server/catalogue/leases.h"
 #include "server/catalogue/marks.h"
+#include "server/catalogue/packrows.h"
 #include "server/catalogue/pieces.h"
 #include "server/catalogue/schema.h"
+#include "server/catalogue/spared.h"
 
 static Database *open_catalogue(void **state)
 {
@@ -116,11 +118,36 @@ static void what_is_in_use_again_is_not_deleted(void **state)
     assert_false(marks_is_needed(others, id));
 }
 
+/* What a rebuild has found is needed, until its time is over. */
+static void what_is_spared_is_needed_for_a_while(void **state)
+{
+    g_autoptr(Database) one = open_catalogue(state);
+    const IngotDigest digest = {.bytes = {9}};
+    Connection *before = database_begin(one, NULL);
+    assert_true(pieces_add_pack(before, 1, 100, NULL) && database_end(one, TRUE, NULL));
+    gint64 id = add_piece(one, &digest, 1);
+    for (gint64 now = 99; now <= 100; now++) {
+        Connection *writer = database_begin(one, NULL);
+        assert_true(now == 100 || (spared_add_piece(writer, id, 100, NULL) && spared_add_pack(writer, 1, 100, NULL) &&
+                                   spared_add_repository(writer, 3, 100, NULL)));
+        assert_true(spared_lapse(writer, now, NULL) && database_end(one, TRUE, NULL));
+        g_autoptr(Connection) reader = database_reader(one, NULL);
+        g_autoptr(GByteArray) needed = marks_needed(reader, NULL, NULL);
+        g_autoptr(GArray) packs = packrows_usage(reader, NULL);
+        gboolean spared;
+        assert_int_equal(marks_is_needed(needed, id), now < 100);
+        assert_int_equal(packs->len, now < 100 ? 0 : 1);
+        assert_true(spared_has_repository(reader, 3, &spared, NULL));
+        assert_int_equal(spared, now < 100);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_oldest_that_lives_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_in_use_again_is_not_deleted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_spared_is_needed_for_a_while, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -471,6 +471,211 @@ static void collect_at_once(void **state)
     assert_true(storage_collect(storage, &options, &report, NULL));
 }
 
+/* --- what is away for a while --- */
+
+/* Moves the pack that holds these bytes out of the folder; its name. */
+static char *take_pack_away(void **state, const GByteArray *bytes)
+{
+    g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
+    g_autoptr(GDir) folder = g_dir_open(packs, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *file = g_build_filename(packs, name, NULL), *all = NULL;
+        g_autofree char *aside = ingot_workdir_file(*state, name);
+        gsize size;
+        assert_true(g_file_get_contents(file, &all, &size, NULL));
+        if (memmem(all, size, bytes->data, bytes->len) != NULL) {
+            assert_int_equal(g_rename(file, aside), 0);
+            return g_strdup(name);
+        }
+    }
+    fail_msg("no pack has these bytes");
+    return NULL;
+}
+
+static void bring_pack_back(void **state, const char *name)
+{
+    g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
+    g_autofree char *file = g_build_filename(packs, name, NULL), *aside = ingot_workdir_file(*state, name);
+    assert_int_equal(g_rename(aside, file), 0);
+}
+
+/* Each the one before and more, so that each has a pack and counts on those of all before. */
+static void push_versions(void **state, GByteArray **versions, guint count)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    for (guint i = 0; i < count; i++) {
+        g_autofree char *tag = g_strdup_printf("%u.0.0", i + 1);
+        versions[i] = frames(100, 2 * (i + 1), 8000);
+        IngotDigest digest = push(storage, "a", versions[i]);
+        put_manifest(storage, "a", tag, tag, &digest, 1);
+    }
+}
+
+static void delete_version(void **state, const GByteArray *bytes, const char *tag)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest digest = digest_of(bytes), manifest;
+    assert_true(storage_find_tag(storage, "a", tag, &manifest, NULL));
+    assert_true(storage_remove_tag(storage, NULL, "a", tag, NULL));
+    assert_true(storage_remove_manifest(storage, NULL, "a", &manifest, NULL));
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
+}
+
+static void assert_has(void **state, GByteArray *const *versions, guint from, guint count)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    for (guint i = from; i < count; i++) {
+        pull(storage, "a", versions[i]);
+    }
+}
+
+static void free_versions(GByteArray **versions, guint count)
+{
+    for (guint i = 0; i < count; i++) {
+        g_byte_array_unref(versions[i]);
+    }
+}
+
+/* Each pack is away in turn while the catalogue is made again and garbage is collected: what counts on it is named, and
+ * is there again with it. The first versions are deleted later on: the last needs what came with them. */
+static void a_pack_that_comes_back_has_lost_nothing(void **state)
+{
+    GByteArray *versions[IMAGES];
+    push_versions(state, versions, IMAGES);
+    for (guint i = 0; i < 3 * IMAGES; i++) {
+        const guint from = i / IMAGES;
+        g_autoptr(GByteArray) own = frames(100 + 2 * (i % IMAGES), 1, 8000);
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+        if (i == IMAGES || i == 2 * IMAGES) {
+            delete_version(state, versions[from - 1], from == 1 ? "1.0.0" : "2.0.0");
+            collect_at_once(state);
+        }
+        g_autofree char *name = take_pack_away(state, own);
+        rebuild(state, lines);
+        for (guint k = MAX(from, i % IMAGES); k < IMAGES; k++) {
+            g_autofree char *damaged = g_strdup_printf("a:%u.0.0 needs", k + 1);
+            IngotDigest digest = digest_of(versions[k]);
+            g_autofree char *lost = ingot_digest_to_text(&digest);
+            assert_true(count_lines(lines, damaged) + count_lines(lines, lost) > 0);
+        }
+        collect_at_once(state);
+        g_autoptr(GPtrArray) ignored = g_ptr_array_new_with_free_func(g_free);
+        rebuild(state, ignored);
+        collect_at_once(state);
+        bring_pack_back(state, name);
+        assert_int_equal(rebuild(state, again).lost, 0);
+        assert_has(state, versions, from, IMAGES);
+        assert_clean(state, name);
+    }
+    free_versions(versions, IMAGES);
+}
+
+/* A piece that stands in a pack without the table of any blob, since the one that brought it was deleted, is needed by
+ * a blob whose table is away. */
+static void a_blob_that_comes_back_has_its_pieces(void **state)
+{
+    g_autoptr(GByteArray) first = frames(200, 6, 8000), second = frames(205, 3, 8000), own = frames(206, 1, 8000);
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        push(storage, "b", first);
+        IngotDigest digest = push(storage, "a", second), gone = digest_of(first);
+        put_manifest(storage, "a", "1.0.0", "1.0.0", &digest, 1);
+        assert_true(storage_remove_blob(storage, NULL, "b", &gone, NULL));
+    }
+    collect_at_once(state);
+    g_autofree char *name = take_pack_away(state, own);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+    assert_true(rebuild(state, lines).lost > 0);
+    collect_at_once(state);
+    bring_pack_back(state, name);
+    assert_int_equal(rebuild(state, again).lost, 0);
+    g_autoptr(Storage) storage = open_storage(state);
+    pull(storage, "a", second);
+}
+
+/* What a manifest needs stays while its pack is away. */
+static void a_manifest_that_comes_back_has_its_layers(void **state)
+{
+    GByteArray *versions[IMAGES];
+    push_versions(state, versions, IMAGES);
+    g_autoptr(GByteArray) text = g_byte_array_new();
+    g_byte_array_append(text, (const guint8 *)"\"text\":\"3.0.0\"", 14);
+    g_autofree char *name = take_pack_away(state, text);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+    assert_true(rebuild(state, lines).lost > 0);
+    collect_at_once(state);
+    bring_pack_back(state, name);
+    assert_int_equal(rebuild(state, again).lost, 0);
+    assert_has(state, versions, 0, IMAGES);
+    free_versions(versions, IMAGES);
+}
+
+/* The table of a blob that was deleted counts on pieces that are gone: it is no damage. */
+static void a_deleted_blob_is_no_damage(void **state)
+{
+    GByteArray *versions[IMAGES];
+    push_versions(state, versions, IMAGES);
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autoptr(GByteArray) last = frames(102, 2, 8000); /* what the second one brought */
+        IngotDigest digest = push(storage, "a", last);
+        put_manifest(storage, "a", "9.0.0", "9.0.0", &digest, 1);
+    }
+    for (guint i = 0; i < IMAGES; i++) {
+        g_autofree char *tag = g_strdup_printf("%u.0.0", i + 1);
+        delete_version(state, versions[i], tag);
+    }
+    collect_at_once(state);
+    guint64 pieces;
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        pieces = stats_of(storage).pieces;
+    }
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    assert_int_equal(rebuild(state, lines).lost, 0);
+    g_autoptr(Storage) storage = open_storage(state);
+    assert_int_equal(stats_of(storage).damaged, 0);
+    assert_in_range(stats_of(storage).pieces, pieces, G_MAXINT);
+    storage_close(g_steal_pointer(&storage));
+    assert_clean(state, "a deleted blob");
+    free_versions(versions, IMAGES);
+}
+
+/* A pack a part of which can't be read for a while is not written anew without it. */
+static void a_segment_that_can_be_read_again_has_lost_nothing(void **state)
+{
+    g_autoptr(GByteArray) small = noise(70, 5000), large = noise(71, 60000);
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        push(storage, "a", small);
+        push(storage, "a", large);
+    }
+    g_autofree char *pack = ingot_workdir_file(*state, "data/packs/00000001.pack"), *all = NULL;
+    g_autoptr(GArray) offsets = join_packs(state, NULL);
+    gsize size;
+    assert_true(g_file_get_contents(pack, &all, &size, NULL));
+    guint64 head = (guint64)((char *)memmem(all, size, large->data, large->len) - all) - SEGMENT_HEAD;
+    flip(pack, head);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+    assert_true(rebuild(state, lines).lost > 0);
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        const CollectOptions options = {.grace = 1000};
+        CollectReport report;
+        assert_true(storage_collect(storage, &options, &report, NULL));
+        pull(storage, "a", small);
+    }
+    flip(pack, head);
+    assert_int_equal(rebuild(state, again).lost, 0);
+    g_autoptr(Storage) storage = open_storage(state);
+    pull(storage, "a", small);
+    pull(storage, "a", large);
+}
+
 /* With the names the bytes are not lost: whoever pushes the names again finds them, for a while. */
 static void bytes_outlive_their_names(void **state)
 {
@@ -588,6 +793,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lost_pack_stops_no_collection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_never_committed_is_not_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_those_of_the_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pack_that_comes_back_has_lost_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_manifest_that_comes_back_has_its_layers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blob_that_comes_back_has_its_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_deleted_blob_is_no_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_segment_that_can_be_read_again_has_lost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_outlive_their_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(layers_outlive_a_damaged_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_whole_catalogue_is_not_given_up, set_up, tear_down),
