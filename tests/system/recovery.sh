@@ -72,6 +72,8 @@ sql "DELETE FROM events_mark"
 refused "no mark"
 : >"$data/catalogue.sqlite"
 refused "an empty catalogue"
+head -c 100000 /dev/zero >"$data/catalogue.sqlite"
+refused "a catalogue that is none"
 rm "$data/catalogue.sqlite"
 refused "no catalogue"
 ok "a catalogue that does not know its log is refused, and nothing goes"
@@ -233,7 +235,7 @@ scrub "the restored folder, after a push"
 ok "a backup that is made beside pushes and collections is restored as it was"
 
 # What an earlier backup has brought is verified by each one that counts on it, and brought again where it is damaged, in the
-# middle of a broken-off backup too. A restore of a damaged backup restores nothing, and names the file.
+# middle of a broken-off backup too. A restore of a damaged backup restores nothing, and names the file; if forced, the rest.
 rm -rf "$TMP/backup" "$TMP/gone"
 mkdir "$TMP/other"
 cp -r "$data/." "$TMP/other"
@@ -247,18 +249,38 @@ with open(sys.argv[1], "r+b") as f: f.seek(int(sys.argv[2])); f.write(b"damaged"
 }
 damage "$copy" 5000
 expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"
-grep -q "nothing is restored: $copy: damaged" "$TMP/err" && [ ! -e "$TMP/third" ] || fail "a restore of a damaged backup: $(cat "$TMP/err")"
+grep -q "$copy: damaged" "$TMP/err" && grep -q 'nothing is restored.*ingotd restore --force' "$TMP/err" && [ ! -e "$TMP/third" ] || fail "a restore of a damaged backup: $(cat "$TMP/err")"
+expect 1 ingotd restore --force --data "$TMP/third" "$TMP/backup"
+grep -q "$copy: damaged" "$TMP/err" && grep -q 'needed by team/' "$TMP/err" || fail "a forced restore says: $(cat "$TMP/err")"
+[ "$(find "$TMP/third/packs" -name '*.pack' | wc -l)" = "$(find "$TMP/backup/packs" -name '*.pack' | wc -l)" ] || fail "a forced restore leaves packs behind"
+rm -rf "$TMP/third"
 for listed in yes no; do
     [ $listed = yes ] || { damage "$copy" 5000; rm "$TMP/backup/files.json"; }
     ingotd backup --data "$TMP/other" "$TMP/backup" >"$TMP/out" 2>&1 || fail "over a damaged backup: $(cat "$TMP/out")"
     [ $listed = no ] || grep -q "brought again: $copy" "$TMP/out" || fail "nothing is said of what was brought again: $(cat "$TMP/out")"
     cmp "$copy" "$TMP/other/packs/$(basename "$copy")" || fail "a damaged pack stays in the backup"
 done
-for file in names.log catalogue.sqlite; do
+for part in log row head; do
+    file=catalogue.sqlite
+    [ $part != log ] || file=names.log
     cp "$TMP/backup/$file" "$TMP/whole"
-    [ $file = names.log ] && damage "$TMP/backup/$file" "$(($(stat -c %s "$TMP/whole") - 30))" || python3 -c 'import sqlite3,sys; c = sqlite3.connect(sys.argv[1]); c.execute("UPDATE tags SET sum=sum+1"); c.commit()' "$TMP/backup/$file"
-    expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"
-    grep -q "$TMP/backup/$file: damaged" "$TMP/err" || fail "a restore with a damaged $file: $(cat "$TMP/err")"
+    case $part in
+    log) damage "$TMP/backup/$file" "$(($(stat -c %s "$TMP/whole") - 30))" ;;
+    row) python3 -c 'import sqlite3,sys; c = sqlite3.connect(sys.argv[1]); c.execute("UPDATE tags SET sum=sum+1"); c.commit()' "$TMP/backup/$file" ;;
+    head) damage "$TMP/backup/$file" 0 ;;
+    esac
+    for mount in no yes; do # a folder that is there stays
+        [ $mount = no ] || mkdir "$TMP/third"
+        expect 1 ingotd restore --data "$TMP/third" "$TMP/backup"
+        grep -q "$TMP/backup/$file.*ingotd restore --force" "$TMP/err" || grep -q "$file.part.*ingotd restore --force" "$TMP/err" || fail "a restore with a damaged $part: $(cat "$TMP/err")"
+        [ $mount = no ] || rmdir "$TMP/third" || fail "a refused restore leaves something"
+    done
+    expect 1 ingotd restore --force --data "$TMP/third" "$TMP/backup"
+    if [ $part != log ]; then # what mends it is said; a last event alone is mended at once
+        grep -q 'ingotd rebuild' "$TMP/err" || fail "a forced restore with a damaged $part: $(cat "$TMP/err")"
+        ingotd rebuild --data "$TMP/third" >"$TMP/out" 2>&1 || fail "rebuild after a forced restore: $(cat "$TMP/out")"
+    fi
+    ingotd scrub --data "$TMP/third" >"$TMP/out" 2>&1 || fail "after a forced restore with a damaged $part: $(cat "$TMP/out")"
     rm -rf "$TMP/third"
     cp "$TMP/whole" "$TMP/backup/$file"
 done

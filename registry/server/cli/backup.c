@@ -25,7 +25,7 @@ static gboolean run(int argc, char **argv, GError **error)
     if (report.damaged > 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "%s: %" G_GUINT64_FORMAT
-                    " damaged pieces came along: `ingotd scrub` names the images that need them",
+                    " damaged things came along: `ingotd scrub` names the images that need them",
                     data, report.damaged);
     }
     return report.damaged == 0;

@@ -31,13 +31,15 @@ static gboolean restore_users(const char *data, GError **error)
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_autofree char *data = NULL;
+    gboolean force = FALSE;
     BackupReport report;
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
+        {"force", 0, 0, G_OPTION_ARG_NONE, &force, "Restore what can be had of a damaged backup", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_restore, entries, 1, 1, &argc, &argv, error) || !verb_needs_data(data, error) ||
-        !owner_assume(data, error) || !storage_restore(argv[1], data, verb_print_line, NULL, &report, error) ||
+        !owner_assume(data, error) || !storage_restore(argv[1], data, force, verb_print_line, NULL, &report, error) ||
         !restore_users(data, error)) {
         return FALSE;
     }
@@ -53,6 +55,8 @@ static gboolean run(int argc, char **argv, GError **error)
 const Verb verb_restore = {
     "restore", "DIR", "make a data folder of a backup",
     "The data folder must be empty or not there yet. Everything is copied from the backup in DIR, which\n"
-    "stays as it is, and read again as a scrub reads it; the status is 1 if anything is damaged.\n\n"
+    "stays as it is, and read again as a scrub reads it. Where a file of DIR is damaged, it is named and\n"
+    "nothing is restored; with --force all the rest is, and the images that need what is lost are named.\n"
+    "The status is 1 if anything is damaged.\n\n"
     "Example:\n  ingotd restore --data /srv/ingot /backup/ingot\n",
     run};

@@ -43,8 +43,7 @@ static gboolean piece_check(const PieceRow *row, const IngotDigest *digest, gpoi
     g_autofree char *line =
         g_strdup_printf("damaged: piece %s in %s", text,
                         checking->pack == NULL ? "a pack that is not there" : pack_path(checking->pack));
-    checking->backup->tell(line, checking->backup->user);
-    checking->backup->report->damaged++;
+    backup_tell_damage(checking->backup, line);
     return TRUE;
 }
 
@@ -57,19 +56,25 @@ static gboolean pack_check(Backup *backup, Connection *catalogue, gint64 number,
     return pack != NULL && pieces_each_of(catalogue, number, piece_check, &checking, error);
 }
 
+/* Each piece of a pack that can't be had is damaged. */
+static gboolean pack_tell_lost(Backup *backup, Connection *catalogue, gint64 number, GError **error)
+{
+    Checking checking = {.backup = backup};
+    return pieces_each_of(catalogue, number, piece_check, &checking, error);
+}
+
 /* A pack that is not there: known as lost, or taken away by a collection since the catalogue was copied (*gone). */
 static gboolean pack_missing(Backup *backup, Connection *catalogue, gint64 number, gboolean *gone, GError *problem,
                              GError **error)
 {
     guint64 whole;
-    Checking checking = {.backup = backup};
     if (!pieces_whole_of(catalogue, number, &whole, NULL) || whole > 0) {
         *gone = TRUE;
         g_propagate_error(error, problem);
         return FALSE;
     }
     g_error_free(problem);
-    return pieces_each_of(catalogue, number, piece_check, &checking, error);
+    return pack_tell_lost(backup, catalogue, number, error);
 }
 
 /* What the backup's list calls a pack; free it. */
@@ -133,30 +138,50 @@ static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 n
     return !g_file_test(from, G_FILE_TEST_EXISTS) || packs_remove(backup->to, number, error);
 }
 
+/* A link to the pack, or a copy of what can be read of it: one bad sector costs the pieces in it, not the backup. Only
+ * a whole one gets into the list, so that another run brings it again. */
+static gboolean pack_copy(Backup *backup, Connection *catalogue, gint64 number, const char *to, GError **error)
+{
+    g_autofree char *from = packs_path(backup->from, number), *name = pack_name(backup, number), *trouble = NULL;
+    g_autoptr(GError) problem = NULL;
+    struct stat st;
+    if (link(from, to) != 0 && !backup_copy(from, to, &trouble, error)) {
+        return FALSE;
+    }
+    if (trouble != NULL) {
+        backup_tell_damage(backup, trouble);
+    }
+    if (stat(to, &st) != 0) {
+        return pack_tell_lost(backup, catalogue, number, error);
+    }
+    backup->report->copied++;
+    backup->report->bytes += (guint64)st.st_size;
+    if (!pack_check(backup, catalogue, number, error)) {
+        return FALSE;
+    }
+    if (trouble == NULL && !backup_list_note(backup->list, backup->target, name, &problem)) {
+        backup_tell_damage(backup, problem->message);
+    }
+    return TRUE;
+}
+
 static gboolean pack_bring(Backup *backup, Connection *catalogue, gint64 number, gboolean *gone, GError **error)
 {
-    g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
-    g_autofree char *name = pack_name(backup, number);
+    g_autofree char *to = packs_path(backup->to, number);
     GError *problem = NULL;
-    struct stat st;
     gboolean there;
     *gone = FALSE;
     if (!pack_was_brought(backup, catalogue, number, &there, error)) {
         return FALSE;
     }
-    if (there) {
+    if (there || pack_copy(backup, catalogue, number, to, &problem)) {
         return TRUE;
     }
-    if (!backup_bring(from, to, TRUE, &problem)) {
-        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            return pack_missing(backup, catalogue, number, gone, problem, error);
-        }
-        g_propagate_error(error, problem);
-        return FALSE;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return pack_missing(backup, catalogue, number, gone, problem, error);
     }
-    backup->report->copied++;
-    backup->report->bytes += stat(to, &st) == 0 ? (guint64)st.st_size : 0;
-    return pack_check(backup, catalogue, number, error) && backup_list_note(backup->list, backup->target, name, error);
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 static gboolean packs_bring(Backup *backup, Connection *catalogue, gboolean *gone, GError **error)

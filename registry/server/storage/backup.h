@@ -13,7 +13,7 @@
 typedef struct {
     guint64 packs, copied; /* that it holds; that came with this one */
     guint64 bytes;         /* of those that came */
-    guint64 damaged;       /* pieces among them that are not what they should be */
+    guint64 damaged;       /* pieces and files among them that are not what they should be */
     guint64 event;         /* number of the last one */
 } BackupReport;
 
@@ -22,6 +22,8 @@ typedef struct {
 gboolean storage_backup(const char *data, const char *folder, void (*tell)(const char *line, gpointer user),
                         gpointer user, BackupReport *report, GError **error);
 /* Copies a backup to a data folder that is empty or not there (EXISTS), and reads all of it. CORRUPT where a file is
- * not what the backup brought: then nothing is restored. */
-gboolean storage_restore(const char *folder, const char *data, void (*tell)(const char *line, gpointer user),
-                         gpointer user, BackupReport *report, GError **error);
+ * not what the backup brought, or can't be read: then nothing is restored. Unless it is forced: then each such file is
+ * told, and what can be had of it comes along. */
+gboolean storage_restore(const char *folder, const char *data, gboolean force,
+                         void (*tell)(const char *line, gpointer user), gpointer user, BackupReport *report,
+                         GError **error);

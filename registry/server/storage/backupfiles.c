@@ -11,24 +11,86 @@
 
 #include "server/packs/splitter.h"
 
+#define STEP (1u << 20)   /* bytes that are copied at once */
+#define SECTOR (4u << 10) /* bytes that a disk loses together */
+
+void backup_tell_damage(const Backup *backup, const char *line)
+{
+    backup->tell(line, backup->user);
+    backup->report->damaged++;
+}
+
 gboolean backup_flush(const char *path, GError **error)
 {
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
     return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || ingot_error_set_errno(error, errno, "%s", path));
 }
 
-gboolean backup_bring(const char *from, const char *path, gboolean may_link, GError **error)
+/* Without somebody to tell it to, a trouble is an error. */
+static gboolean copy_trouble(char *text, char **trouble, GError **error)
 {
-    if (may_link && link(from, path) == 0) {
-        return TRUE;
+    if (trouble == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s", text);
+        g_free(text);
+        return FALSE;
     }
+    *trouble = text;
+    return TRUE;
+}
+
+/* Reads bytes, with zeros for each sector that can't be read. How many bytes those are. */
+static gsize copy_read(int in, guint8 *buffer, gsize size, guint64 at)
+{
+    gsize unread = 0;
+    if (ingot_file_pread(in, buffer, size, at, "", NULL)) {
+        return 0;
+    }
+    for (gsize done = 0; done < size; done += SECTOR) {
+        gsize step = MIN(SECTOR, size - done);
+        if (!ingot_file_pread(in, buffer + done, step, at + done, "", NULL)) {
+            memset(buffer + done, 0, step);
+            unread += step;
+        }
+    }
+    return unread;
+}
+
+gboolean backup_copy(const char *from, const char *path, char **trouble, GError **error)
+{
     g_autofree char *part = g_strconcat(path, ".part", NULL);
+    g_autofree guint8 *buffer = g_malloc(STEP);
+    guint64 unread = 0;
     struct stat st;
-    if (stat(from, &st) != 0) {
+    g_auto(IngotFd) in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (in < 0 && errno == ENOENT) {
         return ingot_error_set_errno(error, errno, "%s", from);
     }
-    return ingot_file_copy(from, part, error) && backup_flush(part, error) &&
-           (rename(part, path) == 0 || ingot_error_set_errno(error, errno, "%s", path));
+    if (in < 0 || fstat(in, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return copy_trouble(
+            g_strdup_printf("%s: can't be read: %s; it is left out", from, in < 0 ? g_strerror(errno) : "not a file"),
+            trouble, error);
+    }
+    g_auto(IngotFd) out = ingot_file_open(part, O_WRONLY | O_CREAT | O_TRUNC, (int)(st.st_mode & 0777), error);
+    for (guint64 at = 0; at < (guint64)st.st_size; at += STEP) {
+        gsize step = (gsize)MIN(STEP, (guint64)st.st_size - at);
+        unread += copy_read(in, buffer, step, at);
+        if (out < 0 || !ingot_file_pwrite(out, buffer, step, at, part, error)) {
+            return FALSE;
+        }
+    }
+    if (unread > 0 &&
+        !copy_trouble(g_strdup_printf("%s: %" G_GUINT64_FORMAT " bytes of it can't be read", from, unread), trouble,
+                      error)) {
+        return FALSE;
+    }
+    const struct timespec times[] = {st.st_atim, st.st_mtim};
+    return out >= 0 && (futimens(out, times) == 0 || ingot_error_set_errno(error, errno, "%s", part)) &&
+           ingot_file_publish(out, part, path, error);
+}
+
+gboolean backup_bring(const char *from, const char *path, gboolean may_link, GError **error)
+{
+    return (may_link && link(from, path) == 0) || backup_copy(from, path, NULL, error);
 }
 
 gboolean backup_bring_part(const char *from, const char *path, guint64 size, GError **error)

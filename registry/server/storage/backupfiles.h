@@ -15,6 +15,7 @@ typedef struct {
     Packs *from, *to;
     BackupList *before, *list; /* of the backup that is there; of the one that is being made */
     BackupList *seen;          /* what this run has read, for earlier catalogues too */
+    gboolean force;            /* a restore goes on past what is damaged */
     BackupReport *report;
     void (*tell)(const char *line, gpointer user);
     gpointer user;
@@ -28,8 +29,13 @@ gboolean backup_folder_is_empty(const char *path);
 gboolean backup_folder_is(const char *path); /* a backup, whole or not */
 
 char *backup_path(const char *folder, const char *name); /* free it */
+/* Something that the backup or the restore goes on past: tells it, and counts it as damaged. */
+void backup_tell_damage(const Backup *backup, const char *line);
 gboolean backup_flush(const char *path, GError **error);
 /* A link to the file, or a copy of it; `path` has the name only when it is whole. */
 gboolean backup_bring(const char *from, const char *path, gboolean may_link, GError **error);
+/* The same, always as a copy, and of as much as can be read: zeros stand for the rest, and *trouble (free it) says so;
+ * a file that can't be opened is left out, and *trouble says that. NOT_FOUND where there is none. */
+gboolean backup_copy(const char *from, const char *path, char **trouble, GError **error);
 /* The first `size` bytes of a file. */
 gboolean backup_bring_part(const char *from, const char *path, guint64 size, GError **error);

@@ -66,7 +66,15 @@ static gboolean make_folders(const char *path, GError **error)
 static gboolean open_catalogue(Storage *storage, const char *suffix, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/catalogue.sqlite%s", storage->path, suffix);
-    storage->catalogue = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, error);
+    g_autoptr(GError) problem = NULL;
+    storage->catalogue = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, &problem);
+    if (storage->catalogue == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s. `ingotd rebuild --data %s` makes it again from the packs and the log of events",
+                    problem->message, storage->path);
+    } else if (storage->catalogue == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
     return storage->catalogue != NULL;
 }
 

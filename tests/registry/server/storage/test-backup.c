@@ -1,4 +1,4 @@
-/* Backups: what one run has read it does not read again. */
+/* Backups: what one run has read it does not read again, and what is whole beside damage can be had. */
 #include "../fixture.h"
 
 #include <dlfcn.h>
@@ -7,11 +7,50 @@
 #include "server/storage/backup.h"
 #include "server/storage/collect.h"
 
-/* What is watched of the files that are opened, here in place of libc. */
+#define SECTOR 4096u
+
+/* What is watched of files, and what a bad disk does to them, here in place of libc. */
 static struct {
-    const char *folder; /* of whose files: NULL: of none */
+    const char *folder; /* whose files are counted; NULL: none */
     GHashTable *opened; /* path -> how often */
+    const char *bad;    /* file of which one sector can't be read; NULL: none */
+    off_t sector;       /* where that begins */
+    gboolean far;       /* the packs are on another file system: no links */
 } watched;
+
+static gboolean is_bad(int fd, off_t from, size_t size)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *path = watched.bad == NULL ? NULL : g_file_read_link(link, NULL);
+    return g_strcmp0(path, watched.bad) == 0 && path != NULL && from < watched.sector + (off_t)SECTOR &&
+           from + (off_t)size > watched.sector;
+}
+
+ssize_t pread(int fd, void *buffer, size_t size, off_t at)
+{
+    static ssize_t (*real)(int, void *, size_t, off_t);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "pread");
+    }
+    if (is_bad(fd, at, size)) {
+        errno = EIO;
+        return -1;
+    }
+    return real(fd, buffer, size, at);
+}
+
+int link(const char *from, const char *to)
+{
+    static int (*real)(const char *, const char *);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "link");
+    }
+    if (watched.far && strstr(from, "/data/packs/") != NULL) {
+        errno = EXDEV;
+        return -1;
+    }
+    return real(from, to);
+}
 
 int open(const char *path, int flags, ...)
 {
@@ -40,7 +79,7 @@ static GPtrArray *lines_new(void)
     return g_ptr_array_new_with_free_func(g_free);
 }
 
-static void back_up(void **state, void (*tell)(const char *line, gpointer user), gpointer user)
+static BackupReport back_up_anyhow(void **state, void (*tell)(const char *line, gpointer user), gpointer user)
 {
     g_autofree char *data = ingot_workdir_file(*state, "data"), *folder = ingot_workdir_file(*state, "backup");
     g_autoptr(GError) error = NULL;
@@ -48,7 +87,41 @@ static void back_up(void **state, void (*tell)(const char *line, gpointer user),
     if (!storage_backup(data, folder, tell, user, &report, &error)) {
         fail_msg("%s", error->message);
     }
-    assert_int_equal(report.damaged, 0);
+    return report;
+}
+
+static void back_up(void **state, void (*tell)(const char *line, gpointer user), gpointer user)
+{
+    assert_int_equal(back_up_anyhow(state, tell, user).damaged, 0);
+}
+
+static gboolean restore(void **state, gboolean force, GPtrArray *lines, BackupReport *report, GError **error)
+{
+    g_autofree char *folder = ingot_workdir_file(*state, "backup"), *to = ingot_workdir_file(*state, "restored");
+    ingot_file_remove_tree(to, NULL);
+    return storage_restore(folder, to, force, collect_line, lines, report, error);
+}
+
+/* A restore is refused, leaves nothing, and says what goes on. */
+static void assert_refused(void **state)
+{
+    g_autofree char *to = ingot_workdir_file(*state, "restored");
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    assert_false(restore(state, FALSE, lines, &report, &error));
+    assert_non_null(strstr(error->message, "nothing is restored"));
+    assert_non_null(strstr(error->message, "ingotd restore --force"));
+    assert_false(g_file_test(to, G_FILE_TEST_EXISTS));
+}
+
+static guint count_lines(const GPtrArray *lines, const char *text)
+{
+    guint count = 0;
+    for (guint i = 0; i < lines->len; i++) {
+        count += strstr(g_ptr_array_index(lines, i), text) != NULL;
+    }
+    return count;
 }
 
 static void put_image(Storage *storage, guint seed)
@@ -183,10 +256,174 @@ static void another_try_reads_nothing_again(void **state)
     storage_close(meanwhile.storage);
 }
 
+/* --- damage --- */
+
+#define PIECES 4
+#define PIECE 60000
+
+static void fill(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(500, PIECES, PIECE);
+    IngotDigest digest = push(storage, "a", bytes);
+    put_manifest(storage, "a", "9.0.0", "several pieces", &digest, 1);
+    for (guint i = 0; i < 3; i++) {
+        put_image(storage, i);
+    }
+}
+
+/* The pack of the image of several pieces; *at: where the middle of its second one is. */
+static char *pack_of_several(void **state, const char *where, guint64 *at)
+{
+    g_autofree char *folder = ingot_workdir_file(*state, where);
+    g_autoptr(GByteArray) second = frame(501, PIECE, TRUE);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *file = g_build_filename(folder, name, NULL), *all = NULL;
+        gsize size;
+        const char *place = NULL;
+        if (g_file_get_contents(file, &all, &size, NULL)) {
+            place = memmem(all, size, second->data, second->len);
+        }
+        if (place != NULL) {
+            *at = (guint64)(place - all) + second->len / 2;
+            return g_steal_pointer(&file);
+        }
+    }
+    return NULL;
+}
+
+static Storage *open_restored(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "restored");
+    g_autoptr(GError) error = NULL;
+    Storage *storage = storage_open(path, &error);
+    if (storage == NULL) {
+        fail_msg("%s", error->message);
+    }
+    return storage;
+}
+
+static void assert_others_whole(void **state)
+{
+    g_autoptr(Storage) storage = open_restored(state);
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 5000);
+        pull(storage, "a", bytes);
+    }
+}
+
+typedef enum { FLIPPED, SHORT, GONE, NOT_A_FILE, UNREADABLE, KINDS } Kind;
+
+static void spoil(const char *file, guint64 at, Kind kind)
+{
+    switch (kind) {
+    case FLIPPED:
+        flip_copy(file, at);
+        break;
+    case SHORT:
+        flip_copy(file, at); /* no link any more */
+        flip_copy(file, at);
+        assert_int_equal(truncate(file, (off_t)at), 0);
+        break;
+    case GONE:
+    case NOT_A_FILE:
+    case UNREADABLE:
+    case KINDS:
+        assert_int_equal(g_unlink(file), 0);
+        assert_true(kind != NOT_A_FILE || g_mkdir(file, 0700) == 0);
+        assert_true(kind != UNREADABLE || symlink(file, file) == 0); /* opening it fails */
+        break;
+    }
+}
+
+/* A pack of the backup is damaged in any way: that is said, nothing is restored, and if it is forced, all others are,
+ * and the image that needs it is named. */
+static void what_is_whole_can_be_had(void **state)
+{
+    fill(state);
+    for (Kind kind = 0; kind < KINDS; kind++) {
+        g_autofree char *folder = ingot_workdir_file(*state, "backup");
+        g_autoptr(GPtrArray) lines = lines_new();
+        g_autoptr(GError) error = NULL;
+        BackupReport report;
+        guint64 at;
+        ingot_file_remove_tree(folder, NULL);
+        back_up(state, collect_line, lines);
+        g_autofree char *file = pack_of_several(state, "backup/packs", &at);
+        spoil(file, at, kind);
+        assert_refused(state);
+        if (!restore(state, TRUE, lines, &report, &error)) {
+            fail_msg("%u: %s", kind, error->message);
+        }
+        assert_true(report.damaged > 0);
+        assert_true(count_lines(lines, file) > 0);
+        assert_true(count_lines(lines, "needed by a:9.0.0") > 0);
+        assert_int_equal(count_lines(lines, "needed by a:1."), 0);
+        assert_others_whole(state);
+    }
+}
+
+/* A sector can't be read: the piece that lies in it is damaged, and no other of its pack. */
+static void a_bad_sector_costs_its_piece_alone(void **state)
+{
+    fill(state);
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    guint64 at;
+    back_up(state, collect_line, lines);
+    g_autofree char *file = pack_of_several(state, "backup/packs", &at);
+    watched.sector = (off_t)(at / SECTOR * SECTOR);
+    watched.bad = file;
+    gboolean refused = !restore(state, FALSE, lines, &report, &error);
+    g_autofree char *to = ingot_workdir_file(*state, "restored");
+    gboolean left = g_file_test(to, G_FILE_TEST_EXISTS);
+    gboolean says = error != NULL && strstr(error->message, "ingotd restore --force") != NULL;
+    g_clear_error(&error);
+    gboolean ok = restore(state, TRUE, lines, &report, &error);
+    watched.bad = NULL;
+    assert_true(refused);
+    assert_true(says);
+    assert_false(left);
+    assert_true(ok);
+    assert_int_equal(report.damaged, 2); /* the file and the piece */
+    assert_int_equal(count_lines(lines, "4096 bytes of it can't be read"), 1);
+    assert_others_whole(state);
+}
+
+/* The same in the data folder while a backup copies it: it has all the rest, and another one brings what is mended. */
+static void a_bad_sector_costs_no_backup(void **state)
+{
+    fill(state);
+    g_autoptr(GPtrArray) lines = lines_new();
+    guint64 at;
+    g_autofree char *file = pack_of_several(state, "data/packs", &at);
+    watched.sector = (off_t)(at / SECTOR * SECTOR);
+    watched.far = TRUE;
+    watched.bad = file;
+    BackupReport report = back_up_anyhow(state, collect_line, lines);
+    watched.bad = NULL;
+    assert_int_equal(report.damaged, 2);
+    assert_int_equal(count_lines(lines, "4096 bytes of it can't be read"), 1);
+    assert_int_equal(count_lines(lines, "damaged: piece"), 1);
+    back_up(state, collect_line, lines);
+    watched.far = FALSE;
+    g_autoptr(GError) error = NULL;
+    if (!restore(state, FALSE, lines, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_int_equal(report.damaged, 0);
+    assert_others_whole(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(another_try_reads_nothing_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_whole_can_be_had, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_piece_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bad_sector_costs_no_backup, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
