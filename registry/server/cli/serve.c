@@ -266,7 +266,7 @@ static gboolean listen_and_wait(const Settings *settings, Server *server, GError
 }
 
 /* INGOT_SHARED: beside other servers of the folder that have it too. A preview, of which no manual speaks yet: what is
- * shared has been proved to be safe, but timers run in each server, and commands reach the one that started last. */
+ * shared has been proved to be safe, but timers run in each server, and commands reach one that lives. */
 static Storage *open_storage(const Settings *settings, GError **error)
 {
     const char *shared = g_getenv("INGOT_SHARED");

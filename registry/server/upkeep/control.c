@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <microhttpd.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #define JOB_MAX (64u << 10) /* bytes of a job as text */
+#define SOCKET ".sock"      /* ends the names of sockets */
+#define EARLY SOCKET "~"    /* the same where nobody listens yet */
 
 struct Control {
     struct MHD_Daemon *daemon;
@@ -28,22 +31,28 @@ static char *socket_path(const char *data)
     return g_build_filename(data, "control.sock", NULL);
 }
 
-static gboolean socket_address(const char *path, struct sockaddr_un *address, GError **error)
+/* A socket's path has little room: a name in a folder whose path is long is reached by the folder's descriptor. *folder
+ * is that (-1: it was not needed), to be open for as long as the address is used. */
+static gboolean socket_address(const char *path, int *folder, struct sockaddr_un *address, GError **error)
 {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (g_strlcpy(address->sun_path, path, sizeof address->sun_path) >= sizeof address->sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too long for the path of a socket (%zu bytes)", path,
-                    sizeof address->sun_path - 1);
-        return FALSE;
+    *folder = -1;
+    if (g_strlcpy(address->sun_path, path, sizeof address->sun_path) < sizeof address->sun_path) {
+        return TRUE;
     }
-    return TRUE;
+    g_autofree char *parent = g_path_get_dirname(path), *name = g_path_get_basename(path);
+    *folder = ingot_file_open(parent, O_PATH | O_DIRECTORY, 0, error);
+    g_snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", *folder, name);
+    return *folder >= 0;
 }
 
 /* Whether it was left by a server that was killed. */
 static gboolean socket_is_dead(const char *path)
 {
     struct sockaddr_un address;
-    g_auto(IngotFd) fd = socket_address(path, &address, NULL) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    g_auto(IngotFd) folder = -1;
+    g_auto(IngotFd) fd =
+        socket_address(path, &folder, &address, NULL) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
     return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
 }
 
@@ -52,14 +61,14 @@ static int compare_paths(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* All that there are, of servers that live and that were killed; free with g_strfreev. */
-static char **socket_list(const char *data)
+/* All whose name ends so, of servers that live and that were killed; free with g_strfreev. */
+static char **socket_list(const char *data, const char *suffix)
 {
     GPtrArray *list = g_ptr_array_new();
     g_autoptr(GDir) dir = g_dir_open(data, 0, NULL);
     const char *name;
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        if (g_str_has_prefix(name, "control") && g_str_has_suffix(name, ".sock")) {
+        if (g_str_has_prefix(name, "control") && g_str_has_suffix(name, suffix)) {
             g_ptr_array_add(list, g_build_filename(data, name, NULL));
         }
     }
@@ -68,9 +77,9 @@ static char **socket_list(const char *data)
     return (char **)g_ptr_array_free(list, FALSE);
 }
 
-static void socket_tidy(const char *data)
+static void socket_tidy(const char *data, const char *suffix)
 {
-    g_auto(GStrv) list = socket_list(data);
+    g_auto(GStrv) list = socket_list(data, suffix);
     for (guint i = 0; list[i] != NULL; i++) {
         if (socket_is_dead(list[i])) {
             unlink(list[i]);
@@ -145,8 +154,9 @@ static char *socket_name(const char *data, const char *early, GError **error)
 static int listen_in(const char *data, char **path, GError **error)
 {
     struct sockaddr_un address;
-    g_autofree char *early = g_strdup_printf("%s/control-%08x.sock~", data, g_random_int());
-    if (!socket_address(early, &address, error)) {
+    g_auto(IngotFd) folder = -1;
+    g_autofree char *early = g_strdup_printf("%s/control-%08x" EARLY, data, g_random_int());
+    if (!socket_address(early, &folder, &address, error)) {
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -164,11 +174,23 @@ static int listen_in(const char *data, char **path, GError **error)
     return fd;
 }
 
+/* One server at a time: what one finds dead may be another's by the time it goes. */
+static int listen_alone(const char *data, char **path, GError **error)
+{
+    g_autofree char *file = g_build_filename(data, ".control", NULL);
+    g_autoptr(IngotLock) lock = ingot_lock_take(file, TRUE, TRUE, error);
+    if (lock == NULL) {
+        return -1;
+    }
+    socket_tidy(data, SOCKET);
+    socket_tidy(data, EARLY);
+    return listen_in(data, path, error);
+}
+
 Control *control_start(const char *data, ControlRun run, gpointer user, GError **error)
 {
     g_autofree char *path = NULL;
-    socket_tidy(data);
-    int fd = listen_in(data, &path, error);
+    int fd = listen_alone(data, &path, error);
     if (fd < 0) {
         return NULL;
     }
@@ -192,10 +214,10 @@ Control *control_start(const char *data, ControlRun run, gpointer user, GError *
 void control_stop(Control *control)
 {
     if (control != NULL) {
+        unlink(control->path); /* while it lives: one that is dead may be another's the next moment */
         if (control->daemon != NULL) {
             MHD_stop_daemon(control->daemon);
         }
-        unlink(control->path);
         g_free(control->path);
         g_free(control);
     }
@@ -211,8 +233,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 
 static CURLcode post(const char *path, const char *text, GByteArray *answer)
 {
+    struct sockaddr_un address;
+    g_auto(IngotFd) folder = -1;
+    if (!socket_address(path, &folder, &address, NULL)) {
+        return CURLE_COULDNT_CONNECT;
+    }
     CURL *curl = curl_easy_init();
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, address.sun_path);
     curl_easy_setopt(curl, CURLOPT_URL, "http://ingotd/job");
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -244,7 +271,7 @@ static json_t *read_answer(const GByteArray *answer, JobTell tell, gpointer user
 /* The first server of the folder that lives. */
 static CURLcode post_to_any(const char *data, const char *text, GByteArray *answer)
 {
-    g_auto(GStrv) list = socket_list(data);
+    g_auto(GStrv) list = socket_list(data, SOCKET);
     CURLcode code = CURLE_COULDNT_CONNECT;
     for (guint i = 0; list[i] != NULL && code == CURLE_COULDNT_CONNECT; i++) {
         code = post(list[i], text, answer);

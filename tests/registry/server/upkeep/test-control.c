@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <string.h>
@@ -79,17 +80,22 @@ static void a_job_has_an_outcome(void **state)
     expect_outcome(*state);
 }
 
+static void leave_dead(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    close(fd); /* as a server that is killed leaves it */
+}
+
 /* Servers that share a folder have a door each; a verb finds one that lives, whichever was started or ended last. */
 static void one_that_lives_is_found(void **state)
 {
     Door *door = *state;
     const char *folder = ingot_workdir_path(door->folder);
     g_autofree char *dead = ingot_workdir_file(door->folder, "control-dead.sock");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    g_strlcpy(address.sun_path, dead, sizeof address.sun_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
-    close(fd); /* as a server that is killed leaves it */
+    leave_dead(dead);
     expect_outcome(door);
     Control *second = control_start(folder, run, door, NULL);
     assert_non_null(second);
@@ -107,6 +113,112 @@ static void one_that_lives_is_found(void **state)
     gboolean served = TRUE;
     assert_null(control_ask(folder, &job, add_line, NULL, &served, NULL));
     assert_false(served);
+}
+
+/* --- two that start at once --- */
+
+static struct {
+    const char *watched; /* the path whose removal lets the other one start; NULL: none is awaited */
+    Door *door;
+    Control *other;
+    GThread *thread;
+    gint started; /* atomic */
+} race;
+
+static gpointer start_other(gpointer data)
+{
+    Door *door = data;
+    race.other = control_start(ingot_workdir_path(door->folder), run, door, NULL);
+    g_atomic_int_set(&race.started, 1);
+    return NULL;
+}
+
+/* In the place of the system's: between what one server has found and what it does, the other starts, if it can. */
+int unlink(const char *path)
+{
+    if (race.watched != NULL && strcmp(path, race.watched) == 0) {
+        race.watched = NULL;
+        race.thread = g_thread_new("other", start_other, race.door);
+        for (guint i = 0; i < 500 && g_atomic_int_get(&race.started) == 0; i++) {
+            g_usleep(G_TIME_SPAN_MILLISECOND);
+        }
+    }
+    return unlinkat(AT_FDCWD, path, 0);
+}
+
+static guint count_sockets(const Door *door)
+{
+    g_autoptr(GDir) dir = g_dir_open(ingot_workdir_path(door->folder), 0, NULL);
+    guint count = 0;
+    for (const char *name; (name = g_dir_read_name(dir)) != NULL;) {
+        count += strstr(name, ".sock") != NULL;
+    }
+    return count;
+}
+
+/* After a power loss all servers of a folder start at once, and all find the dead one's socket. */
+static void two_that_start_at_once_have_a_socket_each(void **state)
+{
+    Door *door = *state;
+    g_autofree char *usual = ingot_workdir_file(door->folder, "control.sock");
+    g_autofree char *early = ingot_workdir_file(door->folder, "control-00000001.sock~");
+    control_stop(door->control);
+    leave_dead(usual);
+    leave_dead(early); /* killed before it listened */
+    race = (typeof(race)){.watched = usual, .door = door};
+    door->control = control_start(ingot_workdir_path(door->folder), run, door, NULL);
+    g_thread_join(race.thread);
+    assert_non_null(door->control);
+    assert_non_null(race.other);
+    assert_int_equal(count_sockets(door), 2);
+    control_stop(race.other);
+    expect_outcome(door);
+    control_stop(door->control);
+    assert_int_equal(count_sockets(door), 0);
+    door->control = NULL;
+}
+
+/* While one ends, another starts: what that one has by then is its own. */
+static void one_ends_while_another_starts(void **state)
+{
+    Door *door = *state;
+    g_autofree char *usual = ingot_workdir_file(door->folder, "control.sock");
+    race = (typeof(race)){.watched = usual, .door = door};
+    control_stop(door->control);
+    g_thread_join(race.thread);
+    door->control = race.other;
+    assert_non_null(door->control);
+    assert_int_equal(count_sockets(door), 1);
+    expect_outcome(door);
+}
+
+/* --- paths --- */
+
+/* The folder's path may be longer than a socket's. */
+static void the_path_of_the_folder_may_be_long(void **state)
+{
+    Door *door = *state;
+    const char *short_path = ingot_workdir_path(door->folder);
+    static const gsize lengths[] = {84, 85, 90, 94, 95, 107, 200};
+    for (guint i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        const Job job = {.kind = JOB_COLLECT};
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GString) lines = g_string_new(NULL);
+        gboolean served = FALSE;
+        g_autofree char *more = g_strnfill(lengths[i] - strlen(short_path) - 1, 'x');
+        g_autofree char *folder = g_build_filename(short_path, more, NULL);
+        assert_true(ingot_file_make_folder(folder, NULL));
+        Control *control = control_start(folder, run, door, &error), *second = NULL;
+        if (control == NULL || (second = control_start(folder, run, door, &error)) == NULL) {
+            fail_msg("%zu: %s", lengths[i], error->message);
+        }
+        control_stop(control);
+        g_autoptr(json_t) outcome = control_ask(folder, &job, add_line, lines, &served, &error);
+        if (outcome == NULL) {
+            fail_msg("%zu: %s", lengths[i], error->message);
+        }
+        control_stop(second);
+    }
 }
 
 static void a_job_has_an_error(void **state)
@@ -190,6 +302,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_job_has_an_outcome, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_lives_is_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(two_that_start_at_once_have_a_socket_each, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_ends_while_another_starts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_path_of_the_folder_may_be_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_has_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_bytes_end_the_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_files_are_open, set_up, tear_down),
