@@ -132,8 +132,9 @@ void accounts_keys_clear(AccountsKeys *keys)
 
 static gboolean rotate(Connection *writer, const guint8 *fresh, gint64 now, gint64 until, GError **error)
 {
-    return database_run(writer, error, "DELETE FROM former WHERE until<=?", "i", now) &&
-           database_run(writer, error, "INSERT INTO former (key, until) SELECT key, ? FROM secret", "i", until) &&
+    return database_run(writer, error, "INSERT INTO former (key, until) SELECT key, ? FROM secret", "i", until) &&
+           database_run(writer, error, "UPDATE former SET until=?1 WHERE until>?1", "i", until) &&
+           database_run(writer, error, "DELETE FROM former WHERE until<=?", "i", now) &&
            database_run(writer, error,
                         "DELETE FROM former WHERE id NOT IN (SELECT id FROM former ORDER BY id DESC LIMIT ?)", "i",
                         (gint64)ACCOUNTS_KEYS - 1) &&
@@ -153,8 +154,22 @@ gboolean accounts_rotate(Accounts *accounts, gint64 until, GError **error)
 
 gboolean accounts_renew_key(Accounts *accounts, GError **error)
 {
-    return accounts_rotate(accounts, 0, error) &&
-           database_change(accounts->database, NULL, error, "DELETE FROM former", "");
+    return accounts_rotate(accounts, 0, error);
+}
+
+gboolean accounts_former_keys(Accounts *accounts, guint *count, gint64 *until, GError **error)
+{
+    gint64 number;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autoptr(Connection) reader = database_reader(accounts->database, error);
+    if (reader == NULL ||
+        !database_number(reader, &number, 0, error, "SELECT count(*) FROM former WHERE until>?", "i", now) ||
+        !database_number(reader, until, 0, error, "SELECT coalesce(max(until), 0) FROM former WHERE until>?", "i",
+                         now)) {
+        return FALSE;
+    }
+    *count = (guint)number;
+    return TRUE;
 }
 
 /* --- opening --- */

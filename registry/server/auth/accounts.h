@@ -27,9 +27,11 @@ typedef struct {
 void accounts_keys(Accounts *accounts, AccountsKeys *keys);
 void accounts_keys_clear(AccountsKeys *keys);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AccountsKeys, accounts_keys_clear)
-/* A new key signs from now on; the one before is accepted until then (seconds since 1970). Of more than there is room
- * for the oldest ends at once. */
+/* A new key signs from now on; those before are accepted until then at most (seconds since 1970). Of more than there is
+ * room for the oldest ends at once. */
 gboolean accounts_rotate(Accounts *accounts, gint64 until, GError **error);
+/* How many former keys are accepted still, and until when the last of them is (0: there is none). */
+gboolean accounts_former_keys(Accounts *accounts, guint *count, gint64 *until, GError **error);
 
 /* Another key in its place: no access token, upload or link that was signed before counts any more. */
 gboolean accounts_renew_key(Accounts *accounts, GError **error);

@@ -63,11 +63,14 @@ static gboolean rotate(Accounts *accounts, const char *id, const Arguments *argu
         return FALSE;
     }
     gint64 until = g_get_real_time() / G_USEC_PER_SEC + (gint64)MIN(seconds, YEARS_MAX * 365ull * 86400);
-    if (!accounts_rotate(accounts, until, error)) {
+    guint count;
+    if (!accounts_rotate(accounts, until, error) || !accounts_former_keys(accounts, &count, &until, error)) {
         return FALSE;
     }
     g_autofree char *text = ingot_text_time(until);
-    fprintf(stderr, "ingotd: a new key signs from now on; the former one is accepted until %s\n", text);
+    fprintf(stderr, "ingotd: a new key signs from now on; ");
+    fprintf(stderr, count == 0 ? "no former key is accepted\n" : "former keys that are accepted: %u, until %s\n", count,
+            text);
     return TRUE;
 }
 
@@ -100,7 +103,7 @@ static gboolean run(int argc, char **argv, GError **error)
         {"scope", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.scopes,
          "create: what it may do, of what its user may; more than one may be given", "RIGHT:PATTERN"},
         {"expires", 0, 0, G_OPTION_ARG_STRING, &arguments.expires,
-         "create: for how long (90d); rotate: how long the former key is accepted (1d)", "TIME"},
+         "create: for how long (90d); rotate: how long former keys are accepted (1d)", "TIME"},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_token, entries, 1, 2, &argc, &argv, error) || !verb_needs_data(arguments.data, error)) {
@@ -125,8 +128,8 @@ const Verb verb_token = {
     "The token is the last line on standard output, and shown this once: the registry keeps only its hash. It is a\n"
     "password for its user, a bearer token, and $INGOT_TOKEN for ingot. Removing its user removes it.\n\n"
     "rotate makes a new key, which signs access tokens, passes and addresses of uploads from now on, while\n"
-    "serving or not. What the former key signed is accepted for as long as --expires says: at least the\n"
-    "server's --token-life, so that nobody notices; 0s where the key has leaked.\n\n"
+    "serving or not. What former keys signed is accepted for as long as --expires says, and no longer: at\n"
+    "least the server's --token-life, so that nobody notices; 0s where a key has leaked.\n\n"
     "Examples:\n  ingotd token create --data /srv/ingot --user alice --scope 'push:team/*' --expires 30d\n"
     "  ingotd token rm --data /srv/ingot 0123456789ab\n",
     run};

@@ -194,11 +194,29 @@ static void keys_rotate(void **state)
     assert_memory_equal(keys.bytes[1], first.bytes[0], ACCOUNTS_KEY_SIZE);
     assert_memory_not_equal(keys.bytes[0], first.bytes[0], ACCOUNTS_KEY_SIZE);
     AccountsKeys second = keys;
-    assert_true(accounts_rotate(other, now, NULL)); /* at once */
+    guint count;
+    gint64 until;
+    assert_true(accounts_rotate(other, now + 7200, NULL));
     accounts_keys(fixture->accounts, &keys);
-    assert_int_equal(keys.count, 2); /* the first one's time is not over */
-    assert_memory_equal(keys.bytes[1], first.bytes[0], ACCOUNTS_KEY_SIZE);
+    assert_int_equal(keys.count, 3);
+    assert_memory_equal(keys.bytes[1], second.bytes[0], ACCOUNTS_KEY_SIZE);
+    assert_memory_equal(keys.bytes[2], first.bytes[0], ACCOUNTS_KEY_SIZE);
+    assert_true(accounts_former_keys(other, &count, &until, NULL));
+    assert_int_equal(count, 2);
+    assert_int_equal(until, now + 7200);
+    assert_true(accounts_rotate(other, now + 60, NULL)); /* nothing of before is accepted for longer */
+    assert_true(accounts_former_keys(fixture->accounts, &count, &until, NULL));
+    assert_int_equal(count, 3);
+    assert_int_equal(until, now + 60);
+    accounts_keys(fixture->accounts, &keys);
+    assert_int_equal(keys.count, 4);
+    second = keys;
+    assert_true(accounts_rotate(other, now, NULL)); /* at once: whichever has leaked */
+    accounts_keys(fixture->accounts, &keys);
+    assert_int_equal(keys.count, 1);
     assert_memory_not_equal(keys.bytes[0], second.bytes[0], ACCOUNTS_KEY_SIZE);
+    assert_true(accounts_former_keys(other, &count, &until, NULL));
+    assert_int_equal(count, 0);
     for (guint i = 0; i < 2 * ACCOUNTS_KEYS; i++) {
         assert_true(accounts_rotate(other, now + 3600, NULL));
     }

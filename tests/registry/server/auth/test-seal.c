@@ -50,6 +50,7 @@ static void seals_of_a_former_key(void **state)
     assert_true(seal_opens(accounts, "upload a 1", newer));
     assert_true(accounts_rotate(accounts, now, NULL));
     assert_false(seal_opens(accounts, "upload a 1", newer));
+    assert_false(seal_opens(accounts, "upload a 1", seal)); /* what is older is not accepted for longer */
 }
 
 int main(void)
