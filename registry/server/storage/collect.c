@@ -94,6 +94,16 @@ static gboolean dry_run(Collection *collection, GError **error)
     return gone != NULL && sweep_count(reader, gone, collection->report, error);
 }
 
+/* So that a dry run says what would go now. Where they can't be written, as on a full disk, one that asks what would go
+ * has its answer all the same. */
+static void flush_pulls(Collection *collection)
+{
+    g_autoptr(GError) problem = NULL;
+    if (!pulls_flush(collection->storage, &problem)) {
+        collection_tell(collection, "the pulls of the last minutes do not count: %s", problem->message);
+    }
+}
+
 static gboolean sweep_goes_on(gpointer user, GError **error)
 {
     return collection_goes_on(user, error);
@@ -132,7 +142,8 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     Collection collection = {.storage = storage, .options = options, .report = report};
     memset(report, 0, sizeof *report);
     if (options->dry_run) {
-        gboolean counted = pulls_flush(storage, error) && dry_run(&collection, error);
+        flush_pulls(&collection);
+        gboolean counted = dry_run(&collection, error);
         g_clear_pointer(&collection.evicted, g_hash_table_unref);
         return counted;
     }

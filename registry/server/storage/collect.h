@@ -8,7 +8,7 @@
  *
  * Whatever is deleted is deleted in small batches, so that nobody waits long for the writer, and between two of them a
  * collection can be stopped: what it has done by then stays done. A dry run reads one state of the catalogue and writes
- * nothing. */
+ * nothing but the pulls that were gathered by then, if it can. */
 #pragma once
 
 #include "server/storage/storage.h"

@@ -262,6 +262,22 @@ static void what_a_push_asked_for_stays(void **state)
     assert_int_equal(collect(storage, &grace).links, 1);
 }
 
+/* On a full disk a dry run says what would go, though nothing can be written. */
+static void a_dry_run_needs_no_room(void **state)
+{
+    g_autoptr(Storage) storage = open_old(state);
+    g_autoptr(GByteArray) bytes = noise(1, 100000);
+    const CollectOptions dry = {.dry_run = TRUE}, options = {0};
+    push(storage, "r", bytes);
+    IngotDigest manifest = put_manifest(storage, "r", "1.0.0", "x", NULL, 0);
+    pulls_note(storage, "r", &manifest);
+    catalogue(state, "CREATE TRIGGER full BEFORE INSERT ON used BEGIN SELECT RAISE(ABORT, 'full'); END");
+    assert_int_equal(collect(storage, &dry).links, 1);
+    assert_false(pulls_flush(storage, NULL)); /* it is so */
+    catalogue(state, "DROP TRIGGER full");
+    assert_int_equal(collect(storage, &options).links, 1);
+}
+
 /* An index, what it mentions, and what is attached to either. */
 static void children_go_with_their_index(void **state)
 {
@@ -397,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_policies_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(overwritten_tags_give_room_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_push_asked_for_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_dry_run_needs_no_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(children_go_with_their_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_circle_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_row_is_no_garbage, set_up, tear_down),
