@@ -138,6 +138,7 @@ static gboolean look_for_damage(Picture *picture, Connection *reader, GError **e
         if (item->link->manifest && item->needs == NULL) {
             g_autoptr(BlobMap) map = blobmap_read(reader, &item->link->digest, NULL);
             picture->blind = map == NULL || map->is_damaged;
+            picture->unread = picture->blind ? &item->link->digest : NULL;
         }
     }
     return picture->blind || spared_has_repository(reader, picture->repository, &picture->blind, error);

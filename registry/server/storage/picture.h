@@ -41,6 +41,7 @@ typedef struct {
     GArray *rows_tags, *rows_links, *history; /* as catalogue/holdings.h has them */
     gboolean forgotten;                       /* pulls are noted of what is not there any more */
     gboolean blind;                           /* a manifest can't be read or is lost, so nobody knows what it needs */
+    const IngotDigest *unread;                /* that manifest; NULL: it is not known */
     GHashTable *index;                        /* const IngotDigest * -> index of the item + 1 */
     GArray *items;                            /* of PictureItem */
     GArray *tags;                             /* of PictureTag */

@@ -61,9 +61,21 @@ typedef struct {
     GHashTable *times; /* NULL, or receives what goes */
 } Survey;
 
+static void tell_blind(const Collection *collection, const Picture *picture)
+{
+    g_autofree char *text = picture->unread == NULL ? NULL : ingot_digest_to_text(picture->unread);
+    g_autofree char *manifest =
+        g_strdup_printf(text == NULL ? "a manifest is lost" : "the manifest %s can't be read", text);
+    collection_tell(collection, "%s: nothing of it goes: %s, so nobody knows what it needs: push it again",
+                    picture->name, manifest);
+}
+
 static gboolean survey_one(Picture *picture, gpointer user, GError **error)
 {
     const Survey *survey = user;
+    if (picture->blind) {
+        tell_blind(survey->collection, picture);
+    }
     if (!release_names(survey->collection, picture, error)) {
         return FALSE;
     }

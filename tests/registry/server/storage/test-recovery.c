@@ -705,6 +705,30 @@ static void bytes_outlive_their_names(void **state)
     pull(storage, "a", bytes);
 }
 
+static void add_told(const char *line, gpointer user)
+{
+    g_ptr_array_add(user, g_strdup(line));
+}
+
+/* A collection names once what keeps it from collecting in a repository, a dry one too. */
+static void assert_blind(void **state, const IngotDigest *manifest)
+{
+    for (guint dry = 0; dry < 2; dry++) {
+        CollectReport report;
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        const CollectOptions options = {.dry_run = dry != 0, .tell = add_told, .user = lines};
+        g_autofree char *text = ingot_digest_to_text(manifest);
+        assert_true(storage_collect(storage, &options, &report, NULL));
+        guint found = 0;
+        for (guint i = 0; i < lines->len; i++) {
+            const char *line = g_ptr_array_index(lines, i);
+            found += g_str_has_prefix(line, "a: ") && strstr(line, text) != NULL;
+        }
+        assert_int_equal(found, 1);
+    }
+}
+
 /* What a manifest needs that can't be read stays, until it is pushed again or deleted. */
 static void layers_outlive_a_damaged_manifest(void **state)
 {
@@ -729,6 +753,7 @@ static void layers_outlive_a_damaged_manifest(void **state)
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     assert_true(rebuild(state, lines).lost > 0);
     collect_at_once(state);
+    assert_blind(state, &manifest);
     g_autoptr(Storage) storage = open_storage(state);
     pull(storage, "a", bytes);
     put_manifest(storage, "a", "1.0.0", "the damaged one", &digest, 1);
