@@ -25,10 +25,10 @@ static void print_progress(guint64 done, guint64 all, gpointer user)
     }
 }
 
-static gboolean rebuild_events(const char *data, GError **error)
+static gboolean rebuild_events(const char *data, gboolean force, GError **error)
 {
     guint64 number;
-    if (!storage_rebuild_events(data, &number, error)) {
+    if (!storage_rebuild_events(data, force, &number, error)) {
         return FALSE;
     }
     printf("the log begins anew behind event %" G_GUINT64_FORMAT "; the former is kept beside it\n", number);
@@ -45,7 +45,8 @@ static gboolean run(int argc, char **argv, GError **error)
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &data, "The registry's data folder", "DIR"},
         {"events", 0, 0, G_OPTION_ARG_NONE, &events, "Make the log of events again from the catalogue instead", NULL},
-        {"force", 0, 0, G_OPTION_ARG_NONE, &options.force, "Though the catalogue is whole and the log is not", NULL},
+        {"force", 0, 0, G_OPTION_ARG_NONE, &options.force, "Though what is there knows more than what it is made of",
+         NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!verb_options(&verb_rebuild, entries, 0, 0, &argc, &argv, error) || !verb_needs_data(data, error) ||
@@ -53,7 +54,7 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     if (events) {
-        return rebuild_events(data, error);
+        return rebuild_events(data, options.force, error);
     }
     if (!storage_rebuild(data, &options, &report, error)) {
         return FALSE;
@@ -76,5 +77,6 @@ const Verb verb_rebuild = {
     "names may be lost stay for 30 days. The old catalogue is kept beside the new one, with the ending .old.\n\n"
     "With --events it is the other way round: where the log is damaged and the catalogue is whole, the log\n"
     "begins anew with a checkpoint of what the catalogue has.\n\n"
+    "Neither is made of one that knows less than the other, unless --force says so.\n\n"
     "Example:\n  ingotd rebuild --data /srv/ingot\n",
     run};

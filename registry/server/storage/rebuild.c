@@ -119,7 +119,44 @@ static gboolean catalogue_is_whole(Storage *storage, GError **error)
     return complaint == NULL;
 }
 
-static gboolean begin_log_anew(Storage *storage, EventMark *mark, GError **error)
+static gboolean pass_over(const Event *event, gpointer user, GError **error)
+{
+    (void)event, (void)user, (void)error;
+    return TRUE;
+}
+
+/* Events that the catalogue does not know, beyond those of the one transaction that a crash leaves: it is an older one
+ * that was put back, and the log has what came since. Where the log lacks the catalogue's own last event, nothing
+ * tells one transaction from more: any that is newer counts. */
+static gboolean log_knows_no_more(const char *path, const char *log, EventMark mark, GError **error)
+{
+    GError *problem = NULL;
+    gboolean moved, tail;
+    EventMark last;
+    if (!eventlog_locate(log, &mark, &moved, error)) {
+        return FALSE;
+    }
+    if (eventlog_check(log, &mark, &tail, &problem)) {
+        return TRUE;
+    }
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    if (!eventlog_read(log, G_MAXUINT64, pass_over, NULL, &last, error)) {
+        return FALSE;
+    }
+    if (last.number > mark.number) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: the catalogue ends with event %" G_GUINT64_FORMAT ", and the log goes on to %" G_GUINT64_FORMAT
+                    ": `ingotd rebuild --data %s` makes the catalogue fit the log; --force would lose what it has more",
+                    path, mark.number, last.number, path);
+    }
+    return last.number <= mark.number;
+}
+
+static gboolean begin_log_anew(Storage *storage, gboolean force, EventMark *mark, GError **error)
 {
     Change change;
     LogMarkKind kind;
@@ -132,10 +169,11 @@ static gboolean begin_log_anew(Storage *storage, EventMark *mark, GError **error
                     "%s/catalogue.sqlite: does not know its last event, so no log can be made of it", storage->path);
         ok = FALSE;
     }
+    ok = ok && (force || log_knows_no_more(storage->path, storage->events, *mark, error));
     return change_end(&change, ok && condense_now(&change, mark, error), error);
 }
 
-gboolean storage_rebuild_events(const char *path, guint64 *number, GError **error)
+gboolean storage_rebuild_events(const char *path, gboolean force, guint64 *number, GError **error)
 {
     g_autofree char *file = g_build_filename(path, "catalogue.sqlite", NULL);
     if (!g_file_test(file, G_FILE_TEST_EXISTS)) {
@@ -145,7 +183,7 @@ gboolean storage_rebuild_events(const char *path, guint64 *number, GError **erro
     g_autoptr(IngotLock) lock = storage_lock(path, FALSE, error);
     Storage *storage = lock == NULL ? NULL : storage_open_bare(path, error);
     EventMark mark = {0};
-    gboolean ok = storage != NULL && catalogue_is_whole(storage, error) && begin_log_anew(storage, &mark, error);
+    gboolean ok = storage != NULL && catalogue_is_whole(storage, error) && begin_log_anew(storage, force, &mark, error);
     *number = mark.number;
     storage_close(storage);
     return ok;

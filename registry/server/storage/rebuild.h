@@ -29,9 +29,9 @@ typedef struct {
 } RebuildReport;
 
 /* Begins the log of events anew with a checkpoint of what the catalogue has, where the log is damaged and the catalogue
- * is not (CORRUPT); the log that is there is kept. *number: of the last event. Nobody may serve the folder meanwhile.
- */
-gboolean storage_rebuild_events(const char *path, guint64 *number, GError **error);
+ * is not (CORRUPT); the log that is there is kept. *number: of the last event. CORRUPT too where the log has events
+ * that the catalogue does not know, unless forced. Nobody may serve the folder meanwhile. */
+gboolean storage_rebuild_events(const char *path, gboolean force, guint64 *number, GError **error);
 /* Nobody may serve the folder meanwhile (EXISTS). CORRUPT: the log lacks what a whole catalogue knows. What was there
  * of a catalogue is kept beside it, with the ending
  * ".old". */

@@ -293,7 +293,7 @@ static void more_damage_than_the_last_event_is_refused(void **state)
         assert_non_null(strstr(error->message, "ingotd rebuild --events"));
         /* What it says mends it. */
         g_clear_error(&error);
-        assert_true(storage_rebuild_events(data, &number, &error));
+        assert_true(storage_rebuild_events(data, FALSE, &number, &error));
         assert_clean(state, "a log that was made anew");
         g_autofree char *now = picture_of(state);
         assert_string_equal(now, pushed);
@@ -312,7 +312,7 @@ static void more_damage_than_the_last_event_is_refused(void **state)
     g_autoptr(GError) error = NULL;
     flip(path, size - 10);
     assert_null(storage_open(data, NULL));
-    assert_false(storage_rebuild_events(data, &number, &error));
+    assert_false(storage_rebuild_events(data, FALSE, &number, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
 }
 

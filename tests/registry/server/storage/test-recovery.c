@@ -705,6 +705,90 @@ static void bytes_outlive_their_names(void **state)
     pull(storage, "a", bytes);
 }
 
+/* --- a catalogue that was put back, which is older than its log --- */
+
+static void copy_catalogue(void **state, gboolean back)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        g_autofree char *name = g_strconcat("data/catalogue.sqlite", suffixes[i], NULL);
+        g_autofree char *kept = g_strconcat("kept", suffixes[i], NULL);
+        g_autofree char *there = ingot_workdir_file(*state, name), *away = ingot_workdir_file(*state, kept);
+        g_autofree char *bytes = NULL;
+        gsize size;
+        g_unlink(back ? there : away);
+        if (g_file_get_contents(back ? away : there, &bytes, &size, NULL)) {
+            assert_true(g_file_set_contents(back ? there : away, bytes, (gssize)size, NULL));
+        }
+    }
+}
+
+static void put_tag_of(Storage *storage, guint number)
+{
+    g_autofree char *tag = g_strdup_printf("3.%u.0", number);
+    put_manifest(storage, "a", tag, tag, NULL, 0);
+}
+
+/* Ways in which the log may be, with all that was pushed since: whole; its middle damaged, where the older catalogue
+ * ends; begun anew. */
+static void an_older_catalogue_makes_no_log(void **state)
+{
+    g_autofree char *data = ingot_workdir_file(*state, "data"), *log = ingot_workdir_file(*state, "data/names.log");
+    g_autoptr(GByteArray) bytes = noise(100, 5000);
+    fill(state);
+    for (guint way = 0; way < 3; way++) {
+        g_autoptr(GError) error = NULL;
+        guint64 number;
+        g_autofree char *before = NULL, *after = NULL, *refused = NULL, *tag = g_strdup_printf("2.%u.0", way);
+        gsize size, all, same;
+        copy_catalogue(state, FALSE);
+        assert_true(g_file_get_contents(log, &before, &size, NULL));
+        Storage *storage = open_storage(state);
+        IngotDigest digest = push(storage, "a", bytes);
+        put_manifest(storage, "a", tag, tag, &digest, 1);
+        put_manifest(storage, "a", "dev", tag, &digest, 1);
+        if (way == 2) {
+            CollectReport report;
+            storage_limit(storage, &(StorageLimits){.log = 1});
+            for (guint i = 0; i < 30; i++) {
+                put_manifest(storage, "a", i % 2 == 0 ? "dev" : "test", i % 3 == 0 ? "x" : "y", &digest, 1);
+            }
+            assert_true(storage_collect(storage, &(CollectOptions){.grace = 1000}, &report, NULL));
+        }
+        g_auto(GStrv) tags = storage_tags(storage, "a", NULL);
+        storage_close(storage);
+        copy_catalogue(state, TRUE);
+        if (way == 1) {
+            flip(log, size - 10);
+        }
+        assert_true(g_file_get_contents(log, &after, &all, NULL));
+        assert_int_equal(memcmp(before, after, 100) != 0, way == 2); /* it has begun anew */
+        assert_null(storage_open(data, NULL));
+        assert_false(storage_rebuild_events(data, FALSE, &number, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_non_null(strstr(error->message, "ingotd rebuild --data"));
+        assert_true(g_file_get_contents(log, &refused, &same, NULL));
+        assert_int_equal(same, all);
+        assert_memory_equal(after, refused, all);
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        rebuild(state, lines); /* as it says */
+        storage = open_storage(state);
+        g_auto(GStrv) again = storage_tags(storage, "a", NULL);
+        assert_true(g_strv_equal((const char *const *)tags, (const char *const *)again));
+        storage_close(storage);
+    }
+    copy_catalogue(state, FALSE);
+    Storage *storage = open_storage(state);
+    for (guint i = 0; i < 3; i++) {
+        put_tag_of(storage, i);
+    }
+    storage_close(storage);
+    copy_catalogue(state, TRUE);
+    guint64 number;
+    assert_true(storage_rebuild_events(data, TRUE, &number, NULL)); /* whoever wants it */
+    assert_clean(state, "a log of an older catalogue");
+}
+
 static void add_told(const char *line, gpointer user)
 {
     g_ptr_array_add(user, g_strdup(line));
@@ -786,7 +870,7 @@ static void a_whole_catalogue_is_not_given_up(void **state)
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
         assert_non_null(strstr(error->message, "--events"));
         g_clear_error(&error);
-        if (!storage_rebuild_events(data, &number, &error)) {
+        if (!storage_rebuild_events(data, FALSE, &number, &error)) {
             fail_msg("%u: %s", kind, error->message);
         }
         g_autoptr(Storage) storage = open_storage(state);
@@ -824,6 +908,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deleted_blob_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_segment_that_can_be_read_again_has_lost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_outlive_their_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_older_catalogue_makes_no_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(layers_outlive_a_damaged_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_whole_catalogue_is_not_given_up, set_up, tear_down),
     };
