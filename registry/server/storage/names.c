@@ -62,18 +62,25 @@ gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GE
     return repository >= 0 && within_quota(storage, reader, repository, 0, bytes, error);
 }
 
+/* Nothing damaged is: whoever has the bytes pushes them. A large blob takes long to look at, so nobody is kept from
+ * writing meanwhile. FALSE may have set no error. */
+static gboolean may_be_mounted(Storage *storage, const IngotDigest *digest, GError **error)
+{
+    gboolean damaged;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && blobmap_is_damaged(reader, digest, &damaged, error) && !damaged;
+}
+
 gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *from, const char *name,
                        const IngotDigest *digest, GError **error)
 {
     Change change;
     gint64 repository, blob;
-    gboolean damaged;
-    if (!change_begin(storage, &change, error)) {
+    if (!may_be_mounted(storage, digest, error) || !change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
     gboolean ok = links_find(change.writer, from, digest, &repository, &blob, error) && blob > 0 &&
-                  blobmap_is_damaged(change.writer, digest, &damaged, error) && !damaged &&
                   names_link(&change, name, blob, digest, error);
     return change_end(&change, ok, error);
 }

@@ -25,6 +25,20 @@ static IngotDigest *list_digests(const GArray *mentions)
     return digests;
 }
 
+/* A copy of what the manifest mentions, each by its SHA-256 where that is known by now. Free it. */
+static GArray *resolve_mentions(Connection *connection, const GArray *mentions, GError **error)
+{
+    g_autoptr(GArray) resolved = g_array_sized_new(FALSE, FALSE, sizeof(Mention), mentions->len);
+    for (guint i = 0; i < mentions->len; i++) {
+        Mention mention = g_array_index(mentions, Mention, i);
+        if (mention.named.is_sha512 && !alias_rows_resolve(connection, &mention.named, &mention.digest, error)) {
+            return NULL;
+        }
+        g_array_append_val(resolved, mention);
+    }
+    return g_steal_pointer(&resolved);
+}
+
 static gboolean check_mention(const Mention *mention, gint64 size, GError **error)
 {
     g_autofree char *text = mention_text(mention);
@@ -41,11 +55,10 @@ static gboolean check_mention(const Mention *mention, gint64 size, GError **erro
     return TRUE;
 }
 
-/* Who pushes a manifest has the bytes that it mentions: what is damaged of them here is to come first. */
-static gboolean check_whole(Change *change, const IngotDigest *digest, GError **error)
+static gboolean check_whole(Connection *reader, const IngotDigest *digest, GError **error)
 {
     gboolean damaged;
-    if (!blobmap_is_damaged(change->writer, digest, &damaged, error)) {
+    if (!blobmap_is_damaged(reader, digest, &damaged, error)) {
         return FALSE;
     }
     if (damaged) {
@@ -56,9 +69,45 @@ static gboolean check_whole(Change *change, const IngotDigest *digest, GError **
     return !damaged;
 }
 
-/* Whether the repository has all that the manifest mentions, as it says; all of it whole where the manifest is new. */
+/* Each once of what the repository has. */
+static gboolean check_all_whole(Connection *reader, gint64 repository, const GArray *mentions, GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    g_autofree IngotDigest *digests = list_digests(mentions);
+    g_autofree gint64 *sizes = g_new(gint64, mentions->len);
+    gboolean ok = links_sizes(reader, repository, digests, mentions->len, sizes, error);
+    for (guint i = 0; ok && i < mentions->len; i++) {
+        gboolean counts = sizes[i] >= 0 && !g_array_index(mentions, Mention, i).elsewhere;
+        ok = !counts || !g_hash_table_add(seen, &digests[i]) || check_whole(reader, &digests[i], error);
+    }
+    return ok;
+}
+
+/* Who pushes a manifest has the bytes that it mentions: what is damaged of them here is to come first, where the
+ * manifest is new. A large blob takes long to look at, so nobody is kept from writing meanwhile. */
+static gboolean check_mentions(Storage *storage, const char *name, const StorageManifest *manifest,
+                               const IngotDigest *digest, GError **error)
+{
+    gboolean had;
+    if (manifest->partial || manifest->mentions->len == 0) {
+        return TRUE;
+    }
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    gint64 repository = reader == NULL ? -1 : repositories_find(reader, name, error);
+    gint64 blob = repository <= 0 ? 0 : names_blob(reader, digest, error);
+    if (repository <= 0 || blob < 0) {
+        return repository == 0;
+    }
+    if (!manifest_rows_has(reader, repository, blob, &had, error)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) mentions = had ? NULL : resolve_mentions(reader, manifest->mentions, error);
+    return had || (mentions != NULL && check_all_whole(reader, repository, mentions, error));
+}
+
+/* Whether the repository has all that the manifest mentions, as it says. */
 static gboolean has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
-                              gboolean is_new, GError **error)
+                              GError **error)
 {
     g_autofree IngotDigest *digests = list_digests(mentions);
     g_autofree gint64 *sizes = g_new(gint64, mentions->len);
@@ -68,9 +117,7 @@ static gboolean has_mentioned(Change *change, const char *name, gint64 repositor
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
         gboolean may_lack = mention->elsewhere || (mention->manifest && storage_is_sparse(change->storage, name));
-        if ((sizes[i] >= 0 || !may_lack) &&
-            (!check_mention(mention, sizes[i], error) ||
-             (is_new && !mention->elsewhere && !check_whole(change, &mention->digest, error)))) {
+        if ((sizes[i] >= 0 || !may_lack) && !check_mention(mention, sizes[i], error)) {
             return FALSE;
         }
     }
@@ -86,20 +133,6 @@ static gboolean add_mentions(Change *change, gint64 repository, gint64 manifest,
         }
     }
     return TRUE;
-}
-
-/* A copy of what the manifest mentions, each by its SHA-256 where that is known by now. Free it. */
-static GArray *resolve_mentions(Change *change, const GArray *mentions, GError **error)
-{
-    g_autoptr(GArray) resolved = g_array_sized_new(FALSE, FALSE, sizeof(Mention), mentions->len);
-    for (guint i = 0; i < mentions->len; i++) {
-        Mention mention = g_array_index(mentions, Mention, i);
-        if (mention.named.is_sha512 && !alias_rows_resolve(change->writer, &mention.named, &mention.digest, error)) {
-            return NULL;
-        }
-        g_array_append_val(resolved, mention);
-    }
-    return g_steal_pointer(&resolved);
 }
 
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
@@ -175,12 +208,12 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
                         const StorageManifest *manifest, GError **error)
 {
     gboolean changed, had;
-    g_autoptr(GArray) mentions = resolve_mentions(change, manifest->mentions, error);
+    g_autoptr(GArray) mentions = resolve_mentions(change->writer, manifest->mentions, error);
     gint64 repository = mentions == NULL ? -1 : repositories_make(change->writer, name, error);
     g_autofree char *type =
         repository < 0 ? NULL : choose_type(change, name, repository, blob, digest, manifest, error);
     if (type == NULL || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
-        (!manifest->partial && !has_mentioned(change, name, repository, mentions, !had, error)) ||
+        (!manifest->partial && !has_mentioned(change, name, repository, mentions, error)) ||
         !manifest_rows_put(change->writer, repository, blob, type, manifest->subject, manifest->artifact,
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
@@ -287,8 +320,8 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
     gint64 blob;
     ingot_digest_of(manifest->data, manifest->size, digest);
     g_autoptr(Table) table = manifest_table(manifest, digest);
-    if (!proof_table(storage, table, error) || !publish_prove(storage, table, error) ||
-        !change_begin(storage, &change, error)) {
+    if (!check_mentions(storage, name, manifest, digest, error) || !proof_table(storage, table, error) ||
+        !publish_prove(storage, table, error) || !change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = manifest->actor;

@@ -263,6 +263,26 @@ static void a_lost_pack_is_damage(void **state)
     assert_int_equal(stats_of(storage).damaged, 0);
 }
 
+/* What is damaged is found before anybody is kept from writing: a look at a large blob takes long. */
+static void damage_is_looked_for_beside_writers(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 50000);
+    IngotDigest digest = push(storage, "a", bytes), manifest;
+    in_catalogue(state, "UPDATE pieces SET damaged=1");
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    sqlite3 *writer;
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(sqlite3_open(path, &writer), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(writer, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_false(try_manifest(storage, "a", "1.0.0", "new", &digest, 1, NULL, &manifest, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    g_clear_error(&error);
+    assert_false(storage_mount(storage, NULL, "a", "b", &digest, &error));
+    assert_null(error);
+    sqlite3_close(writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(packs_removed_by_others_are_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_noted_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_pack_is_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(damage_is_looked_for_beside_writers, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
