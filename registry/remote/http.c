@@ -276,7 +276,7 @@ static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **er
     curl_slist_free_all(headers);
     exchange->broken = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
     if (exchange->too_large) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the answer has more than %" G_GSIZE_FORMAT " bytes",
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer has more than %" G_GSIZE_FORMAT " bytes",
                     exchange->url, exchange->limit);
         return FALSE;
     }
