@@ -217,10 +217,17 @@ kill "$SERVER"
 wait "$SERVER" || true
 start_ingotd
 base=http://$REGISTRY/formats/team/web
-pack=$(find "$TMP/registry/packs" -size +5M | head -1)
-python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(20000000); b = f.read(1); f.seek(20000000); f.write(bytes([b[0] ^ 1]))' "$pack"
+blob=$(curl -sf "http://$REGISTRY/v2/team/web/manifests/1.0.0" | python3 -c 'import json, sys; print(max(json.load(sys.stdin)["layers"], key=lambda layer: layer["size"])["digest"][7:])')
+pack=$(printf '%s/registry/packs/%08d.pack' "$TMP" "$(sqlite3 "$TMP/registry/catalogue.sqlite" "SELECT pack FROM blobs WHERE digest=x'$blob'")")
+python3 - "$pack" <<'PY'
+import os, sys
+with open(sys.argv[1], "r+b") as file:
+    middle = os.path.getsize(sys.argv[1]) // 2
+    file.seek(middle)
+    byte = file.read(1)
+    file.seek(middle)
+    file.write(bytes([byte[0] ^ 1]))
+PY
 if curl -sf "$base/1.0.0/raw/disk.raw" -o "$TMP/short"; then fail "a view of a damaged image looks whole"; fi
 [ "$(stat -c %s "$TMP/short")" -lt "$(stat -c %s "$TMP/v1.raw")" ] || fail "a view of a damaged image has its whole length"
 cmp -n "$(stat -c %s "$TMP/short")" "$TMP/short" "$TMP/v1.raw" || fail "damaged bytes were served"
