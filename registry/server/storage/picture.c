@@ -59,6 +59,10 @@ static void add_needs(Picture *picture, const GArray *mentions)
 {
     for (guint i = 0; i < mentions->len; i++) {
         const HoldingMention *mention = &g_array_index(mentions, HoldingMention, i);
+        PictureItem *item = picture_find(picture, &mention->manifest);
+        if (item != NULL) {
+            item->read = TRUE;
+        }
         add_need(picture, &mention->manifest, &mention->digest);
     }
     /* What is attached to a manifest lives with it, never the other way round: a subject need not be there. */
@@ -135,7 +139,7 @@ static gboolean look_for_damage(Picture *picture, Connection *reader, GError **e
     }
     for (guint i = 0; counters.damaged > 0 && !picture->blind && i < picture->items->len; i++) {
         const PictureItem *item = picture_item(picture, i);
-        if (item->link->manifest && item->needs == NULL) {
+        if (item->link->manifest && !item->read) {
             g_autoptr(BlobMap) map = blobmap_read(reader, &item->link->digest, NULL);
             picture->blind = map == NULL || map->is_damaged;
             picture->unread = picture->blind ? &item->link->digest : NULL;

@@ -18,6 +18,7 @@
 typedef struct {
     const HoldingLink *link;
     GArray *needs;    /* guint: other items that are needed with it; NULL: none */
+    gboolean read;    /* what it mentions is known */
     gint64 used;      /* when it was pushed, pulled, or named by a tag, last */
     gint64 pulled;    /* 0: never */
     gboolean tagged;  /* by a tag that stays */

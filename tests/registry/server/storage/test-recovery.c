@@ -813,15 +813,17 @@ static void assert_blind(void **state, const IngotDigest *manifest)
     }
 }
 
-/* What a manifest needs that can't be read stays, until it is pushed again or deleted. */
+/* What a manifest needs that can't be read stays, until it is pushed again or deleted, also where other manifests are
+ * about it. */
 static void layers_outlive_a_damaged_manifest(void **state)
 {
     g_autoptr(GByteArray) bytes = noise(1, 5000), other = noise(2, 5000);
-    IngotDigest digest, manifest;
+    IngotDigest digest, manifest, report;
     {
         g_autoptr(Storage) storage = open_storage(state);
         digest = push(storage, "a", bytes);
         manifest = put_manifest(storage, "a", "1.0.0", "the damaged one", &digest, 1);
+        assert_true(try_manifest(storage, "a", NULL, "attached to it", NULL, 0, &manifest, &report, NULL));
     }
     g_autofree char *packs = ingot_workdir_file(*state, "data/packs");
     g_autoptr(GDir) folder = g_dir_open(packs, 0, NULL);
