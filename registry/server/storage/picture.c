@@ -5,6 +5,7 @@
 #include "server/catalogue/blobmap.h"
 #include "server/catalogue/counters.h"
 #include "server/catalogue/spared.h"
+#include "server/storage/companion.h"
 #include "server/storage/rebuild.h"
 
 PictureItem *picture_item(const Picture *picture, guint index)
@@ -28,21 +29,26 @@ PictureItem *picture_find(const Picture *picture, const IngotDigest *digest)
 
 static void item_clear(gpointer data)
 {
-    g_clear_pointer(&((PictureItem *)data)->needs, g_array_unref);
+    PictureItem *item = data;
+    g_clear_pointer(&item->needs, g_array_unref);
+    g_clear_pointer(&item->about, g_array_unref);
+}
+
+static void add_index(GArray **list, guint index)
+{
+    if (*list == NULL) {
+        *list = g_array_new(FALSE, FALSE, sizeof(guint));
+    }
+    g_array_append_val(*list, index);
 }
 
 static void add_need(Picture *picture, const IngotDigest *from, const IngotDigest *to)
 {
     PictureItem *item = picture_find(picture, from);
     guint other = picture_index(picture, to);
-    if (item == NULL || other == 0) {
-        return;
+    if (item != NULL && other > 0) {
+        add_index(&item->needs, other - 1);
     }
-    if (item->needs == NULL) {
-        item->needs = g_array_new(FALSE, FALSE, sizeof(guint));
-    }
-    other--;
-    g_array_append_val(item->needs, other);
 }
 
 static void add_items(Picture *picture)
@@ -74,6 +80,18 @@ static void add_needs(Picture *picture, const GArray *mentions)
     }
 }
 
+/* The tag that is added next. */
+static void add_companion(Picture *picture, PictureTag *tag)
+{
+    tag->companion = companion_read(tag->tag->name, &tag->tag->digest, &tag->subject);
+    PictureItem *subject = tag->companion ? picture_find(picture, &tag->subject) : NULL;
+    tag->follows = subject != NULL && subject->link->manifest;
+    if (tag->follows) {
+        add_index(&subject->about, picture->tags->len);
+        add_need(picture, &tag->subject, &tag->tag->digest);
+    }
+}
+
 static void add_tags(Picture *picture)
 {
     for (guint i = 0; i < picture->rows_tags->len; i++) {
@@ -81,6 +99,7 @@ static void add_tags(Picture *picture)
         guint index = picture_index(picture, &tag.tag->digest);
         if (index > 0) {
             tag.item = index - 1;
+            add_companion(picture, &tag);
             g_array_append_val(picture->tags, tag);
         }
     }
@@ -222,7 +241,7 @@ static gboolean is_within(const Picture *picture, gint64 time, guint64 seconds)
 
 static gboolean stays_by_itself(const Picture *picture, const PictureItem *item, const CollectOptions *options)
 {
-    if (!item->link->manifest || item->tagged || item->expired || item->evicted) {
+    if (!item->link->manifest || item->tagged || item->follows || item->expired || item->evicted) {
         return item->tagged;
     }
     /* The tag that names it, or the index, may be on its way; it may be pulled by its digest. */
@@ -230,16 +249,44 @@ static gboolean stays_by_itself(const Picture *picture, const PictureItem *item,
            is_within(picture, item->used, options->untagged_grace);
 }
 
-void picture_judge(Picture *picture, const CollectOptions *options)
+/* Whether the manifest was here, and its last tag went before the grace began. Signatures may also stand in a
+ * repository of their own, which never had what they are about: those are nobody's orphans. */
+static gboolean is_orphan(const Picture *picture, const PictureTag *tag, guint64 grace)
+{
+    gboolean was_here = FALSE;
+    for (guint i = 0; tag->companion && !tag->follows && !picture->blind && i < picture->history->len; i++) {
+        const HoldingPast *past = &g_array_index(picture->history, HoldingPast, i);
+        if (ingot_digest_equal(&past->digest, &tag->subject)) {
+            if (is_within(picture, past->until, grace)) {
+                return FALSE;
+            }
+            was_here = TRUE;
+        }
+    }
+    return was_here;
+}
+
+/* Which tags go by themselves, and what that means for what they name. */
+static void judge_tags(Picture *picture, const CollectOptions *options)
 {
     retention_apply(picture, options->keeps);
     for (guint i = 0; i < picture->tags->len; i++) {
         PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
         PictureItem *item = picture_item(picture, tag->item);
+        if (tag->follows) {
+            item->follows = TRUE;
+            continue;
+        }
+        tag->goes |= is_orphan(picture, tag, options->untagged_grace);
         tag->goes |= item->evicted;
         item->tagged |= !tag->goes;
         item->expired |= tag->goes;
     }
+}
+
+void picture_judge(Picture *picture, const CollectOptions *options)
+{
+    judge_tags(picture, options);
     picture_spread(picture, G_STRUCT_OFFSET(PictureItem, expired));
     picture_spread(picture, G_STRUCT_OFFSET(PictureItem, evicted));
     for (guint i = 0; i < picture->items->len; i++) {
@@ -252,6 +299,10 @@ void picture_judge(Picture *picture, const CollectOptions *options)
         PictureItem *item = picture_item(picture, i);
         item->goes = !item->needed && !picture->blind &&
                      (item->link->manifest || item->evicted || !is_within(picture, item->link->made, grace));
+    }
+    for (guint i = 0; i < picture->tags->len; i++) {
+        PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
+        tag->goes = tag->follows ? picture_find(picture, &tag->subject)->goes : tag->goes;
     }
 }
 

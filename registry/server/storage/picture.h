@@ -1,11 +1,11 @@
 /* The picture of one repository: what it has, what names it, what needs what, and the verdict on each.
  *
- * A manifest is needed that a tag names or a needed index mentions, or that is attached to a needed one; one that
- * nothing needs stays for a grace since it was pushed, pulled or named last. A blob is needed that a needed manifest
- * mentions; another stays for a grace since it was pushed. What a policy lets go of is as if its tag were not there;
- * what goes for want of room (evict.h) has no grace. Where a manifest can't be read and its needs are not known,
- * nothing goes: a push of its bytes makes them known again. What a rebuild found without a name stays for long
- * (rebuild.h).
+ * A manifest is needed that a tag names or a needed index mentions, or that is attached to a needed one, by its subject
+ * or by a companion tag (companion.h); one that nothing needs stays for a grace since it was pushed, pulled or named
+ * last. A blob is needed that a needed manifest mentions; another stays for a grace since it was pushed. What a policy
+ * lets go of is as if its tag were not there; what goes for want of room (evict.h) has no grace. Where a manifest can't
+ * be read and its needs are not known, nothing goes: a push of its bytes makes them known again. What a rebuild found
+ * without a name stays for long (rebuild.h).
  *
  * The picture is taken without the writer: before anything is deleted, release.c asks once more. */
 #pragma once
@@ -18,10 +18,12 @@
 typedef struct {
     const HoldingLink *link;
     GArray *needs;    /* guint: other items that are needed with it; NULL: none */
+    GArray *about;    /* guint: companion tags that are about it (companion.h); NULL: none */
     gboolean read;    /* what it mentions is known */
     gint64 used;      /* when it was pushed, pulled, or named by a tag, last */
     gint64 pulled;    /* 0: never */
     gboolean tagged;  /* by a tag that stays */
+    gboolean follows; /* companion tags name it: it goes with what they are about */
     gboolean cached;  /* a manifest that came from an upstream */
     gboolean evicted; /* it goes for want of room, or what needs it does */
     gboolean expired; /* a tag of it goes by a policy, or of what needs it */
@@ -32,6 +34,9 @@ typedef struct {
 typedef struct {
     const HoldingTag *tag;
     guint item;
+    gboolean companion;  /* it is about a manifest (companion.h), */
+    IngotDigest subject; /* this one, */
+    gboolean follows;    /* which the repository has: the tag goes with it, whatever a policy says */
     gboolean goes;
 } PictureTag;
 

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "server/catalogue/links.h"
 #include "server/catalogue/used.h"
 #include "server/storage/channels.h"
 #include "server/storage/pulls.h"
@@ -18,7 +19,8 @@ typedef struct {
 
 /* --- tags --- */
 
-/* A channel may have been promoted to the version since; what is evicted may have been pushed. */
+/* A channel may have been promoted to the version since; what is evicted may have been pushed, and so may what the tag
+ * is about. */
 static gboolean version_is_free(const Release *release, const PictureTag *tag, gboolean *free, GError **error)
 {
     const Change *change = &release->collection->change;
@@ -35,10 +37,15 @@ static gboolean version_is_free(const Release *release, const PictureTag *tag, g
         ok = holdings_names(change->writer, picture->repository, link->blob, channels[i], &count, error);
         *free = count == 0;
     }
+    if (ok && *free && tag->companion) {
+        gint64 id, blob;
+        ok = links_find(change->writer, picture->name, &tag->subject, &id, &blob, error);
+        *free = blob == 0;
+    }
     return ok;
 }
 
-static gboolean release_tag(Release *release, const PictureTag *tag, GError **error)
+static gboolean release_tag(const Release *release, const PictureTag *tag, GError **error)
 {
     Collection *collection = release->collection;
     const Picture *picture = release->picture;
@@ -110,6 +117,18 @@ static gboolean release_link(Release *release, PictureItem *item, GError **error
     return TRUE;
 }
 
+/* The companion tags of a manifest that has gone; what they name comes behind it. */
+static gboolean release_companions(const Release *release, const PictureItem *item, GError **error)
+{
+    for (guint i = 0; item->goes && item->about != NULL && i < item->about->len; i++) {
+        guint index = g_array_index(item->about, guint, i);
+        if (!release_tag(release, &g_array_index(release->picture->tags, PictureTag, index), error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 static gboolean release_manifests(Release *release, GError **error)
 {
     const Picture *picture = release->picture;
@@ -119,7 +138,8 @@ static gboolean release_manifests(Release *release, GError **error)
         g_hash_table_add(release->going, (gpointer)&item->link->digest);
     }
     for (guint i = 0; i < order->len; i++) {
-        if (!release_link(release, picture_item(picture, g_array_index(order, guint, i)), error)) {
+        PictureItem *item = picture_item(picture, g_array_index(order, guint, i));
+        if (!release_link(release, item, error) || !release_companions(release, item, error)) {
             return FALSE;
         }
     }
@@ -170,7 +190,7 @@ gboolean release_names(Collection *collection, const Picture *picture, GError **
     gboolean ok = TRUE;
     for (guint i = 0; ok && i < picture->tags->len; i++) {
         const PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
-        ok = !tag->goes || release_tag(&release, tag, error);
+        ok = !tag->goes || tag->follows || release_tag(&release, tag, error);
     }
     ok = ok && release_manifests(&release, error);
     for (guint i = 0; ok && i < picture->items->len; i++) {

@@ -21,8 +21,9 @@ static GArray *list_governed(Picture *picture, const GArray *keeps, const Keep *
 {
     GArray *list = g_array_new(FALSE, FALSE, sizeof(guint));
     for (guint i = 0; i < picture->tags->len; i++) {
-        const char *name = g_array_index(picture->tags, PictureTag, i).tag->name;
-        if (ingot_tag_is_version(name) == versions && keeps_find(keeps, picture->name, name) == keep) {
+        const PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
+        const char *name = tag->tag->name;
+        if (!tag->follows && ingot_tag_is_version(name) == versions && keeps_find(keeps, picture->name, name) == keep) {
             g_array_append_val(list, i);
         }
     }

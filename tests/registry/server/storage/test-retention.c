@@ -313,6 +313,160 @@ static void a_circle_goes(void **state)
     assert_int_equal(collect(storage, &options).manifests, 2);
 }
 
+/* --- companion tags --- */
+
+/* A tag of a manifest and a blob of its own, that is about another manifest by its name. */
+static char *put_companion(Storage *storage, const char *name, const IngotDigest *subject, const char *suffix)
+{
+    g_autofree char *digest = ingot_digest_to_text(subject);
+    char *tag = g_strdup_printf("sha256-%s%s", digest + strlen("sha256:"), suffix);
+    g_autoptr(GByteArray) bytes = noise(g_str_hash(tag), 1000);
+    IngotDigest blob = push(storage, name, bytes);
+    put_manifest(storage, name, tag, tag, &blob, 1);
+    return tag;
+}
+
+static gboolean has_tag(Storage *storage, const char *name, const char *tag)
+{
+    IngotDigest found;
+    return storage_find_tag(storage, name, tag, &found, NULL);
+}
+
+/* Signatures are no images: policies neither count them nor let them go, and they go with what they sign. */
+static void signatures_live_with_their_image(void **state)
+{
+    static const char *const suffixes[] = {".sig", ".att", ".sbom", ""};
+    g_autoptr(Storage) storage = open_old(state);
+    g_autoptr(GArray) keeps = keeps_new();
+    g_autoptr(GPtrArray) stay = g_ptr_array_new_with_free_func(g_free), go = g_ptr_array_new_with_free_func(g_free);
+    assert_true(keeps_add(keeps, "r=2", NULL) && keeps_add(keeps, "r=1,tags=*", NULL));
+    for (guint i = 1; i <= 3; i++) {
+        g_autofree char *version = g_strdup_printf("%u.0.0", i);
+        IngotDigest image = put_tag(storage, "r", version);
+        for (guint k = 0; k < G_N_ELEMENTS(suffixes); k++) {
+            g_ptr_array_add(i == 1 ? go : stay, put_companion(storage, "r", &image, suffixes[k]));
+        }
+    }
+    put_tag(storage, "r", "latest");
+    const CollectOptions options = {.keeps = keeps, .untagged_grace = 7 * DAY},
+                         dry = {.keeps = keeps, .untagged_grace = 7 * DAY, .dry_run = TRUE};
+    CollectReport would = collect(storage, &dry), does = collect(storage, &options);
+    assert_int_equal(does.tags, 5);
+    assert_int_equal(does.manifests, 5);
+    assert_int_equal(does.links, 4);
+    assert_int_equal(would.tags, does.tags);
+    assert_int_equal(would.manifests, does.manifests);
+    assert_int_equal(would.bytes, does.bytes);
+    for (guint i = 0; i < stay->len; i++) {
+        assert_true(has_tag(storage, "r", stay->pdata[i]));
+    }
+    for (guint i = 0; i < go->len; i++) {
+        assert_false(has_tag(storage, "r", go->pdata[i]));
+    }
+    assert_true(has_tag(storage, "r", "latest"));
+}
+
+/* Without a policy too; a signature of the signature goes behind it, and one that is used keeps nothing. */
+static void signatures_go_with_an_untagged_image(void **state)
+{
+    g_autoptr(Storage) storage = open_old(state);
+    const CollectOptions options = {.untagged_grace = 7 * DAY};
+    IngotDigest image = put_tag(storage, "r", "1.0.0"), signature;
+    assert_true(storage_remove_tag(storage, NULL, "r", "1.0.0", NULL));
+    g_autofree char *one = put_companion(storage, "r", &image, ".sig");
+    assert_true(storage_find_tag(storage, "r", one, &signature, NULL));
+    g_autofree char *two = put_companion(storage, "r", &signature, ".sig");
+    old_manifests(state, 6);
+    assert_int_equal(collect(storage, &options).tags, 0);
+    assert_true(storage_has_manifest(storage, "r", &image));
+    old_manifests(state, 2);
+    pulls_note(storage, "r", &signature);
+    CollectReport report = collect(storage, &options);
+    assert_int_equal(report.tags, 2);
+    assert_int_equal(report.manifests, 3);
+    assert_int_equal(stats_of(storage).pieces, 0);
+}
+
+/* Those of what was deleted, or has lost its name meanwhile. */
+static void orphaned_signatures_go_after_the_grace(void **state)
+{
+    g_autoptr(Storage) storage = open_old(state);
+    const CollectOptions options = {.untagged_grace = 7 * DAY};
+    IngotDigest image = put_tag(storage, "r", "1.0.0"), other = put_tag(storage, "r", "2.0.0"), found;
+    g_autofree char *orphan = put_companion(storage, "r", &image, ".sig");
+    g_autofree char *kept = put_companion(storage, "r", &other, ".sig");
+    g_autofree char *elsewhere = put_companion(storage, "signatures", &image, ".sig");
+    assert_true(storage_remove_manifest(storage, NULL, "r", &image, NULL));
+    collect(storage, &options);
+    assert_true(has_tag(storage, "r", orphan));
+    old_manifests(state, 8);
+    assert_int_equal(collect(storage, &options).tags, 1);
+    assert_false(has_tag(storage, "r", orphan));
+    assert_true(has_tag(storage, "r", kept) && storage_find_tag(storage, "r", "2.0.0", &found, NULL));
+    /* In a repository of signatures nothing that they sign ever was. */
+    assert_true(has_tag(storage, "signatures", elsewhere));
+    g_autoptr(GArray) keeps = keeps_new();
+    assert_true(keeps_add(keeps, "signatures=0,tags=*", NULL));
+    const CollectOptions none = {.keeps = keeps};
+    assert_int_equal(collect(storage, &none).tags, 1);
+    assert_false(has_tag(storage, "signatures", elsewhere));
+}
+
+/* A tag that is called by the digest of what it names is a pin: it holds it like any other. */
+static void a_pin_is_an_ordinary_tag(void **state)
+{
+    g_autoptr(Storage) storage = open_old(state);
+    g_autoptr(GArray) keeps = keeps_new();
+    IngotDigest image = put_tag(storage, "r", "1.0.0"), same;
+    g_autofree char *digest = ingot_digest_to_text(&image);
+    g_autofree char *pin = g_strdup_printf("sha256-%s", digest + strlen("sha256:"));
+    same = put_manifest(storage, "r", pin, "1.0.0", NULL, 0);
+    assert_true(ingot_digest_equal(&image, &same));
+    assert_true(storage_remove_tag(storage, NULL, "r", "1.0.0", NULL));
+    old_manifests(state, 8);
+    const CollectOptions options = {0}, all = {.keeps = keeps};
+    assert_int_equal(collect(storage, &options).manifests, 0);
+    assert_true(keeps_add(keeps, "r=0,tags=sha256-*", NULL));
+    assert_int_equal(collect(storage, &all).manifests, 1);
+}
+
+/* The image comes again while its signatures are being collected. */
+typedef struct {
+    Storage *storage;
+    guint left;
+} Returning;
+
+static gboolean image_comes_again(gpointer user)
+{
+    Returning *returning = user;
+    if (returning->left-- == 0) {
+        put_manifest(returning->storage, "r", "1.0.0", "1.0.0", NULL, 0);
+    }
+    return FALSE;
+}
+
+static void a_signature_stays_with_an_image_that_comes_again(void **state)
+{
+    for (guint when = 0; when < 4; when++) {
+        g_autoptr(Storage) storage = open_old(state);
+        IngotDigest image = put_tag(storage, "r", "1.0.0");
+        g_autofree char *tag = put_companion(storage, "r", &image, ".sig");
+        assert_true(when % 2 == 0 ? storage_remove_tag(storage, NULL, "r", "1.0.0", NULL)
+                                  : storage_remove_manifest(storage, NULL, "r", &image, NULL));
+        old_manifests(state, 8);
+        Returning returning = {.storage = storage, .left = when / 2}; /* before the picture is taken, or behind it */
+        const CollectOptions options = {.untagged_grace = 7 * DAY, .stop = image_comes_again, .user = &returning};
+        collect(storage, &options);
+        assert_true(storage_has_manifest(storage, "r", &image));
+        if (!has_tag(storage, "r", tag)) {
+            fail_msg("%u: the signature of an image that is there has gone", when);
+        }
+        storage_close(g_steal_pointer(&storage));
+        ingot_workdir_free(*state);
+        *state = ingot_workdir_new(NULL);
+    }
+}
+
 /* --- what must not happen --- */
 
 /* A flipped bit of one tag: what it named is not garbage. */
@@ -416,6 +570,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dry_run_needs_no_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(children_go_with_their_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_circle_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(signatures_live_with_their_image, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(signatures_go_with_an_untagged_image, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(orphaned_signatures_go_after_the_grace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pin_is_an_ordinary_tag, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_signature_stays_with_an_image_that_comes_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_row_is_no_garbage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_can_be_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_dry_run_waits_for_nobody, set_up, tear_down),
