@@ -103,6 +103,7 @@ for tag in ("1.0.0", "prod"):
 for path in ("/healthz", "/readyz", "/metrics", "/token", "/v2/"):
     row("4", f"a body of 1 MiB to {path}", OPEN, "GET", path, 413, "SIZE_INVALID", {"Content-Length": str(1 << 20)}, bytes(1 << 20))
 row("4", "a manifest of 5 MiB", **put("a", "big", bytes(5 << 20)), status=413, code="SIZE_INVALID", holds=absent("a", "big"))
+row("4", "a manifest of a million values", **put("a", "many", b'{"schemaVersion":2,"manifests":[],"x":[' + b"[]," * 1000000 + b"[]]}"), status=400, code="MANIFEST_INVALID", holds=absent("a", "many"))
 row("S3", "Content-Length beside chunks", OPEN, "PUT", "/v2/a/manifests/x", 400, "", {"Content-Length": "2", "Transfer-Encoding": "chunked"}, b"0\r\n\r\n")
 flood = b"\x50\x2a\x4d\x18\0\0\0\0" * 65536
 row("5", "64 Ki empty frames", OPEN, "POST", f"/v2/a/blobs/uploads/?digest={sha(flood)}", 201, "", None, flood,

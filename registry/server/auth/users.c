@@ -137,6 +137,10 @@ static char *key_of(const char *name)
 
 gboolean users_recall(Accounts *accounts, const char *name, User **user)
 {
+    *user = NULL;
+    if (!user_name_check(name, NULL)) {
+        return TRUE;
+    }
     g_autofree char *key = key_of(name);
     gpointer row = NULL;
     gboolean known = recall_row(accounts, key, copy_user, &row);
@@ -146,6 +150,10 @@ gboolean users_recall(Accounts *accounts, const char *name, User **user)
 
 User *users_find(Accounts *accounts, const char *name, GError **error)
 {
+    if (!user_name_check(name, NULL)) { /* nothing of it is worth keeping */
+        unknown(name, error);
+        return NULL;
+    }
     AccountsLook look;
     accounts_look(accounts, &look);
     g_autoptr(Connection) reader = database_reader(accounts_database(accounts), error);

@@ -141,6 +141,10 @@ static enum MHD_Result give_response(Request *request)
     if (request->response == NULL) {
         return MHD_NO;
     }
+    if (request->proxied) {
+        watch_excuse(request->connection);
+        MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, PROXY_TIMEOUT);
+    }
     enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
     g_clear_pointer(&request->response, MHD_destroy_response);
     return result;
@@ -217,10 +221,6 @@ static void admit(Request *request, const FlowDoor *door)
 {
     const Flow *flow = door->flow;
     gboolean ok = origin_take(flow->options->origin, request);
-    if (request->proxied) {
-        watch_excuse(request->connection);
-        MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, PROXY_TIMEOUT);
-    }
     router_find(door->tables, request->method, request->path, &request->match);
     const Route *route = request->match.route;
     if (route != NULL) {

@@ -204,7 +204,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
                     const char *given, gboolean partial, guint depth, GError **error)
 {
     g_autoptr(json_t) root =
-        ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the manifest", error);
+        manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the manifest", error);
     if (root == NULL || !check_kind(name, root, error)) {
         return FALSE;
     }

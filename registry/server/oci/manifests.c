@@ -270,7 +270,7 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, by_digest(route) ? "DIGEST_INVALID" : "MANIFEST_INVALID",
                               error->message);
     }
-    g_autoptr(json_t) manifest = ingot_json_parse(request->body->data, request->body->len, "the manifest", &error);
+    g_autoptr(json_t) manifest = manifest_parse(request->body->data, request->body->len, "the manifest", &error);
     if (manifest == NULL || !json_is_object(manifest)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID",
                               error == NULL ? "the manifest is no JSON object" : error->message);

@@ -1,5 +1,8 @@
 #include "server/storage/mentions.h"
 
+#include <ingot/error.h>
+#include <string.h>
+
 /* Caches of other tools are indexes whose entries are blobs. */
 static gboolean is_manifest_type(const char *type)
 {
@@ -54,6 +57,32 @@ static gboolean add_all(GArray *mentions, const json_t *list, const char *key, g
         }
     }
     return TRUE;
+}
+
+/* Not more than the text has: each value but the first follows one of these, outside of texts. */
+static gsize count_values(const char *text, gsize size)
+{
+    gsize count = 1;
+    gboolean within = FALSE;
+    for (gsize i = 0; i < size; i++) {
+        if (within && text[i] == '\\') {
+            i++;
+        } else if (text[i] == '"') {
+            within = !within;
+        } else if (!within && text[i] != '\0' && strchr("[{,:", text[i]) != NULL) {
+            count++;
+        }
+    }
+    return count;
+}
+
+json_t *manifest_parse(const void *data, gsize size, const char *what, GError **error)
+{
+    if (count_values(data, size) > MANIFEST_VALUES) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it has more than %u values", what, MANIFEST_VALUES);
+        return NULL;
+    }
+    return ingot_json_parse(data, size, what, error);
 }
 
 GArray *mentions_read(const json_t *manifest)
