@@ -19,7 +19,7 @@ typedef enum {
     INGOT_ERROR_DENIED,      /* a peer or the system refuses */
     INGOT_ERROR_NO_SPACE,    /* ENOSPC, EDQUOT */
     INGOT_ERROR_INTERRUPTED, /* SIGINT or SIGTERM arrived; exit status 130 */
-    INGOT_ERROR_LIMIT,       /* more than a limit that somebody has set allows: a size, a quota */
+    INGOT_ERROR_LIMIT,       /* more than somebody has allowed: a size, a quota, a channel that others move */
 } IngotError;
 
 #define INGOT_ERROR (ingot_error_quark())

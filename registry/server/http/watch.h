@@ -40,8 +40,8 @@ void watch_end(struct MHD_Connection *connection);
 /* The request is worked on elsewhere, and no more. */
 void watch_suspend(struct MHD_Connection *connection);
 void watch_resume(struct MHD_Connection *connection);
-/* For the rest of this request nobody is blamed, however little moves: a proxy that is trusted reads an answer as its own client
- * does, or not at all while it still has enough for that one. */
+/* For the rest of this request nobody is blamed, however little moves: a proxy that is trusted reads an answer as its
+ * own client does, or not at all while it still has enough for that one. */
 void watch_excuse(struct MHD_Connection *connection);
 /* The calling thread, one of the HTTP library's, works, and waits again. Does nothing in other threads. */
 void watch_enter(void);

@@ -111,13 +111,13 @@ gboolean names_remove(Change *change, const char *name, gint64 repository, gint6
     return TRUE;
 }
 
-/* DENIED where a channel needs the blob. */
+/* LIMIT where a channel needs the blob. */
 static gboolean no_channel_needs(Change *change, gint64 repository, const IngotDigest *digest, GError **error)
 {
     g_auto(GStrv) tags = tags_needing(change->writer, repository, digest, error);
     for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
         if (is_channel(tags[i])) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
                         "the channel '%s' needs it: only those who may promote may remove it", tags[i]);
             return FALSE;
         }

@@ -17,7 +17,7 @@ static void expect_removal(Storage *storage, const char *name, const IngotDigest
     gboolean gone = storage_remove_beside_channels(storage, NULL, name, digest, manifest, &error);
     assert_int_equal(gone, channel == NULL);
     if (channel != NULL) {
-        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
         assert_non_null(strstr(error->message, channel));
         assert_true(storage_has(storage, name, digest));
     }
