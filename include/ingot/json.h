@@ -11,6 +11,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 /* `what` names the document in errors. Duplicate keys and trailing bytes are errors. */
 json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error);
 
+/* Bytes of memory that a value takes, about, and not less; the value of a text takes at most INGOT_JSON_MEMORY_FACTOR
+ * times what the text does. */
+#define INGOT_JSON_MEMORY_FACTOR 128
+gsize ingot_json_memory(const json_t *value);
+
 /* Compact, keys sorted: equal values have equal text. Free with g_free. */
 char *ingot_json_canonical(const json_t *value);
 

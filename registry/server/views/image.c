@@ -3,27 +3,28 @@
 #include <ingot/error.h>
 #include <ingot/manifest.h>
 
-#define CONFIG_MAX (16u << 20) /* bytes */
+#define CONFIG_MAX (1u << 20) /* bytes; a larger config is nobody's but an attacker's: 20 KB are many */
 #define INDEX_MAX (256u << 20)
 #define OVERHEAD ((gsize)256 << 10) /* bytes of an image's smaller things, and of those of its blobs, about */
 
-static gsize parsed; /* atomic: bytes that the indexes of all images take */
+static gsize parsed; /* atomic: bytes that all images take */
+
+static void give_memory_back(ViewImage *image, gsize size)
+{
+    image->parsed -= size;
+    g_atomic_pointer_add(&parsed, -(gssize)size);
+}
 
 /* Two that come at once may both be refused, but never both let in. */
 static gboolean take_memory(ViewImage *image, gsize size, GError **error)
 {
     gsize before = (gsize)g_atomic_pointer_add(&parsed, (gssize)size);
-    image->parsed = size;
+    image->parsed += size;
     if (before > VIEW_IMAGES_MAX || size > VIEW_IMAGES_MAX - before) {
         g_set_error(error, VIEW_ERROR, VIEW_ERROR_BUSY, "the images that are being read fill the memory; try again");
         return FALSE;
     }
     return TRUE;
-}
-
-static void give_memory_back(gsize size)
-{
-    g_atomic_pointer_add(&parsed, -(gssize)size);
 }
 
 GQuark view_error_quark(void)
@@ -43,7 +44,7 @@ void view_image_unref(ViewImage *image)
         ingot_index_unref(image->index);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
-        give_memory_back(image->parsed);
+        give_memory_back(image, image->parsed);
         g_free(image);
     }
 }
@@ -54,15 +55,23 @@ ViewImage *view_image_ref(ViewImage *image)
     return image;
 }
 
-static GBytes *read_blob(Storage *storage, const char *name, const IngotDigest *digest, gsize limit, GError **error)
+/* The memory for its bytes, and `factor` times as much for what becomes of them, is taken before they are read: it is
+ * *taken, for the caller to give back what it does not need. */
+static GBytes *read_blob(ViewImage *image, const IngotDigest *digest, gsize limit, gsize factor, gsize *taken,
+                         GError **error)
 {
-    g_autoptr(StorageBlob) blob = storage_blob(storage, name, digest, error);
+    g_autoptr(StorageBlob) blob = storage_blob(image->storage, image->name, digest, error);
+    *taken = 0;
     if (blob == NULL) {
         return NULL;
     }
     gsize size = (gsize)storage_blob_size(blob);
     if (storage_blob_size(blob) > limit) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too large a blob for what it is", name);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too large a blob for what it is", image->name);
+        return NULL;
+    }
+    *taken = size * (1 + factor);
+    if (!take_memory(image, *taken, error)) {
         return NULL;
     }
     g_autofree guint8 *data = g_malloc(size + 1);
@@ -103,14 +112,18 @@ static void unref_blob(gpointer blob)
 
 static IngotIndex *open_index(ViewImage *image, const IngotManifest *manifest, GError **error)
 {
-    gsize memory;
-    g_autoptr(GBytes) bytes = read_blob(image->storage, image->name, &manifest->index.digest, INDEX_MAX, error);
+    gsize memory, taken;
+    g_autoptr(GBytes) bytes = read_blob(image, &manifest->index.digest, INDEX_MAX, 0, &taken, error);
     const void *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, NULL);
-    return bytes != NULL &&
-                   ingot_index_check(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, &memory, error) &&
-                   take_memory(image, memory + g_bytes_get_size(bytes), error)
-               ? ingot_index_parse_for(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, error)
-               : NULL;
+    IngotIndex *index =
+        bytes != NULL &&
+                ingot_index_check(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, &memory, error) &&
+                take_memory(image, memory, error)
+            ? ingot_index_parse_for(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, error)
+            : NULL;
+    g_clear_pointer(&bytes, g_bytes_unref);
+    give_memory_back(image, taken);
+    return index;
 }
 
 static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, gboolean whole,
@@ -137,11 +150,18 @@ static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManif
     return TRUE;
 }
 
-static json_t *open_config(Storage *storage, const char *name, const IngotManifest *manifest, GError **error)
+static json_t *open_config(ViewImage *image, const IngotManifest *manifest, GError **error)
 {
-    g_autoptr(GBytes) bytes = read_blob(storage, name, &manifest->config.digest, CONFIG_MAX, error);
-    return bytes == NULL ? NULL
-                         : ingot_config_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+    gsize taken;
+    g_autoptr(GBytes) bytes =
+        read_blob(image, &manifest->config.digest, CONFIG_MAX, INGOT_JSON_MEMORY_FACTOR, &taken, error);
+    json_t *config =
+        bytes == NULL ? NULL
+                      : ingot_config_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), image->name, error);
+    g_clear_pointer(&bytes, g_bytes_unref);
+    image->described = config == NULL ? 0 : MIN(ingot_json_memory(config), taken);
+    give_memory_back(image, taken - image->described);
+    return config;
 }
 
 static GBytes *find_measure(const char *what, gpointer user)
@@ -171,7 +191,7 @@ ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *nam
     image->storage = storage;
     image->manifest = *digest;
     image->name = g_strdup(name);
-    image->config = open_config(storage, name, manifest, error);
+    image->config = open_config(image, manifest, error);
     return image->config != NULL && open_disk(image, unpacked, manifest, whole, error) ? g_steal_pointer(&image) : NULL;
 }
 
@@ -180,7 +200,7 @@ gsize view_image_memory(ViewImage *image)
     g_mutex_lock(&image->lock);
     gsize laid = image->laid;
     g_mutex_unlock(&image->lock);
-    return OVERHEAD + (gsize)image->index->chunks->len * sizeof(IngotChunk) + laid;
+    return OVERHEAD + image->described + (gsize)image->index->chunks->len * sizeof(IngotChunk) + laid;
 }
 
 /* --- formats --- */
@@ -224,7 +244,10 @@ static GPtrArray *lay_out(ViewImage *image, const IngotFormat *format, IngotDisk
     if (files == NULL && (files = ingot_format_files(format, &input, error)) != NULL) {
         g_mutex_lock(&image->lock);
         if (g_hash_table_insert(image->formats, (gpointer)format, g_ptr_array_ref(files))) {
-            image->laid += memory_of(files);
+            const gsize memory = memory_of(files);
+            image->laid += memory;
+            image->parsed += memory; /* it is there: those who come next may find no room */
+            g_atomic_pointer_add(&parsed, (gssize)memory);
         }
         g_mutex_unlock(&image->lock);
     }

@@ -14,7 +14,8 @@ GQuark view_error_quark(void);
 /* The images that are in use take all the memory that images may: the client is to come again. */
 #define VIEW_ERROR_BUSY 2
 
-/* Bytes of memory that the indexes of all images may take, also of those that clients read and nobody keeps. */
+/* Bytes of memory that the configs, indexes and layouts of all images may take, also of those that clients read and
+ * nobody keeps, and of those that are still being read. */
 #define VIEW_IMAGES_MAX ((gsize)768 << 20)
 
 typedef struct {
@@ -29,8 +30,9 @@ typedef struct {
     IngotDisk *read;        /* to be read by clients */
     UnpackedDisk *unpacked; /* what is kept of that */
     IngotFormatKeeper keeper;
+    gsize described;     /* bytes that its config takes */
+    GMutex lock;         /* of what follows, once it is loaded */
     gsize parsed;        /* bytes of VIEW_IMAGES_MAX */
-    GMutex lock;         /* of what follows */
     gsize laid;          /* bytes that its formats take */
     GHashTable *formats; /* IngotFormat -> GPtrArray of IngotFormatFile: laid out once */
 } ViewImage;

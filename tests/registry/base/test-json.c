@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -189,6 +190,56 @@ static void what_is_saved_can_be_read(void **state)
     assert_true(ingot_file_remove_tree(folder, NULL));
 }
 
+static void memory_is_bounded(const GString *text)
+{
+    const size_t before = mallinfo2().uordblks;
+    g_autoptr(json_t) value = json_loadb(text->str, text->len, 0, NULL);
+    const size_t takes = mallinfo2().uordblks - before;
+    assert_non_null(value);
+    assert_true(takes > text->len);
+    assert_true(ingot_json_memory(value) >= takes);
+    assert_true(ingot_json_memory(value) <= text->len * INGOT_JSON_MEMORY_FACTOR);
+}
+
+static void memory_is_counted(void **state)
+{
+    static const char *const pieces[] = {"{}",
+                                         "[]",
+                                         "1",
+                                         "1.5",
+                                         "true,1",
+                                         "\"\"",
+                                         "\"abc\"",
+                                         "[{}]",
+                                         "[[[{}]]]",
+                                         "{\"\":{}}",
+                                         "{\"a\":\"b\",\"c\":[]}",
+                                         "[1,2,3,4,5,6,7,8,9]"};
+    (void)state;
+    for (guint count = 1000; count < 100000; count = 3 * count + 1) {
+        for (guint i = 0; i < G_N_ELEMENTS(pieces); i++) {
+            g_autoptr(GString) list = g_string_new("[");
+            for (guint j = 0; j < count; j++) {
+                g_string_append_printf(list, "%s%s", j == 0 ? "" : ",", pieces[i]);
+            }
+            g_string_append_c(list, ']');
+            memory_is_bounded(list);
+        }
+        g_autoptr(GString) object = g_string_new("{");
+        for (guint j = 0; j < count; j++) {
+            g_string_append_printf(object, "%s\"%x\":{}", j == 0 ? "" : ",", j);
+        }
+        g_string_append_c(object, '}');
+        memory_is_bounded(object);
+    }
+    g_autoptr(GString) nested = g_string_new(NULL);
+    for (guint i = 0; i < 2000; i++) {
+        g_string_insert_c(nested, (gssize)i, '[');
+        g_string_append_c(nested, ']');
+    }
+    memory_is_bounded(nested);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +252,7 @@ int main(void)
         cmocka_unit_test(any_bytes_become_a_string),
         cmocka_unit_test(an_error_is_valid_text),
         cmocka_unit_test(what_is_saved_can_be_read),
+        cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(a_pack_is_a_value),
         cmocka_unit_test(a_pack_of_invalid_text_ends_the_program),
     };

@@ -1,0 +1,173 @@
+/* Images: what is counted of their memory is what they take, whatever their configs hold. */
+#include "../fixture.h"
+
+#include <ingot/manifest.h>
+#include <malloc.h>
+
+#include "server/views/imagecache.h"
+
+#define NAME "team/web"
+#define LAST (1u << 20) /* bytes of the largest config that is taken */
+
+/* A config of that many bytes, of values that take far more memory than text. */
+static GByteArray *hostile_config(gsize size)
+{
+    static const char head[] = "{\"version\":1,\"architecture\":\"amd64\",\"disk\":{\"size\":4096},\"x\":[0",
+                      tail[] = "]}";
+    GByteArray *text = g_byte_array_new();
+    g_byte_array_append(text, (const guint8 *)head, sizeof head - 1);
+    while (text->len + 3 + sizeof tail - 1 <= size) {
+        g_byte_array_append(text, (const guint8 *)",{}", 3);
+    }
+    g_byte_array_append(text, (const guint8 *)tail, sizeof tail - 1);
+    while (text->len < size) {
+        g_byte_array_append(text, (const guint8 *)" ", 1);
+    }
+    return text;
+}
+
+static IngotDescriptor push_part(Storage *storage, GByteArray *bytes)
+{
+    const IngotDescriptor part = {.digest = push(storage, NAME, bytes), .size = bytes->len};
+    g_byte_array_unref(bytes);
+    return part;
+}
+
+static GByteArray *index_of_one_chunk(void)
+{
+    g_autoptr(IngotIndex) index = ingot_index_new("none", 32768);
+    const IngotDigest zeros = {0};
+    ingot_index_add(index, &zeros, INGOT_BLOCK_SIZE, 30);
+    g_autoptr(GBytes) bytes = ingot_index_serialize(index);
+    GByteArray *copy = g_byte_array_new();
+    return g_byte_array_append(copy, g_bytes_get_data(bytes, NULL), (guint)g_bytes_get_size(bytes));
+}
+
+/* An image of these parts; the number makes it different from others. */
+static IngotDigest put_image(Storage *storage, const IngotDescriptor *config, const IngotDescriptor *index,
+                             const IngotDescriptor *disk, guint number)
+{
+    g_autofree char *text = g_strdup_printf("%u", number);
+    g_autoptr(json_t) annotations = ingot_json_pack("{s:s}", "number", text);
+    const IngotManifest parts = {.config = *config, .index = *index, .disk = *disk, .annotations = annotations};
+    g_autofree char *json = ingot_manifest_to_text(&parts);
+    g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const IngotDescriptor *all[] = {config, index, disk};
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
+        const Mention mention = {.digest = all[i]->digest};
+        g_array_append_val(mentions, mention);
+    }
+    const StorageManifest manifest = {
+        .data = json, .size = strlen(json), .type = INGOT_TYPE_MANIFEST, .mentions = mentions};
+    IngotDigest digest;
+    g_autoptr(GError) error = NULL;
+    if (!storage_put_manifest(storage, NAME, &manifest, &digest, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return digest;
+}
+
+typedef struct {
+    Storage *storage;
+    Unpacked *unpacked;
+    IngotDescriptor index, disk;
+} Fixture;
+
+static Fixture fixture_new(void **state)
+{
+    g_autofree char *folder = ingot_workdir_file(*state, "unpacked");
+    Storage *storage = open_storage(state);
+    return (Fixture){.storage = storage,
+                     .unpacked = unpacked_new(folder, 0),
+                     .index = push_part(storage, index_of_one_chunk()),
+                     .disk = push_part(storage, frame(1, INGOT_BLOCK_SIZE, TRUE))};
+}
+
+static void fixture_clear(Fixture *fixture)
+{
+    unpacked_free(fixture->unpacked);
+    storage_close(fixture->storage);
+}
+
+static void a_config_counts(void **state)
+{
+    Fixture all = fixture_new(state);
+    const IngotDescriptor config = push_part(all.storage, hostile_config(LAST));
+    const IngotDigest first = put_image(all.storage, &config, &all.index, &all.disk, 0);
+    g_autoptr(GError) error = NULL;
+    const size_t before = mallinfo2().uordblks;
+    g_autoptr(ViewImage) image = view_image_load(all.storage, all.unpacked, NAME, &first, FALSE, &error);
+    assert_non_null(image);
+    const size_t takes = mallinfo2().uordblks - before;
+    assert_true(takes > 32 * (size_t)LAST); /* else this tests nothing */
+    assert_true(view_image_memory(image) >= takes);
+    assert_true(image->parsed >= takes);
+    g_clear_pointer(&image, view_image_unref);
+
+    /* Many of them are refused in time, and what is let go of is there again. */
+    g_autoptr(GPtrArray) held = g_ptr_array_new_with_free_func((GDestroyNotify)view_image_unref);
+    for (guint i = 1; error == NULL && i < 100; i++) {
+        const IngotDigest digest = put_image(all.storage, &config, &all.index, &all.disk, i);
+        ViewImage *one = view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, &error);
+        if (one != NULL) {
+            g_ptr_array_add(held, one);
+        }
+    }
+    assert_true(g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY));
+    assert_true(mallinfo2().uordblks - before < VIEW_IMAGES_MAX);
+    g_ptr_array_set_size(held, 0);
+    g_clear_error(&error);
+    image = view_image_load(all.storage, all.unpacked, NAME, &first, FALSE, &error);
+    assert_non_null(image);
+    g_clear_pointer(&image, view_image_unref);
+    fixture_clear(&all);
+}
+
+static void a_config_has_a_bound(void **state)
+{
+    Fixture all = fixture_new(state);
+    const IngotDescriptor config = push_part(all.storage, hostile_config(LAST + 1));
+    const IngotDigest digest = put_image(all.storage, &config, &all.index, &all.disk, 0);
+    g_autoptr(GError) error = NULL;
+    assert_null(view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    fixture_clear(&all);
+}
+
+/* An index whose bytes alone have no room is not read. */
+static void an_index_is_counted_before_it_is_read(void **state)
+{
+    Fixture all = fixture_new(state);
+    const IngotDescriptor small = push_part(all.storage, hostile_config(100));
+    const IngotDescriptor large = push_part(all.storage, hostile_config(LAST));
+    const IngotDescriptor index = push_part(all.storage, noise(7, 200u << 20));
+    const IngotDigest big = put_image(all.storage, &small, &index, &all.disk, 0);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) held = g_ptr_array_new_with_free_func((GDestroyNotify)view_image_unref);
+    while (error == NULL) { /* until there is no room for 200 MiB, while there is for a small image */
+        const IngotDigest digest = put_image(all.storage, &large, &all.index, &all.disk, held->len + 1);
+        ViewImage *one = view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, &error);
+        if (one != NULL) {
+            g_ptr_array_add(held, one);
+        }
+    }
+    assert_true(g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY));
+    g_clear_error(&error);
+    assert_null(view_image_load(all.storage, all.unpacked, NAME, &big, FALSE, &error));
+    assert_true(g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY));
+    g_ptr_array_set_size(held, 0);
+    g_clear_error(&error);
+    assert_null(view_image_load(all.storage, all.unpacked, NAME, &big, FALSE, &error));
+    assert_false(g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY)); /* it is read, and is no index */
+    fixture_clear(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_config_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_config_has_a_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_index_is_counted_before_it_is_read, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
