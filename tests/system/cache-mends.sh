@@ -76,6 +76,20 @@ ingotd gc --data "$TMP/copy" --grace 0s >"$TMP/out" || fail "$(cat "$TMP/out")"
 expect 0 ingotd scrub --data "$TMP/copy"
 ok "what is damaged in a cache or a mirror comes again from where it came from"
 
+start_cache three "http://$upstream" --upstream-absent 1s
+pulls 1 || fail "through an empty cache"
+end_cache
+damage "$TMP/three"
+start_cache three "http://$upstream" --upstream-absent 1s
+code "/v2/team/web/blobs/$blob" >"$TMP/out" || true # finds the damage
+end_cache
+start_cache three "http://$upstream" --upstream-absent 1s
+: >"$TMP/asked"
+[ "$(code "/v2/team/web/blobs/$blob" -I)" = 200 ] && grep -qi '^content-length: 300000' "$TMP/head" || fail "HEAD of what is damaged here: $(cat "$TMP/head")"
+grep -q '^HEAD.*/blobs/' "$TMP/asked" || fail "the damage was not one"
+end_cache
+ok "a HEAD of what is damaged in a cache is answered from where it came from"
+
 start_cache two "http://$upstream" --upstream-absent 1s
 echo '{"of":"two"}' >"$TMP/other"
 push_blob "$cache" team/web "$TMP/other"

@@ -24,7 +24,7 @@ struct Asks {
     Storage *storage;
     GPtrArray *upstreams; /* of Upstream */
     Lane *lanes;          /* one for each */
-    Colds *colds;
+    char *folder;
     gint patient[2]; /* atomic: who waits for longer than a moment: for a look-up, for a copy */
 };
 
@@ -38,7 +38,7 @@ Asks *asks_new(Storage *storage, const char *folder, GPtrArray *upstreams, guint
         asks->lanes[i] =
             (Lane){.looks = fetches_new(remember, LOOKS, MOST), .copies = fetches_new(remember, COPIES, MOST)};
     }
-    asks->colds = colds_new(folder);
+    asks->folder = g_strdup(folder);
     return asks;
 }
 
@@ -49,7 +49,7 @@ void asks_free(Asks *asks)
         fetches_free(asks->lanes[i].copies);
     }
     g_free(asks->lanes);
-    colds_free(asks->colds);
+    g_free(asks->folder);
     g_ptr_array_unref(asks->upstreams);
     g_free(asks);
 }
@@ -124,9 +124,7 @@ Ask *ask_new_copy(Asks *asks, const char *name, const char *digest, const char *
 {
     Ask *ask = ask_new(asks, name, digest, what, function);
     if (ask != NULL) {
-        g_autofree char *key = ask_key(ask);
-        ask->cold = colds_get(asks->colds, key);
-        cold_want(ask->cold);
+        ask->cold = cold_new(asks->folder);
     }
     return ask;
 }
@@ -152,9 +150,8 @@ static void ask_judge(const IngotRemote *remote, GError *problem)
     }
 }
 
-static gboolean ask_run(gpointer data, char **result, GError **error)
+static gboolean ask_do(Ask *ask, char **result, GError **error)
 {
-    Ask *ask = data;
     g_autoptr(GError) problem = NULL;
     IngotRemote *remote = upstream_borrow(ask->upstream, STALL_SECONDS, error);
     if (remote == NULL) {
@@ -180,8 +177,31 @@ static gboolean ask_run(gpointer data, char **result, GError **error)
     return ok;
 }
 
-FetchOutcome ask_get(Ask *ask, gint64 wait, char **result)
+/* Whatever becomes of it, those who read what it brings hear of its end. */
+static gboolean ask_run(gpointer data, char **result, GError **error)
 {
+    Ask *ask = data;
+    gboolean ok = ask_do(ask, result, error);
+    if (ask->cold != NULL) {
+        cold_end(ask->cold, ok);
+    }
+    return ok;
+}
+
+/* What its own copy brings, or the one that runs already. */
+static void ask_join(gpointer data, gpointer user)
+{
+    const Ask *running = data;
+    Cold **cold = user;
+    if (running->cold != NULL) {
+        cold_want(running->cold);
+        *cold = cold_ref(running->cold);
+    }
+}
+
+FetchOutcome ask_get_copy(Ask *ask, gint64 wait, char **result, Cold **cold)
+{
+    *cold = NULL;
     if (ask == NULL) {
         return FETCH_ABSENT;
     }
@@ -193,7 +213,7 @@ FetchOutcome ask_get(Ask *ask, gint64 wait, char **result)
         wait = 0;
     }
     g_autofree char *key = ask_key(ask);
-    FetchOutcome outcome = fetches_get(ask_lane(ask), key, ask_run, ask, ask_free, wait, result);
+    FetchOutcome outcome = fetches_get(ask_lane(ask), key, ask_run, ask, ask_free, wait, result, ask_join, cold);
     if (patient) {
         g_atomic_int_add(&asks->patient[kind], -1);
     }
@@ -201,4 +221,10 @@ FetchOutcome ask_get(Ask *ask, gint64 wait, char **result)
         upstream_was_late(upstream);
     }
     return outcome;
+}
+
+FetchOutcome ask_get(Ask *ask, gint64 wait, char **result)
+{
+    g_autoptr(Cold) cold = NULL;
+    return ask_get_copy(ask, wait, result, &cold);
 }

@@ -44,3 +44,6 @@ const char *ask_there(const Ask *ask);
 /* Waits for `wait` microseconds at most, counted from when the fetch began, and not at all where too many wait already.
  * The ask is taken; NULL: ABSENT. */
 FetchOutcome ask_get(Ask *ask, gint64 wait, char **result);
+/* The same; *cold (unref it): what the copy brings that is waited for, which the ask may have found running; NULL:
+ * there is none. */
+FetchOutcome ask_get_copy(Ask *ask, gint64 wait, char **result, Cold **cold);

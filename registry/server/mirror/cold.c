@@ -9,20 +9,13 @@
 #define PATIENCE (5 * G_TIME_SPAN_SECOND) /* for the next bytes */
 #define FIRST (G_TIME_SPAN_SECOND / 2)    /* for the first ones */
 
-struct Colds {
-    char *folder;
-    GMutex lock;
-    GHashTable *all; /* key -> Cold: those that somebody has, and whose copy has not ended */
-};
-
 typedef struct {
     guint64 start, end;
 } Extent;
 
 struct Cold {
-    Colds *colds;
-    char *key;
-    guint references; /* of colds->lock */
+    gatomicrefcount references;
+    char *folder;
     GMutex lock;
     ColdState state;
     int fd;          /* -1: nobody reads, or none can be had */
@@ -32,86 +25,33 @@ struct Cold {
     gint64 wanted; /* monotonic: when somebody last came, or the last reader left */
 };
 
-Colds *colds_new(const char *folder)
-{
-    Colds *colds = g_new0(Colds, 1);
-    colds->folder = g_strdup(folder);
-    g_mutex_init(&colds->lock);
-    colds->all = g_hash_table_new(g_str_hash, g_str_equal);
-    return colds;
-}
-
-void colds_free(Colds *colds)
-{
-    if (colds != NULL) {
-        g_assert(g_hash_table_size(colds->all) == 0);
-        g_hash_table_unref(colds->all);
-        g_mutex_clear(&colds->lock);
-        g_free(colds->folder);
-        g_free(colds);
-    }
-}
-
-static Cold *cold_new(Colds *colds, const char *key)
+Cold *cold_new(const char *folder)
 {
     Cold *cold = g_new0(Cold, 1);
-    cold->colds = colds;
-    cold->key = g_strdup(key);
+    g_atomic_ref_count_init(&cold->references);
+    cold->folder = g_strdup(folder);
     cold->fd = -1;
     cold->wanted = g_get_monotonic_time();
     cold->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
     g_mutex_init(&cold->lock);
-    g_hash_table_insert(colds->all, cold->key, cold);
-    return cold;
-}
-
-/* No later copy is this one. Under colds->lock. */
-static void cold_hide(Cold *cold)
-{
-    if (g_hash_table_lookup(cold->colds->all, cold->key) == cold) {
-        g_hash_table_remove(cold->colds->all, cold->key);
-    }
-}
-
-Cold *colds_get(Colds *colds, const char *key)
-{
-    g_mutex_lock(&colds->lock);
-    Cold *cold = g_hash_table_lookup(colds->all, key);
-    if (cold == NULL) {
-        cold = cold_new(colds, key);
-    }
-    cold->references++;
-    g_mutex_unlock(&colds->lock);
     return cold;
 }
 
 Cold *cold_ref(Cold *cold)
 {
-    g_mutex_lock(&cold->colds->lock);
-    cold->references++;
-    g_mutex_unlock(&cold->colds->lock);
+    g_atomic_ref_count_inc(&cold->references);
     return cold;
 }
 
 void cold_unref(Cold *cold)
 {
-    if (cold == NULL) {
-        return;
-    }
-    Colds *colds = cold->colds;
-    g_mutex_lock(&colds->lock);
-    gboolean last = --cold->references == 0;
-    if (last) {
-        cold_hide(cold);
-    }
-    g_mutex_unlock(&colds->lock);
-    if (last) {
+    if (cold != NULL && g_atomic_ref_count_dec(&cold->references)) {
         if (cold->fd >= 0) {
             close(cold->fd);
         }
         g_array_unref(cold->extents);
         g_mutex_clear(&cold->lock);
-        g_free(cold->key);
+        g_free(cold->folder);
         g_free(cold);
     }
 }
@@ -132,9 +72,6 @@ void cold_begin(Cold *cold)
 
 void cold_end(Cold *cold, gboolean ok)
 {
-    g_mutex_lock(&cold->colds->lock);
-    cold_hide(cold);
-    g_mutex_unlock(&cold->colds->lock);
     cold_set(cold, ok ? COLD_DONE : COLD_FAILED);
 }
 
@@ -204,7 +141,7 @@ void cold_watch(Cold *cold)
     g_mutex_lock(&cold->lock);
     cold->readers++;
     if (cold->fd < 0) {
-        cold->fd = ingot_nameless_open(cold->colds->folder, NULL);
+        cold->fd = ingot_nameless_open(cold->folder, NULL);
     }
     g_mutex_unlock(&cold->lock);
 }

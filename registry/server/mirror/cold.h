@@ -1,22 +1,17 @@
 /* Cold blobs: what has come of a blob while it is copied from an upstream, for those who can't wait for its end.
  *
- * All who read one blob read what its one copy brings (in a file without a name); the bytes of one copy are never those
- * of another. What they need elsewhere is fetched for them alone. What is given out has not been checked against the
- * digest yet (coldread.h says what keeps a false blob from looking complete). Nobody waits here. Thread safe. */
+ * Each copy has one, so its bytes are never those of another, and every copy ends it, also one that never began: all
+ * who read one blob read what its one copy brings (in a file without a name). What they need elsewhere is fetched for
+ * them alone. What is given out has not been checked against the digest yet (coldread.h says what keeps a false blob
+ * from looking complete). Nobody waits here. Thread safe. */
 #pragma once
 
 #include <ingot/digest.h>
 
-typedef struct Colds Colds; /* all that are being copied */
 typedef struct Cold Cold;
 
-/* folder: where the files lie. */
-Colds *colds_new(const char *folder);
-/* Nobody has any of them. */
-void colds_free(Colds *colds);
-
-/* The one of that key that has not ended, with a reference, or a new one. */
-Cold *colds_get(Colds *colds, const char *key);
+/* Of a copy that is about to begin; folder: where the file lies. */
+Cold *cold_new(const char *folder);
 Cold *cold_ref(Cold *cold);
 void cold_unref(Cold *cold);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cold, cold_unref)

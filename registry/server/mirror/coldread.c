@@ -104,12 +104,13 @@ static gssize direct_read(ColdReader *reader, guint64 offset, void *buffer, gsiz
 
 /* --- from wherever it is --- */
 
+/* A damaged one is what the copy is to mend. */
 static gboolean reader_finds(ColdReader *reader)
 {
     IngotDigest digest;
     if (reader->blob == NULL && cold_state(reader->cold) != COLD_COPYING &&
         storage_resolve(reader->storage, &reader->named, &digest, NULL) &&
-        storage_has(reader->storage, reader->name, &digest)) {
+        storage_is_whole(reader->storage, reader->name, &digest)) {
         reader->blob = storage_blob(reader->storage, reader->name, &digest, NULL);
     }
     return reader->blob != NULL;

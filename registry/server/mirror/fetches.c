@@ -161,11 +161,14 @@ static Fetch *fetch_find(Fetches *fetches, const char *key, FetchFunc function, 
 }
 
 FetchOutcome fetches_get(Fetches *fetches, const char *key, FetchFunc function, gpointer data, GDestroyNotify free,
-                         gint64 wait, char **result)
+                         gint64 wait, char **result, FetchJoin join, gpointer user)
 {
     g_mutex_lock(&fetches->lock);
     Fetch *fetch = fetch_find(fetches, key, function, data, free);
     FetchOutcome outcome = FETCH_BUSY;
+    if (fetch != NULL && join != NULL) {
+        join(fetch->data, user);
+    }
     if (fetch != NULL) {
         while (fetch->outcome == FETCH_PENDING &&
                g_cond_wait_until(&fetches->ended, &fetches->lock, fetch->began + wait)) {

@@ -27,7 +27,9 @@ gboolean fetches_crowded(Fetches *fetches);
 /* What a fetch found, as text (free it), or NULL where there is nothing to be told. NULL and an error: it failed.
  * DENIED: the other registry refuses it; INTERRUPTED: it was broken off. */
 typedef gboolean (*FetchFunc)(gpointer data, char **result, GError **error);
+/* Hears of the data of the fetch that is waited for: one's own, or another's. No lock may be waited for. */
+typedef void (*FetchJoin)(gpointer data, gpointer user);
 /* Waits for `wait` microseconds, counted from when the fetch began, so that those who come late to one that hangs don't
- * wait again. data is freed with `free` in any case. *result (may be NULL) is yours. */
+ * wait again. data is freed with `free` in any case. *result (may be NULL) is yours. join may be NULL. */
 FetchOutcome fetches_get(Fetches *fetches, const char *key, FetchFunc function, gpointer data, GDestroyNotify free,
-                         gint64 wait, char **result);
+                         gint64 wait, char **result, FetchJoin join, gpointer user);

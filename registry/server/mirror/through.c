@@ -115,11 +115,9 @@ static gboolean get_blob(const Ask *ask, Copy *copy, char **result, GError **err
     guint64 size;
     (void)result;
     cold_begin(ask->cold);
-    gboolean ok = copy->goes_on(copy->goes_on_user, error) &&
-                  ingot_remote_blob_size(copy->remote, ask_there(ask), &ask->named.key, &size, error) &&
-                  copy_blob(copy, ask->name, &ask->named, size, error);
-    cold_end(ask->cold, ok);
-    return ok;
+    return copy->goes_on(copy->goes_on_user, error) &&
+           ingot_remote_blob_size(copy->remote, ask_there(ask), &ask->named.key, &size, error) &&
+           copy_blob(copy, ask->name, &ask->named, size, error);
 }
 
 /* Begins to copy the blob, unless it comes already, and waits that long. *cold (may be NULL; unref it) is what it
@@ -131,9 +129,12 @@ static FetchOutcome fetch_blob(Through *through, const char *name, const OciDige
     if (ask == NULL) {
         return FETCH_ABSENT;
     }
-    g_autoptr(Cold) comes = cold_ref(ask->cold);
-    FetchOutcome outcome = ask_get(ask, wait, NULL);
-    if (cold != NULL && outcome == FETCH_PENDING && cold_state(comes) < COLD_DONE) {
+    g_autoptr(Cold) comes = NULL;
+    FetchOutcome outcome = ask_get_copy(ask, wait, NULL, &comes);
+    if (outcome == FETCH_PENDING && cold_state(comes) == COLD_DONE) {
+        return FETCH_DONE;
+    }
+    if (cold != NULL && outcome == FETCH_PENDING && cold_state(comes) != COLD_FAILED) {
         *cold = g_steal_pointer(&comes);
     }
     return outcome;

@@ -139,8 +139,10 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const OciDig
                                       : NULL;
     gboolean lost = blob == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT);
     if (head && (lost || (blob != NULL && storage_blob_damaged(blob)))) {
-        /* So that whoever asks before a push brings it again, which is what mends it. */
-        return request_refuse(request, MHD_HTTP_NOT_FOUND, "BLOB_UNKNOWN", "a part of the blob is damaged");
+        /* So that whoever asks before a push brings it again, or a cache gets it, which is what mends it. */
+        g_clear_pointer(&blob, storage_blob_unref);
+        g_clear_error(&error);
+        g_set_error(&error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "a part of the blob is damaged");
     }
     if (blob == NULL) {
         return head && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)

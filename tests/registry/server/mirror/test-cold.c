@@ -3,23 +3,21 @@
 
 #include "server/mirror/cold.h"
 
-static Colds *open_colds(void **state)
+static Cold *begin(void **state)
 {
     g_autofree char *path = ingot_workdir_file(*state, "colds");
-    assert_int_equal(g_mkdir(path, 0700), 0);
-    return colds_new(path);
+    assert_int_equal(g_mkdir_with_parents(path, 0700), 0);
+    return cold_new(path);
 }
 
 static void what_has_come_is_given(void **state)
 {
-    Colds *colds = open_colds(state);
-    Cold *cold = colds_get(colds, "a");
+    Cold *cold = begin(state);
     g_autoptr(GByteArray) bytes = noise(1, 100000);
     g_autoptr(GRand) random = g_rand_new_with_seed(7);
     g_autofree gboolean *come = g_new0(gboolean, 100);
     guint8 got[5000];
     gint64 patience;
-    assert_ptr_equal(colds_get(colds, "a"), cold);
     cold_watch(cold);
     for (guint i = 0; i < 300; i++) {
         guint at = (guint)g_rand_int_range(random, 0, 100), ask = (guint)g_rand_int_range(random, 0, 95);
@@ -33,15 +31,12 @@ static void what_has_come_is_given(void **state)
         assert_int_equal(patience, 0); /* no copy runs: nothing is worth waiting for */
         assert_memory_equal(got, bytes->data + ask * 1000, expected * 1000);
     }
-    cold_unref(cold);
     cold_leave(cold);
-    colds_free(colds);
 }
 
 static void what_is_near_is_worth_waiting_for(void **state)
 {
-    Colds *colds = open_colds(state);
-    Cold *cold = colds_get(colds, "a");
+    Cold *cold = begin(state);
     char got[8];
     gint64 first, next;
     cold_watch(cold);
@@ -60,38 +55,11 @@ static void what_is_near_is_worth_waiting_for(void **state)
     assert_int_equal(cold_take(cold, 5, got, sizeof got, &next), 0);
     assert_int_equal(next, 0);
     cold_leave(cold);
-    colds_free(colds);
-}
-
-/* A reader that is slow, and still there when the copy has failed, does not hand its bytes to those who come later. */
-static void no_copy_has_the_bytes_of_another(void **state)
-{
-    Colds *colds = open_colds(state);
-    Cold *wrong = colds_get(colds, "a");
-    char got[8];
-    gint64 patience;
-    cold_watch(wrong);
-    cold_begin(wrong);
-    cold_add(wrong, 0, "wrong", 5);
-    cold_end(wrong, FALSE);
-    Cold *right = colds_get(colds, "a");
-    assert_ptr_not_equal(right, wrong);
-    assert_int_equal(cold_state(right), COLD_WAITING);
-    cold_watch(right);
-    cold_begin(right);
-    assert_int_equal(cold_take(right, 0, got, sizeof got, &patience), 0);
-    cold_leave(wrong);
-    Cold *same = colds_get(colds, "a"); /* the end of the first one took nothing of the second's */
-    assert_ptr_equal(same, right);
-    cold_unref(same);
-    cold_leave(right);
-    colds_free(colds);
 }
 
 static void a_blob_that_is_read_is_not_forsaken(void **state)
 {
-    Colds *colds = open_colds(state);
-    Cold *cold = colds_get(colds, "a");
+    Cold *cold = begin(state);
     cold_watch(cold);
     g_usleep(2000);
     assert_int_equal(cold_forsaken(cold), 0);
@@ -103,7 +71,6 @@ static void a_blob_that_is_read_is_not_forsaken(void **state)
     cold_want(cold);
     assert_true(cold_forsaken(cold) <= g_get_monotonic_time() - before);
     cold_unref(cold);
-    colds_free(colds);
 }
 
 int main(void)
@@ -111,7 +78,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_has_come_is_given, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_near_is_worth_waiting_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(no_copy_has_the_bytes_of_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blob_that_is_read_is_not_forsaken, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

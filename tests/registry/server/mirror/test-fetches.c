@@ -42,7 +42,7 @@ static void test_a_result_is_not_kept(void **state)
     Fetches *fetches = fetches_new(REMEMBER, 4, 8);
     for (gint i = 1; i <= 3; i++) {
         g_autofree char *result = NULL;
-        assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, &result), FETCH_DONE);
+        assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, &result, NULL, NULL), FETCH_DONE);
         assert_string_equal(result, "found");
         for (guint k = 0; k < 1000 && g_atomic_int_get(&thing.freed) < i; k++) {
             g_usleep(10000);
@@ -59,7 +59,7 @@ static void test_what_is_absent_is_remembered(void **state)
     Thing thing = {.there = FALSE};
     Fetches *fetches = fetches_new(REMEMBER, 4, 8);
     for (guint i = 0; i < 3; i++) {
-        assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, NULL), FETCH_ABSENT);
+        assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, NULL, NULL, NULL), FETCH_ABSENT);
     }
     assert_int_equal(thing.asked, 1);
     fetches_free(fetches);
