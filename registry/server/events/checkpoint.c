@@ -69,7 +69,15 @@ static int compare_paths(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-char **checkpoint_kept(const char *log)
+static gboolean is_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Paths of the names that logs are kept by; `live`: those that the log which lives has, of a switch that was broken
+ * off; else the others. */
+static char **kept_list(const char *log, gboolean live)
 {
     g_autofree char *folder = g_path_get_dirname(log), *base = g_path_get_basename(log);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
@@ -78,12 +86,28 @@ char **checkpoint_kept(const char *log)
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
         const char *digits = g_str_has_prefix(name, base) ? name + strlen(base) : "";
         if (digits[0] == '.' && strlen(digits) > 12 && strspn(digits + 1, "0123456789") == strlen(digits + 1)) {
-            g_ptr_array_add(list, g_build_filename(folder, name, NULL));
+            g_autofree char *path = g_build_filename(folder, name, NULL);
+            if (is_same_file(path, log) == live) {
+                g_ptr_array_add(list, g_steal_pointer(&path));
+            }
         }
     }
     g_ptr_array_sort(list, compare_paths);
     g_ptr_array_add(list, NULL);
     return (char **)g_ptr_array_free(list, FALSE);
+}
+
+char **checkpoint_kept(const char *log)
+{
+    return kept_list(log, FALSE);
+}
+
+void checkpoint_settle(const char *log)
+{
+    g_auto(GStrv) live = kept_list(log, TRUE);
+    for (guint i = 0; live[i] != NULL; i++) {
+        unlink(live[i]); /* one that stays is no kept log, and the next switch takes it */
+    }
 }
 
 /* The one in which the checkpoint's event ends where the head says. */
@@ -201,12 +225,6 @@ static gboolean checkpoint_take_over(Checkpoint *checkpoint, guint64 from, guint
     return TRUE;
 }
 
-static gboolean is_same_file(const char *one, const char *other)
-{
-    struct stat a, b;
-    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 static gboolean flush_folder_of(const char *path, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
@@ -244,6 +262,7 @@ gboolean checkpoint_switch(Checkpoint *checkpoint, EventMark *mark, GError **err
     if (!checkpoint_take_over(checkpoint, checkpoint->last.end, mark->end, error) ||
         !checkpoint_keep(checkpoint, mark->number, error) ||
         !ingot_file_publish(checkpoint->fd, checkpoint->path, checkpoint->log, error)) {
+        checkpoint_settle(checkpoint->log);
         return FALSE;
     }
     close(checkpoint->fd);

@@ -9,7 +9,7 @@
  *
  * Invariants: LOG always names a whole log. A crash at any point leaves the one before, or the one with the checkpoint,
  * which holds the event that the catalogue knows as the last in either case (eventlog_locate). Only the holder of the
- * catalogue's writer switches. */
+ * catalogue's writer switches, or settles. */
 #pragma once
 
 #include "server/events/eventlog.h"
@@ -43,5 +43,8 @@ gboolean checkpoint_switch(Checkpoint *checkpoint, EventMark *mark, GError **err
 
 /* Removes logs of before checkpoints that were given up earlier than `before` (seconds since 1970). */
 gboolean checkpoint_forget(const char *log, gint64 before, GError **error);
-/* All of them, paths of which the newest is the last; free with g_strfreev. */
+/* All of them, paths of which the newest is the last; free with g_strfreev. They never change: a name that the log
+ * which lives has got as well, by a switch that was broken off, is not among them. */
 char **checkpoint_kept(const char *log);
+/* Removes such names. */
+void checkpoint_settle(const char *log);

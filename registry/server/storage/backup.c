@@ -214,23 +214,49 @@ static gboolean packs_drop(Backup *backup, Connection *catalogue, GError **error
 
 /* --- backing up --- */
 
-/* Logs of before a checkpoint never change. */
-static gboolean backup_kept_logs(Backup *backup, GError **error)
+/* A log of before a checkpoint, as a copy: whoever recovers by hand may make it the one that lives. What the backup has
+ * under its name is compared with it: after a restore, numbers come again. One that can't be read costs no backup. */
+static gboolean kept_log_bring(Backup *backup, const char *from, GError **error)
+{
+    g_autofree char *name = g_path_get_basename(from), *to = backup_path(backup->target, name);
+    g_autoptr(GError) problem = NULL;
+    if (backup_has_seen(backup, name)) {
+        return TRUE;
+    }
+    if (!backup_list_note(backup->list, backup->source, name, &problem)) {
+        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            return TRUE; /* its time was over */
+        }
+        backup_tell_damage(backup, problem->message);
+        if (backup_list_has(backup->before, name) && backup_list_check(backup->before, backup->target, name, NULL)) {
+            backup_list_take(backup->list, backup->before, name);
+        }
+        return TRUE;
+    }
+    return backup_list_check(backup->list, backup->target, name, NULL) ||
+           (backup_bring(from, to, FALSE, error) && backup_list_check(backup->list, backup->target, name, error));
+}
+
+static gboolean kept_logs_bring(Backup *backup, GError **error)
 {
     g_autofree char *log = backup_path(backup->source, "names.log");
     g_auto(GStrv) kept = checkpoint_kept(log);
+    gboolean ok = TRUE;
+    for (guint i = 0; ok && kept[i] != NULL; i++) {
+        ok = kept_log_bring(backup, kept[i], error);
+    }
+    return ok;
+}
+
+/* Those that the data folder has no more. */
+static gboolean kept_logs_drop(Backup *backup, GError **error)
+{
+    g_autofree char *log = backup_path(backup->target, "names.log");
+    g_auto(GStrv) kept = checkpoint_kept(log);
     for (guint i = 0; kept[i] != NULL; i++) {
-        g_autofree char *name = g_path_get_basename(kept[i]), *to = backup_path(backup->target, name);
-        if (backup_has_seen(backup, name)) {
-            continue;
-        }
-        if (backup_list_has(backup->before, name) && backup_list_check(backup->before, backup->target, name, NULL)) {
-            backup_list_take(backup->list, backup->before, name);
-            continue;
-        }
-        if ((unlink(to) != 0 && errno != ENOENT) || !backup_bring(kept[i], to, TRUE, error) ||
-            !backup_list_note(backup->list, backup->target, name, error)) {
-            return FALSE;
+        g_autofree char *name = g_path_get_basename(kept[i]);
+        if (!backup_list_has(backup->list, name) && unlink(kept[i]) != 0 && errno != ENOENT) {
+            return ingot_error_set_errno(error, errno, "%s", kept[i]);
         }
     }
     return TRUE;
@@ -327,10 +353,10 @@ static gboolean backup_once(Backup *backup, gboolean *gone, GError **error)
     EventMark mark;
     LogMarkKind kind;
     return reader != NULL && logmark_get(reader, &mark, &kind, error) && packs_bring(backup, reader, gone, error) &&
-           backup_flush(packs, error) && backup_kept_logs(backup, error) && backup_list(backup, TRUE, error) &&
+           backup_flush(packs, error) && kept_logs_bring(backup, error) && backup_list(backup, TRUE, error) &&
            backup_log(backup, &mark, gone, error) && backup_users(backup, error) && database_settle(copy, error) &&
            backup_name(backup, part, error) && backup_drop_former(backup, error) && backup_list(backup, FALSE, error) &&
-           packs_drop(backup, reader, error);
+           packs_drop(backup, reader, error) && kept_logs_drop(backup, error);
 }
 
 static gboolean backup_mark(const Backup *backup, GError **error)

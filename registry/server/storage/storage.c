@@ -22,6 +22,7 @@
 #include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"
 #include "server/catalogue/uploadrows.h"
+#include "server/events/checkpoint.h"
 #include "server/storage/condense.h"
 #include "server/storage/inside.h"
 #include "server/storage/offer.h"
@@ -153,6 +154,7 @@ static gboolean check_events(Change *change, GError **error)
     const char *path = change->storage->events;
     EventMark mark;
     gboolean tail, moved;
+    checkpoint_settle(path);
     if (!find_mark(change, &mark, error) || !eventlog_locate(path, &mark, &moved, error) ||
         (moved && !logmark_set(change->writer, &mark, error))) {
         return FALSE;

@@ -417,6 +417,64 @@ static void a_bad_sector_costs_no_backup(void **state)
     assert_others_whole(state);
 }
 
+/* --- logs that are kept --- */
+
+/* What the log's name of a checkpoint has in the backup and in what is restored of it; NULL: it has none. */
+static void assert_kept(void **state, const char *name, const char *text)
+{
+    static const char *const folders[] = {"backup", "restored"};
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    back_up(state, collect_line, lines);
+    if (!restore(state, FALSE, lines, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *folder = ingot_workdir_file(*state, folders[i]), *found = NULL;
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_file_get_contents(path, &found, NULL, NULL);
+        assert_int_equal(g_strcmp0(found, text), 0);
+    }
+}
+
+/* The backup's kept logs are those of the data folder, whatever it had under their names. */
+static void kept_logs_are_those_of_the_folder(void **state)
+{
+    static const char name[] = "names.log.000000000003";
+    g_autofree char *path = ingot_workdir_file(*state, "data/names.log.000000000003");
+    fill(state);
+    assert_true(g_file_set_contents(path, "one history", -1, NULL));
+    assert_kept(state, name, "one history");
+    assert_true(g_file_set_contents(path, "another one", -1, NULL));
+    assert_kept(state, name, "another one");
+    flip_copy(path, 0); /* of the same size */
+    assert_kept(state, name, "qnother one");
+    assert_int_equal(g_unlink(path), 0);
+    assert_kept(state, name, NULL);
+}
+
+/* A switch of logs that is killed leaves the one that lives a second name: what is appended then is not in the backup,
+ * and does not damage it. */
+static void a_log_that_lives_is_not_linked(void **state)
+{
+    fill(state);
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log");
+    g_autofree char *kept = ingot_workdir_file(*state, "data/names.log.000000000007");
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    assert_int_equal(link(log, kept), 0);
+    back_up(state, collect_line, lines);
+    put_image(storage, 77);
+    if (!restore(state, FALSE, lines, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_int_equal(report.damaged, 0);
+    assert_others_whole(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +482,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_whole_can_be_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_piece_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_no_backup, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(kept_logs_are_those_of_the_folder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_log_that_lives_is_not_linked, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Condensing: a log that begins anew with a checkpoint tells the same names, whatever is killed or damaged. */
 #include "../fixture.h"
 
+#include <dlfcn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -10,6 +11,21 @@
 #include "server/storage/condense.h"
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
+
+static gboolean no_rename; /* a disk that is full: here in place of libc */
+
+int rename(const char *from, const char *to)
+{
+    static int (*real)(const char *, const char *);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "rename");
+    }
+    if (no_rename) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(from, to);
+}
 
 static void collect_line(const char *line, gpointer user)
 {
@@ -237,6 +253,32 @@ static void a_switch_that_was_not_committed_is_found(void **state)
     assert_string_equal(pushed, again);
 }
 
+/* A switch that fails, or is killed, before the new log has its name leaves the one that lives no second name. */
+static void a_log_that_lives_is_no_kept_one(void **state)
+{
+    g_autofree char *path = log_path(state), *kept = g_strconcat(path, ".000000000007", NULL);
+    gboolean done;
+    g_autoptr(Storage) storage = open_small(state);
+    for (guint i = 0; i < 4; i++) {
+        fill(storage, 1 + i % 2);
+    }
+    no_rename = TRUE;
+    gboolean ok = condense_when_due(storage, &done, NULL);
+    no_rename = FALSE;
+    assert_false(ok);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_nlink, 1);
+    assert_int_equal(link(path, kept), 0);
+    assert_int_equal(count_kept(state), 0);
+    g_clear_pointer(&storage, storage_close);
+    storage = open_small(state);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_nlink, 1);
+    assert_true(condense(storage));
+    assert_int_equal(count_kept(state), 1);
+}
+
 /* The last event is damaged in any byte: the catalogue has what it changed, so the folder opens, with nothing lost. */
 static void a_damaged_last_event_is_no_loss(void **state)
 {
@@ -322,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_long_log_begins_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_checkpoint_is_read_around, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_switch_that_was_not_committed_is_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_log_that_lives_is_no_kept_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_last_event_is_no_loss, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_damage_than_the_last_event_is_refused, set_up, tear_down),
     };
