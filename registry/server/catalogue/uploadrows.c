@@ -72,6 +72,11 @@ gboolean upload_rows_keep(Connection *writer, const char *id, const UploadRow *r
     return ok;
 }
 
+gboolean upload_rows_lapse(Connection *writer, const char *id, gint64 until, GError **error)
+{
+    return database_run(writer, error, "UPDATE uploads SET until=?1 WHERE id=?2 AND until>?1", "it", until, id);
+}
+
 gboolean upload_rows_drop(Connection *writer, const char *id, GError **error)
 {
     return database_run(writer, error, "DELETE FROM uploads WHERE id=?", "t", id);

@@ -30,6 +30,8 @@ gboolean upload_rows_find(Connection *connection, const char *id, UploadRow *row
 gboolean upload_rows_take(Connection *writer, const char *id, const char *owner, gboolean refused, GError **error);
 /* What has come of it by now: row's until, size, staged and state. *kept FALSE: its owner is not that of the row. */
 gboolean upload_rows_keep(Connection *writer, const char *id, const UploadRow *row, gboolean *kept, GError **error);
+/* It is kept no longer than until then. */
+gboolean upload_rows_lapse(Connection *writer, const char *id, gint64 until, GError **error);
 gboolean upload_rows_drop(Connection *writer, const char *id, GError **error);
 
 /* How many there are; of a user alone unless that is NULL. */

@@ -25,6 +25,7 @@ struct Upload {
     guint64 reserved;     /* bytes of it that storage->incoming has */
     gboolean stored;      /* its blob is there; its row and its lease are not any more */
     gboolean ended;       /* finished or dropped: its file may be a pack by now */
+    gint64 lapses;        /* when it goes, since the disk is full (seconds); 0: as its row says */
     gboolean ready;       /* what follows is what has come of it; else that has to be read first */
 
     guint64 size;  /* bytes that came */

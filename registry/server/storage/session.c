@@ -203,6 +203,7 @@ Upload *session_enter(Storage *storage, const char *id, guint turn, GError **err
     if (session_check(upload, &row, &mine, error) &&
         (turn == 0 || (mine && turn == upload->turn) || session_is_over(error)) &&
         (mine || session_take(upload, &row, error))) {
+        upload->lapses = 0;
         return upload;
     }
     session_leave(upload);
@@ -341,6 +342,12 @@ gboolean uploads_adopt(Storage *storage, GError **error)
     return change_end(&change, ok, error);
 }
 
+/* Under its lock: whether no other process is at work on it. */
+static gboolean session_is_idle(Upload *upload)
+{
+    return !upload->ended && (!upload_open_pack(upload, NULL) || flock(upload->pack_fd, LOCK_EX | LOCK_NB) == 0);
+}
+
 /* One that is being worked on stays. */
 static gboolean session_drop_idle(Storage *storage, const char *id)
 {
@@ -352,8 +359,7 @@ static gboolean session_drop_idle(Storage *storage, const char *id)
         upload_unref(upload);
         return FALSE;
     }
-    gboolean idle =
-        !upload->ended && (!upload_open_pack(upload, NULL) || flock(upload->pack_fd, LOCK_EX | LOCK_NB) == 0);
+    gboolean idle = session_is_idle(upload);
     if (idle) {
         session_end(upload);
     }
@@ -361,11 +367,109 @@ static gboolean session_drop_idle(Storage *storage, const char *id)
     return idle;
 }
 
+/* All that are at hand, each with a reference. */
+static GPtrArray *session_list(Storage *storage)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(upload_unref);
+    GHashTableIter iterator;
+    gpointer upload;
+    g_mutex_lock(&storage->uploads_lock);
+    g_hash_table_iter_init(&iterator, storage->uploads);
+    while (g_hash_table_iter_next(&iterator, NULL, &upload)) {
+        g_atomic_ref_count_inc(&((Upload *)upload)->references);
+        g_ptr_array_add(list, upload);
+    }
+    g_mutex_unlock(&storage->uploads_lock);
+    return list;
+}
+
+/* Under its lock: what this process holds of an upload that is not its own any more. */
+static gboolean session_let_go(Upload *upload)
+{
+    g_auto(UploadRow) row = {0};
+    gboolean found;
+    if (upload->ended || upload->brief || !session_find_row(upload->storage, upload->id, &row, &found, NULL)) {
+        return FALSE;
+    }
+    if (!found) {
+        session_forget(upload);
+        return TRUE;
+    }
+    if (strcmp(row.owner, upload->storage->self) == 0 || (!upload->ready && upload->reserved == 0)) {
+        return FALSE;
+    }
+    upload_reset(upload);
+    room_release(upload);
+    return TRUE;
+}
+
+static gboolean session_drop_at_hand(Storage *storage)
+{
+    g_autoptr(GPtrArray) list = session_list(storage);
+    gboolean any = FALSE;
+    for (guint i = 0; i < list->len; i++) {
+        Upload *upload = g_ptr_array_index(list, i);
+        if (!g_mutex_trylock(&upload->lock)) {
+            continue;
+        }
+        g_atomic_ref_count_inc(&upload->references);
+        if (session_let_go(upload)) {
+            any = TRUE;
+        } else if (upload->lapses != 0 && upload->lapses <= storage_now() && session_is_idle(upload)) {
+            session_end(upload);
+            any = TRUE;
+        }
+        session_leave(upload);
+    }
+    return any;
+}
+
+gboolean uploads_drop_refused(Storage *storage)
+{
+    g_autoptr(GPtrArray) list = session_list(storage);
+    Upload *largest = NULL; /* with its lock and a reference */
+    for (guint i = 0; i < list->len; i++) {
+        Upload *upload = g_ptr_array_index(list, i);
+        if (!g_mutex_trylock(&upload->lock)) {
+            continue;
+        }
+        g_atomic_ref_count_inc(&upload->references);
+        if (upload->lapses == 0 || (largest != NULL && largest->reserved >= upload->reserved) ||
+            !session_is_idle(upload)) {
+            session_leave(upload);
+            continue;
+        }
+        if (largest != NULL) {
+            session_leave(largest);
+        }
+        largest = upload;
+    }
+    if (largest != NULL) {
+        session_end(largest);
+        session_leave(largest);
+    }
+    return largest != NULL;
+}
+
+/* On a full disk the row may stay as it was: this process knows. */
+void session_refuse(Upload *upload)
+{
+    Change change;
+    uploads_drop_refused(upload->storage);
+    if (upload->brief || upload->ended) {
+        return;
+    }
+    upload->lapses = storage_now() + UPLOAD_REFUSED_AGE;
+    if (change_begin(upload->storage, &change, NULL)) {
+        change_end(&change, upload_rows_lapse(change.writer, upload->id, upload->lapses, NULL), NULL);
+    }
+}
+
 gboolean uploads_drop_lapsed(Storage *storage)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
     g_auto(GStrv) ids = reader == NULL ? NULL : upload_rows_lapsed(reader, storage_now(), NULL);
-    gboolean any = FALSE;
+    gboolean any = session_drop_at_hand(storage);
     for (guint i = 0; ids != NULL && ids[i] != NULL; i++) {
         any |= session_drop_idle(storage, ids[i]);
     }

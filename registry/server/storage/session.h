@@ -23,3 +23,6 @@ void session_leave(Upload *upload);
 void session_end(Upload *upload);
 /* Something went wrong: whoever goes on with it reads its files first. A brief one ends. */
 void session_shelve(Upload *upload);
+/* There was no room for it: it is kept for UPLOAD_REFUSED_AGE, unless somebody goes on with it. The largest of those
+ * that were refused before, and that nobody is at work on, goes at once. */
+void session_refuse(Upload *upload);

@@ -52,7 +52,14 @@ char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **
     upload->user = g_strdup(about->user);
     upload->brief = about->brief;
     upload->sha512 = about->sha512 ? sha512_new() : NULL;
-    if (!session_begin(upload, error)) {
+    GError *problem = NULL;
+    gboolean ok = session_begin(upload, &problem);
+    if (!ok && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) && uploads_drop_refused(storage)) {
+        g_clear_error(&problem);
+        ok = session_begin(upload, &problem);
+    }
+    if (!ok) {
+        g_propagate_error(error, problem);
         upload_unref(upload);
         return NULL;
     }
@@ -124,11 +131,22 @@ static gboolean may_add(Upload *upload, guint64 at, gsize size, GError **error)
     return !upload->refused || room_for(upload, error);
 }
 
+static void shelve(Upload *upload, const GError *problem)
+{
+    gboolean full = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
+    session_shelve(upload);
+    if (full) {
+        session_refuse(upload);
+    }
+}
+
 static gboolean add(Upload *upload, const void *data, gsize size, GError **error)
 {
     guint64 fresh = upload->fresh;
-    if (!upload_open(upload, 0, error) || !upload_take(upload, data, size, error)) {
-        session_shelve(upload);
+    GError *problem = NULL;
+    if (!upload_open(upload, 0, &problem) || !upload_take(upload, data, size, &problem)) {
+        shelve(upload, problem);
+        g_propagate_error(error, problem);
         return FALSE;
     }
     if (upload->fresh != fresh) {
@@ -310,8 +328,9 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
                        StorageStop stop, gpointer user, GError **error)
 {
     GError *problem = NULL;
-    if (!upload_open(upload, 0, error) || (upload->length > 0 && !upload_end_piece(upload, error))) {
-        session_shelve(upload);
+    if (!upload_open(upload, 0, &problem) || (upload->length > 0 && !upload_end_piece(upload, &problem))) {
+        shelve(upload, problem);
+        g_propagate_error(error, problem);
         return FALSE;
     }
     if (complete(upload, &problem) && fits(upload, digest, stop, user, &problem) &&
@@ -321,6 +340,7 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
         g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         upload->refused = upload->changed = TRUE;
+        session_refuse(upload);
     } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) { /* what it counted on may have gone */
         session_shelve(upload);
     }

@@ -8,6 +8,7 @@
 #include "server/storage/collect.h"
 #include "server/storage/evict.h"
 #include "server/storage/pulls.h"
+#include "server/storage/upload.h"
 #include "server/upkeep/control.h"
 
 #define FLUSH_EVERY 60  /* seconds: how often pulls are noted */
@@ -235,6 +236,7 @@ static gpointer keep_up(gpointer user)
     gint64 due = 0;
     while (wait_for(upkeep, due)) {
         flush_pulls(upkeep);
+        uploads_drop_lapsed(upkeep->storage);
         merge_when_scattered(upkeep);
         gint64 collect_due = collect_when_due(upkeep), scrub_due = scrub_when_due(upkeep);
         due = MIN(collect_due, scrub_due);

@@ -2,6 +2,11 @@
  * right or not used. */
 #include "../fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "server/storage/upload.h"
+
 #define HALF(bytes) ((bytes)->len / 2 + 12345) /* in the middle of a piece */
 
 static Storage *open_beside(void **state)
@@ -395,6 +400,58 @@ static void one_without_room_gives_its_room(void **state)
     assert_false(storage_upload_size(storage, id, &size, NULL));
 }
 
+/* What this process holds of an upload that another one has gone on with takes no room. */
+static void what_another_goes_on_with_takes_no_room_here(void **state)
+{
+    g_autoptr(Storage) one = open_beside(state), other = open_beside(state);
+    storage_limit(one, &(StorageLimits){.total = 5000000});
+    for (guint i = 0; i < 4; i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 3000000);
+        g_autoptr(GError) error = NULL;
+        g_autofree char *id = begin_upload(one, &error);
+        if (id == NULL || !add_steps(one, id, bytes, 0, bytes->len, 500000, &error)) {
+            fail_msg("%u: %s", i, error->message);
+        }
+        storage_upload_pause(one, id);
+        if (i % 2 == 0) {
+            assert_int_equal(size_of(other, id), bytes->len);
+        }
+        assert_true(storage_upload_drop(other, id, NULL));
+        assert_int_equal(stats_of(one).uploads, 0);
+    }
+}
+
+static guint64 staged_bytes(void **state, const char *id)
+{
+    g_autofree char *path = file_of(state, id, "pack");
+    GStatBuf st;
+    return g_stat(path, &st) == 0 ? (guint64)st.st_size : 0;
+}
+
+/* What the full disk refused gives way to others, at once where they need the room, else after a quarter of an hour. */
+static void what_filled_the_disk_gives_way(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) large = noise(1, 9000000), other = noise(2, 9000000);
+    g_autoptr(GError) error = NULL;
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit limit = {.rlim_cur = 5000000, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0); /* as a full disk has it */
+    g_autofree char *first = begin_upload(storage, NULL), *second = begin_upload(storage, NULL);
+    assert_false(add_steps(storage, first, large, 0, large->len, 500000, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    assert_true(staged_bytes(state, first) > 0);
+    assert_false(add_steps(storage, second, other, 0, other->len, 500000, NULL));
+    assert_int_equal(staged_bytes(state, first), 0);
+    assert_true(staged_bytes(state, second) > 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    in_catalogue(state, "UPDATE uploads SET until=until - 901");
+    assert_true(uploads_drop_lapsed(storage));
+    assert_int_equal(staged_bytes(state, second), 0);
+}
+
 static void the_uploads_of_a_user_are_counted(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -431,6 +488,8 @@ int main(void)
         TEST(uploads_count_for_their_repository),
         TEST(one_without_room_gives_its_room),
         TEST(the_uploads_of_a_user_are_counted),
+        cmocka_unit_test_setup_teardown(what_another_goes_on_with_takes_no_room_here, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_filled_the_disk_gives_way, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
