@@ -14,6 +14,11 @@ gboolean leases_drop(Connection *writer, const char *id, GError **error)
     return database_run(writer, error, "DELETE FROM leases WHERE id=?", "t", id);
 }
 
+gboolean leases_clear(Connection *writer, GError **error)
+{
+    return database_run(writer, error, "DELETE FROM leases", "");
+}
+
 gboolean leases_tidy(Connection *writer, gint64 now, GError **error)
 {
     return database_run(writer, error, "DELETE FROM leases WHERE until<=?", "i", now);

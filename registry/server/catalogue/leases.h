@@ -12,6 +12,7 @@
  */
 gboolean leases_hold(Connection *writer, const char *id, gint64 now, gint64 until, GError **error);
 gboolean leases_drop(Connection *writer, const char *id, GError **error);
+gboolean leases_clear(Connection *writer, GError **error); /* deletes all */
 /* Deletes those that have lapsed. */
 gboolean leases_tidy(Connection *writer, gint64 now, GError **error);
 /* The epoch of the oldest lease that lives; G_MAXINT64: there is none. */

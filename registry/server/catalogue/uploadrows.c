@@ -82,6 +82,11 @@ gboolean upload_rows_drop(Connection *writer, const char *id, GError **error)
     return database_run(writer, error, "DELETE FROM uploads WHERE id=?", "t", id);
 }
 
+gboolean upload_rows_clear(Connection *writer, GError **error)
+{
+    return database_run(writer, error, "DELETE FROM uploads", "");
+}
+
 gboolean upload_rows_count(Connection *connection, const char *user, guint *count, GError **error)
 {
     gint64 number;

@@ -33,6 +33,7 @@ gboolean upload_rows_keep(Connection *writer, const char *id, const UploadRow *r
 /* It is kept no longer than until then. */
 gboolean upload_rows_lapse(Connection *writer, const char *id, gint64 until, GError **error);
 gboolean upload_rows_drop(Connection *writer, const char *id, GError **error);
+gboolean upload_rows_clear(Connection *writer, GError **error); /* deletes all */
 
 /* How many there are; of a user alone unless that is NULL. */
 gboolean upload_rows_count(Connection *connection, const char *user, guint *count, GError **error);

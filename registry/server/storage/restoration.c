@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/leases.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"
+#include "server/catalogue/uploadrows.h"
 #include "server/events/checkpoint.h"
 #include "server/storage/backupfiles.h"
 #include "server/storage/scrub.h"
@@ -127,6 +129,14 @@ static gboolean restore_damaged(const Backup *backup, const char *file, const ch
     return FALSE;
 }
 
+/* What came of uploads is in no backup: neither they nor what they count on is to take room in the restored folder. */
+static gboolean restore_no_uploads(Database *catalogue, GError **error)
+{
+    Connection *writer = database_begin(catalogue, error);
+    return writer != NULL &&
+           database_end(catalogue, upload_rows_clear(writer, error) && leases_clear(writer, error), error);
+}
+
 /* The log goes as far as its catalogue: a backup that was broken off may have brought a newer one. CORRUPT where one of
  * the two is damaged. */
 static gboolean restore_log(Backup *backup, const char *catalogue, GError **error)
@@ -149,6 +159,9 @@ static gboolean restore_log(Backup *backup, const char *catalogue, GError **erro
     }
     if (from == NULL) {
         return restore_damaged(backup, "names.log", "it lacks the catalogue's last event", error);
+    }
+    if (!restore_no_uploads(copy, error)) {
+        return FALSE;
     }
     if (backup->force) {
         return restore_bring(backup, from, to, error) && database_settle(copy, error) &&

@@ -475,6 +475,38 @@ static void a_log_that_lives_is_not_linked(void **state)
     assert_others_whole(state);
 }
 
+/* Uploads that were under way are in no backup, and take no room in what is restored. */
+static void uploads_are_not_restored(void **state)
+{
+    static const char *const tables[] = {"uploads", "leases"};
+    fill(state);
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(800, 3, PIECE);
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    g_autofree char *id = begin_upload(storage, &error);
+    BackupReport report;
+    assert_non_null(id);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 70000, &error));
+    in_catalogue(state, "INSERT INTO leases (id, until, epoch) VALUES ('x', 1<<40, 1)");
+    back_up(state, collect_line, lines);
+    if (!restore(state, FALSE, lines, &report, &error)) {
+        fail_msg("%s", error->message);
+    }
+    g_autofree char *path = ingot_workdir_file(*state, "restored/catalogue.sqlite");
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    for (guint i = 0; i < G_N_ELEMENTS(tables); i++) {
+        g_autofree char *sql = g_strdup_printf("SELECT count(*) FROM %s", tables[i]);
+        sqlite3_stmt *rows;
+        assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &rows, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+        assert_int_equal(sqlite3_column_int(rows, 0), 0);
+        sqlite3_finalize(rows);
+    }
+    sqlite3_close(handle);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +516,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_no_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kept_logs_are_those_of_the_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_that_lives_is_not_linked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(uploads_are_not_restored, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
