@@ -434,8 +434,9 @@ gboolean uploads_drop_refused(Storage *storage)
             continue;
         }
         g_atomic_ref_count_inc(&upload->references);
-        if (upload->lapses == 0 || (largest != NULL && largest->reserved >= upload->reserved) ||
-            !session_is_idle(upload)) {
+        gint64 refused = upload->lapses - UPLOAD_REFUSED_AGE;
+        if (upload->lapses == 0 || storage_now() < refused + UPLOAD_REFUSED_REST ||
+            (largest != NULL && largest->reserved >= upload->reserved) || !session_is_idle(upload)) {
             session_leave(upload);
             continue;
         }

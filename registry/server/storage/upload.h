@@ -7,6 +7,8 @@
 #define UPLOAD_AGE ((gint64)24 * 3600)   /* seconds for which an upload is kept that nobody goes on with */
 #define UPLOAD_REFUSED_AGE ((gint64)900) /* the same of one for which there was no room */
 
+#define UPLOAD_REFUSED_REST 3 /* within which its client may still hear why */
+
 typedef struct Upload Upload;
 
 void upload_unref(gpointer upload);

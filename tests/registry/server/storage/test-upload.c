@@ -443,6 +443,7 @@ static void what_filled_the_disk_gives_way(void **state)
     assert_false(add_steps(storage, first, large, 0, large->len, 500000, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
     assert_true(staged_bytes(state, first) > 0);
+    g_usleep((UPLOAD_REFUSED_REST + 1) * G_USEC_PER_SEC);
     assert_false(add_steps(storage, second, other, 0, other->len, 500000, NULL));
     assert_int_equal(staged_bytes(state, first), 0);
     assert_true(staged_bytes(state, second) > 0);
