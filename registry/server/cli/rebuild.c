@@ -18,7 +18,7 @@ static void print_line(const char *line, gpointer user)
 static void print_progress(guint64 done, guint64 all, gpointer user)
 {
     gint64 *last = user, now = g_get_monotonic_time();
-    if (now - *last >= 10 * G_USEC_PER_SEC) {
+    if (now - *last >= 10 * G_TIME_SPAN_SECOND) {
         g_autofree char *part = ingot_text_size(done), *whole = ingot_text_size(all);
         fprintf(stderr, "ingotd rebuild: %s of %s read\n", part, whole);
         *last = now;

@@ -6,11 +6,11 @@
 
 #define LOOKS 32 /* at one upstream at once */
 #define COPIES 16
-#define MOST 128                               /* of each kind, with those that wait for a thread */
-#define MOMENT G_USEC_PER_SEC                  /* microseconds */
-#define STALL_SECONDS 30                       /* for which nothing may come: no client waits for it */
-#define FORSAKEN (10 * G_TIME_SPAN_MINUTE)     /* after which a copy that nobody wants is given up */
-#define FORSAKEN_CROWDED (20 * G_USEC_PER_SEC) /* and where another waits for its place */
+#define MOST 128                                   /* of each kind, with those that wait for a thread */
+#define MOMENT G_USEC_PER_SEC                      /* microseconds */
+#define STALL_SECONDS 30                           /* for which nothing may come: no client waits for it */
+#define FORSAKEN (10 * G_TIME_SPAN_MINUTE)         /* after which a copy that nobody wants is given up */
+#define FORSAKEN_CROWDED (20 * G_TIME_SPAN_SECOND) /* and where another waits for its place */
 
 /* Who waits for longer than a moment, at most: some threads of POOL_UPSTREAM are left for those who don't. */
 static const gint patient_most[2] = {64, 16};
