@@ -26,6 +26,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
 /* Own bounds in seconds: of connecting, and of a transfer that moves nothing (0 each: as above); and how long a request
  * may wait for a registry that answers 429 or 503, with or without Retry-After (60 unless set here). */
 void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience);
+/* Asked about once a second while bytes are waited for; FALSE, with an error: they are not wanted any more. */
+void ingot_remote_while(IngotRemote *remote, gboolean (*goes_on)(gpointer user, GError **error), gpointer user);
 /* How the last request ended, where it failed. */
 typedef enum {
     INGOT_REMOTE_OTHERWISE, /* or it did not fail */

@@ -33,11 +33,17 @@ const char *http_ca(void)
     return path != NULL && *path != '\0' ? path : NULL;
 }
 
+gboolean http_goes_on(const IngotRemote *remote, GError **error)
+{
+    return ingot_interrupt_check(error) && (remote->goes_on == NULL || remote->goes_on(remote->goes_on_user, error));
+}
+
 /* Ctrl-C ends a transfer within a second. */
 static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-    (void)user, (void)a, (void)b, (void)c, (void)d;
-    return ingot_interrupt_check(NULL) ? 0 : 1;
+    const IngotRemote *remote = user;
+    (void)a, (void)b, (void)c, (void)d;
+    return (remote == NULL ? ingot_interrupt_check(NULL) : http_goes_on(remote, NULL)) ? 0 : 1;
 }
 
 /* A proxy that the environment names is for other machines: it would learn our login to this one. */
@@ -74,6 +80,7 @@ void http_prepare(CURL *curl, const char *url)
 
 void http_limit(CURL *curl, const IngotRemote *remote)
 {
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, remote);
     if (remote->connect > 0) {
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)remote->connect);
     }
@@ -130,7 +137,7 @@ gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char 
     curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &asked);
     remote->ended =
         is_own(remote, asked) && is_unconnected(curl, code, asked) ? INGOT_REMOTE_UNREACHED : INGOT_REMOTE_OTHERWISE;
-    if (!ingot_interrupt_check(error)) {
+    if (!http_goes_on(remote, error)) {
         return FALSE;
     }
     const char *why = curl_easy_strerror(code);

@@ -15,6 +15,8 @@ struct IngotRemote {
     guint connect, stall; /* seconds that connecting, and a transfer that moves nothing, may take; 0: as everywhere */
     char *called;         /* what the registry calls the digest `called_for`; NULL: nothing is called otherwise */
     IngotDigest called_for;
+    gboolean (*goes_on)(gpointer user, GError **error); /* NULL: whatever is asked for is wanted */
+    gpointer goes_on_user;
     guint patience;       /* seconds that a request may wait for a registry that answers 429 or 503 */
     IngotRemoteEnd ended; /* the last request */
 };
@@ -62,6 +64,8 @@ const char *http_ca(void);
 void http_prepare(CURL *curl, const char *url);
 /* Those of one registry's own, after the former. */
 void http_limit(CURL *curl, const IngotRemote *remote);
+/* FALSE: a signal came, or what is asked for is not wanted any more. */
+gboolean http_goes_on(const IngotRemote *remote, GError **error);
 /* Shows name and password to the URL's host, and to no other. */
 void http_basic(CURL *curl, const IngotCredentials *login);
 /* Whether a HOST[:PORT] is of this machine alone. */

@@ -1,6 +1,5 @@
 /* Ranges of one blob over a few connections at once. */
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "remote/http.h"
@@ -195,7 +194,7 @@ static gboolean run(Fetch *fetch, GError **error)
         }
         int running;
         curl_multi_perform(fetch->remote->multi, &running);
-        if (!take_finished(fetch, error) || !ingot_interrupt_check(error)) {
+        if (!take_finished(fetch, error) || !http_goes_on(fetch->remote, error)) {
             return FALSE;
         }
         curl_multi_poll(fetch->remote->multi, NULL, 0, running > 0 ? WAIT_MS : WAIT_MS / 10, NULL);

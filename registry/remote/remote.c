@@ -51,6 +51,12 @@ IngotRemote *ingot_remote_new(const char *where, GError **error)
     return g_steal_pointer(&remote);
 }
 
+void ingot_remote_while(IngotRemote *remote, gboolean (*goes_on)(gpointer user, GError **error), gpointer user)
+{
+    remote->goes_on = goes_on;
+    remote->goes_on_user = user;
+}
+
 void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience)
 {
     remote->connect = connect;

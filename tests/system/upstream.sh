@@ -121,3 +121,27 @@ for odd in html 'body {"manifests":null}' 'status 501'; do
     ingot pull -q --store "$TMP/s2" "$UPSTREAM/team/web:1.0.0" >/dev/null || fail "a pull where the list is odd: $odd"
 done
 ok "what is attached comes with all pages of its list; one that is lost is named and ends nothing"
+
+# A server mirrors for a verb: the same once at a time, and no longer than the verb waits for it.
+start_ingotd "$TMP/served"
+echo "blobs/$disk slow 2000" >"$TMP/rules"
+: >"$TMP/asked"
+ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*' >"$TMP/verb.out" 2>&1 &
+verb=$!
+ENDING+=("$verb")
+until grep -q "blobs/$disk" "$TMP/asked"; do kill -0 "$verb" || fail "$(cat "$TMP/verb.out")"; sleep 0.1; done
+expect 1 ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*'
+grep -q 'being mirrored already' "$TMP/err" || fail "the same mirror twice at once: $(cat "$TMP/err")"
+expect 0 ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'other/*'
+kill "$verb"
+status=0
+wait "$verb" || status=$?
+[ "$status" = 130 ] || fail "a verb that gets a signal ends with $status: $(cat "$TMP/verb.out")"
+: >"$TMP/rules"
+for _ in $(seq 100); do
+    ! ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*' >"$TMP/out" 2>"$TMP/err" || break
+    grep -q 'being mirrored already' "$TMP/err" || fail "$(cat "$TMP/err")"
+    sleep 0.1
+done
+[ "$(ingot ls "$REGISTRY" | tr '\n' ' ')" = "other/web team/web " ] || fail "the server mirrors on for a verb that has ended: $(cat "$TMP/err")"
+ok "one mirror of the same at a time; it ends with the verb that asked for it"

@@ -1,7 +1,6 @@
 #include "server/mirror/mirror.h"
 
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "server/mirror/copy.h"
@@ -9,9 +8,18 @@
 typedef struct {
     Copy copy;
     MirrorReport *report;
-    void (*tell)(const char *line, gpointer user);
-    gpointer user;
+    const MirrorOptions *options;
 } Mirror;
+
+static void mirror_tell(const Mirror *mirror, const char *line)
+{
+    mirror->options->tell(line, mirror->options->user);
+}
+
+static gboolean mirror_goes_on(const Mirror *mirror, GError **error)
+{
+    return mirror->options->goes_on(mirror->options->user, error);
+}
 
 /* The tag under which a registry without the referrers API keeps a list of them: here they have the API. */
 static gboolean is_fallback(const char *tag)
@@ -24,19 +32,22 @@ static gboolean copy_tag(Mirror *mirror, const char *name, const char *tag, GErr
 {
     gboolean changed = FALSE;
     g_autoptr(GError) problem = NULL;
+    if (!mirror_goes_on(mirror, error)) {
+        return FALSE;
+    }
     if (copy_manifest(&mirror->copy, name, tag, tag, FALSE, &changed, &problem)) {
         mirror->report->tags += changed;
         g_autofree char *line = changed ? g_strdup_printf("%s:%s", name, tag) : NULL;
         if (changed) {
-            mirror->tell(line, mirror->user);
+            mirror_tell(mirror, line);
         }
         return TRUE;
     }
-    if (!ingot_interrupt_check(error)) {
+    if (!mirror_goes_on(mirror, error)) {
         return FALSE;
     }
     g_autofree char *line = g_strdup_printf("failed: %s:%s: %s", name, tag, problem->message);
-    mirror->tell(line, mirror->user);
+    mirror_tell(mirror, line);
     mirror->report->failed++;
     return TRUE;
 }
@@ -52,19 +63,22 @@ static gboolean copy_tags(Mirror *mirror, const char *name, GError **error)
     return tags != NULL;
 }
 
-/* A repository whose tags can't be listed does not end the others. FALSE: a signal came. */
+/* A repository whose tags can't be listed does not end the others. FALSE: it is given up. */
 static gboolean copy_repository(Mirror *mirror, const char *name, GError **error)
 {
     g_autoptr(GError) problem = NULL;
+    if (!mirror_goes_on(mirror, error)) {
+        return FALSE;
+    }
     mirror->report->repositories++;
     if (copy_tags(mirror, name, &problem)) {
         return TRUE;
     }
-    if (!ingot_interrupt_check(error)) {
+    if (!mirror_goes_on(mirror, error)) {
         return FALSE;
     }
     g_autofree char *line = g_strdup_printf("failed: %s: %s", name, problem->message);
-    mirror->tell(line, mirror->user);
+    mirror_tell(mirror, line);
     mirror->report->failed++;
     return TRUE;
 }
@@ -76,19 +90,25 @@ static char **find_names(IngotRemote *remote, const char *pattern, GError **erro
     return strpbrk(pattern, "*?") == NULL ? g_strdupv((char **)one) : ingot_remote_list_names(remote, error);
 }
 
-gboolean mirror_run(Storage *storage, const char *from, const char *pattern,
-                    void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error)
+gboolean mirror_run(Storage *storage, const MirrorOptions *options, MirrorReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(from, error);
-    g_auto(GStrv) names = remote == NULL ? NULL : find_names(remote, pattern, error);
+    g_autoptr(IngotRemote) remote = ingot_remote_new(options->from, error);
+    if (remote == NULL) {
+        return FALSE;
+    }
+    ingot_remote_while(remote, options->goes_on, options->user);
+    g_auto(GStrv) names = find_names(remote, options->pattern, error);
     g_autoptr(GHashTable) fetched = copy_fetched_new();
-    Mirror mirror = {.copy = {.storage = storage, .remote = remote, .fetched = fetched, .tell = tell, .user = user},
+    Mirror mirror = {.copy = {.storage = storage,
+                              .remote = remote,
+                              .fetched = fetched,
+                              .tell = options->tell,
+                              .user = options->user},
                      .report = report,
-                     .tell = tell,
-                     .user = user};
+                     .options = options};
     for (guint i = 0; names != NULL && names[i] != NULL; i++) {
-        if (g_pattern_match_simple(pattern, names[i]) && ingot_name_check(names[i], NULL) &&
+        if (g_pattern_match_simple(options->pattern, names[i]) && ingot_name_check(names[i], NULL) &&
             !copy_repository(&mirror, names[i], error)) {
             return FALSE;
         }

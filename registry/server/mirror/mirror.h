@@ -15,7 +15,13 @@ typedef struct {
     guint64 left;             /* attachments that could not be copied */
 } MirrorReport;
 
-/* from: HOST[:PORT], or a URL whose scheme is kept; pattern: * is any run of characters. tell hears of each tag that is
- * copied, and of each that can't be. FALSE: the other registry's list can't be had. */
-gboolean mirror_run(Storage *storage, const char *from, const char *pattern,
-                    void (*tell)(const char *line, gpointer user), gpointer user, MirrorReport *report, GError **error);
+typedef struct {
+    const char *from;                              /* HOST[:PORT], or a URL whose scheme is kept */
+    const char *pattern;                           /* * is any run of characters */
+    void (*tell)(const char *line, gpointer user); /* hears of each tag that is copied, and of each that can't be */
+    gboolean (*goes_on)(gpointer user, GError **error); /* FALSE: give up */
+    gpointer user;
+} MirrorOptions;
+
+/* FALSE: the other registry's list can't be had, or it was given up. */
+gboolean mirror_run(Storage *storage, const MirrorOptions *options, MirrorReport *report, GError **error);

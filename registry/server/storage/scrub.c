@@ -25,7 +25,7 @@ void scrub_tell(Scrub *scrub, const char *format, ...)
 gboolean scrub_goes_on(Scrub *scrub, guint64 bytes, GError **error)
 {
     scrub->report->bytes += bytes;
-    if (scrub->options->stop != NULL && scrub->options->stop()) {
+    if (scrub->options->stop != NULL && scrub->options->stop(scrub->options->user)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the scrub was broken off");
         return FALSE;
     }

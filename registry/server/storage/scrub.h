@@ -23,9 +23,9 @@ typedef struct {
     void (*tell)(const char *line, gpointer user); /* of each thing that is wrong; NULL: nobody listens */
     ScrubFetch fetch;                              /* to repair damaged pieces; NULL: they stay damaged */
     gpointer user;
-    gboolean (*stop)(void); /* TRUE: give up (INTERRUPTED); NULL: never */
-    guint64 slice;          /* seconds after which it pauses; 0: it goes on to its end */
-    ScrubPlace from;        /* where it goes on; what has come into packs behind it is left for the next scrub */
+    gboolean (*stop)(gpointer user); /* TRUE: give up (INTERRUPTED); NULL: never */
+    guint64 slice;                   /* seconds after which it pauses; 0: it goes on to its end */
+    ScrubPlace from; /* where it goes on; what has come into packs behind it is left for the next scrub */
 } ScrubOptions;
 
 typedef struct {

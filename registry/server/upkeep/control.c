@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/process.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -94,11 +96,19 @@ static void add_line(const char *line, gpointer user)
     json_array_append_new(user, ingot_json_text(line));
 }
 
+/* The thread that runs the job is the connection's own, so nothing else looks at its socket meanwhile. */
+static gboolean client_is_gone(gpointer connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd socket = {.fd = info == NULL ? -1 : info->connect_fd, .events = POLLRDHUP};
+    return poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 /* {outcome, lines}, or {error, code}. */
-static json_t *work(const Control *control, const GByteArray *body)
+static json_t *work(const Control *control, struct MHD_Connection *connection, const GByteArray *body)
 {
     g_autoptr(GError) error = NULL;
-    g_auto(Job) job = {0};
+    g_auto(Job) job = {.gone = client_is_gone, .client = connection};
     g_autoptr(json_t) lines = json_array();
     g_autoptr(json_t) request = ingot_json_parse(body->data, body->len, "job", &error);
     g_autoptr(json_t) outcome = request == NULL || !job_from_json(request, &job, &error)
@@ -123,7 +133,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *size = 0;
         return MHD_YES;
     }
-    g_autoptr(json_t) answer = work(user, body);
+    g_autoptr(json_t) answer = work(user, connection, body);
     g_autofree char *text = ingot_json_canonical(answer);
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
@@ -231,6 +241,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* A verb that is to end does not wait for the outcome: the server stops the job once the connection has ended. */
+static int on_progress(void *user, curl_off_t all, curl_off_t done, curl_off_t up_all, curl_off_t up_done)
+{
+    (void)user, (void)all, (void)done, (void)up_all, (void)up_done;
+    return ingot_interrupt_check(NULL) ? 0 : 1;
+}
+
 static CURLcode post(const char *path, const char *text, GByteArray *answer)
 {
     struct sockaddr_un address;
@@ -245,6 +262,8 @@ static CURLcode post(const char *path, const char *text, GByteArray *answer)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_cleanup(curl);
     return code;
@@ -288,7 +307,9 @@ json_t *control_ask(const char *data, const Job *job, JobTell tell, gpointer use
     CURLcode code = post_to_any(data, text, answer);
     *served = code != CURLE_COULDNT_CONNECT;
     if (code != CURLE_OK) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", path, curl_easy_strerror(code));
+        if (ingot_interrupt_check(error)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", path, curl_easy_strerror(code));
+        }
         return NULL;
     }
     return read_answer(answer, tell, user, error);

@@ -2,6 +2,8 @@
  *
  * Each server that shares a folder has one of its own, and a verb takes the first that answers.
  *
+ * A job ends with the verb that asked for it: its connection is watched while the job runs.
+ *
  * HTTP over a Unix socket of mode 0600: who may write to the data folder may do this, nobody else. */
 #pragma once
 

@@ -60,19 +60,41 @@ gboolean job_from_json(const json_t *object, Job *job, GError **error)
     return TRUE;
 }
 
-static gboolean is_interrupted(void)
+/* A job under way. */
+typedef struct {
+    const Job *job;
+    IngotRemote *remote; /* from where a scrub repairs; NULL: it does not */
+    JobTell tell;
+    gpointer user;
+} Work;
+
+static gboolean work_goes_on(gpointer user, GError **error)
 {
-    return !ingot_interrupt_check(NULL);
+    const Work *work = user;
+    if (!ingot_interrupt_check(error)) {
+        return FALSE;
+    }
+    if (work->job->gone != NULL && work->job->gone(work->job->client)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the verb that asked for it has ended");
+        return FALSE;
+    }
+    return TRUE;
 }
 
-static gboolean collect_stops(gpointer user)
+static gboolean work_stops(gpointer user)
 {
-    (void)user;
-    return is_interrupted();
+    return !work_goes_on(user, NULL);
 }
 
-static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
+static void work_tell(const char *line, gpointer user)
 {
+    const Work *work = user;
+    work->tell(line, work->user);
+}
+
+static json_t *collect(Storage *storage, Work *work, GError **error)
+{
+    const Job *job = work->job;
     g_autoptr(GArray) keeps = keeps_new();
     for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
         if (!keeps_add(keeps, job->keeps[i], error)) {
@@ -84,9 +106,9 @@ static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer 
                                     .untagged_grace = job->untagged,
                                     .packs_only = job->kind == JOB_MERGE,
                                     .dry_run = job->dry_run,
-                                    .tell = tell,
-                                    .user = user,
-                                    .stop = collect_stops};
+                                    .tell = work_tell,
+                                    .user = work,
+                                    .stop = work_stops};
     CollectReport report;
     if (!storage_collect(storage, &options, &report, error)) {
         return NULL;
@@ -100,12 +122,6 @@ static json_t *collect(Storage *storage, const Job *job, JobTell tell, gpointer 
 
 /* --- scrubbing --- */
 
-typedef struct {
-    IngotRemote *remote; /* NULL: no repair */
-    JobTell tell;
-    gpointer user;
-} Scrubbing;
-
 static gboolean take_range(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
 {
     (void)offset, (void)error;
@@ -116,36 +132,34 @@ static gboolean take_range(guint64 offset, const void *data, gsize size, gpointe
 static GBytes *fetch(const char *name, const IngotDigest *blob, guint64 size, guint64 offset, guint32 length,
                      gpointer user)
 {
-    const Scrubbing *scrubbing = user;
+    const Work *work = user;
     const IngotRange range = {.offset = offset, .length = length};
     GByteArray *bytes = g_byte_array_new();
     g_autoptr(GError) error = NULL;
-    if (!ingot_remote_get_ranges(scrubbing->remote, name, blob, size, &range, 1, take_range, bytes, NULL, &error)) {
-        scrubbing->tell(error->message, scrubbing->user);
+    if (!ingot_remote_get_ranges(work->remote, name, blob, size, &range, 1, take_range, bytes, NULL, &error)) {
+        work->tell(error->message, work->user);
         g_byte_array_unref(bytes);
         return NULL;
     }
     return g_byte_array_free_to_bytes(bytes);
 }
 
-static void tell_line(const char *line, gpointer user)
+static json_t *scrub(Storage *storage, Work *work, GError **error)
 {
-    const Scrubbing *scrubbing = user;
-    scrubbing->tell(line, scrubbing->user);
-}
-
-static json_t *scrub(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
-{
+    const Job *job = work->job;
     g_autoptr(IngotRemote) remote = job->from == NULL ? NULL : ingot_remote_new(job->from, error);
     if (job->from != NULL && remote == NULL) {
         return NULL;
     }
-    Scrubbing scrubbing = {.remote = remote, .tell = tell, .user = user};
+    if (remote != NULL) {
+        ingot_remote_while(remote, work_goes_on, work);
+    }
+    work->remote = remote;
     const ScrubOptions options = {.rate = job->rate,
-                                  .tell = tell_line,
+                                  .tell = work_tell,
                                   .fetch = remote == NULL ? NULL : fetch,
-                                  .user = &scrubbing,
-                                  .stop = is_interrupted,
+                                  .user = work,
+                                  .stop = work_stops,
                                   .slice = job->slice,
                                   .from = job->place};
     ScrubReport report;
@@ -162,10 +176,15 @@ static json_t *scrub(Storage *storage, const Job *job, JobTell tell, gpointer us
     return outcome;
 }
 
-static json_t *mirror(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
+static json_t *mirror(Storage *storage, Work *work, GError **error)
 {
+    const MirrorOptions options = {.from = work->job->from,
+                                   .pattern = work->job->pattern,
+                                   .tell = work_tell,
+                                   .goes_on = work_goes_on,
+                                   .user = work};
     MirrorReport report;
-    if (!mirror_run(storage, job->from, job->pattern, tell, user, &report, error)) {
+    if (!mirror_run(storage, &options, &report, error)) {
         return NULL;
     }
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "repositories", (json_int_t)report.repositories, "tags",
@@ -176,14 +195,15 @@ static json_t *mirror(Storage *storage, const Job *job, JobTell tell, gpointer u
 
 json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
 {
+    Work work = {.job = job, .tell = tell, .user = user};
     switch (job->kind) {
     case JOB_COLLECT:
     case JOB_MERGE:
-        return collect(storage, job, tell, user, error);
+        return collect(storage, &work, error);
     case JOB_SCRUB:
-        return scrub(storage, job, tell, user, error);
+        return scrub(storage, &work, error);
     case JOB_MIRROR:
-        return mirror(storage, job, tell, user, error);
+        return mirror(storage, &work, error);
     }
     g_assert_not_reached();
 }

@@ -24,6 +24,9 @@ typedef struct {
     /* Of a scrub by the timer: seconds that it may take (0: as long as it takes), and where it goes on. */
     guint64 slice;
     ScrubPlace place;
+    /* Whether the client that wants it has gone, and with it the wish; NULL: it has none. Not part of its text. */
+    gboolean (*gone)(gpointer client);
+    gpointer client;
 } Job;
 void job_clear(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)

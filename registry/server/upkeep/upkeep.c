@@ -1,5 +1,6 @@
 #include "server/upkeep/upkeep.h"
 
+#include <ingot/error.h>
 #include <ingot/json.h>
 
 #include "base/crew.h"
@@ -23,6 +24,7 @@ struct Upkeep {
     GMutex collecting, scrubbing; /* held by the one job of its kind that runs */
     GMutex lock;                  /* guards what follows */
     GCond wake;
+    GHashTable *mirrors; /* "PATTERN of URL" of those that run */
     gboolean stopping;
     UpkeepFigures figures;
     Agenda agenda;
@@ -100,17 +102,45 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
     }
 }
 
-/* Held while the job runs; NULL: a mirroring waits for another registry, and is nothing but a push to this one; a dry
- * run reads. */
+/* Held while the job runs; NULL: a dry run reads. (A mirroring waits for another registry, and is nothing but a push to
+ * this one.) */
 static GMutex *lock_of(Upkeep *upkeep, const Job *job)
 {
     gboolean collects = (job->kind == JOB_COLLECT || job->kind == JOB_MERGE) && !job->dry_run;
     return job->kind == JOB_SCRUB ? &upkeep->scrubbing : collects ? &upkeep->collecting : NULL;
 }
 
+/* A mirroring that takes longer than the interval of those who ask for it would soon run many times. EXISTS. */
+static gboolean mirror_begin(Upkeep *upkeep, const char *key, GError **error)
+{
+    g_mutex_lock(&upkeep->lock);
+    gboolean added = g_hash_table_add(upkeep->mirrors, g_strdup(key));
+    g_mutex_unlock(&upkeep->lock);
+    if (!added) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s is being mirrored already", key);
+    }
+    return added;
+}
+
+static json_t *run_mirror(Upkeep *upkeep, const Job *job, JobTell tell, gpointer to, GError **error)
+{
+    g_autofree char *key = g_strdup_printf("%s of %s", job->pattern, job->from);
+    if (!mirror_begin(upkeep, key, error)) {
+        return NULL;
+    }
+    json_t *outcome = job_run(upkeep->storage, job, tell, to, error);
+    g_mutex_lock(&upkeep->lock);
+    g_hash_table_remove(upkeep->mirrors, key);
+    g_mutex_unlock(&upkeep->lock);
+    return outcome;
+}
+
 static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
 {
     Upkeep *upkeep = user;
+    if (job->kind == JOB_MIRROR) {
+        return run_mirror(upkeep, job, tell, to, error);
+    }
     GMutex *lock = lock_of(upkeep, job);
     if (lock != NULL) {
         g_mutex_lock(lock);
@@ -267,6 +297,7 @@ Upkeep *upkeep_start(Storage *storage, const char *data, const UpkeepOptions *op
     g_mutex_init(&upkeep->scrubbing);
     g_mutex_init(&upkeep->lock);
     g_cond_init(&upkeep->wake);
+    upkeep->mirrors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     read_agenda(upkeep);
     upkeep->control = control_start(data, run, upkeep, error);
     upkeep->thread = upkeep->control == NULL ? NULL : crew_thread("upkeep", keep_up, upkeep, error);
@@ -290,6 +321,7 @@ void upkeep_stop(Upkeep *upkeep)
         g_thread_join(upkeep->thread);
     }
     control_stop(upkeep->control);
+    g_hash_table_unref(upkeep->mirrors);
     g_cond_clear(&upkeep->wake);
     g_mutex_clear(&upkeep->lock);
     g_mutex_clear(&upkeep->collecting);

@@ -648,8 +648,9 @@ static void what_is_whole_again_is_no_damage(void **state)
     pull(storage, "a", bytes);
 }
 
-static gboolean stop_at_once(void)
+static gboolean stop_at_once(gpointer user)
 {
+    (void)user;
     return TRUE;
 }
 

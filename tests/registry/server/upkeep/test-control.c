@@ -22,8 +22,19 @@
 typedef struct {
     IngotWorkdir *folder;
     Control *control;
-    char *keep; /* of the job that came last */
+    char *keep;      /* of the job that came last */
+    gint here, gone; /* atomic: a long job runs and its client is there; has gone */
 } Door;
+
+/* As a scrub, say, which asks again and again whether it is still wanted. */
+static void run_long(Door *door, const Job *job)
+{
+    g_atomic_int_set(&door->here, job->gone != NULL && !job->gone(job->client));
+    for (guint i = 0; i < 3000 && g_atomic_int_get(&door->gone) == 0; i++) {
+        g_usleep(10 * G_TIME_SPAN_MILLISECOND);
+        g_atomic_int_set(&door->gone, job->gone(job->client));
+    }
+}
 
 static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
 {
@@ -31,6 +42,9 @@ static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GEr
     g_free(door->keep);
     door->keep = g_strdup(job->keeps == NULL ? NULL : job->keeps[0]);
     tell(ODD, to);
+    if (job->kind == JOB_MERGE) {
+        run_long(door, job);
+    }
     if (job->kind == JOB_COLLECT) {
         return json_pack("{s:i}", "done", 1);
     }
@@ -234,18 +248,25 @@ static void a_job_has_an_error(void **state)
     assert_string_equal(error->message, EVEN " is not wanted");
 }
 
-/* The answer to a body, as bytes. */
-static char *post(const Door *door, const char *body, gsize size)
+/* Sends a body as a verb would; the connection. */
+static int send_body(const Door *door, const char *body, gsize size)
 {
     g_autofree char *path = ingot_workdir_file(door->folder, "control.sock");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    g_auto(IngotFd) fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
     g_autofree char *head = g_strdup_printf(
         "POST /job HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %" G_GSIZE_FORMAT "\r\n\r\n", size);
     assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
     assert_int_equal(send(fd, body, size, MSG_NOSIGNAL), size);
+    return fd;
+}
+
+/* The answer to a body, as bytes. */
+static char *post(const Door *door, const char *body, gsize size)
+{
+    g_auto(IngotFd) fd = send_body(door, body, size);
     GString *answer = g_string_new(NULL);
     char buffer[4096];
     gssize got;
@@ -274,6 +295,29 @@ static void no_bytes_end_the_server(void **state)
         g_autofree char *answer = post(door, bodies[i].body, bodies[i].size);
         assert_non_null(strstr(answer, "\"error\":"));
     }
+    expect_outcome(door);
+}
+
+static void wait_for(const gint *flag)
+{
+    for (guint i = 0; i < 3000 && g_atomic_int_get(flag) == 0; i++) {
+        g_usleep(10 * G_TIME_SPAN_MILLISECOND);
+    }
+    assert_int_equal(g_atomic_int_get(flag), 1);
+}
+
+/* A verb that was ended leaves no job behind. */
+static void a_job_knows_that_its_client_has_gone(void **state)
+{
+    Door *door = *state;
+    const Job job = {.kind = JOB_MERGE};
+    g_autoptr(json_t) object = job_to_json(&job);
+    g_autofree char *text = ingot_json_canonical(object);
+    int fd = send_body(door, text, strlen(text));
+    wait_for(&door->here);
+    assert_int_equal(g_atomic_int_get(&door->gone), 0);
+    close(fd);
+    wait_for(&door->gone);
     expect_outcome(door);
 }
 
@@ -307,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_path_of_the_folder_may_be_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_has_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_bytes_end_the_server, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_job_knows_that_its_client_has_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_files_are_open, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
