@@ -107,15 +107,17 @@ void http_basic(CURL *curl, const IngotCredentials *login)
     curl_easy_setopt(curl, CURLOPT_PASSWORD, login->password);
 }
 
-/* Whether the transfer ended before its connection stood, TLS included. */
+/* Whether the transfer ended before its connection stood, TLS included. One that was there already took no time. */
 static gboolean is_unconnected(CURL *curl, CURLcode code, const char *url)
 {
     curl_off_t stood = 0;
+    long begun = 0;
+    curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &begun);
     curl_easy_getinfo(curl, g_str_has_prefix(url, "https:") ? CURLINFO_APPCONNECT_TIME_T : CURLINFO_CONNECT_TIME_T,
                       &stood);
     return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT ||
            code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
-           (code == CURLE_OPERATION_TIMEDOUT && stood == 0);
+           (code == CURLE_OPERATION_TIMEDOUT && stood == 0 && begun > 0);
 }
 
 static gboolean is_own(const IngotRemote *remote, const char *url)
