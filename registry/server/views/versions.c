@@ -83,7 +83,9 @@ GPtrArray *versions_list(const Server *server, const char *name, const char *cha
     if (channel != NULL) {
         through_manifest(server->through, name, channel); /* so that it is known without the upstream too */
     }
-    g_auto(GStrv) of_there = channel == NULL ? NULL : through_channel(server->through, name, channel);
+    /* A channel that was pushed here is ours, whatever the upstream calls by its name. */
+    gboolean is_theirs = channel != NULL && !storage_is_pushed(server->storage, name, channel);
+    g_auto(GStrv) of_there = is_theirs ? through_channel(server->through, name, channel) : NULL;
     if (of_there != NULL) {
         *there = TRUE;
         return sort_versions(of_there);
