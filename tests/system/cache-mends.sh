@@ -155,6 +155,62 @@ curl -sf "http://$REGISTRY/v2/team/kinds/manifests/$kind" | cmp - "$TMP/kind" ||
 curl -sf "http://$REGISTRY/v2/team/kinds/blobs/$blob" | cmp - "$TMP/blob" || fail "what it needs did not come"
 ok "an index comes with entries of any kind; one name needs no list; what has not changed is not got again"
 
+# A layer that is not there is no word about the manifest that needs it.
+echo "/blobs/$blob status 404" >"$TMP/rules"
+expect 1 ingotd mirror --data "$TMP/lacking" "http://$upstream" team/kinds
+: >"$TMP/rules"
+expect 0 ingotd mirror --data "$TMP/lacking" "http://$upstream" team/kinds
+start_ingotd "$TMP/lacking"
+curl -sf "http://$REGISTRY/v2/team/kinds/manifests/$kind" | cmp - "$TMP/kind" || fail "a manifest was mirrored as a blob"
+ok "an entry of an index that lacks a layer is not mirrored as a blob"
+
+# A channel that was pushed to a cache is the cache's own, in Vagrant's list too.
+for version in 1 2; do
+    head -c $((version * 100000)) /dev/urandom >"$TMP/disk.raw"
+    truncate -s 1M "$TMP/disk.raw"
+    ingot pack -q "$TMP/disk.raw" "vm:$version.0.0" >/dev/null
+    ingot push -q "vm:$version.0.0" "$first/team/vm" >/dev/null
+    curl -sf "http://$first/v2/team/vm/manifests/$version.0.0" >"$TMP/vm$version"
+done
+[ "$(put_manifest "$first" team/vm prod "$TMP/vm1" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+start_cache vagrant "http://$upstream" --upstream-absent 1s
+listed() { curl -sf "http://$cache/vagrant/team/vm@prod" | python3 -c 'import json,sys; print(*[v["version"] for v in json.load(sys.stdin)["versions"]])'; }
+[ "$(listed)" = 1.0.0 ] || fail "the upstream's channel: $(listed)"
+[ "$(code /v2/team/vm/manifests/2.0.0)" = 200 ] || fail "$(cat "$TMP/answer")"
+[ "$(put_manifest "$cache" team/vm prod "$TMP/vm2" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+[ "$(listed)" = 2.0.0 ] || fail "a channel that was pushed here lists the upstream's versions: $(listed)"
+end_cache
+ok "a channel that was pushed to a cache is listed as it is there"
+
+# A registry whose token server gives nobody a token for what is not there.
+cat >"$TMP/tokens.py" <<'PY'
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        token = self.path.startswith("/token")
+        self.send_response(403 if token else 401)
+        if not token:
+            self.send_header("WWW-Authenticate", 'Bearer realm="http://%s/token",service="x",scope="repository:x:pull"' % self.headers["Host"])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_HEAD = do_GET
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print("127.0.0.1:%d" % server.server_address[1], flush=True)
+server.serve_forever()
+PY
+: >"$TMP/tokens.address"
+python3 "$TMP/tokens.py" >"$TMP/tokens.address" &
+ENDING+=($!)
+until grep -q : "$TMP/tokens.address"; do sleep 0.05; done
+start_cache nobody "http://$(cat "$TMP/tokens.address")" --upstream-absent 1s
+for path in manifests/1 "blobs/$blob"; do
+    [ "$(code "/v2/team/web/$path")" = 404 ] || fail "$path, for which nobody gets a token: $(cat "$TMP/head")"
+done
+end_cache
+ok "what a token server gives nobody a token for is not there"
+
 # A login that is refused is no word about what is there.
 printf 'right password\nright password\n' | ingotd user add --data "$TMP/locked" --scope 'pull:*' --scope 'push:*' site >"$TMP/out" 2>&1 || fail "$(cat "$TMP/out")"
 start_ingotd "$TMP/locked"

@@ -56,7 +56,10 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
                               : copy_blob(copy, name, &named, mention->size, &problem)) {
             continue;
         }
-        if (!mention->elsewhere || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        gboolean absent = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+        if (!mention->elsewhere || !absent) {
+            /* That a part is not there does not say that its manifest is not. */
+            problem->code = absent ? INGOT_ERROR_FAILED : problem->code;
             g_propagate_error(error, problem);
             return FALSE;
         }
