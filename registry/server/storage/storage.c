@@ -347,6 +347,7 @@ gboolean change_begin(Storage *storage, Change *change, GError **error)
     if (change->writer == NULL) {
         return FALSE;
     }
+    change->at = storage_now(); /* one time for its rows and its events, though a second may end meanwhile */
     change->events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
     return TRUE;
 }
