@@ -55,10 +55,12 @@ gboolean upload_rows_find(Connection *connection, const char *id, UploadRow *row
     return problem == NULL;
 }
 
-gboolean upload_rows_take(Connection *writer, const char *id, const char *owner, gboolean refused, GError **error)
+gboolean upload_rows_take(Connection *writer, const char *id, const char *owner, gint64 until, gboolean refused,
+                          GError **error)
 {
-    return refused ? database_run(writer, error, "UPDATE uploads SET owner=?, state=NULL WHERE id=?", "tt", owner, id)
-                   : database_run(writer, error, "UPDATE uploads SET owner=? WHERE id=?", "tt", owner, id);
+    return database_run(writer, error, "UPDATE uploads SET owner=? WHERE id=?", "tt", owner, id) &&
+           database_run(writer, error, "UPDATE uploads SET until=?1 WHERE id=?2 AND until<?1", "it", until, id) &&
+           (!refused || database_run(writer, error, "UPDATE uploads SET state=NULL WHERE id=?", "t", id));
 }
 
 gboolean upload_rows_keep(Connection *writer, const char *id, const UploadRow *row, gboolean *kept, GError **error)

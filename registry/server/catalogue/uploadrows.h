@@ -26,8 +26,9 @@ gboolean upload_rows_adopt(Connection *writer, const char *id, const UploadRow *
 gboolean upload_rows_grow(Connection *writer, const char *id, guint64 staged, GError **error);
 /* *found FALSE: there is none. row is empty before. */
 gboolean upload_rows_find(Connection *connection, const char *id, UploadRow *row, gboolean *found, GError **error);
-/* The owner is another one now. Where the state has been refused, it goes. */
-gboolean upload_rows_take(Connection *writer, const char *id, const char *owner, gboolean refused, GError **error);
+/* The owner is another one now, and it is kept until then at least. Where the state has been refused, it goes. */
+gboolean upload_rows_take(Connection *writer, const char *id, const char *owner, gint64 until, gboolean refused,
+                          GError **error);
 /* What has come of it by now: row's until, size, staged and state. *kept FALSE: its owner is not that of the row. */
 gboolean upload_rows_keep(Connection *writer, const char *id, const UploadRow *row, gboolean *kept, GError **error);
 /* It is kept no longer than until then. */

@@ -48,17 +48,17 @@ enum MHD_Result api_refuse_digest(Request *request, const GError *error)
                : request_fail(request, "NAME_UNKNOWN", error);
 }
 
-/* A chunk is as long as its range says, which may be missing; answers itself where it is not so. */
-static gboolean check_chunk(Request *request, enum MHD_Result *result)
+/* A chunk is as long as its range says, which may be missing (then its length is 0); answers itself where it is not so.
+ */
+static gboolean check_chunk(Request *request, ByteRange *chunk, enum MHD_Result *result)
 {
     const char *range = request_header(request, "Content-Range"), *length = request_header(request, "Content-Length");
-    ByteRange chunk;
     if (range == NULL) {
         return TRUE;
     }
-    if (!range_parse_content(range, &chunk)) {
+    if (!range_parse_content(range, chunk)) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "BLOB_UPLOAD_INVALID", "Content-Range: FIRST-LAST");
-    } else if (length != NULL && g_ascii_strtoull(length, NULL, 10) != chunk.length) {
+    } else if (length != NULL && g_ascii_strtoull(length, NULL, 10) != chunk->length) {
         *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "SIZE_INVALID", "the range has another length");
     } else {
         return TRUE;
@@ -66,23 +66,14 @@ static gboolean check_chunk(Request *request, enum MHD_Result *result)
     return FALSE;
 }
 
-/* It goes on where the upload stands; answers itself where it does not, and says where that is. */
-static gboolean check_place(Request *request, enum MHD_Result *result)
+/* The range does not begin where the upload stands: where that is. */
+static enum MHD_Result refuse_place(Request *request)
 {
-    const char *range = request_header(request, "Content-Range");
-    ByteRange chunk;
-    if (range == NULL || !range_parse_content(range, &chunk)) {
-        return TRUE;
-    }
-    if (chunk.offset == request->upload_at) {
-        request->upload_end = chunk.offset + chunk.length;
-        return TRUE;
-    }
     g_autofree char *stands = api_upload_range(request->upload_at);
-    *result = request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
-                             "the range does not begin where the upload stands");
+    enum MHD_Result result = request_refuse(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID",
+                                            "the range does not begin where the upload stands");
     MHD_add_response_header(request->response, "Range", stands);
-    return FALSE;
+    return result;
 }
 
 /* The digest that an upload must have; answers itself where it is none. */
@@ -127,17 +118,19 @@ static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
     g_autoptr(GError) error = NULL;
     enum MHD_Result result = MHD_YES;
     OciDigest digest;
+    ByteRange chunk = {0};
     if ((strcmp(request->method, "PUT") == 0 && !check_digest(request, &digest, &result)) ||
-        !check_chunk(request, &result)) {
+        !check_chunk(request, &chunk, &result)) {
         return result;
     }
-    if (!storage_upload_begin(request->server->storage, match->reference, &request->upload_turn, &request->upload_at,
-                              &error)) {
+    if (!storage_upload_begin(request->server->storage, match->reference, chunk.length > 0 ? &chunk.offset : NULL,
+                              &request->upload_turn, &request->upload_at, &error)) {
         return api_upload_fail(request, error);
     }
-    if (!check_place(request, &result)) {
-        return result;
+    if (request->upload_turn == 0) {
+        return refuse_place(request);
     }
+    request->upload_end = chunk.length > 0 ? chunk.offset + chunk.length : 0;
     request->upload = g_strdup(match->reference);
     request_stream(request, request->upload, take_upload, rest_upload);
     return MHD_YES;

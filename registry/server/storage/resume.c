@@ -298,7 +298,9 @@ static gboolean take_row(Upload *upload, const UploadRow *row, gboolean kept, GE
     gboolean refused = !kept && row->state != NULL;
     return (!refused && strcmp(row->owner, upload->storage->self) == 0) ||
            (change_begin(upload->storage, &change, error) &&
-            change_end(&change, upload_rows_take(change.writer, upload->id, upload->storage->self, refused, error),
+            change_end(&change,
+                       upload_rows_take(change.writer, upload->id, upload->storage->self,
+                                        storage_now() + UPLOAD_REFUSED_AGE, refused, error),
                        error));
 }
 
@@ -338,6 +340,7 @@ gboolean upload_resume(Upload *upload, const UploadRow *row, GError **error)
         return FALSE;
     }
     upload->changed = upload->size != row->size || !kept;
+    upload->kept_time = 0; /* its row may lapse soon: the next bytes renew that */
     upload->ready = TRUE;
     return upload->offered ||
            ftruncate(upload->list_fd, (off_t)(upload->table->pieces->len * sizeof(UploadEntry))) == 0 ||

@@ -210,6 +210,19 @@ Upload *session_enter(Storage *storage, const char *id, guint turn, GError **err
     return NULL;
 }
 
+gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean *anothers, GError **error)
+{
+    g_auto(UploadRow) row = {0};
+    gboolean found = FALSE;
+    *anothers = FALSE;
+    if (storage->shared && !session_find_row(storage, id, &row, &found, error)) {
+        return FALSE;
+    }
+    *anothers = found && *row.owner != '\0' && strcmp(row.owner, storage->self) != 0;
+    *size = *anothers ? row.size : 0;
+    return TRUE;
+}
+
 Upload *session_seize(Storage *storage, const char *id, GError **error)
 {
     return session_open(storage, id, error);
@@ -348,8 +361,16 @@ static gboolean session_is_idle(Upload *upload)
     return !upload->ended && (!upload_open_pack(upload, NULL) || flock(upload->pack_fd, LOCK_EX | LOCK_NB) == 0);
 }
 
+/* Under both locks: whether it is still kept no longer. Somebody may have gone on with it since that was looked up. */
+static gboolean session_has_lapsed(const Upload *upload, gint64 now)
+{
+    g_auto(UploadRow) row = {0};
+    gboolean found;
+    return session_find_row(upload->storage, upload->id, &row, &found, NULL) && (!found || row.until <= now);
+}
+
 /* One that is being worked on stays. */
-static gboolean session_drop_idle(Storage *storage, const char *id)
+static gboolean session_drop_idle(Storage *storage, const char *id, gint64 now)
 {
     Upload *upload = session_find(storage, id, NULL);
     if (upload == NULL) {
@@ -359,7 +380,7 @@ static gboolean session_drop_idle(Storage *storage, const char *id)
         upload_unref(upload);
         return FALSE;
     }
-    gboolean idle = session_is_idle(upload);
+    gboolean idle = session_is_idle(upload) && session_has_lapsed(upload, now);
     if (idle) {
         session_end(upload);
     }
@@ -469,10 +490,11 @@ void session_refuse(Upload *upload)
 gboolean uploads_drop_lapsed(Storage *storage)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
-    g_auto(GStrv) ids = reader == NULL ? NULL : upload_rows_lapsed(reader, storage_now(), NULL);
+    gint64 now = storage_now();
+    g_auto(GStrv) ids = reader == NULL ? NULL : upload_rows_lapsed(reader, now, NULL);
     gboolean any = session_drop_at_hand(storage);
     for (guint i = 0; ids != NULL && ids[i] != NULL; i++) {
-        any |= session_drop_idle(storage, ids[i]);
+        any |= session_drop_idle(storage, ids[i], now);
     }
     return any;
 }

@@ -130,8 +130,10 @@ typedef struct {
 char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **error);
 /* How many of a user's are under way. */
 gboolean storage_upload_count(Storage *storage, const char *user, guint *count, GError **error);
-/* A request begins that brings bytes: from now on its turn alone may add to the upload, or finish it. */
-gboolean storage_upload_begin(Storage *storage, const char *id, guint *turn, guint64 *size, GError **error);
+/* A request begins that brings bytes: from now on its turn alone may add to the upload, or finish it. from: where its
+ * bytes begin (NULL: it does not say); where the upload does not stand there, *turn is 0, and nobody's turn ends. */
+gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *from, guint *turn, guint64 *size,
+                              GError **error);
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);
 /* Bytes that belong at `at`, which must be the upload's size. EXISTS: another request has gone on with it, and had the
  * turn (0: whoever has it). DENIED: the blob is larger than the limit, or the repository's quota is used up. */

@@ -97,17 +97,28 @@ gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GE
 
 /* --- bytes --- */
 
-gboolean storage_upload_begin(Storage *storage, const char *id, guint *turn, guint64 *size, GError **error)
+gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *from, guint *turn, guint64 *size,
+                              GError **error)
 {
+    gboolean anothers;
+    *turn = 0;
+    if (!session_peek(storage, id, size, &anothers, error)) {
+        return FALSE;
+    }
+    if (anothers && from != NULL && *from < *size) {
+        return TRUE;
+    }
     Upload *upload = session_enter(storage, id, 0, error);
     if (upload == NULL) {
         return FALSE;
     }
-    do {
-        upload->turn = (guint)g_atomic_int_add(&storage->turns, 1) + 1;
-    } while (upload->turn == 0);
-    *turn = upload->turn;
     *size = upload->size;
+    if (from == NULL || *from == *size) {
+        do {
+            upload->turn = (guint)g_atomic_int_add(&storage->turns, 1) + 1;
+        } while (upload->turn == 0);
+        *turn = upload->turn;
+    }
     session_leave(upload);
     return TRUE;
 }

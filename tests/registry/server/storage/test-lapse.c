@@ -1,7 +1,11 @@
 /* Time: what an upload counts on stays for as long as its bytes come, however long they take. */
 #include "../fixture.h"
 
+#include <sys/file.h>
+#include <sys/syscall.h>
+
 #include "server/storage/collect.h"
+#include "server/storage/upload.h"
 
 static gint64 passed; /* seconds */
 
@@ -57,10 +61,82 @@ static void an_offer_takes_hours(void **state)
     pull(storage, "a", all);
 }
 
+/* --- uploads that lapse --- */
+
+#define DAY (24 * 3600)
+
+static const char *meanwhile; /* SQL that another process runs before the next lock on an upload; NULL: none */
+static void **where;
+
+/* In the place of the system's. */
+int flock(int fd, int operation)
+{
+    const char *sql = g_steal_pointer(&meanwhile);
+    if (sql != NULL) {
+        in_catalogue(where, sql);
+    }
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+static void collect_now(Storage *storage)
+{
+    CollectReport report;
+    assert_true(storage_collect(storage, &(CollectOptions){0}, &report, NULL));
+}
+
+/* It is gone on with shortly before its end, by another process: from then on it is kept as any other. */
+static void one_that_is_gone_on_with_does_not_lapse(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 3000000);
+    IngotDigest digest = digest_of(bytes);
+    g_autofree char *id = begin_upload(storage, NULL);
+    guint64 at = 1000000;
+    assert_true(add_steps(storage, id, bytes, 0, at, 100000, NULL));
+    storage_upload_pause(storage, id);
+    for (guint i = 0; i < 3; i++) {
+        storage_close(g_steal_pointer(&storage));
+        passed += DAY - (i == 0 ? 60 : 1260); /* a minute before its end */
+        storage = open_storage(state);
+        guint64 size;
+        assert_true(storage_upload_size(storage, id, &size, NULL));
+        passed += 120;
+        collect_now(storage);
+        assert_true(storage_upload_add(storage, id, 0, at, bytes->data + at, 1000, NULL));
+        at += 1000;
+        passed += 1200;
+        collect_now(storage);
+        storage_upload_pause(storage, id);
+    }
+    assert_true(add_steps(storage, id, bytes, at, bytes->len, 100000, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+}
+
+/* Another process goes on with it between the look and the lock. */
+static void one_is_renewed_at_the_last_moment(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autofree char *id = begin_upload(storage, NULL);
+    guint64 size;
+    storage_upload_pause(storage, id);
+    passed += DAY + 1;
+    where = state;
+    meanwhile = "UPDATE uploads SET until=until + 86400";
+    uploads_sweep(storage);
+    assert_null(meanwhile);
+    assert_true(storage_upload_size(storage, id, &size, NULL));
+    passed += DAY + 1;
+    uploads_sweep(storage);
+    assert_false(storage_upload_size(storage, id, &size, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_offer_takes_hours, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_is_gone_on_with_does_not_lapse, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_is_renewed_at_the_last_moment, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

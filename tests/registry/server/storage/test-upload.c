@@ -203,9 +203,9 @@ static void a_newer_request_takes_over(void **state)
     g_autofree char *id = begin_upload(storage, NULL);
     guint first, second;
     guint64 size;
-    assert_true(storage_upload_begin(storage, id, &first, &size, NULL));
+    assert_true(storage_upload_begin(storage, id, NULL, &first, &size, NULL));
     assert_true(storage_upload_add(storage, id, first, 0, bytes->data, 100000, NULL));
-    assert_true(storage_upload_begin(storage, id, &second, &size, NULL));
+    assert_true(storage_upload_begin(storage, id, NULL, &second, &size, NULL));
     assert_int_equal(size, 100000);
     for (guint at = 100000; at < bytes->len; at += 100000) {
         g_autoptr(GError) error = NULL;
@@ -231,13 +231,13 @@ static void two_processes_take_turns(void **state)
     g_autofree char *id = begin_upload(one, NULL);
     guint turn, its;
     guint64 size;
-    assert_true(storage_upload_begin(one, id, &turn, &size, NULL));
+    assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL));
     for (guint at = 0, step = 100000; at < bytes->len; at += step) {
         g_autoptr(GError) error = NULL;
         gsize count = MIN(step, bytes->len - at);
         assert_true(storage_upload_add(one, id, turn, at, bytes->data + at, count, NULL));
         assert_int_equal(settle(one, id, turn), at + count);
-        assert_true(storage_upload_begin(other, id, &its, &size, NULL));
+        assert_true(storage_upload_begin(other, id, NULL, &its, &size, NULL));
         assert_int_equal(size, at + count);
         assert_false(storage_upload_add(one, id, turn, size, bytes->data, 1, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
@@ -255,23 +255,38 @@ static void two_processes_take_turns(void **state)
     assert_int_equal(stats_of(other).uploads, 0);
 }
 
-/* One that is at work when another takes over has kept nothing: the other goes on from what it finds in the files. */
-static void a_process_that_says_nothing(void **state)
+/* A request that can't go on takes it from nobody, here or elsewhere. One that can takes it over, with what it finds in
+ * the files. */
+static void one_that_can_not_go_on_takes_nothing(void **state)
 {
     g_autoptr(Storage) one = open_beside(state), other = open_beside(state);
     g_autoptr(GByteArray) bytes = frames(1, 40, 60000);
     g_autofree char *id = begin_upload(one, NULL);
-    guint turn;
+    guint turn, its;
     guint64 size;
-    assert_true(storage_upload_begin(one, id, &turn, &size, NULL));
-    assert_true(storage_upload_add(one, id, turn, 0, bytes->data, 1000000, NULL));
-    size = size_of(other, id);
-    assert_true(size > 930000 && size <= 1000000);
-    assert_false(storage_upload_add(one, id, turn, 1000000, bytes->data + 1000000, 1000, NULL));
+    assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL));
+    assert_true(storage_upload_add(one, id, turn, 0, bytes->data, 600000, NULL));
+    assert_int_equal(settle(one, id, turn), 600000);
+    assert_true(storage_upload_add(one, id, turn, 600000, bytes->data + 600000, 200000, NULL));
+    for (guint i = 0; i < 3; i++) {
+        const guint64 wrong = i * 250000, from = 600000;
+        assert_true(storage_upload_begin(other, id, &wrong, &its, &size, NULL));
+        assert_int_equal(its, 0);
+        assert_int_equal(size, 600000);
+        assert_true(storage_upload_begin(one, id, &from, &its, &size, NULL)); /* a chunk that comes twice */
+        assert_int_equal(its, 0);
+        guint64 at = 800000 + i * 1000;
+        assert_int_equal(size, at);
+        assert_true(storage_upload_add(one, id, turn, at, bytes->data + at, 1000, NULL));
+    }
+    assert_true(storage_upload_begin(other, id, NULL, &its, &size, NULL));
+    assert_int_not_equal(its, 0);
+    assert_true(size > 730000 && size <= 803000);
+    assert_false(storage_upload_add(one, id, turn, 803000, bytes->data + 803000, 1000, NULL));
     assert_false(storage_upload_settle(one, id, turn, &size, NULL));
     end_with_the_rest(other, id, bytes);
     pull(one, "a", bytes);
-    assert_true(storage_upload_begin(one, id, &turn, &size, NULL) == FALSE);
+    assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL) == FALSE);
 }
 
 /* --- offers --- */
@@ -316,9 +331,10 @@ static void an_offer_goes_on_elsewhere(void **state)
     g_autoptr(GError) error = NULL;
     assert_int_equal(size_of(other, id), 123456);
     assert_true(storage_upload_add(other, id, 0, 123456, fresh->data + 123456, 200000, NULL));
-    storage_close(g_steal_pointer(&other)); /* without a word: frames that have come to their end are found again */
-    assert_int_equal(size_of(one, id), 300000);
-    assert_true(storage_upload_add(one, id, 0, 300000, fresh->data + 300000, fresh->len - 300000, NULL));
+    storage_close(g_steal_pointer(&other)); /* without a word: what has come to its end, or was kept, is found again */
+    guint64 size = size_of(one, id);
+    assert_true(size >= 300000 && size <= 323456);
+    assert_true(storage_upload_add(one, id, 0, size, fresh->data + size, fresh->len - size, NULL));
     assert_false(storage_upload_finish(one, NULL, id, 0, "a", &wrong, NULL));
     storage_upload_pause(one, id);
     other = open_beside(state);
@@ -483,7 +499,7 @@ int main(void)
         TEST(an_older_program_has_begun_it),
         TEST(a_newer_request_takes_over),
         TEST(two_processes_take_turns),
-        TEST(a_process_that_says_nothing),
+        TEST(one_that_can_not_go_on_takes_nothing),
         TEST(an_offer_goes_on_elsewhere),
         TEST(an_offer_of_what_has_gone_ends),
         TEST(uploads_count_for_their_repository),
