@@ -105,6 +105,14 @@ gboolean links_renew(Connection *connection, const char *name, const IngotDigest
                         "tdi", name, digest, made);
 }
 
+gboolean links_made(Connection *connection, const char *name, const IngotDigest *digest, gint64 *made, GError **error)
+{
+    return database_number(connection, made, 0, error,
+                           "SELECT made FROM links WHERE repository=(SELECT id FROM repositories WHERE name=?) AND"
+                           " blob=(SELECT id FROM blobs WHERE digest=?)",
+                           "td", name, digest);
+}
+
 gboolean links_drop(Connection *connection, gint64 repository, gint64 blob, GError **error)
 {
     return database_run(connection, error, "DELETE FROM links WHERE repository=? AND blob=?", "ii", repository, blob);

@@ -18,6 +18,8 @@ gboolean links_add(Connection *connection, gint64 repository, gint64 blob, gint6
 /* Lets the grace of what a repository has begin then, where it began before; nothing happens where it does not have it.
  */
 gboolean links_renew(Connection *connection, const char *name, const IngotDigest *digest, gint64 made, GError **error);
+/* When its grace began; 0: the repository does not have it. */
+gboolean links_made(Connection *connection, const char *name, const IngotDigest *digest, gint64 *made, GError **error);
 gboolean links_drop(Connection *connection, gint64 repository, gint64 blob, GError **error);
 /* Bytes of all blobs that the repository has, and of this one. */
 gboolean links_bytes(Connection *connection, gint64 repository, gint64 blob, guint64 *bytes, GError **error);

@@ -190,7 +190,7 @@ gboolean copy_blob(Copy *copy, const char *name, const OciDigest *named, guint64
     /* What is damaged here is mended from there. */
     gboolean has = storage_is_whole(copy->storage, name, &digest);
     if (has) {
-        pulls_ask(copy->storage, name, &digest); /* no manifest may need it yet */
+        pulls_count_on(copy->storage, name, &digest); /* no manifest may need it yet */
     }
     if (has || mount(copy, name, named, &digest)) {
         return check_size(copy, name, &digest, size, error);

@@ -149,8 +149,9 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const OciDig
                    ? head_elsewhere(request, route, named, error)
                    : answer_absent(request, outcome, error);
     }
-    if (head) {
-        pulls_ask(request->server->storage, route->name, &digest);
+    if (head) { /* a push that asks so counts on it; whoever may only pull waits for no commit, and makes nobody wait */
+        (access_may(request, ACCESS_PUSH, route->name) ? pulls_count_on : pulls_ask)(request->server->storage,
+                                                                                     route->name, &digest);
     }
     if (request_query(request, "frames") != NULL) {
         return answer_frames(request, blob);

@@ -36,6 +36,7 @@ struct Storage {
     GThreadPool *hashers; /* of Offer: offer_hash */
     gint turns;           /* atomic: of requests that have begun to add to an upload */
 
+    GMutex flush_lock; /* of who writes pulls down; before the writer's */
     GMutex pulls_lock;
     GHashTable *pulls; /* "NAME@DIGEST" -> Pull (pulls.c), not yet in the catalogue */
 

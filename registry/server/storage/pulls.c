@@ -4,7 +4,8 @@
 #include "server/catalogue/used.h"
 #include "server/storage/inside.h"
 
-#define PULLS_MAX 65536 /* that are gathered; what comes beyond is pulled once more, or was not of much use */
+#define COUNTED_SECONDS 5 /* within which a grace that has begun anew need not do so again for other processes */
+#define PULLS_MAX 65536   /* that are gathered; what comes beyond is pulled once more, or was not of much use */
 
 typedef struct {
     IngotDigest digest;
@@ -44,9 +45,6 @@ void pulls_note(Storage *storage, const char *name, const IngotDigest *manifest)
 void pulls_ask(Storage *storage, const char *name, const IngotDigest *blob)
 {
     pull_note(storage, name, blob, TRUE);
-    if (storage->shared) {
-        pulls_flush(storage, NULL); /* another process, which may collect now, can't look into this one's memory */
-    }
 }
 
 gboolean pulls_is_asked(Storage *storage, const char *name, const IngotDigest *blob)
@@ -103,7 +101,8 @@ static gboolean pulls_any(Storage *storage)
     return any;
 }
 
-gboolean pulls_flush(Storage *storage, GError **error)
+/* Under flush_lock. */
+static gboolean pulls_write_all(Storage *storage, GError **error)
 {
     Change change;
     if (!pulls_any(storage)) {
@@ -121,4 +120,35 @@ gboolean pulls_flush(Storage *storage, GError **error)
         pulls_put_back(storage, pulls);
     }
     return ok;
+}
+
+gboolean pulls_flush(Storage *storage, GError **error)
+{
+    g_mutex_lock(&storage->flush_lock);
+    gboolean ok = pulls_write_all(storage, error);
+    g_mutex_unlock(&storage->flush_lock);
+    return ok;
+}
+
+/* --- where other processes collect --- */
+
+/* Where that can't be told, it is not so. */
+static gboolean pulls_is_new(Storage *storage, const char *name, const IngotDigest *blob)
+{
+    gint64 made;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+    return reader != NULL && links_made(reader, name, blob, &made, NULL) && made + COUNTED_SECONDS > storage_now();
+}
+
+void pulls_count_on(Storage *storage, const char *name, const IngotDigest *blob)
+{
+    pulls_ask(storage, name, blob);
+    if (!storage->shared || pulls_is_new(storage, name, blob)) {
+        return;
+    }
+    g_mutex_lock(&storage->flush_lock);
+    if (pulls_is_asked(storage, name, blob)) { /* else it was written with another's, while it waited */
+        pulls_write_all(storage, NULL);
+    }
+    g_mutex_unlock(&storage->flush_lock);
 }

@@ -189,6 +189,7 @@ static Storage *storage_new(const char *path, GError **error)
     storage->events = g_build_filename(storage->path, "names.log", NULL);
     storage->self = g_uuid_string_random();
     g_mutex_init(&storage->uploads_lock);
+    g_mutex_init(&storage->flush_lock);
     g_mutex_init(&storage->pulls_lock);
     storage->pulls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_mutex_init(&storage->links_lock);
@@ -304,6 +305,7 @@ void storage_close(Storage *storage)
     g_clear_pointer(&storage->lock, ingot_lock_release);
     g_mutex_clear(&storage->uploads_lock);
     g_mutex_clear(&storage->pulls_lock);
+    g_mutex_clear(&storage->flush_lock);
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);

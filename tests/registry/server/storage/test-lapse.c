@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "server/storage/collect.h"
+#include "server/storage/pulls.h"
 #include "server/storage/upload.h"
 
 static gint64 passed; /* seconds */
@@ -131,12 +132,123 @@ static void one_is_renewed_at_the_last_moment(void **state)
     assert_false(storage_upload_size(storage, id, &size, NULL));
 }
 
+/* --- what pushes ask for, where another process may collect --- */
+
+static Storage *open_beside(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    Storage *storage = storage_open_shared(path, NULL);
+    assert_non_null(storage);
+    return storage;
+}
+
+/* As another process has it. */
+static gint64 look(sqlite3 *handle, const char *sql)
+{
+    sqlite3_stmt *row;
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    gint64 value = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    return value;
+}
+
+#define NOW (g_get_real_time() / G_USEC_PER_SEC)
+
+/* What a push counts on is written when it is told so; asked again soon, or by who does not push, it costs no commit,
+ * which would take the writer and everybody's caches. */
+static void asking_often_is_written_once(void **state)
+{
+    g_autoptr(Storage) storage = open_beside(state);
+    g_autoptr(GByteArray) bytes = noise(1, 10000);
+    IngotDigest digest = push(storage, "a", bytes);
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    sqlite3 *other;
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    for (guint i = 0; i < 3; i++) {
+        passed += 3600;
+        gint64 before = look(other, "PRAGMA data_version");
+        for (guint k = 0; k < 100; k++) {
+            pulls_ask(storage, "a", &digest);
+        }
+        assert_int_equal(look(other, "PRAGMA data_version"), before);
+        pulls_count_on(storage, "a", &digest);
+        assert_true(look(other, "SELECT made FROM links") >= NOW - 2);
+        before = look(other, "PRAGMA data_version");
+        for (guint k = 0; k < 100; k++) {
+            passed += k % 50 == 49; /* within two seconds */
+            pulls_count_on(storage, "a", &digest);
+        }
+        assert_int_equal(look(other, "PRAGMA data_version"), before);
+    }
+    sqlite3_close(other);
+}
+
+#define ASKERS 8
+#define ASKED 20 /* blobs each */
+
+typedef struct {
+    Storage *storage;
+    sqlite3 *other;
+    GMutex *lock; /* of other */
+    guint first;
+    gboolean ok;
+} Asker;
+
+static gpointer ask_for_many(gpointer data)
+{
+    Asker *asker = data;
+    asker->ok = TRUE;
+    for (guint i = 0; i < ASKED; i++) {
+        g_autoptr(GByteArray) bytes = noise(asker->first + i, 100);
+        IngotDigest digest = digest_of(bytes);
+        g_autoptr(GString) sql = g_string_new("SELECT made FROM links JOIN blobs ON id=blob WHERE digest=x'");
+        for (guint k = 0; k < sizeof digest.bytes; k++) {
+            g_string_append_printf(sql, "%02x", digest.bytes[k]);
+        }
+        g_string_append_c(sql, '\'');
+        pulls_count_on(asker->storage, "a", &digest);
+        g_mutex_lock(asker->lock);
+        asker->ok &= look(asker->other, sql->str) >= NOW - 60;
+        g_mutex_unlock(asker->lock);
+    }
+    return NULL;
+}
+
+/* Those that ask at once are written together, and none is told before its own is. */
+static void many_ask_at_once(void **state)
+{
+    g_autoptr(Storage) storage = open_beside(state);
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    GMutex lock = {0};
+    Asker askers[ASKERS];
+    GThread *threads[ASKERS];
+    sqlite3 *other;
+    for (guint i = 0; i < ASKERS * ASKED; i++) {
+        g_autoptr(GByteArray) bytes = noise(i, 100);
+        push(storage, "a", bytes);
+    }
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    passed += 3600;
+    for (guint i = 0; i < ASKERS; i++) {
+        askers[i] = (Asker){.storage = storage, .other = other, .lock = &lock, .first = i * ASKED};
+        threads[i] = g_thread_new("asker", ask_for_many, &askers[i]);
+    }
+    for (guint i = 0; i < ASKERS; i++) {
+        g_thread_join(threads[i]);
+        assert_true(askers[i].ok);
+    }
+    sqlite3_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_offer_takes_hours, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_gone_on_with_does_not_lapse, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_is_renewed_at_the_last_moment, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(asking_often_is_written_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_ask_at_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
