@@ -15,7 +15,7 @@
 #define WAITERS_MAX 2    /* requests that wait: half of the threads that serve such */
 
 #define LOOK (G_TIME_SPAN_SECOND / 10)   /* between two looks at whether a client has left */
-#define WANTED (60 * G_TIME_SPAN_SECOND) /* for which a client that was told to come again may stay away */
+#define WANTED (60 * G_TIME_SPAN_SECOND) /* for which a client that was told to come again may leave it in line */
 #define FAILED (60 * G_TIME_SPAN_SECOND) /* for which a failure is told */
 
 typedef struct Task Task;
@@ -182,11 +182,13 @@ typedef struct {
     Task *task;
 } Work;
 
+/* What has begun ends where some client was told to come again: else one that comes seldom would never get what takes
+ * long. */
 static gboolean task_may_go_on(gpointer data, GError **error)
 {
     const Work *work = data;
     g_mutex_lock(&work->warm->lock);
-    gboolean wanted = task_is_wanted(work->task);
+    gboolean wanted = work->task->returns || task_is_wanted(work->task);
     g_mutex_unlock(&work->warm->lock);
     if (!wanted) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more");

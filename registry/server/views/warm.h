@@ -3,9 +3,9 @@
  * it, waits a little, and else its client comes again.
  *
  * A new version is worked out unasked, in the formats that it was made ready for (its config's "outputs"); so is what a
- * list names. What a client asked for comes first, and ends early when the client leaves, or does not come again, and
- * nobody else wants it. A failure is told to all who ask within a minute. Both lines and those who wait for them have
- * bounds. Thread safe. */
+ * list names. What a client asked for comes first, and ends early when the client leaves and nobody else wants it;
+ * where one was told to come again, it waits in line for a minute at least, and ends once it has begun. A failure is
+ * told to all who ask within a minute. Both lines and those who wait for them have bounds. Thread safe. */
 #pragma once
 
 #include "server/views/view.h"
