@@ -109,7 +109,7 @@ static void try_list(const uint8_t *data, size_t size)
         g_assert(size > 0 && size % ENTRY == 0 && missing->len == (size / ENTRY + 7) / 8);
     } else {
         g_assert(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID) ||
-                 g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+                 g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
     }
     g_assert(storage_upload_drop(storage, id, NULL));
 }

@@ -147,9 +147,12 @@ static inline json_t *get_manifest(const Fixture *f, guint stage)
     return ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
 }
 
-/* ingotd refuses a manifest that is wrong about a blob's size, unless the layer is said to lie elsewhere. */
+/* ingotd refuses a manifest that is wrong about the size of a blob that it has: the layer is said to be another one,
+ * which lies elsewhere. */
 static inline void set_size(json_t *layer, json_int_t size)
 {
+    g_autofree char *digits = g_strnfill(64, 'e'), *digest = g_strconcat("sha256:", digits, NULL);
+    json_object_set_new(layer, "digest", json_string(digest));
     json_object_set_new(layer, "size", json_integer(size));
     json_object_set_new(layer, "urls", json_pack("[s]", "https://elsewhere.invalid/blob"));
 }
