@@ -50,10 +50,9 @@ gboolean fetch_parse(const char *url, FetchPlace *place)
     if (count < 4 || !ingot_digest_parse(parts[count - 3], &digest, NULL)) {
         return FALSE;
     }
-    place->file = g_strdup(parts[count - 1]);
-    place->format = g_strdup(parts[count - 2]);
-    place->digest = g_strdup(parts[count - 3]);
-    g_clear_pointer(&parts[count - 3], g_free);
+    place->file = g_steal_pointer(&parts[count - 1]);
+    place->format = g_steal_pointer(&parts[count - 2]);
+    place->digest = g_steal_pointer(&parts[count - 3]); /* the name is what stands before it */
     place->name = g_strjoinv("/", parts);
     return ingot_name_check(place->name, NULL);
 }

@@ -46,11 +46,13 @@ static gboolean parse(const char *path, Place *place)
     if (count <= behind) {
         return FALSE;
     }
-    place->reference = g_strdup(parts[count - behind]);
     place->format = of_format || !folder ? g_strdup(parts[count - 2]) : NULL;
     place->file = folder ? NULL : g_strdup(parts[count - 1]);
-    g_clear_pointer(&parts[count - behind], g_free);
+    place->reference = g_steal_pointer(&parts[count - behind]); /* the name is what stands before it */
     place->name = g_strjoinv("/", parts);
+    for (guint i = count - behind + 1; i < count; i++) {
+        g_free(parts[i]);
+    }
     return TRUE;
 }
 
