@@ -27,34 +27,39 @@ gboolean tags_find(Connection *connection, const char *name, const char *tag, In
     return problem == NULL;
 }
 
-gboolean tags_is_sha512(Connection *connection, const char *name, const char *tag, gboolean *is_sha512, GError **error)
+/* Whether there is such a tag (*found), and what the column says of it: the query's fifth, behind those that
+ * tag_is_whole has. */
+static gboolean tag_column(Connection *connection, const char *sql, const char *name, const char *tag, gboolean *found,
+                           gboolean *is_set, GError **error)
 {
     GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) row =
-        database_query(connection,
-                       "SELECT repository, tags.name, blob, tags.sum, sha512 FROM tags JOIN repositories ON"
-                       " id=repository WHERE repositories.name=? AND tags.name=?",
-                       "tt", name, tag);
-    *is_sha512 = database_step(row, &problem) && tag_is_whole(row, 0) && sqlite3_column_int64(row, 4) != 0;
+    g_autoptr(sqlite3_stmt) row = database_query(connection, sql, "tt", name, tag);
+    *found = database_step(row, &problem) && tag_is_whole(row, 0);
+    *is_set = *found && sqlite3_column_int64(row, 4) != 0;
     if (problem != NULL) {
         g_propagate_error(error, problem);
     }
     return problem == NULL;
 }
 
+gboolean tags_is_sha512(Connection *connection, const char *name, const char *tag, gboolean *is_sha512, GError **error)
+{
+    gboolean found;
+    return tag_column(connection,
+                      "SELECT repository, tags.name, blob, tags.sum, sha512 FROM tags JOIN repositories ON"
+                      " id=repository WHERE repositories.name=? AND tags.name=?",
+                      name, tag, &found, is_sha512, error);
+}
+
 gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error)
 {
-    GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) row =
-        database_query(connection,
-                       "SELECT repository, tags.name, blob, tags.sum, cached FROM tags JOIN repositories ON"
-                       " id=repository WHERE repositories.name=? AND tags.name=?",
-                       "tt", name, tag);
-    *pushed = database_step(row, &problem) && tag_is_whole(row, 0) && sqlite3_column_int64(row, 4) == 0;
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-    }
-    return problem == NULL;
+    gboolean found, cached;
+    gboolean ok = tag_column(connection,
+                             "SELECT repository, tags.name, blob, tags.sum, cached FROM tags JOIN repositories ON"
+                             " id=repository WHERE repositories.name=? AND tags.name=?",
+                             name, tag, &found, &cached, error);
+    *pushed = found && !cached;
+    return ok;
 }
 
 /* The names of the rows that are whole; columns as tag_is_whole has them. */
