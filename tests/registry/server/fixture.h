@@ -278,3 +278,17 @@ static inline void damage(void **state, const GByteArray *bytes, gsize at)
     }
     assert_int_equal(found, 1);
 }
+
+/* The frames of so many bytes that these are, as an offer lists them. */
+static inline GByteArray *list_of(const GByteArray *bytes, guint frame)
+{
+    GByteArray *list = g_byte_array_new();
+    for (guint at = 0; at < bytes->len; at += frame) {
+        IngotDigest digest;
+        guint32 length = MIN(frame, bytes->len - at), little = GUINT32_TO_LE(length);
+        ingot_digest_of(bytes->data + at, length, &digest);
+        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
+        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
+    }
+    return list;
+}

@@ -20,27 +20,13 @@ gint64 g_get_real_time(void)
 
 #define FRAME 60000
 
-/* The frames of some bytes, as an offer lists them. */
-static GByteArray *list_of(const GByteArray *bytes)
-{
-    GByteArray *list = g_byte_array_new();
-    for (guint at = 0; at < bytes->len; at += FRAME) {
-        IngotDigest digest;
-        guint32 length = MIN(FRAME, bytes->len - at), little = GUINT32_TO_LE(length);
-        ingot_digest_of(bytes->data + at, length, &digest);
-        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
-        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
-    }
-    return list;
-}
-
 static void an_offer_takes_hours(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GByteArray) known = noise(1, 10 * FRAME), all = noise(1, 10 * FRAME), fresh = noise(2, 10 * FRAME);
     g_autoptr(GByteArray) missing = g_byte_array_new();
     g_byte_array_append(all, fresh->data, fresh->len);
-    g_autoptr(GByteArray) list = list_of(known), more = list_of(all);
+    g_autoptr(GByteArray) list = list_of(known, FRAME), more = list_of(all, FRAME);
     IngotDigest digest = digest_of(known), whole = digest_of(all);
     g_autofree char *first = begin_upload(storage, NULL), *id = begin_upload(storage, NULL);
     assert_true(storage_upload_offer(storage, first, list->data, list->len, NULL, NULL, missing, NULL));

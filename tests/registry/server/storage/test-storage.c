@@ -372,24 +372,10 @@ static void a_wrong_digest_drops_nothing(void **state)
     assert_int_equal(stats_of(storage).uploads, 0);
 }
 
-/* The frames of 60000 bytes, as an offer lists them. */
-static GByteArray *list_of(const GByteArray *bytes)
-{
-    GByteArray *list = g_byte_array_new();
-    for (guint at = 0; at < bytes->len; at += 60000) {
-        IngotDigest digest;
-        guint32 length = MIN(60000, bytes->len - at), little = GUINT32_TO_LE(length);
-        ingot_digest_of(bytes->data + at, length, &digest);
-        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
-        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
-    }
-    return list;
-}
-
 /* Offers the bytes, and sends the frames that are missing; how many they were. */
 static guint offer_and_send(Storage *storage, const char *id, const GByteArray *bytes)
 {
-    g_autoptr(GByteArray) list = list_of(bytes), missing = g_byte_array_new();
+    g_autoptr(GByteArray) list = list_of(bytes, 60000), missing = g_byte_array_new();
     guint64 at = 0;
     guint sent = 0;
     assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));

@@ -291,26 +291,13 @@ static void one_that_can_not_go_on_takes_nothing(void **state)
 
 /* --- offers --- */
 
-static GByteArray *list_of(const GByteArray *bytes)
-{
-    GByteArray *list = g_byte_array_new();
-    for (guint at = 0; at < bytes->len; at += 50000) {
-        IngotDigest digest;
-        guint32 length = MIN(50000, bytes->len - at), little = GUINT32_TO_LE(length);
-        ingot_digest_of(bytes->data + at, length, &digest);
-        g_byte_array_append(list, digest.bytes, sizeof digest.bytes);
-        g_byte_array_append(list, (const guint8 *)&little, sizeof little);
-    }
-    return list;
-}
-
 /* An offer of known frames and new ones, of which some have come, in the middle of one. */
 static char *half_an_offer(Storage *storage, const GByteArray *known, const GByteArray *fresh, GByteArray *all)
 {
     g_byte_array_append(all, known->data, known->len);
     g_byte_array_append(all, fresh->data, fresh->len);
     g_byte_array_append(all, known->data, known->len);
-    g_autoptr(GByteArray) first = list_of(known), list = list_of(all), missing = g_byte_array_new();
+    g_autoptr(GByteArray) first = list_of(known, 50000), list = list_of(all, 50000), missing = g_byte_array_new();
     IngotDigest digest = digest_of(known);
     g_autofree char *before = begin_upload(storage, NULL), *id = begin_upload(storage, NULL);
     assert_true(storage_upload_offer(storage, before, first->data, first->len, NULL, NULL, missing, NULL));
