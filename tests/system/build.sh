@@ -158,17 +158,18 @@ machine: {cpus: 1}
 steps:
   - shell: sleep 1000
 EOF
+# The builder starts QEMU for its version too, which ends at once: the one with a monitor is the machine.
+await_machine() { until qemu=$(pgrep -P $build -f 'qemu-system.* -qmp '); do kill -0 $build || fail "$(cat "$TMP/log")"; sleep 0.2; done; }
 ingot build "$TMP/slow.yaml" >"$TMP/out" 2>"$TMP/log" &
 build=$!
-until pgrep -P $build qemu-system >/dev/null; do kill -0 $build || fail "$(cat "$TMP/log")"; sleep 0.2; done
-qemu=$(pgrep -P $build qemu-system)
+await_machine
 kill -9 $build
 wait $build || true
 for _ in $(seq 50); do kill -0 "$qemu" 2>/dev/null || break; sleep 0.1; done
 ! kill -0 "$qemu" 2>/dev/null || fail "QEMU $qemu outlives its killed builder"
 ingot build --no-test "$TMP/slow.yaml" >"$TMP/out" 2>"$TMP/log" &
 build=$!
-until pgrep -P $build qemu-system >/dev/null; do kill -0 $build || fail "$(cat "$TMP/log")"; sleep 0.2; done
+await_machine
 [ "$(find "$TMPDIR" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 1 ] || fail "the killed build's files were not swept"
 kill -INT $build
 status=0

@@ -9,8 +9,11 @@ export PATH TMP
 export INGOT_STORE=$TMP/store INGOT_CACHE=$TMP/cache
 ENDING=()
 
+TOLD=
 finish() {
-    local status=$?
+    local status=$? last=$BASH_COMMAND
+    # Ended by set -e alone: without a word, nobody could tell where.
+    [ $status = 0 ] || [ -n "$TOLD" ] || echo "FAILED: with status $status, by: $last" >&2
     for pid in "${ENDING[@]}"; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
@@ -19,10 +22,11 @@ finish() {
     exit $status
 }
 trap finish EXIT
-trap 'exit 130' INT TERM
+trap 'TOLD=yes; exit 130' INT TERM
 
 # What the machine itself can't do is no failure; tests/run counts it apart.
 skip() {
+    TOLD=yes
     echo "skipped: $*"
     exit 77
 }
@@ -32,6 +36,7 @@ ok() {
     BEFORE=$SECONDS
 }
 fail() {
+    TOLD=yes
     echo "FAILED: $*" >&2
     exit 1
 }

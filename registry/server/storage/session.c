@@ -210,16 +210,16 @@ Upload *session_enter(Storage *storage, const char *id, guint turn, GError **err
     return NULL;
 }
 
-gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean *anothers, GError **error)
+gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean *elsewhere, GError **error)
 {
     g_auto(UploadRow) row = {0};
     gboolean found = FALSE;
-    *anothers = FALSE;
+    *elsewhere = FALSE;
     if (storage->shared && !session_find_row(storage, id, &row, &found, error)) {
         return FALSE;
     }
-    *anothers = found && *row.owner != '\0' && strcmp(row.owner, storage->self) != 0;
-    *size = *anothers ? row.size : 0;
+    *elsewhere = found && *row.owner != '\0' && strcmp(row.owner, storage->self) != 0;
+    *size = *elsewhere ? row.size : 0;
     return TRUE;
 }
 

@@ -13,8 +13,8 @@ gboolean session_begin(Upload *upload, GError **error);
 /* The upload, with a reference and its locks, for one who goes on with it; NOT_FOUND once it has ended. turn: of the
  * request that does; EXISTS: it is another's by now. 0: any. */
 Upload *session_enter(Storage *storage, const char *id, guint turn, GError **error);
-/* *anothers: another process has it, and has kept so much of it. To ask takes it from nobody. */
-gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean *anothers, GError **error);
+/* *elsewhere: another process has it, and has kept so much of it. To ask takes it from nobody. */
+gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean *elsewhere, GError **error);
 /* The same as session_enter whoever owns it, and without what has come of it. */
 Upload *session_seize(Storage *storage, const char *id, GError **error);
 /* One that this process owns and has at hand; NULL: it has none. */

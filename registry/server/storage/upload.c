@@ -100,12 +100,12 @@ gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GE
 gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *from, guint *turn, guint64 *size,
                               GError **error)
 {
-    gboolean anothers;
+    gboolean elsewhere;
     *turn = 0;
-    if (!session_peek(storage, id, size, &anothers, error)) {
+    if (!session_peek(storage, id, size, &elsewhere, error)) {
         return FALSE;
     }
-    if (anothers && from != NULL && *from < *size) {
+    if (elsewhere && from != NULL && *from < *size) {
         return TRUE;
     }
     Upload *upload = session_enter(storage, id, 0, error);
