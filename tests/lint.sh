@@ -41,7 +41,12 @@ cppcheck_tree() {
     cppcheck --quiet --enable=warning,portability --std=c11 --inline-suppr --error-exitcode=1 -j "$(nproc)" \
         --suppress=missingIncludeSystem --suppress=unknownMacro --suppress=varFuncNullUB --suppress=legacyUninitvar --suppress=memleak --library=gtk -Iinclude -Iregistry -Ibuilder "${units[@]}"
 }
-shell() { shellcheck --severity=warning -x -P tests/system -P SCRIPTDIR "${scripts[@]}"; }
+# What prints nothing makes [ fail: a wait that ends by that has waited for nothing.
+empty_numbers() {
+    ! grep -nE -- '\[ "?\$\([^(].* -(lt|le|gt|ge|eq|ne) .*\] \|\| (return 0|break|continue)' "${scripts[@]}" ||
+        { echo "a command's empty output would end this wait: keep it in a variable, and look whether it is empty"; return 1; }
+}
+shell() { shellcheck --severity=warning -x -P tests/system -P SCRIPTDIR "${scripts[@]}" && empty_numbers; }
 spelling() { codespell --ignore-words-list=chage,conectix,ans,te --quiet-level=2 --skip='./.git,./build*,./tests/fuzz/seeds,*.bin,LICENSE' .; }
 
 for part in "${@:-format layers shell spelling cppcheck tidy}"; do

@@ -125,12 +125,12 @@ folder_of() {
     ingot cache ls --json | python3 -c 'import json, sys; print(sys.argv[1] + "/nodes/" + [n["node"] for n in json.load(sys.stdin) if n["key"] == sys.argv[2]][-1])' "$INGOT_CACHE" "$key"
 }
 site=$(folder_of 2)
-printf '\377' | dd of="$site/memory.zst" bs=1 seek=1000000 conv=notrunc status=none
+flip "$site/memory.zst" 1000000
 write damaged-memory
 build
 said "what was kept after 'site' is discarded" && said "resume after 'one'"
 site=$(folder_of 2)
-printf '\377' | dd of="$site/disk.qcow2" bs=1 seek=200000 conv=notrunc status=none
+flip "$site/disk.qcow2" 200000
 write damaged-disk
 build
 said "what was kept after 'site' is discarded" && said "resume after 'one'"

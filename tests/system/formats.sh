@@ -247,7 +247,7 @@ disk=$(python3 -c "
 import json; d=json.load(open('$INGOT_STORE/index.json'))
 for m in d['manifests']:
     if 'web' in json.dumps(m.get('annotations', {})): print(json.load(open('$INGOT_STORE/blobs/sha256/' + m['digest'][7:]))['layers'][1]['digest'][7:]); break")
-printf '\377\377' | dd of="$INGOT_STORE/blobs/sha256/$disk" bs=1 seek=200000 conv=notrunc status=none
+flip "$INGOT_STORE/blobs/sha256/$disk" 200000
 expect 1 ingot export team/web:1.0.0 -F vdi -o "$TMP/damaged.vdi"
 [ -z "$(find "$TMP" -name 'damaged.vdi*')" ] || fail "a damaged disk left a file"
 ok "a damaged disk becomes no file"

@@ -66,7 +66,7 @@ skopeo copy -q --dest-tls-verify=false "oci:$TMP/folder:web" "docker://$registry
 ok "skopeo moves images through an OCI folder"
 
 disk=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["layers"][1]["digest"][7:])' "$INGOT_STORE/blobs/sha256/${digest#sha256:}")
-printf '\377\377' | dd of="$TMP/data/docker/registry/v2/blobs/sha256/${disk:0:2}/$disk/data" bs=1 seek=200000 conv=notrunc status=none
+flip "$TMP/data/docker/registry/v2/blobs/sha256/${disk:0:2}/$disk/data" 200000
 expect 1 ingot pull --store "$TMP/damaged" "$registry/team/web:2.0.0" -o "$TMP/no.raw"
 [ ! -e "$TMP/no.raw" ] || fail "a damaged disk was written"
 [ ! -e "$TMP/damaged/blobs/sha256/$disk" ] || fail "a damaged disk is in the store"

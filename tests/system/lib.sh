@@ -9,13 +9,19 @@ export PATH TMP
 export INGOT_STORE=$TMP/store INGOT_CACHE=$TMP/cache
 ENDING=()
 
+# is_ours PID: whether this test has started it. The number of a process that has ended may be another's by now: of the test
+# that runs beside this one, say, whose server would end with 143 when its own signal comes second.
+is_ours() {
+    [ "$(ps -o ppid= -p "$1" 2>/dev/null | tr -d ' ')" = $$ ] || { tr '\0' '\n' <"/proc/$1/environ" | grep -qxF "TMP=$TMP"; } 2>/dev/null
+}
+
 TOLD=
 finish() {
     local status=$? last=$BASH_COMMAND
     # Ended by set -e alone: without a word, nobody could tell where.
     [ $status = 0 ] || [ -n "$TOLD" ] || echo "FAILED: with status $status, by: $last" >&2
     for pid in "${ENDING[@]}"; do
-        kill "$pid" 2>/dev/null || true
+        ! is_ours "$pid" || kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
     rm -rf "$TMP"
@@ -116,6 +122,11 @@ expect() {
     "$@" >"$TMP/out" 2>"$TMP/err" || status=$?
     [ "$status" = "$wanted" ] || fail "'$*' ends with $status, not $wanted: $(cat "$TMP/err")"
 }
+
+# flip FILE OFFSET: damages one byte, whatever it is: of bytes that are written over, one in 256 is the same as before.
+flip() { python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 0x10]))' "$1" "$2"; }
 
 # A 64 MiB raw disk with an ext4 of some files, quickly made: small_disk FILE [SEED]
 small_disk() {

@@ -33,7 +33,7 @@ ok "a pull fetches only what is new ($bytes bytes for 3000000)"
 spoiled=$TMP/spoiled
 ingot pull -q --store "$spoiled" "$REGISTRY/team/web:1.0.0" >/dev/null
 largest=$(find "$spoiled/blobs" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2)
-for at in 100000 2000000; do printf '\377\377' | dd of="$largest" bs=1 seek=$at conv=notrunc status=none; done
+for at in 100000 2000000; do flip "$largest" $at; done
 [ "$(ingot pull -q --store "$spoiled" "$REGISTRY/team/web:prod" -o "$TMP/back.raw")" = "$digest" ] || fail "a damaged seed"
 cmp "$TMP/back.raw" "$TMP/v2.raw" || fail "a damaged seed got into the disk"
 ok "a damaged seed does no harm"
@@ -50,7 +50,7 @@ ok "a killed pull is resumed"
 blob=$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")
 pack=$(find "$TMP/registry/packs" -size +1M | head -1)
 cp "$pack" "$TMP/whole.pack"
-printf '\377\377' | dd of="$pack" bs=1 seek=200000 conv=notrunc status=none
+flip "$pack" 200000
 expect 1 ingot pull --store "$TMP/fourth" "$REGISTRY/team/web:prod" -o "$TMP/no.raw"
 grep -q "$(basename "$pack"): the piece at offset .* is damaged" "$TMP/ingotd.log" || fail "the registry does not say what is damaged"
 [ ! -e "$TMP/no.raw" ] || fail "a damaged disk was written"

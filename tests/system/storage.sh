@@ -178,9 +178,6 @@ expect 2 ingotd gc --data "$data" --keep 'o*'
 ok "policies keep the newest versions and what channels name or named"
 
 # Damage: found, told with what needs it, never served, repaired by a push or from elsewhere.
-flip() { python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 0x10]))' "$1" "$2"; }
 pack=$(find "$data/packs" -size +5M | head -1)
 flip "$pack" 1000000
 disk=$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${image#sha256:}'))['layers'][1]['digest'])")

@@ -22,17 +22,19 @@ serve() {
     registry=$(sed 's,.*http://,,' "$TMP/address")
 }
 end() {
-    kill "$SERVER"
-    wait "$SERVER" || fail "ingotd ends with $?"
+    kill "$SERVER" || fail "ingotd has ended before it was asked to: $(tail -5 "$TMP/ingotd.log")"
+    wait "$SERVER" || fail "ingotd ends with $?: $(tail -5 "$TMP/ingotd.log")"
 }
 figure() { curl -s "http://$registry/metrics" | sed -n "s/^$1 //p"; }
 # reaches NAME NUMBER: waits until a figure is that or more.
 reaches() {
+    local value
     for _ in $(seq 300); do
-        [ "$(figure "$1" | cut -d. -f1)" -lt "$2" ] || return 0
+        value=$(figure "$1" | cut -d. -f1)
+        [ -z "$value" ] || [ "$value" -lt "$2" ] || return 0
         sleep 0.1
     done
-    fail "$1 is $(figure "$1"), not $2: $(tail -5 "$TMP/ingotd.log")"
+    fail "$1 is '$value', not $2: $(tail -5 "$TMP/ingotd.log")"
 }
 diary() { sqlite3 -cmd '.timeout 10000' "$data/catalogue.sqlite" "$1"; }
 # push NAME FILE: a blob; prints its digest.
@@ -199,7 +201,8 @@ end
 [ "$(find "$data/packs" -name '*.pack' | wc -l)" -ge 600 ] || fail "600 pushes leave fewer packs"
 serve --gc-every 7d
 for _ in $(seq 300); do
-    [ "$(find "$data/packs" -name '*.pack' | wc -l)" -gt 20 ] || break
+    count=$(find "$data/packs" -name '*.pack' | wc -l)
+    [ "$count" -gt 20 ] || break
     sleep 0.1
 done
 [ "$(find "$data/packs" -name '*.pack' | wc -l)" -le 20 ] || fail "small packs are not merged: $(tail -5 "$TMP/ingotd.log")"
