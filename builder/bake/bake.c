@@ -369,9 +369,13 @@ static SourceContext source_context(const Recipe *recipe, const BakeOptions *opt
     };
 }
 
-static Plan *plan_of(const Recipe *recipe, const BakeOptions *options, const SourceIdentity *identity, GError **error)
+static Plan *plan_of(const Recipe *recipe, const BakeOptions *options, const SourceIdentity *identity, gboolean look,
+                     GError **error)
 {
-    g_autofree char *salt = options->walk.no_cache ? nodes_random_salt(error) : nodes_salt(options->host.cache, error);
+    const char *cache = options->host.cache;
+    g_autofree char *salt = options->walk.no_cache ? nodes_random_salt(error)
+                            : look                 ? nodes_look_salt(cache, error)
+                                                   : nodes_salt(cache, error);
     return salt == NULL ? NULL : plan_new(recipe, source_identity_key(identity), salt, error);
 }
 
@@ -384,7 +388,7 @@ Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *wo
         return NULL;
     }
     *look = source_look(&context, identity);
-    return plan_of(recipe, options, identity, error);
+    return plan_of(recipe, options, identity, TRUE, error);
 }
 
 static void report_cached(const Bake *bake)
@@ -421,7 +425,7 @@ static gboolean bake_in_workdir(Bake *bake, IngotDescriptor *manifest, gboolean 
     const BakeOptions *options = bake->options;
     SourceContext context = source_context(recipe, options, ingot_workdir_path(bake->workdir));
     bake->identity = source_identify(&context, error);
-    bake->plan = bake->identity == NULL ? NULL : plan_of(recipe, options, bake->identity, error);
+    bake->plan = bake->identity == NULL ? NULL : plan_of(recipe, options, bake->identity, FALSE, error);
     if (bake->plan == NULL || !find_refresh(bake, error)) {
         return FALSE;
     }

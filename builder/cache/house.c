@@ -4,6 +4,7 @@
 #include <fts.h>
 #include <ingot/error.h>
 #include <ingot/text.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -45,8 +46,15 @@ gboolean house_limit(const char *cache, guint64 *limit, GError **error)
         }
         return ok;
     }
-    if (statvfs(cache, &system) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", cache);
+    /* One that is not there yet lies where its parent does. */
+    g_autofree char *path = g_canonicalize_filename(cache, NULL);
+    while (statvfs(path, &system) != 0) {
+        if (errno != ENOENT || strcmp(path, "/") == 0) {
+            return ingot_error_set_errno(error, errno, "%s", path);
+        }
+        char *parent = g_path_get_dirname(path);
+        g_free(path);
+        path = parent;
     }
     *limit = MIN(LIMIT_MOST, (guint64)system.f_blocks * system.f_frsize / 10);
     return TRUE;

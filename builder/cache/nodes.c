@@ -15,10 +15,15 @@
 #define SALT_MAX 4096      /* of its file */
 #define CLOCKS_DIFFER 3600 /* seconds that a time may lie ahead before it is taken for wrong */
 
-char *nodes_folder(const char *cache, GError **error)
+static char *nodes_path(const char *cache)
 {
     g_autofree char *absolute = g_canonicalize_filename(cache, NULL);
-    g_autofree char *folder = g_build_filename(absolute, "nodes", NULL);
+    return g_build_filename(absolute, "nodes", NULL);
+}
+
+char *nodes_folder(const char *cache, GError **error)
+{
+    g_autofree char *folder = nodes_path(cache);
     if (!ingot_file_make_folder(folder, error)) {
         return NULL;
     }
@@ -86,20 +91,26 @@ static gboolean is_whole(const GPtrArray *nodes, const Node *node)
     return g_file_test(node->source, G_FILE_TEST_EXISTS);
 }
 
-/* Calls visit for every folder of nodes/, with the node or with why there is none. */
+/* Calls visit for every folder of nodes/, with the node or with why there is none. Nothing is made for it: a cache that
+ * is not there has no nodes. */
 typedef void (*VisitNode)(Node *node, const char *folder, const GError *problem, gpointer user);
 static gboolean visit_nodes(const char *cache, VisitNode visit, gpointer user, GError **error)
 {
-    g_autofree char *folder = nodes_folder(cache, error);
-    g_autoptr(GDir) names = folder == NULL ? NULL : g_dir_open(folder, 0, error);
+    g_autofree char *folder = nodes_path(cache);
+    g_autoptr(GError) closed = NULL;
+    g_autoptr(GDir) names = g_dir_open(folder, 0, &closed);
     const char *name;
+    if (names == NULL && !g_error_matches(closed, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+        g_propagate_error(error, g_steal_pointer(&closed));
+        return FALSE;
+    }
     while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         g_autoptr(GError) problem = NULL;
         Node *node = node_read(path, &problem);
         visit(node, path, problem, user);
     }
-    return names != NULL;
+    return TRUE;
 }
 
 static void add_node(Node *node, const char *folder, const GError *problem, gpointer user)
@@ -366,10 +377,10 @@ static gboolean hold_one(NodeHold *hold, const Node *node, GError **error)
 
 NodeHold *nodes_hold(const char *cache, const Node *node, GError **error)
 {
-    g_autofree char *folder = nodes_folder(cache, error);
+    g_autofree char *folder = nodes_path(cache);
     g_autoptr(NodeHold) hold = g_new0(NodeHold, 1);
     hold->locks = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_lock_release);
-    if (folder == NULL || !hold_one(hold, node, error)) {
+    if (!hold_one(hold, node, error)) {
         return NULL;
     }
     g_autofree char *below = g_strdup(node->below);
@@ -426,6 +437,12 @@ static char *salt_read(const char *path, GError **error)
 {
     g_autoptr(GBytes) bytes = ingot_file_read(path, SALT_MAX, error);
     return bytes == NULL ? NULL : g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+}
+
+char *nodes_look_salt(const char *cache, GError **error)
+{
+    g_autofree char *path = g_build_filename(cache, "salt", NULL);
+    return g_file_test(path, G_FILE_TEST_EXISTS) ? salt_read(path, error) : nodes_random_salt(error);
 }
 
 char *nodes_salt(const char *cache, GError **error)

@@ -53,6 +53,9 @@ IngotLock *nodes_turn(const char *cache, const IngotDigest *key, GError **error)
 /* The cache's own word, made at random when it is first needed: see plan.h. It is only read where it is there; one that
  * cannot be kept holds for this build, and the next one runs the steps with secrets again. Free it. */
 char *nodes_salt(const char *cache, GError **error);
+/* The same for whoever only looks: where the cache has none, nothing is kept of a step with secrets, and any word will
+ * do. Free it. */
+char *nodes_look_salt(const char *cache, GError **error);
 /* One that no cache has, for a build that uses none. Free it. */
 char *nodes_random_salt(GError **error);
 /* CACHE/nodes, made where it is missing. Free it. */

@@ -325,8 +325,9 @@ static gboolean refuse_step(const GPtrArray *recipes, const char *refresh, GErro
     for (guint i = 0; g_strcmp0(refresh, "") == 0 && i < recipes->len; i++) {
         const char *path = g_ptr_array_index(recipes, i);
         if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+            g_autofree char *word = ingot_text_word(path);
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                        "%s: there is no such recipe; to run a step and all after it, write --refresh=%s", path, path);
+                        "%s: there is no such recipe; to run a step and all after it, write --refresh=%s", path, word);
             return FALSE;
         }
     }

@@ -125,9 +125,9 @@ static gboolean run(int argc, char **argv, GError **error)
         g_ptr_array_add(paths, argv[i]);
     }
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
-    g_autoptr(IngotStore) store = graph == NULL ? NULL : ingot_store_open(common->store, error);
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
     const BakeOptions options = {.host = {.store = store, .cache = common->cache}};
-    return store != NULL && plan_all(graph, &options, error);
+    return graph != NULL && plan_all(graph, &options, error);
 }
 
 const IngotVerb verb_plan = {

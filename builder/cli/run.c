@@ -203,9 +203,9 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     g_autoptr(GArray) ports = parse_ports(arguments.ports, error);
     g_autoptr(IngotReference) reference = ports == NULL ? NULL : ingot_reference_parse(argv[1], error);
-    g_autoptr(IngotStore) store = reference == NULL ? NULL : ingot_store_open(common->store, error);
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
     g_autoptr(IngotImage) image =
-        store == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
+        reference == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
     MachineAccel accel;
     return image != NULL && machine_accel(arguments.accel, common->cache, &accel, NULL, error) &&
            boot(image, &arguments, ports, accel, error);

@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,9 +51,10 @@ static gboolean enter(Walk *walk, const GuestKey *key, const char *recipe, char 
         return FALSE;
     }
     if (*command == NULL) {
+        g_autofree char *word = ingot_text_word(recipe);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
                     "ssh does not let root in (%s); `ingot shell %s -- COMMAND` runs a command all the same",
-                    why->message, recipe);
+                    why->message, word);
         return FALSE;
     }
     ingot_progress_message(ingot_command_progress(),
@@ -77,12 +79,16 @@ static int stage_of(const Prospect *prospect, const char *at, GError **error)
     return plan_find_key(prospect->plan, &node_run(prospect->best)->key);
 }
 
-static gboolean visit(const GraphRecipe *one, const BakeOptions *options, const char *at, char **command,
+static gboolean visit(const GraphRecipe *one, BakeOptions *options, const char *at, const char *accel, char **command,
                       GError **error)
 {
     g_autoptr(Prospect) prospect = prospect_new(one, options, error);
     int stage = prospect == NULL ? -1 : stage_of(prospect, at, error);
-    g_autoptr(IngotWorkdir) workdir = stage < 0 ? NULL : ingot_workdir_new(error);
+    /* What works here is found out, and noted in the cache, only where there is something to look into. */
+    if (stage < 0 || !machine_accel(accel, options->host.cache, &options->host.accel, NULL, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
     g_autoptr(GuestKey) key = workdir == NULL ? NULL : guest_key_new(ingot_workdir_path(workdir), error);
     if (key == NULL) {
         return FALSE;
@@ -118,12 +124,9 @@ static gboolean run(int argc, char **argv, GError **error)
     g_ptr_array_add(paths, argv[1]);
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
     const GraphRecipe *one = graph == NULL ? NULL : graph_only(graph, error);
-    g_autoptr(IngotStore) store = one == NULL ? NULL : ingot_store_open(common->store, error);
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
     BakeOptions options = {.host = {.store = store, .cache = common->cache, .progress = ingot_command_progress()}};
-    if (store == NULL || !machine_accel(accel, common->cache, &options.host.accel, NULL, error)) {
-        return FALSE;
-    }
-    return visit(one, &options, at, argv + 2, error);
+    return one != NULL && visit(one, &options, at, accel, argv + 2, error);
 }
 
 const IngotVerb verb_shell = {

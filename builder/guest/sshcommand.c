@@ -44,19 +44,12 @@ GPtrArray *sshcommand_words(const GuestKey *key, guint16 port, const char *const
     return words;
 }
 
-/* A plain word stays plain, so that the line is easy to read. Free it. */
-static char *quoted(const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
-    return *word != '\0' && strspn(word, plain) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
-}
-
 char *sshcommand_line(const GuestKey *key, guint16 port)
 {
     g_autoptr(GPtrArray) words = sshcommand_words(key, port, NULL);
     g_autoptr(GString) line = g_string_new(NULL);
     for (guint i = 0; i + 1 < words->len; i++) {
-        g_autofree char *word = quoted(g_ptr_array_index(words, i));
+        g_autofree char *word = ingot_text_word(g_ptr_array_index(words, i));
         g_string_append_printf(line, "%s%s", i == 0 ? "" : " ", word);
     }
     return g_string_free(g_steal_pointer(&line), FALSE);

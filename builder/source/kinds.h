@@ -21,7 +21,7 @@ RECIPE_SOURCES(KIND)
 
 /* Where sources are kept: the cache, or the work folder of a build that keeps nothing. */
 const char *source_home(const SourceContext *context);
-/* A path in its folder for sources, which is made; free it. */
+/* A path in its folder for sources, which is made unless only a plan is wanted; free it. */
 char *source_cache_path(const SourceContext *context, const char *name, GError **error);
 /* FOLDER.lock, for the one who makes what is kept in the folder. Where it may not be written to, so that nothing can be
  * made there, a lock that only keeps others from making it: *reads is set to why, and whoever finds nothing kept fails

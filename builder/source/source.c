@@ -74,7 +74,7 @@ char *source_cache_path(const SourceContext *context, const char *name, GError *
 {
     g_autofree char *home = g_canonicalize_filename(source_home(context), NULL);
     g_autofree char *folder = g_build_filename(home, "sources", NULL);
-    return ingot_file_make_folder(folder, error) ? g_build_filename(folder, name, NULL) : NULL;
+    return context->look || ingot_file_make_folder(folder, error) ? g_build_filename(folder, name, NULL) : NULL;
 }
 
 IngotLock *source_lock(const char *folder, GError **reads, GError **error)

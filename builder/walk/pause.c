@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -16,11 +17,12 @@ void pause_show(const Pause *pause)
     if (sshcommand_try(pause->machine, pause->key, SSHCOMMAND_TRY_SECONDS, &why)) {
         ingot_progress_message(pause->progress, "  %s", ssh);
     } else {
+        g_autofree char *recipe = ingot_text_word(pause->recipe);
         ingot_progress_message(
             pause->progress,
             "  ssh does not let root in (%s)\n  `ingot shell %s -- COMMAND` looks into the machine as it was "
             "kept last",
-            why->message, pause->recipe);
+            why->message, recipe);
     }
     ingot_progress_message(pause->progress, "  console: %s", machine_console(pause->machine));
 }

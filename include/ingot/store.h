@@ -18,6 +18,8 @@ typedef struct IngotStore IngotStore;
 /* Opens the store, making it where it is missing; sweeps half-written blobs of ended processes (but for partial
  * downloads, which resume). */
 IngotStore *ingot_store_open(const char *path, GError **error);
+/* The same without making it: for whoever reads. A store that is not there has no images; the first write makes it. */
+IngotStore *ingot_store_open_lazy(const char *path);
 void ingot_store_free(IngotStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotStore, ingot_store_free)
 const char *ingot_store_path(const IngotStore *store);

@@ -34,6 +34,9 @@ char *ingot_text_cell(const char *text, guint columns);
  * signature. A text that is not a URL stays as it is. Free it. */
 char *ingot_text_url(const char *url);
 
+/* A word of a command that is printed, as a shell takes it: a plain one as it is, any other quoted. Free it. */
+char *ingot_text_word(const char *word);
+
 /* The word of a NULL-terminated list that is nearest by edit distance, or NULL if none is near. */
 const char *ingot_text_nearest(const char *word, const char *const *words);
 

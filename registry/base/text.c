@@ -187,6 +187,13 @@ static guint least(guint a, guint b, guint c)
 }
 
 /* Edits (insert, delete, replace, swap of neighbours) from a to b, blind to case. */
+char *ingot_text_word(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
+
+    return *word != '\0' && strspn(word, plain) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
+}
+
 static guint distance(const char *a, const char *b)
 {
     guint table[WORD_MAX + 1][WORD_MAX + 1];

@@ -11,6 +11,11 @@ IngotStore *cli_store(GError **error)
     return ingot_store_open(ingot_command_common()->store, error);
 }
 
+IngotStore *cli_store_to_read(void)
+{
+    return ingot_store_open_lazy(ingot_command_common()->store);
+}
+
 char *cli_short_digest(const IngotDigest *digest)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];

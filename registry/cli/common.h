@@ -6,6 +6,8 @@
 #include <ingot/store.h>
 
 IngotStore *cli_store(GError **error);
+/* For a verb that reads: nothing is made where there is no store. */
+IngotStore *cli_store_to_read(void);
 /* "sha256:0123456789ab" for tables. Free it. */
 char *cli_short_digest(const IngotDigest *digest);
 /* Prints the result of a verb: the digest alone with -q, else "TEXT DIGEST". */

@@ -36,7 +36,7 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     const IngotFormat *format = ingot_format_find(arguments.format, error);
     g_autoptr(IngotReference) reference = format == NULL ? NULL : ingot_reference_parse(argv[1], error);
-    g_autoptr(IngotStore) store = reference == NULL ? NULL : cli_store(error);
+    g_autoptr(IngotStore) store = reference == NULL ? NULL : cli_store_to_read();
     g_autoptr(IngotImage) image =
         store == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
     return image != NULL && cli_export(image, format, arguments.output, error);

@@ -38,8 +38,8 @@ static gboolean run(int argc, char **argv, GError **error)
     if (!ingot_command_options(&verb_images, NULL, 0, 0, &argc, &argv, error)) {
         return FALSE;
     }
-    g_autoptr(IngotStore) store = cli_store(error);
-    g_autoptr(GPtrArray) list = store == NULL ? NULL : ingot_store_list(store, error);
+    g_autoptr(IngotStore) store = cli_store_to_read();
+    g_autoptr(GPtrArray) list = ingot_store_list(store, error);
     if (list == NULL) {
         return FALSE;
     }

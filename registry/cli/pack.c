@@ -36,6 +36,18 @@ static char *refuse_url(const char *url, gboolean known, GError **error)
     return NULL;
 }
 
+/* Its size and its holes are looked for first, and the content of a bundle is read here and there. */
+static gboolean refuse_stdin(const char *disk, GError **error)
+{
+    if (strcmp(disk, "-") == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "-: a disk is not read from standard input; write it to a file, and pack that (a file of this "
+                    "name is ./-)");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* A pipe would be waited for, and what is read of it is gone. */
 static gboolean check_disk(const char *path, GError **error)
 {
@@ -60,8 +72,10 @@ static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use
         }
         return ingot_download_cached(ingot_command_common()->cache, disk, wanted, ingot_command_progress(), use, error);
     }
-    return check_disk(disk, error) && (wanted == NULL || ingot_checked_read(disk, disk, wanted, error)) ? g_strdup(disk)
-                                                                                                        : NULL;
+    return refuse_stdin(disk, error) && check_disk(disk, error) &&
+                   (wanted == NULL || ingot_checked_read(disk, disk, wanted, error))
+               ? g_strdup(disk)
+               : NULL;
 }
 
 static gboolean parse_sha256(const char *text, IngotDigest *digest, GError **error)

@@ -27,7 +27,7 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(IngotReference) image = ingot_reference_parse(argv[1], error);
     g_autoptr(IngotReference) destination =
         image == NULL ? NULL : find_destination(image, argc > 2 ? argv[2] : NULL, error);
-    g_autoptr(IngotStore) store = destination == NULL ? NULL : cli_store(error);
+    g_autoptr(IngotStore) store = destination == NULL ? NULL : cli_store_to_read();
     g_autoptr(IngotStoreEntry) entry = store == NULL ? NULL : ingot_store_find(store, image, error);
     if (entry == NULL) {
         return FALSE;

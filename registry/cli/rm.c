@@ -28,16 +28,16 @@ static gboolean run(int argc, char **argv, GError **error)
     if (!ingot_command_options(&verb_rm, NULL, 1, -1, &argc, &argv, error)) {
         return FALSE;
     }
-    g_autoptr(IngotStore) store = cli_store(error);
+    g_autoptr(IngotStore) store = cli_store_to_read();
     guint64 freed = 0;
-    for (int i = 1; store != NULL && i < argc; i++) {
+    for (int i = 1; i < argc; i++) {
         if (!remove_one(store, argv[i], &freed, error)) {
             return FALSE;
         }
     }
     g_autofree char *size = g_format_size(freed);
     ingot_progress_message(ingot_command_progress(), "%s freed", size);
-    return store != NULL;
+    return TRUE;
 }
 
 const IngotVerb verb_rm = {

@@ -21,8 +21,8 @@ static json_t *describe(const char *name, const IngotDescriptor *descriptor, con
 
 static json_t *show_local(const IngotReference *reference, GError **error)
 {
-    g_autoptr(IngotStore) store = cli_store(error);
-    g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
+    g_autoptr(IngotStore) store = cli_store_to_read();
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, error);
     g_autoptr(GPtrArray) found = image == NULL ? NULL : ingot_store_attachments(store, &image->entry->manifest, error);
     if (found == NULL) {
         return NULL;

@@ -10,8 +10,6 @@
 
 #include "store/layout.h"
 
-#define LAYOUT_FILE "{\"imageLayoutVersion\":\"1.0.0\"}"
-
 /* A half-written blob whose writer is gone has no lock; partial downloads stay for the next pull. */
 static void sweep(const IngotStore *store)
 {
@@ -27,42 +25,18 @@ static void sweep(const IngotStore *store)
     }
 }
 
-static gboolean make_layout(const IngotStore *store, GError **error)
+IngotStore *ingot_store_open_lazy(const char *path)
 {
-    g_autofree char *blobs = layout_path(store, "blobs/sha256");
-    g_autofree char *temporary = layout_path(store, "tmp");
-    if (!ingot_file_make_folder(blobs, error) || !ingot_file_make_folder(temporary, error)) {
-        return FALSE;
-    }
-    g_autoptr(IngotLock) lock = layout_lock(store, TRUE, error);
-    g_autofree char *index_path = layout_path(store, "index.json");
-    g_autofree char *layout = layout_path(store, "oci-layout");
-    if (lock == NULL || (!g_file_test(layout, G_FILE_TEST_EXISTS) &&
-                         !ingot_file_replace(layout, LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, error))) {
-        return FALSE;
-    }
-    if (g_file_test(index_path, G_FILE_TEST_EXISTS)) {
-        return TRUE;
-    }
-    g_autoptr(json_t) index = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
-                                        "application/vnd.oci.image.index.v1+json", "manifests");
-    return layout_write(store, index, error);
+    IngotStore *store = g_new0(IngotStore, 1);
+    store->path = g_canonicalize_filename(path, NULL);
+    sweep(store);
+    return store;
 }
 
 IngotStore *ingot_store_open(const char *path, GError **error)
 {
-    g_autoptr(IngotStore) store = g_new0(IngotStore, 1);
-    store->path = g_canonicalize_filename(path, NULL);
-    g_autofree char *layout = layout_path(store, "oci-layout");
-    g_autofree char *index = layout_path(store, "index.json");
-    /* A store that is there may be read by somebody who may not write it. */
-    gboolean there = g_file_test(layout, G_FILE_TEST_EXISTS) && g_file_test(index, G_FILE_TEST_EXISTS);
-    if (!there && !make_layout(store, error)) {
-        g_prefix_error(error, "store: ");
-        return NULL;
-    }
-    sweep(store);
-    return g_steal_pointer(&store);
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(path);
+    return layout_ensure(store, error) ? g_steal_pointer(&store) : NULL;
 }
 
 void ingot_store_free(IngotStore *store)
@@ -128,7 +102,7 @@ static void file_free(IngotStoreFile *file)
 static gboolean make_temporary_folder(IngotStore *store, GError **error)
 {
     g_autofree char *folder = layout_path(store, "tmp");
-    return ingot_file_make_folder(folder, error);
+    return layout_ensure(store, error) && ingot_file_make_folder(folder, error);
 }
 
 IngotStoreFile *ingot_store_create(IngotStore *store, GError **error)

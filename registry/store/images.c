@@ -111,7 +111,7 @@ gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *
 static gboolean list_attachment(IngotStore *store, const char *artifact_type, const IngotDescriptor *manifest,
                                 GError **error)
 {
-    g_autoptr(IngotLock) lock = layout_lock(store, TRUE, error);
+    g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     if (index == NULL) {
         return FALSE;

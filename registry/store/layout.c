@@ -4,23 +4,75 @@
 #include <string.h>
 
 #define INDEX_MAX (64u << 20) /* bytes */
+#define LAYOUT_FILE "{\"imageLayoutVersion\":\"1.0.0\"}"
 
 char *layout_path(const IngotStore *store, const char *name)
 {
     return g_build_filename(store->path, name, NULL);
 }
 
-IngotLock *layout_lock(const IngotStore *store, gboolean exclusive, GError **error)
+static gboolean layout_is_there(const IngotStore *store)
+{
+    g_autofree char *layout = layout_path(store, "oci-layout");
+    g_autofree char *index = layout_path(store, "index.json");
+    return g_file_test(layout, G_FILE_TEST_EXISTS) && g_file_test(index, G_FILE_TEST_EXISTS);
+}
+
+static json_t *layout_empty(void)
+{
+    return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", "application/vnd.oci.image.index.v1+json",
+                     "manifests");
+}
+
+static IngotLock *layout_take_lock(const IngotStore *store, GError **error)
 {
     g_autofree char *path = layout_path(store, ".lock");
-    return ingot_lock_take(path, exclusive, TRUE, error);
+    return ingot_lock_take(path, TRUE, TRUE, error);
+}
+
+static gboolean layout_make_files(const IngotStore *store, GError **error)
+{
+    g_autofree char *blobs = layout_path(store, "blobs/sha256");
+    g_autofree char *temporary = layout_path(store, "tmp");
+    g_autofree char *index_path = layout_path(store, "index.json");
+    g_autofree char *layout = layout_path(store, "oci-layout");
+    if (!ingot_file_make_folder(blobs, error) || !ingot_file_make_folder(temporary, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotLock) lock = layout_take_lock(store, error);
+    if (lock == NULL || (!g_file_test(layout, G_FILE_TEST_EXISTS) &&
+                         !ingot_file_replace(layout, LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, error))) {
+        return FALSE;
+    }
+    g_autoptr(json_t) index = layout_empty();
+    return g_file_test(index_path, G_FILE_TEST_EXISTS) || layout_write(store, index, error);
+}
+
+gboolean layout_ensure(const IngotStore *store, GError **error)
+{
+    /* A store that is there may be read by somebody who may not write it. */
+    if (!layout_is_there(store) && !layout_make_files(store, error)) {
+        g_prefix_error(error, "store: ");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+IngotLock *layout_lock(const IngotStore *store, GError **error)
+{
+    return layout_ensure(store, error) ? layout_take_lock(store, error) : NULL;
 }
 
 json_t *layout_read(const IngotStore *store, GError **error)
 {
     g_autofree char *path = layout_path(store, "index.json");
-    g_autoptr(GBytes) bytes = ingot_file_read(path, INDEX_MAX, error);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) bytes = ingot_file_read(path, INDEX_MAX, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        return layout_empty();
+    }
     if (bytes == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
         return NULL;
     }
     gsize size;

@@ -113,7 +113,7 @@ static ssize_t find_row(const json_t *rows, const char *name, const char *tag)
 gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
                          GError **error)
 {
-    g_autoptr(IngotLock) lock = layout_lock(store, TRUE, error);
+    g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     if (index == NULL) {
         return FALSE;
@@ -238,7 +238,7 @@ static guint64 drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reach
 
 gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error)
 {
-    g_autoptr(IngotLock) lock = layout_lock(store, TRUE, error);
+    g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     if (index == NULL) {
         return FALSE;

@@ -18,7 +18,26 @@ expect 2 ingot build web.yaml --refresh install
 says "install: there is no such recipe; to run a step and all after it, write --refresh=install"
 expect 1 ingot build --refresh web.yaml
 says "no-such-image"
-ok "--refresh takes its step behind a '=' alone"
+printf 'name: web\nsource: {from: no-such-image}\n' >web.2.yaml
+expect 2 ingot build --refresh "it's here" web.2.yaml
+says "write --refresh='it'\\''s here'"
+ok "--refresh takes its step behind a '=' alone, and what is told to be written can be pasted"
+
+# Verbs that read make nothing: neither a store nor a cache, and none of the folders above.
+export INGOT_STORE=$TMP/none/store INGOT_CACHE=$TMP/none/cache
+printf 'name: made\nsource: {bootstrap: {suite: bookworm, mirror: "http://127.0.0.1:1/debian"}}\nsteps: [{shell: "true"}]\n' >made.yaml
+for verb in images 'cache ls' 'cache du' 'cache prune' 'plan made.yaml' 'validate made.yaml'; do
+    # shellcheck disable=SC2086
+    expect 0 ingot $verb
+    [ ! -e "$TMP/none" ] || fail "ingot $verb has made $(find "$TMP/none")"
+done
+for verb in 'show web:1' 'rm web:1' 'export web:1 -F raw -o x.raw' 'push web:1 127.0.0.1:1/web' 'run web:1' 'plan web.2.yaml' 'shell made.yaml' 'cache rm web' 'cache pin web'; do
+    # shellcheck disable=SC2086
+    expect 1 ingot $verb
+    [ ! -e "$TMP/none" ] || fail "ingot $verb has made $(find "$TMP/none")"
+done
+export INGOT_STORE=$TMP/store INGOT_CACHE=$TMP/cache
+ok "what only reads makes neither store nor cache"
 
 # JSON on stdout, also of a failure.
 expect 2 ingot build --json missing.yaml

@@ -39,6 +39,8 @@ expect 2 ingot pack "$TMP/disk.raw" 'Team/One:1.0.0'
 grep -q 'lower-case' "$TMP/err" || fail "the grammar is not told: $(cat "$TMP/err")"
 expect 2 ingot pack "$TMP/disk.raw"
 expect 1 ingot pack "$TMP/nothing.raw" a:1.0.0
+expect 2 ingot pack - a:1.0.0 </dev/null
+grep -q "standard input" "$TMP/err" || fail "a disk from standard input: $(cat "$TMP/err")"
 expect 1 ingot show team/onne:1.0.0
 grep -q 'team/one' "$TMP/err" || fail "no near name: $(cat "$TMP/err")"
 expect 2 ingot pul team/one:1.0.0
@@ -46,7 +48,7 @@ ok "wrong names are refused with the grammar, near ones are named"
 
 ingot rm -q team/two:1.0.0
 [ -e "$INGOT_STORE/blobs/sha256/$disk" ] || fail "rm took bytes that another image needs"
-printf '\377' | dd of="$INGOT_STORE/blobs/sha256/$disk" bs=1 seek=100000 conv=notrunc status=none
+flip "$INGOT_STORE/blobs/sha256/$disk" 100000
 expect 1 ingot pull team/one:1.0.0 -o "$TMP/damaged.raw"
 grep -q "$disk.*offset" "$TMP/err" || fail "damage is not named: $(cat "$TMP/err")"
 ! ls "$TMP"/damaged.raw* >/dev/null 2>&1 || fail "a damaged disk was written"

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,21 +48,21 @@ GMappedFile *eventlog_map(const char *path, GError **error)
 
 static gboolean log_corrupt(GError **error, const char *path, const char *why)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *folder = g_path_get_dirname(path), *word = ingot_text_word(folder);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                "%s: %s. `ingotd rebuild --data %s` makes the catalogue fit the log", path, why, folder);
+                "%s: %s. `ingotd rebuild --data %s` makes the catalogue fit the log", path, why, word);
     return FALSE;
 }
 
 /* The catalogue knows more than the log: it is the one to go by. */
 static gboolean log_lacks(GError **error, const char *path, const char *why)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *folder = g_path_get_dirname(path), *word = ingot_text_word(folder);
     g_set_error(
         error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
         "%s: %s. `ingotd rebuild --events --data %s` begins a log anew with all that the catalogue has, and keeps"
         " this one",
-        path, why, folder);
+        path, why, word);
     return FALSE;
 }
 

@@ -1,6 +1,7 @@
 #include "server/storage/packcheck.h"
 
 #include <ingot/error.h>
+#include <ingot/text.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -145,10 +146,11 @@ gboolean packcheck(Storage *storage, GError **error)
     }
     g_autoptr(GArray) missing = list_without(known, there);
     if (missing->len > 0 && missing->len == known->len) {
+        g_autofree char *word = ingot_text_word(storage->path);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
                     "%s/packs: none of the %u packs that the catalogue knows is there; is its disk mounted?"
                     " (`ingotd rebuild --data %s` goes on without them)",
-                    storage->path, known->len, storage->path);
+                    storage->path, known->len, word);
         return FALSE;
     }
     return packcheck_note(storage, missing, lost, there, error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
+#include <ingot/text.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,10 +149,11 @@ static gboolean log_knows_no_more(const char *path, const char *log, EventMark m
         return FALSE;
     }
     if (last.number > mark.number) {
+        g_autofree char *word = ingot_text_word(path);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "%s: the catalogue ends with event %" G_GUINT64_FORMAT ", and the log goes on to %" G_GUINT64_FORMAT
                     ": `ingotd rebuild --data %s` makes the catalogue fit the log; --force would lose what it has more",
-                    path, mark.number, last.number, path);
+                    path, mark.number, last.number, word);
     }
     return last.number <= mark.number;
 }
@@ -244,10 +246,11 @@ gboolean storage_rebuild(const char *path, const RebuildOptions *options, Rebuil
     }
     g_autoptr(IngotLock) lock = storage_lock(path, FALSE, error);
     if (lock != NULL && !options->force && knows_more(path)) {
+        g_autofree char *word = ingot_text_word(path);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "%s: the catalogue is whole, and the log lacks what it knows: `ingotd rebuild --events --data %s` "
                     "begins a log anew with all of it; --force would lose that",
-                    path, path);
+                    path, word);
         return FALSE;
     }
     Storage *storage = lock == NULL ? NULL : storage_open_beside(path, BESIDE, error);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -258,9 +259,10 @@ static gboolean restore_check(Backup *backup, GError **error)
     gboolean ok = storage_scrub(storage, &options, &scrub, error);
     backup->report->damaged += ok ? scrub.damaged + scrub.inconsistencies : 0;
     if (ok && backup->force && scrub.inconsistencies > 0) {
+        g_autofree char *word = ingot_text_word(backup->target);
         g_autofree char *line = g_strdup_printf("`ingotd rebuild --data %s` makes the catalogue again from the packs"
                                                 " and the log of events",
-                                                backup->target);
+                                                word);
         backup->tell(line, backup->user);
     }
     return ok;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
+#include <ingot/text.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,9 +71,10 @@ static gboolean open_catalogue(Storage *storage, const char *suffix, GError **er
     g_autoptr(GError) problem = NULL;
     storage->catalogue = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, &problem);
     if (storage->catalogue == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_autofree char *word = ingot_text_word(storage->path);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "%s. `ingotd rebuild --data %s` makes it again from the packs and the log of events",
-                    problem->message, storage->path);
+                    problem->message, word);
     } else if (storage->catalogue == NULL) {
         g_propagate_error(error, g_steal_pointer(&problem));
     }
@@ -90,9 +92,10 @@ static gboolean look_in(const Storage *storage, gboolean *in_use, GError **error
 
 static gboolean lost_catalogue(const Storage *storage, const char *what, GError **error)
 {
+    g_autofree char *word = ingot_text_word(storage->path);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                 "%s/catalogue.sqlite: %s, but packs or names are there. `ingotd rebuild --data %s` makes it again",
-                storage->path, what, storage->path);
+                storage->path, what, word);
     return FALSE;
 }
 

@@ -5,6 +5,7 @@
 #include <utime.h>
 
 #include "cache/draft.h"
+#include "cache/house.h"
 #include "cache/made.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}, {shell: three}]"
@@ -199,6 +200,32 @@ static guint count(const Sample *sample)
 static void an_empty_cache_has_no_nodes(void **state)
 {
     assert_int_equal(count(*state), 0);
+}
+
+/* Whoever looks at a cache that is not there leaves it so. */
+static void a_look_makes_no_cache(void **state)
+{
+    Sample *sample = *state;
+    g_autofree char *nowhere = sample_path(sample, "nowhere"), *within = sample_path(sample, "nowhere/cache");
+    g_autoptr(GPtrArray) nodes = nodes_list(within, NULL);
+    g_autofree char *salt = nodes_look_salt(within, NULL);
+    HouseUse use;
+    assert_int_equal(nodes->len, 0);
+    assert_true(strlen(salt) >= 32);
+    assert_true(nodes_sweep(within, NULL));
+    assert_true(house_measure(within, &use, NULL) && use.nodes == 0 && use.limit > 0);
+    assert_false(g_file_test(nowhere, G_FILE_TEST_EXISTS));
+}
+
+/* One that may not be looked into is not an empty one. */
+static void a_cache_that_is_closed_is_an_error(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *closed = sample_path(sample, "closed");
+    sample_write(sample, "closed/nodes", "no folder");
+    assert_null(nodes_list(closed, &error));
+    assert_non_null(strstr(error->message, "closed/nodes"));
 }
 
 static void sweep(const Sample *sample)
@@ -589,6 +616,8 @@ int main(void)
         SAMPLE_TEST(a_missing_product_is_made_again),
         SAMPLE_TEST(a_missing_part_of_a_product_is_made_again),
         SAMPLE_TEST(an_empty_cache_has_no_nodes),
+        SAMPLE_TEST(a_look_makes_no_cache),
+        SAMPLE_TEST(a_cache_that_is_closed_is_an_error),
         SAMPLE_TEST(others_may_not_look_at_nodes),
         SAMPLE_TEST(nodes_without_the_one_below_are_swept),
         SAMPLE_TEST(nodes_without_their_source_stay_but_are_not_used),

@@ -27,6 +27,25 @@ static void test_size(void **state)
     }
 }
 
+/* A printed command can be pasted: a shell reads the very word. */
+static void test_word(void **state)
+{
+    static const char *const words[] = {"web.yaml", "",          "my recipe.yaml", "it's", "a\"b", "$HOME", "`x`",
+                                        "a;b",      "\303\266l", "a\\b",           "*",    "~",    "a\nb"};
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_autofree char *word = ingot_text_word(words[i]), *line = g_strconcat("ingot ", word, " end", NULL);
+        g_auto(GStrv) read = NULL;
+        int count;
+        assert_true(g_shell_parse_argv(line, &count, &read, NULL));
+        assert_int_equal(count, 3);
+        assert_string_equal(read[1], words[i]);
+    }
+    g_autofree char *plain = ingot_text_word("recipes/web-1.0_a.yaml");
+    assert_string_equal(plain, "recipes/web-1.0_a.yaml");
+}
+
 static void test_duration(void **state)
 {
     static const struct {
@@ -232,10 +251,10 @@ static void test_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_size),           cmocka_unit_test(test_duration), cmocka_unit_test(test_parse_size),
-        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),     cmocka_unit_test(test_url),
-        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_clean),    cmocka_unit_test(test_line_and_cell),
-        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_size),          cmocka_unit_test(test_duration),       cmocka_unit_test(test_parse_size),
+        cmocka_unit_test(test_word),          cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),
+        cmocka_unit_test(test_url),           cmocka_unit_test(test_nearest),        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_line_and_cell), cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

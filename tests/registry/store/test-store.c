@@ -54,6 +54,35 @@ static IngotDescriptor add_image(void **state, IngotStore *store, const char *na
     return manifest;
 }
 
+/* Whoever reads leaves nothing behind, and the first write makes the store. */
+static void a_store_that_is_read_is_not_made(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "lazy"), *layout = g_build_filename(path, "oci-layout", NULL);
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(path);
+    g_autoptr(GPtrArray) none = ingot_store_list(store, NULL);
+    g_autoptr(IngotReference) reference = ingot_reference_parse("web:1.0.0", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IngotImage) missing = ingot_store_image(store, reference, &error);
+    assert_int_equal(none->len, 0);
+    assert_true(missing == NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    add_image(state, store, "web", "1.0.0", "a");
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+    assert_non_null(image);
+    assert_true(g_file_test(layout, G_FILE_TEST_EXISTS));
+}
+
+/* A list that can't be read is not an empty one. */
+static void a_list_that_cannot_be_read_is_an_error(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "closed"), *index = g_build_filename(path, "index.json", NULL);
+    assert_int_equal(g_mkdir_with_parents(index, 0700), 0);
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(path);
+    g_autoptr(GError) error = NULL;
+    assert_null(ingot_store_list(store, &error));
+    assert_non_null(strstr(error->message, "index.json"));
+}
+
 static IngotStoreEntry *find(IngotStore *store, const char *text, GError **error)
 {
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, NULL);
@@ -260,6 +289,8 @@ int main(void)
         TEST(attachments_wait_for_the_name),
         TEST(partial_downloads_stay),
         TEST(a_damaged_list_is_named),
+        TEST(a_store_that_is_read_is_not_made),
+        TEST(a_list_that_cannot_be_read_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
