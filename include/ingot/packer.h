@@ -10,10 +10,14 @@
 
 G_BEGIN_DECLS
 
+/* Frames that are made already (registry/image/frames.h). */
+typedef struct IngotFrames IngotFrames;
+
 typedef struct {
-    guint threads;           /* 0: one per core */
-    guint32 average;         /* chunk size aimed at, bytes; 0: the default */
-    IngotProgress *progress; /* may be NULL; counts bytes of the disk */
+    guint threads;             /* 0: one per core */
+    guint32 average;           /* chunk size aimed at, bytes; 0: the default */
+    IngotProgress *progress;   /* may be NULL; counts bytes of the disk */
+    const IngotFrames *frames; /* may be NULL; a chunk that they have is not compressed again */
 } IngotPackOptions;
 
 typedef struct {
@@ -21,6 +25,8 @@ typedef struct {
     IngotDigest digest; /* of the whole blob, seek table included */
     guint64 size;       /* of the whole blob, bytes */
     guint64 data;       /* bytes of the disk that are no holes */
+    guint64 taken;      /* bytes of those whose frames were made already */
+    GBytes *table;      /* of the blob's frames, for a later pack */
 } IngotPacked;
 
 /* Writes the blob to fd, from its start (`name` names it in errors). A disk whose size is no multiple of 512 is

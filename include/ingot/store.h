@@ -47,7 +47,7 @@ void ingot_store_discard(IngotStoreFile *file);
 /* Closes and leaves a resumable file where it is. */
 void ingot_store_suspend(IngotStoreFile *file);
 
-/* Packs a disk into a blob of the store. */
+/* Packs a disk into a blob of the store. Frames that an earlier pack has made there are taken from it. */
 IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const IngotPackOptions *options, GError **error);
 
 /* --- images --- */

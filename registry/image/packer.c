@@ -1,5 +1,5 @@
-/* Reader (the caller's thread: reads, cuts) -> workers (digest, compress) -> writer (in order: hashes, writes). At most
- * `window` batches are on the way, so memory is bounded whatever the disk's size. */
+/* Reader (the caller's thread: reads, cuts) -> workers (digest, take or make the frame) -> writer (in order: hashes,
+ * writes). At most `window` batches are on the way, so memory is bounded whatever the disk's size. */
 #include <ingot/encoder.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
@@ -8,6 +8,7 @@
 
 #include "image/chunker.h"
 #include "image/cutter.h"
+#include "image/frames.h"
 
 #define BATCH_SIZE (1u << 20) /* bytes of data in one batch */
 #define BATCH_PIECES 1024u    /* chunks and holes in one batch */
@@ -17,7 +18,9 @@
 typedef struct {
     const guint8 *data; /* NULL: a hole */
     guint32 length, stored;
+    gboolean taken; /* its frame was made before */
     IngotDigest digest;
+    FrameSum sum; /* of its frame */
 } Piece;
 
 typedef struct {
@@ -32,6 +35,7 @@ typedef struct {
     guint32 average;
     int fd;
     const char *name;
+    const IngotFrames *frames; /* may be NULL */
 
     GThreadPool *workers;
     GAsyncQueue *idle_encoders;
@@ -45,6 +49,7 @@ typedef struct {
     guint pieces; /* in all */
 
     IngotIndex *index;
+    GArray *sums; /* of FrameSum: of the index's chunks that are no holes */
     IngotHasher *hasher;
     IngotEncoder *hole_encoder;
     IngotPacked *packed;
@@ -54,6 +59,7 @@ void ingot_packed_free(IngotPacked *packed)
 {
     if (packed != NULL) {
         ingot_index_unref(packed->index);
+        g_clear_pointer(&packed->table, g_bytes_unref);
         g_free(packed);
     }
 }
@@ -76,6 +82,18 @@ static void batch_free(Batch *batch)
 
 /* --- workers --- */
 
+/* The frame of the piece's chunk, at `frame`; taken where one is made already. */
+static void piece_encode(const Packer *packer, IngotEncoder *encoder, Piece *piece, guint8 *frame)
+{
+    ingot_digest_of(piece->data, piece->length, &piece->digest);
+    piece->taken = packer->frames != NULL &&
+                   frames_take(packer->frames, &piece->digest, piece->length, frame, &piece->stored, &piece->sum);
+    if (!piece->taken) {
+        piece->stored = (guint32)ingot_encoder_frame(encoder, piece->data, piece->length, frame);
+        piece->sum = frame_sum(frame, piece->stored);
+    }
+}
+
 static void work(gpointer data, gpointer user)
 {
     Batch *batch = data;
@@ -90,8 +108,7 @@ static void work(gpointer data, gpointer user)
     for (guint i = 0; i < batch->pieces->len; i++) {
         Piece *piece = &g_array_index(batch->pieces, Piece, i);
         if (piece->data != NULL) {
-            ingot_digest_of(piece->data, piece->length, &piece->digest);
-            piece->stored = (guint32)ingot_encoder_frame(encoder, piece->data, piece->length, batch->frames + to);
+            piece_encode(packer, encoder, piece, batch->frames + to);
             to += piece->stored;
         }
     }
@@ -122,7 +139,9 @@ static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
         const Piece *piece = &g_array_index(batch->pieces, Piece, i);
         if (piece->data != NULL) {
             ingot_index_add(packer->index, &piece->digest, piece->length, piece->stored);
+            g_array_append_val(packer->sums, piece->sum);
             packer->packed->data += piece->length;
+            packer->packed->taken += piece->taken ? piece->length : 0;
             to += piece->stored;
             continue;
         }
@@ -237,6 +256,7 @@ static void start(Packer *packer, guint threads)
     packer->workers = g_thread_pool_new(work, packer, (int)threads, FALSE, NULL);
     packer->batch = batch_new();
     packer->index = ingot_index_new(ingot_encoder_name(), packer->average);
+    packer->sums = g_array_new(FALSE, FALSE, sizeof(FrameSum));
     packer->hasher = ingot_hasher_new();
     packer->hole_encoder = ingot_encoder_new();
     packer->packed = g_new0(IngotPacked, 1);
@@ -248,6 +268,7 @@ static void stop(Packer *packer)
     batch_free(packer->batch);
     g_async_queue_unref(packer->order);
     g_async_queue_unref(packer->idle_encoders);
+    g_array_unref(packer->sums);
     ingot_hasher_free(packer->hasher);
     ingot_encoder_free(packer->hole_encoder);
     g_mutex_clear(&packer->lock);
@@ -261,6 +282,7 @@ static gboolean finish(Packer *packer, GError **error)
         return FALSE;
     }
     ingot_hasher_finish(packer->hasher, &packer->packed->digest);
+    packer->packed->table = frames_table(packer->index, packer->sums);
     return TRUE;
 }
 
@@ -274,7 +296,7 @@ IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, in
                     ingot_blocks_path(blocks), ingot_blocks_size(blocks), average);
         return NULL;
     }
-    Packer packer = {.average = average, .fd = fd, .name = name};
+    Packer packer = {.average = average, .fd = fd, .name = name, .frames = options->frames};
     start(&packer, options->threads == 0 ? g_get_num_processors() : options->threads);
     GThread *writer = g_thread_new("pack", write_all, &packer);
     gboolean ok = cutter_run(blocks, average, options->progress, add_piece, &packer, error);

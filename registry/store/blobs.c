@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/frametables.h"
 #include "store/layout.h"
 
 /* A half-written blob whose writer is gone has no lock; partial downloads stay for the next pull. */
@@ -199,10 +200,17 @@ IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const Ingo
     if (file == NULL) {
         return NULL;
     }
-    g_autoptr(IngotPacked) packed = ingot_pack(blocks, options, file->fd, file->path, error);
+    g_autoptr(IngotFrames) frames = frametables_open(store);
+    IngotPackOptions own = *options;
+    own.frames = frames;
+    g_autoptr(IngotPacked) packed = ingot_pack(blocks, &own, file->fd, file->path, error);
     if (packed == NULL) {
         ingot_store_discard(file);
         return NULL;
     }
-    return ingot_store_adopt(store, file, &packed->digest, error) ? g_steal_pointer(&packed) : NULL;
+    if (!ingot_store_adopt(store, file, &packed->digest, error)) {
+        return NULL;
+    }
+    frametables_keep(store, &packed->digest, packed->table);
+    return g_steal_pointer(&packed);
 }

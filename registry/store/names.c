@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/frametables.h"
 #include "store/layout.h"
 
 void ingot_store_entry_free(IngotStoreEntry *entry)
@@ -231,6 +232,7 @@ static guint64 drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reach
         struct stat st;
         if (stat(path, &st) == 0 && unlink(path) == 0) {
             freed += (guint64)st.st_size;
+            frametables_drop(store, &digest);
         }
     }
     return freed;

@@ -8,7 +8,9 @@ small_disk "$TMP/disk.raw"
 
 digest=$(ingot pack -q "$TMP/disk.raw" team/one:1.0.0)
 [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "-q printed '$digest'"
+[ "$(ingot pack -q "$TMP/disk.raw" team/one:1.0.0)" = "$digest" ] || fail "another digest with frames that were made before"
 for threads in 1 2 5; do
+    rm -r "$INGOT_STORE/frames" # each frame is made anew
     [ "$(ingot pack -q --threads $threads "$TMP/disk.raw" team/one:1.0.0)" = "$digest" ] || fail "another digest with $threads threads"
 done
 qemu-img convert -O qcow2 "$TMP/disk.raw" "$TMP/disk.qcow2"

@@ -277,6 +277,72 @@ static void a_damaged_list_is_named(void **state)
     }
 }
 
+static char *table_of(const IngotStore *store, const IngotDigest *blob)
+{
+    g_autofree char *text = ingot_digest_to_text(blob);
+    return g_build_filename(ingot_store_path(store), "frames", strchr(text, ':') + 1, NULL);
+}
+
+/* 1 MiB that begins with the text. */
+static IngotPacked *pack(void **state, IngotStore *store, const char *text)
+{
+    g_autofree guint8 *bytes = g_malloc(1 << 20);
+    for (gsize i = 0; i < 1 << 20; i++) {
+        bytes[i] = (guint8)(i / 4096 * 7 + i % 11 + 1);
+    }
+    memcpy(bytes, text, strlen(text));
+    g_autofree char *raw = ingot_workdir_file(*state, "frames.raw");
+    assert_true(ingot_file_replace(raw, bytes, 1 << 20, 0600, NULL));
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(raw, "raw", NULL);
+    IngotPackOptions options = {.threads = 2};
+    IngotPacked *packed = ingot_store_pack(store, blocks, &options, NULL);
+    assert_non_null(packed);
+    return packed;
+}
+
+static void frames_are_taken_from_earlier_packs(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    g_autoptr(IngotPacked) first = pack(state, store, "first");
+    g_autoptr(IngotPacked) second = pack(state, store, "second");
+    assert_int_equal(first->taken, 0);
+    assert_true(second->taken > 0 && second->taken < second->data);
+    /* What the frames of a damaged blob are replaced by is whole, and so is the blob that comes of it. */
+    g_autofree char *one = ingot_store_blob_path(store, &first->digest);
+    g_autofree char *other = ingot_store_blob_path(store, &second->digest);
+    g_autofree char *zeros = g_malloc0(first->size);
+    assert_true(ingot_file_replace(one, zeros, first->size, 0644, NULL));
+    unlink(other);
+    g_autoptr(IngotPacked) again = pack(state, store, "second");
+    assert_int_equal(again->taken, 0);
+    assert_memory_equal(&again->digest, &second->digest, sizeof again->digest);
+    IngotDigest found;
+    assert_true(ingot_digest_of_file(other, &found, NULL, NULL));
+    assert_memory_equal(&found, &second->digest, sizeof found);
+}
+
+/* A table goes with its blob, whoever removes that. */
+static void tables_of_frames_go_with_their_blobs(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    g_autoptr(IngotPacked) first = pack(state, store, "first");
+    g_autoptr(IngotPacked) second = pack(state, store, "second");
+    IngotDescriptor disk = {.digest = first->digest, .size = first->size}, manifest;
+    g_autoptr(json_t) config = ingot_config_new("amd64", 1 << 20);
+    assert_true(ingot_store_add_image(store, "a", "1.0.0", config, NULL, &disk, first->index, &manifest, NULL));
+    g_autofree char *one = table_of(store, &first->digest), *other = table_of(store, &second->digest);
+    assert_int_equal(access(one, F_OK), 0);
+    g_autoptr(IngotStoreEntry) entry = find(store, "a:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, entry, NULL, NULL));
+    assert_int_not_equal(access(one, F_OK), 0);
+    assert_int_equal(access(other, F_OK), 0);
+    g_autofree char *blob = ingot_store_blob_path(store, &second->digest);
+    unlink(blob);
+    g_autoptr(IngotPacked) third = pack(state, store, "third");
+    assert_int_not_equal(access(other, F_OK), 0);
+    assert_int_equal(third->taken, 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -291,6 +357,8 @@ int main(void)
         TEST(a_damaged_list_is_named),
         TEST(a_store_that_is_read_is_not_made),
         TEST(a_list_that_cannot_be_read_is_an_error),
+        TEST(frames_are_taken_from_earlier_packs),
+        TEST(tables_of_frames_go_with_their_blobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
