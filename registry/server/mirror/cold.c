@@ -1,9 +1,11 @@
 #include "server/mirror/cold.h"
 
+#include <errno.h>
 #include <ingot/file.h>
 #include <unistd.h>
 
 #include "base/nameless.h"
+#include "server/http/log.h"
 
 #define NEAR (4u << 20)                   /* bytes: so far behind the copy one waits for it */
 #define PATIENCE (5 * G_TIME_SPAN_SECOND) /* for the next bytes */
@@ -58,21 +60,23 @@ void cold_unref(Cold *cold)
 
 /* --- the copy's side --- */
 
-static void cold_set(Cold *cold, ColdState state)
-{
-    g_mutex_lock(&cold->lock);
-    cold->state = state;
-    g_mutex_unlock(&cold->lock);
-}
-
 void cold_begin(Cold *cold)
 {
-    cold_set(cold, COLD_COPYING);
+    g_mutex_lock(&cold->lock);
+    cold->state = COLD_COPYING;
+    g_mutex_unlock(&cold->lock);
 }
 
 void cold_end(Cold *cold, gboolean ok)
 {
-    cold_set(cold, ok ? COLD_DONE : COLD_FAILED);
+    g_mutex_lock(&cold->lock);
+    cold->state = ok ? COLD_DONE : COLD_FAILED;
+    g_array_set_size(cold->extents, 0);
+    int fd = cold->fd; /* it stays open for those who are reading it: they find that it has become short */
+    g_mutex_unlock(&cold->lock);
+    if (fd >= 0 && ftruncate(fd, 0) != 0) {
+        log_warning("a blob that has come takes its room twice for as long as it is read: %s", g_strerror(errno));
+    }
 }
 
 void cold_want(Cold *cold)
@@ -140,7 +144,7 @@ void cold_watch(Cold *cold)
 {
     g_mutex_lock(&cold->lock);
     cold->readers++;
-    if (cold->fd < 0) {
+    if (cold->fd < 0 && cold->state < COLD_DONE) {
         cold->fd = ingot_nameless_open(cold->folder, NULL);
     }
     g_mutex_unlock(&cold->lock);

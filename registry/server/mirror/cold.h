@@ -2,8 +2,9 @@
  *
  * Each copy has one, so its bytes are never those of another, and every copy ends it, also one that never began: all
  * who read one blob read what its one copy brings (in a file without a name). What they need elsewhere is fetched for
- * them alone. What is given out has not been checked against the digest yet (coldread.h says what keeps a false blob
- * from looking complete). Nobody waits here. Thread safe. */
+ * them alone. The file is emptied when the copy ends, however slowly somebody reads: by then the storage has the blob,
+ * or nobody may have it. What is given out has not been checked against the digest yet (coldread.h says what keeps a
+ * false blob from looking complete). Nobody waits here. Thread safe. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -24,7 +25,7 @@ void cold_add(Cold *cold, guint64 offset, const void *data, gsize size);
 void cold_want(Cold *cold);
 /* For how long (microseconds) nobody has read it or wanted it; 0: somebody reads. */
 gint64 cold_forsaken(Cold *cold);
-/* The blob is here, or never will be by this copy. */
+/* The blob is here, or never will be by this copy; nothing is added any more. */
 void cold_end(Cold *cold, gboolean ok);
 
 /* --- the readers' side --- */

@@ -12,7 +12,7 @@ struct ColdReader {
     char *name;
     OciDigest named;
     guint64 size;
-    Cold *cold;
+    Cold *cold;         /* NULL: it is not needed any more */
     StorageBlob *blob;  /* once it is here; NULL: it is not */
     IngotHasher *given; /* all that was read, which began at the first byte and goes to `next`; NULL: it did not */
     guint64 next;
@@ -35,7 +35,7 @@ void cold_reader_free(ColdReader *reader)
     if (reader != NULL) {
         g_clear_pointer(&reader->blob, storage_blob_unref);
         ingot_hasher_free(reader->given);
-        cold_leave(reader->cold);
+        g_clear_pointer(&reader->cold, cold_leave);
         g_free(reader->name);
         g_free(reader);
     }
@@ -104,7 +104,7 @@ static gssize direct_read(ColdReader *reader, guint64 offset, void *buffer, gsiz
 
 /* --- from wherever it is --- */
 
-/* A damaged one is what the copy is to mend. */
+/* A damaged one is what the copy is to mend. Whoever has found the blob is no reader of the copy any more. */
 static gboolean reader_finds(ColdReader *reader)
 {
     IngotDigest digest;
@@ -112,6 +112,9 @@ static gboolean reader_finds(ColdReader *reader)
         storage_resolve(reader->storage, &reader->named, &digest, NULL) &&
         storage_is_whole(reader->storage, reader->name, &digest)) {
         reader->blob = storage_blob(reader->storage, reader->name, &digest, NULL);
+    }
+    if (reader->blob != NULL) {
+        g_clear_pointer(&reader->cold, cold_leave);
     }
     return reader->blob != NULL;
 }
@@ -126,11 +129,11 @@ static gssize reader_fails(const ColdReader *reader, GError **error)
 /* What the copy alone can give: the last byte of the whole, or all where the upstream knows no ranges. */
 static gssize read_copied(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
 {
-    ColdState state = cold_state(reader->cold);
+    gboolean ended = reader->cold != NULL && cold_state(reader->cold) >= COLD_DONE; /* before it is looked for */
     if (reader_finds(reader)) {
         return storage_blob_read(reader->blob, offset, buffer, size, error);
     }
-    return state == COLD_FAILED || state == COLD_DONE ? reader_fails(reader, error) : 0;
+    return ended ? reader_fails(reader, error) : 0;
 }
 
 /* Whether bytes that the copy is about to bring are still worth waiting for. */
@@ -145,14 +148,14 @@ static gboolean reader_waits(ColdReader *reader, gint64 patience)
 
 static gssize read_any(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
 {
-    gint64 patience;
-    if (reader_finds(reader) || cold_state(reader->cold) >= COLD_DONE) {
-        return read_copied(reader, offset, buffer, size, error);
-    }
-    gsize taken = cold_take(reader->cold, offset, buffer, size, &patience);
+    gint64 patience = 0;
+    gsize taken = reader->cold == NULL ? 0 : cold_take(reader->cold, offset, buffer, size, &patience);
     if (taken > 0) {
         reader->waits = 0;
         return (gssize)taken;
+    }
+    if (reader_finds(reader) || cold_state(reader->cold) >= COLD_DONE) {
+        return read_copied(reader, offset, buffer, size, error);
     }
     if (reader_waits(reader, patience)) {
         return 0;

@@ -19,7 +19,7 @@ typedef struct {
     gatomicrefcount references; /* of the table, of its thread, of those who wait */
     char *key;
     FetchFunc function;
-    gpointer data;
+    gpointer data; /* until it has ended; then NULL */
     GDestroyNotify free;
     gint64 began, until;  /* monotonic; until when the outcome is remembered */
     FetchOutcome outcome; /* FETCH_PENDING: it runs */
@@ -30,7 +30,6 @@ static void fetch_unref(gpointer data)
 {
     Fetch *fetch = data;
     if (g_atomic_ref_count_dec(&fetch->references)) {
-        fetch->free(fetch->data);
         g_free(fetch->result);
         g_free(fetch->key);
         g_free(fetch);
@@ -59,6 +58,8 @@ static void work(gpointer data, gpointer user)
     gboolean ok = fetch->function(fetch->data, &result, &error);
     FetchOutcome outcome = outcome_of(fetch, ok, error);
     g_mutex_lock(&fetches->lock);
+    /* What is remembered is how it ended alone: a blob's data holds what has come of it. */
+    gpointer ended = g_steal_pointer(&fetch->data);
     fetch->result = result;
     fetch->outcome = outcome;
     gboolean forgotten = outcome == FETCH_DONE || g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
@@ -70,6 +71,7 @@ static void work(gpointer data, gpointer user)
         g_hash_table_remove(fetches->all, fetch->key);
     }
     g_mutex_unlock(&fetches->lock);
+    fetch->free(ended);
     fetch_unref(fetch);
 }
 
@@ -166,7 +168,7 @@ FetchOutcome fetches_get(Fetches *fetches, const char *key, FetchFunc function, 
     g_mutex_lock(&fetches->lock);
     Fetch *fetch = fetch_find(fetches, key, function, data, free);
     FetchOutcome outcome = FETCH_BUSY;
-    if (fetch != NULL && join != NULL) {
+    if (fetch != NULL && fetch->data != NULL && join != NULL) {
         join(fetch->data, user);
     }
     if (fetch != NULL) {

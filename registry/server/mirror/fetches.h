@@ -2,7 +2,7 @@
  *
  * Invariants: of one key one fetch runs at a time, and all who want it wait for that one, each as long as it likes: a
  * fetch goes on when nobody waits any more. That something is not there, or failed, is remembered for a while; that a
- * fetch was broken off is not. Thread safe. */
+ * fetch was broken off is not. What a fetch works on is let go of when it ends. Thread safe. */
 #pragma once
 
 #include <glib.h>
@@ -27,7 +27,8 @@ gboolean fetches_crowded(Fetches *fetches);
 /* What a fetch found, as text (free it), or NULL where there is nothing to be told. NULL and an error: it failed.
  * DENIED: the other registry refuses it; INTERRUPTED: it was broken off. */
 typedef gboolean (*FetchFunc)(gpointer data, char **result, GError **error);
-/* Hears of the data of the fetch that is waited for: one's own, or another's. No lock may be waited for. */
+/* Hears of the data of the fetch that is waited for, one's own or another's, unless that has ended already. No lock may
+ * be waited for. */
 typedef void (*FetchJoin)(gpointer data, gpointer user);
 /* Waits for `wait` microseconds, counted from when the fetch began, so that those who come late to one that hangs don't
  * wait again. data is freed with `free` in any case. *result (may be NULL) is yours. join may be NULL. */

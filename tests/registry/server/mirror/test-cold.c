@@ -73,12 +73,53 @@ static void a_blob_that_is_read_is_not_forsaken(void **state)
     cold_unref(cold);
 }
 
+/* Bytes of the files below the folder that this process has open. */
+static guint64 open_bytes(void **state)
+{
+    g_autofree char *folder = ingot_workdir_file(*state, "colds");
+    g_autoptr(GDir) all = g_dir_open("/proc/self/fd", 0, NULL);
+    const char *name;
+    guint64 bytes = 0;
+    while ((name = g_dir_read_name(all)) != NULL) {
+        g_autofree char *path = g_build_filename("/proc/self/fd", name, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+        GStatBuf info;
+        if (target != NULL && g_str_has_prefix(target, folder) && g_stat(path, &info) == 0) {
+            bytes += (guint64)info.st_size;
+        }
+    }
+    return bytes;
+}
+
+/* However slowly somebody reads it. */
+static void what_has_come_goes_with_the_copy(void **state)
+{
+    for (gint ok = FALSE; ok <= TRUE; ok++) {
+        Cold *cold = begin(state);
+        g_autoptr(GByteArray) bytes = noise(1, 100000);
+        guint8 got[10];
+        gint64 patience;
+        cold_watch(cold);
+        cold_begin(cold);
+        cold_add(cold, 0, bytes->data, bytes->len);
+        assert_int_equal(open_bytes(state), bytes->len);
+        cold_end(cold, ok);
+        assert_int_equal(open_bytes(state), 0);
+        assert_int_equal(cold_take(cold, 0, got, sizeof got, &patience), 0);
+        cold_ref(cold);
+        cold_watch(cold); /* who comes now is given no file */
+        cold_leave(cold);
+        cold_leave(cold);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_has_come_is_given, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_near_is_worth_waiting_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blob_that_is_read_is_not_forsaken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_has_come_goes_with_the_copy, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,15 @@ static void let_go(gpointer data)
     g_atomic_int_inc(&((Thing *)data)->freed);
 }
 
+/* What has ended holds nothing of what it worked on, be it remembered or not. */
+static void wait_until_freed(const Thing *thing, gint times)
+{
+    for (guint k = 0; k < 1000 && g_atomic_int_get(&thing->freed) < times; k++) {
+        g_usleep(10000);
+    }
+    assert_int_equal(g_atomic_int_get(&thing->freed), times);
+}
+
 static void test_a_result_is_not_kept(void **state)
 {
     (void)state;
@@ -44,24 +53,31 @@ static void test_a_result_is_not_kept(void **state)
         g_autofree char *result = NULL;
         assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, &result, NULL, NULL), FETCH_DONE);
         assert_string_equal(result, "found");
-        for (guint k = 0; k < 1000 && g_atomic_int_get(&thing.freed) < i; k++) {
-            g_usleep(10000);
-        }
-        assert_int_equal(thing.freed, i); /* with its result, while the table lives on */
+        wait_until_freed(&thing, i); /* while the table lives on */
         assert_int_equal(thing.asked, i);
     }
     fetches_free(fetches);
+}
+
+static void is_told(gpointer data, gpointer user)
+{
+    gint *times = user;
+    assert_non_null(data);
+    ++*times;
 }
 
 static void test_what_is_absent_is_remembered(void **state)
 {
     (void)state;
     Thing thing = {.there = FALSE};
+    gint told = 0;
     Fetches *fetches = fetches_new(REMEMBER, 4, 8);
-    for (guint i = 0; i < 3; i++) {
-        assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, NULL, NULL, NULL), FETCH_ABSENT);
+    for (gint i = 1; i <= 3; i++) {
+        assert_int_equal(fetches_get(fetches, "key", find, &thing, let_go, LONG, NULL, is_told, &told), FETCH_ABSENT);
+        wait_until_freed(&thing, i);
     }
     assert_int_equal(thing.asked, 1);
+    assert_int_equal(told, 1); /* nobody hears of what has ended */
     fetches_free(fetches);
 }
 
