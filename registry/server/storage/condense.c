@@ -8,7 +8,7 @@
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/namerows.h"
 #include "server/events/checkpoint.h"
-#include "server/storage/replay.h"
+#include "server/storage/givenup.h"
 
 #define GROWTH 4 /* times the picture that a log begins with: before that it is not worth another one */
 
@@ -90,36 +90,43 @@ static gboolean picture_repository(Connection *connection, const HoldingReposito
     return namerows_tags(connection, one->id, picture_tag, &picturing, error);
 }
 
-static Checkpoint *picture_all(const Storage *storage, Connection *connection, const EventMark *last, GError **error)
+/* end: bytes of the log that tell of what is lost. */
+static Checkpoint *picture_all(const Storage *storage, Connection *connection, const EventMark *last,
+                               const Replay *lost, guint64 end, GError **error)
 {
     g_autoptr(Checkpoint) checkpoint = checkpoint_begin(storage->events, last, error);
     g_autoptr(GArray) repositories = checkpoint == NULL ? NULL : holdings_repositories(connection, error);
-    for (guint i = 0; repositories != NULL && i < repositories->len; i++) {
+    if (repositories == NULL || !givenup_picture(storage->events, end, lost, checkpoint, error)) {
+        return NULL;
+    }
+    for (guint i = 0; i < repositories->len; i++) {
         if (!picture_repository(connection, &g_array_index(repositories, HoldingRepository, i), checkpoint, error)) {
             return NULL;
         }
     }
-    return repositories != NULL && checkpoint_finish(checkpoint, error) ? g_steal_pointer(&checkpoint) : NULL;
+    return checkpoint_finish(checkpoint, error) ? g_steal_pointer(&checkpoint) : NULL;
 }
 
 /* --- whether it may be made --- */
 
+/* What was given up is in neither, and both agree. */
 static void count_difference(const ReplayDifference *difference, gpointer user)
 {
     guint *count = user;
-    (void)difference;
-    (*count)++;
+    *count += difference->given_up && !difference->back ? 0 : 1;
 }
 
-/* What is lost in the catalogue, and only told by the log, is not to be lost with the log. */
-static gboolean condense_agrees(const Storage *storage, Connection *reader, const EventMark *mark, GError **error)
+/* What is lost in the catalogue, and only told by the log, is not to be lost with the log. NULL: they do not agree.
+ * Else what was given up. */
+static Replay *condense_agrees(const Storage *storage, Connection *reader, const EventMark *mark, GError **error)
 {
     g_autoptr(Replay) replay = replay_new();
     EventMark found;
     guint count = 0;
+    replay->anew = TRUE;
     if (!eventlog_read(storage->events, mark->end, replay_take, replay, &found, error) ||
         !replay_compare(replay, reader, count_difference, &count, error)) {
-        return FALSE;
+        return NULL;
     }
     if (count > 0 || found.number != mark->number || replay->gaps->len > replay->acknowledged ||
         g_hash_table_size(replay->unknown) > 0) {
@@ -127,9 +134,9 @@ static gboolean condense_agrees(const Storage *storage, Connection *reader, cons
                     "%s: no checkpoint is made: it does not agree with the catalogue, or holds what is damaged or not"
                     " known here; `ingotd scrub` tells more",
                     storage->events);
-        return FALSE;
+        return NULL;
     }
-    return TRUE;
+    return g_steal_pointer(&replay);
 }
 
 static gboolean condense_is_due(const Storage *storage, const EventMark *mark)
@@ -173,10 +180,8 @@ static gboolean condense_held(Storage *storage, Connection *reader, gboolean *do
     if (kind != LOGMARK_KNOWN || !condense_is_due(storage, &last)) {
         return TRUE;
     }
-    if (!condense_agrees(storage, reader, &last, error)) {
-        return FALSE;
-    }
-    g_autoptr(Checkpoint) checkpoint = picture_all(storage, reader, &last, error);
+    g_autoptr(Replay) lost = condense_agrees(storage, reader, &last, error);
+    g_autoptr(Checkpoint) checkpoint = lost == NULL ? NULL : picture_all(storage, reader, &last, lost, last.end, error);
     Change change;
     if (checkpoint == NULL || !change_begin(storage, &change, error)) {
         return FALSE;
@@ -194,10 +199,25 @@ gboolean condense_when_due(Storage *storage, gboolean *done, GError **error)
            checkpoint_forget(storage->events, storage_now() - (gint64)MIN(keep, (guint64)G_MAXINT), error);
 }
 
-gboolean condense_now(Change *change, const EventMark *last, GError **error)
+/* What the log that is there tells of as given up, as far as it can be read; NULL: it can't. */
+static Replay *condense_lost(Change *change, GError **error)
+{
+    g_autoptr(Replay) replay = replay_new();
+    guint count = 0;
+    replay->anew = TRUE;
+    return eventlog_read_whole(change->storage->events, replay_take, replay, NULL, error) &&
+                   replay_compare(replay, change->writer, count_difference, &count, error)
+               ? g_steal_pointer(&replay)
+               : NULL;
+}
+
+gboolean condense_now(Change *change, const EventMark *last, const Replay *lost, GError **error)
 {
     EventMark mark = *last;
-    g_autoptr(Checkpoint) checkpoint = picture_all(change->storage, change->writer, last, error);
+    g_autoptr(Replay) told = lost == NULL ? condense_lost(change, error) : NULL;
+    const Replay *all = lost == NULL ? told : lost;
+    g_autoptr(Checkpoint) checkpoint =
+        all == NULL ? NULL : picture_all(change->storage, change->writer, last, all, G_MAXUINT64, error);
     return checkpoint != NULL && checkpoint_switch(checkpoint, &mark, error) &&
            logmark_set(change->writer, &mark, error);
 }

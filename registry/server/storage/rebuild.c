@@ -172,7 +172,7 @@ static gboolean begin_log_anew(Storage *storage, gboolean force, EventMark *mark
         ok = FALSE;
     }
     ok = ok && (force || log_knows_no_more(storage->path, storage->events, *mark, error));
-    return change_end(&change, ok && condense_now(&change, mark, error), error);
+    return change_end(&change, ok && condense_now(&change, mark, NULL, error), error);
 }
 
 gboolean storage_rebuild_events(const char *path, gboolean force, guint64 *number, GError **error)

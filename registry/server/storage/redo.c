@@ -238,6 +238,9 @@ static void name_lost(const ReplayDifference *difference, gpointer user)
     gboolean is_tag = strcmp(difference->kind, "tag") == 0;
     gboolean lacks = !difference->back && !difference->catalogue;
     rebuild->lacks |= lacks;
+    if (lacks) {
+        replay_give_up(rebuild->replay, difference);
+    }
     if (lacks && strcmp(difference->kind, "manifest") == 0) {
         g_hash_table_add(rebuild->bereft, g_strdup(difference->name));
     }
@@ -290,5 +293,5 @@ gboolean redo_events(Rebuild *rebuild, GError **error)
     }
     log_rebuilt(rebuild);
     /* A damaged checkpoint is replaced by one of what there is now; the log that has it is kept. */
-    return !rebuild->no_picture || condense_now(change, &mark, error);
+    return !rebuild->no_picture || condense_now(change, &mark, rebuild->replay, error);
 }

@@ -78,6 +78,17 @@ gboolean replay_gives_up(const json_t *object)
            g_strcmp0(json_string_value(json_object_get(object, "why")), "lost") == 0;
 }
 
+void replay_mark_given_up(json_t *object)
+{
+    ingot_json_set_string(object, "by", "rebuild");
+    ingot_json_set_string(object, "why", "lost");
+}
+
+void replay_give_up(Replay *replay, const ReplayDifference *difference)
+{
+    g_hash_table_add(replay->given_up, replay_entry(difference->name, difference->kind, difference->what));
+}
+
 static void replay_unknown(Replay *replay, const char *op)
 {
     const char *kind = op == NULL ? "" : op;

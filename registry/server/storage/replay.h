@@ -24,8 +24,9 @@ gboolean replay_take(const Event *event, gpointer user, GError **error);
 /* Whether it is a kind of event that this version knows. */
 gboolean replay_knows(const char *op);
 
-/* Whether a rebuild has removed the name because what it named was lost. */
+/* Whether a rebuild has removed the name because what it named was lost; makes such an event of one that removes it. */
 gboolean replay_gives_up(const json_t *object);
+void replay_mark_given_up(json_t *object);
 
 /* Something that the log and the catalogue do not agree about. */
 typedef struct {
@@ -38,5 +39,8 @@ typedef struct {
     gboolean back;      /* and both have it now */
 } ReplayDifference;
 typedef void (*ReplayFunc)(const ReplayDifference *difference, gpointer user);
-/* Calls the function for each difference; the replay is used up. CORRUPT: a row of the catalogue is damaged. */
+/* Calls the function for each difference; of the replay's names those are left that the log alone has. CORRUPT: a row
+ * of the catalogue is damaged. */
 gboolean replay_compare(Replay *replay, Connection *connection, ReplayFunc func, gpointer user, GError **error);
+/* A rebuild gives up what the log alone has. */
+void replay_give_up(Replay *replay, const ReplayDifference *difference);

@@ -136,7 +136,7 @@ static gboolean mend_events(Change *change, const EventMark *mark, GError *probl
     g_autofree char *complaint = NULL;
     if (eventlog_lost_last(path, mark)) {
         complaint = row_check_first(change->writer);
-        if (complaint == NULL && condense_now(change, mark, error)) {
+        if (complaint == NULL && condense_now(change, mark, NULL, error)) {
             g_warning("%s: event %" G_GUINT64_FORMAT
                       ", the last, is damaged. The catalogue has what it changed: the log"
                       " begins anew with a checkpoint, and the damaged one is kept beside it",

@@ -4,7 +4,7 @@
 
 #include "server/catalogue/database.h"
 #include "server/catalogue/schema.h"
-#include "server/events/eventlog.h"
+#include "server/events/checkpoint.h"
 #include "server/packs/segment.h"
 #include "server/storage/collect.h"
 #include "server/storage/rebuild.h"
@@ -613,6 +613,107 @@ static void a_manifest_that_comes_back_has_its_layers(void **state)
     free_versions(versions, IMAGES);
 }
 
+static void put_tag_of(Storage *storage, guint number)
+{
+    g_autofree char *tag = g_strdup_printf("3.%u.0", number);
+    put_manifest(storage, "a", tag, tag, NULL, 0);
+}
+
+/* Ways in which the log begins anew while something is given up. */
+static void begin_anew(void **state, guint way)
+{
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log");
+    g_autofree char *data = ingot_workdir_file(*state, "data");
+    guint64 number;
+    GStatBuf st;
+    if (way == 0) { /* a collection finds it long, twice */
+        for (guint i = 0; i < 2; i++) {
+            g_autoptr(Storage) storage = open_storage(state);
+            g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+            const CollectOptions options = {.tell = collect_line, .user = lines};
+            CollectReport report;
+            storage_limit(storage, &(StorageLimits){.log = 1, .keep_events = 1});
+            for (guint k = 1; i == 1 && k < 60; k++) {
+                put_tag_of(storage, k);
+            }
+            assert_true(storage_collect(storage, &options, &report, NULL));
+            assert_int_equal(count_lines(lines, "the log of events begins anew with a checkpoint"), 1);
+        }
+    } else if (way == 1) { /* its last event is damaged */
+        assert_int_equal(g_stat(log, &st), 0);
+        flip(log, (guint64)st.st_size - 10);
+        storage_close(open_storage(state));
+    } else { /* an operator asks for it */
+        assert_true(storage_rebuild_events(data, FALSE, &number, NULL));
+    }
+    assert_clean(state, "a log that began anew while something was given up");
+}
+
+/* What was given up is not forgotten with the log that told of it. */
+static void a_checkpoint_forgets_nothing_given_up(void **state)
+{
+    for (guint way = 0; way < 3; way++) {
+        GByteArray *versions[IMAGES];
+        push_versions(state, versions, IMAGES);
+        g_autoptr(GByteArray) text = g_byte_array_new();
+        g_byte_array_append(text, (const guint8 *)"\"text\":\"3.0.0\"", 14);
+        g_autofree char *name = take_pack_away(state, text);
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+        assert_true(rebuild(state, lines).lost > 0);
+        begin_anew(state, way);
+        bring_pack_back(state, name);
+        assert_int_equal(rebuild(state, again).lost, 0);
+        IngotDigest manifest;
+        g_autoptr(Storage) storage = open_storage(state);
+        assert_true(storage_find_tag(storage, "a", "3.0.0", &manifest, NULL));
+        g_clear_pointer(&storage, storage_close);
+        collect_at_once(state);
+        assert_has(state, versions, 0, IMAGES);
+        assert_clean(state, name);
+        free_versions(versions, IMAGES);
+        tear_down(state);
+        assert_int_equal(set_up(state), 0);
+    }
+}
+
+/* The checkpoint that names stand in is damaged, and no log of before tells more: it is made anew by the very rebuild
+ * that gives them up. */
+static void a_mended_checkpoint_forgets_nothing_given_up(void **state)
+{
+    GByteArray *versions[IMAGES];
+    push_versions(state, versions, IMAGES);
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        CollectReport report;
+        storage_limit(storage, &(StorageLimits){.log = 1, .keep_events = 1});
+        assert_true(storage_collect(storage, &(CollectOptions){0}, &report, NULL));
+    }
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log"), *all = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(log, &all, &size, NULL));
+    const char *other = strstr(all, "\"1.0.0\"");
+    assert_non_null(other);
+    flip(log, (guint64)(other - all) + 1); /* of another version */
+    g_auto(GStrv) kept = checkpoint_kept(log);
+    for (guint i = 0; kept[i] != NULL; i++) {
+        assert_int_equal(g_unlink(kept[i]), 0);
+    }
+    g_autoptr(GByteArray) text = g_byte_array_new();
+    g_byte_array_append(text, (const guint8 *)"\"text\":\"3.0.0\"", 14);
+    g_autofree char *name = take_pack_away(state, text);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
+    assert_true(rebuild(state, lines).lost > 1);
+    assert_clean(state, "a checkpoint that was mended");
+    bring_pack_back(state, name);
+    assert_int_equal(rebuild(state, again).lost, 0);
+    IngotDigest manifest;
+    g_autoptr(Storage) storage = open_storage(state);
+    assert_true(storage_find_tag(storage, "a", "3.0.0", &manifest, NULL));
+    free_versions(versions, IMAGES);
+}
+
 /* The table of a blob that was deleted counts on pieces that are gone: it is no damage. */
 static void a_deleted_blob_is_no_damage(void **state)
 {
@@ -721,12 +822,6 @@ static void copy_catalogue(void **state, gboolean back)
             assert_true(g_file_set_contents(back ? there : away, bytes, (gssize)size, NULL));
         }
     }
-}
-
-static void put_tag_of(Storage *storage, guint number)
-{
-    g_autofree char *tag = g_strdup_printf("3.%u.0", number);
-    put_manifest(storage, "a", tag, tag, NULL, 0);
 }
 
 /* Ways in which the log may be, with all that was pushed since: whole; its middle damaged, where the older catalogue
@@ -907,6 +1002,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pack_that_comes_back_has_lost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_manifest_that_comes_back_has_its_layers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blob_that_comes_back_has_its_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_checkpoint_forgets_nothing_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mended_checkpoint_forgets_nothing_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deleted_blob_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_segment_that_can_be_read_again_has_lost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_outlive_their_names, set_up, tear_down),
