@@ -30,6 +30,7 @@ blob() {
     pushed=sha256:$(printf %s "$2" | sha256sum | cut -d' ' -f1)
     ask 201 -X POST --data-binary "$2" "$base/$1/blobs/uploads/?digest=$pushed"
 }
+rss_peak() { awk '/^VmHWM/ { print $2 }' "/proc/$SERVER/status"; }
 other=sha384:$(printf '0%.0s' $(seq 96)) # of an algorithm that is not taken
 
 ask 200 "$base/"
@@ -364,6 +365,18 @@ all_referrers ''
 [ $pages = 3 ] && [ "$(sort "$TMP/lines" | tr '\n' ,)" = 'text/a+b 1,text/a+b 2,text/a+b 3,text/c 4,text/c 5,' ] || fail "$pages pages of referrers: $(cat "$TMP/lines")"
 all_referrers '?artifactType=text/a%2Bb'
 [ $pages = 2 ] && [ "$(sort "$TMP/lines" | tr '\n' ,)" = 'text/a+b 1,text/a+b 2,text/a+b 3,' ] || fail "$pages pages of some referrers: $(cat "$TMP/lines")"
+# Annotations are texts: what else was pushed as one is not listed, and takes no memory.
+odd=sha256:$(printf '3%.0s' $(seq 64))
+before=$(rss_peak)
+for i in $(seq 20); do
+    printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"text/odd","config":{"mediaType":"text/c","digest":"%s","size":2},"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":2},"annotations":{"n":"%d","odd":[[]%s],"o":{"a":"b"},"z":1}}' \
+        "${type#*: }" "$config" "${type#*: }" "$odd" $i "$(head -c 60000 /dev/zero | sed 's/\x0/,[]/g')" >"$TMP/odd"
+    ask 201 -X PUT -H "$type" --data-binary "@$TMP/odd" "$base/types/manifests/odd-$i"
+done
+ask 200 "$base/types/referrers/$odd"
+[ "$(python3 -c 'import json, sys
+for m in json.load(open(sys.argv[1]))["manifests"]: print(sorted(m["annotations"]))' "$TMP/body" | sort | uniq -c | tr -s ' ')" = " 20 ['n']" ] || fail "odd annotations: $(head -c 1000 "$TMP/body")"
+[ $(($(rss_peak) - before)) -lt 60000 ] || fail "a list of odd annotations takes $(($(rss_peak) - before)) KiB"
 ok "referrers, with their filter, by pages where they are many, before their subject is there"
 
 ask 202 -X DELETE "$base/a/manifests/latest"

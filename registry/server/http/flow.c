@@ -260,8 +260,11 @@ static void answer_task(gpointer data);
 static gboolean move_on(Request *request, Pool here)
 {
     const Route *route = request->match.route;
-    if (route->move == NULL || request->moved != POOL_LOOP ||
-        (request->moved = route->move(request, &request->match)) == here) {
+    if (route->move == NULL || request->moved != POOL_LOOP) {
+        return FALSE;
+    }
+    request->moved = route->move(request, &request->match);
+    if (request->moved == here || request->status != 0) {
         return FALSE;
     }
     if (!work_pool_push(request->pools[request->moved], request->strand, answer_task, request)) {
@@ -272,14 +275,20 @@ static gboolean move_on(Request *request, Pool here)
 }
 
 /* What takes long is not begun for a client that has left. */
+static gboolean is_wanted(Request *request, Pool pool)
+{
+    return (pool != POOL_SLOW && pool != POOL_UPSTREAM) || !request_gone(request);
+}
+
 static void answer_task(gpointer data)
 {
     Request *request = data;
-    if (move_on(request, pool_of(request))) {
+    Pool first = pool_of(request);
+    gboolean wanted = is_wanted(request, request->moved == POOL_LOOP ? first : request->moved);
+    if (wanted && move_on(request, first)) {
         return;
     }
-    Pool pool = request->moved == POOL_LOOP ? pool_of(request) : request->moved;
-    if ((pool != POOL_SLOW && pool != POOL_UPSTREAM) || !request_gone(request)) {
+    if (wanted && is_wanted(request, request->moved == POOL_LOOP ? first : request->moved)) {
         work_out(request);
     }
     resume(request);
@@ -414,6 +423,9 @@ void flow_on_end(void *user, struct MHD_Connection *connection, void **state, en
     intake_end(request);
     g_byte_array_unref(request->body);
     g_clear_error(&request->failure);
+    if (request->kept_free != NULL) {
+        request->kept_free(request->kept);
+    }
     route_match_clear(&request->match);
     g_free(request->host);
     g_free(request->prefix);

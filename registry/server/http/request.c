@@ -58,6 +58,13 @@ gboolean request_gone(const Request *request)
     return client_has_left(request->connection);
 }
 
+void request_keep(Request *request, gpointer found, GDestroyNotify free)
+{
+    g_assert(request->kept == NULL);
+    request->kept = found;
+    request->kept_free = free;
+}
+
 void request_stream(Request *request, const char *strand, RequestTake take, RequestRest rest)
 {
     g_free(request->strand);

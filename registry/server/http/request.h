@@ -50,6 +50,9 @@ struct Request {
     guint64 upload_end; /* its size behind the chunk that the head promises; 0: it promises none */
     GError *failure;    /* while the body came */
 
+    gpointer kept; /* what the door has found for the answer; its own */
+    GDestroyNotify kept_free;
+
     guint status;                  /* of the answer; 0: none yet */
     struct MHD_Response *response; /* not yet given to the client */
 
@@ -73,6 +76,9 @@ char **request_query_all(const Request *request, const char *name);
 gboolean request_is_read(const Request *request); /* GET or HEAD */
 /* Whether the client has left: what is worked out for it alone may be given up. Asked while a pool has the request. */
 gboolean request_gone(const Request *request);
+
+/* Keeps what was found until the request ends: request->kept. Once. */
+void request_keep(Request *request, gpointer found, GDestroyNotify free);
 
 /* From a route's begin or check: the body goes to `take` as it comes, and is not kept. The strand (copied) is what
  * keeps its parts in order. */

@@ -44,9 +44,9 @@ typedef struct {
     RouteAnswer answer; /* in the pool, when all has come */
     Pool (*choose)(const Request *request, const RouteMatch *match); /* in the loop: the pool, where it depends on what
                                                                         is asked; NULL: pool */
-    Pool (*move)(const Request *request, const RouteMatch *match);   /* in that pool, before the answer: the one that
-                                                                        gives it, where it depends on what is stored;
-                                                                        NULL: the same */
+    Pool (*move)(Request *request, const RouteMatch *match); /* in that pool, before the answer: the one that gives it,
+                                                                where it depends on what is found, which may be kept
+                                                                (request_keep) or refused; NULL: the same */
 } Route;
 
 /* What a path is to a route. */

@@ -137,7 +137,7 @@ static gboolean has_all(const Copy *copy, const char *name, const IngotDigest *d
     }
     g_autoptr(GBytes) bytes = partial ? NULL : storage_manifest(copy->storage, name, digest, &type, NULL);
     g_autoptr(json_t) root =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+        bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
     g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
     gboolean all = partial || (mentions != NULL && storage_resolve_mentions(copy->storage, mentions, NULL));
     for (guint i = 0; all && mentions != NULL && i < mentions->len; i++) {

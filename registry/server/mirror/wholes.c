@@ -24,7 +24,7 @@ FetchOutcome through_image(Through *through, Storage *storage, const char *name,
     g_autofree char *type = NULL;
     g_autoptr(GBytes) bytes = storage_manifest(storage, name, &digest, &type, NULL);
     g_autoptr(json_t) root =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+        bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
     g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
     if (bytes == NULL || mentions == NULL) {
         return bytes == NULL ? outcome : FETCH_DONE;

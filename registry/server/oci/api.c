@@ -172,15 +172,14 @@ static gboolean is_here(const Request *request, const RouteMatch *match)
 {
     IngotDigest digest;
     Storage *storage = request->server->storage;
-    return match->reference != NULL && match->kind != API_REFERRERS &&
-           storage_digest(storage, match->reference, &digest, NULL) &&
+    return match->reference != NULL && storage_digest(storage, match->reference, &digest, NULL) &&
            (match->kind == API_BLOB ? storage_is_whole(storage, match->name, &digest)
                                     : storage_has_manifest(storage, match->name, &digest) &&
                                           storage_is_whole(storage, match->name, &digest));
 }
 
 /* What is not here, or may be newer there, waits for an upstream; nothing that is here waits behind that. */
-static Pool move_read(const Request *request, const RouteMatch *match)
+static Pool move_read(Request *request, const RouteMatch *match)
 {
     return request->server->through != NULL && !is_here(request, match) ? POOL_UPSTREAM : POOL_READ;
 }
@@ -190,6 +189,13 @@ static Pool choose_put(const Request *request, const RouteMatch *match)
 {
     (void)match;
     return request->server->through != NULL ? POOL_UPSTREAM : POOL_WRITE;
+}
+
+/* The upstream is asked first, whatever is here. */
+static Pool choose_referrers(const Request *request, const RouteMatch *match)
+{
+    (void)match;
+    return request->server->through != NULL ? POOL_UPSTREAM : POOL_READ;
 }
 
 #define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = api_check, .scope = rights_scope
@@ -236,7 +242,7 @@ const Route api_routes[] = {
     {WRITES, .methods = "DELETE", .pattern = "/v2/{name}/manifests/{reference}", .name = "manifest",
      .kind = API_MANIFEST, .answer = api_manifest},
     {READS, .pattern = "/v2/{name}/referrers/{reference}", .name = "referrers", .kind = API_REFERRERS,
-     .move = move_read, .answer = api_referrers},
+     .choose = choose_referrers, .move = api_referrers_move, .answer = api_referrers},
     {READS, .pattern = "/v2/{name}/tags/list", .name = "tags", .kind = API_TAGS, .move = move_read, .answer = api_tags},
     {0},
 };

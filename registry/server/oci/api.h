@@ -30,6 +30,8 @@ enum MHD_Result api_manifest(Request *request, const ApiRoute *route);
 enum MHD_Result api_tags(Request *request, const ApiRoute *route);
 enum MHD_Result api_catalog(Request *request, const ApiRoute *route);
 enum MHD_Result api_referrers(Request *request, const ApiRoute *route);
+/* Finds what is attached, at the upstream too; its answer counts on that. */
+Pool api_referrers_move(Request *request, const ApiRoute *route);
 
 /* The answer to a digest of a request that is none, or could not be looked up. */
 enum MHD_Result api_refuse_digest(Request *request, const GError *error);

@@ -1,5 +1,4 @@
-/* Lists: repositories, tags, referrers. The first two by pages: n, last, and a Link to the next; the referrers where
- * they are too many for one answer. */
+/* Lists: repositories and tags, by pages: n, last, and a Link to the next. */
 #include <ingot/error.h>
 #include <ingot/json.h>
 #include <stdlib.h>
@@ -8,10 +7,6 @@
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/server.h"
-
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
-#define REFERRERS_PAGE 1000                     /* of one answer: each is read for its annotations */
-#define REFERRERS_MAX (API_MANIFEST_MAX - 1024) /* bytes of descriptors; the rest is for what stands around them */
 
 /* The order of distribution-spec ("Listing Tags"): letter case decides only between what is else the same. */
 static int compare(const char *a, const char *b)
@@ -155,88 +150,4 @@ enum MHD_Result api_catalog(Request *request, const ApiRoute *route)
     keep_allowed(request, names);
     g_autoptr(json_t) body = json_object();
     return answer_page(request, body, "repositories", names);
-}
-
-/* Adds the annotations that the manifest has. FALSE: it can't be read. */
-static gboolean add_annotations(Request *request, const char *name, const StorageReferrer *referrer, json_t *one)
-{
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(request->server->storage, name, &referrer->digest, &type, NULL);
-    g_autoptr(json_t) manifest =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
-    if (json_is_object(json_object_get(manifest, "annotations"))) {
-        json_object_set(one, "annotations", json_object_get(manifest, "annotations"));
-    }
-    return manifest != NULL;
-}
-
-/* Its descriptor, as distribution-spec 1.1 has it ("Listing Referrers"), with a digest of the algorithm that the
- * subject was named by, where that is known. NULL: it can't be read. */
-static json_t *descriptor(Request *request, const char *name, const StorageReferrer *referrer, gboolean is_sha512)
-{
-    g_autofree char *text =
-        is_sha512 && referrer->alias != NULL ? g_strdup(referrer->alias) : ingot_digest_to_text(&referrer->digest);
-    g_autoptr(json_t) one =
-        json_pack("{s:s, s:s, s:I}", "mediaType", referrer->type, "digest", text, "size", (json_int_t)referrer->size);
-    if (*referrer->artifact != '\0') {
-        json_object_set_new(one, "artifactType", json_string(referrer->artifact));
-    }
-    return add_annotations(request, name, referrer, one) ? g_steal_pointer(&one) : NULL;
-}
-
-static char *next_referrers(const Request *request, const IngotDigest *last, const char *wanted)
-{
-    g_autofree char *text = ingot_digest_to_text(last);
-    g_autofree char *filter = wanted == NULL ? NULL : g_uri_escape_string(wanted, NULL, FALSE);
-    return g_strdup_printf("<%s?last=%s%s%s>; rel=\"next\"", request->path, text,
-                           filter == NULL ? "" : "&artifactType=", filter == NULL ? "" : filter);
-}
-
-/* As many of the referrers as an index may hold, as it is a manifest; *link (free it) leads to the others. */
-static json_t *referrers(Request *request, const char *name, const GArray *all, gboolean is_sha512, const char *wanted,
-                         char **link)
-{
-    json_t *list = json_array();
-    const IngotDigest *last = NULL;
-    gsize size = 0;
-    for (guint i = 0; i < all->len && *link == NULL; i++) {
-        const StorageReferrer *referrer = &g_array_index(all, StorageReferrer, i);
-        g_autoptr(json_t) one = i == REFERRERS_PAGE ? NULL : descriptor(request, name, referrer, is_sha512);
-        g_autofree char *text = one == NULL ? NULL : ingot_json_canonical(one);
-        size += text == NULL ? 0 : strlen(text) + 1;
-        if (last != NULL && (i == REFERRERS_PAGE || size > REFERRERS_MAX)) {
-            *link = next_referrers(request, last, wanted);
-        } else {
-            last = &referrer->digest;
-            json_array_append(list, one); /* nothing, where it can't be read */
-        }
-    }
-    return list;
-}
-
-enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
-{
-    g_autoptr(GError) error = NULL;
-    OciDigest subject;
-    IngotDigest after;
-    if (!oci_digest_parse(route->reference, &subject, &error)) {
-        return api_refuse_digest(request, error);
-    }
-    const char *wanted = request_query(request, "artifactType"), *last = request_query(request, "last");
-    wanted = wanted == NULL || *wanted == '\0' ? NULL : wanted;
-    if (last != NULL && !storage_digest(request->server->storage, last, &after, &error)) {
-        return api_refuse_digest(request, error);
-    }
-    through_referrers(request->server->through, route->name, &subject);
-    g_autoptr(GArray) all = storage_referrers(request->server->storage, route->name, &subject.key, wanted,
-                                              last == NULL ? NULL : &after, REFERRERS_PAGE + 1, &error);
-    if (all == NULL) {
-        return request_fail(request, "NAME_UNKNOWN", error);
-    }
-    g_autofree char *link = NULL;
-    g_autoptr(json_t) body = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests",
-                                       referrers(request, route->name, all, subject.is_sha512, wanted, &link));
-    g_autoptr(GBytes) bytes = list_bytes(body);
-    return request_answer_bytes(request, MHD_HTTP_OK, INDEX_TYPE, bytes, "OCI-Filters-Applied",
-                                wanted == NULL ? NULL : "artifactType", "Link", link, NULL);
 }

@@ -93,7 +93,7 @@ static char *read_artifact(Storage *storage, const char *name, const IngotDigest
     g_autofree char *type = NULL;
     g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, NULL);
     g_autoptr(json_t) root =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+        bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
     const char *artifact = root == NULL ? NULL : manifest_artifact(root);
     return root == NULL ? NULL : g_strdup(artifact == NULL ? "" : artifact);
 }
