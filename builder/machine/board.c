@@ -80,7 +80,7 @@ static void add_board(GPtrArray *argv, const MachineOptions *options)
     add(argv, MACHINE_QEMU);
     option(argv, "-machine", "q35,smm=off");
     option(argv, "-accel", "%s", kvm ? "kvm" : "tcg,thread=multi");
-    option(argv, "-cpu", "%s", kvm ? "host" : "max");
+    option(argv, "-cpu", "%s", kvm ? "host" : BOARD_EMULATED);
     option(argv, "-smp", "%u", options->cpus);
     option(argv, "-m", "%" G_GUINT64_FORMAT "M", options->memory >> 20);
     add(argv, "-nodefaults");

@@ -6,6 +6,12 @@
 
 #define BOARD_SHELL "shell" /* the character device behind MACHINE_SHELL_PORT */
 
+/* The processor that emulation gives the guest: all that QEMU can emulate, but for what no program needs and each boot
+ * pays for: "rep movsb", which is emulated byte by byte and which a kernel prefers where erms is told (without it, it
+ * copies by words); five levels of page tables; checks of the kernel against itself; virtual machines in the machine.
+ */
+#define BOARD_EMULATED "max,erms=off,la57=off,smap=off,smep=off,umip=off,pku=off,mpx=off,svm=off"
+
 #define BOARD_SEED "seed.iso" /* in the machine's folder, where there is a public key */
 
 typedef struct {

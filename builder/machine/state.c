@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "machine/board.h"
 #include "machine/inside.h"
 
 #define BOARD_VERSION 2 /* raised when board.c gives the guest other devices */
@@ -15,7 +16,7 @@
 static char *processor(const MachineOptions *options)
 {
     if (options->accel == MACHINE_TCG) {
-        return g_strdup("max");
+        return g_strdup(BOARD_EMULATED);
     }
     g_autofree char *text = NULL;
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
