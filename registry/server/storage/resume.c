@@ -59,14 +59,24 @@ static gboolean keep_row(Upload *upload, GError **error)
     return TRUE;
 }
 
+/* What could not be flushed counts as clean from then on, and another flush succeeds without it: it is forgotten here,
+ * and written anew by whoever goes on. */
+static gboolean flush_files(Upload *upload, GError **error)
+{
+    if (fdatasync(upload->pack_fd) == 0 && fdatasync(upload->list_fd) == 0) {
+        return TRUE;
+    }
+    ingot_error_set_errno(error, errno, "%s", upload->pack);
+    upload_reset(upload);
+    return FALSE;
+}
+
 gboolean upload_keep(Upload *upload, GError **error)
 {
     if (upload->brief || !upload->changed) {
         return TRUE;
     }
-    return upload_open(upload, 0, error) && upload_flush(upload, error) &&
-           ((fdatasync(upload->pack_fd) == 0 && fdatasync(upload->list_fd) == 0) ||
-            ingot_error_set_errno(error, errno, "%s", upload->pack)) &&
+    return upload_open(upload, 0, error) && upload_flush(upload, error) && flush_files(upload, error) &&
            keep_row(upload, error);
 }
 

@@ -348,12 +348,11 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
         store(upload, actor, name, digest, &problem)) {
         return TRUE;
     }
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) ||
-        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         upload->refused = upload->changed = TRUE;
         session_refuse(upload);
-    } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) { /* what it counted on may have gone */
-        session_shelve(upload);
+    } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        shelve(upload, problem); /* what it counted on may have gone, or what it wrote has not come to the disk */
     }
     g_propagate_error(error, problem);
     return FALSE;
