@@ -1,16 +1,10 @@
 #include "cache/made.h"
 
 #include <fcntl.h>
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cache/checksum.h"
-
-static int made_by_name(const FTSENT **a, const FTSENT **b)
-{
-    return g_strcmp0((*a)->fts_name, (*b)->fts_name);
-}
 
 /* --- names --- */
 
@@ -53,20 +47,17 @@ static json_t *made_describe(const char *path, const struct stat *st)
     return file;
 }
 
-json_t *made_list(const char *product, gint64 since)
+json_t *made_list(const GPtrArray *paths)
 {
     json_t *made = json_object();
-    char *const paths[] = {(char *)product, NULL};
-    FTS *tree = fts_open(paths, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_NOCHDIR, made_by_name);
-    for (FTSENT *entry; tree != NULL && (entry = fts_read(tree)) != NULL;) {
-        gboolean file = entry->fts_info == FTS_F || entry->fts_info == FTS_SL || entry->fts_info == FTS_SLNONE;
-        if (file && (entry->fts_level == 0 || entry->fts_statp->st_ctim.tv_sec >= since)) {
-            g_autofree char *name = made_name(entry->fts_path);
-            json_object_set_new(made, name, made_describe(entry->fts_path, entry->fts_statp));
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = g_ptr_array_index(paths, i);
+        g_autofree char *name = made_name(path);
+        struct stat st;
+        if (json_object_get(made, name) == NULL && lstat(path, &st) == 0 &&
+            (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))) {
+            json_object_set_new(made, name, made_describe(path, &st));
         }
-    }
-    if (tree != NULL) {
-        fts_close(tree);
     }
     return made;
 }

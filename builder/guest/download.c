@@ -137,7 +137,7 @@ gboolean download_sink(const char *data, gsize size, gpointer user, GError **err
     return download_write(download, data, size, error);
 }
 
-gboolean download_finish(Download *download, ExtractSkipFunc skip, gpointer user, GError **error)
+gboolean download_finish(Download *download, GPtrArray *written, ExtractSkipFunc skip, gpointer user, GError **error)
 {
     if (!download->started) {
         return download_nonsense(download, error);
@@ -146,7 +146,7 @@ gboolean download_finish(Download *download, ExtractSkipFunc skip, gpointer user
         return ingot_error_set_errno(error, errno, "%s", download->path);
     }
     if (download->folder) {
-        return extract_tar(download->fd, download->from, download->path, skip, user, error);
+        return extract_tar(download->fd, download->from, download->path, written, skip, user, error);
     }
     if (fchmod(download->fd, download->mode) != 0) {
         return ingot_error_set_errno(error, errno, "%s", download->path);
@@ -155,5 +155,8 @@ gboolean download_finish(Download *download, ExtractSkipFunc skip, gpointer user
         return FALSE;
     }
     g_clear_pointer(&download->temporary, g_free);
+    if (written != NULL) {
+        g_ptr_array_add(written, g_canonicalize_filename(download->path, NULL));
+    }
     return TRUE;
 }

@@ -11,8 +11,8 @@ typedef struct Download Download;
 Download *download_new(const char *from, const char *to);
 /* The next bytes: a SessionSink. */
 gboolean download_sink(const char *data, gsize size, gpointer download, GError **error);
-/* All has come: puts the file in its place, or extracts the tar. */
-gboolean download_finish(Download *download, ExtractSkipFunc skip, gpointer user, GError **error);
+/* All has come: puts the file in its place, or extracts the tar. written: see extract_tar. */
+gboolean download_finish(Download *download, GPtrArray *written, ExtractSkipFunc skip, gpointer user, GError **error);
 /* Removes what is not finished. */
 void download_free(Download *download);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Download, download_free)

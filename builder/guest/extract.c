@@ -19,6 +19,7 @@ typedef struct {
     int top;
     struct archive *tar;
     GPtrArray *folders; /* MadeFolder, in the order in which they were made */
+    GPtrArray *written; /* paths; may be NULL */
     ExtractSkipFunc skip;
     gpointer user;
 } Extract;
@@ -221,6 +222,29 @@ static gboolean extract_folder(const Extract *extract, struct archive_entry *ent
     return TRUE;
 }
 
+/* Its name without what means nothing, so that one file has one name. */
+static void extract_note(const Extract *extract, const char *path)
+{
+    if (extract->written != NULL) {
+        g_autofree char *whole = g_build_filename(extract->folder, path, NULL);
+        g_ptr_array_add(extract->written, g_canonicalize_filename(whole, NULL));
+    }
+}
+
+/* What is no folder: a file, a link, or a second name of a file. */
+static gboolean extract_leaf(const Extract *extract, struct archive_entry *entry, int parent, const char *last,
+                             const char *path, GError **error)
+{
+    gboolean ok = archive_entry_hardlink(entry) != NULL ? extract_hardlink(extract, entry, parent, last, path, error)
+                  : archive_entry_filetype(entry) == AE_IFREG
+                      ? extract_file(extract, entry, parent, last, path, error)
+                      : extract_symlink(extract, entry, parent, last, path, error);
+    if (ok) {
+        extract_note(extract, path);
+    }
+    return ok;
+}
+
 static gboolean extract_entry(const Extract *extract, struct archive_entry *entry, GError **error)
 {
     const char *path = archive_entry_pathname(entry);
@@ -238,15 +262,14 @@ static gboolean extract_entry(const Extract *extract, struct archive_entry *entr
         return FALSE;
     }
     if (archive_entry_hardlink(entry) != NULL) {
-        return extract_hardlink(extract, entry, parent, last, path, error);
+        return extract_leaf(extract, entry, parent, last, path, error);
     }
     switch (archive_entry_filetype(entry)) {
-    case AE_IFREG:
-        return extract_file(extract, entry, parent, last, path, error);
     case AE_IFDIR:
         return extract_folder(extract, entry, parent, last, path, error);
+    case AE_IFREG:
     case AE_IFLNK:
-        return extract_symlink(extract, entry, parent, last, path, error);
+        return extract_leaf(extract, entry, parent, last, path, error);
     default:
         if (extract->skip != NULL) {
             g_autofree char *shown = g_filename_display_name(path);
@@ -296,7 +319,8 @@ static gboolean extract_finish(const Extract *extract, GError **error)
     return TRUE;
 }
 
-gboolean extract_tar(int fd, const char *name, const char *folder, ExtractSkipFunc skip, gpointer user, GError **error)
+gboolean extract_tar(int fd, const char *name, const char *folder, GPtrArray *written, ExtractSkipFunc skip,
+                     gpointer user, GError **error)
 {
     if (!ingot_file_make_folder(folder, error)) {
         return FALSE;
@@ -314,6 +338,7 @@ gboolean extract_tar(int fd, const char *name, const char *folder, ExtractSkipFu
                        .top = top,
                        .tar = archive_read_new(),
                        .folders = folders,
+                       .written = written,
                        .skip = skip,
                        .user = user};
     archive_read_support_format_tar(extract.tar);

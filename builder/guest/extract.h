@@ -12,5 +12,6 @@
 typedef void (*ExtractSkipFunc)(const char *message, gpointer user);
 
 /* Extracts the tar in fd (from its beginning; name is for messages) into the folder, which is made. skip may be NULL.
- */
-gboolean extract_tar(int fd, const char *name, const char *folder, ExtractSkipFunc skip, gpointer user, GError **error);
+ * written (may be NULL) gets the absolute path of each file and link, as a text to be freed. */
+gboolean extract_tar(int fd, const char *name, const char *folder, GPtrArray *written, ExtractSkipFunc skip,
+                     gpointer user, GError **error);

@@ -58,7 +58,8 @@ static gboolean get_failed(Guest *guest, const char *from, int status, GError **
     return FALSE;
 }
 
-gboolean linux_get(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user, GError **error)
+gboolean linux_get(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
+                   gpointer user, GError **error)
 {
     g_autoptr(Download) download = download_new(from, to);
     g_autofree char *script = get_script(from);
@@ -69,6 +70,6 @@ gboolean linux_get(Guest *guest, const char *from, const char *to, GuestLineFunc
     if (status == GET_CHANGED && !get_tell_changes(guest, line, user, error)) {
         return FALSE;
     }
-    return status == 0 || status == GET_CHANGED ? download_finish(download, line, user, error)
+    return status == 0 || status == GET_CHANGED ? download_finish(download, written, line, user, error)
                                                 : get_failed(guest, from, status, error);
 }

@@ -90,10 +90,10 @@ gboolean guest_put(Guest *guest, const char *script, int fd, guint64 size, const
     return session_usable(guest, error) && guest->system->put(guest, script, fd, size, name, error);
 }
 
-gboolean guest_download(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user,
-                        GError **error)
+gboolean guest_download(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
+                        gpointer user, GError **error)
 {
-    return session_usable(guest, error) && guest->system->get(guest, from, to, line, user, error);
+    return session_usable(guest, error) && guest->system->get(guest, from, to, written, line, user, error);
 }
 
 gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error)

@@ -122,6 +122,6 @@ gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GErro
 gboolean guest_put(Guest *guest, const char *script, int fd, guint64 size, const char *name, GError **error);
 /* A folder's content goes into the folder `to`; a file becomes the file `to`, or lies in it where it ends in '/'.
  * Nothing is ever written outside of `to`, whatever the guest sends (extract.h); what is left out is said by line,
- * which may be NULL. */
-gboolean guest_download(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user,
-                        GError **error);
+ * which may be NULL. written (may be NULL) gets the path of each file and link of this host that has come. */
+gboolean guest_download(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
+                        gpointer user, GError **error);

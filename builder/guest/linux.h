@@ -25,6 +25,7 @@ const char *linux_shell_command(void);
 
 /* Rows of the table of guest_linux, each in a file of its own. */
 gboolean linux_run(Guest *guest, const GuestCommand *command, int *status, GError **error);
-gboolean linux_get(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user, GError **error);
+gboolean linux_get(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
+                   gpointer user, GError **error);
 gboolean linux_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
 gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);

@@ -18,7 +18,8 @@ typedef struct {
     gboolean (*run)(Guest *guest, const GuestCommand *command, int *status, GError **error);
     gboolean (*script)(Guest *guest, const char *script, guint seconds, char **output, GError **error);
     gboolean (*put)(Guest *guest, const char *script, int fd, guint64 size, const char *name, GError **error);
-    gboolean (*get)(Guest *guest, const char *from, const char *to, GuestLineFunc line, gpointer user, GError **error);
+    gboolean (*get)(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
+                    gpointer user, GError **error);
     gboolean (*settle)(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
     gboolean (*adopt)(Guest *guest, const GuestKey *key, guint64 away, GError **error);
 } GuestSystem;

@@ -32,8 +32,8 @@ static gboolean file_upload(const StepContext *context, const json_t *step, GErr
 static gboolean file_run(StepContext *context, const json_t *step, GError **error)
 {
     return goes_up(step) ? file_upload(context, step, error)
-                         : guest_download(context->guest, text_of(step, "from"), text_of(step, "to"), step_take_line,
-                                          context, error);
+                         : guest_download(context->guest, text_of(step, "from"), text_of(step, "to"), context->made,
+                                          step_take_line, context, error);
 }
 
 static char *file_title(const json_t *step)

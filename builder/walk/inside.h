@@ -21,6 +21,7 @@ struct Walk {
     GPtrArray *further;    /* the newest layers of the machine's further disks: paths */
     gboolean clean;        /* its file systems need no recovery */
     GPtrArray *runs;       /* of NodeRun */
+    GPtrArray *made;       /* paths of what the step that runs has written on this host */
     GHashTable *refused;   /* folders of nodes that could not be used */
     gboolean started;      /* a machine has run on the newest layers */
     gboolean resumed;      /* the machine goes on from a node's memory */

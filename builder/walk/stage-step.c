@@ -62,11 +62,13 @@ static gboolean step_once(Walk *walk, const PlanStage *stage, GError **error)
                            .cache = walk->in.host->cache,
                            .workdir = ingot_workdir_path(walk->in.workdir),
                            .key = walk->in.key,
+                           .made = walk->made,
                            .environment = proxies,
                            .line = show_line,
                            .restart = restart,
                            .walk = &run};
     const StepKind *kind = step_kind(stage->step);
+    g_ptr_array_set_size(walk->made, 0); /* of a run that failed */
     set_machine(&context, walk);
     walk->secret |= proxy_has_login((const char *const *)proxies);
     if (stage->offline) {

@@ -37,6 +37,7 @@ void walk_free(Walk *walk)
     g_ptr_array_unref(walk->drafts);
     g_ptr_array_unref(walk->further);
     g_ptr_array_unref(walk->runs);
+    g_ptr_array_unref(walk->made);
     g_hash_table_unref(walk->refused);
     g_clear_error(&walk->publishing_failed);
     g_free(walk->fingerprint);
@@ -62,8 +63,7 @@ static void note_run(Walk *walk, const PlanStage *stage, gint64 began)
                    .title = stage->title,
                    .ran = g_get_real_time() / G_USEC_PER_SEC,
                    .seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC};
-    g_autoptr(json_t) made =
-        stage->product == NULL ? NULL : made_list(stage->product, run.ran - (gint64)run.seconds - 1);
+    g_autoptr(json_t) made = stage->product == NULL ? NULL : made_list(walk->made);
     run.made = made;
     take_over(walk, made);
     g_autofree char *id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
@@ -245,6 +245,7 @@ static Walk *walk_new(const WalkInput *input, GError **error)
     walk->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)draft_free);
     walk->further = g_ptr_array_new_with_free_func(g_free);
     walk->runs = g_ptr_array_new_with_free_func(node_run_free);
+    walk->made = g_ptr_array_new_with_free_func(g_free);
     walk->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     MachineOptions options = walk_machine_options(input->recipe, input->host, input->key);
     walk->fingerprint = machine_fingerprint(&options, error);

@@ -19,7 +19,7 @@ static void try_download(const char *data, gsize size)
     g_assert(g_file_set_contents(victim, "untouched", -1, NULL));
     g_autoptr(Download) download = download_new("/from", out);
     g_autoptr(GError) error = NULL;
-    gboolean ok = download_sink(data, size, download, &error) && download_finish(download, NULL, NULL, &error);
+    gboolean ok = download_sink(data, size, download, &error) && download_finish(download, NULL, NULL, NULL, &error);
     g_assert(ok == (error == NULL));
     g_assert(ok || g_utf8_validate(error->message, -1, NULL));
     g_autofree char *content = NULL;

@@ -12,6 +12,7 @@
 #include <ingot/file.h>
 #include <string.h>
 
+#include "cache/made.h"
 #include "cache/nodes.h"
 
 #define SAMPLE_BEGAN 1700000000 /* when run 'a' of a stage ended; 'b' ended a second later, and so on */
@@ -60,6 +61,26 @@ static inline void sample_write(const Sample *sample, const char *name, const ch
     g_autofree char *folder = g_path_get_dirname(path);
     assert_true(ingot_file_make_folder(folder, NULL));
     assert_true(ingot_file_replace(path, text, strlen(text), 0644, NULL));
+}
+
+static inline void sample_collect(const char *path, GPtrArray *paths)
+{
+    g_autoptr(GDir) names = g_file_test(path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open(path, 0, NULL);
+    if (names == NULL) {
+        g_ptr_array_add(paths, g_strdup(path));
+    }
+    for (const char *name; names != NULL && (name = g_dir_read_name(names)) != NULL;) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+        sample_collect(child, paths);
+    }
+}
+
+/* What a step notes that has written the file, or all that is in the folder. */
+static inline json_t *sample_made(const char *path)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    sample_collect(path, paths);
+    return made_list(paths);
 }
 
 /* The plan of a recipe with these steps (YAML): always of the same name, as a recipe that is edited. */

@@ -5,13 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/made.h"
-
-static gint64 now(void)
-{
-    return g_get_real_time() / G_USEC_PER_SEC;
-}
-
 static void expect(json_t *made, const char *const *names, const Sample *sample)
 {
     assert_int_equal(json_object_size(made), g_strv_length((char **)names));
@@ -39,7 +32,7 @@ static void a_file_is_itself(void **state)
     const Sample *sample = *state;
     g_autofree char *path = sample_path(sample, "out");
     sample_write(sample, "out", "");
-    g_autoptr(json_t) made = made_list(path, now() + 100);
+    g_autoptr(json_t) made = sample_made(path);
     expect(made, (const char *const[]){"out", NULL}, sample);
 }
 
@@ -50,7 +43,7 @@ static void of_a_folder_its_files_and_links_are_listed(void **state)
     sample_write(sample, "out/b/file", "");
     sample_write(sample, "out/a", "");
     assert_int_equal(symlink("/nowhere", link), 0);
-    g_autoptr(json_t) made = made_list(path, now() - 100);
+    g_autoptr(json_t) made = sample_made(path);
     expect(made, (const char *const[]){"out/a", "out/b/file", "out/c", NULL}, sample);
     expect_fresh(made);
     assert_int_equal(g_remove(link), 0);
@@ -60,14 +53,26 @@ static void of_a_folder_its_files_and_links_are_listed(void **state)
     expect_stale(made, link, "as it made it");
 }
 
-/* The person's own. */
-static void what_was_there_before_is_not_of_the_step(void **state)
+/* The person's own, and what another program writes beside it, before, while and after the step runs. */
+static void only_what_the_step_wrote_counts(void **state)
 {
     const Sample *sample = *state;
-    g_autofree char *path = sample_path(sample, "out");
+    g_autofree char *path = sample_path(sample, "out/a"), *gone = sample_path(sample, "out/gone");
+    g_autofree char *folder = sample_path(sample, "out"), *other = sample_path(sample, "out/own");
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    char *const written[] = {path, gone, folder, path};
+    for (guint i = 0; i < G_N_ELEMENTS(written); i++) {
+        g_ptr_array_add(paths, written[i]);
+    }
     sample_write(sample, "out/own", "");
-    g_autoptr(json_t) made = made_list(path, now() + 100);
-    assert_int_equal(json_object_size(made), 0);
+    sample_write(sample, "out/a", "1");
+    g_autoptr(json_t) made = made_list(paths);
+    expect(made, (const char *const[]){"out/a", NULL}, sample);
+    sample_write(sample, "out/own", "other");
+    sample_write(sample, "out/more", "");
+    expect_fresh(made);
+    assert_int_equal(g_remove(other), 0);
+    expect_fresh(made);
 }
 
 /* Another recipe's step, or a person, writes into the same name. */
@@ -78,7 +83,7 @@ static void other_bytes_are_seen(void **state)
     static const char *const others[] = {"2", "", "11", NULL};
     for (guint i = 0; others[i] != NULL; i++) {
         sample_write(sample, "out", "1");
-        g_autoptr(json_t) made = made_list(path, 0);
+        g_autoptr(json_t) made = sample_made(path);
         expect_fresh(made);
         sample_write(sample, "out", others[i]);
         expect_stale(made, path, "as it made it");
@@ -95,7 +100,7 @@ static void a_copied_time_hides_nothing(void **state)
     struct stat st;
     sample_write(sample, "out", "1");
     assert_int_equal(stat(path, &st), 0);
-    g_autoptr(json_t) made = made_list(path, 0);
+    g_autoptr(json_t) made = sample_made(path);
     g_usleep(20000); /* the clock of a file system has ticks */
     g_auto(IngotFd) fd = open(path, O_WRONLY | O_CLOEXEC);
     assert_int_equal(write(fd, "2", 1), 1);
@@ -108,7 +113,7 @@ static void a_folder_in_place_of_a_file_is_seen(void **state)
     const Sample *sample = *state;
     g_autofree char *path = sample_path(sample, "out");
     sample_write(sample, "out", "1");
-    g_autoptr(json_t) made = made_list(path, 0);
+    g_autoptr(json_t) made = sample_made(path);
     assert_int_equal(g_remove(path), 0);
     assert_int_equal(g_mkdir(path, 0700), 0);
     expect_stale(made, path, "as it made it");
@@ -123,7 +128,7 @@ static void all_of_very_many_count(void **state)
         g_autofree char *name = g_strdup_printf("%s/%04u", path, i);
         assert_true(g_file_set_contents(name, "", 0, NULL));
     }
-    g_autoptr(json_t) made = made_list(path, 0);
+    g_autoptr(json_t) made = sample_made(path);
     assert_int_equal(json_object_size(made), 1100);
     g_autofree char *last = g_strdup_printf("%s/1099", path);
     assert_int_equal(g_remove(last), 0);
@@ -138,7 +143,7 @@ static void a_name_that_is_not_utf8_counts(void **state)
     for (guint i = 0; names[i] != NULL; i++) {
         g_autofree char *path = sample_path(sample, names[i]);
         sample_write(sample, names[i], "1");
-        g_autoptr(json_t) made = made_list(path, 0);
+        g_autoptr(json_t) made = sample_made(path);
         g_autofree char *text = json_dumps(made, 0);
         assert_non_null(text);
         g_autoptr(json_t) back = json_loads(text, 0, NULL);
@@ -154,9 +159,9 @@ static void what_a_later_step_makes_anew_is_its(void **state)
     g_autofree char *folder = sample_path(sample, "out"), *path = sample_path(sample, "out/a");
     sample_write(sample, "out/a", "1");
     sample_write(sample, "out/b", "1");
-    g_autoptr(json_t) earlier = made_list(folder, 0);
+    g_autoptr(json_t) earlier = sample_made(folder);
     sample_write(sample, "out/a", "2");
-    g_autoptr(json_t) later = made_list(path, 0);
+    g_autoptr(json_t) later = sample_made(path);
     g_autoptr(json_t) rest = made_without(earlier, later);
     expect_stale(earlier, path, "as it made it");
     expect(rest, (const char *const[]){"out/b", NULL}, sample);
@@ -178,7 +183,7 @@ static void nothing_made_lacks_nothing(void **state)
 {
     const Sample *sample = *state;
     g_autofree char *path = sample_path(sample, "out");
-    g_autoptr(json_t) made = made_list(path, 0);
+    g_autoptr(json_t) made = sample_made(path);
     assert_int_equal(json_object_size(made), 0);
     expect_fresh(made);
     expect_fresh(NULL);
@@ -189,7 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SAMPLE_TEST(a_file_is_itself),
         SAMPLE_TEST(of_a_folder_its_files_and_links_are_listed),
-        SAMPLE_TEST(what_was_there_before_is_not_of_the_step),
+        SAMPLE_TEST(only_what_the_step_wrote_counts),
         SAMPLE_TEST(other_bytes_are_seen),
         SAMPLE_TEST(a_copied_time_hides_nothing),
         SAMPLE_TEST(a_folder_in_place_of_a_file_is_seen),

@@ -6,7 +6,6 @@
 
 #include "cache/draft.h"
 #include "cache/house.h"
-#include "cache/made.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}, {shell: three}]"
 #define NOW (SAMPLE_BEGAN + 100)
@@ -174,7 +173,7 @@ static void a_missing_part_of_a_product_is_made_again(void **state)
     sample_node(sample, plan, "node", NULL, "aa");
     g_autoptr(Node) node = sample_read(sample, "node");
     NodeRun *run = g_ptr_array_index(node->runs, 1);
-    run->made = made_list(folder, 0);
+    run->made = sample_made(folder);
     assert_true(node_publish(node, NULL));
     expect_best(sample, plan, -1, NOW, "node");
     sample_write(sample, "out/passwd", "other");

@@ -3,7 +3,6 @@
 
 #include <utime.h>
 
-#include "cache/made.h"
 #include "cache/record.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}]"
@@ -161,7 +160,7 @@ static void a_record_of_many_files_is_read_back(void **state)
         sample_write(sample, name, "1");
     }
     NodeRun *run = g_ptr_array_index(runs, 2);
-    run->made = made_list(root, 0);
+    run->made = sample_made(root);
     assert_int_equal(json_object_size(run->made), 1100);
     assert_true(record_save(sample->cache, &of, runs, &image, NULL));
     assert_true(found(sample, store, plan));

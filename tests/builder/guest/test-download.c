@@ -50,7 +50,7 @@ static char *download(const Fake *fake, const char *from, const char *to, GError
     GString *lines = g_string_new(NULL);
     g_autofree char *source = *from == '/' ? g_strdup(from) : g_build_filename(fake->place, from, NULL);
     g_autofree char *target = g_strdup_printf("%s/%s", ingot_workdir_path(fake->workdir), to);
-    guest_download(fake->guest, source, target, keep_line, lines, error);
+    guest_download(fake->guest, source, target, NULL, keep_line, lines, error);
     return g_string_free(lines, FALSE);
 }
 
@@ -62,6 +62,44 @@ static void download_well(const Fake *fake, const char *from, const char *to)
         print_message("%s\n", error->message);
     }
     assert_null(error);
+}
+
+static gint by_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* As "out/a out/sub/b", in the order of their names, without the work folder. Free it. */
+static char *written_by(const Fake *fake, const char *from, const char *to)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) written = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *source = g_build_filename(fake->place, from, NULL);
+    g_autofree char *target = g_strdup_printf("%s/%s", ingot_workdir_path(fake->workdir), to);
+    GString *all = g_string_new(NULL);
+    guest_download(fake->guest, source, target, written, NULL, NULL, &error);
+    assert_null(error);
+    g_ptr_array_sort(written, by_text);
+    for (guint i = 0; i < written->len; i++) {
+        const char *path = g_ptr_array_index(written, i);
+        assert_true(g_str_has_prefix(path, ingot_workdir_path(fake->workdir)));
+        g_string_append_printf(all, "%s%s", i == 0 ? "" : " ", path + strlen(ingot_workdir_path(fake->workdir)) + 1);
+    }
+    return g_string_free(all, FALSE);
+}
+
+/* Whatever else lies in the target, before or since. */
+static void what_was_written_is_told(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = fake_new();
+    prepare(&fake, "mkdir -p f/sub f/empty; echo a >f/a; ln f/a f/sub/b; ln -s a f/link; mkfifo f/pipe");
+    check(&fake, "mkdir -p out/sub && echo own >out/own && echo own >out/sub/own");
+    g_autofree char *folder = written_by(&fake, "f", "./out//");
+    assert_string_equal(folder, "out/a out/link out/sub/b");
+    g_autofree char *file = written_by(&fake, "f/a", "out/./sub/../one"), *into = written_by(&fake, "f/a", "out/");
+    assert_string_equal(file, "out/one");
+    assert_string_equal(into, "out/a");
 }
 
 static void a_file_keeps_its_bytes_and_mode(void **state)
@@ -244,7 +282,7 @@ static void nothing_leaves_the_target(void **state)
         }
         g_auto(IngotFd) fd = make_tar(cases[i].entries, count, ingot_workdir_path(workdir));
         g_autoptr(GError) error = NULL;
-        gboolean ok = extract_tar(fd, "tar", out, NULL, NULL, &error);
+        gboolean ok = extract_tar(fd, "tar", out, NULL, NULL, NULL, &error);
         g_autofree char *content = NULL;
         assert_true(g_file_get_contents(victim, &content, NULL, NULL));
         assert_string_equal(content, "untouched");
@@ -258,7 +296,7 @@ static void nothing_leaves_the_target(void **state)
     Entry good = {"x", AE_IFREG, .content = "good"};
     g_auto(IngotFd) fd = make_tar(&good, 1, ingot_workdir_path(workdir));
     g_autofree char *made = g_build_filename(out, "x", NULL);
-    assert_true(extract_tar(fd, "tar", out, NULL, NULL, NULL));
+    assert_true(extract_tar(fd, "tar", out, NULL, NULL, NULL, NULL));
     assert_int_equal(stat(made, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0755);
 }
@@ -275,7 +313,7 @@ static void a_tar_that_is_cut_off_is_an_error(void **state)
         g_auto(IngotFd) fd = make_tar(&entry, 1, ingot_workdir_path(workdir));
         assert_int_equal(ftruncate(fd, sizes[i]), 0);
         g_autoptr(GError) error = NULL;
-        assert_false(extract_tar(fd, "tar", out, NULL, NULL, &error));
+        assert_false(extract_tar(fd, "tar", out, NULL, NULL, NULL, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     }
 }
@@ -332,7 +370,7 @@ static void an_answer_may_be_anything(void **state)
             for (gsize at = 0; ok && at < size; at += piece) {
                 ok = download_sink(cases[i].answer + at, MIN(piece, size - at), one, &error);
             }
-            ok = ok && download_finish(one, NULL, NULL, &error);
+            ok = ok && download_finish(one, NULL, NULL, NULL, &error);
             assert_true(ok == (cases[i].words == NULL));
             assert_true(ok || strstr(error->message, cases[i].words) != NULL);
         }
@@ -343,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_keeps_its_bytes_and_mode),
+        cmocka_unit_test(what_was_written_is_told),
         cmocka_unit_test(a_folders_content_goes_into_the_target),
         cmocka_unit_test(what_changes_meanwhile_comes_with_a_word),
         cmocka_unit_test(what_is_not_there_is_said),
