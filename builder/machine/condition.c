@@ -59,6 +59,9 @@ static gboolean fail_disk(Machine *machine, GError **error)
     return FALSE;
 }
 
+static const char halted[] = "the machine has halted, as by `halt` or `shutdown -H`: it has no power-off, and stands "
+                             "still for ever";
+
 /* What QEMU's word for the machine's state means. */
 static gboolean judge(Machine *machine, const char *status, GError **error)
 {
@@ -72,8 +75,11 @@ static gboolean judge(Machine *machine, const char *status, GError **error)
         {"watchdog", "the machine's watchdog has stopped it"},
         {"shutdown", "the machine has shut down"},
     };
-    if (g_strcmp0(status, "running") == 0 || machine->stopped) {
+    if (machine->stopped) {
         return TRUE;
+    }
+    if (g_strcmp0(status, "running") == 0) {
+        return !machine_look_halted(machine) || fail_with_tail(machine, error, halted);
     }
     if (g_strcmp0(status, "io-error") == 0) {
         return fail_disk(machine, error);

@@ -17,10 +17,15 @@ struct Machine {
     GPtrArray *tops;  /* of each disk, in order: the node of QEMU's block graph that is written to */
     guint layers;     /* that it has been given while it ran */
     gboolean stopped; /* by us: it stands still until machine_continue */
+    gboolean still;   /* its processors were halted when they were looked at last, */
+    gint64 looked;    /* at that time (monotonic), */
+    gboolean halted;  /* and so they were before: it has halted for ever */
 };
 
 /* QMP as machine_qmp has it; where the connection ends in between, the error says why QEMU ended. */
 json_t *machine_qmp_fd(Machine *machine, const char *command, json_t *arguments, int fd, GError **error);
 json_t *machine_event(Machine *machine, const char *name, GError **error);
+/* Whether it has halted itself: see halted.c. Looks once a second at most, and knows by the second look. */
+gboolean machine_look_halted(Machine *machine);
 /* Whether QEMU's process is there. */
 gboolean machine_running(Machine *machine);

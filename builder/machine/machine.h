@@ -50,7 +50,8 @@ const char *machine_console(const Machine *machine); /* path of the console's lo
 /* The console's last lines, without what a terminal would act on; free it. */
 char *machine_console_tail(Machine *machine, guint lines);
 /* FALSE with an error once the machine does not go on by itself: QEMU has ended, or the guest's kernel has panicked,
- * its disk cannot be written (NO_SPACE where the host's is full), the processor stopped, …; with the console's tail. A
+ * it has halted, its disk cannot be written (NO_SPACE where the host's is full), the processor stopped, …; with the
+ * console's tail. A
  * machine that machine_stop has stopped, or that waits for its saved state, is alive. */
 gboolean machine_alive(Machine *machine, GError **error);
 
@@ -61,5 +62,7 @@ gboolean machine_press_power(Machine *machine, GError **error);
 /* Waits until the machine has ended by itself, at most `seconds` (0: for ever). TRUE with *ended FALSE: it still runs.
  * FALSE: it will not end any more (see machine_alive), QEMU has crashed, or a signal has come. */
 gboolean machine_wait(Machine *machine, guint seconds, gboolean *ended, GError **error);
+/* Whether machine_alive or machine_wait has found that it halted itself, as by `shutdown -H`: nothing wakes it. */
+gboolean machine_has_halted(const Machine *machine);
 /* Flushes the disk and ends QEMU at once (the guest gets no warning). */
 gboolean machine_quit(Machine *machine, GError **error);

@@ -180,12 +180,26 @@ static gboolean ask_to_end(Walk *walk, GError **error)
     return ingot_interrupt_check(error) && machine_press_power(walk->machine, error);
 }
 
+/* A machine that has halted on its way down has stopped its services and its file systems, as one that powers off. */
+static gboolean end_halted(Walk *walk, GError **error)
+{
+    ingot_progress_message(walk->in.host->progress, "the machine has halted instead of powering off: it is ended");
+    return machine_quit(walk->machine, error);
+}
+
 /* Waits until a machine that is on its way down, or will be in `due` seconds, has ended. */
 static gboolean wait_for_end(Walk *walk, guint due, GError **error)
 {
     gboolean ended;
-    if (!machine_wait(walk->machine, due + SHUTDOWN_SECONDS, &ended, error)) {
-        return FALSE;
+    g_autoptr(GError) problem = NULL;
+    if (!machine_wait(walk->machine, due + SHUTDOWN_SECONDS, &ended, &problem)) {
+        ended = machine_has_halted(walk->machine);
+        if (!ended) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+        }
+        if (!ended || !end_halted(walk, error)) {
+            return FALSE;
+        }
     }
     if (!ended) {
         g_autofree char *tail = machine_console_tail(walk->machine, TAIL_LINES);
@@ -270,7 +284,9 @@ gboolean engine_has_ended(Walk *walk)
                                   (!stopping || due > LOST_SECONDS))) {
         return FALSE;
     }
-    return machine_wait(walk->machine, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS, &ended, NULL) && ended;
+    return machine_wait(walk->machine, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS, &ended, NULL)
+               ? ended
+               : machine_has_halted(walk->machine);
 }
 
 /* Leaves a disk whose file systems need no recovery. */

@@ -51,7 +51,7 @@ gboolean engine_restart(Walk *walk, GError **error);
  * end then, since no node is to go down in the middle of another step. No machine runs after that, and the next stage
  * boots one. An error where it would take too long. */
 gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error);
-/* Whether the machine has ended by itself, which a session that was lost may be the first sign of. */
+/* Whether the machine has ended or halted by itself, which a session that was lost may be the first sign of. */
 gboolean engine_has_ended(Walk *walk);
 /* Ends it where it stands. */
 void engine_stop(Walk *walk);

@@ -118,11 +118,12 @@ static void note_let_in(Walk *walk)
     layers_stop_keeping(walk, problem);
 }
 
-static const char restarted[] = "the machine restarted or powered off while the step ran, so the step's exit status is "
-                                "not known. A step that needs "
-                                "a restart ends first: use `reboot: true` as a step of its own, or `shutdown: true` on "
-                                "the step. (An earlier step may "
-                                "have left a restart behind.)\n";
+static const char restarted[] =
+    "the machine restarted, powered off or halted while the step ran, so the step's exit status is "
+    "not known. A step that needs "
+    "a restart ends first: use `reboot: true` as a step of its own, or `shutdown: true` on "
+    "the step. (An earlier step may "
+    "have left a restart behind.)\n";
 
 /* The machine may have been started again meanwhile, or have ended. */
 static Pause pause_of(const Walk *walk)

@@ -6,6 +6,7 @@ What it does is in $FAKE_QEMU, a JSON object:
   "refuse"   commands that are refused
   "silent"   commands that get no answer
   "die"      commands at which it ends with status 1, after words on stderr
+  "registers" lists of what it prints of its processors' registers: one each time it is asked, the last one from then on
   "ignore"   true: the power key does nothing
   "ends"     seconds after which it ends by itself
   "print"    text for the console; "flood": how many bytes of lines instead
@@ -109,6 +110,9 @@ def run(name, arguments, received):
         threading.Thread(target=save if name == "migrate" else load, args=(fd,), daemon=True).start()
     elif name == "query-status":
         return {"status": fake.get("status", "running")}
+    elif name == "human-monitor-command":
+        lists = fake.get("registers", [""])
+        return lists.pop(0) if len(lists) > 1 else lists[0]
     elif name == "query-block":
         return [{"device": "", "io-status": fake.get("io-status", "ok")}]
     elif name == "query-migrate":

@@ -55,6 +55,42 @@ static void nor_is_it_waited_for(void **state)
     }
 }
 
+#define RUNS "CPU#0\\r\\nRIP=ffffffff81c0 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0\\r\\nES =0000\\r\\n"
+#define IDLE "RIP=ffffffff81c1 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\\r\\n"
+#define HALT "RIP=ffffffff81c2 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\\r\\n"
+#define OLD_HALT "EIP=0000fff0 EFL=00000006 [-----P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\\r\\n"
+
+/* Whether such a machine is alive when it has been looked at three times. */
+static gboolean alive_thrice(const char *registers)
+{
+    g_autofree char *behaviour = g_strdup_printf("{\"registers\": [%s]}", registers);
+    g_autoptr(Machine) machine = fake_start(behaviour, FALSE);
+    g_autoptr(GError) error = NULL;
+    gboolean alive = TRUE;
+    for (guint i = 0; alive && i < 3; i++) {
+        machine->looked = 0; /* as if a second had passed */
+        alive = machine_alive(machine, &error);
+        assert_true(alive || i > 0);
+    }
+    assert_true(alive != machine_has_halted(machine));
+    assert_true(alive || strstr(error->message, "halted") != NULL);
+    return alive;
+}
+
+/* QEMU says of it that it runs. */
+static void a_machine_that_has_halted_is_not_alive(void **state)
+{
+    (void)state;
+    assert_false(alive_thrice("\"" HALT "\""));
+    assert_false(alive_thrice("\"" RUNS IDLE "\", \"" HALT OLD_HALT "\""));
+    assert_true(alive_thrice("\"" IDLE "\""));
+    assert_true(alive_thrice("\"" HALT IDLE "\""));
+    assert_true(alive_thrice("\"" RUNS HALT "\""));
+    assert_true(alive_thrice("\"" HALT "\", \"" RUNS "\", \"" HALT "\"")); /* for a moment each */
+    assert_true(alive_thrice("\"\""));
+    assert_true(alive_thrice("\"no registers\""));
+}
+
 static void what_we_stopped_is_alive(void **state)
 {
     (void)state;
@@ -135,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_that_stands_still_is_not_alive),
         cmocka_unit_test(nor_is_it_waited_for),
+        cmocka_unit_test(a_machine_that_has_halted_is_not_alive),
         cmocka_unit_test(what_we_stopped_is_alive),
         cmocka_unit_test(an_end_has_qemu_s_reason),
         cmocka_unit_test(a_killed_qemu_is_no_end_of_the_guest_s),
