@@ -98,7 +98,7 @@ static gboolean provision(Bake *bake, gboolean changes, GError **error)
         return TRUE;
     }
     WalkInput input = walk_input(bake);
-    if (bake->options->walk.cache_from != NULL && !bake->options->walk.no_cache && !sharing_fetch(&input, error)) {
+    if (bake->options->walk.cache_from != NULL && walk_keeps(&input) && !sharing_fetch(&input, error)) {
         return FALSE;
     }
     bake->walk = walk_run(&input, error);

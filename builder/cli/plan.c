@@ -65,6 +65,7 @@ static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
                                     one->recipe->name, "image", prospect->image, "source_missing",
                                     prospect->plan == NULL, "stages", stages);
     ingot_json_set_string(entry, "source_due", prospect->source.due);
+    ingot_json_set_string(entry, "source_fetch", prospect->image ? NULL : prospect->source.fetch);
     return entry;
 }
 
@@ -81,6 +82,9 @@ static void print(const GraphRecipe *one, const Prospect *prospect)
     }
     if (prospect->source.due != NULL) {
         printf("     source: %s\n", prospect->source.due);
+    }
+    if (prospect->source.fetch != NULL && !prospect->image) {
+        printf("     source: %s\n", prospect->source.fetch);
     }
     printf("     %s%s\n", prospect->image ? "the image is there: nothing has to be done" : "an image will be made",
            prospect->image && prospect->source.due != NULL ? " while the source stays what it is" : "");
@@ -136,10 +140,12 @@ const IngotVerb verb_plan = {
     "saves), and whether it will be\n"
     "run: because what it depends on has changed (named), because it is older than it may be, "
     "or because it follows a step\n"
-    "that is run. A base of bootstrap whose mirror a build would ask first is said too. Nothing is "
-    "built. A step depends on all before it, on its text, and on the "
-    "names, modes and bytes of all\n"
-    "files that it reads, git-ignored ones too.\n"
+    "that is run. What a build does before that for the source is said too: whether it asks a mirror, what it "
+    "downloads, and\n"
+    "from where. Nothing is built, and nothing is made. A step depends on all before it, on its text, and on the "
+    "names, "
+    "modes\n"
+    "and bytes of all files that it reads, git-ignored ones too.\n"
     "\n"
     "Examples:\n"
     "  ingot plan recipes/web.yaml\n"

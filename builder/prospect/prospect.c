@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache/nodes.h"
+#include "cache/passed.h"
 #include "cache/record.h"
 
 void prospect_free(Prospect *prospect)
@@ -93,8 +94,12 @@ const NodeRun *prospect_run(const Prospect *prospect, guint stage)
 {
     const IngotDigest *key = &plan_stage(prospect->plan, stage)->key;
     const NodeRun *newest = run_in(prospect->best, key);
-    for (guint i = 0; newest == NULL && i < prospect->nodes->len; i++) {
-        newest = run_in(g_ptr_array_index(prospect->nodes, i), key);
+    if (newest != NULL) {
+        return newest;
+    }
+    for (guint i = 0; i < prospect->nodes->len; i++) {
+        const NodeRun *run = run_in(g_ptr_array_index(prospect->nodes, i), key);
+        newest = run != NULL && (newest == NULL || run->ran > newest->ran) ? run : newest;
     }
     return newest;
 }
@@ -113,5 +118,5 @@ char *prospect_why(const Prospect *prospect, guint stage)
     if (stage > 0 && !prospect_stands(prospect, stage - 1)) {
         return g_strdup("follows a step that is run");
     }
-    return g_strdup(run == NULL ? "not kept" : "not kept on the source's present disk");
+    return passed_why(prospect->nodes, prospect->plan, stage, prospect->source.disk, prospect->best);
 }

@@ -204,12 +204,31 @@ static gboolean bootstrap_find_state(const SourceContext *context, const json_t 
     return bootstrap_ask_mirror(context, source, bootstrap, error);
 }
 
+/* "the packages of bookworm are downloaded first, from its mirrors". Free it. */
+static char *bootstrap_due_fetch(const json_t *source, const AptSources *sources)
+{
+    g_autoptr(GPtrArray) mirrors = g_ptr_array_new_with_free_func(g_free);
+    g_auto(GStrv) lines = g_strsplit(sources->lines, "\n", -1);
+    for (guint i = 0; lines[i] != NULL; i++) {
+        g_auto(GStrv) words = g_strsplit(lines[i], " ", 3);
+        if (g_strv_length(words) > 1 && !g_ptr_array_find_with_equal_func(mirrors, words[1], g_str_equal, NULL)) {
+            g_ptr_array_add(mirrors, g_strdup(words[1]));
+        }
+    }
+    g_ptr_array_add(mirrors, NULL);
+    g_autofree char *list = g_strjoinv(", ", (char **)mirrors->pdata);
+    return g_strdup_printf("the packages of %s are downloaded first, from %s",
+                           json_string_value(json_object_get(source, "suite")), list);
+}
+
 static SourceLook bootstrap_look(const SourceContext *context, const json_t *source, gconstpointer resolved)
 {
     (void)context;
-    const Base *kept = ((const Bootstrap *)resolved)->kept;
+    const Bootstrap *bootstrap = resolved;
+    const Base *kept = bootstrap->kept;
     if (kept == NULL) {
-        return (SourceLook){.due = g_strdup("there is no base yet: it is made first")};
+        return (SourceLook){.due = g_strdup("there is no base yet: it is made first"),
+                            .fetch = bootstrap_due_fetch(source, &bootstrap->sources)};
     }
     if (bootstrap_is_current(source, kept)) {
         return (SourceLook){.disk = g_strdup(kept->disk)};

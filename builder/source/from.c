@@ -217,11 +217,24 @@ static IngotImage *from_open(const SourceContext *context, const FromImage *from
     return image;
 }
 
+/* What is not in the store whole is pulled; NULL: nothing is. Free it. */
+static char *from_due_pull(const SourceContext *context, const FromImage *from)
+{
+    g_autoptr(IngotImage) there = ingot_store_image_by_digest(context->store, from->exact, NULL);
+    if (there != NULL || from->exact->host == NULL) {
+        return NULL;
+    }
+    g_autoptr(IngotReference) named = ingot_reference_parse(from->name, NULL);
+    return named != NULL && named->digest != NULL
+               ? g_strdup_printf("%s is pulled first", from->name)
+               : g_strdup_printf("%s (%s) is pulled first", from->name, from->digest);
+}
+
 static SourceLook from_look(const SourceContext *context, const json_t *source, gconstpointer resolved)
 {
     (void)source;
     const FromImage *from = resolved;
-    return (SourceLook){.disk = from_disk(context, from->digest, NULL)};
+    return (SourceLook){.disk = from_disk(context, from->digest, NULL), .fetch = from_due_pull(context, from)};
 }
 
 static Source *from_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)

@@ -6,6 +6,7 @@
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
+#include <ingot/text.h>
 #include <ingot/ties.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,7 +128,9 @@ static Source *image_open_here(const SourceContext *context, const char *file, c
     g_autofree char *path = g_build_filename(context->workdir, "bundle", "disk.qcow2", NULL);
     Source *source = image_look_inside(context, file, path, error);
     if (source != NULL && strcmp(source->path, path) == 0) {
-        ingot_progress_message(context->progress, "what was taken out of %s is not kept: %s", file, problem->message);
+        ingot_progress_message(context->progress,
+                               "what was taken out of %s is not kept, nor is what is built on it: %s", file,
+                               problem->message);
     }
     return source;
 }
@@ -153,6 +156,17 @@ static Source *image_open_any(const SourceContext *context, const char *file, co
     return reads != NULL ? image_open_here(context, file, reads, error) : image_look_inside(context, file, path, error);
 }
 
+/* What is fetched first; a bundle is, even where its disk was taken out before. Free it. */
+static char *image_due_fetch(const json_t *source, const char *fetched)
+{
+    const char *url = json_string_value(json_object_get(source, "url"));
+    if (url == NULL || (fetched != NULL && g_file_test(fetched, G_FILE_TEST_EXISTS))) {
+        return NULL;
+    }
+    g_autofree char *shown = ingot_text_url(url);
+    return g_strdup_printf("%s is downloaded first", shown);
+}
+
 /* The file, and the disk that was taken out of it where that has happened. */
 static SourceLook image_look(const SourceContext *context, const json_t *source, gconstpointer resolved)
 {
@@ -161,11 +175,12 @@ static SourceLook image_look(const SourceContext *context, const json_t *source,
     const char *sha256 = json_string_value(json_object_get(source, "sha256"));
     g_autofree char *image = g_strdup_printf("image-%s", sha256), *fetched = source_cache_path(context, image, NULL);
     g_autofree char *disk = image_taken_out(context, sha256, NULL);
-    if (json_object_get(source, "format") == NULL && disk != NULL && g_file_test(disk, G_FILE_TEST_EXISTS)) {
-        return (SourceLook){.disk = g_steal_pointer(&disk)};
-    }
-    return (SourceLook){.disk = path != NULL ? g_canonicalize_filename(path, context->recipe->folder)
-                                             : g_steal_pointer(&fetched)};
+    SourceLook look = {.fetch = image_due_fetch(source, fetched)};
+    gboolean taken = json_object_get(source, "format") == NULL && disk != NULL && g_file_test(disk, G_FILE_TEST_EXISTS);
+    look.disk = taken          ? g_steal_pointer(&disk)
+                : path != NULL ? g_canonicalize_filename(path, context->recipe->folder)
+                               : g_steal_pointer(&fetched);
+    return look;
 }
 
 static Source *image_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)

@@ -134,6 +134,7 @@ void source_look_clear(SourceLook *look)
 {
     g_clear_pointer(&look->disk, g_free);
     g_clear_pointer(&look->due, g_free);
+    g_clear_pointer(&look->fetch, g_free);
 }
 
 SourceLook source_look(const SourceContext *context, const SourceIdentity *identity)

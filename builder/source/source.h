@@ -56,8 +56,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SourceIdentity, source_identity_free)
 
 /* What a plan can say of a source that is not made: nothing is asked or fetched for it. */
 typedef struct {
-    char *disk; /* path of the disk that a build of that key stands on; NULL: not known before it is made */
-    char *due;  /* what a build does first to have it, in words; NULL: nothing that may change the plan */
+    char *disk;  /* path of the disk that a build of that key stands on; NULL: not known before it is made */
+    char *due;   /* what a build does first to have it, in words; NULL: nothing that may change the plan */
+    char *fetch; /* what a build downloads first, and from where, in words; NULL: nothing */
 } SourceLook;
 SourceLook source_look(const SourceContext *context, const SourceIdentity *identity);
 void source_look_clear(SourceLook *look);

@@ -237,11 +237,17 @@ static gboolean run_all(Walk *walk, gboolean *again, GError **error)
     return TRUE;
 }
 
+gboolean walk_keeps(const WalkInput *input)
+{
+    g_autofree char *own = g_strconcat(ingot_workdir_path(input->workdir), "/", NULL);
+    return !input->options->no_cache && !(input->source != NULL && g_str_has_prefix(input->source->path, own));
+}
+
 static Walk *walk_new(const WalkInput *input, GError **error)
 {
     Walk *walk = g_new0(Walk, 1);
     walk->in = *input;
-    walk->keeping = !input->options->no_cache;
+    walk->keeping = walk_keeps(input);
     walk->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)draft_free);
     walk->further = g_ptr_array_new_with_free_func(g_free);
     walk->runs = g_ptr_array_new_with_free_func(node_run_free);
@@ -281,8 +287,8 @@ Walk *walk_run(const WalkInput *input, GError **error)
          * memory, left by an earlier step. */
         if (walk->torn && walk->keeping && !walk->distrusted && ingot_interrupt_check(NULL)) {
             ingot_progress_message(walk->in.host->progress,
-                                   "the resumed machine restarted or powered off in the middle "
-                                   "of a step: the build goes on from the disk alone");
+                                   "the resumed machine went down in the middle of a step: the build goes on from the "
+                                   "disk alone");
             g_clear_error(&problem);
             walk->distrusted = TRUE;
         }

@@ -39,6 +39,10 @@ typedef struct {
  */
 MachineOptions walk_machine_options(const Recipe *recipe, const BuildHost *host, const GuestKey *key);
 
+/* Whether nodes are kept, and taken from elsewhere: not where that is not wanted, and not on a source that lies in the
+ * work folder, which ends with the build. */
+gboolean walk_keeps(const WalkInput *input);
+
 typedef struct Walk Walk;
 /* Runs all stages. The disk and the layers below it stay until walk_free. */
 Walk *walk_run(const WalkInput *input, GError **error);

@@ -6,6 +6,7 @@
 
 #include "cache/draft.h"
 #include "cache/house.h"
+#include "cache/passed.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}, {shell: three}]"
 #define NOW (SAMPLE_BEGAN + 100)
@@ -116,6 +117,31 @@ static void the_newest_run_wins_over_the_deepest(void **state)
     expect_best(sample, plan, -1, NOW, "two again");
     sample_node(sample, plan, "boot again", NULL, "d");
     expect_best(sample, plan, -1, NOW, "boot again");
+}
+
+static void expect_passed(const Sample *sample, const Plan *plan, const char *source, guint stage, const char *why)
+{
+    g_autoptr(GPtrArray) nodes = nodes_list(sample->cache, NULL);
+    const Node *best = nodes_best(nodes, plan, source, -1, NOW);
+    g_autofree char *said = passed_why(nodes, plan, stage, source, best);
+    assert_string_equal(said, why);
+}
+
+/* As after a --refresh that has failed at the step behind. */
+static void why_a_run_that_is_kept_is_passed_over(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(Plan) plan = build_chain(sample);
+    expect_passed(sample, plan, "/another/disk", 0, "not kept on the source's present disk");
+    sample_node(sample, plan, "one again", "boot", "ab");
+    expect_passed(sample, plan, sample->source, 2, "'one' has run again since");
+    expect_passed(sample, plan, sample->source, 3, "'one' has run again since");
+    g_autofree char *folder = sample_folder(sample, "one");
+    assert_true(nodes_remove(folder));
+    expect_passed(sample, plan, sample->source, 2, "what it was kept on is not there any more");
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autofree char *nothing = passed_why(none, plan, 2, sample->source, NULL);
+    assert_string_equal(nothing, "not kept");
 }
 
 static void a_run_that_is_refreshed_rules_out_no_other(void **state)
@@ -609,6 +635,7 @@ int main(void)
         SAMPLE_TEST(why_a_stage_is_stale),
         SAMPLE_TEST(another_source_is_no_ground),
         SAMPLE_TEST(the_newest_run_wins_over_the_deepest),
+        SAMPLE_TEST(why_a_run_that_is_kept_is_passed_over),
         SAMPLE_TEST(a_run_that_is_refreshed_rules_out_no_other),
         SAMPLE_TEST(a_booted_machine_is_of_no_use_to_an_offline_step),
         SAMPLE_TEST(a_plan_without_steps_goes_on_from_no_machine),

@@ -267,12 +267,14 @@ static void test_due(void **state)
     g_auto(SourceLook) none = look_at(fixture);
     assert_null(none.disk);
     assert_non_null(strstr(none.due, "made first"));
+    assert_non_null(strstr(none.fetch, "are downloaded first, from "));
     fixture->context.look = FALSE;
     g_autoptr(Source) made = make(fixture, &key);
     fixture->context.look = TRUE;
     g_auto(SourceLook) young = look_at(fixture);
     assert_string_equal(young.disk, made->path);
     assert_null(young.due);
+    assert_null(young.fetch);
     age(made, 2 * WEEK);
     g_auto(SourceLook) old = look_at(fixture);
     assert_string_equal(old.disk, made->path);

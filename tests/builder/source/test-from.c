@@ -85,6 +85,7 @@ static Source *make(const Fixture *fixture)
     g_auto(SourceLook) look = source_look(&fixture->context, identity);
     assert_string_equal(look.disk, source->path);
     assert_null(look.due);
+    assert_null(look.fetch); /* it is in the store */
     return g_steal_pointer(&source);
 }
 
@@ -123,6 +124,24 @@ static void test_cache_of_another_user(void **state)
     assert_string_equal(first->path, second->path);
     assert_null(none);
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+}
+
+/* What a build would pull is said, and nobody is asked for that. */
+static void test_due_pull(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *name = g_strconcat("127.0.0.1:1/team/base@", fixture->first, NULL);
+    json_decref(fixture->recipe.tree);
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s}}", "source", "kind", "from", "reference", name);
+    g_autoptr(SourceIdentity) there = source_identify(&fixture->context, NULL);
+    g_auto(SourceLook) none = source_look(&fixture->context, there);
+    assert_null(none.fetch); /* by whatever name it came into the store */
+    name[strlen(name) - 1] = name[strlen(name) - 1] == '0' ? '1' : '0';
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string(name));
+    g_autoptr(SourceIdentity) missing = source_identify(&fixture->context, NULL);
+    g_auto(SourceLook) look = source_look(&fixture->context, missing);
+    g_autofree char *wanted = g_strconcat(name, " is pulled first", NULL);
+    assert_string_equal(look.fetch, wanted);
 }
 
 /* A tag that moves while the build runs: it starts over, and never builds on what it was not planned on. */
@@ -271,8 +290,10 @@ static void test_missing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_tag_moves),      TEST(test_pinned),  TEST(test_pinned_is_lost),
-                                       TEST(test_flipped_byte),   TEST(test_remains), TEST(test_keeps_nothing),
-                                       TEST(test_eviction_races), TEST(test_missing), TEST(test_cache_of_another_user)};
+    const struct CMUnitTest tests[] = {TEST(test_due_pull),      TEST(test_tag_moves),
+                                       TEST(test_pinned),        TEST(test_pinned_is_lost),
+                                       TEST(test_flipped_byte),  TEST(test_remains),
+                                       TEST(test_keeps_nothing), TEST(test_eviction_races),
+                                       TEST(test_missing),       TEST(test_cache_of_another_user)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

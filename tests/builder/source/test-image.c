@@ -234,6 +234,29 @@ static void test_no_cache_to_write_to(void **state)
     }
 }
 
+/* What a build would download is said, without a login; what is kept is not downloaded. */
+static void test_due_download(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sha256 = hex_of(fixture->disk), *kept = NULL;
+    json_decref(fixture->recipe.tree);
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s, s:s}}", "source", "kind", "image", "url",
+                                     "https://me:secret@images.example/disk.qcow2", "sha256", sha256);
+    SourceContext context = {.recipe = &fixture->recipe,
+                             .cache = fixture->cache,
+                             .workdir = ingot_workdir_path(fixture->workdir),
+                             .look = TRUE};
+    g_autoptr(SourceIdentity) identity = source_identify(&context, NULL);
+    g_auto(SourceLook) first = source_look(&context, identity);
+    assert_string_equal(first.fetch, "https://images.example/disk.qcow2 is downloaded first");
+    assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
+    kept = g_strdup_printf("%s/sources/image-%s", fixture->cache, sha256);
+    g_autofree char *sources = g_path_get_dirname(kept);
+    assert_true(ingot_file_make_folder(sources, NULL) && g_file_set_contents(kept, "", 0, NULL));
+    g_auto(SourceLook) second = source_look(&context, identity);
+    assert_null(second.fetch);
+}
+
 /* A bundle's disk that has rotted in the cache is taken out again. */
 static void test_flipped_byte(void **state)
 {
@@ -328,6 +351,7 @@ int main(void)
         TEST(test_box),
         TEST(test_no_cache_to_write_to),
         TEST(test_broken_box),
+        TEST(test_due_download),
         TEST(test_flipped_byte),
         TEST(test_raw),
         TEST(test_named_format),

@@ -77,6 +77,11 @@ static void schedule(const Fixture *f, gint64 seconds)
     assert_true(g_file_set_contents(path, text, -1, NULL));
 }
 
+static gboolean is_alive(gpointer machine, GError **error)
+{
+    return machine_alive(machine, error);
+}
+
 static void a_restart_that_is_due_soon_is_waited_for(void **state)
 {
     (void)state;
@@ -87,6 +92,41 @@ static void a_restart_that_is_due_soon_is_waited_for(void **state)
     assert_true(engine_follow(&f.walk, plan_stage(f.plan, 1), &error));
     assert_null(f.walk.machine);
     assert_true(f.walk.clean);
+}
+
+#define HALTED "{\"registers\": [\"RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\"]}"
+
+/* `shutdown -H`: no end would ever come. */
+static void a_halt_is_an_end(void **state)
+{
+    (void)state;
+    g_auto(Fixture) f;
+    g_autoptr(GError) error = NULL;
+    gint64 began = g_get_monotonic_time();
+    fixture_begin(&f, HALTED);
+    schedule(&f, 2);
+    fake_forget();
+    assert_true(engine_follow(&f.walk, plan_stage(f.plan, 1), &error));
+    assert_true(fake_heard("quit")); /* what was written is on the disk */
+    assert_null(f.walk.machine);
+    assert_true(f.walk.clean);
+    assert_true(SECONDS(began) < 60);
+}
+
+/* `halt -f` in the middle of a step: as a machine that has ended by itself. */
+static void a_halt_that_nobody_announced_is_seen(void **state)
+{
+    (void)state;
+    g_auto(Fixture) f;
+    g_autoptr(GError) error = NULL;
+    int status;
+    fixture_begin(&f, HALTED);
+    const GuestCommand command = {.script = "sleep 60"};
+    f.walk.guest->alive_user = f.walk.machine;
+    f.walk.guest->alive = is_alive;
+    assert_false(guest_run(f.walk.guest, &command, &status, &error));
+    assert_non_null(strstr(error->message, "has halted"));
+    assert_true(engine_has_ended(&f.walk));
 }
 
 static void one_that_is_due_late_is_refused(void **state)
@@ -118,6 +158,24 @@ static void what_is_shut_down_anyway_is_not_waited_for(void **state)
     schedule(&f, 3000);
     assert_true(engine_follow(&f.walk, plan_stage(f.plan, 2), NULL));
     assert_non_null(f.walk.machine);
+}
+
+/* A disk that was taken out of a bundle for this build alone: a node on it would never be of use. */
+static void nothing_is_kept_on_what_ends_with_the_build(void **state)
+{
+    (void)state;
+    g_auto(Fixture) f;
+    fixture_begin(&f, "{}");
+    assert_true(walk_keeps(&f.walk.in));
+    f.options.no_cache = TRUE;
+    assert_false(walk_keeps(&f.walk.in));
+    f.options.no_cache = FALSE;
+    g_autofree char *passing = ingot_workdir_file(f.fake.workdir, "bundle/disk.qcow2");
+    g_autofree char *beside = g_strconcat(ingot_workdir_path(f.fake.workdir), "-other/disk.qcow2", NULL);
+    f.source.path = passing;
+    assert_false(walk_keeps(&f.walk.in));
+    f.source.path = beside;
+    assert_true(walk_keeps(&f.walk.in));
 }
 
 /* The stage's node as it is kept. */
@@ -158,8 +216,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restart_that_is_due_soon_is_waited_for),
+        cmocka_unit_test(a_halt_is_an_end),
+        cmocka_unit_test(a_halt_that_nobody_announced_is_seen),
         cmocka_unit_test(one_that_is_due_late_is_refused),
         cmocka_unit_test(what_is_shut_down_anyway_is_not_waited_for),
+        cmocka_unit_test(nothing_is_kept_on_what_ends_with_the_build),
         cmocka_unit_test(the_memory_of_a_machine_that_goes_down_is_not_kept),
     };
     return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
