@@ -9,6 +9,9 @@
 #include "server/http/logwriter.h"
 
 #define ID_MAX 64
+#define NEW_ID_SIZE 17 /* bytes of an id that is made here, with its end */
+#define TIME_SIZE 32   /* bytes of a time as text */
+#define LINE_SIZE 384  /* bytes of a request's line, mostly */
 #define END_WAIT (2 * G_TIME_SPAN_SECOND)
 
 static LogFormat format_now = LOG_AS_PLAIN;
@@ -57,45 +60,57 @@ static gsize plain_length(const char *text)
 }
 
 /* Text as people read it; what does not print, and in a field what parts fields too, as \xHH or \uHHHH. */
-static char *escape(const char *text, gboolean field)
+static void add_escaped(GString *line, const char *text, gboolean field)
 {
     gsize plain = plain_length(text);
-    GString *escaped = g_string_new_len(text, (gssize)plain);
+    g_string_append_len(line, text, (gssize)plain);
     text += plain;
     while (*text != '\0') {
         gunichar c = g_utf8_get_char_validated(text, -1);
         if (c == (gunichar)-1 || c == (gunichar)-2) { /* no UTF-8: its bytes, one by one */
-            g_string_append_printf(escaped, "\\x%02x", (guchar)*text++);
+            g_string_append_printf(line, "\\x%02x", (guchar)*text++);
             continue;
         }
         if (c == '\\') {
-            g_string_append(escaped, "\\\\");
+            g_string_append(line, "\\\\");
         } else if (g_unichar_isprint(c) && !(field && g_unichar_isspace(c))) {
-            g_string_append_unichar(escaped, c);
+            g_string_append_unichar(line, c);
         } else {
-            g_string_append_printf(escaped, c <= 0xff ? "\\x%02x" : "\\u%04x", c);
+            g_string_append_printf(line, c <= 0xff ? "\\x%02x" : "\\u%04x", c);
         }
         text = g_utf8_next_char(text);
     }
-    return g_string_free(escaped, FALSE);
+}
+
+static guint64 tenths(double ms)
+{
+    return (guint64)(ms * 10 + 0.5);
 }
 
 static char *plain_request(const char *time, const LogRequest *request)
 {
-    g_autofree char *user = escape(request->user, TRUE);
-    g_autofree char *method = escape(request->method, TRUE);
-    g_autofree char *path = escape(request->path, TRUE);
-    return g_strdup_printf("%s %s %s %s %s status=%u received=%" G_GUINT64_FORMAT " bytes=%" G_GUINT64_FORMAT
-                           " ms=%.1f id=%s",
-                           time, request->client, user, method, path, request->status, request->received, request->sent,
-                           request->ms, request->id);
+    const char *const fields[] = {request->user, request->method, request->path};
+    GString *line = g_string_sized_new(LINE_SIZE);
+    g_string_append(line, time);
+    g_string_append_c(line, ' ');
+    g_string_append(line, request->client);
+    for (guint i = 0; i < G_N_ELEMENTS(fields); i++) {
+        g_string_append_c(line, ' ');
+        add_escaped(line, fields[i], TRUE);
+    }
+    guint64 ms = tenths(request->ms);
+    g_string_append_printf(
+        line, " status=%u received=%" G_GUINT64_FORMAT " bytes=%" G_GUINT64_FORMAT " ms=%" G_GUINT64_FORMAT ".%u id=",
+        request->status, request->received, request->sent, ms / 10, (guint)(ms % 10));
+    g_string_append(line, request->id);
+    return g_string_free(line, FALSE);
 }
 
 static char *plain_message(const char *level, const char *message)
 {
-    g_autofree char *escaped = escape(message, FALSE);
-    return strcmp(level, "warning") == 0 ? g_strdup_printf("ingotd: warning: %s", escaped)
-                                         : g_strdup_printf("ingotd: %s", escaped);
+    GString *line = g_string_new(strcmp(level, "warning") == 0 ? "ingotd: warning: " : "ingotd: ");
+    add_escaped(line, message, FALSE);
+    return g_string_free(line, FALSE);
 }
 
 /* --- JSON --- */
@@ -137,7 +152,7 @@ static char *json_request(const char *time, const LogRequest *request)
     json_object_set_new(line, "status", json_integer(request->status));
     json_object_set_new(line, "received", json_integer((json_int_t)request->received));
     json_object_set_new(line, "sent", json_integer((json_int_t)request->sent));
-    json_object_set_new(line, "ms", json_real((double)(guint64)(request->ms * 10 + 0.5) / 10));
+    json_object_set_new(line, "ms", json_real((double)tenths(request->ms) / 10));
     return json_end(line);
 }
 
@@ -175,10 +190,23 @@ void log_start(void)
     writer_now = logwriter_new(STDERR_FILENO, describe_dropped);
 }
 
+/* The time in words, which are the same for a second. */
+static const char *time_text(void)
+{
+    static _Thread_local gint64 second;
+    static _Thread_local char text[TIME_SIZE];
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    if (now != second) {
+        g_autofree char *fresh = ingot_text_now();
+        g_strlcpy(text, fresh, sizeof text);
+        second = now;
+    }
+    return text;
+}
+
 void log_request(const LogRequest *request)
 {
-    g_autofree char *now = ingot_text_now();
-    g_autofree char *line = log_request_line(format_now, now, request);
+    g_autofree char *line = log_request_line(format_now, time_text(), request);
     write_line(line);
 }
 
@@ -209,5 +237,12 @@ char *log_id(const char *given)
     if (length > 0 && length <= ID_MAX && strspn(given, sane) == length) {
         return g_strdup(given);
     }
-    return g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
+    static const char hex[] = "0123456789abcdef";
+    guint64 value = (guint64)g_random_int() << 32 | g_random_int();
+    char *id = g_malloc(NEW_ID_SIZE);
+    for (guint i = 0; i < NEW_ID_SIZE - 1; i++, value <<= 4) {
+        id[i] = hex[value >> 60];
+    }
+    id[NEW_ID_SIZE - 1] = '\0';
+    return id;
 }

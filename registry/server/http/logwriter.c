@@ -6,6 +6,10 @@
 
 #include "base/crew.h"
 
+/* How long lines gather behind those that were just written: under load one write takes many, and those who add them
+ * wake nobody. */
+#define GATHER (5 * G_TIME_SPAN_MILLISECOND)
+
 struct LogWriter {
     int fd;
     char *(*dropped)(guint64 lines);
@@ -13,7 +17,8 @@ struct LogWriter {
     GMutex lock; /* of all that follows */
     GCond change;
     GString *waiting;
-    guint64 lost; /* lines, since the last that was told */
+    guint64 lost;  /* lines, since the last that was told */
+    gboolean idle; /* the thread waits for a line */
     gboolean ending, ended;
 };
 
@@ -42,6 +47,25 @@ static void tell_lost(LogWriter *writer)
     }
 }
 
+/* Under the lock, which others have while it writes. */
+static void write_waiting(LogWriter *writer)
+{
+    GString *taken = writer->waiting;
+    writer->waiting = g_string_new(NULL);
+    g_mutex_unlock(&writer->lock);
+    write_all(writer->fd, taken->str, taken->len);
+    g_string_free(taken, TRUE);
+    g_mutex_lock(&writer->lock);
+}
+
+/* Under the lock. */
+static void gather(LogWriter *writer)
+{
+    gint64 until = g_get_monotonic_time() + GATHER;
+    while (!writer->ending && g_cond_wait_until(&writer->change, &writer->lock, until)) {
+    }
+}
+
 static gpointer run_writer(gpointer user)
 {
     LogWriter *writer = user;
@@ -49,16 +73,14 @@ static gpointer run_writer(gpointer user)
     for (;;) {
         tell_lost(writer);
         if (writer->waiting->len > 0) {
-            GString *taken = writer->waiting;
-            writer->waiting = g_string_new(NULL);
-            g_mutex_unlock(&writer->lock);
-            write_all(writer->fd, taken->str, taken->len);
-            g_string_free(taken, TRUE);
-            g_mutex_lock(&writer->lock);
+            write_waiting(writer);
+            gather(writer);
         } else if (writer->ending) {
             break;
         } else {
+            writer->idle = TRUE;
             g_cond_wait(&writer->change, &writer->lock);
+            writer->idle = FALSE;
         }
     }
     writer->ended = TRUE;
@@ -93,10 +115,14 @@ LogWriter *logwriter_new(int fd, char *(*dropped)(guint64 lines))
 
 void logwriter_add(LogWriter *writer, const char *line)
 {
+    gsize length = strlen(line);
     g_mutex_lock(&writer->lock);
-    if (writer->waiting->len + strlen(line) < LOGWRITER_MAX) {
-        g_string_append_printf(writer->waiting, "%s\n", line);
-        g_cond_signal(&writer->change);
+    if (writer->waiting->len + length < LOGWRITER_MAX) {
+        g_string_append_len(writer->waiting, line, (gssize)length);
+        g_string_append_c(writer->waiting, '\n');
+        if (writer->idle) {
+            g_cond_signal(&writer->change);
+        }
     } else {
         writer->lost++;
     }

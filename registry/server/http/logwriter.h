@@ -2,7 +2,7 @@
  *
  * Invariant: logwriter_add never waits for the descriptor. At most LOGWRITER_MAX bytes of lines wait; a line beyond
  * that is dropped, and counted in a line of its own as soon as there is room again. Lines come out whole, in the order
- * in which they were added. Thread safe. */
+ * in which they were added: the first at once, those that follow it within milliseconds together. Thread safe. */
 #pragma once
 
 #include <glib.h>
