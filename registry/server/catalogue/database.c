@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "server/catalogue/tide.h"
+
 #define BUSY_MSEC 10000
 #define CACHE_KIB "-2048" /* of pages for each connection */
 
@@ -24,8 +26,8 @@ struct Database {
     GQueue idle;    /* readers that nobody has */
     GMutex watching;
     Connection *watcher; /* sees each commit; opened when it is first needed */
-    gint64 version;      /* of the data, as the watcher saw it last */
-    guint64 sequence;    /* how often it was another one */
+    Tide tide;           /* of the watcher */
+    guint64 blind;       /* how often it could not be opened */
 };
 
 static IngotError kind_of(sqlite3 *handle)
@@ -243,21 +245,17 @@ void database_give_back(Connection *reader)
     }
 }
 
-/* The version of the data is another one after each commit of any other connection: the watcher makes none itself. */
 guint64 database_sequence(Database *database)
 {
-    gint64 version = -1;
     g_mutex_lock(&database->watching);
     if (database->watcher == NULL) {
         database->watcher = connection_new(database, SQLITE_OPEN_READWRITE, NULL);
+        if (database->watcher != NULL) {
+            tide_begin(&database->tide, database->watcher->handle);
+        }
     }
-    gboolean seen = database->watcher != NULL &&
-                    database_number(database->watcher, &version, -1, NULL, "PRAGMA data_version", "") && version >= 0;
-    if (!seen || version != database->version) {
-        database->sequence++;
-        database->version = version;
-    }
-    guint64 sequence = database->sequence;
+    database->blind += database->watcher == NULL ? 1 : 0;
+    guint64 sequence = database->blind + (database->watcher == NULL ? 0 : tide_sequence(&database->tide));
     g_mutex_unlock(&database->watching);
     return sequence;
 }
