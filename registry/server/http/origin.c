@@ -193,6 +193,9 @@ static char *parameter_of(const char *element, const char *key)
 /* What the proxies say of the client: key is "proto", "host". Free it. */
 static char *said_of(const Request *request, OriginHeader by, guint depth, const char *key, const char *header)
 {
+    if (request_header(request, by == ORIGIN_BY_X_FORWARDED ? header : "Forwarded") == NULL) {
+        return NULL;
+    }
     if (by == ORIGIN_BY_X_FORWARDED) {
         return element_of(request, header, depth);
     }
@@ -308,6 +311,10 @@ gboolean origin_is_loopback_host(const char *text)
 {
     gsize length = *text == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
     g_autofree char *host = g_ascii_strdown(text, (gssize)MIN(length, strlen(text)));
+    struct in_addr four;
+    if (inet_pton(AF_INET, host, &four) == 1) {
+        return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
     g_autofree char *bare = g_strdup(host);
     g_autoptr(GInetAddress) address = g_inet_address_new_from_string(g_strstrip(g_strdelimit(bare, "[]", ' ')));
     return strcmp(host, "localhost") == 0 || g_str_has_suffix(host, ".localhost") ||

@@ -2,36 +2,72 @@
 
 #include <string.h>
 
-/* Digits alone (GLib would pass over a vertical tab before them); an empty text is none. */
-static gboolean parse_number(const char *text, guint64 *number, gboolean *given)
+/* A text that is looked through: nothing is copied, since most requests of the main load have a range. */
+typedef struct {
+    const char *at, *end;
+} Span;
+
+/* "FIRST-LAST", either of which may lack. */
+typedef struct {
+    guint64 first, last;
+    gboolean has_first, has_last;
+} Bounds;
+
+/* Digits alone; none is no number. FALSE: more than fits. */
+static gboolean take_number(Span *span, guint64 *number, gboolean *given)
 {
-    *given = *text != '\0';
-    return !*given || (text[strspn(text, "0123456789")] == '\0' &&
-                       g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, number, NULL));
+    const char *start = span->at;
+    *number = 0;
+    for (; span->at < span->end && g_ascii_isdigit(*span->at); span->at++) {
+        if (!g_uint64_checked_mul(number, *number, 10) ||
+            !g_uint64_checked_add(number, *number, (guint64)(*span->at - '0'))) {
+            return FALSE;
+        }
+    }
+    *given = span->at > start;
+    return TRUE;
+}
+
+/* All of the span. */
+static gboolean parse_bounds(Span span, Bounds *bounds)
+{
+    if (!take_number(&span, &bounds->first, &bounds->has_first) || span.at == span.end || *span.at != '-') {
+        return FALSE;
+    }
+    span.at++;
+    return take_number(&span, &bounds->last, &bounds->has_last) && span.at == span.end;
 }
 
 /* One "FIRST-LAST", "FIRST-" or "-SUFFIX". *range has length 0 where nothing lies in it. FALSE: it is none. */
-static gboolean parse_one(const char *text, guint64 size, ByteRange *range)
+static gboolean parse_one(Span span, guint64 size, ByteRange *range)
 {
-    const char *dash = strchr(text, '-');
-    if (dash == NULL) {
+    Bounds of;
+    if (!parse_bounds(span, &of) || (!of.has_first && !of.has_last)) {
         return FALSE;
     }
-    g_autofree char *before = g_strndup(text, (gsize)(dash - text));
-    guint64 first = 0, last = 0;
-    gboolean has_first, has_last;
-    if (!parse_number(before, &first, &has_first) || !parse_number(dash + 1, &last, &has_last) ||
-        (!has_first && !has_last)) {
-        return FALSE;
-    }
-    if (!has_first) {
-        *range = (ByteRange){.offset = size - MIN(last, size), .length = MIN(last, size)};
-    } else if (first >= size || (has_last && last < first)) {
+    if (!of.has_first) {
+        *range = (ByteRange){.offset = size - MIN(of.last, size), .length = MIN(of.last, size)};
+    } else if (of.first >= size || (of.has_last && of.last < of.first)) {
         range->length = 0;
     } else {
-        *range = (ByteRange){.offset = first, .length = (has_last && last < size ? last + 1 : size) - first};
+        *range =
+            (ByteRange){.offset = of.first, .length = (of.has_last && of.last < size ? of.last + 1 : size) - of.first};
     }
     return TRUE;
+}
+
+/* Up to the next comma, without the blanks around it; *rest: what follows the comma, NULL: nothing. */
+static Span next_element(const char *text, const char **rest)
+{
+    Span span = {.at = text, .end = strchrnul(text, ',')};
+    *rest = *span.end == ',' ? span.end + 1 : NULL;
+    while (span.at < span.end && g_ascii_isspace(*span.at)) {
+        span.at++;
+    }
+    while (span.at < span.end && g_ascii_isspace(span.end[-1])) {
+        span.end--;
+    }
+    return span;
 }
 
 RangeKind range_parse(const char *text, guint64 size, GArray *ranges)
@@ -39,12 +75,11 @@ RangeKind range_parse(const char *text, guint64 size, GArray *ranges)
     if (text == NULL || g_ascii_strncasecmp(text, "bytes=", strlen("bytes=")) != 0) {
         return RANGE_WHOLE;
     }
-    g_auto(GStrv) parts = g_strsplit(text + strlen("bytes="), ",", RANGES_MAX + 1);
     guint64 total = 0;
-    guint count = 0;
-    for (; parts[count] != NULL; count++) {
+    const char *rest = text + strlen("bytes=");
+    for (guint count = 0; rest != NULL; count++) {
         ByteRange range = {0};
-        if (count == RANGES_MAX || !parse_one(g_strstrip(parts[count]), size, &range)) {
+        if (count == RANGES_MAX || !parse_one(next_element(rest, &rest), size, &range)) {
             return RANGE_WHOLE;
         }
         if (range.length > size - total) {
@@ -55,25 +90,16 @@ RangeKind range_parse(const char *text, guint64 size, GArray *ranges)
             g_array_append_val(ranges, range);
         }
     }
-    if (ranges->len == 0) {
-        return count == 0 ? RANGE_WHOLE : RANGE_UNSATISFIABLE;
-    }
-    return RANGE_PARTS;
+    return ranges->len == 0 ? RANGE_UNSATISFIABLE : RANGE_PARTS;
 }
 
 gboolean range_parse_content(const char *text, ByteRange *range)
 {
-    const char *dash = strchr(text, '-');
-    if (dash == NULL) {
+    Bounds of;
+    if (!parse_bounds((Span){.at = text, .end = text + strlen(text)}, &of) || !of.has_first || !of.has_last ||
+        of.last < of.first || of.last >= G_MAXINT64) {
         return FALSE;
     }
-    g_autofree char *before = g_strndup(text, (gsize)(dash - text));
-    guint64 first = 0, last = 0;
-    gboolean has_first, has_last;
-    if (!parse_number(before, &first, &has_first) || !parse_number(dash + 1, &last, &has_last) || !has_first ||
-        !has_last || last < first || last >= G_MAXINT64) {
-        return FALSE;
-    }
-    *range = (ByteRange){.offset = first, .length = last - first + 1};
+    *range = (ByteRange){.offset = of.first, .length = of.last - of.first + 1};
     return TRUE;
 }

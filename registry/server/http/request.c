@@ -73,13 +73,13 @@ void request_stream(Request *request, const char *strand, RequestTake take, Requ
     request->rest = rest;
 }
 
-/* Addresses on this server begin with the path that a proxy gives it. */
+/* Addresses on this server begin with the path that a proxy gives it; NULL: the value stays as it is. */
 static char *with_prefix(const Request *request, const char *name, const char *value)
 {
     static const char *const names[] = {"Location", "Link", "Ingot-Frames", NULL};
     gsize at = *value == '<' ? 1 : 0;
     return request->prefix == NULL || !g_strv_contains(names, name) || value[at] != '/'
-               ? g_strdup(value)
+               ? NULL
                : g_strdup_printf("%.*s%s%s", (int)at, value, request->prefix, value + at);
 }
 
@@ -89,8 +89,8 @@ static void add_headers(const Request *request, struct MHD_Response *response, v
     while ((name = va_arg(headers, const char *)) != NULL) {
         const char *value = va_arg(headers, const char *);
         g_autofree char *whole = value == NULL ? NULL : with_prefix(request, name, value);
-        if (whole != NULL) {
-            MHD_add_response_header(response, name, whole);
+        if (value != NULL) {
+            MHD_add_response_header(response, name, whole == NULL ? value : whole);
         }
     }
 }
@@ -254,8 +254,8 @@ enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray
 gboolean request_has_already(const Request *request, const char *tag)
 {
     const char *header = request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
-    g_auto(GStrv) tags = g_strsplit(header == NULL ? "" : header, ",", -1);
-    for (guint i = 0; tags[i] != NULL; i++) {
+    g_auto(GStrv) tags = header == NULL ? NULL : g_strsplit(header, ",", -1);
+    for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
         const char *one = g_strstrip(tags[i]);
         one += g_str_has_prefix(one, "W/") ? 2 : 0; /* compared weakly: the bytes of a digest are always the same */
         if (strcmp(one, "*") == 0 || strcmp(one, tag) == 0) {

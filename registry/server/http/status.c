@@ -19,6 +19,13 @@ typedef struct {
     double seconds;
 } Counts;
 
+/* The answers of one kind. */
+typedef struct {
+    const char *route, *method; /* literals; routes that share a name need not share its text */
+    guint status;
+    guint64 count;
+} Answers;
+
 struct Status {
     Watch *watch;
     Rate *rate;
@@ -29,10 +36,22 @@ struct Status {
     Probe *readiness, *figures;
     GMutex lock;         /* of all that follows */
     GHashTable *routes;  /* name -> Counts */
-    GHashTable *answers; /* labels of route, method and status -> guint64 */
+    GHashTable *answers; /* of Answers: themselves */
     guint running;
     gboolean draining;
 };
+
+static guint answers_hash(gconstpointer data)
+{
+    const Answers *answers = data;
+    return g_str_hash(answers->route) ^ g_direct_hash(answers->method) ^ answers->status;
+}
+
+static gboolean answers_equal(gconstpointer a, gconstpointer b)
+{
+    const Answers *one = a, *other = b;
+    return strcmp(one->route, other->route) == 0 && one->method == other->method && one->status == other->status;
+}
 
 Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const StatusSources *sources,
                    struct Server *server, gboolean exact)
@@ -48,7 +67,7 @@ Status *status_new(Watch *watch, Rate *rate, WorkPool *const *pools, const Statu
     status->watch = watch;
     status->rate = rate;
     status->routes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
-    status->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    status->answers = g_hash_table_new_full(answers_hash, answers_equal, g_free, NULL);
     return status;
 }
 
@@ -88,8 +107,13 @@ void status_drain(Status *status)
 /* Few names, whatever is asked for: a label for each path would grow without end. */
 static const char *method_name(const char *method)
 {
-    static const char *const known[] = {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", NULL};
-    return g_strv_contains(known, method) ? method : "other";
+    static const char *const known[] = {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"};
+    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+        if (strcmp(known[i], method) == 0) {
+            return known[i];
+        }
+    }
+    return "other";
 }
 
 static guint bucket_of(double seconds)
@@ -101,30 +125,41 @@ static guint bucket_of(double seconds)
     return i;
 }
 
-static gpointer find_or_add(GHashTable *table, const char *key, gboolean copy, gsize size)
+/* name: a literal. Under the lock. */
+static Counts *find_counts(Status *status, const char *name)
 {
-    gpointer value = g_hash_table_lookup(table, key);
-    if (value == NULL) {
-        value = g_malloc0(size);
-        g_hash_table_insert(table, copy ? g_strdup(key) : (gpointer)key, value);
+    Counts *counts = g_hash_table_lookup(status->routes, name);
+    if (counts == NULL) {
+        counts = g_new0(Counts, 1);
+        g_hash_table_insert(status->routes, (gpointer)name, counts);
     }
-    return value;
+    return counts;
+}
+
+/* Under the lock. */
+static void count_answer(Status *status, const Answers *kind)
+{
+    Answers *answers = g_hash_table_lookup(status->answers, kind);
+    if (answers == NULL) {
+        answers = g_memdup2(kind, sizeof *kind);
+        g_hash_table_add(status->answers, answers);
+    }
+    answers->count++;
 }
 
 void status_end(Status *status, const Request *request)
 {
     const char *name = request->match.route == NULL ? "other" : request->match.route->name;
     double seconds = (double)(g_get_monotonic_time() - request->start) / G_USEC_PER_SEC;
-    g_autofree char *labels = g_strdup_printf("route=\"%s\",method=\"%s\",status=\"%u\"", name,
-                                              method_name(request->method), request->status);
+    const Answers kind = {.route = name, .method = method_name(request->method), .status = request->status};
     g_mutex_lock(&status->lock);
     status->running--;
-    Counts *route = find_or_add(status->routes, name, FALSE, sizeof(Counts));
+    Counts *route = find_counts(status, name);
     route->counts[bucket_of(seconds)]++;
     route->seconds += seconds;
     route->received += request->received;
     route->sent += strcmp(request->method, "HEAD") == 0 ? 0 : request->sent;
-    (*(guint64 *)find_or_add(status->answers, labels, TRUE, sizeof(guint64)))++;
+    count_answer(status, &kind);
     g_mutex_unlock(&status->lock);
 }
 
@@ -207,9 +242,11 @@ static char *tell(Status *status)
     g_string_append_printf(text, "ingot_requests_running %u\n", status->running);
     metrics_head(text, "ingot_requests_total", "counter", "Requests that have ended.");
     g_hash_table_iter_init(&iterator, status->answers);
-    while (g_hash_table_iter_next(&iterator, &name, &value)) {
-        g_string_append_printf(text, "ingot_requests_total{%s} %" G_GUINT64_FORMAT "\n", (const char *)name,
-                               *(guint64 *)value);
+    while (g_hash_table_iter_next(&iterator, &value, NULL)) {
+        const Answers *answers = value;
+        g_string_append_printf(text,
+                               "ingot_requests_total{route=\"%s\",method=\"%s\",status=\"%u\"} %" G_GUINT64_FORMAT "\n",
+                               answers->route, answers->method, answers->status, answers->count);
     }
     metrics_head(text, "ingot_request_seconds", "histogram", "How long requests took.");
     g_hash_table_iter_init(&iterator, status->routes);

@@ -36,10 +36,10 @@ static const BodyKind quick_kind = {NULL, quick_run_of_blob, unref_blob};
 /* Takes the blob. */
 static enum MHD_Result answer_blob(Request *request, const ApiRoute *route, StorageBlob *blob, const BodyKind *kind)
 {
-    g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
+    g_autofree char *tag = g_strconcat("\"", route->reference, "\"", NULL);
     g_autofree char *frames = storage_blob_count(blob) < 2
                                   ? NULL
-                                  : g_strdup_printf("/v2/%s/blobs/%s?frames=1", route->name, route->reference);
+                                  : g_strconcat("/v2/", route->name, "/blobs/", route->reference, "?frames=1", NULL);
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = tag,
                                   .keep = access_keep(request),
