@@ -11,6 +11,7 @@ typedef struct {
     GHashTable *own; /* digest (in the table) -> offset in the upload's file: new pieces */
     guint64 next;    /* where the next of them stands */
     guint8 *data;    /* of one piece */
+    Midsum whole;    /* the SHA-256 once more: of bytes that have been compared with their pieces' digests */
 } LongSum;
 
 /* Compaction may move the piece between the look and the read. */
@@ -45,12 +46,26 @@ static gboolean read_piece(LongSum *sum, const Piece *piece, GError **error)
     return read_known(sum, piece, NULL) || read_known(sum, piece, error);
 }
 
+/* The blob is known here by what was hashed first. */
+static gboolean is_what_was_hashed(const LongSum *sum, GError **error)
+{
+    IngotDigest digest;
+    midsum_digest(&sum->whole, &digest);
+    if (!ingot_digest_equal(&digest, &sum->upload->table->blob)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "a frame that was here was read in two ways: push the blob again");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean read_all(Upload *upload, StorageStop stop, gpointer user, OciDigest *found, GError **error)
 {
     g_autoptr(GHashTable) own = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
     g_autofree guint8 *data = g_malloc(PIECE_MAX);
     g_autoptr(Sha512) sha512 = sha512_new();
     LongSum sum = {.upload = upload, .own = own, .next = SEGMENT_HEAD, .data = data};
+    midsum_begin(&sum.whole);
     for (guint i = 0; i < upload->table->pieces->len; i++) {
         const Piece *piece = table_piece(upload->table, i);
         if (stop != NULL && stop(user)) {
@@ -61,9 +76,10 @@ static gboolean read_all(Upload *upload, StorageStop stop, gpointer user, OciDig
             return FALSE;
         }
         sha512_add(sha512, data, piece->length);
+        midsum_add(&sum.whole, data, piece->length);
     }
     sha512_finish(sha512, found);
-    return TRUE;
+    return is_what_was_hashed(&sum, error);
 }
 
 /* What is known of the blob, if it was here under a SHA-512 before. */

@@ -6,9 +6,11 @@
 
 #include "server/catalogue/piecebits.h"
 #include "server/catalogue/pieces.h"
+#include "server/storage/framesum.h"
 
-#define ENTRY 36   /* bytes: digest, length */
-#define BATCH 4096 /* frames that are looked up at once */
+#define ENTRY 36           /* bytes: digest, length */
+#define BATCH 4096         /* frames that are looked up at once */
+#define HASHED_AT_ONCE 64u /* frames between two looks whether to go on */
 
 typedef enum { IDLE, QUEUED, RUNNING } OfferHashing;
 
@@ -76,12 +78,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
 
 /* --- the whole, hashed while frames come --- */
 
-static gboolean read_own(Offer *offer, const Own *own, guint8 *data, guint32 length, GError **error)
+static gboolean open_own(Offer *offer, GError **error)
 {
     if (offer->fd < 0) {
         offer->fd = ingot_file_open(offer->path, O_RDONLY, 0, error);
     }
-    return offer->fd >= 0 && ingot_file_pread(offer->fd, data, length, own->at, offer->path, error);
+    return offer->fd >= 0;
+}
+
+static gboolean read_own(Offer *offer, const Own *own, guint8 *data, guint32 length, GError **error)
+{
+    return open_own(offer, error) && ingot_file_pread(offer->fd, data, length, own->at, offer->path, error);
 }
 
 /* One that is damaged or lost is noted, so that it is missing in the next offer. */
@@ -111,32 +118,65 @@ static gboolean read_frame(Offer *offer, const Piece *piece, guint8 *data, GErro
     return read_known(offer, piece, data, NULL) || read_known(offer, piece, data, error);
 }
 
-/* Whether the next frame can be hashed; else nobody hashes any more. */
-static gboolean may_hash(Offer *offer)
+/* How many frames are there that can be hashed next; 0: none, and nobody hashes any more. */
+static guint may_hash(Offer *offer)
 {
     g_mutex_lock(&offer->lock);
-    guint frames = offer->done.frames;
-    gboolean may =
-        !offer->stopping && offer->problem == NULL && frames < offer->table->pieces->len && frames < offer->next;
+    guint frames = offer->done.frames, there = MIN(offer->next, offer->table->pieces->len);
+    guint count =
+        offer->stopping || offer->problem != NULL || frames >= there ? 0 : MIN(there - frames, HASHED_AT_ONCE);
     offer->told = offer->done;
-    if (!may) {
+    if (count == 0) {
         offer->hashing = IDLE;
         g_cond_broadcast(&offer->stopped);
     }
     g_mutex_unlock(&offer->lock);
-    return may;
+    return count;
+}
+
+/* One by one, each compared with its digest: what is wrong with them is found, and noted. */
+static void hash_each(Offer *offer, guint count)
+{
+    g_autofree guint8 *data = g_malloc(PIECE_MAX);
+    for (guint i = 0; i < count; i++) {
+        const Piece *piece = table_piece(offer->table, offer->done.frames);
+        if (!read_frame(offer, piece, data, &offer->problem)) {
+            return;
+        }
+        midsum_add(&offer->done.whole, data, piece->length);
+        offer->done.size += piece->length;
+        offer->done.frames++;
+    }
+}
+
+static gboolean hash_some(Offer *offer, guint count)
+{
+    g_autofree SummedFrame *frames = g_new(SummedFrame, count);
+    Hashed done = offer->done;
+    for (guint i = 0; i < count; i++) {
+        const Piece *piece = table_piece(offer->table, done.frames + i);
+        const Own *own = g_hash_table_lookup(offer->first, &piece->digest);
+        frames[i] = (SummedFrame){.digest = piece->digest, .length = piece->length, .comes = own->comes, .at = own->at};
+        done.size += piece->length;
+        if (own->comes && !open_own(offer, NULL)) {
+            return FALSE;
+        }
+    }
+    done.frames += count;
+    if (!framesum_add(offer->storage, offer->fd, offer->path, frames, count, &done.whole)) {
+        return FALSE;
+    }
+    offer->done = done;
+    return TRUE;
 }
 
 /* All that is there of the frames that are next. */
 static void hash_frames(Offer *offer)
 {
-    g_autofree guint8 *data = g_malloc(PIECE_MAX);
-    while (may_hash(offer)) {
-        const Piece *piece = table_piece(offer->table, offer->done.frames);
-        if (read_frame(offer, piece, data, &offer->problem)) {
-            midsum_add(&offer->done.whole, data, piece->length);
-            offer->done.size += piece->length;
-            offer->done.frames++;
+    guint count;
+    while ((count = may_hash(offer)) > 0) {
+        if (!hash_some(offer, count)) {
+            hash_each(offer, count);
         }
     }
 }

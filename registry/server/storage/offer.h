@@ -1,10 +1,11 @@
 /* An offer: the frames that a blob will be made of, told before any of them comes, so that only the missing ones need
  * to.
  *
- * It trusts nothing: each frame must have its digest, those that come and those that are here, and the whole blob is
- * hashed before it counts: while frames come, so that its end waits for little. Which
- * frames are here is told only of repositories that the caller may pull from: anybody could ask what others store
- * otherwise. */
+ * It trusts nothing: each frame that comes must have its digest, and the whole blob is hashed out of what is really on
+ * the disk before it counts: while frames come, so that its end waits for little. A blob that has the digest which was
+ * asked for is proof of all its frames; of one that has not, whoever asked compares each frame that was here with its
+ * own digest (proof.h), so that a damaged one is told from a wrong digest. Which frames are here is told only of
+ * repositories that the caller may pull from: anybody could ask what others store otherwise. */
 #pragma once
 
 #include "server/storage/inside.h"
@@ -40,6 +41,6 @@ void offer_hash_on(Offer *offer);
 /* What that thread does: of Storage.hashers. */
 void offer_hash(gpointer offer, gpointer user);
 /* When all has come (INVALID if not): the blob's table, with the digest that it has; what the thread has not hashed yet
- * is hashed here. CORRUPT: a frame that counted as here is damaged; it is missing in the next offer. Nothing more may
- * come afterwards. */
+ * is hashed here. CORRUPT: a frame that counted as here is known to be damaged, or lost; it is missing in the next
+ * offer. Nothing more may come afterwards. */
 gboolean offer_complete(Offer *offer, Table **table, GError **error);

@@ -125,22 +125,54 @@ gboolean proof_holds(Storage *storage, const IngotDigest *digest, const PieceRow
     return FALSE;
 }
 
-gboolean proof_table(Storage *storage, const Table *table, GError **error)
+static gboolean proof_find(Storage *storage, const IngotDigest *digest, PieceRow *row, GError **error)
 {
-    for (guint i = 0; i < table->pieces->len; i++) {
-        const Piece *piece = table_piece(table, i);
-        const IngotDigest *digest = &piece->digest;
-        PieceRow row;
-        gboolean holds;
-        {
-            g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-            if (reader == NULL || !pieces_find(reader, &digest, 1, &row, error)) {
-                return FALSE;
-            }
-        }
-        if (pieces_is_whole(&row, piece->length) && !proof_holds(storage, digest, &row, &holds, error)) {
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && pieces_find(reader, &digest, 1, row, error);
+}
+
+/* One that does not hold where it was looked up may have been moved meanwhile. */
+static gboolean proof_piece(Storage *storage, const Piece *piece, gboolean *holds, GError **error)
+{
+    PieceRow row, before = {0};
+    *holds = FALSE;
+    for (;;) {
+        if (!proof_find(storage, &piece->digest, &row, error)) {
             return FALSE;
         }
+        if (!pieces_is_whole(&row, piece->length)) {
+            *holds = piece->fresh && before.id == 0; /* a new one is not there yet */
+            return TRUE;
+        }
+        if (row.pack == before.pack && row.offset == before.offset) {
+            return TRUE;
+        }
+        if (!proof_holds(storage, &piece->digest, &row, holds, error) || *holds) {
+            return *holds;
+        }
+        before = row;
+    }
+}
+
+gboolean proof_table(Storage *storage, const Table *table, StorageStop stop, gpointer user, gboolean *whole,
+                     GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    *whole = TRUE;
+    for (guint i = 0; i < table->pieces->len; i++) {
+        const Piece *piece = table_piece(table, i);
+        gboolean holds;
+        if (!g_hash_table_add(seen, (gpointer)&piece->digest)) {
+            continue;
+        }
+        if (stop != NULL && stop(user)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the client has left");
+            return FALSE;
+        }
+        if (!proof_piece(storage, piece, &holds, error)) {
+            return FALSE;
+        }
+        *whole = *whole && holds;
     }
     return TRUE;
 }

@@ -20,5 +20,7 @@ void proof_free(Proof *proof);
 gboolean proof_read(Storage *storage, const IngotDigest *digest, const PieceRow *row, guint8 *data, GError **error);
 /* Whether a piece that the catalogue has as whole is whole. FALSE: it could not be looked at (too many open files). */
 gboolean proof_holds(Storage *storage, const IngotDigest *digest, const PieceRow *row, gboolean *holds, GError **error);
-/* The same for all pieces of a table that the catalogue has: what does not hold has been noted. */
-gboolean proof_table(Storage *storage, const Table *table, GError **error);
+/* The same for all pieces of a table that the catalogue has; *whole: all of them hold, but for new ones that are not
+ * there yet. INTERRUPTED: stop (may be NULL) said so. */
+gboolean proof_table(Storage *storage, const Table *table, StorageStop stop, gpointer user, gboolean *whole,
+                     GError **error);

@@ -7,16 +7,31 @@
 #include "server/catalogue/rowsum.h"
 #include "server/storage/inside.h"
 
-/* What the catalogue knows of a table's pieces, in their order; free it. */
+/* What the catalogue knows of a table's pieces, in their order; fresh_only: of the new ones alone, the others
+ * being all zero. Free it. */
+static PieceRow *publish_look_up(Connection *connection, const Table *table, gboolean fresh_only, GError **error)
+{
+    guint count = table->pieces->len, asked = 0;
+    g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count + 1);
+    g_autofree PieceRow *found = g_new0(PieceRow, count + 1);
+    for (guint i = 0; i < count; i++) {
+        const Piece *piece = table_piece(table, i);
+        if (piece->fresh || !fresh_only) {
+            digests[asked++] = &piece->digest;
+        }
+    }
+    if (!pieces_find(connection, digests, asked, found, error)) {
+        return NULL;
+    }
+    for (guint i = count; fresh_only && i > 0; i--) {
+        found[i - 1] = table_piece(table, i - 1)->fresh ? found[--asked] : (PieceRow){0};
+    }
+    return g_steal_pointer(&found);
+}
+
 static PieceRow *publish_find(Connection *connection, const Table *table, GError **error)
 {
-    guint count = table->pieces->len;
-    g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count + 1);
-    g_autofree PieceRow *rows = g_new(PieceRow, count + 1);
-    for (guint i = 0; i < count; i++) {
-        digests[i] = &table_piece(table, i)->digest;
-    }
-    return pieces_find(connection, digests, count, rows, error) ? g_steal_pointer(&rows) : NULL;
+    return publish_look_up(connection, table, FALSE, error);
 }
 
 static PieceRow *find_rows(Change *change, const Table *table, GError **error)
@@ -27,7 +42,7 @@ static PieceRow *find_rows(Change *change, const Table *table, GError **error)
 /* A piece that was there and whole stays where it is; one found damaged, or marked to go, is replaced by this copy. */
 static gboolean add_fresh(Change *change, const Table *table, gint64 pack, guint64 offset, GError **error)
 {
-    g_autofree PieceRow *rows = find_rows(change, table, error);
+    g_autofree PieceRow *rows = publish_look_up(change->writer, table, TRUE, error);
     for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
         const Piece *piece = table_piece(table, i);
         if (!piece->fresh) {

@@ -263,6 +263,12 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
 
 /* --- the end --- */
 
+/* While a thread hashes the rest: then there is little left to flush. */
+static gboolean flush_frames(const Upload *upload, GError **error)
+{
+    return fdatasync(upload->pack_fd) == 0 || ingot_error_set_errno(error, errno, "%s", upload->pack);
+}
+
 /* The table and the blob's digest. */
 static gboolean complete(Upload *upload, GError **error)
 {
@@ -275,13 +281,29 @@ static gboolean complete(Upload *upload, GError **error)
         return TRUE;
     }
     g_autoptr(Table) table = NULL;
-    if (!offer_complete(upload->offer, &table, error)) {
+    if (!flush_frames(upload, error) || !offer_complete(upload->offer, &table, error)) {
         return FALSE;
     }
     table_free(upload->table);
     upload->table = g_steal_pointer(&table);
     upload->complete = TRUE;
     return TRUE;
+}
+
+/* Whether what an offer counts on is whole: what was hashed was not what the client has. */
+static gboolean counts_on_whole(const Upload *upload, StorageStop stop, gpointer user, GError **error)
+{
+    gboolean whole;
+    if (upload->offer == NULL) {
+        return TRUE;
+    }
+    if (!proof_table(upload->storage, upload->table, stop, user, &whole, error)) {
+        return FALSE;
+    }
+    if (!whole) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a frame that was here is damaged: push the blob again");
+    }
+    return whole;
 }
 
 static gboolean fits(Upload *upload, const OciDigest *digest, StorageStop stop, gpointer user, GError **error)
@@ -291,6 +313,9 @@ static gboolean fits(Upload *upload, const OciDigest *digest, StorageStop stop, 
         return FALSE;
     }
     if (!same) {
+        if (!counts_on_whole(upload, stop, user, error)) {
+            return FALSE;
+        }
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the bytes do not have the digest that was given");
         return FALSE;
     }
@@ -351,6 +376,8 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         upload->refused = upload->changed = TRUE;
         session_refuse(upload);
+    } else if (upload->offer != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        session_end(upload); /* what was hashed of it was damaged, and it counts on that */
     } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         shelve(upload, problem); /* what it counted on may have gone, or what it wrote has not come to the disk */
     }
