@@ -11,6 +11,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 /* `what` names the document in errors. Duplicate keys and trailing bytes are errors. */
 json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error);
 
+/* The same of a text from another machine: a value takes up to a hundred times the memory that its text has. *room is
+ * how many values the text may have (INVALID: it has more); those that it has, or a few more, are taken off it. */
+json_t *ingot_json_parse_within(const void *data, gsize size, const char *what, gsize *room, GError **error);
+
 /* Bytes of memory that a value takes, about, and not less; the value of a text takes at most INGOT_JSON_MEMORY_FACTOR
  * times what the text does. */
 #define INGOT_JSON_MEMORY_FACTOR 128

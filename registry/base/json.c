@@ -17,6 +17,35 @@ json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError 
     return value;
 }
 
+/* Not fewer than the text has: each value but the first follows one of these, outside of texts. */
+static gsize count_values(const char *text, gsize size)
+{
+    gsize count = 1;
+    gboolean within = FALSE;
+    for (gsize i = 0; i < size; i++) {
+        if (within && text[i] == '\\') {
+            i++;
+        } else if (text[i] == '"') {
+            within = !within;
+        } else if (!within && text[i] != '\0' && strchr("[{,:", text[i]) != NULL) {
+            count++;
+        }
+    }
+    return count;
+}
+
+json_t *ingot_json_parse_within(const void *data, gsize size, const char *what, gsize *room, GError **error)
+{
+    gsize count = count_values(data, size);
+    if (count > *room) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it has more than %" G_GSIZE_FORMAT " values", what,
+                    *room);
+        return NULL;
+    }
+    *room -= count;
+    return ingot_json_parse(data, size, what, error);
+}
+
 /* What jansson allocates on a machine of 64 bits, with what the allocator adds; tables grow by doubling. */
 #define VALUE_BYTES 48
 #define ARRAY_BYTES 144

@@ -16,6 +16,7 @@
 #include "cli/fetch.h"
 
 #define CATALOGUE_MAX (16u << 20) /* bytes */
+#define CATALOGUE_VALUES (1u << 18)
 #define URL_MAX 4096u
 
 /* What will be asked for, as far as it is known. */
@@ -100,7 +101,10 @@ static json_t *read_catalogue(const char *url)
     gboolean ours = fetch_address(url, &host, &path) && g_str_has_prefix(path, "/vagrant/");
     g_autoptr(IngotRemote) remote = ours ? ingot_remote_new(host, NULL) : NULL;
     g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_remote_get_path(remote, path, CATALOGUE_MAX, NULL);
-    return bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), url, NULL);
+    gsize room = CATALOGUE_VALUES;
+    return bytes == NULL
+               ? NULL
+               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), url, &room, NULL);
 }
 
 /* Whether some version, or that one, of the box is there for that provider; since Vagrant 2.4 the architecture has a

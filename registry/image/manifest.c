@@ -105,7 +105,8 @@ IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *wh
                     INGOT_MANIFEST_MAX);
         return NULL;
     }
-    g_autoptr(json_t) root = ingot_json_parse(data, size, what, error);
+    gsize room = INGOT_MANIFEST_VALUES;
+    g_autoptr(json_t) root = ingot_json_parse_within(data, size, what, &room, error);
     if (root == NULL || !check_kind(root, what, error)) {
         return NULL;
     }
@@ -145,7 +146,8 @@ json_t *ingot_config_new(const char *architecture, guint64 disk_size)
 
 json_t *ingot_config_parse(const void *data, gsize size, const char *what, GError **error)
 {
-    g_autoptr(json_t) config = ingot_json_parse(data, size, what, error);
+    gsize room = INGOT_MANIFEST_VALUES;
+    g_autoptr(json_t) config = ingot_json_parse_within(data, size, what, &room, error);
     guint64 version, disk_size;
     if (config == NULL || !ingot_json_get_size(config, "version", what, &version, error)) {
         return NULL;

@@ -9,8 +9,9 @@
 #include "remote/http.h"
 
 #define ANSWER_MAX (1u << 20) /* bytes */
-#define SECONDS 60            /* that a token is good for where nothing is said (distribution's specification) */
-#define MARGIN 30             /* seconds before its end when another one is fetched */
+#define ANSWER_VALUES 1024
+#define SECONDS 60 /* that a token is good for where nothing is said (distribution's specification) */
+#define MARGIN 30  /* seconds before its end when another one is fetched */
 
 /* What is shown for one name and kind of request. */
 typedef struct {
@@ -130,7 +131,8 @@ static gboolean is_token(const char *text)
 
 static gboolean take_token(Pass *pass, const HttpExchange *get, GError **error)
 {
-    g_autoptr(json_t) body = ingot_json_parse(get->answer->data, get->answer->len, get->url, error);
+    gsize room = ANSWER_VALUES;
+    g_autoptr(json_t) body = ingot_json_parse_within(get->answer->data, get->answer->len, get->url, &room, error);
     if (body == NULL) {
         return FALSE;
     }

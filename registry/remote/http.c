@@ -12,6 +12,7 @@
 
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
+#define REFUSAL_VALUES 1024
 
 void http_exchange_clear(HttpExchange *exchange)
 {
@@ -376,7 +377,9 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error)
 {
     http_note_status(remote, exchange->method, exchange->url, exchange->bare ? 0 : exchange->status);
-    g_autoptr(json_t) body = ingot_json_parse(exchange->answer->data, exchange->answer->len, "answer", NULL);
+    gsize room = REFUSAL_VALUES;
+    g_autoptr(json_t) body =
+        ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
     const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
     const char *message = json_string_value(json_object_get(first, "message"));
     IngotError code = exchange->status == 404                              ? INGOT_ERROR_NOT_FOUND
@@ -398,14 +401,51 @@ char *http_api_url(const IngotRemote *remote, const char *name, const char *kind
     return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
 }
 
-char *http_next_page(const IngotRemote *remote, const HttpExchange *exchange)
+/* What the header names as the next page; NULL: nothing. */
+static char *next_link(const char *links)
 {
-    const char *link = http_header(exchange, "link");
-    const char *end = link == NULL || link[0] != '<' ? NULL : strchr(link, '>');
-    if (end == NULL || strstr(end, "next") == NULL) {
+    for (const char *at = links; at != NULL && (at = strchr(at, '<')) != NULL;) {
+        const char *end = strchr(at, '>');
+        const char *after = end == NULL ? NULL : strchr(end, '<'); /* of the next link */
+        g_autofree char *about =
+            end == NULL ? NULL : g_strndup(end, after == NULL ? strlen(end) : (gsize)(after - end));
+        if (about != NULL &&
+            g_regex_match_simple(";\\s*rel\\s*=\\s*\"?[^\",;]*\\bnext\\b", about, G_REGEX_CASELESS, 0)) {
+            return g_strndup(at + 1, (gsize)(end - at - 1));
+        }
+        at = after;
+    }
+    return NULL;
+}
+
+/* The same path and query at our own address, where the link is of the host that was asked or leads to the same list by
+ * another name of it; else NULL. */
+static char *own_page(const IngotRemote *remote, const char *asked, const char *url)
+{
+    g_autoptr(GUri) from = g_uri_parse(asked, G_URI_FLAGS_ENCODED, NULL);
+    g_autoptr(GUri) to = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
+    if (from == NULL || to == NULL || g_uri_get_host(from) == NULL || g_uri_get_host(to) == NULL) {
         return NULL;
     }
-    g_autofree char *target = g_strndup(link + 1, (gsize)(end - link - 1));
-    g_autofree char *url = g_uri_resolve_relative(exchange->url, target, G_URI_FLAGS_ENCODED, NULL);
-    return is_own(remote, url) ? g_steal_pointer(&url) : NULL;
+    const char *path = g_uri_get_path(to), *query = g_uri_get_query(to);
+    if (g_ascii_strcasecmp(g_uri_get_host(from), g_uri_get_host(to)) != 0 && strcmp(g_uri_get_path(from), path) != 0) {
+        return NULL;
+    }
+    return g_strconcat(remote->base, path, query == NULL ? "" : "?", query, NULL);
+}
+
+gboolean http_next_page(const IngotRemote *remote, const HttpExchange *exchange, char **next, GError **error)
+{
+    g_autofree char *link = next_link(http_header(exchange, "link"));
+    *next = NULL;
+    if (link == NULL) {
+        return TRUE;
+    }
+    g_autofree char *url = g_uri_resolve_relative(exchange->url, link, G_URI_FLAGS_ENCODED, NULL);
+    *next = is_own(remote, url) ? g_steal_pointer(&url) : url != NULL ? own_page(remote, exchange->url, url) : NULL;
+    if (*next == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list goes on at %.200s, which is not followed",
+                    exchange->url, link);
+    }
+    return *next != NULL;
 }

@@ -77,6 +77,6 @@ const char *http_header(const HttpExchange *exchange, const char *name);
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference);
 /* The same of a digest, by what the registry calls it. */
 char *http_digest_url(const IngotRemote *remote, const char *name, const char *kind, const IngotDigest *digest);
-/* The next page's URL out of Link: <URL>; rel="next"; free it. NULL: this was the last, or the link leads to another
- * host. */
-char *http_next_page(const IngotRemote *remote, const HttpExchange *exchange);
+/* The next page's URL out of Link: <URL>; rel="next" (free it), at the registry's own address, by which it may not know
+ * itself: behind a proxy, say. NULL: this was the last. FALSE: the list goes on elsewhere, and would be a short one. */
+gboolean http_next_page(const IngotRemote *remote, const HttpExchange *exchange, char **next, GError **error);

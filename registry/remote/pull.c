@@ -56,8 +56,10 @@ static gboolean pull_attachment(IngotStore *store, IngotRemote *remote, const ch
 {
     IngotDescriptor own, blob;
     g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, name, digest, &own, NULL, error);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), digest, error);
+    gsize room = INGOT_MANIFEST_VALUES;
+    g_autoptr(json_t) root = bytes == NULL ? NULL
+                                           : ingot_json_parse_within(g_bytes_get_data(bytes, NULL),
+                                                                     g_bytes_get_size(bytes), digest, &room, error);
     if (root == NULL) {
         return FALSE;
     }

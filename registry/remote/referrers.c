@@ -6,7 +6,8 @@
 
 #include "remote/http.h"
 
-#define LIST_MAX (16u << 20) /* bytes */
+#define LIST_MAX (16u << 20) /* bytes, with all its pages */
+#define LIST_VALUES (1u << 17)
 #define PAGES_MAX 1000
 #define ERROR_MAX (64u << 10)
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
@@ -20,13 +21,32 @@ static char *fallback_tag(const IngotRemote *remote, const IngotDigest *subject)
     return text;
 }
 
-/* Adds the entries of one page. FALSE: this is not a list: a page that asks to log in, say, which some registries
- * answer to what they don't know. */
-static gboolean add_page(json_t *list, const HttpExchange *page)
+typedef enum { PAGE_TAKEN, PAGE_NONE, PAGE_FAILED } PageResult;
+
+/* Whether the registry may answer the same otherwise in a while: then nothing is known of what it has. */
+static gboolean is_passing(long status)
 {
-    g_autoptr(json_t) body = ingot_json_parse(page->answer->data, page->answer->len, page->url, NULL);
+    return status == 429 || (status >= 502 && status <= 504);
+}
+
+/* Adds the entries of one page. NONE: this is not a list: a page that asks to log in, say, which some registries answer
+ * to what they don't know. */
+static PageResult add_page(IngotRemote *remote, json_t *list, gsize *room, const HttpExchange *page, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (is_passing(page->status)) {
+        http_refused(remote, page, error);
+        return PAGE_FAILED;
+    }
+    g_autoptr(json_t) body =
+        page->status != 200 ? NULL
+                            : ingot_json_parse_within(page->answer->data, page->answer->len, page->url, room, &problem);
     json_t *manifests = json_object_get(body, "manifests");
-    return json_is_array(manifests) && json_array_extend(list, manifests) == 0;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return PAGE_FAILED;
+    }
+    return json_is_array(manifests) && json_array_extend(list, manifests) == 0 ? PAGE_TAKEN : PAGE_NONE;
 }
 
 /* The list that begins at a URL, all its pages; an empty one, and *known FALSE, where there is none. */
@@ -35,22 +55,30 @@ static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GErro
     static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
     g_autoptr(json_t) list = json_array();
     g_autofree char *url = first;
-    gsize room = LIST_MAX;
+    gsize room = LIST_MAX, values = LIST_VALUES;
     *known = FALSE;
-    for (guint pages = 0; url != NULL && pages < PAGES_MAX && room > 0; pages++) {
+    for (guint pages = 0; url != NULL; pages++) {
+        if (pages == PAGES_MAX || room == 0) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
+            return NULL;
+        }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = room};
         if (!http_exchange(remote, &get, error)) {
             return NULL;
         }
-        gboolean is_page = get.status == 200 && add_page(list, &get);
-        if (pages > 0 && !is_page) {
+        PageResult result = add_page(remote, list, &values, &get, error);
+        if (result == PAGE_NONE && pages > 0) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list breaks off (status %ld)", get.url,
                         get.status);
+        }
+        if (result == PAGE_FAILED || (result == PAGE_NONE && pages > 0)) {
             return NULL;
         }
         room -= get.answer->len;
-        *known = is_page;
-        url = is_page ? http_next_page(remote, &get) : NULL;
+        *known = result == PAGE_TAKEN;
+        if (*known && !http_next_page(remote, &get, &url, error)) {
+            return NULL;
+        }
     }
     return g_steal_pointer(&list);
 }

@@ -7,7 +7,9 @@
 #include "base/ocidigest.h"
 #include "remote/http.h"
 
-#define LIST_MAX (64u << 20)  /* bytes of a list, with all its pages */
+#define LIST_MAX (64u << 20)  /* bytes of a list of frames */
+#define NAMES_MAX (16u << 20) /* bytes of a list of names, with all its pages */
+#define PAGE_VALUES (1u << 18)
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 #define PAGES_MAX 10000       /* of one list */
 #define PATIENCE_SECONDS 60
@@ -264,33 +266,45 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
 
 /* --- lists --- */
 
+/* Adds what one page names. FALSE: it is none, which is not to say that there is nothing. */
+static gboolean list_add(GStrvBuilder *all, const HttpExchange *page, const char *key, GError **error)
+{
+    gsize room = PAGE_VALUES;
+    g_autoptr(json_t) body = ingot_json_parse_within(page->answer->data, page->answer->len, page->url, &room, error);
+    if (body == NULL) {
+        return FALSE;
+    }
+    const json_t *values = json_object_get(body, key);
+    gboolean is_list = json_is_array(values) || json_is_null(values);
+    for (size_t i = 0; is_list && i < json_array_size(values); i++) {
+        const char *one = json_string_value(json_array_get(values, i));
+        is_list = one != NULL;
+        if (is_list) {
+            g_strv_builder_add(all, one);
+        }
+    }
+    if (!is_list) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer is no list of %s", page->url, key);
+    }
+    return is_list;
+}
+
 static char **list(IngotRemote *remote, char *first, const char *key, GError **error)
 {
     g_autoptr(GStrvBuilder) all = g_strv_builder_new();
     g_autofree char *url = first;
-    gsize room = LIST_MAX;
+    gsize room = NAMES_MAX;
     for (guint pages = 0; url != NULL; pages++) {
         if (pages == PAGES_MAX || room == 0) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
             return NULL;
         }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = room};
-        if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error))) {
-            return NULL;
-        }
-        g_autoptr(json_t) body = ingot_json_parse(get.answer->data, get.answer->len, get.url, error);
-        if (body == NULL) {
+        if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error)) ||
+            !list_add(all, &get, key, error) || !http_next_page(remote, &get, &url, error)) {
             return NULL;
         }
         room -= get.answer->len;
-        const json_t *values = json_object_get(body, key);
-        for (size_t i = 0; i < json_array_size(values); i++) {
-            const char *one = json_string_value(json_array_get(values, i));
-            if (one != NULL) {
-                g_strv_builder_add(all, one);
-            }
-        }
-        url = http_next_page(remote, &get);
     }
     return g_strv_builder_end(all);
 }

@@ -16,7 +16,8 @@
 #define LOOK_UP (20 * G_TIME_SPAN_SECOND) /* where there is none */
 #define SMALL (5 * G_TIME_SPAN_SECOND)    /* for what an image can do without */
 #define CATALOGUE_MAX (16u << 20)         /* bytes of Vagrant's catalogue */
-#define SHORT (1u << 20)                  /* bytes of a blob that is waited for */
+#define CATALOGUE_VALUES (1u << 18)
+#define SHORT (1u << 20) /* bytes of a blob that is waited for */
 
 struct Through {
     Storage *storage;
@@ -303,8 +304,10 @@ static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError *
 {
     g_autofree char *path = g_strdup_printf("/vagrant/%s@%s", ask_there(ask), ask->reference);
     g_autoptr(GBytes) bytes = ingot_remote_get_path(copy->remote, path, CATALOGUE_MAX, error);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    gsize room = CATALOGUE_VALUES;
+    g_autoptr(json_t) root = bytes == NULL ? NULL
+                                           : ingot_json_parse_within(g_bytes_get_data(bytes, NULL),
+                                                                     g_bytes_get_size(bytes), path, &room, error);
     if (root == NULL) {
         return FALSE;
     }

@@ -59,30 +59,10 @@ static gboolean add_all(GArray *mentions, const json_t *list, const char *key, g
     return TRUE;
 }
 
-/* Not more than the text has: each value but the first follows one of these, outside of texts. */
-static gsize count_values(const char *text, gsize size)
-{
-    gsize count = 1;
-    gboolean within = FALSE;
-    for (gsize i = 0; i < size; i++) {
-        if (within && text[i] == '\\') {
-            i++;
-        } else if (text[i] == '"') {
-            within = !within;
-        } else if (!within && text[i] != '\0' && strchr("[{,:", text[i]) != NULL) {
-            count++;
-        }
-    }
-    return count;
-}
-
 json_t *manifest_parse(const void *data, gsize size, const char *what, GError **error)
 {
-    if (count_values(data, size) > MANIFEST_VALUES) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it has more than %u values", what, MANIFEST_VALUES);
-        return NULL;
-    }
-    return ingot_json_parse(data, size, what, error);
+    gsize room = INGOT_MANIFEST_VALUES;
+    return ingot_json_parse_within(data, size, what, &room, error);
 }
 
 GArray *mentions_read(const json_t *manifest)

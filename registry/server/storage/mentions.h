@@ -4,6 +4,7 @@
 #pragma once
 
 #include <ingot/json.h>
+#include <ingot/manifest.h>
 
 #include "base/ocidigest.h"
 
@@ -17,9 +18,7 @@ typedef struct {
     gboolean elsewhere; /* it has urls: it need not be here, and stays with its manifest where it is */
 } Mention;
 
-/* A value of JSON takes up to a hundred times the memory that its text has: of a manifest there are so many at most. */
-#define MANIFEST_VALUES (1u << 17)
-/* The manifest that the bytes are; CORRUPT: they are none; INVALID: it has too many values. */
+/* The manifest that the bytes are; CORRUPT: they are none; INVALID: it has more than INGOT_MANIFEST_VALUES. */
 json_t *manifest_parse(const void *data, gsize size, const char *what, GError **error);
 /* GArray of Mention; free it. NULL: it is malformed, or a descriptor has no digest. A layer with urls may lie elsewhere
  * alone (image-spec, "Non-Distributable Layers"), or be pushed all the same. A subject may come later, or never: it is

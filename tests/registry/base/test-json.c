@@ -48,6 +48,34 @@ static void test_pretty(void **state)
     assert_string_equal(text, "{\n  \"b\": 1,\n  \"a\": [\n    2\n  ]\n}\n");
 }
 
+static void test_values_within(void **state)
+{
+    static const struct {
+        const char *text;
+        gsize most; /* that are counted */
+    } rows[] = {
+        {"[]", 2}, {"[[],[]]", 5}, {"{\"a\":[1,2]}", 5}, {"\"[{,:\"", 1}, {"[\"a\\\"[[[\",2]", 3}, {"\"\\\\\"", 1},
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        gsize room = rows[i].most - 1;
+        json_error_t problem;
+        g_autoptr(json_t) value = json_loadb(rows[i].text, strlen(rows[i].text), JSON_DECODE_ANY, &problem);
+        assert_non_null(value);
+        assert_null(ingot_json_parse_within(rows[i].text, strlen(rows[i].text), "list", &room, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_int_equal(room, rows[i].most - 1);
+    }
+    gsize room = 8;
+    const char *two = "[[],[]]";
+    g_autoptr(json_t) first = ingot_json_parse_within(two, strlen(two), "list", &room, NULL);
+    assert_non_null(first);
+    assert_int_equal(room, 3);
+    assert_null(ingot_json_parse_within(two, strlen(two), "list", &room, NULL));
+}
+
 static void test_refused(void **state)
 {
     static const char *const bad[] = {"", "{", "{}x", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}", "{\"a\":\"\\u0000\"}"};
@@ -245,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canonical),
         cmocka_unit_test(test_pretty),
+        cmocka_unit_test(test_values_within),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_get),
         cmocka_unit_test(test_set_string),

@@ -1,0 +1,156 @@
+/* Lists of a registry: all of it or an error, never a part that looks like the whole, and in bounded memory. */
+#include "serve.h"
+
+#define MANY 300000 /* values, on one page */
+
+/* What the registry answers to the first page, and to the page behind "?last=1". */
+typedef struct {
+    const char *status, *link, *first;
+    const char *second;
+    gint asked; /* atomic: for the second page */
+} Pages;
+
+static char *answer(const char *request, gsize sent, gpointer user)
+{
+    Pages *pages = user;
+    (void)sent;
+    if (strstr(request, "/manifests/") != NULL) {
+        return serve_text("404 Not Found", "", "");
+    }
+    if (strstr(request, "?last=1") != NULL) {
+        g_atomic_int_inc(&pages->asked);
+        return serve_text("200 OK", "", pages->second);
+    }
+    g_autofree char *link = pages->link == NULL ? g_strdup("") : g_strdup_printf("Link: %s\r\n", pages->link);
+    return serve_text(pages->status == NULL ? "200 OK" : pages->status, link, pages->first);
+}
+
+/* The tags, with commas between; NULL: an error. */
+static char *tags_of(Pages *pages, GError **error)
+{
+    Serve *serve = serve_new(answer, pages);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    g_auto(GStrv) tags = ingot_remote_list_tags(remote, "team/web", error);
+    serve_free(serve);
+    return tags == NULL ? NULL : g_strjoinv(",", tags);
+}
+
+/* Whatever the registry takes itself for, the next page is asked for where the first one was. */
+static void the_next_page_is_at_the_same_registry(void **state)
+{
+    static const char *const links[] = {
+        "</v2/team/web/tags/list?last=1>; rel=\"next\"",
+        "<?last=1>; rel=next",
+        "<http://127.0.0.1/v2/team/web/tags/list?last=1>; rel=\"next\"",
+        "<https://127.0.0.1:5000/v2/team/web/tags/list?last=1>; rel=\"next\"",
+        "<http://registry.internal:5000/v2/team/web/tags/list?last=1>; rel=\"next\"",
+        "</v2/team/web/tags/list?last=0>; rel=\"prev\", </v2/team/web/tags/list?last=1>; rel=\"next\"",
+    };
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(links); i++) {
+        Pages pages = {.link = links[i], .first = "{\"tags\":[\"1\",\"2\"]}", .second = "{\"tags\":[\"3\"]}"};
+        g_autoptr(GError) error = NULL;
+        g_autofree char *tags = tags_of(&pages, &error);
+        if (tags == NULL) {
+            fail_msg("%s: %s", links[i], error->message);
+        }
+        assert_string_equal(tags, "1,2,3");
+        assert_int_equal(pages.asked, 1);
+    }
+}
+
+static void a_list_that_goes_on_elsewhere_is_none(void **state)
+{
+    Pages pages = {.link = "<https://elsewhere.example/tags?last=1>; rel=\"next\"",
+                   .first = "{\"tags\":[\"1\"],\"manifests\":[]}"};
+    g_autoptr(GError) error = NULL;
+    const IngotDigest digest = {0};
+    (void)state;
+    assert_null(tags_of(&pages, &error));
+    assert_non_null(strstr(error->message, "https://elsewhere.example/tags?last=1"));
+    Serve *serve = serve_new(answer, &pages);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    assert_null(ingot_remote_referrers(remote, "team/web", &digest, NULL));
+    serve_free(serve);
+}
+
+static void what_is_no_list_is_not_an_empty_one(void **state)
+{
+    static const char *const none[] = {"{}", "{\"errors\":[]}", "{\"tags\":{}}", "{\"tags\":[1]}", "[]", "<html>"};
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(none); i++) {
+        Pages pages = {.first = none[i]};
+        g_autoptr(GError) error = NULL;
+        assert_null(tags_of(&pages, &error));
+        assert_non_null(error);
+    }
+    Pages empty = {.first = "{\"name\":\"team/web\",\"tags\":null}"};
+    g_autofree char *tags = tags_of(&empty, NULL);
+    assert_string_equal(tags, "");
+}
+
+/* A registry that has no list now does not say that nothing is attached; one that knows of none does. */
+static void what_is_attached_is_known_or_not(void **state)
+{
+    static const struct {
+        const char *status, *body;
+        gboolean known;
+    } rows[] = {
+        {"200 OK", "{\"manifests\":[]}", TRUE},
+        {"404 Not Found", "", TRUE},
+        {"200 OK", "<html>", TRUE},
+        {"501 Not Implemented", "", TRUE},
+        {"503 Service Unavailable", "", FALSE},
+        {"502 Bad Gateway", "", FALSE},
+        {"504 Gateway Time-out", "", FALSE},
+        {"429 Too Many Requests", "", FALSE},
+    };
+    const IngotDigest digest = {0};
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Pages pages = {.status = rows[i].status, .first = rows[i].body};
+        g_autoptr(GError) error = NULL;
+        Serve *serve = serve_new(answer, &pages);
+        g_autoptr(IngotRemote) remote = serve_remote(serve);
+        g_autoptr(json_t) list = ingot_remote_referrers(remote, "team/web", &digest, &error);
+        assert_int_equal(list != NULL, rows[i].known);
+        assert_int_equal(error == NULL, rows[i].known);
+        serve_free(serve);
+    }
+}
+
+/* A text of few bytes, and of far more memory. */
+static void values_are_counted_before_they_are_made(void **state)
+{
+    g_autoptr(GString) text = g_string_new("{\"tags\":[[]");
+    const IngotDigest digest = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) other = NULL;
+    (void)state;
+    for (guint i = 0; i < MANY; i++) {
+        g_string_append(text, ",[]");
+    }
+    g_string_append(text, "]}");
+    Pages pages = {.first = text->str};
+    assert_null(tags_of(&pages, &error));
+    assert_non_null(strstr(error->message, " values"));
+    g_string_replace(text, "tags", "manifests", 1);
+    pages.first = text->str;
+    Serve *serve = serve_new(answer, &pages);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    assert_null(ingot_remote_referrers(remote, "team/web", &digest, &other));
+    assert_non_null(strstr(other->message, " values"));
+    serve_free(serve);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_next_page_is_at_the_same_registry),
+        cmocka_unit_test(a_list_that_goes_on_elsewhere_is_none),
+        cmocka_unit_test(what_is_no_list_is_not_an_empty_one),
+        cmocka_unit_test(what_is_attached_is_known_or_not),
+        cmocka_unit_test(values_are_counted_before_they_are_made),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
