@@ -432,6 +432,19 @@ static Base *bootstrap_make(const SourceContext *context, const json_t *source, 
 
 /* --- using it --- */
 
+/* What the image's config says: what the system was made from and, where that is not the same, its own list. */
+static json_t *base_describe_source(const Base *base)
+{
+    json_t *apt = json_object_get(base->record, "apt");
+    g_autofree char *list = apt_guest_lines(json_string_value(apt));
+    json_t *source = ingot_json_pack("{s:s, s:O, s:O}", "kind", "bootstrap", "apt", apt, "date",
+                                     json_object_get(base->record, "date"));
+    if (strcmp(list, json_string_value(apt)) != 0) {
+        json_object_set_new(source, "sources_list", ingot_json_text(list));
+    }
+    return source;
+}
+
 static Source *base_source(const Base *base)
 {
     Source *source = source_new(g_strdup(base->disk), "raw");
@@ -439,10 +452,7 @@ static Source *base_source(const Base *base)
     source->packages = json_incref(json_object_get(base->record, "packages"));
     json_object_set(source->config, "os", json_object_get(base->record, "os"));
     json_object_set_new(source->config, "firmware", ingot_json_pack("[ss]", "bios", "uefi"));
-    json_object_set_new(source->config, "source",
-                        ingot_json_pack("{s:s, s:O, s:O}", "kind", "bootstrap", "apt",
-                                        json_object_get(base->record, "apt"), "date",
-                                        json_object_get(base->record, "date")));
+    json_object_set_new(source->config, "source", base_describe_source(base));
     return source;
 }
 

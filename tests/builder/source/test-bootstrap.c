@@ -551,8 +551,10 @@ static void test_guest_list(void **state)
     g_autofree char *key = NULL;
     g_autofree char *mirror = g_strdup_printf("deb file://%s/mirror", ingot_workdir_path(fixture->workdir));
     g_autoptr(Source) source = make(fixture, &key);
-    const char *const made = json_string_value(json_object_get(json_object_get(source->config, "source"), "apt"));
+    const json_t *said = json_object_get(source->config, "source");
+    const char *const made = json_string_value(json_object_get(said, "apt"));
     assert_non_null(strstr(made, mirror));
+    assert_string_equal(json_string_value(json_object_get(said, "sources_list")), ""); /* as it is in the guest */
     g_autofree char *offset = g_strdup_printf("%s?offset=%d", source->path, 66 << 20);
     const char *argv[] = {"debugfs", "-R", "cat /etc/apt/sources.list", offset, NULL};
     const char *there[] = {"debugfs", "-R", "stat /etc/apt/sources.list", offset, NULL};

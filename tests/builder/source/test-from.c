@@ -85,7 +85,8 @@ static Source *make(const Fixture *fixture)
     g_auto(SourceLook) look = source_look(&fixture->context, identity);
     assert_string_equal(look.disk, source->path);
     assert_null(look.due);
-    assert_null(look.fetch); /* it is in the store */
+    assert_null(look.fetch);                                /* it is in the store */
+    assert_null(json_object_get(source->config, "source")); /* the base's own config says what it was made from */
     return g_steal_pointer(&source);
 }
 

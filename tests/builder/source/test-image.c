@@ -205,6 +205,9 @@ static void test_box(void **state)
     assert_null(error);
     assert_true(g_str_has_prefix(source->path, fixture->cache));
     assert_string_equal(source->format, "qcow2");
+    /* The digest is that of the recipe's file; of where it came from and of package sources nothing is known. */
+    g_autoptr(json_t) said = json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256);
+    assert_true(json_equal(json_object_get(source->config, "source"), said));
     const char *compare[] = {"qemu-img", "compare", "-q", source->path, fixture->disk, NULL};
     assert_true(ingot_process_run(compare, NULL, NULL, NULL));
     struct stat first, second;
