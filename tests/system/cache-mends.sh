@@ -90,6 +90,23 @@ grep -q '^HEAD.*/blobs/' "$TMP/asked" || fail "the damage was not one"
 end_cache
 ok "a HEAD of what is damaged in a cache is answered from where it came from"
 
+# What is attached and here is asked for no more: some registries count that.
+for n in 1 2 3; do
+    printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"text/report","config":{"mediaType":"a/b","digest":"%s","size":300000},"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":1},"annotations":{"n":"%s"}}' \
+        $manifest "$blob" $manifest "$digest" $n >"$TMP/about"
+    [ "$(put_manifest "$first" team/web "$(digest_of "$TMP/about")" "$TMP/about" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+done
+start_cache attached "http://$upstream" --upstream-absent 1s
+for round in 1 2; do
+    : >"$TMP/asked"
+    [ "$(code "/v2/team/web/referrers/$digest")" = 200 ] && [ "$(grep -o '"text/report"' "$TMP/answer" | wc -l)" = 3 ] || fail "what is attached: $(cat "$TMP/answer")"
+    grep -q '/referrers/' "$TMP/asked" || fail "the list was not asked for: $(cat "$TMP/asked")"
+    count=$(grep -c '^GET /v2/team/web/manifests/' "$TMP/asked" || true)
+    [ "$count" = $((round == 1 ? 3 : 0)) ] || fail "round $round: $(cat "$TMP/asked")"
+done
+end_cache
+ok "what is attached comes once"
+
 start_cache two "http://$upstream" --upstream-absent 1s
 echo '{"of":"two"}' >"$TMP/other"
 push_blob "$cache" team/web "$TMP/other"

@@ -194,7 +194,7 @@ static void ask_join(gpointer data, gpointer user)
     const Ask *running = data;
     Cold **cold = user;
     if (running->cold != NULL) {
-        cold_want(running->cold);
+        cold_wait(running->cold);
         *cold = cold_ref(running->cold);
     }
 }
@@ -217,8 +217,10 @@ FetchOutcome ask_get_copy(Ask *ask, gint64 wait, char **result, Cold **cold)
     if (patient) {
         g_atomic_int_add(&asks->patient[kind], -1);
     }
-    if (outcome == FETCH_PENDING && wait > 0) {
-        upstream_was_late(upstream);
+    if (*cold != NULL) {
+        cold_wait_end(*cold);
+    } else if (outcome == FETCH_PENDING && wait > 0) {
+        upstream_was_late(upstream); /* a copy takes as long as it is large */
     }
     return outcome;
 }

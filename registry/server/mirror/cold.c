@@ -23,8 +23,8 @@ struct Cold {
     int fd;          /* -1: nobody reads, or none can be had */
     GArray *extents; /* of Extent, ascending, none touches another: what has come */
     guint64 front;   /* the end of what came last */
-    guint readers;
-    gint64 wanted; /* monotonic: when somebody last came, or the last reader left */
+    guint readers, waiting;
+    gint64 wanted; /* monotonic: when the last of them left */
 };
 
 Cold *cold_new(const char *folder)
@@ -79,9 +79,17 @@ void cold_end(Cold *cold, gboolean ok)
     }
 }
 
-void cold_want(Cold *cold)
+void cold_wait(Cold *cold)
 {
     g_mutex_lock(&cold->lock);
+    cold->waiting++;
+    g_mutex_unlock(&cold->lock);
+}
+
+void cold_wait_end(Cold *cold)
+{
+    g_mutex_lock(&cold->lock);
+    cold->waiting--;
     cold->wanted = g_get_monotonic_time();
     g_mutex_unlock(&cold->lock);
 }
@@ -89,7 +97,7 @@ void cold_want(Cold *cold)
 gint64 cold_forsaken(Cold *cold)
 {
     g_mutex_lock(&cold->lock);
-    gint64 time = cold->readers > 0 ? 0 : g_get_monotonic_time() - cold->wanted;
+    gint64 time = cold->readers + cold->waiting > 0 ? 0 : g_get_monotonic_time() - cold->wanted;
     g_mutex_unlock(&cold->lock);
     return time;
 }

@@ -21,9 +21,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cold, cold_unref)
 
 void cold_begin(Cold *cold);
 void cold_add(Cold *cold, guint64 offset, const void *data, gsize size);
-/* Somebody wants the blob, if not by reading what comes. */
-void cold_want(Cold *cold);
-/* For how long (microseconds) nobody has read it or wanted it; 0: somebody reads. */
+/* Somebody waits for the blob, not reading what comes, or does not any more. */
+void cold_wait(Cold *cold);
+void cold_wait_end(Cold *cold);
+/* For how long (microseconds) nobody has read it or waited for it; 0: somebody does. */
 gint64 cold_forsaken(Cold *cold);
 /* The blob is here, or never will be by this copy; nothing is added any more. */
 void cold_end(Cold *cold, gboolean ok);

@@ -5,6 +5,7 @@
 
 #define STALL_SECONDS 10
 #define DIRECT_LONG (2 * G_TIME_SPAN_SECOND) /* after which what has come is passed on */
+#define LAST_LONG (3 * G_TIME_SPAN_SECOND)   /* for which a copy that goes on is given time to end */
 
 struct ColdReader {
     Storage *storage;
@@ -126,7 +127,7 @@ static gssize reader_fails(const ColdReader *reader, GError **error)
     return -1;
 }
 
-/* What the copy alone can give: the last byte of the whole, or all where the upstream knows no ranges. */
+/* What the copy alone can give: all where the upstream knows no ranges. */
 static gssize read_copied(ColdReader *reader, guint64 offset, void *buffer, gsize size, GError **error)
 {
     gboolean ended = reader->cold != NULL && cold_state(reader->cold) >= COLD_DONE; /* before it is looked for */
@@ -174,18 +175,29 @@ static gssize read_any(ColdReader *reader, guint64 offset, void *buffer, gsize s
     return got;
 }
 
-/* The last byte of the whole, which waits for the digest. */
+/* The last byte: from what the copy ends with where that is soon, else from wherever it is; what a SHA-512 names is
+ * known by the copy alone. */
+static gssize read_end(ColdReader *reader, guint64 offset, guint8 *buffer, GError **error)
+{
+    gssize got = read_copied(reader, offset, buffer, 1, error);
+    gboolean copying = got == 0 && cold_state(reader->cold) == COLD_COPYING;
+    return got != 0 || reader->named.is_sha512 || reader_waits(reader, copying ? LAST_LONG : 0)
+               ? got
+               : read_any(reader, offset, buffer, 1, error);
+}
+
+/* The last byte of the whole, which is given out if all has the digest with it. */
 static gssize read_last(ColdReader *reader, guint64 offset, guint8 *buffer, GError **error)
 {
-    IngotDigest digest, right;
-    gssize got = read_copied(reader, offset, buffer, 1, error);
+    IngotDigest digest, right = reader->named.key;
+    gssize got = read_end(reader, offset, buffer, error);
     if (got <= 0) {
         return got;
     }
     ingot_hasher_add(reader->given, buffer, 1);
     ingot_hasher_finish(reader->given, &digest);
     g_clear_pointer(&reader->given, ingot_hasher_free);
-    if (!storage_resolve(reader->storage, &reader->named, &right, error)) {
+    if (reader->named.is_sha512 && !storage_resolve(reader->storage, &reader->named, &right, error)) {
         return -1;
     }
     if (!ingot_digest_equal(&digest, &right)) {

@@ -1,8 +1,9 @@
 /* Reading a blob while it is copied: from what the copy has brought, from the storage once it is whole, or, where the
  * copy is far from what is wanted, straight from the upstream.
  *
- * Invariant: whoever reads the whole of a blob, from its first byte on, gets its last one only once the copy has its
- * digest and what was given out has it too, wherever that came from: no false blob looks complete. A range by itself is
+ * Invariant: whoever reads the whole of a blob, from its first byte on, gets its last one only if all that was given
+ * out has its digest, wherever that came from: no false blob looks complete. Nobody waits for a copy that has long to
+ * go, or has not begun, but where the blob is named by a SHA-512, or the upstream knows no ranges. A range by itself is
  * as right as the upstream. One reader belongs to one answer. */
 #pragma once
 

@@ -160,15 +160,22 @@ static gboolean is_copied(Copy *copy, const char *name, const char *tag, const O
            has_all(copy, name, digest, partial, 0);
 }
 
-/* Whether the tag names here what it names there, and that is whole: then the manifest's bytes need not come, which
- * some registries count. Where the other registry does not say, they do. */
-static gboolean is_current(Copy *copy, const char *name, const char *tag, gboolean partial, IngotDigest *digest,
-                           gboolean *current, GError **error)
+/* Whether what is named here is what is named there, and whole: then the manifest's bytes need not come, which some
+ * registries count. A digest names the same everywhere; of a tag the other registry says what it names, or the bytes
+ * come. */
+static gboolean is_current(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+                           IngotDigest *digest, gboolean *current, GError **error)
 {
     IngotDigest here;
+    OciDigest exact;
     gboolean told = FALSE;
     g_autoptr(GError) problem = NULL;
     *current = FALSE;
+    if (tag == NULL && oci_digest_parse(reference, &exact, NULL)) {
+        *current = storage_resolve(copy->storage, &exact, digest, NULL) &&
+                   is_copied(copy, name, NULL, &exact, digest, partial);
+        return TRUE;
+    }
     if (tag == NULL || !storage_find_tag(copy->storage, name, tag, &here, NULL)) {
         return TRUE;
     }
@@ -277,7 +284,7 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
         return FALSE;
     }
-    if (!is_current(copy, name, tag, partial, &found.digest, &current, error)) {
+    if (!is_current(copy, name, reference, tag, partial, &found.digest, &current, error)) {
         return FALSE;
     }
     *changed = FALSE;

@@ -1,4 +1,5 @@
 /* Asks: all who want one blob read what its one copy brings, and hear of its end, also of a copy that never began. */
+#include "../../remote/serve.h"
 #include "../fixture.h"
 
 #include "server/mirror/ask.h"
@@ -156,6 +157,49 @@ static void a_damaged_blob_is_not_read(void **state)
     fixture_clear(&all);
 }
 
+/* A registry that has one blob, of text. */
+static char *give_range(const char *request, gsize sent, gpointer user)
+{
+    const char *text = user, *range = strstr(request, "Range: bytes=");
+    guint64 first = 0, last = 0;
+    (void)sent;
+    assert_non_null(range);
+    assert_int_equal(sscanf(range, "Range: bytes=%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, &first, &last), 2);
+    g_autofree char *part = g_strndup(text + first, (gsize)(last - first + 1));
+    g_autofree char *header =
+        g_strdup_printf("Content-Range: bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GSIZE_FORMAT "\r\n",
+                        first, last, strlen(text));
+    return serve_text("206 Partial Content", header, part);
+}
+
+/* All of the blob is read, while its copy waits for its turn. */
+static void what_is_read_needs_no_copy(void **state)
+{
+    static const char right[] = "what the upstream has", wrong[] = "what the upstream lies";
+    g_autofree char *folder = ingot_workdir_file(*state, "colds");
+    assert_int_equal(g_mkdir_with_parents(folder, 0700), 0);
+    Storage *storage = open_storage(state);
+    IngotDigest digest;
+    ingot_digest_of(right, strlen(right), &digest);
+    const OciDigest named = oci_digest_from_sha256(&digest);
+    for (gint lies = FALSE; lies <= TRUE; lies++) {
+        const char *text = lies ? wrong : right;
+        gsize size = strlen(text);
+        char got[64] = {0};
+        g_autoptr(GError) error = NULL;
+        Serve *serve = serve_new(give_range, (gpointer)text);
+        g_autoptr(Upstream) upstream = upstream_new("", serve->where);
+        g_autoptr(ColdReader) reader = cold_reader_new(storage, upstream, "team/web", &named, size, cold_new(folder));
+        assert_int_equal(cold_reader_read(reader, 0, got, size, &error), size - 1);
+        gssize last = cold_reader_read(reader, size - 1, got + size - 1, 1, &error);
+        assert_int_equal(last, lies ? -1 : 1);
+        assert_true(lies ? g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT) : strcmp(got, right) == 0);
+        g_clear_pointer(&reader, cold_reader_free);
+        serve_free(serve);
+    }
+    storage_close(storage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_joins_a_copy_reads_what_it_brings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_copy_has_the_bytes_of_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_blob_is_not_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_read_needs_no_copy, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
