@@ -11,7 +11,8 @@
 #define ANSWER_MAX (1u << 20) /* bytes */
 #define ANSWER_VALUES 1024
 #define SECONDS 60 /* that a token is good for where nothing is said (distribution's specification) */
-#define MARGIN 30  /* seconds before its end when another one is fetched */
+#define PASSES_MAX 256
+#define MARGIN 30 /* seconds before its end when another one is fetched */
 
 /* What is shown for one name and kind of request. */
 typedef struct {
@@ -197,6 +198,25 @@ gboolean auth_shows_password(IngotRemote *remote, const char *method, const char
     return pass != NULL && pass->token == NULL;
 }
 
+/* Names are asked for without end: what is known of those that nobody has asked for lately is learnt again. */
+static void passes_add(RemoteAuth *auth, char *key, Pass *pass)
+{
+    GHashTableIter all;
+    gpointer one;
+    gint64 now = g_get_monotonic_time();
+    g_hash_table_iter_init(&all, auth->passes);
+    while (g_hash_table_iter_next(&all, NULL, &one)) {
+        const Pass *other = one;
+        if (other->url != NULL && other->renew < now) {
+            g_hash_table_iter_remove(&all);
+        }
+    }
+    if (g_hash_table_size(auth->passes) >= PASSES_MAX) {
+        g_hash_table_remove_all(auth->passes);
+    }
+    g_hash_table_replace(auth->passes, key, pass);
+}
+
 /* --- what is asked for --- */
 
 /* Where name and password may go: HTTPS; plain HTTP from a loopback address to a loopback address. */
@@ -301,7 +321,7 @@ gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, co
         *again = pass->login != NULL;
     }
     if (*again) {
-        g_hash_table_replace(remote->auth->passes, key_of(method, path), g_steal_pointer(&pass));
+        passes_add(remote->auth, key_of(method, path), g_steal_pointer(&pass));
     }
     return TRUE;
 }

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "remote/patience.h"
-
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
 #define REFUSAL_VALUES 1024
@@ -127,11 +125,13 @@ static gboolean is_own(const IngotRemote *remote, const char *url)
     return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
 }
 
-void http_note_status(IngotRemote *remote, const char *method, const char *url, long status)
+void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status)
 {
+    const char *asked = NULL; /* where a redirection led to is another's, whose refusal says nothing of the registry */
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &asked);
     /* 401 to a password says that it is wrong, not that there is nothing for it. */
     gboolean refused = status == 403 || (status == 401 && !auth_shows_password(remote, method, url));
-    remote->ended = refused ? INGOT_REMOTE_REFUSED : INGOT_REMOTE_OTHERWISE;
+    remote->ended = refused && is_own(remote, asked) ? INGOT_REMOTE_REFUSED : INGOT_REMOTE_OTHERWISE;
 }
 
 gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char *url, GError **error)
@@ -329,11 +329,19 @@ static gboolean find_refusal(IngotRemote *remote, HttpExchange *exchange)
     return TRUE;
 }
 
+/* Whether some of the body went out: a registry that wants it later may have kept that. */
+static gboolean has_sent(IngotRemote *remote, const HttpExchange *exchange)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(remote->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return exchange->upload_size > 0 && sent > 0;
+}
+
 /* The same until the registry asks for no more patience. */
 static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
-    Patience patience = patience_of(remote->patience);
-    for (;;) {
+    Patience own = patience_of(remote->patience), *patience = exchange->patience == NULL ? &own : exchange->patience;
+    for (exchange->begin_anew = FALSE; !exchange->begin_anew;) {
         GError *problem = NULL;
         if (!perform(remote, exchange, &problem)) {
             if (!find_refusal(remote, exchange)) {
@@ -342,14 +350,16 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
             }
             g_error_free(problem);
         }
-        gint64 wait = patience_take(&patience, remote->curl, exchange->status);
+        gint64 wait = patience_take(patience, remote->curl, exchange->status);
         if (wait < 0) {
             return TRUE;
         }
+        exchange->begin_anew = has_sent(remote, exchange);
         if (!patience_sleep(wait, error) || !rewind_upload(exchange, error)) {
             return FALSE;
         }
     }
+    return TRUE;
 }
 
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error)
@@ -376,7 +386,7 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
 
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error)
 {
-    http_note_status(remote, exchange->method, exchange->url, exchange->bare ? 0 : exchange->status);
+    http_note_status(remote, remote->curl, exchange->method, exchange->url, exchange->bare ? 0 : exchange->status);
     gsize room = REFUSAL_VALUES;
     g_autoptr(json_t) body =
         ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);

@@ -6,6 +6,7 @@
 #include <ingot/remote.h>
 
 #include "remote/auth.h"
+#include "remote/patience.h"
 
 struct IngotRemote {
     char *host, *base; /* base: "http://127.0.0.1:5000" */
@@ -32,6 +33,8 @@ typedef struct {
     const IngotRange *upload_ranges; /* these ranges of it alone, in order; NULL: from its start */
     guint upload_range;              /* the one that is being sent, and how much of it has been */
     guint64 upload_within;
+    Patience *patience;      /* for the upload with others of its kind; NULL: its own */
+    gboolean begin_anew;     /* the registry wants it later, and may have kept a part of it: it takes another upload */
     IngotProgress *progress; /* of the upload */
     gsize limit;             /* of the answer's body, bytes */
     gboolean too_large;      /* it had more */
@@ -55,8 +58,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
 /* Sets the error that fits a status that was not hoped for; always FALSE. */
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error);
-/* Notes the status with which a request of a URL of the registry's ended. */
-void http_note_status(IngotRemote *remote, const char *method, const char *url, long status);
+/* Notes the status with which a request of a URL of the registry's ended, in that handle. */
+void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status);
 /* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
 const char *http_ca(void);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent. Loopback hosts are asked without a

@@ -14,6 +14,7 @@ typedef struct {
     CURL *curl;
     guint64 offset, length; /* asked for */
     GByteArray *data;
+    gsize refusal;        /* bytes of an answer that is not the range */
     gboolean busy, again; /* again: after a login */
     gboolean ignored;     /* the answer is the whole blob, or more than the range */
     gint64 wait_until;    /* monotonic: the registry asks for patience; 0: it does not */
@@ -41,8 +42,12 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
     Slot *slot = user;
     long status = 0;
     curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200 && status != 206) { /* what it says is in its status */
+        slot->refusal += size * count;
+        return slot->refusal > ERROR_MAX ? 0 : size * count;
+    }
     if (slot->data->len + size * count > slot->length || (status == 200 && slot->offset > 0)) {
-        slot->ignored = status == 200 || status == 206;
+        slot->ignored = TRUE;
         return 0;
     }
     g_byte_array_append(slot->data, (const guint8 *)data, (guint)(size * count));
@@ -65,6 +70,7 @@ static void start(Fetch *fetch, Slot *slot)
     g_byte_array_set_size(slot->data, 0);
     slot->busy = TRUE;
     slot->ignored = FALSE;
+    slot->refusal = 0;
     slot->wait_until = 0;
     curl_multi_add_handle(fetch->remote->multi, slot->curl);
 }
@@ -101,9 +107,9 @@ static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
     return TRUE;
 }
 
-static gboolean refused(const Fetch *fetch, long status, GError **error)
+static gboolean refused(const Fetch *fetch, CURL *curl, long status, GError **error)
 {
-    http_note_status(fetch->remote, "GET", fetch->url, status);
+    http_note_status(fetch->remote, curl, "GET", fetch->url, status);
     g_set_error(error, INGOT_ERROR,
                 status == 404                    ? INGOT_ERROR_NOT_FOUND
                 : status == 401 || status == 403 ? INGOT_ERROR_DENIED
@@ -136,7 +142,7 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
         return http_failed(fetch->remote, slot->curl, code, fetch->url, error);
     }
     if (status != 206 && status != 200) {
-        return refused(fetch, status, error);
+        return refused(fetch, slot->curl, status, error);
     }
     if (slot->data->len != slot->length) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,

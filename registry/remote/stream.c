@@ -119,7 +119,7 @@ static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
         return FALSE;
     }
     if (code == CURLE_OK && stream->status != 200 && stream->status != 206) {
-        http_note_status(stream->remote, "GET", stream->url, stream->status);
+        http_note_status(stream->remote, stream->remote->curl, "GET", stream->url, stream->status);
         g_set_error(error, INGOT_ERROR,
                     stream->status == 404                            ? INGOT_ERROR_NOT_FOUND
                     : stream->status == 401 || stream->status == 403 ? INGOT_ERROR_DENIED

@@ -21,12 +21,15 @@
 typedef struct {
     char *location; /* absolute */
     char *frames;   /* where to tell the frames; NULL: the registry does not know of them */
+    Patience patience;
+    guint64 counted, known; /* bytes that progress has heard of: that were sent; that need not be */
+    gboolean again;         /* it is not done: the registry wants another one */
 } Upload;
 
 static void upload_clear(Upload *upload)
 {
-    g_free(upload->location);
-    g_free(upload->frames);
+    g_clear_pointer(&upload->location, g_free);
+    g_clear_pointer(&upload->frames, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Upload, upload_clear)
 
@@ -42,6 +45,8 @@ static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GEr
 {
     g_auto(HttpExchange) post = {
         .method = "POST", .url = http_api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
+    upload_clear(upload);
+    upload->again = FALSE;
     if (!http_exchange(remote, &post, error)) {
         return FALSE;
     }
@@ -58,27 +63,48 @@ static char *finish_url(const Upload *upload, const IngotDigest *digest)
     return g_strdup_printf("%s%sdigest=%s", upload->location, strchr(upload->location, '?') == NULL ? "?" : "&", text);
 }
 
+/* The end of an upload, with what is sent of it; upload->again: it came to nothing, and is to be begun anew. */
+static gboolean put(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
+{
+    exchange->patience = &upload->patience;
+    exchange->counted = upload->counted;
+    gboolean ok = http_exchange(remote, exchange, error);
+    upload->counted = exchange->counted;
+    upload->again = ok && exchange->begin_anew;
+    return ok && (upload->again || exchange->status == 201 || http_refused(remote, exchange, error));
+}
+
 /* The whole of it in one request. */
-static gboolean put_whole(IngotRemote *remote, const Upload *upload, int fd, const IngotDescriptor *blob,
+static gboolean put_whole(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
                           IngotProgress *progress, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
-    g_auto(HttpExchange) put = {.method = "PUT",
-                                .url = finish_url(upload, &blob->digest),
-                                .headers = headers,
-                                .upload_fd = fd,
-                                .upload_size = blob->size,
-                                .progress = progress,
-                                .limit = ERROR_MAX};
-    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(remote, &put, error));
+    g_auto(HttpExchange) whole = {.method = "PUT",
+                                  .url = finish_url(upload, &blob->digest),
+                                  .headers = headers,
+                                  .upload_fd = fd,
+                                  .upload_size = blob->size,
+                                  .progress = progress,
+                                  .limit = ERROR_MAX};
+    return put(remote, upload, &whole, error);
+}
+
+static gboolean put_blob(IngotRemote *remote, const char *name, Upload *upload, int fd, const IngotDescriptor *blob,
+                         IngotProgress *progress, GError **error)
+{
+    gboolean ok;
+    do {
+        ok = begin(remote, name, upload, error) && put_whole(remote, upload, fd, blob, progress, error);
+    } while (ok && upload->again);
+    return ok;
 }
 
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
                                IngotProgress *progress, GError **error)
 {
-    g_auto(Upload) upload = {0};
+    g_auto(Upload) upload = {.patience = patience_of(remote->patience)};
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    return fd >= 0 && begin(remote, name, &upload, error) && put_whole(remote, &upload, fd, blob, progress, error);
+    return fd >= 0 && put_blob(remote, name, &upload, fd, blob, progress, error);
 }
 
 /* --- frames --- */
@@ -208,32 +234,31 @@ static guint64 total_of(const GArray *ranges)
 }
 
 /* The missing frames, and the end of the upload, in one request. */
-static gboolean put_missing(IngotRemote *remote, const Upload *upload, int fd, const IngotDescriptor *blob,
+static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
                             const GArray *missing, IngotProgress *progress, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
-    guint64 total = total_of(missing);
-    ingot_progress_add(progress, blob->size - total);
-    g_auto(HttpExchange) put = {.method = "PUT",
-                                .url = finish_url(upload, &blob->digest),
-                                .headers = headers,
-                                .body = "",
-                                .upload_fd = fd,
-                                .upload_size = total,
-                                .upload_ranges = (const IngotRange *)(gpointer)missing->data,
-                                .progress = progress,
-                                .limit = ERROR_MAX};
-    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(remote, &put, error));
+    guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
+    ingot_progress_add(progress, known - upload->known);
+    upload->known = known;
+    g_auto(HttpExchange) rest = {.method = "PUT",
+                                 .url = finish_url(upload, &blob->digest),
+                                 .headers = headers,
+                                 .body = "",
+                                 .upload_fd = fd,
+                                 .upload_size = total,
+                                 .upload_ranges = (const IngotRange *)(gpointer)missing->data,
+                                 .progress = progress,
+                                 .limit = ERROR_MAX};
+    return put(remote, upload, &rest, error);
 }
 
 /* *tried FALSE: the registry has to be sent the whole. */
-static gboolean put_delta(IngotRemote *remote, const Upload *upload, int fd, const char *path,
-                          const IngotDescriptor *blob, const IngotIndex *index, IngotProgress *progress, guint64 *sent,
-                          gboolean *tried, GError **error)
+static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const char *path, const IngotDescriptor *blob,
+                          const GArray *frames, IngotProgress *progress, guint64 *sent, gboolean *tried, GError **error)
 {
-    g_autoptr(GArray) frames = upload->frames == NULL ? NULL : find_frames(index, blob->size);
-    *tried = frames != NULL;
-    g_autofree guint8 *list = frames == NULL ? NULL : list_frames(fd, path, frames, error);
+    *tried = upload->frames != NULL && frames != NULL;
+    g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, error);
     g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, frames, list, error);
     if (missing == NULL) {
         return FALSE;
@@ -245,15 +270,22 @@ static gboolean put_delta(IngotRemote *remote, const Upload *upload, int fd, con
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
                                const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
 {
-    g_auto(Upload) upload = {0};
-    gboolean tried = FALSE;
+    g_auto(Upload) upload = {.patience = patience_of(remote->patience)};
+    gboolean tried = FALSE, ok;
     guint64 own = 0, *count = sent == NULL ? &own : sent;
+    g_autoptr(GArray) frames = find_frames(index, blob->size);
+    g_autoptr(GError) problem = NULL;
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    if (fd < 0 || !begin(remote, name, &upload, error)) {
+    if (fd < 0) {
         return FALSE;
     }
-    g_autoptr(GError) problem = NULL;
-    if (put_delta(remote, &upload, fd, path, blob, index, progress, count, &tried, &problem)) {
+    do {
+        if (!begin(remote, name, &upload, error)) {
+            return FALSE;
+        }
+        ok = put_delta(remote, &upload, fd, path, blob, frames, progress, count, &tried, &problem);
+    } while (ok && upload.again);
+    if (ok) {
         return TRUE;
     }
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
@@ -263,6 +295,6 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
     }
     *count += blob->size;
     /* An upload that knows of frames takes nothing else. */
-    return tried ? ingot_remote_put_blob(remote, name, path, blob, progress, error)
-                 : put_whole(remote, &upload, fd, blob, progress, error);
+    ok = tried || put_whole(remote, &upload, fd, blob, progress, error);
+    return ok && (tried || upload.again) ? put_blob(remote, name, &upload, fd, blob, progress, error) : ok;
 }

@@ -1,0 +1,175 @@
+/* What a registry answers is taken as what it says: a refusal by its status whatever its body is, one of another place
+ * as no word of the registry's, and "later" in the midst of an upload as leave to begin another. */
+#include "serve.h"
+
+#include <ingot/file.h>
+
+#define NAMES 300 /* more than are remembered */
+
+static char *refuse_at_length(const char *request, gsize sent, gpointer user)
+{
+    gint *asked = user;
+    (void)request, (void)sent;
+    g_autofree char *page = g_strnfill(2000, 'x');
+    if (g_atomic_int_add(asked, 1) == 0) {
+        return serve_text("503 Service Unavailable", "Retry-After: 1\r\n", page);
+    }
+    return serve_text("404 Not Found", "", page);
+}
+
+static gboolean take(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    (void)offset, (void)data, (void)size, (void)user, (void)error;
+    return TRUE;
+}
+
+static void a_refusal_is_longer_than_the_range(void **state)
+{
+    const IngotRange range = {.offset = 10, .length = 20};
+    const IngotDigest digest = {0};
+    g_autoptr(GError) error = NULL;
+    gint asked = 0;
+    (void)state;
+    Serve *serve = serve_new(refuse_at_length, &asked);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    ingot_remote_limit(remote, 5, 5, 5);
+    assert_false(ingot_remote_get_ranges(remote, "team/web", &digest, 100, &range, 1, take, NULL, NULL, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_int_equal(asked, 2); /* after a while, as it was told */
+    serve_free(serve);
+}
+
+static char *forbid(const char *request, gsize sent, gpointer user)
+{
+    const char *elsewhere = user;
+    (void)request, (void)sent;
+    g_autofree char *location = elsewhere == NULL ? g_strdup("") : g_strdup_printf("Location: %s/x\r\n", elsewhere);
+    return serve_text(elsewhere == NULL ? "403 Forbidden" : "307 Temporary Redirect", location, "");
+}
+
+/* The registry refuses, or the place does that it leads to. */
+static void only_the_registry_refuses(void **state)
+{
+    const IngotRange range = {.offset = 10, .length = 20};
+    const IngotDigest digest = {0};
+    guint64 size;
+    (void)state;
+    Serve *place = serve_new(forbid, NULL);
+    for (gint led = FALSE; led <= TRUE; led++) {
+        IngotRemoteEnd expected = led ? INGOT_REMOTE_OTHERWISE : INGOT_REMOTE_REFUSED;
+        Serve *serve = serve_new(forbid, led ? place->where : NULL);
+        g_autoptr(IngotRemote) remote = serve_remote(serve);
+        assert_false(ingot_remote_blob_size(remote, "team/web", &digest, &size, NULL));
+        assert_int_equal(ingot_remote_ended(remote), expected);
+        assert_false(ingot_remote_stream(remote, "team/web", &digest, 0, 0, take, NULL, NULL, NULL));
+        assert_int_equal(ingot_remote_ended(remote), expected);
+        assert_false(ingot_remote_get_ranges(remote, "team/web", &digest, 100, &range, 1, take, NULL, NULL, NULL));
+        assert_int_equal(ingot_remote_ended(remote), expected);
+        serve_free(serve);
+    }
+    serve_free(place);
+}
+
+typedef struct {
+    gint begun, taken; /* atomic: uploads; the upload that was taken whole */
+    gsize size;
+} Uploads;
+
+/* The first upload is to come later, although its bytes were read. */
+static char *take_upload(const char *request, gsize sent, gpointer user)
+{
+    Uploads *uploads = user;
+    if (g_str_has_prefix(request, "POST")) {
+        g_autofree char *location =
+            g_strdup_printf("Location: /v2/team/web/blobs/uploads/%d\r\n", g_atomic_int_add(&uploads->begun, 1) + 1);
+        return serve_text("202 Accepted", location, "");
+    }
+    assert_int_equal(sent, uploads->size);
+    if (strstr(request, "/uploads/1?") != NULL) {
+        return serve_text("503 Service Unavailable", "Retry-After: 1\r\n", "");
+    }
+    g_atomic_int_set(&uploads->taken, strstr(request, "/uploads/2?") != NULL ? 2 : -1);
+    return serve_text("201 Created", "", "");
+}
+
+static void an_upload_is_not_sent_twice(void **state)
+{
+    static const char text[] = "bytes of a blob";
+    IngotWorkdir *folder = ingot_workdir_new(NULL);
+    g_autofree char *path = ingot_workdir_file(folder, "blob");
+    g_autoptr(GError) error = NULL;
+    Uploads uploads = {.size = strlen(text)};
+    IngotDescriptor blob = {.size = strlen(text)};
+    (void)state;
+    assert_true(ingot_file_replace(path, text, strlen(text), 0600, NULL));
+    ingot_digest_of(text, strlen(text), &blob.digest);
+    Serve *serve = serve_new(take_upload, &uploads);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    ingot_remote_limit(remote, 5, 5, 5);
+    if (!ingot_remote_put_blob(remote, "team/web", path, &blob, NULL, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_int_equal(uploads.begun, 2);
+    assert_int_equal(uploads.taken, 2);
+    serve_free(serve);
+    ingot_workdir_free(folder);
+}
+
+typedef struct {
+    char *where; /* of tokens */
+    gint bare;   /* atomic: requests without one */
+} Login;
+
+static char *ask_for_login(const char *request, gsize sent, gpointer user)
+{
+    Login *login = user;
+    (void)sent;
+    if (g_str_has_prefix(request, "GET /token")) {
+        return serve_text("200 OK", "", "{\"token\":\"abc\",\"expires_in\":3600}");
+    }
+    if (strstr(request, "Authorization: Bearer abc") != NULL) {
+        return serve_text("200 OK", "", "{\"tags\":[]}");
+    }
+    g_atomic_int_inc(&login->bare);
+    g_autofree char *challenge = g_strdup_printf("WWW-Authenticate: Bearer realm=\"%s/token\"\r\n", login->where);
+    return serve_text("401 Unauthorized", challenge, "");
+}
+
+static void ask_tags(IngotRemote *remote, guint number)
+{
+    g_autofree char *name = g_strdup_printf("team/n%u", number);
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) tags = ingot_remote_list_tags(remote, name, &error);
+    if (tags == NULL) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static void logins_of_many_names_are_not_kept_for_ever(void **state)
+{
+    Login login = {0};
+    (void)state;
+    Serve *serve = serve_new(ask_for_login, &login);
+    login.where = serve->where;
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    for (guint i = 0; i < NAMES; i++) {
+        ask_tags(remote, i);
+    }
+    assert_int_equal(login.bare, NAMES);
+    ask_tags(remote, NAMES - 1);
+    assert_int_equal(login.bare, NAMES);
+    ask_tags(remote, 0);
+    assert_int_equal(login.bare, NAMES + 1);
+    serve_free(serve);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_is_longer_than_the_range),
+        cmocka_unit_test(only_the_registry_refuses),
+        cmocka_unit_test(an_upload_is_not_sent_twice),
+        cmocka_unit_test(logins_of_many_names_are_not_kept_for_ever),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
