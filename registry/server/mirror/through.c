@@ -222,10 +222,37 @@ FetchOutcome through_needs(Through *through, const char *name, const GArray *men
 
 /* --- what is attached --- */
 
+#define WAS_TOLD "what its upstream has attached, in " /* a repository's name follows; a measure (storage.h) */
+
+/* Whether the upstream has told once what it has attached to a manifest that is here, be it nothing. */
+static gboolean was_told(Storage *storage, const char *name, const OciDigest *subject)
+{
+    IngotDigest digest;
+    g_autofree char *what = g_strconcat(WAS_TOLD, name, NULL);
+    g_autoptr(GBytes) told =
+        storage_resolve(storage, subject, &digest, NULL) ? storage_measure(storage, &digest, what) : NULL;
+    return told != NULL;
+}
+
+static void note_told(Storage *storage, const char *name, const OciDigest *subject)
+{
+    IngotDigest digest;
+    g_autofree char *what = g_strconcat(WAS_TOLD, name, NULL);
+    g_autoptr(GBytes) yes = g_bytes_new_static("1", 1);
+    if (storage_resolve(storage, subject, &digest, NULL) && storage_has_manifest(storage, name, &digest) &&
+        !was_told(storage, name, subject)) {
+        storage_keep_measure(storage, &digest, what, yes);
+    }
+}
+
 static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     (void)result;
-    return copy_referrers(copy, ask->name, &ask->named, TRUE, error);
+    if (!copy_referrers(copy, ask->name, &ask->named, TRUE, error)) {
+        return FALSE;
+    }
+    note_told(copy->storage, ask->name, &ask->named);
+    return TRUE;
 }
 
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject)
@@ -236,8 +263,9 @@ FetchOutcome through_referrers(Through *through, const char *name, const OciDige
         return FETCH_ABSENT;
     }
     g_autoptr(GArray) here = storage_referrers(through->storage, name, &subject->key, NULL, NULL, 1, NULL);
-    gboolean hurries = (here != NULL && here->len > 0) || upstream_is_late(ask->upstream);
-    return ask_get(ask, hurries ? MOMENT : SMALL, NULL);
+    gboolean known = (here != NULL && here->len > 0) || was_told(through->storage, name, subject);
+    FetchOutcome outcome = ask_get(ask, known || upstream_is_late(ask->upstream) ? MOMENT : SMALL, NULL);
+    return known && through_is_open(outcome) ? FETCH_DONE : outcome;
 }
 
 /* --- lists --- */
@@ -286,16 +314,15 @@ static gboolean get_tags(const Ask *ask, Copy *copy, char **result, GError **err
     return give_list(ingot_remote_list_tags(copy->remote, ask_there(ask), error), result);
 }
 
-char **through_tags(Through *through, const char *name, char **ours, gboolean *told)
+char **through_tags(Through *through, const char *name, char **ours, FetchOutcome *outcome)
 {
     g_autofree char *text = NULL;
     Ask *ask = through_ask(through, name, NULL, "tags of", get_tags);
-    *told = FALSE;
+    *outcome = FETCH_ABSENT;
     if (ask == NULL) {
         return ours;
     }
-    ask_get(ask, ours != NULL && upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
-    *told = text != NULL;
+    *outcome = ask_get(ask, ours != NULL && upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
     return text == NULL ? ours : merge(ours, "", text, ingot_tag_check);
 }
 
@@ -323,14 +350,15 @@ static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError *
     return TRUE;
 }
 
-char **through_channel(Through *through, const char *name, const char *channel)
+char **through_channel(Through *through, const char *name, const char *channel, FetchOutcome *outcome)
 {
     g_autofree char *text = NULL;
     Ask *ask = through_ask(through, name, channel, "versions of", get_versions);
+    *outcome = FETCH_ABSENT;
     if (ask == NULL) {
         return NULL;
     }
-    ask_get(ask, upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
+    *outcome = ask_get(ask, upstream_is_late(ask->upstream) ? MOMENT : SMALL, &text);
     return text == NULL ? NULL : g_strsplit(text, "\n", -1);
 }
 
@@ -340,13 +368,15 @@ static gboolean get_names(const Ask *ask, Copy *copy, char **result, GError **er
     return give_list(ingot_remote_list_names(copy->remote, error), result);
 }
 
-char **through_names(Through *through, char **ours)
+char **through_names(Through *through, char **ours, FetchOutcome *outcome)
 {
+    *outcome = FETCH_DONE;
     for (guint i = 0; through != NULL && i < asks_upstreams(through->asks)->len; i++) {
         Upstream *upstream = g_ptr_array_index(asks_upstreams(through->asks), i);
         g_autofree char *text = NULL;
-        ask_get(ask_new_of(through->asks, upstream, "names below", get_names),
-                upstream_is_late(upstream) ? MOMENT : SMALL, &text);
+        FetchOutcome one = ask_get(ask_new_of(through->asks, upstream, "names below", get_names),
+                                   upstream_is_late(upstream) ? MOMENT : SMALL, &text);
+        *outcome = one == FETCH_DONE || through_is_open(*outcome) ? *outcome : one;
         ours = text == NULL ? ours : merge(ours, upstream_prefix(upstream), text, ingot_name_check);
     }
     return ours;

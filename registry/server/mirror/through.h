@@ -30,6 +30,7 @@ FetchOutcome through_blob(Through *through, const char *name, const OciDigest *n
 /* The same without waiting for the whole of it: where that is long, *reader (free it) gives what comes meanwhile, else
  * it is NULL. */
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
+/* What is here counts while the upstream can't be asked, also nothing, where it has told that once: DONE. */
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
 /* All the blobs that a manifest mentions (mentions.h), which come at once. */
 FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions);
@@ -38,14 +39,13 @@ FetchOutcome through_needs(Through *through, const char *name, const GArray *men
 FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size);
 /* Adds the tags that a repository has there, and the names that the upstreams have, to a sorted list of ours (free it
  * with g_strfreev; NULL counts as empty), which stays as it is where they can't be had; NULL where both are empty.
- * *told: they could be had.
- */
-char **through_tags(Through *through, const char *name, char **ours, gboolean *told);
-char **through_names(Through *through, char **ours);
+ * *outcome: DONE where they could be had, of all upstreams. */
+char **through_tags(Through *through, const char *name, char **ours, FetchOutcome *outcome);
+char **through_names(Through *through, char **ours, FetchOutcome *outcome);
 
 /* The versions that a channel has named there, up to the one that it names now, by Vagrant's catalogue; free them with
- * g_strfreev. NULL: they can't be had. */
-char **through_channel(Through *through, const char *name, const char *channel);
+ * g_strfreev. NULL: they can't be had, as *outcome says. */
+char **through_channel(Through *through, const char *name, const char *channel, FetchOutcome *outcome);
 
 /* Whether an outcome leaves open if there is such a thing: the client is to ask later. */
 gboolean through_is_open(FetchOutcome outcome);

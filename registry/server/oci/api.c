@@ -48,6 +48,13 @@ enum MHD_Result api_refuse_digest(Request *request, const GError *error)
                : request_fail(request, "NAME_UNKNOWN", error);
 }
 
+enum MHD_Result api_fail_there(Request *request, FetchOutcome outcome, const char *code, const GError *error)
+{
+    return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+               ? request_refuse_busy(request, through_reason(outcome))
+               : request_fail(request, code, error);
+}
+
 /* A chunk is as long as its range says, which may be missing (then its length is 0); answers itself where it is not so.
  */
 static gboolean check_chunk(Request *request, ByteRange *chunk, enum MHD_Result *result)

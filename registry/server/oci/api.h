@@ -36,6 +36,10 @@ Pool api_referrers_move(Request *request, const ApiRoute *route);
 /* The answer to a digest of a request that is none, or could not be looked up. */
 enum MHD_Result api_refuse_digest(Request *request, const GError *error);
 
+/* The answer where something is not here: that it may be at the upstream, if that is open; else what request_fail
+ * says. */
+enum MHD_Result api_fail_there(Request *request, FetchOutcome outcome, const char *code, const GError *error);
+
 /* Who asks, and the reason that the request gives (Ingot-Reason), for the log of events. It lives as long as the
  * request. */
 StorageActor api_actor(const Request *request);

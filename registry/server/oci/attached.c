@@ -70,11 +70,16 @@ Pool api_referrers_move(Request *request, const ApiRoute *route)
         api_refuse_digest(request, error);
         return POOL_READ;
     }
-    attached->outcome = through_referrers(request->server->through, route->name, &attached->subject);
+    FetchOutcome outcome = through_referrers(request->server->through, route->name, &attached->subject);
     attached->all = storage_referrers(request->server->storage, route->name, &attached->subject.key,
                                       wanted_kind(request), last == NULL ? NULL : &after, PAGE_COUNT + 1, &error);
     if (attached->all == NULL) {
         request_fail(request, "NAME_UNKNOWN", error);
+        return POOL_READ;
+    }
+    if (attached->all->len == 0 && last == NULL && through_is_open(outcome)) {
+        /* No signature is no word about signatures. */
+        request_refuse_busy(request, through_reason(outcome));
         return POOL_READ;
     }
     return is_little(attached->all) ? POOL_READ : POOL_SLOW;

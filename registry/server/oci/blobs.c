@@ -60,13 +60,6 @@ static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
                                 access_keep(request), NULL);
 }
 
-static enum MHD_Result answer_absent(Request *request, FetchOutcome outcome, const GError *error)
-{
-    return through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
-               ? request_refuse_busy(request, through_reason(outcome))
-               : request_fail(request, "BLOB_UNKNOWN", error);
-}
-
 static gssize read_nothing(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
 {
     (void)source, (void)offset, (void)buffer, (void)size;
@@ -87,7 +80,7 @@ static enum MHD_Result head_elsewhere(Request *request, const ApiRoute *route, c
     guint64 size;
     FetchOutcome outcome = through_size(request->server->through, route->name, named, &size);
     if (outcome != FETCH_DONE) {
-        return answer_absent(request, outcome, error);
+        return api_fail_there(request, outcome, "BLOB_UNKNOWN", error);
     }
     g_autofree char *tag = g_strdup_printf("\"%s\"", route->reference);
     const ServeHeaders headers = {
@@ -147,7 +140,7 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const OciDig
     if (blob == NULL) {
         return head && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
                    ? head_elsewhere(request, route, named, error)
-                   : answer_absent(request, outcome, error);
+                   : api_fail_there(request, outcome, "BLOB_UNKNOWN", error);
     }
     if (head) { /* a push that asks so counts on it; whoever may only pull waits for no commit, and makes nobody wait */
         (access_may(request, ACCESS_PUSH, route->name) ? pulls_count_on : pulls_ask)(request->server->storage,

@@ -109,16 +109,16 @@ static enum MHD_Result answer_tags(Request *request, const char *name, guint64 m
 enum MHD_Result api_tags(Request *request, const ApiRoute *route)
 {
     g_autoptr(GError) error = NULL;
-    gboolean told;
+    FetchOutcome outcome;
     enum MHD_Result result = MHD_YES;
     guint64 most;
     if (request->server->through == NULL) {
         return read_most(request, &most, &result) ? answer_tags(request, route->name, most) : result;
     }
     g_auto(GStrv) tags = through_tags(request->server->through, route->name,
-                                      storage_tags(request->server->storage, route->name, &error), &told);
+                                      storage_tags(request->server->storage, route->name, &error), &outcome);
     if (tags == NULL) {
-        return request_fail(request, "NAME_UNKNOWN", error);
+        return api_fail_there(request, outcome, "NAME_UNKNOWN", error);
     }
     g_autoptr(json_t) body = json_pack("{s:s}", "name", route->name);
     return answer_page(request, body, "tags", tags);
@@ -146,7 +146,11 @@ enum MHD_Result api_catalog(Request *request, const ApiRoute *route)
     if (names == NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
-    names = through_names(request->server->through, names);
+    FetchOutcome outcome;
+    names = through_names(request->server->through, names, &outcome);
+    if (names[0] == NULL && through_is_open(outcome)) {
+        return request_refuse_busy(request, through_reason(outcome));
+    }
     keep_allowed(request, names);
     g_autoptr(json_t) body = json_object();
     return answer_page(request, body, "repositories", names);

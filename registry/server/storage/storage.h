@@ -240,7 +240,7 @@ typedef struct {
  * distribution-spec has it ("Listing Tags"): letter case decides only between what is else the same. NOT_FOUND. */
 GArray *storage_versions(Storage *storage, const char *name, const char *after, guint most, GError **error);
 
-/* --- measures: what was worked out of all of an image's bytes, kept for as long as its manifest --- */
+/* --- measures: what was found out about an image at some cost, kept for as long as its manifest --- */
 
 /* NULL: nothing is kept under that name. Free it. */
 GBytes *storage_measure(Storage *storage, const IngotDigest *manifest, const char *what);

@@ -22,14 +22,15 @@ typedef struct {
 /* An error: nothing was answered. */
 typedef enum MHD_Result (*PlaceAnswer)(Request *request, const Place *place, GError **error);
 
-static void place_clear(Place *place)
+static void place_free(gpointer data)
 {
+    Place *place = data;
     g_free(place->name);
     g_free(place->reference);
     g_free(place->format);
     g_free(place->file);
+    g_free(place);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Place, place_clear)
 
 /* A path that ends in a slash is a folder; without one, it is a file. */
 static gboolean parse(const char *path, Place *place)
@@ -189,49 +190,72 @@ static enum MHD_Result answer_file(Request *request, const Place *place, GError 
 }
 
 /* A folder tells sizes, which may have to be measured, as does what is in a format that compresses. */
-static Pool choose_pool(const Request *request, const RouteMatch *match)
+static Pool pool_of_answer(const Request *request)
 {
     g_autofree char *folder = g_path_get_dirname(request->path), *name = g_path_get_basename(folder);
     const IngotFormat *format = ingot_format_find(name, NULL);
-    (void)match;
-    return request->server->through != NULL ? POOL_UPSTREAM
-           : g_str_has_suffix(request->path, "/") || g_str_has_suffix(request->path, SUM) ||
+    return g_str_has_suffix(request->path, "/") || g_str_has_suffix(request->path, SUM) ||
                    (format != NULL && format->codec != NULL)
                ? POOL_SLOW
                : POOL_READ;
 }
 
-static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
+static Pool choose_pool(const Request *request, const RouteMatch *match)
 {
-    g_auto(Place) place = {0};
-    if (!parse(match->reference, &place)) {
+    (void)match;
+    return request->server->through != NULL ? POOL_UPSTREAM : pool_of_answer(request);
+}
+
+/* The image may have to come first. */
+static Pool formats_move(Request *request, const RouteMatch *match)
+{
+    const Place *place = request->kept;
+    (void)match;
+    if (request->server->through != NULL) {
+        FetchOutcome outcome =
+            through_image(request->server->through, request->server->storage, place->name, place->reference);
+        if (through_is_open(outcome)) {
+            request_refuse_busy(request, through_reason(outcome));
+        }
+    }
+    return pool_of_answer(request);
+}
+
+static enum MHD_Result formats_check(Request *request, const RouteMatch *match)
+{
+    Place *place = g_new0(Place, 1);
+    request_keep(request, place, place_free);
+    if (!parse(match->reference, place)) {
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED",
                               "/formats/NAME/REFERENCE/FORMAT/FILE is expected");
     }
     g_autoptr(GError) error = NULL;
-    if (!ingot_name_check(place.name, &error)) {
+    if (!ingot_name_check(place->name, &error)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
     }
-    if (!access_may(request, ACCESS_PULL, place.name) && !pass_opens(request)) {
-        return access_refuse(request, place.name, ACCESS_PULL);
+    return access_may(request, ACCESS_PULL, place->name) || pass_opens(request)
+               ? MHD_YES
+               : access_refuse(request, place->name, ACCESS_PULL);
+}
+
+static enum MHD_Result formats_answer(Request *request, const RouteMatch *match)
+{
+    const Place *place = request->kept;
+    (void)match;
+    if (place->format == NULL) {
+        return list_formats(request, place);
     }
-    FetchOutcome outcome =
-        through_image(request->server->through, request->server->storage, place.name, place.reference);
-    if (through_is_open(outcome)) {
-        return request_refuse_busy(request, through_reason(outcome));
-    }
-    if (place.format == NULL) {
-        return list_formats(request, &place);
-    }
-    gboolean sums = place.file != NULL && g_str_has_suffix(place.file, SUM);
-    return answer_measured(request, &place, place.file == NULL ? list_files : sums ? answer_sum : answer_file, sums);
+    gboolean sums = place->file != NULL && g_str_has_suffix(place->file, SUM);
+    return answer_measured(request, place, place->file == NULL ? list_files : sums ? answer_sum : answer_file, sums);
 }
 
 const Route formats_routes[] = {
     {.methods = "GET, HEAD",
      .pattern = "/formats/*",
      .name = "formats",
+     .check = formats_check,
      .choose = choose_pool,
+     .move = formats_move,
      .answer = formats_answer},
     {0},
 };

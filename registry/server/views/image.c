@@ -130,6 +130,7 @@ static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManif
                           GError **error)
 {
     GError *problem = NULL;
+    image->disk = manifest->disk.digest;
     image->index = open_index(image, manifest, error);
     if (image->index == NULL) {
         return FALSE;

@@ -22,6 +22,7 @@ typedef struct {
     gatomicrefcount references;
     Storage *storage;
     IngotDigest manifest;
+    IngotDigest disk; /* the blob's */
     char *name;
     json_t *config;
     IngotIndex *index;

@@ -25,15 +25,31 @@ static const struct {
              {"virtualbox", "vagrant-virtualbox", "virtualbox.box"},
              {"vmware_desktop", "vagrant-vmware", "vmware_desktop.box"}};
 
+/* What a catalogue lists. */
+typedef struct {
+    char *name;
+    const char *channel; /* NULL: all versions are meant */
+    GPtrArray *versions;
+    gboolean there;       /* an upstream has what is not here */
+    FetchOutcome outcome; /* of what was asked of it, the worst */
+} Listed;
+
 /* What a catalogue is made for. */
 typedef struct {
     Request *request;
     const char *base, *name;
     gint64 until;   /* monotonic: it waits for sums that are not known yet */
     gboolean busy;  /* an image can't be had now */
-    gboolean there; /* an upstream has what is not here */
-    gint64 fetches; /* monotonic: until then, versions that are new here are fetched */
+    gboolean there; /* as in Listed */
 } Listing;
+
+static void listed_free(gpointer data)
+{
+    Listed *listed = data;
+    g_free(listed->name);
+    g_clear_pointer(&listed->versions, g_ptr_array_unref);
+    g_free(listed);
+}
 
 /* With a pass for whom Vagrant would leave at the door: name and password of a URL are shown for that URL alone. */
 static char *box_url(const Listing *listing, const char *reference, guint box)
@@ -110,11 +126,7 @@ static json_t *describe_version(Listing *listing, const char *version)
 {
     g_autoptr(json_t) providers = json_array();
     IngotDigest image;
-    const Server *server = listing->request->server;
-    if (listing->there && g_get_monotonic_time() < listing->fetches) {
-        through_description(server->through, server->storage, listing->name, version);
-    }
-    if (!storage_find_tag(server->storage, listing->name, version, &image, NULL)) {
+    if (!storage_find_tag(listing->request->server->storage, listing->name, version, &image, NULL)) {
         return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
@@ -128,37 +140,82 @@ static json_t *describe_version(Listing *listing, const char *version)
                : json_pack("{s:s, s:s, s:O}", "version", version, "status", "active", "providers", providers);
 }
 
-static enum MHD_Result answer(Request *request, const char *name, const char *shown, const GPtrArray *versions,
-                              gboolean there)
+/* Nothing is answered: the client has left. */
+static json_t *describe_all(Listing *listing, const GPtrArray *versions)
 {
-    g_autofree char *base = access_base(request);
     g_autoptr(json_t) list = json_array();
-    if (base == NULL) {
-        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "a Host header is expected");
-    }
-    Listing listing = {.request = request,
-                       .base = base,
-                       .name = name,
-                       .until = patience_end(),
-                       .there = there,
-                       .fetches = g_get_monotonic_time() + FETCHING};
     for (guint i = 0; i < versions->len; i++) {
-        json_t *one = describe_version(&listing, g_ptr_array_index(versions, i));
+        if (request_gone(listing->request)) {
+            return NULL;
+        }
+        json_t *one = describe_version(listing, g_ptr_array_index(versions, i));
         if (one != NULL) {
             json_array_append_new(list, one);
         }
     }
+    return g_steal_pointer(&list);
+}
+
+static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
+{
+    const Listed *listed = request->kept;
+    g_autofree char *base = access_base(request);
+    if (base == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "a Host header is expected");
+    }
+    Listing listing = {
+        .request = request, .base = base, .name = listed->name, .until = patience_end(), .there = listed->there};
+    g_autoptr(json_t) list = describe_all(&listing, listed->versions);
+    if (list == NULL) {
+        return MHD_NO;
+    }
     if (listing.busy) {
         return request_refuse_busy(request, "the images that are being read fill the memory; try again");
     }
-    g_autofree char *about = g_strdup_printf("%s, from an Ingot registry", shown);
-    g_autoptr(json_t) body = json_pack("{s:s, s:s, s:O}", "name", shown, "description", about, "versions", list);
+    if (json_array_size(list) == 0 && through_is_open(listed->outcome)) {
+        return request_refuse_busy(request, through_reason(listed->outcome));
+    }
+    g_autofree char *about = g_strdup_printf("%s, from an Ingot registry", match->reference);
+    g_autoptr(json_t) body =
+        json_pack("{s:s, s:s, s:O}", "name", match->reference, "description", about, "versions", list);
     g_autofree char *text = ingot_json_pretty(body);
     return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-cache",
                           NULL);
 }
 
-static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
+/* What describes the versions that are new here, as far as that comes soon. */
+static void fetch_descriptions(Request *request, Listed *listed)
+{
+    gint64 end = g_get_monotonic_time() + FETCHING;
+    for (guint i = 0; i < listed->versions->len && g_get_monotonic_time() < end && !request_gone(request); i++) {
+        FetchOutcome one = through_description(request->server->through, request->server->storage, listed->name,
+                                               g_ptr_array_index(listed->versions, i));
+        listed->outcome = through_is_open(one) ? one : listed->outcome;
+    }
+}
+
+/* Looks up what there is, and fetches what tells about it; the answer, which may read many indexes, is worked out
+ * elsewhere. */
+static Pool vagrant_move(Request *request, const RouteMatch *match)
+{
+    Listed *listed = request->kept;
+    g_autoptr(GError) error = NULL;
+    (void)match;
+    listed->versions = versions_list(request->server, listed->name, listed->channel, &listed->outcome, &error);
+    gboolean open = through_is_open(listed->outcome);
+    if (open && (listed->versions == NULL ? g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+                                          : listed->versions->len == 0)) {
+        request_refuse_busy(request, through_reason(listed->outcome));
+    } else if (listed->versions == NULL) {
+        request_fail(request, "NAME_UNKNOWN", error);
+    } else if (listed->outcome == FETCH_DONE) {
+        listed->there = TRUE;
+        fetch_descriptions(request, listed);
+    }
+    return POOL_SLOW;
+}
+
+static enum MHD_Result vagrant_check(Request *request, const RouteMatch *match)
 {
     const char *shown = match->reference, *at = strrchr(shown, '@');
     g_autofree char *name = g_strndup(shown, at == NULL ? strlen(shown) : (gsize)(at - shown));
@@ -173,10 +230,11 @@ static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
     if (!access_may(request, ACCESS_PULL, name)) {
         return access_refuse(request, name, ACCESS_PULL);
     }
-    gboolean there;
-    g_autoptr(GPtrArray) versions = versions_list(request->server, name, at == NULL ? NULL : at + 1, &there, &error);
-    return versions == NULL ? request_fail(request, "NAME_UNKNOWN", error)
-                            : answer(request, name, shown, versions, there);
+    Listed *listed = g_new0(Listed, 1);
+    listed->name = g_steal_pointer(&name);
+    listed->channel = at == NULL ? NULL : at + 1;
+    request_keep(request, listed, listed_free);
+    return MHD_YES;
 }
 
 static Pool choose_pool(const Request *request, const RouteMatch *match)
@@ -185,16 +243,9 @@ static Pool choose_pool(const Request *request, const RouteMatch *match)
     return request->server->through != NULL ? POOL_UPSTREAM : POOL_SLOW;
 }
 
+#define READS .methods = "GET, HEAD", .choose = choose_pool, .move = vagrant_move, .check = vagrant_check
 const Route vagrant_routes[] = {
-    {.methods = "GET, HEAD",
-     .pattern = "/vagrant/*",
-     .name = "vagrant",
-     .choose = choose_pool,
-     .answer = vagrant_answer},
-    {.methods = "GET, HEAD",
-     .pattern = "/api/v2/vagrant/*",
-     .name = "vagrant",
-     .choose = choose_pool,
-     .answer = vagrant_answer},
+    {READS, .pattern = "/vagrant/*", .name = "vagrant", .answer = vagrant_answer},
+    {READS, .pattern = "/api/v2/vagrant/*", .name = "vagrant", .answer = vagrant_answer},
     {0},
 };

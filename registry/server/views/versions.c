@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/mirror/through.h"
 #include "server/storage/storage.h"
 
 static int newest_first(const void *a, const void *b)
@@ -76,22 +75,31 @@ static GPtrArray *keep_of_channel(const Server *server, const char *name, const 
     return kept;
 }
 
-GPtrArray *versions_list(const Server *server, const char *name, const char *channel, gboolean *there, GError **error)
+/* What the upstream says of a channel; NULL: nothing. One that was pushed here is ours, whatever the upstream calls by
+ * its name. */
+static char **ask_channel(const Server *server, const char *name, const char *channel, FetchOutcome *outcome)
+{
+    *outcome = through_manifest(server->through, name, channel); /* so that it is known without the upstream too */
+    if (storage_is_pushed(server->storage, name, channel)) {
+        *outcome = FETCH_ABSENT;
+        return NULL;
+    }
+    FetchOutcome named = *outcome;
+    char **versions = through_channel(server->through, name, channel, outcome);
+    *outcome = *outcome == FETCH_ABSENT && through_is_open(named) ? named : *outcome;
+    return versions;
+}
+
+GPtrArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
+                         GError **error)
 {
     GError *problem = NULL;
-    *there = FALSE;
-    if (channel != NULL) {
-        through_manifest(server->through, name, channel); /* so that it is known without the upstream too */
-    }
-    /* A channel that was pushed here is ours, whatever the upstream calls by its name. */
-    gboolean is_theirs = channel != NULL && !storage_is_pushed(server->storage, name, channel);
-    g_auto(GStrv) of_there = is_theirs ? through_channel(server->through, name, channel) : NULL;
+    g_auto(GStrv) of_there = channel == NULL ? NULL : ask_channel(server, name, channel, outcome);
     if (of_there != NULL) {
-        *there = TRUE;
         return sort_versions(of_there);
     }
     char **ours = storage_tags(server->storage, name, &problem);
-    g_auto(GStrv) tags = channel == NULL ? through_tags(server->through, name, ours, there) : ours;
+    g_auto(GStrv) tags = channel == NULL ? through_tags(server->through, name, ours, outcome) : ours;
     if (tags == NULL) {
         g_propagate_error(error, problem);
         return NULL;

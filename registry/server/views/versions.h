@@ -3,8 +3,10 @@
  * upstream is asked; while it can't be, the versions that are here are listed. */
 #pragma once
 
+#include "server/mirror/through.h"
 #include "server/server.h"
 
-/* GPtrArray of tags (char *); free it. channel: NULL for all. *there: the upstream has told them, and has what is not
- * here. NOT_FOUND: there is no such repository or channel. */
-GPtrArray *versions_list(const Server *server, const char *name, const char *channel, gboolean *there, GError **error);
+/* GPtrArray of tags (char *); free it. channel: NULL for all. *outcome: DONE where the upstream has told them, and has
+ * what is not here; where it is open, there may be others. NOT_FOUND: here is no such repository or channel. */
+GPtrArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
+                         GError **error);

@@ -59,7 +59,12 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
     }
     ViewImage *image = image_cache_find(views->images, name, &digest);
     if (image != NULL && whole && image->blob == NULL) {
-        g_clear_pointer(&image, view_image_unref); /* it may have come meanwhile */
+        /* It may have come meanwhile; while it has not, the index is not read again to find that out. */
+        g_autoptr(StorageBlob) blob = storage_blob(views->storage, name, &image->disk, error);
+        g_clear_pointer(&image, view_image_unref);
+        if (blob == NULL) {
+            return NULL;
+        }
     }
     if (image == NULL) {
         image = load_image(views, name, &digest, whole, error);
