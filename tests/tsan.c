@@ -13,11 +13,16 @@ const char *__tsan_default_suppressions(void);
 
 /* Lists of GLib's pools, and the table of its quarks, are under locks that it takes within itself: those are not seen
  * here, and neither is what they guard but for what libc does for it. Each thread that finds no quark yet notes the
- * same one. */
+ * same one. jansson reads a count of references beside the
+ * atomics that change it, to see whether it is one that never changes. A lock for readers and writers is made by whoever takes it first. */
 const char *__tsan_default_suppressions(void)
 {
     return "race:^g_queue_pop_tail$\n"
+           "race:^g_rw_lock_reader_lock$\n"
+           "race:^g_rw_lock_writer_lock$\n"
            "race:^g_str_equal$\n"
+           "race:^json_decref$\n"
+           "race:^json_incref$\n"
            "race:^ingot_error_quark$\n"
            "race:^g_param_spec_pool_lookup$\n";
 }
@@ -45,10 +50,10 @@ static gpointer real(gpointer *kept, const char *name)
     return found;
 }
 
-static gpointer real_g_mutex_lock, real_g_mutex_unlock, real_g_mutex_clear, real_g_cond_wait, real_g_cond_wait_until,
-    real_g_atomic_ref_count_dec, real_g_thread_pool_new, real_g_thread_pool_new_full, real_g_thread_pool_free,
-    real_g_thread_pool_push, real_g_async_queue_push, real_g_async_queue_pop, real_g_once_init_enter,
-    real_g_once_init_leave;
+static gpointer real_g_mutex_lock, real_g_mutex_trylock, real_g_mutex_unlock, real_g_mutex_clear, real_g_cond_wait,
+    real_g_cond_wait_until, real_g_atomic_ref_count_dec, real_g_bytes_unref, real_g_thread_pool_new,
+    real_g_thread_pool_new_full, real_g_thread_pool_free, real_g_thread_pool_push, real_g_async_queue_push,
+    real_g_async_queue_pop, real_g_once_init_enter, real_g_once_init_leave;
 
 /* --- locks --- */
 
@@ -57,6 +62,14 @@ void g_mutex_lock(GMutex *mutex)
     __tsan_mutex_pre_lock(mutex, 0);
     REAL(g_mutex_lock)(mutex);
     __tsan_mutex_post_lock(mutex, 0, 0);
+}
+
+gboolean g_mutex_trylock(GMutex *mutex)
+{
+    __tsan_mutex_pre_lock(mutex, __tsan_mutex_try_lock);
+    gboolean locked = REAL(g_mutex_trylock)(mutex);
+    __tsan_mutex_post_lock(mutex, __tsan_mutex_try_lock | (locked ? 0 : __tsan_mutex_try_lock_failed), 0);
+    return locked;
 }
 
 void g_mutex_unlock(GMutex *mutex)
@@ -128,6 +141,16 @@ gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
     return last;
 }
 
+/* Whether it was the last is not told: each comes after those before. */
+void g_bytes_unref(GBytes *bytes)
+{
+    if (bytes != NULL) {
+        __tsan_release(bytes);
+        __tsan_acquire(bytes);
+    }
+    REAL(g_bytes_unref)(bytes);
+}
+
 /* --- queues and pools: who works on a thing comes after who handed it over --- */
 
 void g_async_queue_push(GAsyncQueue *queue, gpointer data)
@@ -156,7 +179,8 @@ static void work(gpointer data, gpointer user)
     __tsan_release(user);
 }
 
-void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
+/* Its last thread may free what is read here: the library sees to it that this comes later. */
+__attribute__((no_sanitize("thread"))) void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
 {
     gpointer user = pool->user_data;
     REAL(g_thread_pool_free)(pool, immediate, wait);

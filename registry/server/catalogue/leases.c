@@ -1,5 +1,10 @@
 #include "server/catalogue/leases.h"
 
+gboolean leases_epoch(Connection *connection, gint64 *epoch, GError **error)
+{
+    return database_number(connection, epoch, 0, error, "SELECT value FROM epoch", "");
+}
+
 gboolean leases_hold(Connection *writer, const char *id, gint64 now, gint64 until, GError **error)
 {
     return database_run(writer, error,
@@ -7,6 +12,20 @@ gboolean leases_hold(Connection *writer, const char *id, gint64 now, gint64 unti
                         " (id) DO UPDATE SET epoch=CASE WHEN leases.until>?2 THEN leases.epoch ELSE excluded.epoch END,"
                         " until=excluded.until",
                         "tii", id, now, until);
+}
+
+gboolean leases_set(Connection *writer, const char *id, gint64 epoch, gint64 until, GError **error)
+{
+    return database_run(writer, error,
+                        "INSERT INTO leases (id, until, epoch) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                        " until=excluded.until, epoch=excluded.epoch",
+                        "tii", id, until, epoch);
+}
+
+gboolean leases_find(Connection *connection, const char *id, gint64 *epoch, GError **error)
+{
+    return leases_epoch(connection, epoch, error) &&
+           database_number(connection, epoch, *epoch, error, "SELECT epoch FROM leases WHERE id=?", "t", id);
 }
 
 gboolean leases_drop(Connection *writer, const char *id, GError **error)
@@ -32,6 +51,5 @@ gboolean leases_oldest(Connection *connection, gint64 now, gint64 *epoch, GError
 
 gboolean leases_advance(Connection *writer, gint64 *epoch, GError **error)
 {
-    return database_run(writer, error, "UPDATE epoch SET value=value+1", "") &&
-           database_number(writer, epoch, 0, error, "SELECT value FROM epoch", "");
+    return database_run(writer, error, "UPDATE epoch SET value=value+1", "") && leases_epoch(writer, epoch, error);
 }

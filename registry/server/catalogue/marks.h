@@ -2,7 +2,7 @@
  *
  * Invariants: a change that comes to count on a piece takes its mark away; an upload that finds a marked piece counts
  * it as missing. So a piece that is marked, and that no blob has in a state read after the mark, can be needed only by
- * an upload whose lease is older than the mark. */
+ * an upload, or by readers (storage/readers.h), whose lease is older than the mark. */
 #pragma once
 
 #include "server/catalogue/piecebits.h"

@@ -14,7 +14,8 @@ static PieceRow piece_row(sqlite3_stmt *row, int first)
                       .offset = (guint64)sqlite3_column_int64(row, first + 2),
                       .length = (guint32)sqlite3_column_int64(row, first + 3),
                       .damaged = sqlite3_column_int64(row, first + 4) != 0,
-                      .marked = sqlite3_column_type(row, first + 5) != SQLITE_NULL};
+                      .marked = sqlite3_column_type(row, first + 5) != SQLITE_NULL,
+                      .mark = sqlite3_column_int64(row, first + 5)};
 }
 
 static gboolean find_one(Connection *connection, const IngotDigest *digest, PieceRow *row, GError **error)

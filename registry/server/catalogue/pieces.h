@@ -12,6 +12,7 @@ typedef struct {
     guint64 offset; /* in the pack */
     guint32 length; /* bytes */
     gboolean damaged, marked;
+    gint64 mark; /* epoch of its mark (marks.h), where it is marked */
 } PieceRow;
 
 /* rows[i] receives what is known of digests[i]. */
@@ -21,6 +22,12 @@ gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, 
 static inline gboolean pieces_is_whole(const PieceRow *row, guint32 length)
 {
     return row->id > 0 && row->length == length && !row->damaged && !row->marked;
+}
+
+/* Whether an upload whose lease has that epoch may go on counting on it. */
+static inline gboolean pieces_is_held(const PieceRow *row, guint32 length, gint64 epoch)
+{
+    return row->id > 0 && row->length == length && !row->damaged && (!row->marked || row->mark > epoch);
 }
 
 /* A new piece, or the new place of one that is damaged or marked. */

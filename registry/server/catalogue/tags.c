@@ -10,56 +10,23 @@ static gboolean tag_is_whole(sqlite3_stmt *row, int at)
                                                         sqlite3_column_int64(row, at + 2));
 }
 
-gboolean tags_find(Connection *connection, const char *name, const char *tag, IngotDigest *digest, gboolean *found,
-                   GError **error)
+gboolean tags_find(Connection *connection, const char *name, const char *tag, Tag *row, GError **error)
 {
     GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) row =
+    g_autoptr(sqlite3_stmt) rows =
         database_query(connection,
-                       "SELECT tags.repository, tags.name, tags.blob, tags.sum, digest FROM repositories JOIN tags ON"
-                       " tags.repository=repositories.id JOIN blobs ON blobs.id=tags.blob WHERE repositories.name=? AND"
-                       " tags.name=?",
+                       "SELECT tags.repository, tags.name, tags.blob, tags.sum, digest, cached, tags.sha512 FROM"
+                       " repositories JOIN tags ON tags.repository=repositories.id JOIN blobs ON blobs.id=tags.blob"
+                       " WHERE repositories.name=? AND tags.name=?",
                        "tt", name, tag);
-    *found = database_step(row, &problem) && tag_is_whole(row, 0) && database_digest(row, 4, digest);
+    *row = (Tag){0};
+    row->found = database_step(rows, &problem) && tag_is_whole(rows, 0) && database_digest(rows, 4, &row->digest);
+    row->pushed = row->found && sqlite3_column_int64(rows, 5) == 0;
+    row->is_sha512 = row->found && sqlite3_column_int64(rows, 6) != 0;
     if (problem != NULL) {
         g_propagate_error(error, problem);
     }
     return problem == NULL;
-}
-
-/* Whether there is such a tag (*found), and what the column says of it: the query's fifth, behind those that
- * tag_is_whole has. */
-static gboolean tag_column(Connection *connection, const char *sql, const char *name, const char *tag, gboolean *found,
-                           gboolean *is_set, GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) row = database_query(connection, sql, "tt", name, tag);
-    *found = database_step(row, &problem) && tag_is_whole(row, 0);
-    *is_set = *found && sqlite3_column_int64(row, 4) != 0;
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-    }
-    return problem == NULL;
-}
-
-gboolean tags_is_sha512(Connection *connection, const char *name, const char *tag, gboolean *is_sha512, GError **error)
-{
-    gboolean found;
-    return tag_column(connection,
-                      "SELECT repository, tags.name, blob, tags.sum, sha512 FROM tags JOIN repositories ON"
-                      " id=repository WHERE repositories.name=? AND tags.name=?",
-                      name, tag, &found, is_sha512, error);
-}
-
-gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error)
-{
-    gboolean found, cached;
-    gboolean ok = tag_column(connection,
-                             "SELECT repository, tags.name, blob, tags.sum, cached FROM tags JOIN repositories ON"
-                             " id=repository WHERE repositories.name=? AND tags.name=?",
-                             name, tag, &found, &cached, error);
-    *pushed = found && !cached;
-    return ok;
 }
 
 /* The names of the rows that are whole; columns as tag_is_whole has them. */

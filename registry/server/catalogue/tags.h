@@ -4,13 +4,13 @@
 
 #include "server/catalogue/database.h"
 
-/* What the tag names, where there is one (*found). */
-gboolean tags_find(Connection *connection, const char *name, const char *tag, IngotDigest *digest, gboolean *found,
-                   GError **error);
-/* Whether there is such a tag, and what set it last: a push, not an upstream. */
-gboolean tags_is_pushed(Connection *connection, const char *name, const char *tag, gboolean *pushed, GError **error);
-/* Whether there is such a tag, and it was put with the SHA-512 of what it names. */
-gboolean tags_is_sha512(Connection *connection, const char *name, const char *tag, gboolean *is_sha512, GError **error);
+typedef struct {
+    gboolean found;     /* there is such a tag; else the rest is empty */
+    gboolean pushed;    /* a push set it last, not an upstream */
+    gboolean is_sha512; /* it was put with the SHA-512 of what it names */
+    IngotDigest digest; /* of what it names */
+} Tag;
+gboolean tags_find(Connection *connection, const char *name, const char *tag, Tag *row, GError **error);
 /* The repository's tags, sorted; free with g_strfreev. */
 char **tags_list(Connection *connection, const char *name, GError **error);
 /* The tags that name the manifest. */

@@ -5,6 +5,7 @@
 
 #include "server/catalogue/pieces.h"
 #include "server/storage/inside.h"
+#include "server/storage/readers.h"
 
 #define TRIES 4 /* at places that change while they are read */
 
@@ -110,7 +111,7 @@ static void blob_note_lost(StorageBlob *blob, gint64 pack)
 
 /* --- windows --- */
 
-static Window *window_read_in(StorageBlob *blob, guint number, gboolean may_be_gone, gint64 *lost, GError **error)
+Window *blob_read_window(StorageBlob *blob, guint number, gboolean may_be_gone, gint64 *lost, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(blob->storage->catalogue, error);
     g_mutex_lock(&blob->storage->stats_lock);
@@ -129,7 +130,7 @@ static Window *blob_window(StorageBlob *blob, guint number, GError **error)
     Window *window = blobcache_window(blob->storage->cache, blob, number, &epoch);
     for (guint i = 0; i < TRIES && window == NULL; i++) {
         g_clear_error(&problem);
-        window = window_read_in(blob, number, FALSE, &lost, &problem);
+        window = blob_read_window(blob, number, FALSE, &lost, &problem);
         if (window != NULL && !blobcache_add_window(blob->storage->cache, blob, number, window, epoch) &&
             i + 1 < TRIES) {
             g_clear_pointer(&window, window_unref);
@@ -146,6 +147,10 @@ static Window *blob_window(StorageBlob *blob, guint number, GError **error)
         blob_note_lost(blob, lost);
     }
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        if (readers_reach(blob) && (window = blobcache_window(blob->storage->cache, blob, number, &epoch)) != NULL) {
+            g_error_free(problem);
+            return window;
+        }
         blob_forget(blob->storage); /* its map is not of now */
     }
     g_propagate_error(error, problem);
@@ -253,84 +258,6 @@ StorageBlob *storage_blob_known(Storage *storage, const char *name, const IngotD
 {
     guint epoch;
     return storage_has_known(storage, name, digest) ? blobcache_find(storage->cache, digest, &epoch) : NULL;
-}
-
-/* --- blobs that are collected while they are read --- */
-
-static gboolean blob_secure(StorageBlob *blob, GError **error)
-{
-    g_autoptr(GPtrArray) windows = g_ptr_array_new_with_free_func((GDestroyNotify)window_unref);
-    gint64 lost;
-    for (guint i = 0; i < blob->map->windows; i++) {
-        Window *window = window_read_in(blob, i, TRUE, &lost, error);
-        if (window == NULL) {
-            return FALSE;
-        }
-        g_ptr_array_add(windows, window);
-    }
-    blobcache_secure(blob->storage->cache, blob, windows);
-    return TRUE;
-}
-
-static void secure_or_warn(StorageBlob *blob)
-{
-    g_autoptr(GError) error = NULL;
-    if (!blob_secure(blob, &error)) {
-        g_warning("%s (somebody who reads a removed blob may not reach its end)", error->message);
-    }
-}
-
-void blobs_secure(Storage *storage, const IngotDigest *digests, guint count)
-{
-    g_autoptr(GPtrArray) held = blobcache_held(storage->cache);
-    g_autoptr(GHashTable) wanted = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
-    for (guint i = 0; i < count; i++) {
-        g_hash_table_add(wanted, (gpointer)&digests[i]);
-    }
-    for (guint i = 0; i < held->len; i++) {
-        StorageBlob *blob = g_ptr_array_index(held, i);
-        if (g_hash_table_contains(wanted, &blob->map->digest)) {
-            secure_or_warn(blob);
-        }
-    }
-}
-
-void blobs_secure_gone(Storage *storage)
-{
-    g_autoptr(GPtrArray) held = blobcache_held(storage->cache);
-    for (guint i = 0; i < held->len; i++) {
-        StorageBlob *blob = g_ptr_array_index(held, i);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(Connection) reader = database_reader(storage->catalogue, &error);
-        gboolean current = TRUE;
-        if (reader == NULL || !blobmap_is_current(reader, blob->map, &current, &error)) {
-            g_warning("%s (somebody who reads a removed blob may not reach its end)", error->message);
-        } else if (!current) {
-            secure_or_warn(blob);
-        }
-    }
-}
-
-/* Whose rows another process has removed: what is loaded of them is all that their readers can have. */
-static void hold_removed(Storage *storage)
-{
-    g_autoptr(GPtrArray) held = blobcache_held(storage->cache);
-    g_autoptr(Connection) reader = held->len == 0 ? NULL : database_reader(storage->catalogue, NULL);
-    for (guint i = 0; reader != NULL && i < held->len; i++) {
-        StorageBlob *blob = g_ptr_array_index(held, i);
-        gboolean current = TRUE;
-        if (blobmap_is_current(reader, blob->map, &current, NULL) && !current) {
-            blobcache_hold(storage->cache, blob);
-        }
-    }
-}
-
-void storage_let_go(Storage *storage)
-{
-    if (packs_has_removed(storage->packs)) {
-        hold_removed(storage);
-        blob_forget(storage);
-    }
 }
 
 /* --- reading --- */

@@ -7,12 +7,13 @@
 #include "server/storage/condense.h"
 #include "server/storage/evict.h"
 #include "server/storage/garbage.h"
+#include "server/storage/lapse.h"
 #include "server/storage/packcheck.h"
 #include "server/storage/pulls.h"
+#include "server/storage/readers.h"
 #include "server/storage/reserve.h"
 #include "server/storage/survey.h"
 #include "server/storage/sweep.h"
-#include "server/storage/upload.h"
 
 #define BATCH_NAMES 128 /* names and blobs that are deleted in one change */
 #define PAUSE_USEC 2000 /* between two: others write too */
@@ -158,7 +159,7 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     uploads_sweep(storage);
     gboolean ok = pulls_flush(storage, error) && make_room(&collection, error) && survey_release(&collection, error);
     if (ok) {
-        blobs_secure_gone(storage);
+        readers_secure_gone(storage);
         ok = sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
     }
     if (ok) {

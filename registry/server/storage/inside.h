@@ -46,6 +46,10 @@ struct Storage {
 
     KeptManifests *manifests; /* what is kept of manifests */
 
+    GMutex readers_lock;  /* of who moves the lease of readers (readers.h) */
+    gint64 readers_epoch; /* of that lease */
+    gint64 readers_until; /* when it lapses (seconds), under stats_lock; 0: there is none */
+
     GMutex aliases_lock;
     GHashTable *aliases;   /* key of a SHA-512 -> SHA-256 (IngotDigest), as of aliases_epoch */
     guint64 aliases_epoch; /* the catalogue's sequence */
@@ -134,10 +138,8 @@ StorageBlob *blob_load(Storage *storage, const IngotDigest *digest, GError **err
 /* Places have changed: what is kept of blobs is forgotten. */
 void blob_forget(Storage *storage);
 gboolean blob_unknown(GError **error, const char *what); /* NOT_FOUND, FALSE */
-/* Before blobs leave the catalogue: those who read them now still reach their end. */
-void blobs_secure(Storage *storage, const IngotDigest *digests, guint count);
-/* Once they have left it, before any of their pieces does: the same for those who came meanwhile. */
-void blobs_secure_gone(Storage *storage);
+/* Loads a window. may_be_gone, *lost: as for window_load. */
+Window *blob_read_window(StorageBlob *blob, guint number, gboolean may_be_gone, gint64 *lost, GError **error);
 /* Notes that a piece is not what its digest says, and waits until the catalogue has it. One that has another place by
  * now is not meant. */
 void blob_damaged(Storage *storage, const IngotDigest *piece, gint64 pack, guint64 offset);

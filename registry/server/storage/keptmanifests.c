@@ -91,12 +91,13 @@ static gboolean resolve(Storage *storage, const char *name, const char *referenc
 static char *text_of(Storage *storage, const char *name, const char *reference, const IngotDigest *digest)
 {
     OciDigest alias;
-    gboolean is_sha512 = FALSE, found = FALSE;
+    Tag row;
+    gboolean found = FALSE;
     if (strchr(reference, ':') != NULL) {
         return g_strdup(reference);
     }
     g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
-    gboolean ok = reader != NULL && tags_is_sha512(reader, name, reference, &is_sha512, NULL) && is_sha512 &&
+    gboolean ok = reader != NULL && tags_find(reader, name, reference, &row, NULL) && row.is_sha512 &&
                   alias_rows_find(reader, digest, &alias, &found, NULL) && found;
     return ok ? oci_digest_to_text(&alias) : ingot_digest_to_text(digest);
 }

@@ -6,6 +6,7 @@
 #include "server/catalogue/used.h"
 #include "server/storage/channels.h"
 #include "server/storage/pulls.h"
+#include "server/storage/readers.h"
 
 #define BATCH 64         /* blobs that are deleted in one change */
 #define HISTORY_MAX 1000 /* manifests that one tag named before */
@@ -236,7 +237,7 @@ gboolean release_blobs(Collection *collection, Connection *reader, GError **erro
     for (guint i = 0; ok && i < list->len; i += BATCH) {
         const IngotDigest *batch = &g_array_index(list, IngotDigest, i);
         guint count = MIN(BATCH, list->len - i);
-        blobs_secure(collection->storage, batch, count);
+        readers_secure(collection->storage, batch, count);
         ok = collection_commit(collection, drop_blobs(collection, batch, count, error), error);
     }
     return ok && release_measures(collection, reader, error);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/catalogue/leases.h"
 #include "server/catalogue/pieces.h"
 
 #define KEEP_BYTES ((guint64)64 << 20) /* that come before they are kept */
@@ -117,8 +118,9 @@ static gboolean has_bytes(const Upload *upload, const UploadState *state)
            (state->fresh + state->part == 0 || (guint64)st.st_size >= SEGMENT_HEAD + state->fresh + state->part);
 }
 
-/* *all: whether the pieces that the upload counts on, from `at` on, are still there. */
-static gboolean find_some(Connection *reader, const GArray *known, guint at, gboolean *all, GError **error)
+/* *all: whether the pieces that the upload counts on, from `at` on, are still there. epoch: of its lease. */
+static gboolean find_some(Connection *reader, const GArray *known, guint at, gint64 epoch, gboolean *all,
+                          GError **error)
 {
     guint count = MIN(BATCH, known->len - at);
     g_autofree PieceRow *rows = g_new(PieceRow, count);
@@ -130,7 +132,7 @@ static gboolean find_some(Connection *reader, const GArray *known, guint at, gbo
         return FALSE;
     }
     for (guint i = 0; i < count; i++) {
-        *all &= pieces_is_whole(&rows[i], g_array_index(known, Piece, at + i).length);
+        *all &= pieces_is_held(&rows[i], g_array_index(known, Piece, at + i).length, epoch);
     }
     return TRUE;
 }
@@ -146,9 +148,10 @@ static gboolean find_known(Upload *upload, const GArray *known, gboolean *all, G
         return FALSE;
     }
     g_autoptr(Connection) reader = database_reader(upload->storage->catalogue, error);
-    gboolean ok = reader != NULL;
+    gint64 epoch;
+    gboolean ok = reader != NULL && leases_find(reader, upload->id, &epoch, error);
     for (guint at = 0; ok && at < known->len; at += BATCH) {
-        ok = find_some(reader, known, at, all, error);
+        ok = find_some(reader, known, at, epoch, all, error);
     }
     return ok;
 }
@@ -332,21 +335,21 @@ static gboolean begin_again(Upload *upload, const UploadRow *row, UploadState *s
     return upload_open(upload, 0, error);
 }
 
-/* What came behind what was kept. */
-static gboolean replay(Upload *upload, const UploadState *state, GError **error)
+/* What came behind the pieces that were kept. Where what was kept is of no use, all comes behind it. */
+static gboolean replay(Upload *upload, const UploadState *state, gboolean all, GError **error)
 {
     guint64 size = upload->size;
-    return (upload->offer != NULL ? replay_frames(upload, error) : replay_list(upload, error)) &&
+    return (!all || (upload->offer != NULL ? replay_frames(upload, error) : replay_list(upload, error))) &&
            (upload->size != size || take_part(upload, state, error));
 }
 
-gboolean upload_resume(Upload *upload, const UploadRow *row, GError **error)
+gboolean upload_resume(Upload *upload, const UploadRow *row, gboolean all, GError **error)
 {
     UploadState state = {0};
     gboolean kept;
     upload_reset(upload);
     if (!begin_again(upload, row, &state, &kept, error) || !take_row(upload, row, kept, error) ||
-        !replay(upload, &state, error)) {
+        !replay(upload, &state, all || !kept, error)) {
         return FALSE;
     }
     upload->changed = upload->size != row->size || !kept;

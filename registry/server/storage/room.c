@@ -5,6 +5,7 @@
 
 #include "server/catalogue/counters.h"
 #include "server/catalogue/uploadrows.h"
+#include "server/storage/lapse.h"
 
 #define QUOTA_STEP (1u << 20) /* bytes that come before a repository's quota is looked at again */
 

@@ -6,6 +6,7 @@
  * lost it. */
 #pragma once
 
+#include "server/catalogue/uploadrows.h"
 #include "server/storage/incoming.h"
 
 /* A new one, which this process owns. */
@@ -13,6 +14,8 @@ gboolean session_begin(Upload *upload, GError **error);
 /* The upload, with a reference and its locks, for one who goes on with it; NOT_FOUND once it has ended. turn: of the
  * request that does; EXISTS: it is another's by now. 0: any. */
 Upload *session_enter(Storage *storage, const char *id, guint turn, GError **error);
+/* The same for any turn, and where it has to be taken over, as it was kept: what came since is to come again. */
+Upload *session_enter_kept(Storage *storage, const char *id, GError **error);
 /* *elsewhere: another process has it, and has kept so much of it. To ask takes it from nobody. */
 gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean *elsewhere, GError **error);
 /* The same as session_enter whoever owns it, and without what has come of it. */
@@ -25,6 +28,14 @@ void session_leave(Upload *upload);
 void session_end(Upload *upload);
 /* Something went wrong: whoever goes on with it reads its files first. A brief one ends. */
 void session_shelve(Upload *upload);
-/* There was no room for it: it is kept for UPLOAD_REFUSED_AGE, unless somebody goes on with it. The largest of those
- * that were refused before, and that nobody is at work on, goes at once. */
-void session_refuse(Upload *upload);
+
+/* --- for those who look after all uploads (lapse.c) --- */
+
+/* Its row; *found FALSE: there is none. row is empty before. */
+gboolean session_find_row(Storage *storage, const char *id, UploadRow *row, gboolean *found, GError **error);
+/* The upload, with a reference and without its locks: where it is at hand (else NULL), or wherever it is (NOT_FOUND).
+ */
+Upload *session_known(Storage *storage, const char *id);
+Upload *session_find(Storage *storage, const char *id, GError **error);
+/* Nobody finds it here any more. */
+void session_forget(Upload *upload);

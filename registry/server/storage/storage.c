@@ -26,11 +26,12 @@
 #include "server/events/checkpoint.h"
 #include "server/storage/condense.h"
 #include "server/storage/inside.h"
+#include "server/storage/lapse.h"
 #include "server/storage/offer.h"
 #include "server/storage/packcheck.h"
 #include "server/storage/pulls.h"
+#include "server/storage/readers.h"
 #include "server/storage/reserve.h"
-#include "server/storage/upload.h"
 
 #define HASHERS 4 /* offers that are hashed at once, for as long as their frames come */
 
@@ -202,6 +203,7 @@ static Storage *storage_new(const char *path, GError **error)
     storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, TRUE, &problem);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
+    g_mutex_init(&storage->readers_lock);
     g_mutex_init(&storage->aliases_lock);
     storage->aliases = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
     storage->cache = blobcache_new();
@@ -249,6 +251,7 @@ static Storage *storage_open_as(const char *path, gboolean shared, GError **erro
         return NULL;
     }
     uploads_sweep(storage);
+    readers_begin(storage);
     return g_steal_pointer(&storage);
 }
 
@@ -295,6 +298,7 @@ void storage_close(Storage *storage)
     }
     if (storage->lock != NULL && storage->catalogue != NULL) {
         pulls_flush(storage, NULL);
+        readers_end(storage);
     }
     g_hash_table_unref(storage->pulls);
     g_hash_table_unref(storage->uploads);
@@ -312,6 +316,7 @@ void storage_close(Storage *storage)
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);
+    g_mutex_clear(&storage->readers_lock);
     g_mutex_clear(&storage->aliases_lock);
     g_hash_table_unref(storage->aliases);
     g_mutex_clear(&storage->stats_lock);
@@ -323,6 +328,14 @@ void storage_close(Storage *storage)
 void storage_limit(Storage *storage, const StorageLimits *limits)
 {
     storage->limits = *limits;
+}
+
+void storage_let_go(Storage *storage)
+{
+    readers_move(storage);
+    if (packs_has_removed(storage->packs)) {
+        blob_forget(storage);
+    }
 }
 
 gboolean storage_is_sparse(const Storage *storage, const char *name)

@@ -104,7 +104,7 @@ gboolean storage_has(Storage *storage, const char *name, const IngotDigest *dige
 gboolean storage_is_whole(Storage *storage, const char *name, const IngotDigest *digest);
 /* Whether that was found before and nothing has changed since. */
 gboolean storage_has_known(Storage *storage, const char *name, const IngotDigest *digest);
-/* Packs that another process has removed are kept open no longer than they are read: their room comes back. To be
+/* Packs and pieces that another process has removed are kept no longer than they are read: their room comes back. To be
  * called now and then. */
 void storage_let_go(Storage *storage);
 /* Makes a blob of one repository visible in another; FALSE without an error: there is none, or a part of it is damaged
@@ -134,6 +134,8 @@ gboolean storage_upload_count(Storage *storage, const char *user, guint *count, 
  * bytes begin (NULL: it does not say); where the upload does not stand there, *turn is 0, and nobody's turn ends. */
 gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *from, guint *turn, guint64 *size,
                               GError **error);
+/* How far it has come. To ask takes it from nobody: of one that another process has, what that has kept, which is the
+ * least that whoever goes on with it finds. */
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);
 /* Bytes that belong at `at`, which must be the upload's size. EXISTS: another request has gone on with it, and had the
  * turn (0: whoever has it). DENIED: the blob is larger than the limit, or the repository's quota is used up. */

@@ -5,6 +5,7 @@
 #include "server/catalogue/leases.h"
 #include "server/catalogue/marks.h"
 #include "server/catalogue/spared.h"
+#include "server/storage/readers.h"
 
 #define BATCH 512       /* pieces that are marked or deleted in one change */
 #define PAUSE_USEC 2000 /* between two: others write too */
@@ -134,8 +135,11 @@ gboolean sweep_pieces(Storage *storage, gboolean (*goes_on)(gpointer user, GErro
     }
     /* Marked in vain: what a blob that came between the look and the mark has. */
     g_autoptr(GArray) needed = take_needed(storage, marked, error);
-    return needed != NULL && each_batch(&sweep, needed, clear_batch, error) &&
-           each_batch(&sweep, marked, delete_batch, error);
+    if (needed == NULL || !each_batch(&sweep, needed, clear_batch, error)) {
+        return FALSE;
+    }
+    readers_move(storage); /* ours keep none of these */
+    return each_batch(&sweep, marked, delete_batch, error);
 }
 
 static void count_dead(const GArray *list, const GByteArray *needed, CollectReport *report)

@@ -138,15 +138,12 @@ static gboolean add_mentions(Change *change, gint64 repository, gint64 manifest,
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
                    const IngotDigest *digest, gboolean cached, gboolean is_sha512, GError **error)
 {
-    IngotDigest old;
-    gboolean found, pushed, was_sha512;
-    if (!tags_find(change->writer, name, tag, &old, &found, error) ||
-        !tags_is_pushed(change->writer, name, tag, &pushed, error) ||
-        !tags_is_sha512(change->writer, name, tag, &was_sha512, error)) {
+    Tag old;
+    if (!tags_find(change->writer, name, tag, &old, error)) {
         return FALSE;
     }
-    gboolean same = found && ingot_digest_equal(&old, digest);
-    if ((cached && pushed) || (same && pushed == !cached && was_sha512 == is_sha512)) {
+    gboolean same = old.found && ingot_digest_equal(&old.digest, digest);
+    if ((cached && old.pushed) || (same && old.pushed == !cached && old.is_sha512 == is_sha512)) {
         return TRUE;
     }
     g_autofree char *text = ingot_digest_to_text(digest);
@@ -260,20 +257,19 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
 static gboolean may_tag(Change *change, const char *name, const char *tag, const StorageManifest *manifest,
                         const IngotDigest *digest, GError **error)
 {
-    IngotDigest old;
-    gboolean found;
-    if (!tags_find(change->writer, name, tag, &old, &found, error)) {
+    Tag old;
+    if (!tags_find(change->writer, name, tag, &old, error)) {
         return FALSE;
     }
-    g_autofree char *text = found ? ingot_digest_to_text(&old) : NULL;
-    gboolean same = found && ingot_digest_equal(&old, digest);
-    if ((manifest->only_new && found) ||
-        (manifest->expected != NULL && (!found || !ingot_digest_equal(&old, manifest->expected)))) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s:%s %s%s", name, tag, found ? "is " : "is not there",
-                    found ? text : "");
+    g_autofree char *text = old.found ? ingot_digest_to_text(&old.digest) : NULL;
+    gboolean same = old.found && ingot_digest_equal(&old.digest, digest);
+    if ((manifest->only_new && old.found) ||
+        (manifest->expected != NULL && (!old.found || !ingot_digest_equal(&old.digest, manifest->expected)))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s:%s %s%s", name, tag, old.found ? "is " : "is not there",
+                    old.found ? text : "");
         return FALSE;
     }
-    if (manifest->fixed && ingot_tag_is_version(tag) && found && !same) {
+    if (manifest->fixed && ingot_tag_is_version(tag) && old.found && !same) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
                     "%s:%s is %s, and a version never moves: push under a new version", name, tag, text);
         return FALSE;
@@ -337,17 +333,20 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
 
 gboolean storage_is_pushed(Storage *storage, const char *name, const char *tag)
 {
-    gboolean pushed;
+    Tag row;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
-    return reader != NULL && tags_is_pushed(reader, name, tag, &pushed, NULL) && pushed;
+    return reader != NULL && tags_find(reader, name, tag, &row, NULL) && row.pushed;
 }
 
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error)
 {
-    gboolean found;
+    Tag row;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader != NULL && tags_find(reader, name, tag, digest, &found, error) &&
-           (found || blob_unknown(error, "the tag"));
+    if (reader == NULL || !tags_find(reader, name, tag, &row, error)) {
+        return FALSE;
+    }
+    *digest = row.digest;
+    return row.found || blob_unknown(error, "the tag");
 }
 
 /* The media type of a manifest; NOT_FOUND. */
@@ -410,14 +409,14 @@ static gboolean remove_tag(Storage *storage, const StorageActor *actor, const ch
                            gboolean if_cached, GError **error)
 {
     Change change;
-    gboolean pushed;
+    Tag row;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
     gint64 repository = names_repository(change.writer, name, FALSE, error);
-    gboolean ok = repository >= 0 && tags_is_pushed(change.writer, name, tag, &pushed, error);
-    if (ok && !(if_cached && pushed)) {
+    gboolean ok = repository >= 0 && tags_find(change.writer, name, tag, &row, error);
+    if (ok && !(if_cached && row.pushed)) {
         ok = repository > 0 ? names_untag(&change, name, repository, tag, error) : blob_unknown(error, "the tag");
     }
     return change_end(&change, ok, error);

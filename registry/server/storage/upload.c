@@ -8,6 +8,7 @@
 
 #include "server/catalogue/leases.h"
 #include "server/catalogue/uploadrows.h"
+#include "server/storage/lapse.h"
 #include "server/storage/longsum.h"
 #include "server/storage/resume.h"
 #include "server/storage/room.h"
@@ -86,13 +87,22 @@ gboolean storage_upload_count(Storage *storage, const char *user, guint *count, 
 
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error)
 {
+    gboolean elsewhere;
+    if (!session_peek(storage, id, size, &elsewhere, error)) {
+        return FALSE;
+    }
+    if (elsewhere) {
+        return TRUE;
+    }
     Upload *upload = session_enter(storage, id, 0, error);
     if (upload == NULL) {
         return FALSE;
     }
     *size = upload->size;
+    /* What is told is what another process finds. */
+    gboolean ok = !storage->shared || upload_keep(upload, error);
     session_leave(upload);
-    return TRUE;
+    return ok;
 }
 
 /* --- bytes --- */
@@ -108,7 +118,9 @@ gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *f
     if (elsewhere && from != NULL && *from < *size) {
         return TRUE;
     }
-    Upload *upload = session_enter(storage, id, 0, error);
+    /* A client that does not say where its bytes begin goes on where it was told that the upload stands. */
+    Upload *upload = elsewhere && (from == NULL || *from == *size) ? session_enter_kept(storage, id, error)
+                                                                   : session_enter(storage, id, 0, error);
     if (upload == NULL) {
         return FALSE;
     }
@@ -147,7 +159,7 @@ static void shelve(Upload *upload, const GError *problem)
     gboolean full = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
     session_shelve(upload);
     if (full) {
-        session_refuse(upload);
+        upload_refuse(upload);
     }
 }
 
@@ -375,7 +387,7 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
     }
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         upload->refused = upload->changed = TRUE;
-        session_refuse(upload);
+        upload_refuse(upload);
     } else if (upload->offer != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         session_end(upload); /* what was hashed of it was damaged, and it counts on that */
     } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {

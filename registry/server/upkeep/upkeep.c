@@ -8,8 +8,8 @@
 #include "server/storage/agenda.h"
 #include "server/storage/collect.h"
 #include "server/storage/evict.h"
+#include "server/storage/lapse.h"
 #include "server/storage/pulls.h"
-#include "server/storage/upload.h"
 #include "server/upkeep/control.h"
 
 #define FLUSH_EVERY 60  /* seconds: how often pulls are noted */

@@ -5,8 +5,8 @@
 #include <sys/syscall.h>
 
 #include "server/storage/collect.h"
+#include "server/storage/lapse.h"
 #include "server/storage/pulls.h"
-#include "server/storage/upload.h"
 
 static gint64 passed; /* seconds */
 

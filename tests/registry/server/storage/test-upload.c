@@ -5,7 +5,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "server/storage/upload.h"
+#include "server/storage/collect.h"
+#include "server/storage/lapse.h"
 
 #define HALF(bytes) ((bytes)->len / 2 + 12345) /* in the middle of a piece */
 
@@ -275,18 +276,80 @@ static void one_that_can_not_go_on_takes_nothing(void **state)
         assert_int_equal(size, 600000);
         assert_true(storage_upload_begin(one, id, &from, &its, &size, NULL)); /* a chunk that comes twice */
         assert_int_equal(its, 0);
+        assert_int_equal(size_of(other, id), 600000); /* to ask takes it from nobody */
         guint64 at = 800000 + i * 1000;
         assert_int_equal(size, at);
         assert_true(storage_upload_add(one, id, turn, at, bytes->data + at, 1000, NULL));
     }
-    assert_true(storage_upload_begin(other, id, NULL, &its, &size, NULL));
-    assert_int_not_equal(its, 0);
+    const guint64 told = 790000;
+    assert_true(storage_upload_begin(other, id, &told, &its, &size, NULL));
+    assert_int_equal(its, 0);
     assert_true(size > 730000 && size <= 803000);
+    assert_true(storage_upload_begin(other, id, &size, &its, &size, NULL));
+    assert_int_not_equal(its, 0);
     assert_false(storage_upload_add(one, id, turn, 803000, bytes->data + 803000, 1000, NULL));
     assert_false(storage_upload_settle(one, id, turn, &size, NULL));
     end_with_the_rest(other, id, bytes);
     pull(one, "a", bytes);
     assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL) == FALSE);
+}
+
+/* Whoever asked another process how far the upload has come goes on there, whether it says from where or not. What it
+ * was not told of comes again. */
+static void what_is_told_is_where_it_goes_on(void **state)
+{
+    g_autoptr(Storage) one = open_beside(state), other = open_beside(state);
+    g_autoptr(GByteArray) bytes = frames(1, 40, 60000);
+    for (guint i = 0; i < 2; i++) {
+        g_autofree char *id = begin_upload(one, NULL);
+        guint turn, its;
+        guint64 size;
+        assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL));
+        assert_true(storage_upload_add(one, id, turn, 0, bytes->data, 600000, NULL));
+        assert_int_equal(settle(one, id, turn), 600000);
+        assert_true(storage_upload_add(one, id, turn, 600000, bytes->data + 600000, 200000, NULL));
+        guint64 told = size_of(other, id);
+        assert_int_equal(told, 600000);
+        assert_true(storage_upload_begin(other, id, i == 0 ? NULL : &told, &its, &size, NULL));
+        assert_int_not_equal(its, 0);
+        assert_int_equal(size, told);
+        assert_false(storage_upload_add(one, id, turn, 800000, bytes->data + 800000, 1000, NULL));
+        end_with_the_rest(other, id, bytes);
+        pull(one, "a", bytes);
+        IngotDigest digest = digest_of(bytes);
+        assert_true(storage_remove_blob(one, NULL, "a", &digest, NULL));
+    }
+    /* What the one that has it tells counts for the other as well. */
+    g_autofree char *id = begin_upload(one, NULL);
+    assert_true(add_steps(one, id, bytes, 0, 700000, 100000, NULL));
+    assert_int_equal(size_of(one, id), 700000);
+    assert_int_equal(size_of(other, id), 700000);
+}
+
+/* What it counts on may be marked to go meanwhile: its lease is older, so whoever goes on with it counts on that too.
+ */
+static void what_is_marked_later_still_counts(void **state)
+{
+    g_autoptr(Storage) one = open_beside(state), other = open_beside(state);
+    g_autoptr(GByteArray) known = frames(1, 20, 60000), bytes = frames(1, 40, 60000);
+    IngotDigest digest = push(one, "a", known);
+    g_autofree char *id = begin_upload(one, NULL);
+    assert_true(add_steps(one, id, bytes, 0, 900000, 100000, NULL));
+    guint64 told = size_of(one, id);
+    assert_int_equal(told, 900000);
+    storage_upload_pause(one, id);
+    assert_true(storage_remove_blob(one, NULL, "a", &digest, NULL));
+    CollectReport report;
+    for (guint i = 0; i < 2; i++) {
+        assert_true(storage_collect(one, &(CollectOptions){0}, &report, NULL));
+    }
+    assert_int_equal(size_of(other, id), told);
+    guint turn;
+    guint64 size;
+    assert_true(storage_upload_begin(other, id, NULL, &turn, &size, NULL));
+    assert_int_equal(size, told);
+    end_with_the_rest(other, id, bytes);
+    pull(one, "a", bytes);
 }
 
 /* --- offers --- */
@@ -487,6 +550,8 @@ int main(void)
         TEST(a_newer_request_takes_over),
         TEST(two_processes_take_turns),
         TEST(one_that_can_not_go_on_takes_nothing),
+        TEST(what_is_told_is_where_it_goes_on),
+        TEST(what_is_marked_later_still_counts),
         TEST(an_offer_goes_on_elsewhere),
         TEST(an_offer_of_what_has_gone_ends),
         TEST(uploads_count_for_their_repository),
