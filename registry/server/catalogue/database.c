@@ -222,6 +222,36 @@ gboolean database_copy(const char *from, const char *to, GError **error)
     return ok && (g_chmod(to, 0600) == 0 || ingot_error_set_errno(error, errno, "%s", to));
 }
 
+static gboolean check_pages(sqlite3 *handle, const char *path, GError **error)
+{
+    sqlite3_stmt *row = NULL;
+    gboolean ok = sqlite3_prepare_v2(handle, "PRAGMA integrity_check(1)", -1, &row, NULL) == SQLITE_OK &&
+                  sqlite3_step(row) == SQLITE_ROW;
+    g_autofree char *found = ok ? g_strdup((const char *)sqlite3_column_text(row, 0)) : NULL;
+    if (!ok) {
+        failed(handle, path, error);
+    } else if (g_strcmp0(found, "ok") != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: %s", path, found);
+    }
+    sqlite3_finalize(row);
+    return ok && g_strcmp0(found, "ok") == 0;
+}
+
+gboolean database_check(const char *path, GError **error)
+{
+    sqlite3 *handle = NULL;
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL), *plain = g_filename_to_uri(absolute, NULL, error);
+    if (plain == NULL) {
+        return FALSE;
+    }
+    g_autofree char *uri = g_strconcat(plain, "?immutable=1", NULL); /* no file is made beside it */
+    gboolean ok = (sqlite3_open_v2(uri, &handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) == SQLITE_OK ||
+                   failed(handle, path, error)) &&
+                  check_pages(handle, path, error);
+    sqlite3_close(handle);
+    return ok;
+}
+
 /* --- connections --- */
 
 Connection *database_reader(Database *database, GError **error)

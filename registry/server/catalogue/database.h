@@ -32,6 +32,9 @@ gboolean database_settle(Database *database, GError **error);
 /* Copies a database that others may have open and write to, as it is at one moment, to a file that is made anew. */
 gboolean database_copy(const char *from, const char *to, GError **error);
 
+/* Whether the file of a database that nobody writes to is whole: CORRUPT. */
+gboolean database_check(const char *path, GError **error);
+
 /* A connection to read with; give it back. NULL on failure. */
 Connection *database_reader(Database *database, GError **error);
 void database_give_back(Connection *reader);

@@ -10,207 +10,12 @@
 #include <unistd.h>
 
 #include "server/catalogue/logmark.h"
-#include "server/catalogue/pieces.h"
+#include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"
 #include "server/events/checkpoint.h"
-#include "server/packs/splitter.h"
-#include "server/storage/backupfiles.h"
+#include "server/storage/backuppacks.h"
 
 #define TRIES 20 /* catalogues that are copied until all packs of one are had */
-
-/* --- packs --- */
-
-typedef struct {
-    Backup *backup;
-    const Pack *pack; /* NULL: it is lost */
-    guint8 *buffer;
-} Checking;
-
-static gboolean piece_check(const PieceRow *row, const IngotDigest *digest, gpointer user, GError **error)
-{
-    const Checking *checking = user;
-    IngotDigest found;
-    (void)error;
-    if (checking->pack != NULL && row->length <= PIECE_MAX &&
-        pack_read(checking->pack, row->offset, checking->buffer, row->length, NULL)) {
-        ingot_digest_of(checking->buffer, row->length, &found);
-        if (ingot_digest_equal(&found, digest)) {
-            return TRUE;
-        }
-    }
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    g_autofree char *line =
-        g_strdup_printf("damaged: piece %s in %s", text,
-                        checking->pack == NULL ? "a pack that is not there" : pack_path(checking->pack));
-    backup_tell_damage(checking->backup, line);
-    return TRUE;
-}
-
-/* Whether each piece that the catalogue knows of the pack is whole. */
-static gboolean pack_check(Backup *backup, Connection *catalogue, gint64 number, GError **error)
-{
-    g_autoptr(Pack) pack = packs_get(backup->to, number, error);
-    g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
-    Checking checking = {.backup = backup, .pack = pack, .buffer = buffer};
-    return pack != NULL && pieces_each_of(catalogue, number, piece_check, &checking, error);
-}
-
-/* Each piece of a pack that can't be had is damaged. */
-static gboolean pack_tell_lost(Backup *backup, Connection *catalogue, gint64 number, GError **error)
-{
-    Checking checking = {.backup = backup};
-    return pieces_each_of(catalogue, number, piece_check, &checking, error);
-}
-
-/* A pack that is not there: known as lost, or taken away by a collection since the catalogue was copied (*gone). */
-static gboolean pack_missing(Backup *backup, Connection *catalogue, gint64 number, gboolean *gone, GError *problem,
-                             GError **error)
-{
-    guint64 whole;
-    if (!pieces_whole_of(catalogue, number, &whole, NULL) || whole > 0) {
-        *gone = TRUE;
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    g_error_free(problem);
-    return pack_tell_lost(backup, catalogue, number, error);
-}
-
-/* What the backup's list calls a pack; free it. */
-static char *pack_name(const Backup *backup, gint64 number)
-{
-    g_autofree char *path = packs_path(backup->to, number), *base = g_path_get_basename(path);
-    return g_build_filename("packs", base, NULL);
-}
-
-/* Whether this run has read the file already: then it is not read again. */
-static gboolean backup_has_seen(Backup *backup, const char *name)
-{
-    gboolean seen = backup_list_has(backup->seen, name);
-    if (seen) {
-        backup_list_take(backup->list, backup->seen, name);
-    }
-    return seen;
-}
-
-static gboolean same_size(const char *one, const char *other)
-{
-    struct stat a, b;
-    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_size == b.st_size;
-}
-
-/* Whether a pack that is there is the whole one that this run, or an earlier backup, brought: by the list; or, where
- * that one was broken off before it wrote a list, by all the pieces in it. Another one goes, to be brought again. */
-static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 number, gboolean *there, GError **error)
-{
-    g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
-    g_autofree char *name = pack_name(backup, number);
-    g_autoptr(GError) problem = NULL;
-    *there = FALSE;
-    if (!g_file_test(to, G_FILE_TEST_EXISTS)) {
-        return TRUE;
-    }
-    if (backup_has_seen(backup, name)) {
-        *there = TRUE;
-        return TRUE;
-    }
-    if (backup_list_has(backup->before, name)) {
-        *there = backup_list_check(backup->before, backup->target, name, &problem);
-        if (*there) {
-            backup_list_take(backup->list, backup->before, name);
-            return TRUE;
-        }
-        g_autofree char *line = g_strdup_printf("brought again: %s", problem->message);
-        backup->tell(line, backup->user);
-    } else if (same_size(from, to)) {
-        guint64 damaged = backup->report->damaged;
-        if (!pack_check(backup, catalogue, number, error)) {
-            return FALSE;
-        }
-        *there = backup->report->damaged == damaged;
-        backup->report->damaged = damaged;
-        if (*there) {
-            return backup_list_note(backup->list, backup->target, name, error);
-        }
-    }
-    /* Where the source has gone meanwhile, what is there is better than nothing. */
-    return !g_file_test(from, G_FILE_TEST_EXISTS) || packs_remove(backup->to, number, error);
-}
-
-/* A link to the pack, or a copy of what can be read of it: one bad sector costs the pieces in it, not the backup. Only
- * a whole one gets into the list, so that another run brings it again. */
-static gboolean pack_copy(Backup *backup, Connection *catalogue, gint64 number, const char *to, GError **error)
-{
-    g_autofree char *from = packs_path(backup->from, number), *name = pack_name(backup, number), *trouble = NULL;
-    g_autoptr(GError) problem = NULL;
-    struct stat st;
-    if (link(from, to) != 0 && !backup_copy(from, to, &trouble, error)) {
-        return FALSE;
-    }
-    if (trouble != NULL) {
-        backup_tell_damage(backup, trouble);
-    }
-    if (stat(to, &st) != 0) {
-        return pack_tell_lost(backup, catalogue, number, error);
-    }
-    backup->report->copied++;
-    backup->report->bytes += (guint64)st.st_size;
-    if (!pack_check(backup, catalogue, number, error)) {
-        return FALSE;
-    }
-    if (trouble == NULL && !backup_list_note(backup->list, backup->target, name, &problem)) {
-        backup_tell_damage(backup, problem->message);
-    }
-    return TRUE;
-}
-
-static gboolean pack_bring(Backup *backup, Connection *catalogue, gint64 number, gboolean *gone, GError **error)
-{
-    g_autofree char *to = packs_path(backup->to, number);
-    GError *problem = NULL;
-    gboolean there;
-    *gone = FALSE;
-    if (!pack_was_brought(backup, catalogue, number, &there, error)) {
-        return FALSE;
-    }
-    if (there || pack_copy(backup, catalogue, number, to, &problem)) {
-        return TRUE;
-    }
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        return pack_missing(backup, catalogue, number, gone, problem, error);
-    }
-    g_propagate_error(error, problem);
-    return FALSE;
-}
-
-static gboolean packs_bring(Backup *backup, Connection *catalogue, gboolean *gone, GError **error)
-{
-    g_autoptr(GArray) list = pieces_list_packs(catalogue, error);
-    *gone = FALSE;
-    for (guint i = 0; list != NULL && i < list->len; i++) {
-        if (!pack_bring(backup, catalogue, g_array_index(list, gint64, i), gone, error)) {
-            return FALSE;
-        }
-    }
-    backup->report->packs = list == NULL ? 0 : list->len;
-    return list != NULL;
-}
-
-/* Those of earlier backups that this one does not need. */
-static gboolean packs_drop(Backup *backup, Connection *catalogue, GError **error)
-{
-    g_autoptr(GArray) there = packs_list(backup->to, error);
-    for (guint i = 0; there != NULL && i < there->len; i++) {
-        gint64 number = g_array_index(there, gint64, i);
-        gboolean known;
-        if (!pieces_has_pack(catalogue, number, &known, error) ||
-            (!known && !packs_remove(backup->to, number, error))) {
-            return FALSE;
-        }
-    }
-    return there != NULL;
-}
 
 /* --- backing up --- */
 
@@ -287,14 +92,42 @@ static gboolean backup_log(Backup *backup, const EventMark *known, gboolean *gon
     return backup_flush(backup->target, error);
 }
 
-static gboolean backup_users(Backup *backup, GError **error)
+/* The users, as a copy that is whole, under the name of the next ones. *have FALSE: there are none, or they are damaged
+ * and an earlier backup has whole ones, which stay. */
+static gboolean users_copy(Backup *backup, gboolean *have, GError **error)
 {
-    g_autofree char *from = backup_path(backup->source, "users.sqlite"),
-                    *to = backup_path(backup->target, "users.sqlite");
-    g_autofree char *part = g_strconcat(to, ".part", NULL);
-    return !g_file_test(from, G_FILE_TEST_EXISTS) ||
-           (database_copy(from, part, error) && backup_flush(part, error) &&
-            (rename(part, to) == 0 || ingot_error_set_errno(error, errno, "%s", to)));
+    g_autofree char *from = backup_path(backup->source, BACKUP_USERS), *to = backup_path(backup->target, BACKUP_USERS);
+    g_autofree char *next = backup_path(backup->target, BACKUP_NEXT_USERS);
+    g_autoptr(GError) problem = NULL;
+    *have = g_file_test(from, G_FILE_TEST_EXISTS);
+    if (!*have) {
+        return TRUE;
+    }
+    if (database_copy(from, next, &problem) && database_check(next, &problem)) {
+        return backup_flush(next, error) && backup_list_note(backup->list, backup->target, BACKUP_NEXT_USERS, error);
+    }
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    g_autofree char *line = g_strdup_printf("%s: damaged: %s", from, problem->message);
+    backup_tell_damage(backup, line);
+    unlink(next);
+    *have = FALSE;
+    backup_list_take(backup->list, backup->before, BACKUP_USERS);
+    return g_file_test(to, G_FILE_TEST_EXISTS) || backup_bring(from, to, FALSE, error);
+}
+
+/* They have their name now; the list tells of both until then, so that a restore knows either. */
+static gboolean users_name(Backup *backup, gboolean have, GError **error)
+{
+    g_autofree char *to = backup_path(backup->target, BACKUP_USERS),
+                    *next = backup_path(backup->target, BACKUP_NEXT_USERS);
+    if (!have) {
+        return TRUE;
+    }
+    backup_list_rename(backup->list, BACKUP_NEXT_USERS, BACKUP_USERS);
+    return rename(next, to) == 0 || ingot_error_set_errno(error, errno, "%s", to);
 }
 
 static gboolean backup_name(Backup *backup, const char *part, GError **error)
@@ -337,6 +170,17 @@ static void backup_begin_list(Backup *backup)
     backup->list = backup_list_new();
 }
 
+/* A damaged row comes along: rebuild makes it again of what else the backup has. */
+static gboolean backup_check_rows(const Backup *backup, Connection *reader)
+{
+    g_autofree char *complaint = row_check_first(reader);
+    if (complaint != NULL) {
+        g_autofree char *line = g_strdup_printf("%s/catalogue.sqlite: damaged: %s", backup->source, complaint);
+        backup_tell_damage(backup, line);
+    }
+    return TRUE;
+}
+
 /* One catalogue and all that it knows. */
 static gboolean backup_once(Backup *backup, gboolean *gone, GError **error)
 {
@@ -352,11 +196,14 @@ static gboolean backup_once(Backup *backup, gboolean *gone, GError **error)
     g_autoptr(Connection) reader = copy == NULL ? NULL : database_reader(copy, error);
     EventMark mark;
     LogMarkKind kind;
-    return reader != NULL && logmark_get(reader, &mark, &kind, error) && packs_bring(backup, reader, gone, error) &&
-           backup_flush(packs, error) && kept_logs_bring(backup, error) && backup_list(backup, TRUE, error) &&
-           backup_log(backup, &mark, gone, error) && backup_users(backup, error) && database_settle(copy, error) &&
-           backup_name(backup, part, error) && backup_drop_former(backup, error) && backup_list(backup, FALSE, error) &&
-           packs_drop(backup, reader, error) && kept_logs_drop(backup, error);
+    gboolean users;
+    return reader != NULL && logmark_get(reader, &mark, &kind, error) &&
+           backup_packs_bring(backup, reader, gone, error) && backup_flush(packs, error) &&
+           kept_logs_bring(backup, error) && users_copy(backup, &users, error) && backup_list(backup, TRUE, error) &&
+           backup_log(backup, &mark, gone, error) && users_name(backup, users, error) &&
+           backup_check_rows(backup, reader) && database_settle(copy, error) && backup_name(backup, part, error) &&
+           backup_drop_former(backup, error) && backup_list(backup, FALSE, error) &&
+           backup_packs_drop(backup, reader, error) && kept_logs_drop(backup, error);
 }
 
 static gboolean backup_mark(const Backup *backup, GError **error)
@@ -380,11 +227,12 @@ static gboolean backup_run(Backup *backup, GError **error)
     return ok;
 }
 
-gboolean storage_backup(const char *data, const char *folder, void (*tell)(const char *line, gpointer user),
-                        gpointer user, BackupReport *report, GError **error)
+gboolean storage_backup(const char *data, const char *folder, gboolean quick,
+                        void (*tell)(const char *line, gpointer user), gpointer user, BackupReport *report,
+                        GError **error)
 {
     memset(report, 0, sizeof *report);
-    Backup backup = {.source = data, .target = folder, .report = report, .tell = tell, .user = user};
+    Backup backup = {.source = data, .target = folder, .quick = quick, .report = report, .tell = tell, .user = user};
     g_autofree char *catalogue = backup_path(data, "catalogue.sqlite");
     if (!g_file_test(catalogue, G_FILE_TEST_EXISTS)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: not there: not a data folder of ingotd", catalogue);

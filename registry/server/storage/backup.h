@@ -18,9 +18,10 @@ typedef struct {
 } BackupReport;
 
 /* `tell` hears of each damaged piece, and of each file that was brought again. What an earlier backup brought is read
- * again, and compared with the list that it left. */
-gboolean storage_backup(const char *data, const char *folder, void (*tell)(const char *line, gpointer user),
-                        gpointer user, BackupReport *report, GError **error);
+ * again, and compared with the list that it left; quick: but for packs whose size and time are those of then. */
+gboolean storage_backup(const char *data, const char *folder, gboolean quick,
+                        void (*tell)(const char *line, gpointer user), gpointer user, BackupReport *report,
+                        GError **error);
 /* Copies a backup to a data folder that is empty or not there (EXISTS), and reads all of it. CORRUPT where a file is
  * not what the backup brought, or can't be read: then nothing is restored. Unless it is forced: then each such file is
  * told, and what can be had of it comes along. */

@@ -118,6 +118,15 @@ char *backup_path(const char *folder, const char *name)
     return g_build_filename(folder, name, NULL);
 }
 
+gboolean backup_has_seen(Backup *backup, const char *name)
+{
+    gboolean seen = backup_list_has(backup->seen, name);
+    if (seen) {
+        backup_list_take(backup->list, backup->seen, name);
+    }
+    return seen;
+}
+
 gboolean backup_folder_is_empty(const char *path)
 {
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);

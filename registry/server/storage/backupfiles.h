@@ -9,12 +9,15 @@
 #define BACKUP_MARKER "backup.json"
 #define BACKUP_NEXT_LOG "names.log.next"
 #define BACKUP_FORMER_LOG "names.log.former"
+#define BACKUP_USERS "users.sqlite"
+#define BACKUP_NEXT_USERS "users.sqlite.next"
 
 typedef struct {
     const char *source, *target; /* folders */
     Packs *from, *to;
     BackupList *before, *list; /* of the backup that is there; of the one that is being made */
     BackupList *seen;          /* what this run has read, for earlier catalogues too */
+    gboolean quick;            /* packs of earlier backups are trusted by size and time */
     gboolean force;            /* a restore goes on past what is damaged */
     BackupReport *report;
     void (*tell)(const char *line, gpointer user);
@@ -25,6 +28,8 @@ gboolean backup_open(Backup *backup, GError **error);
 void backup_close(Backup *backup);
 /* What the backup in the folder has by its list. */
 gboolean backup_read_list(Backup *backup, const char *folder, GError **error);
+/* Whether this run has read the file already: then it is not read again. */
+gboolean backup_has_seen(Backup *backup, const char *name);
 gboolean backup_folder_is_empty(const char *path);
 gboolean backup_folder_is(const char *path); /* a backup, whole or not */
 

@@ -1,5 +1,5 @@
 /* A backup's list: which files it has brought whole, each with its size and SHA-256, in BACKUP/files.json. Of files
- * that never change alone: packs, and logs of before a checkpoint.
+ * that never change, packs and logs of before a checkpoint, and of the users.
  *
  * A file that is in the list and is not what the list says has been damaged since. One that is not in the list was left
  * by a backup that was broken off. */
@@ -21,6 +21,13 @@ gboolean backup_list_note(BackupList *list, const char *folder, const char *name
 gboolean backup_list_has(const BackupList *list, const char *name);
 /* Whether the file is what the list says, all of it: CORRUPT where it is not, or is not there. */
 gboolean backup_list_check(const BackupList *list, const char *folder, const char *name, GError **error);
+/* Whether its size and its time are those that it had when it was noted; it is not read. */
+gboolean backup_list_is_same(const BackupList *list, const char *folder, const char *name);
+/* What is said of one name is said of another; that of before goes. */
+void backup_list_rename(BackupList *list, const char *from, const char *to);
+/* Whether the file is what the list says of `name`. */
+gboolean backup_list_check_as(const BackupList *list, const char *folder, const char *file, const char *name,
+                              GError **error);
 /* Takes over what another list says of the file. */
 void backup_list_take(BackupList *list, const BackupList *from, const char *name);
 /* The names in it, sorted: free the list with g_list_free. */

@@ -85,6 +85,25 @@ static gboolean restore_kept_logs(Backup *backup, GError **error)
     return TRUE;
 }
 
+static gboolean is_of_users(const char *name)
+{
+    return strcmp(name, BACKUP_USERS) == 0 || strcmp(name, BACKUP_NEXT_USERS) == 0;
+}
+
+/* A backup that was broken off may have brought new ones already. Whoever has taken them away does without. */
+static gboolean users_are_whole(const Backup *backup, GError **error)
+{
+    g_autofree char *path = backup_path(backup->source, BACKUP_USERS);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS) ||
+        (backup_list_has(backup->before, BACKUP_NEXT_USERS) &&
+         backup_list_check_as(backup->before, backup->source, BACKUP_USERS, BACKUP_NEXT_USERS, NULL))) {
+        return TRUE;
+    }
+    return backup_list_has(backup->before, BACKUP_USERS)
+               ? backup_list_check(backup->before, backup->source, BACKUP_USERS, error)
+               : database_check(path, error);
+}
+
 /* Each file of the list is what the backup brought; those that are not are told, and nothing is restored, unless it is
  * forced. */
 static gboolean restore_verify(Backup *backup, GError **error)
@@ -93,10 +112,15 @@ static gboolean restore_verify(Backup *backup, GError **error)
     guint damaged = 0;
     for (const GList *one = names; one != NULL; one = one->next) {
         g_autoptr(GError) problem = NULL;
-        if (!backup_list_check(backup->before, backup->source, one->data, &problem)) {
+        if (!is_of_users(one->data) && !backup_list_check(backup->before, backup->source, one->data, &problem)) {
             backup_tell_damage(backup, problem->message);
             damaged++;
         }
+    }
+    g_autoptr(GError) problem = NULL;
+    if (!users_are_whole(backup, &problem)) {
+        backup_tell_damage(backup, problem->message);
+        damaged++;
     }
     if (damaged > 0 && !backup->force) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
@@ -203,8 +227,7 @@ static gboolean restore_names(Backup *backup, const char *part, GError **error)
 /* Without its users a registry would be open: those that can't be read are not left out. */
 static gboolean restore_users(Backup *backup, GError **error)
 {
-    g_autofree char *from = backup_path(backup->source, "users.sqlite"),
-                    *to = backup_path(backup->target, "users.sqlite");
+    g_autofree char *from = backup_path(backup->source, BACKUP_USERS), *to = backup_path(backup->target, BACKUP_USERS);
     if (!g_file_test(from, G_FILE_TEST_EXISTS) || backup_bring(from, to, FALSE, error)) {
         return TRUE;
     }

@@ -79,15 +79,21 @@ static GPtrArray *lines_new(void)
     return g_ptr_array_new_with_free_func(g_free);
 }
 
-static BackupReport back_up_anyhow(void **state, void (*tell)(const char *line, gpointer user), gpointer user)
+static BackupReport back_up_as(void **state, gboolean quick, void (*tell)(const char *line, gpointer user),
+                               gpointer user)
 {
     g_autofree char *data = ingot_workdir_file(*state, "data"), *folder = ingot_workdir_file(*state, "backup");
     g_autoptr(GError) error = NULL;
     BackupReport report;
-    if (!storage_backup(data, folder, tell, user, &report, &error)) {
+    if (!storage_backup(data, folder, quick, tell, user, &report, &error)) {
         fail_msg("%s", error->message);
     }
     return report;
+}
+
+static BackupReport back_up_anyhow(void **state, void (*tell)(const char *line, gpointer user), gpointer user)
+{
+    return back_up_as(state, FALSE, tell, user);
 }
 
 static void back_up(void **state, void (*tell)(const char *line, gpointer user), gpointer user)
@@ -507,6 +513,100 @@ static void uploads_are_not_restored(void **state)
     sqlite3_close(handle);
 }
 
+/* A quick backup reads no pack that an earlier one brought and that nobody has written to since; any other it does, and
+ * what is damaged comes again. */
+static void a_quick_one_reads_what_is_new_or_changed(void **state)
+{
+    fill(state);
+    g_autoptr(GPtrArray) lines = lines_new();
+    back_up(state, collect_line, lines);
+    g_autofree char *folder = ingot_workdir_file(*state, "backup/packs");
+    g_autoptr(GArray) old = packs_in(state, "backup/packs");
+    g_autofree char *changed = pack_in(state, "backup/packs", g_array_index(old, gint64, 0));
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        put_image(storage, 100 + i);
+        g_clear_pointer(&storage, storage_close);
+        if (i == 1) {
+            flip_copy(changed, 200);
+        }
+        watched.folder = folder;
+        watched.opened = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        BackupReport report = back_up_as(state, i < 2, collect_line, lines);
+        watched.folder = NULL;
+        for (guint k = 0; k < old->len; k++) {
+            g_autofree char *one = pack_in(state, "backup/packs", g_array_index(old, gint64, k));
+            gboolean is_read = g_hash_table_contains(watched.opened, one);
+            assert_int_equal(is_read, i == 2 || (i == 1 && k == 0));
+        }
+        g_clear_pointer(&watched.opened, g_hash_table_unref);
+        assert_int_equal(report.damaged, 0);
+        assert_true(report.copied >= 1 && report.copied < old->len);
+        assert_int_equal(lines->len, i == 0 ? 0 : 1);
+    }
+    assert_non_null(strstr(g_ptr_array_index(lines, 0), "brought again"));
+    BackupReport report;
+    assert_true(restore(state, FALSE, lines, &report, NULL));
+    assert_others_whole(state);
+}
+
+/* --- users --- */
+
+static void write_users(void **state, const char *name)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data/users.sqlite");
+    g_autofree char *sql = g_strdup_printf("CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash BLOB);"
+                                           "INSERT INTO users VALUES ('%s', randomblob(20000))",
+                                           name);
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
+/* A bit of the users' that the disk lost in the backup is told by a restore; so is what a backup finds damaged, and it
+ * takes the place of no whole ones. */
+static void damaged_users_are_told(void **state)
+{
+    g_autofree char *copy = ingot_workdir_file(*state, "backup/users.sqlite"),
+                    *own = ingot_workdir_file(*state, "data/users.sqlite"),
+                    *there = ingot_workdir_file(*state, "restored/users.sqlite");
+    g_autofree char *whole = NULL, *now = NULL;
+    gsize size, now_size;
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    fill(state);
+    for (guint i = 0; i < 2; i++) { /* the second time there are others */
+        write_users(state, i == 0 ? "alice" : "bob");
+        back_up(state, collect_line, lines);
+        assert_true(restore(state, FALSE, lines, &report, &error));
+        assert_int_equal(report.damaged, 0);
+        flip_copy(copy, 20000); /* within a hash: no page is malformed */
+        assert_refused(state);
+        g_ptr_array_set_size(lines, 0);
+        assert_true(restore(state, TRUE, lines, &report, &error));
+        assert_int_equal(count_lines(lines, "backup/users.sqlite: damaged"), 1);
+        assert_true(g_file_test(there, G_FILE_TEST_EXISTS));
+    }
+    g_ptr_array_set_size(lines, 0);
+    back_up(state, collect_line, lines); /* they come again */
+    assert_true(restore(state, FALSE, lines, &report, &error));
+    assert_true(g_file_get_contents(copy, &whole, &size, NULL));
+    for (guint64 at = 4096; at < 4096 + 64; at++) { /* the head of a page */
+        flip(own, at);
+    }
+    assert_int_equal(back_up_anyhow(state, collect_line, lines).damaged, 1);
+    assert_int_equal(count_lines(lines, "data/users.sqlite: damaged"), 1);
+    assert_true(g_file_get_contents(copy, &now, &now_size, NULL));
+    assert_int_equal(now_size, size);
+    assert_memory_equal(now, whole, size);
+    assert_true(restore(state, FALSE, lines, &report, &error));
+    assert_int_equal(g_unlink(copy), 0); /* to do without them */
+    assert_true(restore(state, FALSE, lines, &report, &error));
+    assert_false(g_file_test(there, G_FILE_TEST_EXISTS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +617,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(kept_logs_are_those_of_the_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_that_lives_is_not_linked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uploads_are_not_restored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_quick_one_reads_what_is_new_or_changed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(damaged_users_are_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
