@@ -11,6 +11,7 @@
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
 #define REFUSAL_VALUES 1024
+#define WAIT_STEP (G_USEC_PER_SEC / 4) /* between two looks whether to go on waiting */
 
 void http_exchange_clear(HttpExchange *exchange)
 {
@@ -337,6 +338,17 @@ static gboolean has_sent(IngotRemote *remote, const HttpExchange *exchange)
     return exchange->upload_size > 0 && sent > 0;
 }
 
+/* As long as the registry asks for; whoever is no longer to go on hears of that within a moment. */
+static gboolean wait_for(IngotRemote *remote, gint64 usec, GError **error)
+{
+    for (gint64 left = usec; left > 0; left -= WAIT_STEP) {
+        if (!patience_sleep(MIN(left, WAIT_STEP), error) || !http_goes_on(remote, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* The same until the registry asks for no more patience. */
 static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
@@ -355,7 +367,7 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
             return TRUE;
         }
         exchange->begin_anew = has_sent(remote, exchange);
-        if (!patience_sleep(wait, error) || !rewind_upload(exchange, error)) {
+        if (!wait_for(remote, wait, error) || !rewind_upload(exchange, error)) {
             return FALSE;
         }
     }

@@ -145,3 +145,35 @@ for _ in $(seq 100); do
 done
 [ "$(ingot ls "$REGISTRY" | tr '\n' ' ')" = "other/web team/web " ] || fail "the server mirrors on for a verb that has ended: $(cat "$TMP/err")"
 ok "one mirror of the same at a time; it ends with the verb that asked for it"
+
+# A registry that asks for a minute's patience: whoever no longer waits is gone within a moment, the server's own job too.
+ends_within() {
+    local what=$1 began=$SECONDS
+    shift
+    "$@" || fail "$what: $(cat "$TMP/verb.out")"
+    [ $((SECONDS - began)) -lt 20 ] || fail "$what ends after $((SECONDS - began)) s"
+}
+ends_with_130() {
+    local status=0
+    kill "$verb"
+    wait "$verb" || status=$?
+    [ "$status" = 130 ]
+}
+mirrors_again() {
+    until ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*' >"$TMP/verb.out" 2>&1; do
+        grep -q 'being mirrored already' "$TMP/verb.out" || return
+        sleep 0.1
+    done
+}
+for data in "$TMP/alone" "$TMP/served"; do
+    echo '/tags/list status 429 60' >"$TMP/rules"
+    : >"$TMP/asked"
+    ingotd mirror --data "$data" "http://$UPSTREAM" 'team/*' >"$TMP/verb.out" 2>&1 &
+    verb=$!
+    ENDING+=("$verb")
+    until grep -q '/tags/list' "$TMP/asked"; do kill -0 "$verb" || fail "$(cat "$TMP/verb.out")"; sleep 0.1; done
+    ends_within "a mirror that is asked to wait" ends_with_130
+    : >"$TMP/rules"
+done
+ends_within "the job of a verb that has ended" mirrors_again
+ok "a mirror that a registry asks to wait ends with its verb at once"
