@@ -3,17 +3,19 @@
 #include <string.h>
 
 #include "server/http/client.h"
+#include "server/http/share.h"
 
 #define SWALLOW_MAX (16u << 20)  /* bytes of a refused body that are read, so that the client hears the refusal */
 #define STORE_SIZE (256u << 10)  /* bytes of a streamed body that a pool takes at once */
 #define STREAMED_MAX (32u << 20) /* bytes of all streamed bodies beyond which each is taken as it comes */
 #define SMALL (8u << 20)         /* bytes that a route's body may have which counts as a small one */
+#define LARGE (64u << 20)        /* bytes that any may have which is kept */
 
 /* Bodies of which kind are held, and how many bytes of each may be: what comes as a large one never takes the room of
  * small ones. */
 typedef enum { INTAKE_SMALL, INTAKE_LARGE, INTAKE_STREAMED, INTAKES } IntakeKind;
 static const gsize most_held[INTAKES] = {
-    [INTAKE_SMALL] = 48u << 20, [INTAKE_LARGE] = 72u << 20, [INTAKE_STREAMED] = G_MAXSIZE};
+    [INTAKE_SMALL] = 48u << 20, [INTAKE_LARGE] = SHARE_ROOM_FOR(LARGE), [INTAKE_STREAMED] = G_MAXSIZE};
 
 static struct {
     GMutex lock;
@@ -53,15 +55,13 @@ static void hold(IntakeKind kind, guint64 network, gsize more)
     held.bytes[kind] += more;
 }
 
-/* Whether so much more may be held for the request: of all bodies of its kind, and of those of one network, which may
- * have a quarter of that, or one body. Clients without an address can't be told apart. Under the lock. */
+/* Whether so much more may be held for the request, of all bodies of its kind. Under the lock. */
 static gboolean has_room(const Request *request, IntakeKind kind, gsize more)
 {
     guint64 network = client_network(request);
     const gsize *bytes = held_of(kind, network);
     gsize theirs = bytes == NULL ? 0 : *bytes;
-    return held.bytes[kind] + more <= most_held[kind] &&
-           (network == 0 || theirs == request->buffered || theirs + more <= most_held[kind] / 4);
+    return share_allows(most_held[kind], held.bytes[kind], network, theirs, more, theirs == request->buffered);
 }
 
 /* FALSE: there is no room. */

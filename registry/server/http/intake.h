@@ -2,8 +2,8 @@
  *
  * Invariant: memory is bounded, whoever sends. A route without a body takes none; a body that is kept is as long as
  * its route allows, and all that are kept have a bound together, large
- * ones and small ones each, of which one client's network has a part; of one that is streamed little is held before a
- * pool takes it. */
+ * ones and small ones each, of which one client's network has a share (share.h); of one that is streamed little is held
+ * before a pool takes it. */
 #pragma once
 
 #include "server/http/request.h"

@@ -56,9 +56,13 @@ static Holder *network_find(guint64 network)
 static gboolean has_room(guint64 network, GBytes *bytes)
 {
     gsize size = g_bytes_get_size(bytes);
-    const Holder *theirs = network == 0 ? NULL : network_find(network);
-    return (holder_has(&all, bytes) || all.size + size <= UNREAD_MAX) &&
-           (theirs == NULL || holder_has(theirs, bytes) || theirs->size + size <= UNREAD_MAX / 4);
+    const Holder *theirs = network_find(network);
+    gsize has = theirs == NULL ? 0 : theirs->size;
+    if (theirs != NULL && holder_has(theirs, bytes)) {
+        return TRUE;
+    }
+    gsize others = all.size - has - (holder_has(&all, bytes) ? size : 0); /* what is shared counts once */
+    return share_allows(UNREAD_MAX, others + has, network, has, size, theirs == NULL);
 }
 
 static void hold(guint64 network, GBytes *bytes)

@@ -1,14 +1,15 @@
 /* Answers that clients have not read: what is held for them in memory, within bounds.
  *
- * Invariant: at most UNREAD_MAX bytes are held, of which the clients of one network have a quarter, or one answer: a
- * few that read slowly take no room from the others. Bytes that several clients have not read yet count once, for the
+ * Invariant: at most UNREAD_MAX bytes are held, of which the clients of one network have a share (share.h): a few that
+ * read slowly take no room from the others. Bytes that several clients have not read yet count once, for the
  * whole and for each network. Short answers are always given. Thread safe. */
 #pragma once
 
-#include <glib.h>
+#include "server/http/share.h"
 
-#define UNREAD_MAX (64u << 20) /* bytes */
-#define UNREAD_SHORT 16384u    /* bytes of an answer that does not count */
+#define UNREAD_LONGEST (64u << 20)                /* bytes of an answer */
+#define UNREAD_MAX SHARE_ROOM_FOR(UNREAD_LONGEST) /* bytes */
+#define UNREAD_SHORT 16384u                       /* bytes of an answer that does not count */
 
 typedef struct Unread Unread;
 

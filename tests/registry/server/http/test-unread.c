@@ -36,11 +36,28 @@ static void test_a_network_has_a_quarter(void **state)
     g_autoptr(GPtrArray) others = g_ptr_array_new_with_free_func(unread_end);
     assert_int_equal(fill(1, PART, one), 4);
     for (guint64 network = 2; network < 5; network++) {
-        assert_int_equal(fill(network, PART, others), 4);
+        assert_int_equal(fill(network, PART, others), network < 4 ? 4 : 3);
     }
-    assert_int_equal(fill(5, PART, others), 0); /* all of the room is taken */
+    assert_int_equal(fill(5, PART, others), 0); /* three quarters of what is left are less than that */
+    assert_true(fill(5, PART / 16, others) > 0);
     g_ptr_array_set_size(one, 0);
-    assert_int_equal(fill(5, PART, others), 4);
+    assert_int_equal(fill(6, PART, others), 3);
+}
+
+/* However much each takes at once, there is something left for one that comes behind them. */
+static void test_there_is_room_for_another(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) held = g_ptr_array_new_with_free_func(unread_end);
+    gsize left = UNREAD_MAX;
+    assert_int_equal(fill(1, UNREAD_LONGEST, held), 1);
+    left -= UNREAD_LONGEST;
+    for (guint64 network = 2; network < 6; network++) {
+        assert_int_equal(fill(network, SHARE_OF(left) + 4096, held), 0);
+        assert_int_equal(fill(network, SHARE_OF(left), held), 1);
+        left -= SHARE_OF(left);
+        assert_true(left > UNREAD_SHORT);
+    }
 }
 
 static void test_one_large_answer_is_given(void **state)
@@ -82,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_network_has_a_quarter),
         cmocka_unit_test(test_one_large_answer_is_given),
+        cmocka_unit_test(test_there_is_room_for_another),
         cmocka_unit_test(test_who_can_not_be_told_apart_has_the_whole),
         cmocka_unit_test(test_shared_and_short_answers),
     };
