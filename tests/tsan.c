@@ -14,7 +14,8 @@ const char *__tsan_default_suppressions(void);
 /* Lists of GLib's pools, and the table of its quarks, are under locks that it takes within itself: those are not seen
  * here, and neither is what they guard but for what libc does for it. Each thread that finds no quark yet notes the
  * same one. jansson reads a count of references beside the
- * atomics that change it, to see whether it is one that never changes. A lock for readers and writers is made by whoever takes it first. */
+ * atomics that change it, to see whether it is one that never changes. A lock for readers and writers is made by
+ * whoever takes it first. */
 const char *__tsan_default_suppressions(void)
 {
     return "race:^g_queue_pop_tail$\n"

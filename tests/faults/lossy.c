@@ -5,7 +5,6 @@
  * each) as of its last fsync. With $LOSSY_DEAF, paths that contain it are never flushed: as if the program forgot to.
  * When the process has been killed, tests/system/lossy.py makes of both what a power cut leaves. */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -15,27 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "real.h"
+
 int fsync(int fd);
 int fdatasync(int fd);
 int open(const char *path, int flags, ...);
 int open64(const char *path, int flags, ...);
 
 static _Atomic unsigned serial; /* of temporary files */
-
-static void *real(const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-    if (found == NULL) {
-        abort();
-    }
-    return found;
-}
-
-static int raw_open(const char *path, int flags, mode_t mode)
-{
-    int (*call)(const char *, int, ...) = (int (*)(const char *, int, ...))real("open64");
-    return call(path, flags, mode);
-}
 
 /* A file that replaces DISK/kind/name when it is whole. */
 static int disk_begin(char temporary[PATH_MAX])

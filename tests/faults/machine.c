@@ -2,7 +2,6 @@
  *
  * While the file $MACHINE_FAULT has a number in it, whatever changes a file below $MACHINE_DATA ends with that error
  * (EROFS, EDQUOT, EIO). The file $MACHINE_CLOCK holds the seconds by which the clock of the day is off. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,20 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void *real(const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-    if (found == NULL) {
-        abort();
-    }
-    return found;
-}
-
-static int raw_open(const char *path, int flags, mode_t mode)
-{
-    int (*call)(const char *, int, ...) = (int (*)(const char *, int, ...))real("open64");
-    return call(path, flags, mode);
-}
+#include "real.h"
 
 /* The number in the file that a variable names; 0: none. */
 static long number_in(const char *variable)

@@ -102,12 +102,8 @@ cd - >/dev/null
 mkdir "$TMP/certs"
 cp "$TMP/ca.pem" "$TMP/certs/ca.crt"
 serve() { # OPTIONS...
-    : >"$TMP/address"
-    ingotd --data "$data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
-    REGISTRY=$(sed 's,.*//,,' "$TMP/address")
+    start_server ingotd --data "$data" --listen 127.0.0.1:0 "$@"
+    REGISTRY=${SERVED#*//}
     base=https://$REGISTRY
 }
 serve --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem"

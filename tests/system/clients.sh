@@ -22,15 +22,11 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 
 # serve NAME FLAGS...: HOST is its HOST:PORT.
 serve() {
-    local name=$1 pid
+    local name=$1
     shift
     [ -e "$TMP/$name" ] || printf '%s\n%s\n' "$password" "$password" | ingotd user add --data "$TMP/$name" --scope 'admin:*' alice >/dev/null
-    : >"$TMP/$name.address"
-    ingotd --data "$TMP/$name" "$@" >"$TMP/$name.address" 2>>"$TMP/ingotd.log" &
-    pid=$!
-    ENDING+=("$pid")
-    until grep -q listening "$TMP/$name.address"; do kill -0 "$pid" 2>/dev/null || fail "$name: $(cat "$TMP/ingotd.log")"; sleep 0.05; done
-    HOST=$(sed 's,.*//,,' "$TMP/$name.address")
+    start_server ingotd --data "$TMP/$name" "$@"
+    HOST=${SERVED#*//}
 }
 answers() { for _ in $(seq 100); do [ "$(curl -sk -o /dev/null -w '%{http_code}' "https://$1/v2/")" != 401 ] || return 0; sleep 0.1; done; fail "$1 does not answer"; }
 

@@ -9,15 +9,8 @@ cd "$(dirname "$0")/../.."
 ${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libcold.so" tests/faults/cold.c -ldl
 export COLD_LOG=$TMP/sent-cold
 serve() { # [VARIABLE=VALUE]: the server under that
-    : >"$TMP/address"
-    env "$@" LD_PRELOAD="$TMP/libcold.so" ingotd --data "$TMP/data" --listen 127.0.0.1:0 >"$TMP/address" 2>>"$TMP/ingotd.log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd does not start: $(cat "$TMP/ingotd.log")"
-        sleep 0.05
-    done
-    blob=http://$(sed 's,.*//,,' "$TMP/address")/v2/a/blobs/$digest
+    start_server env "$@" LD_PRELOAD="$TMP/libcold.so" ingotd --data "$TMP/data" --listen 127.0.0.1:0
+    blob=$SERVED/v2/a/blobs/$digest
 }
 end() { kill "$SERVER" && wait "$SERVER" || fail "the server ends with $?"; }
 let_go() {

@@ -10,15 +10,8 @@ data=$TMP/data
 # serve FLAGS...: BASE is its URL, LOG its log.
 serve() {
     LOG=$TMP/log-$((++served))
-    : >"$TMP/address"
-    ingotd --data "$data" "$@" >"$TMP/address" 2>"$LOG" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q listening "$TMP/address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd $* does not start: $(cat "$LOG")"
-        sleep 0.05
-    done
-    BASE=$(grep -o 'http://[^, ]*' "$TMP/address" | head -1)
+    start_server ingotd --data "$data" "$@"
+    BASE=$SERVED
 }
 served=0
 end() { kill "$SERVER" && wait "$SERVER" || fail "the server ends with $?"; }

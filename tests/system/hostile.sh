@@ -13,16 +13,9 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyou
 
 # serve FLAGS...: BASE is its URL.
 serve() {
-    rm -rf "$TMP/data"
-    : >"$TMP/address"
-    ingotd --data "$TMP/data" --listen 127.0.0.1:0 --head-timeout 5m "$@" >"$TMP/address" 2>"$TMP/log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd does not start: $(cat "$TMP/log")"
-        sleep 0.05
-    done
-    BASE=$(sed 's,.*\(https*://\),\1,' "$TMP/address")
+    rm -rf "$TMP/data" "$LOG"
+    start_server ingotd --data "$TMP/data" --listen 127.0.0.1:0 --head-timeout 5m "$@"
+    BASE=$SERVED
 }
 memory() { awk '/^VmHWM/ { printf "%d", $2 * 1024 / 1000000 }' "/proc/$SERVER/status"; }
 # under KIND COUNT MOST [PATH...]: at most MOST MB, also once the clients have gone; the server ends in order.
@@ -43,7 +36,7 @@ under() {
     [ "$(memory)" -le "$most" ] || fail "$count times $kind take $(memory) MB, more than $most"
     ok "$count times $kind: $(memory) MB"
     kill "$SERVER"
-    wait "$SERVER" || fail "after $kind the server ends with $?: $(tail -3 "$TMP/log")"
+    wait "$SERVER" || fail "after $kind the server ends with $?: $(tail -3 "$LOG")"
 }
 
 for kind in head body upload; do

@@ -47,19 +47,25 @@ fail() {
     exit 1
 }
 
-# Starts ingotd on a free port: REGISTRY is its HOST:PORT, SERVER its process.
-start_ingotd() {
-    local data=${1:-$TMP/registry}
-    : >"$TMP/ingotd.address"
-    ingotd --data "$data" --listen 127.0.0.1:0 >"$TMP/ingotd.address" 2>>"$TMP/ingotd.log" &
+# start_server COMMAND...: an ingotd, whatever stands before it. SERVER is its process, SERVED the first URL at which it listens ("" where
+# that is no address), the log goes on in LOG.
+LOG=$TMP/ingotd.log
+start_server() {
+    : >"$TMP/address"
+    "$@" >"$TMP/address" 2>>"$LOG" &
     SERVER=$!
     ENDING+=("$SERVER")
-    until grep -q http "$TMP/ingotd.address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd does not start: $(cat "$TMP/ingotd.log")"
+    until grep -q listening "$TMP/address"; do
+        kill -0 "$SERVER" 2>/dev/null || fail "'$*' does not start: $(cat "$LOG")"
         sleep 0.05
     done
-    REGISTRY=$(sed 's,.*http://,,' "$TMP/ingotd.address")
-    export REGISTRY SERVER
+    SERVED=$(grep -o 'https*://[^, ]*' "$TMP/address" | head -1)
+    export SERVER SERVED
+}
+# On a free port: REGISTRY is its HOST:PORT.
+start_ingotd() {
+    start_server ingotd --data "${1:-$TMP/registry}" --listen 127.0.0.1:0
+    export REGISTRY=${SERVED#*//}
 }
 
 # A registry works a view's sum out in the background: its clients are told to come again.
@@ -138,4 +144,12 @@ small_disk() {
     truncate -s 256M "$1"
     mke2fs -q -t ext4 -d "$tree" "$1" 2>/dev/null
     rm -rf "$tree"
+}
+
+# Two versions of a disk: $TMP/v1.raw, and $TMP/v2.raw with another file in it.
+two_disks() {
+    small_disk "$TMP/v1.raw"
+    cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"
+    head -c 2000000 /dev/urandom >"$TMP/new"
+    echo "write $TMP/new new" | debugfs -w "$TMP/v2.raw" >/dev/null 2>&1
 }

@@ -9,15 +9,8 @@ cd "$(dirname "$0")/../.."
 # serve FLAGS...: starts it on a free port; BASE is its URL, LOG its log.
 serve() {
     LOG=$TMP/log-$((++served))
-    : >"$TMP/address"
-    ingotd --data "$TMP/data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>"$LOG" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd $* does not start: $(cat "$LOG")"
-        sleep 0.05
-    done
-    BASE=$(sed 's,.*\(https*://\),\1,' "$TMP/address")
+    start_server ingotd --data "$TMP/data" --listen 127.0.0.1:0 "$@"
+    BASE=$SERVED
 }
 served=0
 end() { kill "$SERVER" && wait "$SERVER" || fail "the server ends with $?"; }

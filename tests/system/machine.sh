@@ -11,15 +11,8 @@ serve() { # [COMMAND-BEFORE... --] FLAGS...: BASE is its URL
     local prefix=()
     while [ $# -gt 0 ] && [ "$1" != -- ]; do prefix+=("$1"); shift; done
     shift
-    : >"$TMP/address"
-    "${prefix[@]}" ingotd --data "$data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd does not start: $(cat "$TMP/ingotd.log")"
-        sleep 0.05
-    done
-    BASE=$(sed 's,.*\(http://\),\1,' "$TMP/address")
+    start_server "${prefix[@]}" ingotd --data "$data" --listen 127.0.0.1:0 "$@"
+    BASE=$SERVED
 }
 end() {
     kill "$SERVER"

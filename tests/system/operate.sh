@@ -21,12 +21,8 @@ tls-key=$TMP/key.pem
 keep=team/*=10,30d
 CONF
 serve() {
-    : >"$TMP/address"
-    ingotd --config "$TMP/ingotd.conf" "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q https "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
-    registry=$(sed 's,.*https://,,' "$TMP/address")
+    start_server ingotd --config "$TMP/ingotd.conf" "$@"
+    registry=${SERVED#*//}
 }
 end() {
     kill "$SERVER"

@@ -8,17 +8,9 @@ cd "$(dirname "$0")/../.."
 
 CLIENTS=8 # as many as a pool has threads, and more than there are event loops
 serve() {
-    : >"$TMP/address"
-    ingotd --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do
-        kill -0 "$SERVER" 2>/dev/null || fail "ingotd $* does not start: $(cat "$TMP/ingotd.log")"
-        sleep 0.05
-    done
-    REGISTRY=$(sed 's,.*http://,,' "$TMP/address")
-    export REGISTRY
-    BASE=http://$REGISTRY
+    start_server ingotd --listen 127.0.0.1:0 "$@"
+    BASE=$SERVED
+    export REGISTRY=${SERVED#*//}
 }
 head -c 5000000 /dev/urandom >"$TMP/blob"
 blob=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)

@@ -14,12 +14,8 @@ fi
 
 data=$TMP/data
 serve() {
-    : >"$TMP/address"
-    ingotd --data "$data" --listen 127.0.0.1:0 "$@" >"$TMP/address" 2>>"$TMP/ingotd.log" &
-    SERVER=$!
-    ENDING+=("$SERVER")
-    until grep -q http "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
-    registry=$(sed 's,.*http://,,' "$TMP/address")
+    start_server ingotd --data "$data" --listen 127.0.0.1:0 "$@"
+    registry=${SERVED#*//}
 }
 end() {
     kill "$SERVER" || fail "ingotd has ended before it was asked to: $(tail -5 "$TMP/ingotd.log")"

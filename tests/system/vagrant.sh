@@ -6,10 +6,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
 
-small_disk "$TMP/v1.raw"
-cp --sparse=always "$TMP/v1.raw" "$TMP/v2.raw"
-head -c 2000000 /dev/urandom >"$TMP/new"
-echo "write $TMP/new new" | debugfs -w "$TMP/v2.raw" >/dev/null 2>&1
+two_disks
 ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
 ingot pack -q "$TMP/v2.raw" web:1.1.0 >/dev/null
 start_ingotd

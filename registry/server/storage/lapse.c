@@ -79,19 +79,17 @@ static gboolean lapse_drop(Storage *storage, const char *id, gint64 now)
     return idle;
 }
 
+static void lapse_take(Upload *upload, gpointer list)
+{
+    g_atomic_ref_count_inc(&upload->references);
+    g_ptr_array_add(list, upload);
+}
+
 /* All that are at hand, each with a reference. */
 static GPtrArray *lapse_list(Storage *storage)
 {
     GPtrArray *list = g_ptr_array_new_with_free_func(upload_unref);
-    GHashTableIter iterator;
-    gpointer upload;
-    g_mutex_lock(&storage->uploads_lock);
-    g_hash_table_iter_init(&iterator, storage->uploads);
-    while (g_hash_table_iter_next(&iterator, NULL, &upload)) {
-        g_atomic_ref_count_inc(&((Upload *)upload)->references);
-        g_ptr_array_add(list, upload);
-    }
-    g_mutex_unlock(&storage->uploads_lock);
+    session_each(storage, lapse_take, list);
     return list;
 }
 

@@ -6,6 +6,7 @@
 #include "server/catalogue/counters.h"
 #include "server/catalogue/uploadrows.h"
 #include "server/storage/lapse.h"
+#include "server/storage/session.h"
 
 #define QUOTA_STEP (1u << 20) /* bytes that come before a repository's quota is looked at again */
 
@@ -69,22 +70,27 @@ gboolean room_in_all(Storage *storage, GError **error)
     return ok;
 }
 
+typedef struct {
+    const char *name;
+    guint64 bytes;
+} StagedIn;
+
+static void room_add(Upload *upload, gpointer user)
+{
+    StagedIn *in = user;
+    in->bytes += strcmp(upload->name, in->name) == 0 ? upload->reserved : 0;
+}
+
 /* What uploads to the repository take. */
 static gboolean room_staged(Storage *storage, const char *name, guint64 *bytes, GError **error)
 {
+    StagedIn here = {.name = name};
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    GHashTableIter iterator;
-    gpointer upload;
     if (reader == NULL || !upload_rows_staged(reader, storage->self, name, bytes, error)) {
         return FALSE;
     }
-    g_mutex_lock(&storage->uploads_lock);
-    g_hash_table_iter_init(&iterator, storage->uploads);
-    while (g_hash_table_iter_next(&iterator, NULL, &upload)) {
-        const Upload *one = upload;
-        *bytes += strcmp(one->name, name) == 0 ? one->reserved : 0;
-    }
-    g_mutex_unlock(&storage->uploads_lock);
+    session_each(storage, room_add, &here);
+    *bytes += here.bytes;
     return TRUE;
 }
 

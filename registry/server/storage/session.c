@@ -27,6 +27,18 @@ Upload *session_known(Storage *storage, const char *id)
     return upload;
 }
 
+void session_each(Storage *storage, void (*func)(Upload *upload, gpointer user), gpointer user)
+{
+    GHashTableIter iterator;
+    gpointer upload;
+    g_mutex_lock(&storage->uploads_lock);
+    g_hash_table_iter_init(&iterator, storage->uploads);
+    while (g_hash_table_iter_next(&iterator, NULL, &upload)) {
+        func(upload, user);
+    }
+    g_mutex_unlock(&storage->uploads_lock);
+}
+
 gboolean session_find_row(Storage *storage, const char *id, UploadRow *row, gboolean *found, GError **error)
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);

@@ -23,6 +23,8 @@ Upload *session_seize(Storage *storage, const char *id, GError **error);
 /* One that this process owns and has at hand; NULL: it has none. */
 Upload *session_at_hand(Storage *storage, const char *id);
 void session_leave(Upload *upload);
+/* Calls the function for each upload that is at hand, under uploads_lock. */
+void session_each(Storage *storage, void (*func)(Upload *upload, gpointer user), gpointer user);
 
 /* It has come to its end: its files, its row and its lease go. Who waits for it finds that it has ended. */
 void session_end(Upload *upload);

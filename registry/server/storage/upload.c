@@ -67,21 +67,26 @@ char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **
     return g_steal_pointer(&id);
 }
 
+typedef struct {
+    const char *user;
+    guint count;
+} BriefOf;
+
+static void count_brief(Upload *upload, gpointer user)
+{
+    BriefOf *of = user;
+    of->count += upload->brief && g_strcmp0(upload->user, of->user) == 0 ? 1 : 0;
+}
+
 gboolean storage_upload_count(Storage *storage, const char *user, guint *count, GError **error)
 {
-    GHashTableIter iterator;
-    gpointer upload;
+    BriefOf brief = {.user = user};
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
     if (reader == NULL || !upload_rows_count(reader, user, count, error)) {
         return FALSE;
     }
-    g_mutex_lock(&storage->uploads_lock);
-    g_hash_table_iter_init(&iterator, storage->uploads);
-    while (g_hash_table_iter_next(&iterator, NULL, &upload)) {
-        const Upload *one = upload;
-        *count += one->brief && g_strcmp0(one->user, user) == 0 ? 1 : 0;
-    }
-    g_mutex_unlock(&storage->uploads_lock);
+    session_each(storage, count_brief, &brief);
+    *count += brief.count;
     return TRUE;
 }
 

@@ -17,6 +17,7 @@
 #include <zstd.h>
 
 #include "server/storage/mentions.h"
+#include "server/storage/scrub.h"
 #include "server/storage/storage.h"
 
 static inline int set_up(void **state)
@@ -291,4 +292,29 @@ static inline GByteArray *list_of(const GByteArray *bytes, guint frame)
         g_byte_array_append(list, (const guint8 *)&little, sizeof little);
     }
     return list;
+}
+
+static inline void add_line(const char *line, gpointer lines)
+{
+    g_ptr_array_add(lines, g_strdup(line));
+}
+
+/* A scrub finds nothing; `what` came before it. */
+static inline void assert_clean_after(Storage *storage, const char *what)
+{
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    const ScrubOptions options = {.tell = add_line, .user = lines};
+    ScrubReport report;
+    g_autoptr(GError) error = NULL;
+    if (!storage_scrub(storage, &options, &report, &error)) {
+        fail_msg("%s: %s", what, error->message);
+    }
+    if (report.inconsistencies + report.damaged > 0) {
+        fail_msg("%s: %s", what, lines->len == 0 ? "damage" : (const char *)g_ptr_array_index(lines, 0));
+    }
+}
+
+static inline void assert_clean(Storage *storage)
+{
+    assert_clean_after(storage, "a scrub");
 }

@@ -76,14 +76,6 @@ static guint64 inconsistencies(Storage *storage, GString *lines)
     return report.inconsistencies + report.damaged;
 }
 
-static void assert_clean(Storage *storage)
-{
-    g_autoptr(GString) lines = g_string_new(NULL);
-    if (inconsistencies(storage, lines) > 0) {
-        fail_msg("%s", lines->str);
-    }
-}
-
 static void change_rows(void **state, const char *sql)
 {
     g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");

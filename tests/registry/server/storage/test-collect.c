@@ -35,13 +35,6 @@ static ScrubReport scrub(Storage *storage)
     return report;
 }
 
-static void assert_clean(Storage *storage)
-{
-    ScrubReport report = scrub(storage);
-    assert_int_equal(report.damaged, 0);
-    assert_int_equal(report.inconsistencies, 0);
-}
-
 static RebuildReport rebuild(void **state)
 {
     g_autofree char *path = ingot_workdir_file(*state, "data");

@@ -27,11 +27,6 @@ int rename(const char *from, const char *to)
     return real(from, to);
 }
 
-static void collect_line(const char *line, gpointer user)
-{
-    g_ptr_array_add(user, g_strdup(line));
-}
-
 static Storage *open_small(void **state)
 {
     Storage *storage = open_storage(state);
@@ -114,16 +109,10 @@ static char *picture_of(void **state)
     return g_string_free(all, FALSE);
 }
 
-static void assert_clean(void **state, const char *what)
+static void assert_opens_clean(void **state, const char *what)
 {
     g_autoptr(Storage) storage = open_small(state);
-    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-    const ScrubOptions options = {.tell = collect_line, .user = lines};
-    ScrubReport report;
-    assert_true(storage_scrub(storage, &options, &report, NULL));
-    if (report.inconsistencies + report.damaged > 0) {
-        fail_msg("%s: %s", what, (const char *)g_ptr_array_index(lines, 0));
-    }
+    assert_clean_after(storage, what);
 }
 
 static RebuildReport rebuild(void **state)
@@ -158,12 +147,12 @@ static void a_long_log_begins_anew(void **state)
         assert_false(condense(storage)); /* not worth it again */
         fill(storage, 3 + round);
         g_clear_pointer(&storage, storage_close);
-        assert_clean(state, "a log that begins with a checkpoint");
+        assert_opens_clean(state, "a log that begins with a checkpoint");
         g_autofree char *pushed = picture_of(state);
         assert_int_equal(rebuild(state).lost, 0);
         g_autofree char *rebuilt = picture_of(state);
         assert_string_equal(pushed, rebuilt);
-        assert_clean(state, "rebuilt from a checkpoint and what came since");
+        assert_opens_clean(state, "rebuilt from a checkpoint and what came since");
         storage = open_small(state);
     }
     g_autofree char *path = log_path(state);
@@ -199,12 +188,12 @@ static void a_damaged_checkpoint_is_read_around(void **state)
         assert_int_equal(rebuild(state).lost, 0);
         g_autofree char *rebuilt = picture_of(state);
         assert_string_equal(pushed, rebuilt);
-        assert_clean(state, line);
+        assert_opens_clean(state, line);
         assert_int_equal(g_rename(kept[0], aside), 0);
         assert_true(g_file_set_contents(path, whole, (gssize)size, NULL));
         flip(path, at);
         assert_in_range(rebuild(state).lost, 1, 3);
-        assert_clean(state, line);
+        assert_opens_clean(state, line);
         assert_int_equal(g_rename(aside, kept[0]), 0);
         g_auto(GStrv) more = checkpoint_kept(path);
         for (guint i = 0; more[i] != NULL; i++) {
@@ -242,13 +231,13 @@ static void a_switch_that_was_not_committed_is_found(void **state)
         g_autoptr(Storage) storage = open_small(state);
         fill(storage, 9);
     }
-    assert_clean(state, "a switch that was not committed");
+    assert_opens_clean(state, "a switch that was not committed");
     assert_int_equal(rebuild(state).lost, 0);
     /* The other way round: the switch had no name yet. */
     assert_true(g_file_set_contents(path, old, (gssize)size, NULL));
     assert_true(g_file_set_contents(file, catalogue, (gssize)rows, NULL));
     g_unlink(wal);
-    assert_clean(state, "a switch that had not begun");
+    assert_opens_clean(state, "a switch that had not begun");
     g_autofree char *again = picture_of(state);
     assert_string_equal(pushed, again);
 }
@@ -301,7 +290,7 @@ static void a_damaged_last_event_is_no_loss(void **state)
         g_unlink(wal);
         flip(path, at);
         guint kept = count_kept(state);
-        assert_clean(state, what); /* it opens */
+        assert_opens_clean(state, what); /* it opens */
         assert_int_equal(count_kept(state), kept + 1);
         g_autofree char *now = picture_of(state);
         assert_string_equal(now, pushed);
@@ -336,11 +325,11 @@ static void more_damage_than_the_last_event_is_refused(void **state)
         /* What it says mends it. */
         g_clear_error(&error);
         assert_true(storage_rebuild_events(data, FALSE, &number, &error));
-        assert_clean(state, "a log that was made anew");
+        assert_opens_clean(state, "a log that was made anew");
         g_autofree char *now = picture_of(state);
         assert_string_equal(now, pushed);
         assert_int_equal(rebuild(state).lost, 0);
-        assert_clean(state, "rebuilt from a log that was made anew");
+        assert_opens_clean(state, "rebuilt from a log that was made anew");
         g_autofree char *rebuilt = picture_of(state);
         assert_string_equal(rebuilt, pushed);
         assert_true(g_file_get_contents(path, &whole, &size, NULL));

@@ -24,11 +24,6 @@ static void fill(void **state)
     assert_true(storage_remove_tag(storage, NULL, "a", "1.0.0", NULL));
 }
 
-static void collect_line(const char *line, gpointer user)
-{
-    g_ptr_array_add(user, g_strdup(line));
-}
-
 /* With the catalogue gone. What it tells is in lines. */
 static RebuildReport rebuild(void **state, GPtrArray *lines)
 {
@@ -41,7 +36,7 @@ static RebuildReport rebuild(void **state, GPtrArray *lines)
     }
     RebuildReport report;
     g_autoptr(GError) error = NULL;
-    const RebuildOptions options = {.tell = collect_line, .user = lines};
+    const RebuildOptions options = {.tell = add_line, .user = lines};
     if (!storage_rebuild(data, &options, &report, &error)) {
         fail_msg("%s", error->message);
     }
@@ -49,16 +44,10 @@ static RebuildReport rebuild(void **state, GPtrArray *lines)
     return report;
 }
 
-static void assert_clean(void **state, const char *what)
+static void assert_opens_clean(void **state, const char *what)
 {
     g_autoptr(Storage) storage = open_storage(state);
-    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-    const ScrubOptions options = {.tell = collect_line, .user = lines};
-    ScrubReport report;
-    assert_true(storage_scrub(storage, &options, &report, NULL));
-    if (report.inconsistencies + report.damaged > 0) {
-        fail_msg("%s: %s", what, (const char *)g_ptr_array_index(lines, 0));
-    }
+    assert_clean_after(storage, what);
 }
 
 /* Each line of the log is damaged in turn. */
@@ -79,13 +68,13 @@ static void any_damaged_event_costs_its_own_alone(void **state)
         assert_in_range(report.lost, 1, 2); /* the event, and the tag that counts on it */
         assert_in_range(report.tags, IMAGES - 2, IMAGES);
         assert_in_range(report.manifests, IMAGES - 1, IMAGES);
-        assert_clean(state, line);
+        assert_opens_clean(state, line);
         /* Once more, from the log that the rebuild has left: the same. */
         g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
         RebuildReport second = rebuild(state, again);
         assert_int_equal(second.tags, report.tags);
         assert_int_equal(second.manifests, report.manifests);
-        assert_clean(state, line);
+        assert_opens_clean(state, line);
     }
 }
 
@@ -118,7 +107,7 @@ static void an_unknown_event_is_skipped(void **state)
         named |= strstr(g_ptr_array_index(lines, i), "'from-the-future'") != NULL;
     }
     assert_true(named);
-    assert_clean(state, "an unknown event");
+    assert_opens_clean(state, "an unknown event");
 }
 
 /* Removes the packs that hold a text. */
@@ -155,7 +144,7 @@ static void what_is_lost_is_named(void **state)
         named |= g_str_has_prefix(g_ptr_array_index(lines, i), "a:1.1.0,");
     }
     assert_true(named);
-    assert_clean(state, "a lost pack");
+    assert_opens_clean(state, "a lost pack");
     g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
     assert_int_equal(rebuild(state, again).lost, 0); /* the log knows of it */
 }
@@ -175,7 +164,7 @@ static void a_lost_tag_is_not_an_older_one(void **state)
     RebuildReport report = rebuild(state, lines);
     assert_int_equal(report.tags, 0);
     assert_int_equal(report.manifests, 1);
-    assert_clean(state, "a lost tag");
+    assert_opens_clean(state, "a lost tag");
     g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
     assert_int_equal(rebuild(state, again).tags, 0);
 }
@@ -219,7 +208,7 @@ static void assert_same_names(void **state, const char *what)
 {
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-    const ScrubOptions options = {.tell = collect_line, .user = lines};
+    const ScrubOptions options = {.tell = add_line, .user = lines};
     ScrubReport report;
     assert_true(storage_scrub(storage, &options, &report, NULL));
     if (count_lines(lines, "log of events") > 0) {
@@ -263,7 +252,7 @@ static void a_damaged_segment_costs_its_own_alone(void **state)
             assert_same_names(state, parts[k].what);
             flip(pack, at);
             assert_int_equal(rebuild(state, again).lost, 0);
-            assert_clean(state, parts[k].what);
+            assert_opens_clean(state, parts[k].what);
         }
     }
 }
@@ -301,7 +290,7 @@ static void a_pack_that_cannot_be_read_costs_its_own_alone(void **state)
         assert_int_equal(g_remove(file), 0);
         assert_int_equal(g_rename(aside, file), 0);
         assert_int_equal(rebuild(state, again).lost, 0);
-        assert_clean(state, file);
+        assert_opens_clean(state, file);
     }
 }
 
@@ -390,14 +379,14 @@ static void a_lost_pack_stops_no_collection(void **state)
     lose_packs_with_bytes(state, bytes);
     lose_packs_with_bytes(state, other);
     g_autoptr(Storage) storage = open_storage(state);
-    const CollectOptions options = {.tell = collect_line, .user = lines};
+    const CollectOptions options = {.tell = add_line, .user = lines};
     push(storage, "a", bytes);
     assert_true(storage_collect(storage, &options, &report, NULL));
     assert_int_equal(report.blobs, 1);
     push(storage, "a", other);
     assert_true(storage_collect(storage, &options, &report, NULL));
     g_clear_pointer(&storage, storage_close);
-    assert_clean(state, "packs that were lost, and pushed again");
+    assert_opens_clean(state, "packs that were lost, and pushed again");
 }
 
 /* What a crash left of a transaction is not lost where the catalogue that is replaced knows that it never happened; it
@@ -416,7 +405,7 @@ static void what_was_never_committed_is_not_lost(void **state)
         g_clear_pointer(&whole, g_free);
         assert_true(g_file_set_contents(log, more, -1, NULL));
         if (i % 2 == 0) {
-            const RebuildOptions options = {.tell = collect_line, .user = lines};
+            const RebuildOptions options = {.tell = add_line, .user = lines};
             assert_true(storage_rebuild(data, &options, &report, NULL));
             assert_int_equal(report.lost, 0);
         } else {
@@ -424,7 +413,7 @@ static void what_was_never_committed_is_not_lost(void **state)
             assert_in_range(report.lost, 1, 2);
         }
         assert_int_equal(report.tags, IMAGES - 1);
-        assert_clean(state, torn[i / 2]);
+        assert_opens_clean(state, torn[i / 2]);
     }
     g_autofree char *aside = ingot_workdir_file(*state, "data/names.log.aside");
     assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
@@ -566,7 +555,7 @@ static void a_pack_that_comes_back_has_lost_nothing(void **state)
         bring_pack_back(state, name);
         assert_int_equal(rebuild(state, again).lost, 0);
         assert_has(state, versions, from, IMAGES);
-        assert_clean(state, name);
+        assert_opens_clean(state, name);
     }
     free_versions(versions, IMAGES);
 }
@@ -630,7 +619,7 @@ static void begin_anew(void **state, guint way)
         for (guint i = 0; i < 2; i++) {
             g_autoptr(Storage) storage = open_storage(state);
             g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-            const CollectOptions options = {.tell = collect_line, .user = lines};
+            const CollectOptions options = {.tell = add_line, .user = lines};
             CollectReport report;
             storage_limit(storage, &(StorageLimits){.log = 1, .keep_events = 1});
             for (guint k = 1; i == 1 && k < 60; k++) {
@@ -646,7 +635,7 @@ static void begin_anew(void **state, guint way)
     } else { /* an operator asks for it */
         assert_true(storage_rebuild_events(data, FALSE, &number, NULL));
     }
-    assert_clean(state, "a log that began anew while something was given up");
+    assert_opens_clean(state, "a log that began anew while something was given up");
 }
 
 /* What was given up is not forgotten with the log that told of it. */
@@ -670,7 +659,7 @@ static void a_checkpoint_forgets_nothing_given_up(void **state)
         g_clear_pointer(&storage, storage_close);
         collect_at_once(state);
         assert_has(state, versions, 0, IMAGES);
-        assert_clean(state, name);
+        assert_opens_clean(state, name);
         free_versions(versions, IMAGES);
         tear_down(state);
         assert_int_equal(set_up(state), 0);
@@ -705,7 +694,7 @@ static void a_mended_checkpoint_forgets_nothing_given_up(void **state)
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
     assert_true(rebuild(state, lines).lost > 1);
-    assert_clean(state, "a checkpoint that was mended");
+    assert_opens_clean(state, "a checkpoint that was mended");
     bring_pack_back(state, name);
     assert_int_equal(rebuild(state, again).lost, 0);
     IngotDigest manifest;
@@ -741,7 +730,7 @@ static void a_deleted_blob_is_no_damage(void **state)
     assert_int_equal(stats_of(storage).damaged, 0);
     assert_in_range(stats_of(storage).pieces, pieces, G_MAXINT);
     storage_close(g_steal_pointer(&storage));
-    assert_clean(state, "a deleted blob");
+    assert_opens_clean(state, "a deleted blob");
     free_versions(versions, IMAGES);
 }
 
@@ -792,7 +781,7 @@ static void bytes_outlive_their_names(void **state)
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     assert_int_equal(rebuild(state, lines).tags, 0);
     collect_at_once(state);
-    assert_clean(state, "lost names");
+    assert_opens_clean(state, "lost names");
     g_autoptr(GPtrArray) again = g_ptr_array_new_with_free_func(g_free);
     assert_int_equal(rebuild(state, again).lost, 0);
     collect_at_once(state);
@@ -881,7 +870,7 @@ static void an_older_catalogue_makes_no_log(void **state)
     copy_catalogue(state, TRUE);
     guint64 number;
     assert_true(storage_rebuild_events(data, TRUE, &number, NULL)); /* whoever wants it */
-    assert_clean(state, "a log of an older catalogue");
+    assert_opens_clean(state, "a log of an older catalogue");
 }
 
 static void add_told(const char *line, gpointer user)
@@ -974,7 +963,7 @@ static void a_whole_catalogue_is_not_given_up(void **state)
         g_auto(GStrv) tags = storage_tags(storage, "a", NULL);
         assert_int_equal(g_strv_length(tags), IMAGES - 1);
         storage_close(g_steal_pointer(&storage));
-        assert_clean(state, "a log made anew");
+        assert_opens_clean(state, "a log made anew");
         g_free(text);
         assert_true(g_file_get_contents(log, &text, &size, NULL));
     }

@@ -8,15 +8,6 @@
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
 
-static void assert_clean(Storage *storage)
-{
-    ScrubReport report;
-    const ScrubOptions options = {0};
-    assert_true(storage_scrub(storage, &options, &report, NULL));
-    assert_int_equal(report.damaged, 0);
-    assert_int_equal(report.inconsistencies, 0);
-}
-
 static void collect_all(Storage *storage)
 {
     const CollectOptions options = {0};
