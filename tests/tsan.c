@@ -52,9 +52,9 @@ static gpointer real(gpointer *kept, const char *name)
 }
 
 static gpointer real_g_mutex_lock, real_g_mutex_trylock, real_g_mutex_unlock, real_g_mutex_clear, real_g_cond_wait,
-    real_g_cond_wait_until, real_g_atomic_ref_count_dec, real_g_bytes_unref, real_g_thread_pool_new,
-    real_g_thread_pool_new_full, real_g_thread_pool_free, real_g_thread_pool_push, real_g_async_queue_push,
-    real_g_async_queue_pop, real_g_once_init_enter, real_g_once_init_leave;
+    real_g_cond_wait_until, real_g_atomic_ref_count_dec, real_g_bytes_unref, real_g_ptr_array_unref,
+    real_g_thread_pool_new, real_g_thread_pool_new_full, real_g_thread_pool_free, real_g_thread_pool_push,
+    real_g_async_queue_push, real_g_async_queue_pop, real_g_once_init_enter, real_g_once_init_leave;
 
 /* --- locks --- */
 
@@ -143,13 +143,24 @@ gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
 }
 
 /* Whether it was the last is not told: each comes after those before. */
+static void let_go(gpointer thing)
+{
+    if (thing != NULL) {
+        __tsan_release(thing);
+        __tsan_acquire(thing);
+    }
+}
+
 void g_bytes_unref(GBytes *bytes)
 {
-    if (bytes != NULL) {
-        __tsan_release(bytes);
-        __tsan_acquire(bytes);
-    }
+    let_go(bytes);
     REAL(g_bytes_unref)(bytes);
+}
+
+void g_ptr_array_unref(GPtrArray *array)
+{
+    let_go(array);
+    REAL(g_ptr_array_unref)(array);
 }
 
 /* --- queues and pools: who works on a thing comes after who handed it over --- */
