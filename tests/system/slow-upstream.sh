@@ -74,11 +74,16 @@ done
 sleep 2
 [ "$(code /v2/team/tags/manifests/4 -m 15)" = 200 ] || fail "a tag that is not cached, while 40 blobs come"
 [ "$(code "/v2/team/blob/blobs/$wanted" -m 15 -r 0-9999)" = 206 ] && cmp "$TMP/answer" <(head -c 10000 "$TMP/blob") || fail "the start of a blob whose copy waits for its turn"
+sed -i "1i ^GET.*/team/blob/blobs/$wanted plain" "$TMP/rules"
+: >"$TMP/asked"
+[ "$(code "/v2/team/blob/blobs/$wanted" -m 30)" = 200 ] && cmp "$TMP/answer" "$TMP/blob" || fail "the whole of a blob whose copy waits for its turn"
+[ "$(grep -c "^GET.*/$wanted" "$TMP/asked")" -le 12 ] || fail "$(grep -c "^GET.*/$wanted" "$TMP/asked") requests for 3 MB"
 end_readers
+left=$SECONDS
 until grep -q 'given up, as nobody waits for it' "$TMP/ingotd.log"; do
     code "/v2/team/blob/blobs/$wanted" -r 0-99 >"$TMP/out"
     sleep 1
-    [ $((SECONDS - BEFORE)) -lt 100 ] || fail "copies that nobody reads go on"
+    [ $((SECONDS - left)) -lt 100 ] || fail "copies that nobody reads go on"
 done
 : >"$TMP/rules"
 until [ "$(code "/v2/team/blob/blobs/$wanted")" = 200 ] && cmp -s "$TMP/answer" "$TMP/blob"; do sleep 0.5; done

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "server/http/ahead.h"
 #include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/watch.h"
@@ -34,7 +35,9 @@ typedef struct {
     WorkPool *pool;
     guint8 *block; /* what a thread of the pool has read; NULL: nothing */
     gsize length, used;
+    gsize ahead;    /* bytes of the block that count as read ahead */
     guint64 offset; /* in the body: what it is to read */
+    guint64 rest;   /* bytes of the range from there on */
     gint64 delay;   /* after which what has not come is asked for again; microseconds, 0: it was there at once */
     gboolean handed, refused, failed;
 } Answer;
@@ -118,13 +121,36 @@ static gboolean ask_later(Answer *answer, WorkTask task)
            work_pool_push_later(answer->pool, task, answer, answer->delay);
 }
 
+static void block_free(Answer *answer)
+{
+    g_clear_pointer(&answer->block, g_free);
+    ahead_end(answer->ahead);
+    answer->ahead = 0;
+}
+
+/* Of what is far more is read than the client takes at once. */
+static gssize block_read(Answer *answer)
+{
+    answer->ahead =
+        !answer->body->kind->far ? 0 : ahead_begin(answer->length, answer->rest, (guint)g_atomic_int_get(&answers));
+    gsize size = MAX(answer->length, answer->ahead);
+    answer->block = g_malloc(size);
+    gssize got = read_some(answer, answer->block, size);
+    gsize over = answer->ahead - MIN(answer->ahead, (gsize)MAX(got, 0));
+    if (got > 0 && over > 0) {
+        answer->block = g_realloc(answer->block, (gsize)got);
+        answer->ahead -= over;
+        ahead_end(over);
+    }
+    return got;
+}
+
 static void read_task(gpointer data)
 {
     Answer *answer = data;
-    answer->block = g_malloc(answer->length);
-    gssize got = read_some(answer, answer->block, answer->length);
+    gssize got = block_read(answer);
     if (got == 0) {
-        g_clear_pointer(&answer->block, g_free);
+        block_free(answer);
         if (ask_later(answer, read_task)) {
             return;
         }
@@ -136,9 +162,10 @@ static void read_task(gpointer data)
 }
 
 /* The loop goes on with others meanwhile, and asks again afterwards. */
-static ssize_t hand_over(Answer *answer, gsize size)
+static ssize_t hand_over(Answer *answer, gsize size, guint64 rest)
 {
     answer->length = size;
+    answer->rest = rest;
     answer->used = 0;
     answer->handed = TRUE;
     watch_suspend(answer->connection);
@@ -166,7 +193,7 @@ static ssize_t give_block(Answer *answer, char *buffer, gsize size)
     memcpy(buffer, answer->block + answer->used, count);
     answer->used += count;
     if (answer->used == answer->length) {
-        g_clear_pointer(&answer->block, g_free);
+        block_free(answer);
     }
     return (ssize_t)count;
 }
@@ -191,13 +218,13 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
     if (answer->block != NULL && answer->offset + answer->used == part->offset + within) {
         return give_block(answer, buffer, count);
     }
-    g_clear_pointer(&answer->block, g_free);
+    block_free(answer);
     answer->offset = part->offset + within;
     if (answer->refused) {
         answer->refused = FALSE;
         return read_here(answer, buffer, count);
     }
-    return hand_over(answer, count);
+    return hand_over(answer, count, part->length - within);
 }
 
 static void free_answer(void *user)
@@ -205,7 +232,7 @@ static void free_answer(void *user)
     Answer *answer = user;
     g_atomic_int_add(&answers, -1);
     body_unref(answer->body);
-    g_free(answer->block);
+    block_free(answer);
     g_array_unref(answer->parts);
     g_free(answer);
 }

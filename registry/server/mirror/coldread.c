@@ -19,6 +19,7 @@ struct ColdReader {
     guint64 next;
     gint64 waits;     /* monotonic: since when nothing has come; 0: something has */
     gboolean ignores; /* the upstream does not answer range requests */
+    gboolean lined;   /* it stands in line for a turn there */
 };
 
 ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *name, const OciDigest *named,
@@ -31,12 +32,22 @@ ColdReader *cold_reader_new(Storage *storage, Upstream *upstream, const char *na
     return reader;
 }
 
+/* Whoever does not ask for a turn again holds up those behind. */
+static void reader_leave_line(ColdReader *reader)
+{
+    if (reader->lined) {
+        turns_leave(upstream_turns(reader->upstream), reader);
+        reader->lined = FALSE;
+    }
+}
+
 void cold_reader_free(ColdReader *reader)
 {
     if (reader != NULL) {
         g_clear_pointer(&reader->blob, storage_blob_unref);
         ingot_hasher_free(reader->given);
         g_clear_pointer(&reader->cold, cold_leave);
+        reader_leave_line(reader);
         g_free(reader->name);
         g_free(reader);
     }
@@ -164,8 +175,13 @@ static gssize read_any(ColdReader *reader, guint64 offset, void *buffer, gsize s
     if (reader->ignores) {
         return read_copied(reader, offset, buffer, size, error);
     }
+    reader->lined = !turns_begin(upstream_turns(reader->upstream), reader);
+    if (reader->lined) {
+        return 0;
+    }
     g_autoptr(GError) problem = NULL;
     gssize got = direct_read(reader, offset, buffer, size, &problem);
+    turns_end(upstream_turns(reader->upstream));
     if (got < 0 && reader->ignores) {
         return read_copied(reader, offset, buffer, size, error);
     }
@@ -230,6 +246,9 @@ gssize cold_reader_read(ColdReader *reader, guint64 offset, void *buffer, gsize 
                      ? read_any(reader, offset, buffer, (gsize)MIN((guint64)size, reader->size - offset), error)
                  : offset == reader->size - 1 ? read_last(reader, offset, buffer, error)
                                               : read_whole(reader, offset, buffer, size, error);
+    if (got != 0) {
+        reader_leave_line(reader);
+    }
     reader->next = offset + (got > 0 ? (guint64)got : 0);
     return got;
 }

@@ -11,7 +11,8 @@
 struct Upstream {
     char *prefix, *url;
     GMutex lock;
-    GQueue idle;       /* of IngotRemote */
+    GQueue idle; /* of IngotRemote */
+    Turns *turns;
     gint64 pause_ends; /* monotonic */
     gint64 pause;      /* microseconds, the last one; 0: it could be reached */
     gboolean late;
@@ -24,6 +25,7 @@ Upstream *upstream_new(const char *prefix, const char *url)
     upstream->url = g_strdup(url);
     g_mutex_init(&upstream->lock);
     g_queue_init(&upstream->idle);
+    upstream->turns = turns_new();
     return upstream;
 }
 
@@ -31,6 +33,7 @@ void upstream_free(Upstream *upstream)
 {
     if (upstream != NULL) {
         g_queue_clear_full(&upstream->idle, (GDestroyNotify)ingot_remote_free);
+        turns_free(upstream->turns);
         g_mutex_clear(&upstream->lock);
         g_free(upstream->prefix);
         g_free(upstream->url);
@@ -41,6 +44,11 @@ void upstream_free(Upstream *upstream)
 const char *upstream_prefix(const Upstream *upstream)
 {
     return upstream->prefix;
+}
+
+Turns *upstream_turns(Upstream *upstream)
+{
+    return upstream->turns;
 }
 
 Upstream *upstreams_find(const GPtrArray *upstreams, const char *name)

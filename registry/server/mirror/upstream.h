@@ -8,6 +8,8 @@
 
 #include <ingot/remote.h>
 
+#include "server/mirror/turns.h"
+
 typedef struct Upstream Upstream;
 
 void upstream_free(Upstream *upstream);
@@ -15,6 +17,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Upstream, upstream_free)
 /* url: HOST[:PORT] or with a scheme (remote.h); credentials come from the files of credentials.h. */
 Upstream *upstream_new(const char *prefix, const char *url);
 const char *upstream_prefix(const Upstream *upstream);
+/* Of those who read straight from it. */
+Turns *upstream_turns(Upstream *upstream);
 /* The one whose prefix is the longest that fits; NULL: the name comes from nowhere. */
 Upstream *upstreams_find(const GPtrArray *upstreams, const char *name);
 
