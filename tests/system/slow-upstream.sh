@@ -62,6 +62,18 @@ end_readers
 [ "$(code /v2/team/tags/manifests/3 -m 15)" = 200 ] || fail "a tag, after those who waited have left"
 ok "nobody waits in a thread for a copy, and look-ups go on"
 
+# All who wait for one cold image get it when it is here, however many there are: no thread waits with them.
+ingot push -q web:1.0.0 "$first/team/later" >/dev/null
+echo '^GET.*/team/later/blobs slow 150000' >"$TMP/rules"
+for n in $(seq 60); do
+    curl -s -m 100 -o /dev/null -w '%{http_code}\n' -r 0-9 "http://$cache/formats/team/later/1.0.0/raw/disk.raw" >>"$TMP/later.$n" &
+    readers+=($!)
+done
+for reader in "${readers[@]}"; do wait "$reader" || true; done
+readers=()
+[ "$(cat "$TMP"/later.* | sort | uniq -c | tr -s ' ')" = ' 60 206' ] || fail "60 who waited for a cold image: $(cat "$TMP"/later.* | sort | uniq -c)"
+ok "60 wait for a cold image, and get it"
+
 # More copies than run at once; nobody reads them any more.
 many=()
 for n in $(seq 40); do many+=("$(blob $((3000000 + n)))"); done

@@ -256,18 +256,34 @@ static void work_out(Request *request)
 
 static void answer_task(gpointer data);
 
-/* Whether it goes on in another pool than this one, or nowhere. */
+/* It is asked again later. A server that stops asks nobody again. */
+static void come_again(Request *request, Pool pool)
+{
+    gint64 delay = request->again;
+    request->again = 0;
+    if (!work_pool_push_later(request->pools[pool], answer_task, request, delay)) {
+        request->crowded = TRUE;
+        resume(request);
+    }
+}
+
+/* Whether it goes on in another pool than this one, or later, or nowhere. */
 static gboolean move_on(Request *request, Pool here)
 {
     const Route *route = request->match.route;
     if (route->move == NULL || request->moved != POOL_LOOP) {
         return FALSE;
     }
-    request->moved = route->move(request, &request->match);
-    if (request->moved == here || request->status != 0) {
+    Pool to = route->move(request, &request->match);
+    if (request->again > 0) {
+        come_again(request, here);
+        return TRUE;
+    }
+    request->moved = to;
+    if (to == here || request->status != 0) {
         return FALSE;
     }
-    if (!work_pool_push(request->pools[request->moved], request->strand, answer_task, request)) {
+    if (!work_pool_push(request->pools[to], request->strand, answer_task, request)) {
         request->crowded = TRUE;
         resume(request);
     }

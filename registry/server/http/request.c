@@ -282,6 +282,11 @@ enum MHD_Result request_refuse_busy(Request *request, const char *message)
                           MHD_HTTP_HEADER_RETRY_AFTER, "1", NULL);
 }
 
+void request_again(Request *request, gint64 delay)
+{
+    request->again = delay;
+}
+
 enum MHD_Result request_fail(Request *request, const char *code, const GError *error)
 {
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {

@@ -37,6 +37,7 @@ struct Request {
     gboolean by_http_1_0;
 
     gint64 start;     /* monotonic, microseconds */
+    gint64 again;     /* microseconds after which its route's move is asked once more; 0: it is not */
     guint64 received; /* bytes of the body */
     guint64 sent;     /* bytes of the answer's body */
 
@@ -79,6 +80,9 @@ gboolean request_gone(const Request *request);
 
 /* Keeps what was found until the request ends: request->kept. Once. */
 void request_keep(Request *request, gpointer found, GDestroyNotify free);
+/* From a route's move: it can't tell yet, and is asked again after so long (microseconds). No thread waits meanwhile.
+ */
+void request_again(Request *request, gint64 delay);
 
 /* From a route's begin or check: the body goes to `take` as it comes, and is not kept. The strand (copied) is what
  * keeps its parts in order. */

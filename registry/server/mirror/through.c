@@ -11,11 +11,11 @@
 #include "server/storage/mentions.h"
 
 #define MOMENT                                                                                                         \
-    (G_TIME_SPAN_SECOND * 7 / 10)         /* for which a look-up is waited for where there is an answer without it     \
-                                           */
-#define LOOK_UP (20 * G_TIME_SPAN_SECOND) /* where there is none */
-#define SMALL (5 * G_TIME_SPAN_SECOND)    /* for what an image can do without */
-#define CATALOGUE_MAX (16u << 20)         /* bytes of Vagrant's catalogue */
+    (G_TIME_SPAN_SECOND * 7 / 10)      /* for which a look-up is waited for where there is an answer without it        \
+                                        */
+#define LOOK_UP THROUGH_WAIT           /* where there is none */
+#define SMALL (5 * G_TIME_SPAN_SECOND) /* for what an image can do without */
+#define CATALOGUE_MAX (16u << 20)      /* bytes of Vagrant's catalogue */
 #define CATALOGUE_VALUES (1u << 18)
 #define SHORT (1u << 20) /* bytes of a blob that is waited for */
 
@@ -211,13 +211,13 @@ static FetchOutcome fetch_blobs(Through *through, const char *name, const GArray
     return worst;
 }
 
-FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions)
+FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions, gboolean waits)
 {
     if (through == NULL) {
         return FETCH_ABSENT;
     }
     FetchOutcome outcome = fetch_blobs(through, name, mentions, 0);
-    return outcome == FETCH_PENDING ? fetch_blobs(through, name, mentions, LOOK_UP) : outcome;
+    return outcome == FETCH_PENDING && waits ? fetch_blobs(through, name, mentions, LOOK_UP) : outcome;
 }
 
 /* --- what is attached --- */

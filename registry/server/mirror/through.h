@@ -32,8 +32,10 @@ FetchOutcome through_blob(Through *through, const char *name, const OciDigest *n
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
 /* What is here counts while the upstream can't be asked, also nothing, where it has told that once: DONE. */
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
-/* All the blobs that a manifest mentions (mentions.h), which come at once. */
-FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions);
+#define THROUGH_WAIT (20 * G_TIME_SPAN_SECOND) /* for which a client waits for what is not here at all */
+/* All the blobs that a manifest mentions (mentions.h), which come at once. waits: until they are here; else what is on
+ * its way is FETCH_PENDING at once. */
+FetchOutcome through_needs(Through *through, const char *name, const GArray *mentions, gboolean waits);
 
 /* How many bytes a blob has there, which is not copied. */
 FetchOutcome through_size(Through *through, const char *name, const OciDigest *named, guint64 *size);

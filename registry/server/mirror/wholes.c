@@ -29,7 +29,7 @@ FetchOutcome through_image(Through *through, Storage *storage, const char *name,
     if (bytes == NULL || mentions == NULL) {
         return bytes == NULL ? outcome : FETCH_DONE;
     }
-    return through_needs(through, name, mentions);
+    return through_needs(through, name, mentions, FALSE);
 }
 
 FetchOutcome through_description(Through *through, Storage *storage, const char *name, const char *version)

@@ -5,7 +5,7 @@
 
 #include "server/mirror/through.h"
 
-/* A manifest and all the blobs that it needs. */
+/* A manifest and all the blobs that it needs, which are not waited for. */
 FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference);
 /* Of a version of an image of Ingot's, what tells how it can be had: all but its disk. One that is here already is not
  * looked up. */

@@ -289,7 +289,7 @@ static enum MHD_Result put(Request *request, const ApiRoute *route)
     if (!storage_resolve_mentions(request->server->storage, mentions, &error)) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
-    FetchOutcome outcome = through_needs(request->server->through, route->name, mentions);
+    FetchOutcome outcome = through_needs(request->server->through, route->name, mentions, TRUE);
     const Mention *lost = find_missing(request, route->name, mentions);
     if (lost != NULL && through_is_open(outcome)) {
         return request_refuse_busy(request, through_reason(outcome));

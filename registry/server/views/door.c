@@ -11,6 +11,7 @@
 #include "server/views/pass.h"
 #include "server/views/patience.h"
 
+#define COLD_LOOK (G_TIME_SPAN_SECOND / 4) /* between two looks for what comes from an upstream */
 #define SUM ".sha256"
 
 /* "NAME/REFERENCE/FORMAT/FILE": a name has slashes too, the others have none. */
@@ -214,7 +215,9 @@ static Pool formats_move(Request *request, const RouteMatch *match)
     if (request->server->through != NULL) {
         FetchOutcome outcome =
             through_image(request->server->through, request->server->storage, place->name, place->reference);
-        if (through_is_open(outcome)) {
+        if (outcome == FETCH_PENDING && g_get_monotonic_time() < request->start + THROUGH_WAIT) {
+            request_again(request, COLD_LOOK); /* it comes, and nobody waits in a thread for that */
+        } else if (through_is_open(outcome)) {
             request_refuse_busy(request, through_reason(outcome));
         }
     }

@@ -28,8 +28,8 @@ static const struct {
 /* What a catalogue lists. */
 typedef struct {
     char *name;
-    const char *channel; /* NULL: all versions are meant */
-    GPtrArray *versions;
+    const char *channel;  /* NULL: all versions are meant */
+    GArray *versions;     /* of ListedVersion */
     gboolean there;       /* an upstream has what is not here */
     FetchOutcome outcome; /* of what was asked of it, the worst */
 } Listed;
@@ -47,7 +47,7 @@ static void listed_free(gpointer data)
 {
     Listed *listed = data;
     g_free(listed->name);
-    g_clear_pointer(&listed->versions, g_ptr_array_unref);
+    g_clear_pointer(&listed->versions, g_array_unref);
     g_free(listed);
 }
 
@@ -122,11 +122,13 @@ static json_t *describe_provider(Listing *listing, const IngotDigest *image, gui
 }
 
 /* NULL: no provider can have it. */
-static json_t *describe_version(Listing *listing, const char *version)
+static json_t *describe_version(Listing *listing, const ListedVersion *version)
 {
     g_autoptr(json_t) providers = json_array();
-    IngotDigest image;
-    if (!storage_find_tag(listing->request->server->storage, listing->name, version, &image, NULL)) {
+    IngotDigest image = version->digest;
+    /* What an upstream has may have come since. */
+    if (listing->there ? !storage_find_tag(listing->request->server->storage, listing->name, version->tag, &image, NULL)
+                       : !version->is_here) {
         return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
@@ -137,18 +139,18 @@ static json_t *describe_version(Listing *listing, const char *version)
     }
     return json_array_size(providers) == 0
                ? NULL
-               : json_pack("{s:s, s:s, s:O}", "version", version, "status", "active", "providers", providers);
+               : json_pack("{s:s, s:s, s:O}", "version", version->tag, "status", "active", "providers", providers);
 }
 
 /* Nothing is answered: the client has left. */
-static json_t *describe_all(Listing *listing, const GPtrArray *versions)
+static json_t *describe_all(Listing *listing, const GArray *versions)
 {
     g_autoptr(json_t) list = json_array();
     for (guint i = 0; i < versions->len; i++) {
         if (request_gone(listing->request)) {
             return NULL;
         }
-        json_t *one = describe_version(listing, g_ptr_array_index(versions, i));
+        json_t *one = describe_version(listing, &g_array_index(versions, ListedVersion, i));
         if (one != NULL) {
             json_array_append_new(list, one);
         }
@@ -189,7 +191,7 @@ static void fetch_descriptions(Request *request, Listed *listed)
     gint64 end = g_get_monotonic_time() + FETCHING;
     for (guint i = 0; i < listed->versions->len && g_get_monotonic_time() < end && !request_gone(request); i++) {
         FetchOutcome one = through_description(request->server->through, request->server->storage, listed->name,
-                                               g_ptr_array_index(listed->versions, i));
+                                               g_array_index(listed->versions, ListedVersion, i).tag);
         listed->outcome = through_is_open(one) ? one : listed->outcome;
     }
 }

@@ -38,41 +38,57 @@ static gboolean is_readable(const char *version)
     return words[0] != NULL;
 }
 
-/* Those that Vagrant can read, newest first. */
-static GPtrArray *sort_versions(char **tags)
+static void version_clear(gpointer data)
 {
-    GPtrArray *versions = g_ptr_array_new_with_free_func(g_free);
+    g_free(((ListedVersion *)data)->tag);
+}
+
+/* Those of the tags that Vagrant can read, newest first. ours: GArray of StorageVersion, what is here; NULL: nothing.
+ */
+static GArray *sort_versions(char **tags, const GArray *ours)
+{
+    GArray *versions = g_array_new(FALSE, FALSE, sizeof(ListedVersion));
+    g_autoptr(GHashTable) here = g_hash_table_new(g_str_hash, g_str_equal);
+    g_array_set_clear_func(versions, version_clear);
+    for (guint i = 0; ours != NULL && i < ours->len; i++) {
+        const StorageVersion *one = &g_array_index(ours, StorageVersion, i);
+        g_hash_table_insert(here, one->tag, (gpointer)&one->digest);
+    }
     qsort(tags, g_strv_length(tags), sizeof *tags, newest_first);
     for (guint i = 0; tags[i] != NULL; i++) {
         if (ingot_tag_is_version(tags[i]) && is_readable(tags[i])) {
-            g_ptr_array_add(versions, g_strdup(tags[i]));
+            const IngotDigest *digest = g_hash_table_lookup(here, tags[i]);
+            ListedVersion version = {.tag = g_strdup(tags[i]), .is_here = digest != NULL};
+            if (digest != NULL) {
+                version.digest = *digest;
+            }
+            g_array_append_val(versions, version);
         }
     }
     return versions;
 }
 
-/* Of the versions that are here, those that the channel named, from the one that it names now on. */
-static GPtrArray *keep_of_channel(const Server *server, const char *name, const char *channel, GPtrArray *all,
-                                  GError **error)
+/* Drops the versions that the channel has not named, and those that are newer than the one that it names now. FALSE:
+ * there is no such channel. */
+static gboolean keep_of_channel(const Server *server, const char *name, const char *channel, GArray *versions,
+                                GError **error)
 {
-    IngotDigest current, digest;
-    g_autoptr(GPtrArray) versions = all;
+    IngotDigest current;
     g_autoptr(GHashTable) digests = of_channel(server, name, channel, &current, error);
-    if (digests == NULL) {
-        return NULL;
-    }
-    GPtrArray *kept = g_ptr_array_new_with_free_func(g_free);
     gboolean reached = FALSE;
-    for (guint i = 0; i < versions->len; i++) {
-        const char *version = g_ptr_array_index(versions, i);
-        if (storage_find_tag(server->storage, name, version, &digest, NULL)) {
-            reached = reached || ingot_digest_equal(&digest, &current);
-            if (reached && g_hash_table_contains(digests, &digest)) {
-                g_ptr_array_add(kept, g_strdup(version));
-            }
+    guint kept = 0;
+    for (guint i = 0; digests != NULL && i < versions->len; i++) {
+        ListedVersion *to = &g_array_index(versions, ListedVersion, kept),
+                      version = g_array_index(versions, ListedVersion, i);
+        reached = reached || (version.is_here && ingot_digest_equal(&version.digest, &current));
+        if (reached && version.is_here && g_hash_table_contains(digests, &version.digest)) {
+            g_array_index(versions, ListedVersion, i) = *to;
+            *to = version;
+            kept++;
         }
     }
-    return kept;
+    g_array_set_size(versions, kept);
+    return digests != NULL;
 }
 
 /* What the upstream says of a channel; NULL: nothing. One that was pushed here is ours, whatever the upstream calls by
@@ -90,21 +106,32 @@ static char **ask_channel(const Server *server, const char *name, const char *ch
     return versions;
 }
 
-GPtrArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
-                         GError **error)
+static char **tags_of(const GArray *versions)
+{
+    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
+    for (guint i = 0; i < versions->len; i++) {
+        g_strv_builder_add(tags, g_array_index(versions, StorageVersion, i).tag);
+    }
+    return g_strv_builder_end(tags);
+}
+
+GArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
+                      GError **error)
 {
     GError *problem = NULL;
     g_auto(GStrv) of_there = channel == NULL ? NULL : ask_channel(server, name, channel, outcome);
     if (of_there != NULL) {
-        return sort_versions(of_there);
+        return sort_versions(of_there, NULL);
     }
-    char **ours = storage_tags(server->storage, name, &problem);
-    g_auto(GStrv) tags = channel == NULL ? through_tags(server->through, name, ours, outcome) : ours;
+    g_autoptr(GArray) ours = storage_versions(server->storage, name, NULL, G_MAXUINT, &problem);
+    char **own = ours == NULL ? NULL : tags_of(ours);
+    g_auto(GStrv) tags = channel == NULL ? through_tags(server->through, name, own, outcome) : own;
     if (tags == NULL) {
         g_propagate_error(error, problem);
         return NULL;
     }
     g_clear_error(&problem);
-    GPtrArray *all = sort_versions(tags);
-    return channel == NULL ? all : keep_of_channel(server, name, channel, all, error);
+    g_autoptr(GArray) versions = sort_versions(tags, ours);
+    return channel == NULL || keep_of_channel(server, name, channel, versions, error) ? g_steal_pointer(&versions)
+                                                                                      : NULL;
 }

@@ -3,10 +3,18 @@
  * upstream is asked; while it can't be, the versions that are here are listed. */
 #pragma once
 
+#include <ingot/digest.h>
+
 #include "server/mirror/through.h"
 #include "server/server.h"
 
-/* GPtrArray of tags (char *); free it. channel: NULL for all. *outcome: DONE where the upstream has told them, and has
+typedef struct {
+    char *tag;
+    gboolean is_here;
+    IngotDigest digest; /* of the manifest that it names, where it is here */
+} ListedVersion;
+
+/* GArray of ListedVersion; free it. channel: NULL for all. *outcome: DONE where the upstream has told them, and has
  * what is not here; where it is open, there may be others. NOT_FOUND: here is no such repository or channel. */
-GPtrArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
-                         GError **error);
+GArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
+                      GError **error);
