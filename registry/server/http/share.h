@@ -7,8 +7,8 @@
 
 #include <glib.h>
 
-#define SHARE_OF(bytes) ((bytes) / 4 * 3)             /* what one network may have, at most, of so many that are free */
-#define SHARE_ROOM_FOR(bytes) (((bytes) + 2) / 3 * 4) /* the least room in which one thing of that size has a place */
+#define SHARE_OF(bytes) ((gsize)(bytes) / 4 * 3) /* what one network may have, at most, of so many that are free */
+#define SHARE_ROOM_FOR(bytes) (((gsize)(bytes) + 2) / 3 * 4) /* the least room for a thing of that size */
 
 /* most: the room; all: what is held of it, theirs: of that by the network (network 0: clients that can't be told apart,
  * for whom the whole alone counts). alone: it would hold nothing but the one thing of which `more` is (a part). */
