@@ -1,5 +1,6 @@
 /* A machine that goes on from a saved memory becomes another one than its twins. */
 #include <ingot/error.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "guest/linux.h"
@@ -56,15 +57,35 @@ static char *adopt_key(const GuestKey *key)
         line);
 }
 
-gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error)
+/* Whether the machine goes down is asked beside the rest: it takes as long as that. */
+static char *adopt_script(const Guest *guest, const GuestKey *key, const guint8 *seed, guint64 away)
+{
+    g_autofree char *going_down = linux_going_down_script(guest);
+    g_autofree char *self = adopt_self(seed, away);
+    g_autofree char *keys = adopt_key(key);
+    return g_strdup_printf("(\n%s) >\"$ingot_place/going\" &\n"
+                           "ingot_asked=$!\n"
+                           "%s%s"
+                           "wait $ingot_asked || exit 1\n"
+                           "ingot_line=\n"
+                           "read -r ingot_line <\"$ingot_place/going\" || :\n"
+                           "echo \"$ingot_line\"\n",
+                           going_down, self, keys);
+}
+
+gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, gboolean *stopping, GError **error)
 {
     guint8 seed[SEED_SIZE];
     if (getentropy(seed, sizeof seed) != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the system gives no random bytes");
         return FALSE;
     }
-    g_autofree char *self = adopt_self(seed, away);
-    g_autofree char *keys = adopt_key(key);
-    g_autofree char *text = g_strconcat(self, keys, NULL);
-    return guest_script(guest, text, NULL, error);
+    g_autofree char *script = adopt_script(guest, key, seed, away), *answer = NULL;
+    guint64 due;
+    if (!guest_script(guest, script, &answer, error)) {
+        return FALSE;
+    }
+    /* What programs have said stands before. */
+    const char *last = strrchr(answer, '\n');
+    return linux_read_going_down(last == NULL ? answer : last + 1, stopping, &due, error);
 }

@@ -101,7 +101,7 @@ gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError *
     return session_usable(guest, error) && guest->system->settle(guest, how, settled, error);
 }
 
-gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error)
+gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, gboolean *stopping, GError **error)
 {
-    return session_usable(guest, error) && guest->system->adopt(guest, key, away, error);
+    return session_usable(guest, error) && guest->system->adopt(guest, key, away, stopping, error);
 }

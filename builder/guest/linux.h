@@ -23,9 +23,13 @@ gboolean linux_send_file(Guest *guest, int fd, guint64 size, const char *name, G
 const char *linux_start_script(void);
 const char *linux_shell_command(void);
 
+/* A script that asks whether the machine goes down, and what its answer says: as guest_is_stopping. */
+char *linux_going_down_script(const Guest *guest);
+gboolean linux_read_going_down(const char *answer, gboolean *stopping, guint64 *due, GError **error);
+
 /* Rows of the table of guest_linux, each in a file of its own. */
 gboolean linux_run(Guest *guest, const GuestCommand *command, int *status, GError **error);
 gboolean linux_get(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
                    gpointer user, GError **error);
 gboolean linux_settle(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
-gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, GError **error);
+gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, gboolean *stopping, GError **error);

@@ -21,7 +21,7 @@ typedef struct {
     gboolean (*get)(Guest *guest, const char *from, const char *to, GPtrArray *written, GuestLineFunc line,
                     gpointer user, GError **error);
     gboolean (*settle)(Guest *guest, GuestSettle how, gboolean *settled, GError **error);
-    gboolean (*adopt)(Guest *guest, const GuestKey *key, guint64 away, GError **error);
+    gboolean (*adopt)(Guest *guest, const GuestKey *key, guint64 away, gboolean *stopping, GError **error);
 } GuestSystem;
 extern const GuestSystem guest_linux;
 

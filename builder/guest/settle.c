@@ -86,15 +86,16 @@ static const char going_down[] =
     "[ $left -gt 0 ] || left=1\n"
     "echo $left\n";
 
-gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GError **error)
+char *linux_going_down_script(const Guest *guest)
 {
     /* The guest's own folder lies in its /run. */
     g_autofree char *folder = g_path_get_dirname(guest->place);
     g_autofree char *quoted = g_shell_quote(folder);
-    g_autofree char *script = g_strdup_printf("cd %s || exit 0\n%s", quoted, going_down), *answer = NULL;
-    if (!guest_script(guest, script, &answer, error)) {
-        return FALSE;
-    }
+    return g_strdup_printf("cd %s || exit 0\n%s", quoted, going_down);
+}
+
+gboolean linux_read_going_down(const char *answer, gboolean *stopping, guint64 *due, GError **error)
+{
     *stopping = *answer != '\0';
     *due = 0;
     if (*stopping && !g_ascii_string_to_unsigned(answer, 10, 0, G_MAXUINT64, due, NULL)) {
@@ -103,4 +104,10 @@ gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GErro
         return FALSE;
     }
     return TRUE;
+}
+
+gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GError **error)
+{
+    g_autofree char *script = linux_going_down_script(guest), *answer = NULL;
+    return guest_script(guest, script, &answer, error) && linux_read_going_down(answer, stopping, due, error);
 }

@@ -99,12 +99,11 @@ static guint64 engine_away(const Walk *walk)
     return (guint64)MAX(seconds, 0);
 }
 
-/* Such a memory would go down in the middle of some later step. */
-static gboolean refuse_going_down(Walk *walk, GError **error)
+/* A memory in which a restart is pending would go down in the middle of some later step. */
+static gboolean adopt(Walk *walk, GError **error)
 {
     gboolean stopping;
-    guint64 due;
-    if (!guest_is_stopping(walk->guest, &stopping, &due, error)) {
+    if (!guest_adopt(walk->guest, walk->in.key, engine_away(walk), &stopping, error)) {
         return FALSE;
     }
     if (stopping) {
@@ -120,8 +119,7 @@ static gboolean load(Walk *walk, GError **error)
     walk->machine = start_machine(walk, TRUE, error);
     walk->guest = walk->machine == NULL ? NULL : guest_reconnect(walk->machine, error);
     return walk->guest != NULL && memory_load(walk->machine, memory, checksum, error) &&
-           machine_continue(walk->machine, error) && guest_adopt(walk->guest, walk->in.key, engine_away(walk), error) &&
-           refuse_going_down(walk, error);
+           machine_continue(walk->machine, error) && adopt(walk, error);
 }
 
 /* Goes on from the node's memory where that fits, else from its disk alone. */

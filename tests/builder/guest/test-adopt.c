@@ -12,6 +12,7 @@
 
 #define LINE "ssh-ed25519 AAAANEW build@ingot.invalid"
 static GuestKey key = {.public_line = LINE};
+static gboolean stopping; /* the last answer */
 
 static Fake adopted_fake(void)
 {
@@ -55,7 +56,7 @@ static void only_the_builds_line_is_replaced(void **state)
         assert_int_equal(g_mkdir(folder, 0700), 0);
         assert_true(g_file_set_contents(path, cases[i].before, -1, NULL));
         g_autoptr(GError) error = NULL;
-        assert_true(guest_adopt(fake.guest, &key, 0, &error));
+        assert_true(guest_adopt(fake.guest, &key, 0, &stopping, &error));
         g_autofree char *after = read_file(&fake, ".ssh/authorized_keys");
         assert_string_equal(after, cases[i].after);
         g_autofree char *second = read_file(&fake, ".ssh/authorized_keys2");
@@ -81,7 +82,7 @@ static void keys_in_the_second_file_stay(void **state)
         assert_int_equal(g_mkdir(folder, 0700), 0);
         assert_true(g_file_set_contents(path, cases[i].before, -1, NULL));
         for (guint times = 0; times < 2; times++) {
-            assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+            assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
             g_autofree char *after = read_file(&fake, ".ssh/authorized_keys2");
             assert_string_equal(after, cases[i].after);
         }
@@ -98,18 +99,18 @@ static void what_holds_no_keys_is_left(void **state)
     g_autofree char *nothing = g_build_filename(fake.place, "nothing", NULL);
     assert_int_equal(g_mkdir(folder, 0700), 0);
     assert_int_equal(symlink(nothing, path), 0);
-    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
     assert_false(g_file_test(nothing, G_FILE_TEST_EXISTS));
     assert_int_equal(g_remove(path), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
 }
 
 static void a_guest_without_keys_gets_the_builds(void **state)
 {
     (void)state;
     g_auto(Fake) fake = adopted_fake();
-    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
     g_autofree char *second = read_file(&fake, ".ssh/authorized_keys2");
     assert_string_equal(second, "\n" LINE "\n");
     g_autofree char *first = read_file(&fake, ".ssh/authorized_keys");
@@ -120,14 +121,14 @@ static void the_clock_is_set(void **state)
 {
     (void)state;
     g_auto(Fake) fake = adopted_fake();
-    assert_true(guest_adopt(fake.guest, &key, 0, NULL));
+    assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
     g_autofree char *date = read_file(&fake, "date");
     assert_true(g_str_has_prefix(date, "-s @"));
     gint64 set = g_ascii_strtoll(date + 4, NULL, 10), now = g_get_real_time() / G_USEC_PER_SEC;
     assert_true(set <= now && set > now - 60);
     /* One that can't be set is an error. */
     fake_program(&fake, "date", 1);
-    assert_false(guest_adopt(fake.guest, &key, 0, NULL));
+    assert_false(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
 }
 
 /* Timers stand still where the clock jumps far, and only there. */
@@ -138,10 +139,10 @@ static void timers_are_stopped_before_a_jump(void **state)
         skip();
     }
     g_auto(Fake) fake = adopted_fake();
-    assert_true(guest_adopt(fake.guest, &key, 5, NULL));
+    assert_true(guest_adopt(fake.guest, &key, 5, &stopping, NULL));
     g_autofree char *none = read_file(&fake, "systemctl");
     assert_null(none);
-    assert_true(guest_adopt(fake.guest, &key, 86400, NULL));
+    assert_true(guest_adopt(fake.guest, &key, 86400, &stopping, NULL));
     g_autofree char *stopped = read_file(&fake, "systemctl");
     assert_string_equal(stopped, "stop *.timer\n");
 }
@@ -151,14 +152,44 @@ static void random_numbers_that_stay_the_same_are_an_error(void **state)
     (void)state;
     g_auto(Fake) fake = adopted_fake();
     fake_program(&fake, "perl", 1);
-    assert_true(guest_adopt(fake.guest, &key, 0, NULL)); /* python does it */
+    assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL)); /* python does it */
     fake_program(&fake, "python3", 1);
     g_autoptr(GError) error = NULL;
     if (g_file_test("/sys/module/vmgenid", G_FILE_TEST_IS_DIR)) {
         skip();
     }
-    assert_false(guest_adopt(fake.guest, &key, 0, &error));
+    assert_false(guest_adopt(fake.guest, &key, 0, &stopping, &error));
     assert_non_null(strstr(error->message, "random numbers"));
+}
+
+/* Asked beside the rest, and told from what the rest says. */
+static void a_machine_that_goes_down_is_seen(void **state)
+{
+    (void)state;
+    g_auto(Fake) fake = adopted_fake();
+    g_autofree char *system = ingot_workdir_file(fake.workdir, "systemd/system");
+    g_autofree char *program = ingot_workdir_file(fake.workdir, "bin/systemctl");
+    g_autofree char *date = ingot_workdir_file(fake.workdir, "bin/date");
+    assert_true(ingot_file_make_folder(system, NULL));
+    static const struct {
+        const char *systemctl, *date;
+        gboolean stopping;
+    } cases[] = {
+        {"echo running", "", FALSE},
+        {"sleep 0.3; echo running", "", FALSE},
+        {"sleep 0.3; echo stopping; exit 1", "", TRUE},
+        {"echo running", "echo 'no such zone' >&2", FALSE},
+        {"echo stopping", "echo 'no such zone' >&2", TRUE},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *one = g_strdup_printf("#!/bin/sh\n%s\n", cases[i].systemctl);
+        g_autofree char *two = g_strdup_printf("#!/bin/sh\n%s\n", cases[i].date);
+        assert_true(g_file_set_contents_full(program, one, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+        assert_true(g_file_set_contents_full(date, two, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+        stopping = !cases[i].stopping;
+        assert_true(guest_adopt(fake.guest, &key, 0, &stopping, NULL));
+        assert_int_equal(stopping, cases[i].stopping);
+    }
 }
 
 int main(void)
@@ -171,6 +202,7 @@ int main(void)
         cmocka_unit_test(the_clock_is_set),
         cmocka_unit_test(timers_are_stopped_before_a_jump),
         cmocka_unit_test(random_numbers_that_stay_the_same_are_an_error),
+        cmocka_unit_test(a_machine_that_goes_down_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
