@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/nameless.h"
 #include "cache/checksum.h"
 #include "machine/state.h"
 
@@ -22,8 +23,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ZSTD_CCtx, ZSTD_freeCCtx)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ZSTD_DCtx, ZSTD_freeDCtx)
 
 /* Our side of the way between QEMU and the file, in a thread of its own. */
-typedef struct {
+typedef struct Way {
     int pipe, file;
+    gboolean (*read)(struct Way *way, void *buffer, gsize *size); /* on the way out; FALSE: way->error is set */
     int wake; /* readable: QEMU has given up, and so may the thread */
     const char *path;
     Checksum *checksum; /* on the way in */
@@ -41,7 +43,7 @@ static gboolean wait_for_pipe(const Way *way, short events)
 }
 
 /* *size 0: QEMU has closed its end, or given up. */
-static void pipe_read(const Way *way, void *buffer, gsize *size)
+static gboolean pipe_read(Way *way, void *buffer, gsize *size)
 {
     ssize_t got = -1;
     while (got < 0 && wait_for_pipe(way, POLLIN)) {
@@ -51,6 +53,19 @@ static void pipe_read(const Way *way, void *buffer, gsize *size)
         }
     }
     *size = got > 0 ? (gsize)got : 0;
+    return TRUE;
+}
+
+/* From a spool, which takes the pipe's place. */
+static gboolean spool_read(Way *way, void *buffer, gsize *size)
+{
+    ssize_t got;
+    do {
+        got = read(way->pipe, buffer, BUFFER);
+    } while (got < 0 && errno == EINTR);
+    *size = got > 0 ? (gsize)got : 0;
+    return got < 0 ? ingot_error_set_errno(&way->error, errno, "the machine's state: cannot read")
+                   : ingot_interrupt_check(&way->error);
 }
 
 /* FALSE: QEMU reads no more. */
@@ -125,9 +140,11 @@ static gpointer compress_all(gpointer user)
     g_autoptr(ZSTD_CCtx) context = ZSTD_createCCtx();
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, LEVEL);
     ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, (int)g_get_num_processors());
-    gsize size;
+    gsize size = 0;
     do {
-        pipe_read(way, in_buffer, &size);
+        if (!way->read(way, in_buffer, &size)) {
+            break;
+        }
         ZSTD_inBuffer in = {.src = in_buffer, .size = size};
         if (!compress_part(way, context, &in, size > 0 ? ZSTD_e_continue : ZSTD_e_end, out_buffer)) {
             break;
@@ -227,12 +244,43 @@ gboolean memory_save(Machine *machine, const char *path, GError **error)
     if (file < 0) {
         return FALSE;
     }
-    Way way = {.file = file, .path = path};
+    Way way = {.file = file, .read = pipe_read, .path = path};
     gboolean ok = migrate(machine, &way, machine_save, compress_all, TRUE, error);
     if (!ok) {
         unlink(path);
     }
     return ok;
+}
+
+int memory_spool(Machine *machine, const char *folder, GError **error)
+{
+    g_auto(IngotFd) spool = ingot_nameless_open(folder, error);
+    int theirs = spool < 0 ? -1 : fcntl(spool, F_DUPFD_CLOEXEC, 0);
+    if (spool >= 0 && theirs < 0) {
+        ingot_error_set_errno(error, errno, "%s", folder);
+    }
+    return theirs >= 0 && machine_save(machine, theirs, error) ? g_steal_fd(&spool) : -1;
+}
+
+gboolean memory_compress(int spool, const char *path, GError **error)
+{
+    g_auto(IngotFd) file = ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    if (file < 0) {
+        return FALSE;
+    }
+    Way way = {.pipe = fcntl(spool, F_DUPFD_CLOEXEC, 0), .file = file, .read = spool_read, .path = path};
+    if (way.pipe < 0 || lseek(spool, 0, SEEK_SET) != 0) {
+        ingot_error_set_errno(&way.error, errno, "%s", path);
+        ingot_fd_clear(&way.pipe);
+    } else {
+        compress_all(&way);
+    }
+    if (way.error != NULL) {
+        unlink(path);
+        g_propagate_error(error, way.error);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 gboolean memory_load(Machine *machine, const char *path, const char *checksum, GError **error)

@@ -11,6 +11,7 @@
 #include "machine/inside.h"
 
 #define BOARD_VERSION 2 /* raised when board.c gives the guest other devices */
+#define FINALIZED_USEC (2 * G_TIME_SPAN_MILLISECOND)
 
 /* The processor that KVM shows the guest; QEMU's own under emulation. */
 static char *processor(const MachineOptions *options)
@@ -169,9 +170,22 @@ static gboolean migrate(Machine *machine, const char *how, int fd, GError **erro
     return FALSE;
 }
 
+/* QEMU says "completed" a moment before the machine may go on. */
+static gboolean wait_until_finalized(Machine *machine, GError **error)
+{
+    for (;;) {
+        g_autoptr(json_t) answer = machine_qmp(machine, "query-status", NULL, error);
+        const char *status = json_string_value(json_object_get(answer, "status"));
+        if (answer == NULL || g_strcmp0(status, "finish-migrate") != 0) {
+            return answer != NULL;
+        }
+        g_usleep(FINALIZED_USEC);
+    }
+}
+
 gboolean machine_save(Machine *machine, int fd, GError **error)
 {
-    return migrate(machine, "migrate", fd, error);
+    return migrate(machine, "migrate", fd, error) && wait_until_finalized(machine, error);
 }
 
 gboolean machine_load(Machine *machine, int fd, GError **error)

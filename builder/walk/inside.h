@@ -32,6 +32,7 @@ struct Walk {
     Machine *machine;      /* NULL: none runs */
     Guest *guest;
     IngotLock *turn;           /* to run the stage that is next */
+    gboolean spooled;          /* the last node's memory was, which the publisher may still have */
     GThreadPool *publisher;    /* one thread: a node comes after the one below it */
     GError *publishing_failed; /* written by that thread, once, atomically */
 };

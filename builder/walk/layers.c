@@ -1,6 +1,7 @@
 /* What the machine writes to: layers in the folders of nodes that are yet to be, and how those become nodes. */
 #include <glib/gstdio.h>
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <string.h>
 
 #include "cache/draft.h"
@@ -10,11 +11,14 @@
 #include "machine/state.h"
 #include "walk/inside.h"
 
+#define SPOOL_MOST (G_GUINT64_CONSTANT(4) << 30) /* bytes of a machine's memory: more may have to wait for the disk */
+
 /* A node on its way to the disk, and the turn that ends when it is there. */
 typedef struct {
     NodeDraft *draft;
     Node *node;
     IngotLock *turn;
+    IngotFd spool; /* of its memory, which is not a file yet; -1: none */
 } Publication;
 
 /* --- nodes --- */
@@ -23,7 +27,14 @@ static void publication_free(Publication *publication)
 {
     node_free(publication->node);
     ingot_lock_release(publication->turn);
+    ingot_fd_clear(&publication->spool);
     g_free(publication);
+}
+
+static gboolean finish_memory(const Publication *publication, GError **error)
+{
+    g_autofree char *path = draft_file(publication->draft, NODE_MEMORY);
+    return publication->spool < 0 || memory_compress(publication->spool, path, error);
 }
 
 /* Once one has failed, those after it have nothing to stand on. */
@@ -33,7 +44,7 @@ static void publish(gpointer data, gpointer user)
     Walk *walk = user;
     GError *problem = NULL;
     if (g_atomic_pointer_get(&walk->publishing_failed) == NULL &&
-        !draft_publish(publication->draft, publication->node, &problem)) {
+        !(finish_memory(publication, &problem) && draft_publish(publication->draft, publication->node, &problem))) {
         g_atomic_pointer_set(&walk->publishing_failed, problem);
     }
     publication_free(publication);
@@ -164,11 +175,20 @@ static Node *describe(const Walk *walk)
     return node;
 }
 
+/* Into a spool, for the publisher to compress, or else at once into the node's file. */
+static gboolean take_memory(Walk *walk, Publication *publication, GError **error)
+{
+    if (recipe_machine(walk->in.recipe).memory <= SPOOL_MOST) {
+        publication->spool = memory_spool(walk->machine, ingot_workdir_path(walk->in.workdir), NULL);
+    }
+    g_autofree char *path = draft_file(publication->draft, NODE_MEMORY);
+    return publication->spool >= 0 || memory_save(walk->machine, path, error);
+}
+
 /* The stopped machine's memory, and with it the variables of its firmware. */
 static gboolean save_memory(Walk *walk, Publication *publication, GError **error)
 {
-    g_autofree char *path = draft_file(publication->draft, NODE_MEMORY);
-    if (!memory_save(walk->machine, path, error)) {
+    if (!take_memory(walk, publication, error)) {
         return FALSE;
     }
     json_object_set_new(publication->node->files, NODE_MEMORY, json_null());
@@ -204,6 +224,7 @@ static void forget_memory(Publication *publication)
         json_object_del(publication->node->files, names[i]);
         g_remove(path);
     }
+    ingot_fd_clear(&publication->spool);
     g_clear_pointer(&publication->node->fingerprint, g_free);
 }
 
@@ -232,11 +253,17 @@ static gboolean freeze_layer(Walk *walk, Publication *publication, gboolean memo
 /* The newest layers become a node, and others take their place. */
 gboolean layers_keep(Walk *walk, const PlanStage *stage, GError **error)
 {
+    /* Of spools there is one at a time. */
+    if (walk->spooled) {
+        layers_settle(walk);
+        walk->spooled = FALSE;
+    }
     check_publisher(walk);
     if (!walk->keeping) {
         return TRUE;
     }
     Publication *publication = g_new0(Publication, 1);
+    publication->spool = -1;
     publication->draft = g_ptr_array_index(walk->drafts, walk->drafts->len - 1);
     publication->node = describe(walk);
     gboolean memory = stage->keep == PLAN_KEEP_MEMORY && walk->guest != NULL && guest_survives(walk->guest);
@@ -247,6 +274,7 @@ gboolean layers_keep(Walk *walk, const PlanStage *stage, GError **error)
     }
     walk->below = draft_name(publication->draft);
     publication->turn = g_steal_pointer(&walk->turn);
+    walk->spooled = publication->spool >= 0;
     if (walk->publisher == NULL) {
         walk->publisher = g_thread_pool_new(publish, walk, 1, TRUE, NULL);
     }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <signal.h>
@@ -44,6 +45,49 @@ static void a_state_comes_back_whole(void **state)
     assert_true(memory_load(machine, path, checksum, NULL));
     g_autofree char *read = g_strdup_printf("read %u", STATE);
     assert_true(fake_heard(read));
+}
+
+/* By way of a spool: the guest may go on, or end, before it is compressed, and the file is the same. */
+static void a_spooled_state_is_the_same(void **state)
+{
+    (void)state;
+    g_autofree char *checksum = NULL;
+    g_autofree char *path = saved(&checksum);
+    g_autofree char *behaviour = g_strdup_printf("{\"state\": %u, \"finalizing\": 5}", STATE);
+    Machine *machine = fake_start(behaviour, FALSE);
+    g_autoptr(GError) error = NULL;
+    g_auto(IngotFd) spool = memory_spool(machine, ingot_workdir_path(fake_workdir), &error);
+    assert_true(spool >= 0);
+    assert_true(machine_continue(machine, NULL));
+    machine_free(machine);
+    assert_int_equal(unlink(path), 0);
+    assert_true(memory_compress(spool, path, &error));
+    g_autofree char *spooled = checksum_of_file(path, FALSE, NULL);
+    assert_string_equal(spooled, checksum);
+    g_autoptr(Machine) other = fake_start("{\"status\": \"inmigrate\"}", TRUE);
+    fake_forget();
+    assert_true(memory_load(other, path, checksum, NULL));
+    g_autofree char *read = g_strdup_printf("read %u", STATE);
+    assert_true(fake_heard(read));
+}
+
+/* Nothing is left of a file that the spool could not become, and the guest of a spool that failed may go on. */
+static void what_fails_on_the_way_of_a_spool_leaves_nothing(void **state)
+{
+    (void)state;
+    g_autofree char *path = memory_file();
+    g_autoptr(Machine) machine = fake_start("{\"refuse\": [\"migrate\"]}", FALSE);
+    g_autoptr(GError) refused = NULL, nowhere = NULL, unread = NULL;
+    assert_int_equal(memory_spool(machine, ingot_workdir_path(fake_workdir), &refused), -1);
+    assert_non_null(strstr(refused->message, "not today"));
+    assert_true(machine_continue(machine, NULL));
+    assert_int_equal(memory_spool(machine, "/nonexistent", &nowhere), -1);
+    assert_non_null(nowhere);
+    unlink(path);
+    g_auto(IngotFd) folder = ingot_file_open("/", O_RDONLY | O_DIRECTORY, 0, NULL);
+    assert_false(memory_compress(folder, path, &unread));
+    assert_non_null(strstr(unread->message, "cannot read"));
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
 static const char *const save_commands[] = {"migrate-set-parameters", "migrate-set-capabilities", "getfd", "migrate"};
@@ -187,10 +231,16 @@ static void ctrl_c_ends_a_migration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_state_comes_back_whole),      cmocka_unit_test(a_refusal_ends_the_save),
-        cmocka_unit_test(an_end_ends_the_save),          cmocka_unit_test(silence_ends_the_save),
-        cmocka_unit_test(a_slow_migration_has_no_limit), cmocka_unit_test(a_refusal_leaves_the_file_in_good_standing),
-        cmocka_unit_test(damage_is_always_told),         cmocka_unit_test(ctrl_c_ends_a_migration),
+        cmocka_unit_test(a_spooled_state_is_the_same),
+        cmocka_unit_test(what_fails_on_the_way_of_a_spool_leaves_nothing),
+        cmocka_unit_test(a_state_comes_back_whole),
+        cmocka_unit_test(a_refusal_ends_the_save),
+        cmocka_unit_test(an_end_ends_the_save),
+        cmocka_unit_test(silence_ends_the_save),
+        cmocka_unit_test(a_slow_migration_has_no_limit),
+        cmocka_unit_test(a_refusal_leaves_the_file_in_good_standing),
+        cmocka_unit_test(damage_is_always_told),
+        cmocka_unit_test(ctrl_c_ends_a_migration),
     };
     return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

@@ -3,7 +3,7 @@
 
 What it does is in $FAKE_QEMU, a JSON object:
   "status"   what query-status says ("running")
-  "refuse"   commands that are refused
+  "refuse"   commands that are refused; "refuse_first": each once
   "silent"   commands that get no answer
   "die"      commands at which it ends with status 1, after words on stderr
   "registers" lists of what it prints of its processors' registers: one each time it is asked, the last one from then on
@@ -13,6 +13,7 @@ What it does is in $FAKE_QEMU, a JSON object:
   "state"    bytes of the state that it saves (1 MiB)
   "reads"    bytes of a state that it reads before it fails to load it (all, and it succeeds)
   "hangs"    true: a migration never ends
+  "finalizing" how many times after a save query-status says that it is not finalized; until then nothing may go on
 Every command is noted in $FAKE_QEMU_LOG.
 """
 import json
@@ -62,6 +63,7 @@ os.rename(path + ".new", path)
 qmp = listener.accept()[0]
 lock = threading.Lock()
 fds = {}
+finalizing = 0
 
 
 def say(message):
@@ -74,6 +76,7 @@ def event(status):
 
 
 def save(fd):
+    global finalizing
     left = fake.get("state", 1 << 20)
     try:
         while left > 0:
@@ -82,6 +85,7 @@ def save(fd):
         left = -1
     if not fake.get("hangs"):
         os.close(fd)
+        finalizing = fake.get("finalizing", 0)
         event("completed" if left == 0 else "failed")
 
 
@@ -101,6 +105,7 @@ def load(fd):
 
 
 def run(name, arguments, received):
+    global finalizing
     if name == "getfd":
         fds[arguments["fdname"]] = received[0]
     elif name == "closefd":
@@ -109,7 +114,8 @@ def run(name, arguments, received):
         fd = fds.pop("state")
         threading.Thread(target=save if name == "migrate" else load, args=(fd,), daemon=True).start()
     elif name == "query-status":
-        return {"status": fake.get("status", "running")}
+        finalizing -= 1
+        return {"status": "finish-migrate" if finalizing >= 0 else fake.get("status", "running")}
     elif name == "human-monitor-command":
         lists = fake.get("registers", [""])
         return lists.pop(0) if len(lists) > 1 else lists[0]
@@ -142,8 +148,11 @@ while True:
             os._exit(1)
         if command in fake.get("silent", []):
             continue
-        if command in fake.get("refuse", []):
+        once = fake.get("refuse_first", [])
+        if command in fake.get("refuse", []) or command in once or (command == "cont" and finalizing > 0):
             say({"error": {"class": "GenericError", "desc": f"{command}: not today"}, "id": request["id"]})
+            if command in once:
+                once.remove(command)
         else:
             say({"return": run(command, request.get("arguments", {}), received), "id": request["id"]})
             received = []

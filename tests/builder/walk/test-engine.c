@@ -1,9 +1,12 @@
-/* A machine that goes down, or is going to: it is waited for or refused, and never kept with its memory. */
+/* A machine that goes down, or is going to: it is waited for or refused, and never kept with its memory. And how a
+ * memory is kept. */
 #include "../cache/sample.h"
 #include "../guest/fake.h"
 #include "../machine/fake.h"
 
+#include "cache/checksum.h"
 #include "cache/draft.h"
+#include "cache/memory.h"
 #include "guest/session.h"
 #include "walk/inside.h"
 
@@ -212,6 +215,49 @@ static void the_memory_of_a_machine_that_goes_down_is_not_kept(void **state)
     }
 }
 
+/* Between the guest's going on and the node's being there lies the publisher's work: the node is whole, and one whose
+ * memory cannot be written is none. */
+static void a_spool_becomes_the_nodes_memory(void **state)
+{
+    (void)state;
+    for (guint direct = 0; direct < 2; direct++) {
+        g_auto(Fixture) f;
+        fixture_begin(&f, direct ? "{\"state\": 300000, \"refuse_first\": [\"migrate\"]}" : "{\"state\": 300000}");
+        g_autoptr(Node) node = keep(&f);
+        assert_int_equal(f.walk.spooled, !direct);
+        g_autofree char *memory = node_file(node, NODE_MEMORY);
+        g_autofree char *sum = checksum_of_file(memory, FALSE, NULL);
+        assert_string_equal(sum, json_string_value(json_object_get(node->files, NODE_MEMORY)));
+        engine_stop(&f.walk); /* the other has its sockets in the same folder */
+        g_autoptr(Machine) machine = fake_start("{\"status\": \"inmigrate\"}", TRUE);
+        fake_forget();
+        assert_true(memory_load(machine, memory, sum, NULL));
+        assert_true(fake_heard("read 300000"));
+    }
+}
+
+static void a_memory_that_cannot_be_written_makes_no_node(void **state)
+{
+    (void)state;
+    g_auto(Fixture) f;
+    fixture_begin(&f, "{}");
+    PlanStage stage = *plan_stage(f.plan, 1);
+    stage.keep = PLAN_KEEP_MEMORY;
+    NodeRun run = {.key = stage.key, .id = (char *)"a", .title = stage.title, .ran = SAMPLE_BEGAN, .seconds = 1};
+    g_ptr_array_add(f.walk.runs, node_run_copy(&run));
+    assert_true(layers_add(&f.walk, NULL));
+    NodeDraft *draft = g_ptr_array_index(f.walk.drafts, 0);
+    g_autofree char *memory = draft_file(draft, NODE_MEMORY);
+    assert_int_equal(g_mkdir(memory, 0700), 0);
+    assert_true(layers_keep(&f.walk, &stage, NULL));
+    layers_settle(&f.walk);
+    assert_false(f.walk.keeping);
+    assert_non_null(f.walk.publishing_failed);
+    g_clear_error(&f.walk.publishing_failed);
+    g_autofree char *folder = g_path_get_dirname(memory);
+    assert_null(node_read(folder, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +268,8 @@ int main(void)
         cmocka_unit_test(what_is_shut_down_anyway_is_not_waited_for),
         cmocka_unit_test(nothing_is_kept_on_what_ends_with_the_build),
         cmocka_unit_test(the_memory_of_a_machine_that_goes_down_is_not_kept),
+        cmocka_unit_test(a_spool_becomes_the_nodes_memory),
+        cmocka_unit_test(a_memory_that_cannot_be_written_makes_no_node),
     };
     return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }
