@@ -10,23 +10,29 @@
 
 /* What is random in two machines that go on from one memory would be the same. A kernel that knows the VM Generation ID
  * (Linux 5.18, CONFIG_VMGENID) sees by itself that it is another one now; any other is given random bytes and told to
- * use them at once: RNDRESEEDCRNG of random(4), for which perl or python is at hand in almost every system. Few
- * programs are started: each is 40 ms under emulation. */
+ * use them at once: RNDRESEEDCRNG of random(4), for which perl or python is at hand in almost every system. A program
+ * that the machine has just begun to run takes 100 ms and more under emulation, so perl sets the clock too:
+ * clock_settime(2), by its number on amd64. Where it does not, date does. */
 static char *adopt_self(const guint8 *seed, guint64 away)
 {
     g_autoptr(GString) bytes = g_string_new(NULL);
     for (guint i = 0; i < SEED_SIZE; i++) {
         g_string_append_printf(bytes, "\\%03o", seed[i]);
     }
-    gint64 now = g_get_real_time();
-    return g_strdup_printf(
-        "%s"
-        "date -s @%" G_GINT64_FORMAT ".%06u >/dev/null || exit 1\n"
-        "printf '%s' >/dev/urandom\n"
-        "perl -e 'exit !ioctl(STDIN, 0x5207, 0)' </dev/urandom 2>/dev/null ||\n"
-        "    python3 -c 'import fcntl; fcntl.ioctl(0, 0x5207)' </dev/urandom 2>/dev/null ||\n"
-        "    [ -d /sys/module/vmgenid ] || { echo 'its random numbers cannot be made its own'; exit 1; }\n",
-        away < AWAY_SECONDS ? "" : LINUX_STOP_TIMERS, now / G_USEC_PER_SEC, (guint)(now % G_USEC_PER_SEC), bytes->str);
+    gint64 now = g_get_real_time(), seconds = now / G_USEC_PER_SEC;
+    guint rest = (guint)(now % G_USEC_PER_SEC);
+    return g_strdup_printf("%s"
+                           "printf '%s' >/dev/urandom\n"
+                           "perl -e 'exit !(syscall(227, 0, pack(\"q2\", %" G_GINT64_FORMAT
+                           ", %u)) == 0 && ioctl(STDIN, 0x5207, 0))' </dev/urandom 2>/dev/null || {\n"
+                           "    date -s @%" G_GINT64_FORMAT ".%06u >/dev/null || exit 1\n"
+                           "    perl -e 'exit !ioctl(STDIN, 0x5207, 0)' </dev/urandom 2>/dev/null ||\n"
+                           "    python3 -c 'import fcntl; fcntl.ioctl(0, 0x5207)' </dev/urandom 2>/dev/null ||\n"
+                           "    [ -d /sys/module/vmgenid ] || { echo 'its random numbers cannot be made its own'; exit "
+                           "1; }\n"
+                           "}\n",
+                           away < AWAY_SECONDS ? "" : LINUX_STOP_TIMERS, bytes->str, seconds, rest * 1000, seconds,
+                           rest);
 }
 
 /* The build's line is replaced, if there is one, and else added to sshd's second file as a boot adds it (see
@@ -57,20 +63,13 @@ static char *adopt_key(const GuestKey *key)
         line);
 }
 
-/* Whether the machine goes down is asked beside the rest: it takes as long as that. */
 static char *adopt_script(const Guest *guest, const GuestKey *key, const guint8 *seed, guint64 away)
 {
-    g_autofree char *going_down = linux_going_down_script(guest);
+    g_autofree char *scheduled = linux_scheduled_script(guest);
     g_autofree char *self = adopt_self(seed, away);
     g_autofree char *keys = adopt_key(key);
-    return g_strdup_printf("(\n%s) >\"$ingot_place/going\" &\n"
-                           "ingot_asked=$!\n"
-                           "%s%s"
-                           "wait $ingot_asked || exit 1\n"
-                           "ingot_line=\n"
-                           "read -r ingot_line <\"$ingot_place/going\" || :\n"
-                           "echo \"$ingot_line\"\n",
-                           going_down, self, keys);
+    /* A line of its own, behind what programs have said. */
+    return g_strdup_printf("%s%singot_due=$(\n%s)\necho \"$ingot_due\"\n", self, keys, scheduled);
 }
 
 gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, gboolean *stopping, GError **error)
@@ -85,7 +84,6 @@ gboolean linux_adopt(Guest *guest, const GuestKey *key, guint64 away, gboolean *
     if (!guest_script(guest, script, &answer, error)) {
         return FALSE;
     }
-    /* What programs have said stands before. */
     const char *last = strrchr(answer, '\n');
     return linux_read_going_down(last == NULL ? answer : last + 1, stopping, &due, error);
 }

@@ -109,7 +109,8 @@ gboolean guest_settle(Guest *guest, GuestSettle how, gboolean *settled, GError *
 /* Makes a resumed machine other than its twins: its clock, its random numbers, the build's key (NULL: none). An error
  * where that fails: such a machine must not go on. away: seconds since its state was saved. Where that is long, its
  * timers are stopped first, so that the jump of the clock does not start all that would have run meanwhile. *stopping:
- * it is on its way down, or will be. */
+ * it is to go down at a set time. (One that was on its way down when its state was saved has no state: see
+ * guest_is_stopping.) */
 gboolean guest_adopt(Guest *guest, const GuestKey *key, guint64 away, gboolean *stopping, GError **error);
 /* Stops its timers until it boots again; a guest without systemd has none that are known. */
 gboolean guest_hold_timers(Guest *guest, GError **error);

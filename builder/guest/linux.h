@@ -23,8 +23,9 @@ gboolean linux_send_file(Guest *guest, int fd, guint64 size, const char *name, G
 const char *linux_start_script(void);
 const char *linux_shell_command(void);
 
-/* A script that asks whether the machine goes down, and what its answer says: as guest_is_stopping. */
-char *linux_going_down_script(const Guest *guest);
+/* A script that asks whether the machine is to go down later, which starts no program, and what its answer says: as
+ * guest_is_stopping. */
+char *linux_scheduled_script(const Guest *guest);
 gboolean linux_read_going_down(const char *answer, gboolean *stopping, guint64 *due, GError **error);
 
 /* Rows of the table of guest_linux, each in a file of its own. */

@@ -75,23 +75,28 @@ gboolean linux_settle(Guest *guest, GuestSettle how, gboolean *settled, GError *
  * what `shutdown -r +5` has asked for in a file; "dry-" stands before what is only announced (`shutdown -k`). */
 static const char going_down[] =
     "[ -d systemd/system ] || exit 0\n"
-    "[ \"$(systemctl is-system-running 2>/dev/null)\" != stopping ] || { echo 0; exit 0; }\n"
-    "[ -f systemd/shutdown/scheduled ] || exit 0\n"
-    "mode= when=0\n"
-    "while IFS='=' read -r name value; do\n"
-    "    case $name in MODE) mode=$value ;; USEC) when=$value ;; esac\n"
-    "done 2>/dev/null <systemd/shutdown/scheduled\n"
-    "case $mode in '' | dry-*) exit 0 ;; esac\n"
-    "left=$((when / 1000000 - $(date +%s)))\n"
-    "[ $left -gt 0 ] || left=1\n"
-    "echo $left\n";
+    "[ \"$(systemctl is-system-running 2>/dev/null)\" != stopping ] || { echo 0; exit 0; }\n";
+static const char scheduled[] = "[ -f systemd/shutdown/scheduled ] || exit 0\n"
+                                "mode= when=0\n"
+                                "while IFS='=' read -r name value; do\n"
+                                "    case $name in MODE) mode=$value ;; USEC) when=$value ;; esac\n"
+                                "done 2>/dev/null <systemd/shutdown/scheduled\n"
+                                "case $mode in '' | dry-*) exit 0 ;; esac\n"
+                                "left=$((when / 1000000 - $(date +%s)))\n"
+                                "[ $left -gt 0 ] || left=1\n"
+                                "echo $left\n";
 
-char *linux_going_down_script(const Guest *guest)
+/* The text, and then what is scheduled, in the guest's /run, where its own folder lies. */
+static char *script_in_run(const Guest *guest, const char *first)
 {
-    /* The guest's own folder lies in its /run. */
     g_autofree char *folder = g_path_get_dirname(guest->place);
     g_autofree char *quoted = g_shell_quote(folder);
-    return g_strdup_printf("cd %s || exit 0\n%s", quoted, going_down);
+    return g_strdup_printf("cd %s || exit 0\n%s%s", quoted, first, scheduled);
+}
+
+char *linux_scheduled_script(const Guest *guest)
+{
+    return script_in_run(guest, "");
 }
 
 gboolean linux_read_going_down(const char *answer, gboolean *stopping, guint64 *due, GError **error)
@@ -108,6 +113,6 @@ gboolean linux_read_going_down(const char *answer, gboolean *stopping, guint64 *
 
 gboolean guest_is_stopping(Guest *guest, gboolean *stopping, guint64 *due, GError **error)
 {
-    g_autofree char *script = linux_going_down_script(guest), *answer = NULL;
+    g_autofree char *script = script_in_run(guest, going_down), *answer = NULL;
     return guest_script(guest, script, &answer, error) && linux_read_going_down(answer, stopping, due, error);
 }
