@@ -24,6 +24,10 @@ gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError
 /* As ingot_process_run, with its stdout as a string (without the last newline), at most 16 MiB. */
 char *ingot_process_output(const char *const *argv, GError **error);
 
+/* Opens those of the descriptors 0, 1 and 2 that our parent has closed, so that no file of ours gets such a number and
+ * with it what is meant for a person. Writing to that stdout fails, as to a closed one. Call first of all in main. */
+void ingot_process_fill_standard(void);
+
 /* Turns SIGINT, SIGTERM and SIGHUP into the flag below; a second signal ends the process at once. Call once, in main.
  */
 void ingot_interrupt_install(void);

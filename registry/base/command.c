@@ -316,6 +316,7 @@ static const IngotVerb *verb_of_program(const IngotVerb *verbs, const char *path
 
 int ingot_command_main(const char *program, const char *summary, const IngotVerb *verbs, int argc, char **argv)
 {
+    ingot_process_fill_standard();
     set_character_set();
     signal(SIGPIPE, SIG_IGN);
     atexit(check_help);

@@ -252,3 +252,12 @@ char *ingot_process_output(const char *const *argv, GError **error)
         g_string_truncate(output, output->len - 1);
     return g_string_free(g_steal_pointer(&output), FALSE);
 }
+
+void ingot_process_fill_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* The lowest number that is free: this one. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(127);
+    }
+}

@@ -125,6 +125,7 @@ static gboolean run(int argc, char **argv, GError **error)
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
+    ingot_process_fill_standard();
     ingot_interrupt_install();
     if (!run(argc, argv, &error)) {
         log_error("%s", error->message);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -142,6 +143,32 @@ static int wait_for_child(pid_t child)
     return status;
 }
 
+/* No file gets the number of a stream that is closed. */
+static void test_fill_standard(void **state)
+{
+    (void)state;
+    for (int closed = 0; closed < 8; closed++) {
+        pid_t child = fork();
+        if (child == 0) {
+            for (int fd = 0; fd < 3; fd++) {
+                if ((closed & 1 << fd) != 0)
+                    close(fd);
+            }
+            ingot_process_fill_standard();
+            if (open("/dev/zero", O_RDONLY) < 3)
+                _exit(10);
+            if ((closed & 2) != 0 && (write(1, "x", 1) >= 0 || errno != EBADF))
+                _exit(11);
+            if ((closed & 4) != 0 && write(2, "x", 1) != 1)
+                _exit(12);
+            _exit(0);
+        }
+        int status = wait_for_child(child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+}
+
 static void test_interrupt(void **state)
 {
     (void)state;
@@ -233,6 +260,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_dies_with_parent),
+        cmocka_unit_test(test_fill_standard),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_interrupted_first_process),
         cmocka_unit_test(test_interrupted_run),
