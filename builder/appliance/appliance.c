@@ -1,8 +1,10 @@
 #include "appliance/appliance.h"
 
 #include <ingot/error.h>
+#include <ingot/file.h>
 #include <ingot/process.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "appliance/mounts.h"
 #include "appliance/watch.h"
@@ -27,6 +29,14 @@ static gboolean add_port(guestfs_h *g, const ApplianceOptions *options, GError *
            appliance_failed(g, "a port for the libguestfs appliance", error);
 }
 
+/* A cache that can't be used makes a build slower, and nothing else. */
+static void keep_in(guestfs_h *g, const char *cache)
+{
+    if (g_getenv("LIBGUESTFS_CACHEDIR") == NULL && ingot_file_make_folder(cache, NULL) && access(cache, W_OK) == 0) {
+        guestfs_set_cachedir(g, cache);
+    }
+}
+
 static guestfs_h *launch(const ApplianceOptions *options, GError **error)
 {
     g_autoptr(guestfs_h) g = guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT);
@@ -41,9 +51,7 @@ static guestfs_h *launch(const ApplianceOptions *options, GError **error)
     }
     guestfs_set_autosync(g, 1);
     guestfs_set_network(g, options->network);
-    if (g_getenv("LIBGUESTFS_CACHEDIR") == NULL) {
-        guestfs_set_cachedir(g, options->cache);
-    }
+    keep_in(g, options->cache);
     if (guestfs_add_drive_opts(g, options->disk, GUESTFS_ADD_DRIVE_OPTS_FORMAT, options->format,
                                GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe", GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort",
                                -1) != 0) {

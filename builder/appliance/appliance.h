@@ -8,7 +8,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(guestfs_h, guestfs_close)
 
 typedef struct {
     const char *disk, *format;
-    const char *cache; /* an existing folder, where the appliance is kept from one time to the next */
+    const char *cache; /* where the appliance is kept from one time to the next; libguestfs's own place is taken instead
+                          where nothing can be written there */
     gboolean network;  /* commands in the system reach the network */
     const char *port;  /* path of the unix socket behind a virtio-serial port that the appliance gets; NULL: none */
     const char *port_name;

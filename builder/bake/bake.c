@@ -123,7 +123,7 @@ static gboolean seal(Bake *bake, GError **error)
         .workdir = ingot_workdir_path(bake->workdir),
         .cache = bake->options->host.cache,
     };
-    if (!ingot_file_make_folder(options.cache, error) || !seal_disk(&options, &bake->sealed, error)) {
+    if (!seal_disk(&options, &bake->sealed, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, "%zu packages", json_array_size(bake->sealed.packages));
@@ -379,9 +379,9 @@ static Plan *plan_of(const Recipe *recipe, const BakeOptions *options, const Sou
     return salt == NULL ? NULL : plan_new(recipe, source_identity_key(identity), salt, error);
 }
 
-Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, SourceLook *look, GError **error)
+Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, SourceLook *look, GError **error)
 {
-    SourceContext context = source_context(recipe, options, workdir);
+    SourceContext context = source_context(recipe, options, NULL); /* nothing is made for a look */
     context.look = TRUE;
     g_autoptr(SourceIdentity) identity = source_identify(&context, error);
     if (identity == NULL) {

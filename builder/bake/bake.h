@@ -16,9 +16,8 @@ typedef struct {
     const char *log_dir; /* where the machines' console.log and qemu.log are kept; NULL: nowhere */
 } BakeOptions;
 
-/* The recipe's plan, with the keys that it has here and now. workdir: for passing files. *look: of its source. */
-Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, const char *workdir, SourceLook *look,
-                GError **error);
+/* The recipe's plan, with the keys that it has here and now. *look: of its source. Nothing is made for it. */
+Plan *bake_plan(const Recipe *recipe, const BakeOptions *options, SourceLook *look, GError **error);
 
 /* The record that stands for the image that the options ask for: of a recipe with tests, one that has passed them. */
 RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Plan *plan);

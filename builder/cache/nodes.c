@@ -1,6 +1,7 @@
 #include "cache/nodes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
@@ -98,12 +99,16 @@ static gboolean visit_nodes(const char *cache, VisitNode visit, gpointer user, G
 {
     g_autofree char *folder = nodes_path(cache);
     g_autoptr(GError) closed = NULL;
-    g_autoptr(GDir) names = g_dir_open(folder, 0, &closed);
-    const char *name;
-    if (names == NULL && !g_error_matches(closed, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+    g_auto(IngotFd) there = ingot_file_open(folder, O_RDONLY | O_DIRECTORY, 0, &closed); /* with words of our own */
+    if (there < 0 && !g_error_matches(closed, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, g_steal_pointer(&closed));
         return FALSE;
     }
+    if (there < 0) {
+        return ingot_file_check_folder(cache, error) && ingot_file_check_folder(folder, error);
+    }
+    g_autoptr(GDir) names = g_dir_open(folder, 0, NULL);
+    const char *name;
     while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         g_autoptr(GError) problem = NULL;

@@ -10,7 +10,7 @@
 typedef struct {
     const char *disk, *format; /* file systems that need no recovery; this layer is written to */
     const char *workdir;       /* for a passing file */
-    const char *cache;         /* an existing folder */
+    const char *cache;         /* see appliance.h */
 } EntryDisk;
 
 /* *why_not: NULL, or why the unit is not there (no systemd, a disk that libguestfs does not open): such a machine is

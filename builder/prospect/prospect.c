@@ -59,9 +59,7 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     BakeOptions own = *options;
     own.parent = parent;
     own.tag = one->recipe->version == NULL ? "latest" : one->recipe->version;
-    g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
-    prospect->plan =
-        workdir == NULL ? NULL : bake_plan(one->recipe, &own, ingot_workdir_path(workdir), &prospect->source, error);
+    prospect->plan = bake_plan(one->recipe, &own, &prospect->source, error);
     prospect->nodes = prospect->plan == NULL ? NULL : nodes_list(options->host.cache, error);
     if (prospect->nodes == NULL) {
         return NULL;

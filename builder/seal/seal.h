@@ -22,7 +22,7 @@ typedef struct {
     const char *key;           /* the build's public key, as a line of authorized_keys; may be NULL */
     const char *const *traces; /* paths that the build has put on the disk for itself, NULL-terminated; may be NULL */
     const char *workdir;       /* for a passing file */
-    const char *cache;         /* an existing folder, where the appliance is kept */
+    const char *cache;         /* see appliance.h */
     gboolean appliance;        /* whatever the disk is like */
 } SealOptions;
 

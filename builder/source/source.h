@@ -36,7 +36,7 @@ typedef struct {
     const Recipe *recipe;
     IngotStore *store;
     const char *cache;   /* folder; sources keep downloads and bootstrapped disks there */
-    const char *workdir; /* this build's */
+    const char *workdir; /* this build's; NULL where only a plan is wanted */
     const char *parent;  /* of a source that is another recipe: NAME:VERSION@DIGEST of what that has given */
     gboolean look;       /* only a plan is wanted: no mirror is asked, and what is kept counts as current */
     gboolean refresh;    /* make it again, whatever the cache keeps */

@@ -10,7 +10,7 @@
 struct StepContext {
     const Recipe *recipe;
     IngotStore *store;
-    const char *cache;   /* an existing folder */
+    const char *cache;   /* see appliance.h */
     const char *workdir; /* the build's own folder, for passing files */
     GPtrArray *made;     /* gets the path of each file of this host that the step writes: a later build looks at them */
     char **environment;  /* "K=V": what every command of the step gets besides its own, for the time of the build */

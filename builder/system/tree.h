@@ -16,7 +16,7 @@ typedef struct SystemTree SystemTree;
 typedef struct {
     const char *disk, *format;
     const char *workdir; /* for a passing file */
-    const char *cache;   /* an existing folder, where the appliance is kept from one time to the next */
+    const char *cache;   /* see appliance.h */
     gboolean appliance;  /* the appliance, whatever the disk is like */
     GPtrArray *notes;    /* gets a line (char *) for each mount point of the system that is left out; never NULL */
     gboolean needs_dpkg; /* in place only where dpkg's list of packages is there: system_tree_packages will be called */

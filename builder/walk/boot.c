@@ -1,7 +1,5 @@
 #include "walk/boot.h"
 
-#include <ingot/file.h>
-
 #include "guest/entry.h"
 
 gboolean boot_place_entry(const BuildHost *host, const char *workdir, const char *disk, const char *format,
@@ -9,7 +7,7 @@ gboolean boot_place_entry(const BuildHost *host, const char *workdir, const char
 {
     EntryDisk entry = {.disk = disk, .format = format, .workdir = workdir, .cache = host->cache};
     g_autofree char *why_not = NULL;
-    if (!ingot_file_make_folder(host->cache, error) || !entry_place(&entry, &why_not, error)) {
+    if (!entry_place(&entry, &why_not, error)) {
         return FALSE;
     }
     if (why_not != NULL) {

@@ -27,6 +27,9 @@ gboolean ingot_file_copy(const char *from, const char *to, GError **error);
 
 /* mkdir -p; removal of a whole tree (not following links; nothing there is no error). */
 gboolean ingot_file_make_folder(const char *path, GError **error);
+/* FALSE where something stands in a folder's place, or a link that leads nowhere; a folder that is not there is none.
+ */
+gboolean ingot_file_check_folder(const char *path, GError **error);
 gboolean ingot_file_remove_tree(const char *path, GError **error);
 
 /* An flock(2) on a file that is created when missing. wait FALSE: held by another is EXISTS. A wait ends with

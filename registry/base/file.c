@@ -199,6 +199,18 @@ gboolean ingot_file_make_folder(const char *path, GError **error)
     return TRUE;
 }
 
+gboolean ingot_file_check_folder(const char *path, GError **error)
+{
+    struct stat st, link;
+    if (stat(path, &st) == 0) {
+        return S_ISDIR(st.st_mode) || ingot_error_set_errno(error, ENOTDIR, "%s", path);
+    }
+    int number = errno;
+    if (number == ENOENT && lstat(path, &link) != 0)
+        return TRUE;
+    return ingot_error_set_errno(error, number, number == ENOENT ? "%s: the link leads nowhere" : "%s", path);
+}
+
 /* What fts shows may be gone by now: somebody else removes the same tree, and that is as well. */
 static int remove_entry(const FTSENT *entry)
 {

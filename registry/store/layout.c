@@ -63,13 +63,22 @@ IngotLock *layout_lock(const IngotStore *store, GError **error)
     return layout_ensure(store, error) ? layout_take_lock(store, error) : NULL;
 }
 
+static gboolean layout_check(const IngotStore *store, GError **error)
+{
+    if (!ingot_file_check_folder(store->path, error)) {
+        g_prefix_error(error, "store: ");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 json_t *layout_read(const IngotStore *store, GError **error)
 {
     g_autofree char *path = layout_path(store, "index.json");
     g_autoptr(GError) problem = NULL;
     g_autoptr(GBytes) bytes = ingot_file_read(path, INDEX_MAX, &problem);
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        return layout_empty();
+        return layout_check(store, error) ? layout_empty() : NULL;
     }
     if (bytes == NULL) {
         g_propagate_error(error, g_steal_pointer(&problem));

@@ -36,8 +36,9 @@ for verb in 'show web:1' 'rm web:1' 'export web:1 -F raw -o x.raw' 'push web:1 1
     expect 1 ingot $verb
     [ ! -e "$TMP/none" ] || fail "ingot $verb has made $(find "$TMP/none")"
 done
+expect 0 env TMPDIR="$TMP/none" ingot plan made.yaml
 export INGOT_STORE=$TMP/store INGOT_CACHE=$TMP/cache
-ok "what only reads makes neither store nor cache"
+ok "what only reads makes neither store nor cache, and needs no work folder"
 
 # JSON on stdout, also of a failure.
 expect 2 ingot build --json missing.yaml

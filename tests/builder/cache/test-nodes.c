@@ -2,6 +2,7 @@
 #include "sample.h"
 
 #include <ingot/download.h>
+#include <unistd.h>
 #include <utime.h>
 
 #include "cache/draft.h"
@@ -247,10 +248,14 @@ static void a_cache_that_is_closed_is_an_error(void **state)
 {
     Sample *sample = *state;
     g_autoptr(GError) error = NULL;
-    g_autofree char *closed = sample_path(sample, "closed");
-    sample_write(sample, "closed/nodes", "no folder");
+    g_autofree char *closed = sample_path(sample, "closed"), *nodes = sample_path(sample, "closed/nodes");
+    assert_int_equal(g_mkdir(closed, 0700), 0);
+    assert_int_equal(symlink("nodes", nodes), 0); /* leads to itself */
     assert_null(nodes_list(closed, &error));
     assert_non_null(strstr(error->message, "closed/nodes"));
+    g_clear_error(&error);
+    assert_null(nodes_list(sample->source, &error)); /* a file */
+    assert_non_null(strstr(error->message, sample->source));
 }
 
 static void sweep(const Sample *sample)

@@ -72,6 +72,22 @@ static void a_store_that_is_read_is_not_made(void **state)
     assert_true(g_file_test(layout, G_FILE_TEST_EXISTS));
 }
 
+/* Neither is a file, nor a link whose disk is not mounted, in the store's place. */
+static void what_is_no_folder_is_no_empty_store(void **state)
+{
+    g_autofree char *file = ingot_workdir_file(*state, "file"), *link = ingot_workdir_file(*state, "link");
+    g_autofree char *below = g_build_filename(file, "store", NULL);
+    assert_true(ingot_file_replace(file, "", 0, 0600, NULL));
+    assert_int_equal(symlink("nowhere", link), 0);
+    const char *const paths[] = {file, link, below};
+    for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+        g_autoptr(IngotStore) store = ingot_store_open_lazy(paths[i]);
+        g_autoptr(GError) error = NULL;
+        assert_null(ingot_store_list(store, &error));
+        assert_non_null(strstr(error->message, paths[i]));
+    }
+}
+
 /* A list that can't be read is not an empty one. */
 static void a_list_that_cannot_be_read_is_an_error(void **state)
 {
@@ -357,6 +373,7 @@ int main(void)
         TEST(a_damaged_list_is_named),
         TEST(a_store_that_is_read_is_not_made),
         TEST(a_list_that_cannot_be_read_is_an_error),
+        TEST(what_is_no_folder_is_no_empty_store),
         TEST(frames_are_taken_from_earlier_packs),
         TEST(tables_of_frames_go_with_their_blobs),
     };
