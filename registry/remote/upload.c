@@ -17,6 +17,8 @@
 #define ENTRY 36              /* bytes of the list for each frame: digest, length */
 #define RUN 64u               /* frames that a thread takes at once */
 #define THREADS_MAX 16u
+#define AT_ONCE_MAX ((guint64)256 << 20) /* bytes of a blob that a registry hashes without a word */
+#define END_PATIENCE 1800                /* seconds, for a registry that says that it does */
 
 typedef struct {
     char *location; /* absolute */
@@ -63,15 +65,21 @@ static char *finish_url(const Upload *upload, const IngotDigest *digest)
     return g_strdup_printf("%s%sdigest=%s", upload->location, strchr(upload->location, '?') == NULL ? "?" : "&", text);
 }
 
-/* The end of an upload, with what is sent of it; upload->again: it came to nothing, and is to be begun anew. */
-static gboolean put(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
+/* What is sent of an upload; upload->again: it came to nothing, and is to be begun anew. */
+static gboolean send_part(IngotRemote *remote, Upload *upload, HttpExchange *exchange, long wanted, GError **error)
 {
     exchange->patience = &upload->patience;
     exchange->counted = upload->counted;
     gboolean ok = http_exchange(remote, exchange, error);
     upload->counted = exchange->counted;
     upload->again = ok && exchange->begin_anew;
-    return ok && (upload->again || exchange->status == 201 || http_refused(remote, exchange, error));
+    return ok && (upload->again || exchange->status == wanted || http_refused(remote, exchange, error));
+}
+
+/* The same with its end. */
+static gboolean put(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
+{
+    return send_part(remote, upload, exchange, 201, error);
 }
 
 /* The whole of it in one request. */
@@ -233,16 +241,44 @@ static guint64 total_of(const GArray *ranges)
     return total;
 }
 
-/* The missing frames, and the end of the upload, in one request. */
+/* The missing frames alone; upload->again: that came to nothing. */
+static gboolean send_missing(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
+{
+    if (!send_part(remote, upload, exchange, 202, error)) {
+        return FALSE;
+    }
+    char *location = upload->again ? NULL : absolute(remote, http_header(exchange, "location"));
+    if (location != NULL) {
+        g_free(upload->location);
+        upload->location = location;
+    }
+    return TRUE;
+}
+
+/* A registry that still hashes what it has says so, and is asked again. */
+static gboolean put_end(IngotRemote *remote, Upload *upload, const IngotDescriptor *blob, GError **error)
+{
+    Patience patience = patience_of(END_PATIENCE);
+    g_auto(HttpExchange) end = {.method = "PUT",
+                                .url = finish_url(upload, &blob->digest),
+                                .body = "",
+                                .limit = ERROR_MAX,
+                                .patience = &patience};
+    return http_exchange(remote, &end, error) && (end.status == 201 || http_refused(remote, &end, error));
+}
+
+/* In one request, unless it may take the registry long to hash the blob: the frames do not go with a request that is
+ * sent again then. */
 static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
                             const GArray *missing, IngotProgress *progress, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
     guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
+    gboolean at_once = blob->size <= AT_ONCE_MAX && total > 0;
     ingot_progress_add(progress, known - upload->known);
     upload->known = known;
-    g_auto(HttpExchange) rest = {.method = "PUT",
-                                 .url = finish_url(upload, &blob->digest),
+    g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
+                                 .url = at_once ? finish_url(upload, &blob->digest) : g_strdup(upload->location),
                                  .headers = headers,
                                  .body = "",
                                  .upload_fd = fd,
@@ -250,7 +286,11 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
                                  .upload_ranges = (const IngotRange *)(gpointer)missing->data,
                                  .progress = progress,
                                  .limit = ERROR_MAX};
-    return put(remote, upload, &rest, error);
+    if (at_once) {
+        return put(remote, upload, &rest, error);
+    }
+    return (total == 0 || send_missing(remote, upload, &rest, error)) &&
+           (upload->again || put_end(remote, upload, blob, error));
 }
 
 /* *tried FALSE: the registry has to be sent the whole. */

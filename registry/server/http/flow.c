@@ -26,11 +26,11 @@ struct Flow {
 static const struct {
     const char *name;
     guint threads, waiting;
-} sizes[POOLS] = {[POOL_READ] = {"read", 8, 2048},
-                  [POOL_WRITE] = {"write", 8, 1024},
-                  [POOL_SLOW] = {"slow", 4, 64},
-                  [POOL_UPSTREAM] = {"upstream", 96, 1024}, /* they wait for others, and do little else */
-                  [POOL_FAR] = {"far", 64, 1024}};
+} sizes[POOLS] = {
+    [POOL_READ] = {"read", 8, 2048}, [POOL_WRITE] = {"write", 8, 1024},        [POOL_FINISH] = {"finish", 16, 256},
+    [POOL_SLOW] = {"slow", 4, 64},   [POOL_UPSTREAM] = {"upstream", 96, 1024}, /* they wait for others, and do little
+                                                                                  else */
+    [POOL_FAR] = {"far", 64, 1024}};
 
 static const Route **tables_new(const Route *const *doors, gboolean figures)
 {

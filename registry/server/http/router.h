@@ -17,6 +17,7 @@ typedef enum {
     POOL_LOOP,     /* the event loop: answers from memory */
     POOL_READ,     /* short reads of the disk and the catalogue */
     POOL_WRITE,    /* changes, which wait for the disk */
+    POOL_FINISH,   /* ends of uploads that wait for hashes */
     POOL_SLOW,     /* reads of a whole disk, scans */
     POOL_UPSTREAM, /* asks another registry, and waits for a moment */
     POOL_FAR,      /* passes on what another registry sends */

@@ -213,11 +213,9 @@ static void add_limits(GString *text, Status *status)
 
 static void add_pools(GString *text, Status *status)
 {
-    static const char *const names[POOLS] = {[POOL_READ] = "read",
-                                             [POOL_WRITE] = "write",
-                                             [POOL_SLOW] = "slow",
-                                             [POOL_UPSTREAM] = "upstream",
-                                             [POOL_FAR] = "far"};
+    static const char *const names[POOLS] = {
+        [POOL_READ] = "read", [POOL_WRITE] = "write",       [POOL_FINISH] = "finish",
+        [POOL_SLOW] = "slow", [POOL_UPSTREAM] = "upstream", [POOL_FAR] = "far"};
     metrics_head(text, "ingot_pool_waiting", "gauge", "Requests that wait for a thread of a pool.");
     for (guint i = POOL_LOOP + 1; i < POOLS; i++) {
         g_string_append_printf(text, "ingot_pool_waiting{pool=\"%s\"} %u\n", names[i],

@@ -205,6 +205,17 @@ static Pool choose_referrers(const Request *request, const RouteMatch *match)
     return request->server->through != NULL ? POOL_UPSTREAM : POOL_READ;
 }
 
+/* The end of an upload that waits for hashes keeps nobody else from writing. */
+static Pool move_end(Request *request, const RouteMatch *match)
+{
+    OciDigest digest;
+    return strcmp(request->method, "PUT") == 0 && request->failure == NULL &&
+                   oci_digest_parse(request_query(request, "digest"), &digest, NULL) &&
+                   storage_upload_ends_late(request->server->storage, match->reference, digest.is_sha512)
+               ? POOL_FINISH
+               : POOL_WRITE;
+}
+
 #define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = api_check, .scope = rights_scope
 #define WRITES .pool = POOL_WRITE, .check = api_check, .scope = rights_scope
 const Route api_routes[] = {
@@ -233,7 +244,7 @@ const Route api_routes[] = {
     {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads", .name = "uploads", .kind = API_UPLOADS,
      .body_max = ROUTE_STREAMED, .begin = begin_uploads, .answer = api_uploads},
     {WRITES, .methods = "PATCH, PUT", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload",
-     .kind = API_UPLOAD, .body_max = ROUTE_STREAMED, .begin = begin_upload, .answer = api_upload},
+     .kind = API_UPLOAD, .body_max = ROUTE_STREAMED, .begin = begin_upload, .move = move_end, .answer = api_upload},
     {WRITES, .methods = "POST", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload", .kind = API_UPLOAD,
      .body_max = API_FRAMES_MAX, .answer = api_upload},
     {WRITES, .methods = "GET, DELETE", .pattern = "/v2/{name}/blobs/uploads/{reference}", .name = "upload",

@@ -89,6 +89,9 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
     }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        return request_refuse_busy(request, error->message);
+    }
     return api_upload_fail(request, error);
 }
 

@@ -26,6 +26,7 @@ struct Upload {
     gboolean stored;      /* its blob is there; its row and its lease are not any more */
     gboolean ended;       /* finished or dropped: its file may be a pack by now */
     gint64 lapses;        /* when it goes, since the disk is full (seconds); 0: as its row says */
+    gint summing;         /* atomic: all of it is being read, which takes long; nobody waits for its lock meanwhile */
     gboolean ready;       /* what follows is what has come of it; else that has to be read first */
 
     guint64 size;  /* bytes that came */

@@ -102,7 +102,12 @@ gboolean upload_has_digest(Upload *upload, const OciDigest *digest, StorageStop 
         g_clear_pointer(&upload->sha512, sha512_free);
         known = TRUE;
     }
-    if (!known && !read_all(upload, stop, user, &found, error)) {
+    if (!known) {
+        g_atomic_int_set(&upload->summing, TRUE);
+        known = read_all(upload, stop, user, &found, error);
+        g_atomic_int_set(&upload->summing, FALSE);
+    }
+    if (!known) {
         return FALSE;
     }
     *same = oci_digest_equal(&found, digest);

@@ -8,9 +8,11 @@
 #include "server/catalogue/pieces.h"
 #include "server/storage/framesum.h"
 
-#define ENTRY 36           /* bytes: digest, length */
-#define BATCH 4096         /* frames that are looked up at once */
-#define HASHED_AT_ONCE 64u /* frames between two looks whether to go on */
+#define ENTRY 36                           /* bytes: digest, length */
+#define BATCH 4096                         /* frames that are looked up at once */
+#define HASHED_AT_ONCE 64u                 /* frames between two looks whether to go on */
+#define TURN ((guint64)256 << 20)          /* bytes that are hashed before another offer has its turn */
+#define LOOK_USEC (G_TIME_SPAN_SECOND / 5) /* between two looks whether whoever waits has left */
 
 typedef enum { IDLE, QUEUED, RUNNING } OfferHashing;
 
@@ -26,6 +28,7 @@ struct Offer {
     Storage *storage;
     char *path; /* of the segment file that the missing frames go to */
     Table *table;
+    guint count;       /* frames */
     GHashTable *first; /* digest -> Own: frames by where the list has them first */
     guint64 missing;   /* bytes of the missing frames */
     guint32 come;      /* bytes of the missing frame that comes */
@@ -35,7 +38,9 @@ struct Offer {
     guint next; /* the missing frame that comes */
     OfferHashing hashing;
     gboolean stopping;
-    Hashed told; /* what was hashed a moment ago */
+    gboolean wanted; /* frames have come since its last turn began */
+    guint waiting;   /* requests that wait for its end */
+    Hashed told;     /* what was hashed a moment ago */
 
     /* Belong to whoever made it RUNNING. */
     int fd; /* of the file; -1: not open yet */
@@ -50,7 +55,13 @@ typedef struct {
     guint64 at;
 } Own;
 
-static void offer_unref(Offer *offer)
+Offer *offer_ref(Offer *offer)
+{
+    g_atomic_ref_count_inc(&offer->references);
+    return offer;
+}
+
+void offer_unref(Offer *offer)
 {
     if (!g_atomic_ref_count_dec(&offer->references)) {
         return;
@@ -74,7 +85,6 @@ void offer_free(Offer *offer)
         offer_unref(offer);
     }
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
 
 /* --- the whole, hashed while frames come --- */
 
@@ -118,16 +128,25 @@ static gboolean read_frame(Offer *offer, const Piece *piece, guint8 *data, GErro
     return read_known(offer, piece, data, NULL) || read_known(offer, piece, data, error);
 }
 
-/* How many frames are there that can be hashed next; 0: none, and nobody hashes any more. */
-static guint may_hash(Offer *offer)
+/* Whether a frame that is there is not hashed. Under the lock, by whoever is RUNNING, or where nobody is. */
+static gboolean has_more(const Offer *offer)
+{
+    return !offer->stopping && offer->problem == NULL && offer->done.frames < MIN(offer->count, offer->next);
+}
+
+/* How many frames are to be hashed next; 0: the turn is over. *again: it has another one, since somebody is at work on
+ * the upload. What nobody brings frames of, or waits for, is not hashed. */
+static guint may_hash(Offer *offer, guint64 end, gboolean *again)
 {
     g_mutex_lock(&offer->lock);
-    guint frames = offer->done.frames, there = MIN(offer->next, offer->table->pieces->len);
+    gboolean more = has_more(offer);
     guint count =
-        offer->stopping || offer->problem != NULL || frames >= there ? 0 : MIN(there - frames, HASHED_AT_ONCE);
+        more && offer->done.size < end ? MIN(MIN(offer->count, offer->next) - offer->done.frames, HASHED_AT_ONCE) : 0;
     offer->told = offer->done;
+    *again = more && count == 0 && (offer->waiting > 0 || offer->wanted);
     if (count == 0) {
-        offer->hashing = IDLE;
+        offer->wanted = FALSE;
+        offer->hashing = *again ? QUEUED : IDLE;
         g_cond_broadcast(&offer->stopped);
     }
     g_mutex_unlock(&offer->lock);
@@ -170,15 +189,18 @@ static gboolean hash_some(Offer *offer, guint count)
     return TRUE;
 }
 
-/* All that is there of the frames that are next. */
-static void hash_frames(Offer *offer)
+/* One turn. TRUE: it goes to the end of the queue. */
+static gboolean hash_frames(Offer *offer)
 {
     guint count;
-    while ((count = may_hash(offer)) > 0) {
+    gboolean again;
+    guint64 end = offer->done.size + TURN;
+    while ((count = may_hash(offer, end, &again)) > 0) {
         if (!hash_some(offer, count)) {
             hash_each(offer, count);
         }
     }
+    return again;
 }
 
 void offer_hash(gpointer data, gpointer user)
@@ -189,24 +211,56 @@ void offer_hash(gpointer data, gpointer user)
     gboolean mine = offer->hashing == QUEUED;
     offer->hashing = mine ? RUNNING : offer->hashing;
     g_mutex_unlock(&offer->lock);
-    if (mine) {
-        hash_frames(offer);
+    if (mine && hash_frames(offer)) {
+        g_thread_pool_push(offer->storage->hashers, offer, NULL);
+    } else {
+        offer_unref(offer);
     }
-    offer_unref(offer);
+}
+
+/* Under the lock. */
+static void hash_soon(Offer *offer)
+{
+    if (offer->hashing == IDLE && has_more(offer)) {
+        offer->hashing = QUEUED;
+        g_thread_pool_push(offer->storage->hashers, offer_ref(offer), NULL);
+    }
 }
 
 void offer_hash_on(Offer *offer)
 {
     g_mutex_lock(&offer->lock);
-    gboolean begins = offer->hashing == IDLE && !offer->stopping && offer->done.frames < offer->next;
-    if (begins) {
-        offer->hashing = QUEUED;
-        g_atomic_ref_count_inc(&offer->references);
-    }
+    offer->wanted = TRUE;
+    hash_soon(offer);
     g_mutex_unlock(&offer->lock);
-    if (begins) {
-        g_thread_pool_push(offer->storage->hashers, offer, NULL);
+}
+
+/* Whether there is nothing to wait for. Under the lock. */
+static gboolean has_ended(const Offer *offer)
+{
+    return offer->next < offer->count || (offer->hashing == IDLE && !has_more(offer));
+}
+
+gboolean offer_is_hashed(Offer *offer)
+{
+    g_mutex_lock(&offer->lock);
+    gboolean ended = has_ended(offer);
+    g_mutex_unlock(&offer->lock);
+    return ended;
+}
+
+gboolean offer_wait(Offer *offer, gint64 until, StorageStop stop, gpointer user)
+{
+    g_mutex_lock(&offer->lock);
+    offer->waiting++;
+    while (!has_ended(offer) && g_get_monotonic_time() < until && (stop == NULL || !stop(user))) {
+        hash_soon(offer);
+        g_cond_wait_until(&offer->stopped, &offer->lock, g_get_monotonic_time() + LOOK_USEC);
     }
+    offer->waiting--;
+    gboolean ended = has_ended(offer);
+    g_mutex_unlock(&offer->lock);
+    return ended;
 }
 
 /* --- the list --- */
@@ -333,8 +387,8 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
         }
     }
     offer->missing = fresh - SEGMENT_HEAD;
+    offer->count = count;
     skip_known(offer);
-    offer_hash_on(offer);
     return g_steal_pointer(&offer);
 }
 
@@ -354,7 +408,7 @@ Offer *offer_restore(Storage *storage, const char *path, Table *frames, const Up
     offer->next = state->next;
     offer->done = (Hashed){.frames = state->hashed, .size = state->hashed_size, .whole = state->whole};
     offer->told = offer->done;
-    offer_hash_on(offer);
+    offer->count = frames->pieces->len;
     return offer;
 }
 
@@ -431,15 +485,10 @@ gboolean offer_complete(Offer *offer, Table **table, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames that are missing have not come");
         return FALSE;
     }
-    g_mutex_lock(&offer->lock);
-    offer->stopping = TRUE;
-    while (offer->hashing == RUNNING) {
-        g_cond_wait(&offer->stopped, &offer->lock);
+    if (!offer_is_hashed(offer)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the blob is still being hashed: end it again");
+        return FALSE;
     }
-    offer->hashing = RUNNING; /* one that is queued finds that it has nothing to do */
-    offer->stopping = FALSE;
-    g_mutex_unlock(&offer->lock);
-    hash_frames(offer);
     if (offer->problem != NULL) {
         g_propagate_error(error, g_steal_pointer(&offer->problem));
         return FALSE;

@@ -5,7 +5,10 @@
  * the disk before it counts: while frames come, so that its end waits for little. A blob that has the digest which was
  * asked for is proof of all its frames; of one that has not, whoever asked compares each frame that was here with its
  * own digest (proof.h), so that a damaged one is told from a wrong digest. Which frames are here is told only of
- * repositories that the caller may pull from: anybody could ask what others store otherwise. */
+ * repositories that the caller may pull from: anybody could ask what others store otherwise.
+ *
+ * Those who hash take turns: each offer that somebody brings frames of, or waits for, has a few hundred MB at a time,
+ * and what nobody is at work on costs nothing. */
 #pragma once
 
 #include "server/storage/inside.h"
@@ -19,7 +22,12 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
 /* The same again, of its frames (fresh: those that were missing) as its upload's state tells of them. Each must be
  * there: those that were missing up to `next`, and all others. */
 Offer *offer_restore(Storage *storage, const char *path, Table *frames, const UploadState *state);
+/* It is not hashed any more. */
 void offer_free(Offer *offer);
+/* For one who waits for its hash while its upload may go. */
+Offer *offer_ref(Offer *offer);
+void offer_unref(Offer *offer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_unref)
 /* Its frames, until it is complete. */
 const Table *offer_table(const Offer *offer);
 /* The missing frame that comes; NULL: all have come. */
@@ -40,7 +48,13 @@ gboolean offer_got(Offer *offer, const IngotDigest *digest, GError **error);
 void offer_hash_on(Offer *offer);
 /* What that thread does: of Storage.hashers. */
 void offer_hash(gpointer offer, gpointer user);
-/* When all has come (INVALID if not): the blob's table, with the digest that it has; what the thread has not hashed yet
- * is hashed here. CORRUPT: a frame that counted as here is known to be damaged, or lost; it is missing in the next
- * offer. Nothing more may come afterwards. */
+/* Whether nothing is left to wait for: all is hashed, or frames are missing, or it is of no use. */
+gboolean offer_is_hashed(Offer *offer);
+/* Waits for that until a time (monotonic), or until stop (may be NULL) says so; whether it has come. Nobody holds the
+ * upload's lock for it. */
+gboolean offer_wait(Offer *offer, gint64 until, StorageStop stop, gpointer user);
+/* When all has come (INVALID if not) and is hashed (INTERRUPTED if not): the blob's table, with the digest that it has.
+ * CORRUPT: a frame that counted as here is known to be damaged, or lost; it is missing in the next offer. Nothing more
+ * may come afterwards.
+ */
 gboolean offer_complete(Offer *offer, Table **table, GError **error);

@@ -187,6 +187,11 @@ static Upload *session_open(Storage *storage, const char *id, GError **error)
     if (upload == NULL) {
         return NULL;
     }
+    if (g_atomic_int_get(&upload->summing)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "another request is ending the upload");
+        upload_unref(upload);
+        return NULL;
+    }
     g_mutex_lock(&upload->lock);
     if (upload->ended) {
         blob_unknown(error, "the upload");
@@ -254,7 +259,8 @@ Upload *session_at_hand(Storage *storage, const char *id)
     g_auto(UploadRow) row = {0};
     gboolean mine;
     Upload *upload = session_known(storage, id);
-    if (upload == NULL) {
+    if (upload == NULL || g_atomic_int_get(&upload->summing)) {
+        upload_unref(upload);
         return NULL;
     }
     g_mutex_lock(&upload->lock);

@@ -147,6 +147,7 @@ gboolean storage_upload_settle(Storage *storage, const char *id, guint turn, gui
  * order, at most 1 MiB each. `missing` receives a bit for each (the lowest of each byte first): set where the frame is
  * not here, once for each frame; those alone then come, one after another. A frame counts as here if a repository that
  * may_see allows (NULL: any) has it. */
+typedef gboolean (*StorageStop)(gpointer user);
 typedef gboolean (*StorageMaySee)(const char *repository, gpointer user);
 gboolean storage_upload_offer(Storage *storage, const char *id, const void *frames, gsize size, StorageMaySee may_see,
                               gpointer user, GByteArray *missing, GError **error);
@@ -156,12 +157,15 @@ gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GE
 void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
                                const char *name, const IngotDigest *digest, GError **error);
-/* The same by a digest of either algorithm. Where a SHA-512 has to be worked out from all of the bytes, stop (may be
- * NULL) is asked now and then whether to give up: INTERRUPTED, and the upload stays. */
-typedef gboolean (*StorageStop)(gpointer user);
+/* The same by a digest of either algorithm. Where that has to be worked out from bytes that are not hashed yet, stop is
+ * asked now and then whether to give up: INTERRUPTED, and the upload stays. With stop it is INTERRUPTED too where the
+ * frames of an offer are not hashed within some seconds: another try finds more of them hashed. NULL: until it is done.
+ */
 gboolean storage_upload_finish_named(Storage *storage, const StorageActor *actor, const char *id, guint turn,
                                      const char *name, const OciDigest *digest, StorageStop stop, gpointer user,
                                      GError **error);
+/* Whether its end has to wait for hashes. Nothing of it is read for this. */
+gboolean storage_upload_ends_late(Storage *storage, const char *id, gboolean by_sha512);
 gboolean storage_upload_drop(Storage *storage, const char *id, GError **error);
 
 /* --- manifests: kept with their media type --- */

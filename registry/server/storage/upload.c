@@ -14,6 +14,10 @@
 #include "server/storage/room.h"
 #include "server/storage/session.h"
 
+#define HASH_WAIT (10 * G_TIME_SPAN_SECOND) /* before a request that ends an upload hears that it takes longer */
+#define SOON_MAX (16u << 20)                /* bytes that are read while others wait */
+#define SOON_FRAMES 1024u                   /* frames that are looked at then */
+
 /* --- beginning --- */
 
 static gboolean count_all(Storage *storage, guint *count, GError **error)
@@ -314,7 +318,10 @@ static gboolean counts_on_whole(const Upload *upload, StorageStop stop, gpointer
     if (upload->offer == NULL) {
         return TRUE;
     }
-    if (!proof_table(upload->storage, upload->table, stop, user, &whole, error)) {
+    g_atomic_int_set(&upload->summing, TRUE);
+    gboolean looked = proof_table(upload->storage, upload->table, stop, user, &whole, error);
+    g_atomic_int_set(&upload->summing, FALSE);
+    if (!looked) {
         return FALSE;
     }
     if (!whole) {
@@ -393,6 +400,8 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) {
         upload->refused = upload->changed = TRUE;
         upload_refuse(upload);
+    } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        upload->changed = TRUE; /* more of it is hashed than was kept */
     } else if (upload->offer != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         session_end(upload); /* what was hashed of it was damaged, and it counts on that */
     } else if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
@@ -400,6 +409,33 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
     }
     g_propagate_error(error, problem);
     return FALSE;
+}
+
+/* Its lock is nobody's while this waits. */
+static void await_hash(Storage *storage, const char *id, guint turn, StorageStop stop, gpointer user)
+{
+    Upload *upload = session_enter(storage, id, turn, NULL);
+    if (upload == NULL) {
+        return;
+    }
+    g_autoptr(Offer) offer = upload->offer == NULL || upload->complete ? NULL : offer_ref(upload->offer);
+    session_leave(upload);
+    if (offer != NULL) {
+        offer_wait(offer, stop == NULL ? G_MAXINT64 : g_get_monotonic_time() + HASH_WAIT, stop, user);
+    }
+}
+
+gboolean storage_upload_ends_late(Storage *storage, const char *id, gboolean by_sha512)
+{
+    Upload *upload = session_at_hand(storage, id);
+    if (upload == NULL) {
+        return FALSE;
+    }
+    const Table *frames = upload->offer == NULL || upload->complete ? upload->table : offer_table(upload->offer);
+    gboolean late = upload->offer != NULL && (frames->pieces->len > SOON_FRAMES || !offer_is_hashed(upload->offer));
+    late |= by_sha512 && upload->sha512 == NULL && upload->size > SOON_MAX;
+    session_leave(upload);
+    return late;
 }
 
 gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
@@ -413,6 +449,7 @@ gboolean storage_upload_finish_named(Storage *storage, const StorageActor *actor
                                      const char *name, const OciDigest *digest, StorageStop stop, gpointer user,
                                      GError **error)
 {
+    await_hash(storage, id, turn, stop, user);
     Upload *upload = session_enter(storage, id, turn, error);
     if (upload == NULL) {
         return FALSE;

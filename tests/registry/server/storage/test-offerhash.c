@@ -1,0 +1,133 @@
+/* Offers of what is here already cost whoever makes them next to nothing, and the server a hash of all of it: nobody
+ * else waits for that, and it ends with the request. */
+#include "../fixture.h"
+
+#define PIECE (1u << 20)
+#define LARGE 20000u /* frames: 20 GB */
+#define MANY 6u      /* more than are hashed at once */
+
+static gint left;  /* atomic: the clients have left */
+static gint ended; /* atomic: requests */
+
+static gboolean has_left(gpointer user)
+{
+    (void)user;
+    return g_atomic_int_get(&left);
+}
+
+/* So many frames, by turns the two halves of what is here. */
+static char *offer(Storage *storage, const GByteArray *known, guint count, IngotDigest *whole)
+{
+    g_autoptr(GByteArray) list = list_of(known, PIECE), all = g_byte_array_new(), missing = g_byte_array_new();
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autoptr(GError) error = NULL;
+    for (guint i = 0; i < count; i++) {
+        g_byte_array_append(all, list->data + i % 2 * 36, 36);
+        if (whole != NULL) {
+            g_checksum_update(sum, known->data + i % 2 * PIECE, PIECE);
+        }
+    }
+    if (whole != NULL) {
+        gsize length = sizeof whole->bytes;
+        g_checksum_get_digest(sum, whole->bytes, &length);
+    }
+    char *id = begin_upload(storage, NULL);
+    if (!storage_upload_offer(storage, id, all->data, all->len, NULL, NULL, missing, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return id;
+}
+
+typedef struct {
+    Storage *storage;
+    const char *id;
+    gboolean interrupted;
+} Ending;
+
+static gpointer end_upload(gpointer data)
+{
+    Ending *ending = data;
+    OciDigest wrong = {0};
+    g_autoptr(GError) error = NULL;
+    do {
+        g_clear_error(&error);
+        ending->interrupted =
+            !storage_upload_finish_named(ending->storage, NULL, ending->id, 0, "a", &wrong, has_left, NULL, &error) &&
+            g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
+    } while (ending->interrupted && !g_atomic_int_get(&left)); /* as a client does that is told to come again */
+    g_atomic_int_inc(&ended);
+    return NULL;
+}
+
+static void others_have_their_turn(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 2 * PIECE);
+    g_autofree char *ids[MANY] = {NULL};
+    GThread *threads[MANY];
+    Ending endings[MANY];
+    IngotDigest digest;
+    guint64 size;
+    push(storage, "a", known);
+    g_atomic_int_set(&left, FALSE);
+    g_atomic_int_set(&ended, 0);
+    for (guint i = 0; i < MANY; i++) {
+        ids[i] = offer(storage, known, LARGE, NULL);
+        assert_true(storage_upload_ends_late(storage, ids[i], FALSE));
+        endings[i] = (Ending){.storage = storage, .id = ids[i]};
+        threads[i] = g_thread_new("end", end_upload, &endings[i]);
+    }
+    g_usleep(300000);
+    g_autofree char *id = offer(storage, known, 100, &digest);
+    g_autoptr(GError) error = NULL;
+    if (!storage_upload_finish(storage, NULL, id, 0, "a", &digest, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_true(storage_has(storage, "a", &digest));
+    for (guint i = 0; i < MANY; i++) { /* nobody waits for what is hashed */
+        assert_true(storage_upload_size(storage, ids[i], &size, NULL));
+    }
+    assert_int_equal(g_atomic_int_get(&ended), 0);
+    g_atomic_int_set(&left, TRUE);
+    for (guint i = 0; i < MANY; i++) {
+        g_thread_join(threads[i]);
+        assert_true(endings[i].interrupted);
+        assert_true(storage_upload_size(storage, ids[i], &size, NULL)); /* it stays */
+        assert_true(storage_upload_drop(storage, ids[i], NULL));
+    }
+}
+
+/* Who asks again and again comes to the end, after a restart too: what was hashed is not hashed again. */
+static void each_try_goes_on(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 2 * PIECE);
+    IngotDigest digest;
+    guint tries = 0;
+    push(storage, "a", known);
+    g_autofree char *id = offer(storage, known, 600, &digest);
+    const OciDigest named = oci_digest_from_sha256(&digest);
+    g_autoptr(GError) error = NULL;
+    g_atomic_int_set(&left, TRUE); /* at once */
+    while (!storage_upload_finish_named(storage, NULL, id, 0, "a", &named, has_left, NULL, &error)) {
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+        g_clear_error(&error);
+        storage_upload_pause(storage, id);
+        if (++tries % 8 == 0) {
+            g_clear_pointer(&storage, storage_close);
+            storage = open_storage(state);
+        }
+        g_atomic_int_set(&left, tries % 8 == 7); /* one waits a while */
+        assert_true(tries < 10000);
+    }
+    assert_true(storage_has(storage, "a", &digest));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(others_have_their_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_try_goes_on, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
