@@ -9,14 +9,15 @@
 #define NAME "team/web"
 #define LAST (1u << 20) /* bytes of the largest config that is taken */
 
-/* A config of that many bytes, of values that take far more memory than text. */
+/* A config of that many bytes, of as many values as may be, which take far more memory than text. */
 static GByteArray *hostile_config(gsize size)
 {
     static const char head[] = "{\"version\":1,\"architecture\":\"amd64\",\"disk\":{\"size\":4096},\"x\":[0",
                       tail[] = "]}";
     GByteArray *text = g_byte_array_new();
     g_byte_array_append(text, (const guint8 *)head, sizeof head - 1);
-    while (text->len + 3 + sizeof tail - 1 <= size) {
+    /* Each is counted as two. */
+    for (guint i = 16; i < INGOT_MANIFEST_VALUES && text->len + 3 + sizeof tail - 1 <= size; i += 2) {
         g_byte_array_append(text, (const guint8 *)",{}", 3);
     }
     g_byte_array_append(text, (const guint8 *)tail, sizeof tail - 1);
@@ -99,7 +100,7 @@ static void a_config_counts(void **state)
     g_autoptr(ViewImage) image = view_image_load(all.storage, all.unpacked, NAME, &first, FALSE, &error);
     assert_non_null(image);
     const size_t takes = mallinfo2().uordblks - before;
-    assert_true(takes > 32 * (size_t)LAST); /* else this tests nothing */
+    assert_true(takes > 8 * (size_t)LAST); /* else this tests nothing */
     assert_true(view_image_memory(image) >= takes);
     assert_true(image->parsed >= takes);
     g_clear_pointer(&image, view_image_unref);
