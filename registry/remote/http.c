@@ -11,6 +11,7 @@
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
 #define REFUSAL_VALUES 1024
+#define LEAST_SPEED 100000             /* bytes a second, of a long answer */
 #define WAIT_STEP (G_USEC_PER_SEC / 4) /* between two looks whether to go on waiting */
 
 void http_exchange_clear(HttpExchange *exchange)
@@ -147,7 +148,8 @@ gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char 
     const char *why = curl_easy_strerror(code);
     if (code == CURLE_OPERATION_TIMEDOUT) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
-                    "%s: nothing came for %ld s ($INGOT_TIMEOUT sets this): %s", url, seconds_of(STALL_SECONDS), why);
+                    "%s: nothing came for %ld s ($INGOT_TIMEOUT sets this), or not all in good time: %s", url,
+                    remote->stall > 0 ? (long)remote->stall : seconds_of(STALL_SECONDS), why);
     } else {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", url, why);
     }
@@ -259,6 +261,15 @@ static void show_login(IngotRemote *remote, const HttpExchange *exchange)
     }
 }
 
+/* An answer that trickles moves something all the while: what is read as a whole has an end in time too, where waits
+ * are bounded at all. */
+static void limit_whole(CURL *curl, const IngotRemote *remote, const HttpExchange *exchange)
+{
+    if (remote->stall > 0 && exchange->upload_size == 0 && exchange->body_size == 0) {
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)(2 * remote->stall + exchange->limit / LEAST_SPEED));
+    }
+}
+
 /* One request with its answer. */
 static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
@@ -268,6 +279,7 @@ static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **er
     curl_easy_reset(curl); /* connections stay */
     http_prepare(curl, exchange->url);
     http_limit(curl, remote);
+    limit_whole(curl, remote, exchange);
     show_login(remote, exchange);
     g_clear_pointer(&exchange->answer, g_byte_array_unref);
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);

@@ -22,7 +22,8 @@ typedef struct {
     char *where; /* its URL */
     ServeFunc answer;
     gpointer user;
-    gint ends; /* atomic */
+    gulong pause; /* microseconds before each byte of an answer; 0: it comes at once */
+    gint ends;    /* atomic */
 } Serve;
 
 /* The request's head; its body is read and counted. NULL: the connection has ended. */
@@ -47,10 +48,11 @@ static inline char *serve_receive(GSocket *connection, gsize *sent)
     return g_strndup(all->str, (gsize)(end - all->str));
 }
 
-static inline void serve_send(GSocket *connection, const char *answer)
+static inline void serve_send(GSocket *connection, const char *answer, gulong pause)
 {
     for (gsize at = 0, size = strlen(answer); at < size;) {
-        gssize count = g_socket_send(connection, answer + at, size - at, NULL, NULL);
+        g_usleep(pause);
+        gssize count = g_socket_send(connection, answer + at, pause > 0 ? 1 : size - at, NULL, NULL);
         if (count <= 0) {
             return;
         }
@@ -70,7 +72,7 @@ static inline gpointer serve_run(gpointer data)
         g_autofree char *request = serve_receive(connection, &sent);
         g_autofree char *answer = request == NULL ? NULL : serve->answer(request, sent, serve->user);
         if (answer != NULL) {
-            serve_send(connection, answer);
+            serve_send(connection, answer, serve->pause);
         }
     }
 }

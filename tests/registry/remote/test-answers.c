@@ -163,12 +163,30 @@ static void logins_of_many_names_are_not_kept_for_ever(void **state)
     serve_free(serve);
 }
 
+/* Bytes come all the while, but for hours. */
+static void an_answer_that_trickles_has_an_end(void **state)
+{
+    gint asked = 1;
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    Serve *serve = serve_new(refuse_at_length, &asked);
+    serve->pause = 50 * G_TIME_SPAN_MILLISECOND;
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    ingot_remote_limit(remote, 5, 1, 0);
+    assert_null(ingot_remote_list_tags(remote, "team/web", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
+    assert_int_equal(ingot_remote_ended(remote), INGOT_REMOTE_OTHERWISE);
+    g_clear_pointer(&remote, ingot_remote_free);
+    serve_free(serve);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_is_longer_than_the_range),
         cmocka_unit_test(only_the_registry_refuses),
         cmocka_unit_test(an_upload_is_not_sent_twice),
+        cmocka_unit_test(an_answer_that_trickles_has_an_end),
         cmocka_unit_test(logins_of_many_names_are_not_kept_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
