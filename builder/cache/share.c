@@ -3,31 +3,37 @@
 #include <ingot/error.h>
 #include <ingot/packer.h>
 #include <ingot/remote.h>
+#include <ingot/transfer.h>
 #include <string.h>
 
 #include "cache/checksum.h"
 #include "cache/nodes.h"
 #include "cache/shared.h"
 
-/* A blob, unless the registry has it; of a disk the parts that it lacks. */
+/* A blob, unless the registry has it. */
 static gboolean share_put(const Share *share, IngotRemote *remote, const char *path, const IngotDescriptor *blob,
-                          const IngotIndex *index, GError **error)
+                          GError **error)
 {
     const char *name = share->where->name;
     gboolean has;
-    if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
-        return FALSE;
-    }
-    return has ||
-           (index == NULL ? ingot_remote_put_blob(remote, name, path, blob, share->progress, error)
-                          : ingot_remote_put_disk(remote, name, path, blob, index, share->progress, NULL, error));
+    return ingot_remote_has_blob(remote, name, &blob->digest, &has, error) &&
+           (has || ingot_remote_put_blob(remote, name, path, blob, share->progress, error));
 }
 
-static gboolean share_put_stored(const Share *share, IngotRemote *remote, const IngotDescriptor *blob,
-                                 const IngotIndex *index, GError **error)
+static gboolean share_put_stored(const Share *share, IngotRemote *remote, const IngotDescriptor *blob, GError **error)
 {
     g_autofree char *path = ingot_store_blob_path(share->store, &blob->digest);
-    return share_put(share, remote, path, blob, index, error);
+    return share_put(share, remote, path, blob, error);
+}
+
+/* Of a disk the parts that the registry lacks. */
+static gboolean share_put_disk(const Share *share, IngotRemote *remote, const IngotImage *image, GError **error)
+{
+    const IngotDescriptor *disk = &image->manifest->disk;
+    gboolean has;
+    return ingot_remote_has_blob(remote, share->where->name, &disk->digest, &has, error) &&
+           (has || ingot_transfer_push_disk(share->store, remote, share->where->name, disk, image->index,
+                                            share->progress, NULL, error));
 }
 
 /* --- the manifest --- */
@@ -60,8 +66,7 @@ static gboolean share_add_file(const Share *share, IngotRemote *remote, const No
     g_autofree char *path = node_file(node, file->name);
     IngotDescriptor blob;
     char digest[INGOT_DIGEST_TEXT_SIZE];
-    if (!ingot_digest_of_file(path, &blob.digest, &blob.size, error) ||
-        !share_put(share, remote, path, &blob, NULL, error)) {
+    if (!ingot_digest_of_file(path, &blob.digest, &blob.size, error) || !share_put(share, remote, path, &blob, error)) {
         return FALSE;
     }
     ingot_digest_write_text(&blob.digest, digest);
@@ -79,9 +84,8 @@ static gboolean share_send(const Share *share, IngotRemote *remote, const Node *
     ingot_progress_begin(share->progress, parts->disk.size, "push the machine after '%s'", node_run(node)->title);
     g_autofree char *disk_image = ingot_manifest_to_text(parts);
     g_autoptr(json_t) manifest = ingot_json_parse(disk_image, strlen(disk_image), tag, error);
-    if (manifest == NULL || !share_put_stored(share, remote, &parts->config, NULL, error) ||
-        !share_put_stored(share, remote, &parts->index, NULL, error) ||
-        !share_put_stored(share, remote, &parts->disk, image->index, error)) {
+    if (manifest == NULL || !share_put_stored(share, remote, &parts->config, error) ||
+        !share_put_stored(share, remote, &parts->index, error) || !share_put_disk(share, remote, image, error)) {
         return FALSE;
     }
     for (guint i = 0; i < SHARED_FILES; i++) {

@@ -30,6 +30,7 @@ typedef struct {
     guint64 blob_size; /* all frames, without the seek table, bytes */
     char *encoder;     /* who compressed the frames: see encoder.h */
     GArray *chunks;    /* of IngotChunk */
+    GArray *frames;    /* of IngotDigest: of each chunk's frame; NULL: not known. It stands in no index's bytes */
 } IngotIndex;
 
 IngotIndex *ingot_index_new(const char *encoder, guint32 average);

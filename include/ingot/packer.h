@@ -21,7 +21,7 @@ typedef struct {
 } IngotPackOptions;
 
 typedef struct {
-    IngotIndex *index;
+    IngotIndex *index;  /* with its frames' digests */
     IngotDigest digest; /* of the whole blob, seek table included */
     guint64 size;       /* of the whole blob, bytes */
     guint64 data;       /* bytes of the disk that are no holes */

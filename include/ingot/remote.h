@@ -67,9 +67,11 @@ gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char
                                IngotProgress *progress, GError **error);
 
 /* The same for a packed disk, by its index: where the registry is Ingot's it is told the frames and sent those alone
- * that it lacks; any other, and one that refuses, is sent the whole. *sent (may be NULL) counts bytes of bodies. */
+ * that it lacks; any other, and one that refuses, is sent the whole. The frames' digests that the index does not know
+ * are worked out, and known from then on; of those that the registry refuses none is. *sent (may be NULL) counts bytes
+ * of bodies. */
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
+                               IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
 
 /* The frames that a registry of Ingot's keeps a blob as: 36 bytes for each, its SHA-256 and its length (u32
  * little-endian), in order; *frames NULL where it tells none. */

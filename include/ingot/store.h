@@ -47,8 +47,16 @@ void ingot_store_discard(IngotStoreFile *file);
 /* Closes and leaves a resumable file where it is. */
 void ingot_store_suspend(IngotStoreFile *file);
 
-/* Packs a disk into a blob of the store. Frames that an earlier pack has made there are taken from it. */
+/* Packs a disk into a blob of the store, and keeps its frames' digests beside it. Frames that an earlier pack has made
+ * there are taken from it. */
 IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const IngotPackOptions *options, GError **error);
+
+/* Keeps what the disk's index knows of its frames, for as long as the disk is there; where nothing is known, or it
+ * can't be written, nothing happens. */
+void ingot_store_keep_frames(IngotStore *store, const IngotDigest *disk, const IngotIndex *index);
+/* FALSE: nothing whole is kept of them. What is kept is a hint: whoever is told of a frame compares it. */
+gboolean ingot_store_load_frames(IngotStore *store, const IngotDigest *disk, IngotIndex *index);
+void ingot_store_drop_frames(IngotStore *store, const IngotDigest *disk);
 
 /* --- images --- */
 typedef struct {

@@ -12,6 +12,11 @@ G_BEGIN_DECLS
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                              IngotProgress *progress, IngotDescriptor *manifest, GError **error);
 
+/* A disk of the store that the registry does not have, as ingot_remote_put_disk sends it: what the store knows of its
+ * frames is told, and what had to be worked out it knows from then on. */
+gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
+                                  IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
+
 /* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
  * Named in the store as HOST/NAME:TAG. *received (may be NULL): bytes that came over the network. */

@@ -42,6 +42,7 @@ void ingot_index_unref(IngotIndex *index)
     if (index != NULL && g_atomic_ref_count_dec(&shared->references)) {
         g_free(index->encoder);
         g_array_unref(index->chunks);
+        g_clear_pointer(&index->frames, g_array_unref);
         g_free(shared);
     }
 }

@@ -19,7 +19,7 @@ typedef struct {
     const guint8 *data; /* NULL: a hole */
     guint32 length, stored;
     gboolean taken; /* its frame was made before */
-    IngotDigest digest;
+    IngotDigest digest, frame;
     FrameSum sum; /* of its frame */
 } Piece;
 
@@ -92,6 +92,7 @@ static void piece_encode(const Packer *packer, IngotEncoder *encoder, Piece *pie
         piece->stored = (guint32)ingot_encoder_frame(encoder, piece->data, piece->length, frame);
         piece->sum = frame_sum(frame, piece->stored);
     }
+    ingot_digest_of(frame, piece->stored, &piece->frame);
 }
 
 static void work(gpointer data, gpointer user)
@@ -132,6 +133,13 @@ static gboolean put(Packer *packer, const void *data, gsize size, GError **error
     return TRUE;
 }
 
+static void add_hole_frame(IngotIndex *index, GBytes *frame)
+{
+    IngotDigest digest;
+    ingot_digest_of(g_bytes_get_data(frame, NULL), g_bytes_get_size(frame), &digest);
+    g_array_append_val(index->frames, digest);
+}
+
 static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
 {
     gsize from = 0, to = 0;
@@ -140,6 +148,7 @@ static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
         if (piece->data != NULL) {
             ingot_index_add(packer->index, &piece->digest, piece->length, piece->stored);
             g_array_append_val(packer->sums, piece->sum);
+            g_array_append_val(packer->index->frames, piece->frame);
             packer->packed->data += piece->length;
             packer->packed->taken += piece->taken ? piece->length : 0;
             to += piece->stored;
@@ -151,6 +160,7 @@ static gboolean write_batch(Packer *packer, const Batch *batch, GError **error)
             return FALSE;
         }
         from = to;
+        add_hole_frame(packer->index, frame);
         ingot_index_add(packer->index, NULL, piece->length, (guint32)g_bytes_get_size(frame));
     }
     return put(packer, batch->frames + from, to - from, error);
@@ -257,6 +267,7 @@ static void start(Packer *packer, guint threads)
     packer->batch = batch_new();
     packer->index = ingot_index_new(ingot_encoder_name(), packer->average);
     packer->sums = g_array_new(FALSE, FALSE, sizeof(FrameSum));
+    packer->index->frames = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     packer->hasher = ingot_hasher_new();
     packer->hole_encoder = ingot_encoder_new();
     packer->packed = g_new0(IngotPacked, 1);

@@ -14,9 +14,23 @@ static gboolean check_size(const char *path, const IngotDescriptor *blob, GError
     return FALSE;
 }
 
+gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
+                                  IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+{
+    g_autofree char *path = ingot_store_blob_path(store, &disk->digest);
+    gboolean known = ingot_store_load_frames(store, &disk->digest, index);
+    gboolean ok = ingot_remote_put_disk(remote, name, path, disk, index, progress, sent, error);
+    if (index->frames == NULL) {
+        ingot_store_drop_frames(store, &disk->digest);
+    } else if (ok && !known) {
+        ingot_store_keep_frames(store, &disk->digest, index);
+    }
+    return ok;
+}
+
 /* A blob, unless the registry has it; of a disk, whose index is given (else NULL), the parts that it lacks. */
 static gboolean push_parts(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
-                           const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+                           IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
 {
     gboolean has;
     if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
@@ -29,7 +43,7 @@ static gboolean push_parts(IngotStore *store, IngotRemote *remote, const char *n
     g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
     return check_size(path, blob, error) &&
            (index == NULL ? ingot_remote_put_blob(remote, name, path, blob, progress, error)
-                          : ingot_remote_put_disk(remote, name, path, blob, index, progress, sent, error));
+                          : ingot_transfer_push_disk(store, remote, name, blob, index, progress, sent, error));
 }
 
 static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,

@@ -121,23 +121,29 @@ typedef struct {
     int fd;
     const char *path;
     const IngotRange *frames; /* all of the blob */
-    guint count, next;        /* next: atomic */
+    guint count, next;        /* next: atomic; it begins behind those that are known */
     guint8 *list;
     GMutex lock;
     GError *failure;
 } Listing;
 
+static void write_entry(const Listing *listing, guint i, const IngotDigest *digest)
+{
+    guint8 *entry = listing->list + (gsize)i * ENTRY;
+    guint32 length = GUINT32_TO_LE((guint32)listing->frames[i].length);
+    memcpy(entry, digest->bytes, INGOT_DIGEST_SIZE);
+    memcpy(entry + INGOT_DIGEST_SIZE, &length, sizeof length);
+}
+
 static gboolean add_entry(const Listing *listing, guint i, guint8 *data, GError **error)
 {
     IngotDigest digest;
-    guint32 length = (guint32)listing->frames[i].length, little = GUINT32_TO_LE(length);
+    gsize length = (gsize)listing->frames[i].length;
     if (!ingot_file_pread(listing->fd, data, length, listing->frames[i].offset, listing->path, error)) {
         return FALSE;
     }
     ingot_digest_of(data, length, &digest);
-    guint8 *entry = listing->list + (gsize)i * ENTRY;
-    memcpy(entry, digest.bytes, INGOT_DIGEST_SIZE);
-    memcpy(entry + INGOT_DIGEST_SIZE, &little, sizeof little);
+    write_entry(listing, i, &digest);
     return TRUE;
 }
 
@@ -162,18 +168,36 @@ static gpointer add_entries(gpointer user)
     return NULL;
 }
 
-/* Each frame's digest and length, on all cores; NULL: an error. */
-static guint8 *list_frames(int fd, const char *path, const GArray *frames, GError **error)
+/* What was worked out of the disk's own frames is known from then on. */
+static void learn_frames(IngotIndex *index, const Listing *listing)
+{
+    IngotDigest digest;
+    index->frames = g_array_sized_new(FALSE, FALSE, sizeof digest, index->chunks->len);
+    for (guint i = 0; i < index->chunks->len; i++) {
+        memcpy(digest.bytes, listing->list + (gsize)i * ENTRY, sizeof digest.bytes);
+        g_array_append_val(index->frames, digest);
+    }
+}
+
+/* Each frame's digest and length; those that the index does not know are read, on all cores; NULL: an error. */
+static guint8 *list_frames(int fd, const char *path, const GArray *frames, IngotIndex *index, GError **error)
 {
     Listing listing = {.fd = fd, .path = path, .frames = (const IngotRange *)(gpointer)frames->data};
     listing.count = frames->len;
     listing.list = g_malloc((gsize)frames->len * ENTRY);
+    gboolean known = index->frames != NULL && index->frames->len == index->chunks->len;
+    for (; known && listing.next < index->chunks->len; listing.next++) {
+        write_entry(&listing, listing.next, &g_array_index(index->frames, IngotDigest, listing.next));
+    }
     g_mutex_init(&listing.lock);
-    crew_run("frames", MIN(g_get_num_processors(), THREADS_MAX), add_entries, &listing);
+    crew_run("frames", known ? 1 : MIN(g_get_num_processors(), THREADS_MAX), add_entries, &listing);
     g_mutex_clear(&listing.lock);
     if (listing.failure != NULL) {
         g_propagate_error(error, listing.failure);
         g_clear_pointer(&listing.list, g_free);
+    } else if (!known) {
+        g_clear_pointer(&index->frames, g_array_unref);
+        learn_frames(index, &listing);
     }
     return listing.list;
 }
@@ -295,10 +319,11 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
 
 /* *tried FALSE: the registry has to be sent the whole. */
 static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const char *path, const IngotDescriptor *blob,
-                          const GArray *frames, IngotProgress *progress, guint64 *sent, gboolean *tried, GError **error)
+                          const GArray *frames, IngotIndex *index, IngotProgress *progress, guint64 *sent,
+                          gboolean *tried, GError **error)
 {
     *tried = upload->frames != NULL && frames != NULL;
-    g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, error);
+    g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, index, error);
     g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, frames, list, error);
     if (missing == NULL) {
         return FALSE;
@@ -308,7 +333,7 @@ static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const cha
 }
 
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               const IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+                               IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
 {
     g_auto(Upload) upload = {.patience = patience_of(remote->patience)};
     gboolean tried = FALSE, ok;
@@ -323,7 +348,7 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
         if (!begin(remote, name, &upload, error)) {
             return FALSE;
         }
-        ok = put_delta(remote, &upload, fd, path, blob, frames, progress, count, &tried, &problem);
+        ok = put_delta(remote, &upload, fd, path, blob, frames, index, progress, count, &tried, &problem);
     } while (ok && upload.again);
     if (ok) {
         return TRUE;
@@ -334,6 +359,7 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
         return FALSE;
     }
     *count += blob->size;
+    g_clear_pointer(&index->frames, g_array_unref); /* they may be why */
     /* An upload that knows of frames takes nothing else. */
     ok = tried || put_whole(remote, &upload, fd, blob, progress, error);
     return ok && (tried || upload.again) ? put_blob(remote, name, &upload, fd, blob, progress, error) : ok;

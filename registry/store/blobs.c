@@ -212,5 +212,6 @@ IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const Ingo
         return NULL;
     }
     frametables_keep(store, &packed->digest, packed->table);
+    ingot_store_keep_frames(store, &packed->digest, packed->index);
     return g_steal_pointer(&packed);
 }

@@ -41,6 +41,7 @@ static Table *table_of(IngotStore *store, const char *name)
     g_autofree char *path = table_path(store, &blob);
     if (!ingot_store_has(store, &blob)) {
         unlink(path);
+        ingot_store_drop_frames(store, &blob);
         return NULL;
     }
     if (stat(path, &st) != 0) {

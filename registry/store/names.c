@@ -233,6 +233,7 @@ static guint64 drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reach
         if (stat(path, &st) == 0 && unlink(path) == 0) {
             freed += (guint64)st.st_size;
             frametables_drop(store, &digest);
+            ingot_store_drop_frames(store, &digest);
         }
     }
     return freed;

@@ -20,6 +20,24 @@ ingot promote "$REGISTRY/team/web" 2.0.0 dev >/dev/null
 [ "$(ingot ls "$REGISTRY")" = team/web ] || fail "ls of the registry"
 ok "push, promote and ls"
 
+# What the store knows of a disk's frames is a hint: a wrong one costs a push of the whole, and is not kept.
+hint=$INGOT_STORE/frame-digests/$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")
+cp "$hint" "$TMP/hint"
+python3 - "$hint" <<'PY'
+import hashlib, sys
+text = bytearray(open(sys.argv[1], "rb").read()[:-32])
+text[16 + 32] ^= 1
+open(sys.argv[1], "wb").write(text + hashlib.sha256(text).digest())
+PY
+[ "$(ingot push -q web:2.0.0 "$REGISTRY/team/hint")" = "$digest" ] || fail "a wrong hint is in the way of a push"
+[ ! -e "$hint" ] || fail "a wrong hint stays"
+: >"$TMP/ingotd.log"
+ingot push -q web:2.0.0 "$REGISTRY/team/again" >/dev/null
+cmp "$hint" "$TMP/hint" || fail "a push works out other digests than the pack did"
+bytes=$(grep -o ' PUT .*received=[0-9]*' "$TMP/ingotd.log" | sed 's/.*received=//' | awk '{ s += $1 } END { print s }')
+[ "$bytes" -lt 1000000 ] || fail "$bytes bytes were sent of what is there"
+ok "a wrong hint of a disk's frames does no harm"
+
 other=$TMP/other
 ingot pull -q --store "$other" "$REGISTRY/team/web:1.0.0" >/dev/null
 : >"$TMP/ingotd.log"

@@ -359,6 +359,60 @@ static void tables_of_frames_go_with_their_blobs(void **state)
     assert_int_equal(third->taken, 0);
 }
 
+static char *digests_of(const IngotStore *store, const IngotDigest *blob)
+{
+    g_autofree char *text = ingot_digest_to_text(blob);
+    return g_build_filename(ingot_store_path(store), "frame-digests", strchr(text, ':') + 1, NULL);
+}
+
+/* Each is that of the bytes which stand in the blob. */
+static void check_digests(IngotStore *store, const IngotDigest *blob, const IngotIndex *index)
+{
+    g_autofree char *path = ingot_store_blob_path(store, blob), *bytes = NULL;
+    assert_true(g_file_get_contents(path, &bytes, NULL, NULL));
+    assert_int_equal(index->frames->len, index->chunks->len);
+    for (guint i = 0; i < index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(index, i);
+        IngotDigest digest;
+        ingot_digest_of(bytes + chunk->stored_offset, chunk->stored_length, &digest);
+        assert_memory_equal(&g_array_index(index->frames, IngotDigest, i), &digest, sizeof digest);
+    }
+}
+
+/* A later pack, which takes frames, knows their digests as well as the first; what is damaged is as if it were not
+ * there; they go with their blob. */
+static void digests_of_frames_are_kept(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    g_autoptr(IngotPacked) other = pack(state, store, "other"), packed = pack(state, store, "one");
+    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    g_autoptr(json_t) config = ingot_config_new("amd64", 1 << 20);
+    assert_true(packed->taken > 0);
+    assert_true(ingot_store_add_image(store, "a", "1.0.0", config, NULL, &disk, packed->index, &manifest, NULL));
+    g_autoptr(IngotReference) reference = ingot_reference_parse("a:1.0.0", NULL);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+    assert_null(image->index->frames);
+    assert_true(ingot_store_load_frames(store, &disk.digest, image->index));
+    check_digests(store, &disk.digest, image->index);
+    g_autofree char *path = digests_of(store, &disk.digest), *bytes = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    for (gsize at = 0; at < size; at += 13) {
+        bytes[at] ^= 1;
+        assert_true(ingot_file_replace(path, bytes, size, 0644, NULL));
+        assert_false(ingot_store_load_frames(store, &disk.digest, image->index));
+        bytes[at] ^= 1;
+    }
+    assert_true(ingot_file_replace(path, bytes, size - 1, 0644, NULL));
+    assert_false(ingot_store_load_frames(store, &disk.digest, image->index));
+    ingot_store_keep_frames(store, &disk.digest, image->index);
+    assert_true(ingot_store_load_frames(store, &disk.digest, image->index));
+    assert_true(ingot_store_remove(store, image->entry, NULL, NULL));
+    assert_int_not_equal(access(path, F_OK), 0);
+    g_autofree char *left = digests_of(store, &other->digest);
+    assert_int_equal(access(left, F_OK), 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -376,6 +430,7 @@ int main(void)
         TEST(what_is_no_folder_is_no_empty_store),
         TEST(frames_are_taken_from_earlier_packs),
         TEST(tables_of_frames_go_with_their_blobs),
+        TEST(digests_of_frames_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
