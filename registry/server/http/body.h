@@ -13,7 +13,8 @@ typedef struct {
      * never. */
     gboolean (*run)(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at);
     void (*unref)(gpointer source);
-    gboolean far; /* its bytes come from another machine */
+    gboolean far;   /* its bytes come from another machine */
+    gboolean light; /* an event loop may call run: it waits for nothing */
 } BodyKind;
 
 typedef struct {

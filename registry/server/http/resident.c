@@ -24,6 +24,13 @@ gboolean resident_has(int fd, guint64 offset, guint64 size)
     return has;
 }
 
+gsize resident_read(int fd, guint64 offset, void *buffer, gsize size)
+{
+    struct iovec to = {.iov_base = buffer, .iov_len = size};
+    ssize_t got = preadv2(fd, &to, 1, (off_t)offset, RWF_NOWAIT);
+    return (gsize)MAX(got, 0);
+}
+
 void resident_fetch(int fd, guint64 offset, guint64 size)
 {
     g_autofree guint8 *data = g_malloc(STRIDE);

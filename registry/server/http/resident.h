@@ -9,5 +9,7 @@
 #include <glib.h>
 
 gboolean resident_has(int fd, guint64 offset, guint64 size);
+/* Reads what is in memory of them, from their beginning on, without waiting; how many bytes, 0 for none. */
+gsize resident_read(int fd, guint64 offset, void *buffer, gsize size);
 /* Reads them, so that they are; it waits for the disk. */
 void resident_fetch(int fd, guint64 offset, guint64 size);

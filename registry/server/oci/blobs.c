@@ -30,7 +30,7 @@ static gboolean quick_run_of_blob(gpointer source, guint64 offset, guint64 lengt
     return length <= QUICK_MAX && storage_blob_run(source, offset, length, fd, at);
 }
 
-static const BodyKind whole_kind = {read_blob, run_of_blob, unref_blob};
+static const BodyKind whole_kind = {.read = read_blob, .run = run_of_blob, .unref = unref_blob, .light = TRUE};
 static const BodyKind quick_kind = {NULL, quick_run_of_blob, unref_blob};
 
 /* Takes the blob. */

@@ -62,6 +62,24 @@ static void fetched_bytes_are_there(void **state)
     resident_fetch(fd, SIZE - 10, 1000); /* what is not there ends it */
 }
 
+/* What is there is read, up to what is not. */
+static void what_is_there_is_read_without_waiting(void **state)
+{
+    g_autofree guint8 *data = g_malloc(SIZE);
+    (void)state;
+    if (!let_go()) {
+        skip();
+    }
+    assert_int_equal(resident_read(fd, 1u << 20, data, 100000), 0);
+    resident_fetch(fd, 1u << 20, 131072);
+    data[99999] = 1;
+    assert_int_equal(resident_read(fd, 1u << 20, data, 100000), 100000);
+    assert_int_equal(data[99999], 0);
+    gsize some = resident_read(fd, 1u << 20, data, SIZE - (1u << 20));
+    assert_true(some >= 100000 && some < SIZE - (1u << 20));
+    assert_int_equal(resident_read(fd, 0, data, 4096), 0);
+}
+
 /* A pipe and the like: then there is nothing to wait for by this. */
 static void what_can_not_tell_has_all(void **state)
 {
@@ -77,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(fetched_bytes_are_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_there_is_read_without_waiting, set_up, tear_down),
         cmocka_unit_test(what_can_not_tell_has_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
