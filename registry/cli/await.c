@@ -5,13 +5,17 @@
 #include <ingot/process.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define AWAIT_MOST (30 * G_TIME_SPAN_MINUTE)
-#define BETWEEN_MOST 60u /* seconds between two looks, whatever the registry says */
+#define BETWEEN 3u       /* seconds between two looks, where the registry says none, or a date */
+#define BETWEEN_MOST 60u /* whatever it says */
+#define RETRY_AFTER "retry-after:"
 
-/* The same that Vagrant asks, but for the head alone: its status and Retry-After are printed. */
+/* The same that Vagrant asks, but for the head alone, which is printed: --write-out prints single headers since curl
+ * 7.84 alone. */
 static GPtrArray *probe_arguments(const char *program, const char *const *arguments)
 {
     GPtrArray *probe = g_ptr_array_new();
@@ -27,8 +31,8 @@ static GPtrArray *probe_arguments(const char *program, const char *const *argume
             g_ptr_array_add(probe, (char *)"--silent");
             g_ptr_array_add(probe, (char *)"--output");
             g_ptr_array_add(probe, (char *)"/dev/null");
-            g_ptr_array_add(probe, (char *)"--write-out");
-            g_ptr_array_add(probe, (char *)"%{http_code} %header{retry-after}\\n");
+            g_ptr_array_add(probe, (char *)"--dump-header");
+            g_ptr_array_add(probe, (char *)"-");
             g_ptr_array_add(probe, (char *)arguments[i]);
         }
     }
@@ -36,18 +40,31 @@ static GPtrArray *probe_arguments(const char *program, const char *const *argume
     return probe;
 }
 
+guint await_seconds(const char *heads)
+{
+    g_auto(GStrv) lines = g_strsplit(heads, "\n", -1);
+    guint status = 0, seconds = 0;
+    for (guint i = 0; lines[i] != NULL; i++) {
+        if (g_str_has_prefix(lines[i], "HTTP/")) { /* the head behind a redirection, or behind a proxy's own */
+            const char *space = strchr(lines[i], ' ');
+            status = space == NULL ? 0 : (guint)strtoul(space, NULL, 10);
+            seconds = 0;
+        } else if (g_ascii_strncasecmp(lines[i], RETRY_AFTER, strlen(RETRY_AFTER)) == 0) {
+            seconds = (guint)MIN(strtoul(lines[i] + strlen(RETRY_AFTER), NULL, 10), BETWEEN_MOST);
+        }
+    }
+    return status != 503 ? 0 : seconds == 0 ? BETWEEN : seconds;
+}
+
 /* Seconds until the next look; 0: there is nothing to wait for. */
 static guint ask(const GPtrArray *probe)
 {
-    g_autofree char *answer = NULL;
-    guint status = 0, seconds = 0;
-    if (!g_spawn_sync(NULL, (char **)probe->pdata, NULL,
-                      G_SPAWN_STDERR_TO_DEV_NULL | G_SPAWN_LEAVE_DESCRIPTORS_OPEN, /* a login is in one */
-                      NULL, NULL, &answer, NULL, NULL, NULL) ||
-        sscanf(answer, "%u %u", &status, &seconds) != 2 || status != 503) {
-        return 0;
-    }
-    return CLAMP(seconds, 1, BETWEEN_MOST);
+    g_autofree char *heads = NULL;
+    return g_spawn_sync(NULL, (char **)probe->pdata, NULL,
+                        G_SPAWN_STDERR_TO_DEV_NULL | G_SPAWN_LEAVE_DESCRIPTORS_OPEN, /* a login is in one */
+                        NULL, NULL, &heads, NULL, NULL, NULL)
+               ? await_seconds(heads)
+               : 0;
 }
 
 static void tell(const char *told)

@@ -8,3 +8,7 @@
  * goes to. FALSE: a signal came. Else curl is to go on, and to say what there is to say: the file is there, or can't be
  * had, or did not come for half an hour. */
 gboolean await_file(const char *program, const char *const *arguments, const char *told);
+
+/* What the heads of an answer (of all that a client was sent on to) say: seconds until it is to be asked again; 0:
+ * there is nothing to wait for. */
+guint await_seconds(const char *heads);

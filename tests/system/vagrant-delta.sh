@@ -122,6 +122,26 @@ PATH=$(realpath "$B") expect 1 ingot vagrant up
 grep -q 'vagrant is not installed' "$TMP/err" || fail "no vagrant: $(cat "$TMP/err")"
 ok "arguments and exit status are Vagrant's"
 
+# A box that the registry has yet to work out is awaited, whatever its 503 says besides.
+: >"$TMP/rules"
+: >"$TMP/asked"
+python3 tests/system/upstream.py "$REGISTRY" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
+ENDING+=($!)
+until [ -s "$TMP/upstream.address" ]; do sleep 0.05; done
+image=$(curl -sfI "http://$REGISTRY/v2/team/web/manifests/1.0.0" | sed -n 's/^Docker-Content-Digest: *\(.*\)\r$/\1/Ip')
+for patience in '' 1 'Sun,29-Nov-2026'; do
+    echo "/formats/ status 503 $patience" >"$TMP/rules"
+    : >"$TMP/asked"
+    INGOT_VAGRANT=$TMP/told "$B/libexec/front/curl" -sf --output "$TMP/box" "http://$(cat "$TMP/upstream.address")/formats/team/web/$image/vagrant-libvirt/libvirt.box" &
+    pid=$!
+    until grep -q HEAD "$TMP/asked"; do kill -0 $pid || fail "Retry-After: $patience: it has ended"; sleep 0.05; done
+    sleep 0.5
+    : >"$TMP/rules"
+    wait $pid || fail "Retry-After: $patience: nothing was awaited"
+    [ "$(stat -c %s "$TMP/box")" = "$least" ] || fail "Retry-After: $patience: another box"
+done
+ok "a box is awaited, whatever Retry-After says"
+
 # --- what goes wrong ---
 
 blob=$(find "$INGOT_STORE/blobs" -size +5M)
