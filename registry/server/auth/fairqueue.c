@@ -77,14 +77,31 @@ gpointer fairqueue_push(FairQueue *queue, guint64 key, gpointer thing)
     return away;
 }
 
+gpointer fairqueue_take(FairQueue *queue, gboolean (*fits)(gpointer thing, gpointer user), gpointer user)
+{
+    for (GList *link = queue->parties.head; link != NULL; link = link->next) {
+        Party *party = link->data;
+        for (GList *one = party->things.head; one != NULL; one = one->next) {
+            gpointer thing = one->data;
+            if (fits(thing, user)) {
+                g_queue_delete_link(&party->things, one);
+                g_queue_unlink(&queue->parties, link);
+                g_queue_push_tail_link(&queue->parties, link);
+                party_left(queue, party);
+                return thing;
+            }
+        }
+    }
+    return NULL;
+}
+
+static gboolean thing_is_any(gpointer thing, gpointer user)
+{
+    (void)thing, (void)user;
+    return TRUE;
+}
+
 gpointer fairqueue_pop(FairQueue *queue)
 {
-    Party *party = g_queue_pop_head(&queue->parties);
-    if (party == NULL) {
-        return NULL;
-    }
-    g_queue_push_tail(&queue->parties, party);
-    gpointer thing = g_queue_pop_head(&party->things);
-    party_left(queue, party);
-    return thing;
+    return fairqueue_take(queue, thing_is_any, NULL);
 }

@@ -15,3 +15,5 @@ void fairqueue_free(FairQueue *queue);
 gpointer fairqueue_push(FairQueue *queue, guint64 key, gpointer thing);
 /* The next one; NULL: there is none. */
 gpointer fairqueue_pop(FairQueue *queue);
+/* The next one that fits; NULL: there is none. */
+gpointer fairqueue_take(FairQueue *queue, gboolean (*fits)(gpointer thing, gpointer user), gpointer user);

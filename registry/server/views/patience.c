@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "server/http/client.h"
 #include "server/server.h"
 
 #define PATIENCE (2 * G_TIME_SPAN_SECOND)
@@ -20,7 +21,9 @@ static gboolean has_left(gpointer request)
 
 WarmAnswer patience_wait(Request *request, const WarmWish *wish, gint64 until, GError **error)
 {
-    return warm_wait(request->server->warm, wish, until, has_left, request, error);
+    WarmWish of_client = *wish;
+    of_client.network = client_network(request);
+    return warm_wait(request->server->warm, &of_client, until, has_left, request, error);
 }
 
 static gboolean prefers_async(const Request *request)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/crew.h"
+#include "server/auth/fairqueue.h"
 
 #define NICE 10
 #define THREADS 2u       /* one of them at most is at work unasked */
@@ -24,9 +25,10 @@ struct Warm {
     Views *views;
     GMutex lock; /* of all that follows, and of all tasks */
     GCond more, ended;
-    GHashTable *tasks;      /* key -> Task: in line, at work, or failed a short time ago; holds a reference */
-    GQueue asked, unasked;  /* of Task: the lines */
-    Task *at_work[THREADS]; /* NULL: none */
+    GHashTable *tasks;          /* key -> Task: in line, at work, or failed a short time ago; holds a reference */
+    FairQueue *asked, *unasked; /* of Task, by network: the lines */
+    gboolean unasked_next;      /* what was taken last was asked for */
+    Task *at_work[THREADS];     /* NULL: none */
     guint waiters, failures;
     gboolean stops;
     GThread *threads[THREADS];
@@ -36,6 +38,7 @@ struct Task {
     char *key;
     char *name, *reference, *format; /* format NULL: a new version, whose formats are not known yet */
     gboolean sums;
+    guint64 network;  /* of the client that put it in line; 0: none did */
     gboolean unasked; /* it is worked out, whether somebody wants it or not */
     gint64 wanted;    /* by clients, until then (monotonic) */
     guint waiters;    /* requests that wait for it now */
@@ -55,6 +58,7 @@ static Task *task_new(const WarmWish *wish, char *key)
                    .reference = g_strdup(wish->reference),
                    .format = g_strdup(wish->format),
                    .sums = wish->sums,
+                   .network = wish->network,
                    .references = 1};
     return task;
 }
@@ -98,6 +102,22 @@ static gboolean task_is_stale(gpointer key, gpointer value, gpointer now)
     return task->ended > 0 && *(gint64 *)now - task->ended > FAILED;
 }
 
+static void task_end_unwanted(Warm *warm, Task *task)
+{
+    task_end(warm, task, g_error_new(INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more"));
+}
+
+/* Puts it in line. FALSE: that is full, and the task's network has the most in it. */
+static gboolean line_add(Warm *warm, FairQueue *line, Task *task)
+{
+    Task *away = fairqueue_push(line, task->network, task);
+    if (away != NULL) {
+        task_end_unwanted(warm, away);
+    }
+    g_cond_signal(&warm->more);
+    return away != task;
+}
+
 /* The task for a wish, the table's own; NULL: its line is full. */
 static Task *task_find(Warm *warm, const WarmWish *wish, gboolean unasked)
 {
@@ -106,11 +126,10 @@ static Task *task_find(Warm *warm, const WarmWish *wish, gboolean unasked)
     g_autofree char *key = g_strdup_printf("%s %s %s %d", wish->name, wish->reference,
                                            wish->format == NULL ? "" : wish->format, wish->sums ? 1 : 0);
     Task *task = g_hash_table_lookup(warm->tasks, key);
-    if (task == NULL && (unasked ? warm->unasked.length < UNASKED_MAX : warm->asked.length < ASKED_MAX)) {
+    if (task == NULL) {
         task = task_new(wish, g_steal_pointer(&key));
         g_hash_table_insert(warm->tasks, task->key, task);
-        g_queue_push_tail(&warm->unasked, task);
-        g_cond_signal(&warm->more);
+        task = line_add(warm, warm->unasked, task) ? task : NULL;
     }
     if (task != NULL) {
         task->unasked = task->unasked || unasked;
@@ -118,26 +137,39 @@ static Task *task_find(Warm *warm, const WarmWish *wish, gboolean unasked)
     return task;
 }
 
-/* A client waits for it, so it comes before those that nobody waits for. */
-static void task_hurry(Warm *warm, Task *task)
+static gboolean task_is(gpointer task, gpointer other)
 {
-    if (warm->asked.length < ASKED_MAX && g_queue_remove(&warm->unasked, task)) {
-        g_queue_push_tail(&warm->asked, task);
-        g_cond_signal(&warm->more);
+    return task == other;
+}
+
+/* A client waits for it, so it comes before those that nobody waits for, when it is the turn of its network. */
+static void task_hurry(Warm *warm, Task *task, guint64 network)
+{
+    if (fairqueue_take(warm->unasked, task_is, task) != NULL) {
+        task->network = network;
+        line_add(warm, warm->asked, task);
     }
 }
 
 /* --- what comes next; the lock is held --- */
 
 /* Two tasks of one image follow each other: the second finds what the first has kept. */
-static gboolean image_is_at_work(const Warm *warm, const Task *task)
+static gboolean task_may_begin(gpointer data, gpointer user)
 {
+    const Task *task = data;
+    const Warm *warm = user;
     for (guint i = 0; i < THREADS; i++) {
         if (warm->at_work[i] != NULL && g_str_equal(warm->at_work[i]->reference, task->reference)) {
-            return TRUE;
+            return FALSE;
         }
     }
-    return FALSE;
+    return TRUE;
+}
+
+static gboolean task_is_unwanted(gpointer task, gpointer user)
+{
+    (void)user;
+    return !task_is_wanted(task);
 }
 
 static gboolean is_at_work_unasked(const Warm *warm)
@@ -152,26 +184,26 @@ static gboolean is_at_work_unasked(const Warm *warm)
 }
 
 /* The first of a line that may begin, taken out; those that nobody wants any more go. */
-static Task *line_take(Warm *warm, GQueue *line)
+static Task *line_take(Warm *warm, FairQueue *line)
 {
-    for (GList *link = line->head, *next; link != NULL; link = next) {
-        Task *task = link->data;
-        next = link->next;
-        if (!task_is_wanted(task)) {
-            g_queue_delete_link(line, link);
-            task_end(warm, task, g_error_new(INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more"));
-        } else if (!image_is_at_work(warm, task)) {
-            g_queue_delete_link(line, link);
-            return task;
-        }
+    Task *task;
+    while ((task = fairqueue_take(line, task_is_unwanted, NULL)) != NULL) {
+        task_end_unwanted(warm, task);
     }
-    return NULL;
+    return fairqueue_take(line, task_may_begin, warm);
 }
 
+/* The lines take turns where one thread is left for what is asked for: else nothing new would be worked out while
+ * somebody asks, again and again. */
 static Task *next_task(Warm *warm)
 {
-    Task *task = line_take(warm, &warm->asked);
-    return task != NULL || is_at_work_unasked(warm) ? task : line_take(warm, &warm->unasked);
+    gboolean may = !is_at_work_unasked(warm);
+    Task *task = may && warm->unasked_next ? line_take(warm, warm->unasked) : NULL;
+    warm->unasked_next = FALSE;
+    if (task == NULL && (task = line_take(warm, warm->asked)) != NULL) {
+        warm->unasked_next = TRUE;
+    }
+    return task == NULL && may ? line_take(warm, warm->unasked) : task;
 }
 
 /* --- work --- */
@@ -285,7 +317,7 @@ static WarmAnswer task_ask(Warm *warm, Task *task, const WarmWish *wish, gint64 
 {
     gboolean left = FALSE;
     if (task->ended == 0 && g_get_monotonic_time() < until) {
-        task_hurry(warm, task);
+        task_hurry(warm, task, wish->network);
         left = warm->waiters < WAITERS_MAX && task_wait(warm, task, until, gone, user);
     }
     if (task->ended == 0 && !wish->listed) {
@@ -315,7 +347,11 @@ WarmAnswer warm_wait(Warm *warm, const WarmWish *wish, gint64 until, gboolean (*
     if (image == NULL) {
         return WARM_FAILED;
     }
-    const WarmWish exact = {.name = wish->name, .reference = reference, .format = wish->format, .sums = wish->sums};
+    const WarmWish exact = {.name = wish->name,
+                            .reference = reference,
+                            .format = wish->format,
+                            .sums = wish->sums,
+                            .network = wish->network};
     g_mutex_lock(&warm->lock);
     Task *task = task_find(warm, &exact, wish->listed);
     if (task != NULL) {
@@ -336,8 +372,8 @@ Warm *warm_start(Views *views, GError **error)
     g_mutex_init(&warm->lock);
     g_cond_init(&warm->more);
     g_cond_init(&warm->ended);
-    g_queue_init(&warm->asked);
-    g_queue_init(&warm->unasked);
+    warm->asked = fairqueue_new(ASKED_MAX);
+    warm->unasked = fairqueue_new(UNASKED_MAX);
     warm->tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, task_unref);
     for (guint i = 0; i < THREADS; i++) {
         warm->threads[i] = crew_thread("warm", work_thread, warm, error);
@@ -357,6 +393,14 @@ void warm_add(Warm *warm, const char *name, const char *reference)
     g_mutex_unlock(&warm->lock);
 }
 
+/* Its tasks are the table's. */
+static void line_free(FairQueue *line)
+{
+    while (fairqueue_pop(line) != NULL) {
+    }
+    fairqueue_free(line);
+}
+
 void warm_stop(Warm *warm)
 {
     if (warm == NULL) {
@@ -369,8 +413,8 @@ void warm_stop(Warm *warm)
     for (guint i = 0; i < THREADS && warm->threads[i] != NULL; i++) {
         g_thread_join(warm->threads[i]);
     }
-    g_queue_clear(&warm->asked);
-    g_queue_clear(&warm->unasked);
+    line_free(warm->asked);
+    line_free(warm->unasked);
     g_hash_table_unref(warm->tasks);
     g_cond_clear(&warm->more);
     g_cond_clear(&warm->ended);

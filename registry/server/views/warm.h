@@ -3,9 +3,11 @@
  * it, waits a little, and else its client comes again.
  *
  * A new version is worked out unasked, in the formats that it was made ready for (its config's "outputs"); so is what a
- * list names. What a client asked for comes first, and ends early when the client leaves and nobody else wants it;
- * where one was told to come again, it waits in line for a minute at least, and ends once it has begun. A failure is
- * told to all who ask within a minute. Both lines and those who wait for them have bounds. Thread safe. */
+ * list names. What a client asked for comes first, so that one thread is left for it and the other takes from both
+ * lines in turn; in each line the networks of those who asked take turns. It ends early when the client leaves and
+ * nobody else wants it; where one was told to come again, it waits in line for a minute at least, and ends once it has
+ * begun. A failure is told to all who ask within a minute. Both lines and those who wait for them have bounds. Thread
+ * safe. */
 #pragma once
 
 #include "server/views/view.h"
@@ -17,6 +19,7 @@ typedef struct {
     const char *name, *reference, *format;
     gboolean sums;
     gboolean listed; /* a list names it: it is worked out, whoever leaves */
+    guint64 network; /* the client's (network.h) */
 } WarmWish;
 
 typedef enum {

@@ -66,12 +66,37 @@ static void all_alike(void **state)
     fairqueue_free(queue);
 }
 
+static gboolean is_second(gpointer thing, gpointer user)
+{
+    (void)user;
+    return ((const char *)thing)[1] == '2';
+}
+
+/* Whoever was served comes behind the others, whatever of its things that was. */
+static void one_that_fits(void **state)
+{
+    static const char *const out[] = {"b1", "a1", "c1", NULL};
+    FairQueue *queue = fairqueue_new(9);
+    (void)state;
+    assert_null(push(queue, "a1"));
+    assert_null(push(queue, "a2"));
+    assert_null(push(queue, "b1"));
+    assert_string_equal(fairqueue_take(queue, is_second, NULL), "a2");
+    assert_null(fairqueue_take(queue, is_second, NULL));
+    assert_null(push(queue, "c1"));
+    for (guint i = 0; out[i] != NULL; i++) {
+        assert_string_equal(fairqueue_pop(queue), out[i]);
+    }
+    fairqueue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_take_turns),
         cmocka_unit_test(the_largest_pays),
         cmocka_unit_test(all_alike),
+        cmocka_unit_test(one_that_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
