@@ -257,11 +257,13 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
         return TRUE;
     }
     g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = LIST_MAX};
-    if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error))) {
-        return FALSE;
+    gboolean came = http_exchange(remote, &get, error);
+    if (get.too_large) {
+        g_clear_error(error);
+        return TRUE;
     }
-    *frames = take_answer(&get);
-    return TRUE;
+    *frames = came && get.status == 200 ? take_answer(&get) : NULL;
+    return came;
 }
 
 /* --- lists --- */

@@ -2,12 +2,19 @@
 
 struct Unread {
     guint64 network;
-    GBytes *bytes;
+    GBytes *bytes; /* NULL: there are none yet */
+    gsize size;
 };
+
+/* What tells answers with the same bytes: those, or the place that is kept for some. */
+static gconstpointer unread_key(const Unread *unread)
+{
+    return unread->bytes == NULL ? (gconstpointer)unread : unread->bytes;
+}
 
 typedef struct {
     gsize size;
-    GHashTable *answers; /* GBytes -> how many have it */
+    GHashTable *answers; /* unread_key -> how many have it */
 } Holder;
 
 static GMutex lock;
@@ -21,27 +28,29 @@ static void holder_free(gpointer data)
     g_free(holder);
 }
 
-static gboolean holder_has(const Holder *holder, GBytes *bytes)
+static gboolean holder_has(const Holder *holder, const Unread *unread)
 {
-    return holder->answers != NULL && g_hash_table_contains(holder->answers, bytes);
+    return holder->answers != NULL && g_hash_table_contains(holder->answers, unread_key(unread));
 }
 
-static void holder_add(Holder *holder, GBytes *bytes)
+static void holder_add(Holder *holder, const Unread *unread)
 {
+    gpointer key = (gpointer)unread_key(unread);
     holder->answers = holder->answers == NULL ? g_hash_table_new(NULL, NULL) : holder->answers;
-    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(holder->answers, bytes));
-    holder->size += count > 0 ? 0 : g_bytes_get_size(bytes);
-    g_hash_table_insert(holder->answers, bytes, GUINT_TO_POINTER(count + 1));
+    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(holder->answers, key));
+    holder->size += count > 0 ? 0 : unread->size;
+    g_hash_table_insert(holder->answers, key, GUINT_TO_POINTER(count + 1));
 }
 
-static void holder_remove(Holder *holder, GBytes *bytes)
+static void holder_remove(Holder *holder, const Unread *unread)
 {
-    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(holder->answers, bytes));
+    gpointer key = (gpointer)unread_key(unread);
+    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(holder->answers, key));
     if (count > 1) {
-        g_hash_table_insert(holder->answers, bytes, GUINT_TO_POINTER(count - 1));
+        g_hash_table_insert(holder->answers, key, GUINT_TO_POINTER(count - 1));
     } else {
-        g_hash_table_remove(holder->answers, bytes);
-        holder->size -= g_bytes_get_size(bytes);
+        g_hash_table_remove(holder->answers, key);
+        holder->size -= unread->size;
     }
 }
 
@@ -53,70 +62,77 @@ static Holder *network_find(guint64 network)
     return g_hash_table_lookup(networks, &network);
 }
 
-static gboolean has_room(guint64 network, GBytes *bytes)
+static gboolean has_room(const Unread *unread)
 {
-    gsize size = g_bytes_get_size(bytes);
-    const Holder *theirs = network_find(network);
+    const Holder *theirs = network_find(unread->network);
     gsize has = theirs == NULL ? 0 : theirs->size;
-    if (theirs != NULL && holder_has(theirs, bytes)) {
+    if (theirs != NULL && holder_has(theirs, unread)) {
         return TRUE;
     }
-    gsize others = all.size - has - (holder_has(&all, bytes) ? size : 0); /* what is shared counts once */
-    return share_allows(UNREAD_MAX, others + has, network, has, size, theirs == NULL);
+    gsize others = all.size - has - (holder_has(&all, unread) ? unread->size : 0); /* what is shared counts once */
+    return share_allows(UNREAD_MAX, others + has, unread->network, has, unread->size, theirs == NULL);
 }
 
-static void hold(guint64 network, GBytes *bytes)
+static void hold(const Unread *unread)
 {
-    Holder *theirs = network_find(network);
+    Holder *theirs = network_find(unread->network);
     if (theirs == NULL) {
         theirs = g_new0(Holder, 1);
-        g_hash_table_insert(networks, g_memdup2(&network, sizeof network), theirs);
+        g_hash_table_insert(networks, g_memdup2(&unread->network, sizeof unread->network), theirs);
     }
-    holder_add(theirs, bytes);
-    holder_add(&all, bytes);
+    holder_add(theirs, unread);
+    holder_add(&all, unread);
 }
 
-static void let_go(guint64 network, GBytes *bytes)
+static void let_go(const Unread *unread)
 {
-    Holder *theirs = network_find(network);
-    holder_remove(&all, bytes);
-    holder_remove(theirs, bytes);
+    Holder *theirs = network_find(unread->network);
+    holder_remove(&all, unread);
+    holder_remove(theirs, unread);
     if (g_hash_table_size(theirs->answers) == 0) {
-        g_hash_table_remove(networks, &network);
+        g_hash_table_remove(networks, &unread->network);
     }
 }
 
-static gboolean counts(GBytes *bytes)
+/* Takes the reference to the bytes. */
+static Unread *unread_new(guint64 network, GBytes *bytes, gsize size)
 {
-    return g_bytes_get_size(bytes) > UNREAD_SHORT;
+    Unread *unread = g_new(Unread, 1);
+    gboolean taken = TRUE;
+    *unread = (Unread){.network = network, .bytes = bytes, .size = size};
+    if (size > UNREAD_SHORT) {
+        g_mutex_lock(&lock);
+        taken = has_room(unread);
+        if (taken) {
+            hold(unread);
+        }
+        g_mutex_unlock(&lock);
+    }
+    if (!taken) {
+        g_clear_pointer(&unread->bytes, g_bytes_unref);
+        g_clear_pointer(&unread, g_free);
+    }
+    return unread;
 }
 
 Unread *unread_begin(guint64 network, GBytes *bytes)
 {
-    if (counts(bytes)) {
-        g_mutex_lock(&lock);
-        gboolean taken = has_room(network, bytes);
-        if (taken) {
-            hold(network, bytes);
-        }
-        g_mutex_unlock(&lock);
-        if (!taken) {
-            return NULL;
-        }
-    }
-    Unread *unread = g_new(Unread, 1);
-    *unread = (Unread){.network = network, .bytes = g_bytes_ref(bytes)};
-    return unread;
+    return unread_new(network, g_bytes_ref(bytes), g_bytes_get_size(bytes));
+}
+
+Unread *unread_reserve(guint64 network, gsize size)
+{
+    return unread_new(network, NULL, size);
 }
 
 void unread_end(gpointer data)
 {
     Unread *unread = data;
-    if (counts(unread->bytes)) {
+    if (unread->size > UNREAD_SHORT) {
         g_mutex_lock(&lock);
-        let_go(unread->network, unread->bytes);
+        let_go(unread);
         g_mutex_unlock(&lock);
     }
-    g_bytes_unref(unread->bytes);
+    g_clear_pointer(&unread->bytes, g_bytes_unref);
     g_free(unread);
 }

@@ -16,5 +16,7 @@ typedef struct Unread Unread;
 /* network: the client's (network.h); 0: it can't be told from others, and only the whole has a bound. NULL: there is no
  * room. Holds a reference to the bytes. */
 Unread *unread_begin(guint64 network, GBytes *bytes);
+/* The room for an answer of that size, which is yet to be made; give it back when it is. NULL: there is none. */
+Unread *unread_reserve(guint64 network, gsize size);
 /* It was read, or its client has left. */
 void unread_end(gpointer unread);

@@ -188,7 +188,9 @@ static gboolean is_here(const Request *request, const RouteMatch *match)
 /* What is not here, or may be newer there, waits for an upstream; nothing that is here waits behind that. */
 static Pool move_read(Request *request, const RouteMatch *match)
 {
-    return request->server->through != NULL && !is_here(request, match) ? POOL_UPSTREAM : POOL_READ;
+    return request->server->through != NULL && !is_here(request, match) ? POOL_UPSTREAM
+           : match->kind == API_BLOB                                    ? api_blob_pool(request, match)
+                                                                        : POOL_READ;
 }
 
 /* What a push counts on may have to come first. */

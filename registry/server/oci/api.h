@@ -17,6 +17,8 @@ typedef RouteMatch ApiRoute;
 extern const Route api_routes[];
 
 enum MHD_Result api_blob(Request *request, const ApiRoute *route);
+/* The pool that gives what is here of it: a long list of frames is no short read. */
+Pool api_blob_pool(const Request *request, const ApiRoute *route);
 /* A range that memory knows to be whole; nothing is answered where it does not. */
 enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route);
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route);

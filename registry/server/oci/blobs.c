@@ -3,12 +3,17 @@
 #include <string.h>
 
 #include "server/auth/access.h"
+#include "server/http/client.h"
 #include "server/http/serve.h"
+#include "server/http/unread.h"
 #include "server/oci/api.h"
 #include "server/server.h"
 #include "server/storage/pulls.h"
 
-#define QUICK_MAX ((guint64)1 << 20) /* bytes of a range whose pieces an event loop looks through */
+#define FRAME_ENTRY 36u                            /* bytes in a list of frames */
+#define FRAMES_MOST (API_FRAMES_MAX / FRAME_ENTRY) /* no list is longer, in either direction */
+#define FRAMES_FEW 16384u                          /* of so many no pool is kept long */
+#define QUICK_MAX ((guint64)1 << 20)               /* bytes of a range whose pieces an event loop looks through */
 
 static gssize read_blob(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
 {
@@ -37,7 +42,8 @@ static const BodyKind quick_kind = {NULL, quick_run_of_blob, unref_blob};
 static enum MHD_Result answer_blob(Request *request, const ApiRoute *route, StorageBlob *blob, const BodyKind *kind)
 {
     g_autofree char *tag = g_strconcat("\"", route->reference, "\"", NULL);
-    g_autofree char *frames = storage_blob_count(blob) < 2
+    guint count = storage_blob_count(blob);
+    g_autofree char *frames = count < 2 || count > FRAMES_MOST
                                   ? NULL
                                   : g_strconcat("/v2/", route->name, "/blobs/", route->reference, "?frames=1", NULL);
     const ServeHeaders headers = {.type = "application/octet-stream",
@@ -48,13 +54,28 @@ static enum MHD_Result answer_blob(Request *request, const ApiRoute *route, Stor
     return serve(request, body_new(kind, blob, storage_blob_size(blob)), &headers);
 }
 
+static gboolean has_left(gpointer request)
+{
+    return request_gone(request);
+}
+
 /* Our own addition: the frames that the blob is made of, so that another registry copies those alone that it lacks. */
 static enum MHD_Result answer_frames(Request *request, StorageBlob *blob)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) frames = storage_blob_frames(blob, &error);
+    if (storage_blob_count(blob) > FRAMES_MOST) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED", "the blob has too many frames for a list");
+    }
+    Unread *room = unread_reserve(client_network(request), (gsize)storage_blob_count(blob) * FRAME_ENTRY);
+    if (room == NULL) {
+        return request_refuse_busy(request, "too many large answers are being read from this registry; try again");
+    }
+    g_autoptr(GBytes) frames = storage_blob_frames(blob, has_left, request, &error);
+    unread_end(room);
     if (frames == NULL) {
-        return request_fail(request, "BLOB_UNKNOWN", error);
+        return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)
+                   ? MHD_NO
+                   : request_fail(request, "BLOB_UNKNOWN", error);
     }
     return request_answer_bytes(request, MHD_HTTP_OK, "application/octet-stream", frames, "Cache-Control",
                                 access_keep(request), NULL);
@@ -150,6 +171,17 @@ static enum MHD_Result get(Request *request, const ApiRoute *route, const OciDig
         return answer_frames(request, blob);
     }
     return answer_blob(request, route, g_steal_pointer(&blob), &whole_kind);
+}
+
+Pool api_blob_pool(const Request *request, const ApiRoute *route)
+{
+    IngotDigest digest;
+    Storage *storage = request->server->storage;
+    g_autoptr(StorageBlob) blob =
+        request_query(request, "frames") != NULL && storage_digest(storage, route->reference, &digest, NULL)
+            ? storage_blob(storage, route->name, &digest, NULL)
+            : NULL;
+    return blob != NULL && storage_blob_count(blob) > FRAMES_FEW ? POOL_SLOW : POOL_READ;
 }
 
 enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route)

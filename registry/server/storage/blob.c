@@ -262,10 +262,14 @@ StorageBlob *storage_blob_known(Storage *storage, const char *name, const IngotD
 
 /* --- reading --- */
 
-GBytes *storage_blob_frames(StorageBlob *blob, GError **error)
+GBytes *storage_blob_frames(StorageBlob *blob, gboolean (*gone)(gpointer user), gpointer user, GError **error)
 {
     g_autoptr(GByteArray) list = g_byte_array_new();
     for (guint i = 0; i < blob->map->windows; i++) {
+        if (gone != NULL && gone(user)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody waits for the list of frames");
+            return NULL;
+        }
         g_autoptr(Window) window = blob_window(blob, i, error);
         if (window == NULL) {
             return NULL;

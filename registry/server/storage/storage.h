@@ -95,7 +95,7 @@ gboolean storage_blob_read_all(StorageBlob *blob, guint64 offset, void *buffer, 
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
 
 /* The frames that it is made of, as storage_upload_offer takes them; free it. */
-GBytes *storage_blob_frames(StorageBlob *blob, GError **error);
+GBytes *storage_blob_frames(StorageBlob *blob, gboolean (*gone)(gpointer user), gpointer user, GError **error);
 /* How many. */
 guint storage_blob_count(const StorageBlob *blob);
 

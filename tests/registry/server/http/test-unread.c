@@ -94,6 +94,23 @@ static void test_shared_and_short_answers(void **state)
     assert_int_equal(fill(1, PART, held), 4);
 }
 
+/* The room is there before the work is done, and only once. */
+static void test_room_is_kept(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) held = g_ptr_array_new_with_free_func(unread_end);
+    g_autoptr(GBytes) bytes = bytes_of(PART);
+    for (Unread *one; (one = unread_reserve(1, PART)) != NULL;) {
+        g_ptr_array_add(held, one);
+    }
+    assert_true(held->len > 0);
+    assert_null(unread_begin(1, bytes));
+    g_ptr_array_remove_index(held, 0);
+    Unread *answer = unread_begin(1, bytes);
+    assert_non_null(answer);
+    unread_end(answer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_there_is_room_for_another),
         cmocka_unit_test(test_who_can_not_be_told_apart_has_the_whole),
         cmocka_unit_test(test_shared_and_short_answers),
+        cmocka_unit_test(test_room_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ static void ranges_over_windows(void **state)
         close(fd);
         assert_memory_equal(got, bytes->data + offset, size);
     }
-    g_autoptr(GBytes) list = storage_blob_frames(blob, NULL);
+    g_autoptr(GBytes) list = storage_blob_frames(blob, NULL, NULL, NULL);
     assert_int_equal(g_bytes_get_size(list), PIECES * 36);
 }
 
