@@ -252,6 +252,7 @@ static void work_out(Request *request)
         g_clear_pointer(&request->response, MHD_destroy_response);
         request->status = 0;
     }
+    intake_end(request); /* while the answer is read, the body has no use, and its room is others' */
 }
 
 static void answer_task(gpointer data);

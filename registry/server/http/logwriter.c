@@ -1,6 +1,7 @@
 #include "server/http/logwriter.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,24 +18,42 @@ struct LogWriter {
     GMutex lock; /* of all that follows */
     GCond change;
     GString *waiting;
-    guint64 lost;  /* lines, since the last that was told */
-    gboolean idle; /* the thread waits for a line */
+    guint64 lost;    /* lines, since the last that was told */
+    guint64 telling; /* lines, as what is being written says */
+    gboolean idle;   /* the thread waits for a line */
+    gboolean torn;   /* the last line that went out has no end */
     gboolean ending, ended;
 };
 
-/* A reader that is gone takes nothing: its lines are dropped. */
-static void write_all(int fd, const char *text, gsize size)
+/* How many of the bytes went out. A reader that is gone takes none, nor does a full disk; one that can't take them now
+ * is waited for, also where another program has made the descriptor one that does not block. */
+static gsize write_all(int fd, const char *text, gsize size)
 {
-    while (size > 0) {
-        gssize written = write(fd, text, size);
-        if (written < 0 && errno != EINTR) {
-            return;
+    gsize done = 0;
+    while (done < size) {
+        gssize written = write(fd, text + done, size - done);
+        if (written < 0 && errno == EAGAIN) {
+            struct pollfd wait = {.fd = fd, .events = POLLOUT};
+            poll(&wait, 1, -1);
+        } else if (written < 0 && errno != EINTR) {
+            break;
         }
-        if (written > 0) {
-            text += written;
-            size -= (gsize)written;
-        }
+        done += written > 0 ? (gsize)written : 0;
     }
+    return done;
+}
+
+/* Under the lock. What went out ends in the middle of a line, perhaps: the next one begins anew. */
+static void note_lost(LogWriter *writer, const GString *text, gsize done)
+{
+    gsize from = done == 0 && *text->str == '\n' ? 1 : done; /* the end of a line that was counted */
+    for (const char *at = text->str + from; at < text->str + text->len; at++) {
+        writer->lost += *at == '\n' ? 1 : 0;
+    }
+    if (done < text->len && writer->telling > 0) {
+        writer->lost += writer->telling - 1; /* the line that tells it stands last */
+    }
+    writer->torn = done == 0 ? writer->torn : done < text->len && text->str[done - 1] != '\n';
 }
 
 /* Under the lock. */
@@ -43,7 +62,11 @@ static void tell_lost(LogWriter *writer)
     if (writer->lost > 0) {
         g_autofree char *line = writer->dropped(writer->lost);
         g_string_append_printf(writer->waiting, "%s\n", line);
-        writer->lost = 0;
+    }
+    writer->telling = writer->lost;
+    writer->lost = 0;
+    if (writer->torn) {
+        g_string_prepend_c(writer->waiting, '\n');
     }
 }
 
@@ -53,9 +76,10 @@ static void write_waiting(LogWriter *writer)
     GString *taken = writer->waiting;
     writer->waiting = g_string_new(NULL);
     g_mutex_unlock(&writer->lock);
-    write_all(writer->fd, taken->str, taken->len);
-    g_string_free(taken, TRUE);
+    gsize done = write_all(writer->fd, taken->str, taken->len);
     g_mutex_lock(&writer->lock);
+    note_lost(writer, taken, done);
+    g_string_free(taken, TRUE);
 }
 
 /* Under the lock. */
@@ -71,8 +95,8 @@ static gpointer run_writer(gpointer user)
     LogWriter *writer = user;
     g_mutex_lock(&writer->lock);
     for (;;) {
-        tell_lost(writer);
         if (writer->waiting->len > 0) {
+            tell_lost(writer);
             write_waiting(writer);
             gather(writer);
         } else if (writer->ending) {

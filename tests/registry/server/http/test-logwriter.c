@@ -99,12 +99,62 @@ static void who_is_gone_ends_nothing(void **state)
     close(ends[1]);
 }
 
+/* Waits until the writer has been at it: it has nothing else to show where all is dropped. */
+static void add_and_wait(LogWriter *writer, const char *line)
+{
+    logwriter_add(writer, line);
+    g_usleep(200000);
+}
+
+static void what_a_full_disk_drops_is_told(void **state)
+{
+    int ends[2], fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    LogWriter *writer = logwriter_new(fd, tell_dropped);
+    add_and_wait(writer, "one");
+    add_and_wait(writer, "two");
+    assert_int_equal(dup2(ends[1], fd), fd);
+    close(ends[1]);
+    logwriter_add(writer, "three");
+    assert_true(logwriter_end(writer, LONG_WAIT));
+    close(fd);
+    GString *all = read_all(GINT_TO_POINTER(ends[0]));
+    const char *told = strstr(all->str, "three\ndropped ");
+    assert_non_null(told);
+    guint came = strstr(all->str, "two\n") != NULL; /* where the writer was slow */
+    assert_int_equal(g_ascii_strtoull(told + strlen("three\ndropped "), NULL, 10) + came, 2);
+    g_string_free(all, TRUE);
+    close(ends[0]);
+}
+
+static void a_descriptor_that_does_not_block(void **state)
+{
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    LogWriter *writer = logwriter_new(ends[1], tell_dropped);
+    g_autofree char *line = g_strnfill(1023, 'x');
+    for (guint i = 0; i < 200; i++) {
+        logwriter_add(writer, line);
+    }
+    g_usleep(200000);
+    GThread *reader = g_thread_new("reader", read_all, GINT_TO_POINTER(ends[0]));
+    assert_true(logwriter_end(writer, LONG_WAIT));
+    close(ends[1]);
+    GString *all = g_thread_join(reader);
+    assert_int_equal(all->len, 200 * 1024);
+    g_string_free(all, TRUE);
+    close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_come_whole_and_in_order),
-        cmocka_unit_test(who_does_not_read_holds_nobody_up),
-        cmocka_unit_test(who_is_gone_ends_nothing),
+        cmocka_unit_test(lines_come_whole_and_in_order),    cmocka_unit_test(who_does_not_read_holds_nobody_up),
+        cmocka_unit_test(who_is_gone_ends_nothing),         cmocka_unit_test(what_a_full_disk_drops_is_told),
+        cmocka_unit_test(a_descriptor_that_does_not_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
