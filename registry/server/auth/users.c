@@ -45,6 +45,18 @@ static gboolean fresh_serial(gint64 *serial, GError **error)
     return ok;
 }
 
+/* What events call the server itself by: a rebuild goes by that. */
+static gboolean is_free(const char *name, GError **error)
+{
+    static const char *const own[] = {"gc", "mirror", "rebuild", NULL};
+    if (g_strv_contains(own, name)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "'%s' is what ingotd calls itself in its log of events: a user needs another name", name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean users_add(Accounts *accounts, const char *name, const char *password, const char *const *scopes,
                    GError **error)
 {
@@ -56,7 +68,7 @@ gboolean users_add(Accounts *accounts, const char *name, const char *password, c
     g_autofree char *text = scopes_to_text(scopes);
     gint64 serial;
     gint64 added = 0;
-    if (!user_name_check(name, error) || !fresh_serial(&serial, error) ||
+    if (!user_name_check(name, error) || !is_free(name, error) || !fresh_serial(&serial, error) ||
         !database_change(accounts_database(accounts), &added, error,
                          "INSERT INTO users (" COLUMNS ") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", "tttii", name,
                          password, text, serial, g_get_real_time() / G_USEC_PER_SEC)) {

@@ -128,11 +128,11 @@ void upload_unref(gpointer data)
     g_free(upload);
 }
 
-/* A file that is a pack too is never written to: a crash came between the put and the end of its upload. */
-static gboolean is_pack(int fd)
+/* A crash, or a commit that broke off, came between the put and the end of the upload. */
+gboolean upload_is_pack(const Upload *upload)
 {
     struct stat st;
-    return fstat(fd, &st) != 0 || st.st_nlink != 1;
+    return fstat(upload->pack_fd, &st) != 0 || st.st_nlink != 1;
 }
 
 static const char *list_of(const Upload *upload)
@@ -144,7 +144,7 @@ static gboolean open_pack(Upload *upload, int flags, GError **error)
 {
     if (upload->pack_fd < 0) {
         upload->pack_fd = ingot_file_open(upload->pack, O_RDWR | flags, 0600, error);
-        if (upload->pack_fd >= 0 && is_pack(upload->pack_fd)) {
+        if (upload->pack_fd >= 0 && upload_is_pack(upload)) {
             upload_close(upload);
             return blob_unknown(error, "the upload");
         }
@@ -232,11 +232,10 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
     return !pieces_is_whole(&row, upload->length) || proof_holds(upload->storage, digest, &row, known, error);
 }
 
-/* A frame that was missing has come. What the offer counts on stays for as long as frames come. */
+/* A frame that was missing has come. */
 static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if ((upload->leased != 0 && !upload_hold(upload, error)) || !upload_flush(upload, error) ||
-        !offer_got(upload->offer, digest, error)) {
+    if (!upload_flush(upload, error) || !offer_got(upload->offer, digest, error)) {
         return FALSE;
     }
     upload->fresh += upload->length;
@@ -266,6 +265,10 @@ gboolean upload_end_piece(Upload *upload, GError **error)
     IngotDigest digest;
     gboolean known;
     midsum_digest(&upload->sum, &digest);
+    /* What it counts on stays for as long as bytes come. */
+    if (upload->leased != 0 && !upload_hold(upload, error)) {
+        return FALSE;
+    }
     if (upload->offer != NULL) {
         return end_frame(upload, &digest, error);
     }

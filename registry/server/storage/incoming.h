@@ -77,6 +77,8 @@ Upload *upload_new(Storage *storage, const char *id);
  * locked. */
 void upload_reset(Upload *upload);
 gboolean upload_open_pack(Upload *upload, GError **error);
+/* Whether its file, which is open, is a pack too: then it is never written to. */
+gboolean upload_is_pack(const Upload *upload);
 /* Opens the files that are closed; flags: O_CREAT | O_EXCL for a new upload's. NOT_FOUND: there are none. */
 gboolean upload_open(Upload *upload, int flags, GError **error);
 void upload_close(Upload *upload);

@@ -110,7 +110,20 @@ static gboolean lapse_let_go(Upload *upload)
     }
     upload_reset(upload);
     room_release(upload);
+    upload->lapses = 0;
     return TRUE;
+}
+
+/* Under both locks: whether no other process has gone on with it since this one had no room for it. */
+static gboolean lapse_is_refused(Upload *upload, gint64 until)
+{
+    g_auto(UploadRow) row = {0};
+    gboolean found;
+    if (upload->lapses == 0 || upload->lapses > until || !lapse_is_idle(upload) ||
+        !session_find_row(upload->storage, upload->id, &row, &found, NULL)) {
+        return FALSE;
+    }
+    return found && strcmp(row.owner, upload->storage->self) == 0;
 }
 
 static gboolean lapse_at_hand(Storage *storage)
@@ -125,7 +138,7 @@ static gboolean lapse_at_hand(Storage *storage)
         g_atomic_ref_count_inc(&upload->references);
         if (lapse_let_go(upload)) {
             any = TRUE;
-        } else if (upload->lapses != 0 && upload->lapses <= storage_now() && lapse_is_idle(upload)) {
+        } else if (lapse_is_refused(upload, storage_now())) {
             session_end(upload);
             any = TRUE;
         }
@@ -144,9 +157,8 @@ gboolean uploads_drop_refused(Storage *storage)
             continue;
         }
         g_atomic_ref_count_inc(&upload->references);
-        gint64 refused = upload->lapses - UPLOAD_REFUSED_AGE;
-        if (upload->lapses == 0 || storage_now() < refused + UPLOAD_REFUSED_REST ||
-            (largest != NULL && largest->reserved >= upload->reserved) || !lapse_is_idle(upload)) {
+        gint64 until = storage_now() - UPLOAD_REFUSED_REST + UPLOAD_REFUSED_AGE;
+        if ((largest != NULL && largest->reserved >= upload->reserved) || !lapse_is_refused(upload, until)) {
             session_leave(upload);
             continue;
         }
@@ -166,7 +178,6 @@ gboolean uploads_drop_refused(Storage *storage)
 void upload_refuse(Upload *upload)
 {
     Change change;
-    uploads_drop_refused(upload->storage);
     if (upload->brief || upload->ended) {
         return;
     }

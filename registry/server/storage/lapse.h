@@ -6,8 +6,7 @@
 
 #define UPLOAD_REFUSED_REST 3 /* seconds within which the client of a refused one may still hear why */
 
-/* There was no room for it: it is kept for UPLOAD_REFUSED_AGE, unless somebody goes on with it. The largest of those
- * that were refused before, and that nobody is at work on, goes at once. */
+/* There was no room for it: it is kept for UPLOAD_REFUSED_AGE, unless somebody goes on with it. */
 void upload_refuse(Upload *upload);
 
 /* When a folder is opened: uploads that an older version of this program began have no row, and get one. */

@@ -126,15 +126,17 @@ static gboolean is_readable(Change *change, const Table *table, const PieceRow *
     return TRUE;
 }
 
-static gboolean brings_piece(const Table *table, const IngotDigest *digest)
+/* Set of the digests (in the table) of the pieces that it brings. */
+static GHashTable *brought_pieces(const Table *table)
 {
+    GHashTable *brought = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
     for (guint i = 0; i < table->pieces->len; i++) {
         const Piece *piece = table_piece(table, i);
-        if (piece->fresh && ingot_digest_equal(&piece->digest, digest)) {
-            return TRUE;
+        if (piece->fresh) {
+            g_hash_table_add(brought, (gpointer)&piece->digest);
         }
     }
-    return FALSE;
+    return brought;
 }
 
 gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error)
@@ -145,10 +147,11 @@ gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolea
         return FALSE;
     }
     *brings = !readable;
+    g_autoptr(GHashTable) brought = brought_pieces(table);
     for (guint i = 0; i < table->pieces->len; i++) {
         const Piece *piece = table_piece(table, i);
         *brings |= piece->fresh && rows[i].damaged;
-        if (rows[i].damaged && !piece->fresh && !brings_piece(table, &piece->digest)) {
+        if (rows[i].damaged && !piece->fresh && !g_hash_table_contains(brought, &piece->digest)) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                         "a piece that the upload counted on is damaged: push the blob again");
             return FALSE;

@@ -298,6 +298,7 @@ gboolean session_begin(Upload *upload, GError **error)
     Storage *storage = upload->storage;
     if (!upload_open(upload, O_CREAT | O_EXCL, error) || !session_add_row(upload, error)) {
         session_unlink(upload);
+        upload_close(upload); /* another try makes files of its own */
         return FALSE;
     }
     upload->ready = TRUE;
@@ -335,8 +336,9 @@ void session_shelve(Upload *upload)
         session_end(upload);
         return;
     }
-    /* What did not come to its end gives its room back: the disk may be full. */
-    gboolean cut = upload->pack_fd >= 0 &&
+    /* What did not come to its end gives its room back: the disk may be full. A commit that broke off may have made a
+     * pack of it. */
+    gboolean cut = upload->pack_fd >= 0 && !upload_is_pack(upload) &&
                    ftruncate(upload->pack_fd, (off_t)(SEGMENT_HEAD + MAX(upload->fresh, upload->kept_end))) == 0;
     (void)cut;
     upload_reset(upload);

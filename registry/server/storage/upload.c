@@ -168,6 +168,7 @@ static void shelve(Upload *upload, const GError *problem)
     gboolean full = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
     session_shelve(upload);
     if (full) {
+        uploads_drop_refused(upload->storage);
         upload_refuse(upload);
     }
 }

@@ -48,6 +48,31 @@ static void an_offer_takes_hours(void **state)
     pull(storage, "a", all);
 }
 
+/* The same of an upload that shares its beginning alone. */
+static void an_upload_takes_hours(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 1 << 20), all = noise(1, 1 << 20);
+    add_bytes(all, noise(2, 6 << 20));
+    IngotDigest digest = push(storage, "a", known), whole = digest_of(all);
+    g_autofree char *id = begin_upload(storage, NULL);
+    for (guint at = 0; at < all->len; at += 1 << 20) {
+        CollectReport report;
+        assert_true(storage_upload_add(storage, id, 0, at, all->data + at, 1 << 20, NULL));
+        if (at == 0) {
+            assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
+        }
+        passed += 2400;
+        assert_true(storage_collect(storage, &(CollectOptions){0}, &report, NULL));
+        assert_int_equal(report.pieces, 0);
+    }
+    g_autoptr(GError) error = NULL;
+    if (!storage_upload_finish(storage, NULL, id, 0, "a", &whole, &error)) {
+        fail_msg("%s", error->message);
+    }
+    pull(storage, "a", all);
+}
+
 /* --- uploads that lapse --- */
 
 #define DAY (24 * 3600)
@@ -231,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_offer_takes_hours, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_upload_takes_hours, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_gone_on_with_does_not_lapse, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_is_renewed_at_the_last_moment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(asking_often_is_written_once, set_up, tear_down),

@@ -123,11 +123,38 @@ static void each_try_goes_on(void **state)
     assert_true(storage_has(storage, "a", &digest));
 }
 
+/* A frame that is damaged here, comes once and is counted on many times costs each time the same. */
+static void damage_is_looked_up_once(void **state)
+{
+    const guint many = 150000; /* squared, it would be an hour */
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 100), bad = noise(2, 100), list = list_of(known, 100);
+    g_autoptr(GByteArray) of_bad = list_of(bad, 100), all = g_byte_array_new(), whole = g_byte_array_new();
+    g_autoptr(GByteArray) missing = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    push(storage, "a", known);
+    push(storage, "a", bad);
+    in_catalogue(state, "UPDATE pieces SET damaged=1 WHERE id=(SELECT max(id) FROM pieces)");
+    for (guint i = 0; i < 2 * many; i++) {
+        g_byte_array_append(all, i < many ? list->data : of_bad->data, 36);
+        g_byte_array_append(whole, i < many ? known->data : bad->data, 100);
+    }
+    IngotDigest digest = digest_of(whole);
+    g_autofree char *id = begin_upload(storage, NULL);
+    if (!storage_upload_offer(storage, id, all->data, all->len, NULL, NULL, missing, &error) ||
+        !storage_upload_add(storage, id, 0, 0, bad->data, bad->len, &error) ||
+        !storage_upload_finish(storage, NULL, id, 0, "a", &digest, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_true(storage_is_whole(storage, "a", &digest));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(others_have_their_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_try_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(damage_is_looked_up_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -519,6 +519,28 @@ static void what_filled_the_disk_gives_way(void **state)
     assert_int_equal(staged_bytes(state, second), 0);
 }
 
+/* What one server refused, and another has gone on with, is nobody's to drop. */
+static void what_another_goes_on_with_does_not_lapse(void **state)
+{
+    g_autoptr(Storage) one = open_beside(state), other = open_beside(state);
+    g_autoptr(GByteArray) large = noise(1, 9000000), second = noise(2, 9000000);
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit limit = {.rlim_cur = 5000000, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    g_autofree char *id = begin_upload(one, NULL), *more = begin_upload(one, NULL);
+    assert_false(add_steps(one, id, large, 0, large->len, 500000, NULL));
+    guint64 size = size_of(other, id);
+    assert_true(size > 0);
+    g_usleep((UPLOAD_REFUSED_REST + 1) * G_USEC_PER_SEC);
+    assert_false(add_steps(one, more, second, 0, second->len, 500000, NULL)); /* it wants the room */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(size_of(other, id), size);
+    end_with_the_rest(other, id, large);
+    pull(one, "a", large);
+}
+
 static void the_uploads_of_a_user_are_counted(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -559,6 +581,7 @@ int main(void)
         TEST(the_uploads_of_a_user_are_counted),
         cmocka_unit_test_setup_teardown(what_another_goes_on_with_takes_no_room_here, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_filled_the_disk_gives_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_another_goes_on_with_does_not_lapse, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
