@@ -266,7 +266,7 @@ static void show_login(IngotRemote *remote, const HttpExchange *exchange)
 static void limit_whole(CURL *curl, const IngotRemote *remote, const HttpExchange *exchange)
 {
     if (remote->stall > 0 && exchange->upload_size == 0 && exchange->body_size == 0) {
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)(2 * remote->stall + exchange->limit / LEAST_SPEED));
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT, 2L * remote->stall + (long)(exchange->limit / LEAST_SPEED));
     }
 }
 
