@@ -135,10 +135,12 @@ static gboolean pack_copy(Backup *backup, Connection *catalogue, gint64 number, 
     }
     backup->report->copied++;
     backup->report->bytes += (guint64)st.st_size;
+    guint64 damaged = backup->report->damaged;
     if (!pack_check(backup, catalogue, number, error)) {
         return FALSE;
     }
-    if (trouble == NULL && !backup_list_note(backup->list, backup->target, name, &problem)) {
+    if (trouble == NULL && backup->report->damaged == damaged &&
+        !backup_list_note(backup->list, backup->target, name, &problem)) {
         backup_tell_damage(backup, problem->message);
     }
     return TRUE;

@@ -371,6 +371,27 @@ static void what_is_whole_can_be_had(void **state)
 }
 
 /* A sector can't be read: the piece that lies in it is damaged, and no other of its pack. */
+/* Damage that is still there is told again, and what has been put right in the data folder is brought. */
+static void damage_is_told_each_time(void **state)
+{
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        put_image(storage, 1);
+    }
+    g_autoptr(GByteArray) bytes = noise(1, 5000);
+    g_autofree char *pack = pack_of(state, bytes), *all = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(pack, &all, &size, NULL));
+    guint64 at = (guint64)((char *)memmem(all, size, bytes->data, bytes->len) - all) + 100;
+    flip(pack, at);
+    g_autoptr(GPtrArray) lines = lines_new();
+    for (guint i = 0; i < 3; i++) {
+        assert_int_equal(back_up_anyhow(state, collect_line, lines).damaged, 1);
+    }
+    flip(pack, at); /* put right */
+    back_up(state, collect_line, lines);
+}
+
 static void a_bad_sector_costs_its_piece_alone(void **state)
 {
     fill(state);
@@ -612,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(another_try_reads_nothing_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_whole_can_be_had, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(damage_is_told_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_piece_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_no_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kept_logs_are_those_of_the_folder, set_up, tear_down),
