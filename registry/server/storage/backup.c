@@ -243,10 +243,13 @@ gboolean storage_backup(const char *data, const char *folder, gboolean quick,
         return FALSE;
     }
     gboolean is_new = !g_file_test(folder, G_FILE_TEST_EXISTS);
+    /* Marked first: a folder that holds no more than a lock would be neither empty nor a backup. */
     gboolean ok = ingot_file_make_folder(folder, error) &&
                   (!is_new || chmod(folder, 0700) == 0 || ingot_error_set_errno(error, errno, "%s", folder)) &&
-                  backup_mark(&backup, error) && backup_open(&backup, error) &&
-                  backup_read_list(&backup, folder, error) && backup_run(&backup, error);
+                  backup_mark(&backup, error);
+    g_autoptr(IngotLock) lock = ok ? backup_lock(folder, error) : NULL;
+    ok = lock != NULL && backup_open(&backup, error) && backup_read_list(&backup, folder, error) &&
+         backup_run(&backup, error);
     backup_close(&backup);
     return ok;
 }

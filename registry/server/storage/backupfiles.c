@@ -20,6 +20,16 @@ void backup_tell_damage(const Backup *backup, const char *line)
     backup->report->damaged++;
 }
 
+IngotLock *backup_lock(const char *folder, GError **error)
+{
+    g_autofree char *path = backup_path(folder, ".lock");
+    IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, error);
+    if (lock == NULL) {
+        g_prefix_error(error, "another backup to this folder is under way: ");
+    }
+    return lock;
+}
+
 gboolean backup_flush(const char *path, GError **error)
 {
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);

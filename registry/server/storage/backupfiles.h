@@ -2,6 +2,8 @@
  * has its name only when it is whole and flushed. */
 #pragma once
 
+#include <ingot/file.h>
+
 #include "server/packs/packs.h"
 #include "server/storage/backup.h"
 #include "server/storage/backuplist.h"
@@ -36,6 +38,8 @@ gboolean backup_folder_is(const char *path); /* a backup, whole or not */
 char *backup_path(const char *folder, const char *name); /* free it */
 /* Something that the backup or the restore goes on past: tells it, and counts it as damaged. */
 void backup_tell_damage(const Backup *backup, const char *line);
+/* For the one who writes to it. EXISTS: another one does. */
+IngotLock *backup_lock(const char *folder, GError **error);
 gboolean backup_flush(const char *path, GError **error);
 /* A link to the file, or a copy of it; `path` has the name only when it is whole. */
 gboolean backup_bring(const char *from, const char *path, gboolean may_link, GError **error);

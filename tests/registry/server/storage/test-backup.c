@@ -392,6 +392,27 @@ static void damage_is_told_each_time(void **state)
     back_up(state, collect_line, lines);
 }
 
+/* Two backups to one folder would take each other's files. */
+static void one_backup_at_a_time(void **state)
+{
+    g_autofree char *data = ingot_workdir_file(*state, "data"), *folder = ingot_workdir_file(*state, "backup");
+    g_autofree char *file = ingot_workdir_file(*state, "backup/.lock");
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    {
+        g_autoptr(Storage) storage = open_storage(state);
+        put_image(storage, 1);
+    }
+    back_up(state, collect_line, lines);
+    g_autoptr(IngotLock) lock = ingot_lock_take(file, TRUE, FALSE, NULL);
+    assert_non_null(lock);
+    assert_false(storage_backup(data, folder, FALSE, collect_line, lines, &report, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    g_clear_pointer(&lock, ingot_lock_release);
+    back_up(state, collect_line, lines);
+}
+
 static void a_bad_sector_costs_its_piece_alone(void **state)
 {
     fill(state);
@@ -634,6 +655,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_try_reads_nothing_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_whole_can_be_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_told_each_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_backup_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_piece_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_no_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kept_logs_are_those_of_the_folder, set_up, tear_down),
