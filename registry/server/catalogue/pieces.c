@@ -56,8 +56,8 @@ static gboolean find_some(Connection *connection, const IngotDigest *const *dige
     return problem == NULL;
 }
 
-gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
-                     GError **error)
+static gboolean find_each(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
+                          GError **error)
 {
     gboolean ok = TRUE;
     memset(rows, 0, count * sizeof *rows);
@@ -67,6 +67,29 @@ gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, 
                        : find_some(connection, digests + at, some, rows + at, error);
     }
     return ok;
+}
+
+/* One that is named many times is looked up once. */
+gboolean pieces_find(Connection *connection, const IngotDigest *const *digests, guint count, PieceRow *rows,
+                     GError **error)
+{
+    g_autoptr(GHashTable) places = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    g_autofree const IngotDigest **different = g_new(const IngotDigest *, count);
+    g_autofree PieceRow *found = g_new(PieceRow, count);
+    guint some = 0;
+    for (guint i = 0; i < count; i++) {
+        if (!g_hash_table_contains(places, digests[i])) {
+            g_hash_table_insert(places, (gpointer)digests[i], GUINT_TO_POINTER(some));
+            different[some++] = digests[i];
+        }
+    }
+    if (!find_each(connection, different, some, found, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < count; i++) {
+        rows[i] = found[GPOINTER_TO_UINT(g_hash_table_lookup(places, digests[i]))];
+    }
+    return TRUE;
 }
 
 gboolean pieces_put(Connection *writer, const IngotDigest *digest, guint32 length, gint64 pack, guint64 offset,

@@ -142,8 +142,7 @@ static Replay *condense_agrees(const Storage *storage, Connection *reader, const
 static gboolean condense_is_due(const Storage *storage, const EventMark *mark)
 {
     CheckpointHead head = {0};
-    guint64 least = storage->limits.log == 0 ? CONDENSE_LEAST : storage->limits.log;
-    if (mark->end < least) {
+    if (storage->limits.log == 0 || mark->end < storage->limits.log) {
         return FALSE;
     }
     g_autoptr(GMappedFile) file = eventlog_map(storage->events, NULL);
@@ -192,11 +191,12 @@ static gboolean condense_held(Storage *storage, Connection *reader, gboolean *do
 
 gboolean condense_when_due(Storage *storage, gboolean *done, GError **error)
 {
-    guint64 keep = storage->limits.keep_events == 0 ? CONDENSE_KEEP : storage->limits.keep_events;
+    guint64 keep = storage->limits.keep_events;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
     *done = FALSE;
     return reader != NULL && database_hold(reader, error) && condense_held(storage, reader, done, error) &&
-           checkpoint_forget(storage->events, storage_now() - (gint64)MIN(keep, (guint64)G_MAXINT), error);
+           (keep == 0 ||
+            checkpoint_forget(storage->events, storage_now() - (gint64)MIN(keep, (guint64)G_MAXINT), error));
 }
 
 /* What the log that is there tells of as given up, as far as it can be read; NULL: it can't. */

@@ -8,12 +8,9 @@
 
 #include "server/storage/replay.h"
 
-#define CONDENSE_LEAST (16u << 20) /* bytes of a log that may stay as it is */
-/* Seconds for which a log of before a checkpoint is kept: a year. */
-#define CONDENSE_KEEP G_GUINT64_CONSTANT(31536000)
-
 /* Where the log is long, and much longer than the picture it began with; *done: it was. Drops logs of before that are
- * older than they are kept. CORRUPT: the catalogue and the log do not agree, which a scrub tells more of. */
+ * older than they are kept. Without a limit (storage_limit) neither is done: nobody has said how. CORRUPT: the
+ * catalogue and the log do not agree, which a scrub tells more of. */
 gboolean condense_when_due(Storage *storage, gboolean *done, GError **error);
 /* Begins the log anew within a change, whatever it looks like: the catalogue's event at the mark is the last. What the
  * change itself has logged comes behind it. lost: what it gives up (givenup.h); NULL: what the log that is there tells

@@ -100,6 +100,7 @@ void upload_reset(Upload *upload)
     begin_all(upload);
     upload->leased = 0;
     upload->turn = 0;
+    g_atomic_pointer_set(&upload->weight, 0);
     upload->ready = FALSE;
 }
 

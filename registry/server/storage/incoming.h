@@ -27,6 +27,8 @@ struct Upload {
     gboolean ended;       /* finished or dropped: its file may be a pack by now */
     gint64 lapses;        /* when it goes, since the disk is full (seconds); 0: as its row says */
     gint summing;         /* atomic: all of it is being read, which takes long; nobody waits for its lock meanwhile */
+    gint busy;            /* atomic: requests that work on it (atrest.h) */
+    gsize weight;         /* atomic: bytes of memory, about, while it is at rest; else 0 */
     gboolean ready;       /* what follows is what has come of it; else that has to be read first */
 
     guint64 size;  /* bytes that came */

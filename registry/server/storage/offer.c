@@ -9,6 +9,7 @@
 #include "server/storage/framesum.h"
 
 #define ENTRY 36                           /* bytes: digest, length */
+#define OWN_SIZE 96u                       /* bytes of memory, about, of an entry of Offer.first */
 #define BATCH 4096                         /* frames that are looked up at once */
 #define HASHED_AT_ONCE 64u                 /* frames between two looks whether to go on */
 #define TURN ((guint64)256 << 20)          /* bytes that are hashed before another offer has its turn */
@@ -410,6 +411,11 @@ Offer *offer_restore(Storage *storage, const char *path, Table *frames, const Up
     offer->told = offer->done;
     offer->count = frames->pieces->len;
     return offer;
+}
+
+gsize offer_memory(const Offer *offer)
+{
+    return offer->count * sizeof(Piece) + g_hash_table_size(offer->first) * OWN_SIZE;
 }
 
 const Table *offer_table(const Offer *offer)

@@ -30,6 +30,7 @@ void offer_unref(Offer *offer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_unref)
 /* Its frames, until it is complete. */
 const Table *offer_table(const Offer *offer);
+gsize offer_memory(const Offer *offer); /* bytes, about */
 /* The missing frame that comes; NULL: all have come. */
 const Piece *offer_awaits(const Offer *offer);
 /* How far it has come: next, hashed, hashed_size, whole. */

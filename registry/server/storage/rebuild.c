@@ -94,13 +94,38 @@ static gboolean sync_folder(const char *folder, GError **error)
     return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || ingot_error_set_errno(error, errno, "%s", folder));
 }
 
+/* The same where a rebuild that was killed has moved the catalogue before: what is left of its log follows it, and what
+ * is kept stays. */
+static gboolean move_rest(const char *folder, const char *from, const char *to, GError **error)
+{
+    g_autofree char *source = g_build_filename(folder, from, NULL), *target = g_build_filename(folder, to, NULL);
+    return (g_file_test(target, G_FILE_TEST_EXISTS) ? unlink(source) : rename(source, target)) == 0 ||
+           errno == ENOENT || ingot_error_set_errno(error, errno, "%s", target);
+}
+
+static gboolean put_aside(const char *folder, GError **error)
+{
+    static const char *const names[][2] = {{"catalogue.sqlite", "catalogue.sqlite.old"},
+                                           {"catalogue.sqlite-wal", "catalogue.sqlite.old-wal"},
+                                           {"catalogue.sqlite-shm", "catalogue.sqlite.old-shm"}};
+    g_autofree char *path = g_build_filename(folder, names[0][0], NULL);
+    gboolean is_there = g_file_test(path, G_FILE_TEST_EXISTS), ok = TRUE;
+    for (guint i = 1; is_there && i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *old = g_build_filename(folder, names[i][1], NULL);
+        unlink(old); /* of the one before */
+    }
+    for (guint i = 0; ok && i < G_N_ELEMENTS(names); i++) {
+        ok = is_there ? move(folder, names[i][0], names[i][1], error)
+                      : move_rest(folder, names[i][0], names[i][1], error);
+    }
+    return ok;
+}
+
 /* The old catalogue is out of the way, with SQLite's log of it, before the new one has its name: one catalogue with the
  * other's log would be neither. Wherever the power goes, the log of events is whole, and all can be done once more. */
 static gboolean put_in_place(const char *folder, GError **error)
 {
-    return move(folder, "catalogue.sqlite", "catalogue.sqlite.old", error) &&
-           move(folder, "catalogue.sqlite-wal", "catalogue.sqlite.old-wal", error) &&
-           move(folder, "catalogue.sqlite-shm", "catalogue.sqlite.old-shm", error) && sync_folder(folder, error) &&
+    return put_aside(folder, error) && sync_folder(folder, error) &&
            move(folder, "catalogue.sqlite" BESIDE, "catalogue.sqlite", error) && sync_folder(folder, error);
 }
 

@@ -35,8 +35,8 @@ typedef struct {
     guint64 blob;        /* bytes of one blob, as it is read; 0: no limit */
     guint uploads;       /* that may be under way; 0: no limit */
     guint64 cache;       /* bytes of pieces, beyond which images of upstreams go again (evict.h); 0: no limit */
-    guint64 log;         /* bytes of the log of events from which on it begins anew (condense.h); 0: the usual */
-    guint64 keep_events; /* seconds for which a log of before is kept; 0: the usual */
+    guint64 log;         /* bytes of the log of events from which on it begins anew (condense.h); 0: never */
+    guint64 keep_events; /* seconds for which a log of before is kept; 0: for ever */
     const char *sparse;  /* repositories whose indexes may lack manifests, as a pattern; NULL: none. It stays */
 } StorageLimits;
 #define UPLOADS_MAX 4096u /* a sensible limit of them */
@@ -153,7 +153,7 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
                               gpointer user, GByteArray *missing, GError **error);
 /* Whether a repository may have a blob of so many bytes more; LIMIT: its quota. */
 gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error);
-/* Nothing comes for now: what has come is kept on the disk. */
+/* The request of storage_upload_begin's turn has ended: what has come is kept on the disk. */
 void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
                                const char *name, const IngotDigest *digest, GError **error);

@@ -8,6 +8,7 @@
 
 #include "server/catalogue/leases.h"
 #include "server/catalogue/uploadrows.h"
+#include "server/storage/atrest.h"
 #include "server/storage/lapse.h"
 #include "server/storage/longsum.h"
 #include "server/storage/resume.h"
@@ -110,7 +111,9 @@ gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GE
     *size = upload->size;
     /* What is told is what another process finds. */
     gboolean ok = !storage->shared || upload_keep(upload, error);
+    atrest_settle(upload);
     session_leave(upload);
+    atrest_bound(storage);
     return ok;
 }
 
@@ -139,6 +142,7 @@ gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *f
             upload->turn = (guint)g_atomic_int_add(&storage->turns, 1) + 1;
         } while (upload->turn == 0);
         *turn = upload->turn;
+        atrest_leave(upload);
     }
     session_leave(upload);
     return TRUE;
@@ -217,12 +221,19 @@ gboolean storage_upload_settle(Storage *storage, const char *id, guint turn, gui
 
 void storage_upload_pause(Storage *storage, const char *id)
 {
+    g_autoptr(Upload) known = session_known(storage, id);
+    if (known == NULL) {
+        return;
+    }
+    atrest_return(known);
     Upload *upload = session_at_hand(storage, id);
     if (upload != NULL) {
         upload_keep(upload, NULL); /* where that fails, less of it is found again */
         upload_close(upload);
+        atrest_settle(upload);
         session_leave(upload);
     }
+    atrest_bound(storage);
 }
 
 /* --- an offer --- */
@@ -279,7 +290,9 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
         ok = FALSE;
         session_end(upload); /* nobody knows which of its lists counts */
     }
+    atrest_settle(upload);
     session_leave(upload);
+    atrest_bound(storage);
     return ok;
 }
 

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <utime.h>
 
 #include "server/catalogue/database.h"
 #include "server/catalogue/schema.h"
@@ -268,6 +269,22 @@ static void a_log_that_lives_is_no_kept_one(void **state)
     assert_int_equal(count_kept(state), 1);
 }
 
+/* A collection beside no server knows no limits: it drops no log, and begins none anew. */
+static void without_limits_all_logs_stay(void **state)
+{
+    g_autofree char *path = log_path(state), *kept = g_strconcat(path, ".000000000001", NULL);
+    g_autoptr(Storage) storage = open_storage(state);
+    fill(storage, 1);
+    assert_true(g_file_set_contents(kept, "", 0, NULL));
+    struct utimbuf old = {.actime = 1, .modtime = 1};
+    assert_int_equal(utime(kept, &old), 0);
+    assert_false(condense(storage));
+    assert_int_equal(count_kept(state), 1);
+    storage_limit(storage, &(StorageLimits){.keep_events = 3600});
+    condense(storage);
+    assert_int_equal(count_kept(state), 0);
+}
+
 /* The last event is damaged in any byte: the catalogue has what it changed, so the folder opens, with nothing lost. */
 static void a_damaged_last_event_is_no_loss(void **state)
 {
@@ -354,6 +371,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_checkpoint_is_read_around, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_switch_that_was_not_committed_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_that_lives_is_no_kept_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_limits_all_logs_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_last_event_is_no_loss, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_damage_than_the_last_event_is_refused, set_up, tear_down),
     };

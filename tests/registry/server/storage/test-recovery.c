@@ -608,6 +608,33 @@ static void put_tag_of(Storage *storage, guint number)
     put_manifest(storage, "a", tag, tag, NULL, 0);
 }
 
+/* A rebuild that was killed when it had put the old catalogue aside, and is begun again, keeps it. */
+static void the_old_catalogue_outlives_a_kill(void **state)
+{
+    g_autofree char *data = ingot_workdir_file(*state, "data");
+    g_autofree char *catalogue = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    g_autofree char *old = ingot_workdir_file(*state, "data/catalogue.sqlite.old");
+    g_autofree char *log = ingot_workdir_file(*state, "data/catalogue.sqlite-wal");
+    g_autofree char *old_log = ingot_workdir_file(*state, "data/catalogue.sqlite.old-wal");
+    fill(state);
+    for (guint i = 0; i < 3; i++) {
+        RebuildReport report;
+        g_autofree char *text = g_strdup_printf("the log of try %u", i), *kept = NULL;
+        assert_true(g_file_set_contents(log, text, -1, NULL));
+        assert_int_equal(g_rename(catalogue, old), 0);
+        if (i == 1) {
+            assert_int_equal(g_rename(log, old_log), 0);
+        } else {
+            g_unlink(old_log);
+        }
+        assert_true(storage_rebuild(data, &(RebuildOptions){0}, &report, NULL));
+        assert_true(g_file_test(old, G_FILE_TEST_EXISTS));
+        assert_false(g_file_test(log, G_FILE_TEST_EXISTS));
+        assert_true(g_file_get_contents(old_log, &kept, NULL, NULL));
+        assert_string_equal(kept, text);
+    }
+}
+
 /* Ways in which the log begins anew while something is given up. */
 static void begin_anew(void **state, guint way)
 {
@@ -991,6 +1018,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pack_that_comes_back_has_lost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_manifest_that_comes_back_has_its_layers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blob_that_comes_back_has_its_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_old_catalogue_outlives_a_kill, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_checkpoint_forgets_nothing_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mended_checkpoint_forgets_nothing_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deleted_blob_is_no_damage, set_up, tear_down),
