@@ -367,12 +367,12 @@ all_referrers '?artifactType=text/a%2Bb'
 [ $pages = 2 ] && [ "$(sort "$TMP/lines" | tr '\n' ,)" = 'text/a+b 1,text/a+b 2,text/a+b 3,' ] || fail "$pages pages of some referrers: $(cat "$TMP/lines")"
 # Annotations are texts: what else was pushed as one is not listed, and takes no memory.
 odd=sha256:$(printf '3%.0s' $(seq 64))
-before=$(rss_peak)
 for i in $(seq 20); do
     printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"text/odd","config":{"mediaType":"text/c","digest":"%s","size":2},"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":2},"annotations":{"n":"%d","odd":[[]%s],"o":{"a":"b"},"z":1}}' \
         "${type#*: }" "$config" "${type#*: }" "$odd" $i "$(head -c 60000 /dev/zero | sed 's/\x0/,[]/g')" >"$TMP/odd"
     ask 201 -X PUT -H "$type" --data-binary "@$TMP/odd" "$base/types/manifests/odd-$i"
 done
+before=$(rss_peak)
 ask 200 "$base/types/referrers/$odd"
 [ "$(python3 -c 'import json, sys
 for m in json.load(open(sys.argv[1]))["manifests"]: print(sorted(m["annotations"]))' "$TMP/body" | sort | uniq -c | tr -s ' ')" = " 20 ['n']" ] || fail "odd annotations: $(head -c 1000 "$TMP/body")"
