@@ -11,6 +11,7 @@
 
 #define FOLDER "frame-digests"
 #define MAGIC "INGOTFDG"
+#define MAGIC_SIZE 8u
 #define VERSION 1u
 #define HEAD_SIZE 16u /* bytes before the digests */
 
@@ -24,9 +25,9 @@ static char *digests_path(const IngotStore *store, const IngotDigest *disk)
 static void digests_head(guint8 head[HEAD_SIZE], guint count)
 {
     guint32 version = GUINT32_TO_LE(VERSION), number = GUINT32_TO_LE(count);
-    memcpy(head, MAGIC, strlen(MAGIC));
-    memcpy(head + strlen(MAGIC), &version, sizeof version);
-    memcpy(head + strlen(MAGIC) + sizeof version, &number, sizeof number);
+    memcpy(head, MAGIC, MAGIC_SIZE);
+    memcpy(head + MAGIC_SIZE, &version, sizeof version);
+    memcpy(head + MAGIC_SIZE + sizeof version, &number, sizeof number);
 }
 
 void ingot_store_keep_frames(IngotStore *store, const IngotDigest *disk, const IngotIndex *index)

@@ -2,7 +2,7 @@
 
 #include "server/storage/session.h"
 
-#define OWN_SIZE 96u /* bytes of memory, about, of an entry of Upload.own */
+#define OWN_SIZE ((gsize)96) /* bytes of memory, about, of an entry of Upload.own */
 
 void atrest_leave(Upload *upload)
 {
