@@ -122,7 +122,7 @@ interrupted() {
     status=0
     "$@" >"$TMP/out" 2>"$TMP/err" &
     pid=$!
-    ENDING+=($pid)
+    ENDING+=("$pid")
     until [[ $(readlink "/proc/$pid/exe") == */ingot-build* ]] && (((0x$(sed -n 's/^SigCgt:\s*//p' "/proc/$pid/status") >> 14) & 1)); do
         kill -0 $pid 2>/dev/null || fail "'$*' ended before the signal: $(cat "$TMP/err")"
     done

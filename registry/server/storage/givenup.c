@@ -56,7 +56,7 @@ static gboolean givenup_take(const Event *event, gpointer user, GError **error)
     g_autofree char *entry = event->object == NULL ? NULL : givenup_entry(event->object, &rank);
     (void)error;
     if (entry != NULL && givenup_has(found->lost, entry)) {
-        g_hash_table_insert(found->lines, g_strdup_printf("%u %s", rank, entry), givenup_line(event->object));
+        g_hash_table_insert(found->lines, g_strdup_printf("%u %s", (guint)rank, entry), givenup_line(event->object));
     }
     return TRUE;
 }
