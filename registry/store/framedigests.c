@@ -10,10 +10,10 @@
 #include "store/layout.h"
 
 #define FOLDER "frame-digests"
-#define MAGIC "INGOTFDG"
-#define MAGIC_SIZE 8u
 #define VERSION 1u
 #define HEAD_SIZE 16u /* bytes before the digests */
+
+static const guint8 magic[8] = {'I', 'N', 'G', 'O', 'T', 'F', 'D', 'G'};
 
 static char *digests_path(const IngotStore *store, const IngotDigest *disk)
 {
@@ -25,9 +25,9 @@ static char *digests_path(const IngotStore *store, const IngotDigest *disk)
 static void digests_head(guint8 head[HEAD_SIZE], guint count)
 {
     guint32 version = GUINT32_TO_LE(VERSION), number = GUINT32_TO_LE(count);
-    memcpy(head, MAGIC, MAGIC_SIZE);
-    memcpy(head + MAGIC_SIZE, &version, sizeof version);
-    memcpy(head + MAGIC_SIZE + sizeof version, &number, sizeof number);
+    memcpy(head, magic, sizeof magic);
+    memcpy(head + sizeof magic, &version, sizeof version);
+    memcpy(head + sizeof magic + sizeof version, &number, sizeof number);
 }
 
 void ingot_store_keep_frames(IngotStore *store, const IngotDigest *disk, const IngotIndex *index)
