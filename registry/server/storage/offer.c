@@ -9,7 +9,7 @@
 #include "server/storage/framesum.h"
 
 #define ENTRY 36                           /* bytes: digest, length */
-#define OWN_SIZE 96u                       /* bytes of memory, about, of an entry of Offer.first */
+#define OWN_SIZE ((gsize)96)               /* bytes of memory, about, of an entry of Offer.first */
 #define BATCH 4096                         /* frames that are looked up at once */
 #define HASHED_AT_ONCE 64u                 /* frames between two looks whether to go on */
 #define TURN ((guint64)256 << 20)          /* bytes that are hashed before another offer has its turn */
