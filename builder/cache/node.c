@@ -54,6 +54,17 @@ const char *node_name(const Node *node)
     return strrchr(node->folder, '/') + 1;
 }
 
+const NodeRun *node_find_run(const Node *node, const IngotDigest *key)
+{
+    for (guint i = 0; node != NULL && i < node->runs->len; i++) {
+        const NodeRun *run = g_ptr_array_index(node->runs, i);
+        if (ingot_digest_equal(&run->key, key)) {
+            return run;
+        }
+    }
+    return NULL;
+}
+
 const NodeRun *node_run(const Node *node)
 {
     return g_ptr_array_index(node->runs, node->runs->len - 1);

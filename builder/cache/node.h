@@ -48,10 +48,11 @@ Node *node_new(void);
 void node_free(Node *node);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, node_free)
 
-const char *node_name(const Node *node);             /* of its folder */
-const NodeRun *node_run(const Node *node);           /* its own, the last one */
-char *node_file(const Node *node, const char *name); /* path of one of its files; free it */
-gboolean node_pinned(const Node *node);              /* never evicted */
+const char *node_name(const Node *node);                                /* of its folder */
+const NodeRun *node_find_run(const Node *node, const IngotDigest *key); /* NULL: it has none, or node is NULL */
+const NodeRun *node_run(const Node *node);                              /* its own, the last one */
+char *node_file(const Node *node, const char *name);                    /* path of one of its files; free it */
+gboolean node_pinned(const Node *node);                                 /* never evicted */
 
 /* What node.json says. NOT_FOUND: the folder is not a node; TOO_NEW: another Ingot's. */
 Node *node_read(const char *folder, GError **error);

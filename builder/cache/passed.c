@@ -2,24 +2,13 @@
 
 #include <string.h>
 
-static const NodeRun *passed_run(const Node *node, const IngotDigest *key)
-{
-    for (guint i = 0; node != NULL && i < node->runs->len; i++) {
-        const NodeRun *run = g_ptr_array_index(node->runs, i);
-        if (ingot_digest_equal(&run->key, key)) {
-            return run;
-        }
-    }
-    return NULL;
-}
-
 /* The first stage before this one of which the best node has another run: a build goes on from the newest run of each.
  * NULL: there is none. */
 static const PlanStage *passed_ran_again(const Node *node, const Plan *plan, guint stage, const Node *best)
 {
     for (guint i = 0; i < stage; i++) {
-        const NodeRun *theirs = passed_run(node, &plan_stage(plan, i)->key);
-        const NodeRun *newest = passed_run(best, &plan_stage(plan, i)->key);
+        const NodeRun *theirs = node_find_run(node, &plan_stage(plan, i)->key);
+        const NodeRun *newest = node_find_run(best, &plan_stage(plan, i)->key);
         if (theirs != NULL && newest != NULL && strcmp(theirs->id, newest->id) != 0) {
             return plan_stage(plan, i);
         }
@@ -33,7 +22,7 @@ char *passed_why(const GPtrArray *nodes, const Plan *plan, guint stage, const ch
     gboolean elsewhere = FALSE, gone = FALSE;
     for (guint i = 0; i < nodes->len; i++) {
         const Node *node = g_ptr_array_index(nodes, i);
-        if (passed_run(node, &plan_stage(plan, stage)->key) == NULL) {
+        if (node_find_run(node, &plan_stage(plan, stage)->key) == NULL) {
             continue;
         }
         gone |= !node->whole;

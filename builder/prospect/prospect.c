@@ -77,26 +77,15 @@ gboolean prospect_stands(const Prospect *prospect, guint stage)
     return prospect->best != NULL && (int)stage <= plan_find_key(prospect->plan, &node_run(prospect->best)->key);
 }
 
-static const NodeRun *run_in(const Node *node, const IngotDigest *key)
-{
-    for (guint i = 0; node != NULL && i < node->runs->len; i++) {
-        const NodeRun *run = g_ptr_array_index(node->runs, i);
-        if (ingot_digest_equal(&run->key, key)) {
-            return run;
-        }
-    }
-    return NULL;
-}
-
 const NodeRun *prospect_run(const Prospect *prospect, guint stage)
 {
     const IngotDigest *key = &plan_stage(prospect->plan, stage)->key;
-    const NodeRun *newest = run_in(prospect->best, key);
+    const NodeRun *newest = node_find_run(prospect->best, key);
     if (newest != NULL) {
         return newest;
     }
     for (guint i = 0; i < prospect->nodes->len; i++) {
-        const NodeRun *run = run_in(g_ptr_array_index(prospect->nodes, i), key);
+        const NodeRun *run = node_find_run(g_ptr_array_index(prospect->nodes, i), key);
         newest = run != NULL && (newest == NULL || run->ran > newest->ran) ? run : newest;
     }
     return newest;

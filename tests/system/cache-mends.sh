@@ -8,13 +8,7 @@ cd "$(dirname "$0")/../.."
 
 start_ingotd "$TMP/first"
 first=$REGISTRY
-: >"$TMP/rules"
-: >"$TMP/asked"
-: >"$TMP/upstream.address"
-python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
-ENDING+=($!)
-until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
-upstream=$(cat "$TMP/upstream.address")
+start_upstream "$first"
 manifest=application/vnd.oci.image.manifest.v1+json
 index=application/vnd.oci.image.index.v1+json
 digest_of() { echo "sha256:$(sha256sum <"$1" | cut -d' ' -f1)"; }

@@ -68,6 +68,22 @@ start_ingotd() {
     export REGISTRY=${SERVED#*//}
 }
 
+# start_upstream REGISTRY: what stands between a cache and its upstream, doing as $TMP/rules says; each request is a line of
+# $TMP/asked. `upstream` is its HOST:PORT, `upstream_pid` its process.
+start_upstream() {
+    : >"$TMP/rules"
+    : >"$TMP/asked"
+    : >"$TMP/upstream.address"
+    python3 tests/system/upstream.py "$1" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
+    upstream_pid=$!
+    ENDING+=("$upstream_pid")
+    until grep -q : "$TMP/upstream.address"; do
+        kill -0 "$upstream_pid" 2>/dev/null || fail "$(cat "$TMP/upstream.err")"
+        sleep 0.05
+    done
+    upstream=$(cat "$TMP/upstream.address")
+}
+
 # A registry works a view's sum out in the background: its clients are told to come again.
 view() { curl -sf -m 300 --retry 100 "$@"; }
 # box_catalogue URL [CURL-ARGUMENT...]: Vagrant's catalogue once it has every sum.

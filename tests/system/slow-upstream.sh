@@ -8,12 +8,7 @@ cd "$(dirname "$0")/../.."
 
 start_ingotd "$TMP/first"
 first=$REGISTRY
-: >"$TMP/rules"
-: >"$TMP/asked"
-python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
-ENDING+=($!)
-until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
-upstream=$(cat "$TMP/upstream.address")
+start_upstream "$first"
 # blob SIZE: one of random bytes in team/blob at the upstream; its digest is printed.
 blob() {
     local digest

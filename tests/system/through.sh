@@ -7,13 +7,7 @@ cd "$(dirname "$0")/../.."
 
 start_ingotd "$TMP/first"
 first=$REGISTRY
-: >"$TMP/rules"
-: >"$TMP/asked"
-python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
-proxy_pid=$!
-ENDING+=("$proxy_pid")
-until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
-upstream=$(cat "$TMP/upstream.address")
+start_upstream "$first"
 head -c 600000 /dev/urandom >"$TMP/v1.raw"
 truncate -s 1M "$TMP/v1.raw"
 ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
@@ -99,8 +93,8 @@ for rule in '. hang' '. html' '. status 500' '. status 429 1000' '. status 401' 
     round=$((round + 1))
     echo "$rule" >"$TMP/rules"
     if [ "$rule" = gone ]; then
-        kill "$proxy_pid"
-        wait "$proxy_pid" || true
+        kill "$upstream_pid"
+        wait "$upstream_pid" || true
     fi
     if [ "$rule" = '. hang' ]; then
         # More that hang than there are workers of the old kind: nothing else may wait for them.

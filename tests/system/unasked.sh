@@ -7,12 +7,7 @@ cd "$(dirname "$0")/../.."
 
 start_ingotd "$TMP/first"
 first=$REGISTRY
-: >"$TMP/rules"
-: >"$TMP/asked"
-python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
-ENDING+=($!)
-until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
-upstream=$(cat "$TMP/upstream.address")
+start_upstream "$first"
 head -c 600000 /dev/urandom >"$TMP/v1.raw"
 truncate -s 1M "$TMP/v1.raw"
 ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null

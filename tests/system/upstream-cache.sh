@@ -55,12 +55,7 @@ end_cache
 ok "what was pulled longest ago goes where room is short, and comes again"
 
 # A slow upstream: 200 KB a second for each of a few connections.
-: >"$TMP/rules"
-: >"$TMP/asked"
-python3 tests/system/upstream.py "$first" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
-ENDING+=($!)
-until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
-upstream=$(cat "$TMP/upstream.address")
+start_upstream "$first"
 head -c 12000000 /dev/urandom >"$TMP/blob"
 blob=$(push_blob "$first" team/blob "$TMP/blob")
 echo '^GET.*/team/blob/blobs slow 200000' >"$TMP/rules"

@@ -5,16 +5,6 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 
-# misbehave: an upstream in front of $1; UPSTREAM is its HOST:PORT, and its rules are in $TMP/rules.
-misbehave() {
-    : >"$TMP/rules"
-    : >"$TMP/asked"
-    : >"$TMP/upstream.address"
-    python3 tests/system/upstream.py "$1" "$TMP/rules" "$TMP/asked" >"$TMP/upstream.address" 2>"$TMP/upstream.err" &
-    ENDING+=("$!")
-    until grep -q : "$TMP/upstream.address"; do sleep 0.05; done
-    UPSTREAM=$(cat "$TMP/upstream.address")
-}
 # push_blob FILE: its digest is printed.
 push_blob() {
     local digest
@@ -26,12 +16,12 @@ push_blob() {
 folder=0
 mirrors() {
     folder=$((folder + 1))
-    expect "$1" ingotd mirror --data "$TMP/copy$folder" "http://$UPSTREAM" '*'
+    expect "$1" ingotd mirror --data "$TMP/copy$folder" "http://$upstream" '*'
 }
 
 start_ingotd "$TMP/first"
 first=$REGISTRY
-misbehave "$first"
+start_upstream "$first"
 head -c 600000 /dev/urandom >"$TMP/v1.raw"
 truncate -s 1M "$TMP/v1.raw"
 head -c 102400 /dev/urandom >"$TMP/other.raw"
@@ -86,7 +76,7 @@ ok "what is not JSON, of another kind, cut off, changed or refused is named by i
 echo "blobs/$disk\$ norange" >"$TMP/rules"
 mirrors 0
 grep -q '2 tags' "$TMP/out" || fail "$(cat "$TMP/out")"
-ingot pull -q --store "$TMP/s1" "$UPSTREAM/team/web:1.0.0" -o "$TMP/back.raw" >/dev/null && cmp "$TMP/back.raw" "$TMP/v1.raw" || fail "a pull without ranges"
+ingot pull -q --store "$TMP/s1" "$upstream/team/web:1.0.0" -o "$TMP/back.raw" >/dev/null && cmp "$TMP/back.raw" "$TMP/v1.raw" || fail "a pull without ranges"
 ok "a registry that ignores ranges is read through"
 
 : >"$TMP/rules"
@@ -118,7 +108,7 @@ for odd in html 'body {"manifests":null}' 'status 501'; do
     echo "/referrers/ $odd" >"$TMP/rules"
     mirrors 0
     grep -q '2 tags, 2 manifests' "$TMP/out" || fail "$odd instead of a list: $(cat "$TMP/out")"
-    ingot pull -q --store "$TMP/s2" "$UPSTREAM/team/web:1.0.0" >/dev/null || fail "a pull where the list is odd: $odd"
+    ingot pull -q --store "$TMP/s2" "$upstream/team/web:1.0.0" >/dev/null || fail "a pull where the list is odd: $odd"
 done
 ok "what is attached comes with all pages of its list; one that is lost is named and ends nothing"
 
@@ -126,20 +116,20 @@ ok "what is attached comes with all pages of its list; one that is lost is named
 start_ingotd "$TMP/served"
 echo "blobs/$disk slow 2000" >"$TMP/rules"
 : >"$TMP/asked"
-ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*' >"$TMP/verb.out" 2>&1 &
+ingotd mirror --data "$TMP/served" "http://$upstream" 'team/*' >"$TMP/verb.out" 2>&1 &
 verb=$!
 ENDING+=("$verb")
 until grep -q "blobs/$disk" "$TMP/asked"; do kill -0 "$verb" || fail "$(cat "$TMP/verb.out")"; sleep 0.1; done
-expect 1 ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*'
+expect 1 ingotd mirror --data "$TMP/served" "http://$upstream" 'team/*'
 grep -q 'being mirrored already' "$TMP/err" || fail "the same mirror twice at once: $(cat "$TMP/err")"
-expect 0 ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'other/*'
+expect 0 ingotd mirror --data "$TMP/served" "http://$upstream" 'other/*'
 kill "$verb"
 status=0
 wait "$verb" || status=$?
 [ "$status" = 130 ] || fail "a verb that gets a signal ends with $status: $(cat "$TMP/verb.out")"
 : >"$TMP/rules"
 for _ in $(seq 100); do
-    ! ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*' >"$TMP/out" 2>"$TMP/err" || break
+    ! ingotd mirror --data "$TMP/served" "http://$upstream" 'team/*' >"$TMP/out" 2>"$TMP/err" || break
     grep -q 'being mirrored already' "$TMP/err" || fail "$(cat "$TMP/err")"
     sleep 0.1
 done
@@ -160,7 +150,7 @@ ends_with_130() {
     [ "$status" = 130 ]
 }
 mirrors_again() {
-    until ingotd mirror --data "$TMP/served" "http://$UPSTREAM" 'team/*' >"$TMP/verb.out" 2>&1; do
+    until ingotd mirror --data "$TMP/served" "http://$upstream" 'team/*' >"$TMP/verb.out" 2>&1; do
         grep -q 'being mirrored already' "$TMP/verb.out" || return
         sleep 0.1
     done
@@ -168,7 +158,7 @@ mirrors_again() {
 for data in "$TMP/alone" "$TMP/served"; do
     echo '/tags/list status 429 60' >"$TMP/rules"
     : >"$TMP/asked"
-    ingotd mirror --data "$data" "http://$UPSTREAM" 'team/*' >"$TMP/verb.out" 2>&1 &
+    ingotd mirror --data "$data" "http://$upstream" 'team/*' >"$TMP/verb.out" 2>&1 &
     verb=$!
     ENDING+=("$verb")
     until grep -q '/tags/list' "$TMP/asked"; do kill -0 "$verb" || fail "$(cat "$TMP/verb.out")"; sleep 0.1; done
