@@ -12,9 +12,11 @@ typedef struct {
     /* Whether the range is one run of one file, ready to be sent: *fd (the caller's: close it) has it at *at. NULL:
      * never. */
     gboolean (*run)(gpointer source, guint64 offset, guint64 length, int *fd, guint64 *at);
+    /* Up to size bytes from offset that have been checked and are in memory; 0: none. It waits for nothing: an event
+     * loop may call it. NULL: never. */
+    gsize (*at_once)(gpointer source, guint64 offset, void *buffer, gsize size);
     void (*unref)(gpointer source);
-    gboolean far;   /* its bytes come from another machine */
-    gboolean light; /* an event loop may call run: it waits for nothing */
+    gboolean far; /* its bytes come from another machine */
 } BodyKind;
 
 typedef struct {

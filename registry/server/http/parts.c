@@ -1,12 +1,10 @@
 #include "server/http/parts.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "server/http/ahead.h"
 #include "server/http/client.h"
 #include "server/http/log.h"
-#include "server/http/resident.h"
 #include "server/http/watch.h"
 
 #define SOON (10 * G_TIME_SPAN_MILLISECOND)   /* when what has not come is asked for again first */
@@ -189,19 +187,11 @@ static ssize_t read_here(Answer *answer, char *buffer, gsize size)
     return got <= 0 ? MHD_CONTENT_READER_END_WITH_ERROR : got;
 }
 
-/* What has been checked, is one run of a file and is in memory waits for no disk: the loop reads it itself, which
- * spares a thread, a copy and two turns of the loop for each block. 0: that is for a thread. */
-static gsize read_at_once(const Answer *answer, char *buffer, gsize size)
+/* What has been checked and is in memory waits for no disk: the loop reads it itself, which spares a thread, a copy and
+ * two turns of the loop for each block. 0: that is for a thread. */
+static gsize read_at_once(const Body *body, guint64 offset, void *buffer, gsize size)
 {
-    const BodyKind *kind = answer->body->kind;
-    int fd;
-    guint64 at;
-    if (!kind->light || !kind->run(answer->body->source, answer->offset, size, &fd, &at)) {
-        return 0;
-    }
-    gsize got = resident_read(fd, at, buffer, size);
-    close(fd);
-    return got;
+    return body->kind->at_once == NULL ? 0 : body->kind->at_once(body->source, offset, buffer, size);
 }
 
 static ssize_t give_block(Answer *answer, char *buffer, gsize size)
@@ -241,7 +231,7 @@ static ssize_t read_body(void *user, uint64_t position, char *buffer, size_t max
         answer->refused = FALSE;
         return read_here(answer, buffer, count);
     }
-    gsize got = read_at_once(answer, buffer, count);
+    gsize got = read_at_once(answer->body, answer->offset, buffer, count);
     return got > 0 ? (ssize_t)got : hand_over(answer, count, part->length - within);
 }
 
@@ -277,6 +267,32 @@ struct MHD_Response *parts_response(struct MHD_Connection *connection, WorkPool 
     GArray *parts = lay_out(body->size, ranges, type, boundary);
     *total = end_of(parts);
     return respond(connection, pool, body, parts);
+}
+
+/* Of an answer that was read at once. */
+static void free_read(void *data)
+{
+    g_atomic_int_add(&answers, -1);
+    g_free(data);
+}
+
+struct MHD_Response *parts_at_once(Body *body, guint64 offset, guint64 size)
+{
+    if (body->kind->at_once == NULL || size == 0 || size > block_of(g_atomic_int_get(&answers))) {
+        return NULL;
+    }
+    g_autofree guint8 *data = g_malloc((gsize)size);
+    if (read_at_once(body, offset, data, (gsize)size) < size) {
+        return NULL;
+    }
+    g_atomic_int_inc(&answers);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback((size_t)size, data, free_read);
+    if (response == NULL) {
+        g_atomic_int_add(&answers, -1);
+        return NULL;
+    }
+    data = NULL;
+    return response;
 }
 
 struct MHD_Response *parts_run(struct MHD_Connection *connection, WorkPool *pool, Body *body, guint64 offset,

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/resident.h"
 #include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/parts.h"
-#include "server/http/resident.h"
 #include "server/http/status.h"
 #include "server/http/unread.h"
 
@@ -206,6 +206,9 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *taken,
     g_autoptr(GError) error = NULL;
     struct MHD_Response *response =
         run_response(request, body, offset, size); /* first: what it finds has been checked */
+    if (response == NULL && strcmp(request->method, "HEAD") != 0) {
+        response = parts_at_once(body, offset, size);
+    }
     if (response == NULL && body->kind->read == NULL) {
         return MHD_YES;
     }

@@ -25,6 +25,11 @@ static gboolean run_of_blob(gpointer source, guint64 offset, guint64 length, int
     return storage_blob_run(source, offset, length, fd, at);
 }
 
+static gsize blob_at_once(gpointer source, guint64 offset, void *buffer, gsize size)
+{
+    return storage_blob_read_at_once(source, offset, buffer, size);
+}
+
 static void unref_blob(gpointer source)
 {
     storage_blob_unref(source);
@@ -35,8 +40,9 @@ static gboolean quick_run_of_blob(gpointer source, guint64 offset, guint64 lengt
     return length <= QUICK_MAX && storage_blob_run(source, offset, length, fd, at);
 }
 
-static const BodyKind whole_kind = {.read = read_blob, .run = run_of_blob, .unref = unref_blob, .light = TRUE};
-static const BodyKind quick_kind = {NULL, quick_run_of_blob, unref_blob};
+static const BodyKind whole_kind = {
+    .read = read_blob, .run = run_of_blob, .at_once = blob_at_once, .unref = unref_blob};
+static const BodyKind quick_kind = {.run = quick_run_of_blob, .at_once = blob_at_once, .unref = unref_blob};
 
 /* Takes the blob. */
 static enum MHD_Result answer_blob(Request *request, const ApiRoute *route, StorageBlob *blob, const BodyKind *kind)

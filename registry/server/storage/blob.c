@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/resident.h"
 #include "server/catalogue/pieces.h"
 #include "server/storage/inside.h"
 #include "server/storage/readers.h"
@@ -374,4 +375,26 @@ gboolean storage_blob_run(StorageBlob *held, guint64 offset, guint64 length, int
         done += most;
     }
     return length > 0 && done == length && (*fd = fcntl(pack, F_DUPFD_CLOEXEC, 0)) >= 0;
+}
+
+/* What of one window is one run. */
+static gsize window_at_once(StorageBlob *blob, guint64 offset, void *buffer, gsize size)
+{
+    guint epoch, number = window_at(blob, offset);
+    g_autoptr(Window) window = blobcache_window(blob->storage->cache, blob, number, &epoch);
+    int fd;
+    guint64 at, most = MIN(size, blob->map->starts[number + 1] - offset);
+    gsize run = window == NULL ? 0 : (gsize)window_run(window, offset, most, &fd, &at);
+    return run == 0 ? 0 : resident_read(fd, at, buffer, run);
+}
+
+gsize storage_blob_read_at_once(StorageBlob *held, guint64 offset, void *buffer, gsize size)
+{
+    StorageBlob *blob = blob_now(held);
+    gsize done = 0, got = 1;
+    while (got > 0 && done < size && offset + done < blob->map->size) {
+        got = window_at_once(blob, offset + done, (guint8 *)buffer + done, size - done);
+        done += got;
+    }
+    return done;
 }

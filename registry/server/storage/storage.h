@@ -93,6 +93,9 @@ gssize storage_blob_read(StorageBlob *blob, guint64 offset, void *buffer, gsize 
 gboolean storage_blob_read_all(StorageBlob *blob, guint64 offset, void *buffer, gsize size, GError **error);
 /* Whether the range is one run of one file, all of it found whole already: *fd (close it) at *at then has it. */
 gboolean storage_blob_run(StorageBlob *blob, guint64 offset, guint64 length, int *fd, guint64 *at);
+/* Up to size bytes from offset: those before the first that has not been found whole, or that is on the disk alone.
+ * 0: none. It waits for no disk. */
+gsize storage_blob_read_at_once(StorageBlob *blob, guint64 offset, void *buffer, gsize size);
 
 /* The frames that it is made of, as storage_upload_offer takes them; free it. */
 GBytes *storage_blob_frames(StorageBlob *blob, gboolean (*gone)(gpointer user), gpointer user, GError **error);

@@ -102,7 +102,8 @@ static void ranges_are_the_bytes(void **state)
     add_bytes(bytes, noise(5, 2 * PIECE_MAX));
     IngotDigest digest = push(storage, "a", bytes);
     g_autofree guint8 *got = g_malloc(bytes->len);
-    g_autoptr(StorageBlob) blob = NULL;
+    g_autoptr(StorageBlob) blob = storage_blob(storage, "a", &digest, NULL);
+    assert_int_equal(storage_blob_read_at_once(blob, 0, got, bytes->len), 0); /* nobody has looked at it yet */
     for (guint i = 0; i < 2000; i++) {
         if (i % 100 == 0) {
             g_clear_pointer(&blob, storage_blob_unref);
@@ -124,7 +125,7 @@ static void ranges_are_the_bytes(void **state)
             assert_int_equal(pread(fd, got, size, (off_t)at), size);
             close(fd);
         } else {
-            continue;
+            size = storage_blob_read_at_once(blob, offset, got, size);
         }
         assert_memory_equal(got, bytes->data + offset, size);
     }
@@ -135,6 +136,11 @@ static void ranges_are_the_bytes(void **state)
     assert_true(read_range(blob, 0, got, bytes->len, NULL));
     assert_false(storage_blob_run(blob, bytes->len - 1, 2, &fd, &at));
     assert_false(storage_blob_run(blob, 0, bytes->len, &fd, &at)); /* it stands in two packs */
+    memset(got, 0, bytes->len);
+    assert_int_equal(storage_blob_read_at_once(blob, 0, got, bytes->len), bytes->len);
+    assert_memory_equal(got, bytes->data, bytes->len);
+    assert_int_equal(storage_blob_read_at_once(blob, bytes->len - 1, got, 2), 1);
+    assert_int_equal(storage_blob_read_at_once(blob, bytes->len, got, 1), 0);
     assert_true(storage_blob_run(blob, bytes->len - 10, 10, &fd, &at));
     close(fd);
 }

@@ -1,5 +1,5 @@
 /* What of a file is in memory: nothing after the kernel was asked to let it go, all of it after it was fetched. */
-#include "server/http/resident.h"
+#include "base/resident.h"
 
 #include <fcntl.h>
 #include <ingot/file.h>

@@ -1,4 +1,4 @@
-#include "server/http/resident.h"
+#include "base/resident.h"
 
 #include <errno.h>
 #include <sys/uio.h>
