@@ -79,15 +79,19 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 }
 
+/* Seconds for which nothing may move. */
+static long stall_of(const IngotRemote *remote)
+{
+    return MAX(remote->stall > 0 ? (long)remote->stall : seconds_of(STALL_SECONDS), (long)remote->silence);
+}
+
 void http_limit(CURL *curl, const IngotRemote *remote)
 {
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, remote);
     if (remote->connect > 0) {
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)remote->connect);
     }
-    if (remote->stall > 0) {
-        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)remote->stall);
-    }
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stall_of(remote));
 }
 
 gboolean http_is_loopback(const char *host)
@@ -149,7 +153,7 @@ gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char 
     if (code == CURLE_OPERATION_TIMEDOUT) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
                     "%s: nothing came for %ld s ($INGOT_TIMEOUT sets this), or not all in good time: %s", url,
-                    remote->stall > 0 ? (long)remote->stall : seconds_of(STALL_SECONDS), why);
+                    stall_of(remote), why);
     } else {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", url, why);
     }
@@ -266,12 +270,12 @@ static void show_login(IngotRemote *remote, const HttpExchange *exchange)
 static void limit_whole(CURL *curl, const IngotRemote *remote, const HttpExchange *exchange)
 {
     if (remote->stall > 0 && exchange->upload_size == 0 && exchange->body_size == 0) {
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT, 2L * remote->stall + (long)(exchange->limit / LEAST_SPEED));
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT, 2L * stall_of(remote) + (long)(exchange->limit / LEAST_SPEED));
     }
 }
 
 /* One request with its answer. */
-static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
+static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
     CURL *curl = remote->curl;
     remote->ended = INGOT_REMOTE_OTHERWISE;
@@ -308,6 +312,14 @@ static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **er
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
     return TRUE;
+}
+
+static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
+{
+    remote->silence = exchange->silence;
+    gboolean ok = transfer(remote, exchange, error);
+    remote->silence = 0;
+    return ok;
 }
 
 static gboolean rewind_upload(HttpExchange *exchange, GError **error)
@@ -350,8 +362,7 @@ static gboolean has_sent(IngotRemote *remote, const HttpExchange *exchange)
     return exchange->upload_size > 0 && sent > 0;
 }
 
-/* As long as the registry asks for; whoever is no longer to go on hears of that within a moment. */
-static gboolean wait_for(IngotRemote *remote, gint64 usec, GError **error)
+gboolean http_wait(const IngotRemote *remote, gint64 usec, GError **error)
 {
     for (gint64 left = usec; left > 0; left -= WAIT_STEP) {
         if (!patience_sleep(MIN(left, WAIT_STEP), error) || !http_goes_on(remote, error)) {
@@ -359,6 +370,11 @@ static gboolean wait_for(IngotRemote *remote, gint64 usec, GError **error)
         }
     }
     return TRUE;
+}
+
+gboolean http_still_hashes(const HttpExchange *exchange)
+{
+    return exchange->status == 503 && http_header(exchange, "ingot-hashing") != NULL;
 }
 
 /* The same until the registry asks for no more patience. */
@@ -374,12 +390,12 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
             }
             g_error_free(problem);
         }
-        gint64 wait = patience_take(patience, remote->curl, exchange->status);
+        gint64 wait = http_still_hashes(exchange) ? -1 : patience_take(patience, remote->curl, exchange->status);
         if (wait < 0) {
             return TRUE;
         }
         exchange->begin_anew = has_sent(remote, exchange);
-        if (!wait_for(remote, wait, error) || !rewind_upload(exchange, error)) {
+        if (!http_wait(remote, wait, error) || !rewind_upload(exchange, error)) {
             return FALSE;
         }
     }

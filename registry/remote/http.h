@@ -14,7 +14,8 @@ struct IngotRemote {
     CURLM *multi;
     RemoteAuth *auth;
     guint connect, stall; /* seconds that connecting, and a transfer that moves nothing, may take; 0: as everywhere */
-    char *called;         /* what the registry calls the digest `called_for`; NULL: nothing is called otherwise */
+    guint silence; /* seconds for which a transfer may move nothing all the same; set while one runs that needs it */
+    char *called;  /* what the registry calls the digest `called_for`; NULL: nothing is called otherwise */
     IngotDigest called_for;
     gboolean (*goes_on)(gpointer user, GError **error); /* NULL: whatever is asked for is wanted */
     gpointer goes_on_user;
@@ -36,6 +37,7 @@ typedef struct {
     Patience *patience;      /* for the upload with others of its kind; NULL: its own */
     gboolean begin_anew;     /* the registry wants it later, and may have kept a part of it: it takes another upload */
     IngotProgress *progress; /* of the upload */
+    guint silence;           /* seconds for which nothing may move, if that is longer than what is set for all */
     gsize limit;             /* of the answer's body, bytes */
     gboolean too_large;      /* it had more */
     gboolean bare;           /* to no registry, but to where its tokens come from: shows login (NULL: nothing) alone */
@@ -56,6 +58,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
 /* Logs in where that is asked for (auth.h). FALSE only if there was no answer, or no login; a status of 400 and above
  * is the caller's affair. */
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
+/* Whether a registry of Ingot's has all of the upload and hashes it: it is to be ended again by a request without a
+ * body. No patience is taken for that answer: it may be so for long. */
+gboolean http_still_hashes(const HttpExchange *exchange);
+/* Waits as long (microseconds) as a registry asks for; FALSE, within a moment: as http_goes_on. */
+gboolean http_wait(const IngotRemote *remote, gint64 usec, GError **error);
 /* Sets the error that fits a status that was not hoped for; always FALSE. */
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error);
 /* Notes the status with which a request of a URL of the registry's ended, in that handle. */

@@ -10,6 +10,13 @@ Patience patience_of(guint seconds)
     return (Patience){.left = (guint64)seconds * G_USEC_PER_SEC};
 }
 
+Patience patience_by_clock(guint seconds)
+{
+    Patience patience = patience_of(seconds);
+    patience.end = g_get_monotonic_time() + (gint64)patience.left;
+    return patience;
+}
+
 gint64 patience_take(Patience *patience, CURL *curl, long status)
 {
     curl_off_t asked = 0;
@@ -22,7 +29,7 @@ gint64 patience_take(Patience *patience, CURL *curl, long status)
         return -1;
     }
     guint64 usec = MAX(seconds * G_USEC_PER_SEC, (guint64)LEAST_USEC);
-    if (usec > patience->left) {
+    if (usec > patience->left || (patience->end > 0 && g_get_monotonic_time() + (gint64)usec > patience->end)) {
         return -1;
     }
     patience->left -= usec;

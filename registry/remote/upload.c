@@ -17,8 +17,9 @@
 #define ENTRY 36              /* bytes of the list for each frame: digest, length */
 #define RUN 64u               /* frames that a thread takes at once */
 #define THREADS_MAX 16u
-#define AT_ONCE_MAX ((guint64)256 << 20) /* bytes of a blob that a registry hashes without a word */
-#define END_PATIENCE 1800                /* seconds, for a registry that says that it does */
+#define AT_ONCE_MAX ((guint64)256 << 20) /* bytes of a blob that a registry hashes within a moment, as a rule */
+#define END_PATIENCE 1800                /* seconds, for a registry that says that it still does */
+#define END_SILENCE 15                   /* seconds that a registry may take to say so */
 
 typedef struct {
     char *location; /* absolute */
@@ -26,6 +27,7 @@ typedef struct {
     Patience patience;
     guint64 counted, known; /* bytes that progress has heard of: that were sent; that need not be */
     gboolean again;         /* it is not done: the registry wants another one */
+    long refused;           /* the status with which the registry has refused something of it; 0: none */
 } Upload;
 
 static void upload_clear(Upload *upload)
@@ -35,6 +37,12 @@ static void upload_clear(Upload *upload)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Upload, upload_clear)
 
+static gboolean is_broken_off(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
+}
+
 /* Location may be a path. */
 static char *absolute(const IngotRemote *remote, const char *location)
 {
@@ -43,18 +51,52 @@ static char *absolute(const IngotRemote *remote, const char *location)
                                 : g_strdup(location);
 }
 
+/* Always FALSE. */
+static gboolean refused(IngotRemote *remote, Upload *upload, const HttpExchange *exchange, GError **error)
+{
+    upload->refused = exchange->status;
+    return http_refused(remote, exchange, error);
+}
+
+/* What nobody ends would take room at the registry for a day. One that can't drop it is no error. */
+static void drop(IngotRemote *remote, Upload *upload)
+{
+    IngotRemoteEnd ended = remote->ended;
+    Patience none = patience_of(0);
+    g_auto(HttpExchange)
+        end = {.method = "DELETE", .url = g_strdup(upload->location), .limit = ERROR_MAX, .patience = &none};
+    if (upload->location != NULL) {
+        http_exchange(remote, &end, NULL);
+        upload_clear(upload);
+        remote->ended = ended;
+    }
+}
+
+/* A registry that is out of reach is not asked to drop anything. Always FALSE. */
+static gboolean give_up(IngotRemote *remote, Upload *upload, GError *problem, GError **error)
+{
+    if (!is_broken_off(problem)) {
+        drop(remote, upload);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+/* The one before it is not wanted any more. */
 static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GError **error)
 {
+    drop(remote, upload);
     g_auto(HttpExchange) post = {
         .method = "POST", .url = http_api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
-    upload_clear(upload);
     upload->again = FALSE;
     if (!http_exchange(remote, &post, error)) {
         return FALSE;
     }
-    upload->location = absolute(remote, http_header(&post, "location"));
-    upload->frames = absolute(remote, http_header(&post, "ingot-frames"));
-    return (post.status == 202 && upload->location != NULL) || http_refused(remote, &post, error);
+    if (post.status == 202) {
+        upload->location = absolute(remote, http_header(&post, "location"));
+        upload->frames = absolute(remote, http_header(&post, "ingot-frames"));
+    }
+    return upload->location != NULL || http_refused(remote, &post, error);
 }
 
 /* Where an upload ends: it may have a query already. */
@@ -65,21 +107,15 @@ static char *finish_url(const Upload *upload, const IngotDigest *digest)
     return g_strdup_printf("%s%sdigest=%s", upload->location, strchr(upload->location, '?') == NULL ? "?" : "&", text);
 }
 
-/* What is sent of an upload; upload->again: it came to nothing, and is to be begun anew. */
-static gboolean send_part(IngotRemote *remote, Upload *upload, HttpExchange *exchange, long wanted, GError **error)
+/* What is sent of an upload; upload->again: the registry wants it later, and that has been waited for. */
+static gboolean send_part(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
 {
     exchange->patience = &upload->patience;
     exchange->counted = upload->counted;
     gboolean ok = http_exchange(remote, exchange, error);
     upload->counted = exchange->counted;
     upload->again = ok && exchange->begin_anew;
-    return ok && (upload->again || exchange->status == wanted || http_refused(remote, exchange, error));
-}
-
-/* The same with its end. */
-static gboolean put(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
-{
-    return send_part(remote, upload, exchange, 201, error);
+    return ok;
 }
 
 /* The whole of it in one request. */
@@ -94,17 +130,19 @@ static gboolean put_whole(IngotRemote *remote, Upload *upload, int fd, const Ing
                                   .upload_size = blob->size,
                                   .progress = progress,
                                   .limit = ERROR_MAX};
-    return put(remote, upload, &whole, error);
+    return send_part(remote, upload, &whole, error) &&
+           (upload->again || whole.status == 201 || refused(remote, upload, &whole, error));
 }
 
 static gboolean put_blob(IngotRemote *remote, const char *name, Upload *upload, int fd, const IngotDescriptor *blob,
                          IngotProgress *progress, GError **error)
 {
+    GError *problem = NULL;
     gboolean ok;
     do {
-        ok = begin(remote, name, upload, error) && put_whole(remote, upload, fd, blob, progress, error);
+        ok = begin(remote, name, upload, &problem) && put_whole(remote, upload, fd, blob, progress, &problem);
     } while (ok && upload->again);
-    return ok;
+    return ok || give_up(remote, upload, problem, error);
 }
 
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
@@ -222,7 +260,7 @@ static GArray *find_frames(const IngotIndex *index, guint64 blob_size)
 }
 
 /* Tells the frames; those that are missing, neighbours joined, or NULL. */
-static GArray *ask_missing(IngotRemote *remote, const Upload *upload, const GArray *frames, const guint8 *list,
+static GArray *ask_missing(IngotRemote *remote, Upload *upload, const GArray *frames, const guint8 *list,
                            GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
@@ -233,7 +271,7 @@ static GArray *ask_missing(IngotRemote *remote, const Upload *upload, const GArr
                                  .body = list,
                                  .body_size = (gsize)frames->len * ENTRY,
                                  .limit = MAX(bits, ERROR_MAX)};
-    if (!http_exchange(remote, &post, error) || (post.status != 200 && !http_refused(remote, &post, error))) {
+    if (!http_exchange(remote, &post, error) || (post.status != 200 && !refused(remote, upload, &post, error))) {
         return NULL;
     }
     if (post.answer->len != bits) {
@@ -265,56 +303,73 @@ static guint64 total_of(const GArray *ranges)
     return total;
 }
 
-/* The missing frames alone; upload->again: that came to nothing. */
-static gboolean send_missing(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
+/* Ends an upload that the registry has all of. One that still hashes it says so, and is asked again. doubt: the
+ * registry may have taken none of it; upload->again: it has not. */
+static gboolean put_end(IngotRemote *remote, Upload *upload, const IngotDescriptor *blob, gboolean doubt,
+                        IngotProgress *progress, GError **error)
 {
-    if (!send_part(remote, upload, exchange, 202, error)) {
-        return FALSE;
+    Patience long_one = patience_by_clock(END_PATIENCE);
+    gint64 wait = 0;
+    upload->again = FALSE;
+    for (gboolean told = FALSE;; told = TRUE) {
+        g_auto(HttpExchange) end = {.method = "PUT",
+                                    .url = finish_url(upload, &blob->digest),
+                                    .body = "",
+                                    .limit = ERROR_MAX,
+                                    .silence = END_SILENCE,
+                                    .patience = &upload->patience};
+        if (!http_exchange(remote, &end, error)) {
+            return FALSE;
+        }
+        if (!http_still_hashes(&end) || (wait = patience_take(&long_one, remote->curl, end.status)) < 0) {
+            upload->again = doubt && (end.status == 400 || end.status == 404 || end.status == 409);
+            return upload->again || end.status == 201 || refused(remote, upload, &end, error);
+        }
+        doubt = FALSE;
+        if (!told) {
+            ingot_progress_message(progress, "%s has all of the disk, and still works out its digest", remote->host);
+        }
+        if (!http_wait(remote, wait, error)) {
+            return FALSE;
+        }
     }
-    char *location = upload->again ? NULL : absolute(remote, http_header(exchange, "location"));
-    if (location != NULL) {
-        g_free(upload->location);
-        upload->location = location;
-    }
-    return TRUE;
 }
 
-/* A registry that still hashes what it has says so, and is asked again. */
-static gboolean put_end(IngotRemote *remote, Upload *upload, const IngotDescriptor *blob, GError **error)
-{
-    Patience patience = patience_of(END_PATIENCE);
-    g_auto(HttpExchange) end = {.method = "PUT",
-                                .url = finish_url(upload, &blob->digest),
-                                .body = "",
-                                .limit = ERROR_MAX,
-                                .patience = &patience};
-    return http_exchange(remote, &end, error) && (end.status == 201 || http_refused(remote, &end, error));
-}
-
-/* In one request, unless it may take the registry long to hash the blob: the frames do not go with a request that is
- * sent again then. */
+/* The missing frames, and, unless it may take the registry long to hash the blob, the end in the same request. */
 static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
                             const GArray *missing, IngotProgress *progress, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
     guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
-    gboolean at_once = blob->size <= AT_ONCE_MAX && total > 0;
+    gboolean at_once = blob->size <= AT_ONCE_MAX;
     ingot_progress_add(progress, known - upload->known);
     upload->known = known;
+    if (total == 0) {
+        return put_end(remote, upload, blob, FALSE, progress, error);
+    }
     g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
                                  .url = at_once ? finish_url(upload, &blob->digest) : g_strdup(upload->location),
                                  .headers = headers,
-                                 .body = "",
                                  .upload_fd = fd,
                                  .upload_size = total,
                                  .upload_ranges = (const IngotRange *)(gpointer)missing->data,
                                  .progress = progress,
-                                 .limit = ERROR_MAX};
-    if (at_once) {
-        return put(remote, upload, &rest, error);
+                                 .limit = ERROR_MAX,
+                                 .silence = END_SILENCE};
+    if (!send_part(remote, upload, &rest, error)) {
+        return FALSE;
     }
-    return (total == 0 || send_missing(remote, upload, &rest, error)) &&
-           (upload->again || put_end(remote, upload, blob, error));
+    if (at_once && rest.status == 201) {
+        return TRUE;
+    }
+    char *location = rest.status != 202 ? NULL : absolute(remote, http_header(&rest, "location"));
+    if (location != NULL) {
+        g_free(upload->location);
+        upload->location = location;
+    }
+    return upload->again || rest.status == 202 || http_still_hashes(&rest)
+               ? put_end(remote, upload, blob, upload->again, progress, error)
+               : refused(remote, upload, &rest, error);
 }
 
 /* *tried FALSE: the registry has to be sent the whole. */
@@ -330,6 +385,30 @@ static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const cha
     }
     *sent += (guint64)frames->len * ENTRY + total_of(missing);
     return put_missing(remote, upload, fd, blob, missing, progress, error);
+}
+
+/* Whether the whole may be taken where its frames were not: no registry that has no time, room or rights for the frames
+ * has them for more. */
+static gboolean may_take_whole(const Upload *upload, const GError *problem)
+{
+    static const long for_all[] = {401, 403, 429, 503, 507};
+    for (guint i = 0; i < G_N_ELEMENTS(for_all); i++) {
+        if (upload->refused == for_all[i]) {
+            return FALSE;
+        }
+    }
+    return !is_broken_off(problem);
+}
+
+/* The whole: as that upload, where it is as it was begun; one that knows of frames takes nothing else. */
+static gboolean put_instead(IngotRemote *remote, const char *name, Upload *upload, int fd, const IngotDescriptor *blob,
+                            gboolean is_new, IngotProgress *progress, GError **error)
+{
+    GError *problem = NULL;
+    if (is_new && !put_whole(remote, upload, fd, blob, progress, &problem)) {
+        return give_up(remote, upload, problem, error);
+    }
+    return (is_new && !upload->again) || put_blob(remote, name, upload, fd, blob, progress, error);
 }
 
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
@@ -353,14 +432,12 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
     if (ok) {
         return TRUE;
     }
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
-        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK)) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return FALSE;
+    if (!may_take_whole(&upload, problem)) {
+        return give_up(remote, &upload, g_steal_pointer(&problem), error);
+    }
+    if (upload.refused == 400) { /* the digests may be why */
+        g_clear_pointer(&index->frames, g_array_unref);
     }
     *count += blob->size;
-    g_clear_pointer(&index->frames, g_array_unref); /* they may be why */
-    /* An upload that knows of frames takes nothing else. */
-    ok = tried || put_whole(remote, &upload, fd, blob, progress, error);
-    return ok && (tried || upload.again) ? put_blob(remote, name, &upload, fd, blob, progress, error) : ok;
+    return put_instead(remote, name, &upload, fd, blob, !tried, progress, error);
 }

@@ -165,5 +165,22 @@ def fills(server, marker):
     read_back(server, data)
 
 
+def hashes(server):
+    """The end of a blob that takes longer to hash than anybody waits for an answer is told so, and goes on."""
+    piece = random.Random(5).randbytes(1 << 20)
+    expect("a piece", ask(server, "POST", f"/v2/a/blobs/uploads/?digest={digest_of(piece)}", piece), 201)
+    location = begin(server)
+    entry = hashlib.sha256(piece).digest() + struct.pack("<I", len(piece))
+    expect("the frames", ask(server, "POST", location, entry * 40_000), 200)  # 40 GB
+    for _ in range(2):
+        began = time.monotonic()
+        answer = expect("PUT", ask(server, "PUT", f"{location}?digest={digest_of(b'another')}"), 503)
+        if "Ingot-Hashing" not in answer[1] or "Retry-After" not in answer[1]:
+            sys.exit(f"the client is not told to end it again: {answer}")
+        if time.monotonic() - began > 10:
+            sys.exit("the server is silent for longer than clients wait")
+    expect("DELETE", ask(server, "DELETE", location), 204)
+
+
 if __name__ == "__main__":
-    {"takes_over": takes_over, "moves": moves, "fills": fills}[sys.argv[1]](*sys.argv[2:])
+    {"takes_over": takes_over, "hashes": hashes, "moves": moves, "fills": fills}[sys.argv[1]](*sys.argv[2:])

@@ -12,9 +12,10 @@ fi
 
 start_ingotd
 python3 tests/system/uploads.py takes_over "$REGISTRY" || fail "$(tail -3 "$TMP/ingotd.log")"
+python3 tests/system/uploads.py hashes "$REGISTRY" || fail "$(tail -3 "$TMP/ingotd.log")"
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
-ok "a newer request takes over, and what the former still sends is dropped"
+ok "a newer request takes over, and what the former still sends is dropped; an end that waits for a hash is told so"
 
 small=$TMP/small
 mkdir "$small"

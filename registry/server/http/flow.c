@@ -27,7 +27,7 @@ static const struct {
     const char *name;
     guint threads, waiting;
 } sizes[POOLS] = {
-    [POOL_READ] = {"read", 8, 2048}, [POOL_WRITE] = {"write", 8, 1024},        [POOL_FINISH] = {"finish", 16, 256},
+    [POOL_READ] = {"read", 8, 2048}, [POOL_WRITE] = {"write", 8, 1024},        [POOL_FINISH] = {"finish", 16, 64},
     [POOL_SLOW] = {"slow", 4, 64},   [POOL_UPSTREAM] = {"upstream", 96, 1024}, /* they wait for others, and do little
                                                                                   else */
     [POOL_FAR] = {"far", 64, 1024}};

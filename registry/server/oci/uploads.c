@@ -75,6 +75,14 @@ static gboolean has_left(gpointer request)
     return request_gone(request);
 }
 
+/* All of it is here: the client has but to end it again, for as long as that takes. */
+static enum MHD_Result still_hashes(Request *request, const char *message)
+{
+    enum MHD_Result result = request_refuse_busy(request, message);
+    MHD_add_response_header(request->response, "Ingot-Hashing", "yes");
+    return result;
+}
+
 static enum MHD_Result finish(Request *request, const char *name, const char *id)
 {
     g_autoptr(GError) error = NULL;
@@ -90,7 +98,7 @@ static enum MHD_Result finish(Request *request, const char *name, const char *id
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
-        return request_refuse_busy(request, error->message);
+        return still_hashes(request, error->message);
     }
     return api_upload_fail(request, error);
 }

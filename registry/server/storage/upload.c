@@ -15,9 +15,9 @@
 #include "server/storage/room.h"
 #include "server/storage/session.h"
 
-#define HASH_WAIT (10 * G_TIME_SPAN_SECOND) /* before a request that ends an upload hears that it takes longer */
-#define SOON_MAX (16u << 20)                /* bytes that are read while others wait */
-#define SOON_FRAMES 1024u                   /* frames that are looked at then */
+#define HASH_WAIT (2 * G_TIME_SPAN_SECOND) /* before a request that ends an upload hears that it takes longer */
+#define SOON_MAX (16u << 20)               /* bytes that are read while others wait */
+#define SOON_FRAMES 1024u                  /* frames that are looked at then */
 
 /* --- beginning --- */
 

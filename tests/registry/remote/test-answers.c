@@ -72,6 +72,7 @@ static void only_the_registry_refuses(void **state)
 
 typedef struct {
     gint begun, taken; /* atomic: uploads; the upload that was taken whole */
+    gint dropped;      /* the one that was */
     gsize size;
 } Uploads;
 
@@ -83,6 +84,10 @@ static char *take_upload(const char *request, gsize sent, gpointer user)
         g_autofree char *location =
             g_strdup_printf("Location: /v2/team/web/blobs/uploads/%d\r\n", g_atomic_int_add(&uploads->begun, 1) + 1);
         return serve_text("202 Accepted", location, "");
+    }
+    if (g_str_has_prefix(request, "DELETE")) {
+        g_atomic_int_set(&uploads->dropped, strstr(request, "/uploads/1 ") != NULL ? 1 : -1);
+        return serve_text("204 No Content", "", "");
     }
     assert_int_equal(sent, uploads->size);
     if (strstr(request, "/uploads/1?") != NULL) {
@@ -111,6 +116,7 @@ static void an_upload_is_not_sent_twice(void **state)
     }
     assert_int_equal(uploads.begun, 2);
     assert_int_equal(uploads.taken, 2);
+    assert_int_equal(uploads.dropped, 1);
     serve_free(serve);
     ingot_workdir_free(folder);
 }

@@ -1,0 +1,219 @@
+/* A push of a disk to a registry that is busy: what has come is ended again, not sent again; what is left behind is
+ * dropped; and the frames' digests are forgotten where they may be wrong alone. */
+#include "serve.h"
+
+#include <ingot/encoder.h>
+#include <ingot/file.h>
+
+#include "remote/patience.h"
+
+#define HASHES "503 Service Unavailable", "Retry-After: 1\r\nIngot-Hashing: yes\r\n"
+#define BUSY "503 Service Unavailable", "Retry-After: 1\r\n"
+#define FRAMES "frame-01frame-02"
+
+typedef struct {
+    const char *status, *headers;
+} Answer;
+
+typedef struct {
+    const Answer *answers; /* to each PUT in turn; behind the last, one that has no status, 201 */
+    gboolean is_foreign;   /* it knows of no frames */
+    gulong silence;        /* microseconds before each answer to a PUT */
+    Answer list;           /* to a list of frames; no status: both are missing */
+    guint begun, put;
+    GString *log; /* of each request a letter, and the upload's number: P begun, L list, S sent, E ended, D dropped */
+} Registry;
+
+static char *answer_put(Registry *registry)
+{
+    const Answer *answer = registry->answers == NULL ? NULL : &registry->answers[registry->put];
+    g_usleep(registry->silence);
+    if (answer == NULL || answer->status == NULL) {
+        return serve_text("201 Created", "", "");
+    }
+    registry->put++;
+    return serve_text(answer->status, answer->headers, "");
+}
+
+static char *answer(const char *request, gsize sent, gpointer user)
+{
+    Registry *registry = user;
+    const char *number = strstr(request, "/uploads/") + strlen("/uploads/");
+    gboolean is_put = g_str_has_prefix(request, "PUT");
+    gboolean begins = g_str_has_prefix(request, "POST") && *number == ' ';
+    registry->begun += begins ? 1 : 0;
+    g_string_append_printf(registry->log, "%s%c%c", registry->log->len == 0 ? "" : " ",
+                           begins                                ? 'P'
+                           : g_str_has_prefix(request, "DELETE") ? 'D'
+                           : !is_put                             ? 'L'
+                           : sent > 0                            ? 'S'
+                                                                 : 'E',
+                           begins ? '0' + (char)registry->begun : *number);
+    if (begins) {
+        g_autofree char *place = g_strdup_printf("/v2/team/web/blobs/uploads/%u", registry->begun);
+        g_autofree char *headers =
+            g_strdup_printf("Location: %s\r\n%s%s%s", place,
+                            registry->is_foreign ? "" : "Ingot-Frames: ", registry->is_foreign ? "" : place,
+                            registry->is_foreign ? "" : "\r\n");
+        return serve_text("202 Accepted", headers, "");
+    }
+    if (g_str_has_prefix(request, "DELETE")) {
+        return serve_text("204 No Content", "", "");
+    }
+    if (is_put) {
+        return answer_put(registry);
+    }
+    return registry->list.status == NULL ? serve_text("200 OK", "", "\x03")
+                                         : serve_text(registry->list.status, registry->list.headers, "");
+}
+
+static IngotIndex *index_new(void)
+{
+    IngotIndex *index = ingot_index_new(ingot_encoder_name(), 4096);
+    IngotDigest digest = {.bytes = {1}};
+    for (guint i = 0; i < 2; i++) {
+        digest.bytes[1] = (guint8)i;
+        ingot_index_add(index, &digest, 4096, strlen(FRAMES) / 2);
+    }
+    return index;
+}
+
+/* Pushes the disk; the error, or NULL; what was asked is in the log. *known: whether the frames' digests still are. */
+static GError *push(Registry *registry, guint patience, gboolean *known)
+{
+    IngotWorkdir *folder = ingot_workdir_new(NULL);
+    g_autofree char *path = ingot_workdir_file(folder, "disk");
+    g_autoptr(IngotIndex) index = index_new();
+    IngotDescriptor blob = {.size = strlen(FRAMES)};
+    GError *error = NULL;
+    ingot_digest_of(FRAMES, strlen(FRAMES), &blob.digest);
+    index->frames = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    for (guint i = 0; i < 2; i++) {
+        IngotDigest digest;
+        ingot_digest_of(FRAMES + i * strlen(FRAMES) / 2, strlen(FRAMES) / 2, &digest);
+        g_array_append_val(index->frames, digest);
+    }
+    assert_true(ingot_file_replace(path, FRAMES, strlen(FRAMES), 0600, NULL));
+    registry->log = g_string_new(NULL);
+    Serve *serve = serve_new(answer, registry);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    ingot_remote_limit(remote, 5, 1, patience);
+    gboolean ok = ingot_remote_put_disk(remote, "team/web", path, &blob, index, NULL, NULL, &error);
+    assert_int_equal(ok, error == NULL);
+    *known = index->frames != NULL;
+    serve_free(serve);
+    ingot_workdir_free(folder);
+    return error;
+}
+
+static void expect_log(Registry *registry, const char *wanted)
+{
+    assert_string_equal(registry->log->str, wanted);
+    g_string_free(registry->log, TRUE);
+}
+
+/* It says so, whether it has the frames with the end or was asked for the end alone. */
+static void one_that_hashes_is_asked_again(void **state)
+{
+    const Answer answers[] = {{HASHES}, {HASHES}, {NULL, NULL}};
+    Registry registry = {.answers = answers};
+    gboolean known;
+    (void)state;
+    assert_null(push(&registry, 0, &known)); /* no patience is needed for that */
+    assert_true(known);
+    expect_log(&registry, "P1 L1 S1 E1 E1");
+}
+
+/* It may be silent for longer than others may. */
+static void one_that_hashes_may_take_its_time_to_say_so(void **state)
+{
+    const Answer answers[] = {{HASHES}, {NULL, NULL}};
+    Registry registry = {.answers = answers, .silence = 2500 * G_TIME_SPAN_MILLISECOND};
+    gboolean known;
+    (void)state;
+    assert_null(push(&registry, 0, &known));
+    expect_log(&registry, "P1 L1 S1 E1");
+}
+
+/* Whether it has kept what was sent shows at the end. */
+static void what_a_busy_one_has_is_not_sent_again(void **state)
+{
+    const Answer kept[] = {{BUSY}, {NULL, NULL}}, lost[] = {{BUSY}, {"400 Bad Request", ""}, {NULL, NULL}};
+    gboolean known;
+    (void)state;
+    Registry registry = {.answers = kept};
+    assert_null(push(&registry, 5, &known));
+    assert_true(known);
+    expect_log(&registry, "P1 L1 S1 E1");
+    registry = (Registry){.answers = lost};
+    assert_null(push(&registry, 5, &known));
+    assert_true(known);
+    expect_log(&registry, "P1 L1 S1 E1 D1 P2 L2 S2");
+}
+
+static void one_that_is_never_ready_is_left_alone(void **state)
+{
+    const Answer answers[] = {{BUSY}, {BUSY}, {BUSY}, {BUSY}, {BUSY}, {NULL, NULL}};
+    Registry registry = {.answers = answers};
+    gboolean known;
+    (void)state;
+    g_autoptr(GError) error = push(&registry, 2, &known);
+    assert_non_null(strstr(error->message, "503"));
+    assert_true(known);
+    expect_log(&registry, "P1 L1 S1 E1 E1 D1");
+}
+
+/* Digests that the registry has found wrong are forgotten, and no others. */
+static void digests_that_nobody_refused_stay_known(void **state)
+{
+    static const Answer forbidden[] = {{"403 Forbidden", ""}, {NULL, NULL}};
+    static const Answer full[] = {{"507 Insufficient Storage", ""}, {NULL, NULL}};
+    static const Answer wrong[] = {{"400 Bad Request", ""}, {NULL, NULL}};
+    static const Answer broken[] = {{"500 Internal Server Error", ""}, {NULL, NULL}};
+    static const struct {
+        Registry registry;
+        gboolean pushed, known;
+        const char *log;
+    } rows[] = {
+        {{.is_foreign = TRUE}, TRUE, TRUE, "P1 S1"},
+        {{.answers = forbidden}, FALSE, TRUE, "P1 L1 S1 D1"},
+        {{.answers = full}, FALSE, TRUE, "P1 L1 S1 D1"},
+        {{.list = {"409 Conflict", ""}}, TRUE, TRUE, "P1 L1 D1 P2 S2"},
+        {{.answers = broken}, TRUE, TRUE, "P1 L1 S1 D1 P2 S2"},
+        {{.answers = wrong}, TRUE, FALSE, "P1 L1 S1 D1 P2 S2"},
+    };
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Registry registry = rows[i].registry;
+        gboolean known;
+        g_autoptr(GError) error = push(&registry, 0, &known);
+        assert_int_equal(error == NULL, rows[i].pushed);
+        assert_int_equal(known, rows[i].known);
+        expect_log(&registry, rows[i].log);
+    }
+}
+
+/* However little of it is spent on waits. */
+static void patience_ends_by_the_clock(void **state)
+{
+    Patience patience = patience_by_clock(3600);
+    CURL *curl = curl_easy_init();
+    (void)state;
+    assert_true(patience_take(&patience, curl, 503) > 0);
+    patience.end = g_get_monotonic_time();
+    assert_int_equal(patience_take(&patience, curl, 503), -1);
+    curl_easy_cleanup(curl);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_hashes_is_asked_again),
+        cmocka_unit_test(one_that_hashes_may_take_its_time_to_say_so),
+        cmocka_unit_test(what_a_busy_one_has_is_not_sent_again),
+        cmocka_unit_test(one_that_is_never_ready_is_left_alone),
+        cmocka_unit_test(patience_ends_by_the_clock),
+        cmocka_unit_test(digests_that_nobody_refused_stay_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
