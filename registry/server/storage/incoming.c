@@ -56,6 +56,7 @@ static void begin_all(Upload *upload)
     upload->size = upload->fresh = upload->checked = upload->kept_size = upload->kept_end = 0;
     upload->offered = upload->complete = upload->refused = upload->changed = FALSE;
     upload->kept_time = storage_now();
+    upload->proven = (Proven){0};
     upload->table = table_new();
     upload->own = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
     upload->buffer = g_byte_array_new();

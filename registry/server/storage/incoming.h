@@ -42,6 +42,7 @@ struct Upload {
     gboolean offered;  /* the frames are told, and the missing ones alone come */
     Offer *offer;      /* these frames; NULL: bytes come as they are */
     gboolean complete; /* its offer's table and the blob's digest are known */
+    Proven proven;     /* of that table, since it was ended by another digest */
     guint64 checked;   /* reserved when it was last compared with the quota */
     gboolean refused;  /* there was no room for more */
 

@@ -31,6 +31,7 @@ struct Offer {
     Table *table;
     guint count;       /* frames */
     GHashTable *first; /* digest -> Own: frames by where the list has them first */
+    guint64 size;      /* bytes of all frames */
     guint64 missing;   /* bytes of the missing frames */
     guint32 come;      /* bytes of the missing frame that comes */
 
@@ -236,18 +237,24 @@ void offer_hash_on(Offer *offer)
     g_mutex_unlock(&offer->lock);
 }
 
+/* Under the lock. */
+static gboolean is_hashed(const Offer *offer)
+{
+    return offer->next == offer->count && offer->hashing == IDLE && !has_more(offer);
+}
+
 /* Whether there is nothing to wait for. Under the lock. */
 static gboolean has_ended(const Offer *offer)
 {
-    return offer->next < offer->count || (offer->hashing == IDLE && !has_more(offer));
+    return offer->next < offer->count || is_hashed(offer);
 }
 
 gboolean offer_is_hashed(Offer *offer)
 {
     g_mutex_lock(&offer->lock);
-    gboolean ended = has_ended(offer);
+    gboolean hashed = is_hashed(offer);
     g_mutex_unlock(&offer->lock);
-    return ended;
+    return hashed;
 }
 
 gboolean offer_wait(Offer *offer, gint64 until, StorageStop stop, gpointer user)
@@ -309,6 +316,7 @@ static void add_frame(Offer *offer, const IngotDigest *digest, guint32 length, c
         g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
     }
     *fresh += comes ? length : 0;
+    offer->size += length;
     table_add(offer->table, digest, length, comes);
 }
 
@@ -404,6 +412,7 @@ Offer *offer_restore(Storage *storage, const char *path, Table *frames, const Up
             g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
         }
         fresh += piece->fresh ? piece->length : 0;
+        offer->size += piece->length;
     }
     offer->missing = fresh - SEGMENT_HEAD;
     offer->next = state->next;
@@ -416,6 +425,16 @@ Offer *offer_restore(Storage *storage, const char *path, Table *frames, const Up
 gsize offer_memory(const Offer *offer)
 {
     return offer->count * sizeof(Piece) + g_hash_table_size(offer->first) * OWN_SIZE;
+}
+
+guint offer_count(const Offer *offer)
+{
+    return offer->count;
+}
+
+guint64 offer_size(const Offer *offer)
+{
+    return offer->size;
 }
 
 const Table *offer_table(const Offer *offer)

@@ -31,6 +31,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_unref)
 /* Its frames, until it is complete. */
 const Table *offer_table(const Offer *offer);
 gsize offer_memory(const Offer *offer); /* bytes, about */
+guint offer_count(const Offer *offer);  /* frames */
+guint64 offer_size(const Offer *offer); /* bytes of them */
 /* The missing frame that comes; NULL: all have come. */
 const Piece *offer_awaits(const Offer *offer);
 /* How far it has come: next, hashed, hashed_size, whole. */
@@ -49,10 +51,10 @@ gboolean offer_got(Offer *offer, const IngotDigest *digest, GError **error);
 void offer_hash_on(Offer *offer);
 /* What that thread does: of Storage.hashers. */
 void offer_hash(gpointer offer, gpointer user);
-/* Whether nothing is left to wait for: all is hashed, or frames are missing, or it is of no use. */
+/* Whether all frames have come and are hashed, or it is of no use. */
 gboolean offer_is_hashed(Offer *offer);
-/* Waits for that until a time (monotonic), or until stop (may be NULL) says so; whether it has come. Nobody holds the
- * upload's lock for it. */
+/* Waits for that until a time (monotonic), or until stop (may be NULL) says so; whether it has come. Of one that lacks
+ * frames there is nothing to wait for. Nobody holds the upload's lock for it. */
 gboolean offer_wait(Offer *offer, gint64 until, StorageStop stop, gpointer user);
 /* When all has come (INVALID if not) and is hashed (INTERRUPTED if not): the blob's table, with the digest that it has.
  * CORRUPT: a frame that counted as here is known to be damaged, or lost; it is missing in the next offer. Nothing more

@@ -140,7 +140,7 @@ static gboolean proof_piece(Storage *storage, const Piece *piece, gboolean *hold
         if (!proof_find(storage, &piece->digest, &row, error)) {
             return FALSE;
         }
-        if (!pieces_is_whole(&row, piece->length)) {
+        if (row.id == 0 || row.length != piece->length || row.damaged) {
             *holds = piece->fresh && before.id == 0; /* a new one is not there yet */
             return TRUE;
         }
@@ -154,25 +154,26 @@ static gboolean proof_piece(Storage *storage, const Piece *piece, gboolean *hold
     }
 }
 
-gboolean proof_table(Storage *storage, const Table *table, StorageStop stop, gpointer user, gboolean *whole,
-                     GError **error)
+gboolean proof_table(Storage *storage, const Table *table, Proven *proven, gint64 until, StorageStop stop,
+                     gpointer user, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
-    *whole = TRUE;
-    for (guint i = 0; i < table->pieces->len; i++) {
-        const Piece *piece = table_piece(table, i);
-        gboolean holds;
-        if (!g_hash_table_add(seen, (gpointer)&piece->digest)) {
-            continue;
-        }
+    while (proven->count < table->pieces->len) {
+        const Piece *piece = table_piece(table, proven->count);
+        gboolean holds = TRUE;
         if (stop != NULL && stop(user)) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the client has left");
             return FALSE;
         }
-        if (!proof_piece(storage, piece, &holds, error)) {
+        if (g_hash_table_add(seen, (gpointer)&piece->digest) && !proof_piece(storage, piece, &holds, error)) {
             return FALSE;
         }
-        *whole = *whole && holds;
+        proven->lack |= !holds;
+        proven->count++;
+        if (proven->count < table->pieces->len && g_get_monotonic_time() >= until) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the frames are still being read: end it again");
+            return FALSE;
+        }
     }
     return TRUE;
 }

@@ -20,7 +20,13 @@ void proof_free(Proof *proof);
 gboolean proof_read(Storage *storage, const IngotDigest *digest, const PieceRow *row, guint8 *data, GError **error);
 /* Whether a piece that the catalogue has as whole is whole. FALSE: it could not be looked at (too many open files). */
 gboolean proof_holds(Storage *storage, const IngotDigest *digest, const PieceRow *row, gboolean *holds, GError **error);
-/* The same for all pieces of a table that the catalogue has; *whole: all of them hold, but for new ones that are not
- * there yet. INTERRUPTED: stop (may be NULL) said so. */
-gboolean proof_table(Storage *storage, const Table *table, StorageStop stop, gpointer user, gboolean *whole,
-                     GError **error);
+
+/* How far the pieces of a table were looked at. */
+typedef struct {
+    guint count;   /* of them, from the first on */
+    gboolean lack; /* one of these does not hold, and is not a new one that is not there yet */
+} Proven;
+/* The same for all that were not looked at yet. INTERRUPTED: stop (may be NULL) said so, or it is `until` (monotonic)
+ * and at least one more was looked at. What is marked as dead counts: who holds a lease may count on it. */
+gboolean proof_table(Storage *storage, const Table *table, Proven *proven, gint64 until, StorageStop stop,
+                     gpointer user, GError **error);

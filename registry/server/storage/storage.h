@@ -162,8 +162,8 @@ gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, cons
                                const char *name, const IngotDigest *digest, GError **error);
 /* The same by a digest of either algorithm. Where that has to be worked out from bytes that are not hashed yet, stop is
  * asked now and then whether to give up: INTERRUPTED, and the upload stays. With stop it is INTERRUPTED too where the
- * frames of an offer are not hashed within some seconds: another try finds more of them hashed. NULL: until it is done.
- */
+ * frames of an offer are not hashed within some seconds, or after a wrong digest not all read: another try finds more
+ * of them hashed, or read. NULL: until it is done. */
 gboolean storage_upload_finish_named(Storage *storage, const StorageActor *actor, const char *id, guint turn,
                                      const char *name, const OciDigest *digest, StorageStop stop, gpointer user,
                                      GError **error);

@@ -314,11 +314,11 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
 {
     Change change;
     gint64 blob;
-    gboolean whole; /* what does not hold is replaced by what has come */
+    Proven proven = {0}; /* what does not hold is replaced by what has come */
     ingot_digest_of(manifest->data, manifest->size, digest);
     g_autoptr(Table) table = manifest_table(manifest, digest);
     if (!check_mentions(storage, name, manifest, digest, error) ||
-        !proof_table(storage, table, NULL, NULL, &whole, error) || !publish_prove(storage, table, error) ||
+        !proof_table(storage, table, &proven, G_MAXINT64, NULL, NULL, error) || !publish_prove(storage, table, error) ||
         !change_begin(storage, &change, error)) {
         return FALSE;
     }

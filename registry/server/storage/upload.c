@@ -19,6 +19,13 @@
 #define SOON_MAX (16u << 20)               /* bytes that are read while others wait */
 #define SOON_FRAMES 1024u                  /* frames that are looked at then */
 
+/* The one who ends an upload, and how long that may take. */
+typedef struct {
+    StorageStop stop; /* may be NULL */
+    gpointer user;
+    gint64 until; /* monotonic */
+} Ending;
+
 /* --- beginning --- */
 
 static gboolean count_all(Storage *storage, guint *count, GError **error)
@@ -325,33 +332,34 @@ static gboolean complete(Upload *upload, GError **error)
     return TRUE;
 }
 
-/* Whether what an offer counts on is whole: what was hashed was not what the client has. */
-static gboolean counts_on_whole(const Upload *upload, StorageStop stop, gpointer user, GError **error)
+/* Whether what an offer counts on is whole: what was hashed was not what the client has. Another try goes on with it.
+ */
+static gboolean counts_on_whole(Upload *upload, const Ending *ending, GError **error)
 {
-    gboolean whole;
     if (upload->offer == NULL) {
         return TRUE;
     }
     g_atomic_int_set(&upload->summing, TRUE);
-    gboolean looked = proof_table(upload->storage, upload->table, stop, user, &whole, error);
+    gboolean looked =
+        proof_table(upload->storage, upload->table, &upload->proven, ending->until, ending->stop, ending->user, error);
     g_atomic_int_set(&upload->summing, FALSE);
     if (!looked) {
         return FALSE;
     }
-    if (!whole) {
+    if (upload->proven.lack) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "a frame that was here is damaged: push the blob again");
     }
-    return whole;
+    return !upload->proven.lack;
 }
 
-static gboolean fits(Upload *upload, const OciDigest *digest, StorageStop stop, gpointer user, GError **error)
+static gboolean fits(Upload *upload, const OciDigest *digest, const Ending *ending, GError **error)
 {
     gboolean same;
-    if (!upload_has_digest(upload, digest, stop, user, &same, error)) {
+    if (!upload_has_digest(upload, digest, ending->stop, ending->user, &same, error)) {
         return FALSE;
     }
     if (!same) {
-        if (!counts_on_whole(upload, stop, user, error)) {
+        if (!counts_on_whole(upload, ending, error)) {
             return FALSE;
         }
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the bytes do not have the digest that was given");
@@ -399,7 +407,7 @@ static gboolean store(Upload *upload, const StorageActor *actor, const char *nam
 }
 
 static gboolean finish(Upload *upload, const StorageActor *actor, const char *name, const OciDigest *digest,
-                       StorageStop stop, gpointer user, GError **error)
+                       const Ending *ending, GError **error)
 {
     GError *problem = NULL;
     if (!upload_open(upload, 0, &problem) || (upload->length > 0 && !upload_end_piece(upload, &problem))) {
@@ -407,7 +415,7 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
         g_propagate_error(error, problem);
         return FALSE;
     }
-    if (complete(upload, &problem) && fits(upload, digest, stop, user, &problem) &&
+    if (complete(upload, &problem) && fits(upload, digest, ending, &problem) &&
         store(upload, actor, name, digest, &problem)) {
         return TRUE;
     }
@@ -426,7 +434,7 @@ static gboolean finish(Upload *upload, const StorageActor *actor, const char *na
 }
 
 /* Its lock is nobody's while this waits. */
-static void await_hash(Storage *storage, const char *id, guint turn, StorageStop stop, gpointer user)
+static void await_hash(Storage *storage, const char *id, guint turn, const Ending *ending)
 {
     Upload *upload = session_enter(storage, id, turn, NULL);
     if (upload == NULL) {
@@ -435,7 +443,7 @@ static void await_hash(Storage *storage, const char *id, guint turn, StorageStop
     g_autoptr(Offer) offer = upload->offer == NULL || upload->complete ? NULL : offer_ref(upload->offer);
     session_leave(upload);
     if (offer != NULL) {
-        offer_wait(offer, stop == NULL ? G_MAXINT64 : g_get_monotonic_time() + HASH_WAIT, stop, user);
+        offer_wait(offer, ending->until, ending->stop, ending->user);
     }
 }
 
@@ -445,8 +453,8 @@ gboolean storage_upload_ends_late(Storage *storage, const char *id, gboolean by_
     if (upload == NULL) {
         return FALSE;
     }
-    const Table *frames = upload->offer == NULL || upload->complete ? upload->table : offer_table(upload->offer);
-    gboolean late = upload->offer != NULL && (frames->pieces->len > SOON_FRAMES || !offer_is_hashed(upload->offer));
+    gboolean late = upload->offer != NULL && (!offer_is_hashed(upload->offer) || offer_size(upload->offer) > SOON_MAX ||
+                                              offer_count(upload->offer) > SOON_FRAMES);
     late |= by_sha512 && upload->sha512 == NULL && upload->size > SOON_MAX;
     session_leave(upload);
     return late;
@@ -463,12 +471,14 @@ gboolean storage_upload_finish_named(Storage *storage, const StorageActor *actor
                                      const char *name, const OciDigest *digest, StorageStop stop, gpointer user,
                                      GError **error)
 {
-    await_hash(storage, id, turn, stop, user);
+    const Ending ending = {
+        .stop = stop, .user = user, .until = stop == NULL ? G_MAXINT64 : g_get_monotonic_time() + HASH_WAIT};
+    await_hash(storage, id, turn, &ending);
     Upload *upload = session_enter(storage, id, turn, error);
     if (upload == NULL) {
         return FALSE;
     }
-    gboolean ok = finish(upload, actor, name, digest, stop, user, error);
+    gboolean ok = finish(upload, actor, name, digest, &ending, error);
     if (ok) {
         session_end(upload);
     }

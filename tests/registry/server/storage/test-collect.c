@@ -83,6 +83,27 @@ static void what_nobody_needs_goes(void **state)
     pull(storage, "a", kept);
 }
 
+/* What an upload counts on and is marked since is there: a wrong digest is told as one, and a right one ends it. */
+static void a_marked_frame_is_no_damage(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = noise(1, 100000), list = list_of(bytes, 10000), missing = g_byte_array_new();
+    g_autofree char *first = begin_upload(storage, NULL), *id = begin_upload(storage, NULL);
+    IngotDigest digest = digest_of(bytes), wrong = {0};
+    g_autoptr(GError) error = NULL;
+    assert_true(storage_upload_offer(storage, first, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_true(storage_upload_add(storage, first, 0, 0, bytes->data, bytes->len, NULL));
+    assert_true(storage_upload_finish(storage, NULL, first, 0, "a", &digest, NULL));
+    assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_int_equal(missing->data[0], 0);
+    assert_true(storage_remove_blob(storage, NULL, "a", &digest, NULL));
+    assert_int_equal(collect(storage).blobs, 1);
+    assert_false(storage_upload_finish(storage, NULL, id, 0, "a", &wrong, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
+    pull(storage, "a", bytes);
+}
+
 /* So many small packs are merged without a collection, which deletes nothing: what no manifest names stays. */
 static void scattered_packs_are_merged(void **state)
 {
@@ -881,6 +902,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_marked_frame_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scattered_packs_are_merged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_layer_with_addresses_stays_with_its_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_pack_keeps_no_others_apart, set_up, tear_down),

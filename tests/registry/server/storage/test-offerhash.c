@@ -2,6 +2,8 @@
  * else waits for that, and it ends with the request. */
 #include "../fixture.h"
 
+#include "server/storage/proof.h"
+
 #define PIECE (1u << 20)
 #define LARGE 20000u /* frames: 20 GB */
 #define MANY 6u      /* more than are hashed at once */
@@ -149,12 +151,88 @@ static void damage_is_looked_up_once(void **state)
     assert_true(storage_is_whole(storage, "a", &digest));
 }
 
+/* Until it is hashed, and where there is much of it, it is ended where that keeps nobody else from writing: before its
+ * last frame has come, too, since a request that brings that ends it as well. */
+static void what_ends_late(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 2 * PIECE), fresh = noise(2, 100), all = g_byte_array_new();
+    g_autoptr(GByteArray) missing = g_byte_array_new();
+    const OciDigest wrong = {0};
+    push(storage, "a", known);
+    g_byte_array_append(all, known->data, known->len);
+    g_byte_array_append(all, fresh->data, fresh->len);
+    g_autoptr(GByteArray) list = list_of(all, PIECE);
+    g_autofree char *id = begin_upload(storage, NULL), *large = offer(storage, known, 20, NULL);
+    assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_true(storage_upload_ends_late(storage, id, FALSE));
+    assert_true(storage_upload_add(storage, id, 0, 0, fresh->data, fresh->len, NULL));
+    const char *const both[] = {id, large};
+    for (guint i = 0; i < G_N_ELEMENTS(both); i++) {
+        assert_false(storage_upload_finish_named(storage, NULL, both[i], 0, "a", &wrong, NULL, NULL, NULL));
+    }
+    assert_false(storage_upload_ends_late(storage, id, FALSE));
+    assert_true(storage_upload_ends_late(storage, large, FALSE));
+}
+
+/* A wrong digest costs one look at each frame, however often it is given. */
+static void frames_are_looked_at_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 2 * PIECE);
+    const OciDigest wrong = {0};
+    push(storage, "a", known);
+    g_autofree char *id = offer(storage, known, 4, NULL);
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(storage_upload_finish_named(storage, NULL, id, 0, "a", &wrong, NULL, NULL, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        if (i == 0) {
+            damage(state, known, 1000); /* which another look would find */
+        }
+    }
+}
+
+static void each_look_goes_on(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, 5 * 1000), bad = noise(2, 1000), list = list_of(known, 1000);
+    g_autoptr(GByteArray) missing = g_byte_array_new();
+    g_autoptr(Table) table = table_new();
+    g_autofree char *id = begin_upload(storage, NULL);
+    IngotDigest digest = digest_of(known);
+    Proven proven = {0};
+    guint looks = 1;
+    assert_true(storage_upload_offer(storage, id, list->data, list->len, NULL, NULL, missing, NULL));
+    assert_true(storage_upload_add(storage, id, 0, 0, known->data, known->len, NULL));
+    assert_true(storage_upload_finish(storage, NULL, id, 0, "a", &digest, NULL));
+    push(storage, "a", bad);
+    damage(state, bad, 100);
+    for (guint i = 0; i < 6; i++) {
+        IngotDigest piece;
+        ingot_digest_of(i == 2 ? bad->data : known->data + (i - i / 3) * 1000, 1000, &piece);
+        table_add(table, &piece, 1000, FALSE);
+    }
+    g_autoptr(GError) error = NULL;
+    for (; !proof_table(storage, table, &proven, 0, NULL, NULL, &error); looks++) {
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+        assert_int_equal(proven.count, looks);
+        assert_int_equal(proven.lack, looks > 2);
+        g_clear_error(&error);
+    }
+    assert_int_equal(looks, 6);
+    assert_true(proven.lack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(others_have_their_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_try_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_looked_up_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_ends_late, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(frames_are_looked_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_look_goes_on, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
