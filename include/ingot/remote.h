@@ -104,6 +104,9 @@ char **ingot_remote_list_tags(IngotRemote *remote, const char *name, GError **er
 /* Manifests attached to a digest: the referrers API, else the fallback tag. Array of descriptors with "digest",
  * "artifactType"; empty where the registry knows neither. */
 json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error);
+/* The same as far as it came, for those who can do without: an array in any case; *problem is why it is not all. */
+json_t *ingot_remote_some_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject,
+                                    GError **problem);
 /* Puts a manifest (its bytes and digest) whose subject is that digest, and sees to it that the referrers list it: the
  * fallback tag is kept where the registry does not know subjects. */
 gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,

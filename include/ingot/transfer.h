@@ -19,7 +19,8 @@ gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const 
 
 /* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
- * Named in the store as HOST/NAME:TAG. *received (may be NULL): bytes that came over the network. */
+ * Named in the store as HOST/NAME:TAG. Where what is attached can't be had, progress says so, and the image is pulled
+ * all the same. *received (may be NULL): bytes that came over the network. */
 gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 

@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
+#define ATTACHED_PATIENCE 10   /* seconds, with a registry that has no time to say what is attached */
 
 static json_t *describe(const char *name, const IngotDescriptor *descriptor, const IngotManifest *manifest,
                         json_t *config, json_t *attached)
@@ -64,12 +65,21 @@ static json_t *show_remote(const IngotReference *reference, GError **error)
                          : ingot_remote_get_blob(remote, reference->name, &manifest->config.digest, CONFIG_MAX, error);
     g_autoptr(json_t) config =
         text == NULL ? NULL : ingot_config_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), what, error);
-    g_autoptr(json_t) referrers =
-        config == NULL ? NULL : ingot_remote_referrers(remote, reference->name, &descriptor.digest, error);
-    if (referrers == NULL) {
+    if (config == NULL) {
         return NULL;
     }
-    g_autoptr(json_t) attached = json_array();
+    g_autoptr(GError) problem = NULL;
+    ingot_remote_limit(remote, 0, 0, ATTACHED_PATIENCE);
+    g_autoptr(json_t) referrers = ingot_remote_some_referrers(remote, reference->name, &descriptor.digest, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    if (problem != NULL) {
+        ingot_progress_message(ingot_command_progress(), "what is attached is not known, or not all of it: %s",
+                               problem->message);
+    }
+    g_autoptr(json_t) attached = problem != NULL && json_array_size(referrers) == 0 ? json_null() : json_array();
     for (size_t i = 0; i < json_array_size(referrers); i++) {
         json_t *type = json_object_get(json_array_get(referrers, i), "artifactType");
         json_array_append(attached, type == NULL ? json_null() : type);

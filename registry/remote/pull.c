@@ -7,6 +7,7 @@
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (1u << 30)
 #define ATTACHMENT_MAX (64u << 20)
+#define ATTACHED_PATIENCE 10 /* seconds, with a registry that has no time for what is attached */
 
 /* A small blob, from the store or the registry, into the store. */
 static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
@@ -49,6 +50,13 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
            assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
 }
 
+/* Whether there is no use in asking for more. */
+static gboolean is_over(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
+}
+
 /* One attached manifest with its one blob. What is attached is no part of the image: what is odd is left where it is.
  */
 static gboolean pull_attachment(IngotStore *store, IngotRemote *remote, const char *name,
@@ -76,17 +84,35 @@ static gboolean pull_attachment(IngotStore *store, IngotRemote *remote, const ch
                                                  g_bytes_get_size(content), error);
 }
 
+/* What is attached, as far as it can be had: the image is whole without it, and of use where its registry knows no more
+ * than that. */
 static gboolean pull_attachments(IngotStore *store, IngotRemote *remote, const char *name,
-                                 const IngotDescriptor *subject, guint64 *received, GError **error)
+                                 const IngotDescriptor *subject, IngotProgress *progress, guint64 *received,
+                                 GError **error)
 {
-    g_autoptr(json_t) all = ingot_remote_referrers(remote, name, &subject->digest, error);
-    for (size_t i = 0; all != NULL && i < json_array_size(all); i++) {
+    g_autoptr(GError) problem = NULL;
+    ingot_remote_limit(remote, 0, 0, ATTACHED_PATIENCE);
+    g_autoptr(json_t) all = ingot_remote_some_referrers(remote, name, &subject->digest, &problem);
+    for (size_t i = 0; i < json_array_size(all) && !is_over(problem); i++) {
         const char *digest = json_string_value(json_object_get(json_array_get(all, i), "digest"));
-        if (digest != NULL && !pull_attachment(store, remote, name, subject, digest, received, error)) {
-            return FALSE;
+        g_autoptr(GError) own = NULL;
+        if (problem != NULL) {
+            ingot_remote_limit(remote, 0, 0, 0); /* it has been waited for */
+        }
+        if (digest != NULL && !pull_attachment(store, remote, name, subject, digest, received, &own) &&
+            (problem == NULL || is_over(own))) {
+            g_clear_error(&problem);
+            problem = g_steal_pointer(&own);
         }
     }
-    return all != NULL;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    if (problem != NULL) {
+        ingot_progress_message(progress, "not all that is attached came along: %s", problem->message);
+    }
+    return TRUE;
 }
 
 gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
@@ -112,7 +138,7 @@ gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference,
     g_autofree char *name = g_strdup_printf("%s/%s", reference->host, reference->name);
     if (!pull_parts(store, remote, reference, parts, progress, count, error) ||
         !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
-        !pull_attachments(store, remote, reference->name, manifest, count, error) ||
+        !pull_attachments(store, remote, reference->name, manifest, progress, count, error) ||
         !ingot_store_tag(store, name, reference->digest != NULL ? reference->tag : asked, manifest, error)) {
         return FALSE;
     }

@@ -49,22 +49,22 @@ static PageResult add_page(IngotRemote *remote, json_t *list, gsize *room, const
     return json_is_array(manifests) && json_array_extend(list, manifests) == 0 ? PAGE_TAKEN : PAGE_NONE;
 }
 
-/* The list that begins at a URL, all its pages; an empty one, and *known FALSE, where there is none. */
-static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GError **error)
+/* Adds the list that begins at a URL, page by page; *known FALSE where there is none. Where it fails, what came before
+ * stays. */
+static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolean *known, GError **error)
 {
     static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
-    g_autoptr(json_t) list = json_array();
     g_autofree char *url = first;
     gsize room = LIST_MAX, values = LIST_VALUES;
     *known = FALSE;
     for (guint pages = 0; url != NULL; pages++) {
         if (pages == PAGES_MAX || room == 0) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
-            return NULL;
+            return FALSE;
         }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = room};
         if (!http_exchange(remote, &get, error)) {
-            return NULL;
+            return FALSE;
         }
         PageResult result = add_page(remote, list, &values, &get, error);
         if (result == PAGE_NONE && pages > 0) {
@@ -72,27 +72,37 @@ static json_t *get_list(IngotRemote *remote, char *first, gboolean *known, GErro
                         get.status);
         }
         if (result == PAGE_FAILED || (result == PAGE_NONE && pages > 0)) {
-            return NULL;
+            return FALSE;
         }
         room -= get.answer->len;
         *known = result == PAGE_TAKEN;
         if (*known && !http_next_page(remote, &get, &url, error)) {
-            return NULL;
+            return FALSE;
         }
     }
-    return g_steal_pointer(&list);
+    return TRUE;
+}
+
+json_t *ingot_remote_some_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **problem)
+{
+    gboolean known = FALSE;
+    json_t *list = json_array();
+    if (get_list(remote, http_digest_url(remote, name, "referrers", subject), list, &known, problem) && !known) {
+        g_autofree char *tag = fallback_tag(remote, subject);
+        get_list(remote, http_api_url(remote, name, "manifests", tag), list, &known, problem);
+    }
+    return list;
 }
 
 json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **error)
 {
-    gboolean known = FALSE;
-    g_autoptr(json_t) list = get_list(remote, http_digest_url(remote, name, "referrers", subject), &known, error);
-    if (list == NULL || known) {
-        return g_steal_pointer(&list);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(json_t) list = ingot_remote_some_referrers(remote, name, subject, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
     }
-    json_decref(g_steal_pointer(&list));
-    g_autofree char *tag = fallback_tag(remote, subject);
-    return get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
+    return g_steal_pointer(&list);
 }
 
 static gboolean list_has(const json_t *list, const char *digest)
@@ -110,9 +120,12 @@ static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDig
 {
     gboolean known;
     g_autofree char *tag = fallback_tag(remote, subject);
-    g_autoptr(json_t) list = get_list(remote, http_api_url(remote, name, "manifests", tag), &known, error);
-    if (list == NULL || list_has(list, digest)) {
-        return list != NULL;
+    g_autoptr(json_t) list = json_array();
+    if (!get_list(remote, http_api_url(remote, name, "manifests", tag), list, &known, error)) {
+        return FALSE;
+    }
+    if (list_has(list, digest)) {
+        return TRUE;
     }
     json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest,
                                           "size", (json_int_t)size, "artifactType", artifact_type));

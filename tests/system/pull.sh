@@ -94,6 +94,17 @@ skopeo copy -q --dest-tls-verify=false "oci:$TMP/folder:web" "docker://$REGISTRY
 [ "$(ingot show --json "$REGISTRY/copy:1.0.0" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" = "$(ingot show --json web:1.0.0 | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" ] || fail "skopeo's copy differs"
 ok "skopeo pulls from the registry and pushes to it"
 
+# What is attached is of use, but an image is whole without it.
+front() { ingot "$1" --store "$TMP/$2" "${@:3}" "$upstream/team/web:1.0.0"; }
+start_upstream "$REGISTRY"
+printf '/referrers/ status 503 60\n' >"$TMP/rules"
+front pull bare.store >/dev/null 2>"$TMP/err" || fail "a pull without the list of what is attached: $(cat "$TMP/err")"
+grep -q 'not all that is attached came along: .*status 503' "$TMP/err" || fail "$(cat "$TMP/err")"
+front show bare.store --json >"$TMP/out" 2>"$TMP/err" || fail "show without that list: $(cat "$TMP/err")"
+python3 -c 'import json, sys; assert json.load(sys.stdin)["attached"] is None' <"$TMP/out" || fail "$(cat "$TMP/out")"
+grep -q 'what is attached is not known.*status 503' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "an image whose attachments can't be had is pulled and shown, and that is said"
+
 kill "$SERVER"
 wait "$SERVER" || fail "ingotd ends with status $?"
 start_ingotd

@@ -119,6 +119,22 @@ static void what_is_attached_is_known_or_not(void **state)
     }
 }
 
+/* Where a part will do, it is known as one. */
+static void a_list_that_breaks_off_is_known_as_far_as_it_came(void **state)
+{
+    Pages pages = {.link = "<?last=1>; rel=next", .first = "{\"manifests\":[{}]}", .second = "<html>"};
+    const IngotDigest digest = {0};
+    g_autoptr(GError) problem = NULL;
+    (void)state;
+    Serve *serve = serve_new(answer, &pages);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    g_autoptr(json_t) some = ingot_remote_some_referrers(remote, "team/web", &digest, &problem);
+    assert_int_equal(json_array_size(some), 1);
+    assert_non_null(problem);
+    assert_null(ingot_remote_referrers(remote, "team/web", &digest, NULL));
+    serve_free(serve);
+}
+
 /* A text of few bytes, and of far more memory. */
 static void values_are_counted_before_they_are_made(void **state)
 {
@@ -150,6 +166,7 @@ int main(void)
         cmocka_unit_test(a_list_that_goes_on_elsewhere_is_none),
         cmocka_unit_test(what_is_no_list_is_not_an_empty_one),
         cmocka_unit_test(what_is_attached_is_known_or_not),
+        cmocka_unit_test(a_list_that_breaks_off_is_known_as_far_as_it_came),
         cmocka_unit_test(values_are_counted_before_they_are_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
