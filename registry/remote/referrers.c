@@ -23,10 +23,11 @@ static char *fallback_tag(const IngotRemote *remote, const IngotDigest *subject)
 
 typedef enum { PAGE_TAKEN, PAGE_NONE, PAGE_FAILED } PageResult;
 
-/* Whether the registry may answer the same otherwise in a while: then nothing is known of what it has. */
+/* Whether the registry may answer the same otherwise in a while: then nothing is known of what it has. One that does
+ * not know the path may say that it is not implemented. */
 static gboolean is_passing(long status)
 {
-    return status == 429 || (status >= 502 && status <= 504);
+    return status == 429 || (status >= 500 && status != 501);
 }
 
 /* Adds the entries of one page. NONE: this is not a list: a page that asks to log in, say, which some registries answer

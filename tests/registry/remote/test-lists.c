@@ -100,6 +100,7 @@ static void what_is_attached_is_known_or_not(void **state)
         {"404 Not Found", "", TRUE},
         {"200 OK", "<html>", TRUE},
         {"501 Not Implemented", "", TRUE},
+        {"500 Internal Server Error", "", FALSE},
         {"503 Service Unavailable", "", FALSE},
         {"502 Bad Gateway", "", FALSE},
         {"504 Gateway Time-out", "", FALSE},
