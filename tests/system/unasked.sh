@@ -29,10 +29,10 @@ open_lists() {
     done
 }
 open_lists '. status 502' "${lists[@]}" /v2/_catalog
-: >"$TMP/rules"
+echo '/referrers/ status 500' >"$TMP/rules" # what is attached is not told with the image
 sleep 1.1
 [ "$(code /v2/team/web/manifests/1.0.0)" = 200 ] || fail "the image: $(cat "$TMP/answer")"
-for rule in '. status 502' '. status 429 1000'; do open_lists "$rule" "${lists[@]}"; done
+for rule in '. status 502' '. status 429 1000' '. status 500'; do open_lists "$rule" "${lists[@]}" "$attached"; done
 open_lists '. hang' "${lists[0]}" "$attached"
 ok "what a cache lacks while its upstream can't be asked is to be asked for again"
 

@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "server/mirror/told.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
 
@@ -68,13 +69,14 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
     return TRUE;
 }
 
-/* One that can't be had (deleted, too large, wrong) is told and left where it is: it is no part of the image. FALSE: a
- * signal came. */
+/* One that can't be had (deleted, too large, wrong) is told and left where it is: it is no part of the image. *lost: no
+ * further try brings it, as the other registry lacks it or has something else by its digest. FALSE: a signal came. */
 static gboolean copy_attachment(Copy *copy, const char *name, const char *digest, gboolean partial, guint depth,
-                                GError **error)
+                                gboolean *lost, GError **error)
 {
     gboolean changed;
     g_autoptr(GError) problem = NULL;
+    *lost = FALSE;
     if (copy_deep(copy, name, digest, NULL, partial, depth + 1, &changed, &problem)) {
         return TRUE;
     }
@@ -82,7 +84,10 @@ static gboolean copy_attachment(Copy *copy, const char *name, const char *digest
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
+    *lost = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
+            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID);
     copy->left++;
+    copy->lost += *lost;
     if (copy->tell != NULL) {
         g_autofree char *line = g_strdup_printf("left: %s@%s: %s", name, digest, problem->message);
         copy->tell(line, copy->user);
@@ -98,21 +103,56 @@ static gboolean know_subject(Copy *copy, const char *name, const OciDigest *subj
            storage_find_alias(copy->storage, &copy_actor, name, &digest, error);
 }
 
+/* The digests that a list of attachments names. */
+static json_t *read_digests(const json_t *list)
+{
+    json_t *digests = json_array();
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *digest = json_object_get(json_array_get(list, i), "digest");
+        if (json_is_string(digest) && oci_digest_parse(json_string_value(digest), &(OciDigest){0}, NULL)) {
+            json_array_append(digests, digest);
+        }
+    }
+    return digests;
+}
+
+/* Those that are lost leave the list: it is as long as it will ever be here. */
+static gboolean copy_attachments(Copy *copy, const char *name, json_t *digests, gboolean partial, guint depth,
+                                 GError **error)
+{
+    for (size_t i = 0; i < json_array_size(digests);) {
+        gboolean lost;
+        if (!copy_attachment(copy, name, json_string_value(json_array_get(digests, i)), partial, depth, &lost, error)) {
+            return FALSE;
+        }
+        if (lost) {
+            json_array_remove(digests, i);
+        } else {
+            i++;
+        }
+    }
+    return TRUE;
+}
+
 static gboolean copy_attached(Copy *copy, const char *name, const OciDigest *subject, gboolean partial, guint depth,
                               GError **error)
 {
-    copy_call(copy, subject);
-    g_autoptr(json_t) list = depth == DEEP
-                                 ? json_array()
-                                 : ingot_remote_referrers(copy->remote, copy_there(copy, name), &subject->key, error);
-    for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
-        const char *digest = json_string_value(json_object_get(json_array_get(list, i), "digest"));
-        if (digest != NULL && oci_digest_parse(digest, &(OciDigest){0}, NULL) &&
-            !copy_attachment(copy, name, digest, partial, depth, error)) {
-            return FALSE;
-        }
+    if (depth == DEEP) {
+        return TRUE;
     }
-    return list != NULL && (json_array_size(list) == 0 || know_subject(copy, name, subject, error));
+    copy_call(copy, subject);
+    g_autoptr(json_t) list = ingot_remote_referrers(copy->remote, copy_there(copy, name), &subject->key, error);
+    if (list == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) digests = read_digests(list);
+    told_note(copy->storage, name, subject, digests);
+    if (!copy_attachments(copy, name, digests, partial, depth, error) ||
+        (json_array_size(list) > 0 && !know_subject(copy, name, subject, error))) {
+        return FALSE;
+    }
+    told_note(copy->storage, name, subject, digests);
+    return TRUE;
 }
 
 /* Whether the repository's tag, or what the other registry calls the manifest, names it here already. */

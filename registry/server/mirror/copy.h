@@ -23,6 +23,7 @@ typedef struct {
     guint64 manifests, blobs; /* copied so far */
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
+    guint64 lost;             /* of those, what no further try brings */
     void (*tell)(const char *line, gpointer user);
     gpointer user;
     /* Asked while bytes of a blob come; FALSE: it is not wanted any more. NULL: it is. */

@@ -8,6 +8,7 @@
 #include "server/http/log.h"
 #include "server/mirror/ask.h"
 #include "server/mirror/copy.h"
+#include "server/mirror/told.h"
 #include "server/storage/mentions.h"
 
 #define MOMENT                                                                                                         \
@@ -58,6 +59,79 @@ static Ask *through_ask(Through *through, const char *name, const char *referenc
     return through == NULL ? NULL : ask_new(through->asks, name, reference, what, function);
 }
 
+/* --- what is attached --- */
+
+#define ATTACHED "attached to" /* what is asked */
+
+static void log_left(const char *line, gpointer user)
+{
+    (void)user;
+    log_warning("upstream: %s", line);
+}
+
+/* A list of which a part could not be had is not had. */
+static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
+{
+    (void)result;
+    copy->tell = log_left;
+    if (!copy_referrers(copy, ask->name, &ask->named, TRUE, error)) {
+        return FALSE;
+    }
+    if (copy->left > copy->lost) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%" G_GUINT64_FORMAT " attachments could not be copied",
+                    copy->left - copy->lost);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Whether all attachments are here that the upstream has named. It has no say in those of a manifest that was pushed
+ * here. */
+static gboolean has_attached(Storage *storage, const char *name, const OciDigest *subject)
+{
+    IngotDigest digest;
+    return told_is_here(storage, name, subject) ||
+           (!told_any(storage, name, subject) && storage_resolve(storage, subject, &digest, NULL) &&
+            storage_has_pushed(storage, name, &digest));
+}
+
+FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject)
+{
+    g_autofree char *text = oci_digest_to_text(subject);
+    Ask *ask = through_ask(through, name, text, ATTACHED, get_referrers);
+    if (ask == NULL) {
+        return FETCH_ABSENT;
+    }
+    gboolean known = told_any(through->storage, name, subject);
+    FetchOutcome outcome = ask_get(ask, known || upstream_is_late(ask->upstream) ? MOMENT : SMALL, NULL);
+    return through_is_open(outcome) && has_attached(through->storage, name, subject) ? FETCH_DONE : outcome;
+}
+
+/* The manifest here that a tag or a digest names, and what it is called by. */
+static gboolean find_subject(Storage *storage, const char *name, const char *reference, OciDigest *subject,
+                             IngotDigest *digest)
+{
+    if (strchr(reference, ':') != NULL) {
+        return oci_digest_parse(reference, subject, NULL) && storage_resolve(storage, subject, digest, NULL);
+    }
+    gboolean found = storage_find_tag(storage, name, reference, digest, NULL);
+    *subject = found ? oci_digest_from_sha256(digest) : (OciDigest){0};
+    return found;
+}
+
+/* Begins to ask for what is attached to a manifest that came from the upstream, unless that has told: so it is known
+ * when the upstream can't be asked. */
+static void learn_attached(Through *through, const char *name, const char *reference)
+{
+    OciDigest subject;
+    IngotDigest digest;
+    if (find_subject(through->storage, name, reference, &subject, &digest) &&
+        !told_any(through->storage, name, &subject) && !storage_has_pushed(through->storage, name, &digest)) {
+        g_autofree char *text = oci_digest_to_text(&subject);
+        ask_get(through_ask(through, name, text, ATTACHED, get_referrers), 0, NULL);
+    }
+}
+
 /* --- manifests --- */
 
 /* A tag that the upstream has no more goes here, too. That it answers 404 is not enough, which anything does that
@@ -106,7 +180,11 @@ FetchOutcome through_manifest(Through *through, const char *name, const char *re
         return FETCH_DONE;
     }
     gboolean is_here = !by_digest && storage_find_tag(through->storage, name, reference, &digest, NULL);
-    return ask_get(ask, is_here ? MOMENT : LOOK_UP, NULL);
+    FetchOutcome outcome = ask_get(ask, is_here ? MOMENT : LOOK_UP, NULL);
+    if (outcome == FETCH_DONE) {
+        learn_attached(through, name, reference);
+    }
+    return outcome;
 }
 
 /* --- blobs --- */
@@ -218,54 +296,6 @@ FetchOutcome through_needs(Through *through, const char *name, const GArray *men
     }
     FetchOutcome outcome = fetch_blobs(through, name, mentions, 0);
     return outcome == FETCH_PENDING && waits ? fetch_blobs(through, name, mentions, LOOK_UP) : outcome;
-}
-
-/* --- what is attached --- */
-
-#define WAS_TOLD "what its upstream has attached, in " /* a repository's name follows; a measure (storage.h) */
-
-/* Whether the upstream has told once what it has attached to a manifest that is here, be it nothing. */
-static gboolean was_told(Storage *storage, const char *name, const OciDigest *subject)
-{
-    IngotDigest digest;
-    g_autofree char *what = g_strconcat(WAS_TOLD, name, NULL);
-    g_autoptr(GBytes) told =
-        storage_resolve(storage, subject, &digest, NULL) ? storage_measure(storage, &digest, what) : NULL;
-    return told != NULL;
-}
-
-static void note_told(Storage *storage, const char *name, const OciDigest *subject)
-{
-    IngotDigest digest;
-    g_autofree char *what = g_strconcat(WAS_TOLD, name, NULL);
-    g_autoptr(GBytes) yes = g_bytes_new_static("1", 1);
-    if (storage_resolve(storage, subject, &digest, NULL) && storage_has_manifest(storage, name, &digest) &&
-        !was_told(storage, name, subject)) {
-        storage_keep_measure(storage, &digest, what, yes);
-    }
-}
-
-static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
-{
-    (void)result;
-    if (!copy_referrers(copy, ask->name, &ask->named, TRUE, error)) {
-        return FALSE;
-    }
-    note_told(copy->storage, ask->name, &ask->named);
-    return TRUE;
-}
-
-FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject)
-{
-    g_autofree char *text = oci_digest_to_text(subject);
-    Ask *ask = through_ask(through, name, text, "attached to", get_referrers);
-    if (ask == NULL) {
-        return FETCH_ABSENT;
-    }
-    g_autoptr(GArray) here = storage_referrers(through->storage, name, &subject->key, NULL, NULL, 1, NULL);
-    gboolean known = (here != NULL && here->len > 0) || was_told(through->storage, name, subject);
-    FetchOutcome outcome = ask_get(ask, known || upstream_is_late(ask->upstream) ? MOMENT : SMALL, NULL);
-    return known && through_is_open(outcome) ? FETCH_DONE : outcome;
 }
 
 /* --- lists --- */

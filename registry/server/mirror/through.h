@@ -30,7 +30,8 @@ FetchOutcome through_blob(Through *through, const char *name, const OciDigest *n
 /* The same without waiting for the whole of it: where that is long, *reader (free it) gives what comes meanwhile, else
  * it is NULL. */
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
-/* What is here counts while the upstream can't be asked, also nothing, where it has told that once: DONE. */
+/* What is here counts while the upstream can't be asked, also nothing, where that is all that it has told of: DONE.
+ * What it has attached to a manifest is asked for once when that comes. */
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
 #define THROUGH_WAIT (20 * G_TIME_SPAN_SECOND) /* for which a client waits for what is not here at all */
 /* All the blobs that a manifest mentions (mentions.h), which come at once. waits: until they are here; else what is on

@@ -77,8 +77,8 @@ Pool api_referrers_move(Request *request, const ApiRoute *route)
         request_fail(request, "NAME_UNKNOWN", error);
         return POOL_READ;
     }
-    if (attached->all->len == 0 && last == NULL && through_is_open(outcome)) {
-        /* No signature is no word about signatures. */
+    if (last == NULL && through_is_open(outcome)) {
+        /* What is here may be a part: a list without a signature would say that there is none. */
         request_refuse_busy(request, through_reason(outcome));
         return POOL_READ;
     }

@@ -203,6 +203,8 @@ gboolean storage_is_pushed(Storage *storage, const char *name, const char *tag);
 /* Whether an index of the repository may lack manifests that it names: they are elsewhere, or were removed. */
 gboolean storage_is_sparse(const Storage *storage, const char *name);
 gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDigest *digest);
+/* And it was pushed here: it is not only a copy of what an upstream has. */
+gboolean storage_has_pushed(Storage *storage, const char *name, const IngotDigest *digest);
 /* The bytes and media type of a manifest; NOT_FOUND. */
 GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,
                          GError **error);

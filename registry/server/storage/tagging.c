@@ -369,6 +369,15 @@ gboolean storage_has_manifest(Storage *storage, const char *name, const IngotDig
     return type != NULL;
 }
 
+gboolean storage_has_pushed(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    gboolean cached;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, NULL);
+    gint64 repository = reader == NULL ? -1 : repositories_find(reader, name, NULL);
+    return repository > 0 && cached_has(reader, repository, digest, &cached, NULL) && !cached &&
+           storage_has_manifest(storage, name, digest);
+}
+
 static GBytes *read_all(StorageBlob *blob, GError **error)
 {
     gsize size = (gsize)storage_blob_size(blob);

@@ -1,0 +1,223 @@
+/* Through: what a cache says of the attachments of an image is all of them, or that it does not know. */
+#include "../../remote/serve.h"
+#include "../fixture.h"
+
+#include "server/mirror/through.h"
+
+#define NAME "team/web"
+#define MANIFEST "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"n\":\"%s\"%s}"
+#define TYPE "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n"
+#define ATTACHED 2
+#define WAIT 1000 /* looks, of a hundredth of a second */
+
+/* A registry with one image, and what is attached to that. */
+typedef struct {
+    gint is_down;      /* atomic: it answers nothing but 503 */
+    gint count;        /* of attachments */
+    const char *spoil; /* atomic: what it answers for the last one; NULL: the attachment */
+    gint lists;        /* atomic: how often their list was asked for */
+    char *image;
+    char *attached[ATTACHED];
+    Serve *serve;
+    Storage *storage;
+    Through *through;
+    OciDigest subject;
+} Fixture;
+
+static char *name_of(const char *text)
+{
+    IngotDigest digest;
+    ingot_digest_of(text, strlen(text), &digest);
+    return ingot_digest_to_text(&digest);
+}
+
+static char *attached_list(const Fixture *all)
+{
+    g_autoptr(GString) text = g_string_new("{\"schemaVersion\":2,\"manifests\":[");
+    for (gint i = 0; i < all->count; i++) {
+        g_autofree char *digest = name_of(all->attached[i]);
+        g_string_append_printf(text, "%s{\"digest\":\"%s\",\"size\":%zu}", i == 0 ? "" : ",", digest,
+                               strlen(all->attached[i]));
+    }
+    g_string_append(text, "]}");
+    return serve_text("200 OK", "", text->str);
+}
+
+static char *answer(const char *request, gsize sent, gpointer user)
+{
+    Fixture *all = user;
+    (void)sent;
+    if (g_atomic_int_get(&all->is_down)) {
+        return serve_text("503 Service Unavailable", "", "");
+    }
+    if (strstr(request, "/referrers/") != NULL) {
+        g_atomic_int_inc(&all->lists);
+        return attached_list(all);
+    }
+    const char *spoil = g_atomic_pointer_get(&all->spoil);
+    for (gint i = 0; i < all->count; i++) {
+        g_autofree char *digest = name_of(all->attached[i]);
+        if (strstr(request, digest) != NULL) {
+            return i == all->count - 1 && spoil != NULL ? serve_text(spoil, "", "")
+                                                        : serve_text("200 OK", TYPE, all->attached[i]);
+        }
+    }
+    return strstr(request, "HEAD ") == request ? serve_text("405 Method Not Allowed", "", "")
+                                               : serve_text("200 OK", TYPE, all->image);
+}
+
+static Fixture *fixture_new(void **state, gint count)
+{
+    Fixture *all = g_new0(Fixture, 1);
+    g_autofree char *folder = ingot_workdir_file(*state, "colds");
+    GPtrArray *upstreams = g_ptr_array_new_with_free_func((GDestroyNotify)upstream_free);
+    IngotDigest digest;
+    all->count = count;
+    all->image = g_strdup_printf(MANIFEST, "image", "");
+    ingot_digest_of(all->image, strlen(all->image), &digest);
+    all->subject = oci_digest_from_sha256(&digest);
+    g_autofree char *subject = oci_digest_to_text(&all->subject);
+    g_autofree char *about = g_strdup_printf(",\"subject\":{\"digest\":\"%s\",\"size\":1}", subject);
+    for (guint i = 0; i < ATTACHED; i++) {
+        g_autofree char *number = g_strdup_printf("%u", i);
+        all->attached[i] = g_strdup_printf(MANIFEST, number, about);
+    }
+    assert_int_equal(g_mkdir_with_parents(folder, 0700), 0);
+    all->serve = serve_new(answer, all);
+    all->storage = open_storage(state);
+    g_ptr_array_add(upstreams, upstream_new("", all->serve->where));
+    all->through = through_new(all->storage, folder, upstreams, 0);
+    return all;
+}
+
+static void fixture_free(Fixture *all)
+{
+    through_free(all->through);
+    storage_close(all->storage);
+    serve_free(all->serve);
+    g_free(all->image);
+    for (guint i = 0; i < ATTACHED; i++) {
+        g_free(all->attached[i]);
+    }
+    g_free(all);
+}
+
+/* Once it is known. */
+static FetchOutcome attached(Fixture *all)
+{
+    FetchOutcome outcome;
+    while ((outcome = through_referrers(all->through, NAME, &all->subject)) == FETCH_PENDING) {
+        g_usleep(10000);
+    }
+    return outcome;
+}
+
+static FetchOutcome attached_when_down(Fixture *all)
+{
+    g_atomic_int_set(&all->is_down, TRUE);
+    FetchOutcome outcome = attached(all);
+    g_atomic_int_set(&all->is_down, FALSE);
+    return outcome;
+}
+
+static gint count_here(const Fixture *all)
+{
+    g_autoptr(GArray) here = storage_referrers(all->storage, NAME, &all->subject.key, NULL, NULL, 10, NULL);
+    return (gint)here->len;
+}
+
+static void pull_image(Fixture *all)
+{
+    FetchOutcome outcome;
+    while ((outcome = through_manifest(all->through, NAME, "1")) == FETCH_PENDING) {
+        g_usleep(10000);
+    }
+    assert_int_equal(outcome, FETCH_DONE);
+}
+
+/* One attachment can't be had: what is here is a part, now and when the upstream is away. */
+static void a_part_is_not_the_whole(void **state)
+{
+    static const char *const spoils[] = {"500 Internal Server Error", "429 Too Many Requests", "403 Forbidden"};
+    for (gint count = 1; count <= ATTACHED; count++) {
+        Fixture *all = fixture_new(state, count);
+        for (guint i = 0; i < G_N_ELEMENTS(spoils); i++) {
+            g_atomic_pointer_set(&all->spoil, spoils[i]);
+            pull_image(all);
+            assert_int_equal(attached(all), FETCH_FAILED);
+            assert_int_equal(attached_when_down(all), FETCH_FAILED);
+            assert_int_equal(count_here(all), count - 1);
+        }
+        g_atomic_pointer_set(&all->spoil, NULL);
+        assert_int_equal(attached(all), FETCH_DONE);
+        assert_int_equal(attached_when_down(all), FETCH_DONE);
+        assert_int_equal(count_here(all), count);
+        IngotDigest one;
+        ingot_digest_of(all->attached[0], strlen(all->attached[0]), &one);
+        assert_true(storage_remove_manifest(all->storage, NULL, NAME, &one, NULL)); /* as an eviction does */
+        assert_int_equal(attached_when_down(all), FETCH_FAILED);
+        assert_int_equal(attached(all), FETCH_DONE);
+        assert_int_equal(count_here(all), count);
+        fixture_free(all);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+/* The upstream lists one that it has no more: no further try brings it. */
+static void what_is_lost_is_not_waited_for(void **state)
+{
+    Fixture *all = fixture_new(state, ATTACHED);
+    g_atomic_pointer_set(&all->spoil, "404 Not Found");
+    pull_image(all);
+    assert_int_equal(attached(all), FETCH_DONE);
+    assert_int_equal(attached_when_down(all), FETCH_DONE);
+    assert_int_equal(count_here(all), ATTACHED - 1);
+    fixture_free(all);
+}
+
+/* Whoever pulls the image asks for no attachments: the cache does, once. */
+static void attachments_come_with_their_image(void **state)
+{
+    for (gint count = 0; count <= ATTACHED; count++) {
+        Fixture *all = fixture_new(state, count);
+        assert_int_equal(attached_when_down(all), FETCH_FAILED);
+        pull_image(all);
+        for (guint i = 0; i < WAIT && (g_atomic_int_get(&all->lists) == 0 || count_here(all) < count); i++) {
+            g_usleep(10000);
+        }
+        assert_int_equal(count_here(all), count);
+        FetchOutcome outcome = FETCH_FAILED;
+        for (guint i = 0; i < WAIT && outcome != FETCH_DONE; i++) { /* until the list is noted */
+            g_usleep(10000);
+            outcome = attached_when_down(all);
+        }
+        assert_int_equal(outcome, FETCH_DONE);
+        pull_image(all);
+        assert_int_equal(all->lists, 1);
+        fixture_free(all);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+/* Of what was pushed to the cache it knows itself what is attached. */
+static void what_was_pushed_needs_no_upstream(void **state)
+{
+    Fixture *all = fixture_new(state, 0);
+    const IngotDigest digest = put_manifest(all->storage, NAME, "own", "own", NULL, 0);
+    all->subject = oci_digest_from_sha256(&digest);
+    assert_int_equal(attached_when_down(all), FETCH_DONE);
+    fixture_free(all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_part_is_not_the_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_lost_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(attachments_come_with_their_image, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_pushed_needs_no_upstream, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
