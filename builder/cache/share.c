@@ -54,9 +54,14 @@ static IngotImage *share_pack(const Share *share, const Node *node, const char *
     IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     json_object_set(config, "node", record);
-    return ingot_store_add_image(share->store, name, tag, config, NULL, &disk, packed->index, &manifest, error)
-               ? ingot_store_image(share->store, named, error)
-               : NULL;
+    if (!ingot_store_add_image(share->store, name, tag, config, NULL, &disk, packed->index, &manifest, error)) {
+        return NULL;
+    }
+    IngotImage *image = ingot_store_image(share->store, named, error);
+    if (image == NULL) {
+        shared_forget(share, tag, NULL, NULL);
+    }
+    return image;
 }
 
 /* Sends a further file and adds its layer. */

@@ -27,7 +27,15 @@ char *shared_tag(const IngotDigest *key)
 
 /* --- through the store --- */
 
-/* Whether a name of the store is that of a node, whatever else lies under the same name there. */
+/* Whether it is of the form that shared_tag gives. */
+static gboolean shared_is_tag(const char *tag)
+{
+    return tag != NULL && strlen(tag) == INGOT_DIGEST_TEXT_SIZE - sizeof "sha256:" &&
+           strspn(tag, "0123456789abcdef") == strlen(tag);
+}
+
+/* Whether a name of the store is that of a node, whatever else lies under the same name there. One that can't be read
+ * is of no use to anybody, and takes the room of a disk. */
 static gboolean shared_is_node(const Share *share, const IngotStoreEntry *entry)
 {
     g_autofree char *name = g_strdup_printf("%s/%s", share->where->host, share->where->name);
@@ -37,7 +45,7 @@ static gboolean shared_is_node(const Share *share, const IngotStoreEntry *entry)
     g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
     g_autoptr(IngotReference) exact = ingot_reference_new(share->where->host, share->where->name, entry->tag, digest);
     g_autoptr(IngotImage) image = ingot_store_image_by_digest(share->store, exact, NULL);
-    return image != NULL && json_object_get(image->config, "node") != NULL;
+    return image == NULL ? shared_is_tag(entry->tag) : json_object_get(image->config, "node") != NULL;
 }
 
 /* What can't be removed stays for the next share. */

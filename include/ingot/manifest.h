@@ -17,6 +17,7 @@ G_BEGIN_DECLS
 #define INGOT_TYPE_SPDX "application/spdx+json"                     /* artifactType of an attached package list */
 #define INGOT_MANIFEST_MAX (4u << 20)                               /* bytes */
 #define INGOT_MANIFEST_VALUES (1u << 17)                            /* of JSON */
+#define INGOT_CONFIG_VALUES (1u << 20)                              /* a build's may name every file that it made */
 
 typedef struct {
     IngotDigest digest;

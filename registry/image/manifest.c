@@ -146,7 +146,7 @@ json_t *ingot_config_new(const char *architecture, guint64 disk_size)
 
 json_t *ingot_config_parse(const void *data, gsize size, const char *what, GError **error)
 {
-    gsize room = INGOT_MANIFEST_VALUES;
+    gsize room = INGOT_CONFIG_VALUES;
     g_autoptr(json_t) config = ingot_json_parse_within(data, size, what, &room, error);
     guint64 version, disk_size;
     if (config == NULL || !ingot_json_get_size(config, "version", what, &version, error)) {

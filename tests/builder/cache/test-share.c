@@ -51,6 +51,12 @@ static void expect_node(const Fixture *f, const char *cache, const char *text)
     assert_int_equal(bytes[size / 2], text[0]);
 }
 
+/* The last one, to be changed. */
+static NodeRun *node_run_of(Node *node)
+{
+    return g_ptr_array_index(node->runs, node->runs->len - 1);
+}
+
 static void expect_no_node(const Fixture *f, const char *cache)
 {
     g_autofree char *path = sample_path(f->sample, cache);
@@ -247,8 +253,8 @@ static void a_node_without_its_memory_is_none(void **state)
 
 /* --- what a killed share left --- */
 
-/* A name in the store, of a node or of an image. */
-static void add_name(const Fixture *f, const char *where, const char *tag, gboolean node)
+/* A name in the store, of an image with that under "node" (NULL: nothing), or of one whose config can't be read. */
+static void add_image(const Fixture *f, const char *where, const char *tag, json_t *node, gboolean readable)
 {
     g_autofree char *name = g_strdup_printf("%s/%s", f->where->host, where);
     g_autofree char *path = sample_path(f->sample, "left.raw"), *bytes = g_strnfill(1 << 20, 'l');
@@ -259,11 +265,19 @@ static void add_name(const Fixture *f, const char *where, const char *tag, gbool
     assert_non_null(packed);
     const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
-    if (node) {
-        json_object_set_new(config, "node", json_object());
+    if (node != NULL) {
+        json_object_set_new(config, "node", node);
+    }
+    if (!readable) {
+        json_object_del(config, "version");
     }
     IngotDescriptor manifest;
     assert_true(ingot_store_add_image(f->store, name, tag, config, NULL, &disk, packed->index, &manifest, NULL));
+}
+
+static void add_name(const Fixture *f, const char *where, const char *tag, gboolean node)
+{
+    add_image(f, where, tag, node ? json_object() : NULL, TRUE);
 }
 
 static guint count_names(const Fixture *f)
@@ -291,6 +305,54 @@ static void names_that_a_killed_share_left_are_removed(void **state)
         }
         assert_int_equal(count_names(f), 2);
     }
+}
+
+static void a_name_that_nobody_can_read_is_removed(void **state)
+{
+    const Fixture *f = *state;
+    g_autofree char *tag = g_strnfill(64, 'a');
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    add_image(f, "team/nodes", tag, NULL, FALSE);
+    add_image(f, "team/nodes", "1.0.0", NULL, FALSE);
+    assert_int_equal(push(f, node), SHARE_DONE);
+    assert_int_equal(count_names(f), 1);
+}
+
+/* So many files that a step downloaded; each with that many bytes in its name. */
+static json_t *made_of(guint count, gsize length)
+{
+    json_t *made = json_object();
+    g_autofree char *name = g_strnfill(length, 'n'), *checksum = g_strnfill(64, '0');
+    for (guint i = 0; i < count; i++) {
+        g_autofree char *path = g_strdup_printf("/out/%u-%s", i, name);
+        json_object_set_new(
+            made, path, json_pack("{s:s, s:b, s:[i, i, i]}", "checksum", checksum, "link", FALSE, "quick", 1, 2, 3));
+    }
+    return made;
+}
+
+static void a_node_whose_steps_made_many_files_is_shared(void **state)
+{
+    const Fixture *f = *state;
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    json_decref(node_run_of(node)->made);
+    node_run_of(node)->made = made_of(50000, 1);
+    assert_int_equal(push(f, node), SHARE_DONE);
+    assert_int_equal(push(f, node), SHARE_NONE); /* its record can be read there */
+}
+
+/* The build hears of it, and the store does not keep its disk. */
+static void a_node_that_is_too_large_to_describe_leaves_nothing(void **state)
+{
+    const Fixture *f = *state;
+    const Share share = share_of(f, f->sample->cache);
+    g_autoptr(Node) node = keep(f, "node", f->now - RECENT, "first");
+    g_autoptr(GError) error = NULL;
+    json_decref(node_run_of(node)->made);
+    node_run_of(node)->made = made_of(20, 1 << 20);
+    assert_int_equal(share_push(&share, f->plan, node, &error), SHARE_FAILED);
+    assert_non_null(error);
+    assert_int_equal(count_names(f), 0);
 }
 
 /* Which may be another cache's, through the same store. */
@@ -340,6 +402,9 @@ int main(void)
         TEST(a_size_that_no_machine_needs_is_refused),
         TEST(a_node_without_its_memory_is_none),
         TEST(names_that_a_killed_share_left_are_removed),
+        TEST(a_name_that_nobody_can_read_is_removed),
+        TEST(a_node_whose_steps_made_many_files_is_shared),
+        TEST(a_node_that_is_too_large_to_describe_leaves_nothing),
         TEST(names_of_a_share_that_is_under_way_stay),
         TEST(a_registry_that_is_not_there_has_not_answered),
     };

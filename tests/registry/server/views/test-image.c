@@ -17,7 +17,7 @@ static GByteArray *hostile_config(gsize size)
     GByteArray *text = g_byte_array_new();
     g_byte_array_append(text, (const guint8 *)head, sizeof head - 1);
     /* Each is counted as two. */
-    for (guint i = 16; i < INGOT_MANIFEST_VALUES && text->len + 3 + sizeof tail - 1 <= size; i += 2) {
+    for (guint i = 16; i < INGOT_CONFIG_VALUES && text->len + 3 + sizeof tail - 1 <= size; i += 2) {
         g_byte_array_append(text, (const guint8 *)",{}", 3);
     }
     g_byte_array_append(text, (const guint8 *)tail, sizeof tail - 1);
