@@ -32,7 +32,7 @@ static gboolean share_put_disk(const Share *share, IngotRemote *remote, const In
     const IngotDescriptor *disk = &image->manifest->disk;
     gboolean has;
     return ingot_remote_has_blob(remote, share->where->name, &disk->digest, &has, error) &&
-           (has || ingot_transfer_push_disk(share->store, remote, share->where->name, disk, image->index,
+           (has || ingot_transfer_push_disk(share->store, remote, share->where->name, disk, image->index, NULL,
                                             share->progress, NULL, error));
 }
 

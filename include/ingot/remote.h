@@ -66,12 +66,20 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
                                IngotProgress *progress, GError **error);
 
+/* What is done while a registry works out the digest of a disk that was sent to it: other requests of the same remote.
+ * run returns FALSE with an error to end the push. */
+typedef struct {
+    gboolean (*run)(gpointer user, GError **error);
+    gpointer user;
+} IngotMeanwhile;
+
 /* The same for a packed disk, by its index: where the registry is Ingot's it is told the frames and sent those alone
  * that it lacks; any other, and one that refuses, is sent the whole. The frames' digests that the index does not know
  * are worked out, and known from then on; of those that the registry refuses none is. *sent (may be NULL) counts bytes
- * of bodies. */
+ * of bodies. meanwhile (may be NULL) is called at most once, and only where the registry has something to work out. */
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
+                               IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
+                               guint64 *sent, GError **error);
 
 /* The frames that a registry of Ingot's keeps a blob as: 36 bytes for each, its SHA-256 and its length (u32
  * little-endian), in order; *frames NULL where it tells none. */

@@ -15,7 +15,8 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
 /* A disk of the store that the registry does not have, as ingot_remote_put_disk sends it: what the store knows of its
  * frames is told, and what had to be worked out it knows from then on. */
 gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
-                                  IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error);
+                                  IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
+                                  guint64 *sent, GError **error);
 
 /* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.

@@ -15,11 +15,12 @@ static gboolean check_size(const char *path, const IngotDescriptor *blob, GError
 }
 
 gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
-                                  IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+                                  IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
+                                  guint64 *sent, GError **error)
 {
     g_autofree char *path = ingot_store_blob_path(store, &disk->digest);
     gboolean known = ingot_store_load_frames(store, &disk->digest, index);
-    gboolean ok = ingot_remote_put_disk(remote, name, path, disk, index, progress, sent, error);
+    gboolean ok = ingot_remote_put_disk(remote, name, path, disk, index, meanwhile, progress, sent, error);
     if (index->frames == NULL) {
         ingot_store_drop_frames(store, &disk->digest);
     } else if (ok && !known) {
@@ -28,11 +29,12 @@ gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const 
     return ok;
 }
 
-/* A blob, unless the registry has it; of a disk, whose index is given (else NULL), the parts that it lacks. */
-static gboolean push_parts(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
-                           IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+/* *send: the registry lacks the blob, and the store has it as it should be. */
+static gboolean look_at_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
+                             gboolean *send, IngotProgress *progress, GError **error)
 {
     gboolean has;
+    *send = FALSE;
     if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
         return FALSE;
     }
@@ -40,17 +42,58 @@ static gboolean push_parts(IngotStore *store, IngotRemote *remote, const char *n
         ingot_progress_add(progress, blob->size);
         return TRUE;
     }
+    *send = TRUE;
     g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
-    return check_size(path, blob, error) &&
-           (index == NULL ? ingot_remote_put_blob(remote, name, path, blob, progress, error)
-                          : ingot_transfer_push_disk(store, remote, name, blob, index, progress, sent, error));
+    return check_size(path, blob, error);
 }
 
 static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
                           IngotProgress *progress, GError **error)
 {
-    return push_parts(store, remote, name, blob, NULL, progress, NULL, error);
+    gboolean send;
+    g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
+    return look_at_blob(store, remote, name, blob, &send, progress, error) &&
+           (!send || ingot_remote_put_blob(remote, name, path, blob, progress, error));
 }
+
+/* --- an image's blobs --- */
+
+typedef struct {
+    IngotStore *store;
+    IngotRemote *remote;
+    const char *name;
+    const IngotImage *image;
+    IngotProgress *progress;
+    gboolean small_sent; /* the config and the index */
+} Pushing;
+
+static gboolean push_small(gpointer user, GError **error)
+{
+    Pushing *pushing = user;
+    const IngotManifest *manifest = pushing->image->manifest;
+    const IngotDescriptor *blobs[] = {&manifest->config, &manifest->index};
+    for (guint i = 0; !pushing->small_sent && i < G_N_ELEMENTS(blobs); i++) {
+        if (!push_blob(pushing->store, pushing->remote, pushing->name, blobs[i], pushing->progress, error)) {
+            return FALSE;
+        }
+    }
+    pushing->small_sent = TRUE;
+    return TRUE;
+}
+
+/* The disk first, of which the parts that the registry lacks: while that is hashed there, the small ones go. */
+static gboolean push_blobs(Pushing *pushing, guint64 *sent, GError **error)
+{
+    const IngotDescriptor *disk = &pushing->image->manifest->disk;
+    const IngotMeanwhile meanwhile = {push_small, pushing};
+    gboolean send;
+    return look_at_blob(pushing->store, pushing->remote, pushing->name, disk, &send, pushing->progress, error) &&
+           (!send || ingot_transfer_push_disk(pushing->store, pushing->remote, pushing->name, disk,
+                                              pushing->image->index, &meanwhile, pushing->progress, sent, error)) &&
+           push_small(pushing, error);
+}
+
+/* --- attachments --- */
 
 static gboolean read_descriptor(const json_t *object, IngotDescriptor *out)
 {
@@ -107,17 +150,12 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     if (remote == NULL) {
         return FALSE;
     }
-    const IngotDescriptor *blobs[] = {&found->manifest->config, &found->manifest->index};
     guint64 total = found->manifest->config.size + found->manifest->index.size + found->manifest->disk.size;
     g_autofree char *text = ingot_reference_to_text(destination);
     ingot_progress_begin(progress, total, "push %s", text);
-    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
-        if (!push_blob(store, remote, destination->name, blobs[i], progress, error)) {
-            return FALSE;
-        }
-    }
     guint64 sent = 0;
-    if (!push_parts(store, remote, destination->name, &found->manifest->disk, found->index, progress, &sent, error)) {
+    Pushing pushing = {store, remote, destination->name, found, progress, FALSE};
+    if (!push_blobs(&pushing, &sent, error)) {
         return FALSE;
     }
     *manifest = found->entry->manifest;

@@ -25,9 +25,11 @@ typedef struct {
     char *location; /* absolute */
     char *frames;   /* where to tell the frames; NULL: the registry does not know of them */
     Patience patience;
-    guint64 counted, known; /* bytes that progress has heard of: that were sent; that need not be */
-    gboolean again;         /* it is not done: the registry wants another one */
-    long refused;           /* the status with which the registry has refused something of it; 0: none */
+    guint64 counted, known;          /* bytes that progress has heard of: that were sent; that need not be */
+    gboolean again;                  /* it is not done: the registry wants another one */
+    long refused;                    /* the status with which the registry has refused something of it; 0: none */
+    const IngotMeanwhile *meanwhile; /* what is still to be done meanwhile; NULL: nothing */
+    gboolean left;                   /* what was to be done meanwhile has failed */
 } Upload;
 
 static void upload_clear(Upload *upload)
@@ -335,13 +337,22 @@ static gboolean put_end(IngotRemote *remote, Upload *upload, const IngotDescript
     }
 }
 
-/* The missing frames, and, unless it may take the registry long to hash the blob, the end in the same request. */
+/* The registry has all of it, and hashes it. */
+static gboolean do_meanwhile(Upload *upload, GError **error)
+{
+    const IngotMeanwhile *meanwhile = g_steal_pointer(&upload->meanwhile);
+    upload->left = meanwhile != NULL && !meanwhile->run(meanwhile->user, error);
+    return !upload->left;
+}
+
+/* The missing frames, and, unless it may take the registry long to hash the blob or there is something to be done
+ * meanwhile, the end in the same request. */
 static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
                             const GArray *missing, IngotProgress *progress, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
     guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
-    gboolean at_once = blob->size <= AT_ONCE_MAX;
+    gboolean at_once = blob->size <= AT_ONCE_MAX && upload->meanwhile == NULL;
     ingot_progress_add(progress, known - upload->known);
     upload->known = known;
     if (total == 0) {
@@ -366,6 +377,9 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
     if (location != NULL) {
         g_free(upload->location);
         upload->location = location;
+    }
+    if (rest.status == 202 && !do_meanwhile(upload, error)) {
+        return FALSE;
     }
     return upload->again || rest.status == 202 || http_still_hashes(&rest)
                ? put_end(remote, upload, blob, upload->again, progress, error)
@@ -397,7 +411,7 @@ static gboolean may_take_whole(const Upload *upload, const GError *problem)
             return FALSE;
         }
     }
-    return !is_broken_off(problem);
+    return !upload->left && !is_broken_off(problem);
 }
 
 /* The whole: as that upload, where it is as it was begun; one that knows of frames takes nothing else. */
@@ -412,9 +426,10 @@ static gboolean put_instead(IngotRemote *remote, const char *name, Upload *uploa
 }
 
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               IngotIndex *index, IngotProgress *progress, guint64 *sent, GError **error)
+                               IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
+                               guint64 *sent, GError **error)
 {
-    g_auto(Upload) upload = {.patience = patience_of(remote->patience)};
+    g_auto(Upload) upload = {.patience = patience_of(remote->patience), .meanwhile = meanwhile};
     gboolean tried = FALSE, ok;
     guint64 own = 0, *count = sent == NULL ? &own : sent;
     g_autoptr(GArray) frames = find_frames(index, blob->size);

@@ -20,8 +20,10 @@ typedef struct {
     gboolean is_foreign;   /* it knows of no frames */
     gulong silence;        /* microseconds before each answer to a PUT */
     Answer list;           /* to a list of frames; no status: both are missing */
+    const IngotMeanwhile *meanwhile;
     guint begun, put;
-    GString *log; /* of each request a letter, and the upload's number: P begun, L list, S sent, E ended, D dropped */
+    GString *log; /* of each request a letter, and the upload's number: P begun, L list, C its frames alone, S with its
+                   * end, E ended, D dropped; M: what is done meanwhile */
 } Registry;
 
 static char *answer_put(Registry *registry)
@@ -45,6 +47,7 @@ static char *answer(const char *request, gsize sent, gpointer user)
     g_string_append_printf(registry->log, "%s%c%c", registry->log->len == 0 ? "" : " ",
                            begins                                ? 'P'
                            : g_str_has_prefix(request, "DELETE") ? 'D'
+                           : g_str_has_prefix(request, "PATCH")  ? 'C'
                            : !is_put                             ? 'L'
                            : sent > 0                            ? 'S'
                                                                  : 'E',
@@ -62,6 +65,9 @@ static char *answer(const char *request, gsize sent, gpointer user)
     }
     if (is_put) {
         return answer_put(registry);
+    }
+    if (g_str_has_prefix(request, "PATCH")) {
+        return serve_text("202 Accepted", "", "");
     }
     return registry->list.status == NULL ? serve_text("200 OK", "", "\x03")
                                          : serve_text(registry->list.status, registry->list.headers, "");
@@ -98,7 +104,8 @@ static GError *push(Registry *registry, guint patience, gboolean *known)
     Serve *serve = serve_new(answer, registry);
     g_autoptr(IngotRemote) remote = serve_remote(serve);
     ingot_remote_limit(remote, 5, 1, patience);
-    gboolean ok = ingot_remote_put_disk(remote, "team/web", path, &blob, index, NULL, NULL, &error);
+    gboolean ok =
+        ingot_remote_put_disk(remote, "team/web", path, &blob, index, registry->meanwhile, NULL, NULL, &error);
     assert_int_equal(ok, error == NULL);
     *known = index->frames != NULL;
     serve_free(serve);
@@ -163,6 +170,40 @@ static void one_that_is_never_ready_is_left_alone(void **state)
     expect_log(&registry, "P1 L1 S1 E1 E1 D1");
 }
 
+static gboolean note_meanwhile(gpointer user, GError **error)
+{
+    (void)error;
+    g_string_append(((Registry *)user)->log, " M");
+    return TRUE;
+}
+
+static gboolean fail_meanwhile(gpointer user, GError **error)
+{
+    note_meanwhile(user, error);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "not that one");
+    return FALSE;
+}
+
+/* What else is to be sent goes while the registry hashes the disk; what fails there is no reason to send the whole. */
+static void what_else_there_is_goes_while_it_hashes(void **state)
+{
+    const Answer answers[] = {{HASHES}, {NULL, NULL}};
+    Registry registry = {.answers = answers};
+    const IngotMeanwhile notes = {note_meanwhile, &registry}, fails = {fail_meanwhile, &registry};
+    gboolean known;
+    (void)state;
+    registry.meanwhile = &notes;
+    assert_null(push(&registry, 0, &known));
+    expect_log(&registry, "P1 L1 C1 M E1 E1");
+    registry = (Registry){.meanwhile = &fails};
+    g_autoptr(GError) error = push(&registry, 0, &known);
+    assert_string_equal(error->message, "not that one");
+    expect_log(&registry, "P1 L1 C1 M D1");
+    registry = (Registry){.meanwhile = &notes, .is_foreign = TRUE}; /* whoever pushes does it then */
+    assert_null(push(&registry, 0, &known));
+    expect_log(&registry, "P1 S1");
+}
+
 /* Digests that the registry has found wrong are forgotten, and no others. */
 static void digests_that_nobody_refused_stay_known(void **state)
 {
@@ -211,6 +252,7 @@ int main(void)
         cmocka_unit_test(one_that_hashes_is_asked_again),
         cmocka_unit_test(one_that_hashes_may_take_its_time_to_say_so),
         cmocka_unit_test(what_a_busy_one_has_is_not_sent_again),
+        cmocka_unit_test(what_else_there_is_goes_while_it_hashes),
         cmocka_unit_test(one_that_is_never_ready_is_left_alone),
         cmocka_unit_test(patience_ends_by_the_clock),
         cmocka_unit_test(digests_that_nobody_refused_stay_known),
