@@ -60,6 +60,7 @@ ok "nobody waits in a thread for a copy, and look-ups go on"
 # All who wait for one cold image get it when it is here, however many there are: no thread waits with them.
 ingot push -q web:1.0.0 "$first/team/later" >/dev/null
 echo '^GET.*/team/later/blobs slow 150000' >"$TMP/rules"
+: >"$TMP/asked"
 for n in $(seq 60); do
     curl -s -m 100 -o /dev/null -w '%{http_code}\n' -r 0-9 "http://$cache/formats/team/later/1.0.0/raw/disk.raw" >>"$TMP/later.$n" &
     readers+=($!)
@@ -67,7 +68,9 @@ done
 for reader in "${readers[@]}"; do wait "$reader" || true; done
 readers=()
 [ "$(cat "$TMP"/later.* | sort | uniq -c | tr -s ' ')" = ' 60 206' ] || fail "60 who waited for a cold image: $(cat "$TMP"/later.* | sort | uniq -c)"
-ok "60 wait for a cold image, and get it"
+looked=$(grep -c '/team/later/manifests/1.0.0' "$TMP/asked")
+[ "$looked" -le 60 ] || fail "60 requests for a format looked its tag up $looked times"
+ok "60 wait for a cold image, and get it; each looks the tag up once at most"
 
 # More copies than run at once; nobody reads them any more.
 many=()

@@ -14,13 +14,15 @@ static gboolean find_digest(Storage *storage, const char *name, const char *refe
                : ingot_tag_check(reference, NULL) && storage_find_tag(storage, name, reference, digest, NULL);
 }
 
-FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference)
+FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference, char **exact)
 {
     IngotDigest digest;
     FetchOutcome outcome = through_manifest(through, name, reference);
+    *exact = NULL;
     if (through == NULL || !find_digest(storage, name, reference, &digest)) {
         return outcome;
     }
+    *exact = ingot_digest_to_text(&digest);
     g_autofree char *type = NULL;
     g_autoptr(GBytes) bytes = storage_manifest(storage, name, &digest, &type, NULL);
     g_autoptr(json_t) root =

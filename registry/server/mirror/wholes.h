@@ -5,8 +5,9 @@
 
 #include "server/mirror/through.h"
 
-/* A manifest and all the blobs that it needs, which are not waited for. */
-FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference);
+/* A manifest and all the blobs that it needs, which are not waited for. *exact: the manifest's digest (free it), by
+ * which whoever looks again asks, as each look for a tag asks the upstream; NULL: it is not here yet. */
+FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference, char **exact);
 /* Of a version of an image of Ingot's, what tells how it can be had: all but its disk. One that is here already is not
  * looked up. */
 FetchOutcome through_description(Through *through, Storage *storage, const char *name, const char *version);

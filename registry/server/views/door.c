@@ -18,6 +18,7 @@
 typedef struct {
     char *name, *reference;
     char *format, *file; /* NULL: the folder above is asked for */
+    char *exact;         /* the digest that the reference names, of an image that comes from an upstream; NULL: none */
 } Place;
 
 /* An error: nothing was answered. */
@@ -30,7 +31,14 @@ static void place_free(gpointer data)
     g_free(place->reference);
     g_free(place->format);
     g_free(place->file);
+    g_free(place->exact);
     g_free(place);
+}
+
+/* What the image is looked up by: a tag that moves while its image comes leaves the request with that image. */
+static const char *place_image(const Place *place)
+{
+    return place->exact != NULL ? place->exact : place->reference;
 }
 
 /* A path that ends in a slash is a folder; without one, it is a file. */
@@ -90,7 +98,7 @@ static json_t *describe_files(const GPtrArray *files)
 static enum MHD_Result list_formats(Request *request, const Place *place)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) formats = views_formats(request->server->views, place->name, place->reference, &error);
+    g_autoptr(GPtrArray) formats = views_formats(request->server->views, place->name, place_image(place), &error);
     if (formats == NULL) {
         return fail(request, error);
     }
@@ -114,7 +122,7 @@ static enum MHD_Result answer_measured(Request *request, const Place *place, Pla
     if (!g_error_matches(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED)) {
         return fail(request, error);
     }
-    const WarmWish wish = {.name = place->name, .reference = place->reference, .format = place->format, .sums = sums};
+    const WarmWish wish = {.name = place->name, .reference = place_image(place), .format = place->format, .sums = sums};
     switch (patience_wait(request, &wish, patience_end(), &problem)) {
     case WARM_READY:
         g_clear_error(&error);
@@ -133,7 +141,7 @@ static enum MHD_Result list_files(Request *request, const Place *place, GError *
 {
     IngotDigest digest;
     g_autoptr(GPtrArray) files =
-        views_files(request->server->views, place->name, place->reference, place->format, &digest, error);
+        views_files(request->server->views, place->name, place_image(place), place->format, &digest, error);
     if (files == NULL) {
         return MHD_NO;
     }
@@ -147,7 +155,7 @@ static enum MHD_Result answer_sum(Request *request, const Place *place, GError *
 {
     g_autofree char *file = g_strndup(place->file, strlen(place->file) - strlen(SUM));
     g_autoptr(View) view =
-        views_open(request->server->views, place->name, place->reference, place->format, file, error);
+        views_open(request->server->views, place->name, place_image(place), place->format, file, error);
     IngotDigest digest;
     if (view == NULL || !view_digest(view, &digest, error)) {
         return MHD_NO;
@@ -177,7 +185,7 @@ static enum MHD_Result answer_file(Request *request, const Place *place, GError 
 {
     static const BodyKind kind = {.read = read_view, .run = run_of_view, .unref = unref_view};
     g_autoptr(View) view =
-        views_open(request->server->views, place->name, place->reference, place->format, place->file, error);
+        views_open(request->server->views, place->name, place_image(place), place->format, place->file, error);
     if (view == NULL) {
         return MHD_NO;
     }
@@ -210,11 +218,15 @@ static Pool choose_pool(const Request *request, const RouteMatch *match)
 /* The image may have to come first. */
 static Pool formats_move(Request *request, const RouteMatch *match)
 {
-    const Place *place = request->kept;
+    Place *place = request->kept;
     (void)match;
     if (request->server->through != NULL) {
+        g_autofree char *exact = NULL;
         FetchOutcome outcome =
-            through_image(request->server->through, request->server->storage, place->name, place->reference);
+            through_image(request->server->through, request->server->storage, place->name, place_image(place), &exact);
+        if (place->exact == NULL) {
+            place->exact = g_steal_pointer(&exact);
+        }
         if (outcome == FETCH_PENDING && g_get_monotonic_time() < request->start + THROUGH_WAIT) {
             request_again(request, COLD_LOOK); /* it comes, and nobody waits in a thread for that */
         } else if (through_is_open(outcome)) {
