@@ -90,13 +90,27 @@ static gboolean is_of_users(const char *name)
     return strcmp(name, BACKUP_USERS) == 0 || strcmp(name, BACKUP_NEXT_USERS) == 0;
 }
 
-/* A backup that was broken off may have brought new ones already. Whoever has taken them away does without. */
+/* Whether the backup held users, by its list. New ones of a backup that was broken off before they had their name are
+ * not those of its catalogue. */
+static gboolean had_users(const Backup *backup)
+{
+    g_autofree char *next = backup_path(backup->source, BACKUP_NEXT_USERS);
+    return backup_list_has(backup->before, BACKUP_USERS) ||
+           (backup_list_has(backup->before, BACKUP_NEXT_USERS) && !g_file_test(next, G_FILE_TEST_EXISTS));
+}
+
+/* A backup that was broken off may have brought new ones already. */
 static gboolean users_are_whole(const Backup *backup, GError **error)
 {
     g_autofree char *path = backup_path(backup->source, BACKUP_USERS);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS) ||
-        (backup_list_has(backup->before, BACKUP_NEXT_USERS) &&
-         backup_list_check_as(backup->before, backup->source, BACKUP_USERS, BACKUP_NEXT_USERS, NULL))) {
+    gboolean there = g_file_test(path, G_FILE_TEST_EXISTS);
+    if (!there && had_users(backup)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: not there: without users everybody may do everything in what is restored", path);
+        return FALSE;
+    }
+    if (!there || (backup_list_has(backup->before, BACKUP_NEXT_USERS) &&
+                   backup_list_check_as(backup->before, backup->source, BACKUP_USERS, BACKUP_NEXT_USERS, NULL))) {
         return TRUE;
     }
     return backup_list_has(backup->before, BACKUP_USERS)
@@ -231,7 +245,8 @@ static gboolean restore_users(Backup *backup, GError **error)
     if (!g_file_test(from, G_FILE_TEST_EXISTS) || backup_bring(from, to, FALSE, error)) {
         return TRUE;
     }
-    g_prefix_error(error, "nothing is restored (remove %s from the backup to do without the users): ", from);
+    g_prefix_error(error,
+                   "nothing is restored (to do without the users, remove %s from the backup, and force it): ", from);
     return FALSE;
 }
 

@@ -644,9 +644,38 @@ static void damaged_users_are_told(void **state)
     assert_int_equal(now_size, size);
     assert_memory_equal(now, whole, size);
     assert_true(restore(state, FALSE, lines, &report, &error));
-    assert_int_equal(g_unlink(copy), 0); /* to do without them */
-    assert_true(restore(state, FALSE, lines, &report, &error));
+}
+
+/* Users that a backup held and that are lost from it: what would be restored is open to everybody. */
+static void lost_users_are_told(void **state)
+{
+    g_autofree char *copy = ingot_workdir_file(*state, "backup/users.sqlite"),
+                    *next = ingot_workdir_file(*state, "backup/users.sqlite.next"),
+                    *list = ingot_workdir_file(*state, "backup/files.json"),
+                    *there = ingot_workdir_file(*state, "restored/users.sqlite"), *text = NULL;
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autoptr(GError) error = NULL;
+    BackupReport report;
+    fill(state);
+    back_up(state, collect_line, lines);
+    assert_true(restore(state, FALSE, lines, &report, &error)); /* there were none */
+    write_users(state, "alice");
+    back_up(state, collect_line, lines);
+    assert_int_equal(g_unlink(copy), 0);
+    assert_refused(state);
+    assert_true(restore(state, TRUE, lines, &report, &error));
+    assert_int_equal(report.damaged, 1);
+    assert_int_equal(count_lines(lines, "backup/users.sqlite: not there"), 1);
     assert_false(g_file_test(there, G_FILE_TEST_EXISTS));
+
+    /* The first ones of a backup that was broken off: before they had their name, and after that. */
+    assert_true(g_file_get_contents(list, &text, NULL, NULL));
+    g_autoptr(GString) changed = g_string_new(text);
+    assert_true(g_string_replace(changed, "users.sqlite", "users.sqlite.next", 0) > 0);
+    assert_true(g_file_set_contents(list, changed->str, -1, NULL));
+    assert_refused(state);
+    assert_true(g_file_set_contents(next, "users", -1, NULL));
+    assert_true(restore(state, FALSE, lines, &report, &error));
 }
 
 int main(void)
@@ -663,6 +692,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(uploads_are_not_restored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_quick_one_reads_what_is_new_or_changed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_users_are_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lost_users_are_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
