@@ -23,9 +23,13 @@ void backup_tell_damage(const Backup *backup, const char *line)
 IngotLock *backup_lock(const char *folder, GError **error)
 {
     g_autofree char *path = backup_path(folder, ".lock");
-    IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, error);
-    if (lock == NULL) {
-        g_prefix_error(error, "another backup to this folder is under way: ");
+    GError *problem = NULL;
+    IngotLock *lock = ingot_lock_take(path, TRUE, FALSE, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        g_prefix_error(&problem, "another backup to this folder is under way: ");
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
     }
     return lock;
 }

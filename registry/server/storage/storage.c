@@ -227,9 +227,13 @@ static gboolean open_packs(Storage *storage, GError **error)
 IngotLock *storage_lock(const char *path, gboolean shared, GError **error)
 {
     g_autofree char *name = g_build_filename(path, ".lock", NULL);
-    IngotLock *lock = ingot_lock_take(name, !shared, FALSE, error);
-    if (lock == NULL) {
-        g_prefix_error(error, "another ingotd serves this folder: ");
+    GError *problem = NULL;
+    IngotLock *lock = ingot_lock_take(name, !shared, FALSE, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        g_prefix_error(&problem, "another ingotd serves this folder: ");
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
     }
     return lock;
 }

@@ -370,7 +370,6 @@ static void what_is_whole_can_be_had(void **state)
     }
 }
 
-/* A sector can't be read: the piece that lies in it is damaged, and no other of its pack. */
 /* Damage that is still there is told again, and what has been put right in the data folder is brought. */
 static void damage_is_told_each_time(void **state)
 {
@@ -409,10 +408,37 @@ static void one_backup_at_a_time(void **state)
     assert_non_null(lock);
     assert_false(storage_backup(data, folder, FALSE, collect_line, lines, &report, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    assert_non_null(strstr(error->message, "another backup"));
     g_clear_pointer(&lock, ingot_lock_release);
     back_up(state, collect_line, lines);
 }
 
+/* A lock that can't be had for another reason is no other process. */
+static void what_keeps_a_lock_is_said(void **state)
+{
+    static const char *const folders[] = {"data", "backup"};
+    g_autofree char *data = ingot_workdir_file(*state, "data"), *folder = ingot_workdir_file(*state, "backup");
+    g_autoptr(GPtrArray) lines = lines_new();
+    BackupReport report;
+    fill(state);
+    back_up(state, collect_line, lines);
+    for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *path = ingot_workdir_file(*state, folders[i]), *file = g_build_filename(path, ".lock", NULL);
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(g_unlink(file), 0);
+        assert_int_equal(g_mkdir(file, 0700), 0);
+        if (i == 0) {
+            assert_null(storage_open(data, &error));
+        } else {
+            assert_false(storage_backup(data, folder, FALSE, collect_line, lines, &report, &error));
+        }
+        assert_false(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
+        assert_non_null(strstr(error->message, file));
+        assert_null(strstr(error->message, "another"));
+    }
+}
+
+/* A sector can't be read: the piece that lies in it is damaged, and no other of its pack. */
 static void a_bad_sector_costs_its_piece_alone(void **state)
 {
     fill(state);
@@ -685,6 +711,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_whole_can_be_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_told_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_backup_at_a_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_keeps_a_lock_is_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_piece_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_no_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kept_logs_are_those_of_the_folder, set_up, tear_down),
