@@ -188,6 +188,7 @@ static gboolean backup_once(Backup *backup, gboolean *gone, GError **error)
     g_autofree char *part = backup_path(backup->target, "catalogue.sqlite.part");
     g_autofree char *packs = backup_path(backup->target, "packs");
     *gone = FALSE;
+    *backup->report = (BackupReport){0};
     backup_begin_list(backup);
     if (!database_copy(from, part, error)) {
         return FALSE;

@@ -16,8 +16,10 @@
 
 void backup_tell_damage(const Backup *backup, const char *line)
 {
-    backup->tell(line, backup->user);
     backup->report->damaged++;
+    if (g_hash_table_add(backup->told, g_strdup(line))) {
+        backup->tell(line, backup->user);
+    }
 }
 
 IngotLock *backup_lock(const char *folder, GError **error)
@@ -163,6 +165,8 @@ gboolean backup_open(Backup *backup, GError **error)
 
 gboolean backup_read_list(Backup *backup, const char *folder, GError **error)
 {
+    backup->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    backup->copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     backup->before = backup_list_load(folder, error);
     backup->list = backup_list_new();
     backup->seen = backup_list_new();
@@ -176,4 +180,6 @@ void backup_close(Backup *backup)
     backup_list_free(backup->before);
     backup_list_free(backup->list);
     backup_list_free(backup->seen);
+    g_clear_pointer(&backup->copied, g_hash_table_unref);
+    g_clear_pointer(&backup->told, g_hash_table_unref);
 }

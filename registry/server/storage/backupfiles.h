@@ -14,11 +14,19 @@
 #define BACKUP_USERS "users.sqlite"
 #define BACKUP_NEXT_USERS "users.sqlite.next"
 
+/* A pack that this run has copied. */
+typedef struct {
+    guint64 bytes;
+    guint64 damaged; /* of its pieces; also 1 where it could not be noted */
+} BackupPack;
+
 typedef struct {
     const char *source, *target; /* folders */
     Packs *from, *to;
     BackupList *before, *list; /* of the backup that is there; of the one that is being made */
     BackupList *seen;          /* what this run has read, for earlier catalogues too */
+    GHashTable *copied;        /* name -> BackupPack: for earlier catalogues too */
+    GHashTable *told;          /* lines of damage: each is told once */
     gboolean quick;            /* packs of earlier backups are trusted by size and time */
     gboolean force;            /* a restore goes on past what is damaged */
     BackupReport *report;
@@ -28,7 +36,7 @@ typedef struct {
 
 gboolean backup_open(Backup *backup, GError **error);
 void backup_close(Backup *backup);
-/* What the backup in the folder has by its list. */
+/* What the backup in the folder has by its list; the first of all that is asked of a Backup. */
 gboolean backup_read_list(Backup *backup, const char *folder, GError **error);
 /* Whether this run has read the file already: then it is not read again. */
 gboolean backup_has_seen(Backup *backup, const char *name);
@@ -36,7 +44,7 @@ gboolean backup_folder_is_empty(const char *path);
 gboolean backup_folder_is(const char *path); /* a backup, whole or not */
 
 char *backup_path(const char *folder, const char *name); /* free it */
-/* Something that the backup or the restore goes on past: tells it, and counts it as damaged. */
+/* Something that the backup or the restore goes on past: counts it as damaged, and tells it, once. */
 void backup_tell_damage(const Backup *backup, const char *line);
 /* For the one who writes to it. EXISTS: another one does. */
 IngotLock *backup_lock(const char *folder, GError **error);

@@ -176,6 +176,20 @@ void backup_list_take(BackupList *list, const BackupList *from, const char *name
     entry_take(list->times, from->times, name, name);
 }
 
+gboolean backup_list_take_read(BackupList *list, const BackupList *from, const char *folder, const char *name,
+                               GError **error)
+{
+    guint64 size;
+    char *time = file_time(folder, name, &size); /* before it is read: what is written later is another */
+    if (!backup_list_check(from, folder, name, error)) {
+        g_free(time);
+        return FALSE;
+    }
+    entry_take(list->files, from->files, name, name);
+    g_hash_table_insert(list->times, g_strdup(name), time);
+    return TRUE;
+}
+
 void backup_list_rename(BackupList *list, const char *from, const char *to)
 {
     GHashTable *tables[] = {list->files, list->times};

@@ -30,5 +30,8 @@ gboolean backup_list_check_as(const BackupList *list, const char *folder, const 
                               GError **error);
 /* Takes over what another list says of the file. */
 void backup_list_take(BackupList *list, const BackupList *from, const char *name);
+/* The same where the file is what that list says, all of it (CORRUPT: it is not), with the time that it has now. */
+gboolean backup_list_take_read(BackupList *list, const BackupList *from, const char *folder, const char *name,
+                               GError **error);
 /* The names in it, sorted: free the list with g_list_free. */
 GList *backup_list_names(const BackupList *list);

@@ -11,6 +11,7 @@ typedef struct {
     Backup *backup;
     const Pack *pack; /* NULL: it is lost */
     guint8 *buffer;
+    guint64 *quietly; /* counts damaged pieces, which are not told; NULL: they are */
 } Checking;
 
 static gboolean piece_check(const PieceRow *row, const IngotDigest *digest, gpointer user, GError **error)
@@ -25,6 +26,10 @@ static gboolean piece_check(const PieceRow *row, const IngotDigest *digest, gpoi
             return TRUE;
         }
     }
+    if (checking->quietly != NULL) {
+        ++*checking->quietly;
+        return TRUE;
+    }
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
     g_autofree char *line =
@@ -34,12 +39,13 @@ static gboolean piece_check(const PieceRow *row, const IngotDigest *digest, gpoi
     return TRUE;
 }
 
-/* Whether each piece that the catalogue knows of the pack is whole. */
-static gboolean pack_check(Backup *backup, Connection *catalogue, gint64 number, GError **error)
+/* Looks at each piece that the catalogue knows of the pack, and tells those that are damaged, or (quietly) adds to
+ * their count. */
+static gboolean pack_check(Backup *backup, Connection *catalogue, gint64 number, guint64 *quietly, GError **error)
 {
     g_autoptr(Pack) pack = packs_get(backup->to, number, error);
     g_autofree guint8 *buffer = g_malloc(PIECE_MAX);
-    Checking checking = {.backup = backup, .pack = pack, .buffer = buffer};
+    Checking checking = {.backup = backup, .pack = pack, .buffer = buffer, .quietly = quietly};
     return pack != NULL && pieces_each_of(catalogue, number, piece_check, &checking, error);
 }
 
@@ -77,9 +83,23 @@ static gboolean same_size(const char *one, const char *other)
     return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_size == b.st_size;
 }
 
-/* Whether a pack that is there is the whole one that this run, or an earlier backup, brought: by the list (a quick
- * backup trusts it where size and time are those of then); or, where
- * that one was broken off before it wrote a list, by all the pieces in it. Another one goes, to be brought again. */
+/* Whether this run has copied the pack for an earlier catalogue: it counts for this one, and is not read again. One
+ * that is damaged stays out of the list. */
+static gboolean pack_was_copied(Backup *backup, const char *name)
+{
+    const BackupPack *pack = g_hash_table_lookup(backup->copied, name);
+    if (pack != NULL) {
+        backup_has_seen(backup, name);
+        backup->report->copied++;
+        backup->report->bytes += pack->bytes;
+        backup->report->damaged += pack->damaged;
+    }
+    return pack != NULL;
+}
+
+/* Whether a pack that is there is the one that this run brought, or a whole one of an earlier backup: by the list (a
+ * quick backup trusts it where size and time are those of then); or, where it is not in the list, which that one was
+ * broken off before, by all the pieces in it. Another one goes, to be brought again. */
 static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 number, gboolean *there, GError **error)
 {
     g_autofree char *from = packs_path(backup->from, number), *to = packs_path(backup->to, number);
@@ -89,26 +109,28 @@ static gboolean pack_was_brought(Backup *backup, Connection *catalogue, gint64 n
     if (!g_file_test(to, G_FILE_TEST_EXISTS)) {
         return TRUE;
     }
-    if (backup_has_seen(backup, name)) {
+    if (pack_was_copied(backup, name) || backup_has_seen(backup, name)) {
         *there = TRUE;
         return TRUE;
     }
     if (backup_list_has(backup->before, name)) {
-        *there = (backup->quick && backup_list_is_same(backup->before, backup->target, name)) ||
-                 backup_list_check(backup->before, backup->target, name, &problem);
-        if (*there) {
+        if (backup->quick && backup_list_is_same(backup->before, backup->target, name)) {
             backup_list_take(backup->list, backup->before, name);
+            *there = TRUE;
+            return TRUE;
+        }
+        if (backup_list_take_read(backup->list, backup->before, backup->target, name, &problem)) {
+            *there = TRUE;
             return TRUE;
         }
         g_autofree char *line = g_strdup_printf("brought again: %s", problem->message);
         backup->tell(line, backup->user);
     } else if (same_size(from, to)) {
-        guint64 damaged = backup->report->damaged;
-        if (!pack_check(backup, catalogue, number, error)) {
+        guint64 damaged = 0;
+        if (!pack_check(backup, catalogue, number, &damaged, error)) {
             return FALSE;
         }
-        *there = backup->report->damaged == damaged;
-        backup->report->damaged = damaged;
+        *there = damaged == 0;
         if (*there) {
             return backup_list_note(backup->list, backup->target, name, error);
         }
@@ -123,6 +145,7 @@ static gboolean pack_copy(Backup *backup, Connection *catalogue, gint64 number, 
 {
     g_autofree char *from = packs_path(backup->from, number), *name = pack_name(backup, number), *trouble = NULL;
     g_autoptr(GError) problem = NULL;
+    guint64 before = backup->report->damaged;
     struct stat st;
     if (link(from, to) != 0 && !backup_copy(from, to, &trouble, error)) {
         return FALSE;
@@ -133,16 +156,17 @@ static gboolean pack_copy(Backup *backup, Connection *catalogue, gint64 number, 
     if (stat(to, &st) != 0) {
         return pack_tell_lost(backup, catalogue, number, error);
     }
-    backup->report->copied++;
-    backup->report->bytes += (guint64)st.st_size;
-    guint64 damaged = backup->report->damaged;
-    if (!pack_check(backup, catalogue, number, error)) {
+    if (!pack_check(backup, catalogue, number, NULL, error)) {
         return FALSE;
     }
-    if (trouble == NULL && backup->report->damaged == damaged &&
-        !backup_list_note(backup->list, backup->target, name, &problem)) {
+    if (backup->report->damaged == before && !backup_list_note(backup->list, backup->target, name, &problem)) {
         backup_tell_damage(backup, problem->message);
     }
+    BackupPack *pack = g_new(BackupPack, 1);
+    *pack = (BackupPack){.bytes = (guint64)st.st_size, .damaged = backup->report->damaged - before};
+    g_hash_table_insert(backup->copied, g_steal_pointer(&name), pack);
+    backup->report->copied++;
+    backup->report->bytes += pack->bytes;
     return TRUE;
 }
 

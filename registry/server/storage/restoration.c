@@ -326,7 +326,7 @@ gboolean storage_restore(const char *folder, const char *data, gboolean force,
     gboolean ok = restore_read_list(&backup, error) && restore_verify(&backup, error) &&
                   ingot_file_make_folder(data, error) &&
                   (!is_new || chmod(data, 0700) == 0 || ingot_error_set_errno(error, errno, "%s", data)) &&
-                  backup_open(&backup, error) && restore_files(&backup, is_new, error);
+                  backup_open(&backup, error) && restore_files(&backup, is_new, error) && restore_check(&backup, error);
     backup_close(&backup);
-    return ok && restore_check(&backup, error);
+    return ok;
 }

@@ -2,6 +2,7 @@
 #include "../fixture.h"
 
 #include <dlfcn.h>
+#include <ingot/json.h>
 
 #include "server/packs/packs.h"
 #include "server/storage/backup.h"
@@ -173,6 +174,7 @@ typedef struct {
     Storage *storage;
     guint seed; /* of the image that goes */
     guint heard;
+    GPtrArray *lines;
 } Meanwhile;
 
 static void collect_image(const Meanwhile *meanwhile)
@@ -189,7 +191,7 @@ static void collect_image(const Meanwhile *meanwhile)
 static void collect_meanwhile(const char *line, gpointer user)
 {
     Meanwhile *meanwhile = user;
-    (void)line;
+    collect_line(line, meanwhile->lines);
     if (meanwhile->heard++ == 0) {
         collect_image(meanwhile);
     }
@@ -225,7 +227,8 @@ static gboolean find_three_old(const GArray *now, const GArray *old, gint64 *fir
  * has read. */
 static void another_try_reads_nothing_again(void **state)
 {
-    Meanwhile meanwhile = {.storage = open_storage(state), .seed = 100};
+    g_autoptr(GPtrArray) lines = lines_new();
+    Meanwhile meanwhile = {.storage = open_storage(state), .seed = 100, .lines = lines};
     for (guint i = 0; i < 5; i++) {
         put_image(meanwhile.storage, i);
     }
@@ -259,6 +262,60 @@ static void another_try_reads_nothing_again(void **state)
         }
     }
     g_clear_pointer(&watched.opened, g_hash_table_unref);
+    storage_close(meanwhile.storage);
+}
+
+#define IMAGES 5
+
+/* The seeds of the images whose packs a backup brings first and last. */
+static void find_ends(void **state, guint *first, guint *last)
+{
+    g_autoptr(GArray) packs = packs_in(state, "data/packs");
+    gboolean any = FALSE;
+    for (guint i = 0; i < packs->len; i++) {
+        g_autofree char *file = pack_in(state, "data/packs", g_array_index(packs, gint64, i));
+        for (guint seed = 0; seed < IMAGES; seed++) {
+            g_autoptr(GByteArray) bytes = noise(seed, 5000);
+            g_autofree char *own = pack_of(state, bytes);
+            if (strcmp(own, file) == 0) {
+                *first = any ? *first : seed;
+                *last = seed;
+                any = TRUE;
+            }
+        }
+    }
+}
+
+/* Changes a byte of an image in the data folder, or changes it back. */
+static void flip_image(void **state, guint seed)
+{
+    g_autoptr(GByteArray) bytes = noise(seed, 5000);
+    g_autofree char *all = NULL;
+    gsize size;
+    g_byte_array_remove_range(bytes, 0, 200); /* the byte lies in what is not looked for */
+    g_autofree char *pack = pack_of(state, bytes);
+    assert_true(g_file_get_contents(pack, &all, &size, NULL));
+    flip(pack, (guint64)((char *)memmem(all, size, bytes->data, bytes->len) - all) - 100);
+}
+
+/* A pack with a damaged piece is brought, and one behind it goes meanwhile: the further try neither brings the first
+ * again nor counts its damage twice. */
+static void another_try_counts_nothing_again(void **state)
+{
+    g_autoptr(GPtrArray) lines = lines_new();
+    Meanwhile meanwhile = {.storage = open_storage(state), .lines = lines};
+    guint damaged = 0;
+    for (guint i = 0; i < IMAGES; i++) {
+        put_image(meanwhile.storage, i);
+    }
+    find_ends(state, &damaged, &meanwhile.seed);
+    assert_int_not_equal(damaged, meanwhile.seed);
+    flip_image(state, damaged);
+    BackupReport report = back_up_anyhow(state, collect_meanwhile, &meanwhile);
+    assert_true(meanwhile.heard > 0);
+    assert_int_equal(report.damaged, 1);
+    assert_int_equal(report.copied, report.packs);
+    assert_int_equal(lines->len, 1);
     storage_close(meanwhile.storage);
 }
 
@@ -377,18 +434,15 @@ static void damage_is_told_each_time(void **state)
         g_autoptr(Storage) storage = open_storage(state);
         put_image(storage, 1);
     }
-    g_autoptr(GByteArray) bytes = noise(1, 5000);
-    g_autofree char *pack = pack_of(state, bytes), *all = NULL;
-    gsize size;
-    assert_true(g_file_get_contents(pack, &all, &size, NULL));
-    guint64 at = (guint64)((char *)memmem(all, size, bytes->data, bytes->len) - all) + 100;
-    flip(pack, at);
+    flip_image(state, 1);
     g_autoptr(GPtrArray) lines = lines_new();
     for (guint i = 0; i < 3; i++) {
         assert_int_equal(back_up_anyhow(state, collect_line, lines).damaged, 1);
+        assert_int_equal(count_lines(lines, "damaged: piece"), i + 1);
     }
-    flip(pack, at); /* put right */
+    flip_image(state, 1); /* put right */
     back_up(state, collect_line, lines);
+    assert_int_equal(lines->len, 3);
 }
 
 /* Two backups to one folder would take each other's files. */
@@ -618,6 +672,56 @@ static void a_quick_one_reads_what_is_new_or_changed(void **state)
     assert_others_whole(state);
 }
 
+/* How often packs of the backup are opened by a quick backup. */
+static guint opened_by_quick(void **state)
+{
+    g_autofree char *folder = ingot_workdir_file(*state, "backup/packs");
+    g_autoptr(GPtrArray) lines = lines_new();
+    watched.folder = folder;
+    watched.opened = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    BackupReport report = back_up_as(state, TRUE, collect_line, lines);
+    watched.folder = NULL;
+    assert_int_equal(report.damaged, 0);
+    assert_int_equal(lines->len, 0);
+    g_autoptr(GArray) packs = packs_in(state, "backup/packs");
+    guint count = 0;
+    for (guint i = 0; i < packs->len; i++) {
+        g_autofree char *one = pack_in(state, "backup/packs", g_array_index(packs, gint64, i));
+        count += g_hash_table_contains(watched.opened, one);
+    }
+    g_clear_pointer(&watched.opened, g_hash_table_unref);
+    return count;
+}
+
+static void touch_packs(void **state, const GArray *packs)
+{
+    for (guint i = 0; i < packs->len; i++) {
+        g_autofree char *one = pack_in(state, "backup/packs", g_array_index(packs, gint64, i));
+        const struct timespec times[] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+        assert_int_equal(utimensat(AT_FDCWD, one, times, 0), 0);
+    }
+}
+
+/* A folder that was moved, or made by a version that noted no times, is read once. */
+static void a_quick_one_reads_what_it_can_not_trust_once(void **state)
+{
+    fill(state);
+    g_autoptr(GPtrArray) lines = lines_new();
+    g_autofree char *list = ingot_workdir_file(*state, "backup/files.json");
+    g_autoptr(GError) error = NULL;
+    back_up(state, collect_line, lines);
+    g_autoptr(GArray) packs = packs_in(state, "backup/packs");
+    assert_int_equal(opened_by_quick(state), 0);
+    touch_packs(state, packs);
+    assert_int_equal(opened_by_quick(state), packs->len);
+    assert_int_equal(opened_by_quick(state), 0);
+    g_autoptr(json_t) root = json_load_file(list, 0, NULL);
+    assert_int_equal(json_object_del(root, "times"), 0);
+    assert_true(ingot_json_save(root, list, 1 << 20, 0600, &error));
+    assert_int_equal(opened_by_quick(state), packs->len);
+    assert_int_equal(opened_by_quick(state), 0);
+}
+
 /* --- users --- */
 
 static void write_users(void **state, const char *name)
@@ -708,6 +812,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(another_try_reads_nothing_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_try_counts_nothing_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_whole_can_be_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_told_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_backup_at_a_time, set_up, tear_down),
@@ -718,6 +823,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_log_that_lives_is_not_linked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uploads_are_not_restored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_quick_one_reads_what_is_new_or_changed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_quick_one_reads_what_it_can_not_trust_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_users_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_users_are_told, set_up, tear_down),
     };
