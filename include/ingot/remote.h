@@ -82,7 +82,8 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
                                guint64 *sent, GError **error);
 
 /* The frames that a registry of Ingot's keeps a blob as: 36 bytes for each, its SHA-256 and its length (u32
- * little-endian), in order; *frames NULL where it tells none. */
+ * little-endian), in order; *frames NULL where it tells none. One that has no time for the list now is no such one:
+ * FALSE. */
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
                                  GError **error);
 

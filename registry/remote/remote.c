@@ -244,6 +244,13 @@ GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit
                : NULL;
 }
 
+/* Whether it is no word about what is there: it may be another one in a while. One that forbids the list alone gives
+ * the blob all the same. */
+static gboolean frames_may_come(long status)
+{
+    return status == 401 || status == 408 || status == 429 || (status >= 500 && status != 501);
+}
+
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
                                  GError **error)
 {
@@ -257,13 +264,15 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
         return TRUE;
     }
     g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = LIST_MAX};
-    gboolean came = http_exchange(remote, &get, error);
-    if (get.too_large) {
-        g_clear_error(error);
-        return TRUE;
+    GError *problem = NULL;
+    gboolean came = http_exchange(remote, &get, &problem);
+    if (!came && !get.too_large) {
+        g_propagate_error(error, problem);
+        return FALSE;
     }
+    g_clear_error(&problem);
     *frames = came && get.status == 200 ? take_answer(&get) : NULL;
-    return came;
+    return !came || !frames_may_come(get.status) || http_refused(remote, &get, error);
 }
 
 /* --- lists --- */

@@ -70,6 +70,44 @@ static void only_the_registry_refuses(void **state)
     serve_free(place);
 }
 
+static char *tell_frames(const char *request, gsize sent, gpointer user)
+{
+    const char *status = user;
+    (void)sent;
+    return g_str_has_prefix(request, "HEAD") ? serve_text("200 OK", "Ingot-Frames: /frames\r\n", "")
+                                             : serve_text(status, "", "a list");
+}
+
+/* A copy of the whole costs hours where the frames cost a minute: a busy registry is no reason for one. */
+static void one_that_is_busy_does_not_lack_frames(void **state)
+{
+    static const struct {
+        const char *status;
+        gboolean known, told;
+    } rows[] = {
+        {"200 OK", TRUE, TRUE},
+        {"404 Not Found", TRUE, FALSE},
+        {"403 Forbidden", TRUE, FALSE},
+        {"501 Not Implemented", TRUE, FALSE},
+        {"401 Unauthorized", FALSE, FALSE},
+        {"429 Too Many Requests", FALSE, FALSE},
+        {"500 Internal Server Error", FALSE, FALSE},
+        {"503 Service Unavailable", FALSE, FALSE},
+    };
+    const IngotDigest digest = {0};
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GBytes) frames = NULL;
+        g_autoptr(GError) error = NULL;
+        Serve *serve = serve_new(tell_frames, (gpointer)rows[i].status);
+        g_autoptr(IngotRemote) remote = serve_remote(serve);
+        assert_int_equal(ingot_remote_get_frames(remote, "team/web", &digest, &frames, &error), rows[i].known);
+        assert_int_equal(error == NULL, rows[i].known);
+        assert_int_equal(frames != NULL, rows[i].told);
+        serve_free(serve);
+    }
+}
+
 typedef struct {
     gint begun, taken; /* atomic: uploads; the upload that was taken whole */
     gint dropped;      /* the one that was */
@@ -191,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_is_longer_than_the_range),
         cmocka_unit_test(only_the_registry_refuses),
+        cmocka_unit_test(one_that_is_busy_does_not_lack_frames),
         cmocka_unit_test(an_upload_is_not_sent_twice),
         cmocka_unit_test(an_answer_that_trickles_has_an_end),
         cmocka_unit_test(logins_of_many_names_are_not_kept_for_ever),
