@@ -171,11 +171,12 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-/* Several challenges may come as headers of their own; a header of the same name counts last otherwise. */
+/* Several challenges, or links, may come as headers of their own; a header of the same name counts last otherwise. */
 static void keep_header(GHashTable *headers, char *name, char *value)
 {
-    const char *former = strcmp(name, "www-authenticate") == 0 ? g_hash_table_lookup(headers, name) : NULL;
-    g_hash_table_replace(headers, name, former == NULL ? g_strdup(value) : g_strconcat(former, "\n", value, NULL));
+    const char *between = strcmp(name, "www-authenticate") == 0 ? "\n" : strcmp(name, "link") == 0 ? ", " : NULL;
+    const char *former = between == NULL ? NULL : g_hash_table_lookup(headers, name);
+    g_hash_table_replace(headers, name, former == NULL ? g_strdup(value) : g_strconcat(former, between, value, NULL));
 }
 
 static size_t on_header(char *data, size_t size, size_t count, void *user)
@@ -184,7 +185,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     g_autofree char *line = g_strndup(data, size * count);
     char *colon = strchr(line, ':');
     if (g_str_has_prefix(line, "HTTP/")) { /* another answer, after a redirection */
-        g_hash_table_remove(exchange->answer_headers, "www-authenticate");
+        g_hash_table_remove_all(exchange->answer_headers);
     } else if (colon != NULL) {
         *colon = '\0';
         keep_header(exchange->answer_headers, g_ascii_strdown(line, -1), g_strstrip(colon + 1));

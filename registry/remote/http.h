@@ -49,7 +49,7 @@ typedef struct {
     gboolean broken;      /* the connection ended in the middle */
     long status;          /* of the answer */
     GByteArray *answer;
-    GHashTable *answer_headers; /* lower-case name -> value; of www-authenticate all, a line each */
+    GHashTable *answer_headers; /* lower-case name -> value; of www-authenticate all, a line each, and of link */
 } HttpExchange;
 
 void http_exchange_clear(HttpExchange *exchange);

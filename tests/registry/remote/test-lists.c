@@ -45,6 +45,8 @@ static void the_next_page_is_at_the_same_registry(void **state)
         "<https://127.0.0.1:5000/v2/team/web/tags/list?last=1>; rel=\"next\"",
         "<http://registry.internal:5000/v2/team/web/tags/list?last=1>; rel=\"next\"",
         "</v2/team/web/tags/list?last=0>; rel=\"prev\", </v2/team/web/tags/list?last=1>; rel=\"next\"",
+        "</v2/team/web/tags/list?last=1>; rel=\"next\"\r\nLink: <https://docs.example/>; rel=\"help\"",
+        "<https://docs.example/>; rel=\"help\"\r\nLink: </v2/team/web/tags/list?last=1>; rel=\"next\"",
     };
     (void)state;
     for (gsize i = 0; i < G_N_ELEMENTS(links); i++) {
@@ -57,6 +59,30 @@ static void the_next_page_is_at_the_same_registry(void **state)
         assert_string_equal(tags, "1,2,3");
         assert_int_equal(pages.asked, 1);
     }
+}
+
+/* The first of two answers has a link, and leads to the second, which has none. */
+static char *redirect(const char *request, gsize sent, gpointer user)
+{
+    (void)sent, (void)user;
+    return strstr(request, "/elsewhere") != NULL
+               ? serve_text("200 OK", "", "{\"tags\":[\"1\"]}")
+               : serve_text("307 Temporary Redirect",
+                            "Location: /elsewhere\r\nLink: </v2/team/web/tags/list?last=1>; rel=\"next\"\r\n", "");
+}
+
+static void a_redirection_says_nothing_of_the_list(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    Serve *serve = serve_new(redirect, NULL);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    g_auto(GStrv) tags = ingot_remote_list_tags(remote, "team/web", &error);
+    if (tags == NULL) {
+        fail_msg("%s", error->message);
+    }
+    assert_int_equal(g_strv_length(tags), 1);
+    serve_free(serve);
 }
 
 static void a_list_that_goes_on_elsewhere_is_none(void **state)
@@ -164,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_page_is_at_the_same_registry),
+        cmocka_unit_test(a_redirection_says_nothing_of_the_list),
         cmocka_unit_test(a_list_that_goes_on_elsewhere_is_none),
         cmocka_unit_test(what_is_no_list_is_not_an_empty_one),
         cmocka_unit_test(what_is_attached_is_known_or_not),
