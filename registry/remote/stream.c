@@ -157,7 +157,7 @@ gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotD
         CURLcode code = stream_perform(&stream);
         gint64 wait = code == CURLE_OK ? patience_take(&patience, remote->curl, stream.status) : -1;
         if (wait >= 0) {
-            if (!patience_sleep(wait, error)) {
+            if (!http_wait(remote, wait, error)) {
                 return FALSE;
             }
         } else if (code == CURLE_OK && stream.status == 401 && !logged_in) {

@@ -159,6 +159,73 @@ static void an_upload_is_not_sent_twice(void **state)
     ingot_workdir_free(folder);
 }
 
+static char *ask_to_wait(const char *request, gsize sent, gpointer user)
+{
+    (void)request, (void)sent;
+    g_atomic_int_set((gint *)user, TRUE);
+    return serve_text("429 Too Many Requests", "Retry-After: 60\r\n", "");
+}
+
+typedef struct {
+    gint asked;   /* atomic: the registry has been */
+    gint64 since; /* when that was first seen */
+} Waiting;
+
+/* It is wanted until a moment after the registry has answered. */
+static gboolean is_wanted(gpointer user, GError **error)
+{
+    Waiting *waiting = user;
+    gint64 now = g_get_monotonic_time();
+    if (waiting->since == 0 && g_atomic_int_get(&waiting->asked)) {
+        waiting->since = now;
+    }
+    if (waiting->since == 0 || now - waiting->since < G_TIME_SPAN_SECOND) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more");
+    return FALSE;
+}
+
+static gboolean get_stream(IngotRemote *remote, GError **error)
+{
+    const IngotDigest digest = {0};
+    return ingot_remote_stream(remote, "team/web", &digest, 0, 0, take, NULL, NULL, error);
+}
+
+static gboolean get_ranges(IngotRemote *remote, GError **error)
+{
+    const IngotRange range = {.offset = 10, .length = 20};
+    const IngotDigest digest = {0};
+    return ingot_remote_get_ranges(remote, "team/web", &digest, 100, &range, 1, take, NULL, NULL, error);
+}
+
+static gboolean get_size(IngotRemote *remote, GError **error)
+{
+    const IngotDigest digest = {0};
+    guint64 size;
+    return ingot_remote_blob_size(remote, "team/web", &digest, &size, error);
+}
+
+/* Long before the minute that the registry asks for. */
+static void whoever_waits_for_nobody_stops(void **state)
+{
+    static gboolean (*const gets[])(IngotRemote *, GError **) = {get_stream, get_ranges, get_size};
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(gets); i++) {
+        gint64 began = g_get_monotonic_time();
+        Waiting waiting = {0};
+        g_autoptr(GError) error = NULL;
+        Serve *serve = serve_new(ask_to_wait, &waiting.asked);
+        g_autoptr(IngotRemote) remote = serve_remote(serve);
+        ingot_remote_limit(remote, 5, 5, 120);
+        ingot_remote_while(remote, is_wanted, &waiting);
+        assert_false(gets[i](remote, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+        assert_true(g_get_monotonic_time() - began < 30 * G_TIME_SPAN_SECOND);
+        serve_free(serve);
+    }
+}
+
 typedef struct {
     char *where; /* of tokens */
     gint bare;   /* atomic: requests without one */
@@ -231,6 +298,7 @@ int main(void)
         cmocka_unit_test(only_the_registry_refuses),
         cmocka_unit_test(one_that_is_busy_does_not_lack_frames),
         cmocka_unit_test(an_upload_is_not_sent_twice),
+        cmocka_unit_test(whoever_waits_for_nobody_stops),
         cmocka_unit_test(an_answer_that_trickles_has_an_end),
         cmocka_unit_test(logins_of_many_names_are_not_kept_for_ever),
     };
