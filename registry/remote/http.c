@@ -303,16 +303,17 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
     exchange->broken = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
+    if (exchange->too_large && exchange->status >= 400) { /* its status says it, whatever page comes with that */
+        exchange->too_large = FALSE;
+        return TRUE;
+    }
     if (exchange->too_large) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer has more than %" G_GSIZE_FORMAT " bytes",
                     exchange->url, exchange->limit);
         return FALSE;
     }
-    if (code != CURLE_OK) {
-        return http_failed(remote, curl, code, exchange->url, error);
-    }
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
-    return TRUE;
+    return code == CURLE_OK || http_failed(remote, curl, code, exchange->url, error);
 }
 
 static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)

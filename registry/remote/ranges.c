@@ -124,6 +124,9 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
     curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_multi_remove_handle(fetch->remote->multi, slot->curl);
     slot->busy = FALSE;
+    if (slot->refusal > ERROR_MAX) { /* its rest was not wanted */
+        code = CURLE_OK;
+    }
     if (status == 401 && !slot->again) {
         return log_in(fetch, slot, error);
     }

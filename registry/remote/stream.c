@@ -57,6 +57,12 @@ static gboolean stream_begin(Stream *stream)
     return stream->failure == NULL;
 }
 
+/* Whether what comes is no part of the blob: what it says is in its status. */
+static gboolean is_refusal(const Stream *stream)
+{
+    return stream->status != 200 && stream->status != 206;
+}
+
 static size_t on_data(char *data, size_t size, size_t count, void *user)
 {
     Stream *stream = user;
@@ -64,7 +70,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
     if (!stream->begun && !stream_begin(stream)) {
         return 0;
     }
-    if (stream->status != 200 && stream->status != 206) {
+    if (is_refusal(stream)) {
         stream->position += length;
         return stream->position > ERROR_MAX ? 0 : length;
     }
@@ -101,7 +107,7 @@ static CURLcode stream_perform(Stream *stream)
     stream->position = 0;
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &stream->status);
-    return code;
+    return is_refusal(stream) && stream->position > ERROR_MAX ? CURLE_OK : code; /* its rest was not wanted */
 }
 
 /* An ordinary exchange finds out what is asked for. */
@@ -118,7 +124,7 @@ static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
         g_propagate_error(error, g_steal_pointer(&stream->failure));
         return FALSE;
     }
-    if (code == CURLE_OK && stream->status != 200 && stream->status != 206) {
+    if (code == CURLE_OK && is_refusal(stream)) {
         http_note_status(stream->remote, stream->remote->curl, "GET", stream->url, stream->status);
         g_set_error(error, INGOT_ERROR,
                     stream->status == 404                            ? INGOT_ERROR_NOT_FOUND

@@ -6,12 +6,17 @@
 
 #define NAMES 300 /* more than are remembered */
 
+typedef struct {
+    gsize size; /* of the page that comes with a refusal */
+    gint asked; /* atomic */
+} Pages;
+
 static char *refuse_at_length(const char *request, gsize sent, gpointer user)
 {
-    gint *asked = user;
+    Pages *pages = user;
     (void)request, (void)sent;
-    g_autofree char *page = g_strnfill(2000, 'x');
-    if (g_atomic_int_add(asked, 1) == 0) {
+    g_autofree char *page = g_strnfill(pages->size, 'x');
+    if (g_atomic_int_add(&pages->asked, 1) == 0) {
         return serve_text("503 Service Unavailable", "Retry-After: 1\r\n", page);
     }
     return serve_text("404 Not Found", "", page);
@@ -23,20 +28,50 @@ static gboolean take(guint64 offset, const void *data, gsize size, gpointer user
     return TRUE;
 }
 
-static void a_refusal_is_longer_than_the_range(void **state)
+static gboolean get_stream(IngotRemote *remote, GError **error)
+{
+    const IngotDigest digest = {0};
+    return ingot_remote_stream(remote, "team/web", &digest, 0, 0, take, NULL, NULL, error);
+}
+
+static gboolean get_ranges(IngotRemote *remote, GError **error)
 {
     const IngotRange range = {.offset = 10, .length = 20};
     const IngotDigest digest = {0};
-    g_autoptr(GError) error = NULL;
-    gint asked = 0;
+    return ingot_remote_get_ranges(remote, "team/web", &digest, 100, &range, 1, take, NULL, NULL, error);
+}
+
+static gboolean get_size(IngotRemote *remote, GError **error)
+{
+    const IngotDigest digest = {0};
+    guint64 size;
+    return ingot_remote_blob_size(remote, "team/web", &digest, &size, error);
+}
+
+static gboolean get_blob(IngotRemote *remote, GError **error)
+{
+    const IngotDigest digest = {0};
+    g_autoptr(GBytes) bytes = ingot_remote_get_blob(remote, "team/web", &digest, 10, error);
+    return bytes != NULL;
+}
+
+/* Longer than the range, and than any page that is read. */
+static void a_refusal_may_have_a_long_page(void **state)
+{
+    static gboolean (*const gets[])(IngotRemote *, GError **) = {get_stream, get_ranges, get_blob};
+    static const gsize sizes[] = {2000, 1 << 20};
     (void)state;
-    Serve *serve = serve_new(refuse_at_length, &asked);
-    g_autoptr(IngotRemote) remote = serve_remote(serve);
-    ingot_remote_limit(remote, 5, 5, 5);
-    assert_false(ingot_remote_get_ranges(remote, "team/web", &digest, 100, &range, 1, take, NULL, NULL, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
-    assert_int_equal(asked, 2); /* after a while, as it was told */
-    serve_free(serve);
+    for (gsize i = 0; i < G_N_ELEMENTS(gets) * G_N_ELEMENTS(sizes); i++) {
+        Pages pages = {.size = sizes[i % G_N_ELEMENTS(sizes)]};
+        g_autoptr(GError) error = NULL;
+        Serve *serve = serve_new(refuse_at_length, &pages);
+        g_autoptr(IngotRemote) remote = serve_remote(serve);
+        ingot_remote_limit(remote, 5, 5, 5);
+        assert_false(gets[i / G_N_ELEMENTS(sizes)](remote, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+        assert_int_equal(pages.asked, 2); /* after a while, as it was told */
+        serve_free(serve);
+    }
 }
 
 static char *forbid(const char *request, gsize sent, gpointer user)
@@ -186,26 +221,6 @@ static gboolean is_wanted(gpointer user, GError **error)
     return FALSE;
 }
 
-static gboolean get_stream(IngotRemote *remote, GError **error)
-{
-    const IngotDigest digest = {0};
-    return ingot_remote_stream(remote, "team/web", &digest, 0, 0, take, NULL, NULL, error);
-}
-
-static gboolean get_ranges(IngotRemote *remote, GError **error)
-{
-    const IngotRange range = {.offset = 10, .length = 20};
-    const IngotDigest digest = {0};
-    return ingot_remote_get_ranges(remote, "team/web", &digest, 100, &range, 1, take, NULL, NULL, error);
-}
-
-static gboolean get_size(IngotRemote *remote, GError **error)
-{
-    const IngotDigest digest = {0};
-    guint64 size;
-    return ingot_remote_blob_size(remote, "team/web", &digest, &size, error);
-}
-
 /* Long before the minute that the registry asks for. */
 static void whoever_waits_for_nobody_stops(void **state)
 {
@@ -277,10 +292,10 @@ static void logins_of_many_names_are_not_kept_for_ever(void **state)
 /* Bytes come all the while, but for hours. */
 static void an_answer_that_trickles_has_an_end(void **state)
 {
-    gint asked = 1;
+    Pages pages = {.size = 2000, .asked = 1};
     g_autoptr(GError) error = NULL;
     (void)state;
-    Serve *serve = serve_new(refuse_at_length, &asked);
+    Serve *serve = serve_new(refuse_at_length, &pages);
     serve->pause = 50 * G_TIME_SPAN_MILLISECOND;
     g_autoptr(IngotRemote) remote = serve_remote(serve);
     ingot_remote_limit(remote, 5, 1, 0);
@@ -294,7 +309,7 @@ static void an_answer_that_trickles_has_an_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_refusal_is_longer_than_the_range),
+        cmocka_unit_test(a_refusal_may_have_a_long_page),
         cmocka_unit_test(only_the_registry_refuses),
         cmocka_unit_test(one_that_is_busy_does_not_lack_frames),
         cmocka_unit_test(an_upload_is_not_sent_twice),
