@@ -38,8 +38,8 @@ endif
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
 folders = $(shell find $1 -type d 2>/dev/null)
-library := $(call sources,registry/base registry/image registry/store registry/remote registry/bundle registry/format)
-client := $(call sources,registry/cli)
+library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format))
+client := $(call sources,$(call folders,registry/cli))
 server := $(call sources,$(call folders,registry/server))
 builder := $(call sources,$(call folders,builder))
 unit := $(shell find tests/registry tests/builder -name 'test-*.c' 2>/dev/null | sort)

@@ -10,11 +10,13 @@ cd "$(dirname "$0")/.."
 declare -A allowed=(
     [base]=""
     [image]="base"
-    [bundle]="base image"
+    [bundle]="base image remote"
     [format]="base image"
     [store]="base image"
     [remote]="base image"
-    [cli]="base image bundle format store remote"
+    [transfer]="base image store remote"
+    [cli]="base image bundle format store remote transfer cli/vagrant"
+    [cli/vagrant]="base format store remote transfer cli"
     [server]="base server/auth server/cli server/http server/storage server/upkeep server/views"
     [server/auth]="base image server server/catalogue server/http"
     [server/catalogue]="base server/events"
@@ -32,12 +34,12 @@ declare -A allowed=(
     [appliance]="base"
     [system]="base image appliance"
     [ready]="base"
-    [source]="base image bundle format store remote recipe system ready"
+    [source]="base image bundle format store transfer recipe system ready"
     [machine]="base"
     [guest]="base system machine"
     [step]="base store recipe appliance ready guest"
     [plan]="base recipe step ~cache ~source ~walk"
-    [cache]="base image format store remote machine plan"
+    [cache]="base image bundle format store remote transfer machine plan"
     [walk]="base store recipe ready source machine guest step plan cache"
     [seal]="base system ~machine"
     [check]="base recipe guest"
@@ -45,14 +47,14 @@ declare -A allowed=(
     [graph]="base image recipe walk"
     [bake]="base recipe source machine guest plan cache walk seal check emit"
     [prospect]="base cache graph bake"
-    [builder-cli]="base format remote recipe guest cache walk check graph bake prospect"
+    [builder-cli]="base format transfer recipe guest cache walk check graph bake prospect"
 )
 
 declare -A room_of
 for header in include/ingot/*.h; do
     name=$(basename "$header" .h)
     case $name in
-    transfer) room=remote ;;
+    transfer) room=transfer ;;
     store) room=store ;;
     digest) room=base ;;
     layout) room=format ;;

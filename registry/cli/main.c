@@ -1,5 +1,5 @@
 /* ingot: images between a store and registries. Builders' verbs are programs of their own: ingot-VERB in libexec. */
-#include "cli/curl.h"
+#include "cli/vagrant/curl.h"
 #include "cli/verbs.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,6 @@
 #include <ingot/error.h>
+#include <ingot/remote.h>
+#include <ingot/store.h>
 #include <ingot/transfer.h>
 #include <string.h>
 #include <sys/stat.h>

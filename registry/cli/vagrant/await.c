@@ -1,4 +1,4 @@
-#include "cli/await.h"
+#include "cli/vagrant/await.h"
 
 #include <fcntl.h>
 #include <ingot/file.h>

@@ -1,8 +1,10 @@
 #include <ingot/error.h>
+#include <ingot/remote.h>
+#include <ingot/store.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
-#include "remote/assemble.h"
+#include "transfer/assemble.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (1u << 30)

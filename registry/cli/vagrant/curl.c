@@ -1,4 +1,4 @@
-#include "cli/curl.h"
+#include "cli/vagrant/curl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/ahead.h"
-#include "cli/await.h"
-#include "cli/fetch.h"
+#include "cli/vagrant/ahead.h"
+#include "cli/vagrant/await.h"
+#include "cli/vagrant/fetch.h"
 
 /* What Vagrant's command line says, as far as it matters here. */
 typedef struct {

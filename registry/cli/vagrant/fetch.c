@@ -1,4 +1,4 @@
-#include "cli/fetch.h"
+#include "cli/vagrant/fetch.h"
 
 #include <ingot/error.h>
 #include <ingot/format.h>

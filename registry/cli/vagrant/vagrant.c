@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/ahead.h"
-#include "cli/curl.h"
+#include "cli/vagrant/ahead.h"
+#include "cli/vagrant/curl.h"
 #include "cli/verbs.h"
 
 /* The one in curl's place opens what standard error is anew, and writes there too: to a file, each must append. */

@@ -1,4 +1,4 @@
-#include "cli/ahead.h"
+#include "cli/vagrant/ahead.h"
 
 #include <ingot/command.h>
 #include <ingot/file.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "cli/common.h"
-#include "cli/fetch.h"
+#include "cli/vagrant/fetch.h"
 
 #define CATALOGUE_MAX (16u << 20) /* bytes */
 #define CATALOGUE_VALUES (1u << 18)

@@ -1,4 +1,4 @@
-#include "remote/assemble.h"
+#include "transfer/assemble.h"
 
 #include <errno.h>
 #include <fcntl.h>
