@@ -26,7 +26,8 @@ void ingot_digest_write_text(const IngotDigest *digest, char text[INGOT_DIGEST_T
 gboolean ingot_digest_parse(const char *text, IngotDigest *out, GError **error);
 
 gboolean ingot_digest_equal(gconstpointer a, gconstpointer b); /* GEqualFunc over IngotDigest * */
-guint ingot_digest_hash(gconstpointer digest);                 /* GHashFunc over IngotDigest * */
+/* GHashFunc over IngotDigest *: another one in each process, so that nobody makes digests for it. */
+guint ingot_digest_hash(gconstpointer digest);
 
 /* A digest computed piece by piece. */
 typedef struct IngotHasher IngotHasher;

@@ -111,11 +111,36 @@ gboolean ingot_digest_equal(gconstpointer a, gconstpointer b)
 }
 
 /* Any four bytes of a SHA-256 are as good a hash as can be had. */
+static guint64 mix(guint64 value)
+{
+    value = (value ^ (value >> 30)) * G_GUINT64_CONSTANT(0xbf58476d1ce4e5b9);
+    value = (value ^ (value >> 27)) * G_GUINT64_CONSTANT(0x94d049bb133111eb);
+    return value ^ (value >> 31);
+}
+
+/* What nobody outside of the process knows. */
+static guint64 hash_seed(void)
+{
+    static gsize made;
+    static guint64 seed;
+
+    if (g_once_init_enter(&made)) {
+        seed = ((guint64)g_random_int() << 32) | g_random_int();
+        g_once_init_leave(&made, 1);
+    }
+    return seed;
+}
+
+/* A digest may be a peer's word alone: all of it counts, and the seed, else many could be made that a table holds in
+ * one place. */
 guint ingot_digest_hash(gconstpointer digest)
 {
-    guint hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    guint64 words[INGOT_DIGEST_SIZE / sizeof(guint64)], hash = hash_seed();
+
+    memcpy(words, digest, sizeof words);
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++)
+        hash = mix(hash ^ words[i]);
+    return (guint)hash;
 }
 
 /* An IngotHasher is libcrypto's context under a name that keeps its headers out of ours. */
