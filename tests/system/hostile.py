@@ -1,7 +1,8 @@
 """hostile.py KIND COUNT URL [PATH[#RANGES]]...: COUNT connections of 250 addresses that take memory of a server for as long as they can, all of one kind.
 
 KIND: head (as much of a head as is taken, never its end), body (bodies of manifests, never their end), upload (an upload begun on
-each, with a body that never ends), frames (long lists of frames, never their end), answer (long answers of these paths that nobody
+each, with a body that never ends), frames (long lists of frames, never their end), offers (the same with an end, then the first of
+the frames, never its end), answer (long answers of these paths that nobody
 reads), hello (a message of a TLS handshake that never ends), flood (the same as
 fast as it is taken), record (a whole handshake, then a record that never ends). By TLS where
 the URL says https. Prints "held" once each has sent what it may, or the server has ended or refused it; goes on until its standard
@@ -33,6 +34,15 @@ def begun():
     return answer.headers["Location"]
 
 
+def offered():
+    """An upload's path, of which half a million different frames were offered: none is here."""
+    path = begun()
+    frames = os.urandom(32) + (1 << 20).to_bytes(4, "little") + b"".join(os.urandom(32) + b"\1\0\0\0" for _ in range(500000))
+    kept.request("POST", path, frames)
+    kept.getresponse().read()
+    return path
+
+
 def request(method, path, length, more=""):
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/vnd.oci.image.manifest.v1+json\r\n{more}"
     return [head.encode() + f"Content-Length: {length}\r\n\r\n".encode(), FILLER[:length - 1]]
@@ -54,6 +64,7 @@ SENT = {
     "body": lambda: request("PUT", "/v2/hostile/manifests/x", 4 << 20),
     "upload": lambda: request("PATCH", begun(), 400000),
     "frames": lambda: request("POST", begun(), 8 << 20, "Expect:\r\n"),
+    "offers": lambda: [part[:100000] for part in request("PATCH", offered(), 1 << 20)],
     "answer": asked,
     "hello": hello,
     "flood": lambda: hello() + [b"\x16\x03\x01\x40\x00" + FILLER[:16384].tobytes()] * 900,

@@ -45,6 +45,9 @@ for kind in head body upload; do
 done
 
 serve
+under offers 10 300
+
+serve
 head -c 20000000 /dev/zero >"$TMP/blob"
 blob=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
 curl -sf -o /dev/null -H 'Expect:' --data-binary "@$TMP/blob" "$BASE/v2/hostile/blobs/uploads/?digest=$blob" || fail "a push"

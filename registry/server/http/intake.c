@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "base/share.h"
 #include "server/http/client.h"
-#include "server/http/share.h"
 
 #define SWALLOW_MAX (16u << 20)  /* bytes of a refused body that are read, so that the client hears the refusal */
 #define STORE_SIZE (256u << 10)  /* bytes of a streamed body that a pool takes at once */

@@ -5,7 +5,7 @@
  * whole and for each network. Short answers are always given. Thread safe. */
 #pragma once
 
-#include "server/http/share.h"
+#include "base/share.h"
 
 #define UNREAD_LONGEST (64u << 20)                /* bytes of an answer */
 #define UNREAD_MAX SHARE_ROOM_FOR(UNREAD_LONGEST) /* bytes */

@@ -6,6 +6,7 @@
 
 #include "server/auth/access.h"
 #include "server/auth/issue.h"
+#include "server/http/client.h"
 #include "server/http/range.h"
 #include "server/oci/newupload.h"
 #include "server/oci/rights.h"
@@ -130,8 +131,9 @@ static enum MHD_Result begin_upload(Request *request, const RouteMatch *match)
         !check_chunk(request, &chunk, &result)) {
         return result;
     }
-    if (!storage_upload_begin(request->server->storage, match->reference, chunk.length > 0 ? &chunk.offset : NULL,
-                              &request->upload_turn, &request->upload_at, &error)) {
+    if (!storage_upload_begin(request->server->storage, match->reference, client_network(request),
+                              chunk.length > 0 ? &chunk.offset : NULL, &request->upload_turn, &request->upload_at,
+                              &error)) {
         return api_upload_fail(request, error);
     }
     if (request->upload_turn == 0) {

@@ -4,6 +4,7 @@
 #include <ingot/json.h>
 #include <string.h>
 
+#include "server/http/client.h"
 #include "server/oci/api.h"
 #include "server/server.h"
 
@@ -44,7 +45,8 @@ char *new_upload(Request *request, const char *name, gboolean brief, enum MHD_Re
         *result = refuse_user(request, user);
         return NULL;
     }
-    const StorageUpload about = {.name = name, .user = user, .brief = brief, .sha512 = is_sha512};
+    const StorageUpload about = {
+        .name = name, .user = user, .network = client_network(request), .brief = brief, .sha512 = is_sha512};
     char *id = ok ? storage_upload_new(storage, &about, &error) : NULL;
     if (id == NULL) {
         *result = g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)

@@ -32,6 +32,9 @@ static enum MHD_Result state(Request *request, guint status, const char *name, c
 
 enum MHD_Result api_upload_fail(Request *request, const GError *error)
 {
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        return request_refuse_busy(request, error->message);
+    }
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS) /* another request has it */
                ? request_refuse(request, MHD_HTTP_CONFLICT, "BLOB_UPLOAD_INVALID", error->message)
                : request_fail(request, "BLOB_UPLOAD_UNKNOWN", error);

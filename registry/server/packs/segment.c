@@ -22,8 +22,13 @@ G_STATIC_ASSERT(sizeof(Head) == SEGMENT_HEAD);
 
 Table *table_new(void)
 {
+    return table_sized(0);
+}
+
+Table *table_sized(guint pieces)
+{
     Table *table = g_new0(Table, 1);
-    table->pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
+    table->pieces = g_array_sized_new(FALSE, FALSE, sizeof(Piece), pieces);
     return table;
 }
 

@@ -28,6 +28,7 @@ typedef struct {
 } Table;
 
 Table *table_new(void);
+Table *table_sized(guint pieces); /* with room for so many */
 void table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
 void table_add(Table *table, const IngotDigest *digest, guint32 length, gboolean fresh);

@@ -12,6 +12,7 @@
 #define PIECES_MAX (8u << 20) /* of a blob */
 #define LEASE_TIME 3600       /* seconds for which what an idle upload counts on stays */
 #define LEASE_RENEW 300
+#define LISTED_AT_ONCE 4096u    /* entries of a list that are written at once */
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
 #define BUFFERS_MAX (32 << 20)  /* bytes that wait so in all uploads */
 
@@ -102,6 +103,7 @@ void upload_reset(Upload *upload)
     upload->leased = 0;
     upload->turn = 0;
     g_atomic_pointer_set(&upload->weight, 0);
+    g_atomic_pointer_set(&upload->held, 0);
     upload->ready = FALSE;
 }
 
@@ -332,26 +334,38 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
 
 /* --- an offer's list --- */
 
-gboolean upload_list_frames(Upload *upload, GError **error)
+static gboolean list_some(Upload *upload, guint at, UploadEntry *entries, guint count, GError **error)
 {
-    const Table *table = offer_table(upload->offer);
-    g_autofree UploadEntry *entries = g_new(UploadEntry, table->pieces->len);
-    for (guint i = 0; i < table->pieces->len; i++) {
-        const Piece *piece = table_piece(table, i);
+    for (guint i = 0; i < count; i++) {
+        const Piece *piece = table_piece(offer_table(upload->offer), at + i);
         entries[i] = (UploadEntry){.digest = piece->digest,
                                    .length = GUINT32_TO_LE(piece->length),
                                    .fresh = GUINT32_TO_LE(piece->fresh ? 1 : 0)};
     }
+    midsum_add(&upload->listed, entries, count * sizeof *entries);
+    return ingot_file_pwrite(upload->list_fd, entries, count * sizeof *entries, (guint64)at * sizeof *entries,
+                             upload->frames, error);
+}
+
+gboolean upload_list_frames(Upload *upload, GError **error)
+{
+    guint frames = offer_count(upload->offer);
     upload->offered = upload->changed = TRUE;
     if (upload->brief) {
         return TRUE;
     }
-    gsize size = table->pieces->len * sizeof *entries;
     ingot_fd_clear(&upload->list_fd);
     upload->list_fd = -1;
     unlink(upload->list);
     midsum_begin(&upload->listed);
-    midsum_add(&upload->listed, entries, size);
-    return upload_open(upload, O_CREAT | O_TRUNC, error) &&
-           ingot_file_pwrite(upload->list_fd, entries, size, 0, upload->frames, error);
+    if (!upload_open(upload, O_CREAT | O_TRUNC, error)) {
+        return FALSE;
+    }
+    g_autofree UploadEntry *entries = g_new(UploadEntry, LISTED_AT_ONCE);
+    for (guint at = 0; at < frames; at += LISTED_AT_ONCE) {
+        if (!list_some(upload, at, entries, MIN(LISTED_AT_ONCE, frames - at), error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }

@@ -29,6 +29,8 @@ struct Upload {
     gint summing;         /* atomic: all of it is being read, which takes long; nobody waits for its lock meanwhile */
     gint busy;            /* atomic: requests that work on it (atrest.h) */
     gsize weight;         /* atomic: bytes of memory, about, while it is at rest; else 0 */
+    gsize held;           /* atomic: the same of its offer while that is worked on; else 0 */
+    guint64 network;      /* of who brings it; 0: not known. Under uploads_lock */
     gboolean ready;       /* what follows is what has come of it; else that has to be read first */
 
     guint64 size;  /* bytes that came */

@@ -6,10 +6,9 @@
 
 #include "server/catalogue/piecebits.h"
 #include "server/catalogue/pieces.h"
+#include "server/storage/firsts.h"
 #include "server/storage/framesum.h"
 
-#define ENTRY 36                           /* bytes: digest, length */
-#define OWN_SIZE ((gsize)96)               /* bytes of memory, about, of an entry of Offer.first */
 #define BATCH 4096                         /* frames that are looked up at once */
 #define HASHED_AT_ONCE 64u                 /* frames between two looks whether to go on */
 #define TURN ((guint64)256 << 20)          /* bytes that are hashed before another offer has its turn */
@@ -29,11 +28,13 @@ struct Offer {
     Storage *storage;
     char *path; /* of the segment file that the missing frames go to */
     Table *table;
-    guint count;       /* frames */
-    GHashTable *first; /* digest -> Own: frames by where the list has them first */
-    guint64 size;      /* bytes of all frames */
-    guint64 missing;   /* bytes of the missing frames */
-    guint32 come;      /* bytes of the missing frame that comes */
+    guint count;     /* frames */
+    guint64 *places; /* of each frame in that file, where it stands or will; 0: it is in a pack */
+    Firsts *firsts;  /* while frames are added */
+    guint64 size;    /* bytes of all frames */
+    guint64 missing; /* bytes of the missing frames */
+    gboolean counts; /* on pieces that were here */
+    guint32 come;    /* bytes of the missing frame that comes */
 
     GMutex lock; /* guards what follows */
     GCond stopped;
@@ -50,13 +51,6 @@ struct Offer {
     GError *problem;
 };
 
-/* A frame that the list has first here. */
-typedef struct {
-    IngotDigest digest; /* first: the key */
-    gboolean comes;     /* it is missing, and will stand at `at` of the file; else in a pack */
-    guint64 at;
-} Own;
-
 Offer *offer_ref(Offer *offer)
 {
     g_atomic_ref_count_inc(&offer->references);
@@ -69,7 +63,8 @@ void offer_unref(Offer *offer)
         return;
     }
     table_free(offer->table);
-    g_hash_table_unref(offer->first);
+    g_free(offer->places);
+    g_clear_pointer(&offer->firsts, firsts_free);
     ingot_fd_clear(&offer->fd);
     g_clear_error(&offer->problem);
     g_mutex_clear(&offer->lock);
@@ -98,9 +93,9 @@ static gboolean open_own(Offer *offer, GError **error)
     return offer->fd >= 0;
 }
 
-static gboolean read_own(Offer *offer, const Own *own, guint8 *data, guint32 length, GError **error)
+static gboolean read_own(Offer *offer, guint64 at, guint8 *data, guint32 length, GError **error)
 {
-    return open_own(offer, error) && ingot_file_pread(offer->fd, data, length, own->at, offer->path, error);
+    return open_own(offer, error) && ingot_file_pread(offer->fd, data, length, at, offer->path, error);
 }
 
 /* One that is damaged or lost is noted, so that it is missing in the next offer. */
@@ -121,11 +116,11 @@ static gboolean read_known(Offer *offer, const Piece *piece, guint8 *data, GErro
 }
 
 /* Compaction may move a piece between the look and the read. */
-static gboolean read_frame(Offer *offer, const Piece *piece, guint8 *data, GError **error)
+static gboolean read_frame(Offer *offer, guint frame, guint8 *data, GError **error)
 {
-    const Own *own = g_hash_table_lookup(offer->first, &piece->digest);
-    if (own->comes) {
-        return read_own(offer, own, data, piece->length, error);
+    const Piece *piece = table_piece(offer->table, frame);
+    if (offer->places[frame] != 0) {
+        return read_own(offer, offer->places[frame], data, piece->length, error);
     }
     return read_known(offer, piece, data, NULL) || read_known(offer, piece, data, error);
 }
@@ -161,7 +156,7 @@ static void hash_each(Offer *offer, guint count)
     g_autofree guint8 *data = g_malloc(PIECE_MAX);
     for (guint i = 0; i < count; i++) {
         const Piece *piece = table_piece(offer->table, offer->done.frames);
-        if (!read_frame(offer, piece, data, &offer->problem)) {
+        if (!read_frame(offer, offer->done.frames, data, &offer->problem)) {
             return;
         }
         midsum_add(&offer->done.whole, data, piece->length);
@@ -176,10 +171,10 @@ static gboolean hash_some(Offer *offer, guint count)
     Hashed done = offer->done;
     for (guint i = 0; i < count; i++) {
         const Piece *piece = table_piece(offer->table, done.frames + i);
-        const Own *own = g_hash_table_lookup(offer->first, &piece->digest);
-        frames[i] = (SummedFrame){.digest = piece->digest, .length = piece->length, .comes = own->comes, .at = own->at};
+        guint64 at = offer->places[done.frames + i];
+        frames[i] = (SummedFrame){.digest = piece->digest, .length = piece->length, .comes = at != 0, .at = at};
         done.size += piece->length;
-        if (own->comes && !open_own(offer, NULL)) {
+        if (at != 0 && !open_own(offer, NULL)) {
             return FALSE;
         }
     }
@@ -284,7 +279,7 @@ static guint32 length_of(const guint8 *entry)
 static gboolean check_sum(const Storage *storage, const guint8 *frames, gsize size, GError **error)
 {
     guint64 sum = 0;
-    for (gsize at = 0; at < size; at += ENTRY) {
+    for (gsize at = 0; at < size; at += OFFER_ENTRY) {
         sum += length_of(frames + at);
     }
     if (storage->limits.blob > 0 && sum > storage->limits.blob) {
@@ -296,46 +291,51 @@ static gboolean check_sum(const Storage *storage, const guint8 *frames, gsize si
 
 static gboolean is_list(const guint8 *frames, gsize size)
 {
-    for (gsize at = 0; at + ENTRY <= size; at += ENTRY) {
+    for (gsize at = 0; at + OFFER_ENTRY <= size; at += OFFER_ENTRY) {
         guint32 length = length_of(frames + at);
         if (length == 0 || length > PIECE_MAX) {
             return FALSE;
         }
     }
-    return size > 0 && size % ENTRY == 0;
+    return size > 0 && size % OFFER_ENTRY == 0;
 }
 
-static void add_frame(Offer *offer, const IngotDigest *digest, guint32 length, const PieceRow *row,
-                      const GByteArray *seen, guint64 *fresh)
+/* Whether the frame, which is the first of its digest, counts as here. */
+static gboolean is_here(const PieceRow *row, guint32 length, const GByteArray *seen)
 {
-    gboolean again = g_hash_table_contains(offer->first, digest);
-    gboolean comes =
-        !again && (!pieces_is_whole(row, length) || !(seen == NULL || piecebits_has(seen, row->id, FALSE)));
-    if (!again) {
-        Own own = {.digest = *digest, .comes = comes, .at = *fresh};
-        g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
-    }
-    *fresh += comes ? length : 0;
+    return pieces_is_whole(row, length) && (seen == NULL || piecebits_has(seen, row->id, FALSE));
+}
+
+/* first: the number of the first frame of its digest; comes: it is missing. */
+static void add_frame(Offer *offer, guint first, const IngotDigest *digest, guint32 length, gboolean comes)
+{
+    guint frame = offer->table->pieces->len;
+    offer->places[frame] = first < frame ? offer->places[first] : comes ? SEGMENT_HEAD + offer->missing : 0;
+    offer->missing += comes ? length : 0;
     offer->size += length;
+    offer->counts |= offer->places[frame] == 0;
     table_add(offer->table, digest, length, comes);
 }
 
 /* The frames of a part of the list, looked up at once. */
 static gboolean add_frames(Offer *offer, Connection *reader, const guint8 *entries, guint count, const GByteArray *seen,
-                           guint64 *fresh, GError **error)
+                           GError **error)
 {
     g_autofree IngotDigest *digests = g_new(IngotDigest, count);
     g_autofree const IngotDigest **wanted = g_new(const IngotDigest *, count);
     g_autofree PieceRow *rows = g_new(PieceRow, count);
     for (guint i = 0; i < count; i++) {
-        memcpy(digests[i].bytes, entries + (gsize)i * ENTRY, sizeof digests[i].bytes);
+        memcpy(digests[i].bytes, entries + (gsize)i * OFFER_ENTRY, sizeof digests[i].bytes);
         wanted[i] = &digests[i];
     }
     if (!pieces_find(reader, wanted, count, rows, error)) {
         return FALSE;
     }
     for (guint i = 0; i < count; i++) {
-        add_frame(offer, &digests[i], length_of(entries + (gsize)i * ENTRY), &rows[i], seen, fresh);
+        guint32 length = length_of(entries + (gsize)i * OFFER_ENTRY);
+        guint first = firsts_add(offer->firsts, offer->table, &digests[i]);
+        add_frame(offer, first, &digests[i], length,
+                  first == offer->table->pieces->len && !is_here(&rows[i], length, seen));
     }
     return TRUE;
 }
@@ -347,7 +347,7 @@ static void skip_known(Offer *offer)
     }
 }
 
-static Offer *offer_alloc(Storage *storage, const char *path, Table *table)
+static Offer *offer_alloc(Storage *storage, const char *path, guint frames)
 {
     Offer *offer = g_new0(Offer, 1);
     g_atomic_ref_count_init(&offer->references);
@@ -358,8 +358,10 @@ static Offer *offer_alloc(Storage *storage, const char *path, Table *table)
     offer->fd = -1;
     midsum_begin(&offer->done.whole);
     offer->told = offer->done;
-    offer->table = table;
-    offer->first = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    offer->table = table_sized(frames);
+    offer->count = frames;
+    offer->places = g_new(guint64, frames + 1);
+    offer->firsts = firsts_new(frames);
     return offer;
 }
 
@@ -380,13 +382,12 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
     if (reader == NULL || (may_see != NULL && seen == NULL)) {
         return NULL;
     }
-    g_autoptr(Offer) offer = offer_alloc(storage, path, table_new());
-    guint64 fresh = SEGMENT_HEAD;
-    guint count = (guint)(size / ENTRY);
+    guint count = (guint)(size / OFFER_ENTRY);
+    g_autoptr(Offer) offer = offer_alloc(storage, path, count);
     g_byte_array_set_size(missing, (count + 7) / 8);
     memset(missing->data, 0, missing->len);
     for (guint i = 0; i < count; i += BATCH) {
-        if (!add_frames(offer, reader, list + (gsize)i * ENTRY, MIN(BATCH, count - i), seen, &fresh, error)) {
+        if (!add_frames(offer, reader, list + (gsize)i * OFFER_ENTRY, MIN(BATCH, count - i), seen, error)) {
             return NULL;
         }
     }
@@ -395,36 +396,34 @@ Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize s
             missing->data[i / 8] |= (guint8)(1u << (i % 8));
         }
     }
-    offer->missing = fresh - SEGMENT_HEAD;
-    offer->count = count;
+    g_clear_pointer(&offer->firsts, firsts_free);
     skip_known(offer);
     return g_steal_pointer(&offer);
 }
 
-Offer *offer_restore(Storage *storage, const char *path, Table *frames, const UploadState *state)
+Offer *offer_restore(Storage *storage, const char *path, guint frames)
 {
-    Offer *offer = offer_alloc(storage, path, frames);
-    guint64 fresh = SEGMENT_HEAD;
-    for (guint i = 0; i < frames->pieces->len; i++) {
-        const Piece *piece = table_piece(frames, i);
-        if (!g_hash_table_contains(offer->first, &piece->digest)) {
-            Own own = {.digest = piece->digest, .comes = piece->fresh, .at = fresh};
-            g_hash_table_add(offer->first, g_memdup2(&own, sizeof own));
-        }
-        fresh += piece->fresh ? piece->length : 0;
-        offer->size += piece->length;
-    }
-    offer->missing = fresh - SEGMENT_HEAD;
+    return offer_alloc(storage, path, frames);
+}
+
+gboolean offer_restore_frame(Offer *offer, const IngotDigest *digest, guint32 length, gboolean fresh)
+{
+    guint frame = offer->table->pieces->len;
+    add_frame(offer, firsts_add(offer->firsts, offer->table, digest), digest, length, fresh);
+    return offer->places[frame] == 0;
+}
+
+void offer_restored(Offer *offer, const UploadState *state)
+{
+    g_clear_pointer(&offer->firsts, firsts_free);
     offer->next = state->next;
     offer->done = (Hashed){.frames = state->hashed, .size = state->hashed_size, .whole = state->whole};
     offer->told = offer->done;
-    offer->count = frames->pieces->len;
-    return offer;
 }
 
-gsize offer_memory(const Offer *offer)
+gsize offer_memory(guint frames)
 {
-    return offer->count * sizeof(Piece) + g_hash_table_size(offer->first) * OWN_SIZE;
+    return frames * (sizeof(Piece) + sizeof(guint64));
 }
 
 guint offer_count(const Offer *offer)
@@ -464,15 +463,7 @@ guint64 offer_missing(const Offer *offer)
 
 gboolean offer_is_new(const Offer *offer)
 {
-    GHashTableIter iterator;
-    gpointer own;
-    g_hash_table_iter_init(&iterator, offer->first);
-    while (g_hash_table_iter_next(&iterator, &own, NULL)) {
-        if (!((const Own *)own)->comes) {
-            return FALSE;
-        }
-    }
-    return TRUE;
+    return !offer->counts;
 }
 
 /* --- frames that come --- */

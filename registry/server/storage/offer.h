@@ -14,14 +14,20 @@
 #include "server/storage/inside.h"
 #include "server/storage/uploadstate.h"
 
+#define OFFER_ENTRY 36 /* bytes of a list for each frame: digest, length */
+
 typedef struct Offer Offer;
 
 /* For an upload that holds its lease, and whose segment file is at `path`. INVALID where the list is malformed. */
 Offer *offer_new(Storage *storage, const char *path, const void *frames, gsize size, StorageMaySee may_see,
                  gpointer user, GByteArray *missing, GError **error);
-/* The same again, of its frames (fresh: those that were missing) as its upload's state tells of them. Each must be
- * there: those that were missing up to `next`, and all others. */
-Offer *offer_restore(Storage *storage, const char *path, Table *frames, const UploadState *state);
+/* The same again, out of its list: one of so many frames, to which they are added in order. fresh: it was missing.
+ * TRUE: the offer counts on a piece that is here. */
+Offer *offer_restore(Storage *storage, const char *path, guint frames);
+gboolean offer_restore_frame(Offer *offer, const IngotDigest *digest, guint32 length, gboolean fresh);
+/* When all are: how far it has come, as its upload's state tells. Each must be there: those that were missing up to
+ * `next`, and all others. */
+void offer_restored(Offer *offer, const UploadState *state);
 /* It is not hashed any more. */
 void offer_free(Offer *offer);
 /* For one who waits for its hash while its upload may go. */
@@ -30,7 +36,7 @@ void offer_unref(Offer *offer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_unref)
 /* Its frames, until it is complete. */
 const Table *offer_table(const Offer *offer);
-gsize offer_memory(const Offer *offer); /* bytes, about */
+gsize offer_memory(guint frames);       /* bytes, about, of one of so many */
 guint offer_count(const Offer *offer);  /* frames */
 guint64 offer_size(const Offer *offer); /* bytes of them */
 /* The missing frame that comes; NULL: all have come. */

@@ -11,7 +11,7 @@
 
 #define KEEP_BYTES ((guint64)64 << 20) /* that come before they are kept */
 #define KEEP_SECONDS 300
-#define BATCH 4096 /* pieces that are looked up at once */
+#define BATCH 4096u /* entries of a list that are read, and pieces that are looked up, at once */
 
 /* --- keeping --- */
 
@@ -91,23 +91,27 @@ gboolean upload_keep_sometimes(Upload *upload, GError **error)
 
 /* --- taking in what was kept --- */
 
-/* The entries of the list that a state tells of; NULL: they are not what they were. Free it. */
-static UploadEntry *read_entries(Upload *upload, const UploadState *state)
+static gboolean read_entries(const Upload *upload, guint at, UploadEntry *entries, guint count)
+{
+    return ingot_file_pread(upload->list_fd, entries, count * sizeof *entries, (guint64)at * sizeof *entries,
+                            upload->list, NULL);
+}
+
+/* Whether the entries of the list that a state tells of are what they were. */
+static gboolean has_entries(Upload *upload, const UploadState *state)
 {
     IngotDigest found;
-    gsize size = (gsize)state->pieces * sizeof(UploadEntry);
-    struct stat st;
-    if (fstat(upload->list_fd, &st) != 0 || (guint64)st.st_size < size) {
-        return NULL;
-    }
-    g_autofree UploadEntry *entries = g_malloc(size + 1);
-    if (!ingot_file_pread(upload->list_fd, entries, size, 0, upload->list, NULL)) {
-        return NULL;
-    }
+    g_autofree UploadEntry *entries = g_new(UploadEntry, BATCH);
     midsum_begin(&upload->listed);
-    midsum_add(&upload->listed, entries, size);
+    for (guint at = 0; at < state->pieces; at += BATCH) {
+        guint count = MIN(BATCH, state->pieces - at);
+        if (!read_entries(upload, at, entries, count)) {
+            return FALSE;
+        }
+        midsum_add(&upload->listed, entries, count * sizeof *entries);
+    }
     midsum_digest(&upload->listed, &found);
-    return ingot_digest_equal(&found, &state->list) ? g_steal_pointer(&entries) : NULL;
+    return ingot_digest_equal(&found, &state->list);
 }
 
 /* Whether the file of new pieces is as long as the state says. */
@@ -118,45 +122,45 @@ static gboolean has_bytes(const Upload *upload, const UploadState *state)
            (state->fresh + state->part == 0 || (guint64)st.st_size >= SEGMENT_HEAD + state->fresh + state->part);
 }
 
-/* *all: whether the pieces that the upload counts on, from `at` on, are still there. epoch: of its lease. */
-static gboolean find_some(Connection *reader, const GArray *known, guint at, gint64 epoch, gboolean *all,
-                          GError **error)
-{
-    guint count = MIN(BATCH, known->len - at);
-    g_autofree PieceRow *rows = g_new(PieceRow, count);
-    g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count);
-    for (guint i = 0; i < count; i++) {
-        digests[i] = &g_array_index(known, Piece, at + i).digest;
-    }
-    if (!pieces_find(reader, digests, count, rows, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; i < count; i++) {
-        *all &= pieces_is_held(&rows[i], g_array_index(known, Piece, at + i).length, epoch);
-    }
-    return TRUE;
-}
-
-/* The same of all of them; from now on they stay. */
+/* *all: whether the pieces that the upload counts on are still there; from now on they stay. */
 static gboolean find_known(Upload *upload, const GArray *known, gboolean *all, GError **error)
 {
-    *all = TRUE;
-    if (known->len == 0) {
+    gint64 epoch;
+    guint count = known->len;
+    if (count == 0) {
         return TRUE;
     }
     if (!upload_hold(upload, error)) {
         return FALSE;
     }
     g_autoptr(Connection) reader = database_reader(upload->storage->catalogue, error);
-    gint64 epoch;
-    gboolean ok = reader != NULL && leases_find(reader, upload->id, &epoch, error);
-    for (guint at = 0; ok && at < known->len; at += BATCH) {
-        ok = find_some(reader, known, at, epoch, all, error);
+    g_autofree PieceRow *rows = g_new(PieceRow, count);
+    g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count);
+    for (guint i = 0; i < count; i++) {
+        digests[i] = &g_array_index(known, Piece, i).digest;
     }
-    return ok;
+    if (reader == NULL || !leases_find(reader, upload->id, &epoch, error) ||
+        !pieces_find(reader, digests, count, rows, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < count; i++) {
+        *all &= pieces_is_held(&rows[i], g_array_index(known, Piece, i).length, epoch);
+    }
+    return TRUE;
 }
 
-/* The pieces of the list, and those among them that are in packs. FALSE: an entry is none. */
+/* Whether it is in a pack. */
+static gboolean add_piece(Upload *upload, const Piece *piece)
+{
+    if (upload->offer != NULL) {
+        return offer_restore_frame(upload->offer, &piece->digest, piece->length, piece->fresh);
+    }
+    gboolean known = !piece->fresh && !g_hash_table_contains(upload->own, &piece->digest);
+    upload_add_piece(upload, &piece->digest, piece->length, piece->fresh);
+    return known;
+}
+
+/* The pieces of entries; known: those among them that are in packs. FALSE: an entry is none. */
 static gboolean add_entries(Upload *upload, const UploadEntry *entries, guint count, GArray *known)
 {
     for (guint i = 0; i < count; i++) {
@@ -165,20 +169,28 @@ static gboolean add_entries(Upload *upload, const UploadEntry *entries, guint co
         if (piece.length == 0 || piece.length > PIECE_MAX) {
             return FALSE;
         }
-        if (!piece.fresh && !g_hash_table_contains(upload->own, &piece.digest)) {
+        if (add_piece(upload, &piece)) {
             g_array_append_val(known, piece);
         }
-        upload_add_piece(upload, &piece.digest, piece.length, piece.fresh);
     }
     return TRUE;
 }
 
-/* The table that was made of the list is the offer's, whose missing frames have come up to one of them alone. */
-static void restore_offer(Upload *upload, const UploadState *state)
+/* *kept FALSE: an entry is none, or what it counts on is not there. */
+static gboolean take_entries(Upload *upload, const UploadState *state, gboolean *kept, GError **error)
 {
-    upload->offer = offer_restore(upload->storage, upload->pack, g_steal_pointer(&upload->table), state);
-    upload->table = table_new();
-    g_hash_table_remove_all(upload->own);
+    g_autofree UploadEntry *entries = g_new(UploadEntry, BATCH);
+    g_autoptr(GArray) known = g_array_new(FALSE, FALSE, sizeof(Piece));
+    upload->offer = state->offered ? offer_restore(upload->storage, upload->pack, state->pieces) : NULL;
+    for (guint at = 0; *kept && at < state->pieces; at += BATCH) {
+        guint count = MIN(BATCH, state->pieces - at);
+        g_array_set_size(known, 0);
+        *kept = read_entries(upload, at, entries, count) && add_entries(upload, entries, count, known);
+        if (*kept && !find_known(upload, known, kept, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 static gboolean fits_state(const Upload *upload, const UploadState *state)
@@ -190,23 +202,21 @@ static gboolean fits_state(const Upload *upload, const UploadState *state)
 /* *kept FALSE: what was kept is of no use, and what is in memory neither. */
 static gboolean restore(Upload *upload, const UploadState *state, gboolean *kept, GError **error)
 {
-    g_autoptr(GArray) known = g_array_new(FALSE, FALSE, sizeof(Piece));
-    g_autofree UploadEntry *entries = read_entries(upload, state);
-    *kept = entries != NULL && has_bytes(upload, state) && add_entries(upload, entries, state->pieces, known) &&
-            fits_state(upload, state);
+    *kept = has_entries(upload, state) && has_bytes(upload, state);
+    if (*kept && !take_entries(upload, state, kept, error)) {
+        return FALSE;
+    }
+    *kept = *kept && fits_state(upload, state);
     if (!*kept) {
         return TRUE;
-    }
-    if (!find_known(upload, known, kept, error)) {
-        return FALSE;
     }
     upload->size = upload->kept_size = state->size;
     upload->fresh = state->fresh;
     upload->kept_end = state->fresh + state->part;
     upload->whole = upload->whole_then = state->whole;
     upload->splitter = upload->splitter_then = state->splitter;
-    if (*kept && state->offered) {
-        restore_offer(upload, state);
+    if (upload->offer != NULL) {
+        offer_restored(upload->offer, state);
     }
     return TRUE;
 }

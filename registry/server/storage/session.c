@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/catalogue/leases.h"
+#include "server/storage/atrest.h"
 #include "server/storage/resume.h"
 #include "server/storage/room.h"
 
@@ -164,9 +165,19 @@ static gboolean session_check(Upload *upload, UploadRow *row, gboolean *mine, GE
     return TRUE;
 }
 
+/* How many frames were offered, as far as its files tell: none, where there is no list of them. */
+static guint session_frames(const Upload *upload)
+{
+    struct stat st;
+    return stat(upload->frames, &st) == 0 ? (guint)(st.st_size / (off_t)sizeof(UploadEntry)) : 0;
+}
+
 static gboolean session_take(Upload *upload, const UploadRow *row, gboolean all, GError **error)
 {
     GError *problem = NULL;
+    if (!atrest_hold(upload, session_frames(upload), error)) {
+        return FALSE;
+    }
     if (upload_resume(upload, row, all, &problem)) {
         room_reserve(upload);
         return TRUE;
@@ -270,6 +281,23 @@ Upload *session_at_hand(Storage *storage, const char *id)
     }
     session_leave(upload);
     return NULL;
+}
+
+gboolean session_try(Upload *upload)
+{
+    g_auto(UploadRow) row = {0};
+    gboolean mine;
+    if (g_atomic_int_get(&upload->summing) || !g_mutex_trylock(&upload->lock)) {
+        return FALSE;
+    }
+    g_atomic_ref_count_inc(&upload->references);
+    if (!upload->ended && upload->ready && upload_open_pack(upload, NULL) &&
+        flock(upload->pack_fd, LOCK_EX | LOCK_NB) == 0 && session_check(upload, &row, &mine, NULL) && mine) {
+        return TRUE;
+    }
+    upload_close(upload);
+    session_leave(upload);
+    return FALSE;
 }
 
 /* --- its beginning and end --- */

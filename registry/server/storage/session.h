@@ -22,6 +22,8 @@ gboolean session_peek(Storage *storage, const char *id, guint64 *size, gboolean 
 Upload *session_seize(Storage *storage, const char *id, GError **error);
 /* One that this process owns and has at hand; NULL: it has none. */
 Upload *session_at_hand(Storage *storage, const char *id);
+/* The same of this one, without waiting for anybody; FALSE: it is not so, or somebody works on it. */
+gboolean session_try(Upload *upload);
 void session_leave(Upload *upload);
 /* Calls the function for each upload that is at hand, under uploads_lock. */
 void session_each(Storage *storage, void (*func)(Upload *upload, gpointer user), gpointer user);

@@ -126,6 +126,7 @@ gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const 
 typedef struct {
     const char *name; /* the repository that it goes to */
     const char *user; /* who sends it; NULL: nobody is known */
+    guint64 network;  /* where from: what clients of one network are working on has a bound; 0: not known */
     gboolean sha512;  /* it will be finished by its SHA-512, which is worked out as bytes come */
     gboolean brief;   /* nobody but the caller goes on with it: nothing of it outlives the process */
 } StorageUpload;
@@ -133,10 +134,12 @@ typedef struct {
 char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **error);
 /* How many of a user's are under way. */
 gboolean storage_upload_count(Storage *storage, const char *user, guint *count, GError **error);
-/* A request begins that brings bytes: from now on its turn alone may add to the upload, or finish it. from: where its
- * bytes begin (NULL: it does not say); where the upload does not stand there, *turn is 0, and nobody's turn ends. */
-gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *from, guint *turn, guint64 *size,
-                              GError **error);
+/* A request begins that brings bytes: from now on its turn alone may add to the upload, or finish it. network: where it
+ * comes from, as in StorageUpload. from: where its bytes begin (NULL: it does not say); where the upload does not stand
+ * there, *turn is 0, and nobody's turn ends. INTERRUPTED, as from all that work on an upload of which frames were
+ * offered: too many of them are worked on now. */
+gboolean storage_upload_begin(Storage *storage, const char *id, guint64 network, const guint64 *from, guint *turn,
+                              guint64 *size, GError **error);
 /* How far it has come. To ask takes it from nobody: of one that another process has, what that has kept, which is the
  * least that whoever goes on with it finds. */
 gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GError **error);

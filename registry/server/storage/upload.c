@@ -64,6 +64,7 @@ char *storage_upload_new(Storage *storage, const StorageUpload *about, GError **
     upload->name = g_strdup(about->name);
     upload->user = g_strdup(about->user);
     upload->brief = about->brief;
+    upload->network = about->network;
     upload->sha512 = about->sha512 ? sha512_new() : NULL;
     GError *problem = NULL;
     gboolean ok = session_begin(upload, &problem);
@@ -126,8 +127,25 @@ gboolean storage_upload_size(Storage *storage, const char *id, guint64 *size, GE
 
 /* --- bytes --- */
 
-gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *from, guint *turn, guint64 *size,
-                              GError **error)
+/* The request has its turn from now on. */
+static gboolean begin_turn(Upload *upload, guint64 network, guint *turn, GError **error)
+{
+    Storage *storage = upload->storage;
+    g_mutex_lock(&storage->uploads_lock);
+    upload->network = network;
+    g_mutex_unlock(&storage->uploads_lock);
+    if (!atrest_leave(upload, error)) {
+        return FALSE;
+    }
+    do {
+        upload->turn = (guint)g_atomic_int_add(&storage->turns, 1) + 1;
+    } while (upload->turn == 0);
+    *turn = upload->turn;
+    return TRUE;
+}
+
+gboolean storage_upload_begin(Storage *storage, const char *id, guint64 network, const guint64 *from, guint *turn,
+                              guint64 *size, GError **error)
 {
     gboolean elsewhere;
     *turn = 0;
@@ -144,15 +162,11 @@ gboolean storage_upload_begin(Storage *storage, const char *id, const guint64 *f
         return FALSE;
     }
     *size = upload->size;
-    if (from == NULL || *from == *size) {
-        do {
-            upload->turn = (guint)g_atomic_int_add(&storage->turns, 1) + 1;
-        } while (upload->turn == 0);
-        *turn = upload->turn;
-        atrest_leave(upload);
-    }
+    gboolean ok = (from != NULL && *from != *size) || begin_turn(upload, network, turn, error);
+    atrest_settle(upload);
     session_leave(upload);
-    return TRUE;
+    atrest_bound(storage);
+    return ok;
 }
 
 /* The bytes that come are those that are next, and the blob may have them. */
@@ -274,11 +288,14 @@ static gboolean take_offer(Upload *upload, const void *frames, gsize size, Stora
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "frames are offered before any bytes come");
         return FALSE;
     }
-    upload->offer = upload_hold(upload, error)
+    upload->offer = upload_hold(upload, error) && atrest_hold(upload, (guint)(size / OFFER_ENTRY), error)
                         ? offer_new(upload->storage, upload->pack, frames, size, may_see, user, missing, error)
                         : NULL;
     g_clear_pointer(&upload->sha512, sha512_free); /* not all bytes will come */
     gboolean ok = upload->offer != NULL && offer_fits(upload, error);
+    if (!ok) {
+        atrest_hold(upload, 0, NULL);
+    }
     if (ok ? offer_is_new(upload->offer) : upload->leased != 0) {
         let_go(upload);
     }

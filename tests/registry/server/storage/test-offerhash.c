@@ -151,6 +151,23 @@ static void damage_is_looked_up_once(void **state)
     assert_true(storage_is_whole(storage, "a", &digest));
 }
 
+/* Digests that begin alike are nobody's bytes, but anybody's list: they cost what others do. */
+static void digests_may_begin_alike(void **state)
+{
+    const guint many = 300000; /* squared, it would be minutes */
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) all = g_byte_array_new(), missing = g_byte_array_new();
+    for (guint32 i = 0; i < many; i++) {
+        guint8 entry[36] = {[32] = 1};
+        memcpy(entry + 4, &i, sizeof i);
+        g_byte_array_append(all, entry, sizeof entry);
+    }
+    g_autofree char *id = begin_upload(storage, NULL);
+    assert_true(storage_upload_offer(storage, id, all->data, all->len, NULL, NULL, missing, NULL));
+    assert_int_equal(missing->len, (many + 7) / 8);
+    assert_int_equal(missing->data[many / 8 - 1], 0xff);
+}
+
 /* Until it is hashed, and where there is much of it, it is ended where that keeps nobody else from writing: before its
  * last frame has come, too, since a request that brings that ends it as well. */
 static void what_ends_late(void **state)
@@ -230,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(others_have_their_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_try_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_looked_up_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(digests_may_begin_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_ends_late, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_are_looked_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_look_goes_on, set_up, tear_down),

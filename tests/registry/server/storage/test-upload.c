@@ -204,9 +204,9 @@ static void a_newer_request_takes_over(void **state)
     g_autofree char *id = begin_upload(storage, NULL);
     guint first, second;
     guint64 size;
-    assert_true(storage_upload_begin(storage, id, NULL, &first, &size, NULL));
+    assert_true(storage_upload_begin(storage, id, 0, NULL, &first, &size, NULL));
     assert_true(storage_upload_add(storage, id, first, 0, bytes->data, 100000, NULL));
-    assert_true(storage_upload_begin(storage, id, NULL, &second, &size, NULL));
+    assert_true(storage_upload_begin(storage, id, 0, NULL, &second, &size, NULL));
     assert_int_equal(size, 100000);
     for (guint at = 100000; at < bytes->len; at += 100000) {
         g_autoptr(GError) error = NULL;
@@ -232,13 +232,13 @@ static void two_processes_take_turns(void **state)
     g_autofree char *id = begin_upload(one, NULL);
     guint turn, its;
     guint64 size;
-    assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL));
+    assert_true(storage_upload_begin(one, id, 0, NULL, &turn, &size, NULL));
     for (guint at = 0, step = 100000; at < bytes->len; at += step) {
         g_autoptr(GError) error = NULL;
         gsize count = MIN(step, bytes->len - at);
         assert_true(storage_upload_add(one, id, turn, at, bytes->data + at, count, NULL));
         assert_int_equal(settle(one, id, turn), at + count);
-        assert_true(storage_upload_begin(other, id, NULL, &its, &size, NULL));
+        assert_true(storage_upload_begin(other, id, 0, NULL, &its, &size, NULL));
         assert_int_equal(size, at + count);
         assert_false(storage_upload_add(one, id, turn, size, bytes->data, 1, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS));
@@ -265,16 +265,16 @@ static void one_that_can_not_go_on_takes_nothing(void **state)
     g_autofree char *id = begin_upload(one, NULL);
     guint turn, its;
     guint64 size;
-    assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL));
+    assert_true(storage_upload_begin(one, id, 0, NULL, &turn, &size, NULL));
     assert_true(storage_upload_add(one, id, turn, 0, bytes->data, 600000, NULL));
     assert_int_equal(settle(one, id, turn), 600000);
     assert_true(storage_upload_add(one, id, turn, 600000, bytes->data + 600000, 200000, NULL));
     for (guint i = 0; i < 3; i++) {
         const guint64 wrong = i * 250000, from = 600000;
-        assert_true(storage_upload_begin(other, id, &wrong, &its, &size, NULL));
+        assert_true(storage_upload_begin(other, id, 0, &wrong, &its, &size, NULL));
         assert_int_equal(its, 0);
         assert_int_equal(size, 600000);
-        assert_true(storage_upload_begin(one, id, &from, &its, &size, NULL)); /* a chunk that comes twice */
+        assert_true(storage_upload_begin(one, id, 0, &from, &its, &size, NULL)); /* a chunk that comes twice */
         assert_int_equal(its, 0);
         assert_int_equal(size_of(other, id), 600000); /* to ask takes it from nobody */
         guint64 at = 800000 + i * 1000;
@@ -282,16 +282,16 @@ static void one_that_can_not_go_on_takes_nothing(void **state)
         assert_true(storage_upload_add(one, id, turn, at, bytes->data + at, 1000, NULL));
     }
     const guint64 told = 790000;
-    assert_true(storage_upload_begin(other, id, &told, &its, &size, NULL));
+    assert_true(storage_upload_begin(other, id, 0, &told, &its, &size, NULL));
     assert_int_equal(its, 0);
     assert_true(size > 730000 && size <= 803000);
-    assert_true(storage_upload_begin(other, id, &size, &its, &size, NULL));
+    assert_true(storage_upload_begin(other, id, 0, &size, &its, &size, NULL));
     assert_int_not_equal(its, 0);
     assert_false(storage_upload_add(one, id, turn, 803000, bytes->data + 803000, 1000, NULL));
     assert_false(storage_upload_settle(one, id, turn, &size, NULL));
     end_with_the_rest(other, id, bytes);
     pull(one, "a", bytes);
-    assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL) == FALSE);
+    assert_true(storage_upload_begin(one, id, 0, NULL, &turn, &size, NULL) == FALSE);
 }
 
 /* Whoever asked another process how far the upload has come goes on there, whether it says from where or not. What it
@@ -304,13 +304,13 @@ static void what_is_told_is_where_it_goes_on(void **state)
         g_autofree char *id = begin_upload(one, NULL);
         guint turn, its;
         guint64 size;
-        assert_true(storage_upload_begin(one, id, NULL, &turn, &size, NULL));
+        assert_true(storage_upload_begin(one, id, 0, NULL, &turn, &size, NULL));
         assert_true(storage_upload_add(one, id, turn, 0, bytes->data, 600000, NULL));
         assert_int_equal(settle(one, id, turn), 600000);
         assert_true(storage_upload_add(one, id, turn, 600000, bytes->data + 600000, 200000, NULL));
         guint64 told = size_of(other, id);
         assert_int_equal(told, 600000);
-        assert_true(storage_upload_begin(other, id, i == 0 ? NULL : &told, &its, &size, NULL));
+        assert_true(storage_upload_begin(other, id, 0, i == 0 ? NULL : &told, &its, &size, NULL));
         assert_int_not_equal(its, 0);
         assert_int_equal(size, told);
         assert_false(storage_upload_add(one, id, turn, 800000, bytes->data + 800000, 1000, NULL));
@@ -346,7 +346,7 @@ static void what_is_marked_later_still_counts(void **state)
     assert_int_equal(size_of(other, id), told);
     guint turn;
     guint64 size;
-    assert_true(storage_upload_begin(other, id, NULL, &turn, &size, NULL));
+    assert_true(storage_upload_begin(other, id, 0, NULL, &turn, &size, NULL));
     assert_int_equal(size, told);
     end_with_the_rest(other, id, bytes);
     pull(one, "a", bytes);
@@ -533,7 +533,7 @@ static void what_another_goes_on_with_does_not_lapse(void **state)
     assert_false(add_steps(one, id, large, 0, large->len, 500000, NULL));
     guint64 size;
     guint turn;
-    assert_true(storage_upload_begin(other, id, NULL, &turn, &size, NULL));
+    assert_true(storage_upload_begin(other, id, 0, NULL, &turn, &size, NULL));
     assert_true(size > 0);
     g_usleep((UPLOAD_REFUSED_REST + 1) * G_USEC_PER_SEC);
     assert_false(add_steps(one, more, second, 0, second->len, 500000, NULL)); /* it wants the room */
