@@ -261,10 +261,12 @@ void blobcache_hold(BlobCache *cache, StorageBlob *blob)
 void blobcache_secure(BlobCache *cache, StorageBlob *blob, GPtrArray *windows)
 {
     g_mutex_lock(&cache->lock);
-    drop_windows(cache, blob);
+    drop_windows(cache, blob); /* none of one that was secured meanwhile, or before */
     for (guint i = 0; i < windows->len; i++) {
-        blob->windows[i] = g_steal_pointer(&g_ptr_array_index(windows, i));
-        cache->size += window_cost(blob->windows[i]);
+        if (blob->windows[i] == NULL) {
+            blob->windows[i] = g_steal_pointer(&g_ptr_array_index(windows, i));
+            cache->size += window_cost(blob->windows[i]);
+        }
     }
     blob->secured = TRUE;
     unlock(cache);

@@ -47,5 +47,5 @@ void blobcache_forget(BlobCache *cache);
 GPtrArray *blobcache_held(BlobCache *cache);
 /* Its windows that are loaded stay until it is freed. */
 void blobcache_hold(BlobCache *cache, StorageBlob *blob);
-/* Its windows, all of them, stay until it is freed. Takes the references. */
+/* Its windows, all of them, stay until it is freed. Takes the references; those that stay already are not replaced. */
 void blobcache_secure(BlobCache *cache, StorageBlob *blob, GPtrArray *windows);

@@ -4,6 +4,7 @@
 #include "server/catalogue/blobmap.h"
 #include "server/storage/collect.h"
 #include "server/storage/pulls.h"
+#include "server/storage/readers.h"
 
 #define LONG (2 * BLOBMAP_WINDOW + 10) /* pieces */
 #define PIECE 5000                     /* bytes, about */
@@ -72,6 +73,39 @@ static void a_reader_elsewhere_reaches_the_end(void **state)
     storage_let_go(other);
     assert_reads(blob, bytes);
     assert_int_equal(stats_of(other).damaged, 0);
+}
+
+/* Packs that are open in this process and have no name any more. */
+static guint open_and_gone(void)
+{
+    g_autoptr(GDir) folder = g_dir_open("/proc/self/fd", 0, NULL);
+    guint count = 0;
+    for (const char *name; (name = g_dir_read_name(folder)) != NULL;) {
+        g_autofree char *path = g_build_filename("/proc/self/fd", name, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+        count += target != NULL && g_str_has_suffix(target, ".pack (deleted)") ? 1 : 0;
+    }
+    return count;
+}
+
+/* Two clients may come upon the end of one blob at once: its room comes back all the same. */
+static void a_blob_may_be_secured_twice(void **state)
+{
+    g_autoptr(Storage) one = open_beside(state), other = open_beside(state);
+    g_autoptr(GByteArray) bytes = frames(1, LONG, PIECE);
+    IngotDigest digest = push(one, "a", bytes);
+    StorageBlob *blob = storage_blob(other, "a", &digest, NULL);
+    assert_true(storage_remove_blob(one, NULL, "a", &digest, NULL));
+    collect(one);
+    assert_true(readers_reach(blob));
+    assert_true(readers_reach(blob));
+    storage_let_go(other);
+    assert_int_equal(collect(one).pieces, LONG);
+    assert_reads(blob, bytes);
+    storage_let_go(other);
+    assert_true(open_and_gone() > 0);
+    storage_blob_unref(blob);
+    assert_int_equal(open_and_gone(), 0);
 }
 
 /* The same where its process notices first that the blob has gone, and where it is pushed again, cut in another way. */
@@ -185,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_reader_elsewhere_reaches_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_elsewhere_is_secured_in_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blob_may_be_secured_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_process_without_readers_keeps_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lease_that_nobody_renews_lapses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_comes_before_the_removal_wins, set_up, tear_down),
