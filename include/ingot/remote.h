@@ -38,8 +38,8 @@ IngotRemoteEnd ingot_remote_ended(const IngotRemote *remote);
 /* These credentials stand for what is kept. */
 void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);
 /* Whether the registry takes these credentials (DENIED if not), which then stand for what is kept. *asked: whether it
- * asked for any. Other calls log in by themselves when they are asked to, with $INGOT_TOKEN or what is kept
- * (credentials.h). */
+ * asked for any. Other calls log in by themselves when they are asked to, with the part of
+ * $INGOT_TOKEN that is for the registry or what is kept (credentials.h). */
 gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error);
 
 /* The registry knows what these functions are given by that digest by another name (a digest of another algorithm, as

@@ -7,6 +7,7 @@
 
 #include "remote/challenges.h"
 #include "remote/http.h"
+#include "remote/longtokens.h"
 
 #define ANSWER_MAX (1u << 20) /* bytes */
 #define ANSWER_VALUES 1024
@@ -26,6 +27,7 @@ struct RemoteAuth {
     GHashTable *passes;      /* kind and name -> Pass */
     IngotCredentials *given; /* instead of what is kept */
     gboolean asked;
+    gboolean withheld; /* a token that names no registry was not shown to this one */
 };
 
 static void pass_free(gpointer data)
@@ -66,6 +68,15 @@ void auth_use(RemoteAuth *auth, IngotCredentials *credentials)
 gboolean auth_was_asked(const RemoteAuth *auth)
 {
     return auth->asked;
+}
+
+char *auth_hint(const IngotRemote *remote)
+{
+    return remote->auth->withheld ? g_strdup_printf(" (a token in $INGOT_TOKEN names no registry, so that it goes to "
+                                                    "loopback addresses alone: INGOT_TOKEN_HOST=%s says that it is "
+                                                    "for this one)",
+                                                    remote->host)
+                                  : NULL;
 }
 
 /* --- which request is which --- */
@@ -125,11 +136,6 @@ static char *token_url(const Pass *pass)
     return g_string_free(url, FALSE);
 }
 
-static gboolean is_token(const char *text)
-{
-    return text != NULL && g_regex_match_simple("^[A-Za-z0-9._~+/=-]+$", text, G_REGEX_DOLLAR_ENDONLY, 0);
-}
-
 static gboolean take_token(Pass *pass, const HttpExchange *get, GError **error)
 {
     gsize room = ANSWER_VALUES;
@@ -139,7 +145,7 @@ static gboolean take_token(Pass *pass, const HttpExchange *get, GError **error)
     }
     const char *token = json_string_value(json_object_get(body, "token"));
     token = token != NULL ? token : json_string_value(json_object_get(body, "access_token"));
-    if (!is_token(token)) {
+    if (!long_token_check(token)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer holds no token", get->url);
         return FALSE;
     }
@@ -253,23 +259,24 @@ static gboolean find_login(const IngotRemote *remote, const char *path, IngotCre
     return ingot_credentials_find(remote->host, name, login, error);
 }
 
-/* $INGOT_TOKEN; NULL without an error where it is not meant for this registry. Free it. */
-static gboolean long_token(const IngotRemote *remote, const Challenge *bearer, char **token, GError **error)
+/* The part of $INGOT_TOKEN that is for this registry; NULL without an error where none is. Free it. */
+static gboolean long_token(IngotRemote *remote, const Challenge *bearer, char **token, GError **error)
 {
-    const char *text = g_getenv("INGOT_TOKEN"), *service = challenge_get(bearer, "service");
+    LongTokens all = long_tokens_of_environment();
+    const char *scheme = g_str_has_prefix(remote->base, "http:") ? "http" : "https";
     *token = NULL;
-    if (text == NULL || *text == '\0' || remote->auth->given != NULL || g_strcmp0(service, "ingot") != 0) {
+    if (all.tokens == NULL || remote->auth->given != NULL ||
+        g_strcmp0(challenge_get(bearer, "service"), "ingot") != 0) {
         return TRUE;
     }
-    if (g_str_has_prefix(remote->base, "http:") && !http_is_loopback(remote->host)) {
-        return refuse_plain(remote, error);
-    }
-    if (!is_token(text)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "$INGOT_TOKEN is no token: it has characters that none has");
+    if (!long_tokens_find(&all, remote->host, scheme, token, error)) {
         return FALSE;
     }
-    *token = g_strdup(text);
+    if (*token != NULL && strcmp(scheme, "http") == 0 && !http_is_loopback(remote->host)) {
+        g_clear_pointer(token, ingot_secret_free);
+        return refuse_plain(remote, error);
+    }
+    remote->auth->withheld = *token == NULL && long_tokens_is_homeless(&all);
     return TRUE;
 }
 

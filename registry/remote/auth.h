@@ -1,9 +1,10 @@
 /* Logging in to a registry: nothing is shown until it asks (401), then what it asks for: an access token from the place
  * that it names ("Bearer"), or name and password ("Basic").
  *
- * Names and passwords come from ingot_credentials_find; $INGOT_TOKEN, which goes before them, is shown to registries
- * that say they are ingotd alone. They go to the registry itself, and to its place for tokens by HTTPS, or by plain
- * HTTP where both are on loopback addresses; never where a redirection leads. They stand in no error. */
+ * Names and passwords come from ingot_credentials_find; $INGOT_TOKEN (longtokens.h), which goes before them, is shown
+ * to the registry that it is for, and only if that says it is ingotd. They go to the registry itself, and to its place
+ * for tokens by HTTPS, or by plain HTTP where both are on loopback addresses; never where a redirection leads. They
+ * stand in no error. */
 #pragma once
 
 #include <curl/curl.h>
@@ -16,6 +17,8 @@ void auth_free(RemoteAuth *auth);
 /* Credentials to use instead of what is kept (they become auth's), and whether they, or any, were asked for. */
 void auth_use(RemoteAuth *auth, IngotCredentials *credentials);
 gboolean auth_was_asked(const RemoteAuth *auth);
+/* What to say to one who is refused: that a token was held back, and how to say whom it is for; or NULL. Free it. */
+char *auth_hint(const IngotRemote *remote);
 
 /* Before a request: an access token that is about to end is fetched anew. */
 gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error);

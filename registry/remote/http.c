@@ -437,9 +437,10 @@ gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError 
     IngotError code = exchange->status == 404                              ? INGOT_ERROR_NOT_FOUND
                       : exchange->status == 401 || exchange->status == 403 ? INGOT_ERROR_DENIED
                                                                            : INGOT_ERROR_FAILED;
+    g_autofree char *hint = code == INGOT_ERROR_DENIED ? auth_hint(remote) : NULL;
+    const char *advice = hint != NULL ? hint : exchange->status == 401 ? " (`ingot login` logs in)" : "";
     g_set_error(error, INGOT_ERROR, code, "%s %s: status %ld%s%s%s", exchange->method, exchange->url, exchange->status,
-                message == NULL ? "" : ": ", message == NULL ? "" : message,
-                exchange->status == 401 ? " (`ingot login` logs in)" : "");
+                message == NULL ? "" : ": ", message == NULL ? "" : message, advice);
     return FALSE;
 }
 

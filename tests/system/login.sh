@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 export HOME=$TMP/home XDG_RUNTIME_DIR=$TMP/run XDG_CONFIG_HOME=$TMP/config
 mkdir "$HOME" "$XDG_RUNTIME_DIR"
-unset REGISTRY_AUTH_FILE DOCKER_CONFIG INGOT_TOKEN
+unset REGISTRY_AUTH_FILE DOCKER_CONFIG INGOT_TOKEN INGOT_TOKEN_HOST
 data=$TMP/data
 twice() { printf '%s\n%s\n' "$1" "$1"; }
 twice 'the word of alice' | ingotd user add --data "$data" --scope 'push:team/*' alice
@@ -15,7 +15,7 @@ twice 'the word of bob' | ingotd user add --data "$data" --scope 'promote:team/*
 cd "$TMP"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=here -keyout key.pem -out here.csr 2>/dev/null
-openssl x509 -req -in here.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile <(echo subjectAltName=IP:127.0.0.1) -out cert.pem 2>/dev/null
+openssl x509 -req -in here.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile <(echo subjectAltName=IP:127.0.0.1,DNS:registry.localhost) -out cert.pem 2>/dev/null
 cd - >/dev/null
 ingotd --data "$data" --listen 127.0.0.1:0 --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem" >"$TMP/address" 2>"$TMP/ingotd.log" &
 SERVER=$!
@@ -113,6 +113,15 @@ token=$(ingotd token create --data "$data" --user alice --scope 'pull:team/*' 2>
 INGOT_TOKEN=$token expect 1 ingot push web:1.0.0 "$registry/team/web"
 ! grep -qE "$secrets" "$TMP/err" || fail "an error tells a secret: $(cat "$TMP/err")"
 INGOT_TOKEN="$token"$'\nX: y' expect 2 ingot ls "$registry"
+# Which registry it is for. This name leads to a loopback address, and is none.
+elsewhere=registry.localhost:${registry#*:}
+INGOT_TOKEN=$token expect 1 ingot ls "$elsewhere"
+grep -qF "INGOT_TOKEN_HOST=$elsewhere" "$TMP/err" || fail "no hint whom the token is for: $(cat "$TMP/err")"
+! grep -qE "$secrets" "$TMP/err" || fail "an error tells a secret: $(cat "$TMP/err")"
+[ "$(INGOT_TOKEN_HOST=$elsewhere INGOT_TOKEN=$token ingot ls "$elsewhere")" = team/web ] || fail "\$INGOT_TOKEN_HOST"
+[ "$(INGOT_TOKEN="other.example=ingot_x $elsewhere=$token" ingot ls "$elsewhere")" = team/web ] || fail "HOST=TOKEN"
+INGOT_TOKEN_HOST=other.example INGOT_TOKEN=$token expect 1 ingot ls "$registry"
+INGOT_TOKEN="$elsewhere=$token" expect 1 ingot ls "$registry"
 ingotd token rm --data "$data" "$(cut -d_ -f2 <<<"$token")"
 INGOT_TOKEN=$token expect 1 ingot ls "$registry"
 token=$(ingotd token create --data "$data" --user alice --scope 'push:team/*' 2>/dev/null)
@@ -203,7 +212,9 @@ class Registry(Elsewhere):
             self.close_connection = True
             self.send_response(401)
             where = "http://192.0.2.1/token" if mode == "far" else "http://%s/token" % self.headers["Host"]
-            self.send_header("WWW-Authenticate", 'Basic realm="x", Bearer realm="%s",service="s",scope="repository:a:pull"' % where)
+            service = "ingot" if mode == "thief" else "s"
+            log.write("refused %s\n" % shown)
+            self.send_header("WWW-Authenticate", 'Basic realm="x", Bearer realm="%s",service="%s",scope="repository:a:pull"' % (where, service))
             self.send_header("Content-Length", "7")
             self.send_header("Connection", "close")
             self.end_headers()
@@ -245,6 +256,10 @@ INGOT_TOKEN=ingot_x ingot pull -q --store "$TMP/fifth" "$where/team/web:1.0.0" -
 cmp "$TMP/back.raw" "$TMP/disk.raw" || fail "the pulled disk differs"
 grep -q 'all tokens end' "$TMP/proxy.py.short" || fail "there were too few ranges: $(cat "$TMP/proxy.py.short")"
 ok "a token that ends while it works is renewed; a foreign registry does not see \$INGOT_TOKEN"
+proxy thief
+INGOT_TOKEN=registry.example=ingot_x INGOT_TOKEN_HOST=other.example ingot ls "$where" >/dev/null || fail "ls: $(cat "$TMP/proxy.err")"
+grep -q '^refused' "$TMP/proxy.py.thief" && ! grep -q ingot_x "$TMP/proxy.py.thief" || fail "a registry that says it is ingotd got another's token: $(cat "$TMP/proxy.py.thief")"
+ok "a registry that says it is ingotd does not see another one's \$INGOT_TOKEN"
 proxy lost
 head -c 8M /dev/urandom >"$TMP/large.raw"
 large=$(ingot pack -q "$TMP/large.raw" large:1.0.0)

@@ -254,7 +254,8 @@ int curl_run(int argc, char **argv)
     is_box = call.url != NULL && fetch_parse(call.url, &place);
     if (is_box && call.output != NULL && call.resumes) {
         if (call.bearer != NULL) {
-            g_setenv("INGOT_TOKEN", call.bearer, TRUE);
+            g_setenv("INGOT_TOKEN", call.bearer, TRUE); /* it is for the URL that stands beside it, and no other */
+            g_setenv("INGOT_TOKEN_HOST", place.host, TRUE);
         }
         ingot_interrupt_install();
         if (!prepare(&call, &place, &made)) {

@@ -126,7 +126,7 @@ static gboolean run(int argc, char **argv, GError **error)
 const Verb verb_token = {
     "token", "create|rm|ls|rotate --data DIR [ID]", "what machines log in with, in a user's place",
     "The token is the last line on standard output, and shown this once: the registry keeps only its hash. It is a\n"
-    "password for its user, a bearer token, and $INGOT_TOKEN for ingot. Removing its user removes it.\n\n"
+    "password for its user, a bearer token, and INGOT_TOKEN=HOST=TOKEN for ingot. Removing its user removes it.\n\n"
     "rotate makes a new key, which signs access tokens, passes and addresses of uploads from now on, while\n"
     "serving or not. What former keys signed is accepted for as long as --expires says, and no longer: at\n"
     "least the server's --token-life, so that nobody notices; 0s where a key has leaked.\n\n"
