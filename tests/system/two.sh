@@ -23,6 +23,21 @@ start() {
 a=$(free_port) b=$(free_port)
 start a "$a"
 start b "$b"
+
+# What is removed may be read at the other server: the collection says so, and it goes when that has looked, without another one.
+head -c 100000 /dev/urandom >"$TMP/removed"
+removed=sha256:$(sha256sum <"$TMP/removed" | cut -d' ' -f1)
+curl -sf -o "$TMP/out" -X POST --data-binary "@$TMP/removed" "http://127.0.0.1:$a/v2/team/removed/blobs/uploads/?digest=$removed" || fail "$(cat "$TMP/out")"
+curl -sf -o "$TMP/out" -X DELETE "http://127.0.0.1:$a/v2/team/removed/blobs/$removed" || fail "$(cat "$TMP/out")"
+expect 0 ingotd gc --data "$data" --grace 0s
+grep -q 'still there: 1 more pieces' "$TMP/out" || fail "nothing is said of what stays for the other server: $(cat "$TMP/out")"
+end=$((SECONDS + 150))
+until grep -q 'sweep: .*"pieces":1' "$TMP/a.log" "$TMP/b.log"; do
+    [ $SECONDS -lt $end ] || fail "what stayed for the other server is still there: $(tail -n 5 "$TMP"/[ab].log)"
+    sleep 1
+done
+ok "what stays for the other server goes when that has looked"
+
 python3 tests/system/two.py "127.0.0.1:$a" "127.0.0.1:$b" "$data" >"$TMP/out" 2>&1 &
 driver=$!
 while kill -0 "$(cat "$data.b.pid")" 2>/dev/null; do

@@ -57,6 +57,19 @@ GArray *marks_unneeded(Connection *connection, const GByteArray *needed, GError 
     return read_dead(rows, needed, error);
 }
 
+gboolean marks_any(Connection *connection, gint64 mark, gboolean *any, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection, "SELECT 1 FROM pieces WHERE mark IS NOT NULL AND mark<=? LIMIT 1", "i", mark);
+    *any = database_step(rows, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean marks_set(Connection *writer, gint64 piece, gint64 mark, GError **error)
 {
     return database_run(writer, error, "UPDATE pieces SET mark=?2 WHERE id=?1 AND mark IS NULL", "ii", piece, mark);

@@ -25,6 +25,9 @@ static inline gboolean marks_is_needed(const GByteArray *needed, gint64 piece)
 GArray *marks_list(Connection *connection, GError **error);
 GArray *marks_unneeded(Connection *connection, const GByteArray *needed, GError **error);
 
+/* Whether a piece has a mark that is no later than that. */
+gboolean marks_any(Connection *connection, gint64 mark, gboolean *any, GError **error);
+
 gboolean marks_set(Connection *writer, gint64 piece, gint64 mark, GError **error);
 /* Both only where the mark is still this one. */
 gboolean marks_clear(Connection *writer, const Dead *dead, GError **error);

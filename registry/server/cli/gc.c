@@ -15,6 +15,12 @@ static void print_outcome(const json_t *outcome, const Job *job)
            cli_job_number(outcome, "unneeded"), cli_job_number(outcome, "blobs"), cli_job_number(outcome, "pieces"),
            bytes);
     printf(job->dry_run ? "\n" : "; the packs are %s smaller\n", freed);
+    if (cli_job_number(outcome, "held") > 0) {
+        g_autofree char *held = ingot_text_size(cli_job_number(outcome, "held-bytes"));
+        printf("still there: %" G_GUINT64_FORMAT
+               " more pieces, %s, that a push or another server may need; a server lets them go soon after that\n",
+               cli_job_number(outcome, "held"), held);
+    }
     if (cli_job_number(outcome, "skipped") > 0) {
         printf("not written anew: %" G_GUINT64_FORMAT " packs (see above)\n", cli_job_number(outcome, "skipped"));
     }

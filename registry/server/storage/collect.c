@@ -156,6 +156,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
     if (options->packs_only) {
         return compact_packs(&collection, error);
     }
+    if (options->held_only) {
+        return sweep_marked(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
+    }
     uploads_sweep(storage);
     gboolean ok = pulls_flush(storage, error) && make_room(&collection, error) && survey_release(&collection, error);
     if (ok) {

@@ -18,6 +18,7 @@ typedef struct {
     guint64 grace;          /* seconds for which a blob that no manifest needs stays: a push may be on its way */
     guint64 untagged_grace; /* seconds for which a manifest stays that nothing names, since it was used last */
     gboolean packs_only;    /* deletes nothing: packs alone are written anew, where that is worth it */
+    gboolean held_only;     /* what earlier collections had to leave goes, and nothing else */
     gboolean dry_run;       /* says what would go, changes nothing */
     void (*tell)(const char *line, gpointer user); /* of each thing that goes; NULL: nobody listens */
     gpointer user;
@@ -29,6 +30,7 @@ typedef struct {
     guint64 manifests;            /* that nothing named any more */
     guint64 links;                /* blobs that a repository had and needed no more */
     guint64 blobs, pieces, bytes; /* that nobody needs: bytes are the pieces' */
+    guint64 held, held_bytes;     /* pieces that nobody needs, but pushes or other servers may: they stay for now */
     guint64 packs;                /* files removed, or written anew without what was dead */
     guint64 freed;                /* bytes by which the files shrank */
     guint64 skipped;              /* packs that could not be written anew: there was no room, or they are damaged */
@@ -36,5 +38,7 @@ typedef struct {
 
 /* EXISTS where a collection runs already. */
 gboolean storage_collect(Storage *storage, const CollectOptions *options, CollectReport *report, GError **error);
+/* Whether something that a collection had to leave can go: one with held_only is due. */
+gboolean storage_sweep_is_due(Storage *storage, gboolean *due, GError **error);
 /* Whether there are so many small packs that a collection of packs alone is due. */
 gboolean storage_is_scattered(Storage *storage, gboolean *scattered, GError **error);

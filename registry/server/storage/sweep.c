@@ -67,7 +67,10 @@ static gboolean delete_batch(Sweep *sweep, Change *change, const Dead *dead, gui
     }
     for (guint i = 0; i < count; i++) {
         gboolean deleted = FALSE;
-        if (dead[i].mark <= oldest && !marks_delete(change->writer, &dead[i], &deleted, error)) {
+        if (dead[i].mark > oldest) {
+            sweep->report->held++;
+            sweep->report->held_bytes += dead[i].length;
+        } else if (!marks_delete(change->writer, &dead[i], &deleted, error)) {
             return FALSE;
         }
         sweep->report->pieces += deleted;
@@ -121,14 +124,10 @@ static gboolean tidy_leases(Storage *storage, GError **error)
                                                                error);
 }
 
-gboolean sweep_pieces(Storage *storage, gboolean (*goes_on)(gpointer user, GError **error), gpointer user,
+gboolean sweep_marked(Storage *storage, gboolean (*goes_on)(gpointer user, GError **error), gpointer user,
                       CollectReport *report, GError **error)
 {
     Sweep sweep = {.storage = storage, .goes_on = goes_on, .user = user, .report = report};
-    g_autoptr(GArray) unneeded = tidy_leases(storage, error) ? list_unneeded(storage, error) : NULL;
-    if (unneeded == NULL || !each_batch(&sweep, unneeded, mark_batch, error)) {
-        return FALSE;
-    }
     g_autoptr(GArray) marked = list_marked(storage, error);
     if (marked == NULL || marked->len == 0) {
         return marked != NULL;
@@ -140,6 +139,23 @@ gboolean sweep_pieces(Storage *storage, gboolean (*goes_on)(gpointer user, GErro
     }
     readers_move(storage); /* ours keep none of these */
     return each_batch(&sweep, marked, delete_batch, error);
+}
+
+gboolean sweep_pieces(Storage *storage, gboolean (*goes_on)(gpointer user, GError **error), gpointer user,
+                      CollectReport *report, GError **error)
+{
+    Sweep sweep = {.storage = storage, .goes_on = goes_on, .user = user, .report = report};
+    g_autoptr(GArray) unneeded = tidy_leases(storage, error) ? list_unneeded(storage, error) : NULL;
+    return unneeded != NULL && each_batch(&sweep, unneeded, mark_batch, error) &&
+           sweep_marked(storage, goes_on, user, report, error);
+}
+
+gboolean storage_sweep_is_due(Storage *storage, gboolean *due, GError **error)
+{
+    gint64 oldest;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && leases_oldest(reader, storage_now(), &oldest, error) &&
+           marks_any(reader, oldest, due, error);
 }
 
 static void count_dead(const GArray *list, const GByteArray *needed, CollectReport *report)

@@ -15,8 +15,8 @@ void job_clear(Job *job)
     g_clear_pointer(&job->pattern, g_free);
 }
 
-static const char *const kinds[] = {
-    [JOB_COLLECT] = "collect", [JOB_SCRUB] = "scrub", [JOB_MIRROR] = "mirror", [JOB_MERGE] = "merge", NULL};
+static const char *const kinds[] = {[JOB_COLLECT] = "collect", [JOB_SWEEP] = "sweep", [JOB_SCRUB] = "scrub",
+                                    [JOB_MIRROR] = "mirror",   [JOB_MERGE] = "merge", NULL};
 
 json_t *job_to_json(const Job *job)
 {
@@ -105,6 +105,7 @@ static json_t *collect(Storage *storage, Work *work, GError **error)
                                     .grace = job->grace,
                                     .untagged_grace = job->untagged,
                                     .packs_only = job->kind == JOB_MERGE,
+                                    .held_only = job->kind == JOB_SWEEP,
                                     .dry_run = job->dry_run,
                                     .tell = work_tell,
                                     .user = work,
@@ -113,10 +114,11 @@ static json_t *collect(Storage *storage, Work *work, GError **error)
     if (!storage_collect(storage, &options, &report, error)) {
         return NULL;
     }
-    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry-run", (int)job->dry_run, "tags",
-                     (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "unneeded",
+    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry-run", (int)job->dry_run,
+                     "tags", (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "unneeded",
                      (json_int_t)report.links, "blobs", (json_int_t)report.blobs, "pieces", (json_int_t)report.pieces,
-                     "bytes", (json_int_t)report.bytes, "packs", (json_int_t)report.packs, "freed",
+                     "bytes", (json_int_t)report.bytes, "held", (json_int_t)report.held, "held-bytes",
+                     (json_int_t)report.held_bytes, "packs", (json_int_t)report.packs, "freed",
                      (json_int_t)report.freed, "skipped", (json_int_t)report.skipped);
 }
 
@@ -198,6 +200,7 @@ json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, G
     Work work = {.job = job, .tell = tell, .user = user};
     switch (job->kind) {
     case JOB_COLLECT:
+    case JOB_SWEEP:
     case JOB_MERGE:
         return collect(storage, &work, error);
     case JOB_SCRUB:

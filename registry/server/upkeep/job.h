@@ -1,5 +1,5 @@
-/* A job: one collection of garbage, one scrub, one mirroring or one merging of small packs, described so that it can be
- * handed to the process that serves.
+/* A job: one collection of garbage, one sweep of what collections had to leave, one scrub, one mirroring or one merging
+ * of small packs, described so that it can be handed to the process that serves.
  *
  * The verbs `ingotd gc`, `ingotd scrub` and `ingotd mirror` run it themselves when nobody serves the folder, else the
  * server does (control.h). Its outcome is a JSON object: what was done, in numbers; lines tell of each thing on the
@@ -12,7 +12,7 @@
 #include "server/storage/storage.h"
 
 typedef struct {
-    enum { JOB_COLLECT, JOB_SCRUB, JOB_MIRROR, JOB_MERGE } kind;
+    enum { JOB_COLLECT, JOB_SWEEP, JOB_SCRUB, JOB_MIRROR, JOB_MERGE } kind;
     gboolean dry_run; /* of a collection */
     /* Of a collection (collect.h): seconds, and policies (keep.h; NULL: none). */
     guint64 grace, untagged;

@@ -14,6 +14,7 @@
 
 #define FLUSH_EVERY 60  /* seconds: how often pulls are noted */
 #define RETRY_EVERY 600 /* seconds: how soon what failed is tried again */
+#define SWEEP_EVERY 30  /* seconds: how often it is looked whether what a collection had to leave can go */
 #define SLICE 60        /* seconds of a scrub, until it is looked whether garbage is to be collected */
 
 struct Upkeep {
@@ -28,10 +29,12 @@ struct Upkeep {
     gboolean stopping;
     UpkeepFigures figures;
     Agenda agenda;
+    gboolean held; /* the last collection, or sweep, had to leave something */
     /* The thread's own, on the clock that nobody sets (upkeep_ticks): not before then, */
     gint64 collect_again, scrub_again; /* after a failure, */
     gint64 evict_again;                /* where what takes too much room can't go, */
     gint64 merge_again;                /* where small packs have to stay as they are */
+    gint64 sweep_again;
 };
 
 static guint64 number(const json_t *outcome, const char *key)
@@ -87,10 +90,13 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
     g_mutex_lock(&upkeep->lock);
     if (job->kind == JOB_SCRUB) {
         count_scrub(upkeep, job, outcome);
-    } else if (job->kind == JOB_COLLECT && !job->dry_run) {
-        figures->collections++;
+    } else if ((job->kind == JOB_COLLECT || job->kind == JOB_SWEEP) && !job->dry_run) {
         figures->collected_pieces += number(outcome, "pieces");
         figures->freed_bytes += number(outcome, "freed");
+        upkeep->held = number(outcome, "held") > 0;
+    }
+    if (job->kind == JOB_COLLECT && !job->dry_run) {
+        figures->collections++;
         figures->last_collection = upkeep->agenda.collected = upkeep_now();
     }
     Agenda agenda = upkeep->agenda;
@@ -106,7 +112,7 @@ static void count(Upkeep *upkeep, const Job *job, const json_t *outcome)
  * this one.) */
 static GMutex *lock_of(Upkeep *upkeep, const Job *job)
 {
-    gboolean collects = (job->kind == JOB_COLLECT || job->kind == JOB_MERGE) && !job->dry_run;
+    gboolean collects = (job->kind == JOB_COLLECT || job->kind == JOB_SWEEP || job->kind == JOB_MERGE) && !job->dry_run;
     return job->kind == JOB_SCRUB ? &upkeep->scrubbing : collects ? &upkeep->collecting : NULL;
 }
 
@@ -163,7 +169,10 @@ static void log_line(const char *line, gpointer user)
 static gboolean run_own(Upkeep *upkeep, const Job *job)
 {
     g_autoptr(GError) error = NULL;
-    char *name = job->kind == JOB_SCRUB ? "scrub" : job->kind == JOB_MERGE ? "merge" : "gc";
+    char *name = job->kind == JOB_SCRUB   ? "scrub"
+                 : job->kind == JOB_MERGE ? "merge"
+                 : job->kind == JOB_SWEEP ? "sweep"
+                                          : "gc";
     g_autoptr(json_t) outcome = run(job, log_line, name, upkeep, &error);
     g_autofree char *text = outcome == NULL ? g_strdup(error->message) : ingot_json_canonical(outcome);
     log_line(text, name);
@@ -220,6 +229,29 @@ static void merge_when_scattered(Upkeep *upkeep)
     }
 }
 
+/* What a collection had to leave goes when those have ended who may need it. In how many seconds it is to be looked
+ * again. */
+static gint64 sweep_when_due(Upkeep *upkeep)
+{
+    const Job job = {.kind = JOB_SWEEP};
+    gint64 ticks = upkeep_ticks();
+    gboolean due;
+    g_autoptr(GError) error = NULL;
+    g_mutex_lock(&upkeep->lock);
+    gboolean held = upkeep->held;
+    g_mutex_unlock(&upkeep->lock);
+    if (!held || ticks < upkeep->sweep_again) {
+        return held ? upkeep->sweep_again - ticks : G_MAXINT64;
+    }
+    upkeep->sweep_again = ticks + SWEEP_EVERY;
+    if (!storage_sweep_is_due(upkeep->storage, &due, &error)) {
+        log_warning("upkeep: garbage that was left can't be looked at: %s", error->message);
+    } else if (due) {
+        run_own(upkeep, &job);
+    }
+    return SWEEP_EVERY;
+}
+
 /* In how many seconds it is to be looked again. */
 static gint64 collect_when_due(Upkeep *upkeep)
 {
@@ -268,8 +300,8 @@ static gpointer keep_up(gpointer user)
         flush_pulls(upkeep);
         uploads_drop_lapsed(upkeep->storage);
         merge_when_scattered(upkeep);
-        gint64 collect_due = collect_when_due(upkeep), scrub_due = scrub_when_due(upkeep);
-        due = MIN(collect_due, scrub_due);
+        gint64 collect_due = collect_when_due(upkeep), sweep_due = sweep_when_due(upkeep);
+        due = MIN(MIN(collect_due, sweep_due), scrub_when_due(upkeep));
     }
     return NULL;
 }

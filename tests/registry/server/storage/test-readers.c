@@ -35,6 +35,13 @@ static CollectReport collect(Storage *storage)
     return collect_with(storage, &(CollectOptions){0});
 }
 
+static gboolean sweep_is_due(Storage *storage)
+{
+    gboolean due;
+    assert_true(storage_sweep_is_due(storage, &due, NULL));
+    return due;
+}
+
 static void assert_reads(StorageBlob *blob, const GByteArray *bytes)
 {
     g_autofree guint8 *got = g_malloc(bytes->len);
@@ -137,14 +144,22 @@ static void a_process_without_readers_keeps_nothing(void **state)
         IngotDigest digest = push(one, "a", bytes);
         pull(other, "a", bytes);
         assert_true(storage_remove_blob(one, NULL, "a", &digest, NULL));
-        collect(one);
+        CollectReport report = collect(one);
+        assert_int_equal(report.held, 20);
+        assert_true(report.held_bytes >= 20 * PIECE);
         assert_int_equal(pieces_of(one), 20);
+        assert_false(sweep_is_due(one));
         if (i == 0) {
             storage_let_go(other);
         } else {
             g_clear_pointer(&other, storage_close);
         }
-        assert_int_equal(collect(one).pieces, 20);
+        assert_true(sweep_is_due(one));
+        report = collect_with(one, &(CollectOptions){.held_only = TRUE});
+        assert_int_equal(report.pieces, 20);
+        assert_int_equal(report.held, 0);
+        assert_int_equal(packed_bytes(state), 0);
+        assert_false(sweep_is_due(one));
     }
 }
 
