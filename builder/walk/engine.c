@@ -247,9 +247,16 @@ static void say_going_down(const Walk *walk, const char *title, guint64 due)
     }
 }
 
+/* Whether the machine has ended or halted by itself after so many seconds. */
+static gboolean has_gone(Walk *walk, guint seconds)
+{
+    gboolean ended = FALSE;
+    return machine_wait(walk->machine, seconds, &ended, NULL) ? ended : machine_has_halted(walk->machine);
+}
+
 gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error)
 {
-    gboolean stopping = FALSE, ended = FALSE;
+    gboolean stopping = FALSE;
     guint64 due = 0;
     g_autoptr(GError) problem = NULL;
     /* A stage that shuts the machine down, or behind which it ends, need not wait for what would do so later: that is
@@ -261,7 +268,7 @@ gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error)
     if (due > DUE_SECONDS) {
         return refuse_late(due, error);
     }
-    if (problem != NULL && !(machine_wait(walk->machine, LOST_SECONDS, &ended, NULL) && ended)) {
+    if (problem != NULL && !has_gone(walk, LOST_SECONDS)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
@@ -276,15 +283,13 @@ gboolean engine_follow(Walk *walk, const PlanStage *stage, GError **error)
 
 gboolean engine_has_ended(Walk *walk)
 {
-    gboolean stopping = FALSE, ended = FALSE;
+    gboolean stopping = FALSE;
     guint64 due = 0;
     if (walk->machine == NULL || (walk->guest != NULL && guest_is_stopping(walk->guest, &stopping, &due, NULL) &&
                                   (!stopping || due > LOST_SECONDS))) {
         return FALSE;
     }
-    return machine_wait(walk->machine, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS, &ended, NULL)
-               ? ended
-               : machine_has_halted(walk->machine);
+    return has_gone(walk, stopping ? SHUTDOWN_SECONDS : LOST_SECONDS);
 }
 
 /* Leaves a disk whose file systems need no recovery. */

@@ -116,6 +116,26 @@ static void a_halt_is_an_end(void **state)
     assert_true(SECONDS(began) < 60);
 }
 
+/* The machine goes down before it is asked whether it does: its shell is gone. */
+static void a_guest_that_left_first_has_gone_down(void **state)
+{
+    static const char *const ways[] = {HALTED, "{\"ends\": 2}"};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(ways); i++) {
+        g_auto(Fixture) f;
+        g_autoptr(GError) error = NULL;
+        fixture_begin(&f, ways[i]);
+        assert_int_equal(kill(-f.fake.shell, SIGKILL), 0);
+        assert_int_equal(waitpid(f.fake.shell, NULL, 0), f.fake.shell);
+        f.fake.shell = -1;
+        if (!engine_follow(&f.walk, plan_stage(f.plan, 1), &error)) {
+            fail_msg("%s", error->message);
+        }
+        assert_null(f.walk.machine);
+        assert_false(f.walk.clean); /* nobody has said that it went down as it should */
+    }
+}
+
 /* `halt -f` in the middle of a step: as a machine that has ended by itself. */
 static void a_halt_that_nobody_announced_is_seen(void **state)
 {
@@ -263,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restart_that_is_due_soon_is_waited_for),
         cmocka_unit_test(a_halt_is_an_end),
+        cmocka_unit_test(a_guest_that_left_first_has_gone_down),
         cmocka_unit_test(a_halt_that_nobody_announced_is_seen),
         cmocka_unit_test(one_that_is_due_late_is_refused),
         cmocka_unit_test(what_is_shut_down_anyway_is_not_waited_for),
