@@ -251,9 +251,16 @@ static gpointer bootstrap_identify(const SourceContext *context, const json_t *s
         return NULL;
     }
     bootstrap->setup = bootstrap_setup_key(context, source, bootstrap);
-    bootstrap->folder = source_cache_path(context, bootstrap->setup, error);
-    if (bootstrap->folder == NULL || !bootstrap_find_state(context, source, bootstrap, error)) {
+    bootstrap->folder = source_kept(context, bootstrap->setup);
+    if (!bootstrap_find_state(context, source, bootstrap, error)) {
         return NULL;
+    }
+    if (bootstrap->kept == NULL && !context->look) {
+        g_free(bootstrap->folder);
+        bootstrap->folder = source_place(context, bootstrap->setup, error);
+        if (bootstrap->folder == NULL) {
+            return NULL;
+        }
     }
     const char *state = bootstrap->kept != NULL ? bootstrap->kept->state : bootstrap->state.digest;
     source_add_text(hasher, "bootstrap");

@@ -90,17 +90,31 @@ static gpointer from_identify(const SourceContext *context, const json_t *source
     return from;
 }
 
-/* Where the image's disk is kept. Free it. */
-static char *from_disk(const SourceContext *context, const char *digest, GError **error)
+/* The name of the image's disk among the sources. Free it. */
+static char *from_disk_name(const char *digest)
 {
-    g_autofree char *name = g_strdup_printf("from-%s", digest + strlen("sha256:"));
-    g_autofree char *folder = source_cache_path(context, name, error);
-    return folder == NULL ? NULL : g_build_filename(folder, "disk.raw", NULL);
+    return g_strdup_printf("from-%s/disk.raw", digest + strlen("sha256:"));
+}
+
+/* Where the image's disk is kept. Free it. */
+static char *from_disk(const SourceContext *context, const char *digest)
+{
+    g_autofree char *name = from_disk_name(digest);
+    return source_kept(context, name);
+}
+
+/* Where it is, or is to be made. Free it. */
+static char *from_place(const SourceContext *context, const char *digest, GError **error)
+{
+    g_autofree char *name = from_disk_name(digest);
+    g_autofree char *kept = from_disk(context, digest);
+    return !context->refresh && g_file_test(kept, G_FILE_TEST_EXISTS) ? g_steal_pointer(&kept)
+                                                                      : source_place(context, name, error);
 }
 
 static char *from_unpack(const SourceContext *context, IngotImage *image, const char *digest, GError **error)
 {
-    g_autofree char *path = from_disk(context, digest, error);
+    g_autofree char *path = from_place(context, digest, error);
     g_autofree char *folder = path == NULL ? NULL : g_path_get_dirname(path);
     g_autoptr(GError) reads = NULL;
     g_autoptr(IngotLock) lock = folder == NULL ? NULL : source_lock(folder, &reads, error);
@@ -234,7 +248,7 @@ static SourceLook from_look(const SourceContext *context, const json_t *source, 
 {
     (void)source;
     const FromImage *from = resolved;
-    return (SourceLook){.disk = from_disk(context, from->digest, NULL), .fetch = from_due_pull(context, from)};
+    return (SourceLook){.disk = from_disk(context, from->digest), .fetch = from_due_pull(context, from)};
 }
 
 static Source *from_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)

@@ -19,10 +19,15 @@ typedef struct {
 RECIPE_SOURCES(KIND)
 #undef KIND
 
-/* Where sources are kept: the cache, or the work folder of a build that keeps nothing. */
+/* Where sources are made: the cache, or the work folder of a build that keeps nothing, or can't, which is said. */
 const char *source_home(const SourceContext *context);
-/* A path in its folder for sources, which is made unless only a plan is wanted; free it. */
+/* Where what has that name is kept, if it is: in the cache, or the work folder of a build that keeps nothing. Free it.
+ */
+char *source_kept(const SourceContext *context, const char *name);
+/* The same, in a folder that is made unless only a plan is wanted. */
 char *source_cache_path(const SourceContext *context, const char *name, GError **error);
+/* Where it is to be made, in a folder that is there; free it. */
+char *source_place(const SourceContext *context, const char *name, GError **error);
 /* FOLDER.lock, for the one who makes what is kept in the folder. Where it may not be written to, so that nothing can be
  * made there, a lock that only keeps others from making it: *reads is set to why, and whoever finds nothing kept fails
  * with that. NULL: an error. */

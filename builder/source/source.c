@@ -1,10 +1,13 @@
 #include "source/source.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <ingot/download.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <string.h>
+#include <unistd.h>
 #include <utime.h>
 
 #include "source/kinds.h"
@@ -65,16 +68,53 @@ void source_free(Source *source)
     }
 }
 
+/* The folder for sources in one of the two places. Free it. */
+static char *source_folder(const char *home)
+{
+    g_autofree char *absolute = g_canonicalize_filename(home, NULL);
+    return g_build_filename(absolute, "sources", NULL);
+}
+
+/* FALSE: nothing can be made in the cache. */
+static gboolean source_may_keep(const SourceContext *context, GError **why)
+{
+    g_autofree char *folder = source_folder(context->cache);
+    return ingot_file_make_folder(folder, why) &&
+           (faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0 || ingot_error_set_errno(why, errno, "%s", folder));
+}
+
 const char *source_home(const SourceContext *context)
 {
-    return context->no_cache ? context->workdir : context->cache;
+    g_autoptr(GError) why = NULL;
+    if (context->no_cache) {
+        return context->workdir;
+    }
+    if (source_may_keep(context, &why)) {
+        return context->cache;
+    }
+    ingot_progress_message(context->progress,
+                           "what the machine starts from is made for this build alone, and nothing that is built on it "
+                           "is kept: %s",
+                           why->message);
+    return context->workdir;
+}
+
+char *source_kept(const SourceContext *context, const char *name)
+{
+    g_autofree char *folder = source_folder(context->no_cache ? context->workdir : context->cache);
+    return g_build_filename(folder, name, NULL);
 }
 
 char *source_cache_path(const SourceContext *context, const char *name, GError **error)
 {
-    g_autofree char *home = g_canonicalize_filename(source_home(context), NULL);
-    g_autofree char *folder = g_build_filename(home, "sources", NULL);
-    return context->look || ingot_file_make_folder(folder, error) ? g_build_filename(folder, name, NULL) : NULL;
+    g_autofree char *path = source_kept(context, name), *folder = g_path_get_dirname(path);
+    return context->look || ingot_file_make_folder(folder, error) ? g_steal_pointer(&path) : NULL;
+}
+
+char *source_place(const SourceContext *context, const char *name, GError **error)
+{
+    g_autofree char *folder = source_folder(source_home(context));
+    return ingot_file_make_folder(folder, error) ? g_build_filename(folder, name, NULL) : NULL;
 }
 
 IngotLock *source_lock(const char *folder, GError **reads, GError **error)

@@ -342,6 +342,17 @@ static void test_not_noted(void **state)
     assert_true(json_is_array(second->packages) && json_is_object(json_object_get(second->config, "os")));
 }
 
+/* A cache that nobody can make costs time alone: the base is this build's own. */
+static void test_no_cache_can_be_made(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *key = NULL;
+    fixture->context.cache = "/proc/nowhere";
+    g_autoptr(Source) made = make(fixture, &key);
+    assert_true(g_str_has_prefix(made->path, ingot_workdir_path(fixture->workdir)));
+    assert_true(g_file_test(made->path, G_FILE_TEST_IS_REGULAR));
+}
+
 /* A cache that another user fills: it may be read, and that is enough for a base that is kept. Without one there is
  * nothing that could be made. */
 static void test_cache_of_another_user(void **state)
@@ -600,6 +611,7 @@ int main(void)
         TEST(test_damaged_and_moved),
         TEST(test_not_noted),
         TEST(test_cache_of_another_user),
+        TEST(test_no_cache_can_be_made),
         TEST(test_earlier_bases),
         TEST(test_keeps_nothing),
         TEST(test_moves_meanwhile),

@@ -1,10 +1,4 @@
 /* A disk of somebody else's: taken only if it is the one that the recipe names, and whole. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants the four above */
-#include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/file.h>
@@ -13,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../registry/remote/serve.h"
 #include "source/source.h"
 
 typedef struct {
@@ -260,6 +255,30 @@ static void test_due_download(void **state)
     assert_null(second.fetch);
 }
 
+static char *give_disk(const char *request, gsize sent, gpointer user)
+{
+    (void)request, (void)sent;
+    return serve_text("200 OK", "", user);
+}
+
+/* A download that no cache can keep is this build's own. */
+static void test_no_cache_for_a_download(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *bytes = g_strnfill(4096, 'd');
+    g_autofree char *sha256 = g_compute_checksum_for_string(G_CHECKSUM_SHA256, bytes, -1);
+    Serve *serve = serve_new(give_disk, bytes);
+    g_autofree char *url = g_strconcat(serve->where, "/disk.raw", NULL);
+    fixture->recipe.tree =
+        json_pack("{s:{s:s, s:s, s:s, s:s}}", "source", "kind", "image", "url", url, "sha256", sha256, "format", "raw");
+    g_free(fixture->cache);
+    fixture->cache = g_strdup("/proc/nowhere");
+    g_autoptr(Source) made = prepare_again(fixture);
+    assert_non_null(made);
+    assert_true(g_str_has_prefix(made->path, ingot_workdir_path(fixture->workdir)));
+    serve_free(serve);
+}
+
 /* A bundle's disk that has rotted in the cache is taken out again. */
 static void test_flipped_byte(void **state)
 {
@@ -355,6 +374,7 @@ int main(void)
         TEST(test_no_cache_to_write_to),
         TEST(test_broken_box),
         TEST(test_due_download),
+        TEST(test_no_cache_for_a_download),
         TEST(test_flipped_byte),
         TEST(test_raw),
         TEST(test_named_format),
