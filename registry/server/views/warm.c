@@ -107,11 +107,15 @@ static void task_end_unwanted(Warm *warm, Task *task)
     task_end(warm, task, g_error_new(INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "nobody wants it any more"));
 }
 
-/* Puts it in line. FALSE: that is full, and the task's network has the most in it. */
+/* Puts it in line. FALSE: that is full, and the task's network has the most in it. What the line of those that were
+ * asked for turns away goes back where it came from, if it is worked out unasked. */
 static gboolean line_add(Warm *warm, FairQueue *line, Task *task)
 {
     Task *away = fairqueue_push(line, task->network, task);
-    if (away != NULL) {
+    if (away != NULL && away->unasked && line == warm->asked) {
+        away->network = 0;
+        line_add(warm, warm->unasked, away);
+    } else if (away != NULL) {
         task_end_unwanted(warm, away);
     }
     g_cond_signal(&warm->more);
