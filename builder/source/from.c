@@ -32,19 +32,19 @@ static IngotReference *from_parse(const SourceContext *context, const json_t *so
     return text == NULL ? NULL : ingot_reference_parse(text, error);
 }
 
-static char *from_ask_registry(const IngotReference *reference, GError **error)
+static char *from_ask_registry(IngotReference *reference, GError **error)
 {
     IngotDescriptor manifest;
     g_autofree char *media_type = NULL;
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
-    const char *tag = reference->tag == NULL ? "latest" : reference->tag;
     g_autoptr(GBytes) bytes =
-        remote == NULL ? NULL : ingot_remote_get_manifest(remote, reference->name, tag, &manifest, &media_type, error);
+        remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, &manifest, &media_type, error);
     return bytes == NULL ? NULL : ingot_digest_to_text(&manifest.digest);
 }
 
-/* The manifest digest that a reference stands for now. A tag of a registry is asked there: it may have moved. */
-static char *from_resolve(const SourceContext *context, const IngotReference *reference, GError **error)
+/* The manifest digest that a reference stands for now. A tag of a registry is asked there: it may have moved. One that
+ * is missing is chosen there, and set. */
+static char *from_resolve(const SourceContext *context, IngotReference *reference, GError **error)
 {
     if (reference->digest != NULL) {
         return g_strdup(reference->digest);

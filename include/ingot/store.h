@@ -70,7 +70,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotStoreEntry, ingot_store_entry_free)
 
 /* All names, ordered by name, then version: GPtrArray of IngotStoreEntry. */
 GPtrArray *ingot_store_list(IngotStore *store, GError **error);
-/* What a reference names: HOST/NAME is looked up as a name. Without a tag the highest version. NOT_FOUND suggests. */
+/* What a reference names: HOST/NAME is looked up as a name. Without a tag the highest version (reference.h). NOT_FOUND
+ * suggests. */
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error);
 /* Names a manifest that is in the store; the name is taken from another manifest that had it. */
 gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,

@@ -18,16 +18,22 @@ gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const 
                                   IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
                                   guint64 *sent, GError **error);
 
+/* A reference with neither tag nor digest gets the tag that it stands for in its registry: the highest version. */
+gboolean ingot_transfer_choose_tag(IngotRemote *remote, IngotReference *reference, GError **error);
+/* What a reference names in its registry, its tag chosen like that: the manifest's bytes, whatever it is of.
+ * NOT_FOUND lists the tags that there are. */
+GBytes *ingot_transfer_manifest(IngotRemote *remote, IngotReference *reference, IngotDescriptor *out, char **media_type,
+                                GError **error);
+
 /* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
- * Named in the store as HOST/NAME:TAG. Where what is attached can't be had, progress says so, and the image is pulled
- * all the same. *received (may be NULL): bytes that came over the network. */
-gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
+ * Named in the store as HOST/NAME:TAG; a missing tag is chosen as above, and set. Where what is attached can't be had,
+ * progress says so, and the image is pulled all the same. *received (may be NULL): bytes that came over the network. */
+gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 
 /* The image that the reference names, open for reading: the store's, or, where it has none of that name and the
  * reference has a host, pulled into it first. */
-IngotImage *ingot_transfer_image(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
-                                 GError **error);
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error);
 
 G_END_DECLS

@@ -11,17 +11,11 @@ static int by_tag(const void *a, const void *b)
     return ingot_tag_compare(*(char *const *)a, *(char *const *)b);
 }
 
-/* What registries without the referrers API keep attachments' lists under is no tag of a person's. */
-static gboolean is_referrers_tag(const char *tag)
-{
-    return g_str_has_prefix(tag, "sha256-") && strlen(tag) == strlen("sha256-") + 64;
-}
-
 static void print_list(char **list)
 {
     g_autoptr(json_t) array = json_array();
     for (guint i = 0; list[i] != NULL; i++) {
-        if (is_referrers_tag(list[i])) {
+        if (ingot_tag_is_referrers(list[i])) {
             continue;
         }
         if (ingot_command_common()->json) {

@@ -1,5 +1,5 @@
 #include <ingot/error.h>
-#include <ingot/remote.h>
+#include <ingot/transfer.h>
 #include <string.h>
 
 #include "cli/common.h"
@@ -11,7 +11,10 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     g_autoptr(IngotReference) where = cli_remote_reference(argv[1], error);
-    if (where == NULL || !ingot_tag_check(argv[3], error)) {
+    IngotDigest exact;
+    gboolean by_digest = strchr(argv[2], ':') != NULL;
+    if (where == NULL || !(by_digest ? ingot_digest_parse(argv[2], &exact, error) : ingot_tag_check(argv[2], error)) ||
+        !ingot_tag_check(argv[3], error)) {
         return FALSE;
     }
     if (where->tag != NULL || where->digest != NULL) {
@@ -19,11 +22,12 @@ static gboolean run(int argc, char **argv, GError **error)
                     argv[1]);
         return FALSE;
     }
+    g_autoptr(IngotReference) from =
+        ingot_reference_new(where->host, where->name, by_digest ? NULL : argv[2], by_digest ? argv[2] : NULL);
     g_autoptr(IngotRemote) remote = ingot_remote_new(where->host, error);
     IngotDescriptor manifest;
     g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes =
-        remote == NULL ? NULL : ingot_remote_get_manifest(remote, where->name, argv[2], &manifest, &type, error);
+    g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_manifest(remote, from, &manifest, &type, error);
     if (bytes == NULL ||
         !ingot_remote_put_manifest(remote, where->name, argv[3], g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
                                    type == NULL ? INGOT_TYPE_MANIFEST : type, error)) {

@@ -43,16 +43,20 @@ static gboolean write_output(IngotStore *store, const IngotReference *reference,
 }
 
 /* From its registry, or, where the name has no host, what the store has. */
-static gboolean get_image(IngotStore *store, const IngotReference *reference, IngotDescriptor *manifest, GError **error)
+static gboolean get_image(IngotStore *store, IngotReference *reference, IngotDescriptor *manifest, GError **error)
 {
     if (reference->host != NULL) {
         return ingot_transfer_pull(store, reference, ingot_command_progress(), manifest, NULL, error);
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
-    if (entry != NULL) {
-        *manifest = entry->manifest;
+    if (entry == NULL) {
+        return FALSE;
     }
-    return entry != NULL;
+    *manifest = entry->manifest;
+    if (reference->tag == NULL && reference->digest == NULL) {
+        reference->tag = g_strdup(entry->tag);
+    }
+    return TRUE;
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -92,7 +96,8 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     if (!to_stdout) {
-        cli_print_result(argv[1], &manifest.digest);
+        g_autofree char *text = ingot_reference_to_text(reference);
+        cli_print_result(text, &manifest.digest);
     }
     return TRUE;
 }

@@ -1,5 +1,5 @@
 #include <ingot/error.h>
-#include <ingot/remote.h>
+#include <ingot/transfer.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,16 +47,13 @@ static json_t *show_local(const IngotReference *reference, GError **error)
     return all;
 }
 
-static json_t *show_remote(const IngotReference *reference, GError **error)
+static json_t *show_remote(IngotReference *reference, GError **error)
 {
-    g_autofree char *what = ingot_reference_to_text(reference);
-    const char *asked = reference->digest != NULL ? reference->digest
-                        : reference->tag != NULL  ? reference->tag
-                                                  : "latest";
     IngotDescriptor descriptor;
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
     g_autoptr(GBytes) bytes =
-        remote == NULL ? NULL : ingot_remote_get_manifest(remote, reference->name, asked, &descriptor, NULL, error);
+        remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, &descriptor, NULL, error);
+    g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotManifest) manifest =
         bytes == NULL ? NULL
                       : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);

@@ -48,7 +48,8 @@ GPtrArray *ingot_store_list(IngotStore *store, GError **error)
     return index == NULL ? NULL : list_of(index);
 }
 
-static gboolean not_found(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
+/* No image of the store has the reference's name. */
+static gboolean unknown_name(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < list->len; i++) {
@@ -65,12 +66,48 @@ static gboolean not_found(const IngotReference *reference, const char *name, GPt
     return FALSE;
 }
 
-static gboolean matches(const IngotStoreEntry *entry, const char *name, const IngotReference *reference)
+static GStrv tags_of(GPtrArray *list, const char *name)
+{
+    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
+    for (guint i = 0; i < list->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
+        if (strcmp(entry->name, name) == 0 && entry->tag != NULL) {
+            g_strv_builder_add(tags, entry->tag);
+        }
+    }
+    return g_strv_builder_end(tags);
+}
+
+static gboolean has_name(GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++) {
+        if (strcmp(((IngotStoreEntry *)g_ptr_array_index(list, i))->name, name) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean not_found(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
+{
+    if (!has_name(list, name)) {
+        return unknown_name(reference, name, list, error);
+    }
+    if (reference->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s%s%s does not name %s in the store", name,
+                    reference->tag == NULL ? "" : ":", reference->tag == NULL ? "" : reference->tag, reference->digest);
+        return FALSE;
+    }
+    g_auto(GStrv) tags = tags_of(list, name);
+    return ingot_tag_missing(name, " in the store", reference->tag, tags, error);
+}
+
+static gboolean matches(const IngotStoreEntry *entry, const char *name, const char *tag, const char *wanted)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&entry->manifest.digest, digest);
-    return strcmp(entry->name, name) == 0 && (reference->tag == NULL || g_strcmp0(entry->tag, reference->tag) == 0) &&
-           (reference->digest == NULL || strcmp(reference->digest, digest) == 0);
+    return strcmp(entry->name, name) == 0 && (tag == NULL || g_strcmp0(entry->tag, tag) == 0) &&
+           (wanted == NULL || strcmp(wanted, digest) == 0);
 }
 
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)
@@ -81,20 +118,19 @@ IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *refer
     }
     g_autofree char *name = reference->host == NULL ? g_strdup(reference->name)
                                                     : g_strdup_printf("%s/%s", reference->host, reference->name);
-    guint found = list->len;
-    for (guint i = 0; i < list->len; i++) {
-        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
-        /* In order of versions, other tags after them: the last version wins, another tag only where there is none. */
-        gboolean other = entry->tag == NULL || !ingot_tag_is_version(entry->tag);
-        if (matches(entry, name, reference) && (found == list->len || !other)) {
-            found = i;
-        }
-    }
-    if (found == list->len) {
-        not_found(reference, name, list, error);
+    g_auto(GStrv) tags = tags_of(list, name);
+    const char *tag = reference->tag;
+    if (tag == NULL && reference->digest == NULL && has_name(list, name) &&
+        (tag = ingot_tag_choose(name, " in the store", tags, error)) == NULL) {
         return NULL;
     }
-    return g_ptr_array_steal_index(list, found);
+    for (guint i = 0; i < list->len; i++) {
+        if (matches(g_ptr_array_index(list, i), name, tag, reference->digest)) {
+            return g_ptr_array_steal_index(list, i);
+        }
+    }
+    not_found(reference, name, list, error);
+    return NULL;
 }
 
 /* The number of the row that has this name, or -1. */

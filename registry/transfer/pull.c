@@ -117,18 +117,14 @@ static gboolean pull_attachments(IngotStore *store, IngotRemote *remote, const c
     return TRUE;
 }
 
-gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
+gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error)
 {
     guint64 own = 0, *count = received == NULL ? &own : received;
     *count = 0;
-    g_autofree char *what = ingot_reference_to_text(reference);
-    const char *asked = reference->digest != NULL ? reference->digest
-                        : reference->tag != NULL  ? reference->tag
-                                                  : "latest";
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
-    g_autoptr(GBytes) bytes =
-        remote == NULL ? NULL : ingot_remote_get_manifest(remote, reference->name, asked, manifest, NULL, error);
+    g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, manifest, NULL, error);
+    g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotManifest) parts =
         bytes == NULL ? NULL
                       : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
@@ -141,7 +137,7 @@ gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference,
     if (!pull_parts(store, remote, reference, parts, progress, count, error) ||
         !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
         !pull_attachments(store, remote, reference->name, manifest, progress, count, error) ||
-        !ingot_store_tag(store, name, reference->digest != NULL ? reference->tag : asked, manifest, error)) {
+        !ingot_store_tag(store, name, reference->tag, manifest, error)) {
         return FALSE;
     }
     g_autofree char *size = g_format_size(*count);
@@ -149,8 +145,7 @@ gboolean ingot_transfer_pull(IngotStore *store, const IngotReference *reference,
     return TRUE;
 }
 
-IngotImage *ingot_transfer_image(IngotStore *store, const IngotReference *reference, IngotProgress *progress,
-                                 GError **error)
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error)
 {
     GError *problem = NULL;
     IngotImage *image = ingot_store_image(store, reference, &problem);

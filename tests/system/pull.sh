@@ -20,6 +20,33 @@ ingot promote "$REGISTRY/team/web" 2.0.0 dev >/dev/null
 [ "$(ingot ls "$REGISTRY")" = team/web ] || fail "ls of the registry"
 ok "push, promote and ls"
 
+# A reference without a tag: the highest version, here and there; where there is none, the tags are told.
+named=$TMP/named
+[ "$(ingot pull --store "$named" "$REGISTRY/team/web" 2>/dev/null)" = "$REGISTRY/team/web:2.0.0 $digest" ] || fail "a pull without a tag"
+[ "$(ingot show --json --store "$named" "$REGISTRY/team/web" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" = "$digest" ] || fail "show without a tag"
+ingot push -q web:2.0.0 "$REGISTRY/channels:prod" >/dev/null
+# told STATUS TEXT COMMAND...: what it says on stderr.
+told() {
+    local wanted=$1 text=$2 status=0
+    shift 2
+    "$@" >/dev/null 2>"$TMP/err" || status=$?
+    [ $status = "$wanted" ] && grep -qF -- "$text" "$TMP/err" || fail "$* ends with $status: $(cat "$TMP/err")"
+}
+for verb in pull show "export -F raw -o $TMP/none" run; do
+    # shellcheck disable=SC2086
+    told 1 "$REGISTRY/channels has no version: say which tag (it has prod)" ingot $verb "$REGISTRY/channels"
+    # shellcheck disable=SC2086
+    told 1 "$REGISTRY/team/web has no tag 'latest' (it has 1.0.0, 2.0.0, dev, prod)" ingot $verb "$REGISTRY/team/web:latest"
+    # shellcheck disable=SC2086
+    told 1 "$REGISTRY/team/wbe is not in the registry" ingot $verb "$REGISTRY/team/wbe"
+    # shellcheck disable=SC2086
+    [ "$verb" = pull ] || told 1 "web has no tag '3.0.0' in the store (it has 1.0.0, 2.0.0)" ingot $verb web:3.0.0
+done
+told 1 "$REGISTRY/team/web has no tag 'test' (it has 1.0.0, 2.0.0, dev, prod)" ingot promote "$REGISTRY/team/web" test prod
+told 2 "'x/../y' is no tag" ingot promote "$REGISTRY/team/web" x/../y prod
+told 1 "$REGISTRY/team/web has no manifest sha256:0" ingot pull "$REGISTRY/team/web@sha256:$(printf '0%.0s' $(seq 64))"
+ok "a missing tag is the highest version; what is not there is told with what is"
+
 # What the store knows of a disk's frames is a hint: a wrong one costs a push of the whole, and is not kept.
 hint=$INGOT_STORE/frame-digests/$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")
 cp "$hint" "$TMP/hint"
@@ -77,7 +104,7 @@ cp "$TMP/whole.pack" "$pack"
 ok "a damaged disk is not served, nothing is written"
 
 expect 1 ingot pull "$REGISTRY/team/web:nothing"
-grep -q 404 "$TMP/err" || fail "$(cat "$TMP/err")"
+grep -q "has no tag 'nothing'" "$TMP/err" || fail "$(cat "$TMP/err")"
 expect 1 ingot ls 127.0.0.1:1
 grep -q '127.0.0.1:1' "$TMP/err" || fail "$(cat "$TMP/err")"
 expect 1 ingot ls no-such-host.invalid

@@ -108,9 +108,59 @@ static void versions_are_ordered_by_number(void **state)
     assert_false(ingot_version_check("01.2.3", NULL) && ingot_version_check("1.2.x", NULL));
 }
 
+static void a_missing_tag_is_the_highest_version(void **state)
+{
+    static const struct {
+        const char *tags, *highest;
+    } cases[] = {
+        {"1.9.0 1.10.0 dev prod", "1.10.0"},
+        {"2.0.0-rc.10 2.0.0-rc.9 dev latest", "2.0.0-rc.10"},
+        {"2.0.0-rc.1 2.0.0 zzz", "2.0.0"},
+        {"latest dev", NULL},
+        {"", NULL},
+        {"1.0.0 9.0.0-\033[2J 1.0", "1.0.0"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(GStrv) tags = g_strsplit(cases[i].tags, " ", -1);
+        g_autoptr(GError) error = NULL;
+        const char *chosen = ingot_tag_choose("team/web", "", tags, &error);
+        if (g_strcmp0(chosen, cases[i].highest) != 0) {
+            fail_msg("%s: %s", cases[i].tags, chosen);
+        }
+        assert_int_equal(chosen == NULL, g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    }
+}
+
+/* In order, what no person has named left out, of many the last; no byte of a registry's that is no tag. */
+static void an_unknown_tag_lists_those_there_are(void **state)
+{
+    char *few[] = {"prod", "1.10.0", "sha256-" HEX, "\033[2J", "1.9.0", NULL};
+    char *none[] = {NULL};
+    g_autoptr(GStrvBuilder) many = g_strv_builder_new();
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    assert_false(ingot_tag_missing("host/web", "", "latest", few, &error));
+    assert_string_equal(error->message, "host/web has no tag 'latest' (it has 1.9.0, 1.10.0, prod)");
+    g_clear_error(&error);
+    ingot_tag_missing("web", " in the store", "dev", none, &error);
+    assert_string_equal(error->message, "web has no tag 'dev' in the store (it has no tags)");
+    g_clear_error(&error);
+    for (guint i = 0; i < 100; i++) {
+        g_autofree char *tag = g_strdup_printf("1.%u.0", i);
+        g_strv_builder_add(many, tag);
+    }
+    g_auto(GStrv) tags = g_strv_builder_end(many);
+    ingot_tag_missing("web", "", "zzzzzzzz", tags, &error);
+    assert_non_null(strstr(error->message, "(it has 1.88.0, "));
+    assert_non_null(strstr(error->message, "1.99.0 and 88 more)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_tag_is_the_highest_version),
+        cmocka_unit_test(an_unknown_tag_lists_those_there_are),
         cmocka_unit_test(good_ones_are_taken_apart),
         cmocka_unit_test(bad_ones_are_refused_with_the_grammar),
         cmocka_unit_test(versions_are_ordered_by_number),

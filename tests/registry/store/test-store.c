@@ -135,6 +135,13 @@ static void names_find_images(void **state)
     assert_null(find(store, "wbe:1.9.0", &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_non_null(strstr(error->message, "web:1.9.0"));
+    g_clear_error(&error);
+    assert_null(find(store, "web:1.90.0", &error));
+    assert_string_equal(error->message, "web has no tag '1.90.0' in the store (it has 1.9.0, 1.10.0)");
+    g_clear_error(&error);
+    assert_null(find(store, "host:5000/web", &error)); /* a channel stands for no missing tag */
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_string_equal(error->message, "host:5000/web has no version in the store: say which tag (it has dev)");
 }
 
 static void removing_frees_what_nobody_needs(void **state)
