@@ -8,6 +8,7 @@
 
 #include "server/catalogue/leases.h"
 #include "server/catalogue/pieces.h"
+#include "server/storage/longsum.h"
 
 #define PIECES_MAX (8u << 20) /* of a blob */
 #define LEASE_TIME 3600       /* seconds for which what an idle upload counts on stays */
@@ -79,6 +80,7 @@ static void forget_all(Upload *upload)
     g_clear_pointer(&upload->table, table_free);
     g_clear_pointer(&upload->offer, offer_free);
     g_clear_pointer(&upload->sha512, sha512_free); /* of bytes that may not count any more */
+    g_clear_pointer(&upload->longsum, longsum_free);
 }
 
 Upload *upload_new(Storage *storage, const char *id)

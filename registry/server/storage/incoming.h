@@ -12,6 +12,8 @@
 #include "server/storage/offer.h"
 #include "server/storage/upload.h"
 
+typedef struct LongSum LongSum; /* longsum.c */
+
 struct Upload {
     gatomicrefcount references;
     GMutex lock; /* one request at a time */
@@ -36,9 +38,10 @@ struct Upload {
     guint64 size;  /* bytes that came */
     guint64 fresh; /* bytes of new pieces that are whole */
     Table *table;
-    GHashTable *own; /* digest -> Own: new pieces of this upload */
-    Midsum whole;    /* of the blob */
-    Sha512 *sha512;  /* of the blob too; NULL: nobody asked for it at the start, or not all bytes went in */
+    GHashTable *own;  /* digest -> Own: new pieces of this upload */
+    Midsum whole;     /* of the blob */
+    Sha512 *sha512;   /* of the blob too; NULL: nobody asked for it at the start, or not all bytes went in */
+    LongSum *longsum; /* the same worked out at the end; NULL: it was not asked for yet */
     Splitter splitter;
     Midsum listed;     /* of the list's entries */
     gboolean offered;  /* the frames are told, and the missing ones alone come */

@@ -6,6 +6,8 @@
 
 #include "server/storage/incoming.h"
 
-/* The upload is complete: its table has the blob's SHA-256. INTERRUPTED: stop (may be NULL) said so. */
-gboolean upload_has_digest(Upload *upload, const OciDigest *digest, StorageStop stop, gpointer user, gboolean *same,
-                           GError **error);
+/* The upload is complete: its table has the blob's SHA-256. INTERRUPTED: stop (may be NULL) said so, or it is `until`
+ * (monotonic) and more was read; another try goes on from there. */
+gboolean upload_has_digest(Upload *upload, const OciDigest *digest, gint64 until, StorageStop stop, gpointer user,
+                           gboolean *same, GError **error);
+void longsum_free(LongSum *sum);

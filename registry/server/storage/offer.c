@@ -441,6 +441,11 @@ const Table *offer_table(const Offer *offer)
     return offer->table;
 }
 
+guint64 offer_place(const Offer *offer, guint frame)
+{
+    return offer->places[frame];
+}
+
 const Piece *offer_awaits(const Offer *offer)
 {
     return offer->next == offer->table->pieces->len ? NULL : table_piece(offer->table, offer->next);

@@ -39,6 +39,8 @@ const Table *offer_table(const Offer *offer);
 gsize offer_memory(guint frames);       /* bytes, about, of one of so many */
 guint offer_count(const Offer *offer);  /* frames */
 guint64 offer_size(const Offer *offer); /* bytes of them */
+/* Where a frame stands, or will, in the upload's file; 0: it is in a pack. */
+guint64 offer_place(const Offer *offer, guint frame);
 /* The missing frame that comes; NULL: all have come. */
 const Piece *offer_awaits(const Offer *offer);
 /* How far it has come: next, hashed, hashed_size, whole. */

@@ -372,7 +372,7 @@ static gboolean counts_on_whole(Upload *upload, const Ending *ending, GError **e
 static gboolean fits(Upload *upload, const OciDigest *digest, const Ending *ending, GError **error)
 {
     gboolean same;
-    if (!upload_has_digest(upload, digest, ending->stop, ending->user, &same, error)) {
+    if (!upload_has_digest(upload, digest, ending->until, ending->stop, ending->user, &same, error)) {
         return FALSE;
     }
     if (!same) {

@@ -149,6 +149,26 @@ static void who_leaves_stops_it(void **state)
     assert_finished(storage, id, bytes);
 }
 
+/* Each try reads what the one before it did not. */
+static void each_try_reads_on(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 30, 60000);
+    OciDigest named = long_digest(bytes);
+    guint calls = 0, tries = 1;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *id = begin(storage, FALSE);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 70000, NULL));
+    for (; !storage_upload_finish_named(storage, NULL, id, 0, "a", &named, is_over, &calls, &error); tries++) {
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+        assert_true(tries < 30);
+        g_clear_error(&error);
+        calls = 0;
+    }
+    assert_true(tries > 5);
+    assert_true(is_known(storage, "a", &named));
+}
+
 static void an_upload_goes_on_after_a_restart(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -360,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_shape_has_both_digests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wrong_digest_drops_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_leaves_stops_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_try_reads_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_goes_on_after_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_offer_has_both_digests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_mentioned_stays, set_up, tear_down),
