@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -252,9 +253,24 @@ gboolean memory_save(Machine *machine, const char *path, GError **error)
     return ok;
 }
 
-int memory_spool(Machine *machine, const char *folder, GError **error)
+static gboolean has_room_for_spool(const char *folder, guint64 size, GError **error)
 {
-    g_auto(IngotFd) spool = ingot_nameless_open(folder, error);
+    struct statvfs room;
+    if (statvfs(folder, &room) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", folder);
+    }
+    guint64 left = (guint64)room.f_bavail * room.f_frsize;
+    if (left / 3 < size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "%s: too little is left for a spool of the memory",
+                    folder);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+int memory_spool(Machine *machine, guint64 size, const char *folder, GError **error)
+{
+    g_auto(IngotFd) spool = has_room_for_spool(folder, size, error) ? ingot_nameless_open(folder, error) : -1;
     int theirs = spool < 0 ? -1 : fcntl(spool, F_DUPFD_CLOEXEC, 0);
     if (spool >= 0 && theirs < 0) {
         ingot_error_set_errno(error, errno, "%s", folder);

@@ -178,8 +178,9 @@ static Node *describe(const Walk *walk)
 /* Into a spool, for the publisher to compress, or else at once into the node's file. */
 static gboolean take_memory(Walk *walk, Publication *publication, GError **error)
 {
-    if (recipe_machine(walk->in.recipe).memory <= SPOOL_MOST) {
-        publication->spool = memory_spool(walk->machine, ingot_workdir_path(walk->in.workdir), NULL);
+    guint64 size = recipe_machine(walk->in.recipe).memory;
+    if (size <= SPOOL_MOST) {
+        publication->spool = memory_spool(walk->machine, size, ingot_workdir_path(walk->in.workdir), NULL);
     }
     g_autofree char *path = draft_file(publication->draft, NODE_MEMORY);
     return publication->spool >= 0 || memory_save(walk->machine, path, error);

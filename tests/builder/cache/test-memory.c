@@ -10,6 +10,7 @@
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <signal.h>
+#include <sys/statvfs.h>
 
 #include "../machine/fake.h"
 #include "cache/checksum.h"
@@ -56,7 +57,7 @@ static void a_spooled_state_is_the_same(void **state)
     g_autofree char *behaviour = g_strdup_printf("{\"state\": %u, \"finalizing\": 5}", STATE);
     Machine *machine = fake_start(behaviour, FALSE);
     g_autoptr(GError) error = NULL;
-    g_auto(IngotFd) spool = memory_spool(machine, ingot_workdir_path(fake_workdir), &error);
+    g_auto(IngotFd) spool = memory_spool(machine, STATE, ingot_workdir_path(fake_workdir), &error);
     assert_true(spool >= 0);
     assert_true(machine_continue(machine, NULL));
     machine_free(machine);
@@ -71,6 +72,21 @@ static void a_spooled_state_is_the_same(void **state)
     assert_true(fake_heard(read));
 }
 
+/* The guest would write the disk full, and be stopped for that. */
+static void a_spool_leaves_room_for_the_guest(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    struct statvfs room;
+    (void)state;
+    g_autoptr(Machine) machine = fake_start("{}", FALSE);
+    fake_forget();
+    assert_int_equal(statvfs(ingot_workdir_path(fake_workdir), &room), 0);
+    guint64 half = (guint64)room.f_bavail * room.f_frsize / 2;
+    assert_int_equal(memory_spool(machine, half, ingot_workdir_path(fake_workdir), &error), -1);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    assert_false(fake_heard("migrate"));
+}
+
 /* Nothing is left of a file that the spool could not become, and the guest of a spool that failed may go on. */
 static void what_fails_on_the_way_of_a_spool_leaves_nothing(void **state)
 {
@@ -78,10 +94,10 @@ static void what_fails_on_the_way_of_a_spool_leaves_nothing(void **state)
     g_autofree char *path = memory_file();
     g_autoptr(Machine) machine = fake_start("{\"refuse\": [\"migrate\"]}", FALSE);
     g_autoptr(GError) refused = NULL, nowhere = NULL, unread = NULL;
-    assert_int_equal(memory_spool(machine, ingot_workdir_path(fake_workdir), &refused), -1);
+    assert_int_equal(memory_spool(machine, STATE, ingot_workdir_path(fake_workdir), &refused), -1);
     assert_non_null(strstr(refused->message, "not today"));
     assert_true(machine_continue(machine, NULL));
-    assert_int_equal(memory_spool(machine, "/nonexistent", &nowhere), -1);
+    assert_int_equal(memory_spool(machine, STATE, "/nonexistent", &nowhere), -1);
     assert_non_null(nowhere);
     unlink(path);
     g_auto(IngotFd) folder = ingot_file_open("/", O_RDONLY | O_DIRECTORY, 0, NULL);
@@ -232,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spooled_state_is_the_same),
+        cmocka_unit_test(a_spool_leaves_room_for_the_guest),
         cmocka_unit_test(what_fails_on_the_way_of_a_spool_leaves_nothing),
         cmocka_unit_test(a_state_comes_back_whole),
         cmocka_unit_test(a_refusal_ends_the_save),
