@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "remote/location.h"
+
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
 #define REFUSAL_VALUES 1024
@@ -17,6 +19,7 @@
 void http_exchange_clear(HttpExchange *exchange)
 {
     g_free(exchange->url);
+    g_free(exchange->answered);
     g_clear_pointer(&exchange->answer, g_byte_array_unref);
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
 }
@@ -125,6 +128,17 @@ static gboolean is_unconnected(CURL *curl, CURLcode code, const char *url)
            (code == CURLE_OPERATION_TIMEDOUT && stood == 0 && begun > 0);
 }
 
+/* Where the last answer came from: a redirection may have led to another host. What libcurl makes of the URL that it
+ * was given is the same place, though it may be written otherwise. */
+static const char *answering_url(CURL *curl, const char *asked)
+{
+    const char *effective = NULL;
+    long redirections = 0;
+    curl_easy_getinfo(curl, CURLINFO_REDIRECT_COUNT, &redirections);
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &effective);
+    return redirections > 0 ? effective : asked;
+}
+
 static gboolean is_own(const IngotRemote *remote, const char *url)
 {
     gsize length = strlen(remote->base);
@@ -133,8 +147,8 @@ static gboolean is_own(const IngotRemote *remote, const char *url)
 
 void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status)
 {
-    const char *asked = NULL; /* where a redirection led to is another's, whose refusal says nothing of the registry */
-    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &asked);
+    /* Where a redirection led to is another's, whose refusal says nothing of the registry. */
+    const char *asked = answering_url(curl, url);
     /* 401 to a password says that it is wrong, not that there is nothing for it. */
     gboolean refused = status == 403 || (status == 401 && !auth_shows_password(remote, method, url));
     remote->ended = refused && is_own(remote, asked) ? INGOT_REMOTE_REFUSED : INGOT_REMOTE_OTHERWISE;
@@ -142,8 +156,8 @@ void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const
 
 gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char *url, GError **error)
 {
-    const char *asked = NULL; /* where a redirection led to is another's, whose silence says nothing of the registry */
-    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &asked);
+    /* Where a redirection led to is another's, whose silence says nothing of the registry. */
+    const char *asked = answering_url(curl, url);
     remote->ended =
         is_own(remote, asked) && is_unconnected(curl, code, asked) ? INGOT_REMOTE_UNREACHED : INGOT_REMOTE_OTHERWISE;
     if (!http_goes_on(remote, error)) {
@@ -304,6 +318,8 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     curl_slist_free_all(headers);
     exchange->broken = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
+    g_free(exchange->answered);
+    exchange->answered = g_strdup(answering_url(curl, exchange->url));
     if (exchange->too_large && exchange->status >= 400) { /* its status says it, whatever page comes with that */
         exchange->too_large = FALSE;
         return TRUE;
@@ -331,11 +347,9 @@ static gboolean rewind_upload(HttpExchange *exchange, GError **error)
 }
 
 /* Whether the answer is that of the host that was asked: where a redirection led to, nobody learns of our login. */
-static gboolean is_own_answer(IngotRemote *remote)
+static gboolean is_own_answer(IngotRemote *remote, const HttpExchange *exchange)
 {
-    const char *url = NULL;
-    curl_easy_getinfo(remote->curl, CURLINFO_EFFECTIVE_URL, &url);
-    return is_own(remote, url);
+    return is_own(remote, answering_url(remote->curl, exchange->url));
 }
 
 /* A registry that refuses a login may end the connection while the body still comes: its answer is lost then, and is
@@ -345,7 +359,7 @@ static gboolean find_refusal(IngotRemote *remote, HttpExchange *exchange)
     g_auto(HttpExchange) look = {
         .method = "GET", .url = g_strdup(exchange->url), .login_as = exchange->method, .limit = exchange->limit};
     if (exchange->bare || exchange->upload_size == 0 || !exchange->broken || !perform(remote, &look, NULL) ||
-        look.status != 401 || !is_own_answer(remote)) {
+        look.status != 401 || !is_own_answer(remote, &look)) {
         return FALSE;
     }
     exchange->status = look.status;
@@ -413,7 +427,7 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
         return FALSE;
     }
     gboolean again = FALSE;
-    if (exchange->status != 401 || !is_own_answer(remote)) {
+    if (exchange->status != 401 || !is_own_answer(remote, exchange)) {
         return TRUE;
     }
     if (!auth_learn(remote, exchange->method, exchange->url, http_header(exchange, "www-authenticate"), &again,
@@ -454,51 +468,12 @@ char *http_api_url(const IngotRemote *remote, const char *name, const char *kind
     return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
 }
 
-/* What the header names as the next page; NULL: nothing. */
-static char *next_link(const char *links)
+char *http_location(const IngotRemote *remote, const HttpExchange *exchange, const char *text, GError **error)
 {
-    for (const char *at = links; at != NULL && (at = strchr(at, '<')) != NULL;) {
-        const char *end = strchr(at, '>');
-        const char *after = end == NULL ? NULL : strchr(end, '<'); /* of the next link */
-        g_autofree char *about =
-            end == NULL ? NULL : g_strndup(end, after == NULL ? strlen(end) : (gsize)(after - end));
-        if (about != NULL &&
-            g_regex_match_simple(";\\s*rel\\s*=\\s*\"?[^\",;]*\\bnext\\b", about, G_REGEX_CASELESS, 0)) {
-            return g_strndup(at + 1, (gsize)(end - at - 1));
-        }
-        at = after;
-    }
-    return NULL;
-}
-
-/* The same path and query at our own address, where the link is of the host that was asked or leads to the same list by
- * another name of it; else NULL. */
-static char *own_page(const IngotRemote *remote, const char *asked, const char *url)
-{
-    g_autoptr(GUri) from = g_uri_parse(asked, G_URI_FLAGS_ENCODED, NULL);
-    g_autoptr(GUri) to = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
-    if (from == NULL || to == NULL || g_uri_get_host(from) == NULL || g_uri_get_host(to) == NULL) {
-        return NULL;
-    }
-    const char *path = g_uri_get_path(to), *query = g_uri_get_query(to);
-    if (g_ascii_strcasecmp(g_uri_get_host(from), g_uri_get_host(to)) != 0 && strcmp(g_uri_get_path(from), path) != 0) {
-        return NULL;
-    }
-    return g_strconcat(remote->base, path, query == NULL ? "" : "?", query, NULL);
+    return location_resolve(remote->base, exchange->answered, text, error);
 }
 
 gboolean http_next_page(const IngotRemote *remote, const HttpExchange *exchange, char **next, GError **error)
 {
-    g_autofree char *link = next_link(http_header(exchange, "link"));
-    *next = NULL;
-    if (link == NULL) {
-        return TRUE;
-    }
-    g_autofree char *url = g_uri_resolve_relative(exchange->url, link, G_URI_FLAGS_ENCODED, NULL);
-    *next = is_own(remote, url) ? g_steal_pointer(&url) : url != NULL ? own_page(remote, exchange->url, url) : NULL;
-    if (*next == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list goes on at %.200s, which is not followed",
-                    exchange->url, link);
-    }
-    return *next != NULL;
+    return location_next_page(remote->base, exchange->url, http_header(exchange, "link"), next, error);
 }

@@ -48,6 +48,7 @@ typedef struct {
     const char *login_as; /* the method that the login is for; NULL: its own */
     gboolean broken;      /* the connection ended in the middle */
     long status;          /* of the answer */
+    char *answered;       /* where it is from: the URL, or where a redirection led to */
     GByteArray *answer;
     GHashTable *answer_headers; /* lower-case name -> value; of www-authenticate all, a line each, and of link */
 } HttpExchange;
@@ -87,6 +88,6 @@ const char *http_header(const HttpExchange *exchange, const char *name);
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference);
 /* The same of a digest, by what the registry calls it. */
 char *http_digest_url(const IngotRemote *remote, const char *name, const char *kind, const IngotDigest *digest);
-/* The next page's URL out of Link: <URL>; rel="next" (free it), at the registry's own address, by which it may not know
- * itself: behind a proxy, say. NULL: this was the last. FALSE: the list goes on elsewhere, and would be a short one. */
+/* Where one of the answer's headers leads (free it), and the next page of a list, as location.h has it. */
+char *http_location(const IngotRemote *remote, const HttpExchange *exchange, const char *text, GError **error);
 gboolean http_next_page(const IngotRemote *remote, const HttpExchange *exchange, char **next, GError **error);

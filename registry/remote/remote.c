@@ -259,11 +259,14 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
     if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(remote, &head, error))) {
         return FALSE;
     }
-    const char *path = http_header(&head, "ingot-frames");
-    if (path == NULL || path[0] != '/') {
+    const char *where = http_header(&head, "ingot-frames");
+    if (where == NULL) {
         return TRUE;
     }
-    g_auto(HttpExchange) get = {.method = "GET", .url = g_strconcat(remote->base, path, NULL), .limit = LIST_MAX};
+    g_auto(HttpExchange) get = {.method = "GET", .url = http_location(remote, &head, where, NULL), .limit = LIST_MAX};
+    if (get.url == NULL) { /* the blob can be had without it */
+        return TRUE;
+    }
     GError *problem = NULL;
     gboolean came = http_exchange(remote, &get, &problem);
     if (!came && !get.too_large) {

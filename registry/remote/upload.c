@@ -45,12 +45,17 @@ static gboolean is_broken_off(const GError *problem)
            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
 }
 
-/* Location may be a path. */
-static char *absolute(const IngotRemote *remote, const char *location)
+/* *url: where a header of an answer leads; as it was where the answer has none. */
+static gboolean take_location(const IngotRemote *remote, const HttpExchange *exchange, const char *header, char **url,
+                              GError **error)
 {
-    return location == NULL     ? NULL
-           : location[0] == '/' ? g_strconcat(remote->base, location, NULL)
-                                : g_strdup(location);
+    const char *text = http_header(exchange, header);
+    char *found = text == NULL ? NULL : http_location(remote, exchange, text, error);
+    if (found != NULL) {
+        g_free(*url);
+        *url = found;
+    }
+    return text == NULL || found != NULL;
 }
 
 /* Always FALSE. */
@@ -94,11 +99,13 @@ static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GEr
     if (!http_exchange(remote, &post, error)) {
         return FALSE;
     }
-    if (post.status == 202) {
-        upload->location = absolute(remote, http_header(&post, "location"));
-        upload->frames = absolute(remote, http_header(&post, "ingot-frames"));
+    const char *location = post.status == 202 ? http_header(&post, "location") : NULL;
+    if (location == NULL) {
+        http_refused(remote, &post, error);
+        return FALSE;
     }
-    return upload->location != NULL || http_refused(remote, &post, error);
+    upload->location = http_location(remote, &post, location, error);
+    return upload->location != NULL && take_location(remote, &post, "ingot-frames", &upload->frames, error);
 }
 
 /* Where an upload ends: it may have a query already. */
@@ -373,12 +380,8 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
     if (at_once && rest.status == 201) {
         return TRUE;
     }
-    char *location = rest.status != 202 ? NULL : absolute(remote, http_header(&rest, "location"));
-    if (location != NULL) {
-        g_free(upload->location);
-        upload->location = location;
-    }
-    if (rest.status == 202 && !do_meanwhile(upload, error)) {
+    if (rest.status == 202 &&
+        (!take_location(remote, &rest, "location", &upload->location, error) || !do_meanwhile(upload, error))) {
         return FALSE;
     }
     return upload->again || rest.status == 202 || http_still_hashes(&rest)
