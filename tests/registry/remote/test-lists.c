@@ -93,7 +93,7 @@ static void a_list_that_goes_on_elsewhere_is_none(void **state)
     const IngotDigest digest = {0};
     (void)state;
     assert_null(tags_of(&pages, &error));
-    assert_non_null(strstr(error->message, "https://elsewhere.example/tags?last=1"));
+    assert_non_null(strstr(error->message, "https://elsewhere.example/tags"));
     Serve *serve = serve_new(answer, &pages);
     g_autoptr(IngotRemote) remote = serve_remote(serve);
     assert_null(ingot_remote_referrers(remote, "team/web", &digest, NULL));
