@@ -393,15 +393,25 @@ ok "tags, manifests and blobs are deleted"
 # A push asks by HEAD for what it need not bring: its grace begins anew, while what is as old and not asked for goes.
 blob asked forgotten
 forgotten=$pushed
+# The same is true of manifests: the first of these is not asked for.
+for seen in unseen seen; do
+    part=$(printf '{"schemaVersion":2,"mediaType":"%s","manifests":[],"annotations":{"x":"%s"}}' $oci.index.v1+json "$seen")
+    part_digest=sha256:$(printf %s "$part" | sha256sum | cut -d' ' -f1)
+    unseen=${unseen:-$part_digest}
+    put 201 asked "$part_digest" $oci.index.v1+json "$part"
+done
 blob asked wanted
 python3 -c 'import sqlite3,sys
 with sqlite3.connect(sys.argv[1], timeout=30) as catalogue: catalogue.execute("UPDATE links SET made=made-200000 WHERE"
     " repository=(SELECT id FROM repositories WHERE name=?)", ("asked",))' "$TMP/registry/catalogue.sqlite"
 ask 200 -I "$base/asked/blobs/$pushed"
-ingotd gc --data "$TMP/registry" --grace 1d >"$TMP/out"
+ask 200 -I "$base/asked/manifests/$part_digest"
+ingotd gc --data "$TMP/registry" --grace 1d --untagged-grace 0s >"$TMP/out"
 ask 200 -I "$base/asked/blobs/$pushed"
 ask 404 -I "$base/asked/blobs/$forgotten"
-ok "HEAD of a blob that no manifest names keeps it for the push that asked"
+ask 200 -I "$base/asked/manifests/$part_digest"
+ask 404 -I "$base/asked/manifests/$unseen"
+ok "HEAD of a blob or manifest that nothing names keeps it for the push that asked"
 
 head -c 4200000 /dev/zero | tr '\0' ' ' >"$TMP/large"
 ask 413 -X PUT -H "$type" -H 'Expect:' --data-binary "@$TMP/large" "$base/a/manifests/large"

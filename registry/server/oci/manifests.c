@@ -29,10 +29,18 @@ static enum MHD_Result fail(Request *request, const ApiRoute *route, const GErro
                             : request_refuse(request, MHD_HTTP_NOT_FOUND, "MANIFEST_UNKNOWN", error->message);
 }
 
+/* Whoever may push and asks whether it is there counts on it. */
+static gboolean counts_on(Request *request, const ApiRoute *route)
+{
+    return strcmp(request->method, "HEAD") == 0 && access_may(request, ACCESS_PUSH, route->name);
+}
+
 static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest)
 {
     if (strcmp(request->method, "GET") == 0) {
         pulls_note(request->server->storage, route->name, &manifest->digest);
+    } else if (counts_on(request, route)) {
+        pulls_count_on(request->server->storage, route->name, &manifest->digest);
     }
     const char *text = manifest->text;
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
@@ -69,7 +77,8 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
 enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route)
 {
     g_autoptr(KeptManifest) manifest =
-        request->server->through != NULL && !by_digest(route)
+        (request->server->through != NULL && !by_digest(route)) ||
+                (pulls_may_wait(request->server->storage) && counts_on(request, route))
             ? NULL
             : kept_manifest_ready(request->server->storage, route->name, route->reference);
     return manifest == NULL ? MHD_YES : give(request, route, manifest);

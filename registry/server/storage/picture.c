@@ -241,12 +241,13 @@ static gboolean is_within(const Picture *picture, gint64 time, guint64 seconds)
 
 static gboolean stays_by_itself(const Picture *picture, const PictureItem *item, const CollectOptions *options)
 {
-    if (!item->link->manifest || item->tagged || item->follows || item->expired || item->evicted) {
+    if (!item->link->manifest || item->tagged || item->follows || item->evicted) {
         return item->tagged;
     }
-    /* The tag that names it, or the index, may be on its way; it may be pulled by its digest. */
+    /* The tag that names it, or the index, may be on its way, whatever named it before; it may be pulled by its digest.
+     */
     return is_within(picture, item->link->made, options->grace) ||
-           is_within(picture, item->used, options->untagged_grace);
+           (!item->expired && is_within(picture, item->used, options->untagged_grace));
 }
 
 /* Whether the manifest was here, and its last tag went before the grace began. Signatures may also stand in a

@@ -3,7 +3,8 @@
  * A manifest is needed that a tag names or a needed index mentions, or that is attached to a needed one, by its subject
  * or by a companion tag (companion.h); one that nothing needs stays for a grace since it was pushed, pulled or named
  * last. A blob is needed that a needed manifest mentions; another stays for a grace since it was pushed. What a policy
- * lets go of is as if its tag were not there; what goes for want of room (evict.h) has no grace. Where a manifest can't
+ * lets go of is as if its tag were not there, and stays for that other grace alone, as a blob does; what goes for want
+ * of room (evict.h) has no grace. Where a manifest can't
  * be read and its needs are not known, nothing goes: a push of its bytes makes them known again. What a rebuild found
  * without a name stays for long (rebuild.h).
  *

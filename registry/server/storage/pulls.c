@@ -140,10 +140,15 @@ static gboolean pulls_is_new(Storage *storage, const char *name, const IngotDige
     return reader != NULL && links_made(reader, name, blob, &made, NULL) && made + COUNTED_SECONDS > storage_now();
 }
 
+gboolean pulls_may_wait(const Storage *storage)
+{
+    return storage->shared;
+}
+
 void pulls_count_on(Storage *storage, const char *name, const IngotDigest *blob)
 {
     pulls_ask(storage, name, blob);
-    if (!storage->shared || pulls_is_new(storage, name, blob)) {
+    if (!pulls_may_wait(storage) || pulls_is_new(storage, name, blob)) {
         return;
     }
     g_mutex_lock(&storage->flush_lock);

@@ -262,6 +262,31 @@ static void what_a_push_asked_for_stays(void **state)
     assert_int_equal(collect(storage, &grace).links, 1);
 }
 
+/* What an index whose tag goes by a policy needs goes with it, but for what was pushed, or asked for, within the grace:
+ * another index may be on its way that names it. */
+static void what_was_pushed_anew_outlives_its_index(void **state)
+{
+    g_autoptr(Storage) storage = open_old(state);
+    g_autoptr(GArray) keeps = keeps_new();
+    const CollectOptions options = {.keeps = keeps, .grace = DAY};
+    assert_true(keeps_add(keeps, "r=1", NULL));
+    IngotDigest part = put_manifest(storage, "r", NULL, "part", NULL, 0);
+    IngotDigest other = put_manifest(storage, "r", NULL, "other", NULL, 0), both[] = {part, other};
+    put_manifest(storage, "r", "1.0.0", "index", both, 2);
+    put_tag(storage, "r", "2.0.0");
+    catalogue(state, "UPDATE links SET made=made-%d", 2 * DAY);
+    put_manifest(storage, "r", NULL, "part", NULL, 0);
+    CollectReport report = collect(storage, &options);
+    assert_int_equal(report.tags, 1);
+    assert_int_equal(report.manifests, 2);
+    assert_true(storage_has_manifest(storage, "r", &part) && !storage_has_manifest(storage, "r", &other));
+    catalogue(state, "UPDATE links SET made=made-%d", 2 * DAY);
+    pulls_count_on(storage, "r", &part);
+    assert_int_equal(collect(storage, &options).manifests, 0);
+    catalogue(state, "UPDATE links SET made=made-%d", 2 * DAY);
+    assert_int_equal(collect(storage, &options).manifests, 1);
+}
+
 /* On a full disk a dry run says what would go, though nothing can be written. */
 static void a_dry_run_needs_no_room(void **state)
 {
@@ -567,6 +592,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_policies_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(overwritten_tags_give_room_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_push_asked_for_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_pushed_anew_outlives_its_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_dry_run_needs_no_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(children_go_with_their_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_circle_goes, set_up, tear_down),
