@@ -9,7 +9,7 @@
 #include <ingot/error.h>
 #include <ingot/process.h>
 
-#define LINE_MAX_BYTES 1024
+#define LINE_MAX_BYTES 65536 /* access tokens of clouds have thousands */
 
 void ingot_secret_free(char *secret)
 {
