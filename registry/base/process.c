@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -207,16 +208,28 @@ static void set_environment(GSubprocessLauncher *launcher, const char *const *en
     }
 }
 
-/* output NULL: what the child prints on stdout is kept like its stderr, for the error message. */
+/* In memory alone. */
+static gboolean give_input(GSubprocessLauncher *launcher, const char *input, GError **error)
+{
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd < 0)
+        return ingot_error_set_errno(error, errno, "cannot make a file in memory");
+    g_subprocess_launcher_take_stdin_fd(launcher, fd);
+    return ingot_file_pwrite(fd, input, strlen(input), 0, "input", error);
+}
+
+/* input NULL: the child has none. output NULL: what the child prints on stdout is kept like its stderr, for the error
+ * message. */
 static gboolean run(const char *const *argv, const char *const *environment, const char *folder, guint seconds,
-                    GString *output, GError **error)
+                    const char *input, GString *output, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GString) text = g_string_new(NULL);
     g_auto(Stream) words = {.fd = -1, .text = text, .tail_only = TRUE};
     g_auto(Stream) out = {.fd = -1, .text = output};
 
-    if (!ingot_interrupt_check(error) || !connect_streams(launcher, &words, &out, error))
+    if (!ingot_interrupt_check(error) || !connect_streams(launcher, &words, &out, error) ||
+        (input && !give_input(launcher, input, error)))
         return FALSE;
     set_environment(launcher, environment);
     if (folder)
@@ -234,19 +247,27 @@ static gboolean run(const char *const *argv, const char *const *environment, con
 
 gboolean ingot_process_run(const char *const *argv, const char *const *environment, const char *folder, GError **error)
 {
-    return run(argv, environment, folder, 0, NULL, error);
+    return run(argv, environment, folder, 0, NULL, NULL, error);
 }
 
 gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error)
 {
-    return run(argv, NULL, NULL, seconds, NULL, error);
+    return run(argv, NULL, NULL, seconds, NULL, NULL, error);
+}
+
+gboolean ingot_process_ask(const char *const *argv, const char *input, guint seconds, char **output, GError **error)
+{
+    GString *text = g_string_new(NULL);
+    gboolean ok = run(argv, NULL, NULL, seconds, input, text, error);
+    *output = g_string_free(text, FALSE);
+    return ok;
 }
 
 char *ingot_process_output(const char *const *argv, GError **error)
 {
     g_autoptr(GString) output = g_string_new(NULL);
 
-    if (!run(argv, NULL, NULL, 0, output, error))
+    if (!run(argv, NULL, NULL, 0, NULL, output, error))
         return NULL;
     if (g_str_has_suffix(output->str, "\n"))
         g_string_truncate(output, output->len - 1);

@@ -15,7 +15,7 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     /* Other programs' files are theirs. */
     g_autoptr(IngotCredentials) other = NULL;
-    if (ingot_credentials_find(host, NULL, &other, NULL) && other != NULL) {
+    if (ingot_credentials_find(host, NULL, &other, NULL, NULL) && other != NULL) {
         ingot_progress_message(ingot_command_progress(), "%s: another login is kept in %s", host, other->path);
     }
     return TRUE;

@@ -27,6 +27,7 @@ struct RemoteAuth {
     GHashTable *passes;      /* kind and name -> Pass */
     IngotCredentials *given; /* instead of what is kept */
     gboolean asked;
+    GError *problem;   /* with a credential helper, without which it was gone on; NULL: none */
     gboolean withheld; /* a token that names no registry was not shown to this one */
 };
 
@@ -55,6 +56,7 @@ void auth_free(RemoteAuth *auth)
     if (auth != NULL) {
         g_hash_table_unref(auth->passes);
         ingot_credentials_free(auth->given);
+        g_clear_error(&auth->problem);
         g_free(auth);
     }
 }
@@ -72,11 +74,13 @@ gboolean auth_was_asked(const RemoteAuth *auth)
 
 char *auth_hint(const IngotRemote *remote)
 {
-    return remote->auth->withheld ? g_strdup_printf(" (a token in $INGOT_TOKEN names no registry, so that it goes to "
-                                                    "loopback addresses alone: INGOT_TOKEN_HOST=%s says that it is "
-                                                    "for this one)",
-                                                    remote->host)
-                                  : NULL;
+    const RemoteAuth *auth = remote->auth;
+    return auth->withheld ? g_strdup_printf(" (a token in $INGOT_TOKEN names no registry, so that it goes to loopback "
+                                            "addresses alone: INGOT_TOKEN_HOST=%s says that it is for this one)",
+                                            remote->host)
+           : auth->problem != NULL
+               ? g_strdup_printf(" (asked without a login: %s; `ingot login` logs in)", auth->problem->message)
+               : NULL;
 }
 
 /* --- which request is which --- */
@@ -157,23 +161,60 @@ static gboolean take_token(Pass *pass, const HttpExchange *get, GError **error)
     return TRUE;
 }
 
+/* What an identity token is exchanged with (OAuth2, RFC 6749, section 6). Free it with ingot_secret_free. */
+static char *token_form(const Pass *pass)
+{
+    GString *form = g_string_new("grant_type=refresh_token&client_id=ingot");
+    const char *const pairs[][2] = {
+        {"service", pass->service}, {"scope", pass->scope}, {"refresh_token", pass->login->identity}};
+    for (guint i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        if (pairs[i][1] != NULL) {
+            g_string_append_printf(form, "&%s=", pairs[i][0]);
+            g_string_append_uri_escaped(form, pairs[i][1], NULL, FALSE);
+        }
+    }
+    return g_string_free(form, FALSE);
+}
+
+static gboolean ask_for_token(IngotRemote *remote, const Pass *pass, HttpExchange *exchange, GError **error)
+{
+    static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
+    gboolean by_identity = pass->login != NULL && pass->login->identity != NULL;
+    g_autoptr(IngotSecret) form = by_identity ? token_form(pass) : NULL;
+    *exchange = (HttpExchange){.method = by_identity ? "POST" : "GET",
+                               .url = g_strdup(by_identity ? pass->realm : pass->url),
+                               .headers = by_identity ? headers : NULL,
+                               .body = form,
+                               .body_size = form == NULL ? 0 : strlen(form),
+                               .login = by_identity ? NULL : pass->login,
+                               .bare = TRUE,
+                               .limit = ANSWER_MAX};
+    gboolean ok = http_exchange(remote, exchange, error);
+    exchange->body = NULL;
+    return ok;
+}
+
+/* Always FALSE. */
+static gboolean refuse_login(const IngotRemote *remote, const IngotCredentials *login, GError **error)
+{
+    g_autofree char *who =
+        login->identity != NULL ? g_strdup("identity token") : g_strdup_printf("login as '%s'", login->user);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s: the %s%s%s is refused", remote->host, who,
+                login->path == NULL ? "" : " of ", login->path == NULL ? "" : login->path);
+    return FALSE;
+}
+
 /* *had is FALSE without an error where nobody was logged in and the place gives nothing to nobodies. */
 static gboolean fetch_token(IngotRemote *remote, Pass *pass, gboolean *had, GError **error)
 {
-    g_auto(HttpExchange)
-        get = {.method = "GET", .url = g_strdup(pass->url), .login = pass->login, .bare = TRUE, .limit = ANSWER_MAX};
+    g_auto(HttpExchange) get = {0};
     *had = FALSE;
-    if (!http_exchange(remote, &get, error)) {
+    if (!ask_for_token(remote, pass, &get, error)) {
         return FALSE;
     }
-    if (get.status == 401 || get.status == 403) {
-        if (pass->login == NULL) {
-            return TRUE;
-        }
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s: the login as '%s'%s%s is refused", remote->host,
-                    pass->login->user, pass->login->path == NULL ? "" : " of ",
-                    pass->login->path == NULL ? "" : pass->login->path);
-        return FALSE;
+    /* RFC 6749 has 400 for a refresh token that is no good. */
+    if (get.status == 401 || get.status == 403 || (get.status == 400 && pass->login != NULL && pass->login->identity)) {
+        return pass->login == NULL || refuse_login(remote, pass->login, error);
     }
     *had = get.status == 200 && take_token(pass, &get, error);
     return *had || (get.status != 200 && http_refused(remote, &get, error));
@@ -256,7 +297,8 @@ static gboolean find_login(const IngotRemote *remote, const char *path, IngotCre
         return TRUE;
     }
     g_autofree char *name = name_of(path);
-    return ingot_credentials_find(remote->host, name, login, error);
+    g_clear_error(&remote->auth->problem);
+    return ingot_credentials_find(remote->host, name, login, &remote->auth->problem, error);
 }
 
 /* The part of $INGOT_TOKEN that is for this registry; NULL without an error where none is. Free it. */
@@ -325,7 +367,7 @@ gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, co
     } else if (pass->login != NULL && g_str_has_prefix(remote->base, "http:") && !http_is_loopback(remote->host)) {
         return refuse_plain(remote, error);
     } else {
-        *again = pass->login != NULL;
+        *again = pass->login != NULL && pass->login->identity == NULL; /* that is for places of tokens alone */
     }
     if (*again) {
         passes_add(remote->auth, key_of(method, path), g_steal_pointer(&pass));

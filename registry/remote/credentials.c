@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "remote/helper.h"
+#include "remote/hub.h"
+
 #define FILE_MAX_BYTES (4u << 20)
 
 IngotCredentials *ingot_credentials_new(const char *user, const char *password)
@@ -22,6 +25,7 @@ void ingot_credentials_free(IngotCredentials *credentials)
     if (credentials != NULL) {
         g_free(credentials->user);
         ingot_secret_free(credentials->password);
+        ingot_secret_free(credentials->identity);
         g_free(credentials->path);
         g_free(credentials);
     }
@@ -111,11 +115,23 @@ static IngotCredentials *decode(const char *text, const char *path, const char *
     return credentials;
 }
 
-/* Docker wrote keys like "https://HOST/v1/" once. */
-static const json_t *find_key(const json_t *object, const char *key)
+/* What is looked for, in one file. */
+typedef struct {
+    const char *path;
+    json_t *root;
+    const char *host, *name;
+    IngotCredentials *found;
+    gboolean marked;  /* there is an entry without a login: docker's mark that its store has one */
+    char *server;     /* that entry's key */
+    GError **problem; /* with a helper */
+} Search;
+
+/* Docker wrote keys like "https://HOST/v1/" once. *spelled: the key as it stands there. */
+static const json_t *find_key(const json_t *object, const char *key, const char **spelled)
 {
     const json_t *value = json_object_get(object, key), *other;
     const char *name;
+    *spelled = key;
     json_object_foreach((json_t *)object, name, other)
     {
         const char *rest = g_str_has_prefix(name, "https://")  ? name + strlen("https://")
@@ -124,42 +140,68 @@ static const json_t *find_key(const json_t *object, const char *key)
         if (value == NULL && rest != NULL && strcspn(rest, "/") == strlen(key) &&
             strncmp(rest, key, strlen(key)) == 0) {
             value = other;
+            *spelled = name;
         }
     }
     return value;
 }
 
-static gboolean find_in(const json_t *root, const char *path, const char *key, IngotCredentials **found, GError **error)
+/* A helper that can't be used is told, and the search goes on. FALSE: a signal came. */
+static gboolean search_helper(Search *search, const char *helper, const char *server, gboolean must, GError **error)
 {
-    static const char helper[] =
-        "a credential helper keeps this login, which ingot does not support: `ingot login` does";
-    const json_t *entry = find_key(json_object_get(root, "auths"), key);
-    const char *store = json_string_value(json_object_get(root, "credsStore"));
+    g_autoptr(GError) problem = NULL;
+    if (helper_get(helper, server, &search->found, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    if (search->problem != NULL && *search->problem == NULL &&
+        (must || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND))) {
+        g_set_error(search->problem, INGOT_ERROR, INGOT_ERROR_FAILED, "%s leaves the login of %s to a program: %s",
+                    search->path, search->host, problem->message);
+    }
+    return TRUE;
+}
+
+static gboolean search_key(Search *search, const char *key, GError **error)
+{
+    const char *spelled;
+    const char *helper = json_string_value(find_key(json_object_get(search->root, "credHelpers"), key, &spelled));
+    if (helper != NULL && *helper != '\0' && !search_helper(search, helper, spelled, TRUE, error)) {
+        return FALSE;
+    }
+    const json_t *entry = find_key(json_object_get(search->root, "auths"), key, &spelled);
     const char *text = json_string_value(json_object_get(entry, "auth"));
     const char *identity = json_string_value(json_object_get(entry, "identitytoken"));
-    if (find_key(json_object_get(root, "credHelpers"), key) != NULL) {
-        return invalid(error, path, key, helper);
+    gboolean has_login = text != NULL && *text != '\0', has_identity = identity != NULL && *identity != '\0';
+    if (search->found != NULL || entry == NULL) {
+        return TRUE;
     }
-    if (identity != NULL && *identity != '\0') {
-        return invalid(error, path, key,
-                       "an identity token is kept, which ingot does not support: `ingot login` logs in anew");
+    if (has_login && (search->found = decode(text, search->path, key, error)) == NULL) {
+        return FALSE;
     }
-    if (text != NULL && *text != '\0') {
-        *found = decode(text, path, key, error);
-        return *found != NULL;
+    if (has_identity && search->found == NULL) {
+        search->found = ingot_credentials_new("", "");
+        search->found->path = g_strdup(search->path);
     }
-    return entry == NULL || store == NULL || *store == '\0' || invalid(error, path, key, helper);
+    if (has_identity) {
+        search->found->identity = g_strdup(identity);
+    } else if (!has_login && !search->marked) {
+        search->marked = TRUE;
+        search->server = g_strdup(spelled);
+    }
+    return TRUE;
 }
 
 /* HOST/a/b/c, HOST/a/b, HOST/a, HOST. */
-static gboolean find_in_file(const char *path, const char *host, const char *name, IngotCredentials **found,
-                             GError **error)
+static gboolean search_host(Search *search, const char *host, GError **error)
 {
-    g_autoptr(json_t) root = read_file(path, error);
-    g_autofree char *key = name == NULL ? g_strdup(host) : g_strdup_printf("%s/%s", host, name);
-    while (root != NULL && find_in(root, path, key, found, error)) {
+    g_autofree char *key = search->name == NULL ? g_strdup(host) : g_strdup_printf("%s/%s", host, search->name);
+    while (search_key(search, key, error)) {
         char *slash = strrchr(key, '/');
-        if (*found != NULL || slash == NULL) {
+        if (search->found != NULL || slash == NULL) {
             return TRUE;
         }
         *slash = '\0';
@@ -167,16 +209,46 @@ static gboolean find_in_file(const char *path, const char *host, const char *nam
     return FALSE;
 }
 
-gboolean ingot_credentials_find(const char *host, const char *name, IngotCredentials **found, GError **error)
+/* The store of all logins is asked for registries that the file does not name, too: some make logins up. */
+static gboolean search_store(Search *search, GError **error)
+{
+    const char *store = json_string_value(json_object_get(search->root, "credsStore"));
+    const char *server = hub_is(search->host) ? HUB_SERVER : search->server != NULL ? search->server : search->host;
+    return search->found != NULL || store == NULL || *store == '\0' ||
+           search_helper(search, store, server, search->marked, error);
+}
+
+static gboolean search_file(Search *search, GError **error)
+{
+    const char *const own[] = {search->host, NULL};
+    const char *const *hosts = hub_is(search->host) ? hub_names : own;
+    gboolean ok = TRUE;
+    search->marked = FALSE;
+    search->root = read_file(search->path, error);
+    for (guint i = 0; search->root != NULL && ok && search->found == NULL && hosts[i] != NULL; i++) {
+        ok = search_host(search, hosts[i], error);
+    }
+    ok = ok && search->root != NULL && search_store(search, error);
+    g_clear_pointer(&search->root, json_decref);
+    g_clear_pointer(&search->server, g_free);
+    return ok;
+}
+
+gboolean ingot_credentials_find(const char *host, const char *name, IngotCredentials **found, GError **problem,
+                                GError **error)
 {
     g_auto(GStrv) list = files();
-    *found = NULL;
-    for (guint i = 0; list[i] != NULL && *found == NULL; i++) {
-        if (!find_in_file(list[i], host, name, found, error)) {
-            return FALSE;
-        }
+    Search search = {.host = host, .name = name, .problem = problem};
+    gboolean ok = TRUE;
+    for (guint i = 0; list[i] != NULL && ok && search.found == NULL; i++) {
+        search.path = list[i];
+        ok = search_file(&search, error);
     }
-    return TRUE;
+    *found = ok ? search.found : NULL;
+    if (!ok) {
+        ingot_credentials_free(search.found);
+    }
+    return ok;
 }
 
 /* --- writing --- */
@@ -203,7 +275,8 @@ gboolean ingot_credentials_save(const char *host, const IngotCredentials *creden
     }
     g_autoptr(IngotSecret) pair = g_strdup_printf("%s:%s", credentials->user, credentials->password);
     g_autoptr(IngotSecret) text = g_base64_encode((const guchar *)pair, strlen(pair));
-    json_object_set_new(json_object_get(root, "auths"), host, json_pack("{s:s}", "auth", text));
+    json_object_set_new(json_object_get(root, "auths"), hub_is(host) ? HUB_HOST : host,
+                        json_pack("{s:s}", "auth", text));
     return write_file(path, root, error);
 }
 
@@ -214,7 +287,7 @@ gboolean ingot_credentials_remove(const char *host, GError **error)
     if (root == NULL) {
         return FALSE;
     }
-    if (json_object_del(json_object_get(root, "auths"), host) != 0) {
+    if (json_object_del(json_object_get(root, "auths"), hub_is(host) ? HUB_HOST : host) != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: no login of %s is kept", path, host);
         return FALSE;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "remote/hub.h"
 #include "remote/location.h"
 
 #define CONNECT_SECONDS 10L
@@ -24,7 +25,7 @@ void http_exchange_clear(HttpExchange *exchange)
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
 }
 
-static long seconds_of(long standard)
+long http_seconds(long standard)
 {
     const char *text = g_getenv("INGOT_TIMEOUT");
     long wanted = text == NULL ? 0 : strtol(text, NULL, 10);
@@ -63,9 +64,9 @@ void http_prepare(CURL *curl, const char *url)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_SECONDS, seconds_of(CONNECT_SECONDS)));
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_SECONDS, http_seconds(CONNECT_SECONDS)));
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, seconds_of(STALL_SECONDS));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http_seconds(STALL_SECONDS));
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -85,7 +86,7 @@ void http_prepare(CURL *curl, const char *url)
 /* Seconds for which nothing may move. */
 static long stall_of(const IngotRemote *remote)
 {
-    return MAX(remote->stall > 0 ? (long)remote->stall : seconds_of(STALL_SECONDS), (long)remote->silence);
+    return MAX(remote->stall > 0 ? (long)remote->stall : http_seconds(STALL_SECONDS), (long)remote->silence);
 }
 
 void http_limit(CURL *curl, const IngotRemote *remote)
@@ -465,7 +466,8 @@ const char *http_header(const HttpExchange *exchange, const char *name)
 
 char *http_api_url(const IngotRemote *remote, const char *name, const char *kind, const char *reference)
 {
-    return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, name, kind, reference);
+    g_autofree char *path = hub_is(remote->host) ? hub_path(name) : g_strdup(name);
+    return g_strdup_printf("%s/v2/%s/%s/%s", remote->base, path, kind, reference);
 }
 
 char *http_location(const IngotRemote *remote, const HttpExchange *exchange, const char *text, GError **error)

@@ -70,6 +70,8 @@ gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError 
 void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status);
 /* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
 const char *http_ca(void);
+/* Seconds that something may stall: $INGOT_TIMEOUT, or the standard. */
+long http_seconds(long standard);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent. Loopback hosts are asked without a
  * proxy. */
 void http_prepare(CURL *curl, const char *url);

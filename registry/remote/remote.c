@@ -6,6 +6,7 @@
 
 #include "base/ocidigest.h"
 #include "remote/http.h"
+#include "remote/hub.h"
 
 #define LIST_MAX (64u << 20)  /* bytes of a list of frames */
 #define NAMES_MAX (16u << 20) /* bytes of a list of names, with all its pages */
@@ -39,7 +40,8 @@ IngotRemote *ingot_remote_new(const char *where, GError **error)
     }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
     remote->host = g_strdup(skip_scheme(where));
-    remote->base = remote->host[0] != '\0' && strcmp(remote->host, where) != 0
+    remote->base = hub_is(remote->host) && !g_str_has_prefix(where, "http:") ? g_strdup(HUB_BASE)
+                   : remote->host[0] != '\0' && strcmp(remote->host, where) != 0
                        ? g_strdup(where)
                        : g_strdup_printf("%s://%s", ingot_remote_scheme(where), where);
     remote->patience = PATIENCE_SECONDS;

@@ -100,11 +100,19 @@ DOCKER_CONFIG=$TMP/docker ingot ls "$registry" >/dev/null || fail "\$DOCKER_CONF
 rm "$HOME/.docker/config.json"
 echo "{\"auths\": {\"$registry/team\": {\"auth\": \"$(pair 'alice:the word of alice')\"}, \"$registry\": {\"auth\": \"$(pair 'nobody:nothing')\"}}}" >"$TMP/named.json"
 [ "$(REGISTRY_AUTH_FILE=$TMP/named.json ingot ls "$registry/team/web" | head -1)" = 1.0.0 ] || fail "a login of a part of a registry"
-echo "{\"credHelpers\": {\"$registry\": \"pass\"}}" >"$TMP/helper.json"
-expect 2 env REGISTRY_AUTH_FILE="$TMP/helper.json" ingot ls "$registry"
-grep -q 'credential helper' "$TMP/err" || fail "$(cat "$TMP/err")"
-echo "{\"auths\": {\"$registry\": {}}, \"credsStore\": \"desktop\"}" >"$TMP/helper.json"
-expect 2 env REGISTRY_AUTH_FILE="$TMP/helper.json" ingot ls "$registry"
+echo "{\"credHelpers\": {\"$registry\": \"none-here\"}}" >"$TMP/helper.json"
+expect 1 env REGISTRY_AUTH_FILE="$TMP/helper.json" ingot ls "$registry"
+grep -q 'docker-credential-none-here: no such program' "$TMP/err" || fail "$(cat "$TMP/err")"
+start_ingotd "$TMP/public"
+echo "{\"credHelpers\": {\"$REGISTRY\": \"none-here\"}}" >"$TMP/open.json"
+env -u INGOT_CA REGISTRY_AUTH_FILE="$TMP/open.json" ingot ls "$REGISTRY" >/dev/null || fail "an unusable helper keeps what is public from being seen"
+mkdir "$TMP/helpers"
+printf '%s\n' '#!/bin/sh' 'read -r server' '[ "$1" = get ] && printf "{\"ServerURL\": \"%s\", \"Username\": \"alice\", \"Secret\": \"the word of alice\"}" "$server"' >"$TMP/helpers/docker-credential-test"
+chmod +x "$TMP/helpers/docker-credential-test"
+for config in "{\"credHelpers\": {\"$registry\": \"test\"}}" "{\"auths\": {\"$registry\": {}}, \"credsStore\": \"test\"}" '{"credsStore": "test"}'; do
+    echo "$config" >"$TMP/helper.json"
+    [ "$(REGISTRY_AUTH_FILE=$TMP/helper.json PATH=$TMP/helpers:$PATH ingot ls "$registry")" = team/web ] || fail "$config"
+done
 echo 'nonsense' >"$TMP/broken.json"
 expect 1 env REGISTRY_AUTH_FILE="$TMP/broken.json" ingot ls "$registry"
 grep -q 'broken.json' "$TMP/err" || fail "$(cat "$TMP/err")"
@@ -145,7 +153,11 @@ expect 1 ingot login -u alice --password-stdin "$basic" <<<'not the word'
 ingot login -q -u alice --password-stdin "$basic" <<<'the word of alice'
 ingot push -q web:1.0.0 "$basic/team/web" >/dev/null || fail "push by Basic"
 [ "$(ingot pull -q --store "$TMP/fourth" "$basic/team/web:1.0.0")" = "$digest" ] || fail "pull by Basic"
-ok "docker-registry with Basic"
+long=$(head -c 60000 /dev/zero | tr '\0' a)
+expect 1 ingot login -u alice --password-stdin "$basic" <<<"$long"
+! grep -q 'a line may have' "$TMP/err" || fail "a long password is not read: $(cat "$TMP/err")"
+expect 2 ingot login -u alice --password-stdin "$basic" <<<"$long$long"
+ok "docker-registry with Basic; passwords of clouds are long"
 
 # A registry before ingotd: its tokens are good for three requests each, and all end while ranges are fetched; blobs are had from another host; or it wants the
 # login somewhere else.
@@ -185,7 +197,8 @@ class Registry(Elsewhere):
     def do_GET(self):
         shown = self.headers.get("Authorization") or ""
         if self.path.startswith("/token"):
-            log.write("token %s %s\n" % (self.path, shown))
+            form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            log.write("token %s %s%s\n" % (self.path, shown, self.command + form if form else ""))
             count[0] += 1
             left["t%d" % count[0]] = 1 if mode == "lost" else 3 if ranges[0] < 3 else 1000
             body = json.dumps({"token": "t%d" % count[0], "expires_in": 300}).encode()
@@ -196,7 +209,7 @@ class Registry(Elsewhere):
             return
         if self.headers.get("Range"):
             ranges[0] += 1
-            if ranges[0] == 3:
+            if ranges[0] == 3 and mode == "short":
                 log.write("all tokens end\n")
                 left.clear()
         token = shown[7:] if shown.startswith("Bearer ") else ""
@@ -256,6 +269,10 @@ INGOT_TOKEN=ingot_x ingot pull -q --store "$TMP/fifth" "$where/team/web:1.0.0" -
 cmp "$TMP/back.raw" "$TMP/disk.raw" || fail "the pulled disk differs"
 grep -q 'all tokens end' "$TMP/proxy.py.short" || fail "there were too few ranges: $(cat "$TMP/proxy.py.short")"
 ok "a token that ends while it works is renewed; a foreign registry does not see \$INGOT_TOKEN"
+echo "{\"auths\": {\"$where\": {\"auth\": \"$(pair '00000000:')\", \"identitytoken\": \"re+fresh\"}}}" >"$TMP/identity.json"
+REGISTRY_AUTH_FILE=$TMP/identity.json ingot ls "$where" >/dev/null || fail "an identity token: $(cat "$TMP/proxy.err")"
+grep -q '^token /token POSTgrant_type=refresh_token&client_id=ingot&service=s&scope=repository%3Aa%3Apull&refresh_token=re%2Bfresh$' "$TMP/proxy.py.short" || fail "$(cat "$TMP/proxy.py.short")"
+ok "an identity token is exchanged for access tokens"
 proxy thief
 INGOT_TOKEN=registry.example=ingot_x INGOT_TOKEN_HOST=other.example ingot ls "$where" >/dev/null || fail "ls: $(cat "$TMP/proxy.err")"
 grep -q '^refused' "$TMP/proxy.py.thief" && ! grep -q ingot_x "$TMP/proxy.py.thief" || fail "a registry that says it is ingotd got another's token: $(cat "$TMP/proxy.py.thief")"

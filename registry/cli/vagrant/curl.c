@@ -178,8 +178,8 @@ static void add_what_is_kept(const Call *call, Additions *additions)
         additions->ca = ca;
     }
     /* Logins are kept for names and for their beginnings. */
-    if (!call->has_login && call->bearer == NULL && !call->trusts && ingot_credentials_find(host, name, &login, NULL) &&
-        login != NULL) {
+    if (!call->has_login && call->bearer == NULL && !call->trusts &&
+        ingot_credentials_find(host, name, &login, NULL, NULL) && login != NULL && login->identity == NULL) {
         additions->login = write_login(login);
     }
 }

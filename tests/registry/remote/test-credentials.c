@@ -24,13 +24,20 @@ static void write_file(const char *variable, const char *name, const char *text)
     g_setenv(variable, strcmp(variable, "DOCKER_CONFIG") == 0 ? folder : path, TRUE);
 }
 
-/* "user:password", "nothing", or the error's code. */
+/* "user:password", "identity TOKEN", "nothing", "problem: …" or the error's code. */
 static char *find(const char *host, const char *name)
 {
     g_autoptr(IngotCredentials) found = NULL;
-    g_autoptr(GError) error = NULL;
-    if (!ingot_credentials_find(host, name, &found, &error)) {
+    g_autoptr(GError) problem = NULL, error = NULL;
+    if (!ingot_credentials_find(host, name, &found, &problem, &error)) {
         return g_strdup_printf("error %d", error->code);
+    }
+    if (problem != NULL) {
+        assert_null(found);
+        return g_strdup_printf("problem: %s", problem->message);
+    }
+    if (found != NULL && found->identity != NULL) {
+        return g_strdup_printf("identity %s", found->identity);
     }
     return found == NULL ? g_strdup("nothing") : g_strdup_printf("%s:%s", found->user, found->password);
 }
@@ -115,10 +122,9 @@ static void odd_files(void **state)
         {"{\"auths\":{\"a.example\":{\"auth\":\"YTo=\"}}}", "a:"},
         {"{\"auths\":{\"a.example\":{\"auth\":\"YWE=\"}}}", INVALID},
         {"{\"auths\":{\"a.example\":{\"auth\":\"%%%%\"}}}", INVALID},
-        {"{\"auths\":{\"a.example\":{\"auth\":\"YTph\",\"identitytoken\":\"x\"}}}", INVALID},
-        {"{\"auths\":{\"a.example\":{}},\"credsStore\":\"desktop\"}", INVALID},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"YTph\",\"identitytoken\":\"x\"}}}", "identity x"},
+        {"{\"auths\":{\"a.example\":{\"identitytoken\":\"x\"}}}", "identity x"},
         {"{\"auths\":{\"b.example\":{}},\"credsStore\":\"desktop\"}", "nothing"},
-        {"{\"credHelpers\":{\"a.example\":\"pass\"}}", INVALID},
         {"{\"credHelpers\":{\"b.example\":\"pass\"}}", "nothing"},
         {"[]", INVALID},
     };
@@ -133,6 +139,92 @@ static void odd_files(void **state)
     write_file("REGISTRY_AUTH_FILE", "auth.json", "nonsense");
     g_autofree char *broken = find("a.example", NULL);
     assert_true(g_str_has_prefix(broken, "error"));
+}
+
+/* docker-credential-NAME prints what a script of that name does. */
+static void make_helper(const char *name, const char *script)
+{
+    g_autofree char *file = g_strdup_printf("bin/docker-credential-%s", name);
+    g_autofree char *path = ingot_workdir_file(workdir, file), *folder = g_path_get_dirname(path);
+    g_autofree char *text = g_strdup_printf("#!/bin/sh\n%s\n", script);
+    g_autofree char *all = g_strdup_printf("%s:/usr/bin:/bin", folder);
+    assert_true(ingot_file_make_folder(folder, NULL));
+    assert_true(ingot_file_replace(path, text, strlen(text), 0755, NULL));
+    g_setenv("PATH", all, TRUE);
+}
+
+static void helpers_are_run(void **state)
+{
+    (void)state;
+    make_helper("one", "read server; [ \"$1\" = get ] && echo '{\"Username\":\"u\",\"Secret\":\"'\"$server\"'\"}'");
+    make_helper("token", "echo '{\"Username\":\"<token>\",\"Secret\":\"refresh\"}'");
+    make_helper("empty", "echo credentials not found in native keychain; exit 1");
+    make_helper("broken", "printf 'no\\033[1mdaemon\\n' >&2; exit 1");
+    make_helper("odd", "echo '[]'");
+    make_helper("slow", "exec sleep 300");
+    write_file("REGISTRY_AUTH_FILE", "auth.json",
+               "{\"credHelpers\":{\"a.example\":\"one\",\"b.example\":\"token\",\"c.example\":\"empty\","
+               "\"d.example\":\"broken\",\"e.example\":\"odd\",\"f.example\":\"absent\",\"g.example\":\"slow\","
+               "\"h.example\":\"../x\",\"docker.io\":\"one\"},"
+               "\"auths\":{\"a.example/team\":{\"auth\":\"YTph\"},\"d.example\":{\"auth\":\"ZDpk\"}}}");
+    expect("a.example", "other", "u:a.example");
+    expect("a.example", "team/web", "a:a");
+    expect("b.example", NULL, "identity refresh");
+    expect("c.example", NULL, "nothing");
+    expect("docker.io", "library/web", "u:docker.io");
+    static const char *const unusable[][2] = {{"e.example", "no login"},
+                                              {"f.example", "no such program"},
+                                              {"g.example", "still running"},
+                                              {"h.example", "name"}};
+    g_setenv("INGOT_TIMEOUT", "1", TRUE);
+    for (guint i = 0; i < G_N_ELEMENTS(unusable); i++) {
+        g_autofree char *found = find(unusable[i][0], NULL);
+        if (!g_str_has_prefix(found, "problem: ") || strstr(found, unusable[i][1]) == NULL) {
+            fail_msg("%s: %s", unusable[i][0], found);
+        }
+    }
+    g_unsetenv("INGOT_TIMEOUT");
+    g_autoptr(IngotCredentials) other = NULL;
+    g_autoptr(GError) problem = NULL;
+    assert_true(ingot_credentials_find("d.example", NULL, &other, &problem, NULL));
+    assert_string_equal(other->user, "d");
+    assert_non_null(strstr(problem->message, "daemon"));
+    assert_null(strchr(problem->message, '\033'));
+}
+
+static void a_store_has_all_logins(void **state)
+{
+    (void)state;
+    make_helper("one", "read server; echo '{\"Username\":\"u\",\"Secret\":\"'\"$server\"'\"}'");
+    write_file("REGISTRY_AUTH_FILE", "auth.json",
+               "{\"auths\":{\"a.example\":{},\"https://b.example/v1/\":{},\"c.example\":{\"auth\":\"YTph\"}},"
+               "\"credsStore\":\"one\"}");
+    expect("a.example", "team/web", "u:a.example");
+    expect("b.example", NULL, "u:https://b.example/v1/");
+    expect("c.example", NULL, "a:a");
+    expect("d.example", NULL, "u:d.example");
+    expect("registry-1.docker.io", "library/web", "u:https://index.docker.io/v1/");
+    /* One that is not there is worth a word only where it is known to have the login. */
+    write_file("REGISTRY_AUTH_FILE", "auth.json", "{\"auths\":{\"a.example\":{}},\"credsStore\":\"absent\"}");
+    expect("d.example", NULL, "nothing");
+    g_autofree char *found = find("a.example", NULL);
+    assert_true(g_str_has_prefix(found, "problem: "));
+}
+
+static void one_hub_by_several_names(void **state)
+{
+    static const char *const keys[] = {"docker.io", "index.docker.io", "https://index.docker.io/v1/"};
+    static const char *const hosts[] = {"docker.io", "index.docker.io", "registry-1.docker.io"};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(keys) * G_N_ELEMENTS(hosts); i++) {
+        g_autofree char *text = g_strdup_printf("{\"auths\":{\"%s\":{\"auth\":\"YTph\"}}}", keys[i / 3]);
+        write_file("REGISTRY_AUTH_FILE", "auth.json", text);
+        expect(hosts[i % 3], "library/web", "a:a");
+    }
+    g_autoptr(IngotCredentials) login = ingot_credentials_new("b", "b");
+    assert_true(ingot_credentials_save("registry-1.docker.io", login, NULL));
+    expect("docker.io", NULL, "b:b");
+    assert_true(ingot_credentials_remove("index.docker.io", NULL));
 }
 
 static void written_and_removed(void **state)
@@ -172,10 +264,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_longest_key_counts),
-        TEST(files_in_their_order),
-        TEST(odd_files),
-        TEST(written_and_removed),
+        TEST(the_longest_key_counts), TEST(files_in_their_order),     TEST(odd_files),           TEST(helpers_are_run),
+        TEST(a_store_has_all_logins), TEST(one_hub_by_several_names), TEST(written_and_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

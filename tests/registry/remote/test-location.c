@@ -4,6 +4,7 @@
 
 #include <ingot/file.h>
 
+#include "remote/http.h"
 #include "remote/location.h"
 
 #define ASKED "https://registry.example/v2/team/web/blobs/uploads/?x=1"
@@ -148,10 +149,28 @@ static void an_upload_goes_where_it_is_led(void **state)
     }
 }
 
+static void docker_hub(void **state)
+{
+    static const char *const rows[][3] = {
+        {"docker.io", "web", "https://registry-1.docker.io/v2/library/web/manifests/1"},
+        {"docker.io", "team/web", "https://registry-1.docker.io/v2/team/web/manifests/1"},
+        {"index.docker.io", "web", "https://registry-1.docker.io/v2/library/web/manifests/1"},
+        {"https://registry-1.docker.io", "web", "https://registry-1.docker.io/v2/library/web/manifests/1"},
+        {"registry.docker.io", "web", "https://registry.docker.io/v2/web/manifests/1"},
+        {"http://docker.io", "web", "http://docker.io/v2/library/web/manifests/1"},
+    };
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(IngotRemote) remote = ingot_remote_new(rows[i][0], NULL);
+        g_autofree char *url = http_api_url(remote, rows[i][1], "manifests", "1");
+        assert_string_equal(url, rows[i][2]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(by_https), cmocka_unit_test(by_plain_http),
                                        cmocka_unit_test(an_error_is_fit_to_print),
-                                       cmocka_unit_test(an_upload_goes_where_it_is_led)};
+                                       cmocka_unit_test(an_upload_goes_where_it_is_led), cmocka_unit_test(docker_hub)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

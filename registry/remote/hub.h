@@ -1,0 +1,15 @@
+/* Docker Hub has several names: people write docker.io, its API answers at registry-1.docker.io, and docker keeps its
+ * login under index.docker.io. Images without a folder of their own lie in "library". */
+#pragma once
+
+#include <glib.h>
+
+#define HUB_HOST "docker.io" /* what logins are kept under */
+#define HUB_BASE "https://registry-1.docker.io"
+#define HUB_SERVER "https://index.docker.io/v1/" /* what credential helpers know it as */
+
+/* All of them, NULL-terminated. */
+extern const char *const hub_names[];
+gboolean hub_is(const char *host);
+/* What a name is called there; free it. */
+char *hub_path(const char *name);
