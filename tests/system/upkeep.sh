@@ -56,6 +56,20 @@ fill() {
     openssl enc -aes-128-ctr -pass "pass:$3" -nosalt -pbkdf2 -iter 1 </dev/zero 2>/dev/null | head -c "$4" >"$TMP/blob" || true
     tag "$1" "$2" "$(push "$1" "$TMP/blob")" "$4" >/dev/null
 }
+
+# The server's own scrub waits for one by hand that takes five minutes, and a pull comes: it is looked at last whether that was
+# noted meanwhile.
+data=$TMP/slow
+serve --scrub-every 1s
+head -c 2400000 /dev/urandom | split -b 8000 --filter='zstd -q -c' >"$TMP/frames"
+tag slow 1.0.0 "$(push slow "$TMP/frames")" "$(stat -c %s "$TMP/frames")" >/dev/null
+ingotd scrub --data "$data" --rate 1 >/dev/null 2>&1 &
+by_hand=$!
+ENDING+=("$by_hand")
+sleep 4
+curl -sf -o /dev/null "http://$registry/v2/slow/manifests/1.0.0" || fail "a pull"
+slow=$SERVER pulled=$SECONDS data=$TMP/data
+
 packs() { du -sb --exclude=lost "$data/packs" | cut -f1; }
 
 # --- what nothing names ---
@@ -230,3 +244,14 @@ for dry in --dry-run --grace=0s; do
 done
 end
 ok "what is only looked at goes, what is got by a format stays"
+
+data=$TMP/slow
+until [ "$(diary 'SELECT count(*) FROM used')" = 1 ]; do
+    [ $SECONDS -lt $((pulled + 150)) ] || fail "a pull waits for the end of a scrub before it is noted"
+    sleep 1
+done
+kill -0 "$by_hand" || fail "the scrub has ended before that"
+kill "$slow"
+wait "$slow" || fail "ingotd ends with $? in the middle of a scrub"
+wait "$by_hand" || true
+ok "what is short waits for no job"

@@ -12,7 +12,7 @@
 #include "server/storage/pulls.h"
 #include "server/upkeep/control.h"
 
-#define FLUSH_EVERY 60  /* seconds: how often pulls are noted */
+#define FLUSH_EVERY 60  /* seconds: how often pulls are noted, and uploads go that nobody goes on with */
 #define RETRY_EVERY 600 /* seconds: how soon what failed is tried again */
 #define SWEEP_EVERY 30  /* seconds: how often it is looked whether what a collection had to leave can go */
 #define SLICE 60        /* seconds of a scrub, until it is looked whether garbage is to be collected */
@@ -21,7 +21,8 @@ struct Upkeep {
     Storage *storage;
     const UpkeepOptions *options;
     Control *control;
-    GThread *thread;
+    GThread *thread;              /* of the jobs */
+    GThread *tidier;              /* of what is short, and waits for no job */
     GMutex collecting, scrubbing; /* held by the one job of its kind that runs */
     GMutex lock;                  /* guards what follows */
     GCond wake;
@@ -292,13 +293,21 @@ static gint64 scrub_when_due(Upkeep *upkeep)
     return 0; /* the next slice, or what has become due meanwhile */
 }
 
+static gpointer tidy_up(gpointer user)
+{
+    Upkeep *upkeep = user;
+    while (wait_for(upkeep, FLUSH_EVERY)) {
+        flush_pulls(upkeep);
+        uploads_drop_lapsed(upkeep->storage);
+    }
+    return NULL;
+}
+
 static gpointer keep_up(gpointer user)
 {
     Upkeep *upkeep = user;
     gint64 due = 0;
     while (wait_for(upkeep, due)) {
-        flush_pulls(upkeep);
-        uploads_drop_lapsed(upkeep->storage);
         merge_when_scattered(upkeep);
         gint64 collect_due = collect_when_due(upkeep), sweep_due = sweep_when_due(upkeep);
         due = MIN(MIN(collect_due, sweep_due), scrub_when_due(upkeep));
@@ -333,7 +342,8 @@ Upkeep *upkeep_start(Storage *storage, const char *data, const UpkeepOptions *op
     read_agenda(upkeep);
     upkeep->control = control_start(data, run, upkeep, error);
     upkeep->thread = upkeep->control == NULL ? NULL : crew_thread("upkeep", keep_up, upkeep, error);
-    if (upkeep->thread == NULL) {
+    upkeep->tidier = upkeep->thread == NULL ? NULL : crew_thread("tidy", tidy_up, upkeep, error);
+    if (upkeep->tidier == NULL) {
         upkeep_stop(upkeep);
         return NULL;
     }
@@ -347,10 +357,13 @@ void upkeep_stop(Upkeep *upkeep)
     }
     g_mutex_lock(&upkeep->lock);
     upkeep->stopping = TRUE;
-    g_cond_signal(&upkeep->wake);
+    g_cond_broadcast(&upkeep->wake);
     g_mutex_unlock(&upkeep->lock);
-    if (upkeep->thread != NULL) {
-        g_thread_join(upkeep->thread);
+    GThread *threads[] = {upkeep->thread, upkeep->tidier};
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+        if (threads[i] != NULL) {
+            g_thread_join(threads[i]);
+        }
     }
     control_stop(upkeep->control);
     g_hash_table_unref(upkeep->mirrors);
