@@ -34,8 +34,9 @@ typedef struct {
     const IngotRange *upload_ranges; /* these ranges of it alone, in order; NULL: from its start */
     guint upload_range;              /* the one that is being sent, and how much of it has been */
     guint64 upload_within;
-    Patience *patience;      /* for the upload with others of its kind; NULL: its own */
-    gboolean begin_anew;     /* the registry wants it later, and may have kept a part of it: it takes another upload */
+    Patience *patience; /* for the upload with others of its kind; NULL: its own */
+    gboolean
+        begin_anew; /* the registry wants it later, and may have kept all or a part of it: nothing is sent twice here */
     IngotProgress *progress; /* of the upload */
     guint silence;           /* seconds for which nothing may move, if that is longer than what is set for all */
     gsize limit;             /* of the answer's body, bytes */
