@@ -4,10 +4,12 @@
 #include <gio/gio.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "remote/failure.h"
 #include "remote/hub.h"
 #include "remote/location.h"
 
@@ -164,15 +166,9 @@ gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char 
     if (!http_goes_on(remote, error)) {
         return FALSE;
     }
-    const char *why = curl_easy_strerror(code);
-    if (code == CURLE_OPERATION_TIMEDOUT) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
-                    "%s: nothing came for %ld s ($INGOT_TIMEOUT sets this), or not all in good time: %s", url,
-                    stall_of(remote), why);
-    } else {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: %s", url, why);
-    }
-    return FALSE;
+    g_autofree char *cause =
+        failure_cause(curl, code, asked != NULL && is_unconnected(curl, code, asked), stall_of(remote));
+    return failure_set(remote, url, INGOT_ERROR_NETWORK, error, "%s", cause);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
@@ -326,9 +322,9 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
         return TRUE;
     }
     if (exchange->too_large) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer has more than %" G_GSIZE_FORMAT " bytes",
-                    exchange->url, exchange->limit);
-        return FALSE;
+        g_autofree char *most = ingot_text_size(exchange->limit);
+        return failure_set(remote, exchange->url, INGOT_ERROR_FAILED, error,
+                           "the answer is too large: %s at most are read", most);
     }
     return code == CURLE_OK || http_failed(remote, curl, code, exchange->url, error);
 }
@@ -449,14 +445,10 @@ gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError 
         ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
     const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
     const char *message = json_string_value(json_object_get(first, "message"));
-    IngotError code = exchange->status == 404                              ? INGOT_ERROR_NOT_FOUND
-                      : exchange->status == 401 || exchange->status == 403 ? INGOT_ERROR_DENIED
-                                                                           : INGOT_ERROR_FAILED;
-    g_autofree char *hint = code == INGOT_ERROR_DENIED ? auth_hint(remote) : NULL;
+    gboolean denied = exchange->status == 401 || exchange->status == 403;
+    g_autofree char *hint = denied ? auth_hint(remote) : NULL;
     const char *advice = hint != NULL ? hint : exchange->status == 401 ? " (`ingot login` logs in)" : "";
-    g_set_error(error, INGOT_ERROR, code, "%s %s: status %ld%s%s%s", exchange->method, exchange->url, exchange->status,
-                message == NULL ? "" : ": ", message == NULL ? "" : message, advice);
-    return FALSE;
+    return failure_set_status(remote, exchange->url, exchange->status, message, advice, error);
 }
 
 const char *http_header(const HttpExchange *exchange, const char *name)

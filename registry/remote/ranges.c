@@ -2,6 +2,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/patience.h"
 
@@ -110,12 +111,7 @@ static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
 static gboolean refused(const Fetch *fetch, CURL *curl, long status, GError **error)
 {
     http_note_status(fetch->remote, curl, "GET", fetch->url, status);
-    g_set_error(error, INGOT_ERROR,
-                status == 404                    ? INGOT_ERROR_NOT_FOUND
-                : status == 401 || status == 403 ? INGOT_ERROR_DENIED
-                                                 : INGOT_ERROR_FAILED,
-                "GET %s: status %ld", fetch->url, status);
-    return FALSE;
+    return failure_set_status(fetch->remote, fetch->url, status, NULL, "", error);
 }
 
 static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
@@ -137,8 +133,8 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
     }
     if (slot->ignored) {
         fetch->ignores = TRUE;
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: the registry does not answer range requests",
-                    fetch->url);
+        failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
+                    "the registry does not answer range requests");
         return FALSE;
     }
     if (code != CURLE_OK) {
@@ -148,8 +144,8 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
         return refused(fetch, slot->curl, status, error);
     }
     if (slot->data->len != slot->length) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
-                    "%s: the range at offset %" G_GUINT64_FORMAT " ended early", fetch->url, slot->offset);
+        failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
+                    "the range at offset %" G_GUINT64_FORMAT " ended early", slot->offset);
         return FALSE;
     }
     if (fetch->received != NULL) {
@@ -264,7 +260,7 @@ static gboolean read_through(const Fetch *fetch, GError **error)
     }
     if (ingot_remote_stream(fetch->remote, fetch->name, fetch->digest, 0, 0, pass_on, &whole, fetch->received,
                             &problem)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s: the blob is shorter than was said", fetch->url);
+        failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error, "the blob is shorter than was said");
     } else if (!whole.is_done) {
         g_propagate_error(error, g_steal_pointer(&problem));
     }
@@ -278,9 +274,9 @@ static gboolean check_ranges(const Fetch *fetch, GError **error)
         const IngotRange *range = &fetch->ranges[i];
         if (range->length == 0 || range->length > fetch->blob_size ||
             range->offset > fetch->blob_size - range->length) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                        "%s: the size that is said of it, %" G_GUINT64_FORMAT ", does not fit what it is made of",
-                        fetch->url, fetch->blob_size);
+            failure_set(fetch->remote, fetch->url, INGOT_ERROR_CORRUPT, error,
+                        "the size that is said of it, %" G_GUINT64_FORMAT ", does not fit what it is made of",
+                        fetch->blob_size);
             return FALSE;
         }
     }

@@ -4,6 +4,7 @@
 #include <ingot/manifest.h>
 #include <string.h>
 
+#include "remote/failure.h"
 #include "remote/http.h"
 
 #define LIST_MAX (16u << 20) /* bytes, with all its pages */
@@ -39,9 +40,10 @@ static PageResult add_page(IngotRemote *remote, json_t *list, gsize *room, const
         http_refused(remote, page, error);
         return PAGE_FAILED;
     }
+    g_autofree char *subject = failure_subject(remote, page->url);
     g_autoptr(json_t) body =
         page->status != 200 ? NULL
-                            : ingot_json_parse_within(page->answer->data, page->answer->len, page->url, room, &problem);
+                            : ingot_json_parse_within(page->answer->data, page->answer->len, subject, room, &problem);
     json_t *manifests = json_object_get(body, "manifests");
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
         g_propagate_error(error, g_steal_pointer(&problem));
@@ -60,7 +62,7 @@ static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolea
     *known = FALSE;
     for (guint pages = 0; url != NULL; pages++) {
         if (pages == PAGES_MAX || room == 0) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
+            failure_set(remote, url, INGOT_ERROR_FAILED, error, "the list has no end");
             return FALSE;
         }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .headers = accept, .limit = room};
@@ -69,8 +71,7 @@ static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolea
         }
         PageResult result = add_page(remote, list, &values, &get, error);
         if (result == PAGE_NONE && pages > 0) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list breaks off (status %ld)", get.url,
-                        get.status);
+            failure_set(remote, get.url, INGOT_ERROR_FAILED, error, "the list breaks off (status %ld)", get.status);
         }
         if (result == PAGE_FAILED || (result == PAGE_NONE && pages > 0)) {
             return FALSE;

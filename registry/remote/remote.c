@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ocidigest.h"
+#include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/hub.h"
 
@@ -152,8 +153,7 @@ GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const c
     ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &out->digest);
     if (oci_digest_parse(reference, &wanted, NULL) &&
         !oci_digest_fits(&wanted, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes))) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the manifest does not have the digest asked for",
-                    get.url);
+        failure_set(remote, get.url, INGOT_ERROR_CORRUPT, error, "the manifest does not have the digest asked for");
         return NULL;
     }
     return g_steal_pointer(&bytes);
@@ -214,7 +214,7 @@ gboolean ingot_remote_blob_size(IngotRemote *remote, const char *name, const Ing
     }
     const char *length = http_header(&head, "content-length");
     if (length == NULL || !g_ascii_string_to_unsigned(length, 10, 0, G_MAXINT64, size, NULL)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the registry does not tell its length", head.url);
+        failure_set(remote, head.url, INGOT_ERROR_FAILED, error, "the registry does not tell its length");
         return FALSE;
     }
     return TRUE;
@@ -231,8 +231,7 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
     IngotDigest found;
     ingot_digest_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &found);
     if (!ingot_digest_equal(&found, digest)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the bytes that came do not have that digest",
-                    get.url);
+        failure_set(remote, get.url, INGOT_ERROR_CORRUPT, error, "the bytes that came do not have that digest");
         return NULL;
     }
     return g_steal_pointer(&bytes);
@@ -283,10 +282,12 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
 /* --- lists --- */
 
 /* Adds what one page names. FALSE: it is none, which is not to say that there is nothing. */
-static gboolean list_add(GStrvBuilder *all, const HttpExchange *page, const char *key, GError **error)
+static gboolean list_add(const IngotRemote *remote, GStrvBuilder *all, const HttpExchange *page, const char *key,
+                         GError **error)
 {
     gsize room = PAGE_VALUES;
-    g_autoptr(json_t) body = ingot_json_parse_within(page->answer->data, page->answer->len, page->url, &room, error);
+    g_autofree char *subject = failure_subject(remote, page->url);
+    g_autoptr(json_t) body = ingot_json_parse_within(page->answer->data, page->answer->len, subject, &room, error);
     if (body == NULL) {
         return FALSE;
     }
@@ -300,7 +301,7 @@ static gboolean list_add(GStrvBuilder *all, const HttpExchange *page, const char
         }
     }
     if (!is_list) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer is no list of %s", page->url, key);
+        failure_set(remote, page->url, INGOT_ERROR_FAILED, error, "the answer is no list of %s", key);
     }
     return is_list;
 }
@@ -312,12 +313,12 @@ static char **list(IngotRemote *remote, char *first, const char *key, GError **e
     gsize room = NAMES_MAX;
     for (guint pages = 0; url != NULL; pages++) {
         if (pages == PAGES_MAX || room == 0) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the list has no end", url);
+            failure_set(remote, url, INGOT_ERROR_FAILED, error, "the list has no end");
             return NULL;
         }
         g_auto(HttpExchange) get = {.method = "GET", .url = g_steal_pointer(&url), .limit = room};
         if (!http_exchange(remote, &get, error) || (get.status != 200 && !http_refused(remote, &get, error)) ||
-            !list_add(all, &get, key, error) || !http_next_page(remote, &get, &url, error)) {
+            !list_add(remote, all, &get, key, error) || !http_next_page(remote, &get, &url, error)) {
             return NULL;
         }
         room -= get.answer->len;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/patience.h"
 
@@ -51,8 +52,8 @@ static gboolean stream_begin(Stream *stream)
     stream->begun = TRUE;
     stream->position = stream->status == 206 ? stream->from : 0;
     if (stream->status == 206 && stream->told != stream->from) {
-        g_set_error(&stream->failure, INGOT_ERROR, INGOT_ERROR_NETWORK,
-                    "%s: the registry answers with another range than was asked for", stream->url);
+        failure_set(stream->remote, stream->url, INGOT_ERROR_NETWORK, &stream->failure,
+                    "the registry answers with another range than was asked for");
     }
     return stream->failure == NULL;
 }
@@ -126,20 +127,14 @@ static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
     }
     if (code == CURLE_OK && is_refusal(stream)) {
         http_note_status(stream->remote, stream->remote->curl, "GET", stream->url, stream->status);
-        g_set_error(error, INGOT_ERROR,
-                    stream->status == 404                            ? INGOT_ERROR_NOT_FOUND
-                    : stream->status == 401 || stream->status == 403 ? INGOT_ERROR_DENIED
-                                                                     : INGOT_ERROR_FAILED,
-                    "GET %s: status %ld", stream->url, stream->status);
-        return FALSE;
+        return failure_set_status(stream->remote, stream->url, stream->status, NULL, "", error);
     }
     if (code != CURLE_OK) {
         return http_failed(stream->remote, stream->remote->curl, code, stream->url, error);
     }
     if (stream->position < stream->end) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
-                    "%s: it ends at %" G_GUINT64_FORMAT ", before %" G_GUINT64_FORMAT, stream->url, stream->position,
-                    stream->end);
+        failure_set(stream->remote, stream->url, INGOT_ERROR_NETWORK, error,
+                    "it ends at %" G_GUINT64_FORMAT ", before %" G_GUINT64_FORMAT, stream->position, stream->end);
         return FALSE;
     }
     return TRUE;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/crew.h"
+#include "remote/failure.h"
 #include "remote/http.h"
 
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
@@ -284,7 +285,7 @@ static GArray *ask_missing(IngotRemote *remote, Upload *upload, const GArray *fr
         return NULL;
     }
     if (post.answer->len != bits) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the answer does not fit the frames", post.url);
+        failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
         return NULL;
     }
     GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));

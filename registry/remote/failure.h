@@ -1,0 +1,19 @@
+/* What went wrong with a registry, in the words of its user: HOST/NAME:TAG first, then the cause. No URL of ours, which
+ * nobody typed, and no sentence of libcurl's. */
+#pragma once
+
+#include <ingot/error.h>
+
+#include "remote/http.h"
+
+/* "registry.example/team/web:1.0.0" for the URL that asks for it. A blob is named with its digest; what is at no
+ * address of the registry's, by the registry and that address. Free it. */
+char *failure_subject(const IngotRemote *remote, const char *url);
+/* Why a transfer did not come about, or broke off: "no connection: Connection refused". Free it. */
+char *failure_cause(CURL *curl, CURLcode code, gboolean unconnected, long stall);
+/* Sets "SUBJECT: MESSAGE". Always FALSE. */
+gboolean failure_set(const IngotRemote *remote, const char *url, IngotError code, GError **error, const char *format,
+                     ...) G_GNUC_PRINTF(5, 6);
+/* Sets the error that fits a status. message: what the registry says to it, or NULL. Always FALSE. */
+gboolean failure_set_status(const IngotRemote *remote, const char *url, long status, const char *message,
+                            const char *advice, GError **error);

@@ -1,0 +1,117 @@
+/* Errors of a registry name what its user named, then the cause: no URL of the client's own, no sentence of libcurl's,
+ * no byte that a terminal would take for an order. */
+#include "serve.h"
+
+#define DIGEST "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static char *answer(const char *request, gsize sent, gpointer user)
+{
+    (void)request, (void)sent;
+    const char *const *parts = user;
+    return serve_text(parts[0], "", parts[1]);
+}
+
+static char *answer_raw(const char *request, gsize sent, gpointer user)
+{
+    (void)request, (void)sent;
+    return g_strdup(user);
+}
+
+/* What is said of a manifest, without the host. */
+static char *manifest_error(ServeFunc function, gpointer user, const char *reference, IngotError code)
+{
+    IngotDescriptor out;
+    g_autoptr(GError) error = NULL;
+    Serve *serve = serve_new(function, user);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    g_autofree char *host = g_strconcat(serve->where + strlen("http://"), "/", NULL);
+    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, "team/web", reference, &out, NULL, &error);
+    serve_free(serve);
+    assert_null(bytes);
+    if (!g_error_matches(error, INGOT_ERROR, (gint)code) || !g_str_has_prefix(error->message, host)) {
+        fail_msg("%s", error->message);
+    }
+    assert_null(strstr(error->message, "://"));
+    return g_strdup(error->message + strlen(host));
+}
+
+static void a_status_is_a_cause(void **state)
+{
+    static const struct {
+        const char *parts[2], *reference, *wanted;
+        IngotError code;
+    } cases[] = {
+        {{"404 Not Found", ""}, "prod", "team/web:prod: not found (status 404)", INGOT_ERROR_NOT_FOUND},
+        {{"404 Not Found", "{\"errors\":[{\"message\":\"gone\"}]}"},
+         DIGEST,
+         "team/web@" DIGEST ": not found (status 404: gone)",
+         INGOT_ERROR_NOT_FOUND},
+        {{"403 Forbidden", "{\"errors\":[{\"message\":\"\\u001b[2Jthe quota\\nis full\"}]}"},
+         "prod",
+         "team/web:prod: denied (status 403: the quota is full)",
+         INGOT_ERROR_DENIED},
+        {{"401 Unauthorized", ""},
+         "prod",
+         "team/web:prod: a login is needed (status 401) (`ingot login` logs in)",
+         INGOT_ERROR_DENIED},
+        {{"413 Too Large", ""}, "prod", "team/web:prod: too large (status 413)", INGOT_ERROR_FAILED},
+        {{"500 Oh", "<html>"}, "prod", "team/web:prod: the registry failed (status 500)", INGOT_ERROR_FAILED},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = manifest_error(answer, (gpointer)cases[i].parts, cases[i].reference, cases[i].code);
+        assert_string_equal(text, cases[i].wanted);
+    }
+}
+
+static void a_broken_connection_is_a_cause(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", "team/web:prod: the connection broke off"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "team/web:prod: the connection broke off"},
+        {"SSH-2.0-OpenSSH\r\n", "team/web:prod: what answers does not speak HTTP"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = manifest_error(answer_raw, (gpointer)cases[i][0], "prod", INGOT_ERROR_NETWORK);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
+static void what_is_not_reached_is_a_cause(void **state)
+{
+    static const char *const cases[][2] = {
+        {"127.0.0.1:1", "127.0.0.1:1/team/web: its tags: no connection: Connection refused"},
+        {"no-such-host.invalid", "no-such-host.invalid/team/web: its tags: no host of this name is known"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(IngotRemote) remote = ingot_remote_new(cases[i][0], NULL);
+        ingot_remote_limit(remote, 5, 5, 0);
+        assert_null(ingot_remote_list_tags(remote, "team/web", &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
+        assert_string_equal(error->message, cases[i][1]);
+    }
+}
+
+/* More than is read, by a registry that does not say so before. */
+static void too_much_is_a_cause(void **state)
+{
+    g_autofree char *body = g_strnfill(INGOT_MANIFEST_MAX + 1, ' ');
+    const char *parts[] = {"200 OK", body};
+    (void)state;
+    g_autofree char *text = manifest_error(answer, (gpointer)parts, "prod", INGOT_ERROR_FAILED);
+    assert_string_equal(text, "team/web:prod: the answer is too large: 4.2 MB at most are read");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_status_is_a_cause),
+        cmocka_unit_test(a_broken_connection_is_a_cause),
+        cmocka_unit_test(what_is_not_reached_is_a_cause),
+        cmocka_unit_test(too_much_is_a_cause),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
