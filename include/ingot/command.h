@@ -26,7 +26,9 @@ typedef struct {
 
 /* Finds the verb that argv[1] names in the table (ended by a NULL name), or as PROGRAM-VERB in the libexec folder
  * ($INGOT_LIBEXEC, `libexec` beside the program, the installed one), runs it, prints its error to stderr as
- * "ingot VERB: message", and returns the exit status. --help and --version are handled. */
+ * "ingot VERB: message", and returns the exit status. --help, --version and the verbs help and version are handled;
+ * options that all verbs share may stand before the verb too. Where the reader of standard output has gone (`ingot … |
+ * head`), the program ends by SIGPIPE without a word, as cat and git do: a shell sees 141. */
 int ingot_command_main(const char *program, const char *summary, const IngotVerb *verbs, int argc, char **argv);
 
 /* Parses the verb's own options (entries may be NULL) and the common ones out of argc/argv; argv[0] becomes the verb
@@ -34,6 +36,10 @@ int ingot_command_main(const char *program, const char *summary, const IngotVerb
  * line (INVALID). --help prints and exits. */
 gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entries, int min, int max, int *argc,
                                char ***argv, GError **error);
+
+/* The verb's result is a stream that it writes to standard output itself: if that fails since the reader has gone, the
+ * program ends as above. */
+void ingot_command_streams(void);
 
 /* A verb that does what it should ends with this status instead of 0: that of the command which it ran. */
 void ingot_command_exit_with(int status);

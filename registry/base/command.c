@@ -182,6 +182,8 @@ static GPtrArray *further_verbs(const IngotVerb *verbs)
     return g_steal_pointer(&names);
 }
 
+static const IngotVerb own_verbs[];
+
 static void print_help(FILE *out, const char *program, const char *summary, const IngotVerb *verbs)
 {
     g_autoptr(GPtrArray) further = further_verbs(verbs);
@@ -193,7 +195,9 @@ static void print_help(FILE *out, const char *program, const char *summary, cons
         g_autofree char *text = summary_of(further->pdata[i]);
         fprintf(out, "  %-10s %s\n", (const char *)further->pdata[i], text);
     }
-    fprintf(out, "\n`%s VERB --help` tells about one of them, with an example.\n", program);
+    for (const IngotVerb *own = own_verbs; own->name; own++)
+        fprintf(out, "  %-10s %s\n", own->name, own->summary);
+    fprintf(out, "\n`%s help VERB` tells about one of them, with an example.\n", program);
 }
 
 static const IngotVerb *find_verb(const IngotVerb *verbs, const char *name)
@@ -242,6 +246,46 @@ static int refuse_verb(const char *program, const IngotVerb *verbs, const char *
     return 2;
 }
 
+/* --- verbs that every program has --- */
+
+static struct {
+    const char *program, *summary;
+    const IngotVerb *verbs;
+} running;
+
+static gboolean run_help(int argc, char **argv, GError **error)
+{
+    char *asked[] = {NULL, "--help", NULL};
+    if (!ingot_command_options(&own_verbs[0], NULL, 0, 1, &argc, &argv, error))
+        return FALSE;
+    if (argc == 1) {
+        print_help(stdout, running.program, running.summary, running.verbs);
+        return TRUE;
+    }
+    const IngotVerb *verb = find_verb(running.verbs, argv[1]);
+    verb = verb ? verb : find_verb(own_verbs, argv[1]);
+    asked[0] = argv[1];
+    if (verb)
+        return verb->run(2, asked, error); /* prints and exits */
+    exec_verb(argv[1], asked);
+    ingot_command_exit_with(refuse_verb(running.program, running.verbs, argv[1]));
+    return TRUE;
+}
+
+static gboolean run_version(int argc, char **argv, GError **error)
+{
+    if (!ingot_command_options(&own_verbs[1], NULL, 0, 0, &argc, &argv, error))
+        return FALSE;
+    printf("%s %s\n", running.program, ingot_command_version());
+    return TRUE;
+}
+
+static const IngotVerb own_verbs[] = {
+    {"help", "[VERB]", "tell about a verb, or list them all", "Example:\n  ingot help push\n", run_help},
+    {"version", "", "print the version", "Example:\n  ingot version\n", run_version},
+    {NULL},
+};
+
 static int exit_status; /* of a verb that is done */
 
 void ingot_command_exit_with(int status)
@@ -264,14 +308,38 @@ static void show_note(const char *note)
 }
 
 static gboolean output_told; /* how stdout has fared */
+static gboolean streams;
+
+void ingot_command_streams(void)
+{
+    streams = TRUE;
+}
+
+/* Whether stdout is a pipe whose reader has gone. */
+static gboolean is_unread(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && out.revents & POLLERR;
+}
+
+/* A reader that has seen enough wants no message; a script that pipes sees the same status as of any other tool. */
+static int end_unread(void)
+{
+    sigset_t pipes;
+    sigemptyset(&pipes);
+    sigaddset(&pipes, SIGPIPE);
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+    sigprocmask(SIG_UNBLOCK, &pipes, NULL);
+    return 128 + SIGPIPE;
+}
 
 /* Help is printed by whoever ends the process at once. A pipe whose reader has gone is no failure of it. */
 static void check_help(void)
 {
     g_autoptr(GError) error = NULL;
-    struct pollfd out = {.fd = STDOUT_FILENO};
 
-    if (output_told || flush_output(&error) || (poll(&out, 1, 0) > 0 && out.revents & POLLERR))
+    if (output_told || flush_output(&error) || is_unread())
         return;
     g_printerr("%s: %s\n", g_get_prgname() ? g_get_prgname() : "ingot", error->message);
     _exit(1);
@@ -284,12 +352,14 @@ static int run_verb(const IngotVerb *verb, int argc, char **argv)
 
     g_set_prgname(name);
     ingot_lock_set_note(show_note);
-    gboolean done = verb->run(argc, argv, &error) && flush_output(&error);
+    gboolean ran = verb->run(argc, argv, &error), told = ran && flush_output(&error);
     ingot_lock_set_note(NULL);
     output_told = TRUE;
     g_clear_pointer(&progress, ingot_progress_free);
-    if (done)
+    if (told)
         return exit_status;
+    if ((ran || streams) && ingot_interrupt_check(NULL) && is_unread())
+        return end_unread();
     /* Once a signal has come, whatever broke off did so for its sake. */
     if (!ingot_interrupt_check(NULL) && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         g_clear_error(&error);
@@ -314,6 +384,63 @@ static const IngotVerb *verb_of_program(const IngotVerb *verbs, const char *path
     return g_str_has_prefix(base, PREFIX) ? find_verb(verbs, base + strlen(PREFIX)) : NULL;
 }
 
+/* How many arguments an option takes up that all verbs share; 0: it is none of those. */
+static int shared_option(const char *argument)
+{
+    static const char *const flags[] = {"-q", "--quiet", "--json", NULL};
+    static const char *const values[] = {"--store", "--cache", "--ca", NULL};
+
+    if (g_strv_contains(flags, argument))
+        return 1;
+    if (g_strv_contains(values, argument))
+        return 2;
+    for (guint i = 0; values[i]; i++)
+        if (g_str_has_prefix(argument, values[i]) && argument[strlen(values[i])] == '=')
+            return 1;
+    return 0;
+}
+
+/* Moves the shared options that stand before the verb behind it: a copy of the list, NULL-terminated. Free it. */
+static char **put_verb_first(int argc, char **argv)
+{
+    GPtrArray *all = g_ptr_array_new();
+    int verb = 1, width;
+
+    while (verb < argc && (width = shared_option(argv[verb])) > 0)
+        verb += width;
+    g_ptr_array_add(all, argv[0]);
+    if (verb < argc)
+        g_ptr_array_add(all, argv[verb]);
+    for (int i = 1; i < argc && verb < argc; i++)
+        if (i != verb)
+            g_ptr_array_add(all, argv[i]);
+    g_ptr_array_add(all, NULL);
+    return (char **)g_ptr_array_free(all, FALSE);
+}
+
+/* A word that is no option, or the program's own options alone. */
+static int run_words(const char *program, const char *summary, const IngotVerb *verbs, int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr, program, summary, verbs);
+        return 2;
+    }
+    if (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h")) {
+        print_help(stdout, program, summary, verbs);
+        return 0;
+    }
+    if (g_str_equal(argv[1], "--version")) {
+        printf("%s %s\n", program, ingot_command_version());
+        return 0;
+    }
+    const IngotVerb *verb = find_verb(verbs, argv[1]);
+    verb = verb ? verb : find_verb(own_verbs, argv[1]);
+    if (verb)
+        return run_verb(verb, argc - 1, argv + 1);
+    exec_verb(argv[1], argv + 1);
+    return refuse_verb(program, verbs, argv[1]);
+}
+
 int ingot_command_main(const char *program, const char *summary, const IngotVerb *verbs, int argc, char **argv)
 {
     ingot_process_fill_standard();
@@ -329,21 +456,9 @@ int ingot_command_main(const char *program, const char *summary, const IngotVerb
     }
     if (verb)
         return run_verb(verb, argc, argv);
-    if (argc < 2) {
-        print_help(stderr, program, summary, verbs);
-        return 2;
-    }
-    if (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h")) {
-        print_help(stdout, program, summary, verbs);
-        return 0;
-    }
-    if (g_str_equal(argv[1], "--version")) {
-        printf("%s %s\n", program, ingot_command_version());
-        return 0;
-    }
-    verb = find_verb(verbs, argv[1]);
-    if (verb)
-        return run_verb(verb, argc - 1, argv + 1);
-    exec_verb(argv[1], argv + 1);
-    return refuse_verb(program, verbs, argv[1]);
+    running.program = program;
+    running.summary = summary;
+    running.verbs = verbs;
+    g_autofree char **words = argc > 0 ? put_verb_first(argc, argv) : NULL;
+    return run_words(program, summary, verbs, words ? (int)g_strv_length(words) : 0, words);
 }

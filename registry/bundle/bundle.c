@@ -4,6 +4,7 @@
 #include <ingot/file.h>
 #include <ingot/nbd.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <ingot/ties.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,7 +62,7 @@ static gboolean check_size(const Parcel *parcel, const FoundDisk *found, GError 
     if (capacity == 0 || size <= capacity || size - capacity <= capacity / 10 + DISK_SLACK) {
         return TRUE;
     }
-    g_autofree char *has = g_format_size(size), *holds = g_format_size(capacity);
+    g_autofree char *has = ingot_text_size(size), *holds = ingot_text_size(capacity);
     return bundle_refuse(parcel->name, error, "'%s' is %s large, more than a disk of %s explains", found->member->name,
                          has, holds);
 }

@@ -7,6 +7,7 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/process.h>
+#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -196,7 +197,7 @@ static gboolean check_bounds(const Parcel *parcel, guint64 total, guint64 own, G
     }
     if (total > own * PARCEL_RATIO_MAX + PARCEL_SLACK) {
         const ParcelMember *last = g_ptr_array_index(parcel->members, parcel->members->len - 1);
-        g_autofree char *size = g_format_size(last->size), *small = g_format_size(own);
+        g_autofree char *size = ingot_text_size(last->size), *small = ingot_text_size(own);
         return bundle_refuse(parcel->name, error,
                              "with '%s' of %s it would unpack to more than %u times its own %s; if that is what it "
                              "should be, unpack it yourself and pack the disk",

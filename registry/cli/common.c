@@ -3,6 +3,7 @@
 #include <ingot/command.h>
 #include <ingot/error.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define SHORT_DIGEST 19 /* "sha256:" and 12 digits */
 
@@ -61,8 +62,53 @@ void cli_print_json(const json_t *value)
     fputs(text, stdout);
 }
 
-gboolean cli_export(const IngotImage *image, const IngotFormat *format, const char *path, GError **error)
+void cli_output_clear(CliOutput *output)
 {
+    g_free(output->format);
+    g_free(output->path);
+}
+
+gboolean cli_output_is_stdout(const CliOutput *output)
+{
+    return g_strcmp0(output->path, "-") == 0;
+}
+
+const IngotFormat *cli_output_format(const CliOutput *output, GError **error)
+{
+    const IngotFormat *format = output->format == NULL ? ingot_format_raw : ingot_format_find(output->format, error);
+    if (output->path == NULL && output->format != NULL && format != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--format says how -o FILE is written: --output FILE is missing");
+        return NULL;
+    }
+    if (format != NULL && cli_output_is_stdout(output) && format != ingot_format_raw) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-o -: only raw can go to stdout, not %s", format->name);
+        return NULL;
+    }
+    return format;
+}
+
+static gboolean stream(const IngotImage *image, GError **error)
+{
+    IngotProgress *progress = ingot_command_progress();
+    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    if (disk == NULL) {
+        return FALSE;
+    }
+    ingot_command_streams();
+    ingot_progress_begin(progress, image->index->disk_size, "write -");
+    if (!ingot_disk_stream(disk, STDOUT_FILENO, progress, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    return TRUE;
+}
+
+gboolean cli_output_write(const CliOutput *output, const IngotImage *image, const IngotFormat *format, GError **error)
+{
+    if (cli_output_is_stdout(output)) {
+        return stream(image, error);
+    }
     IngotProgress *progress = ingot_command_progress();
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
     const IngotFormatInput input = {
@@ -71,8 +117,8 @@ gboolean cli_export(const IngotImage *image, const IngotFormat *format, const ch
     if (files == NULL) {
         return FALSE;
     }
-    ingot_progress_begin(progress, image->index->disk_size, "write %s", path);
-    if (!ingot_format_write(files, disk, path, progress, error)) {
+    ingot_progress_begin(progress, image->index->disk_size, "write %s", output->path);
+    if (!ingot_format_write(files, disk, output->path, progress, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);

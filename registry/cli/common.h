@@ -16,6 +16,26 @@ void cli_print_result(const char *text, const IngotDigest *digest);
 IngotReference *cli_remote_reference(const char *text, GError **error);
 /* A registry's HOST[:PORT] alone. Free it. */
 char *cli_host(const char *text, GError **error);
-/* Writes the first file of a format of an image. */
-gboolean cli_export(const IngotImage *image, const IngotFormat *format, const char *path, GError **error);
+/* -F and -o of the verbs that write an image's disk. */
+typedef struct {
+    char *format, *path; /* as given; free them with cli_output_clear */
+} CliOutput;
+#define CLI_OUTPUT_OPTIONS(output)                                                                                     \
+    {"format",                                                                                                         \
+     'F',                                                                                                              \
+     0,                                                                                                                \
+     G_OPTION_ARG_STRING,                                                                                              \
+     &(output).format,                                                                                                 \
+     "what to write it as: raw unless it is given, `ingot formats` lists them",                                        \
+     "FORMAT"},                                                                                                        \
+    {                                                                                                                  \
+        "output", 'o', 0, G_OPTION_ARG_FILENAME, &(output).path,                                                       \
+            "the file, the new folder or the block device to write it to (-: stdout, raw alone)", "FILE"               \
+    }
+void cli_output_clear(CliOutput *output);
+/* The format that is asked for; NULL and INVALID where it does not exist or can't go where it is to. */
+const IngotFormat *cli_output_format(const CliOutput *output, GError **error);
+gboolean cli_output_is_stdout(const CliOutput *output);
+/* Writes an image's disk there. */
+gboolean cli_output_write(const CliOutput *output, const IngotImage *image, const IngotFormat *format, GError **error);
 void cli_print_json(const json_t *value);

@@ -6,40 +6,26 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-typedef struct {
-    char *format, *output;
-} Arguments;
-
-static void arguments_clear(Arguments *arguments)
-{
-    g_free(arguments->format);
-    g_free(arguments->output);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_auto(Arguments) arguments = {0};
-    const GOptionEntry entries[] = {
-        {"format", 'F', 0, G_OPTION_ARG_STRING, &arguments.format, "what to write it as: `ingot formats` lists them",
-         "FORMAT"},
-        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &arguments.output, "the file to write", "FILE"},
-        G_OPTION_ENTRY_NULL,
-    };
+    g_auto(CliOutput) output = {0};
+    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_export, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
-    if (arguments.format == NULL || arguments.output == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s is missing; `ingot export --help` tells more",
-                    arguments.format == NULL ? "--format FORMAT" : "--output FILE");
+    if (output.path == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--output FILE is missing; `ingot export --help` tells more");
         return FALSE;
     }
-    const IngotFormat *format = ingot_format_find(arguments.format, error);
+    const IngotFormat *format = cli_output_format(&output, error);
     g_autoptr(IngotReference) reference = format == NULL ? NULL : ingot_reference_parse(argv[1], error);
     g_autoptr(IngotStore) store = reference == NULL ? NULL : cli_store_to_read();
     g_autoptr(IngotImage) image =
         store == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
-    return image != NULL && cli_export(image, format, arguments.output, error);
+    return image != NULL && cli_output_write(&output, image, format, error);
 }
 
 const IngotVerb verb_export = {
@@ -48,6 +34,7 @@ const IngotVerb verb_export = {
     "pulled first where its name has a host. Nothing is at FILE until it is whole. A format of several files (vmx) "
     "becomes\n"
     "a new folder of that name.\n\n"
-    "Examples:\n  ingot export team/web:1.0.0 --format vmdk -o web.vmdk\n"
-    "  ingot export team/web:1.0.0 --format ova -o web.ova\n",
+    "Examples:\n  ingot export team/web:1.0.0 -F vmdk -o web.vmdk\n"
+    "  ingot export team/web:1.0.0 -F ova -o web.ova\n"
+    "  ingot export team/web:1.0.0 -o - | ssh host 'cat >web.raw'\n",
     run};

@@ -18,12 +18,17 @@ static gboolean run(int argc, char **argv, GError **error)
         cli_print_json(list);
         return TRUE;
     }
+    gboolean quiet = ingot_command_common()->quiet;
     int width = 0;
     for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
         width = MAX(width, (int)strlen((*format)->name));
     }
     for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
-        printf("%-*s  %s\n", width, (*format)->name, (*format)->summary);
+        if (quiet) {
+            printf("%s\n", (*format)->name);
+        } else {
+            printf("%-*s  %s\n", width, (*format)->name, (*format)->summary);
+        }
     }
     return TRUE;
 }

@@ -1,3 +1,4 @@
+#include <ingot/text.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -25,8 +26,8 @@ static void print_row(const json_t *object)
 {
     const char *tag = json_string_value(json_object_get(object, "tag"));
     const char *created = json_string_value(json_object_get(object, "created"));
-    g_autofree char *size = g_format_size((guint64)json_integer_value(json_object_get(object, "size")));
-    g_autofree char *stored = g_format_size((guint64)json_integer_value(json_object_get(object, "stored")));
+    g_autofree char *size = ingot_text_size((guint64)json_integer_value(json_object_get(object, "size")));
+    g_autofree char *stored = ingot_text_size((guint64)json_integer_value(json_object_get(object, "stored")));
     gboolean damaged = json_is_true(json_object_get(object, "damaged"));
     printf("%-32s %-12s %.19s  %-20s %10s %10s\n", json_string_value(json_object_get(object, "name")),
            tag == NULL ? "-" : tag, json_string_value(json_object_get(object, "digest")),
@@ -51,6 +52,12 @@ static gboolean run(int argc, char **argv, GError **error)
         cli_print_json(rows);
         return TRUE;
     }
+    for (size_t i = 0; ingot_command_common()->quiet && i < json_array_size(rows); i++) {
+        printf("%s\n", json_string_value(json_object_get(json_array_get(rows, i), "digest")));
+    }
+    if (ingot_command_common()->quiet) {
+        return TRUE;
+    }
     printf("%-32s %-12s %-19s  %-20s %10s %10s\n", "NAME", "TAG", "DIGEST", "CREATED", "SIZE", "STORED");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         print_row(json_array_get(rows, i));
@@ -58,7 +65,8 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
-const IngotVerb verb_images = {"images", "", "list the images of the store",
-                               "SIZE is the disk as a machine sees it, STORED what it takes here.\n\n"
-                               "Example:\n  ingot images --json\n",
-                               run};
+const IngotVerb verb_images = {
+    "images", "", "list the images of the store",
+    "SIZE is the disk as a machine sees it, STORED what it takes here. With -q only digests are printed.\n\n"
+    "Example:\n  ingot images --json\n",
+    run};

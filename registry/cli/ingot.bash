@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='build cache export formats images login logout ls pack plan promote pull push rm run shell show vagrant validate'
+    local verbs='build cache export formats help images login logout ls pack plan promote pull push rm run shell show vagrant validate version'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -17,6 +17,7 @@ _ingot() {
     esac
     case $verb in
     build | plan | shell | validate) mapfile -t COMPREPLY < <(compgen -f -X '!*.y*ml' -- "$current") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$current") ;;
     cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune rm pin unpin' -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     export | push | rm | run | show)

@@ -101,7 +101,7 @@ static IngotPacked *pack(IngotStore *store, const IngotBundle *bundle, const cha
     ingot_progress_begin(options->progress, ingot_blocks_size(blocks), "pack %s", name);
     IngotPacked *packed = ingot_store_pack(store, blocks, options, error);
     if (packed != NULL) {
-        g_autofree char *data = g_format_size(packed->data), *stored = g_format_size(packed->size);
+        g_autofree char *data = ingot_text_size(packed->data), *stored = ingot_text_size(packed->size);
         ingot_progress_end(options->progress, "%s of data, %s stored, %u chunks", data, stored,
                            packed->index->chunks->len);
     }

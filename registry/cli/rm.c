@@ -1,4 +1,5 @@
 #include <ingot/error.h>
+#include <ingot/text.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"
@@ -35,7 +36,7 @@ static gboolean run(int argc, char **argv, GError **error)
             return FALSE;
         }
     }
-    g_autofree char *size = g_format_size(freed);
+    g_autofree char *size = ingot_text_size(freed);
     ingot_progress_message(ingot_command_progress(), "%s freed", size);
     return TRUE;
 }

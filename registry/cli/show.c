@@ -1,4 +1,5 @@
 #include <ingot/error.h>
+#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,8 +121,8 @@ static void print(const json_t *all)
 {
     const json_t *config = json_object_get(all, "config");
     const json_t *size = json_object_get(json_object_get(config, "disk"), "size");
-    g_autofree char *disk = g_format_size((guint64)json_integer_value(size));
-    g_autofree char *stored = g_format_size((guint64)json_integer_value(json_object_get(all, "stored")));
+    g_autofree char *disk = ingot_text_size((guint64)json_integer_value(size));
+    g_autofree char *stored = ingot_text_size((guint64)json_integer_value(json_object_get(all, "stored")));
     const char *release = get(config, "os", "version"); /* a rolling system has none */
     g_autofree char *os = get(config, "os", "id") == NULL
                               ? NULL
@@ -161,6 +162,8 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     if (ingot_command_common()->json) {
         cli_print_json(all);
+    } else if (ingot_command_common()->quiet) {
+        printf("%s\n", get(all, "digest", NULL));
     } else {
         print(all);
     }

@@ -1,6 +1,7 @@
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>
+#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
@@ -140,7 +141,7 @@ gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, Ingot
         !ingot_store_tag(store, name, reference->tag, manifest, error)) {
         return FALSE;
     }
-    g_autofree char *size = g_format_size(*count);
+    g_autofree char *size = ingot_text_size(*count);
     ingot_progress_end(progress, "%s over the network", size);
     return TRUE;
 }

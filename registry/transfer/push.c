@@ -1,6 +1,7 @@
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>
+#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -170,7 +171,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
                                    error)) {
         return FALSE;
     }
-    g_autofree char *size = g_format_size(sent);
+    g_autofree char *size = ingot_text_size(sent);
     ingot_progress_end(progress, "%s of the disk sent", size);
     return TRUE;
 }

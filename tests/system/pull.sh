@@ -152,3 +152,23 @@ expect 0 ingot rm web:1.0.0
 wait $holder
 [ "$(grep -c 'waiting for .*process.*, which holds .*/store/.lock$' "$TMP/err")" = 1 ] || fail "the wait for a lock: $(cat "$TMP/err")"
 ok "a wait for another process is said once"
+
+# -q, -F and -o mean the same in every verb that has them.
+[ "$(ingot images -q | sort -u)" = "$(ingot images --json | grep -o 'sha256:[0-9a-f]*' | sort -u)" ] || fail "images -q: $(ingot images -q)"
+[ "$(ingot -q show web:2.0.0)" = "$digest" ] || fail "show -q"
+ingot export web:2.0.0 -o - 2>/dev/null | cmp - "$TMP/v2.raw" || fail "export to stdout"
+ingot pull -q web:2.0.0 -F qcow2 -o "$TMP/pulled.qcow2" >/dev/null
+ingot export web:2.0.0 -F qcow2 -o "$TMP/exported.qcow2" 2>/dev/null
+cmp "$TMP/pulled.qcow2" "$TMP/exported.qcow2" || fail "pull -F"
+told 2 "only raw can go to stdout, not qcow2" ingot export web:2.0.0 -F qcow2 -o -
+told 2 "only raw can go to stdout, not qcow2" ingot pull web:2.0.0 -F qcow2 -o -
+told 2 "--output FILE is missing" ingot export web:2.0.0
+told 2 "--output FILE is missing" ingot pull web:2.0.0 -F qcow2
+for command in "export web:2.0.0 -o -" "pull web:2.0.0 -o -" "images --json"; do
+    # shellcheck disable=SC2086
+    status=$({ set +e; ingot $command 2>"$TMP/err"; echo $? >"$TMP/status"; } | head -c 1 >"$TMP/none"; cat "$TMP/status")
+    # A list may fit into the pipe before its reader goes.
+    [ "$status" = 141 ] || { [ "$status" = 0 ] && [ "${command%% *}" = images ]; } || fail "$command with a reader that goes ends with $status"
+    ! grep -v 'write -' "$TMP/err" || fail "$command with a reader that goes says: $(cat "$TMP/err")"
+done
+ok "-q, -F, -o - are alike in all verbs; a reader that goes ends them quietly"

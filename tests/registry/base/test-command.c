@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,6 +48,10 @@ static gboolean run_push(int argc, char **argv, GError **error)
     if (g_str_equal(argv[1], "broken")) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "web: cannot connect");
         return FALSE;
+    }
+    if (g_str_equal(argv[1], "stream")) {
+        ingot_command_streams();
+        return write(STDOUT_FILENO, "x", 1) == 1 || ingot_error_set_errno(error, errno, "stdout");
     }
     if (g_str_equal(argv[1], "slow")) { /* interrupted, and whatever it was about fails for it */
         raise(SIGINT);
@@ -182,8 +187,51 @@ static void test_help(void **state)
     assert_int_equal(none.status, 2);
     assert_string_equal(none.out, "");
 
-    g_auto(Result) version = run(*state, "ingot --version");
-    assert_string_equal(version.out, "ingot " INGOT_VERSION "\n");
+    static const char *const versions[] = {"ingot --version", "ingot version", "ingot -q version"};
+    for (gsize i = 0; i < G_N_ELEMENTS(versions); i++) {
+        g_auto(Result) version = run(*state, versions[i]);
+        assert_string_equal(version.out, "ingot " INGOT_VERSION "\n");
+    }
+}
+
+/* As git, docker and podman have it. */
+static void test_help_verb(void **state)
+{
+    static const struct {
+        const char *line, *wanted;
+        int status;
+    } cases[] = {
+        {"ingot help", "push       send an image to a registry", 0},
+        {"ingot help push", "ingot push web:1.0.0", 0},
+        {"ingot help version", "print the version", 0},
+        {"ingot help help", "tell about a verb", 0},
+        {"ingot help hello", "ingot-hello --help", 7}, /* a program's own */
+        {"ingot help pussh", "", 2},
+        {"ingot help push pull", "", 2},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Result) result = run(*state, cases[i].line);
+        if (result.status != cases[i].status || strstr(result.out, cases[i].wanted) == NULL)
+            fail_msg("%s: %d, %s%s", cases[i].line, result.status, result.out, result.err);
+    }
+    g_auto(Result) wrong = run(*state, "ingot help pussh");
+    assert_non_null(strstr(wrong.err, "did you mean 'push'?"));
+}
+
+static void test_options_before_the_verb(void **state)
+{
+    g_auto(Result) own = run(*state, "ingot -q --store s --cache=c --json push a --force");
+    assert_int_equal(own.status, 0);
+    assert_string_equal(own.out, "push force=1 quiet=1 json=1 store=s cache=c <a>\n");
+    assert_string_equal(own.err, "");
+    g_auto(Result) further = run(*state, "ingot -q --ca f hello to world");
+    assert_string_equal(further.out, "ingot-hello -q --ca f to world\n");
+    static const char *const lines[] = {"ingot -q", "ingot --store", "ingot --force push a"};
+    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_auto(Result) wrong = run(*state, lines[i]);
+        assert_int_equal(wrong.status, 2);
+        assert_string_equal(wrong.out, "");
+    }
 }
 
 static void test_unknown_verb(void **state)
@@ -227,12 +275,46 @@ static void test_full_output(void **state)
     assert_non_null(strstr(err, "standard output"));
 }
 
+/* A reader that has gone: the status of cat and git, and not a word. */
+static void test_unread_output(void **state)
+{
+    static const char *const firsts[] = {"a", "stream", "broken"};
+    for (gsize i = 0; i < G_N_ELEMENTS(firsts); i++) {
+        int status, ends[2];
+        fflush(NULL);
+        assert_int_equal(pipe(ends), 0);
+        close(ends[0]);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            char *argv[] = {"ingot", "push", "-q", (char *)firsts[i], NULL};
+            redirect(*state, "err", STDERR_FILENO);
+            if (dup2(ends[1], STDOUT_FILENO) < 0)
+                _exit(99);
+            _exit(ingot_command_main("ingot", "keeps images", verbs, 4, argv));
+        }
+        close(ends[1]);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        g_autofree char *err = content_of(*state, "err");
+        if (i < 2) {
+            assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+            assert_string_equal(err, "");
+        } else { /* a failure of another kind is told, whoever reads */
+            assert_int_equal(WEXITSTATUS(status), 1);
+            assert_string_equal(err, "ingot push: web: cannot connect\n");
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verb),         cmocka_unit_test(test_own_name),    cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_failure),      cmocka_unit_test(test_help),        cmocka_unit_test(test_unknown_verb),
-        cmocka_unit_test(test_further_verb), cmocka_unit_test(test_full_output),
+        cmocka_unit_test(test_verb),          cmocka_unit_test(test_own_name),
+        cmocka_unit_test(test_usage),         cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_help),          cmocka_unit_test(test_unknown_verb),
+        cmocka_unit_test(test_further_verb),  cmocka_unit_test(test_full_output),
+        cmocka_unit_test(test_help_verb),     cmocka_unit_test(test_options_before_the_verb),
+        cmocka_unit_test(test_unread_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
