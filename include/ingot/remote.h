@@ -1,7 +1,7 @@
 /* A registry as its client sees it: the OCI distribution-spec 1.1 over libcurl.
  *
  * HTTPS, checked against the system's certificates or those of the file $INGOT_CA; plain HTTP for loopback hosts
- * (127.0.0.0/8, ::1, localhost) alone, and only where no $INGOT_CA is set. Every wait is bounded: connecting
+ * (127.0.0.0/8, ::1, localhost) and those that $INGOT_PLAIN_HTTP names alone. Every wait is bounded: connecting
  * by 10 s, a transfer that moves nothing by 30 s ($INGOT_TIMEOUT seconds for both), and errors say what was tried. One
  * IngotRemote belongs to one thread. */
 #pragma once
@@ -19,7 +19,7 @@ typedef struct IngotRemote IngotRemote;
 /* "http" or "https": how a HOST[:PORT] is asked, by these rules. */
 const char *ingot_remote_scheme(const char *host);
 /* where: HOST[:PORT], or with the scheme before it that is to be used: http://HOST[:PORT], https://HOST[:PORT]. By
- * plain HTTP no login goes to a host that is not a loopback one. */
+ * plain HTTP no login goes to another host than those. */
 IngotRemote *ingot_remote_new(const char *where, GError **error);
 void ingot_remote_free(IngotRemote *remote);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)

@@ -266,7 +266,13 @@ static void passes_add(RemoteAuth *auth, char *key, Pass *pass)
 
 /* --- what is asked for --- */
 
-/* Where name and password may go: HTTPS; plain HTTP from a loopback address to a loopback address. */
+/* By plain HTTP: from this machine to this machine, or to a host that is named for it. */
+static gboolean is_trusted_together(const char *host, const char *other)
+{
+    return (http_is_loopback(host) && http_is_loopback(other)) || (plain_is_trusted(host) && plain_is_named(other));
+}
+
+/* Where name and password may go. */
 static gboolean may_go_to(const IngotRemote *remote, const char *realm)
 {
     g_autoptr(GUri) uri = g_uri_parse(realm, G_URI_FLAGS_NONE, NULL);
@@ -275,17 +281,21 @@ static gboolean may_go_to(const IngotRemote *remote, const char *realm)
         return FALSE;
     }
     gboolean is_six = strchr(g_uri_get_host(uri), ':') != NULL;
-    g_autofree char *host = g_strdup_printf(is_six ? "[%s]" : "%s", g_uri_get_host(uri));
+    g_autofree char *name = g_strdup_printf(is_six ? "[%s]" : "%s", g_uri_get_host(uri));
+    g_autofree char *host =
+        g_uri_get_port(uri) < 0 ? g_strdup(name) : g_strdup_printf("%s:%d", name, g_uri_get_port(uri));
     return strcmp(g_uri_get_scheme(uri), "https") == 0 ||
            (strcmp(g_uri_get_scheme(uri), "http") == 0 && g_str_has_prefix(remote->base, "http:") &&
-            http_is_loopback(remote->host) && http_is_loopback(host));
+            is_trusted_together(remote->host, host));
 }
 
 /* Always FALSE. */
 static gboolean refuse_plain(const IngotRemote *remote, GError **error)
 {
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
-                "%s: it wants a login by plain HTTP: nothing is sent; https:// is needed", remote->host);
+                "%s: it wants a login by plain HTTP: nothing is sent; https:// is needed, or its name in "
+                "$INGOT_PLAIN_HTTP",
+                remote->host);
     return FALSE;
 }
 
@@ -314,7 +324,7 @@ static gboolean long_token(IngotRemote *remote, const Challenge *bearer, char **
     if (!long_tokens_find(&all, remote->host, scheme, token, error)) {
         return FALSE;
     }
-    if (*token != NULL && strcmp(scheme, "http") == 0 && !http_is_loopback(remote->host)) {
+    if (*token != NULL && strcmp(scheme, "http") == 0 && !plain_is_trusted(remote->host)) {
         g_clear_pointer(token, ingot_secret_free);
         return refuse_plain(remote, error);
     }
@@ -364,7 +374,7 @@ gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, co
         }
     } else if (!find_login(remote, path, &pass->login, error)) {
         return FALSE;
-    } else if (pass->login != NULL && g_str_has_prefix(remote->base, "http:") && !http_is_loopback(remote->host)) {
+    } else if (pass->login != NULL && g_str_has_prefix(remote->base, "http:") && !plain_is_trusted(remote->host)) {
         return refuse_plain(remote, error);
     } else {
         *again = pass->login != NULL && pass->login->identity == NULL; /* that is for places of tokens alone */

@@ -3,8 +3,8 @@
  *
  * Names and passwords come from ingot_credentials_find; $INGOT_TOKEN (longtokens.h), which goes before them, is shown
  * to the registry that it is for, and only if that says it is ingotd. They go to the registry itself, and to its place
- * for tokens by HTTPS, or by plain HTTP where both are on loopback addresses; never where a redirection leads. They
- * stand in no error. */
+ * for tokens by HTTPS, or by plain HTTP where both are on loopback addresses or named for it; never where a redirection
+ * leads. They stand in no error. */
 #pragma once
 
 #include <curl/curl.h>

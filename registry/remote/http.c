@@ -1,7 +1,6 @@
 #include "remote/http.h"
 
 #include <errno.h>
-#include <gio/gio.h>
 #include <ingot/error.h>
 #include <ingot/process.h>
 #include <ingot/text.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "remote/bypass.h"
 #include "remote/failure.h"
 #include "remote/hub.h"
 #include "remote/location.h"
@@ -53,13 +53,14 @@ static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, cur
     return (remote == NULL ? ingot_interrupt_check(NULL) : http_goes_on(remote, NULL)) ? 0 : 1;
 }
 
-/* A proxy that the environment names is for other machines: it would learn our login to this one. */
-static gboolean is_local(const char *url)
+static void set_proxy(CURL *curl, const char *url)
 {
-    g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
-    const char *host = uri == NULL ? NULL : g_uri_get_host(uri);
-    g_autofree char *name = host == NULL ? NULL : g_strdup_printf(strchr(host, ':') != NULL ? "[%s]" : "%s", host);
-    return name != NULL && http_is_loopback(name);
+    const char *proxy = g_str_has_prefix(url, "http:") ? bypass_http_proxy() : NULL;
+    g_autofree char *without = bypass_for(bypass_list(), url);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, without);
+    if (proxy != NULL) {
+        curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
+    }
 }
 
 void http_prepare(CURL *curl, const char *url)
@@ -74,9 +75,7 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     /* What was asked for by TLS is not to come without. */
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, g_str_has_prefix(url, "https:") ? "https" : "http,https");
-    if (is_local(url)) {
-        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    }
+    set_proxy(curl, url);
     if (http_ca() != NULL) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, http_ca());
     }
@@ -98,17 +97,6 @@ void http_limit(CURL *curl, const IngotRemote *remote)
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)remote->connect);
     }
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stall_of(remote));
-}
-
-gboolean http_is_loopback(const char *host)
-{
-    g_autoptr(GRegex) port = g_regex_new(":[0-9]+$", 0, 0, NULL);
-    g_autofree char *name = g_regex_replace_literal(port, host, -1, 0, "", 0, NULL);
-    if (name[0] == '[') {
-        return strcmp(name, "[::1]") == 0;
-    }
-    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(name);
-    return strcmp(name, "localhost") == 0 || (address != NULL && g_inet_address_get_is_loopback(address));
 }
 
 void http_basic(CURL *curl, const IngotCredentials *login)

@@ -7,6 +7,7 @@
 
 #include "remote/auth.h"
 #include "remote/patience.h"
+#include "remote/plain.h"
 
 struct IngotRemote {
     char *host, *base; /* base: "http://127.0.0.1:5000" */
@@ -73,8 +74,8 @@ void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const
 const char *http_ca(void);
 /* Seconds that something may stall: $INGOT_TIMEOUT, or the standard. */
 long http_seconds(long standard);
-/* Sets the options that all transfers share: time-outs, no signals, the user agent. Loopback hosts are asked without a
- * proxy. */
+/* Sets the options that all transfers share: time-outs, no signals, the user agent, which hosts are
+ * asked by a proxy (bypass.h). */
 void http_prepare(CURL *curl, const char *url);
 /* Those of one registry's own, after the former. */
 void http_limit(CURL *curl, const IngotRemote *remote);
@@ -82,8 +83,6 @@ void http_limit(CURL *curl, const IngotRemote *remote);
 gboolean http_goes_on(const IngotRemote *remote, GError **error);
 /* Shows name and password to the URL's host, and to no other. */
 void http_basic(CURL *curl, const IngotCredentials *login);
-/* Whether a HOST[:PORT] is of this machine alone. */
-gboolean http_is_loopback(const char *host);
 /* Sets the error for a curl code of that transfer, and notes it; always FALSE. */
 gboolean http_failed(IngotRemote *remote, CURL *curl, CURLcode code, const char *url, GError **error);
 const char *http_header(const HttpExchange *exchange, const char *name);

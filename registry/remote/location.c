@@ -53,6 +53,13 @@ static gboolean refuse(GError **error, const char *asked, const char *text, cons
     return FALSE;
 }
 
+static gboolean is_trusted(CURLU *url)
+{
+    g_autofree char *host = part(url, CURLUPART_HOST), *port = part(url, CURLUPART_PORT);
+    g_autofree char *full = g_strdup_printf("%s:%s", host, port);
+    return plain_is_trusted(full);
+}
+
 /* Whether what is sent there is as safe as it was on its way to the registry. */
 static gboolean check(CURLU *base, CURLU *url, const char *asked, const char *text, GError **error)
 {
@@ -71,7 +78,7 @@ static gboolean check(CURLU *base, CURLU *url, const char *asked, const char *te
                       "nothing is sent there, as it is spoken to by HTTPS; one behind a proxy needs to be told so "
                       "(X-Forwarded-Proto)");
     }
-    if (is_plain && !is_same(base, url, CURLUPART_HOST) && !http_is_loopback(host)) {
+    if (is_plain && !is_same(base, url, CURLUPART_HOST) && !is_trusted(url)) {
         return refuse(error, asked, text, "nothing is sent to another host by plain HTTP");
     }
     return TRUE;

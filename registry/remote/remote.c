@@ -18,7 +18,7 @@
 
 const char *ingot_remote_scheme(const char *host)
 {
-    return http_is_loopback(host) && http_ca() == NULL ? "http" : "https";
+    return plain_is_asked(host) ? "http" : "https";
 }
 
 static const char *skip_scheme(const char *where)

@@ -195,7 +195,7 @@ for door in $doors; do
 done
 # Through a cache, which logs in at its upstream.
 run skopeo --policy "$TMP/policy.json" copy --all --dest-cert-dir "$TMP/certs" --dest-creds "alice:$password" "oci:$TMP/oci:both" "docker://$straight/far/app:1.0.0"
-echo "$password" | INGOT_CA=$TMP/cert.pem ingot login "$straight" -u alice --password-stdin >/dev/null 2>&1 || fail "a login"
+echo "$password" | INGOT_PLAIN_HTTP=none INGOT_CA=$TMP/cert.pem ingot login "$straight" -u alice --password-stdin >/dev/null 2>&1 || fail "a login"
 printf '%s\n%s\n' "$password" "$password" | ingotd user add --data "$TMP/cached" --scope 'admin:*' alice >/dev/null
 INGOT_CA=$TMP/cert.pem serve cached --listen 127.0.0.1:0 --tls-cert "$TMP/cert.pem" --tls-key "$TMP/key.pem" --upstream "https://$straight"
 rm -rf "$TMP/back"

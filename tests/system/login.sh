@@ -22,7 +22,7 @@ SERVER=$!
 ENDING+=("$SERVER")
 until grep -q http "$TMP/address"; do kill -0 "$SERVER" || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
 registry=$(sed 's,.*//,,' "$TMP/address")
-export INGOT_CA=$TMP/ca.pem
+export INGOT_CA=$TMP/ca.pem INGOT_PLAIN_HTTP=none
 kept=$XDG_RUNTIME_DIR/containers/auth.json
 small_disk "$TMP/disk.raw"
 digest=$(ingot pack -q "$TMP/disk.raw" web:1.0.0)
@@ -105,7 +105,7 @@ expect 1 env REGISTRY_AUTH_FILE="$TMP/helper.json" ingot ls "$registry"
 grep -q 'docker-credential-none-here: no such program' "$TMP/err" || fail "$(cat "$TMP/err")"
 start_ingotd "$TMP/public"
 echo "{\"credHelpers\": {\"$REGISTRY\": \"none-here\"}}" >"$TMP/open.json"
-env -u INGOT_CA REGISTRY_AUTH_FILE="$TMP/open.json" ingot ls "$REGISTRY" >/dev/null || fail "an unusable helper keeps what is public from being seen"
+env -u INGOT_CA -u INGOT_PLAIN_HTTP REGISTRY_AUTH_FILE="$TMP/open.json" ingot ls "$REGISTRY" >/dev/null || fail "an unusable helper keeps what is public from being seen"
 mkdir "$TMP/helpers"
 printf '%s\n' '#!/bin/sh' 'read -r server' '[ "$1" = get ] && printf "{\"ServerURL\": \"%s\", \"Username\": \"alice\", \"Secret\": \"the word of alice\"}" "$server"' >"$TMP/helpers/docker-credential-test"
 chmod +x "$TMP/helpers/docker-credential-test"
@@ -137,7 +137,7 @@ ingot login -q -u alice --password-stdin "$registry" <<<"$token"
 ingot push -q web:1.0.0 "$registry/team/by-token" >/dev/null || fail "a token as a password"
 ingot logout "$registry"
 ok "docker's file, logins of a part of a registry, helpers, \$INGOT_TOKEN, a token as a password"
-unset INGOT_CA
+unset INGOT_CA INGOT_PLAIN_HTTP
 
 # docker-registry with Basic.
 python3 - >"$TMP/htpasswd" <<'PY'
@@ -151,6 +151,10 @@ basic=$docker
 expect 1 ingot push web:1.0.0 "$basic/team/web"
 expect 1 ingot login -u alice --password-stdin "$basic" <<<'not the word'
 ingot login -q -u alice --password-stdin "$basic" <<<'the word of alice'
+INGOT_CA=$TMP/ca.pem http_proxy=http://127.0.0.1:1 HTTP_PROXY=http://127.0.0.1:1 ingot ls "$basic" >/dev/null || fail "this machine's registry goes by a proxy, or by HTTPS"
+named=registry.localhost:${basic#*:}
+expect 1 ingot login -u alice --password-stdin "$named" <<<'the word of alice'
+INGOT_PLAIN_HTTP=other.example,$named ingot login -q -u alice --password-stdin "$named" <<<'the word of alice' || fail "plain HTTP to a host that is named for it"
 ingot push -q web:1.0.0 "$basic/team/web" >/dev/null || fail "push by Basic"
 [ "$(ingot pull -q --store "$TMP/fourth" "$basic/team/web:1.0.0")" = "$digest" ] || fail "pull by Basic"
 long=$(head -c 60000 /dev/zero | tr '\0' a)

@@ -8,7 +8,7 @@ export REGISTRY_AUTH_FILE=$TMP/auth.json
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$TMP/key.pem" -out "$TMP/cert.pem" -days 2 \
     -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' 2>/dev/null
-export INGOT_CA=$TMP/cert.pem
+export INGOT_CA=$TMP/cert.pem INGOT_PLAIN_HTTP=none
 data=$TMP/srv
 install -d -m 700 "$data"
 printf '%s\n' 'correct horse' 'correct horse' | ingotd user add --data "$data" alice >/dev/null

@@ -14,7 +14,7 @@ cd "$TMP"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=here -addext subjectAltName=IP:127.0.0.1 -keyout "$room/tls/key.pem" -out "$room/tls/cert.pem" 2>/dev/null
 cd - >/dev/null
 chmod -R a+rX "$room"
-export INGOT_CA=$room/tls/cert.pem
+export INGOT_CA=$room/tls/cert.pem INGOT_PLAIN_HTTP=none
 sed 's,@PREFIX@,/usr,' registry/server/ingotd.service >"$TMP/ingotd.service"
 
 serve() { # UNIT: ingotd as it has it; ends with the unit's status where it never is ready

@@ -251,6 +251,9 @@ int curl_run(int argc, char **argv)
     if (call.ca != NULL) {
         g_setenv("INGOT_CA", call.ca, FALSE);
     }
+    if (call.url != NULL && g_str_has_prefix(call.url, "https:")) {
+        g_setenv("INGOT_PLAIN_HTTP", "none", TRUE); /* this process asks no other registry */
+    }
     is_box = call.url != NULL && fetch_parse(call.url, &place);
     if (is_box && call.output != NULL && call.resumes) {
         if (call.bearer != NULL) {
