@@ -88,7 +88,7 @@ static gboolean record_image_is_whole(IngotStore *store, const char *digest)
 {
     g_autoptr(IngotReference) named = ingot_reference_new(NULL, "recorded", NULL, digest);
     g_autoptr(IngotImage) image = ingot_store_image_by_digest(store, named, NULL);
-    return image != NULL;
+    return image != NULL && ingot_store_hold_image(store, image); /* until it is named */
 }
 
 gboolean record_find(const char *cache, IngotStore *store, const RecordOf *of, gint64 now, IngotDescriptor *manifest)

@@ -19,6 +19,12 @@ gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offse
 /* open(2) with O_CLOEXEC and an error that names the path; -1 on failure. */
 int ingot_file_open(const char *path, int flags, int mode, GError **error);
 
+/* Whether path names the file that is open as fd. */
+gboolean ingot_file_is_named(int fd, const char *path);
+
+/* fsync(2) of the folder that holds path, so that the names in it last. */
+gboolean ingot_file_sync_folder(const char *path, GError **error);
+
 /* rename(2), after fsync of fd (-1: none), then fsync of the target's folder. */
 gboolean ingot_file_publish(int fd, const char *temporary, const char *path, GError **error);
 

@@ -1,8 +1,9 @@
 /* The local store: an OCI image layout folder (image-spec 1.1, "Image Layout") that other OCI tools read and write too.
  *
  * Invariants: a blob under blobs/sha256/ is whole and has the digest of its name; index.json names only manifests whose
- * blobs are all there. Blobs are written to tmp/ and renamed; index.json is replaced under an exclusive lock, readers
- * hold a shared one only while they read it. Several processes may use one store at once. */
+ * blobs are all there. Blobs are written to tmp/ and renamed; index.json is replaced as a whole, so that who reads
+ * needs no lock. Several processes may use one store at once: a blob that a handle has put, adopted or found by
+ * ingot_store_hold is not removed by another until ingot_store_tag has named it or the handle is freed. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -26,17 +27,18 @@ const char *ingot_store_path(const IngotStore *store);
 
 /* --- blobs --- */
 gboolean ingot_store_has(IngotStore *store, const IngotDigest *digest);
+/* Whether the blob is there, and stays: for whoever is about to name an image that needs it, or to read it for long. */
+gboolean ingot_store_hold(IngotStore *store, const IngotDigest *digest);
 char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest); /* free it */
 /* The blob's bytes, at most limit, checked against the digest. */
 GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error);
-/* Puts bytes as a blob. */
+/* Puts bytes as a blob; one that is damaged is replaced. */
 gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out, GError **error);
 /* A file on the store's file system to write a blob to. ingot_store_adopt makes it the blob of that digest (the caller
- * has checked it), fsyncs it; ingot_store_discard drops it. Both free file. */
+ * has checked it), fsyncs it, replaces a damaged one; ingot_store_discard drops it. Both free file. */
 typedef struct {
     char *path;
-    int fd;
-    gpointer lock; /* held, so that no other process sweeps it */
+    int fd; /* locked, so that no other process sweeps the file */
 } IngotStoreFile;
 IngotStoreFile *ingot_store_create(IngotStore *store, GError **error);
 /* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is
@@ -63,21 +65,40 @@ typedef struct {
     char *name; /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
     char *tag;  /* "1.0.0"; NULL: by digest alone */
     IngotDescriptor manifest;
-    char *media_type; /* of the manifest */
+    gboolean former; /* another has the name now; tag is NULL */
 } IngotStoreEntry;
 void ingot_store_entry_free(IngotStoreEntry *entry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotStoreEntry, ingot_store_entry_free)
 
 /* All names, ordered by name, then version: GPtrArray of IngotStoreEntry. */
 GPtrArray *ingot_store_list(IngotStore *store, GError **error);
+/* The images that lost their last name to another, as docker's <none>: they are there until ingot_store_collect removes
+ * them, so that who has pinned one by its digest finds it. */
+GPtrArray *ingot_store_list_former(IngotStore *store, GError **error);
 /* What a reference names: HOST/NAME is looked up as a name. Without a tag the highest version (reference.h). NOT_FOUND
  * suggests. */
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error);
-/* Names a manifest that is in the store; the name is taken from another manifest that had it. */
+/* Points NAME:TAG at a manifest whose blobs are all in the store (else NOT_FOUND). What the name pointed at before,
+ * if it has no other, stays without one (ingot_store_list_former). By digest alone (tag NULL) an image has an entry of
+ * its own. */
 gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
                          GError **error);
-/* Removes a name, and every blob that no name and no attachment reaches any more. *freed (may be NULL): bytes. */
+/* Removes a name, and every blob that no name and no attachment reaches any more. *freed (may be NULL): bytes. Where
+ * another image can't be read, it can't be told what that needs: the name goes, the blobs stay, and that is an error.
+ */
 gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error);
+
+/* What a collection has removed. */
+typedef struct {
+    guint images;   /* that had lost their names */
+    guint blobs;    /* that nothing named */
+    guint partials; /* unfinished downloads that nobody was busy with */
+    guint held;     /* that another process is busy with: they stay */
+    guint64 freed;  /* bytes */
+} IngotGarbage;
+/* Removes all that nothing names: images that lost their names, what killed commands have left, downloads that were not
+ * gone on with. An image that can't be read is an error, and nothing is removed. */
+gboolean ingot_store_collect(IngotStore *store, IngotGarbage *garbage, GError **error);
 
 /* An image, open for reading. */
 typedef struct {
@@ -91,6 +112,8 @@ IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference
 /* The image of a reference's digest, whatever its name points at by now; NOT_FOUND where a blob of it is not there. */
 IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error);
 void ingot_image_free(IngotImage *image);
+/* Holds the image's blobs; FALSE: one has gone. */
+gboolean ingot_store_hold_image(IngotStore *store, const IngotImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotImage, ingot_image_free)
 
 /* Writes config, index and manifest of a disk blob that is in the store, and names the image (tag NULL: by digest; name

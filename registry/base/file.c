@@ -147,7 +147,7 @@ GBytes *ingot_file_read(const char *path, gsize limit, GError **error)
     return g_byte_array_free_to_bytes(g_steal_pointer(&content));
 }
 
-static gboolean sync_folder_of(const char *path, GError **error)
+gboolean ingot_file_sync_folder(const char *path, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
     g_auto(IngotFd) fd = ingot_file_open(folder, O_RDONLY | O_DIRECTORY, 0, error);
@@ -166,7 +166,7 @@ gboolean ingot_file_publish(int fd, const char *temporary, const char *path, GEr
         return ingot_error_set_errno(error, errno, "%s: cannot sync", temporary);
     if (rename(temporary, path) < 0)
         return ingot_error_set_errno(error, errno, "%s: cannot rename to %s", temporary, path);
-    return sync_folder_of(path, error);
+    return ingot_file_sync_folder(path, error);
 }
 
 gboolean ingot_file_replace(const char *path, const void *data, gsize size, int mode, GError **error)

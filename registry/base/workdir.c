@@ -31,8 +31,7 @@ struct IngotWorkdir {
     gboolean keep;
 };
 
-/* Whether path still names the file that is open as fd. */
-static gboolean is_same_file(int fd, const char *path)
+gboolean ingot_file_is_named(int fd, const char *path)
 {
     struct stat open_one, named;
 
@@ -142,7 +141,7 @@ IngotLock *ingot_lock_take(const char *path, gboolean exclusive, gboolean wait, 
         if (wait ? !ingot_lock_wait(fd, exclusive, path, error) : !lock_at_once(fd, exclusive, path, error))
             return NULL;
         /* Whoever held it may have removed it; then this is a lock on nothing, and the next comer makes a new file. */
-        if (is_same_file(fd, path)) {
+        if (ingot_file_is_named(fd, path)) {
             IngotLock *lock = g_new(IngotLock, 1);
             lock->fd = g_steal_fd(&fd);
             return lock;
@@ -166,7 +165,7 @@ static int claim_folder(const char *path)
 
     if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
         return -1;
-    if (!is_same_file(fd, path) || faccessat(fd, KEEP_MARK, F_OK, 0) == 0)
+    if (!ingot_file_is_named(fd, path) || faccessat(fd, KEEP_MARK, F_OK, 0) == 0)
         return -1;
     return g_steal_fd(&fd);
 }

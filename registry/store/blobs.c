@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include "store/frametables.h"
+#include "store/hold.h"
 #include "store/layout.h"
+
+#define COMPARE_SIZE (1u << 18) /* bytes */
 
 /* A half-written blob whose writer is gone has no lock; partial downloads stay for the next pull. */
 static void sweep(const IngotStore *store)
@@ -30,6 +33,8 @@ IngotStore *ingot_store_open_lazy(const char *path)
 {
     IngotStore *store = g_new0(IngotStore, 1);
     store->path = g_canonicalize_filename(path, NULL);
+    store->holds = g_ptr_array_new_with_free_func(hold_free);
+    g_mutex_init(&store->lock);
     sweep(store);
     return store;
 }
@@ -43,6 +48,8 @@ IngotStore *ingot_store_open(const char *path, GError **error)
 void ingot_store_free(IngotStore *store)
 {
     if (store != NULL) {
+        g_ptr_array_unref(store->holds);
+        g_mutex_clear(&store->lock);
         g_free(store->path);
         g_free(store);
     }
@@ -106,18 +113,25 @@ static gboolean make_temporary_folder(IngotStore *store, GError **error)
     return layout_ensure(store, error) && ingot_file_make_folder(folder, error);
 }
 
+/* One that a sweep of another process has taken between its making and its lock is made again. */
 IngotStoreFile *ingot_store_create(IngotStore *store, GError **error)
 {
-    char *path = layout_path(store, "tmp/blob-XXXXXX");
-    int fd = make_temporary_folder(store, error) ? g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0644) : -1;
-    if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-        if (error != NULL && *error == NULL) {
+    while (make_temporary_folder(store, error)) {
+        g_autofree char *path = layout_path(store, "tmp/blob-XXXXXX");
+        g_auto(IngotFd) fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0644);
+        if (fd < 0) {
             ingot_error_set_errno(error, errno, "%s", path);
+            return NULL;
         }
-        g_free(path);
-        return NULL;
+        if (!ingot_lock_wait(fd, FALSE, path, error)) {
+            unlink(path);
+            return NULL;
+        }
+        if (ingot_file_is_named(fd, path)) {
+            return file_new(g_steal_pointer(&path), g_steal_fd(&fd));
+        }
     }
-    return file_new(path, fd);
+    return NULL;
 }
 
 IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error)
@@ -137,23 +151,84 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
         if (!ingot_lock_wait(fd, TRUE, path, error)) {
             return NULL;
         }
-        struct stat held, named;
+        struct stat held;
         /* The one that we waited for may have made it a blob: then the name is gone, or another file. */
-        if (fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino) {
+        if (ingot_file_is_named(fd, path) && fstat(fd, &held) == 0) {
             *fresh = held.st_size == 0;
             return file_new(g_steal_pointer(&path), g_steal_fd(&fd));
         }
-        if (ingot_store_has(store, digest)) {
+        ingot_fd_clear(&fd); /* it may be the blob by now, which this lock would keep from being held */
+        if (ingot_store_hold(store, digest)) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s is in the store already", text);
             return NULL;
         }
     }
 }
 
-gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error)
+static gboolean files_are_equal(int a, int b)
+{
+    struct stat x, y;
+    if (fstat(a, &x) != 0 || fstat(b, &y) != 0 || x.st_size != y.st_size) {
+        return FALSE;
+    }
+    g_autofree guint8 *one = g_malloc(COMPARE_SIZE), *other = g_malloc(COMPARE_SIZE);
+    for (guint64 at = 0, size = (guint64)x.st_size; at < size; at += COMPARE_SIZE) {
+        gsize count = MIN(COMPARE_SIZE, size - at);
+        if (!ingot_file_pread(a, one, count, at, "", NULL) || !ingot_file_pread(b, other, count, at, "", NULL) ||
+            memcmp(one, other, count) != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Gives the file the blob's name, unless another process has changed what is there (*again). */
+static gboolean adopt_rename(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, int there,
+                             gboolean *again, GError **error)
 {
     g_autofree char *path = ingot_store_blob_path(store, digest);
-    gboolean ok = ingot_file_publish(file->fd, file->path, path, error);
+    g_autoptr(IngotLock) lock = layout_lock(store, error);
+    if (lock == NULL) {
+        return FALSE;
+    }
+    *again = there >= 0 ? !ingot_file_is_named(there, path)
+                        : g_file_test(path, G_FILE_TEST_IS_REGULAR) && access(path, R_OK) == 0;
+    if (*again) {
+        return TRUE;
+    }
+    if (rename(file->path, path) != 0) {
+        return ingot_error_set_errno(error, errno, "%s: cannot rename to %s", file->path, path);
+    }
+    hold_drop(store, digest);
+    /* A download is locked for itself alone until now; nobody removes a blob while the store's lock is held. */
+    flock(file->fd, LOCK_SH);
+    hold_add(store, digest, g_steal_fd(&file->fd));
+    return TRUE;
+}
+
+/* A blob that is there and whole stays, since others may hold it; a damaged one is replaced. */
+static gboolean adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error)
+{
+    if (fsync(file->fd) != 0) {
+        return ingot_error_set_errno(error, errno, "%s: cannot sync", file->path);
+    }
+    gboolean again = TRUE;
+    while (again) {
+        int there = hold_blob(store, digest);
+        if (there >= 0 && files_are_equal(there, file->fd)) {
+            unlink(file->path);
+            return TRUE;
+        }
+        if (!adopt_rename(store, file, digest, there, &again, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error)
+{
+    gboolean ok = adopt(store, file, digest, error);
     if (!ok) {
         unlink(file->path);
     }
@@ -176,11 +251,23 @@ void ingot_store_suspend(IngotStoreFile *file)
     }
 }
 
+/* Whether the blob is there, with these very bytes. */
+static gboolean blob_holds(IngotStore *store, const IngotDescriptor *blob, const void *data)
+{
+    struct stat st;
+    int fd = hold_blob(store, &blob->digest);
+    if (fd < 0 || fstat(fd, &st) != 0 || (guint64)st.st_size != blob->size) {
+        return FALSE;
+    }
+    g_autofree void *bytes = g_malloc(MAX(blob->size, 1));
+    return ingot_file_pread(fd, bytes, blob->size, 0, "", NULL) && memcmp(bytes, data, blob->size) == 0;
+}
+
 gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out, GError **error)
 {
     ingot_digest_of(data, size, &out->digest);
     out->size = size;
-    if (ingot_store_has(store, &out->digest)) {
+    if (blob_holds(store, out, data)) {
         return TRUE;
     }
     IngotStoreFile *file = ingot_store_create(store, error);

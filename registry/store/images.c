@@ -2,7 +2,8 @@
 #include <ingot/error.h>
 #include <string.h>
 
-#include "store/layout.h"
+#include "store/hold.h"
+#include "store/reach.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define INDEX_MAX (1u << 30)
@@ -70,7 +71,6 @@ static IngotStoreEntry *entry_of_digest(IngotStore *store, const IngotReference 
         return NULL;
     }
     entry->manifest.size = g_bytes_get_size(bytes);
-    entry->media_type = g_strdup(INGOT_TYPE_MANIFEST);
     entry->tag = g_strdup(reference->tag);
     entry->name = reference->host == NULL ? g_strdup(reference->name)
                                           : g_strdup_printf("%s/%s", reference->host, reference->name);
@@ -91,6 +91,14 @@ IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference 
     return g_steal_pointer(&image);
 }
 
+gboolean ingot_store_hold_image(IngotStore *store, const IngotImage *image)
+{
+    return ingot_store_hold(store, &image->entry->manifest.digest) &&
+           ingot_store_hold(store, &image->manifest->config.digest) &&
+           ingot_store_hold(store, &image->manifest->index.digest) &&
+           ingot_store_hold(store, &image->manifest->disk.digest);
+}
+
 gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *tag, json_t *config,
                                json_t *annotations, const IngotDescriptor *disk, IngotIndex *index,
                                IngotDescriptor *manifest, GError **error)
@@ -108,24 +116,36 @@ gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *
            (name == NULL || ingot_store_tag(store, name, tag, manifest, error));
 }
 
+static gboolean has_row(const json_t *rows, const json_t *row)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        if (json_equal(json_array_get(rows, i), row)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* From then on the row keeps the attachment's blobs, for as long as its subject is named or held. */
 static gboolean list_attachment(IngotStore *store, const char *artifact_type, const IngotDescriptor *manifest,
                                 GError **error)
 {
     g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
-    if (index == NULL) {
+    g_autoptr(GHashTable) reached = reach_new();
+    if (index == NULL || !reach_add(store, &manifest->digest, reached, error)) {
         return FALSE;
     }
     json_t *rows = json_object_get(index, "manifests");
-    json_t *row = layout_new_row(NULL, NULL, artifact_type, manifest);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        if (json_equal(json_array_get(rows, i), row)) {
-            json_decref(row);
-            return TRUE;
+    g_autoptr(json_t) row = layout_new_row(NULL, NULL, artifact_type, manifest);
+    if (!has_row(rows, row)) {
+        json_array_append(rows, row);
+        if (!layout_sync_blobs(store, error) || !layout_write(store, index, error)) {
+            return FALSE;
         }
     }
-    json_array_append_new(rows, row);
-    return layout_write(store, index, error);
+    hold_drop_all(store, reached);
+    return TRUE;
 }
 
 gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,

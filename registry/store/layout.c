@@ -93,10 +93,33 @@ json_t *layout_read(const IngotStore *store, GError **error)
     return g_steal_pointer(&index);
 }
 
+gboolean layout_sync_blobs(const IngotStore *store, GError **error)
+{
+    g_autofree char *any = layout_path(store, "blobs/sha256/any");
+    return ingot_file_sync_folder(any, error);
+}
+
 gboolean layout_write(const IngotStore *store, const json_t *index, GError **error)
 {
     g_autofree char *path = layout_path(store, "index.json");
     return ingot_json_save(index, path, INDEX_MAX, 0644, error);
+}
+
+const char *layout_former(const json_t *row)
+{
+    const json_t *annotations = json_object_get(row, "annotations");
+    return json_object_get(annotations, LAYOUT_NAME) != NULL
+               ? NULL
+               : json_string_value(json_object_get(annotations, LAYOUT_FORMER));
+}
+
+void layout_split_name(const char *text, char **name, char **tag)
+{
+    /* The last colon ends the name, unless what follows is a path: then it belongs to a port. */
+    const char *colon = strrchr(text, ':');
+    gboolean tagged = colon != NULL && strchr(colon, '/') == NULL;
+    *name = tagged ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
+    *tag = tagged ? g_strdup(colon + 1) : NULL;
 }
 
 gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, char **tag)
@@ -109,11 +132,7 @@ gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, c
     }
     const char *text = json_string_value(json_object_get(json_object_get(row, "annotations"), LAYOUT_NAME));
     if (text != NULL) {
-        /* The last colon ends the name, unless what follows is a path: then it belongs to a port. */
-        const char *colon = strrchr(text, ':');
-        gboolean tagged = colon != NULL && strchr(colon, '/') == NULL;
-        *name = tagged ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
-        *tag = tagged ? g_strdup(colon + 1) : NULL;
+        layout_split_name(text, name, tag);
     }
     return TRUE;
 }

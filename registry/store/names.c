@@ -1,20 +1,17 @@
 /* Names: what index.json says, and what is dropped with a name. */
-#include <errno.h>
 #include <ingot/error.h>
 #include <ingot/text.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "store/frametables.h"
-#include "store/layout.h"
+#include "store/collect.h"
+#include "store/hold.h"
+#include "store/reach.h"
 
 void ingot_store_entry_free(IngotStoreEntry *entry)
 {
     if (entry != NULL) {
         g_free(entry->name);
         g_free(entry->tag);
-        g_free(entry->media_type);
         g_free(entry);
     }
 }
@@ -26,15 +23,23 @@ static gint by_name_and_tag(gconstpointer a, gconstpointer b)
     return order != 0 ? order : ingot_tag_compare(x->tag == NULL ? "" : x->tag, y->tag == NULL ? "" : y->tag);
 }
 
-static GPtrArray *list_of(const json_t *index)
+/* The images that have a name, or those that lost theirs. */
+static GPtrArray *list_of(const json_t *index, gboolean former)
 {
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_store_entry_free);
     const json_t *rows = json_object_get(index, "manifests");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         g_autoptr(IngotStoreEntry) entry = g_new0(IngotStoreEntry, 1);
-        entry->media_type = g_strdup(json_string_value(json_object_get(row, "mediaType")));
-        if (layout_row(row, &entry->manifest, &entry->name, &entry->tag) && entry->name != NULL) {
+        if (!layout_row(row, &entry->manifest, &entry->name, &entry->tag)) {
+            continue;
+        }
+        if (former && layout_former(row) != NULL) {
+            layout_split_name(layout_former(row), &entry->name, &entry->tag);
+            g_clear_pointer(&entry->tag, g_free);
+            entry->former = TRUE;
+        }
+        if (entry->name != NULL && entry->former == former) {
             g_ptr_array_add(list, g_steal_pointer(&entry));
         }
     }
@@ -45,7 +50,13 @@ static GPtrArray *list_of(const json_t *index)
 GPtrArray *ingot_store_list(IngotStore *store, GError **error)
 {
     g_autoptr(json_t) index = layout_read(store, error);
-    return index == NULL ? NULL : list_of(index);
+    return index == NULL ? NULL : list_of(index, FALSE);
+}
+
+GPtrArray *ingot_store_list_former(IngotStore *store, GError **error)
+{
+    g_autoptr(json_t) index = layout_read(store, error);
+    return index == NULL ? NULL : list_of(index, TRUE);
 }
 
 /* No image of the store has the reference's name. */
@@ -110,6 +121,18 @@ static gboolean matches(const IngotStoreEntry *entry, const char *name, const ch
            (wanted == NULL || strcmp(wanted, digest) == 0);
 }
 
+/* By its digest, an image that lost its name can still be had. */
+static IngotStoreEntry *find_former(IngotStore *store, const char *name, const IngotReference *reference)
+{
+    g_autoptr(GPtrArray) list = ingot_store_list_former(store, NULL);
+    for (guint i = 0; list != NULL && i < list->len; i++) {
+        if (matches(g_ptr_array_index(list, i), name, reference->tag, reference->digest)) {
+            return g_ptr_array_steal_index(list, i);
+        }
+    }
+    return NULL;
+}
+
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)
 {
     g_autoptr(GPtrArray) list = ingot_store_list(store, error);
@@ -129,177 +152,163 @@ IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *refer
             return g_ptr_array_steal_index(list, i);
         }
     }
-    not_found(reference, name, list, error);
-    return NULL;
+    IngotStoreEntry *former = reference->digest == NULL ? NULL : find_former(store, name, reference);
+    if (former == NULL) {
+        not_found(reference, name, list, error);
+    }
+    return former;
 }
 
-/* The number of the row that has this name, or -1. */
-static ssize_t find_row(const json_t *rows, const char *name, const char *tag)
+/* The number of the row of this name, or -1. By digest alone (tag NULL), an image has a row of its own. */
+static ssize_t find_row(const json_t *rows, const char *name, const char *tag, const IngotDigest *digest)
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
         IngotDescriptor manifest;
         g_autofree char *row_name = NULL, *row_tag = NULL;
         if (layout_row(json_array_get(rows, i), &manifest, &row_name, &row_tag) && g_strcmp0(row_name, name) == 0 &&
-            g_strcmp0(row_tag, tag) == 0) {
+            g_strcmp0(row_tag, tag) == 0 && (tag != NULL || ingot_digest_equal(&manifest.digest, digest))) {
             return (ssize_t)i;
         }
     }
     return -1;
 }
 
+/* The image that is to be named is there: its manifest, and, of one of ours, what the store's verbs read of it (other
+ * layers, as those of a shared node, may be nobody's here). *reached: all that it names. */
+static gboolean check_whole(IngotStore *store, const IngotDescriptor *manifest, GHashTable *reached, GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
+    if (bytes == NULL || !reach_add(store, &manifest->digest, reached, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotManifest) image =
+        ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
+    const IngotDescriptor *const parts[] = {&image->config, &image->index, &image->disk};
+    for (guint i = 0; image != NULL && i < G_N_ELEMENTS(parts); i++) {
+        if (!ingot_store_has(store, &parts[i]->digest)) {
+            g_autofree char *digest = ingot_digest_to_text(&parts[i]->digest);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "its blob %s is not in the store", digest);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* The number of the row of an image that lost its name, or -1. */
+static ssize_t find_former_row(const json_t *rows, const IngotDigest *digest)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (layout_former(row) != NULL && layout_row(row, &manifest, &name, &tag) &&
+            ingot_digest_equal(&manifest.digest, digest)) {
+            return (ssize_t)i;
+        }
+    }
+    return -1;
+}
+
+static gboolean is_named(const json_t *rows, const IngotDigest *digest)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (layout_row(json_array_get(rows, i), &manifest, &name, &tag) && name != NULL &&
+            ingot_digest_equal(&manifest.digest, digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* An image whose last name another takes stays, without one, until it is collected. */
+static void keep_former(json_t *rows, const json_t *old)
+{
+    IngotDescriptor manifest;
+    g_autofree char *name = NULL, *tag = NULL;
+    if (!layout_row(old, &manifest, &name, &tag) || is_named(rows, &manifest.digest)) {
+        return;
+    }
+    g_autofree char *full = tag == NULL ? g_strdup(name) : g_strdup_printf("%s:%s", name, tag);
+    json_t *row = layout_new_row(NULL, NULL, INGOT_TYPE_IMAGE, &manifest);
+    json_object_set_new(row, "annotations", json_pack("{s:s}", LAYOUT_FORMER, full));
+    json_array_append_new(rows, row);
+}
+
+static void set_row(json_t *rows, ssize_t old, json_t *row, const IngotDigest *digest)
+{
+    g_autoptr(json_t) replaced = old < 0 ? NULL : json_incref(json_array_get(rows, (size_t)old));
+    if (replaced == NULL) {
+        json_array_append(rows, row);
+    } else {
+        json_array_set(rows, (size_t)old, row);
+        keep_former(rows, replaced);
+    }
+    ssize_t former = find_former_row(rows, digest);
+    if (former >= 0) {
+        json_array_remove(rows, (size_t)former);
+    }
+}
+
 gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
                          GError **error)
 {
+    g_autoptr(GHashTable) reached = reach_new();
     g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     if (index == NULL) {
         return FALSE;
     }
+    if (!check_whole(store, manifest, reached, error)) {
+        g_prefix_error(error, "%s%s%s: ", name, tag == NULL ? "" : ":", tag == NULL ? "" : tag);
+        return FALSE;
+    }
     json_t *rows = json_object_get(index, "manifests");
-    json_t *row = layout_new_row(name, tag, INGOT_TYPE_IMAGE, manifest);
-    ssize_t old = find_row(rows, name, tag);
-    if (old >= 0 && json_equal(json_array_get(rows, (size_t)old), row)) {
-        json_decref(row);
-        return TRUE;
+    g_autoptr(json_t) row = layout_new_row(name, tag, INGOT_TYPE_IMAGE, manifest);
+    ssize_t old = find_row(rows, name, tag, &manifest->digest);
+    gboolean same = old >= 0 && json_equal(json_array_get(rows, (size_t)old), row);
+    if (!same) {
+        set_row(rows, old, row, &manifest->digest);
     }
-    if (old >= 0) {
-        json_array_set_new(rows, (size_t)old, row);
-    } else {
-        json_array_append_new(rows, row);
+    if (!layout_sync_blobs(store, error) || (!same && !layout_write(store, index, error))) {
+        return FALSE;
     }
-    return layout_write(store, index, error);
-}
-
-/* --- removal --- */
-
-/* The digests (as text) that a manifest of the store names: its own, config, layers, subject apart. */
-static void add_reached(IngotStore *store, const IngotDigest *digest, GHashTable *set)
-{
-    g_hash_table_add(set, ingot_digest_to_text(digest));
-    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, NULL);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL
-                      : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
-    const char *config = json_string_value(json_object_get(json_object_get(root, "config"), "digest"));
-    if (config != NULL) {
-        g_hash_table_add(set, g_strdup(config));
-    }
-    const json_t *layers = json_object_get(root, "layers");
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        const char *layer = json_string_value(json_object_get(json_array_get(layers, i), "digest"));
-        if (layer != NULL) {
-            g_hash_table_add(set, g_strdup(layer));
-        }
-    }
-}
-
-static char *subject_of(IngotStore *store, const IngotDigest *digest)
-{
-    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, NULL);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL
-                      : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
-    return g_strdup(json_string_value(json_object_get(json_object_get(root, "subject"), "digest")));
-}
-
-/* Takes out the rows of what is attached to something that goes, until none is left. What is attached to an image that
- * has no name, but does not go, stays: that is how an image begins. */
-static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *named, GHashTable *gone)
-{
-    for (size_t i = json_array_size(rows); i-- > 0;) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag) || name != NULL) {
-            continue;
-        }
-        g_autofree char *subject = subject_of(store, &manifest.digest);
-        if (subject != NULL && g_hash_table_contains(gone, subject) && !g_hash_table_contains(named, subject)) {
-            add_reached(store, &manifest.digest, gone);
-            json_array_remove(rows, i);
-            i = json_array_size(rows); /* what is attached to this may stand before or behind it */
-        }
-    }
-}
-
-/* An image that has no name yet is reached by what is attached to it. */
-static void add_rows(IngotStore *store, const json_t *rows, GHashTable *reached)
-{
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag)) {
-            continue;
-        }
-        add_reached(store, &manifest.digest, reached);
-        g_autofree char *subject = name == NULL ? subject_of(store, &manifest.digest) : NULL;
-        IngotDigest above;
-        if (subject != NULL && ingot_digest_parse(subject, &above, NULL)) {
-            add_reached(store, &above, reached);
-        }
-    }
-}
-
-static GHashTable *named_digests(const json_t *rows)
-{
-    GHashTable *named = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (layout_row(json_array_get(rows, i), &manifest, &name, &tag) && name != NULL) {
-            g_hash_table_add(named, ingot_digest_to_text(&manifest.digest));
-        }
-    }
-    return named;
-}
-
-/* The bytes that it frees. */
-static guint64 drop_blobs(IngotStore *store, GHashTable *gone, GHashTable *reached)
-{
-    guint64 freed = 0;
-    GHashTableIter iter;
-    gpointer text;
-    g_hash_table_iter_init(&iter, gone);
-    while (g_hash_table_iter_next(&iter, &text, NULL)) {
-        IngotDigest digest;
-        if (g_hash_table_contains(reached, text) || !ingot_digest_parse(text, &digest, NULL)) {
-            continue;
-        }
-        g_autofree char *path = ingot_store_blob_path(store, &digest);
-        struct stat st;
-        if (stat(path, &st) == 0 && unlink(path) == 0) {
-            freed += (guint64)st.st_size;
-            frametables_drop(store, &digest);
-            ingot_store_drop_frames(store, &digest);
-        }
-    }
-    return freed;
+    hold_drop_all(store, reached);
+    return TRUE;
 }
 
 gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error)
 {
     g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
+    g_auto(Collection) collection = {0};
+    guint64 own, *bytes = freed == NULL ? &own : freed;
+    *bytes = 0;
     if (index == NULL) {
         return FALSE;
     }
     json_t *rows = json_object_get(index, "manifests");
-    ssize_t row = find_row(rows, entry->name, entry->tag);
-    if (row >= 0) {
-        json_array_remove(rows, (size_t)row);
+    IngotDescriptor named;
+    g_autofree char *name = NULL, *tag = NULL;
+    ssize_t row = entry->former ? find_former_row(rows, &entry->manifest.digest)
+                                : find_row(rows, entry->name, entry->tag, &entry->manifest.digest);
+    /* Another process was first: the image has gone, or the name is another's by now. */
+    if (row < 0 || !layout_row(json_array_get(rows, (size_t)row), &named, &name, &tag) ||
+        !ingot_digest_equal(&named.digest, &entry->manifest.digest)) {
+        return TRUE;
     }
-    /* Only what this image reached may go: another process may be about to name a blob that nothing reaches yet. */
-    g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GHashTable) reached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GHashTable) named = named_digests(rows);
-    add_reached(store, &entry->manifest.digest, gone);
-    drop_attachments(store, rows, named, gone);
-    add_rows(store, rows, reached);
+    json_array_remove(rows, (size_t)row);
+    collect_begin(&collection, store, rows, &named.digest);
     if (!layout_write(store, index, error)) {
         return FALSE;
     }
-    guint64 bytes = drop_blobs(store, gone, reached);
-    if (freed != NULL) {
-        *freed = bytes;
+    *bytes = collect_finish(&collection, store);
+    if (collection.problem != NULL) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&collection.problem),
+                                   "the name is removed, but its blobs stay until `ingot gc`, since what else needs "
+                                   "them cannot be told: ");
+        return FALSE;
     }
     return TRUE;
 }

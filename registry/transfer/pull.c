@@ -12,12 +12,13 @@
 #define ATTACHMENT_MAX (64u << 20)
 #define ATTACHED_PATIENCE 10 /* seconds, with a registry that has no time for what is attached */
 
-/* A small blob, from the store or the registry, into the store. */
+/* A small blob, from the store or the registry, into the store. One that is damaged is fetched anew. */
 static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
                           gsize limit, guint64 *received, GError **error)
 {
-    if (ingot_store_has(store, &blob->digest)) {
-        return ingot_store_read(store, &blob->digest, limit, error);
+    GBytes *there = ingot_store_hold(store, &blob->digest) ? ingot_store_read(store, &blob->digest, limit, NULL) : NULL;
+    if (there != NULL) {
+        return there;
     }
     g_autoptr(GBytes) bytes = ingot_remote_get_blob(remote, name, &blob->digest, limit, error);
     IngotDescriptor put;
@@ -26,6 +27,16 @@ static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *na
     }
     *received += g_bytes_get_size(bytes);
     return g_steal_pointer(&bytes);
+}
+
+/* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. */
+static gboolean disk_is_whole(IngotStore *store, const IngotDescriptor *disk)
+{
+    g_autofree char *path = ingot_store_blob_path(store, &disk->digest);
+    IngotDigest digest;
+    guint64 size;
+    return ingot_store_hold(store, &disk->digest) && ingot_digest_of_file(path, &digest, &size, NULL) &&
+           size == disk->size && ingot_digest_equal(&digest, &disk->digest);
 }
 
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
@@ -49,7 +60,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     if (index == NULL) {
         return FALSE;
     }
-    return ingot_store_has(store, &manifest->disk.digest) ||
+    return disk_is_whole(store, &manifest->disk) ||
            assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
 }
 

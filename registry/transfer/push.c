@@ -153,6 +153,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     if (remote == NULL) {
         return FALSE;
     }
+    ingot_store_hold_image(store, found); /* it is read for long */
     guint64 total = found->manifest->config.size + found->manifest->index.size + found->manifest->disk.size;
     g_autofree char *text = ingot_reference_to_text(destination);
     ingot_progress_begin(progress, total, "push %s", text);

@@ -198,6 +198,124 @@ static void attachments_wait_for_the_name(void **state)
     assert_int_equal(count_blobs(store), 0);
 }
 
+/* An image whose name another takes can be had by its digest until it is collected; one that gets a name again stays.
+ */
+static void a_replaced_image_waits_for_the_collection(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor first = add_image(state, store, "web", "1.0.0", "first");
+    guint one = count_blobs(store);
+    IngotDescriptor second = add_image(state, store, "web", "1.0.0", "second");
+    g_autofree char *digest = ingot_digest_to_text(&first.digest), *text = g_strdup_printf("web@%s", digest);
+    g_autoptr(IngotStoreEntry) former = find(store, text, NULL), now = find(store, "web:1.0.0", NULL);
+    assert_true(former->former && ingot_digest_equal(&former->manifest.digest, &first.digest));
+    assert_true(ingot_digest_equal(&now->manifest.digest, &second.digest));
+    IngotGarbage garbage;
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.images, 1);
+    assert_true(garbage.freed > 0);
+    assert_int_equal(count_blobs(store), one);
+    assert_null(find(store, text, NULL));
+    add_image(state, store, "web", "1.0.0", "first");
+    assert_true(ingot_store_tag(store, "web", "old", &second, NULL));
+    g_autoptr(GPtrArray) none = ingot_store_list_former(store, NULL);
+    assert_int_equal(none->len, 0);
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.images + garbage.blobs, 0);
+}
+
+/* By digest alone, each image of a name is its own. */
+static void images_by_digest_do_not_replace_each_other(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor first = add_image(state, store, "host/web", NULL, "first");
+    add_image(state, store, "host/web", NULL, "second");
+    g_autoptr(GPtrArray) list = ingot_store_list(store, NULL);
+    assert_int_equal(list->len, 2);
+    g_autofree char *digest = ingot_digest_to_text(&first.digest), *text = g_strdup_printf("host/web@%s", digest);
+    g_autoptr(IngotStoreEntry) entry = find(store, text, NULL);
+    assert_true(ingot_store_remove(store, entry, NULL, NULL));
+    g_autoptr(GPtrArray) left = ingot_store_list(store, NULL);
+    assert_int_equal(left->len, 1);
+}
+
+/* What a damaged image needs cannot be told: nothing goes for another's sake, until the damaged one itself goes. */
+static void a_damaged_manifest_keeps_all_blobs(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor hurt = add_image(state, store, "hurt", "1.0.0", "same");
+    add_image(state, store, "web", "2.0.0", "other");
+    g_autofree char *path = ingot_store_blob_path(store, &hurt.digest);
+    assert_true(ingot_file_replace(path, "{}", 2, 0644, NULL));
+    guint before = count_blobs(store);
+    IngotGarbage garbage;
+    g_autoptr(GError) collecting = NULL, removing = NULL;
+    g_autoptr(IngotStoreEntry) web = find(store, "web:2.0.0", NULL), damaged = find(store, "hurt:1.0.0", NULL);
+    assert_false(ingot_store_collect(store, &garbage, &collecting));
+    assert_non_null(strstr(collecting->message, "hurt:1.0.0"));
+    assert_false(ingot_store_remove(store, web, NULL, &removing));
+    assert_non_null(strstr(removing->message, "hurt:1.0.0"));
+    assert_null(find(store, "web:2.0.0", NULL));
+    assert_int_equal(count_blobs(store), before);
+    assert_true(ingot_store_remove(store, damaged, NULL, NULL));
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(count_blobs(store), 0);
+}
+
+/* What killed commands leave goes; what others are busy with stays. */
+static void a_collection_takes_what_nothing_names(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    g_autofree char *leftover = g_build_filename(ingot_store_path(store), ".index.json.ABCDEF", NULL);
+    IngotDescriptor web = add_image(state, store, "web", "1.0.0", "web"), out;
+    guint before = count_blobs(store);
+    IngotGarbage garbage;
+    gboolean fresh;
+    {
+        g_autoptr(IngotStore) other = open_store(state);
+        assert_true(ingot_store_put(other, "loose", 5, &out, NULL));
+        IngotDescriptor unnamed = add_image(state, other, NULL, NULL, "unnamed");
+        assert_true(ingot_store_attach(other, &unnamed, INGOT_TYPE_JUNIT, "application/xml", "<x/>", 4, NULL));
+        IngotStoreFile *partial = ingot_store_resume(other, &web.digest, &fresh, NULL);
+        assert_true(ingot_store_collect(store, &garbage, NULL));
+        assert_int_equal(garbage.blobs + garbage.partials, 0);
+        assert_true(ingot_store_tag(other, "late", "1.0.0", &unnamed, NULL));
+        ingot_store_suspend(partial);
+    }
+    assert_true(ingot_file_replace(leftover, "x", 1, 0644, NULL));
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.blobs, 1);
+    assert_int_equal(garbage.partials, 1);
+    assert_int_not_equal(access(leftover, F_OK), 0);
+    g_autoptr(IngotStoreEntry) late = find(store, "late:1.0.0", NULL);
+    g_autoptr(GBytes) report = ingot_store_attached(store, &late->manifest, INGOT_TYPE_JUNIT, NULL);
+    assert_non_null(report);
+    assert_true(ingot_store_remove(store, late, NULL, NULL));
+    assert_int_equal(count_blobs(store), before);
+}
+
+/* An image is named only where it is whole; what is put again heals. */
+static void damage_heals_by_putting_again(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor out, again;
+    assert_true(ingot_store_put(store, "some bytes", 10, &out, NULL));
+    g_autofree char *path = ingot_store_blob_path(store, &out.digest);
+    assert_true(ingot_file_replace(path, "some bites", 10, 0644, NULL));
+    assert_true(ingot_store_put(store, "some bytes", 10, &again, NULL));
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &out.digest, 100, NULL);
+    assert_non_null(bytes);
+    IngotDescriptor web = add_image(state, store, "web", "1.0.0", "web");
+    g_autoptr(IngotReference) reference = ingot_reference_parse("web:1.0.0", NULL);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+    g_autoptr(GError) error = NULL;
+    unlink(image->disk_path);
+    assert_false(ingot_store_tag(store, "web", "2.0.0", &web, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    add_image(state, store, "web", "1.0.0", "web");
+    assert_true(ingot_store_tag(store, "web", "2.0.0", &web, NULL));
+}
+
 /* Several processes name images at once: no name is lost. */
 static void writers_do_not_lose_names(void **state)
 {
@@ -438,6 +556,11 @@ int main(void)
         TEST(frames_are_taken_from_earlier_packs),
         TEST(tables_of_frames_go_with_their_blobs),
         TEST(digests_of_frames_are_kept),
+        TEST(a_replaced_image_waits_for_the_collection),
+        TEST(images_by_digest_do_not_replace_each_other),
+        TEST(a_damaged_manifest_keeps_all_blobs),
+        TEST(a_collection_takes_what_nothing_names),
+        TEST(damage_heals_by_putting_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

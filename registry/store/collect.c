@@ -1,0 +1,318 @@
+#include "store/collect.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/frametables.h"
+#include "store/hold.h"
+#include "store/reach.h"
+
+/* --- with a name --- */
+
+static GHashTable *named_digests(const json_t *rows)
+{
+    GHashTable *named = reach_new();
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (layout_row(json_array_get(rows, i), &manifest, &name, &tag) &&
+            (name != NULL || layout_former(json_array_get(rows, i)) != NULL)) {
+            g_hash_table_add(named, ingot_digest_to_text(&manifest.digest));
+        }
+    }
+    return named;
+}
+
+static gboolean is_held(IngotStore *store, const char *text)
+{
+    IngotDigest digest;
+    g_auto(IngotFd) fd = -1;
+    return ingot_digest_parse(text, &digest, NULL) && hold_claim(store, &digest, &fd) == HOLD_BY_ANOTHER;
+}
+
+/* Takes out the rows of what is attached to something that goes, until none is left. What is attached to an image that
+ * has no name, but does not go, or that another process is about to name, stays: that is how an image begins. */
+static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *named, GHashTable *gone)
+{
+    for (size_t i = json_array_size(rows); i-- > 0;) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag) || name != NULL) {
+            continue;
+        }
+        g_autofree char *subject = reach_subject(store, &manifest.digest);
+        if (subject != NULL && g_hash_table_contains(gone, subject) && !g_hash_table_contains(named, subject) &&
+            !is_held(store, subject)) {
+            reach_add(store, &manifest.digest, gone, NULL);
+            json_array_remove(rows, i);
+            i = json_array_size(rows); /* what is attached to this may stand before or behind it */
+        }
+    }
+}
+
+void collect_begin(Collection *collection, IngotStore *store, json_t *rows, const IngotDigest *manifest)
+{
+    collection->gone = reach_new();
+    collection->reached = reach_new();
+    g_autoptr(GHashTable) named = named_digests(rows);
+    /* A damaged image can be removed too; what it named, nobody can tell. */
+    reach_add(store, manifest, collection->gone, NULL);
+    drop_attachments(store, rows, named, collection->gone);
+    reach_rows(store, rows, collection->reached, &collection->problem);
+}
+
+/* FALSE: another process holds it. */
+static gboolean drop_blob(IngotStore *store, const IngotDigest *digest, guint64 *freed)
+{
+    g_auto(IngotFd) fd = -1;
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    struct stat st;
+    switch (hold_claim(store, digest, &fd)) {
+    case HOLD_BY_ANOTHER:
+        return FALSE;
+    case HOLD_BY_NOBODY:
+        if (fstat(fd, &st) == 0 && unlink(path) == 0) {
+            *freed += (guint64)st.st_size;
+        }
+        break;
+    case HOLD_NONE:
+        break;
+    }
+    frametables_drop(store, digest);
+    ingot_store_drop_frames(store, digest);
+    return TRUE;
+}
+
+guint64 collect_finish(const Collection *collection, IngotStore *store)
+{
+    guint64 freed = 0;
+    GHashTableIter iter;
+    gpointer text;
+    g_hash_table_iter_init(&iter, collection->gone);
+    while (collection->problem == NULL && g_hash_table_iter_next(&iter, &text, NULL)) {
+        IngotDigest digest;
+        if (!g_hash_table_contains(collection->reached, text) && ingot_digest_parse(text, &digest, NULL)) {
+            drop_blob(store, &digest, &freed);
+        }
+    }
+    return freed;
+}
+
+void collect_clear(Collection *collection)
+{
+    g_clear_pointer(&collection->gone, g_hash_table_unref);
+    g_clear_pointer(&collection->reached, g_hash_table_unref);
+    g_clear_error(&collection->problem);
+}
+
+/* --- all --- */
+
+/* Of `orphans`, numbers of rows with the subject of each, those whose subject is needed are taken out, and reached. */
+static gboolean reach_attached(IngotStore *store, const json_t *rows, GHashTable *reached, GHashTable *orphans,
+                               GError **error)
+{
+    gboolean more = TRUE;
+    while (more) {
+        more = FALSE;
+        GHashTableIter iter;
+        gpointer number, subject;
+        g_hash_table_iter_init(&iter, orphans);
+        while (g_hash_table_iter_next(&iter, &number, &subject)) {
+            IngotDescriptor manifest;
+            g_autofree char *name = NULL, *tag = NULL;
+            if ((!g_hash_table_contains(reached, subject) && !is_held(store, subject)) ||
+                !layout_row(json_array_get(rows, GPOINTER_TO_UINT(number)), &manifest, &name, &tag)) {
+                continue;
+            }
+            if (!reach_add(store, &manifest.digest, reached, error)) {
+                return FALSE;
+            }
+            g_hash_table_add(reached, g_strdup(subject)); /* the rest of it is held by who holds this */
+            g_hash_table_iter_remove(&iter);
+            more = TRUE;
+        }
+    }
+    return TRUE;
+}
+
+/* Takes out the images that lost their names, but for one that somebody reads just now. */
+static void drop_former(IngotStore *store, json_t *rows, IngotGarbage *garbage)
+{
+    for (size_t i = json_array_size(rows); i-- > 0;) {
+        const char *digest = json_string_value(json_object_get(json_array_get(rows, i), "digest"));
+        if (layout_former(json_array_get(rows, i)) == NULL || digest == NULL) {
+            continue;
+        }
+        if (is_held(store, digest)) {
+            garbage->held++;
+        } else {
+            json_array_remove(rows, i);
+            garbage->images++;
+        }
+    }
+}
+
+/* Takes out the rows of attachments whose image has gone; the others keep what they reach. */
+static gboolean drop_orphans(IngotStore *store, json_t *rows, GHashTable *reached, GError **error)
+{
+    g_autoptr(GHashTable) orphans = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    g_autoptr(json_t) kept = json_array();
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        json_t *row = json_array_get(rows, i);
+        char *subject =
+            layout_row(row, &manifest, &name, &tag) && name == NULL ? reach_subject(store, &manifest.digest) : NULL;
+        if (subject == NULL) {
+            json_array_append(kept, row);
+        } else {
+            g_hash_table_insert(orphans, GUINT_TO_POINTER((guint)i), subject);
+        }
+    }
+    if (!reach_rows(store, kept, reached, error) || !reach_attached(store, rows, reached, orphans, error)) {
+        return FALSE;
+    }
+    for (size_t i = json_array_size(rows); i-- > 0;) {
+        if (g_hash_table_contains(orphans, GUINT_TO_POINTER((guint)i))) {
+            json_array_remove(rows, i);
+        }
+    }
+    return TRUE;
+}
+
+/* The names in a folder of the store: GPtrArray of char *. A folder that is not there is empty. */
+static GPtrArray *names_in(const IngotStore *store, const char *folder, GError **error)
+{
+    g_autofree char *path = layout_path(store, folder);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    if (dir == NULL && errno != ENOENT) {
+        ingot_error_set_errno(error, errno, "%s", path);
+        return NULL;
+    }
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        g_ptr_array_add(names, g_strdup(entry->d_name));
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return g_steal_pointer(&names);
+}
+
+static gboolean digest_of_name(const char *name, IngotDigest *digest)
+{
+    g_autofree char *text = g_strconcat("sha256:", name, NULL);
+    return ingot_digest_parse(text, digest, NULL);
+}
+
+static gboolean drop_unreached(IngotStore *store, GHashTable *reached, IngotGarbage *garbage, GError **error)
+{
+    g_autoptr(GPtrArray) names = names_in(store, "blobs/sha256", error);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        IngotDigest digest;
+        g_autofree char *text = g_strconcat("sha256:", g_ptr_array_index(names, i), NULL);
+        if (g_hash_table_contains(reached, text) || !ingot_digest_parse(text, &digest, NULL)) {
+            continue;
+        }
+        if (drop_blob(store, &digest, &garbage->freed)) {
+            garbage->blobs++;
+        } else {
+            garbage->held++;
+        }
+    }
+    return names != NULL;
+}
+
+/* A download that nobody is busy with. */
+static void drop_partial(const char *path, IngotGarbage *garbage)
+{
+    g_auto(IngotFd) fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        garbage->held++;
+    } else if (unlink(path) == 0) {
+        garbage->partials++;
+        garbage->freed += (guint64)st.st_size;
+    }
+}
+
+static gboolean drop_partials(IngotStore *store, IngotGarbage *garbage, GError **error)
+{
+    g_autoptr(GPtrArray) names = names_in(store, "tmp", error);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *file = g_build_filename("tmp", name, NULL), *path = layout_path(store, file);
+        if (g_str_has_prefix(name, "partial-") || g_str_has_prefix(name, "blob-")) {
+            drop_partial(path, garbage);
+        }
+    }
+    return names != NULL;
+}
+
+/* What ingot_file_replace leaves when it is killed; who replaces these has the lock that we have. */
+static gboolean drop_temporary(IngotStore *store, GError **error)
+{
+    g_autoptr(GPtrArray) names = names_in(store, ".", error);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *path = layout_path(store, name);
+        if (g_str_has_prefix(name, ".index.json.") || g_str_has_prefix(name, ".oci-layout.")) {
+            unlink(path);
+        }
+    }
+    return names != NULL;
+}
+
+/* Tables of frames whose blob has gone, and what was half written of others: hints all, which nobody misses. */
+static gboolean drop_hints(IngotStore *store, const char *folder, GError **error)
+{
+    g_autoptr(GPtrArray) names = names_in(store, folder, error);
+    for (guint i = 0; names != NULL && i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *file = g_build_filename(folder, name, NULL), *path = layout_path(store, file);
+        IngotDigest digest;
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+            (!digest_of_name(name, &digest) || !ingot_store_has(store, &digest))) {
+            unlink(path);
+        }
+    }
+    return names != NULL;
+}
+
+/* What the store needs is in *reached; index.json names that alone. */
+static gboolean collect_rows(IngotStore *store, GHashTable *reached, IngotGarbage *garbage, GError **error)
+{
+    g_autoptr(json_t) index = layout_read(store, error);
+    if (index == NULL) {
+        return FALSE;
+    }
+    json_t *rows = json_object_get(index, "manifests");
+    size_t before = json_array_size(rows);
+    drop_former(store, rows, garbage);
+    if (!drop_orphans(store, rows, reached, error)) {
+        g_prefix_error(error, "nothing is removed, since it cannot be told what is needed: ");
+        return FALSE;
+    }
+    return json_array_size(rows) == before || layout_write(store, index, error);
+}
+
+gboolean ingot_store_collect(IngotStore *store, IngotGarbage *garbage, GError **error)
+{
+    *garbage = (IngotGarbage){0};
+    g_autoptr(GHashTable) reached = reach_new();
+    g_autoptr(IngotLock) lock = layout_lock(store, error);
+    return lock != NULL && collect_rows(store, reached, garbage, error) &&
+           drop_unreached(store, reached, garbage, error) && drop_partials(store, garbage, error) &&
+           drop_temporary(store, error) && drop_hints(store, "frames", error) &&
+           drop_hints(store, "frame-digests", error);
+}

@@ -1,0 +1,114 @@
+#include "store/reach.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#define DEPTH_MOST 8u /* of indexes within indexes */
+
+GHashTable *reach_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static json_t *manifest_read(IngotStore *store, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, error);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    gsize room = INGOT_MANIFEST_VALUES;
+    return ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, &room, error);
+}
+
+static void add_descriptor(const json_t *descriptor, GHashTable *set)
+{
+    const char *digest = json_string_value(json_object_get(descriptor, "digest"));
+    if (digest != NULL) {
+        g_hash_table_add(set, g_strdup(digest));
+    }
+}
+
+static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint depth, GHashTable *set,
+                             GError **error);
+
+/* A copy of an index may leave some of its manifests out. */
+static gboolean add_children(IngotStore *store, const json_t *root, guint depth, GHashTable *set, GError **error)
+{
+    const json_t *children = json_object_get(root, "manifests");
+    for (size_t i = 0; i < json_array_size(children); i++) {
+        const char *text = json_string_value(json_object_get(json_array_get(children, i), "digest"));
+        IngotDigest digest;
+        if (text != NULL && !g_hash_table_contains(set, text) && ingot_digest_parse(text, &digest, NULL) &&
+            ingot_store_has(store, &digest) && !add_manifest(store, &digest, depth + 1, set, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint depth, GHashTable *set, GError **error)
+{
+    g_hash_table_add(set, ingot_digest_to_text(digest));
+    g_autoptr(json_t) root = manifest_read(store, digest, error);
+    if (root == NULL) {
+        return FALSE;
+    }
+    if (depth > DEPTH_MOST) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more than %u indexes within each other", DEPTH_MOST);
+        return FALSE;
+    }
+    add_descriptor(json_object_get(root, "config"), set);
+    const json_t *layers = json_object_get(root, "layers");
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        add_descriptor(json_array_get(layers, i), set);
+    }
+    return add_children(store, root, depth, set, error);
+}
+
+gboolean reach_add(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error)
+{
+    return add_manifest(store, manifest, 0, set, error);
+}
+
+char *reach_subject(IngotStore *store, const IngotDigest *manifest)
+{
+    g_autoptr(json_t) root = manifest_read(store, manifest, NULL);
+    return g_strdup(json_string_value(json_object_get(json_object_get(root, "subject"), "digest")));
+}
+
+/* An image that has no name yet may not be there yet either. */
+static gboolean add_subject(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error)
+{
+    g_autofree char *subject = reach_subject(store, manifest);
+    IngotDigest above;
+    return subject == NULL || g_hash_table_contains(set, subject) || !ingot_digest_parse(subject, &above, NULL) ||
+           !ingot_store_has(store, &above) || reach_add(store, &above, set, error);
+}
+
+static gboolean add_row(IngotStore *store, const json_t *row, GHashTable *set, GError **error)
+{
+    IngotDescriptor manifest;
+    g_autofree char *name = NULL, *tag = NULL;
+    if (!layout_row(row, &manifest, &name, &tag)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "index.json: one of its rows is damaged");
+        return FALSE;
+    }
+    if (!reach_add(store, &manifest.digest, set, error) ||
+        (name == NULL && !add_subject(store, &manifest.digest, set, error))) {
+        g_prefix_error(error, "%s%s%s: ", name == NULL ? "an attachment" : name, tag == NULL ? "" : ":",
+                       tag == NULL ? "" : tag);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean reach_rows(IngotStore *store, const json_t *rows, GHashTable *set, GError **error)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        if (!add_row(store, json_array_get(rows, i), set, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
