@@ -17,7 +17,7 @@
 
 typedef struct {
     char **ports;
-    char *accel, *memory;
+    char *accel, *memory, *pull;
     int cpus;
     gboolean uefi, wait;
 } RunArguments;
@@ -27,6 +27,7 @@ static void arguments_clear(RunArguments *arguments)
     g_strfreev(arguments->ports);
     g_free(arguments->accel);
     g_free(arguments->memory);
+    g_free(arguments->pull);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunArguments, arguments_clear)
 
@@ -187,6 +188,8 @@ static gboolean run(int argc, char **argv, GError **error)
         {"cpus", 0, 0, G_OPTION_ARG_INT, &arguments.cpus, "Processors (those that the image was baked with)", "N"},
         {"memory", 0, 0, G_OPTION_ARG_STRING, &arguments.memory,
          "Memory, 2G say; a bare number is one of MiB (what the image was baked with)", "SIZE"},
+        {"pull", 0, 0, G_OPTION_ARG_STRING, &arguments.pull,
+         "Ask the registry: missing (where the store has none, the default), always, never", "WHEN"},
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
         {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait,
          "Print how to get in only when root can log in by ssh (10 minutes at most)", NULL},
@@ -203,9 +206,11 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     g_autoptr(GArray) ports = parse_ports(arguments.ports, error);
     g_autoptr(IngotReference) reference = ports == NULL ? NULL : ingot_reference_parse(argv[1], error);
+    IngotPull pull;
     g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
-    g_autoptr(IngotImage) image =
-        reference == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
+    g_autoptr(IngotImage) image = reference == NULL || !ingot_pull_parse(arguments.pull, reference, &pull, error)
+                                      ? NULL
+                                      : ingot_transfer_image(store, reference, pull, ingot_command_progress(), error);
     MachineAccel accel;
     return image != NULL && machine_accel(arguments.accel, common->cache, &accel, NULL, error) &&
            boot(image, &arguments, ports, accel, error);
@@ -213,7 +218,8 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const IngotVerb verb_run = {
     "run", "REF", "boot a throw-away copy of an image",
-    "An image of a registry that the store lacks is pulled first. Nothing that the machine writes "
+    "An image of a registry that the store lacks is pulled first; with --pull=always the registry is asked each time. "
+    "Nothing that the machine writes "
     "is kept. The path of its\n"
     "console, its forwarded ports and an ssh command for root are printed at once. It runs until it is powered off, "
     "or until\n"

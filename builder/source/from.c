@@ -222,7 +222,8 @@ static IngotImage *from_open(const SourceContext *context, const FromImage *from
     if (pinned != NULL) {
         return pinned;
     }
-    IngotImage *image = ingot_transfer_image(context->store, from->exact, context->progress, &problem);
+    IngotImage *image =
+        ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, context->progress, &problem);
     if (image == NULL && from->moving && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved", from->name);
     } else if (image == NULL) {

@@ -32,8 +32,18 @@ GBytes *ingot_transfer_manifest(IngotRemote *remote, IngotReference *reference, 
 gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 
-/* The image that the reference names, open for reading: the store's, or, where it has none of that name and the
- * reference has a host, pulled into it first. */
-IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error);
+/* When the registry of a reference's host is asked for what the reference names. */
+typedef enum {
+    INGOT_PULL_MISSING, /* where the store has no image of that name */
+    INGOT_PULL_ALWAYS,  /* each time: a channel may have moved */
+    INGOT_PULL_NEVER,   /* the store has it, or nobody */
+} IngotPull;
+/* "missing" (NULL, too), "always" or "never"; INVALID otherwise, and where "always" is asked of a reference without a
+ * host. */
+gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error);
+
+/* The image that the reference names, open for reading: the store's, or pulled into it first. */
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,
+                                 GError **error);
 
 G_END_DECLS

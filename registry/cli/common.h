@@ -32,6 +32,12 @@ typedef struct {
         "output", 'o', 0, G_OPTION_ARG_FILENAME, &(output).path,                                                       \
             "the file, the new folder or the block device to write it to (-: stdout, raw alone)", "FILE"               \
     }
+/* --pull of the verbs that take an image of the store or of a registry. */
+#define CLI_PULL_OPTION(when)                                                                                          \
+    {                                                                                                                  \
+        "pull", 0, 0, G_OPTION_ARG_STRING, &(when),                                                                    \
+            "ask the registry: missing (where the store has none, the default), always, never", "WHEN"                 \
+    }
 void cli_output_clear(CliOutput *output);
 /* The format that is asked for; NULL and INVALID where it does not exist or can't go where it is to. */
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error);

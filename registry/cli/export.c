@@ -11,7 +11,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
-    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), G_OPTION_ENTRY_NULL};
+    g_autofree char *when = NULL;
+    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_PULL_OPTION(when), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_export, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
@@ -22,9 +23,11 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     const IngotFormat *format = cli_output_format(&output, error);
     g_autoptr(IngotReference) reference = format == NULL ? NULL : ingot_reference_parse(argv[1], error);
-    g_autoptr(IngotStore) store = reference == NULL ? NULL : cli_store_to_read();
+    IngotPull pull;
+    g_autoptr(IngotStore) store =
+        reference == NULL || !ingot_pull_parse(when, reference, &pull, error) ? NULL : cli_store_to_read();
     g_autoptr(IngotImage) image =
-        store == NULL ? NULL : ingot_transfer_image(store, reference, ingot_command_progress(), error);
+        store == NULL ? NULL : ingot_transfer_image(store, reference, pull, ingot_command_progress(), error);
     return image != NULL && cli_output_write(&output, image, format, error);
 }
 

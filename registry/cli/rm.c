@@ -21,6 +21,10 @@ static gboolean remove_one(IngotStore *store, const char *text, guint64 *freed, 
         return FALSE;
     }
     *freed += own;
+    if (reference->host != NULL) {
+        ingot_progress_message(ingot_command_progress(), "%s: removed from the store; %s was not asked to remove it",
+                               text, reference->host);
+    }
     return TRUE;
 }
 
@@ -41,6 +45,7 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
-const IngotVerb verb_rm = {
-    "rm", "IMAGE...", "remove images from the store",
-    "Bytes that another image of the store still needs stay.\n\nExample:\n  ingot rm team/web:1.0.0\n", run};
+const IngotVerb verb_rm = {"rm", "IMAGE...", "remove images from the store",
+                           "Bytes that another image of the store still needs stay. Nothing is removed from a "
+                           "registry.\n\nExample:\n  ingot rm team/web:1.0.0\n",
+                           run};

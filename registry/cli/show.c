@@ -85,6 +85,23 @@ static json_t *show_remote(IngotReference *reference, GError **error)
     return describe(what, &descriptor, manifest, config, attached);
 }
 
+/* What the store has, or what the registry says, of which nothing is kept. */
+static json_t *show_when(IngotReference *reference, IngotPull pull, GError **error)
+{
+    GError *problem = NULL;
+    json_t *all = pull == INGOT_PULL_ALWAYS ? NULL : show_local(reference, &problem);
+    if (all != NULL) {
+        return all;
+    }
+    gboolean missing = pull == INGOT_PULL_ALWAYS || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+    if (!missing || pull == INGOT_PULL_NEVER || reference->host == NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    g_clear_error(&problem);
+    return show_remote(reference, error);
+}
+
 static void line(const char *label, const char *value)
 {
     if (value != NULL) {
@@ -149,14 +166,17 @@ static void print(const json_t *all)
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    if (!ingot_command_options(&verb_show, NULL, 1, 1, &argc, &argv, error)) {
+    g_autofree char *when = NULL;
+    const GOptionEntry entries[] = {CLI_PULL_OPTION(when), G_OPTION_ENTRY_NULL};
+    if (!ingot_command_options(&verb_show, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
     g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
     if (reference == NULL) {
         return FALSE;
     }
-    g_autoptr(json_t) all = reference->host == NULL ? show_local(reference, error) : show_remote(reference, error);
+    IngotPull pull;
+    g_autoptr(json_t) all = ingot_pull_parse(when, reference, &pull, error) ? show_when(reference, pull, error) : NULL;
     if (all == NULL) {
         return FALSE;
     }
@@ -170,7 +190,9 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
-const IngotVerb verb_show = {"show", "REF", "tell all about one image",
-                             "A reference without a host is looked up in the store, with one in its registry.\n\n"
-                             "Examples:\n  ingot show web:1.0.0\n  ingot show registry.example/team/web:prod --json\n",
-                             run};
+const IngotVerb verb_show = {
+    "show", "REF", "tell all about one image",
+    "An image that the store lacks is looked up in the registry of its host; with --pull=always it is "
+    "there each time, with --pull=never it is not.\n\n"
+    "Examples:\n  ingot show web:1.0.0\n  ingot show registry.example/team/web:prod --json\n",
+    run};

@@ -157,18 +157,43 @@ gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, Ingot
     return TRUE;
 }
 
-IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error)
+gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error)
 {
+    static const char *const names[] = {
+        [INGOT_PULL_MISSING] = "missing", [INGOT_PULL_ALWAYS] = "always", [INGOT_PULL_NEVER] = "never", NULL};
+    guint found = text == NULL ? INGOT_PULL_MISSING : 0;
+    while (text != NULL && names[found] != NULL && strcmp(names[found], text) != 0) {
+        found++;
+    }
+    if (names[found] == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--pull=%s: missing, always or never is expected", text);
+        return FALSE;
+    }
+    *pull = (IngotPull)found;
+    if (*pull == INGOT_PULL_ALWAYS && reference->host == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--pull=always: %s has no host: it is an image of the store, which no registry is asked for",
+                    reference->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,
+                                 GError **error)
+{
+    IngotDescriptor manifest;
     GError *problem = NULL;
-    IngotImage *image = ingot_store_image(store, reference, &problem);
-    if (image != NULL || reference->host == NULL || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        if (problem != NULL) {
-            g_propagate_error(error, problem);
-        }
+    IngotImage *image = pull == INGOT_PULL_ALWAYS ? NULL : ingot_store_image(store, reference, &problem);
+    if (image != NULL) {
         return image;
     }
-    g_error_free(problem);
-    IngotDescriptor manifest;
+    gboolean missing = pull == INGOT_PULL_ALWAYS || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+    if (!missing || pull == INGOT_PULL_NEVER || reference->host == NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    g_clear_error(&problem);
     return ingot_transfer_pull(store, reference, progress, &manifest, NULL, error)
                ? ingot_store_image(store, reference, error)
                : NULL;

@@ -127,7 +127,7 @@ start_upstream "$REGISTRY"
 printf '/referrers/ status 503 60\n' >"$TMP/rules"
 front pull bare.store >/dev/null 2>"$TMP/err" || fail "a pull without the list of what is attached: $(cat "$TMP/err")"
 grep -q 'not all that is attached came along: .*status 503' "$TMP/err" || fail "$(cat "$TMP/err")"
-front show bare.store --json >"$TMP/out" 2>"$TMP/err" || fail "show without that list: $(cat "$TMP/err")"
+front show bare.store --pull=always --json >"$TMP/out" 2>"$TMP/err" || fail "show without that list: $(cat "$TMP/err")"
 python3 -c 'import json, sys; assert json.load(sys.stdin)["attached"] is None' <"$TMP/out" || fail "$(cat "$TMP/out")"
 grep -q 'what is attached is not known.*status 503' "$TMP/err" || fail "$(cat "$TMP/err")"
 ok "an image whose attachments can't be had is pulled and shown, and that is said"
@@ -172,3 +172,29 @@ for command in "export web:2.0.0 -o -" "pull web:2.0.0 -o -" "images --json"; do
     ! grep -v 'write -' "$TMP/err" || fail "$command with a reader that goes says: $(cat "$TMP/err")"
 done
 ok "-q, -F, -o - are alike in all verbs; a reader that goes ends them quietly"
+
+# The store's image and the registry's are told apart.
+shown() { ingot -q show --store "$TMP/apart" "$@"; }
+first=$(ingot show -q web:1.0.0)
+ingot push -q web:1.0.0 "$REGISTRY/moving:prod" >/dev/null
+[ "$(shown "$REGISTRY/moving:prod")" = "$first" ] || fail "show of what the store lacks"
+told 1 "no image $REGISTRY/moving:prod in the store" ingot show --pull=never --store "$TMP/apart" "$REGISTRY/moving:prod"
+told 1 "no image $REGISTRY/moving:prod in the store" ingot run --pull=never --store "$TMP/apart" "$REGISTRY/moving:prod"
+ingot pull -q --store "$TMP/apart" "$REGISTRY/moving:prod" >/dev/null
+ingot push -q web:2.0.0 "$REGISTRY/moving:prod" >/dev/null
+[ "$(shown "$REGISTRY/moving:prod")" = "$first" ] || fail "show of what the store has"
+[ "$(shown --pull=never "$REGISTRY/moving:prod")" = "$first" ] || fail "show --pull=never"
+[ "$(shown --pull=always "$REGISTRY/moving:prod")" = "$digest" ] || fail "show --pull=always"
+for when in missing never; do
+    ingot export -q --store "$TMP/apart" --pull=$when "$REGISTRY/moving:prod" -o - | cmp - "$TMP/v1.raw" || fail "export --pull=$when"
+done
+ingot export -q --store "$TMP/apart" --pull=always "$REGISTRY/moving:prod" -o - | cmp - "$TMP/v2.raw" || fail "export --pull=always"
+for verb in show "export -o -" run; do
+    # shellcheck disable=SC2086
+    told 2 "missing, always or never is expected" ingot $verb --pull=often "$REGISTRY/moving:prod"
+    # shellcheck disable=SC2086
+    told 2 "web has no host" ingot $verb --pull=always web:1.0.0
+done
+told 0 "removed from the store; $REGISTRY was not asked to remove it" ingot rm --store "$TMP/apart" "$REGISTRY/moving:prod"
+ingot ls "$REGISTRY/moving" | grep -qx prod || fail "rm of the store's copy removed the registry's"
+ok "the store's image and the registry's are told apart"
