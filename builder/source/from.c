@@ -35,10 +35,9 @@ static IngotReference *from_parse(const SourceContext *context, const json_t *so
 static char *from_ask_registry(IngotReference *reference, GError **error)
 {
     IngotDescriptor manifest;
-    g_autofree char *media_type = NULL;
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
     g_autoptr(GBytes) bytes =
-        remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, &manifest, &media_type, error);
+        remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &manifest, error);
     return bytes == NULL ? NULL : ingot_digest_to_text(&manifest.digest);
 }
 

@@ -25,6 +25,11 @@ gboolean ingot_transfer_choose_tag(IngotRemote *remote, IngotReference *referenc
 GBytes *ingot_transfer_manifest(IngotRemote *remote, IngotReference *reference, IngotDescriptor *out, char **media_type,
                                 GError **error);
 
+/* The same of an image: where the reference names an OCI index (or docker's list of manifests), of the one in it for
+ * linux/amd64. NOT_FOUND lists what an index without one has. */
+GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *reference, IngotDescriptor *out,
+                                      GError **error);
+
 /* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
  * Named in the store as HOST/NAME:TAG; a missing tag is chosen as above, and set. Where what is attached can't be had,

@@ -53,7 +53,7 @@ static json_t *show_remote(IngotReference *reference, GError **error)
     IngotDescriptor descriptor;
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
     g_autoptr(GBytes) bytes =
-        remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, &descriptor, NULL, error);
+        remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &descriptor, error);
     g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotManifest) manifest =
         bytes == NULL ? NULL

@@ -135,7 +135,7 @@ gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, Ingot
     guint64 own = 0, *count = received == NULL ? &own : received;
     *count = 0;
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
-    g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, manifest, NULL, error);
+    g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, manifest, error);
     g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotManifest) parts =
         bytes == NULL ? NULL
@@ -194,7 +194,10 @@ IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, I
         return NULL;
     }
     g_clear_error(&problem);
-    return ingot_transfer_pull(store, reference, progress, &manifest, NULL, error)
-               ? ingot_store_image(store, reference, error)
-               : NULL;
+    if (!ingot_transfer_pull(store, reference, progress, &manifest, NULL, error)) {
+        return NULL;
+    }
+    g_autofree char *digest = ingot_digest_to_text(&manifest.digest); /* the reference's own may be an index's */
+    g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
+    return ingot_store_image(store, exact, error);
 }

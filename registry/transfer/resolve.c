@@ -2,6 +2,10 @@
 #include <ingot/error.h>
 #include <ingot/transfer.h>
 
+#include "transfer/platform.h"
+
+#define DEPTH_MAX 4 /* of indexes in indexes */
+
 /* NAME's tags; NULL: an error, which says what the user's name is about. */
 static char **list_tags(IngotRemote *remote, const IngotReference *reference, GError **error)
 {
@@ -67,4 +71,26 @@ GBytes *ingot_transfer_manifest(IngotRemote *remote, IngotReference *reference, 
         g_propagate_error(error, problem);
     }
     return bytes;
+}
+
+GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *reference, IngotDescriptor *out,
+                                      GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_transfer_manifest(remote, reference, out, NULL, error);
+    g_autofree char *what = ingot_reference_to_text(reference);
+    for (guint depth = 0; bytes != NULL && depth < DEPTH_MAX; depth++) {
+        IngotDigest chosen;
+        PlatformResult result =
+            platform_choose(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, &chosen, error);
+        if (result != PLATFORM_CHOSEN) {
+            return result == PLATFORM_NONE ? NULL : g_steal_pointer(&bytes);
+        }
+        g_autofree char *digest = ingot_digest_to_text(&chosen);
+        g_clear_pointer(&bytes, g_bytes_unref);
+        bytes = ingot_remote_get_manifest(remote, reference->name, digest, out, NULL, error);
+    }
+    if (bytes != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: an index of indexes of indexes", what);
+    }
+    return NULL;
 }

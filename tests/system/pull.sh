@@ -20,6 +20,27 @@ ingot promote "$REGISTRY/team/web" 2.0.0 dev >/dev/null
 [ "$(ingot ls "$REGISTRY")" = team/web ] || fail "ls of the registry"
 ok "push, promote and ls"
 
+# index TAG PLATFORM: puts an index with 2.0.0 as the image for that platform, and something else for another.
+index() {
+    local size
+    size=$(curl -sf "http://$REGISTRY/v2/team/web/manifests/$digest" -H 'Accept: */*' | wc -c)
+    printf '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "%s", "size": %s, "platform": {"os": "linux", "architecture": "%s"}}]}' "$digest" "$size" "$2" >"$TMP/index.json"
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary "@$TMP/index.json" "http://$REGISTRY/v2/team/web/manifests/$1" || fail "PUT of an index"
+}
+index many amd64
+whole=sha256:$(sha256sum <"$TMP/index.json" | cut -d' ' -f1)
+[ "$(ingot pull -q --store "$TMP/many" "$REGISTRY/team/web:many")" = "$digest" ] || fail "a pull by an index"
+[ "$(ingot show --json "$REGISTRY/team/web:many" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" = "$digest" ] || fail "show by an index"
+ingot export -q --store "$TMP/by-digest" "$REGISTRY/team/web@$whole" -F raw -o "$TMP/many.raw" || fail "export by an index's digest"
+cmp "$TMP/many.raw" "$TMP/v2.raw" || fail "another disk by an index"
+index arm arm64
+expect 1 ingot pull --store "$TMP/many" "$REGISTRY/team/web:arm"
+grep -qF "without an image for linux/amd64; NAME@DIGEST names one of what it has: linux/arm64 ($digest)" "$TMP/err" || fail "$(cat "$TMP/err")"
+[ "$(ingot pull -q --store "$TMP/many" "$REGISTRY/team/web@$digest")" = "$digest" ] || fail "a pull of one of an index"
+curl -sf -X DELETE "http://$REGISTRY/v2/team/web/manifests/many" && curl -sf -X DELETE "http://$REGISTRY/v2/team/web/manifests/arm"
+rm "$TMP/many.raw"
+ok "an index is resolved to the image for linux/amd64, or tells what it has"
+
 # A reference without a tag: the highest version, here and there; where there is none, the tags are told.
 named=$TMP/named
 [ "$(ingot pull --store "$named" "$REGISTRY/team/web" 2>/dev/null)" = "$REGISTRY/team/web:2.0.0 $digest" ] || fail "a pull without a tag"

@@ -1,0 +1,15 @@
+/* One reference may name images of several platforms: an OCI image index, or docker's list of manifests. */
+#pragma once
+
+#include <glib.h>
+#include <ingot/digest.h>
+
+typedef enum {
+    PLATFORM_SINGLE, /* it is no index: a manifest, or what its reader will refuse */
+    PLATFORM_CHOSEN,
+    PLATFORM_NONE, /* none of it is for this platform, or what should be an index is none: an error says so */
+} PlatformResult;
+
+/* The image for linux/amd64 in an index: a disk of Ingot's goes before other things, and one of which no platform is
+ * told is taken where it is the only one. The error (NOT_FOUND) says what there is. what: the reference, for errors. */
+PlatformResult platform_choose(const void *data, gsize size, const char *what, IngotDigest *chosen, GError **error);
