@@ -6,6 +6,10 @@
 #include "image/chunker.h"
 
 #define LEVEL 3
+/* What a decoder keeps of holes: as many as there are lengths of whole blocks, and of each no longer a frame than any
+ * compressor makes of zeros. */
+#define HOLES_KEPT_MAX (INGOT_HOLE_MAX / INGOT_BLOCK_SIZE)
+#define HOLE_FRAME_KEPT_MAX 1024u
 /* zstd's seekable format: a skippable frame whose content is the table and this footer. */
 #define SKIPPABLE_MAGIC 0x184D2A5Eu
 #define SEEKABLE_MAGIC 0x8F92EAB1u
@@ -112,6 +116,17 @@ static gboolean refuse(const IngotChunk *chunk, const char *what, GError **error
     return FALSE;
 }
 
+static void keep_hole(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame)
+{
+    if (chunk->stored_length > HOLE_FRAME_KEPT_MAX) {
+        return;
+    }
+    if (g_hash_table_size(decoder->holes) >= HOLES_KEPT_MAX) {
+        g_hash_table_remove_all(decoder->holes);
+    }
+    g_hash_table_insert(decoder->holes, GUINT_TO_POINTER(chunk->length), g_bytes_new(frame, chunk->stored_length));
+}
+
 /* Equal holes have equal frames, so each is decoded once. */
 static gboolean check_hole(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, const char *what,
                            GError **error)
@@ -128,7 +143,7 @@ static gboolean check_hole(IngotDecoder *decoder, const IngotChunk *chunk, const
     if (!chunker_is_zero(data, chunk->length)) {
         return refuse(chunk, what, error);
     }
-    g_hash_table_insert(decoder->holes, GUINT_TO_POINTER(chunk->length), g_bytes_new(frame, chunk->stored_length));
+    keep_hole(decoder, chunk, frame);
     return TRUE;
 }
 
