@@ -176,11 +176,15 @@ static gboolean describes(const ParcelMember *member)
     return is && member->file && strchr(member->name, '/') == NULL && !g_str_has_prefix(member->name, "._");
 }
 
-static gboolean read_text(const Parcel *parcel, Reader *reader, ParcelMember *member, GError **error)
+static gboolean read_text(Parcel *parcel, Reader *reader, ParcelMember *member, GError **error)
 {
     if (member->size > PARCEL_TEXT_MAX) {
         return bundle_refuse(parcel->name, error, "'%s' is larger than 1 MiB", member->name);
     }
+    if (member->size > PARCEL_TEXTS_MAX - parcel->texts) {
+        return bundle_refuse(parcel->name, error, "its texts are larger than 4 MiB together, with '%s'", member->name);
+    }
+    parcel->texts += member->size;
     member->text = g_malloc0(member->size + 1);
     la_ssize_t got = archive_read_data(reader, member->text, member->size);
     if (got < 0) {

@@ -9,9 +9,10 @@
 #include <ingot/progress.h>
 
 #define PARCEL_MEMBERS_MAX 1000u
-#define PARCEL_TEXT_MAX (1u << 20) /* bytes of a text that describes */
-#define PARCEL_RATIO_MAX 200u      /* all members together to the archive's own size */
-#define PARCEL_SLACK (64u << 20)   /* bytes that they may have beyond that */
+#define PARCEL_TEXT_MAX (1u << 20)  /* bytes of a text that describes */
+#define PARCEL_TEXTS_MAX (4u << 20) /* bytes of all such texts, which stay in memory */
+#define PARCEL_RATIO_MAX 200u       /* all members together to the archive's own size */
+#define PARCEL_SLACK (64u << 20)    /* bytes that they may have beyond that */
 
 typedef struct {
     char *name;     /* "box.img"; without "./" before it, printable */
@@ -25,6 +26,7 @@ typedef struct {
 typedef struct {
     char *path, *name;  /* name: what errors call it */
     GPtrArray *members; /* of ParcelMember, in order; folders are left out */
+    gsize texts;        /* bytes of their texts */
 } Parcel;
 
 /* Whether the file's first bytes are those of an archive. */

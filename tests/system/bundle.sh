@@ -283,6 +283,7 @@ write("twice", ("box.img", image, b"0"), ("box.img", image, b"0"))
 write("control", ("\x1b[2J", b"", b"0"), ("box.img", image, b"0"))
 write("latin", ("Gr\xfc\xdfe.txt", b"", b"0"), ("box.img", image, b"0"))
 write("many", *((f"{i}", b"", b"0") for i in range(1001)))
+write("texts", *((f"{i}.mf", b"\n" * (1 << 20), b"0") for i in range(5)), ("box.img", image, b"0"))
 # A folder that is a link, and a file that would be written through it.
 write("through", ("link", top.encode(), b"2"), ("link/evil", b"evil", b"0"), ("box.img", image, b"0"))
 PY
@@ -296,6 +297,7 @@ refused "$TMP/twice.box" box.img twice
 refused "$TMP/control.box" '\033[2J'
 refused "$TMP/latin.box" 'Gr\374\337e.txt'
 refused "$TMP/many.box" 1000
+refused "$TMP/texts.box" 3.mf '4 MiB together'
 same "$TMP/through.box"
 ok "paths that lead outside, links and devices are refused by name; nothing is written where they lead"
 
