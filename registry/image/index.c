@@ -13,7 +13,13 @@
 #define LENGTHS_SIZE 8        /* bytes of a chunk's two lengths */
 #define TEXT_MAX (256u << 20) /* bytes of an unpacked index; holds INGOT_INDEX_CHUNKS_MAX */
 #define ENCODER_NAME_MAX 255
-#define FRAME_LEAST 9u /* bytes of a zstd frame: magic, two of a header, a block's header */
+#define BUFFER_SIZE 65536u /* bytes of the text in memory at once */
+#define WINDOW_LOG_MAX 23  /* of zstd's window: 8 MiB, four times what the serializer's level takes */
+/* A digest does not compress, so a chunk takes 32 bytes of the blob, and with a hole beside it 16. Fewer are those of
+ * equal chunks and of holes in a row: so many of them are 16 TiB of zeros. */
+#define CHUNKS_FREE (1u << 21)
+#define PACKED_LEAST 8u /* bytes of the blob for each chunk beyond them */
+#define FRAME_LEAST 9u  /* bytes of a zstd frame: magic, two of a header, a block's header */
 
 struct Shared {
     IngotIndex index; /* first: callers see this part alone */
@@ -112,27 +118,74 @@ GBytes *ingot_index_serialize(const IngotIndex *index)
     return g_bytes_new_take(packed, size);
 }
 
-/* --- parsing: a reader that never goes past its end --- */
+/* --- parsing: a reader that never goes past its end, and never has more of the text than its buffer --- */
 
 typedef struct {
-    const guint8 *data;
-    gsize size, at;
-    const char *what;
+    ZSTD_DStream *stream;
+    ZSTD_inBuffer packed;
+    guint8 buffer[BUFFER_SIZE];
+    gsize from, end;     /* of what is in the buffer and was not taken */
+    guint64 at;          /* of the text */
+    gboolean whole;      /* the frame's end was reached */
+    const char *problem; /* of zstd; NULL: none */
+    const char *what;    /* it is, for errors */
 } Reader;
+
+static Reader *reader_new(const void *data, gsize size, const char *what)
+{
+    Reader *reader = g_new0(Reader, 1);
+    reader->stream = ZSTD_createDStream();
+    ZSTD_DCtx_setParameter(reader->stream, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+    reader->packed = (ZSTD_inBuffer){data, size, 0};
+    reader->what = what;
+    return reader;
+}
+
+static void reader_free(Reader *reader)
+{
+    ZSTD_freeDStream(reader->stream);
+    g_free(reader);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reader, reader_free)
 
 static gboolean broken(const Reader *reader, const char *why, GError **error)
 {
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: damaged index at offset %" G_GSIZE_FORMAT ": %s",
-                reader->what, reader->at, why);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: damaged index at offset %" G_GUINT64_FORMAT ": %s",
+                reader->what, reader->at, reader->problem == NULL ? why : reader->problem);
     return FALSE;
 }
 
+/* The buffer is full afterwards, or holds all that is left; what does not unpack is the end. */
+static void reader_fill(Reader *reader)
+{
+    memmove(reader->buffer, reader->buffer + reader->from, reader->end - reader->from);
+    reader->end -= reader->from;
+    reader->from = 0;
+    ZSTD_outBuffer text = {reader->buffer, sizeof reader->buffer, reader->end};
+    while (text.pos < text.size && !reader->whole && reader->problem == NULL) {
+        gsize before = text.pos + reader->packed.pos;
+        size_t left = ZSTD_decompressStream(reader->stream, &text, &reader->packed);
+        reader->whole = left == 0;
+        if (ZSTD_isError(left)) {
+            reader->problem = ZSTD_getErrorName(left);
+        } else if (left != 0 && text.pos + reader->packed.pos == before) {
+            reader->problem = "it is cut short";
+        }
+    }
+    reader->end = text.pos;
+}
+
+/* The next bytes of the text (at most BUFFER_SIZE), until more are taken; NULL: there are not so many. */
 static const guint8 *take(Reader *reader, gsize size)
 {
-    if (reader->size - reader->at < size) {
+    if (reader->end - reader->from < size) {
+        reader_fill(reader);
+    }
+    if (reader->end - reader->from < size) {
         return NULL;
     }
-    const guint8 *at = reader->data + reader->at;
+    const guint8 *at = reader->buffer + reader->from;
+    reader->from += size;
     reader->at += size;
     return at;
 }
@@ -198,10 +251,6 @@ static IngotIndex *parse_header(Reader *reader, Header *header, GError **error)
         broken(reader, "impossible name of an encoder", error);
         return NULL;
     }
-    if (header->count > (reader->size - reader->at) / LENGTHS_SIZE) {
-        broken(reader, "impossible number of chunks", error);
-        return NULL;
-    }
     g_autofree char *encoder = g_strndup((const char *)name, name_size);
     return ingot_index_new(encoder, average);
 }
@@ -214,35 +263,64 @@ static gboolean is_chunk(guint32 length, guint32 stored, gboolean hole, gboolean
            stored <= ingot_encoder_bound(length);
 }
 
-static gboolean parse_chunks(Reader *reader, const Header *header, IngotIndex *index, GError **error)
+static gboolean parse_lengths(Reader *reader, const Header *header, IngotIndex *index, GError **error)
 {
-    gsize lengths_at = reader->at;
-    const guint8 *lengths = take(reader, header->count * LENGTHS_SIZE);
     g_array_set_size(index->chunks, (guint)header->count);
     g_array_set_size(index->chunks, 0);
     for (guint64 i = 0; i < header->count; i++) {
-        guint32 length = get32(lengths + i * LENGTHS_SIZE), stored = get32(lengths + i * LENGTHS_SIZE + 4);
+        const IngotDigest unknown = {0};
+        const guint8 *lengths = take(reader, LENGTHS_SIZE);
+        if (lengths == NULL) {
+            return broken(reader, "lengths are missing", error);
+        }
+        guint32 length = get32(lengths), stored = get32(lengths + 4);
         gboolean hole = (stored & HOLE_BIT) != 0;
-        const guint8 *digest = hole ? NULL : take(reader, INGOT_DIGEST_SIZE);
         stored &= ~HOLE_BIT;
         if (!is_chunk(length, stored, hole, i + 1 == header->count, index->average)) {
-            reader->at = lengths_at + i * LENGTHS_SIZE;
+            reader->at -= LENGTHS_SIZE;
             return broken(reader, "impossible chunk", error);
         }
-        if (!hole && digest == NULL) {
-            return broken(reader, "digests are missing", error);
-        }
-        ingot_index_add(index, (const IngotDigest *)digest, length, stored);
+        ingot_index_add(index, hole ? NULL : &unknown, length, stored);
     }
-    if (reader->at != reader->size) {
-        return broken(reader, "more follows than its chunks", error);
-    }
-    return index->disk_size == header->disk_size || broken(reader, "the chunks do not add up to the disk", error);
+    return TRUE;
 }
 
-/* The text within the one frame that the blob is. */
-static gboolean unpack(const void *data, gsize size, Reader *reader, guint8 **text, GError **error)
+static gboolean parse_digests(Reader *reader, const IngotIndex *index, GError **error)
 {
+    for (guint i = 0; i < index->chunks->len; i++) {
+        IngotChunk *chunk = &g_array_index(index->chunks, IngotChunk, i);
+        if (chunk->hole) {
+            continue;
+        }
+        const guint8 *digest = take(reader, INGOT_DIGEST_SIZE);
+        if (digest == NULL) {
+            return broken(reader, "digests are missing", error);
+        }
+        memcpy(chunk->digest.bytes, digest, INGOT_DIGEST_SIZE);
+    }
+    return (take(reader, 1) == NULL && reader->whole) || broken(reader, "more follows than its chunks", error);
+}
+
+/* A few bytes of zstd may hold an index of millions of chunks: whether there can be so many is asked first. */
+static gboolean check_count(const void *data, gsize size, guint64 blob_size, const char *what, guint64 *count,
+                            GError **error)
+{
+    g_autoptr(Reader) reader = reader_new(data, size, what);
+    if (!parse_version(reader, error)) {
+        return FALSE;
+    }
+    const guint8 *rest = take(reader, HEADER_SIZE - VERSION_END);
+    if (rest == NULL) {
+        return broken(reader, "it is cut short", error);
+    }
+    *count = get64(rest + 20);
+    if (*count == 0 || *count > INGOT_INDEX_CHUNKS_MAX || *count > get64(rest + 12) / INGOT_BLOCK_SIZE + 1 ||
+        *count > blob_size / FRAME_LEAST) {
+        return broken(reader, "impossible number of chunks", error);
+    }
+    if (*count > CHUNKS_FREE && (*count - CHUNKS_FREE) > size / PACKED_LEAST) {
+        return broken(reader, "more chunks than so few bytes tell of", error);
+    }
     unsigned long long length = ZSTD_getFrameContentSize(data, size);
     if (length == ZSTD_CONTENTSIZE_ERROR || length == ZSTD_CONTENTSIZE_UNKNOWN || length > TEXT_MAX) {
         return broken(reader, "no zstd frame of a possible size", error);
@@ -250,62 +328,11 @@ static gboolean unpack(const void *data, gsize size, Reader *reader, guint8 **te
     if (ZSTD_findFrameCompressedSize(data, size) != size) {
         return broken(reader, "its zstd frame is cut short or something follows it", error);
     }
-    *text = g_try_malloc(MAX(length, 1));
-    size_t unpacked = *text == NULL ? 0 : ZSTD_decompress(*text, length, data, size);
-    if (*text == NULL || ZSTD_isError(unpacked)) {
-        return broken(reader, *text == NULL ? "too large" : ZSTD_getErrorName(unpacked), error);
-    }
-    reader->data = *text;
-    reader->size = unpacked;
-    return TRUE;
-}
-
-/* The first bytes of the text, or all of it where it is shorter. FALSE: it does not unpack so far, or would need more
- * memory for that than any packer's does. */
-static gboolean peek(const void *data, gsize size, guint8 *start, gsize most, gsize *got)
-{
-    ZSTD_DStream *stream = ZSTD_createDStream();
-    ZSTD_inBuffer in = {data, size, 0};
-    ZSTD_outBuffer out = {start, most, 0};
-    size_t left = 1;
-    while (left != 0 && !ZSTD_isError(left) && out.pos < most && in.pos < size) {
-        left = ZSTD_decompressStream(stream, &out, &in);
-    }
-    ZSTD_freeDStream(stream);
-    *got = out.pos;
-    return !ZSTD_isError(left);
-}
-
-/* A few bytes of zstd may hold an index of millions of chunks: whether there can be so many is asked first. */
-static gboolean check_count(const void *data, gsize size, guint64 blob_size, const char *what, guint64 *count,
-                            GError **error)
-{
-    guint8 start[HEADER_SIZE];
-    Reader reader = {.data = start, .what = what};
-    if (!peek(data, size, start, sizeof start, &reader.size)) {
-        return broken(&reader, "it does not unpack", error);
-    }
-    if (!parse_version(&reader, error)) {
-        return FALSE;
-    }
-    const guint8 *rest = take(&reader, HEADER_SIZE - VERSION_END);
-    if (rest == NULL) {
-        return broken(&reader, "it is cut short", error);
-    }
-    *count = get64(rest + 20);
-    if (*count == 0 || *count > INGOT_INDEX_CHUNKS_MAX || *count > get64(rest + 12) / INGOT_BLOCK_SIZE + 1 ||
-        *count > blob_size / FRAME_LEAST) {
-        return broken(&reader, "impossible number of chunks", error);
-    }
-    unsigned long long length = ZSTD_getFrameContentSize(data, size);
-    if (length == ZSTD_CONTENTSIZE_UNKNOWN) {
-        return TRUE; /* the parser refuses it */
-    }
     if (length < HEADER_SIZE + *count * LENGTHS_SIZE) {
-        return broken(&reader, "impossible number of chunks", error);
+        return broken(reader, "impossible number of chunks", error);
     }
     return length <= HEADER_SIZE + ENCODER_NAME_MAX + *count * (LENGTHS_SIZE + INGOT_DIGEST_SIZE) ||
-           broken(&reader, "more than its chunks take", error);
+           broken(reader, "more than its chunks take", error);
 }
 
 gboolean ingot_index_check(const void *data, gsize size, guint64 blob_size, const char *what, gsize *memory,
@@ -313,7 +340,8 @@ gboolean ingot_index_check(const void *data, gsize size, guint64 blob_size, cons
 {
     guint64 count = 0;
     gboolean ok = check_count(data, size, blob_size, what, &count, error);
-    *memory = (gsize)count * (sizeof(IngotChunk) + LENGTHS_SIZE + INGOT_DIGEST_SIZE);
+    *memory = (gsize)count * sizeof(IngotChunk) +
+              MIN((gsize)count * (LENGTHS_SIZE + INGOT_DIGEST_SIZE), (gsize)1 << WINDOW_LOG_MAX);
     return ok;
 }
 
@@ -324,16 +352,18 @@ IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GE
 
 IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
 {
-    Reader reader = {.what = what};
     Header header;
     guint64 count;
-    g_autofree guint8 *text = NULL;
-    if (!check_count(data, size, blob_size, what, &count, error) || !unpack(data, size, &reader, &text, error) ||
-        !parse_version(&reader, error)) {
+    if (!check_count(data, size, blob_size, what, &count, error)) {
         return NULL;
     }
-    g_autoptr(IngotIndex) index = parse_header(&reader, &header, error);
-    if (index == NULL || !parse_chunks(&reader, &header, index, error)) {
+    g_autoptr(Reader) reader = reader_new(data, size, what);
+    g_autoptr(IngotIndex) index = parse_version(reader, error) ? parse_header(reader, &header, error) : NULL;
+    if (index == NULL || !parse_lengths(reader, &header, index, error) || !parse_digests(reader, index, error)) {
+        return NULL;
+    }
+    if (index->disk_size != header.disk_size) {
+        broken(reader, "the chunks do not add up to the disk", error);
         return NULL;
     }
     return g_steal_pointer(&index);

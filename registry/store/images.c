@@ -106,6 +106,12 @@ gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *
     IngotManifest parts = {.disk = *disk, .annotations = annotations};
     g_autofree char *config_text = ingot_json_canonical(config);
     g_autoptr(GBytes) index_bytes = ingot_index_serialize(index);
+    gsize memory;
+    /* What no reader takes is not stored. */
+    if (!ingot_index_check(g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes), disk->size,
+                           name == NULL ? "the new image" : name, &memory, error)) {
+        return FALSE;
+    }
     if (!ingot_store_put(store, config_text, strlen(config_text), &parts.config, error) ||
         !ingot_store_put(store, g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes), &parts.index,
                          error)) {

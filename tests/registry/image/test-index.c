@@ -40,14 +40,23 @@ static void write_header(guint8 *text, guint32 version, guint64 disk_size, guint
     memcpy(text + 40, "none", 4);
 }
 
-/* A text of that size that begins so and goes on with one byte; it is never in memory as a whole. */
+/* Goes on with holes of a block after the header's 44 bytes. */
+static void write_holes(guint8 *text)
+{
+    for (guint at = 4; at < PART; at += 8) {
+        put32(text + at - 4, 20 | 0x80000000u);
+        put32(text + at, INGOT_BLOCK_SIZE);
+    }
+}
+
+/* A text of that size that begins so and goes on with holes; it is never in memory as a whole. */
 static GByteArray *pack(guint32 version, guint64 disk_size, guint64 count, gsize size)
 {
     guint8 text[PART];
     GByteArray *packed = g_byte_array_new();
     ZSTD_CCtx *context = ZSTD_createCCtx();
     ZSTD_CCtx_setPledgedSrcSize(context, size);
-    memset(text, 1, sizeof text);
+    write_holes(text);
     write_header(text, version, disk_size, count);
     for (gsize at = 0; at < size; at += PART) {
         gsize part = MIN(PART, size - at);
@@ -56,7 +65,7 @@ static GByteArray *pack(guint32 version, guint64 disk_size, guint64 count, gsize
         ZSTD_outBuffer to = {out, sizeof out, 0};
         assert_int_equal(ZSTD_compressStream2(context, &to, &from, at + part == size ? ZSTD_e_end : ZSTD_e_flush), 0);
         g_byte_array_append(packed, out, (guint)to.pos);
-        memset(text, 1, sizeof text);
+        write_holes(text);
     }
     ZSTD_freeCCtx(context);
     return packed;
@@ -88,6 +97,41 @@ static void a_bomb_is_not_unpacked(void **state)
     g_autoptr(GByteArray) bomb = pack(INGOT_INDEX_VERSION, DISK, CHUNKS, TEXT);
     assert_true(bomb->len < 200000);
     assert_refused(bomb, CHUNKS, "impossible number of chunks"); /* its blob has no room for so many frames */
+    assert_refused(bomb, G_MAXUINT64, "more chunks than so few bytes tell of");
+}
+
+/* 8 TiB that were never written are 1,000,000 holes. */
+static void a_great_index_is_not_in_memory_twice(void **state)
+{
+    (void)state;
+    const guint32 count = 1000000;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GByteArray) packed = pack(INGOT_INDEX_VERSION, count * 4096ull, count, 44 + count * 8ull);
+    glong before = most_memory(), taken = (glong)(count * sizeof(IngotChunk) / 1024);
+    g_autoptr(IngotIndex) index = ingot_index_parse_for(packed->data, packed->len, G_MAXUINT64, "some.index", &error);
+    assert_null(error);
+    assert_int_equal(index->chunks->len, count);
+    assert_int_equal(index->disk_size, count * 4096ull);
+    assert_true(most_memory() - before < taken + 6000);
+}
+
+/* A frame may carry a sum of its text, which comes last. */
+static void a_wrong_sum_is_found(void **state)
+{
+    (void)state;
+    guint8 text[52] = {0}, packed[200];
+    write_header(text, INGOT_INDEX_VERSION, 4096, 1);
+    put32(text + 44, 4096);
+    put32(text + 48, 20 | 0x80000000u);
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    size_t size = ZSTD_compress2(context, packed, sizeof packed, text, sizeof text);
+    ZSTD_freeCCtx(context);
+    assert_false(ZSTD_isError(size));
+    g_autoptr(IngotIndex) right = ingot_index_parse(packed, size, "some.index", NULL);
+    assert_non_null(right);
+    packed[size - 1] ^= 1;
+    assert_null(ingot_index_parse(packed, size, "some.index", NULL));
 }
 
 static void a_count_is_of_this_world(void **state)
@@ -103,7 +147,7 @@ static void a_count_is_of_this_world(void **state)
         {1, 4096, 3, 1000, "impossible number of chunks"},                  /* more than the disk has blocks */
         {1, G_MAXUINT64, G_MAXUINT64, 1000, "impossible number of chunks"}, /* more than are ever written */
         {1, 4096, 1, 100u << 20, "more than its chunks take"},              /* little is said, much would come */
-        {1, DISK, CHUNKS, 1000, "impossible number of chunks"},             /* they are not there */
+        {1, DISK, 200, 1000, "impossible number of chunks"},                /* they are not there */
         {2, 4096, 1, 100u << 20, "newer than this Ingot knows"},
         {0, 4096, 1, 100u << 20, "no version 0"},
     };
@@ -134,9 +178,9 @@ static void what_is_true_is_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_true_is_read),
-        cmocka_unit_test(a_count_is_of_this_world),
-        cmocka_unit_test(a_bomb_is_not_unpacked),
+        cmocka_unit_test(what_is_true_is_read),   cmocka_unit_test(a_count_is_of_this_world),
+        cmocka_unit_test(a_bomb_is_not_unpacked), cmocka_unit_test(a_great_index_is_not_in_memory_twice),
+        cmocka_unit_test(a_wrong_sum_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
