@@ -266,13 +266,13 @@ static gboolean finish(Assembly *assembly, const IngotDescriptor *disk, GError *
 {
     g_autoptr(GBytes) table = ingot_seek_table(assembly->index);
     guint64 size = assembly->index->blob_size + g_bytes_get_size(table);
-    if (size != disk->size || !ingot_file_pwrite(assembly->fd, g_bytes_get_data(table, NULL), g_bytes_get_size(table),
-                                                 assembly->index->blob_size, assembly->name, error)) {
-        g_prefix_error(error, "%s: ", assembly->name);
-        if (error != NULL && *error == NULL) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: index and disk do not belong together",
-                        assembly->name);
-        }
+    if (size != disk->size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: index and disk do not belong together",
+                    assembly->name);
+        return FALSE;
+    }
+    if (!ingot_file_pwrite(assembly->fd, g_bytes_get_data(table, NULL), g_bytes_get_size(table),
+                           assembly->index->blob_size, assembly->name, error)) {
         return FALSE;
     }
     if (ftruncate(assembly->fd, (off_t)size) != 0) {
@@ -295,9 +295,11 @@ static gboolean finish(Assembly *assembly, const IngotDescriptor *disk, GError *
     return TRUE;
 }
 
+/* *wrong: what was assembled is not the disk, and can't become it by what else may be fetched. */
 static gboolean place_and_fetch(Assembly *assembly, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
                                 guint64 *received, gboolean *wrong, GError **error)
 {
+    *wrong = FALSE;
     assembly->next = 0;
     if (!place_all(assembly, error)) {
         return FALSE;
@@ -307,8 +309,13 @@ static gboolean place_and_fetch(Assembly *assembly, IngotRemote *remote, const c
                                  got_range, assembly, received, error)) {
         return FALSE;
     }
-    *wrong = !check_fetched(assembly, ranges, error) || !finish(assembly, disk, error);
-    return !*wrong;
+    GError *problem = NULL;
+    if (check_fetched(assembly, ranges, &problem) && finish(assembly, disk, &problem)) {
+        return TRUE;
+    }
+    *wrong = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 /* A seed may have been damaged on this disk. Then the blob has a wrong digest: each of its frames is checked, and those

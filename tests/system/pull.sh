@@ -104,6 +104,20 @@ for at in 100000 2000000; do flip "$largest" $at; done
 cmp "$TMP/back.raw" "$TMP/v2.raw" || fail "a damaged seed got into the disk"
 ok "a damaged seed does no harm"
 
+# A disk that is full when only the table of frames is missing: what came is kept, and is not fetched again.
+full=$TMP/full
+blob=$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")
+size=$(stat -c %s "$INGOT_STORE/blobs/sha256/$blob")
+(trap '' XFSZ && exec prlimit --fsize=$((size - 1)) ingot pull -q --store "$full" "$REGISTRY/team/web:prod") >/dev/null 2>"$TMP/err" &&
+    fail "a pull to a disk that is full"
+grep -q "cannot write at offset" "$TMP/err" || fail "a full disk: $(cat "$TMP/err")"
+[ -e "$full/tmp/partial-$blob" ] || fail "what came before the disk was full is gone"
+: >"$TMP/ingotd.log"
+[ "$(ingot pull -q --store "$full" "$REGISTRY/team/web:prod")" = "$digest" ] || fail "a pull once there is room"
+bytes=$(grep -o ' GET .*bytes=[0-9]*' "$TMP/ingotd.log" | sed 's/.*bytes=//' | awk '{ s += $1 } END { print s + 0 }')
+[ "$bytes" -lt 1000000 ] || fail "$bytes bytes came again"
+ok "a disk that is full at the end of a pull costs nothing that came"
+
 third=$TMP/third
 ingot pull -q --store "$third" "$REGISTRY/team/web:1.0.0" >/dev/null 2>&1 &
 pid=$!
