@@ -8,21 +8,44 @@
 #include "transfer/assemble.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
-#define INDEX_MAX (1u << 30)
+#define INDEX_MAX (257u << 20) /* an index of 256 MiB that does not compress */
 #define ATTACHMENT_MAX (64u << 20)
+#define ANSWER_LEAST 65536u  /* bytes: an error may be longer than the blob */
 #define ATTACHED_PATIENCE 10 /* seconds, with a registry that has no time for what is attached */
+
+static gboolean refuse_size(const char *name, const IngotDescriptor *blob, const char *why, GError **error)
+{
+    g_autofree char *digest = ingot_digest_to_text(&blob->digest);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "%s: the manifest gives the blob %s %" G_GUINT64_FORMAT " bytes, %s", name, digest, blob->size, why);
+    return FALSE;
+}
+
+/* Of the size that its descriptor gives: with another one the image could not be pushed again. */
+static gboolean check_size(const char *name, const IngotDescriptor *blob, GBytes *bytes, GError **error)
+{
+    return g_bytes_get_size(bytes) == blob->size || refuse_size(name, blob, "but it has another size", error);
+}
 
 /* A small blob, from the store or the registry, into the store. One that is damaged is fetched anew. */
 static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
                           gsize limit, guint64 *received, GError **error)
 {
-    GBytes *there = ingot_store_hold(store, &blob->digest) ? ingot_store_read(store, &blob->digest, limit, NULL) : NULL;
-    if (there != NULL) {
-        return there;
+    if (blob->size > limit) {
+        refuse_size(name, blob, "which is more than such a blob has", error);
+        return NULL;
     }
-    g_autoptr(GBytes) bytes = ingot_remote_get_blob(remote, name, &blob->digest, limit, error);
+    g_autoptr(GBytes) there =
+        ingot_store_hold(store, &blob->digest) ? ingot_store_read(store, &blob->digest, limit, NULL) : NULL;
+    if (there != NULL) {
+        return check_size(name, blob, there, error) ? g_steal_pointer(&there) : NULL;
+    }
+    g_autoptr(GBytes) bytes = ingot_remote_get_blob(remote, name, &blob->digest, MAX(blob->size, ANSWER_LEAST), error);
+    if (bytes == NULL || !check_size(name, blob, bytes, error)) {
+        return NULL;
+    }
     IngotDescriptor put;
-    if (bytes == NULL || !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error)) {
+    if (!ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error)) {
         return NULL;
     }
     *received += g_bytes_get_size(bytes);
@@ -60,6 +83,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     if (index == NULL) {
         return FALSE;
     }
+    g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 256 MiB, and the disk takes a while */
     return disk_is_whole(store, &manifest->disk) ||
            assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
 }
@@ -89,10 +113,12 @@ static gboolean pull_attachment(IngotStore *store, IngotRemote *remote, const ch
     const char *artifact = json_string_value(json_object_get(root, "artifactType"));
     const char *type = json_string_value(json_object_get(layer, "mediaType"));
     const char *blob_digest = json_string_value(json_object_get(layer, "digest"));
-    if (artifact == NULL || type == NULL || blob_digest == NULL ||
+    json_int_t size = json_integer_value(json_object_get(layer, "size"));
+    if (artifact == NULL || type == NULL || blob_digest == NULL || size < 0 ||
         json_array_size(json_object_get(root, "layers")) != 1 || !ingot_digest_parse(blob_digest, &blob.digest, NULL)) {
         return TRUE;
     }
+    blob.size = (guint64)size;
     g_autoptr(GBytes) content = fetch_blob(store, remote, name, &blob, ATTACHMENT_MAX, received, error);
     return content != NULL && ingot_store_attach(store, subject, artifact, type, g_bytes_get_data(content, NULL),
                                                  g_bytes_get_size(content), error);
