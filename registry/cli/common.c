@@ -59,7 +59,14 @@ char *cli_host(const char *text, GError **error)
 void cli_print_json(const json_t *value)
 {
     g_autofree char *text = ingot_json_pretty(value);
-    fputs(text, stdout);
+    for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p)) {
+        gunichar one = g_utf8_get_char(p);
+        if (one >= 0x7f && one < 0xa0) { /* a control character, which JSON need not escape and terminals obey */
+            printf("\\u%04x", one);
+        } else {
+            printf("%.*s", (int)(g_utf8_next_char(p) - p), p);
+        }
+    }
 }
 
 void cli_output_clear(CliOutput *output)

@@ -29,9 +29,11 @@ static void print_row(const json_t *object)
     g_autofree char *size = ingot_text_size((guint64)json_integer_value(json_object_get(object, "size")));
     g_autofree char *stored = ingot_text_size((guint64)json_integer_value(json_object_get(object, "stored")));
     gboolean damaged = json_is_true(json_object_get(object, "damaged"));
-    printf("%-32s %-12s %.19s  %-20s %10s %10s\n", json_string_value(json_object_get(object, "name")),
-           tag == NULL ? "-" : tag, json_string_value(json_object_get(object, "digest")),
-           created == NULL ? "-" : created, damaged ? "damaged" : size, damaged ? "damaged" : stored);
+    g_autofree char *name = ingot_text_line(json_string_value(json_object_get(object, "name")));
+    g_autofree char *shown = ingot_text_line(tag == NULL ? "-" : tag);
+    g_autofree char *when = ingot_text_line(created == NULL ? "-" : created);
+    printf("%-32s %-12s %.19s  %-20s %10s %10s\n", name, shown, json_string_value(json_object_get(object, "digest")),
+           when, damaged ? "damaged" : size, damaged ? "damaged" : stored);
 }
 
 static gboolean run(int argc, char **argv, GError **error)

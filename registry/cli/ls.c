@@ -1,4 +1,5 @@
 #include <ingot/remote.h>
+#include <ingot/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,8 @@ static void print_list(char **list)
         if (ingot_command_common()->json) {
             json_array_append_new(array, json_string(list[i]));
         } else {
-            printf("%s\n", list[i]);
+            g_autofree char *shown = ingot_text_line(list[i]);
+            printf("%s\n", shown);
         }
     }
     if (ingot_command_common()->json) {

@@ -105,7 +105,8 @@ static json_t *show_when(IngotReference *reference, IngotPull pull, GError **err
 static void line(const char *label, const char *value)
 {
     if (value != NULL) {
-        printf("%-12s %s\n", label, value);
+        g_autofree char *shown = ingot_text_line(value);
+        printf("%-12s %s\n", label, shown);
     }
 }
 
@@ -119,7 +120,9 @@ static void print_steps(const json_t *steps)
 {
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *step = json_array_get(steps, i);
-        printf("%-12s %s (%.1f s)\n", i == 0 ? "steps" : "", get(step, "title", NULL),
+        const char *title = get(step, "title", NULL);
+        g_autofree char *shown = ingot_text_line(title == NULL ? "?" : title);
+        printf("%-12s %s (%.1f s)\n", i == 0 ? "steps" : "", shown,
                json_number_value(json_object_get(step, "seconds")));
     }
 }

@@ -41,6 +41,56 @@ curl -sf -X DELETE "http://$REGISTRY/v2/team/web/manifests/many" && curl -sf -X 
 rm "$TMP/many.raw"
 ok "an index is resolved to the image for linux/amd64, or tells what it has"
 
+# What a registry says goes to a terminal without what a terminal obeys.
+cat >"$TMP/shouts.py" <<'PY'
+import hashlib, http.server, json, sys, urllib.request
+text = "a\x1b]0;title\x07b\x9b1mc\x7fd"
+class Shouts(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path.endswith("/_catalog"):
+            status, body = 200, {"repositories": [text]}
+        elif self.path.endswith("/tags/list"):
+            status, body = 200, {"tags": [text]}
+        else:
+            status, body = 403, {"errors": [{"message": text}]}
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+    do_POST = do_GET
+    log_message = lambda *a: None
+# The same in an image's config.
+base = "http://%s/v2/team/web/" % sys.argv[1]
+def call(method, path, data=None, kind="application/octet-stream"):
+    return urllib.request.urlopen(urllib.request.Request(base + path, data, {"Content-Type": kind}, method=method)).read()
+manifest = json.loads(call("GET", "manifests/2.0.0"))
+config = json.loads(call("GET", "blobs/" + manifest["config"]["digest"]))
+config.update(created=text, os={"id": text, "version": text}, outputs=[text], steps=[{"title": text, "seconds": 1}], recipe={"name": text})
+data = json.dumps(config).encode()
+digest = "sha256:" + hashlib.sha256(data).hexdigest()
+call("POST", "blobs/uploads/?digest=" + digest, data)
+manifest["config"].update(digest=digest, size=len(data))
+call("PUT", "manifests/shouts", json.dumps(manifest).encode(), manifest["mediaType"])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shouts)
+print("127.0.0.1:%d" % server.server_port, flush=True)
+server.serve_forever()
+PY
+python3 "$TMP/shouts.py" "$REGISTRY" >"$TMP/shouts" 2>"$TMP/shouts.err" &
+ENDING+=($!)
+until [ -s "$TMP/shouts" ]; do kill -0 $! || fail "$(cat "$TMP/shouts.err")"; sleep 0.05; done
+shouts=$(cat "$TMP/shouts")
+ingot pull -q --store "$TMP/many" "$REGISTRY/team/web:shouts" >/dev/null
+for command in "ls $shouts" "ls $shouts/a" "ls --json $shouts" "show $shouts/a:1" "pull $shouts/a" "pull $shouts/a:1" "push web:1.0.0 $shouts/a" "show $REGISTRY/team/web:shouts" \
+    "show --json $REGISTRY/team/web:shouts" "images --store $TMP/many" "images --json --store $TMP/many"; do
+    # shellcheck disable=SC2086
+    ingot $command >"$TMP/out" 2>&1 || true
+    grep -q '[ad]' "$TMP/out" || fail "$command says nothing"
+    ! LC_ALL=C.UTF-8 grep -qP '[\x00-\x09\x0b-\x1f\x7f-\x{9f}]' "$TMP/out" || fail "$command prints what a terminal obeys: $(cat -v "$TMP/out")"
+done
+curl -sf -X DELETE "http://$REGISTRY/v2/team/web/manifests/shouts"
+ok "what a registry says reaches a terminal as plain text"
+
 # A reference without a tag: the highest version, here and there; where there is none, the tags are told.
 named=$TMP/named
 [ "$(ingot pull --store "$named" "$REGISTRY/team/web" 2>/dev/null)" = "$REGISTRY/team/web:2.0.0 $digest" ] || fail "a pull without a tag"

@@ -8,6 +8,7 @@
 #include <ingot/file.h>
 #include <ingot/process.h>
 #include <ingot/prompt.h>
+#include <ingot/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,8 @@ static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *mad
     ingot_progress_free(progress);
     gboolean interrupted = !ingot_interrupt_check(NULL);
     if (error != NULL && !interrupted) {
-        fprintf(stderr, "ingot vagrant: %s: %s; the whole is downloaded\n", place->file, error->message);
+        g_autofree char *why = ingot_text_line(error->message);
+        fprintf(stderr, "ingot vagrant: %s: %s; the whole is downloaded\n", place->file, why);
     }
     if (own >= 0) {
         dup2(own, STDERR_FILENO);

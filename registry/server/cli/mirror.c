@@ -48,7 +48,8 @@ static gboolean mirror_on(const char *data, const Job *job, gboolean json, guint
     do {
         g_autoptr(GError) error = NULL;
         if (!mirror_once(data, job, json, &error)) {
-            fprintf(stderr, "ingotd mirror: %s\n", error->message);
+            g_autofree char *why = ingot_text_line(error->message);
+            fprintf(stderr, "ingotd mirror: %s\n", why);
         }
     } while (sleep_for(every));
     return TRUE;
