@@ -41,7 +41,8 @@ gboolean ingot_layout_digest(const IngotLayout *layout, IngotDisk *disk, IngotPr
                              GError **error);
 
 /* The whole as a new file: sparse, on all cores, every chunk checked, renamed to path when it is whole, nothing there
- * otherwise. Like cp, it does not wait for the disk. */
+ * otherwise. Like cp, it does not wait for the disk. A symbolic link stays: what it leads to is written. A block device
+ * is written in place, unless it is too small, mounted or otherwise in use (INVALID), and waited for. */
 gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
                              GError **error);
 

@@ -20,6 +20,10 @@ typedef struct {
 
 const GArray *layout_segments(const IngotLayout *layout); /* of LayoutSegment, ascending */
 
+/* Writes the whole over what a descriptor has at its begin, zeros too, and sees to it that it is on the disk. */
+gboolean layout_write_over(const IngotLayout *layout, IngotDisk *disk, int fd, const char *name,
+                           IngotProgress *progress, GError **error);
+
 /* Appends a block of the disk as the codec makes it: size bytes, which were measured (measure.h). */
 void layout_add_coded(IngotLayout *layout, const Codec *codec, guint64 offset, guint32 size);
 /* Whether it, or a layout in it, has such a block. */

@@ -5,12 +5,12 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "format/extents.h"
 #include "format/parallel.h"
 #include "format/segments.h"
+#include "format/target.h"
 
 #define PIECE ((guint64)1 << 20) /* bytes that a thread takes at once */
 
@@ -143,24 +143,31 @@ static gboolean write_file(const IngotLayout *layout, IngotDisk *disk, Target *t
                                    : write_disk(layout, disk, target, progress, error);
 }
 
-/* The rename would put a file in the place of a device or a folder. */
-static gboolean check_target(const char *path, GError **error)
+/* A device keeps what it had where nothing is written: holes are written as well. */
+gboolean layout_write_over(const IngotLayout *layout, IngotDisk *disk, int fd, const char *name,
+                           IngotProgress *progress, GError **error)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: is no plain file; give a name of a new one", path);
+    Target target = {.fd = fd, .name = name};
+    if (!write_ranges(layout, disk, &target, progress, error)) {
+        g_prefix_error(error, "%s is written in part, and of no use: ", name);
         return FALSE;
     }
-    return TRUE;
+    return fsync(fd) == 0 || ingot_error_set_errno(error, errno, "%s: cannot sync", name);
 }
 
-gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
-                             GError **error)
+/* A damaged chunk is found before a byte of the device is written over. */
+static gboolean write_device(const IngotLayout *layout, IngotDisk *disk, const FormatTarget *place,
+                             IngotProgress *progress, GError **error)
+{
+    g_auto(IngotFd) fd = format_target_open_device(place, ingot_layout_size(layout), error);
+    return fd >= 0 && ingot_disk_verify(disk, NULL, error) &&
+           layout_write_over(layout, disk, fd, place->path, progress, error);
+}
+
+static gboolean write_new(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
+                          GError **error)
 {
     g_autofree char *temporary = g_strdup_printf("%s.ingot-%d", path, (int)getpid());
-    if (!check_target(path, error)) {
-        return FALSE;
-    }
     unlink(temporary); /* of a process that was killed and had our number */
     g_auto(IngotFd) fd = ingot_file_open(temporary, O_RDWR | O_CREAT | O_EXCL, 0644, error);
     if (fd < 0) {
@@ -176,4 +183,15 @@ gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const c
     }
     unlink(temporary);
     return FALSE;
+}
+
+gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
+                             GError **error)
+{
+    g_auto(FormatTarget) place = {0};
+    if (!format_target_find(path, &place, error)) {
+        return FALSE;
+    }
+    return place.device ? write_device(layout, disk, &place, progress, error)
+                        : write_new(layout, disk, place.path, progress, error);
 }

@@ -260,7 +260,7 @@ ok "-q, -F, -o - are alike in all verbs; a reader that goes ends them quietly"
 
 # The store's image and the registry's are told apart.
 shown() { ingot -q show --store "$TMP/apart" "$@"; }
-first=$(ingot show -q web:1.0.0)
+first=$(ingot pack -q "$TMP/v1.raw" web:1.0.0)
 ingot push -q web:1.0.0 "$REGISTRY/moving:prod" >/dev/null
 [ "$(shown "$REGISTRY/moving:prod")" = "$first" ] || fail "show of what the store lacks"
 told 1 "no image $REGISTRY/moving:prod in the store" ingot show --pull=never --store "$TMP/apart" "$REGISTRY/moving:prod"

@@ -11,6 +11,12 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "format/segments.h"
+#include "format/target.h"
 
 #define SIZE (3u << 20) /* bytes of the disk */
 
@@ -242,9 +248,77 @@ static void damage_is_an_error(void **state)
     }
 }
 
+/* What a descriptor has is written over, holes too, and what lies behind stays: a block device is written like that. */
+static void what_is_there_is_written_over(void **state)
+{
+    (void)state;
+    g_autoptr(IngotLayout) layout = make();
+    guint64 size = ingot_layout_size(layout);
+    g_autofree guint8 *junk = g_malloc(size + 1000), *wanted = g_malloc(size);
+    memset(junk, 0xa5, size + 1000);
+    g_autofree char *path = ingot_workdir_file(workdir, "device");
+    assert_true(ingot_file_replace(path, junk, size + 1000, 0644, NULL));
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR, 0, NULL);
+    assert_true(layout_write_over(layout, disk, fd, path, NULL, NULL));
+    assert_true(ingot_layout_read(layout, 0, wanted, size, disk, NULL));
+    g_autoptr(GBytes) found = ingot_file_read(path, size + 1000, NULL);
+    assert_int_equal(g_bytes_get_size(found), size + 1000);
+    assert_memory_equal(g_bytes_get_data(found, NULL), wanted, size);
+    assert_memory_equal((const guint8 *)g_bytes_get_data(found, NULL) + size, junk, 1000);
+}
+
+static void a_device_in_use_is_refused(void **state)
+{
+    static const char mounts[] = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+                                 "22 21 8:17 / /media/my\\040stick rw - vfat /dev/sdb1 rw\n"
+                                 "23 21 0:5 / /proc rw - proc proc rw\n";
+    const guint64 first[] = {makedev(8, 0), makedev(8, 1)}, second[] = {makedev(8, 16), makedev(8, 17)},
+                  third[] = {makedev(8, 32)};
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    g_autofree char *root = format_target_mounted(mounts, first, 2);
+    g_autofree char *stick = format_target_mounted(mounts, second, 2);
+    assert_string_equal(root, "/");
+    assert_string_equal(stick, "/media/my stick");
+    assert_null(format_target_mounted(mounts, third, 1));
+    assert_true(format_target_fits("/dev/sdb", 4096, 4096, NULL));
+    assert_false(format_target_fits("/dev/sdb", 4095, 4096, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "too small"));
+}
+
+/* A file is written where the links lead, be it there already or not; what is no file and no device is refused. */
+static void links_are_followed(void **state)
+{
+    (void)state;
+    g_autofree char *file = ingot_workdir_file(workdir, "linked"), *link = ingot_workdir_file(workdir, "link"),
+                    *loop = ingot_workdir_file(workdir, "loop"), *folder = ingot_workdir_file(workdir, "folder");
+    g_autoptr(IngotLayout) layout = make();
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(symlink("linked", link), 0);
+    assert_int_equal(symlink("loop", loop), 0);
+    assert_int_equal(g_mkdir(folder, 0700), 0);
+    for (guint i = 0; i < 2; i++) {
+        assert_true(ingot_layout_export(layout, disk, link, NULL, NULL));
+        assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+        assert_false(g_file_test(file, G_FILE_TEST_IS_SYMLINK));
+        g_autoptr(GBytes) found = ingot_file_read(file, G_MAXINT, NULL);
+        assert_int_equal(g_bytes_get_size(found), ingot_layout_size(layout));
+    }
+    const char *const wrong[] = {loop, folder, "/dev/null"};
+    for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_clear_error(&error);
+        assert_false(ingot_layout_export(layout, disk, wrong[i], NULL, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_there_is_written_over),
+        cmocka_unit_test(a_device_in_use_is_refused),
+        cmocka_unit_test(links_are_followed),
         cmocka_unit_test(sizes_add_up),
         cmocka_unit_test(ranges_are_the_file_s),
         cmocka_unit_test(files_of_formats_are_one_thing),

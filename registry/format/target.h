@@ -1,0 +1,29 @@
+/* Where a layout is written: a file that is new, or a block device, whose bytes are written over in place. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* The place that a path leads to. Free it. */
+typedef struct {
+    char *path;      /* symbolic links followed: they stay, and what they lead to is written */
+    gboolean device; /* a block device */
+    guint64 number;  /* of the device */
+} FormatTarget;
+void format_target_clear(FormatTarget *target);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FormatTarget, format_target_clear)
+
+/* FALSE and INVALID: a folder, a pipe, a character device, or a link that leads to itself. */
+gboolean format_target_find(const char *path, FormatTarget *target, GError **error);
+
+/* Where in the lines of /proc/self/mountinfo a device is mounted whose number is one of these; NULL: nowhere. Free it.
+ */
+char *format_target_mounted(const char *mountinfo, const guint64 *numbers, guint count);
+/* FALSE: the device has fewer bytes than are needed (INVALID). */
+gboolean format_target_fits(const char *path, guint64 size, guint64 needed, GError **error);
+/* The device, open to be written: not one that is mounted, itself or a partition of it, or used otherwise by the kernel
+ * (swap, RAID, LVM), and not one that is smaller than that. */
+int format_target_open_device(const FormatTarget *target, guint64 needed, GError **error);
+
+G_END_DECLS
