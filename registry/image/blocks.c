@@ -11,9 +11,10 @@
 struct IngotBlocks {
     char *path;
     guint64 size;
-    guint64 start; /* of the disk within the file: raw */
-    int fd;        /* raw */
-    IngotNbd *nbd; /* everything else */
+    guint64 start;      /* of the disk within the file: raw */
+    int fd;             /* raw */
+    struct stat opened; /* raw: when it was opened */
+    IngotNbd *nbd;      /* everything else */
 };
 
 void ingot_blocks_free(IngotBlocks *blocks)
@@ -79,12 +80,15 @@ static gboolean open_raw(IngotBlocks *blocks, const IngotPart *part, GError **er
     if (blocks->fd < 0) {
         return FALSE;
     }
-    struct stat st;
-    off_t end = end_of(part, blocks->fd);
-    if (end < 0 || fstat(blocks->fd, &st) != 0) {
+    /* Looked at before its size: what changes from here on is found. */
+    if (fstat(blocks->fd, &blocks->opened) != 0) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
     }
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+    off_t end = end_of(part, blocks->fd);
+    if (end < 0) {
+        return ingot_error_set_errno(error, errno, "%s", blocks->path);
+    }
+    if (!S_ISREG(blocks->opened.st_mode) && !S_ISBLK(blocks->opened.st_mode)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a disk is a file or a block device", blocks->path);
         return FALSE;
     }
@@ -168,4 +172,23 @@ gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gs
         return ingot_file_pread(blocks->fd, buffer, size, blocks->start + offset, blocks->path, error);
     }
     return ingot_nbd_read(blocks->nbd, offset, buffer, size, error);
+}
+
+gboolean ingot_blocks_check_unchanged(const IngotBlocks *blocks, GError **error)
+{
+    const struct stat *before = &blocks->opened;
+    struct stat now;
+    if (blocks->fd < 0 || !S_ISREG(before->st_mode)) {
+        return TRUE;
+    }
+    if (fstat(blocks->fd, &now) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", blocks->path);
+    }
+    if (now.st_size != before->st_size || now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != before->st_mtim.tv_nsec) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it changed while it was read: is it in use?",
+                    blocks->path);
+        return FALSE;
+    }
+    return TRUE;
 }

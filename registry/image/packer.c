@@ -322,7 +322,7 @@ IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, in
         g_clear_error(error);
         g_propagate_error(error, packer.failure);
     }
-    ok = ok && finish(&packer, error);
+    ok = ok && ingot_blocks_check_unchanged(blocks, error) && finish(&packer, error);
     stop(&packer);
     if (!ok) {
         g_clear_pointer(&packer.packed, ingot_packed_free);

@@ -14,6 +14,7 @@
 #include <ingot/packer.h>
 #include <ingot/process.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/chunker.h"
@@ -98,6 +99,33 @@ static void threads_and_holes_do_not_matter(void **state)
         assert_same(first, a);
         assert_same(first, b);
     }
+}
+
+static void assert_changed(IngotBlocks *blocks)
+{
+    IngotPackOptions options = {.threads = 1};
+    g_autofree char *blob = ingot_workdir_file(workdir, "blob");
+    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT | O_TRUNC, 0600, NULL);
+    g_autoptr(GError) error = NULL;
+    assert_null(ingot_pack(blocks, &options, fd, blob, &error));
+    assert_non_null(strstr(error->message, "changed while it was read"));
+}
+
+/* A hole at the end of what is there is like the end of a file that became shorter. */
+static void a_disk_in_use_is_no_image(void **state)
+{
+    (void)state;
+    g_autofree char *shrunk = write_disk("shrunk.raw", bytes, SIZE, TRUE);
+    g_autoptr(IngotBlocks) first = ingot_blocks_open(shrunk, "raw", NULL);
+    assert_int_equal(truncate(shrunk, 0), 0);
+    assert_changed(first);
+    g_autofree char *written = write_disk("written.raw", bytes, SIZE, TRUE);
+    const struct timespec before[] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    assert_int_equal(utimensat(AT_FDCWD, written, before, 0), 0);
+    g_autoptr(IngotBlocks) second = ingot_blocks_open(written, "raw", NULL);
+    g_auto(IngotFd) fd = ingot_file_open(written, O_RDWR, 0, NULL);
+    assert_true(ingot_file_pwrite(fd, "x", 1, 5, written, NULL));
+    assert_changed(second);
 }
 
 static void a_qcow2_chain_is_its_bytes(void **state)
@@ -209,9 +237,10 @@ static void an_exported_qcow2_is_the_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_and_holes_do_not_matter), cmocka_unit_test(a_qcow2_chain_is_its_bytes),
-        cmocka_unit_test(an_insertion_changes_little),     cmocka_unit_test(odd_ends_and_empty_disks),
-        cmocka_unit_test(what_is_no_disk_is_refused),      cmocka_unit_test(an_exported_qcow2_is_the_disk),
+        cmocka_unit_test(threads_and_holes_do_not_matter), cmocka_unit_test(a_disk_in_use_is_no_image),
+        cmocka_unit_test(a_qcow2_chain_is_its_bytes),      cmocka_unit_test(an_insertion_changes_little),
+        cmocka_unit_test(odd_ends_and_empty_disks),        cmocka_unit_test(what_is_no_disk_is_refused),
+        cmocka_unit_test(an_exported_qcow2_is_the_disk),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
