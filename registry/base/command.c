@@ -365,8 +365,7 @@ static int run_verb(const IngotVerb *verb, int argc, char **argv)
         g_clear_error(&error);
         ingot_interrupt_check(&error);
     }
-    g_autofree char *plain = ingot_text_clean(error->message, -1); /* it may quote a peer, on a terminal */
-    g_autofree char *shown = ingot_secrets_clean(plain);
+    g_autofree char *shown = ingot_secrets_clean(error->message);
     g_printerr("%s: %s\n", name, shown);
     return ingot_error_exit_status(error);
 }

@@ -83,8 +83,7 @@ G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *forma
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_autofree char *plain = ingot_text_clean(text, -1); /* it may quote a peer, on a terminal */
-    g_autofree char *shown = ingot_secrets_clean(plain);
+    g_autofree char *shown = ingot_secrets_clean(text);
     g_auto(GStrv) lines = g_strsplit(shown, "\n", -1);
     for (guint i = 0; lines[i]; i++)
         print_line(progress, lines[i]);
@@ -222,9 +221,8 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
         return;
     va_list arguments;
     va_start(arguments, format);
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    char *stage = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    char *stage = ingot_text_line(text);
 
     lock(progress);
     g_free(progress->stage);
