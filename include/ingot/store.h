@@ -100,6 +100,14 @@ typedef struct {
  * gone on with. An image that can't be read is an error, and nothing is removed. */
 gboolean ingot_store_collect(IngotStore *store, IngotGarbage *garbage, GError **error);
 
+/* A blob that is missing or damaged. */
+typedef struct {
+    IngotStoreEntry *entry; /* of the image that needs it; NULL: of an attachment */
+    char *problem;
+} IngotStoreFault;
+/* Reads every blob that an image of the store or an attachment needs: GPtrArray of IngotStoreFault. */
+GPtrArray *ingot_store_check(IngotStore *store, GError **error);
+
 /* An image, open for reading. */
 typedef struct {
     IngotStoreEntry *entry;

@@ -10,6 +10,9 @@ static json_t *row(IngotStore *store, const IngotStoreEntry *entry)
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&entry->manifest.digest, digest);
     json_t *object = json_pack("{s:s, s:s?, s:s}", "name", entry->name, "tag", entry->tag, "digest", digest);
+    if (entry->former) {
+        json_object_set_new(object, "replaced", json_true());
+    }
     g_autoptr(IngotReference) reference = ingot_reference_new(NULL, entry->name, entry->tag, digest);
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
     if (image == NULL) {
@@ -22,6 +25,13 @@ static json_t *row(IngotStore *store, const IngotStoreEntry *entry)
     return object;
 }
 
+static void add_rows(IngotStore *store, const GPtrArray *list, json_t *rows)
+{
+    for (guint i = 0; i < list->len; i++) {
+        json_array_append_new(rows, row(store, g_ptr_array_index(list, i)));
+    }
+}
+
 static void print_row(const json_t *object)
 {
     const char *tag = json_string_value(json_object_get(object, "tag"));
@@ -30,7 +40,9 @@ static void print_row(const json_t *object)
     g_autofree char *stored = ingot_text_size((guint64)json_integer_value(json_object_get(object, "stored")));
     gboolean damaged = json_is_true(json_object_get(object, "damaged"));
     g_autofree char *name = ingot_text_line(json_string_value(json_object_get(object, "name")));
-    g_autofree char *shown = ingot_text_line(tag == NULL ? "-" : tag);
+    g_autofree char *shown = ingot_text_line(json_is_true(json_object_get(object, "replaced")) ? "<none>"
+                                             : tag == NULL                                     ? "-"
+                                                                                               : tag);
     g_autofree char *when = ingot_text_line(created == NULL ? "-" : created);
     printf("%-32s %-12s %.19s  %-20s %10s %10s\n", name, shown, json_string_value(json_object_get(object, "digest")),
            when, damaged ? "damaged" : size, damaged ? "damaged" : stored);
@@ -43,13 +55,13 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     g_autoptr(IngotStore) store = cli_store_to_read();
     g_autoptr(GPtrArray) list = ingot_store_list(store, error);
-    if (list == NULL) {
+    g_autoptr(GPtrArray) former = list == NULL ? NULL : ingot_store_list_former(store, error);
+    if (former == NULL) {
         return FALSE;
     }
     g_autoptr(json_t) rows = json_array();
-    for (guint i = 0; i < list->len; i++) {
-        json_array_append_new(rows, row(store, g_ptr_array_index(list, i)));
-    }
+    add_rows(store, list, rows);
+    add_rows(store, former, rows);
     if (ingot_command_common()->json) {
         cli_print_json(rows);
         return TRUE;
@@ -69,6 +81,7 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const IngotVerb verb_images = {
     "images", "", "list the images of the store",
-    "SIZE is the disk as a machine sees it, STORED what it takes here. With -q only digests are printed.\n\n"
+    "SIZE is the disk as a machine sees it, STORED what it takes here. TAG is <none> where another "
+    "image has the name now: `ingot gc` removes it. With -q only digests are printed.\n\n"
     "Example:\n  ingot images --json\n",
     run};

@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='build cache export formats help images login logout ls pack plan promote pull push rm run shell show vagrant validate version'
+    local verbs='build cache export formats fsck gc help images login logout ls pack plan promote pull push rm run shell show tag vagrant validate version'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -20,7 +20,7 @@ _ingot() {
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$current") ;;
     cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune rm pin unpin' -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    export | push | rm | run | show)
+    export | push | rm | run | show | tag)
         local images
         images=$(ingot images --json 2>/dev/null |
             sed -nE 's/^ *"(name|tag)": "([^"]*)",?$/\1 \2/p' |

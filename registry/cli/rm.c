@@ -4,8 +4,7 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-/* Adds to *freed the bytes that this one frees. */
-static gboolean remove_one(IngotStore *store, const char *text, guint64 *freed, GError **error)
+static gboolean remove_one(IngotStore *store, const char *text, GError **error)
 {
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, error);
     if (reference == NULL) {
@@ -16,36 +15,49 @@ static gboolean remove_one(IngotStore *store, const char *text, guint64 *freed, 
         return FALSE;
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
-    guint64 own;
-    if (entry == NULL || !ingot_store_remove(store, entry, &own, error)) {
+    guint64 freed;
+    if (entry == NULL || !ingot_store_remove(store, entry, &freed, error)) {
         return FALSE;
     }
-    *freed += own;
+    g_autofree char *size = ingot_text_size(freed);
     if (reference->host != NULL) {
-        ingot_progress_message(ingot_command_progress(), "%s: removed from the store; %s was not asked to remove it",
-                               text, reference->host);
+        ingot_progress_message(ingot_command_progress(),
+                               "%s: removed from the store; %s was not asked to remove it (%s freed)", text,
+                               reference->host, size);
+    } else {
+        ingot_progress_message(ingot_command_progress(), "%s: removed, %s freed", text, size);
     }
     return TRUE;
 }
 
+/* One that can't be removed does not keep the others. */
 static gboolean run(int argc, char **argv, GError **error)
 {
     if (!ingot_command_options(&verb_rm, NULL, 1, -1, &argc, &argv, error)) {
         return FALSE;
     }
     g_autoptr(IngotStore) store = cli_store_to_read();
-    guint64 freed = 0;
+    int failed = 0;
     for (int i = 1; i < argc; i++) {
-        if (!remove_one(store, argv[i], &freed, error)) {
+        g_autoptr(GError) problem = NULL;
+        if (remove_one(store, argv[i], &problem)) {
+            continue;
+        }
+        if (argc == 2) {
+            g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
+        g_printerr("ingot rm: %s\n", problem->message);
+        failed++;
     }
-    g_autofree char *size = ingot_text_size(freed);
-    ingot_progress_message(ingot_command_progress(), "%s freed", size);
-    return TRUE;
+    if (failed > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%d of %d were not removed", failed, argc - 1);
+    }
+    return failed == 0;
 }
 
 const IngotVerb verb_rm = {"rm", "IMAGE...", "remove images from the store",
                            "Bytes that another image of the store still needs stay. Nothing is removed from a "
-                           "registry.\n\nExample:\n  ingot rm team/web:1.0.0\n",
+                           "registry. One that can not be removed does not keep the others: the status is 1 then.\n\n"
+                           "Example:\n  ingot rm team/web:1.0.0\n",
                            run};

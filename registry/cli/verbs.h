@@ -4,5 +4,5 @@
 #include <ingot/command.h>
 #include <ingot/store.h>
 
-extern const IngotVerb verb_export, verb_formats, verb_images, verb_login, verb_logout, verb_ls, verb_pack,
-    verb_promote, verb_pull, verb_push, verb_rm, verb_show, verb_vagrant;
+extern const IngotVerb verb_export, verb_formats, verb_fsck, verb_gc, verb_images, verb_login, verb_logout, verb_ls,
+    verb_pack, verb_promote, verb_pull, verb_push, verb_rm, verb_show, verb_tag, verb_vagrant;

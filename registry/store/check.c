@@ -1,0 +1,100 @@
+/* A look at all that the store names: whether it is there, and has the digest of its name. */
+#include <ingot/error.h>
+
+#include "store/reach.h"
+
+static void fault_free(gpointer data)
+{
+    IngotStoreFault *fault = data;
+    ingot_store_entry_free(fault->entry);
+    g_free(fault->problem);
+    g_free(fault);
+}
+
+static void add_fault(GPtrArray *faults, const IngotStoreEntry *entry, const char *problem)
+{
+    IngotStoreFault *fault = g_new0(IngotStoreFault, 1);
+    fault->problem = g_strdup(problem);
+    if (entry != NULL) {
+        fault->entry = g_new0(IngotStoreEntry, 1);
+        *fault->entry = *entry;
+        fault->entry->name = g_strdup(entry->name);
+        fault->entry->tag = g_strdup(entry->tag);
+    }
+    g_ptr_array_add(faults, fault);
+}
+
+/* Each blob is read once: seen has what was found of it, NULL where it is whole. */
+static const char *blob_problem(IngotStore *store, const char *text, GHashTable *seen)
+{
+    gpointer known;
+    IngotDigest wanted, found;
+    if (g_hash_table_lookup_extended(seen, text, NULL, &known)) {
+        return known;
+    }
+    char *problem = NULL;
+    if (ingot_digest_parse(text, &wanted, NULL)) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *path = ingot_store_blob_path(store, &wanted);
+        if (!ingot_digest_of_file(path, &found, NULL, &error)) {
+            problem = g_strdup(error->message);
+        } else if (!ingot_digest_equal(&wanted, &found)) {
+            problem = g_strdup_printf("%s: damaged: its bytes do not have the digest of its name", path);
+        }
+    }
+    g_hash_table_insert(seen, g_strdup(text), problem);
+    return problem;
+}
+
+static void check_reached(IngotStore *store, const IngotStoreEntry *entry, const IngotDigest *manifest,
+                          GHashTable *seen, GPtrArray *faults)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GHashTable) reached = reach_new();
+    if (!reach_add(store, manifest, reached, &error)) {
+        add_fault(faults, entry, error->message);
+        return;
+    }
+    GHashTableIter iter;
+    gpointer text;
+    g_hash_table_iter_init(&iter, reached);
+    while (g_hash_table_iter_next(&iter, &text, NULL)) {
+        const char *problem = blob_problem(store, text, seen);
+        if (problem != NULL) {
+            add_fault(faults, entry, problem);
+        }
+    }
+}
+
+static void check_entries(IngotStore *store, GPtrArray *entries, GHashTable *seen, GPtrArray *faults)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        check_reached(store, entry, &entry->manifest.digest, seen, faults);
+    }
+}
+
+GPtrArray *ingot_store_check(IngotStore *store, GError **error)
+{
+    g_autoptr(json_t) index = layout_read(store, error);
+    g_autoptr(GPtrArray) named = index == NULL ? NULL : ingot_store_list(store, error);
+    g_autoptr(GPtrArray) former = named == NULL ? NULL : ingot_store_list_former(store, error);
+    if (former == NULL) {
+        return NULL;
+    }
+    GPtrArray *faults = g_ptr_array_new_with_free_func(fault_free);
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    check_entries(store, named, seen, faults);
+    check_entries(store, former, seen, faults);
+    const json_t *rows = json_object_get(index, "manifests");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag)) {
+            add_fault(faults, NULL, "index.json: one of its rows is damaged");
+        } else if (name == NULL && layout_former(json_array_get(rows, i)) == NULL) {
+            check_reached(store, NULL, &manifest.digest, seen, faults);
+        }
+    }
+    return faults;
+}
