@@ -65,8 +65,8 @@ static gboolean check_disk(const char *path, GError **error)
 /* A file here; free it. wanted NULL: no digest is told, which is for a file alone. use: see ingot_download_cached. */
 static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use, GError **error)
 {
-    if (g_regex_match_simple("^[A-Za-z][A-Za-z0-9+.-]*://", disk, 0, 0)) {
-        gboolean known = g_regex_match_simple("^https?://", disk, G_REGEX_CASELESS, 0);
+    if (g_regex_match_simple("^[A-Za-z][A-Za-z0-9+.-]*://", disk, G_REGEX_RAW, 0)) {
+        gboolean known = g_regex_match_simple("^https?://", disk, G_REGEX_CASELESS | G_REGEX_RAW, 0);
         if (!known || wanted == NULL) {
             return refuse_url(disk, known, error);
         }

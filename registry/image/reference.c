@@ -11,7 +11,8 @@
 
 typedef enum { GRAMMAR_NAME, GRAMMAR_TAG, GRAMMAR_VERSION, GRAMMAR_HOST, GRAMMARS } Grammar;
 
-/* A server asks for each request: the patterns are compiled once. */
+/* A server asks for each request: the patterns are compiled once. They are ASCII, and the text is what a peer sent:
+ * matching what is not UTF-8 as such is undefined. */
 static gboolean matches(Grammar grammar, const char *text)
 {
     static const char *const patterns[] = {
@@ -24,7 +25,7 @@ static gboolean matches(Grammar grammar, const char *text)
     static gsize once;
     if (g_once_init_enter(&once)) {
         for (guint i = 0; i < GRAMMARS; i++) {
-            compiled[i] = g_regex_new(patterns[i], G_REGEX_DOLLAR_ENDONLY | G_REGEX_OPTIMIZE, 0, NULL);
+            compiled[i] = g_regex_new(patterns[i], G_REGEX_DOLLAR_ENDONLY | G_REGEX_RAW | G_REGEX_OPTIMIZE, 0, NULL);
         }
         g_once_init_leave(&once, 1);
     }

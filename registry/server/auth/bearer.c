@@ -106,7 +106,8 @@ static void read_access(const json_t *list, Grant *grant)
 /* Three parts of base64url: what libjwt is given is at least of the right form. */
 static gboolean looks_like(const char *text)
 {
-    return g_regex_match_simple("^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$", text, G_REGEX_DOLLAR_ENDONLY, 0);
+    return g_regex_match_simple("^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$", text,
+                                G_REGEX_DOLLAR_ENDONLY | G_REGEX_RAW, 0);
 }
 
 /* The claims of a token with our signature; NULL otherwise. */

@@ -21,7 +21,7 @@ void user_free(User *user)
 
 gboolean user_name_check(const char *name, GError **error)
 {
-    if (g_regex_match_simple("^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$", name, G_REGEX_DOLLAR_ENDONLY, 0)) {
+    if (g_regex_match_simple("^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$", name, G_REGEX_DOLLAR_ENDONLY | G_REGEX_RAW, 0)) {
         return TRUE;
     }
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,

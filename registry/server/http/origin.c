@@ -20,7 +20,7 @@ struct Origin {
 
 static gboolean matches(const char *grammar, const char *text)
 {
-    return text != NULL && g_regex_match_simple(grammar, text, G_REGEX_DOLLAR_ENDONLY, 0);
+    return text != NULL && g_regex_match_simple(grammar, text, G_REGEX_DOLLAR_ENDONLY | G_REGEX_RAW, 0);
 }
 
 gboolean origin_is_host(const char *text)

@@ -67,6 +67,19 @@ static void bad_ones_are_refused_with_the_grammar(void **state)
     assert_false(ingot_name_check(name, NULL));
 }
 
+/* Whatever bytes a peer sends. */
+static void what_is_no_utf8_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"a\xff", "\xff", "a\xc3", "a\xf0\x9f", "\x80web", "a\xed\xa0\x80"};
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        assert_false(ingot_name_check(texts[i], NULL));
+        assert_false(ingot_tag_check(texts[i], NULL));
+        assert_false(ingot_tag_is_version(texts[i]));
+        assert_null(ingot_reference_parse(texts[i], NULL));
+    }
+}
+
 static void versions_are_ordered_by_number(void **state)
 {
     (void)state;
@@ -163,6 +176,7 @@ int main(void)
         cmocka_unit_test(an_unknown_tag_lists_those_there_are),
         cmocka_unit_test(good_ones_are_taken_apart),
         cmocka_unit_test(bad_ones_are_refused_with_the_grammar),
+        cmocka_unit_test(what_is_no_utf8_is_refused),
         cmocka_unit_test(versions_are_ordered_by_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
