@@ -1,8 +1,9 @@
 /* Files that have the SHA-256 that was wanted.
  *
- * A record remembers which file was found to: its path, device, inode, size and the times of its last changes (to the
- * nanosecond). A file that is still that one is not read again. Clocks of file systems go in ticks: a file that had
- * changed just before it was read could change again within the same one, so it is not remembered yet. */
+ * A record remembers which file was found to have which: the digest, the file's path, device, inode, size and the times
+ * of its last changes (to the nanosecond). A file that is still that one is not read again. Clocks of file systems go
+ * in ticks: a file that had changed just before it was read could change again within the same one, so it is not
+ * remembered yet. */
 #pragma once
 
 #include <ingot/digest.h>

@@ -35,8 +35,8 @@ static gboolean is_settled(const struct stat *info, gint64 now)
     return changed + (info->st_ctim.tv_nsec == 0 ? WHOLE_TICK_USEC : TICK_USEC) < now;
 }
 
-/* What changes with the file. *settled: whether any change from now on does show in it. */
-static char *fingerprint(const char *path, gboolean *settled, GError **error)
+/* What changes with the file or with what is wanted of it. *settled: whether any change from now on does show in it. */
+static char *fingerprint(const char *path, const IngotDigest *wanted, gboolean *settled, GError **error)
 {
     gint64 now = g_get_real_time();
     struct stat info;
@@ -49,7 +49,8 @@ static char *fingerprint(const char *path, gboolean *settled, GError **error)
         return NULL;
     }
     *settled = is_settled(&info, now);
-    return g_strdup_printf("%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", path, (uintmax_t)info.st_dev,
+    g_autofree char *digest = ingot_digest_to_text(wanted);
+    return g_strdup_printf("%s\n%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", digest, path, (uintmax_t)info.st_dev,
                            (uintmax_t)info.st_ino, (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec,
                            info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
 }
@@ -65,7 +66,7 @@ gboolean ingot_checked_once(const char *path, const IngotDigest *wanted, const c
                             GError **error)
 {
     gboolean settled;
-    g_autofree char *now = fingerprint(path, &settled, error);
+    g_autofree char *now = fingerprint(path, wanted, &settled, error);
     if (now == NULL || (record != NULL && knows(record, now))) {
         return now != NULL;
     }

@@ -83,6 +83,20 @@ static void test_changed(void **state)
 
 #define SETTLED_USEC (G_USEC_PER_SEC / 5) /* after a change: more than any tick of a file system with fractions */
 
+/* A record of one digest says nothing of another. */
+static void test_other_digest(void **state)
+{
+    const Sample *sample = *state;
+    IngotDigest other = sample->right;
+    other.bytes[0] ^= 1;
+    g_usleep(SETTLED_USEC);
+    assert_true(once(sample, NULL));
+    assert_true(g_file_test(sample->record, G_FILE_TEST_EXISTS));
+    g_autoptr(GError) error = NULL;
+    assert_false(ingot_checked_once(sample->file, &other, sample->record, NULL, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
 /* Only a file that has been left alone for a moment is remembered: a change in the tick of the one before it, as a fast
  * editor or script makes it, gives the file no other times. */
 static void test_same_tick(void **state)
@@ -105,7 +119,12 @@ static void test_remembered(void **state)
     g_usleep(SETTLED_USEC);
     assert_true(once(sample, NULL));
     ingot_digest_of("other", strlen("other"), &other);
-    assert_true(ingot_checked_once(sample->file, &other, sample->record, NULL, NULL));
+    g_autofree char *record = NULL, *digest = ingot_digest_to_text(&other);
+    assert_true(g_file_get_contents(sample->record, &record, NULL, NULL));
+    memcpy(record, digest, strlen(digest));
+    g_autofree char *lie = g_build_filename(sample->folder, "lie", NULL);
+    assert_true(g_file_set_contents(lie, record, -1, NULL));
+    assert_true(ingot_checked_once(sample->file, &other, lie, NULL, NULL));
     overwrite(sample); /* in place, and with the time that it had, as `touch -d` and `cp -p` leave it */
     assert_false(once(sample, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
@@ -134,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_other_digest, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_same_tick, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_remembered, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_no_note, set_up, tear_down),
