@@ -34,8 +34,8 @@ gboolean ingot_tag_is_version(const char *tag);
 int ingot_tag_compare(const char *a, const char *b);
 /* Whether it is what registries without the referrers API keep lists of attachments under: no tag of a person's. */
 gboolean ingot_tag_is_referrers(const char *tag);
-/* Which of a name's tags (NULL-terminated) a reference without a tag stands for: the highest version. NULL and
- * NOT_FOUND, with a list of the tags, where none is a version. where: " in the store", say, or "". */
+/* Which of a name's tags (NULL-terminated) a reference without a tag stands for: the highest version, else latest. NULL
+ * and NOT_FOUND, with a list of the tags, where none is a version. where: " in the store", say, or "". */
 const char *ingot_tag_choose(const char *name, const char *where, char **tags, GError **error);
 /* Sets NOT_FOUND, with a list of the tags that there are. Always FALSE. */
 gboolean ingot_tag_missing(const char *name, const char *where, const char *tag, char **tags, GError **error);

@@ -53,10 +53,13 @@ static char *list_text(const GPtrArray *known)
 const char *ingot_tag_choose(const char *name, const char *where, char **tags, GError **error)
 {
     g_autoptr(GPtrArray) known = known_tags(tags);
-    const char *highest = NULL;
-    for (guint i = 0; i < known->len && ingot_tag_is_version(g_ptr_array_index(known, i)); i++) {
-        highest = g_ptr_array_index(known, i); /* versions come first, the highest last */
+    const char *highest = NULL, *latest = NULL;
+    for (guint i = 0; i < known->len; i++) {
+        const char *tag = g_ptr_array_index(known, i);
+        highest = ingot_tag_is_version(tag) ? tag : highest; /* versions come first, the highest last */
+        latest = strcmp(tag, "latest") == 0 ? tag : latest;
     }
+    highest = highest == NULL ? latest : highest;
     if (highest == NULL) {
         g_autofree char *list = list_text(known);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s has no version%s: say which tag (%s)", name, where,

@@ -1,9 +1,13 @@
 #include "remote/plain.h"
 
+#include <curl/curl.h>
 #include <gio/gio.h>
 #include <string.h>
 
+#include "remote/http.h"
+
 #define NONE "none"
+#define GREETING_SECONDS 5L
 
 /* Without ":80", which is the scheme's own. Free it. */
 static char *plain_name(const char *host)
@@ -52,7 +56,28 @@ gboolean plain_is_trusted(const char *host)
     return http_is_loopback(host) || plain_is_named(host);
 }
 
+/* Whether a TLS handshake succeeds there, with whatever certificate: nothing is sent, so nothing is trusted yet. */
+static gboolean greets_by_tls(const char *host)
+{
+    g_autofree char *url = g_strconcat("https://", host, "/", NULL);
+    CURL *curl = curl_easy_init();
+    if (curl == NULL) {
+        return FALSE;
+    }
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, GREETING_SECONDS);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    gboolean greets = curl_easy_perform(curl) == CURLE_OK;
+    curl_easy_cleanup(curl);
+    return greets;
+}
+
 gboolean plain_is_asked(const char *host)
 {
-    return plain_is_named(host) || (http_is_loopback(host) && !variable_has(NONE));
+    return plain_is_named(host) ||
+           (http_is_loopback(host) && !variable_has(NONE) && (http_ca() == NULL || !greets_by_tls(host)));
 }

@@ -9,6 +9,6 @@ gboolean http_is_loopback(const char *host);
 gboolean plain_is_named(const char *host);
 /* Whether what is sent there by plain HTTP may be a login. */
 gboolean plain_is_trusted(const char *host);
-/* Whether it is asked by plain HTTP where nobody says how. The variable's word "none" is for those of this machine: not
- * even they are. */
+/* Whether it is asked by plain HTTP where nobody says how. One of this machine is, unless the variable has the word
+ * "none", or $INGOT_CA is set and it speaks TLS, which is tried. */
 gboolean plain_is_asked(const char *host);

@@ -29,8 +29,17 @@ ingotd --data "$TMP/data" --listen 127.0.0.1:0 --tls-cert "$TMP/now.crt" --tls-k
 SERVER=$!
 ENDING+=("$SERVER")
 until grep -q https "$TMP/address"; do kill -0 $SERVER || fail "$(cat "$TMP/ingotd.log")"; sleep 0.05; done
-REGISTRY=$(sed 's,.*https://,,' "$TMP/address")
+TLS=$(sed 's,.*https://,,' "$TMP/address")
 ok "a certificate and a key that do not fit are refused"
+
+# One of this machine is asked by TLS where an authority is named and it speaks TLS, or else by plain HTTP.
+by_tls=$SERVER
+start_ingotd "$TMP/plain"
+[ "$(INGOT_CA=$TMP/ca.pem ingot ls "$TLS")" = "$(INGOT_CA=$TMP/ca.pem ingot ls "$REGISTRY")" ] || fail "by TLS and by plain HTTP"
+expect 1 env INGOT_CA="$TMP/other.pem" ingot ls "$TLS"
+grep -qi 'certificate' "$TMP/err" || fail "another authority: $(cat "$TMP/err")"
+REGISTRY=$TLS SERVER=$by_tls
+ok "an authority makes nobody speak TLS who does not"
 
 export INGOT_PLAIN_HTTP=none # this machine's, but by HTTPS
 small_disk "$TMP/disk.raw"

@@ -129,7 +129,8 @@ static void a_missing_tag_is_the_highest_version(void **state)
         {"1.9.0 1.10.0 dev prod", "1.10.0"},
         {"2.0.0-rc.10 2.0.0-rc.9 dev latest", "2.0.0-rc.10"},
         {"2.0.0-rc.1 2.0.0 zzz", "2.0.0"},
-        {"latest dev", NULL},
+        {"latest dev", "latest"},
+        {"nightly dev", NULL},
         {"", NULL},
         {"1.0.0 9.0.0-\033[2J 1.0", "1.0.0"},
     };
