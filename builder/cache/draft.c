@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "cache/nodes.h"
+#include "cache/place.h"
+#include "machine/overlay.h"
 
 #define ATTEMPTS 3
 
@@ -108,6 +110,12 @@ char *draft_layer(NodeDraft *draft, const char *name)
     return draft_layer_path(draft, name);
 }
 
+char *draft_backing(const NodeDraft *draft, const char *layer, const char *below)
+{
+    g_autofree char *cache = place_cache(draft->folder);
+    return place_beneath(cache, layer, below);
+}
+
 const char *draft_name(const NodeDraft *draft)
 {
     return draft->name;
@@ -118,7 +126,7 @@ char *draft_file(const NodeDraft *draft, const char *name)
     return g_build_filename(draft->folder, name, NULL);
 }
 
-/* The copy stands on the copy of the layer below. */
+/* The copy stands on the copy of the layer below, and names it from where it lies itself. */
 static gboolean copy_layer(const NodeDraft *draft, const Node *node, const char *name, GError **error)
 {
     g_autofree char *from = draft_layer_path(draft, name), *to = draft_file(draft, name);
@@ -126,13 +134,18 @@ static gboolean copy_layer(const NodeDraft *draft, const Node *node, const char 
     if (!ingot_process_run(copy, NULL, NULL, error)) {
         return FALSE;
     }
-    if (node->below == NULL) {
+    g_autofree char *format = NULL;
+    if (!overlay_base_format(to, &format, error)) {
+        return FALSE;
+    }
+    if (format == NULL) {
         return TRUE;
     }
     g_autofree char *nodes = g_path_get_dirname(draft->folder);
-    g_autofree char *below = g_build_filename(nodes, node->below, name, NULL);
-    const char *const rebase[] = {"qemu-img", "rebase", "-u", "-F", "qcow2", "-b", below, to, NULL};
-    return ingot_process_run(rebase, NULL, NULL, error);
+    g_autofree char *below =
+        node->below == NULL ? g_strdup(node->source) : g_build_filename(nodes, node->below, name, NULL);
+    g_autofree char *backing = draft_backing(draft, to, below);
+    return overlay_rename_base(to, backing, format, error);
 }
 
 gboolean draft_publish(NodeDraft *draft, Node *node, GError **error)

@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeDraft, draft_free)
  * it.
  */
 char *draft_layer(NodeDraft *draft, const char *name);
+/* How a layer at that path names what it stands on (absolute), so that the cache may be moved (place.h); free it. */
+char *draft_backing(const NodeDraft *draft, const char *layer, const char *below);
 const char *draft_name(const NodeDraft *draft);             /* the node's, once it is one */
 char *draft_file(const NodeDraft *draft, const char *name); /* path; free it */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache/checksum.h"
+#include "cache/place.h"
 
 #define VERSION 1
 #define RECORD_MAX (16u << 20) /* bytes */
@@ -155,7 +156,9 @@ Node *node_read(const char *folder, GError **error)
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
     Node *node = record == NULL ? NULL : node_parse(record, path, error);
     if (node != NULL) {
+        g_autofree char *cache = place_cache(folder), *told = node->source;
         node->folder = g_strdup(folder);
+        node->source = place_find(cache, told);
     }
     return node;
 }
@@ -173,6 +176,12 @@ static json_t *describe_run(const NodeRun *run)
     return described;
 }
 
+static char *tell_source(const Node *node)
+{
+    g_autofree char *cache = node->folder == NULL ? NULL : place_cache(node->folder);
+    return cache == NULL ? g_strdup(node->source) : place_tell(cache, node->source);
+}
+
 json_t *node_describe(const Node *node, GError **error)
 {
     g_autoptr(json_t) runs = json_array();
@@ -184,8 +193,9 @@ json_t *node_describe(const Node *node, GError **error)
             return NULL;
         }
     }
-    json_t *record = json_pack("{s:i, s:s, s:O, s:b, s:b, s:O}", "version", VERSION, "source", node->source, "runs",
-                               runs, "clean", node->clean, "secret", node->secret, "files", node->files);
+    g_autofree char *source = tell_source(node);
+    json_t *record = json_pack("{s:i, s:s, s:O, s:b, s:b, s:O}", "version", VERSION, "source", source, "runs", runs,
+                               "clean", node->clean, "secret", node->secret, "files", node->files);
     if (record == NULL) {
         g_autofree char *shown = g_filename_display_name(node->source);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the path of the source's disk is not UTF-8", shown);

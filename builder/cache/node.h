@@ -3,10 +3,10 @@
  * CACHE/nodes/NAME/ holds the disk's layer (disk.qcow2, over the layer of the node below or over the source), those of
  * further disks (disk-1.qcow2, …, each over the one of the same name in the node below), the
  * machine's memory (memory.zst, where it was kept), its firmware's variables, and node.json, which tells all about
- * them. node.json comes last, by rename, after all else is on the disk: a folder without one is not a node. Nothing of
- * a node changes after that, but for its lock file's time, which says when it was used last, and the empty file
- * `pinned`, with which it is never evicted. The folder may be read by its owner alone, since a machine's memory holds
- * whatever the steps have seen. */
+ * them. What of that lies in the cache is named from within it (place.h). node.json comes last, by rename, after all
+ * else is on the disk: a folder without one is not a node. Nothing of a node changes after that, but for its lock
+ * file's time, which says when it was used last, and the empty file `pinned`, with which it is never evicted. The
+ * folder may be read by its owner alone, since a machine's memory holds whatever the steps have seen. */
 #pragma once
 
 #include <ingot/digest.h>

@@ -106,13 +106,21 @@ static char *node_layer(const Walk *walk, const char *disk)
     return walk->from == NULL ? NULL : node_file(walk->from, disk);
 }
 
+/* A new layer over what lies below it. */
+static gboolean layer_over(const NodeDraft *draft, const char *path, const char *below, const char *format,
+                           guint64 size, GError **error)
+{
+    g_autofree char *backing = draft == NULL ? g_strdup(below) : draft_backing(draft, path, below);
+    return overlay_create(path, backing, format, size, error);
+}
+
 /* The same for the n-th further disk, which starts empty. */
 static gboolean add_further(Walk *walk, NodeDraft *draft, guint n, GError **error)
 {
     g_autofree char *name = g_strdup_printf(NODE_DISK_N, n + 1);
     g_autofree char *path = layer_path(walk, draft, name), *node_disk = node_layer(walk, name);
     const char *below = n < walk->further->len ? g_ptr_array_index(walk->further, n) : node_disk;
-    if (!(below != NULL ? overlay_create(path, below, "qcow2", 0, error)
+    if (!(below != NULL ? layer_over(draft, path, below, "qcow2", 0, error)
                         : overlay_empty(path, recipe_machine(walk->in.recipe).disks[n], error))) {
         return FALSE;
     }
@@ -131,9 +139,9 @@ gboolean layers_add(Walk *walk, GError **error)
     NodeDraft *draft = next_draft(walk);
     g_autofree char *path = layer_path(walk, draft, NODE_DISK), *node_disk = node_layer(walk, NODE_DISK);
     const char *below = walk->disk != NULL ? walk->disk : node_disk;
-    if (!(below != NULL ? overlay_create(path, below, "qcow2", 0, error)
-                        : overlay_create(path, walk->in.source->path, walk->in.source->format,
-                                         recipe_machine(walk->in.recipe).disk, error))) {
+    if (!(below != NULL ? layer_over(draft, path, below, "qcow2", 0, error)
+                        : layer_over(draft, path, walk->in.source->path, walk->in.source->format,
+                                     recipe_machine(walk->in.recipe).disk, error))) {
         return FALSE;
     }
     g_free(walk->disk);

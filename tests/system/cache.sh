@@ -41,9 +41,11 @@ plan() { ingot plan --json "$TMP/cached.yaml" | python3 -c 'import json, sys; [p
 nodes() { ingot cache ls --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
 
 write
+plan >"$TMP/plan"
+grep -q '^0 boot True' "$TMP/plan" || fail "a cache that was copied is not what it was: $(cat "$TMP/plan")"
 build
-said 'boot (' && said_not resume
-[ "$(nodes)" = 5 ] || fail "$(nodes) nodes are kept, with the one of the base that others use"
+said "resume after 'boot'" && said_not 'boot ('
+[ "$(nodes)" = 4 ] || fail "$(nodes) nodes are kept, with the one that it began with"
 [ -z "$(find "$INGOT_CACHE/nodes" -perm /077 -type d)" ] || fail "others may look into the nodes"
 [ -z "$(ls -A "$TMPDIR")" ] || fail "work files are left: $(ls -A "$TMPDIR")"
 first=$DIGEST
