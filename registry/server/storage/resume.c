@@ -357,7 +357,6 @@ gboolean upload_resume(Upload *upload, const UploadRow *row, gboolean all, GErro
 {
     UploadState state = {0};
     gboolean kept;
-    upload_reset(upload);
     if (!begin_again(upload, row, &state, &kept, error) || !take_row(upload, row, kept, error) ||
         !replay(upload, &state, all || !kept, error)) {
         return FALSE;

@@ -15,6 +15,6 @@
 gboolean upload_keep(Upload *upload, GError **error);
 /* The same if much has come since it was kept, or long ago. */
 gboolean upload_keep_sometimes(Upload *upload, GError **error);
-/* Takes the upload over: reads what has come of it (all: also since it was kept), and makes this process its owner.
- * NOT_FOUND: nobody can go on with it any more. */
+/* Takes the upload over, which was reset, and whose memory is held (atrest_hold): reads what has come of it (all: also
+ * since it was kept), and makes this process its owner. NOT_FOUND: nobody can go on with it any more. */
 gboolean upload_resume(Upload *upload, const UploadRow *row, gboolean all, GError **error);

@@ -175,6 +175,7 @@ static guint session_frames(const Upload *upload)
 static gboolean session_take(Upload *upload, const UploadRow *row, gboolean all, GError **error)
 {
     GError *problem = NULL;
+    upload_reset(upload);
     if (!atrest_hold(upload, session_frames(upload), error)) {
         return FALSE;
     }

@@ -126,6 +126,25 @@ static void what_is_worked_on_is_bounded(void **state)
     assert_int_equal(atrest_held(storage), 2 * (gsize)FRAMES * 48);
 }
 
+/* One that is taken in again for a request whose bytes were wrong counts like any other. */
+static void what_is_taken_in_again_is_counted(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) known = noise(1, PIECE), fresh = noise(2, PIECE), wrong = noise(3, PIECE);
+    IngotDigest digest;
+    guint64 size;
+    guint turn;
+    push(storage, "a", known);
+    g_autofree char *id = offer_with(storage, known, fresh, &digest);
+    assert_true(storage_upload_begin(storage, id, 1, NULL, &turn, &size, NULL));
+    assert_false(storage_upload_add(storage, id, turn, 0, wrong->data, wrong->len, NULL));
+    assert_true(storage_upload_size(storage, id, &size, NULL));
+    assert_int_equal(atrest_held(storage) + atrest_memory(storage), (FRAMES + 1) * (gsize)48);
+    storage_upload_pause(storage, id);
+    assert_int_equal(atrest_held(storage), 0);
+    assert_int_equal(atrest_memory(storage), (FRAMES + 1) * (gsize)48);
+}
+
 static void add_ready(Upload *upload, gpointer count)
 {
     *(guint *)count += upload->ready ? 1 : 0;
@@ -165,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(memory_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_works_on_one_keeps_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_worked_on_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_taken_in_again_is_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_not_kept_is_bounded_too, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
