@@ -15,7 +15,7 @@
 #include "server/storage/room.h"
 #include "server/storage/session.h"
 
-#define HASH_WAIT (2 * G_TIME_SPAN_SECOND) /* before a request that ends an upload hears that it takes longer */
+#define HASH_WAIT (2 * G_TIME_SPAN_SECOND) /* before a request that ends an offer hears that it takes longer */
 #define SOON_MAX (16u << 20)               /* bytes that are read while others wait */
 #define SOON_FRAMES 1024u                  /* frames that are looked at then */
 
@@ -372,7 +372,9 @@ static gboolean counts_on_whole(Upload *upload, const Ending *ending, GError **e
 static gboolean fits(Upload *upload, const OciDigest *digest, const Ending *ending, GError **error)
 {
     gboolean same;
-    if (!upload_has_digest(upload, digest, ending->until, ending->stop, ending->user, &same, error)) {
+    /* Who brought bytes would bring them once more, if it were told to end it again. */
+    gint64 until = upload->offer == NULL ? G_MAXINT64 : ending->until;
+    if (!upload_has_digest(upload, digest, until, ending->stop, ending->user, &same, error)) {
         return FALSE;
     }
     if (!same) {

@@ -169,6 +169,30 @@ static void each_try_reads_on(void **state)
     assert_true(is_known(storage, "a", &named));
 }
 
+/* Never over; the first call takes longer than the end of an offer is waited for. */
+static gboolean is_slow(gpointer user)
+{
+    guint *calls = user;
+    if ((*calls)++ == 0) {
+        g_usleep(G_TIME_SPAN_SECOND * 21 / 10);
+    }
+    return FALSE;
+}
+
+/* However long that takes: a client that came again would bring its bytes again. */
+static void what_came_as_bytes_is_ended_at_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = frames(1, 30, 60000);
+    OciDigest named = long_digest(bytes);
+    guint calls = 0;
+    g_autofree char *id = begin(storage, FALSE);
+    assert_true(add_steps(storage, id, bytes, 0, bytes->len, 70000, NULL));
+    assert_true(storage_upload_finish_named(storage, NULL, id, 0, "a", &named, is_slow, &calls, NULL));
+    assert_true(calls > 1);
+    assert_true(is_known(storage, "a", &named));
+}
+
 static void an_upload_goes_on_after_a_restart(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -381,6 +405,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_digest_drops_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_leaves_stops_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_try_reads_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_came_as_bytes_is_ended_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_upload_goes_on_after_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_offer_has_both_digests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_mentioned_stays, set_up, tear_down),
