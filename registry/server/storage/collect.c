@@ -138,6 +138,29 @@ static void condense_log(Collection *collection)
     }
 }
 
+/* What earlier collections had to leave. */
+static gboolean collect_held(Collection *collection, GError **error)
+{
+    return sweep_marked(collection->storage, sweep_goes_on, collection, collection->report, error) &&
+           compact_packs(collection, error);
+}
+
+static gboolean collect_all(Collection *collection, GError **error)
+{
+    Storage *storage = collection->storage;
+    uploads_sweep(storage);
+    if (!pulls_flush(storage, error) || !make_room(collection, error) || !survey_release(collection, error)) {
+        return FALSE;
+    }
+    readers_secure_gone(storage);
+    if (!sweep_pieces(storage, sweep_goes_on, collection, collection->report, error) ||
+        !compact_packs(collection, error)) {
+        return FALSE;
+    }
+    condense_log(collection);
+    return TRUE;
+}
+
 gboolean storage_collect(Storage *storage, const CollectOptions *options, CollectReport *report, GError **error)
 {
     Collection collection = {.storage = storage, .options = options, .report = report};
@@ -153,21 +176,9 @@ gboolean storage_collect(Storage *storage, const CollectOptions *options, Collec
         return FALSE;
     }
     reserve_release(storage->path);
-    if (options->packs_only) {
-        return compact_packs(&collection, error);
-    }
-    if (options->held_only) {
-        return sweep_marked(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
-    }
-    uploads_sweep(storage);
-    gboolean ok = pulls_flush(storage, error) && make_room(&collection, error) && survey_release(&collection, error);
-    if (ok) {
-        readers_secure_gone(storage);
-        ok = sweep_pieces(storage, sweep_goes_on, &collection, report, error) && compact_packs(&collection, error);
-    }
-    if (ok) {
-        condense_log(&collection);
-    }
+    gboolean ok = options->packs_only  ? compact_packs(&collection, error)
+                  : options->held_only ? collect_held(&collection, error)
+                                       : collect_all(&collection, error);
     g_clear_pointer(&collection.evicted, g_hash_table_unref);
     reserve_make(storage->path);
     return ok;

@@ -132,6 +132,21 @@ static void scattered_packs_are_merged(void **state)
     assert_clean(storage);
 }
 
+/* Whatever is collected: the next full disk needs it. */
+static void each_collection_makes_the_reserve_again(void **state)
+{
+    const CollectOptions kinds[] = {{.packs_only = TRUE}, {.held_only = TRUE}, {0}};
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autofree char *data = ingot_workdir_file(*state, "data");
+    g_autofree char *reserve = g_build_filename(data, "reserve", NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        CollectReport report;
+        assert_int_equal(g_unlink(reserve), 0);
+        assert_true(storage_collect(storage, &kinds[i], &report, NULL));
+        assert_true(g_file_test(reserve, G_FILE_TEST_EXISTS));
+    }
+}
+
 static gboolean try_layers(Storage *storage, const char *text, IngotDigest *digest, GError **error)
 {
     g_autoptr(json_t) root = ingot_json_parse(text, strlen(text), "manifest", NULL);
@@ -904,6 +919,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_nobody_needs_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_marked_frame_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scattered_packs_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_collection_makes_the_reserve_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_layer_with_addresses_stays_with_its_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_pack_keeps_no_others_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_reads_it_reads_all_the_while, set_up, tear_down),
