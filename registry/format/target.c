@@ -5,6 +5,7 @@
 #include <ingot/error.h>
 #include <ingot/file.h>
 #include <ingot/text.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,20 +21,59 @@ void format_target_clear(FormatTarget *target)
     g_free(target->path);
 }
 
+/* In a folder where everybody may write, as /tmp, a link that another has put there is not followed: the rule of
+ * fs.protected_symlinks, which the kernel does not apply to links that are followed by hand. */
+static gboolean check_owner(const char *at, const struct stat *link, const char *folder, GError **error)
+{
+    struct stat above;
+    if (stat(folder, &above) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", folder);
+    }
+    gboolean shared = (above.st_mode & S_ISVTX) != 0 && (above.st_mode & S_IWOTH) != 0;
+    if (shared && link->st_uid != geteuid() && link->st_uid != above.st_uid) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "%s: is another user's symbolic link in a folder for all, which is not followed", at);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* One link further: *next is NULL where the path is none. What is checked is what is read, by one descriptor. */
+static gboolean follow_one(const char *at, char **next, GError **error)
+{
+    g_auto(IngotFd) fd = open(at, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    *next = NULL;
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISLNK(st.st_mode)) {
+        return TRUE;
+    }
+    char link[PATH_MAX] = "";
+    g_autofree char *folder = g_path_get_dirname(at);
+    if (!check_owner(at, &st, folder, error)) {
+        return FALSE;
+    }
+    if (readlinkat(fd, "", link, sizeof link - 1) < 0) {
+        return ingot_error_set_errno(error, errno, "%s", at);
+    }
+    *next = g_path_is_absolute(link) ? g_strdup(link) : g_build_filename(folder, link, NULL);
+    return TRUE;
+}
+
 /* Follows the links at the end of the path, also to what is not there yet. Free it. */
 static char *follow(const char *path, GError **error)
 {
-    char *at = g_strdup(path);
+    g_autofree char *at = g_strdup(path);
     for (guint i = 0; i < LINKS_MAX; i++) {
-        g_autofree char *link = g_file_read_link(at, NULL);
-        if (link == NULL) {
-            return at;
+        char *next;
+        if (!follow_one(at, &next, error)) {
+            return NULL;
         }
-        g_autofree char *folder = g_path_get_dirname(at);
+        if (next == NULL) {
+            return g_steal_pointer(&at);
+        }
         g_free(at);
-        at = g_path_is_absolute(link) ? g_strdup(link) : g_build_filename(folder, link, NULL);
+        at = next;
     }
-    g_free(at);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: its symbolic links lead nowhere", path);
     return NULL;
 }

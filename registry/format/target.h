@@ -14,7 +14,8 @@ typedef struct {
 void format_target_clear(FormatTarget *target);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FormatTarget, format_target_clear)
 
-/* FALSE and INVALID: a folder, a pipe, a character device, or a link that leads to itself. */
+/* FALSE and INVALID: a folder, a pipe, a character device, or a link that leads to itself; DENIED: a link that another
+ * user has put into a folder for all. */
 gboolean format_target_find(const char *path, FormatTarget *target, GError **error);
 
 /* Where in the lines of /proc/self/mountinfo a device is mounted whose number is one of these; NULL: nowhere. Free it.

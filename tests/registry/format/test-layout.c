@@ -313,12 +313,40 @@ static void links_are_followed(void **state)
     }
 }
 
+/* In a folder for all, only a link of one's own, or of the folder's owner, is followed, also on the way. */
+static void links_of_others_are_not_followed(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) {
+        skip(); /* nobody else can make another's link */
+    }
+    g_autofree char *folder = ingot_workdir_file(workdir, "all"), *file = ingot_workdir_file(workdir, "victim");
+    g_autofree char *link = g_build_filename(folder, "link", NULL), *way = ingot_workdir_file(workdir, "way");
+    g_autoptr(IngotLayout) layout = make();
+    assert_int_equal(g_mkdir(folder, 0700), 0);
+    assert_int_equal(chmod(folder, 01777), 0);
+    assert_int_equal(symlink(file, link), 0);
+    assert_int_equal(symlink(link, way), 0);
+    assert_int_equal(lchown(link, 12345, 12345), 0);
+    const char *const paths[] = {link, way};
+    for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(ingot_layout_export(layout, disk, paths[i], NULL, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+        assert_int_not_equal(access(file, F_OK), 0);
+    }
+    assert_int_equal(lchown(link, geteuid(), getegid()), 0);
+    assert_true(ingot_layout_export(layout, disk, way, NULL, NULL));
+    assert_int_equal(access(file, F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_there_is_written_over),
         cmocka_unit_test(a_device_in_use_is_refused),
         cmocka_unit_test(links_are_followed),
+        cmocka_unit_test(links_of_others_are_not_followed),
         cmocka_unit_test(sizes_add_up),
         cmocka_unit_test(ranges_are_the_file_s),
         cmocka_unit_test(files_of_formats_are_one_thing),
