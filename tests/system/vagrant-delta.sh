@@ -161,6 +161,16 @@ run ingot vagrant box update --box team/web
 installed 4
 ok "a damaged store: its chunks are fetched anew"
 
+# The image before has gone meanwhile, as where another fetch was first.
+before=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["manifests"][0]["digest"].split(":")[1])' <"$INGOT_STORE/index.json")
+rm "$INGOT_STORE/blobs/sha256/$before"
+: >"$TMP/ingotd.log"
+run ingot vagrant box add --provider libvirt --force --box-version 3.0.0 "$catalogue"
+[ "$(sent formats)" = 1 ] || fail "the image before has gone: $(cat "$TMP/out")"
+installed 3
+! grep -q "$before" "$INGOT_STORE/index.json" || fail "it is still named"
+ok "where the image before has gone, the new one is taken all the same"
+
 # A proxy before the registry: slow where $TMP/slow is, and where $TMP/other is, what was asked for is another file.
 cat >"$TMP/proxy.py" <<'PY'
 import os, socket, sys, threading, time

@@ -8,7 +8,6 @@
 
 #define PREFIX "/formats/"
 #define TAG "vagrant"
-#define FORMER TAG "-before"
 
 void fetch_place_clear(FetchPlace *place)
 {
@@ -59,15 +58,15 @@ gboolean fetch_parse(const char *url, FetchPlace *place)
 
 /* --- the image --- */
 
-/* What had the name before goes, as far as no other name keeps it. */
-static gboolean drop(IngotStore *store, IngotStoreEntry *former, GError **error)
+/* What had the name before goes, where no other name keeps it and no other fetch was first. The new image is there
+ * whatever becomes of it. */
+static void drop(IngotStore *store, IngotStoreEntry *former, IngotProgress *progress)
 {
-    if (!ingot_store_tag(store, former->name, FORMER, &former->manifest, error)) {
-        return FALSE;
+    g_autoptr(GError) problem = NULL;
+    former->former = TRUE;
+    if (!ingot_store_remove(store, former, NULL, &problem)) {
+        ingot_progress_message(progress, "%s: the image before stays in the store: %s", former->name, problem->message);
     }
-    g_free(former->tag);
-    former->tag = g_strdup(FORMER);
-    return ingot_store_remove(store, former, NULL, error);
 }
 
 static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgress *progress, guint64 *received,
@@ -77,10 +76,11 @@ static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgres
     g_autoptr(IngotReference) exact = ingot_reference_new(place->host, place->name, TAG, place->digest);
     g_autoptr(IngotStoreEntry) former = ingot_store_find(store, named, NULL);
     IngotDescriptor manifest;
-    if (!ingot_transfer_pull(store, exact, progress, &manifest, received, error) ||
-        (former != NULL && !ingot_digest_equal(&former->manifest.digest, &manifest.digest) &&
-         !drop(store, former, error))) {
+    if (!ingot_transfer_pull(store, exact, progress, &manifest, received, error)) {
         return NULL;
+    }
+    if (former != NULL && !ingot_digest_equal(&former->manifest.digest, &manifest.digest)) {
+        drop(store, former, progress);
     }
     return ingot_store_image(store, exact, error);
 }
