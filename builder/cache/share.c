@@ -59,7 +59,7 @@ static IngotImage *share_pack(const Share *share, const Node *node, const char *
     }
     IngotImage *image = ingot_store_image(share->store, named, error);
     if (image == NULL) {
-        shared_forget(share, tag, NULL, NULL);
+        shared_forget(share, tag, NULL);
     }
     return image;
 }
@@ -175,5 +175,6 @@ ShareState share_push(const Share *share, const Plan *plan, const Node *node, GE
     }
     gboolean sent = share_send(share, remote, node, tag, image, error);
     /* What passes through the store leaves no name there, nor does what did not arrive. */
-    return shared_forget(share, tag, NULL, sent ? error : NULL) && sent ? SHARE_DONE : SHARE_FAILED;
+    shared_forget(share, tag, NULL);
+    return sent ? SHARE_DONE : SHARE_FAILED;
 }

@@ -71,11 +71,15 @@ IngotLock *shared_begin(const Share *share, GError **error)
     return ingot_lock_take(path, FALSE, TRUE, error);
 }
 
-gboolean shared_forget(const Share *share, const char *tag, const char *digest, GError **error)
+void shared_forget(const Share *share, const char *tag, const char *digest)
 {
+    g_autoptr(GError) problem = NULL;
     g_autoptr(IngotReference) named = ingot_reference_new(share->where->host, share->where->name, tag, digest);
-    g_autoptr(IngotStoreEntry) entry = ingot_store_find(share->store, named, error);
-    return entry != NULL && ingot_store_remove(share->store, entry, NULL, error);
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find(share->store, named, &problem);
+    if (entry == NULL || !ingot_store_remove(share->store, entry, NULL, &problem)) {
+        g_autofree char *text = ingot_reference_to_text(named);
+        ingot_progress_message(share->progress, "%s stays in the store: %s", text, problem->message);
+    }
 }
 
 /* --- the layers --- */

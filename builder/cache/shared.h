@@ -31,5 +31,6 @@ ShareState shared_read(const Share *share, IngotRemote *remote, const char *tag,
 /* Takes the lock that is held as long as a node passes through the store. What an ended share has left there under its
  * registry's name is removed first, unless other shares are under way. */
 IngotLock *shared_begin(const Share *share, GError **error);
-/* Removes the name under which a node passed through the store. */
-gboolean shared_forget(const Share *share, const char *tag, const char *digest, GError **error);
+/* Removes the name under which a node passed through the store. What can't be removed is told, and left to the next
+ * share: the node has passed all the same. */
+void shared_forget(const Share *share, const char *tag, const char *digest);

@@ -83,10 +83,15 @@ IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *refer
  * its own. */
 gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
                          GError **error);
-/* Removes a name, and every blob that no name and no attachment reaches any more. *freed (may be NULL): bytes. Where
- * another image can't be read, it can't be told what that needs: the name goes, the blobs stay, and that is an error.
- */
-gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error);
+/* What a removal has done. */
+typedef struct {
+    guint64 freed; /* bytes */
+    guint unread;  /* attachments and replaced images that can't be read, and were passed over */
+} IngotRemoval;
+/* Removes a name, and every blob that no name and no attachment reaches any more. removal may be NULL. Where another
+ * image that has a name can't be read, it can't be told what that needs: the name goes, the blobs stay, and that is an
+ * error. */
+gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, IngotRemoval *removal, GError **error);
 
 /* What a collection has removed. */
 typedef struct {
@@ -94,10 +99,11 @@ typedef struct {
     guint blobs;    /* that nothing named */
     guint partials; /* unfinished downloads that nobody was busy with */
     guint held;     /* that another process is busy with: they stay */
+    guint unread;   /* attachments that can't be read, and were passed over */
     guint64 freed;  /* bytes */
 } IngotGarbage;
 /* Removes all that nothing names: images that lost their names, what killed commands have left, downloads that were not
- * gone on with. An image that can't be read is an error, and nothing is removed. */
+ * gone on with. An image that has a name and can't be read is an error, and nothing is removed. */
 gboolean ingot_store_collect(IngotStore *store, IngotGarbage *garbage, GError **error);
 
 /* A blob that is missing or damaged. */

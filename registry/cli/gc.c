@@ -20,6 +20,10 @@ static gboolean run(int argc, char **argv, GError **error)
     if (garbage.held > 0) {
         ingot_progress_message(ingot_command_progress(), "%u are in use by other commands, and stay", garbage.held);
     }
+    if (garbage.unread > 0) {
+        ingot_progress_message(ingot_command_progress(),
+                               "%u attachments can't be read, and stay: `ingot fsck` tells which", garbage.unread);
+    }
     return TRUE;
 }
 

@@ -15,17 +15,21 @@ static gboolean remove_one(IngotStore *store, const char *text, GError **error)
         return FALSE;
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
-    guint64 freed;
-    if (entry == NULL || !ingot_store_remove(store, entry, &freed, error)) {
+    IngotRemoval removal;
+    if (entry == NULL || !ingot_store_remove(store, entry, &removal, error)) {
         return FALSE;
     }
-    g_autofree char *size = ingot_text_size(freed);
+    g_autofree char *size = ingot_text_size(removal.freed);
     if (reference->host != NULL) {
         ingot_progress_message(ingot_command_progress(),
                                "%s: removed from the store; %s was not asked to remove it (%s freed)", text,
                                reference->host, size);
     } else {
         ingot_progress_message(ingot_command_progress(), "%s: removed, %s freed", text, size);
+    }
+    if (removal.unread > 0) {
+        ingot_progress_message(ingot_command_progress(),
+                               "%u attachments or replaced images can't be read, and were passed over", removal.unread);
     }
     return TRUE;
 }

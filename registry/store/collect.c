@@ -56,6 +56,26 @@ static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *named,
     }
 }
 
+static gboolean has_gone(IngotStore *store, const IngotDigest *digest)
+{
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    struct stat st;
+    return lstat(path, &st) != 0 && errno == ENOENT;
+}
+
+/* Takes out the rows without a name whose manifest has gone. */
+static void drop_missing(IngotStore *store, json_t *rows)
+{
+    for (size_t i = json_array_size(rows); i-- > 0;) {
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (layout_row(json_array_get(rows, i), &manifest, &name, &tag) && name == NULL &&
+            has_gone(store, &manifest.digest)) {
+            json_array_remove(rows, i);
+        }
+    }
+}
+
 void collect_begin(Collection *collection, IngotStore *store, json_t *rows, const IngotDigest *manifest)
 {
     collection->gone = reach_new();
@@ -64,7 +84,8 @@ void collect_begin(Collection *collection, IngotStore *store, json_t *rows, cons
     /* A damaged image can be removed too; what it named, nobody can tell. */
     reach_add(store, manifest, collection->gone, NULL);
     drop_attachments(store, rows, named, collection->gone);
-    reach_rows(store, rows, collection->reached, &collection->problem);
+    drop_missing(store, rows);
+    reach_rows(store, rows, collection->reached, &collection->unread, &collection->problem);
 }
 
 /* FALSE: another process holds it. */
@@ -159,7 +180,7 @@ static void drop_former(IngotStore *store, json_t *rows, IngotGarbage *garbage)
 }
 
 /* Takes out the rows of attachments whose image has gone; the others keep what they reach. */
-static gboolean drop_orphans(IngotStore *store, json_t *rows, GHashTable *reached, GError **error)
+static gboolean drop_orphans(IngotStore *store, json_t *rows, GHashTable *reached, guint *unread, GError **error)
 {
     g_autoptr(GHashTable) orphans = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     g_autoptr(json_t) kept = json_array();
@@ -175,7 +196,7 @@ static gboolean drop_orphans(IngotStore *store, json_t *rows, GHashTable *reache
             g_hash_table_insert(orphans, GUINT_TO_POINTER((guint)i), subject);
         }
     }
-    if (!reach_rows(store, kept, reached, error) || !reach_attached(store, rows, reached, orphans, error)) {
+    if (!reach_rows(store, kept, reached, unread, error) || !reach_attached(store, rows, reached, orphans, error)) {
         return FALSE;
     }
     for (size_t i = json_array_size(rows); i-- > 0;) {
@@ -299,7 +320,8 @@ static gboolean collect_rows(IngotStore *store, GHashTable *reached, IngotGarbag
     json_t *rows = json_object_get(index, "manifests");
     size_t before = json_array_size(rows);
     drop_former(store, rows, garbage);
-    if (!drop_orphans(store, rows, reached, error)) {
+    drop_missing(store, rows);
+    if (!drop_orphans(store, rows, reached, &garbage->unread, error)) {
         g_prefix_error(error, "nothing is removed, since it cannot be told what is needed: ");
         return FALSE;
     }

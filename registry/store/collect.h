@@ -6,6 +6,7 @@
 /* A name has left index.json, in memory: what it reached. Free it with collect_free. */
 typedef struct {
     GHashTable *gone, *reached;
+    guint unread;    /* rows without a name that were passed over */
     GError *problem; /* nothing may be removed */
 } Collection;
 

@@ -278,13 +278,13 @@ gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, c
     return TRUE;
 }
 
-gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, guint64 *freed, GError **error)
+gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, IngotRemoval *removal, GError **error)
 {
     g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     g_auto(Collection) collection = {0};
-    guint64 own, *bytes = freed == NULL ? &own : freed;
-    *bytes = 0;
+    IngotRemoval own, *done = removal == NULL ? &own : removal;
+    *done = (IngotRemoval){0};
     if (index == NULL) {
         return FALSE;
     }
@@ -303,7 +303,7 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, gui
     if (!layout_write(store, index, error)) {
         return FALSE;
     }
-    *bytes = collect_finish(&collection, store);
+    *done = (IngotRemoval){.freed = collect_finish(&collection, store), .unread = collection.unread};
     if (collection.problem != NULL) {
         g_propagate_prefixed_error(error, g_steal_pointer(&collection.problem),
                                    "the name is removed, but its blobs stay until `ingot gc`, since what else needs "

@@ -86,7 +86,9 @@ static gboolean add_subject(IngotStore *store, const IngotDigest *manifest, GHas
            !ingot_store_has(store, &above) || reach_add(store, &above, set, error);
 }
 
-static gboolean add_row(IngotStore *store, const json_t *row, GHashTable *set, GError **error)
+/* A row without a name that can't be read is passed over (*unread): what that names serves nobody, and no verb could
+ * remove it. Its own digest is reached. */
+static gboolean add_row(IngotStore *store, const json_t *row, GHashTable *set, guint *unread, GError **error)
 {
     IngotDescriptor manifest;
     g_autofree char *name = NULL, *tag = NULL;
@@ -94,19 +96,23 @@ static gboolean add_row(IngotStore *store, const json_t *row, GHashTable *set, G
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "index.json: one of its rows is damaged");
         return FALSE;
     }
-    if (!reach_add(store, &manifest.digest, set, error) ||
-        (name == NULL && !add_subject(store, &manifest.digest, set, error))) {
-        g_prefix_error(error, "%s%s%s: ", name == NULL ? "an attachment" : name, tag == NULL ? "" : ":",
-                       tag == NULL ? "" : tag);
+    if (name == NULL) {
+        gboolean read =
+            reach_add(store, &manifest.digest, set, NULL) && add_subject(store, &manifest.digest, set, NULL);
+        *unread += read ? 0 : 1;
+        return TRUE;
+    }
+    if (!reach_add(store, &manifest.digest, set, error)) {
+        g_prefix_error(error, "%s%s%s: ", name, tag == NULL ? "" : ":", tag == NULL ? "" : tag);
         return FALSE;
     }
     return TRUE;
 }
 
-gboolean reach_rows(IngotStore *store, const json_t *rows, GHashTable *set, GError **error)
+gboolean reach_rows(IngotStore *store, const json_t *rows, GHashTable *set, guint *unread, GError **error)
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        if (!add_row(store, json_array_get(rows, i), set, error)) {
+        if (!add_row(store, json_array_get(rows, i), set, unread, error)) {
             return FALSE;
         }
     }

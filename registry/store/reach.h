@@ -1,6 +1,7 @@
 /* What is reached: the blobs that a manifest of the store names, and those that the rows of index.json name together.
  *
- * The collector never guesses: where a manifest cannot be read, what it names cannot be told, and that is an error. */
+ * The collector never guesses: where the manifest of an image cannot be read, what it names cannot be told, and that is
+ * an error. */
 #pragma once
 
 #include "store/layout.h"
@@ -9,7 +10,8 @@
 GHashTable *reach_new(void);
 /* Adds a manifest, its config, its layers, and, of an index, the manifests below it that are there. */
 gboolean reach_add(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error);
-/* Adds all that the rows reach; what is attached to an image keeps the image, which may have no name yet. */
-gboolean reach_rows(IngotStore *store, const json_t *rows, GHashTable *set, GError **error);
+/* Adds all that the rows reach; what is attached to an image keeps the image, which may have no name yet. *unread is
+ * raised by the number of those without a name that can't be read. */
+gboolean reach_rows(IngotStore *store, const json_t *rows, GHashTable *set, guint *unread, GError **error);
 /* The digest of the manifest that one is attached to; NULL: of none. Free it. */
 char *reach_subject(IngotStore *store, const IngotDigest *manifest);

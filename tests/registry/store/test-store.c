@@ -154,15 +154,15 @@ static void removing_frees_what_nobody_needs(void **state)
     assert_true(ingot_store_attach(store, &gone, INGOT_TYPE_SPDX, "application/json", "{\"a\":1}", 7, NULL));
     assert_true(ingot_store_tag(store, "c", "2.0.0", &kept, NULL));
     assert_true(count_blobs(store) > before);
-    guint64 freed = 0;
+    IngotRemoval removal;
     g_autoptr(IngotStoreEntry) entry = find(store, "b:1.0.0", NULL);
-    assert_true(ingot_store_remove(store, entry, &freed, NULL));
-    assert_true(freed > 0);
+    assert_true(ingot_store_remove(store, entry, &removal, NULL));
+    assert_true(removal.freed > 0);
     assert_int_equal(count_blobs(store), before);
     /* One of two names: nothing goes. */
     g_autoptr(IngotStoreEntry) name = find(store, "a:1.0.0", NULL);
-    assert_true(ingot_store_remove(store, name, &freed, NULL));
-    assert_int_equal(freed, 0);
+    assert_true(ingot_store_remove(store, name, &removal, NULL));
+    assert_int_equal(removal.freed, 0);
     g_autoptr(IngotReference) reference = ingot_reference_parse("c:2.0.0", NULL);
     IngotImage *image = ingot_store_image(store, reference, NULL);
     assert_non_null(image);
@@ -258,6 +258,39 @@ static void a_damaged_manifest_keeps_all_blobs(void **state)
     assert_null(find(store, "web:2.0.0", NULL));
     assert_int_equal(count_blobs(store), before);
     assert_true(ingot_store_remove(store, damaged, NULL, NULL));
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(count_blobs(store), 0);
+}
+
+/* What has no name and can't be read keeps nothing from going, whether it is attached or was replaced; it has gone once
+ * its manifest has. */
+static void what_is_attached_and_damaged_is_passed_over(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor web = add_image(state, store, "web", "1.0.0", "web");
+    assert_true(ingot_store_attach(store, &web, INGOT_TYPE_JUNIT, "application/xml", "<x/>", 4, NULL));
+    g_autoptr(GPtrArray) reports = ingot_store_attachments(store, &web, NULL);
+    const IngotDescriptor *report = g_ptr_array_index(reports, 0);
+    IngotDescriptor first = add_image(state, store, "tip", "1.0.0", "first");
+    assert_true(ingot_store_attach(store, &first, INGOT_TYPE_JUNIT, "application/xml", "<y/>", 4, NULL));
+    add_image(state, store, "tip", "1.0.0", "second");
+    add_image(state, store, "old", "1.0.0", "old");
+    g_autofree char *path = ingot_store_blob_path(store, &report->digest);
+    g_autofree char *replaced = ingot_store_blob_path(store, &first.digest);
+    assert_true(ingot_file_replace(path, "", 0, 0644, NULL) && ingot_file_replace(replaced, "", 0, 0644, NULL));
+    IngotRemoval removal;
+    IngotGarbage garbage;
+    g_autoptr(IngotStoreEntry) old = find(store, "old:1.0.0", NULL), named = find(store, "web:1.0.0", NULL);
+    g_autoptr(IngotStoreEntry) tip = find(store, "tip:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, old, &removal, NULL));
+    assert_true(removal.unread > 0 && removal.freed > 0);
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.unread, 1);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_true(ingot_store_remove(store, named, &removal, NULL));
+    assert_int_equal(removal.unread, 0);
+    assert_true(ingot_store_remove(store, tip, NULL, NULL));
     assert_true(ingot_store_collect(store, &garbage, NULL));
     assert_int_equal(count_blobs(store), 0);
 }
@@ -559,6 +592,7 @@ int main(void)
         TEST(a_replaced_image_waits_for_the_collection),
         TEST(images_by_digest_do_not_replace_each_other),
         TEST(a_damaged_manifest_keeps_all_blobs),
+        TEST(what_is_attached_and_damaged_is_passed_over),
         TEST(a_collection_takes_what_nothing_names),
         TEST(damage_heals_by_putting_again),
     };
