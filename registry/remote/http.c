@@ -311,7 +311,7 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     }
     if (exchange->too_large) {
         g_autofree char *most = ingot_text_size(exchange->limit);
-        return failure_set(remote, exchange->url, INGOT_ERROR_FAILED, error,
+        return failure_set(remote, exchange->url, INGOT_ERROR_LIMIT, error,
                            "the answer is too large: %s at most are read", most);
     }
     return code == CURLE_OK || http_failed(remote, curl, code, exchange->url, error);

@@ -69,14 +69,39 @@ static gboolean copy_mentions(Copy *copy, const char *name, const GArray *mentio
     return TRUE;
 }
 
-/* One that can't be had (deleted, too large, wrong) is told and left where it is: it is no part of the image. *lost: no
- * further try brings it, as the other registry lacks it or has something else by its digest. FALSE: a signal came. */
+/* What has come of an attachment. */
+typedef enum {
+    ATTACHMENT_HERE,
+    ATTACHMENT_OPEN,   /* another try may bring it */
+    ATTACHMENT_DENIED, /* the other registry refuses it */
+    ATTACHMENT_LOST    /* no further try brings it: the other registry lacks it, or has something else by its digest */
+} Attachment;
+
+/* What we lack ourselves (room, a quota) says nothing of what the other registry has. */
+static Attachment attachment_of(const Copy *copy, const GError *problem)
+{
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        return ATTACHMENT_LOST;
+    }
+    if (copy->given) {
+        return ATTACHMENT_OPEN;
+    }
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT) ||
+                   g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)
+               ? ATTACHMENT_LOST
+           : g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED) ? ATTACHMENT_DENIED
+                                                                       : ATTACHMENT_OPEN;
+}
+
+/* One that can't be had (deleted, too large, wrong) is told and left where it is: it is no part of the image. FALSE: a
+ * signal came. */
 static gboolean copy_attachment(Copy *copy, const char *name, const char *digest, gboolean partial, guint depth,
-                                gboolean *lost, GError **error)
+                                Attachment *attachment, GError **error)
 {
     gboolean changed;
     g_autoptr(GError) problem = NULL;
-    *lost = FALSE;
+    *attachment = ATTACHMENT_HERE;
     if (copy_deep(copy, name, digest, NULL, partial, depth + 1, &changed, &problem)) {
         return TRUE;
     }
@@ -84,10 +109,9 @@ static gboolean copy_attachment(Copy *copy, const char *name, const char *digest
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    *lost = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
-            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID);
+    *attachment = attachment_of(copy, problem);
     copy->left++;
-    copy->lost += *lost;
+    copy->lost += *attachment == ATTACHMENT_LOST;
     if (copy->tell != NULL) {
         g_autofree char *line = g_strdup_printf("left: %s@%s: %s", name, digest, problem->message);
         copy->tell(line, copy->user);
@@ -116,21 +140,31 @@ static json_t *read_digests(const json_t *list)
     return digests;
 }
 
-/* Those that are lost leave the list: it is as long as it will ever be here. */
+/* Those that are lost leave the list: it is as long as it will ever be here. Those that are refused are lost too where
+ * others of the list are here; else it may be that we were refused altogether. */
 static gboolean copy_attachments(Copy *copy, const char *name, json_t *digests, gboolean partial, guint depth,
                                  GError **error)
 {
-    for (size_t i = 0; i < json_array_size(digests);) {
-        gboolean lost;
-        if (!copy_attachment(copy, name, json_string_value(json_array_get(digests, i)), partial, depth, &lost, error)) {
+    gboolean here = FALSE;
+    g_autoptr(json_t) stay = json_array(), denied = json_array();
+    for (size_t i = 0; i < json_array_size(digests); i++) {
+        json_t *digest = json_array_get(digests, i);
+        Attachment attachment;
+        if (!copy_attachment(copy, name, json_string_value(digest), partial, depth, &attachment, error)) {
             return FALSE;
         }
-        if (lost) {
-            json_array_remove(digests, i);
-        } else {
-            i++;
+        here |= attachment == ATTACHMENT_HERE;
+        if (attachment != ATTACHMENT_LOST) {
+            json_array_append(attachment == ATTACHMENT_DENIED ? denied : stay, digest);
         }
     }
+    if (here) {
+        copy->lost += json_array_size(denied);
+    } else {
+        json_array_extend(stay, denied);
+    }
+    json_array_clear(digests);
+    json_array_extend(digests, stay);
     return TRUE;
 }
 
@@ -299,6 +333,7 @@ static gboolean copy_one(Copy *copy, const char *name, const char *reference, co
     g_autofree char *type = NULL;
     g_autoptr(GBytes) bytes =
         ingot_remote_get_manifest(copy->remote, copy_there(copy, name), reference, &found, &type, error);
+    copy->given = bytes != NULL;
     if (bytes == NULL) {
         return FALSE;
     }
@@ -320,6 +355,7 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
     IngotDescriptor found;
     OciDigest named;
     gboolean current;
+    copy->given = TRUE;
     if (depth > DEEP) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
         return FALSE;

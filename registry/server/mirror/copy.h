@@ -24,6 +24,7 @@ typedef struct {
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
     guint64 lost;             /* of those, what no further try brings */
+    gboolean given;           /* FALSE: the other registry was asked for a manifest last, and it did not come */
     void (*tell)(const char *line, gpointer user);
     gpointer user;
     /* Asked while bytes of a blob come; FALSE: it is not wanted any more. NULL: it is. */

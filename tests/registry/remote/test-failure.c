@@ -101,7 +101,7 @@ static void too_much_is_a_cause(void **state)
     g_autofree char *body = g_strnfill(INGOT_MANIFEST_MAX + 1, ' ');
     const char *parts[] = {"200 OK", body};
     (void)state;
-    g_autofree char *text = manifest_error(answer, (gpointer)parts, "prod", INGOT_ERROR_FAILED);
+    g_autofree char *text = manifest_error(answer, (gpointer)parts, "prod", INGOT_ERROR_LIMIT);
     assert_string_equal(text, "team/web:prod: the answer is too large: 4.2 MB at most are read");
 }
 

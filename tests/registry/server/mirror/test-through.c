@@ -15,6 +15,7 @@ typedef struct {
     gint is_down;      /* atomic: it answers nothing but 503 */
     gint count;        /* of attachments */
     const char *spoil; /* atomic: what it answers for the last one; NULL: the attachment */
+    const char *body;  /* of that answer; NULL: none */
     gint lists;        /* atomic: how often their list was asked for */
     char *image;
     char *attached[ATTACHED];
@@ -58,7 +59,7 @@ static char *answer(const char *request, gsize sent, gpointer user)
     for (gint i = 0; i < all->count; i++) {
         g_autofree char *digest = name_of(all->attached[i]);
         if (strstr(request, digest) != NULL) {
-            return i == all->count - 1 && spoil != NULL ? serve_text(spoil, "", "")
+            return i == all->count - 1 && spoil != NULL ? serve_text(spoil, "", all->body == NULL ? "" : all->body)
                                                         : serve_text("200 OK", TYPE, all->attached[i]);
         }
     }
@@ -138,7 +139,7 @@ static void pull_image(Fixture *all)
 /* One attachment can't be had: what is here is a part, now and when the upstream is away. */
 static void a_part_is_not_the_whole(void **state)
 {
-    static const char *const spoils[] = {"500 Internal Server Error", "429 Too Many Requests", "403 Forbidden"};
+    static const char *const spoils[] = {"500 Internal Server Error", "429 Too Many Requests"};
     for (gint count = 1; count <= ATTACHED; count++) {
         Fixture *all = fixture_new(state, count);
         for (guint i = 0; i < G_N_ELEMENTS(spoils); i++) {
@@ -164,15 +165,38 @@ static void a_part_is_not_the_whole(void **state)
     }
 }
 
-/* The upstream lists one that it has no more: no further try brings it. */
+/* The upstream lists one that it has no more, has other bytes for, or refuses: no further try brings it, and the
+ * others are had without it. */
 static void what_is_lost_is_not_waited_for(void **state)
 {
-    Fixture *all = fixture_new(state, ATTACHED);
-    g_atomic_pointer_set(&all->spoil, "404 Not Found");
+    g_autofree char *large = g_strnfill(INGOT_MANIFEST_MAX + 1, ' ');
+    const char *const spoils[][2] = {
+        {"404 Not Found", ""}, {"200 OK", "other bytes"}, {"200 OK", large}, {"403 Forbidden", ""}};
+    for (guint i = 0; i < G_N_ELEMENTS(spoils); i++) {
+        Fixture *all = fixture_new(state, ATTACHED);
+        all->body = spoils[i][1];
+        g_atomic_pointer_set(&all->spoil, spoils[i][0]);
+        pull_image(all);
+        assert_int_equal(attached(all), FETCH_DONE);
+        assert_int_equal(attached_when_down(all), FETCH_DONE);
+        assert_int_equal(count_here(all), ATTACHED - 1);
+        g_atomic_pointer_set(&all->spoil, NULL); /* it is asked for again all the same */
+        assert_int_equal(attached(all), FETCH_DONE);
+        assert_int_equal(count_here(all), ATTACHED);
+        fixture_free(all);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+/* Where nothing of the list comes, it may be that the cache is let in no more. */
+static void a_refusal_of_all_says_nothing(void **state)
+{
+    Fixture *all = fixture_new(state, 1);
+    g_atomic_pointer_set(&all->spoil, "403 Forbidden");
     pull_image(all);
-    assert_int_equal(attached(all), FETCH_DONE);
-    assert_int_equal(attached_when_down(all), FETCH_DONE);
-    assert_int_equal(count_here(all), ATTACHED - 1);
+    assert_int_equal(attached(all), FETCH_FAILED);
+    assert_int_equal(attached_when_down(all), FETCH_FAILED);
     fixture_free(all);
 }
 
@@ -216,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_part_is_not_the_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_lost_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_of_all_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attachments_come_with_their_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_pushed_needs_no_upstream, set_up, tear_down),
     };
