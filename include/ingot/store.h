@@ -3,7 +3,8 @@
  * Invariants: a blob under blobs/sha256/ is whole and has the digest of its name; index.json names only manifests whose
  * blobs are all there. Blobs are written to tmp/ and renamed; index.json is replaced as a whole, so that who reads
  * needs no lock. Several processes may use one store at once: a blob that a handle has put, adopted or found by
- * ingot_store_hold is not removed by another until ingot_store_tag has named it or the handle is freed. */
+ * ingot_store_hold is not removed by another until ingot_store_tag has named it, ingot_store_let_go was called or the
+ * handle is freed. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -29,6 +30,8 @@ const char *ingot_store_path(const IngotStore *store);
 gboolean ingot_store_has(IngotStore *store, const IngotDigest *digest);
 /* Whether the blob is there, and stays: for whoever is about to name an image that needs it, or to read it for long. */
 gboolean ingot_store_hold(IngotStore *store, const IngotDigest *digest);
+/* Ends this thread's holds of the blob: for whoever gives up what it was for. */
+void ingot_store_let_go(IngotStore *store, const IngotDigest *digest);
 char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest); /* free it */
 /* The blob's bytes, at most limit, checked against the digest. */
 GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error);

@@ -103,6 +103,11 @@ gboolean ingot_store_hold(IngotStore *store, const IngotDigest *digest)
     return hold_blob(store, digest) >= 0;
 }
 
+void ingot_store_let_go(IngotStore *store, const IngotDigest *digest)
+{
+    hold_drop(store, digest);
+}
+
 HoldState hold_claim(IngotStore *store, const IngotDigest *digest, int *fd)
 {
     g_autofree char *path = ingot_store_blob_path(store, digest);

@@ -155,6 +155,15 @@ static gboolean pull_attachments(IngotStore *store, IngotRemote *remote, const c
     return TRUE;
 }
 
+/* A pull that has failed counts on nothing any more. Another thread by the same handle may wait for the disk's file. */
+static void let_go(IngotStore *store, const IngotManifest *parts, const IngotDescriptor *manifest)
+{
+    const IngotDescriptor *const blobs[] = {&parts->config, &parts->index, &parts->disk, manifest};
+    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        ingot_store_let_go(store, &blobs[i]->digest);
+    }
+}
+
 gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error)
 {
@@ -176,6 +185,7 @@ gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, Ingot
         !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
         !pull_attachments(store, remote, reference->name, manifest, progress, count, error) ||
         !ingot_store_tag(store, name, reference->tag, manifest, error)) {
+        let_go(store, parts, manifest);
         return FALSE;
     }
     g_autofree char *size = ingot_text_size(*count);
