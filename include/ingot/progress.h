@@ -1,5 +1,6 @@
 /* What a command prints while it works, on stderr, secrets masked: a bar on a terminal (drawn anew every second by a
- * thread), plain lines elsewhere, nothing if quiet. All functions accept NULL for progress and are thread safe. */
+ * thread), plain lines elsewhere, nothing but warnings if quiet. All functions accept NULL for progress and are thread
+ * safe. */
 #pragma once
 
 #include <glib.h>
@@ -29,5 +30,7 @@ void ingot_progress_drop(IngotProgress *progress);
 
 /* One line above the bar. */
 void ingot_progress_message(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* The same, also where it is quiet: something went wrong, and the command went on. */
+void ingot_progress_warning(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 G_END_DECLS

@@ -66,9 +66,9 @@ static gboolean is_silent(const IngotProgress *progress)
     return !progress || (progress->quiet && !progress->log);
 }
 
-static void print_line(const IngotProgress *progress, const char *line)
+static void print_line(const IngotProgress *progress, gboolean warning, const char *line)
 {
-    if (!progress->quiet)
+    if (!progress->quiet || warning)
         fprintf(stderr, "%s%s%s\n", progress->name ? progress->name : "", progress->name ? ": " : "", line);
     if (progress->log) {
         fprintf(progress->log, "%s\n", line);
@@ -77,7 +77,7 @@ static void print_line(const IngotProgress *progress, const char *line)
 }
 
 /* Each of its lines with the name before it; cleaned before the text is cut into lines. */
-G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *format, ...)
+G_GNUC_PRINTF(3, 4) static void print(IngotProgress *progress, gboolean warning, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -86,7 +86,7 @@ G_GNUC_PRINTF(2, 3) static void print(IngotProgress *progress, const char *forma
     g_autofree char *shown = ingot_secrets_clean(text);
     g_auto(GStrv) lines = g_strsplit(shown, "\n", -1);
     for (guint i = 0; lines[i]; i++)
-        print_line(progress, lines[i]);
+        print_line(progress, warning, lines[i]);
 }
 
 gboolean ingot_progress_log(IngotProgress *progress, const char *path, GError **error)
@@ -212,7 +212,7 @@ static void show(IngotProgress *progress, gint64 now)
         return;
     }
     g_autofree char *figures = describe(progress, now);
-    print(progress, "%s: %s", progress->stage, figures);
+    print(progress, FALSE, "%s: %s", progress->stage, figures);
 }
 
 void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...)
@@ -233,7 +233,7 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
     if (progress->terminal)
         draw_bar(progress, progress->started);
     else
-        print(progress, "%s …", stage);
+        print(progress, FALSE, "%s …", stage);
     unlock(progress);
 }
 
@@ -266,7 +266,7 @@ void ingot_progress_end(IngotProgress *progress, const char *format, ...)
         g_autofree char *time =
             ingot_text_duration((double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC);
         erase_bar(progress);
-        print(progress, "%s%s%s (%s)", progress->stage, note ? ": " : "", note ? note : "", time);
+        print(progress, FALSE, "%s%s%s (%s)", progress->stage, note ? ": " : "", note ? note : "", time);
         g_clear_pointer(&progress->stage, g_free);
     }
     unlock(progress);
@@ -282,6 +282,16 @@ void ingot_progress_drop(IngotProgress *progress)
     unlock(progress);
 }
 
+static void say(IngotProgress *progress, gboolean warning, const char *message)
+{
+    lock(progress);
+    erase_bar(progress);
+    print(progress, warning, "%s", message);
+    if (progress->stage && progress->terminal)
+        draw_bar(progress, g_get_monotonic_time());
+    unlock(progress);
+}
+
 void ingot_progress_message(IngotProgress *progress, const char *format, ...)
 {
     if (is_silent(progress))
@@ -290,11 +300,16 @@ void ingot_progress_message(IngotProgress *progress, const char *format, ...)
     va_start(arguments, format);
     g_autofree char *message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    say(progress, FALSE, message);
+}
 
-    lock(progress);
-    erase_bar(progress);
-    print(progress, "%s", message);
-    if (progress->stage && progress->terminal)
-        draw_bar(progress, g_get_monotonic_time());
-    unlock(progress);
+void ingot_progress_warning(IngotProgress *progress, const char *format, ...)
+{
+    if (!progress)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    say(progress, TRUE, message);
 }

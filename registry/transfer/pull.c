@@ -150,7 +150,7 @@ static gboolean pull_attachments(IngotStore *store, IngotRemote *remote, const c
         return FALSE;
     }
     if (problem != NULL) {
-        ingot_progress_message(progress, "not all that is attached came along: %s", problem->message);
+        ingot_progress_warning(progress, "not all that is attached came along: %s", problem->message);
     }
     return TRUE;
 }

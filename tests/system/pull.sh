@@ -210,7 +210,7 @@ ok "skopeo pulls from the registry and pushes to it"
 front() { ingot "$1" --store "$TMP/$2" "${@:3}" "$upstream/team/web:1.0.0"; }
 start_upstream "$REGISTRY"
 printf '/referrers/ status 503 60\n' >"$TMP/rules"
-front pull bare.store >/dev/null 2>"$TMP/err" || fail "a pull without the list of what is attached: $(cat "$TMP/err")"
+front pull bare.store -q >/dev/null 2>"$TMP/err" || fail "a pull without the list of what is attached: $(cat "$TMP/err")"
 grep -q 'not all that is attached came along: .*status 503' "$TMP/err" || fail "$(cat "$TMP/err")"
 front show bare.store --pull=always --json >"$TMP/out" 2>"$TMP/err" || fail "show without that list: $(cat "$TMP/err")"
 python3 -c 'import json, sys; assert json.load(sys.stdin)["attached"] is None' <"$TMP/out" || fail "$(cat "$TMP/out")"
