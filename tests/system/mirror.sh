@@ -83,7 +83,7 @@ for n in 1 2; do ingot pull -q --store "$TMP/through$n" "$cache/team/web:prod" >
 wait "${pids[1]}" && wait "${pids[2]}" || fail "pulling through"
 [ "$(ingot pull -q --store "$TMP/through1" "$cache/team/web:prod" -o "$TMP/through.raw")" = "$digest" ] && cmp "$TMP/through.raw" "$TMP/v2.raw" || fail "what came through differs"
 ingot pull -q --store "$TMP/through3" "$cache/team/web:1.0.0" >/dev/null
-ingot show --store "$TMP/through3" "$cache/team/web:1.0.0" | grep -q text/report || fail "what is attached did not come through"
+ingot show --pull=always --store "$TMP/through3" "$cache/team/web:1.0.0" | grep -q text/report || fail "what is attached did not come through"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://$cache/v2/team/web/manifests/9.9.9")" = 404 ] || fail "a tag that is nowhere"
 ingot promote -q "$first/team/web" 1.0.0 prod >/dev/null
 for _ in $(seq 100); do # a look-up that takes long goes on without the client
