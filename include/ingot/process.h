@@ -21,7 +21,8 @@ gboolean ingot_process_run(const char *const *argv, const char *const *environme
 /* The same with a limit: what still runs after so many seconds is ended, and an error. */
 gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error);
 
-/* The same with input (a secret, say) as its stdin. *output: what it printed on stdout, also where it failed. Free it. */
+/* The same with input (a secret, say) as its stdin. *output: what it printed on stdout, also where it failed. Free it.
+ */
 gboolean ingot_process_ask(const char *const *argv, const char *input, guint seconds, char **output, GError **error);
 
 /* As ingot_process_run, with its stdout as a string (without the last newline), at most 16 MiB. */
