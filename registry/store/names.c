@@ -283,7 +283,7 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, Ing
     g_autoptr(IngotLock) lock = layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     g_auto(Collection) collection = {0};
-    IngotRemoval own, *done = removal == NULL ? &own : removal;
+    IngotRemoval own = {0}, *done = removal == NULL ? &own : removal;
     *done = (IngotRemoval){0};
     if (index == NULL) {
         return FALSE;
