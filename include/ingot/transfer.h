@@ -46,6 +46,9 @@ typedef enum {
 /* "missing" (NULL, too), "always" or "never"; INVALID otherwise, and where "always" is asked of a reference without a
  * host. */
 gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error);
+/* Whether the registry is to be asked, where the store does not give the image; problem: why it does not (NULL: it was
+ * not looked at). */
+gboolean ingot_pull_asks(IngotPull pull, const IngotReference *reference, const GError *problem);
 
 /* The image that the reference names, open for reading: the store's, or pulled into it first. */
 IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,

@@ -93,8 +93,7 @@ static json_t *show_when(IngotReference *reference, IngotPull pull, GError **err
     if (all != NULL) {
         return all;
     }
-    gboolean missing = pull == INGOT_PULL_ALWAYS || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
-    if (!missing || pull == INGOT_PULL_NEVER || reference->host == NULL) {
+    if (!ingot_pull_asks(pull, reference, problem)) {
         g_propagate_error(error, problem);
         return NULL;
     }

@@ -215,6 +215,12 @@ gboolean ingot_pull_parse(const char *text, const IngotReference *reference, Ing
     return TRUE;
 }
 
+gboolean ingot_pull_asks(IngotPull pull, const IngotReference *reference, const GError *problem)
+{
+    gboolean missing = pull == INGOT_PULL_ALWAYS || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+    return missing && pull != INGOT_PULL_NEVER && reference->host != NULL;
+}
+
 IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,
                                  GError **error)
 {
@@ -224,8 +230,7 @@ IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, I
     if (image != NULL) {
         return image;
     }
-    gboolean missing = pull == INGOT_PULL_ALWAYS || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
-    if (!missing || pull == INGOT_PULL_NEVER || reference->host == NULL) {
+    if (!ingot_pull_asks(pull, reference, problem)) {
         g_propagate_error(error, problem);
         return NULL;
     }
