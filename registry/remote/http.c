@@ -76,8 +76,9 @@ void http_prepare(CURL *curl, const char *url)
     /* What was asked for by TLS is not to come without. */
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, g_str_has_prefix(url, "https:") ? "https" : "http,https");
     set_proxy(curl, url);
-    if (http_ca() != NULL) {
+    if (http_ca() != NULL) { /* instead of the system's authorities, which libcurl knows as a folder too */
         curl_easy_setopt(curl, CURLOPT_CAINFO, http_ca());
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
     }
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);

@@ -56,6 +56,23 @@ cp "$TMP/ca.pem" "$TMP/certs/ca.crt"
 skopeo copy -q --src-cert-dir "$TMP/certs" "docker://$REGISTRY/team/web:1.0.0" "oci:$TMP/folder:web" || fail "skopeo by TLS"
 ok "ingot and skopeo push and pull by TLS; another authority is not believed"
 
+# The system's authorities are a folder here, to which the one that has signed is added.
+mkdir "$TMP/system"
+cp "$TMP/ca.pem" "$TMP/system/$(openssl x509 -noout -hash -in "$TMP/ca.pem").0"
+namespace=(unshare --mount --propagation unchanged)
+[ "$(id -u)" = 0 ] || namespace=(unshare --user --map-root-user --mount)
+system() { # COMMAND…: in a mount namespace of its own; in a chroot there is no mount to make private
+    # shellcheck disable=SC2016
+    "${namespace[@]}" bash -c 'mount --make-rprivate / 2>/dev/null
+        mount --bind "$0" /etc/ssl/certs || exit 99
+        status=0; "$@" || status=$?
+        umount /etc/ssl/certs; exit $status' "$TMP/system" "$@"
+}
+system ingot ls "$REGISTRY" >/dev/null || fail "the system's authorities are not believed"
+expect 1 system ingot ls --ca "$TMP/other.pem" "$REGISTRY"
+grep -qi 'certificate' "$TMP/err" || fail "another authority beside the system's: $(cat "$TMP/err")"
+ok "--ca stands for the system's authorities"
+
 hello() { openssl s_client -connect "$REGISTRY" -CAfile "$TMP/ca.pem" "$@" </dev/null 2>&1; }
 for version in 1_2 1_3; do hello -tls$version | grep -q 'Verify return code: 0' || fail "TLS $version"; done
 ! hello -tls1_1 -cipher 'DEFAULT@SECLEVEL=0' | grep -q 'Cipher is [A-Z]' || fail "TLS 1.1 is taken"
