@@ -24,36 +24,50 @@ static char *fallback_tag(const IngotRemote *remote, const IngotDigest *subject)
 
 typedef enum { PAGE_TAKEN, PAGE_NONE, PAGE_FAILED } PageResult;
 
-/* Whether the registry may answer the same otherwise in a while: then nothing is known of what it has. One that does
- * not know the path may say that it is not implemented. */
-static gboolean is_passing(long status)
+/* Whether a registry that answers the referrers API with this status does not know it. Any other status says nothing of
+ * what is attached: the registry refuses, is busy, or has failed. */
+static gboolean is_unknown_api(long status)
 {
-    return status == 429 || (status >= 500 && status != 501);
+    return status == 400 || status == 404 || status == 405 || status == 501;
 }
 
-/* Adds the entries of one page. NONE: this is not a list: a page that asks to log in, say, which some registries answer
- * to what they don't know. */
+/* Some registries answer what they don't know with a page of theirs. */
+static gboolean is_json(const HttpExchange *page)
+{
+    const char *data = (const char *)page->answer->data;
+    gsize at = 0;
+    while (at < page->answer->len && g_ascii_isspace(data[at])) {
+        at++;
+    }
+    return at < page->answer->len && data[at] == '{';
+}
+
+static json_t *parse_page(IngotRemote *remote, const HttpExchange *page, gsize *room, GError **error)
+{
+    g_autofree char *subject = failure_subject(remote, page->url);
+    return ingot_json_parse_within(page->answer->data, page->answer->len, subject, room, error);
+}
+
+/* Adds the entries of one page. NONE: this is not a list, as the registry does not know of any. */
 static PageResult add_page(IngotRemote *remote, json_t *list, gsize *room, const HttpExchange *page, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-    if (is_passing(page->status)) {
+    if (is_unknown_api(page->status) || (page->status == 200 && !is_json(page))) {
+        return PAGE_NONE;
+    }
+    if (page->status != 200) {
         http_refused(remote, page, error);
         return PAGE_FAILED;
     }
-    g_autofree char *subject = failure_subject(remote, page->url);
-    g_autoptr(json_t) body =
-        page->status != 200 ? NULL
-                            : ingot_json_parse_within(page->answer->data, page->answer->len, subject, room, &problem);
+    g_autoptr(json_t) body = parse_page(remote, page, room, error);
     json_t *manifests = json_object_get(body, "manifests");
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    if (body == NULL) {
         return PAGE_FAILED;
     }
     return json_is_array(manifests) && json_array_extend(list, manifests) == 0 ? PAGE_TAKEN : PAGE_NONE;
 }
 
-/* Adds the list that begins at a URL, page by page; *known FALSE where there is none. Where it fails, what came before
- * stays. */
+/* Adds the list of the API that begins at a URL, page by page; *known FALSE where the registry does not know the API.
+ * Where it fails, what came before stays. */
 static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolean *known, GError **error)
 {
     static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
@@ -85,13 +99,42 @@ static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolea
     return TRUE;
 }
 
+/* *index: what the fallback tag of a subject names; NULL where there is no such tag, which 404 alone says. */
+static gboolean get_tag(IngotRemote *remote, const char *name, const char *tag, json_t **index, GError **error)
+{
+    static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
+    gsize values = LIST_VALUES;
+    g_auto(HttpExchange) get = {
+        .method = "GET", .url = http_api_url(remote, name, "manifests", tag), .headers = accept, .limit = LIST_MAX};
+    *index = NULL;
+    if (!http_exchange(remote, &get, error)) {
+        return FALSE;
+    }
+    if (get.status != 200) {
+        return get.status == 404 || http_refused(remote, &get, error);
+    }
+    *index = parse_page(remote, &get, &values, error);
+    return *index != NULL;
+}
+
+/* A tag that names something else than a list lists nothing. */
+static gboolean add_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, json_t *list, GError **error)
+{
+    g_autofree char *tag = fallback_tag(remote, subject);
+    g_autoptr(json_t) index = NULL;
+    if (!get_tag(remote, name, tag, &index, error)) {
+        return FALSE;
+    }
+    json_t *manifests = json_object_get(index, "manifests");
+    return !json_is_array(manifests) || json_array_extend(list, manifests) == 0;
+}
+
 json_t *ingot_remote_some_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject, GError **problem)
 {
     gboolean known = FALSE;
     json_t *list = json_array();
     if (get_list(remote, http_digest_url(remote, name, "referrers", subject), list, &known, problem) && !known) {
-        g_autofree char *tag = fallback_tag(remote, subject);
-        get_list(remote, http_api_url(remote, name, "manifests", tag), list, &known, problem);
+        add_tag(remote, name, subject, list, problem);
     }
     return list;
 }
@@ -117,22 +160,38 @@ static gboolean list_has(const json_t *list, const char *digest)
     return FALSE;
 }
 
+/* Whether a manifest is a list that may be written anew with one entry more. */
+static gboolean is_list(const json_t *index)
+{
+    const json_t *type = json_object_get(index, "mediaType");
+    return json_is_array(json_object_get(index, "manifests")) &&
+           (type == NULL || g_strcmp0(json_string_value(type), INDEX_TYPE) == 0);
+}
+
+/* Replaces the list under the fallback tag by one that has this entry too. What the registry has there must have been
+ * read for that: it holds what others have attached. */
 static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
                            gsize size, const char *artifact_type, GError **error)
 {
-    gboolean known;
     g_autofree char *tag = fallback_tag(remote, subject);
-    g_autoptr(json_t) list = json_array();
-    if (!get_list(remote, http_api_url(remote, name, "manifests", tag), list, &known, error)) {
+    g_autoptr(json_t) index = NULL;
+    if (!get_tag(remote, name, tag, &index, error)) {
         return FALSE;
     }
+    if (index == NULL) {
+        index = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests");
+    }
+    if (!is_list(index)) {
+        g_autofree char *url = http_api_url(remote, name, "manifests", tag);
+        return failure_set(remote, url, INGOT_ERROR_FAILED, error,
+                           "it is not a list of what is attached, and is not replaced by one");
+    }
+    json_t *list = json_object_get(index, "manifests");
     if (list_has(list, digest)) {
         return TRUE;
     }
     json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest,
                                           "size", (json_int_t)size, "artifactType", artifact_type));
-    g_autoptr(json_t) index =
-        json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests", list);
     g_autofree char *text = ingot_json_canonical(index);
     return ingot_remote_put_manifest(remote, name, tag, text, strlen(text), INDEX_TYPE, error);
 }

@@ -131,6 +131,14 @@ static void what_is_attached_is_known_or_not(void **state)
         {"502 Bad Gateway", "", FALSE},
         {"504 Gateway Time-out", "", FALSE},
         {"429 Too Many Requests", "", FALSE},
+        {"400 Bad Request", "", TRUE},
+        {"405 Method Not Allowed", "", TRUE},
+        {"200 OK", "{\"errors\":[]}", TRUE},
+        {"401 Unauthorized", "", FALSE},
+        {"403 Forbidden", "", FALSE},
+        {"408 Request Timeout", "", FALSE},
+        {"412 Precondition Failed", "", FALSE},
+        {"200 OK", "{\"manifests\":[{\"digest", FALSE}, /* cut short on its way */
     };
     const IngotDigest digest = {0};
     (void)state;
@@ -144,6 +152,82 @@ static void what_is_attached_is_known_or_not(void **state)
         assert_int_equal(error == NULL, rows[i].known);
         serve_free(serve);
     }
+}
+
+/* A registry without the API: what it answers to the fallback tag, and what is written there. */
+typedef struct {
+    const char *status, *body;
+    gint puts;  /* atomic */
+    gsize sent; /* bytes of the last one */
+} Tag;
+
+static char *answer_tag(const char *request, gsize sent, gpointer user)
+{
+    Tag *tag = user;
+    gboolean is_tag = strstr(request, "/manifests/sha256-") != NULL;
+    if (is_tag && g_str_has_prefix(request, "GET ")) {
+        return serve_text(tag->status, "", tag->body);
+    }
+    if (is_tag) {
+        tag->sent = sent;
+        g_atomic_int_inc(&tag->puts);
+    }
+    return g_str_has_prefix(request, "PUT ") ? serve_text("201 Created", "", "") : serve_text("404 Not Found", "", "");
+}
+
+static gboolean attach(Tag *tag, GError **error)
+{
+    const IngotDigest subject = {0};
+    Serve *serve = serve_new(answer_tag, tag);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    gboolean ok = ingot_remote_attach(remote, "team/web", &subject, "sha256:2", "x/y", "{}", 2, error);
+    serve_free(serve);
+    return ok;
+}
+
+/* The list holds what others have attached: it is written anew only where it has been read. */
+static void a_list_that_is_not_read_is_not_replaced(void **state)
+{
+    static const char *const unread[][2] = {
+        {"401 Unauthorized", ""},
+        {"403 Forbidden", ""},
+        {"408 Request Timeout", ""},
+        {"410 Gone", ""},
+        {"412 Precondition Failed", ""},
+        {"429 Too Many Requests", ""},
+        {"501 Not Implemented", ""},
+        {"503 Service Unavailable", ""},
+        {"302 Found", ""},
+        {"200 OK", ""},
+        {"200 OK", "<html>"},
+        {"200 OK", "{\"manifests\":[{\"digest\":\"sha256:1"},
+        {"200 OK", "{\"errors\":[]}"},
+        {"200 OK", "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"manifests\":[]}"},
+    };
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(unread); i++) {
+        Tag tag = {.status = unread[i][0], .body = unread[i][1]};
+        g_autoptr(GError) error = NULL;
+        if (attach(&tag, &error) || tag.puts > 0) {
+            fail_msg("%s '%s': written", unread[i][0], unread[i][1]);
+        }
+        assert_non_null(error);
+    }
+}
+
+static void a_list_keeps_what_others_attached(void **state)
+{
+    static const char others[] = "{\"annotations\":{\"a\":\"b\"},\"manifests\":[{\"digest\":\"sha256:1\"}]}";
+    Tag none = {.status = "404 Not Found", .body = ""}, some = {.status = "200 OK", .body = others},
+        same = {.status = "200 OK", .body = "{\"manifests\":[{\"digest\":\"sha256:2\"}]}"};
+    (void)state;
+    assert_true(attach(&none, NULL));
+    assert_int_equal(none.puts, 1);
+    assert_true(attach(&some, NULL));
+    assert_int_equal(some.puts, 1);
+    assert_true(some.sent > strlen(others));
+    assert_true(attach(&same, NULL));
+    assert_int_equal(same.puts, 0);
 }
 
 /* Where a part will do, it is known as one. */
@@ -194,6 +278,8 @@ int main(void)
         cmocka_unit_test(a_list_that_goes_on_elsewhere_is_none),
         cmocka_unit_test(what_is_no_list_is_not_an_empty_one),
         cmocka_unit_test(what_is_attached_is_known_or_not),
+        cmocka_unit_test(a_list_that_is_not_read_is_not_replaced),
+        cmocka_unit_test(a_list_keeps_what_others_attached),
         cmocka_unit_test(a_list_that_breaks_off_is_known_as_far_as_it_came),
         cmocka_unit_test(values_are_counted_before_they_are_made),
     };
