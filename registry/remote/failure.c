@@ -104,10 +104,30 @@ static const char *cause_of_code(CURLcode code)
     }
 }
 
+long failure_proxy_status(CURL *curl)
+{
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 400 ? status : 0;
+}
+
+/* Free it. */
+static char *cause_of_proxy(long status)
+{
+    return status == 407 ? g_strdup("the proxy that $HTTPS_PROXY names wants a login, as in "
+                                    "http://USER:PASSWORD@HOST:PORT (status 407)")
+                         : g_strdup_printf("the proxy that $HTTPS_PROXY names refuses (status %ld); $NO_PROXY is for "
+                                           "what is to be asked without it",
+                                           status);
+}
+
 char *failure_cause(CURL *curl, CURLcode code, gboolean unconnected, long stall)
 {
     long number = 0;
     curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
+    if (failure_proxy_status(curl) != 0) {
+        return cause_of_proxy(failure_proxy_status(curl));
+    }
     if (code == CURLE_OPERATION_TIMEDOUT && unconnected) {
         return g_strdup("no connection came about in time");
     }
@@ -134,6 +154,7 @@ static const char *cause_of_status(long status)
     return status == 401                    ? "a login is needed"
            : status == 403                  ? "denied"
            : status == 404                  ? "not found"
+           : status == 407                  ? "the proxy wants a login"
            : status == 413                  ? "too large"
            : status == 429                  ? "the registry is too busy"
            : status == 507                  ? "the registry has no room"

@@ -9,6 +9,8 @@
 /* "registry.example/team/web:1.0.0" for the URL that asks for it. A blob is named with its digest; what is at no
  * address of the registry's, by the registry and that address. Free it. */
 char *failure_subject(const IngotRemote *remote, const char *url);
+/* The status with which a proxy has refused to connect a transfer; 0: none has. */
+long failure_proxy_status(CURL *curl);
 /* Why a transfer did not come about, or broke off: "no connection: Connection refused". Free it. */
 char *failure_cause(CURL *curl, CURLcode code, gboolean unconnected, long stall);
 /* Sets "SUBJECT: MESSAGE". Always FALSE. */

@@ -117,7 +117,8 @@ static gboolean is_unconnected(CURL *curl, CURLcode code, const char *url)
                       &stood);
     return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT ||
            code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
-           (code == CURLE_OPERATION_TIMEDOUT && stood == 0 && begun > 0);
+           (code == CURLE_OPERATION_TIMEDOUT && stood == 0 && begun > 0) ||
+           (code == CURLE_RECV_ERROR && failure_proxy_status(curl) != 0);
 }
 
 /* Where the last answer came from: a redirection may have led to another host. What libcurl makes of the URL that it
@@ -302,7 +303,8 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
     CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
-    exchange->broken = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    exchange->broken = (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) &&
+                       failure_proxy_status(curl) == 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
     g_free(exchange->answered);
     exchange->answered = g_strdup(answering_url(curl, exchange->url));

@@ -95,6 +95,36 @@ static void what_is_not_reached_is_a_cause(void **state)
     }
 }
 
+/* The proxy's word is not the registry's, which was not reached. */
+static void a_proxy_that_refuses_is_a_cause(void **state)
+{
+    static const char *const cases[][2] = {
+        {"403 Forbidden",
+         "registry.invalid/team/web: its tags: the proxy that $HTTPS_PROXY names refuses (status 403)"},
+        {"502 Bad Gateway",
+         "registry.invalid/team/web: its tags: the proxy that $HTTPS_PROXY names refuses (status 502)"},
+        {"407 Proxy Authentication Required",
+         "registry.invalid/team/web: its tags: the proxy that $HTTPS_PROXY names wants a login"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const char *parts[] = {cases[i][0], ""};
+        g_autoptr(GError) error = NULL;
+        Serve *serve = serve_new(answer, parts);
+        g_setenv("https_proxy", serve->where, TRUE);
+        g_autoptr(IngotRemote) remote = ingot_remote_new("registry.invalid", NULL);
+        ingot_remote_limit(remote, 5, 5, 0);
+        assert_null(ingot_remote_list_tags(remote, "team/web", &error));
+        g_unsetenv("https_proxy");
+        serve_free(serve);
+        if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
+            !g_str_has_prefix(error->message, cases[i][1])) {
+            fail_msg("%s", error->message);
+        }
+        assert_int_equal(ingot_remote_ended(remote), INGOT_REMOTE_UNREACHED);
+    }
+}
+
 /* More than is read, by a registry that does not say so before. */
 static void too_much_is_a_cause(void **state)
 {
@@ -111,6 +141,7 @@ int main(void)
         cmocka_unit_test(a_status_is_a_cause),
         cmocka_unit_test(a_broken_connection_is_a_cause),
         cmocka_unit_test(what_is_not_reached_is_a_cause),
+        cmocka_unit_test(a_proxy_that_refuses_is_a_cause),
         cmocka_unit_test(too_much_is_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
