@@ -14,6 +14,7 @@
 #define SECONDS 60 /* that a token is good for where nothing is said (distribution's specification) */
 #define PASSES_MAX 256
 #define MARGIN 30 /* seconds before its end when another one is fetched */
+#define AGAIN 10  /* seconds until that is tried again */
 
 /* What is shown for one name and kind of request. */
 typedef struct {
@@ -70,17 +71,6 @@ void auth_use(RemoteAuth *auth, IngotCredentials *credentials)
 gboolean auth_was_asked(const RemoteAuth *auth)
 {
     return auth->asked;
-}
-
-char *auth_hint(const IngotRemote *remote)
-{
-    const RemoteAuth *auth = remote->auth;
-    return auth->withheld ? g_strdup_printf(" (a token in $INGOT_TOKEN names no registry, so that it goes to loopback "
-                                            "addresses alone: INGOT_TOKEN_HOST=%s says that it is for this one)",
-                                            remote->host)
-           : auth->problem != NULL
-               ? g_strdup_printf(" (asked without a login: %s; `ingot login` logs in)", auth->problem->message)
-               : NULL;
 }
 
 /* --- which request is which --- */
@@ -176,7 +166,9 @@ static char *token_form(const Pass *pass)
     return g_string_free(form, FALSE);
 }
 
-static gboolean ask_for_token(IngotRemote *remote, const Pass *pass, HttpExchange *exchange, GError **error)
+/* patience (NULL: as always): how long the place may ask to wait. */
+static gboolean ask_for_token(IngotRemote *remote, const Pass *pass, Patience *patience, HttpExchange *exchange,
+                              GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
     gboolean by_identity = pass->login != NULL && pass->login->identity != NULL;
@@ -188,28 +180,35 @@ static gboolean ask_for_token(IngotRemote *remote, const Pass *pass, HttpExchang
                                .body_size = form == NULL ? 0 : strlen(form),
                                .login = by_identity ? NULL : pass->login,
                                .bare = TRUE,
+                               .patience = patience,
                                .limit = ANSWER_MAX};
     gboolean ok = http_exchange(remote, exchange, error);
     exchange->body = NULL;
     return ok;
 }
 
+/* "login as 'alice' of FILE", or what else is shown. Free it. */
+static char *login_text(const IngotCredentials *login)
+{
+    g_autofree char *what =
+        login->identity != NULL ? g_strdup("identity token") : g_strdup_printf("login as '%s'", login->user);
+    return g_strconcat(what, login->path == NULL ? NULL : " of ", login->path, NULL);
+}
+
 /* Always FALSE. */
 static gboolean refuse_login(const IngotRemote *remote, const IngotCredentials *login, GError **error)
 {
-    g_autofree char *who =
-        login->identity != NULL ? g_strdup("identity token") : g_strdup_printf("login as '%s'", login->user);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s: the %s%s%s is refused", remote->host, who,
-                login->path == NULL ? "" : " of ", login->path == NULL ? "" : login->path);
+    g_autofree char *what = login_text(login);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s: the %s is refused", remote->host, what);
     return FALSE;
 }
 
 /* *had is FALSE without an error where nobody was logged in and the place gives nothing to nobodies. */
-static gboolean fetch_token(IngotRemote *remote, Pass *pass, gboolean *had, GError **error)
+static gboolean fetch_token(IngotRemote *remote, Pass *pass, Patience *patience, gboolean *had, GError **error)
 {
     g_auto(HttpExchange) get = {0};
     *had = FALSE;
-    if (!ask_for_token(remote, pass, &get, error)) {
+    if (!ask_for_token(remote, pass, patience, &get, error)) {
         return FALSE;
     }
     /* RFC 6749 has 400 for a refresh token that is no good. */
@@ -218,14 +217,6 @@ static gboolean fetch_token(IngotRemote *remote, Pass *pass, gboolean *had, GErr
     }
     *had = get.status == 200 && take_token(pass, &get, error);
     return *had || (get.status != 200 && http_refused(remote, &get, error));
-}
-
-gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error)
-{
-    Pass *pass = find_pass(remote, method, url);
-    gboolean had;
-    return pass == NULL || pass->url == NULL || g_get_monotonic_time() < pass->renew ||
-           fetch_token(remote, pass, &had, error);
 }
 
 void auth_set(IngotRemote *remote, CURL *curl, const char *method, const char *url)
@@ -243,6 +234,39 @@ gboolean auth_shows_password(IngotRemote *remote, const char *method, const char
 {
     const Pass *pass = find_pass(remote, method, url);
     return pass != NULL && pass->token == NULL;
+}
+
+gboolean auth_refused(IngotRemote *remote, const char *method, const char *url, GError **error)
+{
+    const Pass *pass = find_pass(remote, method, url);
+    if (pass == NULL || pass->url != NULL) { /* a place of tokens has taken the login */
+        return FALSE;
+    }
+    if (pass->login != NULL) {
+        refuse_login(remote, pass->login, error);
+    } else {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "%s: the token in $INGOT_TOKEN is refused: it may have ended, or be revoked", remote->host);
+    }
+    return TRUE;
+}
+
+char *auth_hint(const IngotRemote *remote, const char *method, const char *url)
+{
+    const RemoteAuth *auth = remote->auth;
+    const Pass *pass = find_pass(remote, method, url);
+    if (auth->withheld) {
+        return g_strdup_printf(" (a token in $INGOT_TOKEN names no registry, so that it goes to loopback addresses "
+                               "alone: INGOT_TOKEN_HOST=%s says that it is for this one)",
+                               remote->host);
+    }
+    if (pass != NULL && pass->login != NULL) {
+        g_autofree char *login = login_text(pass->login);
+        return g_strdup_printf(" (asked with the %s)", login);
+    }
+    return auth->problem == NULL
+               ? NULL
+               : g_strdup_printf(" (asked without a login: %s; `ingot login` logs in)", auth->problem->message);
 }
 
 /* Names are asked for without end: what is known of those that nobody has asked for lately is learnt again. */
@@ -311,6 +335,58 @@ static gboolean find_login(const IngotRemote *remote, const char *path, IngotCre
     return ingot_credentials_find(remote->host, name, login, &remote->auth->problem, error);
 }
 
+static gboolean is_same_login(const IngotCredentials *a, const IngotCredentials *b)
+{
+    return strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0 &&
+           g_strcmp0(a->identity, b->identity) == 0;
+}
+
+/* Takes the login that is kept by now in the place of the one that the pass has. FALSE: it is the same, or none. */
+static gboolean pass_take_login(const IngotRemote *remote, const char *url, Pass *pass)
+{
+    g_autoptr(IngotCredentials) login = NULL;
+    if (pass->login == NULL || !find_login(remote, own_path(remote, url), &login, NULL) || login == NULL ||
+        is_same_login(login, pass->login)) {
+        return FALSE;
+    }
+    ingot_credentials_free(pass->login);
+    pass->login = g_steal_pointer(&login);
+    return TRUE;
+}
+
+/* Another access token for the pass, before its own ends. *refused: none is given to its login. A login from a helper
+ * may have ended, so that this is asked for another. */
+static gboolean pass_renew(IngotRemote *remote, const char *url, Pass *pass, gboolean *refused)
+{
+    Patience none = patience_of(0);
+    g_autoptr(GError) problem = NULL;
+    gboolean had = FALSE;
+    gboolean ok = fetch_token(remote, pass, &none, &had, &problem);
+    if (!ok && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED) && pass_take_login(remote, url, pass)) {
+        g_clear_error(&problem);
+        ok = fetch_token(remote, pass, &none, &had, &problem);
+    }
+    *refused = !had && (ok || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED));
+    return had;
+}
+
+gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error)
+{
+    Pass *pass = find_pass(remote, method, url);
+    gboolean refused;
+    if (pass == NULL || pass->url == NULL || g_get_monotonic_time() < pass->renew ||
+        pass_renew(remote, url, pass, &refused)) {
+        return TRUE;
+    }
+    if (refused) { /* the registry's next 401 begins anew */
+        g_autofree char *key = key_of(method, own_path(remote, url));
+        g_hash_table_remove(remote->auth->passes, key);
+    } else { /* the token that is here is still good for a while */
+        pass->renew = g_get_monotonic_time() + AGAIN * G_USEC_PER_SEC;
+    }
+    return http_goes_on(remote, error);
+}
+
 /* The part of $INGOT_TOKEN that is for this registry; NULL without an error where none is. Free it. */
 static gboolean long_token(IngotRemote *remote, const Challenge *bearer, char **token, GError **error)
 {
@@ -353,7 +429,7 @@ static gboolean learn_bearer(IngotRemote *remote, const char *path, const Challe
     pass->service = g_strdup(challenge_get(bearer, "service"));
     pass->scope = g_strdup(challenge_get(bearer, "scope"));
     pass->url = token_url(pass);
-    return find_login(remote, path, &pass->login, error) && fetch_token(remote, pass, again, error);
+    return find_login(remote, path, &pass->login, error) && fetch_token(remote, pass, NULL, again, error);
 }
 
 gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, const char *challenges, gboolean *again,

@@ -17,13 +17,18 @@ void auth_free(RemoteAuth *auth);
 /* Credentials to use instead of what is kept (they become auth's), and whether they, or any, were asked for. */
 void auth_use(RemoteAuth *auth, IngotCredentials *credentials);
 gboolean auth_was_asked(const RemoteAuth *auth);
-/* What to say to one who is refused: that a token was held back, and how to say whom it is for; or NULL. Free it. */
-char *auth_hint(const IngotRemote *remote);
 
-/* Before a request: an access token that is about to end is fetched anew. */
+/* Before a request: an access token that is about to end is fetched anew. Where that can't be, the request goes out
+ * with what there is, and the registry's answer decides. FALSE: as http_goes_on. */
 gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GError **error);
 /* Puts what is known into a handle whose request is for that URL. */
 void auth_set(IngotRemote *remote, CURL *curl, const char *method, const char *url);
+/* After a refusal. Sets the error (TRUE) where the registry itself has refused what is shown: a user and a password, or
+ * $INGOT_TOKEN. */
+gboolean auth_refused(IngotRemote *remote, const char *method, const char *url, GError **error);
+/* What else to say: what was shown; that a token was held back, and how to say whom it is for; why no login was found;
+ * or NULL. Free it. */
+char *auth_hint(const IngotRemote *remote, const char *method, const char *url);
 /* Whether that is a user and a password. */
 gboolean auth_shows_password(IngotRemote *remote, const char *method, const char *url);
 /* After 401 with these challenges: *again tells whether there is something new to show. */

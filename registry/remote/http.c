@@ -16,12 +16,14 @@
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L
 #define REFUSAL_VALUES 1024
-#define LEAST_SPEED 100000             /* bytes a second, of a long answer */
+#define LEAST_SPEED 100000 /* bytes a second, of a long answer */
+#define REDIRECTIONS 5
 #define WAIT_STEP (G_USEC_PER_SEC / 4) /* between two looks whether to go on waiting */
 
 void http_exchange_clear(HttpExchange *exchange)
 {
     g_free(exchange->url);
+    g_free(exchange->moved);
     g_free(exchange->answered);
     g_clear_pointer(&exchange->answer, g_byte_array_unref);
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
@@ -71,7 +73,7 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http_seconds(STALL_SECONDS));
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTIONS);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     /* What was asked for by TLS is not to come without. */
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, g_str_has_prefix(url, "https:") ? "https" : "http,https");
@@ -136,6 +138,18 @@ static gboolean is_own(const IngotRemote *remote, const char *url)
 {
     gsize length = strlen(remote->base);
     return url != NULL && strncmp(url, remote->base, length) == 0 && url[length] == '/';
+}
+
+/* Where a request is sent to. */
+static const char *asked_url(const HttpExchange *exchange)
+{
+    return exchange->moved == NULL ? exchange->url : exchange->moved;
+}
+
+/* Whether libcurl may follow a redirection of it: what has a body would be sent anywhere. */
+static gboolean is_followed(const HttpExchange *exchange)
+{
+    return strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
 }
 
 void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status)
@@ -261,7 +275,7 @@ static void show_login(IngotRemote *remote, const HttpExchange *exchange)
 {
     if (!exchange->bare) {
         auth_set(remote, remote->curl, exchange->login_as == NULL ? exchange->method : exchange->login_as,
-                 exchange->url);
+                 asked_url(exchange));
     } else if (exchange->login != NULL) {
         http_basic(remote->curl, exchange->login);
     }
@@ -283,7 +297,8 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     remote->ended = INGOT_REMOTE_OTHERWISE;
     exchange->too_large = FALSE;
     curl_easy_reset(curl); /* connections stay */
-    http_prepare(curl, exchange->url);
+    http_prepare(curl, asked_url(exchange));
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, is_followed(exchange) ? 1L : 0L);
     http_limit(curl, remote);
     limit_whole(curl, remote, exchange);
     show_login(remote, exchange);
@@ -307,7 +322,7 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
                        failure_proxy_status(curl) == 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
     g_free(exchange->answered);
-    exchange->answered = g_strdup(answering_url(curl, exchange->url));
+    exchange->answered = g_strdup(answering_url(curl, asked_url(exchange)));
     if (exchange->too_large && exchange->status >= 400) { /* its status says it, whatever page comes with that */
         exchange->too_large = FALSE;
         return TRUE;
@@ -317,15 +332,7 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
         return failure_set(remote, exchange->url, INGOT_ERROR_LIMIT, error,
                            "the answer is too large: %s at most are read", most);
     }
-    return code == CURLE_OK || http_failed(remote, curl, code, exchange->url, error);
-}
-
-static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
-{
-    remote->silence = exchange->silence;
-    gboolean ok = transfer(remote, exchange, error);
-    remote->silence = 0;
-    return ok;
+    return code == CURLE_OK || http_failed(remote, curl, code, asked_url(exchange), error);
 }
 
 static gboolean rewind_upload(HttpExchange *exchange, GError **error)
@@ -334,10 +341,47 @@ static gboolean rewind_upload(HttpExchange *exchange, GError **error)
            ingot_error_set_errno(error, errno, "%s", exchange->url);
 }
 
+/* Whether the answer leads a request that libcurl does not follow to another address. */
+static gboolean leads_on(const HttpExchange *exchange)
+{
+    long status = exchange->status;
+    return !is_followed(exchange) && (status == 301 || status == 302 || status == 307 || status == 308) &&
+           http_header(exchange, "location") != NULL;
+}
+
+/* The same to that address, if a registry's Location may lead there. */
+static gboolean lead_on(IngotRemote *remote, HttpExchange *exchange, GError **error)
+{
+    if (exchange->bare) {
+        return failure_set(remote, exchange->url, INGOT_ERROR_DENIED, error,
+                           "it leads on to another address, and no identity token is sent there");
+    }
+    char *url = location_resolve(remote->base, asked_url(exchange), http_header(exchange, "location"), error);
+    if (url == NULL) {
+        return FALSE;
+    }
+    g_free(exchange->moved);
+    exchange->moved = url;
+    return rewind_upload(exchange, error);
+}
+
+static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
+{
+    remote->silence = exchange->silence;
+    gboolean ok = transfer(remote, exchange, error);
+    for (guint i = 0; ok && leads_on(exchange); i++) {
+        ok = i < REDIRECTIONS ? lead_on(remote, exchange, error) && transfer(remote, exchange, error)
+                              : failure_set(remote, exchange->url, INGOT_ERROR_NETWORK, error,
+                                            "it leads from one address to the next without an end");
+    }
+    remote->silence = 0;
+    return ok;
+}
+
 /* Whether the answer is that of the host that was asked: where a redirection led to, nobody learns of our login. */
 static gboolean is_own_answer(IngotRemote *remote, const HttpExchange *exchange)
 {
-    return is_own(remote, answering_url(remote->curl, exchange->url));
+    return is_own(remote, answering_url(remote->curl, asked_url(exchange)));
 }
 
 /* A registry that refuses a login may end the connection while the body still comes: its answer is lost then, and is
@@ -345,7 +389,7 @@ static gboolean is_own_answer(IngotRemote *remote, const HttpExchange *exchange)
 static gboolean find_refusal(IngotRemote *remote, HttpExchange *exchange)
 {
     g_auto(HttpExchange) look = {
-        .method = "GET", .url = g_strdup(exchange->url), .login_as = exchange->method, .limit = exchange->limit};
+        .method = "GET", .url = g_strdup(asked_url(exchange)), .login_as = exchange->method, .limit = exchange->limit};
     if (exchange->bare || exchange->upload_size == 0 || !exchange->broken || !perform(remote, &look, NULL) ||
         look.status != 401 || !is_own_answer(remote, &look)) {
         return FALSE;
@@ -408,6 +452,7 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
 
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
+    g_clear_pointer(&exchange->moved, g_free);
     if (exchange->bare) {
         return attempt(remote, exchange, error);
     }
@@ -418,7 +463,7 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
     if (exchange->status != 401 || !is_own_answer(remote, exchange)) {
         return TRUE;
     }
-    if (!auth_learn(remote, exchange->method, exchange->url, http_header(exchange, "www-authenticate"), &again,
+    if (!auth_learn(remote, exchange->method, asked_url(exchange), http_header(exchange, "www-authenticate"), &again,
                     error)) {
         return FALSE;
     }
@@ -430,14 +475,19 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
 
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error)
 {
-    http_note_status(remote, remote->curl, exchange->method, exchange->url, exchange->bare ? 0 : exchange->status);
+    http_note_status(remote, remote->curl, exchange->method, asked_url(exchange),
+                     exchange->bare ? 0 : exchange->status);
+    if (exchange->status == 401 && !exchange->bare &&
+        auth_refused(remote, exchange->method, exchange->answered, error)) {
+        return FALSE;
+    }
     gsize room = REFUSAL_VALUES;
     g_autoptr(json_t) body =
         ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
     const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
     const char *message = json_string_value(json_object_get(first, "message"));
     gboolean denied = exchange->status == 401 || exchange->status == 403;
-    g_autofree char *hint = denied ? auth_hint(remote) : NULL;
+    g_autofree char *hint = denied ? auth_hint(remote, exchange->method, exchange->answered) : NULL;
     const char *advice = hint != NULL ? hint : exchange->status == 401 ? " (`ingot login` logs in)" : "";
     return failure_set_status(remote, exchange->url, exchange->status, message, advice, error);
 }

@@ -49,6 +49,7 @@ typedef struct {
 
     const char *login_as; /* the method that the login is for; NULL: its own */
     gboolean broken;      /* the connection ended in the middle */
+    char *moved;          /* where a redirection of what has a body has led; NULL: nowhere */
     long status;          /* of the answer */
     char *answered;       /* where it is from: the URL, or where a redirection led to */
     GByteArray *answer;
@@ -58,8 +59,9 @@ typedef struct {
 void http_exchange_clear(HttpExchange *exchange);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
 
-/* Logs in where that is asked for (auth.h). FALSE only if there was no answer, or no login; a status of 400 and above
- * is the caller's affair. */
+/* Logs in where that is asked for (auth.h). Follows redirections: with a body as a registry's Location may lead
+ * (location.h), with an identity token nowhere. FALSE only if there was no answer, or no login; a status of 400 and
+ * above is the caller's affair. */
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
 /* Whether a registry of Ingot's has all of the upload and hashes it: it is to be ended again by a request without a
  * body. No patience is taken for that answer: it may be so for long. */

@@ -132,6 +132,7 @@ INGOT_TOKEN_HOST=other.example INGOT_TOKEN=$token expect 1 ingot ls "$registry"
 INGOT_TOKEN="$elsewhere=$token" expect 1 ingot ls "$registry"
 ingotd token rm --data "$data" "$(cut -d_ -f2 <<<"$token")"
 INGOT_TOKEN=$token expect 1 ingot ls "$registry"
+grep -qF 'the token in $INGOT_TOKEN is refused' "$TMP/err" || fail "$(cat "$TMP/err")"
 token=$(ingotd token create --data "$data" --user alice --scope 'push:team/*' 2>/dev/null)
 ingot login -q -u alice --password-stdin "$registry" <<<"$token"
 ingot push -q web:1.0.0 "$registry/team/by-token" >/dev/null || fail "a token as a password"
@@ -150,6 +151,7 @@ start_docker_registry "$TMP/docker-data" "auth: {htpasswd: {realm: here, path: $
 basic=$docker
 expect 1 ingot push web:1.0.0 "$basic/team/web"
 expect 1 ingot login -u alice --password-stdin "$basic" <<<'not the word'
+grep -qF "the login as 'alice' is refused" "$TMP/err" || fail "$(cat "$TMP/err")"
 ingot login -q -u alice --password-stdin "$basic" <<<'the word of alice'
 INGOT_CA=$TMP/ca.pem http_proxy=http://127.0.0.1:1 HTTP_PROXY=http://127.0.0.1:1 ingot ls "$basic" >/dev/null || fail "this machine's registry goes by a proxy, or by HTTPS"
 named=registry.localhost:${basic#*:}
