@@ -1,8 +1,8 @@
 #include "appliance/appliance.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <unistd.h>
 

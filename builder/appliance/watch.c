@@ -1,9 +1,9 @@
 #include "appliance/watch.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 #include "bake/bake.h"
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "bake/config.h"

@@ -1,7 +1,7 @@
 /* What an image says of itself: the config's keys that a build knows, and the manifest's annotations. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 #include <ingot/progress.h>
 
 #include "cache/node.h"

@@ -1,7 +1,7 @@
 #include "bake/logs.h"
 
-#include <ingot/file.h>
-#include <ingot/secrets.h>
+#include "base/file.h"
+#include "base/secrets.h"
 
 /* A console shows what steps print, so secrets are masked here too. */
 static gboolean log_copy(const char *machine, const char *name, const char *folder, GError **error)

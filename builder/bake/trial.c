@@ -1,6 +1,6 @@
 #include "bake/trial.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "cache/node.h"
 #include "machine/overlay.h"

@@ -1,9 +1,9 @@
 #include "cache/checksum.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <unistd.h>
 #include <xxhash.h>
 

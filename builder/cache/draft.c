@@ -1,9 +1,9 @@
 #include "cache/draft.h"
 
+#include "base/process.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <sys/stat.h>
 
 #include "cache/nodes.h"

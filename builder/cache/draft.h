@@ -4,7 +4,7 @@
  * another file system than the work folder do they lie in the latter and are copied. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "cache/node.h"
 

@@ -1,10 +1,10 @@
 #include "cache/evict.h"
 
+#include "base/file.h"
+#include "base/json.h"
+#include "bundle/download.h"
 #include <fts.h>
 #include <glib/gstdio.h>
-#include <ingot/download.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 #include "cache/history.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <string.h>
 
 #define VERSION 1

@@ -1,9 +1,9 @@
 #include "cache/house.h"
 
+#include "base/text.h"
 #include <errno.h>
 #include <fts.h>
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>

@@ -2,7 +2,7 @@
  * sees that one of them is gone or is another one now. What others have in the same folder does not count. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* What the paths that a step has written are now: {path: what it is}. One that is a folder by now, or is gone, is left
  * out. */

@@ -1,10 +1,10 @@
 #include "cache/memory.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>

@@ -1,7 +1,7 @@
 #include "cache/node.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "cache/checksum.h"

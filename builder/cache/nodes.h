@@ -1,7 +1,7 @@
 /* All nodes of a cache: which of them a plan may go on from, who uses them, and which are worth nothing any more. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "cache/node.h"
 #include "plan/plan.h"

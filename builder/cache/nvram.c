@@ -1,6 +1,6 @@
 #include "cache/nvram.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 gboolean nvram_keep(const Machine *machine, const NodeDraft *draft, Node *node, GError **error)
 {

@@ -1,7 +1,7 @@
 #include "cache/record.h"
 
+#include "base/file.h"
 #include <glib/gstdio.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <utime.h>
 

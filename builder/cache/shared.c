@@ -1,7 +1,7 @@
 #include "cache/shared.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #define CONFIG_MAX (16u << 20) /* bytes */

@@ -1,7 +1,7 @@
 /* A node as a registry has it: one manifest, read once. For share.c and sharepull.c alone. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <ingot/remote.h>
 
 #include "cache/share.h"

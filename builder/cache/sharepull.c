@@ -1,10 +1,10 @@
+#include "base/file.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/format.h>
-#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 #include "cache/sweep.h"
 
+#include "base/file.h"
+#include "bundle/download.h"
 #include <glib/gstdio.h>
-#include <ingot/download.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 

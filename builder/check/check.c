@@ -1,9 +1,9 @@
 #include "check/check.h"
 
+#include "base/process.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 
 #include "check/kinds.h"
 

@@ -1,11 +1,11 @@
 /* The http test: asked from the host, through a forwarded port, as a user of the machine would. */
 #include "check/kinds.h"
 
+#include "base/process.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include <curl/curl.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 
 #include "recipe/rows.h"
 

@@ -1,6 +1,6 @@
 #include "check/kinds.h"
 
-#include <ingot/secrets.h>
+#include "base/secrets.h"
 #include <string.h>
 
 #include "recipe/kinds.h"

@@ -1,7 +1,7 @@
-#include <ingot/command.h>
+#include "base/command.h"
+#include "base/file.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 

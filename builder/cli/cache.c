@@ -1,7 +1,7 @@
-#include <ingot/command.h>
+#include "base/command.h"
+#include "base/json.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,14 +1,14 @@
 #include "cli/outcome.h"
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixoutputstream.h>
-#include <ingot/command.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

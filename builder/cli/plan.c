@@ -1,6 +1,6 @@
-#include <ingot/command.h>
-#include <ingot/json.h>
-#include <ingot/text.h>
+#include "base/command.h"
+#include "base/json.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 

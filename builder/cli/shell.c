@@ -1,9 +1,9 @@
+#include "base/command.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include <gio/gio.h>
-#include <ingot/command.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

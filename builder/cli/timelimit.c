@@ -1,8 +1,8 @@
 #include "cli/timelimit.h"
 
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 
 #define LONGEST_SECONDS 2592000 /* 30 days */
 

@@ -1,8 +1,8 @@
-#include <ingot/command.h>
+#include "base/command.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "base/secrets.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
-#include <ingot/process.h>
-#include <ingot/secrets.h>
 #include <stdio.h>
 
 #include "cli/inputs.h"

@@ -1,6 +1,6 @@
 /* The verbs of ingot-build, one file each. */
 #pragma once
 
-#include <ingot/command.h>
+#include "base/command.h"
 
 extern const IngotVerb verb_build, verb_cache, verb_plan, verb_run, verb_shell, verb_validate;

@@ -1,4 +1,5 @@
 #include "emit/emit.h"
+#include "base/json.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "graph/graph.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "graph/room.h"

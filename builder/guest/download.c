@@ -1,9 +1,9 @@
 #include "guest/download.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 #include "guest/entry.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 
 #include "guest/guest.h"
 #include "system/tree.h"

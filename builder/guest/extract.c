@@ -1,12 +1,12 @@
 #include "guest/extract.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
+#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <libssh/libssh.h>
 #include <sys/stat.h>
 

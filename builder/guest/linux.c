@@ -1,8 +1,8 @@
 /* A Linux guest: a POSIX shell in a loop, the functions that it is taught, and short scripts through them. */
 #include "guest/linux.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <stdlib.h>
 #include <string.h>
 

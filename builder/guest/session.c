@@ -1,7 +1,7 @@
 #include "guest/session.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #define WAIT_MS 500           /* how often machine and user are asked while the guest does nothing */

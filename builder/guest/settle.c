@@ -1,6 +1,6 @@
 /* A machine at rest: what was written on the disk; a disk that needs no recovery; a machine on its way down. */
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 
 #include "guest/linux.h"
 

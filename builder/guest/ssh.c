@@ -1,10 +1,10 @@
 /* Logging in by ssh as root or as a user with sudo, and channels over that connection. */
 #include "guest/ssh.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <arpa/inet.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>

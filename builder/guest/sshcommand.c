@@ -1,8 +1,8 @@
 #include "guest/sshcommand.h"
 
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #define TAIL_LINES 12u

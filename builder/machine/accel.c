@@ -1,13 +1,13 @@
 /* KVM or TCG, by what works. A /dev/kvm that opens is no proof: on some hosts the firmware runs under it and the kernel
  * then spins for ever. So a kernel is booted without a root file system; it panics, reboots, and QEMU ends: that is the
  * proof. */
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <glob.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* How a machine is: running, or what has become of it in words that say what to do. */
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "machine/inside.h"

@@ -1,10 +1,10 @@
 #include "machine/console.h"
 
+#include "base/file.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/text.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "machine/firmware.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 
 static const struct {
     const char *code, *variables;

@@ -1,9 +1,9 @@
 #include "machine/machine.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/un.h>
 

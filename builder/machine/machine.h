@@ -7,7 +7,7 @@
  * which no network connection does. One Machine belongs to one thread. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 #include "machine/drive.h"
 

@@ -1,8 +1,8 @@
 #include "machine/overlay.h"
 
+#include "base/json.h"
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
-#include <ingot/process.h>
 #include <string.h>
 
 gboolean overlay_create(const char *path, const char *base, const char *format, guint64 size, GError **error)

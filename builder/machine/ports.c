@@ -1,9 +1,9 @@
 #include "machine/ports.h"
 
+#include "base/file.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <sys/socket.h>
 
 int ports_hold(guint16 *port, GError **error)

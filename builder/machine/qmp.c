@@ -1,10 +1,10 @@
 #include "machine/qmp.h"
 
+#include "base/process.h"
 #include <errno.h>
 #include <gio/gunixfdmessage.h>
 #include <gio/gunixsocketaddress.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <poll.h>
 #include <string.h>
 

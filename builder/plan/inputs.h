@@ -5,7 +5,7 @@
  * checked the files out does not. Nothing is left out: a file that git ignores counts like any other. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* Adds an entry "NAME", or "NAME/…" for what is below, for each: its mode, and its digest or target. One that cannot be
  * read is an error that names it. */

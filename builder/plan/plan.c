@@ -1,7 +1,7 @@
 #include "plan/plan.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "plan/builder.h"

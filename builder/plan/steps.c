@@ -1,6 +1,6 @@
 /* What the key of a step's stage holds. */
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <string.h>
 
 #include "plan/builder.h"

@@ -1,6 +1,6 @@
 #include "prospect/prospect.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <string.h>
 
 #include "cache/nodes.h"

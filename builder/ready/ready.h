@@ -7,7 +7,7 @@
  * fetches nothing, and ends with the name of what is missing. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 #define READY_WORD "ingot: " /* how the script's line begins that says what is missing */
 

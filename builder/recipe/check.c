@@ -1,7 +1,7 @@
 #include "recipe/check.h"
 
-#include <ingot/process.h>
-#include <ingot/text.h>
+#include "base/process.h"
+#include "base/text.h"
 #include <string.h>
 
 #include "recipe/rules.h"

@@ -1,7 +1,7 @@
 #include "recipe/diagnostics.h"
 
+#include "base/secrets.h"
 #include <ingot/error.h>
-#include <ingot/secrets.h>
 #include <string.h>
 
 /* Nobody reads more, and a hostile file must not make megabytes of them. */

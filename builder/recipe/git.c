@@ -1,7 +1,7 @@
 #include "recipe/git.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 /* Git's own rule: a `.git`, folder or file, here or above, or the environment says where it is. */

@@ -1,7 +1,7 @@
 #include "recipe/proxy.h"
 
+#include "base/secrets.h"
 #include <gio/gio.h>
-#include <ingot/secrets.h>
 #include <string.h>
 
 /* What a guest serves to itself is not asked through a proxy. */

@@ -1,9 +1,9 @@
 #include "recipe/recipe.h"
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/secrets.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/secrets.h>
 #include <string.h>
 
 #include "recipe/check.h"

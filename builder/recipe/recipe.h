@@ -31,7 +31,7 @@
  */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 #include "recipe/diagnostics.h"
 
@@ -43,7 +43,7 @@ typedef struct {
     char *name, *version; /* version may be NULL */
     json_t *tree;         /* with secrets: never stored, never shown */
     json_t *public_tree;  /* with "***" */
-    GPtrArray *secrets;   /* see <ingot/secrets.h> */
+    GPtrArray *secrets;   /* see base/secrets.h */
 } Recipe;
 
 /* What is found out of a recipe even where it has mistakes; collected over several recipes. */

@@ -3,6 +3,6 @@
  * recipes/recipe.schema.json is its text; `make schema` writes it, and a test compares the two. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 json_t *recipe_schema(void);

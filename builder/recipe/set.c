@@ -1,7 +1,7 @@
 #include "recipe/set.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "recipe/variables.h"

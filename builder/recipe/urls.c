@@ -1,7 +1,7 @@
 #include "recipe/urls.h"
 
-#include <ingot/secrets.h>
-#include <ingot/text.h>
+#include "base/secrets.h"
+#include "base/text.h"
 #include <string.h>
 
 #define SHORTEST 4 /* bytes; a shorter word stands everywhere */

@@ -1,8 +1,8 @@
 #include "recipe/values.h"
 
+#include "base/secrets.h"
+#include "base/text.h"
 #include <ingot/format.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 

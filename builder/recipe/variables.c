@@ -1,9 +1,9 @@
 #include "recipe/variables.h"
 
+#include "base/file.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "recipe/git.h"

@@ -6,7 +6,7 @@
  * ext4 is written in place; every other one in libguestfs's appliance (system/tree.h). */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 typedef struct {
     json_t *os;           /* {"id", "version"} as libguestfs names them */

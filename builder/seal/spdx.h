@@ -1,7 +1,7 @@
 /* The package list as SPDX 2.3 JSON (spdx.github.io/spdx-spec/v2.3). */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* packages: as system_tree_packages tells them; os: as in the config, {"id", "version"} or NULL, for the purls. The
  * text has no time in it but `created`, so equal input gives equal bytes. Free it. */

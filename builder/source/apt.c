@@ -1,12 +1,12 @@
 #include "source/apt.h"
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <ingot/digest.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -4,7 +4,7 @@
  * form of apt_auth.conf(5) that lies in the work folder. What is kept, keyed, or given to the guest has none. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 typedef struct {
     char *lines;    /* "deb URI SUITE COMPONENTS" for each */

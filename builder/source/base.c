@@ -1,9 +1,9 @@
 #include "source/base.h"
 
+#include "base/file.h"
+#include "bundle/download.h"
 #include <ingot/digest.h>
-#include <ingot/download.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "source/extents.h"

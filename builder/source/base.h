@@ -5,7 +5,7 @@
  * ones are removed once no node stands on them and no build uses the source. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 #include <ingot/progress.h>
 
 typedef struct {

@@ -1,7 +1,7 @@
 #include "source/ext4.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

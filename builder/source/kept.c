@@ -1,9 +1,9 @@
 #include "source/kept.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>

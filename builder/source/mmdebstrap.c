@@ -1,8 +1,8 @@
 #include "source/mmdebstrap.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <unistd.h>
 
 static const char *const namespaces[] = {"unshare",           "--mount",      "--pid", "--fork",

@@ -1,11 +1,11 @@
 #include "source/source.h"
 
+#include "base/file.h"
+#include "bundle/download.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <ingot/download.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <unistd.h>
 #include <utime.h>

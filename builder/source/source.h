@@ -6,7 +6,7 @@
  * build starts over. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <ingot/progress.h>
 #include <ingot/store.h>
 

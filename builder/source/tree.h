@@ -4,7 +4,7 @@
  * win over whatever mmdebstrap or a package left, and nobody needs root. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* One file of the settings. mode holds the type as st_mode does; 0: the tree's file of that name is dropped. */
 typedef struct {

@@ -1,9 +1,9 @@
 #include "step/offline.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -1,6 +1,6 @@
 /* shell and script: a script, inline or from a file, run in the machine. */
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "recipe/rows.h"

@@ -1,6 +1,6 @@
 #include "step/step.h"
 
-#include <ingot/text.h>
+#include "base/text.h"
 #include <string.h>
 
 #include "step/kinds.h"

@@ -1,10 +1,10 @@
 #include "step/upload.h"
 
+#include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,7 +1,7 @@
 /* What a system's own files tell of it: /etc/os-release and dpkg's status. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* {"id", "version"}. Debian's version has its point release, which only /etc/debian_version knows (NULL: not
  * there). */

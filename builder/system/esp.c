@@ -1,10 +1,10 @@
 #include "system/esp.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,11 +1,11 @@
 #include "system/partition.h"
 
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 /* Where a simple disk's one system is, and what lies beside it. */
 #pragma once
 
-#include <ingot/nbd.h>
+#include "image/nbd.h"
 
 typedef struct {
     guint64 offset, size; /* bytes; a size of 0: there is none */

@@ -1,7 +1,7 @@
 /* Swap space: what a machine had in memory, secrets too, until it is wiped. */
 #pragma once
 
-#include <ingot/nbd.h>
+#include "image/nbd.h"
 
 #define SWAP_HEAD 65536 /* bytes that hold a header at every page size */
 

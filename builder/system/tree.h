@@ -9,7 +9,7 @@
  * something failed, may leave a disk that must be thrown away. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 typedef struct SystemTree SystemTree;
 

@@ -1,7 +1,7 @@
 /* The machine of a build: resumed or booted when a stage needs it, ended when the disk is to rest. */
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "cache/memory.h"

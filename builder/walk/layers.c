@@ -1,7 +1,7 @@
 /* What the machine writes to: layers in the folders of nodes that are yet to be, and how those become nodes. */
+#include "base/file.h"
 #include <glib/gstdio.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "cache/draft.h"

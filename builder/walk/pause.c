@@ -1,9 +1,9 @@
 #include "walk/pause.h"
 
+#include "base/process.h"
+#include "base/text.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>

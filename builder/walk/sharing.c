@@ -1,8 +1,8 @@
 #include "walk/sharing.h"
 
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "cache/nodes.h"

@@ -1,5 +1,5 @@
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "cache/draft.h"

@@ -6,7 +6,7 @@
  * thread. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "cache/node.h"
 #include "guest/guest.h"

@@ -5,8 +5,8 @@
  * has to know that, before it can be laid out: it is measured in a pass over the disk, unless it was kept. */
 #pragma once
 
-#include <ingot/json.h>
 #include <ingot/layout.h>
+#include <jansson.h>
 
 G_BEGIN_DECLS
 

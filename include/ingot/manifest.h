@@ -3,7 +3,7 @@
 
 #include <glib.h>
 #include <ingot/digest.h>
-#include <ingot/json.h>
+#include <jansson.h>
 
 G_BEGIN_DECLS
 

@@ -1,4 +1,4 @@
-#include <ingot/command.h>
+#include "base/command.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 
 #define PREFIX "ingot-" /* of a program that is a verb */
 

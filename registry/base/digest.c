@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 
 #define PREFIX "sha256:"
 #define READ_SIZE (1u << 20)

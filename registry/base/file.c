@@ -1,4 +1,4 @@
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 
 #define READ_SIZE (1u << 18)
 

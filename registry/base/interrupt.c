@@ -1,5 +1,5 @@
 /* The other half of process.h: Ctrl-C as a flag and a descriptor. */
-#include <ingot/process.h>
+#include "base/process.h"
 
 #include <errno.h>
 #include <signal.h>

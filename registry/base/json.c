@@ -1,7 +1,7 @@
-#include <ingot/json.h>
+#include "base/json.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error)

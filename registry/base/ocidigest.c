@@ -3,8 +3,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 
 #define SHA256_PREFIX "sha256:"
 #define SHA512_PREFIX "sha512:"

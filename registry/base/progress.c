@@ -6,9 +6,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/secrets.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/secrets.h>
-#include <ingot/text.h>
 
 #define BAR_INTERVAL (G_USEC_PER_SEC / 10) /* fast enough for the eye, slow enough for a serial line */
 #define TICK G_USEC_PER_SEC

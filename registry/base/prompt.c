@@ -1,4 +1,4 @@
-#include <ingot/prompt.h>
+#include "base/prompt.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,8 +6,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 
 #define LINE_MAX_BYTES 65536 /* access tokens of clouds have thousands */
 

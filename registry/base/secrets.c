@@ -1,7 +1,7 @@
-#include <ingot/secrets.h>
-#include <ingot/text.h>
+#include "base/secrets.h"
+#include "base/text.h"
 
-#include <ingot/json.h>
+#include "base/json.h"
 #include <string.h>
 
 #define MASK "***"

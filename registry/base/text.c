@@ -1,4 +1,4 @@
-#include <ingot/text.h>
+#include "base/text.h"
 
 #include <string.h>
 

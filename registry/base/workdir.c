@@ -1,5 +1,5 @@
 /* The other half of file.h: locks, and the work folders that hang on them. */
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 
 #define WORKDIR_PREFIX "ingot-work-"
 #define KEEP_MARK ".keep"

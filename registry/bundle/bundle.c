@@ -1,11 +1,11 @@
-#include <ingot/bundle.h>
+#include "bundle/bundle.h"
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "image/nbd.h"
+#include "image/ties.h"
 #include <fcntl.h>
-#include <ingot/file.h>
-#include <ingot/nbd.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
-#include <ingot/ties.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
-#include <ingot/checked.h>
+#include "bundle/checked.h"
 
+#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,13 +1,13 @@
-#include <ingot/download.h>
+#include "bundle/download.h"
 
+#include "base/process.h"
+#include "base/text.h"
+#include "bundle/checked.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <ingot/checked.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

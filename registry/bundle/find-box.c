@@ -1,4 +1,4 @@
-#include <ingot/json.h>
+#include "base/json.h"
 #include <string.h>
 
 #include "bundle/find.h"

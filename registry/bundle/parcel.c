@@ -1,13 +1,13 @@
 #include "bundle/parcel.h"
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

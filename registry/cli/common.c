@@ -1,6 +1,7 @@
 #include "cli/common.h"
 
-#include <ingot/command.h>
+#include "base/command.h"
+#include "base/json.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <unistd.h>

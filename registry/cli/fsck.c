@@ -2,6 +2,7 @@
 #include <ingot/transfer.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

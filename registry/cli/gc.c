@@ -1,4 +1,4 @@
-#include <ingot/text.h>
+#include "base/text.h"
 
 #include "cli/common.h"
 #include "cli/verbs.h"

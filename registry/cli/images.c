@@ -1,7 +1,8 @@
-#include <ingot/text.h>
+#include "base/text.h"
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

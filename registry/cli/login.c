@@ -1,6 +1,6 @@
+#include "base/prompt.h"
 #include <ingot/credentials.h>
 #include <ingot/error.h>
-#include <ingot/prompt.h>
 #include <ingot/remote.h>
 #include <stdio.h>
 #include <string.h>

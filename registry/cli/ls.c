@@ -1,9 +1,10 @@
+#include "base/text.h"
 #include <ingot/remote.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

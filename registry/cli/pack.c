@@ -1,13 +1,14 @@
+#include "base/text.h"
+#include "bundle/bundle.h"
+#include "bundle/checked.h"
+#include "bundle/download.h"
 #include <errno.h>
-#include <ingot/bundle.h>
-#include <ingot/checked.h>
-#include <ingot/download.h>
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

@@ -1,5 +1,5 @@
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"

@@ -1,7 +1,7 @@
 /* The verbs of `ingot`, one file each; main.c lists them. */
 #pragma once
 
-#include <ingot/command.h>
+#include "base/command.h"
 #include <ingot/store.h>
 
 extern const IngotVerb verb_export, verb_formats, verb_fsck, verb_gc, verb_images, verb_login, verb_logout, verb_ls,

@@ -4,6 +4,7 @@
  * the new box of its own disk from the few chunks that changed. */
 #include <string.h>
 
+#include "base/json.h"
 #include "format/all.h"
 #include "format/extents.h"
 #include "format/guest.h"

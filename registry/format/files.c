@@ -1,7 +1,7 @@
 /* The files of a format: the list of them, and writing it as one file or as a folder. */
+#include "base/file.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/format.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
+#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/format.h>
-#include <ingot/text.h>
 
 #include "format/all.h"
 

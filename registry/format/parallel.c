@@ -1,6 +1,6 @@
 #include "format/parallel.h"
 
-#include <ingot/process.h>
+#include "base/process.h"
 
 #include "base/crew.h"
 

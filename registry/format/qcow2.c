@@ -2,7 +2,7 @@
  * tables (only those that are needed), then the clusters with data in the disk's order: as they are, or each
  * compressed by zstd, one behind the other. (The disk's own frames can't stand there: QEMU wants clusters of one size,
  * chunks are cut by their content.) */
-#include <ingot/encoder.h>
+#include "image/encoder.h"
 #include <string.h>
 
 #include "format/all.h"

@@ -1,10 +1,10 @@
 #include "format/target.h"
 
+#include "base/file.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/text.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>

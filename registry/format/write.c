@@ -1,9 +1,9 @@
 /* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. One with
  * coded blocks is written range by range, as it is read. */
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,9 +1,9 @@
+#include "base/file.h"
+#include "image/nbd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/blocks.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/nbd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 #include "image/cutter.h"
 
-#include <ingot/encoder.h>
-#include <ingot/process.h>
+#include "base/process.h"
+#include "image/encoder.h"
 #include <string.h>
 
 #include "image/chunker.h"

@@ -1,8 +1,8 @@
+#include "base/file.h"
+#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

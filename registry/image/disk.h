@@ -1,8 +1,8 @@
 /* The insides of an IngotDisk, for the files that read it whole (sweep.c). */
 #pragma once
 
+#include "image/encoder.h"
 #include <ingot/disk.h>
-#include <ingot/encoder.h>
 
 #include "base/idle.h"
 

@@ -1,4 +1,4 @@
-#include <ingot/encoder.h>
+#include "image/encoder.h"
 #include <ingot/error.h>
 #include <string.h>
 #include <zstd.h>

@@ -1,7 +1,7 @@
 #include "image/frames.h"
 
-#include <ingot/encoder.h>
-#include <ingot/file.h>
+#include "base/file.h"
+#include "image/encoder.h"
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>

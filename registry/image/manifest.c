@@ -2,6 +2,8 @@
 #include <ingot/manifest.h>
 #include <string.h>
 
+#include "base/json.h"
+
 #define CONFIG_VERSION 1
 
 static json_t *descriptor(const char *media_type, const IngotDescriptor *blob)

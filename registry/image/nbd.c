@@ -1,9 +1,9 @@
-#include <ingot/nbd.h>
+#include "image/nbd.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <signal.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Reader (the caller's thread: reads, cuts) -> workers (digest, take or make the frame) -> writer (in order: hashes,
  * writes). At most `window` batches are on the way, so memory is bounded whatever the disk's size. */
-#include <ingot/encoder.h>
+#include "base/file.h"
+#include "image/encoder.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/packer.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
+#include "base/text.h"
 #include <ingot/digest.h>
 #include <ingot/error.h>
 #include <ingot/reference.h>
-#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 

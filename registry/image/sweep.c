@@ -1,7 +1,7 @@
 /* The whole disk, on all cores: each thread takes the next run of chunks, reads their frames at once, checks each chunk
  * and hands it on. Nobody waits for anybody. */
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 
 #include "base/crew.h"
 #include "image/chunker.h"

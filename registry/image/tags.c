@@ -1,8 +1,8 @@
 /* The tags of one name: which of them a reference without a tag stands for, and what is said of one that is not there.
  */
+#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
-#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 

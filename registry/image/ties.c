@@ -1,10 +1,10 @@
-#include <ingot/ties.h>
+#include "image/ties.h"
 
+#include "base/file.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

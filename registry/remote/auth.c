@@ -1,8 +1,8 @@
 #include "remote/auth.h"
 
+#include "base/json.h"
+#include "base/prompt.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
-#include <ingot/prompt.h>
 #include <string.h>
 
 #include "remote/challenges.h"

@@ -1,9 +1,9 @@
 #include <ingot/credentials.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "base/prompt.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
-#include <ingot/prompt.h>
 #include <stdlib.h>
 #include <string.h>
 

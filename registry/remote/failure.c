@@ -1,6 +1,6 @@
 #include "remote/failure.h"
 
-#include <ingot/text.h>
+#include "base/text.h"
 #include <string.h>
 
 #define MESSAGE_SHOWN 300 /* bytes of what a registry says */

@@ -1,10 +1,10 @@
 #include "remote/helper.h"
 
+#include "base/json.h"
+#include "base/process.h"
+#include "base/prompt.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
-#include <ingot/process.h>
-#include <ingot/prompt.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "remote/http.h"

@@ -1,13 +1,14 @@
 #include "remote/http.h"
 
+#include "base/process.h"
+#include "base/text.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "remote/bypass.h"
 #include "remote/failure.h"
 #include "remote/hub.h"

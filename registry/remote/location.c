@@ -1,8 +1,8 @@
 #include "remote/location.h"
 
+#include "base/text.h"
 #include <curl/curl.h>
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "remote/http.h"

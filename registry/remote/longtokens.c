@@ -1,7 +1,7 @@
 #include "remote/longtokens.h"
 
+#include "base/prompt.h"
 #include <ingot/error.h>
-#include <ingot/prompt.h>
 #include <ingot/reference.h>
 #include <string.h>
 

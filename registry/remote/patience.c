@@ -1,6 +1,6 @@
 #include "remote/patience.h"
 
-#include <ingot/process.h>
+#include "base/process.h"
 #include <poll.h>
 
 #define LEAST_USEC (G_USEC_PER_SEC / 5) /* "Retry-After: 0" is no leave to ask without end */

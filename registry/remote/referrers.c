@@ -4,6 +4,7 @@
 #include <ingot/manifest.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "remote/failure.h"
 #include "remote/http.h"
 

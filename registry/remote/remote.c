@@ -1,9 +1,10 @@
+#include "base/file.h"
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/ocidigest.h"
 #include "remote/failure.h"
 #include "remote/http.h"

@@ -1,10 +1,10 @@
 /* Blobs on their way to a registry: whole, or, to one of Ingot's, as the frames that it lacks. */
+#include "base/file.h"
+#include "base/process.h"
+#include "image/encoder.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ingot/encoder.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <unistd.h>
 

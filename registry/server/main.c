@@ -1,7 +1,7 @@
 /* ingotd: the registry. `ingotd --data DIR` serves; a verb does something to the data folder. */
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 

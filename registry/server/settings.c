@@ -1,7 +1,7 @@
 #include "server/settings.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #define GROUP "ingotd"

@@ -1,6 +1,7 @@
 /* A look at all that the store names: whether it is there, and has the digest of its name. */
 #include <ingot/error.h>
 
+#include "base/json.h"
 #include "store/reach.h"
 
 static void fault_free(gpointer data)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "store/frametables.h"
 #include "store/hold.h"
 #include "store/reach.h"

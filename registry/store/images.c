@@ -2,6 +2,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "store/hold.h"
 #include "store/reach.h"
 

@@ -1,4 +1,5 @@
 #include "store/layout.h"
+#include "base/json.h"
 
 #include <ingot/error.h>
 #include <string.h>

@@ -11,7 +11,7 @@
  * pull, and the holds of a killed process end with it. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <ingot/store.h>
 
 struct IngotStore {

@@ -1,8 +1,9 @@
 /* Names: what index.json says, and what is dropped with a name. */
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "store/collect.h"
 #include "store/hold.h"
 #include "store/reach.h"

@@ -1,4 +1,5 @@
 #include "store/reach.h"
+#include "base/json.h"
 
 #include <ingot/error.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 #include "transfer/assemble.h"
 
+#include "base/file.h"
+#include "base/process.h"
+#include "image/encoder.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ingot/encoder.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

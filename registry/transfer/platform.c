@@ -1,9 +1,9 @@
 #include "transfer/platform.h"
 
+#include "base/json.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <ingot/manifest.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #define OS "linux"

@@ -1,10 +1,11 @@
+#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>
-#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "transfer/assemble.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */

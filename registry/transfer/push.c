@@ -1,7 +1,8 @@
+#include "base/json.h"
+#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>
-#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* Bundles and disk files: the input is one. What is taken can be told the format of, and names no other file; nothing
  * is left of what was unpacked. */
-#include <ingot/bundle.h>
+#include "bundle/bundle.h"
 #include <ingot/error.h>
 #include <sys/mman.h>
 #include <unistd.h>

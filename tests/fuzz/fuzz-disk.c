@@ -3,8 +3,8 @@
  *
  * The input: how many chunks, then five bytes for each (Make), two for what is done to the file (spoil), and the
  * bytes of those frames that are not made here. */
+#include "image/encoder.h"
 #include <ingot/disk.h>
-#include <ingot/encoder.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>

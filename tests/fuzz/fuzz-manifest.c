@@ -2,6 +2,7 @@
 #include <ingot/manifest.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "fuzz.h"
 
 static void assert_same_descriptor(const IngotDescriptor *a, const IngotDescriptor *b)

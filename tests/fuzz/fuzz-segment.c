@@ -1,8 +1,8 @@
 /* Segments: the input is taken for a pack of one segment, and for the table of one whose head fits it, which a fuzzer
  * would hardly find a digest for. A table that is accepted makes sense, and written again has the same bytes. */
+#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

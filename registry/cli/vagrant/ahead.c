@@ -1,9 +1,9 @@
 #include "cli/vagrant/ahead.h"
 
-#include <ingot/command.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
-#include <ingot/process.h>
+#include "base/command.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "cli/vagrant/await.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,14 +1,14 @@
 #include "cli/vagrant/curl.h"
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/prompt.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ingot/command.h>
 #include <ingot/credentials.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/prompt.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "cli/vagrant/fetch.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/format.h>
-#include <ingot/text.h>
 #include <ingot/transfer.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "server/auth/access.h"
 
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <string.h>
 
 #include "server/auth/caller.h"

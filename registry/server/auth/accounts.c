@@ -1,9 +1,9 @@
 #include "server/auth/accounts.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #include "server/auth/bearer.h"
 
-#include <ingot/json.h>
+#include "base/json.h"
 #include <ingot/reference.h>
 #include <jwt.h>
 #include <stdlib.h>

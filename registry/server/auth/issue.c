@@ -1,7 +1,7 @@
 #include "server/auth/issue.h"
 
-#include <ingot/json.h>
-#include <ingot/text.h>
+#include "base/json.h"
+#include "base/text.h"
 #include <string.h>
 
 #include "server/auth/access.h"

@@ -1,8 +1,8 @@
 /* ingotd backup: copies a data folder as it is at one moment. */
 #include "server/storage/backup.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdio.h>
 
 #include "server/cli/verbs.h"

@@ -1,5 +1,5 @@
 /* ingotd gc: collects garbage. */
-#include <ingot/text.h>
+#include "base/text.h"
 #include <stdio.h>
 
 #include "server/cli/job.h"

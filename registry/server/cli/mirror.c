@@ -1,7 +1,7 @@
 /* ingotd mirror: copies repositories of another registry, once or again and again. */
+#include "base/process.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
-#include <ingot/text.h>
 #include <poll.h>
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* ingotd rebuild: makes a lost catalogue again. */
 #include "server/storage/rebuild.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdio.h>
 
 #include "server/cli/owner.h"

@@ -1,8 +1,8 @@
 /* ingotd restore: makes a data folder of a backup. */
 #include "server/storage/backup.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdio.h>
 
 #include "server/auth/users.h"

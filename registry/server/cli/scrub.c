@@ -1,6 +1,6 @@
 /* ingotd scrub: reads all that is stored and compares it with what it should be. */
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Serving: one process, one data folder, one address. */
+#include "base/process.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <ingot/reference.h>
 #include <malloc.h>
 #include <poll.h>

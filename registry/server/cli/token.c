@@ -1,6 +1,6 @@
 /* ingotd token: what machines log in with. */
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 

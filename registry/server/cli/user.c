@@ -1,7 +1,7 @@
 /* ingotd user: who may log in. */
+#include "base/prompt.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/prompt.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * that is not what was written, to the letter, is no line. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* Without a newline. */
 void eventline_append(GString *out, const json_t *object);

@@ -15,8 +15,8 @@
  * catalogue's writer. */
 #pragma once
 
+#include "base/json.h"
 #include <ingot/digest.h>
-#include <ingot/json.h>
 
 /* Where the log stands after an event. */
 typedef struct {

@@ -1,6 +1,6 @@
 #include "server/http/log.h"
 
-#include <ingot/text.h>
+#include "base/text.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "server/http/request.h"
 
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <string.h>
 #include <unistd.h>
 

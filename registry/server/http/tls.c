@@ -1,8 +1,8 @@
 #include "server/http/tls.h"
 
+#include "base/file.h"
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/text.h>
 
 #include "server/http/log.h"
 

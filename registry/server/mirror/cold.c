@@ -1,7 +1,7 @@
 #include "server/mirror/cold.h"
 
+#include "base/file.h"
 #include <errno.h>
-#include <ingot/file.h>
 #include <unistd.h>
 
 #include "base/nameless.h"

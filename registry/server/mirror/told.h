@@ -4,7 +4,7 @@
  * ends the copying, and a list that was empty is known to be. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 #include "server/storage/storage.h"
 

@@ -1,6 +1,6 @@
 #include "server/mirror/wholes.h"
 
-#include <ingot/json.h>
+#include "base/json.h"
 #include <ingot/manifest.h>
 #include <ingot/reference.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Lists: repositories and tags, by pages: n, last, and a Link to the next. */
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Manifests: of any media type, by tag or digest; what they name must be here first. */
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <ingot/reference.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "server/oci/newupload.h"
 
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <string.h>
 
 #include "server/http/client.h"

@@ -1,7 +1,7 @@
 #include "server/packs/segment.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "server/packs/splitter.h"

@@ -1,9 +1,9 @@
 #include "server/storage/backup.h"
 
+#include "base/file.h"
+#include "base/json.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,9 +1,9 @@
 #include "server/storage/backupfiles.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

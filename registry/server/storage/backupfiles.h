@@ -2,7 +2,7 @@
  * has its name only when it is whole and flushed. */
 #pragma once
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "server/packs/packs.h"
 #include "server/storage/backup.h"

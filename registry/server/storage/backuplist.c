@@ -1,10 +1,10 @@
 #include "server/storage/backuplist.h"
 
+#include "base/file.h"
+#include "base/json.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

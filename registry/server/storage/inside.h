@@ -5,8 +5,8 @@
  * count only from then on. Locks are taken in this order: an upload, a change, all uploads, blobs. */
 #pragma once
 
-#include <ingot/file.h>
-#include <ingot/json.h>
+#include "base/file.h"
+#include "base/json.h"
 
 #include "server/catalogue/database.h"
 #include "server/events/eventlog.h"

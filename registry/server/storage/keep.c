@@ -1,8 +1,8 @@
 #include "server/storage/keep.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
-#include <ingot/text.h>
 #include <string.h>
 
 #include "server/storage/channels.h"

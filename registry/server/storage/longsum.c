@@ -1,7 +1,7 @@
 #include "server/storage/longsum.h"
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/pieces.h"

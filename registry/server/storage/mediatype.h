@@ -3,7 +3,7 @@
  * from what the manifest says of itself, which clients refuse. Pure functions. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 /* A Content-Type (NULL: none) without its parameters, which the manifest agrees with; else what it says itself. NULL:
  * an error. Free it. */

@@ -3,7 +3,7 @@
  * is kept, so every kind that is taken must be read here. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 #include <ingot/manifest.h>
 
 #include "base/ocidigest.h"

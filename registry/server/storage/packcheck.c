@@ -1,7 +1,7 @@
 #include "server/storage/packcheck.h"
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 

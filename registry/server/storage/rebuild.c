@@ -1,9 +1,9 @@
 #include "server/storage/rebuild.h"
 
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "server/storage/reserve.h"
 
+#include "base/file.h"
 #include <fcntl.h>
-#include <ingot/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 

@@ -1,9 +1,9 @@
 /* Restoring: a data folder made of a backup, once each of its files is what the backup brought. */
+#include "base/file.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/text.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -7,10 +7,10 @@
  *   reserve                         room for a collection on a full disk (reserve.h)
  *   .lock                           held by the one process that serves the folder
  *   .collecting                     held while garbage is collected */
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/text.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>

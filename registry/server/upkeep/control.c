@@ -1,11 +1,11 @@
 #include "server/upkeep/control.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "server/upkeep/job.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <ingot/remote.h>
 
 #include "server/mirror/mirror.h"

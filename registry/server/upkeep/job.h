@@ -6,7 +6,7 @@
  * way. */
 #pragma once
 
-#include <ingot/json.h>
+#include "base/json.h"
 
 #include "server/storage/scrub.h"
 #include "server/storage/storage.h"

@@ -1,7 +1,7 @@
 #include "server/upkeep/upkeep.h"
 
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 
 #include "base/crew.h"
 #include "server/http/log.h"

@@ -4,6 +4,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/auth/access.h"
 #include "server/http/serve.h"
 #include "server/mirror/wholes.h"

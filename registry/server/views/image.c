@@ -1,4 +1,5 @@
 #include "server/views/image.h"
+#include "base/json.h"
 
 #include <ingot/error.h>
 #include <ingot/manifest.h>

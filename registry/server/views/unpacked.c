@@ -1,7 +1,7 @@
 #include "server/views/unpacked.h"
 
+#include "base/file.h"
 #include <fcntl.h>
-#include <ingot/file.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 #include "server/views/vagrant.h"
 
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/json.h>
 #include <ingot/reference.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "server/views/warm.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -1,9 +1,9 @@
 /* An appliance that hangs ends with the build: its QEMU is tests/builder/appliance/fake-appliance.py. */
 #include "appliance/watch.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <cmocka.h>
 #include <ingot/disk.h>
-#include <ingot/file.h>
 #include <ingot/format.h>
 #include <ingot/manifest.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "bake/bake.h"

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "bake/config.h"

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/secrets.h"
 #include <cmocka.h>
-#include <ingot/file.h>
-#include <ingot/secrets.h>
 
 #include "bake/logs.h"
 

@@ -3,8 +3,8 @@
 
 #include "sample.h"
 
+#include "base/process.h"
 #include <gio/gio.h>
-#include <ingot/process.h>
 #include <ingot/remote.h>
 
 #include "cache/share.h"

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/process.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/process.h>
 #include <signal.h>
 #include <sys/statvfs.h>
 

@@ -1,7 +1,7 @@
 /* Which node a plan goes on from, and that nodes in use stay. */
 #include "sample.h"
 
-#include <ingot/download.h>
+#include "bundle/download.h"
 #include <unistd.h>
 #include <utime.h>
 

@@ -3,7 +3,7 @@
 
 #include "sample.h"
 
-#include <ingot/download.h>
+#include "bundle/download.h"
 #include <utime.h>
 
 #include "cache/house.h"

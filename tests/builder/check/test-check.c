@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/secrets.h"
 #include <cmocka.h>
-#include <ingot/secrets.h>
 
 #include "check/check.h"
 

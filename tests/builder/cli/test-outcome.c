@@ -8,15 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "base/secrets.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
-#include <ingot/secrets.h>
 
+#include "base/process.h"
 #include "cli/outcome.h"
 #include "cli/timelimit.h"
-#include "ingot/process.h"
 
 static char *folder;
 

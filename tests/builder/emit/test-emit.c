@@ -1,7 +1,8 @@
 /* An image in the store: whoever finds its name finds its reports. */
 #include "emit/emit.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
+#include "base/json.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * a temporary one, and programs in `bin` beside it go before the host's. */
 #pragma once
 
+#include "base/file.h"
 #include <glib/gstdio.h>
-#include <ingot/file.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <libssh/server.h>
 #include <signal.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "machine/inside.h"
 #include "machine/state.h"

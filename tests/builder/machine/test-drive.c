@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <cmocka.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "machine/overlay.h"

@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 
 #include "machine/qmp.h"

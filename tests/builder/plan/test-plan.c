@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/process.h"
 #include <cmocka.h>
 #include <ingot/format.h>
-#include <ingot/process.h>
 
 #include "ready/drivers.h"
 #include "ready/ready.h"

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 
 static char *folder;
 

@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/secrets.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
-#include <ingot/file.h>
-#include <ingot/secrets.h>
 
 #include "recipe/proxy.h"
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 
 #include "recipe/recipe.h"
 

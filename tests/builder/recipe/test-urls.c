@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
+#include "base/secrets.h"
 #include <cmocka.h>
-#include <ingot/file.h>
-#include <ingot/secrets.h>
 #include <string.h>
 
 #include "recipe/recipe.h"

@@ -1,9 +1,9 @@
 /* A whole seal of a small disk, without a machine: an ext4 behind an EFI and a swap partition, written in place. */
 #include "seal/seal.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

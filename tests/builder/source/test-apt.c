@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
+#include "base/process.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 
 #include "source/base.h"

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
+#include "base/process.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
@@ -11,8 +13,6 @@
 #include <glib/gstdio.h>
 #include <ingot/digest.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

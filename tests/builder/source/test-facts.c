@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -4,14 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
+#include "base/process.h"
+#include "bundle/download.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <ingot/download.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/manifest.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

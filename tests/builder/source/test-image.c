@@ -1,8 +1,8 @@
 /* A disk of somebody else's: taken only if it is the one that the recipe names, and whole. */
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

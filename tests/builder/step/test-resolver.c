@@ -2,9 +2,9 @@
  * step runs, is the functions below. They are found before those of the library. */
 #include "step/resolver.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <glib/gstdio.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json.h"
 #include <cmocka.h>
-#include <ingot/json.h>
 #include <string.h>
 
 #include "step/step.h"

@@ -1,9 +1,9 @@
 /* Taking files away: their blocks come back, the last one of the file system too. */
 #include "system/ext2.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include <fcntl.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * makes the keys that this sshd uses, and only those that are missing. */
 #include "system/firstboot.h"
 
-#include <ingot/file.h>
-#include <ingot/process.h>
+#include "base/file.h"
+#include "base/process.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

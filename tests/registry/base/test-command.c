@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <ingot/command.h>
+#include "base/command.h"
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 
 typedef struct {
     int status;

@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <ingot/digest.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 
 static int set_up(void **state)
 {

@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
 
 static json_t *parse(const char *text)
 {

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "base/nameless.h"
 

@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
 
 #define SHELL(script) ((const char *const[]){"sh", "-c", script, NULL})
 

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <ingot/file.h>
+#include "base/file.h"
+#include "base/secrets.h"
 #include <ingot/progress.h>
-#include <ingot/secrets.h>
 
 static gpointer add_many(gpointer progress)
 {

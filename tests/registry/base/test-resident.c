@@ -1,8 +1,8 @@
 /* What of a file is in memory: nothing after the kernel was asked to let it go, all of it after it was fetched. */
 #include "base/resident.h"
 
+#include "base/file.h"
 #include <fcntl.h>
-#include <ingot/file.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/secrets.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <ingot/progress.h>
-#include <ingot/secrets.h>
 #include <unistd.h>
 
 static void masks_line_by_line(void **state)

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/text.h"
 #include <ingot/error.h>
-#include <ingot/text.h>
 
 static void test_size(void **state)
 {

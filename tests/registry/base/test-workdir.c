@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include <ingot/error.h>
-#include <ingot/file.h>
 
 static int set_up(void **state)
 {

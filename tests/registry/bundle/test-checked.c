@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
+#include "bundle/checked.h"
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ingot/checked.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 

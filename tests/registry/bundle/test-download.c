@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "bundle/checked.h"
+#include "bundle/download.h"
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ingot/checked.h>
-#include <ingot/download.h>
 #include <ingot/error.h>
 #include <microhttpd.h>
 #include <netinet/in.h>

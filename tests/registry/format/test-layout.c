@@ -1,7 +1,7 @@
 /* Layouts: any range that is read is what the written file has there, however layouts stand in layouts. */
+#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/format.h>
 #include <ingot/packer.h>
 #include <setjmp.h>
@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "format/segments.h"
 #include "format/target.h"
 

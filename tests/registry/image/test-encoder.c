@@ -1,5 +1,5 @@
 /* What a decoder keeps of frames that somebody else made. */
-#include <ingot/encoder.h>
+#include "image/encoder.h"
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "image/encoder.h"
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ingot/encoder.h>
-#include <ingot/file.h>
 #include <ingot/packer.h>
 #include <string.h>
 #include <unistd.h>

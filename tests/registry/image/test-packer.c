@@ -4,15 +4,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "image/encoder.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
-#include <ingot/encoder.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/format.h>
 #include <ingot/packer.h>
-#include <ingot/process.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -4,13 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/format.h>
-#include <ingot/process.h>
 #include <ingot/store.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above */
+#include "base/file.h"
+#include "base/process.h"
+#include "image/ties.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/process.h>
-#include <ingot/ties.h>
 #include <string.h>
 #include <unistd.h>
 

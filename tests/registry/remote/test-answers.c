@@ -2,7 +2,7 @@
  * as no word of the registry's, and "later" in the midst of an upload as leave to begin another. */
 #include "serve.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #define NAMES 300 /* more than are remembered */
 

@@ -1,8 +1,9 @@
-/* Logins: what is shown stays with the registry, is renewed in the middle of a transfer, and is named when it is refused.
+/* Logins: what is shown stays with the registry, is renewed in the middle of a transfer, and is named when it is
+ * refused.
  */
 #include "serve.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <sys/stat.h>
 
 static IngotWorkdir *workdir;
@@ -171,11 +172,10 @@ static void keep_helper(const Serve *serve)
 {
     g_autofree char *folder = ingot_workdir_file(workdir, "bin"), *path = ingot_workdir_file(workdir, "auth.json");
     g_autofree char *file = ingot_workdir_file(workdir, "password");
-    g_autofree char *script = g_strdup_printf("#!/bin/sh\nprintf '{\"Username\":\"u\",\"Secret\":\"%%s\"}' \"$(cat %s)\"\n",
-                                              file);
+    g_autofree char *script =
+        g_strdup_printf("#!/bin/sh\nprintf '{\"Username\":\"u\",\"Secret\":\"%%s\"}' \"$(cat %s)\"\n", file);
     g_autofree char *all = g_strdup_printf("%s:/usr/bin:/bin", folder);
-    g_autofree char *text =
-        g_strdup_printf("{\"credHelpers\":{\"%s\":\"hour\"}}", serve->where + strlen("http://"));
+    g_autofree char *text = g_strdup_printf("{\"credHelpers\":{\"%s\":\"hour\"}}", serve->where + strlen("http://"));
     assert_true(ingot_file_make_folder(folder, NULL));
     write_file("bin/docker-credential-hour", 0755, script);
     write_file("auth.json", 0600, text);
@@ -276,12 +276,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_body_is_sent_where_a_location_may_lead),
-        TEST(a_body_is_sent_nowhere_else),
-        TEST(an_identity_token_is_sent_to_nobody_else),
-        TEST(a_login_of_a_helper_may_end),
-        TEST(a_place_of_tokens_may_fail_for_a_while),
-        TEST(what_is_refused_is_named),
+        TEST(a_body_is_sent_where_a_location_may_lead), TEST(a_body_is_sent_nowhere_else),
+        TEST(an_identity_token_is_sent_to_nobody_else), TEST(a_login_of_a_helper_may_end),
+        TEST(a_place_of_tokens_may_fail_for_a_while),   TEST(what_is_refused_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

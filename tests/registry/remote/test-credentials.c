@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include <cmocka.h>
 #include <ingot/credentials.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
-#include <ingot/json.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

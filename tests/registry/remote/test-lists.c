@@ -1,4 +1,5 @@
 /* Lists of a registry: all of it or an error, never a part that looks like the whole, and in bounded memory. */
+#include "base/json.h"
 #include "serve.h"
 
 #define MANY 300000 /* values, on one page */

@@ -2,7 +2,7 @@
  * by less than the registry itself. */
 #include "serve.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 
 #include "remote/http.h"
 #include "remote/location.h"

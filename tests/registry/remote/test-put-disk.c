@@ -2,8 +2,8 @@
  * dropped; and the frames' digests are forgotten where they may be wrong alone. */
 #include "serve.h"
 
-#include <ingot/encoder.h>
-#include <ingot/file.h>
+#include "base/file.h"
+#include "image/encoder.h"
 
 #include "remote/patience.h"
 

@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <unistd.h>

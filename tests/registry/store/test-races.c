@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/packer.h>
 #include <ingot/store.h>
 #include <signal.h>

@@ -4,11 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "image/encoder.h"
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ingot/encoder.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <ingot/packer.h>
 #include <ingot/store.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* A pull from a registry whose manifest is not true. */
 #include "../remote/serve.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
+#include "base/json.h"
 #include <ingot/manifest.h>
 #include <ingot/store.h>
 #include <ingot/transfer.h>

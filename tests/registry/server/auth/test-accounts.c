@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
-#include <ingot/file.h>
 #include <string.h>
 #include <sys/stat.h>
 

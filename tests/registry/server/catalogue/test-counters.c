@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
-#include <ingot/file.h>
 
 #include "server/catalogue/counters.h"
 #include "server/catalogue/schema.h"

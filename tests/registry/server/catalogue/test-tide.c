@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include <cmocka.h>
-#include <ingot/file.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* What is kept of views: the chunks that came in, within the limit, the longest unused disk's going first. */
 #include "server/views/unpacked.h"
 
-#include <ingot/file.h>
+#include "base/file.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

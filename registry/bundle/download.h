@@ -5,8 +5,8 @@
  * ($INGOT_TIMEOUT seconds for both); what was asked for by HTTPS is not taken by HTTP, wherever a redirection leads. */
 #pragma once
 
+#include "base/file.h"
 #include <ingot/digest.h>
-#include <ingot/file.h>
 #include <ingot/progress.h>
 
 G_BEGIN_DECLS
