@@ -80,13 +80,6 @@ static void configure(Download *download, char *reason)
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 }
 
-/* Worth another try: the connection was made and broke off. */
-static gboolean broke_off(CURLcode code)
-{
-    return code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
-           code == CURLE_HTTP2_STREAM || code == CURLE_HTTP2;
-}
-
 static gboolean start_over(Download *download, GError **error)
 {
     download->offset = 0;
@@ -98,7 +91,7 @@ static gint64 wait_asked_for(Download *download, long status)
 {
     curl_off_t seconds = 0;
     curl_easy_getinfo(download->curl, CURLINFO_RETRY_AFTER, &seconds);
-    gint64 wait = seconds > 0 ? patience_take(&download->patience, download->curl, status) : -1;
+    gint64 wait = seconds > 0 ? patience_take(&download->patience, download->curl, CURLE_OK, status) : -1;
     if (wait >= 0 && !download->is_told) {
         ingot_progress_message(download->progress, "%s: the server asks to wait", download->name);
         download->is_told = TRUE;
@@ -124,7 +117,7 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     }
     /* 416: nothing follows what is there already. */
     *complete = code == CURLE_OK || (status == 416 && download->offset > 0);
-    if (*complete || broke_off(code)) {
+    if (*complete || patience_broke_off(code)) {
         return TRUE;
     }
     gint64 wait = wait_asked_for(download, status);

@@ -2,7 +2,6 @@
 
 #include "base/process.h"
 #include "base/text.h"
-#include <errno.h>
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,10 +87,15 @@ void http_prepare(CURL *curl, const char *url)
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 }
 
-/* Seconds for which nothing may move. */
+guint http_stall(const IngotRemote *remote)
+{
+    return remote->stall > 0 ? remote->stall : (guint)http_seconds(STALL_SECONDS);
+}
+
+/* The same for what runs now. */
 static long stall_of(const IngotRemote *remote)
 {
-    return MAX(remote->stall > 0 ? (long)remote->stall : http_seconds(STALL_SECONDS), (long)remote->silence);
+    return (long)MAX(http_stall(remote), remote->silence);
 }
 
 void http_limit(CURL *curl, const IngotRemote *remote)
@@ -226,8 +230,7 @@ static ssize_t read_ranges(HttpExchange *exchange, char *buffer, size_t size)
 static size_t on_upload(char *buffer, size_t size, size_t count, void *user)
 {
     HttpExchange *exchange = user;
-    ssize_t got = exchange->upload_ranges != NULL ? read_ranges(exchange, buffer, size * count)
-                                                  : read(exchange->upload_fd, buffer, size * count);
+    ssize_t got = read_ranges(exchange, buffer, size * count);
     if (got < 0) {
         return CURL_READFUNC_ABORT;
     }
@@ -239,18 +242,17 @@ static size_t on_upload(char *buffer, size_t size, size_t count, void *user)
     return (size_t)got;
 }
 
+static void rewind_upload(HttpExchange *exchange)
+{
+    exchange->upload_range = 0;
+    exchange->upload_within = 0;
+    exchange->position = exchange->before;
+}
+
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
-    HttpExchange *exchange = user;
-    if (exchange->upload_ranges != NULL) {
-        exchange->upload_range = 0;
-        exchange->upload_within = 0;
-        exchange->position = 0;
-        return offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
-    }
-    off_t at = lseek(exchange->upload_fd, offset, origin);
-    exchange->position = at < 0 ? 0 : (guint64)at;
-    return at < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
+    rewind_upload(user);
+    return offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 static void set_body(CURL *curl, HttpExchange *exchange)
@@ -291,6 +293,14 @@ static void limit_whole(CURL *curl, const IngotRemote *remote, const HttpExchang
     }
 }
 
+/* Whether some of the body went out: the registry may have kept that. */
+static gboolean has_sent(IngotRemote *remote, const HttpExchange *exchange)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(remote->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return exchange->upload_size > 0 && sent > 0;
+}
+
 /* One request with its answer. */
 static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
@@ -319,13 +329,14 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
     CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
-    exchange->broken = (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) &&
-                       failure_proxy_status(curl) == 0;
+    gboolean stands = code == CURLE_OPERATION_TIMEDOUT && has_sent(remote, exchange);
+    exchange->code = stands ? CURLE_SEND_ERROR : failure_proxy_status(curl) != 0 ? CURLE_COULDNT_CONNECT : code;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->status);
     g_free(exchange->answered);
     exchange->answered = g_strdup(answering_url(curl, asked_url(exchange)));
     if (exchange->too_large && exchange->status >= 400) { /* its status says it, whatever page comes with that */
         exchange->too_large = FALSE;
+        exchange->code = CURLE_OK;
         return TRUE;
     }
     if (exchange->too_large) {
@@ -334,12 +345,6 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
                            "the answer is too large: %s at most are read", most);
     }
     return code == CURLE_OK || http_failed(remote, curl, code, asked_url(exchange), error);
-}
-
-static gboolean rewind_upload(HttpExchange *exchange, GError **error)
-{
-    return exchange->upload_size == 0 || on_seek(exchange, 0, SEEK_SET) == CURL_SEEKFUNC_OK ||
-           ingot_error_set_errno(error, errno, "%s", exchange->url);
 }
 
 /* Whether the answer leads a request that libcurl does not follow to another address. */
@@ -363,7 +368,8 @@ static gboolean lead_on(IngotRemote *remote, HttpExchange *exchange, GError **er
     }
     g_free(exchange->moved);
     exchange->moved = url;
-    return rewind_upload(exchange, error);
+    rewind_upload(exchange);
+    return TRUE;
 }
 
 static gboolean perform(IngotRemote *remote, HttpExchange *exchange, GError **error)
@@ -391,24 +397,17 @@ static gboolean find_refusal(IngotRemote *remote, HttpExchange *exchange)
 {
     g_auto(HttpExchange) look = {
         .method = "GET", .url = g_strdup(asked_url(exchange)), .login_as = exchange->method, .limit = exchange->limit};
-    if (exchange->bare || exchange->upload_size == 0 || !exchange->broken || !perform(remote, &look, NULL) ||
-        look.status != 401 || !is_own_answer(remote, &look)) {
+    if (exchange->bare || exchange->upload_size == 0 || !patience_broke_off(exchange->code) ||
+        !perform(remote, &look, NULL) || look.status != 401 || !is_own_answer(remote, &look)) {
         return FALSE;
     }
     exchange->status = look.status;
+    exchange->code = CURLE_OK;
     g_clear_pointer(&exchange->answer, g_byte_array_unref);
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
     exchange->answer = g_steal_pointer(&look.answer);
     exchange->answer_headers = g_steal_pointer(&look.answer_headers);
     return TRUE;
-}
-
-/* Whether some of the body went out: a registry that wants it later may have kept that. */
-static gboolean has_sent(IngotRemote *remote, const HttpExchange *exchange)
-{
-    curl_off_t sent = 0;
-    curl_easy_getinfo(remote->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return exchange->upload_size > 0 && sent > 0;
 }
 
 gboolean http_wait(const IngotRemote *remote, gint64 usec, GError **error)
@@ -426,27 +425,32 @@ gboolean http_still_hashes(const HttpExchange *exchange)
     return exchange->status == 503 && http_header(exchange, "ingot-hashing") != NULL;
 }
 
-/* The same until the registry asks for no more patience. */
+/* The same until it calls for no more patience. */
 static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
     Patience own = patience_of(remote->patience), *patience = exchange->patience == NULL ? &own : exchange->patience;
     for (exchange->begin_anew = FALSE; !exchange->begin_anew;) {
-        GError *problem = NULL;
-        if (!perform(remote, exchange, &problem)) {
-            if (!find_refusal(remote, exchange)) {
-                g_propagate_error(error, problem);
-                return FALSE;
-            }
-            g_error_free(problem);
+        g_autoptr(GError) problem = NULL;
+        gboolean came = perform(remote, exchange, &problem), sent = has_sent(remote, exchange);
+        if (!came && find_refusal(remote, exchange)) {
+            came = TRUE;
+            g_clear_error(&problem);
         }
-        gint64 wait = http_still_hashes(exchange) ? -1 : patience_take(patience, remote->curl, exchange->status);
+        gint64 wait = came && http_still_hashes(exchange)
+                          ? -1
+                          : patience_take(patience, remote->curl, exchange->code, exchange->status);
+        if (wait < 0 && !came) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+        }
         if (wait < 0) {
-            return TRUE;
+            return came;
         }
-        exchange->begin_anew = has_sent(remote, exchange);
-        if (!http_wait(remote, wait, error) || !rewind_upload(exchange, error)) {
+        exchange->lost = exchange->lost || !came || (exchange->status != 429 && exchange->status != 503);
+        exchange->begin_anew = sent;
+        if (!http_wait(remote, wait, error)) {
             return FALSE;
         }
+        rewind_upload(exchange);
     }
     return TRUE;
 }
@@ -471,7 +475,8 @@ gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **err
     if (!again) {
         return TRUE;
     }
-    return rewind_upload(exchange, error) && attempt(remote, exchange, error);
+    rewind_upload(exchange);
+    return attempt(remote, exchange, error);
 }
 
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error)

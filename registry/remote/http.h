@@ -30,9 +30,9 @@ typedef struct {
     const char *const *headers; /* to send, NULL-terminated; may be NULL */
     const void *body;           /* to send; NULL: none */
     gsize body_size;
-    int upload_fd; /* sent from there instead, where upload_size > 0 */
-    guint64 upload_size;
-    const IngotRange *upload_ranges; /* these ranges of it alone, in order; NULL: from its start */
+    int upload_fd;                   /* sent from there instead, where upload_size > 0 */
+    guint64 upload_size;             /* of all its ranges together */
+    const IngotRange *upload_ranges; /* in order */
     guint upload_range;              /* the one that is being sent, and how much of it has been */
     guint64 upload_within;
     Patience *patience; /* for the upload with others of its kind; NULL: its own */
@@ -44,11 +44,13 @@ typedef struct {
     gboolean too_large;      /* it had more */
     gboolean bare;           /* to no registry, but to where its tokens come from: shows login (NULL: nothing) alone */
     const IngotCredentials *login;
-    guint64 position,
-        counted; /* of the upload: bytes sent; bytes told to progress, which a second try does not add to */
+    guint64 before;            /* of the upload: bytes that were sent earlier, by other requests */
+    guint64 position, counted; /* bytes sent, those included; bytes told to progress, which no second try adds to */
 
     const char *login_as; /* the method that the login is for; NULL: its own */
-    gboolean broken;      /* the connection ended in the middle */
+    CURLcode code;        /* with which the transfer ended; a body that stands still for too long is broken off */
+    gboolean lost;        /* the answer to an earlier try never came, or said that the registry failed: it may have
+                             done what it was asked for */
     char *moved;          /* where a redirection of what has a body has led; NULL: nowhere */
     long status;          /* of the answer */
     char *answered;       /* where it is from: the URL, or where a redirection led to */
@@ -59,9 +61,10 @@ typedef struct {
 void http_exchange_clear(HttpExchange *exchange);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpExchange, http_exchange_clear)
 
-/* Logs in where that is asked for (auth.h). Follows redirections: with a body as a registry's Location may lead
- * (location.h), with an identity token nowhere. FALSE only if there was no answer, or no login; a status of 400 and
- * above is the caller's affair. */
+/* Logs in where that is asked for (auth.h), and is repeated as the remote's patience allows. Of a body that is read
+ * from a file no byte is sent twice: begin_anew says that some went out, and that the wait is over. Follows
+ * redirections: with a body as a registry's Location may lead (location.h), with an identity token nowhere. FALSE only
+ * if there was no answer, or no login; a status of 400 and above is the caller's affair. */
 gboolean http_exchange(IngotRemote *remote, HttpExchange *exchange, GError **error);
 /* Whether a registry of Ingot's has all of the upload and hashes it: it is to be ended again by a request without a
  * body. No patience is taken for that answer: it may be so for long. */
@@ -76,6 +79,8 @@ void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const
 const char *http_ca(void);
 /* Seconds that something may stall: $INGOT_TIMEOUT, or the standard. */
 long http_seconds(long standard);
+/* Seconds for which a transfer with that registry may move nothing. */
+guint http_stall(const IngotRemote *remote);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent, which hosts are
  * asked by a proxy (bypass.h). */
 void http_prepare(CURL *curl, const char *url);

@@ -13,12 +13,13 @@
 
 typedef struct {
     CURL *curl;
-    guint64 offset, length; /* asked for */
+    guint64 offset, length; /* asked for, and not handed on yet */
     GByteArray *data;
     gsize refusal;        /* bytes of an answer that is not the range */
     gboolean busy, again; /* again: after a login */
     gboolean ignored;     /* the answer is the whole blob, or more than the range */
-    gint64 wait_until;    /* monotonic: the registry asks for patience; 0: it does not */
+    gint64 wait_until;    /* monotonic: until then it is not asked again; 0: nothing is waited for */
+    Patience patience;    /* for this range */
 } Slot;
 
 typedef struct {
@@ -34,7 +35,6 @@ typedef struct {
     gpointer user;
     guint64 *received;
     gboolean ignores; /* the registry does not answer range requests */
-    Patience patience;
     Slot slots[CONNECTIONS];
 } Fetch;
 
@@ -88,6 +88,7 @@ static gboolean ask(Fetch *fetch, Slot *slot, GError **error)
         fetch->within = 0;
     }
     slot->again = FALSE;
+    slot->patience = patience_of(fetch->remote->patience);
     if (!auth_ready(fetch->remote, "GET", fetch->url, error)) {
         return FALSE;
     }
@@ -114,6 +115,32 @@ static gboolean refused(const Fetch *fetch, CURL *curl, long status, GError **er
     return failure_set_status(fetch->remote, fetch->url, status, NULL, "", error);
 }
 
+/* Hands on what came of the range: what is missing still is asked for alone. */
+static gboolean hand_on(Fetch *fetch, Slot *slot, GError **error)
+{
+    guint64 offset = slot->offset;
+    gsize size = slot->data->len;
+    if (size == 0) {
+        return TRUE;
+    }
+    slot->offset += size;
+    slot->length -= size;
+    patience_renew(&slot->patience);
+    if (fetch->received != NULL) {
+        *fetch->received += size;
+    }
+    return fetch->got(offset, slot->data->data, size, fetch->user, error);
+}
+
+/* The end of a transfer, as patience takes it: one that brought something and stands still is broken off, and so is
+ * one that brought too little. */
+static CURLcode end_of(const Slot *slot, CURLcode code, gboolean is_part)
+{
+    gboolean stands = code == CURLE_OPERATION_TIMEDOUT && slot->data->len > 0;
+    gboolean is_short = code == CURLE_OK && slot->data->len < slot->length;
+    return is_part && (stands || is_short) ? CURLE_PARTIAL_FILE : code;
+}
+
 static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
 {
     long status = 0;
@@ -126,32 +153,33 @@ static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
     if (status == 401 && !slot->again) {
         return log_in(fetch, slot, error);
     }
-    gint64 wait = code == CURLE_OK ? patience_take(&fetch->patience, slot->curl, status) : -1;
-    if (wait >= 0) {
-        slot->wait_until = g_get_monotonic_time() + wait;
-        return TRUE;
-    }
     if (slot->ignored) {
         fetch->ignores = TRUE;
         failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
                     "the registry does not answer range requests");
         return FALSE;
     }
+    gboolean is_part = status == 206 || status == 200;
+    CURLcode end = end_of(slot, code, is_part);
+    if (is_part && !hand_on(fetch, slot, error)) {
+        return FALSE;
+    }
+    if (is_part && slot->length == 0) {
+        return TRUE;
+    }
+    gint64 wait = patience_take(&slot->patience, slot->curl, end, status);
+    if (wait >= 0) {
+        slot->wait_until = g_get_monotonic_time() + wait;
+        slot->again = FALSE;
+        return TRUE;
+    }
     if (code != CURLE_OK) {
         return http_failed(fetch->remote, slot->curl, code, fetch->url, error);
     }
-    if (status != 206 && status != 200) {
-        return refused(fetch, slot->curl, status, error);
-    }
-    if (slot->data->len != slot->length) {
-        failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
-                    "the range at offset %" G_GUINT64_FORMAT " ended early", slot->offset);
-        return FALSE;
-    }
-    if (fetch->received != NULL) {
-        *fetch->received += slot->length;
-    }
-    return fetch->got(slot->offset, slot->data->data, slot->data->len, fetch->user, error);
+    return is_part ? failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
+                                 "it ends at %" G_GUINT64_FORMAT ", before %" G_GUINT64_FORMAT, slot->offset,
+                                 slot->offset + slot->length)
+                   : refused(fetch, slot->curl, status, error);
 }
 
 static gboolean take_finished(Fetch *fetch, GError **error)
@@ -297,8 +325,7 @@ gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const In
                    .count = count,
                    .got = got,
                    .user = user,
-                   .received = received,
-                   .patience = patience_of(remote->patience)};
+                   .received = received};
     g_autoptr(GError) problem = NULL;
     remote->ended = INGOT_REMOTE_OTHERWISE;
     if (!check_ranges(&fetch, error)) {

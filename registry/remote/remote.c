@@ -246,13 +246,6 @@ GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit
                : NULL;
 }
 
-/* Whether it is no word about what is there: it may be another one in a while. One that forbids the list alone gives
- * the blob all the same. */
-static gboolean frames_may_come(long status)
-{
-    return status == 401 || status == 408 || status == 429 || (status >= 500 && status != 501);
-}
-
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
                                  GError **error)
 {
@@ -277,7 +270,9 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
     }
     g_clear_error(&problem);
     *frames = came && get.status == 200 ? take_answer(&get) : NULL;
-    return !came || !frames_may_come(get.status) || http_refused(remote, &get, error);
+    /* One that forbids the list alone gives the blob all the same. */
+    gboolean is_none = !came || (get.status != 401 && !patience_is_passing(get.status));
+    return is_none || http_refused(remote, &get, error);
 }
 
 /* --- lists --- */

@@ -13,6 +13,7 @@ typedef struct {
     IngotRemote *remote;
     char *url;
     guint64 from, end; /* what is still wanted; end 0: to the blob's end */
+    gboolean resumed;  /* what lies before from has been handed on */
     IngotRangeFunc got;
     gpointer user;
     guint64 *received;
@@ -75,7 +76,10 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
         stream->position += length;
         return stream->position > ERROR_MAX ? 0 : length;
     }
-    if (!stream->got(stream->position, data, length, stream->user, &stream->failure)) {
+    guint64 known = stream->resumed && stream->position < stream->from ? stream->from - stream->position : 0;
+    gsize skip = (gsize)MIN(known, (guint64)length);
+    if (skip < length &&
+        !stream->got(stream->position + skip, data + skip, length - skip, stream->user, &stream->failure)) {
         return 0;
     }
     stream->position += length;
@@ -119,6 +123,26 @@ static gboolean stream_log_in(Stream *stream, GError **error)
            (head.status != 401 || http_refused(stream->remote, &head, error));
 }
 
+/* The end of a transfer, as patience takes it: one that brought something and stands still is broken off, and so is
+ * one that brought too little. What came is not asked for again. */
+static CURLcode stream_keep(Stream *stream, CURLcode code, Patience *patience)
+{
+    gboolean moved = !is_refusal(stream) && stream->position > stream->from;
+    gboolean is_short = code == CURLE_OK && !is_refusal(stream) && stream->position < stream->end;
+    if (stream->failure != NULL || (code == CURLE_OK && !is_short)) {
+        return code;
+    }
+    if (moved && stream->end > 0 && stream->position >= stream->end) {
+        return CURLE_OK;
+    }
+    if (moved) {
+        stream->from = stream->position;
+        stream->resumed = TRUE;
+        patience_renew(patience);
+    }
+    return is_short || (moved && code == CURLE_OPERATION_TIMEDOUT) ? CURLE_PARTIAL_FILE : code;
+}
+
 static gboolean stream_end(Stream *stream, CURLcode code, GError **error)
 {
     if (stream->failure != NULL) {
@@ -156,7 +180,8 @@ gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotD
             return FALSE;
         }
         CURLcode code = stream_perform(&stream);
-        gint64 wait = code == CURLE_OK ? patience_take(&patience, remote->curl, stream.status) : -1;
+        CURLcode end = stream_keep(&stream, code, &patience);
+        gint64 wait = stream.failure != NULL ? -1 : patience_take(&patience, remote->curl, end, stream.status);
         if (wait >= 0) {
             if (!http_wait(remote, wait, error)) {
                 return FALSE;
@@ -167,7 +192,7 @@ gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotD
                 return FALSE;
             }
         } else {
-            return stream_end(&stream, code, error);
+            return stream_end(&stream, end == CURLE_OK ? CURLE_OK : code, error);
         }
     }
 }

@@ -1,44 +1,23 @@
-/* Blobs on their way to a registry: whole, or, to one of Ingot's, as the frames that it lacks. */
+#include "remote/upload.h"
+
 #include "base/file.h"
-#include "base/process.h"
-#include "image/encoder.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/crew.h"
 #include "remote/failure.h"
-#include "remote/http.h"
 
-#define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
-#define FRAME_MAX (1u << 20)  /* bytes that a registry takes as one frame */
-#define LIST_MAX (64u << 20)  /* bytes of a list that it takes */
-#define ENTRY 36              /* bytes of the list for each frame: digest, length */
-#define RUN 64u               /* frames that a thread takes at once */
-#define THREADS_MAX 16u
-#define AT_ONCE_MAX ((guint64)256 << 20) /* bytes of a blob that a registry hashes within a moment, as a rule */
-#define END_PATIENCE 1800                /* seconds, for a registry that says that it still does */
-#define END_SILENCE 15                   /* seconds that a registry may take to say so */
+#define WHOLE_MAX ((guint64)8 << 20) /* bytes of a blob that goes in one request: they are soon sent again */
+#define STRAYS_MAX 8
+#define END_PATIENCE 1800 /* seconds, for a registry that says that it still hashes a blob */
+#define END_SILENCE 15    /* seconds that it may take to say so */
+#define END_STALLS 20     /* times what may stall, for one that says nothing while it puts a blob in its place */
 
-typedef struct {
-    char *location; /* absolute */
-    char *frames;   /* where to tell the frames; NULL: the registry does not know of them */
-    Patience patience;
-    guint64 counted, known;          /* bytes that progress has heard of: that were sent; that need not be */
-    gboolean again;                  /* it is not done: the registry wants another one */
-    long refused;                    /* the status with which the registry has refused something of it; 0: none */
-    const IngotMeanwhile *meanwhile; /* what is still to be done meanwhile; NULL: nothing */
-    gboolean left;                   /* what was to be done meanwhile has failed */
-} Upload;
-
-static void upload_clear(Upload *upload)
+void upload_clear(Upload *upload)
 {
     g_clear_pointer(&upload->location, g_free);
     g_clear_pointer(&upload->frames, g_free);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Upload, upload_clear)
 
 static gboolean is_broken_off(const GError *problem)
 {
@@ -46,8 +25,7 @@ static gboolean is_broken_off(const GError *problem)
            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
 }
 
-/* *url: where a header of an answer leads; as it was where the answer has none. */
-static gboolean take_location(const IngotRemote *remote, const HttpExchange *exchange, const char *header, char **url,
+gboolean upload_take_location(const IngotRemote *remote, const HttpExchange *exchange, const char *header, char **url,
                               GError **error)
 {
     const char *text = http_header(exchange, header);
@@ -59,12 +37,13 @@ static gboolean take_location(const IngotRemote *remote, const HttpExchange *exc
     return text == NULL || found != NULL;
 }
 
-/* Always FALSE. */
-static gboolean refused(IngotRemote *remote, Upload *upload, const HttpExchange *exchange, GError **error)
+gboolean upload_refused(IngotRemote *remote, Upload *upload, const HttpExchange *exchange, GError **error)
 {
     upload->refused = exchange->status;
     return http_refused(remote, exchange, error);
 }
+
+/* --- its beginning and its end --- */
 
 /* What nobody ends would take room at the registry for a day. One that can't drop it is no error. */
 static void drop(IngotRemote *remote, Upload *upload)
@@ -72,7 +51,7 @@ static void drop(IngotRemote *remote, Upload *upload)
     IngotRemoteEnd ended = remote->ended;
     Patience none = patience_of(0);
     g_auto(HttpExchange)
-        end = {.method = "DELETE", .url = g_strdup(upload->location), .limit = ERROR_MAX, .patience = &none};
+        end = {.method = "DELETE", .url = g_strdup(upload->location), .limit = UPLOAD_ANSWER_MAX, .patience = &none};
     if (upload->location != NULL) {
         http_exchange(remote, &end, NULL);
         upload_clear(upload);
@@ -80,8 +59,7 @@ static void drop(IngotRemote *remote, Upload *upload)
     }
 }
 
-/* A registry that is out of reach is not asked to drop anything. Always FALSE. */
-static gboolean give_up(IngotRemote *remote, Upload *upload, GError *problem, GError **error)
+gboolean upload_give_up(IngotRemote *remote, Upload *upload, GError *problem, GError **error)
 {
     if (!is_broken_off(problem)) {
         drop(remote, upload);
@@ -90,12 +68,13 @@ static gboolean give_up(IngotRemote *remote, Upload *upload, GError *problem, GE
     return FALSE;
 }
 
-/* The one before it is not wanted any more. */
-static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GError **error)
+gboolean upload_begin(IngotRemote *remote, Upload *upload, GError **error)
 {
     drop(remote, upload);
-    g_auto(HttpExchange) post = {
-        .method = "POST", .url = http_api_url(remote, name, "blobs", "uploads/"), .body = "", .limit = ERROR_MAX};
+    g_auto(HttpExchange) post = {.method = "POST",
+                                 .url = http_api_url(remote, upload->name, "blobs", "uploads/"),
+                                 .body = "",
+                                 .limit = UPLOAD_ANSWER_MAX};
     upload->again = FALSE;
     if (!http_exchange(remote, &post, error)) {
         return FALSE;
@@ -105,20 +84,23 @@ static gboolean begin(IngotRemote *remote, const char *name, Upload *upload, GEr
         http_refused(remote, &post, error);
         return FALSE;
     }
+    const char *least = http_header(&post, "oci-chunk-min-length");
+    if (least == NULL || !g_ascii_string_to_unsigned(least, 10, 0, G_MAXINT64, &upload->least, NULL)) {
+        upload->least = 0;
+    }
     upload->location = http_location(remote, &post, location, error);
-    return upload->location != NULL && take_location(remote, &post, "ingot-frames", &upload->frames, error);
+    return upload->location != NULL && upload_take_location(remote, &post, "ingot-frames", &upload->frames, error);
 }
 
-/* Where an upload ends: it may have a query already. */
-static char *finish_url(const Upload *upload, const IngotDigest *digest)
+char *upload_end_url(const Upload *upload, const IngotDigest *digest)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
+    /* It may have a query already. */
     return g_strdup_printf("%s%sdigest=%s", upload->location, strchr(upload->location, '?') == NULL ? "?" : "&", text);
 }
 
-/* What is sent of an upload; upload->again: the registry wants it later, and that has been waited for. */
-static gboolean send_part(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
+gboolean upload_send(IngotRemote *remote, Upload *upload, HttpExchange *exchange, GError **error)
 {
     exchange->patience = &upload->patience;
     exchange->counted = upload->counted;
@@ -128,212 +110,48 @@ static gboolean send_part(IngotRemote *remote, Upload *upload, HttpExchange *exc
     return ok;
 }
 
-/* The whole of it in one request. */
-static gboolean put_whole(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
-                          IngotProgress *progress, GError **error)
+/* Whether the registry has the blob, though it did not say so when it was ended. */
+static gboolean is_there(IngotRemote *remote, const Upload *upload, const IngotDescriptor *blob)
 {
-    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
-    g_auto(HttpExchange) whole = {.method = "PUT",
-                                  .url = finish_url(upload, &blob->digest),
-                                  .headers = headers,
-                                  .upload_fd = fd,
-                                  .upload_size = blob->size,
-                                  .progress = progress,
-                                  .limit = ERROR_MAX};
-    return send_part(remote, upload, &whole, error) &&
-           (upload->again || whole.status == 201 || refused(remote, upload, &whole, error));
+    gboolean has = FALSE;
+    return ingot_remote_has_blob(remote, upload->name, &blob->digest, &has, NULL) && has;
 }
 
-static gboolean put_blob(IngotRemote *remote, const char *name, Upload *upload, int fd, const IngotDescriptor *blob,
-                         IngotProgress *progress, GError **error)
+/* A request without an answer may have done what it was asked for. */
+static gboolean is_done_all_the_same(IngotRemote *remote, const Upload *upload, const IngotDescriptor *blob,
+                                     GError *problem, GError **error)
 {
-    GError *problem = NULL;
-    gboolean ok;
-    do {
-        ok = begin(remote, name, upload, &problem) && put_whole(remote, upload, fd, blob, progress, &problem);
-    } while (ok && upload->again);
-    return ok || give_up(remote, upload, problem, error);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) && is_there(remote, upload, blob)) {
+        g_error_free(problem);
+        return TRUE;
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
-gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               IngotProgress *progress, GError **error)
-{
-    g_auto(Upload) upload = {.patience = patience_of(remote->patience)};
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    return fd >= 0 && put_blob(remote, name, &upload, fd, blob, progress, error);
-}
-
-/* --- frames --- */
-
-typedef struct {
-    int fd;
-    const char *path;
-    const IngotRange *frames; /* all of the blob */
-    guint count, next;        /* next: atomic; it begins behind those that are known */
-    guint8 *list;
-    GMutex lock;
-    GError *failure;
-} Listing;
-
-static void write_entry(const Listing *listing, guint i, const IngotDigest *digest)
-{
-    guint8 *entry = listing->list + (gsize)i * ENTRY;
-    guint32 length = GUINT32_TO_LE((guint32)listing->frames[i].length);
-    memcpy(entry, digest->bytes, INGOT_DIGEST_SIZE);
-    memcpy(entry + INGOT_DIGEST_SIZE, &length, sizeof length);
-}
-
-static gboolean add_entry(const Listing *listing, guint i, guint8 *data, GError **error)
-{
-    IngotDigest digest;
-    gsize length = (gsize)listing->frames[i].length;
-    if (!ingot_file_pread(listing->fd, data, length, listing->frames[i].offset, listing->path, error)) {
-        return FALSE;
-    }
-    ingot_digest_of(data, length, &digest);
-    write_entry(listing, i, &digest);
-    return TRUE;
-}
-
-static gpointer add_entries(gpointer user)
-{
-    Listing *listing = user;
-    g_autofree guint8 *data = g_malloc(FRAME_MAX);
-    GError *error = NULL;
-    guint first;
-    while (error == NULL && (first = g_atomic_int_add(&listing->next, RUN)) < listing->count) {
-        gboolean ok = ingot_interrupt_check(&error);
-        for (guint i = first; ok && i < MIN(first + RUN, listing->count); i++) {
-            ok = add_entry(listing, i, data, &error);
-        }
-    }
-    g_mutex_lock(&listing->lock);
-    if (listing->failure == NULL) {
-        listing->failure = g_steal_pointer(&error);
-    }
-    g_mutex_unlock(&listing->lock);
-    g_clear_error(&error);
-    return NULL;
-}
-
-/* What was worked out of the disk's own frames is known from then on. */
-static void learn_frames(IngotIndex *index, const Listing *listing)
-{
-    IngotDigest digest;
-    index->frames = g_array_sized_new(FALSE, FALSE, sizeof digest, index->chunks->len);
-    for (guint i = 0; i < index->chunks->len; i++) {
-        memcpy(digest.bytes, listing->list + (gsize)i * ENTRY, sizeof digest.bytes);
-        g_array_append_val(index->frames, digest);
-    }
-}
-
-/* Each frame's digest and length; those that the index does not know are read, on all cores; NULL: an error. */
-static guint8 *list_frames(int fd, const char *path, const GArray *frames, IngotIndex *index, GError **error)
-{
-    Listing listing = {.fd = fd, .path = path, .frames = (const IngotRange *)(gpointer)frames->data};
-    listing.count = frames->len;
-    listing.list = g_malloc((gsize)frames->len * ENTRY);
-    gboolean known = index->frames != NULL && index->frames->len == index->chunks->len;
-    for (; known && listing.next < index->chunks->len; listing.next++) {
-        write_entry(&listing, listing.next, &g_array_index(index->frames, IngotDigest, listing.next));
-    }
-    g_mutex_init(&listing.lock);
-    crew_run("frames", known ? 1 : MIN(g_get_num_processors(), THREADS_MAX), add_entries, &listing);
-    g_mutex_clear(&listing.lock);
-    if (listing.failure != NULL) {
-        g_propagate_error(error, listing.failure);
-        g_clear_pointer(&listing.list, g_free);
-    } else if (!known) {
-        g_clear_pointer(&index->frames, g_array_unref);
-        learn_frames(index, &listing);
-    }
-    return listing.list;
-}
-
-/* The blob's frames, its seek table among them; NULL: a registry would not take them as such. */
-static GArray *find_frames(const IngotIndex *index, guint64 blob_size)
-{
-    g_autoptr(GArray) frames = g_array_new(FALSE, FALSE, sizeof(IngotRange));
-    for (guint i = 0; i < index->chunks->len; i++) {
-        const IngotChunk *chunk = ingot_index_chunk(index, i);
-        IngotRange range = {.offset = chunk->stored_offset, .length = chunk->stored_length};
-        if (range.length > FRAME_MAX) {
-            return NULL;
-        }
-        g_array_append_val(frames, range);
-    }
-    for (guint64 at = index->blob_size; at < blob_size; at += FRAME_MAX) {
-        IngotRange range = {.offset = at, .length = MIN(blob_size - at, FRAME_MAX)};
-        g_array_append_val(frames, range);
-    }
-    return (gsize)frames->len * ENTRY <= LIST_MAX ? g_steal_pointer(&frames) : NULL;
-}
-
-/* Tells the frames; those that are missing, neighbours joined, or NULL. */
-static GArray *ask_missing(IngotRemote *remote, Upload *upload, const GArray *frames, const guint8 *list,
-                           GError **error)
-{
-    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
-    gsize bits = (frames->len + 7) / 8;
-    g_auto(HttpExchange) post = {.method = "POST",
-                                 .url = g_strdup(upload->frames),
-                                 .headers = headers,
-                                 .body = list,
-                                 .body_size = (gsize)frames->len * ENTRY,
-                                 .limit = MAX(bits, ERROR_MAX)};
-    if (!http_exchange(remote, &post, error) || (post.status != 200 && !refused(remote, upload, &post, error))) {
-        return NULL;
-    }
-    if (post.answer->len != bits) {
-        failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
-        return NULL;
-    }
-    GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));
-    for (guint i = 0; i < frames->len; i++) {
-        const IngotRange *frame = &g_array_index(frames, IngotRange, i);
-        IngotRange *last = missing->len == 0 ? NULL : &g_array_index(missing, IngotRange, missing->len - 1);
-        if ((post.answer->data[i / 8] & (1u << (i % 8))) == 0) {
-            continue;
-        }
-        if (last != NULL && last->offset + last->length == frame->offset) {
-            last->length += frame->length;
-        } else {
-            g_array_append_val(missing, *frame);
-        }
-    }
-    return missing;
-}
-
-static guint64 total_of(const GArray *ranges)
-{
-    guint64 total = 0;
-    for (guint i = 0; i < ranges->len; i++) {
-        total += g_array_index(ranges, IngotRange, i).length;
-    }
-    return total;
-}
-
-/* Ends an upload that the registry has all of. One that still hashes it says so, and is asked again. doubt: the
- * registry may have taken none of it; upload->again: it has not. */
-static gboolean put_end(IngotRemote *remote, Upload *upload, const IngotDescriptor *blob, gboolean doubt,
-                        IngotProgress *progress, GError **error)
+gboolean upload_end(IngotRemote *remote, Upload *upload, const IngotDescriptor *blob, gboolean doubt,
+                    IngotProgress *progress, GError **error)
 {
     Patience long_one = patience_by_clock(END_PATIENCE);
     gint64 wait = 0;
     upload->again = FALSE;
     for (gboolean told = FALSE;; told = TRUE) {
+        GError *problem = NULL;
         g_auto(HttpExchange) end = {.method = "PUT",
-                                    .url = finish_url(upload, &blob->digest),
+                                    .url = upload_end_url(upload, &blob->digest),
                                     .body = "",
-                                    .limit = ERROR_MAX,
-                                    .silence = END_SILENCE,
+                                    .limit = UPLOAD_ANSWER_MAX,
+                                    .silence = upload->frames != NULL ? END_SILENCE : END_STALLS * http_stall(remote),
                                     .patience = &upload->patience};
-        if (!http_exchange(remote, &end, error)) {
-            return FALSE;
+        if (!http_exchange(remote, &end, &problem)) {
+            return is_done_all_the_same(remote, upload, blob, problem, error);
         }
-        if (!http_still_hashes(&end) || (wait = patience_take(&long_one, remote->curl, end.status)) < 0) {
-            upload->again = doubt && (end.status == 400 || end.status == 404 || end.status == 409);
-            return upload->again || end.status == 201 || refused(remote, upload, &end, error);
+        if (!http_still_hashes(&end) || (wait = patience_take(&long_one, remote->curl, CURLE_OK, end.status)) < 0) {
+            if (end.status == 201 || (end.lost && is_there(remote, upload, blob))) {
+                return TRUE;
+            }
+            upload->again = (doubt || end.lost) && (end.status == 400 || end.status == 404 || end.status == 409);
+            return upload->again || upload_refused(remote, upload, &end, error);
         }
         doubt = FALSE;
         if (!told) {
@@ -345,118 +163,191 @@ static gboolean put_end(IngotRemote *remote, Upload *upload, const IngotDescript
     }
 }
 
-/* The registry has all of it, and hashes it. */
-static gboolean do_meanwhile(Upload *upload, GError **error)
+/* --- the whole of it in one request --- */
+
+/* Goes the other way, in another upload. FALSE: it was gone already. */
+static gboolean turn(Upload *upload)
 {
-    const IngotMeanwhile *meanwhile = g_steal_pointer(&upload->meanwhile);
-    upload->left = meanwhile != NULL && !meanwhile->run(meanwhile->user, error);
-    return !upload->left;
+    if (upload->turned) {
+        return FALSE;
+    }
+    upload->turned = upload->again = TRUE;
+    upload->in_pieces = !upload->in_pieces;
+    return TRUE;
 }
 
-/* The missing frames, and, unless it may take the registry long to hash the blob or there is something to be done
- * meanwhile, the end in the same request. */
-static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
-                            const GArray *missing, IngotProgress *progress, GError **error)
+/* Whether a status may say that a body is not taken in this way. */
+static gboolean is_about_the_way(long status)
+{
+    return status == 404 || status == 405 || status == 411 || status == 415 || status == 501;
+}
+
+static gboolean put_whole(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                          IngotProgress *progress, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
-    guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
-    gboolean at_once = blob->size <= AT_ONCE_MAX && upload->meanwhile == NULL;
-    ingot_progress_add(progress, known - upload->known);
-    upload->known = known;
-    if (total == 0) {
-        return put_end(remote, upload, blob, FALSE, progress, error);
+    const IngotRange all = {.length = blob->size};
+    GError *problem = NULL;
+    g_auto(HttpExchange) whole = {.method = "PUT",
+                                  .url = upload_end_url(upload, &blob->digest),
+                                  .headers = headers,
+                                  .upload_fd = fd,
+                                  .upload_size = blob->size,
+                                  .upload_ranges = &all,
+                                  .progress = progress,
+                                  .limit = UPLOAD_ANSWER_MAX};
+    if (!upload_send(remote, upload, &whole, &problem)) {
+        return is_done_all_the_same(remote, upload, blob, problem, error);
     }
-    g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
-                                 .url = at_once ? finish_url(upload, &blob->digest) : g_strdup(upload->location),
-                                 .headers = headers,
-                                 .upload_fd = fd,
-                                 .upload_size = total,
-                                 .upload_ranges = (const IngotRange *)(gpointer)missing->data,
-                                 .progress = progress,
-                                 .limit = ERROR_MAX,
-                                 .silence = END_SILENCE};
-    if (!send_part(remote, upload, &rest, error)) {
-        return FALSE;
-    }
-    if (at_once && rest.status == 201) {
+    if (whole.status != 201 && whole.lost && is_there(remote, upload, blob)) {
+        upload->again = FALSE;
         return TRUE;
     }
-    if (rest.status == 202 &&
-        (!take_location(remote, &rest, "location", &upload->location, error) || !do_meanwhile(upload, error))) {
-        return FALSE;
+    if (upload->again || whole.status == 201) {
+        return TRUE;
     }
-    return upload->again || rest.status == 202 || http_still_hashes(&rest)
-               ? put_end(remote, upload, blob, upload->again, progress, error)
-               : refused(remote, upload, &rest, error);
+    gboolean other_way = whole.status == 400 || whole.status == 413 || is_about_the_way(whole.status);
+    return (other_way && turn(upload)) || upload_refused(remote, upload, &whole, error);
 }
 
-/* *tried FALSE: the registry has to be sent the whole. */
-static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const char *path, const IngotDescriptor *blob,
-                          const GArray *frames, IngotIndex *index, IngotProgress *progress, guint64 *sent,
-                          gboolean *tried, GError **error)
+/* --- in pieces --- */
+
+/* How much the registry says that it has: Range: 0-LAST. Of nothing it may say 0-0. */
+static gboolean told_position(const HttpExchange *exchange, guint64 *at)
 {
-    *tried = upload->frames != NULL && frames != NULL;
-    g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, index, error);
-    g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, frames, list, error);
-    if (missing == NULL) {
+    const char *text = http_header(exchange, "range");
+    text = text != NULL && g_str_has_prefix(text, "bytes=") ? text + strlen("bytes=") : text;
+    if (text == NULL || !g_str_has_prefix(text, "0-") ||
+        !g_ascii_string_to_unsigned(text + strlen("0-"), 10, 0, G_MAXINT64 - 1, at, NULL)) {
         return FALSE;
     }
-    *sent += (guint64)frames->len * ENTRY + total_of(missing);
-    return put_missing(remote, upload, fd, blob, missing, progress, error);
+    *at += *at > 0;
+    return TRUE;
 }
 
-/* Whether the whole may be taken where its frames were not: no registry that has no time, room or rights for the frames
- * has them for more. */
-static gboolean may_take_whole(const Upload *upload, const GError *problem)
+/* Goes on where the registry is; one that does not say where is to have it all anew. */
+static void go_on_at(Upload *upload, gboolean told, guint64 at, guint64 size)
 {
-    static const long for_all[] = {401, 403, 429, 503, 507};
-    for (guint i = 0; i < G_N_ELEMENTS(for_all); i++) {
-        if (upload->refused == for_all[i]) {
-            return FALSE;
+    upload->again = !told || at > size;
+    upload->at = upload->again ? 0 : at;
+    if (upload->at > upload->most) {
+        upload->most = upload->at;
+        patience_renew(&upload->patience);
+    }
+}
+
+static gboolean ask_position(IngotRemote *remote, Upload *upload, guint64 size, GError **error)
+{
+    g_auto(HttpExchange) get = {
+        .method = "GET", .url = g_strdup(upload->location), .limit = UPLOAD_ANSWER_MAX, .patience = &upload->patience};
+    guint64 at = 0;
+    if (!http_exchange(remote, &get, error)) {
+        return FALSE;
+    }
+    gboolean told = get.status < 300 && told_position(&get, &at);
+    go_on_at(upload, told, at, size);
+    return upload->again || upload_take_location(remote, &get, "location", &upload->location, error);
+}
+
+/* FALSE: there is no shorter piece that the registry takes. */
+static gboolean shorten(Upload *upload, guint64 length)
+{
+    static const guint64 steps[] = {64 << 20, 8 << 20, 1 << 20};
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        if (steps[i] < length && steps[i] >= upload->least) {
+            upload->piece = steps[i];
+            return TRUE;
         }
     }
-    return !upload->left && !is_broken_off(problem);
+    return FALSE;
 }
 
-/* The whole: as that upload, where it is as it was begun; one that knows of frames takes nothing else. */
-static gboolean put_instead(IngotRemote *remote, const char *name, Upload *upload, int fd, const IngotDescriptor *blob,
-                            gboolean is_new, IngotProgress *progress, GError **error)
+/* The registry is where it says, or has taken the piece. One that stays where it was has an end. */
+static gboolean take_piece(IngotRemote *remote, Upload *upload, const HttpExchange *piece, guint64 size, GError **error)
+{
+    guint64 from = upload->at, at = from + piece->upload_size, told = 0;
+    gboolean stray = piece->status == 416 || (told_position(piece, &told) && told != at);
+    if (stray && ++upload->strays > STRAYS_MAX) {
+        return upload_refused(remote, upload, piece, error);
+    }
+    if (!upload_take_location(remote, piece, "location", &upload->location, error)) {
+        return FALSE;
+    }
+    if (stray && !told_position(piece, &told)) {
+        return ask_position(remote, upload, size, error);
+    }
+    go_on_at(upload, TRUE, stray ? told : at, size);
+    return TRUE;
+}
+
+static gboolean put_piece(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                          IngotProgress *progress, GError **error)
+{
+    guint64 left = blob->size - upload->at, most = MAX(upload->piece, upload->least);
+    const IngotRange range = {.offset = upload->at, .length = upload->piece == 0 ? left : MIN(left, most)};
+    g_autofree char *place = g_strdup_printf("Content-Range: %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, range.offset,
+                                             range.offset + range.length - 1);
+    const char *const headers[] = {"Content-Type: application/octet-stream", place, NULL};
+    g_auto(HttpExchange) piece = {.method = "PATCH",
+                                  .url = g_strdup(upload->location),
+                                  .headers = headers,
+                                  .upload_fd = fd,
+                                  .upload_size = range.length,
+                                  .upload_ranges = &range,
+                                  .before = upload->at,
+                                  .position = upload->at,
+                                  .progress = progress,
+                                  .limit = UPLOAD_ANSWER_MAX};
+    if (!upload_send(remote, upload, &piece, error)) {
+        return FALSE;
+    }
+    if (upload->again) {
+        return ask_position(remote, upload, blob->size, error);
+    }
+    if (piece.status == 202 || piece.status == 201 || piece.status == 204 || piece.status == 416) {
+        return take_piece(remote, upload, &piece, blob->size, error);
+    }
+    gboolean goes_on = piece.status == 413 ? shorten(upload, range.length)
+                                           : upload->at == 0 && is_about_the_way(piece.status) && turn(upload);
+    return goes_on || upload_refused(remote, upload, &piece, error);
+}
+
+static gboolean put_pieces(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                           IngotProgress *progress, GError **error)
+{
+    upload->at = 0;
+    while (upload->at < blob->size) {
+        if (!put_piece(remote, upload, fd, blob, progress, error)) {
+            return FALSE;
+        }
+        if (upload->again) {
+            return TRUE;
+        }
+    }
+    return upload_end(remote, upload, blob, FALSE, progress, error);
+}
+
+gboolean upload_put(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob, gboolean begun,
+                    IngotProgress *progress, GError **error)
 {
     GError *problem = NULL;
-    if (is_new && !put_whole(remote, upload, fd, blob, progress, &problem)) {
-        return give_up(remote, upload, problem, error);
+    gboolean ok;
+    upload->in_pieces = blob->size > WHOLE_MAX;
+    for (;; begun = FALSE) {
+        ok = (begun || upload_begin(remote, upload, &problem)) &&
+             (upload->in_pieces ? put_pieces(remote, upload, fd, blob, progress, &problem)
+                                : put_whole(remote, upload, fd, blob, progress, &problem));
+        if (!ok || !upload->again) {
+            break;
+        }
     }
-    return (is_new && !upload->again) || put_blob(remote, name, upload, fd, blob, progress, error);
+    return ok || upload_give_up(remote, upload, problem, error);
 }
 
-gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
-                               guint64 *sent, GError **error)
+gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               IngotProgress *progress, GError **error)
 {
-    g_auto(Upload) upload = {.patience = patience_of(remote->patience), .meanwhile = meanwhile};
-    gboolean tried = FALSE, ok;
-    guint64 own = 0, *count = sent == NULL ? &own : sent;
-    g_autoptr(GArray) frames = find_frames(index, blob->size);
-    g_autoptr(GError) problem = NULL;
+    g_auto(Upload) upload = {.name = name, .patience = patience_of(remote->patience)};
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    if (fd < 0) {
-        return FALSE;
-    }
-    do {
-        if (!begin(remote, name, &upload, error)) {
-            return FALSE;
-        }
-        ok = put_delta(remote, &upload, fd, path, blob, frames, index, progress, count, &tried, &problem);
-    } while (ok && upload.again);
-    if (ok) {
-        return TRUE;
-    }
-    if (!may_take_whole(&upload, problem)) {
-        return give_up(remote, &upload, g_steal_pointer(&problem), error);
-    }
-    if (upload.refused == 400) { /* the digests may be why */
-        g_clear_pointer(&index->frames, g_array_unref);
-    }
-    *count += blob->size;
-    return put_instead(remote, name, &upload, fd, blob, !tried, progress, error);
+    return fd >= 0 && upload_put(remote, &upload, fd, blob, FALSE, progress, error);
 }

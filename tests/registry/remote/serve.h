@@ -12,8 +12,8 @@
 #include <ingot/remote.h>
 #include <string.h>
 
-/* What is answered to a request whose first line and headers these are: all of the answer but "Connection: close".
- * sent: bytes of its body. Called by the server's thread. */
+/* What is answered to a request whose first line and headers these are: all of the answer but "Connection: close";
+ * NULL: the connection is closed without one. sent: bytes of its body. Called by the server's thread. */
 typedef char *(*ServeFunc)(const char *request, gsize sent, gpointer user);
 
 typedef struct {
@@ -23,11 +23,12 @@ typedef struct {
     ServeFunc answer;
     gpointer user;
     gulong pause; /* microseconds before each byte of an answer; 0: it comes at once */
+    gsize most;   /* bytes of a body that are read; a longer one is not; 0: all */
     gint ends;    /* atomic */
 } Serve;
 
-/* The request's head; its body is read and counted. NULL: the connection has ended. */
-static inline char *serve_receive(GSocket *connection, gsize *sent)
+/* The request's head; its body is read, as far as it is to be, and counted. NULL: the connection has ended. */
+static inline char *serve_receive(GSocket *connection, gsize most, gsize *sent)
 {
     g_autoptr(GString) all = g_string_new(NULL);
     char bytes[16384];
@@ -42,6 +43,7 @@ static inline char *serve_receive(GSocket *connection, gsize *sent)
     const char *length = strstr(all->str, "Content-Length: ");
     gsize size = length == NULL ? 0 : (gsize)g_ascii_strtoull(length + strlen("Content-Length: "), NULL, 10);
     *sent = all->len - (gsize)(end + 4 - all->str);
+    size = most > 0 ? MIN(size, most) : size;
     while (*sent < size && (got = g_socket_receive(connection, bytes, sizeof bytes, NULL, NULL)) > 0) {
         *sent += (gsize)got;
     }
@@ -69,7 +71,7 @@ static inline gpointer serve_run(gpointer data)
         if (connection == NULL || g_atomic_int_get(&serve->ends)) {
             return NULL;
         }
-        g_autofree char *request = serve_receive(connection, &sent);
+        g_autofree char *request = serve_receive(connection, serve->most, &sent);
         g_autofree char *answer = request == NULL ? NULL : serve->answer(request, sent, serve->user);
         if (answer != NULL) {
             serve_send(connection, answer, serve->pause);

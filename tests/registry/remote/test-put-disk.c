@@ -240,9 +240,9 @@ static void patience_ends_by_the_clock(void **state)
     Patience patience = patience_by_clock(3600);
     CURL *curl = curl_easy_init();
     (void)state;
-    assert_true(patience_take(&patience, curl, 503) > 0);
+    assert_true(patience_take(&patience, curl, CURLE_OK, 503) > 0);
     patience.end = g_get_monotonic_time();
-    assert_int_equal(patience_take(&patience, curl, 503), -1);
+    assert_int_equal(patience_take(&patience, curl, CURLE_OK, 503), -1);
     curl_easy_cleanup(curl);
 }
 

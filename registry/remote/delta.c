@@ -1,0 +1,275 @@
+/* Packed disks on their way to a registry: to one of Ingot's, as the frames that it lacks. */
+#include "base/file.h"
+#include "base/process.h"
+#include "image/encoder.h"
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/crew.h"
+#include "remote/failure.h"
+#include "remote/upload.h"
+
+#define FRAME_MAX (1u << 20) /* bytes that a registry takes as one frame */
+#define LIST_MAX (64u << 20) /* bytes of a list that it takes */
+#define ENTRY 36             /* bytes of the list for each frame: digest, length */
+#define RUN 64u              /* frames that a thread takes at once */
+#define THREADS_MAX 16u
+#define AT_ONCE_MAX ((guint64)256 << 20) /* bytes of a blob that a registry hashes within a moment, as a rule */
+#define ANSWER_SILENCE 15                /* seconds that a registry may take to say that it hashes what it has */
+
+typedef struct {
+    int fd;
+    const char *path;
+    const IngotRange *frames; /* all of the blob */
+    guint count, next;        /* next: atomic; it begins behind those that are known */
+    guint8 *list;
+    GMutex lock;
+    GError *failure;
+} Listing;
+
+static void write_entry(const Listing *listing, guint i, const IngotDigest *digest)
+{
+    guint8 *entry = listing->list + (gsize)i * ENTRY;
+    guint32 length = GUINT32_TO_LE((guint32)listing->frames[i].length);
+    memcpy(entry, digest->bytes, INGOT_DIGEST_SIZE);
+    memcpy(entry + INGOT_DIGEST_SIZE, &length, sizeof length);
+}
+
+static gboolean add_entry(const Listing *listing, guint i, guint8 *data, GError **error)
+{
+    IngotDigest digest;
+    gsize length = (gsize)listing->frames[i].length;
+    if (!ingot_file_pread(listing->fd, data, length, listing->frames[i].offset, listing->path, error)) {
+        return FALSE;
+    }
+    ingot_digest_of(data, length, &digest);
+    write_entry(listing, i, &digest);
+    return TRUE;
+}
+
+static gpointer add_entries(gpointer user)
+{
+    Listing *listing = user;
+    g_autofree guint8 *data = g_malloc(FRAME_MAX);
+    GError *error = NULL;
+    guint first;
+    while (error == NULL && (first = g_atomic_int_add(&listing->next, RUN)) < listing->count) {
+        gboolean ok = ingot_interrupt_check(&error);
+        for (guint i = first; ok && i < MIN(first + RUN, listing->count); i++) {
+            ok = add_entry(listing, i, data, &error);
+        }
+    }
+    g_mutex_lock(&listing->lock);
+    if (listing->failure == NULL) {
+        listing->failure = g_steal_pointer(&error);
+    }
+    g_mutex_unlock(&listing->lock);
+    g_clear_error(&error);
+    return NULL;
+}
+
+/* What was worked out of the disk's own frames is known from then on. */
+static void learn_frames(IngotIndex *index, const Listing *listing)
+{
+    IngotDigest digest;
+    index->frames = g_array_sized_new(FALSE, FALSE, sizeof digest, index->chunks->len);
+    for (guint i = 0; i < index->chunks->len; i++) {
+        memcpy(digest.bytes, listing->list + (gsize)i * ENTRY, sizeof digest.bytes);
+        g_array_append_val(index->frames, digest);
+    }
+}
+
+/* Each frame's digest and length; those that the index does not know are read, on all cores; NULL: an error. */
+static guint8 *list_frames(int fd, const char *path, const GArray *frames, IngotIndex *index, GError **error)
+{
+    Listing listing = {.fd = fd, .path = path, .frames = (const IngotRange *)(gpointer)frames->data};
+    listing.count = frames->len;
+    listing.list = g_malloc((gsize)frames->len * ENTRY);
+    gboolean known = index->frames != NULL && index->frames->len == index->chunks->len;
+    for (; known && listing.next < index->chunks->len; listing.next++) {
+        write_entry(&listing, listing.next, &g_array_index(index->frames, IngotDigest, listing.next));
+    }
+    g_mutex_init(&listing.lock);
+    crew_run("frames", known ? 1 : MIN(g_get_num_processors(), THREADS_MAX), add_entries, &listing);
+    g_mutex_clear(&listing.lock);
+    if (listing.failure != NULL) {
+        g_propagate_error(error, listing.failure);
+        g_clear_pointer(&listing.list, g_free);
+    } else if (!known) {
+        g_clear_pointer(&index->frames, g_array_unref);
+        learn_frames(index, &listing);
+    }
+    return listing.list;
+}
+
+/* The blob's frames, its seek table among them; NULL: a registry would not take them as such. */
+static GArray *find_frames(const IngotIndex *index, guint64 blob_size)
+{
+    g_autoptr(GArray) frames = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(index, i);
+        IngotRange range = {.offset = chunk->stored_offset, .length = chunk->stored_length};
+        if (range.length > FRAME_MAX) {
+            return NULL;
+        }
+        g_array_append_val(frames, range);
+    }
+    for (guint64 at = index->blob_size; at < blob_size; at += FRAME_MAX) {
+        IngotRange range = {.offset = at, .length = MIN(blob_size - at, FRAME_MAX)};
+        g_array_append_val(frames, range);
+    }
+    return (gsize)frames->len * ENTRY <= LIST_MAX ? g_steal_pointer(&frames) : NULL;
+}
+
+/* Tells the frames; those that are missing, neighbours joined, or NULL. */
+static GArray *ask_missing(IngotRemote *remote, Upload *upload, const GArray *frames, const guint8 *list,
+                           GError **error)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    gsize bits = (frames->len + 7) / 8;
+    g_auto(HttpExchange) post = {.method = "POST",
+                                 .url = g_strdup(upload->frames),
+                                 .headers = headers,
+                                 .body = list,
+                                 .body_size = (gsize)frames->len * ENTRY,
+                                 .limit = MAX(bits, UPLOAD_ANSWER_MAX)};
+    if (!http_exchange(remote, &post, error) || (post.status != 200 && !upload_refused(remote, upload, &post, error))) {
+        return NULL;
+    }
+    if (post.answer->len != bits) {
+        failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
+        return NULL;
+    }
+    GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < frames->len; i++) {
+        const IngotRange *frame = &g_array_index(frames, IngotRange, i);
+        IngotRange *last = missing->len == 0 ? NULL : &g_array_index(missing, IngotRange, missing->len - 1);
+        if ((post.answer->data[i / 8] & (1u << (i % 8))) == 0) {
+            continue;
+        }
+        if (last != NULL && last->offset + last->length == frame->offset) {
+            last->length += frame->length;
+        } else {
+            g_array_append_val(missing, *frame);
+        }
+    }
+    return missing;
+}
+
+static guint64 total_of(const GArray *ranges)
+{
+    guint64 total = 0;
+    for (guint i = 0; i < ranges->len; i++) {
+        total += g_array_index(ranges, IngotRange, i).length;
+    }
+    return total;
+}
+
+/* The registry has all of it, and hashes it. */
+static gboolean do_meanwhile(Upload *upload, GError **error)
+{
+    const IngotMeanwhile *meanwhile = g_steal_pointer(&upload->meanwhile);
+    upload->left = meanwhile != NULL && !meanwhile->run(meanwhile->user, error);
+    return !upload->left;
+}
+
+/* The missing frames, and, unless it may take the registry long to hash the blob or there is something to be done
+ * meanwhile, the end in the same request. */
+static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                            const GArray *missing, IngotProgress *progress, GError **error)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
+    gboolean at_once = blob->size <= AT_ONCE_MAX && upload->meanwhile == NULL;
+    ingot_progress_add(progress, known - upload->known);
+    upload->known = known;
+    if (total == 0) {
+        return upload_end(remote, upload, blob, FALSE, progress, error);
+    }
+    g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
+                                 .url = at_once ? upload_end_url(upload, &blob->digest) : g_strdup(upload->location),
+                                 .headers = headers,
+                                 .upload_fd = fd,
+                                 .upload_size = total,
+                                 .upload_ranges = (const IngotRange *)(gpointer)missing->data,
+                                 .progress = progress,
+                                 .limit = UPLOAD_ANSWER_MAX,
+                                 .silence = ANSWER_SILENCE};
+    if (!upload_send(remote, upload, &rest, error)) {
+        return FALSE;
+    }
+    if (at_once && rest.status == 201) {
+        return TRUE;
+    }
+    if (rest.status == 202 &&
+        (!upload_take_location(remote, &rest, "location", &upload->location, error) || !do_meanwhile(upload, error))) {
+        return FALSE;
+    }
+    return upload->again || rest.status == 202 || http_still_hashes(&rest)
+               ? upload_end(remote, upload, blob, upload->again, progress, error)
+               : upload_refused(remote, upload, &rest, error);
+}
+
+/* *tried FALSE: the registry has to be sent the whole. */
+static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const char *path, const IngotDescriptor *blob,
+                          const GArray *frames, IngotIndex *index, IngotProgress *progress, guint64 *sent,
+                          gboolean *tried, GError **error)
+{
+    *tried = upload->frames != NULL && frames != NULL;
+    g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, index, error);
+    g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, frames, list, error);
+    if (missing == NULL) {
+        return FALSE;
+    }
+    *sent += (guint64)frames->len * ENTRY + total_of(missing);
+    return put_missing(remote, upload, fd, blob, missing, progress, error);
+}
+
+/* Whether the whole may be taken where its frames were not: no registry that has no time, room or rights for the frames
+ * has them for more. */
+static gboolean may_take_whole(const Upload *upload, const GError *problem)
+{
+    static const long for_all[] = {401, 403, 429, 503, 507};
+    for (guint i = 0; i < G_N_ELEMENTS(for_all); i++) {
+        if (upload->refused == for_all[i]) {
+            return FALSE;
+        }
+    }
+    gboolean is_broken_off = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
+                             g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
+    return !upload->left && !is_broken_off;
+}
+
+gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
+                               guint64 *sent, GError **error)
+{
+    g_auto(Upload) upload = {.name = name, .patience = patience_of(remote->patience), .meanwhile = meanwhile};
+    gboolean tried = FALSE, ok;
+    guint64 own = 0, *count = sent == NULL ? &own : sent;
+    g_autoptr(GArray) frames = find_frames(index, blob->size);
+    g_autoptr(GError) problem = NULL;
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    do {
+        if (!upload_begin(remote, &upload, error)) {
+            return FALSE;
+        }
+        ok = put_delta(remote, &upload, fd, path, blob, frames, index, progress, count, &tried, &problem);
+    } while (ok && upload.again);
+    if (ok) {
+        return TRUE;
+    }
+    if (!may_take_whole(&upload, problem)) {
+        return upload_give_up(remote, &upload, g_steal_pointer(&problem), error);
+    }
+    if (upload.refused == 400) { /* the digests may be why */
+        g_clear_pointer(&index->frames, g_array_unref);
+    }
+    *count += blob->size;
+    /* An upload that knows of frames takes nothing else. */
+    return upload_put(remote, &upload, fd, blob, !tried, progress, error);
+}
