@@ -13,7 +13,10 @@ G_BEGIN_DECLS
 
 #define INGOT_INDEX_VERSION 1
 #define INGOT_BLOCK_SIZE 4096
-#define INGOT_INDEX_CHUNKS_MAX 6000000u /* more are neither written nor read: an index is at most 256 MiB of text */
+/* More are neither written nor read: an index and its text, which a peer sends, take 250 MB of memory at most. It is 300
+ * GB of data in chunks of the default average; a larger disk is cut into larger ones (packer.h). */
+#define INGOT_INDEX_CHUNKS_MAX 2400000u
+#define INGOT_INDEX_MAX (97u << 20) /* bytes of the largest one, if it does not compress */
 
 typedef struct {
     IngotDigest digest;    /* of the chunk's bytes; all zero for a hole */

@@ -15,7 +15,7 @@ typedef struct IngotFrames IngotFrames;
 
 typedef struct {
     guint threads;             /* 0: one per core */
-    guint32 average;           /* chunk size aimed at, bytes; 0: the default */
+    guint32 average;           /* chunk size aimed at, bytes; 0: the default, which is greater for a huge disk */
     IngotProgress *progress;   /* may be NULL; counts bytes of the disk */
     const IngotFrames *frames; /* may be NULL; a chunk that they have is not compressed again */
 } IngotPackOptions;

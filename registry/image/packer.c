@@ -297,9 +297,19 @@ static gboolean finish(Packer *packer, GError **error)
     return TRUE;
 }
 
+/* Such that an index holds the disk, with room for chunks that end early. */
+static guint32 average_for(guint64 size)
+{
+    guint32 average = CHUNKER_AVERAGE;
+    while (size / average > INGOT_INDEX_CHUNKS_MAX / 4 * 3 && chunker_average_valid(average * 2)) {
+        average *= 2;
+    }
+    return average;
+}
+
 IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error)
 {
-    guint32 average = options->average == 0 ? CHUNKER_AVERAGE : options->average;
+    guint32 average = options->average == 0 ? average_for(ingot_blocks_size(blocks)) : options->average;
     if (!chunker_average_valid(average) || ingot_blocks_size(blocks) == 0 || ingot_blocks_size(blocks) % 512 != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: a disk of %" G_GUINT64_FORMAT " bytes in chunks of %u: the size must be a multiple of 512 "

@@ -7,7 +7,6 @@
 #include "store/reach.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
-#define INDEX_MAX (1u << 30)
 #define ATTACHMENT_MAX (64u << 20)
 
 void ingot_image_free(IngotImage *image)
@@ -41,7 +40,7 @@ static gboolean load(IngotStore *store, IngotImage *image, GError **error)
         return FALSE;
     }
     g_autofree char *index_path = ingot_store_blob_path(store, &image->manifest->index.digest);
-    g_autoptr(GBytes) index = ingot_store_read(store, &image->manifest->index.digest, INDEX_MAX, error);
+    g_autoptr(GBytes) index = ingot_store_read(store, &image->manifest->index.digest, INGOT_INDEX_MAX, error);
     image->index = index == NULL ? NULL
                                  : ingot_index_parse_for(g_bytes_get_data(index, NULL), g_bytes_get_size(index),
                                                          image->manifest->disk.size, index_path, error);

@@ -9,7 +9,6 @@
 #include "transfer/assemble.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
-#define INDEX_MAX (257u << 20) /* an index of 256 MiB that does not compress */
 #define ATTACHMENT_MAX (64u << 20)
 #define ANSWER_LEAST 65536u  /* bytes: an error may be longer than the blob */
 #define ATTACHED_PATIENCE 10 /* seconds, with a registry that has no time for what is attached */
@@ -76,7 +75,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
         ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
     g_autoptr(GBytes) index_bytes =
         checked == NULL ? NULL
-                        : fetch_blob(store, remote, reference->name, &manifest->index, INDEX_MAX, received, error);
+                        : fetch_blob(store, remote, reference->name, &manifest->index, INGOT_INDEX_MAX, received, error);
     g_autoptr(IngotIndex) index =
         index_bytes == NULL ? NULL
                             : ingot_index_parse_for(g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes),
@@ -84,7 +83,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     if (index == NULL) {
         return FALSE;
     }
-    g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 256 MiB, and the disk takes a while */
+    g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 97 MiB, and the disk takes a while */
     return disk_is_whole(store, &manifest->disk) ||
            assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
 }

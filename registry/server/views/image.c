@@ -5,7 +5,6 @@
 #include <ingot/manifest.h>
 
 #define CONFIG_MAX (1u << 20) /* bytes; a larger config is nobody's but an attacker's: 20 KB are many */
-#define INDEX_MAX (256u << 20)
 #define OVERHEAD ((gsize)256 << 10) /* bytes of an image's smaller things, and of those of its blobs, about */
 
 static gsize parsed; /* atomic: bytes that all images take */
@@ -114,7 +113,7 @@ static void unref_blob(gpointer blob)
 static IngotIndex *open_index(ViewImage *image, const IngotManifest *manifest, GError **error)
 {
     gsize memory, taken;
-    g_autoptr(GBytes) bytes = read_blob(image, &manifest->index.digest, INDEX_MAX, 0, &taken, error);
+    g_autoptr(GBytes) bytes = read_blob(image, &manifest->index.digest, INGOT_INDEX_MAX, 0, &taken, error);
     const void *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, NULL);
     IngotIndex *index =
         bytes != NULL &&

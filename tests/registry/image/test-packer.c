@@ -217,6 +217,25 @@ static void what_is_no_disk_is_refused(void **state)
     assert_non_null(strstr(error->message, "not.qcow2"));
 }
 
+/* An index holds so many chunks alone. */
+static void a_huge_disk_is_cut_into_larger_chunks(void **state)
+{
+    static const struct {
+        guint64 gib;
+        guint32 average;
+    } rows[] = {{200, 128u << 10}, {300, 256u << 10}, {1500, 1u << 20}};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *path = ingot_workdir_file(workdir, "huge.raw");
+        g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600, NULL);
+        assert_int_equal(ftruncate(fd, (off_t)(rows[i].gib << 30)), 0);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(IngotPacked) packed = pack(path, "raw", 0, &error);
+        assert_null(error);
+        assert_int_equal(packed->index->average, rows[i].average);
+    }
+}
+
 /* What QEMU makes of the exported file is the disk. */
 static void an_exported_qcow2_is_the_disk(void **state)
 {
@@ -240,7 +259,7 @@ int main(void)
         cmocka_unit_test(threads_and_holes_do_not_matter), cmocka_unit_test(a_disk_in_use_is_no_image),
         cmocka_unit_test(a_qcow2_chain_is_its_bytes),      cmocka_unit_test(an_insertion_changes_little),
         cmocka_unit_test(odd_ends_and_empty_disks),        cmocka_unit_test(what_is_no_disk_is_refused),
-        cmocka_unit_test(an_exported_qcow2_is_the_disk),
+        cmocka_unit_test(an_exported_qcow2_is_the_disk),   cmocka_unit_test(a_huge_disk_is_cut_into_larger_chunks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
