@@ -52,12 +52,20 @@ static char *read_line(GError **error)
     return result;
 }
 
+/* Of a line that ends as those of Windows do. */
+static char *cut_return(char *line)
+{
+    if (line != NULL && g_str_has_suffix(line, "\r"))
+        line[strlen(line) - 1] = '\0';
+    return line;
+}
+
 static char *ask(const char *prompt, gboolean echo, GError **error)
 {
     struct termios before, silent;
 
     if (tcgetattr(STDIN_FILENO, &before) != 0)
-        return read_line(error);
+        return cut_return(read_line(error));
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     if (!echo && tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0) {

@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* One line without its end: from the terminal, after the prompt and without echo, where standard input is one; else the
- * next line of standard input. INVALID where there is none or it has more than 64 KiB. Free it with
- * ingot_secret_free. */
+/* One line without its end (LF, or CR LF outside a terminal): from the terminal, after the prompt and without echo,
+ * where standard input is one; else the next line of standard input. INVALID where there is none or it has more than 64
+ * KiB. Free it with ingot_secret_free. */
 char *ingot_prompt_secret(const char *prompt, GError **error);
 /* The same with echo, for what is no secret. */
 char *ingot_prompt_line(const char *prompt, GError **error);
