@@ -1,8 +1,9 @@
 /* Logins of registries, kept where podman, skopeo and docker keep theirs: containers-auth.json(5).
  *
  * Read are $REGISTRY_AUTH_FILE, else $XDG_RUNTIME_DIR/containers/auth.json and containers/auth.json in the XDG
- * configuration folder; then $DOCKER_CONFIG/config.json, else ~/.docker/config.json. The first that can be written to
- * by this rule is where a login goes; it is replaced as a whole, its owner alone may read it, other entries stay. */
+ * configuration folder; then $DOCKER_CONFIG/config.json, else ~/.docker/config.json. A login
+ * goes to the first of them, which is replaced as a whole (one that is mounted alone is written in place), by one
+ * program at a time; its owner alone may read it, other entries stay. */
 #pragma once
 
 #include <glib.h>
@@ -19,15 +20,17 @@ void ingot_credentials_free(IngotCredentials *credentials);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotCredentials, ingot_credentials_free)
 
 /* *found: what is kept for HOST/NAME, for a part of NAME from its beginning, or for HOST (name may be NULL); NULL where
- * there is nothing. A file may leave that to a credential helper (credHelpers, credsStore), which is run: *problem (may
- * be NULL) is why one that should know the login can't be used. INVALID: a file is broken. */
+ * there is nothing. A file may leave that to a credential helper (credHelpers, credsStore), which is run. *problem (may
+ * be NULL): why a file, or a helper that should know the login, can't be used; the search goes on without it. FALSE: a
+ * signal came. */
 gboolean ingot_credentials_find(const char *host, const char *name, IngotCredentials **found, GError **problem,
                                 GError **error);
 /* The file that logins are written to; free it. */
 char *ingot_credentials_path(void);
-/* All names of Docker Hub are one. */
+/* All names of Docker Hub are one. INVALID: the file leaves the host's login to a helper. */
 gboolean ingot_credentials_save(const char *host, const IngotCredentials *credentials, GError **error);
-/* NOT_FOUND where none is kept in that file. */
+/* From all of these files but docker's own. NOT_FOUND where none is kept there; the message names what still has one.
+ */
 gboolean ingot_credentials_remove(const char *host, GError **error);
 
 G_END_DECLS

@@ -1,10 +1,6 @@
 #include "base/crew.h"
 
 #include <ingot/error.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#define NICE 10
 
 void crew_run(const char *name, guint threads, GThreadFunc work, gpointer data)
 {
@@ -32,9 +28,4 @@ GThread *crew_thread(const char *name, GThreadFunc work, gpointer data, GError *
                     problem->message);
     }
     return thread;
-}
-
-void crew_stand_back(void)
-{
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* Linux: of the thread, and of those that it starts */
 }

@@ -12,6 +12,3 @@
 void crew_run(const char *name, guint threads, GThreadFunc work, gpointer data);
 /* A thread of its own; NULL: the system gives none. */
 GThread *crew_thread(const char *name, GThreadFunc work, gpointer data, GError **error);
-/* The calling thread, and those that it starts, get less of the processors from now on: for work that nobody waits for,
- * or that may take longer than the requests beside it. There is no way back. */
-void crew_stand_back(void);

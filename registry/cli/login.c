@@ -59,10 +59,11 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
-const IngotVerb verb_login = {"login", "HOST", "log in to a registry",
-                              "Checks user and password (or token) and keeps them where podman, skopeo and docker do, "
-                              "for its owner alone to read.\n"
-                              "Programs may set INGOT_TOKEN=HOST=TOKEN instead.\n\n"
-                              "Examples:\n  ingot login registry.example\n"
-                              "  ingot login -u alice --password-stdin registry.example <secret\n",
-                              run};
+const IngotVerb verb_login = {
+    "login", "HOST", "log in to a registry",
+    "Checks user and password (or token) and keeps them where podman and skopeo do, for their "
+    "owner alone to read.\n"
+    "Programs may set INGOT_TOKEN=HOST=TOKEN instead.\n\n"
+    "Examples:\n  ingot login registry.example\n"
+    "  ingot login -u alice --password-stdin registry.example <secret\n",
+    run};

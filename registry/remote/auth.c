@@ -14,7 +14,7 @@
 #define SECONDS 60 /* that a token is good for where nothing is said (distribution's specification) */
 #define PASSES_MAX 256
 #define MARGIN 30 /* seconds before its end when another one is fetched */
-#define AGAIN 10  /* seconds until that is tried again */
+#define AGAIN 10L /* seconds until that is tried again */
 
 /* What is shown for one name and kind of request. */
 typedef struct {

@@ -47,6 +47,20 @@ fail() {
     exit 1
 }
 
+# mounted WHAT WHERE COMMAND...: the command in a mount namespace where WHAT is bound over WHERE.
+mounted() {
+    local namespace=(unshare --mount --propagation unchanged)
+    [ "$(id -u)" = 0 ] || namespace=(unshare --user --map-root-user --mount)
+    # In a chroot there is no mount to make private, and none that others share.
+    # shellcheck disable=SC2016
+    "${namespace[@]}" bash -c 'what=$0 where=$1 status=0; shift
+        mount --make-rprivate / 2>/dev/null
+        mount --bind "$what" "$where" || exit 99
+        "$@" || status=$?
+        umount "$where"
+        exit $status' "$@"
+}
+
 # start_server COMMAND...: an ingotd, whatever stands before it. SERVER is its process, SERVED the first URL at which it listens ("" where
 # that is no address), the log goes on in LOG.
 LOG=$TMP/ingotd.log

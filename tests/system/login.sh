@@ -138,6 +138,19 @@ ingot login -q -u alice --password-stdin "$registry" <<<"$token"
 ingot push -q web:1.0.0 "$registry/team/by-token" >/dev/null || fail "a token as a password"
 ingot logout "$registry"
 ok "docker's file, logins of a part of a registry, helpers, \$INGOT_TOKEN, a token as a password"
+# One that is mounted alone can't be replaced; the line of the password may end as those of Windows do.
+echo '{"auths": {"other.example": {"auth": "YTph"}}}' >"$TMP/outside.json"
+echo '{}' >"$TMP/inside.json"
+printf 'the word of alice\r\n' | REGISTRY_AUTH_FILE=$TMP/inside.json mounted "$TMP/outside.json" "$TMP/inside.json" ingot login -q -u alice --password-stdin "$registry" || fail "a file that is mounted alone"
+[ "$(cat "$TMP/inside.json")" = '{}' ] && grep -q other.example "$TMP/outside.json" || fail "$(cat "$TMP/outside.json")"
+REGISTRY_AUTH_FILE=$TMP/outside.json ingot ls "$registry" | grep -qx team/web || fail "the login that was kept there"
+cp "$TMP/outside.json" "$TMP/docker/config.json"
+DOCKER_CONFIG=$TMP/docker expect 1 ingot logout "$registry"
+grep -q "$TMP/docker/config.json" "$TMP/err" || fail "logout does not say which login is still used: $(cat "$TMP/err")"
+echo "{\"credHelpers\": {\"$registry\": \"test\"}}" >"$TMP/helper.json"
+REGISTRY_AUTH_FILE=$TMP/helper.json expect 2 ingot login -u alice --password-stdin "$registry" <<<'the word of alice'
+grep -q docker-credential-test "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "a file that is mounted alone, CR LF, logins that are elsewhere"
 unset INGOT_CA INGOT_PLAIN_HTTP
 
 # docker-registry with Basic.

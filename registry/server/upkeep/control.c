@@ -15,8 +15,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/crew.h"
-
 #define JOB_MAX (64u << 10) /* bytes of a job as text */
 #define SOCKET ".sock"      /* ends the names of sockets */
 #define EARLY SOCKET "~"    /* the same where nobody listens yet */
@@ -106,14 +104,13 @@ static gboolean client_is_gone(gpointer connection)
     return poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-/* {outcome, lines}, or {error, code}. The connection's thread ends with it, so it may stand back. */
+/* {outcome, lines}, or {error, code}. */
 static json_t *work(const Control *control, struct MHD_Connection *connection, const GByteArray *body)
 {
     g_autoptr(GError) error = NULL;
     g_auto(Job) job = {.gone = client_is_gone, .client = connection};
     g_autoptr(json_t) lines = json_array();
     g_autoptr(json_t) request = ingot_json_parse(body->data, body->len, "job", &error);
-    crew_stand_back();
     g_autoptr(json_t) outcome = request == NULL || !job_from_json(request, &job, &error)
                                     ? NULL
                                     : control->run(&job, add_line, lines, control->user, &error);

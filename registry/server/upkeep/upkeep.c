@@ -307,7 +307,6 @@ static gpointer keep_up(gpointer user)
 {
     Upkeep *upkeep = user;
     gint64 due = 0;
-    crew_stand_back();
     while (wait_for(upkeep, due)) {
         merge_when_scattered(upkeep);
         gint64 collect_due = collect_when_due(upkeep), sweep_due = sweep_when_due(upkeep);

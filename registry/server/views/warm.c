@@ -1,11 +1,14 @@
 #include "server/views/warm.h"
 
+#include "base/process.h"
 #include <ingot/error.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/crew.h"
-#include "base/process.h"
 #include "server/auth/fairqueue.h"
 
+#define NICE 10
 #define THREADS 2u       /* one of them at most is at work unasked */
 #define ASKED_MAX 64u    /* tasks in line that a client asked for */
 #define UNASKED_MAX 1024 /* tasks in line that nobody waits for: more are worked out when they are asked for */
@@ -272,7 +275,7 @@ static Task **free_slot(Warm *warm)
 static gpointer work_thread(gpointer data)
 {
     Warm *warm = data;
-    crew_stand_back();
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* Linux: of the thread, and of those that it starts */
     g_mutex_lock(&warm->lock);
     while (!warm->stops) {
         Task *task = next_task(warm);

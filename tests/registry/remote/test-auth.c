@@ -234,6 +234,28 @@ static void a_place_of_tokens_may_fail_for_a_while(void **state)
     g_free(hour.realm);
 }
 
+/* What needs no login is had without, whatever the files of logins are like. */
+static void a_broken_file_is_no_refusal(void **state)
+{
+    Hour hour = {.password = ""};
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    Serve *serve = serve_new(by_the_hour, &hour);
+    hour.realm = g_strconcat(serve->where, "/token", NULL);
+    keep_login(serve, "{\"auth\":\"YTph\"");
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    if (!put(remote, &error)) {
+        fail_msg("%s", error->message);
+    }
+    hour.failure = "401 Unauthorized";
+    g_autoptr(IngotRemote) another = serve_remote(serve);
+    assert_false(put(another, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_non_null(strstr(error->message, "auth.json"));
+    serve_free(serve);
+    g_free(hour.realm);
+}
+
 /* --- refusals --- */
 
 static char *refuse(const char *request, gsize sent, gpointer user)
@@ -276,9 +298,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_body_is_sent_where_a_location_may_lead), TEST(a_body_is_sent_nowhere_else),
-        TEST(an_identity_token_is_sent_to_nobody_else), TEST(a_login_of_a_helper_may_end),
-        TEST(a_place_of_tokens_may_fail_for_a_while),   TEST(what_is_refused_is_named),
+        TEST(a_body_is_sent_where_a_location_may_lead),
+        TEST(a_body_is_sent_nowhere_else),
+        TEST(an_identity_token_is_sent_to_nobody_else),
+        TEST(a_login_of_a_helper_may_end),
+        TEST(a_place_of_tokens_may_fail_for_a_while),
+        TEST(a_broken_file_is_no_refusal),
+        TEST(what_is_refused_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

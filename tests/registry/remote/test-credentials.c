@@ -48,7 +48,7 @@ static void expect(const char *host, const char *name, const char *expected)
     assert_string_equal(found, expected);
 }
 
-#define INVALID "error 1"
+#define PROBLEM "problem: "
 
 static int set_up(void **state)
 {
@@ -120,25 +120,41 @@ static void odd_files(void **state)
         {"{\"auths\":{\"a.example\":1}}", "nothing"},
         {"{\"auths\":{\"a.example\":{\"auth\":\"YTphAAA=\"}}}", "a:a"}, /* padded with NUL */
         {"{\"auths\":{\"a.example\":{\"auth\":\"YTo=\"}}}", "a:"},
-        {"{\"auths\":{\"a.example\":{\"auth\":\"YWE=\"}}}", INVALID},
-        {"{\"auths\":{\"a.example\":{\"auth\":\"%%%%\"}}}", INVALID},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"YWE=\"}}}", PROBLEM},
+        {"{\"auths\":{\"a.example\":{\"auth\":\"%%%%\"}}}", PROBLEM},
         {"{\"auths\":{\"a.example\":{\"auth\":\"YTph\",\"identitytoken\":\"x\"}}}", "identity x"},
         {"{\"auths\":{\"a.example\":{\"identitytoken\":\"x\"}}}", "identity x"},
         {"{\"auths\":{\"b.example\":{}},\"credsStore\":\"desktop\"}", "nothing"},
         {"{\"credHelpers\":{\"b.example\":\"pass\"}}", "nothing"},
-        {"[]", INVALID},
+        {"[]", PROBLEM},
     };
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(tries); i++) {
         write_file("REGISTRY_AUTH_FILE", "auth.json", tries[i].text);
         g_autofree char *found = find("a.example", "team");
-        if (strcmp(found, tries[i].expected) != 0) {
+        gboolean is_problem = strcmp(tries[i].expected, PROBLEM) == 0 && g_str_has_prefix(found, PROBLEM);
+        if (!is_problem && strcmp(found, tries[i].expected) != 0) {
             fail_msg("%s: %s, not %s", tries[i].text, found, tries[i].expected);
         }
     }
     write_file("REGISTRY_AUTH_FILE", "auth.json", "nonsense");
     g_autofree char *broken = find("a.example", NULL);
-    assert_true(g_str_has_prefix(broken, "error"));
+    assert_true(g_str_has_prefix(broken, PROBLEM) && strstr(broken, "auth.json") != NULL);
+}
+
+/* Most that is asked of a registry needs no login, and another file may have it. */
+static void a_broken_file_is_gone_on_without(void **state)
+{
+    g_autoptr(IngotCredentials) found = NULL;
+    g_autoptr(GError) problem = NULL;
+    (void)state;
+    write_file("REGISTRY_AUTH_FILE", "auth.json", "{\"auths\":{\"a.exam");
+    write_file("DOCKER_CONFIG", "docker/config.json", "{\"auths\":{\"a.example\":{\"auth\":\"YTph\"}}}");
+    assert_true(ingot_credentials_find("a.example", NULL, &found, &problem, NULL));
+    assert_string_equal(found->user, "a");
+    assert_non_null(strstr(problem->message, "auth.json"));
+    assert_false(ingot_credentials_save("a.example", found, NULL));
+    assert_false(ingot_credentials_remove("a.example", NULL));
 }
 
 /* docker-credential-NAME prints what a script of that name does. */
@@ -260,12 +276,121 @@ static void written_and_removed(void **state)
     assert_string_equal(text, "{\"auths\":{\"b.example\":{\"auth\":\"Yjpi\"}},\"more\":[1]}");
 }
 
+/* Both may be where a link leads that leads to nothing yet. */
+static void a_link_to_nothing_stays_one(void **state)
+{
+    g_autoptr(IngotCredentials) alice = ingot_credentials_new("alice", "a");
+    struct stat st;
+    (void)state;
+    g_autofree char *link = ingot_workdir_file(workdir, "link.json"),
+                    *real = ingot_workdir_file(workdir, "to/real.json");
+    assert_int_equal(symlink("to/real.json", link), 0);
+    g_setenv("REGISTRY_AUTH_FILE", link, TRUE);
+    assert_true(ingot_credentials_save("a.example", alice, NULL));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(lstat(real, &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    expect("a.example", NULL, "alice:a");
+}
+
+#define THREADS 8
+#define EACH 20
+
+static gpointer save_some(gpointer user)
+{
+    g_autoptr(IngotCredentials) alice = ingot_credentials_new("alice", "a");
+    for (guint i = 0; i < EACH; i++) {
+        g_autofree char *host = g_strdup_printf("h%u-%u.example", GPOINTER_TO_UINT(user), i);
+        if (!ingot_credentials_save(host, alice, NULL)) {
+            return "failed";
+        }
+    }
+    return NULL;
+}
+
+static void logins_at_once_are_all_kept(void **state)
+{
+    GThread *threads[THREADS];
+    (void)state;
+    g_autofree char *path = ingot_workdir_file(workdir, "auth.json");
+    g_setenv("REGISTRY_AUTH_FILE", path, TRUE);
+    for (guint i = 0; i < THREADS; i++) {
+        threads[i] = g_thread_new("login", save_some, GUINT_TO_POINTER(i));
+    }
+    for (guint i = 0; i < THREADS; i++) {
+        assert_null(g_thread_join(threads[i]));
+    }
+    for (guint i = 0; i < THREADS * EACH; i++) {
+        g_autofree char *host = g_strdup_printf("h%u-%u.example", i / EACH, i % EACH);
+        expect(host, NULL, "alice:a");
+    }
+}
+
+static void what_a_helper_goes_before_is_not_kept(void **state)
+{
+    static const char *const keys[][2] = {
+        {"a.example", "a.example"}, {"https://a.example/v1/", "a.example"}, {"index.docker.io", "docker.io"}};
+    g_autoptr(IngotCredentials) alice = ingot_credentials_new("alice", "a");
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *text = g_strdup_printf("{\"credHelpers\":{\"%s\":\"cloud\"}}", keys[i][0]);
+        g_autoptr(GError) error = NULL;
+        write_file("REGISTRY_AUTH_FILE", "auth.json", text);
+        assert_false(ingot_credentials_save(keys[i][1], alice, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "docker-credential-cloud"));
+        assert_true(ingot_credentials_save("b.example", alice, NULL));
+    }
+}
+
+static void removed_from_all_files_but_dockers(void **state)
+{
+    static const char hub[] = "{\"auths\":{\"docker.io\":{\"auth\":\"YTph\"},\"https://index.docker.io/v1/\":"
+                              "{\"auth\":\"Yjpi\"},\"a.example\":{\"auth\":\"YTph\"}}}";
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    g_autofree char *folder = ingot_workdir_file(workdir, "run");
+    write_file("REGISTRY_AUTH_FILE", "run/containers/auth.json", hub);
+    g_autofree char *second = g_build_filename(g_get_user_config_dir(), "containers", "auth.json", NULL);
+    g_autofree char *second_folder = g_path_get_dirname(second);
+    assert_true(ingot_file_make_folder(second_folder, NULL));
+    assert_true(ingot_file_replace(second, hub, strlen(hub), 0600, NULL));
+    g_unsetenv("REGISTRY_AUTH_FILE");
+    g_setenv("XDG_RUNTIME_DIR", folder, TRUE);
+    assert_true(ingot_credentials_remove("docker.io", NULL));
+    expect("docker.io", NULL, "nothing");
+    expect("a.example", NULL, "a:a");
+    assert_true(ingot_credentials_remove("a.example", NULL));
+    expect("a.example", NULL, "nothing");
+
+    write_file("DOCKER_CONFIG", "docker/config.json", hub);
+    assert_false(ingot_credentials_remove("a.example", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    assert_non_null(strstr(error->message, "docker/config.json"));
+    expect("a.example", NULL, "a:a");
+    g_unsetenv("XDG_RUNTIME_DIR");
+}
+
 int main(void)
 {
+    /* GLib looks once. */
+    g_autoptr(IngotWorkdir) home = ingot_workdir_new(NULL);
+    g_setenv("XDG_CONFIG_HOME", ingot_workdir_path(home), TRUE);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_longest_key_counts), TEST(files_in_their_order),     TEST(odd_files),           TEST(helpers_are_run),
-        TEST(a_store_has_all_logins), TEST(one_hub_by_several_names), TEST(written_and_removed),
+        TEST(the_longest_key_counts),
+        TEST(files_in_their_order),
+        TEST(odd_files),
+        TEST(a_broken_file_is_gone_on_without),
+        TEST(helpers_are_run),
+        TEST(a_store_has_all_logins),
+        TEST(one_hub_by_several_names),
+        TEST(written_and_removed),
+        TEST(a_link_to_nothing_stays_one),
+        TEST(logins_at_once_are_all_kept),
+        TEST(what_a_helper_goes_before_is_not_kept),
+        TEST(removed_from_all_files_but_dockers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
