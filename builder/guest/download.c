@@ -1,8 +1,9 @@
 #include "guest/download.h"
 
 #include "base/file.h"
+#include "base/nameless.h"
+#include "base/newfile.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,9 +17,9 @@ struct Download {
     GString *head; /* the first line, until its end has come */
     gboolean started, folder;
     mode_t mode;
-    char *path;      /* what becomes of it */
-    char *temporary; /* the name of fd's file; NULL: it has none */
-    int fd;
+    char *path;         /* what becomes of it */
+    IngotNewFile *file; /* NULL: a folder */
+    IngotFd tar;        /* of a folder */
     guint64 size;
 };
 
@@ -28,22 +29,19 @@ Download *download_new(const char *from, const char *to)
     download->from = g_strdup(from);
     download->to = g_strdup(to);
     download->head = g_string_new(NULL);
-    download->fd = -1;
+    download->tar = -1;
     return download;
 }
 
 void download_free(Download *download)
 {
     if (download != NULL) {
-        ingot_fd_clear(&download->fd);
-        if (download->temporary != NULL) {
-            unlink(download->temporary);
-        }
+        ingot_fd_clear(&download->tar);
+        ingot_newfile_free(download->file);
         g_string_free(download->head, TRUE);
         g_free(download->from);
         g_free(download->to);
         g_free(download->path);
-        g_free(download->temporary);
         g_free(download);
     }
 }
@@ -54,7 +52,7 @@ static gboolean download_nonsense(const Download *download, GError **error)
     return FALSE;
 }
 
-/* A file beside its place, or the tar in a file that has no name for longer than it takes to open it. */
+/* A file that gets its name when it is whole, or the tar in one that never has a name. */
 static gboolean download_open(Download *download, GError **error)
 {
     g_autofree char *base = g_path_get_basename(download->from);
@@ -70,15 +68,17 @@ static gboolean download_open(Download *download, GError **error)
     if (!ingot_file_make_folder(download->folder ? download->path : parent, error)) {
         return FALSE;
     }
-    download->temporary = download->folder ? g_strdup_printf("%s/.ingot-new", download->path)
-                                           : g_strdup_printf("%s.ingot-new", download->path);
-    unlink(download->temporary);
-    download->fd = ingot_file_open(download->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, error);
-    if (download->fd >= 0 && download->folder) {
-        unlink(download->temporary);
-        g_clear_pointer(&download->temporary, g_free);
+    if (download->folder) {
+        download->tar = ingot_nameless_open(download->path, error);
+        return download->tar >= 0;
     }
-    return download->fd >= 0;
+    download->file = ingot_newfile_open(download->path, 0600, error);
+    return download->file != NULL;
+}
+
+static int download_fd(const Download *download)
+{
+    return download->folder ? download->tar : ingot_newfile_fd(download->file);
 }
 
 static gboolean download_start(Download *download, GError **error)
@@ -105,7 +105,7 @@ static gboolean download_write(Download *download, const char *data, gsize size,
     while (size > 0) {
         gsize part = MIN(BLOCK - download->size % BLOCK, size);
         if (!download_is_zero(data, part) &&
-            !ingot_file_pwrite(download->fd, data, part, download->size, download->path, error)) {
+            !ingot_file_pwrite(download_fd(download), data, part, download->size, download->path, error)) {
             return FALSE;
         }
         download->size += part;
@@ -137,24 +137,29 @@ gboolean download_sink(const char *data, gsize size, gpointer user, GError **err
     return download_write(download, data, size, error);
 }
 
+static gboolean download_publish(const Download *download, GError **error)
+{
+    int fd = ingot_newfile_fd(download->file);
+    if (fchmod(fd, download->mode) != 0 || fsync(fd) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", download->path);
+    }
+    return ingot_newfile_name(download->file, error) && ingot_file_sync_folder(download->path, error);
+}
+
 gboolean download_finish(Download *download, GPtrArray *written, ExtractSkipFunc skip, gpointer user, GError **error)
 {
     if (!download->started) {
         return download_nonsense(download, error);
     }
-    if (ftruncate(download->fd, (off_t)download->size) != 0) {
+    if (ftruncate(download_fd(download), (off_t)download->size) != 0) {
         return ingot_error_set_errno(error, errno, "%s", download->path);
     }
     if (download->folder) {
-        return extract_tar(download->fd, download->from, download->path, written, skip, user, error);
+        return extract_tar(download->tar, download->from, download->path, written, skip, user, error);
     }
-    if (fchmod(download->fd, download->mode) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", download->path);
-    }
-    if (!ingot_file_publish(download->fd, download->temporary, download->path, error)) {
+    if (!download_publish(download, error)) {
         return FALSE;
     }
-    g_clear_pointer(&download->temporary, g_free);
     if (written != NULL) {
         g_ptr_array_add(written, g_canonicalize_filename(download->path, NULL));
     }

@@ -5,8 +5,6 @@
 #include <ingot/format.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void file_free(gpointer data)
 {
@@ -61,29 +59,38 @@ static gboolean write_all(const GPtrArray *files, IngotDisk *disk, const char *f
     return TRUE;
 }
 
+static gboolean refuse_folder(const char *path, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                "%s: is there already; the format is a folder of files: give the name of a new one", path);
+    return FALSE;
+}
+
+/* Another one may have made its own meanwhile. */
+static gboolean name_folder(const char *made, const char *path, GError **error)
+{
+    if (rename(made, path) == 0) {
+        return TRUE;
+    }
+    return errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? refuse_folder(path, error)
+                                                                     : ingot_error_set_errno(error, errno, "%s", path);
+}
+
 static gboolean write_folder(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
                              GError **error)
 {
-    g_autofree char *temporary = g_strdup_printf("%s.ingot-%d", path, (int)getpid());
     if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
-                    "%s: is there already; the format is a folder of files: give the name of a new one", path);
-        return FALSE;
+        return refuse_folder(path, error);
     }
-    /* One may be there of a process that was killed and had our number. */
-    if (!ingot_file_remove_tree(temporary, error)) {
-        return FALSE;
+    g_autofree char *whole = g_canonicalize_filename(path, NULL), *parent = g_path_get_dirname(whole);
+    g_autofree char *made = g_build_filename(parent, ".ingot-XXXXXX", NULL);
+    if (g_mkdtemp_full(made, 0777) == NULL) {
+        return ingot_error_set_errno(error, errno, "%s: cannot make a folder beside it", path);
     }
-    if (mkdir(temporary, 0777) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", temporary);
+    if (write_all(files, disk, made, progress, error) && name_folder(made, path, error)) {
+        return TRUE;
     }
-    if (write_all(files, disk, temporary, progress, error)) {
-        if (rename(temporary, path) == 0) {
-            return TRUE;
-        }
-        ingot_error_set_errno(error, errno, "%s", path);
-    }
-    ingot_file_remove_tree(temporary, NULL);
+    ingot_file_remove_tree(made, NULL);
     return FALSE;
 }
 

@@ -1,10 +1,9 @@
 /* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. One with
  * coded blocks is written range by range, as it is read. */
 #include "base/file.h"
+#include "base/newfile.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <ingot/error.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "format/extents.h"
@@ -167,22 +166,13 @@ static gboolean write_device(const IngotLayout *layout, IngotDisk *disk, const F
 static gboolean write_new(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
                           GError **error)
 {
-    g_autofree char *temporary = g_strdup_printf("%s.ingot-%d", path, (int)getpid());
-    unlink(temporary); /* of a process that was killed and had our number */
-    g_auto(IngotFd) fd = ingot_file_open(temporary, O_RDWR | O_CREAT | O_EXCL, 0644, error);
-    if (fd < 0) {
+    g_autoptr(IngotNewFile) file = ingot_newfile_open(path, 0644, error);
+    if (file == NULL) {
         return FALSE;
     }
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(Range));
-    Target target = {.fd = fd, .name = path, .ranges = ranges};
-    if (write_file(layout, disk, &target, progress, error)) {
-        if (rename(temporary, path) == 0) {
-            return TRUE;
-        }
-        ingot_error_set_errno(error, errno, "%s", path);
-    }
-    unlink(temporary);
-    return FALSE;
+    Target target = {.fd = ingot_newfile_fd(file), .name = path, .ranges = ranges};
+    return write_file(layout, disk, &target, progress, error) && ingot_newfile_name(file, error);
 }
 
 gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,

@@ -118,7 +118,7 @@ static void a_file_keeps_its_bytes_and_mode(void **state)
     check(&fake, "cmp place/small out/link && [ ! -L out/link ]");
     check(&fake, "[ -f out/empty ] && [ ! -s out/empty ] && cmp place/large out/large");
     check(&fake, "cmp place/holes out/holes && [ \"$(du -k out/holes | cut -f1)\" -lt 1000 ]");
-    check(&fake, "cmp /proc/version out/version && [ -z \"$(ls -A out | grep ingot-new)\" ]");
+    check(&fake, "cmp /proc/version out/version && [ -z \"$(ls -A out | grep ingot)\" ]");
 }
 
 static void a_folders_content_goes_into_the_target(void **state)
