@@ -2,13 +2,13 @@
 #include "guest/guestchannel.h"
 
 #include "base/file.h"
+#include "base/sockets.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <ingot/error.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 typedef struct {
     GuestChannel channel;
@@ -90,14 +90,11 @@ GuestChannel *guest_channel_new_socket(int fd)
 
 GuestChannel *guest_channel_new_port(Machine *machine, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un address;
     const char *path = machine_shell(machine);
-    if (strlen(path) >= sizeof address.sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s: too long a path for a socket; a shorter $TMPDIR helps", path);
+    if (!sockets_address(path, &address, error)) {
         return NULL;
     }
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
     g_auto(IngotFd) fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         ingot_error_set_errno(error, errno, "%s", path);

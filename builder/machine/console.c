@@ -1,6 +1,7 @@
 #include "machine/console.h"
 
 #include "base/file.h"
+#include "base/sockets.h"
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define TAIL_MAX (64u << 10)      /* bytes that are looked at for the last lines */
@@ -87,9 +87,8 @@ static gpointer read_all(gpointer user)
 
 static gboolean listen_on(Console *console, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (g_strlcpy(address.sun_path, console->socket, sizeof address.sun_path) >= sizeof address.sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: too long a path for a socket", console->socket);
+    struct sockaddr_un address;
+    if (!sockets_address(console->socket, &address, error)) {
         return FALSE;
     }
     unlink(console->socket); /* of a machine before */
@@ -100,10 +99,10 @@ static gboolean listen_on(Console *console, GError **error)
            ingot_error_set_errno(error, errno, "%s", console->socket);
 }
 
-Console *console_new(const char *folder, GError **error)
+Console *console_new(const char *folder, const char *sockets, GError **error)
 {
     g_autoptr(Console) console = g_new0(Console, 1);
-    console->socket = g_build_filename(folder, "console", NULL);
+    console->socket = g_build_filename(sockets, "console", NULL);
     console->log = g_build_filename(folder, "console.log", NULL);
     console->older = g_build_filename(folder, "console.log.1", NULL);
     console->listener = -1;

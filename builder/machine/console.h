@@ -10,8 +10,9 @@
 #define CONSOLE_MAX (8u << 20) /* bytes */
 
 typedef struct Console Console;
-/* Listens in the folder, and starts the thread. */
-Console *console_new(const char *folder, GError **error);
+/* Keeps the log in the folder, listens there by the name that the folder has for sockets (base/sockets.h), and starts
+ * the thread. */
+Console *console_new(const char *folder, const char *sockets, GError **error);
 void console_free(Console *console);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
 

@@ -4,12 +4,15 @@
 
 #include <gio/gio.h>
 
+#include "base/file.h"
 #include "machine/console.h"
 #include "machine/machine.h"
 #include "machine/qmp.h"
 
 struct Machine {
     char *folder, *log, *socket, *shell; /* log: what QEMU says */
+    char *sockets; /* the folder, as the sockets in it have to name it, and what keeps that good: */
+    IngotFd sockets_fd;
     GSubprocess *qemu;
     Qmp *qmp; /* NULL until it answers */
     Console *console;

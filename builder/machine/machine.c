@@ -2,10 +2,9 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/sockets.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <string.h>
-#include <sys/un.h>
 
 #include "machine/board.h"
 #include "machine/inside.h"
@@ -24,6 +23,8 @@ void machine_free(Machine *machine)
         g_object_unref(machine->qemu);
     }
     console_free(machine->console);
+    ingot_fd_clear(&machine->sockets_fd);
+    g_free(machine->sockets);
     g_free(machine->folder);
     g_free(machine->log);
     g_free(machine->socket);
@@ -124,17 +125,9 @@ static gboolean launch(Machine *machine, const MachineOptions *options, GError *
     return machine->qmp != NULL;
 }
 
-/* The paths of the machine's sockets have to fit, and QMP carries UTF-8 alone. */
+/* QMP carries UTF-8 alone. */
 static gboolean check_folder(const Machine *machine, GError **error)
 {
-    static const struct sockaddr_un address;
-    if (strlen(machine->folder) + sizeof "/console" > sizeof address.sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s: the path is too long for the machine's sockets (at most %zu bytes): set TMPDIR to a folder "
-                    "with a shorter path",
-                    machine->folder, sizeof address.sun_path - sizeof "/console");
-        return FALSE;
-    }
     if (!g_utf8_validate(machine->folder, -1, NULL)) {
         g_autofree char *shown = g_utf8_make_valid(machine->folder, -1);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
@@ -147,17 +140,19 @@ static gboolean check_folder(const Machine *machine, GError **error)
 Machine *machine_start(const MachineOptions *options, GError **error)
 {
     g_autoptr(Machine) machine = g_new0(Machine, 1);
+    machine->sockets_fd = -1;
     machine->folder = g_strdup(options->folder);
     machine->log = g_build_filename(options->folder, "qemu.log", NULL);
-    machine->socket = g_build_filename(options->folder, "qmp", NULL);
-    machine->shell = g_build_filename(options->folder, "shell", NULL);
     machine->forwards = g_array_new(FALSE, FALSE, sizeof(BoardForward));
     machine->tops = g_ptr_array_new_with_free_func(g_free);
     machine->stopped = options->incoming;
-    if (!check_folder(machine, error)) {
+    machine->sockets = sockets_folder(machine->folder, &machine->sockets_fd, error);
+    if (machine->sockets == NULL || !check_folder(machine, error)) {
         return NULL;
     }
-    machine->console = console_new(options->folder, error);
+    machine->socket = g_build_filename(machine->sockets, "qmp", NULL);
+    machine->shell = g_build_filename(machine->sockets, "shell", NULL);
+    machine->console = console_new(machine->folder, machine->sockets, error);
     return machine->console != NULL && launch(machine, options, error) ? g_steal_pointer(&machine) : NULL;
 }
 

@@ -2,11 +2,10 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/sockets.h"
 #include <errno.h>
 #include <ingot/error.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "appliance/appliance.h"
@@ -84,8 +83,10 @@ static gboolean offline_alive(gpointer user, GError **error)
 /* The port of the appliance, connected before its shell reads from it. -1 on failure. */
 static int offline_connect(Offline *offline, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    g_strlcpy(address.sun_path, offline->socket, sizeof address.sun_path);
+    struct sockaddr_un address;
+    if (!sockets_address(offline->socket, &address, error)) {
+        return -1;
+    }
     g_auto(IngotFd) fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         ingot_error_set_errno(error, errno, "%s", offline->socket);
@@ -123,12 +124,12 @@ static gboolean offline_step(Offline *offline, const json_t *step, GError **erro
 
 gboolean offline_run(StepContext *context, const json_t *step, GError **error)
 {
-    g_autofree char *socket = g_build_filename(context->workdir, "offline", NULL);
-    if (strlen(socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s: too long a path for a socket; a shorter $TMPDIR helps", socket);
+    g_auto(IngotFd) fd = -1;
+    g_autofree char *folder = sockets_folder(context->workdir, &fd, error);
+    if (folder == NULL) {
         return FALSE;
     }
+    g_autofree char *socket = g_build_filename(folder, "offline", NULL);
     unlink(socket);
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
     Offline offline = {.context = context, .socket = socket, .notes = notes};

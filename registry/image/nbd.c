@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/sockets.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ typedef struct {
 struct IngotNbd {
     char *path;
     IngotWorkdir *workdir; /* of the server's socket and log */
+    IngotFd sockets;       /* of it, where its path is too long for a socket's: base/sockets.h */
     char *uri;
     GSubprocess *server;
     struct nbd_handle *handle;
@@ -48,6 +50,7 @@ void ingot_nbd_free(IngotNbd *nbd)
         nbd_close(nbd->handle);
     }
     end_server(nbd);
+    ingot_fd_clear(&nbd->sockets);
     ingot_workdir_free(nbd->workdir);
     g_clear_pointer(&nbd->extents, g_array_unref);
     g_free(nbd->uri);
@@ -111,7 +114,11 @@ static char *describe(const IngotPart *part, const char *format)
 static gboolean start_server(IngotNbd *nbd, const IngotPart *part, const char *format, gboolean writable,
                              GError **error)
 {
-    g_autofree char *socket = ingot_workdir_file(nbd->workdir, "socket");
+    g_autofree char *folder = sockets_folder(ingot_workdir_path(nbd->workdir), &nbd->sockets, error);
+    if (folder == NULL) {
+        return FALSE;
+    }
+    g_autofree char *socket = g_build_filename(folder, "socket", NULL);
     g_autofree char *words = ingot_workdir_file(nbd->workdir, "log");
     g_autofree char *escaped = g_uri_escape_string(socket, "/", FALSE);
     nbd->uri = g_strdup_printf("nbd+unix:///?socket=%s", escaped);
@@ -135,6 +142,7 @@ static IngotNbd *open_server(const IngotPart *part, const char *name, const char
 {
     g_autoptr(IngotNbd) nbd = g_new0(IngotNbd, 1);
     nbd->path = g_strdup(name);
+    nbd->sockets = -1;
     nbd->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
     nbd->workdir = ingot_workdir_new(error);
     if (nbd->workdir == NULL || !start_server(nbd, part, format, writable, error) || !connect_handle(nbd, error)) {

@@ -15,6 +15,9 @@ for threads in 1 2 5; do
 done
 qemu-img convert -O qcow2 "$TMP/disk.raw" "$TMP/disk.qcow2"
 [ "$(ingot pack -q "$TMP/disk.qcow2" team/two:1.0.0)" = "$digest" ] || fail "the same disk as qcow2 has another digest"
+deep=$TMP/$(printf '%0200d' 0)
+mkdir "$deep"
+[ "$(TMPDIR=$deep ingot pack -q "$TMP/disk.qcow2" team/two:1.0.0)" = "$digest" ] || fail "the path of \$TMPDIR is longer than a socket's"
 ok "equal bytes have equal digests, with any number of threads and from raw and qcow2"
 
 disk=$(python3 -c "import json; print(json.load(open('$INGOT_STORE/blobs/sha256/${digest#sha256:}'))['layers'][1]['digest'][7:])")

@@ -2,9 +2,9 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/sockets.h"
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ingot/error.h>
 #include <microhttpd.h>
 #include <poll.h>
@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define JOB_MAX (64u << 10) /* bytes of a job as text */
@@ -33,19 +32,13 @@ static char *socket_path(const char *data)
     return g_build_filename(data, "control.sock", NULL);
 }
 
-/* A socket's path has little room: a name in a folder whose path is long is reached by the folder's descriptor. *folder
- * is that (-1: it was not needed), to be open for as long as the address is used. */
+/* *folder is to be open for as long as the address is used: sockets.h. */
 static gboolean socket_address(const char *path, int *folder, struct sockaddr_un *address, GError **error)
 {
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    *folder = -1;
-    if (g_strlcpy(address->sun_path, path, sizeof address->sun_path) < sizeof address->sun_path) {
-        return TRUE;
-    }
     g_autofree char *parent = g_path_get_dirname(path), *name = g_path_get_basename(path);
-    *folder = ingot_file_open(parent, O_PATH | O_DIRECTORY, 0, error);
-    g_snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", *folder, name);
-    return *folder >= 0;
+    g_autofree char *reached = sockets_folder(parent, folder, error);
+    g_autofree char *there = reached == NULL ? NULL : g_build_filename(reached, name, NULL);
+    return there != NULL && sockets_address(there, address, error);
 }
 
 /* Whether it was left by a server that was killed. */

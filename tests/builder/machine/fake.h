@@ -37,11 +37,10 @@ static int fake_tear_down(void **state)
 }
 
 /* behaviour: the fake's JSON. */
-static Machine *fake_start(const char *behaviour, gboolean incoming)
+static Machine *fake_start_in(const char *folder, const char *behaviour, gboolean incoming)
 {
     g_setenv("FAKE_QEMU", behaviour, TRUE);
-    const MachineOptions options = {
-        .cpus = 1, .memory = 64 << 20, .folder = ingot_workdir_path(fake_workdir), .incoming = incoming};
+    const MachineOptions options = {.cpus = 1, .memory = 64 << 20, .folder = folder, .incoming = incoming};
     g_autoptr(GError) error = NULL;
     Machine *machine = machine_start(&options, &error);
     if (machine == NULL) {
@@ -49,6 +48,11 @@ static Machine *fake_start(const char *behaviour, gboolean incoming)
     }
     assert_non_null(machine);
     return machine;
+}
+
+static inline Machine *fake_start(const char *behaviour, gboolean incoming)
+{
+    return fake_start_in(ingot_workdir_path(fake_workdir), behaviour, incoming);
 }
 
 /* Whether the fake got the command, since it was asked last. */

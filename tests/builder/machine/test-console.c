@@ -64,12 +64,26 @@ static void a_new_log_goes_on_from_the_older(void **state)
     assert_int_equal(strlen(lines[0]), 98);
 }
 
+/* The folder's path may be longer than a socket's. */
+static void the_folder_may_be_deep(void **state)
+{
+    (void)state;
+    g_autofree char *deep = g_strnfill(200, 'x'), *folder = ingot_workdir_file(fake_workdir, deep);
+    assert_true(ingot_file_make_folder(folder, NULL));
+    g_autoptr(Machine) machine = fake_start_in(folder, "{\"print\": \"here\\r\\n\", \"die\": [\"stop\"]}", FALSE);
+    assert_false(machine_stop(machine, NULL));
+    g_autofree char *tail = machine_console_tail(machine, 5);
+    assert_string_equal(tail, "here");
+    assert_true(g_str_has_prefix(machine_console(machine), folder));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_and_the_last_line_are_there),
         cmocka_unit_test(a_flood_is_bounded),
         cmocka_unit_test(a_new_log_goes_on_from_the_older),
+        cmocka_unit_test(the_folder_may_be_deep),
     };
     return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }
