@@ -48,3 +48,9 @@ char *guest_name(const IngotFormatInput *input)
     const char *slash = input->name == NULL ? NULL : strrchr(input->name, '/');
     return g_strdup(input->name == NULL ? "disk" : slash == NULL ? input->name : slash + 1);
 }
+
+char *guest_file(const IngotFormatInput *input, const char *ending)
+{
+    g_autofree char *name = guest_name(input);
+    return g_strdup_printf("%.*s%s", (int)GUEST_FILE_MAX, name, ending);
+}

@@ -18,3 +18,7 @@ typedef struct {
 const GuestSystem *guest_system(const IngotFormatInput *input);
 /* The last part of the image's name: "web" of "team/web"; "disk" where it has none. Free it. */
 char *guest_name(const IngotFormatInput *input);
+/* A file's name that begins with the image's and ends so: "web.ovf". A name of more bytes than GUEST_FILE_MAX is cut to
+ * that, so that each file fits into a tar and into a folder. Free it. */
+#define GUEST_FILE_MAX 88u
+char *guest_file(const IngotFormatInput *input, const char *ending);

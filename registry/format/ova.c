@@ -15,11 +15,10 @@ static void add_sum(GString *manifest, const char *file, const IngotDigest *dige
     g_string_append_printf(manifest, "SHA256(%s)= %s\n", file, text + strlen("sha256:"));
 }
 
-static IngotLayout *lay_out(const IngotFormatInput *input, const char *name, IngotLayout *disk,
-                            const IngotDigest *disk_digest)
+static IngotLayout *lay_out(const IngotFormatInput *input, IngotLayout *disk, const IngotDigest *disk_digest)
 {
-    g_autofree char *disk_file = g_strdup_printf("%s-disk0.vmdk", name);
-    g_autofree char *ovf_file = g_strdup_printf("%s.ovf", name), *manifest_file = g_strdup_printf("%s.mf", name);
+    g_autofree char *disk_file = guest_file(input, "-disk0.vmdk");
+    g_autofree char *ovf_file = guest_file(input, ".ovf"), *manifest_file = guest_file(input, ".mf");
     g_autofree char *ovf = ovf_describe(input, disk_file, ingot_layout_size(disk), "vmx-10");
     g_autoptr(GString) manifest = g_string_new(NULL);
     IngotDigest ovf_digest;
@@ -36,14 +35,14 @@ static IngotLayout *lay_out(const IngotFormatInput *input, const char *name, Ing
 
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    g_autofree char *name = guest_name(input), *file = g_strdup_printf("%s.ova", name);
+    g_autofree char *file = guest_file(input, ".ova");
     g_autoptr(GPtrArray) inner = ingot_format_files(&format_vmdk_stream, input, error);
     const IngotFormatFile *disk = inner == NULL ? NULL : g_ptr_array_index(inner, 0);
     IngotDigest digest;
     if (disk == NULL || !ingot_format_digest(&format_vmdk_stream, input, disk, &digest, error)) {
         return NULL;
     }
-    return ingot_format_files_one(file, lay_out(input, name, disk->layout, &digest));
+    return ingot_format_files_one(file, lay_out(input, disk->layout, &digest));
 }
 
 const IngotFormat format_ova = {"ova", "VMware, VirtualBox, Proxmox, clouds: one file to import", vmdk_can, files,

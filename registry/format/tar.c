@@ -7,7 +7,7 @@
 #define OCTAL_MAX (G_GUINT64_CONSTANT(1) << 33) /* bytes: eleven octal digits say less than this */
 
 typedef struct {
-    char name[100], mode[8], owner[8], group[8];
+    char name[TAR_NAME_MAX], mode[8], owner[8], group[8];
     guint8 size[12];
     char time[12], sum[8], type;
     char link[100], magic[6];
@@ -49,7 +49,8 @@ void tar_add(IngotLayout *archive, const char *name, IngotLayout *file)
                  .version = {'0', '0'},
                  .owner_name = "root",
                  .group_name = "root"};
-    g_strlcpy(head.name, name, sizeof head.name);
+    g_assert(strlen(name) <= sizeof head.name);
+    memcpy(head.name, name, strlen(name)); /* a whole field has no NUL */
     put_size(&head, ingot_layout_size(file));
     put_sum(&head);
     ingot_layout_add_bytes(archive, &head, sizeof head);

@@ -4,8 +4,10 @@
 
 #include <ingot/layout.h>
 
-/* name: at most 100 bytes. A size that octal digits can't say (8 GiB and more) is written in base 256, as GNU and all
- * readers of today have it. */
+#define TAR_NAME_MAX 100u
+
+/* name: at most TAR_NAME_MAX bytes. A size that octal digits can't say (8 GiB and more) is written in base 256, as GNU
+ * and all readers of today have it. */
 void tar_add(IngotLayout *archive, const char *name, IngotLayout *file);
 void tar_add_text(IngotLayout *archive, const char *name, const char *text);
 /* After the last file. */

@@ -57,7 +57,7 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     if (disk == NULL) {
         return NULL;
     }
-    g_autofree char *name = guest_name(input), *file = g_strdup_printf("%s.vmx", name);
+    g_autofree char *file = guest_file(input, ".vmx");
     g_autofree char *text = vmx_describe(input, disk->name);
     IngotLayout *layout = ingot_layout_new();
     ingot_layout_add_bytes(layout, text, strlen(text));

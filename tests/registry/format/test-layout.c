@@ -224,6 +224,51 @@ static void uefi_is_not_for_all(void **state)
     assert_true(can("ova", "uefi", NULL) && can("vmx", "uefi", NULL) && can("vagrant-vmware", "uefi", NULL));
 }
 
+/* In a folder with "it", an archive: each file comes out with its name, and what the description and the manifest say
+ * of files is so. */
+static const char check_archive[] =
+    "tar -tf it >names; tar -xf it\n"
+    "[ $(wc -l <names) = $(($(ls | wc -l) - 2)) ]\n"
+    "for file in *.ovf; do\n"
+    "    [ -e \"$file\" ] || continue\n"
+    "    of=$(sed -n 's/.*ovf:href=\"\\([^\"]*\\)\".*/\\1/p' \"$file\")\n"
+    "    [ \"$(wc -c <\"$of\")\" = \"$(sed -n 's/.*ovf:size=\"\\([0-9]*\\)\".*/\\1/p' \"$file\")\" ]\n"
+    "done\n"
+    "for file in *.mf; do\n"
+    "    [ ! -e \"$file\" ] || sed 's/^SHA256(\\(.*\\))= \\(.*\\)$/\\2  \\1/' \"$file\" | sha256sum -c --quiet\n"
+    "done\n";
+
+static gboolean is_archive(const IngotFormat *format)
+{
+    return strcmp(format->name, "ova") == 0 || g_str_has_prefix(format->name, "vagrant-");
+}
+
+static void check_names(const IngotFormat *format, const IngotFormatInput *input)
+{
+    const char *argv[] = {"sh", "-euc", check_archive, NULL};
+    g_autofree char *folder = ingot_workdir_file(workdir, "names"), *path = g_build_filename(folder, "it", NULL);
+    int status = 0;
+    assert_true(ingot_file_remove_tree(folder, NULL) && ingot_file_make_folder(folder, NULL));
+    assert_true(ingot_format_export(format, input, path, NULL, NULL));
+    assert_true(!is_archive(format) ||
+                g_spawn_sync(folder, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, NULL));
+    assert_int_equal(status, 0);
+}
+
+/* Names that a tar and a folder have room for, however long the image's name is. */
+static void long_names_fit(void **state)
+{
+    (void)state;
+    static const gsize lengths[] = {1, 88, 89, 101, 255};
+    for (guint i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_autofree char *name = g_strnfill(lengths[i], 'n'), *image = g_strconcat("team/", name, NULL);
+        const IngotFormatInput input = {.disk = disk, .name = image};
+        for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+            check_names(*format, &input);
+        }
+    }
+}
+
 /* A file that is rotten in its middle has no sum and becomes no file. */
 static gboolean read_rotten(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
 {
@@ -353,6 +398,7 @@ int main(void)
         cmocka_unit_test(files_of_formats_are_one_thing),
         cmocka_unit_test(wrong_measures_make_no_file),
         cmocka_unit_test(uefi_is_not_for_all),
+        cmocka_unit_test(long_names_fit),
         cmocka_unit_test(damage_is_an_error),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
