@@ -2,7 +2,8 @@
  * the same bytes each time.
  *
  * A format that compresses has to know how large each block of the disk becomes, and one that tells a file's SHA-256
- * has to know that, before it can be laid out: it is measured in a pass over the disk, unless it was kept. */
+ * has to know that, before it can be laid out: it is measured in a pass over the disk, unless it was kept. An export
+ * writes in that pass. */
 #pragma once
 
 #include <ingot/layout.h>
@@ -25,6 +26,7 @@ typedef struct {
     const char *name;                /* of the image, without host or tag: names files; "team/web"; NULL: unknown */
     const IngotFormatKeeper *keeper; /* NULL: what is to be measured is measured anew */
     IngotProgress *progress;         /* of that; may be NULL */
+    struct IngotFormatEarly *early;  /* the export's own; NULL elsewhere */
 } IngotFormatInput;
 
 typedef struct {
@@ -39,7 +41,7 @@ typedef struct {
     gboolean (*can)(const IngotFormatInput *input, GError **error);
     /* Its files: GPtrArray of IngotFormatFile, free it. Not called where `can` says no. */
     GPtrArray *(*files)(const IngotFormatInput *input, GError **error);
-    /* What compresses it, with its version: a name without blanks. NULL: nothing does. */
+    /* What compresses it, with its version: a name without blanks; then it is one file. NULL: nothing does. */
     const char *(*codec)(void);
 } IngotFormat;
 
@@ -68,9 +70,13 @@ gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *
  * gets its name. */
 gboolean ingot_format_write(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
                             GError **error);
-/* Both in one: ingot_format_files and ingot_format_write. */
+/* Both in one: ingot_format_files and ingot_format_write, where nothing is compressed twice. The stage of progress is
+ * the caller's; that of the input is not used. */
 gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
                              IngotProgress *progress, GError **error);
+/* The same of one of its files, by name (NOT_FOUND; NULL: its first). *size receives its bytes; may be NULL. */
+gboolean ingot_format_export_file(const IngotFormat *format, const IngotFormatInput *input, const char *file,
+                                  const char *path, guint64 *size, IngotProgress *progress, GError **error);
 
 /* For those who write formats: a list of files, one more for it, a list of one. The layout is the list's then. */
 GPtrArray *ingot_format_files_new(void);

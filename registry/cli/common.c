@@ -119,14 +119,12 @@ gboolean cli_output_write(const CliOutput *output, const IngotImage *image, cons
     }
     IngotProgress *progress = ingot_command_progress();
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
-    const IngotFormatInput input = {
-        .disk = disk, .config = image->config, .name = image->entry->name, .progress = progress};
-    g_autoptr(GPtrArray) files = disk == NULL ? NULL : ingot_format_files(format, &input, error);
-    if (files == NULL) {
+    const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
+    if (disk == NULL || !ingot_format_can(format, &input, error)) {
         return FALSE;
     }
     ingot_progress_begin(progress, image->index->disk_size, "write %s", output->path);
-    if (!ingot_format_write(files, disk, output->path, progress, error)) {
+    if (!ingot_format_export(format, &input, output->path, progress, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);

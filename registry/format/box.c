@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "format/all.h"
+#include "format/early.h"
 #include "format/extents.h"
 #include "format/guest.h"
 #include "format/identity.h"
@@ -93,19 +94,32 @@ static char *base_mac(const IngotFormatInput *input)
     return g_strdup_printf("  config.vm.base_mac = \"080027%02X%02X%02X\"\n", uuid[0], uuid[1], uuid[2]);
 }
 
-static GPtrArray *virtualbox_files(const IngotFormatInput *input, GError **error)
+static IngotLayout *virtualbox_box(const IngotFormatInput *input, IngotLayout *disk)
 {
-    g_autoptr(IngotLayout) disk = disk_of(&format_vmdk_stream, input, error);
-    if (disk == NULL) {
-        return NULL;
-    }
     g_autofree char *mac = base_mac(input);
     g_autofree char *defaults = vagrantfile("virtualbox", "    machine.memory = 1024\n    machine.cpus = 2\n", mac);
     g_autofree char *ovf = ovf_describe(input, "box-disk0.vmdk", ingot_layout_size(disk), "virtualbox-2.2");
     IngotLayout *layout = begin(json_pack("{s:s}", "provider", "virtualbox"), defaults);
     tar_add_text(layout, "box.ovf", ovf);
     tar_add(layout, "box-disk0.vmdk", disk);
-    return end(layout, "virtualbox.box");
+    return layout;
+}
+
+/* The disk comes after what tells its size. */
+static void virtualbox_expect_disk(const IngotFormatInput *input)
+{
+    if (input->early != NULL) {
+        g_autoptr(IngotLayout) disk = early_guess(input);
+        g_autoptr(IngotLayout) guess = virtualbox_box(input, disk);
+        early_expect(input->early, guess, disk);
+    }
+}
+
+static GPtrArray *virtualbox_files(const IngotFormatInput *input, GError **error)
+{
+    virtualbox_expect_disk(input);
+    g_autoptr(IngotLayout) disk = disk_of(&format_vmdk_stream, input, error);
+    return disk == NULL ? NULL : end(virtualbox_box(input, disk), "virtualbox.box");
 }
 
 static gboolean virtualbox_can(const IngotFormatInput *input, GError **error)

@@ -3,6 +3,7 @@
 #include <ingot/format.h>
 
 #include "format/all.h"
+#include "format/segments.h"
 
 static const IngotFormat *const formats[] = {&format_raw,
                                              &format_qcow2,
@@ -83,11 +84,12 @@ gboolean ingot_format_digest_kept(const IngotFormat *format, const IngotFormatIn
     return TRUE;
 }
 
-gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
-                             IngotDigest *digest, GError **error)
+/* Of a file that is being written, it is a part of that, which has a stage already. */
+static gboolean digest_file(const IngotFormatInput *input, const IngotFormatFile *file, IngotDigest *digest,
+                            GError **error)
 {
-    if (ingot_format_digest_kept(format, input, file, digest)) {
-        return TRUE;
+    if (input->early != NULL) {
+        return layout_digest_early(file->layout, input->disk, input->early, NULL, digest, error);
     }
     ingot_progress_begin(input->progress, ingot_layout_size(file->layout), "hash %s", file->name);
     if (!ingot_layout_digest(file->layout, input->disk, input->progress, digest, error)) {
@@ -95,6 +97,18 @@ gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *
         return FALSE;
     }
     ingot_progress_end(input->progress, NULL);
+    return TRUE;
+}
+
+gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
+                             IngotDigest *digest, GError **error)
+{
+    if (ingot_format_digest_kept(format, input, file, digest)) {
+        return TRUE;
+    }
+    if (!digest_file(input, file, digest, error)) {
+        return FALSE;
+    }
     if (input->keeper != NULL) {
         g_autofree char *what = digest_name(format, file);
         g_autoptr(GBytes) value = g_bytes_new(digest->bytes, sizeof digest->bytes);
@@ -106,6 +120,9 @@ gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *
 gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
                              IngotProgress *progress, GError **error)
 {
+    if (format->codec != NULL) {
+        return ingot_format_export_file(format, input, NULL, path, NULL, progress, error);
+    }
     g_autoptr(GPtrArray) files = ingot_format_files(format, input, error);
     return files != NULL && ingot_format_write(files, input->disk, path, progress, error);
 }

@@ -152,7 +152,7 @@ static guint segment_at(const IngotLayout *layout, guint64 offset)
 }
 
 /* Made anew: a library that compresses otherwise than when the block was measured would give another file. */
-static gboolean read_coded(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
+static gboolean make_coded(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
                            GError **error)
 {
     g_autoptr(Coder) coder = coder_take(segment->codec);
@@ -172,8 +172,16 @@ static gboolean read_coded(const LayoutSegment *segment, guint64 within, void *b
     return TRUE;
 }
 
+static gboolean read_coded(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
+                           const Early *early, GError **error)
+{
+    gboolean found;
+    return early_read(early, segment->offset, (guint32)segment->size, within, buffer, size, &found, error) &&
+           (found || make_coded(segment, within, buffer, size, disk, error));
+}
+
 static gboolean read_segment(const LayoutSegment *segment, guint64 within, void *buffer, gsize size, IngotDisk *disk,
-                             GError **error)
+                             const Early *early, GError **error)
 {
     switch (segment->kind) {
     case LAYOUT_BYTES:
@@ -185,15 +193,15 @@ static gboolean read_segment(const LayoutSegment *segment, guint64 within, void 
     case LAYOUT_DISK:
         return ingot_disk_read(disk, segment->offset + within, buffer, size, error);
     case LAYOUT_CODED:
-        return read_coded(segment, within, buffer, size, disk, error);
+        return read_coded(segment, within, buffer, size, disk, early, error);
     case LAYOUT_INNER:
-        return ingot_layout_read(segment->inner, within, buffer, size, disk, error);
+        return layout_read_early(segment->inner, within, buffer, size, disk, early, error);
     }
     g_assert_not_reached();
 }
 
-gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
-                           GError **error)
+gboolean layout_read_early(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
+                           const Early *early, GError **error)
 {
     g_assert(offset <= layout->size && size <= layout->size - offset);
     guint i = size == 0 ? 0 : segment_at(layout, offset);
@@ -201,7 +209,7 @@ gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buff
         const LayoutSegment *segment = &g_array_index(layout->segments, LayoutSegment, i);
         guint64 within = offset - segment->start;
         gsize count = (gsize)MIN((guint64)size, segment->size - within);
-        if (!read_segment(segment, within, at, count, disk, error)) {
+        if (!read_segment(segment, within, at, count, disk, early, error)) {
             return FALSE;
         }
         at += count;
@@ -209,6 +217,12 @@ gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buff
         size -= count;
     }
     return TRUE;
+}
+
+gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
+                           GError **error)
+{
+    return layout_read_early(layout, offset, buffer, size, disk, NULL, error);
 }
 
 gboolean ingot_layout_run(const IngotLayout *layout, guint64 offset, guint64 size, guint64 *at)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "format/early.h"
 #include "format/parallel.h"
 
 #define PIECE 32u /* blocks that a thread takes at once */
@@ -9,24 +10,72 @@
 typedef struct {
     const IngotFormatInput *input;
     const Codec *codec;
+    const MeasurePlaces *places;
     guint64 count;
     guint64 *offsets; /* of each block on the disk */
     guint32 *sizes;   /* of each, coded */
 } Measure;
 
+static guint64 piece_end(const Measure *measure, guint64 number)
+{
+    return MIN((number + 1) * PIECE, measure->count);
+}
+
+/* The blocks of a piece, one after another in the slot where they are to be written. */
 static gboolean measure_piece(guint64 number, gpointer slot, gpointer user, GError **error)
 {
-    (void)slot;
     const Measure *measure = user;
-    guint64 from = number * PIECE, to = MIN(from + PIECE, measure->count);
+    guint8 *out = slot;
     g_autoptr(Coder) coder = coder_take(measure->codec);
-    for (guint64 i = from; i < to; i++) {
-        if (coder_block(coder, measure->input->disk, measure->offsets[i], &measure->sizes[i], error) == NULL) {
+    for (guint64 i = number * PIECE; i < piece_end(measure, number); i++) {
+        guint32 *size = &measure->sizes[i];
+        const void *bytes = coder_block(coder, measure->input->disk, measure->offsets[i], size, error);
+        if (bytes == NULL) {
             return FALSE;
         }
+        if (measure->input->early != NULL) {
+            memcpy(out, bytes, *size);
+            out += *size;
+        }
     }
-    ingot_progress_add(measure->input->progress, (to - from) * measure->codec->block);
+    if (measure->input->early == NULL) {
+        ingot_progress_add(measure->input->progress,
+                           (piece_end(measure, number) - number * PIECE) * measure->codec->block);
+    }
     return TRUE;
+}
+
+/* How much of the disk lies before the block with that number among all, holes too. */
+static guint64 disk_before(const Measure *measure, guint64 i)
+{
+    return i == 0 ? 0 : i < measure->count ? measure->offsets[i] : ingot_disk_index(measure->input->disk)->disk_size;
+}
+
+/* Neighbours are written at once. */
+static gboolean write_piece(guint64 number, gpointer slot, gpointer user, GError **error)
+{
+    const Measure *measure = user;
+    const MeasurePlaces *places = measure->places;
+    Early *early = measure->input->early;
+    const guint8 *bytes = slot;
+    guint64 place = 0;
+    gsize size = 0; /* of the neighbours that are to be written at place */
+    for (guint64 i = number * PIECE; i < piece_end(measure, number); i++) {
+        guint64 next = places->next(places->state, measure->offsets[i] / measure->codec->block, measure->sizes[i]);
+        if (next != place + size) {
+            if (!early_write(early, place, bytes, size, error)) {
+                return FALSE;
+            }
+            bytes += size;
+            size = 0;
+            place = next;
+        }
+        early_add(early, measure->offsets[i], next, measure->sizes[i]);
+        size += measure->sizes[i];
+    }
+    ingot_progress_add(measure->input->progress,
+                       disk_before(measure, piece_end(measure, number)) - disk_before(measure, number * PIECE));
+    return early_write(early, place, bytes, size, error);
 }
 
 static guint64 *list_offsets(const GArray *extents, guint64 count, guint32 block)
@@ -41,18 +90,23 @@ static guint64 *list_offsets(const GArray *extents, guint64 count, guint32 block
     return offsets;
 }
 
-static gboolean measure_all(const IngotFormatInput *input, const Codec *codec, const GArray *extents, guint64 count,
-                            guint32 *sizes, GError **error)
+/* Blocks that are written are a part of the writing: that has a stage already. */
+static gboolean measure_all(const Measure *measure, GError **error)
 {
-    static const ParallelWork work = {.work = measure_piece};
-    g_autofree guint64 *offsets = list_offsets(extents, count, codec->block);
-    Measure measure = {.input = input, .codec = codec, .count = count, .offsets = offsets, .sizes = sizes};
-    ingot_progress_begin(input->progress, count * codec->block, "measure");
-    if (!parallel_run(&work, extents_divide_up(count, PIECE), &measure, error)) {
-        ingot_progress_drop(input->progress);
+    IngotProgress *progress = measure->input->progress;
+    guint64 pieces = extents_divide_up(measure->count, PIECE);
+    if (measure->input->early != NULL) {
+        const ParallelWork write = {
+            .work = measure_piece, .done = write_piece, .slot_size = (gsize)PIECE * measure->codec->bound};
+        return parallel_run(&write, pieces, (gpointer)measure, error);
+    }
+    const ParallelWork work = {.work = measure_piece};
+    ingot_progress_begin(progress, measure->count * measure->codec->block, "measure");
+    if (!parallel_run(&work, pieces, (gpointer)measure, error)) {
+        ingot_progress_drop(progress);
         return FALSE;
     }
-    ingot_progress_end(input->progress, NULL);
+    ingot_progress_end(progress, NULL);
     return TRUE;
 }
 
@@ -86,7 +140,8 @@ static void keep(const IngotFormatInput *input, const char *what, guint64 count,
     }
 }
 
-guint32 *measure_blocks(const IngotFormatInput *input, const Codec *codec, const GArray *extents, GError **error)
+guint32 *measure_blocks(const IngotFormatInput *input, const Codec *codec, const GArray *extents,
+                        const MeasurePlaces *places, GError **error)
 {
     guint64 count = extents_count(extents);
     g_autofree guint32 *sizes = g_new0(guint32, count + 1); /* never NULL: a disk may be empty */
@@ -94,7 +149,10 @@ guint32 *measure_blocks(const IngotFormatInput *input, const Codec *codec, const
     if (take_kept(input, what, codec, count, sizes)) {
         return g_steal_pointer(&sizes);
     }
-    if (!measure_all(input, codec, extents, count, sizes, error)) {
+    g_autofree guint64 *offsets = list_offsets(extents, count, codec->block);
+    const Measure measure = {
+        .input = input, .codec = codec, .places = places, .count = count, .offsets = offsets, .sizes = sizes};
+    if (!measure_all(&measure, error)) {
         return NULL;
     }
     keep(input, what, count, sizes);

@@ -1,6 +1,7 @@
 /* OVA: a tar of the OVF description, the manifest of SHA-256 sums, and the disk, in this order (DMTF DSP0243, "OVF
  * package distribution as a single file"). */
 #include "format/all.h"
+#include "format/early.h"
 #include "format/guest.h"
 #include "format/ovf.h"
 #include "format/tar.h"
@@ -33,9 +34,20 @@ static IngotLayout *lay_out(const IngotFormatInput *input, IngotLayout *disk, co
     return layout;
 }
 
+/* The disk comes after what tells its size and its sum. */
+static void expect_disk(const IngotFormatInput *input)
+{
+    if (input->early != NULL) {
+        g_autoptr(IngotLayout) disk = early_guess(input);
+        g_autoptr(IngotLayout) guess = lay_out(input, disk, &(IngotDigest){0});
+        early_expect(input->early, guess, disk);
+    }
+}
+
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     g_autofree char *file = guest_file(input, ".ova");
+    expect_disk(input);
     g_autoptr(GPtrArray) inner = ingot_format_files(&format_vmdk_stream, input, error);
     const IngotFormatFile *disk = inner == NULL ? NULL : g_ptr_array_index(inner, 0);
     IngotDigest digest;

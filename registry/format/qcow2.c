@@ -46,15 +46,20 @@ static guint32 size_of(const Qcow2 *qcow2, guint64 i)
     return qcow2->sizes == NULL ? CLUSTER : qcow2->sizes[i];
 }
 
-/* What is not compressed stands in a cluster of its own. */
+/* What is not compressed stands in a cluster of its own. *at: where the one before has ended. */
+static guint64 next_place(guint64 *at, guint32 size)
+{
+    guint64 place = size == CLUSTER ? extents_divide_up(*at, CLUSTER) * CLUSTER : *at;
+    *at = place + size;
+    return place;
+}
+
 static void place_clusters(Qcow2 *qcow2)
 {
     guint64 at = 0;
     qcow2->places = g_new(guint64, qcow2->count);
     for (guint64 i = 0; i < qcow2->count; i++) {
-        at = size_of(qcow2, i) == CLUSTER ? extents_divide_up(at, CLUSTER) * CLUSTER : at;
-        qcow2->places[i] = at;
-        at += size_of(qcow2, i);
+        qcow2->places[i] = next_place(&at, size_of(qcow2, i));
     }
     qcow2->data_clusters = extents_divide_up(at, CLUSTER);
 }
@@ -226,12 +231,18 @@ static void add_coded(IngotLayout *layout, const Qcow2 *qcow2)
 
 /* --- the file --- */
 
-static IngotLayout *lay_out(const IngotIndex *index, GArray *extents, const guint32 *sizes)
+static Qcow2 qcow2_of(const IngotIndex *index, GArray *extents, const guint32 *sizes)
 {
     Qcow2 qcow2 = {.disk_size = index->disk_size, .extents = extents, .count = extents_count(extents), .sizes = sizes};
     qcow2.l1_entries = extents_divide_up(extents_divide_up(qcow2.disk_size, CLUSTER), ENTRIES);
     qcow2.l1 = extents_divide_up(qcow2.l1_entries, ENTRIES);
     qcow2.l2 = count_tables(&qcow2);
+    return qcow2;
+}
+
+static IngotLayout *lay_out(const IngotIndex *index, GArray *extents, const guint32 *sizes)
+{
+    Qcow2 qcow2 = qcow2_of(index, extents, sizes);
     place_clusters(&qcow2);
     size_refcounts(&qcow2);
     IngotLayout *layout = ingot_layout_new();
@@ -255,11 +266,35 @@ static GPtrArray *plain_files(const IngotFormatInput *input, GError **error)
     return ingot_format_files_one("disk.qcow2", lay_out(index, extents, NULL));
 }
 
+/* Where compressed clusters are, while they are. */
+typedef struct {
+    guint64 data; /* where they begin in the file */
+    guint64 at;   /* behind that */
+} Coded;
+
+static guint64 next_coded(gpointer state, guint64 cluster, guint32 size)
+{
+    (void)cluster;
+    Coded *coded = state;
+    return coded->data + next_place(&coded->at, size);
+}
+
+/* How many refcount blocks there are depends on how large it all becomes: about as large as the image's own frames. */
+static Coded expect_coded(const IngotIndex *index, GArray *extents)
+{
+    Qcow2 qcow2 = qcow2_of(index, extents, NULL);
+    qcow2.data_clusters = extents_divide_up(index->blob_size, CLUSTER);
+    size_refcounts(&qcow2);
+    return (Coded){.data = first_data(&qcow2) * CLUSTER};
+}
+
 static GPtrArray *zstd_files(const IngotFormatInput *input, GError **error)
 {
     const IngotIndex *index = ingot_disk_index(input->disk);
     g_autoptr(GArray) extents = extents_find(index, CLUSTER);
-    g_autofree guint32 *sizes = measure_blocks(input, &cluster_codec, extents, error);
+    Coded coded = expect_coded(index, extents);
+    const MeasurePlaces places = {.next = next_coded, .state = &coded};
+    g_autofree guint32 *sizes = measure_blocks(input, &cluster_codec, extents, &places, error);
     return sizes == NULL ? NULL : ingot_format_files_one("disk.qcow2", lay_out(index, extents, sizes));
 }
 

@@ -4,6 +4,7 @@
 #include <ingot/layout.h>
 
 #include "format/codec.h"
+#include "format/early.h"
 
 typedef enum { LAYOUT_BYTES, LAYOUT_ZEROS, LAYOUT_DISK, LAYOUT_CODED, LAYOUT_INNER } LayoutKind;
 
@@ -19,6 +20,12 @@ typedef struct {
 } LayoutSegment;
 
 const GArray *layout_segments(const IngotLayout *layout); /* of LayoutSegment, ascending */
+
+/* As ingot_layout_read and ingot_layout_digest, but blocks that are in the file already are taken from there. */
+gboolean layout_read_early(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
+                           const Early *early, GError **error);
+gboolean layout_digest_early(const IngotLayout *layout, IngotDisk *disk, const Early *early, IngotProgress *progress,
+                             IngotDigest *digest, GError **error);
 
 /* Writes the whole over what a descriptor has at its begin, zeros too, and sees to it that it is on the disk. */
 gboolean layout_write_over(const IngotLayout *layout, IngotDisk *disk, int fd, const char *name,

@@ -126,6 +126,26 @@ static void add_grains(IngotLayout *layout, const GArray *extents, const guint32
     end_table(layout, &table, directory);
 }
 
+/* Where grains are, as add_grains has them. */
+typedef struct {
+    guint64 at;     /* where the one before has ended, bytes */
+    guint64 table;  /* of that */
+    gboolean begun; /* there was one */
+} Grains;
+
+static guint64 next_grain(gpointer state, guint64 grain, guint32 size)
+{
+    Grains *grains = state;
+    if (grains->begun && grain / VMDK_TABLE_ENTRIES != grains->table) {
+        grains->at += (1 + VMDK_TABLE_SECTORS) * VMDK_SECTOR; /* a marker and the table */
+    }
+    grains->begun = TRUE;
+    grains->table = grain / VMDK_TABLE_ENTRIES;
+    guint64 place = grains->at;
+    grains->at += size;
+    return place;
+}
+
 static IngotLayout *lay_out(const IngotIndex *index, const GArray *extents, const guint32 *sizes)
 {
     IngotLayout *layout = ingot_layout_new();
@@ -149,7 +169,9 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     const IngotIndex *index = ingot_disk_index(input->disk);
     g_autoptr(GArray) extents = extents_find(index, VMDK_GRAIN_SIZE);
-    g_autofree guint32 *sizes = measure_blocks(input, &grain_codec, extents, error);
+    Grains grains = {.at = OVERHEAD * VMDK_SECTOR};
+    const MeasurePlaces places = {.next = next_grain, .state = &grains};
+    g_autofree guint32 *sizes = measure_blocks(input, &grain_codec, extents, &places, error);
     return sizes == NULL ? NULL : ingot_format_files_one("disk.vmdk", lay_out(index, extents, sizes));
 }
 

@@ -1,11 +1,13 @@
 /* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. One with
- * coded blocks is written range by range, as it is read. */
+ * coded blocks is written range by range, as it is read; that of a format, while it is laid out. */
 #include "base/file.h"
 #include "base/newfile.h"
 #include <errno.h>
 #include <ingot/error.h>
+#include <ingot/format.h>
 #include <unistd.h>
 
+#include "format/early.h"
 #include "format/extents.h"
 #include "format/parallel.h"
 #include "format/segments.h"
@@ -130,16 +132,24 @@ static gboolean write_ranges(const IngotLayout *layout, IngotDisk *disk, Target 
     return parallel_run(&work, extents_divide_up(ingot_layout_size(layout), PIECE), &ranged, error);
 }
 
-static gboolean write_file(const IngotLayout *layout, IngotDisk *disk, Target *target, IngotProgress *progress,
-                           GError **error)
+static gboolean set_size(const Target *target, guint64 size, GError **error)
+{
+    return ftruncate(target->fd, (off_t)size) == 0 ||
+           ingot_error_set_errno(error, errno, "%s: cannot be %" G_GUINT64_FORMAT " bytes long", target->name, size);
+}
+
+/* early: of what is there already; NULL: nothing is. */
+static gboolean write_file(const IngotLayout *layout, IngotDisk *disk, Target *target, const Early *early,
+                           IngotProgress *progress, GError **error)
 {
     guint64 size = ingot_layout_size(layout);
-    if (ftruncate(target->fd, (off_t)size) != 0) {
-        return ingot_error_set_errno(error, errno, "%s: cannot be %" G_GUINT64_FORMAT " bytes long", target->name,
-                                     size);
+    gboolean fits = early != NULL && early_fits(early, layout);
+    if ((early != NULL && !fits && !set_size(target, 0, error)) || !set_size(target, size, error)) {
+        return FALSE;
     }
-    return layout_is_coded(layout) ? write_ranges(layout, disk, target, progress, error)
-                                   : write_disk(layout, disk, target, progress, error);
+    return fits                      ? write_literals(target, layout, 0, error)
+           : layout_is_coded(layout) ? write_ranges(layout, disk, target, progress, error)
+                                     : write_disk(layout, disk, target, progress, error);
 }
 
 /* A device keeps what it had where nothing is written: holes are written as well. */
@@ -163,16 +173,12 @@ static gboolean write_device(const IngotLayout *layout, IngotDisk *disk, const F
            layout_write_over(layout, disk, fd, place->path, progress, error);
 }
 
-static gboolean write_new(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
-                          GError **error)
+static gboolean write_new(const IngotLayout *layout, IngotDisk *disk, IngotNewFile *file, const char *path,
+                          const Early *early, IngotProgress *progress, GError **error)
 {
-    g_autoptr(IngotNewFile) file = ingot_newfile_open(path, 0644, error);
-    if (file == NULL) {
-        return FALSE;
-    }
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(Range));
     Target target = {.fd = ingot_newfile_fd(file), .name = path, .ranges = ranges};
-    return write_file(layout, disk, &target, progress, error) && ingot_newfile_name(file, error);
+    return write_file(layout, disk, &target, early, progress, error) && ingot_newfile_name(file, error);
 }
 
 gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
@@ -182,6 +188,61 @@ gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const c
     if (!format_target_find(path, &place, error)) {
         return FALSE;
     }
-    return place.device ? write_device(layout, disk, &place, progress, error)
-                        : write_new(layout, disk, place.path, progress, error);
+    if (place.device) {
+        return write_device(layout, disk, &place, progress, error);
+    }
+    g_autoptr(IngotNewFile) file = ingot_newfile_open(place.path, 0644, error);
+    return file != NULL && write_new(layout, disk, file, place.path, NULL, progress, error);
+}
+
+/* --- a format's file --- */
+
+static const IngotFormatFile *choose(const GPtrArray *files, const char *name, GError **error)
+{
+    return name == NULL ? g_ptr_array_index(files, 0) : ingot_format_file(files, name, error);
+}
+
+/* What compresses is written while it is laid out. */
+static gboolean export_new(const IngotFormat *format, const IngotFormatInput *input, const char *name, const char *path,
+                           guint64 *size, IngotProgress *progress, GError **error)
+{
+    g_autoptr(IngotNewFile) target = ingot_newfile_open(path, 0644, error);
+    g_autoptr(Early) early = target == NULL ? NULL : early_new(ingot_newfile_fd(target), path);
+    IngotFormatInput with = *input;
+    with.progress = progress;
+    with.early = early;
+    g_autoptr(GPtrArray) files = target == NULL ? NULL : ingot_format_files(format, &with, error);
+    const IngotFormatFile *file = files == NULL ? NULL : choose(files, name, error);
+    if (file == NULL) {
+        return FALSE;
+    }
+    *size = ingot_layout_size(file->layout);
+    return write_new(file->layout, input->disk, target, path, early, progress, error);
+}
+
+static gboolean export_laid_out(const IngotFormat *format, const IngotFormatInput *input, const char *name,
+                                const char *path, guint64 *size, IngotProgress *progress, GError **error)
+{
+    IngotFormatInput without = *input;
+    without.progress = NULL;
+    g_autoptr(GPtrArray) files = ingot_format_files(format, &without, error);
+    const IngotFormatFile *file = files == NULL ? NULL : choose(files, name, error);
+    if (file == NULL) {
+        return FALSE;
+    }
+    *size = ingot_layout_size(file->layout);
+    return ingot_layout_export(file->layout, input->disk, path, progress, error);
+}
+
+gboolean ingot_format_export_file(const IngotFormat *format, const IngotFormatInput *input, const char *file,
+                                  const char *path, guint64 *size, IngotProgress *progress, GError **error)
+{
+    guint64 unwanted;
+    g_auto(FormatTarget) place = {0};
+    if (!ingot_format_can(format, input, error) || !format_target_find(path, &place, error)) {
+        return FALSE;
+    }
+    size = size == NULL ? &unwanted : size;
+    return place.device || format->codec == NULL ? export_laid_out(format, input, file, path, size, progress, error)
+                                                 : export_new(format, input, file, place.path, size, progress, error);
 }

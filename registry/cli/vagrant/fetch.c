@@ -93,15 +93,12 @@ static gboolean write_file(const IngotImage *image, const FetchPlace *place, con
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
     const IngotFormat *format = disk == NULL ? NULL : ingot_format_find(place->format, error);
     /* As the registry has it for that path. */
-    const IngotFormatInput input = {.disk = disk, .config = image->config, .name = place->name, .progress = progress};
-    g_autoptr(GPtrArray) files = format == NULL ? NULL : ingot_format_files(format, &input, error);
-    const IngotFormatFile *file = files == NULL ? NULL : ingot_format_file(files, place->file, error);
-    if (file == NULL) {
+    const IngotFormatInput input = {.disk = disk, .config = image->config, .name = place->name};
+    if (format == NULL) {
         return FALSE;
     }
-    *size = ingot_layout_size(file->layout);
     ingot_progress_begin(progress, image->index->disk_size, "write %s", place->file);
-    return ingot_layout_export(file->layout, disk, path, progress, error);
+    return ingot_format_export_file(format, &input, place->file, path, size, progress, error);
 }
 
 gboolean fetch_file(IngotStore *store, const FetchPlace *place, const char *path, IngotProgress *progress,

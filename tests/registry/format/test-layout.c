@@ -171,6 +171,107 @@ static void files_of_formats_are_one_thing(void **state)
     g_hash_table_unref(kept);
 }
 
+/* --- formats that compress, in one pass --- */
+
+/* A disk with more than one table of grains, of bytes that get smaller, that don't, and of none. */
+static void make_mixed(IngotPacked **mixed, IngotDisk **opened)
+{
+    static const guint64 size = 70u << 20;
+    g_autofree guint8 *bytes = g_malloc0(size);
+    g_autoptr(GRand) random = g_rand_new_with_seed(4);
+    for (guint64 i = 0; i < 1u << 20; i++) {
+        bytes[i] = (guint8)g_rand_int(random);
+        bytes[(31u << 20) + i] = (guint8)(i / 1000);
+        bytes[(32u << 20) + 5000 + i] = (guint8)g_rand_int_range(random, 0, 4);
+        bytes[size - 1 - i] = (guint8)(i % 3 == 0 ? g_rand_int(random) : 1);
+    }
+    g_autofree char *raw = ingot_workdir_file(workdir, "mixed.raw"), *blob = ingot_workdir_file(workdir, "mixed");
+    assert_true(ingot_file_replace(raw, bytes, size, 0644, NULL));
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(raw, NULL, NULL);
+    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT, 0644, NULL);
+    *mixed = ingot_pack(blocks, &(IngotPackOptions){0}, fd, blob, NULL);
+    assert_non_null(*mixed);
+    *opened = ingot_disk_open(blob, (*mixed)->index, NULL);
+    assert_non_null(*opened);
+}
+
+static gboolean count_read(gpointer user, GError **error)
+{
+    (void)error;
+    g_atomic_int_inc((gint *)user);
+    return TRUE;
+}
+
+static void check_written(const IngotFormat *format, const IngotFormatInput *input, const char *path)
+{
+    g_autoptr(GPtrArray) files = ingot_format_files(format, input, NULL);
+    const IngotFormatFile *file = g_ptr_array_index(files, 0);
+    guint64 size = ingot_layout_size(file->layout);
+    g_autofree guint8 *expected = g_malloc(size);
+    assert_int_equal(files->len, 1);
+    assert_true(ingot_layout_read(file->layout, 0, expected, size, input->disk, NULL));
+    g_autoptr(GBytes) written = ingot_file_read(path, 1u << 30, NULL);
+    assert_int_equal(g_bytes_get_size(written), size);
+    assert_memory_equal(g_bytes_get_data(written, NULL), expected, size);
+}
+
+/* What is written in one pass is what the layout says, and the disk is read once for it: as for the measure alone. */
+static void one_pass_writes_the_layout(void **state)
+{
+    (void)state;
+    IngotPacked *mixed;
+    IngotDisk *opened;
+    gint reads, measured;
+    make_mixed(&mixed, &opened);
+    ingot_disk_set_gate(opened, count_read, &reads);
+    const IngotFormatInput input = {.disk = opened, .name = "team/web"};
+    g_autoptr(GPtrArray) stream = NULL;
+    g_autofree char *path = ingot_workdir_file(workdir, "one-pass");
+    guint coded = 0;
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        const char *block = strcmp((*format)->name, "qcow2-zstd") == 0 ? "qcow2-zstd" : "vmdk-stream";
+        if ((*format)->codec == NULL) {
+            continue;
+        }
+        g_clear_pointer(&stream, g_ptr_array_unref);
+        reads = 0;
+        stream = ingot_format_files(ingot_format_find(block, NULL), &input, NULL);
+        assert_non_null(stream);
+        measured = reads;
+        reads = 0;
+        assert_true(ingot_format_export(*format, &input, path, NULL, NULL));
+        assert_true(measured > 0);
+        assert_int_equal(reads, measured);
+        check_written(*format, &input, path);
+        coded++;
+    }
+    assert_true(coded >= 4);
+    ingot_disk_free(opened);
+    ingot_packed_free(mixed);
+}
+
+/* A file whose first part is larger than it was expected to be is the same file. */
+static void a_wrong_guess_changes_nothing(void **state)
+{
+    (void)state;
+    IngotPacked *mixed;
+    IngotDisk *opened;
+    make_mixed(&mixed, &opened);
+    const IngotFormatInput input = {.disk = opened, .name = "team/web"};
+    g_autofree char *path = ingot_workdir_file(workdir, "guessed");
+    guint64 size = mixed->index->blob_size;
+    for (const IngotFormat *const *format = ingot_formats(); *format != NULL; format++) {
+        if ((*format)->codec != NULL) {
+            mixed->index->blob_size = G_GUINT64_CONSTANT(1) << 40; /* which what comes first is guessed by */
+            assert_true(ingot_format_export(*format, &input, path, NULL, NULL));
+            mixed->index->blob_size = size;
+            check_written(*format, &input, path);
+        }
+    }
+    ingot_disk_free(opened);
+    ingot_packed_free(mixed);
+}
+
 /* Kept sizes that are no sizes are not believed; possible ones that are wrong give an error, never a wrong file. */
 static void wrong_measures_make_no_file(void **state)
 {
@@ -398,6 +499,8 @@ int main(void)
         cmocka_unit_test(files_of_formats_are_one_thing),
         cmocka_unit_test(wrong_measures_make_no_file),
         cmocka_unit_test(uefi_is_not_for_all),
+        cmocka_unit_test(one_pass_writes_the_layout),
+        cmocka_unit_test(a_wrong_guess_changes_nothing),
         cmocka_unit_test(long_names_fit),
         cmocka_unit_test(damage_is_an_error),
     };
