@@ -12,6 +12,7 @@
 #include "recipe/rules.h"
 #include "source/kept.h"
 #include "source/kinds.h"
+#include "transfer/pull.h"
 
 /* What names the image: the recipe's reference, or what its parent recipe has given. */
 static const char *from_name(const SourceContext *context, const json_t *source, GError **error)
@@ -212,20 +213,47 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
     made->sealed = json_is_array(kept) ? json_incref(kept) : NULL;
 }
 
+/* The image of a tag, which has given its digest before: the store's, or its registry's, which the tag names in the
+ * store from then on. NOT_FOUND where the tag has left it. */
+static IngotImage *from_open_tag(const SourceContext *context, const FromImage *from, GError **error)
+{
+    IngotReference *exact = from->exact;
+    IngotDescriptor manifest;
+    g_autoptr(IngotReference) named = ingot_reference_new(exact->host, exact->name, exact->tag, NULL);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(IngotImage) image = ingot_store_image(context->store, named, &problem);
+    g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
+    if (g_strcmp0(digest, from->digest) == 0) {
+        return g_steal_pointer(&image);
+    }
+    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    if (exact->host == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s names another image by now", from->name);
+        return NULL;
+    }
+    return pull_as(context->store, exact, exact->tag, context->progress, &manifest, NULL, error)
+               ? ingot_store_image_by_digest(context->store, exact, error)
+               : NULL;
+}
+
 /* A pinned image that is in the store is that image, whatever its tag names by now: another build may have moved it. An
  * image that was asked for by its tag is not to be found any more once the tag has left it. */
 static IngotImage *from_open(const SourceContext *context, const FromImage *from, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-    IngotImage *pinned = from->moving ? NULL : ingot_store_image_by_digest(context->store, from->exact, NULL);
-    if (pinned != NULL) {
-        return pinned;
+    if (!from->moving) {
+        IngotImage *pinned = ingot_store_image_by_digest(context->store, from->exact, NULL);
+        return pinned != NULL
+                   ? pinned
+                   : ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, context->progress, error);
     }
-    IngotImage *image =
-        ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, context->progress, &problem);
-    if (image == NULL && from->moving && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+    g_autoptr(GError) problem = NULL;
+    IngotImage *image = from_open_tag(context, from, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved", from->name);
-    } else if (image == NULL) {
+    } else if (problem != NULL) {
         g_propagate_error(error, g_steal_pointer(&problem));
     }
     return image;

@@ -65,8 +65,9 @@ void ingot_store_drop_frames(IngotStore *store, const IngotDigest *disk);
 
 /* --- images --- */
 typedef struct {
-    char *name; /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
-    char *tag;  /* "1.0.0"; NULL: by digest alone */
+    char *name;  /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
+    char *tag;   /* "1.0.0"; NULL: by digest alone */
+    char *index; /* "sha256:…" of the OCI index by which it was pulled, which tag NULL stands for; NULL: its own */
     IngotDescriptor manifest;
     gboolean former; /* another has the name now; tag is NULL */
 } IngotStoreEntry;
@@ -78,8 +79,9 @@ GPtrArray *ingot_store_list(IngotStore *store, GError **error);
 /* The images that lost their last name to another, as docker's <none>: they are there until ingot_store_collect removes
  * them, so that who has pinned one by its digest finds it. */
 GPtrArray *ingot_store_list_former(IngotStore *store, GError **error);
-/* What a reference names: HOST/NAME is looked up as a name. Without a tag the highest version (reference.h). NOT_FOUND
- * suggests. */
+/* What a reference names: HOST/NAME is looked up as a name. Without a tag the highest version (reference.h). A digest,
+ * of the image or of the OCI index by which it was pulled, goes before the tag; sha256:HEX alone is an image of any
+ * name, also by its first 12 digits or more where they are one image's (else INVALID). NOT_FOUND suggests. */
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error);
 /* Points NAME:TAG at a manifest whose blobs are all in the store (else NOT_FOUND). What the name pointed at before,
  * if it has no other, stays without one (ingot_store_list_former). By digest alone (tag NULL) an image has an entry of

@@ -32,8 +32,9 @@ GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *refer
 
 /* Pulls an image: chunks that any image of the store has (same digest, encoder and frame length) are copied from there,
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
- * Named in the store as HOST/NAME:TAG; a missing tag is chosen as above, and set. Where what is attached can't be had,
- * progress says so, and the image is pulled all the same. *received (may be NULL): bytes that came over the network. */
+ * Named in the store as HOST/NAME:TAG; a missing tag is chosen as above, and set. What is asked for by its digest is
+ * named by that alone, and no tag moves. Where what is attached can't be had, progress says so, and the image is pulled
+ * all the same. *received (may be NULL): bytes that came over the network. */
 gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 

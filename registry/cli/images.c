@@ -49,6 +49,18 @@ static void print_row(const json_t *object)
            when, damaged ? "damaged" : size, damaged ? "damaged" : stored);
 }
 
+/* Each once, however many names it has. */
+static void print_digests(const json_t *rows)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *digest = json_string_value(json_object_get(json_array_get(rows, i), "digest"));
+        if (g_hash_table_add(seen, (gpointer)digest)) {
+            printf("%s\n", digest);
+        }
+    }
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
     if (!ingot_command_options(&verb_images, NULL, 0, 0, &argc, &argv, error)) {
@@ -67,10 +79,8 @@ static gboolean run(int argc, char **argv, GError **error)
         cli_print_json(rows);
         return TRUE;
     }
-    for (size_t i = 0; ingot_command_common()->quiet && i < json_array_size(rows); i++) {
-        printf("%s\n", json_string_value(json_object_get(json_array_get(rows, i), "digest")));
-    }
     if (ingot_command_common()->quiet) {
+        print_digests(rows);
         return TRUE;
     }
     printf("%-32s %-12s %-19s  %-20s %10s %10s\n", "NAME", "TAG", "DIGEST", "CREATED", "SIZE", "STORED");
@@ -83,6 +93,7 @@ static gboolean run(int argc, char **argv, GError **error)
 const IngotVerb verb_images = {
     "images", "", "list the images of the store",
     "SIZE is the disk as a machine sees it, STORED what it takes here. TAG is <none> where another "
-    "image has the name now: `ingot gc` removes it. With -q only digests are printed.\n\n"
+    "image has the name now: `ingot gc` removes it. With -q only digests are printed, each once: "
+    "other verbs take them as they are, or their first 12 digits as DIGEST shows them.\n\n"
     "Example:\n  ingot images --json\n",
     run};

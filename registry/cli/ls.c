@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include <ingot/error.h>
 #include <ingot/remote.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,11 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     g_autoptr(IngotReference) where = ingot_reference_parse_location(argv[1], error);
+    if (where != NULL && (where->tag != NULL || where->digest != NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: HOST[/NAME] is expected; `ingot show --pull=always` tells of one image", argv[1]);
+        return FALSE;
+    }
     g_autoptr(IngotRemote) remote = where == NULL ? NULL : ingot_remote_new(where->host, error);
     if (remote == NULL) {
         return FALSE;

@@ -8,25 +8,28 @@
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 
-static gboolean write_output(IngotStore *store, const IngotReference *reference, const IngotDigest *digest,
-                             const CliOutput *output, const IngotFormat *format, GError **error)
+static gboolean write_output(IngotStore *store, const char *name, const IngotDigest *digest, const CliOutput *output,
+                             const IngotFormat *format, GError **error)
 {
     g_autofree char *text = ingot_digest_to_text(digest);
-    g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, NULL, text);
+    g_autoptr(IngotReference) exact = ingot_reference_new(NULL, name, NULL, text);
     g_autoptr(IngotImage) image = ingot_store_image(store, exact, error);
     return image != NULL && cli_output_write(output, image, format, error);
 }
 
-/* From its registry, or, where the name has no host, what the store has. */
-static gboolean get_image(IngotStore *store, IngotReference *reference, IngotDescriptor *manifest, GError **error)
+/* From its registry, or, where the name has no host, what the store has. *name: what the store calls it. */
+static gboolean get_image(IngotStore *store, IngotReference *reference, char **name, IngotDescriptor *manifest,
+                          GError **error)
 {
     if (reference->host != NULL) {
+        *name = g_strdup_printf("%s/%s", reference->host, reference->name);
         return ingot_transfer_pull(store, reference, ingot_command_progress(), manifest, NULL, error);
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
     if (entry == NULL) {
         return FALSE;
     }
+    *name = g_strdup(entry->name);
     *manifest = entry->manifest;
     if (reference->tag == NULL && reference->digest == NULL) {
         reference->tag = g_strdup(entry->tag);
@@ -52,9 +55,10 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     IngotDescriptor manifest;
+    g_autofree char *name = NULL;
     g_autoptr(IngotStore) store = cli_store(error);
-    if (store == NULL || !get_image(store, reference, &manifest, error) ||
-        (output.path != NULL && !write_output(store, reference, &manifest.digest, &output, format, error))) {
+    if (store == NULL || !get_image(store, reference, &name, &manifest, error) ||
+        (output.path != NULL && !write_output(store, name, &manifest.digest, &output, format, error))) {
         return FALSE;
     }
     if (!cli_output_is_stdout(&output)) {

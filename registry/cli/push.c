@@ -1,5 +1,6 @@
 #include <ingot/error.h>
 #include <ingot/transfer.h>
+#include <string.h>
 
 #include "cli/common.h"
 #include "cli/verbs.h"
@@ -11,12 +12,34 @@ static IngotReference *find_destination(const IngotReference *image, const char 
         return cli_remote_reference(text, error);
     }
     if (image->host == NULL) {
+        g_autofree char *local = ingot_reference_to_text(image);
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s is a local name: say where to push it, as in `ingot push %s 127.0.0.1:5000/%s`", image->name,
-                    image->name, image->name);
+                    "%s is of the store: say where to push it, as in `ingot push %s 127.0.0.1:5000/team/web`", local,
+                    local);
         return NULL;
     }
-    return ingot_reference_new(image->host, image->name, image->tag, NULL);
+    return ingot_reference_new(image->host, image->name, image->digest == NULL ? image->tag : NULL, NULL);
+}
+
+/* An image that is given without its digest goes by its tag. One that is given by it goes by it alone, unless the
+ * destination has a tag: which tags it has here, or had, nobody has said. */
+static gboolean complete_destination(IngotReference *destination, const IngotReference *image,
+                                     const IngotStoreEntry *entry, GError **error)
+{
+    g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
+    if (destination->digest != NULL && strcmp(destination->digest, digest) != 0) {
+        g_autofree char *text = ingot_reference_to_text(destination);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the image has another digest, %s", text, digest);
+        return FALSE;
+    }
+    /* sha256:HEX alone has HEX for a tag, which is none of the image's. */
+    gboolean by_tag = image->digest == NULL && (image->tag == NULL || g_strcmp0(image->tag, entry->tag) == 0);
+    if (destination->tag == NULL && destination->digest == NULL && by_tag) {
+        destination->tag = g_strdup(entry->tag);
+    }
+    g_clear_pointer(&destination->digest, g_free);
+    destination->digest = destination->tag == NULL ? g_steal_pointer(&digest) : NULL;
+    return TRUE;
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -32,11 +55,12 @@ static gboolean run(int argc, char **argv, GError **error)
     if (entry == NULL) {
         return FALSE;
     }
-    if (destination->tag == NULL) {
-        destination->tag = g_strdup(entry->tag);
-    }
+    /* What was found is pushed, whatever its name is given to meanwhile. */
+    g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
+    g_autoptr(IngotReference) exact = ingot_reference_new(NULL, entry->name, entry->tag, digest);
     IngotDescriptor manifest;
-    if (!ingot_transfer_push(store, image, destination, ingot_command_progress(), &manifest, error)) {
+    if (!complete_destination(destination, image, entry, error) ||
+        !ingot_transfer_push(store, exact, destination, ingot_command_progress(), &manifest, error)) {
         return FALSE;
     }
     g_autofree char *text = ingot_reference_to_text(destination);
@@ -44,8 +68,10 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
-const IngotVerb verb_push = {"push", "IMAGE [DESTINATION]", "send an image to a registry",
-                             "Blobs that the registry has are not sent again, and to ingotd only those parts of the "
-                             "disk that it lacks. Without a tag the destination takes the image's.\n\n"
-                             "Example:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n",
-                             run};
+const IngotVerb verb_push = {
+    "push", "IMAGE [DESTINATION]", "send an image to a registry",
+    "Blobs that the registry has are not sent again, and to ingotd only those parts of the "
+    "disk that it lacks. Without a tag the destination takes the image's; an image that is given by its "
+    "digest is sent by that alone then, and moves no tag.\n\n"
+    "Example:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n",
+    run};

@@ -3,6 +3,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "store/meant.h"
 
 static gboolean remove_one(IngotStore *store, const char *text, GError **error)
 {
@@ -14,7 +15,7 @@ static gboolean remove_one(IngotStore *store, const char *text, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: say which version, as in %s:1.0.0", text, text);
         return FALSE;
     }
-    g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
+    g_autoptr(IngotStoreEntry) entry = meant_name(store, reference, error);
     IngotRemoval removal;
     if (entry == NULL || !ingot_store_remove(store, entry, &removal, error)) {
         return FALSE;
@@ -60,8 +61,11 @@ static gboolean run(int argc, char **argv, GError **error)
     return failed == 0;
 }
 
-const IngotVerb verb_rm = {"rm", "IMAGE...", "remove images from the store",
-                           "Bytes that another image of the store still needs stay. Nothing is removed from a "
-                           "registry. One that can not be removed does not keep the others: the status is 1 then.\n\n"
-                           "Example:\n  ingot rm team/web:1.0.0\n",
-                           run};
+const IngotVerb verb_rm = {
+    "rm", "IMAGE...", "remove images from the store",
+    "Bytes that another image of the store still needs stay. Nothing is removed from a "
+    "registry. One that can not be removed does not keep the others: the status is 1 then. An image "
+    "that is given by its digest is not removed while it has a tag, since NAME@DIGEST says none; "
+    "sha256:HEX alone removes an image that has one name.\n\n"
+    "Example:\n  ingot rm team/web:1.0.0\n",
+    run};

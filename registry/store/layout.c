@@ -114,6 +114,11 @@ const char *layout_former(const json_t *row)
                : json_string_value(json_object_get(annotations, LAYOUT_FORMER));
 }
 
+const char *layout_index(const json_t *row)
+{
+    return json_string_value(json_object_get(json_object_get(row, "annotations"), LAYOUT_INDEX));
+}
+
 void layout_split_name(const char *text, char **name, char **tag)
 {
     /* The last colon ends the name, unless what follows is a path: then it belongs to a port. */

@@ -26,6 +26,9 @@ struct IngotStore {
 /* The annotation of an image that has lost its last name to another: what it was called. */
 #define LAYOUT_FORMER "vnd.ingot.former-name"
 
+/* The annotation of an image that is named by the digest of an OCI index, which it was chosen from: that digest. */
+#define LAYOUT_INDEX "vnd.ingot.index"
+
 char *layout_path(const IngotStore *store, const char *name);
 /* Makes the folder a store where it is not one yet: every function that writes begins with it, or with layout_lock. */
 gboolean layout_ensure(const IngotStore *store, GError **error);
@@ -42,4 +45,10 @@ void layout_split_name(const char *text, char **name, char **tag);
 gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, char **tag);
 /* What the image of a row without a name was called; NULL: it is none that lost its name to another. */
 const char *layout_former(const json_t *row);
+/* The digest of the index by which the image of a row was pulled; NULL: by its own. */
+const char *layout_index(const json_t *row);
 json_t *layout_new_row(const char *name, const char *tag, const char *artifact_type, const IngotDescriptor *manifest);
+IngotStoreEntry *layout_copy_entry(const IngotStoreEntry *entry);
+/* ingot_store_tag; index_digest (may be NULL): an image without a tag is named by it instead of its own digest. */
+gboolean layout_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
+                     const IngotDescriptor *manifest, GError **error);

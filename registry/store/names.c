@@ -13,8 +13,18 @@ void ingot_store_entry_free(IngotStoreEntry *entry)
     if (entry != NULL) {
         g_free(entry->name);
         g_free(entry->tag);
+        g_free(entry->index);
         g_free(entry);
     }
+}
+
+IngotStoreEntry *layout_copy_entry(const IngotStoreEntry *entry)
+{
+    IngotStoreEntry *copy = g_memdup2(entry, sizeof *entry);
+    copy->name = g_strdup(entry->name);
+    copy->tag = g_strdup(entry->tag);
+    copy->index = g_strdup(entry->index);
+    return copy;
 }
 
 static gint by_name_and_tag(gconstpointer a, gconstpointer b)
@@ -40,6 +50,7 @@ static GPtrArray *list_of(const json_t *index, gboolean former)
             g_clear_pointer(&entry->tag, g_free);
             entry->former = TRUE;
         }
+        entry->index = g_strdup(layout_index(row));
         if (entry->name != NULL && entry->former == former) {
             g_ptr_array_add(list, g_steal_pointer(&entry));
         }
@@ -60,114 +71,19 @@ GPtrArray *ingot_store_list_former(IngotStore *store, GError **error)
     return index == NULL ? NULL : list_of(index, TRUE);
 }
 
-/* No image of the store has the reference's name. */
-static gboolean unknown_name(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; i < list->len; i++) {
-        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
-        g_ptr_array_add(names,
-                        entry->tag == NULL ? g_strdup(entry->name) : g_strdup_printf("%s:%s", entry->name, entry->tag));
-    }
-    g_ptr_array_add(names, NULL);
-    g_autofree char *wanted = reference->tag == NULL ? g_strdup(name) : g_strdup_printf("%s:%s", name, reference->tag);
-    g_autofree char *hint = ingot_text_suggestion(wanted, (const char *const *)names->pdata);
-    g_autofree char *text = ingot_reference_to_text(reference);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "no image %s in the store%s; `ingot images` lists them",
-                text, hint);
-    return FALSE;
-}
-
-static GStrv tags_of(GPtrArray *list, const char *name)
-{
-    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
-    for (guint i = 0; i < list->len; i++) {
-        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
-        if (strcmp(entry->name, name) == 0 && entry->tag != NULL) {
-            g_strv_builder_add(tags, entry->tag);
-        }
-    }
-    return g_strv_builder_end(tags);
-}
-
-static gboolean has_name(GPtrArray *list, const char *name)
-{
-    for (guint i = 0; i < list->len; i++) {
-        if (strcmp(((IngotStoreEntry *)g_ptr_array_index(list, i))->name, name) == 0) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-static gboolean not_found(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
-{
-    if (!has_name(list, name)) {
-        return unknown_name(reference, name, list, error);
-    }
-    if (reference->digest != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s%s%s does not name %s in the store", name,
-                    reference->tag == NULL ? "" : ":", reference->tag == NULL ? "" : reference->tag, reference->digest);
-        return FALSE;
-    }
-    g_auto(GStrv) tags = tags_of(list, name);
-    return ingot_tag_missing(name, " in the store", reference->tag, tags, error);
-}
-
-static gboolean matches(const IngotStoreEntry *entry, const char *name, const char *tag, const char *wanted)
-{
-    char digest[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&entry->manifest.digest, digest);
-    return strcmp(entry->name, name) == 0 && (tag == NULL || g_strcmp0(entry->tag, tag) == 0) &&
-           (wanted == NULL || strcmp(wanted, digest) == 0);
-}
-
-/* By its digest, an image that lost its name can still be had. */
-static IngotStoreEntry *find_former(IngotStore *store, const char *name, const IngotReference *reference)
-{
-    g_autoptr(GPtrArray) list = ingot_store_list_former(store, NULL);
-    for (guint i = 0; list != NULL && i < list->len; i++) {
-        if (matches(g_ptr_array_index(list, i), name, reference->tag, reference->digest)) {
-            return g_ptr_array_steal_index(list, i);
-        }
-    }
-    return NULL;
-}
-
-IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)
-{
-    g_autoptr(GPtrArray) list = ingot_store_list(store, error);
-    if (list == NULL) {
-        return NULL;
-    }
-    g_autofree char *name = reference->host == NULL ? g_strdup(reference->name)
-                                                    : g_strdup_printf("%s/%s", reference->host, reference->name);
-    g_auto(GStrv) tags = tags_of(list, name);
-    const char *tag = reference->tag;
-    if (tag == NULL && reference->digest == NULL && has_name(list, name) &&
-        (tag = ingot_tag_choose(name, " in the store", tags, error)) == NULL) {
-        return NULL;
-    }
-    for (guint i = 0; i < list->len; i++) {
-        if (matches(g_ptr_array_index(list, i), name, tag, reference->digest)) {
-            return g_ptr_array_steal_index(list, i);
-        }
-    }
-    IngotStoreEntry *former = reference->digest == NULL ? NULL : find_former(store, name, reference);
-    if (former == NULL) {
-        not_found(reference, name, list, error);
-    }
-    return former;
-}
-
-/* The number of the row of this name, or -1. By digest alone (tag NULL), an image has a row of its own. */
-static ssize_t find_row(const json_t *rows, const char *name, const char *tag, const IngotDigest *digest)
+/* The number of the row of this name, or -1. By digest alone (tag NULL), an image has a row of its own for each digest
+ * that it was pulled by. */
+static ssize_t find_row(const json_t *rows, const char *name, const char *tag, const char *index,
+                        const IngotDigest *digest)
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
         IngotDescriptor manifest;
         g_autofree char *row_name = NULL, *row_tag = NULL;
-        if (layout_row(json_array_get(rows, i), &manifest, &row_name, &row_tag) && g_strcmp0(row_name, name) == 0 &&
-            g_strcmp0(row_tag, tag) == 0 && (tag != NULL || ingot_digest_equal(&manifest.digest, digest))) {
+        if (layout_row(row, &manifest, &row_name, &row_tag) && g_strcmp0(row_name, name) == 0 &&
+            g_strcmp0(row_tag, tag) == 0 &&
+            (tag != NULL ||
+             (g_strcmp0(layout_index(row), index) == 0 && ingot_digest_equal(&manifest.digest, digest)))) {
             return (ssize_t)i;
         }
     }
@@ -252,8 +168,8 @@ static void set_row(json_t *rows, ssize_t old, json_t *row, const IngotDigest *d
     }
 }
 
-gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
-                         GError **error)
+gboolean layout_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
+                     const IngotDescriptor *manifest, GError **error)
 {
     g_autoptr(GHashTable) reached = reach_new();
     g_autoptr(IngotLock) lock = layout_lock(store, error);
@@ -267,7 +183,10 @@ gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, c
     }
     json_t *rows = json_object_get(index, "manifests");
     g_autoptr(json_t) row = layout_new_row(name, tag, INGOT_TYPE_IMAGE, manifest);
-    ssize_t old = find_row(rows, name, tag, &manifest->digest);
+    if (index_digest != NULL) {
+        json_object_set_new(json_object_get(row, "annotations"), LAYOUT_INDEX, json_string(index_digest));
+    }
+    ssize_t old = find_row(rows, name, tag, index_digest, &manifest->digest);
     gboolean same = old >= 0 && json_equal(json_array_get(rows, (size_t)old), row);
     if (!same) {
         set_row(rows, old, row, &manifest->digest);
@@ -277,6 +196,12 @@ gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, c
     }
     hold_drop_all(store, reached);
     return TRUE;
+}
+
+gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,
+                         GError **error)
+{
+    return layout_name(store, name, tag, NULL, manifest, error);
 }
 
 gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, IngotRemoval *removal, GError **error)
@@ -293,7 +218,7 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, Ing
     IngotDescriptor named;
     g_autofree char *name = NULL, *tag = NULL;
     ssize_t row = entry->former ? find_former_row(rows, &entry->manifest.digest)
-                                : find_row(rows, entry->name, entry->tag, &entry->manifest.digest);
+                                : find_row(rows, entry->name, entry->tag, entry->index, &entry->manifest.digest);
     /* Another process was first: the image has gone, or the name is another's by now. */
     if (row < 0 || !layout_row(json_array_get(rows, (size_t)row), &named, &name, &tag) ||
         !ingot_digest_equal(&named.digest, &entry->manifest.digest)) {

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/meant.h"
 #include "transfer/assemble.h"
+#include "transfer/pull.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define ATTACHMENT_MAX (64u << 20)
@@ -73,9 +75,9 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     }
     g_autoptr(json_t) checked =
         ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
-    g_autoptr(GBytes) index_bytes =
-        checked == NULL ? NULL
-                        : fetch_blob(store, remote, reference->name, &manifest->index, INGOT_INDEX_MAX, received, error);
+    g_autoptr(GBytes) index_bytes = checked == NULL ? NULL
+                                                    : fetch_blob(store, remote, reference->name, &manifest->index,
+                                                                 INGOT_INDEX_MAX, received, error);
     g_autoptr(IngotIndex) index =
         index_bytes == NULL ? NULL
                             : ingot_index_parse_for(g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes),
@@ -164,8 +166,29 @@ static void let_go(IngotStore *store, const IngotManifest *parts, const IngotDes
     }
 }
 
-gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
-                             IngotDescriptor *manifest, guint64 *received, GError **error)
+/* tag NULL: by the reference's digest alone. */
+static gboolean name_pulled(IngotStore *store, const IngotReference *reference, const char *tag,
+                            const IngotDescriptor *manifest, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("%s/%s", reference->host, reference->name);
+    return tag == NULL ? meant_name_pulled(store, name, reference->digest, manifest, error)
+                       : ingot_store_tag(store, name, tag, manifest, error);
+}
+
+/* All that the manifest names, and what is attached to it. */
+static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotReference *reference, GBytes *bytes,
+                           const IngotManifest *parts, const IngotDescriptor *manifest, IngotProgress *progress,
+                           guint64 *received, GError **error)
+{
+    IngotDescriptor put;
+    return pull_parts(store, remote, reference, parts, progress, received, error) &&
+           ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) &&
+           pull_attachments(store, remote, reference->name, manifest, progress, received, error);
+}
+
+/* named FALSE: the image has its names. as NULL: the reference says what it is named. */
+static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolean named, const char *as,
+                           IngotProgress *progress, IngotDescriptor *manifest, guint64 *received, GError **error)
 {
     guint64 own = 0, *count = received == NULL ? &own : received;
     *count = 0;
@@ -179,18 +202,35 @@ gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, Ingot
         return FALSE;
     }
     ingot_progress_begin(progress, parts->disk.size, "pull %s", what);
-    IngotDescriptor put;
-    g_autofree char *name = g_strdup_printf("%s/%s", reference->host, reference->name);
-    if (!pull_parts(store, remote, reference, parts, progress, count, error) ||
-        !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
-        !pull_attachments(store, remote, reference->name, manifest, progress, count, error) ||
-        !ingot_store_tag(store, name, reference->tag, manifest, error)) {
+    const char *tag = as != NULL || reference->digest != NULL ? as : reference->tag;
+    gboolean ok = pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error) &&
+                  (!named || name_pulled(store, reference, tag, manifest, error));
+    if (!ok || !named) {
         let_go(store, parts, manifest);
-        return FALSE;
     }
-    g_autofree char *size = ingot_text_size(*count);
-    ingot_progress_end(progress, "%s over the network", size);
-    return TRUE;
+    if (ok) {
+        g_autofree char *size = ingot_text_size(*count);
+        ingot_progress_end(progress, "%s over the network", size);
+    }
+    return ok;
+}
+
+gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
+                             IngotDescriptor *manifest, guint64 *received, GError **error)
+{
+    return pull_image(store, reference, TRUE, NULL, progress, manifest, received, error);
+}
+
+gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, IngotProgress *progress,
+                 IngotDescriptor *manifest, guint64 *received, GError **error)
+{
+    return pull_image(store, reference, TRUE, tag, progress, manifest, received, error);
+}
+
+gboolean pull_again(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error)
+{
+    IngotDescriptor manifest;
+    return pull_image(store, reference, FALSE, NULL, progress, &manifest, NULL, error);
 }
 
 gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error)

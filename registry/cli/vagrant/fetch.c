@@ -6,6 +6,8 @@
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "transfer/pull.h"
+
 #define PREFIX "/formats/"
 #define TAG "vagrant"
 
@@ -76,7 +78,7 @@ static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgres
     g_autoptr(IngotReference) exact = ingot_reference_new(place->host, place->name, TAG, place->digest);
     g_autoptr(IngotStoreEntry) former = ingot_store_find(store, named, NULL);
     IngotDescriptor manifest;
-    if (!ingot_transfer_pull(store, exact, progress, &manifest, received, error)) {
+    if (!pull_as(store, exact, TAG, progress, &manifest, received, error)) {
         return NULL;
     }
     if (former != NULL && !ingot_digest_equal(&former->manifest.digest, &manifest.digest)) {

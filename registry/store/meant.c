@@ -1,0 +1,283 @@
+#include "store/meant.h"
+
+#include "base/text.h"
+#include <ingot/error.h>
+#include <string.h>
+
+#include "store/layout.h"
+
+#define BARE_NAME "sha256" /* sha256:HEX alone has the form of this name with a tag */
+#define BARE_LEAST 12u     /* digits */
+#define BARE_MOST 64u
+
+/* NAME:TAG, NAME@DIGEST, or NAME where both are NULL. */
+static char *name_text(const char *name, const char *tag, const char *digest)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, name, tag, digest);
+    return ingot_reference_to_text(reference);
+}
+
+/* The digest that an entry without a tag stands for. Free it. */
+static char *pin_of(const IngotStoreEntry *entry)
+{
+    return entry->index != NULL ? g_strdup(entry->index) : ingot_digest_to_text(&entry->manifest.digest);
+}
+
+static char *entry_text(const IngotStoreEntry *entry)
+{
+    g_autofree char *pin = entry->tag == NULL ? pin_of(entry) : NULL;
+    return name_text(entry->name, entry->tag, pin);
+}
+
+static char *local_name(const IngotReference *reference)
+{
+    return reference->host == NULL ? g_strdup(reference->name)
+                                   : g_strdup_printf("%s/%s", reference->host, reference->name);
+}
+
+/* --- what is not there --- */
+
+/* No image of the store has the reference's name. */
+static gboolean unknown_name(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < list->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
+        g_ptr_array_add(names, name_text(entry->name, entry->tag, NULL));
+    }
+    g_ptr_array_add(names, NULL);
+    g_autofree char *wanted = name_text(name, reference->tag, NULL);
+    g_autofree char *hint = ingot_text_suggestion(wanted, (const char *const *)names->pdata);
+    g_autofree char *text = ingot_reference_to_text(reference);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "no image %s in the store%s; `ingot images` lists them",
+                text, hint);
+    return FALSE;
+}
+
+static GStrv tags_of(GPtrArray *list, const char *name)
+{
+    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
+    for (guint i = 0; i < list->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
+        if (strcmp(entry->name, name) == 0 && entry->tag != NULL) {
+            g_strv_builder_add(tags, entry->tag);
+        }
+    }
+    return g_strv_builder_end(tags);
+}
+
+static gboolean has_name(GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++) {
+        if (strcmp(((IngotStoreEntry *)g_ptr_array_index(list, i))->name, name) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean not_found(const IngotReference *reference, const char *name, GPtrArray *list, GError **error)
+{
+    if (!has_name(list, name)) {
+        return unknown_name(reference, name, list, error);
+    }
+    if (reference->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "no image %s of %s in the store", reference->digest,
+                    name);
+        return FALSE;
+    }
+    g_auto(GStrv) tags = tags_of(list, name);
+    return ingot_tag_missing(name, " in the store", reference->tag, tags, error);
+}
+
+/* --- by a digest --- */
+
+/* The names of an image, in the order of the lists; none of them is owned. */
+typedef struct {
+    char *digest;     /* as much of it as is known */
+    gboolean bare;    /* of any name */
+    GPtrArray *named; /* owns all names of the store */
+    GPtrArray *former;
+    GPtrArray *found;
+} Names;
+
+static void names_clear(Names *names)
+{
+    g_free(names->digest);
+    g_clear_pointer(&names->found, g_ptr_array_unref);
+    g_clear_pointer(&names->named, g_ptr_array_unref);
+    g_clear_pointer(&names->former, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Names, names_clear)
+
+static gboolean is_bare(const IngotReference *reference, GPtrArray *list)
+{
+    const char *digits = reference->tag;
+    return reference->host == NULL && reference->digest == NULL && strcmp(reference->name, BARE_NAME) == 0 &&
+           digits != NULL && strlen(digits) >= BARE_LEAST && strlen(digits) <= BARE_MOST &&
+           strspn(digits, "0123456789abcdef") == strlen(digits) && !has_name(list, BARE_NAME);
+}
+
+static void add_found(Names *names, GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++) {
+        IngotStoreEntry *entry = g_ptr_array_index(list, i);
+        g_autofree char *own = ingot_digest_to_text(&entry->manifest.digest), *pin = pin_of(entry);
+        if ((names->bare || strcmp(entry->name, name) == 0) &&
+            (g_str_has_prefix(own, names->digest) || g_str_has_prefix(pin, names->digest))) {
+            g_ptr_array_add(names->found, entry);
+        }
+    }
+}
+
+static gboolean is_one_image(const GPtrArray *found)
+{
+    const IngotStoreEntry *first = g_ptr_array_index(found, 0);
+    for (guint i = 1; i < found->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(found, i);
+        if (!ingot_digest_equal(&entry->manifest.digest, &first->manifest.digest)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* FALSE where there is none. One that lost its name can still be had by its digest. */
+static gboolean find_names(Names *names, IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_autofree char *name = local_name(reference);
+    names->former = ingot_store_list_former(store, error);
+    if (names->former == NULL) {
+        return FALSE;
+    }
+    names->found = g_ptr_array_new();
+    add_found(names, names->named, name);
+    add_found(names, names->former, name);
+    if (names->found->len == 0) {
+        return not_found(reference, name, names->named, error);
+    }
+    if (!is_one_image(names->found)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: several images of the store begin so; `ingot images` lists them", names->digest);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Reads the store's names. A reference without a digest leaves names->digest NULL. */
+static gboolean begin_names(Names *names, IngotStore *store, const IngotReference *reference, GError **error)
+{
+    names->named = ingot_store_list(store, error);
+    if (names->named == NULL) {
+        return FALSE;
+    }
+    names->bare = is_bare(reference, names->named);
+    names->digest = names->bare ? ingot_reference_to_text(reference) : g_strdup(reference->digest);
+    return TRUE;
+}
+
+/* Under the tag that is asked for, or under none, or under whichever it has. */
+static const IngotStoreEntry *best_name(const GPtrArray *found, const char *tag)
+{
+    const IngotStoreEntry *best = g_ptr_array_index(found, 0);
+    for (guint i = 0; i < found->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(found, i);
+        if (tag != NULL && g_strcmp0(entry->tag, tag) == 0) {
+            return entry;
+        }
+        best = entry->tag == NULL && best->tag != NULL ? entry : best;
+    }
+    return best;
+}
+
+/* --- by a name --- */
+
+static IngotStoreEntry *find_tag(const IngotReference *reference, GPtrArray *list, GError **error)
+{
+    g_autofree char *name = local_name(reference);
+    g_auto(GStrv) tags = tags_of(list, name);
+    const char *tag = reference->tag;
+    if (tag == NULL && has_name(list, name) && (tag = ingot_tag_choose(name, " in the store", tags, error)) == NULL) {
+        return NULL;
+    }
+    for (guint i = 0; tag != NULL && i < list->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
+        if (strcmp(entry->name, name) == 0 && g_strcmp0(entry->tag, tag) == 0) {
+            return g_ptr_array_steal_index(list, i);
+        }
+    }
+    not_found(reference, name, list, error);
+    return NULL;
+}
+
+IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_auto(Names) names = {0};
+    if (!begin_names(&names, store, reference, error)) {
+        return NULL;
+    }
+    if (names.digest == NULL) {
+        return find_tag(reference, names.named, error);
+    }
+    return find_names(&names, store, reference, error)
+               ? layout_copy_entry(best_name(names.found, names.bare ? NULL : reference->tag))
+               : NULL;
+}
+
+/* --- to act on names --- */
+
+/* The entry that the reference itself says; NULL: the image has other names alone. */
+static const IngotStoreEntry *said_name(const Names *names, const char *tag)
+{
+    const IngotStoreEntry *pinned = NULL;
+    for (guint i = 0; i < names->found->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(names->found, i);
+        g_autofree char *pin = pin_of(entry);
+        if (tag != NULL && g_strcmp0(entry->tag, tag) == 0) {
+            return entry;
+        }
+        if (entry->former || (entry->tag == NULL && strcmp(pin, names->digest) == 0)) {
+            pinned = entry;
+        }
+    }
+    return pinned;
+}
+
+static IngotStoreEntry *refuse_names(const Names *names, const IngotReference *reference, GError **error)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (guint i = 0; i < names->found->len; i++) {
+        g_autofree char *text = entry_text(g_ptr_array_index(names->found, i));
+        g_string_append_printf(list, "%s%s", i == 0 ? "" : ", ", text);
+    }
+    g_autofree char *text = ingot_reference_to_text(reference);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: the store has this image as %s: say which name", text,
+                list->str);
+    return NULL;
+}
+
+IngotStoreEntry *meant_name(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_auto(Names) names = {0};
+    if (!begin_names(&names, store, reference, error)) {
+        return NULL;
+    }
+    if (names.digest == NULL) {
+        return find_tag(reference, names.named, error);
+    }
+    if (!find_names(&names, store, reference, error)) {
+        return NULL;
+    }
+    const IngotStoreEntry *said = !names.bare             ? said_name(&names, reference->tag)
+                                  : names.found->len == 1 ? g_ptr_array_index(names.found, 0)
+                                                          : NULL;
+    return said == NULL ? refuse_names(&names, reference, error) : layout_copy_entry(said);
+}
+
+gboolean meant_name_pulled(IngotStore *store, const char *name, const char *digest, const IngotDescriptor *manifest,
+                           GError **error)
+{
+    char own[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&manifest->digest, own);
+    return layout_name(store, name, NULL, strcmp(digest, own) == 0 ? NULL : digest, manifest, error);
+}

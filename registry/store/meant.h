@@ -1,0 +1,16 @@
+/* What a reference means in the store, for reading (ingot_store_find), for removing, and for naming what it pulled.
+ *
+ * A digest goes before all else: NAME:TAG@DIGEST and NAME@DIGEST are the image of that digest, whether NAME has it
+ * under that tag, under another or under none, and no tag moves by it. sha256:HEX alone, whole or by its first 12
+ * digits and more, is an image of any name. What acts on names takes none that the reference does not say. */
+#pragma once
+
+#include <ingot/store.h>
+
+/* The one name that is removed by this reference: NAME:TAG, which must have the digest if there is one; of a digest,
+ * the entry by that digest alone, or the image that lost its name; of sha256:HEX alone, the only name of the image.
+ * INVALID lists the names of an image that has others. */
+IngotStoreEntry *meant_name(IngotStore *store, const IngotReference *reference, GError **error);
+/* Names what was pulled by a digest, that of the manifest or of an OCI index with it: by that digest alone. */
+gboolean meant_name_pulled(IngotStore *store, const char *name, const char *digest, const IngotDescriptor *manifest,
+                           GError **error);

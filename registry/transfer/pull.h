@@ -1,0 +1,11 @@
+/* Pulls for callers that know more of an image's names than the reference has. */
+#pragma once
+
+#include <ingot/transfer.h>
+
+/* ingot_transfer_pull, named NAME:TAG whatever the reference says: of a digest that the registry has just given for
+ * that tag, say. */
+gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, IngotProgress *progress,
+                 IngotDescriptor *manifest, guint64 *received, GError **error);
+/* Fetches what is missing or damaged of an image that the store names: no name is given, and none moves. */
+gboolean pull_again(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error);
