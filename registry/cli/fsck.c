@@ -5,13 +5,18 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "store/meant.h"
+#include "transfer/pull.h"
 
 static char *fault_name(const IngotStoreFault *fault)
 {
     if (fault->entry == NULL) {
         return g_strdup("an attachment");
     }
-    return g_strdup_printf("%s:%s", fault->entry->name, fault->entry->tag == NULL ? "<none>" : fault->entry->tag);
+    return g_strdup_printf("%s:%s", fault->entry->name,
+                           fault->entry->former        ? "<none>"
+                           : fault->entry->tag == NULL ? "-"
+                                                       : fault->entry->tag);
 }
 
 static void print_faults(const GPtrArray *faults)
@@ -31,28 +36,34 @@ static void print_faults(const GPtrArray *faults)
     }
 }
 
-/* The same image again, from where it was pulled; what can't be had stays as it is, and that is said. */
-static void repair(IngotStore *store, const IngotStoreFault *fault)
+/* The same image again, from where it was pulled, with all its faults; what can't be had stays as it is, and that is
+ * said. Another command may have removed it since it was looked at: then it stays removed. */
+static void repair(IngotStore *store, const IngotStoreFault *fault, GHashTable *repaired)
 {
-    if (fault->entry == NULL || fault->entry->former) {
+    if (fault->entry == NULL) {
         return;
     }
     g_autofree char *digest = ingot_digest_to_text(&fault->entry->manifest.digest);
     g_autofree char *text = g_strdup_printf("%s%s%s@%s", fault->entry->name, fault->entry->tag == NULL ? "" : ":",
                                             fault->entry->tag == NULL ? "" : fault->entry->tag, digest);
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, NULL);
-    IngotDescriptor manifest;
+    if (reference == NULL || reference->host == NULL || g_hash_table_contains(repaired, digest)) {
+        return;
+    }
+    g_autoptr(IngotStoreEntry) still = meant_name(store, reference, NULL);
     g_autoptr(GError) error = NULL;
-    if (reference != NULL && reference->host != NULL &&
-        !ingot_transfer_pull(store, reference, ingot_command_progress(), &manifest, NULL, &error)) {
-        g_printerr("ingot fsck: %s: %s\n", text, error->message);
+    if (still != NULL && pull_again(store, reference, ingot_command_progress(), &error)) {
+        g_hash_table_add(repaired, g_steal_pointer(&digest));
+    } else if (error != NULL) {
+        ingot_progress_warning(ingot_command_progress(), "%s: %s", text, error->message);
     }
 }
 
 static GPtrArray *repair_all(IngotStore *store, GPtrArray *faults, GError **error)
 {
+    g_autoptr(GHashTable) repaired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < faults->len; i++) {
-        repair(store, g_ptr_array_index(faults, i));
+        repair(store, g_ptr_array_index(faults, i), repaired);
     }
     return ingot_store_check(store, error);
 }
@@ -81,7 +92,8 @@ static gboolean run(int argc, char **argv, GError **error)
     print_faults(faults);
     if (faults->len > 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                    "%u faults; --repair fetches what was pulled; what was made here is packed, or built, again",
+                    "%u faults; --repair fetches what was pulled; what was made here is packed, or built, again; "
+                    "`ingot gc` removes what is <none>",
                     faults->len);
         return FALSE;
     }

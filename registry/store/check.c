@@ -1,5 +1,6 @@
 /* A look at all that the store names: whether it is there, and has the digest of its name. */
 #include <ingot/error.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "store/reach.h"
@@ -17,10 +18,7 @@ static void add_fault(GPtrArray *faults, const IngotStoreEntry *entry, const cha
     IngotStoreFault *fault = g_new0(IngotStoreFault, 1);
     fault->problem = g_strdup(problem);
     if (entry != NULL) {
-        fault->entry = g_new0(IngotStoreEntry, 1);
-        *fault->entry = *entry;
-        fault->entry->name = g_strdup(entry->name);
-        fault->entry->tag = g_strdup(entry->tag);
+        fault->entry = layout_copy_entry(entry);
     }
     g_ptr_array_add(faults, fault);
 }
@@ -75,6 +73,33 @@ static void check_entries(IngotStore *store, GPtrArray *entries, GHashTable *see
     }
 }
 
+static gboolean has_entry(const GPtrArray *entries, const IngotStoreEntry *wanted)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        if (strcmp(entry->name, wanted->name) == 0 && g_strcmp0(entry->tag, wanted->tag) == 0 &&
+            g_strcmp0(entry->index, wanted->index) == 0 &&
+            ingot_digest_equal(&entry->manifest.digest, &wanted->manifest.digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* What another command has removed, or given its name to another, while all of it was read, is no fault. */
+static gboolean drop_gone(IngotStore *store, GPtrArray *faults, GError **error)
+{
+    g_autoptr(GPtrArray) named = ingot_store_list(store, error);
+    g_autoptr(GPtrArray) former = named == NULL ? NULL : ingot_store_list_former(store, error);
+    for (guint i = faults->len; former != NULL && i-- > 0;) {
+        const IngotStoreFault *fault = g_ptr_array_index(faults, i);
+        if (fault->entry != NULL && !has_entry(named, fault->entry) && !has_entry(former, fault->entry)) {
+            g_ptr_array_remove_index(faults, i);
+        }
+    }
+    return former != NULL;
+}
+
 GPtrArray *ingot_store_check(IngotStore *store, GError **error)
 {
     g_autoptr(json_t) index = layout_read(store, error);
@@ -83,7 +108,7 @@ GPtrArray *ingot_store_check(IngotStore *store, GError **error)
     if (former == NULL) {
         return NULL;
     }
-    GPtrArray *faults = g_ptr_array_new_with_free_func(fault_free);
+    g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(fault_free);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     check_entries(store, named, seen, faults);
     check_entries(store, former, seen, faults);
@@ -97,5 +122,5 @@ GPtrArray *ingot_store_check(IngotStore *store, GError **error)
             check_reached(store, NULL, &manifest.digest, seen, faults);
         }
     }
-    return faults;
+    return drop_gone(store, faults, error) ? g_steal_pointer(&faults) : NULL;
 }

@@ -12,6 +12,7 @@
 #include <ingot/error.h>
 #include <ingot/packer.h>
 #include <ingot/store.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -350,6 +351,36 @@ static void damage_heals_by_putting_again(void **state)
     assert_true(ingot_store_tag(store, "web", "2.0.0", &web, NULL));
 }
 
+static gpointer check_store(gpointer path)
+{
+    g_autoptr(IngotStore) store = ingot_store_open_lazy(path);
+    return ingot_store_check(store, NULL);
+}
+
+/* A lease on a blob stops the check where it opens that, until another image has gone. */
+static void what_is_removed_while_it_is_checked_is_no_fault(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    add_image(state, store, "a", "1.0.0", "first");
+    add_image(state, store, "b", "1.0.0", "second");
+    g_autoptr(IngotReference) reference = ingot_reference_parse("a:1.0.0", NULL);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+    g_auto(IngotFd) fd = open(image->disk_path, O_RDWR | O_CLOEXEC);
+    signal(SIGIO, SIG_IGN);
+    if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0) {
+        skip();
+    }
+    GThread *thread = g_thread_new("check", check_store, (gpointer)ingot_store_path(store));
+    while (fcntl(fd, F_GETLEASE) == F_WRLCK) {
+        g_usleep(1000);
+    }
+    g_autoptr(IngotStoreEntry) entry = find(store, "b:1.0.0", NULL);
+    assert_true(ingot_store_remove(store, entry, NULL, NULL));
+    assert_int_equal(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+    g_autoptr(GPtrArray) faults = g_thread_join(thread);
+    assert_int_equal(faults->len, 0);
+}
+
 /* Several processes name images at once: no name is lost. */
 static void writers_do_not_lose_names(void **state)
 {
@@ -596,6 +627,7 @@ int main(void)
         TEST(what_is_attached_and_damaged_is_passed_over),
         TEST(a_collection_takes_what_nothing_names),
         TEST(damage_heals_by_putting_again),
+        TEST(what_is_removed_while_it_is_checked_is_no_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
