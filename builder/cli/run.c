@@ -51,7 +51,7 @@ static GArray *parse_ports(char **texts, GError **error)
 static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **error)
 {
     g_autofree char *path = ingot_workdir_file(workdir, "disk.raw");
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, image->index->disk_size, "unpack %s", image->entry->name);
     if (disk == NULL ||
@@ -59,6 +59,7 @@ static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **err
         return NULL;
     }
     ingot_progress_end(progress, NULL);
+    ingot_image_remember(image, disk);
     return g_steal_pointer(&path);
 }
 

@@ -134,7 +134,7 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
     }
     /* Under the lock: a file of that name is what a killed build left. */
     g_autofree char *making = g_strconcat(path, ".making", NULL);
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     if (disk == NULL || !kept_remove(making, error)) {
         return NULL;
     }
@@ -145,6 +145,7 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
         return NULL;
     }
     ingot_progress_end(context->progress, NULL);
+    ingot_image_remember(image, disk);
     return g_steal_pointer(&path);
 }
 

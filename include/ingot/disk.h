@@ -1,4 +1,10 @@
-/* Reading a packed disk back: every chunk is checked against the index before a byte of it is used. Thread safe. */
+/* Reading a packed disk back: every chunk is checked against the index before a byte of it is used. Thread safe.
+ *
+ * A chunk is checked by its digest. A disk that remembers (ingot_disk_remember) checks by its digest once, and keeps a
+ * checksum of the frame that the chunk was found right by; from then on the frame is checked by that. It finds whatever
+ * becomes of the stored bytes: a bit that flips on the disk without a trace in the file's times, a part that is cut off
+ * or written over. Only the digest finds bytes that somebody has made to have the checksum in a table that he could
+ * write as well; and a fault of the processor or the memory while a chunk is decompressed. */
 #pragma once
 
 #include <ingot/index.h>
@@ -13,6 +19,12 @@ typedef struct IngotDisk IngotDisk;
 IngotDisk *ingot_disk_open(const char *path, IngotIndex *index, GError **error);
 /* Reads all of these bytes of a blob, or fails; called by several threads at a time. */
 typedef gboolean (*IngotDiskBlob)(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error);
+/* Before the first read. table: what ingot_disk_table gave for the same blob before; one that is damaged or another's
+ * is passed over; NULL: there is none. */
+void ingot_disk_remember(IngotDisk *disk, GBytes *table);
+/* What is to be remembered of the blob: each chunk was found right by its digest, at some time. NULL: not each, or
+ * there is nothing new. Free it. */
+GBytes *ingot_disk_table(IngotDisk *disk);
 /* A blob that is kept in some other way: free_blob (may be NULL) is called on it in the end. name: of it, in errors. */
 IngotDisk *ingot_disk_new(IngotDiskBlob read, gpointer blob, GDestroyNotify free_blob, const char *name,
                           IngotIndex *index);

@@ -126,11 +126,16 @@ typedef struct {
     json_t *config;
     IngotIndex *index;
     char *disk_path;
+    char *checked_path; /* where it is remembered that the disk was found right: ingot_image_disk */
 } IngotImage;
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error);
 /* The image of a reference's digest, whatever its name points at by now; NOT_FOUND where a blob of it is not there. */
 IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error);
 void ingot_image_free(IngotImage *image);
+/* Its disk, which remembers what was found right of it before (disk.h). */
+IngotDisk *ingot_image_disk(const IngotImage *image, GError **error);
+/* Once all of that disk was read: remembers that it is right, where the store can be written. */
+void ingot_image_remember(const IngotImage *image, IngotDisk *disk);
 /* Holds the image's blobs; FALSE: one has gone. */
 gboolean ingot_store_hold_image(IngotStore *store, const IngotImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotImage, ingot_image_free)

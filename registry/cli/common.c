@@ -99,7 +99,7 @@ const IngotFormat *cli_output_format(const CliOutput *output, GError **error)
 static gboolean stream(const IngotImage *image, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     if (disk == NULL) {
         return FALSE;
     }
@@ -109,6 +109,7 @@ static gboolean stream(const IngotImage *image, GError **error)
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
+    ingot_image_remember(image, disk);
     return TRUE;
 }
 
@@ -118,7 +119,7 @@ gboolean cli_output_write(const CliOutput *output, const IngotImage *image, cons
         return stream(image, error);
     }
     IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
     if (disk == NULL || !ingot_format_can(format, &input, error)) {
         return FALSE;
@@ -128,5 +129,6 @@ gboolean cli_output_write(const CliOutput *output, const IngotImage *image, cons
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
+    ingot_image_remember(image, disk);
     return TRUE;
 }

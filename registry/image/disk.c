@@ -71,6 +71,7 @@ void ingot_disk_free(IngotDisk *disk)
         if (disk->free_blob != NULL) {
             disk->free_blob(disk->blob);
         }
+        disk_sums_free(disk->sums);
         ingot_index_unref(disk->index);
         g_free(disk->name);
         g_free(disk);
@@ -171,7 +172,7 @@ static gboolean load(IngotDisk *disk, Cursor *cursor, const IngotChunk *chunk, v
 {
     g_byte_array_set_size(cursor->frame, chunk->stored_length);
     return disk->read(disk->blob, chunk->stored_offset, cursor->frame->data, chunk->stored_length, error) &&
-           ingot_decoder_chunk(cursor->decoder, chunk, cursor->frame->data, out, disk->name, error);
+           disk_decode(disk, cursor->decoder, chunk, cursor->frame->data, out, error);
 }
 
 /* Into the cursor, where it is not yet. A hole, which may be large, is not kept. */

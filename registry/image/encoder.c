@@ -147,21 +147,30 @@ static gboolean check_hole(IngotDecoder *decoder, const IngotChunk *chunk, const
     return TRUE;
 }
 
+gboolean ingot_decoder_known(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
+                             const char *what, GError **error)
+{
+    if (!chunk->hole) {
+        return decode(decoder, chunk, frame, data, what, error);
+    }
+    if (!check_hole(decoder, chunk, frame, what, error)) {
+        return FALSE;
+    }
+    if (data != NULL) {
+        memset(data, 0, chunk->length);
+    }
+    return TRUE;
+}
+
 gboolean ingot_decoder_chunk(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
                              const char *what, GError **error)
 {
-    if (chunk->hole) {
-        if (!check_hole(decoder, chunk, frame, what, error)) {
-            return FALSE;
-        }
-        if (data != NULL) {
-            memset(data, 0, chunk->length);
-        }
-        return TRUE;
-    }
     IngotDigest digest;
-    if (!decode(decoder, chunk, frame, data, what, error)) {
+    if (!ingot_decoder_known(decoder, chunk, frame, data, what, error)) {
         return FALSE;
+    }
+    if (chunk->hole) {
+        return TRUE;
     }
     ingot_digest_of(data, chunk->length, &digest);
     return ingot_digest_equal(&digest, &chunk->digest) || refuse(chunk, what, error);

@@ -33,6 +33,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotDecoder, ingot_decoder_free)
 gboolean ingot_decoder_chunk(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
                              const char *what, GError **error);
 
+/* The same of a frame that is known to be the chunk's: its digest is not worked out. */
+gboolean ingot_decoder_known(IngotDecoder *decoder, const IngotChunk *chunk, const void *frame, void *data,
+                             const char *what, GError **error);
+
 /* The seek table of all frames of an index. */
 GBytes *ingot_seek_table(const IngotIndex *index);
 

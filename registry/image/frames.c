@@ -75,8 +75,7 @@ GBytes *frames_table(const IngotIndex *index, const GArray *sums)
     return g_byte_array_free_to_bytes(table);
 }
 
-/* The table's index, of this encoder; *sums: how many sums follow it, from *first. NULL: it is damaged, or another's.
- */
+/* The table's index; *sums: how many sums follow it, from *first. NULL: it is damaged. */
 static IngotIndex *table_parse(const guint8 *table, gsize size, const FrameSum **first, gsize *sums)
 {
     guint32 numbers[2];
@@ -90,7 +89,7 @@ static IngotIndex *table_parse(const guint8 *table, gsize size, const FrameSum *
         return NULL;
     }
     g_autoptr(IngotIndex) index = ingot_index_parse(table + HEAD, length, "table of frames", NULL);
-    if (index == NULL || strcmp(index->encoder, ingot_encoder_name()) != 0) {
+    if (index == NULL) {
         return NULL;
     }
     *first = (const FrameSum *)(table + HEAD + length);
@@ -120,7 +119,7 @@ gboolean frames_add(IngotFrames *frames, const void *table, gsize size, int fd)
     gsize sums = 0;
     g_autoptr(IngotIndex) index =
         g_hash_table_size(frames->made) == FRAMES_MOST ? NULL : table_parse(table, size, &sum, &sums);
-    if (index == NULL) {
+    if (index == NULL || strcmp(index->encoder, ingot_encoder_name()) != 0) {
         return FALSE;
     }
     for (guint i = 0; i < index->chunks->len && sums > 0; i++) {
@@ -133,6 +132,35 @@ gboolean frames_add(IngotFrames *frames, const void *table, gsize size, int fd)
     g_array_append_val(frames->fds, blob);
     blob = -1;
     return TRUE;
+}
+
+static gboolean is_chunk(const IngotChunk *one, const IngotChunk *other)
+{
+    return one->hole == other->hole && one->length == other->length && one->stored_length == other->stored_length &&
+           ingot_digest_equal(&one->digest, &other->digest);
+}
+
+GArray *frames_sums(const void *table, gsize size, const IngotIndex *index)
+{
+    const FrameSum *sum = NULL;
+    gsize left = 0;
+    g_autoptr(IngotIndex) known = table_parse(table, size, &sum, &left);
+    if (known == NULL || known->chunks->len != index->chunks->len) {
+        return NULL;
+    }
+    g_autoptr(GArray) sums = g_array_new(FALSE, TRUE, sizeof(FrameSum));
+    g_array_set_size(sums, index->chunks->len);
+    for (guint i = 0; i < index->chunks->len; i++) {
+        const IngotChunk *chunk = ingot_index_chunk(index, i);
+        if (!is_chunk(chunk, ingot_index_chunk(known, i)) || (!chunk->hole && left == 0)) {
+            return NULL;
+        }
+        if (!chunk->hole) {
+            g_array_index(sums, FrameSum, i) = *sum++;
+            left--;
+        }
+    }
+    return g_steal_pointer(&sums);
 }
 
 /* --- frames --- */

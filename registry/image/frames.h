@@ -31,5 +31,9 @@ gboolean frames_add(IngotFrames *frames, const void *table, gsize size, int fd);
 gboolean frames_take(const IngotFrames *frames, const IngotDigest *chunk, guint32 length, void *frame, guint32 *size,
                      FrameSum *sum);
 
+/* The sums of an index's frames, by the numbers of their chunks (those of holes are not set), as a table of its blob
+ * has them: GArray of FrameSum; free it. NULL: the table is damaged or of another index. The encoder may be any. */
+GArray *frames_sums(const void *table, gsize size, const IngotIndex *index);
+
 /* The table of a blob. sums: of FrameSum, of the index's chunks in order, but for the holes. */
 GBytes *frames_table(const IngotIndex *index, const GArray *sums);

@@ -75,7 +75,7 @@ static gboolean do_chunk(const Sweep *sweep, Worker *worker, const IngotChunk *c
         }
     }
     guint8 *data = chunk->hole ? NULL : worker->data + worker->size;
-    if (!ingot_decoder_chunk(worker->decoder, chunk, frame, data, sweep->disk->name, error)) {
+    if (!disk_decode(sweep->disk, worker->decoder, chunk, frame, data, error)) {
         return FALSE;
     }
     if (!chunk->hole) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define FOLDER "frames"
+#define CHECKED "checked"
 #define TABLES_MOST 32u       /* that are read: some 2 ms each */
 #define TABLE_MAX (64u << 20) /* bytes: far more than a table of FRAMES_MOST */
 
@@ -21,12 +22,29 @@ static void table_free(gpointer data)
     g_free(data);
 }
 
-static char *table_path(const IngotStore *store, const IngotDigest *blob)
+static char *path_in(const IngotStore *store, const char *folder, const IngotDigest *blob)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(blob, text);
-    g_autofree char *name = g_build_filename(FOLDER, text + strlen("sha256:"), NULL);
+    g_autofree char *name = g_build_filename(folder, text + strlen("sha256:"), NULL);
     return layout_path(store, name);
+}
+
+static char *table_path(const IngotStore *store, const IngotDigest *blob)
+{
+    return path_in(store, FOLDER, blob);
+}
+
+char *frametables_checked(const IngotStore *store, const IngotDigest *blob)
+{
+    return path_in(store, CHECKED, blob);
+}
+
+void frametables_drop(const IngotStore *store, const IngotDigest *blob)
+{
+    g_autofree char *path = table_path(store, blob), *checked = frametables_checked(store, blob);
+    unlink(path);
+    unlink(checked);
 }
 
 /* A table whose blob is there; one whose blob has gone is removed. */
@@ -40,7 +58,7 @@ static Table *table_of(IngotStore *store, const char *name)
     }
     g_autofree char *path = table_path(store, &blob);
     if (!ingot_store_has(store, &blob)) {
-        unlink(path);
+        frametables_drop(store, &blob);
         ingot_store_drop_frames(store, &blob);
         return NULL;
     }
@@ -76,13 +94,18 @@ static GPtrArray *tables_list(IngotStore *store)
     return tables;
 }
 
+GBytes *frametables_read(const char *path)
+{
+    return ingot_file_read(path, TABLE_MAX, NULL);
+}
+
 IngotFrames *frametables_open(IngotStore *store)
 {
     g_autoptr(GPtrArray) tables = tables_list(store);
     IngotFrames *frames = frames_new();
     for (guint i = 0; i < MIN(tables->len, TABLES_MOST); i++) {
         const Table *table = g_ptr_array_index(tables, i);
-        g_autoptr(GBytes) bytes = ingot_file_read(table->path, TABLE_MAX, NULL);
+        g_autoptr(GBytes) bytes = frametables_read(table->path);
         g_autofree char *blob = ingot_store_blob_path(store, &table->blob);
         int fd = bytes == NULL ? -1 : ingot_file_open(blob, O_RDONLY, 0, NULL);
         if (fd >= 0) {
@@ -93,18 +116,17 @@ IngotFrames *frametables_open(IngotStore *store)
 }
 
 /* Not synced: a table that is not whole is not used. */
-void frametables_keep(const IngotStore *store, const IngotDigest *blob, GBytes *table)
+void frametables_write(const char *path, GBytes *table)
 {
-    g_autofree char *folder = layout_path(store, FOLDER);
-    g_autofree char *path = table_path(store, blob);
+    g_autofree char *folder = g_path_get_dirname(path);
     if (ingot_file_make_folder(folder, NULL)) {
         g_file_set_contents_full(path, g_bytes_get_data(table, NULL), (gssize)g_bytes_get_size(table),
                                  G_FILE_SET_CONTENTS_NONE, 0644, NULL);
     }
 }
 
-void frametables_drop(const IngotStore *store, const IngotDigest *blob)
+void frametables_keep(const IngotStore *store, const IngotDigest *blob, GBytes *table)
 {
     g_autofree char *path = table_path(store, blob);
-    unlink(path);
+    frametables_write(path, table);
 }

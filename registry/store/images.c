@@ -1,8 +1,10 @@
 /* Images: a manifest with its config, index and disk, and what is attached to it. */
 #include <ingot/error.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
+#include "store/frametables.h"
 #include "store/hold.h"
 #include "store/reach.h"
 
@@ -17,6 +19,7 @@ void ingot_image_free(IngotImage *image)
         json_decref(image->config);
         ingot_index_unref(image->index);
         g_free(image->disk_path);
+        g_free(image->checked_path);
         g_free(image);
     }
 }
@@ -45,7 +48,29 @@ static gboolean load(IngotStore *store, IngotImage *image, GError **error)
                                  : ingot_index_parse_for(g_bytes_get_data(index, NULL), g_bytes_get_size(index),
                                                          image->manifest->disk.size, index_path, error);
     image->disk_path = ingot_store_blob_path(store, &image->manifest->disk.digest);
+    image->checked_path = frametables_checked(store, &image->manifest->disk.digest);
     return image->index != NULL;
+}
+
+IngotDisk *ingot_image_disk(const IngotImage *image, GError **error)
+{
+    IngotDisk *disk = ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(GBytes) table = disk == NULL ? NULL : frametables_read(image->checked_path);
+    if (disk != NULL) {
+        ingot_disk_remember(disk, table);
+    }
+    return disk;
+}
+
+void ingot_image_remember(const IngotImage *image, IngotDisk *disk)
+{
+    g_autoptr(GBytes) table = ingot_disk_table(disk);
+    if (table != NULL) {
+        frametables_write(image->checked_path, table);
+        if (!g_file_test(image->disk_path, G_FILE_TEST_EXISTS)) { /* removed meanwhile */
+            unlink(image->checked_path);
+        }
+    }
 }
 
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error)

@@ -33,6 +33,15 @@ qemu-img check -q "$TMP/back.qcow2" || fail "qemu-img check finds faults"
 qemu-img compare -q "$TMP/back.qcow2" "$TMP/disk.raw" || fail "the qcow2 file differs"
 ok "raw, stdout and qcow2 are the disk again"
 
+# A disk that was found right is not hashed again: what it is known by is kept beside it, and goes with it.
+[ -s "$INGOT_STORE/checked/$disk" ] || fail "that the disk is right is not remembered"
+cp "$INGOT_STORE/checked/$disk" "$TMP/checked"
+printf damaged | dd of="$INGOT_STORE/checked/$disk" bs=1 seek=100 conv=notrunc status=none
+ingot pull -q team/one:1.0.0 -o "$TMP/back.raw"
+cmp "$TMP/back.raw" "$TMP/disk.raw" || fail "with a damaged memory the raw file differs"
+cmp "$INGOT_STORE/checked/$disk" "$TMP/checked" || fail "what is remembered is not made anew"
+ok "that a disk was found right is remembered, and made anew where it is damaged"
+
 ingot images | grep -q 'team/one  *1.0.0' || fail "images does not list it"
 ingot images --json | python3 -c 'import json,sys; assert len(json.load(sys.stdin)) == 2'
 ingot show team/one:1.0.0 --json | python3 -c "import json,sys; assert json.load(sys.stdin)['digest'] == '$digest'"
@@ -58,5 +67,5 @@ expect 1 ingot pull team/one:1.0.0 -o "$TMP/damaged.raw"
 grep -q "$disk.*offset" "$TMP/err" || fail "damage is not named: $(cat "$TMP/err")"
 ! ls "$TMP"/damaged.raw* >/dev/null 2>&1 || fail "a damaged disk was written"
 ingot rm -q team/one:1.0.0
-[ ! -e "$INGOT_STORE/blobs/sha256/$disk" ] || fail "rm left the disk"
+[ ! -e "$INGOT_STORE/blobs/sha256/$disk" ] && [ ! -e "$INGOT_STORE/checked/$disk" ] || fail "rm left the disk"
 ok "damage is named with file and offset, nothing is written; rm frees what nobody needs"

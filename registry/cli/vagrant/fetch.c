@@ -92,7 +92,7 @@ static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgres
 static gboolean write_file(const IngotImage *image, const FetchPlace *place, const char *path, IngotProgress *progress,
                            guint64 *size, GError **error)
 {
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     const IngotFormat *format = disk == NULL ? NULL : ingot_format_find(place->format, error);
     /* As the registry has it for that path. */
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = place->name};
@@ -100,7 +100,11 @@ static gboolean write_file(const IngotImage *image, const FetchPlace *place, con
         return FALSE;
     }
     ingot_progress_begin(progress, image->index->disk_size, "write %s", place->file);
-    return ingot_format_export_file(format, &input, place->file, path, size, progress, error);
+    if (!ingot_format_export_file(format, &input, place->file, path, size, progress, error)) {
+        return FALSE;
+    }
+    ingot_image_remember(image, disk);
+    return TRUE;
 }
 
 gboolean fetch_file(IngotStore *store, const FetchPlace *place, const char *path, IngotProgress *progress,
