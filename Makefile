@@ -2,12 +2,15 @@
 B ?= build
 PREFIX ?= /usr/local
 VERSION := 0.1.0
+soname := libingot.so.0
 SAN ?=
 FUZZ ?=
 FUZZ_SECONDS ?= 600
 
 libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libdeflate libcrypto libxxhash libarchive libcurl libnbd
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
+# What the public headers include: who builds against them needs its headers too.
+public_libraries := glib-2.0 jansson
 server_libraries := libmicrohttpd gnutls nettle libsystemd sqlite3 libjwt libcrypt
 
 CFLAGS ?= -O2 -g
@@ -57,7 +60,7 @@ programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs)) $B/libexe
 all: deps
 	+@$(MAKE) --no-print-directory programs
 .PHONY: programs
-programs: $(programs)
+programs: $(programs) $B/libingot.so
 
 deps:
 	@.ci/packages build
@@ -71,9 +74,22 @@ $B/%.o: %.c Makefile
 $B/builder/ready/ready.o: builder/ready/guest.sh
 $B/builder/system/firstboot.o: builder/system/hostkeys.sh builder/system/identities.sh
 
+# Only what include/ingot/ declares is seen outside of the shared object.
+$(call objects,$(library)): override CFLAGS += -fPIC -fvisibility=hidden
+$B/libingot.so: $(call objects,$(library) $(annotations)) registry/libingot.map
+	$(CC) -shared -Wl,-soname,$(soname) -Wl,--version-script=registry/libingot.map -Wl,-z,defs $(LDFLAGS) -o $@ \
+		$(filter %.o,$^) $(call pc_libs,$(libraries))
+# What the programs of this tree are linked of: the private rooms as well.
 $B/libingot.a: $(call objects,$(library) $(annotations))
 	@rm -f $@
 	ar rcs $@ $^
+# The archive for other programs has the names of the shared object alone.
+$B/public/libingot.a: $(call objects,$(library) $(annotations))
+	@mkdir -p $(@D)
+	@rm -f $@
+	ld -r -o $(@D)/ingot.o $^
+	objcopy --localize-hidden $(@D)/ingot.o
+	ar rcs $@ $(@D)/ingot.o
 $B/libserver.a: $(call objects,$(filter-out $(mains),$(server)))
 	@rm -f $@
 	ar rcs $@ $^
@@ -143,9 +159,9 @@ bench:
 	+@$(MAKE) --no-print-directory programs
 	@B=$B tests/bench/run
 
-install: programs
+install: programs $B/public/libingot.a
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ingot/front $(DESTDIR)$(PREFIX)/include/ingot \
-		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8) \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 3 5 8) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
 	install $B/ingot $B/ingotd $(DESTDIR)$(PREFIX)/bin
@@ -153,12 +169,17 @@ install: programs
 	for verb in $(filter-out build,$(verbs)); do ln -sf ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot/ingot-$$verb; done
 	ln -sf ../../../bin/ingot $(DESTDIR)$(PREFIX)/libexec/ingot/front/curl
 	install -m 644 include/ingot/*.h $(DESTDIR)$(PREFIX)/include/ingot
-	install -m 644 $B/libingot.a $(DESTDIR)$(PREFIX)/lib
-	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBRARIES@,$(libraries),' registry/ingot.pc.in \
+	install -m 644 $B/public/libingot.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $B/libingot.so $(DESTDIR)$(PREFIX)/lib/libingot.so.$(VERSION)
+	ln -sf libingot.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(soname)
+	ln -sf $(soname) $(DESTDIR)$(PREFIX)/lib/libingot.so
+	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@PUBLIC@,$(public_libraries),' \
+		-e 's,@PRIVATE@,$(filter-out $(public_libraries),$(libraries)),' registry/ingot.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
 	sed 's,@PREFIX@,$(PREFIX),' registry/server/ingotd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ingotd.service
 	install -m 644 registry/server/ingotd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 registry/cli/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 registry/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 644 registry/server/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 builder/recipe/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 registry/cli/ingot.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ingot

@@ -9,6 +9,7 @@
 #include "cache/checksum.h"
 #include "cache/nodes.h"
 #include "cache/shared.h"
+#include "transfer/push.h"
 
 /* A blob, unless the registry has it. */
 static gboolean share_put(const Share *share, IngotRemote *remote, const char *path, const IngotDescriptor *blob,

@@ -12,6 +12,7 @@
 #include "cache/draft.h"
 #include "cache/nodes.h"
 #include "cache/shared.h"
+#include "format/all.h"
 
 #define PART (8u << 20)             /* bytes fetched by one range */
 #define BATCH 64u                   /* ranges fetched by one call */
@@ -120,7 +121,7 @@ static gboolean pull_disk(const Share *share, const Shared *shared, NodeDraft *d
     g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_disk_open(image->disk_path, image->index, error);
     g_autofree char *path = draft_layer(draft, NODE_DISK);
     gboolean ok =
-        disk != NULL && ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.disk = disk}, path, NULL, error);
+        disk != NULL && ingot_format_export(&format_qcow2, &(IngotFormatInput){.disk = disk}, path, NULL, error);
     shared_forget(share, NULL, shared->digest);
     return ok;
 }

@@ -7,7 +7,9 @@
 #include <ingot/transfer.h>
 #include <stdio.h>
 
+#include "format/all.h"
 #include "guest/sshcommand.h"
+#include "transfer/policy.h"
 #include "verbs.h"
 
 #define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
@@ -54,8 +56,7 @@ static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **err
     g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     IngotProgress *progress = ingot_command_progress();
     ingot_progress_begin(progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (disk == NULL ||
-        !ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, path, progress, error)) {
+    if (disk == NULL || !ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, path, progress, error)) {
         return NULL;
     }
     ingot_progress_end(progress, NULL);

@@ -8,6 +8,7 @@
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "format/all.h"
 #include "recipe/rows.h"
 #include "recipe/rules.h"
 #include "source/kept.h"
@@ -139,7 +140,7 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
         return NULL;
     }
     ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (!ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, making, context->progress, error) ||
+    if (!ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, making, context->progress, error) ||
         !kept_publish(making, path, context->progress, error)) {
         kept_remove(making, NULL);
         return NULL;

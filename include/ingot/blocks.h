@@ -5,6 +5,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct IngotBlocks IngotBlocks;
 
@@ -36,4 +37,5 @@ gboolean ingot_blocks_check_unchanged(const IngotBlocks *blocks, GError **error)
 const char *ingot_blocks_probe(const char *path, GError **error);
 const char *ingot_blocks_probe_part(const IngotPart *part, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -9,6 +9,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct {
     char *user, *password;
@@ -33,4 +34,5 @@ gboolean ingot_credentials_save(const char *host, const IngotCredentials *creden
  */
 gboolean ingot_credentials_remove(const char *host, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

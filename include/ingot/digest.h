@@ -4,6 +4,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define INGOT_DIGEST_SIZE 32      /* bytes */
 #define INGOT_DIGEST_TEXT_SIZE 72 /* "sha256:" + 64 hex digits + NUL */
@@ -37,4 +38,5 @@ void ingot_hasher_finish(IngotHasher *hasher, IngotDigest *out); /* once; then o
 void ingot_hasher_free(IngotHasher *hasher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotHasher, ingot_hasher_free)
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -11,6 +11,7 @@
 #include <ingot/progress.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct IngotDisk IngotDisk;
 
@@ -59,4 +60,5 @@ gboolean ingot_disk_stream(IngotDisk *disk, int fd, IngotProgress *progress, GEr
 /* Reads and checks everything, writes nothing. */
 gboolean ingot_disk_verify(IngotDisk *disk, IngotProgress *progress, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

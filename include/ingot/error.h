@@ -7,6 +7,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef enum {
     INGOT_ERROR_FAILED,      /* anything without a code of its own */
@@ -31,4 +32,5 @@ gboolean ingot_error_set_errno(GError **error, int errnum, const char *format, .
 /* The exit status a program ends with for this error: 0 for NULL, 2 for INVALID, 130 for INTERRUPTED, else 1. */
 int ingot_error_exit_status(const GError *error);
 
+#pragma GCC visibility pop
 G_END_DECLS

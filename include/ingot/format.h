@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 /* Keeps what was measured of one image, from one time to the next. Both may be called by any thread. */
 typedef struct {
@@ -47,7 +48,6 @@ typedef struct {
 
 /* All formats, ended by NULL. */
 const IngotFormat *const *ingot_formats(void);
-extern const IngotFormat *const ingot_format_raw, *const ingot_format_qcow2;
 /* By name; INVALID, with the nearest known. */
 const IngotFormat *ingot_format_find(const char *name, GError **error);
 
@@ -78,9 +78,5 @@ gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *
 gboolean ingot_format_export_file(const IngotFormat *format, const IngotFormatInput *input, const char *file,
                                   const char *path, guint64 *size, IngotProgress *progress, GError **error);
 
-/* For those who write formats: a list of files, one more for it, a list of one. The layout is the list's then. */
-GPtrArray *ingot_format_files_new(void);
-void ingot_format_files_add(GPtrArray *files, const char *name, IngotLayout *layout);
-GPtrArray *ingot_format_files_one(const char *name, IngotLayout *layout);
-
+#pragma GCC visibility pop
 G_END_DECLS

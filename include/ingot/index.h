@@ -10,6 +10,7 @@
 #include <ingot/digest.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define INGOT_INDEX_VERSION 1
 #define INGOT_BLOCK_SIZE 4096
@@ -60,4 +61,5 @@ IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_siz
 gboolean ingot_index_check(const void *data, gsize size, guint64 blob_size, const char *what, gsize *memory,
                            GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -10,6 +10,7 @@
 #include <ingot/disk.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct IngotLayout IngotLayout;
 
@@ -46,4 +47,5 @@ gboolean ingot_layout_digest(const IngotLayout *layout, IngotDisk *disk, IngotPr
 gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
                              GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

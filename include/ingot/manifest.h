@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define INGOT_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define INGOT_TYPE_IMAGE "application/vnd.ingot.image.v1"
@@ -47,4 +48,5 @@ char *ingot_attachment_to_text(const IngotDescriptor *subject, const char *artif
 json_t *ingot_config_new(const char *architecture, guint64 disk_size);
 json_t *ingot_config_parse(const void *data, gsize size, const char *what, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* Packing: a disk becomes a disk blob and its index, in one parallel pass with bounded memory.
  *
- * Equal bytes give equal blobs on every run and with every number of threads: chunks are cut by content alone (see
- * registry/image/chunker.h) and frames come from one encoder. */
+ * Equal bytes give equal blobs on every run and with every number of threads: chunks are cut by content alone,
+ * and frames come from one encoder. */
 #pragma once
 
 #include <ingot/blocks.h>
@@ -9,15 +9,12 @@
 #include <ingot/progress.h>
 
 G_BEGIN_DECLS
-
-/* Frames that are made already (registry/image/frames.h). */
-typedef struct IngotFrames IngotFrames;
+#pragma GCC visibility push(default)
 
 typedef struct {
-    guint threads;             /* 0: one per core */
-    guint32 average;           /* chunk size aimed at, bytes; 0: the default, which is greater for a huge disk */
-    IngotProgress *progress;   /* may be NULL; counts bytes of the disk */
-    const IngotFrames *frames; /* may be NULL; a chunk that they have is not compressed again */
+    guint threads;           /* 0: one per core */
+    guint32 average;         /* chunk size aimed at, bytes; 0: the default, which is greater for a huge disk */
+    IngotProgress *progress; /* may be NULL; counts bytes of the disk */
 } IngotPackOptions;
 
 typedef struct {
@@ -30,9 +27,10 @@ typedef struct {
 } IngotPacked;
 
 /* Writes the blob to fd, from its start (`name` names it in errors). A disk whose size is no multiple of 512 is
- * INVALID; the last block may be short. Stops with INTERRUPTED on Ctrl-C. */
+ * INVALID; the last block may be short. */
 IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error);
 void ingot_packed_free(IngotPacked *packed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotPacked, ingot_packed_free)
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -6,6 +6,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct IngotProgress IngotProgress;
 
@@ -33,4 +34,5 @@ void ingot_progress_message(IngotProgress *progress, const char *format, ...) G_
 /* The same, also where it is quiet: something went wrong, and the command went on. */
 void ingot_progress_warning(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -7,6 +7,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct {
     char *host;   /* "127.0.0.1:5000"; NULL: local */
@@ -40,4 +41,5 @@ const char *ingot_tag_choose(const char *name, const char *where, char **tags, G
 /* Sets NOT_FOUND, with a list of the tags that there are. Always FALSE. */
 gboolean ingot_tag_missing(const char *name, const char *where, const char *tag, char **tags, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

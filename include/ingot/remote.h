@@ -14,6 +14,7 @@
 #include <ingot/reference.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct IngotRemote IngotRemote;
 
@@ -28,25 +29,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
  * that brings nothing new may wait to be sent again, as the registry says (Retry-After) or not (60 unless set here; 0: no
  * request is sent twice). */
 void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience);
-/* Asked about once a second while bytes are waited for; FALSE, with an error: they are not wanted any more. */
-void ingot_remote_while(IngotRemote *remote, gboolean (*goes_on)(gpointer user, GError **error), gpointer user);
-/* How the last request ended, where it failed. */
-typedef enum {
-    INGOT_REMOTE_OTHERWISE, /* or it did not fail */
-    INGOT_REMOTE_UNREACHED, /* no connection to the registry came about */
-    INGOT_REMOTE_REFUSED,   /* it does not give what was asked for: 401 or 403, with the login that it takes, if any */
-} IngotRemoteEnd;
-IngotRemoteEnd ingot_remote_ended(const IngotRemote *remote);
 /* These credentials stand for what is kept. */
 void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);
 /* Whether the registry takes these credentials (DENIED if not), which then stand for what is kept. *asked: whether it
  * asked for any. Other calls log in by themselves when they are asked to, with the part of
  * $INGOT_TOKEN that is for the registry or what is kept (credentials.h). */
 gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error);
-
-/* The registry knows what these functions are given by that digest by another name (a digest of another algorithm, as
- * text), which is asked for in its place until the next call. */
-void ingot_remote_call(IngotRemote *remote, const IngotDigest *digest, const char *text);
 
 /* Manifests. reference is a tag or a digest (sha256 or sha512); the bytes are checked against the digest asked for. */
 GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
@@ -68,27 +56,6 @@ GBytes *ingot_remote_get_blob(IngotRemote *remote, const char *name, const Ingot
 gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
                                IngotProgress *progress, GError **error);
 
-/* What is done while a registry works out the digest of a disk that was sent to it: other requests of the same remote.
- * run returns FALSE with an error to end the push. */
-typedef struct {
-    gboolean (*run)(gpointer user, GError **error);
-    gpointer user;
-} IngotMeanwhile;
-
-/* The same for a packed disk, by its index: where the registry is Ingot's it is told the frames and sent those alone
- * that it lacks; any other, and one that refuses, is sent the whole. The frames' digests that the index does not know
- * are worked out, and known from then on; of those that the registry refuses none is. *sent (may be NULL) counts bytes
- * of bodies. meanwhile (may be NULL) is called at most once, and only where the registry has something to work out. */
-gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
-                               IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
-                               guint64 *sent, GError **error);
-
-/* The frames that a registry of Ingot's keeps a blob as: 36 bytes for each, its SHA-256 and its length (u32
- * little-endian), in order; *frames NULL where it tells none. One that has no time for the list now is no such one:
- * FALSE. */
-gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
-                                 GError **error);
-
 /* Many ranges of one blob over a few connections at once. got is called from the calling thread with the bytes of each
  * range, in one run or several, in any order; it returns FALSE with an error to stop. A server that ignores Range is
  * read through once. A range outside the blob is CORRUPT: sizes come from peers. *received (may be NULL) counts body
@@ -100,14 +67,6 @@ typedef gboolean (*IngotRangeFunc)(guint64 offset, const void *data, gsize size,
 gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 blob_size,
                                  const IngotRange *ranges, guint count, IngotRangeFunc got, gpointer user,
                                  guint64 *received, GError **error);
-
-/* One range of a blob over one connection: got is called as bytes come, in order. A server that ignores Range sends the
- * blob from its start: the offsets say so. length 0: to the blob's end. */
-gboolean ingot_remote_stream(IngotRemote *remote, const char *name, const IngotDigest *digest, guint64 offset,
-                             guint64 length, IngotRangeFunc got, gpointer user, guint64 *received, GError **error);
-
-/* What the registry has at a path of its own ("/vagrant/team/web"), at most limit bytes of it. */
-GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error);
 
 /* All names, all tags of a name (following Link): GStrv, free with g_strfreev. */
 char **ingot_remote_list_names(IngotRemote *remote, GError **error);
@@ -123,4 +82,5 @@ json_t *ingot_remote_some_referrers(IngotRemote *remote, const char *name, const
 gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
                              const char *artifact_type, const void *data, gsize size, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

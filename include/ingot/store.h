@@ -2,9 +2,8 @@
  *
  * Invariants: a blob under blobs/sha256/ is whole and has the digest of its name; index.json names only manifests whose
  * blobs are all there. Blobs are written to tmp/ and renamed; index.json is replaced as a whole, so that who reads
- * needs no lock. Several processes may use one store at once: a blob that a handle has put, adopted or found by
- * ingot_store_hold is not removed by another until ingot_store_tag has named it, ingot_store_let_go was called or the
- * handle is freed. */
+ * needs no lock. Several processes may use one store at once: a blob that a handle has put or found by ingot_store_hold
+ * is not removed by another until ingot_store_tag has named it or the handle is freed. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -14,6 +13,7 @@
 #include <ingot/reference.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct IngotStore IngotStore;
 
@@ -30,38 +30,14 @@ const char *ingot_store_path(const IngotStore *store);
 gboolean ingot_store_has(IngotStore *store, const IngotDigest *digest);
 /* Whether the blob is there, and stays: for whoever is about to name an image that needs it, or to read it for long. */
 gboolean ingot_store_hold(IngotStore *store, const IngotDigest *digest);
-/* Ends this thread's holds of the blob: for whoever gives up what it was for. */
-void ingot_store_let_go(IngotStore *store, const IngotDigest *digest);
 char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest); /* free it */
 /* The blob's bytes, at most limit, checked against the digest. */
 GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error);
 /* Puts bytes as a blob; one that is damaged is replaced. */
 gboolean ingot_store_put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out, GError **error);
-/* A file on the store's file system to write a blob to. ingot_store_adopt makes it the blob of that digest (the caller
- * has checked it), fsyncs it, replaces a damaged one; ingot_store_discard drops it. Both free file. */
-typedef struct {
-    char *path;
-    int fd; /* locked, so that no other process sweeps the file */
-} IngotStoreFile;
-IngotStoreFile *ingot_store_create(IngotStore *store, GError **error);
-/* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is
- * new. Waits while another process fetches the same blob. */
-IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error);
-gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error);
-void ingot_store_discard(IngotStoreFile *file);
-/* Closes and leaves a resumable file where it is. */
-void ingot_store_suspend(IngotStoreFile *file);
-
 /* Packs a disk into a blob of the store, and keeps its frames' digests beside it. Frames that an earlier pack has made
  * there are taken from it. */
 IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const IngotPackOptions *options, GError **error);
-
-/* Keeps what the disk's index knows of its frames, for as long as the disk is there; where nothing is known, or it
- * can't be written, nothing happens. */
-void ingot_store_keep_frames(IngotStore *store, const IngotDigest *disk, const IngotIndex *index);
-/* FALSE: nothing whole is kept of them. What is kept is a hint: whoever is told of a frame compares it. */
-gboolean ingot_store_load_frames(IngotStore *store, const IngotDigest *disk, IngotIndex *index);
-void ingot_store_drop_frames(IngotStore *store, const IngotDigest *disk);
 
 /* --- images --- */
 typedef struct {
@@ -155,4 +131,5 @@ GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *sub
 GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
                              GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -6,17 +6,12 @@
 #include <ingot/store.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 /* Pushes an image of the store with its attachments; blobs that are there already are not sent. *manifest: what was
  * pushed. */
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                              IngotProgress *progress, IngotDescriptor *manifest, GError **error);
-
-/* A disk of the store that the registry does not have, as ingot_remote_put_disk sends it: what the store knows of its
- * frames is told, and what had to be worked out it knows from then on. */
-gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
-                                  IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
-                                  guint64 *sent, GError **error);
 
 /* A reference with neither tag nor digest gets the tag that it stands for in its registry: the highest version. */
 gboolean ingot_transfer_choose_tag(IngotRemote *remote, IngotReference *reference, GError **error);
@@ -44,15 +39,9 @@ typedef enum {
     INGOT_PULL_ALWAYS,  /* each time: a channel may have moved */
     INGOT_PULL_NEVER,   /* the store has it, or nobody */
 } IngotPull;
-/* "missing" (NULL, too), "always" or "never"; INVALID otherwise, and where "always" is asked of a reference without a
- * host. */
-gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error);
-/* Whether the registry is to be asked, where the store does not give the image; problem: why it does not (NULL: it was
- * not looked at). */
-gboolean ingot_pull_asks(IngotPull pull, const IngotReference *reference, const GError *problem);
-
 /* The image that the reference names, open for reading: the store's, or pulled into it first. */
 IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,
                                  GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -2,6 +2,7 @@
 
 #include "base/command.h"
 #include "base/json.h"
+#include "format/all.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -83,13 +84,13 @@ gboolean cli_output_is_stdout(const CliOutput *output)
 
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error)
 {
-    const IngotFormat *format = output->format == NULL ? ingot_format_raw : ingot_format_find(output->format, error);
+    const IngotFormat *format = output->format == NULL ? &format_raw : ingot_format_find(output->format, error);
     if (output->path == NULL && output->format != NULL && format != NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "--format says how -o FILE is written: --output FILE is missing");
         return NULL;
     }
-    if (format != NULL && cli_output_is_stdout(output) && format != ingot_format_raw) {
+    if (format != NULL && cli_output_is_stdout(output) && format != &format_raw) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-o -: only raw can go to stdout, not %s", format->name);
         return NULL;
     }

@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "transfer/policy.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 

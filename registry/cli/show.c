@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "transfer/policy.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define ATTACHED_PATIENCE 10   /* seconds, with a registry that has no time to say what is attached */

@@ -1,4 +1,4 @@
-/* Every format, one file each; format.c lists them. */
+/* Every format, one file each; format.c lists them. And what those files share. */
 #pragma once
 
 #include <ingot/format.h>
@@ -6,3 +6,8 @@
 extern const IngotFormat format_ova, format_qcow2, format_qcow2_zstd, format_raw, format_vagrant_libvirt,
     format_vagrant_qemu, format_vagrant_virtualbox, format_vagrant_vmware, format_vdi, format_vhd, format_vhdx,
     format_vmdk, format_vmdk_stream, format_vmx;
+
+/* A list of files, one more for it, a list of one. The layout is the list's then. */
+GPtrArray *ingot_format_files_new(void);
+void ingot_format_files_add(GPtrArray *files, const char *name, IngotLayout *layout);
+GPtrArray *ingot_format_files_one(const char *name, IngotLayout *layout);

@@ -1,5 +1,6 @@
 /* The files of a format: the list of them, and writing it as one file or as a folder. */
 #include "base/file.h"
+#include "format/all.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/format.h>

@@ -21,8 +21,6 @@ static const IngotFormat *const formats[] = {&format_raw,
                                              &format_vagrant_vmware,
                                              NULL};
 
-const IngotFormat *const ingot_format_raw = &format_raw, *const ingot_format_qcow2 = &format_qcow2;
-
 const IngotFormat *const *ingot_formats(void)
 {
     return formats;

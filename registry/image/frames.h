@@ -20,6 +20,7 @@ typedef struct {
 
 FrameSum frame_sum(const void *frame, gsize size);
 
+typedef struct IngotFrames IngotFrames;
 IngotFrames *frames_new(void);
 void frames_free(IngotFrames *frames);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotFrames, frames_free)
@@ -37,3 +38,7 @@ GArray *frames_sums(const void *table, gsize size, const IngotIndex *index);
 
 /* The table of a blob. sums: of FrameSum, of the index's chunks in order, but for the holes. */
 GBytes *frames_table(const IngotIndex *index, const GArray *sums);
+
+/* As ingot_pack; a chunk that the frames (may be NULL) have is not compressed again. */
+IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, const IngotFrames *frames, int fd,
+                         const char *name, GError **error);

@@ -307,7 +307,8 @@ static guint32 average_for(guint64 size)
     return average;
 }
 
-IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error)
+IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, const IngotFrames *frames, int fd,
+                         const char *name, GError **error)
 {
     guint32 average = options->average == 0 ? average_for(ingot_blocks_size(blocks)) : options->average;
     if (!chunker_average_valid(average) || ingot_blocks_size(blocks) == 0 || ingot_blocks_size(blocks) % 512 != 0) {
@@ -317,7 +318,7 @@ IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, in
                     ingot_blocks_path(blocks), ingot_blocks_size(blocks), average);
         return NULL;
     }
-    Packer packer = {.average = average, .fd = fd, .name = name, .frames = options->frames};
+    Packer packer = {.average = average, .fd = fd, .name = name, .frames = frames};
     start(&packer, options->threads == 0 ? g_get_num_processors() : options->threads);
     GThread *writer = g_thread_new("pack", write_all, &packer);
     gboolean ok = cutter_run(blocks, average, options->progress, add_piece, &packer, error);
@@ -338,4 +339,9 @@ IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, in
         g_clear_pointer(&packer.packed, ingot_packed_free);
     }
     return packer.packed;
+}
+
+IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error)
+{
+    return frames_pack(blocks, options, NULL, fd, name, error);
 }

@@ -8,6 +8,7 @@
 
 #include "base/crew.h"
 #include "remote/failure.h"
+#include "remote/ours.h"
 #include "remote/upload.h"
 
 #define FRAME_MAX (1u << 20) /* bytes that a registry takes as one frame */

@@ -12,6 +12,7 @@
 #include "remote/failure.h"
 #include "remote/hub.h"
 #include "remote/location.h"
+#include "remote/relay.h"
 
 #define CONNECT_SECONDS 10L
 #define STALL_SECONDS 30L

@@ -8,6 +8,7 @@
 #include "remote/auth.h"
 #include "remote/patience.h"
 #include "remote/plain.h"
+#include "remote/relay.h"
 
 struct IngotRemote {
     char *host, *base; /* base: "http://127.0.0.1:5000" */

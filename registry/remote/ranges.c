@@ -5,6 +5,7 @@
 #include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/patience.h"
+#include "remote/relay.h"
 
 #define CONNECTIONS 4
 #define RANGE_MAX (8u << 20) /* bytes of one request: bounds memory to CONNECTIONS times this */

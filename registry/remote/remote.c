@@ -9,6 +9,8 @@
 #include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/hub.h"
+#include "remote/ours.h"
+#include "remote/relay.h"
 
 #define LIST_MAX (64u << 20)  /* bytes of a list of frames */
 #define NAMES_MAX (16u << 20) /* bytes of a list of names, with all its pages */

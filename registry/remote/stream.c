@@ -6,6 +6,7 @@
 #include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/patience.h"
+#include "remote/relay.h"
 
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 

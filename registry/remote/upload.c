@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "remote/failure.h"
+#include "remote/relay.h"
 
 #define WHOLE_MAX ((guint64)8 << 20) /* bytes of a blob that goes in one request: they are soon sent again */
 #define STRAYS_MAX 8

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "remote/http.h"
+#include "remote/ours.h"
 
 #define UPLOAD_ANSWER_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 

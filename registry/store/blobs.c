@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/frames.h"
+#include "store/blobs.h"
 #include "store/frametables.h"
 #include "store/hold.h"
 #include "store/layout.h"
@@ -288,9 +290,7 @@ IngotPacked *ingot_store_pack(IngotStore *store, IngotBlocks *blocks, const Ingo
         return NULL;
     }
     g_autoptr(IngotFrames) frames = frametables_open(store);
-    IngotPackOptions own = *options;
-    own.frames = frames;
-    g_autoptr(IngotPacked) packed = ingot_pack(blocks, &own, file->fd, file->path, error);
+    g_autoptr(IngotPacked) packed = frames_pack(blocks, options, frames, file->fd, file->path, error);
     if (packed == NULL) {
         ingot_store_discard(file);
         return NULL;

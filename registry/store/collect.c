@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "store/blobs.h"
 #include "store/frametables.h"
 #include "store/hold.h"
 #include "store/reach.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/blobs.h"
 #include "store/layout.h"
 
 #define FOLDER "frame-digests"

@@ -1,4 +1,5 @@
 #include "store/frametables.h"
+#include "store/blobs.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 #include "store/hold.h"
+#include "store/blobs.h"
 
 #include <errno.h>
 #include <fcntl.h>

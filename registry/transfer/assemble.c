@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/crew.h"
+#include "store/blobs.h"
 
 #define GAP_MAX (16u << 10) /* bytes between two missing frames that are fetched along */
 #define RUN 64u             /* chunks that a thread takes at once */

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/blobs.h"
 #include "store/meant.h"
 #include "transfer/assemble.h"
+#include "transfer/policy.h"
 #include "transfer/pull.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */

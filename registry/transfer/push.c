@@ -1,5 +1,8 @@
 #include "base/json.h"
+#include "transfer/push.h"
 #include "base/text.h"
+#include "remote/ours.h"
+#include "store/blobs.h"
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>

@@ -76,7 +76,18 @@ mkdir "$TMP/site"
 ingot validate "$TMP/web.yaml" --var token=x 2>"$TMP/err" || fail "the example of ingot-recipe.5: $(cat "$TMP/err")"
 ok "every recipe key is in the manual, its example is valid"
 
-for page in registry/cli/ingot.1 registry/server/ingotd.8 builder/recipe/ingot-recipe.5; do
+for header in include/ingot/*.h; do
+    grep -qF "ingot/$(basename "$header")" registry/libingot.3 || fail "libingot.3 does not speak of $header"
+    for function in $(sed 's,/\*.*\*/,,; /^ *\/\*/,/\*\//d' "$header" | grep -oE '\bingot_[a-z0-9_]+\(' | sort -u); do
+        grep -qxE "\.BR ${function%(} \(\),?" registry/libingot.3 || fail "libingot.3 does not speak of ${function%(} of $header"
+    done
+done
+for function in $(grep -oE '^\.BR ingot_[a-z0-9_]+ ' registry/libingot.3 | cut -d' ' -f2); do
+    grep -qE "\b$function\(" include/ingot/*.h || fail "libingot.3 speaks of $function, which no header declares"
+done
+ok "every function of the library is in the manual"
+
+for page in registry/libingot.3 registry/cli/ingot.1 registry/server/ingotd.8 builder/recipe/ingot-recipe.5; do
     mandoc -Tlint -Wwarning "$page" >"$TMP/lint" || fail "$page: $(cat "$TMP/lint")"
 done
 ok "the pages are clean"

@@ -14,6 +14,7 @@
 
 #include "cli/common.h"
 #include "cli/vagrant/fetch.h"
+#include "remote/ours.h"
 
 #define CATALOGUE_MAX (16u << 20) /* bytes */
 #define CATALOGUE_VALUES (1u << 18)

@@ -1,4 +1,5 @@
 #include "server/mirror/ask.h"
+#include "remote/relay.h"
 
 #include <ingot/error.h>
 #include <ingot/reference.h>

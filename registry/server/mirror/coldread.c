@@ -1,4 +1,5 @@
 #include "server/mirror/coldread.h"
+#include "remote/relay.h"
 
 #include <ingot/error.h>
 #include <string.h>

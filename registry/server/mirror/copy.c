@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "remote/relay.h"
 #include "server/mirror/told.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"

@@ -2,6 +2,8 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "remote/ours.h"
+#include "remote/relay.h"
 #include "server/mirror/copy.h"
 #include "server/storage/pulls.h"
 

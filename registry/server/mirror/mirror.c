@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "remote/relay.h"
 #include "server/mirror/copy.h"
 
 typedef struct {

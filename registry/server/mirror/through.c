@@ -5,6 +5,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "remote/ours.h"
 #include "server/http/log.h"
 #include "server/mirror/ask.h"
 #include "server/mirror/copy.h"

@@ -1,4 +1,5 @@
 #include "server/mirror/upstream.h"
+#include "remote/relay.h"
 
 #include <ingot/error.h>
 #include <string.h>

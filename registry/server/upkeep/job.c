@@ -4,6 +4,7 @@
 #include <ingot/error.h>
 #include <ingot/remote.h>
 
+#include "remote/relay.h"
 #include "server/mirror/mirror.h"
 #include "server/storage/collect.h"
 #include "server/storage/keep.h"

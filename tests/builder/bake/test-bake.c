@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bake/bake.h"
+#include "format/all.h"
 
 #define HOST_KEY "/etc/ssh/ssh_host_rsa_key"
 #define LOG "/var/log/syslog"
@@ -128,7 +129,7 @@ static char *read_in(const Fixture *fixture, const char *name, const char *path)
     g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, NULL);
     g_autofree char *raw = ingot_workdir_file(fixture->workdir, "look.raw");
     g_autofree char *out = ingot_workdir_file(fixture->workdir, "look.out");
-    assert_true(ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, raw, NULL, NULL));
+    assert_true(ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, raw, NULL, NULL));
     g_autofree char *script = g_strdup_printf("rm -f look.out; debugfs -R 'dump %s look.out' "
                                               "'look.raw?offset=1048576' 2>/dev/null >&2; rm look.raw\n",
                                               path);

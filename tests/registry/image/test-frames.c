@@ -53,8 +53,8 @@ static IngotPacked *pack(const guint8 *bytes, const char *name, const IngotFrame
     assert_true(ingot_file_replace(disk, bytes, SIZE, 0600, NULL));
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(disk, "raw", NULL);
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600, NULL);
-    IngotPackOptions options = {.threads = threads, .frames = frames};
-    IngotPacked *packed = ingot_pack(blocks, &options, fd, path, NULL);
+    IngotPackOptions options = {.threads = threads};
+    IngotPacked *packed = frames_pack(blocks, &options, frames, fd, path, NULL);
     assert_non_null(packed);
     return packed;
 }

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/all.h"
 #include "image/chunker.h"
 
 #define MIB (1u << 20)
@@ -245,7 +246,7 @@ static void an_exported_qcow2_is_the_disk(void **state)
     g_autofree char *qcow2 = ingot_workdir_file(workdir, "disk.qcow2");
     g_autoptr(IngotPacked) packed = pack(raw, NULL, 0, NULL);
     g_autoptr(IngotDisk) disk = ingot_disk_open(blob, packed->index, NULL);
-    assert_true(ingot_format_export(ingot_format_qcow2, &(IngotFormatInput){.disk = disk}, qcow2, NULL, NULL));
+    assert_true(ingot_format_export(&format_qcow2, &(IngotFormatInput){.disk = disk}, qcow2, NULL, NULL));
     const char *const check[] = {"qemu-img", "check", "-q", qcow2, NULL};
     const char *const compare[] = {"qemu-img", "compare", "-q", raw, qcow2, NULL};
     g_autoptr(GError) error = NULL;

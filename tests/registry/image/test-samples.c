@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "format/all.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
@@ -67,7 +68,7 @@ static char *digest_of_file(const char *path)
 
 static gboolean export_raw(IngotDisk *disk, const char *path, GError **error)
 {
-    return ingot_format_export(ingot_format_raw, &(IngotFormatInput){.disk = disk}, path, NULL, error);
+    return ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, path, NULL, error);
 }
 
 static void v1_is_read(void **state)

@@ -3,6 +3,8 @@
 #include "serve.h"
 
 #include "base/file.h"
+#include "remote/ours.h"
+#include "remote/relay.h"
 
 #define NAMES 300 /* more than are remembered */
 

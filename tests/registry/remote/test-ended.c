@@ -10,6 +10,8 @@
 #include <ingot/remote.h>
 #include <string.h>
 
+#include "remote/relay.h"
+
 /* Answers the first request of its one connection, and no other. */
 static gpointer serve(gpointer data)
 {

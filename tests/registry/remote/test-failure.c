@@ -1,5 +1,6 @@
 /* Errors of a registry name what its user named, then the cause: no URL of the client's own, no sentence of libcurl's,
  * no byte that a terminal would take for an order. */
+#include "remote/relay.h"
 #include "serve.h"
 
 #define DIGEST "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

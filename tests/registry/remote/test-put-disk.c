@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "image/encoder.h"
 
+#include "remote/ours.h"
 #include "remote/patience.h"
 
 #define HASHES "503 Service Unavailable", "Retry-After: 1\r\nIngot-Hashing: yes\r\n"

@@ -3,6 +3,8 @@
 #include "serve.h"
 
 #include "base/json.h"
+#include "remote/ours.h"
+#include "remote/relay.h"
 
 #define BLOB "the bytes of a blob that comes in parts"
 

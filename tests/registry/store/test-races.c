@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "store/blobs.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <ingot/packer.h>

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "image/encoder.h"
+#include "store/blobs.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/error.h>

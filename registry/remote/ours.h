@@ -1,0 +1,29 @@
+/* What a registry of Ingot's knows besides the distribution-spec: frames, and pages of its own. */
+#pragma once
+
+#include <ingot/remote.h>
+
+/* What is done while a registry works out the digest of a disk that was sent to it: other requests of the same remote.
+ * run returns FALSE with an error to end the push. */
+typedef struct {
+    gboolean (*run)(gpointer user, GError **error);
+    gpointer user;
+} IngotMeanwhile;
+
+/* As ingot_remote_put_blob, of a packed disk by its index: where the registry is Ingot's it is told the frames and sent
+ * those alone that it lacks; any other, and one that refuses, is sent the whole. The frames' digests that the index
+ * does not know are worked out, and known from then on; of those that the registry refuses none is. *sent (may be NULL)
+ * counts bytes of bodies. meanwhile (may be NULL) is called at most once, and only where the registry has something to
+ * work out. */
+gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
+                               IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
+                               guint64 *sent, GError **error);
+
+/* The frames that a registry of Ingot's keeps a blob as: 36 bytes for each, its SHA-256 and its length (u32
+ * little-endian), in order; *frames NULL where it tells none. One that has no time for the list now is no such one:
+ * FALSE. */
+gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
+                                 GError **error);
+
+/* What the registry has at a path of its own ("/vagrant/team/web"), at most limit bytes of it. */
+GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error);
