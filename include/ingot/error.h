@@ -1,7 +1,10 @@
 /* Errors of every Ingot function that can fail.
  *
  * A fallible function returns bool or a pointer and takes a last GError **. Messages name the thing that
- * failed (path, reference, URL, file:line:column), so that a caller passes them on as they are. */
+ * failed (path, reference, URL, file:line:column), so that a caller passes them on as they are.
+ *
+ * What takes long asks the calling thread's current GCancellable (g_cancellable_push_current) whether to go on: once it
+ * is cancelled, the function ends soon, with INTERRUPTED, and leaves nothing half-written. */
 #pragma once
 
 #include <glib.h>
@@ -19,7 +22,7 @@ typedef enum {
     INGOT_ERROR_NETWORK,     /* a peer that cannot be reached, stalls, or breaks off */
     INGOT_ERROR_DENIED,      /* a peer or the system refuses */
     INGOT_ERROR_NO_SPACE,    /* ENOSPC, EDQUOT */
-    INGOT_ERROR_INTERRUPTED, /* SIGINT or SIGTERM arrived; exit status 130 */
+    INGOT_ERROR_INTERRUPTED, /* the thread's GCancellable was cancelled, or a signal arrived; exit status 130 */
     INGOT_ERROR_LIMIT,       /* more than somebody has allowed: a size, a quota, a channel that others move */
 } IngotError;
 

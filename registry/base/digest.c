@@ -46,17 +46,14 @@ gboolean ingot_digest_of_file(const char *path, IngotDigest *out, guint64 *size,
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
     g_autofree guint8 *buffer = g_malloc(READ_SIZE);
     guint64 total = 0;
-    for (;;) {
-        gssize got = read(fd, buffer, READ_SIZE);
-        if (got < 0 && errno == EINTR) {
-            if (!ingot_interrupt_check(error))
-                return FALSE;
+    for (gssize got = 1; got != 0;) {
+        if (!ingot_interrupt_check(error))
+            return FALSE;
+        got = read(fd, buffer, READ_SIZE);
+        if (got < 0 && errno == EINTR)
             continue;
-        }
         if (got < 0)
             return ingot_error_set_errno(error, errno, "%s: cannot read at offset %" G_GUINT64_FORMAT, path, total);
-        if (got == 0)
-            break;
         ingot_hasher_add(hasher, buffer, (gsize)got);
         total += (guint64)got;
     }

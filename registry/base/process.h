@@ -1,8 +1,9 @@
-/* Child processes that never outlive this one, and Ctrl-C.
+/* Child processes that never outlive this one, and interrupts.
  *
  * Children get SIGKILL when the thread that started them ends (prctl PR_SET_PDEATHSIG), so start long-lived ones
- * from the main thread. SIGINT, SIGTERM and SIGHUP (but under nohup) are turned into a flag and a readable descriptor:
- * waits poll it. */
+ * from the main thread. Whatever takes long asks whether to go on: its thread's GCancellable, which is how a user of the
+ * library ends it, and in a program of this tree its signals. SIGINT, SIGTERM and SIGHUP (but under nohup) are turned
+ * into a flag and a readable descriptor there: waits poll it. */
 #pragma once
 
 #include <gio/gio.h>
@@ -32,14 +33,23 @@ char *ingot_process_output(const char *const *argv, GError **error);
  * with it what is meant for a person. Writing to that stdout fails, as to a closed one. Call first of all in main. */
 void ingot_process_fill_standard(void);
 
-/* Turns SIGINT, SIGTERM and SIGHUP into the flag below; a second signal ends the process at once. Call once, in main.
- */
-void ingot_interrupt_install(void);
-/* FALSE and INTERRUPTED once a signal has come, else TRUE. */
+/* FALSE and INTERRUPTED once the calling thread's current GCancellable (g_cancellable_push_current) is cancelled, or the
+ * program is interrupted; else TRUE. */
 gboolean ingot_interrupt_check(GError **error);
+/* Becomes readable (and stays so) then; -1: nothing interrupts. */
+int ingot_interrupt_fd(void);
+
+/* Who tells whether the program is interrupted: for programs of this tree. */
+typedef struct {
+    gboolean (*check)(GError **error);
+    int (*fd)(void);
+} IngotInterruptSource;
+void ingot_interrupt_use(const IngotInterruptSource *source);
+
+/* Turns SIGINT, SIGTERM and SIGHUP into such an interrupt; a second signal ends the process at once. Call once, in
+ * main. */
+void ingot_interrupt_install(void);
 /* As a signal would, with a reason of our own, which becomes the error's message: a time limit, say. */
 void ingot_interrupt_raise(const char *why);
-/* Becomes readable (and stays so) once a signal has come; -1 before ingot_interrupt_install. */
-int ingot_interrupt_fd(void);
 
 G_END_DECLS

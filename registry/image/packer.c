@@ -6,6 +6,7 @@
 #include <ingot/packer.h>
 #include <string.h>
 
+#include "base/crew.h"
 #include "image/chunker.h"
 #include "image/cutter.h"
 #include "image/frames.h"
@@ -320,13 +321,15 @@ IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, c
     }
     Packer packer = {.average = average, .fd = fd, .name = name, .frames = frames};
     start(&packer, options->threads == 0 ? g_get_num_processors() : options->threads);
-    GThread *writer = g_thread_new("pack", write_all, &packer);
-    gboolean ok = cutter_run(blocks, average, options->progress, add_piece, &packer, error);
+    GThread *writer = crew_thread("pack", write_all, &packer, error);
+    gboolean ok = writer != NULL && cutter_run(blocks, average, options->progress, add_piece, &packer, error);
     if (ok && packer.batch->pieces->len > 0) {
         send_batch(&packer);
     }
     g_async_queue_push(packer.order, &packer);
-    g_thread_join(writer);
+    if (writer != NULL) {
+        g_thread_join(writer);
+    }
     g_thread_pool_free(packer.workers, FALSE, TRUE);
     if (packer.failure != NULL) {
         ok = FALSE;
