@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bake/bake.h"
+#include "base/terminal.h"
 #include "cache/evict.h"
 #include "cache/house.h"
 #include "cli/inputs.h"
@@ -115,7 +116,7 @@ static gboolean begin_log(const GraphRecipe *one, const Graph *graph, const char
     *place = shares_its_name(graph, one) ? g_build_filename(folder, one->name, one->tag, NULL)
                                          : g_build_filename(folder, one->recipe->name, NULL);
     g_autofree char *log = g_build_filename(*place, "build.log", NULL);
-    return ingot_file_make_folder(*place, error) && ingot_progress_log(progress, log, error);
+    return ingot_file_make_folder(*place, error) && terminal_progress_log(progress, log, error);
 }
 
 /* What a recipe that is based on this one starts from. */

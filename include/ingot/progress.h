@@ -1,6 +1,5 @@
-/* What a command prints while it works, on stderr, secrets masked: a bar on a terminal (drawn anew every second by a
- * thread), plain lines elsewhere, nothing but warnings if quiet. All functions accept NULL for progress and are thread
- * safe. */
+/* What is told while something takes long: stages with their bytes, and messages. All functions accept NULL for
+ * progress and are thread safe. */
 #pragma once
 
 #include <glib.h>
@@ -10,28 +9,45 @@ G_BEGIN_DECLS
 
 typedef struct IngotProgress IngotProgress;
 
-IngotProgress *ingot_progress_new(gboolean quiet);
+typedef enum {
+    INGOT_PROGRESS_BEGUN,   /* a stage */
+    INGOT_PROGRESS_MOVED,   /* bytes of it are done; at most ten times a second */
+    INGOT_PROGRESS_ENDED,   /* it is done; message: what it came to, or NULL */
+    INGOT_PROGRESS_DROPPED, /* it has failed: an error says why */
+    INGOT_PROGRESS_MESSAGE,
+    INGOT_PROGRESS_WARNING, /* something went wrong, and the work goes on */
+} IngotProgressEvent;
+
+/* All of it is valid during the call alone; later versions may add members. */
+typedef struct {
+    IngotProgressEvent event;
+    const IngotProgress *progress; /* whose */
+    const char *name;              /* of a child; NULL: none */
+    const char *stage;             /* "pull web:1.0.0"; NULL: a message between stages */
+    guint64 done, total;           /* of the stage, bytes; total 0: unknown */
+    double seconds;                /* since it began */
+    const char *message;
+} IngotProgressReport;
+/* Called by any thread, by one at a time. It may cancel a GCancellable, and calls no function of that progress. */
+typedef void (*IngotProgressFunc)(const IngotProgressReport *report, gpointer user);
+
+/* free_user (may be NULL) is called on user in the end. */
+IngotProgress *ingot_progress_new(IngotProgressFunc func, gpointer user, GDestroyNotify free_user);
 void ingot_progress_free(IngotProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotProgress, ingot_progress_free)
 
-/* A display within another, for one of several things that go on at once: the same terminal line, every line with the
- * name (may be NULL) before it. It has stages of its own; free it before its parent. NULL gives NULL. */
+/* One of several things that go on at once: its reports go where its parent's go, with the name (may be NULL). It has
+ * stages of its own; free it before its parent. NULL gives NULL. */
 IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name);
 
-/* Every line of this display goes to a file too, also where it is quiet; an older file is replaced. */
-gboolean ingot_progress_log(IngotProgress *progress, const char *path, GError **error);
-
-/* One stage at a time: "pull web:1.0.0". total is in bytes, 0 where unknown (no rate, no time left). */
+/* One stage at a time: "pull web:1.0.0". total is in bytes, 0 where unknown. */
 void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void ingot_progress_add(IngotProgress *progress, guint64 bytes);
-/* Ends the stage with one line: its name, the note (may be NULL) and its time. */
+/* The stage is done; the note may be NULL. */
 void ingot_progress_end(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* Ends the stage without a word: it has failed, and whoever says so needs the terminal. */
 void ingot_progress_drop(IngotProgress *progress);
 
-/* One line above the bar. */
 void ingot_progress_message(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* The same, also where it is quiet: something went wrong, and the command went on. */
 void ingot_progress_warning(IngotProgress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #pragma GCC visibility pop

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/secrets.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include <ingot/error.h>
 
@@ -34,7 +35,7 @@ const IngotCommon *ingot_command_common(void)
 IngotProgress *ingot_command_progress(void)
 {
     if (!progress)
-        progress = ingot_progress_new(common.quiet);
+        progress = terminal_progress_new(common.quiet);
     return progress;
 }
 

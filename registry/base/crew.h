@@ -8,8 +8,8 @@
 #include <glib.h>
 
 /* Runs work(data) in as many threads at once, the caller's among them, and returns when each has returned. What there
- * is to do is shared out by the work itself: it has to be done whole by whichever threads there are. What interrupts the
- * caller (process.h) interrupts each of them. */
+ * is to do is shared out by the work itself: it has to be done whole by whichever threads there are. What interrupts
+ * the caller (process.h) interrupts each of them. */
 void crew_run(const char *name, guint threads, GThreadFunc work, gpointer data);
 /* A thread of its own; NULL: the system gives none. */
 GThread *crew_thread(const char *name, GThreadFunc work, gpointer data, GError **error);

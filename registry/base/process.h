@@ -1,9 +1,9 @@
 /* Child processes that never outlive this one, and interrupts.
  *
  * Children get SIGKILL when the thread that started them ends (prctl PR_SET_PDEATHSIG), so start long-lived ones
- * from the main thread. Whatever takes long asks whether to go on: its thread's GCancellable, which is how a user of the
- * library ends it, and in a program of this tree its signals. SIGINT, SIGTERM and SIGHUP (but under nohup) are turned
- * into a flag and a readable descriptor there: waits poll it. */
+ * from the main thread. Whatever takes long asks whether to go on: its thread's GCancellable, which is how a user of
+ * the library ends it, and in a program of this tree its signals. SIGINT, SIGTERM and SIGHUP (but under nohup) are
+ * turned into a flag and a readable descriptor there: waits poll it. */
 #pragma once
 
 #include <gio/gio.h>
@@ -33,8 +33,8 @@ char *ingot_process_output(const char *const *argv, GError **error);
  * with it what is meant for a person. Writing to that stdout fails, as to a closed one. Call first of all in main. */
 void ingot_process_fill_standard(void);
 
-/* FALSE and INTERRUPTED once the calling thread's current GCancellable (g_cancellable_push_current) is cancelled, or the
- * program is interrupted; else TRUE. */
+/* FALSE and INTERRUPTED once the calling thread's current GCancellable (g_cancellable_push_current) is cancelled, or
+ * the program is interrupted; else TRUE. */
 gboolean ingot_interrupt_check(GError **error);
 /* Becomes readable (and stays so) then; -1: nothing interrupts. */
 int ingot_interrupt_fd(void);

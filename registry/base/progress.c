@@ -1,47 +1,46 @@
-#include <ingot/progress.h>
+#include "base/progress.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include <stdarg.h>
 
-#include "base/secrets.h"
-#include "base/text.h"
-#include <ingot/error.h>
+#define MOVED_USEC (G_USEC_PER_SEC / 10) /* fast enough for the eye, slow enough for a serial line */
 
-#define BAR_INTERVAL (G_USEC_PER_SEC / 10) /* fast enough for the eye, slow enough for a serial line */
-#define TICK G_USEC_PER_SEC
-#define LINE_INTERVAL (G_USEC_PER_SEC * 10) /* in a log */
+/* Where reports go. */
+typedef struct {
+    IngotProgressFunc func; /* NULL: nowhere */
+    gpointer user;
+    GDestroyNotify free_user;
+} Listener;
 
 struct IngotProgress {
-    IngotProgress *root; /* itself, or whose terminal line it shares */
-    char *name;          /* before every line; NULL: none */
+    IngotProgress *root; /* itself, or the one that it is a child of */
+    char *name;          /* NULL: none */
     GMutex mutex;        /* the root's guards all */
-    gboolean quiet, terminal;
+    Listener main;       /* the root's: of all */
+    Listener own;
     char *stage; /* NULL between stages */
     guint64 total, done;
-    gint64 started, shown; /* monotonic, µs */
-    gboolean drawn;        /* root: a bar is on the terminal's last line */
-    IngotProgress *active; /* root: whose bar that is, or NULL */
-    GThread *clock;        /* root, on a terminal: draws it anew every second, so that time is seen to pass */
-    GCond stop;
-    gboolean stopped;
-    FILE *log; /* gets every line too, quiet or not; NULL: none */
+    gint64 started, told; /* monotonic, µs */
 };
+
+static IngotProgress *progress_make(IngotProgress *root, const char *name)
+{
+    IngotProgress *progress = g_new0(IngotProgress, 1);
+    g_mutex_init(&progress->mutex);
+    progress->root = root ? root : progress;
+    progress->name = g_strdup(name);
+    return progress;
+}
+
+IngotProgress *ingot_progress_new(IngotProgressFunc func, gpointer user, GDestroyNotify free_user)
+{
+    IngotProgress *progress = progress_make(NULL, NULL);
+    progress->main = (Listener){func, user, free_user};
+    return progress;
+}
 
 IngotProgress *ingot_progress_child(IngotProgress *parent, const char *name)
 {
-    if (!parent)
-        return NULL;
-    IngotProgress *child = g_new0(IngotProgress, 1);
-    g_mutex_init(&child->mutex);
-    g_cond_init(&child->stop);
-    child->root = parent->root;
-    child->name = g_strdup(name);
-    child->quiet = parent->quiet;
-    child->terminal = parent->terminal;
-    return child;
+    return parent ? progress_make(parent->root, name) : NULL;
 }
 
 static void lock(IngotProgress *progress)
@@ -54,170 +53,64 @@ static void unlock(IngotProgress *progress)
     g_mutex_unlock(&progress->root->mutex);
 }
 
-static void erase_bar(IngotProgress *progress)
+static void listener_clear(Listener *listener)
 {
-    if (progress->root->drawn)
-        fputs("\r\033[K", stderr);
-    progress->root->drawn = FALSE;
+    if (listener->free_user)
+        listener->free_user(listener->user);
+    *listener = (Listener){NULL};
 }
 
-static gboolean is_silent(const IngotProgress *progress)
+void progress_listen(IngotProgress *progress, IngotProgressFunc func, gpointer user, GDestroyNotify free_user)
 {
-    return !progress || (progress->quiet && !progress->log);
-}
-
-static void print_line(const IngotProgress *progress, gboolean warning, const char *line)
-{
-    if (!progress->quiet || warning)
-        fprintf(stderr, "%s%s%s\n", progress->name ? progress->name : "", progress->name ? ": " : "", line);
-    if (progress->log) {
-        fprintf(progress->log, "%s\n", line);
-        fflush(progress->log);
-    }
-}
-
-/* Each of its lines with the name before it; cleaned before the text is cut into lines. */
-G_GNUC_PRINTF(3, 4) static void print(IngotProgress *progress, gboolean warning, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_autofree char *shown = ingot_secrets_clean(text);
-    g_auto(GStrv) lines = g_strsplit(shown, "\n", -1);
-    for (guint i = 0; lines[i]; i++)
-        print_line(progress, warning, lines[i]);
-}
-
-gboolean ingot_progress_log(IngotProgress *progress, const char *path, GError **error)
-{
-    FILE *log = fopen(path, "we");
-
-    if (!log)
-        return ingot_error_set_errno(error, errno, "%s: cannot be written", path);
     lock(progress);
-    g_clear_pointer(&progress->log, fclose);
-    progress->log = log;
+    listener_clear(&progress->own);
+    progress->own = (Listener){func, user, free_user};
     unlock(progress);
-    return TRUE;
+}
+
+static void report(IngotProgress *progress, IngotProgressEvent event, const char *message)
+{
+    const Listener *listeners[] = {&progress->root->main, &progress->own};
+    gint64 now = g_get_monotonic_time();
+    const IngotProgressReport one = {.event = event,
+                                     .progress = progress,
+                                     .name = progress->name,
+                                     .stage = progress->stage,
+                                     .done = progress->done,
+                                     .total = progress->total,
+                                     .seconds = (double)(now - progress->started) / G_USEC_PER_SEC,
+                                     .message = message};
+    progress->told = now;
+    for (guint i = 0; i < G_N_ELEMENTS(listeners); i++)
+        if (listeners[i]->func)
+            listeners[i]->func(&one, listeners[i]->user);
+}
+
+/* Ends the stage, if there is one. */
+static void finish(IngotProgress *progress, IngotProgressEvent event, const char *note)
+{
+    lock(progress);
+    if (progress->stage)
+        report(progress, event, note);
+    g_clear_pointer(&progress->stage, g_free);
+    unlock(progress);
 }
 
 void ingot_progress_free(IngotProgress *progress)
 {
     if (!progress)
         return;
-    if (progress->clock) {
-        lock(progress);
-        progress->stopped = TRUE;
-        g_cond_signal(&progress->stop);
-        unlock(progress);
-        g_thread_join(progress->clock);
-    }
-    lock(progress);
-    erase_bar(progress);
-    if (progress->root->active == progress)
-        progress->root->active = NULL;
-    unlock(progress);
-    g_cond_clear(&progress->stop);
+    finish(progress, INGOT_PROGRESS_DROPPED, NULL);
+    listener_clear(&progress->own);
+    listener_clear(&progress->main);
     g_mutex_clear(&progress->mutex);
-    if (progress->log)
-        fclose(progress->log);
     g_free(progress->name);
-    g_free(progress->stage);
     g_free(progress);
-}
-
-static gsize terminal_width(void)
-{
-    struct winsize size = {0};
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-/* "120.0 MB of 600.0 MB, 40.1 MB/s, 12 s left", or what of it is known. */
-static char *describe(const IngotProgress *progress, gint64 now)
-{
-    double seconds = (double)(now - progress->started) / G_USEC_PER_SEC;
-    double rate = seconds > 0 ? (double)progress->done / seconds : 0;
-    g_autofree char *done = ingot_text_size(progress->done);
-
-    if (!progress->total && progress->done)
-        return g_steal_pointer(&done);
-    if (!progress->total)
-        return progress->terminal ? ingot_text_age(seconds) : g_strdup("…");
-    g_autofree char *total = ingot_text_size(progress->total);
-    if (rate < 1)
-        return g_strdup_printf("%s of %s", done, total);
-    g_autofree char *each = ingot_text_size((guint64)rate);
-    double left = progress->total > progress->done ? (double)(progress->total - progress->done) / rate : 0;
-    g_autofree char *time_left = ingot_text_duration(left);
-    return g_strdup_printf("%s of %s, %s/s, %s left", done, total, each, time_left);
-}
-
-static void draw_bar(IngotProgress *progress, gint64 now)
-{
-    enum { CELLS = 12 }; /* leaves 20 columns of 80 for the name */
-    g_autoptr(GString) line = g_string_new(NULL);
-    g_string_printf(line, "%s%s%s", progress->name ? progress->name : "", progress->name ? ": " : "", progress->stage);
-    g_autofree char *figures = describe(progress, now);
-
-    if (progress->total) {
-        guint full = (guint)(CELLS * MIN(1.0, (double)progress->done / (double)progress->total));
-        g_string_append(line, " [");
-        for (guint i = 0; i < CELLS; i++)
-            g_string_append_c(line, i < full ? '#' : '.');
-        g_string_append_c(line, ']');
-    }
-    g_string_append_printf(line, " %s", figures);
-    g_autofree char *shown = ingot_secrets_clean(line->str);
-    g_strdelimit(shown, "\n\t", ' ');
-    g_autofree char *fitting = g_utf8_substring(shown, 0, MIN(g_utf8_strlen(shown, -1), (glong)terminal_width() - 1));
-    fprintf(stderr, "\r\033[K%s", fitting);
-    fflush(stderr);
-    progress->root->drawn = TRUE;
-    progress->root->active = progress;
-}
-
-/* A stage without figures, a boot say, would look as if it stood still. */
-static gpointer tick(gpointer user)
-{
-    IngotProgress *root = user;
-    lock(root);
-    while (!root->stopped) {
-        gint64 now = g_get_monotonic_time();
-        if (!g_cond_wait_until(&root->stop, &root->mutex, now + TICK) && root->active && root->active->stage)
-            draw_bar(root->active, g_get_monotonic_time());
-    }
-    unlock(root);
-    return NULL;
-}
-
-IngotProgress *ingot_progress_new(gboolean quiet)
-{
-    IngotProgress *progress = g_new0(IngotProgress, 1);
-    g_mutex_init(&progress->mutex);
-    g_cond_init(&progress->stop);
-    progress->root = progress;
-    progress->quiet = quiet;
-    progress->terminal = !quiet && isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
-    if (progress->terminal)
-        progress->clock = g_thread_new("progress", tick, progress);
-    return progress;
-}
-
-static void show(IngotProgress *progress, gint64 now)
-{
-    progress->shown = now;
-    if (progress->terminal) {
-        draw_bar(progress, now);
-        return;
-    }
-    g_autofree char *figures = describe(progress, now);
-    print(progress, FALSE, "%s: %s", progress->stage, figures);
 }
 
 void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *format, ...)
 {
-    if (is_silent(progress))
+    if (!progress)
         return;
     va_list arguments;
     va_start(arguments, format);
@@ -229,29 +122,25 @@ void ingot_progress_begin(IngotProgress *progress, guint64 total, const char *fo
     progress->stage = stage;
     progress->total = total;
     progress->done = 0;
-    progress->started = progress->shown = g_get_monotonic_time();
-    if (progress->terminal)
-        draw_bar(progress, progress->started);
-    else
-        print(progress, FALSE, "%s …", stage);
+    progress->started = g_get_monotonic_time();
+    report(progress, INGOT_PROGRESS_BEGUN, NULL);
     unlock(progress);
 }
 
 void ingot_progress_add(IngotProgress *progress, guint64 bytes)
 {
-    if (is_silent(progress))
+    if (!progress)
         return;
     lock(progress);
     progress->done += bytes;
-    gint64 now = g_get_monotonic_time();
-    if (progress->stage && now - progress->shown >= (progress->terminal ? BAR_INTERVAL : LINE_INTERVAL))
-        show(progress, now);
+    if (progress->stage && g_get_monotonic_time() - progress->told >= MOVED_USEC)
+        report(progress, INGOT_PROGRESS_MOVED, NULL);
     unlock(progress);
 }
 
 void ingot_progress_end(IngotProgress *progress, const char *format, ...)
 {
-    if (is_silent(progress))
+    if (!progress)
         return;
     g_autofree char *note = NULL;
     if (format) {
@@ -260,47 +149,33 @@ void ingot_progress_end(IngotProgress *progress, const char *format, ...)
         note = g_strdup_vprintf(format, arguments);
         va_end(arguments);
     }
-
-    lock(progress);
-    if (progress->stage) {
-        g_autofree char *time =
-            ingot_text_duration((double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC);
-        erase_bar(progress);
-        print(progress, FALSE, "%s%s%s (%s)", progress->stage, note ? ": " : "", note ? note : "", time);
-        g_clear_pointer(&progress->stage, g_free);
-    }
-    unlock(progress);
+    finish(progress, INGOT_PROGRESS_ENDED, note);
 }
 
 void ingot_progress_drop(IngotProgress *progress)
 {
-    if (!progress)
-        return;
-    lock(progress);
-    erase_bar(progress);
-    g_clear_pointer(&progress->stage, g_free);
-    unlock(progress);
+    if (progress)
+        finish(progress, INGOT_PROGRESS_DROPPED, NULL);
 }
 
-static void say(IngotProgress *progress, gboolean warning, const char *message)
+G_GNUC_PRINTF(3, 0)
+static void say(IngotProgress *progress, IngotProgressEvent event, const char *format, va_list arguments)
 {
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+
     lock(progress);
-    erase_bar(progress);
-    print(progress, warning, "%s", message);
-    if (progress->stage && progress->terminal)
-        draw_bar(progress, g_get_monotonic_time());
+    report(progress, event, message);
     unlock(progress);
 }
 
 void ingot_progress_message(IngotProgress *progress, const char *format, ...)
 {
-    if (is_silent(progress))
+    if (!progress)
         return;
     va_list arguments;
     va_start(arguments, format);
-    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    say(progress, INGOT_PROGRESS_MESSAGE, format, arguments);
     va_end(arguments);
-    say(progress, FALSE, message);
 }
 
 void ingot_progress_warning(IngotProgress *progress, const char *format, ...)
@@ -309,7 +184,6 @@ void ingot_progress_warning(IngotProgress *progress, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    say(progress, INGOT_PROGRESS_WARNING, format, arguments);
     va_end(arguments);
-    say(progress, TRUE, message);
 }

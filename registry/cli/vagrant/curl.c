@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
 #include "cli/vagrant/ahead.h"
 #include "cli/vagrant/await.h"
 #include "cli/vagrant/fetch.h"
@@ -98,7 +99,7 @@ static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *mad
     if (out >= 0) {
         dup2(out, STDERR_FILENO);
     }
-    IngotProgress *progress = ingot_progress_new(out < 0 || strcmp(told, "/dev/null") == 0);
+    IngotProgress *progress = terminal_progress_new(out < 0 || strcmp(told, "/dev/null") == 0);
     *made = make_file(call, place, progress, &error);
     ingot_progress_free(progress);
     gboolean interrupted = !ingot_interrupt_check(NULL);

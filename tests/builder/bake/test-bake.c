@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bake/bake.h"
+#include "base/terminal.h"
 #include "format/all.h"
 
 #define HOST_KEY "/etc/ssh/ssh_host_rsa_key"
@@ -69,8 +70,8 @@ static int set_up(void **state)
     fixture->log = ingot_workdir_file(fixture->workdir, "log");
     g_autofree char *store = ingot_workdir_file(fixture->workdir, "store");
     fixture->store = ingot_store_open(store, NULL);
-    fixture->progress = ingot_progress_new(TRUE);
-    assert_true(ingot_progress_log(fixture->progress, fixture->log, NULL));
+    fixture->progress = terminal_progress_new(TRUE);
+    assert_true(terminal_progress_log(fixture->progress, fixture->log, NULL));
     pack(fixture);
     *state = fixture;
     return 0;

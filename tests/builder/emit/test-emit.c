@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/terminal.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +46,7 @@ static int tear_down(void **state)
 
 static gboolean emit(const Fixture *fixture, IngotDescriptor *manifest, GError **error)
 {
-    g_autoptr(IngotProgress) progress = ingot_progress_new(TRUE);
+    g_autoptr(IngotProgress) progress = terminal_progress_new(TRUE);
     g_autoptr(json_t) config = json_object();
     EmitOptions options = {.disk = fixture->disk,
                            .format = "raw",

@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "source/base.h"
 
 #define ASKED 1000 /* when the mirror was asked first */
@@ -41,8 +42,8 @@ static int set_up(void **state)
     fixture->lock = ingot_workdir_file(fixture->workdir, "key.lock");
     fixture->log = ingot_workdir_file(fixture->workdir, "log");
     fixture->record = g_build_filename(fixture->folder, "source.json", NULL);
-    fixture->progress = ingot_progress_new(TRUE);
-    assert_true(ingot_progress_log(fixture->progress, fixture->log, NULL));
+    fixture->progress = terminal_progress_new(TRUE);
+    assert_true(terminal_progress_log(fixture->progress, fixture->log, NULL));
     fixture->base = publish(fixture, "first", "state 1");
     *state = fixture;
     return 0;

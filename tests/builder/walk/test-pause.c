@@ -5,6 +5,7 @@
 #include <pty.h>
 
 #include "../machine/fake.h"
+#include "base/terminal.h"
 #include "walk/inside.h"
 #include "walk/pause.h"
 
@@ -36,7 +37,7 @@ static gboolean answer(OnError mode, gboolean can_retry, const char *typed)
 {
     g_autoptr(Machine) machine = fake_start("{}", FALSE);
     g_autoptr(GError) failure = g_error_new_literal(INGOT_ERROR, INGOT_ERROR_FAILED, "it failed");
-    g_autoptr(IngotProgress) progress = ingot_progress_new(TRUE);
+    g_autoptr(IngotProgress) progress = terminal_progress_new(TRUE);
     Terminal opened = terminal_open(typed);
     const Pause pause = {.machine = machine, .recipe = "web.yaml", .progress = progress};
     gboolean again = pause_after_error(&pause, mode, can_retry, failure);
@@ -64,8 +65,8 @@ static char *shown(int status)
     char *said = NULL;
     assert_true(g_file_set_contents_full(program, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
     g_autoptr(Machine) machine = fake_start("{}", FALSE);
-    g_autoptr(IngotProgress) progress = ingot_progress_new(TRUE);
-    assert_true(ingot_progress_log(progress, log, NULL));
+    g_autoptr(IngotProgress) progress = terminal_progress_new(TRUE);
+    assert_true(terminal_progress_log(progress, log, NULL));
     const Pause pause = {.machine = machine, .key = &key, .recipe = "web.yaml", .progress = progress};
     pause_show(&pause);
     assert_true(g_file_get_contents(log, &said, NULL, NULL));
@@ -91,11 +92,11 @@ static void fail_step(Sample *sample, WalkOptions options, const char *typed, Wa
     g_autoptr(Plan) plan = sample_plan(sample, "[{script: script}]");
     g_autofree char *script = sample_path(sample, "script"), *log = sample_path(sample, "log");
     assert_int_equal(g_remove(script), 0);
-    g_autoptr(IngotProgress) progress = ingot_progress_new(TRUE);
+    g_autoptr(IngotProgress) progress = terminal_progress_new(TRUE);
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(NULL);
     g_autoptr(Machine) machine = fake_start("{}", FALSE);
     g_autoptr(GError) error = NULL;
-    assert_true(ingot_progress_log(progress, log, NULL));
+    assert_true(terminal_progress_log(progress, log, NULL));
     BuildHost host = {.cache = sample->cache, .accel = MACHINE_TCG, .progress = progress};
     *walk = (Walk){.in = {.host = &host,
                           .options = &options,

@@ -1,6 +1,7 @@
 /* What a build fetches and pushes where one node of several is bad, here or in the registry: the others still pass. */
 #include "../cache/registry.h"
 
+#include "base/terminal.h"
 #include "cache/share.h"
 #include "walk/sharing.h"
 
@@ -25,9 +26,9 @@ static void build_begin(const Fixture *f, const char *cache, Build *build)
 {
     static const GuestKey key = {.public_line = (char *)"ssh-ed25519 AAAA"};
     g_autofree char *log = sample_path(f->sample, "log");
-    build->progress = ingot_progress_new(TRUE);
+    build->progress = terminal_progress_new(TRUE);
     build->workdir = ingot_workdir_new(NULL);
-    assert_true(ingot_progress_log(build->progress, log, NULL));
+    assert_true(terminal_progress_log(build->progress, log, NULL));
     build->host = (BuildHost){.store = f->store, .cache = cache, .accel = MACHINE_TCG, .progress = build->progress};
     build->options = (WalkOptions){.cache_from = f->where, .cache_to = f->where};
     build->source = (Source){.path = f->sample->source, .format = (char *)"raw"};

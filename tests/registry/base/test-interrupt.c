@@ -52,12 +52,6 @@ static void test_own_thread(void **state)
     assert_true(ingot_interrupt_check(NULL));
 }
 
-static gpointer check_late(gpointer interrupted)
-{
-    g_usleep(G_USEC_PER_SEC / 50); /* so that each of the threads is there */
-    return check(interrupted);
-}
-
 static void test_crew(void **state)
 {
     (void)state;
@@ -65,14 +59,13 @@ static void test_crew(void **state)
     gint interrupted = 0;
     g_cancellable_cancel(cancellable);
     g_cancellable_push_current(cancellable);
-    crew_run("crew", 4, check_late, &interrupted);
+    crew_run("crew", 4, check, &interrupted);
     g_cancellable_pop_current(cancellable);
     assert_int_equal(interrupted, 4);
-    crew_run("crew", 4, check_late, &interrupted);
+    crew_run("crew", 4, check, &interrupted);
     assert_int_equal(interrupted, 4);
 }
 
-/* The wait that is ended from another thread, and the file that is read. */
 static gpointer cancel_soon(gpointer cancellable)
 {
     g_usleep(G_USEC_PER_SEC / 20);
@@ -80,6 +73,7 @@ static gpointer cancel_soon(gpointer cancellable)
     return NULL;
 }
 
+/* The wait for a lock that is ended from another thread, and a file that is read. */
 static void test_waits(void **state)
 {
     (void)state;

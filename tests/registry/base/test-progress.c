@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/secrets.h"
+#include "base/terminal.h"
 #include <ingot/progress.h>
 
 static gpointer add_many(gpointer progress)
@@ -40,7 +41,7 @@ static char *printed_by(gboolean quiet)
     char *text = NULL;
 
     dup2(file, STDERR_FILENO);
-    IngotProgress *progress = ingot_progress_new(quiet);
+    IngotProgress *progress = terminal_progress_new(quiet);
     work(progress);
     ingot_progress_free(progress);
     dup2(saved, STDERR_FILENO);
@@ -69,8 +70,8 @@ static void test_nothing_steers_the_terminal(void **state)
     g_autofree char *text = NULL;
     ingot_secrets_register("swordfish");
     ingot_secrets_register("two\rparts");
-    IngotProgress *progress = ingot_progress_new(TRUE);
-    assert_true(ingot_progress_log(progress, path, NULL));
+    IngotProgress *progress = terminal_progress_new(TRUE);
+    assert_true(terminal_progress_log(progress, path, NULL));
     ingot_progress_message(progress, "a\033]52;c;aGVsbG8=\007b \033[2J\tsch\303\266n\nx\ry");
     ingot_progress_message(progress, "sword\033[0mfish two\rparts");
     ingot_progress_free(progress);
@@ -86,12 +87,68 @@ static void test_quiet(void **state)
     work(NULL); /* no display at all is as good */
 }
 
+typedef struct {
+    GString *all;
+    const IngotProgress *last;
+    gboolean freed;
+} Told;
+
+static const char *or_null(const char *text)
+{
+    return text == NULL ? "-" : text;
+}
+
+static void tell(const IngotProgressReport *report, gpointer user)
+{
+    static const char *const words[] = {"begun", "moved", "ended", "dropped", "message", "warning"};
+    Told *told = user;
+    g_string_append_printf(told->all, "%s %s %s %u/%u %s\n", words[report->event], or_null(report->name),
+                           or_null(report->stage), (guint)report->done, (guint)report->total, or_null(report->message));
+    told->last = report->progress;
+    assert_true(report->stage == NULL || report->seconds >= 0);
+}
+
+static void told_free(gpointer user)
+{
+    ((Told *)user)->freed = TRUE;
+}
+
+static void test_function(void **state)
+{
+    (void)state;
+    Told told = {.all = g_string_new(NULL)};
+    IngotProgress *progress = ingot_progress_new(tell, &told, told_free);
+    ingot_progress_message(progress, "before %d", 1);
+    ingot_progress_begin(progress, 10, "pull %s", "web");
+    g_usleep(G_USEC_PER_SEC / 9); /* it is told of what moved ten times a second at most */
+    ingot_progress_add(progress, 10);
+    ingot_progress_end(progress, "%s", "all");
+    IngotProgress *child = ingot_progress_child(progress, "db");
+    ingot_progress_begin(child, 0, "boot");
+    ingot_progress_warning(child, "slow");
+    assert_ptr_equal(told.last, child);
+    ingot_progress_free(child);
+    assert_false(told.freed);
+    ingot_progress_end(progress, NULL); /* no stage: nothing to tell */
+    ingot_progress_free(progress);
+    assert_true(told.freed);
+    assert_string_equal(told.all->str, "message - - 0/0 before 1\n"
+                                       "begun - pull web 0/10 -\n"
+                                       "moved - pull web 10/10 -\n"
+                                       "ended - pull web 10/10 all\n"
+                                       "begun db boot 0/0 -\n"
+                                       "warning db boot 0/0 slow\n"
+                                       "dropped db boot 0/0 -\n");
+    g_string_free(told.all, TRUE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_nothing_steers_the_terminal),
         cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/secrets.h"
+#include "base/terminal.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <ingot/progress.h>
@@ -63,7 +64,7 @@ static char *printed(const char *text)
     g_autofree char *path = g_build_filename(g_get_tmp_dir(), "ingot-secrets-XXXXXX", NULL);
     int fd = g_mkstemp(path), kept = dup(STDERR_FILENO);
     assert_true(fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
-    g_autoptr(IngotProgress) progress = ingot_progress_new(FALSE);
+    g_autoptr(IngotProgress) progress = terminal_progress_new(FALSE);
     g_autoptr(IngotProgress) child = ingot_progress_child(progress, "web");
     ingot_progress_begin(child, 0, "begin %s", text);
     ingot_progress_message(child, "message %s", text);
