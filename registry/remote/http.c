@@ -3,6 +3,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include <ingot/error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -212,6 +213,13 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         keep_header(exchange->answer_headers, g_ascii_strdown(line, -1), g_strstrip(colon + 1));
     }
     return size * count;
+}
+
+gboolean http_content_range(const char *line, guint64 *first)
+{
+    static const char name[] = "content-range:";
+    return g_ascii_strncasecmp(line, name, strlen(name)) == 0 &&
+           sscanf(line + strlen(name), " bytes %" G_GUINT64_FORMAT "-", first) == 1;
 }
 
 /* The next bytes of the ranges; they end where upload_size says. */

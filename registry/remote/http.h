@@ -82,6 +82,8 @@ const char *http_ca(void);
 long http_seconds(long standard);
 /* Seconds for which a transfer with that registry may move nothing. */
 guint http_stall(const IngotRemote *remote);
+/* The position at which a Content-Range header begins. FALSE: the line is another header. */
+gboolean http_content_range(const char *line, guint64 *first);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent, which hosts are
  * asked by a proxy (bypass.h). */
 void http_prepare(CURL *curl, const char *url);

@@ -50,9 +50,10 @@ static gboolean is_failure(CURLcode code, long status)
 gint64 patience_take(Patience *patience, CURL *curl, CURLcode code, long status)
 {
     gboolean busy = code == CURLE_OK && (status == 429 || status == 503);
-    gboolean failed = is_failure(code, status);
+    long proxy = failure_proxy_status(curl);
+    gboolean failed = proxy != 0 ? proxy >= 500 : is_failure(code, status);
     curl_off_t asked = 0;
-    if ((!busy && !failed) || failure_proxy_status(curl) != 0) {
+    if (!busy && !failed) {
         return -1;
     }
     if (code == CURLE_OK) {

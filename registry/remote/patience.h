@@ -1,7 +1,7 @@
 /* Patience: the one policy by which requests are repeated. A registry that answers 429 or 503 is asked again after as
  * long as it says (Retry-After), or after 1, 2, 4 … seconds where it says nothing; so is one that fails (408, 500, 502,
- * 504) or whose connection breaks off, but three times in a row at most, unless it says when. Each wait is a little
- * longer than that, by chance, so that many clients do not come back in one moment.
+ * 504), whose connection breaks off, or that a proxy does not reach, but three times in a row at most, unless it says
+ * when. Each wait is a little longer than that, by chance, so that many clients do not come back in one moment.
  *
  * Invariant: the waits of one request that brings nothing new never exceed, but for what chance adds to them, what the
  * patience began with; by the clock, none ends behind it, however long the registry takes for each of its answers. */

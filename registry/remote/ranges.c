@@ -18,7 +18,8 @@ typedef struct {
     GByteArray *data;
     gsize refusal;        /* bytes of an answer that is not the range */
     gboolean busy, again; /* again: after a login */
-    gboolean ignored;     /* the answer is the whole blob, or more than the range */
+    gboolean ignored;     /* the answer is the whole blob, more than the range, or another one */
+    guint64 told;         /* where the answer's Content-Range begins; as asked for where it has none */
     gint64 wait_until;    /* monotonic: until then it is not asked again; 0: nothing is waited for */
     Patience patience;    /* for this range */
 } Slot;
@@ -39,6 +40,18 @@ typedef struct {
     Slot slots[CONNECTIONS];
 } Fetch;
 
+static size_t on_header(char *data, size_t size, size_t count, void *user)
+{
+    Slot *slot = user;
+    g_autofree char *line = g_strndup(data, size * count);
+    if (g_str_has_prefix(line, "HTTP/")) { /* another answer, after a redirection */
+        slot->told = slot->offset;
+    } else {
+        http_content_range(line, &slot->told);
+    }
+    return size * count;
+}
+
 static size_t on_data(char *data, size_t size, size_t count, void *user)
 {
     Slot *slot = user;
@@ -48,7 +61,8 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
         slot->refusal += size * count;
         return slot->refusal > ERROR_MAX ? 0 : size * count;
     }
-    if (slot->data->len + size * count > slot->length || (status == 200 && slot->offset > 0)) {
+    if (slot->data->len + size * count > slot->length || (status == 200 && slot->offset > 0) ||
+        (status == 206 && slot->told != slot->offset)) {
         slot->ignored = TRUE;
         return 0;
     }
@@ -65,6 +79,8 @@ static void start(Fetch *fetch, Slot *slot)
     http_limit(slot->curl, fetch->remote);
     auth_set(fetch->remote, slot->curl, "GET", fetch->url);
     curl_easy_setopt(slot->curl, CURLOPT_RANGE, text);
+    curl_easy_setopt(slot->curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(slot->curl, CURLOPT_HEADERDATA, slot);
     curl_easy_setopt(slot->curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(slot->curl, CURLOPT_WRITEDATA, slot);
     curl_easy_setopt(slot->curl, CURLOPT_PRIVATE, slot);
@@ -72,6 +88,7 @@ static void start(Fetch *fetch, Slot *slot)
     g_byte_array_set_size(slot->data, 0);
     slot->busy = TRUE;
     slot->ignored = FALSE;
+    slot->told = slot->offset;
     slot->refusal = 0;
     slot->wait_until = 0;
     curl_multi_add_handle(fetch->remote->multi, slot->curl);
@@ -116,7 +133,8 @@ static gboolean refused(const Fetch *fetch, CURL *curl, long status, GError **er
     return failure_set_status(fetch->remote, fetch->url, status, NULL, "", error);
 }
 
-/* Hands on what came of the range: what is missing still is asked for alone. */
+/* Hands on what came of the range: what is missing still is asked for alone. While one connection brings something the
+ * others may wait: a registry that serves few at once refuses the rest all the while. */
 static gboolean hand_on(Fetch *fetch, Slot *slot, GError **error)
 {
     guint64 offset = slot->offset;
@@ -126,7 +144,9 @@ static gboolean hand_on(Fetch *fetch, Slot *slot, GError **error)
     }
     slot->offset += size;
     slot->length -= size;
-    patience_renew(&slot->patience);
+    for (guint i = 0; i < CONNECTIONS; i++) {
+        patience_renew(&fetch->slots[i].patience);
+    }
     if (fetch->received != NULL) {
         *fetch->received += size;
     }

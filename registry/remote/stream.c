@@ -1,6 +1,5 @@
 /* One range of a blob over one connection, handed on as it comes. */
 #include <ingot/error.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "remote/failure.h"
@@ -37,12 +36,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
     Stream *stream = user;
     g_autofree char *line = g_strndup(data, size * count);
-    guint64 first;
     if (g_str_has_prefix(line, "HTTP/")) { /* another answer, after a redirection */
         stream->told = G_MAXUINT64;
-    } else if (g_ascii_strncasecmp(line, "content-range:", strlen("content-range:")) == 0 &&
-               sscanf(line + strlen("content-range:"), " bytes %" G_GUINT64_FORMAT "-", &first) == 1) {
-        stream->told = first;
+    } else {
+        http_content_range(line, &stream->told);
     }
     return size * count;
 }

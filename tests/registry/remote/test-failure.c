@@ -126,6 +126,30 @@ static void a_proxy_that_refuses_is_a_cause(void **state)
     }
 }
 
+static char *refuse_once(const char *request, gsize sent, gpointer user)
+{
+    gint *asked = user;
+    (void)request, (void)sent;
+    return serve_text(g_atomic_int_add(asked, 1) == 0 ? "502 Bad Gateway" : "403 Forbidden", "", "");
+}
+
+/* It may reach the registry in a while. One that forbids it is not asked again. */
+static void a_proxy_that_fails_is_asked_again(void **state)
+{
+    gint asked = 0;
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    Serve *serve = serve_new(refuse_once, &asked);
+    g_setenv("https_proxy", serve->where, TRUE);
+    g_autoptr(IngotRemote) remote = ingot_remote_new("registry.invalid", NULL);
+    ingot_remote_limit(remote, 5, 5, 10);
+    assert_null(ingot_remote_list_tags(remote, "team/web", &error));
+    g_unsetenv("https_proxy");
+    serve_free(serve);
+    assert_int_equal(asked, 2);
+    assert_non_null(strstr(error->message, "status 403"));
+}
+
 /* More than is read, by a registry that does not say so before. */
 static void too_much_is_a_cause(void **state)
 {
@@ -143,6 +167,7 @@ int main(void)
         cmocka_unit_test(a_broken_connection_is_a_cause),
         cmocka_unit_test(what_is_not_reached_is_a_cause),
         cmocka_unit_test(a_proxy_that_refuses_is_a_cause),
+        cmocka_unit_test(a_proxy_that_fails_is_asked_again),
         cmocka_unit_test(too_much_is_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,7 @@ typedef struct {
     GHashTable *asked; /* method and path: how often */
     gsize most;        /* bytes of a blob in one answer, whose rest does not come; 0: all */
     gboolean ignores;  /* Range */
+    guint64 shifts;    /* bytes behind what is asked for, for a cache that has ranges of its own */
     GString *ranges;   /* asked for, each with a comma behind it */
 } Faulty;
 
@@ -201,6 +202,8 @@ static char *blob_answer(Faulty *faulty, const char *request)
         first = g_ascii_strtoull(range + strlen("Range: bytes="), &end, 10);
         last = end[1] == '\r' ? last : g_ascii_strtoull(end + 1, NULL, 10);
         g_string_append_printf(faulty->ranges, "%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ",", first, last);
+        first += faulty->shifts;
+        last += faulty->shifts;
     }
     gsize size = (gsize)(last - first + 1), part = faulty->most > 0 ? MIN(size, faulty->most) : size;
     return g_strdup_printf("HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %" G_GSIZE_FORMAT
@@ -399,6 +402,68 @@ static void a_transfer_goes_on_where_it_broke_off(void **state)
     }
 }
 
+/* Such bytes would be found out in the end, and all that has come thrown away. */
+static void another_range_is_none(void **state)
+{
+    const IngotDigest digest = digest_of_blob();
+    char into[sizeof BLOB] = "";
+    Faulty faulty = {.shifts = 2};
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    Serve *serve = faulty_serve(&faulty);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    if (!get_one_range(remote, &digest, into, NULL, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_memory_equal(into + 4, BLOB + 4, 20);
+    assert_string_equal(faulty.ranges->str, "4-23,");
+    serve_free(serve);
+    faulty_clear(&faulty);
+}
+
+#define RANGES 18
+
+/* Serves the range of the first byte once nearly all others have gone, one after the other. */
+static char *serve_few(const char *request, gsize sent, gpointer user)
+{
+    guint *served = user;
+    (void)sent;
+    guint first = (guint)g_ascii_strtoull(strstr(request, "Range: bytes=") + strlen("Range: bytes="), NULL, 10);
+    if (first == 0 && *served < RANGES - 2) {
+        return serve_text("503 Service Unavailable", "", "");
+    }
+    g_usleep(200 * G_TIME_SPAN_MILLISECOND);
+    ++*served;
+    g_autofree char *place = g_strdup_printf("Content-Range: bytes %u-%u/%zu\r\n", first, first, strlen(BLOB));
+    const char byte[] = {BLOB[first], '\0'};
+    return serve_text("206 Partial Content", place, byte);
+}
+
+/* Of four connections the registry serves as many as it likes: the rest may wait for as long as one brings something.
+ */
+static void one_connection_may_do(void **state)
+{
+    const IngotDigest digest = digest_of_blob();
+    IngotRange ranges[RANGES];
+    char into[sizeof BLOB] = "";
+    guint served = 0;
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    for (guint i = 0; i < RANGES; i++) {
+        ranges[i] = (IngotRange){.offset = (guint64)i * 2, .length = 1};
+    }
+    Serve *serve = serve_new(serve_few, &served);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    ingot_remote_limit(remote, 30, 30, 1);
+    if (!ingot_remote_get_ranges(remote, "a", &digest, strlen(BLOB), ranges, RANGES, take, into, NULL, &error)) {
+        fail_msg("%s", error->message);
+    }
+    for (guint i = 0; i < RANGES; i++) {
+        assert_int_equal(into[2 * i], BLOB[2 * i]);
+    }
+    serve_free(serve);
+}
+
 /* It begins at the blob's first byte each time, and comes a little farther. */
 static char *come_farther(const char *request, gsize sent, gpointer user)
 {
@@ -433,6 +498,8 @@ int main(void)
         cmocka_unit_test(whatever_fails_for_once_is_asked_again),
         cmocka_unit_test(what_fails_for_good_has_an_end),
         cmocka_unit_test(a_transfer_goes_on_where_it_broke_off),
+        cmocka_unit_test(another_range_is_none),
+        cmocka_unit_test(one_connection_may_do),
         cmocka_unit_test(one_that_ignores_ranges_is_read_through),
     };
     g_setenv("REGISTRY_AUTH_FILE", "/nonexistent/auth.json", TRUE);
