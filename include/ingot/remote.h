@@ -2,7 +2,7 @@
  *
  * HTTPS, checked against the system's certificates or those of the file $INGOT_CA; plain HTTP for loopback hosts
  * (127.0.0.0/8, ::1, localhost) and those that $INGOT_PLAIN_HTTP names alone. Every wait is bounded: connecting
- * by 10 s, a transfer that moves nothing by 30 s ($INGOT_TIMEOUT seconds for both), and errors say what was tried.
+ * by 10 s, a transfer that moves nothing by 30 s ($INGOT_TIMEOUT is for both), and errors say what was tried.
  * Whatever is asked is asked again where the registry is busy, fails, or breaks the connection off: soon, a few times,
  * and at the byte where it ended. One IngotRemote belongs to one thread. */
 #pragma once
@@ -26,8 +26,8 @@ IngotRemote *ingot_remote_new(const char *where, GError **error);
 void ingot_remote_free(IngotRemote *remote);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
 /* Own bounds in seconds: of connecting, and of a transfer that moves nothing (0 each: as above); and how long a request
- * that brings nothing new may wait to be sent again, as the registry says (Retry-After) or not (60 unless set here; 0: no
- * request is sent twice). */
+ * that brings nothing new may wait to be sent again, as the registry says (Retry-After) or not (60 unless set here; 0:
+ * no request is sent twice). */
 void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint patience);
 /* These credentials stand for what is kept. */
 void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);

@@ -178,6 +178,9 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
 gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
                         GError **error)
 {
+    if (!http_check_settings(error)) {
+        return FALSE;
+    }
     g_autofree char *part = g_strconcat(path, ".part", NULL);
     g_autofree char *name = ingot_text_url(url);
     g_auto(IngotFd) fd = ingot_file_open(part, O_RDWR | O_CREAT, 0644, error);

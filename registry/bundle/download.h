@@ -2,7 +2,7 @@
  *
  * What was received so far lies in PATH.part and is gone on with, also after the process was killed. The file gets its
  * name only once its SHA-256 is the one that is wanted. Connecting is bounded by 10 s, a transfer that stalls by 30 s
- * ($INGOT_TIMEOUT seconds for both); what was asked for by HTTPS is not taken by HTTP, wherever a redirection leads. */
+ * ($INGOT_TIMEOUT is for both); what was asked for by HTTPS is not taken by HTTP, wherever a redirection leads. */
 #pragma once
 
 #include "base/file.h"

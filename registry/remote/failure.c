@@ -129,7 +129,7 @@ char *failure_cause(CURL *curl, CURLcode code, gboolean unconnected, long stall)
         return cause_of_proxy(failure_proxy_status(curl));
     }
     if (code == CURLE_OPERATION_TIMEDOUT && unconnected) {
-        return g_strdup("no connection came about in time");
+        return g_strdup("no connection came about in time ($INGOT_TIMEOUT sets this)");
     }
     if (code == CURLE_OPERATION_TIMEDOUT) {
         return g_strdup_printf("nothing came for %ld s ($INGOT_TIMEOUT sets this), or not all in good time", stall);

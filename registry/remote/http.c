@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #define STALL_SECONDS 30L
 #define REFUSAL_VALUES 1024
 #define LEAST_SPEED 100000 /* bytes a second, of a long answer */
+#define TIMEOUT_MAX 86400u /* seconds */
 #define REDIRECTIONS 5
 #define WAIT_STEP (G_USEC_PER_SEC / 4) /* between two looks whether to go on waiting */
 
@@ -31,11 +31,40 @@ void http_exchange_clear(HttpExchange *exchange)
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);
 }
 
-long http_seconds(long standard)
+/* 0: it is not set. */
+static gboolean read_timeout(guint64 *seconds, GError **error)
 {
     const char *text = g_getenv("INGOT_TIMEOUT");
-    long wanted = text == NULL ? 0 : strtol(text, NULL, 10);
-    return wanted > 0 ? wanted : standard;
+    *seconds = 0;
+    if (text == NULL || *text == '\0') {
+        return TRUE;
+    }
+    if (!ingot_text_parse_duration(text, seconds, error)) {
+        g_prefix_error(error, "$INGOT_TIMEOUT: ");
+        return FALSE;
+    }
+    if (*seconds == 0 || *seconds > TIMEOUT_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "$INGOT_TIMEOUT: '%s' is not from 1 s to %u s", text,
+                    TIMEOUT_MAX);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+long http_seconds(long standard)
+{
+    guint64 wanted;
+    return read_timeout(&wanted, NULL) && wanted > 0 ? (long)wanted : standard;
+}
+
+gboolean http_check_settings(GError **error)
+{
+    guint64 seconds;
+    if (http_ca() != NULL && !g_file_test(http_ca(), G_FILE_TEST_IS_REGULAR)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", http_ca());
+        return FALSE;
+    }
+    return read_timeout(&seconds, error);
 }
 
 const char *http_ca(void)
@@ -71,7 +100,7 @@ void http_prepare(CURL *curl, const char *url)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_SECONDS, http_seconds(CONNECT_SECONDS)));
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, http_seconds(CONNECT_SECONDS));
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http_seconds(STALL_SECONDS));
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);

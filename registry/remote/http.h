@@ -78,10 +78,12 @@ gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError 
 void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status);
 /* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
 const char *http_ca(void);
-/* Seconds that something may stall: $INGOT_TIMEOUT, or the standard. */
+/* Seconds that something may take: $INGOT_TIMEOUT, or the standard. */
 long http_seconds(long standard);
 /* Seconds for which a transfer with that registry may move nothing. */
 guint http_stall(const IngotRemote *remote);
+/* FALSE (INVALID): that file is not there, or $INGOT_TIMEOUT is not a duration. */
+gboolean http_check_settings(GError **error);
 /* The position at which a Content-Range header begins. FALSE: the line is another header. */
 gboolean http_content_range(const char *line, guint64 *first);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent, which hosts are

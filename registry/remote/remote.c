@@ -38,8 +38,7 @@ IngotRemote *ingot_remote_new(const char *where, GError **error)
         curl_global_init(CURL_GLOBAL_DEFAULT);
         g_once_init_leave(&once, 1);
     }
-    if (http_ca() != NULL && !g_file_test(http_ca(), G_FILE_TEST_IS_REGULAR)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", http_ca());
+    if (!http_check_settings(error)) {
         return NULL;
     }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);

@@ -42,6 +42,15 @@ REGISTRY=$TLS SERVER=$by_tls
 ok "an authority makes nobody speak TLS who does not"
 
 export INGOT_PLAIN_HTTP=none # this machine's, but by HTTPS
+# Meanwhile, one that takes connections and never says a word, asked with more patience than is standard.
+python3 -c 'import signal, socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); signal.pause()' >"$TMP/silent" &
+ENDING+=($!)
+until [ -s "$TMP/silent" ]; do sleep 0.05; done
+{
+    since=$SECONDS
+    INGOT_TIMEOUT=14s ingot ls "127.0.0.1:$(cat "$TMP/silent")" 2>"$TMP/silent.err" || echo $((SECONDS - since)) >"$TMP/silent.seconds"
+} &
+silent=$!
 small_disk "$TMP/disk.raw"
 digest=$(ingot pack -q "$TMP/disk.raw" web:1.0.0)
 [ "$(ingot push -q --ca "$TMP/ca.pem" web:1.0.0 "$REGISTRY/team/web")" = "$digest" ] || fail "push"
@@ -118,3 +127,8 @@ expect 1 ingot ls --ca "$TMP/ca.pem" "$REGISTRY"
 ok "a certificate for another host is not believed"
 kill "$SERVER"
 wait "$SERVER" || fail "the server ends with $?"
+wait $silent
+grep -q 'no connection came about in time' "$TMP/silent.err" && [ "$(cat "$TMP/silent.seconds")" -gt 12 ] || fail "after $(cat "$TMP/silent.seconds") s: $(cat "$TMP/silent.err")"
+INGOT_TIMEOUT=5x expect 2 ingot ls "$REGISTRY"
+grep -qF '$INGOT_TIMEOUT' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "\$INGOT_TIMEOUT bounds connecting too"

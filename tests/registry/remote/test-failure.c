@@ -150,6 +150,26 @@ static void a_proxy_that_fails_is_asked_again(void **state)
     assert_non_null(strstr(error->message, "status 403"));
 }
 
+static void a_time_out_is_a_duration(void **state)
+{
+    static const char *const odd[] = {"thirty", "1.5", "-1", "0", "5 m", "99999999d"};
+    static const char *const fine[] = {"", "2", "90s", "5m"};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(odd); i++) {
+        g_autoptr(GError) error = NULL;
+        g_setenv("INGOT_TIMEOUT", odd[i], TRUE);
+        assert_null(ingot_remote_new("registry.invalid", &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_true(g_str_has_prefix(error->message, "$INGOT_TIMEOUT: "));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(fine); i++) {
+        g_setenv("INGOT_TIMEOUT", fine[i], TRUE);
+        g_autoptr(IngotRemote) remote = ingot_remote_new("registry.invalid", NULL);
+        assert_non_null(remote);
+    }
+    g_unsetenv("INGOT_TIMEOUT");
+}
+
 /* More than is read, by a registry that does not say so before. */
 static void too_much_is_a_cause(void **state)
 {
@@ -168,6 +188,7 @@ int main(void)
         cmocka_unit_test(what_is_not_reached_is_a_cause),
         cmocka_unit_test(a_proxy_that_refuses_is_a_cause),
         cmocka_unit_test(a_proxy_that_fails_is_asked_again),
+        cmocka_unit_test(a_time_out_is_a_duration),
         cmocka_unit_test(too_much_is_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
