@@ -1,9 +1,10 @@
 /* The local store: an OCI image layout folder (image-spec 1.1, "Image Layout") that other OCI tools read and write too.
  *
  * Invariants: a blob under blobs/sha256/ is whole and has the digest of its name; index.json names only manifests whose
- * blobs are all there. Blobs are written to tmp/ and renamed; index.json is replaced as a whole, so that who reads
- * needs no lock. Several processes may use one store at once: a blob that a handle has put or found by ingot_store_hold
- * is not removed by another until ingot_store_tag has named it or the handle is freed. */
+ * blobs are all there (but, for a moment, of an image that goes from a full disk). Blobs are written to tmp/ and
+ * renamed; index.json is replaced as a whole, so that who reads needs no lock. Several processes may use one store at
+ * once: a blob that a handle has put or found by ingot_store_hold is not removed by another until ingot_store_tag has
+ * named it or the handle is freed. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -104,6 +105,7 @@ typedef struct {
     char *disk_path;
     char *checked_path; /* where it is remembered that the disk was found right: ingot_image_disk */
 } IngotImage;
+/* NOT_FOUND, too, where one of its blobs has gone, or not all of its disk is there. */
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error);
 /* The image of a reference's digest, whatever its name points at by now; NOT_FOUND where a blob of it is not there. */
 IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error);

@@ -157,7 +157,9 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
         /* The one that we waited for may have made it a blob: then the name is gone, or another file. */
         if (ingot_file_is_named(fd, path) && fstat(fd, &held) == 0) {
             *fresh = held.st_size == 0;
-            return file_new(g_steal_pointer(&path), g_steal_fd(&fd));
+            IngotStoreFile *file = file_new(g_steal_pointer(&path), g_steal_fd(&fd));
+            file->resumes = TRUE;
+            return file;
         }
         ingot_fd_clear(&fd); /* it may be the blob by now, which this lock would keep from being held */
         if (ingot_store_hold(store, digest)) {
@@ -231,7 +233,7 @@ static gboolean adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest
 gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error)
 {
     gboolean ok = adopt(store, file, digest, error);
-    if (!ok) {
+    if (!ok && !file->resumes) {
         unlink(file->path);
     }
     file_free(file);

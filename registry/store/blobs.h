@@ -5,10 +5,12 @@
 #include <ingot/store.h>
 
 /* A file on the store's file system to write a blob to. ingot_store_adopt makes it the blob of that digest (the caller
- * has checked it), fsyncs it, replaces a damaged one; ingot_store_discard drops it. Both free file. */
+ * has checked it), fsyncs it, replaces a damaged one, and leaves a download that resumes where it can't;
+ * ingot_store_discard drops it. Both free file. */
 typedef struct {
     char *path;
     int fd; /* locked, so that no other process sweeps the file */
+    gboolean resumes;
 } IngotStoreFile;
 IngotStoreFile *ingot_store_create(IngotStore *store, GError **error);
 /* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is

@@ -90,26 +90,27 @@ void collect_begin(Collection *collection, IngotStore *store, json_t *rows, cons
     reach_rows(store, rows, collection->reached, &collection->unread, &collection->problem);
 }
 
-/* FALSE: another process holds it. */
-static gboolean drop_blob(IngotStore *store, const IngotDigest *digest, guint64 *freed)
+typedef enum { DROP_DONE, DROP_HELD, DROP_FAILED } DropResult;
+
+/* DROP_HELD: another process holds it. DROP_FAILED: with *error. */
+static DropResult drop_blob(IngotStore *store, const IngotDigest *digest, guint64 *freed, GError **error)
 {
     g_auto(IngotFd) fd = -1;
     g_autofree char *path = ingot_store_blob_path(store, digest);
-    struct stat st;
-    switch (hold_claim(store, digest, &fd)) {
-    case HOLD_BY_ANOTHER:
-        return FALSE;
-    case HOLD_BY_NOBODY:
-        if (fstat(fd, &st) == 0 && unlink(path) == 0) {
-            *freed += (guint64)st.st_size;
-        }
-        break;
-    case HOLD_NONE:
-        break;
+    struct stat st = {0};
+    HoldState state = hold_claim(store, digest, &fd);
+    if (state == HOLD_BY_ANOTHER) {
+        return DROP_HELD;
     }
+    gboolean regular = state == HOLD_BY_NOBODY && fstat(fd, &st) == 0;
+    if (unlink(path) != 0 && errno != ENOENT) {
+        ingot_error_set_errno(error, errno, "%s: cannot remove", path);
+        return DROP_FAILED;
+    }
+    *freed += regular ? (guint64)st.st_size : 0;
     frametables_drop(store, digest);
     ingot_store_drop_frames(store, digest);
-    return TRUE;
+    return DROP_DONE;
 }
 
 guint64 collect_finish(const Collection *collection, IngotStore *store)
@@ -121,7 +122,7 @@ guint64 collect_finish(const Collection *collection, IngotStore *store)
     while (collection->problem == NULL && g_hash_table_iter_next(&iter, &text, NULL)) {
         IngotDigest digest;
         if (!g_hash_table_contains(collection->reached, text) && ingot_digest_parse(text, &digest, NULL)) {
-            drop_blob(store, &digest, &freed);
+            drop_blob(store, &digest, &freed, NULL);
         }
     }
     return freed;
@@ -235,22 +236,20 @@ static gboolean digest_of_name(const char *name, IngotDigest *digest)
     return ingot_digest_parse(text, digest, NULL);
 }
 
-static gboolean drop_unreached(IngotStore *store, GHashTable *reached, IngotGarbage *garbage, GError **error)
+/* *problem, unless it is set: the first that can't be removed, which does not keep the others. */
+static void drop_unreached(IngotStore *store, GHashTable *reached, IngotGarbage *garbage, GError **problem)
 {
-    g_autoptr(GPtrArray) names = names_in(store, "blobs/sha256", error);
+    g_autoptr(GPtrArray) names = names_in(store, "blobs/sha256", *problem == NULL ? problem : NULL);
     for (guint i = 0; names != NULL && i < names->len; i++) {
         IngotDigest digest;
         g_autofree char *text = g_strconcat("sha256:", g_ptr_array_index(names, i), NULL);
         if (g_hash_table_contains(reached, text) || !ingot_digest_parse(text, &digest, NULL)) {
             continue;
         }
-        if (drop_blob(store, &digest, &garbage->freed)) {
-            garbage->blobs++;
-        } else {
-            garbage->held++;
-        }
+        DropResult result = drop_blob(store, &digest, &garbage->freed, *problem == NULL ? problem : NULL);
+        garbage->blobs += result == DROP_DONE;
+        garbage->held += result == DROP_HELD;
     }
-    return names != NULL;
 }
 
 /* A download that nobody is busy with. */
@@ -312,31 +311,70 @@ static gboolean drop_hints(IngotStore *store, const char *folder, GError **error
     return names != NULL;
 }
 
-/* What the store needs is in *reached; index.json names that alone. */
-static gboolean collect_rows(IngotStore *store, GHashTable *reached, IngotGarbage *garbage, GError **error)
+/* What the store needs is in *reached; the rows name that alone. *standing: what they have reached before. */
+static gboolean shorten_rows(IngotStore *store, json_t *rows, GHashTable *standing, GHashTable *reached,
+                             IngotGarbage *garbage, GError **error)
 {
-    g_autoptr(json_t) index = layout_read(store, error);
-    if (index == NULL) {
+    guint unread = 0;
+    if (reach_rows(store, rows, standing, &unread, error)) {
+        drop_former(store, rows, garbage);
+        drop_missing(store, rows);
+        if (drop_orphans(store, rows, reached, &garbage->unread, error)) {
+            return TRUE;
+        }
+    }
+    g_prefix_error(error, "nothing is removed, since it cannot be told what is needed: ");
+    return FALSE;
+}
+
+/* What needs no other list of images than there is: on a full disk this makes room for another. */
+static gboolean drop_first(IngotStore *store, GHashTable *standing, IngotGarbage *garbage, GError **problem,
+                           GError **error)
+{
+    IngotGarbage loose = {0};
+    drop_unreached(store, standing, &loose, problem);
+    garbage->blobs += loose.blobs; /* those that are held are counted once, in the end */
+    garbage->freed += loose.freed;
+    return drop_partials(store, garbage, error) && drop_temporary(store, error) && drop_hints(store, "frames", error) &&
+           drop_hints(store, "frame-digests", error);
+}
+
+/* On a full disk the list is written once there is room for it: whoever is killed in between leaves a name, or a row
+ * without one, of an image that has gone, which is removed as any. */
+gboolean collect_write(IngotStore *store, const json_t *index, gboolean *again, GError **error)
+{
+    GError *problem = NULL;
+    *again = !layout_write(store, index, &problem) && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
+    if (problem != NULL && !*again) {
+        g_propagate_error(error, problem);
         return FALSE;
     }
-    json_t *rows = json_object_get(index, "manifests");
-    size_t before = json_array_size(rows);
-    drop_former(store, rows, garbage);
-    drop_missing(store, rows);
-    if (!drop_orphans(store, rows, reached, &garbage->unread, error)) {
-        g_prefix_error(error, "nothing is removed, since it cannot be told what is needed: ");
-        return FALSE;
-    }
-    return json_array_size(rows) == before || layout_write(store, index, error);
+    g_clear_error(&problem);
+    return TRUE;
 }
 
 gboolean ingot_store_collect(IngotStore *store, IngotGarbage *garbage, GError **error)
 {
     *garbage = (IngotGarbage){0};
-    g_autoptr(GHashTable) reached = reach_new();
+    g_autoptr(GHashTable) standing = reach_new(), reached = reach_new();
+    g_autoptr(GError) problem = NULL;
     g_autoptr(IngotLock) lock = layout_lock(store, error);
-    return lock != NULL && collect_rows(store, reached, garbage, error) &&
-           drop_unreached(store, reached, garbage, error) && drop_partials(store, garbage, error) &&
-           drop_temporary(store, error) && drop_hints(store, "frames", error) &&
-           drop_hints(store, "frame-digests", error);
+    g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
+    json_t *rows = json_object_get(index, "manifests");
+    size_t before = json_array_size(rows);
+    gboolean again = FALSE;
+    if (index == NULL || !shorten_rows(store, rows, standing, reached, garbage, error) ||
+        !drop_first(store, standing, garbage, &problem, error) ||
+        (json_array_size(rows) < before && !collect_write(store, index, &again, error))) {
+        return FALSE;
+    }
+    drop_unreached(store, reached, garbage, &problem);
+    if (again && !layout_write(store, index, error)) {
+        return FALSE;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    return TRUE;
 }

@@ -12,6 +12,8 @@ typedef struct {
 
 /* Takes out of rows what was attached to the manifest that lost a name, where nothing else keeps it. */
 void collect_begin(Collection *collection, IngotStore *store, json_t *rows, const IngotDigest *manifest);
+/* Writes index.json. *again: there is no room for it until what is to go has gone, and then it is to be written. */
+gboolean collect_write(IngotStore *store, const json_t *index, gboolean *again, GError **error);
 /* Once index.json is written: removes what nothing reaches and nobody holds. The bytes that this frees. */
 guint64 collect_finish(const Collection *collection, IngotStore *store);
 void collect_clear(Collection *collection);

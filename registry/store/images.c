@@ -1,6 +1,7 @@
 /* Images: a manifest with its config, index and disk, and what is attached to it. */
 #include <ingot/error.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -73,11 +74,24 @@ void ingot_image_remember(const IngotImage *image, IngotDisk *disk)
     }
 }
 
+/* A disk that is missing, or was cut, is as good as not pulled; its bytes are looked at when they are read. */
+static gboolean check_disk(const IngotImage *image, GError **error)
+{
+    struct stat st;
+    if (stat(image->disk_path, &st) == 0 && S_ISREG(st.st_mode) && (guint64)st.st_size == image->manifest->disk.size) {
+        return TRUE;
+    }
+    g_autofree char *digest = ingot_digest_to_text(&image->entry->manifest.digest);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s@%s: its disk is not in the store, or not all of it: %s",
+                image->entry->name, digest, image->disk_path);
+    return FALSE;
+}
+
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error)
 {
     g_autoptr(IngotImage) image = g_new0(IngotImage, 1);
     image->entry = ingot_store_find(store, reference, error);
-    if (image->entry == NULL || !load(store, image, error)) {
+    if (image->entry == NULL || !load(store, image, error) || !check_disk(image, error)) {
         return NULL;
     }
     return g_steal_pointer(&image);
@@ -106,11 +120,7 @@ IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference 
 {
     g_autoptr(IngotImage) image = g_new0(IngotImage, 1);
     image->entry = entry_of_digest(store, reference, error);
-    if (image->entry == NULL || !load(store, image, error)) {
-        return NULL;
-    }
-    if (!ingot_store_has(store, &image->manifest->disk.digest)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: its disk is not in the store", reference->digest);
+    if (image->entry == NULL || !load(store, image, error) || !check_disk(image, error)) {
         return NULL;
     }
     return g_steal_pointer(&image);

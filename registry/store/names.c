@@ -226,10 +226,14 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, Ing
     }
     json_array_remove(rows, (size_t)row);
     collect_begin(&collection, store, rows, &named.digest);
-    if (!layout_write(store, index, error)) {
+    gboolean again;
+    if (!collect_write(store, index, &again, error)) {
         return FALSE;
     }
     *done = (IngotRemoval){.freed = collect_finish(&collection, store), .unread = collection.unread};
+    if (again && !layout_write(store, index, error)) {
+        return FALSE;
+    }
     if (collection.problem != NULL) {
         g_propagate_prefixed_error(error, g_steal_pointer(&collection.problem),
                                    "the name is removed, but its blobs stay until `ingot gc`, since what else needs "

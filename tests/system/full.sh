@@ -81,3 +81,28 @@ room 48m
 ingot pull -q "$REGISTRY/web:2.0.0" >/dev/null
 whole "$small/store" "$REGISTRY/web:2.0.0" "$TMP/v2.raw"
 ok "pulling into a full store, and again once there is room"
+
+# The list of images is written anew when there is no room for it: what is to go makes it.
+rm -rf "$small/store"
+room 64m
+ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
+ingot pack -q "$TMP/v2.raw" web:1.0.0 >/dev/null
+used() { df --output=used "$small" | tail -n 1; }
+fill() {
+    cat /dev/zero >>"$small/fill" 2>/dev/null || true
+    dd if=/dev/zero bs=4096 oflag=append conv=notrunc of="$small/fill" 2>/dev/null || true
+    ! head -c 4096 /dev/zero >"$small/probe" 2>/dev/null || fail "the disk is not full: $(df "$small")"
+    rm "$small/probe"
+}
+fill
+before=$(used)
+expect 0 ingot gc
+[ "$(used)" -lt $((before - 15000)) ] || fail "gc on a full disk frees $((before - $(used))) KiB"
+! ingot images | grep '<none>' || fail "a replaced image after gc on a full disk: $(ingot images)"
+expect 0 ingot fsck
+fill
+before=$(used)
+expect 0 ingot rm web:1.0.0
+[ "$(used)" -lt $((before - 15000)) ] || fail "rm on a full disk frees $((before - $(used))) KiB"
+[ "$(ingot images | wc -l)" = 1 ] || fail "an image after rm on a full disk: $(ingot images)"
+ok "gc and rm make room on a full disk"

@@ -138,3 +138,16 @@ wait "$upstream_pid" || true
 expect 1 ingot fsck --repair
 grep -q 'ingot gc. removes what is <none>' "$TMP/err" && grep -q "^$upstream/own:<none>: .*damaged" "$TMP/out" || fail "fsck says: $(cat "$TMP/out" "$TMP/err")"
 ok "fsck says what becomes of a damaged image without a name"
+
+# An image whose disk has gone, or was cut, is pulled again by whoever needs it.
+start_upstream "$REGISTRY"
+export INGOT_STORE=$TMP/healing
+for damage in "truncate -s 5000" rm; do
+    ingot pull -q "$upstream/web:1.0.0" >/dev/null
+    largest=$(find "$INGOT_STORE/blobs" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+    $damage "$largest"
+    refused 1 "its disk is not in the store" ingot export --pull=never "$upstream/web:1.0.0" -o "$TMP/out.raw"
+    ingot export -q "$upstream/web:1.0.0" -o "$TMP/out.raw" || fail "export after $damage"
+    same "$TMP/out.raw" "$TMP/one.raw" "export after $damage"
+done
+ok "a disk that has gone is pulled again"

@@ -456,6 +456,65 @@ static void partial_downloads_stay(void **state)
     assert_null(ingot_store_read(store, &digest, 5, &error));
 }
 
+/* What can't be made a blob now may be later: it has come whole. */
+static void a_download_that_is_not_adopted_stays(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDigest digest;
+    ingot_digest_of("some bytes", 10, &digest);
+    g_autofree char *path = ingot_store_blob_path(store, &digest);
+    gboolean fresh;
+    IngotStoreFile *file = ingot_store_resume(store, &digest, &fresh, NULL);
+    assert_int_equal(write(file->fd, "some bytes", 10), 10);
+    assert_int_equal(g_mkdir_with_parents(path, 0700), 0);
+    assert_false(ingot_store_adopt(store, file, &digest, NULL));
+    assert_int_equal(rmdir(path), 0);
+    file = ingot_store_resume(store, &digest, &fresh, NULL);
+    assert_false(fresh);
+    assert_true(ingot_store_adopt(store, file, &digest, NULL));
+    g_autoptr(GBytes) bytes = ingot_store_read(store, &digest, 100, NULL);
+    assert_non_null(bytes);
+}
+
+/* An image without its disk, or with a part of it, is one that a registry is asked for. */
+static void an_image_without_its_disk_is_not_there(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    add_image(state, store, "web", "1.0.0", "web");
+    g_autoptr(IngotReference) reference = ingot_reference_parse("web:1.0.0", NULL);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(i == 0 ? truncate(image->disk_path, 10) : unlink(image->disk_path), 0);
+        assert_null(ingot_store_image(store, reference, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+        assert_non_null(strstr(error->message, "web@sha256:"));
+    }
+}
+
+/* What can't be removed is said, and counted as nothing; the rest goes. */
+static void what_can_not_be_collected_is_an_error(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    add_image(state, store, "web", "1.0.0", "first");
+    add_image(state, store, "web", "1.0.0", "second");
+    IngotDigest digest;
+    ingot_digest_of("folder", 6, &digest);
+    g_autofree char *path = ingot_store_blob_path(store, &digest);
+    guint before = count_blobs(store);
+    assert_int_equal(g_mkdir_with_parents(path, 0700), 0);
+    IngotGarbage garbage;
+    g_autoptr(GError) error = NULL;
+    assert_false(ingot_store_collect(store, &garbage, &error));
+    assert_non_null(strstr(error->message, path));
+    assert_int_equal(garbage.images, 1);
+    assert_int_equal(garbage.blobs, before + 1 - count_blobs(store));
+    assert_true(garbage.blobs > 0);
+    assert_int_equal(rmdir(path), 0);
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.blobs, 0);
+}
+
 static void a_damaged_list_is_named(void **state)
 {
     static const char *const texts[] = {"",
@@ -615,6 +674,9 @@ int main(void)
         TEST(half_written_blobs_are_swept),
         TEST(attachments_wait_for_the_name),
         TEST(partial_downloads_stay),
+        TEST(a_download_that_is_not_adopted_stays),
+        TEST(an_image_without_its_disk_is_not_there),
+        TEST(what_can_not_be_collected_is_an_error),
         TEST(a_damaged_list_is_named),
         TEST(a_store_that_is_read_is_not_made),
         TEST(a_list_that_cannot_be_read_is_an_error),
