@@ -14,6 +14,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/devices.h"
+
 #define LINKS_MAX 40 /* as the kernel follows */
 
 void format_target_clear(FormatTarget *target)
@@ -98,25 +100,6 @@ gboolean format_target_find(const char *path, FormatTarget *target, GError **err
     return FALSE;
 }
 
-char *format_target_mounted(const char *mountinfo, const guint64 *numbers, guint count)
-{
-    g_auto(GStrv) lines = g_strsplit(mountinfo, "\n", -1);
-    for (guint i = 0; lines[i] != NULL; i++) {
-        unsigned high, low;
-        int where = 0;
-        if (sscanf(lines[i], "%*u %*u %u:%u %*s %n", &high, &low, &where) != 2 || where == 0) {
-            continue;
-        }
-        for (guint k = 0; k < count; k++) {
-            if (numbers[k] == makedev(high, low)) {
-                g_autofree char *point = g_strndup(lines[i] + where, strcspn(lines[i] + where, " "));
-                return g_strcompress(point); /* blanks are \\040 there */
-            }
-        }
-    }
-    return NULL;
-}
-
 gboolean format_target_fits(const char *path, guint64 size, guint64 needed, GError **error)
 {
     if (size >= needed) {
@@ -130,35 +113,12 @@ gboolean format_target_fits(const char *path, guint64 size, guint64 needed, GErr
     return FALSE;
 }
 
-/* The numbers of the device and its partitions: guint64. */
-static GArray *numbers_of(guint64 number)
-{
-    GArray *numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
-    g_array_append_val(numbers, number);
-    g_autofree char *folder = g_strdup_printf("/sys/dev/block/%u:%u", major(number), minor(number));
-    g_autoptr(GDir) entries = g_dir_open(folder, 0, NULL);
-    const char *entry;
-    while (entries != NULL && (entry = g_dir_read_name(entries)) != NULL) {
-        g_autofree char *file = g_build_filename(folder, entry, "dev", NULL), *text = NULL;
-        unsigned high, low;
-        if (g_file_get_contents(file, &text, NULL, NULL) && sscanf(text, "%u:%u", &high, &low) == 2) {
-            guint64 part = makedev(high, low);
-            g_array_append_val(numbers, part);
-        }
-    }
-    return numbers;
-}
-
 static gboolean check_mounts(const FormatTarget *target, GError **error)
 {
-    g_autofree char *mountinfo = NULL;
-    g_autoptr(GArray) numbers = numbers_of(target->number);
-    if (!g_file_get_contents("/proc/self/mountinfo", &mountinfo, NULL, NULL)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
-                    "%s: whether it is mounted can't be told: /proc/self/mountinfo can't be read", target->path);
+    g_autofree char *point = NULL;
+    if (!device_find_mount(target->path, target->number, FALSE, &point, error)) {
         return FALSE;
     }
-    g_autofree char *point = format_target_mounted(mountinfo, (const guint64 *)(gpointer)numbers->data, numbers->len);
     if (point != NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: it, or a partition of it, is mounted at %s: nothing is written to it", target->path, point);

@@ -18,9 +18,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FormatTarget, format_target_clear)
  * user has put into a folder for all. */
 gboolean format_target_find(const char *path, FormatTarget *target, GError **error);
 
-/* Where in the lines of /proc/self/mountinfo a device is mounted whose number is one of these; NULL: nowhere. Free it.
- */
-char *format_target_mounted(const char *mountinfo, const guint64 *numbers, guint count);
 /* FALSE: the device has fewer bytes than are needed (INVALID). */
 gboolean format_target_fits(const char *path, guint64 size, guint64 needed, GError **error);
 /* The device, open to be written: not one that is mounted, itself or a partition of it, or used otherwise by the kernel
