@@ -41,9 +41,12 @@ gboolean ingot_layout_run(const IngotLayout *layout, guint64 offset, guint64 siz
 gboolean ingot_layout_digest(const IngotLayout *layout, IngotDisk *disk, IngotProgress *progress, IngotDigest *digest,
                              GError **error);
 
-/* The whole as a new file: sparse, on all cores, every chunk checked, renamed to path when it is whole, nothing there
- * otherwise. Like cp, it does not wait for the disk. A symbolic link stays: what it leads to is written. A block device
- * is written in place, unless it is too small, mounted or otherwise in use (INVALID), and waited for. */
+/* The whole as a new file: sparse, on all cores, every chunk checked, closed and renamed to path when it is whole,
+ * nothing there otherwise. A file that it replaces hands on its mode, access list, owner and group, as far as this
+ * process may give them. Like cp, it does not wait for the disk: a power cut or a crash of the kernel before the file
+ * system has written it (half a minute, as a rule) can leave a file of the right size that has zeros in it. Where that
+ * matters, call fsync(2) on it; a shutdown writes it. A symbolic link stays: what it leads to is written. A block
+ * device is written in place, unless it is too small, mounted or otherwise in use (INVALID), and waited for. */
 gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const char *path, IngotProgress *progress,
                              GError **error);
 

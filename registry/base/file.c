@@ -21,6 +21,12 @@ void ingot_fd_clear(IngotFd *fd)
     *fd = -1;
 }
 
+gboolean ingot_fd_close(IngotFd *fd, const char *name, GError **error)
+{
+    /* Never twice: Linux has given the number back whatever close says. */
+    return close(g_steal_fd(fd)) == 0 || ingot_error_set_errno(error, errno, "%s: cannot finish writing", name);
+}
+
 int ingot_file_open(const char *path, int flags, int mode, GError **error)
 {
     int fd;

@@ -64,6 +64,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotWorkdir, ingot_workdir_free)
 /* A file descriptor that closes itself: g_auto(IngotFd) fd = …; -1 is none. */
 typedef int IngotFd;
 void ingot_fd_clear(IngotFd *fd);
+/* Closes what was written, and hears what the file system says only then: NFS, CIFS and FUSE of a full disk, a quota or
+ * a lost server. To be called before a file that was not synced gets its name. `name` names it in errors. */
+gboolean ingot_fd_close(IngotFd *fd, const char *name, GError **error);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IngotFd, ingot_fd_clear)
 
 G_END_DECLS

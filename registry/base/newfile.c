@@ -89,7 +89,7 @@ static gboolean link_beside(IngotNewFile *file, GError **error)
 
 gboolean ingot_newfile_name(IngotNewFile *file, GError **error)
 {
-    if (!file->beside && !link_beside(file, error))
+    if ((!file->beside && !link_beside(file, error)) || !ingot_fd_close(&file->fd, file->path, error))
         return FALSE;
     if (rename(file->beside, file->path) < 0)
         return ingot_error_set_errno(error, errno, "%s", file->path);

@@ -12,11 +12,13 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/devices.h"
 
 #define LINKS_MAX 40 /* as the kernel follows */
+#define ACCESS_LIST "system.posix_acl_access"
 
 void format_target_clear(FormatTarget *target)
 {
@@ -87,8 +89,13 @@ gboolean format_target_find(const char *path, FormatTarget *target, GError **err
     if (target->path == NULL) {
         return FALSE;
     }
-    if (stat(target->path, &st) != 0 || S_ISREG(st.st_mode)) {
-        return TRUE; /* a new file, or one in the place of another */
+    if (stat(target->path, &st) != 0) {
+        return TRUE; /* a new file */
+    }
+    if (S_ISREG(st.st_mode)) {
+        target->replaces = TRUE;
+        target->before = st;
+        return TRUE;
     }
     if (S_ISBLK(st.st_mode)) {
         target->device = TRUE;
@@ -98,6 +105,33 @@ gboolean format_target_find(const char *path, FormatTarget *target, GError **err
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                 "%s: is no plain file and no block device; give a name of a new one", path);
     return FALSE;
+}
+
+/* FALSE: there is a list, and the new file can't have it. */
+static gboolean copy_access_list(const char *path, int fd)
+{
+    g_autofree char *list = g_malloc(XATTR_SIZE_MAX);
+    ssize_t size = getxattr(path, ACCESS_LIST, list, XATTR_SIZE_MAX);
+    return size < 0 || fsetxattr(fd, ACCESS_LIST, list, (size_t)size, 0) == 0;
+}
+
+gboolean format_target_keep_access(const FormatTarget *target, int fd, GError **error)
+{
+    const struct stat *before = &target->before;
+    struct stat now;
+    mode_t mode = before->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+    gboolean has_group = fchown(fd, before->st_uid, before->st_gid) == 0 || fchown(fd, (uid_t)-1, before->st_gid) == 0;
+    /* With a list, the mode's bits of the group are the most that the list gives anybody. */
+    if (!copy_access_list(target->path, fd) || !has_group) {
+        mode &= ~(mode_t)S_IRWXG | (mode & S_IRWXO) << 3;
+    }
+    if (fchmod(fd, mode) == 0) {
+        return TRUE;
+    }
+    /* A file system without modes gives every file the same. */
+    int number = errno;
+    return (fstat(fd, &now) == 0 && (now.st_mode & (S_IRWXG | S_IRWXO) & ~mode) == 0) ||
+           ingot_error_set_errno(error, number, "%s: cannot keep its mode", target->path);
 }
 
 gboolean format_target_fits(const char *path, guint64 size, guint64 needed, GError **error)

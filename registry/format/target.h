@@ -2,14 +2,17 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/stat.h>
 
 G_BEGIN_DECLS
 
 /* The place that a path leads to. Free it. */
 typedef struct {
-    char *path;      /* symbolic links followed: they stay, and what they lead to is written */
-    gboolean device; /* a block device */
-    guint64 number;  /* of the device */
+    char *path;         /* symbolic links followed: they stay, and what they lead to is written */
+    gboolean device;    /* a block device */
+    guint64 number;     /* of the device */
+    gboolean replaces;  /* a file is there */
+    struct stat before; /* of that file */
 } FormatTarget;
 void format_target_clear(FormatTarget *target);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FormatTarget, format_target_clear)
@@ -17,6 +20,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FormatTarget, format_target_clear)
 /* FALSE and INVALID: a folder, a pipe, a character device, or a link that leads to itself; DENIED: a link that another
  * user has put into a folder for all. */
 gboolean format_target_find(const char *path, FormatTarget *target, GError **error);
+
+/* Lets nobody open the new file, which is empty yet, who might not open the one that it replaces: it gets that one's
+ * mode and access list, and its owner and group where this process may give them away. Where it may not give the group,
+ * the group may what everybody may. */
+gboolean format_target_keep_access(const FormatTarget *target, int fd, GError **error);
 
 /* FALSE: the device has fewer bytes than are needed (INVALID). */
 gboolean format_target_fits(const char *path, guint64 size, guint64 needed, GError **error);

@@ -173,6 +173,14 @@ static gboolean write_device(const IngotLayout *layout, IngotDisk *disk, const F
            layout_write_over(layout, disk, fd, place->path, progress, error);
 }
 
+/* As private as the one that it replaces, from its first byte on. */
+static IngotNewFile *open_new(const FormatTarget *place, GError **error)
+{
+    g_autoptr(IngotNewFile) file = ingot_newfile_open(place->path, place->replaces ? 0600 : 0644, error);
+    gboolean ok = file != NULL && (!place->replaces || format_target_keep_access(place, ingot_newfile_fd(file), error));
+    return ok ? g_steal_pointer(&file) : NULL;
+}
+
 static gboolean write_new(const IngotLayout *layout, IngotDisk *disk, IngotNewFile *file, const char *path,
                           const Early *early, IngotProgress *progress, GError **error)
 {
@@ -191,7 +199,7 @@ gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const c
     if (place.device) {
         return write_device(layout, disk, &place, progress, error);
     }
-    g_autoptr(IngotNewFile) file = ingot_newfile_open(place.path, 0644, error);
+    g_autoptr(IngotNewFile) file = open_new(&place, error);
     return file != NULL && write_new(layout, disk, file, place.path, NULL, progress, error);
 }
 
@@ -203,11 +211,11 @@ static const IngotFormatFile *choose(const GPtrArray *files, const char *name, G
 }
 
 /* What compresses is written while it is laid out. */
-static gboolean export_new(const IngotFormat *format, const IngotFormatInput *input, const char *name, const char *path,
-                           guint64 *size, IngotProgress *progress, GError **error)
+static gboolean export_new(const IngotFormat *format, const IngotFormatInput *input, const char *name,
+                           const FormatTarget *place, guint64 *size, IngotProgress *progress, GError **error)
 {
-    g_autoptr(IngotNewFile) target = ingot_newfile_open(path, 0644, error);
-    g_autoptr(Early) early = target == NULL ? NULL : early_new(ingot_newfile_fd(target), path);
+    g_autoptr(IngotNewFile) target = open_new(place, error);
+    g_autoptr(Early) early = target == NULL ? NULL : early_new(ingot_newfile_fd(target), place->path);
     IngotFormatInput with = *input;
     with.progress = progress;
     with.early = early;
@@ -217,7 +225,7 @@ static gboolean export_new(const IngotFormat *format, const IngotFormatInput *in
         return FALSE;
     }
     *size = ingot_layout_size(file->layout);
-    return write_new(file->layout, input->disk, target, path, early, progress, error);
+    return write_new(file->layout, input->disk, target, place->path, early, progress, error);
 }
 
 static gboolean export_laid_out(const IngotFormat *format, const IngotFormatInput *input, const char *name,
@@ -244,5 +252,5 @@ gboolean ingot_format_export_file(const IngotFormat *format, const IngotFormatIn
     }
     size = size == NULL ? &unwanted : size;
     return place.device || format->codec == NULL ? export_laid_out(format, input, file, path, size, progress, error)
-                                                 : export_new(format, input, file, place.path, size, progress, error);
+                                                 : export_new(format, input, file, &place, size, progress, error);
 }

@@ -1,0 +1,166 @@
+/* A file in the place of another: who may open it, and what a file system says of it at the last moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/format.h>
+#include <ingot/packer.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SIZE (1u << 20) /* bytes of the disk */
+
+/* As NFS of a full disk: what is written to a file of that name gets lost, and close says so. NULL: none. */
+static const char *lossy;
+
+static gboolean is_lossy(int fd)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *name = g_file_read_link(link, NULL);
+    return name != NULL && strstr(name, lossy) != NULL;
+}
+
+int close(int fd)
+{
+    gboolean lost = lossy != NULL && is_lossy(fd);
+    int result = (int)syscall(SYS_close, fd);
+    if (lost) {
+        errno = ENOSPC;
+    }
+    return lost ? -1 : result;
+}
+
+static IngotWorkdir *workdir;
+static IngotPacked *packed;
+static IngotDisk *disk;
+static char *path;
+
+static int set_up(void **state)
+{
+    (void)state;
+    g_autofree guint8 *bytes = g_malloc(SIZE);
+    memset(bytes, 'x', SIZE);
+    workdir = ingot_workdir_new(NULL);
+    path = ingot_workdir_file(workdir, "out.raw");
+    g_autofree char *raw = ingot_workdir_file(workdir, "disk.raw"), *blob = ingot_workdir_file(workdir, "blob");
+    g_autoptr(IngotBlocks) blocks = NULL;
+    if (!ingot_file_replace(raw, bytes, SIZE, 0644, NULL) || (blocks = ingot_blocks_open(raw, NULL, NULL)) == NULL) {
+        return -1;
+    }
+    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT, 0644, NULL);
+    packed = ingot_pack(blocks, &(IngotPackOptions){0}, fd, blob, NULL);
+    disk = packed == NULL ? NULL : ingot_disk_open(blob, packed->index, NULL);
+    return disk == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ingot_disk_free(disk);
+    ingot_packed_free(packed);
+    ingot_workdir_free(workdir);
+    g_free(path);
+    return 0;
+}
+
+static gboolean export(const char *format, const char *to, GError **error)
+{
+    return ingot_format_export(ingot_format_find(format, NULL), &(IngotFormatInput){.disk = disk}, to, NULL, error);
+}
+
+static void what_close_says_is_heard(void **state)
+{
+    g_autofree char *folder = ingot_workdir_file(workdir, "folder"), *late = ingot_workdir_file(workdir, "late");
+    (void)state;
+    assert_true(ingot_file_replace(path, "before", 6, 0644, NULL));
+    const char *const whole[][2] = {{"raw", path}, {"qcow2", path}, {"vmx", folder}};
+    for (guint i = 0; i < G_N_ELEMENTS(whole); i++) {
+        g_autoptr(GError) error = NULL;
+        lossy = i == 2 ? "folder" : "out.raw";
+        gboolean written = export(whole[i][0], whole[i][1], &error);
+        lossy = NULL;
+        assert_false(written);
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE));
+    }
+    g_autoptr(GBytes) kept = ingot_file_read(path, SIZE, NULL);
+    assert_int_equal(g_bytes_get_size(kept), 6);
+    assert_int_not_equal(access(folder, F_OK), 0);
+    lossy = "late";
+    g_autoptr(GError) error = NULL;
+    g_auto(IngotFd) fd = ingot_file_open(late, O_WRONLY | O_CREAT, 0600, NULL);
+    gboolean closed = ingot_fd_close(&fd, late, &error);
+    lossy = NULL;
+    assert_false(closed);
+    assert_int_equal(fd, -1);
+}
+
+static guint mode_after(guint before)
+{
+    struct stat now;
+    assert_true(ingot_file_replace(path, "before", 6, 0600, NULL));
+    assert_int_equal(chmod(path, before), 0);
+    assert_true(export("raw", path, NULL));
+    assert_int_equal(stat(path, &now), 0);
+    assert_int_equal(now.st_size, SIZE);
+    return now.st_mode & 07777;
+}
+
+static void a_private_file_stays_private(void **state)
+{
+    mode_t umask_before = umask(022);
+    struct stat now;
+    (void)state;
+    assert_int_equal(mode_after(0600), 0600);
+    assert_int_equal(mode_after(0640), 0640);
+    assert_int_equal(mode_after(0666), 0666);
+    assert_int_equal(mode_after(04755), 0755); /* who runs it as its owner should know what it is */
+    assert_int_equal(unlink(path), 0);
+    assert_true(export("raw", path, NULL));
+    assert_int_equal(stat(path, &now), 0);
+    assert_int_equal(now.st_mode & 07777, 0644);
+    umask(umask_before);
+}
+
+/* What can't be given away is given to nobody instead. */
+static void owner_and_group_stay_where_they_may(void **state)
+{
+    struct stat now;
+    (void)state;
+    if (geteuid() != 0) {
+        skip(); /* nobody else gives files away */
+    }
+    assert_true(ingot_file_replace(path, "before", 6, 0640, NULL));
+    assert_int_equal(chown(path, 12345, 23456), 0);
+    assert_true(export("raw", path, NULL));
+    assert_int_equal(stat(path, &now), 0);
+    assert_int_equal(now.st_uid, 12345);
+    assert_int_equal(now.st_gid, 23456);
+    assert_int_equal(now.st_mode & 07777, 0640);
+
+    assert_int_equal(chmod(ingot_workdir_path(workdir), 0777), 0);
+    assert_int_equal(seteuid(34567), 0);
+    gboolean written = export("raw", path, NULL);
+    assert_int_equal(seteuid(0), 0);
+    assert_true(written);
+    assert_int_equal(stat(path, &now), 0);
+    assert_int_equal(now.st_uid, 34567);
+    assert_int_equal(now.st_mode & 07777, 0600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_close_says_is_heard),
+        cmocka_unit_test(a_private_file_stays_private),
+        cmocka_unit_test(owner_and_group_stay_where_they_may),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
