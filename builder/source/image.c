@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/unchanged.h"
 #include "recipe/rows.h"
 #include "source/kept.h"
 #include "source/kinds.h"
@@ -35,7 +36,8 @@ static gpointer image_identify(const SourceContext *context, const json_t *sourc
 }
 
 /* A file of the recipe's, which may be large, is hashed once. */
-static char *image_find(const SourceContext *context, const char *path, const IngotDigest *wanted, GError **error)
+static char *image_find(const SourceContext *context, const char *path, const IngotDigest *wanted, Unchanged *files,
+                        GError **error)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(wanted, text);
@@ -47,7 +49,9 @@ static char *image_find(const SourceContext *context, const char *path, const In
         ingot_progress_message(context->progress, "%s is read again the next time, since its check cannot be noted: %s",
                                file, problem->message);
     }
-    return ingot_checked_once(file, wanted, record, context->progress, error) ? g_steal_pointer(&file) : NULL;
+    return unchanged_add(files, file, error) && ingot_checked_once(file, wanted, record, context->progress, error)
+               ? g_steal_pointer(&file)
+               : NULL;
 }
 
 /* The bytes are those of the digest, wherever they come from: a build that keeps nothing takes a download that an
@@ -101,9 +105,10 @@ static gboolean image_check_raw(const char *file, GError **error)
 }
 
 /* The disk where it lies, unless it is in a bundle: then it is taken out to path. */
-static Source *image_look_inside(const SourceContext *context, const char *file, const char *path, GError **error)
+static Source *image_look_inside(const SourceContext *context, const char *file, Unchanged *files, const char *path,
+                                 GError **error)
 {
-    g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, context->progress, error);
+    g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, files, context->progress, error);
     if (bundle == NULL) {
         return NULL;
     }
@@ -123,10 +128,11 @@ static char *image_taken_out(const SourceContext *context, const char *sha256, G
 }
 
 /* Without the cache: what is in a bundle is taken out to the work folder. problem: why. */
-static Source *image_open_here(const SourceContext *context, const char *file, const GError *problem, GError **error)
+static Source *image_open_here(const SourceContext *context, const char *file, Unchanged *files, const GError *problem,
+                               GError **error)
 {
     g_autofree char *path = g_build_filename(context->workdir, "bundle", "disk.qcow2", NULL);
-    Source *source = image_look_inside(context, file, path, error);
+    Source *source = image_look_inside(context, file, files, path, error);
     if (source != NULL && strcmp(source->path, path) == 0) {
         ingot_progress_message(context->progress,
                                "what was taken out of %s is not kept, nor is what is built on it: %s", file,
@@ -136,7 +142,8 @@ static Source *image_open_here(const SourceContext *context, const char *file, c
 }
 
 /* A file whose format only its content tells: a bundle's disk is taken out once. */
-static Source *image_open_any(const SourceContext *context, const char *file, const char *sha256, GError **error)
+static Source *image_open_any(const SourceContext *context, const char *file, Unchanged *files, const char *sha256,
+                              GError **error)
 {
     g_autoptr(GError) problem = NULL, reads = NULL;
     g_autofree char *path = image_taken_out(context, sha256, &problem);
@@ -147,13 +154,14 @@ static Source *image_open_any(const SourceContext *context, const char *file, co
         return NULL;
     }
     if (lock == NULL) {
-        return image_open_here(context, file, problem, error);
+        return image_open_here(context, file, files, problem, error);
     }
     KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
     if (kept != KEPT_NONE) {
         return kept == KEPT_WHOLE ? source_new(g_strdup(path), "qcow2") : NULL;
     }
-    return reads != NULL ? image_open_here(context, file, reads, error) : image_look_inside(context, file, path, error);
+    return reads != NULL ? image_open_here(context, file, files, reads, error)
+                         : image_look_inside(context, file, files, path, error);
 }
 
 /* What is fetched first; a bundle is, even where its disk was taken out before. Free it. */
@@ -190,12 +198,13 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     const char *url = json_string_value(json_object_get(source, "url"));
     const char *format = json_string_value(json_object_get(source, "format"));
     const char *sha256 = json_string_value(json_object_get(source, "sha256"));
-    g_autoptr(IngotLock) use = NULL; /* of the download, while a disk is taken out of it */
+    g_autoptr(IngotLock) use = NULL;              /* of the download, while a disk is taken out of it */
+    g_autoptr(Unchanged) files = unchanged_new(); /* the recipe's, since before its digest was looked at */
     g_autofree char *file =
-        path != NULL ? image_find(context, path, wanted, error) : image_fetch(context, url, wanted, &use, error);
+        path != NULL ? image_find(context, path, wanted, files, error) : image_fetch(context, url, wanted, &use, error);
     Source *made = NULL;
     if (file != NULL && format == NULL) {
-        made = image_open_any(context, file, sha256, error);
+        made = image_open_any(context, file, files, sha256, error);
     } else if (file != NULL && ingot_ties_check(file, file, format, error)) {
         made = source_new(g_steal_pointer(&file), format); /* the recipe's word counts */
     }

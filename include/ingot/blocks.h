@@ -28,8 +28,9 @@ guint64 ingot_blocks_size(const IngotBlocks *blocks);     /* bytes, as the guest
 /* The run at offset that is all of one kind: *length > 0 bytes of data, or of zeros. */
 gboolean ingot_blocks_extent(IngotBlocks *blocks, guint64 offset, guint64 *length, gboolean *zero, GError **error);
 gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gsize size, GError **error);
-/* Refuses (INVALID) a raw file that was written or resized since it was opened: what was read of it may be no state
- * that it ever had. Block devices do not tell. */
+/* Refuses (INVALID) a disk whose file, or one of whose extents, was written, resized, replaced or removed since it was
+ * opened: what was read of it may be no state that it ever had. A block device does not tell: one that is mounted to
+ * be written is not opened at all (INVALID). */
 gboolean ingot_blocks_check_unchanged(const IngotBlocks *blocks, GError **error);
 
 /* The format that a file's first bytes tell: "qcow2", "vmdk", "vhdx", "vpc", "vdi", else "raw". NULL on a read error.

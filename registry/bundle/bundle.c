@@ -12,6 +12,7 @@
 #include "bundle/checksums.h"
 #include "bundle/find.h"
 #include "bundle/refuse.h"
+#include "image/openblocks.h"
 
 #define DISK_SLACK (64u << 20) /* bytes of tables that a disk's file may have, and a tenth of its content */
 #define DISK_FILE ".disk"      /* in the work folder: no extent is called so */
@@ -23,12 +24,14 @@ struct IngotBundle {
     const char *format; /* of the disk */
     gboolean uefi, is_disk;
     IngotWorkdir *workdir; /* of what is unpacked; or NULL */
+    Unchanged *files;      /* that the disk is read from */
 };
 
 void ingot_bundle_free(IngotBundle *bundle)
 {
     if (bundle != NULL) {
         ingot_workdir_free(bundle->workdir);
+        unchanged_unref(bundle->files);
         g_free(bundle->name);
         g_free(bundle->file);
         g_free(bundle);
@@ -83,9 +86,19 @@ static GArray *takes_new(void)
     return takes;
 }
 
+/* The files are closed then: what a file system says only of that is no disk either. */
 static gboolean take(const Parcel *parcel, GArray *takes, IngotProgress *progress, GError **error)
 {
-    return parcel_take(parcel, (const ParcelTake *)(gpointer)takes->data, takes->len, progress, error);
+    if (!parcel_take(parcel, (const ParcelTake *)(gpointer)takes->data, takes->len, progress, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < takes->len; i++) {
+        ParcelTake *one = &g_array_index(takes, ParcelTake, i);
+        if (one->fd >= 0 && !ingot_fd_close(&one->fd, one->member->name, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 /* The member will be the file of that name in the work folder, which is made when the first comes. */
@@ -258,23 +271,37 @@ static gboolean open_disk(IngotBundle *bundle, const char *path, GError **error)
     return bundle->format != NULL && ingot_ties_check(path, bundle->name, bundle->format, error);
 }
 
-IngotBundle *ingot_bundle_open(const char *path, const char *name, IngotProgress *progress, GError **error)
+/* An archive that the disk was taken out of has been read; what is done to it from here on is no concern. */
+static gboolean leave_archive(IngotBundle *bundle, const char *path, GError **error)
+{
+    if (strcmp(bundle->part.path, path) == 0) {
+        return TRUE;
+    }
+    gboolean ok = unchanged_check(bundle->files, bundle->name, error);
+    unchanged_unref(bundle->files);
+    bundle->files = unchanged_new();
+    return ok;
+}
+
+IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *files, IngotProgress *progress,
+                               GError **error)
 {
     g_autoptr(IngotBundle) bundle = g_new0(IngotBundle, 1);
     gboolean is_parcel;
     bundle->name = g_strdup(name);
-    if (!parcel_probe(path, &is_parcel, error)) {
+    bundle->files = files == NULL ? unchanged_new() : unchanged_ref(files);
+    if (!unchanged_add(bundle->files, path, error) || !parcel_probe(path, &is_parcel, error)) {
         return NULL;
     }
     g_autoptr(Parcel) parcel = is_parcel ? parcel_open(path, name, error) : NULL;
     gboolean ok =
         parcel != NULL ? open_parcel(bundle, parcel, progress, error) : !is_parcel && open_disk(bundle, path, error);
-    return ok ? g_steal_pointer(&bundle) : NULL;
+    return ok && leave_archive(bundle, path, error) ? g_steal_pointer(&bundle) : NULL;
 }
 
 IngotBlocks *ingot_bundle_blocks(const IngotBundle *bundle, GError **error)
 {
-    return ingot_blocks_open_part(&bundle->part, bundle->name, bundle->format, error);
+    return blocks_open_since(bundle->files, &bundle->part, bundle->name, bundle->format, error);
 }
 
 const char *ingot_bundle_format(const IngotBundle *bundle)
@@ -289,12 +316,15 @@ gboolean ingot_bundle_is_disk(const IngotBundle *bundle)
 
 gboolean ingot_bundle_convert(const IngotBundle *bundle, const char *path, GError **error)
 {
+    if (!blocks_find_files(bundle->files, &bundle->part, bundle->name, bundle->format, error)) {
+        return FALSE;
+    }
     g_autoptr(IngotNbd) nbd = ingot_nbd_open_part(&bundle->part, bundle->name, bundle->format, error);
     if (nbd == NULL) {
         return FALSE;
     }
     const char *const argv[] = {"qemu-img", "convert", "-f", "raw", "-O", "qcow2", ingot_nbd_uri(nbd), path, NULL};
-    return ingot_process_run(argv, NULL, NULL, error);
+    return ingot_process_run(argv, NULL, NULL, error) && unchanged_check(bundle->files, bundle->name, error);
 }
 
 gboolean ingot_bundle_uefi(const IngotBundle *bundle)

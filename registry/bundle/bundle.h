@@ -7,6 +7,7 @@
  * INVALID and names bundle, member and reason. */
 #pragma once
 
+#include "base/unchanged.h"
 #include <ingot/blocks.h>
 #include <ingot/progress.h>
 
@@ -14,8 +15,10 @@ G_BEGIN_DECLS
 
 typedef struct IngotBundle IngotBundle;
 
-/* `name` names the file in errors. */
-IngotBundle *ingot_bundle_open(const char *path, const char *name, IngotProgress *progress, GError **error);
+/* `name` names the file in errors. files: those that were added since it was found to be the right one, or NULL: what
+ * has changed since, or changes until all of it is read, is INVALID. */
+IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *files, IngotProgress *progress,
+                               GError **error);
 /* The blocks must be freed first. */
 void ingot_bundle_free(IngotBundle *bundle);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBundle, ingot_bundle_free)

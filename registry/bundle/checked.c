@@ -3,9 +3,10 @@
 #include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "base/unchanged.h"
 
 #define RECORD_MAX 65536
 #define TICK_USEC (G_USEC_PER_SEC / 10) /* more than a kernel's tick, by which it writes times */
@@ -40,7 +41,8 @@ static char *fingerprint(const char *path, const IngotDigest *wanted, gboolean *
 {
     gint64 now = g_get_real_time();
     struct stat info;
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    /* A pipe, which is refused, would be waited for. */
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY | O_NONBLOCK, 0, error);
     if (fd < 0) {
         return NULL;
     }
@@ -50,9 +52,8 @@ static char *fingerprint(const char *path, const IngotDigest *wanted, gboolean *
     }
     *settled = is_settled(&info, now);
     g_autofree char *digest = ingot_digest_to_text(wanted);
-    return g_strdup_printf("%s\n%s\n%ju %ju %jd %jd.%09ld %jd.%09ld\n", digest, path, (uintmax_t)info.st_dev,
-                           (uintmax_t)info.st_ino, (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec,
-                           info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+    g_autofree char *stamp = unchanged_stamp(&info);
+    return g_strdup_printf("%s\n%s\n%s\n", digest, path, stamp);
 }
 
 static gboolean knows(const char *record, const char *now)

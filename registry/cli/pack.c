@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "base/unchanged.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 
@@ -63,8 +64,9 @@ static gboolean check_disk(const char *path, GError **error)
     return TRUE;
 }
 
-/* A file here; free it. wanted NULL: no digest is told, which is for a file alone. use: see ingot_download_cached. */
-static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use, GError **error)
+/* A file here; free it. wanted NULL: no digest is told, which is for a file alone. files: what has to stay as it was
+ * before its digest was taken. use: see ingot_download_cached. */
+static char *locate(const char *disk, const IngotDigest *wanted, Unchanged *files, IngotLock **use, GError **error)
 {
     if (g_regex_match_simple("^[A-Za-z][A-Za-z0-9+.-]*://", disk, G_REGEX_RAW, 0)) {
         gboolean known = g_regex_match_simple("^https?://", disk, G_REGEX_CASELESS | G_REGEX_RAW, 0);
@@ -73,7 +75,7 @@ static char *locate(const char *disk, const IngotDigest *wanted, IngotLock **use
         }
         return ingot_download_cached(ingot_command_common()->cache, disk, wanted, ingot_command_progress(), use, error);
     }
-    return refuse_stdin(disk, error) && check_disk(disk, error) &&
+    return refuse_stdin(disk, error) && check_disk(disk, error) && unchanged_add(files, disk, error) &&
                    (wanted == NULL || ingot_checked_read(disk, disk, wanted, error))
                ? g_strdup(disk)
                : NULL;
@@ -135,9 +137,10 @@ static gboolean make(const char *disk, const IngotReference *reference, const Ar
         return FALSE;
     }
     g_autoptr(IngotLock) use = NULL;
-    g_autofree char *path = locate(disk, arguments->sha256 == NULL ? NULL : &wanted, &use, error);
+    g_autoptr(Unchanged) files = unchanged_new();
+    g_autofree char *path = locate(disk, arguments->sha256 == NULL ? NULL : &wanted, files, &use, error);
     g_autofree char *name = ingot_text_url(disk);
-    g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, name, options.progress, error);
+    g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, name, files, options.progress, error);
     g_autoptr(IngotStore) store = bundle == NULL ? NULL : cli_store(error);
     g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, bundle, name, &options, error);
     return packed != NULL && add_image(store, reference, packed, ingot_bundle_uefi(bundle), digest, error);

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "image/nbd.h"
+#include "image/ties.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/blocks.h>
@@ -8,13 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/devices.h"
+#include "image/openblocks.h"
+
 struct IngotBlocks {
     char *path;
     guint64 size;
-    guint64 start;      /* of the disk within the file: raw */
-    int fd;             /* raw */
-    struct stat opened; /* raw: when it was opened */
-    IngotNbd *nbd;      /* everything else */
+    guint64 start;    /* of the disk within the file: raw */
+    int fd;           /* raw */
+    IngotNbd *nbd;    /* everything else */
+    Unchanged *files; /* that all of it is read from */
 };
 
 void ingot_blocks_free(IngotBlocks *blocks)
@@ -26,6 +30,7 @@ void ingot_blocks_free(IngotBlocks *blocks)
         close(blocks->fd);
     }
     ingot_nbd_free(blocks->nbd);
+    unchanged_unref(blocks->files);
     g_free(blocks->path);
     g_free(blocks);
 }
@@ -74,21 +79,57 @@ const char *ingot_blocks_probe(const char *path, GError **error)
     return ingot_blocks_probe_part(&(IngotPart){.path = path}, error);
 }
 
+/* Of a device that is written by its mount, as of a file in use, no state is read that it ever had. */
+static gboolean check_mounts(const char *path, const char *name, GError **error)
+{
+    g_autofree char *point = NULL;
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISBLK(info.st_mode)) {
+        return TRUE;
+    }
+    if (!device_find_mount(name, info.st_rdev, TRUE, &point, error)) {
+        return FALSE;
+    }
+    if (point != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: it, or a partition of it, is mounted at %s, and may change while it is read: unmount it, or "
+                    "mount it for reading alone",
+                    name, point);
+    }
+    return point == NULL;
+}
+
+gboolean blocks_find_files(Unchanged *files, const IngotPart *part, const char *name, const char *format,
+                           GError **error)
+{
+    if (!unchanged_add(files, part->path, error) || !check_mounts(part->path, name, error)) {
+        return FALSE;
+    }
+    /* Within an archive a disk has no extents; one that may not have those that it names is not refused here. */
+    gboolean may_have = part->length == 0 && strcmp(format, "vmdk") == 0;
+    g_auto(GStrv) extents = may_have ? ingot_ties_extents(part, name, format, NULL) : NULL;
+    g_autofree char *folder = g_path_get_dirname(part->path);
+    for (guint i = 0; extents != NULL && extents[i] != NULL; i++) {
+        g_autofree char *path = g_build_filename(folder, extents[i], NULL);
+        if (!unchanged_add(files, path, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 static gboolean open_raw(IngotBlocks *blocks, const IngotPart *part, GError **error)
 {
     blocks->fd = ingot_file_open(part->path, O_RDONLY, 0, error);
     if (blocks->fd < 0) {
         return FALSE;
     }
-    /* Looked at before its size: what changes from here on is found. */
-    if (fstat(blocks->fd, &blocks->opened) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", blocks->path);
-    }
+    struct stat info;
     off_t end = end_of(part, blocks->fd);
-    if (end < 0) {
+    if (end < 0 || fstat(blocks->fd, &info) != 0) {
         return ingot_error_set_errno(error, errno, "%s", blocks->path);
     }
-    if (!S_ISREG(blocks->opened.st_mode) && !S_ISBLK(blocks->opened.st_mode)) {
+    if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a disk is a file or a block device", blocks->path);
         return FALSE;
     }
@@ -107,7 +148,8 @@ static gboolean open_nbd(IngotBlocks *blocks, const IngotPart *part, const char 
     return TRUE;
 }
 
-IngotBlocks *ingot_blocks_open_part(const IngotPart *part, const char *name, const char *format, GError **error)
+IngotBlocks *blocks_open_since(Unchanged *files, const IngotPart *part, const char *name, const char *format,
+                               GError **error)
 {
     if (format == NULL) {
         format = ingot_blocks_probe_part(part, error);
@@ -118,10 +160,21 @@ IngotBlocks *ingot_blocks_open_part(const IngotPart *part, const char *name, con
     g_autoptr(IngotBlocks) blocks = g_new0(IngotBlocks, 1);
     blocks->fd = -1;
     blocks->path = g_strdup(name);
+    blocks->files = unchanged_ref(files);
+    /* Looked at before it is opened: what changes from here on is found. */
+    if (!blocks_find_files(files, part, name, format, error)) {
+        return NULL;
+    }
     if (!(strcmp(format, "raw") == 0 ? open_raw(blocks, part, error) : open_nbd(blocks, part, format, error))) {
         return NULL;
     }
     return g_steal_pointer(&blocks);
+}
+
+IngotBlocks *ingot_blocks_open_part(const IngotPart *part, const char *name, const char *format, GError **error)
+{
+    g_autoptr(Unchanged) files = unchanged_new();
+    return blocks_open_since(files, part, name, format, error);
 }
 
 IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **error)
@@ -176,19 +229,5 @@ gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gs
 
 gboolean ingot_blocks_check_unchanged(const IngotBlocks *blocks, GError **error)
 {
-    const struct stat *before = &blocks->opened;
-    struct stat now;
-    if (blocks->fd < 0 || !S_ISREG(before->st_mode)) {
-        return TRUE;
-    }
-    if (fstat(blocks->fd, &now) != 0) {
-        return ingot_error_set_errno(error, errno, "%s", blocks->path);
-    }
-    if (now.st_size != before->st_size || now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
-        now.st_mtim.tv_nsec != before->st_mtim.tv_nsec) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it changed while it was read: is it in use?",
-                    blocks->path);
-        return FALSE;
-    }
-    return TRUE;
+    return unchanged_check(blocks->files, blocks->path, error);
 }

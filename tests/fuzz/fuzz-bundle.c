@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd = memfd_create("bundle", MFD_CLOEXEC);
     g_assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-    g_autoptr(IngotBundle) bundle = ingot_bundle_open(path, "input", NULL, &error);
+    g_autoptr(IngotBundle) bundle = ingot_bundle_open(path, "input", NULL, NULL, &error);
     close(fd);
     g_assert((bundle == NULL) == (error != NULL));
     if (bundle == NULL) {

@@ -129,6 +129,34 @@ static void a_disk_in_use_is_no_image(void **state)
     assert_changed(second);
 }
 
+/* Whatever format its file has, and however many files; what reads them is another process. */
+static void a_disk_of_another_format_in_use_is_no_image(void **state)
+{
+    (void)state;
+    static const char *const kinds[][3] = {
+        {"vdi"},
+        {"qcow2"},
+        {"vmdk", "monolithicFlat", "used-flat.vmdk"},
+    };
+    g_autofree char *raw = write_disk("used.raw", bytes, SIZE, TRUE);
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        g_autofree char *name = g_strconcat("used.", kinds[i][0], NULL), *path = ingot_workdir_file(workdir, name);
+        g_autofree char *option = g_strdup_printf("subformat=%s", kinds[i][1]);
+        g_autofree char *written = ingot_workdir_file(workdir, kinds[i][2] == NULL ? name : kinds[i][2]);
+        const char *const one[] = {"qemu-img", "convert", "-O", kinds[i][0], raw, path, NULL};
+        const char *const several[] = {"qemu-img", "convert", "-O", kinds[i][0], "-o", option, raw, path, NULL};
+        assert_true(ingot_process_run(kinds[i][2] == NULL ? one : several, NULL, NULL, NULL));
+        const struct timespec before[] = {{.tv_sec = 1}, {.tv_sec = 1}};
+        assert_int_equal(utimensat(AT_FDCWD, written, before, 0), 0);
+        g_autoptr(IngotBlocks) still = ingot_blocks_open(path, NULL, NULL);
+        assert_true(ingot_blocks_check_unchanged(still, NULL));
+        g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, NULL, NULL);
+        g_auto(IngotFd) fd = ingot_file_open(written, O_RDWR, 0, NULL);
+        assert_true(ingot_file_pwrite(fd, "x", 1, 3 * MIB, written, NULL));
+        assert_changed(blocks);
+    }
+}
+
 static void a_qcow2_chain_is_its_bytes(void **state)
 {
     (void)state;
@@ -257,10 +285,15 @@ static void an_exported_qcow2_is_the_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_and_holes_do_not_matter), cmocka_unit_test(a_disk_in_use_is_no_image),
-        cmocka_unit_test(a_qcow2_chain_is_its_bytes),      cmocka_unit_test(an_insertion_changes_little),
-        cmocka_unit_test(odd_ends_and_empty_disks),        cmocka_unit_test(what_is_no_disk_is_refused),
-        cmocka_unit_test(an_exported_qcow2_is_the_disk),   cmocka_unit_test(a_huge_disk_is_cut_into_larger_chunks),
+        cmocka_unit_test(threads_and_holes_do_not_matter),
+        cmocka_unit_test(a_disk_in_use_is_no_image),
+        cmocka_unit_test(a_disk_of_another_format_in_use_is_no_image),
+        cmocka_unit_test(a_qcow2_chain_is_its_bytes),
+        cmocka_unit_test(an_insertion_changes_little),
+        cmocka_unit_test(odd_ends_and_empty_disks),
+        cmocka_unit_test(what_is_no_disk_is_refused),
+        cmocka_unit_test(an_exported_qcow2_is_the_disk),
+        cmocka_unit_test(a_huge_disk_is_cut_into_larger_chunks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
