@@ -7,6 +7,7 @@
 #include <ingot/error.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */
@@ -100,15 +101,22 @@ static gboolean connect_handle(IngotNbd *nbd, GError **error)
     }
 }
 
-/* How qemu-nbd is told of a part of a file: a comma is doubled. Its sectors are whole, in a tar by zeros that follow.
- */
+/* How qemu-nbd is told of a file, or of a part of one: never by its name alone, of which a dash at the beginning would
+ * make an option, and a colon a protocol. A comma is doubled. The sectors of a part are whole, in a tar by zeros that
+ * follow. */
 static char *describe(const IngotPart *part, const char *format)
 {
-    g_auto(GStrv) words = g_strsplit(part->path, ",", -1);
+    struct stat info;
+    const char *kind = stat(part->path, &info) == 0 && S_ISBLK(info.st_mode) ? "host_device" : "file";
+    g_autofree char *absolute = g_canonicalize_filename(part->path, NULL);
+    g_auto(GStrv) words = g_strsplit(absolute, ",", -1);
     g_autofree char *path = g_strjoinv(",,", words);
+    if (part->length == 0) {
+        return g_strdup_printf("driver=%s,file.driver=%s,file.filename=%s", format, kind, path);
+    }
     return g_strdup_printf("driver=%s,file.driver=raw,file.offset=%" G_GUINT64_FORMAT ",file.size=%" G_GUINT64_FORMAT
-                           ",file.file.driver=file,file.file.filename=%s",
-                           format, part->offset, (part->length + SECTOR - 1) / SECTOR * SECTOR, path);
+                           ",file.file.driver=%s,file.file.filename=%s",
+                           format, part->offset, (part->length + SECTOR - 1) / SECTOR * SECTOR, kind, path);
 }
 
 static gboolean start_server(IngotNbd *nbd, const IngotPart *part, const char *format, gboolean writable,
@@ -128,12 +136,10 @@ static gboolean start_server(IngotNbd *nbd, const IngotPart *part, const char *f
     }
     const char *access = writable ? "--discard=unmap" : "--read-only";
     const char *cache = writable ? "--cache=unsafe" : "--cache=writeback";
-    g_autofree char *within = part->length == 0 ? NULL : describe(part, format);
-    const char *const whole[] = {"qemu-nbd", access,     "--persistent", "--shared=2", "--format", format,
-                                 cache,      "--socket", socket,         part->path,   NULL};
-    const char *const some[] = {"qemu-nbd", access, "--persistent", "--shared=2", cache,
-                                "--socket", socket, "--image-opts", within,       NULL};
-    nbd->server = ingot_process_start(within == NULL ? whole : some, log, error);
+    g_autofree char *image = describe(part, format);
+    const char *const argv[] = {"qemu-nbd", access, "--persistent", "--shared=2", cache,
+                                "--socket", socket, "--image-opts", image,        NULL};
+    nbd->server = ingot_process_start(argv, log, error);
     return nbd->server != NULL;
 }
 

@@ -157,6 +157,32 @@ static void a_disk_of_another_format_in_use_is_no_image(void **state)
     }
 }
 
+/* To QEMU a name can be a protocol, an option or a list of options. */
+static void a_file_s_name_is_its_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"web-2026-11-29T12:30.qcow2",
+                                        "nbd:10.0.0.1:10809",
+                                        "-v.qcow2",
+                                        "--help",
+                                        "a,b,,c=d.qcow2",
+                                        "json:{}",
+                                        "file:x"};
+    g_autofree char *raw = write_disk("named.raw", bytes, SIZE, TRUE), *here = g_get_current_dir();
+    g_autoptr(IngotPacked) wanted = pack(raw, NULL, 0, NULL);
+    assert_int_equal(chdir(ingot_workdir_path(workdir)), 0);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        const char *const convert[] = {"qemu-img", "convert", "-O", "qcow2", raw, "plain.qcow2", NULL};
+        g_autoptr(GError) error = NULL;
+        assert_true(ingot_process_run(convert, NULL, NULL, NULL));
+        assert_int_equal(rename("plain.qcow2", names[i]), 0);
+        g_autoptr(IngotPacked) packed = pack(names[i], NULL, 0, &error);
+        assert_null(error);
+        assert_same(packed, wanted);
+    }
+    assert_int_equal(chdir(here), 0);
+}
+
 static void a_qcow2_chain_is_its_bytes(void **state)
 {
     (void)state;
@@ -288,6 +314,7 @@ int main(void)
         cmocka_unit_test(threads_and_holes_do_not_matter),
         cmocka_unit_test(a_disk_in_use_is_no_image),
         cmocka_unit_test(a_disk_of_another_format_in_use_is_no_image),
+        cmocka_unit_test(a_file_s_name_is_its_name),
         cmocka_unit_test(a_qcow2_chain_is_its_bytes),
         cmocka_unit_test(an_insertion_changes_little),
         cmocka_unit_test(odd_ends_and_empty_disks),
