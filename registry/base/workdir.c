@@ -16,6 +16,7 @@
 
 #define WORKDIR_PREFIX "ingot-work-"
 #define KEEP_MARK ".keep"
+#define MAKE_TRIES 100u /* while sweeps of others take away what was just made */
 /* Between two looks at a lock that another has, longer each time: most are held for a moment. */
 #define LOCK_FIRST_USEC 2000
 #define LOCK_MOST_USEC (G_USEC_PER_SEC / 5)
@@ -157,21 +158,36 @@ void ingot_lock_release(IngotLock *lock)
     g_free(lock);
 }
 
-/* Opens a work folder of this user and locks it, without waiting; -1 if it is another's, in use or kept. */
-static int claim_folder(const char *path)
+/* Opens a work folder and locks it, without waiting; -1 and errno: EWOULDBLOCK where another has it, ENOENT where it
+ * has gone. */
+static int lock_folder(const char *path)
 {
-    g_auto(IngotFd) fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), number;
+
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ingot_file_is_named(fd, path))
+        return fd;
+    number = fd >= 0 && !ingot_file_is_named(fd, path) ? ENOENT : errno;
+    if (fd >= 0)
+        close(fd);
+    errno = number;
+    return -1;
+}
+
+/* A lock on a folder that was left; -1 if it is another user's, in use or kept. */
+static int claim_folder(const char *path, uid_t owner)
+{
     struct stat status;
 
-    if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (lstat(path, &status) < 0 || status.st_uid != owner)
         return -1;
-    if (!ingot_file_is_named(fd, path) || faccessat(fd, KEEP_MARK, F_OK, 0) == 0)
+    g_auto(IngotFd) fd = lock_folder(path);
+    if (fd < 0 || fstat(fd, &status) < 0 || status.st_uid != owner || faccessat(fd, KEEP_MARK, F_OK, 0) == 0)
         return -1;
     return g_steal_fd(&fd);
 }
 
 /* What cannot be removed stays for the next sweep: it must not keep this command from its work. */
-static void sweep(const char *parent)
+static void sweep(const char *parent, uid_t owner)
 {
     g_autoptr(GDir) folder = g_dir_open(parent, 0, NULL);
     const char *name;
@@ -180,34 +196,61 @@ static void sweep(const char *parent)
         if (!g_str_has_prefix(name, WORKDIR_PREFIX))
             continue;
         g_autofree char *path = g_build_filename(parent, name, NULL);
-        g_auto(IngotFd) fd = claim_folder(path);
+        g_auto(IngotFd) fd = claim_folder(path, owner);
         if (fd >= 0)
             ingot_file_remove_tree(path, NULL);
     }
 }
 
+/* A new folder, locked; NULL: a sweep has come between its making and its lock, and takes it away (*swept), or an
+ * error.
+ */
+static IngotWorkdir *make_folder(const char *parent, gboolean *swept, GError **error)
+{
+    g_autofree char *path = g_build_filename(parent, WORKDIR_PREFIX "XXXXXX", NULL);
+
+    *swept = FALSE;
+    if (!g_mkdtemp_full(path, 0700)) {
+        ingot_error_set_errno(error, errno, "%s: cannot make a work folder (set TMPDIR to another place)", parent);
+        return NULL;
+    }
+    int fd = lock_folder(path);
+    *swept = fd < 0 && (errno == ENOENT || errno == EWOULDBLOCK);
+    if (fd < 0 && !*swept) {
+        int number = errno;
+        rmdir(path);
+        ingot_error_set_errno(error, number, "%s: cannot lock a work folder there (set TMPDIR to another place)",
+                              parent);
+    }
+    if (fd < 0)
+        return NULL;
+    IngotWorkdir *workdir = g_new0(IngotWorkdir, 1);
+    workdir->path = g_steal_pointer(&path);
+    workdir->fd = fd;
+    return workdir;
+}
+
 IngotWorkdir *ingot_workdir_new(GError **error)
 {
     const char *parent = g_getenv("TMPDIR");
+    IngotWorkdir *workdir = NULL;
+    gboolean swept = TRUE;
+    struct stat status;
+
     if (!parent || !*parent)
         parent = "/var/tmp";
-    sweep(parent);
-
-    /* A sweep that comes between the folder's making and its lock takes it away: then make another. */
-    for (;;) {
-        g_autofree char *path = g_build_filename(parent, WORKDIR_PREFIX "XXXXXX", NULL);
-        if (!g_mkdtemp_full(path, 0700)) {
-            ingot_error_set_errno(error, errno, "%s: cannot make a work folder (set TMPDIR to another place)", parent);
+    for (guint i = 0; swept && !workdir && i < MAKE_TRIES; i++) {
+        if (!ingot_interrupt_check(error))
             return NULL;
-        }
-        int fd = claim_folder(path);
-        if (fd >= 0) {
-            IngotWorkdir *workdir = g_new0(IngotWorkdir, 1);
-            workdir->path = g_steal_pointer(&path);
-            workdir->fd = fd;
-            return workdir;
-        }
+        workdir = make_folder(parent, &swept, error);
     }
+    if (!workdir && swept)
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "%s: each work folder is taken away at once (set TMPDIR to another place)", parent);
+    /* Where a file system gives all files one owner, that is not us. */
+    if (workdir && fstat(workdir->fd, &status) == 0)
+        sweep(parent, status.st_uid);
+    return workdir;
 }
 
 const char *ingot_workdir_path(const IngotWorkdir *workdir)

@@ -7,12 +7,31 @@
 #include <cmocka.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include <ingot/error.h>
+
+/* As on a file system that gives all files one owner, which is not us: root on NFS, vfat. */
+static gboolean is_mapped;
+
+uid_t geteuid(void)
+{
+    return is_mapped ? 12345 : (uid_t)syscall(SYS_geteuid);
+}
+
+static guint folders_in(const char *parent)
+{
+    g_autoptr(GDir) folder = g_dir_open(parent, 0, NULL);
+    guint count = 0;
+    while (g_dir_read_name(folder))
+        count++;
+    return count;
+}
 
 static int set_up(void **state)
 {
@@ -131,6 +150,45 @@ static void test_no_parent(void **state)
     assert_non_null(strstr(error->message, missing));
 }
 
+static void test_mapped_owner(void **state)
+{
+    is_mapped = TRUE;
+    alarm(60); /* it went on for ever */
+    IngotWorkdir *workdir = ingot_workdir_new(NULL);
+    assert_non_null(workdir);
+    assert_int_equal(folders_in(*state), 1);
+    ingot_workdir_free(workdir);
+    char path[4096];
+    pid_t child = start_holder(path);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    ingot_workdir_free(ingot_workdir_new(NULL));
+    alarm(0);
+    is_mapped = FALSE;
+    assert_int_equal(folders_in(*state), 0);
+}
+
+static void test_no_descriptor(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    struct rlimit before, none;
+    int next = dup(STDOUT_FILENO);
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)next + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    alarm(60);
+    IngotWorkdir *workdir = ingot_workdir_new(&error);
+    alarm(0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    close(next);
+    assert_null(workdir);
+    assert_non_null(strstr(error->message, *state));
+    assert_non_null(strstr(error->message, "TMPDIR"));
+    assert_int_equal(folders_in(*state), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +198,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_strangers_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_parent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mapped_owner, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_descriptor, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
