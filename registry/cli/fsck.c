@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/process.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 #include "store/meant.h"
@@ -62,7 +63,7 @@ static void repair(IngotStore *store, const IngotStoreFault *fault, GHashTable *
 static GPtrArray *repair_all(IngotStore *store, GPtrArray *faults, GError **error)
 {
     g_autoptr(GHashTable) repaired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    for (guint i = 0; i < faults->len; i++) {
+    for (guint i = 0; i < faults->len && ingot_interrupt_check(NULL); i++) {
         repair(store, g_ptr_array_index(faults, i), repaired);
     }
     return ingot_store_check(store, error);

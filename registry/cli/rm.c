@@ -1,3 +1,4 @@
+#include "base/process.h"
 #include "base/text.h"
 #include <ingot/error.h>
 
@@ -45,6 +46,9 @@ static gboolean run(int argc, char **argv, GError **error)
     int failed = 0;
     for (int i = 1; i < argc; i++) {
         g_autoptr(GError) problem = NULL;
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
         if (remove_one(store, argv[i], &problem)) {
             continue;
         }

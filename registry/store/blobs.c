@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "image/frames.h"
 #include "store/blobs.h"
 #include "store/frametables.h"
@@ -169,7 +170,8 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
     }
 }
 
-static gboolean files_are_equal(int a, int b)
+/* FALSE with an error only where the process is to end. */
+static gboolean files_are_equal(int a, int b, GError **error)
 {
     struct stat x, y;
     if (fstat(a, &x) != 0 || fstat(b, &y) != 0 || x.st_size != y.st_size) {
@@ -178,6 +180,9 @@ static gboolean files_are_equal(int a, int b)
     g_autofree guint8 *one = g_malloc(COMPARE_SIZE), *other = g_malloc(COMPARE_SIZE);
     for (guint64 at = 0, size = (guint64)x.st_size; at < size; at += COMPARE_SIZE) {
         gsize count = MIN(COMPARE_SIZE, size - at);
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
         if (!ingot_file_pread(a, one, count, at, "", NULL) || !ingot_file_pread(b, other, count, at, "", NULL) ||
             memcmp(one, other, count) != 0) {
             return FALSE;
@@ -218,10 +223,15 @@ static gboolean adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest
     }
     gboolean again = TRUE;
     while (again) {
+        g_autoptr(GError) interrupted = NULL;
         int there = hold_blob(store, digest);
-        if (there >= 0 && files_are_equal(there, file->fd)) {
+        if (there >= 0 && files_are_equal(there, file->fd, &interrupted)) {
             unlink(file->path);
             return TRUE;
+        }
+        if (interrupted != NULL) {
+            g_propagate_error(error, g_steal_pointer(&interrupted));
+            return FALSE;
         }
         if (!adopt_rename(store, file, digest, there, &again, error)) {
             return FALSE;

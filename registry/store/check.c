@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/process.h"
 #include "store/reach.h"
 
 static void fault_free(gpointer data)
@@ -122,5 +123,6 @@ GPtrArray *ingot_store_check(IngotStore *store, GError **error)
             check_reached(store, NULL, &manifest.digest, seen, faults);
         }
     }
-    return drop_gone(store, faults, error) ? g_steal_pointer(&faults) : NULL;
+    /* What was broken off is no fault. */
+    return ingot_interrupt_check(error) && drop_gone(store, faults, error) ? g_steal_pointer(&faults) : NULL;
 }

@@ -56,14 +56,28 @@ static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *na
     return g_steal_pointer(&bytes);
 }
 
-/* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. */
-static gboolean disk_is_whole(IngotStore *store, const IngotDescriptor *disk)
+/* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. FALSE: the process is
+ * to end. */
+static gboolean check_disk(IngotStore *store, const IngotDescriptor *disk, const char *what, gboolean *whole,
+                           IngotProgress *progress, GError **error)
 {
     g_autofree char *path = ingot_store_blob_path(store, &disk->digest);
+    g_autoptr(GError) problem = NULL;
     IngotDigest digest;
     guint64 size;
-    return ingot_store_hold(store, &disk->digest) && ingot_digest_of_file(path, &digest, &size, NULL) &&
-           size == disk->size && ingot_digest_equal(&digest, &disk->digest);
+    *whole = FALSE;
+    if (!ingot_store_hold(store, &disk->digest)) {
+        return TRUE;
+    }
+    ingot_progress_begin(progress, 0, "check %s", what);
+    *whole = ingot_digest_of_file(path, &digest, &size, &problem) && size == disk->size &&
+             ingot_digest_equal(&digest, &disk->digest);
+    ingot_progress_drop(progress);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
@@ -88,8 +102,11 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
         return FALSE;
     }
     g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 97 MiB, and the disk takes a while */
-    return disk_is_whole(store, &manifest->disk) ||
-           assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
+    gboolean whole;
+    if (!check_disk(store, &manifest->disk, what, &whole, progress, error)) {
+        return FALSE;
+    }
+    return whole || assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
 }
 
 /* Whether there is no use in asking for more. */

@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/process.h"
 #include <ingot/digest.h>
 #include <ingot/error.h>
 
@@ -95,13 +97,29 @@ static void test_parse(void **state)
     }
 }
 
+/* Nothing breaks off a read of a file but a look at whether to go on. In a child, since it is interrupted for good. */
+static void test_interrupted(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        g_autoptr(GError) error = NULL;
+        IngotDigest digest;
+        ingot_interrupt_raise("enough");
+        gboolean read = ingot_digest_of_file("/proc/self/exe", &digest, NULL, &error);
+        _exit(!read && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_pieces),      cmocka_unit_test(test_file),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
