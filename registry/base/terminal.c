@@ -229,7 +229,7 @@ IngotProgress *terminal_progress_new(gboolean quiet)
     terminal->quiet = quiet;
     terminal->has_bar = !quiet && isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
     if (terminal->has_bar)
-        terminal->clock = g_thread_new("progress", terminal_tick, terminal);
+        terminal->clock = g_thread_try_new("progress", terminal_tick, terminal, NULL);
     return ingot_progress_new(terminal_report, terminal, terminal_free);
 }
 

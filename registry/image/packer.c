@@ -38,7 +38,8 @@ typedef struct {
     const char *name;
     const IngotFrames *frames; /* may be NULL */
 
-    GThreadPool *workers;
+    GPtrArray *workers; /* of GThread; none where the system gives none: the reader does their work then */
+    GAsyncQueue *to_do; /* of Batch, for the workers; the packer itself, once for each, is the end */
     GAsyncQueue *idle_encoders;
     GAsyncQueue *order; /* of Batch, as they must be written; the end is the packer itself */
     GMutex lock;
@@ -96,10 +97,8 @@ static void piece_encode(const Packer *packer, IngotEncoder *encoder, Piece *pie
     ingot_digest_of(frame, piece->stored, &piece->frame);
 }
 
-static void work(gpointer data, gpointer user)
+static void work(Packer *packer, Batch *batch)
 {
-    Batch *batch = data;
-    Packer *packer = user;
     IngotEncoder *encoder = g_async_queue_pop(packer->idle_encoders);
     gsize bound = 0, to = 0;
     for (guint i = 0; i < batch->pieces->len; i++) {
@@ -120,6 +119,18 @@ static void work(gpointer data, gpointer user)
     batch->done = TRUE;
     g_cond_broadcast(&packer->changed);
     g_mutex_unlock(&packer->lock);
+}
+
+static gpointer work_all(gpointer user)
+{
+    Packer *packer = user;
+    for (;;) {
+        gpointer next = g_async_queue_pop(packer->to_do);
+        if (next == packer) {
+            return NULL;
+        }
+        work(packer, next);
+    }
 }
 
 /* --- writer --- */
@@ -216,7 +227,11 @@ static void send_batch(Packer *packer)
     packer->under_way++;
     g_mutex_unlock(&packer->lock);
     g_async_queue_push(packer->order, packer->batch);
-    g_thread_pool_push(packer->workers, packer->batch, NULL);
+    if (packer->workers->len == 0) {
+        work(packer, packer->batch);
+    } else {
+        g_async_queue_push(packer->to_do, packer->batch);
+    }
     packer->batch = batch_new();
 }
 
@@ -255,7 +270,6 @@ static gboolean add_piece(gpointer user, CutterBlock *block, const guint8 *data,
 
 static void start(Packer *packer, guint threads)
 {
-    threads = MIN(threads, WINDOW_MAX);
     g_mutex_init(&packer->lock);
     g_cond_init(&packer->changed);
     packer->window = MIN(threads * 4, WINDOW_MAX);
@@ -264,7 +278,6 @@ static void start(Packer *packer, guint threads)
     for (guint i = 0; i < threads; i++) {
         g_async_queue_push(packer->idle_encoders, ingot_encoder_new());
     }
-    packer->workers = g_thread_pool_new(work, packer, (int)threads, FALSE, NULL);
     packer->batch = batch_new();
     packer->index = ingot_index_new(ingot_encoder_name(), packer->average);
     packer->sums = g_array_new(FALSE, FALSE, sizeof(FrameSum));
@@ -273,6 +286,29 @@ static void start(Packer *packer, guint threads)
     packer->hole_encoder = ingot_encoder_new();
     packer->packed = g_new0(IngotPacked, 1);
     packer->packed->index = packer->index;
+}
+
+/* As many as there may be. */
+static void start_workers(Packer *packer, guint threads)
+{
+    GThread *thread;
+    packer->to_do = g_async_queue_new();
+    packer->workers = g_ptr_array_new();
+    while (packer->workers->len < threads && (thread = g_thread_try_new("pack", work_all, packer, NULL)) != NULL) {
+        g_ptr_array_add(packer->workers, thread);
+    }
+}
+
+static void stop_workers(Packer *packer)
+{
+    for (guint i = 0; i < packer->workers->len; i++) {
+        g_async_queue_push(packer->to_do, packer);
+    }
+    for (guint i = 0; i < packer->workers->len; i++) {
+        g_thread_join(g_ptr_array_index(packer->workers, i));
+    }
+    g_ptr_array_unref(packer->workers);
+    g_async_queue_unref(packer->to_do);
 }
 
 static void stop(Packer *packer)
@@ -302,7 +338,7 @@ static gboolean finish(Packer *packer, GError **error)
 static guint32 average_for(guint64 size)
 {
     guint32 average = CHUNKER_AVERAGE;
-    while (size / average > INGOT_INDEX_CHUNKS_MAX / 4 * 3 && chunker_average_valid(average * 2)) {
+    while (size / average > (guint64)INGOT_INDEX_CHUNKS_MAX / 4 * 3 && chunker_average_valid(average * 2)) {
         average *= 2;
     }
     return average;
@@ -319,9 +355,12 @@ IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, c
                     ingot_blocks_path(blocks), ingot_blocks_size(blocks), average);
         return NULL;
     }
+    guint threads = MIN(options->threads == 0 ? g_get_num_processors() : options->threads, WINDOW_MAX);
     Packer packer = {.average = average, .fd = fd, .name = name, .frames = frames};
-    start(&packer, options->threads == 0 ? g_get_num_processors() : options->threads);
-    GThread *writer = crew_thread("pack", write_all, &packer, error);
+    start(&packer, threads);
+    /* The writer first: without the workers it can be done, without the writer not. */
+    GThread *writer = crew_thread("pack-write", write_all, &packer, error);
+    start_workers(&packer, writer == NULL ? 0 : threads);
     gboolean ok = writer != NULL && cutter_run(blocks, average, options->progress, add_piece, &packer, error);
     if (ok && packer.batch->pieces->len > 0) {
         send_batch(&packer);
@@ -330,7 +369,7 @@ IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, c
     if (writer != NULL) {
         g_thread_join(writer);
     }
-    g_thread_pool_free(packer.workers, FALSE, TRUE);
+    stop_workers(&packer);
     if (packer.failure != NULL) {
         ok = FALSE;
         g_clear_error(error);

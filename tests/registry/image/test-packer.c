@@ -8,11 +8,14 @@
 #include "base/process.h"
 #include "image/encoder.h"
 #include <cmocka.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/packer.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,6 +103,42 @@ static void threads_and_holes_do_not_matter(void **state)
         assert_same(first, a);
         assert_same(first, b);
     }
+}
+
+/* How many threads the system gives from now on; -1: all. */
+static gint threads_left = -1;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *), void *data)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    if (threads_left == 0) {
+        return EAGAIN;
+    }
+    threads_left -= threads_left > 0;
+    return real(thread, attributes, work, data);
+}
+
+/* pids.max, TasksMax, ulimit -u: fewer threads do the work, or it is an error; it never aborts, and never hangs. */
+static void few_threads_are_enough(void **state)
+{
+    (void)state;
+    g_autofree char *path = write_disk("few.raw", bytes, SIZE, TRUE);
+    g_autoptr(IngotPacked) wanted = pack(path, "raw", 4, NULL);
+    alarm(120);
+    for (gint most = 0; most < 4; most++) {
+        g_autoptr(GError) error = NULL;
+        threads_left = most;
+        g_autoptr(IngotPacked) packed = pack(path, "raw", 4, &error);
+        threads_left = -1;
+        if (most == 0) {
+            assert_null(packed);
+            assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_FAILED));
+        } else {
+            assert_non_null(packed);
+            assert_same(packed, wanted);
+        }
+    }
+    alarm(0);
 }
 
 static void assert_changed(IngotBlocks *blocks)
@@ -311,6 +350,7 @@ static void an_exported_qcow2_is_the_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_threads_are_enough),
         cmocka_unit_test(threads_and_holes_do_not_matter),
         cmocka_unit_test(a_disk_in_use_is_no_image),
         cmocka_unit_test(a_disk_of_another_format_in_use_is_no_image),
