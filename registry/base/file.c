@@ -86,17 +86,19 @@ gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offse
     return TRUE;
 }
 
-/* A pipe or a terminal may never say anything: the wait for it ends where the process is to end. */
-static gboolean wait_for_text(int fd, const char *path, GError **error)
+/* A pipe or a terminal may never be ready: the wait for it ends where the process is to end. */
+gboolean ingot_file_wait(int fd, gboolean to_write, const char *path, GError **error)
 {
-    struct pollfd waits[] = {{.fd = fd, .events = POLLIN}, {.fd = ingot_interrupt_fd(), .events = POLLIN}};
+    struct pollfd waits[] = {{.fd = fd, .events = to_write ? POLLOUT : POLLIN},
+                             {.fd = ingot_interrupt_fd(), .events = POLLIN}};
 
     while (poll(waits, G_N_ELEMENTS(waits), -1) < 0 && errno == EINTR)
         if (!ingot_interrupt_check(error))
             return FALSE;
     if (waits[1].revents && !ingot_interrupt_check(error))
         return FALSE;
-    return !(waits[0].revents & POLLNVAL) || ingot_error_set_errno(error, EBADF, "%s: cannot read", path);
+    return !(waits[0].revents & POLLNVAL) ||
+           ingot_error_set_errno(error, EBADF, "%s: cannot %s", path, to_write ? "write" : "read");
 }
 
 static gboolean is_plain(int fd)
@@ -109,7 +111,7 @@ static gboolean is_plain(int fd)
 static gssize read_some(int fd, gboolean waits, guint8 *buffer, const char *path, GError **error)
 {
     for (;;) {
-        if (waits && !wait_for_text(fd, path, error))
+        if (waits && !ingot_file_wait(fd, FALSE, path, error))
             return -1;
         gssize got = read(fd, buffer, READ_SIZE);
         if (got >= 0)
@@ -143,7 +145,7 @@ static gboolean read_at_most(int fd, gsize limit, const char *path, GByteArray *
 
 GBytes *ingot_file_read(const char *path, gsize limit, GError **error)
 {
-    /* To open a pipe waits for who writes into it, which is for wait_for_text to do. */
+    /* To open a pipe waits for who writes into it, which is for ingot_file_wait to do. */
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY | O_NONBLOCK, 0, error);
     if (fd < 0)
         return NULL;

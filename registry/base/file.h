@@ -16,6 +16,9 @@ GBytes *ingot_file_read(const char *path, gsize limit, GError **error);
 gboolean ingot_file_pread(int fd, void *buffer, gsize size, guint64 offset, const char *name, GError **error);
 gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offset, const char *name, GError **error);
 
+/* Waits until a pipe or the like can be read or written; INTERRUPTED as above. */
+gboolean ingot_file_wait(int fd, gboolean to_write, const char *path, GError **error);
+
 /* open(2) with O_CLOEXEC and an error that names the path; -1 on failure. */
 int ingot_file_open(const char *path, int flags, int mode, GError **error);
 

@@ -239,15 +239,25 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
     return ok;
 }
 
+/* Some of it. Whoever shares the pipe may have made it one that does not wait: then it is waited for here. */
+static gboolean write_some(int fd, const guint8 *data, gsize size, gsize *done, GError **error)
+{
+    ssize_t count = write(fd, data, size);
+    if (count >= 0) {
+        *done += (gsize)count;
+        return TRUE;
+    }
+    if (errno == EAGAIN) {
+        return ingot_file_wait(fd, TRUE, "the output", error);
+    }
+    return errno == EINTR ? ingot_interrupt_check(error)
+                          : ingot_error_set_errno(error, errno, "cannot write to the output");
+}
+
 static gboolean write_all(int fd, const guint8 *data, gsize size, GError **error)
 {
     for (gsize done = 0; done < size;) {
-        ssize_t count = write(fd, data + done, size - done);
-        if (count < 0 && errno != EINTR) {
-            return ingot_error_set_errno(error, errno, "cannot write to the output");
-        }
-        done += (gsize)MAX(count, 0);
-        if (count < 0 && !ingot_interrupt_check(error)) {
+        if (!write_some(fd, data + done, size - done, &done, error)) {
             return FALSE;
         }
     }

@@ -12,11 +12,13 @@
 #include <ingot/format.h>
 #include <ingot/packer.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define SIZE (1u << 20) /* bytes of the disk */
+#define PIPE_SIZE 4096
 
 /* As NFS of a full disk: what is written to a file of that name gets lost, and close says so. NULL: none. */
 static const char *lossy;
@@ -155,9 +157,46 @@ static void owner_and_group_stay_where_they_may(void **state)
     assert_int_equal(now.st_mode & 07777, 0600);
 }
 
+/* Reads all of a pipe, from when it is full on. */
+static gpointer read_full(gpointer user)
+{
+    int fd = GPOINTER_TO_INT(user), there = 0;
+    g_autofree guint8 *buffer = g_malloc(SIZE);
+    gsize sum = 0;
+    while (there < PIPE_SIZE) {
+        if (ioctl(fd, FIONREAD, &there) != 0) {
+            return NULL;
+        }
+        g_thread_yield();
+    }
+    for (ssize_t count; (count = read(fd, buffer, SIZE)) > 0;) {
+        sum += (gsize)count;
+    }
+    return GSIZE_TO_POINTER(sum);
+}
+
+static void a_pipe_that_does_not_wait_is_waited_for(void **state)
+{
+    int ends[2];
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE), PIPE_SIZE);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    GThread *reader = g_thread_new("reader", read_full, GINT_TO_POINTER(ends[0]));
+    gboolean written = ingot_disk_stream(disk, ends[1], NULL, &error);
+    close(ends[1]);
+    gsize sum = GPOINTER_TO_SIZE(g_thread_join(reader));
+    close(ends[0]);
+    assert_null(error);
+    assert_true(written);
+    assert_int_equal(sum, SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pipe_that_does_not_wait_is_waited_for),
         cmocka_unit_test(what_close_says_is_heard),
         cmocka_unit_test(a_private_file_stays_private),
         cmocka_unit_test(owner_and_group_stay_where_they_may),
