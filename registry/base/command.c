@@ -48,6 +48,15 @@ static void use_default(char **path, const char *variable, const char *folder, c
     *path = value && *value ? g_strdup(value) : g_build_filename(folder, "ingot", child, NULL);
 }
 
+/* A variable of a script that is not set: the folder one is in, or the system's certificates, were never meant. */
+static gboolean check_given(const char *option, const char *value, GError **error)
+{
+    if (!value || *value)
+        return TRUE;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a path is expected, not an empty word", option);
+    return FALSE;
+}
+
 /* "--" ends the options; what GOption leaves of it is no argument. Behind `last` it is somebody else's. */
 static void drop_separator(int *argc, char **argv, int last)
 {
@@ -100,6 +109,9 @@ gboolean ingot_command_options(const IngotVerb *verb, const GOptionEntry *entrie
         g_autofree char *excess = g_strdup_printf("'%s' is one argument too many", (*argv)[max + 1]);
         return refuse_usage(verb, excess, error);
     }
+    if (!check_given("--store", store, error) || !check_given("--cache", cache, error) ||
+        !check_given("--ca", ca, error))
+        return FALSE;
     use_default(&store, "INGOT_STORE", g_get_user_data_dir(), "store");
     use_default(&cache, "INGOT_CACHE", g_get_user_cache_dir(), NULL);
     if (ca)

@@ -134,6 +134,15 @@ static void test_verb(void **state)
     assert_string_equal(plain.out, "push force=0 quiet=0 json=0 store=/the/store cache=/the/cache <web:1.0.0>\n");
     assert_string_equal(plain.err, "a message\n");
 
+    static const char *const empty[] = {"--store", "--cache", "--ca"};
+    for (guint i = 0; i < G_N_ELEMENTS(empty); i++) {
+        g_autofree char *line = g_strdup_printf("ingot push %s= web:1.0.0", empty[i]);
+        g_auto(Result) none = run(*state, line);
+        assert_int_equal(none.status, 2);
+        assert_string_equal(none.out, "");
+        assert_non_null(strstr(none.err, empty[i]));
+    }
+
     g_auto(Result) full = run(*state, "ingot push a -q --json --force --store s --cache=c -- -b");
     assert_string_equal(full.out, "push force=1 quiet=1 json=1 store=s cache=c <a> <-b>\n");
     assert_string_equal(full.err, "");
