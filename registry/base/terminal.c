@@ -87,7 +87,7 @@ typedef struct {
     char *name, *stage;
     guint64 done, total;
     gint64 started; /* monotonic, µs */
-    GThread *clock; /* draws it anew every second, so that time is seen to pass; NULL: no bar */
+    GThread *clock; /* draws it anew every second, so that time is seen to pass; NULL: there is none */
     GCond stop;
     gboolean stopped;
 } Terminal;

@@ -1,10 +1,15 @@
 #include "cli/common.h"
 
 #include "base/command.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "format/all.h"
+#include "format/target.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <ingot/error.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SHORT_DIGEST 19 /* "sha256:" and 12 digits */
@@ -77,9 +82,48 @@ void cli_output_clear(CliOutput *output)
     g_free(output->path);
 }
 
-gboolean cli_output_is_stdout(const CliOutput *output)
+static gboolean is_stdout(const CliOutput *output)
 {
     return g_strcmp0(output->path, "-") == 0;
+}
+
+gboolean cli_output_is_stream(const CliOutput *output)
+{
+    return is_stdout(output) || (output->path != NULL && format_target_is_stream(output->path));
+}
+
+static gboolean refuse_terminal(const CliOutput *output, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "-o %s: a disk's bytes are no text for a terminal: redirect it, or give a file", output->path);
+    return FALSE;
+}
+
+/* Looked at before anything is fetched for it. */
+static gboolean check_place(const CliOutput *output, const IngotFormat *format, GError **error)
+{
+    if (cli_output_is_stream(output) && format != &format_raw) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-o %s: only raw can go to %s, not %s", output->path,
+                    is_stdout(output) ? "stdout" : "a pipe or the like", format->name);
+        return FALSE;
+    }
+    if (is_stdout(output)) {
+        return !isatty(STDOUT_FILENO) || refuse_terminal(output, error);
+    }
+    return cli_output_is_stream(output) ? TRUE
+           : format_is_folder(format)   ? format_folder_check(output->path, error)
+                                        : format_target_check(output->path, error);
+}
+
+/* raw is what is written without -F, whatever the name says. */
+static void note_format(const CliOutput *output)
+{
+    const char *suffix = strrchr(output->path, '.');
+    const IngotFormat *named = suffix == NULL ? NULL : ingot_format_find(suffix + 1, NULL);
+    if (output->format == NULL && named != NULL && named != &format_raw) {
+        ingot_progress_message(ingot_command_progress(), "%s is a raw disk; -F %s writes what its name says",
+                               output->path, named->name);
+    }
 }
 
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error)
@@ -90,23 +134,35 @@ const IngotFormat *cli_output_format(const CliOutput *output, GError **error)
                     "--format says how -o FILE is written: --output FILE is missing");
         return NULL;
     }
-    if (format != NULL && cli_output_is_stdout(output) && format != &format_raw) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "-o -: only raw can go to stdout, not %s", format->name);
+    if (output->path != NULL && format != NULL && !check_place(output, format, error)) {
         return NULL;
     }
     return format;
 }
 
-static gboolean stream(const IngotImage *image, GError **error)
+static int open_stream(const CliOutput *output, GError **error)
+{
+    if (!is_stdout(output)) {
+        return format_target_open_stream(output->path, error);
+    }
+    int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0) {
+        ingot_error_set_errno(error, errno, "stdout");
+    }
+    return fd;
+}
+
+static gboolean stream(const CliOutput *output, const IngotImage *image, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
     g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
-    if (disk == NULL) {
+    g_auto(IngotFd) fd = disk == NULL ? -1 : open_stream(output, error);
+    if (fd < 0 || (isatty(fd) && !refuse_terminal(output, error))) {
         return FALSE;
     }
     ingot_command_streams();
-    ingot_progress_begin(progress, image->index->disk_size, "write -");
-    if (!ingot_disk_stream(disk, STDOUT_FILENO, progress, error)) {
+    ingot_progress_begin(progress, image->index->disk_size, "write %s", output->path);
+    if (!ingot_disk_stream(disk, fd, progress, error) || !ingot_fd_close(&fd, output->path, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
@@ -116,9 +172,10 @@ static gboolean stream(const IngotImage *image, GError **error)
 
 gboolean cli_output_write(const CliOutput *output, const IngotImage *image, const IngotFormat *format, GError **error)
 {
-    if (cli_output_is_stdout(output)) {
-        return stream(image, error);
+    if (cli_output_is_stream(output)) {
+        return stream(output, image, error);
     }
+    note_format(output);
     IngotProgress *progress = ingot_command_progress();
     g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};

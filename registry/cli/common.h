@@ -39,9 +39,10 @@ typedef struct {
             "ask the registry: missing (where the store has none, the default), always, never", "WHEN"                 \
     }
 void cli_output_clear(CliOutput *output);
-/* The format that is asked for; NULL and INVALID where it does not exist or can't go where it is to. */
+/* The format that is asked for; NULL and an error where it does not exist, or can't be written where it is to. */
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error);
-gboolean cli_output_is_stdout(const CliOutput *output);
+/* Whether it goes where the bytes are taken one after the other: nothing else is printed then. */
+gboolean cli_output_is_stream(const CliOutput *output);
 /* Writes an image's disk there. */
 gboolean cli_output_write(const CliOutput *output, const IngotImage *image, const IngotFormat *format, GError **error);
 void cli_print_json(const json_t *value);

@@ -61,7 +61,7 @@ static gboolean run(int argc, char **argv, GError **error)
         (output.path != NULL && !write_output(store, name, &manifest.digest, &output, format, error))) {
         return FALSE;
     }
-    if (!cli_output_is_stdout(&output)) {
+    if (!cli_output_is_stream(&output)) {
         g_autofree char *text = ingot_reference_to_text(reference);
         cli_print_result(text, &manifest.digest);
     }

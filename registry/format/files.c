@@ -6,6 +6,8 @@
 #include <ingot/format.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void file_free(gpointer data)
 {
@@ -77,11 +79,33 @@ static gboolean name_folder(const char *made, const char *path, GError **error)
                                                                      : ingot_error_set_errno(error, errno, "%s", path);
 }
 
+/* Without the slashes at the end that a shell completes a folder's name with. */
+static char *folder_name(const char *path)
+{
+    gsize size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') {
+        size--;
+    }
+    return g_strndup(path, size);
+}
+
+/* A link is there too, wherever it leads. */
+gboolean format_folder_check(const char *path, GError **error)
+{
+    g_autofree char *name = folder_name(path), *parent = g_path_get_dirname(name);
+    struct stat there;
+    if (lstat(name, &there) == 0) {
+        return refuse_folder(path, error);
+    }
+    return access(parent, W_OK | X_OK) == 0 ||
+           ingot_error_set_errno(error, errno, "%s: no folder can be made in %s", path, parent);
+}
+
 static gboolean write_folder(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
                              GError **error)
 {
-    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-        return refuse_folder(path, error);
+    if (!format_folder_check(path, error)) {
+        return FALSE;
     }
     g_autofree char *whole = g_canonicalize_filename(path, NULL), *parent = g_path_get_dirname(whole);
     g_autofree char *made = g_build_filename(parent, ".ingot-XXXXXX", NULL);

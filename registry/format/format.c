@@ -40,6 +40,11 @@ const IngotFormat *ingot_format_find(const char *name, GError **error)
     return NULL;
 }
 
+gboolean format_is_folder(const IngotFormat *format)
+{
+    return format == &format_vmx;
+}
+
 gboolean ingot_format_can(const IngotFormat *format, const IngotFormatInput *input, GError **error)
 {
     return format->can == NULL || format->can(input, error);

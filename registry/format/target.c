@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -82,9 +83,80 @@ static char *follow(const char *path, GError **error)
     return NULL;
 }
 
+/* "/proc/PID/fd/N" where the path leads there, else NULL. What that link reads like is no path, or another file than
+ * the one that is open. Free it. */
+static char *find_descriptor(const char *path)
+{
+    g_autofree char *at = g_strdup(path);
+    for (guint i = 0; i < LINKS_MAX; i++) {
+        g_autofree char *folder = g_path_get_dirname(at), *name = g_path_get_basename(at);
+        char real[PATH_MAX], link[PATH_MAX] = "";
+        if (realpath(folder, real) == NULL || readlink(at, link, sizeof link - 1) < 0) {
+            return NULL;
+        }
+        if (g_regex_match_simple("^/proc/[0-9]+(/task/[0-9]+)?/fd$", real, 0, 0)) {
+            return g_build_filename(real, name, NULL);
+        }
+        g_free(at);
+        at = g_path_is_absolute(link) ? g_strdup(link) : g_build_filename(folder, link, NULL);
+    }
+    return NULL;
+}
+
+gboolean format_target_is_stream(const char *path)
+{
+    g_autofree char *descriptor = find_descriptor(path);
+    struct stat st;
+    return descriptor != NULL || (stat(path, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)));
+}
+
+/* A copy goes on where the descriptor is; what is opened anew would begin at the file's first byte. */
+int format_target_open_stream(const char *path, GError **error)
+{
+    g_autofree char *descriptor = find_descriptor(path);
+    g_autofree char *own = g_strdup_printf("/proc/%d/", (int)getpid());
+    if (descriptor == NULL || !g_str_has_prefix(descriptor, own)) {
+        return ingot_file_open(path, O_WRONLY | O_NOCTTY, 0, error);
+    }
+    int number = (int)g_ascii_strtoll(strrchr(descriptor, '/') + 1, NULL, 10), flags = fcntl(number, F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
+        errno = EBADF;
+        flags = -1;
+    }
+    int fd = flags < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0) {
+        ingot_error_set_errno(error, errno, "%s: cannot write", path);
+    }
+    return fd;
+}
+
+gboolean format_target_check(const char *path, GError **error)
+{
+    g_auto(FormatTarget) place = {0};
+    if (!format_target_find(path, &place, error)) {
+        return FALSE;
+    }
+    g_autofree char *folder = g_path_get_dirname(place.path);
+    return place.device || access(folder, W_OK | X_OK) == 0 ||
+           ingot_error_set_errno(error, errno, "%s: no file can be made in %s", path, folder);
+}
+
+/* Where a file would not be, nor anything that could be written as one. */
+static gboolean refuse_place(const char *path, const char *why, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: %s; give a name of a new one", path, why);
+    return FALSE;
+}
+
 gboolean format_target_find(const char *path, FormatTarget *target, GError **error)
 {
     struct stat st;
+    if (*path == '\0' || g_str_has_suffix(path, "/")) {
+        return refuse_place(*path == '\0' ? "''" : path, "is no file's name", error);
+    }
+    if (format_target_is_stream(path)) {
+        return refuse_place(path, "takes a stream, which a raw disk alone can be", error);
+    }
     target->path = follow(path, error);
     if (target->path == NULL) {
         return FALSE;
@@ -102,9 +174,7 @@ gboolean format_target_find(const char *path, FormatTarget *target, GError **err
         target->number = st.st_rdev;
         return TRUE;
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                "%s: is no plain file and no block device; give a name of a new one", path);
-    return FALSE;
+    return refuse_place(path, "is no plain file and no block device", error);
 }
 
 /* FALSE: there is a list, and the new file can't have it. */

@@ -17,9 +17,17 @@ typedef struct {
 void format_target_clear(FormatTarget *target);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FormatTarget, format_target_clear)
 
-/* FALSE and INVALID: a folder, a pipe, a character device, or a link that leads to itself; DENIED: a link that another
- * user has put into a folder for all. */
+/* FALSE and INVALID: a folder, a name that ends in a slash, what takes a stream, or a link that leads to itself;
+ * DENIED: a link that another user has put into a folder for all. */
 gboolean format_target_find(const char *path, FormatTarget *target, GError **error);
+/* The same before there is anything to write: FALSE where a file could not be made there either. */
+gboolean format_target_check(const char *path, GError **error);
+
+/* Whether the path leads to what takes bytes one after the other: a pipe, a character device, or a descriptor of a
+ * process, whatever that is open on (/dev/stdout, /dev/fd/N, /proc/PID/fd/N). */
+gboolean format_target_is_stream(const char *path);
+/* It, open to be written; of a descriptor of this process, another of the same. -1 and an error. */
+int format_target_open_stream(const char *path, GError **error);
 
 /* Lets nobody open the new file, which is empty yet, who might not open the one that it replaces: it gets that one's
  * mode and access list, and its owner and group where this process may give them away. Where it may not give the group,

@@ -65,6 +65,11 @@ ok "an OVA is a valid OVF, its manifest and a compressed disk, in this order"
 grep -qx 'sata0:0.fileName = "disk.vmdk"' "$TMP/disk.vmx/web.vmx" || fail "vmx: $(cat "$TMP/disk.vmx/web.vmx")"
 expect 1 ingot export team/web:1.0.0 -F vmx -o "$TMP/disk.vmx"
 grep -q 'is there already' "$TMP/err" || fail "$(cat "$TMP/err")"
+ln -s "$TMP/nowhere" "$TMP/dangling"
+expect 1 ingot export team/web:1.0.0 -F vmx -o "$TMP/dangling"
+grep -q 'is there already' "$TMP/err" || fail "$(cat "$TMP/err")"
+ingot export -q team/web:1.0.0 -F vmx -o "$TMP/slash.vmx//"
+cmp "$TMP/slash.vmx/disk.vmdk" "$TMP/disk.vmdk" || fail "vmx with slashes: $(ls -la "$TMP/slash.vmx")"
 ok "vmx is a new folder"
 
 box_has() { # FORMAT PROVIDER DISK FORMAT-OF-IT DESCRIPTION...

@@ -247,6 +247,33 @@ ingot export web:2.0.0 -F qcow2 -o "$TMP/exported.qcow2" 2>/dev/null
 cmp "$TMP/pulled.qcow2" "$TMP/exported.qcow2" || fail "pull -F"
 told 2 "only raw can go to stdout, not qcow2" ingot export web:2.0.0 -F qcow2 -o -
 told 2 "only raw can go to stdout, not qcow2" ingot pull web:2.0.0 -F qcow2 -o -
+ingot export web:2.0.0 -o /dev/stdout 2>/dev/null | cmp - "$TMP/v2.raw" || fail "export to /dev/stdout, a pipe"
+(echo before; ingot export web:2.0.0 -o /dev/stdout 2>/dev/null; echo after) >"$TMP/around"
+{ echo before; cat "$TMP/v2.raw"; echo after; } | cmp - "$TMP/around" || fail "export to /dev/stdout, a file"
+ingot pull -q web:2.0.0 -o >(sha256sum | cut -c-64 >"$TMP/sum")
+wait $!
+[ "$(cat "$TMP/sum")" = "$(sha256sum <"$TMP/v2.raw" | cut -c-64)" ] || fail "pull to >(a command)"
+mkfifo "$TMP/fifo"
+cmp "$TMP/fifo" "$TMP/v2.raw" &
+ingot export -q web:2.0.0 -o "$TMP/fifo"
+wait $! || fail "export to a named pipe"
+[ -p "$TMP/fifo" ] || fail "a named pipe is replaced"
+ingot export -q web:2.0.0 -o /dev/null
+told 2 "only raw can go to a pipe or the like, not qcow2" ingot export web:2.0.0 -F qcow2 -o "$TMP/fifo"
+# Where nothing can be written nothing is fetched: there is no such registry.
+for place in "$TMP/none/web.raw" "$TMP" "$TMP/slash/" ""; do
+    ! ingot pull 127.0.0.1:1/web:2.0.0 -o "$place" 2>"$TMP/err" || fail "pull -o '$place'"
+    ! grep -q '127.0.0.1' "$TMP/err" || fail "pull -o '$place' asks first: $(cat "$TMP/err")"
+done
+python3 - web:2.0.0 <<'END' || fail "a disk goes to a terminal"
+import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+for place in "-", "/dev/stdout", os.ttyname(theirs):
+    run = subprocess.run(["ingot", "export", sys.argv[1], "-o", place], stdout=theirs, stderr=subprocess.PIPE)
+    assert run.returncode == 2 and b"no text for a terminal" in run.stderr, (place, run)
+END
+ingot export web:2.0.0 -o "$TMP/named.qcow2" 2>"$TMP/err"
+grep -q 'named.qcow2 is a raw disk; -F qcow2' "$TMP/err" || fail "a raw disk called qcow2: $(cat "$TMP/err")"
 told 2 "--output FILE is missing" ingot export web:2.0.0
 told 2 "--output FILE is missing" ingot pull web:2.0.0 -F qcow2
 for command in "export web:2.0.0 -o -" "pull web:2.0.0 -o -" "images --json"; do
