@@ -56,7 +56,7 @@ GET+/v2/team/web/manifests/1.0.0 body []|no manifest
 GET+/v2/team/web/manifests/1.0.0 status 500|status 500
 GET+/v2/team/web/tags/list status 403|status 403
 GET+/v2/team/web/blobs/$disk\$ flip|digest
-GET+/v2/team/web/blobs/$disk\$ cut 3000|.
+GET+/v2/team/web/blobs/$disk\$ cut 0|broke off
 GET+/v2/team/web/blobs/$disk status 404|404
 team.*frames= body AAAA|frame
 team.*frames= body $(printf 'A%.0s' {1..35})|frame
