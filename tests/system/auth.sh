@@ -200,6 +200,10 @@ try 401 "$v2/team/web/manifests/1.0.0"
 grep -qi 'scope="repository:team/web:pull"' "$TMP/head" || fail "$(cat "$TMP/head")"
 try 401 -X POST "$v2/team/web/blobs/uploads/"
 grep -qi 'scope="repository:team/web:pull,push"' "$TMP/head" || fail "$(cat "$TMP/head")"
+# A list of ranges reads.
+printf '\0\0\0\0\0\0\0\0\001\0\0\0\0\0\0\0' >"$TMP/list"
+try 401 --data-binary "@$TMP/list" "$v2/team/web/blobs/$web"
+grep -qi 'scope="repository:team/web:pull"' "$TMP/head" || fail "$(cat "$TMP/head")"
 try 401 -X PUT "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000?digest=$web"
 try 401 -X PATCH "$v2/team/web/blobs/uploads/00000000-0000-4000-8000-000000000000"
 try 401 -X DELETE "$v2/team/web/manifests/1.0.0"
@@ -220,6 +224,9 @@ for path in secret/vault/manifests/1.0.0 no/such/manifests/1.0.0 secret/vault/ta
     case $path in *..*) try 400 -u "$alice" "$v2/$path" ;; *) try 403 -u "$alice" "$v2/$path" ;; esac
 done
 try 404 -u "$alice" "$v2/team/web/blobs/$vault"
+try 200 -u "$alice" --data-binary "@$TMP/list" "$v2/team/web/blobs/$web"
+try 404 -u "$alice" --data-binary "@$TMP/list" "$v2/team/web/blobs/$vault"
+try 403 -u "$alice" --data-binary "@$TMP/list" "$v2/secret/vault/blobs/$vault"
 try 403 -u "$alice" -X POST "$v2/secret/vault/blobs/uploads/"
 try 403 -u "$alice" -X DELETE "$v2/secret/vault/manifests/1.0.0"
 try 200 -u "$alice" "$v2/_catalog"

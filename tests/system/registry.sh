@@ -141,6 +141,27 @@ refused BLOB_UNKNOWN 404 "$base/a/blobs/sha256:$(printf '0%.0s' $(seq 64))"
 refused DIGEST_INVALID 400 "$base/a/blobs/sha256:abc"
 ok "GET, HEAD, Range (several in one request), If-None-Match and If-Range"
 
+# ranges OFFSET LENGTH...: a list of ranges.
+ranges() { python3 -c 'import struct, sys; sys.stdout.buffer.write(b"".join(struct.pack("<Q", int(n)) for n in sys.argv[1:]))' "$@" >"$TMP/list"; }
+ask 200 -I "$base/a/blobs/$digest"
+[ "$(header Ingot-Ranges)" = "/v2/a/blobs/$digest" ] || fail "Ingot-Ranges: $(cat "$TMP/head")"
+ranges 0 10 10 5 1000 70000 299999 1
+ask 200 --data-binary "@$TMP/list" "$base/a/blobs/$digest"
+cmp "$TMP/body" <(head -c 15 "$TMP/blob"; tail -c +1001 "$TMP/blob" | head -c 70000; tail -c 1 "$TMP/blob") || fail "a list of ranges"
+for bad in "10 5 0 10" "0 10 9 1" "0 0" "300000 1" "299999 2" "0 18446744073709551615" "0"; do
+    # shellcheck disable=SC2086
+    ranges $bad
+    refused SIZE_INVALID 400 --data-binary "@$TMP/list" "$base/a/blobs/$digest"
+done
+refused SIZE_INVALID 400 -X POST "$base/a/blobs/$digest"
+# shellcheck disable=SC2046
+ranges $(seq 0 4096 | sed 's/$/ 1/')
+refused SIZE_INVALID 413 --data-binary "@$TMP/list" "$base/a/blobs/$digest"
+ranges 0 1
+refused BLOB_UNKNOWN 404 --data-binary "@$TMP/list" "$base/a/blobs/sha256:$(printf '0%.0s' $(seq 64))"
+refused BLOB_UNKNOWN 404 --data-binary "@$TMP/list" "$base/b/blobs/$digest"
+ok "many ranges by one request, in order, within the blob"
+
 ask 201 -X POST "$base/b/blobs/uploads/?mount=$digest&from=a"
 ask 200 -I "$base/b/blobs/$digest"
 ask 202 -X POST "$base/c/blobs/uploads/?mount=$digest&from=nowhere"

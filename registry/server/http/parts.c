@@ -261,6 +261,17 @@ static struct MHD_Response *respond(struct MHD_Connection *connection, WorkPool 
     return response;
 }
 
+struct MHD_Response *parts_joined(struct MHD_Connection *connection, WorkPool *pool, Body *body, const GArray *ranges,
+                                  guint64 *total)
+{
+    GArray *parts = parts_new();
+    for (guint i = 0; i < ranges->len; i++) {
+        add_range(parts, &g_array_index(ranges, ByteRange, i));
+    }
+    *total = end_of(parts);
+    return respond(connection, pool, body, parts);
+}
+
 struct MHD_Response *parts_response(struct MHD_Connection *connection, WorkPool *pool, Body *body, const GArray *ranges,
                                     const char *type, const char *boundary, guint64 *total)
 {

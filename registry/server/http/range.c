@@ -103,3 +103,25 @@ gboolean range_parse_content(const char *text, ByteRange *range)
     *range = (ByteRange){.offset = of.first, .length = of.last - of.first + 1};
     return TRUE;
 }
+
+static guint64 take_le64(const guint8 *at)
+{
+    guint64 value;
+    memcpy(&value, at, sizeof value);
+    return GUINT64_FROM_LE(value);
+}
+
+gboolean range_parse_list(const guint8 *list, gsize size, guint64 blob_size, GArray *ranges)
+{
+    guint64 behind = 0; /* the range before */
+    for (gsize at = 0; at + RANGE_ENTRY <= size; at += RANGE_ENTRY) {
+        ByteRange range = {.offset = take_le64(list + at), .length = take_le64(list + at + sizeof(guint64))};
+        if (range.length == 0 || range.offset < behind || range.offset > blob_size ||
+            range.length > blob_size - range.offset) {
+            return FALSE;
+        }
+        behind = range.offset + range.length;
+        g_array_append_val(ranges, range);
+    }
+    return size > 0 && size % RANGE_ENTRY == 0;
+}

@@ -20,6 +20,12 @@ typedef enum {
  * is answered with the whole. */
 RangeKind range_parse(const char *text, guint64 size, GArray *ranges);
 
+#define RANGE_ENTRY 16 /* bytes of a list for each range: offset, length */
+
+/* A list of ranges (Ingot-Ranges: 64 bits each for offset and length, little-endian), which ascend and do not overlap,
+ * so that together they are no longer than the blob. FALSE: it is no such list, or a range is not in the blob. */
+gboolean range_parse_list(const guint8 *list, gsize size, guint64 blob_size, GArray *ranges);
+
 /* The Content-Range of a chunk that is uploaded, "FIRST-LAST" in digits alone (OCI distribution-spec, "Pushing a blob
  * in chunks"). FALSE: it is none, or no file can be so long. */
 gboolean range_parse_content(const char *text, ByteRange *range);

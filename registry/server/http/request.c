@@ -254,6 +254,25 @@ enum MHD_Result request_answer_parts(Request *request, Body *taken, const GArray
     return keep_answer(request, MHD_HTTP_PARTIAL_CONTENT, total, response);
 }
 
+enum MHD_Result request_answer_joined(Request *request, Body *taken, const GArray *ranges, ...)
+{
+    g_autoptr(Body) body = taken;
+    g_autoptr(GError) error = NULL;
+    guint64 total;
+    if (!begins_whole(body, g_array_index(ranges, ByteRange, 0).offset, &error)) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
+    }
+    struct MHD_Response *response = parts_joined(request->connection, pool_for(request, body), body, ranges, &total);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    va_list headers;
+    va_start(headers, ranges);
+    add_headers(request, response, headers);
+    va_end(headers);
+    return keep_answer(request, MHD_HTTP_OK, total, response);
+}
+
 gboolean request_has_already(const Request *request, const char *tag)
 {
     const char *header = request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);

@@ -100,6 +100,8 @@ enum MHD_Result request_answer_body(Request *request, guint status, Body *body, 
 /* Several ranges of a body of that media type, which is yours no more, as multipart/byteranges: GArray of ByteRange. */
 enum MHD_Result request_answer_parts(Request *request, Body *body, const GArray *ranges, const char *type,
                                      ...) G_GNUC_NULL_TERMINATED;
+/* Several ranges of a body, at least one, which is yours no more: their bytes alone, one range behind the other. */
+enum MHD_Result request_answer_joined(Request *request, Body *body, const GArray *ranges, ...) G_GNUC_NULL_TERMINATED;
 /* Whether the client has what the entity tag (in its quotes) names: If-None-Match, RFC 9110, section 13.1.2. */
 gboolean request_has_already(const Request *request, const char *tag);
 /* An error as the distribution-spec has it ("Error Codes"). */

@@ -28,8 +28,8 @@ static enum MHD_Result serve_run(Request *request, Body *body, const ServeHeader
     return request_answer_body(request, range == NULL ? MHD_HTTP_OK : MHD_HTTP_PARTIAL_CONTENT, body, offset, length,
                                "Content-Type", headers->type, "Accept-Ranges", "bytes", "Docker-Content-Digest",
                                headers->digest, "ETag", headers->tag, "Cache-Control", headers->keep, "Content-Range",
-                               where, "Ingot-Frames", headers->frames, "X-Accel-Buffering",
-                               length > BUFFERED ? "no" : NULL, NULL);
+                               where, "Ingot-Frames", headers->frames, "Ingot-Ranges", headers->ranges,
+                               "X-Accel-Buffering", length > BUFFERED ? "no" : NULL, NULL);
 }
 
 static enum MHD_Result serve_nothing(Request *request, Body *body)

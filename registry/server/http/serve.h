@@ -14,6 +14,7 @@ typedef struct {
     const char *keep;   /* Cache-Control */
     const char *digest; /* Docker-Content-Digest; NULL: none */
     const char *frames; /* Ingot-Frames; NULL: none */
+    const char *ranges; /* Ingot-Ranges; NULL: none */
 } ServeHeaders;
 
 /* The body is yours no more. */

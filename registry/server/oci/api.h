@@ -8,6 +8,7 @@
 
 #define API_MANIFEST_MAX (4u << 20) /* bytes */
 #define API_FRAMES_MAX (64u << 20)  /* bytes of a list of frames */
+#define API_RANGES_MAX (64u << 10)  /* bytes of a list of ranges: 4096 of them */
 
 /* The numbers of its routes (RouteMatch.kind). */
 enum { API_ROOT, API_CATALOG, API_BLOB, API_UPLOADS, API_UPLOAD, API_MANIFEST, API_TAGS, API_REFERRERS, API_TOKEN };
@@ -21,6 +22,8 @@ enum MHD_Result api_blob(Request *request, const ApiRoute *route);
 Pool api_blob_pool(const Request *request, const ApiRoute *route);
 /* A range that memory knows to be whole; nothing is answered where it does not. */
 enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route);
+/* POST: the ranges of it that the body lists, one behind the other. */
+enum MHD_Result api_blob_ranges(Request *request, const ApiRoute *route);
 enum MHD_Result api_uploads(Request *request, const ApiRoute *route);
 enum MHD_Result api_upload(Request *request, const ApiRoute *route);
 /* An upload's Range; free it. */

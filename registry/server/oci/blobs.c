@@ -1,9 +1,10 @@
-/* Blobs: whole, by range, and their deletion. */
+/* Blobs: whole, by range, by a list of ranges, and their deletion. */
 #include <ingot/error.h>
 #include <string.h>
 
 #include "server/auth/access.h"
 #include "server/http/client.h"
+#include "server/http/range.h"
 #include "server/http/serve.h"
 #include "server/http/unread.h"
 #include "server/oci/api.h"
@@ -52,11 +53,13 @@ static enum MHD_Result answer_blob(Request *request, const ApiRoute *route, Stor
     g_autofree char *frames = count < 2 || count > FRAMES_MOST
                                   ? NULL
                                   : g_strconcat("/v2/", route->name, "/blobs/", route->reference, "?frames=1", NULL);
+    g_autofree char *ranges = g_strconcat("/v2/", route->name, "/blobs/", route->reference, NULL);
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = tag,
                                   .keep = access_keep(request),
                                   .digest = route->reference,
-                                  .frames = frames};
+                                  .frames = frames,
+                                  .ranges = ranges};
     return serve(request, body_new(kind, blob, storage_blob_size(blob)), &headers);
 }
 
@@ -200,6 +203,34 @@ enum MHD_Result api_blob_quick(Request *request, const ApiRoute *route)
     }
     StorageBlob *blob = storage_blob_known(request->server->storage, route->name, &digest);
     return blob == NULL ? MHD_YES : answer_blob(request, route, blob, &quick_kind);
+}
+
+/* Our own addition: many ranges by one request. What only an upstream has is not waited for here: its client asks for
+ * ranges as it asks any registry. */
+enum MHD_Result api_blob_ranges(Request *request, const ApiRoute *route)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest;
+    Storage *storage = request->server->storage;
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(ByteRange));
+    if (request->received > API_RANGES_MAX) {
+        return request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "SIZE_INVALID", "a list of ranges may have 64 KiB");
+    }
+    if (!storage_digest(storage, route->reference, &digest, &error)) {
+        return api_refuse_digest(request, error);
+    }
+    g_autoptr(StorageBlob) blob = storage_blob(storage, route->name, &digest, &error);
+    if (blob == NULL) {
+        return request_fail(request, "BLOB_UNKNOWN", error);
+    }
+    guint64 size = storage_blob_size(blob);
+    if (!range_parse_list(request->body->data, request->body->len, size, ranges)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "SIZE_INVALID",
+                              "the body lists ranges of the blob, which ascend: offset, length (64 bits each)");
+    }
+    return request_answer_joined(request, body_new(&whole_kind, g_steal_pointer(&blob), size), ranges, "Content-Type",
+                                 "application/octet-stream", "Cache-Control", "no-store", "X-Accel-Buffering", "no",
+                                 NULL);
 }
 
 static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotDigest *digest)

@@ -13,7 +13,7 @@ guint rights_needed(const Request *request, const ApiRoute *route)
     if (route->kind == API_UPLOADS || route->kind == API_UPLOAD) {
         return ACCESS_PUSH;
     }
-    if (reads) {
+    if (reads || (route->kind == API_BLOB && strcmp(request->method, "POST") == 0)) { /* POST: a list of ranges */
         return ACCESS_PULL;
     }
     if (strcmp(request->method, "DELETE") == 0) {

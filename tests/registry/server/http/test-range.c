@@ -112,12 +112,50 @@ static void what_an_upload_brings(void **state)
     }
 }
 
+/* A list of so many pairs of offset and length, of a blob of 1000 bytes: "0+1 5+5", or "refused". */
+static void expect_list(const guint64 *numbers, gsize size, const char *expected)
+{
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(ByteRange));
+    g_autofree guint64 *list = g_new0(guint64, 16);
+    g_autoptr(GString) found = g_string_new(NULL);
+    for (gsize i = 0; i < size / sizeof *numbers; i++) {
+        list[i] = GUINT64_TO_LE(numbers[i]);
+    }
+    if (!range_parse_list((const guint8 *)list, size, 1000, ranges)) {
+        assert_string_equal("refused", expected);
+        return;
+    }
+    for (guint i = 0; i < ranges->len; i++) {
+        const ByteRange *range = &g_array_index(ranges, ByteRange, i);
+        g_string_append_printf(found, "%s%" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT, i == 0 ? "" : " ", range->offset,
+                               range->length);
+    }
+    assert_string_equal(found->str, expected);
+}
+
+/* They ascend, so all together they are no longer than the blob. */
+static void a_list_of_ranges(void **state)
+{
+    static const guint64 rows[][4] = {{0, 1, 1, 999},  {0, 10, 9, 1},   {5, 5, 0, 1},           {0, 0, 1, 1},
+                                      {0, 1, 1000, 1}, {0, 1, 1, 1000}, {1, G_MAXUINT64, 2, 1}, {G_MAXUINT64, 1, 0, 1}};
+    (void)state;
+    expect_list(rows[0], 32, "0+1 1+999");
+    expect_list(rows[0], 16, "0+1");
+    expect_list(rows[0], 31, "refused");
+    expect_list(rows[0], 8, "refused");
+    expect_list(rows[0], 0, "refused");
+    for (guint i = 1; i < G_N_ELEMENTS(rows); i++) {
+        expect_list(rows[i], 32, "refused");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_range),           cmocka_unit_test(several_ranges_keep_their_order),
         cmocka_unit_test(outside_of_the_blob), cmocka_unit_test(what_is_no_range_is_the_whole),
         cmocka_unit_test(more_than_there_is),  cmocka_unit_test(what_an_upload_brings),
+        cmocka_unit_test(a_list_of_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
