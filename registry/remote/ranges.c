@@ -1,206 +1,404 @@
-/* Ranges of one blob over a few connections at once. */
+/* Ranges of one blob over a few connections at once.
+ *
+ * The first request goes alone: its answer says how far away the registry is, whether it answers ranges, whether it
+ * takes lists of them (Ingot-Ranges), and where it leads. Then requests follow on as many connections as pace.h has it.
+ * What comes is handed on at once: whoever is killed has lost nothing but what was on its way. */
 #include <ingot/error.h>
 #include <string.h>
 
 #include "remote/failure.h"
 #include "remote/http.h"
+#include "remote/location.h"
+#include "remote/pace.h"
 #include "remote/patience.h"
+#include "remote/readthrough.h"
 #include "remote/relay.h"
+#include "remote/spans.h"
 
-#define CONNECTIONS 4
-#define RANGE_MAX (8u << 20) /* bytes of one request: bounds memory to CONNECTIONS times this */
 #define WAIT_MS 500
 #define ERROR_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
+#define ALONE (1u << 20)      /* bytes of a range that is as well asked for alone as in a list */
+
+typedef struct Fetch Fetch;
 
 typedef struct {
+    Fetch *fetch;
     CURL *curl;
-    guint64 offset, length; /* asked for, and not handed on yet */
-    GByteArray *data;
+    Span span;        /* what is asked for and has not come */
+    guint64 position; /* in the blob, of the next byte of the answer */
+    guint64 left;     /* bytes of the answer that have not come */
+    gboolean listed;  /* it asks by a list */
+    gboolean led;     /* it asks where the registry has led before */
+    GByteArray *list;
+    struct curl_slist *headers;
+
+    gboolean begun; /* the answer's status and headers are known */
+    gboolean good;  /* it is what was asked for */
+    long status;
+    guint64 told;         /* where its Content-Range begins; as asked for where it has none */
+    char *offered;        /* its Ingot-Ranges, or NULL */
+    guint64 came;         /* bytes of it, where it is good */
     gsize refusal;        /* bytes of an answer that is not the range */
+    gboolean ignored;     /* it is the whole blob, more than the range, or another one */
+    GError *failure;      /* from within a callback */
     gboolean busy, again; /* again: after a login */
-    gboolean ignored;     /* the answer is the whole blob, more than the range, or another one */
-    guint64 told;         /* where the answer's Content-Range begins; as asked for where it has none */
     gint64 wait_until;    /* monotonic: until then it is not asked again; 0: nothing is waited for */
-    Patience patience;    /* for this range */
+    Patience patience;    /* for this span */
 } Slot;
 
-typedef struct {
+struct Fetch {
     IngotRemote *remote;
     char *url;
-    const char *name;
-    const IngotDigest *digest;
     guint64 blob_size;
     const IngotRange *ranges;
-    guint count, next;
-    guint64 within; /* how much of ranges[next] is asked for */
+    guint count;
+    Spans spans;
     IngotRangeFunc got;
     gpointer user;
     guint64 *received;
+    gboolean begun;   /* an answer was what was asked for */
     gboolean ignores; /* the registry does not answer range requests */
-    Slot slots[CONNECTIONS];
-} Fetch;
+    char *list_url;   /* takes lists of ranges; NULL: nothing is known to */
+    gboolean no_list; /* it does not take them after all */
+    char *target;     /* where the registry leads; NULL: it gives the blob itself */
+    Pace pace;
+    Slot slots[PACE_CONNECTIONS_MAX];
+};
+
+/* --- an answer --- */
 
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
+    static const char ranges[] = "ingot-ranges:";
     Slot *slot = user;
     g_autofree char *line = g_strndup(data, size * count);
     if (g_str_has_prefix(line, "HTTP/")) { /* another answer, after a redirection */
-        slot->told = slot->offset;
+        slot->told = slot->position;
+        g_clear_pointer(&slot->offered, g_free);
+    } else if (g_ascii_strncasecmp(line, ranges, strlen(ranges)) == 0) {
+        g_free(slot->offered);
+        slot->offered = g_strdup(g_strstrip(line + strlen(ranges)));
     } else {
         http_content_range(line, &slot->told);
     }
     return size * count;
 }
 
+static gboolean is_own(const IngotRemote *remote, const char *url)
+{
+    gsize length = strlen(remote->base);
+    return strncmp(url, remote->base, length) == 0 && url[length] == '/';
+}
+
+/* Where the registry leads is asked at once from then on, where that is another host, to which no login goes. */
+static void learn_target(Fetch *fetch, const Slot *slot)
+{
+    const char *effective = NULL;
+    curl_easy_getinfo(slot->curl, CURLINFO_EFFECTIVE_URL, &effective);
+    if (effective != NULL && !is_own(fetch->remote, effective)) {
+        g_free(fetch->target);
+        fetch->target = g_strdup(effective);
+    }
+}
+
+/* Only the registry itself is told more than one range. */
+static void learn_list(Fetch *fetch, const Slot *slot)
+{
+    char *url = fetch->no_list || fetch->list_url != NULL || slot->offered == NULL
+                    ? NULL
+                    : location_resolve(fetch->remote->base, fetch->url, slot->offered, NULL);
+    if (url != NULL && is_own(fetch->remote, url)) {
+        fetch->list_url = g_steal_pointer(&url);
+    }
+    g_free(url);
+}
+
+static void learn(Fetch *fetch, const Slot *slot)
+{
+    curl_off_t asked = 0, answered = 0;
+    long redirections = 0;
+    curl_easy_getinfo(slot->curl, CURLINFO_PRETRANSFER_TIME_T, &asked);
+    curl_easy_getinfo(slot->curl, CURLINFO_STARTTRANSFER_TIME_T, &answered);
+    curl_easy_getinfo(slot->curl, CURLINFO_REDIRECT_COUNT, &redirections);
+    pace_answered(&fetch->pace, (gint64)(answered - asked));
+    if (redirections > 0) {
+        learn_target(fetch, slot);
+    } else if (!slot->led) {
+        learn_list(fetch, slot);
+    }
+    fetch->begun = TRUE;
+}
+
+/* A list's answer has the length that was asked for, and nothing else does by chance. */
+static gboolean is_list_answer(const Slot *slot)
+{
+    curl_off_t length = -1;
+    curl_easy_getinfo(slot->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return slot->status == 200 && length >= 0 && (guint64)length == slot->left;
+}
+
+static void slot_begin(Slot *slot)
+{
+    Fetch *fetch = slot->fetch;
+    slot->begun = TRUE;
+    curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &slot->status);
+    if (slot->listed) {
+        slot->good = is_list_answer(slot);
+    } else {
+        gboolean whole = slot->position == 0 && slot->left == fetch->blob_size;
+        slot->ignored = (slot->status == 200 && !whole) || (slot->status == 206 && slot->told != slot->position);
+        slot->good = (slot->status == 200 || slot->status == 206) && !slot->ignored;
+    }
+    if (slot->good) {
+        learn(fetch, slot);
+    }
+}
+
+/* Hands on what is wanted of it. FALSE: it is more than was asked for, or the fetch has failed. */
+static gboolean slot_take(Slot *slot, const guint8 *data, gsize size)
+{
+    Fetch *fetch = slot->fetch;
+    IngotRange next;
+    while (size > 0) {
+        if (!spans_next(&fetch->spans, &slot->span, &next)) {
+            slot->ignored = TRUE;
+            return FALSE;
+        }
+        gsize between = slot->listed ? 0 : (gsize)MIN(next.offset - slot->position, (guint64)size);
+        gsize wanted = (gsize)MIN(next.length, (guint64)(size - between));
+        if (wanted > 0 && !fetch->got(next.offset, data + between, wanted, fetch->user, &slot->failure)) {
+            return FALSE;
+        }
+        spans_came(&fetch->spans, &slot->span, wanted);
+        slot->position = wanted > 0 ? next.offset + wanted : slot->position + between;
+        data += between + wanted;
+        size -= between + wanted;
+    }
+    return TRUE;
+}
+
+/* While one connection brings something the others may wait: a registry that serves few at once refuses the rest all
+ * the while. */
+static void renew_patience(Fetch *fetch)
+{
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        patience_renew(&fetch->slots[i].patience);
+    }
+}
+
 static size_t on_data(char *data, size_t size, size_t count, void *user)
 {
     Slot *slot = user;
-    long status = 0;
-    curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200 && status != 206) { /* what it says is in its status */
-        slot->refusal += size * count;
-        return slot->refusal > ERROR_MAX ? 0 : size * count;
+    Fetch *fetch = slot->fetch;
+    gsize length = size * count;
+    if (!slot->begun) {
+        slot_begin(slot);
     }
-    if (slot->data->len + size * count > slot->length || (status == 200 && slot->offset > 0) ||
-        (status == 206 && slot->told != slot->offset)) {
-        slot->ignored = TRUE;
+    if (slot->ignored) {
         return 0;
     }
-    g_byte_array_append(slot->data, (const guint8 *)data, (guint)(size * count));
-    return size * count;
+    if (!slot->good) { /* what it says is in its status */
+        slot->refusal += length;
+        return slot->refusal > ERROR_MAX ? 0 : length;
+    }
+    pace_came(&fetch->pace, g_get_monotonic_time(), length);
+    if (fetch->received != NULL) {
+        *fetch->received += length;
+    }
+    slot->left -= MIN((guint64)length, slot->left);
+    slot->came += length;
+    renew_patience(fetch);
+    return slot_take(slot, (const guint8 *)data, length) ? length : 0;
 }
 
-static void start(Fetch *fetch, Slot *slot)
+/* --- a request --- */
+
+static void slot_set_list(Slot *slot)
 {
+    CURL *curl = slot->curl;
+    slot->list = spans_list(&slot->fetch->spans, &slot->span, &slot->left);
+    slot->headers = curl_slist_append(curl_slist_append(NULL, "Expect:"), "Content-Type: application/octet-stream");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, slot->list->data);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)slot->list->len);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, slot->headers);
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L); /* that makes a GET of it, which gives the whole blob */
+}
+
+static void slot_set_range(Slot *slot)
+{
+    IngotRange whole = spans_whole(&slot->fetch->spans, &slot->span);
     g_autofree char *text =
-        g_strdup_printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, slot->offset, slot->offset + slot->length - 1);
-    curl_easy_reset(slot->curl);
-    http_prepare(slot->curl, fetch->url);
-    http_limit(slot->curl, fetch->remote);
-    auth_set(fetch->remote, slot->curl, "GET", fetch->url);
+        g_strdup_printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, whole.offset, whole.offset + whole.length - 1);
+    slot->position = whole.offset;
+    slot->left = whole.length;
     curl_easy_setopt(slot->curl, CURLOPT_RANGE, text);
-    curl_easy_setopt(slot->curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(slot->curl, CURLOPT_HEADERDATA, slot);
-    curl_easy_setopt(slot->curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(slot->curl, CURLOPT_WRITEDATA, slot);
-    curl_easy_setopt(slot->curl, CURLOPT_PRIVATE, slot);
-    curl_easy_setopt(slot->curl, CURLOPT_BUFFERSIZE, 256L << 10);
-    g_byte_array_set_size(slot->data, 0);
+}
+
+static void slot_forget_request(Slot *slot)
+{
+    g_clear_pointer(&slot->list, g_byte_array_unref);
+    g_clear_pointer(&slot->headers, curl_slist_free_all);
+    g_clear_pointer(&slot->offered, g_free);
+}
+
+/* Asks for what has not come of the span. */
+static void start(Slot *slot)
+{
+    Fetch *fetch = slot->fetch;
+    CURL *curl = slot->curl;
+    slot_forget_request(slot);
+    slot->led = !slot->listed && fetch->target != NULL;
+    const char *url = slot->listed ? fetch->list_url : slot->led ? fetch->target : fetch->url;
+    curl_easy_reset(curl);
+    http_prepare(curl, url);
+    http_limit(curl, fetch->remote);
+    if (!slot->led) {
+        auth_set(fetch->remote, curl, "GET", url);
+    }
+    (slot->listed ? slot_set_list : slot_set_range)(slot);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, slot);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, slot);
+    curl_easy_setopt(curl, CURLOPT_PRIVATE, slot);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
     slot->busy = TRUE;
-    slot->ignored = FALSE;
-    slot->told = slot->offset;
+    slot->begun = slot->good = slot->ignored = FALSE;
+    slot->told = slot->position;
+    slot->came = 0;
     slot->refusal = 0;
     slot->wait_until = 0;
-    curl_multi_add_handle(fetch->remote->multi, slot->curl);
+    curl_multi_add_handle(fetch->remote->multi, curl);
 }
 
-/* Takes the next range. An access token that is about to end is renewed first. */
-static gboolean ask(Fetch *fetch, Slot *slot, GError **error)
+/* Takes what is to be asked for next. An access token that is about to end is renewed first. */
+static gboolean ask(Slot *slot, GError **error)
 {
-    const IngotRange *range = &fetch->ranges[fetch->next];
-    slot->offset = range->offset + fetch->within;
-    slot->length = MIN(range->length - fetch->within, (guint64)RANGE_MAX);
-    fetch->within += slot->length;
-    if (fetch->within == range->length) {
-        fetch->next++;
-        fetch->within = 0;
+    Fetch *fetch = slot->fetch;
+    slot->listed = fetch->list_url != NULL && !fetch->no_list && spans_first(&fetch->spans) < ALONE;
+    if (slot->listed) {
+        spans_take_list(&fetch->spans, &slot->span);
+    } else {
+        spans_take(&fetch->spans, pace_gap(&fetch->pace), &slot->span);
     }
     slot->again = FALSE;
     slot->patience = patience_of(fetch->remote->patience);
+    if (slot->curl == NULL) {
+        slot->curl = curl_easy_init();
+    }
     if (!auth_ready(fetch->remote, "GET", fetch->url, error)) {
         return FALSE;
     }
-    start(fetch, slot);
+    start(slot);
     return TRUE;
 }
 
 /* The access token has ended all the same, or there was none yet: an ordinary exchange finds out what is asked for. */
-static gboolean log_in(Fetch *fetch, Slot *slot, GError **error)
+static gboolean log_in(Slot *slot, GError **error)
 {
+    Fetch *fetch = slot->fetch;
     g_auto(HttpExchange) head = {.method = "HEAD", .url = g_strdup(fetch->url), .limit = ERROR_MAX};
     if (!http_exchange(fetch->remote, &head, error) ||
         (head.status == 401 && !http_refused(fetch->remote, &head, error))) {
         return FALSE;
     }
     slot->again = TRUE;
-    start(fetch, slot);
+    start(slot);
     return TRUE;
 }
 
-static gboolean refused(const Fetch *fetch, CURL *curl, long status, GError **error)
+static gboolean refused(const Slot *slot, GError **error)
 {
-    http_note_status(fetch->remote, curl, "GET", fetch->url, status);
-    return failure_set_status(fetch->remote, fetch->url, status, NULL, "", error);
+    const Fetch *fetch = slot->fetch;
+    http_note_status(fetch->remote, slot->curl, "GET", fetch->url, slot->status);
+    return failure_set_status(fetch->remote, fetch->url, slot->status, NULL, "", error);
 }
 
-/* Hands on what came of the range: what is missing still is asked for alone. While one connection brings something the
- * others may wait: a registry that serves few at once refuses the rest all the while. */
-static gboolean hand_on(Fetch *fetch, Slot *slot, GError **error)
+/* --- their ends --- */
+
+/* What fails where the registry led before, it is asked itself again: such an address may last for minutes alone. */
+static void ask_registry(Slot *slot)
 {
-    guint64 offset = slot->offset;
-    gsize size = slot->data->len;
-    if (size == 0) {
-        return TRUE;
+    g_clear_pointer(&slot->fetch->target, g_free);
+    start(slot);
+}
+
+/* Something between may let ranges pass and no lists. */
+static void ask_without_list(Fetch *fetch, const Slot *slot)
+{
+    fetch->no_list = TRUE;
+    spans_give_back(&fetch->spans, &slot->span);
+}
+
+static gboolean end_badly(Slot *slot, CURLcode code, GError **error)
+{
+    Fetch *fetch = slot->fetch;
+    IngotRange next;
+    if (slot->ignored) {
+        fetch->ignores = TRUE;
+        return failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
+                           "the registry does not answer range requests");
     }
-    slot->offset += size;
-    slot->length -= size;
-    for (guint i = 0; i < CONNECTIONS; i++) {
-        patience_renew(&fetch->slots[i].patience);
+    if (code != CURLE_OK) {
+        return http_failed(fetch->remote, slot->curl, code, fetch->url, error);
     }
-    if (fetch->received != NULL) {
-        *fetch->received += size;
-    }
-    return fetch->got(offset, slot->data->data, size, fetch->user, error);
+    return slot->good && spans_next(&fetch->spans, &slot->span, &next)
+               ? failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
+                             "a range ends at %" G_GUINT64_FORMAT ", before %" G_GUINT64_FORMAT, next.offset,
+                             next.offset + next.length)
+               : refused(slot, error);
 }
 
 /* The end of a transfer, as patience takes it: one that brought something and stands still is broken off, and so is
  * one that brought too little. */
-static CURLcode end_of(const Slot *slot, CURLcode code, gboolean is_part)
+static CURLcode end_of(const Slot *slot, CURLcode code)
 {
-    gboolean stands = code == CURLE_OPERATION_TIMEDOUT && slot->data->len > 0;
-    gboolean is_short = code == CURLE_OK && slot->data->len < slot->length;
-    return is_part && (stands || is_short) ? CURLE_PARTIAL_FILE : code;
+    gboolean stands = code == CURLE_OPERATION_TIMEDOUT && slot->came > 0;
+    return slot->good && (stands || code == CURLE_OK) ? CURLE_PARTIAL_FILE : code;
 }
 
-static gboolean take(Fetch *fetch, Slot *slot, CURLcode code, GError **error)
+/* Of a span that has not come to its end: asks for the rest of it, at once or later. FALSE: an error. */
+static gboolean go_on(Slot *slot, CURLcode code, GError **error)
 {
-    long status = 0;
-    curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_multi_remove_handle(fetch->remote->multi, slot->curl);
-    slot->busy = FALSE;
-    if (slot->refusal > ERROR_MAX) { /* its rest was not wanted */
-        code = CURLE_OK;
-    }
-    if (status == 401 && !slot->again) {
-        return log_in(fetch, slot, error);
-    }
-    if (slot->ignored) {
-        fetch->ignores = TRUE;
-        failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
-                    "the registry does not answer range requests");
-        return FALSE;
-    }
-    gboolean is_part = status == 206 || status == 200;
-    CURLcode end = end_of(slot, code, is_part);
-    if (is_part && !hand_on(fetch, slot, error)) {
-        return FALSE;
-    }
-    if (is_part && slot->length == 0) {
+    Fetch *fetch = slot->fetch;
+    if (slot->led) {
+        ask_registry(slot);
         return TRUE;
     }
-    gint64 wait = patience_take(&slot->patience, slot->curl, end, status);
+    if (slot->status == 401 && !slot->again) {
+        return log_in(slot, error);
+    }
+    gint64 wait = slot->ignored ? -1 : patience_take(&slot->patience, slot->curl, end_of(slot, code), slot->status);
     if (wait >= 0) {
         slot->wait_until = g_get_monotonic_time() + wait;
         slot->again = FALSE;
         return TRUE;
     }
-    if (code != CURLE_OK) {
-        return http_failed(fetch->remote, slot->curl, code, fetch->url, error);
+    if (slot->listed && !slot->good && code == CURLE_OK && !patience_is_passing(slot->status)) {
+        ask_without_list(fetch, slot);
+        return TRUE;
     }
-    return is_part ? failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error,
-                                 "it ends at %" G_GUINT64_FORMAT ", before %" G_GUINT64_FORMAT, slot->offset,
-                                 slot->offset + slot->length)
-                   : refused(fetch, slot->curl, status, error);
+    return end_badly(slot, code, error);
+}
+
+static gboolean take(Slot *slot, CURLcode code, GError **error)
+{
+    Fetch *fetch = slot->fetch;
+    IngotRange next;
+    curl_multi_remove_handle(fetch->remote->multi, slot->curl);
+    slot->busy = FALSE;
+    if (slot->refusal > ERROR_MAX) { /* its rest was not wanted */
+        code = CURLE_OK;
+    }
+    if (!slot->begun && code == CURLE_OK) {
+        slot_begin(slot);
+    }
+    if (slot->failure != NULL) {
+        g_propagate_error(error, g_steal_pointer(&slot->failure));
+        return FALSE;
+    }
+    gboolean whole = slot->good && !slot->ignored && !spans_next(&fetch->spans, &slot->span, &next);
+    return whole || go_on(slot, code, error);
 }
 
 static gboolean take_finished(Fetch *fetch, GError **error)
@@ -211,39 +409,80 @@ static gboolean take_finished(Fetch *fetch, GError **error)
         Slot *slot;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot);
-        if (!take(fetch, slot, code, error)) {
+        if (!take(slot, code, error)) {
             return FALSE;
         }
     }
     return TRUE;
 }
 
-/* Gives the slot something to do, if there is anything. FALSE: an error. */
-static gboolean feed(Fetch *fetch, Slot *slot, GError **error)
+/* --- all of them --- */
+
+/* Whether a slot has something to do; *outstanding: bytes that are waited for. */
+static gboolean slot_is_used(const Slot *slot, guint64 *outstanding)
 {
-    if (slot->busy) {
-        return TRUE;
-    }
-    if (slot->wait_until > 0) {
-        if (g_get_monotonic_time() >= slot->wait_until) {
-            start(fetch, slot);
+    *outstanding += slot->busy ? slot->left : 0;
+    return slot->busy || slot->wait_until > 0;
+}
+
+static Slot *slot_unused(Fetch *fetch)
+{
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        guint64 none = 0;
+        if (!slot_is_used(&fetch->slots[i], &none)) {
+            return &fetch->slots[i];
         }
-        return TRUE;
     }
-    return fetch->next == fetch->count || ask(fetch, slot, error);
+    return NULL;
+}
+
+/* Whether another request is of use now. The first goes alone. */
+static gboolean wants_more(const Fetch *fetch)
+{
+    guint used = 0;
+    guint64 outstanding = 0;
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        used += slot_is_used(&fetch->slots[i], &outstanding) ? 1 : 0;
+    }
+    return !spans_is_empty(&fetch->spans) &&
+           (used == 0 || (fetch->begun && pace_wants_more(&fetch->pace, used, outstanding)));
+}
+
+/* Gives the slots something to do, if there is anything. FALSE: an error. */
+static gboolean feed(Fetch *fetch, GError **error)
+{
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        Slot *slot = &fetch->slots[i];
+        if (slot->wait_until > 0 && g_get_monotonic_time() >= slot->wait_until) {
+            start(slot);
+        }
+    }
+    while (wants_more(fetch)) {
+        if (!ask(slot_unused(fetch), error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean is_done(Fetch *fetch)
+{
+    guint64 outstanding = 0;
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        if (slot_is_used(&fetch->slots[i], &outstanding)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 static gboolean run(Fetch *fetch, GError **error)
 {
     for (;;) {
-        gboolean busy = FALSE;
-        for (guint i = 0; i < CONNECTIONS; i++) {
-            if (!feed(fetch, &fetch->slots[i], error)) {
-                return FALSE;
-            }
-            busy = busy || fetch->slots[i].busy || fetch->slots[i].wait_until > 0;
+        if (!feed(fetch, error)) {
+            return FALSE;
         }
-        if (!busy) {
+        if (is_done(fetch)) {
             return TRUE;
         }
         int running;
@@ -251,69 +490,33 @@ static gboolean run(Fetch *fetch, GError **error)
         if (!take_finished(fetch, error) || !http_goes_on(fetch->remote, error)) {
             return FALSE;
         }
-        curl_multi_poll(fetch->remote->multi, NULL, 0, running > 0 ? WAIT_MS : WAIT_MS / 10, NULL);
+        /* One that has ended leaves room for another at once. */
+        if (!wants_more(fetch)) {
+            curl_multi_poll(fetch->remote->multi, NULL, 0, running > 0 ? WAIT_MS : WAIT_MS / 10, NULL);
+        }
     }
 }
 
 static gboolean fetch_ranges(Fetch *fetch, GError **error)
 {
-    for (guint i = 0; i < CONNECTIONS; i++) {
-        fetch->slots[i].curl = curl_easy_init();
-        fetch->slots[i].data = g_byte_array_new();
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        fetch->slots[i].fetch = fetch;
     }
+    spans_init(&fetch->spans, fetch->ranges, fetch->count);
     gboolean ok = run(fetch, error);
-    for (guint i = 0; i < CONNECTIONS; i++) {
-        if (fetch->slots[i].busy) {
-            curl_multi_remove_handle(fetch->remote->multi, fetch->slots[i].curl);
+    for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
+        Slot *slot = &fetch->slots[i];
+        if (slot->busy) {
+            curl_multi_remove_handle(fetch->remote->multi, slot->curl);
         }
-        curl_easy_cleanup(fetch->slots[i].curl);
-        g_byte_array_unref(fetch->slots[i].data);
+        curl_easy_cleanup(slot->curl);
+        slot_forget_request(slot);
+        g_clear_error(&slot->failure);
     }
+    spans_clear(&fetch->spans);
+    g_free(fetch->list_url);
+    g_free(fetch->target);
     return ok;
-}
-
-/* --- a registry that ignores Range: the blob once, from its start --- */
-
-typedef struct {
-    const Fetch *fetch;
-    guint64 end;      /* of the last byte that is wanted */
-    gboolean is_done; /* it has come */
-} Whole;
-
-/* Hands on what lies in the ranges. */
-static gboolean pass_on(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
-{
-    Whole *whole = user;
-    const Fetch *fetch = whole->fetch;
-    for (guint i = 0; i < fetch->count; i++) {
-        const IngotRange *range = &fetch->ranges[i];
-        guint64 from = MAX(range->offset, offset), to = MIN(range->offset + range->length, offset + size);
-        if (from < to &&
-            !fetch->got(from, (const guint8 *)data + (from - offset), (gsize)(to - from), fetch->user, error)) {
-            return FALSE;
-        }
-    }
-    whole->is_done = offset + size >= whole->end;
-    if (whole->is_done) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "the rest is not wanted");
-    }
-    return !whole->is_done;
-}
-
-static gboolean read_through(const Fetch *fetch, GError **error)
-{
-    Whole whole = {.fetch = fetch};
-    g_autoptr(GError) problem = NULL;
-    for (guint i = 0; i < fetch->count; i++) {
-        whole.end = MAX(whole.end, fetch->ranges[i].offset + fetch->ranges[i].length);
-    }
-    if (ingot_remote_stream(fetch->remote, fetch->name, fetch->digest, 0, 0, pass_on, &whole, fetch->received,
-                            &problem)) {
-        failure_set(fetch->remote, fetch->url, INGOT_ERROR_NETWORK, error, "the blob is shorter than was said");
-    } else if (!whole.is_done) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-    }
-    return whole.is_done;
 }
 
 /* Sizes come from a peer's manifest, and lists of frames from a peer. */
@@ -339,8 +542,6 @@ gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const In
     g_autofree char *url = http_digest_url(remote, name, "blobs", digest);
     Fetch fetch = {.remote = remote,
                    .url = url,
-                   .name = name,
-                   .digest = digest,
                    .blob_size = blob_size,
                    .ranges = ranges,
                    .count = count,
@@ -356,7 +557,7 @@ gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const In
         return TRUE;
     }
     if (fetch.ignores) {
-        return read_through(&fetch, error);
+        return read_through(remote, name, digest, ranges, count, got, user, received, error);
     }
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
