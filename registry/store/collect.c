@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "store/blobs.h"
+#include "store/doubts.h"
 #include "store/frametables.h"
 #include "store/hold.h"
 #include "store/reach.h"
@@ -110,6 +111,7 @@ static DropResult drop_blob(IngotStore *store, const IngotDigest *digest, guint6
     *freed += regular ? (guint64)st.st_size : 0;
     frametables_drop(store, digest);
     ingot_store_drop_frames(store, digest);
+    doubts_drop(store, digest);
     return DROP_DONE;
 }
 

@@ -1,10 +1,11 @@
 /* A disk blob put together from frames that images of the store have, and from frames that are fetched.
  *
- * Every frame is decoded and checked against the index before it is written to its place, whichever way it came; in the
- * end the whole blob must have its digest. */
+ * What is fetched is decoded and checked against the index while more comes; in the end the whole blob must have its
+ * digest. Where what the store had spoiled it, all frames are checked, and the wrong ones are fetched. Only bytes that
+ * are wrong are thrown away: a network that breaks or a full disk leaves what came for the next pull. */
 #pragma once
 
 #include <ingot/transfer.h>
 
-gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const char *name, IngotIndex *index,
-                       const IngotDescriptor *disk, IngotProgress *progress, guint64 *received, GError **error);
+gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
+                       const IngotDescriptor *blob, IngotProgress *progress, guint64 *received, GError **error);

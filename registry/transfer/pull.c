@@ -106,7 +106,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     if (!check_disk(store, &manifest->disk, what, &whole, progress, error)) {
         return FALSE;
     }
-    return whole || assemble_disk(store, remote, reference->name, index, &manifest->disk, progress, received, error);
+    return whole || assemble_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
 }
 
 /* Whether there is no use in asking for more. */
