@@ -56,7 +56,7 @@ static gboolean run(int argc, char **argv, GError **error)
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
-        g_printerr("ingot rm: %s\n", problem->message);
+        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
         failed++;
     }
     if (failed > 0) {

@@ -338,7 +338,7 @@ static gboolean drop_first(IngotStore *store, GHashTable *standing, IngotGarbage
     garbage->blobs += loose.blobs; /* those that are held are counted once, in the end */
     garbage->freed += loose.freed;
     return drop_partials(store, garbage, error) && drop_temporary(store, error) && drop_hints(store, "frames", error) &&
-           drop_hints(store, "frame-digests", error);
+           drop_hints(store, "frame-digests", error) && drop_hints(store, "checked", error);
 }
 
 /* On a full disk the list is written once there is room for it: whoever is killed in between leaves a name, or a row

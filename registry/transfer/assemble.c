@@ -208,10 +208,6 @@ gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotRefere
     }
     IngotStoreFile *file = ingot_store_resume(store, &blob->digest, &fresh, error);
     if (file == NULL) {
-        if (error != NULL && g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
-            g_clear_error(error); /* another process has fetched it while we waited */
-            return TRUE;
-        }
         return FALSE;
     }
     Disk disk = {.work = {.fd = file->fd,

@@ -7,5 +7,6 @@
 
 #include <ingot/transfer.h>
 
+/* EXISTS: another process was at it, and has ended; whether what is there is whole is for the caller to see. */
 gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
                        const IngotDescriptor *blob, IngotProgress *progress, guint64 *received, GError **error);

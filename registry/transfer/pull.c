@@ -80,6 +80,27 @@ static gboolean check_disk(IngotStore *store, const IngotDescriptor *disk, const
     return TRUE;
 }
 
+/* Another process may have fetched the disk meanwhile, or have failed, over one that is damaged. */
+static gboolean pull_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
+                          const IngotDescriptor *disk, IngotProgress *progress, guint64 *received, GError **error)
+{
+    g_autofree char *what = ingot_reference_to_text(reference);
+    gboolean whole = FALSE;
+    while (check_disk(store, disk, what, &whole, progress, error)) {
+        GError *problem = NULL;
+        ingot_progress_begin(progress, disk->size, "pull %s", what);
+        if (whole || assemble_disk(store, remote, reference, index, disk, progress, received, &problem)) {
+            return TRUE;
+        }
+        if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        g_error_free(problem);
+    }
+    return FALSE;
+}
+
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
                            const IngotManifest *manifest, IngotProgress *progress, guint64 *received, GError **error)
 {
@@ -102,11 +123,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
         return FALSE;
     }
     g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 97 MiB, and the disk takes a while */
-    gboolean whole;
-    if (!check_disk(store, &manifest->disk, what, &whole, progress, error)) {
-        return FALSE;
-    }
-    return whole || assemble_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
+    return pull_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
 }
 
 /* Whether there is no use in asking for more. */
@@ -220,7 +237,6 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolea
     if (parts == NULL) {
         return FALSE;
     }
-    ingot_progress_begin(progress, parts->disk.size, "pull %s", what);
     const char *tag = as != NULL || reference->digest != NULL ? as : reference->tag;
     gboolean ok = pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error) &&
                   (!named || name_pulled(store, reference, tag, manifest, error));

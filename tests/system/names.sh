@@ -151,3 +151,38 @@ for damage in "truncate -s 5000" rm; do
     same "$TMP/out.raw" "$TMP/one.raw" "export after $damage"
 done
 ok "a disk that has gone is pulled again"
+
+# Two pulls over a damaged disk: the one that waited does not take the other's failure for a whole disk.
+flip "$(find "$INGOT_STORE/blobs" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2)" 500000
+printf '/blobs/ flipslow 40000\n' >"$TMP/rules"
+ingot pull "$upstream/web:1.0.0" >/dev/null 2>"$TMP/bad.err" &
+bad=$!
+until ls "$INGOT_STORE"/tmp/partial-* >/dev/null 2>&1; do kill -0 $bad || fail "$(cat "$TMP/bad.err")"; sleep 0.01; done
+kill -STOP $bad
+ingot pull "$REGISTRY/web:1.0.0" >/dev/null 2>"$TMP/err" &
+good=$!
+until grep -q 'waiting for' "$TMP/err"; do kill -0 $good || fail "no wait: $(cat "$TMP/err")"; sleep 0.05; done
+kill -CONT $bad
+! wait $bad || fail "wrong bytes of a disk are taken"
+wait $good || fail "the pull that waited: $(cat "$TMP/err")"
+expect 0 ingot fsck
+ok "a pull that waited for one that failed fetches the disk itself"
+
+# An index that does not belong to the disk: nothing of the disk is fetched.
+start_docker_registry "$TMP/docker"
+INGOT_STORE=$TMP/maker ingot push -q web:1.0.0 "$docker/web:1.0.0" >/dev/null
+cat >"$TMP/lies.py" <<'PY'
+import json, sys, urllib.request
+base = "http://%s/v2/web/manifests/" % sys.argv[1]
+kind = "application/vnd.oci.image.manifest.v1+json"
+manifest = json.load(urllib.request.urlopen(urllib.request.Request(base + "1.0.0", headers={"Accept": kind})))
+manifest["layers"][1]["size"] += 1
+urllib.request.urlopen(urllib.request.Request(base + "lies", json.dumps(manifest).encode(), {"Content-Type": kind}, method="PUT"))
+print(manifest["layers"][1]["digest"])
+PY
+lie=$(python3 "$TMP/lies.py" "$docker")
+start_upstream "$docker"
+refused 1 "index and disk do not belong together" ingot pull --store "$TMP/lies" "$upstream/web:lies"
+grep -q '/manifests/lies' "$TMP/asked" || fail "the manifest was not asked for"
+! grep "/blobs/$lie" "$TMP/asked" || fail "a disk that does not belong to its index is fetched"
+ok "a disk that does not belong to its index is not fetched"
