@@ -165,7 +165,7 @@ static gboolean build_one(GraphRecipe *one, IngotProgress *progress, gpointer us
     if (name == NULL) {
         return FALSE;
     }
-    one->name = name->host == NULL ? g_strdup(name->name) : g_strdup_printf("%s/%s", name->host, name->name);
+    one->name = ingot_reference_local_name(name);
     one->tag = g_strdup(name->tag);
     one->report = report_new();
     /* A display of its own, which may write a log. */

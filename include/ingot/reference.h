@@ -1,7 +1,8 @@
 /* References: HOST[:PORT]/NAME[:TAG][@sha256:HEX], by the grammar of the OCI distribution-spec ("Pulling manifests").
  *
  * The first component is a host if it holds a '.' or a ':' or is "localhost", as docker has it; a reference without
- * one names an image of the local store. */
+ * one names an image of the local store. Docker Hub's names are one: index.docker.io/x and docker.io/x are read as
+ * docker.io/library/x. */
 #pragma once
 
 #include <glib.h>
@@ -22,6 +23,10 @@ IngotReference *ingot_reference_parse(const char *text, GError **error);
 IngotReference *ingot_reference_parse_location(const char *text, GError **error);
 IngotReference *ingot_reference_new(const char *host, const char *name, const char *tag, const char *digest);
 char *ingot_reference_to_text(const IngotReference *reference);
+/* What the local store calls it: HOST/NAME, or NAME where there is no host. Free it. */
+char *ingot_reference_local_name(const IngotReference *reference);
+/* NAME:TAG, or NAME where tag is NULL. Free it. */
+char *ingot_name_to_text(const char *name, const char *tag);
 void ingot_reference_free(IngotReference *reference);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotReference, ingot_reference_free)
 
@@ -33,7 +38,8 @@ gboolean ingot_version_check(const char *version, GError **error);
 gboolean ingot_tag_is_version(const char *tag);
 /* Orders versions by number, other tags after them by name. */
 int ingot_tag_compare(const char *a, const char *b);
-/* Whether it is what registries without the referrers API keep lists of attachments under: no tag of a person's. */
+/* Whether it is what registries without the referrers API keep lists of attachments under, or what cosign keeps beside
+ * an image (.sig, .att, .sbom): no tag of a person's. */
 gboolean ingot_tag_is_referrers(const char *tag);
 /* Which of a name's tags (NULL-terminated) a reference without a tag stands for: the highest version, else latest. NULL
  * and NOT_FOUND, with a list of the tags, where none is a version. where: " in the store", say, or "". */

@@ -66,14 +66,16 @@ char *cli_host(const char *text, GError **error)
 void cli_print_json(const json_t *value)
 {
     g_autofree char *text = ingot_json_pretty(value);
+    const char *plain = text; /* what is not written yet */
     for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p)) {
         gunichar one = g_utf8_get_char(p);
         if (one >= 0x7f && one < 0xa0) { /* a control character, which JSON need not escape and terminals obey */
+            fwrite(plain, 1, (size_t)(p - plain), stdout);
             printf("\\u%04x", one);
-        } else {
-            printf("%.*s", (int)(g_utf8_next_char(p) - p), p);
+            plain = g_utf8_next_char(p);
         }
     }
+    fputs(plain, stdout);
 }
 
 void cli_output_clear(CliOutput *output)

@@ -26,7 +26,7 @@ static gboolean run(int argc, char **argv, GError **error)
     if (entry == NULL) {
         return FALSE;
     }
-    g_autofree char *name = to->host == NULL ? g_strdup(to->name) : g_strdup_printf("%s/%s", to->host, to->name);
+    g_autofree char *name = ingot_reference_local_name(to);
     if (!ingot_store_tag(store, name, to->tag, &entry->manifest, error)) {
         return FALSE;
     }

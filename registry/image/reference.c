@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/hub.h"
+
 #define NAME_MAX_LENGTH 255
 #define SHOWN_LENGTH 300 /* bytes of a wrong text in a message */
 #define COMPONENT "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
@@ -175,6 +177,31 @@ char *ingot_reference_to_text(const IngotReference *reference)
     return g_string_free(text, FALSE);
 }
 
+char *ingot_name_to_text(const char *name, const char *tag)
+{
+    return tag == NULL ? g_strdup(name) : g_strdup_printf("%s:%s", name, tag);
+}
+
+char *ingot_reference_local_name(const IngotReference *reference)
+{
+    return reference->host == NULL ? g_strdup(reference->name)
+                                   : g_strdup_printf("%s/%s", reference->host, reference->name);
+}
+
+/* Docker Hub's other names stand for this one, so that an image has one name wherever it is told. */
+static void unify_hub(IngotReference *reference)
+{
+    if (reference->host == NULL || !hub_is(reference->host)) {
+        return;
+    }
+    g_free(reference->host);
+    reference->host = g_strdup(HUB_HOST);
+    if (reference->name != NULL) {
+        g_autofree char *name = g_steal_pointer(&reference->name);
+        reference->name = hub_path(name);
+    }
+}
+
 static gboolean looks_like_host(const char *text, gsize length)
 {
     g_autofree char *first = g_strndup(text, length);
@@ -250,6 +277,7 @@ IngotReference *ingot_reference_parse(const char *text, GError **error)
     if (!split_name(reference, name, error)) {
         return refuse(text, error);
     }
+    unify_hub(reference);
     return g_steal_pointer(&reference);
 }
 
@@ -264,5 +292,6 @@ IngotReference *ingot_reference_parse_location(const char *text, GError **error)
     if (*name != '\0' && !split_name(reference, name, error)) {
         return NULL;
     }
+    unify_hub(reference);
     return g_steal_pointer(&reference);
 }

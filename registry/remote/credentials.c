@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/hub.h"
 #include "remote/helper.h"
-#include "remote/hub.h"
 
 #define FILE_MAX_BYTES (4u << 20)
 #define LINKS_MAX 40 /* that lead from one to the next */

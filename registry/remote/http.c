@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "image/hub.h"
 #include "remote/bypass.h"
 #include "remote/failure.h"
-#include "remote/hub.h"
 #include "remote/location.h"
 #include "remote/relay.h"
 

@@ -6,9 +6,9 @@
 
 #include "base/json.h"
 #include "base/ocidigest.h"
+#include "image/hub.h"
 #include "remote/failure.h"
 #include "remote/http.h"
-#include "remote/hub.h"
 #include "remote/ours.h"
 #include "remote/relay.h"
 

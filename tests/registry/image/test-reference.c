@@ -41,6 +41,34 @@ static void good_ones_are_taken_apart(void **state)
     }
 }
 
+/* As docker and podman have it. */
+static void names_of_the_hub_are_one(void **state)
+{
+    static const struct {
+        const char *text, *one;
+    } names[] = {
+        {"docker.io/x", "docker.io/library/x"},
+        {"docker.io/library/x:1.0.0", "docker.io/library/x:1.0.0"},
+        {"index.docker.io/x@sha256:" HEX, "docker.io/library/x@sha256:" HEX},
+        {"registry-1.docker.io/team/x", "docker.io/team/x"},
+        {"Docker.IO/x", "docker.io/library/x"},
+        {"docker.io:443/x", "docker.io:443/x"},
+        {"quay.io/x", "quay.io/x"},
+        {"x", "x"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(IngotReference) reference = ingot_reference_parse(names[i].text, NULL);
+        g_autoptr(IngotReference) place = ingot_reference_parse_location(names[i].text, NULL);
+        g_autofree char *text = ingot_reference_to_text(reference);
+        assert_string_equal(text, names[i].one);
+        assert_true(place->host == NULL || g_str_has_prefix(text, place->host));
+    }
+    g_autoptr(IngotReference) hub = ingot_reference_parse_location("index.docker.io", NULL);
+    assert_string_equal(hub->host, "docker.io");
+    assert_null(hub->name);
+}
+
 static void bad_ones_are_refused_with_the_grammar(void **state)
 {
     (void)state;
@@ -176,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_missing_tag_is_the_highest_version),
         cmocka_unit_test(an_unknown_tag_lists_those_there_are),
         cmocka_unit_test(good_ones_are_taken_apart),
+        cmocka_unit_test(names_of_the_hub_are_one),
         cmocka_unit_test(bad_ones_are_refused_with_the_grammar),
         cmocka_unit_test(what_is_no_utf8_is_refused),
         cmocka_unit_test(versions_are_ordered_by_number),

@@ -1,4 +1,4 @@
-#include "remote/hub.h"
+#include "image/hub.h"
 
 #include <string.h>
 
@@ -17,4 +17,15 @@ gboolean hub_is(const char *host)
 char *hub_path(const char *name)
 {
     return strchr(name, '/') == NULL ? g_strconcat("library/", name, NULL) : g_strdup(name);
+}
+
+char *hub_local_name(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    g_autofree char *host = slash == NULL ? NULL : g_strndup(name, (gsize)(slash - name));
+    if (host == NULL || !hub_is(host)) {
+        return g_strdup(name);
+    }
+    g_autofree char *path = hub_path(slash + 1);
+    return g_strdup_printf("%s/%s", HUB_HOST, path);
 }

@@ -1,5 +1,7 @@
 /* Docker Hub has several names: people write docker.io, its API answers at registry-1.docker.io, and docker keeps its
- * login under index.docker.io. Images without a folder of their own lie in "library". */
+ * login under index.docker.io. Images without a folder of their own lie in "library".
+ *
+ * An image has one local name, as docker and podman have it: docker.io/library/x, however the Hub was written. */
 #pragma once
 
 #include <glib.h>
@@ -13,3 +15,5 @@ extern const char *const hub_names[];
 gboolean hub_is(const char *host);
 /* What a name is called there; free it. */
 char *hub_path(const char *name);
+/* What the local store calls HOST/NAME: the Hub's images by their one name, any other as it is. Free it. */
+char *hub_local_name(const char *name);
