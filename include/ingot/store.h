@@ -88,9 +88,23 @@ typedef struct {
  * gone on with. An image that has a name and can't be read is an error, and nothing is removed. */
 gboolean ingot_store_collect(IngotStore *store, IngotGarbage *garbage, GError **error);
 
+/* What can be brought back where index.json is damaged, or gone though there are blobs. */
+typedef struct {
+    char *problem; /* NULL: it is whole, and nothing is to be done */
+    guint names;   /* known from its rows, or from the last good one, which is kept beside it */
+    guint images;  /* that are whole, but that nothing names: they are called recovered:HEX */
+} IngotStoreRecovery;
+void ingot_store_recovery_clear(IngotStoreRecovery *recovery);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IngotStoreRecovery, ingot_store_recovery_clear)
+/* Only looks. */
+gboolean ingot_store_look(IngotStore *store, IngotStoreRecovery *found, GError **error);
+/* Makes index.json again; the damaged one stays as index.json.damaged-N. */
+gboolean ingot_store_recover(IngotStore *store, IngotStoreRecovery *done, GError **error);
+
 /* A blob that is missing or damaged. */
 typedef struct {
-    IngotStoreEntry *entry; /* of the image that needs it; NULL: of an attachment */
+    IngotStoreEntry *entry; /* of the image that needs it; NULL: it belongs to no image that is known */
+    gboolean attached;      /* it is of what is attached to that image */
     char *problem;
 } IngotStoreFault;
 /* Reads every blob that an image of the store or an attachment needs: GPtrArray of IngotStoreFault. */
@@ -127,9 +141,9 @@ gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *
 /* Attaches a blob to an image, named or not yet (a manifest with a subject, listed in index.json without a name). */
 gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
                             const char *media_type, const void *data, gsize size, GError **error);
-/* The attachments of a manifest: GPtrArray of IngotDescriptor (g_free'd). */
+/* The attachments of a manifest, also those that are damaged: GPtrArray of IngotDescriptor (g_free'd). */
 GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *subject, GError **error);
-/* Bytes of a blob of an attachment by its artifact type, or NULL with NOT_FOUND. */
+/* Bytes of the first blob of an attachment by its artifact type, or NULL with NOT_FOUND. */
 GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
                              GError **error);
 

@@ -155,6 +155,30 @@ GBytes *ingot_file_read(const char *path, gsize limit, GError **error)
     return g_byte_array_free_to_bytes(g_steal_pointer(&content));
 }
 
+gboolean ingot_file_is_regular(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+GBytes *ingot_file_read_regular(const char *path, gsize limit, GError **error)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: %s stands in the place of a file", path,
+                    S_ISDIR(st.st_mode)    ? "a folder"
+                    : S_ISLNK(st.st_mode)  ? "a link"
+                    : S_ISFIFO(st.st_mode) ? "a pipe"
+                                           : "something else");
+        return NULL;
+    }
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, error);
+    g_autoptr(GByteArray) content = g_byte_array_new();
+    return fd >= 0 && read_at_most(fd, limit, path, content, error)
+               ? g_byte_array_free_to_bytes(g_steal_pointer(&content))
+               : NULL;
+}
+
 gboolean ingot_file_sync_folder(const char *path, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);

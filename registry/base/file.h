@@ -12,6 +12,12 @@ gboolean ingot_file_replace(const char *path, const void *data, gsize size, int 
  * INTERRUPTED where the process is to end (process.h), as any call here does that a signal breaks off. */
 GBytes *ingot_file_read(const char *path, gsize limit, GError **error);
 
+/* The same of a file that a program keeps for itself: CORRUPT where something else stands in its place, which is
+ * neither followed (a link) nor waited for (a pipe). */
+GBytes *ingot_file_read_regular(const char *path, gsize limit, GError **error);
+/* Whether a regular file is there, and not a link to one. */
+gboolean ingot_file_is_regular(const char *path);
+
 /* All size bytes at offset, or an error that names `name` and the offset. A short file is CORRUPT. */
 gboolean ingot_file_pread(int fd, void *buffer, gsize size, guint64 offset, const char *name, GError **error);
 gboolean ingot_file_pwrite(int fd, const void *buffer, gsize size, guint64 offset, const char *name, GError **error);

@@ -125,7 +125,7 @@ static gboolean lock_at_once(int fd, gboolean exclusive, const char *path, GErro
 /* Who only shares a lock may do so where writing is not allowed. */
 static int open_lock_file(const char *path, gboolean exclusive, GError **error)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0 && !exclusive && (errno == EACCES || errno == EROFS))
         return ingot_file_open(path, O_RDONLY, 0, error);
     if (fd < 0)

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "store/attached.h"
 #include "transfer/policy.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
@@ -23,6 +24,23 @@ static json_t *describe(const char *name, const IngotDescriptor *descriptor, con
     return all;
 }
 
+/* Of one that is damaged, null: the image is whole without it. */
+static json_t *attached_type_of(IngotStore *store, const IngotDigest *digest)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, &problem);
+    gsize room = INGOT_MANIFEST_VALUES;
+    g_autoptr(json_t) root = bytes == NULL
+                                 ? NULL
+                                 : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                           "attachment", &room, &problem);
+    if (root == NULL) {
+        ingot_progress_warning(ingot_command_progress(), "what is attached is damaged: %s", problem->message);
+    }
+    const char *type = attached_type(root);
+    return type == NULL ? json_null() : json_string(type);
+}
+
 static json_t *show_local(const IngotReference *reference, GError **error)
 {
     g_autoptr(IngotStore) store = cli_store_to_read();
@@ -34,17 +52,9 @@ static json_t *show_local(const IngotReference *reference, GError **error)
     g_autoptr(json_t) attached = json_array();
     for (guint i = 0; i < found->len; i++) {
         const IngotDescriptor *one = g_ptr_array_index(found, i);
-        g_autoptr(GBytes) bytes = ingot_store_read(store, &one->digest, INGOT_MANIFEST_MAX, error);
-        g_autoptr(json_t) root = bytes == NULL ? NULL
-                                               : ingot_json_parse(g_bytes_get_data(bytes, NULL),
-                                                                  g_bytes_get_size(bytes), "attachment", error);
-        if (root == NULL) {
-            return NULL;
-        }
-        json_array_append(attached, json_object_get(root, "artifactType"));
+        json_array_append_new(attached, attached_type_of(store, &one->digest));
     }
-    g_autofree char *name = g_strdup_printf("%s%s%s", image->entry->name, image->entry->tag == NULL ? "" : ":",
-                                            image->entry->tag == NULL ? "" : image->entry->tag);
+    g_autofree char *name = ingot_name_to_text(image->entry->name, image->entry->tag);
     json_t *all = describe(name, &image->entry->manifest, image->manifest, image->config, attached);
     json_object_set_new(all, "chunks", json_integer(image->index->chunks->len));
     return all;

@@ -157,7 +157,7 @@ IngotDisk *ingot_disk_open(const char *path, IngotIndex *index, GError **error)
 {
     File *file = g_new0(File, 1);
     file->path = g_strdup(path);
-    file->fd = ingot_file_open(path, O_RDONLY, 0, error);
+    file->fd = ingot_file_open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, error);
     if (file->fd < 0 || !check_end(file, index, error)) {
         file_free(file);
         return NULL;

@@ -10,7 +10,9 @@
 
 gboolean ingot_tag_is_referrers(const char *tag)
 {
-    return g_str_has_prefix(tag, "sha256-") && strlen(tag) == strlen("sha256-") + 64;
+    static const char *const endings[] = {"", ".sig", ".att", ".sbom", NULL};
+    gsize size = strlen("sha256-") + 64;
+    return g_str_has_prefix(tag, "sha256-") && strlen(tag) >= size && g_strv_contains(endings, tag + size);
 }
 
 static int by_tag(const void *a, const void *b)

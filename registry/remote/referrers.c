@@ -171,8 +171,8 @@ static gboolean is_list(const json_t *index)
 
 /* Replaces the list under the fallback tag by one that has this entry too. What the registry has there must have been
  * read for that: it holds what others have attached. */
-static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
-                           gsize size, const char *artifact_type, GError **error)
+static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, const json_t *listed,
+                           GError **error)
 {
     g_autofree char *tag = fallback_tag(remote, subject);
     g_autoptr(json_t) index = NULL;
@@ -188,19 +188,22 @@ static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDig
                            "it is not a list of what is attached, and is not replaced by one");
     }
     json_t *list = json_object_get(index, "manifests");
-    if (list_has(list, digest)) {
+    if (list_has(list, json_string_value(json_object_get(listed, "digest")))) {
         return TRUE;
     }
-    json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest,
-                                          "size", (json_int_t)size, "artifactType", artifact_type));
+    json_array_append_new(list, json_copy((json_t *)listed));
     g_autofree char *text = ingot_json_canonical(index);
     return ingot_remote_put_manifest(remote, name, tag, text, strlen(text), INDEX_TYPE, error);
 }
 
-gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const char *digest,
-                             const char *artifact_type, const void *data, gsize size, GError **error)
+gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const json_t *listed,
+                             const void *data, gsize size, GError **error)
 {
-    static const char *const headers[] = {"Content-Type: " INGOT_TYPE_MANIFEST, NULL};
+    const char *digest = json_string_value(json_object_get(listed, "digest"));
+    const char *media_type = json_string_value(json_object_get(listed, "mediaType"));
+    g_return_val_if_fail(digest != NULL && media_type != NULL, FALSE);
+    g_autofree char *type = g_strdup_printf("Content-Type: %s", media_type);
+    const char *const headers[] = {type, NULL};
     g_auto(HttpExchange) put = {.method = "PUT",
                                 .url = http_api_url(remote, name, "manifests", digest),
                                 .headers = headers,
@@ -214,6 +217,5 @@ gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotD
         return http_refused(remote, &put, error);
     }
     /* A registry that knows subjects says so; else the list is ours to keep. */
-    return http_header(&put, "oci-subject") != NULL ||
-           add_to_tag(remote, name, subject, digest, size, artifact_type, error);
+    return http_header(&put, "oci-subject") != NULL || add_to_tag(remote, name, subject, listed, error);
 }

@@ -25,7 +25,8 @@ static void sweep(const IngotStore *store)
     const char *name;
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
-        g_auto(IngotFd) fd = g_str_has_prefix(name, "blob-") ? g_open(path, O_RDWR | O_CLOEXEC, 0) : -1;
+        g_auto(IngotFd) fd =
+            g_str_has_prefix(name, "blob-") ? g_open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0) : -1;
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
             unlink(path);
         }
@@ -73,13 +74,13 @@ char *ingot_store_blob_path(IngotStore *store, const IngotDigest *digest)
 gboolean ingot_store_has(IngotStore *store, const IngotDigest *digest)
 {
     g_autofree char *path = ingot_store_blob_path(store, digest);
-    return g_file_test(path, G_FILE_TEST_IS_REGULAR);
+    return ingot_file_is_regular(path);
 }
 
 GBytes *ingot_store_read(IngotStore *store, const IngotDigest *digest, gsize limit, GError **error)
 {
     g_autofree char *path = ingot_store_blob_path(store, digest);
-    g_autoptr(GBytes) bytes = ingot_file_read(path, limit, error);
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, limit, error);
     if (bytes == NULL) {
         return NULL;
     }
@@ -147,7 +148,7 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
         if (!make_temporary_folder(store, error)) {
             return NULL;
         }
-        g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT, 0644, error);
+        g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW, 0644, error);
         if (fd < 0) {
             return NULL;
         }
@@ -200,8 +201,7 @@ static gboolean adopt_rename(IngotStore *store, IngotStoreFile *file, const Ingo
     if (lock == NULL) {
         return FALSE;
     }
-    *again = there >= 0 ? !ingot_file_is_named(there, path)
-                        : g_file_test(path, G_FILE_TEST_IS_REGULAR) && access(path, R_OK) == 0;
+    *again = there >= 0 ? !ingot_file_is_named(there, path) : ingot_file_is_regular(path) && access(path, R_OK) == 0;
     if (*again) {
         return TRUE;
     }

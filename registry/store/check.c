@@ -6,6 +6,8 @@
 #include "base/process.h"
 #include "store/reach.h"
 
+#define STEPS_MOST 8u /* of things attached to things attached */
+
 static void fault_free(gpointer data)
 {
     IngotStoreFault *fault = data;
@@ -14,9 +16,17 @@ static void fault_free(gpointer data)
     g_free(fault);
 }
 
-static void add_fault(GPtrArray *faults, const IngotStoreEntry *entry, const char *problem)
+/* Of an image, or of what is attached to it; image NULL: of something that belongs to no image that is known. */
+typedef struct {
+    const IngotStoreEntry *image;
+    gboolean attached;
+} Owner;
+
+static void add_fault(GPtrArray *faults, Owner owner, const char *problem)
 {
+    const IngotStoreEntry *entry = owner.image;
     IngotStoreFault *fault = g_new0(IngotStoreFault, 1);
+    fault->attached = owner.attached;
     fault->problem = g_strdup(problem);
     if (entry != NULL) {
         fault->entry = layout_copy_entry(entry);
@@ -36,7 +46,9 @@ static const char *blob_problem(IngotStore *store, const char *text, GHashTable 
     if (ingot_digest_parse(text, &wanted, NULL)) {
         g_autoptr(GError) error = NULL;
         g_autofree char *path = ingot_store_blob_path(store, &wanted);
-        if (!ingot_digest_of_file(path, &found, NULL, &error)) {
+        if (!ingot_store_has(store, &wanted)) {
+            problem = g_strdup_printf("%s: there is no such file, or something else in its place", path);
+        } else if (!ingot_digest_of_file(path, &found, NULL, &error)) {
             problem = g_strdup(error->message);
         } else if (!ingot_digest_equal(&wanted, &found)) {
             problem = g_strdup_printf("%s: damaged: its bytes do not have the digest of its name", path);
@@ -46,13 +58,13 @@ static const char *blob_problem(IngotStore *store, const char *text, GHashTable 
     return problem;
 }
 
-static void check_reached(IngotStore *store, const IngotStoreEntry *entry, const IngotDigest *manifest,
-                          GHashTable *seen, GPtrArray *faults)
+static void check_reached(IngotStore *store, Owner owner, const IngotDigest *manifest, GHashTable *seen,
+                          GPtrArray *faults)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GHashTable) reached = reach_new();
     if (!reach_add(store, manifest, reached, &error)) {
-        add_fault(faults, entry, error->message);
+        add_fault(faults, owner, error->message);
         return;
     }
     GHashTableIter iter;
@@ -61,7 +73,7 @@ static void check_reached(IngotStore *store, const IngotStoreEntry *entry, const
     while (g_hash_table_iter_next(&iter, &text, NULL)) {
         const char *problem = blob_problem(store, text, seen);
         if (problem != NULL) {
-            add_fault(faults, entry, problem);
+            add_fault(faults, owner, problem);
         }
     }
 }
@@ -70,7 +82,66 @@ static void check_entries(IngotStore *store, GPtrArray *entries, GHashTable *see
 {
     for (guint i = 0; i < entries->len; i++) {
         const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
-        check_reached(store, entry, &entry->manifest.digest, seen, faults);
+        check_reached(store, (Owner){.image = entry}, &entry->manifest.digest, seen, faults);
+    }
+}
+
+/* By its digest, each image that has a name, or had one. */
+static GHashTable *images_by_digest(GPtrArray *named, GPtrArray *former)
+{
+    GHashTable *images = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = former->len; i-- > 0;) {
+        IngotStoreEntry *entry = g_ptr_array_index(former, i);
+        g_hash_table_insert(images, ingot_digest_to_text(&entry->manifest.digest), entry);
+    }
+    for (guint i = named->len; i-- > 0;) {
+        IngotStoreEntry *entry = g_ptr_array_index(named, i);
+        g_hash_table_insert(images, ingot_digest_to_text(&entry->manifest.digest), entry);
+    }
+    return images;
+}
+
+/* By the digest of each attachment, what it is attached to. */
+static GHashTable *subjects_by_digest(IngotStore *store, const json_t *rows)
+{
+    GHashTable *subjects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        char *subject = reach_subject(store, row);
+        if (subject != NULL) {
+            g_hash_table_insert(subjects, g_strdup(json_string_value(json_object_get(row, "digest"))), subject);
+        }
+    }
+    return subjects;
+}
+
+/* The image that something is attached to, or that what it is attached to is attached to. */
+static const IngotStoreEntry *image_above(GHashTable *images, GHashTable *subjects, const char *digest)
+{
+    const IngotStoreEntry *image = NULL;
+    for (guint i = 0; image == NULL && digest != NULL && i < STEPS_MOST; i++) {
+        digest = g_hash_table_lookup(subjects, digest);
+        image = digest == NULL ? NULL : g_hash_table_lookup(images, digest);
+    }
+    return image;
+}
+
+/* The rows without a name: what is attached, and what other tools have put there. */
+static void check_nameless(IngotStore *store, const json_t *rows, GHashTable *images, GHashTable *seen,
+                           GPtrArray *faults)
+{
+    g_autoptr(GHashTable) subjects = subjects_by_digest(store, rows);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (!layout_row(row, &manifest, &name, &tag)) {
+            add_fault(faults, (Owner){0}, "index.json: one of its rows is damaged");
+        } else if (name == NULL && layout_former(row) == NULL) {
+            g_autofree char *digest = ingot_digest_to_text(&manifest.digest);
+            const Owner owner = {image_above(images, subjects, digest), TRUE};
+            check_reached(store, owner, &manifest.digest, seen, faults);
+        }
     }
 }
 
@@ -111,18 +182,10 @@ GPtrArray *ingot_store_check(IngotStore *store, GError **error)
     }
     g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(fault_free);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr(GHashTable) images = images_by_digest(named, former);
     check_entries(store, named, seen, faults);
     check_entries(store, former, seen, faults);
-    const json_t *rows = json_object_get(index, "manifests");
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag)) {
-            add_fault(faults, NULL, "index.json: one of its rows is damaged");
-        } else if (name == NULL && layout_former(json_array_get(rows, i)) == NULL) {
-            check_reached(store, NULL, &manifest.digest, seen, faults);
-        }
-    }
+    check_nameless(store, json_object_get(index, "manifests"), images, seen, faults);
     /* What was broken off is no fault. */
     return ingot_interrupt_check(error) && drop_gone(store, faults, error) ? g_steal_pointer(&faults) : NULL;
 }

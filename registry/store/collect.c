@@ -14,6 +14,7 @@
 #include "store/doubts.h"
 #include "store/frametables.h"
 #include "store/hold.h"
+#include "store/lacking.h"
 #include "store/reach.h"
 
 /* --- with a name --- */
@@ -43,20 +44,21 @@ static gboolean is_held(IngotStore *store, const char *text)
  * has no name, but does not go, or that another process is about to name, stays: that is how an image begins. */
 static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *named, GHashTable *gone)
 {
-    for (size_t i = json_array_size(rows); i-- > 0;) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag) || name != NULL) {
-            continue;
+    size_t before;
+    do {
+        before = json_array_size(rows);
+        for (size_t i = before; i-- > 0;) {
+            IngotDescriptor manifest;
+            g_autofree char *name = NULL, *tag = NULL;
+            g_autofree char *subject = reach_subject(store, json_array_get(rows, i));
+            if (subject != NULL && layout_row(json_array_get(rows, i), &manifest, &name, &tag) &&
+                g_hash_table_contains(gone, subject) && !g_hash_table_contains(named, subject) &&
+                !is_held(store, subject)) {
+                reach_add(store, &manifest.digest, gone, NULL);
+                json_array_remove(rows, i);
+            }
         }
-        g_autofree char *subject = reach_subject(store, &manifest.digest);
-        if (subject != NULL && g_hash_table_contains(gone, subject) && !g_hash_table_contains(named, subject) &&
-            !is_held(store, subject)) {
-            reach_add(store, &manifest.digest, gone, NULL);
-            json_array_remove(rows, i);
-            i = json_array_size(rows); /* what is attached to this may stand before or behind it */
-        }
-    }
+    } while (json_array_size(rows) < before); /* what is attached to one of them may stand behind it */
 }
 
 static gboolean has_gone(IngotStore *store, const IngotDigest *digest)
@@ -112,6 +114,7 @@ static DropResult drop_blob(IngotStore *store, const IngotDigest *digest, guint6
     frametables_drop(store, digest);
     ingot_store_drop_frames(store, digest);
     doubts_drop(store, digest);
+    lacking_drop(store, digest);
     return DROP_DONE;
 }
 
@@ -139,9 +142,10 @@ void collect_clear(Collection *collection)
 
 /* --- all --- */
 
-/* Of `orphans`, numbers of rows with the subject of each, those whose subject is needed are taken out, and reached. */
-static gboolean reach_attached(IngotStore *store, const json_t *rows, GHashTable *reached, GHashTable *orphans,
-                               GError **error)
+/* Of `orphans`, numbers of rows with the subject of each, those whose subject is needed are taken out, and reached. One
+ * that can't be read is passed over, as reach_rows does it: its own digest is reached. */
+static void reach_attached(IngotStore *store, const json_t *rows, GHashTable *reached, GHashTable *orphans,
+                           guint *unread)
 {
     gboolean more = TRUE;
     while (more) {
@@ -156,15 +160,12 @@ static gboolean reach_attached(IngotStore *store, const json_t *rows, GHashTable
                 !layout_row(json_array_get(rows, GPOINTER_TO_UINT(number)), &manifest, &name, &tag)) {
                 continue;
             }
-            if (!reach_add(store, &manifest.digest, reached, error)) {
-                return FALSE;
-            }
+            *unread += reach_add(store, &manifest.digest, reached, NULL) ? 0 : 1;
             g_hash_table_add(reached, g_strdup(subject)); /* the rest of it is held by who holds this */
             g_hash_table_iter_remove(&iter);
             more = TRUE;
         }
     }
-    return TRUE;
 }
 
 /* Takes out the images that lost their names, but for one that somebody reads just now. */
@@ -190,20 +191,18 @@ static gboolean drop_orphans(IngotStore *store, json_t *rows, GHashTable *reache
     g_autoptr(GHashTable) orphans = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     g_autoptr(json_t) kept = json_array();
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
         json_t *row = json_array_get(rows, i);
-        char *subject =
-            layout_row(row, &manifest, &name, &tag) && name == NULL ? reach_subject(store, &manifest.digest) : NULL;
+        char *subject = reach_subject(store, row);
         if (subject == NULL) {
             json_array_append(kept, row);
         } else {
             g_hash_table_insert(orphans, GUINT_TO_POINTER((guint)i), subject);
         }
     }
-    if (!reach_rows(store, kept, reached, unread, error) || !reach_attached(store, rows, reached, orphans, error)) {
+    if (!reach_rows(store, kept, reached, unread, error)) {
         return FALSE;
     }
+    reach_attached(store, rows, reached, orphans, unread);
     for (size_t i = json_array_size(rows); i-- > 0;) {
         if (g_hash_table_contains(orphans, GUINT_TO_POINTER((guint)i))) {
             json_array_remove(rows, i);
@@ -257,6 +256,10 @@ static void drop_unreached(IngotStore *store, GHashTable *reached, IngotGarbage 
 /* A download that nobody is busy with. */
 static void drop_partial(const char *path, IngotGarbage *garbage)
 {
+    if (!ingot_file_is_regular(path)) {
+        unlink(path);
+        return;
+    }
     g_auto(IngotFd) fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -338,7 +341,8 @@ static gboolean drop_first(IngotStore *store, GHashTable *standing, IngotGarbage
     garbage->blobs += loose.blobs; /* those that are held are counted once, in the end */
     garbage->freed += loose.freed;
     return drop_partials(store, garbage, error) && drop_temporary(store, error) && drop_hints(store, "frames", error) &&
-           drop_hints(store, "frame-digests", error) && drop_hints(store, "checked", error);
+           drop_hints(store, "frame-digests", error) && drop_hints(store, "checked", error) &&
+           drop_hints(store, LACKING_FOLDER, error);
 }
 
 /* On a full disk the list is written once there is room for it: whoever is killed in between leaves a name, or a row

@@ -66,7 +66,7 @@ gboolean ingot_store_load_frames(IngotStore *store, const IngotDigest *disk, Ing
 {
     gsize size, most = HEAD_SIZE + (gsize)(index->chunks->len + 1) * INGOT_DIGEST_SIZE;
     g_autofree char *path = digests_path(store, disk);
-    g_autoptr(GBytes) bytes = ingot_file_read(path, most, NULL);
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, most, NULL);
     const guint8 *text = bytes == NULL ? NULL : g_bytes_get_data(bytes, &size);
     if (text == NULL || !digests_are_whole(text, size, index->chunks->len)) {
         return FALSE;

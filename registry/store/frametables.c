@@ -97,7 +97,7 @@ static GPtrArray *tables_list(IngotStore *store)
 
 GBytes *frametables_read(const char *path)
 {
-    return ingot_file_read(path, TABLE_MAX, NULL);
+    return ingot_file_read_regular(path, TABLE_MAX, NULL);
 }
 
 IngotFrames *frametables_open(IngotStore *store)

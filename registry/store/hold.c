@@ -20,10 +20,10 @@ void hold_free(gpointer data)
     g_free(hold);
 }
 
-/* A pipe in a blob's place is not waited for. */
+/* A pipe in a blob's place is not waited for, a link not followed. */
 static int open_regular(const char *path, int flags)
 {
-    g_auto(IngotFd) fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+    g_auto(IngotFd) fd = open(path, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? g_steal_fd(&fd) : -1;
 }
@@ -118,7 +118,7 @@ HoldState hold_claim(IngotStore *store, const IngotDigest *digest, int *fd)
         own = open_regular(path, O_RDONLY);
     }
     if (own < 0) {
-        return g_file_test(path, G_FILE_TEST_IS_REGULAR) ? HOLD_BY_ANOTHER : HOLD_NONE;
+        return ingot_file_is_regular(path) ? HOLD_BY_ANOTHER : HOLD_NONE;
     }
     if (flock(own, LOCK_EX | LOCK_NB) != 0) {
         return HOLD_BY_ANOTHER;

@@ -1,4 +1,4 @@
-/* Images: a manifest with its config, index and disk, and what is attached to it. */
+/* Images: a manifest with its config, index and disk. */
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -6,11 +6,9 @@
 
 #include "base/json.h"
 #include "store/frametables.h"
-#include "store/hold.h"
-#include "store/reach.h"
+#include "store/layout.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
-#define ATTACHMENT_MAX (64u << 20)
 
 void ingot_image_free(IngotImage *image)
 {
@@ -111,8 +109,7 @@ static IngotStoreEntry *entry_of_digest(IngotStore *store, const IngotReference 
     }
     entry->manifest.size = g_bytes_get_size(bytes);
     entry->tag = g_strdup(reference->tag);
-    entry->name = reference->host == NULL ? g_strdup(reference->name)
-                                          : g_strdup_printf("%s/%s", reference->host, reference->name);
+    entry->name = ingot_reference_local_name(reference);
     return g_steal_pointer(&entry);
 }
 
@@ -155,103 +152,4 @@ gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *
     g_autofree char *text = ingot_manifest_to_text(&parts);
     return ingot_store_put(store, text, strlen(text), manifest, error) &&
            (name == NULL || ingot_store_tag(store, name, tag, manifest, error));
-}
-
-static gboolean has_row(const json_t *rows, const json_t *row)
-{
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        if (json_equal(json_array_get(rows, i), row)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-/* From then on the row keeps the attachment's blobs, for as long as its subject is named or held. */
-static gboolean list_attachment(IngotStore *store, const char *artifact_type, const IngotDescriptor *manifest,
-                                GError **error)
-{
-    g_autoptr(IngotLock) lock = layout_lock(store, error);
-    g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
-    g_autoptr(GHashTable) reached = reach_new();
-    if (index == NULL || !reach_add(store, &manifest->digest, reached, error)) {
-        return FALSE;
-    }
-    json_t *rows = json_object_get(index, "manifests");
-    g_autoptr(json_t) row = layout_new_row(NULL, NULL, artifact_type, manifest);
-    if (!has_row(rows, row)) {
-        json_array_append(rows, row);
-        if (!layout_sync_blobs(store, error) || !layout_write(store, index, error)) {
-            return FALSE;
-        }
-    }
-    hold_drop_all(store, reached);
-    return TRUE;
-}
-
-gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
-                            const char *media_type, const void *data, gsize size, GError **error)
-{
-    IngotDescriptor blob, empty, manifest;
-    if (!ingot_store_put(store, data, size, &blob, error) || !ingot_store_put(store, "{}", 2, &empty, error)) {
-        return FALSE;
-    }
-    g_autofree char *text = ingot_attachment_to_text(subject, artifact_type, media_type, &blob);
-    return ingot_store_put(store, text, strlen(text), &manifest, error) &&
-           list_attachment(store, artifact_type, &manifest, error);
-}
-
-/* The manifest at digest if it is attached to subject. */
-static json_t *attachment(IngotStore *store, const IngotDescriptor *manifest, const IngotDescriptor *subject)
-{
-    g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, NULL);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL
-                      : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
-    char wanted[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(&subject->digest, wanted);
-    const char *found = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
-    return g_strcmp0(found, wanted) == 0 ? g_steal_pointer(&root) : NULL;
-}
-
-GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *subject, GError **error)
-{
-    g_autoptr(json_t) index = layout_read(store, error);
-    if (index == NULL) {
-        return NULL;
-    }
-    GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
-    const json_t *rows = json_object_get(index, "manifests");
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (!layout_row(json_array_get(rows, i), &manifest, &name, &tag) || name != NULL) {
-            continue;
-        }
-        g_autoptr(json_t) root = attachment(store, &manifest, subject);
-        if (root != NULL) {
-            g_ptr_array_add(found, g_memdup2(&manifest, sizeof manifest));
-        }
-    }
-    return found;
-}
-
-GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
-                             GError **error)
-{
-    g_autoptr(GPtrArray) all = ingot_store_attachments(store, subject, error);
-    for (guint i = 0; all != NULL && i < all->len; i++) {
-        g_autoptr(json_t) root = attachment(store, g_ptr_array_index(all, i), subject);
-        const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
-        const char *digest_text = json_string_value(json_object_get(layer, "digest"));
-        IngotDigest digest;
-        if (g_strcmp0(json_string_value(json_object_get(root, "artifactType")), artifact_type) == 0 &&
-            digest_text != NULL && ingot_digest_parse(digest_text, &digest, NULL)) {
-            return ingot_store_read(store, &digest, ATTACHMENT_MAX, error);
-        }
-    }
-    if (all != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "nothing of type %s is attached", artifact_type);
-    }
-    return NULL;
 }

@@ -3,8 +3,14 @@
 
 #include <ingot/error.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/hub.h"
 
 #define INDEX_MAX (64u << 20) /* bytes */
+#define LAST_NAME "index.json.last"
+#define ADVICE " (`ingot fsck` tells what can be brought back)"
 #define LAYOUT_FILE "{\"imageLayoutVersion\":\"1.0.0\"}"
 
 char *layout_path(const IngotStore *store, const char *name)
@@ -16,16 +22,31 @@ static gboolean layout_is_there(const IngotStore *store)
 {
     g_autofree char *layout = layout_path(store, "oci-layout");
     g_autofree char *index = layout_path(store, "index.json");
-    return g_file_test(layout, G_FILE_TEST_EXISTS) && g_file_test(index, G_FILE_TEST_EXISTS);
+    struct stat st;
+    return lstat(layout, &st) == 0 && lstat(index, &st) == 0;
 }
 
-static json_t *layout_empty(void)
+/* A store gets its first blob after its index.json. */
+static gboolean layout_has_blobs(const IngotStore *store)
+{
+    g_autofree char *path = layout_path(store, "blobs/sha256");
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    return folder != NULL && g_dir_read_name(folder) != NULL;
+}
+
+static gboolean layout_is_lost(const char *path, const char *advice, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s is not there, though the store has blobs%s", path, advice);
+    return FALSE;
+}
+
+json_t *layout_empty(void)
 {
     return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", "application/vnd.oci.image.index.v1+json",
                      "manifests");
 }
 
-static IngotLock *layout_take_lock(const IngotStore *store, GError **error)
+IngotLock *layout_lock_as_it_is(const IngotStore *store, GError **error)
 {
     g_autofree char *path = layout_path(store, ".lock");
     return ingot_lock_take(path, TRUE, TRUE, error);
@@ -40,13 +61,17 @@ static gboolean layout_make_files(const IngotStore *store, GError **error)
     if (!ingot_file_make_folder(blobs, error) || !ingot_file_make_folder(temporary, error)) {
         return FALSE;
     }
-    g_autoptr(IngotLock) lock = layout_take_lock(store, error);
+    g_autoptr(IngotLock) lock = layout_lock_as_it_is(store, error);
     if (lock == NULL || (!g_file_test(layout, G_FILE_TEST_EXISTS) &&
                          !ingot_file_replace(layout, LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, error))) {
         return FALSE;
     }
+    struct stat st;
+    if (lstat(index_path, &st) == 0) {
+        return TRUE;
+    }
     g_autoptr(json_t) index = layout_empty();
-    return g_file_test(index_path, G_FILE_TEST_EXISTS) || layout_write(store, index, error);
+    return layout_has_blobs(store) ? layout_is_lost(index_path, ADVICE, error) : layout_write(store, index, error);
 }
 
 gboolean layout_ensure(const IngotStore *store, GError **error)
@@ -61,7 +86,7 @@ gboolean layout_ensure(const IngotStore *store, GError **error)
 
 IngotLock *layout_lock(const IngotStore *store, GError **error)
 {
-    return layout_ensure(store, error) ? layout_take_lock(store, error) : NULL;
+    return layout_ensure(store, error) ? layout_lock_as_it_is(store, error) : NULL;
 }
 
 static gboolean layout_check(const IngotStore *store, GError **error)
@@ -73,25 +98,64 @@ static gboolean layout_check(const IngotStore *store, GError **error)
     return TRUE;
 }
 
-json_t *layout_read(const IngotStore *store, GError **error)
+static json_t *index_load(const char *path, GError **error)
 {
-    g_autofree char *path = layout_path(store, "index.json");
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(GBytes) bytes = ingot_file_read(path, INDEX_MAX, &problem);
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        return layout_check(store, error) ? layout_empty() : NULL;
-    }
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, INDEX_MAX, error);
     if (bytes == NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
         return NULL;
     }
     gsize size;
     const void *data = g_bytes_get_data(bytes, &size);
     g_autoptr(json_t) index = ingot_json_parse(data, size, path, error);
-    if (index == NULL || ingot_json_get_array(index, "manifests", path, error) == NULL) {
-        return NULL;
+    return index != NULL && ingot_json_get_array(index, "manifests", path, error) != NULL ? g_steal_pointer(&index)
+                                                                                          : NULL;
+}
+
+json_t *layout_load(const IngotStore *store, GError **error)
+{
+    g_autofree char *path = layout_path(store, "index.json");
+    GError *problem = NULL;
+    json_t *index = index_load(path, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) && layout_has_blobs(store)) {
+        g_clear_error(&problem); /* another process may have made the store, and put its first blob, just now */
+        index = index_load(path, &problem);
+        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            g_error_free(problem);
+            layout_is_lost(path, "", error);
+            return NULL;
+        }
     }
-    return g_steal_pointer(&index);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_error_free(problem);
+        return layout_check(store, error) ? layout_empty() : NULL;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return index;
+}
+
+json_t *layout_read(const IngotStore *store, GError **error)
+{
+    GError *problem = NULL;
+    json_t *index = layout_load(store, &problem);
+    if (problem == NULL) {
+        return index;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s" ADVICE, problem->message);
+        g_error_free(problem);
+    } else {
+        g_propagate_error(error, problem);
+    }
+    return NULL;
+}
+
+json_t *layout_read_last(const IngotStore *store)
+{
+    g_autofree char *path = layout_path(store, LAST_NAME);
+    json_t *last = index_load(path, NULL);
+    return last == NULL ? layout_empty() : last;
 }
 
 gboolean layout_sync_blobs(const IngotStore *store, GError **error)
@@ -100,23 +164,37 @@ gboolean layout_sync_blobs(const IngotStore *store, GError **error)
     return ingot_file_sync_folder(any, error);
 }
 
+/* Another name for the same file: nothing is written, and so nothing is synced. */
+static void keep_last(const IngotStore *store, const char *path)
+{
+    g_autofree char *last = layout_path(store, LAST_NAME), *temporary = layout_path(store, ".index.json.last");
+    unlink(temporary);
+    if (link(path, temporary) == 0) {
+        rename(temporary, last);
+        unlink(temporary); /* of two names of one file, as after a write that failed, rename(2) leaves both */
+    }
+}
+
 gboolean layout_write(const IngotStore *store, const json_t *index, GError **error)
 {
     g_autofree char *path = layout_path(store, "index.json");
+    keep_last(store, path);
     return ingot_json_save(index, path, INDEX_MAX, 0644, error);
+}
+
+const char *layout_annotation(const json_t *row, const char *key)
+{
+    return json_string_value(json_object_get(json_object_get(row, "annotations"), key));
 }
 
 const char *layout_former(const json_t *row)
 {
-    const json_t *annotations = json_object_get(row, "annotations");
-    return json_object_get(annotations, LAYOUT_NAME) != NULL
-               ? NULL
-               : json_string_value(json_object_get(annotations, LAYOUT_FORMER));
+    return layout_annotation(row, LAYOUT_NAME) != NULL ? NULL : layout_annotation(row, LAYOUT_FORMER);
 }
 
 const char *layout_index(const json_t *row)
 {
-    return json_string_value(json_object_get(json_object_get(row, "annotations"), LAYOUT_INDEX));
+    return layout_annotation(row, LAYOUT_INDEX);
 }
 
 void layout_split_name(const char *text, char **name, char **tag)
@@ -124,7 +202,8 @@ void layout_split_name(const char *text, char **name, char **tag)
     /* The last colon ends the name, unless what follows is a path: then it belongs to a port. */
     const char *colon = strrchr(text, ':');
     gboolean tagged = colon != NULL && strchr(colon, '/') == NULL;
-    *name = tagged ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
+    g_autofree char *written = tagged ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
+    *name = hub_local_name(written);
     *tag = tagged ? g_strdup(colon + 1) : NULL;
 }
 
@@ -136,22 +215,27 @@ gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, c
         !ingot_json_get_size(row, "size", "index.json", &manifest->size, NULL)) {
         return FALSE;
     }
-    const char *text = json_string_value(json_object_get(json_object_get(row, "annotations"), LAYOUT_NAME));
+    const char *text = layout_annotation(row, LAYOUT_NAME);
     if (text != NULL) {
         layout_split_name(text, name, tag);
     }
     return TRUE;
 }
 
-json_t *layout_new_row(const char *name, const char *tag, const char *artifact_type, const IngotDescriptor *manifest)
+json_t *layout_new_row(const char *media_type, const char *artifact_type, const IngotDescriptor *manifest)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&manifest->digest, digest);
-    json_t *row = json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest, "size",
-                            (json_int_t)manifest->size, "artifactType", artifact_type);
-    if (name != NULL) {
-        g_autofree char *full = tag == NULL ? g_strdup(name) : g_strdup_printf("%s:%s", name, tag);
-        json_object_set_new(row, "annotations", json_pack("{s:s}", LAYOUT_NAME, full));
+    return json_pack("{s:s, s:s, s:I, s:s*}", "mediaType", media_type, "digest", digest, "size",
+                     (json_int_t)manifest->size, "artifactType", artifact_type);
+}
+
+void layout_annotate(json_t *row, const char *key, const char *value)
+{
+    json_t *annotations = json_object_get(row, "annotations");
+    if (annotations == NULL) {
+        annotations = json_object();
+        json_object_set_new(row, "annotations", annotations);
     }
-    return row;
+    ingot_json_set_string(annotations, key, value);
 }

@@ -29,15 +29,29 @@ struct IngotStore {
 /* The annotation of an image that is named by the digest of an OCI index, which it was chosen from: that digest. */
 #define LAYOUT_INDEX "vnd.ingot.index"
 
+/* The annotations of what is attached to an image: the digest of the image's manifest; and, where that is not told by
+ * the attachment's own subject but by a tag beside the image's (cosign's sha256-HEX.sig), that tag. */
+#define LAYOUT_SUBJECT "vnd.ingot.subject"
+#define LAYOUT_BESIDE "vnd.ingot.tag-beside"
+
 char *layout_path(const IngotStore *store, const char *name);
 /* Makes the folder a store where it is not one yet: every function that writes begins with it, or with layout_lock. */
 gboolean layout_ensure(const IngotStore *store, GError **error);
 /* The exclusive lock of those who change index.json. */
 IngotLock *layout_lock(const IngotStore *store, GError **error);
-/* A store that is not made yet has no rows. */
+/* The same of a store that is there, whatever has become of its index.json. */
+IngotLock *layout_lock_as_it_is(const IngotStore *store, GError **error);
+/* A store that is not made yet has no rows. CORRUPT where index.json is damaged, or is gone though there are blobs: an
+ * empty store is none that lost its list. */
+json_t *layout_load(const IngotStore *store, GError **error);
+/* The same for whoever does not mend it: the error says who does. */
 json_t *layout_read(const IngotStore *store, GError **error);
+/* The index before the last change; empty where there is none that can be read. */
+json_t *layout_read_last(const IngotStore *store);
+json_t *layout_empty(void);
 /* The names of the blobs last: before index.json names them. */
 gboolean layout_sync_blobs(const IngotStore *store, GError **error);
+/* The one that was there stays as index.json.last, where the file system can do that. */
 gboolean layout_write(const IngotStore *store, const json_t *index, GError **error);
 /* Parts NAME:TAG; *tag is NULL where there is none. */
 void layout_split_name(const char *text, char **name, char **tag);
@@ -47,8 +61,12 @@ gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, c
 const char *layout_former(const json_t *row);
 /* The digest of the index by which the image of a row was pulled; NULL: by its own. */
 const char *layout_index(const json_t *row);
-json_t *layout_new_row(const char *name, const char *tag, const char *artifact_type, const IngotDescriptor *manifest);
 IngotStoreEntry *layout_copy_entry(const IngotStoreEntry *entry);
 /* ingot_store_tag; index_digest (may be NULL): an image without a tag is named by it instead of its own digest. */
 gboolean layout_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
                      const IngotDescriptor *manifest, GError **error);
+/* The value of one of a row's annotations, or NULL. */
+const char *layout_annotation(const json_t *row, const char *key);
+/* A row without annotations; artifact_type may be NULL. */
+json_t *layout_new_row(const char *media_type, const char *artifact_type, const IngotDescriptor *manifest);
+void layout_annotate(json_t *row, const char *key, const char *value);

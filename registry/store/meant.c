@@ -10,29 +10,18 @@
 #define BARE_LEAST 12u     /* digits */
 #define BARE_MOST 64u
 
-/* NAME:TAG, NAME@DIGEST, or NAME where both are NULL. */
-static char *name_text(const char *name, const char *tag, const char *digest)
-{
-    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, name, tag, digest);
-    return ingot_reference_to_text(reference);
-}
-
 /* The digest that an entry without a tag stands for. Free it. */
 static char *pin_of(const IngotStoreEntry *entry)
 {
     return entry->index != NULL ? g_strdup(entry->index) : ingot_digest_to_text(&entry->manifest.digest);
 }
 
+/* NAME:TAG, or NAME@DIGEST. */
 static char *entry_text(const IngotStoreEntry *entry)
 {
     g_autofree char *pin = entry->tag == NULL ? pin_of(entry) : NULL;
-    return name_text(entry->name, entry->tag, pin);
-}
-
-static char *local_name(const IngotReference *reference)
-{
-    return reference->host == NULL ? g_strdup(reference->name)
-                                   : g_strdup_printf("%s/%s", reference->host, reference->name);
+    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, entry->name, entry->tag, pin);
+    return ingot_reference_to_text(reference);
 }
 
 /* --- what is not there --- */
@@ -43,10 +32,10 @@ static gboolean unknown_name(const IngotReference *reference, const char *name, 
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < list->len; i++) {
         const IngotStoreEntry *entry = g_ptr_array_index(list, i);
-        g_ptr_array_add(names, name_text(entry->name, entry->tag, NULL));
+        g_ptr_array_add(names, ingot_name_to_text(entry->name, entry->tag));
     }
     g_ptr_array_add(names, NULL);
-    g_autofree char *wanted = name_text(name, reference->tag, NULL);
+    g_autofree char *wanted = ingot_name_to_text(name, reference->tag);
     g_autofree char *hint = ingot_text_suggestion(wanted, (const char *const *)names->pdata);
     g_autofree char *text = ingot_reference_to_text(reference);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "no image %s in the store%s; `ingot images` lists them",
@@ -145,7 +134,7 @@ static gboolean is_one_image(const GPtrArray *found)
 /* FALSE where there is none. One that lost its name can still be had by its digest. */
 static gboolean find_names(Names *names, IngotStore *store, const IngotReference *reference, GError **error)
 {
-    g_autofree char *name = local_name(reference);
+    g_autofree char *name = ingot_reference_local_name(reference);
     names->former = ingot_store_list_former(store, error);
     if (names->former == NULL) {
         return FALSE;
@@ -194,7 +183,7 @@ static const IngotStoreEntry *best_name(const GPtrArray *found, const char *tag)
 
 static IngotStoreEntry *find_tag(const IngotReference *reference, GPtrArray *list, GError **error)
 {
-    g_autofree char *name = local_name(reference);
+    g_autofree char *name = ingot_reference_local_name(reference);
     g_auto(GStrv) tags = tags_of(list, name);
     const char *tag = reference->tag;
     if (tag == NULL && has_name(list, name) && (tag = ingot_tag_choose(name, " in the store", tags, error)) == NULL) {

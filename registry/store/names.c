@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "image/hub.h"
 #include "store/collect.h"
 #include "store/hold.h"
 #include "store/reach.h"
@@ -147,9 +148,9 @@ static void keep_former(json_t *rows, const json_t *old)
     if (!layout_row(old, &manifest, &name, &tag) || is_named(rows, &manifest.digest)) {
         return;
     }
-    g_autofree char *full = tag == NULL ? g_strdup(name) : g_strdup_printf("%s:%s", name, tag);
-    json_t *row = layout_new_row(NULL, NULL, INGOT_TYPE_IMAGE, &manifest);
-    json_object_set_new(row, "annotations", json_pack("{s:s}", LAYOUT_FORMER, full));
+    g_autofree char *full = ingot_name_to_text(name, tag);
+    json_t *row = layout_new_row(INGOT_TYPE_MANIFEST, INGOT_TYPE_IMAGE, &manifest);
+    layout_annotate(row, LAYOUT_FORMER, full);
     json_array_append_new(rows, row);
 }
 
@@ -177,16 +178,18 @@ gboolean layout_name(IngotStore *store, const char *name, const char *tag, const
     if (index == NULL) {
         return FALSE;
     }
+    g_autofree char *local = hub_local_name(name), *full = ingot_name_to_text(local, tag);
     if (!check_whole(store, manifest, reached, error)) {
-        g_prefix_error(error, "%s%s%s: ", name, tag == NULL ? "" : ":", tag == NULL ? "" : tag);
+        g_prefix_error(error, "%s: ", full);
         return FALSE;
     }
     json_t *rows = json_object_get(index, "manifests");
-    g_autoptr(json_t) row = layout_new_row(name, tag, INGOT_TYPE_IMAGE, manifest);
+    g_autoptr(json_t) row = layout_new_row(INGOT_TYPE_MANIFEST, INGOT_TYPE_IMAGE, manifest);
+    layout_annotate(row, LAYOUT_NAME, full);
     if (index_digest != NULL) {
-        json_object_set_new(json_object_get(row, "annotations"), LAYOUT_INDEX, json_string(index_digest));
+        layout_annotate(row, LAYOUT_INDEX, index_digest);
     }
-    ssize_t old = find_row(rows, name, tag, index_digest, &manifest->digest);
+    ssize_t old = find_row(rows, local, tag, index_digest, &manifest->digest);
     gboolean same = old >= 0 && json_equal(json_array_get(rows, (size_t)old), row);
     if (!same) {
         set_row(rows, old, row, &manifest->digest);

@@ -48,13 +48,9 @@ static gboolean add_children(IngotStore *store, const json_t *root, guint depth,
     return TRUE;
 }
 
-static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint depth, GHashTable *set, GError **error)
+/* All that a manifest names, which was read. */
+static gboolean add_named(IngotStore *store, const json_t *root, guint depth, GHashTable *set, GError **error)
 {
-    g_hash_table_add(set, ingot_digest_to_text(digest));
-    g_autoptr(json_t) root = manifest_read(store, digest, error);
-    if (root == NULL) {
-        return FALSE;
-    }
     if (depth > DEPTH_MOST) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "more than %u indexes within each other", DEPTH_MOST);
         return FALSE;
@@ -67,24 +63,51 @@ static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint
     return add_children(store, root, depth, set, error);
 }
 
+static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint depth, GHashTable *set, GError **error)
+{
+    g_hash_table_add(set, ingot_digest_to_text(digest));
+    g_autoptr(json_t) root = manifest_read(store, digest, error);
+    return root != NULL && add_named(store, root, depth, set, error);
+}
+
 gboolean reach_add(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error)
 {
     return add_manifest(store, manifest, 0, set, error);
 }
 
-char *reach_subject(IngotStore *store, const IngotDigest *manifest)
+/* root: the row's manifest; NULL: it can't be read. */
+static const char *subject_of(const json_t *row, const json_t *root)
 {
-    g_autoptr(json_t) root = manifest_read(store, manifest, NULL);
-    return g_strdup(json_string_value(json_object_get(json_object_get(root, "subject"), "digest")));
+    const char *told = layout_annotation(row, LAYOUT_SUBJECT);
+    return told != NULL ? told : json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+}
+
+char *reach_subject(IngotStore *store, const json_t *row)
+{
+    IngotDescriptor manifest;
+    g_autofree char *name = NULL, *tag = NULL;
+    if (!layout_row(row, &manifest, &name, &tag) || name != NULL || layout_former(row) != NULL) {
+        return NULL;
+    }
+    g_autoptr(json_t) root =
+        layout_annotation(row, LAYOUT_SUBJECT) != NULL ? NULL : manifest_read(store, &manifest.digest, NULL);
+    return g_strdup(subject_of(row, root));
 }
 
 /* An image that has no name yet may not be there yet either. */
-static gboolean add_subject(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error)
+static gboolean add_subject(IngotStore *store, const char *subject, GHashTable *set)
 {
-    g_autofree char *subject = reach_subject(store, manifest);
     IngotDigest above;
     return subject == NULL || g_hash_table_contains(set, subject) || !ingot_digest_parse(subject, &above, NULL) ||
-           !ingot_store_has(store, &above) || reach_add(store, &above, set, error);
+           !ingot_store_has(store, &above) || reach_add(store, &above, set, NULL);
+}
+
+/* FALSE: it, or the image that it is attached to, can't be read. */
+static gboolean add_nameless(IngotStore *store, const json_t *row, const IngotDigest *manifest, GHashTable *set)
+{
+    g_hash_table_add(set, ingot_digest_to_text(manifest));
+    g_autoptr(json_t) root = manifest_read(store, manifest, NULL);
+    return root != NULL && add_named(store, root, 0, set, NULL) && add_subject(store, subject_of(row, root), set);
 }
 
 /* A row without a name that can't be read is passed over (*unread): what that names serves nobody, and no verb could
@@ -98,13 +121,12 @@ static gboolean add_row(IngotStore *store, const json_t *row, GHashTable *set, g
         return FALSE;
     }
     if (name == NULL) {
-        gboolean read =
-            reach_add(store, &manifest.digest, set, NULL) && add_subject(store, &manifest.digest, set, NULL);
-        *unread += read ? 0 : 1;
+        *unread += add_nameless(store, row, &manifest.digest, set) ? 0 : 1;
         return TRUE;
     }
     if (!reach_add(store, &manifest.digest, set, error)) {
-        g_prefix_error(error, "%s%s%s: ", name, tag == NULL ? "" : ":", tag == NULL ? "" : tag);
+        g_autofree char *full = ingot_name_to_text(name, tag);
+        g_prefix_error(error, "%s: ", full);
         return FALSE;
     }
     return TRUE;

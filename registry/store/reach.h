@@ -13,5 +13,6 @@ gboolean reach_add(IngotStore *store, const IngotDigest *manifest, GHashTable *s
 /* Adds all that the rows reach; what is attached to an image keeps the image, which may have no name yet. *unread is
  * raised by the number of those without a name that can't be read. */
 gboolean reach_rows(IngotStore *store, const json_t *rows, GHashTable *set, guint *unread, GError **error);
-/* The digest of the manifest that one is attached to; NULL: of none. Free it. */
-char *reach_subject(IngotStore *store, const IngotDigest *manifest);
+/* The digest of what a row of index.json is attached to: the row says it, or, of an older Ingot's or another tool's,
+ * the manifest's own subject. NULL: it is attached to nothing, or has a name. Free it. */
+char *reach_subject(IngotStore *store, const json_t *row);

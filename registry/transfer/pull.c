@@ -9,52 +9,12 @@
 #include "store/blobs.h"
 #include "store/meant.h"
 #include "transfer/assemble.h"
+#include "transfer/attachments.h"
+#include "transfer/fetch.h"
 #include "transfer/policy.h"
 #include "transfer/pull.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
-#define ATTACHMENT_MAX (64u << 20)
-#define ANSWER_LEAST 65536u  /* bytes: an error may be longer than the blob */
-#define ATTACHED_PATIENCE 10 /* seconds, with a registry that has no time for what is attached */
-
-static gboolean refuse_size(const char *name, const IngotDescriptor *blob, const char *why, GError **error)
-{
-    g_autofree char *digest = ingot_digest_to_text(&blob->digest);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
-                "%s: the manifest gives the blob %s %" G_GUINT64_FORMAT " bytes, %s", name, digest, blob->size, why);
-    return FALSE;
-}
-
-/* Of the size that its descriptor gives: with another one the image could not be pushed again. */
-static gboolean check_size(const char *name, const IngotDescriptor *blob, GBytes *bytes, GError **error)
-{
-    return g_bytes_get_size(bytes) == blob->size || refuse_size(name, blob, "but it has another size", error);
-}
-
-/* A small blob, from the store or the registry, into the store. One that is damaged is fetched anew. */
-static GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
-                          gsize limit, guint64 *received, GError **error)
-{
-    if (blob->size > limit) {
-        refuse_size(name, blob, "which is more than such a blob has", error);
-        return NULL;
-    }
-    g_autoptr(GBytes) there =
-        ingot_store_hold(store, &blob->digest) ? ingot_store_read(store, &blob->digest, limit, NULL) : NULL;
-    if (there != NULL) {
-        return check_size(name, blob, there, error) ? g_steal_pointer(&there) : NULL;
-    }
-    g_autoptr(GBytes) bytes = ingot_remote_get_blob(remote, name, &blob->digest, MAX(blob->size, ANSWER_LEAST), error);
-    if (bytes == NULL || !check_size(name, blob, bytes, error)) {
-        return NULL;
-    }
-    IngotDescriptor put;
-    if (!ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error)) {
-        return NULL;
-    }
-    *received += g_bytes_get_size(bytes);
-    return g_steal_pointer(&bytes);
-}
 
 /* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. FALSE: the process is
  * to end. */
@@ -126,73 +86,6 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     return pull_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
 }
 
-/* Whether there is no use in asking for more. */
-static gboolean is_over(const GError *problem)
-{
-    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
-           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
-}
-
-/* One attached manifest with its one blob. What is attached is no part of the image: what is odd is left where it is.
- */
-static gboolean pull_attachment(IngotStore *store, IngotRemote *remote, const char *name,
-                                const IngotDescriptor *subject, const char *digest, guint64 *received, GError **error)
-{
-    IngotDescriptor own, blob;
-    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, name, digest, &own, NULL, error);
-    gsize room = INGOT_MANIFEST_VALUES;
-    g_autoptr(json_t) root = bytes == NULL ? NULL
-                                           : ingot_json_parse_within(g_bytes_get_data(bytes, NULL),
-                                                                     g_bytes_get_size(bytes), digest, &room, error);
-    if (root == NULL) {
-        return FALSE;
-    }
-    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
-    const char *artifact = json_string_value(json_object_get(root, "artifactType"));
-    const char *type = json_string_value(json_object_get(layer, "mediaType"));
-    const char *blob_digest = json_string_value(json_object_get(layer, "digest"));
-    json_int_t size = json_integer_value(json_object_get(layer, "size"));
-    if (artifact == NULL || type == NULL || blob_digest == NULL || size < 0 ||
-        json_array_size(json_object_get(root, "layers")) != 1 || !ingot_digest_parse(blob_digest, &blob.digest, NULL)) {
-        return TRUE;
-    }
-    blob.size = (guint64)size;
-    g_autoptr(GBytes) content = fetch_blob(store, remote, name, &blob, ATTACHMENT_MAX, received, error);
-    return content != NULL && ingot_store_attach(store, subject, artifact, type, g_bytes_get_data(content, NULL),
-                                                 g_bytes_get_size(content), error);
-}
-
-/* What is attached, as far as it can be had: the image is whole without it, and of use where its registry knows no more
- * than that. */
-static gboolean pull_attachments(IngotStore *store, IngotRemote *remote, const char *name,
-                                 const IngotDescriptor *subject, IngotProgress *progress, guint64 *received,
-                                 GError **error)
-{
-    g_autoptr(GError) problem = NULL;
-    ingot_remote_limit(remote, 0, 0, ATTACHED_PATIENCE);
-    g_autoptr(json_t) all = ingot_remote_some_referrers(remote, name, &subject->digest, &problem);
-    for (size_t i = 0; i < json_array_size(all) && !is_over(problem); i++) {
-        const char *digest = json_string_value(json_object_get(json_array_get(all, i), "digest"));
-        g_autoptr(GError) own = NULL;
-        if (problem != NULL) {
-            ingot_remote_limit(remote, 0, 0, 0); /* it has been waited for */
-        }
-        if (digest != NULL && !pull_attachment(store, remote, name, subject, digest, received, &own) &&
-            (problem == NULL || is_over(own))) {
-            g_clear_error(&problem);
-            problem = g_steal_pointer(&own);
-        }
-    }
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return FALSE;
-    }
-    if (problem != NULL) {
-        ingot_progress_warning(progress, "not all that is attached came along: %s", problem->message);
-    }
-    return TRUE;
-}
-
 /* A pull that has failed counts on nothing any more. Another thread by the same handle may wait for the disk's file. */
 static void let_go(IngotStore *store, const IngotManifest *parts, const IngotDescriptor *manifest)
 {
@@ -206,7 +99,7 @@ static void let_go(IngotStore *store, const IngotManifest *parts, const IngotDes
 static gboolean name_pulled(IngotStore *store, const IngotReference *reference, const char *tag,
                             const IngotDescriptor *manifest, GError **error)
 {
-    g_autofree char *name = g_strdup_printf("%s/%s", reference->host, reference->name);
+    g_autofree char *name = ingot_reference_local_name(reference);
     return tag == NULL ? meant_name_pulled(store, name, reference->digest, manifest, error)
                        : ingot_store_tag(store, name, tag, manifest, error);
 }
@@ -219,7 +112,7 @@ static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotRe
     IngotDescriptor put;
     return pull_parts(store, remote, reference, parts, progress, received, error) &&
            ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) &&
-           pull_attachments(store, remote, reference->name, manifest, progress, received, error);
+           attachments_pull(store, remote, reference->name, manifest, progress, received, error);
 }
 
 /* named FALSE: the image has its names. as NULL: the reference says what it is named. */

@@ -8,18 +8,9 @@
 #include <ingot/store.h>
 #include <ingot/transfer.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static gboolean check_size(const char *path, const IngotDescriptor *blob, GError **error)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && (guint64)st.st_size == blob->size) {
-        return TRUE;
-    }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: not there, or not of %" G_GUINT64_FORMAT " bytes", path,
-                blob->size);
-    return FALSE;
-}
+#include "transfer/attachments.h"
+#include "transfer/send.h"
 
 gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
                                   IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
@@ -34,33 +25,6 @@ gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const 
         ingot_store_keep_frames(store, &disk->digest, index);
     }
     return ok;
-}
-
-/* *send: the registry lacks the blob, and the store has it as it should be. */
-static gboolean look_at_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
-                             gboolean *send, IngotProgress *progress, GError **error)
-{
-    gboolean has;
-    *send = FALSE;
-    if (!ingot_remote_has_blob(remote, name, &blob->digest, &has, error)) {
-        return FALSE;
-    }
-    if (has) {
-        ingot_progress_add(progress, blob->size);
-        return TRUE;
-    }
-    *send = TRUE;
-    g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
-    return check_size(path, blob, error);
-}
-
-static gboolean push_blob(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *blob,
-                          IngotProgress *progress, GError **error)
-{
-    gboolean send;
-    g_autofree char *path = ingot_store_blob_path(store, &blob->digest);
-    return look_at_blob(store, remote, name, blob, &send, progress, error) &&
-           (!send || ingot_remote_put_blob(remote, name, path, blob, progress, error));
 }
 
 /* --- an image's blobs --- */
@@ -80,7 +44,7 @@ static gboolean push_small(gpointer user, GError **error)
     const IngotManifest *manifest = pushing->image->manifest;
     const IngotDescriptor *blobs[] = {&manifest->config, &manifest->index};
     for (guint i = 0; !pushing->small_sent && i < G_N_ELEMENTS(blobs); i++) {
-        if (!push_blob(pushing->store, pushing->remote, pushing->name, blobs[i], pushing->progress, error)) {
+        if (!send_blob(pushing->store, pushing->remote, pushing->name, blobs[i], pushing->progress, error)) {
             return FALSE;
         }
     }
@@ -94,59 +58,10 @@ static gboolean push_blobs(Pushing *pushing, guint64 *sent, GError **error)
     const IngotDescriptor *disk = &pushing->image->manifest->disk;
     const IngotMeanwhile meanwhile = {push_small, pushing};
     gboolean send;
-    return look_at_blob(pushing->store, pushing->remote, pushing->name, disk, &send, pushing->progress, error) &&
+    return send_is_needed(pushing->store, pushing->remote, pushing->name, disk, &send, pushing->progress, error) &&
            (!send || ingot_transfer_push_disk(pushing->store, pushing->remote, pushing->name, disk,
                                               pushing->image->index, &meanwhile, pushing->progress, sent, error)) &&
            push_small(pushing, error);
-}
-
-/* --- attachments --- */
-
-static gboolean read_descriptor(const json_t *object, IngotDescriptor *out)
-{
-    const char *digest = json_string_value(json_object_get(object, "digest"));
-    return digest != NULL && ingot_digest_parse(digest, &out->digest, NULL) &&
-           ingot_json_get_size(object, "size", "manifest", &out->size, NULL);
-}
-
-/* An attachment: its config, its blobs, its manifest by digest. */
-static gboolean push_attachment(IngotStore *store, IngotRemote *remote, const char *name,
-                                const IngotDescriptor *subject, const IngotDescriptor *manifest, GError **error)
-{
-    g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL
-                      : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "attachment", error);
-    if (root == NULL) {
-        return FALSE;
-    }
-    IngotDescriptor blob;
-    const json_t *layers = json_object_get(root, "layers");
-    if (read_descriptor(json_object_get(root, "config"), &blob) &&
-        !push_blob(store, remote, name, &blob, NULL, error)) {
-        return FALSE;
-    }
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        if (read_descriptor(json_array_get(layers, i), &blob) && !push_blob(store, remote, name, &blob, NULL, error)) {
-            return FALSE;
-        }
-    }
-    g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
-    const char *artifact = ingot_json_get_string(root, "artifactType", "attachment", error);
-    return artifact != NULL && ingot_remote_attach(remote, name, &subject->digest, digest, artifact,
-                                                   g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), error);
-}
-
-static gboolean push_attachments(IngotStore *store, IngotRemote *remote, const char *name,
-                                 const IngotDescriptor *subject, GError **error)
-{
-    g_autoptr(GPtrArray) all = ingot_store_attachments(store, subject, error);
-    for (guint i = 0; all != NULL && i < all->len; i++) {
-        if (!push_attachment(store, remote, name, subject, g_ptr_array_index(all, i), error)) {
-            return FALSE;
-        }
-    }
-    return all != NULL;
 }
 
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
@@ -170,7 +85,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
     g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
     /* Last, so that whoever sees the tag can have all that it names. */
-    if (bytes == NULL || !push_attachments(store, remote, destination->name, manifest, error) ||
+    if (bytes == NULL || !attachments_push(store, remote, destination->name, manifest, progress, error) ||
         !ingot_remote_put_manifest(remote, destination->name, destination->tag == NULL ? digest : destination->tag,
                                    g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), INGOT_TYPE_MANIFEST,
                                    error)) {

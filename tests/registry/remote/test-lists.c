@@ -181,7 +181,9 @@ static gboolean attach(Tag *tag, GError **error)
     const IngotDigest subject = {0};
     Serve *serve = serve_new(answer_tag, tag);
     g_autoptr(IngotRemote) remote = serve_remote(serve);
-    gboolean ok = ingot_remote_attach(remote, "team/web", &subject, "sha256:2", "x/y", "{}", 2, error);
+    g_autoptr(json_t) listed = json_pack("{s:s, s:s, s:i, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", "sha256:2",
+                                         "size", 2, "artifactType", "x/y");
+    gboolean ok = ingot_remote_attach(remote, "team/web", &subject, listed, "{}", 2, error);
     serve_free(serve);
     return ok;
 }

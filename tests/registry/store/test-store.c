@@ -527,7 +527,8 @@ static void a_damaged_list_is_named(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_autoptr(IngotStore) store = open_store(state);
         add_image(state, store, "web", "1.0.0", "web");
-        g_autofree char *path = g_build_filename(ingot_store_path(store), "index.json", NULL);
+        g_autofree char *path = g_build_filename(ingot_store_path(store), "index.json", NULL), *before = NULL;
+        assert_true(g_file_get_contents(path, &before, NULL, NULL));
         assert_true(ingot_file_replace(path, texts[i], strlen(texts[i]), 0600, NULL));
         g_autoptr(GError) error = NULL;
         assert_null(ingot_store_list(store, &error));
@@ -539,7 +540,7 @@ static void a_damaged_list_is_named(void **state)
         g_autofree char *after = NULL;
         assert_true(g_file_get_contents(path, &after, NULL, NULL));
         assert_string_equal(after, texts[i]);
-        unlink(path);
+        assert_true(ingot_file_replace(path, before, strlen(before), 0600, NULL));
     }
 }
 

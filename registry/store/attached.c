@@ -1,0 +1,205 @@
+#include "store/attached.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "store/hold.h"
+#include "store/reach.h"
+
+#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+#define CONTENT_MAX (64u << 20) /* bytes */
+
+static void attached_free(gpointer data)
+{
+    Attached *attached = data;
+    g_free(attached->type);
+    g_free(attached->tag);
+    g_free(attached);
+}
+
+const char *attached_type(const json_t *root)
+{
+    const char *own = json_string_value(json_object_get(root, "artifactType"));
+    return own != NULL && *own != '\0'
+               ? own
+               : json_string_value(json_object_get(json_object_get(root, "config"), "mediaType"));
+}
+
+const char *attached_media_type(const json_t *root)
+{
+    const char *own = json_string_value(json_object_get(root, "mediaType"));
+    return own != NULL ? own : json_is_array(json_object_get(root, "manifests")) ? INDEX_TYPE : INGOT_TYPE_MANIFEST;
+}
+
+static json_t *read_manifest(IngotStore *store, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, error);
+    g_autofree char *path = ingot_store_blob_path(store, digest);
+    gsize room = INGOT_MANIFEST_VALUES;
+    return bytes == NULL
+               ? NULL
+               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, &room, error);
+}
+
+/* --- the list --- */
+
+/* Other tools' rows leave it to the manifest. */
+static char *row_type(IngotStore *store, const json_t *row, const IngotDigest *manifest)
+{
+    const char *told = json_string_value(json_object_get(row, "artifactType"));
+    if (told != NULL || layout_annotation(row, LAYOUT_SUBJECT) != NULL) {
+        return g_strdup(told);
+    }
+    g_autoptr(json_t) root = read_manifest(store, manifest, NULL);
+    return g_strdup(attached_type(root));
+}
+
+GPtrArray *attached_list(IngotStore *store, const IngotDigest *subject, GError **error)
+{
+    g_autoptr(json_t) index = layout_read(store, error);
+    if (index == NULL) {
+        return NULL;
+    }
+    char wanted[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(subject, wanted);
+    GPtrArray *list = g_ptr_array_new_with_free_func(attached_free);
+    const json_t *rows = json_object_get(index, "manifests");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        g_autofree char *about = reach_subject(store, row), *name = NULL, *tag = NULL;
+        IngotDescriptor manifest;
+        if (g_strcmp0(about, wanted) == 0 && layout_row(row, &manifest, &name, &tag)) {
+            Attached *one = g_new0(Attached, 1);
+            one->manifest = manifest;
+            one->type = row_type(store, row, &manifest.digest);
+            one->tag = g_strdup(layout_annotation(row, LAYOUT_BESIDE));
+            g_ptr_array_add(list, one);
+        }
+    }
+    return list;
+}
+
+GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *subject, GError **error)
+{
+    g_autoptr(GPtrArray) list = attached_list(store, &subject->digest, error);
+    if (list == NULL) {
+        return NULL;
+    }
+    GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < list->len; i++) {
+        const Attached *one = g_ptr_array_index(list, i);
+        g_ptr_array_add(found, g_memdup2(&one->manifest, sizeof one->manifest));
+    }
+    return found;
+}
+
+/* The first blob that a manifest attaches; NOT_FOUND: there is none. */
+static GBytes *read_content(IngotStore *store, const IngotDigest *manifest, GError **error)
+{
+    g_autoptr(json_t) root = read_manifest(store, manifest, error);
+    if (root == NULL) {
+        return NULL;
+    }
+    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
+    const char *text = json_string_value(json_object_get(layer, "digest"));
+    IngotDigest digest;
+    if (text == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "what is attached has no content");
+        return NULL;
+    }
+    return ingot_digest_parse(text, &digest, error) ? ingot_store_read(store, &digest, CONTENT_MAX, error) : NULL;
+}
+
+GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                             GError **error)
+{
+    g_autoptr(GPtrArray) all = attached_list(store, &subject->digest, error);
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        const Attached *one = g_ptr_array_index(all, i);
+        if (g_strcmp0(one->type, artifact_type) == 0) {
+            return read_content(store, &one->manifest.digest, error);
+        }
+    }
+    if (all != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "nothing of type %s is attached", artifact_type);
+    }
+    return NULL;
+}
+
+/* --- what is added --- */
+
+/* The number of the row of a manifest that is attached in this way, or -1. An older Ingot's row is the same, but does
+ * not say what it is attached to. */
+static ssize_t find_row(const json_t *rows, const IngotDigest *digest, const char *tag)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *row_tag = NULL;
+        if (layout_row(row, &manifest, &name, &row_tag) && name == NULL && layout_former(row) == NULL &&
+            ingot_digest_equal(&manifest.digest, digest) &&
+            g_strcmp0(layout_annotation(row, LAYOUT_BESIDE), tag) == 0) {
+            return (ssize_t)i;
+        }
+    }
+    return -1;
+}
+
+/* TRUE: the rows are other ones now. */
+static gboolean set_row(json_t *rows, json_t *row, const IngotDigest *digest, const char *tag)
+{
+    ssize_t old = find_row(rows, digest, tag);
+    if (old >= 0 && json_equal(json_array_get(rows, (size_t)old), row)) {
+        return FALSE;
+    }
+    if (old >= 0) {
+        json_array_set(rows, (size_t)old, row);
+    } else {
+        json_array_append(rows, row);
+    }
+    return TRUE;
+}
+
+json_t *attached_row(const json_t *root, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(subject, text);
+    json_t *row = layout_new_row(attached_media_type(root), attached_type(root), manifest);
+    layout_annotate(row, LAYOUT_SUBJECT, text);
+    if (tag != NULL) {
+        layout_annotate(row, LAYOUT_BESIDE, tag);
+    }
+    return row;
+}
+
+gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest,
+                      GError **error)
+{
+    g_autoptr(json_t) root = read_manifest(store, &manifest->digest, error);
+    g_autoptr(IngotLock) lock = root == NULL ? NULL : layout_lock(store, error);
+    g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
+    g_autoptr(GHashTable) reached = reach_new();
+    if (index == NULL || !reach_add(store, &manifest->digest, reached, error)) {
+        return FALSE;
+    }
+    g_autoptr(json_t) row = attached_row(root, subject, tag, manifest);
+    if (set_row(json_object_get(index, "manifests"), row, &manifest->digest, tag) &&
+        (!layout_sync_blobs(store, error) || !layout_write(store, index, error))) {
+        return FALSE;
+    }
+    hold_drop_all(store, reached);
+    return TRUE;
+}
+
+gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                            const char *media_type, const void *data, gsize size, GError **error)
+{
+    IngotDescriptor blob, empty, manifest;
+    if (!ingot_store_put(store, data, size, &blob, error) || !ingot_store_put(store, "{}", 2, &empty, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = ingot_attachment_to_text(subject, artifact_type, media_type, &blob);
+    return ingot_store_put(store, text, strlen(text), &manifest, error) &&
+           attached_add(store, &subject->digest, NULL, &manifest, error);
+}

@@ -1,0 +1,227 @@
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "store/attached.h"
+#include "store/blobs.h"
+#include "store/lacking.h"
+#include "transfer/attachments.h"
+#include "transfer/cosign.h"
+#include "transfer/fetch.h"
+
+#define LEVELS 2u           /* what is attached, and what is attached to that */
+#define INDEX_LEVELS 4u     /* of indexes within an index */
+#define MANIFESTS_MOST 256u /* in all */
+#define BLOBS_MOST 256u     /* of one */
+#define BLOB_MAX (64u << 20)
+#define TOTAL_MAX (256u << 20) /* bytes of all blobs */
+#define LACKING_MOST 256u      /* that are noted */
+#define PATIENCE 10            /* seconds, with a registry that has no time for what is attached */
+
+typedef struct {
+    IngotStore *store;
+    IngotRemote *remote;
+    const char *name;
+    guint64 *received;
+    guint manifests;  /* so far */
+    guint64 bytes;    /* so far */
+    json_t *lacking;  /* what could not be had (store/lacking.h) */
+    GError *problem;  /* the first one; one after which there is no use in asking for more */
+    GHashTable *held; /* digests of what is fetched of one attachment */
+} Pull;
+
+/* Whether there is no use in asking for more. */
+static gboolean is_over(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
+}
+
+/* digest NULL: of a list. Takes error. */
+static void pull_lacks(Pull *pull, const char *digest, GError *error)
+{
+    if (json_array_size(pull->lacking) < LACKING_MOST) {
+        json_array_append_new(pull->lacking,
+                              ingot_json_pack("{s:s*, s:s}", "digest", digest, "problem", error->message));
+    }
+    ingot_remote_limit(pull->remote, 0, 0, 0); /* it has been waited for */
+    if (pull->problem == NULL || (is_over(error) && !is_over(pull->problem))) {
+        g_clear_error(&pull->problem);
+        pull->problem = error;
+    } else {
+        g_error_free(error);
+    }
+}
+
+/* --- one attachment --- */
+
+static gboolean refuse(GError **error, const char *digest, const char *why)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: %s", digest, why);
+    return FALSE;
+}
+
+static gboolean pull_blob(Pull *pull, const json_t *descriptor, const char *digest, GError **error)
+{
+    IngotDescriptor blob;
+    const char *text = json_string_value(json_object_get(descriptor, "digest"));
+    if (text == NULL || !ingot_digest_parse(text, &blob.digest, error) ||
+        !ingot_json_get_size(descriptor, "size", digest, &blob.size, error)) {
+        return text != NULL || refuse(error, digest, "one of its parts has no digest");
+    }
+    if (g_hash_table_contains(pull->held, text)) {
+        return TRUE;
+    }
+    if (g_hash_table_size(pull->held) >= BLOBS_MOST) {
+        return refuse(error, digest, "it has more parts than are taken of an attachment");
+    }
+    if (blob.size > TOTAL_MAX - MIN(pull->bytes, TOTAL_MAX)) {
+        return refuse(error, digest, "with it, more would be attached than is taken of an image");
+    }
+    g_autoptr(GBytes) bytes = fetch_blob(pull->store, pull->remote, pull->name, &blob, BLOB_MAX, pull->received, error);
+    g_hash_table_add(pull->held, g_strdup(text));
+    pull->bytes += bytes == NULL ? 0 : blob.size;
+    return bytes != NULL;
+}
+
+static json_t *pull_manifest(Pull *pull, const char *digest, IngotDescriptor *out, GError **error)
+{
+    if (pull->manifests >= MANIFESTS_MOST) {
+        refuse(error, digest, "more is attached than is taken of an image");
+        return NULL;
+    }
+    pull->manifests++;
+    g_autoptr(GBytes) bytes = fetch_manifest(pull->store, pull->remote, pull->name, digest, out, pull->received, error);
+    gsize room = INGOT_MANIFEST_VALUES;
+    if (bytes != NULL) {
+        g_hash_table_add(pull->held, ingot_digest_to_text(&out->digest));
+    }
+    return bytes == NULL
+               ? NULL
+               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), digest, &room, error);
+}
+
+/* All that a manifest names: its config and layers, or the manifests of an index with what those name. */
+static gboolean pull_parts(Pull *pull, const json_t *root, const char *digest, guint level, GError **error)
+{
+    const json_t *config = json_object_get(root, "config"), *layers = json_object_get(root, "layers");
+    const json_t *children = json_object_get(root, "manifests");
+    if (config != NULL && !pull_blob(pull, config, digest, error)) {
+        return FALSE;
+    }
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        if (!pull_blob(pull, json_array_get(layers, i), digest, error)) {
+            return FALSE;
+        }
+    }
+    if (json_array_size(children) > 0 && level == INDEX_LEVELS) {
+        return refuse(error, digest, "an index of indexes of indexes");
+    }
+    for (size_t i = 0; i < json_array_size(children); i++) {
+        IngotDescriptor own;
+        const char *child = json_string_value(json_object_get(json_array_get(children, i), "digest"));
+        g_autoptr(json_t) below = child == NULL ? NULL : pull_manifest(pull, child, &own, error);
+        if (below == NULL || !pull_parts(pull, below, child, level + 1, error)) {
+            return child != NULL ? FALSE : refuse(error, digest, "one of its manifests has no digest");
+        }
+    }
+    return TRUE;
+}
+
+/* A list of old may have what is attached to something else, which pushed on would stay so. The registry may know the
+ * subject by another algorithm's digest. */
+static gboolean check_subject(const json_t *root, const IngotDigest *subject, const char *digest, GError **error)
+{
+    const char *text = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+    IngotDigest found;
+    return text != NULL && (!ingot_digest_parse(text, &found, NULL) || ingot_digest_equal(&found, subject))
+               ? TRUE
+               : refuse(error, digest, "it is listed as attached, but says that it is not");
+}
+
+static void let_go(Pull *pull)
+{
+    GHashTableIter iter;
+    gpointer text;
+    g_hash_table_iter_init(&iter, pull->held);
+    while (g_hash_table_iter_next(&iter, &text, NULL)) {
+        IngotDigest digest;
+        if (ingot_digest_parse(text, &digest, NULL)) {
+            ingot_store_let_go(pull->store, &digest);
+        }
+    }
+    g_hash_table_remove_all(pull->held);
+}
+
+/* tag: beside the image's, or NULL. */
+static gboolean pull_one(Pull *pull, const IngotDigest *subject, const char *digest, const char *tag,
+                         IngotDescriptor *own, GError **error)
+{
+    g_autoptr(json_t) root = pull_manifest(pull, digest, own, error);
+    gboolean ok = root != NULL && (tag != NULL || check_subject(root, subject, digest, error)) &&
+                  pull_parts(pull, root, digest, 0, error) && attached_add(pull->store, subject, tag, own, error);
+    let_go(pull);
+    return ok;
+}
+
+/* --- all --- */
+
+static void pull_level(Pull *pull, const IngotDigest *subject, guint level)
+{
+    GError *problem = NULL;
+    g_autoptr(json_t) all = ingot_remote_some_referrers(pull->remote, pull->name, subject, &problem);
+    if (problem != NULL) {
+        pull_lacks(pull, NULL, problem);
+    }
+    for (size_t i = 0; i < json_array_size(all) && json_array_size(pull->lacking) < LACKING_MOST; i++) {
+        const char *digest = json_string_value(json_object_get(json_array_get(all, i), "digest"));
+        IngotDescriptor own;
+        GError *error = NULL;
+        if (digest == NULL) {
+            continue;
+        }
+        if (is_over(pull->problem)) {
+            pull_lacks(pull, digest, g_error_copy(pull->problem));
+        } else if (!pull_one(pull, subject, digest, NULL, &own, &error)) {
+            pull_lacks(pull, digest, error);
+        } else if (level < LEVELS) {
+            pull_level(pull, &own.digest, level + 1);
+        }
+    }
+}
+
+/* What cosign has put beside the image's tags. */
+static void pull_cosign(Pull *pull, const IngotDigest *image)
+{
+    for (guint i = 0; cosign_endings[i] != NULL && !is_over(pull->problem); i++) {
+        g_autofree char *tag = cosign_tag(image, cosign_endings[i]), *digest = NULL;
+        IngotDescriptor own;
+        GError *error = NULL;
+        if (!cosign_find(pull->remote, pull->name, tag, &digest, &error) ||
+            (digest != NULL && !pull_one(pull, image, digest, tag, &own, &error))) {
+            pull_lacks(pull, digest, error);
+        }
+    }
+}
+
+gboolean attachments_pull(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
+                          IngotProgress *progress, guint64 *received, GError **error)
+{
+    g_autoptr(json_t) lacking = json_array();
+    g_autoptr(GHashTable) held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Pull pull = {
+        .store = store, .remote = remote, .name = name, .received = received, .lacking = lacking, .held = held};
+    ingot_remote_limit(remote, 0, 0, PATIENCE);
+    pull_level(&pull, &image->digest, 1);
+    pull_cosign(&pull, &image->digest);
+    g_autoptr(GError) problem = pull.problem;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    lacking_keep(store, &image->digest, lacking);
+    if (problem != NULL) {
+        ingot_progress_warning(progress, "not all that is attached came along: %s", problem->message);
+    }
+    return TRUE;
+}

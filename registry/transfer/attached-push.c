@@ -1,0 +1,161 @@
+#include <ingot/error.h>
+
+#include "base/json.h"
+#include "store/attached.h"
+#include "store/lacking.h"
+#include "transfer/attachments.h"
+#include "transfer/cosign.h"
+#include "transfer/send.h"
+
+#define LEVELS_MOST 8u /* of indexes within an index, and of things attached to things attached */
+
+typedef struct {
+    IngotStore *store;
+    IngotRemote *remote;
+    const char *name;
+    IngotProgress *progress;
+} Push;
+
+static json_t *read_manifest(const Push *push, const IngotDigest *digest, GBytes **bytes, GError **error)
+{
+    g_autofree char *path = ingot_store_blob_path(push->store, digest);
+    g_autoptr(GBytes) own = ingot_store_read(push->store, digest, INGOT_MANIFEST_MAX, error);
+    gsize room = INGOT_MANIFEST_VALUES;
+    json_t *root =
+        own == NULL ? NULL
+                    : ingot_json_parse_within(g_bytes_get_data(own, NULL), g_bytes_get_size(own), path, &room, error);
+    *bytes = root == NULL ? NULL : g_steal_pointer(&own);
+    return root;
+}
+
+static gboolean read_descriptor(const json_t *object, IngotDescriptor *out, GError **error)
+{
+    const char *digest = ingot_json_get_string(object, "digest", "an attachment", error);
+    return digest != NULL && ingot_digest_parse(digest, &out->digest, error) &&
+           ingot_json_get_size(object, "size", "an attachment", &out->size, error);
+}
+
+static gboolean push_part(const Push *push, const json_t *descriptor, GError **error)
+{
+    IngotDescriptor blob;
+    return read_descriptor(descriptor, &blob, error) &&
+           send_blob(push->store, push->remote, push->name, &blob, NULL, error);
+}
+
+static gboolean push_parts(const Push *push, const json_t *root, guint level, GError **error);
+
+/* A manifest of an index, with what it names. */
+static gboolean push_child(const Push *push, const json_t *descriptor, guint level, GError **error)
+{
+    IngotDescriptor child;
+    g_autoptr(GBytes) bytes = NULL;
+    if (!read_descriptor(descriptor, &child, error)) {
+        return FALSE;
+    }
+    g_autoptr(json_t) root = read_manifest(push, &child.digest, &bytes, error);
+    g_autofree char *digest = ingot_digest_to_text(&child.digest);
+    return root != NULL && push_parts(push, root, level, error) &&
+           ingot_remote_put_manifest(push->remote, push->name, digest, g_bytes_get_data(bytes, NULL),
+                                     g_bytes_get_size(bytes), attached_media_type(root), error);
+}
+
+/* All that a manifest names, so that a registry which looks for it finds it. */
+static gboolean push_parts(const Push *push, const json_t *root, guint level, GError **error)
+{
+    const json_t *config = json_object_get(root, "config"), *layers = json_object_get(root, "layers");
+    const json_t *children = json_object_get(root, "manifests");
+    if (level > LEVELS_MOST) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "what is attached: indexes within indexes");
+        return FALSE;
+    }
+    if (config != NULL && !push_part(push, config, error)) {
+        return FALSE;
+    }
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        if (!push_part(push, json_array_get(layers, i), error)) {
+            return FALSE;
+        }
+    }
+    for (size_t i = 0; i < json_array_size(children); i++) {
+        if (!push_child(push, json_array_get(children, i), level + 1, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* What a list of referrers says of it (distribution-spec 1.1, "Listing Referrers"). */
+static json_t *list_entry(const json_t *root, const IngotDescriptor *manifest)
+{
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(&manifest->digest, digest);
+    return json_pack("{s:s, s:s, s:I, s:s*, s:O*}", "mediaType", attached_media_type(root), "digest", digest, "size",
+                     (json_int_t)manifest->size, "artifactType", attached_type(root), "annotations",
+                     json_object_get(root, "annotations"));
+}
+
+/* By a tag beside the image's. What the registry has by that tag may hold other people's signatures: it stays. */
+static gboolean push_beside(const Push *push, const Attached *attached, const json_t *root, GBytes *bytes,
+                            GError **error)
+{
+    g_autofree char *there = NULL, *own = ingot_digest_to_text(&attached->manifest.digest);
+    if (!cosign_find(push->remote, push->name, attached->tag, &there, error)) {
+        return FALSE;
+    }
+    if (there != NULL && g_strcmp0(there, own) != 0) {
+        ingot_progress_warning(push->progress, "%s: the registry has another one under this tag, which stays",
+                               attached->tag);
+        return TRUE;
+    }
+    return ingot_remote_put_manifest(push->remote, push->name, attached->tag, g_bytes_get_data(bytes, NULL),
+                                     g_bytes_get_size(bytes), attached_media_type(root), error);
+}
+
+static gboolean push_one(const Push *push, const IngotDigest *subject, const Attached *attached, GError **error)
+{
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(json_t) root = read_manifest(push, &attached->manifest.digest, &bytes, error);
+    if (root == NULL || !push_parts(push, root, 0, error)) {
+        return FALSE;
+    }
+    if (attached->tag != NULL) {
+        return push_beside(push, attached, root, bytes, error);
+    }
+    g_autoptr(json_t) listed = list_entry(root, &attached->manifest);
+    return ingot_remote_attach(push->remote, push->name, subject, listed, g_bytes_get_data(bytes, NULL),
+                               g_bytes_get_size(bytes), error);
+}
+
+static gboolean push_level(const Push *push, const IngotDigest *subject, guint level, GError **error)
+{
+    g_autoptr(GPtrArray) all = attached_list(push->store, subject, error);
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        const Attached *one = g_ptr_array_index(all, i);
+        if (!push_one(push, subject, one, error) ||
+            (level < LEVELS_MOST && !push_level(push, &one->manifest.digest, level + 1, error))) {
+            return FALSE;
+        }
+    }
+    return all != NULL;
+}
+
+/* Whoever pushes an image on is told what it lacks. */
+static void tell_lacking(const Push *push, const IngotDigest *image)
+{
+    g_autoptr(json_t) lacking = lacking_load(push->store, image);
+    const char *why = json_string_value(json_object_get(json_array_get(lacking, 0), "problem"));
+    if (json_array_size(lacking) > 0) {
+        ingot_progress_warning(push->progress,
+                               "%u of what was attached to the image did not come along when it was pulled, and is not "
+                               "sent; `ingot pull` asks for it again (%s)",
+                               (guint)json_array_size(lacking), why == NULL ? "?" : why);
+    }
+}
+
+gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
+                          IngotProgress *progress, GError **error)
+{
+    const Push push = {store, remote, name, progress};
+    tell_lacking(&push, &image->digest);
+    return push_level(&push, &image->digest, 0, error);
+}

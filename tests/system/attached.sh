@@ -1,0 +1,135 @@
+#!/bin/bash
+# What is attached to an image goes along byte for byte, between ingotd, docker-registry and a store; what can't be had is told,
+# noted, and had later; what is damaged is healed, or goes with its image.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+attached() { python3 tests/system/attached.py "$@" || fail "$(printf '%s ' "$@")"; }
+start_ingotd
+start_docker_registry "$TMP/docker"
+head -c 300000 /dev/urandom >"$TMP/web.raw"
+truncate -s 1M "$TMP/web.raw"
+image=$(ingot pack -q "$TMP/web.raw" web:1.0.0)
+
+# To where they were made, over a store, to the other kind of registry, and back to the first.
+for from in "$REGISTRY" "$docker"; do
+    to=$docker
+    [ "$from" = "$REGISTRY" ] || to=$REGISTRY
+    name=from-${from#*:}
+    ingot push -q web:1.0.0 "$from/$name" >/dev/null
+    attached put "$from" "$name" "$image" "$TMP/$name.json"
+    attached check "$from" "$name" "$TMP/$name.json"
+    ingot pull -q --store "$TMP/$name" "$from/$name:1.0.0" >/dev/null 2>"$TMP/err"
+    [ ! -s "$TMP/err" ] || fail "the pull says: $(cat "$TMP/err")"
+    ingot push -q --store "$TMP/$name" "$from/$name:1.0.0" "$to/$name:1.0.0" >/dev/null 2>"$TMP/err"
+    [ ! -s "$TMP/err" ] || fail "the push says: $(cat "$TMP/err")"
+    attached check "$to" "$name" "$TMP/$name.json"
+    ingot pull -q --store "$TMP/$name.again" "$to/$name:1.0.0" >/dev/null
+    ingot push -q --store "$TMP/$name.again" "$to/$name:1.0.0" "$from/$name.back:1.0.0" >/dev/null
+    attached check "$from" "$name.back" "$TMP/$name.json"
+    [ "$(ingot ls "$to/$name")" = 1.0.0 ] || fail "ls shows what is attached: $(ingot ls "$to/$name")"
+done
+ok "what others have attached goes from registry to registry as it is"
+
+# The store's own goes by the same path.
+start_upstream "$REGISTRY"
+store=$TMP/from-${REGISTRY#*:}
+export INGOT_STORE=$store
+name=$REGISTRY/from-${REGISTRY#*:}
+count() { find "$store/blobs" -type f | wc -l; }
+before=$(count)
+: >"$TMP/ingotd.log"
+ingot pull -q "$name:1.0.0" >/dev/null
+[ "$(count)" = "$before" ] || fail "a second pull brings something else"
+! grep 'GET .*/blobs/' "$TMP/ingotd.log" || fail "a second pull fetches what is there"
+ingot gc 2>"$TMP/err"
+[ "$(count)" = "$before" ] || fail "gc takes what is attached: $(cat "$TMP/err")"
+ingot fsck || fail "fsck of what was pulled"
+[ "$(ingot images --json | grep -c digest)" = 1 ] || fail "what is attached is listed as an image: $(ingot images)"
+skopeo inspect --raw "oci:$store:$name:1.0.0" | sha256sum | grep -q "${image#sha256:}" || fail "skopeo does not read the store"
+ok "what is attached lies in the store once, and stays"
+
+# Damage of any blob of it: told, healed by fsck and by a pull; the image can be removed all the same.
+blob_of() { python3 -c 'import json, sys; print(next(d for k, d, b in json.load(open(sys.argv[1])) if k == sys.argv[2])[7:])' "$store.json" "$1"; }
+for kind in signature index "cosign's .sig" "signature of the packages"; do
+    blob=$store/blobs/sha256/$(blob_of "$kind")
+    cp "$blob" "$TMP/kept"
+    echo x >"$blob"
+    expect 1 ingot fsck
+    grep -q "^attached to $name:1.0.0: .*damaged" "$TMP/out" || fail "fsck of the $kind: $(cat "$TMP/out")"
+    ingot -q show "$name:1.0.0" >/dev/null 2>&1 || fail "an image can't be shown since the $kind is damaged"
+    expect 0 ingot fsck --repair
+    cmp "$blob" "$TMP/kept" || fail "fsck does not heal the $kind"
+    rm "$blob"
+    ingot pull -q "$name:1.0.0" >/dev/null
+    cmp "$blob" "$TMP/kept" || fail "a pull does not heal the $kind"
+    echo x >"$blob"
+done
+expect 0 ingot gc
+expect 0 ingot rm "$name:1.0.0"
+expect 0 ingot gc
+[ "$(count)" = 0 ] && [ "$(grep -c digest "$store/index.json")" = 0 ] || fail "damaged attachments stay: $(cat "$store/index.json")"
+ok "damaged attachments are told and healed, and go with their image"
+
+# What can't be had: deleted, too large, refused. The image comes; a push says what it lacks; a later pull has it.
+list=$store.json
+gone=$(blob_of packages)
+printf '%s\n' "/manifests/sha256:$gone status 404 60" >"$TMP/rules"
+expect 0 ingot pull -q "$upstream/${name#*/}:1.0.0"
+grep -q "not all that is attached came along: .*@sha256:$gone: not found" "$TMP/err" || fail "the pull says: $(cat "$TMP/err")"
+expect 0 ingot push -q "$upstream/${name#*/}:1.0.0" "$REGISTRY/lacking:1.0.0"
+grep -q "1 of what was attached .* did not come along when it was pulled.*$gone" "$TMP/err" || fail "the push says: $(cat "$TMP/err")"
+! python3 tests/system/attached.py check "$REGISTRY" lacking "$list" 2>/dev/null || fail "it was there all the time"
+: >"$TMP/rules"
+expect 0 ingot pull -q "$upstream/${name#*/}:1.0.0"
+[ ! -s "$TMP/err" ] || fail "the pull says: $(cat "$TMP/err")"
+expect 0 ingot push -q "$upstream/${name#*/}:1.0.0" "$REGISTRY/lacking:1.0.0"
+[ ! -s "$TMP/err" ] || fail "the push says: $(cat "$TMP/err")"
+attached check "$REGISTRY" lacking "$list"
+ok "what could not be had is told, noted, and had later"
+
+# attach FILE [TIMES]: attaches a file to the image of `bounds`, so many times.
+attach() {
+    python3 - "$REGISTRY" bounds "$image" "$1" "${2:-1}" <<'PY'
+import hashlib, json, sys, urllib.request
+host, name, image, path, times = sys.argv[1:]
+kind = "application/vnd.oci.image.manifest.v1+json"
+def call(method, path, data, media="application/octet-stream"):
+    return urllib.request.urlopen(urllib.request.Request("http://%s/v2/%s/%s" % (host, name, path), data, {"Content-Type": media}, method=method))
+def put(data):
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    call("POST", "blobs/uploads/?digest=" + digest, data)
+    return {"mediaType": "text/plain", "digest": digest, "size": len(data)}
+layer, empty = put(open(path, "rb").read()), put(b"{}")
+for n in range(int(times)):
+    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "artifactType": "text/plain", "config": empty, "layers": [layer],
+        "subject": {"mediaType": kind, "digest": image, "size": 1}, "annotations": {"n": str(n)}}).encode()
+    call("PUT", "manifests/sha256:" + hashlib.sha256(data).hexdigest(), data, kind)
+PY
+}
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/bounds" >/dev/null
+truncate -s 65M "$TMP/large"
+attach "$TMP/large"
+expect 0 ingot pull -q "$REGISTRY/bounds:1.0.0"
+grep -q 'not all that is attached came along: .*more than such a blob has' "$TMP/err" || fail "a large one: $(cat "$TMP/err")"
+[ "$(find "$store/blobs" -size +60M | wc -l)" = 0 ] || fail "a large one was taken"
+echo small >"$TMP/small"
+attach "$TMP/small" 300
+expect 0 ingot pull -q "$REGISTRY/bounds:1.0.0"
+[ "$(wc -l <"$TMP/err")" = 1 ] || fail "many: $(cat "$TMP/err")"
+[ "$(grep -c 'vnd.ingot.subject.*'"$image" "$store/index.json")" -gt 200 ] || fail "few of many came along"
+[ "$(grep -c 'vnd.ingot.subject.*'"$image" "$store/index.json")" -lt 300 ] || fail "all of many came along"
+ok "what is attached is bounded"
+
+# Signatures that the destination has under cosign's tag stay.
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/signed" >/dev/null
+head -c 10 /dev/urandom >"$TMP/other"
+tag=${image/:/-}.sig
+curl -sf "http://$REGISTRY/v2/lacking/manifests/1.0.0" -H 'Accept: */*' >"$TMP/manifest"
+curl -sf "http://$REGISTRY/v2/lacking/manifests/$tag" -H 'Accept: */*' >"$TMP/signature"
+curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$TMP/manifest" "http://$REGISTRY/v2/signed/manifests/$tag"
+expect 0 ingot push -q "$upstream/${name#*/}:1.0.0" "$REGISTRY/signed:1.0.0"
+grep -q "$tag: the registry has another one under this tag, which stays" "$TMP/err" || fail "the push says: $(cat "$TMP/err")"
+curl -sf "http://$REGISTRY/v2/signed/manifests/$tag" -H 'Accept: */*' | cmp - "$TMP/manifest" || fail "a signature was replaced"
+ok "what a destination has under cosign's tags stays"
