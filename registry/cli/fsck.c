@@ -12,12 +12,11 @@
 static char *fault_name(const IngotStoreFault *fault)
 {
     if (fault->entry == NULL) {
-        return g_strdup("an attachment");
+        return g_strdup(fault->attached ? "attached to no image" : "the store");
     }
-    return g_strdup_printf("%s:%s", fault->entry->name,
-                           fault->entry->former        ? "<none>"
-                           : fault->entry->tag == NULL ? "-"
-                                                       : fault->entry->tag);
+    const char *tag = fault->entry->former ? "<none>" : fault->entry->tag == NULL ? "-" : fault->entry->tag;
+    g_autofree char *image = ingot_name_to_text(fault->entry->name, tag);
+    return fault->attached ? g_strdup_printf("attached to %s", image) : g_steal_pointer(&image);
 }
 
 static void print_faults(const GPtrArray *faults)
@@ -37,16 +36,17 @@ static void print_faults(const GPtrArray *faults)
     }
 }
 
-/* The same image again, from where it was pulled, with all its faults; what can't be had stays as it is, and that is
- * said. Another command may have removed it since it was looked at: then it stays removed. */
+/* The same image again, from where it was pulled, with what is attached to it and all its faults; what can't be had
+ * stays as it is, and that is said. Another command may have removed it since it was looked at: then it stays removed.
+ */
 static void repair(IngotStore *store, const IngotStoreFault *fault, GHashTable *repaired)
 {
     if (fault->entry == NULL) {
         return;
     }
     g_autofree char *digest = ingot_digest_to_text(&fault->entry->manifest.digest);
-    g_autofree char *text = g_strdup_printf("%s%s%s@%s", fault->entry->name, fault->entry->tag == NULL ? "" : ":",
-                                            fault->entry->tag == NULL ? "" : fault->entry->tag, digest);
+    g_autofree char *name = ingot_name_to_text(fault->entry->name, fault->entry->tag);
+    g_autofree char *text = g_strdup_printf("%s@%s", name, digest);
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, NULL);
     if (reference == NULL || reference->host == NULL || g_hash_table_contains(repaired, digest)) {
         return;
@@ -69,6 +69,35 @@ static GPtrArray *repair_all(IngotStore *store, GPtrArray *faults, GError **erro
     return ingot_store_check(store, error);
 }
 
+/* The list of images itself: without it, nothing else can be looked at. */
+static gboolean check_list(IngotStore *store, gboolean repairs, GError **error)
+{
+    g_auto(IngotStoreRecovery) recovery = {0};
+    if (!ingot_store_look(store, &recovery, error)) {
+        return FALSE;
+    }
+    if (recovery.problem == NULL) {
+        return TRUE;
+    }
+    if (!repairs) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s; --repair brings back %u names, and calls %u images that nothing names recovered:HEX",
+                    recovery.problem, recovery.names, recovery.images);
+        return FALSE;
+    }
+    ingot_store_recovery_clear(&recovery);
+    if (!ingot_store_recover(store, &recovery, error)) {
+        return FALSE;
+    }
+    if (recovery.problem != NULL) {
+        ingot_progress_warning(ingot_command_progress(),
+                               "%s: it is made again, with %u names that are known, and %u images that nothing named "
+                               "(recovered:HEX); the damaged one stays beside it",
+                               recovery.problem, recovery.names, recovery.images);
+    }
+    return TRUE;
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
     gboolean repairs = FALSE;
@@ -80,8 +109,8 @@ static gboolean run(int argc, char **argv, GError **error)
     if (!ingot_command_options(&verb_fsck, entries, 0, 0, &argc, &argv, error)) {
         return FALSE;
     }
-    g_autoptr(IngotStore) store = repairs ? cli_store(error) : cli_store_to_read();
-    g_autoptr(GPtrArray) faults = store == NULL ? NULL : ingot_store_check(store, error);
+    g_autoptr(IngotStore) store = cli_store_to_read();
+    g_autoptr(GPtrArray) faults = check_list(store, repairs, error) ? ingot_store_check(store, error) : NULL;
     if (faults != NULL && repairs && faults->len > 0) {
         GPtrArray *left = repair_all(store, faults, error);
         g_ptr_array_unref(faults);
@@ -105,6 +134,8 @@ const IngotVerb verb_fsck = {
     "fsck", "", "check every blob of the store's images",
     "Reads all of it, prints what is damaged or missing, and ends with status 1 where anything "
     "is. With --repair, an image whose name has a registry's host is fetched again from there: "
-    "only its damaged parts cross the network.\n\n"
+    "only its damaged parts cross the network. A damaged list of images (index.json) is made again "
+    "from the last good one and from the images that are there: those that nothing names are called "
+    "recovered:HEX then, for `ingot tag` to name.\n\n"
     "Examples:\n  ingot fsck\n  ingot fsck --repair\n",
     run};

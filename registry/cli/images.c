@@ -6,7 +6,21 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-static json_t *row(IngotStore *store, const IngotStoreEntry *entry)
+/* What an image says of itself, by its manifest's digest: names of one are looked at once. */
+static json_t *describe(IngotStore *store, const char *digest)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, NULL, NULL, digest);
+    g_autoptr(IngotImage) image = ingot_store_image_by_digest(store, reference, NULL);
+    if (image == NULL) {
+        return json_pack("{s:b}", "damaged", TRUE);
+    }
+    json_t *object = json_pack("{s:I, s:I}", "size", (json_int_t)image->index->disk_size, "stored",
+                               (json_int_t)image->manifest->disk.size);
+    ingot_json_set_string(object, "created", json_string_value(json_object_get(image->config, "created")));
+    return object;
+}
+
+static json_t *row(IngotStore *store, const IngotStoreEntry *entry, json_t *images)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&entry->manifest.digest, digest);
@@ -14,22 +28,17 @@ static json_t *row(IngotStore *store, const IngotStoreEntry *entry)
     if (entry->former) {
         json_object_set_new(object, "replaced", json_true());
     }
-    g_autoptr(IngotReference) reference = ingot_reference_new(NULL, entry->name, entry->tag, digest);
-    g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
-    if (image == NULL) {
-        json_object_set_new(object, "damaged", json_true());
-        return object;
+    if (json_object_get(images, digest) == NULL) {
+        json_object_set_new(images, digest, describe(store, digest));
     }
-    json_object_set_new(object, "size", json_integer((json_int_t)image->index->disk_size));
-    json_object_set_new(object, "stored", json_integer((json_int_t)image->manifest->disk.size));
-    ingot_json_set_string(object, "created", json_string_value(json_object_get(image->config, "created")));
+    json_object_update(object, json_object_get(images, digest));
     return object;
 }
 
-static void add_rows(IngotStore *store, const GPtrArray *list, json_t *rows)
+static void add_rows(IngotStore *store, const GPtrArray *list, json_t *images, json_t *rows)
 {
     for (guint i = 0; i < list->len; i++) {
-        json_array_append_new(rows, row(store, g_ptr_array_index(list, i)));
+        json_array_append_new(rows, row(store, g_ptr_array_index(list, i), images));
     }
 }
 
@@ -72,9 +81,9 @@ static gboolean run(int argc, char **argv, GError **error)
     if (former == NULL) {
         return FALSE;
     }
-    g_autoptr(json_t) rows = json_array();
-    add_rows(store, list, rows);
-    add_rows(store, former, rows);
+    g_autoptr(json_t) rows = json_array(), images = json_object();
+    add_rows(store, list, images, rows);
+    add_rows(store, former, images, rows);
     if (ingot_command_common()->json) {
         cli_print_json(rows);
         return TRUE;

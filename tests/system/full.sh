@@ -82,6 +82,31 @@ ingot pull -q "$REGISTRY/web:2.0.0" >/dev/null
 whole "$small/store" "$REGISTRY/web:2.0.0" "$TMP/v2.raw"
 ok "pulling into a full store, and again once there is room"
 
+# No byte is left: names and pulls fail with a reason, and index.json stays what it was.
+ingot tag "$REGISTRY/web:1.0.0" "$REGISTRY/web:old" >/dev/null
+ingot tag "$REGISTRY/web:2.0.0" "$REGISTRY/web:old" >/dev/null
+for n in $(seq 100); do ingot tag "$REGISTRY/web:2.0.0" "many:$n" >/dev/null; done # so that the list is larger than a page of memory
+ingot tag "$REGISTRY/web:1.0.0" tip:1 >/dev/null
+ingot tag "$REGISTRY/web:2.0.0" tip:2 >/dev/null
+ingot rm "$REGISTRY/web:1.0.0" 2>/dev/null
+ingot tag "$REGISTRY/web:2.0.0" tip:1 >/dev/null # 1.0.0 is for gc to remove
+rm -f "$small/store/index.json.last" # whose room the next list would have
+cat /dev/zero >"$small/filler" 2>/dev/null || true
+sum=$(sha256sum <"$small/store/index.json")
+for verb in "tag $REGISTRY/web:2.0.0 x:1" "pull $REGISTRY/web:1.0.0" "pack $TMP/v1.raw new:1.0.0"; do
+    # shellcheck disable=SC2086
+    full ingot $verb
+    grep "No space left" "$TMP/err" | grep -q "$small/store" || fail "'$verb' does not name the disk: $(cat "$TMP/err")"
+    [ "$(sha256sum <"$small/store/index.json")" = "$sum" ] || fail "'$verb' has changed index.json"
+done
+[ -z "$(find "$small/store" -maxdepth 1 -name '.index.json.*')" ] || fail "a part of index.json is left"
+rm "$small/filler"
+ingot gc 2>"$TMP/err"
+grep -q '1 replaced image' "$TMP/err" || fail "gc says: $(cat "$TMP/err")"
+whole "$small/store" tip:2 "$TMP/v2.raw"
+ingot fsck || fail "a full disk has damaged something"
+ok "names on a full disk"
+
 # The list of images is written anew when there is no room for it: what is to go makes it.
 rm -rf "$small/store"
 room 64m

@@ -67,3 +67,87 @@ for blob in "$INGOT_STORE"/blobs/sha256/*; do
     cmp "$TMP/kept" "$blob" || fail "$blob is not fetched"
 done
 ok "fsck --repair fetches every kind of blob again"
+
+# A list of images that is damaged or gone is told, wherever it is needed, and brought back.
+ingot pack -q "$TMP/one.raw" team/web:2.0.0 >/dev/null
+second=$(ingot pack -q "$TMP/one.raw" team/web:3.0.0)
+for damage in ': >index.json' 'rm index.json' 'echo "{\"manifests\": [" >index.json' 'rm index.json; mkdir index.json' 'rm index.json; mkfifo index.json' \
+    'rm index.json; ln -s oci-layout index.json'; do
+    (cd "$INGOT_STORE" && eval "$damage")
+    for verb in images "show team/web:1.0.0" "rm team/web:1.0.0" gc "tag team/web:1.0.0 a:1" "pack $TMP/two.raw b:1" fsck; do
+        # shellcheck disable=SC2086
+        expect 1 timeout 60 ingot $verb
+        grep -q "index.json.*fsck\|index.json.*--repair brings back" "$TMP/err" || fail "$verb after '$damage' says: $(cat "$TMP/err")"
+    done
+    grep -q -- '--repair brings back [345] names, and calls [01] images' "$TMP/err" || fail "fsck after '$damage' says: $(cat "$TMP/err")"
+    expect 0 ingot fsck --repair
+    ingot tag team/web:1.0.0 team/web:again >/dev/null || fail "names are lost after '$damage': $(ingot images)"
+    [ -e "$INGOT_STORE/index.json.damaged-1" ] || [ "$damage" = 'rm index.json' ] || fail "the damaged list is not kept"
+    rm -rf "$INGOT_STORE"/index.json.damaged-*
+    ingot rm team/web:again 2>"$TMP/err"
+done
+[ "$(ingot images --json | grep -c "$second")" -ge 1 ] || fail "an image is lost: $(ingot images)"
+rm "$INGOT_STORE/index.json" "$INGOT_STORE/index.json.last"
+expect 1 ingot fsck
+grep -q -- '--repair brings back 0 names, and calls 2 images' "$TMP/err" || fail "fsck without any list says: $(cat "$TMP/err")"
+expect 0 ingot fsck --repair
+ingot tag "recovered:${second:7:12}" team/web:3.0.0 >/dev/null || fail "what was found has no name: $(ingot images)"
+ingot export team/web:3.0.0 -F raw -o "$TMP/back.raw" 2>/dev/null
+cmp -n 3000320 "$TMP/one.raw" "$TMP/back.raw" || fail "what was found is another image"
+ok "a damaged list of images is told and brought back"
+
+# What stands in the place of the store's files is neither followed nor waited for.
+ingot pull -q "$REGISTRY/team/web:1.0.0" >/dev/null
+for blob in "$INGOT_STORE"/blobs/sha256/*; do
+    cp "$blob" "$TMP/kept"
+    for place in fifo link; do
+        rm "$blob"
+        if [ $place = fifo ]; then mkfifo "$blob"; else ln -s "$TMP/kept" "$blob"; fi
+        for verb in images "export $REGISTRY/team/web:1.0.0 -F raw -o $TMP/back.raw" "push $REGISTRY/team/web:1.0.0" gc "show $REGISTRY/team/web:1.0.0" fsck; do
+            status=0
+            # shellcheck disable=SC2086
+            timeout 60 ingot $verb >/dev/null 2>"$TMP/err" || status=$?
+            [ $status -lt 2 ] || fail "$verb with a $place in the place of a blob ends with $status: $(cat "$TMP/err")"
+        done
+        [ $status = 1 ] || fail "fsck does not find a $place in the place of a blob"
+        rm "$blob"
+        cp "$TMP/kept" "$blob"
+    done
+done
+expect 0 ingot fsck
+ok "pipes and links in a store are neither waited for nor followed"
+
+# Thousands of names of hundreds of images, with few descriptors.
+export INGOT_STORE=$TMP/many
+ingot pack -q "$TMP/one.raw" first:1.0.0 >/dev/null
+python3 - "$INGOT_STORE" <<'PY'
+import hashlib, json, os, sys
+store = sys.argv[1]
+path = os.path.join(store, "index.json")
+index = json.load(open(path))
+row = index["manifests"][0]
+manifest = json.load(open(os.path.join(store, "blobs/sha256", row["digest"][7:])))
+for n in range(500):
+    data = json.dumps(dict(manifest, annotations={"n": str(n)})).encode()
+    name = hashlib.sha256(data).hexdigest()
+    open(os.path.join(store, "blobs/sha256", name), "wb").write(data)
+    index["manifests"] += [{"mediaType": row["mediaType"], "digest": "sha256:" + name, "size": len(data), "annotations": {
+        "org.opencontainers.image.ref.name": "team/web:%d.%d.0" % (n, tag)}} for tag in range(10)]
+json.dump(index, open(path, "w"))
+PY
+(
+    ulimit -n 64
+    few() { timeout 300 ingot "$@" || fail "ingot $* with 5000 names ends with $?"; }
+    [ "$(few images | wc -l)" = 5002 ] || fail "images of 5000 names"
+    few fsck
+    few tag team/web:499.9.0 other:1.0.0 >/dev/null
+    few export team/web -F raw -o "$TMP/back.raw" 2>/dev/null
+    few rm team/web:1.1.0 team/web:7.7.0 other:1.0.0 2>/dev/null
+    few gc 2>/dev/null
+    few pack -q "$TMP/two.raw" new:1.0.0 >/dev/null
+    few push -q new:1.0.0 "$REGISTRY/new" >/dev/null
+    few pull -q "$REGISTRY/team/web:1.0.0" >/dev/null
+    [ "$(few images | wc -l)" = 5002 ] || fail "images after that"
+) || exit 1
+cmp -n 3000320 "$TMP/one.raw" "$TMP/back.raw" || fail "one of 5000 images is another one"
+ok "5000 names need few descriptors"
