@@ -232,13 +232,13 @@ static IngotWorkdir *make_folder(const char *parent, gboolean *swept, GError **e
 
 IngotWorkdir *ingot_workdir_new(GError **error)
 {
-    const char *parent = g_getenv("TMPDIR");
+    const char *chosen = g_getenv("TMPDIR");
+    /* From the root on, since other programs get names in it: a relative one could be an option or a protocol. */
+    g_autofree char *parent = g_canonicalize_filename(chosen && *chosen ? chosen : "/var/tmp", NULL);
     IngotWorkdir *workdir = NULL;
     gboolean swept = TRUE;
     struct stat status;
 
-    if (!parent || !*parent)
-        parent = "/var/tmp";
     for (guint i = 0; swept && !workdir && i < MAKE_TRIES; i++) {
         if (!ingot_interrupt_check(error))
             return NULL;

@@ -150,6 +150,20 @@ static void test_no_parent(void **state)
     assert_non_null(strstr(error->message, missing));
 }
 
+static void test_relative_parent(void **state)
+{
+    g_autofree char *here = g_get_current_dir();
+
+    assert_int_equal(chdir(*state), 0);
+    assert_int_equal(mkdir("-x:y", 0700), 0);
+    g_setenv("TMPDIR", "-x:y", TRUE);
+    IngotWorkdir *workdir = ingot_workdir_new(NULL);
+    assert_int_equal(chdir(here), 0);
+    assert_true(g_str_has_prefix(ingot_workdir_path(workdir), *state));
+    assert_int_equal(access(ingot_workdir_path(workdir), F_OK), 0);
+    ingot_workdir_free(workdir);
+}
+
 static void test_mapped_owner(void **state)
 {
     is_mapped = TRUE;
@@ -198,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_strangers_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_parent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_relative_parent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mapped_owner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_descriptor, set_up, tear_down),
     };
