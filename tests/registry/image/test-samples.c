@@ -138,9 +138,9 @@ static void spoil(const char *path, goffset flip, goffset cut)
     assert_true(cut < 0 || ftruncate(fd, cut) == 0);
 }
 
-/* Reading the whole image fails with CORRUPT that names the file, and leaves nothing at the output. A frame has a few
+/* Reading the whole image fails with an error that names the file, and leaves nothing at the output. A frame has a few
  * bits that say nothing of its content: with those changed, the disk is still the disk. */
-static void assert_found(const Sample *sample, const char *path)
+static void assert_found(const Sample *sample, const char *path, int code)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(IngotReference) reference = ingot_reference_parse("sample:1.0.0", NULL);
@@ -158,7 +158,7 @@ static void assert_found(const Sample *sample, const char *path)
         ingot_image_free(image);
     }
     assert_non_null(error);
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_true(g_error_matches(error, INGOT_ERROR, code));
     g_autofree char *name = g_path_get_basename(path);
     assert_non_null(strstr(error->message, name));
     assert_false(g_file_test(sample->out, G_FILE_TEST_EXISTS));
@@ -175,7 +175,7 @@ static void every_flip_is_found(void **state)
         goffset step = MAX(1, (goffset)parts[part]->size / 97);
         for (goffset at = 0; at < (goffset)parts[part]->size; at += step) {
             spoil(path, at, -1);
-            assert_found(sample, path);
+            assert_found(sample, path, INGOT_ERROR_CORRUPT);
             spoil(path, at, -1);
         }
     }
@@ -191,7 +191,8 @@ static void every_cut_is_found(void **state)
         goffset ends[] = {(goffset)parts[part]->size - 1, (goffset)parts[part]->size / 2, 0};
         for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
             spoil(path, -1, ends[i]);
-            assert_found(sample, path);
+            /* A disk that was cut counts as not there: then it is pulled again. */
+            assert_found(sample, path, part == 0 ? INGOT_ERROR_NOT_FOUND : INGOT_ERROR_CORRUPT);
         }
         /* The next part is reached again only with this one whole. */
         const char *const argv[] = {"cp", "-rT", "tests/samples/v1", ingot_store_path(sample->store), NULL};
