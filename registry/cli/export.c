@@ -35,7 +35,8 @@ static gboolean run(int argc, char **argv, GError **error)
 const IngotVerb verb_export = {
     "export", "REF", "write an image's disk as a file of some format",
     "The file is worked out from the stored disk, every chunk of which is checked on the way; what the image lacks is\n"
-    "pulled first where its name has a host. Nothing is at FILE until it is whole. A format of several files (vmx) "
+    "pulled first where its name has a host. Nothing is at FILE until it is whole. As after cp,\n"
+    "it is up to the system when it is on the disk: `sync FILE` waits for that. A format of several files (vmx) "
     "becomes\n"
     "a new folder of that name.\n\n"
     "Examples:\n  ingot export team/web:1.0.0 -F vmdk -o web.vmdk\n"
