@@ -274,7 +274,7 @@ static gboolean open_disk(IngotBundle *bundle, const char *path, GError **error)
 /* An archive that the disk was taken out of has been read; what is done to it from here on is no concern. */
 static gboolean leave_archive(IngotBundle *bundle, const char *path, GError **error)
 {
-    if (strcmp(bundle->part.path, path) == 0) {
+    if (g_strcmp0(bundle->part.path, path) == 0) {
         return TRUE;
     }
     gboolean ok = unchanged_check(bundle->files, bundle->name, error);
