@@ -10,6 +10,7 @@
 #include "remote/failure.h"
 #include "remote/ours.h"
 #include "remote/upload.h"
+#include "remote/uploadnotes.h"
 
 #define FRAME_MAX (1u << 20) /* bytes that a registry takes as one frame */
 #define LIST_MAX (64u << 20) /* bytes of a list that it takes */
@@ -17,7 +18,10 @@
 #define RUN 64u              /* frames that a thread takes at once */
 #define THREADS_MAX 16u
 #define AT_ONCE_MAX ((guint64)256 << 20) /* bytes of a blob that a registry hashes within a moment, as a rule */
-#define ANSWER_SILENCE 15                /* seconds that a registry may take to say that it hashes what it has */
+#define TAKE_OVER_BYTES (64u << 10)      /* of an upload that is gone on with: sent before the rest */
+#define TAKE_OVER_TRIES 50
+#define TAKE_OVER_WAIT (G_USEC_PER_SEC / 10) /* between them */
+#define ANSWER_SILENCE 15                    /* seconds that a registry may take to say that it hashes what it has */
 
 typedef struct {
     int fd;
@@ -123,9 +127,28 @@ static GArray *find_frames(const IngotIndex *index, guint64 blob_size)
     return (gsize)frames->len * ENTRY <= LIST_MAX ? g_steal_pointer(&frames) : NULL;
 }
 
+/* The frames whose bits are set, neighbours joined. */
+static GArray *join_missing(const GArray *frames, const guint8 *bits)
+{
+    GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < frames->len; i++) {
+        const IngotRange *frame = &g_array_index(frames, IngotRange, i);
+        IngotRange *last = missing->len == 0 ? NULL : &g_array_index(missing, IngotRange, missing->len - 1);
+        if ((bits[i / 8] & (1u << (i % 8))) == 0) {
+            continue;
+        }
+        if (last != NULL && last->offset + last->length == frame->offset) {
+            last->length += frame->length;
+        } else {
+            g_array_append_val(missing, *frame);
+        }
+    }
+    return missing;
+}
+
 /* Tells the frames; those that are missing, neighbours joined, or NULL. */
-static GArray *ask_missing(IngotRemote *remote, Upload *upload, const GArray *frames, const guint8 *list,
-                           GError **error)
+static GArray *ask_missing(IngotRemote *remote, Upload *upload, const IngotDigest *digest, const GArray *frames,
+                           const guint8 *list, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
     gsize bits = (frames->len + 7) / 8;
@@ -142,20 +165,8 @@ static GArray *ask_missing(IngotRemote *remote, Upload *upload, const GArray *fr
         failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
         return NULL;
     }
-    GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));
-    for (guint i = 0; i < frames->len; i++) {
-        const IngotRange *frame = &g_array_index(frames, IngotRange, i);
-        IngotRange *last = missing->len == 0 ? NULL : &g_array_index(missing, IngotRange, missing->len - 1);
-        if ((post.answer->data[i / 8] & (1u << (i % 8))) == 0) {
-            continue;
-        }
-        if (last != NULL && last->offset + last->length == frame->offset) {
-            last->length += frame->length;
-        } else {
-            g_array_append_val(missing, *frame);
-        }
-    }
-    return missing;
+    upload_note_keep(remote, upload->name, digest, upload->location, post.answer->data, bits);
+    return join_missing(frames, post.answer->data);
 }
 
 static guint64 total_of(const GArray *ranges)
@@ -175,12 +186,17 @@ static gboolean do_meanwhile(Upload *upload, GError **error)
     return !upload->left;
 }
 
-/* The missing frames, and, unless it may take the registry long to hash the blob or there is something to be done
- * meanwhile, the end in the same request. */
-static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
-                            const GArray *missing, IngotProgress *progress, GError **error)
+/* Where what is sent stands among the missing bytes. Free it. */
+static char *chunk_place(guint64 come, guint64 length)
 {
-    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    return g_strdup_printf("Content-Range: %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, come, come + length - 1);
+}
+
+/* The missing frames, of which so many bytes have come, and, unless it may take the registry long to hash the blob or
+ * there is something to be done meanwhile, the end in the same request. */
+static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                            const GArray *missing, guint64 come, IngotProgress *progress, GError **error)
+{
     guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
     gboolean at_once = blob->size <= AT_ONCE_MAX && upload->meanwhile == NULL;
     ingot_progress_add(progress, known - upload->known);
@@ -188,6 +204,8 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
     if (total == 0) {
         return upload_end(remote, upload, blob, FALSE, progress, error);
     }
+    g_autofree char *place = come == 0 ? NULL : chunk_place(come, total);
+    const char *const headers[] = {"Content-Type: application/octet-stream", place, NULL};
     g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
                                  .url = at_once ? upload_end_url(upload, &blob->digest) : g_strdup(upload->location),
                                  .headers = headers,
@@ -212,6 +230,114 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
                : upload_refused(remote, upload, &rest, error);
 }
 
+/* --- going on with one that was killed --- */
+
+/* Of the ranges, what lies behind so many bytes of them, at most that many. */
+static GArray *ranges_behind(const GArray *ranges, guint64 come, guint64 most)
+{
+    GArray *rest = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    for (guint i = 0; i < ranges->len && most > 0; i++) {
+        IngotRange range = g_array_index(ranges, IngotRange, i);
+        guint64 skipped = MIN(come, range.length);
+        come -= skipped;
+        range.offset += skipped;
+        range.length = MIN(range.length - skipped, most);
+        most -= range.length;
+        if (range.length > 0) {
+            g_array_append_val(rest, range);
+        }
+    }
+    return rest;
+}
+
+/* How far the registry says that it has come. */
+static gboolean ask_place(IngotRemote *remote, const Upload *upload, guint64 *come, GError **error)
+{
+    g_auto(HttpExchange) get = {.method = "GET", .url = g_strdup(upload->location), .limit = UPLOAD_ANSWER_MAX};
+    return http_exchange(remote, &get, error) &&
+           ((get.status == 204 && upload_told_position(&get, come)) || http_refused(remote, &get, error));
+}
+
+/* Sends a little from where it stands, which ends what the killed one's connection may still bring. Until then it may
+ * come further: *come is where it stands. */
+static gboolean take_over(IngotRemote *remote, const Upload *upload, int fd, const GArray *missing, guint64 *come,
+                          gboolean *done, GError **error)
+{
+    g_autoptr(GArray) little = ranges_behind(missing, *come, TAKE_OVER_BYTES);
+    guint64 size = total_of(little);
+    g_autofree char *place = chunk_place(*come, size);
+    const char *const headers[] = {"Content-Type: application/octet-stream", place, NULL};
+    g_auto(HttpExchange) patch = {.method = "PATCH",
+                                  .url = g_strdup(upload->location),
+                                  .headers = headers,
+                                  .upload_fd = fd,
+                                  .upload_size = size,
+                                  .upload_ranges = (const IngotRange *)(gpointer)little->data,
+                                  .limit = UPLOAD_ANSWER_MAX};
+    *done = size == 0;
+    if (*done) {
+        return TRUE;
+    }
+    if (!http_exchange(remote, &patch, error)) {
+        return FALSE;
+    }
+    *done = patch.status == 202;
+    return (patch.status == 202 || patch.status == 416) && upload_told_position(&patch, come)
+               ? *done || http_wait(remote, TAKE_OVER_WAIT, error)
+               : http_refused(remote, &patch, error);
+}
+
+static gboolean put_rest(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                         const GArray *missing, IngotProgress *progress, guint64 *sent, GError **error)
+{
+    guint64 come = 0;
+    gboolean done = FALSE;
+    if (!ask_place(remote, upload, &come, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; !done && i < TAKE_OVER_TRIES; i++) {
+        if (!take_over(remote, upload, fd, missing, &come, &done, error)) {
+            return FALSE;
+        }
+    }
+    if (!done || come > total_of(missing)) {
+        return failure_set(remote, upload->location, INGOT_ERROR_FAILED, error, "the upload is another's by now");
+    }
+    g_autoptr(GArray) rest = ranges_behind(missing, come, G_MAXUINT64);
+    *sent += total_of(rest);
+    return put_missing(remote, upload, fd, blob, rest, come, progress, error);
+}
+
+static gboolean is_broken_off(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
+}
+
+/* An upload of the same disk that did not come to its end. TRUE: the push has come to its own, well (*ok) or not. */
+static gboolean go_on(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob, const GArray *frames,
+                      IngotProgress *progress, guint64 *sent, gboolean *ok, GError **error)
+{
+    g_autoptr(UploadNote) note =
+        frames == NULL ? NULL : upload_note_load(remote, upload->name, &blob->digest, (frames->len + 7) / 8);
+    GError *problem = NULL;
+    if (note == NULL) {
+        return FALSE;
+    }
+    g_autoptr(GArray) missing = join_missing(frames, g_bytes_get_data(note->missing, NULL));
+    upload->location = g_strdup(note->location);
+    upload->frames = g_strdup(note->location);
+    *ok = put_rest(remote, upload, fd, blob, missing, progress, sent, &problem) && !upload->again;
+    if (!*ok && (upload->left || is_broken_off(problem))) {
+        g_propagate_error(error, problem);
+        return TRUE;
+    }
+    g_clear_error(&problem);
+    upload_note_drop(remote, upload->name, &blob->digest);
+    upload->refused = 0;
+    return *ok;
+}
+
 /* *tried FALSE: the registry has to be sent the whole. */
 static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const char *path, const IngotDescriptor *blob,
                           const GArray *frames, IngotIndex *index, IngotProgress *progress, guint64 *sent,
@@ -219,12 +345,12 @@ static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const cha
 {
     *tried = upload->frames != NULL && frames != NULL;
     g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, index, error);
-    g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, frames, list, error);
+    g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, &blob->digest, frames, list, error);
     if (missing == NULL) {
         return FALSE;
     }
     *sent += (guint64)frames->len * ENTRY + total_of(missing);
-    return put_missing(remote, upload, fd, blob, missing, progress, error);
+    return put_missing(remote, upload, fd, blob, missing, 0, progress, error);
 }
 
 /* Whether the whole may be taken where its frames were not: no registry that has no time, room or rights for the frames
@@ -237,9 +363,7 @@ static gboolean may_take_whole(const Upload *upload, const GError *problem)
             return FALSE;
         }
     }
-    gboolean is_broken_off = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
-                             g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
-    return !upload->left && !is_broken_off;
+    return !upload->left && !is_broken_off(problem);
 }
 
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
@@ -255,12 +379,18 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
     if (fd < 0) {
         return FALSE;
     }
+    if (go_on(remote, &upload, fd, blob, frames, progress, count, &ok, error)) {
+        return ok;
+    }
     do {
         if (!upload_begin(remote, &upload, error)) {
             return FALSE;
         }
         ok = put_delta(remote, &upload, fd, path, blob, frames, index, progress, count, &tried, &problem);
     } while (ok && upload.again);
+    if (ok || !is_broken_off(problem)) {
+        upload_note_drop(remote, name, &blob->digest);
+    }
     if (ok) {
         return TRUE;
     }

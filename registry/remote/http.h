@@ -23,6 +23,7 @@ struct IngotRemote {
     gpointer goes_on_user;
     guint patience;       /* seconds that a request may wait for a registry that answers 429 or 503 */
     IngotRemoteEnd ended; /* the last request */
+    char *uploads;        /* folder of notes (uploadnotes.h); NULL: none are kept */
 };
 
 typedef struct {

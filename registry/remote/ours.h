@@ -10,6 +10,10 @@ typedef struct {
     gpointer user;
 } IngotMeanwhile;
 
+/* A folder in which ingot_remote_put_disk keeps what it needs to go on after a push was killed; without one it begins
+ * anew. */
+void ingot_remote_keep_uploads(IngotRemote *remote, const char *folder);
+
 /* As ingot_remote_put_blob, of a packed disk by its index: where the registry is Ingot's it is told the frames and sent
  * those alone that it lacks; any other, and one that refuses, is sent the whole. The frames' digests that the index
  * does not know are worked out, and known from then on; of those that the registry refuses none is. *sent (may be NULL)

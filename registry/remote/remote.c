@@ -71,6 +71,12 @@ void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint p
     remote->patience = patience;
 }
 
+void ingot_remote_keep_uploads(IngotRemote *remote, const char *folder)
+{
+    g_free(remote->uploads);
+    remote->uploads = g_strdup(folder);
+}
+
 IngotRemoteEnd ingot_remote_ended(const IngotRemote *remote)
 {
     return remote->ended;
@@ -88,6 +94,7 @@ void ingot_remote_free(IngotRemote *remote)
         curl_multi_cleanup(remote->multi);
         auth_free(remote->auth);
         g_free(remote->called);
+        g_free(remote->uploads);
         g_free(remote->host);
         g_free(remote->base);
         g_free(remote);

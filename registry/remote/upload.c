@@ -213,8 +213,7 @@ static gboolean put_whole(IngotRemote *remote, Upload *upload, int fd, const Ing
 
 /* --- in pieces --- */
 
-/* How much the registry says that it has: Range: 0-LAST. Of nothing it may say 0-0. */
-static gboolean told_position(const HttpExchange *exchange, guint64 *at)
+gboolean upload_told_position(const HttpExchange *exchange, guint64 *at)
 {
     const char *text = http_header(exchange, "range");
     text = text != NULL && g_str_has_prefix(text, "bytes=") ? text + strlen("bytes=") : text;
@@ -245,7 +244,7 @@ static gboolean ask_position(IngotRemote *remote, Upload *upload, guint64 size, 
     if (!http_exchange(remote, &get, error)) {
         return FALSE;
     }
-    gboolean told = get.status < 300 && told_position(&get, &at);
+    gboolean told = get.status < 300 && upload_told_position(&get, &at);
     go_on_at(upload, told, at, size);
     return upload->again || upload_take_location(remote, &get, "location", &upload->location, error);
 }
@@ -267,14 +266,14 @@ static gboolean shorten(Upload *upload, guint64 length)
 static gboolean take_piece(IngotRemote *remote, Upload *upload, const HttpExchange *piece, guint64 size, GError **error)
 {
     guint64 from = upload->at, at = from + piece->upload_size, told = 0;
-    gboolean stray = piece->status == 416 || (told_position(piece, &told) && told != at);
+    gboolean stray = piece->status == 416 || (upload_told_position(piece, &told) && told != at);
     if (stray && ++upload->strays > STRAYS_MAX) {
         return upload_refused(remote, upload, piece, error);
     }
     if (!upload_take_location(remote, piece, "location", &upload->location, error)) {
         return FALSE;
     }
-    if (stray && !told_position(piece, &told)) {
+    if (stray && !upload_told_position(piece, &told)) {
         return ask_position(remote, upload, size, error);
     }
     go_on_at(upload, TRUE, stray ? told : at, size);

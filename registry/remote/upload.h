@@ -39,6 +39,8 @@ gboolean upload_give_up(IngotRemote *remote, Upload *upload, GError *problem, GE
 /* *url: where a header of an answer leads; as it was where the answer has none. */
 gboolean upload_take_location(const IngotRemote *remote, const HttpExchange *exchange, const char *header, char **url,
                               GError **error);
+/* How much the registry says that it has: Range: 0-LAST. Of nothing it may say 0-0. FALSE: it does not say. */
+gboolean upload_told_position(const HttpExchange *exchange, guint64 *at);
 /* Where it ends. Free it. */
 char *upload_end_url(const Upload *upload, const IngotDigest *digest);
 /* Sends something of it; upload->again: the registry wants it later, and that has been waited for. */

@@ -17,7 +17,9 @@ gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const 
                                   guint64 *sent, GError **error)
 {
     g_autofree char *path = ingot_store_blob_path(store, &disk->digest);
+    g_autofree char *uploads = g_build_filename(ingot_store_path(store), "uploads", NULL);
     gboolean known = ingot_store_load_frames(store, &disk->digest, index);
+    ingot_remote_keep_uploads(remote, uploads);
     gboolean ok = ingot_remote_put_disk(remote, name, path, disk, index, meanwhile, progress, sent, error);
     if (index->frames == NULL) {
         ingot_store_drop_frames(store, &disk->digest);
