@@ -60,8 +60,9 @@ static gboolean read_descriptor(const json_t *object, const char *media_type, co
     if (strcmp(type, media_type) != 0) {
         return refuse_type(type, media_type, what, error);
     }
-    if (!ingot_digest_parse(digest, &out->digest, error)) {
-        g_prefix_error(error, "%s: ", what);
+    g_autoptr(GError) problem = NULL;
+    if (!ingot_digest_parse(digest, &out->digest, &problem)) { /* nobody typed it */
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: %s", what, problem->message);
         return FALSE;
     }
     return TRUE;

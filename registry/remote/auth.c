@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "remote/challenges.h"
+#include "remote/failure.h"
 #include "remote/http.h"
 #include "remote/longtokens.h"
 
@@ -130,10 +131,10 @@ static char *token_url(const Pass *pass)
     return g_string_free(url, FALSE);
 }
 
-static gboolean take_token(Pass *pass, const HttpExchange *get, GError **error)
+static gboolean take_token(const IngotRemote *remote, Pass *pass, const HttpExchange *get, GError **error)
 {
     gsize room = ANSWER_VALUES;
-    g_autoptr(json_t) body = ingot_json_parse_within(get->answer->data, get->answer->len, get->url, &room, error);
+    g_autoptr(json_t) body = failure_parse(remote, get->url, get->answer, &room, error);
     if (body == NULL) {
         return FALSE;
     }
@@ -215,7 +216,7 @@ static gboolean fetch_token(IngotRemote *remote, Pass *pass, Patience *patience,
     if (get.status == 401 || get.status == 403 || (get.status == 400 && pass->login != NULL && pass->login->identity)) {
         return pass->login == NULL || refuse_login(remote, pass->login, error);
     }
-    *had = get.status == 200 && take_token(pass, &get, error);
+    *had = get.status == 200 && take_token(remote, pass, &get, error);
     return *had || (get.status != 200 && http_refused(remote, &get, error));
 }
 

@@ -1,5 +1,6 @@
 #include "remote/failure.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include <string.h>
 
@@ -65,6 +66,17 @@ gboolean failure_set(const IngotRemote *remote, const char *url, IngotError code
     return FALSE;
 }
 
+json_t *failure_parse(const IngotRemote *remote, const char *url, const GByteArray *text, gsize *room, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *subject = failure_subject(remote, url);
+    json_t *root = ingot_json_parse_within(text->data, text->len, subject, room, &problem);
+    if (root == NULL) {
+        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, problem->message);
+    }
+    return root;
+}
+
 /* --- why --- */
 
 static const char *cause_of_code(CURLcode code)
@@ -82,6 +94,7 @@ static const char *cause_of_code(CURLcode code)
     case CURLE_SSL_CONNECT_ERROR:
         return "it does not answer by TLS, as HTTPS needs";
     case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:

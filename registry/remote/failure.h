@@ -16,6 +16,9 @@ char *failure_cause(CURL *curl, CURLcode code, gboolean unconnected, long stall)
 /* Sets "SUBJECT: MESSAGE". Always FALSE. */
 gboolean failure_set(const IngotRemote *remote, const char *url, IngotError code, GError **error, const char *format,
                      ...) G_GNUC_PRINTF(5, 6);
+/* Parses JSON that a registry sent for that URL; *room: as ingot_json_parse_within has it. CORRUPT: it can't be read,
+ * which is no fault of the user's. */
+json_t *failure_parse(const IngotRemote *remote, const char *url, const GByteArray *text, gsize *room, GError **error);
 /* Sets the error that fits a status. message: what the registry says to it, or NULL. Always FALSE. */
 gboolean failure_set_status(const IngotRemote *remote, const char *url, long status, const char *message,
                             const char *advice, GError **error);

@@ -287,10 +287,13 @@ static void rewind_upload(HttpExchange *exchange)
     exchange->position = exchange->before;
 }
 
+/* libcurl would send again, by another connection, what the registry may have taken already: how far it came is asked
+ * first. */
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
-    rewind_upload(user);
-    return offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+    const HttpExchange *exchange = user;
+    gboolean is_start = offset == 0 && origin == SEEK_SET && exchange->position == exchange->before;
+    return is_start ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 static void set_body(CURL *curl, HttpExchange *exchange)
@@ -393,6 +396,14 @@ static gboolean leads_on(const HttpExchange *exchange)
            http_header(exchange, "location") != NULL;
 }
 
+/* Says what it is about, where an answer leads to a place that is not gone to. Always FALSE. */
+static gboolean leads_nowhere(const IngotRemote *remote, const HttpExchange *exchange, GError **error)
+{
+    g_autofree char *subject = failure_subject(remote, exchange->url);
+    g_prefix_error(error, "%s: ", subject);
+    return FALSE;
+}
+
 /* The same to that address, if a registry's Location may lead there. */
 static gboolean lead_on(IngotRemote *remote, HttpExchange *exchange, GError **error)
 {
@@ -402,7 +413,7 @@ static gboolean lead_on(IngotRemote *remote, HttpExchange *exchange, GError **er
     }
     char *url = location_resolve(remote->base, asked_url(exchange), http_header(exchange, "location"), error);
     if (url == NULL) {
-        return FALSE;
+        return leads_nowhere(remote, exchange, error);
     }
     g_free(exchange->moved);
     exchange->moved = url;
@@ -469,7 +480,8 @@ static gboolean attempt(IngotRemote *remote, HttpExchange *exchange, GError **er
     Patience own = patience_of(remote->patience), *patience = exchange->patience == NULL ? &own : exchange->patience;
     for (exchange->begin_anew = FALSE; !exchange->begin_anew;) {
         g_autoptr(GError) problem = NULL;
-        gboolean came = perform(remote, exchange, &problem), sent = has_sent(remote, exchange);
+        gboolean came = perform(remote, exchange, &problem);
+        gboolean sent = has_sent(remote, exchange) || exchange->code == CURLE_SEND_FAIL_REWIND;
         if (!came && find_refusal(remote, exchange)) {
             came = TRUE;
             g_clear_error(&problem);
@@ -549,10 +561,15 @@ char *http_api_url(const IngotRemote *remote, const char *name, const char *kind
 
 char *http_location(const IngotRemote *remote, const HttpExchange *exchange, const char *text, GError **error)
 {
-    return location_resolve(remote->base, exchange->answered, text, error);
+    char *url = location_resolve(remote->base, exchange->answered, text, error);
+    if (url == NULL) {
+        leads_nowhere(remote, exchange, error);
+    }
+    return url;
 }
 
 gboolean http_next_page(const IngotRemote *remote, const HttpExchange *exchange, char **next, GError **error)
 {
-    return location_next_page(remote->base, exchange->url, http_header(exchange, "link"), next, error);
+    return location_next_page(remote->base, exchange->url, http_header(exchange, "link"), next, error) ||
+           leads_nowhere(remote, exchange, error);
 }

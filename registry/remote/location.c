@@ -45,11 +45,11 @@ static char *path_of(CURLU *url)
     return g_strconcat(path == NULL ? "/" : path, query == NULL ? NULL : "?", query, NULL);
 }
 
-static gboolean refuse(GError **error, const char *asked, const char *text, const char *why)
+static gboolean refuse(GError **error, const char *text, const char *why)
 {
     g_autofree char *head = ingot_text_head(text, SHOWN), *shown = ingot_text_line(head);
-    g_autofree char *from = ingot_text_url(asked), *url = ingot_text_url(shown);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: the registry leads to %s: %s", from, url, why);
+    g_autofree char *url = ingot_text_url(shown);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the registry leads to %s: %s", url, why);
     return FALSE;
 }
 
@@ -61,25 +61,25 @@ static gboolean is_trusted(CURLU *url)
 }
 
 /* Whether what is sent there is as safe as it was on its way to the registry. */
-static gboolean check(CURLU *base, CURLU *url, const char *asked, const char *text, GError **error)
+static gboolean check(CURLU *base, CURLU *url, const char *text, GError **error)
 {
     g_autofree char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST);
     g_autofree char *user = part(url, CURLUPART_USER), *password = part(url, CURLUPART_PASSWORD);
     gboolean is_plain = g_strcmp0(scheme, "http") == 0;
     if (host == NULL || (!is_plain && g_strcmp0(scheme, "https") != 0)) {
-        return refuse(error, asked, text, "that is no http:// or https:// address");
+        return refuse(error, text, "that is no http:// or https:// address");
     }
     if (user != NULL || password != NULL) {
-        return refuse(error, asked, text, "an address with a login in it is not followed");
+        return refuse(error, text, "an address with a login in it is not followed");
     }
     g_autofree char *own = part(base, CURLUPART_SCHEME);
     if (is_plain && g_strcmp0(own, "https") == 0) {
-        return refuse(error, asked, text,
+        return refuse(error, text,
                       "nothing is sent there, as it is spoken to by HTTPS; one behind a proxy needs to be told so "
                       "(X-Forwarded-Proto)");
     }
     if (is_plain && !is_same(base, url, CURLUPART_HOST) && !is_trusted(url)) {
-        return refuse(error, asked, text, "nothing is sent to another host by plain HTTP");
+        return refuse(error, text, "nothing is sent to another host by plain HTTP");
     }
     return TRUE;
 }
@@ -89,10 +89,10 @@ char *location_resolve(const char *base, const char *asked, const char *text, GE
     g_autoptr(CURLU) own = parse(NULL, base);
     g_autoptr(CURLU) url = parse(asked, text);
     if (own == NULL || url == NULL) {
-        refuse(error, asked, text, "that is no address");
+        refuse(error, text, "that is no address");
         return NULL;
     }
-    if (!check(own, url, asked, text, error)) {
+    if (!check(own, url, text, error)) {
         return NULL;
     }
     if (is_same(own, url, CURLUPART_SCHEME) && is_same(own, url, CURLUPART_HOST) && is_same(own, url, CURLUPART_PORT)) {
@@ -133,9 +133,13 @@ gboolean location_next_page(const char *base, const char *asked, const char *lin
     /* The same path and query at our own address, where the link is of the host that was asked or leads to the same
      * list by another name of it. */
     if (from == NULL || url == NULL || (!is_same(from, url, CURLUPART_HOST) && !is_same(from, url, CURLUPART_PATH))) {
-        return refuse(error, asked, link, "the list goes on there, which is not followed");
+        return refuse(error, link, "the list goes on there, which is not followed");
     }
     g_autofree char *path = path_of(url);
-    *next = g_strconcat(base, path, NULL);
+    g_autofree char *page = g_strconcat(base, path, NULL);
+    if (strcmp(page, asked) == 0) {
+        return refuse(error, link, "the list has no end, as this page follows itself");
+    }
+    *next = g_steal_pointer(&page);
     return TRUE;
 }

@@ -10,7 +10,7 @@
  * that is neither the registry nor a loopback one. */
 char *location_resolve(const char *base, const char *asked, const char *text, GError **error);
 
-/* The next page's URL out of Link: <URL>; rel="next" (free it), at the registry's own address, by which it may not know
- * itself: behind a proxy, say. NULL: this was the last. FALSE: the list goes on elsewhere, and would be a short one.
- * links (may be NULL): the header's value. */
+/* The next page's URL, which is another one, out of Link: <URL>; rel="next" (free it), at the registry's own address,
+ * by which it may not know itself: behind a proxy, say. NULL: this was the last. FALSE: the list goes on elsewhere, and
+ * would be a short one. links (may be NULL): the header's value. */
 gboolean location_next_page(const char *base, const char *asked, const char *links, char **next, GError **error);

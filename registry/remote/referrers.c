@@ -45,8 +45,7 @@ static gboolean is_json(const HttpExchange *page)
 
 static json_t *parse_page(IngotRemote *remote, const HttpExchange *page, gsize *room, GError **error)
 {
-    g_autofree char *subject = failure_subject(remote, page->url);
-    return ingot_json_parse_within(page->answer->data, page->answer->len, subject, room, error);
+    return failure_parse(remote, page->url, page->answer, room, error);
 }
 
 /* Adds the entries of one page. NONE: this is not a list, as the registry does not know of any. */

@@ -290,8 +290,7 @@ static gboolean list_add(const IngotRemote *remote, GStrvBuilder *all, const Htt
                          GError **error)
 {
     gsize room = PAGE_VALUES;
-    g_autofree char *subject = failure_subject(remote, page->url);
-    g_autoptr(json_t) body = ingot_json_parse_within(page->answer->data, page->answer->len, subject, &room, error);
+    g_autoptr(json_t) body = failure_parse(remote, page->url, page->answer, &room, error);
     if (body == NULL) {
         return FALSE;
     }

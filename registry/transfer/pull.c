@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "image/encoder.h"
 #include "store/blobs.h"
 #include "store/meant.h"
 #include "transfer/assemble.h"
@@ -15,6 +16,15 @@
 #include "transfer/pull.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
+
+/* The index says what the disk is made of, before any of it is fetched. */
+static gboolean check_disk_size(const char *name, const IngotManifest *manifest, const IngotIndex *index,
+                                GError **error)
+{
+    g_autoptr(GBytes) table = ingot_seek_table(index);
+    return index->blob_size + g_bytes_get_size(table) == manifest->disk.size ||
+           refuse_size(name, &manifest->disk, "but by its index it has another size", error);
+}
 
 /* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. FALSE: the process is
  * to end. */
@@ -83,7 +93,8 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
         return FALSE;
     }
     g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 97 MiB, and the disk takes a while */
-    return pull_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
+    return check_disk_size(reference->name, manifest, index, error) &&
+           pull_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
 }
 
 /* A pull that has failed counts on nothing any more. Another thread by the same handle may wait for the disk's file. */
@@ -93,6 +104,26 @@ static void let_go(IngotStore *store, const IngotManifest *parts, const IngotDes
     for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
         ingot_store_let_go(store, &blobs[i]->digest);
     }
+}
+
+/* What is wrong with what came is about the image, whatever file it came into, and no fault of the command line's. */
+static void blame_image(const IngotReference *reference, const char *what, GError **error)
+{
+    gboolean is_text = error != NULL && g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_INVALID);
+    if (!is_text && (error == NULL || !g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_CORRUPT))) {
+        return;
+    }
+    g_autoptr(GError) problem = g_steal_pointer(error);
+    gboolean is_named = g_str_has_prefix(problem->message, reference->host);
+    gboolean is_half = !is_named && g_str_has_prefix(problem->message, reference->name);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s%s%s",
+                is_named  ? ""
+                : is_half ? reference->host
+                          : what,
+                is_named  ? ""
+                : is_half ? "/"
+                          : ": ",
+                problem->message);
 }
 
 /* tag NULL: by the reference's digest alone. */
@@ -128,11 +159,17 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolea
         bytes == NULL ? NULL
                       : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
     if (parts == NULL) {
+        if (bytes != NULL) {
+            blame_image(reference, what, error);
+        }
         return FALSE;
     }
     const char *tag = as != NULL || reference->digest != NULL ? as : reference->tag;
-    gboolean ok = pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error) &&
-                  (!named || name_pulled(store, reference, tag, manifest, error));
+    gboolean came = pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error);
+    if (!came) {
+        blame_image(reference, what, error);
+    }
+    gboolean ok = came && (!named || name_pulled(store, reference, tag, manifest, error));
     if (!ok || !named) {
         let_go(store, parts, manifest);
     }

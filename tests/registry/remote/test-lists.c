@@ -101,6 +101,17 @@ static void a_list_that_goes_on_elsewhere_is_none(void **state)
     serve_free(serve);
 }
 
+/* It would be asked for again and again. */
+static void a_page_that_follows_itself_is_refused(void **state)
+{
+    Pages pages = {.link = "</v2/team/web/tags/list>; rel=\"next\"", .first = "{\"tags\":[\"1\"]}"};
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    assert_null(tags_of(&pages, &error));
+    assert_non_null(strstr(error->message, "/team/web: its tags: "));
+    assert_non_null(strstr(error->message, "no end"));
+}
+
 static void what_is_no_list_is_not_an_empty_one(void **state)
 {
     static const char *const none[] = {"{}", "{\"errors\":[]}", "{\"tags\":{}}", "{\"tags\":[1]}", "[]", "<html>"};
@@ -279,6 +290,7 @@ int main(void)
         cmocka_unit_test(the_next_page_is_at_the_same_registry),
         cmocka_unit_test(a_redirection_says_nothing_of_the_list),
         cmocka_unit_test(a_list_that_goes_on_elsewhere_is_none),
+        cmocka_unit_test(a_page_that_follows_itself_is_refused),
         cmocka_unit_test(what_is_no_list_is_not_an_empty_one),
         cmocka_unit_test(what_is_attached_is_known_or_not),
         cmocka_unit_test(a_list_that_is_not_read_is_not_replaced),
