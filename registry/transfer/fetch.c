@@ -4,7 +4,7 @@
 
 #define ANSWER_LEAST 65536u /* bytes: an error may be longer than the blob */
 
-static gboolean refuse_size(const char *name, const IngotDescriptor *blob, const char *why, GError **error)
+gboolean fetch_refuse_size(const char *name, const IngotDescriptor *blob, const char *why, GError **error)
 {
     g_autofree char *digest = ingot_digest_to_text(&blob->digest);
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
@@ -15,7 +15,7 @@ static gboolean refuse_size(const char *name, const IngotDescriptor *blob, const
 /* Of the size that its descriptor gives: with another one the image could not be pushed again. */
 static gboolean check_size(const char *name, const IngotDescriptor *blob, GBytes *bytes, GError **error)
 {
-    return g_bytes_get_size(bytes) == blob->size || refuse_size(name, blob, "but it has another size", error);
+    return g_bytes_get_size(bytes) == blob->size || fetch_refuse_size(name, blob, "but it has another size", error);
 }
 
 /* NULL: it is not there, or damaged. */
@@ -35,7 +35,7 @@ GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, con
                    guint64 *received, GError **error)
 {
     if (blob->size > limit) {
-        refuse_size(name, blob, "which is more than such a blob has", error);
+        fetch_refuse_size(name, blob, "which is more than such a blob has", error);
         return NULL;
     }
     g_autoptr(GBytes) bytes = take_held(store, &blob->digest, limit);

@@ -10,3 +10,5 @@ GBytes *fetch_blob(IngotStore *store, IngotRemote *remote, const char *name, con
 /* The same for a manifest by its digest, as text; *out is its descriptor. */
 GBytes *fetch_manifest(IngotStore *store, IngotRemote *remote, const char *name, const char *digest,
                        IngotDescriptor *out, guint64 *received, GError **error);
+/* Says that the size which the manifest gives a blob is wrong. Always FALSE. */
+gboolean fetch_refuse_size(const char *name, const IngotDescriptor *blob, const char *why, GError **error);

@@ -23,7 +23,7 @@ static gboolean check_disk_size(const char *name, const IngotManifest *manifest,
 {
     g_autoptr(GBytes) table = ingot_seek_table(index);
     return index->blob_size + g_bytes_get_size(table) == manifest->disk.size ||
-           refuse_size(name, &manifest->disk, "but by its index it has another size", error);
+           fetch_refuse_size(name, &manifest->disk, "but by its index it has another size", error);
 }
 
 /* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. FALSE: the process is
@@ -114,16 +114,14 @@ static void blame_image(const IngotReference *reference, const char *what, GErro
         return;
     }
     g_autoptr(GError) problem = g_steal_pointer(error);
-    gboolean is_named = g_str_has_prefix(problem->message, reference->host);
-    gboolean is_half = !is_named && g_str_has_prefix(problem->message, reference->name);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s%s%s",
-                is_named  ? ""
-                : is_half ? reference->host
-                          : what,
-                is_named  ? ""
-                : is_half ? "/"
-                          : ": ",
-                problem->message);
+    const char *text = problem->message;
+    if (g_str_has_prefix(text, reference->host)) {
+        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, text);
+    } else if (g_str_has_prefix(text, reference->name)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s/%s", reference->host, text);
+    } else {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: %s", what, text);
+    }
 }
 
 /* tag NULL: by the reference's digest alone. */

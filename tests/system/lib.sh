@@ -140,6 +140,7 @@ code() {
 start_docker_registry() {
     local pid
     printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $1}, delete: {enabled: true}}" 'http: {addr: "127.0.0.1:0"}' "${@:2}" >"$TMP/config.yml"
+    [ ! -e "$TMP/docker.log" ] || mv "$TMP/docker.log" "$TMP/docker.log.$RANDOM" # another one writes to it
     docker-registry serve "$TMP/config.yml" >"$TMP/docker.log" 2>&1 &
     pid=$!
     ENDING+=("$pid")
