@@ -103,14 +103,14 @@ for blob in "$INGOT_STORE"/blobs/sha256/*; do
     for place in fifo link; do
         rm "$blob"
         if [ $place = fifo ]; then mkfifo "$blob"; else ln -s "$TMP/kept" "$blob"; fi
-        for verb in images "export $REGISTRY/team/web:1.0.0 -F raw -o $TMP/back.raw" "push $REGISTRY/team/web:1.0.0" gc "show $REGISTRY/team/web:1.0.0" fsck; do
+        expect 1 timeout 60 ingot fsck # first: others may fetch what is not there
+        for verb in images "export $REGISTRY/team/web:1.0.0 -F raw -o $TMP/back.raw" "push $REGISTRY/team/web:1.0.0" gc "show $REGISTRY/team/web:1.0.0"; do
             status=0
             # shellcheck disable=SC2086
             timeout 60 ingot $verb >/dev/null 2>"$TMP/err" || status=$?
             [ $status -lt 2 ] || fail "$verb with a $place in the place of a blob ends with $status: $(cat "$TMP/err")"
         done
-        [ $status = 1 ] || fail "fsck does not find a $place in the place of a blob"
-        rm "$blob"
+        rm -f "$blob"
         cp "$TMP/kept" "$blob"
     done
 done
