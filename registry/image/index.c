@@ -8,10 +8,10 @@
 
 #define MAGIC "INGOTIDX"
 #define HOLE_BIT 0x80000000u
-#define HEADER_SIZE 40        /* bytes before the encoder's name */
-#define VERSION_END 12        /* bytes up to the version, included */
-#define LENGTHS_SIZE 8        /* bytes of a chunk's two lengths */
-#define TEXT_MAX (96u << 20)  /* bytes of an unpacked index; holds INGOT_INDEX_CHUNKS_MAX */
+#define HEADER_SIZE 40       /* bytes before the encoder's name */
+#define VERSION_END 12       /* bytes up to the version, included */
+#define LENGTHS_SIZE 8       /* bytes of a chunk's two lengths */
+#define TEXT_MAX (96u << 20) /* bytes of an unpacked index; holds INGOT_INDEX_CHUNKS_MAX */
 #define ENCODER_NAME_MAX 255
 #define BUFFER_SIZE 65536u /* bytes of the text in memory at once */
 #define WINDOW_LOG_MAX 23  /* of zstd's window: 8 MiB, four times what the serializer's level takes */
