@@ -6,8 +6,6 @@
 #include "base/file.h"
 #include "store/doubts.h"
 
-#define INDEX_MAX (257u << 20) /* bytes: as a pull takes it */
-
 /* A distinct index of the store, with the disk that it is of. */
 typedef struct {
     IngotDigest index, disk;
@@ -78,7 +76,7 @@ static void find_in(Seeds *seeds, const IngotIndex *index, guint source)
 static void look_into(Seeds *seeds, const IngotManifest *manifest, const char *encoder)
 {
     g_autofree char *path = ingot_store_blob_path(seeds->store, &manifest->disk.digest);
-    g_autoptr(GBytes) bytes = ingot_store_read(seeds->store, &manifest->index.digest, INDEX_MAX, NULL);
+    g_autoptr(GBytes) bytes = ingot_store_read(seeds->store, &manifest->index.digest, INGOT_INDEX_MAX, NULL);
     g_autoptr(IngotIndex) index = bytes == NULL
                                       ? NULL
                                       : ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),

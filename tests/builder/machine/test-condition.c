@@ -152,20 +152,6 @@ static void the_power_key_may_be_ignored(void **state)
     assert_true(ended);
 }
 
-static void a_path_that_does_not_fit_is_refused(void **state)
-{
-    (void)state;
-    g_autofree char *deep = g_strnfill(100, 'd');
-    g_autofree char *folder = g_strdup_printf("/tmp/%s", deep);
-    const MachineOptions options = {.cpus = 1, .memory = 64 << 20, .folder = folder};
-    g_autoptr(GError) error = NULL;
-    fake_forget();
-    assert_null(machine_start(&options, &error));
-    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
-    assert_non_null(strstr(error->message, "TMPDIR"));
-    assert_false(fake_heard("qmp_capabilities"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,7 +163,6 @@ int main(void)
         cmocka_unit_test(a_killed_qemu_is_no_end_of_the_guest_s),
         cmocka_unit_test(a_crash_while_it_ends_is_told),
         cmocka_unit_test(the_power_key_may_be_ignored),
-        cmocka_unit_test(a_path_that_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

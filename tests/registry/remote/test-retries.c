@@ -123,7 +123,9 @@ static gboolean list_referrers(IngotRemote *remote, GError **error)
 static gboolean attach(IngotRemote *remote, GError **error)
 {
     IngotDigest digest = digest_of_blob();
-    return ingot_remote_attach(remote, "a", &digest, "sha256:00", "a/b", "{}", 2, error);
+    g_autoptr(json_t) listed = json_pack("{s:s, s:s, s:i, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest",
+                                         "sha256:00", "size", 2, "artifactType", "a/b");
+    return ingot_remote_attach(remote, "a", &digest, listed, "{}", 2, error);
 }
 
 static gboolean put_blob(IngotRemote *remote, GError **error)

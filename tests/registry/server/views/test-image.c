@@ -141,11 +141,11 @@ static void an_index_is_counted_before_it_is_read(void **state)
     Fixture all = fixture_new(state);
     const IngotDescriptor small = push_part(all.storage, hostile_config(100));
     const IngotDescriptor large = push_part(all.storage, hostile_config(LAST));
-    const IngotDescriptor index = push_part(all.storage, noise(7, 200u << 20));
+    const IngotDescriptor index = push_part(all.storage, noise(7, INGOT_INDEX_MAX));
     const IngotDigest big = put_image(all.storage, &small, &index, &all.disk, 0);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) held = g_ptr_array_new_with_free_func((GDestroyNotify)view_image_unref);
-    while (error == NULL) { /* until there is no room for 200 MiB, while there is for a small image */
+    while (error == NULL) { /* until there is no room for the largest index, while there is for a small image */
         const IngotDigest digest = put_image(all.storage, &large, &all.index, &all.disk, held->len + 1);
         ViewImage *one = view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, &error);
         if (one != NULL) {
