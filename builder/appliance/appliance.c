@@ -1,13 +1,13 @@
 #include "appliance/appliance.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "appliance/mounts.h"
 #include "appliance/watch.h"
+#include "base/file.h"
+#include "base/process.h"
 
 gboolean appliance_failed(guestfs_h *g, const char *what, GError **error)
 {

@@ -1,7 +1,5 @@
 #include "appliance/watch.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <poll.h>
@@ -9,6 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define AGAIN_MS 100 /* QEMU may not have been started yet when it is to end */
 

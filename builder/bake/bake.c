@@ -1,14 +1,14 @@
 #include "bake/bake.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
 #include "bake/config.h"
 #include "bake/logs.h"
 #include "bake/trial.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "cache/history.h"
 #include "cache/nodes.h"
 #include "cache/record.h"

@@ -1,10 +1,10 @@
 #include "bake/config.h"
 
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "recipe/git.h"
 
 json_t *config_step(const NodeRun *run)

@@ -1,9 +1,9 @@
 /* What an image says of itself: the config's keys that a build knows, and the manifest's annotations. */
 #pragma once
 
-#include "base/json.h"
 #include <ingot/progress.h>
 
+#include "base/json.h"
 #include "cache/node.h"
 #include "recipe/recipe.h"
 

@@ -1,11 +1,12 @@
 #include "cache/checksum.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+#include "base/file.h"
 
 #define BUFFER (1u << 20) /* bytes */
 

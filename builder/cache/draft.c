@@ -1,11 +1,11 @@
 #include "cache/draft.h"
 
-#include "base/process.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <sys/stat.h>
 
+#include "base/process.h"
 #include "cache/nodes.h"
 #include "cache/place.h"
 #include "machine/overlay.h"

@@ -1,13 +1,13 @@
 #include "cache/evict.h"
 
-#include "base/file.h"
-#include "base/json.h"
-#include "bundle/download.h"
 #include <fts.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "bundle/download.h"
 #include "cache/house.h"
 #include "cache/nodes.h"
 #include "cache/sweep.h"

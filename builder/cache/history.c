@@ -1,7 +1,8 @@
 #include "cache/history.h"
 
-#include "base/file.h"
 #include <string.h>
+
+#include "base/file.h"
 
 #define VERSION 1
 #define RECORD_MAX (64u << 20) /* bytes */

@@ -1,6 +1,5 @@
 #include "cache/house.h"
 
-#include "base/text.h"
 #include <errno.h>
 #include <fts.h>
 #include <ingot/error.h>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/text.h"
 #include "cache/nodes.h"
 
 #define LIMIT_MOST (20ull * 1000 * 1000 * 1000) /* bytes */

@@ -1,7 +1,5 @@
 #include "cache/memory.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -12,7 +10,9 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/file.h"
 #include "base/nameless.h"
+#include "base/process.h"
 #include "cache/checksum.h"
 #include "machine/state.h"
 

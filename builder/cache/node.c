@@ -1,9 +1,9 @@
 #include "cache/node.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cache/checksum.h"
 #include "cache/place.h"
 

@@ -9,8 +9,9 @@
  * folder may be read by its owner alone, since a machine's memory holds whatever the steps have seen. */
 #pragma once
 
-#include "base/json.h"
 #include <ingot/digest.h>
+
+#include "base/json.h"
 
 #define NODE_DISK "disk.qcow2"
 #define NODE_DISK_N "disk-%u.qcow2" /* further ones, from 1 */

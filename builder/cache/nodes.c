@@ -1,7 +1,5 @@
 #include "cache/nodes.h"
 
-#include "base/text.h"
-#include "bundle/download.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -10,6 +8,8 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "base/text.h"
+#include "bundle/download.h"
 #include "cache/made.h"
 
 #define SALT_SIZE 32       /* random bytes */

@@ -1,10 +1,10 @@
 #include "cache/record.h"
 
-#include "base/file.h"
 #include <glib/gstdio.h>
 #include <string.h>
 #include <utime.h>
 
+#include "base/file.h"
 #include "cache/nodes.h"
 
 #define VERSION 4

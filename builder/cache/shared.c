@@ -1,8 +1,9 @@
 #include "cache/shared.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/file.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 

@@ -1,9 +1,9 @@
 /* A node as a registry has it: one manifest, read once. For share.c and sharepull.c alone. */
 #pragma once
 
-#include "base/file.h"
 #include <ingot/remote.h>
 
+#include "base/file.h"
 #include "cache/share.h"
 #include "machine/machine.h"
 

@@ -1,5 +1,3 @@
-#include "base/file.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
@@ -8,6 +6,8 @@
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "cache/checksum.h"
 #include "cache/draft.h"
 #include "cache/nodes.h"

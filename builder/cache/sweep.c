@@ -1,10 +1,11 @@
 #include "cache/sweep.h"
 
-#include "base/file.h"
-#include "bundle/download.h"
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "base/file.h"
+#include "bundle/download.h"
 
 #define DAY ((gint64)24 * 3600)
 #define RECORD_AGE (90 * DAY)

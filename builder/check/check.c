@@ -1,10 +1,10 @@
 #include "check/check.h"
 
+#include <ingot/error.h>
+
 #include "base/process.h"
 #include "base/secrets.h"
 #include "base/text.h"
-#include <ingot/error.h>
-
 #include "check/kinds.h"
 
 void check_report_free(CheckReport *report)

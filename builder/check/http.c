@@ -1,12 +1,12 @@
 /* The http test: asked from the host, through a forwarded port, as a user of the machine would. */
 #include "check/kinds.h"
 
-#include "base/process.h"
-#include "base/secrets.h"
-#include "base/text.h"
 #include <curl/curl.h>
 #include <ingot/error.h>
 
+#include "base/process.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include "recipe/rows.h"
 
 #define BODY_MAX (1u << 20) /* bytes of an answer that are looked at */

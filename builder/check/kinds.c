@@ -1,8 +1,8 @@
 #include "check/kinds.h"
 
-#include "base/secrets.h"
 #include <string.h>
 
+#include "base/secrets.h"
 #include "recipe/kinds.h"
 
 #define OUTPUT_MOST 1000   /* bytes of what a script printed */

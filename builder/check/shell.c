@@ -1,8 +1,9 @@
 /* The shell test: a script in the machine. */
+#include <string.h>
+
 #include "check/kinds.h"
 #include "recipe/rows.h"
 #include "recipe/rules.h"
-#include <string.h>
 
 static const Key test_shell_keys[] = {
     NAME,

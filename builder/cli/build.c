@@ -1,12 +1,12 @@
-#include "base/command.h"
-#include "base/file.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bake/bake.h"
+#include "base/command.h"
+#include "base/file.h"
 #include "base/terminal.h"
+#include "base/text.h"
 #include "cache/evict.h"
 #include "cache/house.h"
 #include "cli/inputs.h"

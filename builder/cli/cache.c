@@ -1,10 +1,10 @@
-#include "base/command.h"
-#include "base/json.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/command.h"
+#include "base/json.h"
+#include "base/text.h"
 #include "cache/evict.h"
 #include "cache/house.h"
 #include "cache/nodes.h"

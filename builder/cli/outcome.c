@@ -1,10 +1,5 @@
 #include "cli/outcome.h"
 
-#include "base/command.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "base/secrets.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixoutputstream.h>
@@ -14,6 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include "check/check.h"
 
 /* "built", "unchanged", "checked", "failed" or "skipped". */

@@ -1,9 +1,9 @@
-#include "base/command.h"
-#include "base/json.h"
-#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 
+#include "base/command.h"
+#include "base/json.h"
+#include "base/text.h"
 #include "cli/inputs.h"
 #include "prospect/prospect.h"
 #include "verbs.h"

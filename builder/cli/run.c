@@ -1,12 +1,12 @@
-#include "base/command.h"
-#include "base/file.h"
-#include "base/text.h"
 #include <gio/gio.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "format/all.h"
 #include "guest/sshcommand.h"
 #include "transfer/policy.h"

@@ -1,13 +1,13 @@
-#include "base/command.h"
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
 #include <gio/gio.h>
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "cli/inputs.h"
 #include "guest/pass.h"
 #include "guest/sshcommand.h"

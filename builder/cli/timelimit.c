@@ -1,8 +1,9 @@
 #include "cli/timelimit.h"
 
+#include <ingot/error.h>
+
 #include "base/process.h"
 #include "base/text.h"
-#include <ingot/error.h>
 
 #define LONGEST_SECONDS 2592000 /* 30 days */
 

@@ -1,10 +1,10 @@
+#include <ingot/error.h>
+#include <stdio.h>
+
 #include "base/command.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/secrets.h"
-#include <ingot/error.h>
-#include <stdio.h>
-
 #include "cli/inputs.h"
 #include "recipe/schema.h"
 #include "recipe/set.h"

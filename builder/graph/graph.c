@@ -1,9 +1,9 @@
 #include "graph/graph.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "graph/room.h"
 #include "recipe/set.h"
 

@@ -1,13 +1,14 @@
 #include "guest/download.h"
 
-#include "base/file.h"
-#include "base/nameless.h"
-#include "base/newfile.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/nameless.h"
+#include "base/newfile.h"
 
 #define HEAD_MAX 32u /* bytes of the first line */
 #define BLOCK 4096u  /* a run of zeros of this size becomes a hole */

@@ -1,8 +1,8 @@
 #include "guest/entry.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 
+#include "base/process.h"
 #include "guest/guest.h"
 #include "system/tree.h"
 

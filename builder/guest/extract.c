@@ -1,7 +1,5 @@
 #include "guest/extract.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -10,6 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define BLOCK (256u << 10) /* bytes read at once */
 

@@ -1,14 +1,15 @@
 /* Channels over a socket: one that a caller has connected, and the one behind a machine's virtio-serial port. */
 #include "guest/guestchannel.h"
 
-#include "base/file.h"
-#include "base/sockets.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <ingot/error.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/sockets.h"
 
 typedef struct {
     GuestChannel channel;

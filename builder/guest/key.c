@@ -1,9 +1,9 @@
-#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <libssh/libssh.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "guest/guest.h"
 
 void guest_key_free(GuestKey *key)

@@ -1,10 +1,11 @@
 /* A Linux guest: a POSIX shell in a loop, the functions that it is taught, and short scripts through them. */
 #include "guest/linux.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/file.h"
 
 #define OUTPUT_MAX (4u << 20) /* bytes that are kept of a short script's output */
 #define BLOCK (256u << 10)    /* bytes sent at once */

@@ -1,8 +1,9 @@
 #include "guest/session.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/process.h"
 
 #define WAIT_MS 500           /* how often machine and user are asked while the guest does nothing */
 #define CHUNK 65536u          /* bytes read at once */

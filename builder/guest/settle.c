@@ -1,7 +1,7 @@
 /* A machine at rest: what was written on the disk; a disk that needs no recovery; a machine on its way down. */
-#include "base/text.h"
 #include <ingot/error.h>
 
+#include "base/text.h"
 #include "guest/linux.h"
 
 #define NOT_HERE 9 /* a script's status where the guest can't be settled so */

@@ -1,13 +1,14 @@
 /* Logging in by ssh as root or as a user with sudo, and channels over that connection. */
 #include "guest/ssh.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <arpa/inet.h>
 #include <ingot/error.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define BANNER_MS 2000
 #define ANSWER_SECONDS 60l /* of libssh's own waiting */

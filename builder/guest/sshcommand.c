@@ -1,9 +1,10 @@
 #include "guest/sshcommand.h"
 
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/process.h"
+#include "base/text.h"
 
 #define TAIL_LINES 12u
 #define TRY_USEC (G_USEC_PER_SEC / 2) /* between two */

@@ -1,9 +1,6 @@
 /* KVM or TCG, by what works. A /dev/kvm that opens is no proof: on some hosts the firmware runs under it and the kernel
  * then spins for ever. So a kernel is booted without a root file system; it panics, reboots, and QEMU ends: that is the
  * proof. */
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <glob.h>
@@ -12,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "machine/accel.h"
 
 #define PROOF_USEC (10 * G_TIME_SPAN_SECOND)

@@ -1,9 +1,9 @@
 /* How a machine is: running, or what has become of it in words that say what to do. */
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "machine/inside.h"
 
 #define POLL_USEC (G_USEC_PER_SEC / 20)

@@ -1,8 +1,5 @@
 #include "machine/console.h"
 
-#include "base/file.h"
-#include "base/sockets.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -12,6 +9,10 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/sockets.h"
+#include "base/text.h"
 
 #define TAIL_MAX (64u << 10)      /* bytes that are looked at for the last lines */
 #define ENDED_USEC G_USEC_PER_SEC /* for the thread to read what QEMU has left */

@@ -1,7 +1,8 @@
 #include "machine/firmware.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
+
+#include "base/file.h"
 
 static const struct {
     const char *code, *variables;

@@ -1,11 +1,11 @@
 #include "machine/machine.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/sockets.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/sockets.h"
 #include "machine/board.h"
 #include "machine/inside.h"
 #include "machine/overlay.h"

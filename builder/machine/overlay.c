@@ -1,9 +1,10 @@
 #include "machine/overlay.h"
 
-#include "base/json.h"
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/json.h"
+#include "base/process.h"
 
 gboolean overlay_create(const char *path, const char *base, const char *format, guint64 size, GError **error)
 {

@@ -1,10 +1,11 @@
 #include "machine/ports.h"
 
-#include "base/file.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ingot/error.h>
 #include <sys/socket.h>
+
+#include "base/file.h"
 
 int ports_hold(guint16 *port, GError **error)
 {

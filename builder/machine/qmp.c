@@ -1,12 +1,13 @@
 #include "machine/qmp.h"
 
-#include "base/process.h"
 #include <errno.h>
 #include <gio/gunixfdmessage.h>
 #include <gio/gunixsocketaddress.h>
 #include <ingot/error.h>
 #include <poll.h>
 #include <string.h>
+
+#include "base/process.h"
 
 #define RETRY_USEC (G_USEC_PER_SEC / 100)
 #define LIMIT_MS (5 * 60 * 1000) /* an answer waits for QEMU's disk, which may be slow */

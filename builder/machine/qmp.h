@@ -5,8 +5,9 @@
  * one that was given up is not taken for the next one's. */
 #pragma once
 
-#include "base/json.h"
 #include <gio/gio.h>
+
+#include "base/json.h"
 
 typedef struct Qmp Qmp;
 

@@ -1,12 +1,12 @@
 #include "machine/state.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "machine/board.h"
 #include "machine/inside.h"
 

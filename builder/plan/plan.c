@@ -1,9 +1,9 @@
 #include "plan/plan.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "plan/builder.h"
 
 static void stage_free(gpointer data)

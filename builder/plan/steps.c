@@ -1,8 +1,8 @@
 /* What the key of a step's stage holds. */
-#include "base/json.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "plan/builder.h"
 #include "plan/inputs.h"
 #include "step/step.h"

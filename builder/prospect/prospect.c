@@ -1,8 +1,8 @@
 #include "prospect/prospect.h"
 
-#include "base/file.h"
 #include <string.h>
 
+#include "base/file.h"
 #include "cache/nodes.h"
 #include "cache/passed.h"
 #include "cache/record.h"

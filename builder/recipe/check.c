@@ -1,9 +1,9 @@
 #include "recipe/check.h"
 
-#include "base/process.h"
-#include "base/text.h"
 #include <string.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "recipe/rules.h"
 
 /* What is in a value of another kind is looked at all the same. */

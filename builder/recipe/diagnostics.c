@@ -1,8 +1,9 @@
 #include "recipe/diagnostics.h"
 
-#include "base/secrets.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/secrets.h"
 
 /* Nobody reads more, and a hostile file must not make megabytes of them. */
 #define MOST_MISTAKES 200

@@ -1,8 +1,9 @@
 #include "recipe/git.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/process.h"
 
 /* Git's own rule: a `.git`, folder or file, here or above, or the environment says where it is. */
 static gboolean git_has_repository(const char *folder)

@@ -1,8 +1,9 @@
 #include "recipe/proxy.h"
 
-#include "base/secrets.h"
 #include <gio/gio.h>
 #include <string.h>
+
+#include "base/secrets.h"
 
 /* What a guest serves to itself is not asked through a proxy. */
 #define NEVER "localhost,127.0.0.1,::1"

@@ -1,11 +1,11 @@
 #include "recipe/recipe.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/secrets.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/secrets.h"
 #include "recipe/check.h"
 #include "recipe/urls.h"
 #include "recipe/yaml.h"

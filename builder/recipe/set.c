@@ -1,9 +1,9 @@
 #include "recipe/set.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "recipe/variables.h"
 
 typedef struct {

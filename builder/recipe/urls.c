@@ -1,8 +1,9 @@
 #include "recipe/urls.h"
 
+#include <string.h>
+
 #include "base/secrets.h"
 #include "base/text.h"
-#include <string.h>
 
 #define SHORTEST 4 /* bytes; a shorter word stands everywhere */
 

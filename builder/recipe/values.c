@@ -1,10 +1,11 @@
 #include "recipe/values.h"
 
-#include "base/secrets.h"
-#include "base/text.h"
 #include <ingot/format.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "base/secrets.h"
+#include "base/text.h"
 
 #define LONGEST_SECONDS 2592000 /* 30 days */
 

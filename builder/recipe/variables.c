@@ -1,11 +1,11 @@
 #include "recipe/variables.h"
 
-#include "base/file.h"
-#include "base/secrets.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/secrets.h"
+#include "base/text.h"
 #include "recipe/git.h"
 #include "recipe/hide.h"
 

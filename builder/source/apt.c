@@ -1,14 +1,15 @@
 #include "source/apt.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <ingot/digest.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 
 #define RELEASE_MAX (8u << 20)
 #define APT_HELPER "/usr/lib/apt/apt-helper"

@@ -1,11 +1,11 @@
 #include "source/base.h"
 
-#include "base/file.h"
-#include "bundle/download.h"
 #include <ingot/digest.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "bundle/download.h"
 #include "source/extents.h"
 #include "source/kept.h"
 

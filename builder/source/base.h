@@ -5,8 +5,9 @@
  * ones are removed once no node stands on them and no build uses the source. */
 #pragma once
 
-#include "base/json.h"
 #include <ingot/progress.h>
+
+#include "base/json.h"
 
 typedef struct {
     char *disk;     /* absolute path */

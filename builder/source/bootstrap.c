@@ -6,13 +6,13 @@
  * with those of a later one. A kept base's state counts until its max_age has passed since the mirror was last seen in
  * it. Then the mirror is asked, and only if it has changed a new base is made. A mirror that can't be reached is no
  * reason to fail where a base is kept: the build says so and goes on. */
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "ready/ready.h"
 #include "recipe/rows.h"
 #include "source/apt.h"

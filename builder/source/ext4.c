@@ -1,11 +1,11 @@
 #include "source/ext4.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/process.h"
 #include "source/tar.h"
 #include "source/tree.h"
 #include "system/ext2.h"

@@ -1,13 +1,14 @@
 #include "source/extents.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define BLOCK 65536u
 

@@ -1,13 +1,13 @@
 /* Another image as the source: of the store, pulled into it, or just built from its recipe. A tag is asked once for
  * its digest, and that image is built on and recorded. Its disk is kept in the cache as a raw file by the digest of its
  * manifest, so a tag that moves gives another file, and two builds of one base share it. */
-#include "base/file.h"
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "format/all.h"
 #include "recipe/rows.h"
 #include "recipe/rules.h"

@@ -1,10 +1,11 @@
 #include "source/grub.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define SECTOR 512
 #define BOOT_CODE 440      /* the table of partitions follows, with the disk's signature before it */

@@ -1,17 +1,17 @@
 /* A disk that somebody else made: a file here, or one that is fetched once and kept in the cache by its digest. What
  * lies in an OVA or a Vagrant box is taken out once, and kept there too. */
-#include "base/file.h"
-#include "base/text.h"
-#include "bundle/bundle.h"
-#include "bundle/checked.h"
-#include "bundle/download.h"
-#include "image/ties.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "base/unchanged.h"
+#include "bundle/bundle.h"
+#include "bundle/checked.h"
+#include "bundle/download.h"
+#include "image/ties.h"
 #include "recipe/rows.h"
 #include "source/kept.h"
 #include "source/kinds.h"

@@ -1,6 +1,5 @@
 #include "source/kept.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/file.h"
 #include "source/extents.h"
 
 #define SUM_MAX 4096 /* bytes of its file */

@@ -1,13 +1,13 @@
 #include "source/layout.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "source/ext4.h"
 #include "source/grub.h"
 #include "source/identity.h"

@@ -1,9 +1,10 @@
 #include "source/mmdebstrap.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 static const char *const namespaces[] = {"unshare",           "--mount",      "--pid", "--fork",
                                          "--kill-child=KILL", "--mount-proc", NULL};

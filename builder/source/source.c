@@ -1,7 +1,5 @@
 #include "source/source.h"
 
-#include "base/file.h"
-#include "bundle/download.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -10,6 +8,8 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "base/file.h"
+#include "bundle/download.h"
 #include "source/kinds.h"
 
 #define ENTRY(name) &source_##name,

@@ -6,10 +6,10 @@
  * build starts over. */
 #pragma once
 
-#include "base/file.h"
 #include <ingot/progress.h>
 #include <ingot/store.h>
 
+#include "base/file.h"
 #include "recipe/recipe.h"
 
 #define SOURCE_ATTEMPTS 3 /* how often a build starts over at most */

@@ -1,8 +1,5 @@
 #include "step/offline.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/sockets.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <sys/socket.h>
@@ -11,6 +8,9 @@
 #include "appliance/appliance.h"
 #include "appliance/selinux.h"
 #include "appliance/watch.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/sockets.h"
 #include "step/context.h"
 #include "step/resolver.h"
 

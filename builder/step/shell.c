@@ -1,8 +1,8 @@
 /* shell and script: a script, inline or from a file, run in the machine. */
-#include "base/file.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "recipe/rows.h"
 #include "recipe/rules.h"
 #include "step/context.h"

@@ -1,8 +1,8 @@
 #include "step/step.h"
 
-#include "base/text.h"
 #include <string.h>
 
+#include "base/text.h"
 #include "step/kinds.h"
 
 #define TITLE_MOST 60 /* bytes */

@@ -1,6 +1,5 @@
 #include "step/upload.h"
 
-#include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "step/uploadtar.h"
 
 mode_t upload_mode(mode_t source, int mode)

@@ -1,7 +1,5 @@
 #include "step/uploadtar.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -10,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "step/upload.h"
 
 #define BLOCK (256u << 10) /* bytes read at once */

@@ -1,12 +1,13 @@
 #include "system/esp.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define PIECE (1u << 20) /* bytes read at once */
 

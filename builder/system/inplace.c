@@ -1,13 +1,13 @@
 /* The usual disk, written in place by libext2fs: one ext2/3/4 in a partition, which the machine has unmounted or
  * frozen. No appliance is booted, which under emulation takes most of a seal's time. Whatever is not that simple (LVM,
  * XFS, two systems, a journal to replay, features that change what freeing a block means) is left to the appliance. */
-#include "image/nbd.h"
 #include <ingot/error.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "appliance/fstab.h"
+#include "image/nbd.h"
 #include "system/channel.h"
 #include "system/debian.h"
 #include "system/esp.h"

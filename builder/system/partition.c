@@ -1,14 +1,14 @@
 #include "system/partition.h"
 
-#include "base/file.h"
-#include "base/json.h"
-#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
 #include "system/gpt.h"
 #include "system/swap.h"
 

@@ -1,8 +1,9 @@
 /* What of an unmounted ext2/3/4 no file holds any more: made zeros, without touching what is zero already. */
 #pragma once
 
-#include "image/nbd.h"
 #include <ext2fs/ext2fs.h>
+
+#include "image/nbd.h"
 
 /* Makes zeros of what the disk holds data for in [from, to). */
 gboolean zero_range(IngotNbd *disk, guint64 from, guint64 to, GError **error);

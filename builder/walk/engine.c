@@ -1,9 +1,9 @@
 /* The machine of a build: resumed or booted when a stage needs it, ended when the disk is to rest. */
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "cache/memory.h"
 #include "cache/nvram.h"
 #include "machine/state.h"

@@ -1,9 +1,9 @@
 /* What the machine writes to: layers in the folders of nodes that are yet to be, and how those become nodes. */
-#include "base/file.h"
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cache/draft.h"
 #include "cache/memory.h"
 #include "cache/nvram.h"

@@ -1,13 +1,13 @@
 #include "walk/pause.h"
 
-#include "base/process.h"
-#include "base/text.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "guest/sshcommand.h"
 
 void pause_show(const Pause *pause)

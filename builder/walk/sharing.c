@@ -1,10 +1,10 @@
 #include "walk/sharing.h"
 
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "cache/nodes.h"
 #include "cache/share.h"
 #include "machine/state.h"

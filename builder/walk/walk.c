@@ -1,7 +1,7 @@
-#include "base/process.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "cache/draft.h"
 #include "cache/made.h"
 #include "machine/state.h"

@@ -10,12 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
+
 #include "base/file.h"
 #include "base/process.h"
 #include "base/secrets.h"
 #include "base/terminal.h"
 #include "base/text.h"
-#include <ingot/error.h>
 
 #define PREFIX "ingot-" /* of a program that is a verb */
 

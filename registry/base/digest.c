@@ -6,10 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
+
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
-#include <ingot/error.h>
 
 #define PREFIX "sha256:"
 #define READ_SIZE (1u << 20)

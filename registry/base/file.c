@@ -9,8 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/process.h"
 #include <ingot/error.h>
+
+#include "base/process.h"
 
 #define READ_SIZE (1u << 18)
 

@@ -1,8 +1,9 @@
 #include "base/json.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/file.h"
 
 json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError **error)
 {

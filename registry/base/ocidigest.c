@@ -3,8 +3,9 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "base/text.h"
 #include <ingot/error.h>
+
+#include "base/text.h"
 
 #define SHA256_PREFIX "sha256:"
 #define SHA512_PREFIX "sha512:"

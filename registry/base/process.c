@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include <ingot/error.h>
+
+#include "base/file.h"
 
 #define TAIL_MAX 2048          /* of a failed program's words are worth showing */
 #define OUTPUT_MAX (16u << 20) /* more than any tool whose output is read as a text has to say */

@@ -6,8 +6,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base/process.h"
 #include <ingot/error.h>
+
+#include "base/process.h"
 
 #define LINE_MAX_BYTES 65536 /* access tokens of clouds have thousands */
 

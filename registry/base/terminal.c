@@ -6,10 +6,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
+
 #include "base/progress.h"
 #include "base/secrets.h"
 #include "base/text.h"
-#include <ingot/error.h>
 
 #define TICK G_USEC_PER_SEC
 #define LINE_SECONDS 10 /* between two lines about a stage that goes on, in a log */

@@ -11,8 +11,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/process.h"
 #include <ingot/error.h>
+
+#include "base/process.h"
 
 #define WORKDIR_PREFIX "ingot-work-"
 #define KEEP_MARK ".keep"

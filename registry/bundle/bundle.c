@@ -1,18 +1,18 @@
 #include "bundle/bundle.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
-#include "image/nbd.h"
-#include "image/ties.h"
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "bundle/checksums.h"
 #include "bundle/find.h"
 #include "bundle/refuse.h"
+#include "image/nbd.h"
 #include "image/openblocks.h"
+#include "image/ties.h"
 
 #define DISK_SLACK (64u << 20) /* bytes of tables that a disk's file may have, and a tenth of its content */
 #define DISK_FILE ".disk"      /* in the work folder: no extent is called so */

@@ -7,9 +7,10 @@
  * INVALID and names bundle, member and reason. */
 #pragma once
 
-#include "base/unchanged.h"
 #include <ingot/blocks.h>
 #include <ingot/progress.h>
+
+#include "base/unchanged.h"
 
 G_BEGIN_DECLS
 

@@ -1,11 +1,11 @@
 #include "bundle/checked.h"
 
-#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/unchanged.h"
 
 #define RECORD_MAX 65536

@@ -1,8 +1,5 @@
 #include "bundle/download.h"
 
-#include "base/process.h"
-#include "base/text.h"
-#include "bundle/checked.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +10,9 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "base/process.h"
+#include "base/text.h"
+#include "bundle/checked.h"
 #include "remote/http.h"
 #include "remote/patience.h"
 

@@ -5,9 +5,10 @@
  * ($INGOT_TIMEOUT is for both); what was asked for by HTTPS is not taken by HTTP, wherever a redirection leads. */
 #pragma once
 
-#include "base/file.h"
 #include <ingot/digest.h>
 #include <ingot/progress.h>
+
+#include "base/file.h"
 
 G_BEGIN_DECLS
 

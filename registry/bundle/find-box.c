@@ -1,6 +1,6 @@
-#include "base/json.h"
 #include <string.h>
 
+#include "base/json.h"
 #include "bundle/find.h"
 #include "bundle/refuse.h"
 #include "bundle/vmx.h"

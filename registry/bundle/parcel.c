@@ -1,8 +1,5 @@
 #include "bundle/parcel.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/text.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -12,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "bundle/refuse.h"
 #include "image/chunker.h"
 

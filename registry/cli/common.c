@@ -1,16 +1,17 @@
 #include "cli/common.h"
 
-#include "base/command.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "format/all.h"
-#include "format/target.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/command.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "format/all.h"
+#include "format/target.h"
 
 #define SHORT_DIGEST 19 /* "sha256:" and 12 digits */
 

@@ -1,8 +1,8 @@
-#include "base/text.h"
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

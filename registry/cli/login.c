@@ -1,4 +1,3 @@
-#include "base/prompt.h"
 #include <ingot/credentials.h>
 #include <ingot/error.h>
 #include <ingot/remote.h>
@@ -6,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/prompt.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

@@ -1,7 +1,3 @@
-#include "base/text.h"
-#include "bundle/bundle.h"
-#include "bundle/checked.h"
-#include "bundle/download.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <stdlib.h>
@@ -9,7 +5,11 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "base/unchanged.h"
+#include "bundle/bundle.h"
+#include "bundle/checked.h"
+#include "bundle/download.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 

@@ -1,7 +1,7 @@
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 #include "store/meant.h"

@@ -1,10 +1,10 @@
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
 #include "store/attached.h"

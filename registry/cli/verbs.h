@@ -1,8 +1,9 @@
 /* The verbs of `ingot`, one file each; main.c lists them. */
 #pragma once
 
-#include "base/command.h"
 #include <ingot/store.h>
+
+#include "base/command.h"
 
 extern const IngotVerb verb_export, verb_formats, verb_fsck, verb_gc, verb_images, verb_login, verb_logout, verb_ls,
     verb_pack, verb_promote, verb_pull, verb_push, verb_rm, verb_show, verb_tag, verb_vagrant;

@@ -1,6 +1,4 @@
 /* The files of a format: the list of them, and writing it as one file or as a folder. */
-#include "base/file.h"
-#include "format/all.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
@@ -8,6 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "format/all.h"
 
 static void file_free(gpointer data)
 {

@@ -1,7 +1,7 @@
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/format.h>
 
+#include "base/text.h"
 #include "format/all.h"
 #include "format/segments.h"
 

@@ -2,12 +2,12 @@
  * tables (only those that are needed), then the clusters with data in the disk's order: as they are, or each
  * compressed by zstd, one behind the other. (The disk's own frames can't stand there: QEMU wants clusters of one size,
  * chunks are cut by their content.) */
-#include "image/encoder.h"
 #include <string.h>
 
 #include "format/all.h"
 #include "format/measure.h"
 #include "format/segments.h"
+#include "image/encoder.h"
 
 #define CLUSTER (64u << 10) /* bytes */
 #define CLUSTER_BITS 16

@@ -1,7 +1,5 @@
 #include "format/target.h"
 
-#include "base/file.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -17,6 +15,8 @@
 #include <unistd.h>
 
 #include "base/devices.h"
+#include "base/file.h"
+#include "base/text.h"
 
 #define LINKS_MAX 40 /* as the kernel follows */
 #define ACCESS_LIST "system.posix_acl_access"

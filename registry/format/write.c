@@ -1,12 +1,12 @@
 /* Writing a layout: its literals first, then the disk's chunks as they come, each where it stands in the file. One with
  * coded blocks is written range by range, as it is read; that of a format, while it is laid out. */
-#include "base/file.h"
-#include "base/newfile.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/newfile.h"
 #include "format/early.h"
 #include "format/extents.h"
 #include "format/parallel.h"

@@ -1,6 +1,3 @@
-#include "base/file.h"
-#include "image/nbd.h"
-#include "image/ties.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/blocks.h>
@@ -10,7 +7,10 @@
 #include <unistd.h>
 
 #include "base/devices.h"
+#include "base/file.h"
+#include "image/nbd.h"
 #include "image/openblocks.h"
+#include "image/ties.h"
 
 struct IngotBlocks {
     char *path;

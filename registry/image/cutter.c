@@ -1,10 +1,10 @@
 #include "image/cutter.h"
 
-#include "base/process.h"
-#include "image/encoder.h"
 #include <string.h>
 
+#include "base/process.h"
 #include "image/chunker.h"
+#include "image/encoder.h"
 
 #define READ_SIZE (4u << 20) /* bytes read at once */
 

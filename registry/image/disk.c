@@ -1,5 +1,3 @@
-#include "base/file.h"
-#include "base/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -7,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "image/chunker.h"
 #include "image/disk.h"
 

@@ -1,10 +1,10 @@
 /* The insides of an IngotDisk, for the files that read it whole (sweep.c). */
 #pragma once
 
-#include "image/encoder.h"
 #include <ingot/disk.h>
 
 #include "base/idle.h"
+#include "image/encoder.h"
 
 /* The frames whose chunks were found to be right, by their sums. */
 typedef struct {

@@ -1,9 +1,9 @@
-#include "image/encoder.h"
 #include <ingot/error.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "image/chunker.h"
+#include "image/encoder.h"
 
 #define LEVEL 3
 /* What a decoder keeps of holes: as many as there are lengths of whole blocks, and of each no longer a frame than any

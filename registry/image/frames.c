@@ -1,10 +1,11 @@
 #include "image/frames.h"
 
-#include "base/file.h"
-#include "image/encoder.h"
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+#include "base/file.h"
+#include "image/encoder.h"
 
 #define MAGIC "INGOTFRM"
 #define VERSION 1u

@@ -1,10 +1,10 @@
-#include "image/encoder.h"
 #include <ingot/error.h>
 #include <ingot/index.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "image/chunker.h"
+#include "image/encoder.h"
 
 #define MAGIC "INGOTIDX"
 #define HOLE_BIT 0x80000000u

@@ -1,13 +1,14 @@
 #include "image/nbd.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/sockets.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "base/sockets.h"
 
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */

@@ -1,8 +1,9 @@
 /* The half of ingot/blocks.h that only other rooms need: files that were looked at before they are opened. */
 #pragma once
 
-#include "base/unchanged.h"
 #include <ingot/blocks.h>
+
+#include "base/unchanged.h"
 
 /* As ingot_blocks_open_part: ingot_blocks_check_unchanged then finds as well what has changed between the moment when a
  * file was added to these and its opening. Keeps a reference. */

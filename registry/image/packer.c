@@ -1,14 +1,14 @@
 /* Reader (the caller's thread: reads, cuts) -> workers (digest, take or make the frame) -> writer (in order: hashes,
  * writes). At most `window` batches are on the way, so memory is bounded whatever the disk's size. */
-#include "base/file.h"
-#include "image/encoder.h"
 #include <ingot/error.h>
 #include <ingot/packer.h>
 #include <string.h>
 
 #include "base/crew.h"
+#include "base/file.h"
 #include "image/chunker.h"
 #include "image/cutter.h"
+#include "image/encoder.h"
 #include "image/frames.h"
 
 #define BATCH_SIZE (1u << 20) /* bytes of data in one batch */

@@ -1,10 +1,10 @@
-#include "base/text.h"
 #include <ingot/digest.h>
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "image/hub.h"
 
 #define NAME_MAX_LENGTH 255

@@ -1,9 +1,9 @@
 /* The whole disk, on all cores: each thread takes the next run of chunks, reads their frames at once, checks each chunk
  * and hands it on. Nobody waits for anybody. */
-#include "base/process.h"
 #include <ingot/error.h>
 
 #include "base/crew.h"
+#include "base/process.h"
 #include "image/chunker.h"
 #include "image/disk.h"
 

@@ -1,10 +1,11 @@
 /* The tags of one name: which of them a reference without a tag stands for, and what is said of one that is not there.
  */
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/text.h"
 
 #define SHOWN_TAGS 12 /* of a name, in a message */
 

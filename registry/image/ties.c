@@ -1,7 +1,5 @@
 #include "image/ties.h"
 
-#include "base/file.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -10,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "image/reader.h"
 #include "image/vhdxparent.h"
 

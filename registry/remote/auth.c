@@ -1,10 +1,10 @@
 #include "remote/auth.h"
 
-#include "base/json.h"
-#include "base/prompt.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/prompt.h"
 #include "remote/challenges.h"
 #include "remote/failure.h"
 #include "remote/http.h"

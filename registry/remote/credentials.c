@@ -1,8 +1,5 @@
 #include <ingot/credentials.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "base/prompt.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -10,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "base/prompt.h"
 #include "image/hub.h"
 #include "remote/helper.h"
 

@@ -1,12 +1,12 @@
 /* Packed disks on their way to a registry: to one of Ingot's, as the frames that it lacks. */
-#include "base/file.h"
-#include "base/process.h"
-#include "image/encoder.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 
 #include "base/crew.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "image/encoder.h"
 #include "remote/failure.h"
 #include "remote/ours.h"
 #include "remote/upload.h"

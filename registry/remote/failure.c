@@ -1,8 +1,9 @@
 #include "remote/failure.h"
 
+#include <string.h>
+
 #include "base/json.h"
 #include "base/text.h"
-#include <string.h>
 
 #define MESSAGE_SHOWN 300 /* bytes of what a registry says */
 

@@ -1,12 +1,12 @@
 #include "remote/helper.h"
 
+#include <ingot/error.h>
+#include <string.h>
+
 #include "base/json.h"
 #include "base/process.h"
 #include "base/prompt.h"
 #include "base/text.h"
-#include <ingot/error.h>
-#include <string.h>
-
 #include "remote/http.h"
 
 #define SECONDS 30

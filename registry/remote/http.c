@@ -1,13 +1,13 @@
 #include "remote/http.h"
 
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "image/hub.h"
 #include "remote/bypass.h"
 #include "remote/failure.h"

@@ -1,10 +1,10 @@
 #include "remote/location.h"
 
-#include "base/text.h"
 #include <curl/curl.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "remote/http.h"
 
 #define SHOWN 200 /* bytes of a peer's text in a message */

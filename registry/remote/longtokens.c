@@ -1,10 +1,10 @@
 #include "remote/longtokens.h"
 
-#include "base/prompt.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/prompt.h"
 #include "remote/http.h"
 
 static const char *variable(const char *name)

@@ -1,8 +1,8 @@
 #include "remote/patience.h"
 
-#include "base/process.h"
 #include <poll.h>
 
+#include "base/process.h"
 #include "remote/failure.h"
 
 #define LEAST_USEC (G_USEC_PER_SEC / 5) /* "Retry-After: 0" is no leave to ask without end */

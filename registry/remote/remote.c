@@ -1,9 +1,9 @@
-#include "base/file.h"
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/ocidigest.h"
 #include "image/hub.h"

@@ -1,10 +1,10 @@
 #include "remote/upload.h"
 
-#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "remote/failure.h"
 #include "remote/relay.h"
 

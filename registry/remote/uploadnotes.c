@@ -1,11 +1,11 @@
 #include "remote/uploadnotes.h"
 
-#include "base/file.h"
-#include "base/json.h"
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "remote/http.h"
 #include "remote/location.h"
 

@@ -1,10 +1,10 @@
 /* ingotd: the registry. `ingotd --data DIR` serves; a verb does something to the data folder. */
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "server/cli/verbs.h"
 #include "server/http/log.h"
 

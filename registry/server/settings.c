@@ -1,8 +1,9 @@
 #include "server/settings.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/text.h"
 
 #define GROUP "ingotd"
 #define PREFIX "INGOTD_"

@@ -11,8 +11,9 @@
  * pull, and the holds of a killed process end with it. */
 #pragma once
 
-#include "base/file.h"
 #include <ingot/store.h>
+
+#include "base/file.h"
 
 struct IngotStore {
     char *path;

@@ -1,9 +1,9 @@
 #include "store/meant.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "store/layout.h"
 
 #define BARE_NAME "sha256" /* sha256:HEX alone has the form of this name with a tag */

@@ -1,9 +1,9 @@
 /* Names: what index.json says, and what is dropped with a name. */
-#include "base/text.h"
 #include <ingot/error.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "image/hub.h"
 #include "store/collect.h"
 #include "store/hold.h"

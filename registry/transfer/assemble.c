@@ -1,12 +1,12 @@
 #include "transfer/assemble.h"
 
-#include "base/file.h"
-#include "image/encoder.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "image/encoder.h"
 #include "store/blobs.h"
 #include "transfer/assembly.h"
 

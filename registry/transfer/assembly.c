@@ -1,14 +1,14 @@
 #include "transfer/assembly.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "image/encoder.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/crew.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "image/encoder.h"
 
 #define RUN 64u /* chunks that a thread takes at once */
 #define THREADS_MAX 8u

@@ -1,10 +1,11 @@
 #include "transfer/platform.h"
 
-#include "base/json.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/manifest.h>
 #include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
 
 #define OS "linux"
 #define ARCHITECTURE "amd64"

@@ -1,4 +1,3 @@
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>
@@ -6,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "image/encoder.h"
 #include "store/blobs.h"
 #include "store/meant.h"

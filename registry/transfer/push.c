@@ -1,15 +1,15 @@
-#include "base/json.h"
-#include "transfer/push.h"
-#include "base/text.h"
-#include "remote/ours.h"
-#include "store/blobs.h"
 #include <ingot/error.h>
 #include <ingot/remote.h>
 #include <ingot/store.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/text.h"
+#include "remote/ours.h"
+#include "store/blobs.h"
 #include "transfer/attachments.h"
+#include "transfer/push.h"
 #include "transfer/send.h"
 
 gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,

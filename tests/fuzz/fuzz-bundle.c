@@ -1,10 +1,10 @@
 /* Bundles and disk files: the input is one. What is taken can be told the format of, and names no other file; nothing
  * is left of what was unpacked. */
-#include "bundle/bundle.h"
 #include <ingot/error.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bundle/bundle.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,7 +3,6 @@
  *
  * The input: how many chunks, then five bytes for each (Make), two for what is done to the file (spoil), and the
  * bytes of those frames that are not made here. */
-#include "image/encoder.h"
 #include <ingot/disk.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +11,7 @@
 
 #include "fuzz.h"
 #include "image/chunker.h"
+#include "image/encoder.h"
 
 #define AVERAGE (16u << 10)
 #define CHUNKS_MAX 8u

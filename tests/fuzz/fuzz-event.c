@@ -1,10 +1,10 @@
 /* Events: the input is taken for a log of events, which is read, replayed and checked; and for the events of a log that
  * is written whole and then damaged in one byte. What was written comes back, and damage is told, never passed over. */
-#include "base/file.h"
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "fuzz.h"
 #include "server/events/eventlog.h"
 #include "server/storage/replay.h"

@@ -4,11 +4,11 @@
  * one may be, or shorter where others follow. Offers: the input is a list as it stands, which is answered or refused;
  * and it says what a client offers and then sends (Make), honestly or not. An honest client's blob can be read, and no
  * other's is there. */
-#include "base/file.h"
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "fuzz.h"
 #include "server/packs/splitter.h"
 #include "server/storage/storage.h"

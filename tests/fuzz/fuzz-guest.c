@@ -1,12 +1,12 @@
 /* What a guest may send. The first byte of an input chooses: 'd', an answer to a download (a line, then a file or a
  * tar); any other, the output of an exchange, in which '@' stands for the word that ends it. A file beside the
  * download's target must stay as it is. */
-#include "base/file.h"
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "fuzz.h"
 #include "guest/connect.h"
 #include "guest/download.h"

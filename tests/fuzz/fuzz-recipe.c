@@ -1,12 +1,12 @@
 /* Recipes: the input is one, with inputs that set a variable and a secret. What is taken holds what recipe.h promises,
  * and what may be shown of it tells no secret. */
-#include "base/secrets.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/secrets.h"
 #include "fuzz.h"
 #include "recipe/recipe.h"
 

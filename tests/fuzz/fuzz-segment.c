@@ -1,12 +1,12 @@
 /* Segments: the input is taken for a pack of one segment, and for the table of one whose head fits it, which a fuzzer
  * would hardly find a digest for. A table that is accepted makes sense, and written again has the same bytes. */
-#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "fuzz.h"
 #include "server/packs/segment.h"
 #include "server/packs/splitter.h"

@@ -1,9 +1,5 @@
 #include "cli/vagrant/ahead.h"
 
-#include "base/command.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "base/process.h"
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
 #include "cli/common.h"
 #include "cli/vagrant/fetch.h"
 #include "remote/ours.h"

@@ -1,13 +1,14 @@
 #include "cli/vagrant/await.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define AWAIT_MOST (30 * G_TIME_SPAN_MINUTE)
 #define BETWEEN 3u       /* seconds between two looks, where the registry says none, or a date */

@@ -1,10 +1,5 @@
 #include "cli/vagrant/curl.h"
 
-#include "base/command.h"
-#include "base/file.h"
-#include "base/process.h"
-#include "base/prompt.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/credentials.h>
@@ -16,7 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/command.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/prompt.h"
 #include "base/terminal.h"
+#include "base/text.h"
 #include "cli/vagrant/ahead.h"
 #include "cli/vagrant/await.h"
 #include "cli/vagrant/fetch.h"

@@ -1,11 +1,11 @@
 #include "cli/vagrant/fetch.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/transfer.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "transfer/pull.h"
 
 #define PREFIX "/formats/"

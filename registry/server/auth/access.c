@@ -1,9 +1,9 @@
 #include "server/auth/access.h"
 
-#include "base/json.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"
 #include "server/http/log.h"

@@ -1,6 +1,5 @@
 #include "server/auth/accounts.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "server/auth/random.h"
 
 struct Accounts {

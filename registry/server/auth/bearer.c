@@ -1,11 +1,11 @@
 #include "server/auth/bearer.h"
 
-#include "base/json.h"
 #include <ingot/reference.h>
 #include <jwt.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/auth/accounts.h"
 #include "server/auth/scopes.h"
 

@@ -1,9 +1,9 @@
 #include "server/auth/issue.h"
 
-#include "base/json.h"
-#include "base/text.h"
 #include <string.h>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "server/auth/access.h"
 #include "server/auth/caller.h"
 #include "server/auth/challenge.h"

@@ -1,10 +1,10 @@
 /* ingotd backup: copies a data folder as it is at one moment. */
 #include "server/storage/backup.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "server/cli/verbs.h"
 
 static gboolean run(int argc, char **argv, GError **error)

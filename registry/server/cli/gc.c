@@ -1,7 +1,7 @@
 /* ingotd gc: collects garbage. */
-#include "base/text.h"
 #include <stdio.h>
 
+#include "base/text.h"
 #include "server/cli/job.h"
 #include "server/cli/verbs.h"
 

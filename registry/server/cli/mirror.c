@@ -1,10 +1,10 @@
 /* ingotd mirror: copies repositories of another registry, once or again and again. */
-#include "base/process.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <poll.h>
 #include <stdio.h>
 
+#include "base/process.h"
+#include "base/text.h"
 #include "server/cli/job.h"
 #include "server/cli/verbs.h"
 

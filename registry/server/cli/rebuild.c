@@ -1,10 +1,10 @@
 /* ingotd rebuild: makes a lost catalogue again. */
 #include "server/storage/rebuild.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "server/cli/owner.h"
 #include "server/cli/verbs.h"
 

@@ -1,10 +1,10 @@
 /* ingotd restore: makes a data folder of a backup. */
 #include "server/storage/backup.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "server/auth/users.h"
 #include "server/cli/owner.h"
 #include "server/cli/verbs.h"

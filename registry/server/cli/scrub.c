@@ -1,9 +1,9 @@
 /* ingotd scrub: reads all that is stored and compares it with what it should be. */
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "server/cli/job.h"
 #include "server/cli/verbs.h"
 

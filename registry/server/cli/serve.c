@@ -1,5 +1,4 @@
 /* Serving: one process, one data folder, one address. */
-#include "base/process.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/reference.h>
@@ -12,6 +11,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/process.h"
 #include "server/auth/access.h"
 #include "server/auth/door.h"
 #include "server/cli/verbs.h"

@@ -1,9 +1,9 @@
 /* ingotd token: what machines log in with. */
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "server/auth/scopes.h"
 #include "server/auth/tokens.h"
 #include "server/cli/verbs.h"

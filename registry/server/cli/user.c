@@ -1,10 +1,10 @@
 /* ingotd user: who may log in. */
-#include "base/prompt.h"
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/prompt.h"
+#include "base/text.h"
 #include "server/auth/password.h"
 #include "server/auth/scopes.h"
 #include "server/auth/users.h"

@@ -1,6 +1,5 @@
 #include "server/events/checkpoint.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "server/events/eventline.h"
 
 #define BUFFER (256u << 10) /* bytes that are written at once */

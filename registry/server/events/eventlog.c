@@ -1,7 +1,5 @@
 #include "server/events/eventlog.h"
 
-#include "base/file.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -9,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "server/events/checkpoint.h"
 #include "server/events/eventline.h"
 

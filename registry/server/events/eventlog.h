@@ -15,8 +15,9 @@
  * catalogue's writer. */
 #pragma once
 
-#include "base/json.h"
 #include <ingot/digest.h>
+
+#include "base/json.h"
 
 /* Where the log stands after an event. */
 typedef struct {

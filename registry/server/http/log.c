@@ -1,11 +1,11 @@
 #include "server/http/log.h"
 
-#include "base/text.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "server/http/logwriter.h"
 
 #define ID_MAX 64

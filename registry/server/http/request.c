@@ -1,10 +1,10 @@
 #include "server/http/request.h"
 
-#include "base/json.h"
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/resident.h"
 #include "server/http/client.h"
 #include "server/http/log.h"

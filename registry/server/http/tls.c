@@ -1,9 +1,9 @@
 #include "server/http/tls.h"
 
-#include "base/file.h"
-#include "base/text.h"
 #include <ingot/error.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "server/http/log.h"
 
 #define FILE_MAX (1u << 20)   /* bytes */

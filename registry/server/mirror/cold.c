@@ -1,9 +1,9 @@
 #include "server/mirror/cold.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/nameless.h"
 #include "server/http/log.h"
 

@@ -1,10 +1,10 @@
 #include "server/mirror/through.h"
 
-#include "base/json.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "remote/ours.h"
 #include "server/http/log.h"
 #include "server/mirror/ask.h"

@@ -1,10 +1,10 @@
 #include "server/mirror/wholes.h"
 
-#include "base/json.h"
 #include <ingot/manifest.h>
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/storage/mentions.h"
 
 static gboolean find_digest(Storage *storage, const char *name, const char *reference, IngotDigest *digest)

@@ -3,10 +3,10 @@
  * A page is written descriptor by descriptor, as text: it never takes more memory than its bytes and one manifest do,
  * whatever was pushed as an annotation. It ends where it is as large as a manifest may be, or where much was read for
  * it. What is little is put together by POOL_READ, the rest by POOL_SLOW. */
-#include "base/json.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/oci/api.h"
 #include "server/server.h"
 #include "server/storage/mentions.h"

@@ -1,9 +1,9 @@
 /* Lists: repositories and tags, by pages: n, last, and a Link to the next. */
-#include "base/json.h"
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/server.h"

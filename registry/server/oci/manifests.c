@@ -1,9 +1,9 @@
 /* Manifests: of any media type, by tag or digest; what they name must be here first. */
-#include "base/json.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/server.h"

@@ -1,9 +1,9 @@
 #include "server/oci/newupload.h"
 
-#include "base/json.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/http/client.h"
 #include "server/oci/api.h"
 #include "server/server.h"

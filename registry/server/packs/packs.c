@@ -1,6 +1,5 @@
 #include "server/packs/packs.h"
 
-#include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 struct Pack {
     gint references; /* atomic, but for the step from none, which packs->lock guards */

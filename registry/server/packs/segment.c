@@ -1,9 +1,9 @@
 #include "server/packs/segment.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "server/packs/splitter.h"
 
 #define VERSION 1

@@ -1,7 +1,5 @@
 #include "server/storage/backup.h"
 
-#include "base/file.h"
-#include "base/json.h"
 #include <errno.h>
 #include <ingot/error.h>
 #include <stdio.h>
@@ -9,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"

@@ -1,6 +1,5 @@
 #include "server/storage/backupfiles.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "server/packs/splitter.h"
 
 #define STEP (1u << 20)   /* bytes that are copied at once */

@@ -1,13 +1,14 @@
 #include "server/storage/backuplist.h"
 
-#include "base/file.h"
-#include "base/json.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
 
 #define FILE_NAME "files.json"
 #define LIST_MAX (256u << 20)

@@ -1,10 +1,10 @@
 #include "server/storage/keep.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "server/storage/channels.h"
 
 static void keep_clear(gpointer data)

@@ -1,8 +1,8 @@
 #include "server/storage/longsum.h"
 
-#include "base/file.h"
 #include <ingot/error.h>
 
+#include "base/file.h"
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/pieces.h"
 

@@ -3,9 +3,9 @@
  * is kept, so every kind that is taken must be read here. */
 #pragma once
 
-#include "base/json.h"
 #include <ingot/manifest.h>
 
+#include "base/json.h"
 #include "base/ocidigest.h"
 
 typedef struct {

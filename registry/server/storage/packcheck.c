@@ -1,10 +1,10 @@
 #include "server/storage/packcheck.h"
 
-#include "base/text.h"
 #include <ingot/error.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "server/catalogue/pieces.h"
 #include "server/storage/inside.h"
 

@@ -1,6 +1,5 @@
 #include "server/storage/rebuild.h"
 
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "server/catalogue/counters.h"
 #include "server/catalogue/holdings.h"
 #include "server/catalogue/logmark.h"

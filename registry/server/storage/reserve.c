@@ -1,9 +1,10 @@
 #include "server/storage/reserve.h"
 
-#include "base/file.h"
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define RESERVE (2u << 20) /* bytes */
 

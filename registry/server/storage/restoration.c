@@ -1,6 +1,4 @@
 /* Restoring: a data folder made of a backup, once each of its files is what the backup brought. */
-#include "base/file.h"
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -9,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "server/catalogue/leases.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/rowcheck.h"

@@ -7,7 +7,6 @@
  *   reserve                         room for a collection on a full disk (reserve.h)
  *   .lock                           held by the one process that serves the folder
  *   .collecting                     held while garbage is collected */
-#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/nameless.h"
+#include "base/text.h"
 #include "server/catalogue/counters.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/pieces.h"

@@ -1,8 +1,5 @@
 #include "server/upkeep/control.h"
 
-#include "base/file.h"
-#include "base/process.h"
-#include "base/sockets.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <ingot/error.h>
@@ -13,6 +10,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "base/sockets.h"
 
 #define JOB_MAX (64u << 10) /* bytes of a job as text */
 #define SOCKET ".sock"      /* ends the names of sockets */

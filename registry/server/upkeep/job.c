@@ -1,9 +1,9 @@
 #include "server/upkeep/job.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <ingot/remote.h>
 
+#include "base/process.h"
 #include "remote/relay.h"
 #include "server/mirror/mirror.h"
 #include "server/storage/collect.h"

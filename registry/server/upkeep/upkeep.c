@@ -1,9 +1,9 @@
 #include "server/upkeep/upkeep.h"
 
-#include "base/json.h"
 #include <ingot/error.h>
 
 #include "base/crew.h"
+#include "base/json.h"
 #include "server/http/log.h"
 #include "server/storage/agenda.h"
 #include "server/storage/collect.h"

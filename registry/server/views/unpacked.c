@@ -1,10 +1,10 @@
 #include "server/views/unpacked.h"
 
-#include "base/file.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/nameless.h"
 
 #define WORD_BITS 32u

@@ -1,10 +1,10 @@
 #include "server/views/vagrant.h"
 
-#include "base/json.h"
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "server/auth/access.h"
 #include "server/mirror/wholes.h"
 #include "server/server.h"

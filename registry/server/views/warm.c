@@ -1,11 +1,11 @@
 #include "server/views/warm.h"
 
-#include "base/process.h"
 #include <ingot/error.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/crew.h"
+#include "base/process.h"
 #include "server/auth/fairqueue.h"
 
 #define NICE 10

@@ -1,8 +1,6 @@
 /* An appliance that hangs ends with the build: its QEMU is tests/builder/appliance/fake-appliance.py. */
 #include "appliance/watch.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <ingot/error.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,6 +14,8 @@
 #include <cmocka.h>
 
 #include "appliance/appliance.h"
+#include "base/file.h"
+#include "base/process.h"
 
 #define WAIT_MS 60000 /* for a fake to be there: it is libguestfs that starts it */
 #define SHORT_MS 100

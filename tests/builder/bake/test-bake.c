@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <cmocka.h>
 #include <ingot/disk.h>
 #include <ingot/format.h>
@@ -13,6 +11,8 @@
 #include <string.h>
 
 #include "bake/bake.h"
+#include "base/file.h"
+#include "base/process.h"
 #include "base/terminal.h"
 #include "format/all.h"
 

@@ -4,11 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <string.h>
 
 #include "bake/config.h"
+#include "base/file.h"
 
 /* The config of a recipe, over a source that says so of its firmware (JSON; NULL: nothing). */
 static json_t *config_of(const char *machine, const char *source, gboolean booted)

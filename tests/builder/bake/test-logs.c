@@ -5,11 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/secrets.h"
 #include <cmocka.h>
 
 #include "bake/logs.h"
+#include "base/file.h"
+#include "base/secrets.h"
 
 static void write_log(const char *folder, const char *machine, const char *name, const char *text, gssize size)
 {

@@ -3,10 +3,10 @@
 
 #include "sample.h"
 
-#include "base/process.h"
 #include <gio/gio.h>
 #include <ingot/remote.h>
 
+#include "base/process.h"
 #include "cache/share.h"
 #include "machine/machine.h"
 

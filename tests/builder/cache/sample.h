@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cache/made.h"
 #include "cache/nodes.h"
 

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/process.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -13,6 +12,7 @@
 #include <sys/statvfs.h>
 
 #include "../machine/fake.h"
+#include "base/process.h"
 #include "cache/checksum.h"
 #include "cache/memory.h"
 

@@ -1,10 +1,10 @@
 /* Which node a plan goes on from, and that nodes in use stay. */
 #include "sample.h"
 
-#include "bundle/download.h"
 #include <unistd.h>
 #include <utime.h>
 
+#include "bundle/download.h"
 #include "cache/draft.h"
 #include "cache/house.h"
 #include "cache/passed.h"

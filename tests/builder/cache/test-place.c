@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "cache/draft.h"
 #include "cache/nodes.h"
 #include "cache/place.h"

@@ -3,9 +3,9 @@
 
 #include "sample.h"
 
-#include "bundle/download.h"
 #include <utime.h>
 
+#include "bundle/download.h"
 #include "cache/house.h"
 
 static inline void used(const char *path, gint64 when)

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/secrets.h"
 #include <cmocka.h>
 
+#include "base/secrets.h"
 #include "check/check.h"
 
 static void a_case_holds_only_what_xml_can(void **state)

@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "base/secrets.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/process.h"
+#include "base/secrets.h"
 #include "cli/outcome.h"
 #include "cli/timelimit.h"
 

@@ -1,9 +1,6 @@
 /* An image in the store: whoever finds its name finds its reports. */
 #include "emit/emit.h"
 
-#include "base/file.h"
-#include "base/json.h"
-#include "base/terminal.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +9,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/terminal.h"
 
 #define REPORT "<testsuite/>"
 #define PACKAGES "{\"packages\": []}"

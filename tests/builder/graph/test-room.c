@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "graph/room.h"
 
 #define GIB (1ull << 30)

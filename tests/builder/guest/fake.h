@@ -2,7 +2,6 @@
  * a temporary one, and programs in `bin` beside it go before the host's. */
 #pragma once
 
-#include "base/file.h"
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "guest/guest.h"
 
 typedef struct {

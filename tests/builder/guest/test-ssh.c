@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <ingot/error.h>
@@ -17,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "guest/ssh.h"
 
 typedef enum { RUNS, PRINTS, PRINTS_ERRORS, ENDS_OUTPUT, SAYS_NOTHING } Manner;

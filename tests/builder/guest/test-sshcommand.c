@@ -4,13 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "../machine/fake.h"
+#include "base/file.h"
+#include "base/process.h"
 #include "guest/sshcommand.h"
 
 static GuestKey key = {.private_path = (char *)"/tmp/a folder/id",

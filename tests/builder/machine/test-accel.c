@@ -4,13 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "machine/accel.h"
 #include "machine/ports.h"
 

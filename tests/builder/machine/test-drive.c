@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "machine/overlay.h"
 #include "machine/state.h"
 

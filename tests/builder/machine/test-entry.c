@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
@@ -14,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "guest/guest.h"
 #include "machine/entry.h"
 #include "machine/overlay.h"

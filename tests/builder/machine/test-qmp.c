@@ -4,13 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "machine/qmp.h"
 
 /* What the server says: the greeting first, then one line (or several) for each line that it is sent. */

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "base/file.h"
 #include "plan/plan.h"
 
 #define PAIRS 3                 /* a shell step, a file step: stages 2n - 1 and 2n for n from 1 */

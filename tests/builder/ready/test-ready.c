@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/process.h"
 #include <cmocka.h>
 #include <ingot/format.h>
 
+#include "base/process.h"
 #include "ready/drivers.h"
 #include "ready/ready.h"
 

@@ -7,9 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
+
+#include "base/file.h"
 
 static char *folder;
 

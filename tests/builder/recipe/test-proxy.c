@@ -5,11 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/secrets.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 
+#include "base/file.h"
+#include "base/secrets.h"
 #include "recipe/proxy.h"
 
 static const char *const names[] = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy",

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "recipe/recipe.h"
 
 #define TOP "name: x\nsource: {from: y}\n"

@@ -1,8 +1,6 @@
 /* A whole seal of a small disk, without a machine: an ext4 behind an EFI and a swap partition, written in place. */
 #include "seal/seal.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "guest/entry.h"
 #include "machine/entry.h"
 #include "seal/conditions.h"

@@ -1,6 +1,4 @@
 /* A disk of somebody else's: taken only if it is the one that the recipe names, and whole. */
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
@@ -8,6 +6,8 @@
 #include <unistd.h>
 
 #include "../../registry/remote/serve.h"
+#include "base/file.h"
+#include "base/process.h"
 #include "source/source.h"
 
 typedef struct {

@@ -2,8 +2,6 @@
  * step runs, is the functions below. They are found before those of the library. */
 #include "step/resolver.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <glib/gstdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +11,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define SYSTEMS "nameserver 192.0.2.1\n"
 #define APPLIANCES "# of the appliance\nnameserver 169.254.2.3\n"

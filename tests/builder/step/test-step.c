@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json.h"
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "step/step.h"
 
 #define MOST 60 /* bytes */

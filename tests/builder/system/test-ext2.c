@@ -1,8 +1,6 @@
 /* Taking files away: their blocks come back, the last one of the file system too. */
 #include "system/ext2.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +9,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 #define SIZE (160u << 20) /* bytes */
 #define DEPTH 30000       /* folders in each other, one block each */

@@ -2,8 +2,6 @@
  * makes the keys that this sshd uses, and only those that are missing. */
 #include "system/firstboot.h"
 
-#include "base/file.h"
-#include "base/process.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +10,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 typedef struct {
     IngotWorkdir *workdir;

@@ -14,9 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
+
 #include "base/command.h"
 #include "base/file.h"
-#include <ingot/error.h>
 
 typedef struct {
     int status;

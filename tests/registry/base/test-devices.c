@@ -4,9 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/devices.h"
 #include <cmocka.h>
 #include <sys/sysmacros.h>
+
+#include "base/devices.h"
 
 static const char mounts[] = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
                              "22 21 8:17 / /media/my\\040stick rw - vfat /dev/sdb1 rw\n"

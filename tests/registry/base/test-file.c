@@ -14,10 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/process.h"
 #include <ingot/digest.h>
 #include <ingot/error.h>
+
+#include "base/file.h"
+#include "base/process.h"
 
 static int set_up(void **state)
 {

@@ -10,11 +10,12 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <ingot/digest.h>
+#include <ingot/error.h>
+
 #include "base/crew.h"
 #include "base/file.h"
 #include "base/process.h"
-#include <ingot/digest.h>
-#include <ingot/error.h>
 
 static gboolean is_readable(int fd)
 {

@@ -12,9 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
+
 #include "base/file.h"
 #include "base/json.h"
-#include <ingot/error.h>
 
 static json_t *parse(const char *text)
 {

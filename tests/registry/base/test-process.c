@@ -14,9 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ingot/error.h>
+
 #include "base/file.h"
 #include "base/process.h"
-#include <ingot/error.h>
 
 #define SHELL(script) ((const char *const[]){"sh", "-c", script, NULL})
 

@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <ingot/progress.h>
+
 #include "base/file.h"
 #include "base/secrets.h"
 #include "base/terminal.h"
-#include <ingot/progress.h>
 
 static gpointer add_many(gpointer progress)
 {

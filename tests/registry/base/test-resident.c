@@ -1,7 +1,6 @@
 /* What of a file is in memory: nothing after the kernel was asked to let it go, all of it after it was fetched. */
 #include "base/resident.h"
 
-#include "base/file.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +9,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/file.h"
 
 #define SIZE (4u << 20)
 

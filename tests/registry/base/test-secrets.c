@@ -5,12 +5,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/secrets.h"
-#include "base/terminal.h"
 #include <cmocka.h>
 #include <glib/gstdio.h>
 #include <ingot/progress.h>
 #include <unistd.h>
+
+#include "base/secrets.h"
+#include "base/terminal.h"
 
 static void masks_line_by_line(void **state)
 {

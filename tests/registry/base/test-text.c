@@ -7,8 +7,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "base/text.h"
 #include <ingot/error.h>
+
+#include "base/text.h"
 
 static void test_size(void **state)
 {

@@ -4,14 +4,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/unchanged.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/unchanged.h"
 
 typedef struct {
     char *folder, *file, *other;

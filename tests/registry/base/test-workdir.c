@@ -13,8 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include <ingot/error.h>
+
+#include "base/file.h"
 
 /* As on a file system that gives all files one owner, which is not us: root on NFS, vfat. */
 static gboolean is_mapped;

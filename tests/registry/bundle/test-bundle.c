@@ -4,15 +4,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cmocka.h>
+#include <glib/gstdio.h>
+#include <ingot/error.h>
+#include <string.h>
+
 #include "base/file.h"
 #include "base/process.h"
 #include "base/unchanged.h"
 #include "bundle/bundle.h"
 #include "bundle/checked.h"
-#include <cmocka.h>
-#include <glib/gstdio.h>
-#include <ingot/error.h>
-#include <string.h>
 
 typedef struct {
     char *folder, *disk, *box;

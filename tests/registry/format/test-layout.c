@@ -1,5 +1,4 @@
 /* Layouts: any range that is read is what the written file has there, however layouts stand in layouts. */
-#include "base/file.h"
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
@@ -15,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "format/segments.h"
 #include "format/target.h"

@@ -9,11 +9,11 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "base/file.h"
 #include <ingot/disk.h>
 #include <ingot/error.h>
 #include <ingot/packer.h>
 
+#include "base/file.h"
 #include "image/frames.h"
 
 #define MIB (1u << 20)

@@ -1,5 +1,4 @@
 /* What a decoder keeps of frames that somebody else made. */
-#include "image/encoder.h"
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +6,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "image/encoder.h"
 
 #define LENGTHS 200u      /* holes of 1 to 200 blocks: 78 MiB together */
 #define KEPT (1u << 20)   /* bytes that a decoder may keep of them */

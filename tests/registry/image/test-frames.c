@@ -5,14 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "image/encoder.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/packer.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "image/encoder.h"
 #include "image/frames.h"
 
 #define MIB (1u << 20)

@@ -4,9 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
-#include "image/encoder.h"
 #include <cmocka.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,8 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
 #include "format/all.h"
 #include "image/chunker.h"
+#include "image/encoder.h"
 
 #define MIB (1u << 20)
 #define SIZE (24u * MIB)

@@ -4,9 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/process.h"
-#include "format/all.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/disk.h>
@@ -17,6 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "format/all.h"
 
 #define RAW_DIGEST "sha256:87a764f089c00f925f234a6a307e666c69303cfce5396763d274e6e056e3c238"
 #define MANIFEST "sha256:549dc44689c5ad552240755428e2b5851814a110b4083a683bfbd8a8d70a7bbb"

@@ -3,8 +3,9 @@
  */
 #include "serve.h"
 
-#include "base/file.h"
 #include <sys/stat.h>
+
+#include "base/file.h"
 
 static IngotWorkdir *workdir;
 

@@ -4,14 +4,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/json.h"
 #include <cmocka.h>
 #include <ingot/credentials.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
 
 static IngotWorkdir *workdir;
 

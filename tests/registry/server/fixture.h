@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/file.h"
 #include "server/storage/mentions.h"
 #include "server/storage/scrub.h"
 #include "server/storage/storage.h"

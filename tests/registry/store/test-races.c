@@ -5,9 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "store/blobs.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <ingot/packer.h>
@@ -17,6 +14,10 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "store/blobs.h"
 
 #define ROUNDS 1000
 #define PROCESSES 4

@@ -5,15 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "store/attached.h"
-#include "store/blobs.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "store/attached.h"
+#include "store/blobs.h"
 
 static int set_up(void **state)
 {

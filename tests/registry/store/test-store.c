@@ -4,10 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "image/encoder.h"
-#include "store/blobs.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -17,6 +13,11 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "image/encoder.h"
+#include "store/blobs.h"
 
 static int set_up(void **state)
 {

@@ -1,11 +1,12 @@
 /* A pull from a registry whose manifest is not true. */
 #include "../remote/serve.h"
 
-#include "base/file.h"
-#include "base/json.h"
 #include <ingot/manifest.h>
 #include <ingot/store.h>
 #include <ingot/transfer.h>
+
+#include "base/file.h"
+#include "base/json.h"
 
 typedef struct {
     char *manifest, *config;

@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "server/auth/tokens.h"
 #include "server/auth/users.h"
 

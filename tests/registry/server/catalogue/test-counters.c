@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "server/catalogue/counters.h"
 #include "server/catalogue/schema.h"
 

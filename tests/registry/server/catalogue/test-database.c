@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "server/catalogue/database.h"
 #include "server/catalogue/rowsum.h"
 

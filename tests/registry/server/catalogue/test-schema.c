@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "server/catalogue/database.h"
 #include "server/catalogue/schema.h"
 

@@ -1,9 +1,9 @@
 /* Backups: what one run has read it does not read again, and what is whole beside damage can be had. */
 #include "../fixture.h"
 
-#include "base/json.h"
 #include <dlfcn.h>
 
+#include "base/json.h"
 #include "server/packs/packs.h"
 #include "server/storage/backup.h"
 #include "server/storage/collect.h"

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ingot/error.h>
@@ -14,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "server/upkeep/control.h"
 
 #define ODD "gr\xfc"          /* is not UTF-8 */

@@ -1,7 +1,6 @@
 /* What is kept of views: the chunks that came in, within the limit, the longest unused disk's going first. */
 #include "server/views/unpacked.h"
 
-#include "base/file.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +9,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/file.h"
 
 #define CHUNK 4096u
 #define COUNT 70u /* chunks of a disk; every tenth is a hole */
