@@ -192,45 +192,7 @@ static char *chunk_place(guint64 come, guint64 length)
     return g_strdup_printf("Content-Range: %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, come, come + length - 1);
 }
 
-/* The missing frames, of which so many bytes have come, and, unless it may take the registry long to hash the blob or
- * there is something to be done meanwhile, the end in the same request. */
-static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
-                            const GArray *missing, guint64 come, IngotProgress *progress, GError **error)
-{
-    guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
-    gboolean at_once = blob->size <= AT_ONCE_MAX && upload->meanwhile == NULL;
-    ingot_progress_add(progress, known - upload->known);
-    upload->known = known;
-    if (total == 0) {
-        return upload_end(remote, upload, blob, FALSE, progress, error);
-    }
-    g_autofree char *place = come == 0 ? NULL : chunk_place(come, total);
-    const char *const headers[] = {"Content-Type: application/octet-stream", place, NULL};
-    g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
-                                 .url = at_once ? upload_end_url(upload, &blob->digest) : g_strdup(upload->location),
-                                 .headers = headers,
-                                 .upload_fd = fd,
-                                 .upload_size = total,
-                                 .upload_ranges = (const IngotRange *)(gpointer)missing->data,
-                                 .progress = progress,
-                                 .limit = UPLOAD_ANSWER_MAX,
-                                 .silence = ANSWER_SILENCE};
-    if (!upload_send(remote, upload, &rest, error)) {
-        return FALSE;
-    }
-    if (at_once && rest.status == 201) {
-        return TRUE;
-    }
-    if (rest.status == 202 &&
-        (!upload_take_location(remote, &rest, "location", &upload->location, error) || !do_meanwhile(upload, error))) {
-        return FALSE;
-    }
-    return upload->again || rest.status == 202 || http_still_hashes(&rest)
-               ? upload_end(remote, upload, blob, upload->again, progress, error)
-               : upload_refused(remote, upload, &rest, error);
-}
-
-/* --- going on with one that was killed --- */
+/* --- how far an upload has come --- */
 
 /* Of the ranges, what lies behind so many bytes of them, at most that many. */
 static GArray *ranges_behind(const GArray *ranges, guint64 come, guint64 most)
@@ -250,21 +212,41 @@ static GArray *ranges_behind(const GArray *ranges, guint64 come, guint64 most)
     return rest;
 }
 
-/* How far the registry says that it has come. */
-static gboolean ask_place(IngotRemote *remote, const Upload *upload, guint64 *come, GError **error)
+/* How far it has come, if an answer says that. */
+static gboolean take_place(Upload *upload, const HttpExchange *exchange, guint64 *come)
 {
-    g_auto(HttpExchange) get = {.method = "GET", .url = g_strdup(upload->location), .limit = UPLOAD_ANSWER_MAX};
-    return http_exchange(remote, &get, error) &&
-           ((get.status == 204 && upload_told_position(&get, come)) || http_refused(remote, &get, error));
+    if (!upload_told_position(exchange, come)) {
+        return FALSE;
+    }
+    if (*come > upload->most) {
+        upload->most = *come;
+        patience_renew(&upload->patience);
+    }
+    return TRUE;
 }
 
-/* Sends a little from where it stands, which ends what the killed one's connection may still bring. Until then it may
- * come further: *come is where it stands. */
-static gboolean take_over(IngotRemote *remote, const Upload *upload, int fd, const GArray *missing, guint64 *come,
-                          gboolean *done, GError **error)
+static gboolean ask_place(IngotRemote *remote, Upload *upload, guint64 *come, GError **error)
+{
+    g_auto(HttpExchange) get = {.method = "GET", .url = g_strdup(upload->location), .limit = UPLOAD_ANSWER_MAX};
+    if (!http_exchange(remote, &get, error)) {
+        return FALSE;
+    }
+    return get.status == 204 && take_place(upload, &get, come)
+               ? upload_take_location(remote, &get, "location", &upload->location, error)
+               : http_refused(remote, &get, error);
+}
+
+/* Sends a little from where it stands, which ends what another connection may still bring. Until then it may come
+ * further: *come is where it stands. */
+static gboolean take_over(IngotRemote *remote, Upload *upload, int fd, const GArray *missing, guint64 *come,
+                          gboolean *done, IngotProgress *progress, GError **error)
 {
     g_autoptr(GArray) little = ranges_behind(missing, *come, TAKE_OVER_BYTES);
     guint64 size = total_of(little);
+    *done = size == 0;
+    if (*done) {
+        return TRUE;
+    }
     g_autofree char *place = chunk_place(*come, size);
     const char *const headers[] = {"Content-Type: application/octet-stream", place, NULL};
     g_auto(HttpExchange) patch = {.method = "PATCH",
@@ -273,45 +255,129 @@ static gboolean take_over(IngotRemote *remote, const Upload *upload, int fd, con
                                   .upload_fd = fd,
                                   .upload_size = size,
                                   .upload_ranges = (const IngotRange *)(gpointer)little->data,
+                                  .before = *come,
+                                  .position = *come,
+                                  .progress = progress,
                                   .limit = UPLOAD_ANSWER_MAX};
-    *done = size == 0;
-    if (*done) {
-        return TRUE;
-    }
-    if (!http_exchange(remote, &patch, error)) {
+    if (!upload_send(remote, upload, &patch, error)) {
         return FALSE;
     }
+    if (upload->again) {
+        return ask_place(remote, upload, come, error);
+    }
     *done = patch.status == 202;
-    return (patch.status == 202 || patch.status == 416) && upload_told_position(&patch, come)
+    return (patch.status == 202 || patch.status == 416) && take_place(upload, &patch, come)
                ? *done || http_wait(remote, TAKE_OVER_WAIT, error)
                : http_refused(remote, &patch, error);
 }
 
-static gboolean put_rest(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
-                         const GArray *missing, IngotProgress *progress, guint64 *sent, GError **error)
+/* Where an upload whose connection has ended stands, and that nothing else goes on with it. */
+static gboolean find_place(IngotRemote *remote, Upload *upload, int fd, const GArray *missing, guint64 *come,
+                           IngotProgress *progress, GError **error)
 {
-    guint64 come = 0;
     gboolean done = FALSE;
-    if (!ask_place(remote, upload, &come, error)) {
+    if (!ask_place(remote, upload, come, error)) {
         return FALSE;
     }
     for (guint i = 0; !done && i < TAKE_OVER_TRIES; i++) {
-        if (!take_over(remote, upload, fd, missing, &come, &done, error)) {
+        if (!take_over(remote, upload, fd, missing, come, &done, progress, error)) {
             return FALSE;
         }
     }
-    if (!done || come > total_of(missing)) {
+    if (!done || *come > total_of(missing)) {
         return failure_set(remote, upload->location, INGOT_ERROR_FAILED, error, "the upload is another's by now");
     }
-    g_autoptr(GArray) rest = ranges_behind(missing, come, G_MAXUINT64);
-    *sent += total_of(rest);
-    return put_missing(remote, upload, fd, blob, rest, come, progress, error);
+    return TRUE;
 }
 
 static gboolean is_broken_off(const GError *problem)
 {
     return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
+}
+
+/* --- the frames --- */
+
+/* Those that are behind so many bytes of the missing ones. *ended: the upload is, too; upload->again: the connection
+ * ended before they had all come, perhaps. */
+static gboolean put_frames(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                           const GArray *missing, guint64 come, IngotProgress *progress, gboolean *ended,
+                           GError **error)
+{
+    gboolean at_once = blob->size <= AT_ONCE_MAX && upload->meanwhile == NULL;
+    g_autoptr(GArray) ranges = ranges_behind(missing, come, G_MAXUINT64);
+    guint64 size = total_of(ranges);
+    g_autofree char *place = come == 0 ? NULL : chunk_place(come, size);
+    const char *const headers[] = {"Content-Type: application/octet-stream", place, NULL};
+    g_auto(HttpExchange) rest = {.method = at_once ? "PUT" : "PATCH",
+                                 .url = at_once ? upload_end_url(upload, &blob->digest) : g_strdup(upload->location),
+                                 .headers = headers,
+                                 .upload_fd = fd,
+                                 .upload_size = size,
+                                 .upload_ranges = (const IngotRange *)(gpointer)ranges->data,
+                                 .before = come,
+                                 .position = come,
+                                 .progress = progress,
+                                 .limit = UPLOAD_ANSWER_MAX,
+                                 .silence = ANSWER_SILENCE};
+    if (!upload_send(remote, upload, &rest, error)) {
+        return FALSE;
+    }
+    *ended = at_once && rest.status == 201;
+    if (upload->again || *ended || http_still_hashes(&rest)) {
+        return TRUE;
+    }
+    return rest.status == 202 ? upload_take_location(remote, &rest, "location", &upload->location, error) &&
+                                    do_meanwhile(upload, error)
+                              : upload_refused(remote, upload, &rest, error);
+}
+
+/* The missing frames, of which so many bytes have come, and the end: in the same request, unless it may take the
+ * registry long to hash the blob or there is something to be done meanwhile. Where a connection breaks off, the
+ * registry is asked how far it came. */
+static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                            const GArray *missing, guint64 come, IngotProgress *progress, GError **error)
+{
+    guint64 total = total_of(missing), known = MAX(upload->known, blob->size - total);
+    gboolean doubt = FALSE;
+    ingot_progress_add(progress, known - upload->known);
+    upload->known = known;
+    for (gboolean ended = FALSE, all = FALSE; !all && come < total;) {
+        GError *problem = NULL;
+        if (!put_frames(remote, upload, fd, blob, missing, come, progress, &ended, error)) {
+            return FALSE;
+        }
+        if (ended) {
+            return TRUE;
+        }
+        all = !upload->again;
+        doubt |= !all;
+        if (all || find_place(remote, upload, fd, missing, &come, progress, &problem)) {
+            continue;
+        }
+        if (is_broken_off(problem)) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        g_error_free(problem);
+        all = TRUE; /* or none of it: its end shows that */
+    }
+    return upload_end(remote, upload, blob, doubt, progress, error);
+}
+
+/* --- going on with one that was killed --- */
+
+static gboolean put_rest(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob,
+                         const GArray *missing, IngotProgress *progress, guint64 *sent, GError **error)
+{
+    guint64 come = 0;
+    if (!find_place(remote, upload, fd, missing, &come, progress, error)) {
+        return FALSE;
+    }
+    ingot_progress_add(progress, come - MIN(come, upload->counted));
+    upload->counted = MAX(upload->counted, come);
+    *sent += total_of(missing) - come;
+    return put_missing(remote, upload, fd, blob, missing, come, progress, error);
 }
 
 /* An upload of the same disk that did not come to its end. TRUE: the push has come to its own, well (*ok) or not. */

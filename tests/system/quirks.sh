@@ -148,13 +148,15 @@ pushes "PATCH+ 1x take 5000000" # docker-registry drops it then
 pushes "PATCH+ 2x short 5000000"
 [ "$(grep -c '^PATCH.* 0-' "$TMP/asked")" = 1 ] && grep -q '^PATCH.* 10000000-' "$TMP/asked" || fail "it began anew: $(grep ^PATCH "$TMP/asked")"
 foreign=$docker
-start_ingotd # as one that knows of no frames
+start_ingotd
 docker=$REGISTRY
 start_upstream "$docker"
-pushes "POST+ plain" "PATCH+ 2x take 5000000"
+pushes "(PATCH|PUT)+ 10x take 1000000" # the frames
+! grep -q '^DELETE' "$TMP/asked" && [ "$(awk '/^(PATCH|PUT).*blobs.uploads/ && $4 != "-" { split($4, r, "-"); if (r[1] < from) print; from = r[1] }' "$TMP/asked")" = "" ] ||
+    fail "the frames began anew: $(cat "$TMP/asked")"
+pushes "POST+ plain" "PATCH+ 2x take 5000000" # as one that knows of no frames
 [ "$(grep '^PATCH' "$TMP/asked" | awk '{ split($4, r, "-"); print (r[1] > from + 1000000 || NR == 1) ? "on" : "back"; from = r[1] }' | tr '\n' ' ')" = "on on on " ] ||
     fail "it began anew, or where the registry is not: $(grep ^PATCH "$TMP/asked")"
-pushes "(PATCH|PUT)+ 1x take 5000000" # the frames
 docker=$foreign
 start_upstream "$docker"
 ok "an upload that breaks off goes on where the registry is"

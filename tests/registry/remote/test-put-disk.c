@@ -1,5 +1,5 @@
-/* A push of a disk to a registry that is busy: what has come is ended again, not sent again; what is left behind is
- * dropped; and the frames' digests are forgotten where they may be wrong alone. */
+/* A push of a disk to a registry that is busy, by a link that breaks: what has come is ended or gone on with, not sent
+ * again; what is left behind is dropped; and the frames' digests are forgotten where they may be wrong alone. */
 #include "serve.h"
 
 #include "base/file.h"
@@ -10,7 +10,7 @@
 
 #define HASHES "503 Service Unavailable", "Retry-After: 1\r\nIngot-Hashing: yes\r\n"
 #define BUSY "503 Service Unavailable", "Retry-After: 1\r\n"
-#define FRAMES "frame-01frame-02"
+#define FRAME 8u /* bytes of each of the two, as a rule */
 
 typedef struct {
     const char *status, *headers;
@@ -19,12 +19,16 @@ typedef struct {
 typedef struct {
     const Answer *answers; /* to each PUT in turn; behind the last, one that has no status, 201 */
     gboolean is_foreign;   /* it knows of no frames */
+    gboolean forgets;      /* an upload, once its connection has ended */
+    gsize frame;           /* bytes; 0: FRAME */
+    guint64 keeps;         /* of each PUT with a body: bytes, behind which the connection ends; 0: all */
+    guint64 come;          /* bytes of frames that it has, each of which may come once */
     gulong silence;        /* microseconds before each answer to a PUT */
     Answer list;           /* to a list of frames; no status: both are missing */
     const IngotMeanwhile *meanwhile;
     guint begun, put;
-    GString *log; /* of each request a letter, and the upload's number: P begun, L list, C its frames alone, S with its
-                   * end, E ended, D dropped; M: what is done meanwhile */
+    GString *log; /* of each request a letter, and the upload's number: P begun, L list, G asked for, C some of its
+                   * frames, S with its end, E ended, D dropped; M: what is done meanwhile */
 } Registry;
 
 static char *answer_put(Registry *registry)
@@ -38,6 +42,29 @@ static char *answer_put(Registry *registry)
     return serve_text(answer->status, answer->headers, "");
 }
 
+static guint64 size_of(const Registry *registry)
+{
+    return 2 * (registry->frame == 0 ? FRAME : registry->frame);
+}
+
+/* Bytes that go on from where it stands. */
+static void take(Registry *registry, const char *request, gsize size)
+{
+    const char *place = strstr(request, "Content-Range: ");
+    guint64 first = place == NULL ? 0 : g_ascii_strtoull(place + strlen("Content-Range: "), NULL, 10);
+    assert_int_equal(first, registry->come);
+    registry->come += size;
+    assert_true(registry->come <= size_of(registry));
+}
+
+/* To an upload without its end: where it stands. */
+static char *answer_place(const Registry *registry, const char *status)
+{
+    g_autofree char *range =
+        g_strdup_printf("Range: 0-%" G_GUINT64_FORMAT "\r\n", registry->come == 0 ? 0 : registry->come - 1);
+    return registry->forgets ? serve_text("404 Not Found", "", "") : serve_text(status, range, "");
+}
+
 static char *answer(const char *request, gsize sent, gpointer user)
 {
     Registry *registry = user;
@@ -49,11 +76,13 @@ static char *answer(const char *request, gsize sent, gpointer user)
                            begins                                ? 'P'
                            : g_str_has_prefix(request, "DELETE") ? 'D'
                            : g_str_has_prefix(request, "PATCH")  ? 'C'
+                           : g_str_has_prefix(request, "GET")    ? 'G'
                            : !is_put                             ? 'L'
                            : sent > 0                            ? 'S'
                                                                  : 'E',
                            begins ? '0' + (char)registry->begun : *number);
     if (begins) {
+        registry->come = 0;
         g_autofree char *place = g_strdup_printf("/v2/team/web/blobs/uploads/%u", registry->begun);
         g_autofree char *headers =
             g_strdup_printf("Location: %s\r\n%s%s%s", place,
@@ -64,23 +93,35 @@ static char *answer(const char *request, gsize sent, gpointer user)
     if (g_str_has_prefix(request, "DELETE")) {
         return serve_text("204 No Content", "", "");
     }
+    if (is_put && sent > registry->keeps && registry->keeps > 0) {
+        take(registry, request, registry->keeps);
+        return NULL;
+    }
+    if (!registry->is_foreign && sent > 0 && (is_put || g_str_has_prefix(request, "PATCH"))) {
+        take(registry, request, sent);
+    }
     if (is_put) {
         return answer_put(registry);
     }
     if (g_str_has_prefix(request, "PATCH")) {
-        return serve_text("202 Accepted", "", "");
+        return answer_place(registry, "202 Accepted");
+    }
+    if (g_str_has_prefix(request, "GET")) {
+        return answer_place(registry, "204 No Content");
     }
     return registry->list.status == NULL ? serve_text("200 OK", "", "\x03")
                                          : serve_text(registry->list.status, registry->list.headers, "");
 }
 
-static IngotIndex *index_new(void)
+static IngotIndex *index_new(const guint8 *disk, gsize frame)
 {
     IngotIndex *index = ingot_index_new(ingot_encoder_name(), 4096);
-    IngotDigest digest = {.bytes = {1}};
+    index->frames = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     for (guint i = 0; i < 2; i++) {
-        digest.bytes[1] = (guint8)i;
-        ingot_index_add(index, &digest, 4096, strlen(FRAMES) / 2);
+        IngotDigest digest = {.bytes = {1, (guint8)i}};
+        ingot_index_add(index, &digest, 4096, (guint32)frame);
+        ingot_digest_of(disk + i * frame, frame, &digest);
+        g_array_append_val(index->frames, digest);
     }
     return index;
 }
@@ -90,17 +131,14 @@ static GError *push(Registry *registry, guint patience, gboolean *known)
 {
     IngotWorkdir *folder = ingot_workdir_new(NULL);
     g_autofree char *path = ingot_workdir_file(folder, "disk");
-    g_autoptr(IngotIndex) index = index_new();
-    IngotDescriptor blob = {.size = strlen(FRAMES)};
+    gsize size = size_of(registry);
+    g_autofree guint8 *disk = g_malloc0(size);
+    disk[size - 1] = 1;
+    g_autoptr(IngotIndex) index = index_new(disk, size / 2);
+    IngotDescriptor blob = {.size = size};
     GError *error = NULL;
-    ingot_digest_of(FRAMES, strlen(FRAMES), &blob.digest);
-    index->frames = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
-    for (guint i = 0; i < 2; i++) {
-        IngotDigest digest;
-        ingot_digest_of(FRAMES + i * strlen(FRAMES) / 2, strlen(FRAMES) / 2, &digest);
-        g_array_append_val(index->frames, digest);
-    }
-    assert_true(ingot_file_replace(path, FRAMES, strlen(FRAMES), 0600, NULL));
+    ingot_digest_of(disk, size, &blob.digest);
+    assert_true(ingot_file_replace(path, disk, size, 0600, NULL));
     registry->log = g_string_new(NULL);
     Serve *serve = serve_new(answer, registry);
     g_autoptr(IngotRemote) remote = serve_remote(serve);
@@ -152,11 +190,11 @@ static void what_a_busy_one_has_is_not_sent_again(void **state)
     Registry registry = {.answers = kept};
     assert_null(push(&registry, 5, &known));
     assert_true(known);
-    expect_log(&registry, "P1 L1 S1 E1");
-    registry = (Registry){.answers = lost};
+    expect_log(&registry, "P1 L1 S1 G1 E1");
+    registry = (Registry){.answers = lost, .forgets = TRUE};
     assert_null(push(&registry, 5, &known));
     assert_true(known);
-    expect_log(&registry, "P1 L1 S1 E1 D1 P2 L2 S2");
+    expect_log(&registry, "P1 L1 S1 G1 E1 D1 P2 L2 S2");
 }
 
 static void one_that_is_never_ready_is_left_alone(void **state)
@@ -168,7 +206,20 @@ static void one_that_is_never_ready_is_left_alone(void **state)
     g_autoptr(GError) error = push(&registry, 2, &known);
     assert_non_null(strstr(error->message, "503"));
     assert_true(known);
-    expect_log(&registry, "P1 L1 S1 E1 E1 D1");
+    expect_log(&registry, "P1 L1 S1 G1 E1 E1 E1 D1");
+}
+
+/* However often the link breaks, as long as each connection brings something new. */
+static void a_link_that_breaks_brings_each_byte_once(void **state)
+{
+    Registry registry = {.frame = 512 << 10, .keeps = 128 << 10};
+    gboolean known;
+    (void)state;
+    assert_null(push(&registry, 5, &known));
+    assert_true(known);
+    assert_int_equal(registry.come, size_of(&registry));
+    /* Whether a login was refused is asked each time, too. */
+    expect_log(&registry, "P1 L1 S1 G1 G1 C1 S1 G1 G1 C1 S1 G1 G1 C1 S1 G1 G1 C1 S1 G1 G1 C1 S1");
 }
 
 static gboolean note_meanwhile(gpointer user, GError **error)
@@ -255,6 +306,7 @@ int main(void)
         cmocka_unit_test(what_a_busy_one_has_is_not_sent_again),
         cmocka_unit_test(what_else_there_is_goes_while_it_hashes),
         cmocka_unit_test(one_that_is_never_ready_is_left_alone),
+        cmocka_unit_test(a_link_that_breaks_brings_each_byte_once),
         cmocka_unit_test(patience_ends_by_the_clock),
         cmocka_unit_test(digests_that_nobody_refused_stay_known),
     };
