@@ -190,17 +190,23 @@ static void pull_level(Pull *pull, const IngotDigest *subject, guint level)
     }
 }
 
-/* What cosign has put beside the image's tags. */
+/* What cosign has put beside the image's tags. Mostly there is nothing: that is not waited for, nor asked again of a
+ * registry that can't tell, such as a cache whose upstream does not answer. */
 static void pull_cosign(Pull *pull, const IngotDigest *image)
 {
-    for (guint i = 0; cosign_endings[i] != NULL && !is_over(pull->problem); i++) {
+    GError *error = NULL;
+    ingot_remote_limit(pull->remote, 0, 0, 0);
+    for (guint i = 0; cosign_endings[i] != NULL && error == NULL && !is_over(pull->problem); i++) {
         g_autofree char *tag = cosign_tag(image, cosign_endings[i]), *digest = NULL;
         IngotDescriptor own;
-        GError *error = NULL;
-        if (!cosign_find(pull->remote, pull->name, tag, &digest, &error) ||
-            (digest != NULL && !pull_one(pull, image, digest, tag, &own, &error))) {
-            pull_lacks(pull, digest, error);
+        GError *problem = NULL;
+        if (cosign_find(pull->remote, pull->name, tag, &digest, &error) && digest != NULL &&
+            !pull_one(pull, image, digest, tag, &own, &problem)) {
+            pull_lacks(pull, digest, problem);
         }
+    }
+    if (error != NULL) {
+        pull_lacks(pull, NULL, error);
     }
 }
 
