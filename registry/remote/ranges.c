@@ -324,7 +324,7 @@ static void ask_registry(Slot *slot)
 }
 
 /* Something between may let ranges pass and no lists. */
-static void ask_without_list(Fetch *fetch, const Slot *slot)
+static void ask_without_list(Fetch *fetch, Slot *slot)
 {
     fetch->no_list = TRUE;
     spans_give_back(&fetch->spans, &slot->span);
@@ -512,11 +512,19 @@ static gboolean fetch_ranges(Fetch *fetch, GError **error)
         curl_easy_cleanup(slot->curl);
         slot_forget_request(slot);
         g_clear_error(&slot->failure);
+        spans_give_back(&fetch->spans, &slot->span);
     }
-    spans_clear(&fetch->spans);
     g_free(fetch->list_url);
     g_free(fetch->target);
     return ok;
+}
+
+/* What has come stays: by now it may be checked, and in use. */
+static gboolean read_the_rest(Fetch *fetch, const char *name, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(GArray) left = spans_left(&fetch->spans);
+    return left->len == 0 || read_through(fetch->remote, name, digest, (const IngotRange *)(gpointer)left->data,
+                                          left->len, fetch->got, fetch->user, fetch->received, error);
 }
 
 /* Sizes come from a peer's manifest, and lists of frames from a peer. */
@@ -548,17 +556,18 @@ gboolean ingot_remote_get_ranges(IngotRemote *remote, const char *name, const In
                    .got = got,
                    .user = user,
                    .received = received};
-    g_autoptr(GError) problem = NULL;
+    GError *problem = NULL;
     remote->ended = INGOT_REMOTE_OTHERWISE;
     if (!check_ranges(&fetch, error)) {
         return FALSE;
     }
-    if (fetch_ranges(&fetch, &problem)) {
-        return TRUE;
-    }
+    gboolean ok = fetch_ranges(&fetch, &problem);
     if (fetch.ignores) {
-        return read_through(remote, name, digest, ranges, count, got, user, received, error);
+        g_clear_error(&problem);
+        ok = read_the_rest(&fetch, name, digest, error);
+    } else if (!ok) {
+        g_propagate_error(error, problem);
     }
-    g_propagate_error(error, g_steal_pointer(&problem));
-    return FALSE;
+    spans_clear(&fetch.spans);
+    return ok;
 }

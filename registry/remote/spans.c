@@ -81,11 +81,18 @@ void spans_take_list(Spans *spans, Span *span)
     take_to(spans, end, span);
 }
 
-void spans_give_back(Spans *spans, const Span *span)
+void spans_give_back(Spans *spans, Span *span)
 {
     if (span->at < span->end) {
         g_array_append_val(spans->todo, *span);
     }
+    *span = (Span){0};
+}
+
+static gint span_compare(gconstpointer a, gconstpointer b)
+{
+    const Span *one = a, *other = b;
+    return one->at < other->at ? -1 : one->at > other->at;
 }
 
 gboolean spans_next(const Spans *spans, const Span *span, IngotRange *next)
@@ -106,6 +113,21 @@ void spans_came(const Spans *spans, Span *span, guint64 size)
         span->at++;
         span->within = 0;
     }
+}
+
+GArray *spans_left(Spans *spans)
+{
+    GArray *left = g_array_new(FALSE, FALSE, sizeof(IngotRange));
+    g_array_sort(spans->todo, span_compare);
+    for (guint i = 0; i < spans->todo->len; i++) {
+        Span span = g_array_index(spans->todo, Span, i);
+        IngotRange range;
+        while (spans_next(spans, &span, &range)) {
+            g_array_append_val(left, range);
+            spans_came(spans, &span, range.length);
+        }
+    }
+    return left;
 }
 
 IngotRange spans_whole(const Spans *spans, const Span *span)

@@ -30,8 +30,10 @@ guint64 spans_first(const Spans *spans);
 void spans_take(Spans *spans, guint64 gap, Span *span);
 /* ...or as many as a list may have. */
 void spans_take_list(Spans *spans, Span *span);
-/* It is to be asked for in another way. */
-void spans_give_back(Spans *spans, const Span *span);
+/* What is left of it is to be asked for in another way; empties it. */
+void spans_give_back(Spans *spans, Span *span);
+/* What is to be asked for, in ascending order, where the ranges ascend. Of IngotRange; free it. */
+GArray *spans_left(Spans *spans);
 
 /* The bytes that are to come next; FALSE: the span has come. */
 gboolean spans_next(const Spans *spans, const Span *span, IngotRange *next);

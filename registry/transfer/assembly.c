@@ -516,13 +516,11 @@ static guint frame_at(const IngotIndex *index, guint64 offset)
     return low;
 }
 
-/* Some of the frame has come. Where bytes come twice it may count as whole too early: then it is found wrong, and
- * looked at again in the end. */
+/* Some of the frame has come. */
 static void frame_came(Assembly *assembly, guint i, guint64 bytes)
 {
-    const IngotChunk *chunk = ingot_index_chunk(assembly->index, i);
-    assembly->come[i] += (guint32)MIN(bytes, chunk->stored_length - assembly->come[i]);
-    if (assembly->come[i] < chunk->stored_length || assembly->states[i] == FRAME_THERE) {
+    assembly->come[i] += (guint32)bytes;
+    if (assembly->come[i] < ingot_index_chunk(assembly->index, i)->stored_length) {
         return;
     }
     g_mutex_lock(&assembly->lock);

@@ -56,7 +56,7 @@ gboolean assembly_recognize(Assembly *assembly, GError **error);
  * left of it. */
 gboolean assembly_run(Assembly *assembly, gboolean (*fetch)(gpointer user, GError **error), gpointer user,
                       GError **error);
-/* Bytes of the blob have come: writes them. */
+/* Bytes of the blob have come: writes them. None comes twice: what is there may be checked and hashed by now. */
 gboolean assembly_add(Assembly *assembly, guint64 offset, const void *data, gsize size, GError **error);
 
 /* When all frames are there: that those which came are right (CORRUPT), and the hasher that has had all of them. */

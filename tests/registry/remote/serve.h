@@ -15,12 +15,15 @@
 /* What is answered to a request whose first line and headers these are: all of the answer but "Connection: close";
  * NULL: the connection is closed without one. sent: bytes of its body. Called by the server's thread. */
 typedef char *(*ServeFunc)(const char *request, gsize sent, gpointer user);
+/* The same of answers that have zeros in them. */
+typedef GBytes *(*ServeBytesFunc)(const char *request, gpointer user);
 
 typedef struct {
     GSocket *door;
     GThread *thread;
     char *where; /* its URL */
     ServeFunc answer;
+    ServeBytesFunc answer_bytes; /* NULL: answer gives it */
     gpointer user;
     gulong pause; /* microseconds before each byte of an answer; 0: it comes at once */
     gsize most;   /* bytes of a body that are read; a longer one is not; 0: all */
@@ -50,16 +53,27 @@ static inline char *serve_receive(GSocket *connection, gsize most, gsize *sent)
     return g_strndup(all->str, (gsize)(end - all->str));
 }
 
-static inline void serve_send(GSocket *connection, const char *answer, gulong pause)
+static inline void serve_send(GSocket *connection, GBytes *answer, gulong pause)
 {
-    for (gsize at = 0, size = strlen(answer); at < size;) {
+    gsize size;
+    const char *data = g_bytes_get_data(answer, &size);
+    for (gsize at = 0; at < size;) {
         g_usleep(pause);
-        gssize count = g_socket_send(connection, answer + at, pause > 0 ? 1 : size - at, NULL, NULL);
+        gssize count = g_socket_send(connection, data + at, pause > 0 ? 1 : size - at, NULL, NULL);
         if (count <= 0) {
             return;
         }
         at += (gsize)count;
     }
+}
+
+static inline GBytes *serve_answer(const Serve *serve, const char *request, gsize sent)
+{
+    if (serve->answer_bytes != NULL) {
+        return serve->answer_bytes(request, serve->user);
+    }
+    char *text = serve->answer(request, sent, serve->user);
+    return text == NULL ? NULL : g_bytes_new_take(text, strlen(text));
 }
 
 static inline gpointer serve_run(gpointer data)
@@ -72,14 +86,14 @@ static inline gpointer serve_run(gpointer data)
             return NULL;
         }
         g_autofree char *request = serve_receive(connection, serve->most, &sent);
-        g_autofree char *answer = request == NULL ? NULL : serve->answer(request, sent, serve->user);
+        g_autoptr(GBytes) answer = request == NULL ? NULL : serve_answer(serve, request, sent);
         if (answer != NULL) {
             serve_send(connection, answer, serve->pause);
         }
     }
 }
 
-static inline Serve *serve_new(ServeFunc answer, gpointer user)
+static inline Serve *serve_begin(ServeFunc answer, ServeBytesFunc answer_bytes, gpointer user)
 {
     Serve *serve = g_new0(Serve, 1);
     g_autoptr(GInetAddress) loopback = g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV4);
@@ -89,9 +103,20 @@ static inline Serve *serve_new(ServeFunc answer, gpointer user)
     g_autoptr(GSocketAddress) bound = g_socket_get_local_address(serve->door, NULL);
     serve->where = g_strdup_printf("http://127.0.0.1:%u", g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound)));
     serve->answer = answer;
+    serve->answer_bytes = answer_bytes;
     serve->user = user;
     serve->thread = g_thread_new("serve", serve_run, serve);
     return serve;
+}
+
+static inline Serve *serve_new(ServeFunc answer, gpointer user)
+{
+    return serve_begin(answer, NULL, user);
+}
+
+static inline Serve *serve_new_bytes(ServeBytesFunc answer, gpointer user)
+{
+    return serve_begin(NULL, answer, user);
 }
 
 static inline void serve_free(Serve *serve)

@@ -131,6 +131,54 @@ static void one_that_knows_no_ranges_is_read_once(void **state)
     assert_asked((Place){.ignores = TRUE}, 2, 0); /* the second answer is the one that is read */
 }
 
+/* A registry that answers a first range, half of a second, and no range from then on: what it gives then is another
+ * copy. */
+static char *answer_twice(const char *request, gsize sent, gpointer user)
+{
+    gint number = g_atomic_int_add((gint *)user, 1);
+    (void)request, (void)sent;
+    if (number >= 2) {
+        g_autofree char *all = g_strnfill(SIZE, 'Z');
+        return serve_text("200 OK", "", all);
+    }
+    g_autofree char *part = blob_part(wanted[number].offset, number == 0 ? EACH : EACH / 2);
+    return g_strdup_printf("HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Length: %u\r\n"
+                           "Content-Range: bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%u\r\n\r\n%s",
+                           EACH, wanted[number].offset, wanted[number].offset + EACH - 1, SIZE, part);
+}
+
+static gboolean take_once(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
+{
+    char *all = user;
+    for (gsize i = 0; i < size; i++) {
+        assert_int_equal(all[offset + i], 0);
+    }
+    return take(offset, data, size, user, error);
+}
+
+static void what_has_come_does_not_come_again(void **state)
+{
+    const IngotDigest digest = {0};
+    gint asked = 0;
+    g_autofree char *all = g_malloc0(SIZE);
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    Serve *serve = serve_new(answer_twice, &asked);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    ingot_remote_limit(remote, 5, 5, 10);
+    gboolean ok = ingot_remote_get_ranges(remote, "team/web", &digest, SIZE, wanted, 2, take_once, all, NULL, &error);
+    serve_free(serve);
+    if (!ok) {
+        fail_msg("%s", error->message);
+    }
+    for (guint i = 0; i < 2; i++) {
+        for (guint at = 0; at < EACH; at++) {
+            guint64 offset = wanted[i].offset + at;
+            assert_int_equal(all[offset], i == 0 || at < EACH / 2 ? letter_at(offset) : 'Z');
+        }
+    }
+}
+
 /* Where it leads is asked at once from then on, without the login; where that refuses, the registry is asked again. */
 static void where_it_leads_is_remembered(void **state)
 {
@@ -152,9 +200,8 @@ static void where_it_leads_is_remembered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_request_brings_many_ranges),
-        cmocka_unit_test(without_lists_it_goes_on_by_ranges),
-        cmocka_unit_test(one_that_knows_no_ranges_is_read_once),
+        cmocka_unit_test(one_request_brings_many_ranges),        cmocka_unit_test(without_lists_it_goes_on_by_ranges),
+        cmocka_unit_test(one_that_knows_no_ranges_is_read_once), cmocka_unit_test(what_has_come_does_not_come_again),
         cmocka_unit_test(where_it_leads_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,28 @@ static void what_has_come_is_not_asked_for_again(void **state)
     spans_clear(&spans);
 }
 
+/* Of what was taken, what has not come is left with what was not; a span that was given back is empty. */
+static void what_is_left_ascends(void **state)
+{
+    const IngotRange ranges[] = {{0, 100}, {1000, 100}, {2000, 100}};
+    Spans spans;
+    Span one, other;
+    (void)state;
+    spans_init(&spans, ranges, G_N_ELEMENTS(ranges));
+    spans_take(&spans, 0, &one);
+    spans_take(&spans, 0, &other);
+    spans_came(&spans, &one, 30);
+    spans_give_back(&spans, &other);
+    spans_give_back(&spans, &one);
+    spans_give_back(&spans, &one);
+    g_autoptr(GArray) left = spans_left(&spans);
+    assert_int_equal(left->len, 3);
+    assert_range(g_array_index(left, IngotRange, 0), 30, 70);
+    assert_range(g_array_index(left, IngotRange, 1), 1000, 100);
+    assert_range(g_array_index(left, IngotRange, 2), 2000, 100);
+    spans_clear(&spans);
+}
+
 static void a_list_has_a_bound(void **state)
 {
     g_autofree IngotRange *ranges = g_new(IngotRange, SPANS_LIST_MAX + 10);
@@ -117,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(neighbours_are_asked_for_together),
         cmocka_unit_test(what_has_come_is_not_asked_for_again),
+        cmocka_unit_test(what_is_left_ascends),
         cmocka_unit_test(a_list_has_a_bound),
         cmocka_unit_test(a_far_registry_is_asked_for_more_at_once),
     };

@@ -1,12 +1,15 @@
-/* A pull from a registry whose manifest is not true. */
+/* Pulls from registries whose manifest is not true, or that send other bytes than they should. */
 #include "../remote/serve.h"
 
+#include <ingot/index.h>
 #include <ingot/manifest.h>
 #include <ingot/store.h>
 #include <ingot/transfer.h>
+#include <stdio.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "image/encoder.h"
 
 typedef struct {
     char *manifest, *config;
@@ -60,8 +63,157 @@ static void sizes_are_what_the_manifest_gives(void **state)
     pull_config(0, ""); /* its config is taken, and its index is none */
 }
 
+#define FRAMES 8u
+#define CHUNK 65536u
+
+/* An image of random chunks, and what a registry does to its disk. */
+typedef struct {
+    char *manifest, *config;
+    GBytes *index;
+    GByteArray *disk;
+    IngotDescriptor blob;
+    guint64 places[FRAMES + 1]; /* of the frames */
+    guint half;                 /* the request for the disk that gets half of what it asks for; 0: none */
+    guint whole_from;           /* that from which on Range is ignored; 0: none */
+    guint wrong_from, wrong_to; /* those that get another byte in the frame... */
+    guint wrong;                /* ...of this number */
+    guint asked;                /* for the disk: requests */
+    guint64 sent;               /* bytes of it */
+} Image;
+
+static void image_init(Image *image)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+    g_autoptr(IngotEncoder) encoder = ingot_encoder_new();
+    g_autoptr(IngotIndex) index = ingot_index_new(ingot_encoder_name(), CHUNK);
+    g_autofree guint8 *frame = g_malloc(ingot_encoder_bound(CHUNK));
+    g_autofree guint32 *data = g_malloc(CHUNK);
+    g_autoptr(json_t) config = ingot_config_new("amd64", FRAMES * CHUNK);
+    *image = (Image){.config = ingot_json_canonical(config), .disk = g_byte_array_new()};
+    for (guint i = 0; i < FRAMES; i++) {
+        IngotDigest digest;
+        for (guint k = 0; k < CHUNK / 4; k++) {
+            data[k] = g_rand_int(rand);
+        }
+        gsize size = ingot_encoder_frame(encoder, data, CHUNK, frame);
+        ingot_digest_of(data, CHUNK, &digest);
+        ingot_index_add(index, &digest, CHUNK, (guint32)size);
+        g_byte_array_append(image->disk, frame, (guint)size);
+        image->places[i + 1] = image->disk->len;
+    }
+    g_autoptr(GBytes) table = ingot_seek_table(index);
+    g_byte_array_append(image->disk, g_bytes_get_data(table, NULL), (guint)g_bytes_get_size(table));
+    image->index = ingot_index_serialize(index);
+    IngotManifest parts = {.config.size = strlen(image->config),
+                           .index.size = g_bytes_get_size(image->index),
+                           .disk.size = image->disk->len};
+    ingot_digest_of(image->config, strlen(image->config), &parts.config.digest);
+    ingot_digest_of(g_bytes_get_data(image->index, NULL), g_bytes_get_size(image->index), &parts.index.digest);
+    ingot_digest_of(image->disk->data, image->disk->len, &parts.disk.digest);
+    image->manifest = ingot_manifest_to_text(&parts);
+    image->blob = parts.disk;
+}
+
+static void image_clear(Image *image)
+{
+    g_free(image->manifest);
+    g_free(image->config);
+    g_bytes_unref(image->index);
+    g_byte_array_unref(image->disk);
+}
+
+static GBytes *answer_head(GString *head, gsize size, const void *body, gsize sent)
+{
+    g_string_append_printf(head, "Connection: close\r\nContent-Length: %" G_GSIZE_FORMAT "\r\n\r\n", size);
+    g_string_append_len(head, body, (gssize)sent);
+    return g_string_free_to_bytes(head);
+}
+
+static GBytes *answer_blob(Image *image, const char *request)
+{
+    guint64 first = 0, last = image->disk->len - 1;
+    guint number = ++image->asked;
+    gboolean whole = image->whole_from > 0 && number >= image->whole_from;
+    const char *range = whole ? NULL : strstr(request, "Range: bytes=");
+    GString *head = g_string_new(range == NULL ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 206 Partial Content\r\n");
+    if (range != NULL) {
+        assert_int_equal(sscanf(range, "Range: bytes=%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, &first, &last), 2);
+        g_string_append_printf(head, "Content-Range: bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%u\r\n", first,
+                               last, image->disk->len);
+    }
+    gboolean wrong = number >= image->wrong_from && number < image->wrong_to;
+    guint8 *byte = &image->disk->data[image->places[image->wrong] + CHUNK / 2];
+    gsize size = last + 1 - first, sent = number == image->half ? size / 2 : size;
+    image->sent += sent;
+    *byte ^= wrong ? 1 : 0;
+    GBytes *answer = answer_head(head, size, image->disk->data + first, sent);
+    *byte ^= wrong ? 1 : 0;
+    return answer;
+}
+
+static GBytes *answer_image(const char *request, gpointer user)
+{
+    Image *image = user;
+    char disk[INGOT_DIGEST_TEXT_SIZE], config[INGOT_DIGEST_TEXT_SIZE];
+    IngotDigest digest;
+    ingot_digest_write_text(&image->blob.digest, disk);
+    ingot_digest_of(image->config, strlen(image->config), &digest);
+    ingot_digest_write_text(&digest, config);
+    if (strstr(request, disk) != NULL) {
+        return answer_blob(image, request);
+    }
+    if (strstr(request, "/manifests/") != NULL) {
+        return answer_head(g_string_new("HTTP/1.1 200 OK\r\nContent-Type: " INGOT_TYPE_MANIFEST "\r\n"),
+                           strlen(image->manifest), image->manifest, strlen(image->manifest));
+    }
+    gsize size = strlen(image->config);
+    const void *body = strstr(request, config) != NULL ? image->config : g_bytes_get_data(image->index, &size);
+    return answer_head(g_string_new("HTTP/1.1 200 OK\r\n"), size, body, size);
+}
+
+/* Into the store at that folder, from a registry that has just begun. */
+static gboolean pull_image(Image *image, const char *folder)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDescriptor got;
+    image->asked = 0;
+    image->sent = 0;
+    Serve *serve = serve_new_bytes(answer_image, image);
+    g_autoptr(IngotStore) store = ingot_store_open(folder, NULL);
+    g_autofree char *name = g_strdup_printf("%s/team/web:1.0.0", serve->where + strlen("http://"));
+    g_autoptr(IngotReference) reference = ingot_reference_parse(name, NULL);
+    gboolean ok = ingot_transfer_pull(store, reference, NULL, &got, NULL, &error);
+    serve_free(serve);
+    if (!ok) {
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_false(ingot_store_has(store, &image->blob.digest));
+        return FALSE;
+    }
+    g_autofree char *path = ingot_store_blob_path(store, &image->blob.digest);
+    IngotDigest digest;
+    assert_true(ingot_digest_of_file(path, &digest, NULL, NULL));
+    assert_true(ingot_digest_equal(&digest, &image->blob.digest));
+    return TRUE;
+}
+
+/* Half of the disk has come, and is hashed, when the registry begins to send all of it, and another copy. A frame lies
+ * on both sides of the half. */
+static void what_has_come_stays_as_it_is(void **state)
+{
+    (void)state;
+    Image image;
+    image_init(&image);
+    image.half = 1;
+    image.whole_from = image.wrong_from = 2;
+    image.wrong_to = G_MAXUINT;
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    assert_true(pull_image(&image, ingot_workdir_path(folder)));
+    image_clear(&image);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_what_the_manifest_gives)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_what_the_manifest_gives),
+                                       cmocka_unit_test(what_has_come_stays_as_it_is)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
