@@ -146,9 +146,16 @@ static GArray *join_missing(const GArray *frames, const guint8 *bits)
     return missing;
 }
 
-/* Tells the frames; those that are missing, neighbours joined, or NULL. */
-static GArray *ask_missing(IngotRemote *remote, Upload *upload, const IngotDigest *digest, const GArray *frames,
-                           const guint8 *list, GError **error)
+/* A list is taken once for each upload: what refuses the second may have taken the first, whose answer was lost. */
+static gboolean may_have_taken(const HttpExchange *list)
+{
+    return list->lost && (list->status == 400 || list->status == 404 || list->status == 409);
+}
+
+/* Tells the frames. *missing: those that are, neighbours joined; NULL, and upload->again: another upload is to be told.
+ */
+static gboolean ask_missing(IngotRemote *remote, Upload *upload, const IngotDigest *digest, const GArray *frames,
+                            const guint8 *list, GArray **missing, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
     gsize bits = (frames->len + 7) / 8;
@@ -157,16 +164,22 @@ static GArray *ask_missing(IngotRemote *remote, Upload *upload, const IngotDiges
                                  .headers = headers,
                                  .body = list,
                                  .body_size = (gsize)frames->len * ENTRY,
-                                 .limit = MAX(bits, UPLOAD_ANSWER_MAX)};
-    if (!http_exchange(remote, &post, error) || (post.status != 200 && !upload_refused(remote, upload, &post, error))) {
-        return NULL;
+                                 .fresh = TRUE,
+                                 .limit = MAX(bits, UPLOAD_ANSWER_MAX),
+                                 .patience = &upload->patience};
+    if (!http_exchange(remote, &post, error)) {
+        return FALSE;
+    }
+    upload->again = may_have_taken(&post);
+    if (upload->again || post.status != 200) {
+        return upload->again || upload_refused(remote, upload, &post, error);
     }
     if (post.answer->len != bits) {
-        failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
-        return NULL;
+        return failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
     }
     upload_note_keep(remote, upload->name, digest, upload->location, post.answer->data, bits);
-    return join_missing(frames, post.answer->data);
+    *missing = join_missing(frames, post.answer->data);
+    return TRUE;
 }
 
 static guint64 total_of(const GArray *ranges)
@@ -411,11 +424,15 @@ static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const cha
 {
     *tried = upload->frames != NULL && frames != NULL;
     g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, index, error);
-    g_autoptr(GArray) missing = list == NULL ? NULL : ask_missing(remote, upload, &blob->digest, frames, list, error);
-    if (missing == NULL) {
+    g_autoptr(GArray) missing = NULL;
+    if (list == NULL || !ask_missing(remote, upload, &blob->digest, frames, list, &missing, error)) {
         return FALSE;
     }
-    *sent += (guint64)frames->len * ENTRY + total_of(missing);
+    *sent += (guint64)frames->len * ENTRY;
+    if (missing == NULL) {
+        return TRUE;
+    }
+    *sent += total_of(missing);
     return put_missing(remote, upload, fd, blob, missing, 0, progress, error);
 }
 

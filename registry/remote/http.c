@@ -353,6 +353,7 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, is_followed(exchange) ? 1L : 0L);
     http_limit(curl, remote);
     limit_whole(curl, remote, exchange);
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, exchange->fresh ? 1L : 0L);
     show_login(remote, exchange);
     g_clear_pointer(&exchange->answer, g_byte_array_unref);
     g_clear_pointer(&exchange->answer_headers, g_hash_table_unref);

@@ -42,6 +42,7 @@ typedef struct {
         begin_anew; /* the registry wants it later, and may have kept all or a part of it: nothing is sent twice here */
     IngotProgress *progress; /* of the upload */
     guint silence;           /* seconds for which nothing may move, if that is longer than what is set for all */
+    gboolean fresh;          /* by a new connection: where a kept one breaks off, libcurl sends it again unasked */
     gsize limit;             /* of the answer's body, bytes */
     gboolean too_large;      /* it had more */
     gboolean bare;           /* to no registry, but to where its tokens come from: shows login (NULL: nothing) alone */

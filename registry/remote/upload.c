@@ -141,6 +141,7 @@ gboolean upload_end(IngotRemote *remote, Upload *upload, const IngotDescriptor *
         g_auto(HttpExchange) end = {.method = "PUT",
                                     .url = upload_end_url(upload, &blob->digest),
                                     .body = "",
+                                    .fresh = TRUE,
                                     .limit = UPLOAD_ANSWER_MAX,
                                     .silence = upload->frames != NULL ? END_SILENCE : END_STALLS * http_stall(remote),
                                     .patience = &upload->patience};

@@ -154,6 +154,8 @@ start_upstream "$docker"
 pushes "(PATCH|PUT)+ 10x take 1000000" # the frames
 ! grep -q '^DELETE' "$TMP/asked" && [ "$(awk '/^(PATCH|PUT).*blobs.uploads/ && $4 != "-" { split($4, r, "-"); if (r[1] < from) print; from = r[1] }' "$TMP/asked")" = "" ] ||
     fail "the frames began anew: $(cat "$TMP/asked")"
+pushes "POST+.*/uploads/. 1x deaf" "PUT+.*digest= 1x deaf" # the list of the frames (all are there), and the end
+[ "$(grep -c '^POST.*/uploads/[^ ]' "$TMP/asked")" = 3 ] && [ "$(awk '/^(PATCH|PUT)/ && $5 > 1000000' "$TMP/asked")" = "" ] || fail "all was sent again: $(cat "$TMP/asked")"
 pushes "POST+ plain" "PATCH+ 2x take 5000000" # as one that knows of no frames
 [ "$(grep '^PATCH' "$TMP/asked" | awk '{ split($4, r, "-"); print (r[1] > from + 1000000 || NR == 1) ? "on" : "back"; from = r[1] }' | tr '\n' ' ')" = "on on on " ] ||
     fail "it began anew, or where the registry is not: $(grep ^PATCH "$TMP/asked")"

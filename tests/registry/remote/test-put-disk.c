@@ -25,6 +25,7 @@ typedef struct {
     guint64 come;          /* bytes of frames that it has, each of which may come once */
     gulong silence;        /* microseconds before each answer to a PUT */
     Answer list;           /* to a list of frames; no status: both are missing */
+    const Answer *lists;   /* to each list in turn instead; behind the last as above */
     const IngotMeanwhile *meanwhile;
     guint begun, put;
     GString *log; /* of each request a letter, and the upload's number: P begun, L list, G asked for, C some of its
@@ -109,8 +110,9 @@ static char *answer(const char *request, gsize sent, gpointer user)
     if (g_str_has_prefix(request, "GET")) {
         return answer_place(registry, "204 No Content");
     }
-    return registry->list.status == NULL ? serve_text("200 OK", "", "\x03")
-                                         : serve_text(registry->list.status, registry->list.headers, "");
+    const Answer list =
+        registry->lists == NULL || registry->lists->status == NULL ? registry->list : *registry->lists++;
+    return list.status == NULL ? serve_text("200 OK", "", "\x03") : serve_text(list.status, list.headers, "");
 }
 
 static IngotIndex *index_new(const guint8 *disk, gsize frame)
@@ -256,6 +258,34 @@ static void what_else_there_is_goes_while_it_hashes(void **state)
     expect_log(&registry, "P1 S1");
 }
 
+/* It takes one list for each upload: that it refuses the second says nothing of the frames. */
+static void a_list_whose_answer_is_lost_is_told_another_upload(void **state)
+{
+    static const char *const refusals[] = {"400 Bad Request", "404 Not Found", "409 Conflict"};
+    gboolean known;
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(refusals); i++) {
+        const Answer lists[] = {{"502 Bad Gateway", ""}, {refusals[i], ""}, {NULL, NULL}};
+        Registry registry = {.lists = lists};
+        assert_null(push(&registry, 5, &known));
+        assert_true(known);
+        expect_log(&registry, "P1 L1 L1 D1 P2 L2 S2");
+    }
+}
+
+/* Nor does it go on for ever: the whole is sent in the end. */
+static void lists_that_are_always_lost_end(void **state)
+{
+    const Answer lost = {"502 Bad Gateway", "Retry-After: 1\r\n"}, again = {"400 Bad Request", ""};
+    const Answer lists[] = {lost, again, lost, again, lost, {NULL, NULL}};
+    Registry registry = {.lists = lists};
+    gboolean known;
+    (void)state;
+    assert_null(push(&registry, 2, &known));
+    assert_true(known);
+    expect_log(&registry, "P1 L1 L1 D1 P2 L2 L2 D2 P3 L3 D3 P4 S4");
+}
+
 /* Digests that the registry has found wrong are forgotten, and no others. */
 static void digests_that_nobody_refused_stay_known(void **state)
 {
@@ -308,6 +338,8 @@ int main(void)
         cmocka_unit_test(one_that_is_never_ready_is_left_alone),
         cmocka_unit_test(a_link_that_breaks_brings_each_byte_once),
         cmocka_unit_test(patience_ends_by_the_clock),
+        cmocka_unit_test(a_list_whose_answer_is_lost_is_told_another_upload),
+        cmocka_unit_test(lists_that_are_always_lost_end),
         cmocka_unit_test(digests_that_nobody_refused_stay_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
