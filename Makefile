@@ -74,17 +74,20 @@ $B/%.o: %.c Makefile
 $B/builder/ready/ready.o: builder/ready/guest.sh
 $B/builder/system/firstboot.o: builder/system/hostkeys.sh builder/system/identities.sh
 
-# Only what include/ingot/ declares is seen outside of the shared object.
+# The library without what only the programs of this tree need. Only what include/ingot/ declares is seen outside of it.
+for_programs := $(addprefix registry/base/,command.c now.c signals.c terminal.c) registry/bundle/%
+public := $(call objects,$(filter-out $(for_programs),$(library)) $(annotations))
+public_needs := $(filter-out libarchive,$(libraries))
 $(call objects,$(library)): override CFLAGS += -fPIC -fvisibility=hidden
-$B/libingot.so: $(call objects,$(library) $(annotations)) registry/libingot.map
+$B/libingot.so: $(public) registry/libingot.map
 	$(CC) -shared -Wl,-soname,$(soname) -Wl,--version-script=registry/libingot.map -Wl,-z,defs $(LDFLAGS) -o $@ \
-		$(filter %.o,$^) $(call pc_libs,$(libraries))
+		$(public) $(call pc_libs,$(public_needs))
 # What the programs of this tree are linked of: the private rooms as well.
 $B/libingot.a: $(call objects,$(library) $(annotations))
 	@rm -f $@
 	ar rcs $@ $^
 # The archive for other programs has the names of the shared object alone.
-$B/public/libingot.a: $(call objects,$(library) $(annotations))
+$B/public/libingot.a: $(public)
 	@mkdir -p $(@D)
 	@rm -f $@
 	ld -r -o $(@D)/ingot.o $^
@@ -174,7 +177,7 @@ install: programs $B/public/libingot.a
 	ln -sf libingot.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(soname)
 	ln -sf $(soname) $(DESTDIR)$(PREFIX)/lib/libingot.so
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@PUBLIC@,$(public_libraries),' \
-		-e 's,@PRIVATE@,$(filter-out $(public_libraries),$(libraries)),' registry/ingot.pc.in \
+		-e 's,@PRIVATE@,$(filter-out $(public_libraries),$(public_needs)),' registry/ingot.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
 	sed 's,@PREFIX@,$(PREFIX),' registry/server/ingotd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ingotd.service
 	install -m 644 registry/server/ingotd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system

@@ -9,6 +9,7 @@
 #include "cache/checksum.h"
 #include "cache/nodes.h"
 #include "cache/shared.h"
+#include "remote/environment.h"
 #include "transfer/push.h"
 
 /* A blob, unless the registry has it. */
@@ -158,7 +159,7 @@ static ShareState share_hold(const Share *share, const Node *node, NodeHold **ho
 ShareState share_push(const Share *share, const Plan *plan, const Node *node, GError **error)
 {
     g_autofree char *tag = shared_tag(&node_run(node)->key);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(share->where->host, error);
+    g_autoptr(IngotRemote) remote = environment_remote(share->where->host, error);
     g_autoptr(Shared) there = NULL;
     ShareState found = remote == NULL ? SHARE_FAILED : shared_read(share, remote, tag, &there, error);
     if (found == SHARE_FAILED || (found == SHARE_DONE && share_is_current(there, plan, node))) {

@@ -13,6 +13,7 @@
 #include "cache/nodes.h"
 #include "cache/shared.h"
 #include "format/all.h"
+#include "remote/environment.h"
 
 #define PART (8u << 20)             /* bytes fetched by one range */
 #define BATCH 64u                   /* ranges fetched by one call */
@@ -113,8 +114,10 @@ static gboolean pull_disk(const Share *share, const Shared *shared, NodeDraft *d
 {
     g_autoptr(IngotReference) exact = ingot_reference_new(share->where->host, share->where->name, NULL, shared->digest);
     IngotDescriptor manifest;
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = share->progress, .remote = remote};
     g_autoptr(IngotLock) passing = shared_begin(share, error);
-    if (passing == NULL || !ingot_transfer_pull(share->store, exact, share->progress, &manifest, NULL, error)) {
+    if (passing == NULL || !ingot_transfer_pull(share->store, exact, &options, &manifest, NULL, error)) {
         return FALSE;
     }
     g_autoptr(IngotImage) image = ingot_store_image(share->store, exact, error);
@@ -166,7 +169,7 @@ ShareState share_pull(const Share *share, const Recipe *recipe, const Plan *plan
                       const char *fingerprint, GError **error)
 {
     g_autofree char *tag = shared_tag(&plan_stage(plan, stage)->key);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(share->where->host, error);
+    g_autoptr(IngotRemote) remote = environment_remote(share->where->host, error);
     g_autoptr(Shared) shared = NULL;
     ShareState found = remote == NULL ? SHARE_FAILED : shared_read(share, remote, tag, &shared, error);
     if (found != SHARE_DONE || !pull_fits(share, shared, plan, stage, fingerprint)) {

@@ -209,10 +209,12 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(GArray) ports = parse_ports(arguments.ports, error);
     g_autoptr(IngotReference) reference = ports == NULL ? NULL : ingot_reference_parse(argv[1], error);
     IngotPull pull;
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions pulling = {.progress = ingot_command_progress(), .remote = remote};
     g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
     g_autoptr(IngotImage) image = reference == NULL || !ingot_pull_parse(arguments.pull, reference, &pull, error)
                                       ? NULL
-                                      : ingot_transfer_image(store, reference, pull, ingot_command_progress(), error);
+                                      : ingot_transfer_image(store, reference, pull, &pulling, error);
     MachineAccel accel;
     return image != NULL && machine_accel(arguments.accel, common->cache, &accel, NULL, error) &&
            boot(image, &arguments, ports, accel, error);

@@ -11,6 +11,7 @@
 #include "format/all.h"
 #include "recipe/rows.h"
 #include "recipe/rules.h"
+#include "remote/environment.h"
 #include "source/kept.h"
 #include "source/kinds.h"
 #include "transfer/pull.h"
@@ -37,7 +38,7 @@ static IngotReference *from_parse(const SourceContext *context, const json_t *so
 static char *from_ask_registry(IngotReference *reference, GError **error)
 {
     IngotDescriptor manifest;
-    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
+    g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
     g_autoptr(GBytes) bytes =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &manifest, error);
     return bytes == NULL ? NULL : ingot_digest_to_text(&manifest.digest);
@@ -236,7 +237,9 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s names another image by now", from->name);
         return NULL;
     }
-    return pull_as(context->store, exact, exact->tag, context->progress, &manifest, NULL, error)
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = context->progress, .remote = remote};
+    return pull_as(context->store, exact, exact->tag, &options, &manifest, NULL, error)
                ? ingot_store_image_by_digest(context->store, exact, error)
                : NULL;
 }
@@ -246,10 +249,11 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
 static IngotImage *from_open(const SourceContext *context, const FromImage *from, GError **error)
 {
     if (!from->moving) {
+        g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+        const IngotPullOptions options = {.progress = context->progress, .remote = remote};
         IngotImage *pinned = ingot_store_image_by_digest(context->store, from->exact, NULL);
-        return pinned != NULL
-                   ? pinned
-                   : ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, context->progress, error);
+        return pinned != NULL ? pinned
+                              : ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, &options, error);
     }
     g_autoptr(GError) problem = NULL;
     IngotImage *image = from_open_tag(context, from, &problem);

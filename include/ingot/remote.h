@@ -1,15 +1,15 @@
 /* A registry as its client sees it: the OCI distribution-spec 1.1 over libcurl.
  *
- * HTTPS, checked against the system's certificates or those of the file $INGOT_CA; plain HTTP for loopback hosts
- * (127.0.0.0/8, ::1, localhost) and those that $INGOT_PLAIN_HTTP names alone. Every wait is bounded: connecting
- * by 10 s, a transfer that moves nothing by 30 s ($INGOT_TIMEOUT is for both), and errors say what was tried.
+ * HTTPS; plain HTTP for loopback hosts (127.0.0.0/8, ::1, localhost) and those that the options name alone. Every wait
+ * is bounded: connecting by 10 s, a transfer that moves nothing by 30 s (options.h), and errors say what was tried.
  * Whatever is asked is asked again where the registry is busy, fails, or breaks the connection off: soon, a few times,
- * and at the byte where it ended. One IngotRemote belongs to one thread. */
+ * and at the byte where it ended. One IngotRemote belongs to one thread at a time. */
 #pragma once
 
 #include <ingot/credentials.h>
 #include <ingot/index.h>
 #include <ingot/manifest.h>
+#include <ingot/options.h>
 #include <ingot/progress.h>
 #include <ingot/reference.h>
 
@@ -19,10 +19,10 @@ G_BEGIN_DECLS
 typedef struct IngotRemote IngotRemote;
 
 /* "http" or "https": how a HOST[:PORT] is asked, by these rules. */
-const char *ingot_remote_scheme(const char *host);
+const char *ingot_remote_scheme(const IngotRemoteOptions *options, const char *host);
 /* where: HOST[:PORT], or with the scheme before it that is to be used: http://HOST[:PORT], https://HOST[:PORT]. By
- * plain HTTP no login goes to another host than those. */
-IngotRemote *ingot_remote_new(const char *where, GError **error);
+ * plain HTTP no login goes to another host than those. A copy of the options is made; NULL: the usual. */
+IngotRemote *ingot_remote_new(const char *where, const IngotRemoteOptions *options, GError **error);
 void ingot_remote_free(IngotRemote *remote);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotRemote, ingot_remote_free)
 /* Own bounds in seconds: of connecting, and of a transfer that moves nothing (0 each: as above); and how long a request
@@ -32,8 +32,8 @@ void ingot_remote_limit(IngotRemote *remote, guint connect, guint stall, guint p
 /* These credentials stand for what is kept. */
 void ingot_remote_use(IngotRemote *remote, const IngotCredentials *credentials);
 /* Whether the registry takes these credentials (DENIED if not), which then stand for what is kept. *asked: whether it
- * asked for any. Other calls log in by themselves when they are asked to, with the part of
- * $INGOT_TOKEN that is for the registry or what is kept (credentials.h). */
+ * asked for any. Other calls log in by themselves when they are asked to, with the
+ * token of the options that is for the registry or what is kept (credentials.h). */
 gboolean ingot_remote_login(IngotRemote *remote, const IngotCredentials *credentials, gboolean *asked, GError **error);
 
 /* Manifests. reference is a tag or a digest (sha256 or sha512); the bytes are checked against the digest asked for. */

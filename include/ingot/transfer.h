@@ -8,10 +8,23 @@
 G_BEGIN_DECLS
 #pragma GCC visibility push(default)
 
+/* How an image is pushed, and how it is pulled; NULL in the place of either is all zero. A member that a later version
+ * adds takes the place of a reserved one, so initialize them as a whole. */
+typedef struct {
+    IngotProgress *progress;          /* may be NULL */
+    const IngotRemoteOptions *remote; /* how the registry is asked; NULL: as options.h says of zeros */
+    gpointer reserved[8];             /* NULL */
+} IngotPushOptions;
+typedef struct {
+    IngotProgress *progress;          /* may be NULL */
+    const IngotRemoteOptions *remote; /* likewise */
+    gpointer reserved[8];             /* NULL */
+} IngotPullOptions;
+
 /* Pushes an image of the store with its attachments; blobs that are there already are not sent. *manifest: what was
  * pushed. */
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
-                             IngotProgress *progress, IngotDescriptor *manifest, GError **error);
+                             const IngotPushOptions *options, IngotDescriptor *manifest, GError **error);
 
 /* A reference with neither tag nor digest gets the tag that it stands for in its registry: the highest version. */
 gboolean ingot_transfer_choose_tag(IngotRemote *remote, IngotReference *reference, GError **error);
@@ -30,7 +43,7 @@ GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *refer
  * Named in the store as HOST/NAME:TAG; a missing tag is chosen as above, and set. What is asked for by its digest is
  * named by that alone, and no tag moves. Where what is attached can't be had, progress says so, and the image is pulled
  * all the same. *received (may be NULL): bytes that came over the network. */
-gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
+gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, const IngotPullOptions *options,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 
 /* When the registry of a reference's host is asked for what the reference names. */
@@ -40,8 +53,8 @@ typedef enum {
     INGOT_PULL_NEVER,   /* the store has it, or nobody */
 } IngotPull;
 /* The image that the reference names, open for reading: the store's, or pulled into it first. */
-IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,
-                                 GError **error);
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
+                                 const IngotPullOptions *options, GError **error);
 
 #pragma GCC visibility pop
 G_END_DECLS

@@ -462,6 +462,7 @@ int ingot_command_main(const char *program, const char *summary, const IngotVerb
     signal(SIGPIPE, SIG_IGN);
     atexit(check_help);
     ingot_interrupt_install();
+    ingot_workdir_use(g_getenv("TMPDIR"));
 
     const IngotVerb *verb = argc > 0 ? verb_of_program(verbs, argv[0]) : NULL;
     if (verb && argc == 2 && g_str_equal(argv[1], "--summary")) { /* for the list of verbs */

@@ -60,10 +60,14 @@ typedef void (*IngotLockNote)(const char *note);
 void ingot_lock_set_note(IngotLockNote note);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotLock, ingot_lock_release)
 
-/* A folder for one command's work files under $TMPDIR or /var/tmp: mode 0700, held by a lock, removed with its
- * content by ingot_workdir_free. Making one sweeps those that a killed command of the same user left. */
+/* A folder for one command's work files under /var/tmp, or where the program has said: mode 0700, held by a lock,
+ * removed with its content by ingot_workdir_free. Making one sweeps those that a killed command of the same user left.
+ */
 typedef struct IngotWorkdir IngotWorkdir;
 IngotWorkdir *ingot_workdir_new(GError **error);
+/* For the program's main, once: where all of them are from then on ($TMPDIR); NULL or "": /var/tmp. It stays
+ * the caller's. */
+void ingot_workdir_use(const char *parent);
 const char *ingot_workdir_path(const IngotWorkdir *workdir);
 char *ingot_workdir_file(const IngotWorkdir *workdir, const char *name); /* path of NAME within; free it */
 void ingot_workdir_keep(IngotWorkdir *workdir);                          /* not removed by free, nor swept */

@@ -248,13 +248,3 @@ char *ingot_text_time(gint64 unix_seconds)
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(writable);
     return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
 }
-
-char *ingot_text_now(void)
-{
-    const char *epoch = g_getenv("SOURCE_DATE_EPOCH");
-    guint64 fixed;
-
-    if (epoch && g_ascii_string_to_unsigned(epoch, 10, 0, G_MAXINT64, &fixed, NULL))
-        return ingot_text_time((gint64)fixed);
-    return ingot_text_time(g_get_real_time() / G_USEC_PER_SEC);
-}

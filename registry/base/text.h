@@ -43,8 +43,9 @@ const char *ingot_text_nearest(const char *word, const char *const *words);
 /* " (did you mean 'shell'?)", or "" if no word is near. Free it. */
 char *ingot_text_suggestion(const char *word, const char *const *words);
 
-/* RFC 3339 in UTC with seconds: "2024-05-01T12:00:00Z". Now is $SOURCE_DATE_EPOCH where that is set. */
+/* RFC 3339 in UTC with seconds: "2024-05-01T12:00:00Z". */
 char *ingot_text_time(gint64 unix_seconds);
+/* For programs: now, or $SOURCE_DATE_EPOCH where that is set. */
 char *ingot_text_now(void);
 
 G_END_DECLS

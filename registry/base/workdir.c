@@ -231,11 +231,18 @@ static IngotWorkdir *make_folder(const char *parent, gboolean *swept, GError **e
     return workdir;
 }
 
+static gconstpointer work_parent; /* atomic: char *; NULL: the usual */
+
+void ingot_workdir_use(const char *parent)
+{
+    g_atomic_pointer_set(&work_parent, parent && *parent ? parent : NULL);
+}
+
 IngotWorkdir *ingot_workdir_new(GError **error)
 {
-    const char *chosen = g_getenv("TMPDIR");
+    const char *chosen = g_atomic_pointer_get(&work_parent);
     /* From the root on, since other programs get names in it: a relative one could be an option or a protocol. */
-    g_autofree char *parent = g_canonicalize_filename(chosen && *chosen ? chosen : "/var/tmp", NULL);
+    g_autofree char *parent = g_canonicalize_filename(chosen ? chosen : "/var/tmp", NULL);
     IngotWorkdir *workdir = NULL;
     gboolean swept = TRUE;
     struct stat status;

@@ -71,7 +71,8 @@ static int watch(void *user, curl_off_t total, curl_off_t now, curl_off_t up_tot
 static void configure(Download *download, char *reason)
 {
     CURL *curl = download->curl;
-    http_prepare(curl, download->url);
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    http_prepare(curl, download->url, options);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, download);
@@ -178,7 +179,8 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
 gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
                         GError **error)
 {
-    if (!http_check_settings(error)) {
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    if (!http_check_settings(options, error)) {
         return FALSE;
     }
     g_autofree char *part = g_strconcat(path, ".part", NULL);

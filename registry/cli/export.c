@@ -27,8 +27,9 @@ static gboolean run(int argc, char **argv, GError **error)
     IngotPull pull;
     g_autoptr(IngotStore) store =
         reference == NULL || !ingot_pull_parse(when, reference, &pull, error) ? NULL : cli_store_to_read();
-    g_autoptr(IngotImage) image =
-        store == NULL ? NULL : ingot_transfer_image(store, reference, pull, ingot_command_progress(), error);
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
+    g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_transfer_image(store, reference, pull, &options, error);
     return image != NULL && cli_output_write(&output, image, format, error);
 }
 

@@ -51,9 +51,11 @@ static void repair(IngotStore *store, const IngotStoreFault *fault, GHashTable *
     if (reference == NULL || reference->host == NULL || g_hash_table_contains(repaired, digest)) {
         return;
     }
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
     g_autoptr(IngotStoreEntry) still = meant_name(store, reference, NULL);
     g_autoptr(GError) error = NULL;
-    if (still != NULL && pull_again(store, reference, ingot_command_progress(), &error)) {
+    if (still != NULL && pull_again(store, reference, &options, &error)) {
         g_hash_table_add(repaired, g_steal_pointer(&digest));
     } else if (error != NULL) {
         ingot_progress_warning(ingot_command_progress(), "%s: %s", text, error->message);

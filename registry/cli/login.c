@@ -47,15 +47,15 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     g_autofree char *host = cli_host(argv[1], error);
-    g_autoptr(IngotRemote) remote = host == NULL ? NULL : ingot_remote_new(host, error);
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    g_autoptr(IngotRemote) remote = host == NULL ? NULL : ingot_remote_new(host, options, error);
     g_autoptr(IngotCredentials) credentials = remote == NULL ? NULL : ask(host, user, from_stdin, error);
     if (credentials == NULL || !ingot_remote_login(remote, credentials, &asked, error) ||
-        !ingot_credentials_save(host, credentials, error)) {
+        !ingot_credentials_save(options, host, credentials, error)) {
         return FALSE;
     }
-    g_autofree char *path = ingot_credentials_path();
     ingot_progress_message(ingot_command_progress(), "%s%s; kept in %s", host,
-                           asked ? ": logged in" : " asks for no login, so nothing was checked", path);
+                           asked ? ": logged in" : " asks for no login, so nothing was checked", options->logins[0]);
     return TRUE;
 }
 

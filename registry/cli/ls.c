@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "remote/environment.h"
 
 static int by_tag(const void *a, const void *b)
 {
@@ -44,7 +45,7 @@ static gboolean run(int argc, char **argv, GError **error)
                     "%s: HOST[/NAME] is expected; `ingot show --pull=always` tells of one image", argv[1]);
         return FALSE;
     }
-    g_autoptr(IngotRemote) remote = where == NULL ? NULL : ingot_remote_new(where->host, error);
+    g_autoptr(IngotRemote) remote = where == NULL ? NULL : environment_remote(where->host, error);
     if (remote == NULL) {
         return FALSE;
     }

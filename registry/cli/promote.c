@@ -4,6 +4,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "remote/environment.h"
 
 static gboolean run(int argc, char **argv, GError **error)
 {
@@ -24,7 +25,7 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     g_autoptr(IngotReference) from =
         ingot_reference_new(where->host, where->name, by_digest ? NULL : argv[2], by_digest ? argv[2] : NULL);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(where->host, error);
+    g_autoptr(IngotRemote) remote = environment_remote(where->host, error);
     IngotDescriptor manifest;
     g_autofree char *type = NULL;
     g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_manifest(remote, from, &manifest, &type, error);

@@ -23,7 +23,9 @@ static gboolean get_image(IngotStore *store, IngotReference *reference, char **n
 {
     if (reference->host != NULL) {
         *name = g_strdup_printf("%s/%s", reference->host, reference->name);
-        return ingot_transfer_pull(store, reference, ingot_command_progress(), manifest, NULL, error);
+        g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+        const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
+        return ingot_transfer_pull(store, reference, &options, manifest, NULL, error);
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
     if (entry == NULL) {

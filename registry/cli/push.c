@@ -58,9 +58,11 @@ static gboolean run(int argc, char **argv, GError **error)
     /* What was found is pushed, whatever its name is given to meanwhile. */
     g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
     g_autoptr(IngotReference) exact = ingot_reference_new(NULL, entry->name, entry->tag, digest);
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPushOptions options = {.progress = ingot_command_progress(), .remote = remote};
     IngotDescriptor manifest;
     if (!complete_destination(destination, image, entry, error) ||
-        !ingot_transfer_push(store, exact, destination, ingot_command_progress(), &manifest, error)) {
+        !ingot_transfer_push(store, exact, destination, &options, &manifest, error)) {
         return FALSE;
     }
     g_autofree char *text = ingot_reference_to_text(destination);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "remote/environment.h"
 #include "store/attached.h"
 #include "transfer/policy.h"
 
@@ -63,7 +64,7 @@ static json_t *show_local(const IngotReference *reference, GError **error)
 static json_t *show_remote(IngotReference *reference, GError **error)
 {
     IngotDescriptor descriptor;
-    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
+    g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
     g_autoptr(GBytes) bytes =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &descriptor, error);
     g_autofree char *what = ingot_reference_to_text(reference);

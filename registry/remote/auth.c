@@ -292,9 +292,10 @@ static void passes_add(RemoteAuth *auth, char *key, Pass *pass)
 /* --- what is asked for --- */
 
 /* By plain HTTP: from this machine to this machine, or to a host that is named for it. */
-static gboolean is_trusted_together(const char *host, const char *other)
+static gboolean is_trusted_together(const IngotRemoteOptions *options, const char *host, const char *other)
 {
-    return (http_is_loopback(host) && http_is_loopback(other)) || (plain_is_trusted(host) && plain_is_named(other));
+    return (http_is_loopback(host) && http_is_loopback(other)) ||
+           (plain_is_trusted(options, host) && plain_is_named(options, other));
 }
 
 /* Where name and password may go. */
@@ -311,7 +312,7 @@ static gboolean may_go_to(const IngotRemote *remote, const char *realm)
         g_uri_get_port(uri) < 0 ? g_strdup(name) : g_strdup_printf("%s:%d", name, g_uri_get_port(uri));
     return strcmp(g_uri_get_scheme(uri), "https") == 0 ||
            (strcmp(g_uri_get_scheme(uri), "http") == 0 && g_str_has_prefix(remote->base, "http:") &&
-            is_trusted_together(remote->host, host));
+            is_trusted_together(remote->options, remote->host, host));
 }
 
 /* Always FALSE. */
@@ -333,7 +334,7 @@ static gboolean find_login(const IngotRemote *remote, const char *path, IngotCre
     }
     g_autofree char *name = name_of(path);
     g_clear_error(&remote->auth->problem);
-    return ingot_credentials_find(remote->host, name, login, &remote->auth->problem, error);
+    return ingot_credentials_find(remote->options, remote->host, name, login, &remote->auth->problem, error);
 }
 
 static gboolean is_same_login(const IngotCredentials *a, const IngotCredentials *b)
@@ -391,7 +392,7 @@ gboolean auth_ready(IngotRemote *remote, const char *method, const char *url, GE
 /* The part of $INGOT_TOKEN that is for this registry; NULL without an error where none is. Free it. */
 static gboolean long_token(IngotRemote *remote, const Challenge *bearer, char **token, GError **error)
 {
-    LongTokens all = long_tokens_of_environment();
+    LongTokens all = {.tokens = remote->options->tokens, .host = remote->options->token_host};
     const char *scheme = g_str_has_prefix(remote->base, "http:") ? "http" : "https";
     *token = NULL;
     if (all.tokens == NULL || remote->auth->given != NULL ||
@@ -401,7 +402,7 @@ static gboolean long_token(IngotRemote *remote, const Challenge *bearer, char **
     if (!long_tokens_find(&all, remote->host, scheme, token, error)) {
         return FALSE;
     }
-    if (*token != NULL && strcmp(scheme, "http") == 0 && !plain_is_trusted(remote->host)) {
+    if (*token != NULL && strcmp(scheme, "http") == 0 && !plain_is_trusted(remote->options, remote->host)) {
         g_clear_pointer(token, ingot_secret_free);
         return refuse_plain(remote, error);
     }
@@ -451,7 +452,8 @@ gboolean auth_learn(IngotRemote *remote, const char *method, const char *url, co
         }
     } else if (!find_login(remote, path, &pass->login, error)) {
         return FALSE;
-    } else if (pass->login != NULL && g_str_has_prefix(remote->base, "http:") && !plain_is_trusted(remote->host)) {
+    } else if (pass->login != NULL && g_str_has_prefix(remote->base, "http:") &&
+               !plain_is_trusted(remote->options, remote->host)) {
         return refuse_plain(remote, error);
     } else {
         *again = pass->login != NULL && pass->login->identity == NULL; /* that is for places of tokens alone */

@@ -95,21 +95,3 @@ char *bypass_for(const char *list, const char *url)
     }
     return g_string_free(all, FALSE);
 }
-
-static const char *variable(const char *upper, const char *lower)
-{
-    const char *value = g_getenv(upper);
-    value = value == NULL || *value == '\0' ? g_getenv(lower) : value;
-    return value == NULL || *value == '\0' ? NULL : value;
-}
-
-const char *bypass_list(void)
-{
-    return variable("NO_PROXY", "no_proxy");
-}
-
-const char *bypass_http_proxy(void)
-{
-    return g_getenv("http_proxy") != NULL || g_getenv("REQUEST_METHOD") != NULL ? NULL
-                                                                                : variable("HTTP_PROXY", "http_proxy");
-}

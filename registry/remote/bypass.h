@@ -8,11 +8,6 @@
 
 /* Whether a list has a host (an IPv6 address without brackets) with that port. */
 gboolean bypass_has(const char *list, const char *host, guint port);
-/* What libcurl is told (CURLOPT_NOPROXY) for a transfer that begins at this URL, and may be redirected; list: $NO_PROXY
- * or NULL. Free it. */
+/* What libcurl is told (CURLOPT_NOPROXY) for a transfer that begins at this URL, and may be redirected; list may be
+ * NULL. Free it. */
 char *bypass_for(const char *list, const char *url);
-/* $NO_PROXY or $no_proxy; NULL: none. */
-const char *bypass_list(void);
-/* $HTTP_PROXY, which libcurl does not read; NULL: none, or $http_proxy goes before it. In a CGI program it would be a
- * request's header. */
-const char *bypass_http_proxy(void);

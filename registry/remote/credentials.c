@@ -12,9 +12,11 @@
 #include "base/prompt.h"
 #include "image/hub.h"
 #include "remote/helper.h"
+#include "remote/http.h"
 
 #define FILE_MAX_BYTES (4u << 20)
 #define LINKS_MAX 40 /* that lead from one to the next */
+#define HELPER_SECONDS 30
 
 IngotCredentials *ingot_credentials_new(const char *user, const char *password)
 {
@@ -33,42 +35,6 @@ void ingot_credentials_free(IngotCredentials *credentials)
         g_free(credentials->path);
         g_free(credentials);
     }
-}
-
-/* --- where --- */
-
-static const char *variable(const char *name)
-{
-    const char *value = g_getenv(name);
-    return value == NULL || *value == '\0' ? NULL : value;
-}
-
-/* In the order in which they are read; docker's comes last. */
-static GStrv files(void)
-{
-    g_autoptr(GStrvBuilder) list = g_strv_builder_new();
-    const char *chosen = variable("REGISTRY_AUTH_FILE"), *runtime = variable("XDG_RUNTIME_DIR");
-    if (chosen != NULL) {
-        g_strv_builder_add(list, chosen);
-    } else {
-        g_autofree char *first = g_build_filename(runtime == NULL ? "" : runtime, "containers", "auth.json", NULL);
-        g_autofree char *second = g_build_filename(g_get_user_config_dir(), "containers", "auth.json", NULL);
-        if (runtime != NULL) {
-            g_strv_builder_add(list, first);
-        }
-        g_strv_builder_add(list, second);
-    }
-    g_autofree char *home = g_build_filename(g_get_home_dir(), ".docker", NULL);
-    const char *docker = variable("DOCKER_CONFIG");
-    g_autofree char *third = g_build_filename(docker == NULL ? home : docker, "config.json", NULL);
-    g_strv_builder_add(list, third);
-    return g_strv_builder_end(list);
-}
-
-char *ingot_credentials_path(void)
-{
-    g_auto(GStrv) list = files();
-    return g_strdup(list[0]);
 }
 
 /* --- reading --- */
@@ -130,6 +96,7 @@ static IngotCredentials *decode(const char *text, const char *path, const char *
 
 /* What is looked for, in one file. */
 typedef struct {
+    const IngotRemoteOptions *options;
     const char *path;
     json_t *root;
     const char *host, *name;
@@ -183,7 +150,8 @@ static gboolean search_on(Search *search, GError *problem, GError **error)
 static gboolean search_helper(Search *search, const char *helper, const char *server, gboolean must, GError **error)
 {
     GError *problem = NULL;
-    if (helper_get(helper, server, &search->found, &problem)) {
+    guint seconds = (guint)http_seconds(search->options, HELPER_SECONDS);
+    if (helper_get(helper, server, seconds, &search->found, &problem)) {
         return TRUE;
     }
     if (!must && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
@@ -269,14 +237,17 @@ static gboolean search_file(Search *search, GError **error)
     return ok;
 }
 
-gboolean ingot_credentials_find(const char *host, const char *name, IngotCredentials **found, GError **problem,
-                                GError **error)
+gboolean ingot_credentials_find(const IngotRemoteOptions *options, const char *host, const char *name,
+                                IngotCredentials **found, GError **problem, GError **error)
 {
-    g_auto(GStrv) list = files();
-    Search search = {.host = host, .name = name, .problem = problem};
+    Search search = {.options = options, .host = host, .name = name, .problem = problem};
     gboolean ok = TRUE;
-    for (guint i = 0; list[i] != NULL && ok && search.found == NULL; i++) {
-        search.path = list[i];
+    for (guint i = 0; options->logins != NULL && options->logins[i] != NULL && ok && search.found == NULL; i++) {
+        search.path = options->logins[i];
+        ok = search_file(&search, error);
+    }
+    if (ok && search.found == NULL && options->docker_logins != NULL) {
+        search.path = options->docker_logins;
         ok = search_file(&search, error);
     }
     *found = ok ? search.found : NULL;
@@ -287,6 +258,16 @@ gboolean ingot_credentials_find(const char *host, const char *name, IngotCredent
 }
 
 /* --- writing --- */
+
+/* The file that logins are written to. */
+static const char *own_file(const IngotRemoteOptions *options, GError **error)
+{
+    const char *path = options->logins == NULL ? NULL : options->logins[0];
+    if (path == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no file for logins is given");
+    }
+    return path;
+}
 
 /* Where a path's links lead, be it to a file that is not there yet. Free it. */
 static char *follow(const char *path)
@@ -366,11 +347,12 @@ static const char *helper_of(const json_t *root, const char *host)
     return helper == NULL || *helper == '\0' ? NULL : helper;
 }
 
-gboolean ingot_credentials_save(const char *host, const IngotCredentials *credentials, GError **error)
+gboolean ingot_credentials_save(const IngotRemoteOptions *options, const char *host,
+                                const IngotCredentials *credentials, GError **error)
 {
-    g_autofree char *path = ingot_credentials_path();
+    const char *path = own_file(options, error);
     g_auto(Change) change = {0};
-    if (!change_begin(&change, path, error)) {
+    if (path == NULL || !change_begin(&change, path, error)) {
         return FALSE;
     }
     const char *helper = helper_of(change.root, host);
@@ -427,11 +409,11 @@ static gboolean remove_from(const char *path, const char *host, gboolean *remove
 }
 
 /* Always FALSE. */
-static gboolean say_none_is_kept(const char *host, GError **error)
+static gboolean say_none_is_kept(const IngotRemoteOptions *options, const char *host, GError **error)
 {
-    g_autofree char *path = ingot_credentials_path();
+    const char *path = own_file(options, error);
     g_autoptr(IngotCredentials) other = NULL;
-    if (!ingot_credentials_find(host, NULL, &other, NULL, error)) {
+    if (path == NULL || !ingot_credentials_find(options, host, NULL, &other, NULL, error)) {
         return FALSE;
     }
     if (other == NULL) {
@@ -445,14 +427,13 @@ static gboolean say_none_is_kept(const char *host, GError **error)
     return FALSE;
 }
 
-gboolean ingot_credentials_remove(const char *host, GError **error)
+gboolean ingot_credentials_remove(const IngotRemoteOptions *options, const char *host, GError **error)
 {
-    g_auto(GStrv) list = files();
     gboolean removed = FALSE;
-    for (guint i = 0; list[i + 1] != NULL; i++) { /* but for docker's */
-        if (!remove_from(list[i], host, &removed, error)) {
+    for (guint i = 0; options->logins != NULL && options->logins[i] != NULL; i++) {
+        if (!remove_from(options->logins[i], host, &removed, error)) {
             return FALSE;
         }
     }
-    return removed || say_none_is_kept(host, error);
+    return removed || say_none_is_kept(options, host, error);
 }

@@ -7,9 +7,7 @@
 #include "base/process.h"
 #include "base/prompt.h"
 #include "base/text.h"
-#include "remote/http.h"
 
-#define SECONDS 30
 #define VALUES 64
 #define IS_TOKEN "<token>" /* in the user's place: the secret is an identity token */
 
@@ -36,7 +34,7 @@ static IngotCredentials *read_login(const char *program, const char *output, GEr
     return login;
 }
 
-gboolean helper_get(const char *name, const char *server, IngotCredentials **found, GError **error)
+gboolean helper_get(const char *name, const char *server, guint seconds, IngotCredentials **found, GError **error)
 {
     g_autofree char *program = g_strconcat("docker-credential-", name, NULL);
     const char *const argv[] = {program, "get", NULL};
@@ -47,7 +45,7 @@ gboolean helper_get(const char *name, const char *server, IngotCredentials **fou
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a credential helper's name is letters and digits");
         return FALSE;
     }
-    if (ingot_process_ask(argv, server, (guint)http_seconds(SECONDS), &output, &problem)) {
+    if (ingot_process_ask(argv, server, seconds, &output, &problem)) {
         *found = read_login(program, output, error);
         return *found != NULL;
     }

@@ -5,5 +5,5 @@
 #include <ingot/credentials.h>
 
 /* *found: what the helper has for that server; NULL where it has nothing. FALSE: it is not there (NOT_FOUND), fails,
- * prints something else, or takes longer than 30 s ($INGOT_TIMEOUT). */
-gboolean helper_get(const char *name, const char *server, IngotCredentials **found, GError **error);
+ * prints something else, or takes longer than so many seconds. */
+gboolean helper_get(const char *name, const char *server, guint seconds, IngotCredentials **found, GError **error);

@@ -32,9 +32,9 @@ void http_exchange_clear(HttpExchange *exchange)
 }
 
 /* 0: it is not set. */
-static gboolean read_timeout(guint64 *seconds, GError **error)
+static gboolean read_timeout(const IngotRemoteOptions *options, guint64 *seconds, GError **error)
 {
-    const char *text = g_getenv("INGOT_TIMEOUT");
+    const char *text = options->timeout;
     *seconds = 0;
     if (text == NULL || *text == '\0') {
         return TRUE;
@@ -51,26 +51,20 @@ static gboolean read_timeout(guint64 *seconds, GError **error)
     return TRUE;
 }
 
-long http_seconds(long standard)
+long http_seconds(const IngotRemoteOptions *options, long standard)
 {
     guint64 wanted;
-    return read_timeout(&wanted, NULL) && wanted > 0 ? (long)wanted : standard;
+    return read_timeout(options, &wanted, NULL) && wanted > 0 ? (long)wanted : standard;
 }
 
-gboolean http_check_settings(GError **error)
+gboolean http_check_settings(const IngotRemoteOptions *options, GError **error)
 {
     guint64 seconds;
-    if (http_ca() != NULL && !g_file_test(http_ca(), G_FILE_TEST_IS_REGULAR)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", http_ca());
+    if (options->ca != NULL && !g_file_test(options->ca, G_FILE_TEST_IS_REGULAR)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", options->ca);
         return FALSE;
     }
-    return read_timeout(&seconds, error);
-}
-
-const char *http_ca(void)
-{
-    const char *path = g_getenv("INGOT_CA");
-    return path != NULL && *path != '\0' ? path : NULL;
+    return read_timeout(options, &seconds, error);
 }
 
 gboolean http_goes_on(const IngotRemote *remote, GError **error)
@@ -86,31 +80,31 @@ static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, cur
     return (remote == NULL ? ingot_interrupt_check(NULL) : http_goes_on(remote, NULL)) ? 0 : 1;
 }
 
-static void set_proxy(CURL *curl, const char *url)
+static void set_proxy(CURL *curl, const char *url, const IngotRemoteOptions *options)
 {
-    const char *proxy = g_str_has_prefix(url, "http:") ? bypass_http_proxy() : NULL;
-    g_autofree char *without = bypass_for(bypass_list(), url);
+    const char *proxy = g_str_has_prefix(url, "http:") ? options->http_proxy : options->https_proxy;
+    g_autofree char *without = bypass_for(options->no_proxy, url);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, without);
-    if (proxy != NULL) {
-        curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
+    if (proxy != NULL || !options->proxy_variables) {
+        curl_easy_setopt(curl, CURLOPT_PROXY, proxy == NULL ? "" : proxy);
     }
 }
 
-void http_prepare(CURL *curl, const char *url)
+void http_prepare(CURL *curl, const char *url, const IngotRemoteOptions *options)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, http_seconds(CONNECT_SECONDS));
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, http_seconds(options, CONNECT_SECONDS));
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http_seconds(STALL_SECONDS));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http_seconds(options, STALL_SECONDS));
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTIONS);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     /* What was asked for by TLS is not to come without. */
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, g_str_has_prefix(url, "https:") ? "https" : "http,https");
-    set_proxy(curl, url);
-    if (http_ca() != NULL) { /* instead of the system's authorities, which libcurl knows as a folder too */
-        curl_easy_setopt(curl, CURLOPT_CAINFO, http_ca());
+    set_proxy(curl, url, options);
+    if (options->ca != NULL) { /* instead of the system's authorities, which libcurl knows as a folder too */
+        curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca);
         curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
     }
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
@@ -120,7 +114,7 @@ void http_prepare(CURL *curl, const char *url)
 
 guint http_stall(const IngotRemote *remote)
 {
-    return remote->stall > 0 ? remote->stall : (guint)http_seconds(STALL_SECONDS);
+    return remote->stall > 0 ? remote->stall : (guint)http_seconds(remote->options, STALL_SECONDS);
 }
 
 /* The same for what runs now. */
@@ -349,7 +343,7 @@ static gboolean transfer(IngotRemote *remote, HttpExchange *exchange, GError **e
     remote->ended = INGOT_REMOTE_OTHERWISE;
     exchange->too_large = FALSE;
     curl_easy_reset(curl); /* connections stay */
-    http_prepare(curl, asked_url(exchange));
+    http_prepare(curl, asked_url(exchange), remote->options);
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, is_followed(exchange) ? 1L : 0L);
     http_limit(curl, remote);
     limit_whole(curl, remote, exchange);
@@ -412,7 +406,8 @@ static gboolean lead_on(IngotRemote *remote, HttpExchange *exchange, GError **er
         return failure_set(remote, exchange->url, INGOT_ERROR_DENIED, error,
                            "it leads on to another address, and no identity token is sent there");
     }
-    char *url = location_resolve(remote->base, asked_url(exchange), http_header(exchange, "location"), error);
+    char *url =
+        location_resolve(remote->options, remote->base, asked_url(exchange), http_header(exchange, "location"), error);
     if (url == NULL) {
         return leads_nowhere(remote, exchange, error);
     }
@@ -562,7 +557,7 @@ char *http_api_url(const IngotRemote *remote, const char *name, const char *kind
 
 char *http_location(const IngotRemote *remote, const HttpExchange *exchange, const char *text, GError **error)
 {
-    char *url = location_resolve(remote->base, exchange->answered, text, error);
+    char *url = location_resolve(remote->options, remote->base, exchange->answered, text, error);
     if (url == NULL) {
         leads_nowhere(remote, exchange, error);
     }

@@ -12,7 +12,8 @@
 
 struct IngotRemote {
     char *host, *base; /* base: "http://127.0.0.1:5000" */
-    CURL *curl;        /* kept, so that connections are */
+    IngotRemoteOptions *options;
+    CURL *curl; /* kept, so that connections are */
     CURLM *multi;
     RemoteAuth *auth;
     guint connect, stall; /* seconds that connecting, and a transfer that moves nothing, may take; 0: as everywhere */
@@ -78,19 +79,17 @@ gboolean http_wait(const IngotRemote *remote, gint64 usec, GError **error);
 gboolean http_refused(IngotRemote *remote, const HttpExchange *exchange, GError **error);
 /* Notes the status with which a request of a URL of the registry's ended, in that handle. */
 void http_note_status(IngotRemote *remote, CURL *curl, const char *method, const char *url, long status);
-/* The file of certificates that registries are checked against ($INGOT_CA), or NULL: the system's. */
-const char *http_ca(void);
-/* Seconds that something may take: $INGOT_TIMEOUT, or the standard. */
-long http_seconds(long standard);
+/* Seconds that something may take: the options' timeout, or the standard. */
+long http_seconds(const IngotRemoteOptions *options, long standard);
 /* Seconds for which a transfer with that registry may move nothing. */
 guint http_stall(const IngotRemote *remote);
-/* FALSE (INVALID): that file is not there, or $INGOT_TIMEOUT is not a duration. */
-gboolean http_check_settings(GError **error);
+/* FALSE (INVALID): the file of certificates is not there, or the timeout is not a duration. */
+gboolean http_check_settings(const IngotRemoteOptions *options, GError **error);
 /* The position at which a Content-Range header begins. FALSE: the line is another header. */
 gboolean http_content_range(const char *line, guint64 *first);
 /* Sets the options that all transfers share: time-outs, no signals, the user agent, which hosts are
  * asked by a proxy (bypass.h). */
-void http_prepare(CURL *curl, const char *url);
+void http_prepare(CURL *curl, const char *url, const IngotRemoteOptions *options);
 /* Those of one registry's own, after the former. */
 void http_limit(CURL *curl, const IngotRemote *remote);
 /* FALSE: a signal came, or what is asked for is not wanted any more. */

@@ -53,15 +53,15 @@ static gboolean refuse(GError **error, const char *text, const char *why)
     return FALSE;
 }
 
-static gboolean is_trusted(CURLU *url)
+static gboolean is_trusted(const IngotRemoteOptions *options, CURLU *url)
 {
     g_autofree char *host = part(url, CURLUPART_HOST), *port = part(url, CURLUPART_PORT);
     g_autofree char *full = g_strdup_printf("%s:%s", host, port);
-    return plain_is_trusted(full);
+    return plain_is_trusted(options, full);
 }
 
 /* Whether what is sent there is as safe as it was on its way to the registry. */
-static gboolean check(CURLU *base, CURLU *url, const char *text, GError **error)
+static gboolean check(const IngotRemoteOptions *options, CURLU *base, CURLU *url, const char *text, GError **error)
 {
     g_autofree char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST);
     g_autofree char *user = part(url, CURLUPART_USER), *password = part(url, CURLUPART_PASSWORD);
@@ -78,13 +78,14 @@ static gboolean check(CURLU *base, CURLU *url, const char *text, GError **error)
                       "nothing is sent there, as it is spoken to by HTTPS; one behind a proxy needs to be told so "
                       "(X-Forwarded-Proto)");
     }
-    if (is_plain && !is_same(base, url, CURLUPART_HOST) && !is_trusted(url)) {
+    if (is_plain && !is_same(base, url, CURLUPART_HOST) && !is_trusted(options, url)) {
         return refuse(error, text, "nothing is sent to another host by plain HTTP");
     }
     return TRUE;
 }
 
-char *location_resolve(const char *base, const char *asked, const char *text, GError **error)
+char *location_resolve(const IngotRemoteOptions *options, const char *base, const char *asked, const char *text,
+                       GError **error)
 {
     g_autoptr(CURLU) own = parse(NULL, base);
     g_autoptr(CURLU) url = parse(asked, text);
@@ -92,7 +93,7 @@ char *location_resolve(const char *base, const char *asked, const char *text, GE
         refuse(error, text, "that is no address");
         return NULL;
     }
-    if (!check(own, url, text, error)) {
+    if (!check(options, own, url, text, error)) {
         return NULL;
     }
     if (is_same(own, url, CURLUPART_SCHEME) && is_same(own, url, CURLUPART_HOST) && is_same(own, url, CURLUPART_PORT)) {

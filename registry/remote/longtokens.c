@@ -7,17 +7,6 @@
 #include "base/prompt.h"
 #include "remote/http.h"
 
-static const char *variable(const char *name)
-{
-    const char *value = g_getenv(name);
-    return value == NULL || *value == '\0' ? NULL : value;
-}
-
-LongTokens long_tokens_of_environment(void)
-{
-    return (LongTokens){.tokens = variable("INGOT_TOKEN"), .host = variable("INGOT_TOKEN_HOST")};
-}
-
 gboolean long_token_check(const char *text)
 {
     return text != NULL && g_regex_match_simple("^[A-Za-z0-9._~+/=-]+$", text, G_REGEX_DOLLAR_ENDONLY | G_REGEX_RAW, 0);

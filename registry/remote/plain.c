@@ -4,8 +4,6 @@
 #include <gio/gio.h>
 #include <string.h>
 
-#include "remote/http.h"
-
 #define NONE "none"
 #define GREETING_SECONDS 5L
 
@@ -16,10 +14,10 @@ static char *plain_name(const char *host)
     return g_ascii_strdown(host, (gssize)length);
 }
 
-static gboolean variable_has(const char *word)
+static gboolean options_have(const IngotRemoteOptions *options, const char *word)
 {
-    const char *text = g_getenv("INGOT_PLAIN_HTTP");
-    g_auto(GStrv) words = g_strsplit_set(text == NULL ? "" : text, ", \t\n", -1);
+    const char *text = options->plain_http == NULL ? "" : options->plain_http;
+    g_auto(GStrv) words = g_strsplit_set(text, ", \t\n", -1);
     g_autofree char *wanted = plain_name(word);
     for (guint i = 0; words[i] != NULL; i++) {
         g_autofree char *one = plain_name(words[i]);
@@ -46,14 +44,14 @@ gboolean http_is_loopback(const char *host)
     return g_ascii_strcasecmp(name, "localhost") == 0 || (address != NULL && g_inet_address_get_is_loopback(address));
 }
 
-gboolean plain_is_named(const char *host)
+gboolean plain_is_named(const IngotRemoteOptions *options, const char *host)
 {
-    return strcmp(host, NONE) != 0 && variable_has(host);
+    return strcmp(host, NONE) != 0 && options_have(options, host);
 }
 
-gboolean plain_is_trusted(const char *host)
+gboolean plain_is_trusted(const IngotRemoteOptions *options, const char *host)
 {
-    return http_is_loopback(host) || plain_is_named(host);
+    return http_is_loopback(host) || plain_is_named(options, host);
 }
 
 /* Whether a TLS handshake succeeds there, with whatever certificate: nothing is sent, so nothing is trusted yet. */
@@ -76,8 +74,8 @@ static gboolean greets_by_tls(const char *host)
     return greets;
 }
 
-gboolean plain_is_asked(const char *host)
+gboolean plain_is_asked(const IngotRemoteOptions *options, const char *host)
 {
-    return plain_is_named(host) ||
-           (http_is_loopback(host) && !variable_has(NONE) && (http_ca() == NULL || !greets_by_tls(host)));
+    return plain_is_named(options, host) ||
+           (http_is_loopback(host) && !options_have(options, NONE) && (options->ca == NULL || !greets_by_tls(host)));
 }

@@ -1,14 +1,14 @@
-/* Which registries are spoken to by plain HTTP: those of this machine, and those that $INGOT_PLAIN_HTTP names. */
+/* Which registries are spoken to by plain HTTP: those of this machine, and those that the options name. */
 #pragma once
 
-#include <glib.h>
+#include <ingot/options.h>
 
 /* Whether a HOST[:PORT] is of this machine alone. */
 gboolean http_is_loopback(const char *host);
-/* Whether the variable names it: HOST[:PORT], with commas or blanks between several. */
-gboolean plain_is_named(const char *host);
+/* Whether the options name it. */
+gboolean plain_is_named(const IngotRemoteOptions *options, const char *host);
 /* Whether what is sent there by plain HTTP may be a login. */
-gboolean plain_is_trusted(const char *host);
-/* Whether it is asked by plain HTTP where nobody says how. One of this machine is, unless the variable has the word
- * "none", or $INGOT_CA is set and it speaks TLS, which is tried. */
-gboolean plain_is_asked(const char *host);
+gboolean plain_is_trusted(const IngotRemoteOptions *options, const char *host);
+/* Whether it is asked by plain HTTP where nobody says how. One of this machine is, unless the options have the word
+ * "none", or a file of certificates and it speaks TLS, which is tried. */
+gboolean plain_is_asked(const IngotRemoteOptions *options, const char *host);

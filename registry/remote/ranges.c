@@ -106,7 +106,7 @@ static void learn_list(Fetch *fetch, const Slot *slot)
 {
     char *url = fetch->no_list || fetch->list_url != NULL || slot->offered == NULL
                     ? NULL
-                    : location_resolve(fetch->remote->base, fetch->url, slot->offered, NULL);
+                    : location_resolve(fetch->remote->options, fetch->remote->base, fetch->url, slot->offered, NULL);
     if (url != NULL && is_own(fetch->remote, url)) {
         fetch->list_url = g_steal_pointer(&url);
     }
@@ -250,7 +250,7 @@ static void start(Slot *slot)
     slot->led = !slot->listed && fetch->target != NULL;
     const char *url = slot->listed ? fetch->list_url : slot->led ? fetch->target : fetch->url;
     curl_easy_reset(curl);
-    http_prepare(curl, url);
+    http_prepare(curl, url, fetch->remote->options);
     http_limit(curl, fetch->remote);
     if (!slot->led) {
         auth_set(fetch->remote, curl, "GET", url);

@@ -19,9 +19,10 @@
 #define PAGES_MAX 10000       /* of one list */
 #define PATIENCE_SECONDS 60
 
-const char *ingot_remote_scheme(const char *host)
+const char *ingot_remote_scheme(const IngotRemoteOptions *options, const char *host)
 {
-    return plain_is_asked(host) ? "http" : "https";
+    static const IngotRemoteOptions usual = {0};
+    return plain_is_asked(options == NULL ? &usual : options, host) ? "http" : "https";
 }
 
 static const char *skip_scheme(const char *where)
@@ -31,22 +32,23 @@ static const char *skip_scheme(const char *where)
                                                 : where;
 }
 
-IngotRemote *ingot_remote_new(const char *where, GError **error)
+IngotRemote *ingot_remote_new(const char *where, const IngotRemoteOptions *options, GError **error)
 {
     static gsize once;
     if (g_once_init_enter(&once)) {
         curl_global_init(CURL_GLOBAL_DEFAULT);
         g_once_init_leave(&once, 1);
     }
-    if (!http_check_settings(error)) {
+    if (options != NULL && !http_check_settings(options, error)) {
         return NULL;
     }
     g_autoptr(IngotRemote) remote = g_new0(IngotRemote, 1);
+    remote->options = ingot_remote_options_copy(options);
     remote->host = g_strdup(skip_scheme(where));
     remote->base = hub_is(remote->host) && !g_str_has_prefix(where, "http:") ? g_strdup(HUB_BASE)
                    : remote->host[0] != '\0' && strcmp(remote->host, where) != 0
                        ? g_strdup(where)
-                       : g_strdup_printf("%s://%s", ingot_remote_scheme(where), where);
+                       : g_strdup_printf("%s://%s", ingot_remote_scheme(options, where), where);
     remote->patience = PATIENCE_SECONDS;
     remote->curl = curl_easy_init();
     remote->multi = curl_multi_init();
@@ -93,6 +95,7 @@ void ingot_remote_free(IngotRemote *remote)
         curl_easy_cleanup(remote->curl);
         curl_multi_cleanup(remote->multi);
         auth_free(remote->auth);
+        ingot_remote_options_free(remote->options);
         g_free(remote->called);
         g_free(remote->uploads);
         g_free(remote->host);

@@ -94,7 +94,7 @@ static CURLcode stream_perform(Stream *stream)
     g_autofree char *last = stream->end == 0 ? g_strdup("") : g_strdup_printf("%" G_GUINT64_FORMAT, stream->end - 1);
     g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-%s", stream->from, last);
     curl_easy_reset(curl);
-    http_prepare(curl, stream->url);
+    http_prepare(curl, stream->url, stream->remote->options);
     http_limit(curl, stream->remote);
     auth_set(stream->remote, curl, "GET", stream->url);
     if (stream->from > 0 || stream->end > 0) {

@@ -72,7 +72,7 @@ UploadNote *upload_note_load(const IngotRemote *remote, const char *name, const 
     g_autofree guint8 *missing = bits == NULL ? NULL : g_base64_decode(bits, &length);
     char *url = location == NULL || missing == NULL || length != size
                     ? NULL
-                    : location_resolve(remote->base, remote->base, location, NULL);
+                    : location_resolve(remote->options, remote->base, remote->base, location, NULL);
     if (url == NULL) {
         return NULL;
     }

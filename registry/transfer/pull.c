@@ -146,11 +146,13 @@ static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotRe
 
 /* named FALSE: the image has its names. as NULL: the reference says what it is named. */
 static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolean named, const char *as,
-                           IngotProgress *progress, IngotDescriptor *manifest, guint64 *received, GError **error)
+                           const IngotPullOptions *options, IngotDescriptor *manifest, guint64 *received,
+                           GError **error)
 {
     guint64 own = 0, *count = received == NULL ? &own : received;
+    IngotProgress *progress = options == NULL ? NULL : options->progress;
     *count = 0;
-    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, error);
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, options == NULL ? NULL : options->remote, error);
     g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, manifest, error);
     g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotManifest) parts =
@@ -174,26 +176,28 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolea
     if (ok) {
         g_autofree char *size = ingot_text_size(*count);
         ingot_progress_end(progress, "%s over the network", size);
+    } else {
+        ingot_progress_drop(progress);
     }
     return ok;
 }
 
-gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, IngotProgress *progress,
+gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, const IngotPullOptions *options,
                              IngotDescriptor *manifest, guint64 *received, GError **error)
 {
-    return pull_image(store, reference, TRUE, NULL, progress, manifest, received, error);
+    return pull_image(store, reference, TRUE, NULL, options, manifest, received, error);
 }
 
-gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, IngotProgress *progress,
+gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, const IngotPullOptions *options,
                  IngotDescriptor *manifest, guint64 *received, GError **error)
 {
-    return pull_image(store, reference, TRUE, tag, progress, manifest, received, error);
+    return pull_image(store, reference, TRUE, tag, options, manifest, received, error);
 }
 
-gboolean pull_again(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error)
+gboolean pull_again(IngotStore *store, IngotReference *reference, const IngotPullOptions *options, GError **error)
 {
     IngotDescriptor manifest;
-    return pull_image(store, reference, FALSE, NULL, progress, &manifest, NULL, error);
+    return pull_image(store, reference, FALSE, NULL, options, &manifest, NULL, error);
 }
 
 gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error)
@@ -224,8 +228,8 @@ gboolean ingot_pull_asks(IngotPull pull, const IngotReference *reference, const 
     return missing && pull != INGOT_PULL_NEVER && reference->host != NULL;
 }
 
-IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull, IngotProgress *progress,
-                                 GError **error)
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
+                                 const IngotPullOptions *options, GError **error)
 {
     IngotDescriptor manifest;
     GError *problem = NULL;
@@ -238,7 +242,7 @@ IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, I
         return NULL;
     }
     g_clear_error(&problem);
-    if (!ingot_transfer_pull(store, reference, progress, &manifest, NULL, error)) {
+    if (!ingot_transfer_pull(store, reference, options, &manifest, NULL, error)) {
         return NULL;
     }
     g_autofree char *digest = ingot_digest_to_text(&manifest.digest); /* the reference's own may be an index's */

@@ -5,7 +5,7 @@
 
 /* ingot_transfer_pull, named NAME:TAG whatever the reference says: of a digest that the registry has just given for
  * that tag, say. */
-gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, IngotProgress *progress,
+gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, const IngotPullOptions *options,
                  IngotDescriptor *manifest, guint64 *received, GError **error);
 /* Fetches what is missing or damaged of an image that the store names: no name is given, and none moves. */
-gboolean pull_again(IngotStore *store, IngotReference *reference, IngotProgress *progress, GError **error);
+gboolean pull_again(IngotStore *store, IngotReference *reference, const IngotPullOptions *options, GError **error);

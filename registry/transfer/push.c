@@ -67,10 +67,12 @@ static gboolean push_blobs(Pushing *pushing, guint64 *sent, GError **error)
 }
 
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
-                             IngotProgress *progress, IngotDescriptor *manifest, GError **error)
+                             const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
 {
+    IngotProgress *progress = options == NULL ? NULL : options->progress;
+    const IngotRemoteOptions *asked = options == NULL ? NULL : options->remote;
     g_autoptr(IngotImage) found = ingot_store_image(store, image, error);
-    g_autoptr(IngotRemote) remote = found == NULL ? NULL : ingot_remote_new(destination->host, error);
+    g_autoptr(IngotRemote) remote = found == NULL ? NULL : ingot_remote_new(destination->host, asked, error);
     if (remote == NULL) {
         return FALSE;
     }
@@ -81,6 +83,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     guint64 sent = 0;
     Pushing pushing = {store, remote, destination->name, found, progress, FALSE};
     if (!push_blobs(&pushing, &sent, error)) {
+        ingot_progress_drop(progress);
         return FALSE;
     }
     *manifest = found->entry->manifest;
@@ -91,6 +94,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
         !ingot_remote_put_manifest(remote, destination->name, destination->tag == NULL ? digest : destination->tag,
                                    g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), INGOT_TYPE_MANIFEST,
                                    error)) {
+        ingot_progress_drop(progress);
         return FALSE;
     }
     g_autofree char *size = ingot_text_size(sent);

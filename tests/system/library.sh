@@ -28,6 +28,12 @@ readelf -d "$library" | grep -q 'SONAME.*\[libingot.so.0\]' || fail "the soname:
 [ "$(readlink -f "$root/usr/lib/libingot.so.0")" = "$(readlink -f "$library")" ] || fail "the soname is not installed"
 ok "$(wc -l <"$TMP/exported") functions, those of the headers"
 
+# A library reads no environment unless it is asked to, takes no signals and ends no process.
+nm -Du "$library" | grep -E ' (getenv|secure_getenv|g_get_environ|g_setenv|sigaction|signal|setlocale|exit|abort|isatty)(@|$)' && fail "the library calls that"
+readers=$(nm -uA "$B"/registry/{base,image,store,remote,transfer,format}/*.o | grep -E ' (g_getenv|g_get_(home_dir|tmp_dir|user_[a-z]+_dir))$' | sed -E 's,.*/([a-z]+)\.o:.*,\1,' | sort -u | tr '\n' ' ')
+[ "$readers" = "command environment now terminal " ] || fail "the environment is read by $readers"
+ok "the environment is read by one function, on demand"
+
 for header in "$headers"/*.h; do
     printf '#include <ingot/%s>\nint main(void) { return 0; }\n' "$(basename "$header")" >"$TMP/one.c"
     cc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only "${cflags[@]}" "$TMP/one.c" || fail "$header does not compile alone"
@@ -46,7 +52,8 @@ cc -std=gnu11 -Wall -Wextra -Werror -o "$TMP/example" "${cflags[@]}" "$TMP/examp
 small_disk "$TMP/disk.raw"
 export LD_LIBRARY_PATH=$root/usr/lib
 expect 2 "$TMP/example"
-digest=$("$TMP/example" "$TMP/store" "$TMP/disk.raw" team/web:1.0.0 "$TMP/disk.qcow2") || fail "the example of libingot.3 fails"
+digest=$("$TMP/example" "$TMP/store" "$TMP/disk.raw" team/web:1.0.0 "$TMP/disk.qcow2" 2>"$TMP/err") || fail "the example of libingot.3: $(cat "$TMP/err")"
+grep -qE '^pack .*disk.raw: done in [0-9.]+ s$' "$TMP/err" || fail "the example is not told of progress: $(cat "$TMP/err")"
 [ "$(ingot show --json team/web:1.0.0 | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')" = "$digest" ] || fail "the example's image is another one"
 qemu-img compare -q "$TMP/disk.raw" "$TMP/disk.qcow2" || fail "the example's qcow2 is another disk"
 expect 1 "$TMP/example" "$TMP/store" "$TMP/missing.raw" team/web:2.0.0 "$TMP/other.qcow2"
@@ -55,7 +62,7 @@ grep -q 'missing.raw' "$TMP/err" || fail "the example's error: $(cat "$TMP/err")
 mapfile -t needs < <(pkg-config --print-requires --print-requires-private ingot)
 read -ra others < <(PKG_CONFIG_SYSROOT_DIR='' pkg-config --libs "${needs[@]}")
 cc -std=gnu11 -o "$TMP/static" "${cflags[@]}" "$TMP/example.c" "$root/usr/lib/libingot.a" "${others[@]}" || fail "the example does not link with the archive"
-[ "$(env -u LD_LIBRARY_PATH "$TMP/static" "$TMP/store" "$TMP/disk.raw" team/web:1.0.0 "$TMP/again.qcow2")" = "$digest" ] || fail "the example with the archive"
+[ "$(env -u LD_LIBRARY_PATH "$TMP/static" "$TMP/store" "$TMP/disk.raw" team/web:1.0.0 "$TMP/again.qcow2" 2>"$TMP/err")" = "$digest" ] || fail "the example with the archive"
 ok "the manual's example works with the installed library"
 
 start_ingotd

@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "cli/common.h"
 #include "cli/vagrant/fetch.h"
+#include "remote/environment.h"
 #include "remote/ours.h"
 
 #define CATALOGUE_MAX (16u << 20) /* bytes */
@@ -100,7 +101,7 @@ static json_t *read_catalogue(const char *url)
     g_autofree char *host = NULL, *path = NULL;
     /* No other catalogue is asked for twice. */
     gboolean ours = fetch_address(url, &host, &path) && g_str_has_prefix(path, "/vagrant/");
-    g_autoptr(IngotRemote) remote = ours ? ingot_remote_new(host, NULL) : NULL;
+    g_autoptr(IngotRemote) remote = ours ? environment_remote(host, NULL) : NULL;
     g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_remote_get_path(remote, path, CATALOGUE_MAX, NULL);
     gsize room = CATALOGUE_VALUES;
     return bytes == NULL

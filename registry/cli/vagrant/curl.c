@@ -172,6 +172,7 @@ static void add_what_is_kept(const Call *call, Additions *additions)
 {
     g_autofree char *host = NULL, *path = NULL;
     g_autoptr(IngotCredentials) login = NULL;
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
     gboolean known = call->url != NULL && fetch_address(call->url, &host, &path);
     const char *name = known ? behind_door(path) : NULL, *ca = g_getenv("INGOT_CA");
     if (name == NULL) {
@@ -182,7 +183,7 @@ static void add_what_is_kept(const Call *call, Additions *additions)
     }
     /* Logins are kept for names and for their beginnings. */
     if (!call->has_login && call->bearer == NULL && !call->trusts &&
-        ingot_credentials_find(host, name, &login, NULL, NULL) && login != NULL && login->identity == NULL) {
+        ingot_credentials_find(options, host, name, &login, NULL, NULL) && login != NULL && login->identity == NULL) {
         additions->login = write_login(login);
     }
 }

@@ -30,7 +30,8 @@ gboolean fetch_address(const char *url, char **host, char **path)
     g_autofree char *bare = g_strdup_printf(strchr(name, ':') == NULL ? "%s" : "[%s]", name);
     g_autofree char *full =
         g_uri_get_port(uri) < 0 ? g_strdup(bare) : g_strdup_printf("%s:%d", bare, g_uri_get_port(uri));
-    if (strcmp(g_uri_get_scheme(uri), ingot_remote_scheme(full)) != 0) {
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    if (strcmp(g_uri_get_scheme(uri), ingot_remote_scheme(options, full)) != 0) {
         return FALSE;
     }
     *host = g_steal_pointer(&full);
@@ -77,8 +78,10 @@ static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgres
     g_autoptr(IngotReference) named = ingot_reference_new(place->host, place->name, TAG, NULL);
     g_autoptr(IngotReference) exact = ingot_reference_new(place->host, place->name, TAG, place->digest);
     g_autoptr(IngotStoreEntry) former = ingot_store_find(store, named, NULL);
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = progress, .remote = remote};
     IngotDescriptor manifest;
-    if (!pull_as(store, exact, TAG, progress, &manifest, received, error)) {
+    if (!pull_as(store, exact, TAG, &options, &manifest, received, error)) {
         return NULL;
     }
     if (former != NULL && !ingot_digest_equal(&former->manifest.digest, &manifest.digest)) {

@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "remote/environment.h"
 #include "remote/relay.h"
 #include "server/mirror/copy.h"
 
@@ -94,7 +95,7 @@ static char **find_names(IngotRemote *remote, const char *pattern, GError **erro
 gboolean mirror_run(Storage *storage, const MirrorOptions *options, MirrorReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(options->from, error);
+    g_autoptr(IngotRemote) remote = environment_remote(options->from, error);
     if (remote == NULL) {
         return FALSE;
     }

@@ -1,4 +1,5 @@
 #include "server/mirror/upstream.h"
+#include "remote/environment.h"
 #include "remote/relay.h"
 
 #include <ingot/error.h>
@@ -75,7 +76,7 @@ IngotRemote *upstream_borrow(Upstream *upstream, guint stall, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "%s could not be reached a moment ago", upstream->url);
         return NULL;
     }
-    if (remote != NULL || (remote = ingot_remote_new(upstream->url, error)) != NULL) {
+    if (remote != NULL || (remote = environment_remote(upstream->url, error)) != NULL) {
         ingot_remote_limit(remote, CONNECT_SECONDS, stall, 0);
     }
     return remote;

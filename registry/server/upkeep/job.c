@@ -4,6 +4,7 @@
 #include <ingot/remote.h>
 
 #include "base/process.h"
+#include "remote/environment.h"
 #include "remote/relay.h"
 #include "server/mirror/mirror.h"
 #include "server/storage/collect.h"
@@ -150,7 +151,7 @@ static GBytes *fetch(const char *name, const IngotDigest *blob, guint64 size, gu
 static json_t *scrub(Storage *storage, Work *work, GError **error)
 {
     const Job *job = work->job;
-    g_autoptr(IngotRemote) remote = job->from == NULL ? NULL : ingot_remote_new(job->from, error);
+    g_autoptr(IngotRemote) remote = job->from == NULL ? NULL : environment_remote(job->from, error);
     if (job->from != NULL && remote == NULL) {
         return NULL;
     }

@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "cache/share.h"
 #include "machine/machine.h"
+#include "remote/environment.h"
 
 #define STEPS "[{shell: one}, {shell: two, max_age: 1h}]"
 #define FINGERPRINT "board 1; qemu 10"
@@ -139,7 +140,7 @@ static inline char *tag_of(const Fixture *f, guint stage)
 
 static inline json_t *get_manifest(const Fixture *f, guint stage)
 {
-    g_autoptr(IngotRemote) remote = ingot_remote_new(f->where->host, NULL);
+    g_autoptr(IngotRemote) remote = environment_remote(f->where->host, NULL);
     g_autofree char *tag = tag_of(f, stage);
     IngotDescriptor own;
     g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, f->where->name, tag, &own, NULL, NULL);
@@ -159,7 +160,7 @@ static inline void set_size(json_t *layer, json_int_t size)
 
 static inline void put_manifest(const Fixture *f, guint stage, const json_t *manifest)
 {
-    g_autoptr(IngotRemote) remote = ingot_remote_new(f->where->host, NULL);
+    g_autoptr(IngotRemote) remote = environment_remote(f->where->host, NULL);
     g_autofree char *tag = tag_of(f, stage), *text = ingot_json_canonical(manifest);
     assert_true(ingot_remote_put_manifest(remote, f->where->name, tag, text, strlen(text), INGOT_TYPE_MANIFEST, NULL));
 }

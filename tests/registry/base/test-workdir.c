@@ -37,7 +37,7 @@ static guint folders_in(const char *parent)
 static int set_up(void **state)
 {
     char *parent = g_dir_make_tmp("test-workdir-XXXXXX", NULL);
-    g_setenv("TMPDIR", parent, TRUE);
+    ingot_workdir_use(parent);
     *state = parent;
     return 0;
 }
@@ -45,7 +45,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     gboolean removed = ingot_file_remove_tree(*state, NULL);
-    g_unsetenv("TMPDIR");
+    ingot_workdir_use(NULL);
     g_free(*state);
     return removed ? 0 : -1;
 }
@@ -145,7 +145,7 @@ static void test_no_parent(void **state)
     g_autofree char *missing = g_build_filename(*state, "missing", NULL);
     g_autoptr(GError) error = NULL;
 
-    g_setenv("TMPDIR", missing, TRUE);
+    ingot_workdir_use(missing);
     assert_null(ingot_workdir_new(&error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_non_null(strstr(error->message, missing));

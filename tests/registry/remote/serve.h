@@ -12,6 +12,8 @@
 #include <ingot/remote.h>
 #include <string.h>
 
+#include "remote/environment.h"
+
 /* What is answered to a request whose first line and headers these are: all of the answer but "Connection: close";
  * NULL: the connection is closed without one. sent: bytes of its body. Called by the server's thread. */
 typedef char *(*ServeFunc)(const char *request, gsize sent, gpointer user);
@@ -141,7 +143,7 @@ static inline char *serve_text(const char *status, const char *headers, const ch
 /* A client of it that waits for nothing. */
 static inline IngotRemote *serve_remote(const Serve *serve)
 {
-    IngotRemote *remote = ingot_remote_new(serve->where, NULL);
+    IngotRemote *remote = environment_remote(serve->where, NULL);
     assert_non_null(remote);
     ingot_remote_limit(remote, 5, 5, 0);
     return remote;

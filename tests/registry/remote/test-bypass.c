@@ -75,30 +75,28 @@ static void what_libcurl_is_told(void **state)
 static void schemes(void **state)
 {
     (void)state;
-    g_setenv("INGOT_CA", "/dev/null", TRUE); /* says nothing of how a host is asked */
-    assert_string_equal(ingot_remote_scheme("127.0.0.1:5000"), "http");
-    assert_string_equal(ingot_remote_scheme("127.9.9.9"), "http");
-    assert_string_equal(ingot_remote_scheme("[::1]:5000"), "http");
-    assert_string_equal(ingot_remote_scheme("[0:0::1]"), "http");
-    assert_string_equal(ingot_remote_scheme("Localhost:5000"), "http");
-    assert_string_equal(ingot_remote_scheme("lab.example:5000"), "https");
-    assert_string_equal(ingot_remote_scheme("[fd00::1]:5000"), "https");
-    assert_string_equal(ingot_remote_scheme("127.0.0.1.example"), "https");
-    g_setenv("INGOT_PLAIN_HTTP", "lab.example:5000, [fd00::1]:5000,other.example", TRUE);
-    assert_string_equal(ingot_remote_scheme("LAB.example:5000"), "http");
-    assert_string_equal(ingot_remote_scheme("lab.example"), "https");
-    assert_string_equal(ingot_remote_scheme("a.lab.example:5000"), "https");
-    assert_string_equal(ingot_remote_scheme("[fd00::1]:5000"), "http");
-    assert_string_equal(ingot_remote_scheme("other.example:80"), "http");
-    assert_string_equal(ingot_remote_scheme("127.0.0.1:5000"), "http");
-    g_setenv("INGOT_PLAIN_HTTP", "none,lab.example", TRUE);
-    assert_string_equal(ingot_remote_scheme("127.0.0.1:5000"), "https");
-    assert_string_equal(ingot_remote_scheme("none"), "https");
-    assert_string_equal(ingot_remote_scheme("lab.example"), "http");
-    assert_true(plain_is_trusted("127.0.0.1:5000"));
-    assert_false(plain_is_trusted("b.example"));
-    g_unsetenv("INGOT_PLAIN_HTTP");
-    g_unsetenv("INGOT_CA");
+    IngotRemoteOptions options = {.ca = "/dev/null"}; /* says nothing of how a host is asked */
+    assert_string_equal(ingot_remote_scheme(&options, "127.0.0.1:5000"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "127.9.9.9"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "[::1]:5000"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "[0:0::1]"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "Localhost:5000"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "lab.example:5000"), "https");
+    assert_string_equal(ingot_remote_scheme(&options, "[fd00::1]:5000"), "https");
+    assert_string_equal(ingot_remote_scheme(&options, "127.0.0.1.example"), "https");
+    options.plain_http = "lab.example:5000, [fd00::1]:5000,other.example";
+    assert_string_equal(ingot_remote_scheme(&options, "LAB.example:5000"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "lab.example"), "https");
+    assert_string_equal(ingot_remote_scheme(&options, "a.lab.example:5000"), "https");
+    assert_string_equal(ingot_remote_scheme(&options, "[fd00::1]:5000"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "other.example:80"), "http");
+    assert_string_equal(ingot_remote_scheme(&options, "127.0.0.1:5000"), "http");
+    options.plain_http = "none,lab.example";
+    assert_string_equal(ingot_remote_scheme(&options, "127.0.0.1:5000"), "https");
+    assert_string_equal(ingot_remote_scheme(&options, "none"), "https");
+    assert_string_equal(ingot_remote_scheme(&options, "lab.example"), "http");
+    assert_true(plain_is_trusted(&options, "127.0.0.1:5000"));
+    assert_false(plain_is_trusted(&options, "b.example"));
 }
 
 int main(void)

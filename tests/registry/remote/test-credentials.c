@@ -25,12 +25,32 @@ static void write_file(const char *variable, const char *name, const char *text)
     g_setenv(variable, strcmp(variable, "DOCKER_CONFIG") == 0 ? folder : path, TRUE);
 }
 
+/* With the options of the environment. */
+static gboolean search(const char *host, const char *name, IngotCredentials **found, GError **problem, GError **error)
+{
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    return ingot_credentials_find(options, host, name, found, problem, error);
+}
+
+static gboolean save(const char *host, const IngotCredentials *login, GError **error)
+{
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    return ingot_credentials_save(options, host, login, error);
+}
+
+static gboolean forget(const char *host, GError **error)
+{
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    return ingot_credentials_remove(options, host, error);
+}
+
 /* "user:password", "identity TOKEN", "nothing", "problem: …" or the error's code. */
 static char *find(const char *host, const char *name)
 {
     g_autoptr(IngotCredentials) found = NULL;
     g_autoptr(GError) problem = NULL, error = NULL;
-    if (!ingot_credentials_find(host, name, &found, &problem, &error)) {
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    if (!ingot_credentials_find(options, host, name, &found, &problem, &error)) {
         return g_strdup_printf("error %d", error->code);
     }
     if (problem != NULL) {
@@ -102,8 +122,10 @@ static void files_in_their_order(void **state)
     g_unsetenv("REGISTRY_AUTH_FILE");
     g_autofree char *folder = ingot_workdir_file(workdir, "");
     g_setenv("XDG_RUNTIME_DIR", folder, TRUE);
-    g_autofree char *path = ingot_credentials_path(), *wanted = ingot_workdir_file(workdir, "containers/auth.json");
-    g_autofree char *plain = g_canonicalize_filename(path, NULL), *same = g_canonicalize_filename(wanted, NULL);
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    g_autofree char *wanted = ingot_workdir_file(workdir, "containers/auth.json");
+    g_autofree char *plain = g_canonicalize_filename(options->logins[0], NULL),
+                    *same = g_canonicalize_filename(wanted, NULL);
     assert_string_equal(plain, same);
     g_unsetenv("XDG_RUNTIME_DIR");
 }
@@ -151,11 +173,11 @@ static void a_broken_file_is_gone_on_without(void **state)
     (void)state;
     write_file("REGISTRY_AUTH_FILE", "auth.json", "{\"auths\":{\"a.exam");
     write_file("DOCKER_CONFIG", "docker/config.json", "{\"auths\":{\"a.example\":{\"auth\":\"YTph\"}}}");
-    assert_true(ingot_credentials_find("a.example", NULL, &found, &problem, NULL));
+    assert_true(search("a.example", NULL, &found, &problem, NULL));
     assert_string_equal(found->user, "a");
     assert_non_null(strstr(problem->message, "auth.json"));
-    assert_false(ingot_credentials_save("a.example", found, NULL));
-    assert_false(ingot_credentials_remove("a.example", NULL));
+    assert_false(save("a.example", found, NULL));
+    assert_false(forget("a.example", NULL));
 }
 
 /* docker-credential-NAME prints what a script of that name does. */
@@ -203,7 +225,8 @@ static void helpers_are_run(void **state)
     g_unsetenv("INGOT_TIMEOUT");
     g_autoptr(IngotCredentials) other = NULL;
     g_autoptr(GError) problem = NULL;
-    assert_true(ingot_credentials_find("d.example", NULL, &other, &problem, NULL));
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    assert_true(ingot_credentials_find(options, "d.example", NULL, &other, &problem, NULL));
     assert_string_equal(other->user, "d");
     assert_non_null(strstr(problem->message, "daemon"));
     assert_null(strchr(problem->message, '\033'));
@@ -239,9 +262,10 @@ static void one_hub_by_several_names(void **state)
         expect(hosts[i % 3], "library/web", "a:a");
     }
     g_autoptr(IngotCredentials) login = ingot_credentials_new("b", "b");
-    assert_true(ingot_credentials_save("registry-1.docker.io", login, NULL));
+    g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
+    assert_true(ingot_credentials_save(options, "registry-1.docker.io", login, NULL));
     expect("docker.io", NULL, "b:b");
-    assert_true(ingot_credentials_remove("index.docker.io", NULL));
+    assert_true(ingot_credentials_remove(options, "index.docker.io", NULL));
 }
 
 static void written_and_removed(void **state)
@@ -251,30 +275,41 @@ static void written_and_removed(void **state)
     struct stat st;
     (void)state;
     g_autofree char *path = ingot_workdir_file(workdir, "new/folder/auth.json");
+    g_autofree char *real = ingot_workdir_file(workdir, "real.json"), *link = ingot_workdir_file(workdir, "link.json");
     g_setenv("REGISTRY_AUTH_FILE", path, TRUE);
-    assert_true(ingot_credentials_save("a.example:5000", alice, NULL));
+    const char *const files[] = {path, NULL}, *const links[] = {link, NULL};
+    const IngotRemoteOptions options = {.logins = files}, by_link = {.logins = links};
+    assert_true(ingot_credentials_save(&options, "a.example:5000", alice, NULL));
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     expect("a.example:5000", "team", "alice:pass:wörd");
-    assert_false(ingot_credentials_remove("b.example", &error));
+    assert_false(ingot_credentials_remove(&options, "b.example", &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
 
     /* Through a link, with other entries, over a mode that is too wide. */
     write_file("REGISTRY_AUTH_FILE", "real.json", "{\"auths\":{\"b.example\":{\"auth\":\"Yjpi\"}},\"more\":[1]}");
-    g_autofree char *real = ingot_workdir_file(workdir, "real.json"), *link = ingot_workdir_file(workdir, "link.json");
     assert_int_equal(symlink(real, link), 0);
     g_setenv("REGISTRY_AUTH_FILE", link, TRUE);
-    assert_true(ingot_credentials_save("a.example", alice, NULL));
+    assert_true(ingot_credentials_save(&by_link, "a.example", alice, NULL));
     assert_int_equal(lstat(link, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
     assert_int_equal(stat(real, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     expect("b.example", NULL, "b:b");
-    assert_true(ingot_credentials_remove("a.example", NULL));
+    assert_true(ingot_credentials_remove(&by_link, "a.example", NULL));
     g_autoptr(GBytes) bytes = ingot_file_read(real, 10000, NULL);
     g_autoptr(json_t) root = ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "the file", NULL);
     g_autofree char *text = ingot_json_canonical(root);
     assert_string_equal(text, "{\"auths\":{\"b.example\":{\"auth\":\"Yjpi\"}},\"more\":[1]}");
+
+    /* The options alone say where: nothing is looked for elsewhere. */
+    const IngotRemoteOptions none = {0};
+    g_autoptr(IngotCredentials) found = NULL;
+    assert_true(ingot_credentials_find(&none, "b.example", NULL, &found, NULL, NULL));
+    assert_null(found);
+    g_clear_error(&error);
+    assert_false(ingot_credentials_save(&none, "b.example", alice, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
 }
 
 /* Both may be where a link leads that leads to nothing yet. */
@@ -287,7 +322,7 @@ static void a_link_to_nothing_stays_one(void **state)
                     *real = ingot_workdir_file(workdir, "to/real.json");
     assert_int_equal(symlink("to/real.json", link), 0);
     g_setenv("REGISTRY_AUTH_FILE", link, TRUE);
-    assert_true(ingot_credentials_save("a.example", alice, NULL));
+    assert_true(save("a.example", alice, NULL));
     assert_int_equal(lstat(link, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
     assert_int_equal(lstat(real, &st), 0);
@@ -303,7 +338,7 @@ static gpointer save_some(gpointer user)
     g_autoptr(IngotCredentials) alice = ingot_credentials_new("alice", "a");
     for (guint i = 0; i < EACH; i++) {
         g_autofree char *host = g_strdup_printf("h%u-%u.example", GPOINTER_TO_UINT(user), i);
-        if (!ingot_credentials_save(host, alice, NULL)) {
+        if (!save(host, alice, NULL)) {
             return "failed";
         }
     }
@@ -338,10 +373,10 @@ static void what_a_helper_goes_before_is_not_kept(void **state)
         g_autofree char *text = g_strdup_printf("{\"credHelpers\":{\"%s\":\"cloud\"}}", keys[i][0]);
         g_autoptr(GError) error = NULL;
         write_file("REGISTRY_AUTH_FILE", "auth.json", text);
-        assert_false(ingot_credentials_save(keys[i][1], alice, &error));
+        assert_false(save(keys[i][1], alice, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
         assert_non_null(strstr(error->message, "docker-credential-cloud"));
-        assert_true(ingot_credentials_save("b.example", alice, NULL));
+        assert_true(save("b.example", alice, NULL));
     }
 }
 
@@ -359,14 +394,14 @@ static void removed_from_all_files_but_dockers(void **state)
     assert_true(ingot_file_replace(second, hub, strlen(hub), 0600, NULL));
     g_unsetenv("REGISTRY_AUTH_FILE");
     g_setenv("XDG_RUNTIME_DIR", folder, TRUE);
-    assert_true(ingot_credentials_remove("docker.io", NULL));
+    assert_true(forget("docker.io", NULL));
     expect("docker.io", NULL, "nothing");
     expect("a.example", NULL, "a:a");
-    assert_true(ingot_credentials_remove("a.example", NULL));
+    assert_true(forget("a.example", NULL));
     expect("a.example", NULL, "nothing");
 
     write_file("DOCKER_CONFIG", "docker/config.json", hub);
-    assert_false(ingot_credentials_remove("a.example", &error));
+    assert_false(forget("a.example", &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_non_null(strstr(error->message, "docker/config.json"));
     expect("a.example", NULL, "a:a");

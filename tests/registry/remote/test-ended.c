@@ -10,6 +10,7 @@
 #include <ingot/remote.h>
 #include <string.h>
 
+#include "remote/environment.h"
 #include "remote/relay.h"
 
 /* Answers the first request of its one connection, and no other. */
@@ -39,7 +40,7 @@ static void a_stall_on_a_connection_that_stood_is_no_lack_of_one(void **state)
     g_autofree char *where =
         g_strdup_printf("http://127.0.0.1:%u", g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound)));
     GThread *thread = g_thread_new("serve", serve, door);
-    g_autoptr(IngotRemote) remote = ingot_remote_new(where, NULL);
+    g_autoptr(IngotRemote) remote = environment_remote(where, NULL);
     ingot_remote_limit(remote, 5, 1, 0);
     assert_true(ingot_remote_blob_size(remote, "team/web", &digest, &size, NULL));
     assert_int_equal(size, 7);
@@ -51,7 +52,7 @@ static void a_stall_on_a_connection_that_stood_is_no_lack_of_one(void **state)
 
     g_socket_close(door, NULL);
     g_clear_error(&error);
-    remote = ingot_remote_new(where, NULL);
+    remote = environment_remote(where, NULL);
     assert_false(ingot_remote_blob_size(remote, "team/web", &digest, &size, &error));
     assert_int_equal(ingot_remote_ended(remote), INGOT_REMOTE_UNREACHED); /* nobody listens any more */
 }

@@ -1,5 +1,6 @@
 /* Errors of a registry name what its user named, then the cause: no URL of the client's own, no sentence of libcurl's,
  * no byte that a terminal would take for an order. */
+#include "remote/environment.h"
 #include "remote/relay.h"
 #include "serve.h"
 
@@ -88,7 +89,7 @@ static void what_is_not_reached_is_a_cause(void **state)
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(IngotRemote) remote = ingot_remote_new(cases[i][0], NULL);
+        g_autoptr(IngotRemote) remote = environment_remote(cases[i][0], NULL);
         ingot_remote_limit(remote, 5, 5, 0);
         assert_null(ingot_remote_list_tags(remote, "team/web", &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
@@ -113,7 +114,7 @@ static void a_proxy_that_refuses_is_a_cause(void **state)
         g_autoptr(GError) error = NULL;
         Serve *serve = serve_new(answer, parts);
         g_setenv("https_proxy", serve->where, TRUE);
-        g_autoptr(IngotRemote) remote = ingot_remote_new("registry.invalid", NULL);
+        g_autoptr(IngotRemote) remote = environment_remote("registry.invalid", NULL);
         ingot_remote_limit(remote, 5, 5, 0);
         assert_null(ingot_remote_list_tags(remote, "team/web", &error));
         g_unsetenv("https_proxy");
@@ -141,7 +142,7 @@ static void a_proxy_that_fails_is_asked_again(void **state)
     (void)state;
     Serve *serve = serve_new(refuse_once, &asked);
     g_setenv("https_proxy", serve->where, TRUE);
-    g_autoptr(IngotRemote) remote = ingot_remote_new("registry.invalid", NULL);
+    g_autoptr(IngotRemote) remote = environment_remote("registry.invalid", NULL);
     ingot_remote_limit(remote, 5, 5, 10);
     assert_null(ingot_remote_list_tags(remote, "team/web", &error));
     g_unsetenv("https_proxy");
@@ -158,13 +159,13 @@ static void a_time_out_is_a_duration(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(odd); i++) {
         g_autoptr(GError) error = NULL;
         g_setenv("INGOT_TIMEOUT", odd[i], TRUE);
-        assert_null(ingot_remote_new("registry.invalid", &error));
+        assert_null(environment_remote("registry.invalid", &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
         assert_true(g_str_has_prefix(error->message, "$INGOT_TIMEOUT: "));
     }
     for (guint i = 0; i < G_N_ELEMENTS(fine); i++) {
         g_setenv("INGOT_TIMEOUT", fine[i], TRUE);
-        g_autoptr(IngotRemote) remote = ingot_remote_new("registry.invalid", NULL);
+        g_autoptr(IngotRemote) remote = environment_remote("registry.invalid", NULL);
         assert_non_null(remote);
     }
     g_unsetenv("INGOT_TIMEOUT");

@@ -13,11 +13,13 @@ typedef struct {
     const char *text, *wanted; /* NULL: refused */
 } Row;
 
+static const IngotRemoteOptions usual = {0};
+
 static void check(const char *base, const char *asked, const Row *rows, gsize count)
 {
     for (gsize i = 0; i < count; i++) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *found = location_resolve(base, asked, rows[i].text, &error);
+        g_autofree char *found = location_resolve(&usual, base, asked, rows[i].text, &error);
         if (g_strcmp0(found, rows[i].wanted) != 0) {
             fail_msg("%s: %s (%s)", rows[i].text, found, error == NULL ? "" : error->message);
         }
@@ -71,10 +73,11 @@ static void an_error_is_fit_to_print(void **state)
 {
     g_autoptr(GError) error = NULL;
     (void)state;
-    assert_null(location_resolve("https://registry.example", ASKED, "http://a.example/\x1b]0;x\x07?secret=1", &error));
+    assert_null(
+        location_resolve(&usual, "https://registry.example", ASKED, "http://a.example/\x1b]0;x\x07?secret=1", &error));
     assert_null(strchr(error->message, '\x1b'));
     g_clear_error(&error);
-    assert_null(location_resolve("https://registry.example", ASKED, "http://a.example/?secret=1", &error));
+    assert_null(location_resolve(&usual, "https://registry.example", ASKED, "http://a.example/?secret=1", &error));
     assert_null(strstr(error->message, "secret"));
     assert_non_null(strstr(error->message, "X-Forwarded-Proto"));
 }
@@ -161,7 +164,7 @@ static void docker_hub(void **state)
     };
     (void)state;
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autoptr(IngotRemote) remote = ingot_remote_new(rows[i][0], NULL);
+        g_autoptr(IngotRemote) remote = environment_remote(rows[i][0], NULL);
         g_autofree char *url = http_api_url(remote, rows[i][1], "manifests", "1");
         assert_string_equal(url, rows[i][2]);
     }

@@ -284,7 +284,7 @@ static gpointer run_row(gpointer data)
     Serve *serve = faulty_serve(&row->faulty);
     GHashTableIter iter;
     gpointer count;
-    IngotRemote *remote = ingot_remote_new(serve->where, NULL);
+    IngotRemote *remote = environment_remote(serve->where, NULL);
     ingot_remote_limit(remote, 5, 5, row->patience);
     row->ok = row->exchange->run(remote, &row->error);
     ingot_remote_free(remote);

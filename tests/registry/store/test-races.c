@@ -264,7 +264,7 @@ int main(void)
 {
     /* In memory: what is synced is no matter here, and would take most of the time. */
     if (access("/dev/shm", W_OK) == 0) {
-        g_setenv("TMPDIR", "/dev/shm", TRUE);
+        ingot_workdir_use("/dev/shm");
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(no_named_image_loses_a_blob, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,7 @@
+/* Registries as the programs of this tree ask them. */
+#pragma once
+
+#include <ingot/remote.h>
+
+/* ingot_remote_new with the options of the environment. */
+IngotRemote *environment_remote(const char *where, GError **error);
