@@ -31,7 +31,7 @@ guint64 ingot_layout_size(const IngotLayout *layout);
 /* Bytes of memory that it takes, about. */
 gsize ingot_layout_memory(const IngotLayout *layout); /* bytes */
 
-/* A range of the file, which must lie within it. Thread safe. */
+/* A range of the file; INVALID where it does not lie within it. Thread safe. */
 gboolean ingot_layout_read(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
                            GError **error);
 

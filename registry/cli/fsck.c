@@ -26,7 +26,10 @@ static void print_faults(const GPtrArray *faults)
         const IngotStoreFault *fault = g_ptr_array_index(faults, i);
         g_autofree char *name = fault_name(fault);
         if (ingot_command_common()->json) {
-            json_array_append_new(rows, ingot_json_pack("{s:s, s:s}", "image", name, "problem", fault->problem));
+            json_t *row = json_object();
+            ingot_json_set_string(row, "image", name);
+            ingot_json_set_string(row, "problem", fault->problem); /* a path in it is any bytes */
+            json_array_append_new(rows, row);
         } else {
             printf("%s: %s\n", name, fault->problem);
         }

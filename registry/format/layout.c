@@ -203,7 +203,12 @@ static gboolean read_segment(const LayoutSegment *segment, guint64 within, void 
 gboolean layout_read_early(const IngotLayout *layout, guint64 offset, void *buffer, gsize size, IngotDisk *disk,
                            const Early *early, GError **error)
 {
-    g_assert(offset <= layout->size && size <= layout->size - offset);
+    if (offset > layout->size || size > layout->size - offset) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%zu bytes at offset %" G_GUINT64_FORMAT " are not within the file, which has %" G_GUINT64_FORMAT,
+                    size, offset, layout->size);
+        return FALSE;
+    }
     guint i = size == 0 ? 0 : segment_at(layout, offset);
     for (guint8 *at = buffer; size > 0; i++) {
         const LayoutSegment *segment = &g_array_index(layout->segments, LayoutSegment, i);

@@ -99,7 +99,11 @@ IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference
 static IngotStoreEntry *entry_of_digest(IngotStore *store, const IngotReference *reference, GError **error)
 {
     g_autoptr(IngotStoreEntry) entry = g_new0(IngotStoreEntry, 1);
-    g_return_val_if_fail(reference->digest != NULL, NULL);
+    if (reference->digest == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a reference with a digest is expected",
+                    reference->name);
+        return NULL;
+    }
     if (!ingot_digest_parse(reference->digest, &entry->manifest.digest, error)) {
         return NULL;
     }

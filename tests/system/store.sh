@@ -50,6 +50,10 @@ flip() { printf '\125\252\125\252' | dd of="$1" bs=1 seek=1000000 conv=notrunc s
 flip "$(disk_blob)"
 ! ingot fsck >"$TMP/out" 2>"$TMP/said" || fail "fsck finds no damage"
 grep -q "^team/web:1.0.0: .*damaged" "$TMP/out" || fail "fsck prints $(cat "$TMP/out")"
+# The problem names a path, which is any bytes.
+ln -s "$INGOT_STORE" "$TMP/"$'by\xff'
+! ingot fsck --json --store "$TMP/"$'by\xff' >"$TMP/out" 2>"$TMP/said" || fail "fsck --json finds no damage"
+python3 -c 'import json, sys; sys.exit("damaged" not in json.load(open(sys.argv[1]))[0]["problem"])' "$TMP/out" || fail "fsck --json prints $(cat "$TMP/out" "$TMP/said")"
 ! ingot export team/web:1.0.0 -F raw -o "$TMP/back.raw" 2>/dev/null || fail "a damaged image is exported"
 ingot pull -q "$REGISTRY/team/web:1.0.0" >/dev/null
 ingot export team/web:1.0.0 -F raw -o "$TMP/back.raw"

@@ -87,6 +87,23 @@ static void sizes_add_up(void **state)
     assert_true(ingot_layout_read(empty, 0, NULL, 0, disk, NULL));
 }
 
+static void a_range_beyond_the_end_is_an_error(void **state)
+{
+    (void)state;
+    g_autoptr(IngotLayout) layout = make();
+    guint64 size = ingot_layout_size(layout);
+    const struct {
+        guint64 offset;
+        gsize size;
+    } ranges[] = {{size, 1}, {size - 1, 2}, {size + 1, 0}, {G_MAXUINT64, 1}, {1, G_MAXSIZE}};
+    guint8 buffer[2];
+    for (gsize i = 0; i < G_N_ELEMENTS(ranges); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(ingot_layout_read(layout, ranges[i].offset, buffer, ranges[i].size, disk, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    }
+}
+
 static void ranges_are_the_file_s(void **state)
 {
     (void)state;
@@ -486,6 +503,7 @@ int main(void)
         cmocka_unit_test(links_of_others_are_not_followed),
         cmocka_unit_test(sizes_add_up),
         cmocka_unit_test(ranges_are_the_file_s),
+        cmocka_unit_test(a_range_beyond_the_end_is_an_error),
         cmocka_unit_test(files_of_formats_are_one_thing),
         cmocka_unit_test(wrong_measures_make_no_file),
         cmocka_unit_test(uefi_is_not_for_all),

@@ -136,6 +136,10 @@ static void names_find_images(void **state)
     g_autoptr(IngotStoreEntry) exact = find(store, by_digest, NULL);
     assert_memory_equal(&exact->manifest.digest, &old.digest, sizeof old.digest);
     g_autoptr(GError) error = NULL;
+    g_autoptr(IngotReference) without = ingot_reference_parse("web:1.9.0", NULL);
+    assert_null(ingot_store_image_by_digest(store, without, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    g_clear_error(&error);
     assert_null(find(store, "wbe:1.9.0", &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     assert_non_null(strstr(error->message, "web:1.9.0"));
