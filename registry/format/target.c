@@ -177,12 +177,21 @@ gboolean format_target_find(const char *path, FormatTarget *target, GError **err
     return refuse_place(path, "is no plain file and no block device", error);
 }
 
-/* FALSE: there is a list, and the new file can't have it. */
+/* The new file has a list from its folder where that has one for new files. */
+static gboolean drop_access_list(int fd)
+{
+    return fremovexattr(fd, ACCESS_LIST) == 0 || errno == ENODATA || errno == ENOTSUP;
+}
+
+/* FALSE: the new file has another list than the one that it replaces. */
 static gboolean copy_access_list(const char *path, int fd)
 {
     g_autofree char *list = g_malloc(XATTR_SIZE_MAX);
     ssize_t size = getxattr(path, ACCESS_LIST, list, XATTR_SIZE_MAX);
-    return size < 0 || fsetxattr(fd, ACCESS_LIST, list, (size_t)size, 0) == 0;
+    if (size < 0) {
+        return (errno == ENODATA || errno == ENOTSUP) && drop_access_list(fd);
+    }
+    return fsetxattr(fd, ACCESS_LIST, list, (size_t)size, 0) == 0;
 }
 
 gboolean format_target_keep_access(const FormatTarget *target, int fd, GError **error)

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -127,6 +128,60 @@ static void a_private_file_stays_private(void **state)
     umask(umask_before);
 }
 
+/* An access list as the kernel keeps it: a user of its own may read and write, the group may read. */
+#define ACCESS_LIST "system.posix_acl_access"
+#define LIST_FOR_NEW_FILES "system.posix_acl_default"
+static const guint8 list[] = "\2\0\0\0"
+                             "\1\0\6\0\377\377\377\377"  /* the owner */
+                             "\2\0\6\0\71\60\0\0"        /* user 12345 */
+                             "\4\0\4\0\377\377\377\377"  /* the group */
+                             "\20\0\6\0\377\377\377\377" /* the most that the two may */
+                             "\40\0\0\0\377\377\377\377" /* everybody else */;
+#define LIST_SIZE (sizeof list - 1)
+
+/* A folder whose list new files inherit, and in it a file of mode 0640 that has none; NULL: the file system has no
+ * lists. Free it. */
+static char *file_without_list(void)
+{
+    g_autofree char *folder = ingot_workdir_file(workdir, "shared");
+    g_autofree char *file = g_build_filename(folder, "web.raw", NULL);
+    assert_true(ingot_file_make_folder(folder, NULL));
+    if (setxattr(folder, LIST_FOR_NEW_FILES, list, LIST_SIZE, 0) != 0) {
+        assert_int_equal(errno, ENOTSUP);
+        return NULL;
+    }
+    assert_true(ingot_file_replace(file, "before", 6, 0600, NULL));
+    assert_int_equal(removexattr(file, ACCESS_LIST), 0);
+    assert_int_equal(chmod(file, 0640), 0);
+    return g_steal_pointer(&file);
+}
+
+/* The folder's list for new files lets nobody read what replaces a file that they could not read. */
+static void a_list_is_kept_and_none_is_inherited(void **state)
+{
+    g_autofree char *file = file_without_list();
+    guint8 now[LIST_SIZE + 1];
+    struct stat info;
+    (void)state;
+    if (file == NULL) {
+        skip();
+    }
+    assert_true(export("raw", file, NULL));
+    assert_int_equal(getxattr(file, ACCESS_LIST, now, sizeof now), -1);
+    assert_int_equal(errno, ENODATA);
+    assert_int_equal(stat(file, &info), 0);
+    assert_int_equal(info.st_size, SIZE);
+    assert_int_equal(info.st_mode & 07777, 0640);
+
+    assert_int_equal(setxattr(file, ACCESS_LIST, list, LIST_SIZE, 0), 0);
+    assert_int_equal(chmod(file, 0640), 0); /* the user may read alone */
+    guint8 before[LIST_SIZE];
+    assert_int_equal(getxattr(file, ACCESS_LIST, before, sizeof before), LIST_SIZE);
+    assert_true(export("qcow2", file, NULL));
+    assert_int_equal(getxattr(file, ACCESS_LIST, now, sizeof now), LIST_SIZE);
+    assert_memory_equal(now, before, LIST_SIZE);
+}
+
 /* What can't be given away is given to nobody instead. */
 static void owner_and_group_stay_where_they_may(void **state)
 {
@@ -195,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_pipe_that_does_not_wait_is_waited_for),
         cmocka_unit_test(what_close_says_is_heard),
         cmocka_unit_test(a_private_file_stays_private),
+        cmocka_unit_test(a_list_is_kept_and_none_is_inherited),
         cmocka_unit_test(owner_and_group_stay_where_they_may),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
