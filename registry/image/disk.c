@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -239,38 +241,68 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
     return ok;
 }
 
-/* Some of it. Whoever shares the pipe may have made it one that does not wait: then it is waited for here. */
-static gboolean write_some(int fd, const guint8 *data, gsize size, gsize *done, GError **error)
+/* Where a disk is streamed to. */
+typedef struct {
+    int fd;
+    gboolean seeks;    /* a file or a device: no reader that could stand still */
+    gboolean by_parts; /* the kernel takes no RWF_NOWAIT for it: an older one of a pipe */
+    gboolean full;     /* it is waited for before the next write */
+} Outlet;
+
+static Outlet outlet_new(int fd)
 {
-    ssize_t count = write(fd, data, size);
-    if (count >= 0) {
-        *done += (gsize)count;
-        return TRUE;
-    }
-    if (errno == EAGAIN) {
-        return ingot_file_wait(fd, TRUE, "the output", error);
-    }
-    return errno == EINTR ? ingot_interrupt_check(error)
-                          : ingot_error_set_errno(error, errno, "cannot write to the output");
+    struct stat st;
+    gboolean seeks = fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+    return (Outlet){.fd = fd, .seeks = seeks};
 }
 
-static gboolean write_all(int fd, const guint8 *data, gsize size, GError **error)
+/* Never waits for a reader. Whoever shares the descriptor may count on its flags, which stay as they are. */
+static gssize outlet_try(Outlet *outlet, const guint8 *data, gsize size)
 {
-    for (gsize done = 0; done < size;) {
-        if (!write_some(fd, data + done, size - done, &done, error)) {
+    const struct iovec all = {.iov_base = (gpointer)data, .iov_len = size};
+    if (outlet->seeks) {
+        return write(outlet->fd, data, size);
+    }
+    if (outlet->by_parts) {
+        return write(outlet->fd, data, MIN(size, PIPE_BUF)); /* for which poll has found room */
+    }
+    gssize count = pwritev2(outlet->fd, &all, 1, -1, RWF_NOWAIT);
+    if (count < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+        outlet->by_parts = TRUE;
+        errno = EAGAIN;
+    }
+    return count;
+}
+
+/* A write that waited would not end with the thread's GCancellable; ingot_file_wait does. */
+static gboolean outlet_write(Outlet *outlet, const guint8 *data, gsize size, GError **error)
+{
+    while (size > 0) {
+        if (outlet->full && !ingot_file_wait(outlet->fd, TRUE, "the output", error)) {
             return FALSE;
         }
+        gssize count = outlet_try(outlet, data, size);
+        if (count < 0 && errno != EINTR && errno != EAGAIN) {
+            return ingot_error_set_errno(error, errno, "cannot write to the output");
+        }
+        if (count < 0 && !ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        outlet->full = outlet->by_parts || count < (gssize)size;
+        data += MAX(count, 0);
+        size -= (gsize)MAX(count, 0);
     }
     return TRUE;
 }
 
 static gboolean stream(IngotDisk *disk, Cursor *cursor, int fd, IngotProgress *progress, GError **error)
 {
+    Outlet outlet = outlet_new(fd);
     g_autofree guint8 *data = g_malloc(MAX(INGOT_HOLE_MAX, chunker_max(disk->index->average)));
     for (guint i = 0; i < disk->index->chunks->len; i++) {
         const IngotChunk *chunk = ingot_index_chunk(disk->index, i);
         if (!ingot_interrupt_check(error) || !load(disk, cursor, chunk, data, error) ||
-            !write_all(fd, data, chunk->length, error)) {
+            !outlet_write(&outlet, data, chunk->length, error)) {
             return FALSE;
         }
         ingot_progress_add(progress, chunk->length);

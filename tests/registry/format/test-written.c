@@ -7,13 +7,17 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/packer.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -21,6 +25,7 @@
 
 #define SIZE (1u << 20) /* bytes of the disk */
 #define PIPE_SIZE 4096
+#define LIMIT (30 * G_USEC_PER_SEC) /* for what takes no time */
 
 /* As NFS of a full disk: what is written to a file gets lost, and close says so. */
 static gboolean is_lossy;
@@ -35,6 +40,18 @@ int close(int fd)
         errno = ENOSPC;
     }
     return lost ? -1 : result;
+}
+
+/* As an older kernel of a pipe. */
+static gboolean is_older;
+
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (is_older && (flags & RWF_NOWAIT) != 0) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return syscall(SYS_pwritev2, fd, parts, count, offset, 0, flags);
 }
 
 static IngotWorkdir *workdir;
@@ -208,17 +225,32 @@ static void owner_and_group_stay_where_they_may(void **state)
     assert_int_equal(now.st_mode & 07777, 0600);
 }
 
+/* A pipe of one page. */
+static void make_pipe(int ends[2], int flags)
+{
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE), PIPE_SIZE);
+    assert_int_equal(fcntl(ends[1], F_SETFL, flags), 0);
+}
+
+static gboolean wait_until_full(int fd)
+{
+    for (int there = 0; there < PIPE_SIZE; g_thread_yield()) {
+        if (ioctl(fd, FIONREAD, &there) != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* Reads all of a pipe, from when it is full on. */
 static gpointer read_full(gpointer user)
 {
-    int fd = GPOINTER_TO_INT(user), there = 0;
+    int fd = GPOINTER_TO_INT(user);
     g_autofree guint8 *buffer = g_malloc(SIZE);
     gsize sum = 0;
-    while (there < PIPE_SIZE) {
-        if (ioctl(fd, FIONREAD, &there) != 0) {
-            return NULL;
-        }
-        g_thread_yield();
+    if (!wait_until_full(fd)) {
+        return NULL;
     }
     for (ssize_t count; (count = read(fd, buffer, SIZE)) > 0;) {
         sum += (gsize)count;
@@ -226,16 +258,14 @@ static gpointer read_full(gpointer user)
     return GSIZE_TO_POINTER(sum);
 }
 
-static void a_pipe_that_does_not_wait_is_waited_for(void **state)
+static void stream_to_reader(int flags)
 {
     int ends[2];
     g_autoptr(GError) error = NULL;
-    (void)state;
-    assert_int_equal(pipe(ends), 0);
-    assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE), PIPE_SIZE);
-    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    make_pipe(ends, flags);
     GThread *reader = g_thread_new("reader", read_full, GINT_TO_POINTER(ends[0]));
     gboolean written = ingot_disk_stream(disk, ends[1], NULL, &error);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, flags); /* whoever shares it has it as it was */
     close(ends[1]);
     gsize sum = GPOINTER_TO_SIZE(g_thread_join(reader));
     close(ends[0]);
@@ -244,10 +274,72 @@ static void a_pipe_that_does_not_wait_is_waited_for(void **state)
     assert_int_equal(sum, SIZE);
 }
 
+static void a_pipe_is_waited_for(void **state)
+{
+    (void)state;
+    for (is_older = FALSE; is_older <= TRUE; is_older++) {
+        stream_to_reader(0);
+        stream_to_reader(O_NONBLOCK);
+    }
+    is_older = FALSE;
+}
+
+typedef struct {
+    GCancellable *cancellable;
+    int fd;
+    GAsyncQueue *ended; /* its error */
+} Writer;
+
+static gpointer write_cancelled(gpointer user)
+{
+    Writer *writer = user;
+    GError *error = NULL;
+    g_cancellable_push_current(writer->cancellable);
+    ingot_disk_stream(disk, writer->fd, NULL, &error);
+    g_cancellable_pop_current(writer->cancellable);
+    g_async_queue_push(writer->ended, error);
+    return NULL;
+}
+
+/* Nobody reads, and the reader's end stays open. */
+static void cancel_full(int ends[2])
+{
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    g_autoptr(GAsyncQueue) ended = g_async_queue_new();
+    Writer writer = {.cancellable = cancellable, .fd = ends[1], .ended = ended};
+    GThread *thread = g_thread_new("writer", write_cancelled, &writer);
+    assert_true(wait_until_full(ends[0]));
+    g_cancellable_cancel(cancellable);
+    g_autoptr(GError) error = g_async_queue_timeout_pop(ended, LIMIT);
+    gboolean ends_soon = error != NULL;
+    close(ends[0]); /* which ends what still waits */
+    g_thread_join(thread);
+    close(ends[1]);
+    assert_true(ends_soon);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+}
+
+static void a_full_pipe_is_left_when_cancelled(void **state)
+{
+    int ends[2];
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    for (is_older = FALSE; is_older <= TRUE; is_older++) {
+        make_pipe(ends, 0);
+        cancel_full(ends);
+        make_pipe(ends, O_NONBLOCK);
+        cancel_full(ends);
+    }
+    is_older = FALSE;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    cancel_full(ends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pipe_that_does_not_wait_is_waited_for),
+        cmocka_unit_test(a_pipe_is_waited_for),
+        cmocka_unit_test(a_full_pipe_is_left_when_cancelled),
         cmocka_unit_test(what_close_says_is_heard),
         cmocka_unit_test(a_private_file_stays_private),
         cmocka_unit_test(a_list_is_kept_and_none_is_inherited),
