@@ -44,6 +44,19 @@ static char *from_ask_registry(IngotReference *reference, GError **error)
     return bytes == NULL ? NULL : ingot_digest_to_text(&manifest.digest);
 }
 
+/* What NAME:TAG is in such a list; NULL: nothing. */
+static const IngotDigest *from_named(GPtrArray *entries, const IngotReference *reference)
+{
+    g_autofree char *name = ingot_reference_local_name(reference);
+    for (guint i = 0; i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        if (strcmp(entry->name, name) == 0 && g_strcmp0(entry->tag, reference->tag) == 0) {
+            return &entry->manifest.digest;
+        }
+    }
+    return NULL;
+}
+
 /* The manifest digest that a reference stands for now. A tag of a registry is asked there: it may have moved. One that
  * is missing is chosen there, and set. */
 static char *from_resolve(const SourceContext *context, IngotReference *reference, GError **error)
@@ -64,6 +77,7 @@ typedef struct {
     char *digest;
     IngotReference *exact; /* with the digest */
     gboolean moving;       /* the name was a tag */
+    IngotDigest *before;   /* what the tag was in the store then; NULL: nothing */
 } FromImage;
 
 static void from_free(gpointer data)
@@ -71,6 +85,7 @@ static void from_free(gpointer data)
     FromImage *from = data;
     g_free(from->name);
     g_free(from->digest);
+    g_free(from->before);
     g_clear_pointer(&from->exact, ingot_reference_free);
     g_free(from);
 }
@@ -78,7 +93,9 @@ static void from_free(gpointer data)
 static gpointer from_identify(const SourceContext *context, const json_t *source, IngotHasher *hasher, GError **error)
 {
     g_autoptr(IngotReference) reference = from_parse(context, source, error);
-    g_autofree char *digest = reference == NULL ? NULL : from_resolve(context, reference, error);
+    /* Before the registry is asked: another process may ask it later, and be done first. */
+    g_autoptr(GPtrArray) before = reference == NULL ? NULL : ingot_store_list(context->store, error);
+    g_autofree char *digest = before == NULL ? NULL : from_resolve(context, reference, error);
     if (digest == NULL) {
         return NULL;
     }
@@ -87,6 +104,7 @@ static gpointer from_identify(const SourceContext *context, const json_t *source
     FromImage *from = g_new0(FromImage, 1);
     from->name = g_strdup(from_name(context, source, NULL));
     from->moving = reference->digest == NULL;
+    from->before = g_memdup2(from_named(before, reference), sizeof *from->before);
     from->exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
     from->digest = g_steal_pointer(&digest);
     return from;
@@ -217,11 +235,11 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
 }
 
 /* The image of a tag, which has given its digest before: the store's, or its registry's, which the tag names in the
- * store from then on. NOT_FOUND where the tag has left it. */
+ * store from then on, unless another process has moved it there meanwhile. NOT_FOUND where a tag of the store has left
+ * the image. */
 static IngotImage *from_open_tag(const SourceContext *context, const FromImage *from, GError **error)
 {
     IngotReference *exact = from->exact;
-    IngotDescriptor manifest;
     g_autoptr(IngotReference) named = ingot_reference_new(exact->host, exact->name, exact->tag, NULL);
     g_autoptr(GError) problem = NULL;
     g_autoptr(IngotImage) image = ingot_store_image(context->store, named, &problem);
@@ -239,7 +257,7 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
     }
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions options = {.progress = context->progress, .remote = remote};
-    return pull_as(context->store, exact, exact->tag, &options, &manifest, NULL, error)
+    return pull_since(context->store, exact, exact->tag, from->before, &options, error)
                ? ingot_store_image_by_digest(context->store, exact, error)
                : NULL;
 }

@@ -66,6 +66,10 @@ IngotStoreEntry *layout_copy_entry(const IngotStoreEntry *entry);
 /* ingot_store_tag; index_digest (may be NULL): an image without a tag is named by it instead of its own digest. */
 gboolean layout_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
                      const IngotDescriptor *manifest, GError **error);
+/* ingot_store_tag, but only where NAME:TAG still names that image (before NULL: nothing), or the new one already;
+ * *moved FALSE: it names another. */
+gboolean layout_move_tag(IngotStore *store, const char *name, const char *tag, const IngotDigest *before,
+                         const IngotDescriptor *manifest, gboolean *moved, GError **error);
 /* The value of one of a row's annotations, or NULL. */
 const char *layout_annotation(const json_t *row, const char *key);
 /* A row without annotations; artifact_type may be NULL. */

@@ -270,3 +270,11 @@ gboolean meant_name_pulled(IngotStore *store, const char *name, const char *dige
     ingot_digest_write_text(&manifest->digest, own);
     return layout_name(store, name, NULL, strcmp(digest, own) == 0 ? NULL : digest, manifest, error);
 }
+
+gboolean meant_move_tag(IngotStore *store, const char *name, const char *tag, const IngotDigest *before,
+                        const IngotDescriptor *manifest, GError **error)
+{
+    gboolean moved;
+    return layout_move_tag(store, name, tag, before, manifest, &moved, error) &&
+           (moved || layout_name(store, name, NULL, NULL, manifest, error));
+}

@@ -14,3 +14,7 @@ IngotStoreEntry *meant_name(IngotStore *store, const IngotReference *reference, 
 /* Names what was pulled by a digest, that of the manifest or of an OCI index with it: by that digest alone. */
 gboolean meant_name_pulled(IngotStore *store, const char *name, const char *digest, const IngotDescriptor *manifest,
                            GError **error);
+/* Names what was pulled for a tag: by that tag where it still names `before` (NULL: nothing) or this image already,
+ * else, since another process has moved it, by its digest alone. */
+gboolean meant_move_tag(IngotStore *store, const char *name, const char *tag, const IngotDigest *before,
+                        const IngotDescriptor *manifest, GError **error);

@@ -169,8 +169,27 @@ static void set_row(json_t *rows, ssize_t old, json_t *row, const IngotDigest *d
     }
 }
 
-gboolean layout_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
-                     const IngotDescriptor *manifest, GError **error)
+/* What a name must have been for it to move. */
+typedef struct {
+    const IngotDigest *before; /* NULL: no name */
+    gboolean moved;            /* it was that */
+} Move;
+
+static gboolean may_move(const Move *move, const json_t *rows, ssize_t old, const IngotDigest *new)
+{
+    IngotDescriptor now;
+    g_autofree char *name = NULL, *tag = NULL;
+    if (old < 0) {
+        return move->before == NULL;
+    }
+    return layout_row(json_array_get(rows, (size_t)old), &now, &name, &tag) &&
+           (ingot_digest_equal(&now.digest, new) ||
+            (move->before != NULL && ingot_digest_equal(&now.digest, move->before)));
+}
+
+/* move NULL: whatever the name was. */
+static gboolean write_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
+                           const IngotDescriptor *manifest, Move *move, GError **error)
 {
     g_autoptr(GHashTable) reached = reach_new();
     g_autoptr(IngotLock) lock = layout_lock(store, error);
@@ -190,6 +209,9 @@ gboolean layout_name(IngotStore *store, const char *name, const char *tag, const
         layout_annotate(row, LAYOUT_INDEX, index_digest);
     }
     ssize_t old = find_row(rows, local, tag, index_digest, &manifest->digest);
+    if (move != NULL && !(move->moved = may_move(move, rows, old, &manifest->digest))) {
+        return TRUE;
+    }
     gboolean same = old >= 0 && json_equal(json_array_get(rows, (size_t)old), row);
     if (!same) {
         set_row(rows, old, row, &manifest->digest);
@@ -199,6 +221,21 @@ gboolean layout_name(IngotStore *store, const char *name, const char *tag, const
     }
     hold_drop_all(store, reached);
     return TRUE;
+}
+
+gboolean layout_name(IngotStore *store, const char *name, const char *tag, const char *index_digest,
+                     const IngotDescriptor *manifest, GError **error)
+{
+    return write_name(store, name, tag, index_digest, manifest, NULL, error);
+}
+
+gboolean layout_move_tag(IngotStore *store, const char *name, const char *tag, const IngotDigest *before,
+                         const IngotDescriptor *manifest, gboolean *moved, GError **error)
+{
+    Move move = {.before = before};
+    gboolean ok = write_name(store, name, tag, NULL, manifest, &move, error);
+    *moved = move.moved;
+    return ok;
 }
 
 gboolean ingot_store_tag(IngotStore *store, const char *name, const char *tag, const IngotDescriptor *manifest,

@@ -124,13 +124,23 @@ static void blame_image(const IngotReference *reference, const char *what, GErro
     }
 }
 
-/* tag NULL: by the reference's digest alone. */
-static gboolean name_pulled(IngotStore *store, const IngotReference *reference, const char *tag,
+/* What a pull names its image. */
+typedef struct {
+    gboolean none;             /* it has its names */
+    const char *tag;           /* NULL: as the reference says */
+    gboolean since;            /* only where the tag still names that one: pull_since */
+    const IngotDigest *before; /* NULL: none */
+} Naming;
+
+static gboolean name_pulled(IngotStore *store, const IngotReference *reference, const Naming *naming,
                             const IngotDescriptor *manifest, GError **error)
 {
     g_autofree char *name = ingot_reference_local_name(reference);
-    return tag == NULL ? meant_name_pulled(store, name, reference->digest, manifest, error)
-                       : ingot_store_tag(store, name, tag, manifest, error);
+    const char *tag = naming->tag != NULL || reference->digest != NULL ? naming->tag : reference->tag;
+    return naming->none    ? TRUE
+           : tag == NULL   ? meant_name_pulled(store, name, reference->digest, manifest, error)
+           : naming->since ? meant_move_tag(store, name, tag, naming->before, manifest, error)
+                           : ingot_store_tag(store, name, tag, manifest, error);
 }
 
 /* All that the manifest names, and what is attached to it. */
@@ -144,8 +154,7 @@ static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotRe
            attachments_pull(store, remote, reference->name, manifest, progress, received, error);
 }
 
-/* named FALSE: the image has its names. as NULL: the reference says what it is named. */
-static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolean named, const char *as,
+static gboolean pull_image(IngotStore *store, IngotReference *reference, const Naming *naming,
                            const IngotPullOptions *options, IngotDescriptor *manifest, guint64 *received,
                            GError **error)
 {
@@ -164,13 +173,12 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolea
         }
         return FALSE;
     }
-    const char *tag = as != NULL || reference->digest != NULL ? as : reference->tag;
     gboolean came = pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error);
     if (!came) {
         blame_image(reference, what, error);
     }
-    gboolean ok = came && (!named || name_pulled(store, reference, tag, manifest, error));
-    if (!ok || !named) {
+    gboolean ok = came && name_pulled(store, reference, naming, manifest, error);
+    if (!ok || naming->none) {
         let_go(store, parts, manifest);
     }
     if (ok) {
@@ -185,19 +193,27 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, gboolea
 gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, const IngotPullOptions *options,
                              IngotDescriptor *manifest, guint64 *received, GError **error)
 {
-    return pull_image(store, reference, TRUE, NULL, options, manifest, received, error);
+    return pull_image(store, reference, &(Naming){0}, options, manifest, received, error);
 }
 
 gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, const IngotPullOptions *options,
                  IngotDescriptor *manifest, guint64 *received, GError **error)
 {
-    return pull_image(store, reference, TRUE, tag, options, manifest, received, error);
+    return pull_image(store, reference, &(Naming){.tag = tag}, options, manifest, received, error);
+}
+
+gboolean pull_since(IngotStore *store, IngotReference *reference, const char *tag, const IngotDigest *before,
+                    const IngotPullOptions *options, GError **error)
+{
+    IngotDescriptor manifest;
+    const Naming naming = {.tag = tag, .since = TRUE, .before = before};
+    return pull_image(store, reference, &naming, options, &manifest, NULL, error);
 }
 
 gboolean pull_again(IngotStore *store, IngotReference *reference, const IngotPullOptions *options, GError **error)
 {
     IngotDescriptor manifest;
-    return pull_image(store, reference, FALSE, NULL, options, &manifest, NULL, error);
+    return pull_image(store, reference, &(Naming){.none = TRUE}, options, &manifest, NULL, error);
 }
 
 gboolean ingot_pull_parse(const char *text, const IngotReference *reference, IngotPull *pull, GError **error)

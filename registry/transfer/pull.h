@@ -7,5 +7,9 @@
  * that tag, say. */
 gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, const IngotPullOptions *options,
                  IngotDescriptor *manifest, guint64 *received, GError **error);
+/* The same of a tag that named `before` in the store (NULL: nothing) when the registry was asked for it. Where another
+ * process has moved it since, it stays as it is, and the image is named by its digest alone. */
+gboolean pull_since(IngotStore *store, IngotReference *reference, const char *tag, const IngotDigest *before,
+                    const IngotPullOptions *options, GError **error);
 /* Fetches what is missing or damaged of an image that the store names: no name is given, and none moves. */
 gboolean pull_again(IngotStore *store, IngotReference *reference, const IngotPullOptions *options, GError **error);

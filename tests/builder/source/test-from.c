@@ -1,13 +1,9 @@
 /* An image as the source: what its tag stood for when the build began, unpacked once, checked at each use. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants the four above */
+#include "../../registry/remote/serve.h"
+
 #include "base/file.h"
 #include "base/process.h"
 #include "bundle/download.h"
-#include <cmocka.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <ingot/error.h>
@@ -224,6 +220,112 @@ static void test_pinned_is_lost(void **state)
     }
 }
 
+/* --- a tag of a registry --- */
+
+typedef enum { NEVER, BEFORE_PULL, WITHIN_PULL } Moment;
+
+typedef struct {
+    const Fixture *fixture;
+    char *name;   /* HOST/team/base */
+    Moment moves; /* when another process gives the tag to the third image */
+    char *third;
+} Registry;
+
+static IngotDescriptor descriptor_of(const Fixture *fixture, const char *digest)
+{
+    g_autoptr(IngotReference) exact = ingot_reference_new(NULL, "team/base", NULL, digest);
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find(fixture->store, exact, NULL);
+    assert_non_null(entry);
+    return entry->manifest;
+}
+
+/* The digest of an image that stays, whatever tag it loses. Free it. */
+static char *keep_disk(const Fixture *fixture, const char *text)
+{
+    g_autofree char *digest = tag_disk(fixture, text);
+    IngotDescriptor manifest = descriptor_of(fixture, digest);
+    assert_true(ingot_store_tag(fixture->store, "team/base", NULL, &manifest, NULL));
+    return g_steal_pointer(&digest);
+}
+
+/* As another process does it. */
+static void move_tag(const Registry *registry, const char *digest)
+{
+    g_autoptr(IngotStore) other = ingot_store_open(ingot_store_path(registry->fixture->store), NULL);
+    IngotDescriptor manifest = descriptor_of(registry->fixture, digest);
+    assert_true(ingot_store_tag(other, registry->name, "prod", &manifest, NULL));
+}
+
+/* The tag is the first image there, and all blobs but manifests are in the store. */
+static char *answer(const char *request, gsize sent, gpointer user)
+{
+    const Registry *registry = user;
+    const char *pinned = strstr(request, "/manifests/sha256:");
+    g_autofree char *digest = pinned == NULL ? g_strdup(registry->fixture->first)
+                                             : g_strndup(pinned + strlen("/manifests/"), strlen("sha256:") + 64);
+    (void)sent;
+    if (pinned == NULL && strstr(request, "/manifests/prod ") == NULL) {
+        return serve_text("404 Not Found", "", "{}");
+    }
+    if (pinned != NULL && registry->moves == WITHIN_PULL) {
+        move_tag(registry, registry->third);
+    }
+    IngotDescriptor manifest = descriptor_of(registry->fixture, digest);
+    g_autofree char *path = ingot_store_blob_path(registry->fixture->store, &manifest.digest), *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return serve_text("200 OK", "Content-Type: " INGOT_TYPE_MANIFEST "\r\n", text);
+}
+
+/* had: what the tag is in the store when the build begins; NULL: nothing. */
+static void build_on_tag(const Fixture *fixture, Registry *registry, const char *had, Moment moves)
+{
+    g_autofree char *text = g_strconcat(registry->name, ":prod", NULL);
+    g_autoptr(IngotReference) tag = ingot_reference_parse(text, NULL);
+    g_autoptr(IngotStoreEntry) old = ingot_store_find(fixture->store, tag, NULL);
+    assert_true(old == NULL || ingot_store_remove(fixture->store, old, NULL, NULL));
+    if (had != NULL) {
+        move_tag(registry, had);
+    }
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string(text));
+    registry->moves = moves;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, &error);
+    if (moves == BEFORE_PULL) {
+        move_tag(registry, registry->third);
+    }
+    g_autoptr(Source) source = identity == NULL ? NULL : source_prepare(&fixture->context, identity, &error);
+    if (source == NULL) {
+        fail_msg("%s", error->message);
+    }
+    expect_disk(source, "first");
+    assert_string_equal(base_of(source), fixture->first);
+    g_autoptr(IngotStoreEntry) now = ingot_store_find(fixture->store, tag, NULL);
+    g_autofree char *digest = ingot_digest_to_text(&now->manifest.digest);
+    assert_string_equal(digest, moves == NEVER ? fixture->first : registry->third);
+}
+
+/* What another process has pulled by the tag since the build asked for it keeps the name: the build's own is older. */
+static void test_tag_of_registry(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *first = keep_disk(fixture, "first"), *second = keep_disk(fixture, "second"),
+                    *third = keep_disk(fixture, "third");
+    Registry registry = {.fixture = fixture, .third = third};
+    Serve *serve = serve_new(answer, &registry);
+    registry.name = g_strdup_printf("%s/team/base", serve->where + strlen("http://"));
+    assert_string_equal(first, fixture->first);
+    const char *const had[] = {NULL, second};
+    for (guint i = 0; i < G_N_ELEMENTS(had); i++) {
+        build_on_tag(fixture, &registry, had[i], NEVER);
+        build_on_tag(fixture, &registry, had[i], BEFORE_PULL);
+        build_on_tag(fixture, &registry, had[i], WITHIN_PULL);
+    }
+    build_on_tag(fixture, &registry, first, NEVER);
+    build_on_tag(fixture, &registry, first, BEFORE_PULL);
+    serve_free(serve);
+    g_free(registry.name);
+}
+
 static void test_flipped_byte(void **state)
 {
     const Fixture *fixture = *state;
@@ -311,6 +413,7 @@ int main(void)
                                        TEST(test_tag_moves),
                                        TEST(test_pinned),
                                        TEST(test_pinned_is_lost),
+                                       TEST(test_tag_of_registry),
                                        TEST(test_flipped_byte),
                                        TEST(test_remains),
                                        TEST(test_keeps_nothing),
