@@ -184,12 +184,8 @@ gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char 
         return FALSE;
     }
     g_autoptr(json_t) row = attached_row(root, subject, tag, manifest);
-    if (set_row(json_object_get(index, "manifests"), row, &manifest->digest, tag) &&
-        (!layout_sync_blobs(store, error) || !layout_write(store, index, error))) {
-        return FALSE;
-    }
-    hold_drop_all(store, reached);
-    return TRUE;
+    return !set_row(json_object_get(index, "manifests"), row, &manifest->digest, tag) ||
+           (layout_sync_blobs(store, error) && layout_write(store, index, error));
 }
 
 gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
@@ -200,6 +196,13 @@ gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, c
         return FALSE;
     }
     g_autofree char *text = ingot_attachment_to_text(subject, artifact_type, media_type, &blob);
-    return ingot_store_put(store, text, strlen(text), &manifest, error) &&
-           attached_add(store, &subject->digest, NULL, &manifest, error);
+    if (!ingot_store_put(store, text, strlen(text), &manifest, error) ||
+        !attached_add(store, &subject->digest, NULL, &manifest, error)) {
+        return FALSE;
+    }
+    const IngotDescriptor *const held[] = {&blob, &empty, &manifest};
+    for (guint i = 0; i < G_N_ELEMENTS(held); i++) {
+        hold_drop(store, &held[i]->digest);
+    }
+    return TRUE;
 }

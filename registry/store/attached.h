@@ -14,7 +14,7 @@ typedef struct {
 /* GPtrArray of Attached. */
 GPtrArray *attached_list(IngotStore *store, const IngotDigest *subject, GError **error);
 /* Lists a manifest that is in the store, with all that it names. From then on the row keeps it, for as long as its
- * subject is named or held. */
+ * subject is named or held: the caller's holds of them may end. */
 gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest,
                       GError **error);
 /* Its row, of the manifest's JSON. */

@@ -1,10 +1,12 @@
 #include <ingot/error.h>
+#include <ingot/manifest.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "store/attached.h"
 #include "store/blobs.h"
 #include "store/lacking.h"
+#include "store/reach.h"
 #include "transfer/attachments.h"
 #include "transfer/cosign.h"
 #include "transfer/fetch.h"
@@ -22,6 +24,7 @@ typedef struct {
     IngotStore *store;
     IngotRemote *remote;
     const char *name;
+    GHashTable *image; /* digests of its manifest and of all that it names */
     guint64 *received;
     guint manifests;  /* so far */
     guint64 bytes;    /* so far */
@@ -84,6 +87,13 @@ static gboolean pull_blob(Pull *pull, const json_t *descriptor, const char *dige
     return bytes != NULL;
 }
 
+static gboolean is_image(const Pull *pull, const json_t *root, const char *digest)
+{
+    return g_hash_table_contains(pull->image, digest) ||
+           g_strcmp0(json_string_value(json_object_get(root, "artifactType")), INGOT_TYPE_IMAGE) == 0;
+}
+
+/* An image is not taken for an attachment: one that is attached to itself would be gone into for ever. */
 static json_t *pull_manifest(Pull *pull, const char *digest, IngotDescriptor *out, GError **error)
 {
     if (pull->manifests >= MANIFESTS_MOST) {
@@ -96,9 +106,14 @@ static json_t *pull_manifest(Pull *pull, const char *digest, IngotDescriptor *ou
     if (bytes != NULL) {
         g_hash_table_add(pull->held, ingot_digest_to_text(&out->digest));
     }
-    return bytes == NULL
-               ? NULL
-               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), digest, &room, error);
+    g_autoptr(json_t) root = bytes == NULL ? NULL
+                                           : ingot_json_parse_within(g_bytes_get_data(bytes, NULL),
+                                                                     g_bytes_get_size(bytes), digest, &room, error);
+    if (root != NULL && is_image(pull, root, digest)) {
+        refuse(error, digest, "it is an image, not something that is attached to one");
+        return NULL;
+    }
+    return g_steal_pointer(&root);
 }
 
 /* All that a manifest names: its config and layers, or the manifests of an index with what those name. */
@@ -139,6 +154,7 @@ static gboolean check_subject(const json_t *root, const IngotDigest *subject, co
                : refuse(error, digest, "it is listed as attached, but says that it is not");
 }
 
+/* What the image's own pull counts on stays held: the image has no name yet. */
 static void let_go(Pull *pull)
 {
     GHashTableIter iter;
@@ -146,7 +162,7 @@ static void let_go(Pull *pull)
     g_hash_table_iter_init(&iter, pull->held);
     while (g_hash_table_iter_next(&iter, &text, NULL)) {
         IngotDigest digest;
-        if (ingot_digest_parse(text, &digest, NULL)) {
+        if (!g_hash_table_contains(pull->image, text) && ingot_digest_parse(text, &digest, NULL)) {
             ingot_store_let_go(pull->store, &digest);
         }
     }
@@ -214,9 +230,17 @@ gboolean attachments_pull(IngotStore *store, IngotRemote *remote, const char *na
                           IngotProgress *progress, guint64 *received, GError **error)
 {
     g_autoptr(json_t) lacking = json_array();
-    g_autoptr(GHashTable) held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Pull pull = {
-        .store = store, .remote = remote, .name = name, .received = received, .lacking = lacking, .held = held};
+    g_autoptr(GHashTable) held = reach_new(), own = reach_new();
+    Pull pull = {.store = store,
+                 .remote = remote,
+                 .name = name,
+                 .image = own,
+                 .received = received,
+                 .lacking = lacking,
+                 .held = held};
+    if (!reach_add(store, &image->digest, own, error)) {
+        return FALSE;
+    }
     ingot_remote_limit(remote, 0, 0, PATIENCE);
     pull_level(&pull, &image->digest, 1);
     pull_cosign(&pull, &image->digest);

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "store/attached.h"
 #include "store/lacking.h"
+#include "store/reach.h"
 #include "transfer/attachments.h"
 #include "transfer/cosign.h"
 #include "transfer/send.h"
@@ -14,6 +15,8 @@ typedef struct {
     IngotRemote *remote;
     const char *name;
     IngotProgress *progress;
+    GHashTable *opened;   /* digests of manifests whose attachments have gone */
+    GHashTable *children; /* of indexes, which have gone */
 } Push;
 
 static json_t *read_manifest(const Push *push, const IngotDigest *digest, GBytes **bytes, GError **error)
@@ -52,11 +55,18 @@ static gboolean push_child(const Push *push, const json_t *descriptor, guint lev
     if (!read_descriptor(descriptor, &child, error)) {
         return FALSE;
     }
-    g_autoptr(json_t) root = read_manifest(push, &child.digest, &bytes, error);
     g_autofree char *digest = ingot_digest_to_text(&child.digest);
-    return root != NULL && push_parts(push, root, level, error) &&
-           ingot_remote_put_manifest(push->remote, push->name, digest, g_bytes_get_data(bytes, NULL),
-                                     g_bytes_get_size(bytes), attached_media_type(root), error);
+    if (g_hash_table_contains(push->children, digest)) {
+        return TRUE;
+    }
+    g_autoptr(json_t) root = read_manifest(push, &child.digest, &bytes, error);
+    gboolean sent = root != NULL && push_parts(push, root, level, error) &&
+                    ingot_remote_put_manifest(push->remote, push->name, digest, g_bytes_get_data(bytes, NULL),
+                                              g_bytes_get_size(bytes), attached_media_type(root), error);
+    if (sent) {
+        g_hash_table_add(push->children, g_steal_pointer(&digest));
+    }
+    return sent;
 }
 
 /* All that a manifest names, so that a registry which looks for it finds it. */
@@ -126,8 +136,12 @@ static gboolean push_one(const Push *push, const IngotDigest *subject, const Att
                                g_bytes_get_size(bytes), error);
 }
 
+/* Once of each, whatever is attached to what. */
 static gboolean push_level(const Push *push, const IngotDigest *subject, guint level, GError **error)
 {
+    if (!g_hash_table_add(push->opened, ingot_digest_to_text(subject))) {
+        return TRUE;
+    }
     g_autoptr(GPtrArray) all = attached_list(push->store, subject, error);
     for (guint i = 0; all != NULL && i < all->len; i++) {
         const Attached *one = g_ptr_array_index(all, i);
@@ -155,7 +169,8 @@ static void tell_lacking(const Push *push, const IngotDigest *image)
 gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
                           IngotProgress *progress, GError **error)
 {
-    const Push push = {store, remote, name, progress};
+    g_autoptr(GHashTable) opened = reach_new(), children = reach_new();
+    const Push push = {store, remote, name, progress, opened, children};
     tell_lacking(&push, &image->digest);
     return push_level(&push, &image->digest, 0, error);
 }

@@ -89,9 +89,9 @@ expect 0 ingot push -q "$upstream/${name#*/}:1.0.0" "$REGISTRY/lacking:1.0.0"
 attached check "$REGISTRY" lacking "$list"
 ok "what could not be had is told, noted, and had later"
 
-# attach FILE [TIMES]: attaches a file to the image of `bounds`, so many times.
+# attach FILE [TIMES [NAME]]: attaches a file to the image of `bounds`, or NAME, so many times.
 attach() {
-    python3 - "$REGISTRY" bounds "$image" "$1" "${2:-1}" <<'PY'
+    python3 - "$REGISTRY" "${3:-bounds}" "$image" "$1" "${2:-1}" <<'PY'
 import hashlib, json, sys, urllib.request
 host, name, image, path, times = sys.argv[1:]
 kind = "application/vnd.oci.image.manifest.v1+json"
@@ -133,3 +133,48 @@ expect 0 ingot push -q "$upstream/${name#*/}:1.0.0" "$REGISTRY/signed:1.0.0"
 grep -q "$tag: the registry has another one under this tag, which stays" "$TMP/err" || fail "the push says: $(cat "$TMP/err")"
 curl -sf "http://$REGISTRY/v2/signed/manifests/$tag" -H 'Accept: */*' | cmp - "$TMP/manifest" || fail "a signature was replaced"
 ok "what a destination has under cosign's tags stays"
+
+# tag_beside NAME ENDING FILE: puts a manifest under one of cosign's tags.
+tag_beside() {
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$3" "http://$REGISTRY/v2/$1/manifests/${image/:/-}.$2" ||
+        fail "the registry does not take $1's .$2"
+}
+beside() { grep -o '"vnd.ingot.tag-beside"' "$INGOT_STORE/index.json" | wc -l; }
+
+# An image under cosign's own tags is none of its attachments. A store that has it so sends it once.
+export INGOT_STORE=$TMP/itself
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/itself" >/dev/null
+for ending in sig att sbom; do tag_beside itself $ending "$TMP/manifest"; done
+expect 0 ingot pull -q "$REGISTRY/itself:1.0.0"
+grep -q 'not all that is attached came along: .*it is an image, not something that is attached' "$TMP/err" || fail "the pull says: $(cat "$TMP/err")"
+[ "$(beside)" = 0 ] || fail "an image is attached to itself: $(cat "$INGOT_STORE/index.json")"
+python3 - "$INGOT_STORE/index.json" "$image" <<'PY'
+import json, sys
+path, image = sys.argv[1:]
+index = json.load(open(path))
+row = index["manifests"][0]
+for ending in ("sig", "att", "sbom"):
+    index["manifests"].append(dict(row, annotations={"vnd.ingot.subject": image, "vnd.ingot.tag-beside": image.replace(":", "-") + "." + ending}))
+json.dump(index, open(path, "w"))
+PY
+: >"$TMP/asked"
+timeout 60 ingot push -q "$REGISTRY/itself:1.0.0" "$upstream/itself-on:1.0.0" >/dev/null 2>"$TMP/err" || fail "a push of an image that is attached to itself: $(cat "$TMP/err")"
+[ "$(wc -l <"$TMP/asked")" -lt 60 ] || fail "$(wc -l <"$TMP/asked") requests for an image that is attached to itself"
+ok "an image that is attached to itself is pulled and pushed once"
+
+# What is attached may name the image's manifest as a mere layer. While more of it is waited for, the image stays.
+export INGOT_STORE=$TMP/held
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/held" >/dev/null
+attach "$TMP/manifest" 1 held
+printf '%s\n' "/manifests/${image/:/-}.sig hang" >"$TMP/rules"
+: >"$TMP/asked"
+ingot pull -q "$upstream/held:1.0.0" >/dev/null 2>&1 &
+pulling=$!
+ENDING+=("$pulling")
+for _ in $(seq 300); do grep -q "\.sig" "$TMP/asked" && break; sleep 0.1; done
+expect 0 ingot gc
+kill "$pulling"
+wait "$pulling" 2>/dev/null || true
+[ -e "$INGOT_STORE/blobs/sha256/${image#sha256:}" ] || fail "gc takes the manifest of an image that is being pulled"
+: >"$TMP/rules"
+ok "what is attached to an image ends no hold of the image"

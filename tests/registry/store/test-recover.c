@@ -252,6 +252,8 @@ static void foreign_attachments_are_kept_as_they_are(void **state)
     assert_null(((Attached *)g_ptr_array_index(list, 0))->tag);
     assert_string_equal(((Attached *)g_ptr_array_index(list, 1))->tag, "sha256-x.sig");
     ingot_store_let_go(store, &child.digest);
+    ingot_store_let_go(store, &layer.digest);
+    ingot_store_let_go(store, &own.digest);
     IngotGarbage garbage;
     assert_true(ingot_store_collect(store, &garbage, NULL));
     assert_int_equal(garbage.blobs, 0);
