@@ -18,7 +18,6 @@ typedef struct {
     const IngotDescriptor *blob;
     const GArray *ranges; /* of IngotRange: what is fetched now */
     guint64 *received;
-    gboolean found; /* some of it was in the store, or in the file */
 } Disk;
 
 /* --- what must be fetched --- */
@@ -137,8 +136,9 @@ static gboolean mend(Disk *disk, GError **error)
     return place_and_fetch(disk, error);
 }
 
-/* What was found here may have been damaged, or not what it was said to be: then the blob has a wrong digest. *wrong:
- * what was assembled is not the disk, and the next pull had better begin anew. */
+/* What was found here may have been damaged, or not what it was said to be, and what came may have been spoilt on its
+ * way: what is wrong is fetched once more. *wrong: there is nothing for the next pull to go on from. Where all frames
+ * are right and the whole is not, each pull that kept them would end like this one. */
 static gboolean assemble(Disk *disk, gboolean *wrong, GError **error)
 {
     for (gboolean mended = FALSE;; mended = TRUE) {
@@ -149,26 +149,14 @@ static gboolean assemble(Disk *disk, gboolean *wrong, GError **error)
         if (finish(disk, &problem)) {
             return TRUE;
         }
-        *wrong = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT);
-        if (!*wrong || mended || !disk->found) {
+        gboolean corrupt = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+        if (!corrupt || mended) {
+            *wrong = corrupt && !assembly_is_partly_right(&disk->work);
             g_propagate_error(error, problem);
             return FALSE;
         }
         g_error_free(problem);
-        *wrong = FALSE;
     }
-}
-
-/* Whether any of it is there before the network is asked. */
-static gboolean has_some(const Assembly *work)
-{
-    for (guint i = 0; i < work->index->chunks->len; i++) {
-        if (work->states[i] == FRAME_THERE ||
-            (!ingot_index_chunk(work->index, i)->hole && assembly_has_local(work, i))) {
-            return TRUE;
-        }
-    }
-    return FALSE;
 }
 
 static gboolean assemble_in(Disk *disk, IngotStore *store, const IngotReference *reference, gboolean fresh,
@@ -184,7 +172,6 @@ static gboolean assemble_in(Disk *disk, IngotStore *store, const IngotReference 
     if (seeds == NULL) {
         return FALSE;
     }
-    disk->found = has_some(work);
     return assemble(disk, wrong, error);
 }
 

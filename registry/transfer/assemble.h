@@ -1,8 +1,8 @@
 /* A disk blob put together from frames that images of the store have, and from frames that are fetched.
  *
  * What is fetched is decoded and checked against the index while more comes; in the end the whole blob must have its
- * digest. Where what the store had spoiled it, all frames are checked, and the wrong ones are fetched. Only bytes that
- * are wrong are thrown away: a network that breaks or a full disk leaves what came for the next pull. */
+ * digest. Where it has not, all frames are checked, and the wrong ones are fetched, once. Only bytes that are wrong are
+ * thrown away: a network that breaks, a full disk or a frame that is wrong again leaves what came for the next pull. */
 #pragma once
 
 #include <ingot/transfer.h>

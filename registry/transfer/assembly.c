@@ -564,3 +564,8 @@ gboolean assembly_end(Assembly *assembly, GError **error)
     worker_free(worker);
     return ok;
 }
+
+gboolean assembly_is_partly_right(const Assembly *assembly)
+{
+    return assembly->doubtful->len > 0 && assembly->doubtful->len < assembly->index->chunks->len;
+}

@@ -61,3 +61,5 @@ gboolean assembly_add(Assembly *assembly, guint64 offset, const void *data, gsiz
 
 /* When all frames are there: that those which came are right (CORRUPT), and the hasher that has had all of them. */
 gboolean assembly_end(Assembly *assembly, GError **error);
+/* Where all frames were checked: whether some are right and others are not. */
+gboolean assembly_is_partly_right(const Assembly *assembly);

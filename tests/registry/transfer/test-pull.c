@@ -81,7 +81,8 @@ typedef struct {
     guint64 sent;               /* bytes of it */
 } Image;
 
-static void image_init(Image *image)
+/* whole FALSE: the manifest gives another digest than the frames make. */
+static void image_init(Image *image, gboolean whole)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(1);
     g_autoptr(IngotEncoder) encoder = ingot_encoder_new();
@@ -109,7 +110,7 @@ static void image_init(Image *image)
                            .disk.size = image->disk->len};
     ingot_digest_of(image->config, strlen(image->config), &parts.config.digest);
     ingot_digest_of(g_bytes_get_data(image->index, NULL), g_bytes_get_size(image->index), &parts.index.digest);
-    ingot_digest_of(image->disk->data, image->disk->len, &parts.disk.digest);
+    ingot_digest_of(image->disk->data, image->disk->len - (whole ? 0 : 1), &parts.disk.digest);
     image->manifest = ingot_manifest_to_text(&parts);
     image->blob = parts.disk;
 }
@@ -202,7 +203,7 @@ static void what_has_come_stays_as_it_is(void **state)
 {
     (void)state;
     Image image;
-    image_init(&image);
+    image_init(&image, TRUE);
     image.half = 1;
     image.whole_from = image.wrong_from = 2;
     image.wrong_to = G_MAXUINT;
@@ -211,9 +212,63 @@ static void what_has_come_stays_as_it_is(void **state)
     image_clear(&image);
 }
 
+static guint64 frame_size(const Image *image, guint i)
+{
+    return image->places[i + 1] - image->places[i];
+}
+
+/* Nothing of the disk is there before, and one frame of it comes with a wrong byte. */
+static void one_wrong_frame_is_fetched_again(void **state)
+{
+    (void)state;
+    Image image;
+    image_init(&image, TRUE);
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    image.wrong_from = 1;
+    image.wrong_to = 2;
+    image.wrong = 3;
+    assert_true(pull_image(&image, ingot_workdir_path(folder)));
+    assert_int_equal(image.sent, image.places[FRAMES] + frame_size(&image, 3));
+    image_clear(&image);
+}
+
+/* It is wrong when it comes again, too. */
+static void the_frames_that_are_right_stay(void **state)
+{
+    (void)state;
+    Image image;
+    image_init(&image, TRUE);
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    image.wrong_from = 1;
+    image.wrong_to = G_MAXUINT;
+    image.wrong = 3;
+    assert_false(pull_image(&image, ingot_workdir_path(folder)));
+    assert_int_equal(image.sent, image.places[FRAMES] + frame_size(&image, 3));
+    image.wrong_to = 0;
+    assert_true(pull_image(&image, ingot_workdir_path(folder)));
+    assert_int_equal(image.sent, frame_size(&image, 3));
+    image_clear(&image);
+}
+
+/* Each frame is what the index says of it, and the disk is not what the manifest says. */
+static void what_cannot_be_mended_is_thrown_away(void **state)
+{
+    (void)state;
+    Image image;
+    image_init(&image, FALSE);
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    for (guint pull = 0; pull < 2; pull++) {
+        assert_false(pull_image(&image, ingot_workdir_path(folder)));
+        assert_int_equal(image.sent, image.places[FRAMES]);
+    }
+    image_clear(&image);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_what_the_manifest_gives),
-                                       cmocka_unit_test(what_has_come_stays_as_it_is)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_what_the_manifest_gives), cmocka_unit_test(what_has_come_stays_as_it_is),
+        cmocka_unit_test(one_wrong_frame_is_fetched_again), cmocka_unit_test(the_frames_that_are_right_stay),
+        cmocka_unit_test(what_cannot_be_mended_is_thrown_away)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
