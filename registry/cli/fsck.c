@@ -51,16 +51,16 @@ static void repair(IngotStore *store, const IngotStoreFault *fault, GHashTable *
     g_autofree char *name = ingot_name_to_text(fault->entry->name, fault->entry->tag);
     g_autofree char *text = g_strdup_printf("%s@%s", name, digest);
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, NULL);
-    if (reference == NULL || reference->host == NULL || g_hash_table_contains(repaired, digest)) {
+    if (reference == NULL || reference->host == NULL || g_hash_table_contains(repaired, digest) ||
+        !meant_is_there(store, fault->entry)) {
         return;
     }
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
-    g_autoptr(IngotStoreEntry) still = meant_name(store, reference, NULL);
     g_autoptr(GError) error = NULL;
-    if (still != NULL && pull_again(store, reference, &options, &error)) {
+    if (pull_again(store, reference, &options, &error)) {
         g_hash_table_add(repaired, g_steal_pointer(&digest));
-    } else if (error != NULL) {
+    } else {
         ingot_progress_warning(ingot_command_progress(), "%s: %s", text, error->message);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/process.h"
+#include "store/meant.h"
 #include "store/reach.h"
 
 #define STEPS_MOST 8u /* of things attached to things attached */
@@ -145,19 +146,6 @@ static void check_nameless(IngotStore *store, const json_t *rows, GHashTable *im
     }
 }
 
-static gboolean has_entry(const GPtrArray *entries, const IngotStoreEntry *wanted)
-{
-    for (guint i = 0; i < entries->len; i++) {
-        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
-        if (strcmp(entry->name, wanted->name) == 0 && g_strcmp0(entry->tag, wanted->tag) == 0 &&
-            g_strcmp0(entry->index, wanted->index) == 0 &&
-            ingot_digest_equal(&entry->manifest.digest, &wanted->manifest.digest)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* What another command has removed, or given its name to another, while all of it was read, is no fault. */
 static gboolean drop_gone(IngotStore *store, GPtrArray *faults, GError **error)
 {
@@ -165,7 +153,7 @@ static gboolean drop_gone(IngotStore *store, GPtrArray *faults, GError **error)
     g_autoptr(GPtrArray) former = named == NULL ? NULL : ingot_store_list_former(store, error);
     for (guint i = faults->len; former != NULL && i-- > 0;) {
         const IngotStoreFault *fault = g_ptr_array_index(faults, i);
-        if (fault->entry != NULL && !has_entry(named, fault->entry) && !has_entry(former, fault->entry)) {
+        if (fault->entry != NULL && !meant_is_among(named, fault->entry) && !meant_is_among(former, fault->entry)) {
             g_ptr_array_remove_index(faults, i);
         }
     }

@@ -278,3 +278,25 @@ gboolean meant_move_tag(IngotStore *store, const char *name, const char *tag, co
     return layout_move_tag(store, name, tag, before, manifest, &moved, error) &&
            (moved || layout_name(store, name, NULL, NULL, manifest, error));
 }
+
+/* --- what is still there --- */
+
+gboolean meant_is_among(const GPtrArray *entries, const IngotStoreEntry *wanted)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        if (strcmp(entry->name, wanted->name) == 0 && g_strcmp0(entry->tag, wanted->tag) == 0 &&
+            g_strcmp0(entry->index, wanted->index) == 0 &&
+            ingot_digest_equal(&entry->manifest.digest, &wanted->manifest.digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean meant_is_there(IngotStore *store, const IngotStoreEntry *entry)
+{
+    g_autoptr(GPtrArray) named = ingot_store_list(store, NULL);
+    g_autoptr(GPtrArray) former = ingot_store_list_former(store, NULL);
+    return (named != NULL && meant_is_among(named, entry)) || (former != NULL && meant_is_among(former, entry));
+}

@@ -18,3 +18,7 @@ gboolean meant_name_pulled(IngotStore *store, const char *name, const char *dige
  * else, since another process has moved it, by its digest alone. */
 gboolean meant_move_tag(IngotStore *store, const char *name, const char *tag, const IngotDigest *before,
                         const IngotDescriptor *manifest, GError **error);
+/* Whether this very entry is among them: the name, as it is, with the image that it had. */
+gboolean meant_is_among(const GPtrArray *entries, const IngotStoreEntry *entry);
+/* Whether the store still has this very entry, with or without its name. */
+gboolean meant_is_there(IngotStore *store, const IngotStoreEntry *entry);

@@ -12,6 +12,10 @@ refused() {
     expect "$1" "${@:3}"
     grep -qF -- "$2" "$TMP/err" || fail "${*:3} says: $(cat "$TMP/err")"
 }
+damage() {
+    local blob
+    for blob in "$INGOT_STORE"/blobs/sha256/*; do [ "$(stat -c %s "$blob")" -lt 1000000 ] || flip "$blob" 500000; done
+}
 same() { cmp -n 1200128 "$1" "$2" || fail "$3"; }
 
 start_ingotd
@@ -107,14 +111,24 @@ ingot rm "$web@$many" 2>/dev/null
 [ -z "$(ls "$INGOT_STORE/blobs/sha256")" ] || fail "rm by an index"
 ok "an image pulled by the digest of an index is found by that"
 
+# Whatever it was pulled by, a repair fetches it.
+export INGOT_STORE=$TMP/repair
+for what in "$web:many" "$web@$first" "$web@$many"; do
+    ingot pull -q "$what" >/dev/null
+    damage
+    expect 1 ingot fsck
+    expect 0 ingot fsck --repair
+    expect 0 ingot fsck
+    ingot rm "$what" 2>/dev/null
+    [ -z "$(ls "$INGOT_STORE/blobs/sha256")" ] || fail "the repair of $what has named something: $(ingot images)"
+done
+export INGOT_STORE=$TMP/store
+ok "what was pulled by a tag, by its digest or by an index's is repaired"
+
 # What another command does while fsck looks and fetches, stands. A proxy that is stopped gives it the time.
 start_upstream "$REGISTRY"
 for name in web own; do ingot pull -q "$upstream/$name:1.0.0" >/dev/null; done
 ingot pull -q "$upstream/web:prod" >/dev/null
-damage() {
-    local blob
-    for blob in "$INGOT_STORE"/blobs/sha256/*; do [ "$(stat -c %s "$blob")" -lt 1000000 ] || flip "$blob" 500000; done
-}
 damage
 kill -STOP "$upstream_pid"
 ingot fsck --repair >"$TMP/out" 2>"$TMP/err" &
@@ -182,7 +196,7 @@ print(manifest["layers"][1]["digest"])
 PY
 lie=$(python3 "$TMP/lies.py" "$docker")
 start_upstream "$docker"
-refused 1 "index and disk do not belong together" ingot pull --store "$TMP/lies" "$upstream/web:lies"
+refused 1 "but by its index it has another size" ingot pull --store "$TMP/lies" "$upstream/web:lies"
 grep -q '/manifests/lies' "$TMP/asked" || fail "the manifest was not asked for"
 ! grep "/blobs/$lie" "$TMP/asked" || fail "a disk that does not belong to its index is fetched"
 ok "a disk that does not belong to its index is not fetched"
