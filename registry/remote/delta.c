@@ -10,7 +10,6 @@
 #include "remote/failure.h"
 #include "remote/ours.h"
 #include "remote/upload.h"
-#include "remote/uploadnotes.h"
 
 #define FRAME_MAX (1u << 20) /* bytes that a registry takes as one frame */
 #define LIST_MAX (64u << 20) /* bytes of a list that it takes */
@@ -154,8 +153,8 @@ static gboolean may_have_taken(const HttpExchange *list)
 
 /* Tells the frames. *missing: those that are, neighbours joined; NULL, and upload->again: another upload is to be told.
  */
-static gboolean ask_missing(IngotRemote *remote, Upload *upload, const IngotDigest *digest, const GArray *frames,
-                            const guint8 *list, GArray **missing, GError **error)
+static gboolean ask_missing(IngotRemote *remote, Upload *upload, const GArray *frames, const guint8 *list,
+                            GArray **missing, GError **error)
 {
     static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
     gsize bits = (frames->len + 7) / 8;
@@ -177,7 +176,7 @@ static gboolean ask_missing(IngotRemote *remote, Upload *upload, const IngotDige
     if (post.answer->len != bits) {
         return failure_set(remote, post.url, INGOT_ERROR_FAILED, error, "the answer does not fit the frames");
     }
-    upload_note_keep(remote, upload->name, digest, upload->location, post.answer->data, bits);
+    upload_note_write(upload->note, upload->location, post.answer->data, bits);
     *missing = join_missing(frames, post.answer->data);
     return TRUE;
 }
@@ -249,6 +248,14 @@ static gboolean ask_place(IngotRemote *remote, Upload *upload, guint64 *come, GE
                : http_refused(remote, &get, error);
 }
 
+/* Another goes on with it: it is neither gone on with nor dropped here. Always FALSE. */
+static gboolean leave(const IngotRemote *remote, Upload *upload, GError **error)
+{
+    failure_set(remote, upload->location, INGOT_ERROR_FAILED, error, "the upload is another's by now");
+    upload_clear(upload);
+    return FALSE;
+}
+
 /* Sends a little from where it stands, which ends what another connection may still bring. Until then it may come
  * further: *come is where it stands. */
 static gboolean take_over(IngotRemote *remote, Upload *upload, int fd, const GArray *missing, guint64 *come,
@@ -278,13 +285,17 @@ static gboolean take_over(IngotRemote *remote, Upload *upload, int fd, const GAr
     if (upload->again) {
         return ask_place(remote, upload, come, error);
     }
+    if (patch.status == 409) {
+        return leave(remote, upload, error);
+    }
     *done = patch.status == 202;
     return (patch.status == 202 || patch.status == 416) && take_place(upload, &patch, come)
                ? *done || http_wait(remote, TAKE_OVER_WAIT, error)
                : http_refused(remote, &patch, error);
 }
 
-/* Where an upload whose connection has ended stands, and that nothing else goes on with it. */
+/* Where an upload whose connection has ended stands, and that nothing else goes on with it. FALSE, and no
+ * upload->location: something does. */
 static gboolean find_place(IngotRemote *remote, Upload *upload, int fd, const GArray *missing, guint64 *come,
                            IngotProgress *progress, GError **error)
 {
@@ -297,10 +308,7 @@ static gboolean find_place(IngotRemote *remote, Upload *upload, int fd, const GA
             return FALSE;
         }
     }
-    if (!done || *come > total_of(missing)) {
-        return failure_set(remote, upload->location, INGOT_ERROR_FAILED, error, "the upload is another's by now");
-    }
-    return TRUE;
+    return (done && *come <= total_of(missing)) || leave(remote, upload, error);
 }
 
 static gboolean is_broken_off(const GError *problem)
@@ -373,6 +381,10 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
             return FALSE;
         }
         g_error_free(problem);
+        if (upload->location == NULL) {
+            upload->again = TRUE;
+            return TRUE;
+        }
         all = TRUE; /* or none of it: its end shows that */
     }
     return upload_end(remote, upload, blob, doubt, progress, error);
@@ -397,22 +409,20 @@ static gboolean put_rest(IngotRemote *remote, Upload *upload, int fd, const Ingo
 static gboolean go_on(IngotRemote *remote, Upload *upload, int fd, const IngotDescriptor *blob, const GArray *frames,
                       IngotProgress *progress, guint64 *sent, gboolean *ok, GError **error)
 {
-    g_autoptr(UploadNote) note =
-        frames == NULL ? NULL : upload_note_load(remote, upload->name, &blob->digest, (frames->len + 7) / 8);
     GError *problem = NULL;
-    if (note == NULL) {
+    g_autofree guint8 *bits = NULL;
+    if (frames == NULL || !upload_note_read(upload->note, remote, (frames->len + 7) / 8, &upload->location, &bits)) {
         return FALSE;
     }
-    g_autoptr(GArray) missing = join_missing(frames, g_bytes_get_data(note->missing, NULL));
-    upload->location = g_strdup(note->location);
-    upload->frames = g_strdup(note->location);
+    g_autoptr(GArray) missing = join_missing(frames, bits);
+    upload->frames = g_strdup(upload->location);
     *ok = put_rest(remote, upload, fd, blob, missing, progress, sent, &problem) && !upload->again;
     if (!*ok && (upload->left || is_broken_off(problem))) {
         g_propagate_error(error, problem);
         return TRUE;
     }
     g_clear_error(&problem);
-    upload_note_drop(remote, upload->name, &blob->digest);
+    upload_note_empty(upload->note);
     upload->refused = 0;
     return *ok;
 }
@@ -425,7 +435,7 @@ static gboolean put_delta(IngotRemote *remote, Upload *upload, int fd, const cha
     *tried = upload->frames != NULL && frames != NULL;
     g_autofree guint8 *list = !*tried ? NULL : list_frames(fd, path, frames, index, error);
     g_autoptr(GArray) missing = NULL;
-    if (list == NULL || !ask_missing(remote, upload, &blob->digest, frames, list, &missing, error)) {
+    if (list == NULL || !ask_missing(remote, upload, frames, list, &missing, error)) {
         return FALSE;
     }
     *sent += (guint64)frames->len * ENTRY;
@@ -462,6 +472,8 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
     if (fd < 0) {
         return FALSE;
     }
+    g_autoptr(UploadNote) note = frames == NULL ? NULL : upload_note_open(remote, name, &blob->digest);
+    upload.note = note;
     if (go_on(remote, &upload, fd, blob, frames, progress, count, &ok, error)) {
         return ok;
     }
@@ -472,7 +484,7 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
         ok = put_delta(remote, &upload, fd, path, blob, frames, index, progress, count, &tried, &problem);
     } while (ok && upload.again);
     if (ok || !is_broken_off(problem)) {
-        upload_note_drop(remote, name, &blob->digest);
+        upload_note_empty(note);
     }
     if (ok) {
         return TRUE;

@@ -8,6 +8,7 @@
 
 #include "remote/http.h"
 #include "remote/ours.h"
+#include "remote/uploadnotes.h"
 
 #define UPLOAD_ANSWER_MAX (64u << 10) /* bytes of an answer that is not wanted for itself */
 
@@ -25,6 +26,7 @@ typedef struct {
     long refused;                    /* the status with which the registry has refused something of it; 0: none */
     const IngotMeanwhile *meanwhile; /* what is still to be done meanwhile; NULL: nothing */
     gboolean left;                   /* what was to be done meanwhile has failed */
+    UploadNote *note;                /* the push's, of where it stands; NULL: it has none */
 } Upload;
 
 void upload_clear(Upload *upload);

@@ -7,6 +7,7 @@
 
 #include "remote/ours.h"
 #include "remote/patience.h"
+#include "remote/uploadnotes.h"
 
 #define HASHES "503 Service Unavailable", "Retry-After: 1\r\nIngot-Hashing: yes\r\n"
 #define BUSY "503 Service Unavailable", "Retry-After: 1\r\n"
@@ -17,15 +18,18 @@ typedef struct {
 } Answer;
 
 typedef struct {
-    const Answer *answers; /* to each PUT in turn; behind the last, one that has no status, 201 */
-    gboolean is_foreign;   /* it knows of no frames */
-    gboolean forgets;      /* an upload, once its connection has ended */
-    gsize frame;           /* bytes; 0: FRAME */
-    guint64 keeps;         /* of each PUT with a body: bytes, behind which the connection ends; 0: all */
-    guint64 come;          /* bytes of frames that it has, each of which may come once */
-    gulong silence;        /* microseconds before each answer to a PUT */
-    Answer list;           /* to a list of frames; no status: both are missing */
-    const Answer *lists;   /* to each list in turn instead; behind the last as above */
+    const Answer *answers;             /* to each PUT in turn; behind the last, one that has no status, 201 */
+    gboolean is_foreign;               /* it knows of no frames */
+    gboolean forgets;                  /* an upload, once its connection has ended */
+    gsize frame;                       /* bytes; 0: FRAME */
+    guint64 keeps;                     /* of each PUT with a body: bytes, behind which the connection ends; 0: all */
+    guint64 come;                      /* bytes of frames that it has, each of which may come once */
+    gulong silence;                    /* microseconds before each answer to a PUT */
+    Answer list;                       /* to a list of frames; no status: both are missing */
+    const Answer *lists;               /* to each list in turn instead; behind the last as above */
+    gboolean is_anothers;              /* some other client goes on with the upload that was begun before */
+    enum { NO_NOTE, LEFT, HELD } note; /* of upload 9: the push that wrote it has ended, or lives */
+    gboolean *note_stays;              /* whether it says the same behind the push */
     const IngotMeanwhile *meanwhile;
     guint begun, put;
     GString *log; /* of each request a letter, and the upload's number: P begun, L list, G asked for, C some of its
@@ -94,6 +98,9 @@ static char *answer(const char *request, gsize sent, gpointer user)
     if (g_str_has_prefix(request, "DELETE")) {
         return serve_text("204 No Content", "", "");
     }
+    if (registry->is_anothers && *number == '9' && g_str_has_prefix(request, "PATCH")) {
+        return serve_text("409 Conflict", "", "");
+    }
     if (is_put && sent > registry->keeps && registry->keeps > 0) {
         take(registry, request, registry->keeps);
         return NULL;
@@ -128,6 +135,35 @@ static IngotIndex *index_new(const guint8 *disk, gsize frame)
     return index;
 }
 
+/* What the note says of upload 9. */
+static gboolean says_nine(const UploadNote *note, const IngotRemote *remote)
+{
+    g_autofree char *location = NULL;
+    g_autofree guint8 *missing = NULL;
+    return upload_note_read(note, remote, 1, &location, &missing) && g_str_has_suffix(location, "/uploads/9") &&
+           *missing == 3;
+}
+
+/* The same push, beside or behind another one of the disk. */
+static gboolean push_noted(Registry *registry, IngotRemote *remote, const char *folder, const char *path,
+                           const IngotDescriptor *blob, IngotIndex *index, GError **error)
+{
+    g_autofree char *uploads = g_build_filename(folder, "uploads", NULL);
+    ingot_remote_keep_uploads(remote, uploads);
+    UploadNote *other = upload_note_open(remote, "team/web", &blob->digest);
+    assert_non_null(other);
+    assert_null(upload_note_open(remote, "team/web", &blob->digest));
+    upload_note_write(other, "/v2/team/web/blobs/uploads/9", "\x03", 1);
+    if (registry->note == LEFT) {
+        g_clear_pointer(&other, upload_note_free);
+    }
+    gboolean ok = ingot_remote_put_disk(remote, "team/web", path, blob, index, registry->meanwhile, NULL, NULL, error);
+    other = other == NULL ? upload_note_open(remote, "team/web", &blob->digest) : other;
+    *registry->note_stays = says_nine(other, remote);
+    upload_note_free(other);
+    return ok;
+}
+
 /* Pushes the disk; the error, or NULL; what was asked is in the log. *known: whether the frames' digests still are. */
 static GError *push(Registry *registry, guint patience, gboolean *known)
 {
@@ -146,7 +182,9 @@ static GError *push(Registry *registry, guint patience, gboolean *known)
     g_autoptr(IngotRemote) remote = serve_remote(serve);
     ingot_remote_limit(remote, 5, 1, patience);
     gboolean ok =
-        ingot_remote_put_disk(remote, "team/web", path, &blob, index, registry->meanwhile, NULL, NULL, &error);
+        registry->note == NO_NOTE
+            ? ingot_remote_put_disk(remote, "team/web", path, &blob, index, registry->meanwhile, NULL, NULL, &error)
+            : push_noted(registry, remote, ingot_workdir_path(folder), path, &blob, index, &error);
     assert_int_equal(ok, error == NULL);
     *known = index->frames != NULL;
     serve_free(serve);
@@ -286,6 +324,31 @@ static void lists_that_are_always_lost_end(void **state)
     expect_log(&registry, "P1 L1 L1 D1 P2 L2 L2 D2 P3 L3 D3 P4 S4");
 }
 
+/* The upload of a push that was killed is gone on with; one whose push lives, in this process or another, or that some
+ * other client has, is neither gone on with nor dropped. */
+static void an_upload_of_a_push_that_lives_is_left_alone(void **state)
+{
+    static const struct {
+        Registry registry;
+        gboolean stays;
+        const char *log;
+    } rows[] = {
+        {{.note = LEFT}, FALSE, "G9 C9 E9"},
+        {{.note = HELD}, TRUE, "P1 L1 S1"},
+        {{.note = LEFT, .is_anothers = TRUE}, FALSE, "G9 C9 P1 L1 S1"},
+    };
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Registry registry = rows[i].registry;
+        gboolean known, stays;
+        registry.note_stays = &stays;
+        assert_null(push(&registry, 0, &known));
+        assert_true(known);
+        assert_int_equal(stays, rows[i].stays);
+        expect_log(&registry, rows[i].log);
+    }
+}
+
 /* Digests that the registry has found wrong are forgotten, and no others. */
 static void digests_that_nobody_refused_stay_known(void **state)
 {
@@ -340,6 +403,7 @@ int main(void)
         cmocka_unit_test(patience_ends_by_the_clock),
         cmocka_unit_test(a_list_whose_answer_is_lost_is_told_another_upload),
         cmocka_unit_test(lists_that_are_always_lost_end),
+        cmocka_unit_test(an_upload_of_a_push_that_lives_is_left_alone),
         cmocka_unit_test(digests_that_nobody_refused_stay_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
