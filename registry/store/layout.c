@@ -175,11 +175,17 @@ static void keep_last(const IngotStore *store, const char *path)
     }
 }
 
+gboolean layout_mend(const IngotStore *store, const json_t *index, GError **error)
+{
+    g_autofree char *path = layout_path(store, "index.json");
+    return ingot_json_save(index, path, INDEX_MAX, 0644, error);
+}
+
 gboolean layout_write(const IngotStore *store, const json_t *index, GError **error)
 {
     g_autofree char *path = layout_path(store, "index.json");
     keep_last(store, path);
-    return ingot_json_save(index, path, INDEX_MAX, 0644, error);
+    return layout_mend(store, index, error);
 }
 
 const char *layout_annotation(const json_t *row, const char *key)

@@ -54,6 +54,8 @@ json_t *layout_empty(void);
 gboolean layout_sync_blobs(const IngotStore *store, GError **error);
 /* The one that was there stays as index.json.last, where the file system can do that. */
 gboolean layout_write(const IngotStore *store, const json_t *index, GError **error);
+/* The same over one that is damaged, which must not become the last one. */
+gboolean layout_mend(const IngotStore *store, const json_t *index, GError **error);
 /* Parts NAME:TAG; *tag is NULL where there is none. */
 void layout_split_name(const char *text, char **name, char **tag);
 /* One row of index.json; FALSE if it is damaged. name and tag are NULL where it has no name. */

@@ -1,11 +1,11 @@
 /* An index.json that is damaged or gone, made again: of the rows that can still be read, else of those of the last good
  * one (layout.h), and of what the blobs tell: images that no row names, and what is attached by its subject. */
 #include <errno.h>
-#include <fcntl.h>
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "store/attached.h"
@@ -174,17 +174,37 @@ gboolean ingot_store_look(IngotStore *store, IngotStoreRecovery *found, GError *
     return problem == NULL;
 }
 
+/* A second name for the damaged one, or, where the file system has none of these, a copy of it: until another is
+ * written, what can be read of it is needed in its place. What is no file has nothing to be read, and goes away. */
+static gboolean keep_beside(const char *from, const char *to, GError **error)
+{
+    struct stat st;
+    if (link(from, to) == 0 || errno == ENOENT) {
+        return TRUE;
+    }
+    if (lstat(from, &st) == 0 && S_ISREG(st.st_mode)) {
+        gboolean copied = ingot_file_copy(from, to, error);
+        if (!copied) {
+            unlink(to);
+        }
+        return copied;
+    }
+    return rename(from, to) == 0 || ingot_error_set_errno(error, errno, "%s: cannot rename to %s", from, to);
+}
+
 /* The damaged one stays for whoever wants to look at it. */
 static gboolean set_aside(const IngotStore *store, GError **error)
 {
     g_autofree char *from = layout_path(store, "index.json");
+    struct stat damaged = {0}, st;
+    gboolean there = lstat(from, &damaged) == 0;
     for (guint i = 1; i <= ASIDE_MOST; i++) {
         g_autofree char *name = g_strdup_printf("index.json.damaged-%u", i), *to = layout_path(store, name);
-        if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 || errno == ENOENT) {
-            return TRUE;
+        if (lstat(to, &st) != 0) {
+            return keep_beside(from, to, error);
         }
-        if (errno != EEXIST) {
-            return ingot_error_set_errno(error, errno, "%s: cannot rename to %s", from, to);
+        if (there && st.st_dev == damaged.st_dev && st.st_ino == damaged.st_ino) {
+            return TRUE; /* by one who got no further */
         }
     }
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s.damaged-1 to -%u are all there: remove them", from,
@@ -206,7 +226,7 @@ gboolean ingot_store_recover(IngotStore *store, IngotStoreRecovery *done, GError
         return FALSE;
     }
     return rebuilt == NULL ||
-           (set_aside(store, error) && layout_sync_blobs(store, error) && layout_write(store, rebuilt, error));
+           (set_aside(store, error) && layout_sync_blobs(store, error) && layout_mend(store, rebuilt, error));
 }
 
 void ingot_store_recovery_clear(IngotStoreRecovery *recovery)

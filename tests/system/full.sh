@@ -107,11 +107,6 @@ whole "$small/store" tip:2 "$TMP/v2.raw"
 ingot fsck || fail "a full disk has damaged something"
 ok "names on a full disk"
 
-# The list of images is written anew when there is no room for it: what is to go makes it.
-rm -rf "$small/store"
-room 64m
-ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
-ingot pack -q "$TMP/v2.raw" web:1.0.0 >/dev/null
 used() { df --output=used "$small" | tail -n 1; }
 fill() {
     cat /dev/zero >>"$small/fill" 2>/dev/null || true
@@ -119,6 +114,34 @@ fill() {
     ! head -c 4096 /dev/zero >"$small/probe" 2>/dev/null || fail "the disk is not full: $(df "$small")"
     rm "$small/probe"
 }
+
+# A damaged list stays in its place until there is room for another: it alone has the last change.
+rm -rf "$small/store"
+room 64m
+for n in 1 2; do ingot pack -q "$TMP/v$n.raw" "web:$n.0.0" >/dev/null; done
+last=$(ingot tag -q web:2.0.0 web:1.0.0)
+python3 - "$small/store/index.json" <<'PY'
+import json, sys
+index = json.load(open(sys.argv[1]))
+del next(row for row in index["manifests"] if row.get("annotations", {}).get("org.opencontainers.image.ref.name") == "web:2.0.0")["size"]
+json.dump(index, open(sys.argv[1], "w"))
+PY
+fill
+cp "$small/store/index.json" "$TMP/damaged.json"
+for _ in 1 2; do full ingot fsck --repair; done
+cmp "$small/store/index.json" "$TMP/damaged.json" || fail "a repair on a full disk takes the damaged list away"
+rm "$small/fill"
+expect 0 ingot fsck --repair
+[ "$(ingot -q show web:1.0.0)" = "$last" ] || fail "a repair forgets the last change: $(ingot images)"
+cmp "$small/store/index.json.damaged-1" "$TMP/damaged.json" || fail "the damaged list is not kept"
+[ ! -e "$small/store/index.json.damaged-2" ] || fail "the damaged list is kept twice"
+ok "a repair on a full disk takes nothing away"
+
+# The list of images is written anew when there is no room for it: what is to go makes it.
+rm -rf "$small/store"
+room 64m
+ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
+ingot pack -q "$TMP/v2.raw" web:1.0.0 >/dev/null
 fill
 before=$(used)
 expect 0 ingot gc
