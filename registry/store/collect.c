@@ -161,7 +161,7 @@ static void reach_attached(IngotStore *store, const json_t *rows, GHashTable *re
                 continue;
             }
             *unread += reach_add(store, &manifest.digest, reached, NULL) ? 0 : 1;
-            g_hash_table_add(reached, g_strdup(subject)); /* the rest of it is held by who holds this */
+            reach_note(reached, subject); /* the rest of it is held by who holds this */
             g_hash_table_iter_remove(&iter);
             more = TRUE;
         }

@@ -11,6 +11,22 @@ GHashTable *reach_new(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
+/* The value of a digest whose manifest was opened, and all that it names added. Another's is NULL: being named by
+ * somebody, as a mere layer say, opens nothing. */
+#define OPENED GINT_TO_POINTER(1)
+
+gboolean reach_opened(GHashTable *set, const char *digest)
+{
+    return g_hash_table_lookup(set, digest) == OPENED;
+}
+
+void reach_note(GHashTable *set, const char *digest)
+{
+    if (!g_hash_table_contains(set, digest)) {
+        g_hash_table_insert(set, g_strdup(digest), NULL);
+    }
+}
+
 static json_t *manifest_read(IngotStore *store, const IngotDigest *digest, GError **error)
 {
     g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, error);
@@ -26,7 +42,7 @@ static void add_descriptor(const json_t *descriptor, GHashTable *set)
 {
     const char *digest = json_string_value(json_object_get(descriptor, "digest"));
     if (digest != NULL) {
-        g_hash_table_add(set, g_strdup(digest));
+        reach_note(set, digest);
     }
 }
 
@@ -40,8 +56,8 @@ static gboolean add_children(IngotStore *store, const json_t *root, guint depth,
     for (size_t i = 0; i < json_array_size(children); i++) {
         const char *text = json_string_value(json_object_get(json_array_get(children, i), "digest"));
         IngotDigest digest;
-        if (text != NULL && !g_hash_table_contains(set, text) && ingot_digest_parse(text, &digest, NULL) &&
-            ingot_store_has(store, &digest) && !add_manifest(store, &digest, depth + 1, set, error)) {
+        if (text != NULL && ingot_digest_parse(text, &digest, NULL) && ingot_store_has(store, &digest) &&
+            !add_manifest(store, &digest, depth + 1, set, error)) {
             return FALSE;
         }
     }
@@ -63,11 +79,27 @@ static gboolean add_named(IngotStore *store, const json_t *root, guint depth, GH
     return add_children(store, root, depth, set, error);
 }
 
+/* All that a manifest names, which was read; and then it is opened. */
+static gboolean open_manifest(IngotStore *store, const char *digest, const json_t *root, guint depth, GHashTable *set,
+                              GError **error)
+{
+    if (!add_named(store, root, depth, set, error)) {
+        return FALSE;
+    }
+    g_hash_table_insert(set, g_strdup(digest), OPENED);
+    return TRUE;
+}
+
 static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint depth, GHashTable *set, GError **error)
 {
-    g_hash_table_add(set, ingot_digest_to_text(digest));
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(digest, text);
+    if (reach_opened(set, text)) {
+        return TRUE;
+    }
+    reach_note(set, text);
     g_autoptr(json_t) root = manifest_read(store, digest, error);
-    return root != NULL && add_named(store, root, depth, set, error);
+    return root != NULL && open_manifest(store, text, root, depth, set, error);
 }
 
 gboolean reach_add(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error)
@@ -98,16 +130,19 @@ char *reach_subject(IngotStore *store, const json_t *row)
 static gboolean add_subject(IngotStore *store, const char *subject, GHashTable *set)
 {
     IngotDigest above;
-    return subject == NULL || g_hash_table_contains(set, subject) || !ingot_digest_parse(subject, &above, NULL) ||
-           !ingot_store_has(store, &above) || reach_add(store, &above, set, NULL);
+    return subject == NULL || !ingot_digest_parse(subject, &above, NULL) || !ingot_store_has(store, &above) ||
+           reach_add(store, &above, set, NULL);
 }
 
 /* FALSE: it, or the image that it is attached to, can't be read. */
 static gboolean add_nameless(IngotStore *store, const json_t *row, const IngotDigest *manifest, GHashTable *set)
 {
-    g_hash_table_add(set, ingot_digest_to_text(manifest));
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(manifest, text);
+    reach_note(set, text);
     g_autoptr(json_t) root = manifest_read(store, manifest, NULL);
-    return root != NULL && add_named(store, root, 0, set, NULL) && add_subject(store, subject_of(row, root), set);
+    return root != NULL && open_manifest(store, text, root, 0, set, NULL) &&
+           add_subject(store, subject_of(row, root), set);
 }
 
 /* A row without a name that can't be read is passed over (*unread): what that names serves nobody, and no verb could

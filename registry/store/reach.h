@@ -6,8 +6,12 @@
 
 #include "store/layout.h"
 
-/* A set of digests as text. */
+/* A set of digests as text, which knows of each whether it was opened as a manifest. */
 GHashTable *reach_new(void);
+/* Adds a digest that is not opened. */
+void reach_note(GHashTable *set, const char *digest);
+/* Whether all that this manifest names was added too. */
+gboolean reach_opened(GHashTable *set, const char *digest);
 /* Adds a manifest, its config, its layers, and, of an index, the manifests below it that are there. */
 gboolean reach_add(IngotStore *store, const IngotDigest *manifest, GHashTable *set, GError **error);
 /* Adds all that the rows reach; what is attached to an image keeps the image, which may have no name yet. *unread is

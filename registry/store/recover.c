@@ -116,7 +116,7 @@ static void add_blob(IngotStore *store, json_t *rows, const IngotDigest *digest,
     }
 }
 
-/* What no row reaches. */
+/* What no row reaches. What another manifest names as a mere layer may be an image nevertheless. */
 static void add_blobs(IngotStore *store, json_t *rows, guint *images)
 {
     g_autoptr(GHashTable) reached = reach_new();
@@ -131,7 +131,7 @@ static void add_blobs(IngotStore *store, json_t *rows, guint *images)
     while (blobs != NULL && (name = g_dir_read_name(blobs)) != NULL) {
         g_autofree char *text = g_strconcat("sha256:", name, NULL);
         IngotDigest digest;
-        if (!g_hash_table_contains(reached, text) && ingot_digest_parse(text, &digest, NULL)) {
+        if (!reach_opened(reached, text) && ingot_digest_parse(text, &digest, NULL)) {
             add_blob(store, rows, &digest, images);
         }
     }

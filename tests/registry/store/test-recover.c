@@ -270,14 +270,64 @@ static void foreign_attachments_are_kept_as_they_are(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* A manifest that names one thing, as one of its layers or, of an index, of its manifests. */
+static IngotDescriptor put_manifest(IngotStore *store, const char *key, const IngotDescriptor *named)
+{
+    IngotDescriptor manifest;
+    g_autofree char *digest = ingot_digest_to_text(&named->digest);
+    g_autofree char *text =
+        g_strdup_printf("{\"%s\":[{\"digest\":\"%s\",\"size\":%" G_GUINT64_FORMAT "}]}", key, digest, named->size);
+    assert_true(ingot_store_put(store, text, strlen(text), &manifest, NULL));
+    return manifest;
+}
+
+/* What somebody names as a layer may be a manifest of somebody else, which has its own content. */
+static void a_layer_that_is_a_manifest_keeps_its_content(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor web = add_image(store, "web", "1.0.0", "one"), layer;
+    assert_true(ingot_store_put(store, "content", 7, &layer, NULL));
+    IngotDescriptor child = put_manifest(store, "layers", &layer), index = put_manifest(store, "manifests", &child);
+    IngotDescriptor alien = put_manifest(store, "layers", &child);
+    assert_true(attached_add(store, &web.digest, NULL, &alien, NULL));
+    assert_true(attached_add(store, &web.digest, NULL, &index, NULL));
+    ingot_store_let_go(store, &layer.digest);
+    IngotGarbage garbage;
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.blobs, 0);
+    assert_true(ingot_store_has(store, &layer.digest));
+}
+
+/* One whose row is damaged is found though another's attachment names it as a layer. */
+static void an_image_that_is_a_layer_is_an_image(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor web = add_image(store, "web", "1.0.0", "one"), two = add_image(store, "web", "2.0.0", "two");
+    IngotDescriptor alien = put_manifest(store, "layers", &two);
+    assert_true(attached_add(store, &web.digest, NULL, &alien, NULL));
+    g_autofree char *path = index_path(store);
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, 1 << 20, NULL);
+    g_autoptr(json_t) list = ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
+    json_t *rows = json_object_get(list, "manifests");
+    assert_int_equal(json_array_size(rows), 3);
+    json_object_del(json_array_get(rows, 1), "size"); /* of web:2.0.0 */
+    assert_true(ingot_json_save(list, path, 1 << 20, 0644, NULL));
+    recover(store, 1, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_damaged_list_is_brought_back), TEST(what_is_gone_stays_gone),
-        TEST(an_empty_store_is_whole),        TEST(what_stands_in_a_blobs_place),
-        TEST(names_of_the_hub_are_one),       TEST(foreign_attachments_are_kept_as_they_are),
+        TEST(a_damaged_list_is_brought_back),
+        TEST(what_is_gone_stays_gone),
+        TEST(an_empty_store_is_whole),
+        TEST(what_stands_in_a_blobs_place),
+        TEST(names_of_the_hub_are_one),
+        TEST(foreign_attachments_are_kept_as_they_are),
+        TEST(a_layer_that_is_a_manifest_keeps_its_content),
+        TEST(an_image_that_is_a_layer_is_an_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
