@@ -22,7 +22,8 @@ typedef struct {
 } IngotPullOptions;
 
 /* Pushes an image of the store with its attachments; blobs that are there already are not sent. *manifest: what was
- * pushed. */
+ * pushed. An attachment that can't be sent, since it is damaged, say, or refused, keeps nothing else from being pushed;
+ * in the end it is an error. */
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                              const IngotPushOptions *options, IngotDescriptor *manifest, GError **error);
 

@@ -101,7 +101,8 @@ static GBytes *read_content(IngotStore *store, const IngotDigest *manifest, GErr
     if (root == NULL) {
         return NULL;
     }
-    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
+    const json_t *layers = json_object_get(root, "layers");
+    const json_t *layer = json_array_get(layers != NULL ? layers : json_object_get(root, "blobs"), 0);
     const char *text = json_string_value(json_object_get(layer, "digest"));
     IngotDigest digest;
     if (text == NULL) {

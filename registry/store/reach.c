@@ -46,6 +46,13 @@ static void add_descriptor(const json_t *descriptor, GHashTable *set)
     }
 }
 
+static void add_list(const json_t *list, GHashTable *set)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        add_descriptor(json_array_get(list, i), set);
+    }
+}
+
 static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint depth, GHashTable *set,
                              GError **error);
 
@@ -72,10 +79,8 @@ static gboolean add_named(IngotStore *store, const json_t *root, guint depth, GH
         return FALSE;
     }
     add_descriptor(json_object_get(root, "config"), set);
-    const json_t *layers = json_object_get(root, "layers");
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        add_descriptor(json_array_get(layers, i), set);
-    }
+    add_list(json_object_get(root, "layers"), set);
+    add_list(json_object_get(root, "blobs"), set); /* of an artifact's manifest, as older tools made them */
     return add_children(store, root, depth, set, error);
 }
 

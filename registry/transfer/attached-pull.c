@@ -16,9 +16,10 @@
 #define MANIFESTS_MOST 256u /* in all */
 #define BLOBS_MOST 256u     /* of one */
 #define BLOB_MAX (64u << 20)
-#define TOTAL_MAX (256u << 20) /* bytes of all blobs */
-#define LACKING_MOST 256u      /* that are noted */
-#define PATIENCE 10            /* seconds, with a registry that has no time for what is attached */
+#define TOTAL_MAX (256u << 20)                                        /* bytes of all blobs */
+#define LACKING_MOST 256u                                             /* that are noted */
+#define ARTIFACT_TYPE "application/vnd.oci.artifact.manifest.v1+json" /* of older tools; it may have no blobs */
+#define PATIENCE 10 /* seconds, with a registry that has no time for what is attached */
 
 typedef struct {
     IngotStore *store;
@@ -116,18 +117,36 @@ static json_t *pull_manifest(Pull *pull, const char *digest, IngotDescriptor *ou
     return g_steal_pointer(&root);
 }
 
-/* All that a manifest names: its config and layers, or the manifests of an index with what those name. */
-static gboolean pull_parts(Pull *pull, const json_t *root, const char *digest, guint level, GError **error)
+static gboolean pull_blobs(Pull *pull, const json_t *list, const char *digest, GError **error)
 {
-    const json_t *config = json_object_get(root, "config"), *layers = json_object_get(root, "layers");
-    const json_t *children = json_object_get(root, "manifests");
-    if (config != NULL && !pull_blob(pull, config, digest, error)) {
-        return FALSE;
-    }
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        if (!pull_blob(pull, json_array_get(layers, i), digest, error)) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!pull_blob(pull, json_array_get(list, i), digest, error)) {
             return FALSE;
         }
+    }
+    return TRUE;
+}
+
+/* Without that, it would pass for whole, though its content was left where it is. */
+static gboolean is_understood(const json_t *root)
+{
+    return json_is_object(json_object_get(root, "config")) || json_is_array(json_object_get(root, "layers")) ||
+           json_is_array(json_object_get(root, "blobs")) || json_is_array(json_object_get(root, "manifests")) ||
+           g_strcmp0(json_string_value(json_object_get(root, "mediaType")), ARTIFACT_TYPE) == 0;
+}
+
+/* All that a manifest names: its config and layers, an artifact's blobs, or the manifests of an index with what those
+ * name. */
+static gboolean pull_parts(Pull *pull, const json_t *root, const char *digest, guint level, GError **error)
+{
+    const json_t *config = json_object_get(root, "config"), *children = json_object_get(root, "manifests");
+    if (!is_understood(root)) {
+        return refuse(error, digest, "it does not say what it consists of in a way that is known here");
+    }
+    if ((config != NULL && !pull_blob(pull, config, digest, error)) ||
+        !pull_blobs(pull, json_object_get(root, "layers"), digest, error) ||
+        !pull_blobs(pull, json_object_get(root, "blobs"), digest, error)) {
+        return FALSE;
     }
     if (json_array_size(children) > 0 && level == INDEX_LEVELS) {
         return refuse(error, digest, "an index of indexes of indexes");

@@ -17,6 +17,8 @@ typedef struct {
     IngotProgress *progress;
     GHashTable *opened;   /* digests of manifests whose attachments have gone */
     GHashTable *children; /* of indexes, which have gone */
+    guint left;           /* attachments that could not be sent */
+    GError *problem;      /* of the first of them */
 } Push;
 
 static json_t *read_manifest(const Push *push, const IngotDigest *digest, GBytes **bytes, GError **error)
@@ -43,6 +45,16 @@ static gboolean push_part(const Push *push, const json_t *descriptor, GError **e
     IngotDescriptor blob;
     return read_descriptor(descriptor, &blob, error) &&
            send_blob(push->store, push->remote, push->name, &blob, NULL, error);
+}
+
+static gboolean push_list(const Push *push, const json_t *list, GError **error)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!push_part(push, json_array_get(list, i), error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 static gboolean push_parts(const Push *push, const json_t *root, guint level, GError **error);
@@ -72,19 +84,15 @@ static gboolean push_child(const Push *push, const json_t *descriptor, guint lev
 /* All that a manifest names, so that a registry which looks for it finds it. */
 static gboolean push_parts(const Push *push, const json_t *root, guint level, GError **error)
 {
-    const json_t *config = json_object_get(root, "config"), *layers = json_object_get(root, "layers");
-    const json_t *children = json_object_get(root, "manifests");
+    const json_t *config = json_object_get(root, "config"), *children = json_object_get(root, "manifests");
     if (level > LEVELS_MOST) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "what is attached: indexes within indexes");
         return FALSE;
     }
-    if (config != NULL && !push_part(push, config, error)) {
+    if ((config != NULL && !push_part(push, config, error)) ||
+        !push_list(push, json_object_get(root, "layers"), error) ||
+        !push_list(push, json_object_get(root, "blobs"), error)) {
         return FALSE;
-    }
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        if (!push_part(push, json_array_get(layers, i), error)) {
-            return FALSE;
-        }
     }
     for (size_t i = 0; i < json_array_size(children); i++) {
         if (!push_child(push, json_array_get(children, i), level + 1, error)) {
@@ -136,21 +144,41 @@ static gboolean push_one(const Push *push, const IngotDigest *subject, const Att
                                g_bytes_get_size(bytes), error);
 }
 
-/* Once of each, whatever is attached to what. */
-static gboolean push_level(const Push *push, const IngotDigest *subject, guint level, GError **error)
+/* Takes problem. FALSE: no more can be sent. */
+static gboolean push_fails(Push *push, GError *problem, GError **error)
+{
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    push->left++;
+    if (push->problem == NULL) {
+        push->problem = problem;
+    } else {
+        g_error_free(problem);
+    }
+    return TRUE;
+}
+
+/* Once of each, whatever is attached to what. What can't be sent keeps neither the others nor the image from going. */
+static gboolean push_level(Push *push, const IngotDigest *subject, guint level, GError **error)
 {
     if (!g_hash_table_add(push->opened, ingot_digest_to_text(subject))) {
         return TRUE;
     }
     g_autoptr(GPtrArray) all = attached_list(push->store, subject, error);
-    for (guint i = 0; all != NULL && i < all->len; i++) {
+    gboolean ok = all != NULL;
+    for (guint i = 0; ok && i < all->len; i++) {
         const Attached *one = g_ptr_array_index(all, i);
-        if (!push_one(push, subject, one, error) ||
-            (level < LEVELS_MOST && !push_level(push, &one->manifest.digest, level + 1, error))) {
-            return FALSE;
+        GError *problem = NULL;
+        if (!push_one(push, subject, one, &problem)) {
+            ok = push_fails(push, problem, error);
+        } else if (level < LEVELS_MOST) {
+            ok = push_level(push, &one->manifest.digest, level + 1, error);
         }
     }
-    return all != NULL;
+    return ok;
 }
 
 /* Whoever pushes an image on is told what it lacks. */
@@ -167,10 +195,15 @@ static void tell_lacking(const Push *push, const IngotDigest *image)
 }
 
 gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
-                          IngotProgress *progress, GError **error)
+                          IngotProgress *progress, char **left, GError **error)
 {
     g_autoptr(GHashTable) opened = reach_new(), children = reach_new();
-    const Push push = {store, remote, name, progress, opened, children};
+    Push push = {store, remote, name, progress, opened, children, 0, NULL};
     tell_lacking(&push, &image->digest);
-    return push_level(&push, &image->digest, 0, error);
+    gboolean ok = push_level(&push, &image->digest, 0, error);
+    g_autoptr(GError) problem = push.problem;
+    *left = ok && problem != NULL
+                ? g_strdup_printf("%u of what is attached could not be sent: %s", push.left, problem->message)
+                : NULL;
+    return ok;
 }

@@ -15,5 +15,7 @@
 /* FALSE: the process is to end. */
 gboolean attachments_pull(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
                           IngotProgress *progress, guint64 *received, GError **error);
+/* FALSE: the image can't be sent either. *left (free it) says what could not be sent for a reason of its own: it is
+ * damaged here, say, or of a form that the registry refuses. NULL: nothing. */
 gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
-                          IngotProgress *progress, GError **error);
+                          IngotProgress *progress, char **left, GError **error);

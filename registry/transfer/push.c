@@ -89,8 +89,9 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     *manifest = found->entry->manifest;
     g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
     g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
+    g_autofree char *left = NULL;
     /* Last, so that whoever sees the tag can have all that it names. */
-    if (bytes == NULL || !attachments_push(store, remote, destination->name, manifest, progress, error) ||
+    if (bytes == NULL || !attachments_push(store, remote, destination->name, manifest, progress, &left, error) ||
         !ingot_remote_put_manifest(remote, destination->name, destination->tag == NULL ? digest : destination->tag,
                                    g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), INGOT_TYPE_MANIFEST,
                                    error)) {
@@ -99,5 +100,8 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     }
     g_autofree char *size = ingot_text_size(sent);
     ingot_progress_end(progress, "%s of the disk sent", size);
-    return TRUE;
+    if (left != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s is pushed, but %s", text, left);
+    }
+    return left == NULL;
 }

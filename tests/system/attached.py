@@ -1,7 +1,7 @@
 """What tools attach to an image, put into a registry and looked for in another.
 
-attached.py put REGISTRY NAME IMAGE LIST: attaches to the image of that digest, and writes what into LIST, a line each: a kind and
-a digest. `by` says whose digest it is attached to, or which tag names it.
+attached.py put REGISTRY NAME IMAGE LIST [artifacts]: attaches to the image of that digest, and writes what into LIST, a line each: a
+kind and a digest; with an artifact's manifest, which docker-registry does not take. `by` says whose digest it is attached to, or which tag names it.
 attached.py check REGISTRY NAME LIST: each is there, byte for byte, with all that it names, and is listed.
 """
 import hashlib
@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -24,7 +25,7 @@ class Registry:
 
     def call(self, method, path, data=None, kind="application/octet-stream"):
         url = path if path.startswith("http") else self.base + path
-        request = urllib.request.Request(url, data, {"Content-Type": kind, "Accept": MANIFEST + "," + INDEX}, method=method)
+        request = urllib.request.Request(url, data, {"Content-Type": kind, "Accept": ",".join((MANIFEST, INDEX, ARTIFACT))}, method=method)
         with urllib.request.urlopen(request) as answer:
             return answer.read(), answer.headers
 
@@ -66,7 +67,7 @@ class Registry:
         return [entry["digest"] for entry in json.loads(listed)["manifests"]]
 
 
-def put(registry, image):
+def put(registry, image, artifacts):
     """What cosign, oras, notation and others make, in shape."""
     size = len(registry.find("manifests/" + image))
     subject = {"mediaType": MANIFEST, "digest": image, "size": size}
@@ -98,6 +99,9 @@ def put(registry, image):
                                                                artifactType="application/spdx+json", subject=subject)), image)
     keep("signature of the packages", registry.put_manifest(manifest([signature("three")], artifactType="text/signature", subject=packages)),
          packages["digest"])
+    if artifacts:
+        keep("artifact", registry.put_manifest({"mediaType": ARTIFACT, "artifactType": "text/artifact", "blobs": [registry.put_blob(b"of old", "text/plain")],
+                                                "subject": subject}), image)
     for ending in ("sig", "att"):
         tag = image.replace(":", "-") + "." + ending
         keep("cosign's ." + ending, registry.put_manifest(manifest([signature(ending)], config=config), tag), tag)
@@ -111,7 +115,7 @@ def check_whole(registry, digest):
     manifest = json.loads(data)
     for child in manifest.get("manifests", []):
         check_whole(registry, child["digest"])
-    for blob in manifest.get("layers", []) + ([manifest["config"]] if "config" in manifest else []):
+    for blob in manifest.get("layers", []) + manifest.get("blobs", []) + ([manifest["config"]] if "config" in manifest else []):
         data = registry.find("blobs/" + blob["digest"])
         assert data is not None and digest_of(data) == blob["digest"], "there is no blob %s of %s" % (blob["digest"], digest)
 
@@ -131,13 +135,13 @@ def main():
     verb, host, name = sys.argv[1:4]
     registry = Registry(host, name)
     if verb == "put":
-        made = put(registry, sys.argv[4])
+        made = put(registry, sys.argv[4], "artifacts" in sys.argv[6:])
         with open(sys.argv[5], "w") as out:
             json.dump(made, out)
     else:
         with open(sys.argv[4]) as text:
             made = json.load(text)
-        assert len(made) == 8, made
+        assert len(made) >= 8, made
         check(registry, made)
 
 

@@ -178,3 +178,31 @@ wait "$pulling" 2>/dev/null || true
 [ -e "$INGOT_STORE/blobs/sha256/${image#sha256:}" ] || fail "gc takes the manifest of an image that is being pulled"
 : >"$TMP/rules"
 ok "what is attached to an image ends no hold of the image"
+
+# An artifact's manifest, as older tools made them, comes and goes with its blobs. A registry that does not take it has the rest.
+export INGOT_STORE=$TMP/artifacts
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/artifacts" >/dev/null
+attached put "$REGISTRY" artifacts "$image" "$TMP/artifacts.json" artifacts
+ingot pull -q "$REGISTRY/artifacts:1.0.0" >/dev/null 2>"$TMP/err"
+[ ! -s "$TMP/err" ] || fail "the pull says: $(cat "$TMP/err")"
+expect 0 ingot gc
+expect 0 ingot push -q "$REGISTRY/artifacts:1.0.0" "$REGISTRY/artifacts-on:1.0.0"
+[ ! -s "$TMP/err" ] || fail "the push says: $(cat "$TMP/err")"
+attached check "$REGISTRY" artifacts-on "$TMP/artifacts.json"
+expect 1 ingot push -q "$REGISTRY/artifacts:1.0.0" "$docker/artifacts:1.0.0"
+grep -q '/artifacts:1.0.0 is pushed, but 1 of what is attached could not be sent: .*(status 400' "$TMP/err" || fail "the push says: $(cat "$TMP/err")"
+[ "$(ingot ls "$docker/artifacts")" = 1.0.0 ] || fail "an attachment keeps the image from being pushed"
+python3 -c 'import json, sys; json.dump([m for m in json.load(open(sys.argv[1])) if m[0] != "artifact"], open(sys.argv[2], "w"))' "$TMP/artifacts.json" "$TMP/others.json"
+attached check "$docker" artifacts "$TMP/others.json"
+ok "artifacts of old come and go with their blobs; one that is refused keeps nothing else"
+
+# So does one that is damaged here, which is told. One of a form that nobody knows is left where it is, and told.
+damaged=$(python3 -c 'import json, sys; print(next(d for k, d, b in json.load(open(sys.argv[1])) if k == "signature")[7:])' "$TMP/others.json")
+echo x >"$INGOT_STORE/blobs/sha256/$damaged"
+expect 1 ingot push -q "$REGISTRY/artifacts:1.0.0" "$REGISTRY/damaged:1.0.0"
+grep -q "is pushed, but 1 of what is attached could not be sent: .*$damaged" "$TMP/err" || fail "the push says: $(cat "$TMP/err")"
+[ "$(ingot ls "$REGISTRY/damaged")" = 1.0.0 ] || fail "a damaged attachment keeps the image from being pushed"
+curl -sf -X PUT -H 'Content-Type: application/vnd.x+json' -d '{"mediaType":"application/vnd.x+json","parts":[1]}' "http://$REGISTRY/v2/artifacts/manifests/${image/:/-}.sbom"
+expect 0 ingot pull -q --store "$TMP/unknown" "$REGISTRY/artifacts:1.0.0"
+grep -q 'not all that is attached came along: .*does not say what it consists of' "$TMP/err" || fail "the pull says: $(cat "$TMP/err")"
+ok "what can't be understood is left where it is, and told"
