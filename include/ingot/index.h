@@ -14,8 +14,10 @@ G_BEGIN_DECLS
 
 #define INGOT_INDEX_VERSION 1
 #define INGOT_BLOCK_SIZE 4096
-/* More are neither written nor read: an index and its text, which a peer sends, take 250 MB of memory at most. It is 300
- * GB of data in chunks of the default average; a larger disk is cut into larger ones (packer.h). */
+/* What is packed, pulled or served has no more: an index and its text, which a peer sends, take 250 MB of memory at
+ * most. Each run of zeros is a chunk too, and ends the one before it, so 300 GB of data in chunks of the default
+ * average fit where few runs of zeros lie between; a larger disk is cut into larger chunks (packer.h). The local store
+ * still reads up to 6,000,000, which older releases wrote. */
 #define INGOT_INDEX_CHUNKS_MAX 2400000u
 #define INGOT_INDEX_MAX (97u << 20) /* bytes of the largest one, if it does not compress */
 
@@ -51,7 +53,8 @@ static inline const IngotChunk *ingot_index_chunk(const IngotIndex *index, guint
 /* The number of the chunk that holds disk byte `offset` (< disk_size). */
 guint ingot_index_find(const IngotIndex *index, guint64 offset);
 
-/* To and from the zstd-compressed blob. `what` names it in errors (CORRUPT with an offset, TOO_NEW). */
+/* To and from the zstd-compressed blob. `what` names it in errors (CORRUPT with an offset, TOO_NEW; LIMIT: it has more
+ * than INGOT_INDEX_CHUNKS_MAX chunks). */
 GBytes *ingot_index_serialize(const IngotIndex *index);
 IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error);
 /* The same for the index of a disk blob of that size: an index of more chunks than the blob has room for is refused

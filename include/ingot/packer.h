@@ -27,7 +27,8 @@ typedef struct {
 } IngotPacked;
 
 /* Writes the blob to fd, from its start (`name` names it in errors). A disk whose size is no multiple of 512 is
- * INVALID; the last block may be short. */
+ * INVALID; the last block may be short. LIMIT: it has more than INGOT_INDEX_CHUNKS_MAX runs of data and zeros; where
+ * the zeros make them, no average helps. */
 IngotPacked *ingot_pack(IngotBlocks *blocks, const IngotPackOptions *options, int fd, const char *name, GError **error);
 void ingot_packed_free(IngotPacked *packed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotPacked, ingot_packed_free)

@@ -5,13 +5,13 @@
 
 #include "image/chunker.h"
 #include "image/encoder.h"
+#include "image/oldindex.h"
 
 #define MAGIC "INGOTIDX"
 #define HOLE_BIT 0x80000000u
-#define HEADER_SIZE 40       /* bytes before the encoder's name */
-#define VERSION_END 12       /* bytes up to the version, included */
-#define LENGTHS_SIZE 8       /* bytes of a chunk's two lengths */
-#define TEXT_MAX (96u << 20) /* bytes of an unpacked index; holds INGOT_INDEX_CHUNKS_MAX */
+#define HEADER_SIZE 40 /* bytes before the encoder's name */
+#define VERSION_END 12 /* bytes up to the version, included */
+#define LENGTHS_SIZE 8 /* bytes of a chunk's two lengths */
 #define ENCODER_NAME_MAX 255
 #define BUFFER_SIZE 65536u /* bytes of the text in memory at once */
 #define WINDOW_LOG_MAX 23  /* of zstd's window: 8 MiB, four times what the serializer's level takes */
@@ -301,11 +301,9 @@ static gboolean parse_digests(Reader *reader, const IngotIndex *index, GError **
     return (take(reader, 1) == NULL && reader->whole) || broken(reader, "more follows than its chunks", error);
 }
 
-/* A few bytes of zstd may hold an index of millions of chunks: whether there can be so many is asked first. */
-static gboolean check_count(const void *data, gsize size, guint64 blob_size, const char *what, guint64 *count,
-                            GError **error)
+/* How many chunks it has, by its header; LIMIT: more than `most`. */
+static gboolean read_count(Reader *reader, guint64 blob_size, guint most, guint64 *count, GError **error)
 {
-    g_autoptr(Reader) reader = reader_new(data, size, what);
     if (!parse_version(reader, error)) {
         return FALSE;
     }
@@ -314,16 +312,31 @@ static gboolean check_count(const void *data, gsize size, guint64 blob_size, con
         return broken(reader, "it is cut short", error);
     }
     *count = get64(rest + 20);
-    if (*count == 0 || *count > INGOT_INDEX_CHUNKS_MAX || *count > get64(rest + 12) / INGOT_BLOCK_SIZE + 1 ||
-        *count > blob_size / FRAME_LEAST) {
+    if (*count == 0 || *count > get64(rest + 12) / INGOT_BLOCK_SIZE + 1 || *count > blob_size / FRAME_LEAST) {
         return broken(reader, "impossible number of chunks", error);
+    }
+    if (*count > most) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s: its index has %" G_GUINT64_FORMAT " chunks; at most %u are taken", reader->what, *count, most);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* A few bytes of zstd may hold an index of millions of chunks: whether there can be so many is asked first. */
+static gboolean check_count(const void *data, gsize size, guint64 blob_size, guint most, const char *what,
+                            guint64 *count, GError **error)
+{
+    g_autoptr(Reader) reader = reader_new(data, size, what);
+    if (!read_count(reader, blob_size, most, count, error)) {
+        return FALSE;
     }
     if (*count > CHUNKS_FREE && (*count - CHUNKS_FREE) > size / PACKED_LEAST) {
         return broken(reader, "more chunks than so few bytes tell of", error);
     }
     unsigned long long length = ZSTD_getFrameContentSize(data, size);
-    if (length == ZSTD_CONTENTSIZE_ERROR || length == ZSTD_CONTENTSIZE_UNKNOWN || length > TEXT_MAX) {
-        return broken(reader, "no zstd frame of a possible size", error);
+    if (length == ZSTD_CONTENTSIZE_ERROR || length == ZSTD_CONTENTSIZE_UNKNOWN) {
+        return broken(reader, "no zstd frame of a known size", error);
     }
     if (ZSTD_findFrameCompressedSize(data, size) != size) {
         return broken(reader, "its zstd frame is cut short or something follows it", error);
@@ -339,22 +352,25 @@ gboolean ingot_index_check(const void *data, gsize size, guint64 blob_size, cons
                            GError **error)
 {
     guint64 count = 0;
-    gboolean ok = check_count(data, size, blob_size, what, &count, error);
+    gboolean ok = check_count(data, size, blob_size, INGOT_INDEX_CHUNKS_MAX, what, &count, error);
     *memory = (gsize)count * sizeof(IngotChunk) +
               MIN((gsize)count * (LENGTHS_SIZE + INGOT_DIGEST_SIZE), (gsize)1 << WINDOW_LOG_MAX);
     return ok;
 }
 
-IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error)
+gboolean oldindex_refuse(const void *head, gsize size, const char *what, GError **error)
 {
-    return ingot_index_parse_for(data, size, G_MAXUINT64, what, error);
+    g_autoptr(Reader) reader = reader_new(head, size, what);
+    guint64 count;
+    return read_count(reader, G_MAXUINT64, INGOT_INDEX_CHUNKS_MAX, &count, error) &&
+           broken(reader, "more than its chunks take", error);
 }
 
-IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
+static IngotIndex *parse(const void *data, gsize size, guint64 blob_size, guint most, const char *what, GError **error)
 {
     Header header;
     guint64 count;
-    if (!check_count(data, size, blob_size, what, &count, error)) {
+    if (!check_count(data, size, blob_size, most, what, &count, error)) {
         return NULL;
     }
     g_autoptr(Reader) reader = reader_new(data, size, what);
@@ -367,4 +383,19 @@ IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_siz
         return NULL;
     }
     return g_steal_pointer(&index);
+}
+
+IngotIndex *ingot_index_parse(const void *data, gsize size, const char *what, GError **error)
+{
+    return parse(data, size, G_MAXUINT64, INGOT_INDEX_CHUNKS_MAX, what, error);
+}
+
+IngotIndex *ingot_index_parse_for(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
+{
+    return parse(data, size, blob_size, INGOT_INDEX_CHUNKS_MAX, what, error);
+}
+
+IngotIndex *oldindex_parse(const void *data, gsize size, guint64 blob_size, const char *what, GError **error)
+{
+    return parse(data, size, blob_size, OLDINDEX_CHUNKS_MAX, what, error);
 }

@@ -35,7 +35,7 @@ typedef struct {
 typedef struct {
     guint32 average;
     int fd;
-    const char *name;
+    const char *name, *disk;   /* of the blob and of what is packed, for errors */
     const IngotFrames *frames; /* may be NULL */
 
     GPtrArray *workers; /* of GThread; none where the system gives none: the reader does their work then */
@@ -235,20 +235,15 @@ static void send_batch(Packer *packer)
     packer->batch = batch_new();
 }
 
-static gboolean refuse_more(Packer *packer, GError **error)
-{
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                "the disk has more than %u chunks of %u bytes on average: choose a greater average",
-                INGOT_INDEX_CHUNKS_MAX, packer->average);
-    return FALSE;
-}
-
 /* A CutterFunc. */
 static gboolean add_piece(gpointer user, CutterBlock *block, const guint8 *data, gsize length, GError **error)
 {
     Packer *packer = user;
     if (packer->pieces == INGOT_INDEX_CHUNKS_MAX) {
-        return refuse_more(packer, error);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s: the disk has more than %u runs of data and zeros, and an image holds no more", packer->disk,
+                    INGOT_INDEX_CHUNKS_MAX);
+        return FALSE;
     }
     packer->pieces++;
     Batch *batch = packer->batch;
@@ -334,7 +329,7 @@ static gboolean finish(Packer *packer, GError **error)
     return TRUE;
 }
 
-/* Such that an index holds the disk, with room for chunks that end early. */
+/* Such that an index holds a disk full of data, with room for some chunks that end early. */
 static guint32 average_for(guint64 size)
 {
     guint32 average = CHUNKER_AVERAGE;
@@ -356,7 +351,7 @@ IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, c
         return NULL;
     }
     guint threads = MIN(options->threads == 0 ? g_get_num_processors() : options->threads, WINDOW_MAX);
-    Packer packer = {.average = average, .fd = fd, .name = name, .frames = frames};
+    Packer packer = {.average = average, .fd = fd, .name = name, .disk = ingot_blocks_path(blocks), .frames = frames};
     start(&packer, threads);
     /* The writer first: without the workers it can be done, without the writer not. */
     GThread *writer = crew_thread("pack-write", write_all, &packer, error);

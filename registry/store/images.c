@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "image/oldindex.h"
 #include "store/frametables.h"
 #include "store/layout.h"
 
@@ -42,10 +43,10 @@ static gboolean load(IngotStore *store, IngotImage *image, GError **error)
         return FALSE;
     }
     g_autofree char *index_path = ingot_store_blob_path(store, &image->manifest->index.digest);
-    g_autoptr(GBytes) index = ingot_store_read(store, &image->manifest->index.digest, INGOT_INDEX_MAX, error);
+    g_autoptr(GBytes) index = ingot_store_read(store, &image->manifest->index.digest, OLDINDEX_MAX, error);
     image->index = index == NULL ? NULL
-                                 : ingot_index_parse_for(g_bytes_get_data(index, NULL), g_bytes_get_size(index),
-                                                         image->manifest->disk.size, index_path, error);
+                                 : oldindex_parse(g_bytes_get_data(index, NULL), g_bytes_get_size(index),
+                                                  image->manifest->disk.size, index_path, error);
     image->disk_path = ingot_store_blob_path(store, &image->manifest->disk.digest);
     image->checked_path = frametables_checked(store, &image->manifest->disk.digest);
     return image->index != NULL;

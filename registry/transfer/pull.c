@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "image/encoder.h"
+#include "image/oldindex.h"
 #include "store/blobs.h"
 #include "store/meant.h"
 #include "transfer/assemble.h"
@@ -71,6 +72,45 @@ static gboolean pull_disk(IngotStore *store, IngotRemote *remote, const IngotRef
     return FALSE;
 }
 
+typedef struct {
+    guint8 *bytes;
+    guint64 size;
+} Head;
+
+static gboolean got_head(guint64 offset, const void *bytes, gsize size, gpointer user, GError **error)
+{
+    const Head *head = user;
+    (void)error;
+    g_assert(offset <= head->size && size <= head->size - offset);
+    memcpy(head->bytes + offset, bytes, size);
+    return TRUE;
+}
+
+/* Nothing but its beginning is fetched of an index that is too large. Always NULL. */
+static IngotIndex *refuse_index(IngotRemote *remote, const char *name, const IngotDescriptor *blob, const char *what,
+                                guint64 *received, GError **error)
+{
+    const IngotRange range = {.length = MIN(blob->size, OLDINDEX_HEAD)};
+    g_autofree guint8 *bytes = g_malloc0(range.length);
+    Head head = {bytes, range.length};
+    if (ingot_remote_get_ranges(remote, name, &blob->digest, blob->size, &range, 1, got_head, &head, received, error)) {
+        oldindex_refuse(bytes, range.length, what, error);
+    }
+    return NULL;
+}
+
+static IngotIndex *pull_index(IngotStore *store, IngotRemote *remote, const char *name, const IngotManifest *manifest,
+                              const char *what, guint64 *received, GError **error)
+{
+    if (manifest->index.size > INGOT_INDEX_MAX) {
+        return refuse_index(remote, name, &manifest->index, what, received, error);
+    }
+    g_autoptr(GBytes) bytes = fetch_blob(store, remote, name, &manifest->index, INGOT_INDEX_MAX, received, error);
+    return bytes == NULL ? NULL
+                         : ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                 manifest->disk.size, what, error);
+}
+
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
                            const IngotManifest *manifest, IngotProgress *progress, guint64 *received, GError **error)
 {
@@ -82,17 +122,11 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     }
     g_autoptr(json_t) checked =
         ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
-    g_autoptr(GBytes) index_bytes = checked == NULL ? NULL
-                                                    : fetch_blob(store, remote, reference->name, &manifest->index,
-                                                                 INGOT_INDEX_MAX, received, error);
     g_autoptr(IngotIndex) index =
-        index_bytes == NULL ? NULL
-                            : ingot_index_parse_for(g_bytes_get_data(index_bytes, NULL), g_bytes_get_size(index_bytes),
-                                                    manifest->disk.size, what, error);
+        checked == NULL ? NULL : pull_index(store, remote, reference->name, manifest, what, received, error);
     if (index == NULL) {
         return FALSE;
     }
-    g_clear_pointer(&index_bytes, g_bytes_unref); /* up to 97 MiB, and the disk takes a while */
     return check_disk_size(reference->name, manifest, index, error) &&
            pull_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
 }

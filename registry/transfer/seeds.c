@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "image/oldindex.h"
 #include "store/doubts.h"
 
 /* A distinct index of the store, with the disk that it is of. */
@@ -76,11 +77,10 @@ static void find_in(Seeds *seeds, const IngotIndex *index, guint source)
 static void look_into(Seeds *seeds, const IngotManifest *manifest, const char *encoder)
 {
     g_autofree char *path = ingot_store_blob_path(seeds->store, &manifest->disk.digest);
-    g_autoptr(GBytes) bytes = ingot_store_read(seeds->store, &manifest->index.digest, INGOT_INDEX_MAX, NULL);
-    g_autoptr(IngotIndex) index = bytes == NULL
-                                      ? NULL
-                                      : ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                                              manifest->disk.size, "an index of the store", NULL);
+    g_autoptr(GBytes) bytes = ingot_store_read(seeds->store, &manifest->index.digest, OLDINDEX_MAX, NULL);
+    g_autoptr(IngotIndex) index = bytes == NULL ? NULL
+                                                : oldindex_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                                 manifest->disk.size, "an index of the store", NULL);
     if (index != NULL && strcmp(index->encoder, encoder) == 0) {
         const Source source = {.index = manifest->index.digest,
                                .disk = manifest->disk.digest,

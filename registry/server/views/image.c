@@ -4,7 +4,9 @@
 #include <ingot/error.h>
 #include <ingot/manifest.h>
 
-#define CONFIG_MAX (1u << 20) /* bytes; a larger config is nobody's but an attacker's: 20 KB are many */
+#include "image/oldindex.h"
+
+#define CONFIG_MAX (1u << 20)       /* bytes; a larger config is nobody's but an attacker's: 20 KB are many */
 #define OVERHEAD ((gsize)256 << 10) /* bytes of an image's smaller things, and of those of its blobs, about */
 
 static gsize parsed; /* atomic: bytes that all images take */
@@ -110,9 +112,24 @@ static void unref_blob(gpointer blob)
     storage_blob_unref(blob);
 }
 
+/* One that older releases wrote: its beginning says how many chunks it has. Always NULL. */
+static IngotIndex *refuse_index(ViewImage *image, const IngotDigest *digest, GError **error)
+{
+    g_autoptr(StorageBlob) blob = storage_blob(image->storage, image->name, digest, error);
+    gsize size = blob == NULL ? 0 : (gsize)MIN(storage_blob_size(blob), OLDINDEX_HEAD);
+    g_autofree guint8 *head = g_malloc(size + 1);
+    if (blob != NULL && storage_blob_read_all(blob, 0, head, size, error)) {
+        oldindex_refuse(head, size, image->name, error);
+    }
+    return NULL;
+}
+
 static IngotIndex *open_index(ViewImage *image, const IngotManifest *manifest, GError **error)
 {
     gsize memory, taken;
+    if (manifest->index.size > INGOT_INDEX_MAX) {
+        return refuse_index(image, &manifest->index.digest, error);
+    }
     g_autoptr(GBytes) bytes = read_blob(image, &manifest->index.digest, INGOT_INDEX_MAX, 0, &taken, error);
     const void *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, NULL);
     IngotIndex *index =

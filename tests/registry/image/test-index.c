@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include "image/oldindex.h"
+#include "many.h"
+
 #define CHUNKS 2300000u            /* of the bomb: 92 MB of text, and 147 MB of an index in memory */
 #define TEXT (44 + CHUNKS * 40ull) /* header, name, lengths and digests */
 #define DISK (CHUNKS * 4096ull)
@@ -175,12 +178,47 @@ static void what_is_true_is_read(void **state)
     assert_null(ingot_index_parse_for(data, size, 100, "some.index", NULL)); /* of another blob */
 }
 
+static void assert_too_many(GError **error, const char *told)
+{
+    assert_true(g_error_matches(*error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+    assert_string_equal((*error)->message, told);
+    g_clear_error(error);
+}
+
+/* Nothing in it is damaged: older releases wrote it. */
+static void more_chunks_than_are_taken(void **state)
+{
+    (void)state;
+    static const char told[] = "some.index: its index has 2400001 chunks; at most 2400000 are taken";
+    const guint data = 400000;
+    g_autoptr(GBytes) bytes = index_of_many(data, INGOT_INDEX_CHUNKS_MAX + 1 - data);
+    gsize memory, size = g_bytes_get_size(bytes);
+    const void *at = g_bytes_get_data(bytes, NULL);
+    g_autoptr(GError) error = NULL;
+    assert_null(ingot_index_parse(at, size, "some.index", &error));
+    assert_too_many(&error, told);
+    assert_null(ingot_index_parse_for(at, size, G_MAXUINT64, "some.index", &error));
+    assert_too_many(&error, told);
+    assert_false(ingot_index_check(at, size, G_MAXUINT64, "some.index", &memory, &error));
+    assert_too_many(&error, told);
+    assert_false(oldindex_refuse(at, OLDINDEX_HEAD, "some.index", &error));
+    assert_too_many(&error, told);
+    g_autoptr(IngotIndex) index = oldindex_parse(at, size, G_MAXUINT64, "some.index", &error);
+    assert_null(error);
+    assert_int_equal(index->chunks->len, INGOT_INDEX_CHUNKS_MAX + 1);
+
+    const guint64 count = OLDINDEX_CHUNKS_MAX + 1;
+    g_autoptr(GByteArray) more = pack(INGOT_INDEX_VERSION, count * INGOT_BLOCK_SIZE, count, 44 + count * 8);
+    assert_null(oldindex_parse(more->data, more->len, G_MAXUINT64, "some.index", &error));
+    assert_too_many(&error, "some.index: its index has 6000001 chunks; at most 6000000 are taken");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_true_is_read),   cmocka_unit_test(a_count_is_of_this_world),
         cmocka_unit_test(a_bomb_is_not_unpacked), cmocka_unit_test(a_great_index_is_not_in_memory_twice),
-        cmocka_unit_test(a_wrong_sum_is_found),
+        cmocka_unit_test(a_wrong_sum_is_found),   cmocka_unit_test(more_chunks_than_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <ingot/packer.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -330,6 +331,20 @@ static void a_huge_disk_is_cut_into_larger_chunks(void **state)
     }
 }
 
+/* 20 TiB of zeros are more runs than an index holds, at any average; the file takes no room. */
+static void a_disk_of_too_many_runs_is_refused(void **state)
+{
+    (void)state;
+    g_auto(IngotFd) disk = memfd_create("runs", MFD_CLOEXEC);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", disk);
+    assert_int_equal(ftruncate(disk, (off_t)20 << 40), 0);
+    g_autoptr(GError) error = NULL;
+    assert_null(pack(path, "raw", 0, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+    assert_true(g_str_has_prefix(error->message, path));
+    assert_non_null(strstr(error->message, "more than 2400000 runs of data and zeros"));
+}
+
 /* What QEMU makes of the exported file is the disk. */
 static void an_exported_qcow2_is_the_disk(void **state)
 {
@@ -361,6 +376,7 @@ int main(void)
         cmocka_unit_test(what_is_no_disk_is_refused),
         cmocka_unit_test(an_exported_qcow2_is_the_disk),
         cmocka_unit_test(a_huge_disk_is_cut_into_larger_chunks),
+        cmocka_unit_test(a_disk_of_too_many_runs_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../image/many.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "image/encoder.h"
@@ -671,6 +672,38 @@ static void digests_of_frames_are_kept(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+static void put(IngotStore *store, const void *data, gsize size, IngotDescriptor *out)
+{
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_store_put(store, data, size, out, &error));
+    assert_null(error);
+}
+
+/* Of more chunks, in a longer index, than any that is packed now. */
+static void an_image_of_an_older_release_is_read(void **state)
+{
+    const guint chunks = 3300000;
+    g_autoptr(IngotStore) store = open_store(state);
+    g_autoptr(json_t) config = ingot_config_new("amd64", (guint64)chunks * INGOT_BLOCK_SIZE);
+    g_autofree char *config_text = ingot_json_canonical(config);
+    g_autofree guint8 *disk = g_malloc0(chunks * 10);
+    g_autoptr(GBytes) index = index_of_many(chunks, 0);
+    assert_true(g_bytes_get_size(index) > INGOT_INDEX_MAX);
+    IngotManifest parts = {0};
+    put(store, config_text, strlen(config_text), &parts.config);
+    put(store, g_bytes_get_data(index, NULL), g_bytes_get_size(index), &parts.index);
+    put(store, disk, chunks * 10, &parts.disk);
+    g_autofree char *text = ingot_manifest_to_text(&parts);
+    IngotDescriptor manifest;
+    put(store, text, strlen(text), &manifest);
+    assert_true(ingot_store_tag(store, "old", "1.0.0", &manifest, NULL));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IngotReference) reference = ingot_reference_parse("old:1.0.0", NULL);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, &error);
+    assert_null(error);
+    assert_int_equal(image->index->chunks->len, chunks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -697,6 +730,7 @@ int main(void)
         TEST(a_collection_takes_what_nothing_names),
         TEST(damage_heals_by_putting_again),
         TEST(what_is_removed_while_it_is_checked_is_no_fault),
+        cmocka_unit_test_setup_teardown(an_image_of_an_older_release_is_read, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

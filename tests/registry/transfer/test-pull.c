@@ -7,9 +7,11 @@
 #include <ingot/transfer.h>
 #include <stdio.h>
 
+#include "../image/many.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "image/encoder.h"
+#include "image/oldindex.h"
 
 typedef struct {
     char *manifest, *config;
@@ -264,11 +266,73 @@ static void what_cannot_be_mended_is_thrown_away(void **state)
     image_clear(&image);
 }
 
+/* An image whose index is of more chunks than are taken. */
+typedef struct {
+    char *manifest, *config;
+    GBytes *index;
+    char digest[INGOT_DIGEST_TEXT_SIZE]; /* of the index */
+    gboolean ranges;                     /* the registry knows them */
+} Old;
+
+static GBytes *answer_old(const char *request, gpointer user)
+{
+    const Old *old = user;
+    if (strstr(request, "/manifests/") != NULL) {
+        return answer_head(g_string_new("HTTP/1.1 200 OK\r\nContent-Type: " INGOT_TYPE_MANIFEST "\r\n"),
+                           strlen(old->manifest), old->manifest, strlen(old->manifest));
+    }
+    if (strstr(request, old->digest) == NULL) {
+        return answer_head(g_string_new("HTTP/1.1 200 OK\r\n"), strlen(old->config), old->config, strlen(old->config));
+    }
+    GString *head = g_string_new(old->ranges ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n");
+    if (old->ranges) {
+        g_string_append_printf(head, "Content-Range: bytes 0-%u/%u\r\n", OLDINDEX_HEAD - 1, INGOT_INDEX_MAX + 1);
+    }
+    return answer_head(head, old->ranges ? OLDINDEX_HEAD : INGOT_INDEX_MAX + 1, g_bytes_get_data(old->index, NULL),
+                       OLDINDEX_HEAD);
+}
+
+static void pull_old(Old *old)
+{
+    Serve *serve = serve_new_bytes(answer_old, old);
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    g_autoptr(IngotStore) store = ingot_store_open(ingot_workdir_path(folder), NULL);
+    g_autofree char *whole = g_strdup_printf("%s/team/web:1.0.0", serve->where + strlen("http://"));
+    g_autofree char *told = g_strconcat(whole, ": its index has 2400001 chunks; at most 2400000 are taken", NULL);
+    g_autoptr(IngotReference) reference = ingot_reference_parse(whole, NULL);
+    g_autoptr(GError) error = NULL;
+    IngotDescriptor got;
+    assert_false(ingot_transfer_pull(store, reference, NULL, &got, NULL, &error));
+    serve_free(serve);
+    assert_string_equal(error->message, told);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+}
+
+/* An older release wrote it: its beginning alone says how many chunks it has. */
+static void an_index_of_an_older_release_is_not_damaged(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) config = ingot_config_new("amd64", 4096);
+    g_autofree char *text = ingot_json_canonical(config);
+    g_autoptr(GBytes) index = index_of_many(400000, INGOT_INDEX_CHUNKS_MAX - 399999);
+    IngotManifest parts = {.config.size = strlen(text), .index.size = INGOT_INDEX_MAX + 1, .disk.size = 1};
+    ingot_digest_of(text, strlen(text), &parts.config.digest);
+    ingot_digest_of("index", 5, &parts.index.digest);
+    g_autofree char *manifest = ingot_manifest_to_text(&parts);
+    Old old = {.manifest = manifest, .config = text, .index = index};
+    ingot_digest_write_text(&parts.index.digest, old.digest);
+    pull_old(&old);
+    old.ranges = TRUE;
+    pull_old(&old);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_are_what_the_manifest_gives), cmocka_unit_test(what_has_come_stays_as_it_is),
-        cmocka_unit_test(one_wrong_frame_is_fetched_again), cmocka_unit_test(the_frames_that_are_right_stay),
-        cmocka_unit_test(what_cannot_be_mended_is_thrown_away)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_what_the_manifest_gives),
+                                       cmocka_unit_test(what_has_come_stays_as_it_is),
+                                       cmocka_unit_test(one_wrong_frame_is_fetched_again),
+                                       cmocka_unit_test(the_frames_that_are_right_stay),
+                                       cmocka_unit_test(what_cannot_be_mended_is_thrown_away),
+                                       cmocka_unit_test(an_index_of_an_older_release_is_not_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <ingot/manifest.h>
 #include <malloc.h>
 
+#include "../../image/many.h"
 #include "server/views/imagecache.h"
 
 #define NAME "team/web"
@@ -163,12 +164,38 @@ static void an_index_is_counted_before_it_is_read(void **state)
     fixture_clear(&all);
 }
 
+/* The error says what is wrong with it: nothing but its size. */
+static void an_index_of_an_older_release_is_not_damaged(void **state)
+{
+    static const guint chunks[] = {3300000, INGOT_INDEX_CHUNKS_MAX + 1};
+    Fixture all = fixture_new(state);
+    for (guint i = 0; i < G_N_ELEMENTS(chunks); i++) {
+        const guint data = i == 0 ? chunks[i] : 400000;
+        g_autoptr(GBytes) bytes = index_of_many(data, chunks[i] - data);
+        assert_int_equal(g_bytes_get_size(bytes) > INGOT_INDEX_MAX, i == 0);
+        GByteArray *copy = g_byte_array_new();
+        g_byte_array_append(copy, g_bytes_get_data(bytes, NULL), (guint)g_bytes_get_size(bytes));
+        const IngotDescriptor config = push_part(all.storage, hostile_config(100)),
+                              index = push_part(all.storage, copy),
+                              disk = push_part(all.storage, g_byte_array_set_size(g_byte_array_new(), chunks[i] * 10));
+        const IngotDigest digest = put_image(all.storage, &config, &index, &disk, i);
+        g_autofree char *told =
+            g_strdup_printf(NAME ": its index has %u chunks; at most %u are taken", chunks[i], INGOT_INDEX_CHUNKS_MAX);
+        g_autoptr(GError) error = NULL;
+        assert_null(view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+        assert_string_equal(error->message, told);
+    }
+    fixture_clear(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_config_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_config_has_a_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_index_is_counted_before_it_is_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_index_of_an_older_release_is_not_damaged, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
