@@ -16,7 +16,7 @@ typedef struct {
 } IngotPart;
 
 /* format: "raw", "qcow2", …, or NULL to find out by the file's magic. qemu-nbd is started where it is needed and ends
- * with the reader. */
+ * with the reader, or with the process, however that ends; the thread that opens it may end before. */
 IngotBlocks *ingot_blocks_open(const char *path, const char *format, GError **error);
 /* The same for a part of a file; `name` names it in errors. */
 IngotBlocks *ingot_blocks_open_part(const IngotPart *part, const char *name, const char *format, GError **error);

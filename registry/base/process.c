@@ -12,6 +12,7 @@
 
 #include <ingot/error.h>
 
+#include "base/crew.h"
 #include "base/file.h"
 
 #define TAIL_MAX 2048          /* of a failed program's words are worth showing */
@@ -31,20 +32,28 @@ static void close_stream(Stream *stream)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stream, close_stream)
 
+typedef struct {
+    pid_t parent;
+    sigset_t signals; /* that are blocked in it */
+} Setup;
+
 /* In the child, between fork and exec. */
-static void tie_to_parent(gpointer parent)
+static void tie_to_parent(gpointer user)
 {
+    const Setup *setup = user;
+
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != GPOINTER_TO_INT(parent)) /* it ended before the line above */
+    if (getppid() != setup->parent) /* it ended before the line above */
         _exit(127);
     setsid();
+    pthread_sigmask(SIG_SETMASK, &setup->signals, NULL);
 }
 
-static GSubprocess *spawn(GSubprocessLauncher *launcher, const char *const *argv, GError **error)
+static GSubprocess *spawn(GSubprocessLauncher *launcher, const char *const *argv, Setup *setup, GError **error)
 {
     g_autoptr(GError) problem = NULL;
 
-    g_subprocess_launcher_set_child_setup(launcher, tie_to_parent, GINT_TO_POINTER(getpid()), NULL);
+    g_subprocess_launcher_set_child_setup(launcher, tie_to_parent, setup, NULL);
     GSubprocess *child = g_subprocess_launcher_spawnv(launcher, argv, &problem);
     if (child)
         return child;
@@ -61,6 +70,50 @@ static int duplicate(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/* A child that is started for a thread which may end before it. The kernel kills the child with the thread that
+ * started it, so that one is a thread of the child's own, which waits for its end. */
+typedef struct {
+    GSubprocessLauncher *launcher;
+    const char *const *argv;
+    Setup setup;
+    GAsyncQueue *started; /* gets this, with the child or the error */
+    GSubprocess *child;
+    GError *error;
+} Start;
+
+static gpointer start_and_wait(gpointer user)
+{
+    Start *start = user;
+    g_autoptr(GAsyncQueue) started = g_async_queue_ref(start->started);
+    g_autoptr(GSubprocess) child = spawn(start->launcher, start->argv, &start->setup, &start->error);
+
+    start->child = child ? g_object_ref(child) : NULL;
+    g_async_queue_push(started, start);
+    if (child)
+        g_subprocess_wait(child, NULL, NULL);
+    return NULL;
+}
+
+/* The thread takes no signals: they are for those of the program. The child has the caller's mask. */
+static GSubprocess *spawn_in_thread(GSubprocessLauncher *launcher, const char *const *argv, GError **error)
+{
+    g_autoptr(GAsyncQueue) started = g_async_queue_new();
+    Start start = {.launcher = launcher, .argv = argv, .setup.parent = getpid(), .started = started};
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &start.setup.signals);
+    GThread *thread = crew_thread("child", start_and_wait, &start, error);
+    pthread_sigmask(SIG_SETMASK, &start.setup.signals, NULL);
+    if (!thread)
+        return NULL;
+    g_thread_unref(thread);
+    g_async_queue_pop(started);
+    if (start.error)
+        g_propagate_error(error, start.error);
+    return start.child;
+}
+
 GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **error)
 {
     GSubprocessFlags flags = log_fd < 0 ? G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE : 0;
@@ -70,7 +123,7 @@ GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **e
         g_subprocess_launcher_take_stdout_fd(launcher, duplicate(log_fd));
         g_subprocess_launcher_take_stderr_fd(launcher, duplicate(log_fd));
     }
-    return spawn(launcher, argv, error);
+    return spawn_in_thread(launcher, argv, error);
 }
 
 /* Ties the child's stderr to words, and its stdout to output, or to words as well where output has no text. */
@@ -235,7 +288,9 @@ static gboolean run(const char *const *argv, const char *const *environment, con
     set_environment(launcher, environment);
     if (folder)
         g_subprocess_launcher_set_cwd(launcher, folder);
-    g_autoptr(GSubprocess) child = spawn(launcher, argv, error);
+    Setup setup = {.parent = getpid()};
+    pthread_sigmask(SIG_SETMASK, NULL, &setup.signals);
+    g_autoptr(GSubprocess) child = spawn(launcher, argv, &setup, error);
     g_clear_object(&launcher); /* closes our copies of the child's ends */
     if (!child)
         return FALSE;

@@ -1,17 +1,17 @@
 /* Child processes that never outlive this one, and interrupts.
  *
- * Children get SIGKILL when the thread that started them ends (prctl PR_SET_PDEATHSIG), so start long-lived ones
- * from the main thread. Whatever takes long asks whether to go on: its thread's GCancellable, which is how a user of
- * the library ends it, and in a program of this tree its signals. SIGINT, SIGTERM and SIGHUP (but under nohup) are
- * turned into a flag and a readable descriptor there: waits poll it. */
+ * Children get SIGKILL when this process ends, however it ends (prctl PR_SET_PDEATHSIG). Whatever takes long asks
+ * whether to go on: its thread's GCancellable, which is how a user of the library ends it, and in a program of this
+ * tree its signals. SIGINT, SIGTERM and SIGHUP (but under nohup) are turned into a flag and a readable descriptor
+ * there: waits poll it. */
 #pragma once
 
 #include <gio/gio.h>
 
 G_BEGIN_DECLS
 
-/* Starts argv (searched in PATH) in its own session. stdin is /dev/null. stdout and stderr go to log_fd (which
- * stays the caller's), or to /dev/null where it is -1. */
+/* Starts argv (searched in PATH) in its own session; the calling thread may end before it. stdin is /dev/null. stdout
+ * and stderr go to log_fd (which stays the caller's), or to /dev/null where it is -1. */
 GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **error);
 
 /* Runs argv until it and all that hold its output have ended. A failure names the program, its status and the last

@@ -1,4 +1,5 @@
-/* Children end with us; failures tell what the child said; Ctrl-C is a flag first and an end second. */
+/* Children end with us, not with a thread; failures tell what the child said; Ctrl-C is a flag first and an end second.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -110,21 +111,27 @@ static gboolean ends_within(int fd, int seconds)
     return FALSE;
 }
 
-/* A process that starts a long child and is killed: the child, which holds the pipe, ends too. */
-static void test_dies_with_parent(void **state)
+static gpointer start_sleep(gpointer fd)
+{
+    return ingot_process_start((const char *const[]){"sh", "-c", "echo; exec sleep 300", NULL}, GPOINTER_TO_INT(fd),
+                               NULL);
+}
+
+/* A process that starts a long child, in a thread that has ended or not, and is killed: the child, which holds the
+ * pipe, ends too. */
+static void dies_with_parent(gboolean in_thread)
 {
     int ends[2];
     char byte;
 
-    (void)state;
     assert_int_equal(pipe(ends), 0);
     pid_t parent = fork();
     assert_true(parent >= 0);
     if (parent == 0) {
-        GSubprocess *child =
-            ingot_process_start((const char *const[]){"sh", "-c", "echo; exec sleep 300", NULL}, ends[1], NULL);
-        if (!child)
+        gpointer fd = GINT_TO_POINTER(ends[1]);
+        if (!(in_thread ? g_thread_join(g_thread_new("starter", start_sleep, fd)) : start_sleep(fd)))
             _exit(1);
+        close(ends[1]);
         for (;;)
             pause();
     }
@@ -134,6 +141,57 @@ static void test_dies_with_parent(void **state)
     assert_int_equal(waitpid(parent, NULL, 0), parent);
     assert_true(ends_within(ends[0], 10));
     close(ends[0]);
+}
+
+static void test_dies_with_parent(void **state)
+{
+    (void)state;
+    dies_with_parent(FALSE);
+    dies_with_parent(TRUE);
+}
+
+typedef struct {
+    pid_t thread;
+    GSubprocess *child;
+} Started;
+
+static gpointer start_in_thread(gpointer user)
+{
+    Started *started = user;
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    started->thread = gettid();
+    started->child = ingot_process_start((const char *const[]){"sleep", "300", NULL}, -1, NULL);
+    return NULL;
+}
+
+/* The thread is gone, not only its work done: what it was to kill has got its signal. */
+static void wait_for_thread(pid_t thread)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/task/%d", thread);
+
+    while (g_file_test(path, G_FILE_TEST_EXISTS))
+        g_usleep(1000);
+}
+
+/* The child goes on after its thread, with its mask of signals. */
+static void test_outlives_its_thread(void **state)
+{
+    Started started = {0};
+
+    (void)state;
+    g_thread_join(g_thread_new("starter", start_in_thread, &started));
+    assert_non_null(started.child);
+    wait_for_thread(started.thread);
+    g_subprocess_send_signal(started.child, SIGUSR1); /* blocked in it, as in its thread */
+    g_subprocess_send_signal(started.child, SIGTERM); /* and this is not */
+    assert_true(g_subprocess_wait(started.child, NULL, NULL));
+    assert_true(g_subprocess_get_if_signaled(started.child));
+    assert_int_equal(g_subprocess_get_term_sig(started.child), SIGTERM);
+    g_object_unref(started.child);
 }
 
 /* In a process of its own, since the flag stays up. */
@@ -261,6 +319,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_dies_with_parent),
+        cmocka_unit_test(test_outlives_its_thread),
         cmocka_unit_test(test_fill_standard),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_interrupted_first_process),

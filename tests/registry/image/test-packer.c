@@ -12,10 +12,14 @@
 #include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/packer.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -246,6 +250,90 @@ static void a_qcow2_chain_is_its_bytes(void **state)
     assert_same(a, b);
 }
 
+typedef struct {
+    const char *path;
+    pid_t thread;
+    IngotBlocks *blocks;
+} Opened;
+
+static gpointer open_in_thread(gpointer user)
+{
+    Opened *opened = user;
+    opened->thread = gettid();
+    opened->blocks = ingot_blocks_open(opened->path, "qcow2", NULL);
+    return NULL;
+}
+
+/* The thread that opened a disk is gone, and qemu-nbd with it if it were the thread's. */
+static void a_reader_outlives_the_thread_that_opened_it(void **state)
+{
+    (void)state;
+    g_autofree char *raw = write_disk("thread.raw", bytes, SIZE, TRUE);
+    g_autofree char *path = ingot_workdir_file(workdir, "thread.qcow2"), *blob = ingot_workdir_file(workdir, "blob");
+    const char *const convert[] = {"qemu-img", "convert", "-O", "qcow2", raw, path, NULL};
+    assert_true(ingot_process_run(convert, NULL, NULL, NULL));
+    g_autoptr(IngotPacked) wanted = pack(raw, NULL, 0, NULL);
+    Opened opened = {.path = path};
+    g_thread_join(g_thread_new("opener", open_in_thread, &opened));
+    g_autoptr(IngotBlocks) blocks = opened.blocks;
+    assert_non_null(blocks);
+    g_autofree char *task = g_strdup_printf("/proc/self/task/%d", opened.thread);
+    while (g_file_test(task, G_FILE_TEST_EXISTS)) {
+        g_usleep(1000);
+    }
+    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT | O_TRUNC, 0600, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IngotPacked) packed = ingot_pack(blocks, &(IngotPackOptions){0}, fd, blob, &error);
+    assert_null(error);
+    assert_same(packed, wanted);
+}
+
+/* The pid of the only child of this process; 0: there is none. */
+static pid_t only_child(void)
+{
+    g_autoptr(GDir) tasks = g_dir_open("/proc/self/task", 0, NULL);
+    for (const char *task; (task = g_dir_read_name(tasks)) != NULL;) {
+        g_autofree char *path = g_strdup_printf("/proc/self/task/%s/children", task), *text = NULL;
+        if (g_file_get_contents(path, &text, NULL, NULL) && text[0] != '\0') {
+            return (pid_t)g_ascii_strtoll(text, NULL, 10);
+        }
+    }
+    return 0;
+}
+
+/* Killed with no chance to do anything, in a thread other than the one that opened the disk. */
+static void a_server_ends_with_its_process(void **state)
+{
+    (void)state;
+    g_autofree char *path = ingot_workdir_file(workdir, "killed.qcow2");
+    const char *const create[] = {"qemu-img", "create", "-f", "qcow2", path, "1M", NULL};
+    assert_true(ingot_process_run(create, NULL, NULL, NULL));
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t reader = fork(), server = 0;
+    if (reader == 0) {
+        Opened opened = {.path = path};
+        g_thread_join(g_thread_new("opener", open_in_thread, &opened));
+        server = opened.blocks == NULL ? 0 : only_child();
+        if (write(ends[1], &server, sizeof server) < 0) {
+            _exit(1);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    assert_int_equal(read(ends[0], &server, sizeof server), sizeof server);
+    assert_true(server > 0);
+    struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, server, 0), .events = POLLIN};
+    assert_true(ended.fd >= 0);
+    kill(reader, SIGKILL);
+    assert_int_equal(waitpid(reader, NULL, 0), reader);
+    assert_int_equal(poll(&ended, 1, 10000), 1);
+    close(ended.fd);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void an_insertion_changes_little(void **state)
 {
     (void)state;
@@ -377,6 +465,8 @@ int main(void)
         cmocka_unit_test(an_exported_qcow2_is_the_disk),
         cmocka_unit_test(a_huge_disk_is_cut_into_larger_chunks),
         cmocka_unit_test(a_disk_of_too_many_runs_is_refused),
+        cmocka_unit_test(a_reader_outlives_the_thread_that_opened_it),
+        cmocka_unit_test(a_server_ends_with_its_process),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
