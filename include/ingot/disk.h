@@ -15,8 +15,8 @@ G_BEGIN_DECLS
 
 typedef struct IngotDisk IngotDisk;
 
-/* The blob at path, by its index (a reference is taken). A blob of another length or another seek table than the index
- * tells is CORRUPT. */
+/* The blob at path, which may not be a symbolic link, by its index (a reference is taken). A blob of another length or
+ * another seek table than the index tells is CORRUPT. */
 IngotDisk *ingot_disk_open(const char *path, IngotIndex *index, GError **error);
 /* Reads all of these bytes of a blob, or fails; called by several threads at a time. */
 typedef gboolean (*IngotDiskBlob)(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error);

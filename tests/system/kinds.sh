@@ -89,7 +89,7 @@ int main(void)
     return 0;
 }
 C
-make -C "$tree" --no-print-directory -j2 ${CC:+CC="$CC"} programs >"$TMP/log" 2>&1 || fail "the tree does not build: $(tail -20 "$TMP/log")"
+make -C "$tree" --no-print-directory B=build -j2 ${CC:+CC="$CC"} programs >"$TMP/log" 2>&1 || fail "the tree does not build: $(tail -20 "$TMP/log")"
 ok "three kinds are three files and three lines: the tree builds"
 
 printf 'name: x\nsource: {void: very}\nsteps: [{sing: la la, cache: disk}]\ntests: [{silence: 5s}]\n' >"$TMP/x.yaml"
