@@ -67,24 +67,6 @@ cmp "$TMP/back.raw" "$TMP/disk.raw" || fail "the disk of a pull that was killed 
 [ "$sent" -lt $((size * 11 / 10)) ] || fail "a pull of $size bytes that was killed three times has brought $sent"
 ok "a pull that is killed goes on ($sent bytes for $size)"
 
-# Two pushes of one disk side by side: neither ends the other's upload.
-head -c $size /dev/urandom >"$TMP/disk.raw"
-digest=$(ingot pack -q "$TMP/disk.raw" pair:1.0.0)
-start_link
-until_held=$(($(held "$TMP/registry") + size / 4))
-ingot push -q pair:1.0.0 "$near/team/pair:1.0.0" >"$TMP/first" 2>&1 &
-first=$!
-until [ "$(held "$TMP/registry")" -ge $until_held ]; do
-    kill -0 $first 2>/dev/null || fail "the first push ends early: $(cat "$TMP/first")"
-    sleep 0.02
-done
-[ "$(ingot push -q pair:1.0.0 "$near/team/pair:latest")" = "$digest" ] || fail "a push beside another one"
-wait $first || fail "a push beside another one: $(cat "$TMP/first")"
-end_link
-[ "$sent" -lt $((size * 21 / 10)) ] || fail "two pushes of $size bytes have sent $sent"
-[ "$(notes)" = 0 ] || fail "the note of an upload that has ended stays"
-ok "two pushes of a disk side by side send it twice at most ($sent bytes for $size)"
-
 # A note of an upload that has gone costs a push from the start, and no more.
 head -c $size /dev/urandom >"$TMP/disk.raw"
 digest=$(ingot pack -q "$TMP/disk.raw" other:1.0.0)
