@@ -8,6 +8,7 @@
 #include "store/reach.h"
 
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+#define TYPE_MAX 255u
 #define CONTENT_MAX (64u << 20) /* bytes */
 
 static void attached_free(gpointer data)
@@ -30,6 +31,30 @@ const char *attached_media_type(const json_t *root)
 {
     const char *own = json_string_value(json_object_get(root, "mediaType"));
     return own != NULL ? own : json_is_array(json_object_get(root, "manifests")) ? INDEX_TYPE : INGOT_TYPE_MANIFEST;
+}
+
+/* A registry is sent it as a header, people see it, and index.json holds it: no more than media types have (RFC 6838
+ * has 127 letters on either side of the slash). */
+static gboolean is_type(const char *type)
+{
+    gsize length = type == NULL ? 0 : strnlen(type, TYPE_MAX + 1);
+    for (gsize i = 0; i < length; i++) {
+        if (!g_ascii_isprint(type[i])) {
+            return FALSE;
+        }
+    }
+    return length <= TYPE_MAX;
+}
+
+gboolean attached_check(const json_t *root, const char *digest, GError **error)
+{
+    if (!is_type(attached_media_type(root)) || !is_type(attached_type(root))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s: its media type or its artifact's type has other than printable letters, or more than %u",
+                    digest, TYPE_MAX);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static json_t *read_manifest(IngotStore *store, const IngotDigest *digest, GError **error)
@@ -181,7 +206,8 @@ gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char 
     g_autoptr(IngotLock) lock = root == NULL ? NULL : layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     g_autoptr(GHashTable) reached = reach_new();
-    if (index == NULL || !reach_add(store, &manifest->digest, reached, error)) {
+    g_autofree char *digest = ingot_digest_to_text(&manifest->digest);
+    if (index == NULL || !attached_check(root, digest, error) || !reach_add(store, &manifest->digest, reached, error)) {
         return FALSE;
     }
     g_autoptr(json_t) row = attached_row(root, subject, tag, manifest);

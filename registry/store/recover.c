@@ -108,7 +108,8 @@ static void add_blob(IngotStore *store, json_t *rows, const IngotDigest *digest,
     if (root == NULL || !is_complete(store, digest)) {
         return;
     }
-    if (subject != NULL && ingot_digest_parse(subject, &above, NULL) && ingot_store_has(store, &above)) {
+    if (subject != NULL && ingot_digest_parse(subject, &above, NULL) && ingot_store_has(store, &above) &&
+        attached_check(root, subject, NULL)) {
         json_array_append_new(rows, attached_row(root, &above, NULL, &manifest));
     } else if (subject == NULL && g_strcmp0(type, INGOT_TYPE_IMAGE) == 0) {
         add_image(rows, &manifest);

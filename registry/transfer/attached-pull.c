@@ -193,7 +193,8 @@ static gboolean pull_one(Pull *pull, const IngotDigest *subject, const char *dig
                          IngotDescriptor *own, GError **error)
 {
     g_autoptr(json_t) root = pull_manifest(pull, digest, own, error);
-    gboolean ok = root != NULL && (tag != NULL || check_subject(root, subject, digest, error)) &&
+    gboolean ok = root != NULL && attached_check(root, digest, error) &&
+                  (tag != NULL || check_subject(root, subject, digest, error)) &&
                   pull_parts(pull, root, digest, 0, error) && attached_add(pull->store, subject, tag, own, error);
     let_go(pull);
     return ok;

@@ -89,11 +89,11 @@ expect 0 ingot push -q "$upstream/${name#*/}:1.0.0" "$REGISTRY/lacking:1.0.0"
 attached check "$REGISTRY" lacking "$list"
 ok "what could not be had is told, noted, and had later"
 
-# attach FILE [TIMES [NAME]]: attaches a file to the image of `bounds`, or NAME, so many times.
+# attach FILE [TIMES [NAME [LETTERS]]]: attaches a file to the image of `bounds`, or NAME, so many times; as a type of so many letters.
 attach() {
-    python3 - "$REGISTRY" "${3:-bounds}" "$image" "$1" "${2:-1}" <<'PY'
+    python3 - "$REGISTRY" "${3:-bounds}" "$image" "$1" "${2:-1}" "${4:-5}" <<'PY'
 import hashlib, json, sys, urllib.request
-host, name, image, path, times = sys.argv[1:]
+host, name, image, path, times, letters = sys.argv[1:]
 kind = "application/vnd.oci.image.manifest.v1+json"
 def call(method, path, data, media="application/octet-stream"):
     return urllib.request.urlopen(urllib.request.Request("http://%s/v2/%s/%s" % (host, name, path), data, {"Content-Type": media}, method=method))
@@ -103,7 +103,7 @@ def put(data):
     return {"mediaType": "text/plain", "digest": digest, "size": len(data)}
 layer, empty = put(open(path, "rb").read()), put(b"{}")
 for n in range(int(times)):
-    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "artifactType": "text/plain", "config": empty, "layers": [layer],
+    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "artifactType": "text/" + int(letters) * "x", "config": empty, "layers": [layer],
         "subject": {"mediaType": kind, "digest": image, "size": 1}, "annotations": {"n": str(n)}}).encode()
     call("PUT", "manifests/sha256:" + hashlib.sha256(data).hexdigest(), data, kind)
 PY
@@ -206,3 +206,14 @@ curl -sf -X PUT -H 'Content-Type: application/vnd.x+json' -d '{"mediaType":"appl
 expect 0 ingot pull -q --store "$TMP/unknown" "$REGISTRY/artifacts:1.0.0"
 grep -q 'not all that is attached came along: .*does not say what it consists of' "$TMP/err" || fail "the pull says: $(cat "$TMP/err")"
 ok "what can't be understood is left where it is, and told"
+
+# So is one whose type alone would fill the store's list.
+echo small >"$TMP/small"
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/types" >/dev/null
+attach "$TMP/small" 3 types 3900000
+attach "$TMP/small" 1 types
+export INGOT_STORE=$TMP/types
+expect 0 ingot pull -q "$REGISTRY/types:1.0.0"
+grep -q 'not all that is attached came along: .*type has other than printable letters, or more than 255' "$TMP/err" || fail "the pull says: $(cat "$TMP/err")"
+[ "$(stat -c %s "$INGOT_STORE/index.json")" -lt 10000 ] && grep -q vnd.ingot.subject "$INGOT_STORE/index.json" || fail "the list of the store has $(stat -c %s "$INGOT_STORE/index.json") bytes"
+ok "types of attachments are bounded"

@@ -315,6 +315,44 @@ static void an_image_that_is_a_layer_is_an_image(void **state)
     recover(store, 1, 1);
 }
 
+static IngotDescriptor put_attachment(IngotStore *store, const IngotDescriptor *subject, const char *key,
+                                      const char *value)
+{
+    IngotDescriptor own;
+    g_autofree char *digest = ingot_digest_to_text(&subject->digest);
+    g_autofree char *text =
+        g_strdup_printf("{\"%s\":\"%s\",\"layers\":[],\"subject\":{\"digest\":\"%s\",\"size\":1}}", key, value, digest);
+    assert_true(ingot_store_put(store, text, strlen(text), &own, NULL));
+    return own;
+}
+
+/* What index.json would hold of it could fill that. */
+static void long_types_are_refused(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor web = add_image(store, "web", "1.0.0", "one");
+    g_autofree char *most = g_strnfill(255, 'x'), *more = g_strnfill(256, 'x'), *huge = g_strnfill(3900000, 'x');
+    IngotDescriptor taken = put_attachment(store, &web, "artifactType", most);
+    assert_true(attached_add(store, &web.digest, NULL, &taken, NULL));
+    static const char *const keys[] = {"artifactType", "mediaType"};
+    const char *const values[] = {more, huge, "a/b\\r\\nc: d"};
+    for (guint i = 0; i < G_N_ELEMENTS(keys) * G_N_ELEMENTS(values); i++) {
+        g_autoptr(GError) error = NULL;
+        IngotDescriptor own = put_attachment(store, &web, keys[i % 2], values[i / 2]);
+        assert_false(attached_add(store, &web.digest, NULL, &own, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+        assert_true(strlen(error->message) < 300);
+    }
+    g_autofree char *path = index_path(store), *last = g_strconcat(path, ".last", NULL);
+    assert_int_equal(unlink(path), 0);
+    unlink(last);
+    IngotStoreRecovery done;
+    assert_true(ingot_store_recover(store, &done, NULL));
+    ingot_store_recovery_clear(&done);
+    g_autoptr(GPtrArray) list = attached_list(store, &web.digest, NULL);
+    assert_int_equal(list->len, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -326,6 +364,7 @@ int main(void)
         TEST(what_stands_in_a_blobs_place),
         TEST(names_of_the_hub_are_one),
         TEST(foreign_attachments_are_kept_as_they_are),
+        TEST(long_types_are_refused),
         TEST(a_layer_that_is_a_manifest_keeps_its_content),
         TEST(an_image_that_is_a_layer_is_an_image),
     };
