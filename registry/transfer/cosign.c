@@ -23,9 +23,7 @@ gboolean cosign_find(IngotRemote *remote, const char *name, const char *tag, cha
         g_autoptr(GBytes) bytes = ingot_remote_get_manifest(remote, name, tag, &found, NULL, &problem);
         told = bytes != NULL;
     }
-    /* Some registries deny what is not there. */
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
-        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_error_free(problem);
         return TRUE;
     }

@@ -7,5 +7,5 @@
 /* ".sig", ".att", ".sbom", NULL. */
 extern const char *const cosign_endings[];
 char *cosign_tag(const IngotDigest *image, const char *ending); /* free it */
-/* What a tag names; *digest is NULL where there is none. FALSE: that can't be told. */
+/* What a tag names; *digest is NULL where there is none, which "not found" alone says. FALSE: that can't be told. */
 gboolean cosign_find(IngotRemote *remote, const char *name, const char *tag, char **digest, GError **error);

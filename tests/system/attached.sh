@@ -217,3 +217,18 @@ expect 0 ingot pull -q "$REGISTRY/types:1.0.0"
 grep -q 'not all that is attached came along: .*type has other than printable letters, or more than 255' "$TMP/err" || fail "the pull says: $(cat "$TMP/err")"
 [ "$(stat -c %s "$INGOT_STORE/index.json")" -lt 10000 ] && grep -q vnd.ingot.subject "$INGOT_STORE/index.json" || fail "the list of the store has $(stat -c %s "$INGOT_STORE/index.json") bytes"
 ok "types of attachments are bounded"
+
+# A destination that does not show what it has under cosign's tag keeps it.
+export INGOT_STORE=$TMP/unknown
+ingot push -q --store "$TMP/store" web:1.0.0 "$REGISTRY/refused" >/dev/null
+tag_beside refused sig "$TMP/manifest"
+for status in 401 403; do
+    printf '%s\n' "(GET|HEAD)+.*\\.sig status $status" >"$TMP/rules"
+    : >"$TMP/asked"
+    expect 1 ingot push -q "$REGISTRY/artifacts:1.0.0" "$upstream/refused:1.0.0"
+    grep -q "is pushed, but 1 of what is attached could not be sent: .*status $status" "$TMP/err" || fail "the push says: $(cat "$TMP/err")"
+    ! grep -q '^PUT .*\.sig' "$TMP/asked" || fail "a tag that could not be looked at is written"
+done
+: >"$TMP/rules"
+curl -sf "http://$REGISTRY/v2/refused/manifests/${image/:/-}.sig" -H 'Accept: */*' | cmp - "$TMP/manifest" || fail "a signature was replaced"
+ok "a tag of cosign's that can't be looked at is not written"
