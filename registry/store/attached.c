@@ -155,16 +155,18 @@ GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, 
 
 /* --- what is added --- */
 
-/* The number of the row of a manifest that is attached in this way, or -1. An older Ingot's row is the same, but does
- * not say what it is attached to. */
-static ssize_t find_row(const json_t *rows, const IngotDigest *digest, const char *tag)
+/* The number of the row of a manifest that is attached in this way, or -1: an older Ingot's row is the same, but does
+ * not say what it is attached to. A tag beside an image is one row, whatever it names. */
+static ssize_t find_row(const json_t *rows, const json_t *wanted, const IngotDigest *digest, const char *tag)
 {
+    const char *subject = layout_annotation(wanted, LAYOUT_SUBJECT);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         IngotDescriptor manifest;
         g_autofree char *name = NULL, *row_tag = NULL;
         if (layout_row(row, &manifest, &name, &row_tag) && name == NULL && layout_former(row) == NULL &&
-            ingot_digest_equal(&manifest.digest, digest) &&
+            (tag == NULL ? ingot_digest_equal(&manifest.digest, digest)
+                         : g_strcmp0(layout_annotation(row, LAYOUT_SUBJECT), subject) == 0) &&
             g_strcmp0(layout_annotation(row, LAYOUT_BESIDE), tag) == 0) {
             return (ssize_t)i;
         }
@@ -175,7 +177,7 @@ static ssize_t find_row(const json_t *rows, const IngotDigest *digest, const cha
 /* TRUE: the rows are other ones now. */
 static gboolean set_row(json_t *rows, json_t *row, const IngotDigest *digest, const char *tag)
 {
-    ssize_t old = find_row(rows, digest, tag);
+    ssize_t old = find_row(rows, row, digest, tag);
     if (old >= 0 && json_equal(json_array_get(rows, (size_t)old), row)) {
         return FALSE;
     }

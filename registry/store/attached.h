@@ -16,7 +16,7 @@ GPtrArray *attached_list(IngotStore *store, const IngotDigest *subject, GError *
 /* Whether its types are such as a row of index.json takes; digest: of the manifest, for messages. */
 gboolean attached_check(const json_t *root, const char *digest, GError **error);
 /* Lists a manifest that is in the store, with all that it names. From then on the row keeps it, for as long as its
- * subject is named or held: the caller's holds of them may end. */
+ * subject is named or held: the caller's holds of them may end. What the tag named before is not attached any more. */
 gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest,
                       GError **error);
 /* Its row, of the manifest's JSON. */

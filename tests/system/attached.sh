@@ -232,3 +232,15 @@ done
 : >"$TMP/rules"
 curl -sf "http://$REGISTRY/v2/refused/manifests/${image/:/-}.sig" -H 'Accept: */*' | cmp - "$TMP/manifest" || fail "a signature was replaced"
 ok "a tag of cosign's that can't be looked at is not written"
+
+# What was signed again is pulled and pushed on with the new signature alone.
+sig() { curl -sf "http://${1%%/*}/v2/${1#*/}/manifests/${image/:/-}.sig" -H 'Accept: */*'; }
+for time in 1 2 3; do
+    sig "$REGISTRY/artifacts" | python3 -c 'import json, sys; json.dump(dict(json.load(sys.stdin), annotations={"time": sys.argv[1]}), sys.stdout)' $time >"$TMP/again"
+    tag_beside artifacts sig "$TMP/again"
+    expect 0 ingot pull -q "$REGISTRY/artifacts:1.0.0"
+    [ "$(grep -o '[0-9a-f]\.sig"' "$INGOT_STORE/index.json" | wc -l)" = 1 ] || fail "each signature stays: $(cat "$INGOT_STORE/index.json")"
+    expect 0 ingot push -q "$REGISTRY/artifacts:1.0.0" "$REGISTRY/again$time:1.0.0"
+    sig "$REGISTRY/again$time" | cmp - "$TMP/again" || fail "a push sends a former signature"
+done
+ok "an image that was signed again goes on with the new signature"

@@ -353,6 +353,25 @@ static void long_types_are_refused(void **state)
     assert_int_equal(list->len, 1);
 }
 
+/* A signature that was made again takes the place of the former one. */
+static void a_tag_beside_an_image_is_one_row(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor web = add_image(store, "web", "1.0.0", "one"), other = add_image(store, "other", "1.0.0", "two");
+    for (guint i = 0; i < 3; i++) {
+        g_autofree char *text = g_strdup_printf("text/%u", i);
+        IngotDescriptor own = put_attachment(store, &web, "artifactType", text);
+        assert_true(attached_add(store, &web.digest, "sha256-x.sig", &own, NULL));
+        assert_true(attached_add(store, &web.digest, "sha256-x.att", &own, NULL));
+        assert_true(attached_add(store, &other.digest, "sha256-x.sig", &own, NULL));
+        g_autoptr(GPtrArray) list = attached_list(store, &web.digest, NULL);
+        g_autoptr(GPtrArray) others = attached_list(store, &other.digest, NULL);
+        assert_int_equal(list->len, 2);
+        assert_int_equal(others->len, 1);
+        assert_string_equal(((Attached *)g_ptr_array_index(list, 0))->type, text);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -365,6 +384,7 @@ int main(void)
         TEST(names_of_the_hub_are_one),
         TEST(foreign_attachments_are_kept_as_they_are),
         TEST(long_types_are_refused),
+        TEST(a_tag_beside_an_image_is_one_row),
         TEST(a_layer_that_is_a_manifest_keeps_its_content),
         TEST(an_image_that_is_a_layer_is_an_image),
     };
