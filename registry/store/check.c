@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/process.h"
+#include "store/lacking.h"
 #include "store/meant.h"
 #include "store/reach.h"
 
@@ -64,6 +65,7 @@ static void check_reached(IngotStore *store, Owner owner, const IngotDigest *man
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GHashTable) reached = reach_new();
+    g_autoptr(json_t) unfetched = lacking_load_layers(store, manifest);
     if (!reach_add(store, manifest, reached, &error)) {
         add_fault(faults, owner, error->message);
         return;
@@ -72,7 +74,7 @@ static void check_reached(IngotStore *store, Owner owner, const IngotDigest *man
     gpointer text;
     g_hash_table_iter_init(&iter, reached);
     while (g_hash_table_iter_next(&iter, &text, NULL)) {
-        const char *problem = blob_problem(store, text, seen);
+        const char *problem = lacking_is_layer(unfetched, text) ? NULL : blob_problem(store, text, seen);
         if (problem != NULL) {
             add_fault(faults, owner, problem);
         }

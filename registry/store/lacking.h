@@ -1,8 +1,10 @@
-/* What a registry has attached to an image and a pull could not have: so that a push does not pass for whole. Kept
+/* What a registry has attached to an image and a pull could not have, and the image's own layers after its disk, which
+ * no pull fetches: so that a push does not pass for whole, and that nobody takes these layers for lost. Kept
  * beside the image, for as long as its manifest is there, until a pull has had all of it.
  *
  * unfetched/HEX is for the image of that digest: a JSON array of {"digest": …, "problem": …}, without a digest where it
- * was the list that could not be had. It is a note: one that is damaged or can't be written is as if there were none.
+ * was the list that could not be had, and with "layer": true for one of its layers. It is a note: one that is damaged
+ * or can't be written is as if there were none.
  */
 #pragma once
 
@@ -10,8 +12,13 @@
 
 #define LACKING_FOLDER "unfetched"
 
-/* An empty array drops the note. */
+/* What is attached; an empty array: all of it came. */
 void lacking_keep(const IngotStore *store, const IngotDigest *image, const json_t *list);
-/* An array, which is empty where nothing is lacking. */
+/* An array, which is empty where nothing attached is lacking. */
 json_t *lacking_load(const IngotStore *store, const IngotDigest *image);
+/* Notes those layers of the image's manifest that are not in the store. */
+void lacking_keep_layers(IngotStore *store, const IngotDigest *image, const json_t *manifest);
+/* The layers that are noted and still not there, as lacking_load has what is attached. */
+json_t *lacking_load_layers(IngotStore *store, const IngotDigest *image);
+gboolean lacking_is_layer(const json_t *layers, const char *digest);
 void lacking_drop(const IngotStore *store, const IngotDigest *image);

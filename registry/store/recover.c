@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "store/attached.h"
+#include "store/lacking.h"
 #include "store/reach.h"
 
 #define ASIDE_MOST 100u      /* damaged ones that are kept */
@@ -71,17 +72,19 @@ static json_t *read_manifest(IngotStore *store, const IngotDigest *digest, Ingot
                : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, &room, NULL);
 }
 
-/* All that a manifest names is there. */
+/* All that a manifest names is there, but for layers that a pull leaves out. */
 static gboolean is_complete(IngotStore *store, const IngotDigest *manifest)
 {
     g_autoptr(GHashTable) parts = reach_new();
+    g_autoptr(json_t) unfetched = lacking_load_layers(store, manifest);
     GHashTableIter iter;
     gpointer text;
     gboolean whole = reach_add(store, manifest, parts, NULL);
     g_hash_table_iter_init(&iter, parts);
     while (whole && g_hash_table_iter_next(&iter, &text, NULL)) {
         IngotDigest digest;
-        whole = ingot_digest_parse(text, &digest, NULL) && ingot_store_has(store, &digest);
+        whole = ingot_digest_parse(text, &digest, NULL) &&
+                (ingot_store_has(store, &digest) || lacking_is_layer(unfetched, text));
     }
     return whole;
 }

@@ -9,6 +9,7 @@
 #include "image/encoder.h"
 #include "image/oldindex.h"
 #include "store/blobs.h"
+#include "store/lacking.h"
 #include "store/meant.h"
 #include "transfer/assemble.h"
 #include "transfer/attachments.h"
@@ -177,15 +178,28 @@ static gboolean name_pulled(IngotStore *store, const IngotReference *reference, 
                            : ingot_store_tag(store, name, tag, manifest, error);
 }
 
-/* All that the manifest names, and what is attached to it. */
+/* What no verb reads of an image is not fetched, and noted: layers after its disk. */
+static void note_layers(IngotStore *store, GBytes *bytes, const IngotDescriptor *image)
+{
+    gsize room = INGOT_MANIFEST_VALUES;
+    g_autoptr(json_t) root = ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                     "the image's manifest", &room, NULL);
+    lacking_keep_layers(store, &image->digest, root);
+}
+
+/* The image itself, and what is attached to it. */
 static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotReference *reference, GBytes *bytes,
                            const IngotManifest *parts, const IngotDescriptor *manifest, IngotProgress *progress,
                            guint64 *received, GError **error)
 {
     IngotDescriptor put;
-    return pull_parts(store, remote, reference, parts, progress, received, error) &&
-           ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) &&
-           attachments_pull(store, remote, reference->name, manifest, progress, received, error);
+    if (!pull_parts(store, remote, reference, parts, progress, received, error) ||
+        !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
+        !attachments_pull(store, remote, reference->name, manifest, progress, received, error)) {
+        return FALSE;
+    }
+    note_layers(store, bytes, manifest);
+    return TRUE;
 }
 
 static gboolean pull_image(IngotStore *store, IngotReference *reference, const Naming *naming,

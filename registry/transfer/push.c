@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "remote/ours.h"
 #include "store/blobs.h"
+#include "store/lacking.h"
 #include "transfer/attachments.h"
 #include "transfer/push.h"
 #include "transfer/send.h"
@@ -66,6 +67,18 @@ static gboolean push_blobs(Pushing *pushing, guint64 *sent, GError **error)
            push_small(pushing, error);
 }
 
+/* A registry that has not got them either is to refuse the manifest. */
+static void tell_layers(IngotStore *store, const IngotDigest *image, IngotProgress *progress)
+{
+    g_autoptr(json_t) layers = lacking_load_layers(store, image);
+    if (json_array_size(layers) > 0) {
+        ingot_progress_warning(progress,
+                               "layers after the disk, %u of them, were not fetched when the image was pulled, and are "
+                               "not sent: a registry that lacks them refuses the image",
+                               (guint)json_array_size(layers));
+    }
+}
+
 gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                              const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
 {
@@ -77,6 +90,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
         return FALSE;
     }
     ingot_store_hold_image(store, found); /* it is read for long */
+    tell_layers(store, &found->entry->manifest.digest, progress);
     guint64 total = found->manifest->config.size + found->manifest->index.size + found->manifest->disk.size;
     g_autofree char *text = ingot_reference_to_text(destination);
     ingot_progress_begin(progress, total, "push %s", text);

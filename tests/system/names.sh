@@ -200,3 +200,31 @@ refused 1 "but by its index it has another size" ingot pull --store "$TMP/lies" 
 grep -q '/manifests/lies' "$TMP/asked" || fail "the manifest was not asked for"
 ! grep "/blobs/$lie" "$TMP/asked" || fail "a disk that does not belong to its index is fetched"
 ok "a disk that does not belong to its index is not fetched"
+
+# A layer after the disk is left out, and what is left out is no damage.
+cat >"$TMP/more.py" <<'PY'
+import hashlib, json, sys, urllib.parse, urllib.request
+base = "http://%s/v2/web/" % sys.argv[1]
+kind = "application/vnd.oci.image.manifest.v1+json"
+manifest = json.load(urllib.request.urlopen(urllib.request.Request(base + "manifests/1.0.0", headers={"Accept": kind})))
+layer = b"a kernel"
+digest = "sha256:" + hashlib.sha256(layer).hexdigest()
+to = urllib.request.urlopen(urllib.request.Request(base + "blobs/uploads/", b"", method="POST")).headers["Location"]
+to = urllib.parse.urljoin(base, to)
+to += ("&" if "?" in to else "?") + "digest=" + digest
+urllib.request.urlopen(urllib.request.Request(to, layer, {"Content-Type": "application/octet-stream"}, method="PUT"))
+manifest["layers"].append({"mediaType": "application/octet-stream", "digest": digest, "size": len(layer)})
+urllib.request.urlopen(urllib.request.Request(base + "manifests/more", json.dumps(manifest).encode(), {"Content-Type": kind}, method="PUT"))
+PY
+python3 "$TMP/more.py" "$docker"
+export INGOT_STORE=$TMP/more
+more=$(ingot pull -q "$docker/web:more")
+expect 0 ingot fsck
+expect 0 ingot push "$docker/web:more" "$docker/web:again"
+grep -q 'layers after the disk, 1 of them' "$TMP/err" || fail "a push says nothing of a layer that is not there: $(cat "$TMP/err")"
+refused 1 'layers after the disk, 1 of them' ingot push "$docker/web:more" "$docker/elsewhere:1.0.0"
+rm "$INGOT_STORE/index.json.last"
+echo '{' >"$INGOT_STORE/index.json"
+expect 0 ingot fsck --repair
+[ "$(ingot images -q)" = "$(digest_of "recovered:${more:7:12}")" ] || fail "an image with another layer is not brought back: $(ingot images)"
+ok "a layer that a pull leaves out is no damage"
