@@ -19,18 +19,19 @@
 
 /* --- with a name --- */
 
-static GHashTable *named_digests(const json_t *rows)
+/* What a row stands for, unless it says of it that it is attached to itself. */
+static GHashTable *listed_digests(IngotStore *store, const json_t *rows)
 {
-    GHashTable *named = reach_new();
+    GHashTable *listed = reach_new();
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        IngotDescriptor manifest;
-        g_autofree char *name = NULL, *tag = NULL;
-        if (layout_row(json_array_get(rows, i), &manifest, &name, &tag) &&
-            (name != NULL || layout_former(json_array_get(rows, i)) != NULL)) {
-            g_hash_table_add(named, ingot_digest_to_text(&manifest.digest));
+        const json_t *row = json_array_get(rows, i);
+        g_autofree char *subject = reach_subject(store, row);
+        const char *digest = json_string_value(json_object_get(row, "digest"));
+        if (digest != NULL && g_strcmp0(digest, subject) != 0) {
+            reach_note(listed, digest);
         }
     }
-    return named;
+    return listed;
 }
 
 static gboolean is_held(IngotStore *store, const char *text)
@@ -41,18 +42,20 @@ static gboolean is_held(IngotStore *store, const char *text)
 }
 
 /* Takes out the rows of what is attached to something that goes, until none is left. What is attached to an image that
- * has no name, but does not go, or that another process is about to name, stays: that is how an image begins. */
-static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *named, GHashTable *gone)
+ * has no name, but does not go, or that another process is about to name, stays: that is how an image begins. So does
+ * what is attached to something that has a row of its own, though what goes names it too. */
+static void drop_attachments(IngotStore *store, json_t *rows, GHashTable *gone)
 {
     size_t before;
     do {
+        g_autoptr(GHashTable) listed = listed_digests(store, rows);
         before = json_array_size(rows);
         for (size_t i = before; i-- > 0;) {
             IngotDescriptor manifest;
             g_autofree char *name = NULL, *tag = NULL;
             g_autofree char *subject = reach_subject(store, json_array_get(rows, i));
             if (subject != NULL && layout_row(json_array_get(rows, i), &manifest, &name, &tag) &&
-                g_hash_table_contains(gone, subject) && !g_hash_table_contains(named, subject) &&
+                g_hash_table_contains(gone, subject) && !g_hash_table_contains(listed, subject) &&
                 !is_held(store, subject)) {
                 reach_add(store, &manifest.digest, gone, NULL);
                 json_array_remove(rows, i);
@@ -85,10 +88,9 @@ void collect_begin(Collection *collection, IngotStore *store, json_t *rows, cons
 {
     collection->gone = reach_new();
     collection->reached = reach_new();
-    g_autoptr(GHashTable) named = named_digests(rows);
     /* A damaged image can be removed too; what it named, nobody can tell. */
     reach_add(store, manifest, collection->gone, NULL);
-    drop_attachments(store, rows, named, collection->gone);
+    drop_attachments(store, rows, collection->gone);
     drop_missing(store, rows);
     reach_rows(store, rows, collection->reached, &collection->unread, &collection->problem);
 }

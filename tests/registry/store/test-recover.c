@@ -298,6 +298,31 @@ static void a_layer_that_is_a_manifest_keeps_its_content(void **state)
     assert_true(ingot_store_has(store, &layer.digest));
 }
 
+/* A signature of a report of one image, when another image goes whose attachment names that report as a layer. */
+static void what_is_attached_to_a_layer_stays(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDescriptor web = add_image(store, "web", "1.0.0", "one"), two = add_image(store, "web", "2.0.0", "two");
+    IngotDescriptor report = put_manifest(store, "layers", &web), signature = put_manifest(store, "layers", &two);
+    IngotDescriptor alien = put_manifest(store, "layers", &report);
+    assert_true(attached_add(store, &web.digest, NULL, &report, NULL));
+    assert_true(attached_add(store, &report.digest, NULL, &signature, NULL));
+    assert_true(attached_add(store, &two.digest, NULL, &alien, NULL));
+    ingot_store_let_go(store, &alien.digest);
+    ingot_store_let_go(store, &report.digest);
+    ingot_store_let_go(store, &signature.digest);
+    g_autoptr(IngotReference) reference = ingot_reference_parse("web:2.0.0", NULL);
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, NULL);
+    assert_true(ingot_store_remove(store, entry, NULL, NULL));
+    assert_false(ingot_store_has(store, &alien.digest));
+    g_autoptr(GPtrArray) list = attached_list(store, &report.digest, NULL);
+    assert_int_equal(list->len, 1);
+    g_autoptr(GPtrArray) first = ingot_store_list(store, NULL);
+    g_autoptr(IngotStoreEntry) last = layout_copy_entry(g_ptr_array_index(first, 0));
+    assert_true(ingot_store_remove(store, last, NULL, NULL));
+    assert_false(ingot_store_has(store, &signature.digest));
+}
+
 /* One whose row is damaged is found though another's attachment names it as a layer. */
 static void an_image_that_is_a_layer_is_an_image(void **state)
 {
@@ -387,6 +412,7 @@ int main(void)
         TEST(a_tag_beside_an_image_is_one_row),
         TEST(a_layer_that_is_a_manifest_keeps_its_content),
         TEST(an_image_that_is_a_layer_is_an_image),
+        TEST(what_is_attached_to_a_layer_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
