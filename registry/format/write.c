@@ -245,7 +245,7 @@ static gboolean export_laid_out(const IngotFormat *format, const IngotFormatInpu
 gboolean ingot_format_export_file(const IngotFormat *format, const IngotFormatInput *input, const char *file,
                                   const char *path, guint64 *size, IngotProgress *progress, GError **error)
 {
-    guint64 unwanted;
+    guint64 unwanted = 0;
     g_auto(FormatTarget) place = {0};
     if (!ingot_format_can(format, input, error) || !format_target_find(path, &place, error)) {
         return FALSE;
