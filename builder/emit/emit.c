@@ -1,7 +1,8 @@
 #include "emit/emit.h"
-#include "base/json.h"
 
 #include <string.h>
+
+#include "base/json.h"
 
 static gboolean attach(IngotStore *store, const IngotDescriptor *manifest, const char *artifact, const char *type,
                        const char *text, GError **error)

@@ -47,6 +47,13 @@ json_t *ingot_json_parse_within(const void *data, gsize size, const char *what, 
     return ingot_json_parse(data, size, what, error);
 }
 
+json_t *ingot_json_parse_bytes(GBytes *bytes, const char *what, gsize values, GError **error)
+{
+    return bytes == NULL
+               ? NULL
+               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, &values, error);
+}
+
 /* What jansson allocates on a machine of 64 bits, with what the allocator adds; tables grow by doubling. */
 #define VALUE_BYTES 48
 #define ARRAY_BYTES 144

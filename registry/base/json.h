@@ -14,6 +14,9 @@ json_t *ingot_json_parse(const void *data, gsize size, const char *what, GError 
 /* The same of a text from another machine: a value takes up to a hundred times the memory that its text has. *room is
  * how many values the text may have (INVALID: it has more); those that it has, or a few more, are taken off it. */
 json_t *ingot_json_parse_within(const void *data, gsize size, const char *what, gsize *room, GError **error);
+/* The same of bytes, of at most that many values. NULL, where bytes are NULL: whoever had to read them has set the
+ * error. */
+json_t *ingot_json_parse_bytes(GBytes *bytes, const char *what, gsize values, GError **error);
 
 /* Bytes of memory that a value takes, about, and not less; the value of a text takes at most INGOT_JSON_MEMORY_FACTOR
  * times what the text does. */

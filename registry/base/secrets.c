@@ -1,9 +1,9 @@
 #include "base/secrets.h"
-#include "base/text.h"
 
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 
 #define MASK "***"
 /* A shorter line of a longer secret ("}" say) reveals nothing, and masking it would ruin every log; so would masking a

@@ -30,11 +30,7 @@ static json_t *attached_type_of(IngotStore *store, const IngotDigest *digest)
 {
     g_autoptr(GError) problem = NULL;
     g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, &problem);
-    gsize room = INGOT_MANIFEST_VALUES;
-    g_autoptr(json_t) root = bytes == NULL
-                                 ? NULL
-                                 : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                                           "attachment", &room, &problem);
+    g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, "attachment", INGOT_MANIFEST_VALUES, &problem);
     if (root == NULL) {
         ingot_progress_warning(ingot_command_progress(), "what is attached is damaged: %s", problem->message);
     }

@@ -1,8 +1,9 @@
 #include "format/guest.h"
-#include "base/json.h"
 
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/json.h"
 
 static const GuestSystem systems[] = {
     {"debian", 96, "Debian_64", "debian10-64"},     {"ubuntu", 94, "Ubuntu_64", "ubuntu-64"},

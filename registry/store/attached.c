@@ -57,16 +57,6 @@ gboolean attached_check(const json_t *root, const char *digest, GError **error)
     return TRUE;
 }
 
-static json_t *read_manifest(IngotStore *store, const IngotDigest *digest, GError **error)
-{
-    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, error);
-    g_autofree char *path = ingot_store_blob_path(store, digest);
-    gsize room = INGOT_MANIFEST_VALUES;
-    return bytes == NULL
-               ? NULL
-               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, &room, error);
-}
-
 /* --- the list --- */
 
 /* Other tools' rows leave it to the manifest. */
@@ -76,7 +66,7 @@ static char *row_type(IngotStore *store, const json_t *row, const IngotDigest *m
     if (told != NULL || layout_annotation(row, LAYOUT_SUBJECT) != NULL) {
         return g_strdup(told);
     }
-    g_autoptr(json_t) root = read_manifest(store, manifest, NULL);
+    g_autoptr(json_t) root = reach_read(store, manifest, NULL, NULL);
     return g_strdup(attached_type(root));
 }
 
@@ -122,7 +112,7 @@ GPtrArray *ingot_store_attachments(IngotStore *store, const IngotDescriptor *sub
 /* The first blob that a manifest attaches; NOT_FOUND: there is none. */
 static GBytes *read_content(IngotStore *store, const IngotDigest *manifest, GError **error)
 {
-    g_autoptr(json_t) root = read_manifest(store, manifest, error);
+    g_autoptr(json_t) root = reach_read(store, manifest, NULL, error);
     if (root == NULL) {
         return NULL;
     }
@@ -204,7 +194,7 @@ json_t *attached_row(const json_t *root, const IngotDigest *subject, const char 
 gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest,
                       GError **error)
 {
-    g_autoptr(json_t) root = read_manifest(store, &manifest->digest, error);
+    g_autoptr(json_t) root = reach_read(store, &manifest->digest, NULL, error);
     g_autoptr(IngotLock) lock = root == NULL ? NULL : layout_lock(store, error);
     g_autoptr(json_t) index = lock == NULL ? NULL : layout_read(store, error);
     g_autoptr(GHashTable) reached = reach_new();

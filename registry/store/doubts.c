@@ -4,25 +4,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/unchanged.h"
+
 #define FOLDER "doubts"
 #define NOTE_MAX 256u /* bytes */
 
 static char *doubts_path(const IngotStore *store, const IngotDigest *index)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(index, text);
-    return g_build_filename(store->path, FOLDER, text + strlen("sha256:"), NULL);
+    return layout_note_path(store, FOLDER, index);
 }
 
 /* NULL: there is no such file. Free it. */
 static char *doubts_text(const char *disk)
 {
     struct stat st;
-    return stat(disk, &st) != 0 ? NULL
-                                : g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
-                                                  " %" G_GINT64_FORMAT ".%09ld\n",
-                                                  (guint64)st.st_dev, (guint64)st.st_ino, (guint64)st.st_size,
-                                                  (gint64)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    return stat(disk, &st) != 0 ? NULL : unchanged_stamp(&st);
 }
 
 void doubts_note(const IngotStore *store, const IngotDigest *index, const char *disk)

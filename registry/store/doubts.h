@@ -2,7 +2,7 @@
  * taken by them. While that disk is the same file each frame is looked at: a pull that fetches the disk again ends the
  * doubt.
  *
- * doubts/HEX is of the index with that digest: the disk file's device, inode, size and time. It is a hint: one that
+ * doubts/HEX is of the index with that digest: the disk file's stamp (base/unchanged.h). It is a hint: one that
  * can't be read or written is as if it were not there. */
 #pragma once
 

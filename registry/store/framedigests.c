@@ -18,9 +18,7 @@ static const guint8 magic[8] = {'I', 'N', 'G', 'O', 'T', 'F', 'D', 'G'};
 
 static char *digests_path(const IngotStore *store, const IngotDigest *disk)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(disk, text);
-    return g_build_filename(store->path, FOLDER, text + strlen("sha256:"), NULL);
+    return layout_note_path(store, FOLDER, disk);
 }
 
 static void digests_head(guint8 head[HEAD_SIZE], guint count)

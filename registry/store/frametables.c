@@ -1,10 +1,11 @@
 #include "store/frametables.h"
-#include "store/blobs.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "store/blobs.h"
 
 #define FOLDER "frames"
 #define CHECKED "checked"
@@ -23,22 +24,14 @@ static void table_free(gpointer data)
     g_free(data);
 }
 
-static char *path_in(const IngotStore *store, const char *folder, const IngotDigest *blob)
-{
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(blob, text);
-    g_autofree char *name = g_build_filename(folder, text + strlen("sha256:"), NULL);
-    return layout_path(store, name);
-}
-
 static char *table_path(const IngotStore *store, const IngotDigest *blob)
 {
-    return path_in(store, FOLDER, blob);
+    return layout_note_path(store, FOLDER, blob);
 }
 
 char *frametables_checked(const IngotStore *store, const IngotDigest *blob)
 {
-    return path_in(store, CHECKED, blob);
+    return layout_note_path(store, CHECKED, blob);
 }
 
 void frametables_drop(const IngotStore *store, const IngotDigest *blob)

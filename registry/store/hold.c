@@ -1,11 +1,12 @@
 #include "store/hold.h"
-#include "store/blobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "store/blobs.h"
 
 typedef struct {
     IngotDigest digest;

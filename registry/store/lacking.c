@@ -11,19 +11,14 @@
 
 static char *lacking_path(const IngotStore *store, const IngotDigest *image)
 {
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(image, text);
-    return g_build_filename(store->path, LACKING_FOLDER, text + strlen("sha256:"), NULL);
+    return layout_note_path(store, LACKING_FOLDER, image);
 }
 
 static json_t *note_load(const IngotStore *store, const IngotDigest *image)
 {
     g_autofree char *path = lacking_path(store, image);
     g_autoptr(GBytes) bytes = ingot_file_read_regular(path, NOTE_MAX, NULL);
-    gsize room = NOTE_VALUES;
-    g_autoptr(json_t) list = bytes == NULL ? NULL
-                                           : ingot_json_parse_within(g_bytes_get_data(bytes, NULL),
-                                                                     g_bytes_get_size(bytes), path, &room, NULL);
+    g_autoptr(json_t) list = ingot_json_parse_bytes(bytes, path, NOTE_VALUES, NULL);
     return json_is_array(list) ? g_steal_pointer(&list) : json_array();
 }
 

@@ -1,11 +1,11 @@
 #include "store/layout.h"
-#include "base/json.h"
 
 #include <ingot/error.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "image/hub.h"
 
 #define INDEX_MAX (64u << 20) /* bytes */
@@ -16,6 +16,13 @@
 char *layout_path(const IngotStore *store, const char *name)
 {
     return g_build_filename(store->path, name, NULL);
+}
+
+char *layout_note_path(const IngotStore *store, const char *folder, const IngotDigest *of)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(of, text);
+    return g_build_filename(store->path, folder, text + strlen("sha256:"), NULL);
 }
 
 static gboolean layout_is_there(const IngotStore *store)

@@ -36,6 +36,8 @@ struct IngotStore {
 #define LAYOUT_BESIDE "vnd.ingot.tag-beside"
 
 char *layout_path(const IngotStore *store, const char *name);
+/* FOLDER/HEX: where something is kept beside the blob of that digest. Free it. */
+char *layout_note_path(const IngotStore *store, const char *folder, const IngotDigest *of);
 /* Makes the folder a store where it is not one yet: every function that writes begins with it, or with layout_lock. */
 gboolean layout_ensure(const IngotStore *store, GError **error);
 /* The exclusive lock of those who change index.json. */

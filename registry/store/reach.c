@@ -1,8 +1,9 @@
 #include "store/reach.h"
-#include "base/json.h"
 
 #include <ingot/error.h>
 #include <string.h>
+
+#include "base/json.h"
 
 #define DEPTH_MOST 8u /* of indexes within indexes */
 
@@ -27,15 +28,15 @@ void reach_note(GHashTable *set, const char *digest)
     }
 }
 
-static json_t *manifest_read(IngotStore *store, const IngotDigest *digest, GError **error)
+json_t *reach_read(IngotStore *store, const IngotDigest *digest, GBytes **bytes, GError **error)
 {
-    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, error);
-    if (bytes == NULL) {
-        return NULL;
-    }
     g_autofree char *path = ingot_store_blob_path(store, digest);
-    gsize room = INGOT_MANIFEST_VALUES;
-    return ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, &room, error);
+    g_autoptr(GBytes) own = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, error);
+    json_t *root = ingot_json_parse_bytes(own, path, INGOT_MANIFEST_VALUES, error);
+    if (bytes != NULL) {
+        *bytes = root == NULL ? NULL : g_steal_pointer(&own);
+    }
+    return root;
 }
 
 static void add_descriptor(const json_t *descriptor, GHashTable *set)
@@ -103,7 +104,7 @@ static gboolean add_manifest(IngotStore *store, const IngotDigest *digest, guint
         return TRUE;
     }
     reach_note(set, text);
-    g_autoptr(json_t) root = manifest_read(store, digest, error);
+    g_autoptr(json_t) root = reach_read(store, digest, NULL, error);
     return root != NULL && open_manifest(store, text, root, depth, set, error);
 }
 
@@ -127,7 +128,7 @@ char *reach_subject(IngotStore *store, const json_t *row)
         return NULL;
     }
     g_autoptr(json_t) root =
-        layout_annotation(row, LAYOUT_SUBJECT) != NULL ? NULL : manifest_read(store, &manifest.digest, NULL);
+        layout_annotation(row, LAYOUT_SUBJECT) != NULL ? NULL : reach_read(store, &manifest.digest, NULL, NULL);
     return g_strdup(subject_of(row, root));
 }
 
@@ -145,7 +146,7 @@ static gboolean add_nameless(IngotStore *store, const json_t *row, const IngotDi
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(manifest, text);
     reach_note(set, text);
-    g_autoptr(json_t) root = manifest_read(store, manifest, NULL);
+    g_autoptr(json_t) root = reach_read(store, manifest, NULL, NULL);
     return root != NULL && open_manifest(store, text, root, 0, set, NULL) &&
            add_subject(store, subject_of(row, root), set);
 }

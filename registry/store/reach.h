@@ -8,6 +8,8 @@
 
 /* A set of digests as text, which knows of each whether it was opened as a manifest. */
 GHashTable *reach_new(void);
+/* A manifest of the store. *bytes (may be NULL) is its text: free both. */
+json_t *reach_read(IngotStore *store, const IngotDigest *digest, GBytes **bytes, GError **error);
 /* Adds a digest that is not opened. */
 void reach_note(GHashTable *set, const char *digest);
 /* Whether all that this manifest names was added too. */

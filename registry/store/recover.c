@@ -64,12 +64,10 @@ static json_t *read_manifest(IngotStore *store, const IngotDigest *digest, Ingot
     if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)INGOT_MANIFEST_MAX) {
         return NULL;
     }
-    g_autoptr(GBytes) bytes = ingot_store_read(store, digest, INGOT_MANIFEST_MAX, NULL);
-    gsize room = INGOT_MANIFEST_VALUES;
+    g_autoptr(GBytes) bytes = NULL;
+    json_t *root = reach_read(store, digest, &bytes, NULL);
     *out = (IngotDescriptor){.digest = *digest, .size = bytes == NULL ? 0 : g_bytes_get_size(bytes)};
-    return bytes == NULL
-               ? NULL
-               : ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, &room, NULL);
+    return root;
 }
 
 /* All that a manifest names is there, but for layers that a pull leaves out. */

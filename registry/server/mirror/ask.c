@@ -1,9 +1,10 @@
 #include "server/mirror/ask.h"
-#include "remote/relay.h"
 
 #include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
+
+#include "remote/relay.h"
 
 #define LOOKS 32 /* at one upstream at once */
 #define COPIES 16

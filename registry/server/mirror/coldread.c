@@ -1,8 +1,9 @@
 #include "server/mirror/coldread.h"
-#include "remote/relay.h"
 
 #include <ingot/error.h>
 #include <string.h>
+
+#include "remote/relay.h"
 
 #define STALL_SECONDS 10
 #define DIRECT_LONG (2 * G_TIME_SPAN_SECOND) /* after which what has come is passed on */

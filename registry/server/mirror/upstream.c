@@ -1,9 +1,10 @@
 #include "server/mirror/upstream.h"
-#include "remote/environment.h"
-#include "remote/relay.h"
 
 #include <ingot/error.h>
 #include <string.h>
+
+#include "remote/environment.h"
+#include "remote/relay.h"
 
 #define CONNECT_SECONDS 5
 #define IDLE_MAX 8 /* connections that are kept */

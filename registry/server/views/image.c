@@ -1,9 +1,9 @@
 #include "server/views/image.h"
-#include "base/json.h"
 
 #include <ingot/error.h>
 #include <ingot/manifest.h>
 
+#include "base/json.h"
 #include "image/oldindex.h"
 
 #define CONFIG_MAX (1u << 20)       /* bytes; a larger config is nobody's but an attacker's: 20 KB are many */
