@@ -9,6 +9,7 @@
 #include "image/encoder.h"
 #include "remote/failure.h"
 #include "remote/ours.h"
+#include "remote/spans.h"
 #include "remote/upload.h"
 
 #define FRAME_MAX (1u << 20) /* bytes that a registry takes as one frame */
@@ -132,14 +133,8 @@ static GArray *join_missing(const GArray *frames, const guint8 *bits)
     GArray *missing = g_array_new(FALSE, FALSE, sizeof(IngotRange));
     for (guint i = 0; i < frames->len; i++) {
         const IngotRange *frame = &g_array_index(frames, IngotRange, i);
-        IngotRange *last = missing->len == 0 ? NULL : &g_array_index(missing, IngotRange, missing->len - 1);
-        if ((bits[i / 8] & (1u << (i % 8))) == 0) {
-            continue;
-        }
-        if (last != NULL && last->offset + last->length == frame->offset) {
-            last->length += frame->length;
-        } else {
-            g_array_append_val(missing, *frame);
+        if ((bits[i / 8] & (1u << (i % 8))) != 0) {
+            ranges_join(missing, frame->offset, frame->length);
         }
     }
     return missing;
@@ -311,12 +306,6 @@ static gboolean find_place(IngotRemote *remote, Upload *upload, int fd, const GA
     return (done && *come <= total_of(missing)) || leave(remote, upload, error);
 }
 
-static gboolean is_broken_off(const GError *problem)
-{
-    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
-           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
-}
-
 /* --- the frames --- */
 
 /* Those that are behind so many bytes of the missing ones. *ended: the upload is, too; upload->again: the connection
@@ -376,7 +365,7 @@ static gboolean put_missing(IngotRemote *remote, Upload *upload, int fd, const I
         if (all || find_place(remote, upload, fd, missing, &come, progress, &problem)) {
             continue;
         }
-        if (is_broken_off(problem)) {
+        if (failure_ends_all(problem)) {
             g_propagate_error(error, problem);
             return FALSE;
         }
@@ -417,7 +406,7 @@ static gboolean go_on(IngotRemote *remote, Upload *upload, int fd, const IngotDe
     g_autoptr(GArray) missing = join_missing(frames, bits);
     upload->frames = g_strdup(upload->location);
     *ok = put_rest(remote, upload, fd, blob, missing, progress, sent, &problem) && !upload->again;
-    if (!*ok && (upload->left || is_broken_off(problem))) {
+    if (!*ok && (upload->left || failure_ends_all(problem))) {
         g_propagate_error(error, problem);
         return TRUE;
     }
@@ -456,7 +445,7 @@ static gboolean may_take_whole(const Upload *upload, const GError *problem)
             return FALSE;
         }
     }
-    return !upload->left && !is_broken_off(problem);
+    return !upload->left && !failure_ends_all(problem);
 }
 
 gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char *path, const IngotDescriptor *blob,
@@ -483,7 +472,7 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
         }
         ok = put_delta(remote, &upload, fd, path, blob, frames, index, progress, count, &tried, &problem);
     } while (ok && upload.again);
-    if (ok || !is_broken_off(problem)) {
+    if (ok || !failure_ends_all(problem)) {
         upload_note_empty(note);
     }
     if (ok) {

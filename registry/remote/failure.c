@@ -55,6 +55,12 @@ char *failure_subject(const IngotRemote *remote, const char *url)
     return own ? g_strdup_printf("%s%s", remote->host, shown + length) : g_strdup_printf("%s: %s", remote->host, shown);
 }
 
+gboolean failure_ends_all(const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
+}
+
 gboolean failure_set(const IngotRemote *remote, const char *url, IngotError code, GError **error, const char *format,
                      ...)
 {

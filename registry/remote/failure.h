@@ -13,6 +13,8 @@ char *failure_subject(const IngotRemote *remote, const char *url);
 long failure_proxy_status(CURL *curl);
 /* Why a transfer did not come about, or broke off: "no connection: Connection refused". Free it. */
 char *failure_cause(CURL *curl, CURLcode code, gboolean unconnected, long stall);
+/* Whether there is no use in asking for anything else after it: the network broke off, or the process is to end. */
+gboolean failure_ends_all(const GError *problem);
 /* Sets "SUBJECT: MESSAGE". Always FALSE. */
 gboolean failure_set(const IngotRemote *remote, const char *url, IngotError code, GError **error, const char *format,
                      ...) G_GNUC_PRINTF(5, 6);

@@ -132,6 +132,22 @@ void http_limit(CURL *curl, const IngotRemote *remote)
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stall_of(remote));
 }
 
+void http_prepare_get(CURL *curl, IngotRemote *remote, const char *url, gboolean login, HttpTake on_header,
+                      HttpTake on_data, gpointer user)
+{
+    curl_easy_reset(curl);
+    http_prepare(curl, url, remote->options);
+    http_limit(curl, remote);
+    if (login) {
+        auth_set(remote, curl, "GET", url);
+    }
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, user);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, user);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
+}
+
 void http_basic(CURL *curl, const IngotCredentials *login)
 {
     curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);

@@ -92,6 +92,11 @@ gboolean http_content_range(const char *line, guint64 *first);
 void http_prepare(CURL *curl, const char *url, const IngotRemoteOptions *options);
 /* Those of one registry's own, after the former. */
 void http_limit(CURL *curl, const IngotRemote *remote);
+/* Both, and what a GET needs whose bytes are taken as they come: user gets the answer's header lines and its bytes.
+ * login: the registry's own is shown. */
+typedef size_t (*HttpTake)(char *data, size_t size, size_t count, void *user);
+void http_prepare_get(CURL *curl, IngotRemote *remote, const char *url, gboolean login, HttpTake on_header,
+                      HttpTake on_data, gpointer user);
 /* FALSE: a signal came, or what is asked for is not wanted any more. */
 gboolean http_goes_on(const IngotRemote *remote, GError **error);
 /* Shows name and password to the URL's host, and to no other. */

@@ -249,19 +249,9 @@ static void start(Slot *slot)
     slot_forget_request(slot);
     slot->led = !slot->listed && fetch->target != NULL;
     const char *url = slot->listed ? fetch->list_url : slot->led ? fetch->target : fetch->url;
-    curl_easy_reset(curl);
-    http_prepare(curl, url, fetch->remote->options);
-    http_limit(curl, fetch->remote);
-    if (!slot->led) {
-        auth_set(fetch->remote, curl, "GET", url);
-    }
+    http_prepare_get(curl, fetch->remote, url, !slot->led, on_header, on_data, slot);
     (slot->listed ? slot_set_list : slot_set_range)(slot);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, slot);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, slot);
     curl_easy_setopt(curl, CURLOPT_PRIVATE, slot);
-    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
     slot->busy = TRUE;
     slot->begun = slot->good = slot->ignored = FALSE;
     slot->told = slot->position;

@@ -5,6 +5,17 @@ static const IngotRange *piece_at(const Spans *spans, guint i)
     return &g_array_index(spans->pieces, IngotRange, i);
 }
 
+void ranges_join(GArray *ranges, guint64 offset, guint64 length)
+{
+    IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
+    if (last != NULL && last->offset + last->length == offset) {
+        last->length += length;
+    } else {
+        IngotRange range = {.offset = offset, .length = length};
+        g_array_append_val(ranges, range);
+    }
+}
+
 void spans_init(Spans *spans, const IngotRange *ranges, guint count)
 {
     spans->pieces = g_array_sized_new(FALSE, FALSE, sizeof(IngotRange), count);

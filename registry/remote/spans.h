@@ -10,6 +10,9 @@
 #define SPANS_LIST_MAX 4096u       /* pieces of one list */
 #define SPANS_ENTRY 16u            /* bytes of a list for each: offset, length */
 
+/* Appends a range to those before it (of IngotRange); one that begins where the last ends makes that longer. */
+void ranges_join(GArray *ranges, guint64 offset, guint64 length);
+
 typedef struct {
     guint at, end;  /* pieces */
     guint64 within; /* bytes of the first that have come */

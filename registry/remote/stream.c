@@ -93,18 +93,10 @@ static CURLcode stream_perform(Stream *stream)
     stream->remote->ended = INGOT_REMOTE_OTHERWISE;
     g_autofree char *last = stream->end == 0 ? g_strdup("") : g_strdup_printf("%" G_GUINT64_FORMAT, stream->end - 1);
     g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-%s", stream->from, last);
-    curl_easy_reset(curl);
-    http_prepare(curl, stream->url, stream->remote->options);
-    http_limit(curl, stream->remote);
-    auth_set(stream->remote, curl, "GET", stream->url);
+    http_prepare_get(curl, stream->remote, stream->url, TRUE, on_header, on_data, stream);
     if (stream->from > 0 || stream->end > 0) {
         curl_easy_setopt(curl, CURLOPT_RANGE, range);
     }
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, stream);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream);
-    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
     stream->begun = FALSE;
     stream->told = G_MAXUINT64;
     stream->position = 0;

@@ -20,12 +20,6 @@ void upload_clear(Upload *upload)
     g_clear_pointer(&upload->frames, g_free);
 }
 
-static gboolean is_broken_off(const GError *problem)
-{
-    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
-           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK);
-}
-
 gboolean upload_take_location(const IngotRemote *remote, const HttpExchange *exchange, const char *header, char **url,
                               GError **error)
 {
@@ -62,7 +56,7 @@ static void drop(IngotRemote *remote, Upload *upload)
 
 gboolean upload_give_up(IngotRemote *remote, Upload *upload, GError *problem, GError **error)
 {
-    if (!is_broken_off(problem)) {
+    if (!failure_ends_all(problem)) {
         drop(remote, upload);
     }
     g_propagate_error(error, problem);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "image/encoder.h"
+#include "remote/spans.h"
 #include "store/blobs.h"
 #include "transfer/assembly.h"
 
@@ -32,15 +33,8 @@ static GArray *missing_ranges(const Assembly *work)
     GArray *ranges = g_array_new(FALSE, FALSE, sizeof(IngotRange));
     for (guint i = 0; i < work->index->chunks->len; i++) {
         const IngotChunk *chunk = ingot_index_chunk(work->index, i);
-        IngotRange *last = ranges->len == 0 ? NULL : &g_array_index(ranges, IngotRange, ranges->len - 1);
-        if (!is_to_fetch(work, i)) {
-            continue;
-        }
-        if (last != NULL && last->offset + last->length == chunk->stored_offset) {
-            last->length += chunk->stored_length;
-        } else {
-            IngotRange range = {.offset = chunk->stored_offset, .length = chunk->stored_length};
-            g_array_append_val(ranges, range);
+        if (is_to_fetch(work, i)) {
+            ranges_join(ranges, chunk->stored_offset, chunk->stored_length);
         }
     }
     return ranges;
@@ -175,24 +169,10 @@ static gboolean assemble_in(Disk *disk, IngotStore *store, const IngotReference 
     return assemble(disk, wrong, error);
 }
 
-/* What the manifest and the index say of the disk's size, before a byte of it is fetched. */
-static gboolean check_size(const IngotIndex *index, const IngotDescriptor *blob, const char *name, GError **error)
-{
-    g_autoptr(GBytes) table = ingot_seek_table(index);
-    if (index->blob_size + g_bytes_get_size(table) != blob->size) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: index and disk do not belong together", name);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
                        const IngotDescriptor *blob, IngotProgress *progress, guint64 *received, GError **error)
 {
     gboolean fresh, wrong = FALSE;
-    if (!check_size(index, blob, reference->name, error)) {
-        return FALSE;
-    }
     IngotStoreFile *file = ingot_store_resume(store, &blob->digest, &fresh, error);
     if (file == NULL) {
         return FALSE;

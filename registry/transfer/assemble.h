@@ -7,6 +7,7 @@
 
 #include <ingot/transfer.h>
 
-/* EXISTS: another process was at it, and has ended; whether what is there is whole is for the caller to see. */
+/* The blob has the size that follows from the index: the caller has looked. EXISTS: another process was at it, and has
+ * ended; whether what is there is whole is for the caller to see. */
 gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
                        const IngotDescriptor *blob, IngotProgress *progress, guint64 *received, GError **error);

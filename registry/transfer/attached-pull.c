@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "remote/failure.h"
 #include "store/attached.h"
 #include "store/blobs.h"
 #include "store/lacking.h"
@@ -34,13 +35,6 @@ typedef struct {
     GHashTable *held; /* digests of what is fetched of one attachment */
 } Pull;
 
-/* Whether there is no use in asking for more. */
-static gboolean is_over(const GError *problem)
-{
-    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
-           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED);
-}
-
 /* digest NULL: of a list. Takes error. */
 static void pull_lacks(Pull *pull, const char *digest, GError *error)
 {
@@ -49,7 +43,7 @@ static void pull_lacks(Pull *pull, const char *digest, GError *error)
                               ingot_json_pack("{s:s*, s:s}", "digest", digest, "problem", error->message));
     }
     ingot_remote_limit(pull->remote, 0, 0, 0); /* it has been waited for */
-    if (pull->problem == NULL || (is_over(error) && !is_over(pull->problem))) {
+    if (pull->problem == NULL || (failure_ends_all(error) && !failure_ends_all(pull->problem))) {
         g_clear_error(&pull->problem);
         pull->problem = error;
     } else {
@@ -103,13 +97,10 @@ static json_t *pull_manifest(Pull *pull, const char *digest, IngotDescriptor *ou
     }
     pull->manifests++;
     g_autoptr(GBytes) bytes = fetch_manifest(pull->store, pull->remote, pull->name, digest, out, pull->received, error);
-    gsize room = INGOT_MANIFEST_VALUES;
     if (bytes != NULL) {
         g_hash_table_add(pull->held, ingot_digest_to_text(&out->digest));
     }
-    g_autoptr(json_t) root = bytes == NULL ? NULL
-                                           : ingot_json_parse_within(g_bytes_get_data(bytes, NULL),
-                                                                     g_bytes_get_size(bytes), digest, &room, error);
+    g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, digest, INGOT_MANIFEST_VALUES, error);
     if (root != NULL && is_image(pull, root, digest)) {
         refuse(error, digest, "it is an image, not something that is attached to one");
         return NULL;
@@ -216,7 +207,7 @@ static void pull_level(Pull *pull, const IngotDigest *subject, guint level)
         if (digest == NULL) {
             continue;
         }
-        if (is_over(pull->problem)) {
+        if (failure_ends_all(pull->problem)) {
             pull_lacks(pull, digest, g_error_copy(pull->problem));
         } else if (!pull_one(pull, subject, digest, NULL, &own, &error)) {
             pull_lacks(pull, digest, error);
@@ -247,7 +238,7 @@ static void pull_cosign(Pull *pull, const IngotDigest *image)
 {
     GError *error = NULL;
     ingot_remote_limit(pull->remote, 0, 0, 0);
-    for (guint i = 0; cosign_endings[i] != NULL && error == NULL && !is_over(pull->problem); i++) {
+    for (guint i = 0; cosign_endings[i] != NULL && error == NULL && !failure_ends_all(pull->problem); i++) {
         g_autofree char *tag = cosign_tag(image, cosign_endings[i]), *digest = NULL;
         IngotDescriptor own;
         GError *problem = NULL;

@@ -1,6 +1,7 @@
 #include <ingot/error.h>
 
 #include "base/json.h"
+#include "remote/failure.h"
 #include "store/attached.h"
 #include "store/lacking.h"
 #include "store/reach.h"
@@ -20,18 +21,6 @@ typedef struct {
     guint left;           /* attachments that could not be sent */
     GError *problem;      /* of the first of them */
 } Push;
-
-static json_t *read_manifest(const Push *push, const IngotDigest *digest, GBytes **bytes, GError **error)
-{
-    g_autofree char *path = ingot_store_blob_path(push->store, digest);
-    g_autoptr(GBytes) own = ingot_store_read(push->store, digest, INGOT_MANIFEST_MAX, error);
-    gsize room = INGOT_MANIFEST_VALUES;
-    json_t *root =
-        own == NULL ? NULL
-                    : ingot_json_parse_within(g_bytes_get_data(own, NULL), g_bytes_get_size(own), path, &room, error);
-    *bytes = root == NULL ? NULL : g_steal_pointer(&own);
-    return root;
-}
 
 static gboolean read_descriptor(const json_t *object, IngotDescriptor *out, GError **error)
 {
@@ -71,7 +60,7 @@ static gboolean push_child(const Push *push, const json_t *descriptor, guint lev
     if (g_hash_table_contains(push->children, digest)) {
         return TRUE;
     }
-    g_autoptr(json_t) root = read_manifest(push, &child.digest, &bytes, error);
+    g_autoptr(json_t) root = reach_read(push->store, &child.digest, &bytes, error);
     gboolean sent = root != NULL && push_parts(push, root, level, error) &&
                     ingot_remote_put_manifest(push->remote, push->name, digest, g_bytes_get_data(bytes, NULL),
                                               g_bytes_get_size(bytes), attached_media_type(root), error);
@@ -132,7 +121,7 @@ static gboolean push_beside(const Push *push, const Attached *attached, const js
 static gboolean push_one(const Push *push, const IngotDigest *subject, const Attached *attached, GError **error)
 {
     g_autoptr(GBytes) bytes = NULL;
-    g_autoptr(json_t) root = read_manifest(push, &attached->manifest.digest, &bytes, error);
+    g_autoptr(json_t) root = reach_read(push->store, &attached->manifest.digest, &bytes, error);
     if (root == NULL || !push_parts(push, root, 0, error)) {
         return FALSE;
     }
@@ -147,8 +136,7 @@ static gboolean push_one(const Push *push, const IngotDigest *subject, const Att
 /* Takes problem. FALSE: no more can be sent. */
 static gboolean push_fails(Push *push, GError *problem, GError **error)
 {
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
-        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+    if (failure_ends_all(problem)) {
         g_propagate_error(error, problem);
         return FALSE;
     }

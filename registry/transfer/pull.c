@@ -181,9 +181,7 @@ static gboolean name_pulled(IngotStore *store, const IngotReference *reference, 
 /* What no verb reads of an image is not fetched, and noted: layers after its disk. */
 static void note_layers(IngotStore *store, GBytes *bytes, const IngotDescriptor *image)
 {
-    gsize room = INGOT_MANIFEST_VALUES;
-    g_autoptr(json_t) root = ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                                     "the image's manifest", &room, NULL);
+    g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, "the image's manifest", INGOT_MANIFEST_VALUES, NULL);
     lacking_keep_layers(store, &image->digest, root);
 }
 
