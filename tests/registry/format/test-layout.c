@@ -18,12 +18,9 @@
 #include "base/json.h"
 #include "format/segments.h"
 #include "format/target.h"
+#include "packed.h"
 
 #define SIZE (3u << 20) /* bytes of the disk */
-
-static IngotWorkdir *workdir;
-static IngotPacked *packed;
-static IngotDisk *disk;
 
 /* A disk of random bytes, with a hole in its middle. */
 static int set_up(void **state)
@@ -34,25 +31,13 @@ static int set_up(void **state)
     for (guint i = 0; i < SIZE; i++) {
         bytes[i] = i >= 1u << 20 && i < 2u << 20 ? 0 : (guint8)g_rand_int(random);
     }
-    workdir = ingot_workdir_new(NULL);
-    g_autofree char *raw = ingot_workdir_file(workdir, "disk.raw"), *blob = ingot_workdir_file(workdir, "blob");
-    g_autoptr(IngotBlocks) blocks = NULL;
-    if (!ingot_file_replace(raw, bytes, SIZE, 0644, NULL) || (blocks = ingot_blocks_open(raw, NULL, NULL)) == NULL) {
-        return -1;
-    }
-    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT, 0644, NULL);
-    packed = ingot_pack(blocks, &(IngotPackOptions){0}, fd, blob, NULL);
-    disk = packed == NULL ? NULL : ingot_disk_open(blob, packed->index, NULL);
-    return disk == NULL ? -1 : 0;
+    return packed_set_up(bytes, SIZE);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    ingot_disk_free(disk);
-    ingot_packed_free(packed);
-    ingot_workdir_free(workdir);
-    return 0;
+    return packed_tear_down();
 }
 
 /* Its parts of the disk are apart from each other, and not in the disk's order. */

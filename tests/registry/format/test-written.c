@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "packed.h"
 
 #define SIZE (1u << 20) /* bytes of the disk */
 #define PIPE_SIZE 4096
@@ -54,9 +55,6 @@ ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int
     return syscall(SYS_pwritev2, fd, parts, count, offset, 0, flags);
 }
 
-static IngotWorkdir *workdir;
-static IngotPacked *packed;
-static IngotDisk *disk;
 static char *path;
 
 static int set_up(void **state)
@@ -64,27 +62,16 @@ static int set_up(void **state)
     (void)state;
     g_autofree guint8 *bytes = g_malloc(SIZE);
     memset(bytes, 'x', SIZE);
-    workdir = ingot_workdir_new(NULL);
+    int result = packed_set_up(bytes, SIZE);
     path = ingot_workdir_file(workdir, "out.raw");
-    g_autofree char *raw = ingot_workdir_file(workdir, "disk.raw"), *blob = ingot_workdir_file(workdir, "blob");
-    g_autoptr(IngotBlocks) blocks = NULL;
-    if (!ingot_file_replace(raw, bytes, SIZE, 0644, NULL) || (blocks = ingot_blocks_open(raw, NULL, NULL)) == NULL) {
-        return -1;
-    }
-    g_auto(IngotFd) fd = ingot_file_open(blob, O_RDWR | O_CREAT, 0644, NULL);
-    packed = ingot_pack(blocks, &(IngotPackOptions){0}, fd, blob, NULL);
-    disk = packed == NULL ? NULL : ingot_disk_open(blob, packed->index, NULL);
-    return disk == NULL ? -1 : 0;
+    return result;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    ingot_disk_free(disk);
-    ingot_packed_free(packed);
-    ingot_workdir_free(workdir);
     g_free(path);
-    return 0;
+    return packed_tear_down();
 }
 
 static gboolean export(const char *format, const char *to, GError **error)

@@ -97,6 +97,21 @@ static void what_is_not_reached_is_a_cause(void **state)
     }
 }
 
+/* What a registry ends with that is asked by way of this proxy. */
+static GError *ask_by_proxy(ServeFunc proxy, gpointer user, guint patience, IngotRemoteEnd *ended)
+{
+    GError *error = NULL;
+    Serve *serve = serve_new(proxy, user);
+    g_setenv("https_proxy", serve->where, TRUE);
+    g_autoptr(IngotRemote) remote = environment_remote("registry.invalid", NULL);
+    ingot_remote_limit(remote, 5, 5, patience);
+    assert_null(ingot_remote_list_tags(remote, "team/web", &error));
+    g_unsetenv("https_proxy");
+    serve_free(serve);
+    *ended = ingot_remote_ended(remote);
+    return error;
+}
+
 /* The proxy's word is not the registry's, which was not reached. */
 static void a_proxy_that_refuses_is_a_cause(void **state)
 {
@@ -111,19 +126,13 @@ static void a_proxy_that_refuses_is_a_cause(void **state)
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         const char *parts[] = {cases[i][0], ""};
-        g_autoptr(GError) error = NULL;
-        Serve *serve = serve_new(answer, parts);
-        g_setenv("https_proxy", serve->where, TRUE);
-        g_autoptr(IngotRemote) remote = environment_remote("registry.invalid", NULL);
-        ingot_remote_limit(remote, 5, 5, 0);
-        assert_null(ingot_remote_list_tags(remote, "team/web", &error));
-        g_unsetenv("https_proxy");
-        serve_free(serve);
+        IngotRemoteEnd ended;
+        g_autoptr(GError) error = ask_by_proxy(answer, parts, 0, &ended);
         if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK) ||
             !g_str_has_prefix(error->message, cases[i][1])) {
             fail_msg("%s", error->message);
         }
-        assert_int_equal(ingot_remote_ended(remote), INGOT_REMOTE_UNREACHED);
+        assert_int_equal(ended, INGOT_REMOTE_UNREACHED);
     }
 }
 
@@ -138,15 +147,9 @@ static char *refuse_once(const char *request, gsize sent, gpointer user)
 static void a_proxy_that_fails_is_asked_again(void **state)
 {
     gint asked = 0;
-    g_autoptr(GError) error = NULL;
+    IngotRemoteEnd ended;
     (void)state;
-    Serve *serve = serve_new(refuse_once, &asked);
-    g_setenv("https_proxy", serve->where, TRUE);
-    g_autoptr(IngotRemote) remote = environment_remote("registry.invalid", NULL);
-    ingot_remote_limit(remote, 5, 5, 10);
-    assert_null(ingot_remote_list_tags(remote, "team/web", &error));
-    g_unsetenv("https_proxy");
-    serve_free(serve);
+    g_autoptr(GError) error = ask_by_proxy(refuse_once, &asked, 10, &ended);
     assert_int_equal(asked, 2);
     assert_non_null(strstr(error->message, "status 403"));
 }
