@@ -31,6 +31,7 @@
 #define OTHER_DESCRIPTORS 64
 #define LET_GO_EVERY 30000 /* milliseconds */
 #define LARGE (512 << 10)  /* bytes of an allocation that goes back to the system when it is freed */
+#define SPARE (1 << 20)    /* bytes that an arena of the allocator keeps at hand: a push asks for them again at once */
 
 /* SIGHUP: certificates have been renewed. */
 static int hangup_fd = -1;
@@ -278,6 +279,7 @@ static gboolean serve(const Settings *settings, GError **error)
 {
     gboolean tls = settings->tls_cert != NULL;
     mallopt(M_MMAP_THRESHOLD, LARGE); /* else each arena keeps what the largest body took */
+    mallopt(M_TRIM_THRESHOLD, SPARE);
     if (!watch_hangup(error) || (tls && !tls_load(settings->tls_cert, settings->tls_key, error))) {
         return FALSE;
     }

@@ -5,8 +5,10 @@
 #include "base/share.h"
 #include "server/http/client.h"
 
-#define SWALLOW_MAX (16u << 20)  /* bytes of a refused body that are read, so that the client hears the refusal */
-#define STORE_SIZE (256u << 10)  /* bytes of a streamed body that a pool takes at once */
+#define SWALLOW_MAX (16u << 20) /* bytes of a refused body that are read, so that the client hears the refusal */
+/* Bytes of a streamed body that a pool takes at once: with what comes at once beside them, less than the power of two
+ * to which its array grows, which the allocator keeps at hand. */
+#define STORE_SIZE (224u << 10)
 #define STREAMED_MAX (32u << 20) /* bytes of all streamed bodies beyond which each is taken as it comes */
 #define SMALL (8u << 20)         /* bytes that a route's body may have which counts as a small one */
 #define LARGE (64u << 20)        /* bytes that any may have which is kept */

@@ -15,6 +15,7 @@
 #define LEASE_RENEW 300
 #define LISTED_AT_ONCE 4096u    /* entries of a list that are written at once */
 #define BUFFER_MAX (256u << 10) /* bytes of a running piece that wait to learn whether it is new */
+#define WRITE_BACK (8u << 20)   /* bytes of new pieces whose way to the disk begins before anybody waits for it */
 #define BUFFERS_MAX (32 << 20)  /* bytes that wait so in all uploads */
 
 static gssize waiting; /* atomic: those bytes */
@@ -56,6 +57,7 @@ static void begin_piece(Upload *upload)
 static void begin_all(Upload *upload)
 {
     upload->size = upload->fresh = upload->checked = upload->kept_size = upload->kept_end = 0;
+    upload->under_way = 0;
     upload->offered = upload->complete = upload->refused = upload->changed = FALSE;
     upload->kept_time = storage_now();
     upload->proven = (Proven){0};
@@ -181,21 +183,47 @@ static gboolean write_data(Upload *upload, const void *data, gsize size, guint64
     return ingot_file_pwrite(upload->pack_fd, data, size, SEGMENT_HEAD + at, upload->pack, error);
 }
 
-gboolean upload_flush(Upload *upload, GError **error)
+/* The disk works while more comes, so that the flush that keeps it has little left to do. It is no flush: where it
+ * fails, that one tells. */
+static void write_back(Upload *upload)
 {
-    if (!write_data(upload, upload->buffer->data, upload->buffer->len, upload->fresh + upload->written, error)) {
+    guint64 end = upload->fresh + upload->written;
+    if (end >= upload->under_way + WRITE_BACK) {
+        sync_file_range(upload->pack_fd, (off_t)(SEGMENT_HEAD + upload->under_way), (off_t)(end - upload->under_way),
+                        SYNC_FILE_RANGE_WRITE);
+        upload->under_way = end;
+    }
+}
+
+static gboolean write_on(Upload *upload, const void *data, gsize size, GError **error)
+{
+    if (!write_data(upload, data, size, upload->fresh + upload->written, error)) {
         return FALSE;
     }
-    upload->written += upload->buffer->len;
+    upload->written += (guint32)size;
+    write_back(upload);
+    return TRUE;
+}
+
+gboolean upload_flush(Upload *upload, GError **error)
+{
+    if (!write_on(upload, upload->buffer->data, upload->buffer->len, error)) {
+        return FALSE;
+    }
     empty_buffer(upload);
     return TRUE;
 }
 
-static gboolean add_to_buffer(Upload *upload, const guint8 *data, gsize size)
+/* Bytes of the running piece. Those of a frame that the client was told is missing are written at once. */
+static gboolean put_bytes(Upload *upload, const guint8 *data, gsize size, gboolean ends, GError **error)
 {
+    if (upload->offer != NULL) {
+        return write_on(upload, data, size, error);
+    }
     g_byte_array_append(upload->buffer, data, (guint)size);
     gssize before = g_atomic_pointer_add(&waiting, (gssize)size);
-    return upload->buffer->len > BUFFER_MAX || before + (gssize)size > BUFFERS_MAX;
+    gboolean full = upload->buffer->len > BUFFER_MAX || before + (gssize)size > BUFFERS_MAX;
+    return ends || !full || upload_flush(upload, error);
 }
 
 gboolean upload_hold(Upload *upload, GError **error)
@@ -241,7 +269,7 @@ static gboolean is_known(Upload *upload, const IngotDigest *digest, gboolean *kn
 /* A frame that was missing has come. */
 static gboolean end_frame(Upload *upload, const IngotDigest *digest, GError **error)
 {
-    if (!upload_flush(upload, error) || !offer_got(upload->offer, digest, error)) {
+    if (!offer_got(upload->offer, digest, error)) {
         return FALSE;
     }
     upload->fresh += upload->length;
@@ -321,10 +349,12 @@ gboolean upload_take(Upload *upload, const guint8 *data, gsize size, GError **er
         if (upload->sha512 != NULL) {
             sha512_add(upload->sha512, data, count);
         }
-        gboolean full = add_to_buffer(upload, data, count);
+        if (!put_bytes(upload, data, count, ends, error)) {
+            return FALSE;
+        }
         upload->length += (guint32)count;
         upload->size += count;
-        if (ends ? !upload_end_piece(upload, error) : full && !upload_flush(upload, error)) {
+        if (ends && !upload_end_piece(upload, error)) {
             return FALSE;
         }
         data += count;

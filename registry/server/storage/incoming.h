@@ -59,6 +59,7 @@ struct Upload {
     guint64 kept_size; /* size when it was kept last */
     guint64 kept_end;  /* bytes of its file, behind the head, that were kept then */
     gint64 kept_time;  /* seconds */
+    guint64 under_way; /* bytes of its file, behind the head, that are on their way to the disk */
 
     /* The running piece. */
     Midsum sum;
