@@ -42,6 +42,8 @@ endif
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
 folders = $(shell find $1 -type d 2>/dev/null)
 library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format))
+# The reader of YAML, for the programs that link libfyaml.
+yaml := $(call sources,registry/yaml)
 client := $(call sources,$(call folders,registry/cli))
 server := $(call sources,$(call folders,registry/server))
 builder := $(call sources,$(call folders,builder))
@@ -99,11 +101,14 @@ $B/libserver.a: $(call objects,$(filter-out $(mains),$(server)))
 $B/libbuilder.a: $(call objects,$(filter-out $(mains),$(builder)))
 	@rm -f $@
 	ar rcs $@ $^
+$B/libyaml.a: $(call objects,$(yaml))
+	@rm -f $@
+	ar rcs $@ $^
 $B/ingot: $(call objects,$(client)) $B/libingot.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(libraries))
 $B/ingotd: $(call objects,registry/server/main.c) $B/libserver.a $B/libingot.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(libraries))
-$B/libexec/ingot-build: $(call objects,builder/cli/main.c) $B/libbuilder.a $B/libingot.a
+$B/libexec/ingot-build: $(call objects,builder/cli/main.c) $B/libbuilder.a $B/libyaml.a $B/libingot.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(builder_libraries) $(libraries))
 $B/libexec/ingot-%: $B/libexec/ingot-build
@@ -114,12 +119,12 @@ $B/libexec/front/curl: $B/ingot
 	ln -sf ../../ingot $@
 
 unit_programs := $(patsubst tests/%.c,$B/tests/%,$(unit))
-$B/tests/%: $B/tests/%.o $B/libbuilder.a $B/libserver.a $B/libingot.a
+$B/tests/%: $B/tests/%.o $B/libbuilder.a $B/libserver.a $B/libyaml.a $B/libingot.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries)) -lcmocka
 # A harness runs over its seeds alone, or is run by libFuzzer, which has a main of its own.
 harness_programs := $(patsubst tests/%.c,$B/tests/%,$(harnesses))
 replay := $(if $(FUZZ),,$B/tests/fuzz/replay.o)
-$B/tests/fuzz/fuzz-%: $B/tests/fuzz/fuzz-%.o $(replay) $B/libbuilder.a $B/libserver.a $B/libingot.a
+$B/tests/fuzz/fuzz-%: $B/tests/fuzz/fuzz-%.o $(replay) $B/libbuilder.a $B/libserver.a $B/libyaml.a $B/libingot.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries))
 .SECONDARY:
 

@@ -15,6 +15,7 @@ declare -A allowed=(
     [store]="base image"
     [remote]="base image"
     [transfer]="base image store remote"
+    [yaml]="base"
     [cli]="base image bundle format store remote transfer cli/vagrant"
     [cli/vagrant]="base format store remote transfer cli"
     [server]="base server/auth server/cli server/http server/storage server/upkeep server/views"
@@ -30,7 +31,7 @@ declare -A allowed=(
     [server/upkeep]="base remote server/http server/mirror server/storage"
     [server/views]="base format image server server/auth server/http server/mirror server/storage"
     # The builder's.
-    [recipe]="base image format ~seal"
+    [recipe]="base image format yaml ~seal"
     [appliance]="base"
     [system]="base image appliance"
     [ready]="base"

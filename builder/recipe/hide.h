@@ -4,7 +4,7 @@
  * its value in the text would miss it. */
 #pragma once
 
-#include "recipe/yamlnode.h"
+#include "yaml/yamlnode.h"
 
 /* scalars: of const YamlNode *; those of other documents are passed over. Free the result. */
 char *hide_scalars(const char *text, const GPtrArray *scalars);

@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <jansson.h>
 
-#include "recipe/yaml.h"
+#include "yaml/yaml.h"
 
 typedef enum {
     KIND_STRING,    /* text, not empty, matching the pattern where there is one */

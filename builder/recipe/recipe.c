@@ -8,7 +8,7 @@
 #include "base/secrets.h"
 #include "recipe/check.h"
 #include "recipe/urls.h"
-#include "recipe/yaml.h"
+#include "yaml/yaml.h"
 
 /* It lands in JSON, which is UTF-8. */
 static gboolean check_path(const Recipe *recipe, GError **error)

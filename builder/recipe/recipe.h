@@ -33,7 +33,7 @@
 
 #include "base/json.h"
 
-#include "recipe/diagnostics.h"
+#include "yaml/diagnostics.h"
 
 typedef struct {
     char *path;           /* as given, for messages */

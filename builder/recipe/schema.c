@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "recipe/keys.h"
-#include "recipe/yaml.h"
+#include "yaml/yaml.h"
 
 #define DRAFT "https://json-schema.org/draft/2020-12/schema"
 #define OR_REFERENCE "|\\$\\{" /* ${name} may stand for a text of any pattern */

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "recipe/recipe.h"
-#include "recipe/yaml.h"
+#include "yaml/yaml.h"
 
 typedef struct Variables Variables;
 /* Reads the inputs; folder is the recipe's. What can't be read or parsed goes to diagnostics. */

@@ -4,7 +4,7 @@
  * counted in full, at most YAML_MOST_NODES nodes. Keys are scalars, each once in its map. */
 #pragma once
 
-#include "recipe/yamlnode.h"
+#include "yaml/yamlnode.h"
 
 #define YAML_MOST_BYTES (1u << 20)
 #define YAML_MOST_NODES 50000

@@ -1,4 +1,4 @@
-#include "recipe/yamlnode.h"
+#include "yaml/yamlnode.h"
 
 #include <string.h>
 

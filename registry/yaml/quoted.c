@@ -1,4 +1,4 @@
-#include "recipe/quoted.h"
+#include "yaml/quoted.h"
 
 #include <string.h>
 

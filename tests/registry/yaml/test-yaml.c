@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "recipe/yaml.h"
+#include "yaml/yaml.h"
 
 static YamlTree *parse(const char *text, gsize size, char **mistakes)
 {

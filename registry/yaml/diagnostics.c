@@ -1,4 +1,4 @@
-#include "recipe/diagnostics.h"
+#include "yaml/diagnostics.h"
 
 #include <ingot/error.h>
 #include <string.h>

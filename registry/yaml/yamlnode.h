@@ -1,7 +1,7 @@
 /* Nodes: one value of a YAML text, which knows where it stands in it. */
 #pragma once
 
-#include "recipe/diagnostics.h"
+#include "yaml/diagnostics.h"
 
 typedef enum { YAML_SCALAR, YAML_LIST, YAML_MAP } YamlKind;
 /* What a scalar is by the core schema of YAML 1.2: plain ones by their looks, quoted ones always text. */

@@ -1,9 +1,9 @@
-#include "recipe/yaml.h"
+#include "yaml/yaml.h"
 
 #include <libfyaml.h>
 #include <string.h>
 
-#include "recipe/quoted.h"
+#include "yaml/quoted.h"
 
 #define MOST_RESTARTS 20 /* after syntax errors: each costs a reading of the text */
 
@@ -114,7 +114,7 @@ static void refuse_tag(Reader *reader, struct fy_token *tag)
 {
     if (tag != NULL) {
         Place place = place_at(reader, fy_token_start_mark(tag));
-        diagnostics_add(reader->diagnostics, &place, "tags like '!!str' are not used in recipes: leave it out");
+        diagnostics_add(reader->diagnostics, &place, "tags like '!!str' are not used here: leave it out");
     }
 }
 
