@@ -27,7 +27,8 @@ declare -A allowed=(
     [server/mirror]="base image remote server/http server/storage"
     [server/oci]="base image server server/auth server/http server/mirror server/storage server/views"
     [server/packs]="base"
-    [server/storage]="base image server/catalogue server/events server/packs"
+    [server/pipeline]="base image"
+    [server/storage]="base image server/catalogue server/events server/packs server/pipeline"
     [server/upkeep]="base remote server/http server/mirror server/storage"
     [server/views]="base format image server server/auth server/http server/mirror server/storage"
     # The builder's.

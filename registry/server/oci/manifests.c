@@ -187,11 +187,37 @@ static gboolean read_tags(Request *request, const ApiRoute *route, GStrv *tags, 
     return TRUE;
 }
 
+/* The first of the tags (a text and a list, either may be NULL) that only a promotion moves: a pipeline was applied,
+ * and names it as a channel. NULL: none. */
+static const char *find_guarded(const Request *request, const char *name, const char *tag, const GStrv tags)
+{
+    Storage *storage = request->server->storage;
+    if (tag != NULL && storage_is_guarded(storage, name, tag)) {
+        return tag;
+    }
+    for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
+        if (storage_is_guarded(storage, name, tags[i])) {
+            return tags[i];
+        }
+    }
+    return NULL;
+}
+
+/* The command that does what was asked for otherwise. */
+static enum MHD_Result refuse_guarded(Request *request, const char *name, const char *channel)
+{
+    const char *host = request_header(request, MHD_HTTP_HEADER_HOST);
+    g_autofree char *message = g_strdup_printf(
+        "%s:%s is a channel of a pipeline, which only a promotion moves: ingot promote %s/%s VERSION %s", name, channel,
+        host == NULL ? "HOST" : host, name, channel);
+    return request_refuse(request, MHD_HTTP_CONFLICT, "DENIED", message);
+}
+
 /* A channel moves by the right promote alone, however it is named. */
 static gboolean may_set(const Request *request, const char *name, const GStrv tags)
 {
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (is_channel(tags[i]) && !access_may(request, ACCESS_PROMOTE, name)) {
+        if (storage_is_channel(request->server->storage, name, tags[i]) && !access_may(request, ACCESS_PROMOTE, name)) {
             return FALSE;
         }
     }
@@ -247,6 +273,10 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                                 .actor = &actor};
     if (!may_set(request, route->name, tags)) {
         return access_refuse(request, route->name, ACCESS_PROMOTE);
+    }
+    const char *guarded = find_guarded(request, route->name, by_digest(route) ? NULL : route->reference, tags);
+    if (guarded != NULL) {
+        return refuse_guarded(request, route->name, guarded);
     }
     if (subject_text != NULL && !has_subject) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "the subject's digest is malformed");
@@ -315,7 +345,7 @@ static gboolean remove_digest(Request *request, const char *name, const IngotDig
 {
     Storage *storage = request->server->storage;
     const StorageActor actor = api_actor(request);
-    return access_may(request, ACCESS_PROMOTE, name)
+    return storage_may_remove_channels(storage, name) && access_may(request, ACCESS_PROMOTE, name)
                ? storage_remove_manifest(storage, &actor, name, digest, error)
                : storage_remove_beside_channels(storage, &actor, name, digest, TRUE, error);
 }
@@ -325,6 +355,9 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     const StorageActor actor = api_actor(request);
+    if (find_guarded(request, route->name, route->reference, NULL) != NULL) {
+        return refuse_guarded(request, route->name, route->reference);
+    }
     gboolean ok = by_digest(route)
                       ? storage_digest(request->server->storage, route->reference, &digest, &error) &&
                             remove_digest(request, route->name, &digest, &error)

@@ -5,6 +5,7 @@
 
 #include "server/auth/access.h"
 #include "server/auth/challenge.h"
+#include "server/server.h"
 #include "server/storage/channels.h"
 
 guint rights_needed(const Request *request, const ApiRoute *route)
@@ -17,13 +18,15 @@ guint rights_needed(const Request *request, const ApiRoute *route)
         return ACCESS_PULL;
     }
     if (strcmp(request->method, "DELETE") == 0) {
-        gboolean channel = route->kind == API_MANIFEST && is_channel(route->reference);
+        gboolean channel =
+            route->kind == API_MANIFEST && storage_is_channel(request->server->storage, route->name, route->reference);
         return channel ? ACCESS_PROMOTE : ACCESS_DELETE;
     }
     if (route->kind != API_MANIFEST || strchr(route->reference, ':') != NULL) {
         return ACCESS_PUSH;
     }
-    return is_channel(route->reference) ? ACCESS_PROMOTE : ACCESS_PUSH | ACCESS_PROMOTE;
+    return storage_is_channel(request->server->storage, route->name, route->reference) ? ACCESS_PROMOTE
+                                                                                       : ACCESS_PUSH | ACCESS_PROMOTE;
 }
 
 /* The path's name may be any text here, and goes into a header. */

@@ -1,12 +1,21 @@
-/* Channels: the tags that machines run, and that move by promotion alone. */
+/* Channels: the tags that machines run, and that move by promotion alone. Which tags of a name are channels is for its
+ * pipeline to say.
+ *
+ * Pipelines are kept in memory, so an event loop may ask; they are read from the catalogue when the storage is opened
+ * and whenever one was applied. Thread safe. */
 #pragma once
 
-#include <glib.h>
+#include "server/pipeline/pipeline.h"
+#include "server/storage/storage.h"
 
-#define CHANNELS "dev", "test", "prod"
+/* The pipeline of a name: the default where none was applied (pattern NULL). Unref it. */
+Pipeline *storage_pipeline(Storage *storage, const char *name);
+gboolean storage_is_channel(Storage *storage, const char *name, const char *tag);
+/* The same, of those alone that a pipeline names which was applied: no plain push moves them. */
+gboolean storage_is_guarded(Storage *storage, const char *name, const char *tag);
 
-static inline gboolean is_channel(const char *tag)
-{
-    static const char *const channels[] = {CHANNELS, NULL};
-    return g_strv_contains(channels, tag);
-}
+/* Whether what a channel of the name stands on may be removed with it: no pipeline was applied. */
+gboolean storage_may_remove_channels(Storage *storage, const char *name);
+
+/* These pipelines (of Pipeline *, whose elements the array owns) count from now on. */
+void storage_use_pipelines(Storage *storage, GPtrArray *pipelines);

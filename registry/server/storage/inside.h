@@ -13,6 +13,7 @@
 #include "server/packs/packs.h"
 #include "server/packs/segment.h"
 #include "server/packs/splitter.h"
+#include "server/pipeline/pipeline.h"
 #include "server/storage/blobcache.h"
 #include "server/storage/keptmanifests.h"
 #include "server/storage/notes.h"
@@ -53,6 +54,10 @@ struct Storage {
     GMutex aliases_lock;
     GHashTable *aliases;   /* key of a SHA-512 -> SHA-256 (IngotDigest), as of aliases_epoch */
     guint64 aliases_epoch; /* the catalogue's sequence */
+
+    GMutex pipelines_lock;
+    GPtrArray *pipelines;     /* of Pipeline *: those that were applied (channels.h) */
+    Pipeline *usual_pipeline; /* of names that none of them fits */
 
     BlobCache *cache; /* what is kept of blobs */
     Notes *notes;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "server/storage/channels.h"
 
 static void keep_clear(gpointer data)
 {
@@ -89,7 +88,7 @@ gboolean keeps_add(GArray *keeps, const char *text, GError **error)
 
 const Keep *keeps_find(const GArray *keeps, const char *repository, const char *tag)
 {
-    for (guint i = 0; keeps != NULL && i < keeps->len && !is_channel(tag); i++) {
+    for (guint i = 0; keeps != NULL && i < keeps->len; i++) {
         const Keep *keep = &g_array_index(keeps, Keep, i);
         if (g_pattern_match_simple(keep->pattern, repository) &&
             (keep->tags == NULL ? ingot_tag_is_version(tag) : g_pattern_match_simple(keep->tags, tag))) {

@@ -20,5 +20,5 @@ typedef struct {
 GArray *keeps_new(void);
 /* Adds one; INVALID. */
 gboolean keeps_add(GArray *keeps, const char *text, GError **error);
-/* The one that counts for the tag; NULL: the tag stays. */
+/* The one that counts for the tag, which is not a channel; NULL: the tag stays. */
 const Keep *keeps_find(const GArray *keeps, const char *repository, const char *tag);

@@ -112,13 +112,17 @@ gboolean names_remove(Change *change, const char *name, gint64 repository, gint6
 }
 
 /* LIMIT where a channel needs the blob. */
-static gboolean no_channel_needs(Change *change, gint64 repository, const IngotDigest *digest, GError **error)
+static gboolean no_channel_needs(Change *change, const char *name, gint64 repository, const IngotDigest *digest,
+                                 GError **error)
 {
     g_auto(GStrv) tags = tags_needing(change->writer, repository, digest, error);
     for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
-        if (is_channel(tags[i])) {
+        if (storage_is_channel(change->storage, name, tags[i])) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
-                        "the channel '%s' needs it: only those who may promote may remove it", tags[i]);
+                        storage_is_guarded(change->storage, name, tags[i])
+                            ? "the channel '%s' needs it: promote something else there first"
+                            : "the channel '%s' needs it: only those who may promote may remove it",
+                        tags[i]);
             return FALSE;
         }
     }
@@ -156,7 +160,7 @@ static gboolean remove_link(Storage *storage, const StorageActor *actor, const c
     if (ok && (blob == 0 || (manifest && !is_manifest))) {
         ok = blob_unknown(error, manifest ? "the manifest" : "the blob");
     }
-    ok = ok && (channels || no_channel_needs(&change, repository, digest, error)) &&
+    ok = ok && (channels || no_channel_needs(&change, name, repository, digest, error)) &&
          (!is_manifest || no_index_names(&change, name, repository, digest, error)) &&
          names_remove(&change, name, repository, blob, digest, error);
     return change_end(&change, ok, error);

@@ -198,6 +198,7 @@ void picture_free(Picture *picture)
     if (picture == NULL) {
         return;
     }
+    pipeline_unref(picture->pipeline);
     g_array_unref(picture->tags);
     g_array_unref(picture->items);
     g_hash_table_unref(picture->index);

@@ -14,6 +14,7 @@
 #include "server/catalogue/cached.h"
 #include "server/catalogue/holdings.h"
 #include "server/catalogue/used.h"
+#include "server/pipeline/pipeline.h"
 #include "server/storage/collect.h"
 
 typedef struct {
@@ -45,6 +46,7 @@ typedef struct {
     gint64 repository;
     char *name;
     gint64 now;
+    Pipeline *pipeline;                       /* which tags are channels; set before it is judged */
     GArray *rows_tags, *rows_links, *history; /* as catalogue/holdings.h has them */
     gboolean forgotten;                       /* pulls are noted of what is not there any more */
     gboolean blind;                           /* a manifest can't be read or is lost, so nobody knows what it needs */

@@ -27,14 +27,15 @@ static gboolean version_is_free(const Release *release, const PictureTag *tag, g
     const Change *change = &release->collection->change;
     const Picture *picture = release->picture;
     const HoldingLink *link = picture_item(picture, tag->item)->link;
-    static const char *const channels[] = {CHANNELS};
+    g_autoptr(Pipeline) pipeline = storage_pipeline(release->collection->storage, picture->name);
+    g_autofree const char **channels = pipeline_names(pipeline);
     gint64 count;
     gboolean ok = holdings_names(change->writer, picture->repository, link->blob, tag->tag->name, &count, error);
     *free = ok && count > 0;
     if (ok && picture_item(picture, tag->item)->evicted) {
         return !*free || cached_has(change->writer, picture->repository, &link->digest, free, error);
     }
-    for (guint i = 0; ok && *free && i < G_N_ELEMENTS(channels); i++) {
+    for (guint i = 0; ok && *free && channels[i] != NULL; i++) {
         ok = holdings_names(change->writer, picture->repository, link->blob, channels[i], &count, error);
         *free = count == 0;
     }

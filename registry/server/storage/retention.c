@@ -1,7 +1,6 @@
 /* Retention: which tags of a repository go by a policy. */
 #include <ingot/reference.h>
 
-#include "server/storage/channels.h"
 #include "server/storage/keep.h"
 #include "server/storage/picture.h"
 
@@ -23,7 +22,8 @@ static GArray *list_governed(Picture *picture, const GArray *keeps, const Keep *
     for (guint i = 0; i < picture->tags->len; i++) {
         const PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
         const char *name = tag->tag->name;
-        if (!tag->follows && ingot_tag_is_version(name) == versions && keeps_find(keeps, picture->name, name) == keep) {
+        if (!tag->follows && ingot_tag_is_version(name) == versions &&
+            pipeline_channel(picture->pipeline, name) == NULL && keeps_find(keeps, picture->name, name) == keep) {
             g_array_append_val(list, i);
         }
     }
@@ -41,13 +41,13 @@ static gboolean is_of_channel(const Picture *picture, const Keep *keep, const In
 {
     for (guint i = 0; i < picture->tags->len; i++) {
         const HoldingTag *tag = g_array_index(picture->tags, PictureTag, i).tag;
-        if (is_channel(tag->name) && ingot_digest_equal(&tag->digest, digest)) {
+        if (pipeline_channel(picture->pipeline, tag->name) != NULL && ingot_digest_equal(&tag->digest, digest)) {
             return TRUE;
         }
     }
     for (guint i = 0; i < picture->history->len; i++) {
         const HoldingPast *past = &g_array_index(picture->history, HoldingPast, i);
-        if (is_channel(past->tag) && ingot_digest_equal(&past->digest, digest) &&
+        if (pipeline_channel(picture->pipeline, past->tag) != NULL && ingot_digest_equal(&past->digest, digest) &&
             is_within(picture, past->until, keep->channel)) {
             return TRUE;
         }

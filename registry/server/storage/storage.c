@@ -204,6 +204,9 @@ static Storage *storage_new(const char *path, GError **error)
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
     g_mutex_init(&storage->readers_lock);
+    g_mutex_init(&storage->pipelines_lock);
+    storage->pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    storage->usual_pipeline = pipeline_default();
     g_mutex_init(&storage->aliases_lock);
     storage->aliases = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
     storage->cache = blobcache_new();
@@ -321,6 +324,9 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);
     g_mutex_clear(&storage->readers_lock);
+    g_mutex_clear(&storage->pipelines_lock);
+    g_ptr_array_unref(storage->pipelines);
+    pipeline_unref(storage->usual_pipeline);
     g_mutex_clear(&storage->aliases_lock);
     g_hash_table_unref(storage->aliases);
     g_mutex_clear(&storage->stats_lock);

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "server/storage/channels.h"
 #include "server/storage/evict.h"
 #include "server/storage/release.h"
 
@@ -12,6 +13,7 @@ static Picture *survey_repository(Collection *collection, Connection *reader, co
     GError *problem = NULL;
     Picture *picture = picture_new(reader, repository->id, repository->name, &problem);
     if (picture != NULL) {
+        picture->pipeline = storage_pipeline(collection->storage, repository->name);
         eviction_mark(collection->evicted, picture);
         picture_judge(picture, collection->options);
     } else if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {

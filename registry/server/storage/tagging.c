@@ -165,10 +165,11 @@ static gboolean note_origin(Change *change, gint64 repository, const IngotDigest
 
 /* The tag that keeps the manifest's media type as it is: a version that never moves, or a channel that moves by
  * promotion alone. The type is not in the digest: what they name would be another thing. NULL: none. */
-static const char *tag_that_keeps(const StorageManifest *manifest, char **tags)
+static const char *tag_that_keeps(Storage *storage, const char *name, const StorageManifest *manifest, char **tags)
 {
     for (guint i = 0; tags[i] != NULL; i++) {
-        if ((manifest->fixed && ingot_tag_is_version(tags[i])) || (!manifest->promotes && is_channel(tags[i]))) {
+        if ((manifest->fixed && ingot_tag_is_version(tags[i])) ||
+            (!manifest->promotes && storage_is_channel(storage, name, tags[i]))) {
             return tags[i];
         }
     }
@@ -193,7 +194,7 @@ static char *choose_type(Change *change, const char *name, gint64 repository, gi
         return from_upstream ? g_strdup(manifest->type) : g_steal_pointer(&old);
     }
     g_auto(GStrv) tags = tags_naming(change->writer, repository, blob, error);
-    const char *keeps = tags == NULL ? NULL : tag_that_keeps(manifest, tags);
+    const char *keeps = tags == NULL ? NULL : tag_that_keeps(change->storage, name, manifest, tags);
     if (keeps != NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
                     "%s:%s names this manifest as %s: what it names keeps its media type", name, keeps, old);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../fixture.h"
+#include "server/storage/channels.h"
 
 static void expect_removal(Storage *storage, const char *name, const IngotDigest *digest, gboolean manifest,
                            const char *channel)
@@ -48,8 +49,35 @@ static void what_channels_need_stays(void **state)
     expect_removal(storage, "a", &blobs[0], FALSE, NULL);
 }
 
+/* Which tags are channels is for the pipeline to say. */
+static void a_pipeline_says_what_is_a_channel(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "stable");
+    g_autoptr(GPtrArray) pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    g_autoptr(GByteArray) bytes = noise(3, 5000);
+    IngotDigest blobs[] = {push(storage, "team/a", bytes), push(storage, "b", bytes)};
+    IngotDigest guarded = put_manifest(storage, "team/a", "stable", "one", &blobs[0], 1);
+    IngotDigest usual = put_manifest(storage, "b", "dev", "two", &blobs[1], 1);
+    assert_true(storage_is_channel(storage, "team/a", "dev"));
+    assert_false(storage_is_guarded(storage, "team/a", "dev"));
+    assert_true(storage_may_remove_channels(storage, "team/a"));
+
+    g_ptr_array_add(pipelines, pipeline_new("team/*", body));
+    storage_use_pipelines(storage, pipelines);
+    assert_false(storage_is_channel(storage, "team/a", "dev"));
+    assert_true(storage_is_guarded(storage, "team/a", "stable"));
+    assert_true(storage_is_channel(storage, "b", "dev"));
+    assert_false(storage_may_remove_channels(storage, "team/a"));
+    expect_removal(storage, "team/a", &guarded, TRUE, "'stable'");
+    expect_removal(storage, "b", &usual, TRUE, "'dev'");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(what_channels_need_stays, set_up, tear_down)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_channels_need_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pipeline_says_what_is_a_channel, set_up, tear_down),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
