@@ -21,6 +21,7 @@ declare -A allowed=(
     [server]="base server/auth server/cli server/http server/storage server/upkeep server/views"
     [server/auth]="base image server server/catalogue server/http"
     [server/catalogue]="base server/events"
+    [server/channel]="image"
     [server/cli]="base image server server/auth server/http server/oci server/storage server/upkeep server/views"
     [server/events]="base"
     [server/http]="base"

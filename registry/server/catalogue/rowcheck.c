@@ -54,7 +54,8 @@ void row_check(Connection *connection, RowCheckTell tell, gpointer user)
          " manifests WHERE artifact IS NOT NULL",
          3},
         {"SELECT 'the SHA-512 of blob sha256:'||lower(hex(digest)), key, sha512, digest, sum FROM aliases", 3},
-        {"SELECT 'the tag '||name||' of repository '||repository, repository, name, blob, sum FROM tags", 3},
+        {"SELECT 'the base of image sha256:'||lower(hex(image)), image, base, sum FROM bases", 2},
+        {"SELECT 'the tag ''||name||' of repository '||repository, repository, name, blob, sum FROM tags", 3},
         {"SELECT 'the state '||key, key, value, sum FROM state", 2},
     };
     check_texts(connection, "PRAGMA integrity_check", tell, user);

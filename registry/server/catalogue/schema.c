@@ -152,7 +152,13 @@ static const char spared[] =
     "CREATE TABLE spared_packs (pack INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;"
     "CREATE TABLE spared_repositories (repository INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;";
 
-const char *const schema_migrations[] = {first,   second,    leases,     events, mentions_by_digest, used,
-                                         windows, counters,  diary,      cached, cached_tags,        uploads,
-                                         aliases, artifacts, named_tags, spared};
+/* What images stand on (baserows.h). */
+static const char bases[] =
+    "CREATE TABLE bases (image BLOB PRIMARY KEY, base BLOB NOT NULL, sum INTEGER NOT NULL) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE INDEX bases_by_base ON bases (base);";
+
+const char *const schema_migrations[] = {
+    first,  second,      leases,  events,  mentions_by_digest, used,       windows, counters, diary,
+    cached, cached_tags, uploads, aliases, artifacts,          named_tags, spared,  bases};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -5,6 +5,7 @@
 
 #include "remote/relay.h"
 #include "server/mirror/told.h"
+#include "server/storage/bases.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
 
@@ -303,7 +304,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
         g_prefix_error(error, "%s: ", name);
         return FALSE;
     }
-    IngotDigest digest;
+    IngotDigest digest, base;
     OciDigest subject;
     const char *about = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
     const char *artifact = manifest_artifact(root);
@@ -315,6 +316,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
                                                                                                           : NULL,
                                       .subject_text = about,
                                       .artifact = artifact == NULL ? "" : artifact,
+                                      .base = manifest_base(root, &base) ? &base : NULL,
                                       .named = named,
                                       .mentions = mentions,
                                       .actor = &copy_actor,

@@ -7,6 +7,7 @@
 #include "server/auth/access.h"
 #include "server/oci/api.h"
 #include "server/server.h"
+#include "server/storage/bases.h"
 #include "server/storage/channels.h"
 #include "server/storage/keptmanifests.h"
 #include "server/storage/mediatype.h"
@@ -250,7 +251,7 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                              const OciDigest *given, const GArray *mentions)
 {
     g_autoptr(GError) error = NULL;
-    IngotDigest digest, expected;
+    IngotDigest digest, expected, base;
     OciDigest subject;
     g_auto(GStrv) tags = NULL;
     const StorageActor actor = api_actor(request);
@@ -268,6 +269,7 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                                 .subject = has_subject ? &subject.key : NULL,
                                 .subject_text = subject_text,
                                 .artifact = artifact == NULL ? "" : artifact,
+                                .base = manifest_base(root, &base) ? &base : NULL,
                                 .named = by_digest(route) ? given : NULL,
                                 .mentions = mentions,
                                 .actor = &actor};

@@ -2,6 +2,7 @@
 
 #include <ingot/error.h>
 
+#include "server/catalogue/baserows.h"
 #include "server/catalogue/links.h"
 #include "server/catalogue/used.h"
 #include "server/storage/channels.h"
@@ -216,6 +217,16 @@ static gboolean release_measures(Collection *collection, Connection *reader, GEr
     return collection_commit(collection, ok, error);
 }
 
+static gboolean release_bases(Collection *collection, Connection *reader, GError **error)
+{
+    gboolean any;
+    return base_rows_stale(reader, &any, error) &&
+           (!any ||
+            collection_commit(collection,
+                              collection_change(collection, error) && base_rows_sweep(collection->change.writer, error),
+                              error));
+}
+
 static gboolean drop_blobs(Collection *collection, const IngotDigest *digests, guint count, GError **error)
 {
     for (guint i = 0; i < count; i++) {
@@ -241,5 +252,5 @@ gboolean release_blobs(Collection *collection, Connection *reader, GError **erro
         readers_secure(collection->storage, batch, count);
         ok = collection_commit(collection, drop_blobs(collection, batch, count, error), error);
     }
-    return ok && release_measures(collection, reader, error);
+    return ok && release_measures(collection, reader, error) && release_bases(collection, reader, error);
 }

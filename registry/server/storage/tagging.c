@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/catalogue/aliasrows.h"
+#include "server/catalogue/baserows.h"
 #include "server/catalogue/cached.h"
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
@@ -215,7 +216,8 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
         !manifest_rows_put(change->writer, repository, blob, type, manifest->subject, manifest->artifact,
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
-        !add_mentions(change, repository, blob, mentions, error)) {
+        !add_mentions(change, repository, blob, mentions, error) ||
+        (manifest->base != NULL && !base_rows_put(change->writer, digest, manifest->base, error))) {
         return FALSE;
     }
     if (changed) {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "server/http/log.h"
 #include "server/storage/agenda.h"
+#include "server/storage/bases.h"
 #include "server/storage/collect.h"
 #include "server/storage/evict.h"
 #include "server/storage/lapse.h"
@@ -303,10 +304,25 @@ static gpointer tidy_up(gpointer user)
     return NULL;
 }
 
+static gboolean is_going_on(gpointer user)
+{
+    return wait_for(user, 0);
+}
+
+/* Of a catalogue that an older version has made, once. */
+static void read_bases(Upkeep *upkeep)
+{
+    g_autoptr(GError) error = NULL;
+    if (!storage_read_bases(upkeep->storage, is_going_on, upkeep, &error) && error != NULL) {
+        log_warning("upkeep: what images stand on is read at the next start: %s", error->message);
+    }
+}
+
 static gpointer keep_up(gpointer user)
 {
     Upkeep *upkeep = user;
     gint64 due = 0;
+    read_bases(upkeep);
     while (wait_for(upkeep, due)) {
         merge_when_scattered(upkeep);
         gint64 collect_due = collect_when_due(upkeep), sweep_due = sweep_when_due(upkeep);

@@ -1,0 +1,157 @@
+/* States of a digest: what counts when, and what is kept. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ingot/error.h>
+#include <string.h>
+
+#include "server/channel/state.h"
+
+/* The body with one more word, in place of the one before. */
+static json_t *add(json_t *body, Lifecycle state, gint64 from)
+{
+    g_autoptr(json_t) said = lifecycle_say(state, "why", "alice", 100, from);
+    json_t *next = state_add(body, said);
+    json_decref(body);
+    return next;
+}
+
+static Lifecycle at(const json_t *body, gint64 now)
+{
+    return lifecycle_of(state_now(body, now));
+}
+
+static void test_what_counts(void **state)
+{
+    (void)state;
+    assert_null(state_now(NULL, 100));
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_DEPRECATED, 100);
+    body = add(body, LIFECYCLE_REVOKED, 500);
+    assert_int_equal(at(body, 99), LIFECYCLE_ACTIVE);
+    assert_int_equal(at(body, 100), LIFECYCLE_DEPRECATED);
+    assert_int_equal(at(body, 499), LIFECYCLE_DEPRECATED);
+    assert_int_equal(lifecycle_of(state_next(body, 499)), LIFECYCLE_REVOKED);
+    assert_int_equal(at(body, 500), LIFECYCLE_REVOKED);
+    assert_null(state_next(body, 500));
+    assert_true(lifecycle_withholds(state_now(body, 500)));
+    assert_false(lifecycle_withholds(state_now(body, 499)));
+}
+
+static void test_restored(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_REVOKED, 100);
+    body = add(body, LIFECYCLE_ACTIVE, 200);
+    assert_int_equal(at(body, 150), LIFECYCLE_REVOKED);
+    assert_null(state_now(body, 200));
+    assert_int_equal(json_array_size(json_object_get(body, "said")), 2); /* for ever */
+    body = add(body, LIFECYCLE_REVOKED, 900);
+    body = add(body, LIFECYCLE_ACTIVE, 300); /* takes back what has not begun */
+    assert_null(state_now(body, 1000));
+    assert_null(state_next(body, 300));
+}
+
+static void test_next_is_the_nearest(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_DISABLED, 300);
+    body = add(body, LIFECYCLE_REVOKED, 500);
+    assert_int_equal(lifecycle_of(state_next(body, 0)), LIFECYCLE_DISABLED);
+    assert_int_equal(at(body, 400), LIFECYCLE_DISABLED);
+    assert_int_equal(lifecycle_of(state_next(body, 400)), LIFECYCLE_REVOKED);
+}
+
+static void test_bound(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = NULL;
+    for (gint64 i = 0; i < 2 * STATES_MOST; i++) {
+        body = add(body, LIFECYCLE_DEPRECATED, i);
+    }
+    body = add(body, LIFECYCLE_REVOKED, 1000);
+    assert_int_equal(json_array_size(json_object_get(body, "said")), STATES_MOST);
+    assert_int_equal(at(body, 1000), LIFECYCLE_REVOKED);
+    json_t *broken = json_pack("{s:s}", "said", "nothing");
+    assert_null(state_now(broken, 1000));
+    broken = add(broken, LIFECYCLE_REVOKED, 5);
+    assert_int_equal(at(broken, 5), LIFECYCLE_REVOKED);
+    json_decref(broken);
+}
+
+static void test_dates(void **state)
+{
+    (void)state;
+    gint64 day, time, zone;
+    assert_true(lifecycle_date("2026-11-30", &day, NULL));
+    assert_true(lifecycle_date("2026-11-30T05:00:00Z", &time, NULL));
+    assert_true(lifecycle_date("2026-11-30T07:00:00+02:00", &zone, NULL));
+    assert_int_equal(time - day, 5 * 3600);
+    assert_int_equal(time, zone);
+    const char *const wrong[] = {"",           "tomorrow",  "2026-13-01",          "2026-11-30T05:00:00",
+                                 "20261130",   "2026",      "2026-11-30 05:00:00", "2026-11-30T25:00:00Z",
+                                 "1969-01-01", "2026-11-3x"};
+    for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(lifecycle_date(wrong[i], &day, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    }
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    Lifecycle found;
+    g_autoptr(GError) error = NULL;
+    assert_true(lifecycle_parse("disabled", &found, NULL));
+    assert_int_equal(found, LIFECYCLE_DISABLED);
+    assert_false(lifecycle_parse("revokd", &found, &error));
+    assert_non_null(strstr(error->message, "did you mean 'revoked'?"));
+    assert_true(lifecycle_check_reason("CVE-2026-1, fixed in 1.2.3", NULL));
+    assert_false(lifecycle_check_reason("two\nlines", NULL));
+    assert_false(lifecycle_check_reason("\x1b[31m", NULL));
+    g_autofree char *longest = g_strnfill(LIFECYCLE_REASON_MAX, 'x'), *longer = g_strconcat(longest, "x", NULL);
+    assert_true(lifecycle_check_reason(longest, NULL));
+    assert_false(lifecycle_check_reason(longer, NULL));
+}
+
+static void test_from_elsewhere(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) said = lifecycle_say(LIFECYCLE_REVOKED,
+                                           "gr\xc3\xb6\xc3\x9f"
+                                           "er",
+                                           "alice", 0, 86400);
+    g_autofree char *text = lifecycle_write(said);
+    for (const char *p = text; *p != '\0'; p++) {
+        assert_true(*p >= ' ' && *p <= '~');
+    }
+    g_autoptr(json_t) read = lifecycle_read(text);
+    assert_true(json_equal(said, read));
+    g_autofree char *told = lifecycle_tell(read);
+    assert_string_equal(told, "revoked by alice, from 1970-01-02T00:00:00Z on: gr\xc3\xb6\xc3\x9f"
+                              "er");
+    assert_null(lifecycle_read("{\"state\":\"gone\"}"));
+    assert_null(lifecycle_read("nonsense"));
+    assert_null(lifecycle_read("[]"));
+    g_autoptr(json_t) wild = lifecycle_read("{\"state\":\"revoked\",\"reason\":\"\\u001b[31mred\\nline\",\"more\":1}");
+    assert_non_null(wild);
+    assert_null(strchr(json_string_value(json_object_get(wild, "reason")), '\x1b'));
+    assert_null(json_object_get(wild, "more"));
+    g_autofree char *bare = lifecycle_tell(NULL);
+    assert_string_equal(bare, "active");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_counts),
+                                       cmocka_unit_test(test_restored),
+                                       cmocka_unit_test(test_next_is_the_nearest),
+                                       cmocka_unit_test(test_bound),
+                                       cmocka_unit_test(test_dates),
+                                       cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_from_elsewhere)};
+    return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}
