@@ -14,6 +14,7 @@ declare -A allowed=(
     [format]="base image"
     [store]="base image"
     [remote]="base image"
+    [trust]="base"
     [transfer]="base image store remote"
     [yaml]="base"
     [cli]="base image bundle format store remote transfer cli/vagrant"
