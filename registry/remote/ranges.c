@@ -2,11 +2,12 @@
  *
  * The first request goes alone: its answer says how far away the registry is, whether it answers ranges, whether it
  * takes lists of them (Ingot-Ranges), and where it leads. Then requests follow on as many connections as pace.h has it.
- * What comes is handed on at once: whoever is killed has lost nothing but what was on its way. */
+ * What comes is handed on before anything is waited for: whoever is killed has lost nothing but what was on its way. */
 #include <ingot/error.h>
 #include <string.h>
 
 #include "remote/failure.h"
+#include "remote/gather.h"
 #include "remote/http.h"
 #include "remote/location.h"
 #include "remote/pace.h"
@@ -53,6 +54,7 @@ struct Fetch {
     const IngotRange *ranges;
     guint count;
     Spans spans;
+    Gather gather;
     IngotRangeFunc got;
     gpointer user;
     guint64 *received;
@@ -166,7 +168,7 @@ static gboolean slot_take(Slot *slot, const guint8 *data, gsize size)
         }
         gsize between = slot->listed ? 0 : (gsize)MIN(next.offset - slot->position, (guint64)size);
         gsize wanted = (gsize)MIN(next.length, (guint64)(size - between));
-        if (wanted > 0 && !fetch->got(next.offset, data + between, wanted, fetch->user, &slot->failure)) {
+        if (wanted > 0 && !gather_add(&fetch->gather, next.offset, data + between, wanted, &slot->failure)) {
             return FALSE;
         }
         spans_came(&fetch->spans, &slot->span, wanted);
@@ -477,7 +479,8 @@ static gboolean run(Fetch *fetch, GError **error)
         }
         int running;
         curl_multi_perform(fetch->remote->multi, &running);
-        if (!take_finished(fetch, error) || !http_goes_on(fetch->remote, error)) {
+        if (!gather_hand_on(&fetch->gather, error) || !take_finished(fetch, error) ||
+            !http_goes_on(fetch->remote, error)) {
             return FALSE;
         }
         /* One that has ended leaves room for another at once. */
@@ -493,7 +496,9 @@ static gboolean fetch_ranges(Fetch *fetch, GError **error)
         fetch->slots[i].fetch = fetch;
     }
     spans_init(&fetch->spans, fetch->ranges, fetch->count);
+    gather_init(&fetch->gather, fetch->got, fetch->user);
     gboolean ok = run(fetch, error);
+    gather_clear(&fetch->gather);
     for (guint i = 0; i < PACE_CONNECTIONS_MAX; i++) {
         Slot *slot = &fetch->slots[i];
         if (slot->busy) {
