@@ -16,6 +16,9 @@
 #include "server/auth/door.h"
 #include "server/cli/verbs.h"
 #include "server/figures.h"
+#include "server/follow/door.h"
+#include "server/follow/feed.h"
+#include "server/follow/ledger.h"
 #include "server/http/http.h"
 #include "server/http/listen.h"
 #include "server/http/log.h"
@@ -181,7 +184,7 @@ static char **find_keeps(const Settings *settings, GError **error)
 
 /* --- the parts --- */
 
-static const Route *const tables[] = {formats_routes, vagrant_routes, api_routes, NULL};
+static const Route *const tables[] = {formats_routes, vagrant_routes, follow_routes, api_routes, NULL};
 static const FlowIdentity identity = {
     .identify = door_open, .waits = door_waits, .forget = door_close, .user = access_user};
 
@@ -262,6 +265,7 @@ static gboolean listen_and_wait(const Settings *settings, Server *server, GError
     wait_for_end(server, tls);
     sd_notify(0, "STOPPING=1");
     log_info("stopping");
+    feed_end(server->feed); /* else they are waited for */
     http_stop(http, end_waits);
     return TRUE;
 }
@@ -320,7 +324,11 @@ static gboolean serve(const Settings *settings, GError **error)
                      .uploads_per_user = settings->max_uploads_per_user,
                      .movable = settings->movable};
     server.warm = server.upkeep == NULL ? NULL : warm_start(server.views, error);
-    gboolean ok = server.warm != NULL && listen_and_wait(settings, &server, error);
+    g_autoptr(Database) ledger = server.warm == NULL ? NULL : ledger_open(settings->data, error);
+    server.ledger = ledger;
+    server.feed = ledger == NULL ? NULL : feed_start(storage, error);
+    gboolean ok = server.feed != NULL && listen_and_wait(settings, &server, error);
+    feed_stop(server.feed);
     upkeep_stop(server.upkeep);
     warm_stop(server.warm);
     views_free(server.views);

@@ -13,6 +13,7 @@
 #include "server/http/unread.h"
 
 #define FETCHED_MAX (1u << 20)    /* bytes of a range that is read in at once, before it is sent */
+#define HELD_BLOCK 4096u          /* bytes that an answer of no known length gives at once */
 #define LOOKED_AT_MAX (16u << 20) /* bytes of a range that an event loop looks at */
 
 const char *request_header(const Request *request, const char *name)
@@ -271,6 +272,19 @@ enum MHD_Result request_answer_joined(Request *request, Body *taken, const GArra
     add_headers(request, response, headers);
     va_end(headers);
     return keep_answer(request, MHD_HTTP_OK, total, response);
+}
+
+enum MHD_Result request_answer_held(Request *request, const char *type, MHD_ContentReaderCallback read, void *user,
+                                    MHD_ContentReaderFreeCallback free)
+{
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HELD_BLOCK, read, user, free);
+    if (response == NULL) {
+        free(user);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return keep_answer(request, MHD_HTTP_OK, 0, response);
 }
 
 gboolean request_has_already(const Request *request, const char *tag)

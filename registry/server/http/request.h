@@ -102,6 +102,11 @@ enum MHD_Result request_answer_parts(Request *request, Body *body, const GArray 
                                      ...) G_GNUC_NULL_TERMINATED;
 /* Several ranges of a body, at least one, which is yours no more: their bytes alone, one range behind the other. */
 enum MHD_Result request_answer_joined(Request *request, Body *body, const GArray *ranges, ...) G_GNUC_NULL_TERMINATED;
+/* An answer of no known length, whose bytes `read` gives (MHD_create_response_from_callback) as they come. It may
+ * suspend the connection: then it calls watch_suspend (watch.h) first, and watch_resume when it is called again.
+ * free(user) is called in any case. */
+enum MHD_Result request_answer_held(Request *request, const char *type, MHD_ContentReaderCallback read, void *user,
+                                    MHD_ContentReaderFreeCallback free);
 /* Whether the client has what the entity tag (in its quotes) names: If-None-Match, RFC 9110, section 13.1.2. */
 gboolean request_has_already(const Request *request, const char *tag);
 /* An error as the distribution-spec has it ("Error Codes"). */

@@ -1,0 +1,132 @@
+#include "server/follow/door.h"
+
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "server/auth/access.h"
+#include "server/auth/challenge.h"
+#include "server/follow/feed.h"
+#include "server/follow/hosts.h"
+#include "server/http/request.h"
+#include "server/server.h"
+
+enum { FOLLOW_EVENTS, FOLLOW_HOSTS };
+
+#define REPORT_MAX 4096u  /* bytes */
+#define REPORT_VALUES 64u /* values in it */
+#define PATTERN_MAX 512u  /* bytes */
+
+static char *door_scope(const Request *request, const RouteMatch *match)
+{
+    const char *name = match->kind == FOLLOW_EVENTS ? request_query(request, "name") : match->name;
+    return challenge_scope(name != NULL && ingot_name_check(name, NULL) ? name : NULL, ACCESS_PULL);
+}
+
+/* What each event is looked at for (feed.h) is not asked here; a name alone can be refused at once. */
+static enum MHD_Result check_events(Request *request, const RouteMatch *match)
+{
+    const char *name = request_query(request, "name");
+    (void)match;
+    if (name != NULL && strlen(name) > PATTERN_MAX) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", "?name= is too long");
+    }
+    gboolean single = name != NULL && ingot_name_check(name, NULL);
+    if (single ? !access_may(request, ACCESS_PULL, name) : !access_is_known(request)) {
+        return access_refuse(request, single ? name : NULL, ACCESS_PULL);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result answer_events(Request *request, const RouteMatch *match)
+{
+    guint64 number = 0;
+    const char *after = request_query(request, "after");
+    (void)match;
+    if (after != NULL && !g_ascii_string_to_unsigned(after, 10, 0, G_MAXINT64, &number, NULL)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", "?after= is not the number of an event");
+    }
+    return feed_answer(request->server->feed, request, after == NULL ? NULL : &number, request_query(request, "name"));
+}
+
+static enum MHD_Result check_hosts(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    if (!ingot_name_check(match->name, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "NAME_INVALID", error->message);
+    }
+    if (match->reference != NULL && !ingot_tag_check(match->reference, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "TAG_INVALID", error->message);
+    }
+    return access_may(request, ACCESS_PULL, match->name) ? MHD_YES : access_refuse(request, match->name, ACCESS_PULL);
+}
+
+static gint64 door_now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+static enum MHD_Result list_hosts(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) list = hosts_list(request->server->ledger, match->name, match->reference, door_now(), &error);
+    if (list == NULL) {
+        return request_fail(request, "NAME_UNKNOWN", error);
+    }
+    char *text = ingot_json_canonical(list);
+    g_autoptr(GBytes) bytes = g_bytes_new_take(text, strlen(text));
+    return request_answer_bytes(request, MHD_HTTP_OK, "application/json", bytes, NULL);
+}
+
+static enum MHD_Result take_report(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    gsize room = REPORT_VALUES;
+    HostReport report = {.name = match->name, .channel = match->reference};
+    g_autoptr(json_t) json =
+        ingot_json_parse_within(request->body->data, request->body->len, "the report", &room, &error);
+    if (json == NULL || !hosts_read(json, &report, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", error->message);
+    }
+    return hosts_put(request->server->ledger, &report, door_now(), &error)
+               ? request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL)
+               : request_fail(request, "NAME_UNKNOWN", error);
+}
+
+const Route follow_routes[] = {
+    {.methods = "GET",
+     .pattern = "/api/v1/events",
+     .name = "events",
+     .kind = FOLLOW_EVENTS,
+     .pool = POOL_LOOP,
+     .check = check_events,
+     .scope = door_scope,
+     .answer = answer_events},
+    {.methods = "GET",
+     .pattern = "/api/v1/{name}/hosts",
+     .name = "hosts",
+     .kind = FOLLOW_HOSTS,
+     .pool = POOL_READ,
+     .check = check_hosts,
+     .scope = door_scope,
+     .answer = list_hosts},
+    {.methods = "GET",
+     .pattern = "/api/v1/{name}/hosts/{reference}",
+     .name = "hosts",
+     .kind = FOLLOW_HOSTS,
+     .pool = POOL_READ,
+     .check = check_hosts,
+     .scope = door_scope,
+     .answer = list_hosts},
+    {.methods = "POST",
+     .pattern = "/api/v1/{name}/hosts/{reference}",
+     .name = "report",
+     .kind = FOLLOW_HOSTS,
+     .pool = POOL_WRITE,
+     .body_max = REPORT_MAX,
+     .check = check_hosts,
+     .scope = door_scope,
+     .answer = take_report},
+    {0},
+};

@@ -1,0 +1,120 @@
+#include "server/follow/hosts.h"
+
+#include <ingot/digest.h>
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define WORD_MAX 253u   /* bytes of a host's or a group's name: of a name in the DNS */
+#define WORDS_MAX 1000u /* bytes of what failed */
+
+static gboolean hosts_wrong(GError **error, const char *member, const char *rule)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the report's \"%s\" %s", member, rule);
+    return FALSE;
+}
+
+/* A text of the report without control characters; otherwise where there is none. FALSE: it is wrong. */
+static gboolean hosts_text(const json_t *json, const char *member, gsize most, const char *otherwise, const char **text,
+                           GError **error)
+{
+    const json_t *value = json_object_get(json, member);
+    *text = value == NULL || json_is_null(value) ? otherwise : json_string_value(value);
+    if (*text == NULL) {
+        return hosts_wrong(error, member, value == NULL ? "is missing" : "is not a text");
+    }
+    gboolean plain = strlen(*text) <= most;
+    for (const char *at = *text; plain && *at != '\0'; at++) {
+        plain = !g_ascii_iscntrl(*at);
+    }
+    return plain || hosts_wrong(error, member, "is too long, or has control characters");
+}
+
+gboolean hosts_read(const json_t *json, HostReport *report, GError **error)
+{
+    static const char *const results[] = {"done", "failed", "running", NULL};
+    IngotDigest digest;
+    const char *since;
+    if (!json_is_object(json)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a report is an object");
+        return FALSE;
+    }
+    if (!hosts_text(json, "host", WORD_MAX, NULL, &report->host, error) ||
+        !hosts_text(json, "group", WORD_MAX, "", &report->group, error) ||
+        !hosts_text(json, "digest", WORD_MAX, "", &report->digest, error) ||
+        !hosts_text(json, "result", WORD_MAX, NULL, &report->result, error) ||
+        !hosts_text(json, "failure", WORDS_MAX, "", &report->failure, error) ||
+        !hosts_text(json, "since", WORD_MAX, NULL, &since, error)) {
+        return FALSE;
+    }
+    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(since, NULL);
+    if (date == NULL) {
+        return hosts_wrong(error, "since", "is not a date");
+    }
+    report->since = g_date_time_to_unix(date);
+    return (*report->host != '\0' || hosts_wrong(error, "host", "is empty")) &&
+           (g_strv_contains(results, report->result) ||
+            hosts_wrong(error, "result", "is not done, failed or running")) &&
+           (*report->digest == '\0' || ingot_digest_parse(report->digest, &digest, error));
+}
+
+gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error)
+{
+    Connection *writer = database_begin(ledger, error);
+    if (writer == NULL) {
+        return FALSE;
+    }
+    gboolean ok =
+        database_run(writer, error,
+                     "INSERT INTO hosts (name, channel, host, grp, digest, result, failure, since, seen)"
+                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET grp=excluded.grp,"
+                     " digest=excluded.digest, result=excluded.result, failure=excluded.failure, since=excluded.since,"
+                     " seen=excluded.seen",
+                     "tttttttii", report->name, report->channel, report->host, report->group, report->digest,
+                     report->result, report->failure, report->since, now) &&
+        database_run(writer, error, "DELETE FROM hosts WHERE name=? AND seen<?", "ti", report->name,
+                     now - HOSTS_LIFE) &&
+        database_run(writer, error,
+                     "DELETE FROM hosts WHERE name=?1 AND (channel, host) IN (SELECT channel, host FROM hosts WHERE"
+                     " name=?1 ORDER BY seen DESC, host LIMIT -1 OFFSET ?2)",
+                     "ti", report->name, (gint64)HOSTS_MOST);
+    return database_end(ledger, ok, error);
+}
+
+static json_t *hosts_row(sqlite3_stmt *rows)
+{
+    g_autofree char *since = ingot_text_time(sqlite3_column_int64(rows, 6)),
+                    *seen = ingot_text_time(sqlite3_column_int64(rows, 7));
+    json_t *row = json_object();
+    static const char *const members[] = {"channel", "host", "group", "digest", "result", "failure"};
+    for (int i = 0; i < (int)G_N_ELEMENTS(members); i++) {
+        ingot_json_set_string(row, members[i], (const char *)sqlite3_column_text(rows, i));
+    }
+    ingot_json_set_string(row, "since", since);
+    ingot_json_set_string(row, "seen", seen);
+    return row;
+}
+
+json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint64 now, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(Connection) reader = database_reader(ledger, error);
+    if (reader == NULL) {
+        return NULL;
+    }
+    g_autoptr(json_t) list = json_array();
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(reader,
+                       "SELECT channel, host, grp, digest, result, failure, since, seen FROM hosts WHERE name=? AND"
+                       " channel=coalesce(?, channel) AND seen>=? ORDER BY channel, host",
+                       "tti", name, channel, now - HOSTS_LIFE);
+    while (database_step(rows, &problem)) {
+        json_array_append_new(list, hosts_row(rows));
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}

@@ -1,0 +1,28 @@
+/* Hosts: which machine runs which digest of a name's channel, as its follower reported it. A report takes the place of
+ * the host's last one. Who has not reported for thirty days is forgotten; a name has at most HOSTS_MOST, and the one
+ * that was silent for the longest makes room. Thread safe. */
+#pragma once
+
+#include "base/json.h"
+#include "server/catalogue/database.h"
+
+#define HOSTS_MOST 10000
+#define HOSTS_LIFE ((gint64)30 * 24 * 3600) /* seconds */
+
+typedef struct {
+    const char *name, *channel;
+    const char *host, *group; /* group "": none */
+    const char *digest;       /* what it runs or tried to; "": nothing */
+    const char *result;       /* "done", "failed" or "running" */
+    const char *failure;      /* "": none */
+    gint64 since;             /* seconds: of that result */
+} HostReport;
+
+/* A report of a host's own words: {"host", "group", "digest", "result", "failure", "since"}. Its texts belong to the
+ * json. INVALID: the member that is wrong is named. */
+gboolean hosts_read(const json_t *json, HostReport *report, GError **error);
+
+gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error);
+/* Those of a name (channel NULL: of any channel), sorted by channel and host:
+ * [{"channel", "host", "group", "digest", "result", "failure", "since", "seen"}]. */
+json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint64 now, GError **error);

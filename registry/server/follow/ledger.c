@@ -1,0 +1,38 @@
+#include "server/follow/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+/* A released one is never changed, only followed. */
+static const char *const migrations[] = {
+    "CREATE TABLE hosts (name TEXT NOT NULL, channel TEXT NOT NULL, host TEXT NOT NULL, grp TEXT NOT NULL,"
+    " digest TEXT NOT NULL, result TEXT NOT NULL, failure TEXT NOT NULL, since INTEGER NOT NULL, seen INTEGER NOT NULL,"
+    " PRIMARY KEY (name, channel, host)) STRICT, WITHOUT ROWID;",
+};
+
+/* Nobody else can ever read it: it will hold secrets. Root gives it to whom the folder belongs. */
+static gboolean ledger_make(const char *folder, const char *path, GError **error)
+{
+    struct stat st;
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDWR | O_CREAT, 0600, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    if (geteuid() == 0 && (stat(folder, &st) != 0 || fchown(fd, st.st_uid, st.st_gid) != 0)) {
+        return ingot_error_set_errno(error, errno, "%s", path);
+    }
+    return TRUE;
+}
+
+Database *ledger_open(const char *data, GError **error)
+{
+    g_autofree char *path = g_build_filename(data, "follow.sqlite", NULL);
+    return ledger_make(data, path, error)
+               ? database_open(path, DATABASE_SECRET, migrations, G_N_ELEMENTS(migrations), error)
+               : NULL;
+}

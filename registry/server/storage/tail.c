@@ -1,0 +1,79 @@
+#include "server/storage/tail.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "server/catalogue/logmark.h"
+#include "server/events/eventline.h"
+#include "server/storage/inside.h"
+
+typedef struct {
+    StorageTail *tail;
+    guint64 last; /* the number of the last event that is committed */
+    StorageTailTake take;
+    gpointer user;
+} TailReading;
+
+static void tail_give(TailReading *reading, guint64 number, const json_t *object)
+{
+    if (number > reading->tail->number && number <= reading->last) {
+        reading->tail->number = number;
+        reading->take(number, object, reading->user);
+    }
+}
+
+static gboolean tail_take(const Event *event, gpointer user, GError **error)
+{
+    (void)error;
+    if (event->object != NULL) {
+        tail_give(user, event->number, event->object);
+    }
+    return TRUE;
+}
+
+/* The lines between the tail and the mark, where the log still has them there; FALSE: it does not. */
+static gboolean tail_go_on(TailReading *reading, const char *path, guint64 end)
+{
+    guint64 at = reading->tail->end;
+    g_autoptr(GMappedFile) file = at == 0 || at >= end ? NULL : eventlog_map(path, NULL);
+    if (file == NULL || g_mapped_file_get_length(file) < end) {
+        return FALSE;
+    }
+    const char *start = g_mapped_file_get_contents(file);
+    while (at < end) {
+        const char *newline = memchr(start + at, '\n', end - at);
+        g_autoptr(json_t) object = newline == NULL ? NULL : eventline_parse(start + at, (gsize)(newline - start - at));
+        guint64 number = object == NULL ? 0 : eventline_number(object, "n");
+        if (number != reading->tail->number + 1) {
+            return FALSE;
+        }
+        tail_give(reading, number, object);
+        at = (guint64)(newline - start) + 1;
+    }
+    return reading->tail->number == reading->last;
+}
+
+gboolean storage_tail(Storage *storage, StorageTail *tail, StorageTailTake take, gpointer user, GError **error)
+{
+    EventMark mark;
+    LogMarkKind kind;
+    guint64 sequence = database_sequence(storage->catalogue);
+    if (sequence == tail->sequence) {
+        return TRUE;
+    }
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !logmark_get(reader, &mark, &kind, error)) {
+        return FALSE;
+    }
+    TailReading reading = {.tail = tail, .last = mark.number, .take = take, .user = user};
+    if (kind == LOGMARK_KNOWN && mark.number > tail->number && !tail_go_on(&reading, storage->events, mark.end)) {
+        /* A checkpoint has moved the lines, or one of them is damaged. */
+        if (!eventlog_read(storage->events, G_MAXUINT64, tail_take, &reading, NULL, error)) {
+            return FALSE;
+        }
+        tail->number = mark.number;
+    }
+    tail->end = mark.end;
+    tail->sequence = sequence;
+    return TRUE;
+}

@@ -1,0 +1,96 @@
+/* The tail of the log: each event once and in order, of another process too, and across a checkpoint. */
+#include "../fixture.h"
+
+#include "server/storage/condense.h"
+#include "server/storage/tail.h"
+
+typedef struct {
+    guint64 last;
+    guint count, gaps;
+} Taken;
+
+static void take(guint64 number, const json_t *object, gpointer user)
+{
+    Taken *taken = user;
+    assert_non_null(object);
+    assert_true(number > taken->last);
+    taken->gaps += number != taken->last + 1;
+    taken->last = number;
+    taken->count++;
+}
+
+static void look(Storage *storage, StorageTail *tail, Taken *taken)
+{
+    g_autoptr(GError) error = NULL;
+    if (!storage_tail(storage, tail, take, taken, &error)) {
+        fail_msg("%s", error->message);
+    }
+    assert_int_equal(tail->number, taken->last);
+}
+
+static void test_each_once(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    StorageTail tail = {0};
+    Taken taken = {0};
+    look(storage, &tail, &taken);
+    assert_int_equal(taken.count, 0);
+    put_manifest(storage, "a", "one", "1", NULL, 0);
+    look(storage, &tail, &taken);
+    guint first = taken.count;
+    assert_true(first > 0);
+    look(storage, &tail, &taken);
+    assert_int_equal(taken.count, first);
+    put_manifest(storage, "a", "two", "2", NULL, 0);
+    look(storage, &tail, &taken);
+    assert_true(taken.count > first);
+    assert_int_equal(taken.count, taken.last);
+    assert_int_equal(taken.gaps, 0);
+}
+
+static void test_of_another_process(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) one = storage_open_shared(path, NULL), two = storage_open_shared(path, NULL);
+    StorageTail tail = {0};
+    Taken taken = {0};
+    put_manifest(one, "a", "one", "1", NULL, 0);
+    look(one, &tail, &taken);
+    guint before = taken.count;
+    put_manifest(two, "b", "one", "2", NULL, 0);
+    look(one, &tail, &taken);
+    assert_true(taken.count > before);
+    assert_int_equal(taken.gaps, 0);
+}
+
+static void test_across_a_checkpoint(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    storage_limit(storage, &(StorageLimits){.log = 1});
+    StorageTail tail = {0}, late = {0};
+    Taken taken = {0}, left = {0};
+    put_manifest(storage, "a", "one", "1", NULL, 0);
+    look(storage, &tail, &taken);
+    look(storage, &late, &left);
+    put_manifest(storage, "a", "two", "2", NULL, 0);
+    look(storage, &tail, &taken);
+    gboolean done = FALSE;
+    assert_true(condense_when_due(storage, &done, NULL));
+    assert_true(done);
+    put_manifest(storage, "a", "three", "3", NULL, 0);
+    look(storage, &tail, &taken);
+    assert_int_equal(taken.gaps, 0); /* it had taken all that the checkpoint stands for */
+    look(storage, &late, &left);
+    assert_int_equal(left.gaps, 1);
+    assert_int_equal(left.last, taken.last);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_each_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_of_another_process, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_across_a_checkpoint, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
