@@ -1,0 +1,61 @@
+#include "remote/api.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "remote/failure.h"
+#include "remote/http.h"
+
+#define ANSWER_VALUES (1u << 20) /* of JSON */
+
+/* Ingot's own registry refuses with a list of errors, also what it has no route for. */
+static gboolean is_ours(const HttpExchange *exchange)
+{
+    gsize room = ANSWER_VALUES;
+    g_autoptr(json_t) body =
+        ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
+    const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
+    return g_strcmp0(json_string_value(json_object_get(first, "message")), "no such endpoint") != 0 && first != NULL;
+}
+
+static json_t *refuse(IngotRemote *remote, const HttpExchange *exchange, GError **error)
+{
+    if ((exchange->status == 404 || exchange->status == 405 || exchange->status == 501) && !is_ours(exchange)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    "%s: not a registry of Ingot's, or one of an older version: it has no pipelines, history or gates",
+                    remote->host);
+    } else {
+        http_refused(remote, exchange, error);
+    }
+    return NULL;
+}
+
+json_t *remote_api(IngotRemote *remote, const char *method, const char *path, const json_t *body, guint *status,
+                   GError **error)
+{
+    static const char *const types[] = {"Content-Type: application/json", NULL};
+    g_autofree char *text = body == NULL ? NULL : ingot_json_canonical(body);
+    g_auto(HttpExchange) exchange = {.method = method,
+                                     .url = g_strdup_printf("%s/api/v1/%s", remote->base, path),
+                                     .headers = text == NULL ? NULL : types,
+                                     .body = text,
+                                     .body_size = text == NULL ? 0 : strlen(text),
+                                     .limit = API_ANSWER_MAX};
+    if (!http_exchange(remote, &exchange, error)) {
+        return NULL;
+    }
+    *status = (guint)exchange.status;
+    gboolean good = exchange.status >= 200 && exchange.status < 300;
+    if (!good && exchange.status != 409) {
+        return refuse(remote, &exchange, error);
+    }
+    if (good && exchange.answer->len == 0) {
+        return json_null();
+    }
+    gsize room = ANSWER_VALUES;
+    g_autoptr(json_t) answer = failure_parse(remote, exchange.url, exchange.answer, &room, good ? error : NULL);
+    if (good || json_object_get(answer, "gates") != NULL) {
+        return g_steal_pointer(&answer);
+    }
+    return refuse(remote, &exchange, error);
+}
