@@ -11,8 +11,8 @@ typedef struct {
     gboolean (*run)(int argc, char **argv, GError **error);
 } Verb;
 
-extern const Verb verb_backup, verb_gc, verb_mirror, verb_rebuild, verb_restore, verb_scrub, verb_serve, verb_token,
-    verb_user;
+extern const Verb verb_audit, verb_backup, verb_gc, verb_mirror, verb_rebuild, verb_restore, verb_scrub, verb_serve,
+    verb_token, verb_user;
 
 /* Parses a verb's options out of argc/argv; argv[1..] become its arguments, and fewer than min or more than max are
  * refused with the usage (INVALID). --help prints and exits. */

@@ -38,8 +38,11 @@ static enum MHD_Result api_check(Request *request, const RouteMatch *match)
 StorageActor api_actor(const Request *request)
 {
     const char *user = access_user(request);
-    return (StorageActor){.name = strcmp(user, "-") == 0 ? NULL : user,
+    g_autofree char *address = client_address(request);
+    StorageActor actor = {.name = strcmp(user, "-") == 0 ? NULL : user,
                           .reason = request_header(request, "Ingot-Reason")};
+    g_strlcpy(actor.from, client_socket_address(request) == NULL ? "" : address, sizeof actor.from);
+    return actor;
 }
 
 enum MHD_Result api_refuse_digest(Request *request, const GError *error)

@@ -15,9 +15,9 @@
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/rowcheck.h"
-#include "server/catalogue/schema.h"
 #include "server/storage/condense.h"
 #include "server/storage/recovery.h"
+#include "server/storage/witness.h"
 
 #define BESIDE ".new" /* ends the names of what is made beside what is there */
 
@@ -237,30 +237,6 @@ static gboolean knows_more(const char *path)
     return more;
 }
 
-/* The last event by the catalogue that is there, damaged or not: out of a copy, since opening it may change it. */
-static gboolean read_witness(const char *path, EventMark *mark)
-{
-    LogMarkKind kind = LOGMARK_NONE;
-    g_autofree char *from = g_build_filename(path, "catalogue.sqlite", NULL);
-    g_autofree char *copy = g_build_filename(path, "catalogue.sqlite.witness", NULL);
-    if (!g_file_test(from, G_FILE_TEST_EXISTS)) {
-        return FALSE;
-    }
-    if (database_copy(from, copy, NULL)) {
-        g_autoptr(Database) database = database_open(copy, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
-        g_autoptr(Connection) reader = database == NULL ? NULL : database_reader(database, NULL);
-        if (reader == NULL || !logmark_get(reader, mark, &kind, NULL)) {
-            kind = LOGMARK_NONE;
-        }
-    }
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
-        g_autofree char *file = g_strconcat(copy, suffixes[i], NULL);
-        unlink(file);
-    }
-    return kind == LOGMARK_KNOWN;
-}
-
 gboolean storage_rebuild(const char *path, const RebuildOptions *options, RebuildReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
@@ -288,7 +264,7 @@ gboolean storage_rebuild(const char *path, const RebuildOptions *options, Rebuil
     rebuild.tail = tail;
     rebuild.doubtful = doubtful;
     rebuild.bereft = bereft;
-    rebuild.witnessed = lock != NULL && read_witness(path, &rebuild.witness);
+    rebuild.witnessed = lock != NULL && witness_read(path, &rebuild.witness);
     gboolean ok = storage != NULL && run(&rebuild, error) && database_settle(storage->catalogue, error);
     storage_close(storage);
     return ok && put_in_place(path, error);

@@ -446,6 +446,7 @@ void change_log(Change *change, const char *op, const char *name, ...)
     if (change->actor != NULL) {
         ingot_json_set_string(object, "by", change->actor->name);
         ingot_json_set_string(object, "why", change->actor->reason);
+        ingot_json_set_string(object, "from", change->actor->from[0] == '\0' ? NULL : change->actor->from);
     }
     va_list texts;
     va_start(texts, name);

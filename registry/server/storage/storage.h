@@ -15,10 +15,13 @@
 
 typedef struct Storage Storage;
 
-/* Who changes a name, and why: kept in the log of events. Either may be NULL: it is not known. */
+#define STORAGE_FROM_SIZE 48 /* bytes: an address, with its end */
+
+/* Who changes a name, from where, and why: kept in the log of events. Either text may be NULL: it is not known. */
 typedef struct {
-    const char *name;   /* a user, or the part of the server that does it by itself */
-    const char *reason; /* as the user gave it */
+    const char *name;             /* a user, or the part of the server that does it by itself */
+    const char *reason;           /* as the user gave it */
+    char from[STORAGE_FROM_SIZE]; /* the address of the client; "": not known, or by no request */
 } StorageActor;
 typedef struct StorageBlob StorageBlob;
 
