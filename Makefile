@@ -41,7 +41,7 @@ endif
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
 folders = $(shell find $1 -type d 2>/dev/null)
-library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format trust))
+library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format trust evidence))
 # The reader of YAML, for the programs that link libfyaml.
 yaml := $(call sources,registry/yaml)
 client := $(call sources,$(call folders,registry/cli))

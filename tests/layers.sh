@@ -14,6 +14,7 @@ declare -A allowed=(
     [format]="base image"
     [store]="base image"
     [remote]="base image"
+    [evidence]="base"
     [trust]="base"
     [transfer]="base image store remote"
     [yaml]="base"

@@ -1,0 +1,17 @@
+/* The package list of an image, as an SPDX 2.3 document in JSON says it (spdx.github.io/spdx-spec/v2.3). */
+#pragma once
+
+#include "base/json.h"
+
+#define PACKAGES_MAX (32u << 20) /* bytes of a document */
+#define PACKAGES_VALUES 2000000u /* JSON values in it */
+
+typedef struct {
+    char *name, *version;
+    char *type; /* of its package URL: "deb", "rpm", …; NULL: it has none */
+} Package;
+
+/* GPtrArray of Package, in the document's order. CORRUPT: it is not such a document. What has no name or no version is
+ * passed over. The version is as the package manager writes it, with its
+ * epoch. Thread safe. */
+GPtrArray *packages_parse(const void *bytes, gsize size, GError **error);
