@@ -58,7 +58,8 @@ gboolean ingot_remote_put_blob(IngotRemote *remote, const char *name, const char
 
 /* Many ranges of one blob, which ascend, over a few connections at once: by lists where the registry is Ingot's,
  * elsewhere ranges that lie near one another are asked for together. got is called from the calling thread with bytes
- * of one range as they come, in one run or many, those of different ranges in any order, each byte once; it returns
+ * of the ranges as they come, in one run or many (of ranges that touch, a run may have bytes of several), those of
+ * different ranges in any order, each byte once; it returns
  * FALSE with an error to stop. A server that ignores Range is read through once, for what has not come by then. A range
  * outside the blob is CORRUPT: sizes come from peers. *received (may be NULL) counts body bytes. */
 typedef struct {

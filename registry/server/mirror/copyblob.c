@@ -31,17 +31,21 @@ static gboolean pass_on(const Copy *copy, guint64 offset, const void *data, gsiz
 static gboolean take_range(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
 {
     const Window *window = user;
-    guint64 at = 0;
+    guint64 at = 0, taken = 0;
     for (guint i = window->first; i < window->first + window->count; i++) {
         const IngotRange *range = &g_array_index(window->ranges, IngotRange, i);
-        if (offset >= range->offset && offset + size <= range->offset + range->length) {
-            memcpy(window->data + at + (offset - range->offset), data, size);
-            return pass_on(window->copy, offset, data, size, error);
+        guint64 from = MAX(offset, range->offset), to = MIN(offset + size, range->offset + range->length);
+        if (from < to) {
+            memcpy(window->data + at + (from - range->offset), (const guint8 *)data + (from - offset), to - from);
+            taken += to - from;
         }
         at += range->length;
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "a range came that was not asked for");
-    return FALSE;
+    if (taken != size) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "a range came that was not asked for");
+        return FALSE;
+    }
+    return pass_on(window->copy, offset, data, size, error);
 }
 
 /* The ranges of the frames, window by window. */
