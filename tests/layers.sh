@@ -49,9 +49,9 @@ declare -A allowed=(
     [walk]="base store recipe ready source machine guest step plan cache"
     [seal]="base system ~machine"
     [check]="base recipe guest"
-    [emit]="base store"
+    [emit]="base store evidence trust"
     [graph]="base image recipe walk"
-    [bake]="base recipe source machine guest plan cache walk seal check emit"
+    [bake]="base recipe source machine guest step plan cache walk seal check emit evidence"
     [prospect]="base cache graph bake"
     [builder-cli]="base format transfer recipe guest cache walk check graph bake prospect"
 )

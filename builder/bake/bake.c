@@ -5,6 +5,8 @@
 
 #include "bake/config.h"
 #include "bake/logs.h"
+#include "bake/recipetar.h"
+#include "bake/said.h"
 #include "bake/trial.h"
 #include "base/file.h"
 #include "base/process.h"
@@ -31,7 +33,8 @@ typedef struct {
     const BakeOptions *options;
     Plan *plan;
     IngotWorkdir *workdir;
-    int refresh; /* number of the first stage to run anew; -1: none */
+    gint64 started; /* seconds since 1970 */
+    int refresh;    /* number of the first stage to run anew; -1: none */
     SourceIdentity *identity;
     Source *source;
     GuestKey *key;
@@ -255,10 +258,15 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
                                .booted = was_booted(bake)};
     g_autoptr(json_t) config = config_new(&facts, bake->options->host.progress);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
-    g_autofree char *junit = bake->checked == NULL ? NULL : check_junit(bake->checked->suite);
+    g_autoptr(json_t) report = bake->checked == NULL ? NULL : said_of_tests(recipe, bake->checked, SAID_BY_BUILD);
+    g_autoptr(json_t) provenance = said_of_build(recipe, config, bake->started);
     const char *created = json_string_value(json_object_get(config, "created"));
     g_autofree char *spdx =
         packages == NULL ? NULL : spdx_from_packages(recipe->name, json_object_get(config, "os"), created, packages);
+    g_auto(RecipeTar) tar = {0};
+    if (!recipe_tar_make(recipe, &tar, error)) {
+        return FALSE;
+    }
     EmitOptions options = {
         .disk = bake->disk,
         .format = bake->format,
@@ -266,8 +274,12 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
         .tag = bake->options->tag,
         .config = config,
         .annotations = annotations,
-        .junit = junit,
+        .report = report,
+        .provenance = provenance,
         .spdx = spdx,
+        .recipe = tar.tar,
+        .recipe_type = RECIPE_TAR_TYPE,
+        .recipe_annotations = tar.annotations,
     };
     if (!emit_image(bake->options->host.store, &options, bake->options->host.progress, manifest, error)) {
         return FALSE;
@@ -454,7 +466,7 @@ static gboolean bake_in_workdir(Bake *bake, IngotDescriptor *manifest, gboolean 
 static gboolean bake_once(const Recipe *recipe, const BakeOptions *options, IngotDescriptor *manifest, gboolean *cached,
                           GError **error)
 {
-    g_auto(Bake) bake = {.recipe = recipe, .options = options};
+    g_auto(Bake) bake = {.recipe = recipe, .options = options, .started = g_get_real_time() / G_USEC_PER_SEC};
     bake.workdir = ingot_workdir_new(error);
     if (bake.workdir == NULL) {
         return FALSE;

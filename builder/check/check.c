@@ -12,6 +12,8 @@ void check_report_free(CheckReport *report)
     if (report != NULL) {
         g_free(report->suite);
         g_clear_pointer(&report->failures, g_ptr_array_unref);
+        g_clear_pointer(&report->good, g_ptr_array_unref);
+        g_clear_pointer(&report->bad, g_ptr_array_unref);
         g_free(report);
     }
 }
@@ -70,6 +72,8 @@ CheckReport *check_run(const Recipe *recipe, Machine *machine, Guest *guest, Ing
     CheckContext context = {.machine = machine, .guest = guest};
     g_autoptr(CheckReport) report = g_new0(CheckReport, 1);
     report->failures = g_ptr_array_new_with_free_func(g_free);
+    report->good = g_ptr_array_new_with_free_func(g_free);
+    report->bad = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GString) cases = g_string_new(NULL);
     const json_t *tests = json_object_get(recipe->tree, "tests");
     const json_t *shown = json_object_get(recipe->public_tree, "tests");
@@ -95,6 +99,7 @@ CheckReport *check_run(const Recipe *recipe, Machine *machine, Guest *guest, Ing
         check_junit_case(cases, json_string_value(json_object_get(test, "kind")), title, seconds, masked);
         ingot_progress_message(progress, "  %s  %s%s%s", masked == NULL ? "ok    " : "FAILED", title,
                                masked == NULL ? "" : ": ", masked == NULL ? "" : masked);
+        g_ptr_array_add(masked == NULL ? report->good : report->bad, g_strdup(title));
         if (masked != NULL) {
             g_ptr_array_add(report->failures, g_strdup_printf("%s: %s", title, masked));
         }

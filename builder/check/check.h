@@ -10,6 +10,8 @@ typedef struct {
     char *suite;         /* the report: a <testsuite> of JUnit XML */
     guint count;         /* tests run */
     GPtrArray *failures; /* of char *: "service nginx: inactive" */
+    GPtrArray *good;     /* of char *: titles of the tests that passed */
+    GPtrArray *bad;      /* … and that failed */
 } CheckReport;
 /* Adds one test to a suite's cases. reason: why it failed, which may hold anything that a guest prints; NULL: it did
  * not. XML has no word for most control characters, so that they are taken out. */

@@ -3,11 +3,37 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "evidence/provenance.h"
+#include "evidence/testresult.h"
+#include "store/attached.h"
+#include "trust/intoto.h"
 
-static gboolean attach(IngotStore *store, const IngotDescriptor *manifest, const char *artifact, const char *type,
-                       const char *text, GError **error)
+gboolean emit_statement(IngotStore *store, const IngotDescriptor *manifest, const char *name, const char *type,
+                        const json_t *predicate, IngotDescriptor *attached, GError **error)
 {
-    return text == NULL || ingot_store_attach(store, manifest, artifact, type, text, strlen(text), error);
+    char *text = intoto_write(&manifest->digest, name, type, predicate);
+    g_autoptr(GBytes) content = g_bytes_new_with_free_func(text, strlen(text), free, text);
+    g_autoptr(json_t) annotations = ingot_json_pack("{s:s}", STATEMENT_PREDICATE_KEY, type);
+    return attached_put(store, manifest, STATEMENT_TYPE, STATEMENT_TYPE, annotations, content, attached, error);
+}
+
+static gboolean emit_packages(IngotStore *store, const IngotDescriptor *manifest, const char *spdx, GError **error)
+{
+    return spdx == NULL ||
+           ingot_store_attach(store, manifest, INGOT_TYPE_SPDX, INGOT_TYPE_SPDX, spdx, strlen(spdx), error);
+}
+
+static gboolean emit_said(IngotStore *store, const IngotDescriptor *manifest, const EmitOptions *options,
+                          const char *type, const json_t *predicate, GError **error)
+{
+    return predicate == NULL || emit_statement(store, manifest, options->name, type, predicate, NULL, error);
+}
+
+static gboolean emit_recipe(IngotStore *store, const IngotDescriptor *manifest, const EmitOptions *options,
+                            GError **error)
+{
+    return options->recipe == NULL || attached_put(store, manifest, options->recipe_type, options->recipe_type,
+                                                   options->recipe_annotations, options->recipe, NULL, error);
 }
 
 gboolean emit_image(IngotStore *store, const EmitOptions *options, IngotProgress *progress, IngotDescriptor *manifest,
@@ -30,7 +56,9 @@ gboolean emit_image(IngotStore *store, const EmitOptions *options, IngotProgress
     /* The name comes last: whoever finds the image finds its reports. */
     return ingot_store_add_image(store, NULL, NULL, config, options->annotations, &disk, packed->index, manifest,
                                  error) &&
-           attach(store, manifest, INGOT_TYPE_JUNIT, "application/xml", options->junit, error) &&
-           attach(store, manifest, INGOT_TYPE_SPDX, INGOT_TYPE_SPDX, options->spdx, error) &&
+           emit_packages(store, manifest, options->spdx, error) &&
+           emit_said(store, manifest, options, TEST_RESULT_PREDICATE, options->report, error) &&
+           emit_said(store, manifest, options, PROVENANCE_PREDICATE, options->provenance, error) &&
+           emit_recipe(store, manifest, options, error) &&
            ingot_store_tag(store, options->name, options->tag, manifest, error);
 }

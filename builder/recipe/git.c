@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/process.h"
+#include "base/text.h"
 
 /* Git's own rule: a `.git`, folder or file, here or above, or the environment says where it is. */
 static gboolean git_has_repository(const char *folder)
@@ -82,4 +83,35 @@ gboolean recipe_git(const char *folder, char **commit, gboolean *dirty, GError *
     *commit = g_steal_pointer(&found);
     *dirty = *changes != '\0';
     return TRUE;
+}
+
+void git_origin_clear(GitOrigin *origin)
+{
+    g_clear_pointer(&origin->url, g_free);
+    g_clear_pointer(&origin->branch, g_free);
+    g_clear_pointer(&origin->prefix, g_free);
+}
+
+/* "https://…", and "user@host:path", as ssh has it: what is no URL holds no password. */
+static char *git_public_url(const char *url)
+{
+    if (strstr(url, "://") != NULL) {
+        return g_str_has_prefix(url, "file:") ? NULL : ingot_text_url(url);
+    }
+    const char *colon = strchr(url, ':'), *slash = strchr(url, '/');
+    return colon == NULL || (slash != NULL && slash < colon) ? NULL : g_strdup(url);
+}
+
+void recipe_git_origin(const char *folder, GitOrigin *origin)
+{
+    static const char *const url[] = {"config", "--get", "remote.origin.url", NULL};
+    static const char *const branch[] = {"symbolic-ref", "--quiet", "--short", "HEAD", NULL};
+    static const char *const prefix[] = {"rev-parse", "--show-prefix", NULL};
+    *origin = (GitOrigin){0};
+    if (git_has_repository(folder)) {
+        g_autofree char *found = git_ask(folder, url, NULL);
+        origin->url = found == NULL || *found == '\0' ? NULL : git_public_url(found);
+        origin->branch = git_ask(folder, branch, NULL);
+        origin->prefix = git_ask(folder, prefix, NULL);
+    }
 }

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
 #define INGOT_TYPE_INDEX "application/vnd.ingot.index.v1+zstd"
 #define INGOT_TYPE_DISK "application/vnd.ingot.disk.v1+zstd"
 #define INGOT_TYPE_EMPTY "application/vnd.oci.empty.v1+json"
-#define INGOT_TYPE_JUNIT "application/vnd.ingot.test-report.v1+xml" /* artifactType of an attached test report */
+#define INGOT_TYPE_JUNIT "application/vnd.ingot.test-report.v1+xml" /* artifactType of a test report by Ingot 0.1 */
 #define INGOT_TYPE_SPDX "application/spdx+json"                     /* artifactType of an attached package list */
 #define INGOT_MANIFEST_MAX (4u << 20)                               /* bytes */
 #define INGOT_MANIFEST_VALUES (1u << 17)                            /* of JSON */

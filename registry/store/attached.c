@@ -207,21 +207,41 @@ gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char 
            (layout_sync_blobs(store, error) && layout_write(store, index, error));
 }
 
-gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
-                            const char *media_type, const void *data, gsize size, GError **error)
+static char *annotated_text(const char *text, json_t *annotations)
 {
-    IngotDescriptor blob, empty, manifest;
-    if (!ingot_store_put(store, data, size, &blob, error) || !ingot_store_put(store, "{}", 2, &empty, error)) {
+    g_autoptr(json_t) root = json_loads(text, 0, NULL);
+    json_object_set(root, "annotations", annotations);
+    return ingot_json_canonical(root);
+}
+
+gboolean attached_put(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                      const char *media_type, json_t *annotations, GBytes *content, IngotDescriptor *manifest,
+                      GError **error)
+{
+    IngotDescriptor blob, empty, own;
+    if (!ingot_store_put(store, g_bytes_get_data(content, NULL), g_bytes_get_size(content), &blob, error) ||
+        !ingot_store_put(store, "{}", 2, &empty, error)) {
         return FALSE;
     }
-    g_autofree char *text = ingot_attachment_to_text(subject, artifact_type, media_type, &blob);
-    if (!ingot_store_put(store, text, strlen(text), &manifest, error) ||
-        !attached_add(store, &subject->digest, NULL, &manifest, error)) {
+    g_autofree char *plain = ingot_attachment_to_text(subject, artifact_type, media_type, &blob);
+    g_autofree char *text = annotations == NULL ? g_strdup(plain) : annotated_text(plain, annotations);
+    if (!ingot_store_put(store, text, strlen(text), &own, error) ||
+        !attached_add(store, &subject->digest, NULL, &own, error)) {
         return FALSE;
     }
-    const IngotDescriptor *const held[] = {&blob, &empty, &manifest};
+    const IngotDescriptor *const held[] = {&blob, &empty, &own};
     for (guint i = 0; i < G_N_ELEMENTS(held); i++) {
         hold_drop(store, &held[i]->digest);
     }
+    if (manifest != NULL) {
+        *manifest = own;
+    }
     return TRUE;
+}
+
+gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                            const char *media_type, const void *data, gsize size, GError **error)
+{
+    g_autoptr(GBytes) content = g_bytes_new(data, size);
+    return attached_put(store, subject, artifact_type, media_type, NULL, content, NULL, error);
 }

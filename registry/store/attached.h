@@ -19,6 +19,11 @@ gboolean attached_check(const json_t *root, const char *digest, GError **error);
  * subject is named or held: the caller's holds of them may end. What the tag named before is not attached any more. */
 gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest,
                       GError **error);
+/* ingot_store_attach with annotations of the artifact (may be NULL); *manifest (may be NULL) receives what was
+ * attached. */
+gboolean attached_put(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,
+                      const char *media_type, json_t *annotations, GBytes *content, IngotDescriptor *manifest,
+                      GError **error);
 /* Its row, of the manifest's JSON. */
 json_t *attached_row(const json_t *root, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest);
 /* Its artifact type, as a list of referrers has it: its own, else its config's. NULL: it has none. */

@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/terminal.h"
+#include "evidence/testresult.h"
 
-#define REPORT "<testsuite/>"
 #define PACKAGES "{\"packages\": []}"
 
 typedef struct {
@@ -49,12 +49,15 @@ static gboolean emit(const Fixture *fixture, IngotDescriptor *manifest, GError *
 {
     g_autoptr(IngotProgress) progress = terminal_progress_new(TRUE);
     g_autoptr(json_t) config = json_object();
+    g_autoptr(TestResult) result = test_result_new();
+    result->passed = TRUE;
+    g_autoptr(json_t) report = test_result_write(result);
     EmitOptions options = {.disk = fixture->disk,
                            .format = "raw",
                            .name = "web",
                            .tag = "1.0.0",
                            .config = config,
-                           .junit = REPORT,
+                           .report = report,
                            .spdx = PACKAGES};
     return emit_image(fixture->store, &options, progress, manifest, error);
 }
@@ -72,32 +75,33 @@ static void the_name_has_its_reports(void **state)
     IngotDescriptor manifest;
     assert_true(emit(fixture, &manifest, NULL));
     assert_int_equal(count_names(fixture), 1);
-    g_autoptr(GBytes) junit = ingot_store_attached(fixture->store, &manifest, INGOT_TYPE_JUNIT, NULL);
+    g_autoptr(GBytes) report = ingot_store_attached(fixture->store, &manifest, STATEMENT_TYPE, NULL);
     g_autoptr(GBytes) spdx = ingot_store_attached(fixture->store, &manifest, INGOT_TYPE_SPDX, NULL);
-    assert_non_null(junit);
+    assert_non_null(report);
     assert_non_null(spdx);
+    g_autoptr(Statement) statement = statement_parse(g_bytes_get_data(report, NULL), g_bytes_get_size(report), NULL);
+    assert_non_null(statement);
+    assert_true(statement_is_about(statement, &manifest.digest));
+    g_autoptr(TestResult) result = test_result_read(statement, NULL);
+    assert_true(result->passed);
 }
 
 /* The folder that stands where the report's blob belongs keeps it from being written. */
 static void an_image_without_its_reports_has_no_name(void **state)
 {
-    static const char *const texts[] = {REPORT, PACKAGES};
     const Fixture *fixture = *state;
-    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
-        g_autoptr(GError) error = NULL;
-        IngotDescriptor manifest;
-        IngotDigest digest;
-        ingot_digest_of(texts[i], strlen(texts[i]), &digest);
-        g_autofree char *path = ingot_store_blob_path(fixture->store, &digest);
-        g_autofree char *within = g_build_filename(path, "x", NULL);
-        unlink(path); /* the report of the round before */
-        assert_int_equal(g_mkdir_with_parents(within, 0700), 0);
-        assert_false(emit(fixture, &manifest, &error));
-        assert_non_null(error);
-        assert_int_equal(count_names(fixture), 0);
-        assert_int_equal(rmdir(within), 0);
-        assert_int_equal(rmdir(path), 0);
-    }
+    g_autoptr(GError) error = NULL;
+    IngotDescriptor manifest;
+    IngotDigest digest;
+    ingot_digest_of(PACKAGES, strlen(PACKAGES), &digest);
+    g_autofree char *path = ingot_store_blob_path(fixture->store, &digest);
+    g_autofree char *within = g_build_filename(path, "x", NULL);
+    assert_int_equal(g_mkdir_with_parents(within, 0700), 0);
+    assert_false(emit(fixture, &manifest, &error));
+    assert_non_null(error);
+    assert_int_equal(count_names(fixture), 0);
+    assert_int_equal(rmdir(within), 0);
+    assert_int_equal(rmdir(path), 0);
 }
 
 int main(void)

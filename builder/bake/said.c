@@ -1,0 +1,68 @@
+#include "bake/said.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "evidence/provenance.h"
+#include "evidence/testresult.h"
+#include "recipe/git.h"
+
+static void said_recipe_digest(const Recipe *recipe, IngotDigest *digest)
+{
+    ingot_digest_of(recipe->public_text, strlen(recipe->public_text), digest);
+}
+
+static void names_add(GPtrArray *to, const GPtrArray *names)
+{
+    for (guint i = 0; i < names->len; i++) {
+        g_ptr_array_add(to, g_strdup(g_ptr_array_index(names, i)));
+    }
+}
+
+json_t *said_of_tests(const Recipe *recipe, const CheckReport *report, const char *environment)
+{
+    g_autoptr(TestResult) result = test_result_new();
+    g_autofree char *file = g_path_get_basename(recipe->path);
+    IngotDigest digest;
+    said_recipe_digest(recipe, &digest);
+    test_result_add_recipe(result, file, &digest);
+    names_add(result->good, report->good);
+    names_add(result->bad, report->bad);
+    result->passed = report->bad->len == 0;
+    result->junit = check_junit(report->suite);
+    result->environment = g_strdup(environment);
+    result->finished = ingot_text_now();
+    return test_result_write(result);
+}
+
+static char *said_text(const json_t *object, const char *key)
+{
+    return g_strdup(json_string_value(json_object_get(object, key)));
+}
+
+json_t *said_of_build(const Recipe *recipe, const json_t *config, gint64 started)
+{
+    g_auto(GitOrigin) origin = {0};
+    recipe_git_origin(recipe->folder, &origin);
+    IngotDigest digest;
+    said_recipe_digest(recipe, &digest);
+    g_autofree char *file = g_path_get_basename(recipe->path);
+    const json_t *git = json_object_get(config, "git");
+    const json_t *base = json_object_get(config, "base");
+    g_autoptr(Provenance) provenance = g_new0(Provenance, 1);
+    provenance->recipe_path = g_strconcat(origin.prefix == NULL ? "" : origin.prefix, file, NULL);
+    provenance->recipe = ingot_digest_to_text(&digest);
+    provenance->commit = said_text(git, "commit");
+    provenance->clean = json_is_false(json_object_get(git, "dirty"));
+    if (provenance->commit != NULL) {
+        provenance->repository = g_steal_pointer(&origin.url);
+        provenance->branch = g_steal_pointer(&origin.branch);
+    }
+    provenance->base = said_text(base, "reference");
+    provenance->base_digest = said_text(base, "digest");
+    provenance->builder = g_strdup(PROVENANCE_LOCAL_BUILDER);
+    provenance->version = g_strdup(INGOT_VERSION);
+    provenance->started = ingot_text_time(started);
+    provenance->finished = ingot_text_time(g_get_real_time() / G_USEC_PER_SEC);
+    return provenance_write(provenance);
+}

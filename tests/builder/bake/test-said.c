@@ -1,0 +1,171 @@
+/* What a build says of its image: no more than is so, and no secret. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <cmocka.h>
+
+#include "bake/recipetar.h"
+#include "bake/said.h"
+#include "base/file.h"
+#include "base/process.h"
+
+typedef struct {
+    IngotWorkdir *workdir;
+    char *folder;
+} Fixture;
+
+static void put(const Fixture *fixture, const char *name, const char *text)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, name, NULL);
+    g_autofree char *parent = g_path_get_dirname(path);
+    assert_int_equal(g_mkdir_with_parents(parent, 0755), 0);
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static int set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->workdir = ingot_workdir_new(NULL);
+    fixture->folder = ingot_workdir_file(fixture->workdir, "recipes");
+    put(fixture, "web.yaml",
+        "name: web\n"
+        "variables: {token: {secret: true, default: hunter2secret}}\n"
+        "source: {from: base:1}\n"
+        "steps:\n"
+        "  - shell: echo ${token}\n"
+        "  - file: {from: site/, to: /srv/site}\n"
+        "  - file: {from: ../outside, to: /srv/}\n"
+        "  - file: {from: way-out, to: /srv/}\n"
+        "tests:\n"
+        "  - port: 22\n");
+    put(fixture, "site/b.html", "page b");
+    put(fixture, "site/a.html", "page a");
+    put(fixture, "site/key", "the token is hunter2secret.\n");
+    put(fixture, "unnamed", "no step reads this");
+    put(fixture, "../outside", "of another project");
+    g_autofree char *link = g_build_filename(fixture->folder, "way-out", NULL);
+    assert_int_equal(symlink("../outside", link), 0);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    ingot_workdir_free(fixture->workdir);
+    g_free(fixture->folder);
+    g_free(fixture);
+    return 0;
+}
+
+static Recipe *recipe_of(const Fixture *fixture)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, "web.yaml", NULL);
+    g_autoptr(GError) error = NULL;
+    Recipe *recipe = recipe_load(path, NULL, &error);
+    assert_null(error);
+    return recipe;
+}
+
+/* "NAME NAME …", in the tar's order. */
+static char *names_in(GBytes *tar)
+{
+    GString *names = g_string_new(NULL);
+    struct archive *archive = archive_read_new();
+    struct archive_entry *entry;
+    archive_read_support_format_tar(archive);
+    assert_int_equal(archive_read_open_memory(archive, g_bytes_get_data(tar, NULL), g_bytes_get_size(tar)), ARCHIVE_OK);
+    while (archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
+        g_string_append_printf(names, "%s%s", names->len == 0 ? "" : " ", archive_entry_pathname(entry));
+    }
+    archive_read_free(archive);
+    return g_string_free(names, FALSE);
+}
+
+static void the_tar_has_what_the_recipe_names(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(Recipe) recipe = recipe_of(fixture);
+    g_auto(RecipeTar) tar = {0}, again = {0};
+    assert_true(recipe_tar_make(recipe, &tar, NULL));
+    g_autofree char *names = names_in(tar.tar);
+    assert_string_equal(names, "web.yaml site/a.html site/b.html");
+    gsize size;
+    const char *bytes = g_bytes_get_data(tar.tar, &size);
+    assert_null(memmem(bytes, size, "hunter2secret", strlen("hunter2secret")));
+    assert_string_equal(json_string_value(json_object_get(tar.annotations, RECIPE_TAR_PATH)), "web.yaml");
+    const char *left = json_string_value(json_object_get(tar.annotations, RECIPE_TAR_LEFT_OUT));
+    assert_non_null(strstr(left, "site/key: has a secret"));
+    assert_non_null(strstr(left, "../outside: outside"));
+    assert_non_null(strstr(left, "way-out: outside"));
+    assert_true(recipe_tar_make(recipe, &again, NULL));
+    assert_true(g_bytes_equal(tar.tar, again.tar));
+}
+
+static void git(const Fixture *fixture, const char *words)
+{
+    g_autofree char *line =
+        g_strdup_printf("git -C '%s' -c user.name=n -c user.email=e@example %s", fixture->folder, words);
+    int status;
+    assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, NULL));
+    assert_int_equal(status, 0);
+}
+
+static const char *parameter(const json_t *predicate, const char *key)
+{
+    const json_t *definition = json_object_get(predicate, "buildDefinition");
+    return json_string_value(json_object_get(json_object_get(definition, "externalParameters"), key));
+}
+
+static void provenance_has_no_login(void **state)
+{
+    const Fixture *fixture = *state;
+    git(fixture, "init -q -b topic");
+    git(fixture, "add web.yaml");
+    git(fixture, "commit -q -m one");
+    git(fixture, "remote add origin https://somebody:open-sesame@git.example/team/web.git");
+    g_autoptr(Recipe) recipe = recipe_of(fixture);
+    g_autoptr(json_t) config = json_pack("{s:{s:s, s:b}, s:{s:s}}", "git", "commit", "0123", "dirty", 0, "base",
+                                         "reference", "h.example/base:1");
+    g_autoptr(json_t) predicate = said_of_build(recipe, config, 0);
+    assert_string_equal(parameter(predicate, "repository"), "https://git.example/team/web.git");
+    assert_string_equal(parameter(predicate, "branch"), "topic");
+    assert_string_equal(parameter(predicate, "commit"), "0123");
+    g_autofree char *text = ingot_json_canonical(predicate);
+    assert_null(strstr(text, "open-sesame"));
+    assert_null(strstr(text, "hunter2secret"));
+    assert_non_null(strstr(text, "\"clean\":true"));
+    assert_non_null(strstr(text, "urn:ingot:builder:local"));
+    assert_non_null(strstr(text, "\"startedOn\":\"1970-01-01T00:00:00Z\""));
+    git(fixture, "remote set-url origin /srv/git/web.git"); /* a path of this host says nothing to others */
+    g_autoptr(json_t) local = said_of_build(recipe, config, 0);
+    assert_null(parameter(local, "repository"));
+}
+
+static void outside_of_a_repository_nothing_is_clean(void **state)
+{
+    g_autoptr(Recipe) recipe = recipe_of(*state);
+    g_autoptr(json_t) config = json_object();
+    g_autoptr(json_t) predicate = said_of_build(recipe, config, 0);
+    g_autofree char *text = ingot_json_canonical(predicate);
+    assert_non_null(strstr(text, "\"clean\":false"));
+    assert_null(parameter(predicate, "repository"));
+    assert_null(parameter(predicate, "commit"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_tar_has_what_the_recipe_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(provenance_has_no_login, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(outside_of_a_repository_nothing_is_clean, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("said", tests, NULL, NULL);
+}
