@@ -24,6 +24,7 @@ typedef enum {
     INGOT_ERROR_NO_SPACE,    /* ENOSPC, EDQUOT */
     INGOT_ERROR_INTERRUPTED, /* the thread's GCancellable was cancelled, or a signal arrived; exit status 130 */
     INGOT_ERROR_LIMIT,       /* more than somebody has allowed: a size, a quota, a channel that others move */
+    INGOT_ERROR_REFUSED,     /* a gate or a policy says no; exit status 3 */
 } IngotError;
 
 #define INGOT_ERROR (ingot_error_quark())
@@ -32,7 +33,8 @@ GQuark ingot_error_quark(void);
 /* Sets *error from errnum as "MESSAGE: strerror" with the code that fits it; always returns FALSE. */
 gboolean ingot_error_set_errno(GError **error, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* The exit status a program ends with for this error: 0 for NULL, 2 for INVALID, 130 for INTERRUPTED, else 1. */
+/* The exit status a program ends with for this error: 0 for NULL, 2 for INVALID, 3 for REFUSED, 130 for INTERRUPTED,
+ * else 1. */
 int ingot_error_exit_status(const GError *error);
 
 #pragma GCC visibility pop

@@ -47,6 +47,8 @@ int ingot_error_exit_status(const GError *error)
         return 0;
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID))
         return 2;
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED))
+        return 3;
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED))
         return 130;
     return 1;

@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='build cache export formats fsck gc help images login logout ls pack plan promote pull push rm run shell show tag vagrant validate version'
+    local verbs='build cache export formats fsck gc help images key login logout ls pack plan promote pull push rm run shell show sign tag vagrant validate verify version'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -19,8 +19,9 @@ _ingot() {
     build | plan | shell | validate) mapfile -t COMPREPLY < <(compgen -f -X '!*.y*ml' -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$current") ;;
     cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune rm pin unpin' -- "$current") ;;
+    key) mapfile -t COMPREPLY < <(compgen -W 'generate show' -f -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    export | push | rm | run | show | tag)
+    export | push | rm | run | show | sign | tag | verify)
         local images
         images=$(ingot images --json 2>/dev/null |
             sed -nE 's/^ *"(name|tag)": "([^"]*)",?$/\1 \2/p' |

@@ -132,7 +132,7 @@ static int key_passphrase(char *buffer, int size, int writing, void *user)
     if (length == 0 || length > (gsize)size) {
         return -1;
     }
-    memcpy(buffer, passphrase, length);
+    memcpy(buffer, passphrase, length); // NOLINT(bugprone-not-null-terminated-result): its length is told
     return (int)length;
 }
 

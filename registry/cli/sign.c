@@ -1,0 +1,164 @@
+#include <ingot/error.h>
+#include <ingot/transfer.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/common.h"
+#include "cli/verbs.h"
+#include "remote/environment.h"
+#include "transfer/signatures.h"
+#include "trust/intoto.h"
+#include "trust/keyfile.h"
+
+#define PREDICATE_MAX (2u << 20) /* bytes: in base64 it still fits into a bundle */
+
+typedef struct {
+    char *key, *attest, *type; /* as given */
+} SignOptions;
+
+static void sign_options_clear(SignOptions *options)
+{
+    g_free(options->key);
+    g_free(options->attest);
+    g_free(options->type);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SignOptions, sign_options_clear)
+
+static gboolean sign_check(const SignOptions *options, GError **error)
+{
+    if (options->key == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--key FILE is missing: the private key; `ingot key generate FILE` makes one");
+        return FALSE;
+    }
+    if ((options->attest == NULL) != (options->type == NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--attest FILE and --type TYPE go together: what is said of the image, and what kind it is");
+        return FALSE;
+    }
+    if (options->type != NULL && (*options->type == '\0' || !g_utf8_validate(options->type, -1, NULL))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--type is empty or not UTF-8: a URI is expected");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static json_t *sign_predicate(const SignOptions *options, GError **error)
+{
+    if (options->attest == NULL) {
+        return json_object();
+    }
+    g_autoptr(GBytes) bytes = ingot_file_read(options->attest, PREDICATE_MAX, error);
+    return bytes == NULL
+               ? NULL
+               : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), options->attest, error);
+}
+
+/* HOST/NAME:TAG, which a policy may hold against what is asked for. */
+static char *sign_name(const IngotReference *reference)
+{
+    g_autoptr(IngotReference) named = ingot_reference_new(reference->host, reference->name, reference->tag, NULL);
+    return ingot_reference_to_text(named);
+}
+
+/* The bundle about the image, signed. Free it. */
+static char *sign_bundle(const TrustKey *key, const SignOptions *options, const IngotReference *reference,
+                         const IngotDescriptor *image, const json_t *predicate, GError **error)
+{
+    g_autofree char *name = sign_name(reference);
+    g_autofree char *statement =
+        intoto_write(&image->digest, name, options->type == NULL ? TRUST_SIGNED_PREDICATE : options->type, predicate);
+    return trust_bundle_sign(key, statement, error);
+}
+
+typedef struct {
+    const SignOptions *options;
+    const TrustKey *key;
+    const json_t *predicate;
+    IngotDescriptor image;
+    IngotDigest manifest; /* what holds the signature */
+} Signing;
+
+static gboolean sign_in_store(Signing *signing, IngotReference *reference, GError **error)
+{
+    const char *type = signing->options->type == NULL ? TRUST_SIGNED_PREDICATE : signing->options->type;
+    g_autoptr(IngotStore) store = cli_store(error);
+    g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
+    if (image == NULL) {
+        return FALSE;
+    }
+    signing->image = image->entry->manifest;
+    if (reference->tag == NULL && reference->digest == NULL) {
+        reference->tag = g_strdup(image->entry->tag);
+    }
+    g_autofree char *bundle =
+        sign_bundle(signing->key, signing->options, reference, &signing->image, signing->predicate, error);
+    return bundle != NULL && signature_put_store(store, &signing->image, bundle, type, &signing->manifest, error);
+}
+
+static gboolean sign_in_registry(Signing *signing, IngotReference *reference, GError **error)
+{
+    const char *type = signing->options->type == NULL ? TRUST_SIGNED_PREDICATE : signing->options->type;
+    g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
+    g_autoptr(GBytes) manifest =
+        remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &signing->image, error);
+    g_autofree char *bundle = manifest == NULL ? NULL
+                                               : sign_bundle(signing->key, signing->options, reference, &signing->image,
+                                                             signing->predicate, error);
+    return bundle != NULL &&
+           signature_put_registry(remote, reference->name, &signing->image, bundle, type, &signing->manifest, error);
+}
+
+static void sign_print(const Signing *signing, const IngotReference *reference)
+{
+    g_autofree char *text = ingot_reference_to_text(reference);
+    if (!ingot_command_common()->json) {
+        cli_print_result(text, &signing->image.digest);
+        return;
+    }
+    g_autofree char *image = ingot_digest_to_text(&signing->image.digest);
+    g_autofree char *manifest = ingot_digest_to_text(&signing->manifest);
+    g_autofree char *key = ingot_digest_to_text(trust_key_fingerprint(signing->key));
+    g_autoptr(json_t) all =
+        ingot_json_pack("{s:s, s:s, s:s, s:s, s:s}", "reference", text, "digest", image, "signature", manifest, "key",
+                        key, "type", signing->options->type == NULL ? TRUST_SIGNED_PREDICATE : signing->options->type);
+    cli_print_json(all);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_auto(SignOptions) options = {0};
+    const GOptionEntry entries[] = {
+        {"key", 0, 0, G_OPTION_ARG_FILENAME, &options.key, "the private key that signs", "FILE"},
+        {"attest", 0, 0, G_OPTION_ARG_FILENAME, &options.attest, "sign this JSON as a predicate about the image",
+         "FILE"},
+        {"type", 0, 0, G_OPTION_ARG_STRING, &options.type, "the predicate's type, a URI", "TYPE"},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!ingot_command_options(&verb_sign, entries, 1, 1, &argc, &argv, error) || !sign_check(&options, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
+    g_autoptr(json_t) predicate = reference == NULL ? NULL : sign_predicate(&options, error);
+    g_autoptr(TrustKey) key = predicate == NULL ? NULL : trust_keyfile_read_private(options.key, error);
+    Signing signing = {.options = &options, .key = key, .predicate = predicate};
+    if (key == NULL || !(reference->host == NULL ? sign_in_store(&signing, reference, error)
+                                                 : sign_in_registry(&signing, reference, error))) {
+        return FALSE;
+    }
+    sign_print(&signing, reference);
+    return TRUE;
+}
+
+const IngotVerb verb_sign = {
+    "sign", "REF --key FILE", "sign an image, or a statement about it",
+    "The signature is a Sigstore bundle, attached to the image as cosign 3 attaches its own: in the registry where "
+    "REF\n"
+    "has a host, else in the store, from where a push takes it along. What is signed is the image's digest. With\n"
+    "--attest, the JSON of FILE is signed as an in-toto statement about the image. The passphrase is\n"
+    "$INGOT_PASSPHRASE, or typed.\n\n"
+    "Examples:\n  ingot sign registry.example/team/web:1.0.0 --key release.key\n"
+    "  ingot sign web:1.0.0 --key ci.key --attest report.json \\\n"
+    "      --type https://in-toto.io/attestation/test-result/v0.1\n",
+    run};

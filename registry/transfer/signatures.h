@@ -1,0 +1,32 @@
+/* The signatures of an image, as the store or a registry has them attached: Sigstore bundles by referrers, and cosign's
+ * older ones by the tag .sig. What can't be read is listed with why. */
+#pragma once
+
+#include <ingot/remote.h>
+#include <ingot/store.h>
+
+#include "trust/bundle.h"
+
+typedef struct {
+    char *manifest; /* the digest of the manifest that holds it */
+    GBytes *bytes;  /* the bundle, or the payload of an older one; NULL: it can't be read */
+    char *older;    /* an older one's signature, in base64; NULL: it is a bundle */
+    char *problem;  /* why it can't be read; NULL: it can */
+} Signature;
+
+/* GPtrArray of Signature, at most SIGNATURES_MOST. */
+#define SIGNATURES_MOST 128u
+GPtrArray *signatures_of_store(IngotStore *store, const IngotDigest *image, GError **error);
+GPtrArray *signatures_of_registry(IngotRemote *remote, const char *name, const IngotDigest *image, GError **error);
+
+/* Whether it counts for the image by one of the keys (trust_bundle_verify), and says what is asked for: a statement of
+ * that predicate type, or, where type is NULL, "this image", which an older one and a signature of the manifest say
+ * too. */
+gboolean signature_counts(const Signature *signature, TrustKey *const *keys, guint count, const IngotDigest *image,
+                          const char *type, TrustResult *result, GError **error);
+
+/* Attaches a bundle to an image, as cosign 3 does; type: its statement's predicate type. *manifest: what holds it. */
+gboolean signature_put_store(IngotStore *store, const IngotDescriptor *image, const char *bundle, const char *type,
+                             IngotDigest *manifest, GError **error);
+gboolean signature_put_registry(IngotRemote *remote, const char *name, const IngotDescriptor *image, const char *bundle,
+                                const char *type, IngotDigest *manifest, GError **error);

@@ -1,0 +1,192 @@
+#!/bin/bash
+# Signatures: what `ingot sign` writes, the openssl command verifies by the published format, and what is put together with
+# openssl alone, `ingot verify` takes. Forged, foreign, replayed and broken ones never count.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+start_ingotd
+cd "$TMP"
+export INGOT_PASSPHRASE='open sesame'
+BUNDLE=application/vnd.dev.sigstore.bundle.v0.3+json
+SIGNED=https://sigstore.dev/cosign/sign/v1
+head -c 300000 /dev/urandom >web.raw
+truncate -s 1M web.raw
+image=$(ingot pack -q web.raw web:1.0.0)
+head -c 300000 /dev/urandom >db.raw
+truncate -s 1M db.raw
+other=$(ingot pack -q db.raw db:1.0.0)
+
+# Keys.
+ingot key generate my.key >/dev/null
+[ "$(stat -c %a my.key)" = 600 ] || fail "the private key has mode $(stat -c %a my.key)"
+[ "$(head -1 my.key)" = '-----BEGIN ENCRYPTED PRIVATE KEY-----' ] || fail "the private key: $(head -1 my.key)"
+openssl pkey -in my.key -passin "pass:$INGOT_PASSPHRASE" -pubout | cmp - my.key.pub || fail "openssl reads another key"
+openssl asn1parse -in my.key | grep -q 'scrypt' || fail "the private key is not encrypted by scrypt"
+openssl asn1parse -in my.key | grep -q 'aes-256-cbc' || fail "the private key is not encrypted by AES-256"
+print=$(openssl pkey -pubin -in my.key.pub -outform DER | sha256sum | cut -d' ' -f1)
+[ "$(ingot key show -q my.key)" = "sha256:$print" ] || fail "another fingerprint: $(ingot key show -q my.key)"
+sha256sum my.key my.key.pub >before
+expect 1 ingot key generate my.key
+grep -q -- '--force' err || fail "an existing key: $(cat err)"
+sha256sum --quiet -c before || fail "a key was overwritten"
+ingot key generate --force -q my.key >/dev/null
+! sha256sum --quiet -c before >/dev/null 2>&1 || fail "--force keeps the key"
+INGOT_PASSPHRASE='' expect 2 ingot key generate empty.key
+grep -q -- '--no-passphrase' err || fail "an empty passphrase: $(cat err)"
+[ ! -e empty.key ] || fail "a key that was refused leaves a file"
+expect 2 env -u INGOT_PASSPHRASE ingot key generate empty.key </dev/null
+env -u INGOT_PASSPHRASE ingot key generate -q --no-passphrase other.key </dev/null >/dev/null
+INGOT_PASSPHRASE=wrong expect 1 ingot sign web:1.0.0 --key my.key
+grep -q "my.key: the passphrase is not this key's" err || fail "a wrong passphrase: $(cat err)"
+chmod 644 other.key
+expect 1 ingot sign web:1.0.0 --key other.key
+grep -q 'chmod 600' err || fail "a key that others can read: $(cat err)"
+chmod 600 other.key
+expect 2 ingot sign web:1.0.0 --key my.key.pub
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.key 2>/dev/null
+openssl pkey -in p384.key -pubout -out p384.pub
+chmod 600 p384.key
+expect 2 ingot sign web:1.0.0 --key p384.key
+expect 2 ingot verify web:1.0.0 --key p384.pub
+grep -q P-256 err || fail "a key of P-384: $(cat err)"
+ok "keys are made once, kept for their owner, and of one kind"
+
+# What is signed verifies by openssl alone: the bundle as it lies in the store.
+expect 3 ingot verify web:1.0.0 --key my.key.pub
+grep -q 'nothing is signed' err || fail "an unsigned image: $(cat err)"
+ingot sign web:1.0.0 --key my.key --json >signed.json
+member() { python3 -c 'import json, sys
+v = json.load(open(sys.argv[1]))
+for k in sys.argv[2].split("/"): v = v[int(k)] if isinstance(v, list) else v[k]
+print(v, end="")' "$1" "$2"; }
+blob() { echo "$INGOT_STORE/blobs/sha256/${1#sha256:}"; }
+manifest=$(blob "$(member signed.json signature)")
+[ "$(member "$manifest" artifactType)" = $BUNDLE ] || fail "its manifest's type: $(cat "$manifest")"
+[ "$(member "$manifest" config/mediaType)" = application/vnd.oci.empty.v1+json ] || fail "its config: $(cat "$manifest")"
+[ "$(member "$manifest" layers/0/mediaType)" = $BUNDLE ] || fail "its layer: $(cat "$manifest")"
+[ "$(member "$manifest" subject/digest)" = "$image" ] || fail "its subject: $(cat "$manifest")"
+[ "$(member "$manifest" annotations/dev.sigstore.bundle.content)" = dsse-envelope ] || fail "its annotations: $(cat "$manifest")"
+[ "$(member "$manifest" annotations/dev.sigstore.bundle.predicateType)" = $SIGNED ] || fail "its annotations: $(cat "$manifest")"
+bundle=$(blob "$(member "$manifest" layers/0/digest)")
+[ "$(member "$bundle" mediaType)" = $BUNDLE ] || fail "the bundle: $(cat "$bundle")"
+[ "$(member "$bundle" verificationMaterial/publicKey/hint)" = "$(openssl pkey -pubin -in my.key.pub -outform DER | openssl dgst -sha256 -binary | base64)" ] ||
+    fail "the hint: $(cat "$bundle")"
+# pae TYPE FILE: DSSE's encoding.
+pae() { printf 'DSSEv1 %d %s %d ' "${#1}" "$1" "$(stat -c %s "$2")" && cat "$2"; }
+member "$bundle" dsseEnvelope/payload | base64 -d >statement
+member "$bundle" dsseEnvelope/signatures/0/sig | base64 -d >sig
+pae "$(member "$bundle" dsseEnvelope/payloadType)" statement >pae
+openssl dgst -sha256 -verify my.key.pub -signature sig pae || fail "openssl does not verify the bundle"
+printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"web:1.0.0","digest":{"sha256":"%s"}}],"predicateType":"%s","predicate":{}}' "${image#sha256:}" $SIGNED |
+    cmp - statement || fail "the statement: $(cat statement)"
+ingot verify web:1.0.0 --key other.key.pub --key my.key.pub | grep -q '^counts ' || fail "verify by two keys"
+expect 3 ingot verify web:1.0.0 --key other.key.pub
+grep -q '^does not count .*not signed by a key that was given' out || fail "another key: $(cat out)"
+ok "openssl verifies what ingot has signed"
+
+# What openssl has signed, ingot verifies: attached by plain requests, as any client might.
+# statement DIGEST; envelope STATEMENT KEY [TYPE]: a bundle of the published format.
+statement() { printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"%s"}}],"predicateType":"%s","predicate":{}}' "${1#sha256:}" "${2:-$SIGNED}"; }
+envelope() {
+    local type=${3:-application/vnd.in-toto+json}
+    pae "$type" "$1" | openssl dgst -sha256 -sign "$2" -passin "pass:$INGOT_PASSPHRASE" >sig
+    printf '{"mediaType":"%s","verificationMaterial":{"publicKey":{"hint":"x"},"tlogEntries":[]},"dsseEnvelope":{"payload":"%s","payloadType":"%s","signatures":[{"sig":"%s"}]}}' \
+        $BUNDLE "$(base64 -w0 <"$1")" "$type" "$(base64 -w0 <sig)"
+}
+put_blob() {
+    local at
+    at=$(curl -sf -o /dev/null -w '%header{location}' -X POST "http://$REGISTRY/v2/$1/blobs/uploads/")
+    [[ $at == http* ]] || at=http://$REGISTRY$at
+    if [[ $at == *\?* ]]; then at="$at&"; else at="$at?"; fi
+    curl -sf -o /dev/null -X PUT -H 'content-type: application/octet-stream' --data-binary "@$2" "${at}digest=sha256:$(sha256sum <"$2" | cut -d' ' -f1)"
+}
+# attach NAME SUBJECT FILE: as a referrer.
+attach() {
+    local size
+    size=$(curl -sfI -H 'accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/$1/manifests/$2" | tr -d '\r' | awk 'tolower($1) == "content-length:" { print $2 }')
+    printf '{}' >empty
+    put_blob "$1" empty
+    put_blob "$1" "$3"
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"%s","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:%s","size":2},"layers":[{"mediaType":"%s","digest":"sha256:%s","size":%d}],"subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":%d}}' \
+        $BUNDLE "$(sha256sum <empty | cut -d' ' -f1)" $BUNDLE "$(sha256sum <"$3" | cut -d' ' -f1)" "$(stat -c %s "$3")" "$2" "$size" >referrer
+    curl -sf -o /dev/null -X PUT -H 'content-type: application/vnd.oci.image.manifest.v1+json' --data-binary @referrer \
+        "http://$REGISTRY/v2/$1/manifests/sha256:$(sha256sum <referrer | cut -d' ' -f1)" || fail "the registry refuses $3"
+}
+# judged NAME STATUS WORDS FILE: what verify says of one bundle that is attached to the image in a repository of its own.
+judged() {
+    ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/$1:1.0.0" >/dev/null
+    attach "$1" "$image" "$4"
+    expect "$2" ingot verify --pull=always "$REGISTRY/$1:1.0.0" --key my.key.pub
+    grep -q "$3" out || fail "$1: $(cat out err)"
+    # The same offline, once it was pulled.
+    ingot pull -q --store "$TMP/$1.store" "$REGISTRY/$1:1.0.0" >/dev/null
+    expect "$2" ingot verify --store "$TMP/$1.store" --pull=never "$REGISTRY/$1:1.0.0" --key my.key.pub
+    grep -q "$3" out || fail "$1, in the store: $(cat out err)"
+}
+[ "$(ingot pack -q --store "$TMP/plain" web.raw web:1.0.0)" = "$image" ] || fail "the same disk is another image"
+statement "$image" >s
+envelope s my.key >good
+judged good 0 '^counts ' good
+openssl dgst -sha256 -sign my.key -passin "pass:$INGOT_PASSPHRASE" <"$(blob "$image")" >sig
+printf '{"mediaType":"%s","verificationMaterial":{"publicKey":{"hint":""}},"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"%s"},"signature":"%s"}}' \
+    $BUNDLE "$(openssl dgst -sha256 -binary <"$(blob "$image")" | base64)" "$(base64 -w0 <sig)" >message
+judged message 0 '^counts ' message
+ok "ingot verifies what openssl has signed, in the registry and offline"
+
+# What never counts.
+envelope s other.key >foreign
+judged foreign 3 'not signed by a key that was given' foreign
+statement "$other" >s
+envelope s my.key >replayed
+judged replayed 3 'about another image' replayed
+statement "$image" >s
+envelope s my.key text/plain >typed
+judged typed 3 payloadType typed
+statement "$image" https://in-toto.io/attestation/test-result/v0.1 >s
+envelope s my.key >report
+judged report 3 'says something else' report
+ingot verify -q --pull=always "$REGISTRY/report:1.0.0" --key my.key.pub --type https://in-toto.io/attestation/test-result/v0.1 >/dev/null ||
+    fail "a signed report does not count as one"
+statement "$image" >s
+sed "s/\"payload\":\"[^\"]*/\"payload\":\"$(statement "$other" | base64 -w0 | sed 's,[/&],\\&,g')/" good >forged
+judged forged 3 'not signed by a key that was given' forged
+envelope s p384.key >curve
+judged curve 3 'not signed by a key that was given' curve
+head -c 300 good >short
+judged short 3 'not a Sigstore bundle' short
+head -c 10M /dev/zero | tr '\0' ' ' >large
+judged large 3 'does not count' large
+sed 's/"publicKey":{"hint":"x"}/"certificate":{"rawBytes":"AAAA"}/' good >certificate
+judged certificate 3 Fulcio certificate
+sed 's/bundle.v0.3+json/bundle.v0.9+json/' good >version
+judged version 3 'another version' version
+ok "what is forged, foreign, replayed, broken or of another kind never counts"
+
+# To a registry at once; cosign's older ones by their tag.
+ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/web:1.0.0" >/dev/null
+[ "$(ingot sign -q "$REGISTRY/web:1.0.0" --key my.key)" = "$image" ] || fail "sign tells another digest"
+curl -sf "http://$REGISTRY/v2/web/referrers/$image" | grep -q "\"dev.sigstore.bundle.predicateType\": *\"$SIGNED\"" || fail "the referrer is not listed with its kind"
+ingot verify -q --pull=always "$REGISTRY/web:1.0.0" --key my.key.pub >/dev/null || fail "what was signed in the registry"
+printf '{"passed": true}' >predicate
+ingot sign -q "$REGISTRY/web:1.0.0" --key my.key --attest predicate --type https://example.com/t/v1 >/dev/null
+ingot verify -q --pull=always "$REGISTRY/web:1.0.0" --key my.key.pub --type https://example.com/t/v1 >/dev/null || fail "a signed statement"
+expect 3 ingot verify --pull=always "$REGISTRY/web:1.0.0" --key my.key.pub --type https://example.com/t/v2
+older() {
+    printf '{"critical":{"identity":{"docker-reference":"x/y"},"image":{"docker-manifest-digest":"%s"},"type":"cosign container image signature"},"optional":null}' "$2" >payload
+    openssl dgst -sha256 -sign my.key -passin "pass:$INGOT_PASSPHRASE" <payload >sig
+    put_blob "$1" payload
+    printf '{}' >empty
+    put_blob "$1" empty
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":2},"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json","digest":"sha256:%s","size":%d,"annotations":{"dev.cosignproject.cosign/signature":"%s"}}]}' \
+        "$(sha256sum <empty | cut -d' ' -f1)" "$(sha256sum <payload | cut -d' ' -f1)" "$(stat -c %s payload)" "$(base64 -w0 <sig)" |
+        curl -sf -X PUT -H 'content-type: application/vnd.oci.image.manifest.v1+json' --data-binary @- "http://$REGISTRY/v2/$1/manifests/${image/:/-}.sig"
+    expect "$3" ingot verify --pull=always "$REGISTRY/$1:1.0.0" --key my.key.pub
+    ingot pull -q --store "$TMP/$1.store" "$REGISTRY/$1:1.0.0" >/dev/null
+    expect "$3" ingot verify --store "$TMP/$1.store" "$REGISTRY/$1:1.0.0" --key my.key.pub
+}
+for name in older elder; do ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/$name:1.0.0" >/dev/null; done
+older older "$image" 0
+older elder "$other" 3
+grep -q 'about another image' out || fail "an older one of another image: $(cat out)"
+ok "a registry's image is signed there, and cosign's older signatures are read"
