@@ -10,8 +10,7 @@
 
 #define RECIPE_TAR_TYPE "application/vnd.ingot.recipe.v1+tar"
 #define RECIPE_TAR_PATH "vnd.ingot.recipe"              /* annotation: the recipe's path in the tar */
-#define RECIPE_TAR_LEFT_OUT "vnd.ingot.recipe.left-out" /* annotation: what is not in it, one a line; may be missing   \
-                                                         */
+#define RECIPE_TAR_LEFT_OUT "vnd.ingot.recipe.left-out" /* annotation: what is not in it, one a line */
 #define RECIPE_TAR_MAX (16u << 20)                      /* bytes of all files */
 
 typedef struct {

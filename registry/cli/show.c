@@ -4,14 +4,17 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "cli/common.h"
+#include "cli/evidence.h"
 #include "cli/verbs.h"
 #include "remote/environment.h"
 #include "store/attached.h"
 #include "transfer/policy.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
+#define EVIDENCE_MOST 100u     /* attachments of a registry that are read */
 #define ATTACHED_PATIENCE 10   /* seconds, with a registry that has no time to say what is attached */
 
 static json_t *describe(const char *name, const IngotDescriptor *descriptor, const IngotManifest *manifest,
@@ -51,10 +54,32 @@ static json_t *show_local(const IngotReference *reference, GError **error)
         const IngotDescriptor *one = g_ptr_array_index(found, i);
         json_array_append_new(attached, attached_type_of(store, &one->digest));
     }
+    const EvidencePlace place = {.store = store};
+    g_autoptr(json_t) evidence = json_array();
+    for (guint i = 0; i < found->len; i++) {
+        const IngotDescriptor *one = g_ptr_array_index(found, i);
+        json_array_append_new(evidence, evidence_of(&place, &one->digest, &image->entry->manifest.digest));
+    }
     g_autofree char *name = ingot_name_to_text(image->entry->name, image->entry->tag);
     json_t *all = describe(name, &image->entry->manifest, image->manifest, image->config, attached);
+    json_object_set(all, "evidence", evidence);
     json_object_set_new(all, "chunks", json_integer(image->index->chunks->len));
     return all;
+}
+
+/* Of what a registry lists as attached to an image; what can't be read says so. */
+static json_t *remote_evidence(IngotRemote *remote, const char *name, const json_t *referrers, const IngotDigest *image)
+{
+    const EvidencePlace place = {.remote = remote, .name = name};
+    json_t *evidence = json_array();
+    for (size_t i = 0; i < json_array_size(referrers) && i < EVIDENCE_MOST; i++) {
+        const char *text = json_string_value(json_object_get(json_array_get(referrers, i), "digest"));
+        IngotDigest digest;
+        if (text != NULL && ingot_digest_parse(text, &digest, NULL) && ingot_interrupt_check(NULL)) {
+            json_array_append_new(evidence, evidence_of(&place, &digest, image));
+        }
+    }
+    return evidence;
 }
 
 static json_t *show_remote(IngotReference *reference, GError **error)
@@ -91,7 +116,15 @@ static json_t *show_remote(IngotReference *reference, GError **error)
         json_t *type = json_object_get(json_array_get(referrers, i), "artifactType");
         json_array_append(attached, type == NULL ? json_null() : type);
     }
-    return describe(what, &descriptor, manifest, config, attached);
+    json_t *all = describe(what, &descriptor, manifest, config, attached);
+    json_t *evidence =
+        json_is_null(attached) ? json_null() : remote_evidence(remote, reference->name, referrers, &descriptor.digest);
+    json_object_set_new(all, "evidence", evidence);
+    if (!ingot_interrupt_check(error)) {
+        json_decref(all);
+        return NULL;
+    }
+    return all;
 }
 
 /* What the store has, or what the registry says, of which nothing is kept. */
@@ -169,9 +202,9 @@ static void print(const json_t *all)
     line("", get(config, "base", "digest"));
     print_outputs(json_object_get(config, "outputs"));
     print_steps(json_object_get(config, "steps"));
-    const json_t *attached = json_object_get(all, "attached");
-    for (size_t i = 0; i < json_array_size(attached); i++) {
-        line(i == 0 ? "attached" : "", json_string_value(json_array_get(attached, i)));
+    const json_t *evidence = json_object_get(all, "evidence");
+    for (size_t i = 0; i < json_array_size(evidence); i++) {
+        evidence_print(json_array_get(evidence, i));
     }
 }
 
@@ -205,5 +238,7 @@ const IngotVerb verb_show = {
     "show", "REF", "tell all about one image",
     "An image that the store lacks is looked up in the registry of its host; with --pull=always it is "
     "there each time, with --pull=never it is not.\n\n"
+    "What is attached to it is summed up: packages, test reports, provenance, signatures, the recipe. None of it is\n"
+    "verified: whoever may push to the image's name can attach what he likes.\n\n"
     "Examples:\n  ingot show web:1.0.0\n  ingot show registry.example/team/web:prod --json\n",
     run};

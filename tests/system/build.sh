@@ -88,6 +88,30 @@ ingot show --json probe:1.0.0 >"$TMP/show"
 grep -q '^ID=debian' "$TMP/os-release" || fail "the download is not there"
 ok "steps and tests run, by a proxy of this host; secrets are masked"
 
+# What is attached says what the image is, where it comes from, and that its tests passed.
+python3 - "$TMP/show" <<'PY'
+import json, sys
+shown = json.load(open(sys.argv[1]))
+kinds = {one["kind"]: one for one in shown["evidence"]}
+assert sorted(kinds) == ["packages", "provenance", "recipe", "tests"], shown["evidence"]
+assert not [one for one in shown["evidence"] if "problem" in one], shown["evidence"]
+assert kinds["packages"]["count"] > 50 and kinds["packages"]["types"] == ["deb"], kinds["packages"]
+tests = kinds["tests"]
+assert (tests["result"], tests["passed"], tests["failed"]) == ("PASSED", 9, 0), tests
+assert tests["environment"] == "build" and tests["recipes"] == ["probe.yaml"], tests
+origin = kinds["provenance"]
+assert origin["builder"] == "urn:ingot:builder:local" and origin["recipe"].endswith("probe.yaml"), origin
+assert origin["base"] and origin["base_digest"] == shown["config"]["base"]["digest"], origin
+assert origin["clean"] is False and "commit" not in origin, origin
+recipe = kinds["recipe"]
+assert recipe["path"] == "probe.yaml" and recipe["left_out"] == ["huge: too large"], recipe
+PY
+ingot show probe:1.0.0 >"$TMP/shown"
+grep -q '^tests  *PASSED (9 passed, 0 failed), .*environment build, recipe probe.yaml' "$TMP/shown" &&
+    grep -q '^provenance .*not from a git repository, base ' "$TMP/shown" || fail "show: $(cat "$TMP/shown")"
+! grep -rqa hunter2 "$INGOT_STORE/blobs" || fail "a secret is in the store"
+ok "packages, test report, provenance and recipe are attached, without secrets"
+
 [ -z "$(ls -A "$TMPDIR")" ] || fail "work files are left: $(ls -A "$TMPDIR")"
 ok "nothing is left in the work folder"
 

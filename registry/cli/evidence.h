@@ -1,0 +1,24 @@
+/* What is attached to an image, as `ingot show` tells it: what each says, in a few words. Nothing is verified here: who
+ * may push can attach anything. */
+#pragma once
+
+#include <ingot/remote.h>
+#include <ingot/store.h>
+
+#include "base/json.h"
+
+/* Where the image is: in a store, or in a registry under a name. */
+typedef struct {
+    IngotStore *store; /* NULL: in the registry */
+    IngotRemote *remote;
+    const char *name;
+} EvidencePlace;
+
+/* {"digest", "type", "kind", …} of one attachment of an image, whose manifest has that digest; kind is "packages"
+ * ("count", "types"), "tests" ("result", "passed", "failed", "environment", "finished", "recipes"), "provenance"
+ * ("repository", "branch", "commit", "clean", "recipe", "base", "base_digest", "builder", "finished"), "signature"
+ * ("hint"), "recipe" ("path", "left_out") or "other"; what it does not say is missing. "problem" says why it is not
+ * known. Never NULL. */
+json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image);
+/* Prints it for people. */
+void evidence_print(const json_t *one);
