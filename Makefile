@@ -11,7 +11,7 @@ libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libdeflate libcrypto 
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
 # What the public headers include: who builds against them needs its headers too.
 public_libraries := glib-2.0 jansson
-server_libraries := libmicrohttpd gnutls nettle libsystemd sqlite3 libjwt libcrypt
+server_libraries := libmicrohttpd gnutls nettle libsystemd sqlite3 libjwt libcrypt libdpkg
 
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

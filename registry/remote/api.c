@@ -54,7 +54,7 @@ json_t *remote_api(IngotRemote *remote, const char *method, const char *path, co
     }
     gsize room = ANSWER_VALUES;
     g_autoptr(json_t) answer = failure_parse(remote, exchange.url, exchange.answer, &room, good ? error : NULL);
-    if (good || json_object_get(answer, "gates") != NULL) {
+    if (good || json_object_get(answer, "gates") != NULL || json_object_get(answer, "mistakes") != NULL) {
         return g_steal_pointer(&answer);
     }
     return refuse(remote, &exchange, error);

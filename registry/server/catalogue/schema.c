@@ -158,7 +158,13 @@ static const char bases[] =
     " WITHOUT ROWID;"
     "CREATE INDEX bases_by_base ON bases (base);";
 
+/* What is kept of names as JSON (recordrows.h). */
+static const char records[] =
+    "CREATE TABLE records (kind TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL,"
+    " at INTEGER NOT NULL, by TEXT, reason TEXT, sum INTEGER NOT NULL, PRIMARY KEY (kind, name, key)) STRICT,"
+    " WITHOUT ROWID;";
+
 const char *const schema_migrations[] = {
     first,  second,      leases,  events,  mentions_by_digest, used,       windows, counters, diary,
-    cached, cached_tags, uploads, aliases, artifacts,          named_tags, spared,  bases};
+    cached, cached_tags, uploads, aliases, artifacts,          named_tags, spared,  bases,    records};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -23,6 +23,12 @@ char *client_address(const Request *request)
     return g_strdup(text);
 }
 
+void client_write_address(const Request *request, char *text, gsize size)
+{
+    g_autofree char *address = client_address(request);
+    g_strlcpy(text, client_socket_address(request) == NULL ? "" : address, size);
+}
+
 guint64 client_network(const Request *request)
 {
     return network_of(client_socket_address(request));

@@ -8,6 +8,8 @@
 const struct sockaddr *client_socket_address(const Request *request);
 /* As people write it; "-" where it has none. Free it. */
 char *client_address(const Request *request);
+/* The same into a buffer; "" where it is not known. */
+void client_write_address(const Request *request, char *text, gsize size);
 /* Its network, as network.h has it. */
 guint64 client_network(const Request *request);
 /* Whether the client at the other end has closed its side: it wants no answer any more (as nginx and others see it).

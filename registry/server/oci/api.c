@@ -38,10 +38,9 @@ static enum MHD_Result api_check(Request *request, const RouteMatch *match)
 StorageActor api_actor(const Request *request)
 {
     const char *user = access_user(request);
-    g_autofree char *address = client_address(request);
     StorageActor actor = {.name = strcmp(user, "-") == 0 ? NULL : user,
                           .reason = request_header(request, "Ingot-Reason")};
-    g_strlcpy(actor.from, client_socket_address(request) == NULL ? "" : address, sizeof actor.from);
+    client_write_address(request, actor.from, sizeof actor.from);
     return actor;
 }
 

@@ -17,5 +17,10 @@ gboolean storage_is_guarded(Storage *storage, const char *name, const char *tag)
 /* Whether what a channel of the name stands on may be removed with it: no pipeline was applied. */
 gboolean storage_may_remove_channels(Storage *storage, const char *name);
 
-/* These pipelines (of Pipeline *, whose elements the array owns) count from now on. */
-void storage_use_pipelines(Storage *storage, GPtrArray *pipelines);
+/* All that were applied, as they are now: an array of Pipeline * that never changes; unref it. */
+GPtrArray *storage_pipelines(Storage *storage);
+/* Puts these pipelines (of Pipeline *), all or none, in the place of those with the same patterns; one without channels
+ * takes that away. They count when this returns. */
+gboolean storage_put_pipelines(Storage *storage, const StorageActor *actor, const GPtrArray *pipelines, GError **error);
+/* Reads them from the catalogue again: another process may have put some. */
+gboolean storage_load_pipelines(Storage *storage, GError **error);

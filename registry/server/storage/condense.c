@@ -1,12 +1,14 @@
 #include "server/storage/condense.h"
 
 #include <ingot/error.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/holdings.h"
 #include "server/catalogue/logmark.h"
 #include "server/catalogue/namerows.h"
+#include "server/catalogue/recordrows.h"
 #include "server/events/checkpoint.h"
 #include "server/storage/givenup.h"
 
@@ -90,6 +92,35 @@ static gboolean picture_repository(Connection *connection, const HoldingReposito
     return namerows_tags(connection, one->id, picture_tag, &picturing, error);
 }
 
+typedef struct {
+    Checkpoint *checkpoint;
+    GError **error;
+    gboolean ok;
+} RecordPicturing;
+
+static gboolean picture_record(const RecordRow *row, gpointer user)
+{
+    RecordPicturing *picturing = user;
+    json_t *body = ingot_json_parse(row->body, strlen(row->body), "a record", picturing->error);
+    picturing->ok = body != NULL;
+    if (!picturing->ok) {
+        return FALSE;
+    }
+    g_autoptr(json_t) object =
+        ingot_json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "op", "record", "name", row->name, "at", (json_int_t)row->at,
+                        "kind", row->kind, "key", row->key, "body", body);
+    ingot_json_set_string(object, "by", row->by);
+    ingot_json_set_string(object, "why", row->reason);
+    picturing->ok = checkpoint_add(picturing->checkpoint, object, picturing->error);
+    return picturing->ok;
+}
+
+static gboolean picture_records(Connection *connection, Checkpoint *checkpoint, GError **error)
+{
+    RecordPicturing picturing = {.checkpoint = checkpoint, .error = error, .ok = TRUE};
+    return record_rows_each(connection, NULL, NULL, NULL, picture_record, &picturing, error) && picturing.ok;
+}
+
 /* end: bytes of the log that tell of what is lost. */
 static Checkpoint *picture_all(const Storage *storage, Connection *connection, const EventMark *last,
                                const Replay *lost, guint64 end, GError **error)
@@ -104,7 +135,9 @@ static Checkpoint *picture_all(const Storage *storage, Connection *connection, c
             return NULL;
         }
     }
-    return checkpoint_finish(checkpoint, error) ? g_steal_pointer(&checkpoint) : NULL;
+    return picture_records(connection, checkpoint, error) && checkpoint_finish(checkpoint, error)
+               ? g_steal_pointer(&checkpoint)
+               : NULL;
 }
 
 /* --- whether it may be made --- */

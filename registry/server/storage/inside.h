@@ -55,6 +55,7 @@ struct Storage {
     GHashTable *aliases;   /* key of a SHA-512 -> SHA-256 (IngotDigest), as of aliases_epoch */
     guint64 aliases_epoch; /* the catalogue's sequence */
 
+    GMutex pipelines_load; /* of who reads them from the catalogue; before the other */
     GMutex pipelines_lock;
     GPtrArray *pipelines;     /* of Pipeline *: those that were applied (channels.h) */
     Pipeline *usual_pipeline; /* of names that none of them fits */
@@ -85,6 +86,7 @@ typedef struct {
     gint64 at;                 /* when it happens, seconds; 0: now */
     GPtrArray *events;         /* of json_t, for the log */
     gint64 own_pack;           /* that it put; 0: none */
+    gboolean redoes;           /* what the log tells: its events are known, those of moves among them */
     gboolean moved;            /* pieces have other places now, or none */
 } Change;
 
@@ -136,6 +138,16 @@ gboolean names_alias(Change *change, const char *name, const OciDigest *alias, c
 /* Takes a blob away from a repository: as a manifest too, with its tags and what it mentions. */
 gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
                       GError **error);
+
+/* --- records (records.c, moves.c) --- */
+
+/* body NULL: removes it. */
+gboolean record_put(Change *change, const char *kind, const char *name, const char *key, const json_t *body,
+                    GError **error);
+/* What an event "record" has done. */
+gboolean record_redo(Change *change, const json_t *event, GError **error);
+/* A channel has moved to the digest (NULL: it is gone). */
+gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error);
 
 /* --- blobs (blob.c) --- */
 

@@ -225,9 +225,13 @@ static gboolean redo(const Event *event, gpointer user, GError **error)
         return TRUE;
     }
     rebuild->change.at = line.at;
+    rebuild->change.redoes = TRUE;
     if (g_str_equal(line.op, "link") || g_str_equal(line.op, "manifest") || g_str_equal(line.op, "alias") ||
         g_str_equal(line.op, "tag")) {
         return !line.has_digest || redo_add(rebuild, &line, error);
+    }
+    if (g_str_equal(line.op, "record")) {
+        return record_redo(&rebuild->change, event->object, error);
     }
     if (g_str_equal(line.op, "past")) {
         return redo_past(&rebuild->change, &line, error);

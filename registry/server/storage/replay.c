@@ -67,8 +67,8 @@ static void replay_drop(Replay *replay, gboolean gives_up, const char *name, con
 
 gboolean replay_knows(const char *op)
 {
-    static const char *const known[] = {"link",   "manifest", "alias", "tag",     "untag",
-                                        "unlink", "found",    "past",  "rebuilt", NULL};
+    static const char *const known[] = {"link",  "manifest", "alias",   "tag",    "untag", "unlink",
+                                        "found", "past",     "rebuilt", "record", NULL};
     return op != NULL && g_strv_contains(known, op);
 }
 

@@ -24,6 +24,7 @@
 #include "server/catalogue/schema.h"
 #include "server/catalogue/uploadrows.h"
 #include "server/events/checkpoint.h"
+#include "server/storage/channels.h"
 #include "server/storage/condense.h"
 #include "server/storage/inside.h"
 #include "server/storage/lapse.h"
@@ -204,6 +205,7 @@ static Storage *storage_new(const char *path, GError **error)
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
     g_mutex_init(&storage->readers_lock);
+    g_mutex_init(&storage->pipelines_load);
     g_mutex_init(&storage->pipelines_lock);
     storage->pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
     storage->usual_pipeline = pipeline_default();
@@ -250,7 +252,7 @@ static Storage *storage_open_as(const char *path, gboolean shared, GError **erro
     storage->shared = shared;
     if (!make_folders(storage->path, error) || (storage->lock = storage_lock(storage->path, shared, error)) == NULL ||
         !open_packs(storage, error) || !check_lost(storage, error) || !open_catalogue(storage, "", error) ||
-        !open_events(storage, error) || !packcheck(storage, error)) {
+        !open_events(storage, error) || !storage_load_pipelines(storage, error) || !packcheck(storage, error)) {
         return NULL;
     }
     reserve_make(storage->path);
@@ -324,6 +326,7 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);
     g_mutex_clear(&storage->readers_lock);
+    g_mutex_clear(&storage->pipelines_load);
     g_mutex_clear(&storage->pipelines_lock);
     g_ptr_array_unref(storage->pipelines);
     pipeline_unref(storage->usual_pipeline);
@@ -343,6 +346,9 @@ void storage_limit(Storage *storage, const StorageLimits *limits)
 void storage_let_go(Storage *storage)
 {
     readers_move(storage);
+    if (storage->shared) {
+        storage_load_pipelines(storage, NULL);
+    }
     if (packs_has_removed(storage->packs)) {
         blob_forget(storage);
     }

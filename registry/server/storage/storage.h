@@ -22,6 +22,8 @@ typedef struct {
     const char *name;             /* a user, or the part of the server that does it by itself */
     const char *reason;           /* as the user gave it */
     char from[STORAGE_FROM_SIZE]; /* the address of the client; "": not known, or by no request */
+    const char *how;              /* a channel is moved: promote, rollback; NULL: push, or remove */
+    gboolean forced;              /* although gates refused */
 } StorageActor;
 typedef struct StorageBlob StorageBlob;
 

@@ -13,6 +13,7 @@
 #include "server/storage/channels.h"
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
+#include "server/storage/records.h"
 
 #define MANIFEST_MAX (4u << 20) /* bytes */
 
@@ -150,7 +151,9 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     g_autofree char *text = ingot_digest_to_text(digest);
     change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, "algorithm",
                is_sha512 ? "sha512" : NULL, NULL);
-    return tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error);
+    return tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error) &&
+           (same || change->redoes || !storage_is_channel(change->storage, name, tag) ||
+            moves_note(change, name, tag, digest, error));
 }
 
 /* Where it came from; *changed: otherwise than before. What was pushed is not cached any more, nor will be. */
@@ -203,6 +206,18 @@ static char *choose_type(Change *change, const char *name, gint64 repository, gi
     return tags == NULL || keeps != NULL ? NULL : g_strdup(manifest->type);
 }
 
+/* Who brought an image: approvals by that person do not count. */
+static gboolean note_pusher(Change *change, const char *name, const IngotDigest *digest, GError **error)
+{
+    if (change->redoes || change->actor == NULL || change->actor->name == NULL) {
+        return TRUE;
+    }
+    g_autofree char *text = ingot_digest_to_text(digest);
+    g_autoptr(json_t) body = json_object();
+    ingot_json_set_string(body, "by", change->actor->name);
+    return record_put(change, RECORD_PUSHER, name, text, body, error);
+}
+
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error)
 {
@@ -228,7 +243,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
         change_log(change, "manifest", name, "digest", text, "type", type, "subject", subject, "origin",
                    manifest->cached ? "upstream" : NULL, NULL);
     }
-    return TRUE;
+    return !changed || manifest->cached || manifest->subject != NULL || note_pusher(change, name, digest, error);
 }
 
 /* All of whose pieces are new. */
@@ -414,7 +429,8 @@ gboolean names_untag(Change *change, const char *name, gint64 repository, const 
         return blob_unknown(error, "the tag");
     }
     change_log(change, "untag", name, "tag", tag, NULL);
-    return TRUE;
+    return change->redoes || !storage_is_channel(change->storage, name, tag) ||
+           moves_note(change, name, tag, NULL, error);
 }
 
 static gboolean remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,

@@ -78,7 +78,7 @@ static void takes_what_is_right(void **state)
 static void names_what_is_wrong(void **state)
 {
     (void)state;
-    assert_mistake("{\"chanels\": [], \"channels\": [{\"name\": \"dev\"}]}", "/chanels", "did you mean 'channels'?");
+    assert_mistake("{\"channelz\": [], \"channels\": [{\"name\": \"dev\"}]}", "/channelz", "did you mean 'channels'?");
     assert_mistake(CHANNELS("{\"name\": \"dev\", \"gate\": []}"), "/channels/0/gate", "did you mean 'gates'?");
     assert_mistake(CHANNELS("{\"name\": \"dev\"}, {\"name\": \"dev\"}"), "/channels/1/name", "there twice");
     assert_mistake(CHANNELS("{\"name\": \"1.2.3\"}"), "/channels/0/name", "a version never moves");

@@ -54,6 +54,7 @@ static void a_pipeline_says_what_is_a_channel(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "stable");
+    g_autoptr(json_t) none = json_object();
     g_autoptr(GPtrArray) pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
     g_autoptr(GByteArray) bytes = noise(3, 5000);
     IngotDigest blobs[] = {push(storage, "team/a", bytes), push(storage, "b", bytes)};
@@ -64,13 +65,19 @@ static void a_pipeline_says_what_is_a_channel(void **state)
     assert_true(storage_may_remove_channels(storage, "team/a"));
 
     g_ptr_array_add(pipelines, pipeline_new("team/*", body));
-    storage_use_pipelines(storage, pipelines);
+    assert_true(storage_put_pipelines(storage, NULL, pipelines, NULL));
     assert_false(storage_is_channel(storage, "team/a", "dev"));
     assert_true(storage_is_guarded(storage, "team/a", "stable"));
     assert_true(storage_is_channel(storage, "b", "dev"));
     assert_false(storage_may_remove_channels(storage, "team/a"));
     expect_removal(storage, "team/a", &guarded, TRUE, "'stable'");
     expect_removal(storage, "b", &usual, TRUE, "'dev'");
+
+    g_ptr_array_set_size(pipelines, 0);
+    g_ptr_array_add(pipelines, pipeline_new("team/*", none));
+    assert_true(storage_put_pipelines(storage, NULL, pipelines, NULL));
+    assert_true(storage_is_channel(storage, "team/a", "dev"));
+    assert_false(storage_is_guarded(storage, "team/a", "stable"));
 }
 
 int main(void)

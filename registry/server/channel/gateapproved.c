@@ -1,0 +1,70 @@
+/* approved: {count: n, not_promoter: true}. So many people with the right have approved this digest, none of whom has
+ * pushed it. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "server/channel/gatekinds.h"
+#include "server/channel/gatesettings.h"
+#include "server/storage/records.h"
+
+#define PEOPLE_MOST 100u
+
+static gboolean approved_check(const json_t *settings, GString *path, GError **error)
+{
+    static const char *const names[] = {"count", "not_promoter", NULL};
+    const json_t *other = json_object_get(settings, "not_promoter");
+    return settings_map(settings, names, NULL, path, error) &&
+           settings_count(settings, "count", PEOPLE_MOST, path, error) &&
+           (other == NULL || json_is_boolean(other) ||
+            settings_wrong(path, "not_promoter", error, "true or false is expected"));
+}
+
+/* Who brought the digest first (free it); NULL: nobody is known. */
+static gboolean find_pusher(const GateCase *its, const char *digest, char **pusher, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(json_t) record = storage_record(its->storage, RECORD_PUSHER, its->name, digest, &problem);
+    *pusher = g_strdup(json_string_value(json_object_get(record, "by")));
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean approved_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
+{
+    gboolean other = json_is_true(json_object_get(settings, "not_promoter"));
+    guint wanted = settings_number(settings, "count"), pushed = 0;
+    g_autofree char *digest = ingot_digest_to_text(&its->digest);
+    g_autofree char *prefix = g_strdup_printf("%s %s ", its->channel, digest);
+    g_autofree char *pusher = NULL;
+    g_autoptr(GPtrArray) records = storage_records(its->storage, RECORD_APPROVAL, its->name, error);
+    g_autoptr(GHashTable) people = g_hash_table_new(g_str_hash, g_str_equal);
+    if (records == NULL || !find_pusher(its, digest, &pusher, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < records->len; i++) {
+        const StorageRecord *record = g_ptr_array_index(records, i);
+        if (!g_str_has_prefix(record->key, prefix) || record->by == NULL ||
+            (other && g_strcmp0(record->by, its->caller) == 0)) {
+            continue;
+        }
+        if (g_strcmp0(pusher, record->by) == 0) {
+            pushed++;
+        } else {
+            g_hash_table_add(people, record->by);
+        }
+    }
+    guint got = g_hash_table_size(people);
+    verdict->passed = got >= wanted;
+    verdict->why = g_strdup_printf("%u of %u people have approved it%s", got, wanted,
+                                   pushed > 0 ? "; whoever pushed it does not count" : "");
+    verdict->mend = verdict->passed ? NULL
+                                    : g_strdup_printf("`ingot approve HOST/%s %s %s` by %u more", its->name,
+                                                      its->channel, digest, wanted - got);
+    return TRUE;
+}
+
+const Gate gate_approved = {"approved", approved_check, approved_judge};

@@ -1,0 +1,7 @@
+/* The gates there are, a file each. */
+#pragma once
+
+#include "server/channel/gate.h"
+
+extern const Gate gate_approved, gate_base, gate_packages, gate_provenance, gate_signed, gate_soak, gate_tested,
+    gate_window;

@@ -1,0 +1,27 @@
+/* The table of gates. */
+#include <string.h>
+
+#include "server/channel/gatekinds.h"
+
+static const Gate *const gates[] = {&gate_soak,       &gate_tested,   &gate_signed,
+                                    &gate_provenance, &gate_packages, &gate_base,
+                                    &gate_approved,   &gate_window,   NULL};
+
+const Gate *gate_find(const char *name)
+{
+    for (guint i = 0; gates[i] != NULL; i++) {
+        if (strcmp(gates[i]->name, name) == 0) {
+            return gates[i];
+        }
+    }
+    return NULL;
+}
+
+const char *const *gate_names(void)
+{
+    static const char *names[G_N_ELEMENTS(gates)];
+    for (guint i = 0; gates[i] != NULL; i++) {
+        names[i] = gates[i]->name;
+    }
+    return names;
+}

@@ -1,0 +1,349 @@
+#include "server/channel/promotion.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "server/channel/gate.h"
+#include "server/channel/state.h"
+#include "server/storage/channels.h"
+#include "server/storage/moves.h"
+#include "server/storage/movetag.h"
+#include "server/storage/records.h"
+
+#define MOVES_LOOKED_AT 10000 /* of one channel, when a rollback looks for what it named before */
+
+void promotion_result_clear(PromotionResult *result)
+{
+    json_decref(result->gates);
+}
+
+/* --- what is meant --- */
+
+/* "team/web has no channel 'prd' (did you mean 'prod'?): it has dev, test, prod" */
+static gboolean lacks_word(GError **error, IngotError code, const char *name, const char *noun, const char *word,
+                           const char *const *words)
+{
+    const char *nearest = ingot_text_nearest(word, words);
+    g_autofree char *hint = nearest == NULL ? g_strdup("") : g_strdup_printf(" (did you mean '%s'?)", nearest);
+    g_autofree char *all = g_strv_length((char **)words) > 20 ? NULL : g_strjoinv(", ", (char **)words);
+    g_set_error(error, INGOT_ERROR, code, "%s has no %s '%s'%s%s%s", name, noun, word, hint,
+                all == NULL || *all == '\0' ? "" : "; it has ", all == NULL ? "" : all);
+    return FALSE;
+}
+
+gboolean promotion_find(Storage *storage, const char *name, const char *from, IngotDigest *digest, GError **error)
+{
+    if (strchr(from, ':') != NULL) {
+        if (!storage_digest(storage, from, digest, error)) {
+            return FALSE;
+        }
+        if (!storage_has_manifest(storage, name, digest)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s has no image %s", name, from);
+            return FALSE;
+        }
+        return TRUE;
+    }
+    GError *problem = NULL;
+    if (storage_find_tag(storage, name, from, digest, &problem)) {
+        return TRUE;
+    }
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    g_auto(GStrv) tags = storage_tags(storage, name, &problem);
+    if (tags == NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return lacks_word(error, INGOT_ERROR_NOT_FOUND, name, "tag", from, (const char *const *)tags);
+}
+
+/* The channel of the pipeline; NULL: INVALID. */
+static const PipelineChannel *find_channel(const Pipeline *pipeline, const char *name, const char *word, GError **error)
+{
+    const PipelineChannel *channel = pipeline_channel(pipeline, word);
+    if (channel == NULL) {
+        g_autofree const char **names = pipeline_names(pipeline);
+        lacks_word(error, INGOT_ERROR_INVALID, name, "channel", word, (const char *const *)names);
+    }
+    return channel;
+}
+
+gboolean promotion_check_channel(Storage *storage, const char *name, const char *channel, GError **error)
+{
+    g_autoptr(Pipeline) pipeline = storage_pipeline(storage, name);
+    return find_channel(pipeline, name, channel, error) != NULL;
+}
+
+/* What the channel names now; *found: it names something. */
+static gboolean find_current(const Promotion *promotion, IngotDigest *digest, gboolean *found, GError **error)
+{
+    GError *problem = NULL;
+    *found = storage_find_tag(promotion->storage, promotion->name, promotion->channel, digest, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_clear_error(&problem);
+    } else if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* --- gates --- */
+
+static void note_verdict(PromotionResult *result, const char *gate, const GateVerdict *verdict)
+{
+    json_t *entry = ingot_json_pack("{s:s, s:b}", "gate", gate, "passed", (int)verdict->passed);
+    ingot_json_set_string(entry, "why", verdict->why);
+    ingot_json_set_string(entry, "mend", verdict->mend);
+    json_array_append_new(result->gates, entry);
+    result->refused |= !verdict->passed;
+}
+
+/* The channel before: the digest must stand in one of them. */
+static gboolean judge_from(const Promotion *promotion, const PipelineChannel *channel, PromotionResult *result)
+{
+    GateVerdict verdict = {0};
+    g_autoptr(GString) names = g_string_new(NULL);
+    for (guint i = 0; i < channel->from->len && !verdict.passed; i++) {
+        const char *before = g_ptr_array_index(channel->from, i);
+        IngotDigest stands;
+        verdict.passed = storage_find_tag(promotion->storage, promotion->name, before, &stands, NULL) &&
+                         ingot_digest_equal(&stands, &result->digest);
+        g_string_append_printf(names, "%s%s", i == 0 ? "" : " or ", before);
+    }
+    g_autofree char *why = g_strdup_printf(
+        verdict.passed ? "it stands in %s" : "it does not stand in %s",
+        verdict.passed ? strrchr(names->str, ' ') == NULL ? names->str : strrchr(names->str, ' ') + 1 : names->str);
+    g_autofree char *mend = verdict.passed ? NULL : g_strdup_printf("promote it to %s first", names->str);
+    verdict.why = why;
+    verdict.mend = mend;
+    note_verdict(result, "from", &verdict);
+    return TRUE;
+}
+
+/* What is withheld goes nowhere, not back either, unless it is forced. */
+static void judge_state(const Promotion *promotion, PromotionResult *result)
+{
+    g_autofree char *digest = ingot_digest_to_text(&result->digest);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) record = storage_record(promotion->storage, STATE_RECORD, promotion->name, digest, &error);
+    const json_t *said = state_now(record, g_get_real_time() / G_USEC_PER_SEC);
+    if (error == NULL && !lifecycle_withholds(said)) {
+        return;
+    }
+    g_autofree char *told = error == NULL ? lifecycle_tell(said) : NULL;
+    const GateVerdict verdict = {.why = told == NULL ? error->message : told,
+                                 .mend = (char *)"promote another image, or `ingot restore` this one"};
+    note_verdict(result, "lifecycle", &verdict);
+}
+
+/* A gate that can't be asked has not been passed. */
+static void judge_gate(const Promotion *promotion, const PipelineChannel *channel, const json_t *entry,
+                       PromotionResult *result)
+{
+    const json_t *settings;
+    const char *name = pipeline_gate(entry, &settings);
+    const Gate *gate = gate_find(name);
+    const GateCase its = {.storage = promotion->storage,
+                          .name = promotion->name,
+                          .channel = promotion->channel,
+                          .digest = result->digest,
+                          .caller = promotion->actor->name,
+                          .now = g_get_real_time() / G_USEC_PER_SEC,
+                          .from = channel->from};
+    GateVerdict verdict = {0};
+    g_autoptr(GError) error = NULL;
+    if (gate == NULL) {
+        verdict.why = g_strdup("this server knows no such gate");
+        verdict.mend = g_strdup("upgrade ingotd, or apply a pipeline without it");
+    } else if (!gate->judge(&its, settings, &verdict, &error)) {
+        verdict.passed = FALSE;
+        g_free(verdict.why);
+        verdict.why = g_strdup_printf("it could not be asked: %s", error->message);
+    }
+    note_verdict(result, name, &verdict);
+    g_free(verdict.why);
+    g_free(verdict.mend);
+}
+
+static void judge_gates(const Promotion *promotion, const PipelineChannel *channel, gboolean always_only,
+                        PromotionResult *result)
+{
+    judge_state(promotion, result);
+    if (!always_only && channel->from->len > 0) {
+        judge_from(promotion, channel, result);
+    }
+    for (gsize i = 0; i < json_array_size(channel->gates); i++) {
+        const json_t *settings, *entry = json_array_get(channel->gates, i);
+        pipeline_gate(entry, &settings);
+        if (!always_only || pipeline_gate_always(settings)) {
+            judge_gate(promotion, channel, entry, result);
+        }
+    }
+}
+
+/* --- moving --- */
+
+/* Who moved the channel meanwhile, and to what. */
+static gboolean tell_winner(const Promotion *promotion, GError **error)
+{
+    IngotDigest now;
+    gboolean found = FALSE;
+    g_autoptr(GArray) moves = storage_moves(promotion->storage, promotion->name, promotion->channel, 0, 1, NULL);
+    const StorageMove *last = moves == NULL || moves->len == 0 ? NULL : &g_array_index(moves, StorageMove, 0);
+    g_autofree char *text = find_current(promotion, &now, &found, NULL) && found ? ingot_digest_to_text(&now) : NULL;
+    g_set_error(
+        error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+        "%s:%s has moved meanwhile: %s%s%s it to %s%s%s; look at `ingot log`, and promote again if that is still"
+        " right",
+        promotion->name, promotion->channel, last == NULL || last->by == NULL ? "somebody" : last->by,
+        last != NULL && last->gone ? " removed" : " moved", last != NULL && last->gone ? " " : "",
+        text == NULL ? "nothing" : text, last == NULL || last->reason == NULL ? "" : ", because: ",
+        last == NULL || last->reason == NULL ? "" : last->reason);
+    return FALSE;
+}
+
+static gboolean expects(const Promotion *promotion, const IngotDigest *now)
+{
+    return promotion->expected == NULL || (now != NULL && ingot_digest_equal(now, promotion->expected));
+}
+
+static gboolean move_channel(const Promotion *promotion, const IngotDigest *now, const char *how,
+                             PromotionResult *result, GError **error)
+{
+    gboolean forced = promotion->force && result->refused;
+    StorageActor actor = *promotion->actor;
+    actor.how = how;
+    actor.forced = forced;
+    const StorageMoving moving = {
+        .name = promotion->name, .tag = promotion->channel, .to = &result->digest, .expected = now, .actor = &actor};
+    GError *problem = NULL;
+    result->moved = storage_move_tag(promotion->storage, &moving, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        g_error_free(problem);
+        return tell_winner(promotion, error);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return result->moved;
+}
+
+/* result has the digest. */
+static gboolean judge_and_move(const Promotion *promotion, const PipelineChannel *channel, const char *how,
+                               PromotionResult *result, GError **error)
+{
+    IngotDigest old;
+    gboolean found;
+    if (!find_current(promotion, &old, &found, error)) {
+        return FALSE;
+    }
+    const IngotDigest *now = found ? &old : NULL;
+    if (!expects(promotion, now)) {
+        return tell_winner(promotion, error);
+    }
+    result->gates = json_array();
+    judge_gates(promotion, channel, strcmp(how, "rollback") == 0, result);
+    gboolean stays = promotion->dry_run || (result->refused && !promotion->force) ||
+                     (found && ingot_digest_equal(&old, &result->digest));
+    return stays || move_channel(promotion, now, how, result, error);
+}
+
+gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error)
+{
+    g_autoptr(Pipeline) pipeline = storage_pipeline(promotion->storage, promotion->name);
+    const PipelineChannel *channel = find_channel(pipeline, promotion->name, promotion->channel, error);
+    return channel != NULL &&
+           promotion_find(promotion->storage, promotion->name, promotion->from, &result->digest, error) &&
+           judge_and_move(promotion, channel, "promote", result, error);
+}
+
+/* --- back --- */
+
+/* Takes the channel's next move, and keeps what it names in the order that a rollback goes back by: a rollback takes
+ * away what came behind its target. */
+static void retrace(GArray *line, const StorageMove *move)
+{
+    guint target = line->len;
+    while (target > 0 && !ingot_digest_equal(&g_array_index(line, IngotDigest, target - 1), &move->digest)) {
+        target--;
+    }
+    gboolean back = move->how != NULL && strcmp(move->how, "rollback") == 0;
+    if (target > 0 && (back || target == line->len)) {
+        g_array_set_size(line, target);
+    } else {
+        g_array_append_val(line, move->digest);
+    }
+}
+
+/* What the channel named before what it names now: FALSE where there is nothing. */
+static gboolean find_previous(const GArray *moves, IngotDigest *previous)
+{
+    g_autoptr(GArray) line = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    for (guint i = moves->len; i-- > 0;) {
+        const StorageMove *move = &g_array_index(moves, StorageMove, i);
+        if (!move->gone) {
+            retrace(line, move);
+        }
+    }
+    if (line->len < 2) {
+        return FALSE;
+    }
+    *previous = g_array_index(line, IngotDigest, line->len - 2);
+    return TRUE;
+}
+
+static gboolean has_stood(const GArray *moves, const IngotDigest *digest)
+{
+    for (guint i = 0; i < moves->len; i++) {
+        const StorageMove *move = &g_array_index(moves, StorageMove, i);
+        if (!move->gone && ingot_digest_equal(&move->digest, digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean find_way_back(const Promotion *promotion, IngotDigest *digest, GError **error)
+{
+    g_autoptr(GArray) moves =
+        storage_moves(promotion->storage, promotion->name, promotion->channel, 0, MOVES_LOOKED_AT, error);
+    if (moves == NULL) {
+        return FALSE;
+    }
+    if (promotion->from == NULL) {
+        if (!find_previous(moves, digest)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                        "%s:%s named nothing before: there is nothing to go back to", promotion->name,
+                        promotion->channel);
+            return FALSE;
+        }
+    } else if (!promotion_find(promotion->storage, promotion->name, promotion->from, digest, error)) {
+        return FALSE;
+    } else if (!has_stood(moves, digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s:%s never named %s, so it can't go back to it: promote it instead", promotion->name,
+                    promotion->channel, promotion->from);
+        return FALSE;
+    }
+    if (!storage_has_manifest(promotion->storage, promotion->name, digest)) {
+        g_autofree char *text = ingot_digest_to_text(digest);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s:%s named %s before, which was removed since",
+                    promotion->name, promotion->channel, text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean promotion_roll_back(const Promotion *promotion, PromotionResult *result, GError **error)
+{
+    g_autoptr(Pipeline) pipeline = storage_pipeline(promotion->storage, promotion->name);
+    const PipelineChannel *channel = find_channel(pipeline, promotion->name, promotion->channel, error);
+    return channel != NULL && find_way_back(promotion, &result->digest, error) &&
+           judge_and_move(promotion, channel, "rollback", result, error);
+}

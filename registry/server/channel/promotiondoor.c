@@ -1,0 +1,188 @@
+/* The door of promotions: promote, roll back, approve. */
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "server/auth/access.h"
+#include "server/auth/challenge.h"
+#include "server/channel/doors.h"
+#include "server/channel/promotion.h"
+#include "server/server.h"
+#include "server/storage/channels.h"
+#include "server/storage/records.h"
+
+#define BODY_MAX (16u << 10) /* bytes */
+
+static enum MHD_Result check_promoter(Request *request, const RouteMatch *match)
+{
+    enum MHD_Result result = MHD_YES;
+    channel_door_open(request, match, ACCESS_PROMOTE, &result);
+    return result;
+}
+
+static char *promoter_scope(const Request *request, const RouteMatch *match)
+{
+    (void)request;
+    return challenge_scope(match->name, ACCESS_PROMOTE);
+}
+
+/* A gate may ask others, and wait for them. */
+static Pool choose_pool(const Request *request, const RouteMatch *match)
+{
+    g_autoptr(Pipeline) pipeline = storage_pipeline(request->server->storage, match->name);
+    const PipelineChannel *channel = pipeline_channel(pipeline, match->reference);
+    return channel == NULL || json_array_size(channel->gates) == 0 ? POOL_WRITE : POOL_UPSTREAM;
+}
+
+static enum MHD_Result refuse_promotion(Request *request, const GError *error)
+{
+    switch (error->domain == INGOT_ERROR ? error->code : INGOT_ERROR_FAILED) {
+    case INGOT_ERROR_INVALID:
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "CHANNEL_UNKNOWN", error->message);
+    case INGOT_ERROR_EXISTS:
+        return request_refuse(request, MHD_HTTP_PRECONDITION_FAILED, "DENIED", error->message);
+    case INGOT_ERROR_LIMIT:
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID", error->message);
+    default:
+        return request_fail(request, "MANIFEST_UNKNOWN", error);
+    }
+}
+
+static enum MHD_Result answer_result(Request *request, const PromotionResult *result, gboolean forced)
+{
+    g_autofree char *digest = ingot_digest_to_text(&result->digest);
+    g_autoptr(json_t) body =
+        ingot_json_pack("{s:b, s:s, s:O}", "moved", (int)result->moved, "digest", digest, "gates", result->gates);
+    return channel_door_answer(request, result->refused && !forced ? MHD_HTTP_CONFLICT : MHD_HTTP_OK, body);
+}
+
+static const char *text_of(const json_t *body, const char *member)
+{
+    return json_string_value(json_object_get(body, member));
+}
+
+/* Whether who forces may, and says why; answers itself where not. */
+static gboolean may_force(Request *request, const RouteMatch *match, const char *reason, enum MHD_Result *result)
+{
+    if (!access_may(request, ACCESS_ADMIN, match->name)) {
+        *result = access_refuse(request, match->name, ACCESS_ADMIN);
+        return FALSE;
+    }
+    if (reason == NULL || *reason == '\0') {
+        *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID",
+                                 "a forced promotion needs a reason: it stays in the log for ever");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, const json_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(PromotionResult) result = {0};
+    IngotDigest expected;
+    const char *expects = text_of(body, "expected");
+    const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
+    const Promotion promotion = {.storage = request->server->storage,
+                                 .name = match->name,
+                                 .channel = match->reference,
+                                 .from = text_of(body, "from"),
+                                 .actor = &actor,
+                                 .expected = expects == NULL ? NULL : &expected,
+                                 .dry_run = json_is_true(json_object_get(body, "dry_run")),
+                                 .force = json_is_true(json_object_get(body, "force"))};
+    enum MHD_Result refusal;
+    if (promotion.from == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID",
+                              "'from' is missing: a version, a tag, a channel or a digest");
+    }
+    if (promotion.force && !may_force(request, match, actor.reason, &refusal)) {
+        return refusal;
+    }
+    if (expects != NULL && !ingot_digest_parse(expects, &expected, &error)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID", error->message);
+    }
+    return promotion_run(&promotion, &result, &error) ? answer_result(request, &result, promotion.force)
+                                                      : refuse_promotion(request, error);
+}
+
+static enum MHD_Result answer_promote(Request *request, const RouteMatch *match)
+{
+    static const ChannelMember members[] = {{"from", JSON_STRING},
+                                            {"reason", JSON_STRING},
+                                            {"expected", JSON_STRING},
+                                            {"dry_run", JSON_TRUE},
+                                            {"force", JSON_TRUE}};
+    enum MHD_Result refusal;
+    g_autoptr(json_t) body = channel_door_body(request, members, G_N_ELEMENTS(members), &refusal);
+    return body == NULL ? refusal : run_promotion(request, match, body);
+}
+
+static enum MHD_Result answer_rollback(Request *request, const RouteMatch *match)
+{
+    static const ChannelMember members[] = {{"to", JSON_STRING}, {"reason", JSON_STRING}};
+    g_autoptr(GError) error = NULL;
+    g_auto(PromotionResult) result = {0};
+    enum MHD_Result refusal;
+    g_autoptr(json_t) body = channel_door_body(request, members, G_N_ELEMENTS(members), &refusal);
+    if (body == NULL) {
+        return refusal;
+    }
+    const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
+    const Promotion promotion = {.storage = request->server->storage,
+                                 .name = match->name,
+                                 .channel = match->reference,
+                                 .from = text_of(body, "to"),
+                                 .actor = &actor};
+    return promotion_roll_back(&promotion, &result, &error) ? answer_result(request, &result, FALSE)
+                                                            : refuse_promotion(request, error);
+}
+
+/* One person's, for that digest: another approval by the same one takes its place. */
+static gboolean put_approval(Request *request, const RouteMatch *match, const json_t *body, GError **error)
+{
+    Storage *storage = request->server->storage;
+    IngotDigest digest;
+    const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
+    if (!promotion_check_channel(storage, match->name, match->reference, error) ||
+        !promotion_find(storage, match->name, text_of(body, "digest"), &digest, error)) {
+        return FALSE;
+    }
+    g_autofree char *text = ingot_digest_to_text(&digest);
+    g_autofree char *key = g_strdup_printf("%s %s %s", match->reference, text, access_user(request));
+    g_autoptr(json_t) record = json_object();
+    return storage_put_record(storage, &actor, RECORD_APPROVAL, match->name, key, record, error);
+}
+
+static enum MHD_Result answer_approve(Request *request, const RouteMatch *match)
+{
+    static const ChannelMember members[] = {{"digest", JSON_STRING}, {"reason", JSON_STRING}};
+    g_autoptr(GError) error = NULL;
+    enum MHD_Result refusal;
+    g_autoptr(json_t) body = channel_door_body(request, members, G_N_ELEMENTS(members), &refusal);
+    if (body == NULL) {
+        return refusal;
+    }
+    const char *digest = text_of(body, "digest");
+    if (digest == NULL || strchr(digest, ':') == NULL) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
+                              "'digest' is missing: what is approved is one digest, whatever a tag names later");
+    }
+    if (!put_approval(request, match, body, &error)) {
+        return refuse_promotion(request, error);
+    }
+    g_autoptr(json_t) answer = ingot_json_pack("{s:s, s:s, s:s, s:s}", "channel", match->reference, "digest", digest,
+                                               "by", access_user(request), "name", match->name);
+    return channel_door_answer(request, MHD_HTTP_OK, answer);
+}
+
+#define CHANGES                                                                                                        \
+    .methods = "POST", .pool = POOL_WRITE, .check = check_promoter, .scope = promoter_scope, .body_max = BODY_MAX
+const Route promotion_routes[] = {
+    {CHANGES, .pattern = "/api/v1/{name}/channels/{reference}", .name = "promote", .choose = choose_pool,
+     .answer = answer_promote},
+    {CHANGES, .pattern = "/api/v1/{name}/rollback/{reference}", .name = "rollback", .choose = choose_pool,
+     .answer = answer_rollback},
+    {CHANGES, .pattern = "/api/v1/{name}/approvals/{reference}", .name = "approve", .answer = answer_approve},
+    {0},
+};

@@ -1,0 +1,79 @@
+#include "server/storage/moves.h"
+
+#include <string.h>
+
+#include "server/catalogue/recordrows.h"
+#include "server/storage/inside.h"
+
+#define MOVE "move" /* the kind of record; its key is the number, with zeros in front */
+
+static void storage_move_clear(gpointer data)
+{
+    StorageMove *move = data;
+    g_free(move->tag);
+    g_free(move->by);
+    g_free(move->reason);
+    g_free(move->how);
+}
+
+typedef struct {
+    GArray *moves;
+    const char *tag;
+    guint64 before;
+    guint most;
+} MoveSearch;
+
+static gboolean move_collect(const RecordRow *row, gpointer user)
+{
+    const MoveSearch *search = user;
+    g_autoptr(json_t) body = ingot_json_parse(row->body, strlen(row->body), "move", NULL);
+    const char *tag = json_string_value(json_object_get(body, "tag"));
+    const char *digest = json_string_value(json_object_get(body, "digest"));
+    StorageMove move = {.number = g_ascii_strtoull(row->key, NULL, 10), .at = row->at};
+    move.gone = digest == NULL || !ingot_digest_parse(digest, &move.digest, NULL);
+    if (tag == NULL || (search->tag != NULL && strcmp(tag, search->tag) != 0) ||
+        (search->before != 0 && move.number >= search->before)) {
+        return TRUE;
+    }
+    move.tag = g_strdup(tag);
+    move.by = g_strdup(row->by);
+    move.reason = g_strdup(row->reason);
+    move.how = g_strdup(json_string_value(json_object_get(body, "how")));
+    move.forced = json_is_true(json_object_get(body, "forced"));
+    g_array_append_val(search->moves, move);
+    return search->moves->len < search->most;
+}
+
+static GArray *moves_find(Connection *connection, const char *name, const char *tag, guint64 before, guint most,
+                          GError **error)
+{
+    g_autoptr(GArray) moves = g_array_new(FALSE, TRUE, sizeof(StorageMove));
+    MoveSearch search = {.moves = moves, .tag = tag, .before = before, .most = most};
+    g_array_set_clear_func(moves, storage_move_clear);
+    return most == 0 || record_rows_each(connection, MOVE, name, NULL, move_collect, &search, error)
+               ? g_steal_pointer(&moves)
+               : NULL;
+}
+
+GArray *storage_moves(Storage *storage, const char *name, const char *tag, guint64 before, guint most, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader == NULL ? NULL : moves_find(reader, name, tag, before, most, error);
+}
+
+gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error)
+{
+    const StorageActor *actor = change->actor;
+    g_autoptr(GArray) last = moves_find(change->writer, name, NULL, 0, 1, error);
+    if (last == NULL) {
+        return FALSE;
+    }
+    guint64 number = last->len == 0 ? 1 : g_array_index(last, StorageMove, 0).number + 1;
+    g_autofree char *key = g_strdup_printf("%020" G_GUINT64_FORMAT, number);
+    g_autofree char *text = digest == NULL ? NULL : ingot_digest_to_text(digest);
+    const char *how = actor != NULL && actor->how != NULL ? actor->how : digest == NULL ? "remove" : "push";
+    g_autoptr(json_t) body =
+        ingot_json_pack("{s:s, s:s, s:b}", "tag", tag, "how", how, "forced", (int)(actor != NULL && actor->forced));
+    ingot_json_set_string(body, "digest", text);
+    return record_put(change, MOVE, name, key, body, error);
+}

@@ -1,0 +1,15 @@
+/* Moving a tag among manifests that the repository has: no byte of an image is copied, and of two who expect the same
+ * of a tag only one moves it. Thread safe. */
+#pragma once
+
+#include "server/storage/storage.h"
+
+typedef struct {
+    const char *name, *tag;
+    const IngotDigest *to;       /* a manifest of the repository */
+    const IngotDigest *expected; /* what the tag must name before; NULL: it must not be there */
+    const StorageActor *actor;
+} StorageMoving;
+
+/* EXISTS: the tag names something else by now. NOT_FOUND: the repository has no such manifest. */
+gboolean storage_move_tag(Storage *storage, const StorageMoving *moving, GError **error);

@@ -1,0 +1,25 @@
+/* Records: state of names that is neither a blob, a manifest nor a tag (pipelines, approvals, moves of channels): JSON
+ * by kind, name and key. Each change is an event; a rebuild, a checkpoint and a backup have them all. Thread safe. */
+#pragma once
+
+#include <jansson.h>
+
+#include "server/storage/storage.h"
+
+#define RECORD_APPROVAL "approval" /* key: CHANNEL DIGEST USER */
+#define RECORD_PUSHER "pusher"     /* key: the image's digest; {"by": who pushed it first} */
+
+typedef struct {
+    char *name, *key;
+    json_t *body;
+    gint64 at;         /* seconds */
+    char *by, *reason; /* NULL: not known */
+} StorageRecord;
+
+/* In the place of the one with the same kind, name and key. body NULL: removes it. */
+gboolean storage_put_record(Storage *storage, const StorageActor *actor, const char *kind, const char *name,
+                            const char *key, const json_t *body, GError **error);
+/* NULL without an error: there is none. */
+json_t *storage_record(Storage *storage, const char *kind, const char *name, const char *key, GError **error);
+/* Array of StorageRecord *, which it owns, the highest keys of each name first; name NULL: of any. */
+GPtrArray *storage_records(Storage *storage, const char *kind, const char *name, GError **error);
