@@ -1,0 +1,86 @@
+#include "cli/history.h"
+
+#include <ingot/error.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "remote/api.h"
+#include "remote/environment.h"
+
+#define DIGEST_SHOWN 19 /* characters: as in other tables */
+#define COLUMNS_MOST 8u
+
+json_t *history_ask(const char *where, const char *what, const char *query, GError **error)
+{
+    guint status;
+    g_autoptr(IngotReference) name = cli_remote_reference(where, error);
+    if (name == NULL) {
+        return NULL;
+    }
+    if (name->tag != NULL || name->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: HOST/NAME is expected", where);
+        return NULL;
+    }
+    g_autoptr(IngotRemote) remote = environment_remote(name->host, error);
+    g_autofree char *path = g_strdup_printf("%s/%s%s", name->name, what, query == NULL ? "" : query);
+    g_autoptr(json_t) answer = remote == NULL ? NULL : remote_api(remote, "GET", path, NULL, &status, error);
+    if (answer != NULL && !json_is_array(answer)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the registry's answer is not a list", where);
+        return NULL;
+    }
+    return g_steal_pointer(&answer);
+}
+
+/* Free it. */
+static char *cell_of(const json_t *entry, const char *column)
+{
+    const char *text = json_string_value(json_object_get(entry, column));
+    if (text == NULL) {
+        return g_strdup("-");
+    }
+    if (strcmp(column, "digest") == 0) {
+        g_autofree char *shown = g_strndup(text, DIGEST_SHOWN);
+        return ingot_text_line(shown);
+    }
+    if (strcmp(column, "how") == 0 && json_is_true(json_object_get(entry, "forced"))) {
+        g_autofree char *forced = g_strdup_printf("%s FORCED", text);
+        return ingot_text_line(forced);
+    }
+    return ingot_text_line(text);
+}
+
+static void fit_width(glong *width, const char *text)
+{
+    *width = MAX(*width, g_utf8_strlen(text, -1));
+}
+
+static void print_cell(const char *text, glong width, gboolean last)
+{
+    printf("%s%*s", text, last ? 0 : (int)(width - g_utf8_strlen(text, -1) + 2), "");
+}
+
+void history_print(const json_t *list, const char *const *columns)
+{
+    glong widths[COLUMNS_MOST] = {0};
+    guint count = MIN(g_strv_length((char **)columns), COLUMNS_MOST);
+    for (guint c = 0; c < count; c++) {
+        fit_width(&widths[c], columns[c]);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            g_autofree char *text = cell_of(json_array_get(list, i), columns[c]);
+            fit_width(&widths[c], text);
+        }
+    }
+    for (guint c = 0; c < count; c++) {
+        g_autofree char *head = g_ascii_strup(columns[c], -1);
+        print_cell(head, widths[c], c + 1 == count);
+    }
+    puts("");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        for (guint c = 0; c < count; c++) {
+            g_autofree char *text = cell_of(json_array_get(list, i), columns[c]);
+            print_cell(text, widths[c], c + 1 == count);
+        }
+        puts("");
+    }
+}

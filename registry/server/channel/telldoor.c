@@ -1,0 +1,195 @@
+/* The door of what channels name, and named: who, when and why. */
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "server/auth/access.h"
+#include "server/auth/challenge.h"
+#include "server/channel/doors.h"
+#include "server/channel/promotion.h"
+#include "server/channel/state.h"
+#include "server/server.h"
+#include "server/storage/bases.h"
+#include "server/storage/channels.h"
+#include "server/storage/moves.h"
+#include "server/storage/records.h"
+
+#define MOVES_MOST 1000u /* in one answer */
+#define MOVES_USUAL 100u
+
+static enum MHD_Result check_reader(Request *request, const RouteMatch *match)
+{
+    enum MHD_Result result = MHD_YES;
+    channel_door_open(request, match, ACCESS_PULL, &result);
+    return result;
+}
+
+static char *reader_scope(const Request *request, const RouteMatch *match)
+{
+    (void)request;
+    return challenge_scope(match->name, ACCESS_PULL);
+}
+
+/* --- what digests are called --- */
+
+/* Digest as text -> the version that names it: of several the highest. */
+static GHashTable *find_versions(Storage *storage, const char *name, GError **error)
+{
+    g_autoptr(GArray) rows = storage_versions(storage, name, NULL, G_MAXUINT - 1, error);
+    g_autoptr(GHashTable) versions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (guint i = 0; rows != NULL && i < rows->len; i++) {
+        const StorageVersion *row = &g_array_index(rows, StorageVersion, i);
+        g_autofree char *digest = ingot_digest_to_text(&row->digest);
+        const char *other = g_hash_table_lookup(versions, digest);
+        if (ingot_tag_is_version(row->tag) && (other == NULL || ingot_tag_compare(row->tag, other) > 0)) {
+            g_hash_table_insert(versions, g_steal_pointer(&digest), g_strdup(row->tag));
+        }
+    }
+    return rows == NULL ? NULL : g_steal_pointer(&versions);
+}
+
+/* --- marks --- */
+
+static char *told_of(Storage *storage, const char *name, const IngotDigest *digest, gint64 now)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    g_autoptr(json_t) record = storage_record(storage, STATE_RECORD, name, text, NULL);
+    const json_t *said = state_now(record, now);
+    return said == NULL ? NULL : lifecycle_tell(said);
+}
+
+/* A base of it that is revoked, in whatever repository. Free it; NULL: none. */
+static char *told_of_bases(Storage *storage, const IngotDigest *digest, gint64 now)
+{
+    g_autoptr(GArray) bases = storage_bases(storage, digest, NULL);
+    for (guint i = 0; bases != NULL && i < bases->len; i++) {
+        const IngotDigest *base = &g_array_index(bases, IngotDigest, i);
+        g_auto(GStrv) holders = storage_holders(storage, base, NULL);
+        for (guint k = 0; holders != NULL && holders[k] != NULL; k++) {
+            g_autofree char *told = told_of(storage, holders[k], base, now);
+            if (told != NULL) {
+                return g_strdup_printf("its base %s is %s", holders[k], told);
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Why whoever stands on it should know: NULL: nothing is wrong. Free it. */
+static char *mark_of(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    char *own = told_of(storage, name, digest, now);
+    return own != NULL ? own : told_of_bases(storage, digest, now);
+}
+
+/* --- channels --- */
+
+/* How a channel came to name what it names; what was not noted, as of before an upgrade, is left out. */
+static void add_move(json_t *entry, const StorageMove *move)
+{
+    g_autofree char *since = ingot_text_time(move->at);
+    ingot_json_set_string(entry, "since", since);
+    ingot_json_set_string(entry, "by", move->by);
+    ingot_json_set_string(entry, "reason", move->reason);
+}
+
+static gboolean add_channel(Storage *storage, const char *name, const char *channel, GHashTable *versions, json_t *list,
+                            GError **error)
+{
+    IngotDigest digest;
+    GError *problem = NULL;
+    if (!storage_find_tag(storage, name, channel, &digest, &problem)) {
+        gboolean empty = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+        if (!empty) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        g_error_free(problem);
+        return TRUE;
+    }
+    g_autoptr(GArray) moves = storage_moves(storage, name, channel, 0, 1, error);
+    if (moves == NULL) {
+        return FALSE;
+    }
+    g_autofree char *text = ingot_digest_to_text(&digest), *mark = mark_of(storage, name, &digest);
+    json_t *entry = ingot_json_pack("{s:s, s:s}", "channel", channel, "digest", text);
+    ingot_json_set_string(entry, "version", g_hash_table_lookup(versions, text));
+    if (moves->len > 0 && ingot_digest_equal(&g_array_index(moves, StorageMove, 0).digest, &digest)) {
+        add_move(entry, &g_array_index(moves, StorageMove, 0));
+    }
+    ingot_json_set_string(entry, "marked", mark);
+    json_array_append_new(list, entry);
+    return TRUE;
+}
+
+static enum MHD_Result answer_channels(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    Storage *storage = request->server->storage;
+    g_autoptr(Pipeline) pipeline = storage_pipeline(storage, match->name);
+    g_autofree const char **names = pipeline_names(pipeline);
+    g_autoptr(GHashTable) versions = find_versions(storage, match->name, &error);
+    g_autoptr(json_t) list = json_array();
+    gboolean ok = versions != NULL;
+    for (guint i = 0; ok && names[i] != NULL; i++) {
+        ok = add_channel(storage, match->name, names[i], versions, list, &error);
+    }
+    return ok ? channel_door_answer(request, MHD_HTTP_OK, list) : request_fail(request, "NAME_UNKNOWN", error);
+}
+
+/* --- the log --- */
+
+static json_t *tell_move(const StorageMove *move, GHashTable *versions)
+{
+    g_autofree char *text = move->gone ? NULL : ingot_digest_to_text(&move->digest);
+    json_t *entry = ingot_json_pack("{s:s, s:I, s:s, s:b}", "channel", move->tag, "number", (json_int_t)move->number,
+                                    "how", move->how == NULL ? "push" : move->how, "forced", (int)move->forced);
+    ingot_json_set_string(entry, "digest", text);
+    ingot_json_set_string(entry, "version", text == NULL ? NULL : g_hash_table_lookup(versions, text));
+    add_move(entry, move);
+    return entry;
+}
+
+static gboolean read_number(const Request *request, const char *word, guint64 otherwise, guint64 *number)
+{
+    const char *text = request_query(request, word);
+    *number = otherwise;
+    return text == NULL || g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT64, number, NULL);
+}
+
+static enum MHD_Result answer_log(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    Storage *storage = request->server->storage;
+    const char *channel = request_query(request, "channel");
+    guint64 most, before;
+    if (!read_number(request, "n", MOVES_USUAL, &most) || !read_number(request, "before", 0, &before)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID", "n and before are whole numbers");
+    }
+    if (channel != NULL && !promotion_check_channel(storage, match->name, channel, &error)) {
+        return request_refuse(request, MHD_HTTP_NOT_FOUND, "CHANNEL_UNKNOWN", error->message);
+    }
+    g_autoptr(GHashTable) versions = find_versions(storage, match->name, &error);
+    g_autoptr(GArray) moves =
+        versions == NULL ? NULL
+                         : storage_moves(storage, match->name, channel, before, (guint)MIN(most, MOVES_MOST), &error);
+    if (moves == NULL) {
+        return request_fail(request, "NAME_UNKNOWN", error);
+    }
+    g_autoptr(json_t) list = json_array();
+    for (guint i = 0; i < moves->len; i++) {
+        json_array_append_new(list, tell_move(&g_array_index(moves, StorageMove, i), versions));
+    }
+    return channel_door_answer(request, MHD_HTTP_OK, list);
+}
+
+#define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = check_reader, .scope = reader_scope
+const Route tell_routes[] = {
+    {READS, .pattern = "/api/v1/{name}/channels", .name = "channels", .answer = answer_channels},
+    {READS, .pattern = "/api/v1/{name}/log", .name = "log", .answer = answer_log},
+    {0},
+};
