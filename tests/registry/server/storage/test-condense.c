@@ -53,7 +53,7 @@ static void fill(Storage *storage, guint seed)
     push(storage, "b", other);
     for (guint i = 0; i < 6; i++) {
         g_autofree char *text = g_strdup_printf("image %u of %u", i, seed);
-        put_manifest(storage, "a", "dev", text, &digest, 1);
+        put_manifest(storage, "a", i == 0 ? "dev" : "newest", text, &digest, 1);
         if (i == 4) {
             put_manifest(storage, "a", "gone", text, &digest, 1);
         }
@@ -138,7 +138,7 @@ static void a_long_log_begins_anew(void **state)
 {
     g_autoptr(Storage) storage = open_small(state);
     for (guint round = 0; round < 3; round++) {
-        for (guint i = 0; i < 6 + 14 * round; i++) {
+        for (guint i = 0; i < 8 + 40 * round; i++) {
             fill(storage, 1 + i % 2);
         }
         guint64 before = log_size(state);
