@@ -8,6 +8,8 @@
 #include "server/channel/gatekinds.h"
 #include "server/channel/gatesettings.h"
 
+#define CLOCK_SKEW 300 /* seconds by which a tester's clock may be ahead */
+
 static gboolean tested_check(const json_t *settings, GString *path, GError **error)
 {
     static const char *const names[] = {"recipes", "keys", NULL};
@@ -18,6 +20,7 @@ static gboolean tested_check(const json_t *settings, GString *path, GError **err
 typedef struct {
     guint reports;         /* of the recipe */
     gint64 passed, failed; /* when the last of each kind ended; -1: there is none */
+    guint early;           /* reports that passed in the future */
 } Outcome;
 
 /* By the recipe's name, or by its SHA-256 as "sha256:HEX". */
@@ -34,8 +37,9 @@ static gboolean is_of_recipe(const TestResult *result, const char *recipe)
     return FALSE;
 }
 
-/* recipe NULL: of any. What can't be read has not passed. */
-static Outcome outcome_of(const EvidenceList *list, const char *recipe)
+/* recipe NULL: of any. What can't be read has not passed. A report that failed at no known time counts as the last; one
+ * that passed in the future, by a clock that is wrong, doesn't count. */
+static Outcome outcome_of(const EvidenceList *list, const char *recipe, gint64 now)
 {
     Outcome outcome = {.passed = -1, .failed = -1};
     for (guint i = 0; i < list->found->len; i++) {
@@ -45,6 +49,11 @@ static Outcome outcome_of(const EvidenceList *list, const char *recipe)
             continue;
         }
         gint64 at = evidence_time(result->finished);
+        if (result->passed && at > now + CLOCK_SKEW) {
+            outcome.early++;
+            continue;
+        }
+        at = !result->passed && at == 0 ? G_MAXINT64 : at;
         gint64 *last = result->passed ? &outcome.passed : &outcome.failed;
         *last = MAX(*last, at);
         outcome.reports++;
@@ -60,7 +69,10 @@ static gboolean judge_outcome(const Outcome *outcome, const char *recipe, const 
     if (verdict->passed) {
         return TRUE;
     }
-    verdict->why = outcome->reports == 0  ? g_strdup_printf("no test report%s about this digest counts%s", of, refusals)
+    verdict->why = outcome->reports == 0 && outcome->early > 0
+                       ? g_strdup_printf("the test report%s is dated in the future: a clock is wrong", of)
+                   : outcome->reports == 0
+                       ? g_strdup_printf("no test report%s about this digest counts%s", of, refusals)
                    : outcome->failed >= 0 ? g_strdup_printf("the last test report%s says that it failed", of)
                                           : g_strdup_printf("no test report%s says that it passed", of);
     verdict->mend = outcome->failed >= 0
@@ -82,7 +94,7 @@ static gboolean tested_judge(const GateCase *its, const json_t *settings, GateVe
     gsize count = MAX(json_array_size(recipes), 1);
     for (gsize i = 0; i < count; i++) {
         const char *recipe = json_string_value(json_array_get(recipes, i));
-        const Outcome outcome = outcome_of(&list, recipe);
+        const Outcome outcome = outcome_of(&list, recipe, its->now);
         if (!judge_outcome(&outcome, recipe, refusals, verdict)) {
             return TRUE;
         }

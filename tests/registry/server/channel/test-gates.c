@@ -1,0 +1,160 @@
+/* Gates: each first refuses, then passes; evidence that is hostile, or of another image, never counts and is told. */
+#include "../fixture.h"
+
+#include "evidence/testresult.h"
+#include "server/channel/gate.h"
+#include "trust/bundle.h"
+#include "trust/intoto.h"
+
+#define NOW 1796000000 /* 2026-11-30, a Monday, 01:33:20 UTC */
+
+static void attach(Storage *storage, const IngotDigest *subject, const char *type, const char *text)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_byte_array_append(bytes, (const guint8 *)text, (guint)strlen(text));
+    IngotDigest blob = push(storage, "a", bytes), digest;
+    g_autofree char *named = ingot_digest_to_text(&blob);
+    g_autofree char *json = g_strdup_printf("{\"layers\":[{\"digest\":\"%s\",\"size\":%u}]}", named, bytes->len);
+    g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
+    Mention mention = {.digest = blob};
+    g_array_append_val(mentions, mention);
+    const StorageManifest manifest = {.data = json,
+                                      .size = strlen(json),
+                                      .type = "application/vnd.oci.image.manifest.v1+json",
+                                      .artifact = type,
+                                      .subject = subject,
+                                      .mentions = mentions};
+    g_autoptr(GError) error = NULL;
+    if (!storage_put_manifest(storage, "a", &manifest, &digest, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static void report(Storage *storage, const IngotDigest *image, const IngotDigest *about, const char *result,
+                   const char *recipe, const char *finished, const TrustKey *key)
+{
+    g_autoptr(json_t) predicate = json_pack("{s:s, s:[{s:s}], s:{s:s}}", "result", result, "configuration", "name",
+                                            recipe, "ingot", "finished", finished);
+    g_autofree char *text = intoto_write(about, "a", TEST_RESULT_PREDICATE, predicate);
+    g_autofree char *bundle = key == NULL ? NULL : trust_bundle_sign(key, text, NULL);
+    attach(storage, image, key == NULL ? STATEMENT_TYPE : TRUST_BUNDLE_TYPE, key == NULL ? text : bundle);
+}
+
+/* Fails unless the verdict is so, with that text in it. */
+static void judged(Storage *storage, const IngotDigest *image, const char *gate, const json_t *settings, gint64 now,
+                   gboolean passed, const char *text)
+{
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    const GateCase its = {storage, "a", "prod", *image, "alice", now, none};
+    g_autoptr(GString) path = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    GateVerdict verdict = {0};
+    if (!gate_find(gate)->check(settings, path, &error) || !gate_find(gate)->judge(&its, settings, &verdict, &error)) {
+        fail_msg("%s: %s", path->str, error->message);
+    }
+    if (verdict.passed != passed || verdict.why == NULL || strstr(verdict.why, text) == NULL ||
+        (verdict.mend == NULL) != passed) {
+        fail_msg("%s: %d: %s / %s", gate, verdict.passed, verdict.why, verdict.mend);
+    }
+    g_free(verdict.why);
+    g_free(verdict.mend);
+}
+
+static void test_tested(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    IngotDigest other = put_manifest(storage, "a", "1.0.1", "two", NULL, 0);
+    g_autoptr(json_t) cis = json_pack("{s:[s]}", "recipes", "cis.yaml");
+    g_autoptr(json_t) hashed =
+        json_pack("{s:[s]}", "recipes", "sha256:0000000000000000000000000000000000000000000000000000000000000000");
+    judged(storage, &image, "tested", NULL, NOW, FALSE, "no test report");
+    attach(storage, &image, STATEMENT_TYPE, "{\"_type\":");
+    judged(storage, &image, "tested", NULL, NOW, FALSE, "do not count: sha256:");
+    report(storage, &image, &other, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", NULL);
+    judged(storage, &image, "tested", NULL, NOW, FALSE, "another image");
+    report(storage, &image, &image, "PASSED", "web.yaml", "2027-01-01T00:00:00Z", NULL);
+    judged(storage, &image, "tested", NULL, NOW, FALSE, "in the future");
+    report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", NULL);
+    judged(storage, &image, "tested", NULL, NOW, TRUE, "passed");
+    judged(storage, &image, "tested", cis, NOW, FALSE, "cis.yaml");
+    judged(storage, &image, "tested", hashed, NOW, FALSE, "sha256:0000");
+    report(storage, &image, &image, "FAILED", "web.yaml", "2026-11-02T00:00:00Z", NULL);
+    judged(storage, &image, "tested", NULL, NOW, FALSE, "says that it failed");
+    report(storage, &image, &image, "PASSED", "cis.yaml", "2026-11-03T00:00:00Z", NULL);
+    report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-04T00:00:00Z", NULL);
+    report(storage, &image, &image, "FAILED", "cis.yaml", "", NULL);
+    judged(storage, &image, "tested", cis, NOW, FALSE, "says that it failed");
+}
+
+static json_t *keys_of(const TrustKey *one, const TrustKey *two)
+{
+    g_autofree char *first = trust_key_public_pem(one), *second = trust_key_public_pem(two);
+    return json_pack("{s:[s, s]}", "keys", first, second);
+}
+
+static void test_signed(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    IngotDigest other = put_manifest(storage, "a", "1.0.1", "two", NULL, 0);
+    g_autoptr(TrustKey) mine = trust_key_generate(NULL), yours = trust_key_generate(NULL);
+    g_autoptr(TrustKey) foreign = trust_key_generate(NULL);
+    g_autoptr(json_t) settings = keys_of(mine, yours), tests = keys_of(mine, yours);
+    g_autoptr(json_t) empty = json_object();
+    g_autofree char *statement = intoto_write(&image, NULL, TRUST_SIGNED_PREDICATE, empty);
+    g_autofree char *about_other = intoto_write(&other, NULL, TRUST_SIGNED_PREDICATE, empty);
+    g_autofree char *by_foreign = trust_bundle_sign(foreign, statement, NULL);
+    g_autofree char *replayed = trust_bundle_sign(mine, about_other, NULL);
+    g_autofree char *by_me = trust_bundle_sign(mine, statement, NULL);
+    g_autofree char *again = trust_bundle_sign(mine, statement, NULL);
+    g_autofree char *by_you = trust_bundle_sign(yours, statement, NULL);
+    judged(storage, &image, "signed", settings, NOW, FALSE, "0 of the 2 keys");
+    attach(storage, &image, TRUST_BUNDLE_TYPE, by_foreign);
+    attach(storage, &image, TRUST_BUNDLE_TYPE, replayed);
+    attach(storage, &image, TRUST_BUNDLE_TYPE, "{}");
+    report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", mine);
+    judged(storage, &image, "signed", settings, NOW, FALSE, "0 of the 2 keys");
+    judged(storage, &image, "signed", settings, NOW, FALSE, "do not count");
+    judged(storage, &image, "tested", tests, NOW, TRUE, "passed");
+    attach(storage, &image, TRUST_BUNDLE_TYPE, by_me);
+    judged(storage, &image, "signed", settings, NOW, TRUE, "1 of the 2 keys");
+    json_object_set_new(settings, "count", json_integer(2));
+    attach(storage, &image, TRUST_BUNDLE_TYPE, again);
+    judged(storage, &image, "signed", settings, NOW, FALSE, "1 of the 2 keys");
+    attach(storage, &image, TRUST_BUNDLE_TYPE, by_you);
+    judged(storage, &image, "signed", settings, NOW, TRUE, "2 of the 2 keys");
+}
+
+static gint64 at(const char *text)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, NULL);
+    return g_date_time_to_unix(time);
+}
+
+static void test_window(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    g_autoptr(json_t) work = json_pack("{s:[s, s, s, s, s], s:s, s:s, s:s}", "days", "mon", "tue", "wed", "thu", "fri",
+                                       "from", "09:00", "to", "17:00", "zone", "Europe/Berlin");
+    /* In winter Berlin is an hour ahead, in summer two. */
+    judged(storage, &image, "window", work, at("2026-11-30T07:59:59Z"), FALSE, "it is");
+    judged(storage, &image, "window", work, at("2026-11-30T08:00:00Z"), TRUE, "it is");
+    judged(storage, &image, "window", work, at("2026-07-06T07:00:00Z"), TRUE, "it is");
+    judged(storage, &image, "window", work, at("2026-11-30T16:00:00Z"), FALSE, "it is");
+    judged(storage, &image, "window", work, at("2026-11-29T10:00:00Z"), FALSE, "Sunday");
+    g_autoptr(json_t) night = json_pack("{s:[s], s:s, s:s}", "days", "fri", "from", "22:00", "to", "04:00");
+    judged(storage, &image, "window", night, at("2026-11-28T03:59:00Z"), TRUE, "Saturday");
+    judged(storage, &image, "window", night, at("2026-11-27T03:59:00Z"), FALSE, "Friday");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_tested, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("gates", tests, NULL, NULL);
+}
