@@ -44,6 +44,8 @@ folders = $(shell find $1 -type d 2>/dev/null)
 library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format trust evidence))
 # The reader of YAML, for the programs that link libfyaml.
 yaml := $(call sources,registry/yaml)
+# The program that reads pipelines.
+pipeline := $(call sources,registry/pipeline)
 client := $(call sources,$(call folders,registry/cli))
 server := $(call sources,$(call folders,registry/server))
 builder := $(call sources,$(call folders,builder))
@@ -55,7 +57,7 @@ pc_cflags := $(shell pkg-config --cflags $(libraries) $(builder_libraries) $(ser
 pc_libs = $(shell pkg-config --libs $1)
 mains := registry/cli/main.c registry/server/main.c builder/cli/main.c
 verbs := build cache plan run shell validate
-programs := $B/ingot $B/ingotd $(addprefix $B/libexec/ingot-,$(verbs)) $B/libexec/front/curl
+programs := $B/ingot $B/ingotd $B/libexec/ingot-pipeline $(addprefix $B/libexec/ingot-,$(verbs)) $B/libexec/front/curl
 
 .PHONY: all deps demo check unit fuzz lint bench install clean help
 # The first goal installs what is missing, then builds with it: pkg-config's answers are read anew.
@@ -111,6 +113,9 @@ $B/ingotd: $(call objects,registry/server/main.c) $B/libserver.a $B/libingot.a
 $B/libexec/ingot-build: $(call objects,builder/cli/main.c) $B/libbuilder.a $B/libyaml.a $B/libingot.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(builder_libraries) $(libraries))
+$B/libexec/ingot-pipeline: $(call objects,$(pipeline)) $B/libyaml.a $B/libingot.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,libfyaml $(libraries))
 $B/libexec/ingot-%: $B/libexec/ingot-build
 	ln -sf ingot-build $@
 # What Vagrant finds in curl's place under `ingot vagrant`.
@@ -173,7 +178,7 @@ install: programs $B/public/libingot.a
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/ingot/recipes \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
 	install $B/ingot $B/ingotd $(DESTDIR)$(PREFIX)/bin
-	install $B/libexec/ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot
+	install $B/libexec/ingot-build $B/libexec/ingot-pipeline $(DESTDIR)$(PREFIX)/libexec/ingot
 	for verb in $(filter-out build,$(verbs)); do ln -sf ingot-build $(DESTDIR)$(PREFIX)/libexec/ingot/ingot-$$verb; done
 	ln -sf ../../../bin/ingot $(DESTDIR)$(PREFIX)/libexec/ingot/front/curl
 	install -m 644 include/ingot/*.h $(DESTDIR)$(PREFIX)/include/ingot

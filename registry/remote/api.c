@@ -6,6 +6,7 @@
 #include "remote/failure.h"
 #include "remote/http.h"
 
+#define FOREIGN "not a registry of Ingot's, or one of an older version: it has no pipelines, history or gates"
 #define ANSWER_VALUES (1u << 20) /* of JSON */
 
 /* Ingot's own registry refuses with a list of errors, also what it has no route for. */
@@ -21,13 +22,16 @@ static gboolean is_ours(const HttpExchange *exchange)
 static json_t *refuse(IngotRemote *remote, const HttpExchange *exchange, GError **error)
 {
     if ((exchange->status == 404 || exchange->status == 405 || exchange->status == 501) && !is_ours(exchange)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
-                    "%s: not a registry of Ingot's, or one of an older version: it has no pipelines, history or gates",
-                    remote->host);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: " FOREIGN, remote->host);
     } else {
         http_refused(remote, exchange, error);
     }
     return NULL;
+}
+
+gboolean remote_api_is_foreign(const GError *error)
+{
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) && strstr(error->message, FOREIGN) != NULL;
 }
 
 json_t *remote_api(IngotRemote *remote, const char *method, const char *path, const json_t *body, guint *status,

@@ -32,7 +32,9 @@ static gboolean check_time(const json_t *settings, const char *member, GString *
 static GTimeZone *zone_of(const json_t *settings)
 {
     const char *name = json_string_value(json_object_get(settings, "zone"));
-    return g_time_zone_new_identifier(name == NULL ? "UTC" : name);
+    /* GLib takes a path too. */
+    gboolean is_path = name != NULL && (name[0] == '/' || name[0] == ':' || strchr(name, '.') != NULL);
+    return is_path ? NULL : g_time_zone_new_identifier(name == NULL ? "UTC" : name);
 }
 
 static gboolean window_check(const json_t *settings, GString *path, GError **error)

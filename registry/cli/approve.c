@@ -1,0 +1,44 @@
+#include <ingot/error.h>
+
+#include "base/json.h"
+#include "cli/common.h"
+#include "cli/verbs.h"
+#include "remote/api.h"
+#include "remote/environment.h"
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_autofree char *reason = NULL;
+    const GOptionEntry entries[] = {
+        {"reason", 0, 0, G_OPTION_ARG_STRING, &reason, "why: it stays in the log", "TEXT"},
+        G_OPTION_ENTRY_NULL,
+    };
+    IngotDigest digest;
+    guint status;
+    if (!ingot_command_options(&verb_approve, entries, 3, 3, &argc, &argv, error) || !ingot_tag_check(argv[2], error) ||
+        !ingot_digest_parse(argv[3], &digest, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotReference) name = cli_remote_reference(argv[1], error);
+    g_autoptr(IngotRemote) remote = name == NULL ? NULL : environment_remote(name->host, error);
+    if (remote == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) body = ingot_json_pack("{s:s}", "digest", argv[3]);
+    ingot_json_set_string(body, "reason", reason);
+    g_autofree char *path = g_strdup_printf("%s/approvals/%s", name->name, argv[2]);
+    g_autoptr(json_t) answer = remote_api(remote, "POST", path, body, &status, error);
+    if (answer != NULL) {
+        g_autofree char *text = g_strdup_printf("%s:%s", argv[1], argv[2]);
+        cli_print_result(text, &digest);
+    }
+    return answer != NULL;
+}
+
+const IngotVerb verb_approve = {
+    "approve", "HOST/NAME CHANNEL DIGEST", "approve an image for a channel",
+    "One person's approval of that digest, whatever a tag names later: the gate `approved` counts them. It needs the "
+    "right\n"
+    "promote; whoever pushed the image does not count.\n\n"
+    "Example:\n  ingot approve registry.example/team/web prod sha256:0123… --reason 'read and tried'\n",
+    run};

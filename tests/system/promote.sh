@@ -1,0 +1,93 @@
+#!/bin/bash
+# The first five minutes of a pipeline, by the commands: applied from a file, refused with status 3 and what would mend it, passed,
+# rolled back; a file that is wrong is told with its place.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+export INGOT_STORE=$TMP/store INGOT_PASSPHRASE='the word of the key'
+head -c 1048576 /dev/urandom >"$TMP/disk"
+ingot pack -q "$TMP/disk" web:1.0.0 >/dev/null 2>&1
+head -c 1048576 /dev/urandom >"$TMP/disk"
+ingot pack -q "$TMP/disk" web:1.1.0 >/dev/null 2>&1
+start_ingotd
+name=$REGISTRY/team/web
+for version in 1.0.0 1.1.0; do ingot push -q "web:$version" "$name:$version" >/dev/null; done
+# ends WANTED COMMAND...: with that status; its words are in $TMP/out.
+ends() {
+    local wanted=$1 status=0
+    shift
+    "$@" >"$TMP/out" 2>&1 || status=$?
+    [ $status = "$wanted" ] || fail "'$*' ends with $status: $(cat "$TMP/out")"
+}
+ends 0 ingot promote "$name" 1.0.0 dev
+ends 0 ingot promote "$name" dev prod
+ok "without a pipeline whoever may promote does"
+
+ingot key generate "$TMP/release" 2>/dev/null >&2
+cat >"$TMP/pipelines.yaml" <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - name: dev
+      - name: prod
+        from: dev
+        gates: [{signed: {keys: [release.pub]}}]
+YAML
+ends 1 ingot pipeline diff "$REGISTRY" "$TMP/pipelines.yaml"
+grep -q 'team/\*: added' "$TMP/out" || fail "diff: $(cat "$TMP/out")"
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml"
+ends 0 ingot pipeline diff "$REGISTRY" "$TMP/pipelines.yaml"
+ends 0 ingot pipeline show "$name"
+grep -q 'BEGIN PUBLIC KEY' "$TMP/out" || fail "show: $(cat "$TMP/out")"
+ends 0 ingot promote "$name" 1.1.0 dev
+ends 3 ingot promote "$name" dev prod
+grep -q 'signed: REFUSED' "$TMP/out" && grep -q 'ingot sign' "$TMP/out" || fail "what a gate says: $(cat "$TMP/out")"
+ends 0 ingot sign "$name:1.1.0" --key "$TMP/release"
+ends 0 ingot promote "$name" dev prod --dry-run
+[ "$(ingot channels "$name" --json | python3 -c 'import json,sys; print([e["version"] for e in json.load(sys.stdin) if e["channel"]=="prod"])')" = "['1.0.0']" ] || fail "a dry run has moved it"
+ends 0 ingot promote "$name" dev prod --reason 'signed at last' --json
+python3 -c 'import json,sys; a=json.load(open(sys.argv[1])); assert a["moved"] and all(g["passed"] for g in a["gates"]), a' "$TMP/out" || fail "$(cat "$TMP/out")"
+ends 0 ingot rollback "$name" prod --reason 'it smokes'
+ends 0 ingot log "$name" prod
+grep -q 'rollback.*1\.0\.0.*it smokes' "$TMP/out" || fail "the log: $(cat "$TMP/out")"
+ends 1 ingot approve "$name" prd "$(ingot channels "$name" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["digest"])')"
+ends 2 ingot approve "$name" prod 1.0.0
+ends 1 ingot promote "$name" dev prd
+grep -q "did you mean 'prod'" "$TMP/out" || fail "the nearest channel: $(cat "$TMP/out")"
+ok "a gate refuses with status 3, says what would satisfy it, and passes; a rollback goes back"
+
+# wrong LINE:COLUMN WORDS: the file of standard input is refused so.
+wrong() {
+    cat >"$TMP/wrong.yaml"
+    ends 2 ingot pipeline apply "$REGISTRY" "$TMP/wrong.yaml"
+    grep -q "wrong.yaml:$1: .*$2" "$TMP/out" || fail "$1 $2: $(cat "$TMP/out")"
+}
+wrong '[0-9]*:[0-9]*' 'a -> \|cycle' <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: a, from: b}
+      - {name: b, from: a}
+YAML
+wrong '4:[0-9]*' sooak <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: a, gates: [{sooak: 1d}]}
+YAML
+wrong '4:[0-9]*' duration <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: a, gates: [{soak: 1dd}]}
+YAML
+wrong '4:[0-9]*' 'No such file' <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: a, gates: [{signed: {keys: [nobody.pub]}}]}
+YAML
+ends 1 ingot pipeline diff "$REGISTRY" "$TMP/wrong.yaml.none"
+ends 2 ingot pipeline apply "$name" "$TMP/pipelines.yaml"
+ok "a file that is wrong is told with line and column"
