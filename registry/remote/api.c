@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "remote/failure.h"
 #include "remote/http.h"
 
@@ -19,11 +20,32 @@ static gboolean is_ours(const HttpExchange *exchange)
     return g_strcmp0(json_string_value(json_object_get(first, "message")), "no such endpoint") != 0 && first != NULL;
 }
 
-static json_t *refuse(IngotRemote *remote, const HttpExchange *exchange, GError **error)
+/* What the registry says, in its own words: they begin with what the user has named. */
+static gboolean tell(const IngotRemote *remote, const HttpExchange *exchange, const char *path, GError **error)
+{
+    gsize room = ANSWER_VALUES;
+    g_autoptr(json_t) body =
+        ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
+    const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
+    const char *message = json_string_value(json_object_get(first, "message"));
+    if (message == NULL ||
+        (exchange->status != 400 && exchange->status != 404 && exchange->status != 409 && exchange->status != 412)) {
+        return FALSE;
+    }
+    g_autofree char *word = g_strndup(message, strcspn(message, " :")), *line = ingot_text_line(message);
+    g_set_error(error, INGOT_ERROR,
+                exchange->status == 404   ? INGOT_ERROR_NOT_FOUND
+                : exchange->status == 400 ? INGOT_ERROR_FAILED
+                                          : INGOT_ERROR_EXISTS,
+                "%s%s%s", remote->host, g_str_has_prefix(path, word) ? "/" : ": ", line);
+    return TRUE;
+}
+
+static json_t *refuse(IngotRemote *remote, const HttpExchange *exchange, const char *path, GError **error)
 {
     if ((exchange->status == 404 || exchange->status == 405 || exchange->status == 501) && !is_ours(exchange)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: " FOREIGN, remote->host);
-    } else {
+    } else if (!tell(remote, exchange, path, error)) {
         http_refused(remote, exchange, error);
     }
     return NULL;
@@ -51,7 +73,7 @@ json_t *remote_api(IngotRemote *remote, const char *method, const char *path, co
     *status = (guint)exchange.status;
     gboolean good = exchange.status >= 200 && exchange.status < 300;
     if (!good && exchange.status != 409) {
-        return refuse(remote, &exchange, error);
+        return refuse(remote, &exchange, path, error);
     }
     if (good && exchange.answer->len == 0) {
         return json_null();
@@ -61,5 +83,5 @@ json_t *remote_api(IngotRemote *remote, const char *method, const char *path, co
     if (good || json_object_get(answer, "gates") != NULL || json_object_get(answer, "mistakes") != NULL) {
         return g_steal_pointer(&answer);
     }
-    return refuse(remote, &exchange, error);
+    return refuse(remote, &exchange, path, error);
 }

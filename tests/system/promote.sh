@@ -63,7 +63,7 @@ wrong() {
     ends 2 ingot pipeline apply "$REGISTRY" "$TMP/wrong.yaml"
     grep -q "wrong.yaml:$1: .*$2" "$TMP/out" || fail "$1 $2: $(cat "$TMP/out")"
 }
-wrong '[0-9]*:[0-9]*' 'a -> \|cycle' <<'YAML'
+wrong '[0-9]*:[0-9]*' 'go in a circle' <<'YAML'
 pipelines:
   team/*:
     channels:

@@ -26,10 +26,12 @@ static gboolean lacks_word(GError **error, IngotError code, const char *name, co
                            const char *const *words)
 {
     const char *nearest = ingot_text_nearest(word, words);
-    g_autofree char *hint = nearest == NULL ? g_strdup("") : g_strdup_printf(" (did you mean '%s'?)", nearest);
-    g_autofree char *all = g_strv_length((char **)words) > 20 ? NULL : g_strjoinv(", ", (char **)words);
-    g_set_error(error, INGOT_ERROR, code, "%s has no %s '%s'%s%s%s", name, noun, word, hint,
-                all == NULL || *all == '\0' ? "" : "; it has ", all == NULL ? "" : all);
+    g_autofree char *hint = nearest == NULL ? g_strdup("") : g_strdup_printf("did you mean '%s'?", nearest);
+    g_autofree char *all = g_strv_length((char **)words) > 20 ? g_strdup("") : g_strjoinv(", ", (char **)words);
+    const char *has = *all == '\0' ? "" : *hint == '\0' ? "it has " : " It has ";
+    gboolean more = *hint != '\0' || *all != '\0';
+    g_set_error(error, INGOT_ERROR, code, "%s has no %s '%s'%s%s%s%s%s", name, noun, word, more ? " (" : "", hint, has,
+                all, more ? ")" : "");
     return FALSE;
 }
 
