@@ -56,7 +56,7 @@ objects = $(patsubst %.c,$B/%.o,$1)
 pc_cflags := $(shell pkg-config --cflags $(libraries) $(builder_libraries) $(server_libraries) 2>/dev/null)
 pc_libs = $(shell pkg-config --libs $1)
 mains := registry/cli/main.c registry/server/main.c builder/cli/main.c
-verbs := build cache plan run shell validate
+verbs := build cache plan recipe run shell test validate
 programs := $B/ingot $B/ingotd $B/libexec/ingot-pipeline $(addprefix $B/libexec/ingot-,$(verbs)) $B/libexec/front/curl
 
 .PHONY: all deps demo check unit fuzz lint bench install clean help

@@ -54,7 +54,7 @@ declare -A allowed=(
     [graph]="base image recipe walk"
     [bake]="base recipe source machine guest step plan cache walk seal check emit evidence"
     [prospect]="base cache graph bake"
-    [builder-cli]="base format transfer recipe guest cache walk check graph bake prospect"
+    [builder-cli]="base format store remote transfer evidence recipe guest cache walk check emit graph bake prospect"
 )
 
 declare -A room_of

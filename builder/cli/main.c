@@ -3,6 +3,7 @@
 
 int main(int argc, char **argv)
 {
-    const IngotVerb verbs[] = {verb_build, verb_cache, verb_plan, verb_run, verb_shell, verb_validate, {0}};
+    const IngotVerb verbs[] = {verb_build, verb_cache, verb_plan,     verb_recipe, verb_run,
+                               verb_shell, verb_test,  verb_validate, {0}};
     return ingot_command_main("ingot-build", "bakes golden machine images", verbs, argc, argv);
 }

@@ -1,13 +1,12 @@
 #include <gio/gio.h>
 #include <ingot/error.h>
-#include <ingot/format.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
 
 #include "base/command.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "format/all.h"
+#include "cli/unpack.h"
 #include "guest/sshcommand.h"
 #include "transfer/policy.h"
 #include "verbs.h"
@@ -47,21 +46,6 @@ static GArray *parse_ports(char **texts, GError **error)
         g_array_append_val(ports, one);
     }
     return g_steal_pointer(&ports);
-}
-
-/* The disk as a raw file of the work folder: QEMU reads it, -snapshot keeps what is written apart. */
-static char *unpack(const IngotImage *image, IngotWorkdir *workdir, GError **error)
-{
-    g_autofree char *path = ingot_workdir_file(workdir, "disk.raw");
-    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
-    IngotProgress *progress = ingot_command_progress();
-    ingot_progress_begin(progress, image->index->disk_size, "unpack %s", image->entry->name);
-    if (disk == NULL || !ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, path, progress, error)) {
-        return NULL;
-    }
-    ingot_progress_end(progress, NULL);
-    ingot_image_remember(image, disk);
-    return g_steal_pointer(&path);
 }
 
 /* How to reach the machine: text for people, or one JSON object. */
@@ -152,13 +136,14 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
         return FALSE;
     }
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
-    g_autofree char *disk = workdir == NULL ? NULL : unpack(image, workdir, error);
+    g_autofree char *disk = workdir == NULL ? NULL : unpack_disk(image, workdir, error);
     g_autoptr(GuestKey) key = disk == NULL ? NULL : guest_key_new(ingot_workdir_path(workdir), error);
     if (key == NULL) {
         return FALSE;
     }
     g_autofree char *hostname = g_path_get_basename(image->entry->name);
-    /* What lies in it is the image's business: it is raw whatever it begins with. */
+    /* QEMU reads it, -snapshot keeps what is written apart. What lies in it is the image's business: it is raw whatever
+     * it begins with. */
     const MachineDrive drive = {.path = disk, .format = "raw", .snapshot = TRUE};
     options.drives = &drive;
     options.folder = ingot_workdir_path(workdir);

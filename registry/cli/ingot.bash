@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='approve build cache channels export formats fsck gc help images key log login logout ls pack pipeline plan promote pull push rm rollback run shell show sign tag vagrant validate verify version'
+    local verbs='approve build cache channels export formats fsck gc help images key log login logout ls pack pipeline plan promote pull push recipe rm rollback run shell show sign tag test vagrant validate verify version'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -21,7 +21,7 @@ _ingot() {
     cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune rm pin unpin' -- "$current") ;;
     key) mapfile -t COMPREPLY < <(compgen -W 'generate show' -f -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    export | push | rm | run | show | sign | tag | verify)
+    export | push | recipe | rm | run | show | sign | tag | test | verify)
         local images
         images=$(ingot images --json 2>/dev/null |
             sed -nE 's/^ *"(name|tag)": "([^"]*)",?$/\1 \2/p' |

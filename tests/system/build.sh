@@ -120,9 +120,48 @@ ingot build "$TMP/probe.yaml" --var token=hunter2 2>/dev/null | grep -q 'nothing
 [ "$before" = "$(ingot show --json probe:1.0.0 | sha256sum)" ] || fail "the second build changed the image"
 ok "a second build finds that nothing changed"
 
-# The second machine comes from a registry, by way of a store that has nothing.
+# The recipe comes back with its files, from the store and from a registry; what it can't bring back is said.
+ingot recipe probe:1.0.0 -o "$TMP/back" >"$TMP/out" 2>"$TMP/log" || fail "recipe: $(cat "$TMP/log")"
+[ "$(cat "$TMP/out")" = "$TMP/back/probe.yaml" ] && grep -q 'not in it: huge: too large' "$TMP/log" || fail "recipe: $(cat "$TMP/out" "$TMP/log")"
+cmp "$TMP/probe.yaml" "$TMP/back/probe.yaml" && diff -r "$TMP/site" "$TMP/back/site" || fail "the recipe came back otherwise"
+! ingot recipe probe:1.0.0 -o "$TMP/back" >/dev/null 2>"$TMP/log" || fail "a recipe came back over another"
+grep -q 'there is something already' "$TMP/log" || fail "$(cat "$TMP/log")"
+ok "the recipe comes back with its files"
+
+# The stored image is tested again. Its own recipe lacks a file that was too large; the one that it was baked from passes, and of another recipe's one fails, and the registry has that report.
+! ingot test probe:1.0.0 --var token=hunter2 >"$TMP/out" 2>"$TMP/log" || fail "a recipe that lacks a file was taken"
+grep -q "own recipe cannot be used (--recipe FILE names another): .*'huge'" "$TMP/log" || fail "test: $(cat "$TMP/log")"
+ingot test probe:1.0.0 --recipe "$TMP/probe.yaml" --var token=hunter2 >"$TMP/out" 2>"$TMP/log" || fail "test: $(cat "$TMP/log")"
+grep -q '^PASSED: 9 of 9' "$TMP/out" || fail "test: $(cat "$TMP/out")"
+[ "$(ingot show probe:1.0.0 | grep -c '^tests  *PASSED')" = 2 ] || fail "the report is not attached: $(ingot show probe:1.0.0)"
 start_ingotd
 ingot push -q probe:1.0.0 "$REGISTRY/probe" >/dev/null
+cat >"$TMP/more.yaml" <<EOF
+name: more
+source: {from: debian-12}
+machine: {cpus: 1}
+tests:
+  - {name: the page, file: {path: /srv/site/index.html, content: "^a page"}}
+  - {name: no such thing, file: {path: /srv/nothing}}
+EOF
+status=0
+ingot test "$REGISTRY/probe:1.0.0" --recipe "$TMP/more.yaml" --in staging --json >"$TMP/tested" 2>"$TMP/log" || status=$?
+[ $status = 1 ] || fail "a failed test of a stored image ends with $status: $(cat "$TMP/log")"
+ingot show --store "$TMP/none" --pull=always --json "$REGISTRY/probe:1.0.0" >"$TMP/shown"
+python3 - "$TMP/tested" "$TMP/shown" <<'PY'
+import json, sys
+tested, shown = (json.load(open(path)) for path in sys.argv[1:])
+assert (tested["result"], tested["passed"], tested["failed"]) == ("FAILED", ["the page"], ["no such thing"]), tested
+assert tested["digest"] == shown["digest"], (tested, shown)
+report, = [one for one in shown["evidence"] if one["digest"] == tested["report"]]
+assert (report["result"], report["passed"], report["failed"]) == ("FAILED", 1, 1), report
+assert (report["environment"], report["recipes"]) == ("staging", ["more.yaml"]), report
+PY
+ingot recipe --store "$TMP/none" "$REGISTRY/probe:1.0.0" -o "$TMP/far" >/dev/null 2>&1 && diff -r "$TMP/back" "$TMP/far" || fail "the registry's recipe is another"
+[ ! -e "$TMP/none" ] || fail "a look made a store"
+ok "a stored image is tested, and its report is attached here and in the registry"
+
+# The second machine comes from a registry, by way of a store that has nothing.
 for n in 1 2; do
     if [ $n = 1 ]; then boot probe:1.0.0; else boot --store "$TMP/empty" "$REGISTRY/probe:1.0.0"; fi
     in_guest 'cat /etc/machine-id; for k in /etc/ssh/ssh_host_*_key.pub; do cut -d" " -f2 $k; done' | sort >"$TMP/ids$n"
