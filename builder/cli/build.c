@@ -14,6 +14,7 @@
 #include "cli/timelimit.h"
 #include "graph/graph.h"
 #include "graph/room.h"
+#include "remote/environment.h"
 #include "verbs.h"
 #include "walk/sharing.h"
 
@@ -29,7 +30,7 @@ typedef struct {
     char *refresh; /* "": all; NULL: nothing */
     char *junit, *log_dir, *timeout;
     int jobs;
-    gboolean no_cache, no_test, debug, fail_fast, check;
+    gboolean no_cache, no_test, allow_revoked, debug, fail_fast, check;
 } BuildArguments;
 
 static void arguments_clear(BuildArguments *arguments)
@@ -428,6 +429,8 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
         {"cache-to", 0, 0, G_OPTION_ARG_STRING, &arguments.cache_to, "Push snapshots to this registry", "HOST/NAME"},
         {"cache-secret", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.cache_secrets,
          "Also push the snapshot taken after STEP (number or name), even though it contains a secret", "STEP"},
+        {"allow-revoked", 0, 0, G_OPTION_ARG_NONE, &arguments.allow_revoked,
+         "Build on an image that its registry has revoked or disabled", NULL},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Skip the recipe's tests", NULL},
         {"check", 0, 0, G_OPTION_ARG_NONE, &arguments.check, "Run steps and tests; seal nothing and store no image",
          NULL},
@@ -451,6 +454,9 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
     mark_bare_refresh(argv);
     if (!ingot_command_options(&verb_build, entries, 0, -1, &argc, &argv, error)) {
         return FALSE;
+    }
+    if (arguments.allow_revoked) {
+        environment_allow_revoked();
     }
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(recipes, g_strdup(argv[i]));

@@ -168,6 +168,7 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(RunArguments) arguments = {.cpus = NOT_GIVEN};
+    gboolean allow = FALSE;
     const GOptionEntry entries[] = {
         {"port", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &arguments.ports, "Forward a free port of 127.0.0.1 to this one",
          "GUEST"},
@@ -177,6 +178,8 @@ static gboolean run(int argc, char **argv, GError **error)
          "Memory, 2G say; a bare number is one of MiB (what the image was baked with)", "SIZE"},
         {"pull", 0, 0, G_OPTION_ARG_STRING, &arguments.pull,
          "Ask the registry: missing (where the store has none, the default), always, never", "WHEN"},
+        {"allow-revoked", 0, 0, G_OPTION_ARG_NONE, &allow, "Run an image that its registry has revoked or disabled",
+         NULL},
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
         {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait,
          "Print how to get in only when root can log in by ssh (10 minutes at most)", NULL},
@@ -195,6 +198,7 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(IngotReference) reference = ports == NULL ? NULL : ingot_reference_parse(argv[1], error);
     IngotPull pull;
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    remote->allow_revoked |= allow;
     const IngotPullOptions pulling = {.progress = ingot_command_progress(), .remote = remote};
     g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
     g_autoptr(IngotImage) image = reference == NULL || !ingot_pull_parse(arguments.pull, reference, &pull, error)

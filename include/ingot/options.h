@@ -31,10 +31,13 @@ typedef struct {
     const char *http_proxy, *https_proxy, *no_proxy;
     /* Where no proxy is given, libcurl looks for one in its variables (http_proxy, https_proxy, all_proxy). */
     gboolean proxy_variables;
+    /* Images that their registry has revoked or disabled are taken all the same, with a warning. */
+    gboolean allow_revoked;
     gpointer reserved[8]; /* NULL */
 } IngotRemoteOptions;
 
-/* What a program of Ingot's does: as $INGOT_CA, $INGOT_PLAIN_HTTP, $INGOT_TOKEN, $INGOT_TOKEN_HOST, $INGOT_TIMEOUT and
+/* What a program of Ingot's does: as $INGOT_CA, $INGOT_PLAIN_HTTP, $INGOT_TOKEN, $INGOT_TOKEN_HOST, $INGOT_TIMEOUT,
+ * $INGOT_ALLOW_REVOKED (1) and
  * the variables of proxies say, with the logins of $REGISTRY_AUTH_FILE, or else of $XDG_RUNTIME_DIR and the XDG
  * configuration folder (containers/auth.json), and of $DOCKER_CONFIG or ~/.docker (config.json). No other function of
  * the library reads the environment. Free it with ingot_remote_options_free. */

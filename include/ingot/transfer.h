@@ -53,7 +53,8 @@ typedef enum {
     INGOT_PULL_ALWAYS,  /* each time: a channel may have moved */
     INGOT_PULL_NEVER,   /* the store has it, or nobody */
 } IngotPull;
-/* The image that the reference names, open for reading: the store's, or pulled into it first. */
+/* The image that the reference names, open for reading: the store's, or pulled into it first. REFUSED: its registry has
+ * revoked or disabled it, now or when it was asked last (options.h: allow_revoked). */
 IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
                                  const IngotPullOptions *options, GError **error);
 

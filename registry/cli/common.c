@@ -54,6 +54,13 @@ IngotReference *cli_remote_reference(const char *text, GError **error)
     return reference;
 }
 
+IngotRemoteOptions *cli_remote_options(gboolean allow)
+{
+    IngotRemoteOptions *options = ingot_remote_options_from_environment();
+    options->allow_revoked |= allow;
+    return options;
+}
+
 char *cli_host(const char *text, GError **error)
 {
     g_autoptr(IngotReference) where = ingot_reference_parse_location(text, error);

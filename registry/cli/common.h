@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ingot/format.h>
+#include <ingot/options.h>
 #include <ingot/reference.h>
 #include <ingot/store.h>
 
@@ -38,6 +39,14 @@ typedef struct {
         "pull", 0, 0, G_OPTION_ARG_STRING, &(when),                                                                    \
             "ask the registry: missing (where the store has none, the default), always, never", "WHEN"                 \
     }
+/* --allow-revoked of the verbs that take an image: sets a gboolean, which cli_remote_options takes. */
+#define CLI_ALLOW_OPTION(allow)                                                                                        \
+    {                                                                                                                  \
+        "allow-revoked", 0, 0, G_OPTION_ARG_NONE, &(allow), "take an image that its registry has revoked or disabled", \
+            NULL                                                                                                       \
+    }
+/* The options of the environment, and that one. */
+IngotRemoteOptions *cli_remote_options(gboolean allow);
 void cli_output_clear(CliOutput *output);
 /* The format that is asked for; NULL and an error where it does not exist, or can't be written where it is to. */
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error);

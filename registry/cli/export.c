@@ -13,7 +13,9 @@ static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
     g_autofree char *when = NULL;
-    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_PULL_OPTION(when), G_OPTION_ENTRY_NULL};
+    gboolean allow = FALSE;
+    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_PULL_OPTION(when), CLI_ALLOW_OPTION(allow),
+                                    G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_export, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
@@ -27,7 +29,7 @@ static gboolean run(int argc, char **argv, GError **error)
     IngotPull pull;
     g_autoptr(IngotStore) store =
         reference == NULL || !ingot_pull_parse(when, reference, &pull, error) ? NULL : cli_store_to_read();
-    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    g_autoptr(IngotRemoteOptions) remote = cli_remote_options(allow);
     const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
     g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_transfer_image(store, reference, pull, &options, error);
     return image != NULL && cli_output_write(&output, image, format, error);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "store/standing.h"
 
 /* What an image says of itself, by its manifest's digest: names of one are looked at once. */
 static json_t *describe(IngotStore *store, const char *digest)
@@ -17,6 +18,8 @@ static json_t *describe(IngotStore *store, const char *digest)
     json_t *object = json_pack("{s:I, s:I}", "size", (json_int_t)image->index->disk_size, "stored",
                                (json_int_t)image->manifest->disk.size);
     ingot_json_set_string(object, "created", json_string_value(json_object_get(image->config, "created")));
+    g_autoptr(json_t) note = standing_load(store, &image->entry->manifest.digest);
+    json_object_update(object, note);
     return object;
 }
 
@@ -54,8 +57,13 @@ static void print_row(const json_t *object)
                                              : tag == NULL                                     ? "-"
                                                                                                : tag);
     g_autofree char *when = ingot_text_line(created == NULL ? "-" : created);
-    printf("%-32s %-12s %.19s  %-20s %10s %10s\n", name, shown, json_string_value(json_object_get(object, "digest")),
-           when, damaged ? "damaged" : size, damaged ? "damaged" : stored);
+    const json_t *said = json_object_get(object, "said"), *base = json_object_get(object, "base");
+    printf("%-32s %-12s %.19s  %-20s %10s %10s%s%s\n", name, shown,
+           json_string_value(json_object_get(object, "digest")), when, damaged ? "damaged" : size,
+           damaged ? "damaged" : stored, said == NULL ? "" : "  ",
+           said != NULL   ? lifecycle_word(lifecycle_of(said))
+           : base != NULL ? "  base revoked"
+                          : "");
 }
 
 /* Each once, however many names it has. */
@@ -102,7 +110,9 @@ static gboolean run(int argc, char **argv, GError **error)
 const IngotVerb verb_images = {
     "images", "", "list the images of the store",
     "SIZE is the disk as a machine sees it, STORED what it takes here. TAG is <none> where another "
-    "image has the name now: `ingot gc` removes it. With -q only digests are printed, each once: "
+    "image has the name now: `ingot gc` removes it. Behind STORED stands what the image's registry has said\n"
+    "of it, as it was asked last: deprecated, disabled, revoked, or that a base which it stands on is. With -q only "
+    "digests are printed, each once: "
     "other verbs take them as they are, or their first 12 digits as DIGEST shows them.\n\n"
     "Example:\n  ingot images --json\n",
     run};

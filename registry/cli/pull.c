@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "transfer/allowed.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 
@@ -18,13 +19,13 @@ static gboolean write_output(IngotStore *store, const char *name, const IngotDig
 }
 
 /* From its registry, or, where the name has no host, what the store has. *name: what the store calls it. */
-static gboolean get_image(IngotStore *store, IngotReference *reference, char **name, IngotDescriptor *manifest,
-                          GError **error)
+static gboolean get_image(IngotStore *store, IngotReference *reference, gboolean allow, char **name,
+                          IngotDescriptor *manifest, GError **error)
 {
+    g_autoptr(IngotRemoteOptions) remote = cli_remote_options(allow);
+    const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
     if (reference->host != NULL) {
         *name = g_strdup_printf("%s/%s", reference->host, reference->name);
-        g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
-        const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
         return ingot_transfer_pull(store, reference, &options, manifest, NULL, error);
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, reference, error);
@@ -36,13 +37,14 @@ static gboolean get_image(IngotStore *store, IngotReference *reference, char **n
     if (reference->tag == NULL && reference->digest == NULL) {
         reference->tag = g_strdup(entry->tag);
     }
-    return TRUE;
+    return allowed_check(store, &entry->manifest.digest, entry->name, &options, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
-    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), G_OPTION_ENTRY_NULL};
+    gboolean allow = FALSE;
+    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_ALLOW_OPTION(allow), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_pull, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
@@ -59,7 +61,7 @@ static gboolean run(int argc, char **argv, GError **error)
     IngotDescriptor manifest;
     g_autofree char *name = NULL;
     g_autoptr(IngotStore) store = cli_store(error);
-    if (store == NULL || !get_image(store, reference, &name, &manifest, error) ||
+    if (store == NULL || !get_image(store, reference, allow, &name, &manifest, error) ||
         (output.path != NULL && !write_output(store, name, &manifest.digest, &output, format, error))) {
         return FALSE;
     }
@@ -72,7 +74,10 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const IngotVerb verb_pull = {
     "pull", "REF", "fetch an image from a registry",
-    "Only chunks that no image of the store has cross the network; a pull that was cut off goes on where it was.\n\n"
+    "Only chunks that no image of the store has cross the network; a pull that was cut off goes on where it was.\n"
+    "An image that its registry has revoked or disabled is refused (exit status 3), with who did that and why; one "
+    "that\n"
+    "is deprecated, or stands on a revoked base, comes with a warning.\n\n"
     "Examples:\n  ingot pull registry.example/team/web:prod\n"
     "  ingot pull registry.example/team/web:prod -F qcow2 -o web.qcow2\n",
     run};

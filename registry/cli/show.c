@@ -9,8 +9,9 @@
 #include "cli/common.h"
 #include "cli/evidence.h"
 #include "cli/verbs.h"
-#include "remote/environment.h"
 #include "store/attached.h"
+#include "store/standing.h"
+#include "transfer/allowed.h"
 #include "transfer/policy.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
@@ -63,7 +64,9 @@ static json_t *show_local(const IngotReference *reference, GError **error)
     g_autofree char *name = ingot_name_to_text(image->entry->name, image->entry->tag);
     json_t *all = describe(name, &image->entry->manifest, image->manifest, image->config, attached);
     json_object_set(all, "evidence", evidence);
+    g_autoptr(json_t) note = standing_load(store, &image->entry->manifest.digest);
     json_object_set_new(all, "chunks", json_integer(image->index->chunks->len));
+    json_object_update(all, note);
     return all;
 }
 
@@ -85,9 +88,11 @@ static json_t *remote_evidence(IngotRemote *remote, const char *name, const json
 static json_t *show_remote(IngotReference *reference, GError **error)
 {
     IngotDescriptor descriptor;
-    g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
+    g_autoptr(IngotRemoteOptions) options = cli_remote_options(TRUE); /* it is shown that it is revoked */
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, options, error);
     g_autoptr(GBytes) bytes =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &descriptor, error);
+    g_autoptr(json_t) words = remote == NULL ? NULL : allowed_words(remote);
     g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotManifest) manifest =
         bytes == NULL ? NULL
@@ -124,6 +129,7 @@ static json_t *show_remote(IngotReference *reference, GError **error)
         json_decref(all);
         return NULL;
     }
+    json_object_update(all, words);
     return all;
 }
 
@@ -178,6 +184,19 @@ static void print_outputs(const json_t *outputs)
     line("outputs", list->len == 0 ? NULL : list->str);
 }
 
+/* What registries say of it, and of a base that it stands on. */
+static void print_said(const json_t *all)
+{
+    const json_t *said = json_object_get(all, "said"), *base = json_object_get(all, "base");
+    g_autofree char *own = said == NULL ? NULL : lifecycle_tell(said);
+    g_autofree char *told = base == NULL ? NULL : lifecycle_tell(base);
+    g_autofree char *of_base = told == NULL ? NULL
+                                            : g_strdup_printf("its base %s@%s is %s", get(base, "name", NULL),
+                                                              get(base, "digest", NULL), told);
+    line("state", own);
+    line(own == NULL ? "state" : "", of_base);
+}
+
 static void print(const json_t *all)
 {
     const json_t *config = json_object_get(all, "config");
@@ -191,6 +210,7 @@ static void print(const json_t *all)
                                                 release == NULL ? "" : release);
     line("reference", get(all, "reference", NULL));
     line("digest", get(all, "digest", NULL));
+    print_said(all);
     line("created", get(config, "created", NULL));
     line("os", os);
     line("architecture", get(config, "architecture", NULL));

@@ -1,6 +1,8 @@
 /* The one place of the library that reads the environment: for those who ask it to. */
 #include "remote/environment.h"
 
+#define ALLOW_REVOKED "INGOT_ALLOW_REVOKED"
+
 /* Its value; NULL: it is not set, or empty. */
 static const char *variable(const char *name)
 {
@@ -53,8 +55,14 @@ IngotRemoteOptions *ingot_remote_options_from_environment(void)
                                       .timeout = variable("INGOT_TIMEOUT"),
                                       .http_proxy = upper_http_proxy(),
                                       .no_proxy = without == NULL ? variable("no_proxy") : without,
-                                      .proxy_variables = TRUE};
+                                      .proxy_variables = TRUE,
+                                      .allow_revoked = g_strcmp0(variable(ALLOW_REVOKED), "1") == 0};
     return ingot_remote_options_copy(&found);
+}
+
+void environment_allow_revoked(void)
+{
+    g_setenv(ALLOW_REVOKED, "1", TRUE);
 }
 
 IngotRemote *environment_remote(const char *where, GError **error)

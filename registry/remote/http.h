@@ -5,6 +5,7 @@
 #include <ingot/progress.h>
 #include <ingot/remote.h>
 
+#include "image/lifecycle.h"
 #include "remote/auth.h"
 #include "remote/patience.h"
 #include "remote/plain.h"
@@ -22,9 +23,10 @@ struct IngotRemote {
     IngotDigest called_for;
     gboolean (*goes_on)(gpointer user, GError **error); /* NULL: whatever is asked for is wanted */
     gpointer goes_on_user;
-    guint patience;       /* seconds that a request may wait for a registry that answers 429 or 503 */
-    IngotRemoteEnd ended; /* the last request */
-    char *uploads;        /* folder of notes (uploadnotes.h); NULL: none are kept */
+    guint patience;           /* seconds that a request may wait for a registry that answers 429 or 503 */
+    IngotRemoteEnd ended;     /* the last request */
+    json_t *said, *base_said; /* of the manifest that was asked for last (image/lifecycle.h); NULL: nothing */
+    char *uploads;            /* folder of notes (uploadnotes.h); NULL: none are kept */
 };
 
 typedef struct {

@@ -17,7 +17,8 @@ IngotRemoteOptions *ingot_remote_options_copy(const IngotRemoteOptions *options)
                                  .http_proxy = g_strdup(from->http_proxy),
                                  .https_proxy = g_strdup(from->https_proxy),
                                  .no_proxy = g_strdup(from->no_proxy),
-                                 .proxy_variables = from->proxy_variables};
+                                 .proxy_variables = from->proxy_variables,
+                                 .allow_revoked = from->allow_revoked};
     return copy;
 }
 

@@ -3,6 +3,8 @@
 
 #include <ingot/remote.h>
 
+#include "base/json.h"
+
 /* What is done while a registry works out the digest of a disk that was sent to it: other requests of the same remote.
  * run returns FALSE with an error to end the push. */
 typedef struct {
@@ -28,6 +30,14 @@ gboolean ingot_remote_put_disk(IngotRemote *remote, const char *name, const char
  * FALSE. */
 gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const IngotDigest *digest, GBytes **frames,
                                  GError **error);
+
+/* What a registry of Ingot's says of the manifest that was asked for last, whether it gave it or not, and of a base
+ * that this stands on, as image/lifecycle.h has it; NULL: nothing. It belongs to the remote. */
+const json_t *ingot_remote_said(const IngotRemote *remote);
+const json_t *ingot_remote_said_of_base(const IngotRemote *remote);
+/* The manifest is given although it is withheld, from now on: for whoever describes it or copies it with what is said.
+ */
+void ingot_remote_allow(IngotRemote *remote);
 
 /* What the registry has at a path of its own ("/vagrant/team/web"), at most limit bytes of it. */
 GBytes *ingot_remote_get_path(IngotRemote *remote, const char *path, gsize limit, GError **error);

@@ -97,6 +97,8 @@ void ingot_remote_free(IngotRemote *remote)
         auth_free(remote->auth);
         ingot_remote_options_free(remote->options);
         g_free(remote->called);
+        json_decref(remote->said);
+        json_decref(remote->base_said);
         g_free(remote->uploads);
         g_free(remote->host);
         g_free(remote->base);
@@ -135,21 +137,65 @@ static GBytes *take_answer(HttpExchange *exchange)
 
 /* Each type by its name: some registries don't read the wildcard, and convert what is not named to an older format,
  * which has another digest. */
-static const char *const accept_manifests[] = {"Accept: " INGOT_TYPE_MANIFEST
-                                               ", application/vnd.oci.image.index.v1+json,"
-                                               " application/vnd.docker.distribution.manifest.v2+json,"
-                                               " application/vnd.docker.distribution.manifest.list.v2+json,"
-                                               " application/vnd.oci.artifact.manifest.v1+json, */*",
-                                               NULL};
+#define ACCEPT_MANIFESTS                                                                                               \
+    "Accept: " INGOT_TYPE_MANIFEST ", application/vnd.oci.image.index.v1+json,"                                        \
+    " application/vnd.docker.distribution.manifest.v2+json,"                                                           \
+    " application/vnd.docker.distribution.manifest.list.v2+json,"                                                      \
+    " application/vnd.oci.artifact.manifest.v1+json, */*"
+
+/* The headers of a request for a manifest. */
+static const char *const *manifest_headers(const IngotRemote *remote)
+{
+    static const char *const usual[] = {ACCEPT_MANIFESTS, NULL};
+    static const char *const all[] = {ACCEPT_MANIFESTS, LIFECYCLE_ALLOW_HEADER ": " LIFECYCLE_ALLOW, NULL};
+    return remote->options->allow_revoked ? all : usual;
+}
+
+void ingot_remote_allow(IngotRemote *remote)
+{
+    remote->options->allow_revoked = TRUE;
+}
+
+const json_t *ingot_remote_said(const IngotRemote *remote)
+{
+    return remote->said;
+}
+
+const json_t *ingot_remote_said_of_base(const IngotRemote *remote)
+{
+    return remote->base_said;
+}
+
+static json_t *said_in(const HttpExchange *answer, const char *header)
+{
+    g_autofree char *name = g_ascii_strdown(header, -1);
+    const char *text = http_header(answer, name);
+    return text == NULL ? NULL : lifecycle_read(text);
+}
+
+/* Notes what the answer says of the manifest. FALSE: it is withheld, and the error says by whom and why. */
+static gboolean manifest_is_given(IngotRemote *remote, const HttpExchange *answer, GError **error)
+{
+    json_decref(remote->said);
+    json_decref(remote->base_said);
+    remote->said = said_in(answer, LIFECYCLE_HEADER);
+    remote->base_said = said_in(answer, LIFECYCLE_BASE_HEADER);
+    if (answer->status != 403 || !lifecycle_withholds(remote->said)) {
+        return TRUE;
+    }
+    g_autofree char *told = lifecycle_tell(remote->said);
+    return failure_set(remote, answer->url, INGOT_ERROR_REFUSED, error,
+                       "%s (--allow-revoked, or INGOT_ALLOW_REVOKED=1, takes it all the same)", told);
+}
 
 GBytes *ingot_remote_get_manifest(IngotRemote *remote, const char *name, const char *reference, IngotDescriptor *out,
                                   char **media_type, GError **error)
 {
     g_auto(HttpExchange) get = {.method = "GET",
                                 .url = http_api_url(remote, name, "manifests", reference),
-                                .headers = accept_manifests,
+                                .headers = manifest_headers(remote),
                                 .limit = INGOT_MANIFEST_MAX};
-    if (!http_exchange(remote, &get, error)) {
+    if (!http_exchange(remote, &get, error) || !manifest_is_given(remote, &get, error)) {
         return NULL;
     }
     if (get.status != 200) {
@@ -176,9 +222,10 @@ gboolean ingot_remote_find_tag(IngotRemote *remote, const char *name, const char
 {
     g_auto(HttpExchange) head = {.method = "HEAD",
                                  .url = http_api_url(remote, name, "manifests", tag),
-                                 .headers = accept_manifests,
+                                 .headers = manifest_headers(remote),
                                  .limit = ERROR_MAX};
-    if (!http_exchange(remote, &head, error) || (head.status != 200 && !http_refused(remote, &head, error))) {
+    if (!http_exchange(remote, &head, error) || !manifest_is_given(remote, &head, error) ||
+        (head.status != 200 && !http_refused(remote, &head, error))) {
         return FALSE;
     }
     const char *text = http_header(&head, "docker-content-digest");

@@ -16,6 +16,7 @@
 #include "store/hold.h"
 #include "store/lacking.h"
 #include "store/reach.h"
+#include "store/standing.h"
 
 /* --- with a name --- */
 
@@ -117,6 +118,7 @@ static DropResult drop_blob(IngotStore *store, const IngotDigest *digest, guint6
     ingot_store_drop_frames(store, digest);
     doubts_drop(store, digest);
     lacking_drop(store, digest);
+    standing_drop(store, digest);
     return DROP_DONE;
 }
 
@@ -344,7 +346,7 @@ static gboolean drop_first(IngotStore *store, GHashTable *standing, IngotGarbage
     garbage->freed += loose.freed;
     return drop_partials(store, garbage, error) && drop_temporary(store, error) && drop_hints(store, "frames", error) &&
            drop_hints(store, "frame-digests", error) && drop_hints(store, "checked", error) &&
-           drop_hints(store, LACKING_FOLDER, error);
+           drop_hints(store, LACKING_FOLDER, error) && drop_hints(store, STANDING_FOLDER, error);
 }
 
 /* On a full disk the list is written once there is room for it: whoever is killed in between leaves a name, or a row

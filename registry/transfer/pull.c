@@ -11,6 +11,7 @@
 #include "store/blobs.h"
 #include "store/lacking.h"
 #include "store/meant.h"
+#include "transfer/allowed.h"
 #include "transfer/assemble.h"
 #include "transfer/attachments.h"
 #include "transfer/fetch.h"
@@ -210,12 +211,15 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, const N
     g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, options == NULL ? NULL : options->remote, error);
     g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, manifest, error);
     g_autofree char *what = ingot_reference_to_text(reference);
+    g_autoptr(json_t) words = remote == NULL ? NULL : allowed_words(remote);
     g_autoptr(IngotManifest) parts =
         bytes == NULL ? NULL
                       : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
     if (parts == NULL) {
         if (bytes != NULL) {
             blame_image(reference, what, error);
+        } else if (words != NULL) {
+            allowed_note(store, words, reference, NULL);
         }
         return FALSE;
     }
@@ -223,7 +227,11 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, const N
     if (!came) {
         blame_image(reference, what, error);
     }
-    gboolean ok = came && name_pulled(store, reference, naming, manifest, error);
+    if (came) {
+        allowed_note(store, words, reference, &manifest->digest);
+    }
+    gboolean ok = came && allowed_check(store, &manifest->digest, what, options, error) &&
+                  name_pulled(store, reference, naming, manifest, error);
     if (!ok || naming->none) {
         let_go(store, parts, manifest);
     }
@@ -295,9 +303,11 @@ IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, I
 {
     IngotDescriptor manifest;
     GError *problem = NULL;
-    IngotImage *image = pull == INGOT_PULL_ALWAYS ? NULL : ingot_store_image(store, reference, &problem);
+    g_autoptr(IngotImage) image = pull == INGOT_PULL_ALWAYS ? NULL : ingot_store_image(store, reference, &problem);
     if (image != NULL) {
-        return image;
+        g_autofree char *text = ingot_reference_to_text(reference);
+        return allowed_check(store, &image->entry->manifest.digest, text, options, error) ? g_steal_pointer(&image)
+                                                                                          : NULL;
     }
     if (!ingot_pull_asks(pull, reference, problem)) {
         g_propagate_error(error, problem);

@@ -7,7 +7,7 @@
 #include "server/http/request.h"
 #include "server/storage/storage.h"
 
-extern const Route tell_routes[], promotion_routes[], pipeline_routes[];
+extern const Route tell_routes[], promotion_routes[], pipeline_routes[], lifecycle_routes[];
 
 /* For these doors: the name's grammar, and that the caller has the right (AccessRight) on it. Answers itself where not:
  * FALSE. */

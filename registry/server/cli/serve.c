@@ -185,8 +185,8 @@ static char **find_keeps(const Settings *settings, GError **error)
 
 /* --- the parts --- */
 
-static const Route *const tables[] = {formats_routes,   vagrant_routes,  follow_routes, api_routes,
-                                      promotion_routes, pipeline_routes, tell_routes,   NULL};
+static const Route *const tables[] = {formats_routes,  vagrant_routes, follow_routes,    api_routes, promotion_routes,
+                                      pipeline_routes, tell_routes,    lifecycle_routes, NULL};
 static const FlowIdentity identity = {
     .identify = door_open, .waits = door_waits, .forget = door_close, .user = access_user};
 

@@ -3,11 +3,15 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "remote/ours.h"
 #include "remote/relay.h"
+#include "server/channel/announce.h"
 #include "server/mirror/told.h"
 #include "server/storage/bases.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
+#include "server/storage/records.h"
+#include "server/storage/states.h"
 
 #define DEEP 8 /* indexes within indexes, attachments of attachments */
 
@@ -28,6 +32,33 @@ void copy_call(const Copy *copy, const OciDigest *named)
 
 static gboolean copy_deep(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
                           guint depth, gboolean *changed, GError **error);
+
+/* What the other registry says of the manifest that it was asked for last counts here too, and no longer than there:
+ * before the manifest can be had here. What was said here first stays. */
+static gboolean copy_said(Copy *copy, const char *name, const IngotDigest *digest, GError **error)
+{
+    GError *problem = NULL;
+    g_autofree char *text = ingot_digest_to_text(digest);
+    g_autoptr(json_t) body = storage_record(copy->storage, STATE_RECORD, name, text, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    const json_t *counts = state_now(body, now), *there = ingot_remote_said(copy->remote);
+    gboolean mirrored = json_is_true(json_object_get(counts, "mirrored"));
+    if (there == NULL && !mirrored) {
+        return TRUE;
+    }
+    g_autoptr(json_t) said = there == NULL
+                                 ? lifecycle_say(LIFECYCLE_ACTIVE, "the other registry has restored it", NULL, now, now)
+                                 : json_copy((json_t *)there);
+    json_object_del(said, "name");
+    json_object_del(said, "digest");
+    json_object_set_new(said, "mirrored", json_true());
+    return (counts != NULL && json_equal(said, (json_t *)counts)) ||
+           state_say(copy->storage, &copy_actor, name, digest, said, error);
+}
 
 /* An entry of an index whose type tells nothing: where the other registry has a manifest of that digest, it is one. */
 static gboolean copy_open(Copy *copy, const char *name, const Mention *mention, const OciDigest *named, guint depth,
@@ -262,6 +293,9 @@ static gboolean is_current(Copy *copy, const char *name, const char *reference, 
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
+    if (told && !copy_said(copy, name, digest, error)) {
+        return FALSE;
+    }
     const OciDigest named = told ? oci_digest_from_sha256(digest) : (OciDigest){0};
     *current = told && is_copied(copy, name, tag, &named, digest, partial);
     return TRUE;
@@ -344,6 +378,9 @@ static gboolean copy_one(Copy *copy, const char *name, const char *reference, co
         named = oci_digest_from_sha256(&found.digest);
     }
     *digest = found.digest;
+    if (!copy_said(copy, name, digest, error)) {
+        return FALSE;
+    }
     *changed = !is_copied(copy, name, tag, &named, digest, partial);
     if (*changed && !put(copy, name, tag, &named, bytes, type, partial, depth, error)) {
         return FALSE;

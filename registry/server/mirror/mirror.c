@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "remote/environment.h"
+#include "remote/ours.h"
 #include "remote/relay.h"
 #include "server/mirror/copy.h"
 
@@ -100,6 +101,7 @@ gboolean mirror_run(Storage *storage, const MirrorOptions *options, MirrorReport
         return FALSE;
     }
     ingot_remote_while(remote, options->goes_on, options->user);
+    ingot_remote_allow(remote); /* what is withheld there is withheld here: copy.c */
     g_auto(GStrv) names = find_names(remote, options->pattern, error);
     g_autoptr(GHashTable) fetched = copy_fetched_new();
     Mirror mirror = {.copy = {.storage = storage,

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "server/auth/access.h"
+#include "server/channel/announce.h"
 #include "server/oci/api.h"
 #include "server/server.h"
 #include "server/storage/bases.h"
@@ -36,8 +37,21 @@ static gboolean counts_on(Request *request, const ApiRoute *route)
     return strcmp(request->method, "HEAD") == 0 && access_may(request, ACCESS_PUSH, route->name);
 }
 
+/* One that is disabled or revoked is given to those alone who say that they want it all the same. */
+static enum MHD_Result withhold(Request *request, const Announcement *words)
+{
+    enum MHD_Result result = request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", words->why);
+    MHD_add_response_header(request->response, LIFECYCLE_HEADER, words->said);
+    return result;
+}
+
 static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest)
 {
+    g_auto(Announcement) words = {0};
+    announce(manifest->states, route->name, &manifest->digest, g_get_real_time() / G_USEC_PER_SEC, &words);
+    if (words.withheld && g_strcmp0(request_header(request, LIFECYCLE_ALLOW_HEADER), LIFECYCLE_ALLOW) != 0) {
+        return withhold(request, &words);
+    }
     if (strcmp(request->method, "GET") == 0) {
         pulls_note(request->server->storage, route->name, &manifest->digest);
     } else if (counts_on(request, route)) {
@@ -45,14 +59,17 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     }
     const char *text = manifest->text;
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
-    /* A tag may move: whoever keeps its answer asks again, and is told in few bytes that nothing has changed. */
-    const char *keep = by_digest(route) ? access_keep(request) : "no-cache";
+    /* A tag may move, and an image may be revoked: whoever keeps an answer asks again, and is told in few bytes that
+     * nothing has changed. */
+    const char *keep = "no-cache";
     if (request_has_already(request, tag)) {
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
-                              "Docker-Content-Digest", text, NULL);
+                              "Docker-Content-Digest", text, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,
+                              words.base, "Warning", words.warning, NULL);
     }
     return request_answer_bytes(request, MHD_HTTP_OK, manifest->type, manifest->bytes, "Docker-Content-Digest", text,
-                                "ETag", tag, "Cache-Control", keep, NULL);
+                                "ETag", tag, "Cache-Control", keep, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,
+                                words.base, "Warning", words.warning, NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route)
@@ -247,6 +264,23 @@ static enum MHD_Result answer_put(Request *request, const ApiRoute *route, const
                           "OCI-Subject", subject, "OCI-Tag", list, NULL);
 }
 
+/* Why a channel may not name the manifest: it is disabled or revoked. NULL: nothing, or an error. Free it. */
+static char *channel_withheld(Request *request, const StorageManifest *manifest, const char *name, GError **error)
+{
+    Storage *storage = request->server->storage;
+    gboolean channel = manifest->tag != NULL && storage_is_channel(storage, name, manifest->tag);
+    for (guint i = 0; manifest->further != NULL && manifest->further[i] != NULL; i++) {
+        channel = channel || storage_is_channel(storage, name, manifest->further[i]);
+    }
+    char *why = NULL;
+    IngotDigest digest;
+    if (channel) {
+        ingot_digest_of(manifest->data, manifest->size, &digest);
+        state_stands_in_the_way(storage, name, &digest, &why, error);
+    }
+    return why;
+}
+
 static enum MHD_Result store(Request *request, const ApiRoute *route, const json_t *root, const char *type,
                              const OciDigest *given, const GArray *mentions)
 {
@@ -273,6 +307,13 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                                 .named = by_digest(route) ? given : NULL,
                                 .mentions = mentions,
                                 .actor = &actor};
+    g_autofree char *withheld = channel_withheld(request, &manifest, route->name, &error);
+    if (withheld != NULL) {
+        return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", withheld);
+    }
+    if (error != NULL) {
+        return request_fail(request, "NAME_UNKNOWN", error);
+    }
     if (!may_set(request, route->name, tags)) {
         return access_refuse(request, route->name, ACCESS_PROMOTE);
     }

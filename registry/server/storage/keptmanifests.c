@@ -6,6 +6,7 @@
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/tags.h"
 #include "server/storage/inside.h"
+#include "server/storage/states.h"
 
 #define OVERHEAD 256 /* bytes of tables and the like for each, about */
 
@@ -22,6 +23,7 @@ void kept_manifest_unref(KeptManifest *manifest)
         g_free(manifest->type);
         g_free(manifest->text);
         g_bytes_unref(manifest->bytes);
+        json_decref(manifest->states);
         g_free(manifest);
     }
 }
@@ -66,7 +68,8 @@ static KeptManifest *kept_look(KeptManifests *kept, const char *key, guint64 seq
 /* One that was looked up when the catalogue stood at `sequence`. */
 static void kept_add(KeptManifests *kept, const char *key, KeptManifest *manifest, guint64 sequence)
 {
-    gsize cost = OVERHEAD + strlen(key) + g_bytes_get_size(manifest->bytes);
+    gsize cost = OVERHEAD + strlen(key) + g_bytes_get_size(manifest->bytes) +
+                 (manifest->states == NULL ? 0 : ingot_json_memory(manifest->states));
     g_mutex_lock(&kept->lock);
     if (kept->sequence == sequence && !g_hash_table_contains(kept->table, key)) {
         if (kept->size + cost > KEPT_MANIFESTS_MAX) {
@@ -112,9 +115,20 @@ static KeptManifest *look_up(Storage *storage, const char *name, const char *ref
     if (bytes == NULL) {
         return NULL;
     }
+    GError *problem = NULL;
+    json_t *states = storage_states(storage, name, &digest, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        g_bytes_unref(bytes);
+        g_free(type);
+        return NULL;
+    }
     KeptManifest *manifest = g_new(KeptManifest, 1);
-    *manifest = (KeptManifest){
-        .digest = digest, .text = text_of(storage, name, reference, &digest), .type = type, .bytes = bytes};
+    *manifest = (KeptManifest){.digest = digest,
+                               .text = text_of(storage, name, reference, &digest),
+                               .type = type,
+                               .bytes = bytes,
+                               .states = states};
     g_atomic_ref_count_init(&manifest->references);
     return manifest;
 }

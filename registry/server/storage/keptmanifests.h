@@ -4,6 +4,7 @@
  * Invariant: what is remembered was read after the catalogue changed last, by whichever process. Thread safe. */
 #pragma once
 
+#include "base/json.h"
 #include "server/storage/storage.h"
 
 #define KEPT_MANIFESTS_MAX ((gsize)16 << 20) /* bytes of them */
@@ -14,6 +15,7 @@ typedef struct {
     char *text; /* the digest in the algorithm that was asked for, or that the tag was put with */
     char *type; /* media type */
     GBytes *bytes;
+    json_t *states; /* what was said of it (states.h); NULL: nothing */
 } KeptManifest;
 void kept_manifest_unref(KeptManifest *manifest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KeptManifest, kept_manifest_unref)

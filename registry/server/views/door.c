@@ -72,6 +72,9 @@ static enum MHD_Result fail(Request *request, const GError *error)
     if (g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY)) {
         return request_refuse_busy(request, error->message);
     }
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED)) {
+        return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", error->message);
+    }
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)
                ? request_refuse(request, MHD_HTTP_NOT_FOUND, "UNSUPPORTED", error->message)
                : request_fail(request, "MANIFEST_UNKNOWN", error);

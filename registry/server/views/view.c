@@ -4,6 +4,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/channel/announce.h"
 #include "server/storage/pulls.h"
 #include "server/views/imagecache.h"
 
@@ -42,6 +43,21 @@ static ViewImage *load_image(Views *views, const char *name, const IngotDigest *
     return image;
 }
 
+/* REFUSED: it is disabled or revoked. */
+static gboolean may_be_seen(Views *views, const char *name, const IngotDigest *digest, GError **error)
+{
+    GError *problem = NULL;
+    g_autofree char *why = NULL;
+    if (state_stands_in_the_way(views->storage, name, digest, &why, &problem)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED, "%s", why);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return why == NULL;
+}
+
 /* The reference is a tag or a digest. Whether the repository still has the image is asked each time. whole: as for
  * view_image_load. */
 static ViewImage *find_image(Views *views, const char *name, const char *reference, gboolean whole, GError **error)
@@ -55,6 +71,9 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
     }
     if (!storage_has_manifest(views->storage, name, &digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
+        return NULL;
+    }
+    if (!may_be_seen(views, name, &digest, error)) {
         return NULL;
     }
     ViewImage *image = image_cache_find(views->images, name, &digest);

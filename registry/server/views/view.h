@@ -2,7 +2,8 @@
  * had to be measured for that, or was summed up, is (storage_measure).
  *
  * A view reads from the blob's pieces, which are checked before a byte is used: damage is an error, never other bytes.
- * The same image, format and file are the same bytes for as long as this version of Ingot serves them. Thread safe. */
+ * An image that is disabled or revoked (channel/announce.h) has none: REFUSED. The same image, format and file are the
+ * same bytes for as long as this version of Ingot serves them. Thread safe. */
 #pragma once
 
 #include <ingot/format.h>

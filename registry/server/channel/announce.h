@@ -1,0 +1,33 @@
+/* What a repository says of an image to whoever asks for it: whether it is withheld, and the words for it.
+ *
+ * An image of which was said that it is disabled or revoked is withheld: it is not given to clients that do not ask for
+ * it all the same, does not become what a channel names, and is in no list for Vagrant. One that is deprecated, or
+ * stands on a base that is not active, is given with a warning. */
+#pragma once
+
+#include "server/channel/state.h"
+#include "server/storage/storage.h"
+
+typedef struct {
+    gboolean withheld;
+    char *why;  /* "team/web@sha256:… is revoked by alice, …": of the image, else of a base; NULL: it is active */
+    char *said; /* the header LIFECYCLE_HEADER; NULL: none */
+    char *base; /* the header LIFECYCLE_BASE_HEADER; NULL: none */
+    char *warning; /* the header Warning, as distribution-spec has it ("Warnings"); NULL: none */
+} Announcement;
+void announcement_clear(Announcement *announcement);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Announcement, announcement_clear)
+
+/* states: as storage_states gives it, or NULL. Pure. */
+void announce(const json_t *states, const char *name, const IngotDigest *image, gint64 now, Announcement *announcement);
+
+/* Whether the image is withheld: *why (free it) says so then, else it is NULL. FALSE may be an error. */
+gboolean state_stands_in_the_way(Storage *storage, const char *name, const IngotDigest *image, char **why,
+                                 GError **error);
+/* What marks a channel that names the image, in a few words: that it, or a base of it, is not active. NULL: nothing
+ * does. Free it. */
+char *state_mark(Storage *storage, const char *name, const IngotDigest *image);
+
+/* Says one thing more of an image of the repository (image/lifecycle.h). Of two at once none is lost. */
+gboolean state_say(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,
+                   const json_t *said, GError **error);

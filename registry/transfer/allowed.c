@@ -1,0 +1,59 @@
+#include "transfer/allowed.h"
+
+#include <ingot/error.h>
+
+#include "remote/ours.h"
+#include "store/standing.h"
+
+json_t *allowed_words(const IngotRemote *remote)
+{
+    return json_pack("{s:O*, s:O*}", "said", ingot_remote_said(remote), "base", ingot_remote_said_of_base(remote));
+}
+
+void allowed_note(IngotStore *store, const json_t *words, const IngotReference *reference, const IngotDigest *image)
+{
+    const json_t *said = json_object_get(words, "said"), *base = json_object_get(words, "base");
+    const char *named = json_string_value(json_object_get(said, "digest"));
+    IngotDigest digest;
+    if (image == NULL && (named == NULL || !ingot_digest_parse(named, &digest, NULL))) {
+        return;
+    }
+    const IngotDigest *about = image == NULL ? &digest : image;
+    if (ingot_store_has(store, about)) {
+        g_autofree char *registry = ingot_reference_local_name(reference);
+        standing_keep(store, about, registry, said, base);
+    }
+}
+
+static void warn_of_base(const json_t *base, const char *text, IngotProgress *progress)
+{
+    const char *name = json_string_value(json_object_get(base, "name"));
+    const char *digest = json_string_value(json_object_get(base, "digest"));
+    g_autofree char *told = lifecycle_tell(base);
+    ingot_progress_warning(progress, "%s stands on %s@%s, which is %s", text, name == NULL ? "an image" : name,
+                           digest == NULL ? "?" : digest, told);
+}
+
+gboolean allowed_check(const IngotStore *store, const IngotDigest *image, const char *text,
+                       const IngotPullOptions *options, GError **error)
+{
+    g_autoptr(json_t) note = standing_load(store, image);
+    const json_t *said = json_object_get(note, "said"), *base = json_object_get(note, "base");
+    gboolean allow = options != NULL && options->remote != NULL && options->remote->allow_revoked;
+    IngotProgress *progress = options == NULL ? NULL : options->progress;
+    g_autofree char *told = lifecycle_tell(said);
+    if (lifecycle_withholds(said) && !allow) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED,
+                    "%s: %s, as %s said when it was asked last (`ingot pull` asks again; --allow-revoked takes it all "
+                    "the same)",
+                    text, told, json_string_value(json_object_get(note, "registry")));
+        return FALSE;
+    }
+    if (lifecycle_of(said) != LIFECYCLE_ACTIVE) {
+        ingot_progress_warning(progress, "%s: %s", text, told);
+    }
+    if (base != NULL) {
+        warn_of_base(base, text, progress);
+    }
+    return TRUE;
+}

@@ -1,0 +1,167 @@
+#!/bin/bash
+# An image is deprecated, disabled, revoked and restored: who may, who is told, and what stands on it.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+type=application/vnd.oci.image.manifest.v1+json
+
+small_disk "$TMP/disk.raw"
+ingot pack -q "$TMP/disk.raw" web:1.0.0 >/dev/null
+head -c 100000 /dev/urandom | dd of="$TMP/disk.raw" bs=1 seek=3000000 conv=notrunc status=none
+ingot pack -q "$TMP/disk.raw" web:2.0.0 >/dev/null
+for name in root reader writer; do
+    scope="admin:*"
+    [ $name != reader ] || scope="pull:*"
+    [ $name != writer ] || scope='push:team/*'
+    printf '%s\n%s\n' "the word of $name" "the word of $name" | ingotd user add --data "$TMP/registry" --scope "$scope" $name 2>/dev/null
+done
+token() { ingotd token create --data "$TMP/registry" --user "$1" --scope "$2" 2>/dev/null; }
+root=$(token root 'admin:*') reader=$(token reader 'pull:*') writer=$(token writer 'push:team/*')
+start_ingotd
+first=$REGISTRY
+export INGOT_TOKEN=$root
+web=$first/team/web
+ingot push -q web:1.0.0 "$web" >/dev/null
+ingot push -q web:2.0.0 "$web" >/dev/null
+as() { INGOT_TOKEN=$1 "${@:2}"; }
+plain() { curl -s -m 60 -o "$TMP/answer" -D "$TMP/head" -w '%{http_code}' -u 'root:the word of root' "$@"; }
+header() { sed -n "s/^$1: *\([^\r]*\).*/\1/ip" "$TMP/head"; }
+digest=$(plain "http://$first/v2/team/web/manifests/1.0.0" >/dev/null; header Docker-Content-Digest)
+cp "$TMP/answer" "$TMP/base.json"
+
+# on NAME DIGEST: an image whose manifest says that it stands on that one; prints its digest.
+on() {
+    python3 - "$TMP/base.json" "$2" >"$TMP/on.json" <<'PY'
+import json, sys
+m = json.load(open(sys.argv[1]))
+m.setdefault("annotations", {})["org.opencontainers.image.base.digest"] = sys.argv[2]
+print(json.dumps(m), end="")
+PY
+    ingot push -q web:1.0.0 "$first/$1" >/dev/null
+    [ "$(plain -X PUT -H "Content-Type: $type" --data-binary "@$TMP/on.json" "http://$first/v2/$1/manifests/2.0.0")" = 201 ] || fail "$(cat "$TMP/answer")"
+    header Docker-Content-Digest
+}
+middle=$(on team/middle "$digest")
+top=$(on other/top "$middle")
+ingot descendants "$web:1.0.0" >"$TMP/out"
+printf '%s\n' "$first/team/middle@$middle 2.0.0" "  $first/other/top@$top 2.0.0" | cmp - "$TMP/out" || fail "descendants: $(cat "$TMP/out")"
+ok "all that stands on an image is listed, two levels deep and across repositories"
+
+# --- who may ---
+expect 2 ingot revoke "$web:1.0.0"
+grep -q -- '--reason' "$TMP/err" || fail "$(cat "$TMP/err")"
+expect 2 ingot revoke "$web:1.0.0" --reason x --at tomorrow
+expect 2 ingot revoke web:1.0.0 --reason x
+expect 1 ingot revoke "$web:3.0.0" --reason x
+grep -q '2\.0\.0' "$TMP/err" || fail "the tags that there are: $(cat "$TMP/err")"
+for who in "$reader" "$writer"; do
+    expect 1 as "$who" ingot revoke "$web:1.0.0" --reason 'not mine'
+    grep -qi 'denied' "$TMP/err" || fail "$(cat "$TMP/err")"
+done
+[ "$(plain -X PUT -d '{"state":"revokd","reason":"x"}' "http://$first/api/v1/team/web/lifecycle/$digest")" = 400 ] && grep -q "did you mean 'revoked'" "$TMP/answer" || fail "$(cat "$TMP/answer")"
+[ "$(plain -X PUT -d '{"state":"revoked"}' "http://$first/api/v1/team/web/lifecycle/$digest")" = 400 ] || fail "a revocation without a reason"
+[ "$(plain "http://$first/api/v1/team/web/lifecycle/$digest")" = 200 ] && grep -q '"state": "active"' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+ok "a reader and a writer revoke nothing, and nothing is said without a reason or for another word"
+
+# --- deprecated: a warning ---
+as "$reader" ingot pull -q --store "$TMP/store" "$web:1.0.0" >/dev/null 2>"$TMP/err"
+[ ! -s "$TMP/err" ] || fail "a warning of an active image: $(cat "$TMP/err")"
+ingot deprecate "$web:1.0.0" --reason 'use 2.0.0' >"$TMP/out"
+grep -q "^$web@$digest deprecated by root, .*: use 2.0.0$" "$TMP/out" || fail "$(cat "$TMP/out")"
+as "$reader" ingot pull --store "$TMP/store" "$web:1.0.0" >/dev/null 2>"$TMP/err"
+grep -q 'deprecated by root.*use 2\.0\.0' "$TMP/err" || fail "no warning: $(cat "$TMP/err")"
+[ "$(plain "http://$first/v2/team/web/manifests/1.0.0")" = 200 ] && header Warning | grep -q '^299 - ".*deprecated by root.*use 2\.0\.0"$' || fail "plain clients hear nothing: $(cat "$TMP/head")"
+ingot images --store "$TMP/store" | grep -q ' deprecated$' || fail "$(ingot images --store "$TMP/store")"
+ok "a deprecated image comes with a warning that says who and why, to plain clients too"
+
+# --- in the future ---
+ingot revoke "$web:1.0.0" --reason 'end of life' --at 2099-01-01 >"$TMP/out"
+grep -q 'deprecated by root' "$TMP/out" && grep -q 'will be revoked by root, from 2099-01-01T00:00:00Z on: end of life' "$TMP/out" || fail "$(cat "$TMP/out")"
+as "$reader" ingot pull -q --store "$TMP/store" "$web:1.0.0" >/dev/null 2>&1 || fail "revoked before its time"
+ok "a revocation of the future counts from then on"
+
+# --- revoked ---
+box_catalogue "http://$first/vagrant/team/web" -u 'root:the word of root' >"$TMP/boxes"
+grep -q '"1\.0\.0"' "$TMP/boxes" || fail "$(cat "$TMP/boxes")"
+ingot promote -q "$web" 1.0.0 dev >/dev/null
+ingot revoke "$web:1.0.0" --reason 'CVE-2026-1 "quoted" ü' >/dev/null
+for reference in 1.0.0 dev; do
+    expect 3 as "$reader" ingot pull --store "$TMP/store" "$web:$reference"
+    grep -q 'revoked by root.*CVE-2026-1 "quoted" ü' "$TMP/err" || fail "$(cat "$TMP/err")"
+done
+expect 3 as "$reader" ingot pull --store "$TMP/other" "$web@$digest"
+for method in GET HEAD; do
+    options=()
+    [ $method = GET ] || options=(-I)
+    [ "$(plain "${options[@]}" "http://$first/v2/team/web/manifests/1.0.0")" = 403 ] || fail "$method gives it"
+    header Ingot-Lifecycle | grep -q '"state":"revoked"' || fail "$(cat "$TMP/head")"
+done
+[ "$(plain -H "If-None-Match: \"$digest\"" "http://$first/v2/team/web/manifests/$digest")" = 403 ] && grep -q '"DENIED"' "$TMP/answer" && grep -q 'CVE-2026-1' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+[ "$(plain -H 'Ingot-Allow: revoked' "http://$first/v2/team/web/manifests/1.0.0")" = 200 ] || fail "$(cat "$TMP/answer")"
+ok "a revoked image is given to nobody, with who revoked it and why"
+
+box_catalogue "http://$first/vagrant/team/web" -u 'root:the word of root' >"$TMP/boxes"
+! grep -q '"1\.0\.0"' "$TMP/boxes" && grep -q '"2\.0\.0"' "$TMP/boxes" || fail "Vagrant's catalogue: $(cat "$TMP/boxes")"
+[ "$(plain "http://$first/formats/team/web/1.0.0/qcow2/")" = 403 ] && grep -q 'CVE-2026-1' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+[ "$(plain "http://$first/formats/team/web/2.0.0/qcow2/")" = 200 ] || fail "$(cat "$TMP/answer")"
+expect 3 ingot promote "$web" 1.0.0 prod
+[ "$(plain -X PUT -H "Content-Type: $type" --data-binary "@$TMP/base.json" "http://$first/v2/team/web/manifests/prod")" = 403 ] || fail "a channel names it: $(cat "$TMP/answer")"
+[ "$(plain "http://$first/v2/team/web/manifests/prod")" = 404 ] || fail "prod is there"
+ok "it leaves Vagrant's catalogue and formats, and no channel comes to name it"
+
+# --- what stands on it ---
+for one in team/middle other/top; do
+    as "$reader" ingot pull --store "$TMP/store" "$first/$one:2.0.0" >/dev/null 2>"$TMP/err"
+    grep -q "stands on team/web@$digest, which is revoked by root" "$TMP/err" || fail "$one: $(cat "$TMP/err")"
+done
+[ "$(plain "http://$first/v2/other/top/manifests/2.0.0")" = 200 ] && header Warning | grep -q 'stands on a base.*revoked' || fail "$(cat "$TMP/head")"
+ok "whoever pulls what stands on it is warned, two levels above it"
+
+# --- the store, without a network ---
+kill "$SERVER"
+wait "$SERVER"
+expect 3 ingot export --store "$TMP/store" "$web:1.0.0" -o "$TMP/out.raw"
+grep -q 'revoked by root' "$TMP/err" && [ ! -e "$TMP/out.raw" ] || fail "$(cat "$TMP/err")"
+ingot export -q --allow-revoked --store "$TMP/store" "$web:1.0.0" -o "$TMP/out.raw" 2>/dev/null || fail "--allow-revoked refuses"
+INGOT_ALLOW_REVOKED=1 ingot export -q --store "$TMP/store" "$web@$digest" -o "$TMP/out2.raw" 2>/dev/null || fail "INGOT_ALLOW_REVOKED refuses"
+ingot images --store "$TMP/store" | grep -q ' revoked$' || fail "$(ingot images --store "$TMP/store")"
+ingot show --store "$TMP/store" "$web:1.0.0" | grep -q '^state *revoked by root' || fail "$(ingot show --store "$TMP/store" "$web:1.0.0")"
+ok "the store remembers, and respects it without a network"
+
+# --- a restart, a rebuild ---
+ingotd rebuild --data "$TMP/registry" --force >/dev/null 2>&1 || fail "rebuild"
+start_ingotd
+first=$REGISTRY web=$REGISTRY/team/web
+expect 3 as "$reader" ingot pull "$web:1.0.0"
+ingot show "$web:1.0.0" | grep -q '^state *revoked by root.*CVE-2026-1' || fail "$(ingot show "$web:1.0.0")"
+ingot descendants --json "$web:1.0.0" | python3 -c 'import json,sys; assert [(o["name"],o["depth"]) for o in json.load(sys.stdin)] == [("team/middle",1),("other/top",2)]' || fail "descendants, rebuilt"
+ok "a restart and a catalogue that is made again from the log keep it"
+
+# --- a mirror, and a cache ---
+INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team/web' >"$TMP/out" 2>&1 || fail "mirror: $(cat "$TMP/out")"
+start_ingotd "$TMP/second"
+second=$REGISTRY
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' "http://$second/v2/team/web/manifests/1.0.0")" = 403 ] && grep -q 'CVE-2026-1' "$TMP/answer" || fail "a mirror gives it: $(cat "$TMP/answer")"
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' "http://$second/v2/team/web/manifests/2.0.0")" = 200 ] || fail "$(cat "$TMP/answer")"
+ok "a mirror carries the word along"
+
+ingot restore "$web:1.0.0" --reason 'false alarm' >"$TMP/out"
+grep -q "$digest active" "$TMP/out" || fail "$(cat "$TMP/out")"
+as "$reader" ingot pull -q --store "$TMP/store" "$web:1.0.0" >/dev/null 2>"$TMP/err" || fail "restored: $(cat "$TMP/err")"
+[ ! -s "$TMP/err" ] || fail "a warning of a restored image: $(cat "$TMP/err")"
+ingot promote -q "$web" 1.0.0 prod >/dev/null || fail "restored, and not promoted"
+[ "$(plain "http://$first/api/v1/team/web/lifecycle/$digest")" = 200 ]
+python3 - "$TMP/answer" <<'PY' || fail "$(cat "$TMP/answer")"
+import json, sys
+o = json.load(open(sys.argv[1]))
+assert o["state"] == "active" and [w["state"] for w in o["all"]] == ["deprecated", "revoked", "revoked", "active"], o
+PY
+INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team/web' >"$TMP/out" 2>&1 || fail "mirror: $(cat "$TMP/out")"
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' "http://$second/v2/team/web/manifests/1.0.0")" = 200 ] || fail "restored, but not at the mirror: $(cat "$TMP/answer")"
+ok "restore brings it back, and what was said stays for ever"
+
+ingot disable "$web:1.0.0" --reason 'under test' >/dev/null
+expect 3 as "$reader" ingot pull --store "$TMP/store" "$web:1.0.0"
+grep -q 'disabled by root.*under test' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "a disabled image is withheld until it is restored"
