@@ -100,6 +100,9 @@ $B/public/libingot.a: $(public)
 $B/libserver.a: $(call objects,$(filter-out $(mains),$(server)))
 	@rm -f $@
 	ar rcs $@ $^
+$B/libclient.a: $(call objects,$(filter-out $(mains),$(client)))
+	@rm -f $@
+	ar rcs $@ $^
 $B/libbuilder.a: $(call objects,$(filter-out $(mains),$(builder)))
 	@rm -f $@
 	ar rcs $@ $^
@@ -124,7 +127,7 @@ $B/libexec/front/curl: $B/ingot
 	ln -sf ../../ingot $@
 
 unit_programs := $(patsubst tests/%.c,$B/tests/%,$(unit))
-$B/tests/%: $B/tests/%.o $B/libbuilder.a $B/libserver.a $B/libyaml.a $B/libingot.a
+$B/tests/%: $B/tests/%.o $B/libclient.a $B/libbuilder.a $B/libserver.a $B/libyaml.a $B/libingot.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries)) -lcmocka
 # A harness runs over its seeds alone, or is run by libFuzzer, which has a main of its own.
 harness_programs := $(patsubst tests/%.c,$B/tests/%,$(harnesses))

@@ -20,6 +20,7 @@ declare -A allowed=(
     [yaml]="base"
     [cli]="base image bundle evidence format store remote transfer trust cli/vagrant"
     [pipeline]="base image remote yaml"
+    [cli/follow]="base format image remote store transfer cli"
     [cli/vagrant]="base format store remote transfer cli"
     [server]="base server/auth server/cli server/http server/storage server/upkeep server/views"
     [server/auth]="base image server server/catalogue server/http"

@@ -1,0 +1,364 @@
+/* ingot follow: runs a command on this machine each time that a channel has moved. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+#include <ingot/reference.h>
+#include <ingot/transfer.h>
+
+#include "base/command.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "cli/common.h"
+#include "cli/follow/deploy.h"
+#include "cli/follow/ear.h"
+#include "cli/follow/place.h"
+#include "cli/follow/window.h"
+#include "cli/verbs.h"
+#include "remote/api.h"
+#include "remote/environment.h"
+
+#define RETRY_FIRST 10u        /* seconds after a failure, doubled with each */
+#define RETRY_MOST (15u * 60u) /* seconds */
+#define REPORT_EVERY (15 * 60 * (gint64)G_USEC_PER_SEC)
+#define WORDS_MAX 500u /* bytes of a failure that are reported */
+
+typedef struct {
+    char *command, *group, *host, *folder, *retry;
+    char **windows;
+    gboolean once;
+    guint64 retry_first; /* seconds */
+    GArray *open;        /* windows.h */
+
+    IngotReference *channel;
+    IngotRemote *remote;
+    IngotStore *store;
+    Place *place;
+    Ear *ear;
+
+    IngotDigest failed; /* the image whose deployment failed last */
+    guint failures;     /* in a row, of that image */
+    gint64 again;       /* monotonic: when it is tried again */
+    json_t *report;     /* what was said last; NULL: nothing */
+} Follower;
+
+static void follower_clear(Follower *follower)
+{
+    g_clear_pointer(&follower->ear, ear_free);
+    g_clear_pointer(&follower->place, place_free);
+    g_clear_pointer(&follower->store, ingot_store_free);
+    g_clear_pointer(&follower->remote, ingot_remote_free);
+    g_clear_pointer(&follower->channel, ingot_reference_free);
+    g_clear_pointer(&follower->open, g_array_unref);
+    json_decref(follower->report);
+    g_strfreev(follower->windows);
+    g_free(follower->command);
+    g_free(follower->group);
+    g_free(follower->host);
+    g_free(follower->folder);
+    g_free(follower->retry);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Follower, follower_clear)
+
+/* --- reports --- */
+
+static void follower_say(Follower *follower)
+{
+    guint status;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = g_strdup_printf("%s/hosts/%s", follower->channel->name, follower->channel->tag);
+    g_autoptr(json_t) answer = remote_api(follower->remote, "POST", path, follower->report, &status, &error);
+    if (answer == NULL && ingot_interrupt_check(NULL)) {
+        ingot_progress_message(ingot_command_progress(), "not reported: %s", error->message);
+    }
+}
+
+static void follower_report(Follower *follower, const IngotDigest *digest, const char *result, const char *failure,
+                            gint64 since)
+{
+    g_autofree char *text = ingot_digest_to_text(digest), *date = ingot_text_time(since);
+    g_autofree char *words = ingot_text_line(failure), *head = ingot_text_head(words, WORDS_MAX);
+    json_decref(follower->report);
+    follower->report = json_object();
+    ingot_json_set_string(follower->report, "host", follower->host);
+    ingot_json_set_string(follower->report, "group", follower->group == NULL ? "" : follower->group);
+    ingot_json_set_string(follower->report, "digest", text);
+    ingot_json_set_string(follower->report, "result", result);
+    ingot_json_set_string(follower->report, "failure", head);
+    ingot_json_set_string(follower->report, "since", date);
+    follower_say(follower);
+}
+
+static gint64 follower_now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+/* --- one image --- */
+
+static gboolean follower_target(Follower *follower, IngotDigest *digest, GError **error)
+{
+    gboolean told;
+    const IngotReference *channel = follower->channel;
+    if (!ingot_remote_find_tag(follower->remote, channel->name, channel->tag, digest, &told, error)) {
+        return FALSE;
+    }
+    if (told) {
+        return TRUE;
+    }
+    IngotDescriptor manifest;
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes =
+        ingot_remote_get_manifest(follower->remote, channel->name, channel->tag, &manifest, &type, error);
+    *digest = manifest.digest;
+    return bytes != NULL;
+}
+
+/* The image by which the channel was pulled; NULL without an error: the channel has moved meanwhile. */
+static IngotImage *follower_pull(Follower *follower, const IngotDigest *target, GError **error)
+{
+    IngotDescriptor manifest;
+    IngotDigest now;
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
+    if (!ingot_transfer_pull(follower->store, follower->channel, &options, &manifest, NULL, error) ||
+        !follower_target(follower, &now, error)) {
+        return NULL;
+    }
+    return ingot_digest_equal(&now, target) ? ingot_store_image(follower->store, follower->channel, error) : NULL;
+}
+
+/* As the image says, or the version's tag that names it as well; "" where neither is known. Free it. */
+static char *follower_version(Follower *follower, const IngotImage *image, const char *digest)
+{
+    guint status;
+    const json_t *row;
+    gsize index;
+    const char *own =
+        json_string_value(json_object_get(image->manifest->annotations, "org.opencontainers.image.version"));
+    g_autofree char *path = g_strdup_printf("%s/channels", follower->channel->name);
+    g_autoptr(json_t) rows = own != NULL ? NULL : remote_api(follower->remote, "GET", path, NULL, &status, NULL);
+    json_array_foreach(rows, index, row)
+    {
+        const char *channel = json_string_value(json_object_get(row, "channel"));
+        const char *named = json_string_value(json_object_get(row, "digest"));
+        if (g_strcmp0(channel, follower->channel->tag) == 0 && g_strcmp0(named, digest) == 0) {
+            own = json_string_value(json_object_get(row, "version"));
+        }
+    }
+    return g_strdup(own == NULL ? "" : own);
+}
+
+static gboolean follower_run(Follower *follower, const IngotImage *image, const IngotDigest *target, int turn,
+                             GError **error)
+{
+    g_autofree char *disk = place_disk(follower->place, image, target, error);
+    if (disk == NULL) {
+        return FALSE;
+    }
+    g_autofree char *digest = ingot_digest_to_text(target), *channel = ingot_reference_to_text(follower->channel);
+    g_autofree char *reference = g_strdup_printf("%s@%s", channel, digest);
+    g_autofree char *version = follower_version(follower, image, digest);
+    const Deployment deployment = {.command = follower->command,
+                                   .reference = reference,
+                                   .digest = digest,
+                                   .version = version,
+                                   .disk = disk,
+                                   .marker = place_marker(follower->place),
+                                   .turn = turn};
+    follower_report(follower, target, "running", "", follower_now());
+    int status;
+    if (!deploy_run(&deployment, &status, error)) {
+        return FALSE;
+    }
+    if (status != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the command ends with status %d", status);
+        return FALSE;
+    }
+    return place_finish(follower->place, target, error);
+}
+
+/* TRUE, too, where the channel has moved meanwhile, or a command that outlived its follower has done it. */
+static gboolean follower_deploy(Follower *follower, const IngotDigest *target, GError **error)
+{
+    IngotDigest done;
+    gint64 since;
+    GError *problem = NULL;
+    g_auto(IngotFd) turn = place_take_turn(follower->place, error);
+    if (turn < 0) {
+        return FALSE;
+    }
+    if (place_done(follower->place, &done, &since) && ingot_digest_equal(&done, target)) {
+        return TRUE;
+    }
+    g_autoptr(IngotImage) image = follower_pull(follower, target, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return image == NULL || follower_run(follower, image, target, turn, error);
+}
+
+/* --- the loop --- */
+
+/* Later with each failure, and not at the same time as all other hosts. */
+static void follower_back_off(Follower *follower, const IngotDigest *target, const GError *error)
+{
+    if (!ingot_digest_equal(&follower->failed, target)) {
+        follower->failures = 0;
+    }
+    guint64 seconds = MIN(follower->retry_first << MIN(follower->failures, 20u), (guint64)RETRY_MOST);
+    gint64 usec = (gint64)((double)seconds * G_USEC_PER_SEC * g_random_double_range(0.75, 1.25));
+    follower->failed = *target;
+    follower->failures++;
+    follower->again = g_get_monotonic_time() + usec;
+    g_autofree char *wait = ingot_text_duration((double)usec / G_USEC_PER_SEC);
+    g_autofree char *words =
+        g_strdup_printf("%s (failure %u in a row; tried again in %s)", error->message, follower->failures, wait);
+    ingot_progress_warning(ingot_command_progress(), "%s", words);
+    follower_report(follower, target, "failed", words, follower_now());
+}
+
+/* Looks at the channel once, and does what is to be done. *ends: that was all. *wait: microseconds until there is
+ * something to do again. */
+static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, GError **error)
+{
+    IngotDigest target, done;
+    gint64 since;
+    g_autoptr(GError) problem = NULL;
+    *wait = REPORT_EVERY;
+    if (!follower_target(follower, &target, &problem)) {
+        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
+        *wait = (gint64)follower->retry_first * G_USEC_PER_SEC; /* the network, or no such channel yet */
+        return ingot_interrupt_check(error);
+    }
+    gboolean is_done = place_done(follower->place, &done, &since) && ingot_digest_equal(&done, &target);
+    gint64 closed = windows_wait(follower->open, follower_now());
+    gint64 rest = follower->failures > 0 && ingot_digest_equal(&follower->failed, &target)
+                      ? follower->again - g_get_monotonic_time()
+                      : 0;
+    if (!is_done && (closed > 0 || rest > 0)) {
+        *wait = MIN(*wait, MAX(closed * G_USEC_PER_SEC, rest));
+        return TRUE;
+    }
+    if (!is_done && !follower_deploy(follower, &target, &problem)) {
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        follower_back_off(follower, &target, problem);
+        *wait = MAX(follower->again - g_get_monotonic_time(), 0);
+        return TRUE;
+    }
+    if (!place_done(follower->place, &done, &since) || !ingot_digest_equal(&done, &target)) {
+        *wait = 0; /* it has moved meanwhile */
+        return TRUE;
+    }
+    follower->failures = 0;
+    follower_report(follower, &target, "done", "", since);
+    *ends = follower->once;
+    return TRUE;
+}
+
+/* Until a signal ends it, which is no failure. */
+static gboolean follower_loop(Follower *follower, GError **error)
+{
+    gboolean ends = FALSE;
+    while (!ends && ingot_interrupt_check(NULL)) {
+        gint64 wait;
+        GError *problem = NULL;
+        if (follower_look(follower, &ends, &wait, &problem)) {
+            if (!ends) {
+                ear_wait(follower->ear, wait);
+            }
+        } else if (ingot_interrupt_check(NULL)) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        } else {
+            g_clear_error(&problem);
+        }
+    }
+    return TRUE;
+}
+
+/* --- the verb --- */
+
+/* $STATE_DIRECTORY is systemd's. */
+static char *default_folder(const IngotReference *channel)
+{
+    const char *state = g_getenv("STATE_DIRECTORY");
+    g_autofree char *own = g_build_filename(g_get_user_state_dir(), "ingot", "follow", NULL);
+    return g_build_filename(state == NULL || *state == '\0' ? own : state, channel->host, channel->name, channel->tag,
+                            NULL);
+}
+
+static gboolean follower_settle(Follower *follower, const char *text, GError **error)
+{
+    follower->channel = cli_remote_reference(text, error);
+    if (follower->channel == NULL) {
+        return FALSE;
+    }
+    if (follower->channel->tag == NULL || follower->channel->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: HOST/NAME:CHANNEL is expected", text);
+        return FALSE;
+    }
+    if (follower->command == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--exec COMMAND is missing; `ingot follow --help` tells more");
+        return FALSE;
+    }
+    follower->open = windows_new();
+    for (guint i = 0; follower->windows != NULL && follower->windows[i] != NULL; i++) {
+        if (!windows_add(follower->open, follower->windows[i], error)) {
+            return FALSE;
+        }
+    }
+    follower->retry_first = RETRY_FIRST;
+    if (follower->retry != NULL && !ingot_text_parse_duration(follower->retry, &follower->retry_first, error)) {
+        return FALSE;
+    }
+    follower->host = follower->host == NULL ? g_strdup(g_get_host_name()) : follower->host;
+    follower->folder = follower->folder == NULL ? default_folder(follower->channel) : follower->folder;
+    return TRUE;
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_auto(Follower) follower = {0};
+    const GOptionEntry entries[] = {
+        {"exec", 0, 0, G_OPTION_ARG_STRING, &follower.command, "what sh runs once the image is here", "COMMAND"},
+        {"once", 0, 0, G_OPTION_ARG_NONE, &follower.once, "end after one run that ended well", NULL},
+        {"group", 0, 0, G_OPTION_ARG_STRING, &follower.group, "the group of hosts that this one reports as", "GROUP"},
+        {"name", 0, 0, G_OPTION_ARG_STRING, &follower.host, "what this host is called (its host name)", "HOST"},
+        {"window", 0, 0, G_OPTION_ARG_STRING_ARRAY, &follower.windows,
+         "run only then: [DAYS ]HH:MM-HH:MM[ ZONE]; may be repeated", "WINDOW"},
+        {"retry", 0, 0, G_OPTION_ARG_STRING, &follower.retry,
+         "the first wait after a failure (10s); it doubles up to 15m", "TIME"},
+        {"folder", 0, 0, G_OPTION_ARG_FILENAME, &follower.folder, "where the disk and what was done are kept", "DIR"},
+        G_OPTION_ENTRY_NULL};
+    if (!ingot_command_options(&verb_follow, entries, 1, 1, &argc, &argv, error) ||
+        !follower_settle(&follower, argv[1], error)) {
+        return FALSE;
+    }
+    follower.place = place_open(follower.folder, error);
+    follower.store = follower.place == NULL ? NULL : cli_store(error);
+    follower.remote = follower.store == NULL ? NULL : environment_remote(follower.channel->host, error);
+    follower.ear = follower.remote == NULL
+                       ? NULL
+                       : ear_new(follower.channel->host, follower.channel->name, follower.channel->tag, error);
+    return follower.ear != NULL && follower_loop(&follower, error);
+}
+
+const IngotVerb verb_follow = {
+    "follow", "HOST/NAME:CHANNEL", "run a command here each time that a channel has moved",
+    "On a move, a rollback too, only chunks that the store lacks are fetched; the disk is written as a raw file, and "
+    "sh\n"
+    "runs COMMAND with INGOT_REF, INGOT_DIGEST, INGOT_VERSION and INGOT_DISK, the path of that file, which is to be\n"
+    "read alone. The disk of before stays until the command has ended well. What ended well is not run again, however\n"
+    "the follower ends. The result is reported to the registry.\n\n"
+    "Example:\n  ingot follow registry.example/team/web:prod --exec 'cp \"$INGOT_DISK\" /srv/web.raw && systemctl "
+    "restart web'\n"
+    "      --window 'Mon-Fri 22:00-04:00 Europe/Berlin'\n",
+    run};

@@ -1,0 +1,160 @@
+#include "cli/follow/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ingot/error.h>
+#include <ingot/format.h>
+
+#include "base/command.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "format/all.h"
+
+#define DISK_PREFIX "disk-"
+#define DISK_SUFFIX ".raw"
+#define DONE_MAX 4096u
+#define LOOK_EVERY 100 /* milliseconds: whether a command of before has ended */
+
+struct Place {
+    char *folder, *marker, *turn;
+    IngotLock *lock;
+};
+
+Place *place_open(const char *folder, GError **error)
+{
+    g_autoptr(Place) place = g_new0(Place, 1);
+    place->folder = g_canonicalize_filename(folder, NULL);
+    place->marker = g_build_filename(place->folder, "done", NULL);
+    place->turn = g_build_filename(place->folder, "running", NULL);
+    g_autofree char *lock = g_build_filename(place->folder, "lock", NULL);
+    GError *problem = NULL;
+    if (!ingot_file_make_folder(place->folder, error)) {
+        return NULL;
+    }
+    place->lock = ingot_lock_take(lock, TRUE, FALSE, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: another follower has this folder; --folder names one",
+                    place->folder);
+        g_clear_error(&problem);
+    } else if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return place->lock == NULL ? NULL : g_steal_pointer(&place);
+}
+
+void place_free(Place *place)
+{
+    g_clear_pointer(&place->lock, ingot_lock_release);
+    g_free(place->folder);
+    g_free(place->marker);
+    g_free(place->turn);
+    g_free(place);
+}
+
+const char *place_marker(const Place *place)
+{
+    return place->marker;
+}
+
+gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since)
+{
+    struct stat st;
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(place->marker, DONE_MAX, NULL);
+    if (bytes == NULL || stat(place->marker, &st) != 0) {
+        return FALSE;
+    }
+    gsize size = 0;
+    const char *data = g_bytes_get_data(bytes, &size);
+    g_autofree char *text = g_strndup(data, size);
+    *since = st.st_mtime;
+    return ingot_digest_parse(g_strstrip(text), digest, NULL);
+}
+
+static char *place_disk_name(const IngotDigest *digest)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    return g_strconcat(DISK_PREFIX, strchr(text, ':') + 1, DISK_SUFFIX, NULL);
+}
+
+/* What can't be removed now is tried for again behind the next image. */
+static void place_remove_others(const Place *place, const char *stays)
+{
+    g_autoptr(GDir) folder = g_dir_open(place->folder, 0, NULL);
+    for (const char *name; folder != NULL && (name = g_dir_read_name(folder)) != NULL;) {
+        if (g_str_has_prefix(name, DISK_PREFIX) && strcmp(name, stays) != 0) {
+            g_autofree char *path = g_build_filename(place->folder, name, NULL);
+            unlink(path);
+        }
+    }
+}
+
+gboolean place_finish(const Place *place, const IngotDigest *digest, GError **error)
+{
+    IngotDigest done;
+    gint64 since;
+    g_autofree char *text = ingot_digest_to_text(digest), *disk = place_disk_name(digest);
+    if ((!place_done(place, &done, &since) || !ingot_digest_equal(&done, digest)) &&
+        !ingot_file_replace(place->marker, text, strlen(text), 0644, error)) {
+        return FALSE;
+    }
+    place_remove_others(place, disk);
+    return TRUE;
+}
+
+/* Under a name of its own until all of it is on the disk. */
+static gboolean place_write(const IngotImage *image, const char *part, const char *path, GError **error)
+{
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
+    const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
+    IngotProgress *progress = ingot_command_progress();
+    if (disk == NULL) {
+        return FALSE;
+    }
+    unlink(part); /* of a follower that was killed */
+    ingot_progress_begin(progress, image->index->disk_size, "write %s", path);
+    if (!ingot_format_export(&format_raw, &input, part, progress, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
+    ingot_image_remember(image, disk);
+    g_auto(IngotFd) fd = ingot_file_open(part, O_RDONLY, 0, error);
+    return fd >= 0 && (fchmod(fd, 0444) == 0 || ingot_error_set_errno(error, errno, "%s", part)) &&
+           ingot_file_publish(fd, part, path, error);
+}
+
+char *place_disk(const Place *place, const IngotImage *image, const IngotDigest *digest, GError **error)
+{
+    g_autofree char *name = place_disk_name(digest), *path = g_build_filename(place->folder, name, NULL);
+    g_autofree char *part = g_build_filename(place->folder, DISK_PREFIX "part", NULL);
+    return g_file_test(path, G_FILE_TEST_EXISTS) || place_write(image, part, path, error) ? g_steal_pointer(&path)
+                                                                                          : NULL;
+}
+
+int place_take_turn(const Place *place, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(place->turn, O_RDWR | O_CREAT, 0600, error);
+    gboolean told = FALSE;
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        struct pollfd wait = {.fd = ingot_interrupt_fd(), .events = POLLIN};
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            ingot_error_set_errno(error, errno, "%s", place->turn);
+            return -1;
+        }
+        if (!told) {
+            ingot_progress_message(ingot_command_progress(), "the command of a follower that was killed still runs");
+            told = TRUE;
+        }
+        if (poll(&wait, 1, LOOK_EVERY) != 0 && !ingot_interrupt_check(error)) {
+            return -1;
+        }
+    }
+    int taken = fd;
+    fd = -1;
+    return taken;
+}

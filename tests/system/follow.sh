@@ -1,0 +1,142 @@
+#!/bin/bash
+# Followers: a channel moves, a command runs once on each host; kills at any point, restarts, failures, rollback, windows.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+start_ingotd
+where=$REGISTRY/team/web
+for n in 1 2 3; do
+    head -c 4194304 /dev/urandom >"$TMP/$n.raw"
+    ingot pack -q "$TMP/$n.raw" "team/web:$n.0.0" >"$TMP/digest.$n"
+    ln "$TMP/$n.raw" "$TMP/$(cut -d: -f2 "$TMP/digest.$n").raw"
+    ingot push -q "team/web:$n.0.0" "$where:$n.0.0" >/dev/null
+done
+digest() { cat "$TMP/digest.$1"; }
+move() { ingot promote -q "$where" "$1.0.0" dev >/dev/null; }
+
+# until_true WORDS...: a condition that comes within a minute.
+until_true() {
+    local _
+    for _ in $(seq 600); do
+        "$@" && return
+        sleep 0.1
+    done
+    fail "not within a minute: $*; $(cat "$TMP"/*.log)"
+}
+# start_follower NAME COMMAND [OPTION...]
+start_follower() {
+    local name=$1 command=$2
+    shift 2
+    INGOT_STORE=$TMP/store-$name ingot follow "$where:dev" --folder "$TMP/$name" --name "$name" --retry 1s --exec "$command" "$@" >>"$TMP/$name.log" 2>&1 &
+    follower=$!
+    ENDING+=("$follower")
+}
+ran() { [ "$(grep -c "^$2\$" "$TMP/ran.$1" 2>/dev/null)" = "$3" ]; }
+# shellcheck disable=SC2016
+command='cmp "$INGOT_DISK" "'$TMP'/${INGOT_DIGEST#sha256:}.raw" && echo "$INGOT_DIGEST" >>"$RAN"'
+hosts() { curl -sf "http://$REGISTRY/api/v1/team/web/hosts/dev"; }
+reported() { hosts | python3 -c 'import json,sys
+sys.exit(not any(h["host"] == sys.argv[1] and h["result"] == sys.argv[2] and h["digest"] == sys.argv[3] and sys.argv[4] in h["failure"] for h in json.load(sys.stdin)))' "$1" "$2" "$3" "${4-}"; }
+
+# --- moves ---
+move 1
+export RAN=$TMP/ran.a
+start_follower a "$command" --group canary
+a=$follower
+until_true ran a "$(digest 1)" 1
+until_true reported a done "$(digest 1)"
+hosts | grep -q '"group":"canary"' || fail "$(hosts)"
+move 2
+until_true ran a "$(digest 2)" 1
+until_true reported a done "$(digest 2)"
+[ "$(ls "$TMP/a"/disk-* | wc -l)" = 1 ] || fail "the disk of before stays: $(ls "$TMP/a")"
+expect 1 ingot follow "$where:dev" --folder "$TMP/a" --exec true
+grep -q 'another follower' "$TMP/err" || fail "$(cat "$TMP/err")"
+ok "a command runs once for each move, with the right disk, and that is reported"
+
+move 1
+until_true ran a "$(digest 1)" 2
+ok "a channel that moved back is followed too"
+
+# --- restarts ---
+kill -9 "$SERVER"
+wait "$SERVER" || true
+start_server ingotd --data "$TMP/registry" --listen "$REGISTRY"
+move 3
+until_true ran a "$(digest 3)" 1
+ok "a registry that was killed is waited for"
+
+kill "$a"
+wait "$a" || fail "SIGTERM: the follower ends with $?"
+start_follower a "$command"
+a=$follower
+until_true reported a done "$(digest 3)"
+ran a "$(digest 3)" 1 || fail "a restart runs what is done"
+kill "$a"
+wait "$a" || fail "the follower ends with $?"
+ok "a follower that ends and begins again runs nothing twice"
+
+# --- kills: while the image comes, while the command runs, and just as it ends ---
+export RAN=$TMP/ran.b
+# shellcheck disable=SC2016
+slow='echo begun >>"'$TMP'/begun"; until [ -e "'$TMP'/go" ]; do sleep 0.05; done; echo "$INGOT_DIGEST" >>"$RAN"'
+start_follower b "$slow"
+until_true grep -q begun "$TMP/begun"
+kill -9 "$follower"
+wait "$follower" || true
+start_follower b "$slow"
+until_true grep -q 'still runs' "$TMP/b.log"
+touch "$TMP/go"
+until_true reported b done "$(digest 3)"
+ran b "$(digest 3)" 1 && [ "$(wc -l <"$TMP/begun")" = 1 ] || fail "a command that outlived its follower was run again"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+for after in 0 0.02 0.05 0.1 0.2 0.4; do
+    move $((RANDOM % 3 + 1))
+    start_follower b "$slow"
+    sleep "$after"
+    kill -9 "$follower"
+    wait "$follower" || true
+done
+move 1
+INGOT_STORE=$TMP/store-b timeout 60 ingot follow "$where:dev" --folder "$TMP/b" --name b --exec "$slow" --once >>"$TMP/b.log" 2>&1 || fail "$(cat "$TMP/b.log")"
+[ "$(cat "$TMP/b/done")" = "$(digest 1)" ] && [ "$(tail -1 "$RAN")" = "$(digest 1)" ] || fail "after kills: $(cat "$RAN")"
+[ -z "$(uniq -d "$RAN")" ] || fail "twice in a row: $(cat "$RAN")"
+ok "whenever the follower is killed, nothing runs twice, and in the end what the channel names has run"
+
+# --- a command that fails ---
+export RAN=$TMP/ran.c
+# shellcheck disable=SC2016
+start_follower c 'echo "$INGOT_DIGEST" >>"$RAN"; [ -e "'$TMP'/good" ] || exit 7'
+until_true reported c failed "$(digest 1)" 'status 7 (failure 2 in a row'
+[ ! -e "$TMP/c/done" ] || fail "a failure counts as done"
+touch "$TMP/good"
+until_true reported c done "$(digest 1)"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+ok "a command that fails is tried again, and the report says why"
+
+# SIGTERM reaches the command.
+# shellcheck disable=SC2016
+start_follower d 'trap "echo term >'"$TMP"'/term; exit 1" TERM; echo >'"$TMP"'/waits; while :; do sleep 0.1; done'
+until_true test -e "$TMP/waits"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+[ -e "$TMP/term" ] || fail "the command got no SIGTERM"
+ok "SIGTERM ends the command and the follower"
+
+# --- windows ---
+never=$(date -u -d '+3 hours' +%H:%M)-$(date -u -d '+4 hours' +%H:%M)
+export RAN=$TMP/ran.e
+start_follower e "$command" --window "$never UTC"
+sleep 2
+[ ! -e "$RAN" ] || fail "it runs outside of its window"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+for bad in 'noon' 'Mon-Foo 10:00-11:00' '10:00-25:00' '10:00-11:00 Nowhere/City'; do
+    expect 2 ingot follow "$where:dev" --exec true --window "$bad"
+done
+expect 2 ingot follow "$where" --exec true
+expect 2 ingot follow "$where:dev"
+ok "windows are kept, and wrong usage is told"
