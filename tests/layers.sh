@@ -39,7 +39,7 @@ declare -A allowed=(
     [server/views]="base format image server server/auth server/channel server/http server/mirror server/storage"
     # The builder's.
     [recipe]="base image format yaml ~seal"
-    [appliance]="base"
+    [appliance]="base machine"
     [system]="base image appliance"
     [ready]="base"
     [source]="base image bundle format store remote transfer recipe system ready"

@@ -8,6 +8,7 @@
 #include "appliance/watch.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "machine/board.h"
 
 gboolean appliance_failed(guestfs_h *g, const char *what, GError **error)
 {
@@ -37,6 +38,14 @@ static void keep_in(guestfs_h *g, const char *cache)
     }
 }
 
+/* Where it is emulated, its processor is the one that emulated machines get: of two, QEMU goes by the last. */
+static gboolean choose_processor(guestfs_h *g, GError **error)
+{
+    g_autofree char *emulated = guestfs_get_backend_setting(g, "force_tcg");
+    return emulated == NULL || guestfs_config(g, "-cpu", BOARD_EMULATED) == 0 ||
+           appliance_failed(g, "the processor of the libguestfs appliance", error);
+}
+
 static guestfs_h *launch(const ApplianceOptions *options, GError **error)
 {
     g_autoptr(guestfs_h) g = guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT);
@@ -58,7 +67,7 @@ static guestfs_h *launch(const ApplianceOptions *options, GError **error)
         appliance_failed(g, options->disk, error);
         return NULL;
     }
-    if (options->port != NULL && !add_port(g, options, error)) {
+    if (!choose_processor(g, error) || (options->port != NULL && !add_port(g, options, error))) {
         return NULL;
     }
     if (guestfs_launch(g) != 0) {

@@ -2,7 +2,7 @@
 """A QEMU whose appliance hangs, for libguestfs ($LIBGUESTFS_HV); what it can do is asked of the real one.
 
 $FAKE_APPLIANCE says where it hangs: "launch" (it never says that it is up), or "call" (it is up, and answers nothing).
-$FAKE_APPLIANCE_LOG is there once it hangs, with its process id.
+$FAKE_APPLIANCE_LOG is there once it hangs, with its process id and the processor that it has got.
 """
 import os
 import signal
@@ -19,7 +19,7 @@ port.connect(paths[0])
 if os.environ["FAKE_APPLIANCE"] == "call":
     port.sendall(b"\xf5\xf5\x5f\xf5")  # what libguestfs's daemon says first
 with open(os.environ["FAKE_APPLIANCE_LOG"] + ".new", "w", encoding="ascii") as log:
-    log.write(str(os.getpid()))
+    log.write(f"{os.getpid()} {sys.argv[len(sys.argv) - sys.argv[::-1].index('-cpu')]}")
 os.rename(os.environ["FAKE_APPLIANCE_LOG"] + ".new", os.environ["FAKE_APPLIANCE_LOG"])
 while True:
     signal.pause()

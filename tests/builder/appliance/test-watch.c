@@ -16,6 +16,7 @@
 #include "appliance/appliance.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "machine/board.h"
 
 #define WAIT_MS 60000 /* for a fake to be there: it is libguestfs that starts it */
 #define SHORT_MS 100
@@ -128,6 +129,25 @@ static void a_call_that_hangs_is_ended(void **state)
     check_interrupted(*state, "call");
 }
 
+static void processor_of_the_appliance(Fixture *fixture, const char *settings, gboolean emulated)
+{
+    g_autofree char *text = NULL;
+    g_setenv("LIBGUESTFS_BACKEND_SETTINGS", settings, TRUE);
+    check_interrupted(fixture, "launch");
+    assert_true(g_file_get_contents(fixture->log, &text, NULL, NULL));
+    assert_true(g_str_has_suffix(text, " " BOARD_EMULATED) == emulated);
+}
+
+static void an_emulated_appliance_has_the_processor_of_emulated_machines(void **state)
+{
+    processor_of_the_appliance(*state, "force_tcg", TRUE);
+}
+
+static void another_appliance_has_the_processor_that_libguestfs_gives_it(void **state)
+{
+    processor_of_the_appliance(*state, "", FALSE);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -135,6 +155,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_launch_that_hangs_is_ended),
         TEST(a_call_that_hangs_is_ended),
+        TEST(an_emulated_appliance_has_the_processor_of_emulated_machines),
+        TEST(another_appliance_has_the_processor_that_libguestfs_gives_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
