@@ -75,7 +75,7 @@ gboolean lifecycle_check_reason(const char *reason, GError **error)
         ok = !g_unichar_iscntrl(g_utf8_get_char(p));
     }
     if (!ok) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a reason is one line of text of at most %u bytes",
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a reason is one line of text of at most %d bytes",
                     LIFECYCLE_REASON_MAX);
     }
     return ok;

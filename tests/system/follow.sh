@@ -45,11 +45,11 @@ export RAN=$TMP/ran.a
 start_follower a "$command" --group canary
 a=$follower
 until_true ran a "$(digest 1)" 1
-until_true reported a done "$(digest 1)"
+until_true reported a "done" "$(digest 1)"
 hosts | grep -q '"group":"canary"' || fail "$(hosts)"
 move 2
 until_true ran a "$(digest 2)" 1
-until_true reported a done "$(digest 2)"
+until_true reported a "done" "$(digest 2)"
 [ "$(ls "$TMP/a"/disk-* | wc -l)" = 1 ] || fail "the disk of before stays: $(ls "$TMP/a")"
 expect 1 ingot follow "$where:dev" --folder "$TMP/a" --exec true
 grep -q 'another follower' "$TMP/err" || fail "$(cat "$TMP/err")"
@@ -71,7 +71,7 @@ kill "$a"
 wait "$a" || fail "SIGTERM: the follower ends with $?"
 start_follower a "$command"
 a=$follower
-until_true reported a done "$(digest 3)"
+until_true reported a "done" "$(digest 3)"
 ran a "$(digest 3)" 1 || fail "a restart runs what is done"
 kill "$a"
 wait "$a" || fail "the follower ends with $?"
@@ -88,7 +88,7 @@ wait "$follower" || true
 start_follower b "$slow"
 until_true grep -q 'still runs' "$TMP/b.log"
 touch "$TMP/go"
-until_true reported b done "$(digest 3)"
+until_true reported b "done" "$(digest 3)"
 ran b "$(digest 3)" 1 && [ "$(wc -l <"$TMP/begun")" = 1 ] || fail "a command that outlived its follower was run again"
 kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
@@ -112,7 +112,7 @@ start_follower c 'echo "$INGOT_DIGEST" >>"$RAN"; [ -e "'$TMP'/good" ] || exit 7'
 until_true reported c failed "$(digest 1)" 'status 7 (failure 2 in a row'
 [ ! -e "$TMP/c/done" ] || fail "a failure counts as done"
 touch "$TMP/good"
-until_true reported c done "$(digest 1)"
+until_true reported c "done" "$(digest 1)"
 kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
 ok "a command that fails is tried again, and the report says why"

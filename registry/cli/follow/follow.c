@@ -23,7 +23,7 @@
 
 #define RETRY_FIRST 10u        /* seconds after a failure, doubled with each */
 #define RETRY_MOST (15u * 60u) /* seconds */
-#define REPORT_EVERY (15 * 60 * (gint64)G_USEC_PER_SEC)
+#define REPORT_EVERY ((gint64)15 * 60 * G_USEC_PER_SEC)
 #define WORDS_MAX 500u /* bytes of a failure that are reported */
 
 typedef struct {

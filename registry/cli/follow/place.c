@@ -154,7 +154,5 @@ int place_take_turn(const Place *place, GError **error)
             return -1;
         }
     }
-    int taken = fd;
-    fd = -1;
-    return taken;
+    return g_steal_fd(&fd);
 }

@@ -80,7 +80,7 @@ static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, 
 {
     g_autoptr(GError) error = NULL;
     g_auto(PromotionResult) result = {0};
-    IngotDigest expected;
+    IngotDigest expected = {0};
     const char *expects = text_of(body, "expected");
     const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
     const Promotion promotion = {.storage = request->server->storage,
