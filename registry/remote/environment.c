@@ -3,6 +3,8 @@
 
 #define ALLOW_REVOKED "INGOT_ALLOW_REVOKED"
 
+static gint allow_revoked; /* atomic: an option of the program says so */
+
 /* Its value; NULL: it is not set, or empty. */
 static const char *variable(const char *name)
 {
@@ -56,13 +58,14 @@ IngotRemoteOptions *ingot_remote_options_from_environment(void)
                                       .http_proxy = upper_http_proxy(),
                                       .no_proxy = without == NULL ? variable("no_proxy") : without,
                                       .proxy_variables = TRUE,
-                                      .allow_revoked = g_strcmp0(variable(ALLOW_REVOKED), "1") == 0};
+                                      .allow_revoked = g_atomic_int_get(&allow_revoked) ||
+                                                       g_strcmp0(variable(ALLOW_REVOKED), "1") == 0};
     return ingot_remote_options_copy(&found);
 }
 
 void environment_allow_revoked(void)
 {
-    g_setenv(ALLOW_REVOKED, "1", TRUE);
+    g_atomic_int_set(&allow_revoked, TRUE);
 }
 
 IngotRemote *environment_remote(const char *where, GError **error)

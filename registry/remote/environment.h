@@ -5,5 +5,5 @@
 
 /* ingot_remote_new with the options of the environment. */
 IngotRemote *environment_remote(const char *where, GError **error);
-/* Sets $INGOT_ALLOW_REVOKED for this process and those that it starts; before it has threads. */
+/* As if $INGOT_ALLOW_REVOKED were set, for this process. Thread safe. */
 void environment_allow_revoked(void);
