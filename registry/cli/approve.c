@@ -1,10 +1,8 @@
 #include <ingot/error.h>
 
 #include "base/json.h"
-#include "cli/common.h"
+#include "cli/nameapi.h"
 #include "cli/verbs.h"
-#include "remote/api.h"
-#include "remote/environment.h"
 
 static gboolean run(int argc, char **argv, GError **error)
 {
@@ -19,15 +17,10 @@ static gboolean run(int argc, char **argv, GError **error)
         !ingot_digest_parse(argv[3], &digest, error)) {
         return FALSE;
     }
-    g_autoptr(IngotReference) name = cli_remote_reference(argv[1], error);
-    g_autoptr(IngotRemote) remote = name == NULL ? NULL : environment_remote(name->host, error);
-    if (remote == NULL) {
-        return FALSE;
-    }
     g_autoptr(json_t) body = ingot_json_pack("{s:s}", "digest", argv[3]);
     ingot_json_set_string(body, "reason", reason);
-    g_autofree char *path = g_strdup_printf("%s/approvals/%s", name->name, argv[2]);
-    g_autoptr(json_t) answer = remote_api(remote, "POST", path, body, &status, error);
+    g_autofree char *path = g_strdup_printf("approvals/%s", argv[2]);
+    g_autoptr(json_t) answer = name_api_ask(argv[1], "POST", path, body, &status, error);
     if (answer != NULL) {
         g_autofree char *text = g_strdup_printf("%s:%s", argv[1], argv[2]);
         cli_print_result(text, &digest);

@@ -4,27 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
-#include "remote/api.h"
-#include "remote/environment.h"
+#include "cli/nameapi.h"
 
-#define DIGEST_SHOWN 19 /* characters: as in other tables */
 #define COLUMNS_MOST 8u
 
 json_t *history_ask(const char *where, const char *what, const char *query, GError **error)
 {
     guint status;
-    g_autoptr(IngotReference) name = cli_remote_reference(where, error);
-    if (name == NULL) {
-        return NULL;
-    }
-    if (name->tag != NULL || name->digest != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: HOST/NAME is expected", where);
-        return NULL;
-    }
-    g_autoptr(IngotRemote) remote = environment_remote(name->host, error);
-    g_autofree char *path = g_strdup_printf("%s/%s%s", name->name, what, query == NULL ? "" : query);
-    g_autoptr(json_t) answer = remote == NULL ? NULL : remote_api(remote, "GET", path, NULL, &status, error);
+    g_autofree char *path = g_strconcat(what, query, NULL);
+    g_autoptr(json_t) answer = name_api_ask(where, "GET", path, NULL, &status, error);
     if (answer != NULL && !json_is_array(answer)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the registry's answer is not a list", where);
         return NULL;
@@ -39,9 +29,9 @@ static char *cell_of(const json_t *entry, const char *column)
     if (text == NULL) {
         return g_strdup("-");
     }
-    if (strcmp(column, "digest") == 0) {
-        g_autofree char *shown = g_strndup(text, DIGEST_SHOWN);
-        return ingot_text_line(shown);
+    IngotDigest digest;
+    if (strcmp(column, "digest") == 0 && ingot_digest_parse(text, &digest, NULL)) {
+        return cli_short_digest(&digest);
     }
     if (strcmp(column, "how") == 0 && json_is_true(json_object_get(entry, "forced"))) {
         g_autofree char *forced = g_strdup_printf("%s FORCED", text);

@@ -6,8 +6,8 @@
 #include "base/command.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/nameapi.h"
 #include "remote/api.h"
-#include "remote/environment.h"
 
 static void print_line(const char *head, const char *text)
 {
@@ -63,13 +63,8 @@ gboolean promotion_ask(const char *where, const char *what, const char *channel,
 {
     guint status = 0;
     GError *problem = NULL;
-    g_autoptr(IngotReference) name = cli_remote_reference(where, error);
-    g_autoptr(IngotRemote) remote = name == NULL ? NULL : environment_remote(name->host, error);
-    if (remote == NULL) {
-        return FALSE;
-    }
-    g_autofree char *path = g_strdup_printf("%s/%s/%s", name->name, what, channel);
-    g_autoptr(json_t) answer = remote_api(remote, "POST", path, body, &status, &problem);
+    g_autofree char *path = g_strdup_printf("%s/%s", what, channel);
+    g_autoptr(json_t) answer = name_api_ask(where, "POST", path, body, &status, &problem);
     if (answer == NULL) {
         if (foreign != NULL && remote_api_is_foreign(problem)) {
             *foreign = TRUE;

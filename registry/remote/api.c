@@ -10,42 +10,46 @@
 #define FOREIGN "not a registry of Ingot's, or one of an older version: it has no pipelines, history or gates"
 #define ANSWER_VALUES (1u << 20) /* of JSON */
 
-/* Ingot's own registry refuses with a list of errors, also what it has no route for. */
-static gboolean is_ours(const HttpExchange *exchange)
-{
-    gsize room = ANSWER_VALUES;
-    g_autoptr(json_t) body =
-        ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
-    const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
-    return g_strcmp0(json_string_value(json_object_get(first, "message")), "no such endpoint") != 0 && first != NULL;
-}
-
-/* What the registry says, in its own words: they begin with what the user has named. */
-static gboolean tell(const IngotRemote *remote, const HttpExchange *exchange, const char *path, GError **error)
+/* What the first of the errors that it lists says: Ingot's own registry refuses so, also what it has no route for.
+ * NULL: it lists none. Free it. */
+static char *refusal_message(const HttpExchange *exchange)
 {
     gsize room = ANSWER_VALUES;
     g_autoptr(json_t) body =
         ingot_json_parse_within(exchange->answer->data, exchange->answer->len, "answer", &room, NULL);
     const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
     const char *message = json_string_value(json_object_get(first, "message"));
-    if (message == NULL ||
-        (exchange->status != 400 && exchange->status != 404 && exchange->status != 409 && exchange->status != 412)) {
-        return FALSE;
-    }
+    return first == NULL ? NULL : g_strdup(message == NULL ? "" : message);
+}
+
+/* Whether it says in its own words what is wrong with what the user has named. */
+static gboolean is_told(const HttpExchange *exchange, const char *message)
+{
+    return message != NULL && *message != '\0' &&
+           (exchange->status == 400 || exchange->status == 404 || exchange->status == 409 || exchange->status == 412);
+}
+
+/* They begin with what the user has named. */
+static void tell(const IngotRemote *remote, const HttpExchange *exchange, const char *path, const char *message,
+                 GError **error)
+{
     g_autofree char *word = g_strndup(message, strcspn(message, " :")), *line = ingot_text_line(message);
     g_set_error(error, INGOT_ERROR,
                 exchange->status == 404   ? INGOT_ERROR_NOT_FOUND
                 : exchange->status == 400 ? INGOT_ERROR_FAILED
                                           : INGOT_ERROR_EXISTS,
                 "%s%s%s", remote->host, g_str_has_prefix(path, word) ? "/" : ": ", line);
-    return TRUE;
 }
 
 static json_t *refuse(IngotRemote *remote, const HttpExchange *exchange, const char *path, GError **error)
 {
-    if ((exchange->status == 404 || exchange->status == 405 || exchange->status == 501) && !is_ours(exchange)) {
+    g_autofree char *message = refusal_message(exchange);
+    gboolean ours = message != NULL && strcmp(message, "no such endpoint") != 0;
+    if ((exchange->status == 404 || exchange->status == 405 || exchange->status == 501) && !ours) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: " FOREIGN, remote->host);
-    } else if (!tell(remote, exchange, path, error)) {
+    } else if (is_told(exchange, message)) {
+        tell(remote, exchange, path, message, error);
+    } else {
         http_refused(remote, exchange, error);
     }
     return NULL;

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "server/auth/access.h"
+#include "server/auth/challenge.h"
 #include "server/http/client.h"
 
 gboolean channel_door_open(Request *request, const RouteMatch *match, guint right, enum MHD_Result *result)
@@ -20,6 +21,19 @@ gboolean channel_door_open(Request *request, const RouteMatch *match, guint righ
         return FALSE;
     }
     return TRUE;
+}
+
+enum MHD_Result channel_door_reads(Request *request, const RouteMatch *match)
+{
+    enum MHD_Result result = MHD_YES;
+    channel_door_open(request, match, ACCESS_PULL, &result);
+    return result;
+}
+
+char *channel_door_read_scope(const Request *request, const RouteMatch *match)
+{
+    (void)request;
+    return challenge_scope(match->name, ACCESS_PULL);
 }
 
 StorageActor channel_door_actor(const Request *request, const char *reason)

@@ -12,6 +12,9 @@ extern const Route tell_routes[], promotion_routes[], pipeline_routes[], lifecyc
 /* For these doors: the name's grammar, and that the caller has the right (AccessRight) on it. Answers itself where not:
  * FALSE. */
 gboolean channel_door_open(Request *request, const RouteMatch *match, guint right, enum MHD_Result *result);
+/* The same as a route's check, and the scope of a token for it: of whoever may pull. */
+enum MHD_Result channel_door_reads(Request *request, const RouteMatch *match);
+char *channel_door_read_scope(const Request *request, const RouteMatch *match);
 /* Who asks, for the log of events; reason may be NULL. It lives as long as both. */
 StorageActor channel_door_actor(const Request *request, const char *reason);
 /* The request's body as a JSON object with none but these members, each of its type (JSON_TRUE: a boolean); an empty

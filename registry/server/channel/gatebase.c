@@ -1,6 +1,5 @@
 /* base: {newer_than: 30d}. What the image stands on is not revoked, and not older than that. */
 #include <ingot/error.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "server/channel/gateevidence.h"
@@ -8,7 +7,7 @@
 #include "server/channel/gatesettings.h"
 #include "server/channel/state.h"
 #include "server/storage/bases.h"
-#include "server/storage/records.h"
+#include "server/storage/states.h"
 
 #define MANIFEST_VALUES 100000 /* of JSON */
 
@@ -18,24 +17,25 @@ static gboolean base_check(const json_t *settings, GString *path, GError **error
     return settings_map(settings, names, NULL, path, error) && settings_duration(settings, "newer_than", path, error);
 }
 
-/* The first of the bases that is revoked, in whatever repository: its reason (free it). */
-static gboolean find_revoked(const GateCase *its, const GArray *bases, const IngotDigest **base, char **reason,
-                             GError **error)
+/* The nearest of the bases that is revoked, in whatever repository: its digest and the reason (free both). NULL: none.
+ */
+static gboolean find_revoked(const GateCase *its, char **base, char **reason, GError **error)
 {
-    g_autoptr(GPtrArray) records = storage_records(its->storage, STATE_RECORD, NULL, error);
-    *base = NULL;
-    for (guint i = 0; records != NULL && *base == NULL && i < bases->len; i++) {
-        g_autofree char *text = ingot_digest_to_text(&g_array_index(bases, IngotDigest, i));
-        for (guint k = 0; *base == NULL && k < records->len; k++) {
-            const StorageRecord *record = g_ptr_array_index(records, k);
-            const json_t *state = strcmp(record->key, text) == 0 ? state_now(record->body, its->now) : NULL;
-            if (g_strcmp0(json_string_value(json_object_get(state, "state")), "revoked") == 0) {
-                *base = &g_array_index(bases, IngotDigest, i);
-                *reason = g_strdup(json_string_value(json_object_get(state, "reason")));
-            }
+    GError *problem = NULL;
+    g_autoptr(json_t) states = storage_states(its->storage, its->name, &its->digest, &problem);
+    const json_t *bases = json_object_get(states, "bases");
+    for (size_t i = 0; *base == NULL && i < json_array_size(bases); i++) {
+        const json_t *one = json_array_get(bases, i), *said = state_now(json_object_get(one, "body"), its->now);
+        if (lifecycle_of(said) == LIFECYCLE_REVOKED) {
+            *base = g_strdup(json_string_value(json_object_get(one, "digest")));
+            *reason = g_strdup(json_string_value(json_object_get(said, "reason")));
         }
     }
-    return records != NULL;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 /* When an image that some repository has was made, in seconds; 0: nobody here knows. */
@@ -78,16 +78,15 @@ static void judge_age(const GateCase *its, const IngotDigest *base, gint64 most,
 
 static gboolean base_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
-    const IngotDigest *revoked = NULL;
-    g_autofree char *reason = NULL;
+    g_autofree char *revoked = NULL, *reason = NULL;
     gint64 most = settings_seconds(settings, "newer_than");
     g_autoptr(GArray) bases = storage_bases(its->storage, &its->digest, error);
-    if (bases == NULL || !find_revoked(its, bases, &revoked, &reason, error)) {
+    if (bases == NULL || !find_revoked(its, &revoked, &reason, error)) {
         return FALSE;
     }
     if (revoked != NULL) {
-        g_autofree char *text = ingot_digest_to_text(revoked);
-        verdict->why = g_strdup_printf("it stands on %.19s, which is revoked: %s", text, reason == NULL ? "" : reason);
+        verdict->why =
+            g_strdup_printf("it stands on %.19s, which is revoked: %s", revoked, reason == NULL ? "" : reason);
         verdict->mend = g_strdup("bake it anew on a base that is not");
     } else if (bases->len == 0) {
         verdict->why = g_strdup("it does not say what it stands on");

@@ -135,13 +135,6 @@ static enum MHD_Result descendants_get(Request *request, const RouteMatch *match
     return channel_door_answer(request, MHD_HTTP_OK, list);
 }
 
-static enum MHD_Result check_reader(Request *request, const RouteMatch *match)
-{
-    enum MHD_Result result = MHD_YES;
-    channel_door_open(request, match, ACCESS_PULL, &result);
-    return result;
-}
-
 static enum MHD_Result check_writer(Request *request, const RouteMatch *match)
 {
     enum MHD_Result result = MHD_YES;
@@ -154,7 +147,7 @@ const Route lifecycle_routes[] = {
      .pattern = "/api/v1/{name}/lifecycle/{reference}",
      .name = "lifecycle",
      .pool = POOL_READ,
-     .check = check_reader,
+     .check = channel_door_reads,
      .answer = lifecycle_get},
     {.methods = "PUT",
      .pattern = "/api/v1/{name}/lifecycle/{reference}",
@@ -167,7 +160,7 @@ const Route lifecycle_routes[] = {
      .pattern = "/api/v1/{name}/descendants/{reference}",
      .name = "descendants",
      .pool = POOL_SLOW,
-     .check = check_reader,
+     .check = channel_door_reads,
      .answer = descendants_get},
     {0},
 };

@@ -20,19 +20,6 @@ static gboolean check_gate(const char *name, const json_t *settings, GString *pa
 
 /* --- asking --- */
 
-static enum MHD_Result check_name(Request *request, const RouteMatch *match)
-{
-    enum MHD_Result result = MHD_YES;
-    channel_door_open(request, match, ACCESS_PULL, &result);
-    return result;
-}
-
-static char *name_scope(const Request *request, const RouteMatch *match)
-{
-    (void)request;
-    return challenge_scope(match->name, ACCESS_PULL);
-}
-
 /* From memory. */
 static enum MHD_Result answer_of_name(Request *request, const RouteMatch *match)
 {
@@ -185,8 +172,8 @@ const Route pipeline_routes[] = {
     {.methods = "GET",
      .pattern = "/api/v1/{name}/pipeline",
      .name = "pipeline",
-     .check = check_name,
-     .scope = name_scope,
+     .check = channel_door_reads,
+     .scope = channel_door_read_scope,
      .answer = answer_of_name},
     {0},
 };

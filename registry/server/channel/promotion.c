@@ -5,12 +5,11 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "server/channel/announce.h"
 #include "server/channel/gate.h"
-#include "server/channel/state.h"
 #include "server/storage/channels.h"
 #include "server/storage/moves.h"
 #include "server/storage/movetag.h"
-#include "server/storage/records.h"
 
 #define MOVES_LOOKED_AT 10000 /* of one channel, when a rollback looks for what it named before */
 
@@ -131,17 +130,14 @@ static gboolean judge_from(const Promotion *promotion, const PipelineChannel *ch
 /* What is withheld goes nowhere, not back either, unless it is forced. */
 static void judge_state(const Promotion *promotion, PromotionResult *result)
 {
-    g_autofree char *digest = ingot_digest_to_text(&result->digest);
+    g_autofree char *why = NULL;
     g_autoptr(GError) error = NULL;
-    g_autoptr(json_t) record = storage_record(promotion->storage, STATE_RECORD, promotion->name, digest, &error);
-    const json_t *said = state_now(record, g_get_real_time() / G_USEC_PER_SEC);
-    if (error == NULL && !lifecycle_withholds(said)) {
-        return;
+    gboolean withheld = state_stands_in_the_way(promotion->storage, promotion->name, &result->digest, &why, &error);
+    if (withheld || error != NULL) {
+        const GateVerdict verdict = {.why = withheld ? why : error->message,
+                                     .mend = (char *)"promote another image, or `ingot restore` this one"};
+        note_verdict(result, "lifecycle", &verdict);
     }
-    g_autofree char *told = error == NULL ? lifecycle_tell(said) : NULL;
-    const GateVerdict verdict = {.why = told == NULL ? error->message : told,
-                                 .mend = (char *)"promote another image, or `ingot restore` this one"};
-    note_verdict(result, "lifecycle", &verdict);
 }
 
 /* A gate that can't be asked has not been passed. */

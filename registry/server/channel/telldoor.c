@@ -6,32 +6,15 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "server/auth/access.h"
-#include "server/auth/challenge.h"
+#include "server/channel/announce.h"
 #include "server/channel/doors.h"
 #include "server/channel/promotion.h"
-#include "server/channel/state.h"
 #include "server/server.h"
-#include "server/storage/bases.h"
 #include "server/storage/channels.h"
 #include "server/storage/moves.h"
-#include "server/storage/records.h"
 
 #define MOVES_MOST 1000u /* in one answer */
 #define MOVES_USUAL 100u
-
-static enum MHD_Result check_reader(Request *request, const RouteMatch *match)
-{
-    enum MHD_Result result = MHD_YES;
-    channel_door_open(request, match, ACCESS_PULL, &result);
-    return result;
-}
-
-static char *reader_scope(const Request *request, const RouteMatch *match)
-{
-    (void)request;
-    return challenge_scope(match->name, ACCESS_PULL);
-}
 
 /* --- what digests are called --- */
 
@@ -49,41 +32,6 @@ static GHashTable *find_versions(Storage *storage, const char *name, GError **er
         }
     }
     return rows == NULL ? NULL : g_steal_pointer(&versions);
-}
-
-/* --- marks --- */
-
-static char *told_of(Storage *storage, const char *name, const IngotDigest *digest, gint64 now)
-{
-    g_autofree char *text = ingot_digest_to_text(digest);
-    g_autoptr(json_t) record = storage_record(storage, STATE_RECORD, name, text, NULL);
-    const json_t *said = state_now(record, now);
-    return said == NULL ? NULL : lifecycle_tell(said);
-}
-
-/* A base of it that is revoked, in whatever repository. Free it; NULL: none. */
-static char *told_of_bases(Storage *storage, const IngotDigest *digest, gint64 now)
-{
-    g_autoptr(GArray) bases = storage_bases(storage, digest, NULL);
-    for (guint i = 0; bases != NULL && i < bases->len; i++) {
-        const IngotDigest *base = &g_array_index(bases, IngotDigest, i);
-        g_auto(GStrv) holders = storage_holders(storage, base, NULL);
-        for (guint k = 0; holders != NULL && holders[k] != NULL; k++) {
-            g_autofree char *told = told_of(storage, holders[k], base, now);
-            if (told != NULL) {
-                return g_strdup_printf("its base %s is %s", holders[k], told);
-            }
-        }
-    }
-    return NULL;
-}
-
-/* Why whoever stands on it should know: NULL: nothing is wrong. Free it. */
-static char *mark_of(Storage *storage, const char *name, const IngotDigest *digest)
-{
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    char *own = told_of(storage, name, digest, now);
-    return own != NULL ? own : told_of_bases(storage, digest, now);
 }
 
 /* --- channels --- */
@@ -115,7 +63,7 @@ static gboolean add_channel(Storage *storage, const char *name, const char *chan
     if (moves == NULL) {
         return FALSE;
     }
-    g_autofree char *text = ingot_digest_to_text(&digest), *mark = mark_of(storage, name, &digest);
+    g_autofree char *text = ingot_digest_to_text(&digest), *mark = state_mark(storage, name, &digest);
     json_t *entry = ingot_json_pack("{s:s, s:s}", "channel", channel, "digest", text);
     ingot_json_set_string(entry, "version", g_hash_table_lookup(versions, text));
     if (moves->len > 0 && ingot_digest_equal(&g_array_index(moves, StorageMove, 0).digest, &digest)) {
@@ -187,7 +135,7 @@ static enum MHD_Result answer_log(Request *request, const RouteMatch *match)
     return channel_door_answer(request, MHD_HTTP_OK, list);
 }
 
-#define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = check_reader, .scope = reader_scope
+#define READS .methods = "GET, HEAD", .pool = POOL_READ, .check = channel_door_reads, .scope = channel_door_read_scope
 const Route tell_routes[] = {
     {READS, .pattern = "/api/v1/{name}/channels", .name = "channels", .answer = answer_channels},
     {READS, .pattern = "/api/v1/{name}/log", .name = "log", .answer = answer_log},

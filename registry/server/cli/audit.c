@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "image/lifecycle.h"
 #include "server/cli/verbs.h"
 #include "server/events/auditlog.h"
 #include "server/storage/witness.h"
@@ -79,25 +80,15 @@ static gboolean export_event(const Event *event, gpointer user, GError **error)
     return TRUE;
 }
 
-/* RFC 3339, or a day in UTC. */
-static gboolean parse_date(const char *text, gint64 *at, GError **error)
-{
-    g_autofree char *whole = strlen(text) == strlen("2026-01-31") ? g_strconcat(text, "T00:00:00Z", NULL) : NULL;
-    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(whole == NULL ? text : whole, NULL);
-    if (date == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "--since %s: a date is expected, as in 2026-01-31 or 2026-01-31T12:00:00Z", text);
-        return FALSE;
-    }
-    *at = g_date_time_to_unix(date);
-    return TRUE;
-}
-
 static gboolean print_all(const char *data, const char *since, const char *pattern, GError **error)
 {
     Export export = {.since = G_MININT64, .pattern = pattern};
     g_autofree char *log = g_build_filename(data, "names.log", NULL);
-    if ((since != NULL && !parse_date(since, &export.since, error)) || !audit_read(log, export_event, &export, error)) {
+    if (since != NULL && !lifecycle_date(since, &export.since, error)) {
+        g_prefix_error(error, "--since: ");
+        return FALSE;
+    }
+    if (!audit_read(log, export_event, &export, error)) {
         return FALSE;
     }
     if (export.gaps > 0) {

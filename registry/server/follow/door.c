@@ -94,6 +94,8 @@ static enum MHD_Result take_report(Request *request, const RouteMatch *match)
                : request_fail(request, "NAME_UNKNOWN", error);
 }
 
+#define OF_HOSTS .kind = FOLLOW_HOSTS, .check = check_hosts, .scope = door_scope
+#define LISTS .methods = "GET", .name = "hosts", .pool = POOL_READ, .answer = list_hosts
 const Route follow_routes[] = {
     {.methods = "GET",
      .pattern = "/api/v1/events",
@@ -103,30 +105,9 @@ const Route follow_routes[] = {
      .check = check_events,
      .scope = door_scope,
      .answer = answer_events},
-    {.methods = "GET",
-     .pattern = "/api/v1/{name}/hosts",
-     .name = "hosts",
-     .kind = FOLLOW_HOSTS,
-     .pool = POOL_READ,
-     .check = check_hosts,
-     .scope = door_scope,
-     .answer = list_hosts},
-    {.methods = "GET",
-     .pattern = "/api/v1/{name}/hosts/{reference}",
-     .name = "hosts",
-     .kind = FOLLOW_HOSTS,
-     .pool = POOL_READ,
-     .check = check_hosts,
-     .scope = door_scope,
-     .answer = list_hosts},
-    {.methods = "POST",
-     .pattern = "/api/v1/{name}/hosts/{reference}",
-     .name = "report",
-     .kind = FOLLOW_HOSTS,
-     .pool = POOL_WRITE,
-     .body_max = REPORT_MAX,
-     .check = check_hosts,
-     .scope = door_scope,
-     .answer = take_report},
+    {LISTS, OF_HOSTS, .pattern = "/api/v1/{name}/hosts"},
+    {LISTS, OF_HOSTS, .pattern = "/api/v1/{name}/hosts/{reference}"},
+    {OF_HOSTS, .methods = "POST", .pattern = "/api/v1/{name}/hosts/{reference}", .name = "report", .pool = POOL_WRITE,
+     .body_max = REPORT_MAX, .answer = take_report},
     {0},
 };

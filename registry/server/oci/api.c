@@ -6,6 +6,7 @@
 
 #include "server/auth/access.h"
 #include "server/auth/issue.h"
+#include "server/channel/doors.h"
 #include "server/http/client.h"
 #include "server/http/range.h"
 #include "server/oci/newupload.h"
@@ -37,11 +38,7 @@ static enum MHD_Result api_check(Request *request, const RouteMatch *match)
 
 StorageActor api_actor(const Request *request)
 {
-    const char *user = access_user(request);
-    StorageActor actor = {.name = strcmp(user, "-") == 0 ? NULL : user,
-                          .reason = request_header(request, "Ingot-Reason")};
-    client_write_address(request, actor.from, sizeof actor.from);
-    return actor;
+    return channel_door_actor(request, request_header(request, "Ingot-Reason"));
 }
 
 enum MHD_Result api_refuse_digest(Request *request, const GError *error)
