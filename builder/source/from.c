@@ -254,7 +254,7 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
     g_autoptr(GError) problem = NULL;
     g_autoptr(IngotImage) image = ingot_store_image(context->store, named, &problem);
     g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
-    if (g_strcmp0(digest, from->digest) == 0) {
+    if (digest != NULL && strcmp(digest, from->digest) == 0) {
         return from_may_use(context, from, image, error) ? g_steal_pointer(&image) : NULL;
     }
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
