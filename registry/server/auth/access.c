@@ -97,6 +97,11 @@ const char *access_keep(const Request *request)
     return access_may_anybody(request, ACCESS_PULL) ? SERVE_FOR_EVER : SERVE_FOR_EVER_PRIVATE;
 }
 
+const char *access_keep_asking(const Request *request)
+{
+    return access_may_anybody(request, ACCESS_PULL) ? "no-cache" : "private, no-cache";
+}
+
 gboolean access_may_all(const Request *request)
 {
     return request->caller != NULL && request->caller->kind == CALLER_EVERYBODY;

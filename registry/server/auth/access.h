@@ -39,6 +39,8 @@ gboolean access_may_anybody(const Request *request, AccessRight right);
 /* The Cache-Control of what never changes, once the caller may pull it: only what anybody may pull is kept by a cache
  * that many share. A URL with a pass in it shows no login, so a cache can't know by itself. */
 const char *access_keep(const Request *request);
+/* The Cache-Control of what may change, by the same rule: whoever keeps it asks again before each use. */
+const char *access_keep_asking(const Request *request);
 /* Whether all may do all, since there are no users. */
 gboolean access_may_all(const Request *request);
 /* Whether it has logged in (or need not), whether it may list repositories, and whether one is in its list. */

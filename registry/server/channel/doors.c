@@ -92,5 +92,6 @@ json_t *channel_door_body(Request *request, const ChannelMember *members, guint 
 enum MHD_Result channel_door_answer(Request *request, guint status, const json_t *body)
 {
     g_autofree char *text = ingot_json_pretty(body);
-    return request_answer(request, status, "application/json", text, strlen(text), "Cache-Control", "no-cache", NULL);
+    return request_answer(request, status, "application/json", text, strlen(text), "Cache-Control",
+                          access_keep_asking(request), NULL);
 }

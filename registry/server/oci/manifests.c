@@ -61,7 +61,7 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move, and an image may be revoked: whoever keeps an answer asks again, and is told in few bytes that
      * nothing has changed. */
-    const char *keep = "no-cache";
+    const char *keep = access_keep_asking(request);
     if (request_has_already(request, tag)) {
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
                               "Docker-Content-Digest", text, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,

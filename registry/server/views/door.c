@@ -83,8 +83,8 @@ static enum MHD_Result fail(Request *request, const GError *error)
 static enum MHD_Result answer_json(Request *request, const json_t *body)
 {
     g_autofree char *text = ingot_json_pretty(body);
-    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-cache",
-                          NULL);
+    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control",
+                          access_keep_asking(request), NULL);
 }
 
 static json_t *describe_files(const GPtrArray *files)
@@ -167,7 +167,8 @@ static enum MHD_Result answer_sum(Request *request, const Place *place, GError *
     char hex[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&digest, hex);
     g_autofree char *line = g_strdup_printf("%s  %s\n", hex + strlen("sha256:"), file);
-    return request_answer(request, MHD_HTTP_OK, "text/plain", line, strlen(line), "Cache-Control", "no-cache", NULL);
+    return request_answer(request, MHD_HTTP_OK, "text/plain", line, strlen(line), "Cache-Control",
+                          access_keep_asking(request), NULL);
 }
 
 static gssize read_view(gpointer source, guint64 offset, void *buffer, gsize size, GError **error)
@@ -198,7 +199,8 @@ static enum MHD_Result answer_file(Request *request, const Place *place, GError 
     }
     const ServeHeaders headers = {.type = "application/octet-stream",
                                   .tag = view_tag(view),
-                                  .keep = strchr(place->reference, ':') != NULL ? access_keep(request) : "no-cache"};
+                                  .keep = strchr(place->reference, ':') != NULL ? access_keep(request)
+                                                                                : access_keep_asking(request)};
     return serve(request, body_new(&kind, view_ref(view), view_size(view)), &headers);
 }
 

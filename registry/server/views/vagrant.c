@@ -181,8 +181,8 @@ static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
     g_autoptr(json_t) body =
         json_pack("{s:s, s:s, s:O}", "name", match->reference, "description", about, "versions", list);
     g_autofree char *text = ingot_json_pretty(body);
-    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-cache",
-                          NULL);
+    return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control",
+                          access_keep_asking(request), NULL);
 }
 
 /* What describes the versions that are new here, as far as that comes soon. */
