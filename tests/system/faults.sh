@@ -16,5 +16,5 @@ head -c 1500000 /dev/urandom >"$TMP/frames/45"
 zstd -q --rm "$TMP"/frames/*
 
 echo "seed $seed"
-python3 tests/system/faults.py "$TMP" "$kills" "$seed" || { grep -v "status=" "$TMP/ingotd.log" | tail -20; fail "seed $seed"; }
+python3 tests/system/faults.py "$TMP" "$kills" "$seed" 2>"$TMP/err" || { grep -v 'status=' "$TMP/ingotd.log" | tail -20; fail "seed $seed: $(cat "$TMP/err")"; }
 ok "$kills times killed, nothing acknowledged was lost and nothing was there by halves"

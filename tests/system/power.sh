@@ -16,7 +16,7 @@ zstd -q --rm "$TMP"/frames/*
 ${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/liblossy.so" tests/faults/lossy.c -ldl
 
 echo "seed $seed"
-python3 tests/system/faults.py "$TMP" "$rounds" "$seed" "$TMP/liblossy.so" || { tail -20 "$TMP/ingotd.log"; fail "seed $seed"; }
+python3 tests/system/faults.py "$TMP" "$rounds" "$seed" "$TMP/liblossy.so" 2>"$TMP/err" || { grep -v 'status=' "$TMP/ingotd.log" | tail -20; fail "seed $seed: $(cat "$TMP/err")"; }
 ok "$rounds times without power, nothing acknowledged was lost and nothing was there by halves"
 
 # What is never flushed is missed: the test can fail.
