@@ -5,6 +5,7 @@
 
 #include "bake/config.h"
 #include "bake/logs.h"
+#include "bake/origin.h"
 #include "bake/recipetar.h"
 #include "bake/said.h"
 #include "bake/trial.h"
@@ -36,6 +37,8 @@ typedef struct {
     gint64 started; /* seconds since 1970 */
     int refresh;    /* number of the first stage to run anew; -1: none */
     SourceIdentity *identity;
+    Origin origin;
+    RecipeTar tar;
     Source *source;
     GuestKey *key;
     Walk *walk;       /* NULL: none were needed */
@@ -52,6 +55,8 @@ static void bake_clear(Bake *bake)
     g_clear_pointer(&bake->source, source_free);
     g_clear_pointer(&bake->identity, source_identity_free);
     g_clear_pointer(&bake->key, guest_key_free);
+    origin_clear(&bake->origin);
+    recipe_tar_clear(&bake->tar);
     seal_report_clear(&bake->sealed);
     g_clear_pointer(&bake->checked, check_report_free);
     g_clear_pointer(&bake->workdir, ingot_workdir_free); /* last: the others lie in it */
@@ -165,9 +170,12 @@ static gboolean has_tests(const Recipe *recipe)
     return json_array_size(json_object_get(recipe->tree, "tests")) > 0;
 }
 
-RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Plan *plan)
+RecordOf bake_record(const Recipe *recipe, const BakeOptions *options, const Plan *plan, const Origin *origin)
 {
-    return (RecordOf){.plan = plan, .version = options->tag, .tested = has_tests(recipe) && !options->no_test};
+    return (RecordOf){.plan = plan,
+                      .version = options->tag,
+                      .tested = has_tests(recipe) && !options->no_test,
+                      .clean = origin->clean && !options->any_origin && !options->check_only};
 }
 
 static gboolean check(Bake *bake, GError **error)
@@ -227,7 +235,8 @@ static void remember(const Bake *bake, const IngotDescriptor *manifest)
     g_autoptr(GPtrArray) none = g_ptr_array_new();
     g_autoptr(GError) problem = NULL;
     const GPtrArray *runs = bake->walk == NULL ? none : walk_runs(bake->walk);
-    RecordOf record = bake_record(bake->recipe, bake->options, bake->plan);
+    RecordOf record = bake_record(bake->recipe, bake->options, bake->plan, &bake->origin);
+    record.clean = bake->origin.clean;
     record.tested = bake->checked != NULL || !has_tests(bake->recipe);
     gboolean let_in = bake->walk != NULL && walk_let_in(bake->walk);
     if (!bake->options->walk.no_cache && !let_in &&
@@ -252,21 +261,18 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     const json_t *packages = bake->sealed.packages != NULL ? bake->sealed.packages : bake->source->packages;
     g_autoptr(json_t) steps = steps_of(bake);
     const ConfigFacts facts = {.recipe = recipe,
+                               .origin = &bake->origin,
                                .source = bake->source->config,
                                .os = bake->sealed.os,
                                .steps = steps,
                                .booted = was_booted(bake)};
-    g_autoptr(json_t) config = config_new(&facts, bake->options->host.progress);
+    g_autoptr(json_t) config = config_new(&facts);
     g_autoptr(json_t) annotations = config_annotations(recipe, config, bake->options->tag);
     g_autoptr(json_t) report = bake->checked == NULL ? NULL : said_of_tests(recipe, bake->checked, SAID_BY_BUILD);
-    g_autoptr(json_t) provenance = said_of_build(recipe, config, bake->started);
+    g_autoptr(json_t) provenance = said_of_build(recipe, config, &bake->origin, bake->started);
     const char *created = json_string_value(json_object_get(config, "created"));
     g_autofree char *spdx =
         packages == NULL ? NULL : spdx_from_packages(recipe->name, json_object_get(config, "os"), created, packages);
-    g_auto(RecipeTar) tar = {0};
-    if (!recipe_tar_make(recipe, &tar, error)) {
-        return FALSE;
-    }
     EmitOptions options = {
         .disk = bake->disk,
         .format = bake->format,
@@ -277,9 +283,9 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
         .report = report,
         .provenance = provenance,
         .spdx = spdx,
-        .recipe = tar.tar,
+        .recipe = bake->tar.tar,
         .recipe_type = RECIPE_TAR_TYPE,
-        .recipe_annotations = tar.annotations,
+        .recipe_annotations = bake->tar.annotations,
     };
     if (!emit_image(bake->options->host.store, &options, bake->options->host.progress, manifest, error)) {
         return FALSE;
@@ -343,8 +349,26 @@ static void say_what_is_not_kept(const Bake *bake)
     }
 }
 
+/* Takes what is attached of the recipe and its files, which are still those that the plan's keys are made of. */
+static gboolean gather(Bake *bake, GError **error)
+{
+    if (!recipe_tar_make(bake->recipe, &bake->tar, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < bake->plan->stages->len; i++) {
+        if (!plan_check_files(plan_stage(bake->plan, i), error)) {
+            return FALSE;
+        }
+    }
+    origin_settle(&bake->origin, bake->recipe, bake->options->host.progress);
+    return TRUE;
+}
+
 static gboolean make(Bake *bake, const SourceContext *context, IngotDescriptor *manifest, GError **error)
 {
+    if (!bake->options->check_only && !gather(bake, error)) {
+        return FALSE;
+    }
     bake->source = source_prepare(context, bake->identity, error);
     bake->key = bake->source == NULL ? NULL : guest_key_new(ingot_workdir_path(bake->workdir), error);
     if (bake->key == NULL) {
@@ -421,6 +445,25 @@ static gboolean use_record(const Bake *bake, const IngotDescriptor *manifest, GE
     return options->check_only || ingot_store_tag(options->host.store, options->name, options->tag, manifest, error);
 }
 
+/* An image that was built before its recipe was committed says so for ever: once it is committed, another is made of
+ * the same machines. */
+static gboolean find_record(const Bake *bake, const char *disk, IngotDescriptor *manifest)
+{
+    const BakeOptions *options = bake->options;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    RecordOf record = bake_record(bake->recipe, options, bake->plan, &bake->origin);
+    record.source = disk;
+    gboolean found = record_find(options->host.cache, options->host.store, &record, now, manifest);
+    if (!found && record.clean) {
+        record.clean = FALSE;
+        if (record_find(options->host.cache, options->host.store, &record, now, manifest)) {
+            ingot_progress_message(options->host.progress, "the image that is there was built from changes that were "
+                                                           "not committed: it is sealed, tested and stored anew");
+        }
+    }
+    return found;
+}
+
 /* Consoles and QEMU's words outlive the work folder where that is asked for. */
 static void keep_logs(const Bake *bake)
 {
@@ -437,16 +480,13 @@ static gboolean bake_in_workdir(Bake *bake, IngotDescriptor *manifest, gboolean 
     const BakeOptions *options = bake->options;
     SourceContext context = source_context(recipe, options, ingot_workdir_path(bake->workdir));
     bake->identity = source_identify(&context, error);
+    origin_ask(recipe, &bake->origin);
     bake->plan = bake->identity == NULL ? NULL : plan_of(recipe, options, bake->identity, FALSE, error);
     if (bake->plan == NULL || !find_refresh(bake, error)) {
         return FALSE;
     }
     g_auto(SourceLook) look = source_look(&context, bake->identity);
-    RecordOf record = bake_record(recipe, options, bake->plan);
-    record.source = look.disk;
-    *cached =
-        !options->walk.no_cache && bake->refresh < 0 &&
-        record_find(options->host.cache, options->host.store, &record, g_get_real_time() / G_USEC_PER_SEC, manifest);
+    *cached = !options->walk.no_cache && bake->refresh < 0 && find_record(bake, look.disk, manifest);
     if (!options->walk.no_cache) {
         history_save(options->host.cache, recipe, bake->plan, NULL); /* without it, less can be said later */
     }

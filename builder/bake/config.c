@@ -1,11 +1,8 @@
 #include "bake/config.h"
 
-#include <ingot/error.h>
 #include <string.h>
 
-#include "base/process.h"
 #include "base/text.h"
-#include "recipe/git.h"
 
 json_t *config_step(const NodeRun *run)
 {
@@ -17,18 +14,13 @@ json_t *config_step(const NodeRun *run)
     return ingot_json_pack("{s:s, s:s, s:f, s:s}", "key", key, "title", run->title, "seconds", seconds, "ran", ran);
 }
 
-/* Outside of a repository there is no commit to record; one that git refuses to tell is said. */
-static void add_git(json_t *config, const Recipe *recipe, IngotProgress *progress)
+/* Outside of a repository there is no commit to record. */
+static void add_git(json_t *config, const Origin *origin)
 {
-    g_autofree char *commit = NULL;
-    gboolean dirty;
-    g_autoptr(GError) problem = NULL;
-    if (!recipe_git(recipe->folder, &commit, &dirty, &problem)) {
-        if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-            ingot_progress_message(progress, "the image's config does not say its commit: %s", problem->message);
-        }
-    } else {
-        json_object_set_new(config, "git", json_pack("{s:s, s:b}", "commit", commit, "dirty", dirty));
+    if (origin->commit != NULL) {
+        json_object_set_new(
+            config, "git",
+            ingot_json_pack("{s:o, s:b}", "commit", ingot_json_text(origin->commit), "dirty", !origin->clean));
     }
 }
 
@@ -67,7 +59,7 @@ static json_t *seal_object(const Recipe *recipe)
     return ingot_json_pack("{s:o}", "keep", keep == NULL ? json_array() : json_copy(keep));
 }
 
-json_t *config_new(const ConfigFacts *facts, IngotProgress *progress)
+json_t *config_new(const ConfigFacts *facts)
 {
     const Recipe *recipe = facts->recipe;
     json_t *config = facts->source == NULL ? json_object() : json_copy(facts->source);
@@ -78,7 +70,7 @@ json_t *config_new(const ConfigFacts *facts, IngotProgress *progress)
     json_object_set_new(config, "seal", seal_object(recipe));
     json_object_set_new(config, "machine", machine_object(recipe));
     json_object_set_new(config, "recipe", recipe_object(recipe));
-    add_git(config, recipe, progress);
+    add_git(config, facts->origin);
     json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));
     g_autofree char *now = ingot_text_now();
     json_object_set_new(config, "created", json_string(now));

@@ -1,8 +1,7 @@
 /* What an image says of itself: the config's keys that a build knows, and the manifest's annotations. */
 #pragma once
 
-#include <ingot/progress.h>
-
+#include "bake/origin.h"
 #include "base/json.h"
 #include "cache/node.h"
 #include "recipe/recipe.h"
@@ -11,12 +10,12 @@
 json_t *config_step(const NodeRun *run);
 typedef struct {
     const Recipe *recipe;
+    const Origin *origin;
     json_t *source;  /* what the source says of itself; may be NULL */
     json_t *os;      /* NULL: the source's stands */
     json_t *steps;   /* of config_step */
     gboolean booted; /* the recipe's machine has run the disk: a step, or the tests */
 } ConfigFacts;
-/* What cannot be found out goes to progress. */
-json_t *config_new(const ConfigFacts *facts, IngotProgress *progress);
+json_t *config_new(const ConfigFacts *facts);
 /* The org.opencontainers.image.* set and the recipe's own. */
 json_t *config_annotations(const Recipe *recipe, const json_t *config, const char *version);

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "evidence/provenance.h"
 #include "evidence/testresult.h"
-#include "recipe/git.h"
 
 static void said_recipe_digest(const Recipe *recipe, IngotDigest *digest)
 {
@@ -40,23 +39,21 @@ static char *said_text(const json_t *object, const char *key)
     return g_strdup(json_string_value(json_object_get(object, key)));
 }
 
-json_t *said_of_build(const Recipe *recipe, const json_t *config, gint64 started)
+json_t *said_of_build(const Recipe *recipe, const json_t *config, const Origin *origin, gint64 started)
 {
-    g_auto(GitOrigin) origin = {0};
-    recipe_git_origin(recipe->folder, &origin);
+    const GitOrigin *place = &origin->place;
     IngotDigest digest;
     said_recipe_digest(recipe, &digest);
     g_autofree char *file = g_path_get_basename(recipe->path);
-    const json_t *git = json_object_get(config, "git");
     const json_t *base = json_object_get(config, "base");
     g_autoptr(Provenance) provenance = g_new0(Provenance, 1);
-    provenance->recipe_path = g_strconcat(origin.prefix == NULL ? "" : origin.prefix, file, NULL);
+    provenance->recipe_path = g_strconcat(place->prefix == NULL ? "" : place->prefix, file, NULL);
     provenance->recipe = ingot_digest_to_text(&digest);
-    provenance->commit = said_text(git, "commit");
-    provenance->clean = json_is_false(json_object_get(git, "dirty"));
-    if (provenance->commit != NULL) {
-        provenance->repository = g_steal_pointer(&origin.url);
-        provenance->branch = g_steal_pointer(&origin.branch);
+    provenance->commit = g_strdup(origin->commit);
+    provenance->clean = origin->clean;
+    if (origin->commit != NULL) {
+        provenance->repository = g_strdup(place->url);
+        provenance->branch = g_strdup(place->branch);
     }
     provenance->base = said_text(base, "reference");
     provenance->base_digest = said_text(base, "digest");

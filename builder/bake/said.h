@@ -3,6 +3,7 @@
  * The recipe is named by the digest of its shown text: the whole one's would let anybody try what a secret in it is. */
 #pragma once
 
+#include "bake/origin.h"
 #include "base/json.h"
 #include "check/check.h"
 
@@ -11,4 +12,4 @@
 /* A test result: the recipe's tests, as they went, in that environment (NULL: not named), finished now. */
 json_t *said_of_tests(const Recipe *recipe, const CheckReport *report, const char *environment);
 /* Provenance of a build that began at that time (seconds since 1970) and ends now. config: the image's. */
-json_t *said_of_build(const Recipe *recipe, const json_t *config, gint64 started);
+json_t *said_of_build(const Recipe *recipe, const json_t *config, const Origin *origin, gint64 started);

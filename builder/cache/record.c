@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "cache/nodes.h"
 
-#define VERSION 4
+#define VERSION 5
 #define RECORD_MAX (16u << 20) /* bytes; it names every file that the outputs made */
 
 /* The version is in the key besides the plan, since the image's manifest says it. */
@@ -79,7 +79,8 @@ static gboolean is_superseded(const json_t *record, const char *cache, const Rec
 static gboolean record_fits(const json_t *record, const RecordOf *of, gint64 now)
 {
     return json_integer_value(json_object_get(record, "version")) == VERSION &&
-           (!of->tested || json_is_true(json_object_get(record, "tested"))) && is_fresh(record, of->plan, now);
+           (!of->tested || json_is_true(json_object_get(record, "tested"))) &&
+           (!of->clean || json_is_true(json_object_get(record, "clean"))) && is_fresh(record, of->plan, now);
 }
 
 /* With every blob: a store can lose one of them and keep the manifest (a disk that was damaged, a copy that was cut).
@@ -134,7 +135,7 @@ gboolean record_save(const char *cache, const RecordOf *of, const GPtrArray *run
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&manifest->digest, digest);
     g_autoptr(json_t) record =
-        ingot_json_pack("{s:i, s:b, s:s, s:I, s:o}", "version", VERSION, "tested", of->tested, "manifest", digest,
-                        "size", (json_int_t)manifest->size, "runs", describe_runs(runs));
+        ingot_json_pack("{s:i, s:b, s:b, s:s, s:I, s:o}", "version", VERSION, "tested", of->tested, "clean", of->clean,
+                        "manifest", digest, "size", (json_int_t)manifest->size, "runs", describe_runs(runs));
     return ingot_json_save(record, path, RECORD_MAX, 0644, error);
 }

@@ -5,7 +5,7 @@
  * is no longer there, or lacks a blob, counts as none, and so does one of which a stage ran longer ago than it may,
  * or of which a step has run again since, so that a build would go on from there: after a --refresh that failed. It
  * says whether the image has passed its tests: one that was built without them does not stand for one that is to be
- * tested. */
+ * tested. In the same way it says whether the image was built from a clean commit, which is in the image. */
 #pragma once
 
 #include <ingot/store.h>
@@ -17,6 +17,7 @@ typedef struct {
     const char *source;  /* the disk that the plan stands on: runs on another one do not count; NULL: on any */
     const char *version; /* of the image: its manifest says it */
     gboolean tested;     /* saved: it has passed its tests, or has none; wanted: only such a one */
+    gboolean clean;      /* saved: its provenance says that it is built from a clean commit; wanted: only such a one */
 } RecordOf;
 
 /* FALSE: there is no such record, manifest, config, index or disk of its image is not in the store, or it is too old.

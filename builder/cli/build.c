@@ -145,7 +145,8 @@ static gboolean bake_one(GraphRecipe *one, const Builder *builder, IngotProgress
     /* What is built on has to be an image. */
     one->checked_only = builder->arguments->check && one->asked_for && !is_parent(builder->graph, one);
     options.check_only = one->checked_only;
-    /* What the others are based on runs again only where all of it is to. */
+    /* What the others are based on runs again only where all of it is to, and stays the image that it is. */
+    options.any_origin = !one->asked_for;
     if (!one->asked_for) {
         options.refresh = g_strcmp0(options.refresh, "") == 0 ? "" : NULL;
     }

@@ -58,6 +58,7 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     }
     BakeOptions own = *options;
     own.parent = parent;
+    own.any_origin = !one->asked_for;
     own.tag = one->recipe->version == NULL ? "latest" : one->recipe->version;
     prospect->plan = bake_plan(one->recipe, &own, &prospect->source, error);
     prospect->nodes = prospect->plan == NULL ? NULL : nodes_list(options->host.cache, error);
@@ -66,7 +67,9 @@ Prospect *prospect_new(const GraphRecipe *one, const BakeOptions *options, GErro
     }
     prospect->best = nodes_best(prospect->nodes, prospect->plan, prospect->source.disk, -1, now());
     prospect->history = history_load(options->host.cache, one->recipe);
-    RecordOf record = bake_record(one->recipe, &own, prospect->plan);
+    g_auto(Origin) origin = {0};
+    origin_ask(one->recipe, &origin);
+    RecordOf record = bake_record(one->recipe, &own, prospect->plan, &origin);
     record.source = prospect->source.disk;
     prospect->image = record_find(options->host.cache, options->host.store, &record, now(), &prospect->manifest);
     return g_steal_pointer(&prospect);

@@ -75,6 +75,7 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     check.shown = TRUE;
     recipe->public_tree = check_tree(&check, yaml->root);
     recipe->public_text = variables_shown_text(variables, recipe->text);
+    recipe->commit = g_strdup(variables_commit(variables));
     keep_secrets(recipe, variables_secrets(variables));
     urls_hide(recipe);
     return TRUE;
@@ -124,10 +125,19 @@ void recipe_free(Recipe *recipe)
     g_free(recipe->public_text);
     g_free(recipe->name);
     g_free(recipe->version);
+    g_free(recipe->commit);
     json_decref(recipe->tree);
     json_decref(recipe->public_tree);
     g_ptr_array_unref(recipe->secrets);
     g_free(recipe);
+}
+
+gboolean recipe_is_unchanged(const Recipe *recipe)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read(recipe->path, YAML_MOST_BYTES, NULL);
+    gsize size = bytes == NULL ? 0 : g_bytes_get_size(bytes);
+    return bytes != NULL && size == strlen(recipe->text) &&
+           (size == 0 || memcmp(g_bytes_get_data(bytes, NULL), recipe->text, size) == 0);
 }
 
 char *recipe_mask(const Recipe *recipe, const char *text)

@@ -41,6 +41,7 @@ typedef struct {
     char *text;           /* the file's bytes: never stored, never shown */
     char *public_text;    /* with "***" for every secret that stands in it, however it is written */
     char *name, *version; /* version may be NULL */
+    char *commit;         /* that ${git.commit} stands for; NULL: the recipe does not ask for it */
     json_t *tree;         /* with secrets: never stored, never shown */
     json_t *public_tree;  /* with "***" */
     GPtrArray *secrets;   /* see base/secrets.h */
@@ -64,6 +65,9 @@ typedef struct {
 Recipe *recipe_load(const char *path, const RecipeInputs *inputs, GError **error);
 void recipe_free(Recipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recipe, recipe_free)
+
+/* Whether its file still has the text that was loaded. */
+gboolean recipe_is_unchanged(const Recipe *recipe);
 
 /* The text with every secret's value replaced by "***". Free it. */
 char *recipe_mask(const Recipe *recipe, const char *text);

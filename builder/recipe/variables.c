@@ -312,6 +312,11 @@ json_t *variables_public(const Variables *variables)
     return values;
 }
 
+const char *variables_commit(const Variables *variables)
+{
+    return g_hash_table_lookup(variables->builtins, "git.commit");
+}
+
 /* Git is asked only by a recipe that wants to know. */
 static gboolean find_builtin(Variables *variables, const char *name, GError **error)
 {

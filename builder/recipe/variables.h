@@ -39,6 +39,7 @@ gboolean variables_check_names(const RecipeInputs *inputs, guint recipes, GError
 
 const GPtrArray *variables_secrets(const Variables *variables); /* for ingot_secrets_mask */
 json_t *variables_public(const Variables *variables);           /* {name: value}, secrets as "***" */
+const char *variables_commit(const Variables *variables);       /* git.commit, where it was asked for, or NULL */
 
 typedef enum {
     EXPAND_SHELL = 1 << 0,   /* the text is a shell's */

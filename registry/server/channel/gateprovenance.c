@@ -64,7 +64,9 @@ static gboolean provenance_judge(const GateCase *its, const json_t *settings, Ga
         verdict->why = g_strdup_printf("no provenance about this digest counts%s", refusals);
     }
     verdict->passed = verdict->why == NULL;
-    verdict->mend = verdict->passed ? NULL : g_strdup("build it from a commit that fits, and push that");
+    verdict->mend = verdict->passed ? NULL
+                                    : g_strdup("build it from a commit that fits (with --no-cache where it is "
+                                               "built already), and push that");
     if (verdict->passed) {
         verdict->why = g_strdup("it was built from what fits");
     }

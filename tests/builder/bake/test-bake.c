@@ -216,6 +216,80 @@ static void what_is_gone_cannot_be_kept(void **state)
     assert_true(same_disk(fixture, "web", "late"));
 }
 
+/* "COMMIT clean", or "COMMIT dirty", of the config. Free it. */
+static char *origin_of(const Fixture *fixture, const char *name)
+{
+    g_autoptr(IngotImage) image = image_of(fixture, name);
+    const json_t *git = json_object_get(image->config, "git");
+    return g_strdup_printf("%s %s", json_string_value(json_object_get(git, "commit")),
+                           json_is_true(json_object_get(git, "dirty")) ? "dirty" : "clean");
+}
+
+static void commit_all(const Fixture *fixture)
+{
+    shell(fixture, "[ -d .git ] || { git init -q; printf '*\\n!recipe.yaml\\n!.gitignore\\n' >.gitignore; }\n"
+                   "git add .\n"
+                   "git -c user.name=n -c user.email=e@example commit -q -m change\n");
+}
+
+static void expect_origin(const Fixture *fixture, const char *name, gboolean clean)
+{
+    g_autofree char *origin = origin_of(fixture, name);
+    g_autofree char *script =
+        g_strdup_printf("[ '%s' = \"$(git rev-parse HEAD) %s\" ]", origin, clean ? "clean" : "dirty");
+    shell(fixture, script);
+}
+
+/* A gate that asks for a clean commit can be satisfied by a commit. */
+static void what_is_committed_after_its_build_is_made_again(void **state)
+{
+    const Fixture *fixture = *state;
+    static const char source[] = "source: {from: base:1}";
+    build(fixture, "web", "source: {from: base:1}\nseal: {keep: [logs]}");
+    commit_all(fixture);
+    build(fixture, "web", source);
+    expect_origin(fixture, "web", FALSE);
+    assert_true(build_cached(fixture, "web", source));
+    commit_all(fixture);
+    assert_false(build_cached(fixture, "web", source));
+    assert_true(said(fixture, "was built from changes that were not committed"));
+    expect_origin(fixture, "web", TRUE);
+    assert_true(build_cached(fixture, "web", source));
+    g_autofree char *first = origin_of(fixture, "web");
+    shell(fixture, "echo '!other' >>.gitignore; echo x >other");
+    assert_true(build_cached(fixture, "web", source));
+    commit_all(fixture);
+    assert_true(build_cached(fixture, "web", source));
+    g_autofree char *last = origin_of(fixture, "web");
+    assert_string_equal(first, last);
+}
+
+/* The commit is that of what the image is made of, whatever becomes of the work tree while it is made. */
+static void what_changes_while_it_is_built_changes_nothing_of_it(void **state)
+{
+    const Fixture *fixture = *state;
+    static const char program[] = "#!/bin/sh\n"
+                                  "PATH=$OLD_PATH\n"
+                                  "cd '%s' && sh -c \"$CHANGE\" && exec qemu-img \"$@\"\n";
+    g_autofree char *text = g_strdup_printf(program, ingot_workdir_path(fixture->workdir));
+    g_autofree char *folder = ingot_workdir_file(fixture->workdir, "bin");
+    g_autofree char *wrapper = g_build_filename(folder, "qemu-img", NULL);
+    g_autofree char *old = g_strdup(g_getenv("PATH")), *path = g_strconcat(folder, ":", old, NULL);
+    assert_true(ingot_file_make_folder(folder, NULL) && g_file_set_contents_full(wrapper, text, -1, 0, 0755, NULL));
+    build(fixture, "web", "source: {from: base:1}\nseal: {keep: [logs]}");
+    commit_all(fixture);
+    g_setenv("OLD_PATH", old, TRUE);
+    g_setenv("PATH", path, TRUE);
+    g_setenv("CHANGE", "git checkout -q recipe.yaml", TRUE);
+    build(fixture, "web", "source: {from: base:1}");
+    expect_origin(fixture, "web", FALSE);
+    g_setenv("CHANGE", "echo '# later' >>recipe.yaml", TRUE);
+    build(fixture, "web", "source: {from: base:1}\nseal: {keep: [logs]}");
+    g_setenv("PATH", old, TRUE);
+    shell(fixture, "tail -1 recipe.yaml | grep -q later");
+    expect_origin(fixture, "web", TRUE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -226,6 +300,8 @@ int main(void)
         TEST(what_the_source_has_kept_is_removed_where_the_recipe_does_not_keep_it),
         TEST(what_the_recipe_removes_is_removed_without_a_step),
         TEST(what_is_gone_cannot_be_kept),
+        TEST(what_is_committed_after_its_build_is_made_again),
+        TEST(what_changes_while_it_is_built_changes_nothing_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

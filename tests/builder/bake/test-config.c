@@ -25,8 +25,9 @@ static json_t *config_of(const char *machine, const char *source, gboolean boote
     if (source != NULL) {
         json_object_set_new(said, "firmware", json_loads(source, 0, NULL));
     }
-    const ConfigFacts facts = {.recipe = recipe, .source = said, .steps = steps, .booted = booted};
-    return config_new(&facts, NULL);
+    const Origin nowhere = {0};
+    const ConfigFacts facts = {.recipe = recipe, .origin = &nowhere, .source = said, .steps = steps, .booted = booted};
+    return config_new(&facts);
 }
 
 static void expect_firmware(const char *machine, const char *source, gboolean booted, const char *expected)

@@ -128,16 +128,17 @@ static void provenance_has_no_login(void **state)
 {
     const Fixture *fixture = *state;
     git(fixture, "init -q -b topic");
-    git(fixture, "add web.yaml");
+    git(fixture, "add .");
     git(fixture, "commit -q -m one");
     git(fixture, "remote add origin https://somebody:open-sesame@git.example/team/web.git");
     g_autoptr(Recipe) recipe = recipe_of(fixture);
-    g_autoptr(json_t) config = json_pack("{s:{s:s, s:b}, s:{s:s}}", "git", "commit", "0123", "dirty", 0, "base",
-                                         "reference", "h.example/base:1");
-    g_autoptr(json_t) predicate = said_of_build(recipe, config, 0);
+    g_autoptr(json_t) config = json_pack("{s:{s:s}}", "base", "reference", "h.example/base:1");
+    g_auto(Origin) origin = {0};
+    origin_ask(recipe, &origin);
+    g_autoptr(json_t) predicate = said_of_build(recipe, config, &origin, 0);
     assert_string_equal(parameter(predicate, "repository"), "https://git.example/team/web.git");
     assert_string_equal(parameter(predicate, "branch"), "topic");
-    assert_string_equal(parameter(predicate, "commit"), "0123");
+    assert_string_equal(parameter(predicate, "commit"), origin.commit);
     g_autofree char *text = ingot_json_canonical(predicate);
     assert_null(strstr(text, "open-sesame"));
     assert_null(strstr(text, "hunter2secret"));
@@ -145,7 +146,9 @@ static void provenance_has_no_login(void **state)
     assert_non_null(strstr(text, "urn:ingot:builder:local"));
     assert_non_null(strstr(text, "\"startedOn\":\"1970-01-01T00:00:00Z\""));
     git(fixture, "remote set-url origin /srv/git/web.git"); /* a path of this host says nothing to others */
-    g_autoptr(json_t) local = said_of_build(recipe, config, 0);
+    g_auto(Origin) moved = {0};
+    origin_ask(recipe, &moved);
+    g_autoptr(json_t) local = said_of_build(recipe, config, &moved, 0);
     assert_null(parameter(local, "repository"));
 }
 
@@ -153,11 +156,104 @@ static void outside_of_a_repository_nothing_is_clean(void **state)
 {
     g_autoptr(Recipe) recipe = recipe_of(*state);
     g_autoptr(json_t) config = json_object();
-    g_autoptr(json_t) predicate = said_of_build(recipe, config, 0);
+    g_auto(Origin) origin = {0};
+    origin_ask(recipe, &origin);
+    g_autoptr(json_t) predicate = said_of_build(recipe, config, &origin, 0);
     g_autofree char *text = ingot_json_canonical(predicate);
     assert_non_null(strstr(text, "\"clean\":false"));
     assert_null(parameter(predicate, "repository"));
     assert_null(parameter(predicate, "commit"));
+}
+
+/* Whether a build that began with a clean commit still counts as clean after that was done. */
+static gboolean stays_clean(const Fixture *fixture, void (*change)(const Fixture *))
+{
+    git(fixture, "init -q -b main");
+    git(fixture, "add .");
+    git(fixture, "commit -q -m one");
+    g_autoptr(Recipe) recipe = recipe_of(fixture);
+    g_auto(Origin) origin = {0};
+    origin_ask(recipe, &origin);
+    assert_true(origin.clean);
+    g_autofree char *commit = g_strdup(origin.commit);
+    change(fixture);
+    origin_settle(&origin, recipe, NULL);
+    assert_string_equal(origin.commit, commit);
+    return origin.clean;
+}
+
+static void nothing_changes(const Fixture *fixture)
+{
+    (void)fixture;
+}
+
+static void a_file_is_edited(const Fixture *fixture)
+{
+    put(fixture, "site/a.html", "another page");
+}
+
+static void another_commit_is_made(const Fixture *fixture)
+{
+    put(fixture, "site/a.html", "another page");
+    git(fixture, "commit -q -a -m two");
+}
+
+static void the_repository_goes(const Fixture *fixture)
+{
+    git(fixture, "update-ref -d HEAD");
+}
+
+static void what_changes_under_a_build_is_not_clean(void **state)
+{
+    static const struct {
+        void (*change)(const Fixture *);
+        gboolean clean;
+    } cases[] = {{nothing_changes, TRUE},
+                 {a_file_is_edited, FALSE},
+                 {another_commit_is_made, FALSE},
+                 {the_repository_goes, FALSE}};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        void *own;
+        set_up(&own);
+        assert_int_equal(stays_clean(own, cases[i].change), cases[i].clean);
+        tear_down(&own);
+    }
+}
+
+/* The recipe was read from a changed file, which has been committed or put back since. */
+static void a_recipe_that_was_loaded_with_other_text_is_not_clean(void **state)
+{
+    const Fixture *fixture = *state;
+    git(fixture, "init -q -b main");
+    git(fixture, "add .");
+    git(fixture, "commit -q -m one");
+    put(fixture, "web.yaml", "name: web\nsource: {from: base:2}\n");
+    g_autoptr(Recipe) recipe = recipe_of(fixture);
+    git(fixture, "checkout -q web.yaml");
+    g_auto(Origin) origin = {0};
+    origin_ask(recipe, &origin);
+    origin_settle(&origin, recipe, NULL);
+    assert_false(origin.clean);
+}
+
+/* What ${git.commit} stands for in the image is the commit that its provenance names. */
+static void a_recipe_that_names_another_commit_is_not_clean(void **state)
+{
+    const Fixture *fixture = *state;
+    put(fixture, "web.yaml", "name: web\nsource: {from: base:1}\nannotations: {commit: \"${git.commit}\"}\n");
+    git(fixture, "init -q -b main");
+    git(fixture, "add .");
+    git(fixture, "commit -q -m one");
+    g_autoptr(Recipe) recipe = recipe_of(fixture);
+    g_auto(Origin) origin = {0}, later = {0};
+    origin_ask(recipe, &origin);
+    origin_settle(&origin, recipe, NULL);
+    assert_true(origin.clean);
+    git(fixture, "commit -q --allow-empty -m two");
+    origin_ask(recipe, &later);
+    origin_settle(&later, recipe, NULL);
+    assert_false(later.clean);
 }
 
 int main(void)
@@ -165,6 +261,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_tar_has_what_the_recipe_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(provenance_has_no_login, set_up, tear_down),
+        cmocka_unit_test(what_changes_under_a_build_is_not_clean),
+        cmocka_unit_test_setup_teardown(a_recipe_that_was_loaded_with_other_text_is_not_clean, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_recipe_that_names_another_commit_is_not_clean, set_up, tear_down),
         cmocka_unit_test_setup_teardown(outside_of_a_repository_nothing_is_clean, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("said", tests, NULL, NULL);

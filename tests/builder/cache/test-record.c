@@ -85,6 +85,22 @@ static void a_record_leads_to_its_image(void **state)
     assert_int_equal(manifest.size, expected.size);
 }
 
+/* An image of uncommitted changes says so; one of a clean commit stands for both. */
+static void an_image_of_changes_is_none_of_a_clean_commit(void **state)
+{
+    Sample *sample = *state;
+    g_autoptr(IngotStore) store = open_store(sample);
+    g_autoptr(Plan) plan = sample_plan(sample, STEPS);
+    RecordOf clean = tested(plan);
+    clean.clean = TRUE;
+    build(sample, store, plan);
+    assert_true(found(sample, store, plan));
+    assert_false(found_as(sample, store, &clean));
+    build_as(sample, store, &clean);
+    assert_true(found_as(sample, store, &clean));
+    assert_true(found(sample, store, plan));
+}
+
 static void another_plan_has_none(void **state)
 {
     Sample *sample = *state;
@@ -278,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SAMPLE_TEST(a_record_leads_to_its_image),
+        SAMPLE_TEST(an_image_of_changes_is_none_of_a_clean_commit),
         SAMPLE_TEST(another_plan_has_none),
         SAMPLE_TEST(an_image_that_is_not_there_is_not_found),
         SAMPLE_TEST(an_image_that_lacks_a_blob_is_not_found),
