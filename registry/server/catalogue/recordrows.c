@@ -1,14 +1,28 @@
 #include "server/catalogue/recordrows.h"
 
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/text.h"
 #include "server/catalogue/rowsum.h"
 
+static gboolean record_row_write(Connection *writer, const char *sql, const RecordRow *row, GError **error)
+{
+    g_autofree char *body = ingot_json_canonical(row->body);
+    return database_run(writer, error, sql, "ttttitti", row->kind, row->name, row->key, body, row->at, row->by,
+                        row->reason,
+                        row_sum("ttttitt", row->kind, row->name, row->key, body, row->at, row->by, row->reason));
+}
+
+#define INTO "INTO records (kind, name, key, body, at, by, reason, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 gboolean record_rows_put(Connection *writer, const RecordRow *row, GError **error)
 {
-    return database_run(writer, error,
-                        "INSERT OR REPLACE INTO records (kind, name, key, body, at, by, reason, sum) VALUES"
-                        " (?, ?, ?, ?, ?, ?, ?, ?)",
-                        "ttttitti", row->kind, row->name, row->key, row->body, row->at, row->by, row->reason,
-                        row_sum("ttttitt", row->kind, row->name, row->key, row->body, row->at, row->by, row->reason));
+    return record_row_write(writer, "INSERT OR REPLACE " INTO, row, error);
+}
+
+gboolean record_rows_add(Connection *writer, const RecordRow *row, GError **error)
+{
+    return record_row_write(writer, "INSERT " INTO, row, error);
 }
 
 gboolean record_rows_drop(Connection *writer, const char *kind, const char *name, const char *key, GError **error)
@@ -16,37 +30,65 @@ gboolean record_rows_drop(Connection *writer, const char *kind, const char *name
     return database_run(writer, error, "DELETE FROM records WHERE kind=? AND name=? AND key=?", "ttt", kind, name, key);
 }
 
-/* TRUE: there may be more. */
-static gboolean record_row_give(sqlite3_stmt *row, RecordRowFunc func, gpointer user)
+/* --- reading --- */
+
+static gboolean record_row_damaged(const RecordRow *row, GError **error)
 {
-    const RecordRow record = {.kind = (const char *)sqlite3_column_text(row, 0),
-                              .name = (const char *)sqlite3_column_text(row, 1),
-                              .key = (const char *)sqlite3_column_text(row, 2),
-                              .body = (const char *)sqlite3_column_text(row, 3),
-                              .at = sqlite3_column_int64(row, 4),
-                              .by = (const char *)sqlite3_column_text(row, 5),
-                              .reason = (const char *)sqlite3_column_text(row, 6)};
-    return sqlite3_column_int64(row, 7) != row_sum_columns(row, 0, 7) || func(&record, user);
+    g_autofree char *told = g_strdup_printf("%s %s %s", row->name, row->kind, row->key);
+    g_autofree char *line = ingot_text_line(told);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "the catalogue's record of %s is damaged: `ingotd rebuild` makes it again from the log of events",
+                g_strchomp(line));
+    return FALSE;
+}
+
+/* FALSE: it is damaged. *more: whether the walk goes on. */
+static gboolean record_row_give(sqlite3_stmt *row, RecordRowFunc func, gpointer user, gboolean *more, GError **error)
+{
+    const char *text = (const char *)sqlite3_column_text(row, 3);
+    RecordRow record = {.kind = (const char *)sqlite3_column_text(row, 0),
+                        .name = (const char *)sqlite3_column_text(row, 1),
+                        .key = (const char *)sqlite3_column_text(row, 2),
+                        .at = sqlite3_column_int64(row, 4),
+                        .by = (const char *)sqlite3_column_text(row, 5),
+                        .reason = (const char *)sqlite3_column_text(row, 6)};
+    gboolean whole = sqlite3_column_int64(row, 7) == row_sum_columns(row, 0, 7);
+    g_autoptr(json_t) body = whole ? ingot_json_parse(text, strlen(text), "record", NULL) : NULL;
+    if (body == NULL) {
+        return record_row_damaged(&record, error);
+    }
+    record.body = body;
+    *more = func(&record, user);
+    return TRUE;
+}
+
+#define COLUMNS "SELECT kind, name, key, body, at, by, reason, sum FROM records "
+/* One statement for each way to ask, so that each has its index. */
+static sqlite3_stmt *record_rows_query(Connection *connection, const char *kind, const char *name, const char *key)
+{
+    if (kind == NULL) {
+        return database_query(connection,
+                              COLUMNS "WHERE (?1 IS NULL OR name=?1) AND (?2 IS NULL OR key=?2) ORDER BY kind, name,"
+                                      " key DESC",
+                              "tt", name, key);
+    }
+    if (name == NULL) {
+        return key == NULL
+                   ? database_query(connection, COLUMNS "WHERE kind=? ORDER BY name, key DESC", "t", kind)
+                   : database_query(connection, COLUMNS "WHERE kind=? AND key=? ORDER BY name", "tt", kind, key);
+    }
+    return key == NULL
+               ? database_query(connection, COLUMNS "WHERE kind=? AND name=? ORDER BY key DESC", "tt", kind, name)
+               : database_query(connection, COLUMNS "WHERE kind=? AND name=? AND key=?", "ttt", kind, name, key);
 }
 
 gboolean record_rows_each(Connection *connection, const char *kind, const char *name, const char *key,
                           RecordRowFunc func, gpointer user, GError **error)
 {
     GError *problem = NULL;
-    g_autoptr(sqlite3_stmt) rows = NULL;
-    if (kind != NULL && name != NULL) {
-        rows = database_query(connection,
-                              "SELECT kind, name, key, body, at, by, reason, sum FROM records WHERE kind=?1 AND name=?2"
-                              " AND (?3 IS NULL OR key=?3) ORDER BY key DESC",
-                              "ttt", kind, name, key);
-    } else {
-        rows = database_query(connection,
-                              "SELECT kind, name, key, body, at, by, reason, sum FROM records WHERE (?1 IS NULL OR"
-                              " kind=?1) AND (?2 IS NULL OR name=?2) AND (?3 IS NULL OR key=?3) ORDER BY kind, name,"
-                              " key DESC",
-                              "ttt", kind, name, key);
-    }
-    while (database_step(rows, &problem) && record_row_give(rows, func, user)) {
+    gboolean more = TRUE;
+    g_autoptr(sqlite3_stmt) rows = record_rows_query(connection, kind, name, key);
+    while (more && database_step(rows, &problem) && record_row_give(rows, func, user, &more, &problem)) {
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);

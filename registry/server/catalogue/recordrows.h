@@ -1,21 +1,27 @@
-/* Records: what is kept of names besides blobs, manifests and tags, as JSON texts by kind, name and key. A row whose
- * sum is wrong is not there. */
+/* Records: what is kept of names besides blobs, manifests and tags, as JSON objects by kind, name and key. They hold
+ * what nothing else can tell (a revocation, a pipeline's gates, a channel's moves), so a row whose sum is wrong is
+ * never passed over: whoever asks for it gets CORRUPT, which names what mends it. */
 #pragma once
 
+#include "base/json.h"
 #include "server/catalogue/database.h"
 
 typedef struct {
-    const char *kind, *name, *key, *body;
+    const char *kind, *name, *key;
+    const json_t *body;
     gint64 at;               /* seconds */
     const char *by, *reason; /* NULL: not known */
 } RecordRow;
 
 /* In the place of the one that has its kind, name and key. */
 gboolean record_rows_put(Connection *writer, const RecordRow *row, GError **error);
+/* One that has no such place: an error where there is one already. */
+gboolean record_rows_add(Connection *writer, const RecordRow *row, GError **error);
 gboolean record_rows_drop(Connection *writer, const char *kind, const char *name, const char *key, GError **error);
 
-/* FALSE ends the walk. */
+/* FALSE ends the walk. The row is the walk's. */
 typedef gboolean (*RecordRowFunc)(const RecordRow *row, gpointer user);
-/* Those of a kind (NULL: any), of a name (NULL: any), with a key (NULL: any), the highest keys first. */
+/* Those of a kind (NULL: any), of a name (NULL: any), with a key (NULL: any), the highest keys of each name first.
+ * CORRUPT: one of them is damaged; the function has been called for those before it. */
 gboolean record_rows_each(Connection *connection, const char *kind, const char *name, const char *key,
                           RecordRowFunc func, gpointer user, GError **error);

@@ -2,8 +2,8 @@
 
 /* Times are seconds since 1970. A blob's pieces are their ids, 4 bytes little-endian each, in order: rows of their own
  * would be nine tenths of the catalogue. sum is row_sum() of the row's other columns that it depends on (rowsum.h): a
- * row that a flipped bit has changed is as if it were not there, and never names another thing. (A piece needs none:
- * its bytes are checked.) */
+ * row that a flipped bit has changed is as if it were not there, and never names another thing; a record is an error
+ * then (recordrows.h). (A piece needs none: its bytes are checked.) */
 static const char first[] =
     /* How long the log of names is. */
     "CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -164,7 +164,10 @@ static const char records[] =
     " at INTEGER NOT NULL, by TEXT, reason TEXT, sum INTEGER NOT NULL, PRIMARY KEY (kind, name, key)) STRICT,"
     " WITHOUT ROWID;";
 
+/* What any repository says of a digest. */
+static const char records_by_key[] = "CREATE INDEX records_by_key ON records (kind, key);";
+
 const char *const schema_migrations[] = {
-    first,  second,      leases,  events,  mentions_by_digest, used,       windows, counters, diary,
-    cached, cached_tags, uploads, aliases, artifacts,          named_tags, spared,  bases,    records};
+    first,       second,  leases,  events,    mentions_by_digest, used,   windows, counters, diary,         cached,
+    cached_tags, uploads, aliases, artifacts, named_tags,         spared, bases,   records,  records_by_key};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -92,19 +92,24 @@ gboolean state_stands_in_the_way(Storage *storage, const char *name, const Ingot
     return withheld;
 }
 
-char *state_mark(Storage *storage, const char *name, const IngotDigest *image)
+gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, char **mark, GError **error)
 {
+    GError *problem = NULL;
     const json_t *of_base = NULL;
     gint64 now = states_now();
-    g_autoptr(json_t) states = storage_states(storage, name, image, NULL);
-    const json_t *own = state_now(json_object_get(states, "own"), now), *base = find_base(states, now, &of_base);
-    if (own != NULL) {
-        return lifecycle_tell(own);
+    g_autoptr(json_t) states = storage_states(storage, name, image, &problem);
+    *mark = NULL;
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
     }
-    g_autofree char *told = base == NULL ? NULL : lifecycle_tell(of_base);
-    return base == NULL ? NULL
-                        : g_strdup_printf("its base %s@%s is %s", json_string_value(json_object_get(base, "name")),
-                                          json_string_value(json_object_get(base, "digest")), told);
+    const json_t *own = state_now(json_object_get(states, "own"), now), *base = find_base(states, now, &of_base);
+    g_autofree char *told = own == NULL && base == NULL ? NULL : lifecycle_tell(own == NULL ? of_base : own);
+    *mark = own != NULL || base == NULL
+                ? g_steal_pointer(&told)
+                : g_strdup_printf("its base %s@%s is %s", json_string_value(json_object_get(base, "name")),
+                                  json_string_value(json_object_get(base, "digest")), told);
+    return TRUE;
 }
 
 gboolean state_say(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,

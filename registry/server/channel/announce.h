@@ -24,9 +24,9 @@ void announce(const json_t *states, const char *name, const IngotDigest *image, 
 /* Whether the image is withheld: *why (free it) says so then, else it is NULL. FALSE may be an error. */
 gboolean state_stands_in_the_way(Storage *storage, const char *name, const IngotDigest *image, char **why,
                                  GError **error);
-/* What marks a channel that names the image, in a few words: that it, or a base of it, is not active. NULL: nothing
- * does. Free it. */
-char *state_mark(Storage *storage, const char *name, const IngotDigest *image);
+/* *mark: what marks a channel that names the image, in a few words: that it, or a base of it, is not active (free it).
+ * NULL: nothing does. */
+gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, char **mark, GError **error);
 
 /* Says one thing more of an image of the repository (image/lifecycle.h). Of two at once none is lost. */
 gboolean state_say(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,

@@ -60,10 +60,10 @@ static gboolean add_channel(Storage *storage, const char *name, const char *chan
         return TRUE;
     }
     g_autoptr(GArray) moves = storage_moves(storage, name, channel, 0, 1, error);
-    if (moves == NULL) {
+    g_autofree char *text = ingot_digest_to_text(&digest), *mark = NULL;
+    if (moves == NULL || !state_mark(storage, name, &digest, &mark, error)) {
         return FALSE;
     }
-    g_autofree char *text = ingot_digest_to_text(&digest), *mark = state_mark(storage, name, &digest);
     json_t *entry = ingot_json_pack("{s:s, s:s}", "channel", channel, "digest", text);
     ingot_json_set_string(entry, "version", g_hash_table_lookup(versions, text));
     if (moves->len > 0 && ingot_digest_equal(&g_array_index(moves, StorageMove, 0).digest, &digest)) {

@@ -101,14 +101,9 @@ typedef struct {
 static gboolean picture_record(const RecordRow *row, gpointer user)
 {
     RecordPicturing *picturing = user;
-    json_t *body = ingot_json_parse(row->body, strlen(row->body), "a record", picturing->error);
-    picturing->ok = body != NULL;
-    if (!picturing->ok) {
-        return FALSE;
-    }
     g_autoptr(json_t) object =
-        ingot_json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "op", "record", "name", row->name, "at", (json_int_t)row->at,
-                        "kind", row->kind, "key", row->key, "body", body);
+        ingot_json_pack("{s:s, s:s, s:I, s:s, s:s, s:O}", "op", "record", "name", row->name, "at", (json_int_t)row->at,
+                        "kind", row->kind, "key", row->key, "body", row->body);
     ingot_json_set_string(object, "by", row->by);
     ingot_json_set_string(object, "why", row->reason);
     picturing->ok = checkpoint_add(picturing->checkpoint, object, picturing->error);

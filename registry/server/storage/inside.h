@@ -141,13 +141,21 @@ gboolean names_remove(Change *change, const char *name, gint64 repository, gint6
 
 /* --- records (records.c, moves.c) --- */
 
+#define RECORD_MOVE "move" /* key: the move's number, with zeros in front */
+
 /* body NULL: removes it. */
 gboolean record_put(Change *change, const char *kind, const char *name, const char *key, const json_t *body,
+                    GError **error);
+/* One that has no such place: an error where there is one already. */
+gboolean record_add(Change *change, const char *kind, const char *name, const char *key, const json_t *body,
                     GError **error);
 /* What an event "record" has done. */
 gboolean record_redo(Change *change, const json_t *event, GError **error);
 /* A channel has moved to the digest (NULL: it is gone). */
 gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error);
+/* A move that the log tells. Another one that has its number already stays, and this one gets the next: a catalogue
+ * that had lost a row may have given the number twice. */
+gboolean moves_redo(Change *change, const char *name, const char *key, const json_t *body, GError **error);
 
 /* --- blobs (blob.c) --- */
 

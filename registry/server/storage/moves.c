@@ -5,8 +5,6 @@
 #include "server/catalogue/recordrows.h"
 #include "server/storage/inside.h"
 
-#define MOVE "move" /* the kind of record; its key is the number, with zeros in front */
-
 static void storage_move_clear(gpointer data)
 {
     StorageMove *move = data;
@@ -23,13 +21,18 @@ typedef struct {
     guint most;
 } MoveSearch;
 
+static guint64 move_number(const RecordRow *row)
+{
+    return g_ascii_strtoull(row->key, NULL, 10);
+}
+
 static gboolean move_collect(const RecordRow *row, gpointer user)
 {
     const MoveSearch *search = user;
-    g_autoptr(json_t) body = ingot_json_parse(row->body, strlen(row->body), "move", NULL);
+    const json_t *body = row->body;
     const char *tag = json_string_value(json_object_get(body, "tag"));
     const char *digest = json_string_value(json_object_get(body, "digest"));
-    StorageMove move = {.number = g_ascii_strtoull(row->key, NULL, 10), .at = row->at};
+    StorageMove move = {.number = move_number(row), .at = row->at};
     move.gone = digest == NULL || !ingot_digest_parse(digest, &move.digest, NULL);
     if (tag == NULL || (search->tag != NULL && strcmp(tag, search->tag) != 0) ||
         (search->before != 0 && move.number >= search->before)) {
@@ -50,7 +53,7 @@ static GArray *moves_find(Connection *connection, const char *name, const char *
     g_autoptr(GArray) moves = g_array_new(FALSE, TRUE, sizeof(StorageMove));
     MoveSearch search = {.moves = moves, .tag = tag, .before = before, .most = most};
     g_array_set_clear_func(moves, storage_move_clear);
-    return most == 0 || record_rows_each(connection, MOVE, name, NULL, move_collect, &search, error)
+    return most == 0 || record_rows_each(connection, RECORD_MOVE, name, NULL, move_collect, &search, error)
                ? g_steal_pointer(&moves)
                : NULL;
 }
@@ -61,19 +64,58 @@ GArray *storage_moves(Storage *storage, const char *name, const char *tag, guint
     return reader == NULL ? NULL : moves_find(reader, name, tag, before, most, error);
 }
 
+/* Ends the walk at the highest. */
+static gboolean move_highest(const RecordRow *row, gpointer user)
+{
+    guint64 *highest = user;
+    *highest = move_number(row);
+    return FALSE;
+}
+
+/* The key of the name's next move; free it. NULL: an error. */
+static char *moves_next(Connection *connection, const char *name, GError **error)
+{
+    guint64 highest = 0;
+    return record_rows_each(connection, RECORD_MOVE, name, NULL, move_highest, &highest, error)
+               ? g_strdup_printf("%020" G_GUINT64_FORMAT, highest + 1)
+               : NULL;
+}
+
 gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error)
 {
     const StorageActor *actor = change->actor;
-    g_autoptr(GArray) last = moves_find(change->writer, name, NULL, 0, 1, error);
-    if (last == NULL) {
+    g_autofree char *key = moves_next(change->writer, name, error);
+    if (key == NULL) {
         return FALSE;
     }
-    guint64 number = last->len == 0 ? 1 : g_array_index(last, StorageMove, 0).number + 1;
-    g_autofree char *key = g_strdup_printf("%020" G_GUINT64_FORMAT, number);
     g_autofree char *text = digest == NULL ? NULL : ingot_digest_to_text(digest);
     const char *how = actor != NULL && actor->how != NULL ? actor->how : digest == NULL ? "remove" : "push";
     g_autoptr(json_t) body =
         ingot_json_pack("{s:s, s:s, s:b}", "tag", tag, "how", how, "forced", (int)(actor != NULL && actor->forced));
     ingot_json_set_string(body, "digest", text);
-    return record_put(change, MOVE, name, key, body, error);
+    return record_add(change, RECORD_MOVE, name, key, body, error);
+}
+
+typedef struct {
+    const json_t *body;
+    gint64 at;
+    gboolean same, other;
+} MoveTwin;
+
+static gboolean move_is_same(const RecordRow *row, gpointer user)
+{
+    MoveTwin *twin = user;
+    twin->same = row->at == twin->at && json_equal((json_t *)row->body, (json_t *)twin->body);
+    twin->other = !twin->same;
+    return FALSE;
+}
+
+gboolean moves_redo(Change *change, const char *name, const char *key, const json_t *body, GError **error)
+{
+    MoveTwin twin = {.body = body, .at = change_time(change)};
+    if (!record_rows_each(change->writer, RECORD_MOVE, name, key, move_is_same, &twin, error)) {
+        return FALSE;
+    }
+    g_autofree char *next = twin.other ? moves_next(change->writer, name, error) : g_strdup(key);
+    return next != NULL && (twin.same || record_add(change, RECORD_MOVE, name, next, body, error));
 }

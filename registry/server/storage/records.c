@@ -16,22 +16,40 @@ static void storage_record_free(gpointer data)
     g_free(record);
 }
 
+static RecordRow record_row(const Change *change, const char *kind, const char *name, const char *key,
+                            const json_t *body)
+{
+    return (RecordRow){.kind = kind,
+                       .name = name,
+                       .key = key,
+                       .body = body,
+                       .at = change_time(change),
+                       .by = change->actor == NULL ? NULL : change->actor->name,
+                       .reason = change->actor == NULL ? NULL : change->actor->reason};
+}
+
+static void record_log(Change *change, const RecordRow *row)
+{
+    change_log(change, "record", row->name, "kind", row->kind, "key", row->key, NULL);
+    json_object_set_new(g_ptr_array_index(change->events, change->events->len - 1), "body",
+                        row->body == NULL ? json_null() : json_deep_copy(row->body));
+}
+
 gboolean record_put(Change *change, const char *kind, const char *name, const char *key, const json_t *body,
                     GError **error)
 {
-    g_autofree char *text = body == NULL ? NULL : ingot_json_canonical(body);
-    const RecordRow row = {.kind = kind,
-                           .name = name,
-                           .key = key,
-                           .body = text,
-                           .at = change_time(change),
-                           .by = change->actor == NULL ? NULL : change->actor->name,
-                           .reason = change->actor == NULL ? NULL : change->actor->reason};
-    change_log(change, "record", name, "kind", kind, "key", key, NULL);
-    json_object_set_new(g_ptr_array_index(change->events, change->events->len - 1), "body",
-                        body == NULL ? json_null() : json_deep_copy(body));
+    const RecordRow row = record_row(change, kind, name, key, body);
+    record_log(change, &row);
     return body == NULL ? record_rows_drop(change->writer, kind, name, key, error)
                         : record_rows_put(change->writer, &row, error);
+}
+
+gboolean record_add(Change *change, const char *kind, const char *name, const char *key, const json_t *body,
+                    GError **error)
+{
+    const RecordRow row = record_row(change, kind, name, key, body);
+    record_log(change, &row);
+    return record_rows_add(change->writer, &row, error);
 }
 
 gboolean record_redo(Change *change, const json_t *event, GError **error)
@@ -47,7 +65,9 @@ gboolean record_redo(Change *change, const json_t *event, GError **error)
         return TRUE;
     }
     change->actor = &actor;
-    gboolean ok = record_put(change, kind, name, key, json_is_object(body) ? body : NULL, error);
+    gboolean ok = strcmp(kind, RECORD_MOVE) == 0 && json_is_object(body)
+                      ? moves_redo(change, name, key, body, error)
+                      : record_put(change, kind, name, key, json_is_object(body) ? body : NULL, error);
     change->actor = before;
     return ok;
 }
@@ -68,7 +88,7 @@ static gboolean record_collect(const RecordRow *row, gpointer user)
     StorageRecord *record = g_new0(StorageRecord, 1);
     *record = (StorageRecord){.name = g_strdup(row->name),
                               .key = g_strdup(row->key),
-                              .body = ingot_json_parse(row->body, strlen(row->body), "record", NULL),
+                              .body = json_deep_copy(row->body),
                               .at = row->at,
                               .by = g_strdup(row->by),
                               .reason = g_strdup(row->reason)};

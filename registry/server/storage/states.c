@@ -1,7 +1,5 @@
 #include "server/storage/states.h"
 
-#include <string.h>
-
 #include "base/json.h"
 #include "server/catalogue/recordrows.h"
 #include "server/storage/bases.h"
@@ -11,11 +9,8 @@
 /* A base's states become an array's. */
 static gboolean base_take(const RecordRow *row, gpointer user)
 {
-    json_t *body = ingot_json_parse(row->body, strlen(row->body), "a state", NULL);
-    if (body != NULL) {
-        json_array_append_new(user,
-                              ingot_json_pack("{s:s, s:s, s:o}", "name", row->name, "digest", row->key, "body", body));
-    }
+    json_array_append_new(user,
+                          ingot_json_pack("{s:s, s:s, s:O}", "name", row->name, "digest", row->key, "body", row->body));
     return TRUE;
 }
 

@@ -346,8 +346,9 @@ void storage_limit(Storage *storage, const StorageLimits *limits)
 void storage_let_go(Storage *storage)
 {
     readers_move(storage);
-    if (storage->shared) {
-        storage_load_pipelines(storage, NULL);
+    g_autoptr(GError) problem = NULL;
+    if (storage->shared && !storage_load_pipelines(storage, &problem)) {
+        g_warning("the pipelines stay as they were: %s", problem->message);
     }
     if (packs_has_removed(storage->packs)) {
         blob_forget(storage);
