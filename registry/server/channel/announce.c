@@ -112,19 +112,14 @@ gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image
     return TRUE;
 }
 
+static json_t *add_word(const json_t *body, gpointer said)
+{
+    return state_add(body, said);
+}
+
 gboolean state_say(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,
                    const json_t *said, GError **error)
 {
-    static GMutex lock;
-    GError *problem = NULL;
     g_autofree char *digest = ingot_digest_to_text(image);
-    g_mutex_lock(&lock);
-    g_autoptr(json_t) before = storage_record(storage, STATE_RECORD, name, digest, &problem);
-    g_autoptr(json_t) body = problem == NULL ? state_add(before, said) : NULL;
-    gboolean ok = body != NULL && storage_put_record(storage, actor, STATE_RECORD, name, digest, body, &problem);
-    g_mutex_unlock(&lock);
-    if (!ok) {
-        g_propagate_error(error, problem);
-    }
-    return ok;
+    return storage_change_record(storage, actor, STATE_RECORD, name, digest, add_word, (gpointer)said, error);
 }

@@ -83,6 +83,27 @@ gboolean storage_put_record(Storage *storage, const StorageActor *actor, const c
     return change_end(&change, record_put(&change, kind, name, key, body, error), error);
 }
 
+static gboolean record_take_body(const RecordRow *row, gpointer user)
+{
+    json_t **body = user;
+    *body = json_deep_copy(row->body);
+    return FALSE;
+}
+
+gboolean storage_change_record(Storage *storage, const StorageActor *actor, const char *kind, const char *name,
+                               const char *key, StorageRecordFunc func, gpointer user, GError **error)
+{
+    Change change;
+    g_autoptr(json_t) before = NULL;
+    if (!change_begin(storage, &change, error)) {
+        return FALSE;
+    }
+    change.actor = actor;
+    gboolean ok = record_rows_each(change.writer, kind, name, key, record_take_body, &before, error);
+    g_autoptr(json_t) next = ok ? func(before, user) : NULL;
+    return change_end(&change, ok && (next == NULL || record_put(&change, kind, name, key, next, error)), error);
+}
+
 static gboolean record_collect(const RecordRow *row, gpointer user)
 {
     StorageRecord *record = g_new0(StorageRecord, 1);
@@ -107,10 +128,7 @@ GPtrArray *storage_records(Storage *storage, const char *kind, const char *name,
 
 json_t *storage_record(Storage *storage, const char *kind, const char *name, const char *key, GError **error)
 {
-    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(storage_record_free);
+    json_t *body = NULL;
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader != NULL && record_rows_each(reader, kind, name, key, record_collect, records, error) &&
-                   records->len > 0
-               ? json_incref(((StorageRecord *)g_ptr_array_index(records, 0))->body)
-               : NULL;
+    return reader != NULL && record_rows_each(reader, kind, name, key, record_take_body, &body, error) ? body : NULL;
 }

@@ -19,6 +19,12 @@ typedef struct {
 /* In the place of the one with the same kind, name and key. body NULL: removes it. */
 gboolean storage_put_record(Storage *storage, const StorageActor *actor, const char *kind, const char *name,
                             const char *key, const json_t *body, GError **error);
+/* What becomes of a record's body (NULL: there is none); NULL: nothing does. */
+typedef json_t *(*StorageRecordFunc)(const json_t *body, gpointer user);
+/* Puts what the function makes of the record that is there, both in one change: of two at once, in whichever processes,
+ * the second sees what the first has put. */
+gboolean storage_change_record(Storage *storage, const StorageActor *actor, const char *kind, const char *name,
+                               const char *key, StorageRecordFunc func, gpointer user, GError **error);
 /* NULL without an error: there is none. */
 json_t *storage_record(Storage *storage, const char *kind, const char *name, const char *key, GError **error);
 /* Array of StorageRecord *, which it owns, the highest keys of each name first; name NULL: of any. */

@@ -127,6 +127,40 @@ static void a_damaged_state_is_not_passed_over(void **state)
     assert_damaged(given, "a state");
 }
 
+/* --- changes --- */
+
+/* Nobody else may write between what the function is given and what it makes of it. */
+static json_t *count_up(const json_t *body, gpointer user)
+{
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(user, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_BUSY);
+    sqlite3_close(handle);
+    return json_pack("{s:I}", "value", json_integer_value(json_object_get(body, "value")) + 1);
+}
+
+static json_t *leave_alone(const json_t *body, gpointer user)
+{
+    (void)body, (void)user;
+    return NULL;
+}
+
+static void a_change_sees_what_it_replaces(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data/catalogue.sqlite");
+    g_autoptr(Storage) storage = open_storage(state);
+    for (int i = 1; i <= 2; i++) {
+        assert_true(storage_change_record(storage, &alice, "approval", "a", "1", count_up, path, NULL));
+        assert_int_equal(value_of(storage, "approval", "a", "1"), i);
+    }
+    assert_true(storage_change_record(storage, &alice, "approval", "a", "1", leave_alone, NULL, NULL));
+    assert_int_equal(value_of(storage, "approval", "a", "1"), 2);
+    in_catalogue(state, "UPDATE records SET sum=sum+1");
+    g_autoptr(GError) error = NULL;
+    assert_false(storage_change_record(storage, &alice, "approval", "a", "1", count_up, path, &error));
+    assert_damaged(error, "a approval 1");
+}
+
 /* --- moves --- */
 
 static void fill_moves(Storage *storage)
@@ -240,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_record_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_pipeline_opens_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_state_is_not_passed_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_change_sees_what_it_replaces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_number_is_given_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_move_is_lost_by_its_number, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rebuild_and_a_backup_have_all_moves, set_up, tear_down),
