@@ -28,6 +28,8 @@
 #include "walk/sharing.h"
 #include "walk/walk.h"
 
+#define LEFT_OUT_SHOWN 20 /* of the files that are not attached */
+
 /* What one build holds while it runs. */
 typedef struct {
     const Recipe *recipe;
@@ -255,6 +257,21 @@ static gboolean was_booted(const Bake *bake)
     return booted;
 }
 
+/* Whoever may pull the image may read what is attached. */
+static void say_what_is_attached(const Bake *bake)
+{
+    IngotProgress *progress = bake->options->host.progress;
+    const GPtrArray *left_out = bake->tar.left_out;
+    ingot_progress_message(progress, "attached: the recipe, with %u files that its steps read", bake->tar.files);
+    for (guint i = 0; i < left_out->len && i < LEFT_OUT_SHOWN; i++) {
+        g_autofree char *line = ingot_text_line(g_ptr_array_index(left_out, i));
+        ingot_progress_message(progress, "not attached: %s", line);
+    }
+    if (left_out->len > LEFT_OUT_SHOWN) {
+        ingot_progress_message(progress, "not attached: %u more", left_out->len - LEFT_OUT_SHOWN);
+    }
+}
+
 static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
 {
     const Recipe *recipe = bake->recipe;
@@ -290,6 +307,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     if (!emit_image(bake->options->host.store, &options, bake->options->host.progress, manifest, error)) {
         return FALSE;
     }
+    say_what_is_attached(bake);
     remember(bake, manifest);
     return TRUE;
 }

@@ -40,6 +40,7 @@ void recipe_tar_clear(RecipeTar *tar)
 {
     g_clear_pointer(&tar->tar, g_bytes_unref);
     g_clear_pointer(&tar->annotations, json_decref);
+    g_clear_pointer(&tar->left_out, g_ptr_array_unref);
 }
 
 static la_ssize_t pack_take(struct archive *archive, void *user, const void *data, size_t size)
@@ -85,6 +86,39 @@ static gboolean has_secret(const Recipe *recipe, const char *data, gsize size)
     return FALSE;
 }
 
+/* Why a file or folder is not for others to see, by its name and mode; NULL: nothing is against it. */
+static const char *private_by_look(const char *name, mode_t mode)
+{
+    static const char *const credentials[] = {".env",    ".env.*",  ".netrc",  ".git-credentials", ".npmrc",
+                                              ".pypirc", ".pgpass", ".my.cnf", ".htpasswd",        ".vault_pass*",
+                                              "*.p12",   "*.pfx",   "*.jks",   "*.keystore",       "*.kdbx"};
+    if (strcmp(name, ".git") == 0) {
+        return "git's own, which may hold logins";
+    }
+    if ((S_ISDIR(mode) && (mode & (S_IXGRP | S_IXOTH)) == 0) || (!S_ISDIR(mode) && (mode & (S_IRGRP | S_IROTH)) == 0)) {
+        return "only its owner may read it";
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(credentials); i++) {
+        if (g_pattern_match_simple(credentials[i], name)) {
+            return "by its name it holds keys or passwords";
+        }
+    }
+    return NULL;
+}
+
+/* In the words that the forms of keys begin with: PEM and OpenSSH, PGP, PuTTY, age. */
+static gboolean has_private_key(const char *data, gsize size)
+{
+    static const char *const words[] = {"PRIVATE KEY-----", "PRIVATE KEY BLOCK-----", "PuTTY-User-Key-File-",
+                                        "AGE-SECRET-KEY-"};
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (memmem(data, size, words[i], strlen(words[i])) != NULL) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* name: within the recipe's folder, as path is. A file that cannot be read was read by its step: it has gone since. */
 static gboolean pack_file(Pack *pack, const char *path, const char *name, const struct stat *st, GError **error)
 {
@@ -102,8 +136,11 @@ static gboolean pack_file(Pack *pack, const char *path, const char *name, const 
         pack_leave_out(pack, name, "cannot be read");
         return TRUE;
     }
-    if (has_secret(pack->recipe, data, size)) {
-        pack_leave_out(pack, name, "has a secret of the recipe in it");
+    const char *why = has_secret(pack->recipe, data, size) ? "has a secret of the recipe in it"
+                      : has_private_key(data, size)        ? "has a private key in it"
+                                                           : NULL;
+    if (why != NULL) {
+        pack_leave_out(pack, name, why);
         return TRUE;
     }
     g_hash_table_add(pack->names, g_strdup(name));
@@ -134,6 +171,12 @@ static gboolean pack_tree(Pack *pack, const char *path, const char *name, guint 
         pack_leave_out(pack, name, "a link, or nothing that can be read");
         return TRUE;
     }
+    g_autofree char *own = g_path_get_basename(path);
+    const char *why = private_by_look(own, st.st_mode);
+    if (why != NULL) {
+        pack_leave_out(pack, name, why);
+        return TRUE;
+    }
     if (S_ISREG(st.st_mode)) {
         return pack_file(pack, path, name, &st, error);
     }
@@ -153,6 +196,19 @@ static gboolean pack_tree(Pack *pack, const char *path, const char *name, guint 
     return TRUE;
 }
 
+/* Why a folder on the way from the recipe's to that path is not for others to see; NULL: none is. */
+static const char *private_on_the_way(const Pack *pack, const char *path)
+{
+    const char *why = NULL;
+    for (const char *end = strchr(path + strlen(pack->root) + 1, '/'); end != NULL && why == NULL;
+         end = strchr(end + 1, '/')) {
+        struct stat st;
+        g_autofree char *folder = g_strndup(path, (gsize)(end - path)), *own = g_path_get_basename(folder);
+        why = stat(folder, &st) != 0 ? "cannot be read" : private_by_look(own, st.st_mode);
+    }
+    return why;
+}
+
 /* Where the recipe says it is and where it is must both lie in the recipe's folder. */
 static gboolean pack_input(Pack *pack, const StepInput *input, GError **error)
 {
@@ -163,6 +219,13 @@ static gboolean pack_input(Pack *pack, const StepInput *input, GError **error)
     g_autofree char *really = g_strconcat(pack->root, "/", NULL);
     if (!g_str_has_prefix(said, within) || real == NULL || !g_str_has_prefix(real, really)) {
         pack_leave_out(pack, input->name, "outside of the recipe's folder");
+        return TRUE;
+    }
+    const char *why = json_is_false(json_object_get(json_object_get(pack->recipe->tree, "evidence"), "files"))
+                          ? "the recipe says so (evidence.files)"
+                          : private_on_the_way(pack, real);
+    if (why != NULL) {
+        pack_leave_out(pack, input->name, why);
         return TRUE;
     }
     return pack_tree(pack, said, said + strlen(within), 0, error);
@@ -237,6 +300,8 @@ gboolean recipe_tar_make(const Recipe *recipe, RecipeTar *out, GError **error)
         return FALSE;
     }
     out->annotations = pack_annotations(&pack, file);
+    out->files = g_hash_table_size(pack.names) - 1;
+    out->left_out = g_steal_pointer(&pack.left_out);
     out->tar = g_byte_array_free_to_bytes(g_steal_pointer(&pack.bytes));
     return TRUE;
 }

@@ -64,7 +64,7 @@ void plan_set_key(PlanBuilder *builder, PlanStage *stage)
 
 static void image_key(const Recipe *recipe, const IngotDigest *last, const char *salt, IngotDigest *key)
 {
-    static const char *const parts[] = {"name", "version", "description", "annotations", "seal", "tests"};
+    static const char *const parts[] = {"name", "version", "description", "annotations", "seal", "evidence", "tests"};
     g_autoptr(IngotHasher) hasher = ingot_hasher_new();
     g_autoptr(json_t) secrets = json_object();
     ingot_hasher_add(hasher, last->bytes, sizeof last->bytes);

@@ -13,8 +13,8 @@
 
 typedef struct {
     GPtrArray *stages; /* of PlanStage; at least the first */
-    IngotDigest image; /* the whole: last stage, seal, tests, name, version, annotations, the source's name,
-                          builder's version */
+    IngotDigest image; /* the whole: last stage, seal, evidence, tests, name, version, annotations, the
+                          source's name, builder's version */
 } Plan;
 
 /* source_key: see source_key() of source/source.h; salt: the cache's word for secrets. A file that a step reads and

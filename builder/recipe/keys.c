@@ -117,6 +117,16 @@ static const Shape session_shape = {
     .keys = session_keys,
     .rule = rule_session};
 
+static const Key evidence_keys[] = {
+    {.name = "files",
+     .help = "Whether the files that steps read are attached with the recipe, for whoever may pull the image.",
+     .kind = KIND_BOOLEAN,
+     .fallback = "true"},
+    END,
+};
+static const Shape evidence_shape = {
+    .name = "evidence", .help = "What is attached to the image otherwise than usual.", .keys = evidence_keys};
+
 static const Key recipe_keys[] = {
     {.name = "name",
      .help = "The image's name.",
@@ -160,6 +170,7 @@ static const Key recipe_keys[] = {
      .kind = KIND_FORMAT,
      .list = TRUE,
      .fallback = "[]"},
+    {.name = "evidence", .kind = KIND_OBJECT, .shape = &evidence_shape, .fallback = "{}"},
     {.name = "annotations",
      .help = "Annotations of the image's manifest.",
      .kind = KIND_MAP,

@@ -27,6 +27,7 @@
  *                {"kind": "http", "port": N, "path", "status": N, "body"?: regex}
  *   seal         {"keep": [..], "remove": [guest paths]}
  *   outputs      [names of formats]
+ *   evidence     {"files": bool}
  *   annotations  {key: text}
  */
 #pragma once

@@ -168,6 +168,7 @@ static void what_was_only_packed_is_sealed(void **state)
     const Fixture *fixture = *state;
     assert_true(left(fixture, "base", HOST_KEY));
     build(fixture, "web", "source: {from: base:1}");
+    assert_true(said(fixture, "attached: the recipe, with 0 files"));
     assert_false(left(fixture, "web", HOST_KEY));
     assert_false(left(fixture, "web", "/etc/machine-id"));
     assert_true(left(fixture, "web", NOTE));
@@ -214,6 +215,15 @@ static void what_is_gone_cannot_be_kept(void **state)
     build(fixture, "late", "source: {from: web:1}\nseal: {keep: [host-keys]}");
     assert_true(said(fixture, "seal.keep: there is no host-keys to keep: the source is sealed already"));
     assert_true(same_disk(fixture, "web", "late"));
+}
+
+/* The files of an image that is there stay attached to it. */
+static void an_image_without_its_files_is_another(void **state)
+{
+    const Fixture *fixture = *state;
+    build(fixture, "web", "source: {from: base:1}");
+    assert_true(build_cached(fixture, "web", "source: {from: base:1}\nevidence: {files: true}"));
+    assert_false(build_cached(fixture, "web", "source: {from: base:1}\nevidence: {files: false}"));
 }
 
 /* "COMMIT clean", or "COMMIT dirty", of the config. Free it. */
@@ -300,6 +310,7 @@ int main(void)
         TEST(what_the_source_has_kept_is_removed_where_the_recipe_does_not_keep_it),
         TEST(what_the_recipe_removes_is_removed_without_a_step),
         TEST(what_is_gone_cannot_be_kept),
+        TEST(an_image_without_its_files_is_another),
         TEST(what_is_committed_after_its_build_is_made_again),
         TEST(what_changes_while_it_is_built_changes_nothing_of_it),
     };

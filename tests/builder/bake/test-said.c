@@ -109,6 +109,80 @@ static void the_tar_has_what_the_recipe_names(void **state)
     assert_true(g_bytes_equal(tar.tar, again.tar));
 }
 
+static Recipe *recipe_with_steps(const Fixture *fixture, const char *steps)
+{
+    g_autofree char *text = g_strdup_printf("name: web\nsource: {from: base:1}\n%s\n", steps);
+    put(fixture, "web.yaml", text);
+    return recipe_of(fixture);
+}
+
+static void close_to_others(const Fixture *fixture, const char *name, mode_t mode)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, name, NULL);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+/* A key that a step uploads, and that the seal removes, is nobody's who pulls the image. */
+static void what_looks_private_stays_here(void **state)
+{
+    const Fixture *fixture = *state;
+    static const struct {
+        const char *name, *text, *why;
+        mode_t mode;
+    } files[] = {
+        {"in/a/deploy_key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r\n", "a private key", 0644},
+        {"in/server.pem", "a certificate\n-----BEGIN EC PRIVATE KEY-----\n", "a private key", 0644},
+        {"in/signing.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "a private key", 0644},
+        {"in/putty.ppk", "PuTTY-User-Key-File-3: ssh-ed25519\n", "a private key", 0644},
+        {"in/age.txt", "# public key: age1\nAGE-SECRET-KEY-1QQ\n", "a private key", 0644},
+        {"in/closed", "token", "only its owner", 0600},
+        {"in/.env", "TOKEN=x", "by its name", 0644},
+        {"in/store.p12", "x", "by its name", 0644},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        put(fixture, files[i].name, files[i].text);
+        close_to_others(fixture, files[i].name, files[i].mode);
+    }
+    put(fixture, "in/page", "of a public key: -----BEGIN PUBLIC KEY-----");
+    put(fixture, "in/.git/config", "url = https://x:token@git.example/web");
+    put(fixture, "in/shut/note", "x");
+    close_to_others(fixture, "in/shut", 0700);
+    g_autoptr(Recipe) recipe =
+        recipe_with_steps(fixture, "steps: [{file: {from: in, to: /srv/}}, {file: {from: in/.git/config, to: /srv/}},\n"
+                                   "        {file: {from: in/shut/note, to: /srv/}}]");
+    g_auto(RecipeTar) tar = {0};
+    assert_true(recipe_tar_make(recipe, &tar, NULL));
+    g_autofree char *names = names_in(tar.tar);
+    assert_string_equal(names, "web.yaml in/page");
+    assert_int_equal(tar.files, 1);
+    const char *left = json_string_value(json_object_get(tar.annotations, RECIPE_TAR_LEFT_OUT));
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *start = g_strconcat(files[i].name, ": ", NULL);
+        const char *line = strstr(left, start);
+        assert_non_null(line);
+        assert_non_null(g_strstr_len(line, (gssize)strcspn(line, "\n"), files[i].why));
+    }
+    static const char *const others[] = {"in/.git: git's own", "in/shut: only its owner", "in/.git/config: git's own",
+                                         "in/shut/note: only its owner"};
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++) {
+        assert_non_null(strstr(left, others[i]));
+    }
+    assert_int_equal(tar.left_out->len, G_N_ELEMENTS(files) + G_N_ELEMENTS(others));
+}
+
+static void a_recipe_can_keep_its_files(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(Recipe) recipe =
+        recipe_with_steps(fixture, "steps: [{file: {from: site/a.html, to: /srv/}}]\nevidence: {files: false}");
+    g_auto(RecipeTar) tar = {0};
+    assert_true(recipe_tar_make(recipe, &tar, NULL));
+    g_autofree char *names = names_in(tar.tar);
+    assert_string_equal(names, "web.yaml");
+    assert_string_equal(json_string_value(json_object_get(tar.annotations, RECIPE_TAR_LEFT_OUT)),
+                        "site/a.html: the recipe says so (evidence.files)");
+}
+
 static void git(const Fixture *fixture, const char *words)
 {
     g_autofree char *line =
@@ -258,8 +332,11 @@ static void a_recipe_that_names_another_commit_is_not_clean(void **state)
 
 int main(void)
 {
+    umask(022);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_tar_has_what_the_recipe_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_looks_private_stays_here, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_recipe_can_keep_its_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(provenance_has_no_login, set_up, tear_down),
         cmocka_unit_test(what_changes_under_a_build_is_not_clean),
         cmocka_unit_test_setup_teardown(a_recipe_that_was_loaded_with_other_text_is_not_clean, set_up, tear_down),
