@@ -279,6 +279,7 @@ static gboolean emit(Bake *bake, IngotDescriptor *manifest, GError **error)
     g_autoptr(json_t) steps = steps_of(bake);
     const ConfigFacts facts = {.recipe = recipe,
                                .origin = &bake->origin,
+                               .tar = bake->tar.tar,
                                .source = bake->source->config,
                                .os = bake->sealed.os,
                                .steps = steps,

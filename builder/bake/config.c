@@ -24,15 +24,26 @@ static void add_git(json_t *config, const Origin *origin)
     }
 }
 
-static json_t *recipe_object(const Recipe *recipe)
+static void set_digest(json_t *object, const char *key, const void *bytes, gsize size)
 {
     IngotDigest digest;
-    /* Of the shown text: the whole one's digest would let anybody try what a secret in it may be. */
-    ingot_digest_of(recipe->public_text, strlen(recipe->public_text), &digest);
     char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_of(bytes, size, &digest);
     ingot_digest_write_text(&digest, text);
-    return ingot_json_pack("{s:s, s:s, s:o}", "name", recipe->name, "digest", text, "text",
-                           ingot_json_text(recipe->public_text));
+    json_object_set_new(object, key, json_string(text));
+}
+
+/* By its digests the attached recipe is known from another one that somebody attaches. That of the text is of the shown
+ * one: the whole one's would let anybody try what a secret in it may be. */
+static json_t *recipe_object(const ConfigFacts *facts)
+{
+    const Recipe *recipe = facts->recipe;
+    json_t *object = ingot_json_pack("{s:s, s:o}", "name", recipe->name, "text", ingot_json_text(recipe->public_text));
+    set_digest(object, "digest", recipe->public_text, strlen(recipe->public_text));
+    if (facts->tar != NULL) {
+        set_digest(object, "tar", g_bytes_get_data(facts->tar, NULL), g_bytes_get_size(facts->tar));
+    }
+    return object;
 }
 
 /* What it was baked and tested with, and is run with. */
@@ -69,7 +80,7 @@ json_t *config_new(const ConfigFacts *facts)
     add_firmware(config, facts);
     json_object_set_new(config, "seal", seal_object(recipe));
     json_object_set_new(config, "machine", machine_object(recipe));
-    json_object_set_new(config, "recipe", recipe_object(recipe));
+    json_object_set_new(config, "recipe", recipe_object(facts));
     add_git(config, facts->origin);
     json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));
     g_autofree char *now = ingot_text_now();

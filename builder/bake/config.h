@@ -11,6 +11,7 @@ json_t *config_step(const NodeRun *run);
 typedef struct {
     const Recipe *recipe;
     const Origin *origin;
+    GBytes *tar;     /* of the recipe with its files, as it is attached; NULL: nothing is */
     json_t *source;  /* what the source says of itself; may be NULL */
     json_t *os;      /* NULL: the source's stands */
     json_t *steps;   /* of config_step */

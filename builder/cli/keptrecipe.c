@@ -1,3 +1,7 @@
+#include "cli/keptrecipe.h"
+
+#include <archive.h>
+#include <archive_entry.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <string.h>
@@ -6,10 +10,11 @@
 #include "base/command.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "cli/keptrecipe.h"
+#include "base/process.h"
 #include "guest/extract.h"
 #include "store/attached.h"
 
+#define CONFIG_MAX (16u << 20)
 #define TAR_MAX ((gsize)2 * RECIPE_TAR_MAX) /* with what a tar needs besides the files' bytes */
 
 void kept_recipe_clear(KeptRecipe *recipe)
@@ -29,6 +34,108 @@ static gboolean path_is_within(const char *path)
     return within;
 }
 
+/* Where an image and what is attached to it lie: a store, or a name in a registry. */
+typedef struct {
+    IngotStore *store; /* NULL: in the registry */
+    IngotRemote *remote;
+    const char *name;
+} KeptPlace;
+
+static GBytes *place_manifest(const KeptPlace *place, const IngotDigest *digest, GError **error)
+{
+    if (place->store != NULL) {
+        return ingot_store_read(place->store, digest, INGOT_MANIFEST_MAX, error);
+    }
+    IngotDescriptor descriptor;
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    g_autofree char *type = NULL;
+    ingot_digest_write_text(digest, text);
+    return ingot_remote_get_manifest(place->remote, place->name, text, &descriptor, &type, error);
+}
+
+static GBytes *place_blob(const KeptPlace *place, const IngotDigest *digest, gsize most, GError **error)
+{
+    return place->store != NULL ? ingot_store_read(place->store, digest, most, error)
+                                : ingot_remote_get_blob(place->remote, place->name, digest, most, error);
+}
+
+static void digests_add(GArray *digests, const char *type, const IngotDigest *digest)
+{
+    if (g_strcmp0(type, RECIPE_TAR_TYPE) == 0) {
+        g_array_append_val(digests, *digest);
+    }
+}
+
+static gboolean place_list_store(const KeptPlace *place, const IngotDigest *image, GArray *found, GError **error)
+{
+    g_autoptr(GPtrArray) all = attached_list(place->store, image, error);
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        const Attached *one = g_ptr_array_index(all, i);
+        digests_add(found, one->type, &one->manifest.digest);
+    }
+    return all != NULL;
+}
+
+static gboolean place_list_registry(const KeptPlace *place, const IngotDigest *image, GArray *found, GError **error)
+{
+    g_autoptr(json_t) all = ingot_remote_referrers(place->remote, place->name, image, error);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+        const char *text = json_string_value(json_object_get(one, "digest"));
+        IngotDigest digest;
+        if (text != NULL && ingot_digest_parse(text, &digest, NULL)) {
+            digests_add(found, json_string_value(json_object_get(one, "artifactType")), &digest);
+        }
+    }
+    return all != NULL;
+}
+
+/* The manifests that call themselves a recipe of the image: of IngotDigest. */
+static GArray *place_list(const KeptPlace *place, const IngotDigest *image, GError **error)
+{
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    gboolean ok = place->store != NULL ? place_list_store(place, image, found, error)
+                                       : place_list_registry(place, image, found, error);
+    return ok ? g_steal_pointer(&found) : NULL;
+}
+
+/* The config of an image. */
+static json_t *place_config(const KeptPlace *place, const IngotDigest *image, GError **error)
+{
+    g_autoptr(GBytes) text = place_manifest(place, image, error);
+    g_autoptr(IngotManifest) manifest =
+        text == NULL ? NULL
+                     : ingot_manifest_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), "the image", error);
+    g_autoptr(GBytes) config = manifest == NULL ? NULL : place_blob(place, &manifest->config.digest, CONFIG_MAX, error);
+    return config == NULL ? NULL
+                          : ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config),
+                                               "the image's config", error);
+}
+
+static gboolean has_digest(const json_t *recipe, const char *key, IngotDigest *digest)
+{
+    const char *text = json_string_value(json_object_get(recipe, key));
+    return text != NULL && ingot_digest_parse(text, digest, NULL);
+}
+
+/* What the image's config says of its recipe. *known: it says anything. */
+static gboolean recipe_expect(const KeptPlace *place, const IngotDigest *image, KeptRecipe *out, gboolean *known,
+                              GError **error)
+{
+    g_autoptr(json_t) config = place_config(place, image, error);
+    const json_t *recipe = json_object_get(config, "recipe");
+    *known = has_digest(recipe, "digest", &out->digest);
+    out->has_tar_digest = has_digest(recipe, "tar", &out->tar_digest);
+    return config != NULL;
+}
+
+static gboolean recipe_is_foreign(GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "the attached recipe is not the one that the image's config names by its digest");
+    return FALSE;
+}
+
 /* What the attachment's manifest says; *layer: where the tar is. */
 static gboolean recipe_read(GBytes *manifest, KeptRecipe *out, IngotDigest *layer, GError **error)
 {
@@ -36,18 +143,64 @@ static gboolean recipe_read(GBytes *manifest, KeptRecipe *out, IngotDigest *laye
     const json_t *annotations = json_object_get(root, "annotations");
     const json_t *first = json_array_get(json_object_get(root, "layers"), 0);
     const char *path = json_string_value(json_object_get(annotations, RECIPE_TAR_PATH));
-    const char *digest = json_string_value(json_object_get(first, "digest"));
     if (root == NULL) {
         return FALSE;
     }
-    if (digest == NULL || !path_is_within(path)) {
+    if (!has_digest(first, "digest", layer) || !path_is_within(path)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "the attached recipe does not say where in it the recipe is, or has no content");
         return FALSE;
     }
     out->path = g_strdup(path);
     out->left_out = g_strdup(json_string_value(json_object_get(annotations, RECIPE_TAR_LEFT_OUT)));
-    return ingot_digest_parse(digest, layer, error);
+    return !out->has_tar_digest || ingot_digest_equal(layer, &out->tar_digest) || recipe_is_foreign(error);
+}
+
+/* The digest of an entry's bytes. */
+static gboolean entry_digest(struct archive *archive, IngotDigest *digest)
+{
+    char bytes[16384];
+    la_ssize_t count;
+    g_autoptr(IngotHasher) hasher = ingot_hasher_new();
+    while ((count = archive_read_data(archive, bytes, sizeof bytes)) > 0) {
+        ingot_hasher_add(hasher, bytes, (gsize)count);
+    }
+    ingot_hasher_finish(hasher, digest);
+    return count == 0;
+}
+
+/* Whether the recipe in the tar is the one that the image was baked from. */
+static gboolean recipe_is_own(const KeptRecipe *recipe)
+{
+    struct archive *archive = archive_read_new();
+    struct archive_entry *entry;
+    gboolean own = FALSE;
+    archive_read_support_format_tar(archive);
+    gsize size;
+    const void *bytes = g_bytes_get_data(recipe->tar, &size);
+    gboolean open = archive_read_open_memory(archive, bytes, size) == ARCHIVE_OK;
+    while (open && !own && archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
+        IngotDigest digest;
+        own = g_strcmp0(archive_entry_pathname(entry), recipe->path) == 0 && entry_digest(archive, &digest) &&
+              ingot_digest_equal(&digest, &recipe->digest);
+    }
+    archive_read_free(archive);
+    return own;
+}
+
+/* One attachment that calls itself the recipe: into out, which has what the config says. */
+static gboolean recipe_take(const KeptPlace *place, const IngotDigest *attached, KeptRecipe *out, GError **error)
+{
+    IngotDigest layer;
+    g_clear_pointer(&out->path, g_free);
+    g_clear_pointer(&out->left_out, g_free);
+    g_clear_pointer(&out->tar, g_bytes_unref);
+    g_autoptr(GBytes) manifest = place_manifest(place, attached, error);
+    if (manifest == NULL || !recipe_read(manifest, out, &layer, error)) {
+        return FALSE;
+    }
+    out->tar = place_blob(place, &layer, TAR_MAX, error);
+    return out->tar != NULL && (recipe_is_own(out) || recipe_is_foreign(error));
 }
 
 static gboolean recipe_is_missing(GError **error)
@@ -57,43 +210,49 @@ static gboolean recipe_is_missing(GError **error)
     return FALSE;
 }
 
+/* Whoever may push can attach a recipe: one that cannot be had counts more than those that are not the image's own. */
+static gboolean recipe_find(const KeptPlace *place, const IngotDigest *image, KeptRecipe *out, GError **error)
+{
+    gboolean known;
+    g_autoptr(GArray) all = recipe_expect(place, image, out, &known, error) ? place_list(place, image, error) : NULL;
+    if (all == NULL) {
+        return FALSE;
+    }
+    GError *first = NULL;
+    for (guint i = 0; known && i < all->len && ingot_interrupt_check(NULL); i++) {
+        GError *problem = NULL;
+        if (recipe_take(place, &g_array_index(all, IngotDigest, i), out, &problem)) {
+            g_clear_error(&first);
+            return TRUE;
+        }
+        if (first == NULL || g_error_matches(first, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
+            g_clear_error(&first);
+            first = g_steal_pointer(&problem);
+        }
+        g_clear_error(&problem);
+    }
+    if (!ingot_interrupt_check(error)) {
+        g_clear_error(&first);
+        return FALSE;
+    }
+    if (first == NULL) {
+        return recipe_is_missing(error);
+    }
+    g_propagate_error(error, first);
+    return FALSE;
+}
+
 gboolean kept_recipe_of_store(IngotStore *store, const IngotDescriptor *image, KeptRecipe *out, GError **error)
 {
-    g_autoptr(GPtrArray) all = attached_list(store, &image->digest, error);
-    for (guint i = 0; all != NULL && i < all->len; i++) {
-        const Attached *one = g_ptr_array_index(all, i);
-        if (g_strcmp0(one->type, RECIPE_TAR_TYPE) == 0) {
-            IngotDigest layer;
-            g_autoptr(GBytes) manifest = ingot_store_read(store, &one->manifest.digest, INGOT_MANIFEST_MAX, error);
-            out->tar = manifest == NULL || !recipe_read(manifest, out, &layer, error)
-                           ? NULL
-                           : ingot_store_read(store, &layer, TAR_MAX, error);
-            return out->tar != NULL;
-        }
-    }
-    return all != NULL && recipe_is_missing(error);
+    const KeptPlace place = {.store = store};
+    return recipe_find(&place, &image->digest, out, error);
 }
 
 gboolean kept_recipe_of_registry(IngotRemote *remote, const char *name, const IngotDigest *image, KeptRecipe *out,
                                  GError **error)
 {
-    g_autoptr(json_t) all = ingot_remote_referrers(remote, name, image, error);
-    for (size_t i = 0; i < json_array_size(all); i++) {
-        const json_t *one = json_array_get(all, i);
-        const char *digest = json_string_value(json_object_get(one, "digest"));
-        if (digest != NULL &&
-            g_strcmp0(json_string_value(json_object_get(one, "artifactType")), RECIPE_TAR_TYPE) == 0) {
-            IngotDescriptor descriptor;
-            IngotDigest layer;
-            g_autofree char *type = NULL;
-            g_autoptr(GBytes) manifest = ingot_remote_get_manifest(remote, name, digest, &descriptor, &type, error);
-            out->tar = manifest == NULL || !recipe_read(manifest, out, &layer, error)
-                           ? NULL
-                           : ingot_remote_get_blob(remote, name, &layer, TAR_MAX, error);
-            return out->tar != NULL;
-        }
-    }
-    return all != NULL && recipe_is_missing(error);
+    const KeptPlace place = {.remote = remote, .name = name};
+    return recipe_find(&place, image, out, error);
 }
 
 static void say_skipped(const char *message, gpointer user)
@@ -117,6 +276,12 @@ char *kept_recipe_unpack(const KeptRecipe *recipe, const char *folder, GError **
     g_autofree char *path = ok ? g_build_filename(folder, recipe->path, NULL) : NULL;
     if (ok && (!g_file_test(path, G_FILE_TEST_IS_REGULAR) || g_file_test(path, G_FILE_TEST_IS_SYMLINK))) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "the attached recipe has no file '%s'", recipe->path);
+        return NULL;
+    }
+    /* Its file may have had several names in the tar. */
+    IngotDigest digest;
+    if (!ok || !ingot_digest_of_file(path, &digest, NULL, error) ||
+        !(ingot_digest_equal(&digest, &recipe->digest) || recipe_is_foreign(error))) {
         return NULL;
     }
     return g_steal_pointer(&path);

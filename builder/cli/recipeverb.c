@@ -99,7 +99,7 @@ const IngotVerb verb_recipe = {
     "Unpacks the recipe that is attached to the image, with the files that its steps read, into a new folder, and "
     "prints\n"
     "the recipe's path. Values of secrets are not in it (they are \"***\" where they stood in its text), and what was\n"
-    "left out when the image was baked is listed. Of an image in a registry nothing else is fetched.\n"
+    "left out when the image was baked is listed. Of an image in a registry no disk is fetched.\n"
     "\n"
     "Examples:\n"
     "  ingot recipe web:1.0.0\n"

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/terminal.h"
+#include "cli/keptrecipe.h"
 #include "format/all.h"
 
 #define HOST_KEY "/etc/ssh/ssh_host_rsa_key"
@@ -217,6 +218,21 @@ static void what_is_gone_cannot_be_kept(void **state)
     assert_true(same_disk(fixture, "web", "late"));
 }
 
+/* By the digests that the config has. */
+static void the_recipe_of_an_image_comes_back(void **state)
+{
+    const Fixture *fixture = *state;
+    build(fixture, "web", "source: {from: base:1}");
+    g_autoptr(IngotImage) image = image_of(fixture, "web");
+    g_auto(KeptRecipe) kept = {0};
+    g_autofree char *folder = ingot_workdir_file(fixture->workdir, "back");
+    assert_true(kept_recipe_of_store(fixture->store, &image->entry->manifest, &kept, NULL));
+    assert_true(kept.has_tar_digest);
+    g_autofree char *path = kept_recipe_unpack(&kept, folder, NULL);
+    assert_non_null(path);
+    shell(fixture, "cmp recipe.yaml back/recipe.yaml");
+}
+
 /* The files of an image that is there stay attached to it. */
 static void an_image_without_its_files_is_another(void **state)
 {
@@ -310,6 +326,7 @@ int main(void)
         TEST(what_the_source_has_kept_is_removed_where_the_recipe_does_not_keep_it),
         TEST(what_the_recipe_removes_is_removed_without_a_step),
         TEST(what_is_gone_cannot_be_kept),
+        TEST(the_recipe_of_an_image_comes_back),
         TEST(an_image_without_its_files_is_another),
         TEST(what_is_committed_after_its_build_is_made_again),
         TEST(what_changes_while_it_is_built_changes_nothing_of_it),
