@@ -257,13 +257,14 @@ http {
             proxy_set_header Host \$http_host; proxy_set_header X-Forwarded-Proto \$scheme;
             proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
         }
+        location /api/ { proxy_pass http://unix:$TMP/socket; proxy_http_version 1.0; proxy_set_header Host \$http_host; }
     }
 }
 CONF
 nginx -e "$TMP/nginx/error" -c "$TMP/nginx/conf" 2>"$TMP/nginx/start" &
 ENDING+=("$!")
 until curl -s -o /dev/null "http://127.0.0.1:$port/"; do sleep 0.1; done
-head -c 3000000 /dev/urandom >"$TMP/blob"
+head -c 9000000 /dev/urandom >"$TMP/blob"
 digest=sha256:$(sha256sum <"$TMP/blob" | cut -d' ' -f1)
 want 401 "http://127.0.0.1:$port/v2/"
 [ "$(realm)" = "http://127.0.0.1:$port" ] || fail "the realm: $(cat "$TMP/head")"
@@ -271,5 +272,20 @@ want 201 "${login[@]}" -X POST -H 'Content-Type: application/octet-stream' --dat
 want 200 "${login[@]}" "http://127.0.0.1:$port/v2/a/blobs/$digest"
 cmp "$TMP/body" "$TMP/blob" || fail "what comes through nginx is something else"
 grep -q ' 127.0.0.1 alice GET' "$LOG" || fail "the client behind nginx: $(tail -2 "$LOG")"
+direct() { want 206 --unix-socket "$TMP/socket" "${login[@]}" -r "$1" "http://localhost/v2/a/blobs/$digest"; }
+for long in 0-8000000 0-4000000,4000002-8000000; do
+    direct "$long"
+    [ "$(header X-Accel-Buffering)" = no ] || fail "nginx may keep the ranges $long: $(cat "$TMP/head")"
+done
+direct 0-10,20-30
+[ -z "$(header X-Accel-Buffering)" ] || fail "nginx may not keep a short answer: $(cat "$TMP/head")"
+# A held answer comes line by line, also where nginx speaks HTTP/1.0: by itself it waits for minutes, until its buffer is full.
+curl -sN "${login[@]}" -o "$TMP/events" "http://127.0.0.1:$port/api/v1/events?name=a" &
+ENDING+=("$!")
+for _ in $(seq 200); do
+    [ ! -s "$TMP/events" ] || break
+    sleep 0.1
+done
+grep -q '{"number":' "$TMP/events" || fail "nginx keeps a held answer back"
 end
 ok "pushes and pulls through nginx, by the Unix socket"

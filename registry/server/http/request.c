@@ -284,6 +284,7 @@ enum MHD_Result request_answer_held(Request *request, const char *type, MHD_Cont
     }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(response, "X-Accel-Buffering", "no"); /* else nginx waits until its buffer is full */
     return keep_answer(request, MHD_HTTP_OK, 0, response);
 }
 

@@ -17,6 +17,11 @@ static RangeKind ranges_of(const Request *request, const char *tag, guint64 size
                : range_parse(request_header(request, "Range"), size, ranges);
 }
 
+static const char *buffering_of(guint64 length)
+{
+    return length > BUFFERED ? "no" : NULL;
+}
+
 /* The whole of it, or one range. */
 static enum MHD_Result serve_run(Request *request, Body *body, const ServeHeaders *headers, const ByteRange *range)
 {
@@ -29,7 +34,19 @@ static enum MHD_Result serve_run(Request *request, Body *body, const ServeHeader
                                "Content-Type", headers->type, "Accept-Ranges", "bytes", "Docker-Content-Digest",
                                headers->digest, "ETag", headers->tag, "Cache-Control", headers->keep, "Content-Range",
                                where, "Ingot-Frames", headers->frames, "Ingot-Ranges", headers->ranges,
-                               "X-Accel-Buffering", length > BUFFERED ? "no" : NULL, NULL);
+                               "X-Accel-Buffering", buffering_of(length), NULL);
+}
+
+/* Several ranges of it. */
+static enum MHD_Result serve_parts(Request *request, Body *body, const ServeHeaders *headers, const GArray *ranges)
+{
+    guint64 length = 0;
+    for (guint i = 0; i < ranges->len; i++) {
+        length += g_array_index(ranges, ByteRange, i).length;
+    }
+    return request_answer_parts(request, body, ranges, headers->type, "Docker-Content-Digest", headers->digest, "ETag",
+                                headers->tag, "Cache-Control", headers->keep, "X-Accel-Buffering", buffering_of(length),
+                                NULL);
 }
 
 static enum MHD_Result serve_nothing(Request *request, Body *body)
@@ -51,11 +68,8 @@ enum MHD_Result serve(Request *request, Body *body, const ServeHeaders *headers)
     case RANGE_WHOLE:
         return serve_run(request, body, headers, NULL);
     case RANGE_PARTS:
-        if (ranges->len == 1) {
-            return serve_run(request, body, headers, &g_array_index(ranges, ByteRange, 0));
-        }
-        return request_answer_parts(request, body, ranges, headers->type, "Docker-Content-Digest", headers->digest,
-                                    "ETag", headers->tag, "Cache-Control", headers->keep, NULL);
+        return ranges->len == 1 ? serve_run(request, body, headers, &g_array_index(ranges, ByteRange, 0))
+                                : serve_parts(request, body, headers, ranges);
     default:
         return serve_nothing(request, body);
     }
