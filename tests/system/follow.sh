@@ -59,6 +59,22 @@ move 1
 until_true ran a "$(digest 1)" 2
 ok "a channel that moved back is followed too"
 
+curl -sN -o "$TMP/events" "http://$REGISTRY/api/v1/events?after=0&name=team/*" &
+curl=$!
+moved() { [ "$(grep -c '"tag":"dev"' "$TMP/events")" = 3 ]; }
+until_true moved
+kill "$curl"
+wait "$curl" || true
+python3 - "$TMP/events" <<'PY' || fail "the events: $(cat "$TMP/events")"
+import json, sys
+events = [json.loads(line) for line in open(sys.argv[1]) if line.strip()]
+moves = [one for one in events if one["op"] == "tag" and one["tag"] == "dev"]
+assert len(moves) == 3 and all(one["digest"].startswith("sha256:") and one["number"] > 0 for one in moves), moves
+shown = {member for one in events for member in one}
+assert shown <= {"number", "op", "name", "at", "tag", "digest", "type", "subject", "alias", "kind"}, shown
+PY
+ok "events say what happened to which tag, and not who did it from where"
+
 # --- restarts ---
 kill -9 "$SERVER"
 wait "$SERVER" || true
@@ -140,3 +156,43 @@ done
 expect 2 ingot follow "$where" --exec true
 expect 2 ingot follow "$where:dev"
 ok "windows are kept, and wrong usage is told"
+
+# --- what followers may take of a registry ---
+start_server ingotd --data "$TMP/many" --listen 127.0.0.1:0 --max-connections 64
+python3 - "${SERVED#http://}" <<'PY' || fail "many followers"
+import http.client, sys, time
+
+registry = sys.argv[1]
+
+def ask(address, path, method="GET", body=None):
+    connection = http.client.HTTPConnection(registry, timeout=30, source_address=("127.0.0.%d" % address, 0))
+    connection.request(method, path, body, {"Content-Type": "application/vnd.oci.image.index.v1+json"})
+    return connection, connection.getresponse()
+
+def follow(address):
+    connection, answer = ask(address, "/api/v1/events?name=a")
+    if answer.status == 200:
+        assert answer.headers["X-Accel-Buffering"] == "no" and b'"number"' in answer.readline()
+        return connection, answer
+    assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0 and b"follow" in answer.read(), answer.status
+    connection.close()
+    return None
+
+held = {address: [one for one in (follow(address) for _ in range(12)) if one] for address in range(1, 9)}
+counts = [len(ones) for ones in held.values()]
+assert counts[:3] == [8, 8, 8] and 0 < counts[3] < 8 and sum(counts) <= 32, counts
+for address in range(1, 9):
+    assert ask(address, "/healthz")[1].status == 200
+for connection, answer in held[1]:
+    answer.close()
+    connection.close()
+for number in range(600):  # that they have gone is seen when something is to be said to them
+    put = ask(1, "/v2/a/manifests/%d" % number, "PUT", b'{"schemaVersion":2,"manifests":[]}')[1]
+    assert put.status == 201, put.read()
+    if follow(1):
+        break
+    time.sleep(0.1)
+else:
+    sys.exit("those who have gone still count")
+PY
+ok "followers leave half of the connections to the others, and no network takes all of theirs"

@@ -328,7 +328,7 @@ static gboolean serve(const Settings *settings, GError **error)
     server.warm = server.upkeep == NULL ? NULL : warm_start(server.views, error);
     g_autoptr(Database) ledger = server.warm == NULL ? NULL : ledger_open(settings->data, error);
     server.ledger = ledger;
-    server.feed = ledger == NULL ? NULL : feed_start(storage, error);
+    server.feed = ledger == NULL ? NULL : feed_start(storage, settings->max_connections, error);
     gboolean ok = server.feed != NULL && listen_and_wait(settings, &server, error);
     feed_stop(server.feed);
     upkeep_stop(server.upkeep);

@@ -1,18 +1,15 @@
 #include "server/follow/feed.h"
 
-#include <ingot/reference.h>
 #include <string.h>
 
 #include "base/crew.h"
-#include "base/json.h"
+#include "base/share.h"
 #include "server/auth/access.h"
+#include "server/follow/newest.h"
+#include "server/http/client.h"
 #include "server/http/log.h"
 #include "server/http/watch.h"
-#include "server/storage/tail.h"
 
-#define KEPT_MOST 8192u                             /* events */
-#define KEPT_BYTES (8u << 20)                       /* of their lines */
-#define HELD_MOST 4096u                             /* answers */
 #define LOOK_EVERY (100 * G_TIME_SPAN_MILLISECOND)  /* at the log */
 #define BEAT_EVERY (10 * G_TIME_SPAN_SECOND)        /* of a silent answer */
 #define HELD_FOR ((gint64)10 * 60 * G_USEC_PER_SEC) /* an answer, at most */
@@ -20,14 +17,9 @@
 #define PASSED_ON 2048u                             /* events that are looked through for a batch, at most */
 
 typedef struct {
-    guint64 number;
-    char *name, *line; /* NULL: nobody sees it */
-    gsize size;
-} Kept;
-
-typedef struct {
     Feed *feed;
     Request *request;      /* lives for as long as the answer is read */
+    guint64 network;       /* of its client (network.h) */
     GPatternSpec *pattern; /* NULL: any name */
     guint64 at;            /* the number of the last event that it is past */
     GString *batch;        /* what is being sent, from `sent` on */
@@ -38,72 +30,15 @@ typedef struct {
 } Held;
 
 struct Feed {
-    Storage *storage;
     GThread *looker;
+    guint most;  /* answers that may be held */
     GMutex lock; /* of all that follows */
     GCond stop;
-    GQueue kept;  /* of Kept, the oldest first */
-    gsize bytes;  /* of their lines */
-    guint64 last; /* the number of the last event */
-    guint64 gone; /* the number of the last event that is not kept any more */
-    GQueue held;  /* of Held */
+    Newest *newest;
+    GQueue held;          /* of Held */
+    GHashTable *networks; /* of those that hold some: network -> how many */
     gboolean ended, stopping;
 };
-
-/* --- what is kept --- */
-
-static void kept_free(Kept *kept)
-{
-    g_free(kept->name);
-    g_free(kept->line);
-    g_free(kept);
-}
-
-/* The event as clients see it: its chain is the log's own. Of no name that a client may pull: without a line. */
-static Kept *kept_new(guint64 number, const json_t *object)
-{
-    Kept *kept = g_new0(Kept, 1);
-    const char *name = json_string_value(json_object_get(object, "name"));
-    kept->number = number;
-    if (name == NULL || !ingot_name_check(name, NULL)) {
-        return kept;
-    }
-    g_autoptr(json_t) shown = json_copy((json_t *)object);
-    json_object_del(shown, "n");
-    json_object_del(shown, "tx");
-    json_object_del(shown, "prev");
-    json_object_set_new(shown, "number", json_integer((json_int_t)number));
-    g_autofree char *text = ingot_json_canonical(shown);
-    kept->name = g_strdup(name);
-    kept->line = g_strconcat(text, "\n", NULL);
-    kept->size = strlen(kept->line);
-    return kept;
-}
-
-/* Under the lock: nothing up to that event is kept. */
-static void feed_forget(Feed *feed, guint64 number)
-{
-    g_queue_clear_full(&feed->kept, (GDestroyNotify)kept_free);
-    feed->bytes = 0;
-    feed->gone = feed->last = number;
-}
-
-/* Under the lock; takes it over. */
-static void feed_keep(Feed *feed, Kept *kept)
-{
-    if (kept->number > feed->last + 1) { /* what a checkpoint stands for, or more at once than is kept */
-        feed_forget(feed, kept->number - 1);
-    }
-    feed->last = kept->number;
-    g_queue_push_tail(&feed->kept, kept);
-    feed->bytes += kept->size;
-    while (feed->kept.length > KEPT_MOST || feed->bytes > KEPT_BYTES) {
-        Kept *oldest = g_queue_pop_head(&feed->kept);
-        feed->gone = oldest->number;
-        feed->bytes -= oldest->size;
-        kept_free(oldest);
-    }
-}
 
 /* --- what is held --- */
 
@@ -122,61 +57,84 @@ static void feed_wake(Feed *feed, gboolean all)
     gint64 now = g_get_monotonic_time();
     for (GList *link = feed->held.head; link != NULL; link = link->next) {
         Held *held = link->data;
-        if (all || held->at < feed->last || now >= held->beat) {
+        if (all || held->at < newest_last(feed->newest) || now >= held->beat) {
             held_wake(held);
         }
     }
 }
 
+static guint feed_held_by(const Feed *feed, guint64 network)
+{
+    return GPOINTER_TO_UINT(g_hash_table_lookup(feed->networks, &network));
+}
+
+static void feed_set_held_by(Feed *feed, guint64 network, guint count)
+{
+    if (count == 0) {
+        g_hash_table_remove(feed->networks, &network);
+    } else {
+        g_hash_table_insert(feed->networks, g_memdup2(&network, sizeof network), GUINT_TO_POINTER(count));
+    }
+}
+
+/* Under the lock. FALSE: there is no room for one more of that network. */
+static gboolean feed_hold(Feed *feed, Held *held)
+{
+    guint theirs = feed_held_by(feed, held->network);
+    if (feed->ended || !share_allows(feed->most, feed->held.length, held->network, theirs, 1, theirs == 0)) {
+        return FALSE;
+    }
+    feed_set_held_by(feed, held->network, theirs + 1);
+    g_queue_push_tail_link(&feed->held, &held->link);
+    return TRUE;
+}
+
 static void held_free(gpointer user)
 {
     Held *held = user;
-    g_mutex_lock(&held->feed->lock);
-    g_queue_unlink(&held->feed->held, &held->link);
-    g_mutex_unlock(&held->feed->lock);
     g_clear_pointer(&held->pattern, g_pattern_spec_free);
     g_string_free(held->batch, TRUE);
     g_free(held);
 }
 
-static gboolean held_may_see(const Held *held, const Kept *kept)
+static void held_end(gpointer user)
 {
-    return kept->name != NULL && (held->pattern == NULL || g_pattern_spec_match_string(held->pattern, kept->name)) &&
-           access_may(held->request, ACCESS_PULL, kept->name);
+    Held *held = user;
+    Feed *feed = held->feed;
+    g_mutex_lock(&feed->lock);
+    g_queue_unlink(&feed->held, &held->link);
+    feed_set_held_by(feed, held->network, feed_held_by(feed, held->network) - 1);
+    g_mutex_unlock(&feed->lock);
+    held_free(held);
 }
 
-/* The oldest event behind the held one's number. */
-static GList *held_next(const Held *held)
+static gboolean held_may_see(const Held *held, const NewestEvent *event)
 {
-    GList *link = held->feed->kept.tail, *next = NULL;
-    while (link != NULL && ((const Kept *)link->data)->number > held->at) {
-        next = link;
-        link = link->prev;
-    }
-    return next;
+    return event->name != NULL && (held->pattern == NULL || g_pattern_spec_match_string(held->pattern, event->name)) &&
+           access_may(held->request, ACCESS_PULL, event->name);
 }
 
 /* Under the lock: puts together what is to be sent next. */
 static void held_fill(Held *held)
 {
-    Feed *feed = held->feed;
+    const Newest *newest = held->feed->newest;
     g_string_truncate(held->batch, 0);
     held->sent = 0;
-    if (held->at < feed->gone) {
-        g_string_append_printf(held->batch, "{\"lost\":true,\"number\":%" G_GUINT64_FORMAT "}\n", feed->last);
-        held->at = feed->last;
+    if (held->at < newest_gone(newest)) {
+        held->at = newest_last(newest);
+        g_string_append_printf(held->batch, "{\"lost\":true,\"number\":%" G_GUINT64_FORMAT "}\n", held->at);
         return;
     }
-    GList *link = held_next(held);
+    const GList *link = newest_behind(newest, held->at);
     for (guint i = 0; link != NULL && i < PASSED_ON && held->batch->len < BATCH; i++, link = link->next) {
-        const Kept *kept = link->data;
-        if (held_may_see(held, kept)) {
-            g_string_append(held->batch, kept->line);
+        const NewestEvent *event = link->data;
+        if (held_may_see(held, event)) {
+            g_string_append(held->batch, event->line);
         }
-        held->at = kept->number;
+        held->at = event->number;
     }
     if (link == NULL) {
-        held->at = MAX(held->at, feed->last);
+        held->at = MAX(held->at, newest_last(newest));
     }
 }
 
@@ -200,7 +158,7 @@ static ssize_t held_give(Held *held, char *buffer, gsize size)
         held->beat = now + BEAT_EVERY;
         return (ssize_t)given;
     }
-    if (held->at >= held->feed->last) {
+    if (held->at >= newest_last(held->feed->newest)) {
         held->waiting = TRUE;
         watch_suspend(held->request->connection);
         MHD_suspend_connection(held->request->connection);
@@ -225,58 +183,39 @@ enum MHD_Result feed_answer(Feed *feed, Request *request, const guint64 *after, 
     gint64 now = g_get_monotonic_time();
     *held = (Held){.feed = feed,
                    .request = request,
+                   .network = client_network(request),
                    .pattern = pattern == NULL ? NULL : g_pattern_spec_new(pattern),
                    .batch = g_string_new("\n"),
                    .until = now + HELD_FOR,
                    .beat = now + BEAT_EVERY};
     held->link.data = held;
     g_mutex_lock(&feed->lock);
-    gboolean room = feed->held.length < HELD_MOST && !feed->ended;
-    held->at = after == NULL ? feed->last : MIN(*after, feed->last);
-    if (after == NULL) {
-        g_string_printf(held->batch, "{\"number\":%" G_GUINT64_FORMAT "}\n", feed->last);
-    }
-    g_queue_push_tail_link(&feed->held, &held->link);
+    guint64 last = newest_last(feed->newest);
+    gboolean room = feed_hold(feed, held);
+    held->at = after == NULL ? last : MIN(*after, last);
     g_mutex_unlock(&feed->lock);
     if (!room) {
         held_free(held);
         return request_refuse_busy(request, "as many clients follow this registry as it takes; try again");
     }
-    return request_answer_held(request, "application/jsonl", held_read, held, held_free);
+    if (after == NULL) {
+        g_string_printf(held->batch, "{\"number\":%" G_GUINT64_FORMAT "}\n", last);
+    }
+    return request_answer_held(request, "application/jsonl", held_read, held, held_end);
 }
 
 /* --- the whole --- */
 
-/* New events, read without the lock: no event loop waits for the disk. */
-typedef struct {
-    GQueue kept; /* of Kept, at most KEPT_MOST */
-} Fresh;
-
-static void fresh_take(guint64 number, const json_t *object, gpointer user)
-{
-    Fresh *fresh = user;
-    g_queue_push_tail(&fresh->kept, kept_new(number, object));
-    if (fresh->kept.length > KEPT_MOST) {
-        kept_free(g_queue_pop_head(&fresh->kept));
-    }
-}
-
-static void feed_look(Feed *feed, StorageTail *tail, gboolean *told)
+static void feed_look(Feed *feed, gboolean *told)
 {
     g_autoptr(GError) error = NULL;
-    Fresh fresh = {.kept = G_QUEUE_INIT};
-    gboolean ok = storage_tail(feed->storage, tail, fresh_take, &fresh, &error);
+    gboolean ok = newest_read(feed->newest, &error); /* without the lock: no event loop waits for the disk */
     if (!ok && !*told) {
         log_error("the log of events can't be followed: %s", error->message);
     }
     *told = !ok;
     g_mutex_lock(&feed->lock);
-    for (Kept *kept; (kept = g_queue_pop_head(&fresh.kept)) != NULL;) {
-        feed_keep(feed, kept);
-    }
-    if (ok && tail->number > feed->last) { /* a checkpoint has taken the place of the last ones */
-        feed_forget(feed, tail->number);
-    }
+    newest_take(feed->newest);
     feed_wake(feed, FALSE);
     g_mutex_unlock(&feed->lock);
 }
@@ -284,12 +223,11 @@ static void feed_look(Feed *feed, StorageTail *tail, gboolean *told)
 static gpointer run_looker(gpointer user)
 {
     Feed *feed = user;
-    StorageTail tail = {0};
     gboolean told = FALSE;
     g_mutex_lock(&feed->lock);
     while (!feed->stopping) {
         g_mutex_unlock(&feed->lock);
-        feed_look(feed, &tail, &told);
+        feed_look(feed, &told);
         g_mutex_lock(&feed->lock);
         g_cond_wait_until(&feed->stop, &feed->lock, g_get_monotonic_time() + LOOK_EVERY);
     }
@@ -297,15 +235,16 @@ static gpointer run_looker(gpointer user)
     return NULL;
 }
 
-Feed *feed_start(Storage *storage, GError **error)
+Feed *feed_start(Storage *storage, guint connections, GError **error)
 {
     Feed *feed = g_new0(Feed, 1);
-    feed->storage = storage;
+    feed->most = connections / 2;
     g_mutex_init(&feed->lock);
     g_cond_init(&feed->stop);
-    g_queue_init(&feed->kept);
     g_queue_init(&feed->held);
-    feed->looker = crew_thread("feed", run_looker, feed, error);
+    feed->networks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    feed->newest = newest_new(storage, error);
+    feed->looker = feed->newest == NULL ? NULL : crew_thread("feed", run_looker, feed, error);
     if (feed->looker == NULL) {
         feed_stop(feed);
         return NULL;
@@ -331,7 +270,8 @@ void feed_stop(Feed *feed)
     g_cond_signal(&feed->stop);
     g_mutex_unlock(&feed->lock);
     g_clear_pointer(&feed->looker, g_thread_join);
-    g_queue_clear_full(&feed->kept, (GDestroyNotify)kept_free);
+    newest_free(feed->newest);
+    g_hash_table_unref(feed->networks);
     g_mutex_clear(&feed->lock);
     g_cond_clear(&feed->stop);
     g_free(feed);

@@ -4,8 +4,52 @@
 #include <string.h>
 
 #include "server/catalogue/logmark.h"
+#include "server/events/checkpoint.h"
 #include "server/events/eventline.h"
 #include "server/storage/inside.h"
+
+/* Where the line begins that is so many lines before the end, and not before `from`. */
+static guint64 lines_back(const char *start, guint64 from, guint64 end, guint lines)
+{
+    guint64 at = end;
+    for (guint i = 0; i < lines && at > from; i++) {
+        const char *newline = memrchr(start + from, '\n', at - from - 1);
+        at = newline == NULL ? from : (guint64)(newline - start) + 1;
+    }
+    return at;
+}
+
+/* The number of the event whose line begins there; 0: it has none. */
+static guint64 line_number(const char *line, gsize size)
+{
+    const char *newline = memchr(line, '\n', size);
+    g_autoptr(json_t) object = newline == NULL ? NULL : eventline_parse(line, (gsize)(newline - line));
+    return object == NULL ? 0 : eventline_number(object, "n");
+}
+
+gboolean storage_tail_begin(Storage *storage, StorageTail *tail, guint most, GError **error)
+{
+    EventMark mark;
+    LogMarkKind kind;
+    CheckpointHead head;
+    *tail = (StorageTail){0};
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !logmark_get(reader, &mark, &kind, error)) {
+        return FALSE;
+    }
+    g_autoptr(GMappedFile) file = kind == LOGMARK_KNOWN ? eventlog_map(storage->events, NULL) : NULL;
+    if (file == NULL || g_mapped_file_get_length(file) < mark.end) {
+        return TRUE; /* from the beginning, then */
+    }
+    const char *start = g_mapped_file_get_contents(file);
+    guint64 from = checkpoint_head(start, mark.end, &head) && head.size <= mark.end ? head.size : 0;
+    guint64 at = lines_back(start, from, mark.end, most);
+    guint64 first = at == mark.end ? mark.number + 1 : line_number(start + at, mark.end - at);
+    if (first > 0) {
+        *tail = (StorageTail){.number = first - 1, .end = at};
+    }
+    return TRUE;
+}
 
 typedef struct {
     StorageTail *tail;

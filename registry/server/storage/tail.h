@@ -14,6 +14,9 @@ typedef struct {
 /* An event; the object is the log's line. */
 typedef void (*StorageTailTake)(guint64 number, const json_t *object, gpointer user);
 
+/* A tail that stands `most` events before the last one that is committed, or at the checkpoint that the log begins
+ * with, where that comes later. */
+gboolean storage_tail_begin(Storage *storage, StorageTail *tail, guint most, GError **error);
 /* Calls take for each event behind the tail, in order, and moves the tail behind them. Events that a checkpoint has
  * taken the place of are left out: the numbers then have a gap. Waits for the disk where something was committed. */
 gboolean storage_tail(Storage *storage, StorageTail *tail, StorageTailTake take, gpointer user, GError **error);

@@ -85,12 +85,50 @@ static void test_across_a_checkpoint(void **state)
     assert_int_equal(left.last, taken.last);
 }
 
+/* Whatever the log's length: of that alone depends how long a server's start takes. */
+static void test_begins_near_the_end(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    storage_limit(storage, &(StorageLimits){.log = 1});
+    StorageTail tail, all = {0};
+    Taken taken = {0}, each = {0};
+    assert_true(storage_tail_begin(storage, &tail, 3, NULL)); /* a log without events */
+    assert_int_equal(tail.number, 0);
+    put_manifest(storage, "a", "one", "1", NULL, 0);
+    put_manifest(storage, "a", "two", "2", NULL, 0);
+    look(storage, &all, &each);
+    assert_true(each.last > 3);
+    assert_true(storage_tail_begin(storage, &tail, 3, NULL));
+    assert_int_equal(tail.number, each.last - 3);
+    assert_true(tail.end > 0);
+    taken.last = tail.number;
+    look(storage, &tail, &taken);
+    assert_int_equal(taken.count, 3);
+    assert_int_equal(taken.gaps, 0);
+    assert_int_equal(taken.last, each.last);
+    assert_true(storage_tail_begin(storage, &tail, 1000, NULL));
+    assert_int_equal(tail.number, 0);
+
+    gboolean done = FALSE;
+    assert_true(condense_when_due(storage, &done, NULL));
+    assert_true(done);
+    assert_true(storage_tail_begin(storage, &tail, 3, NULL)); /* none of the picture is an event */
+    assert_int_equal(tail.number, each.last);
+    put_manifest(storage, "a", "three", "3", NULL, 0);
+    assert_true(storage_tail_begin(storage, &tail, 1000, NULL));
+    assert_int_equal(tail.number, each.last);
+    look(storage, &tail, &taken);
+    assert_int_equal(taken.gaps, 0);
+    assert_true(taken.last > each.last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_of_another_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_across_a_checkpoint, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_begins_near_the_end, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
