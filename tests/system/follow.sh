@@ -196,3 +196,23 @@ else:
     sys.exit("those who have gone still count")
 PY
 ok "followers leave half of the connections to the others, and no network takes all of theirs"
+
+# --- who may report ---
+printf '%s\n%s\n' "the word of alice" "the word of alice" | ingotd user add --data "$TMP/many" --scope pull:a alice 2>/dev/null
+kill "$SERVER"
+wait "$SERVER" || fail "ingotd ends with $?"
+start_server ingotd --data "$TMP/many" --listen 127.0.0.1:0 --anonymous pull
+# report STATUS NAME/hosts/CHANNEL [OPTION...]
+report() {
+    local got
+    got=$(curl -s -o "$TMP/answer" -w '%{http_code}' "${@:3}" -d '{"host":"h","result":"done","since":"2026-11-30T05:00:00Z"}' "$SERVED/api/v1/$2")
+    [ "$got" = "$1" ] || fail "a report for $2 is answered with $got: $(cat "$TMP/answer")"
+}
+login=(-u 'alice:the word of alice')
+report 401 a/hosts/0
+report 401 made/up/hosts/prod
+report 200 a/hosts/0 "${login[@]}"
+report 404 a/hosts/made-up "${login[@]}"
+report 404 made/up/hosts/prod "${login[@]}"
+curl -sf "$SERVED/api/v1/a/hosts" | grep -q '"by":"alice".*"host":"h"' || fail "the report: $(curl -s "$SERVED/api/v1/a/hosts")"
+ok "who is logged in reports, of what there is"

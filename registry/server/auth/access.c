@@ -112,6 +112,11 @@ gboolean access_is_known(const Request *request)
     return request->caller != NULL && (request->caller->kind != CALLER_NOBODY || request->caller->grant != NULL);
 }
 
+gboolean access_is_somebody(const Request *request)
+{
+    return request->caller != NULL && request->caller->kind != CALLER_NOBODY;
+}
+
 gboolean access_may_list(const Request *request)
 {
     const Caller *caller = request->caller;

@@ -45,6 +45,8 @@ const char *access_keep_asking(const Request *request);
 gboolean access_may_all(const Request *request);
 /* Whether it has logged in (or need not), whether it may list repositories, and whether one is in its list. */
 gboolean access_is_known(const Request *request);
+/* Whether it has logged in as a user, or there are none. */
+gboolean access_is_somebody(const Request *request);
 gboolean access_may_list(const Request *request);
 gboolean access_lists(const Request *request, const char *name);
 /* Answers to whom lacks all of these rights on a name (name NULL: on the list). */

@@ -11,6 +11,7 @@
 #include "server/follow/hosts.h"
 #include "server/http/request.h"
 #include "server/server.h"
+#include "server/storage/storage.h"
 
 enum { FOLLOW_EVENTS, FOLLOW_HOSTS };
 
@@ -62,6 +63,14 @@ static enum MHD_Result check_hosts(Request *request, const RouteMatch *match)
     return access_may(request, ACCESS_PULL, match->name) ? MHD_YES : access_refuse(request, match->name, ACCESS_PULL);
 }
 
+/* Who reports is to be known: what nobody answers for, anybody could fill the disk with. */
+static enum MHD_Result check_report(Request *request, const RouteMatch *match)
+{
+    enum MHD_Result result = check_hosts(request, match);
+    return request->status != 0 || access_is_somebody(request) ? result
+                                                               : access_refuse(request, match->name, ACCESS_PULL);
+}
+
 static gint64 door_now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
@@ -83,19 +92,23 @@ static enum MHD_Result take_report(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
     gsize room = REPORT_VALUES;
-    HostReport report = {.name = match->name, .channel = match->reference};
+    HostReport report = {.name = match->name, .channel = match->reference, .user = access_user(request)};
+    IngotDigest named;
     g_autoptr(json_t) json =
         ingot_json_parse_within(request->body->data, request->body->len, "the report", &room, &error);
     if (json == NULL || !hosts_read(json, &report, &error)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "UNSUPPORTED", error->message);
+    }
+    if (!storage_find_tag(request->server->storage, match->name, match->reference, &named, &error)) {
+        return request_fail(request, "CHANNEL_UNKNOWN", error);
     }
     return hosts_put(request->server->ledger, &report, door_now(), &error)
                ? request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL)
                : request_fail(request, "NAME_UNKNOWN", error);
 }
 
-#define OF_HOSTS .kind = FOLLOW_HOSTS, .check = check_hosts, .scope = door_scope
-#define LISTS .methods = "GET", .name = "hosts", .pool = POOL_READ, .answer = list_hosts
+#define OF_HOSTS .kind = FOLLOW_HOSTS, .scope = door_scope
+#define LISTS .methods = "GET", .name = "hosts", .pool = POOL_READ, .check = check_hosts, .answer = list_hosts
 const Route follow_routes[] = {
     {.methods = "GET",
      .pattern = "/api/v1/events",
@@ -108,6 +121,6 @@ const Route follow_routes[] = {
     {LISTS, OF_HOSTS, .pattern = "/api/v1/{name}/hosts"},
     {LISTS, OF_HOSTS, .pattern = "/api/v1/{name}/hosts/{reference}"},
     {OF_HOSTS, .methods = "POST", .pattern = "/api/v1/{name}/hosts/{reference}", .name = "report", .pool = POOL_WRITE,
-     .body_max = REPORT_MAX, .answer = take_report},
+     .check = check_report, .body_max = REPORT_MAX, .answer = take_report},
     {0},
 };

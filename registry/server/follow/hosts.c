@@ -59,6 +59,28 @@ gboolean hosts_read(const json_t *json, HostReport *report, GError **error)
            (*report->digest == '\0' || ingot_digest_parse(report->digest, &digest, error));
 }
 
+static gboolean hosts_make_room_of_name(Connection *writer, const char *name, GError **error)
+{
+    return database_run(writer, error,
+                        "DELETE FROM hosts WHERE (name, channel, host, user) IN"
+                        " (SELECT name, channel, host, user FROM hosts WHERE name=?1 AND user="
+                        "(SELECT user FROM hosts WHERE name=?1 GROUP BY user ORDER BY count(*) DESC, user LIMIT 1)"
+                        " ORDER BY seen, channel, host"
+                        " LIMIT max(0, (SELECT count(*) FROM hosts WHERE name=?1)-?2))",
+                        "ti", name, (gint64)HOSTS_MOST);
+}
+
+static gboolean hosts_make_room_of_all(Connection *writer, GError **error)
+{
+    return database_run(writer, error,
+                        "DELETE FROM hosts WHERE (name, channel, host, user) IN"
+                        " (SELECT name, channel, host, user FROM hosts WHERE user="
+                        "(SELECT user FROM hosts GROUP BY user ORDER BY count(*) DESC, user LIMIT 1)"
+                        " ORDER BY seen, name, channel, host"
+                        " LIMIT max(0, (SELECT count(*) FROM hosts)-?))",
+                        "i", (gint64)HOSTS_MOST_OF_ALL);
+}
+
 gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error)
 {
     Connection *writer = database_begin(ledger, error);
@@ -67,18 +89,14 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
     }
     gboolean ok =
         database_run(writer, error,
-                     "INSERT INTO hosts (name, channel, host, grp, digest, result, failure, since, seen)"
-                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET grp=excluded.grp,"
+                     "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen)"
+                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET grp=excluded.grp,"
                      " digest=excluded.digest, result=excluded.result, failure=excluded.failure, since=excluded.since,"
                      " seen=excluded.seen",
-                     "tttttttii", report->name, report->channel, report->host, report->group, report->digest,
-                     report->result, report->failure, report->since, now) &&
-        database_run(writer, error, "DELETE FROM hosts WHERE name=? AND seen<?", "ti", report->name,
-                     now - HOSTS_LIFE) &&
-        database_run(writer, error,
-                     "DELETE FROM hosts WHERE name=?1 AND (channel, host) IN (SELECT channel, host FROM hosts WHERE"
-                     " name=?1 ORDER BY seen DESC, host LIMIT -1 OFFSET ?2)",
-                     "ti", report->name, (gint64)HOSTS_MOST);
+                     "ttttttttii", report->name, report->channel, report->host, report->user, report->group,
+                     report->digest, report->result, report->failure, report->since, now) &&
+        database_run(writer, error, "DELETE FROM hosts WHERE seen<?", "i", now - HOSTS_LIFE) &&
+        hosts_make_room_of_name(writer, report->name, error) && hosts_make_room_of_all(writer, error);
     return database_end(ledger, ok, error);
 }
 
@@ -86,6 +104,7 @@ static json_t *hosts_row(sqlite3_stmt *rows)
 {
     g_autofree char *since = ingot_text_time(sqlite3_column_int64(rows, 6)),
                     *seen = ingot_text_time(sqlite3_column_int64(rows, 7));
+    const char *user = (const char *)sqlite3_column_text(rows, 8);
     json_t *row = json_object();
     static const char *const members[] = {"channel", "host", "group", "digest", "result", "failure"};
     for (int i = 0; i < (int)G_N_ELEMENTS(members); i++) {
@@ -93,6 +112,7 @@ static json_t *hosts_row(sqlite3_stmt *rows)
     }
     ingot_json_set_string(row, "since", since);
     ingot_json_set_string(row, "seen", seen);
+    ingot_json_set_string(row, "by", strcmp(user, "-") == 0 ? NULL : user);
     return row;
 }
 
@@ -106,8 +126,8 @@ json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint
     g_autoptr(json_t) list = json_array();
     g_autoptr(sqlite3_stmt) rows =
         database_query(reader,
-                       "SELECT channel, host, grp, digest, result, failure, since, seen FROM hosts WHERE name=? AND"
-                       " channel=coalesce(?, channel) AND seen>=? ORDER BY channel, host",
+                       "SELECT channel, host, grp, digest, result, failure, since, seen, user FROM hosts WHERE"
+                       " name=? AND channel=coalesce(?, channel) AND seen>=? ORDER BY channel, host, user",
                        "tti", name, channel, now - HOSTS_LIFE);
     while (database_step(rows, &problem)) {
         json_array_append_new(list, hosts_row(rows));

@@ -1,16 +1,19 @@
 /* Hosts: which machine runs which digest of a name's channel, as its follower reported it. A report takes the place of
- * the host's last one. Who has not reported for thirty days is forgotten; a name has at most HOSTS_MOST, and the one
- * that was silent for the longest makes room. Thread safe. */
+ * the last one that the same user has sent of the host: nobody can speak in another's place. Who has not reported for
+ * thirty days is forgotten. A name has at most HOSTS_MOST, all names together HOSTS_MOST_OF_ALL: the user that has the
+ * most of them makes room, by the one that was silent for the longest. Thread safe. */
 #pragma once
 
 #include "base/json.h"
 #include "server/catalogue/database.h"
 
 #define HOSTS_MOST 10000
+#define HOSTS_MOST_OF_ALL 100000
 #define HOSTS_LIFE ((gint64)30 * 24 * 3600) /* seconds */
 
 typedef struct {
     const char *name, *channel;
+    const char *user;         /* whose report it is; "-": nobody is known */
     const char *host, *group; /* group "": none */
     const char *digest;       /* what it runs or tried to; "": nothing */
     const char *result;       /* "done", "failed" or "running" */
@@ -23,6 +26,7 @@ typedef struct {
 gboolean hosts_read(const json_t *json, HostReport *report, GError **error);
 
 gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error);
-/* Those of a name (channel NULL: of any channel), sorted by channel and host:
- * [{"channel", "host", "group", "digest", "result", "failure", "since", "seen"}]. */
+/* Those of a name (channel NULL: of any channel), sorted by channel, host and user:
+ * [{"channel", "host", "group", "digest", "result", "failure", "since", "seen", "by"}], without "by" where nobody is
+ * known. */
 json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint64 now, GError **error);

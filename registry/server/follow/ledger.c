@@ -13,6 +13,14 @@ static const char *const migrations[] = {
     "CREATE TABLE hosts (name TEXT NOT NULL, channel TEXT NOT NULL, host TEXT NOT NULL, grp TEXT NOT NULL,"
     " digest TEXT NOT NULL, result TEXT NOT NULL, failure TEXT NOT NULL, since INTEGER NOT NULL, seen INTEGER NOT NULL,"
     " PRIMARY KEY (name, channel, host)) STRICT, WITHOUT ROWID;",
+    /* Each user's word of a host is kept apart. What was there does not say whose it was; hosts report again. */
+    "DROP TABLE hosts;"
+    "CREATE TABLE hosts (name TEXT NOT NULL, channel TEXT NOT NULL, host TEXT NOT NULL, user TEXT NOT NULL,"
+    " grp TEXT NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL, failure TEXT NOT NULL, since INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL, PRIMARY KEY (name, channel, host, user)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX hosts_of_names ON hosts (name, user, seen);"
+    "CREATE INDEX hosts_of_users ON hosts (user, seen);"
+    "CREATE INDEX hosts_seen ON hosts (seen);",
 };
 
 /* Nobody else can ever read it: it will hold secrets. Root gives it to whom the folder belongs. */

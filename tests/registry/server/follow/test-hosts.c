@@ -1,4 +1,4 @@
-/* What hosts report: checked, the last one of each kept, the silent ones forgotten. */
+/* What hosts report: checked, the last one of each kept, the silent ones forgotten, and room left for the others. */
 #include "../fixture.h"
 
 #include "server/follow/hosts.h"
@@ -18,6 +18,7 @@ static Database *open_ledger(void **state)
 
 static const HostReport sample = {.name = "team/web",
                                   .channel = "prod",
+                                  .user = "alice",
                                   .host = "one",
                                   .group = "canary",
                                   .digest = "",
@@ -62,37 +63,97 @@ static void test_silent_hosts_are_forgotten(void **state)
     assert_int_equal(json_array_size(gone), 0);
 }
 
-static gboolean fill(Database *ledger, GError **error)
+static void test_silent_hosts_of_other_names_go_too(void **state)
 {
-    Connection *writer = database_begin(ledger, error);
+    g_autoptr(Database) ledger = open_ledger(state);
     HostReport report = sample;
-    gboolean ok = writer != NULL;
-    for (guint i = 0; ok && i < HOSTS_MOST; i++) {
-        g_autofree char *host = g_strdup_printf("host-%u", i);
-        ok = database_run(writer, error,
-                          "INSERT INTO hosts (name, channel, host, grp, digest, result, failure, since, seen) VALUES"
-                          " (?, 'prod', ?, '', '', 'done', '', 0, ?)",
-                          "tti", report.name, host, (gint64)1000 + i);
-    }
-    return writer != NULL && database_end(ledger, ok, error);
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+    report.name = "team/other";
+    assert_true(hosts_put(ledger, &report, 1001 + HOSTS_LIFE, NULL));
+    g_autoptr(json_t) then = list(ledger, NULL, 1000); /* as if it were still that time */
+    assert_int_equal(json_array_size(then), 0);
 }
 
+static void test_nobody_speaks_for_another(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+    report.user = "mallory";
+    report.result = "failed";
+    assert_true(hosts_put(ledger, &report, 2000, NULL));
+    report.user = "-";
+    assert_true(hosts_put(ledger, &report, 2000, NULL));
+    g_autoptr(json_t) all = list(ledger, "prod", 2000);
+    assert_int_equal(json_array_size(all), 3);
+    assert_null(json_object_get(json_array_get(all, 0), "by"));
+    const json_t *first = json_array_get(all, 1), *other = json_array_get(all, 2);
+    assert_string_equal(json_string_value(json_object_get(first, "by")), "alice");
+    assert_string_equal(json_string_value(json_object_get(first, "result")), "done");
+    assert_string_equal(json_string_value(json_object_get(other, "by")), "mallory");
+}
+
+/* Reports of hosts that are there no more, sent one each second from the first one on; name NULL: each of another. */
+static void fill(Database *ledger, const char *user, const char *name, gint64 count)
+{
+    Connection *writer = database_begin(ledger, NULL);
+    assert_non_null(writer);
+    gboolean ok = database_run(writer, NULL,
+                               "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n+1 FROM n WHERE n+1<?3)"
+                               " INSERT INTO hosts SELECT coalesce(?2, 'made/up' || n), 'prod', 'host-' || n, ?1, '',"
+                               " '', 'done', '', 0, 1000+n FROM n",
+                               "tti", user, name, count);
+    assert_true(database_end(ledger, ok, NULL));
+}
+
+static gboolean has(const json_t *rows, const char *host)
+{
+    for (gsize i = 0; i < json_array_size(rows); i++) {
+        if (strcmp(json_string_value(json_object_get(json_array_get(rows, i), "host")), host) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* The one that was silent for the longest makes room. */
 static void test_as_many_as_may_be(void **state)
 {
     g_autoptr(Database) ledger = open_ledger(state);
-    assert_true(fill(ledger, NULL));
+    fill(ledger, "alice", "team/web", HOSTS_MOST);
     HostReport report = sample;
     report.host = "new";
     assert_true(hosts_put(ledger, &report, 100000, NULL));
     g_autoptr(json_t) all = list(ledger, NULL, 100000);
     assert_int_equal(json_array_size(all), HOSTS_MOST);
-    gboolean has_new = FALSE;
-    for (gsize i = 0; i < json_array_size(all); i++) {
-        const char *host = json_string_value(json_object_get(json_array_get(all, i), "host"));
-        has_new |= strcmp(host, "new") == 0;
-        assert_string_not_equal(host, "host-0"); /* the one that was silent for the longest */
-    }
-    assert_true(has_new);
+    assert_true(has(all, "new"));
+    assert_true(has(all, "host-1"));
+    assert_false(has(all, "host-0"));
+}
+
+/* Whoever invents hosts pushes out no one else's, of a name or of all. */
+static void test_invented_hosts_make_room(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    assert_true(hosts_put(ledger, &report, 10, NULL)); /* silent for longer than any other */
+    fill(ledger, "mallory", "team/web", HOSTS_MOST - 1);
+    report.user = "mallory";
+    report.host = "new";
+    assert_true(hosts_put(ledger, &report, 200000, NULL));
+    g_autoptr(json_t) of_name = list(ledger, NULL, 200000);
+    assert_int_equal(json_array_size(of_name), HOSTS_MOST);
+    assert_true(has(of_name, sample.host) && has(of_name, "new") && has(of_name, "host-1"));
+    assert_false(has(of_name, "host-0"));
+
+    fill(ledger, "mallory", NULL, HOSTS_MOST_OF_ALL - HOSTS_MOST);
+    report.name = "team/other";
+    assert_true(hosts_put(ledger, &report, 200001, NULL));
+    g_autoptr(json_t) in_all = list(ledger, NULL, 200001), oldest = hosts_list(ledger, "made/up0", NULL, 200001, NULL),
+                      next = hosts_list(ledger, "made/up1", NULL, 200001, NULL);
+    assert_true(has(in_all, sample.host));
+    assert_int_equal(json_array_size(oldest), 0);
+    assert_int_equal(json_array_size(next), 1);
 }
 
 static void refuse(const char *text, const char *word)
@@ -130,7 +191,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_last_report_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_hosts_are_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_silent_hosts_of_other_names_go_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nobody_speaks_for_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_as_many_as_may_be, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_invented_hosts_make_room, set_up, tear_down),
         cmocka_unit_test(test_reports_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
