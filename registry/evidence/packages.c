@@ -36,6 +36,14 @@ static const char *package_purl(const json_t *package)
     return NULL;
 }
 
+/* NULL: the document doesn't say, in one of SPDX's ways of not saying. */
+static const char *package_version(const json_t *package)
+{
+    static const char *const unknown[] = {"", "NOASSERTION", "NONE", NULL};
+    const char *version = json_string_value(json_object_get(package, "versionInfo"));
+    return version == NULL || g_strv_contains(unknown, version) ? NULL : version;
+}
+
 GPtrArray *packages_parse(const void *bytes, gsize size, GError **error)
 {
     gsize room = PACKAGES_VALUES;
@@ -52,11 +60,10 @@ GPtrArray *packages_parse(const void *bytes, gsize size, GError **error)
     for (size_t i = 0; i < json_array_size(all); i++) {
         const json_t *one = json_array_get(all, i);
         const char *name = json_string_value(json_object_get(one, "name"));
-        const char *has = json_string_value(json_object_get(one, "versionInfo"));
-        if (name != NULL && has != NULL) {
+        if (name != NULL) {
             Package *package = g_new0(Package, 1);
             package->name = g_strdup(name);
-            package->version = g_strdup(has);
+            package->version = g_strdup(package_version(one));
             package->type = purl_type(package_purl(one));
             g_ptr_array_add(packages, package);
         }

@@ -4,14 +4,14 @@
 #include "base/json.h"
 
 #define PACKAGES_MAX (32u << 20) /* bytes of a document */
-#define PACKAGES_VALUES 2000000u /* JSON values in it */
+#define PACKAGES_VALUES 1000000u /* JSON values in it */
 
 typedef struct {
-    char *name, *version;
-    char *type; /* of its package URL: "deb", "rpm", …; NULL: it has none */
+    char *name;
+    char *version; /* as the package manager writes it, with its epoch; NULL: the document doesn't say */
+    char *type;    /* of its package URL: "deb", "rpm", …; NULL: it has none */
 } Package;
 
-/* GPtrArray of Package, in the document's order. CORRUPT: it is not such a document. What has no name or no version is
- * passed over. The version is as the package manager writes it, with its
- * epoch. Thread safe. */
+/* GPtrArray of Package, in the document's order. CORRUPT: it is not such a document. A package without a name is passed
+ * over, one without a version is not: the image has it. Thread safe. */
 GPtrArray *packages_parse(const void *bytes, gsize size, GError **error);
