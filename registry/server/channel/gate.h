@@ -17,7 +17,8 @@ typedef struct {
 
 typedef struct {
     gboolean passed;
-    char *why, *mend; /* what was found, and what would satisfy the gate (NULL: nothing is to be done); free them */
+    char *why;  /* what was found: a clause about the image, without a capital and a full stop; free it */
+    char *mend; /* what would satisfy the gate, as an order; NULL where it has passed; free it */
 } GateVerdict;
 
 typedef struct {
@@ -26,6 +27,9 @@ typedef struct {
     gboolean (*check)(const json_t *settings, GString *path, GError **error);
     gboolean (*judge)(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error);
 } Gate;
+
+/* "HOST/NAME@DIGEST", for the command that would satisfy a gate. Free it. */
+char *gate_image(const GateCase *its);
 
 /* NULL: there is no such gate. */
 const Gate *gate_find(const char *name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "trust/base64.h"
 #include "trust/bundle.h"
 
@@ -12,47 +13,61 @@
 #define EVIDENCE_MOST 500u         /* of one kind at one image */
 #define EVIDENCE_SPDX_ARTIFACT "application/spdx+json"
 #define REFUSALS_TOLD 3u
+#define WHY_TOLD 200u /* bytes */
 
-static void evidence_free(gpointer data)
+/* Whoever has it holds a document, which takes many times its size once it is parsed. */
+static GMutex document_lock;
+
+void evidence_reading_clear(EvidenceReading *reading)
 {
-    Evidence *one = data;
-    statement_free(one->statement);
-    g_clear_pointer(&one->document, g_bytes_unref);
-    g_free(one);
+    if (reading->told != NULL) {
+        g_string_free(reading->told, TRUE);
+        reading->told = NULL;
+    }
 }
 
-void evidence_list_clear(EvidenceList *list)
+static void reading_refuse(EvidenceReading *reading, const IngotDigest *digest, const char *why)
 {
-    g_clear_pointer(&list->found, g_ptr_array_unref);
-    g_clear_pointer(&list->refused, g_ptr_array_unref);
+    g_autofree char *text = ingot_digest_to_text(digest), *head = ingot_text_head(why, WHY_TOLD);
+    reading->told = reading->told == NULL ? g_string_new(NULL) : reading->told;
+    if (reading->refused < REFUSALS_TOLD) {
+        g_string_append_printf(reading->told, "%s%.19s (%s)", reading->refused == 0 ? "" : ", ", text, head);
+    }
+    reading->refused++;
 }
 
-static void list_begin(EvidenceList *list)
+/* Counts what is about to be read, or has been. */
+static gboolean reading_afford(EvidenceReading *reading, guint64 bytes, GError **error)
 {
-    list->found = list->found == NULL ? g_ptr_array_new_with_free_func(evidence_free) : list->found;
-    list->refused = list->refused == NULL ? g_ptr_array_new_with_free_func(g_free) : list->refused;
+    reading->bytes += bytes;
+    if (reading->bytes > EVIDENCE_BUDGET) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "more is attached to it than the %u MiB that a gate reads",
+                    EVIDENCE_BUDGET >> 20);
+        return FALSE;
+    }
+    return TRUE;
 }
 
-static void list_refuse(EvidenceList *list, const IngotDigest *digest, const char *why)
-{
-    g_autofree char *text = ingot_digest_to_text(digest);
-    g_ptr_array_add(list->refused, g_strdup_printf("%.19s (%s)", text, why));
-}
+/* What is read of one kind of attachment, and for whom. */
+typedef struct {
+    const GateCase *its;
+    EvidenceReading *reading;
+    const char *type; /* of predicates */
+    const GPtrArray *keys;
+    EvidenceFunc func;
+    gpointer user;
+} Taking;
 
-/* Takes the statement over. */
-static void list_add(EvidenceList *list, Statement *statement, GBytes *document, guint key)
+/* The blob that an attachment is about. */
+static StorageBlob *open_content(const Taking *taking, const IngotDigest *attachment, GError **error)
 {
-    Evidence *one = g_new0(Evidence, 1);
-    *one = (Evidence){.statement = statement, .document = document == NULL ? NULL : g_bytes_ref(document), .key = key};
-    g_ptr_array_add(list->found, one);
-}
-
-/* The bytes of the one blob that an attachment is about. */
-static GBytes *read_content(const GateCase *its, const IngotDigest *attachment, GError **error)
-{
+    const GateCase *its = taking->its;
     g_autofree char *type = NULL;
     IngotDigest digest;
     g_autoptr(GBytes) manifest = storage_manifest(its->storage, its->name, attachment, &type, error);
+    if (manifest == NULL || !reading_afford(taking->reading, g_bytes_get_size(manifest), error)) {
+        return NULL;
+    }
     g_autoptr(json_t) root = ingot_json_parse_bytes(manifest, "the attachment", EVIDENCE_VALUES, error);
     const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
     const char *text = json_string_value(json_object_get(layer, "digest"));
@@ -63,40 +78,62 @@ static GBytes *read_content(const GateCase *its, const IngotDigest *attachment, 
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "it has no layer");
         return NULL;
     }
-    g_autoptr(StorageBlob) blob = storage_blob(its->storage, its->name, &digest, error);
+    return storage_blob(its->storage, its->name, &digest, error);
+}
+
+static GBytes *read_content(const Taking *taking, const IngotDigest *attachment, GError **error)
+{
+    g_autoptr(StorageBlob) blob = open_content(taking, attachment, error);
     guint64 size = blob == NULL ? 0 : storage_blob_size(blob);
     if (blob != NULL && size > EVIDENCE_MAX) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "it is larger than 16 MiB");
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "it is larger than %u MiB", EVIDENCE_MAX >> 20);
+        return NULL;
     }
-    if (blob == NULL || size > EVIDENCE_MAX) {
+    if (blob == NULL || !reading_afford(taking->reading, size, error)) {
         return NULL;
     }
     g_autofree char *bytes = g_malloc(size + 1);
     return storage_blob_read_all(blob, 0, bytes, size, error) ? g_bytes_new_take(g_steal_pointer(&bytes), size) : NULL;
 }
 
-typedef gboolean (*EvidenceTake)(const GateCase *its, GBytes *content, gpointer user, GError **error);
-/* Gives the contents of all attachments of a kind to take; what it fails at is refused. */
-static gboolean each_content(const GateCase *its, const char *artifact, EvidenceTake take, gpointer user,
-                             EvidenceList *list, GError **error)
+typedef gboolean (*EvidenceTake)(const Taking *taking, GBytes *content, Evidence *one, GError **error);
+
+/* What take fails at is refused; FALSE, without an error, where the budget is used up. */
+static gboolean take_one(const Taking *taking, const IngotDigest *attachment, EvidenceTake take, GError **error)
 {
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&document_lock);
+    Evidence one = {.attachment = *attachment};
+    GError *problem = NULL;
+    g_autoptr(GBytes) content = read_content(taking, attachment, &problem);
+    (void)locker;
+    if (taking->reading->bytes > EVIDENCE_BUDGET) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (content == NULL || !take(taking, content, &one, &problem)) {
+        reading_refuse(taking->reading, attachment, problem->message);
+        g_error_free(problem);
+    }
+    return TRUE;
+}
+
+/* Gives all attachments of a kind to take. */
+static gboolean take_all(const Taking *taking, const char *artifact, EvidenceTake take, GError **error)
+{
+    const GateCase *its = taking->its;
     g_autoptr(GArray) referrers =
         storage_referrers(its->storage, its->name, &its->digest, artifact, NULL, EVIDENCE_MOST + 1, error);
-    list_begin(list);
     if (referrers == NULL) {
         return FALSE;
     }
     if (referrers->len > EVIDENCE_MOST) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "more than %u attachments of the kind %s", EVIDENCE_MOST,
-                    artifact);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "more than %u of the kind %s are attached to it",
+                    EVIDENCE_MOST, artifact);
         return FALSE;
     }
     for (guint i = 0; i < referrers->len; i++) {
-        const IngotDigest *digest = &g_array_index(referrers, StorageReferrer, i).digest;
-        g_autoptr(GError) problem = NULL;
-        g_autoptr(GBytes) content = read_content(its, digest, &problem);
-        if (content == NULL || !take(its, content, user, &problem)) {
-            list_refuse(list, digest, problem == NULL ? "it can't be read" : problem->message);
+        if (!take_one(taking, &g_array_index(referrers, StorageReferrer, i).digest, take, error)) {
+            return FALSE;
         }
     }
     return TRUE;
@@ -104,14 +141,8 @@ static gboolean each_content(const GateCase *its, const char *artifact, Evidence
 
 /* --- statements --- */
 
-typedef struct {
-    const char *type;
-    const GPtrArray *keys;
-    EvidenceList *list;
-} Taking;
-
-/* A statement that counts, if it is of the type that is looked for. */
-static gboolean take_statement(const GateCase *its, GBytes *bytes, const Taking *taking, guint key, GError **error)
+/* Gives on a statement that counts, if it is of the type that is looked for. */
+static gboolean take_statement(const Taking *taking, GBytes *bytes, Evidence *one, GError **error)
 {
     gsize size;
     const void *data = g_bytes_get_data(bytes, &size);
@@ -119,19 +150,15 @@ static gboolean take_statement(const GateCase *its, GBytes *bytes, const Taking 
     if (statement == NULL) {
         return FALSE;
     }
-    if (!statement_is_about(statement, &its->digest)) {
+    if (!statement_is_about(statement, &taking->its->digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is about another image");
         return FALSE;
     }
     if (g_str_has_prefix(statement->predicate_type, taking->type)) {
-        list_add(taking->list, g_steal_pointer(&statement), NULL, key);
+        one->statement = statement;
+        taking->func(one, taking->user);
     }
     return TRUE;
-}
-
-static gboolean take_plain(const GateCase *its, GBytes *content, gpointer user, GError **error)
-{
-    return take_statement(its, content, user, 0, error);
 }
 
 /* What is in the envelope, whoever has signed it. */
@@ -139,57 +166,59 @@ static GBytes *envelope_payload(GBytes *content, GError **error)
 {
     g_autoptr(json_t) root = ingot_json_parse_bytes(content, "the bundle", EVIDENCE_VALUES, error);
     const char *text = json_string_value(json_object_get(json_object_get(root, "dsseEnvelope"), "payload"));
-    GBytes *payload = text == NULL ? NULL : base64_read(text, EVIDENCE_MAX);
+    GBytes *payload = text == NULL ? NULL : base64_read(text, STATEMENT_MAX);
     if (root != NULL && payload == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "it holds no statement");
     }
     return payload;
 }
 
-static gboolean take_bundle(const GateCase *its, GBytes *content, gpointer user, GError **error)
+static gboolean take_bundle(const Taking *taking, GBytes *content, Evidence *one, GError **error)
 {
-    const Taking *taking = user;
     if (taking->keys == NULL) {
         g_autoptr(GBytes) payload = envelope_payload(content, error);
-        return payload != NULL && take_statement(its, payload, taking, 0, error);
+        return payload != NULL && take_statement(taking, payload, one, error);
     }
     g_auto(TrustResult) result = {0};
     gsize size;
     const void *data = g_bytes_get_data(content, &size);
-    if (!trust_bundle_verify(data, size, (TrustKey *const *)taking->keys->pdata, taking->keys->len, &its->digest,
-                             &result, error)) {
+    if (!trust_bundle_verify(data, size, (TrustKey *const *)taking->keys->pdata, taking->keys->len,
+                             &taking->its->digest, &result, error)) {
         return FALSE;
     }
+    one->key = result.key;
     if (result.statement != NULL) {
-        return take_statement(its, result.statement, taking, result.key, error);
+        return take_statement(taking, result.statement, one, error);
     }
     if (g_str_has_prefix(TRUST_SIGNED_PREDICATE, taking->type)) {
-        list_add(taking->list, NULL, NULL, result.key);
+        taking->func(one, taking->user);
     }
     return TRUE;
 }
 
-gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceList *list,
-                             GError **error)
+gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceReading *reading,
+                             EvidenceFunc func, gpointer user, GError **error)
 {
-    Taking taking = {.type = type, .keys = keys, .list = list};
-    return (keys != NULL || each_content(its, STATEMENT_TYPE, take_plain, &taking, list, error)) &&
-           each_content(its, TRUST_BUNDLE_TYPE, take_bundle, &taking, list, error);
+    const Taking taking = {its, reading, type, keys, func, user};
+    return (keys != NULL || take_all(&taking, STATEMENT_TYPE, take_statement, error)) &&
+           take_all(&taking, TRUST_BUNDLE_TYPE, take_bundle, error);
 }
 
 /* --- package lists --- */
 
-static gboolean take_packages(const GateCase *its, GBytes *content, gpointer user, GError **error)
+static gboolean take_packages(const Taking *taking, GBytes *content, Evidence *one, GError **error)
 {
-    (void)its;
     (void)error;
-    list_add(user, NULL, content, 0);
+    one->document = content;
+    taking->func(one, taking->user);
     return TRUE;
 }
 
-gboolean evidence_packages(const GateCase *its, EvidenceList *list, GError **error)
+gboolean evidence_packages(const GateCase *its, EvidenceReading *reading, EvidenceFunc func, gpointer user,
+                           GError **error)
 {
-    return each_content(its, EVIDENCE_SPDX_ARTIFACT, take_packages, list, list, error);
+    const Taking taking = {.its = its, .reading = reading, .func = func, .user = user};
+    return take_all(&taking, EVIDENCE_SPDX_ARTIFACT, take_packages, error);
 }
 
 gint64 evidence_time(const char *text)
@@ -198,15 +227,10 @@ gint64 evidence_time(const char *text)
     return date == NULL ? 0 : g_date_time_to_unix(date);
 }
 
-char *evidence_refusals(const EvidenceList *list)
+char *evidence_refusals(const EvidenceReading *reading)
 {
-    if (list->refused == NULL || list->refused->len == 0) {
-        return g_strdup("");
-    }
-    g_autoptr(GString) text = g_string_new(NULL);
-    for (guint i = 0; i < MIN(list->refused->len, REFUSALS_TOLD); i++) {
-        g_string_append_printf(text, "%s%s", i == 0 ? "" : ", ", (const char *)g_ptr_array_index(list->refused, i));
-    }
-    return g_strdup_printf("; %u attached here do not count: %s%s", list->refused->len, text->str,
-                           list->refused->len > REFUSALS_TOLD ? ", …" : "");
+    return reading->refused == 0 ? g_strdup("")
+                                 : g_strdup_printf("; %u attached here %s not count: %s%s", reading->refused,
+                                                   reading->refused == 1 ? "does" : "do", reading->told->str,
+                                                   reading->refused > REFUSALS_TOLD ? ", …" : "");
 }

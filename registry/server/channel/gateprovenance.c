@@ -2,10 +2,13 @@
  * from (SLSA v1) fits. */
 #include <ingot/error.h>
 
+#include "base/text.h"
 #include "evidence/provenance.h"
 #include "server/channel/gateevidence.h"
 #include "server/channel/gatekinds.h"
 #include "server/channel/gatesettings.h"
+
+#define TOLD_MOST 200u /* bytes of what somebody has attached */
 
 static const char *const patterns[] = {"repository", "branch", "recipe", NULL};
 
@@ -35,42 +38,71 @@ static char *misfit(const Provenance *provenance, const json_t *settings)
     for (guint i = 0; patterns[i] != NULL; i++) {
         const char *pattern = json_string_value(json_object_get(settings, patterns[i]));
         if (pattern != NULL && (told[i] == NULL || !g_pattern_match_simple(pattern, told[i]))) {
-            return g_strdup_printf("its %s is %s, not %s", patterns[i], told[i] == NULL ? "not known" : told[i],
-                                   pattern);
+            g_autofree char *head = ingot_text_head(told[i] == NULL ? "not known" : told[i], TOLD_MOST);
+            return g_strdup_printf("its %s is %s, which does not fit %s", patterns[i], head, pattern);
         }
     }
     if (json_is_true(json_object_get(settings, "clean")) && !provenance->clean) {
-        return g_strdup("its git tree had changes that were not committed, or that is not known");
+        return g_strdup("its git tree had changes that were not committed, or it is not known whether it had");
     }
     return NULL;
 }
 
+/* All provenance of an image, against a gate's settings. */
+typedef struct {
+    const json_t *settings;
+    guint count;
+    char *misfit; /* of the first that does not fit */
+    IngotDigest attachment;
+} Origins;
+
+static void note_origin(const Evidence *one, gpointer user)
+{
+    Origins *origins = user;
+    origins->count++;
+    if (origins->misfit == NULL) {
+        g_autoptr(Provenance) provenance = provenance_read(one->statement, NULL);
+        origins->misfit = provenance == NULL ? g_strdup("it does not say by which recipe it was built")
+                                             : misfit(provenance, origins->settings);
+        origins->attachment = one->attachment;
+    }
+}
+
+static void judge_origins(const GateCase *its, const Origins *origins, const char *refusals, gboolean by_keys,
+                          GateVerdict *verdict)
+{
+    g_autofree char *image = gate_image(its);
+    if (origins->misfit != NULL) {
+        /* Whoever may push may attach: one that fits does not outweigh one that doesn't. */
+        g_autofree char *digest = ingot_digest_to_text(&origins->attachment);
+        verdict->why = g_strdup_printf("%s, by the provenance %s", origins->misfit, digest);
+        verdict->mend = g_strdup("build it from a commit that fits (with --no-cache where it is built already) and "
+                                 "push that, or remove a provenance that is wrong");
+    } else if (origins->count == 0) {
+        verdict->why = g_strdup_printf("no provenance about it counts%s", refusals);
+        verdict->mend = by_keys
+                            ? g_strdup_printf("sign its provenance by one of the gate's keys: `ingot sign %s --key KEY"
+                                              " --attest FILE --type " PROVENANCE_PREDICATE "`",
+                                              image)
+                            : g_strdup("build it with `ingot build`, which attaches provenance, and push that");
+    } else {
+        verdict->passed = TRUE;
+        verdict->why = g_strdup("its provenance fits");
+    }
+}
+
 static gboolean provenance_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
-    g_auto(EvidenceList) list = {0};
+    g_auto(EvidenceReading) reading = {0};
     g_autoptr(GPtrArray) keys = settings_read_keys(settings, "keys");
-    if (!evidence_statements(its, PROVENANCE_PREDICATE, keys, &list, error)) {
-        return FALSE;
+    Origins origins = {.settings = settings};
+    gboolean read = evidence_statements(its, PROVENANCE_PREDICATE, keys, &reading, note_origin, &origins, error);
+    g_autofree char *refusals = evidence_refusals(&reading);
+    if (read) {
+        judge_origins(its, &origins, refusals, keys != NULL, verdict);
     }
-    g_autofree char *refusals = evidence_refusals(&list);
-    /* Whoever may push may attach: one that fits does not outweigh one that doesn't. */
-    for (guint i = 0; verdict->why == NULL && i < list.found->len; i++) {
-        const Evidence *one = g_ptr_array_index(list.found, i);
-        g_autoptr(GError) problem = NULL;
-        g_autoptr(Provenance) provenance = provenance_read(one->statement, &problem);
-        verdict->why = provenance == NULL ? g_strdup(problem->message) : misfit(provenance, settings);
-    }
-    if (list.found->len == 0) {
-        verdict->why = g_strdup_printf("no provenance about this digest counts%s", refusals);
-    }
-    verdict->passed = verdict->why == NULL;
-    verdict->mend = verdict->passed ? NULL
-                                    : g_strdup("build it from a commit that fits (with --no-cache where it is "
-                                               "built already), and push that");
-    if (verdict->passed) {
-        verdict->why = g_strdup("it was built from what fits");
-    }
-    return TRUE;
+    g_free(origins.misfit);
+    return read;
 }
 
 const Gate gate_provenance = {"provenance", provenance_check, provenance_judge};

@@ -7,6 +7,12 @@ static const Gate *const gates[] = {&gate_soak,       &gate_tested,   &gate_sign
                                     &gate_provenance, &gate_packages, &gate_base,
                                     &gate_approved,   &gate_window,   NULL};
 
+char *gate_image(const GateCase *its)
+{
+    g_autofree char *digest = ingot_digest_to_text(&its->digest);
+    return g_strdup_printf("HOST/%s@%s", its->name, digest);
+}
+
 const Gate *gate_find(const char *name)
 {
     for (guint i = 0; gates[i] != NULL; i++) {

@@ -22,34 +22,41 @@ static gboolean signed_check(const json_t *settings, GString *path, GError **err
                           "more signatures are asked for than there are keys (%zu): nothing could pass", keys);
 }
 
-/* The same key twice is one. */
-static guint count_signers(const EvidenceList *list, const GPtrArray *keys)
+typedef struct {
+    const GPtrArray *keys;
+    GHashTable *signers; /* by fingerprint: the same key twice is one */
+} Signers;
+
+static void note_signer(const Evidence *one, gpointer user)
 {
-    g_autoptr(GHashTable) signers = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
-    for (guint i = 0; i < list->found->len; i++) {
-        const Evidence *one = g_ptr_array_index(list->found, i);
-        g_hash_table_add(signers, (gpointer)trust_key_fingerprint(g_ptr_array_index(keys, one->key)));
-    }
-    return g_hash_table_size(signers);
+    const Signers *signers = user;
+    g_hash_table_add(signers->signers, (gpointer)trust_key_fingerprint(g_ptr_array_index(signers->keys, one->key)));
 }
 
 static gboolean signed_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
-    g_auto(EvidenceList) list = {0};
+    g_auto(EvidenceReading) reading = {0};
     g_autoptr(GPtrArray) keys = settings_read_keys(settings, "keys");
+    g_autoptr(GHashTable) fingerprints = g_hash_table_new(ingot_digest_hash, ingot_digest_equal);
+    Signers signers = {keys, fingerprints};
     if (keys == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no keys are given");
         return FALSE;
     }
-    if (!evidence_statements(its, TRUST_SIGNED_PREDICATE, keys, &list, error)) {
+    if (!evidence_statements(its, TRUST_SIGNED_PREDICATE, keys, &reading, note_signer, &signers, error)) {
         return FALSE;
     }
-    guint wanted = settings_number(settings, "count"), got = count_signers(&list, keys);
-    g_autofree char *refusals = evidence_refusals(&list);
+    guint wanted = settings_number(settings, "count"), got = g_hash_table_size(fingerprints);
+    g_autofree char *refusals = evidence_refusals(&reading);
     verdict->passed = got >= wanted;
+    if (verdict->passed) {
+        verdict->why = g_strdup_printf("it is signed by %u of the %u keys", got, keys->len);
+        return TRUE;
+    }
+    g_autofree char *image = gate_image(its);
     verdict->why =
-        g_strdup_printf("%u of the %u keys have signed it%s", got, keys->len, verdict->passed ? "" : refusals);
-    verdict->mend = verdict->passed ? NULL : g_strdup_printf("`ingot sign` it with %u more of the keys", wanted - got);
+        g_strdup_printf("it is signed by %u of the %u keys, and needs %u%s", got, keys->len, wanted, refusals);
+    verdict->mend = g_strdup_printf("run `ingot sign %s --key KEY` with %u more of the keys", image, wanted - got);
     return TRUE;
 }
 

@@ -59,55 +59,63 @@ static gboolean find_longest(const GateCase *its, const char **channel, gint64 *
     return TRUE;
 }
 
-static gboolean has_failed_since(const GateCase *its, gint64 since, gboolean *failed, GError **error)
+typedef struct {
+    gint64 since;
+    gboolean failed; /* in the time since then, or nobody knows when */
+} Failures;
+
+static void note_failure(const Evidence *one, gpointer user)
 {
-    g_auto(EvidenceList) list = {0};
-    *failed = FALSE;
-    if (!evidence_statements(its, TEST_RESULT_PREDICATE, NULL, &list, error)) {
-        return FALSE;
+    Failures *failures = user;
+    g_autoptr(TestResult) result = test_result_read(one->statement, NULL);
+    gint64 at = result == NULL ? 0 : evidence_time(result->finished);
+    failures->failed |= result != NULL && !result->passed && (at == 0 || at >= failures->since);
+}
+
+static char *join_channels(const GateCase *its)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < its->from->len; i++) {
+        g_string_append_printf(text, "%s%s", i == 0 ? "" : " or ", (const char *)g_ptr_array_index(its->from, i));
     }
-    for (guint i = 0; i < list.found->len; i++) {
-        const Evidence *one = g_ptr_array_index(list.found, i);
-        g_autoptr(TestResult) result = test_result_read(one->statement, NULL);
-        gint64 at = result == NULL ? 0 : evidence_time(result->finished);
-        *failed |= result != NULL && !result->passed && (at == 0 || at >= since);
-    }
-    return TRUE;
+    return g_string_free(text, FALSE);
 }
 
 static gboolean soak_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
     g_autoptr(json_t) map = as_map(settings);
+    g_auto(EvidenceReading) reading = {0};
     gint64 wanted = settings_seconds(map, "for"), since = 0;
     const char *channel;
-    gboolean failed;
     g_autofree char *long_enough = ingot_text_duration((double)wanted);
     if (!find_longest(its, &channel, &since, error)) {
         return FALSE;
     }
     if (channel == NULL) {
-        verdict->why = g_strdup("it stands in no channel before this one");
-        verdict->mend = g_strdup_printf("promote it there, and wait for %s", long_enough);
+        g_autofree char *channels = join_channels(its);
+        verdict->why = g_strdup_printf("it does not stand in %s", channels);
+        verdict->mend = g_strdup_printf("promote it to %s, and wait for %s", channels, long_enough);
         return TRUE;
     }
-    if (!has_failed_since(its, since, &failed, error)) {
+    Failures failures = {.since = since};
+    if (!evidence_statements(its, TEST_RESULT_PREDICATE, NULL, &reading, note_failure, &failures, error)) {
         return FALSE;
     }
     gint64 stood = its->now - since;
     g_autofree char *told = ingot_text_duration((double)MAX(stood, 0));
     if (stood < 0) {
-        verdict->why = g_strdup_printf("it stands in %s since a time that is not yet: a clock is wrong", channel);
-        verdict->mend = g_strdup("set the server's clock, and promote it there again");
-    } else if (failed) {
-        verdict->why = g_strdup_printf("a test has failed while it stood in %s", channel);
-        verdict->mend = g_strdup("promote an image that passes");
+        verdict->why = g_strdup_printf("by its log it stands in %s from a later time on: a clock is wrong", channel);
+        verdict->mend = g_strdup_printf("set the server's clock, and promote it to %s again", channel);
+    } else if (failures.failed) {
+        verdict->why = g_strdup_printf("a test of it has failed since it stands in %s", channel);
+        verdict->mend = g_strdup("promote an image whose tests pass");
     } else if (stood < wanted) {
         g_autofree char *when = ingot_text_time(since + wanted);
-        verdict->why = g_strdup_printf("it stands in %s for %s", channel, told);
-        verdict->mend = g_strdup_printf("wait for %s in all: until %s", long_enough, when);
+        verdict->why = g_strdup_printf("it has stood in %s for %s of %s", channel, told, long_enough);
+        verdict->mend = g_strdup_printf("promote it after %s", when);
     } else {
         verdict->passed = TRUE;
-        verdict->why = g_strdup_printf("it stands in %s for %s", channel, told);
+        verdict->why = g_strdup_printf("it has stood in %s for %s", channel, told);
     }
     return TRUE;
 }

@@ -84,6 +84,22 @@ static gboolean is_open(const json_t *settings, int weekday, int minute)
     return (is_day(days, weekday) && minute >= from) || (is_day(days, (weekday + 6) % 7) && minute < to);
 }
 
+/* "promote it on mon, tue from 09:00 to 17:00 (Europe/Berlin)" */
+static char *describe_window(const json_t *settings)
+{
+    const json_t *days = json_object_get(settings, "days");
+    const char *from = json_string_value(json_object_get(settings, "from"));
+    const char *to = json_string_value(json_object_get(settings, "to"));
+    const char *zone = json_string_value(json_object_get(settings, "zone"));
+    g_autoptr(GString) text = g_string_new("promote it");
+    for (size_t i = 0; i < json_array_size(days); i++) {
+        g_string_append_printf(text, "%s%s", i == 0 ? " on " : ", ", json_string_value(json_array_get(days, i)));
+    }
+    g_string_append_printf(text, " from %s to %s (%s)", from == NULL ? "00:00" : from, to == NULL ? "24:00" : to,
+                           zone == NULL ? "UTC" : zone);
+    return g_strdup(text->str);
+}
+
 static gboolean window_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
     g_autoptr(GTimeZone) zone = zone_of(settings);
@@ -96,13 +112,9 @@ static gboolean window_judge(const GateCase *its, const json_t *settings, GateVe
     int weekday = g_date_time_get_day_of_week(there) - 1;
     int minute = g_date_time_get_hour(there) * 60 + g_date_time_get_minute(there);
     g_autofree char *told = g_date_time_format(there, "%A %H:%M %Z");
-    const char *from = json_string_value(json_object_get(settings, "from"));
-    const char *to = json_string_value(json_object_get(settings, "to"));
     verdict->passed = is_open(settings, weekday, minute);
-    verdict->why = g_strdup_printf("it is %s", told);
-    verdict->mend = verdict->passed ? NULL
-                                    : g_strdup_printf("promote it from %s to %s on a day of the window",
-                                                      from == NULL ? "00:00" : from, to == NULL ? "24:00" : to);
+    verdict->why = g_strdup_printf("it is %s, %s the window", told, verdict->passed ? "within" : "outside of");
+    verdict->mend = verdict->passed ? NULL : describe_window(settings);
     return TRUE;
 }
 

@@ -140,6 +140,16 @@ static void judge_state(const Promotion *promotion, PromotionResult *result)
     }
 }
 
+/* What helps where a gate can't be asked. Free it. */
+static char *mend_of_error(const GError *error)
+{
+    return g_strdup(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT)
+                        ? "remove from the registry what is attached to the image and not needed"
+                    : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)
+                        ? "apply a pipeline with settings for this gate that this server can read"
+                        : "mend what is said here, and promote it again");
+}
+
 /* A gate that can't be asked has not been passed. */
 static void judge_gate(const Promotion *promotion, const PipelineChannel *channel, const json_t *entry,
                        PromotionResult *result)
@@ -162,7 +172,9 @@ static void judge_gate(const Promotion *promotion, const PipelineChannel *channe
     } else if (!gate->judge(&its, settings, &verdict, &error)) {
         verdict.passed = FALSE;
         g_free(verdict.why);
+        g_free(verdict.mend);
         verdict.why = g_strdup_printf("it could not be asked: %s", error->message);
+        verdict.mend = mend_of_error(error);
     }
     note_verdict(result, name, &verdict);
     g_free(verdict.why);

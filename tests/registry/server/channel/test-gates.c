@@ -8,13 +8,17 @@
 
 #define NOW 1796000000 /* 2026-11-30, a Monday, 01:33:20 UTC */
 
+/* Each has a manifest of its own, whatever it holds. */
 static void attach(Storage *storage, const IngotDigest *subject, const char *type, const char *text)
 {
+    static guint count;
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_byte_array_append(bytes, (const guint8 *)text, (guint)strlen(text));
     IngotDigest blob = push(storage, "a", bytes), digest;
     g_autofree char *named = ingot_digest_to_text(&blob);
-    g_autofree char *json = g_strdup_printf("{\"layers\":[{\"digest\":\"%s\",\"size\":%u}]}", named, bytes->len);
+    g_autofree char *json =
+        g_strdup_printf("{\"layers\":[{\"digest\":\"%s\",\"size\":%u}],\"annotations\":{\"count\":\"%u\"}}", named,
+                        bytes->len, count++);
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
     Mention mention = {.digest = blob};
     g_array_append_val(mentions, mention);
@@ -70,7 +74,7 @@ static void test_tested(void **state)
         json_pack("{s:[s]}", "recipes", "sha256:0000000000000000000000000000000000000000000000000000000000000000");
     judged(storage, &image, "tested", NULL, NOW, FALSE, "no test report");
     attach(storage, &image, STATEMENT_TYPE, "{\"_type\":");
-    judged(storage, &image, "tested", NULL, NOW, FALSE, "do not count: sha256:");
+    judged(storage, &image, "tested", NULL, NOW, FALSE, "does not count: sha256:");
     report(storage, &image, &other, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", NULL);
     judged(storage, &image, "tested", NULL, NOW, FALSE, "another image");
     report(storage, &image, &image, "PASSED", "web.yaml", "2027-01-01T00:00:00Z", NULL);
@@ -84,7 +88,7 @@ static void test_tested(void **state)
     report(storage, &image, &image, "PASSED", "cis.yaml", "2026-11-03T00:00:00Z", NULL);
     report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-04T00:00:00Z", NULL);
     report(storage, &image, &image, "FAILED", "cis.yaml", "", NULL);
-    judged(storage, &image, "tested", cis, NOW, FALSE, "says that it failed");
+    judged(storage, &image, "tested", cis, NOW, FALSE, "says that it failed, and not when");
 }
 
 static json_t *keys_of(const TrustKey *one, const TrustKey *two)
@@ -149,11 +153,67 @@ static void test_window(void **state)
     judged(storage, &image, "window", night, at("2026-11-27T03:59:00Z"), FALSE, "Friday");
 }
 
+#define SPDX_TYPE "application/spdx+json"
+#define SPDX(packages) "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[" packages "]}"
+#define DEB(name, version)                                                                                             \
+    "{\"name\":\"" name "\",\"versionInfo\":\"" version "\",\"externalRefs\":[{\"referenceType\":\"purl\","            \
+    "\"referenceLocator\":\"pkg:deb/debian/x@1\"}]}"
+
+static void test_packages(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) deny = json_pack("{s:[s, s]}", "deny", "telnetd", "openssl<3.0.17");
+    g_autoptr(json_t) exact = json_pack("{s:[s]}", "deny", "openssl=3.0.16");
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    judged(storage, &image, "packages", deny, NOW, FALSE, "no list of its packages");
+    attach(storage, &image, SPDX_TYPE, SPDX(""));
+    judged(storage, &image, "packages", deny, NOW, FALSE, "no list of its packages");
+    attach(storage, &image, SPDX_TYPE, SPDX(DEB("openssl", "3.0.17") "," DEB("bash", "5")));
+    judged(storage, &image, "packages", deny, NOW, TRUE, "no package that is denied");
+    IngotDigest old = put_manifest(storage, "a", "1.0.1", "two", NULL, 0);
+    attach(storage, &old, SPDX_TYPE, SPDX(DEB("openssl", "3.0.16") "," DEB("telnetd", "1")));
+    judged(storage, &old, "packages", deny, NOW, FALSE, "it has openssl 3.0.16 (openssl<3.0.17), telnetd 1");
+    /* A list that does not say which version it is. */
+    IngotDigest unsaid = put_manifest(storage, "a", "1.0.2", "three", NULL, 0);
+    attach(storage, &unsaid, SPDX_TYPE, SPDX("{\"name\":\"telnetd\"}"));
+    judged(storage, &unsaid, "packages", deny, NOW, FALSE, "it has telnetd");
+    judged(storage, &unsaid, "packages", exact, NOW, TRUE, "");
+    attach(storage, &unsaid, SPDX_TYPE, SPDX("{\"name\":\"openssl\",\"versionInfo\":\"NOASSERTION\"}"));
+    judged(storage, &unsaid, "packages", exact, NOW, FALSE, "openssl of an unknown version (openssl=3.0.16)");
+    IngotDigest rpm = put_manifest(storage, "a", "1.0.3", "four", NULL, 0);
+    attach(storage, &rpm, SPDX_TYPE, SPDX("{\"name\":\"openssl\",\"versionInfo\":\"4\"}"));
+    judged(storage, &rpm, "packages", deny, NOW, FALSE, "openssl 4, which can't be compared (openssl<3.0.17)");
+    judged(storage, &rpm, "packages", exact, NOW, TRUE, "");
+}
+
+/* The same large list, attached again and again: the sum is bounded. */
+static void test_budget(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) deny = json_pack("{s:[s]}", "deny", "telnetd");
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autofree char *list = g_strdup_printf("%s%*s", SPDX(DEB("bash", "5")), 15 << 20, "");
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    for (guint i = 0; i < 4; i++) {
+        attach(storage, &image, SPDX_TYPE, list);
+    }
+    judged(storage, &image, "packages", deny, NOW, TRUE, "no package that is denied");
+    attach(storage, &image, SPDX_TYPE, list);
+    const GateCase its = {storage, "a", "prod", image, "alice", NOW, none};
+    GateVerdict verdict = {0};
+    g_autoptr(GError) error = NULL;
+    assert_false(gate_find("packages")->judge(&its, deny, &verdict, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+    assert_non_null(strstr(error->message, "64 MiB"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tested, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("gates", tests, NULL, NULL);
