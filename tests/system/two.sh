@@ -21,8 +21,24 @@ start() {
     done
 }
 a=$(free_port) b=$(free_port)
+# apply SERVER CHANNEL [QUERY]: a pipeline of one channel; its changes are in $TMP/out.
+apply() {
+    curl -sf -o "$TMP/out" -X PUT --data "{\"pipelines\":{\"team/*\":{\"channels\":[{\"name\":\"$2\"}]}}}" \
+        "http://127.0.0.1:$1/api/v1/pipelines${3:-}" || fail "a pipeline is not applied: $(cat "$TMP/out")"
+}
 start a "$a"
+apply "$a" stable
 start b "$b"
+
+# What a pipeline changes is told, and put, by what the other server has applied a moment ago.
+apply "$a" strict
+apply "$b" stable
+grep -q '"changed"' "$TMP/out" || fail "a pipeline that the other server has replaced is not applied: $(cat "$TMP/out")"
+apply "$a" stable '?dry_run=1'
+grep -q '"changes": \[\]' "$TMP/out" || fail "the other server's pipeline is not seen: $(cat "$TMP/out")"
+curl -sf -o "$TMP/out" -X PUT --data '{"pipelines":{}}' "http://127.0.0.1:$a/api/v1/pipelines?prune=1" || fail "$(cat "$TMP/out")"
+grep -q '"removed"' "$TMP/out" || fail "the other server's pipeline does not go: $(cat "$TMP/out")"
+ok "a pipeline is applied to what the other server has made of it"
 
 # What is removed may be read at the other server: the collection says so, and it goes when that has looked, without another one.
 head -c 100000 /dev/urandom >"$TMP/removed"

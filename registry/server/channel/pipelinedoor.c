@@ -74,30 +74,45 @@ static void add_change(GPtrArray *changes, json_t *told, const char *pattern, co
     json_array_append_new(told, ingot_json_pack("{s:s, s:s}", "pattern", pattern, "change", how));
 }
 
-/* What the document changes (told to the caller), and what of it is to be put: a pipeline without channels goes. */
-static GPtrArray *find_changes(Storage *storage, const json_t *document, gboolean prune, json_t *told)
+/* What a request asks for, and what comes of it. */
+typedef struct {
+    const Request *request;
+    const json_t *document;
+    gboolean prune;
+    json_t *told;  /* array of {"pattern", "change"} */
+    char *foreign; /* a pattern that the caller may not change; NULL: none */
+} Applying;
+
+static const Pipeline *find_pipeline(const GPtrArray *pipelines, const char *pattern)
 {
-    g_autoptr(GPtrArray) old = storage_pipelines(storage);
+    for (guint i = 0; i < pipelines->len; i++) {
+        const Pipeline *one = g_ptr_array_index(pipelines, i);
+        if (strcmp(one->pattern, pattern) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+/* What the document changes (told to the caller), and what of it is to be put: a pipeline without channels goes. */
+static GPtrArray *find_changes(const GPtrArray *now, const Applying *applying)
+{
     g_autoptr(json_t) none = json_object();
     GPtrArray *changes = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
-    const json_t *map = json_object_get(document, "pipelines");
+    const json_t *map = json_object_get(applying->document, "pipelines");
     const char *pattern;
     json_t *body;
     json_object_foreach((json_t *)map, pattern, body)
     {
-        const Pipeline *before = NULL;
-        for (guint i = 0; i < old->len; i++) {
-            const Pipeline *one = g_ptr_array_index(old, i);
-            before = strcmp(one->pattern, pattern) == 0 ? one : before;
-        }
+        const Pipeline *before = find_pipeline(now, pattern);
         if (before == NULL || !json_equal(before->body, body)) {
-            add_change(changes, told, pattern, body, before == NULL ? "added" : "changed");
+            add_change(changes, applying->told, pattern, body, before == NULL ? "added" : "changed");
         }
     }
-    for (guint i = 0; prune && i < old->len; i++) {
-        const Pipeline *one = g_ptr_array_index(old, i);
+    for (guint i = 0; applying->prune && i < now->len; i++) {
+        const Pipeline *one = g_ptr_array_index(now, i);
         if (json_object_get(map, one->pattern) == NULL) {
-            add_change(changes, told, one->pattern, none, "removed");
+            add_change(changes, applying->told, one->pattern, none, "removed");
         }
     }
     return changes;
@@ -115,6 +130,30 @@ static const char *find_foreign(const Request *request, const GPtrArray *changes
     return NULL;
 }
 
+static GPtrArray *find_allowed(const GPtrArray *now, gpointer user, GError **error)
+{
+    Applying *applying = user;
+    g_autoptr(GPtrArray) changes = find_changes(now, applying);
+    const char *foreign = find_foreign(applying->request, changes);
+    if (foreign != NULL) {
+        applying->foreign = g_strdup(foreign);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s is not the caller's to change", foreign);
+        return NULL;
+    }
+    return g_steal_pointer(&changes);
+}
+
+/* A dry run is told the changes, by what other servers have applied too. */
+static gboolean find_dry(Storage *storage, const Applying *applying, GError **error)
+{
+    if (!storage_load_pipelines(storage, error)) {
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) now = storage_pipelines(storage);
+    g_ptr_array_unref(find_changes(now, applying));
+    return TRUE;
+}
+
 static gboolean query_is_on(const Request *request, const char *word)
 {
     const char *value = request_query(request, word);
@@ -127,13 +166,15 @@ static enum MHD_Result apply(Request *request, const json_t *document)
     Storage *storage = request->server->storage;
     gboolean dry_run = query_is_on(request, "dry_run");
     g_autoptr(json_t) told = json_array();
-    g_autoptr(GPtrArray) changes = find_changes(storage, document, query_is_on(request, "prune"), told);
+    Applying applying = {request, document, query_is_on(request, "prune"), told, NULL};
     const StorageActor actor = channel_door_actor(request, request_header(request, "Ingot-Reason"));
-    const char *foreign = dry_run ? NULL : find_foreign(request, changes);
+    gboolean done = dry_run ? find_dry(storage, &applying, &error)
+                            : storage_change_pipelines(storage, &actor, find_allowed, &applying, &error);
+    g_autofree char *foreign = applying.foreign;
     if (foreign != NULL) {
         return access_refuse(request, foreign, ACCESS_ADMIN);
     }
-    if (!dry_run && !storage_put_pipelines(storage, &actor, changes, &error)) {
+    if (!done) {
         return request_fail(request, "UNKNOWN", error);
     }
     g_autoptr(json_t) body = ingot_json_pack("{s:b, s:O}", "applied", (int)!dry_run, "changes", told);

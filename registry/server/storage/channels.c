@@ -1,7 +1,9 @@
 #include "server/storage/channels.h"
 
+#include "server/catalogue/recordrows.h"
 #include "server/storage/inside.h"
-#include "server/storage/records.h"
+
+#define PIPELINE_RECORD "pipeline"
 
 Pipeline *storage_pipeline(Storage *storage, const char *name)
 {
@@ -47,34 +49,54 @@ static void use_pipelines(Storage *storage, GPtrArray *pipelines)
     g_ptr_array_unref(old);
 }
 
+static gboolean pipeline_collect(const RecordRow *row, gpointer user)
+{
+    g_ptr_array_add(user, pipeline_new(row->name, row->body));
+    return TRUE;
+}
+
+/* Those that the catalogue has now. */
+static GPtrArray *read_pipelines(Connection *connection, GError **error)
+{
+    g_autoptr(GPtrArray) pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    return record_rows_each(connection, PIPELINE_RECORD, NULL, NULL, pipeline_collect, pipelines, error)
+               ? g_steal_pointer(&pipelines)
+               : NULL;
+}
+
 gboolean storage_load_pipelines(Storage *storage, GError **error)
 {
     /* Whoever reads later uses later. */
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&storage->pipelines_load);
-    g_autoptr(GPtrArray) records = storage_records(storage, "pipeline", NULL, error);
-    g_autoptr(GPtrArray) pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
-    for (guint i = 0; records != NULL && i < records->len; i++) {
-        const StorageRecord *record = g_ptr_array_index(records, i);
-        g_ptr_array_add(pipelines, pipeline_new(record->name, record->body));
-    }
-    if (records != NULL) {
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    g_autoptr(GPtrArray) pipelines = reader == NULL ? NULL : read_pipelines(reader, error);
+    if (pipelines != NULL) {
         use_pipelines(storage, pipelines);
     }
     (void)locker;
-    return records != NULL;
+    return pipelines != NULL;
 }
 
-gboolean storage_put_pipelines(Storage *storage, const StorageActor *actor, const GPtrArray *pipelines, GError **error)
+static gboolean put_pipelines(Change *change, const GPtrArray *pipelines, GError **error)
+{
+    gboolean ok = TRUE;
+    for (guint i = 0; ok && i < pipelines->len; i++) {
+        const Pipeline *one = g_ptr_array_index(pipelines, i);
+        ok = record_put(change, PIPELINE_RECORD, one->pattern, "", one->channels->len == 0 ? NULL : one->body, error);
+    }
+    return ok;
+}
+
+gboolean storage_change_pipelines(Storage *storage, const StorageActor *actor, PipelinesFunc func, gpointer user,
+                                  GError **error)
 {
     Change change;
     if (!change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = actor;
-    gboolean ok = TRUE;
-    for (guint i = 0; ok && i < pipelines->len; i++) {
-        const Pipeline *one = g_ptr_array_index(pipelines, i);
-        ok = record_put(&change, "pipeline", one->pattern, "", one->channels->len == 0 ? NULL : one->body, error);
-    }
+    g_autoptr(GPtrArray) now = read_pipelines(change.writer, error);
+    g_autoptr(GPtrArray) wanted = now == NULL ? NULL : func(now, user, error);
+    gboolean ok = wanted != NULL && put_pipelines(&change, wanted, error);
     return change_end(&change, ok, error) && storage_load_pipelines(storage, error);
 }

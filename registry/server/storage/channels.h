@@ -19,8 +19,12 @@ gboolean storage_may_remove_channels(Storage *storage, const char *name);
 
 /* All that were applied, as they are now: an array of Pipeline * that never changes; unref it. */
 GPtrArray *storage_pipelines(Storage *storage);
-/* Puts these pipelines (of Pipeline *), all or none, in the place of those with the same patterns; one without channels
- * takes that away. They count when this returns. */
-gboolean storage_put_pipelines(Storage *storage, const StorageActor *actor, const GPtrArray *pipelines, GError **error);
+/* Given all pipelines that were applied, by whatever process, says which are to be put: an array of Pipeline *, which
+ * the caller unrefs. NULL: it has set an error. */
+typedef GPtrArray *(*PipelinesFunc)(const GPtrArray *now, gpointer user, GError **error);
+/* Puts what func says, all or none, in the place of those with the same patterns; one without channels takes that away.
+ * Nothing changes between what func is given and what it says. They count when this returns. */
+gboolean storage_change_pipelines(Storage *storage, const StorageActor *actor, PipelinesFunc func, gpointer user,
+                                  GError **error);
 /* Reads them from the catalogue again: another process may have put some. */
 gboolean storage_load_pipelines(Storage *storage, GError **error);

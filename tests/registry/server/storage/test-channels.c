@@ -49,6 +49,13 @@ static void what_channels_need_stays(void **state)
     expect_removal(storage, "a", &blobs[0], FALSE, NULL);
 }
 
+static GPtrArray *these(const GPtrArray *now, gpointer user, GError **error)
+{
+    (void)now;
+    (void)error;
+    return g_ptr_array_ref(user);
+}
+
 /* Which tags are channels is for the pipeline to say. */
 static void a_pipeline_says_what_is_a_channel(void **state)
 {
@@ -65,7 +72,7 @@ static void a_pipeline_says_what_is_a_channel(void **state)
     assert_true(storage_may_remove_channels(storage, "team/a"));
 
     g_ptr_array_add(pipelines, pipeline_new("team/*", body));
-    assert_true(storage_put_pipelines(storage, NULL, pipelines, NULL));
+    assert_true(storage_change_pipelines(storage, NULL, these, pipelines, NULL));
     assert_false(storage_is_channel(storage, "team/a", "dev"));
     assert_true(storage_is_guarded(storage, "team/a", "stable"));
     assert_true(storage_is_channel(storage, "b", "dev"));
@@ -75,9 +82,54 @@ static void a_pipeline_says_what_is_a_channel(void **state)
 
     g_ptr_array_set_size(pipelines, 0);
     g_ptr_array_add(pipelines, pipeline_new("team/*", none));
-    assert_true(storage_put_pipelines(storage, NULL, pipelines, NULL));
+    assert_true(storage_change_pipelines(storage, NULL, these, pipelines, NULL));
     assert_true(storage_is_channel(storage, "team/a", "dev"));
     assert_false(storage_is_guarded(storage, "team/a", "stable"));
+}
+
+/* Takes away what there is, and puts another one. */
+static GPtrArray *replace_all(const GPtrArray *now, gpointer user, GError **error)
+{
+    (void)error;
+    g_autoptr(json_t) none = json_object();
+    GPtrArray *wanted = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    for (guint i = 0; i < now->len; i++) {
+        g_ptr_array_add(wanted, pipeline_new(((const Pipeline *)g_ptr_array_index(now, i))->pattern, none));
+    }
+    g_ptr_array_add(wanted, pipeline_ref(user));
+    return wanted;
+}
+
+static GPtrArray *nothing(const GPtrArray *now, gpointer user, GError **error)
+{
+    *(guint *)user = now->len;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "no");
+    return NULL;
+}
+
+/* What another process has put is seen by whoever changes pipelines, though it has not been read again. */
+static void pipelines_change_from_what_they_are(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) here = storage_open_shared(path, NULL), there = storage_open_shared(path, NULL);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "stable");
+    g_autoptr(Pipeline) first = pipeline_new("first", body), second = pipeline_new("second", body);
+    assert_non_null(here);
+    assert_non_null(there);
+    assert_true(storage_change_pipelines(here, NULL, replace_all, first, NULL));
+    assert_false(storage_is_guarded(there, "first", "stable"));
+    assert_true(storage_change_pipelines(there, NULL, replace_all, second, NULL));
+    assert_false(storage_is_guarded(there, "first", "stable"));
+    assert_true(storage_is_guarded(there, "second", "stable"));
+    assert_true(storage_load_pipelines(here, NULL));
+    assert_false(storage_is_guarded(here, "first", "stable"));
+    assert_true(storage_is_guarded(here, "second", "stable"));
+    g_autoptr(GError) error = NULL;
+    guint count = 0;
+    assert_false(storage_change_pipelines(here, NULL, nothing, &count, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED));
+    assert_int_equal(count, 1);
+    assert_true(storage_is_guarded(here, "second", "stable"));
 }
 
 int main(void)
@@ -85,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_channels_need_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pipeline_says_what_is_a_channel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pipelines_change_from_what_they_are, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
