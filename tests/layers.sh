@@ -55,7 +55,7 @@ declare -A allowed=(
     [graph]="base image recipe walk"
     [bake]="base recipe source machine guest step plan cache walk seal check emit evidence"
     [prospect]="base cache graph bake"
-    [builder-cli]="base format store remote transfer evidence recipe guest cache walk check emit graph bake prospect"
+    [builder-cli]="base format store remote transfer trust evidence recipe guest cache walk check emit graph bake prospect"
 )
 
 declare -A room_of

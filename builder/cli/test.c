@@ -14,10 +14,11 @@
 #include "remote/environment.h"
 #include "transfer/attachments.h"
 #include "transfer/policy.h"
+#include "trust/keyfile.h"
 #include "verbs.h"
 
 typedef struct {
-    char *recipe, *environment, *accel, *pull;
+    char *recipe, *environment, *key, *accel, *pull;
     Inputs given;
 } TestArguments;
 
@@ -25,6 +26,7 @@ static void test_arguments_clear(TestArguments *arguments)
 {
     g_free(arguments->recipe);
     g_free(arguments->environment);
+    g_free(arguments->key);
     g_free(arguments->accel);
     g_free(arguments->pull);
     inputs_clear(&arguments->given);
@@ -38,6 +40,7 @@ typedef struct {
     IngotStore *store;
     const IngotImage *image;
     IngotWorkdir *workdir;
+    const TrustKey *key; /* signs the report; NULL: nobody does */
 } Testing;
 
 /* The recipe that was given, else the image's own. */
@@ -94,8 +97,8 @@ static gboolean testing_attach(const Testing *testing, const json_t *predicate, 
                                GError **error)
 {
     const IngotDescriptor *image = &testing->image->entry->manifest;
-    if (!emit_statement(testing->store, image, testing->image->entry->name, TEST_RESULT_PREDICATE, predicate, attached,
-                        error)) {
+    if (!emit_statement(testing->store, image, testing->image->entry->name, TEST_RESULT_PREDICATE, predicate,
+                        testing->key, attached, error)) {
         return FALSE;
     }
     if (testing->reference->host == NULL) {
@@ -186,6 +189,7 @@ static gboolean run(int argc, char **argv, GError **error)
          "Run the tests of this recipe, on the machine that it describes (the image's own)", "FILE"},
         {"in", 0, 0, G_OPTION_ARG_STRING, &arguments.environment, "Where the test is run, for the report: staging, say",
          "NAME"},
+        {"key", 0, 0, G_OPTION_ARG_FILENAME, &arguments.key, "Sign the report with this private key", "FILE"},
         INPUTS_OPTIONS(arguments.given),
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
         {"pull", 0, 0, G_OPTION_ARG_STRING, &arguments.pull,
@@ -200,12 +204,17 @@ static gboolean run(int argc, char **argv, GError **error)
     if (reference == NULL || !ingot_pull_parse(arguments.pull, reference, &pull, error)) {
         return FALSE;
     }
+    /* A wrong passphrase is told before the machine boots. */
+    g_autoptr(TrustKey) key = arguments.key == NULL ? NULL : trust_keyfile_read_private(arguments.key, error);
+    if (arguments.key != NULL && key == NULL) {
+        return FALSE;
+    }
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions pulling = {.progress = ingot_command_progress(), .remote = remote};
     g_autoptr(IngotStore) store = ingot_store_open(ingot_command_common()->store, error);
     g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_transfer_image(store, reference, pull, &pulling, error);
     g_autoptr(IngotWorkdir) workdir = image == NULL ? NULL : ingot_workdir_new(error);
-    const Testing testing = {&arguments, reference, store, image, workdir};
+    const Testing testing = {&arguments, reference, store, image, workdir, key};
     return workdir != NULL && testing_do(&testing, error);
 }
 
@@ -216,9 +225,11 @@ const IngotVerb verb_test = {
     "the report to the image: in the store and, where REF has a registry's host, there too. Gates of pipelines read "
     "it.\n"
     "Ends with 0 where all tests passed, with 1 where one failed: the report that is attached says FAILED then. Where\n"
-    "the machine can't be tested at all, nothing is attached.\n"
+    "the machine can't be tested at all, nothing is attached. With --key the report is signed, as gates with keys ask "
+    "for\n"
+    "(the passphrase is $INGOT_PASSPHRASE, or typed).\n"
     "\n"
     "Examples:\n"
     "  ingot test web:1.0.0\n"
-    "  ingot test registry.example/team/web:test --recipe cis.yaml --in staging\n",
+    "  ingot test registry.example/team/web:test --recipe cis.yaml --in staging --key ci.key\n",
     run};

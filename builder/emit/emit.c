@@ -6,15 +6,23 @@
 #include "evidence/provenance.h"
 #include "evidence/testresult.h"
 #include "store/attached.h"
+#include "trust/bundle.h"
 #include "trust/intoto.h"
 
 gboolean emit_statement(IngotStore *store, const IngotDescriptor *manifest, const char *name, const char *type,
-                        const json_t *predicate, IngotDescriptor *attached, GError **error)
+                        const json_t *predicate, const TrustKey *key, IngotDescriptor *attached, GError **error)
 {
-    char *text = intoto_write(&manifest->digest, name, type, predicate);
-    g_autoptr(GBytes) content = g_bytes_new_with_free_func(text, strlen(text), free, text);
-    g_autoptr(json_t) annotations = ingot_json_pack("{s:s}", STATEMENT_PREDICATE_KEY, type);
-    return attached_put(store, manifest, STATEMENT_TYPE, STATEMENT_TYPE, annotations, content, attached, error);
+    const char *kind = key == NULL ? STATEMENT_TYPE : TRUST_BUNDLE_TYPE;
+    g_autofree char *statement = intoto_write(&manifest->digest, name, type, predicate);
+    g_autofree char *bundle = key == NULL ? NULL : trust_bundle_sign(key, statement, error);
+    if (key != NULL && bundle == NULL) {
+        return FALSE;
+    }
+    const char *text = key == NULL ? statement : bundle;
+    g_autoptr(GBytes) content = g_bytes_new(text, strlen(text));
+    g_autoptr(json_t) annotations =
+        key == NULL ? ingot_json_pack("{s:s}", STATEMENT_PREDICATE_KEY, type) : trust_bundle_annotations(type);
+    return attached_put(store, manifest, kind, kind, annotations, content, attached, error);
 }
 
 static gboolean emit_packages(IngotStore *store, const IngotDescriptor *manifest, const char *spdx, GError **error)
@@ -26,7 +34,7 @@ static gboolean emit_packages(IngotStore *store, const IngotDescriptor *manifest
 static gboolean emit_said(IngotStore *store, const IngotDescriptor *manifest, const EmitOptions *options,
                           const char *type, const json_t *predicate, GError **error)
 {
-    return predicate == NULL || emit_statement(store, manifest, options->name, type, predicate, NULL, error);
+    return predicate == NULL || emit_statement(store, manifest, options->name, type, predicate, NULL, NULL, error);
 }
 
 static gboolean emit_recipe(IngotStore *store, const IngotDescriptor *manifest, const EmitOptions *options,

@@ -4,6 +4,8 @@
 #include <ingot/progress.h>
 #include <ingot/store.h>
 
+#include "trust/key.h"
+
 typedef struct {
     const char *disk;   /* path of the sealed disk */
     const char *format; /* "raw", "qcow2", … */
@@ -21,7 +23,7 @@ typedef struct {
 gboolean emit_image(IngotStore *store, const EmitOptions *options, IngotProgress *progress, IngotDescriptor *manifest,
                     GError **error);
 
-/* Attaches a statement about an image of the store: a predicate of that type (evidence/statement.h). name: of the
- * image. *attached (may be NULL) receives what lists it. */
+/* Attaches a statement about an image of the store: a predicate of that type (evidence/statement.h), signed in a bundle
+ * where there is a key. name: of the image. *attached (may be NULL) receives what lists it. */
 gboolean emit_statement(IngotStore *store, const IngotDescriptor *manifest, const char *name, const char *type,
-                        const json_t *predicate, IngotDescriptor *attached, GError **error);
+                        const json_t *predicate, const TrustKey *key, IngotDescriptor *attached, GError **error);

@@ -8,6 +8,7 @@
 #include "evidence/provenance.h"
 #include "evidence/testresult.h"
 #include "store/attached.h"
+#include "trust/base64.h"
 #include "trust/bundle.h"
 
 #define RECIPE_TYPE "application/vnd.ingot.recipe.v1+tar"
@@ -119,13 +120,18 @@ static gboolean statement_describe(json_t *one, GBytes *content, const IngotDige
 
 /* --- all --- */
 
-static gboolean signature_describe(json_t *one, GBytes *content, GError **error)
+/* A bundle that holds a report or provenance is told as that. */
+static gboolean signature_describe(json_t *one, GBytes *content, const IngotDigest *image, GError **error)
 {
     g_autoptr(json_t) root = ingot_json_parse_bytes(content, "signature", INGOT_MANIFEST_VALUES, error);
     const json_t *material = json_object_get(root, "verificationMaterial");
     const json_t *key = json_object_get(material, "publicKey");
+    const json_t *envelope = json_object_get(root, "dsseEnvelope");
+    const char *payload = json_string_value(json_object_get(envelope, "payload"));
+    g_autoptr(GBytes) statement = payload == NULL ? NULL : base64_read(payload, STATEMENT_MAX);
+    json_object_set_new(one, "signed", json_true());
     ingot_json_set_string(one, "hint", json_string_value(json_object_get(key, "hint")));
-    return root != NULL;
+    return root != NULL && (statement == NULL || statement_describe(one, statement, image, error));
 }
 
 static void recipe_describe(json_t *one, const json_t *root)
@@ -169,7 +175,7 @@ static gboolean evidence_describe(json_t *one, const EvidencePlace *place, const
     g_autoptr(GBytes) content = evidence_content(place, root, limit, error);
     return content != NULL && (packages    ? packages_describe(one, content, error)
                                : statement ? statement_describe(one, content, image, error)
-                                           : signature_describe(one, content, error));
+                                           : signature_describe(one, content, image, error));
 }
 
 json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image)
@@ -248,11 +254,14 @@ void evidence_print(const json_t *one)
     } else if (g_strcmp0(kind, "provenance") == 0) {
         add_provenance(line, one);
     } else if (g_strcmp0(kind, "signature") == 0) {
-        add_part(line, "", "present, not verified");
-        add_part(line, "key ", said(one, "hint"));
+        add_part(line, "", "present");
     } else if (g_strcmp0(kind, "recipe") == 0) {
         add_part(line, "", said(one, "path"));
         add_list(line, "without ", json_object_get(one, "left_out"));
+    }
+    if (problem == NULL && json_is_true(json_object_get(one, "signed"))) {
+        add_part(line, "", "not verified");
+        add_part(line, "key ", said(one, "hint"));
     }
     if (problem != NULL || line->len == 0) {
         add_part(line, "", said(one, "type"));

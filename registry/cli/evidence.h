@@ -17,8 +17,8 @@ typedef struct {
 /* {"digest", "type", "kind", …} of one attachment of an image, whose manifest has that digest; kind is "packages"
  * ("count", "types"), "tests" ("result", "passed", "failed", "environment", "finished", "recipes"), "provenance"
  * ("repository", "branch", "commit", "clean", "recipe", "base", "base_digest", "builder", "finished"), "signature"
- * ("hint"), "recipe" ("path", "left_out") or "other"; what it does not say is missing. "problem" says why it is not
- * known. Never NULL. */
+ * (of the image), "recipe" ("path", "left_out") or "other"; what it does not say is missing. What is in a signed
+ * bundle has "signed": true, and the key's "hint". "problem" says why it is not known. Never NULL. */
 json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image);
 /* Prints it for people. */
 void evidence_print(const json_t *one);

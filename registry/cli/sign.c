@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "evidence/testresult.h"
 #include "remote/environment.h"
 #include "transfer/signatures.h"
 #include "trust/intoto.h"
@@ -44,15 +45,37 @@ static gboolean sign_check(const SignOptions *options, GError **error)
     return TRUE;
 }
 
+/* A test report that doesn't say when it was made would count as the newest for ever, and one without a recipe for
+ * none: gates go by both. */
+static gboolean sign_check_report(const SignOptions *options, const json_t *predicate, GError **error)
+{
+    const Statement statement = {.predicate_type = options->type, .predicate = predicate};
+    g_autoptr(TestResult) result = test_result_read(&statement, NULL);
+    g_autoptr(GDateTime) finished =
+        result == NULL || result->finished == NULL ? NULL : g_date_time_new_from_iso8601(result->finished, NULL);
+    if (result == NULL || finished == NULL || result->recipes->len == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a test report needs \"result\", \"configuration\": [{\"name\": RECIPE}] and \"ingot\":"
+                    " {\"finished\": DATE}, as in 2026-11-30T05:00:00Z (`ingot test --key` makes and signs one)",
+                    options->attest);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static json_t *sign_predicate(const SignOptions *options, GError **error)
 {
     if (options->attest == NULL) {
         return json_object();
     }
     g_autoptr(GBytes) bytes = ingot_file_read(options->attest, PREDICATE_MAX, error);
-    return bytes == NULL
-               ? NULL
-               : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), options->attest, error);
+    g_autoptr(json_t) predicate = bytes == NULL ? NULL
+                                                : ingot_json_parse(g_bytes_get_data(bytes, NULL),
+                                                                   g_bytes_get_size(bytes), options->attest, error);
+    gboolean is_report = g_strcmp0(options->type, TEST_RESULT_PREDICATE) == 0;
+    return predicate != NULL && (!is_report || sign_check_report(options, predicate, error))
+               ? g_steal_pointer(&predicate)
+               : NULL;
 }
 
 /* HOST/NAME:TAG, which a policy may hold against what is asked for. */

@@ -170,16 +170,12 @@ gboolean signature_counts(const Signature *signature, TrustKey *const *keys, gui
 
 /* --- what is added --- */
 
-/* As cosign writes it (BUNDLE_SPEC.md, "Annotations"). Free it. */
+/* Free it. */
 static char *signature_manifest(const IngotDescriptor *image, const IngotDescriptor *bundle, const char *type)
 {
     g_autofree char *plain = ingot_attachment_to_text(image, TRUST_BUNDLE_TYPE, TRUST_BUNDLE_TYPE, bundle);
-    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-    g_autofree char *created = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
     g_autoptr(json_t) root = json_loads(plain, 0, NULL);
-    json_object_set_new(root, "annotations",
-                        ingot_json_pack("{s:s, s:s, s:s}", TRUST_CONTENT_KEY, TRUST_CONTENT_DSSE, TRUST_PREDICATE_KEY,
-                                        type, "org.opencontainers.image.created", created));
+    json_object_set_new(root, "annotations", trust_bundle_annotations(type));
     return ingot_json_canonical(root);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "trust/base64.h"
 #include "trust/dsse.h"
 #include "trust/intoto.h"
@@ -183,4 +184,11 @@ char *trust_bundle_sign(const TrustKey *key, const char *statement, GError **err
                         "verificationMaterial", "publicKey", "hint", hint, "dsseEnvelope", "payload", payload,
                         "payloadType", DSSE_STATEMENT, "signatures", "sig", signed_text);
     return json_dumps(root, JSON_COMPACT);
+}
+
+json_t *trust_bundle_annotations(const char *type)
+{
+    g_autofree char *created = ingot_text_time(g_get_real_time() / G_USEC_PER_SEC);
+    return ingot_json_pack("{s:s, s:s, s:s}", TRUST_CONTENT_KEY, TRUST_CONTENT_DSSE, TRUST_PREDICATE_KEY, type,
+                           "org.opencontainers.image.created", created);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <ingot/digest.h>
+#include <jansson.h>
 
 #include "trust/key.h"
 
@@ -35,3 +36,6 @@ gboolean trust_bundle_verify(const void *bundle, gsize size, TrustKey *const *ke
 
 /* A bundle with an in-toto statement (intoto.h), signed by a private key. Free it. */
 char *trust_bundle_sign(const TrustKey *key, const char *statement, GError **error);
+/* Annotations of the manifest that attaches it, as cosign writes them (BUNDLE_SPEC.md, "Annotations"), with now as its
+ * date. type: the statement's predicate type. */
+json_t *trust_bundle_annotations(const char *type);

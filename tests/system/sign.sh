@@ -190,3 +190,19 @@ older older "$image" 0
 older elder "$other" 3
 grep -q 'about another image' out || fail "an older one of another image: $(cat out)"
 ok "a registry's image is signed there, and cosign's older signatures are read"
+
+# A gate goes by a report's recipe and date. The key is asked for before any machine boots.
+REPORT=https://in-toto.io/attestation/test-result/v0.1
+for wrong in '{"result":"FAILED"}' '{"result":"FAILED","configuration":[{"name":"a.yaml"}],"ingot":{"finished":"yesterday"}}' \
+    '{"result":"PASSED","ingot":{"finished":"2026-11-30T05:00:00Z"}}'; do
+    echo "$wrong" >report
+    expect 2 ingot sign web:1.0.0 --key my.key --attest report --type $REPORT
+    grep -q 'ingot test --key' err || fail "a report that no gate can place is signed: $(cat err)"
+done
+echo '{"result":"PASSED","configuration":[{"name":"a.yaml"}],"ingot":{"finished":"2026-11-30T05:00:00Z"}}' >report
+ingot sign -q web:1.0.0 --key my.key --attest report --type $REPORT >/dev/null
+ingot show web:1.0.0 >shown
+grep -q '^tests  *PASSED .*2026-11-30T05:00:00Z.* a.yaml, not verified, key ' shown || fail "a signed report is not told: $(cat shown)"
+INGOT_PASSPHRASE=wrong expect 1 ingot test web:1.0.0 --key my.key
+grep -q "my.key: the passphrase is not this key's" err || fail "a wrong passphrase: $(cat err)"
+ok "a test report is signed with its recipe and date"

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/terminal.h"
 #include "evidence/testresult.h"
+#include "trust/bundle.h"
 
 #define PACKAGES "{\"packages\": []}"
 
@@ -62,6 +63,31 @@ static gboolean emit(const Fixture *fixture, IngotDescriptor *manifest, GError *
     return emit_image(fixture->store, &options, progress, manifest, error);
 }
 
+/* The bundle that the store lists counts by its key, and says what the report says. */
+static void a_statement_may_be_signed(void **state)
+{
+    const Fixture *fixture = *state;
+    IngotDescriptor manifest, attached;
+    g_autoptr(TrustKey) key = trust_key_generate(NULL), other = trust_key_generate(NULL);
+    g_autoptr(TestResult) result = test_result_new();
+    g_autoptr(json_t) report = test_result_write(result);
+    TrustResult said = {0};
+    assert_true(emit(fixture, &manifest, NULL));
+    assert_true(emit_statement(fixture->store, &manifest, "web", TEST_RESULT_PREDICATE, report, key, &attached, NULL));
+    g_autoptr(GBytes) bundle = ingot_store_attached(fixture->store, &manifest, TRUST_BUNDLE_TYPE, NULL);
+    assert_non_null(bundle);
+    gsize size;
+    const void *bytes = g_bytes_get_data(bundle, &size);
+    assert_false(trust_bundle_verify(bytes, size, &other, 1, &manifest.digest, &said, NULL));
+    assert_true(trust_bundle_verify(bytes, size, &key, 1, &manifest.digest, &said, NULL));
+    assert_string_equal(said.predicate_type, TEST_RESULT_PREDICATE);
+    trust_result_clear(&said);
+    g_autoptr(GBytes) text = ingot_store_read(fixture->store, &attached.digest, 1 << 20, NULL);
+    g_autoptr(json_t) root = ingot_json_parse_bytes(text, "manifest", 1000, NULL);
+    const json_t *annotations = json_object_get(root, "annotations");
+    assert_string_equal(json_string_value(json_object_get(annotations, TRUST_PREDICATE_KEY)), TEST_RESULT_PREDICATE);
+}
+
 static guint count_names(const Fixture *fixture)
 {
     g_autoptr(GPtrArray) list = ingot_store_list(fixture->store, NULL);
@@ -108,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_name_has_its_reports, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_statement_may_be_signed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_image_without_its_reports_has_no_name, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
