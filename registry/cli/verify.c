@@ -78,8 +78,9 @@ static json_t *verify_one(const Signature *signature, const GPtrArray *keys, con
     if (*counts) {
         key = ingot_digest_to_text(trust_key_fingerprint(g_ptr_array_index(keys, result.key)));
     }
-    json_t *row = ingot_json_pack("{s:s, s:s, s:b, s:s*}", "signature", signature->manifest, "kind",
-                                  signature->older == NULL ? "bundle" : "cosign .sig", "counts", *counts, "key", key);
+    json_t *row = ingot_json_pack("{s:s?, s:s, s:b, s:b, s:s*}", "signature", signature->manifest, "kind",
+                                  signature->older == NULL ? "bundle" : "cosign .sig", "counts", *counts, "read",
+                                  !signature->unread, "key", key);
     ingot_json_set_string(row, "type", result.predicate_type);
     ingot_json_set_string(row, "name", result.name);
     ingot_json_set_string(row, "why", why == NULL ? NULL : why->message);
@@ -90,12 +91,32 @@ static void verify_print(const json_t *rows)
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
+        const char *digest = json_string_value(json_object_get(row, "signature"));
         gboolean counts = json_is_true(json_object_get(row, "counts"));
         const char *text = json_string_value(json_object_get(row, counts ? "key" : "why"));
         g_autofree char *shown = ingot_text_line(text);
-        printf("%-14s %s: %s\n", counts ? "counts" : "does not count",
-               json_string_value(json_object_get(row, "signature")), shown);
+        printf("%-14s %s%s%s\n",
+               counts                                       ? "counts"
+               : json_is_true(json_object_get(row, "read")) ? "does not count"
+                                                            : "not read",
+               digest == NULL ? "" : digest, digest == NULL ? "" : ": ", shown);
     }
+}
+
+/* None counts. That is not known for certain where one was not read: this may be mended, and is not a refusal. */
+static void verify_refuse(const Found *found, const char *digest, GError **error)
+{
+    const GError *unread = signatures_unread(found->signatures);
+    if (unread != NULL) {
+        g_set_error(error, unread->domain, unread->code,
+                    "%s (%s): none of the signatures that were read counts by these keys, but not all could be read: "
+                    "%s",
+                    found->reference, digest, unread->message);
+        return;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED, "%s (%s): %s", found->reference, digest,
+                found->signatures->len == 0 ? "nothing is signed: `ingot sign` signs it"
+                                            : "none of its signatures counts by these keys");
 }
 
 /* One that counts is enough. */
@@ -118,9 +139,7 @@ static gboolean verify_all(const Found *found, const GPtrArray *keys, const char
         verify_print(rows);
     }
     if (!verified) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED, "%s (%s): %s", found->reference, digest,
-                    found->signatures->len == 0 ? "nothing is signed: `ingot sign` signs it"
-                                                : "none of its signatures counts by these keys");
+        verify_refuse(found, digest, error);
     } else if (!ingot_command_common()->json) {
         cli_print_result(found->reference, &found->image);
     }
@@ -159,7 +178,8 @@ const IngotVerb verb_verify = {
     "verify", "REF --key PUBLIC", "check who has signed an image",
     "Prints each signature found, and whether it counts: by one of the keys, about this very image. The exit status is "
     "0\n"
-    "where one counts, 3 where none does. What is in the store is verified there, without a network. The keys decide\n"
+    "where one counts, 3 where none does, 1 where none does but not all could be read. What is in the store is "
+    "verified there, without a network. The keys decide\n"
     "alone: entries of transparency logs are not looked at, and signatures by certificates (Fulcio) never count.\n\n"
     "Examples:\n  ingot verify registry.example/team/web:prod --key release.key.pub\n"
     "  ingot verify web:1.0.0 --key ci.key.pub --type https://in-toto.io/attestation/test-result/v0.1\n",

@@ -3,7 +3,8 @@
  * beside the image, for as long as its manifest is there, until a pull has had all of it.
  *
  * unfetched/HEX is for the image of that digest: a JSON array of {"digest": …, "problem": …}, without a digest where it
- * was the list that could not be had, and with "layer": true for one of its layers. It is a note: one that is damaged
+ * was the list that could not be had; "signature" is true where it is a signature of the image, or may be, and "layer"
+ * for one of its layers. It is a note: one that is damaged
  * or can't be written is as if there were none.
  */
 #pragma once

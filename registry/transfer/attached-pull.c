@@ -11,11 +11,14 @@
 #include "transfer/attachments.h"
 #include "transfer/cosign.h"
 #include "transfer/fetch.h"
+#include "transfer/signatures.h"
+#include "trust/bundle.h"
 
 #define LEVELS 2u           /* what is attached, and what is attached to that */
 #define INDEX_LEVELS 4u     /* of indexes within an index */
-#define MANIFESTS_MOST 256u /* in all */
-#define BLOBS_MOST 256u     /* of one */
+#define MANIFESTS_MOST 256u /* in all, without signatures */
+#define BUNDLES_MOST SIGNATURES_MOST
+#define BLOBS_MOST 256u /* of one */
 #define BLOB_MAX (64u << 20)
 #define TOTAL_MAX (256u << 20)                                        /* bytes of all blobs */
 #define LACKING_MOST 256u                                             /* that are noted */
@@ -29,18 +32,20 @@ typedef struct {
     GHashTable *image; /* digests of its manifest and of all that it names */
     guint64 *received;
     guint manifests;  /* so far */
+    guint bundles;    /* so far */
     guint64 bytes;    /* so far */
+    gboolean bundle;  /* what is being pulled is listed as a signature */
     json_t *lacking;  /* what could not be had (store/lacking.h) */
     GError *problem;  /* the first one; one after which there is no use in asking for more */
     GHashTable *held; /* digests of what is fetched of one attachment */
 } Pull;
 
-/* digest NULL: of a list. Takes error. */
-static void pull_lacks(Pull *pull, const char *digest, GError *error)
+/* digest NULL: of a list. signature: it is one of the image, or may be. Takes error. */
+static void pull_lacks(Pull *pull, const char *digest, gboolean signature, GError *error)
 {
     if (json_array_size(pull->lacking) < LACKING_MOST) {
-        json_array_append_new(pull->lacking,
-                              ingot_json_pack("{s:s*, s:s}", "digest", digest, "problem", error->message));
+        json_array_append_new(pull->lacking, ingot_json_pack("{s:s*, s:s, s:b}", "digest", digest, "problem",
+                                                             error->message, "signature", signature));
     }
     ingot_remote_limit(pull->remote, 0, 0, 0); /* it has been waited for */
     if (pull->problem == NULL || (failure_ends_all(error) && !failure_ends_all(pull->problem))) {
@@ -63,9 +68,16 @@ static gboolean pull_blob(Pull *pull, const json_t *descriptor, const char *dige
 {
     IngotDescriptor blob;
     const char *text = json_string_value(json_object_get(descriptor, "digest"));
-    if (text == NULL || !ingot_digest_parse(text, &blob.digest, error) ||
+    if (text == NULL) {
+        return refuse(error, digest, "one of its parts has no digest");
+    }
+    if (!ingot_digest_parse(text, &blob.digest, error) ||
         !ingot_json_get_size(descriptor, "size", digest, &blob.size, error)) {
-        return text != NULL || refuse(error, digest, "one of its parts has no digest");
+        return FALSE;
+    }
+    if (pull->bundle && blob.size > TRUST_BUNDLE_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it is larger than a signature may be", digest);
+        return FALSE;
     }
     if (g_hash_table_contains(pull->held, text)) {
         return TRUE;
@@ -91,11 +103,12 @@ static gboolean is_image(const Pull *pull, const json_t *root, const char *diges
 /* An image is not taken for an attachment: one that is attached to itself would be gone into for ever. */
 static json_t *pull_manifest(Pull *pull, const char *digest, IngotDescriptor *out, GError **error)
 {
-    if (pull->manifests >= MANIFESTS_MOST) {
+    guint *count = pull->bundle ? &pull->bundles : &pull->manifests;
+    if (*count >= (pull->bundle ? BUNDLES_MOST : MANIFESTS_MOST)) {
         refuse(error, digest, "more is attached than is taken of an image");
         return NULL;
     }
-    pull->manifests++;
+    ++*count;
     g_autoptr(GBytes) bytes = fetch_manifest(pull->store, pull->remote, pull->name, digest, out, pull->received, error);
     if (bytes != NULL) {
         g_hash_table_add(pull->held, ingot_digest_to_text(&out->digest));
@@ -193,26 +206,65 @@ static gboolean pull_one(Pull *pull, const IngotDigest *subject, const char *dig
 
 /* --- all --- */
 
+static void pull_level(Pull *pull, const IngotDigest *subject, guint level);
+
+static gboolean is_bundle(const json_t *listed)
+{
+    return g_strcmp0(json_string_value(json_object_get(listed, "artifactType")), TRUST_BUNDLE_TYPE) == 0;
+}
+
+/* Signatures first: nothing else takes their place within the bounds. What is too large for one comes with the others.
+ */
+static json_t *pull_order(const json_t *listed)
+{
+    json_t *ordered = json_array();
+    for (guint round = 0; round < 2; round++) {
+        for (size_t i = 0; i < json_array_size(listed); i++) {
+            json_t *one = json_array_get(listed, i);
+            if (is_bundle(one) == (round == 0) && json_is_string(json_object_get(one, "digest"))) {
+                json_array_append(ordered, one);
+            }
+        }
+    }
+    return ordered;
+}
+
+/* FALSE: it comes later. */
+static gboolean pull_listed(Pull *pull, const IngotDigest *subject, const json_t *listed, guint level)
+{
+    const char *digest = json_string_value(json_object_get(listed, "digest"));
+    IngotDescriptor own;
+    GError *error = NULL;
+    pull->bundle = is_bundle(listed);
+    gboolean signature = level == 1 && pull->bundle;
+    if (failure_ends_all(pull->problem)) {
+        pull_lacks(pull, digest, signature, g_error_copy(pull->problem));
+    } else if (pull_one(pull, subject, digest, NULL, &own, &error)) {
+        pull_level(pull, &own.digest, level + 1);
+    } else if (pull->bundle && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        g_error_free(error);
+        return FALSE;
+    } else {
+        pull_lacks(pull, digest, signature && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND), error);
+    }
+    return TRUE;
+}
+
 static void pull_level(Pull *pull, const IngotDigest *subject, guint level)
 {
     GError *problem = NULL;
-    g_autoptr(json_t) all = ingot_remote_some_referrers(pull->remote, pull->name, subject, &problem);
+    if (level > LEVELS) {
+        return;
+    }
+    g_autoptr(json_t) listed = ingot_remote_some_referrers(pull->remote, pull->name, subject, &problem);
+    g_autoptr(json_t) all = pull_order(listed);
     if (problem != NULL) {
-        pull_lacks(pull, NULL, problem);
+        pull_lacks(pull, NULL, level == 1, problem);
     }
     for (size_t i = 0; i < json_array_size(all) && json_array_size(pull->lacking) < LACKING_MOST; i++) {
-        const char *digest = json_string_value(json_object_get(json_array_get(all, i), "digest"));
-        IngotDescriptor own;
-        GError *error = NULL;
-        if (digest == NULL) {
-            continue;
-        }
-        if (failure_ends_all(pull->problem)) {
-            pull_lacks(pull, digest, g_error_copy(pull->problem));
-        } else if (!pull_one(pull, subject, digest, NULL, &own, &error)) {
-            pull_lacks(pull, digest, error);
-        } else if (level < LEVELS) {
-            pull_level(pull, &own.digest, level + 1);
+        const json_t *one = json_array_get(all, i);
+        if (!pull_listed(pull, subject, one, level)) {
+            json_array_append_new(all, ingot_json_pack("{s:O}", "digest", json_object_get(one, "digest")));
         }
     }
 }
@@ -238,18 +290,23 @@ static void pull_cosign(Pull *pull, const IngotDigest *image)
 {
     GError *error = NULL;
     ingot_remote_limit(pull->remote, 0, 0, 0);
+    pull->bundle = FALSE;
+    if (failure_ends_all(pull->problem)) {
+        pull_lacks(pull, NULL, TRUE, g_error_copy(pull->problem));
+    }
     for (guint i = 0; cosign_endings[i] != NULL && error == NULL && !failure_ends_all(pull->problem); i++) {
         g_autofree char *tag = cosign_tag(image, cosign_endings[i]), *digest = NULL;
         IngotDescriptor own;
         GError *problem = NULL;
-        if (pull_looks(pull, tag, &digest, &error) && digest != NULL &&
-            !pull_one(pull, image, digest, tag, &own, &problem)) {
-            pull_lacks(pull, digest, problem);
+        gboolean signature = strcmp(cosign_endings[i], ".sig") == 0;
+        if (!pull_looks(pull, tag, &digest, &error)) {
+            pull_lacks(pull, NULL, signature, g_error_copy(error));
+        } else if (digest != NULL && !pull_one(pull, image, digest, tag, &own, &problem)) {
+            pull_lacks(pull, digest, signature && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND),
+                       problem);
         }
     }
-    if (error != NULL) {
-        pull_lacks(pull, NULL, error);
-    }
+    g_clear_error(&error);
 }
 
 gboolean attachments_pull(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,

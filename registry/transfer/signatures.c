@@ -5,19 +5,26 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "remote/failure.h"
 #include "store/attached.h"
 #include "store/blobs.h"
+#include "store/lacking.h"
 #include "store/reach.h"
 #include "transfer/cosign.h"
 #include "transfer/send.h"
 #include "trust/simplesigning.h"
 
-/* Where a list of signatures comes from. */
+/* A list in the making, and where it comes from. */
 typedef struct {
     IngotStore *store;   /* NULL: the registry's */
     IngotRemote *remote; /* NULL: the store's */
     const char *name;    /* in the registry */
-} Place;
+    GPtrArray *list;
+    gsize bytes;  /* of what the list has */
+    guint passed; /* that are not looked at */
+    GError *ends; /* after which there is no use in reading on; NULL: none */
+} Reading;
 
 static void signature_free(gpointer data)
 {
@@ -25,119 +32,209 @@ static void signature_free(gpointer data)
     g_free(signature->manifest);
     g_clear_pointer(&signature->bytes, g_bytes_unref);
     g_free(signature->older);
-    g_free(signature->problem);
+    g_clear_error(&signature->problem);
     g_free(signature);
 }
 
-/* Takes problem, which may be NULL. */
-static Signature *signature_add(GPtrArray *list, const char *manifest, GError *problem)
+static Reading reading_begin(IngotStore *store, IngotRemote *remote, const char *name)
+{
+    return (Reading){
+        .store = store, .remote = remote, .name = name, .list = g_ptr_array_new_with_free_func(signature_free)};
+}
+
+/* Takes bytes and problem, one of which is NULL. */
+static Signature *reading_add(Reading *reading, const char *manifest, GBytes *bytes, GError *problem, gboolean unread)
 {
     Signature *signature = g_new0(Signature, 1);
     signature->manifest = g_strdup(manifest);
-    if (problem != NULL) {
-        signature->problem = g_strdup(problem->message);
-        g_error_free(problem);
-    }
-    g_ptr_array_add(list, signature);
+    signature->bytes = bytes;
+    signature->problem = problem;
+    signature->unread = unread;
+    reading->bytes += bytes == NULL ? 0 : g_bytes_get_size(bytes);
+    g_ptr_array_add(reading->list, signature);
     return signature;
 }
 
-static json_t *place_manifest(const Place *place, const char *digest, GError **error)
+/* Whether one more is read; else it is counted. */
+static gboolean reading_goes_on(Reading *reading)
+{
+    gboolean on = reading->ends == NULL && reading->list->len < SIGNATURES_MOST && reading->bytes < SIGNATURES_BYTES;
+    reading->passed += on ? 0 : 1;
+    return on;
+}
+
+/* Whether the signature itself is at fault: with other bytes than a signature has, or without any. What a store lacks
+ * is damage of the store. */
+static gboolean reading_blames_it(const Reading *reading, const GError *problem)
+{
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT) ||
+           (reading->remote != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+}
+
+/* Takes bytes and problem, one of which is NULL. */
+static Signature *reading_take(Reading *reading, const char *manifest, GBytes *bytes, GError *problem)
+{
+    if (reading->ends == NULL && failure_ends_all(problem)) {
+        reading->ends = g_error_copy(problem);
+    }
+    return reading_add(reading, manifest, bytes, problem, problem != NULL && !reading_blames_it(reading, problem));
+}
+
+static json_t *reading_manifest(const Reading *reading, const char *digest, GError **error)
 {
     IngotDigest parsed;
-    if (place->store != NULL) {
-        return ingot_digest_parse(digest, &parsed, error) ? reach_read(place->store, &parsed, NULL, error) : NULL;
+    if (!ingot_digest_parse(digest, &parsed, error)) {
+        return NULL;
+    }
+    if (reading->store != NULL) {
+        return reach_read(reading->store, &parsed, NULL, error);
     }
     IngotDescriptor own;
-    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(place->remote, place->name, digest, &own, NULL, error);
+    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(reading->remote, reading->name, digest, &own, NULL, error);
     return ingot_json_parse_bytes(bytes, "a signature's manifest", INGOT_MANIFEST_VALUES, error);
 }
 
-static GBytes *place_blob(const Place *place, const json_t *layer, gsize most, GError **error)
+static GBytes *reading_blob(const Reading *reading, const json_t *layer, gsize most, GError **error)
 {
-    const char *text = ingot_json_get_string(layer, "digest", "a signature's layer", error);
+    const char *text = json_string_value(json_object_get(layer, "digest"));
+    json_int_t size = json_integer_value(json_object_get(layer, "size"));
     IngotDigest digest;
-    return text == NULL || !ingot_digest_parse(text, &digest, error) ? NULL
-           : place->store != NULL ? ingot_store_read(place->store, &digest, most, error)
-                                  : ingot_remote_get_blob(place->remote, place->name, &digest, most, error);
+    if (text == NULL || size < 0 || (guint64)size > most || !ingot_digest_parse(text, &digest, NULL)) {
+        g_autofree char *largest = ingot_text_size(most);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "it is not a signature: its manifest names no layer of at most %s", largest);
+        return NULL;
+    }
+    return reading->store != NULL ? ingot_store_read(reading->store, &digest, most, error)
+                                  : ingot_remote_get_blob(reading->remote, reading->name, &digest, most, error);
 }
 
-static void place_read_bundle(const Place *place, const char *digest, GPtrArray *list)
+static void reading_bundle(Reading *reading, const char *digest)
 {
+    if (!reading_goes_on(reading)) {
+        return;
+    }
     GError *problem = NULL;
-    g_autoptr(json_t) root = place_manifest(place, digest, &problem);
+    g_autoptr(json_t) root = reading_manifest(reading, digest, &problem);
     const json_t *layers = json_object_get(root, "layers");
-    g_autoptr(GBytes) bytes =
-        root == NULL ? NULL : place_blob(place, json_array_get(layers, 0), TRUST_BUNDLE_MAX, &problem);
-    signature_add(list, digest, problem)->bytes = g_steal_pointer(&bytes);
+    GBytes *bytes = root == NULL ? NULL : reading_blob(reading, json_array_get(layers, 0), TRUST_BUNDLE_MAX, &problem);
+    reading_take(reading, digest, bytes, problem);
 }
 
 /* One manifest holds any number of them, each a layer. */
-static void place_read_older(const Place *place, const char *digest, GPtrArray *list)
+static void reading_older(Reading *reading, const char *digest)
 {
+    if (!reading_goes_on(reading)) {
+        return;
+    }
     GError *problem = NULL;
-    g_autoptr(json_t) root = place_manifest(place, digest, &problem);
+    g_autoptr(json_t) root = reading_manifest(reading, digest, &problem);
     const json_t *layers = json_object_get(root, "layers");
     if (root == NULL) {
-        signature_add(list, digest, problem);
+        reading_take(reading, digest, NULL, problem);
     }
-    for (size_t i = 0; i < json_array_size(layers) && list->len < SIGNATURES_MOST; i++) {
+    for (size_t i = 0; i < json_array_size(layers); i++) {
         const json_t *layer = json_array_get(layers, i);
         const char *type = json_string_value(json_object_get(layer, "mediaType"));
         const char *text =
             json_string_value(json_object_get(json_object_get(layer, "annotations"), SIMPLE_SIGNATURE_KEY));
-        GError *why = NULL;
-        if (text != NULL && g_strcmp0(type, SIMPLE_PAYLOAD_TYPE) == 0) {
-            g_autoptr(GBytes) bytes = place_blob(place, layer, SIMPLE_PAYLOAD_MAX, &why);
-            Signature *signature = signature_add(list, digest, why);
-            signature->bytes = g_steal_pointer(&bytes);
-            signature->older = g_strdup(text);
+        if (text != NULL && g_strcmp0(type, SIMPLE_PAYLOAD_TYPE) == 0 && reading_goes_on(reading)) {
+            GError *why = NULL;
+            GBytes *bytes = reading_blob(reading, layer, SIMPLE_PAYLOAD_MAX, &why);
+            reading_take(reading, digest, bytes, why)->older = g_strdup(text);
+        }
+    }
+}
+
+/* The list. NULL: the process is to end. */
+static GPtrArray *reading_end(Reading *reading, GError **error)
+{
+    g_autoptr(GError) ends = reading->ends;
+    if (g_error_matches(ends, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        g_ptr_array_unref(reading->list);
+        g_propagate_error(error, g_steal_pointer(&ends));
+        return NULL;
+    }
+    if (reading->passed > 0) {
+        GError *why = ends != NULL ? g_error_new(ends->domain, ends->code, "%u more were not looked at: %s",
+                                                 reading->passed, ends->message)
+                                   : g_error_new(INGOT_ERROR, INGOT_ERROR_LIMIT,
+                                                 "%u more were not looked at: at most %u signatures of one image are "
+                                                 "read, %u MiB in all",
+                                                 reading->passed, SIGNATURES_MOST, SIGNATURES_BYTES >> 20);
+        reading_add(reading, NULL, NULL, why, TRUE);
+    }
+    return reading->list;
+}
+
+/* What no pull could have. */
+static void reading_left_behind(Reading *reading, const IngotDigest *image)
+{
+    g_autoptr(json_t) lacking = lacking_load(reading->store, image);
+    for (size_t i = 0; i < json_array_size(lacking); i++) {
+        const json_t *one = json_array_get(lacking, i);
+        const char *why = json_string_value(json_object_get(one, "problem"));
+        if (json_is_true(json_object_get(one, "signature")) && reading_goes_on(reading)) {
+            GError *problem = g_error_new(INGOT_ERROR, INGOT_ERROR_FAILED, "it did not come along with the image: %s",
+                                          why == NULL ? "?" : why);
+            reading_add(reading, json_string_value(json_object_get(one, "digest")), NULL, problem, TRUE);
         }
     }
 }
 
 GPtrArray *signatures_of_store(IngotStore *store, const IngotDigest *image, GError **error)
 {
-    const Place place = {.store = store};
     g_autoptr(GPtrArray) attached = attached_list(store, image, error);
     if (attached == NULL) {
         return NULL;
     }
     g_autofree char *older = cosign_tag(image, ".sig");
-    GPtrArray *list = g_ptr_array_new_with_free_func(signature_free);
-    for (guint i = 0; i < attached->len && list->len < SIGNATURES_MOST; i++) {
+    Reading reading = reading_begin(store, NULL, NULL);
+    for (guint i = 0; i < attached->len; i++) {
         const Attached *one = g_ptr_array_index(attached, i);
         g_autofree char *digest = ingot_digest_to_text(&one->manifest.digest);
         if (g_strcmp0(one->tag, older) == 0) {
-            place_read_older(&place, digest, list);
+            reading_older(&reading, digest);
         } else if (one->tag == NULL && g_strcmp0(one->type, TRUST_BUNDLE_TYPE) == 0) {
-            place_read_bundle(&place, digest, list);
+            reading_bundle(&reading, digest);
         }
     }
-    return list;
+    reading_left_behind(&reading, image);
+    return reading_end(&reading, error);
 }
 
 GPtrArray *signatures_of_registry(IngotRemote *remote, const char *name, const IngotDigest *image, GError **error)
 {
-    const Place place = {.remote = remote, .name = name};
     g_autofree char *tag = cosign_tag(image, ".sig"), *older = NULL;
     g_autoptr(json_t) referrers = ingot_remote_referrers(remote, name, image, error);
     if (referrers == NULL || !cosign_find(remote, name, tag, &older, error)) {
         return NULL;
     }
-    GPtrArray *list = g_ptr_array_new_with_free_func(signature_free);
-    for (size_t i = 0; i < json_array_size(referrers) && list->len < SIGNATURES_MOST; i++) {
+    Reading reading = reading_begin(NULL, remote, name);
+    for (size_t i = 0; i < json_array_size(referrers); i++) {
         const json_t *row = json_array_get(referrers, i);
         const char *digest = json_string_value(json_object_get(row, "digest"));
         const char *type = json_string_value(json_object_get(row, "artifactType"));
         if (digest != NULL && g_strcmp0(type, TRUST_BUNDLE_TYPE) == 0) {
-            place_read_bundle(&place, digest, list);
+            reading_bundle(&reading, digest);
         }
     }
     if (older != NULL) {
-        place_read_older(&place, older, list);
+        reading_older(&reading, older);
     }
-    return list;
+    return reading_end(&reading, error);
+}
+
+const GError *signatures_unread(const GPtrArray *signatures)
+{
+    for (guint i = 0; i < signatures->len; i++) {
+        const Signature *signature = g_ptr_array_index(signatures, i);
+        if (signature->unread) {
+            return signature->problem;
+        }
+    }
+    return NULL;
 }
 
 /* --- what counts --- */
@@ -148,7 +245,7 @@ gboolean signature_counts(const Signature *signature, TrustKey *const *keys, gui
     const char *wanted = type == NULL ? TRUST_SIGNED_PREDICATE : type;
     if (signature->bytes == NULL) {
         memset(result, 0, sizeof *result);
-        g_set_error_literal(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, signature->problem);
+        g_propagate_error(error, g_error_copy(signature->problem));
         return FALSE;
     }
     gsize size;

@@ -8,20 +8,25 @@
 #include "trust/bundle.h"
 
 typedef struct {
-    char *manifest; /* the digest of the manifest that holds it */
-    GBytes *bytes;  /* the bundle, or the payload of an older one; NULL: it can't be read */
-    char *older;    /* an older one's signature, in base64; NULL: it is a bundle */
-    char *problem;  /* why it can't be read; NULL: it can */
+    char *manifest;  /* the digest of the manifest that holds it; NULL: of several, of which problem tells */
+    GBytes *bytes;   /* the bundle, or the payload of an older one; NULL: it can't be read */
+    char *older;     /* an older one's signature, in base64; NULL: it is a bundle */
+    GError *problem; /* why it can't be read; NULL: it can */
+    gboolean unread; /* the problem is not its own: it might count, if it could be had */
 } Signature;
 
-/* GPtrArray of Signature, at most SIGNATURES_MOST. */
-#define SIGNATURES_MOST 128u
+/* GPtrArray of Signature: SIGNATURES_MOST at most, of SIGNATURES_BYTES in all. What is not looked at for that, or since
+ * the network has failed, or was left behind by a pull, is one more that is unread. INTERRUPTED ends it. */
+#define SIGNATURES_MOST 1024u
+#define SIGNATURES_BYTES (64u << 20)
 GPtrArray *signatures_of_store(IngotStore *store, const IngotDigest *image, GError **error);
 GPtrArray *signatures_of_registry(IngotRemote *remote, const char *name, const IngotDigest *image, GError **error);
+/* Why nobody can tell that none of them counts: the first one that is unread has this problem. NULL: all were read. */
+const GError *signatures_unread(const GPtrArray *signatures);
 
 /* Whether it counts for the image by one of the keys (trust_bundle_verify), and says what is asked for: a statement of
  * that predicate type, or, where type is NULL, "this image", which an older one and a signature of the manifest say
- * too. */
+ * too. One that can't be read has its problem for an error. */
 gboolean signature_counts(const Signature *signature, TrustKey *const *keys, guint count, const IngotDigest *image,
                           const char *type, TrustResult *result, GError **error);
 

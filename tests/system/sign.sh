@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 start_ingotd
+start_upstream "$REGISTRY"
 cd "$TMP"
 export INGOT_PASSPHRASE='open sesame'
 BUNDLE=application/vnd.dev.sigstore.bundle.v0.3+json
@@ -206,3 +207,12 @@ grep -q '^tests  *PASSED .*2026-11-30T05:00:00Z.* a.yaml, not verified, key ' sh
 INGOT_PASSPHRASE=wrong expect 1 ingot test web:1.0.0 --key my.key
 grep -q "my.key: the passphrase is not this key's" err || fail "a wrong passphrase: $(cat err)"
 ok "a test report is signed with its recipe and date"
+
+# A registry that fails, or more signatures than are read, say nothing of those that were not.
+curl -sf "http://$REGISTRY/v2/web/referrers/$image" | python3 -c 'import json, sys
+for one in json.load(sys.stdin)["manifests"]: print("/manifests/%s status 403" % one["digest"])' >rules
+expect 1 ingot verify --pull=always "$upstream/web:1.0.0" --key my.key.pub
+grep -q '^not read ' out && grep -q 'not all could be read' err || fail "a registry that fails: $(cat out err)"
+: >rules
+ingot verify -q --pull=always "$upstream/web:1.0.0" --key my.key.pub >/dev/null || fail "a registry that works again"
+ok "what could not be read is not taken for what does not count"
