@@ -92,7 +92,8 @@ static CheckReport *testing_run(const Testing *testing, const Recipe *recipe, GE
     return report;
 }
 
-/* To the store's image and, where the reference has a host, to the registry's. */
+/* To the store's image and, where the reference has a host, to the registry's: this report alone, not what else the
+ * store has of the image. */
 static gboolean testing_attach(const Testing *testing, const json_t *predicate, IngotDescriptor *attached,
                                GError **error)
 {
@@ -104,16 +105,9 @@ static gboolean testing_attach(const Testing *testing, const json_t *predicate, 
     if (testing->reference->host == NULL) {
         return TRUE;
     }
-    g_autofree char *left = NULL;
     g_autoptr(IngotRemote) remote = environment_remote(testing->reference->host, error);
-    if (remote == NULL || !attachments_push(testing->store, remote, testing->reference->name, image,
-                                            ingot_command_progress(), &left, error)) {
+    if (remote == NULL || !attachment_push(testing->store, remote, testing->reference->name, image, attached, error)) {
         g_prefix_error(error, "the report is attached in the store, but not in the registry: ");
-        return FALSE;
-    }
-    if (left != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
-                    "the report is attached in the store, but perhaps not in the registry: %s", left);
         return FALSE;
     }
     return TRUE;

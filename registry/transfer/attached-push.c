@@ -195,3 +195,11 @@ gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *na
                 : NULL;
     return ok;
 }
+
+gboolean attachment_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
+                         const IngotDescriptor *attached, GError **error)
+{
+    g_autoptr(GHashTable) children = reach_new();
+    const Push push = {.store = store, .remote = remote, .name = name, .children = children};
+    return push_one(&push, &image->digest, &(Attached){.manifest = *attached}, error);
+}

@@ -19,3 +19,6 @@ gboolean attachments_pull(IngotStore *store, IngotRemote *remote, const char *na
  * damaged here, say, or of a form that the registry refuses. NULL: nothing. */
 gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
                           IngotProgress *progress, char **left, GError **error);
+/* Sends one that the store has, by its manifest; it was attached to the image itself. */
+gboolean attachment_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
+                         const IngotDescriptor *attached, GError **error);

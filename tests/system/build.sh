@@ -136,6 +136,8 @@ grep -q '^PASSED: 9 of 9' "$TMP/out" || fail "test: $(cat "$TMP/out")"
 [ "$(ingot show probe:1.0.0 | grep -c '^tests  *PASSED')" = 2 ] || fail "the report is not attached: $(ingot show probe:1.0.0)"
 start_ingotd
 ingot push -q probe:1.0.0 "$REGISTRY/probe" >/dev/null
+ingot key generate -q --no-passphrase "$TMP/local.key" >/dev/null
+ingot sign -q probe:1.0.0 --key "$TMP/local.key" >/dev/null # in the store alone, where it stays
 cat >"$TMP/more.yaml" <<EOF
 name: more
 source: {from: debian-12}
@@ -157,6 +159,8 @@ report, = [one for one in shown["evidence"] if one["digest"] == tested["report"]
 assert (report["result"], report["passed"], report["failed"]) == ("FAILED", 1, 1), report
 assert (report["environment"], report["recipes"]) == ("staging", ["more.yaml"]), report
 PY
+curl -sf "http://$REGISTRY/v2/probe/referrers/$(ingot show --json probe:1.0.0 | python3 -c 'import json, sys; print(json.load(sys.stdin)["digest"])')" >"$TMP/referrers"
+! grep -q sigstore "$TMP/referrers" || fail "test sends on what else the store has attached: $(cat "$TMP/referrers")"
 ingot recipe --store "$TMP/none" "$REGISTRY/probe:1.0.0" -o "$TMP/far" >/dev/null 2>&1 && diff -r "$TMP/back" "$TMP/far" || fail "the registry's recipe is another"
 [ ! -e "$TMP/none" ] || fail "a look made a store"
 ok "a stored image is tested, and its report is attached here and in the registry"

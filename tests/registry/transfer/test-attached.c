@@ -1,0 +1,65 @@
+/* What is attached to an image of the store, and how much of it a registry is sent. */
+#include "../remote/serve.h"
+
+#include <ingot/manifest.h>
+
+#include "base/file.h"
+#include "store/attached.h"
+#include "transfer/attachments.h"
+
+#define IMAGE "{\"schemaVersion\":2,\"config\":{},\"layers\":[]}"
+
+/* It has all blobs, and takes each manifest. */
+static char *answer(const char *request, gsize sent, gpointer user)
+{
+    GPtrArray *manifests = user;
+    const char *at = strstr(request, "/manifests/");
+    (void)sent;
+    if (g_str_has_prefix(request, "PUT ") && at != NULL) {
+        g_ptr_array_add(manifests, g_strndup(at + strlen("/manifests/"), INGOT_DIGEST_TEXT_SIZE - 1));
+        return serve_text("201 Created", "OCI-Subject: sha256:0\r\n", "");
+    }
+    return serve_text("200 OK", "", "");
+}
+
+static IngotDescriptor attach(IngotStore *store, const IngotDescriptor *image, const char *text)
+{
+    g_autoptr(GBytes) content = g_bytes_new(text, strlen(text));
+    IngotDescriptor attached;
+    assert_true(attached_put(store, image, "text/mark", "text/plain", NULL, content, &attached, NULL));
+    return attached;
+}
+
+/* A report is sent as soon as it is made: that sends nothing else that the store has of the image. */
+static void one_goes_without_the_others(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    g_autoptr(IngotStore) store = ingot_store_open(ingot_workdir_path(folder), NULL);
+    IngotDescriptor image;
+    assert_true(ingot_store_put(store, IMAGE, strlen(IMAGE), &image, NULL));
+    attach(store, &image, "of old");
+    const IngotDescriptor attached = attach(store, &image, "new");
+    attach(store, &attached, "about the new one");
+    g_autofree char *digest = ingot_digest_to_text(&attached.digest);
+    g_autoptr(GPtrArray) manifests = g_ptr_array_new_with_free_func(g_free);
+    Serve *serve = serve_new(answer, manifests);
+    g_autoptr(IngotRemote) remote = serve_remote(serve);
+    g_autoptr(GError) error = NULL;
+    assert_true(attachment_push(store, remote, "team/web", &image, &attached, &error));
+    assert_int_equal(manifests->len, 1);
+    assert_string_equal(g_ptr_array_index(manifests, 0), digest);
+    g_autofree char *left = NULL;
+    assert_true(attachments_push(store, remote, "team/web", &image, NULL, &left, &error));
+    serve_free(serve);
+    assert_null(left);
+    assert_int_equal(manifests->len, 1 + 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_goes_without_the_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
