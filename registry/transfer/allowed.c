@@ -34,23 +34,27 @@ static void warn_of_base(const json_t *base, const char *text, IngotProgress *pr
                            digest == NULL ? "?" : digest, told);
 }
 
+/* Withheld is what the strictest of all names says, whichever name the user asks for: it is one image. */
 gboolean allowed_check(const IngotStore *store, const IngotDigest *image, const char *text,
                        const IngotPullOptions *options, GError **error)
 {
     g_autoptr(json_t) note = standing_load(store, image);
     const json_t *said = json_object_get(note, "said"), *base = json_object_get(note, "base");
+    const char *registry = json_string_value(json_object_get(note, "registry"));
     gboolean allow = options != NULL && options->remote != NULL && options->remote->allow_revoked;
     IngotProgress *progress = options == NULL ? NULL : options->progress;
     g_autofree char *told = lifecycle_tell(said);
     if (lifecycle_withholds(said) && !allow) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED,
-                    "%s: %s, as %s said when it was asked last (`ingot pull` asks again; --allow-revoked takes it all "
-                    "the same)",
-                    text, told, json_string_value(json_object_get(note, "registry")));
+        g_autofree char *digest = ingot_digest_to_text(image);
+        g_set_error(
+            error, INGOT_ERROR, INGOT_ERROR_REFUSED,
+            "%s: %s, as %s said when it was asked last (`ingot pull %s@%s` asks it again; --allow-revoked takes "
+            "it all the same)",
+            text, told, registry, registry, digest);
         return FALSE;
     }
     if (lifecycle_of(said) != LIFECYCLE_ACTIVE) {
-        ingot_progress_warning(progress, "%s: %s", text, told);
+        ingot_progress_warning(progress, "%s: %s, as %s said", text, told, registry);
     }
     if (base != NULL) {
         warn_of_base(base, text, progress);

@@ -118,6 +118,18 @@ done
 [ "$(plain "http://$first/v2/other/top/manifests/2.0.0")" = 200 ] && header Warning | grep -q 'stands on a base.*revoked' || fail "$(cat "$TMP/head")"
 ok "whoever pulls what stands on it is warned, two levels above it"
 
+# --- another name's word on the same image ---
+cp -a "$TMP/store" "$TMP/words"
+ingot push -q web:1.0.0 "$first/other/same" >/dev/null
+ingot deprecate "$first/other/same:1.0.0" --reason 'of old' >/dev/null
+expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/other/same:1.0.0"
+grep -q "revoked by root.*as $web said" "$TMP/err" || fail "$(cat "$TMP/err")"
+for name in "$web" "$first/other/same"; do
+    expect 3 ingot export --store "$TMP/words" "$name@$digest" -o "$TMP/out.raw"
+    [ ! -e "$TMP/out.raw" ] || fail "$name is exported"
+done
+ok "in the store, a milder word of another name takes no revocation away"
+
 # --- the store, without a network ---
 kill "$SERVER"
 wait "$SERVER"
@@ -134,6 +146,8 @@ ingotd rebuild --data "$TMP/registry" --force >/dev/null 2>&1 || fail "rebuild"
 start_ingotd
 first=$REGISTRY web=$REGISTRY/team/web
 expect 3 as "$reader" ingot pull "$web:1.0.0"
+as "$reader" ingot pull -q --allow-revoked --store "$TMP/again" "$web:1.0.0" >/dev/null 2>&1 || fail "--allow-revoked refuses to pull"
+expect 3 ingot export --store "$TMP/again" "$web:1.0.0" -o "$TMP/out3.raw"
 ingot show "$web:1.0.0" | grep -q '^state *revoked by root.*CVE-2026-1' || fail "$(ingot show "$web:1.0.0")"
 ingot descendants --json "$web:1.0.0" | python3 -c 'import json,sys; assert [(o["name"],o["depth"]) for o in json.load(sys.stdin)] == [("team/middle",1),("other/top",2)]' || fail "descendants, rebuilt"
 ok "a restart and a catalogue that is made again from the log keep it"
@@ -148,7 +162,7 @@ ok "a mirror carries the word along"
 
 ingot restore "$web:1.0.0" --reason 'false alarm' >"$TMP/out"
 grep -q "$digest active" "$TMP/out" || fail "$(cat "$TMP/out")"
-as "$reader" ingot pull -q --store "$TMP/store" "$web:1.0.0" >/dev/null 2>"$TMP/err" || fail "restored: $(cat "$TMP/err")"
+as "$reader" ingot pull -q --store "$TMP/again" "$web:1.0.0" >/dev/null 2>"$TMP/err" || fail "restored: $(cat "$TMP/err")"
 [ ! -s "$TMP/err" ] || fail "a warning of a restored image: $(cat "$TMP/err")"
 ingot promote -q "$web" 1.0.0 prod >/dev/null || fail "restored, and not promoted"
 [ "$(plain "http://$first/api/v1/team/web/lifecycle/$digest")" = 200 ]
@@ -162,6 +176,6 @@ INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team
 ok "restore brings it back, and what was said stays for ever"
 
 ingot disable "$web:1.0.0" --reason 'under test' >/dev/null
-expect 3 as "$reader" ingot pull --store "$TMP/store" "$web:1.0.0"
+expect 3 as "$reader" ingot pull --store "$TMP/again" "$web:1.0.0"
 grep -q 'disabled by root.*under test' "$TMP/err" || fail "$(cat "$TMP/err")"
 ok "a disabled image is withheld until it is restored"
