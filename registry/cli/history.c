@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "cli/nameapi.h"
 
-#define COLUMNS_MOST 8u
+#define COLUMNS_MOST 9u
 
 json_t *history_ask(const char *where, const char *what, const char *query, GError **error)
 {
@@ -26,7 +26,7 @@ json_t *history_ask(const char *where, const char *what, const char *query, GErr
 static char *cell_of(const json_t *entry, const char *column)
 {
     const char *text = json_string_value(json_object_get(entry, column));
-    if (text == NULL) {
+    if (text == NULL || *text == '\0') {
         return g_strdup("-");
     }
     IngotDigest digest;

@@ -121,6 +121,25 @@ INGOT_STORE=$TMP/store-b timeout 60 ingot follow "$where:dev" --folder "$TMP/b" 
 [ -z "$(uniq -d "$RAN")" ] || fail "twice in a row: $(cat "$RAN")"
 ok "whenever the follower is killed, nothing runs twice, and in the end what the channel names has run"
 
+# --- who runs what ---
+ingot channels "$where" --hosts --json >"$TMP/hosts.json"
+python3 - "$TMP/hosts.json" "$(digest 1)" "$(digest 3)" <<'PY' || fail "--hosts --json: $(cat "$TMP/hosts.json")"
+import json, sys
+dev = next(one for one in json.load(open(sys.argv[1])) if one["channel"] == "dev")
+a, b = sorted(dev["hosts"], key=lambda host: host["host"])
+assert dev["version"] == "1.0.0" and dev["digest"] == b["digest"] == sys.argv[2] and a["digest"] == sys.argv[3], dev
+assert (a["host"], a["result"], a["current"]) == ("a", "done", False), a
+assert (b["host"], b["result"], b["current"], b["failure"]) == ("b", "done", True, ""), b
+assert all(host["since"] <= host["seen"] for host in (a, b)), dev
+PY
+curl -sf -d '{"host":"c","group":"canary","result":"failed","failure":"it broke","since":"2026-11-30T05:00:00Z"}' "http://$REGISTRY/api/v1/team/web/hosts/1.0.0" >/dev/null
+ingot channels "$where" --hosts >"$TMP/hosts"
+[ "$(awk '{ print $1, $2, $3, $4, $6 }' "$TMP/hosts")" = "CHANNEL HOST GROUP VERSION RESULT
+dev a - - behind
+dev b - 1.0.0 done
+1.0.0 c canary - failed" ] && grep -q 'it broke$' "$TMP/hosts" || fail "--hosts: $(cat "$TMP/hosts")"
+ok "a name's hosts are listed with what they run, and which of them are behind"
+
 # --- a command that fails ---
 export RAN=$TMP/ran.c
 # shellcheck disable=SC2016

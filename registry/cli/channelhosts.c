@@ -1,0 +1,90 @@
+#include "cli/channelhosts.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "cli/history.h"
+
+static const char *member(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+/* The list's entry of a channel; one is added where there is none. It belongs to the list. */
+static json_t *find_channel(json_t *channels, const char *name)
+{
+    gsize index;
+    json_t *entry;
+    json_array_foreach(channels, index, entry)
+    {
+        if (g_strcmp0(member(entry, "channel"), name) == 0) {
+            return entry;
+        }
+    }
+    entry = json_object();
+    ingot_json_set_string(entry, "channel", name);
+    json_object_set_new(entry, "hosts", json_array());
+    json_array_append_new(channels, entry);
+    return entry;
+}
+
+gboolean channel_hosts_add(const char *where, json_t *channels, GError **error)
+{
+    gsize index;
+    json_t *entry, *host;
+    g_autoptr(json_t) hosts = history_ask(where, "hosts", NULL, error);
+    if (hosts == NULL) {
+        return FALSE;
+    }
+    json_array_foreach(channels, index, entry)
+    {
+        json_object_set_new(entry, "hosts", json_array());
+    }
+    json_array_foreach(hosts, index, host)
+    {
+        json_t *channel = find_channel(channels, member(host, "channel"));
+        const char *named = member(channel, "digest");
+        if (named != NULL) {
+            gboolean current =
+                g_strcmp0(member(host, "result"), "done") == 0 && g_strcmp0(member(host, "digest"), named) == 0;
+            json_object_set_new(host, "current", json_boolean(current));
+        }
+        json_object_del(host, "channel");
+        json_array_append(json_object_get(channel, "hosts"), host);
+    }
+    return TRUE;
+}
+
+/* A line of the table: the host's members with those of its channel. */
+static json_t *line_of(const json_t *channel, const json_t *host)
+{
+    json_t *line = host == NULL ? json_object() : json_copy((json_t *)host);
+    ingot_json_set_string(line, "channel", member(channel, "channel"));
+    if (g_strcmp0(member(host, "digest"), member(channel, "digest")) == 0) {
+        ingot_json_set_string(line, "version", member(channel, "version"));
+    } else if (json_is_false(json_object_get(host, "current")) && g_strcmp0(member(host, "result"), "done") == 0) {
+        ingot_json_set_string(line, "result", "behind");
+    }
+    return line;
+}
+
+void channel_hosts_print(const json_t *channels)
+{
+    static const char *const columns[] = {"channel", "host",  "group", "version", "digest",
+                                          "result",  "since", "seen",  "failure", NULL};
+    gsize c, h;
+    const json_t *channel, *host;
+    g_autoptr(json_t) lines = json_array();
+    json_array_foreach(channels, c, channel)
+    {
+        const json_t *hosts = json_object_get(channel, "hosts");
+        json_array_foreach(hosts, h, host)
+        {
+            json_array_append_new(lines, line_of(channel, host));
+        }
+        if (json_array_size(hosts) == 0) {
+            json_array_append_new(lines, line_of(channel, NULL));
+        }
+    }
+    history_print(lines, columns);
+}
