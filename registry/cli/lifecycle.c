@@ -50,7 +50,9 @@ static void print_state(const IngotReference *reference, const json_t *answer)
     const json_t *next = json_object_get(answer, "next");
     g_autofree char *now = lifecycle_tell(json_object_get(answer, "said"));
     g_autofree char *later = next == NULL ? NULL : lifecycle_tell(next);
-    printf("%s/%s@%s %s\n", reference->host, reference->name, digest == NULL ? "?" : digest, now);
+    gboolean mirrored = json_is_true(json_object_get(json_object_get(answer, "said"), "mirrored"));
+    printf("%s/%s@%s %s%s\n", reference->host, reference->name, digest == NULL ? "?" : digest, now,
+           mirrored ? " (as the registry says that this one copies from)" : "");
     if (later != NULL) {
         printf("%s/%s@%s will be %s\n", reference->host, reference->name, digest == NULL ? "?" : digest, later);
     }
@@ -135,6 +137,7 @@ const IngotVerb verb_disable = {"disable", "REF", "withhold an image of a regist
                                 run_disable};
 const IngotVerb verb_restore = {"restore", "REF", "give an image of a registry out again",
                                 "Takes back what revoke, disable or deprecate has said. That it was said stays in the "
-                                "registry's log.\n" HOW
+                                "registry's log.\n"
+                                "What a mirror or a cache has taken over from another registry is restored there.\n" HOW
                                 "Example:\n  ingot restore registry.example/team/web:1.0.0 --reason 'false alarm'\n",
                                 run_restore};

@@ -175,6 +175,20 @@ INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team
 [ "$(curl -s -o "$TMP/answer" -w '%{http_code}' "http://$second/v2/team/web/manifests/1.0.0")" = 200 ] || fail "restored, but not at the mirror: $(cat "$TMP/answer")"
 ok "restore brings it back, and what was said stays for ever"
 
+# said HOST: how many words a registry has of the image.
+said() { curl -s "http://$1/api/v1/team/web/lifecycle/$digest" | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["all"]))'; }
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' -X PUT -d '{"state":"revoked","reason":"ours"}' "http://$second/api/v1/team/web/lifecycle/$digest")" = 200 ] || fail "$(cat "$TMP/answer")"
+words=$(said "$second")
+for verb in deprecate restore; do
+    ingot $verb "$web:1.0.0" --reason theirs >/dev/null
+    for _ in 1 2; do
+        INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team/web' >"$TMP/out" 2>&1 || fail "mirror: $(cat "$TMP/out")"
+    done
+    [ "$(curl -s -o "$TMP/answer" -w '%{http_code}' "http://$second/v2/team/web/manifests/1.0.0")" = 403 ] && grep -q ours "$TMP/answer" || fail "$verb there takes back what was said here: $(cat "$TMP/answer")"
+done
+[ "$(said "$second")" = $((words + 2)) ] || fail "not each word once: $(said "$second"), $words before"
+ok "what was said at a mirror stays, whatever the other registry says"
+
 ingot disable "$web:1.0.0" --reason 'under test' >/dev/null
 expect 3 as "$reader" ingot pull --store "$TMP/again" "$web:1.0.0"
 grep -q 'disabled by root.*under test' "$TMP/err" || fail "$(cat "$TMP/err")"

@@ -114,7 +114,7 @@ gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image
 
 static json_t *add_word(const json_t *body, gpointer said)
 {
-    return state_add(body, said);
+    return state_add(body, said, states_now());
 }
 
 gboolean state_say(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,
@@ -122,4 +122,27 @@ gboolean state_say(Storage *storage, const StorageActor *actor, const char *name
 {
     g_autofree char *digest = ingot_digest_to_text(image);
     return storage_change_record(storage, actor, STATE_RECORD, name, digest, add_word, (gpointer)said, error);
+}
+
+static json_t *add_mirrored(const json_t *body, gpointer there)
+{
+    gint64 now = states_now();
+    g_autoptr(json_t) said = state_mirror(body, there, now);
+    return said == NULL ? NULL : state_add(body, said, now);
+}
+
+gboolean state_hear(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,
+                    const json_t *there, GError **error)
+{
+    GError *problem = NULL;
+    g_autofree char *digest = ingot_digest_to_text(image);
+    g_autoptr(json_t) body = storage_record(storage, STATE_RECORD, name, digest, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    /* Nearly always nothing is new, and nobody has to wait for the writer. */
+    g_autoptr(json_t) said = state_mirror(body, there, states_now());
+    return said == NULL ||
+           storage_change_record(storage, actor, STATE_RECORD, name, digest, add_mirrored, (gpointer)there, error);
 }

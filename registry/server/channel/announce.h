@@ -28,6 +28,10 @@ gboolean state_stands_in_the_way(Storage *storage, const char *name, const Ingot
  * NULL: nothing does. */
 gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, char **mark, GError **error);
 
-/* Says one thing more of an image of the repository (image/lifecycle.h). Of two at once, in whichever processes, none is lost. */
+/* Says one thing more of an image of the repository (image/lifecycle.h). Of two at once, in whichever processes, none
+ * is lost. */
 gboolean state_say(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,
                    const json_t *said, GError **error);
+/* Takes over what another registry says of it now (NULL: nothing), beside what was said here. */
+gboolean state_hear(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *image,
+                    const json_t *there, GError **error);

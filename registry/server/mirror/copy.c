@@ -10,8 +10,6 @@
 #include "server/storage/bases.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
-#include "server/storage/records.h"
-#include "server/storage/states.h"
 
 #define DEEP 8 /* indexes within indexes, attachments of attachments */
 
@@ -34,30 +32,10 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
                           guint depth, gboolean *changed, GError **error);
 
 /* What the other registry says of the manifest that it was asked for last counts here too, and no longer than there:
- * before the manifest can be had here. What was said here first stays. */
+ * before the manifest can be had here. */
 static gboolean copy_said(Copy *copy, const char *name, const IngotDigest *digest, GError **error)
 {
-    GError *problem = NULL;
-    g_autofree char *text = ingot_digest_to_text(digest);
-    g_autoptr(json_t) body = storage_record(copy->storage, STATE_RECORD, name, text, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    const json_t *counts = state_now(body, now), *there = ingot_remote_said(copy->remote);
-    gboolean mirrored = json_is_true(json_object_get(counts, "mirrored"));
-    if (there == NULL && !mirrored) {
-        return TRUE;
-    }
-    g_autoptr(json_t) said = there == NULL
-                                 ? lifecycle_say(LIFECYCLE_ACTIVE, "the other registry has restored it", NULL, now, now)
-                                 : json_copy((json_t *)there);
-    json_object_del(said, "name");
-    json_object_del(said, "digest");
-    json_object_set_new(said, "mirrored", json_true());
-    return (counts != NULL && json_equal(said, (json_t *)counts)) ||
-           state_say(copy->storage, &copy_actor, name, digest, said, error);
+    return state_hear(copy->storage, &copy_actor, name, digest, ingot_remote_said(copy->remote), error);
 }
 
 /* An entry of an index whose type tells nothing: where the other registry has a manifest of that digest, it is one. */

@@ -14,9 +14,24 @@
 static json_t *add(json_t *body, Lifecycle state, gint64 from)
 {
     g_autoptr(json_t) said = lifecycle_say(state, "why", "alice", 100, from);
-    json_t *next = state_add(body, said);
+    json_t *next = state_add(body, said, 100);
     json_decref(body);
     return next;
+}
+
+/* The same, as another registry says it now. */
+static json_t *hear(json_t *body, Lifecycle state, gint64 from, gint64 now)
+{
+    g_autoptr(json_t) there = lifecycle_say(state, "there", "bob", 100, from);
+    g_autoptr(json_t) said = state_mirror(body, state == LIFECYCLE_ACTIVE ? NULL : there, now);
+    json_t *next = said == NULL ? json_incref(body) : state_add(body, said, now);
+    json_decref(body);
+    return next;
+}
+
+static size_t words_of(const json_t *body)
+{
+    return json_array_size(json_object_get(body, "said"));
 }
 
 static Lifecycle at(const json_t *body, gint64 now)
@@ -79,6 +94,66 @@ static void test_bound(void **state)
     broken = add(broken, LIFECYCLE_REVOKED, 5);
     assert_int_equal(at(broken, 5), LIFECYCLE_REVOKED);
     json_decref(broken);
+}
+
+/* Neither side takes back what the other has said. */
+static void test_the_stricter_side_counts(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_REVOKED, 100);
+    body = hear(body, LIFECYCLE_DEPRECATED, 150, 200);
+    assert_int_equal(at(body, 200), LIFECYCLE_REVOKED);
+    assert_false(json_is_true(json_object_get(state_now(body, 200), "mirrored")));
+    body = hear(body, LIFECYCLE_ACTIVE, 0, 300);
+    assert_int_equal(at(body, 300), LIFECYCLE_REVOKED);
+    body = hear(body, LIFECYCLE_REVOKED, 350, 400);
+    body = add(body, LIFECYCLE_ACTIVE, 500);
+    assert_int_equal(at(body, 500), LIFECYCLE_REVOKED);
+    assert_true(json_is_true(json_object_get(state_now(body, 500), "mirrored")));
+    body = hear(body, LIFECYCLE_ACTIVE, 0, 600);
+    assert_null(state_now(body, 600));
+    body = hear(body, LIFECYCLE_DISABLED, 650, 700);
+    body = add(body, LIFECYCLE_REVOKED, 900);
+    assert_int_equal(at(body, 700), LIFECYCLE_DISABLED);
+    assert_int_equal(lifecycle_of(state_next(body, 700)), LIFECYCLE_REVOKED);
+    assert_int_equal(at(body, 900), LIFECYCLE_REVOKED);
+    assert_int_equal(words_of(body), 8);
+}
+
+/* What another registry says again and again is noted once, whatever its clock says. */
+static void test_heard_once(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_REVOKED, 100);
+    g_autoptr(json_t) active = lifecycle_say(LIFECYCLE_ACTIVE, NULL, "bob", 100, 100);
+    assert_null(state_mirror(body, NULL, 200));
+    assert_null(state_mirror(body, active, 200));
+    for (gint64 now = 200; now < 200 + 2 * STATES_MOST; now++) {
+        body = hear(body, LIFECYCLE_DISABLED, 1000000, now); /* its clock is ahead */
+        body = hear(body, LIFECYCLE_DISABLED, 1000000 + now, now);
+    }
+    assert_int_equal(words_of(body), 2);
+    assert_int_equal(at(body, 500), LIFECYCLE_REVOKED);
+    assert_null(state_next(body, 500));
+    for (gint64 now = 500; now < 500 + 2 * STATES_MOST; now++) {
+        body = hear(body, LIFECYCLE_ACTIVE, 0, now);
+        body = hear(body, LIFECYCLE_DEPRECATED, now, now);
+    }
+    assert_int_equal(words_of(body), STATES_MOST + 1);
+    assert_int_equal(at(body, 2000), LIFECYCLE_REVOKED); /* no number of words pushes it out */
+}
+
+/* Words of the future do not push out the one that counts. */
+static void test_what_counts_stays(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_DEPRECATED, 10);
+    body = add(body, LIFECYCLE_REVOKED, 50);
+    for (gint64 i = 0; i < 2 * STATES_MOST; i++) {
+        body = add(body, LIFECYCLE_DEPRECATED, 5000 + i);
+    }
+    assert_int_equal(words_of(body), STATES_MOST);
+    assert_int_equal(at(body, 100), LIFECYCLE_REVOKED);
 }
 
 static void test_dates(void **state)
@@ -150,6 +225,9 @@ int main(void)
                                        cmocka_unit_test(test_restored),
                                        cmocka_unit_test(test_next_is_the_nearest),
                                        cmocka_unit_test(test_bound),
+                                       cmocka_unit_test(test_the_stricter_side_counts),
+                                       cmocka_unit_test(test_heard_once),
+                                       cmocka_unit_test(test_what_counts_stays),
                                        cmocka_unit_test(test_dates),
                                        cmocka_unit_test(test_words),
                                        cmocka_unit_test(test_from_elsewhere)};
