@@ -244,6 +244,13 @@ static gboolean move_channel(const Promotion *promotion, const IngotDigest *now,
     return result->moved;
 }
 
+/* Whether the channel names the digest already: not because an upstream's does, which that may move. */
+static gboolean stands(const Promotion *promotion, const IngotDigest *now, const PromotionResult *result)
+{
+    return now != NULL && ingot_digest_equal(now, &result->digest) &&
+           storage_is_pushed(promotion->storage, promotion->name, promotion->channel);
+}
+
 /* result has the digest. */
 static gboolean judge_and_move(const Promotion *promotion, const PipelineChannel *channel, const char *how,
                                PromotionResult *result, GError **error)
@@ -259,8 +266,7 @@ static gboolean judge_and_move(const Promotion *promotion, const PipelineChannel
     }
     result->gates = json_array();
     judge_gates(promotion, channel, strcmp(how, "rollback") == 0, result);
-    gboolean stays = promotion->dry_run || (result->refused && !promotion->force) ||
-                     (found && ingot_digest_equal(&old, &result->digest));
+    gboolean stays = promotion->dry_run || (result->refused && !promotion->force) || stands(promotion, now, result);
     return stays || move_channel(promotion, now, how, result, error);
 }
 

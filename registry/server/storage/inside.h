@@ -128,7 +128,8 @@ gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDi
 
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error);
-/* cached: as an upstream has it. Such a tag leaves alone what was pushed. */
+/* cached: as an upstream has it. Such a tag leaves alone what was pushed; any other makes its manifest one that was
+ * pushed, which is never evicted. */
 gboolean names_tag(Change *change, const char *name, const char *tag, gint64 repository, gint64 blob,
                    const IngotDigest *digest, gboolean cached, gboolean is_sha512, GError **error);
 gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error);

@@ -148,11 +148,14 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     if ((cached && old.pushed) || (same && old.pushed == !cached && old.is_sha512 == is_sha512)) {
         return TRUE;
     }
+    gboolean moves =
+        !same || (!cached && !old.pushed); /* who keeps what an upstream's channel names stands in its log */
     g_autofree char *text = ingot_digest_to_text(digest);
     change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, "algorithm",
                is_sha512 ? "sha512" : NULL, NULL);
-    return tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error) &&
-           (same || change->redoes || !storage_is_channel(change->storage, name, tag) ||
+    return (cached || cached_drop(change->writer, repository, digest, NULL, error)) &&
+           tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error) &&
+           (!moves || change->redoes || !storage_is_channel(change->storage, name, tag) ||
             moves_note(change, name, tag, digest, error));
 }
 

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "server/storage/collect.h"
+#include "server/storage/movetag.h"
 #include "server/storage/rebuild.h"
 
 #define SIZE 1000000u /* of a blob */
@@ -221,6 +222,36 @@ static void it_is_known_after_a_rebuild(void **state)
     assert_true(has_tag(storage, "a", "own") && has_tag(storage, "b", "last"));
 }
 
+static void promote(Storage *storage, const char *name, const char *channel, const IngotDigest *to)
+{
+    g_autoptr(GError) error = NULL;
+    const StorageMoving moving = {.name = name, .tag = channel, .to = to};
+    if (!storage_move_tag(storage, &moving, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+/* Whoever promotes an image to a channel keeps it: also in a catalogue that is made again. */
+static void what_was_promoted_stays(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) storage = open_cache(state, 1000);
+    IngotDigest promoted = cache_image(storage, "a", "1.0.0", 1), found;
+    promote(storage, "a", "prod", &promoted);
+    for (guint day = 1; day <= 2; day++) {
+        IngotDigest last = cache_image(storage, "b", day == 1 ? "1.0.0" : "2.0.0", day + 1);
+        set_used(state, "b", &last, day);
+        collect(storage, FALSE);
+        assert_true(storage_find_tag(storage, "a", "prod", &found, NULL) && ingot_digest_equal(&found, &promoted));
+        assert_true(has_noise(storage, "a", 1) && has_tag(storage, "a", "1.0.0"));
+        storage_close(g_steal_pointer(&storage));
+        RebuildReport report;
+        assert_true(storage_rebuild(path, &(RebuildOptions){0}, &report, NULL));
+        storage = open_cache(state, 1000);
+    }
+    assert_false(has_tag(storage, "b", "1.0.0"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_pushed_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_image_goes_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_known_after_a_rebuild, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_promoted_stays, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
