@@ -24,8 +24,8 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const IngotVerb verb_rollback = {
     "rollback", "HOST/NAME CHANNEL", "move a channel back to what it named before",
-    "Without --to, to what it named before what it names now: again and again, step by step. Only gates of the "
-    "pipeline\n"
-    "with `always` are asked, and what is revoked is no way back. Status 3: refused.\n\n"
+    "Without --to, to what it named before what it names now: again and again, step by step; a channel that was\n"
+    "removed comes back. Only gates of the pipeline with `always` are asked, and what is revoked is no way back.\n"
+    "Status 3: refused.\n\n"
     "Example:\n  ingot rollback registry.example/team/web prod --reason 'it fails its health check'\n",
     run};

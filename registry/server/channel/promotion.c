@@ -251,16 +251,10 @@ static gboolean stands(const Promotion *promotion, const IngotDigest *now, const
            storage_is_pushed(promotion->storage, promotion->name, promotion->channel);
 }
 
-/* result has the digest. */
+/* result has the digest; now is what the channel names, NULL: nothing. */
 static gboolean judge_and_move(const Promotion *promotion, const PipelineChannel *channel, const char *how,
-                               PromotionResult *result, GError **error)
+                               const IngotDigest *now, PromotionResult *result, GError **error)
 {
-    IngotDigest old;
-    gboolean found;
-    if (!find_current(promotion, &old, &found, error)) {
-        return FALSE;
-    }
-    const IngotDigest *now = found ? &old : NULL;
     if (!expects(promotion, now)) {
         return tell_winner(promotion, error);
     }
@@ -270,13 +264,33 @@ static gboolean judge_and_move(const Promotion *promotion, const PipelineChannel
     return stays || move_channel(promotion, now, how, result, error);
 }
 
-gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error)
+/* What the channel, which names `now` (NULL: nothing), is to name. */
+typedef gboolean (*PromotionTarget)(const Promotion *promotion, const IngotDigest *now, IngotDigest *digest,
+                                    GError **error);
+
+static gboolean promotion_move(const Promotion *promotion, const char *how, PromotionTarget find,
+                               PromotionResult *result, GError **error)
 {
+    IngotDigest old;
+    gboolean found;
     g_autoptr(Pipeline) pipeline = storage_pipeline(promotion->storage, promotion->name);
     const PipelineChannel *channel = find_channel(pipeline, promotion->name, promotion->channel, error);
-    return channel != NULL &&
-           promotion_find(promotion->storage, promotion->name, promotion->from, &result->digest, error) &&
-           judge_and_move(promotion, channel, "promote", result, error);
+    if (channel == NULL || !find_current(promotion, &old, &found, error)) {
+        return FALSE;
+    }
+    const IngotDigest *now = found ? &old : NULL;
+    return find(promotion, now, &result->digest, error) && judge_and_move(promotion, channel, how, now, result, error);
+}
+
+static gboolean find_from(const Promotion *promotion, const IngotDigest *now, IngotDigest *digest, GError **error)
+{
+    (void)now;
+    return promotion_find(promotion->storage, promotion->name, promotion->from, digest, error);
+}
+
+gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error)
+{
+    return promotion_move(promotion, "promote", find_from, result, error);
 }
 
 /* --- back --- */
@@ -297,8 +311,9 @@ static void retrace(GArray *line, const StorageMove *move)
     }
 }
 
-/* What the channel named before what it names now: FALSE where there is nothing. */
-static gboolean find_previous(const GArray *moves, IngotDigest *previous)
+/* What the channel named before what it names now; where it names nothing, as after its removal, what it named last.
+ * FALSE where there is nothing. */
+static gboolean find_previous(const GArray *moves, const IngotDigest *now, IngotDigest *previous)
 {
     g_autoptr(GArray) line = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     for (guint i = moves->len; i-- > 0;) {
@@ -307,10 +322,14 @@ static gboolean find_previous(const GArray *moves, IngotDigest *previous)
             retrace(line, move);
         }
     }
-    if (line->len < 2) {
+    guint left = line->len;
+    if (left > 0 && now != NULL && ingot_digest_equal(&g_array_index(line, IngotDigest, left - 1), now)) {
+        left--;
+    }
+    if (left == 0) {
         return FALSE;
     }
-    *previous = g_array_index(line, IngotDigest, line->len - 2);
+    *previous = g_array_index(line, IngotDigest, left - 1);
     return TRUE;
 }
 
@@ -325,7 +344,7 @@ static gboolean has_stood(const GArray *moves, const IngotDigest *digest)
     return FALSE;
 }
 
-static gboolean find_way_back(const Promotion *promotion, IngotDigest *digest, GError **error)
+static gboolean find_way_back(const Promotion *promotion, const IngotDigest *now, IngotDigest *digest, GError **error)
 {
     g_autoptr(GArray) moves =
         storage_moves(promotion->storage, promotion->name, promotion->channel, 0, MOVES_LOOKED_AT, error);
@@ -333,7 +352,7 @@ static gboolean find_way_back(const Promotion *promotion, IngotDigest *digest, G
         return FALSE;
     }
     if (promotion->from == NULL) {
-        if (!find_previous(moves, digest)) {
+        if (!find_previous(moves, now, digest)) {
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
                         "%s:%s named nothing before: there is nothing to go back to", promotion->name,
                         promotion->channel);
@@ -358,8 +377,5 @@ static gboolean find_way_back(const Promotion *promotion, IngotDigest *digest, G
 
 gboolean promotion_roll_back(const Promotion *promotion, PromotionResult *result, GError **error)
 {
-    g_autoptr(Pipeline) pipeline = storage_pipeline(promotion->storage, promotion->name);
-    const PipelineChannel *channel = find_channel(pipeline, promotion->name, promotion->channel, error);
-    return channel != NULL && find_way_back(promotion, &result->digest, error) &&
-           judge_and_move(promotion, channel, "rollback", result, error);
+    return promotion_move(promotion, "rollback", find_way_back, result, error);
 }

@@ -31,7 +31,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PromotionResult, promotion_result_clear)
 /* A refusal by gates is no error. INVALID: there is no such channel. NOT_FOUND: nothing is named so. EXISTS: the
  * channel has moved meanwhile. LIMIT: a rollback has nothing to go back to. */
 gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error);
-/* Back to what the channel named before, or to another digest that it has named. Only gates with `always` are asked. */
+/* Back to what the channel named before (where it was removed: to what it named last), or to another digest that it has
+ * named. Only gates with `always` are asked. */
 gboolean promotion_roll_back(const Promotion *promotion, PromotionResult *result, GError **error);
 
 /* The digest of a version, tag, channel or digest of a name; NOT_FOUND, with the nearest. */
