@@ -60,14 +60,23 @@ gboolean remote_api_is_foreign(const GError *error)
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) && strstr(error->message, FOREIGN) != NULL;
 }
 
+/* Each request goes out again where its answer is lost: by its key the registry knows what it has done already. */
+static char *key_header(void)
+{
+    g_autofree char *key = g_uuid_string_random();
+    return g_strconcat("Idempotency-Key: ", key, NULL);
+}
+
 json_t *remote_api(IngotRemote *remote, const char *method, const char *path, const json_t *body, guint *status,
                    GError **error)
 {
-    static const char *const types[] = {"Content-Type: application/json", NULL};
     g_autofree char *text = body == NULL ? NULL : ingot_json_canonical(body);
+    g_autofree char *key = strcmp(method, "POST") == 0 ? key_header() : NULL;
+    const char *const headers[] = {text == NULL ? key : "Content-Type: application/json", text == NULL ? NULL : key,
+                                   NULL};
     g_auto(HttpExchange) exchange = {.method = method,
                                      .url = g_strdup_printf("%s/api/v1/%s", remote->base, path),
-                                     .headers = text == NULL ? NULL : types,
+                                     .headers = headers,
                                      .body = text,
                                      .body_size = text == NULL ? 0 : strlen(text),
                                      .limit = API_ANSWER_MAX};

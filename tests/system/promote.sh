@@ -57,6 +57,60 @@ ends 1 ingot promote "$name" dev prd
 grep -q "did you mean 'prod'" "$TMP/out" || fail "the nearest channel: $(cat "$TMP/out")"
 ok "a gate refuses with status 3, says what would satisfy it, and passes; a rollback goes back"
 
+# A proxy of which the first answer to each change is lost: the registry has done it, and is asked again.
+cat >"$TMP/loses.py" <<'PY'
+import http.client
+import http.server
+import sys
+
+HOST, SEEN = sys.argv[1], set()
+
+
+class Loses(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        registry = http.client.HTTPConnection(HOST)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        registry.request(self.command, self.path, body, dict(self.headers))
+        answer = registry.getresponse()
+        content = answer.read()
+        if self.command == "POST" and self.path not in SEEN:
+            SEEN.add(self.path)
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Loses)
+print(server.server_port, flush=True)
+server.serve_forever()
+PY
+python3 "$TMP/loses.py" "$REGISTRY" >"$TMP/port" &
+loses=$!
+ENDING+=("$loses")
+for _ in $(seq 100); do [ -s "$TMP/port" ] && break; sleep 0.1; done
+through=127.0.0.1:$(cat "$TMP/port")/team/web
+ends 0 ingot promote "$name" 1.0.0 dev
+ends 0 ingot promote "$name" 1.1.0 dev
+ends 0 ingot promote "$through" 1.0.0 dev --json
+grep -q '"moved": *true' "$TMP/out" || fail "a promotion whose answer was lost: $(cat "$TMP/out")"
+moves=$(ingot log "$name" dev --json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)))')
+ends 0 ingot rollback "$through" dev
+[ "$(ingot log "$name" dev --json | python3 -c 'import json,sys; log=json.load(sys.stdin); print(len(log), log[0]["version"])')" = "$((moves + 1)) 1.1.0" ] ||
+    fail "a rollback whose answer was lost went back twice: $(ingot log "$name" dev)"
+kill $loses
+wait $loses || true
+ok "a change whose answer was lost is done once"
+
 # wrong LINE:COLUMN WORDS: the file of standard input is refused so.
 wrong() {
     cat >"$TMP/wrong.yaml"

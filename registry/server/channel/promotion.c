@@ -12,6 +12,7 @@
 #include "server/storage/movetag.h"
 
 #define MOVES_LOOKED_AT 10000 /* of one channel, when a rollback looks for what it named before */
+#define REPEATS_LOOKED_AT 100 /* moves, when a request may be a repetition */
 
 void promotion_result_clear(PromotionResult *result)
 {
@@ -199,6 +200,26 @@ static void judge_gates(const Promotion *promotion, const PipelineChannel *chann
 
 /* --- moving --- */
 
+/* Whether the request has moved the channel already; then the result is what it did. */
+static gboolean find_repeated(const Promotion *promotion, PromotionResult *result, gboolean *repeated, GError **error)
+{
+    const char *request = promotion->actor->request;
+    g_autoptr(GArray) moves = storage_moves(promotion->storage, promotion->name, promotion->channel, 0,
+                                            request == NULL ? 0 : REPEATS_LOOKED_AT, error);
+    *repeated = FALSE;
+    for (guint i = 0; moves != NULL && i < moves->len && !*repeated; i++) {
+        const StorageMove *move = &g_array_index(moves, StorageMove, i);
+        if (!move->gone && g_strcmp0(move->request, request) == 0) {
+            *repeated = result->moved = TRUE;
+            result->refused = FALSE;
+            result->digest = move->digest;
+            json_decref(result->gates);
+            result->gates = json_array();
+        }
+    }
+    return moves != NULL;
+}
+
 /* Who moved the channel meanwhile, and to what. */
 static gboolean tell_winner(const Promotion *promotion, GError **error)
 {
@@ -235,8 +256,9 @@ static gboolean move_channel(const Promotion *promotion, const IngotDigest *now,
     GError *problem = NULL;
     result->moved = storage_move_tag(promotion->storage, &moving, &problem);
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        gboolean repeated;
         g_error_free(problem);
-        return tell_winner(promotion, error);
+        return find_repeated(promotion, result, &repeated, error) && (repeated || tell_winner(promotion, error));
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
@@ -272,14 +294,17 @@ static gboolean promotion_move(const Promotion *promotion, const char *how, Prom
                                PromotionResult *result, GError **error)
 {
     IngotDigest old;
-    gboolean found;
+    gboolean found, repeated;
     g_autoptr(Pipeline) pipeline = storage_pipeline(promotion->storage, promotion->name);
     const PipelineChannel *channel = find_channel(pipeline, promotion->name, promotion->channel, error);
-    if (channel == NULL || !find_current(promotion, &old, &found, error)) {
+    /* In this order: where the first try moves the channel right behind the search, the second expects what was. */
+    if (channel == NULL || !find_current(promotion, &old, &found, error) ||
+        !find_repeated(promotion, result, &repeated, error)) {
         return FALSE;
     }
     const IngotDigest *now = found ? &old : NULL;
-    return find(promotion, now, &result->digest, error) && judge_and_move(promotion, channel, how, now, result, error);
+    return repeated || (find(promotion, now, &result->digest, error) &&
+                        judge_and_move(promotion, channel, how, now, result, error));
 }
 
 static gboolean find_from(const Promotion *promotion, const IngotDigest *now, IngotDigest *digest, GError **error)

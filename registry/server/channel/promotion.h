@@ -23,13 +23,14 @@ typedef struct {
 typedef struct {
     gboolean moved, refused;
     IngotDigest digest; /* what the channel names, or is to name */
-    json_t *gates;      /* array of {"gate", "passed", "why", "mend"} */
+    json_t *gates;      /* array of {"gate", "passed", "why", "mend"}; of a repetition it is empty */
 } PromotionResult;
 void promotion_result_clear(PromotionResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PromotionResult, promotion_result_clear)
 
-/* A refusal by gates is no error. INVALID: there is no such channel. NOT_FOUND: nothing is named so. EXISTS: the
- * channel has moved meanwhile. LIMIT: a rollback has nothing to go back to. */
+/* A repetition (the actor's request has moved the channel already: its answer was lost) does nothing, asks no gate, and
+ * ends as the first did. A refusal by gates is no error. INVALID: there is no such channel. NOT_FOUND: nothing is named
+ * so. EXISTS: the channel has moved meanwhile. LIMIT: a rollback has nothing to go back to. */
 gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error);
 /* Back to what the channel named before (where it was removed: to what it named last), or to another digest that it has
  * named. Only gates with `always` are asked. */

@@ -12,6 +12,7 @@
 #include "server/storage/records.h"
 
 #define BODY_MAX (16u << 10) /* bytes */
+#define KEY_MAX 64u          /* of a request */
 
 static enum MHD_Result check_promoter(Request *request, const RouteMatch *match)
 {
@@ -76,13 +77,38 @@ static gboolean may_force(Request *request, const RouteMatch *match, const char 
     return TRUE;
 }
 
+static gboolean key_is_plain(const char *key)
+{
+    gsize size = strlen(key);
+    for (gsize i = 0; i < size; i++) {
+        if (!g_ascii_isgraph(key[i])) {
+            return FALSE;
+        }
+    }
+    return size > 0 && size <= KEY_MAX;
+}
+
+/* Who promotes, with the request's key (NULL: it has none). Answers itself where that is wrong: FALSE. */
+static gboolean find_promoter(Request *request, const char *reason, StorageActor *actor, enum MHD_Result *result)
+{
+    const char *key = request_header(request, "Idempotency-Key");
+    if (key != NULL && !key_is_plain(key)) {
+        *result = request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID",
+                                 "Idempotency-Key must be 1 to 64 letters, digits or signs, without spaces");
+        return FALSE;
+    }
+    *actor = channel_door_actor(request, reason);
+    actor->request = key;
+    return TRUE;
+}
+
 static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, const json_t *body)
 {
     g_autoptr(GError) error = NULL;
     g_auto(PromotionResult) result = {0};
     IngotDigest expected = {0};
     const char *expects = text_of(body, "expected");
-    const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
+    StorageActor actor;
     const Promotion promotion = {.storage = request->server->storage,
                                  .name = match->name,
                                  .channel = match->reference,
@@ -92,6 +118,9 @@ static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, 
                                  .dry_run = json_is_true(json_object_get(body, "dry_run")),
                                  .force = json_is_true(json_object_get(body, "force"))};
     enum MHD_Result refusal;
+    if (!find_promoter(request, text_of(body, "reason"), &actor, &refusal)) {
+        return refusal;
+    }
     if (promotion.from == NULL) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID",
                               "'from' is missing: a version, a tag, a channel or a digest");
@@ -123,12 +152,12 @@ static enum MHD_Result answer_rollback(Request *request, const RouteMatch *match
     static const ChannelMember members[] = {{"to", JSON_STRING}, {"reason", JSON_STRING}};
     g_autoptr(GError) error = NULL;
     g_auto(PromotionResult) result = {0};
+    StorageActor actor;
     enum MHD_Result refusal;
     g_autoptr(json_t) body = channel_door_body(request, members, G_N_ELEMENTS(members), &refusal);
-    if (body == NULL) {
+    if (body == NULL || !find_promoter(request, text_of(body, "reason"), &actor, &refusal)) {
         return refusal;
     }
-    const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
     const Promotion promotion = {.storage = request->server->storage,
                                  .name = match->name,
                                  .channel = match->reference,

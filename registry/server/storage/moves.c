@@ -12,6 +12,7 @@ static void storage_move_clear(gpointer data)
     g_free(move->by);
     g_free(move->reason);
     g_free(move->how);
+    g_free(move->request);
 }
 
 typedef struct {
@@ -43,6 +44,7 @@ static gboolean move_collect(const RecordRow *row, gpointer user)
     move.reason = g_strdup(row->reason);
     move.how = g_strdup(json_string_value(json_object_get(body, "how")));
     move.forced = json_is_true(json_object_get(body, "forced"));
+    move.request = g_strdup(json_string_value(json_object_get(body, "request")));
     g_array_append_val(search->moves, move);
     return search->moves->len < search->most;
 }
@@ -93,6 +95,7 @@ gboolean moves_note(Change *change, const char *name, const char *tag, const Ing
     g_autoptr(json_t) body =
         ingot_json_pack("{s:s, s:s, s:b}", "tag", tag, "how", how, "forced", (int)(actor != NULL && actor->forced));
     ingot_json_set_string(body, "digest", text);
+    ingot_json_set_string(body, "request", actor == NULL ? NULL : actor->request);
     return record_add(change, RECORD_MOVE, name, key, body, error);
 }
 

@@ -12,6 +12,7 @@ typedef struct {
     gint64 at;               /* seconds */
     char *by, *reason, *how; /* how: promote, rollback, push, remove; by and reason NULL: not known */
     gboolean forced;         /* although gates refused */
+    char *request;           /* the key of the request that moved it; NULL: it had none */
 } StorageMove;
 
 /* Array of StorageMove, the newest first: at most `most` of those before a number (0: all), of one channel or of all

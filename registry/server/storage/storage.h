@@ -24,6 +24,7 @@ typedef struct {
     char from[STORAGE_FROM_SIZE]; /* the address of the client; "": not known, or by no request */
     const char *how;              /* a channel is moved: promote, rollback; NULL: push, or remove */
     gboolean forced;              /* although gates refused */
+    const char *request;          /* a channel is moved: the key by which a repetition is known; NULL: none */
 } StorageActor;
 typedef struct StorageBlob StorageBlob;
 

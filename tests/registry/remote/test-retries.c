@@ -3,6 +3,7 @@
 #include "serve.h"
 
 #include "base/json.h"
+#include "remote/api.h"
 #include "remote/ours.h"
 #include "remote/relay.h"
 
@@ -309,6 +310,48 @@ static void run_rows(Row *rows, gsize count)
 
 /* --- tests --- */
 
+/* The key of each request; "": none. */
+static void note_key(const char *request, GPtrArray *keys)
+{
+    static const char header[] = "Idempotency-Key: ";
+    const char *key = strstr(request, header);
+    key = key == NULL ? "" : key + strlen(header);
+    g_ptr_array_add(keys, g_strndup(key, strcspn(key, "\r")));
+}
+
+static char *keyed_answer(const char *request, gsize sent, gpointer user)
+{
+    static const char *const statuses[] = {RESETS, "502 Bad Gateway", "200 OK", "502 Bad Gateway", "200 OK", "200 OK"};
+    GPtrArray *keys = user;
+    const char *status = statuses[keys->len];
+    (void)sent;
+    note_key(request, keys);
+    return strcmp(status, RESETS) == 0 ? NULL : serve_text(status, "Retry-After: 0\r\n", "{}");
+}
+
+/* So that a registry does not do once more what it has done, and does what is asked for anew. */
+static void a_change_that_goes_out_again_has_the_same_key(void **state)
+{
+    static const char *const methods[] = {"POST", "POST", "GET"};
+    g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
+    Serve *serve = serve_new(keyed_answer, keys);
+    IngotRemote *remote = environment_remote(serve->where, NULL);
+    (void)state;
+    ingot_remote_limit(remote, 5, 5, 10);
+    for (guint i = 0; i < G_N_ELEMENTS(methods); i++) {
+        guint status;
+        g_autoptr(json_t) answer = remote_api(remote, methods[i], "a/rollback/prod", NULL, &status, NULL);
+        assert_true(json_is_object(answer) && status == 200);
+    }
+    ingot_remote_free(remote);
+    serve_free(serve);
+    char **all = (char **)keys->pdata;
+    assert_int_equal(keys->len, 6);
+    assert_true(strlen(all[0]) >= 32 && strcmp(all[0], all[3]) != 0);
+    assert_true(strcmp(all[0], all[1]) == 0 && strcmp(all[0], all[2]) == 0 && strcmp(all[3], all[4]) == 0);
+    assert_string_equal(all[5], "");
+}
+
 static void whatever_fails_for_once_is_asked_again(void **state)
 {
     static const char *const faults[] = {
@@ -507,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_fails_for_once_is_asked_again),
+        cmocka_unit_test(a_change_that_goes_out_again_has_the_same_key),
         cmocka_unit_test(what_fails_for_good_has_an_end),
         cmocka_unit_test(a_transfer_goes_on_where_it_broke_off),
         cmocka_unit_test(another_range_is_none),

@@ -72,6 +72,79 @@ static void a_channel_that_was_removed_comes_back(void **state)
     expect_back(storage, NULL, NULL);
 }
 
+static gboolean move_by(Storage *storage, const char *request, const char *from, IngotDigest *digest)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(PromotionResult) result = {0};
+    const StorageActor actor = {.name = "alice", .request = request};
+    const Promotion promotion = {.storage = storage, .name = "a", .channel = "prod", .from = from, .actor = &actor};
+    if (!(from == NULL ? promotion_roll_back : promotion_run)(&promotion, &result, &error)) {
+        fail_msg("%s", error->message);
+    }
+    *digest = result.digest;
+    return result.moved;
+}
+
+/* What a request has done is not done again, whatever has happened since; another one does it. */
+static void a_repetition_is_known(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest one = promote_new(storage, "1.0.0"), two = promote_new(storage, "2.0.0"), found;
+    IngotDigest three = put_manifest(storage, "a", "3.0.0", "3.0.0", NULL, 0);
+    for (guint i = 0; i < 2; i++) {
+        assert_true(move_by(storage, "first", "3.0.0", &found) && ingot_digest_equal(&found, &three));
+    }
+    for (guint i = 0; i < 2; i++) {
+        assert_true(move_by(storage, "second", NULL, &found) && ingot_digest_equal(&found, &two));
+    }
+    assert_true(move_by(storage, "first", "3.0.0", &found) && ingot_digest_equal(&found, &three));
+    assert_true(storage_find_tag(storage, "a", "prod", &found, NULL) && ingot_digest_equal(&found, &two));
+    assert_true(move_by(storage, "third", NULL, &found) && ingot_digest_equal(&found, &one));
+    assert_false(move_by(storage, "fourth", "1.0.0", &found));
+    assert_true(move_by(storage, NULL, "3.0.0", &found) && move_by(storage, NULL, "2.0.0", &found));
+    g_autoptr(GArray) moves = storage_moves(storage, "a", "prod", 0, 10, NULL);
+    assert_int_equal(moves->len, 7);
+}
+
+typedef struct {
+    Storage *storage;
+    char *request;
+    IngotDigest digest;
+    gboolean moved;
+} Try;
+
+static gpointer try_back(gpointer user)
+{
+    Try *one = user;
+    const StorageActor actor = {.name = "alice", .request = one->request};
+    const Promotion promotion = {.storage = one->storage, .name = "a", .channel = "prod", .actor = &actor};
+    g_auto(PromotionResult) result = {0};
+    one->moved = promotion_roll_back(&promotion, &result, NULL) && result.moved;
+    one->digest = result.digest;
+    return NULL;
+}
+
+/* Of two tries at once each says what one of them did, and the channel goes back one step. */
+static void a_repetition_beside_the_first_is_known(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest found;
+    promote_new(storage, "0.0.0");
+    for (guint round = 1; round <= 20; round++) {
+        g_autofree char *version = g_strdup_printf("%u.0.0", round), *request = g_strdup_printf("request %u", round);
+        g_autofree char *next = g_strdup_printf("%u.1.0", round);
+        IngotDigest before = promote_new(storage, version);
+        promote_new(storage, next);
+        Try tries[] = {{.storage = storage, .request = request}, {.storage = storage, .request = request}};
+        GThread *other = g_thread_new("try", try_back, &tries[0]);
+        try_back(&tries[1]);
+        g_thread_join(other);
+        assert_true(tries[0].moved && tries[1].moved);
+        assert_true(ingot_digest_equal(&tries[0].digest, &before) && ingot_digest_equal(&tries[1].digest, &before));
+        assert_true(storage_find_tag(storage, "a", "prod", &found, NULL) && ingot_digest_equal(&found, &before));
+    }
+}
+
 /* What an upstream's channel names is ours, and logged, once somebody has promoted it there. */
 static void a_channel_of_an_upstream_is_taken(void **state)
 {
@@ -100,6 +173,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_rollback_goes_one_step_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_channel_that_was_removed_comes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_repetition_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_repetition_beside_the_first_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_channel_of_an_upstream_is_taken, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
