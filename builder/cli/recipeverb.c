@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "cli/keptrecipe.h"
 #include "remote/environment.h"
-#include "transfer/policy.h"
+#include "transfer/asks.h"
 #include "verbs.h"
 
 /* Of the store's image, or by the registry alone: no disk is fetched for it. */

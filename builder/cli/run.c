@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "cli/unpack.h"
 #include "guest/sshcommand.h"
-#include "transfer/policy.h"
+#include "transfer/asks.h"
 #include "verbs.h"
 
 #define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */

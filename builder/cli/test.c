@@ -12,8 +12,8 @@
 #include "emit/emit.h"
 #include "evidence/testresult.h"
 #include "remote/environment.h"
+#include "transfer/asks.h"
 #include "transfer/attachments.h"
-#include "transfer/policy.h"
 #include "trust/keyfile.h"
 #include "verbs.h"
 

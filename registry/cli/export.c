@@ -5,7 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
-#include "transfer/policy.h"
+#include "transfer/asks.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 

@@ -12,7 +12,7 @@
 #include "store/attached.h"
 #include "store/standing.h"
 #include "transfer/allowed.h"
-#include "transfer/policy.h"
+#include "transfer/asks.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define EVIDENCE_MOST 100u     /* attachments of a registry that are read */

@@ -7,7 +7,7 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 #include "remote/environment.h"
-#include "transfer/policy.h"
+#include "transfer/asks.h"
 #include "transfer/signatures.h"
 #include "trust/keyfile.h"
 

@@ -12,10 +12,10 @@
 #include "store/lacking.h"
 #include "store/meant.h"
 #include "transfer/allowed.h"
+#include "transfer/asks.h"
 #include "transfer/assemble.h"
 #include "transfer/attachments.h"
 #include "transfer/fetch.h"
-#include "transfer/policy.h"
 #include "transfer/pull.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
