@@ -123,6 +123,48 @@ TrustKey *trust_key_read_der(const void *der, gsize size, const char *what, GErr
     return key_new(key, FALSE, what, error);
 }
 
+/* FALSE: the block is not one of a public key. */
+static gboolean key_add_block(BIO *bio, const char *what, GPtrArray *keys, gboolean *ends, GError **error)
+{
+    char *name = NULL, *header = NULL;
+    unsigned char *der = NULL;
+    long size = 0;
+    gboolean is_block = PEM_read_bio(bio, &name, &header, &der, &size) == 1;
+    *ends = !is_block && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    gboolean is_key = is_block && strcmp(name, PEM_STRING_PUBLIC) == 0 && size > 0;
+    TrustKey *key = is_key ? trust_key_read_der(der, (gsize)size, what, error) : NULL;
+    if (key != NULL) {
+        g_ptr_array_add(keys, key);
+    } else if (!is_key && !*ends) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: one of its blocks is not a public key in PEM", what);
+    }
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    return key != NULL || *ends;
+}
+
+gboolean trust_key_read_list(const void *pem, gsize size, const char *what, GPtrArray *keys, GError **error)
+{
+    gboolean ends = FALSE;
+    guint before = keys->len;
+    if (!key_check_size(size, what, error)) {
+        return FALSE;
+    }
+    g_autoptr(BIO) bio = BIO_new_mem_buf(pem, (int)size);
+    while (bio != NULL && !ends) {
+        if (!key_add_block(bio, what, keys, &ends, error)) {
+            return FALSE;
+        }
+    }
+    if (keys->len == before) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it has no public key in PEM (BEGIN PUBLIC KEY)",
+                    what);
+    }
+    return keys->len > before;
+}
+
 /* PEM's own question for a passphrase: -1 where there is none, so that nobody is asked at a terminal. */
 static int key_passphrase(char *buffer, int size, int writing, void *user)
 {

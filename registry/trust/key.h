@@ -16,6 +16,9 @@ TrustKey *trust_key_generate(GError **error);
 TrustKey *trust_key_read_public(const void *pem, gsize size, const char *what, GError **error);
 /* The same of SubjectPublicKeyInfo in DER. */
 TrustKey *trust_key_read_der(const void *der, gsize size, const char *what, GError **error);
+/* All public keys of a text that holds one or more, added to an array of TrustKey. One that is damaged, or of another
+ * kind, fails it all: it may be the one that was to count. */
+gboolean trust_key_read_list(const void *pem, gsize size, const char *what, GPtrArray *keys, GError **error);
 /* passphrase: "" for a key that has none. DENIED: it is not this key's. */
 TrustKey *trust_key_read_private(const void *pem, gsize size, const char *passphrase, const char *what, GError **error);
 /* Whether a private key's text says that it is encrypted. */
