@@ -28,7 +28,7 @@ typedef struct {
     char *cache_from, *cache_to;
     char **cache_secrets;
     char *refresh; /* "": all; NULL: nothing */
-    char *junit, *log_dir, *timeout;
+    char *junit, *log_dir, *timeout, *policy;
     int jobs;
     gboolean no_cache, no_test, allow_revoked, debug, fail_fast, check;
 } BuildArguments;
@@ -46,6 +46,7 @@ static void arguments_clear(BuildArguments *arguments)
     g_free(arguments->junit);
     g_free(arguments->log_dir);
     g_free(arguments->timeout);
+    g_free(arguments->policy);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BuildArguments, arguments_clear)
 
@@ -432,6 +433,8 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
          "Also push the snapshot taken after STEP (number or name), even though it contains a secret", "STEP"},
         {"allow-revoked", 0, 0, G_OPTION_ARG_NONE, &arguments.allow_revoked,
          "Build on an image that its registry has revoked or disabled", NULL},
+        {"policy", 0, 0, G_OPTION_ARG_FILENAME, &arguments.policy,
+         "Which images may be built on, signed by whom (policy.json)", "FILE"},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &arguments.no_test, "Skip the recipe's tests", NULL},
         {"check", 0, 0, G_OPTION_ARG_NONE, &arguments.check, "Run steps and tests; seal nothing and store no image",
          NULL},
@@ -456,6 +459,7 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
     if (!ingot_command_options(&verb_build, entries, 0, -1, &argc, &argv, error)) {
         return FALSE;
     }
+    environment_use_policy(arguments.policy);
     if (arguments.allow_revoked) {
         environment_allow_revoked();
     }

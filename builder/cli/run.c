@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/unpack.h"
 #include "guest/sshcommand.h"
+#include "remote/environment.h"
 #include "transfer/asks.h"
 #include "verbs.h"
 
@@ -18,7 +19,7 @@
 
 typedef struct {
     char **ports;
-    char *accel, *memory, *pull;
+    char *accel, *memory, *pull, *policy;
     int cpus;
     gboolean uefi, wait;
 } RunArguments;
@@ -28,6 +29,7 @@ static void arguments_clear(RunArguments *arguments)
     g_strfreev(arguments->ports);
     g_free(arguments->accel);
     g_free(arguments->memory);
+    g_free(arguments->policy);
     g_free(arguments->pull);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunArguments, arguments_clear)
@@ -180,6 +182,8 @@ static gboolean run(int argc, char **argv, GError **error)
          "Ask the registry: missing (where the store has none, the default), always, never", "WHEN"},
         {"allow-revoked", 0, 0, G_OPTION_ARG_NONE, &allow, "Run an image that its registry has revoked or disabled",
          NULL},
+        {"policy", 0, 0, G_OPTION_ARG_FILENAME, &arguments.policy,
+         "Which images may be used, signed by whom (policy.json)", "FILE"},
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
         {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait,
          "Print how to get in only when root can log in by ssh (10 minutes at most)", NULL},
@@ -188,6 +192,7 @@ static gboolean run(int argc, char **argv, GError **error)
     if (!ingot_command_options(&verb_run, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
+    environment_use_policy(arguments.policy);
     const IngotCommon *common = ingot_command_common();
     if (arguments.cpus != NOT_GIVEN && (arguments.cpus < 1 || arguments.cpus > CPUS_MAX)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cpus %d: 1 to %d are possible", arguments.cpus,

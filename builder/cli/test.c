@@ -18,7 +18,7 @@
 #include "verbs.h"
 
 typedef struct {
-    char *recipe, *environment, *key, *accel, *pull;
+    char *recipe, *environment, *key, *accel, *pull, *policy;
     Inputs given;
 } TestArguments;
 
@@ -29,6 +29,7 @@ static void test_arguments_clear(TestArguments *arguments)
     g_free(arguments->key);
     g_free(arguments->accel);
     g_free(arguments->pull);
+    g_free(arguments->policy);
     inputs_clear(&arguments->given);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TestArguments, test_arguments_clear)
@@ -188,11 +189,14 @@ static gboolean run(int argc, char **argv, GError **error)
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
         {"pull", 0, 0, G_OPTION_ARG_STRING, &arguments.pull,
          "Ask the registry: missing (where the store has none, the default), always, never", "WHEN"},
+        {"policy", 0, 0, G_OPTION_ARG_FILENAME, &arguments.policy,
+         "Which images may be used, signed by whom (policy.json)", "FILE"},
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_test, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
+    environment_use_policy(arguments.policy);
     IngotPull pull;
     g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
     if (reference == NULL || !ingot_pull_parse(arguments.pull, reference, &pull, error)) {

@@ -235,13 +235,13 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
     made->sealed = json_is_array(kept) ? json_incref(kept) : NULL;
 }
 
-/* Whether what the store has may be built on: its registry may have revoked it. */
-static gboolean from_may_use(const SourceContext *context, const FromImage *from, const IngotImage *image,
+/* Whether what the store has may be built on: its registry may have revoked it, or the policy refuse it. */
+static gboolean from_may_use(const SourceContext *context, const IngotReference *asked, const IngotImage *image,
                              GError **error)
 {
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions options = {.progress = context->progress, .remote = remote};
-    return allowed_check(context->store, &image->entry->manifest.digest, from->name, &options, error);
+    return allowed_stored(context->store, asked, image->entry, &options, error);
 }
 
 /* The image of a tag, which has given its digest before: the store's, or its registry's, which the tag names in the
@@ -255,7 +255,7 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
     g_autoptr(IngotImage) image = ingot_store_image(context->store, named, &problem);
     g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
     if (digest != NULL && strcmp(digest, from->digest) == 0) {
-        return from_may_use(context, from, image, error) ? g_steal_pointer(&image) : NULL;
+        return from_may_use(context, named, image, error) ? g_steal_pointer(&image) : NULL;
     }
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, g_steal_pointer(&problem));
@@ -281,8 +281,8 @@ static IngotImage *from_open(const SourceContext *context, const FromImage *from
         const IngotPullOptions options = {.progress = context->progress, .remote = remote};
         g_autoptr(IngotImage) pinned = ingot_store_image_by_digest(context->store, from->exact, NULL);
         return pinned == NULL ? ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, &options, error)
-               : from_may_use(context, from, pinned, error) ? g_steal_pointer(&pinned)
-                                                            : NULL;
+               : from_may_use(context, from->exact, pinned, error) ? g_steal_pointer(&pinned)
+                                                                   : NULL;
     }
     g_autoptr(GError) problem = NULL;
     IngotImage *image = from_open_tag(context, from, &problem);

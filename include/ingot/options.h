@@ -33,14 +33,17 @@ typedef struct {
     gboolean proxy_variables;
     /* Images that their registry has revoked or disabled are taken all the same, with a warning. */
     gboolean allow_revoked;
-    gpointer reserved[8]; /* NULL */
+    /* A file as containers-policy.json(5): which images may be pulled and used, by their names, and which keys must
+     * have signed them. Where it can't be read, none may. NULL: all may. */
+    const char *policy;
+    gpointer reserved[7]; /* NULL */
 } IngotRemoteOptions;
 
 /* What a program of Ingot's does: as $INGOT_CA, $INGOT_PLAIN_HTTP, $INGOT_TOKEN, $INGOT_TOKEN_HOST, $INGOT_TIMEOUT,
- * $INGOT_ALLOW_REVOKED (1) and
- * the variables of proxies say, with the logins of $REGISTRY_AUTH_FILE, or else of $XDG_RUNTIME_DIR and the XDG
- * configuration folder (containers/auth.json), and of $DOCKER_CONFIG or ~/.docker (config.json). No other function of
- * the library reads the environment. Free it with ingot_remote_options_free. */
+ * $INGOT_ALLOW_REVOKED (1) and the variables of proxies say, by the policy of $INGOT_POLICY, or else of the XDG
+ * configuration folder or /etc (containers/policy.json, where it is there), with the logins of $REGISTRY_AUTH_FILE, or
+ * else of $XDG_RUNTIME_DIR and the XDG configuration folder (containers/auth.json), and of $DOCKER_CONFIG or ~/.docker
+ * (config.json). No other function of the library reads the environment. Free it with ingot_remote_options_free. */
 IngotRemoteOptions *ingot_remote_options_from_environment(void);
 /* With all that it points to; NULL gives the usual ones. */
 IngotRemoteOptions *ingot_remote_options_copy(const IngotRemoteOptions *options);

@@ -45,7 +45,13 @@ typedef struct {
         "allow-revoked", 0, 0, G_OPTION_ARG_NONE, &(allow), "take an image that its registry has revoked or disabled", \
             NULL                                                                                                       \
     }
-/* The options of the environment, and that one. */
+/* --policy of the same verbs: sets a text, which is for environment_use_policy. */
+#define CLI_POLICY_OPTION(policy)                                                                                      \
+    {                                                                                                                  \
+        "policy", 0, 0, G_OPTION_ARG_FILENAME, &(policy), "which images may be used, signed by whom (policy.json)",    \
+            "FILE"                                                                                                     \
+    }
+/* The options of the environment, and --allow-revoked. */
 IngotRemoteOptions *cli_remote_options(gboolean allow);
 void cli_output_clear(CliOutput *output);
 /* The format that is asked for; NULL and an error where it does not exist, or can't be written where it is to. */

@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "remote/environment.h"
 #include "transfer/asks.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
@@ -12,13 +13,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
-    g_autofree char *when = NULL;
+    g_autofree char *when = NULL, *policy = NULL;
     gboolean allow = FALSE;
     const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_PULL_OPTION(when), CLI_ALLOW_OPTION(allow),
-                                    G_OPTION_ENTRY_NULL};
+                                    CLI_POLICY_OPTION(policy), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_export, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
+    environment_use_policy(policy);
     if (output.path == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "--output FILE is missing; `ingot export --help` tells more");

@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "remote/environment.h"
 #include "transfer/allowed.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
@@ -37,17 +38,20 @@ static gboolean get_image(IngotStore *store, IngotReference *reference, gboolean
     if (reference->tag == NULL && reference->digest == NULL) {
         reference->tag = g_strdup(entry->tag);
     }
-    return allowed_check(store, &entry->manifest.digest, entry->name, &options, error);
+    return allowed_stored(store, reference, entry, &options, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
+    g_autofree char *policy = NULL;
     gboolean allow = FALSE;
-    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_ALLOW_OPTION(allow), G_OPTION_ENTRY_NULL};
+    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_ALLOW_OPTION(allow), CLI_POLICY_OPTION(policy),
+                                    G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_pull, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
+    environment_use_policy(policy);
     const IngotFormat *format = cli_output_format(&output, error);
     g_autoptr(IngotReference) reference = format == NULL ? NULL : ingot_reference_parse(argv[1], error);
     if (reference == NULL) {

@@ -1,9 +1,14 @@
 /* The one place of the library that reads the environment: for those who ask it to. */
 #include "remote/environment.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #define ALLOW_REVOKED "INGOT_ALLOW_REVOKED"
+#define POLICY_OF_ALL "/etc/containers/policy.json"
 
 static gint allow_revoked; /* atomic: an option of the program says so */
+static char *policy;       /* likewise, before there are threads; NULL: none does */
 
 /* Its value; NULL: it is not set, or empty. */
 static const char *variable(const char *name)
@@ -43,10 +48,29 @@ static const char *upper_http_proxy(void)
     return g_getenv("http_proxy") != NULL || g_getenv("REQUEST_METHOD") != NULL ? NULL : variable("HTTP_PROXY");
 }
 
+/* Whether something has that name, be it a broken link or a file that can't be read: a policy must not be passed over.
+ */
+static gboolean is_there(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* NULL: there is none. Free it. */
+static char *find_policy(void)
+{
+    const char *chosen = policy == NULL ? variable("INGOT_POLICY") : policy;
+    g_autofree char *own = g_build_filename(g_get_user_config_dir(), "containers", "policy.json", NULL);
+    return chosen != NULL            ? g_strdup(chosen)
+           : is_there(own)           ? g_steal_pointer(&own)
+           : is_there(POLICY_OF_ALL) ? g_strdup(POLICY_OF_ALL)
+                                     : NULL;
+}
+
 IngotRemoteOptions *ingot_remote_options_from_environment(void)
 {
     g_auto(GStrv) logins = login_files();
-    g_autofree char *docker = docker_logins();
+    g_autofree char *docker = docker_logins(), *rules = find_policy();
     const char *without = variable("NO_PROXY");
     const IngotRemoteOptions found = {.ca = variable("INGOT_CA"),
                                       .plain_http = variable("INGOT_PLAIN_HTTP"),
@@ -59,13 +83,22 @@ IngotRemoteOptions *ingot_remote_options_from_environment(void)
                                       .no_proxy = without == NULL ? variable("no_proxy") : without,
                                       .proxy_variables = TRUE,
                                       .allow_revoked = g_atomic_int_get(&allow_revoked) ||
-                                                       g_strcmp0(variable(ALLOW_REVOKED), "1") == 0};
+                                                       g_strcmp0(variable(ALLOW_REVOKED), "1") == 0,
+                                      .policy = rules};
     return ingot_remote_options_copy(&found);
 }
 
 void environment_allow_revoked(void)
 {
     g_atomic_int_set(&allow_revoked, TRUE);
+}
+
+void environment_use_policy(const char *path)
+{
+    if (path != NULL) {
+        g_free(policy);
+        policy = g_strdup(path);
+    }
 }
 
 IngotRemote *environment_remote(const char *where, GError **error)

@@ -7,3 +7,6 @@
 IngotRemote *environment_remote(const char *where, GError **error);
 /* As if $INGOT_ALLOW_REVOKED were set, for this process. Thread safe. */
 void environment_allow_revoked(void);
+/* As if $INGOT_POLICY were that, for this process, before it has threads. NULL, as of an option that is not given,
+ * changes nothing. */
+void environment_use_policy(const char *path);

@@ -18,7 +18,8 @@ IngotRemoteOptions *ingot_remote_options_copy(const IngotRemoteOptions *options)
                                  .https_proxy = g_strdup(from->https_proxy),
                                  .no_proxy = g_strdup(from->no_proxy),
                                  .proxy_variables = from->proxy_variables,
-                                 .allow_revoked = from->allow_revoked};
+                                 .allow_revoked = from->allow_revoked,
+                                 .policy = g_strdup(from->policy)};
     return copy;
 }
 
@@ -35,6 +36,7 @@ void ingot_remote_options_free(IngotRemoteOptions *options)
         g_free((char *)options->http_proxy);
         g_free((char *)options->https_proxy);
         g_free((char *)options->no_proxy);
+        g_free((char *)options->policy);
         g_free(options);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "remote/ours.h"
 #include "store/standing.h"
+#include "transfer/admit.h"
 
 json_t *allowed_words(const IngotRemote *remote)
 {
@@ -35,9 +36,10 @@ static void warn_of_base(const json_t *base, const char *text, IngotProgress *pr
 }
 
 /* Withheld is what the strictest of all names says, whichever name the user asks for: it is one image. */
-gboolean allowed_check(const IngotStore *store, const IngotDigest *image, const char *text,
-                       const IngotPullOptions *options, GError **error)
+static gboolean check_standing(const IngotStore *store, const IngotReference *asked, const IngotDigest *image,
+                               const IngotPullOptions *options, GError **error)
 {
+    g_autofree char *text = ingot_reference_to_text(asked);
     g_autoptr(json_t) note = standing_load(store, image);
     const json_t *said = json_object_get(note, "said"), *base = json_object_get(note, "base");
     const char *registry = json_string_value(json_object_get(note, "registry"));
@@ -60,4 +62,24 @@ gboolean allowed_check(const IngotStore *store, const IngotDigest *image, const 
         warn_of_base(base, text, progress);
     }
     return TRUE;
+}
+
+gboolean allowed_check(IngotStore *store, const IngotReference *asked, const IngotDigest *image,
+                       const IngotPullOptions *options, GError **error)
+{
+    return check_standing(store, asked, image, options, error) && admit_stored(store, asked, image, options, error);
+}
+
+gboolean allowed_stored(IngotStore *store, const IngotReference *reference, const IngotStoreEntry *entry,
+                        const IngotPullOptions *options, GError **error)
+{
+    const IngotDigest *image = &entry->manifest.digest;
+    g_autofree char *own = ingot_digest_to_text(image);
+    const char *digest = reference->digest != NULL ? reference->digest : entry->tag == NULL ? own : NULL;
+    g_autoptr(IngotReference) name = ingot_reference_parse(entry->name, NULL);
+    /* A name that another tool gave may be none: the policy's most general words are for it, as of an unknown host. */
+    g_autoptr(IngotReference) asked =
+        ingot_reference_new(name == NULL ? "" : name->host, name == NULL ? entry->name : name->name,
+                            digest == NULL ? entry->tag : NULL, digest);
+    return allowed_check(store, asked, image, options, error);
 }

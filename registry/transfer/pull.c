@@ -11,6 +11,7 @@
 #include "store/blobs.h"
 #include "store/lacking.h"
 #include "store/meant.h"
+#include "transfer/admit.h"
 #include "transfer/allowed.h"
 #include "transfer/asks.h"
 #include "transfer/assemble.h"
@@ -201,6 +202,15 @@ static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotRe
     return TRUE;
 }
 
+/* By its tag, or by the digest that was given. What was a tag when it was asked for is still judged as that. */
+static IngotReference *pull_asked(const IngotReference *reference, const Naming *naming)
+{
+    gboolean pinned = reference->digest != NULL && !naming->since;
+    const char *tag = naming->since ? naming->tag : reference->tag;
+    return ingot_reference_new(reference->host, reference->name, pinned ? NULL : tag,
+                               pinned ? reference->digest : NULL);
+}
+
 static gboolean pull_image(IngotStore *store, IngotReference *reference, const Naming *naming,
                            const IngotPullOptions *options, IngotDescriptor *manifest, guint64 *received,
                            GError **error)
@@ -223,14 +233,16 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, const N
         }
         return FALSE;
     }
-    gboolean came = pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error);
+    g_autoptr(IngotReference) asked = pull_asked(reference, naming);
+    gboolean came = admit_pull(store, remote, asked, &manifest->digest, options, error) &&
+                    pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error);
     if (!came) {
         blame_image(reference, what, error);
     }
     if (came) {
         allowed_note(store, words, reference, &manifest->digest);
     }
-    gboolean ok = came && allowed_check(store, &manifest->digest, what, options, error) &&
+    gboolean ok = came && allowed_check(store, asked, &manifest->digest, options, error) &&
                   name_pulled(store, reference, naming, manifest, error);
     if (!ok || naming->none) {
         let_go(store, parts, manifest);
@@ -305,9 +317,7 @@ IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, I
     GError *problem = NULL;
     g_autoptr(IngotImage) image = pull == INGOT_PULL_ALWAYS ? NULL : ingot_store_image(store, reference, &problem);
     if (image != NULL) {
-        g_autofree char *text = ingot_reference_to_text(reference);
-        return allowed_check(store, &image->entry->manifest.digest, text, options, error) ? g_steal_pointer(&image)
-                                                                                          : NULL;
+        return allowed_stored(store, reference, image->entry, options, error) ? g_steal_pointer(&image) : NULL;
     }
     if (!ingot_pull_asks(pull, reference, problem)) {
         g_propagate_error(error, problem);

@@ -27,7 +27,7 @@
 #define WORDS_MAX 500u /* bytes of a failure that are reported */
 
 typedef struct {
-    char *command, *group, *host, *folder, *retry;
+    char *command, *group, *host, *folder, *retry, *policy;
     char **windows;
     gboolean once;
     guint64 retry_first; /* seconds */
@@ -60,6 +60,7 @@ static void follower_clear(Follower *follower)
     g_free(follower->host);
     g_free(follower->folder);
     g_free(follower->retry);
+    g_free(follower->policy);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Follower, follower_clear)
 
@@ -337,11 +338,13 @@ static gboolean run(int argc, char **argv, GError **error)
         {"retry", 0, 0, G_OPTION_ARG_STRING, &follower.retry,
          "the first wait after a failure (10s); it doubles up to 15m", "TIME"},
         {"folder", 0, 0, G_OPTION_ARG_FILENAME, &follower.folder, "where the disk and what was done are kept", "DIR"},
+        CLI_POLICY_OPTION(follower.policy),
         G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_follow, entries, 1, 1, &argc, &argv, error) ||
         !follower_settle(&follower, argv[1], error)) {
         return FALSE;
     }
+    environment_use_policy(follower.policy);
     follower.place = place_open(follower.folder, error);
     follower.store = follower.place == NULL ? NULL : cli_store(error);
     follower.remote = follower.store == NULL ? NULL : environment_remote(follower.channel->host, error);

@@ -88,9 +88,9 @@ static gboolean make_file(const Call *call, const FetchPlace *place, IngotProgre
     return shorten(call->output, error);
 }
 
-/* Our words go past Vagrant, which reads curl's: *made tells whether there is a file to go on with. FALSE: we were
- * interrupted. */
-static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *made)
+/* Our words go past Vagrant, which reads curl's: *made tells whether there is a file to go on with, *refused (free it)
+ * that there is not to be one, and why. FALSE: we were interrupted. */
+static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *made, char **refused)
 {
     const char *told = g_getenv(CURL_VARIABLE);
     g_auto(IngotFd) own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -103,7 +103,9 @@ static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *mad
     *made = make_file(call, place, progress, &error);
     ingot_progress_free(progress);
     gboolean interrupted = !ingot_interrupt_check(NULL);
-    if (error != NULL && !interrupted) {
+    if (error != NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED)) {
+        *refused = ingot_text_line(error->message);
+    } else if (error != NULL && !interrupted) {
         g_autofree char *why = ingot_text_line(error->message);
         fprintf(stderr, "ingot vagrant: %s: %s; the whole is downloaded\n", place->file, why);
     }
@@ -248,6 +250,7 @@ int curl_run(int argc, char **argv)
     Call call = read_call(argc, argv);
     g_auto(FetchPlace) place = {0};
     g_auto(Additions) additions = {0};
+    g_autofree char *refused = NULL;
     gboolean made = FALSE, is_box = FALSE;
     if (g_getenv(CURL_VARIABLE) == NULL) {
         return become_curl(argc, argv, &call, &additions, FALSE);
@@ -265,8 +268,12 @@ int curl_run(int argc, char **argv)
             g_setenv("INGOT_TOKEN_HOST", place.host, TRUE);
         }
         ingot_interrupt_install();
-        if (!prepare(&call, &place, &made)) {
+        if (!prepare(&call, &place, &made, &refused)) {
             return 130;
+        }
+        if (refused != NULL) {
+            fprintf(stderr, "curl: (22) ingot: %s\n", refused);
+            return 22; /* as of what a server refuses */
         }
     }
     if (made) {

@@ -1,0 +1,15 @@
+/* Whether an image may be used by the policy that the options name (options.h, trust/policy.h).
+ *
+ * asked is how the image is asked for: HOST/NAME with its tag, or with its digest where that is what was given.
+ * Signatures must be about this very manifest. REFUSED, with the policy's words: it may not, or the policy or a key
+ * that it needs can't be read. */
+#pragma once
+
+#include <ingot/transfer.h>
+
+/* Before the disk is fetched: by the signatures that are attached in the store or in the registry. */
+gboolean admit_pull(IngotStore *store, IngotRemote *remote, const IngotReference *asked, const IngotDigest *image,
+                    const IngotPullOptions *options, GError **error);
+/* Of an image of the store, by what is attached there. */
+gboolean admit_stored(IngotStore *store, const IngotReference *asked, const IngotDigest *image,
+                      const IngotPullOptions *options, GError **error);
