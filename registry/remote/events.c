@@ -3,10 +3,12 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/process.h"
 #include "remote/failure.h"
 #include "remote/http.h"
 
+#define TYPE "application/jsonl"
 #define LINE_MAX_BYTES (64u << 10)
 #define SILENCE (30 * G_TIME_SPAN_SECOND) /* a held answer says something every 10 s */
 
@@ -16,7 +18,9 @@ typedef struct {
     RemoteEventTake take;
     gpointer user;
     GString *line;
-    gint64 heard; /* monotonic: when bytes came last */
+    gint64 heard;     /* monotonic: when bytes came last */
+    gboolean begun;   /* the first line has come, and is that of a held answer */
+    gboolean foreign; /* it answers with something else */
     gboolean enough;
 } Hearing;
 
@@ -34,11 +38,29 @@ static size_t hearing_header(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* Whatever answers any path with a page does not begin so. */
+static gboolean hearing_begins(const Hearing *hearing)
+{
+    const char *type = NULL;
+    gsize length = strlen(TYPE);
+    curl_easy_getinfo(hearing->remote->curl, CURLINFO_CONTENT_TYPE, &type);
+    if (type == NULL || g_ascii_strncasecmp(type, TYPE, length) != 0 || strchr("; ", type[length]) == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) first = ingot_json_parse(hearing->line->str, hearing->line->len, "an event", NULL);
+    return json_is_integer(json_object_get(first, "number"));
+}
+
 static gboolean hearing_byte(Hearing *hearing, char byte)
 {
     if (byte != '\n') {
         g_string_append_c(hearing->line, byte);
         return hearing->line->len <= LINE_MAX_BYTES;
+    }
+    hearing->begun = hearing->begun || hearing_begins(hearing);
+    hearing->foreign = !hearing->begun;
+    if (hearing->foreign) {
+        return FALSE;
     }
     gboolean more = hearing->take(hearing->line->str, hearing->user);
     g_string_truncate(hearing->line, 0);
@@ -108,6 +130,12 @@ gboolean remote_events(IngotRemote *remote, const char *name, RemoteEventTake ta
         CURLcode code = hearing_perform(&hearing);
         curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, &status);
         if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        if (hearing.foreign || (code == CURLE_OK && status == 200 && !hearing.begun)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                        "%s has no events: it is not a registry of Ingot's, or something before it answers instead",
+                        remote->host);
             return FALSE;
         }
         if (code != CURLE_OK && !hearing.enough) {

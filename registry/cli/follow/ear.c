@@ -16,6 +16,7 @@
 
 #define PAUSE_FIRST G_USEC_PER_SEC
 #define PAUSE_MOST (60 * (gint64)G_USEC_PER_SEC)
+#define LASTS (10 * (gint64)G_USEC_PER_SEC) /* an answer that ends sooner is as good as none */
 
 struct Ear {
     IngotRemote *remote; /* the thread's */
@@ -24,6 +25,7 @@ struct Ear {
     GThread *thread;
     GCancellable *end; /* of the thread */
     gboolean told;     /* that it can't listen */
+    gint64 begun;      /* monotonic: when the answer has begun; 0: it has not */
     gint64 pause;
 };
 
@@ -34,8 +36,7 @@ static gboolean ear_take(const char *line, gpointer user)
     const char *operation = json_string_value(json_object_get(event, "op"));
     const char *tag = json_string_value(json_object_get(event, "tag"));
     gboolean is_move = g_strcmp0(operation, "tag") == 0 || g_strcmp0(operation, "untag") == 0;
-    ear->told = FALSE;
-    ear->pause = PAUSE_FIRST;
+    ear->begun = ear->begun == 0 ? g_get_monotonic_time() : ear->begun;
     if (event != NULL && (operation == NULL || (is_move && g_strcmp0(tag, ear->channel) == 0))) {
         eventfd_write(ear->moved, 1);
     }
@@ -48,23 +49,38 @@ static void ear_pause(gint64 usec)
     poll(&wait, 1, (int)(usec / 1000));
 }
 
+/* Listens until the answer ends. Whether it can be asked for again at once. */
+static gboolean ear_listen(Ear *ear)
+{
+    g_autoptr(GError) error = NULL;
+    ear->begun = 0;
+    gboolean ended = remote_events(ear->remote, ear->name, ear_take, ear, &error);
+    gboolean lasted = ear->begun != 0 && g_get_monotonic_time() - ear->begun >= LASTS;
+    if (lasted) {
+        ear->told = FALSE;
+        ear->pause = PAUSE_FIRST;
+    }
+    if (ended && lasted) {
+        return TRUE;
+    }
+    if (!ear->told && ingot_interrupt_check(NULL)) {
+        ingot_progress_message(ingot_command_progress(), "no events: %s; the channel is looked at now and then",
+                               ended ? "the answer ends as soon as it has begun" : error->message);
+        ear->told = TRUE;
+    }
+    return FALSE;
+}
+
 static gpointer run_ear(gpointer user)
 {
     Ear *ear = user;
     g_cancellable_push_current(ear->end);
     while (ingot_interrupt_check(NULL)) {
-        g_autoptr(GError) error = NULL;
-        if (remote_events(ear->remote, ear->name, ear_take, ear, &error)) {
-            continue;
+        if (!ear_listen(ear)) {
+            ear_pause(ear->pause / 2 + g_random_int_range(0, (gint32)(ear->pause / 2)));
+            ear->pause = MIN(2 * ear->pause, PAUSE_MOST);
+            eventfd_write(ear->moved, 1);
         }
-        if (!ear->told && ingot_interrupt_check(NULL)) {
-            ingot_progress_message(ingot_command_progress(), "no events: %s; the channel is looked at now and then",
-                                   error->message);
-            ear->told = TRUE;
-        }
-        ear_pause(ear->pause / 2 + g_random_int_range(0, (gint32)(ear->pause / 2)));
-        ear->pause = MIN(2 * ear->pause, PAUSE_MOST);
-        eventfd_write(ear->moved, 1);
     }
     g_cancellable_pop_current(ear->end);
     return NULL;

@@ -1,6 +1,6 @@
 /* The ear of a follower: a thread that listens to the events of a name and says when its channel may have moved: when
  * an event says so, when it has begun to listen, and, where it can't listen, now and then. Network errors and restarts
- * of the registry are waited out, for up to a minute each. */
+ * of the registry are waited out, for up to a minute each; so is an answer that ends as soon as it has begun. */
 #pragma once
 
 #include <glib.h>
