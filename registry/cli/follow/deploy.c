@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,11 +14,13 @@
 #include "base/process.h"
 
 #define TURN_FD 9
-#define GRACE 30000 /* milliseconds between SIGTERM and SIGKILL */
+#define LOOK_EVERY 20 /* milliseconds: whether a group has ended */
 
-/* $1: the command; $2: the marker. What the command leaves running in the background does not hold the turn. */
+/* $1: the command; $2: the marker. SIGTERM is for the command alone: this shell waits for its end, and marks it. What
+ * the command leaves running in the background does not hold the turn. */
 static const char script[] =
-    "sh -c \"$1\" 9>&-; status=$?\n"
+    "trap '' TERM\n"
+    "(trap - TERM; exec sh -c \"$1\") 9>&-; status=$?\n"
     "if [ $status = 0 ]; then\n"
     "    printf '%s' \"$INGOT_DIGEST\" >\"$2.new\" && sync \"$2.new\" && mv -f \"$2.new\" \"$2\"\n"
     "fi\n"
@@ -55,37 +58,75 @@ static gboolean deploy_start(const Deployment *deployment, GPid *pid, GError **e
     return TRUE;
 }
 
-/* Waits for the end of the process, at most so long (-1: for ever), or until the program is interrupted, where that is
- * asked for. */
-static gboolean deploy_wait(int process, int timeout, gboolean interruptible)
+/* Waits for the end of the process, or until the program is interrupted. */
+static gboolean deploy_wait(int process)
 {
     struct pollfd waits[] = {{.fd = process, .events = POLLIN}, {.fd = ingot_interrupt_fd(), .events = POLLIN}};
-    while (poll(waits, interruptible ? 2 : 1, timeout) < 0) {
-        if (interruptible && !ingot_interrupt_check(NULL)) {
+    while (poll(waits, G_N_ELEMENTS(waits), -1) < 0) {
+        if (!ingot_interrupt_check(NULL)) {
             return FALSE;
         }
     }
     return (waits[0].revents & POLLIN) != 0;
 }
 
-gboolean deploy_run(const Deployment *deployment, int *status, GError **error)
+typedef struct {
+    GPid shell; /* and the group's number */
+    gboolean waited;
+    int status;
+} Running;
+
+/* Whether nothing of the group runs any more. What has ended counts as well until somebody has waited for it. The
+ * number is free once the group is empty, but the kernel gives out all others before it does so again. */
+static gboolean running_has_ended(Running *running)
 {
-    GPid pid;
-    int wait_status = 0;
-    if (!deploy_start(deployment, &pid, error)) {
-        return FALSE;
-    }
-    g_auto(IngotFd) process = pidfd_open(pid, 0);
-    gboolean ended = process < 0 || deploy_wait(process, -1, TRUE);
-    if (!ended) {
-        kill(-pid, SIGTERM);
-        if (!deploy_wait(process, GRACE, FALSE)) {
-            kill(-pid, SIGKILL);
+    int status;
+    for (pid_t pid; (pid = waitpid(-running->shell, &status, WNOHANG)) > 0;) {
+        if (pid == running->shell) {
+            running->waited = TRUE;
+            running->status = status;
         }
     }
-    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
+    return running->waited && kill(-running->shell, 0) != 0;
+}
+
+static gboolean running_wait(Running *running, int most)
+{
+    gint64 until = g_get_monotonic_time() + most * G_TIME_SPAN_MILLISECOND;
+    while (!running_has_ended(running)) {
+        if (g_get_monotonic_time() >= until) {
+            return FALSE;
+        }
+        g_usleep(LOOK_EVERY * G_TIME_SPAN_MILLISECOND);
     }
-    g_spawn_close_pid(pid);
-    *status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+    return TRUE;
+}
+
+static void running_end(Running *running, int grace)
+{
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* what loses its parent is waited for here */
+    kill(-running->shell, SIGTERM);
+    if (!running_wait(running, grace)) {
+        kill(-running->shell, SIGKILL);
+        running_wait(running, grace);
+    }
+}
+
+gboolean deploy_run(const Deployment *deployment, int *status, GError **error)
+{
+    Running running = {0};
+    if (!deploy_start(deployment, &running.shell, error)) {
+        return FALSE;
+    }
+    g_auto(IngotFd) process = pidfd_open(running.shell, 0);
+    deployment->started(deployment->user);
+    gboolean ended = process < 0 || deploy_wait(process);
+    if (!ended) {
+        running_end(&running, deployment->grace);
+    }
+    while (!running.waited && waitpid(running.shell, &running.status, 0) < 0 && errno == EINTR) {
+    }
+    g_spawn_close_pid(running.shell);
+    *status = WIFEXITED(running.status) ? WEXITSTATUS(running.status) : 128 + WTERMSIG(running.status);
     return ended || ingot_interrupt_check(error);
 }

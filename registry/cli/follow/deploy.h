@@ -3,13 +3,19 @@
 
 #include <glib.h>
 
+#define DEPLOY_GRACE 30000 /* milliseconds between SIGTERM and SIGKILL */
+
 typedef struct {
     const char *command; /* for sh */
     const char *reference, *digest, *version, *disk;
-    const char *marker; /* where its shell writes the digest, once the command ended well */
-    int turn;           /* an open file that the shell keeps open until then */
+    const char *marker;             /* where its shell writes the digest, once the command ended well */
+    int turn;                       /* an open file that the shell keeps open until then */
+    int grace;                      /* DEPLOY_GRACE, but for tests */
+    void (*started)(gpointer user); /* called once the command runs */
+    gpointer user;
 } Deployment;
 
 /* *status: the command's, as a shell tells it (128 and more: a signal). FALSE: it could not be started, or INTERRUPTED:
- * the program is to end, and so did the command, by SIGTERM, or by SIGKILL where that was not enough for 30 s. */
+ * the program is to end. Then the command and what it started, but for what has a session of its own, has been ended by
+ * SIGTERM, or by SIGKILL where that was not enough; what ended well all the same is marked so. */
 gboolean deploy_run(const Deployment *deployment, int *status, GError **error);

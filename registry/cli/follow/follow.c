@@ -153,6 +153,17 @@ static char *follower_version(Follower *follower, const IngotImage *image, const
     return g_strdup(own == NULL ? "" : own);
 }
 
+typedef struct {
+    Follower *follower;
+    const IngotDigest *target;
+} Start;
+
+static void start_report(gpointer user)
+{
+    const Start *start = user;
+    follower_report(start->follower, start->target, "running", "", follower_now());
+}
+
 static gboolean follower_run(Follower *follower, const IngotImage *image, const IngotDigest *target, int turn,
                              GError **error)
 {
@@ -163,14 +174,17 @@ static gboolean follower_run(Follower *follower, const IngotImage *image, const 
     g_autofree char *digest = ingot_digest_to_text(target), *channel = ingot_reference_to_text(follower->channel);
     g_autofree char *reference = g_strdup_printf("%s@%s", channel, digest);
     g_autofree char *version = follower_version(follower, image, digest);
+    Start start = {follower, target};
     const Deployment deployment = {.command = follower->command,
                                    .reference = reference,
                                    .digest = digest,
                                    .version = version,
                                    .disk = disk,
                                    .marker = place_marker(follower->place),
-                                   .turn = turn};
-    follower_report(follower, target, "running", "", follower_now());
+                                   .turn = turn,
+                                   .grace = DEPLOY_GRACE,
+                                   .started = start_report,
+                                   .user = &start};
     int status;
     if (!deploy_run(&deployment, &status, error)) {
         return FALSE;
