@@ -32,6 +32,14 @@ start_follower() {
     follower=$!
     ENDING+=("$follower")
 }
+# start_between NAME: a registry in front of that one, which holds requests back as the file rules.NAME says; BETWEEN is its HOST:PORT.
+start_between() {
+    touch "$TMP/rules.$1"
+    python3 tests/system/upstream.py "$REGISTRY" "$TMP/rules.$1" "$TMP/asked.$1" >"$TMP/between.$1" 2>>"$TMP/between.log" &
+    ENDING+=("$!")
+    until_true test -s "$TMP/between.$1"
+    BETWEEN=$(cat "$TMP/between.$1")
+}
 ran() { [ "$(grep -c "^$2\$" "$TMP/ran.$1" 2>/dev/null)" = "$3" ]; }
 # shellcheck disable=SC2016
 command='cmp "$INGOT_DISK" "'$TMP'/${INGOT_DIGEST#sha256:}.raw" && echo "$INGOT_DIGEST" >>"$RAN"'
@@ -98,11 +106,11 @@ export RAN=$TMP/ran.b
 # shellcheck disable=SC2016
 slow='echo begun >>"'$TMP'/begun"; until [ -e "'$TMP'/go" ]; do sleep 0.05; done; echo "$INGOT_DIGEST" >>"$RAN"'
 start_follower b "$slow"
-until_true grep -q begun "$TMP/begun"
+until_true grep -qs begun "$TMP/begun"
 kill -9 "$follower"
 wait "$follower" || true
 start_follower b "$slow"
-until_true grep -q 'still runs' "$TMP/b.log"
+until_true grep -qs 'still runs' "$TMP/b.log"
 touch "$TMP/go"
 until_true reported b "done" "$(digest 3)"
 ran b "$(digest 3)" 1 && [ "$(wc -l <"$TMP/begun")" = 1 ] || fail "a command that outlived its follower was run again"
@@ -140,17 +148,42 @@ dev b - 1.0.0 done
 1.0.0 c canary - failed" ] && grep -q 'it broke$' "$TMP/hosts" || fail "--hosts: $(cat "$TMP/hosts")"
 ok "a name's hosts are listed with what they run, and which of them are behind"
 
+# --- a channel that moves while its image comes: there and back, by a network that stands still ---
+export RAN=$TMP/ran.g
+start_between g
+printf '%s hold %s\n' GET+/v2/team/web/manifests/ "$TMP/go.g1" GET+/v2/team/web/blobs/ "$TMP/go.g2" >"$TMP/rules.g"
+where=$BETWEEN/team/web start_follower g "$command"
+until_true grep -qs 'GET /v2/team/web/manifests/' "$TMP/asked.g"
+move 2
+touch "$TMP/go.g1"
+until_true grep -qs 'GET /v2/team/web/blobs/' "$TMP/asked.g"
+move 1
+touch "$TMP/go.g2"
+until_true ran g "$(digest 1)" 1
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+ok "a command gets the disk of its digest, however the channel moves meanwhile"
+
 # --- a command that fails ---
 export RAN=$TMP/ran.c
+INGOT_STORE=$TMP/store-c ingot pull -q "$where:dev" >/dev/null
+has() { INGOT_STORE=$TMP/store-c ingot images -q | grep -q "$(digest "$1")"; }
 # shellcheck disable=SC2016
 start_follower c 'echo "$INGOT_DIGEST" >>"$RAN"; [ -e "'$TMP'/good" ] || exit 7'
 until_true reported c failed "$(digest 1)" 'status 7 (failure 2 in a row'
 [ ! -e "$TMP/c/done" ] || fail "a failure counts as done"
+for n in 2 3 1; do
+    move "$n"
+    until_true reported c failed "$(digest "$n")"
+    [ "$(ls "$TMP/c"/disk-* | wc -l)" = 1 ] || fail "disks of images that failed stay: $(ls "$TMP/c")"
+    has 1 || fail "an image that was pulled by hand is removed"
+done
+! has 2 || fail "images that failed stay in the store"
 touch "$TMP/good"
 until_true reported c "done" "$(digest 1)"
 kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
-ok "a command that fails is tried again, and the report says why"
+ok "a command that fails is tried again, the report says why, and the disk does not fill"
 
 # SIGTERM reaches the command.
 # shellcheck disable=SC2016
@@ -167,6 +200,27 @@ export RAN=$TMP/ran.e
 start_follower e "$command" --window "$never UTC"
 sleep 2
 [ ! -e "$RAN" ] || fail "it runs outside of its window"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+# One that closes while the image comes.
+${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libclock.so" tests/faults/clock.c -ldl
+start_between f
+echo "GET+/v2/team/web/blobs/ hold $TMP/go.f" >"$TMP/rules.f"
+echo 0 >"$TMP/clock"
+export RAN=$TMP/ran.f
+around=$(date -u -d '-1 hour' +%H:%M)-$(date -u -d '+1 hour' +%H:%M)
+where=$BETWEEN/team/web CLOCK=$TMP/clock LD_PRELOAD=$TMP/libclock.so start_follower f "$command" --window "$around UTC"
+until_true grep -qs 'GET /v2/team/web/blobs/' "$TMP/asked.f"
+echo 7200 >"$TMP/clock"
+touch "$TMP/go.f"
+until_true test -e "$TMP/f/disk-$(digest 1 | cut -d: -f2).raw"
+move 2
+until_true test -e "$TMP/f/disk-$(digest 2 | cut -d: -f2).raw"
+[ ! -e "$RAN" ] || fail "it runs after its window has closed"
+echo 86400 >"$TMP/clock"
+move 3
+until_true ran f "$(digest 3)" 1
+[ "$(wc -l <"$RAN")" = 1 ] || fail "outside of its window: $(cat "$RAN")"
 kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
 for bad in 'noon' 'Mon-Foo 10:00-11:00' '10:00-25:00' '10:00-11:00 Nowhere/City'; do

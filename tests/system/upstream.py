@@ -9,6 +9,7 @@ In place of an answer:
   status N [S]    that status, with "Retry-After: S"; S may be a date, "date:S": in S seconds
   once N S        the same for the first request of the path alone
   hang            takes the request and never answers
+  hold FILE       goes on once that file is there
   big N           200 with a body of N bytes
   nested N        200 with a JSON text of N lists in one another
   body TEXT       200 with that JSON text
@@ -46,6 +47,7 @@ import email.utils
 import http.client
 import http.server
 import json
+import os
 import re
 import socket
 import struct
@@ -145,6 +147,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.plain(number, "text/plain", b"", **({"Retry_After": retry_after(arguments[1])} if arguments[1:] else {}))
         if mode == "hang":
             time.sleep(3600)
+        while mode == "hold" and not os.path.exists(arguments[0]):
+            time.sleep(0.02)
         if self.command in ("GET", "HEAD"):
             self.forward(mode, number, " ".join(arguments))
         else:

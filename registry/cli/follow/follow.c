@@ -16,15 +16,18 @@
 #include "cli/follow/deploy.h"
 #include "cli/follow/ear.h"
 #include "cli/follow/place.h"
+#include "cli/follow/pulled.h"
 #include "cli/follow/window.h"
 #include "cli/verbs.h"
 #include "remote/api.h"
 #include "remote/environment.h"
+#include "transfer/pull.h"
 
 #define RETRY_FIRST 10u        /* seconds after a failure, doubled with each */
 #define RETRY_MOST (15u * 60u) /* seconds */
 #define REPORT_EVERY ((gint64)15 * 60 * G_USEC_PER_SEC)
-#define WORDS_MAX 500u /* bytes of a failure that are reported */
+#define SOON ((gint64)G_USEC_PER_SEC) /* until a channel that moves is looked at again */
+#define WORDS_MAX 500u                /* bytes of a failure that are reported */
 
 typedef struct {
     char *command, *group, *host, *folder, *retry, *policy;
@@ -39,6 +42,7 @@ typedef struct {
     Place *place;
     Ear *ear;
 
+    IngotDigest ready;  /* the image that was pulled last, and whose disk is written */
     IngotDigest failed; /* the image whose deployment failed last */
     guint failures;     /* in a row, of that image */
     gint64 again;       /* monotonic: when it is tried again */
@@ -118,18 +122,33 @@ static gboolean follower_target(Follower *follower, IngotDigest *digest, GError 
     return bytes != NULL;
 }
 
-/* The image by which the channel was pulled; NULL without an error: the channel has moved meanwhile. */
+static IngotReference *follower_reference(const Follower *follower, const IngotDigest *digest)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    return ingot_reference_new(follower->channel->host, follower->channel->name, follower->channel->tag, text);
+}
+
+/* The target and nothing else, wherever the channel moves meanwhile. */
 static IngotImage *follower_pull(Follower *follower, const IngotDigest *target, GError **error)
 {
     IngotDescriptor manifest;
-    IngotDigest now;
-    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
-    const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
-    if (!ingot_transfer_pull(follower->store, follower->channel, &options, &manifest, NULL, error) ||
-        !follower_target(follower, &now, error)) {
+    IngotDigest done;
+    gint64 since;
+    const IngotDigest *before = place_done(follower->place, &done, &since) ? &done : NULL;
+    g_autoptr(IngotReference) asked = follower_reference(follower, target);
+    g_autoptr(GBytes) bytes = ingot_transfer_image_manifest(follower->remote, asked, &manifest, error);
+    if (bytes == NULL) {
         return NULL;
     }
-    return ingot_digest_equal(&now, target) ? ingot_store_image(follower->store, follower->channel, error) : NULL;
+    g_autoptr(IngotReference) exact = follower_reference(follower, &manifest.digest);
+    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
+    pulled_remove(follower->folder, follower->store, target, before);
+    if (!pulled_note(follower->folder, follower->store, exact, target, error) ||
+        !pull_as(follower->store, exact, exact->tag, &options, &manifest, NULL, error)) {
+        return NULL;
+    }
+    return ingot_store_image(follower->store, exact, error);
 }
 
 /* As the image says, or the version's tag that names it as well; "" where neither is known. Free it. */
@@ -164,16 +183,11 @@ static void start_report(gpointer user)
     follower_report(start->follower, start->target, "running", "", follower_now());
 }
 
-static gboolean follower_run(Follower *follower, const IngotImage *image, const IngotDigest *target, int turn,
-                             GError **error)
+static gboolean follower_run(Follower *follower, const IngotDigest *target, const char *version, const char *disk,
+                             int turn, GError **error)
 {
-    g_autofree char *disk = place_disk(follower->place, image, target, error);
-    if (disk == NULL) {
-        return FALSE;
-    }
     g_autofree char *digest = ingot_digest_to_text(target), *channel = ingot_reference_to_text(follower->channel);
     g_autofree char *reference = g_strdup_printf("%s@%s", channel, digest);
-    g_autofree char *version = follower_version(follower, image, digest);
     Start start = {follower, target};
     const Deployment deployment = {.command = follower->command,
                                    .reference = reference,
@@ -196,25 +210,39 @@ static gboolean follower_run(Follower *follower, const IngotImage *image, const 
     return place_finish(follower->place, target, error);
 }
 
-/* TRUE, too, where the channel has moved meanwhile, or a command that outlived its follower has done it. */
-static gboolean follower_deploy(Follower *follower, const IngotDigest *target, GError **error)
+/* Microseconds until a window opens. */
+static gint64 follower_closed(const Follower *follower)
 {
-    IngotDigest done;
-    gint64 since;
-    GError *problem = NULL;
-    g_auto(IngotFd) turn = place_take_turn(follower->place, error);
-    if (turn < 0) {
-        return FALSE;
-    }
-    if (place_done(follower->place, &done, &since) && ingot_digest_equal(&done, target)) {
+    return windows_wait(follower->open, follower_now()) * G_USEC_PER_SEC;
+}
+
+/* Gets all that the command needs, at any time, and runs it where a window is open then, and the channel is still
+ * there. TRUE, too, where it did not run: *wait says when to look again. */
+static gboolean follower_deploy(Follower *follower, const IngotDigest *target, int turn, gint64 *wait, GError **error)
+{
+    IngotDigest now;
+    gint64 closed = follower_closed(follower);
+    if (closed > 0 && ingot_digest_equal(&follower->ready, target)) {
+        *wait = MIN(*wait, closed);
         return TRUE;
     }
-    g_autoptr(IngotImage) image = follower_pull(follower, target, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
+    g_autoptr(IngotImage) image = follower_pull(follower, target, error);
+    place_tidy(follower->place, target);
+    g_autofree char *disk = image == NULL ? NULL : place_disk(follower->place, image, target, error);
+    if (disk == NULL) {
         return FALSE;
     }
-    return image == NULL || follower_run(follower, image, target, turn, error);
+    follower->ready = *target;
+    g_autofree char *digest = ingot_digest_to_text(target), *version = follower_version(follower, image, digest);
+    if (!follower_target(follower, &now, error)) {
+        return FALSE;
+    }
+    closed = follower_closed(follower);
+    if (closed > 0 || !ingot_digest_equal(&now, target)) {
+        *wait = MIN(*wait, ingot_digest_equal(&now, target) ? closed : SOON);
+        return TRUE;
+    }
+    return follower_run(follower, target, version, disk, turn, error);
 }
 
 /* --- the loop --- */
@@ -237,43 +265,60 @@ static void follower_back_off(Follower *follower, const IngotDigest *target, con
     follower_report(follower, target, "failed", words, follower_now());
 }
 
-/* Looks at the channel once, and does what is to be done. *ends: that was all. *wait: microseconds until there is
- * something to do again. */
-static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, GError **error)
+static gboolean follower_has_done(const Follower *follower, const IngotDigest *target, gint64 *since)
 {
-    IngotDigest target, done;
-    gint64 since;
+    IngotDigest done;
+    return place_done(follower->place, &done, since) && ingot_digest_equal(&done, target);
+}
+
+/* Does what is to be done for the target, where it is time. *wait: microseconds until there is something to do again,
+ * where it was not done. */
+static gboolean follower_try(Follower *follower, const IngotDigest *target, int turn, gint64 *wait, GError **error)
+{
     g_autoptr(GError) problem = NULL;
-    *wait = REPORT_EVERY;
-    if (!follower_target(follower, &target, &problem)) {
-        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
-        *wait = (gint64)follower->retry_first * G_USEC_PER_SEC; /* the network, or no such channel yet */
-        return ingot_interrupt_check(error);
-    }
-    gboolean is_done = place_done(follower->place, &done, &since) && ingot_digest_equal(&done, &target);
-    gint64 closed = windows_wait(follower->open, follower_now());
-    gint64 rest = follower->failures > 0 && ingot_digest_equal(&follower->failed, &target)
-                      ? follower->again - g_get_monotonic_time()
-                      : 0;
-    if (!is_done && (closed > 0 || rest > 0)) {
-        *wait = MIN(*wait, MAX(closed * G_USEC_PER_SEC, rest));
+    gboolean failed = follower->failures > 0 && ingot_digest_equal(&follower->failed, target);
+    gint64 rest = failed ? follower->again - g_get_monotonic_time() : 0;
+    if (rest > 0) {
+        *wait = MIN(*wait, rest);
         return TRUE;
     }
-    if (!is_done && !follower_deploy(follower, &target, &problem)) {
+    if (!follower_deploy(follower, target, turn, wait, &problem)) {
         if (!ingot_interrupt_check(error)) {
             return FALSE;
         }
-        follower_back_off(follower, &target, problem);
+        follower_back_off(follower, target, problem);
         *wait = MAX(follower->again - g_get_monotonic_time(), 0);
+    }
+    return TRUE;
+}
+
+/* Looks at the channel once, and does what is to be done. The turn is taken first: whatever the command of a killed
+ * follower takes, what is looked at then is what counts. *ends: that was all. *wait: microseconds until there is
+ * something to do again. */
+static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, GError **error)
+{
+    IngotDigest target;
+    gint64 since;
+    g_autoptr(GError) problem = NULL;
+    *wait = REPORT_EVERY;
+    g_auto(IngotFd) turn = place_take_turn(follower->place, &problem);
+    if (turn < 0 || !follower_target(follower, &target, &problem)) {
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
+        *wait = (gint64)follower->retry_first * G_USEC_PER_SEC; /* the network, or no such channel yet */
         return TRUE;
     }
-    if (!place_done(follower->place, &done, &since) || !ingot_digest_equal(&done, &target)) {
-        *wait = 0; /* it has moved meanwhile */
-        return TRUE;
+    if (!follower_has_done(follower, &target, &since) && !follower_try(follower, &target, turn, wait, error)) {
+        return FALSE;
     }
-    follower->failures = 0;
-    follower_report(follower, &target, "done", "", since);
-    *ends = follower->once;
+    if (follower_has_done(follower, &target, &since)) {
+        place_tidy(follower->place, &target);
+        follower->failures = 0;
+        follower_report(follower, &target, "done", "", since);
+        *ends = follower->once;
+    }
     return TRUE;
 }
 
@@ -348,7 +393,7 @@ static gboolean run(int argc, char **argv, GError **error)
         {"group", 0, 0, G_OPTION_ARG_STRING, &follower.group, "the group of hosts that this one reports as", "GROUP"},
         {"name", 0, 0, G_OPTION_ARG_STRING, &follower.host, "what this host is called (its host name)", "HOST"},
         {"window", 0, 0, G_OPTION_ARG_STRING_ARRAY, &follower.windows,
-         "run only then: [DAYS ]HH:MM-HH:MM[ ZONE]; may be repeated", "WINDOW"},
+         "start it only then: [DAYS ]HH:MM-HH:MM[ ZONE]; may be repeated", "WINDOW"},
         {"retry", 0, 0, G_OPTION_ARG_STRING, &follower.retry,
          "the first wait after a failure (10s); it doubles up to 15m", "TIME"},
         {"folder", 0, 0, G_OPTION_ARG_FILENAME, &follower.folder, "where the disk and what was done are kept", "DIR"},
@@ -374,7 +419,7 @@ const IngotVerb verb_follow = {
     "sh\n"
     "runs COMMAND with INGOT_REF, INGOT_DIGEST, INGOT_VERSION and INGOT_DISK, the path of that file, which is to be\n"
     "read alone. The disk of before stays until the command has ended well. What ended well is not run again, however\n"
-    "the follower ends. The result is reported to the registry.\n\n"
+    "the follower ends. An image is pulled outside of windows too. The result is reported to the registry.\n\n"
     "Example:\n  ingot follow registry.example/team/web:prod --exec 'cp \"$INGOT_DISK\" /srv/web.raw && systemctl "
     "restart web'\n"
     "      --window 'Mon-Fri 22:00-04:00 Europe/Berlin'\n",

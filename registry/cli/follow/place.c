@@ -82,12 +82,15 @@ static char *place_disk_name(const IngotDigest *digest)
     return g_strconcat(DISK_PREFIX, strchr(text, ':') + 1, DISK_SUFFIX, NULL);
 }
 
-/* What can't be removed now is tried for again behind the next image. */
-static void place_remove_others(const Place *place, const char *stays)
+void place_tidy(const Place *place, const IngotDigest *target)
 {
+    IngotDigest done;
+    gint64 since;
+    g_autofree char *own = place_disk_name(target),
+                    *before = place_done(place, &done, &since) ? place_disk_name(&done) : NULL;
     g_autoptr(GDir) folder = g_dir_open(place->folder, 0, NULL);
     for (const char *name; folder != NULL && (name = g_dir_read_name(folder)) != NULL;) {
-        if (g_str_has_prefix(name, DISK_PREFIX) && strcmp(name, stays) != 0) {
+        if (g_str_has_prefix(name, DISK_PREFIX) && strcmp(name, own) != 0 && g_strcmp0(name, before) != 0) {
             g_autofree char *path = g_build_filename(place->folder, name, NULL);
             unlink(path);
         }
@@ -98,13 +101,9 @@ gboolean place_finish(const Place *place, const IngotDigest *digest, GError **er
 {
     IngotDigest done;
     gint64 since;
-    g_autofree char *text = ingot_digest_to_text(digest), *disk = place_disk_name(digest);
-    if ((!place_done(place, &done, &since) || !ingot_digest_equal(&done, digest)) &&
-        !ingot_file_replace(place->marker, text, strlen(text), 0644, error)) {
-        return FALSE;
-    }
-    place_remove_others(place, disk);
-    return TRUE;
+    g_autofree char *text = ingot_digest_to_text(digest);
+    return (place_done(place, &done, &since) && ingot_digest_equal(&done, digest)) ||
+           ingot_file_replace(place->marker, text, strlen(text), 0644, error);
 }
 
 /* Under a name of its own until all of it is on the disk. */

@@ -1,0 +1,84 @@
+#include "cli/follow/pulled.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/command.h"
+#include "base/file.h"
+
+#define PREFIX "image-"
+#define NOTE_MAX 4096u
+
+static char *note_name(const IngotDigest *target)
+{
+    g_autofree char *text = ingot_digest_to_text(target);
+    return g_strconcat(PREFIX, strchr(text, ':') + 1, NULL);
+}
+
+gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *target,
+                     GError **error)
+{
+    g_autofree char *note = note_name(target), *path = g_build_filename(folder, note, NULL);
+    if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, image, NULL);
+    return entry != NULL || ingot_file_replace(path, image->digest, strlen(image->digest), 0644, error);
+}
+
+/* The digest of the manifest that a note names; NULL: it is not to be read. Free it. */
+static char *note_read(const char *path)
+{
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, NOTE_MAX, NULL);
+    gsize size = 0;
+    const char *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, &size);
+    return data == NULL ? NULL : g_strndup(data, size);
+}
+
+static const IngotStoreEntry *find_image(GPtrArray *entries, const char *digest)
+{
+    for (guint i = 0; digest != NULL && i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        g_autofree char *own = ingot_digest_to_text(&entry->manifest.digest);
+        if (strcmp(own, digest) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+/* One that has a name, another channel's, say, may lose it later: its note stays. */
+static gboolean remove_one(IngotStore *store, const char *path, GError **error)
+{
+    g_autofree char *digest = note_read(path);
+    g_autoptr(GPtrArray) named = ingot_store_list(store, error);
+    g_autoptr(GPtrArray) former = named == NULL ? NULL : ingot_store_list_former(store, error);
+    if (former == NULL) {
+        return FALSE;
+    }
+    const IngotStoreEntry *entry = find_image(former, digest);
+    if (entry != NULL && !ingot_store_remove(store, entry, NULL, error)) {
+        return FALSE;
+    }
+    if (find_image(named, digest) == NULL) {
+        unlink(path);
+    }
+    return TRUE;
+}
+
+void pulled_remove(const char *folder, IngotStore *store, const IngotDigest *target, const IngotDigest *done)
+{
+    g_autofree char *own = note_name(target), *before = done == NULL ? NULL : note_name(done);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *note; dir != NULL && (note = g_dir_read_name(dir)) != NULL;) {
+        if (!g_str_has_prefix(note, PREFIX) || strcmp(note, own) == 0 || g_strcmp0(note, before) == 0) {
+            continue;
+        }
+        g_autoptr(GError) problem = NULL;
+        g_autofree char *path = g_build_filename(folder, note, NULL);
+        if (!remove_one(store, path, &problem)) {
+            ingot_progress_message(ingot_command_progress(), "an image of before stays in the store: %s",
+                                   problem->message);
+        }
+    }
+}
