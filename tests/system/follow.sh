@@ -50,10 +50,12 @@ sys.exit(not any(h["host"] == sys.argv[1] and h["result"] == sys.argv[2] and h["
 # --- moves ---
 move 1
 export RAN=$TMP/ran.a
-start_follower a "$command" --group canary
+# shellcheck disable=SC2016
+start_follower a "$command"' && echo "$INGOT_VERSION" >>"$RAN"' --group canary
 a=$follower
 until_true ran a "$(digest 1)" 1
 until_true reported a "done" "$(digest 1)"
+ran a 1.0.0 1 || fail "the version: $(cat "$RAN")"
 hosts | grep -q '"group":"canary"' || fail "$(hosts)"
 move 2
 until_true ran a "$(digest 2)" 1

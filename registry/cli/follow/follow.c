@@ -151,25 +151,27 @@ static IngotImage *follower_pull(Follower *follower, const IngotDigest *target, 
     return ingot_store_image(follower->store, exact, error);
 }
 
-/* As the image says, or the version's tag that names it as well; "" where neither is known. Free it. */
+/* By the registry, the version whose tag names it as well; else as the image says; "" where neither does. Free it. */
 static char *follower_version(Follower *follower, const IngotImage *image, const char *digest)
 {
     guint status;
     const json_t *row;
     gsize index;
-    const char *own =
-        json_string_value(json_object_get(image->manifest->annotations, "org.opencontainers.image.version"));
+    const char *version = NULL;
     g_autofree char *path = g_strdup_printf("%s/channels", follower->channel->name);
-    g_autoptr(json_t) rows = own != NULL ? NULL : remote_api(follower->remote, "GET", path, NULL, &status, NULL);
+    g_autoptr(json_t) rows = remote_api(follower->remote, "GET", path, NULL, &status, NULL);
     json_array_foreach(rows, index, row)
     {
         const char *channel = json_string_value(json_object_get(row, "channel"));
         const char *named = json_string_value(json_object_get(row, "digest"));
         if (g_strcmp0(channel, follower->channel->tag) == 0 && g_strcmp0(named, digest) == 0) {
-            own = json_string_value(json_object_get(row, "version"));
+            version = json_string_value(json_object_get(row, "version"));
         }
     }
-    return g_strdup(own == NULL ? "" : own);
+    if (version == NULL || *version == '\0') {
+        version = json_string_value(json_object_get(image->manifest->annotations, "org.opencontainers.image.version"));
+    }
+    return g_strdup(version == NULL ? "" : version);
 }
 
 typedef struct {
