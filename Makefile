@@ -194,6 +194,8 @@ install: programs $B/public/libingot.a
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/ingot.pc
 	sed 's,@PREFIX@,$(PREFIX),' registry/server/ingotd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ingotd.service
 	install -m 644 registry/server/ingotd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's,@PREFIX@,$(PREFIX),' registry/cli/ingot-follow@.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/ingot-follow@.service
 	install -m 644 registry/cli/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 registry/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 644 registry/server/*.8 $(DESTDIR)$(PREFIX)/share/man/man8

@@ -232,6 +232,32 @@ expect 2 ingot follow "$where" --exec true
 expect 2 ingot follow "$where:dev"
 ok "windows are kept, and wrong usage is told"
 
+# --- as a service: the unit's command line, with the words of a configuration file as systemd puts them in ---
+cat >"$TMP/web.conf" <<EOF
+CHANNEL=$where:dev
+COMMAND='$command'
+OPTIONS='--once --window "Mon-Sun 00:00-24:00 UTC"'
+EOF
+cat >"$TMP/start.py" <<'PY'
+import os, shlex, subprocess, sys
+unit, conf, state = sys.argv[1:]
+lines = [line.rstrip("\n").partition("=") for line in open(unit)]
+environment = {word.split("=", 1)[0]: word.split("=", 1)[1].replace("%S", state).replace("%i", "web") for key, _, word in lines if key == "Environment"}
+for line in open(conf):
+    key, _, value = line.rstrip("\n").partition("=")
+    environment[key] = "".join(shlex.split(value))
+argv = []
+for word in next(value for key, _, value in lines if key == "ExecStart").split()[1:]:
+    whole, part = word.startswith("${"), word.startswith("$")
+    argv += [environment[word[2:-1]]] if whole else shlex.split(environment[word[1:]]) if part else [word]
+sys.exit(subprocess.run(["ingot"] + argv, env=os.environ | environment | {"STATE_DIRECTORY": state + "/ingot-follow/web"}).returncode)
+PY
+export RAN=$TMP/ran.service
+timeout 60 python3 "$TMP/start.py" registry/cli/ingot-follow@.service "$TMP/web.conf" "$TMP/state" 2>"$TMP/service.log" || fail "the service: $(cat "$TMP/service.log")"
+ran service "$(digest 3)" 1
+[ "$(cat "$TMP/state/ingot-follow/web/$where/dev/done")" = "$(digest 3)" ] && [ -e "$TMP/state/ingot-follow/web/store/index.json" ] || fail "elsewhere: $(find "$TMP/state")"
+ok "the unit's follower runs what its file says"
+
 # --- what followers may take of a registry ---
 start_server ingotd --data "$TMP/many" --listen 127.0.0.1:0 --max-connections 64
 python3 - "${SERVED#http://}" <<'PY' || fail "many followers"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 root=$TMP/root
 make --no-print-directory B="$B" install DESTDIR="$root" PREFIX=/usr >"$TMP/out" 2>&1 || fail "make install: $(tail "$TMP/out")"
 for file in bin/ingot bin/ingotd libexec/ingot/ingot-build share/man/man1/ingot.1 share/man/man5/ingot-recipe.5 \
-    share/man/man8/ingotd.8 share/bash-completion/completions/ingot lib/systemd/system/ingotd.service lib/systemd/system/ingotd.socket share/ingot/recipes/web.yaml lib/pkgconfig/ingot.pc \
+    share/man/man8/ingotd.8 share/bash-completion/completions/ingot lib/systemd/system/ingotd.service lib/systemd/system/ingotd.socket lib/systemd/system/ingot-follow@.service share/ingot/recipes/web.yaml lib/pkgconfig/ingot.pc \
     include/ingot/store.h lib/libingot.so lib/libingot.so.0 lib/libingot.a share/man/man3/libingot.3; do
     [ -e "$root/usr/$file" ] || fail "$file is not installed"
 done
@@ -30,7 +30,9 @@ systemd-analyze verify --man=no "$TMP/ingotd.service" >"$TMP/out" 2>&1 && [ ! -s
 cp "$root/usr/lib/systemd/system/ingotd.socket" "$TMP"
 systemd-analyze verify --man=no "$TMP/ingotd.socket" >"$TMP/out" 2>&1 && [ ! -s "$TMP/out" ] || fail "the socket: $(cat "$TMP/out")"
 systemd-analyze security --offline=true --threshold=20 --no-pager "$TMP/ingotd.service" >"$TMP/out" 2>&1 || fail "the unit is exposed: $(tail -3 "$TMP/out")"
-ok "the unit is one that systemd takes, and shuts the service in"
+sed "s,/usr/bin/ingot,$root&," "$root/usr/lib/systemd/system/ingot-follow@.service" >"$TMP/ingot-follow@web.service"
+systemd-analyze verify --man=no "$TMP/ingot-follow@web.service" >"$TMP/out" 2>&1 && [ ! -s "$TMP/out" ] || fail "the follower's unit: $(cat "$TMP/out")"
+ok "the units are ones that systemd takes, and shut the server in"
 
 # What the service manager hears: ready, reloading, stopping.
 cat >"$TMP/notify.py" <<'PY'
