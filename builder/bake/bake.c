@@ -476,8 +476,8 @@ static gboolean find_record(const Bake *bake, const char *disk, IngotDescriptor 
     if (!found && record.clean) {
         record.clean = FALSE;
         if (record_find(options->host.cache, options->host.store, &record, now, manifest)) {
-            ingot_progress_message(options->host.progress, "the image that is there was built from changes that were "
-                                                           "not committed: it is sealed, tested and stored anew");
+            ingot_progress_message(options->host.progress, "the image that is there was not built from a clean "
+                                                           "commit: it is sealed, tested and stored anew");
         }
     }
     return found;

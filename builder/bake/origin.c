@@ -25,10 +25,11 @@ void origin_ask(const Recipe *recipe, Origin *origin)
 
 static gboolean origin_is_unchanged(const Origin *origin, const Recipe *recipe)
 {
+    const char *asked = json_string_value(json_object_get(recipe->values, "git.commit")); /* when it was loaded */
     g_autofree char *commit = NULL;
     gboolean dirty;
     return recipe_git(recipe->folder, &commit, &dirty, NULL) && !dirty && strcmp(commit, origin->commit) == 0 &&
-           (recipe->commit == NULL || strcmp(recipe->commit, commit) == 0) && recipe_is_unchanged(recipe);
+           (asked == NULL || strcmp(asked, commit) == 0) && recipe_is_unchanged(recipe);
 }
 
 void origin_settle(Origin *origin, const Recipe *recipe, IngotProgress *progress)

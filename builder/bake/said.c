@@ -49,6 +49,7 @@ json_t *said_of_build(const Recipe *recipe, const json_t *config, const Origin *
     g_autoptr(Provenance) provenance = g_new0(Provenance, 1);
     provenance->recipe_path = g_strconcat(place->prefix == NULL ? "" : place->prefix, file, NULL);
     provenance->recipe = ingot_digest_to_text(&digest);
+    provenance->variables = json_incref(recipe->values);
     provenance->commit = g_strdup(origin->commit);
     provenance->clean = origin->clean;
     if (origin->commit != NULL) {

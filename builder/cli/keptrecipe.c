@@ -22,6 +22,7 @@ void kept_recipe_clear(KeptRecipe *recipe)
     g_clear_pointer(&recipe->tar, g_bytes_unref);
     g_clear_pointer(&recipe->path, g_free);
     g_clear_pointer(&recipe->left_out, g_free);
+    g_clear_pointer(&recipe->variables, json_decref);
 }
 
 static gboolean path_is_within(const char *path)
@@ -126,6 +127,8 @@ static gboolean recipe_expect(const KeptPlace *place, const IngotDigest *image, 
     const json_t *recipe = json_object_get(config, "recipe");
     *known = has_digest(recipe, "digest", &out->digest);
     out->has_tar_digest = has_digest(recipe, "tar", &out->tar_digest);
+    json_t *variables = json_object_get(recipe, "variables");
+    out->variables = json_is_object(variables) ? json_incref(variables) : NULL;
     return config != NULL;
 }
 

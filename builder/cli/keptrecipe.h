@@ -10,8 +10,9 @@
 
 typedef struct {
     GBytes *tar;
-    char *path;     /* of the recipe within it; a relative one without ".." */
-    char *left_out; /* what is not in it, one a line, or NULL */
+    char *path;        /* of the recipe within it; a relative one without ".." */
+    char *left_out;    /* what is not in it, one a line, or NULL */
+    json_t *variables; /* Recipe.values of the build; NULL: an older image does not say them */
     IngotDigest digest, tar_digest;
     gboolean has_tar_digest; /* digest is that of the recipe's text, always there */
 } KeptRecipe;

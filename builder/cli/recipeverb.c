@@ -43,6 +43,20 @@ static gboolean refuse_used(const char *folder, GError **error)
     return !used;
 }
 
+/* How a build of the recipe gives the same image. */
+static void print_variables(const KeptRecipe *recipe)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(recipe->variables, name, value)
+    {
+        const char *text = json_string_value(value);
+        g_autofree char *word = g_strconcat(name, "=", text == NULL ? "" : text, NULL);
+        g_autofree char *quoted = g_shell_quote(word), *shown = ingot_text_line(quoted);
+        ingot_progress_message(ingot_command_progress(), "it was built with %s", shown);
+    }
+}
+
 static void print_recipe(const KeptRecipe *recipe, const char *path)
 {
     g_auto(GStrv) lines = recipe->left_out == NULL ? g_new0(char *, 1) : g_strsplit(recipe->left_out, "\n", -1);
@@ -51,11 +65,13 @@ static void print_recipe(const KeptRecipe *recipe, const char *path)
         for (guint i = 0; lines[i] != NULL; i++) {
             json_array_append_new(left, ingot_json_text(lines[i]));
         }
-        g_autoptr(json_t) all = ingot_json_pack("{s:o, s:O}", "path", ingot_json_text(path), "left_out", left);
+        g_autoptr(json_t) all = ingot_json_pack("{s:o, s:O, s:O?}", "path", ingot_json_text(path), "left_out", left,
+                                                "variables", recipe->variables);
         g_autofree char *text = ingot_json_pretty(all);
         fputs(text, stdout);
         return;
     }
+    print_variables(recipe);
     for (guint i = 0; lines[i] != NULL; i++) {
         g_autofree char *shown = ingot_text_line(lines[i]);
         ingot_progress_message(ingot_command_progress(), "not in it: %s", shown);
@@ -99,7 +115,8 @@ const IngotVerb verb_recipe = {
     "Unpacks the recipe that is attached to the image, with the files that its steps read, into a new folder, and "
     "prints\n"
     "the recipe's path. Values of secrets are not in it (they are \"***\" where they stood in its text), and what was\n"
-    "left out when the image was baked is listed. Of an image in a registry no disk is fetched.\n"
+    "left out when the image was baked is listed, and so are the variables that it was built with. Of an image in a "
+    "registry no disk is fetched.\n"
     "\n"
     "Examples:\n"
     "  ingot recipe web:1.0.0\n"

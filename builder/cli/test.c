@@ -44,10 +44,10 @@ typedef struct {
     const TrustKey *key; /* signs the report; NULL: nobody does */
 } Testing;
 
-/* The recipe that was given, else the image's own. */
+/* The recipe that was given, else the image's own, with the variables that it was built with. */
 static Recipe *testing_recipe(const Testing *testing, GError **error)
 {
-    const RecipeInputs inputs = inputs_of(&testing->arguments->given);
+    RecipeInputs inputs = inputs_of(&testing->arguments->given);
     if (testing->arguments->recipe != NULL) {
         return recipe_load(testing->arguments->recipe, &inputs, error);
     }
@@ -56,6 +56,8 @@ static Recipe *testing_recipe(const Testing *testing, GError **error)
     g_autofree char *path = !kept_recipe_of_store(testing->store, &testing->image->entry->manifest, &kept, error)
                                 ? NULL
                                 : kept_recipe_unpack(&kept, folder, error);
+    g_autoptr(json_t) none = json_object();
+    inputs.kept = kept.variables != NULL ? kept.variables : none;
     Recipe *recipe = path == NULL ? NULL : recipe_load(path, &inputs, error);
     if (recipe == NULL) {
         g_prefix_error(error, "the image's own recipe cannot be used (--recipe FILE names another): ");

@@ -97,6 +97,13 @@ static void check_meant(const Check *check, const Key *meant, const YamlNode *ma
     }
 }
 
+/* Whether the key is one of the recipe's that its tests do not need. */
+static gboolean is_beside_tests(const Check *check, const YamlNode *map, const YamlNode *name)
+{
+    static const char *const needed[] = {"name", "variables", "machine", "session", "tests", NULL};
+    return check->tests_of == map && !g_strv_contains(needed, name->text);
+}
+
 /* All values of a map into out. meant (of const Key *) gets the keys that misspelled ones were probably meant to be. */
 static void check_values(const Check *check, const GPtrArray *shapes, const YamlNode *map, gboolean secrets,
                          json_t *out, GPtrArray *meant)
@@ -104,6 +111,9 @@ static void check_values(const Check *check, const GPtrArray *shapes, const Yaml
     for (guint i = 0; i < map->items->len; i += 2) {
         const YamlNode *name = g_ptr_array_index(map->items, i), *value = g_ptr_array_index(map->items, i + 1);
         const Key *key = shapes_key(shapes, name->text);
+        if (is_beside_tests(check, map, name)) {
+            continue;
+        }
         if (name->wrong) {
             value_check_loosely(check, value);
         } else if (key == NULL) {
@@ -401,9 +411,13 @@ void check_variables(const Check *check, const YamlNode *root)
 {
     const Key *key = shape_key(&recipe_shape, "variables");
     const YamlNode *map = yaml_get(root, key->name);
+    /* Of a recipe's tests alone, nothing is wrong with a default that does not count. */
+    g_autoptr(Diagnostics) unheard = diagnostics_new();
+    Check declaring = *check;
+    declaring.diagnostics = check->tests_of != NULL ? unheard : check->diagnostics;
     if (map != NULL && expect_kind(check, key->name, map, YAML_MAP)) {
         for (guint i = 0; i < map->items->len; i += 2) {
-            declare(check, key, g_ptr_array_index(map->items, i), g_ptr_array_index(map->items, i + 1));
+            declare(&declaring, key, g_ptr_array_index(map->items, i), g_ptr_array_index(map->items, i + 1));
         }
     }
     if (root->cut && (map == NULL || map->cut)) {

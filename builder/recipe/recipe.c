@@ -55,13 +55,32 @@ static void find_parent(const Recipe *recipe, const YamlTree *yaml, RecipeFindin
     }
 }
 
+/* What ${name} stood for. A path of this host, by ${recipe.dir} in a default, says nothing on another one. */
+static json_t *values_of(const Recipe *recipe, const Variables *variables)
+{
+    json_t *values = json_copy(json_object_get(recipe->public_tree, "variables"));
+    gboolean local = strstr(recipe->text, "${recipe.dir}") != NULL;
+    const char *name;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(values, next, name, value)
+    {
+        if (local && strstr(json_string_value(value), recipe->folder) != NULL) {
+            json_object_del(values, name);
+        }
+    }
+    variables_add_asked(variables, values);
+    return values;
+}
+
 /* Walks twice: once with the values, once, when all is well, for what may be shown. */
 static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *inputs, GError **error)
 {
     g_autoptr(Diagnostics) diagnostics = diagnostics_new();
     g_autoptr(YamlTree) yaml = yaml_parse(recipe->text, size, recipe->path, diagnostics);
     g_autoptr(Variables) variables = variables_new(inputs, recipe->folder, diagnostics);
-    Check check = {recipe->folder, variables, diagnostics, FALSE};
+    Check check = {.folder = recipe->folder, .variables = variables, .diagnostics = diagnostics};
+    check.tests_of = inputs != NULL && inputs->kept != NULL ? yaml->root : NULL;
     if (yaml->root != NULL) {
         check_variables(&check, yaml->root);
         recipe->tree = check_tree(&check, yaml->root);
@@ -75,9 +94,9 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     check.shown = TRUE;
     recipe->public_tree = check_tree(&check, yaml->root);
     recipe->public_text = variables_shown_text(variables, recipe->text);
-    recipe->commit = g_strdup(variables_commit(variables));
     keep_secrets(recipe, variables_secrets(variables));
     urls_hide(recipe);
+    recipe->values = values_of(recipe, variables);
     return TRUE;
 }
 
@@ -125,9 +144,9 @@ void recipe_free(Recipe *recipe)
     g_free(recipe->public_text);
     g_free(recipe->name);
     g_free(recipe->version);
-    g_free(recipe->commit);
     json_decref(recipe->tree);
     json_decref(recipe->public_tree);
+    json_decref(recipe->values);
     g_ptr_array_unref(recipe->secrets);
     g_free(recipe);
 }

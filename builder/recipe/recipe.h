@@ -42,10 +42,11 @@ typedef struct {
     char *text;           /* the file's bytes: never stored, never shown */
     char *public_text;    /* with "***" for every secret that stands in it, however it is written */
     char *name, *version; /* version may be NULL */
-    char *commit;         /* that ${git.commit} stands for; NULL: the recipe does not ask for it */
     json_t *tree;         /* with secrets: never stored, never shown */
     json_t *public_tree;  /* with "***" */
-    GPtrArray *secrets;   /* see base/secrets.h */
+    json_t *values;     /* {name: text}: what ${name} stands for, of variables, and of date and git.… where the recipe
+                           asks for them; "***" in it stands for a secret */
+    GPtrArray *secrets; /* see base/secrets.h */
 } Recipe;
 
 /* What is found out of a recipe even where it has mistakes; collected over several recipes. */
@@ -60,6 +61,10 @@ typedef struct {
     const char *const *vars;      /* "k=v" from --var, NULL-terminated, may be NULL */
     const char *const *var_files; /* from --var-file, may be NULL */
     RecipeFindings *findings;     /* may be NULL; else a variable that this recipe lacks is not a mistake */
+    /* May be NULL. Else the values that an image of this recipe was built with (Recipe.values): they count before the
+     * environment and the defaults, and the recipe is read for its tests alone, without a look at source and steps. A
+     * value that is not known, a secret, is a mistake where it is used and not given. */
+    const json_t *kept;
 } RecipeInputs;
 
 /* INVALID with one line "file:line:column: message" for each mistake, in the order of the text. */

@@ -8,7 +8,8 @@ typedef struct Check {
     const char *folder; /* of the recipe, absolute */
     Variables *variables;
     Diagnostics *diagnostics;
-    gboolean shown; /* make the public tree: secrets masked, host paths as written */
+    gboolean shown;           /* make the public tree: secrets masked, host paths as written */
+    const YamlNode *tests_of; /* the recipe's map, of which only what its tests need is looked at; NULL: all of it is */
 } Check;
 
 /* A new value, or NULL with a mistake. secrets: they may stand in it. */

@@ -15,6 +15,7 @@ typedef struct {
     char *value;
     gboolean secret;
     gboolean missing; /* it has no value, which was reported where it is declared */
+    gboolean unknown; /* it has no value here, which is reported where it is used */
 } Variable;
 
 typedef struct {
@@ -30,9 +31,13 @@ struct Variables {
     GHashTable *builtins; /* name -> value, as far as known */
     GPtrArray *secrets;
     GPtrArray *hidden;        /* of const YamlNode *: secrets that stand in the recipe's text */
+    const json_t *kept;       /* see RecipeInputs; borrowed */
     RecipeFindings *findings; /* collects the declared names of several recipes, or NULL */
     gboolean incomplete;      /* not all declarations could be read */
 };
+
+/* What another day or another place would have otherwise. */
+static const char *const moving_names[] = {"git.commit", "git.dirty", "date", NULL};
 
 static const char *const builtin_names[] = {"git.commit",  "git.dirty", "date", "recipe.dir",
                                             "recipe.name", "version",   NULL};
@@ -111,6 +116,23 @@ static void check_environment(Diagnostics *diagnostics)
     }
 }
 
+/* The value that an image was built with; NULL: none is kept, or it has a secret in it. */
+static const char *kept_value(const Variables *variables, const char *name)
+{
+    const char *value = json_string_value(json_object_get(variables->kept, name));
+    return value != NULL && strstr(value, "***") == NULL ? value : NULL;
+}
+
+static void keep_builtins(Variables *variables)
+{
+    for (guint i = 0; moving_names[i] != NULL; i++) {
+        const char *value = kept_value(variables, moving_names[i]);
+        if (value != NULL) {
+            variables_set_builtin(variables, moving_names[i], value);
+        }
+    }
+}
+
 Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnostics *diagnostics)
 {
     Variables *variables = g_new0(Variables, 1);
@@ -122,7 +144,11 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
     variables->builtins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     variables->secrets = ingot_secrets_new();
     variables->hidden = g_ptr_array_new();
-    variables_set_builtin(variables, "recipe.dir", folder);
+    variables->kept = inputs != NULL ? inputs->kept : NULL;
+    keep_builtins(variables);
+    if (variables->kept == NULL) {
+        variables_set_builtin(variables, "recipe.dir", folder);
+    }
     check_environment(diagnostics);
     for (guint i = 0; inputs != NULL && inputs->var_files != NULL && inputs->var_files[i] != NULL; i++) {
         read_file(variables, inputs->var_files[i], diagnostics);
@@ -155,8 +181,9 @@ gboolean variables_is_builtin(const char *name)
 static const char *input_value(const Variables *variables, const char *name)
 {
     const Given *given = g_hash_table_lookup(variables->given, name);
+    const char *kept = kept_value(variables, name);
     g_autofree char *key = g_strconcat(ENVIRONMENT_PREFIX, name, NULL);
-    return given != NULL ? given->value : g_getenv(key);
+    return given != NULL ? given->value : kept != NULL ? kept : g_getenv(key);
 }
 
 void variables_break(Variables *variables, const char *name)
@@ -197,14 +224,16 @@ gboolean variables_declare(Variables *variables, const char *name, const char *f
                            gboolean secret)
 {
     const char *value = input_value(variables, name);
-    gboolean missing = value == NULL && fallback == NULL && required;
+    gboolean unknown = value == NULL && variables->kept != NULL;
+    gboolean missing = value == NULL && fallback == NULL && required && !unknown;
     if (g_hash_table_contains(variables->declared, name)) {
         return TRUE; /* A key given twice has been reported. */
     }
     Variable *variable = g_new0(Variable, 1);
-    variable->value = g_strdup(value != NULL ? value : fallback != NULL ? fallback : "");
+    variable->value = g_strdup(value != NULL ? value : fallback != NULL && !unknown ? fallback : "");
     variable->secret = secret;
     variable->missing = missing;
+    variable->unknown = unknown;
     if (secret) {
         variables_add_secret(variables, variable->value);
         variables_add_secret(variables, fallback != NULL ? fallback : "");
@@ -305,21 +334,29 @@ json_t *variables_public(const Variables *variables)
     for (guint i = 0; i < variables->names->len; i++) {
         const char *name = g_ptr_array_index(variables->names, i);
         const Variable *variable = g_hash_table_lookup(variables->declared, name);
-        g_autofree char *shown =
-            variable->secret ? g_strdup("***") : ingot_secrets_mask(variables->secrets, variable->value);
+        g_autofree char *shown = variable->secret || variable->unknown
+                                     ? g_strdup("***")
+                                     : ingot_secrets_mask(variables->secrets, variable->value);
         json_object_set_new(values, name, json_string(shown));
     }
     return values;
 }
 
-const char *variables_commit(const Variables *variables)
+void variables_add_asked(const Variables *variables, json_t *values)
 {
-    return g_hash_table_lookup(variables->builtins, "git.commit");
+    for (guint i = 0; moving_names[i] != NULL; i++) {
+        ingot_json_set_string(values, moving_names[i], g_hash_table_lookup(variables->builtins, moving_names[i]));
+    }
 }
 
 /* Git is asked only by a recipe that wants to know. */
 static gboolean find_builtin(Variables *variables, const char *name, GError **error)
 {
+    if (variables->kept != NULL && (strcmp(name, "recipe.dir") == 0 || g_strv_contains(moving_names, name))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    "what it stood for when the image was built is not kept with the image");
+        return FALSE;
+    }
     if (strcmp(name, "date") == 0) {
         g_autofree char *now = ingot_text_now();
         now[strlen("YYYY-MM-DD")] = '\0';
@@ -390,10 +427,15 @@ static void put_builtin(Expansion *expansion, const char *name, const char *refe
 
 static void put_variable(Expansion *expansion, const Variable *variable, const char *reference)
 {
-    if (variable->missing) {
-        expansion->ok = FALSE;
-    } else if (variable->secret && !(expansion->flags & EXPAND_SECRETS)) {
+    if (variable->secret && !variable->missing && !(expansion->flags & EXPAND_SECRETS)) {
         complain(expansion, reference, "the secret '%s' may be used in the texts of steps and tests only", reference);
+    } else if (variable->unknown) {
+        complain(expansion, reference,
+                 "'%s': the value that the image was built with is not kept with the image: set it by --var or in a "
+                 "--var-file",
+                 reference);
+    } else if (variable->missing) {
+        expansion->ok = FALSE;
     } else if (variable->secret && (expansion->flags & EXPAND_SHOWN)) {
         g_string_append(expansion->out, "***");
     } else {

@@ -1,6 +1,7 @@
 /* Variables: what ${name} stands for, and the text with its value in its place.
  *
- * A value comes from --var, else the last --var-file that has it, else INGOT_VAR_name, else the declaration's default.
+ * A value comes from --var, else the last --var-file that has it, else INGOT_VAR_name, else the declaration's default;
+ * with RecipeInputs.kept, what is kept comes before INGOT_VAR_name, and the default does not count.
  * Built-ins: git.commit, git.dirty, date, recipe.dir, recipe.name, version. "$${" is a literal "${". In a shell's text
  * only declared variables and the built-ins with a dot are replaced: all other ${x} are the shell's own. */
 #pragma once
@@ -39,7 +40,8 @@ gboolean variables_check_names(const RecipeInputs *inputs, guint recipes, GError
 
 const GPtrArray *variables_secrets(const Variables *variables); /* for ingot_secrets_mask */
 json_t *variables_public(const Variables *variables);           /* {name: value}, secrets as "***" */
-const char *variables_commit(const Variables *variables);       /* git.commit, where it was asked for, or NULL */
+/* Adds the built-ins that the recipe asked for and that another day or place would have otherwise: date, git.…. */
+void variables_add_asked(const Variables *variables, json_t *values);
 
 typedef enum {
     EXPAND_SHELL = 1 << 0,   /* the text is a shell's */

@@ -16,6 +16,7 @@ void provenance_free(Provenance *provenance)
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_free(texts[i]);
     }
+    json_decref(provenance->variables);
     g_free(provenance);
 }
 
@@ -59,6 +60,7 @@ Provenance *provenance_read(const Statement *statement, GError **error)
     const json_t *recipe = json_object_get(said, "recipe");
     provenance->recipe_path = copy_text(recipe, "path");
     provenance->recipe = copy_digest(json_object_get(recipe, "digest"));
+    provenance->variables = json_incref(json_object_get(said, "variables"));
     provenance->repository = copy_text(said, "repository");
     provenance->branch = copy_text(said, "branch");
     provenance->commit = copy_text(said, "commit");
@@ -114,6 +116,9 @@ json_t *provenance_write(const Provenance *provenance)
     ingot_json_set_string(recipe, "path", provenance->recipe_path);
     set_unless_null(recipe, "digest", digest_set(provenance->recipe));
     json_t *said = ingot_json_pack("{s:o, s:b}", "recipe", recipe, "clean", provenance->clean);
+    if (provenance->variables != NULL) {
+        json_object_set(said, "variables", provenance->variables);
+    }
     ingot_json_set_string(said, "repository", provenance->repository);
     ingot_json_set_string(said, "branch", provenance->branch);
     ingot_json_set_string(said, "commit", provenance->commit);

@@ -12,6 +12,7 @@
 
 typedef struct {
     char *recipe_path; /* within the repository, or the file's name */
+    json_t *variables; /* {name: text} that the recipe was built with, secrets as "***" */
     char *recipe;      /* the recipe text's digest, "sha256:HEX"; NULL: not known, as all of these may be */
     char *repository;  /* a URL without credentials */
     char *branch;

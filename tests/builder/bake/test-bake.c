@@ -222,12 +222,13 @@ static void what_is_gone_cannot_be_kept(void **state)
 static void the_recipe_of_an_image_comes_back(void **state)
 {
     const Fixture *fixture = *state;
-    build(fixture, "web", "source: {from: base:1}");
+    build(fixture, "web", "source: {from: base:1}\nvariables: {port: 8080}");
     g_autoptr(IngotImage) image = image_of(fixture, "web");
     g_auto(KeptRecipe) kept = {0};
     g_autofree char *folder = ingot_workdir_file(fixture->workdir, "back");
     assert_true(kept_recipe_of_store(fixture->store, &image->entry->manifest, &kept, NULL));
     assert_true(kept.has_tar_digest);
+    assert_string_equal(json_string_value(json_object_get(kept.variables, "port")), "8080");
     g_autofree char *path = kept_recipe_unpack(&kept, folder, NULL);
     assert_non_null(path);
     shell(fixture, "cmp recipe.yaml back/recipe.yaml");
@@ -278,7 +279,7 @@ static void what_is_committed_after_its_build_is_made_again(void **state)
     assert_true(build_cached(fixture, "web", source));
     commit_all(fixture);
     assert_false(build_cached(fixture, "web", source));
-    assert_true(said(fixture, "was built from changes that were not committed"));
+    assert_true(said(fixture, "was not built from a clean commit"));
     expect_origin(fixture, "web", TRUE);
     assert_true(build_cached(fixture, "web", source));
     g_autofree char *first = origin_of(fixture, "web");

@@ -216,6 +216,7 @@ static void provenance_has_no_login(void **state)
     g_autofree char *text = ingot_json_canonical(predicate);
     assert_null(strstr(text, "open-sesame"));
     assert_null(strstr(text, "hunter2secret"));
+    assert_non_null(strstr(text, "\"variables\":{\"token\":\"***\"}"));
     assert_non_null(strstr(text, "\"clean\":true"));
     assert_non_null(strstr(text, "urn:ingot:builder:local"));
     assert_non_null(strstr(text, "\"startedOn\":\"1970-01-01T00:00:00Z\""));

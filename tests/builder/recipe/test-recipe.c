@@ -181,6 +181,55 @@ static void keeps_secrets(void **state)
         ":4:14: the secret '${token}' may be used in the texts of steps and tests only");
 }
 
+/* What the tests of an image are run with is what it was built with. */
+static void an_image_is_tested_with_its_own_values(void **state)
+{
+    (void)state;
+    const char *text = TOP "variables:\n"
+                           "  port: 80\n"
+                           "  token: {secret: true, required: true}\n"
+                           "  pass: {secret: true, default: of-old}\n"
+                           "  other: x\n"
+                           "  place: ${recipe.dir}/site\n"
+                           "description: of ${date} by ${git.commit}\n"
+                           "steps:\n"
+                           "  - {file: {from: was-left-out, to: /srv/}}\n"
+                           "  - {shell: \"login ${token} ${recipe.dir}\"}\n"
+                           "tests:\n"
+                           "  - {http: {port: \"${port}\", body: \"${date} ${pass}\"}}\n";
+    g_autoptr(json_t) kept =
+        json_pack("{s:s, s:s, s:s, s:s}", "port", "8080", "token", "***", "pass", "***", "date", "2020-01-02");
+    const char *const vars[] = {"pass=n3w-pass", NULL}, *const ports[] = {"pass=n3w-pass", "port=90", NULL};
+    g_setenv("INGOT_VAR_port", "81", TRUE);
+    g_autoptr(Recipe) recipe = good(text, &(RecipeInputs){.vars = vars, .kept = kept});
+    g_autoptr(Recipe) given = good(text, &(RecipeInputs){.vars = ports, .kept = kept});
+    g_unsetenv("INGOT_VAR_port");
+    assert_int_equal(json_integer_value(json_object_get(item(recipe->tree, "tests", 0), "port")), 8080);
+    assert_string_equal(text_at(item(recipe->tree, "tests", 0), "body"), "2020-01-02 n3w-pass");
+    assert_int_equal(json_integer_value(json_object_get(item(given->tree, "tests", 0), "port")), 90);
+    /* Neither the default of then nor today's counts for what is not known. */
+    bad(text, &(RecipeInputs){.kept = kept},
+        "'${pass}': the value that the image was built with is not kept with the image: set it by --var");
+    g_autoptr(json_t) none = json_object();
+    bad(text, &(RecipeInputs){.vars = vars, .kept = none}, "'${port}': the value that the image was built with");
+    bad(text, &(RecipeInputs){.vars = ports, .kept = none}, "'${date}': what it stood for when the image was built");
+    bad(TOP "session: {password: \"***\"}\n", &(RecipeInputs){.kept = none}, "'password': it is a secret");
+}
+
+/* No secret, no path of this host, and nothing that the recipe did not ask for. */
+static void the_values_of_a_build_are_kept(void **state)
+{
+    (void)state;
+    const char *text = TOP "variables: {port: 80, token: {secret: true, required: true}, in: \"a-${recipe.dir}\"}\n"
+                           "description: of ${date}\n";
+    const char *const vars[] = {"port=8080", "token=s3cret-x", NULL};
+    g_autoptr(Recipe) recipe = good(text, &(RecipeInputs){.vars = vars});
+    assert_string_equal(text_at(recipe->values, "port"), "8080");
+    assert_string_equal(text_at(recipe->values, "token"), "***");
+    assert_int_equal(strlen(text_at(recipe->values, "date")), strlen("2020-01-02"));
+    assert_int_equal(json_object_size(recipe->values), 3);
+}
+
 static void does_not_tell_a_secret_in_a_mistake(void **state)
 {
     (void)state;
@@ -498,6 +547,8 @@ int main(void)
         cmocka_unit_test(replaces_variables),
         cmocka_unit_test(refuses_wrong_variables),
         cmocka_unit_test(keeps_secrets),
+        cmocka_unit_test(an_image_is_tested_with_its_own_values),
+        cmocka_unit_test(the_values_of_a_build_are_kept),
         cmocka_unit_test(does_not_tell_a_secret_in_a_mistake),
         cmocka_unit_test(lists_every_mistake_in_order),
         cmocka_unit_test(one_mistake_hides_no_other),

@@ -127,7 +127,9 @@ static void provenance_comes_back(void **state)
     (void)state;
     IngotDigest image;
     ingot_digest_of("image", 5, &image);
-    const Provenance made = {.recipe_path = (char *)"recipes/web.yaml",
+    g_autoptr(json_t) variables = json_pack("{s:s, s:s}", "port", "8080", "token", "***");
+    const Provenance made = {.variables = variables,
+                             .recipe_path = (char *)"recipes/web.yaml",
                              .recipe = (char *)"sha256:" HEX,
                              .repository = (char *)"https://git.example/team/web",
                              .branch = (char *)"main",
@@ -142,6 +144,7 @@ static void provenance_comes_back(void **state)
     g_autoptr(Statement) statement = stated(PROVENANCE_PREDICATE, provenance_write(&made), &image);
     g_autoptr(Provenance) read = provenance_read(statement, NULL);
     assert_non_null(read);
+    assert_true(json_equal(read->variables, variables));
     assert_string_equal(read->recipe_path, made.recipe_path);
     assert_string_equal(read->recipe, made.recipe);
     assert_string_equal(read->repository, made.repository);
