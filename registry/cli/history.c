@@ -9,6 +9,7 @@
 #include "cli/nameapi.h"
 
 #define COLUMNS_MOST 9u
+#define PAGE "1000" /* moves that are asked for at once */
 
 json_t *history_ask(const char *where, const char *what, const char *query, GError **error)
 {
@@ -20,6 +21,38 @@ json_t *history_ask(const char *where, const char *what, const char *query, GErr
         return NULL;
     }
     return g_steal_pointer(&answer);
+}
+
+json_t *history_moves(const char *name, const char *channel, int most, GError **error)
+{
+    g_autoptr(json_t) all = json_array();
+    g_autofree char *escaped = channel == NULL ? NULL : g_uri_escape_string(channel, NULL, FALSE);
+    json_int_t before = 0;
+    for (;;) {
+        g_autoptr(GString) query = g_string_new("?n=" PAGE);
+        if (escaped != NULL) {
+            g_string_append_printf(query, "&channel=%s", escaped);
+        }
+        if (before > 0) {
+            g_string_append_printf(query, "&before=%" JSON_INTEGER_FORMAT, before);
+        }
+        g_autoptr(json_t) page = history_ask(name, "log", query->str, error);
+        if (page == NULL) {
+            return NULL;
+        }
+        json_int_t last =
+            json_integer_value(json_object_get(json_array_get(page, json_array_size(page) - 1), "number"));
+        json_array_extend(all, page);
+        if (json_array_size(page) == 0 || last <= 1 || (before > 0 && last >= before) ||
+            (most > 0 && json_array_size(all) >= (size_t)most)) {
+            break;
+        }
+        before = last;
+    }
+    while (most > 0 && json_array_size(all) > (size_t)most) {
+        json_array_remove(all, json_array_size(all) - 1);
+    }
+    return g_steal_pointer(&all);
 }
 
 /* Free it. */

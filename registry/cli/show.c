@@ -1,3 +1,5 @@
+#include "cli/show.h"
+
 #include <ingot/error.h>
 #include <ingot/transfer.h>
 #include <stdio.h>
@@ -85,7 +87,7 @@ static json_t *remote_evidence(IngotRemote *remote, const char *name, const json
     return evidence;
 }
 
-static json_t *show_remote(IngotReference *reference, GError **error)
+json_t *show_of_registry(IngotReference *reference, GError **error)
 {
     IngotDescriptor descriptor;
     g_autoptr(IngotRemoteOptions) options = cli_remote_options(TRUE); /* it is shown that it is revoked */
@@ -146,7 +148,7 @@ static json_t *show_when(IngotReference *reference, IngotPull pull, GError **err
         return NULL;
     }
     g_clear_error(&problem);
-    return show_remote(reference, error);
+    return show_of_registry(reference, error);
 }
 
 static void line(const char *label, const char *value)
@@ -197,7 +199,7 @@ static void print_said(const json_t *all)
     line(own == NULL ? "state" : "", of_base);
 }
 
-static void print(const json_t *all)
+void show_print(const json_t *all)
 {
     const json_t *config = json_object_get(all, "config");
     const json_t *size = json_object_get(json_object_get(config, "disk"), "size");
@@ -249,7 +251,7 @@ static gboolean run(int argc, char **argv, GError **error)
     } else if (ingot_command_common()->quiet) {
         printf("%s\n", get(all, "digest", NULL));
     } else {
-        print(all);
+        show_print(all);
     }
     return TRUE;
 }
