@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 mapfile -t sources < <(git ls-files '*.c' '*.h')
 mapfile -t units < <(git ls-files 'registry/*.c' 'builder/*.c')
-mapfile -t scripts < <(git ls-files '*.sh' .ci 'tests/bench/*' tests/fuzz/run | sort -u)
+mapfile -t scripts < <(git ls-files '*.sh' .ci 'tests/bench/*' tests/fuzz/run ':!*.py' | sort -u)
 read -ra flags < <(pkg-config --cflags glib-2.0 gio-2.0 gio-unix-2.0 jansson libcurl libnbd libfyaml libssh libmicrohttpd gnutls libsystemd sqlite3 libjwt libcrypt)
 flags+=(-std=gnu17 -D_GNU_SOURCE -Iinclude -Iregistry -Ibuilder -DINGOT_VERSION='"0"' -DINGOT_PREFIX='"/usr"')
 failed=0
