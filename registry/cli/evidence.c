@@ -192,6 +192,25 @@ json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, con
     return one;
 }
 
+GBytes *evidence_read(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image, gsize most,
+                      char **type, GError **error)
+{
+    char text[INGOT_DIGEST_TEXT_SIZE];
+    ingot_digest_write_text(image, text);
+    g_autoptr(GBytes) bytes = evidence_manifest(place, attached, error);
+    g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, "attachment", INGOT_MANIFEST_VALUES, error);
+    if (root == NULL) {
+        return NULL;
+    }
+    const char *subject = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
+    if (g_strcmp0(subject, text) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is attached to another image, or to none");
+        return NULL;
+    }
+    *type = g_strdup(attached_type(root));
+    return evidence_content(place, root, most, error);
+}
+
 /* --- for people --- */
 
 static const char *said(const json_t *one, const char *key)

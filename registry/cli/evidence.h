@@ -20,5 +20,9 @@ typedef struct {
  * (of the image), "recipe" ("path", "left_out") or "other"; what it does not say is missing. What is in a signed
  * bundle has "signed": true, and the key's "hint". "problem" says why it is not known. Never NULL. */
 json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image);
+/* What an attachment of that image holds, of at most that many bytes, and its type (free it). DENIED: it is attached to
+ * another image. */
+GBytes *evidence_read(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image, gsize most,
+                      char **type, GError **error);
 /* Prints it for people. */
 void evidence_print(const json_t *one);

@@ -1,11 +1,13 @@
 #include <ingot/error.h>
 #include <ingot/transfer.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/common.h"
+#include "cli/evidence.h"
 #include "cli/verbs.h"
+#include "evidence/packages.h"
 #include "evidence/testresult.h"
 #include "remote/environment.h"
 #include "transfer/signatures.h"
@@ -15,7 +17,7 @@
 #define PREDICATE_MAX (2u << 20) /* bytes: in base64 it still fits into a bundle */
 
 typedef struct {
-    char *key, *attest, *type; /* as given */
+    char *key, *attest, *type, *statement; /* as given */
 } SignOptions;
 
 static void sign_options_clear(SignOptions *options)
@@ -23,6 +25,7 @@ static void sign_options_clear(SignOptions *options)
     g_free(options->key);
     g_free(options->attest);
     g_free(options->type);
+    g_free(options->statement);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SignOptions, sign_options_clear)
 
@@ -38,6 +41,11 @@ static gboolean sign_check(const SignOptions *options, GError **error)
                     "--attest FILE and --type TYPE go together: what is said of the image, and what kind it is");
         return FALSE;
     }
+    if (options->statement != NULL && options->attest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--statement DIGEST signs what is attached already, --attest FILE what is in a file: give one");
+        return FALSE;
+    }
     if (options->type != NULL && (*options->type == '\0' || !g_utf8_validate(options->type, -1, NULL))) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--type is empty or not UTF-8: a URI is expected");
         return FALSE;
@@ -47,9 +55,9 @@ static gboolean sign_check(const SignOptions *options, GError **error)
 
 /* A test report that doesn't say when it was made would count as the newest for ever, and one without a recipe for
  * none: gates go by both. */
-static gboolean sign_check_report(const SignOptions *options, const json_t *predicate, GError **error)
+static gboolean sign_check_report(const char *what, const json_t *predicate, GError **error)
 {
-    const Statement statement = {.predicate_type = options->type, .predicate = predicate};
+    const Statement statement = {.predicate_type = TEST_RESULT_PREDICATE, .predicate = predicate};
     g_autoptr(TestResult) result = test_result_read(&statement, NULL);
     g_autoptr(GDateTime) finished =
         result == NULL || result->finished == NULL ? NULL : g_date_time_new_from_iso8601(result->finished, NULL);
@@ -57,7 +65,7 @@ static gboolean sign_check_report(const SignOptions *options, const json_t *pred
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: a test report needs \"result\", \"configuration\": [{\"name\": RECIPE}] and \"ingot\":"
                     " {\"finished\": DATE}, as in 2026-11-30T05:00:00Z (`ingot test --key` makes and signs one)",
-                    options->attest);
+                    what);
         return FALSE;
     }
     return TRUE;
@@ -73,7 +81,7 @@ static json_t *sign_predicate(const SignOptions *options, GError **error)
                                                 : ingot_json_parse(g_bytes_get_data(bytes, NULL),
                                                                    g_bytes_get_size(bytes), options->attest, error);
     gboolean is_report = g_strcmp0(options->type, TEST_RESULT_PREDICATE) == 0;
-    return predicate != NULL && (!is_report || sign_check_report(options, predicate, error))
+    return predicate != NULL && (!is_report || sign_check_report(options->attest, predicate, error))
                ? g_steal_pointer(&predicate)
                : NULL;
 }
@@ -85,27 +93,78 @@ static char *sign_name(const IngotReference *reference)
     return ingot_reference_to_text(named);
 }
 
-/* The bundle about the image, signed. Free it. */
-static char *sign_bundle(const TrustKey *key, const SignOptions *options, const IngotReference *reference,
-                         const IngotDescriptor *image, const json_t *predicate, GError **error)
-{
-    g_autofree char *name = sign_name(reference);
-    g_autofree char *statement =
-        intoto_write(&image->digest, name, options->type == NULL ? TRUST_SIGNED_PREDICATE : options->type, predicate);
-    return trust_bundle_sign(key, statement, error);
-}
-
 typedef struct {
     const SignOptions *options;
     const TrustKey *key;
-    const json_t *predicate;
+    const json_t *predicate; /* of a file */
     IngotDescriptor image;
+    char *type;           /* of the predicate that was signed */
     IngotDigest manifest; /* what holds the signature */
 } Signing;
 
+/* A statement that is attached goes as it is; a package list becomes one. */
+static char *sign_content(Signing *signing, GBytes *content, const char *kind, const char *name, GError **error)
+{
+    gsize size;
+    const char *bytes = g_bytes_get_data(content, &size);
+    if (g_strcmp0(kind, INGOT_TYPE_SPDX) == 0) {
+        g_autoptr(json_t) list = ingot_json_parse_bytes(content, "the package list", PACKAGES_VALUES, error);
+        signing->type = g_strdup(PACKAGES_PREDICATE);
+        return list == NULL ? NULL : intoto_write(&signing->image.digest, name, signing->type, list);
+    }
+    if (g_strcmp0(kind, STATEMENT_TYPE) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "it is neither a statement nor a package list, but %s",
+                    kind == NULL ? "of an unknown type" : kind);
+        return NULL;
+    }
+    g_autoptr(Statement) statement = statement_parse(bytes, size, error);
+    if (statement == NULL) {
+        return NULL;
+    }
+    if (!statement_is_about(statement, &signing->image.digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is about another image");
+        return NULL;
+    }
+    if (strcmp(statement->predicate_type, TEST_RESULT_PREDICATE) == 0 &&
+        !sign_check_report("the statement", statement->predicate, error)) {
+        return NULL;
+    }
+    signing->type = g_strdup(statement->predicate_type);
+    return g_strndup(bytes, size);
+}
+
+static char *sign_attached(Signing *signing, const EvidencePlace *place, const char *name, GError **error)
+{
+    const char *digest = signing->options->statement;
+    g_autofree char *kind = NULL;
+    IngotDigest attached;
+    if (!ingot_digest_parse(digest, &attached, error)) {
+        return NULL;
+    }
+    g_autoptr(GBytes) content = evidence_read(place, &attached, &signing->image.digest, PREDICATE_MAX, &kind, error);
+    char *text = content == NULL ? NULL : sign_content(signing, content, kind, name, error);
+    if (text == NULL) {
+        g_prefix_error(error, "%s: ", digest);
+    }
+    return text;
+}
+
+/* The bundle about the image, signed. Free it. */
+static char *sign_bundle(Signing *signing, const EvidencePlace *place, const IngotReference *reference, GError **error)
+{
+    const SignOptions *options = signing->options;
+    g_autofree char *name = sign_name(reference), *statement = NULL;
+    if (options->statement != NULL) {
+        statement = sign_attached(signing, place, name, error);
+    } else {
+        signing->type = g_strdup(options->type == NULL ? TRUST_SIGNED_PREDICATE : options->type);
+        statement = intoto_write(&signing->image.digest, name, signing->type, signing->predicate);
+    }
+    return statement == NULL ? NULL : trust_bundle_sign(signing->key, statement, error);
+}
+
 static gboolean sign_in_store(Signing *signing, IngotReference *reference, GError **error)
 {
-    const char *type = signing->options->type == NULL ? TRUST_SIGNED_PREDICATE : signing->options->type;
     g_autoptr(IngotStore) store = cli_store(error);
     g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
     if (image == NULL) {
@@ -115,22 +174,21 @@ static gboolean sign_in_store(Signing *signing, IngotReference *reference, GErro
     if (reference->tag == NULL && reference->digest == NULL) {
         reference->tag = g_strdup(image->entry->tag);
     }
-    g_autofree char *bundle =
-        sign_bundle(signing->key, signing->options, reference, &signing->image, signing->predicate, error);
-    return bundle != NULL && signature_put_store(store, &signing->image, bundle, type, &signing->manifest, error);
+    const EvidencePlace place = {.store = store};
+    g_autofree char *bundle = sign_bundle(signing, &place, reference, error);
+    return bundle != NULL &&
+           signature_put_store(store, &signing->image, bundle, signing->type, &signing->manifest, error);
 }
 
 static gboolean sign_in_registry(Signing *signing, IngotReference *reference, GError **error)
 {
-    const char *type = signing->options->type == NULL ? TRUST_SIGNED_PREDICATE : signing->options->type;
     g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
     g_autoptr(GBytes) manifest =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &signing->image, error);
-    g_autofree char *bundle = manifest == NULL ? NULL
-                                               : sign_bundle(signing->key, signing->options, reference, &signing->image,
-                                                             signing->predicate, error);
-    return bundle != NULL &&
-           signature_put_registry(remote, reference->name, &signing->image, bundle, type, &signing->manifest, error);
+    const EvidencePlace place = {.remote = remote, .name = reference->name};
+    g_autofree char *bundle = manifest == NULL ? NULL : sign_bundle(signing, &place, reference, error);
+    return bundle != NULL && signature_put_registry(remote, reference->name, &signing->image, bundle, signing->type,
+                                                    &signing->manifest, error);
 }
 
 static void sign_print(const Signing *signing, const IngotReference *reference)
@@ -143,9 +201,8 @@ static void sign_print(const Signing *signing, const IngotReference *reference)
     g_autofree char *image = ingot_digest_to_text(&signing->image.digest);
     g_autofree char *manifest = ingot_digest_to_text(&signing->manifest);
     g_autofree char *key = ingot_digest_to_text(trust_key_fingerprint(signing->key));
-    g_autoptr(json_t) all =
-        ingot_json_pack("{s:s, s:s, s:s, s:s, s:s}", "reference", text, "digest", image, "signature", manifest, "key",
-                        key, "type", signing->options->type == NULL ? TRUST_SIGNED_PREDICATE : signing->options->type);
+    g_autoptr(json_t) all = ingot_json_pack("{s:s, s:s, s:s, s:s, s:s}", "reference", text, "digest", image,
+                                            "signature", manifest, "key", key, "type", signing->type);
     cli_print_json(all);
 }
 
@@ -157,6 +214,8 @@ static gboolean run(int argc, char **argv, GError **error)
         {"attest", 0, 0, G_OPTION_ARG_FILENAME, &options.attest, "sign this JSON as a predicate about the image",
          "FILE"},
         {"type", 0, 0, G_OPTION_ARG_STRING, &options.type, "the predicate's type, a URI", "TYPE"},
+        {"statement", 0, 0, G_OPTION_ARG_STRING, &options.statement,
+         "sign what is attached to the image by this digest: provenance, a report, a package list", "DIGEST"},
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_sign, entries, 1, 1, &argc, &argv, error) || !sign_check(&options, error)) {
@@ -166,12 +225,13 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(json_t) predicate = reference == NULL ? NULL : sign_predicate(&options, error);
     g_autoptr(TrustKey) key = predicate == NULL ? NULL : trust_keyfile_read_private(options.key, error);
     Signing signing = {.options = &options, .key = key, .predicate = predicate};
-    if (key == NULL || !(reference->host == NULL ? sign_in_store(&signing, reference, error)
-                                                 : sign_in_registry(&signing, reference, error))) {
-        return FALSE;
+    gboolean done = key != NULL && (reference->host == NULL ? sign_in_store(&signing, reference, error)
+                                                            : sign_in_registry(&signing, reference, error));
+    if (done) {
+        sign_print(&signing, reference);
     }
-    sign_print(&signing, reference);
-    return TRUE;
+    g_free(signing.type);
+    return done;
 }
 
 const IngotVerb verb_sign = {
@@ -179,8 +239,10 @@ const IngotVerb verb_sign = {
     "The signature is a Sigstore bundle, attached to the image as cosign 3 attaches its own: in the registry where "
     "REF\n"
     "has a host, else in the store, from where a push takes it along. What is signed is the image's digest. With\n"
-    "--attest, the JSON of FILE is signed as an in-toto statement about the image. The passphrase is\n"
-    "$INGOT_PASSPHRASE, or typed.\n\n"
+    "--attest, the JSON of FILE is signed as an in-toto statement about the image; with --statement, what is attached "
+    "to\n"
+    "it already, as `ingot show --json` lists it: look at it first, since whoever may push can attach anything. The\n"
+    "passphrase is $INGOT_PASSPHRASE, or typed.\n\n"
     "Examples:\n  ingot sign registry.example/team/web:1.0.0 --key release.key\n"
     "  ingot sign web:1.0.0 --key ci.key --attest report.json \\\n"
     "      --type https://in-toto.io/attestation/test-result/v0.1\n",

@@ -3,8 +3,9 @@
 
 #include "base/json.h"
 
-#define PACKAGES_MAX (32u << 20) /* bytes of a document */
-#define PACKAGES_VALUES 1000000u /* JSON values in it */
+#define PACKAGES_PREDICATE "https://spdx.dev/Document/v2.3" /* of a statement that is one */
+#define PACKAGES_MAX (32u << 20)                            /* bytes of a document */
+#define PACKAGES_VALUES 1000000u                            /* JSON values in it */
 
 typedef struct {
     char *name;

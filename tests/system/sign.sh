@@ -216,3 +216,48 @@ grep -q '^not read ' out && grep -q 'not all could be read' err || fail "a regis
 : >rules
 ingot verify -q --pull=always "$upstream/web:1.0.0" --key my.key.pub >/dev/null || fail "a registry that works again"
 ok "what could not be read is not taken for what does not count"
+
+# What is attached already is signed word for word, about its own image alone.
+cat >attach.py <<'PY'
+"""attach.py URL NAME IMAGE SIZE KIND FILE: prints the digest of the manifest that attaches it."""
+import hashlib, json, sys, urllib.request
+url, name, image, size, kind, path = sys.argv[1:]
+def put(method, path, data, kind):
+    request = urllib.request.Request(url + path, data=data, method=method, headers={"Content-Type": kind})
+    urllib.request.urlopen(request).read()
+def blob(data):
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    put("POST", f"/v2/{name}/blobs/uploads/?digest={digest}", data, "application/octet-stream")
+    return {"digest": digest, "size": len(data)}
+layer = blob(open(path, "rb").read()) | {"mediaType": kind}
+config = blob(b"{}") | {"mediaType": "application/vnd.oci.empty.v1+json"}
+oci = "application/vnd.oci.image.manifest.v1+json"
+data = json.dumps({"schemaVersion": 2, "mediaType": oci, "artifactType": kind, "config": config, "layers": [layer],
+                   "subject": {"mediaType": oci, "digest": image, "size": int(size)}}).encode()
+digest = "sha256:" + hashlib.sha256(data).hexdigest()
+put("PUT", f"/v2/{name}/manifests/{digest}", data, oci)
+print(digest)
+PY
+SLSA=https://slsa.dev/provenance/v1
+# attach KIND FILE: to web:1.0.0 in the registry.
+attach() { python3 attach.py "http://$REGISTRY" web "$image" "$(stat -c %s "$(blob "$image")")" "$1" "$2"; }
+statement "$image" $SLSA >said
+attached=$(attach application/vnd.in-toto+json said)
+ingot sign -q "$REGISTRY/web:1.0.0" --key my.key --statement "$attached" >/dev/null
+ingot verify -q --pull=always "$REGISTRY/web:1.0.0" --key my.key.pub --type $SLSA >/dev/null || fail "an attached statement is not signed"
+statement "$other" $SLSA >said
+attached=$(attach application/vnd.in-toto+json said)
+expect 1 ingot sign "$REGISTRY/web:1.0.0" --key my.key --statement "$attached"
+grep -q "${attached}: it is about another image" err || fail "a statement about another image is signed: $(cat err)"
+echo '{"spdxVersion":"SPDX-2.3","packages":[{"name":"bash"}]}' >said
+attached=$(attach application/spdx+json said)
+ingot pull -q "$REGISTRY/web:1.0.0" >/dev/null
+ingot sign -q web:1.0.0 --key my.key --statement "$attached" >/dev/null
+ingot verify -q web:1.0.0 --key my.key.pub --type https://spdx.dev/Document/v2.3 >/dev/null || fail "a package list is not signed"
+ingot push -q db:1.0.0 "$REGISTRY/web:0.9.0" >/dev/null
+expect 1 ingot sign "$REGISTRY/web:0.9.0" --key my.key --statement "$attached"
+grep -q "${attached}: it is attached to another image" err || fail "another image's package list is signed: $(cat err)"
+expect 2 ingot sign web:1.0.0 --key my.key --statement "$attached" --attest report --type urn:x
+expect 2 ingot sign web:1.0.0 --key my.key --statement "$(member signed.json signature)"
+grep -q 'neither a statement nor a package list' err || fail "a signature is signed: $(cat err)"
+ok "what is attached is signed as it is"

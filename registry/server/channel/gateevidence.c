@@ -234,3 +234,11 @@ char *evidence_refusals(const EvidenceReading *reading)
                                                    reading->refused == 1 ? "does" : "do", reading->told->str,
                                                    reading->refused > REFUSALS_TOLD ? ", …" : "");
 }
+
+char *evidence_sign(const GateCase *its, const char *what)
+{
+    g_autofree char *image = gate_image(its);
+    return g_strdup_printf("sign its %s with one of the gate's keys: `ingot sign %s --key KEY --statement DIGEST`"
+                           " (`ingot show --json` has the digest)",
+                           what, image);
+}

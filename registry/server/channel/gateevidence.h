@@ -40,5 +40,7 @@ gboolean evidence_packages(const GateCase *its, EvidenceReading *reading, Eviden
                            GError **error);
 /* Seconds since 1970 of an RFC 3339 text (may be NULL); 0: it is none. */
 gint64 evidence_time(const char *text);
+/* What would satisfy a gate with keys that finds none signed by them; what: "provenance", say. Free it. */
+char *evidence_sign(const GateCase *its, const char *what);
 /* "; 2 attached here do not count: …", or "". Free it. */
 char *evidence_refusals(const EvidenceReading *reading);

@@ -131,12 +131,9 @@ static void note_list(const Evidence *one, gpointer user)
 static void judge_lists(const GateCase *its, const Packages *packages, const char *refusals, gboolean by_keys,
                         GateVerdict *verdict)
 {
-    g_autofree char *image = gate_image(its);
     if (packages->documents == 0) {
         verdict->why = g_strdup_printf("no list of its packages counts%s", refusals);
-        verdict->mend = by_keys ? g_strdup_printf("sign its package list by one of the gate's keys: `ingot sign %s"
-                                                  " --key KEY --attest FILE --type " EVIDENCE_PACKAGES "/v2.3`",
-                                                  image)
+        verdict->mend = by_keys ? evidence_sign(its, "package list")
                                 : g_strdup("bake it with `ingot build`, which attaches the list, or attach one (SPDX"
                                            " 2.3)");
     } else if (packages->denied > 0) {

@@ -71,7 +71,6 @@ static void note_origin(const Evidence *one, gpointer user)
 static void judge_origins(const GateCase *its, const Origins *origins, const char *refusals, gboolean by_keys,
                           GateVerdict *verdict)
 {
-    g_autofree char *image = gate_image(its);
     if (origins->misfit != NULL) {
         /* Whoever may push may attach: one that fits does not outweigh one that doesn't. */
         g_autofree char *digest = ingot_digest_to_text(&origins->attachment);
@@ -80,11 +79,8 @@ static void judge_origins(const GateCase *its, const Origins *origins, const cha
                                  "push that, or remove a provenance that is wrong");
     } else if (origins->count == 0) {
         verdict->why = g_strdup_printf("no provenance about it counts%s", refusals);
-        verdict->mend = by_keys
-                            ? g_strdup_printf("sign its provenance by one of the gate's keys: `ingot sign %s --key KEY"
-                                              " --attest FILE --type " PROVENANCE_PREDICATE "`",
-                                              image)
-                            : g_strdup("build it with `ingot build`, which attaches provenance, and push that");
+        verdict->mend = by_keys ? evidence_sign(its, "provenance")
+                                : g_strdup("build it with `ingot build`, which attaches provenance, and push that");
     } else {
         verdict->passed = TRUE;
         verdict->why = g_strdup("its provenance fits");
