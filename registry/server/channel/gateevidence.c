@@ -58,8 +58,17 @@ typedef struct {
     gpointer user;
 } Taking;
 
-/* The blob that an attachment is about. */
-static StorageBlob *open_content(const Taking *taking, const IngotDigest *attachment, GError **error)
+/* The digest of the blob that an attachment is about. */
+static gboolean find_layer(const GateCase *its, GBytes *manifest, IngotDigest *digest)
+{
+    g_autoptr(json_t) root = ingot_json_parse_bytes(manifest, "the attachment", EVIDENCE_VALUES, NULL);
+    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
+    const char *text = json_string_value(json_object_get(layer, "digest"));
+    return text != NULL && storage_digest(its->storage, text, digest, NULL);
+}
+
+/* DENIED: it is no evidence. */
+static GBytes *read_content(const Taking *taking, const IngotDigest *attachment, GError **error)
 {
     const GateCase *its = taking->its;
     g_autofree char *type = NULL;
@@ -68,25 +77,14 @@ static StorageBlob *open_content(const Taking *taking, const IngotDigest *attach
     if (manifest == NULL || !reading_afford(taking->reading, g_bytes_get_size(manifest), error)) {
         return NULL;
     }
-    g_autoptr(json_t) root = ingot_json_parse_bytes(manifest, "the attachment", EVIDENCE_VALUES, error);
-    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
-    const char *text = json_string_value(json_object_get(layer, "digest"));
-    if (root == NULL) {
+    if (!find_layer(its, manifest, &digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it has no layer");
         return NULL;
     }
-    if (text == NULL || !storage_digest(its->storage, text, &digest, NULL)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "it has no layer");
-        return NULL;
-    }
-    return storage_blob(its->storage, its->name, &digest, error);
-}
-
-static GBytes *read_content(const Taking *taking, const IngotDigest *attachment, GError **error)
-{
-    g_autoptr(StorageBlob) blob = open_content(taking, attachment, error);
+    g_autoptr(StorageBlob) blob = storage_blob(its->storage, its->name, &digest, error);
     guint64 size = blob == NULL ? 0 : storage_blob_size(blob);
-    if (blob != NULL && size > EVIDENCE_MAX) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "it is larger than %u MiB", EVIDENCE_MAX >> 20);
+    if (size > EVIDENCE_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is larger than %u MiB", EVIDENCE_MAX >> 20);
         return NULL;
     }
     if (blob == NULL || !reading_afford(taking->reading, size, error)) {
@@ -98,21 +96,29 @@ static GBytes *read_content(const Taking *taking, const IngotDigest *attachment,
 
 typedef gboolean (*EvidenceTake)(const Taking *taking, GBytes *content, Evidence *one, GError **error);
 
-/* What take fails at is refused; FALSE, without an error, where the budget is used up. */
+static gboolean is_refusal(const GError *error)
+{
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED) ||
+           g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+}
+
+/* What is no evidence, or not here, is refused, and what take fails at. FALSE: it is here and can't be read, so that
+ * nobody knows whether it says that a test has failed; or the budget is used up. */
 static gboolean take_one(const Taking *taking, const IngotDigest *attachment, EvidenceTake take, GError **error)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&document_lock);
     Evidence one = {.attachment = *attachment};
     GError *problem = NULL;
     g_autoptr(GBytes) content = read_content(taking, attachment, &problem);
+    gboolean counts = content != NULL && take(taking, content, &one, &problem);
     (void)locker;
-    if (taking->reading->bytes > EVIDENCE_BUDGET) {
+    if (content == NULL && !is_refusal(problem)) {
         g_propagate_error(error, problem);
         return FALSE;
     }
-    if (content == NULL || !take(taking, content, &one, &problem)) {
-        reading_refuse(taking->reading, attachment, problem->message);
-        g_error_free(problem);
+    if (!counts) {
+        reading_refuse(taking->reading, attachment, problem == NULL ? "it can't be read" : problem->message);
+        g_clear_error(&problem);
     }
     return TRUE;
 }

@@ -1,6 +1,7 @@
 /* What is attached to an image, as gates judge it: in-toto statements, as they are or signed, signatures, and package
- * lists. All of it comes from whoever may push, so that what can't be read never counts, and size and number are
- * bounded: of each document, of their sum, and of memory. A gate is given one document after another and keeps only
+ * lists. All of it comes from whoever may push, so that what is no evidence never counts, and size and number
+ * are bounded: of each document, of their sum, and of memory. What is damaged here is an error: it may say that a test
+ * has failed. A gate is given one document after another and keeps only
  * what its verdict needs; the process holds one at a time, however many promotions run. Where a gate is given keys,
  * only what one of them has signed counts. */
 #pragma once
@@ -32,10 +33,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EvidenceReading, evidence_reading_clear)
 #define EVIDENCE_PACKAGES "https://spdx.dev/Document" /* predicates' types begin so */
 
 /* Statements about the image whose predicate's type begins so. keys: of TrustKey *; NULL: signed or not. LIMIT: there
- * is more than a gate reads. */
+ * is more than a gate reads; other errors: something attached can't be read. */
 gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceReading *reading,
                              EvidenceFunc func, gpointer user, GError **error);
-/* Package lists that are attached as they are, without a signature. LIMIT likewise. */
+/* Package lists that are attached as they are, without a signature; errors likewise. */
 gboolean evidence_packages(const GateCase *its, EvidenceReading *reading, EvidenceFunc func, gpointer user,
                            GError **error);
 /* Seconds since 1970 of an RFC 3339 text (may be NULL); 0: it is none. */

@@ -207,12 +207,33 @@ static void test_budget(void **state)
     assert_non_null(strstr(error->message, "64 MiB"));
 }
 
+/* The newest report may be the one that is damaged. */
+static void test_damage(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", NULL);
+    report(storage, &image, &image, "FAILED", "damaged.yaml", "2026-11-02T00:00:00Z", NULL);
+    g_clear_pointer(&storage, storage_close);
+    g_byte_array_append(bytes, (const guint8 *)"damaged.yaml", strlen("damaged.yaml"));
+    damage(state, bytes, 3);
+    storage = open_storage(state);
+    const GateCase its = {storage, "a", "prod", image, "alice", NOW, none};
+    GateVerdict verdict = {0};
+    g_autoptr(GError) error = NULL;
+    assert_false(gate_find("tested")->judge(&its, NULL, &verdict, &error));
+    assert_non_null(error);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tested, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
     };
