@@ -167,6 +167,7 @@ typedef struct {
     const char *tag;           /* NULL: as the reference says */
     gboolean since;            /* only where the tag still names that one: pull_since */
     const IngotDigest *before; /* NULL: none */
+    gboolean found;            /* the digest is what the reference's tag names: pull_found */
 } Naming;
 
 static gboolean name_pulled(IngotStore *store, const IngotReference *reference, const Naming *naming,
@@ -205,7 +206,7 @@ static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotRe
 /* By its tag, or by the digest that was given. What was a tag when it was asked for is still judged as that. */
 static IngotReference *pull_asked(const IngotReference *reference, const Naming *naming)
 {
-    gboolean pinned = reference->digest != NULL && !naming->since;
+    gboolean pinned = reference->digest != NULL && !naming->since && !naming->found;
     const char *tag = naming->since ? naming->tag : reference->tag;
     return ingot_reference_new(reference->host, reference->name, pinned ? NULL : tag,
                                pinned ? reference->digest : NULL);
@@ -266,6 +267,13 @@ gboolean pull_as(IngotStore *store, IngotReference *reference, const char *tag, 
                  IngotDescriptor *manifest, guint64 *received, GError **error)
 {
     return pull_image(store, reference, &(Naming){.tag = tag}, options, manifest, received, error);
+}
+
+gboolean pull_found(IngotStore *store, IngotReference *reference, const IngotPullOptions *options, GError **error)
+{
+    IngotDescriptor manifest;
+    const Naming naming = {.tag = reference->tag, .found = TRUE};
+    return pull_image(store, reference, &naming, options, &manifest, NULL, error);
 }
 
 gboolean pull_since(IngotStore *store, IngotReference *reference, const char *tag, const IngotDigest *before,

@@ -145,7 +145,7 @@ static IngotImage *follower_pull(Follower *follower, const IngotDigest *target, 
     const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
     pulled_remove(follower->folder, follower->store, target, before);
     if (!pulled_note(follower->folder, follower->store, exact, target, error) ||
-        !pull_as(follower->store, exact, exact->tag, &options, &manifest, NULL, error)) {
+        !pull_found(follower->store, exact, &options, error)) {
         return NULL;
     }
     return ingot_store_image(follower->store, exact, error);
