@@ -59,11 +59,14 @@ static gboolean approved_judge(const GateCase *its, const json_t *settings, Gate
     }
     guint got = g_hash_table_size(people);
     verdict->passed = got >= wanted;
-    verdict->why = g_strdup_printf("%u of %u people have approved it%s", got, wanted,
+    if (verdict->passed) {
+        verdict->why = g_strdup_printf("it is approved by %u %s", got, got == 1 ? "person" : "people");
+        return TRUE;
+    }
+    verdict->why = g_strdup_printf("%u of %u people that it needs have approved it%s", got, wanted,
                                    pushed > 0 ? "; whoever pushed it does not count" : "");
-    verdict->mend = verdict->passed ? NULL
-                                    : g_strdup_printf("`ingot approve HOST/%s %s %s` by %u more", its->name,
-                                                      its->channel, digest, wanted - got);
+    verdict->mend = g_strdup_printf("have %u more with the right promote run `ingot approve HOST/%s %s %s`",
+                                    wanted - got, its->name, its->channel, digest);
     return TRUE;
 }
 

@@ -67,12 +67,11 @@ static void judge_age(const GateCase *its, const IngotDigest *base, gint64 most,
             g_strdup_printf("its base %.19s is not in this registry, or does not say when it was made", text);
         verdict->mend = g_strdup("push the base here as well");
     } else if (created > its->now) {
-        verdict->why = g_strdup_printf("its base %.19s was made at a time that is not yet: a clock is wrong", text);
-        verdict->mend = g_strdup("set the clock, and bake the base anew");
+        verdict->why = g_strdup_printf("its base %.19s is dated in the future: a clock is wrong", text);
+        verdict->mend = g_strdup("set the clock where bases are baked, and bake this one again");
     } else {
-        verdict->why = g_strdup_printf("its base %.19s was made %s ago", text, age);
-        verdict->mend =
-            verdict->passed ? NULL : g_strdup_printf("bake it on a base that is not older than %s", allowed);
+        verdict->why = g_strdup_printf("its base %.19s was made %s ago, and may be %s old", text, age, allowed);
+        verdict->mend = verdict->passed ? NULL : g_strdup("bake it on a newer base, and promote that");
     }
 }
 
@@ -85,12 +84,12 @@ static gboolean base_judge(const GateCase *its, const json_t *settings, GateVerd
         return FALSE;
     }
     if (revoked != NULL) {
-        verdict->why =
-            g_strdup_printf("it stands on %.19s, which is revoked: %s", revoked, reason == NULL ? "" : reason);
-        verdict->mend = g_strdup("bake it anew on a base that is not");
+        verdict->why = g_strdup_printf("it stands on %.19s, which is revoked%s%s", revoked, reason == NULL ? "" : ": ",
+                                       reason == NULL ? "" : reason);
+        verdict->mend = g_strdup("bake it on a base that is not revoked, and promote that");
     } else if (bases->len == 0) {
-        verdict->why = g_strdup("it does not say what it stands on");
-        verdict->mend = g_strdup("bake it with `source: {from: …}`, which notes the base");
+        verdict->why = g_strdup("it does not say which image it stands on");
+        verdict->mend = g_strdup("bake it with `source: {from: …}`, which records the base");
     } else if (most > 0) {
         judge_age(its, &g_array_index(bases, IngotDigest, 0), most, verdict);
     } else {
