@@ -136,6 +136,7 @@ grep -q '^PASSED: 9 of 9' "$TMP/out" || fail "test: $(cat "$TMP/out")"
 start_ingotd
 ingot push -q probe:1.0.0 "$REGISTRY/probe" >/dev/null
 ingot key generate -q --no-passphrase "$TMP/local.key" >/dev/null
+ingot key generate -q --no-passphrase "$TMP/ci.key" >/dev/null
 ingot sign -q probe:1.0.0 --key "$TMP/local.key" >/dev/null # in the store alone, where it stays
 cat >"$TMP/more.yaml" <<EOF
 name: more
@@ -146,7 +147,7 @@ tests:
   - {name: no such thing, file: {path: /srv/nothing}}
 EOF
 status=0
-ingot test "$REGISTRY/probe:1.0.0" --recipe "$TMP/more.yaml" --in staging --json >"$TMP/tested" 2>"$TMP/log" || status=$?
+ingot test "$REGISTRY/probe:1.0.0" --recipe "$TMP/more.yaml" --in staging --key "$TMP/ci.key" --json >"$TMP/tested" 2>"$TMP/log" || status=$?
 [ $status = 1 ] || fail "a failed test of a stored image ends with $status: $(cat "$TMP/log")"
 ingot show --store "$TMP/none" --pull=always --json "$REGISTRY/probe:1.0.0" >"$TMP/shown"
 python3 - "$TMP/tested" "$TMP/shown" <<'PY'
@@ -157,9 +158,17 @@ assert tested["digest"] == shown["digest"], (tested, shown)
 report, = [one for one in shown["evidence"] if one["digest"] == tested["report"]]
 assert (report["result"], report["passed"], report["failed"]) == ("FAILED", 1, 1), report
 assert (report["environment"], report["recipes"]) == ("staging", ["more.yaml"]), report
+assert (report["kind"], report["signed"]) == ("tests", True), report
 PY
+ingot verify -q --pull=always "$REGISTRY/probe:1.0.0" --key "$TMP/ci.key.pub" --type https://in-toto.io/attestation/test-result/v0.1 >/dev/null ||
+    fail "the report is not signed"
 curl -sf "http://$REGISTRY/v2/probe/referrers/$(ingot show --json probe:1.0.0 | python3 -c 'import json, sys; print(json.load(sys.stdin)["digest"])')" >"$TMP/referrers"
-! grep -q sigstore "$TMP/referrers" || fail "test sends on what else the store has attached: $(cat "$TMP/referrers")"
+python3 - "$TMP/tested" "$TMP/referrers" <<'PY' || fail "test sends on what else the store has attached: $(cat "$TMP/referrers")"
+import json, sys
+tested, referrers = (json.load(open(path)) for path in sys.argv[1:])
+signed = [one["digest"] for one in referrers["manifests"] if "sigstore" in one["artifactType"]]
+assert signed == [tested["report"]], signed
+PY
 ingot recipe --store "$TMP/none" "$REGISTRY/probe:1.0.0" -o "$TMP/far" >/dev/null 2>&1 && diff -r "$TMP/back" "$TMP/far" || fail "the registry's recipe is another"
 [ ! -e "$TMP/none" ] || fail "a look made a store"
 ok "a stored image is tested, and its report is attached here and in the registry"
