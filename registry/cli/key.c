@@ -56,9 +56,8 @@ static gboolean run(int argc, char **argv, GError **error)
 const IngotVerb verb_key = {
     "key", "generate|show FILE", "make a key that signs images, or show one",
     "generate writes the private key to FILE, which its owner alone can read, encrypted with the passphrase of\n"
-    "$INGOT_PASSPHRASE or one that is typed, and the public key to FILE.pub. Both are PEM, of ECDSA on P-256, as "
-    "cosign\n"
-    "and openssl read them. show prints a key's fingerprint (the SHA-256 of the public key in DER) and the public "
-    "key.\n\n"
+    "$INGOT_PASSPHRASE or one that is typed, and the public key to FILE.pub. Both are PEM, of ECDSA on P-256, which\n"
+    "openssl reads. cosign reads the public key; its own private keys are of another format, which is not read here.\n"
+    "show prints a key's fingerprint (the SHA-256 of the public key in DER) and the public key.\n\n"
     "Examples:\n  ingot key generate release.key\n  ingot key show release.key.pub\n",
     run};

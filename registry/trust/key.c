@@ -178,6 +178,32 @@ static int key_passphrase(char *buffer, int size, int writing, void *user)
     return (int)length;
 }
 
+/* PEM's lines around JSON that only cosign reads, the older one last. */
+static const char *const cosign_heads[] = {"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
+                                           "-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----"};
+
+static gboolean key_is_cosign(const void *pem, gsize size)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(cosign_heads); i++) {
+        if (g_strstr_len(pem, (gssize)size, cosign_heads[i]) != NULL) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean trust_key_check_kind(const void *pem, gsize size, const char *what, GError **error)
+{
+    if (size == 0 || !key_is_cosign(pem, size)) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "%s: a private key in cosign's own format, which is not read here: `ingot key generate` makes one, and "
+                "so does openssl (PKCS #8)",
+                what);
+    return FALSE;
+}
+
 gboolean trust_key_is_encrypted(const void *pem, gsize size)
 {
     return g_strstr_len(pem, (gssize)size, "ENCRYPTED") != NULL;
@@ -185,7 +211,7 @@ gboolean trust_key_is_encrypted(const void *pem, gsize size)
 
 TrustKey *trust_key_read_private(const void *pem, gsize size, const char *passphrase, const char *what, GError **error)
 {
-    if (!key_check_size(size, what, error)) {
+    if (!key_check_size(size, what, error) || !trust_key_check_kind(pem, size, what, error)) {
         return NULL;
     }
     g_autoptr(BIO) bio = BIO_new_mem_buf(pem, (int)size);

@@ -1,7 +1,8 @@
-/* Keys that sign: ECDSA on the curve P-256 over SHA-256, as cosign makes them; no other kind is taken.
+/* Keys that sign: ECDSA on the curve P-256 over SHA-256, as cosign's do; no other kind is taken.
  *
  * A public key is PEM text (SubjectPublicKeyInfo); a private one is PEM text of an encrypted PKCS #8, by PBES2 with
- * scrypt (N 16384, r 8, p 5) and AES-256. The openssl command reads both. A key is read only once it is made, so that
+ * scrypt (N 16384, r 8, p 5) and AES-256. The openssl command reads both; cosign reads the public key, and has a
+ * format of its own for private ones, which is not read here. A key is read only once it is made, so that
  * threads may share it. */
 #pragma once
 
@@ -21,6 +22,8 @@ TrustKey *trust_key_read_der(const void *der, gsize size, const char *what, GErr
 gboolean trust_key_read_list(const void *pem, gsize size, const char *what, GPtrArray *keys, GError **error);
 /* passphrase: "" for a key that has none. DENIED: it is not this key's. */
 TrustKey *trust_key_read_private(const void *pem, gsize size, const char *passphrase, const char *what, GError **error);
+/* INVALID: it is in a format that no passphrase helps to read. */
+gboolean trust_key_check_kind(const void *pem, gsize size, const char *what, GError **error);
 /* Whether a private key's text says that it is encrypted. */
 gboolean trust_key_is_encrypted(const void *pem, gsize size);
 void trust_key_free(TrustKey *key);

@@ -147,6 +147,9 @@ TrustKey *trust_keyfile_read_private(const char *path, GError **error)
         !keyfile_check_private(path, error)) {
         return NULL;
     }
+    if (!trust_key_check_kind(pem, size, path, error)) {
+        return NULL;
+    }
     g_autoptr(IngotSecret) passphrase = NULL;
     if (size > 0 && trust_key_is_encrypted(pem, size)) {
         GError *problem = NULL;

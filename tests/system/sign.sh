@@ -45,6 +45,10 @@ expect 1 ingot sign web:1.0.0 --key other.key
 grep -q 'chmod 600' err || fail "a key that others can read: $(cat err)"
 chmod 600 other.key
 expect 2 ingot sign web:1.0.0 --key my.key.pub
+printf -- '-----%s ENCRYPTED SIGSTORE PRIVATE KEY-----\n' BEGIN END | sed '1a eyJrZGYiOnt9fQ==' >cosign.key
+chmod 600 cosign.key
+expect 2 env -u INGOT_PASSPHRASE ingot sign web:1.0.0 --key cosign.key </dev/null
+grep -q "cosign.key: a private key in cosign's own format" err || fail "a private key of cosign's: $(cat err)"
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.key 2>/dev/null
 openssl pkey -in p384.key -pubout -out p384.pub
 chmod 600 p384.key

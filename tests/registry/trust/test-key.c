@@ -81,6 +81,24 @@ static void other_kinds_are_refused(void **state)
     refuses("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "not a public key");
 }
 
+/* No passphrase helps there: none is called wrong, nor asked for. */
+static void private_keys_of_cosign_are_told(void **state)
+{
+    static const char *const kinds[] = {"SIGSTORE ", "COSIGN ", ""};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        gboolean own = *kinds[i] != '\0';
+        g_autoptr(GError) error = NULL, kind = NULL;
+        g_autofree char *text = g_strdup_printf("-----BEGIN ENCRYPTED %sPRIVATE KEY-----\neyJrZGYiOnt9fQ==\n"
+                                                "-----END ENCRYPTED %sPRIVATE KEY-----\n",
+                                                kinds[i], kinds[i]);
+        assert_null(trust_key_read_private(text, strlen(text), "right", "cosign.key", &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, own ? INGOT_ERROR_INVALID : INGOT_ERROR_DENIED));
+        assert_int_equal(trust_key_check_kind(text, strlen(text), "cosign.key", &kind), !own);
+        assert_true(!own || strstr(kind->message, "cosign.key: a private key in cosign's own format") != NULL);
+    }
+}
+
 static void only_this_signature_counts(void **state)
 {
     (void)state;
@@ -118,6 +136,7 @@ int main(void)
         cmocka_unit_test(plain_keys_need_no_passphrase),
         cmocka_unit_test(wrong_passphrases_are_denied),
         cmocka_unit_test(other_kinds_are_refused),
+        cmocka_unit_test(private_keys_of_cosign_are_told),
         cmocka_unit_test(only_this_signature_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
